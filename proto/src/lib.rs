@@ -1,0 +1,1 @@
+//! The wire contract: protocol files, generated code, checked conversions to the model.

@@ -1,0 +1,1 @@
+//! The one durable truth: banks, items and the log of their changes.

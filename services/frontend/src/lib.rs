@@ -1,0 +1,1 @@
+//! Decodes and hashes what is sent, asks the coordinator, answers; keeps nothing.

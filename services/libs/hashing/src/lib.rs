@@ -1,0 +1,1 @@
+//! Decodes an image within hard limits and computes its fingerprints.

@@ -1,0 +1,1 @@
+//! Searches the hashes of one shard, exactly.

@@ -1,0 +1,88 @@
+//! A bank: a named collection of known items.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+use crate::sequence::UnixMillis;
+
+/// The id of a bank: 1, 2, 3 ... in order of creation, never used twice, unchanged by a renaming.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BankId(pub u32);
+
+impl fmt::Display for BankId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The name of a bank: 1 to 64 of `A-Z a-z 0-9 . _ -`, beginning with a letter or a digit.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BankName(Box<str>);
+
+/// The text is no [`BankName`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a bank name is 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or a digit")]
+pub struct BankNameError;
+
+impl BankName {
+    /// The longest name, in bytes.
+    pub const LEN_MAX: usize = 64;
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for BankName {
+    type Err = BankNameError;
+
+    fn from_str(text: &str) -> Result<Self, BankNameError> {
+        let inner = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        let fits = text.len() <= Self::LEN_MAX
+            && text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
+            && text.as_bytes().iter().all(inner);
+        if fits { Ok(Self(text.into())) } else { Err(BankNameError) }
+    }
+}
+
+impl fmt::Display for BankName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// A bank as the bank service keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bank {
+    /// Its id.
+    pub id: BankId,
+    /// Its name, unique among the living banks.
+    pub name: BankName,
+    /// Whether its items are searched. A disabled bank keeps its items.
+    pub enabled: bool,
+    /// When it was created, by the bank service's clock.
+    pub created_at: UnixMillis,
+    /// Living items.
+    pub item_count: u64,
+    /// Hashes of its living items.
+    pub hash_count: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked() {
+        for good in ["a", "Terror-2024", "x.y_z", &"n".repeat(64)] {
+            assert_eq!(good.parse::<BankName>().unwrap().as_str(), good);
+        }
+        for bad in ["", "-a", ".", "a b", "é", "a/b", &"n".repeat(65)] {
+            assert_eq!(bad.parse::<BankName>(), Err(BankNameError), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What one image yields: its hashes, their quality, and which way round it was held.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::hash::{Hash, Md5Hash, PdqHash, Sha256Hash};
+
+/// PDQ's score of how much detail an image holds, 0 to 100. Below 50 a hash is not to be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Quality(u8);
+
+/// The quality is outside 0 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("quality {0} is outside 0 to 100")]
+pub struct QualityError(pub u64);
+
+impl Quality {
+    /// The reference's threshold: hashes of quality 49 and less are discarded.
+    pub const FLOOR_DEFAULT: Self = Self(50);
+
+    /// Checks that `score` lies in 0 to 100.
+    pub fn new(score: u64) -> Result<Self, QualityError> {
+        match u8::try_from(score) {
+            Ok(score @ 0..=100) => Ok(Self(score)),
+            _ => Err(QualityError(score)),
+        }
+    }
+
+    /// The score, 0 to 100.
+    #[must_use]
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl fmt::Display for Quality {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One of the eight ways to turn and mirror a picture (the dihedral group of the square).
+///
+/// The order is the one in which PDQ's reference lists its dihedral hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Variant {
+    /// The picture as it is.
+    Original,
+    /// Turned by 90 degrees.
+    Rotate90,
+    /// Turned by 180 degrees.
+    Rotate180,
+    /// Turned by 270 degrees.
+    Rotate270,
+    /// Mirrored top to bottom (rows reversed).
+    FlipX,
+    /// Mirrored left to right (columns reversed).
+    FlipY,
+    /// Mirrored at the main diagonal.
+    FlipPlus1,
+    /// Mirrored at the other diagonal.
+    FlipMinus1,
+}
+
+impl Variant {
+    /// All eight, in the order of [`ImageFingerprint::pdq`].
+    pub const ALL: [Self; 8] = [
+        Self::Original,
+        Self::Rotate90,
+        Self::Rotate180,
+        Self::Rotate270,
+        Self::FlipX,
+        Self::FlipY,
+        Self::FlipPlus1,
+        Self::FlipMinus1,
+    ];
+
+    /// The name used in output and messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Original => "original",
+            Self::Rotate90 => "rotate-90",
+            Self::Rotate180 => "rotate-180",
+            Self::Rotate270 => "rotate-270",
+            Self::FlipX => "flip-x",
+            Self::FlipY => "flip-y",
+            Self::FlipPlus1 => "flip-plus-1",
+            Self::FlipMinus1 => "flip-minus-1",
+        }
+    }
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Everything that is computed from one image. The image itself is not kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ImageFingerprint {
+    /// Width of the decoded image, in pixels.
+    pub width: u32,
+    /// Height of the decoded image, in pixels.
+    pub height: u32,
+    /// The PDQ hash of the image and of its seven turned and mirrored variants, in the order of [`Variant::ALL`].
+    pub pdq: [PdqHash; 8],
+    /// PDQ's quality of the image; the same for all eight variants.
+    pub quality: Quality,
+    /// MD5 of the file's bytes.
+    pub md5: Md5Hash,
+    /// SHA-256 of the file's bytes.
+    pub sha256: Sha256Hash,
+}
+
+impl ImageFingerprint {
+    /// The hashes under which a known image is banked: the upright PDQ and both digests.
+    ///
+    /// Queries carry all eight variants, so the bank needs one.
+    #[must_use]
+    pub const fn banked_hashes(&self) -> [Hash; 3] {
+        [Hash::Pdq(self.pdq[0]), Hash::Md5(self.md5), Hash::Sha256(self.sha256)]
+    }
+}
+
+/// Shows size and quality only: hashes are sensitive.
+impl fmt::Debug for ImageFingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ImageFingerprint")
+            .field("width", &self.width)
+            .field("height", &self.height)
+            .field("quality", &self.quality)
+            .finish_non_exhaustive()
+    }
+}

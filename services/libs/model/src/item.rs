@@ -1,0 +1,192 @@
+//! An item: one piece of known content, never the content itself.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::bank::BankId;
+use crate::hash::Hash;
+use crate::sequence::UnixMillis;
+
+/// The id of an item: the sequence of the change that added it, hence unique, ordered, and never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ItemId(pub u64);
+
+impl fmt::Display for ItemId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a contributor says of an item, checked against the bounds below.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemContent {
+    hashes: Box<[Hash]>,
+    labels: Box<[Box<str>]>,
+    external_reference: Option<Box<str>>,
+}
+
+/// What a contributor says of an item, before it is checked.
+#[derive(Debug, Clone, Default)]
+pub struct ItemDraft {
+    /// One or more hashes of the content.
+    pub hashes: Vec<Hash>,
+    /// Words of classification, for those who read a match.
+    pub labels: Vec<String>,
+    /// The contributor's own name for the item; empty for none.
+    pub external_reference: String,
+}
+
+/// Why an [`ItemDraft`] is not an item. `hashes`, `labels` or `external_reference` is at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ItemContentError {
+    /// An item without a hash could never match.
+    #[error("an item needs at least one hash")]
+    NoHashes,
+    /// More hashes than one item holds.
+    #[error("an item holds at most {max} hashes, not {0}", max = ItemContent::HASHES_MAX)]
+    TooManyHashes(usize),
+    /// More labels than one item holds.
+    #[error("an item holds at most {max} labels, not {0}", max = ItemContent::LABELS_MAX)]
+    TooManyLabels(usize),
+    /// A label is empty or too long.
+    #[error("a label has 1 to {max} bytes, not {0}", max = ItemContent::LABEL_LEN_MAX)]
+    LabelLength(usize),
+    /// The external reference is too long.
+    #[error("an external reference has at most {max} bytes, not {0}", max = ItemContent::EXTERNAL_REFERENCE_LEN_MAX)]
+    ExternalReferenceLength(usize),
+    /// A label or the external reference holds a control character, which would garble a terminal or a log.
+    #[error("labels and external references hold no control characters")]
+    ControlCharacter,
+}
+
+impl ItemContentError {
+    /// The field of the draft that is at fault.
+    #[must_use]
+    pub const fn field(self) -> &'static str {
+        match self {
+            Self::NoHashes | Self::TooManyHashes(_) => "hashes",
+            Self::TooManyLabels(_) | Self::LabelLength(_) => "labels",
+            Self::ExternalReferenceLength(_) => "external_reference",
+            Self::ControlCharacter => "labels",
+        }
+    }
+}
+
+impl ItemContent {
+    /// Hashes of one item: every frame or rendition that a contributor would list, and no more.
+    pub const HASHES_MAX: usize = 64;
+    /// Labels of one item.
+    pub const LABELS_MAX: usize = 32;
+    /// Bytes of one label.
+    pub const LABEL_LEN_MAX: usize = 128;
+    /// Bytes of an external reference.
+    pub const EXTERNAL_REFERENCE_LEN_MAX: usize = 512;
+
+    /// The hashes, sorted, each once.
+    #[must_use]
+    pub fn hashes(&self) -> &[Hash] {
+        &self.hashes
+    }
+
+    /// The labels, in the contributor's order.
+    #[must_use]
+    pub fn labels(&self) -> &[Box<str>] {
+        &self.labels
+    }
+
+    /// The contributor's own name for the item.
+    #[must_use]
+    pub fn external_reference(&self) -> Option<&str> {
+        self.external_reference.as_deref()
+    }
+}
+
+impl TryFrom<ItemDraft> for ItemContent {
+    type Error = ItemContentError;
+
+    fn try_from(draft: ItemDraft) -> Result<Self, ItemContentError> {
+        let ItemDraft { mut hashes, labels, external_reference } = draft;
+        hashes.sort_unstable();
+        hashes.dedup();
+        if hashes.is_empty() {
+            return Err(ItemContentError::NoHashes);
+        }
+        if hashes.len() > Self::HASHES_MAX {
+            return Err(ItemContentError::TooManyHashes(hashes.len()));
+        }
+        if labels.len() > Self::LABELS_MAX {
+            return Err(ItemContentError::TooManyLabels(labels.len()));
+        }
+        if let Some(label) = labels.iter().find(|label| label.is_empty() || label.len() > Self::LABEL_LEN_MAX)
+        {
+            return Err(ItemContentError::LabelLength(label.len()));
+        }
+        if external_reference.len() > Self::EXTERNAL_REFERENCE_LEN_MAX {
+            return Err(ItemContentError::ExternalReferenceLength(external_reference.len()));
+        }
+        if labels.iter().chain([&external_reference]).any(|text| text.chars().any(char::is_control)) {
+            return Err(ItemContentError::ControlCharacter);
+        }
+        Ok(Self {
+            hashes: hashes.into(),
+            labels: labels.into_iter().map(String::into_boxed_str).collect(),
+            external_reference: (!external_reference.is_empty()).then(|| external_reference.into()),
+        })
+    }
+}
+
+/// An item as the bank keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Its id.
+    pub id: ItemId,
+    /// The bank that it belongs to.
+    pub bank: BankId,
+    /// When it was added, by the bank service's clock.
+    pub added_at: UnixMillis,
+    /// What its contributor says of it.
+    pub content: ItemContent,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft() -> ItemDraft {
+        ItemDraft {
+            hashes: vec![Hash::Md5([2; 16]), Hash::Pdq([1; 32]), Hash::Md5([2; 16])],
+            labels: vec!["known".into()],
+            external_reference: "case-7".into(),
+        }
+    }
+
+    #[test]
+    fn hashes_are_sorted_and_kept_once() {
+        let content = ItemContent::try_from(draft()).unwrap();
+        assert_eq!(content.hashes(), [Hash::Pdq([1; 32]), Hash::Md5([2; 16])]);
+        assert_eq!(content.external_reference(), Some("case-7"));
+    }
+
+    #[test]
+    fn every_bound_is_enforced() {
+        let check = |edit: fn(&mut ItemDraft), expected: ItemContentError| {
+            let mut edited = draft();
+            edit(&mut edited);
+            assert_eq!(ItemContent::try_from(edited), Err(expected));
+        };
+        check(|draft| draft.hashes.clear(), ItemContentError::NoHashes);
+        check(
+            |draft| draft.hashes = (0..65).map(|i| Hash::Md5([i; 16])).collect(),
+            ItemContentError::TooManyHashes(65),
+        );
+        check(|draft| draft.labels = vec!["x".into(); 33], ItemContentError::TooManyLabels(33));
+        check(|draft| draft.labels.push(String::new()), ItemContentError::LabelLength(0));
+        check(|draft| draft.labels.push("x".repeat(129)), ItemContentError::LabelLength(129));
+        check(
+            |draft| draft.external_reference = "x".repeat(513),
+            ItemContentError::ExternalReferenceLength(513),
+        );
+        check(|draft| draft.labels.push("\u{1b}[31m".into()), ItemContentError::ControlCharacter);
+    }
+}

@@ -1,0 +1,202 @@
+//! What is asked and what is answered.
+
+use std::cmp::Ordering;
+
+use thiserror::Error;
+
+use crate::bank::{BankId, BankName};
+use crate::fingerprint::Variant;
+use crate::hash::{Distance, Hash, HashType};
+use crate::item::ItemId;
+use crate::sequence::Sequence;
+
+/// One hash that is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueryHash {
+    /// The hash.
+    pub hash: Hash,
+    /// Which way round the image was when this hash was taken of it.
+    pub variant: Variant,
+}
+
+/// One piece of content that is looked for, by all its hashes. At most [`Query::HASHES_MAX`] of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Query {
+    /// The hashes; a match of any of them is a match of the query.
+    pub hashes: Vec<QueryHash>,
+}
+
+impl Query {
+    /// Hashes of one query: eight variants and two digests of an image, with room for a few renditions.
+    pub const HASHES_MAX: usize = 64;
+    /// Queries of one call.
+    pub const BATCH_MAX: usize = 256;
+}
+
+/// What every query of one call has in common.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SearchOptions {
+    /// The banks to search; all enabled ones where empty.
+    pub banks: Vec<BankName>,
+    /// How far a match may lie.
+    pub max_distances: MaxDistances,
+    /// How many items to answer for each query, the nearest first.
+    pub limit: Limit,
+    /// The answer must hold every change up to this one.
+    pub min_sequence: Sequence,
+}
+
+/// Banks named in one call.
+pub const BANKS_MAX: usize = 256;
+
+/// The largest distance of a match, for each hash type. The default is [`HashType::distance_default`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaxDistances {
+    pdq: Distance,
+}
+
+/// The distance is more than the hash type accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("max_distance for {hash_type} is {distance}; it must be 0 to {max}", max = hash_type.distance_max())]
+pub struct MaxDistanceError {
+    /// The type that was named.
+    pub hash_type: HashType,
+    /// The distance that was asked for.
+    pub distance: u32,
+}
+
+impl Default for MaxDistances {
+    fn default() -> Self {
+        Self { pdq: HashType::Pdq.distance_default() }
+    }
+}
+
+impl MaxDistances {
+    /// These distances, but `distance` for `hash_type`.
+    pub fn with(self, hash_type: HashType, distance: u32) -> Result<Self, MaxDistanceError> {
+        let accepted = u16::try_from(distance)
+            .ok()
+            .map(Distance)
+            .filter(|&accepted| accepted <= hash_type.distance_max())
+            .ok_or(MaxDistanceError { hash_type, distance })?;
+        match hash_type {
+            HashType::Pdq => Ok(Self { pdq: accepted }),
+            HashType::Md5 | HashType::Sha256 => Ok(self),
+        }
+    }
+
+    /// The largest distance of a match of `hash_type`.
+    #[must_use]
+    pub const fn get(&self, hash_type: HashType) -> Distance {
+        match hash_type {
+            HashType::Pdq => self.pdq,
+            HashType::Md5 | HashType::Sha256 => Distance(0),
+        }
+    }
+}
+
+/// How many items to answer for one query, 1 to [`Limit::MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(u16);
+
+/// The limit is negative or too large.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("limit is {0}; it must be 1 to {max}, or 0 for the default of {default}", max = Limit::MAX, default = Limit::DEFAULT)]
+pub struct LimitError(pub i64);
+
+impl Limit {
+    /// The most items that one query is answered with.
+    pub const MAX: u16 = 1_000;
+    /// What 0 stands for.
+    pub const DEFAULT: u16 = 100;
+
+    /// Checks the limit; 0 stands for [`Self::DEFAULT`].
+    pub fn new(limit: i64) -> Result<Self, LimitError> {
+        match u16::try_from(limit) {
+            Ok(0) => Ok(Self(Self::DEFAULT)),
+            Ok(limit @ 1..=Self::MAX) => Ok(Self(limit)),
+            _ => Err(LimitError(limit)),
+        }
+    }
+
+    /// The limit as a length.
+    #[must_use]
+    pub fn get(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(Self::DEFAULT)
+    }
+}
+
+/// A known item within the asked distance of a query, by its nearest hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Match {
+    /// The item.
+    pub item: ItemId,
+    /// The bank that holds it.
+    pub bank: BankId,
+    /// That bank's name, as of the answer.
+    pub bank_name: BankName,
+    /// The contributor's own name for the item.
+    pub external_reference: Option<Box<str>>,
+    /// The contributor's labels.
+    pub labels: Box<[Box<str>]>,
+    /// The type of the hash that matched.
+    pub hash_type: HashType,
+    /// How far it lies.
+    pub distance: Distance,
+    /// Which way round the query was when it matched.
+    pub variant: Variant,
+    /// Whether the index that found it finds everything.
+    pub exact: bool,
+    /// Further pairs of a query hash and a hash of this item within the asked distance.
+    pub other_matches: u32,
+}
+
+impl Match {
+    /// The order of answers: nearest first, then by item. Within one item the hash type and the variant decide
+    /// which of several equally near hashes is told.
+    #[must_use]
+    pub fn answer_order(&self, other: &Self) -> Ordering {
+        let key = |one: &Self| (one.distance, one.item, one.hash_type, one.variant);
+        key(self).cmp(&key(other))
+    }
+}
+
+/// The answer to one query.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct QueryMatches {
+    /// Each matching item once, in [`Match::answer_order`].
+    pub matches: Vec<Match>,
+    /// More items match than the limit let through.
+    pub limit_reached: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_checked_for_each_type() {
+        let accept = |hash_type, distance| MaxDistances::default().with(hash_type, distance);
+        assert_eq!(accept(HashType::Pdq, 64).unwrap().get(HashType::Pdq), Distance(64));
+        assert!(accept(HashType::Md5, 0).is_ok());
+        assert!(accept(HashType::Md5, 1).is_err());
+        let error = accept(HashType::Pdq, 300).unwrap_err();
+        assert_eq!(error.to_string(), "max_distance for pdq is 300; it must be 0 to 64");
+    }
+
+    #[test]
+    fn a_negative_limit_is_refused_in_words() {
+        assert_eq!(
+            Limit::new(-1).unwrap_err().to_string(),
+            "limit is -1; it must be 1 to 1000, or 0 for the default of 100"
+        );
+        assert_eq!(Limit::new(0).unwrap().get(), 100);
+        assert!(Limit::new(1_001).is_err());
+    }
+}

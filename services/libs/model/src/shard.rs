@@ -1,0 +1,177 @@
+//! Which slice of the items a matcher holds.
+//!
+//! Items fall into a fixed number of [`Partition`]s by a hash of their id, and partitions fall onto shards by the
+//! remainder of a division. The fine, fixed partitions let anything that is kept for each of them (a count, a
+//! digest) be summed up for any `shard_count`.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::item::ItemId;
+
+/// One of [`Partition::COUNT`] fixed slices of all items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Partition(u16);
+
+impl Partition {
+    /// How many there are: sixteen for each shard of the largest cluster, so that shards stay even.
+    pub const COUNT: u16 = 4096;
+
+    /// The partition of an item: the top 12 bits of SplitMix64's output function applied to the id.
+    ///
+    /// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) is a bijection that spreads consecutive ids evenly.
+    #[must_use]
+    pub const fn of(item: ItemId) -> Self {
+        let mut mixed = item.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        let top = (mixed >> 52) as u16;
+        Self(top)
+    }
+
+    /// Its number, 0 to [`Self::COUNT`] - 1.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+/// The number of a shard, counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ShardId(pub u16);
+
+impl fmt::Display for ShardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How many shards there are, 1 to [`ShardCount::MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ShardCount(u16);
+
+impl ShardCount {
+    /// The largest cluster: 256 shards of tens of millions of hashes each.
+    pub const MAX: u16 = 256;
+
+    /// The count, 1 to [`Self::MAX`].
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+
+    /// Every shard of a cluster of this size.
+    pub fn shards(self) -> impl ExactSizeIterator<Item = ShardId> {
+        (0..self.0).map(ShardId)
+    }
+
+    /// The shard that holds a partition.
+    #[must_use]
+    pub const fn shard_of(self, partition: Partition) -> ShardId {
+        ShardId(partition.0 % self.0)
+    }
+}
+
+/// Which shard of how many: what makes two matchers replicas of each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ShardIdentity {
+    shard: ShardId,
+    shard_count: ShardCount,
+}
+
+/// The numbers name no shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ShardIdentityError {
+    /// `shard_count` is 0 or too large.
+    #[error("shard_count is {0}; it must be 1 to {max}", max = ShardCount::MAX)]
+    Count(u32),
+    /// The shard is not below `shard_count`.
+    #[error("shard is {shard}; with shard_count {shard_count} it must be 0 to {}", shard_count - 1)]
+    Shard {
+        /// The shard that was asked for.
+        shard: u32,
+        /// The count that bounds it.
+        shard_count: u16,
+    },
+}
+
+impl ShardIdentity {
+    /// Checks that `shard < shard_count <= ShardCount::MAX`.
+    pub fn new(shard: u32, shard_count: u32) -> Result<Self, ShardIdentityError> {
+        let count = match u16::try_from(shard_count) {
+            Ok(count @ 1..=ShardCount::MAX) => count,
+            _ => return Err(ShardIdentityError::Count(shard_count)),
+        };
+        match u16::try_from(shard) {
+            Ok(shard) if shard < count => Ok(Self { shard: ShardId(shard), shard_count: ShardCount(count) }),
+            _ => Err(ShardIdentityError::Shard { shard, shard_count: count }),
+        }
+    }
+
+    /// Which shard.
+    #[must_use]
+    pub const fn shard(self) -> ShardId {
+        self.shard
+    }
+
+    /// Of how many.
+    #[must_use]
+    pub const fn shard_count(self) -> ShardCount {
+        self.shard_count
+    }
+
+    /// Whether this shard holds the item.
+    #[must_use]
+    pub fn holds(self, item: ItemId) -> bool {
+        self.shard_count.shard_of(Partition::of(item)) == self.shard
+    }
+}
+
+impl fmt::Display for ShardIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.shard, self.shard_count.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_item_lies_on_exactly_one_shard() {
+        for shard_count in [1, 2, 3, 4, 7, 256] {
+            for item in 1..2_000 {
+                let holders = (0..shard_count)
+                    .filter(|&shard| ShardIdentity::new(shard, shard_count).unwrap().holds(ItemId(item)))
+                    .count();
+                assert_eq!(holders, 1, "item {item} of {shard_count} shards");
+            }
+        }
+    }
+
+    #[test]
+    fn shards_are_even() {
+        for shard_count in [3_u32, 4, 16] {
+            let shard = ShardIdentity::new(1, shard_count).unwrap();
+            let held = (1..=100_000).filter(|&item| shard.holds(ItemId(item))).count();
+            let fair = 100_000 / shard_count as usize;
+            assert!(held.abs_diff(fair) * 20 < fair, "{held} of a fair {fair}");
+        }
+    }
+
+    #[test]
+    fn the_partition_function_is_fixed() {
+        // Anything persisted by partition would be misplaced by a change of this function.
+        let partitions = [1, 2, 3, u64::MAX].map(|item| Partition::of(ItemId(item)).get());
+        assert_eq!(partitions, [2320, 2421, 464, 3661]);
+    }
+
+    #[test]
+    fn identities_are_checked() {
+        assert_eq!(ShardIdentity::new(0, 0), Err(ShardIdentityError::Count(0)));
+        assert_eq!(ShardIdentity::new(0, 257), Err(ShardIdentityError::Count(257)));
+        assert_eq!(ShardIdentity::new(4, 4), Err(ShardIdentityError::Shard { shard: 4, shard_count: 4 }));
+    }
+}

@@ -1,0 +1,1 @@
+//! From a listener to a clean shutdown: layers, limits, deadlines, health, reflection.

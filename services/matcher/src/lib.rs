@@ -1,0 +1,1 @@
+//! One replica of one shard: follows the log, answers searches.

@@ -1,0 +1,1 @@
+//! The whole cluster as the tests see it.
