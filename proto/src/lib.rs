@@ -1,1 +1,21 @@
-//! The wire contract: protocol files, generated code, checked conversions to the model.
+//! The wire contract: protocol files, generated code, and the checked conversions to and from the model.
+//!
+//! [`pb`] is what `proto/` generates; only the `grpc.rs` of a service and the clients see it. On receipt every
+//! message passes through `TryFrom<pb::X>` for a model type, which checks each bound that the protocol's comments
+//! state and names the field at fault ([`Invalid`]). On sending, `From` cannot fail.
+//!
+//! Reading order: [`pb`], [`invalid`], [`status`], then one module for each package.
+
+pub mod pb;
+pub mod invalid;
+pub mod status;
+mod model;
+mod matching;
+mod coordinator;
+mod matcher;
+pub mod bank;
+
+pub use invalid::Invalid;
+
+/// The encoded descriptors of every package, for gRPC reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -14,6 +14,19 @@ pub struct Change {
     pub kind: ChangeKind,
 }
 
+/// A stretch of the log as one shard sees it: proof that nothing of it is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedRange {
+    /// The range begins after this sequence, where the one before it ended.
+    pub after: Sequence,
+    /// The range ends with this sequence.
+    pub through: Sequence,
+    /// The newest change of the whole log when the range was sent.
+    pub head: Sequence,
+    /// The shard's changes in the range, in order.
+    pub changes: Vec<Change>,
+}
+
 /// What a change does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangeKind {

@@ -5,6 +5,7 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::hash::{Hash, Md5Hash, PdqHash, Sha256Hash};
+use crate::query::QueryHash;
 
 /// PDQ's score of how much detail an image holds, 0 to 100. Below 50 a hash is not to be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -116,6 +117,15 @@ pub struct ImageFingerprint {
 }
 
 impl ImageFingerprint {
+    /// The hashes to look for: all eight variants and both digests.
+    #[must_use]
+    pub fn query_hashes(&self) -> Vec<QueryHash> {
+        let turned = Variant::ALL.into_iter().zip(self.pdq);
+        let pdq = turned.map(|(variant, bytes)| QueryHash { hash: Hash::Pdq(bytes), variant });
+        let digests = [Hash::Md5(self.md5), Hash::Sha256(self.sha256)];
+        pdq.chain(digests.map(|hash| QueryHash { hash, variant: Variant::Original })).collect()
+    }
+
     /// The hashes under which a known image is banked: the upright PDQ and both digests.
     ///
     /// Queries carry all eight variants, so the bank needs one.

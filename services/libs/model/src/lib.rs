@@ -8,7 +8,7 @@
 //! type alone, and the digits come only from [`Hash::to_hex`].
 //!
 //! Reading order: [`hash`], [`fingerprint`], [`bank`], [`item`], [`sequence`], [`shard`], [`change`], [`query`],
-//! [`coverage`].
+//! [`coverage`], [`matching`], [`topology`].
 
 pub mod hash;
 pub mod fingerprint;
@@ -19,15 +19,20 @@ pub mod shard;
 pub mod change;
 pub mod query;
 pub mod coverage;
+pub mod matching;
+pub mod topology;
 
 pub use bank::{Bank, BankId, BankName, BankNameError};
-pub use change::{Change, ChangeKind};
+pub use change::{Change, ChangeKind, FeedRange};
 pub use coverage::{Coverage, MinCoverage, MinCoverageError, ShardFailure};
 pub use fingerprint::{ImageFingerprint, Quality, QualityError, Variant};
 pub use hash::{Distance, Hash, HashError, HashType, Md5Hash, PdqHash, Sha256Hash};
 pub use item::{Item, ItemContent, ItemContentError, ItemDraft, ItemId};
+pub use matching::{Content, HashTypeSearch, MatchCall, Matched, SkipReason};
 pub use query::{
-    Limit, LimitError, Match, MaxDistanceError, MaxDistances, Query, QueryHash, QueryMatches, SearchOptions,
+    Limit, LimitError, Match, MaxDistanceError, MaxDistances, Query, QueryHash, QueryMatches, SearchAnswer,
+    SearchOptions, ShardAnswer,
 };
 pub use sequence::{Sequence, UnixMillis};
 pub use shard::{Partition, ShardCount, ShardId, ShardIdentity, ShardIdentityError};
+pub use topology::{HashCount, LogHead, ReplicaDescription, ReplicaState, ReplicaView, Topology};

@@ -5,10 +5,12 @@ use std::cmp::Ordering;
 use thiserror::Error;
 
 use crate::bank::{BankId, BankName};
+use crate::coverage::{Coverage, MinCoverage};
 use crate::fingerprint::Variant;
 use crate::hash::{Distance, Hash, HashType};
 use crate::item::ItemId;
 use crate::sequence::Sequence;
+use crate::shard::ShardIdentity;
 
 /// One hash that is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +36,7 @@ impl Query {
 }
 
 /// What every query of one call has in common.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct SearchOptions {
     /// The banks to search; all enabled ones where empty.
     pub banks: Vec<BankName>,
@@ -44,10 +46,14 @@ pub struct SearchOptions {
     pub limit: Limit,
     /// The answer must hold every change up to this one.
     pub min_sequence: Sequence,
+    /// The least share of shards to take an answer from.
+    pub min_coverage: MinCoverage,
 }
 
-/// Banks named in one call.
-pub const BANKS_MAX: usize = 256;
+impl SearchOptions {
+    /// Banks named in one call.
+    pub const BANKS_MAX: usize = 256;
+}
 
 /// The largest distance of a match, for each hash type. The default is [`HashType::distance_default`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,6 +180,32 @@ pub struct QueryMatches {
     pub matches: Vec<Match>,
     /// More items match than the limit let through.
     pub limit_reached: bool,
+}
+
+/// What one shard answers to a batch of queries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardAnswer {
+    /// The shard that answered, and of how many.
+    pub identity: ShardIdentity,
+    /// The answer holds every change of this shard up to this one.
+    pub sequence: Sequence,
+    /// Hashes that were searched.
+    pub hashes_searched: u64,
+    /// One for each query, in the order of the request.
+    pub results: Vec<QueryMatches>,
+    /// The hash types whose index may miss a match.
+    pub approximate: Vec<HashType>,
+}
+
+/// What the whole cluster answers to a batch of queries.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SearchAnswer {
+    /// One for each query, in the order of the request.
+    pub results: Vec<QueryMatches>,
+    /// What was searched.
+    pub coverage: Coverage,
+    /// The hash types whose index may miss a match.
+    pub approximate: Vec<HashType>,
 }
 
 #[cfg(test)]

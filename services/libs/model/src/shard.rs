@@ -56,6 +56,14 @@ impl ShardCount {
     /// The largest cluster: 256 shards of tens of millions of hashes each.
     pub const MAX: u16 = 256;
 
+    /// Checks that the count is 1 to [`Self::MAX`].
+    pub fn new(shard_count: u32) -> Result<Self, ShardIdentityError> {
+        match u16::try_from(shard_count) {
+            Ok(count @ 1..=Self::MAX) => Ok(Self(count)),
+            _ => Err(ShardIdentityError::Count(shard_count)),
+        }
+    }
+
     /// The count, 1 to [`Self::MAX`].
     #[must_use]
     pub const fn get(self) -> u16 {
@@ -100,13 +108,10 @@ pub enum ShardIdentityError {
 impl ShardIdentity {
     /// Checks that `shard < shard_count <= ShardCount::MAX`.
     pub fn new(shard: u32, shard_count: u32) -> Result<Self, ShardIdentityError> {
-        let count = match u16::try_from(shard_count) {
-            Ok(count @ 1..=ShardCount::MAX) => count,
-            _ => return Err(ShardIdentityError::Count(shard_count)),
-        };
+        let shard_count = ShardCount::new(shard_count)?;
         match u16::try_from(shard) {
-            Ok(shard) if shard < count => Ok(Self { shard: ShardId(shard), shard_count: ShardCount(count) }),
-            _ => Err(ShardIdentityError::Shard { shard, shard_count: count }),
+            Ok(number) if number < shard_count.0 => Ok(Self { shard: ShardId(number), shard_count }),
+            _ => Err(ShardIdentityError::Shard { shard, shard_count: shard_count.0 }),
         }
     }
 

@@ -1,0 +1,54 @@
+//! Compiles the protocol files with a compiler written in Rust: no `protoc` is asked for.
+
+use std::path::{Path, PathBuf};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
+    let files = ["model", "matching", "coordinator", "matcher", "bank"]
+        .map(|name| format!("vigie/{name}/v1/{name}.proto"));
+    println!("cargo::rerun-if-changed=vigie");
+
+    let mut compiler = protox::Compiler::new([&root])?;
+    compiler.include_source_info(true).include_imports(true).open_files(&files)?;
+    let descriptors = compiler.file_descriptor_set();
+
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    // Reflection needs no comments: they would only make the binary larger.
+    compiler.include_source_info(false);
+    std::fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
+
+    let mut config = tonic_prost_build::Config::new();
+    // Type names are what a status's details are found by.
+    config.enable_type_names();
+    tonic_prost_build::configure()
+        // Sensitive: `src/pb.rs` gives these a `Debug` that shows no hash and no image.
+        .skip_debug([
+            ".vigie.model.v1.Hash",
+            ".vigie.matching.v1.MatchQuery",
+            ".vigie.matching.v1.HashRequest",
+        ])
+        .bytes(".vigie.matching.v1")
+        .compile_fds_with_config(descriptors, config)?;
+    check_all_documented(Path::new(&root), &files)
+}
+
+/// Refuses a field or method without a comment: the protocol files are the public documentation.
+fn check_all_documented(root: &Path, files: &[String]) -> Result<(), Box<dyn std::error::Error>> {
+    for file in files {
+        let text = std::fs::read_to_string(root.join(file))?;
+        let mut previous = "";
+        for (index, line) in text.lines().map(str::trim).enumerate() {
+            let declares = (line.ends_with(';') && (line.contains(" = ") || line.starts_with("rpc ")))
+                || ["message ", "enum ", "service ", "oneof "].iter().any(|word| line.starts_with(word));
+            if declares
+                && !line.starts_with("//")
+                && !line.starts_with("syntax")
+                && !previous.starts_with("//")
+            {
+                return Err(format!("{file}:{}: `{line}` has no comment", index + 1).into());
+            }
+            previous = line;
+        }
+    }
+    Ok(())
+}

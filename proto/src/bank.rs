@@ -1,0 +1,364 @@
+//! Package `vigie.bank.v1`: banks, items, and the changes of the log.
+
+use prost::Message as _;
+use vigie_model::{
+    Bank, BankId, BankName, Change, ChangeKind, FeedRange, Hash, Item, ItemContent, ItemDraft, ItemId,
+    LogHead, Sequence, ShardIdentity, UnixMillis,
+};
+
+use crate::invalid::{Invalid, check_len, each};
+use crate::model::bank_name;
+use crate::pb::bank::v1 as pb;
+
+/// Items or ids of one write.
+pub const WRITE_ITEMS_MAX: usize = 1_000;
+/// Bytes of an idempotency key.
+pub const IDEMPOTENCY_KEY_LEN_MAX: usize = 128;
+/// Entries of one page.
+pub const PAGE_MAX: u16 = 1_000;
+/// Entries of a page whose size the caller does not name.
+pub const PAGE_DEFAULT: u16 = 100;
+
+/// Reads a bank name from the field called `field`.
+pub fn name(field: &str, name: &str) -> Result<BankName, Invalid> {
+    bank_name(field, name)
+}
+
+/// Reads an idempotency key; empty for none.
+pub fn idempotency_key(key: String) -> Result<Option<String>, Invalid> {
+    if key.len() > IDEMPOTENCY_KEY_LEN_MAX {
+        let reason = format!("has {} bytes; it must have 1 to {IDEMPOTENCY_KEY_LEN_MAX}", key.len());
+        return Err(Invalid::new("idempotency_key", reason));
+    }
+    Ok((!key.is_empty()).then_some(key))
+}
+
+/// Reads the size of a page; 0 stands for [`PAGE_DEFAULT`].
+pub fn page_size(size: i32) -> Result<u16, Invalid> {
+    match u16::try_from(size) {
+        Ok(0) => Ok(PAGE_DEFAULT),
+        Ok(size @ 1..=PAGE_MAX) => Ok(size),
+        _ => Err(Invalid::new(
+            "page_size",
+            format!("is {size}; it must be 1 to {PAGE_MAX}, or 0 for {PAGE_DEFAULT}"),
+        )),
+    }
+}
+
+/// Reads the items of one write.
+pub fn item_contents(messages: Vec<pb::ItemContent>) -> Result<Vec<ItemContent>, Invalid> {
+    check_len("items", messages.len(), 1, WRITE_ITEMS_MAX)?;
+    each("items", messages, ItemContent::try_from)
+}
+
+/// Reads the ids of one removal.
+pub fn item_ids(ids: Vec<u64>) -> Result<Vec<ItemId>, Invalid> {
+    check_len("item_ids", ids.len(), 1, WRITE_ITEMS_MAX)?;
+    let mut sorted = ids.clone();
+    sorted.sort_unstable();
+    if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(Invalid::new("item_ids", "names an item twice"));
+    }
+    Ok(ids.into_iter().map(ItemId).collect())
+}
+
+/// The bytes that the log stores for a change and that its chain covers: the [`pb::Change`] without its sequence.
+#[must_use]
+pub fn encode_change(kind: ChangeKind) -> Vec<u8> {
+    pb::Change { sequence: 0, kind: Some(kind.into()) }.encode_to_vec()
+}
+
+/// Reads what [`encode_change`] wrote.
+pub fn decode_change(sequence: Sequence, stored: &[u8]) -> Result<Change, Invalid> {
+    let message = pb::Change::decode(stored).map_err(|error| Invalid::new("change", error))?;
+    pb::Change { sequence: sequence.0, ..message }.try_into()
+}
+
+/// The bytes that the store keeps for a living item.
+#[must_use]
+pub fn encode_item(item: Item) -> Vec<u8> {
+    pb::Item::from(item).encode_to_vec()
+}
+
+/// Reads what [`encode_item`] wrote.
+pub fn decode_item(stored: &[u8]) -> Result<Item, Invalid> {
+    pb::Item::decode(stored).map_err(|error| Invalid::new("item", error))?.try_into()
+}
+
+impl From<Bank> for pb::Bank {
+    fn from(bank: Bank) -> Self {
+        Self {
+            id: bank.id.0,
+            name: bank.name.to_string(),
+            enabled: bank.enabled,
+            created_at_unix_ms: bank.created_at.0,
+            item_count: bank.item_count,
+            hash_count: bank.hash_count,
+        }
+    }
+}
+
+impl TryFrom<pb::Bank> for Bank {
+    type Error = Invalid;
+
+    fn try_from(message: pb::Bank) -> Result<Self, Invalid> {
+        Ok(Self {
+            id: BankId(message.id),
+            name: bank_name("name", &message.name)?,
+            enabled: message.enabled,
+            created_at: UnixMillis(message.created_at_unix_ms),
+            item_count: message.item_count,
+            hash_count: message.hash_count,
+        })
+    }
+}
+
+impl From<ItemContent> for pb::ItemContent {
+    fn from(content: ItemContent) -> Self {
+        Self {
+            hashes: content.hashes().iter().map(|&hash| hash.into()).collect(),
+            labels: content.labels().iter().map(|label| label.to_string()).collect(),
+            external_reference: content.external_reference().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+impl TryFrom<pb::ItemContent> for ItemContent {
+    type Error = Invalid;
+
+    fn try_from(message: pb::ItemContent) -> Result<Self, Invalid> {
+        // Checked before the conversion too: a flood of hashes is not worth reading.
+        check_len("hashes", message.hashes.len(), 1, Self::HASHES_MAX)?;
+        let draft = ItemDraft {
+            hashes: each("hashes", message.hashes, Hash::try_from)?,
+            labels: message.labels,
+            external_reference: message.external_reference,
+        };
+        Self::try_from(draft).map_err(|error| Invalid::new(error.field(), error))
+    }
+}
+
+impl From<Item> for pb::Item {
+    fn from(item: Item) -> Self {
+        Self {
+            id: item.id.0,
+            bank_id: item.bank.0,
+            added_at_unix_ms: item.added_at.0,
+            content: Some(item.content.into()),
+        }
+    }
+}
+
+impl TryFrom<pb::Item> for Item {
+    type Error = Invalid;
+
+    fn try_from(message: pb::Item) -> Result<Self, Invalid> {
+        let content = message.content.ok_or_else(|| Invalid::missing("content"))?;
+        Ok(Self {
+            id: ItemId(message.id),
+            bank: BankId(message.bank_id),
+            added_at: UnixMillis(message.added_at_unix_ms),
+            content: content.try_into().map_err(|invalid: Invalid| invalid.within("content"))?,
+        })
+    }
+}
+
+impl From<ChangeKind> for pb::change::Kind {
+    fn from(kind: ChangeKind) -> Self {
+        match kind {
+            ChangeKind::BankCreated { bank, name, created_at } => Self::BankCreated(pb::BankCreated {
+                bank_id: bank.0,
+                name: name.to_string(),
+                created_at_unix_ms: created_at.0,
+            }),
+            ChangeKind::BankRenamed { bank, name } => {
+                Self::BankRenamed(pb::BankRenamed { bank_id: bank.0, name: name.to_string() })
+            }
+            ChangeKind::BankEnabledSet { bank, enabled } => {
+                Self::BankEnabledSet(pb::BankEnabledSet { bank_id: bank.0, enabled })
+            }
+            ChangeKind::BankDeleted { bank } => Self::BankDeleted(pb::BankDeleted { bank_id: bank.0 }),
+            ChangeKind::ItemAdded(item) => Self::ItemAdded(item.into()),
+            ChangeKind::ItemRemoved { item, bank } => {
+                Self::ItemRemoved(pb::ItemRemoved { item_id: item.0, bank_id: bank.0 })
+            }
+        }
+    }
+}
+
+impl From<Change> for pb::Change {
+    fn from(change: Change) -> Self {
+        Self { sequence: change.sequence.0, kind: Some(change.kind.into()) }
+    }
+}
+
+impl TryFrom<pb::Change> for Change {
+    type Error = Invalid;
+
+    fn try_from(message: pb::Change) -> Result<Self, Invalid> {
+        use pb::change::Kind;
+        let kind = match message.kind.ok_or_else(|| Invalid::missing("kind"))? {
+            Kind::BankCreated(created) => ChangeKind::BankCreated {
+                bank: BankId(created.bank_id),
+                name: bank_name("bank_created.name", &created.name)?,
+                created_at: UnixMillis(created.created_at_unix_ms),
+            },
+            Kind::BankRenamed(renamed) => ChangeKind::BankRenamed {
+                bank: BankId(renamed.bank_id),
+                name: bank_name("bank_renamed.name", &renamed.name)?,
+            },
+            Kind::BankEnabledSet(set) => {
+                ChangeKind::BankEnabledSet { bank: BankId(set.bank_id), enabled: set.enabled }
+            }
+            Kind::BankDeleted(deleted) => ChangeKind::BankDeleted { bank: BankId(deleted.bank_id) },
+            Kind::ItemAdded(item) => ChangeKind::ItemAdded(
+                item.try_into().map_err(|invalid: Invalid| invalid.within("item_added"))?,
+            ),
+            Kind::ItemRemoved(removed) => {
+                ChangeKind::ItemRemoved { item: ItemId(removed.item_id), bank: BankId(removed.bank_id) }
+            }
+        };
+        Ok(Self { sequence: Sequence(message.sequence), kind })
+    }
+}
+
+impl From<FeedRange> for pb::WatchResponse {
+    fn from(range: FeedRange) -> Self {
+        Self {
+            after_sequence: range.after.0,
+            through_sequence: range.through.0,
+            head_sequence: range.head.0,
+            changes: range.changes.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl TryFrom<pb::WatchResponse> for FeedRange {
+    type Error = Invalid;
+
+    fn try_from(message: pb::WatchResponse) -> Result<Self, Invalid> {
+        let (after, through) = (Sequence(message.after_sequence), Sequence(message.through_sequence));
+        let changes = each("changes", message.changes, Change::try_from)?;
+        let positions: Vec<_> = changes.iter().map(|change: &Change| change.sequence).collect();
+        let ordered = positions.windows(2).all(|pair| pair[0] < pair[1]);
+        let inside = positions.iter().all(|&position| after < position && position <= through);
+        if after > through || !ordered || !inside {
+            return Err(Invalid::new("changes", "are not in order within the range that the message covers"));
+        }
+        Ok(Self { after, through, head: Sequence(message.head_sequence), changes })
+    }
+}
+
+impl From<(Sequence, ShardIdentity)> for pb::WatchRequest {
+    fn from((after, identity): (Sequence, ShardIdentity)) -> Self {
+        Self {
+            after_sequence: after.0,
+            shard: identity.shard().0.into(),
+            shard_count: identity.shard_count().get().into(),
+        }
+    }
+}
+
+impl TryFrom<pb::WatchRequest> for (Sequence, ShardIdentity) {
+    type Error = Invalid;
+
+    fn try_from(message: pb::WatchRequest) -> Result<Self, Invalid> {
+        let identity = ShardIdentity::new(message.shard, message.shard_count)
+            .map_err(|error| Invalid::new("shard", error))?;
+        Ok((Sequence(message.after_sequence), identity))
+    }
+}
+
+impl From<LogHead> for pb::GetLogHeadResponse {
+    fn from(head: LogHead) -> Self {
+        Self {
+            sequence: head.sequence.0,
+            chain: head.chain.to_vec(),
+            bank_count: head.banks,
+            item_count: head.items,
+            hash_count: head.hashes,
+        }
+    }
+}
+
+impl TryFrom<pb::GetLogHeadResponse> for LogHead {
+    type Error = Invalid;
+
+    fn try_from(message: pb::GetLogHeadResponse) -> Result<Self, Invalid> {
+        Ok(Self {
+            sequence: Sequence(message.sequence),
+            chain: message.chain.try_into().map_err(|_| Invalid::new("chain", "must have 32 bytes"))?,
+            banks: message.bank_count,
+            items: message.item_count,
+            hashes: message.hash_count,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item() -> Item {
+        let draft = ItemDraft {
+            hashes: vec![Hash::Pdq([9; 32]), Hash::Md5([1; 16])],
+            labels: vec!["a".into(), "b".into()],
+            external_reference: "ref".into(),
+        };
+        Item { id: ItemId(7), bank: BankId(2), added_at: UnixMillis(5), content: draft.try_into().unwrap() }
+    }
+
+    #[test]
+    fn every_kind_of_change_survives_storage() {
+        let name: BankName = "n".parse().unwrap();
+        let kinds = [
+            ChangeKind::BankCreated { bank: BankId(1), name: name.clone(), created_at: UnixMillis(3) },
+            ChangeKind::BankRenamed { bank: BankId(1), name },
+            ChangeKind::BankEnabledSet { bank: BankId(1), enabled: false },
+            ChangeKind::BankDeleted { bank: BankId(1) },
+            ChangeKind::ItemAdded(item()),
+            ChangeKind::ItemRemoved { item: ItemId(7), bank: BankId(2) },
+        ];
+        for kind in kinds {
+            let stored = encode_change(kind.clone());
+            assert_eq!(decode_change(Sequence(7), &stored).unwrap(), Change { sequence: Sequence(7), kind });
+        }
+    }
+
+    #[test]
+    fn stored_items_read_back() {
+        assert_eq!(decode_item(&encode_item(item())).unwrap(), item());
+        assert!(decode_item(&[0xff]).is_err());
+    }
+
+    #[test]
+    fn a_range_whose_changes_lie_outside_it_is_refused() {
+        let removal = |sequence| pb::Change {
+            sequence,
+            kind: Some(ChangeKind::ItemRemoved { item: ItemId(1), bank: BankId(1) }.into()),
+        };
+        let check = |after, through, sequences: &[u64], accepted: bool| {
+            let message = pb::WatchResponse {
+                after_sequence: after,
+                through_sequence: through,
+                head_sequence: through,
+                changes: sequences.iter().map(|&sequence| removal(sequence)).collect(),
+            };
+            assert_eq!(FeedRange::try_from(message).is_ok(), accepted, "{after}..{through}: {sequences:?}");
+        };
+        check(4, 9, &[5, 7, 9], true);
+        check(4, 4, &[], true);
+        check(4, 9, &[4], false);
+        check(4, 9, &[10], false);
+        check(4, 9, &[6, 5], false);
+        check(4, 9, &[6, 6], false);
+        check(9, 4, &[], false);
+    }
+
+    #[test]
+    fn a_removal_names_each_item_once() {
+        assert!(item_ids(vec![1, 2]).is_ok());
+        assert_eq!(item_ids(vec![2, 1, 2]).unwrap_err().to_string(), "item_ids: names an item twice");
+        assert!(item_ids(vec![]).is_err());
+    }
+}

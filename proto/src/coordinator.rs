@@ -1,0 +1,117 @@
+//! Package `vigie.coordinator.v1`.
+
+use vigie_model::{
+    Query, QueryMatches, ReplicaState, ReplicaView, SearchAnswer, SearchOptions, Sequence, ShardCount,
+    ShardIdentity, Topology,
+};
+
+use crate::invalid::{Invalid, each};
+use crate::model::{coverage, hash_type_number, hash_types, queries, search_options};
+use crate::pb::coordinator::v1 as pb;
+
+impl From<(Vec<Query>, SearchOptions)> for pb::SearchRequest {
+    fn from((queries, options): (Vec<Query>, SearchOptions)) -> Self {
+        Self { queries: queries.into_iter().map(Into::into).collect(), options: Some(options.into()) }
+    }
+}
+
+impl TryFrom<pb::SearchRequest> for (Vec<Query>, SearchOptions) {
+    type Error = Invalid;
+
+    fn try_from(message: pb::SearchRequest) -> Result<Self, Invalid> {
+        Ok((queries(message.queries)?, search_options(message.options)?))
+    }
+}
+
+impl From<SearchAnswer> for pb::SearchResponse {
+    fn from(answer: SearchAnswer) -> Self {
+        Self {
+            results: answer.results.into_iter().map(Into::into).collect(),
+            coverage: Some(answer.coverage.into()),
+            approximate_hash_types: answer.approximate.into_iter().map(hash_type_number).collect(),
+        }
+    }
+}
+
+impl TryFrom<pb::SearchResponse> for SearchAnswer {
+    type Error = Invalid;
+
+    fn try_from(message: pb::SearchResponse) -> Result<Self, Invalid> {
+        Ok(Self {
+            results: each("results", message.results, QueryMatches::try_from)?,
+            coverage: coverage(message.coverage)?,
+            approximate: hash_types("approximate_hash_types", message.approximate_hash_types)?,
+        })
+    }
+}
+
+impl From<ReplicaView> for pb::Replica {
+    fn from(view: ReplicaView) -> Self {
+        let state = match view.state {
+            ReplicaState::Ready => pb::ReplicaState::Ready,
+            ReplicaState::NotReady => pb::ReplicaState::NotReady,
+            ReplicaState::Unreachable => pb::ReplicaState::Unreachable,
+            ReplicaState::Refused => pb::ReplicaState::Refused,
+        };
+        Self {
+            endpoint: view.endpoint,
+            state: state.into(),
+            shard: view.identity.map_or(0, |identity| identity.shard().0.into()),
+            shard_count: view.identity.map_or(0, |identity| identity.shard_count().get().into()),
+            sequence: view.sequence.0,
+            head_sequence: view.head.0,
+            items: view.items,
+            hashes: view.hashes,
+            reason: view.reason,
+        }
+    }
+}
+
+impl TryFrom<pb::Replica> for ReplicaView {
+    type Error = Invalid;
+
+    fn try_from(message: pb::Replica) -> Result<Self, Invalid> {
+        let state = match message.state() {
+            pb::ReplicaState::Ready => ReplicaState::Ready,
+            pb::ReplicaState::NotReady => ReplicaState::NotReady,
+            pb::ReplicaState::Unreachable => ReplicaState::Unreachable,
+            pb::ReplicaState::Refused => ReplicaState::Refused,
+            pb::ReplicaState::Unspecified => return Err(Invalid::missing("state")),
+        };
+        let identity = (message.shard_count > 0)
+            .then(|| ShardIdentity::new(message.shard, message.shard_count))
+            .transpose()
+            .map_err(|error| Invalid::new("shard", error))?;
+        Ok(Self {
+            endpoint: message.endpoint,
+            state,
+            identity,
+            sequence: Sequence(message.sequence),
+            head: Sequence(message.head_sequence),
+            items: message.items,
+            hashes: message.hashes,
+            reason: message.reason,
+        })
+    }
+}
+
+impl From<Topology> for pb::DescribeTopologyResponse {
+    fn from(topology: Topology) -> Self {
+        Self {
+            shard_count: topology.shard_count.map_or(0, |count| count.get().into()),
+            replicas: topology.replicas.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl TryFrom<pb::DescribeTopologyResponse> for Topology {
+    type Error = Invalid;
+
+    fn try_from(message: pb::DescribeTopologyResponse) -> Result<Self, Invalid> {
+        let shard_count = (message.shard_count > 0)
+            .then(|| ShardCount::new(message.shard_count))
+            .transpose()
+            .map_err(|error| Invalid::new("shard_count", error))?;
+        Ok(Self { shard_count, replicas: each("replicas", message.replicas, ReplicaView::try_from)? })
+    }
+}

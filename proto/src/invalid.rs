@@ -1,0 +1,69 @@
+//! A message that breaks the contract, and the field at fault.
+
+use std::fmt::Display;
+
+use thiserror::Error;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+/// A field whose value breaks the contract. Never repeats a hash or content.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{field}: {reason}")]
+pub struct Invalid {
+    /// The path of the field, as in `queries[3].hashes[0].value`.
+    pub field: String,
+    /// What is wrong, and what would be right.
+    pub reason: String,
+}
+
+impl Invalid {
+    /// The field `field` is wrong because of `reason`.
+    #[must_use]
+    pub fn new(field: impl Into<String>, reason: impl Display) -> Self {
+        Self { field: field.into(), reason: reason.to_string() }
+    }
+
+    /// The same fault, seen from the message that holds the faulty one in `parent`.
+    #[must_use]
+    pub fn within(self, parent: impl Display) -> Self {
+        Self { field: format!("{parent}.{}", self.field), reason: self.reason }
+    }
+
+    /// The field has to be there.
+    #[must_use]
+    pub fn missing(field: impl Into<String>) -> Self {
+        Self::new(field, "is missing; it is required")
+    }
+}
+
+/// `INVALID_ARGUMENT`, with the field in a `BadRequest`.
+impl From<Invalid> for Status {
+    fn from(invalid: Invalid) -> Self {
+        let message = invalid.to_string();
+        let details = ErrorDetails::with_bad_request_violation(invalid.field, invalid.reason);
+        Self::with_error_details(Code::InvalidArgument, message, details)
+    }
+}
+
+/// Checks that a list has `min` to `max` entries.
+pub(crate) fn check_len(field: &str, len: usize, min: usize, max: usize) -> Result<(), Invalid> {
+    if (min..=max).contains(&len) {
+        return Ok(());
+    }
+    Err(Invalid::new(field, format!("has {len} entries; it must have {min} to {max}")))
+}
+
+/// Converts each entry of a list, and names the entry at fault.
+pub(crate) fn each<P, M>(
+    field: &str,
+    messages: impl IntoIterator<Item = P>,
+    convert: impl Fn(P) -> Result<M, Invalid>,
+) -> Result<Vec<M>, Invalid> {
+    let converted = |(index, message)| {
+        convert(message).map_err(|invalid| {
+            let entry = format!("{field}[{index}]");
+            if invalid.field.is_empty() { Invalid { field: entry, ..invalid } } else { invalid.within(entry) }
+        })
+    };
+    messages.into_iter().enumerate().map(converted).collect()
+}

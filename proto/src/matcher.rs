@@ -1,0 +1,96 @@
+//! Package `vigie.matcher.v1`.
+
+use vigie_model::{
+    HashCount, Query, QueryMatches, ReplicaDescription, SearchOptions, Sequence, ShardAnswer, ShardIdentity,
+};
+
+use crate::invalid::{Invalid, each};
+use crate::model::{hash_type, hash_type_number, hash_types, queries, search_options};
+use crate::pb::matcher::v1 as pb;
+
+impl From<(Vec<Query>, SearchOptions)> for pb::SearchRequest {
+    fn from((queries, options): (Vec<Query>, SearchOptions)) -> Self {
+        Self { queries: queries.into_iter().map(Into::into).collect(), options: Some(options.into()) }
+    }
+}
+
+impl TryFrom<pb::SearchRequest> for (Vec<Query>, SearchOptions) {
+    type Error = Invalid;
+
+    fn try_from(message: pb::SearchRequest) -> Result<Self, Invalid> {
+        Ok((queries(message.queries)?, search_options(message.options)?))
+    }
+}
+
+impl From<ShardAnswer> for pb::SearchResponse {
+    fn from(answer: ShardAnswer) -> Self {
+        Self {
+            results: answer.results.into_iter().map(Into::into).collect(),
+            shard: answer.identity.shard().0.into(),
+            shard_count: answer.identity.shard_count().get().into(),
+            sequence: answer.sequence.0,
+            hashes_searched: answer.hashes_searched,
+            approximate_hash_types: answer.approximate.into_iter().map(hash_type_number).collect(),
+        }
+    }
+}
+
+impl TryFrom<pb::SearchResponse> for ShardAnswer {
+    type Error = Invalid;
+
+    fn try_from(message: pb::SearchResponse) -> Result<Self, Invalid> {
+        Ok(Self {
+            identity: identity(message.shard, message.shard_count)?,
+            sequence: Sequence(message.sequence),
+            hashes_searched: message.hashes_searched,
+            results: each("results", message.results, QueryMatches::try_from)?,
+            approximate: hash_types("approximate_hash_types", message.approximate_hash_types)?,
+        })
+    }
+}
+
+fn identity(shard: u32, shard_count: u32) -> Result<ShardIdentity, Invalid> {
+    ShardIdentity::new(shard, shard_count).map_err(|error| Invalid::new("shard", error))
+}
+
+impl From<ReplicaDescription> for pb::DescribeResponse {
+    fn from(description: ReplicaDescription) -> Self {
+        let count = |count: HashCount| pb::HashCount {
+            hash_type: hash_type_number(count.hash_type),
+            hashes: count.hashes,
+            exact: count.exact,
+        };
+        Self {
+            shard: description.identity.shard().0.into(),
+            shard_count: description.identity.shard_count().get().into(),
+            sequence: description.sequence.0,
+            head_sequence: description.head.0,
+            ready: description.unready_reason.is_none(),
+            reason: description.unready_reason.unwrap_or_default(),
+            items: description.items,
+            hashes: description.hashes.into_iter().map(count).collect(),
+        }
+    }
+}
+
+impl TryFrom<pb::DescribeResponse> for ReplicaDescription {
+    type Error = Invalid;
+
+    fn try_from(message: pb::DescribeResponse) -> Result<Self, Invalid> {
+        let count = |count: pb::HashCount| {
+            Ok(HashCount {
+                hash_type: hash_type("hash_type", count.hash_type)?,
+                hashes: count.hashes,
+                exact: count.exact,
+            })
+        };
+        Ok(Self {
+            identity: identity(message.shard, message.shard_count)?,
+            sequence: Sequence(message.sequence),
+            head: Sequence(message.head_sequence),
+            unready_reason: (!message.ready).then_some(message.reason),
+            items: message.items,
+            hashes: each("hashes", message.hashes, count)?,
+        })
+    }
+}

@@ -1,0 +1,231 @@
+//! Package `vigie.matching.v1`: the public service of a frontend.
+
+use vigie_model::{
+    Content, HashTypeSearch, ImageFingerprint, MatchCall, Matched, Quality, Query, QueryHash, QueryMatches,
+    SkipReason, Variant,
+};
+
+use crate::invalid::{Invalid, check_len, each};
+use crate::model::{distance, hash_type, hash_type_number, query_hashes, search_options};
+use crate::pb::matching::v1 as pb;
+
+impl From<Content> for pb::MatchQuery {
+    fn from(content: Content) -> Self {
+        use pb::match_query::Content as Wire;
+        let content = match content {
+            Content::Image(bytes) => Wire::Image(bytes),
+            Content::Hashed { hashes, pdq_quality } => Wire::Hashed(pb::HashedContent {
+                hashes: hashes.into_iter().map(Into::into).collect(),
+                pdq_quality: pdq_quality.map(|quality| quality.get().into()),
+            }),
+        };
+        Self { content: Some(content) }
+    }
+}
+
+impl TryFrom<pb::MatchQuery> for Content {
+    type Error = Invalid;
+
+    fn try_from(message: pb::MatchQuery) -> Result<Self, Invalid> {
+        use pb::match_query::Content as Wire;
+        match message.content {
+            Some(Wire::Image(bytes)) => Ok(Self::Image(bytes)),
+            Some(Wire::Hashed(hashed)) => {
+                let within = |invalid: Invalid| invalid.within("hashed");
+                Ok(Self::Hashed {
+                    hashes: query_hashes(hashed.hashes).map_err(within)?,
+                    pdq_quality: quality("pdq_quality", hashed.pdq_quality).map_err(within)?,
+                })
+            }
+            None => Err(Invalid::new("content", "is missing; send an image or its hashes")),
+        }
+    }
+}
+
+fn quality(field: &str, score: Option<u32>) -> Result<Option<Quality>, Invalid> {
+    score.map(|score| Quality::new(score.into()).map_err(|error| Invalid::new(field, error))).transpose()
+}
+
+impl From<MatchCall> for pb::MatchRequest {
+    fn from(call: MatchCall) -> Self {
+        Self {
+            queries: call.contents.into_iter().map(Into::into).collect(),
+            options: Some(call.options.into()),
+            quality_floor: call.quality_floor.map(|floor| floor.get().into()),
+        }
+    }
+}
+
+impl TryFrom<pb::MatchRequest> for MatchCall {
+    type Error = Invalid;
+
+    fn try_from(message: pb::MatchRequest) -> Result<Self, Invalid> {
+        check_len("queries", message.queries.len(), 1, Query::BATCH_MAX)?;
+        Ok(Self {
+            contents: each("queries", message.queries, Content::try_from)?,
+            options: search_options(message.options)?,
+            quality_floor: quality("quality_floor", message.quality_floor)?,
+        })
+    }
+}
+
+impl From<HashTypeSearch> for pb::HashTypeSearch {
+    fn from(search: HashTypeSearch) -> Self {
+        let skip_reason = match search.skipped {
+            None => pb::SkipReason::Unspecified,
+            Some(SkipReason::QualityBelowFloor) => pb::SkipReason::QualityBelowFloor,
+        };
+        Self {
+            hash_type: hash_type_number(search.hash_type),
+            max_distance: search.max_distance.0.into(),
+            exact: search.exact,
+            skip_reason: skip_reason.into(),
+        }
+    }
+}
+
+impl TryFrom<pb::HashTypeSearch> for HashTypeSearch {
+    type Error = Invalid;
+
+    fn try_from(message: pb::HashTypeSearch) -> Result<Self, Invalid> {
+        let skipped = match pb::SkipReason::try_from(message.skip_reason) {
+            Ok(pb::SkipReason::Unspecified) => None,
+            Ok(pb::SkipReason::QualityBelowFloor) => Some(SkipReason::QualityBelowFloor),
+            Err(_) => return Err(Invalid::new("skip_reason", "is none that this version knows")),
+        };
+        Ok(Self {
+            hash_type: hash_type("hash_type", message.hash_type)?,
+            max_distance: distance(message.max_distance)?,
+            exact: message.exact,
+            skipped,
+        })
+    }
+}
+
+impl From<Matched> for pb::Matched {
+    fn from(matched: Matched) -> Self {
+        let (width, height) = matched.size.unwrap_or_default();
+        Self {
+            matches: matched.found.matches.into_iter().map(Into::into).collect(),
+            limit_reached: matched.found.limit_reached,
+            searches: matched.searches.into_iter().map(Into::into).collect(),
+            pdq_quality: matched.pdq_quality.map(|quality| quality.get().into()),
+            quality_floor: matched.quality_floor.get().into(),
+            width,
+            height,
+        }
+    }
+}
+
+impl TryFrom<pb::Matched> for Matched {
+    type Error = Invalid;
+
+    fn try_from(message: pb::Matched) -> Result<Self, Invalid> {
+        let floor = Quality::new(message.quality_floor.into())
+            .map_err(|error| Invalid::new("quality_floor", error))?;
+        Ok(Self {
+            found: QueryMatches {
+                matches: each("matches", message.matches, TryInto::try_into)?,
+                limit_reached: message.limit_reached,
+            },
+            searches: each("searches", message.searches, TryInto::try_into)?,
+            pdq_quality: quality("pdq_quality", message.pdq_quality)?,
+            quality_floor: floor,
+            size: (message.width > 0).then_some((message.width, message.height)),
+        })
+    }
+}
+
+impl From<ImageFingerprint> for pb::HashResponse {
+    fn from(fingerprint: ImageFingerprint) -> Self {
+        Self {
+            width: fingerprint.width,
+            height: fingerprint.height,
+            pdq_quality: fingerprint.quality.get().into(),
+            hashes: fingerprint.query_hashes().into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl TryFrom<pb::HashResponse> for ImageFingerprint {
+    type Error = Invalid;
+
+    fn try_from(message: pb::HashResponse) -> Result<Self, Invalid> {
+        use vigie_model::Hash;
+        let mut fingerprint = Self {
+            width: message.width,
+            height: message.height,
+            pdq: [[0; 32]; 8],
+            quality: Quality::new(message.pdq_quality.into())
+                .map_err(|error| Invalid::new("pdq_quality", error))?,
+            md5: [0; 16],
+            sha256: [0; 32],
+        };
+        for QueryHash { hash, variant } in query_hashes(message.hashes)? {
+            match hash {
+                Hash::Pdq(bytes) => {
+                    let place =
+                        Variant::ALL.iter().zip(&mut fingerprint.pdq).find(|(one, _)| **one == variant);
+                    if let Some((_, slot)) = place {
+                        *slot = bytes;
+                    }
+                }
+                Hash::Md5(bytes) => fingerprint.md5 = bytes,
+                Hash::Sha256(bytes) => fingerprint.sha256 = bytes,
+            }
+        }
+        Ok(fingerprint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vigie_model::{Distance, HashType, SearchOptions};
+
+    #[test]
+    fn a_query_without_content_says_what_to_send() {
+        let message = pb::MatchRequest { queries: vec![pb::MatchQuery::default()], ..Default::default() };
+        let invalid = MatchCall::try_from(message).unwrap_err();
+        assert_eq!(invalid.to_string(), "queries[0].content: is missing; send an image or its hashes");
+    }
+
+    #[test]
+    fn a_request_without_queries_is_refused() {
+        let invalid = MatchCall::try_from(pb::MatchRequest::default()).unwrap_err();
+        assert_eq!(invalid.to_string(), "queries: has 0 entries; it must have 1 to 256");
+    }
+
+    #[test]
+    fn calls_and_answers_survive_the_wire() {
+        let call = MatchCall {
+            contents: vec![
+                Content::Image(bytes::Bytes::from_static(b"abc")),
+                Content::Hashed {
+                    hashes: vec![QueryHash {
+                        hash: vigie_model::Hash::Md5([7; 16]),
+                        variant: Variant::FlipMinus1,
+                    }],
+                    pdq_quality: Some(Quality::new(61).unwrap()),
+                },
+            ],
+            options: SearchOptions::default(),
+            quality_floor: Some(Quality::new(10).unwrap()),
+        };
+        assert_eq!(MatchCall::try_from(pb::MatchRequest::from(call.clone())).unwrap(), call);
+
+        let matched = Matched {
+            found: QueryMatches::default(),
+            searches: vec![HashTypeSearch {
+                hash_type: HashType::Pdq,
+                max_distance: Distance(31),
+                exact: true,
+                skipped: Some(SkipReason::QualityBelowFloor),
+            }],
+            pdq_quality: Some(Quality::new(3).unwrap()),
+            quality_floor: Quality::FLOOR_DEFAULT,
+            size: Some((640, 480)),
+        };
+        assert_eq!(Matched::try_from(pb::Matched::from(matched.clone())).unwrap(), matched);
+    }
+}

@@ -1,0 +1,346 @@
+//! Package `vigie.model.v1`: hashes, queries, matches, coverage.
+
+use vigie_model::{
+    BankId, BankName, Coverage, Distance, Hash, HashType, ItemId, Limit, Match, MaxDistances, MinCoverage,
+    Query, QueryHash, QueryMatches, SearchOptions, Sequence, ShardFailure, ShardId, Variant,
+};
+
+use crate::invalid::{Invalid, check_len, each};
+use crate::pb::model::v1 as pb;
+
+impl From<HashType> for pb::HashType {
+    fn from(hash_type: HashType) -> Self {
+        match hash_type {
+            HashType::Pdq => Self::Pdq,
+            HashType::Md5 => Self::Md5,
+            HashType::Sha256 => Self::Sha256,
+        }
+    }
+}
+
+/// Reads a hash type from its number on the wire.
+pub(crate) fn hash_type(field: &str, number: i32) -> Result<HashType, Invalid> {
+    match pb::HashType::try_from(number) {
+        Ok(pb::HashType::Pdq) => Ok(HashType::Pdq),
+        Ok(pb::HashType::Md5) => Ok(HashType::Md5),
+        Ok(pb::HashType::Sha256) => Ok(HashType::Sha256),
+        Ok(pb::HashType::Unspecified) => Err(Invalid::missing(field)),
+        Err(_) => Err(Invalid::new(field, format!("{number} is no hash type that this version knows"))),
+    }
+}
+
+/// Reads a list of hash types.
+pub(crate) fn hash_types(field: &str, numbers: Vec<i32>) -> Result<Vec<HashType>, Invalid> {
+    each(field, numbers, |number| hash_type("", number))
+}
+
+/// The number of a hash type on the wire.
+pub(crate) fn hash_type_number(hash_type: HashType) -> i32 {
+    pb::HashType::from(hash_type).into()
+}
+
+impl From<Variant> for pb::Variant {
+    fn from(variant: Variant) -> Self {
+        match variant {
+            Variant::Original => Self::Original,
+            Variant::Rotate90 => Self::Rotate90,
+            Variant::Rotate180 => Self::Rotate180,
+            Variant::Rotate270 => Self::Rotate270,
+            Variant::FlipX => Self::FlipX,
+            Variant::FlipY => Self::FlipY,
+            Variant::FlipPlus1 => Self::FlipPlus1,
+            Variant::FlipMinus1 => Self::FlipMinus1,
+        }
+    }
+}
+
+fn variant(number: i32) -> Result<Variant, Invalid> {
+    match pb::Variant::try_from(number) {
+        Ok(pb::Variant::Unspecified | pb::Variant::Original) => Ok(Variant::Original),
+        Ok(pb::Variant::Rotate90) => Ok(Variant::Rotate90),
+        Ok(pb::Variant::Rotate180) => Ok(Variant::Rotate180),
+        Ok(pb::Variant::Rotate270) => Ok(Variant::Rotate270),
+        Ok(pb::Variant::FlipX) => Ok(Variant::FlipX),
+        Ok(pb::Variant::FlipY) => Ok(Variant::FlipY),
+        Ok(pb::Variant::FlipPlus1) => Ok(Variant::FlipPlus1),
+        Ok(pb::Variant::FlipMinus1) => Ok(Variant::FlipMinus1),
+        Err(_) => Err(Invalid::new("variant", format!("{number} is no variant that this version knows"))),
+    }
+}
+
+impl From<Hash> for pb::Hash {
+    fn from(hash: Hash) -> Self {
+        Self { hash_type: hash_type_number(hash.hash_type()), value: hash.as_bytes().to_vec() }
+    }
+}
+
+impl TryFrom<pb::Hash> for Hash {
+    type Error = Invalid;
+
+    fn try_from(message: pb::Hash) -> Result<Self, Invalid> {
+        let hash_type = hash_type("hash_type", message.hash_type)?;
+        Self::from_bytes(hash_type, &message.value).map_err(|error| Invalid::new("value", error))
+    }
+}
+
+impl From<QueryHash> for pb::QueryHash {
+    fn from(query: QueryHash) -> Self {
+        Self { hash: Some(query.hash.into()), variant: pb::Variant::from(query.variant).into() }
+    }
+}
+
+impl TryFrom<pb::QueryHash> for QueryHash {
+    type Error = Invalid;
+
+    fn try_from(message: pb::QueryHash) -> Result<Self, Invalid> {
+        let hash = message.hash.ok_or_else(|| Invalid::missing("hash"))?;
+        Ok(Self {
+            hash: hash.try_into().map_err(|invalid: Invalid| invalid.within("hash"))?,
+            variant: variant(message.variant)?,
+        })
+    }
+}
+
+/// Reads the hashes of one query.
+pub(crate) fn query_hashes(hashes: Vec<pb::QueryHash>) -> Result<Vec<QueryHash>, Invalid> {
+    check_len("hashes", hashes.len(), 1, Query::HASHES_MAX)?;
+    each("hashes", hashes, QueryHash::try_from)
+}
+
+impl From<Query> for pb::HashQuery {
+    fn from(query: Query) -> Self {
+        Self { hashes: query.hashes.into_iter().map(Into::into).collect() }
+    }
+}
+
+/// Reads the queries of one call between services. A query may be empty: all its hashes may have been skipped.
+pub(crate) fn queries(messages: Vec<pb::HashQuery>) -> Result<Vec<Query>, Invalid> {
+    check_len("queries", messages.len(), 1, Query::BATCH_MAX)?;
+    each("queries", messages, |message| {
+        check_len("hashes", message.hashes.len(), 0, Query::HASHES_MAX)?;
+        Ok(Query { hashes: each("hashes", message.hashes, QueryHash::try_from)? })
+    })
+}
+
+impl From<SearchOptions> for pb::SearchOptions {
+    fn from(options: SearchOptions) -> Self {
+        let distance = |hash_type| pb::MaxDistance {
+            hash_type: hash_type_number(hash_type),
+            distance: options.max_distances.get(hash_type).0.into(),
+        };
+        Self {
+            banks: options.banks.iter().map(ToString::to_string).collect(),
+            max_distance: HashType::ALL.map(distance).into(),
+            limit: i32::try_from(options.limit.get()).unwrap_or(i32::MAX),
+            min_sequence: options.min_sequence.0,
+            min_coverage: Some(options.min_coverage.get()),
+        }
+    }
+}
+
+impl TryFrom<pb::SearchOptions> for SearchOptions {
+    type Error = Invalid;
+
+    fn try_from(message: pb::SearchOptions) -> Result<Self, Invalid> {
+        check_len("banks", message.banks.len(), 0, Self::BANKS_MAX)?;
+        check_len("max_distance", message.max_distance.len(), 0, HashType::ALL.len())?;
+        let mut max_distances = MaxDistances::default();
+        let mut named = Vec::new();
+        for (index, wanted) in message.max_distance.iter().enumerate() {
+            let entry = format!("max_distance[{index}]");
+            let hash_type =
+                hash_type("hash_type", wanted.hash_type).map_err(|invalid| invalid.within(&entry))?;
+            if named.contains(&hash_type) {
+                return Err(Invalid::new(entry, format!("names {hash_type} a second time")));
+            }
+            named.push(hash_type);
+            max_distances = max_distances
+                .with(hash_type, wanted.distance)
+                .map_err(|error| Invalid::new(format!("{entry}.distance"), error))?;
+        }
+        let min_coverage = message.min_coverage.map_or(Ok(MinCoverage::default()), MinCoverage::new);
+        Ok(Self {
+            banks: each("banks", message.banks, |name| bank_name("", &name))?,
+            max_distances,
+            limit: Limit::new(message.limit.into()).map_err(|error| Invalid::new("limit", error))?,
+            min_sequence: Sequence(message.min_sequence),
+            min_coverage: min_coverage.map_err(|error| Invalid::new("min_coverage", error))?,
+        })
+    }
+}
+
+/// Reads options that may be left out as a whole.
+pub(crate) fn search_options(message: Option<pb::SearchOptions>) -> Result<SearchOptions, Invalid> {
+    message.unwrap_or_default().try_into().map_err(|invalid: Invalid| invalid.within("options"))
+}
+
+/// Reads the name of a bank.
+pub(crate) fn bank_name(field: &str, name: &str) -> Result<BankName, Invalid> {
+    name.parse().map_err(|error| Invalid::new(field, error))
+}
+
+impl From<Match> for pb::Match {
+    fn from(found: Match) -> Self {
+        Self {
+            item_id: found.item.0,
+            bank_id: found.bank.0,
+            bank: found.bank_name.to_string(),
+            external_reference: found.external_reference.map(String::from).unwrap_or_default(),
+            labels: found.labels.into_iter().map(String::from).collect(),
+            hash_type: hash_type_number(found.hash_type),
+            distance: found.distance.0.into(),
+            variant: pb::Variant::from(found.variant).into(),
+            exact: found.exact,
+            other_matches: found.other_matches,
+        }
+    }
+}
+
+impl TryFrom<pb::Match> for Match {
+    type Error = Invalid;
+
+    fn try_from(message: pb::Match) -> Result<Self, Invalid> {
+        let reference = message.external_reference;
+        Ok(Self {
+            item: ItemId(message.item_id),
+            bank: BankId(message.bank_id),
+            bank_name: bank_name("bank", &message.bank)?,
+            external_reference: (!reference.is_empty()).then(|| reference.into_boxed_str()),
+            labels: message.labels.into_iter().map(String::into_boxed_str).collect(),
+            hash_type: hash_type("hash_type", message.hash_type)?,
+            distance: distance(message.distance)?,
+            variant: variant(message.variant)?,
+            exact: message.exact,
+            other_matches: message.other_matches,
+        })
+    }
+}
+
+/// Reads a distance.
+pub(crate) fn distance(bits: u32) -> Result<Distance, Invalid> {
+    u16::try_from(bits).map(Distance).map_err(|_| Invalid::new("distance", "is more bits than a hash has"))
+}
+
+impl From<QueryMatches> for pb::QueryMatches {
+    fn from(found: QueryMatches) -> Self {
+        Self {
+            matches: found.matches.into_iter().map(Into::into).collect(),
+            limit_reached: found.limit_reached,
+        }
+    }
+}
+
+impl TryFrom<pb::QueryMatches> for QueryMatches {
+    type Error = Invalid;
+
+    fn try_from(message: pb::QueryMatches) -> Result<Self, Invalid> {
+        Ok(Self {
+            matches: each("matches", message.matches, Match::try_from)?,
+            limit_reached: message.limit_reached,
+        })
+    }
+}
+
+impl From<Coverage> for pb::Coverage {
+    fn from(coverage: Coverage) -> Self {
+        let failure = |failure: ShardFailure| pb::ShardFailure {
+            shard: failure.shard.0.into(),
+            reason: failure.reason,
+        };
+        Self {
+            shards_total: coverage.shards_total.into(),
+            shards_answered: coverage.shards_answered.into(),
+            hashes_searched: coverage.hashes_searched,
+            hashes_total: coverage.hashes_total,
+            sequence_min: coverage.sequence_min.0,
+            sequence_max: coverage.sequence_max.0,
+            failures: coverage.failures.into_iter().map(failure).collect(),
+        }
+    }
+}
+
+impl TryFrom<pb::Coverage> for Coverage {
+    type Error = Invalid;
+
+    fn try_from(message: pb::Coverage) -> Result<Self, Invalid> {
+        let small = |field: &str, count| {
+            u16::try_from(count).map_err(|_| Invalid::new(field, "is more shards than there can be"))
+        };
+        let failure = |failure: pb::ShardFailure| {
+            Ok(ShardFailure { shard: ShardId(small("shard", failure.shard)?), reason: failure.reason })
+        };
+        Ok(Self {
+            shards_total: small("shards_total", message.shards_total)?,
+            shards_answered: small("shards_answered", message.shards_answered)?,
+            hashes_searched: message.hashes_searched,
+            hashes_total: message.hashes_total,
+            sequence_min: Sequence(message.sequence_min),
+            sequence_max: Sequence(message.sequence_max),
+            failures: each("failures", message.failures, failure)?,
+        })
+    }
+}
+
+/// Reads a coverage that has to be there.
+pub(crate) fn coverage(message: Option<pb::Coverage>) -> Result<Coverage, Invalid> {
+    message
+        .ok_or_else(|| Invalid::missing("coverage"))?
+        .try_into()
+        .map_err(|invalid: Invalid| invalid.within("coverage"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(edit: impl FnOnce(&mut pb::SearchOptions)) -> String {
+        let mut message = pb::SearchOptions::default();
+        edit(&mut message);
+        search_options(Some(message)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn options_left_out_take_their_defaults() {
+        assert_eq!(search_options(None).unwrap(), SearchOptions::default());
+    }
+
+    #[test]
+    fn options_survive_the_wire() {
+        let options = SearchOptions {
+            banks: vec!["a".parse().unwrap(), "b-2".parse().unwrap()],
+            max_distances: MaxDistances::default().with(HashType::Pdq, 12).unwrap(),
+            limit: Limit::new(7).unwrap(),
+            min_sequence: Sequence(99),
+            min_coverage: MinCoverage::new(0.25).unwrap(),
+        };
+        assert_eq!(SearchOptions::try_from(pb::SearchOptions::from(options.clone())).unwrap(), options);
+    }
+
+    #[test]
+    fn each_wrong_option_is_named() {
+        let far = pb::MaxDistance { hash_type: 1, distance: 300 };
+        assert_eq!(
+            refusal(|options| options.max_distance.push(far)),
+            "options.max_distance[0].distance: max_distance for pdq is 300; it must be 0 to 64"
+        );
+        assert_eq!(
+            refusal(|options| options.limit = -5),
+            "options.limit: limit is -5; it must be 1 to 1000, or 0 for the default of 100"
+        );
+        assert!(refusal(|options| options.banks.push("a b".into())).starts_with("options.banks[0]: "));
+        assert!(refusal(|options| options.min_coverage = Some(1.5)).starts_with("options.min_coverage: "));
+        let unknown = pb::MaxDistance { hash_type: 77, distance: 0 };
+        assert!(refusal(|options| options.max_distance.push(unknown)).contains("max_distance[0].hash_type"));
+        let twice = pb::MaxDistance { hash_type: 1, distance: 3 };
+        assert!(refusal(|options| options.max_distance = vec![twice; 2]).contains("a second time"));
+    }
+
+    #[test]
+    fn a_wrong_hash_length_is_named_without_the_hash() {
+        let hash = pb::Hash { hash_type: 1, value: vec![0xab; 31] };
+        let query = pb::HashQuery { hashes: vec![pb::QueryHash { hash: Some(hash), variant: 0 }] };
+        let invalid = queries(vec![query]).unwrap_err();
+        assert_eq!(invalid.field, "queries[0].hashes[0].hash.value");
+        assert!(!invalid.reason.contains("ab"), "{}", invalid.reason);
+    }
+}

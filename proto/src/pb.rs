@@ -1,0 +1,68 @@
+//! Generated code, in modules that follow the packages.
+//!
+//! Three messages hold hashes or images; their `Debug` is written here and shows neither.
+#![allow(missing_docs, missing_debug_implementations, unreachable_pub, rust_2018_idioms)]
+#![allow(clippy::all, clippy::large_futures, clippy::wildcard_enum_match_arm)]
+
+/// Package `vigie.model`.
+pub mod model {
+    /// Package `vigie.model.v1`.
+    pub mod v1 {
+        tonic::include_proto!("vigie.model.v1");
+    }
+}
+
+/// Package `vigie.matching`.
+pub mod matching {
+    /// Package `vigie.matching.v1`.
+    pub mod v1 {
+        tonic::include_proto!("vigie.matching.v1");
+    }
+}
+
+/// Package `vigie.coordinator`.
+pub mod coordinator {
+    /// Package `vigie.coordinator.v1`.
+    pub mod v1 {
+        tonic::include_proto!("vigie.coordinator.v1");
+    }
+}
+
+/// Package `vigie.matcher`.
+pub mod matcher {
+    /// Package `vigie.matcher.v1`.
+    pub mod v1 {
+        tonic::include_proto!("vigie.matcher.v1");
+    }
+}
+
+/// Package `vigie.bank`.
+pub mod bank {
+    /// Package `vigie.bank.v1`.
+    pub mod v1 {
+        tonic::include_proto!("vigie.bank.v1");
+    }
+}
+
+impl std::fmt::Debug for model::v1::Hash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Hash({:?}, {} bytes)", self.hash_type(), self.value.len())
+    }
+}
+
+impl std::fmt::Debug for matching::v1::MatchQuery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use matching::v1::match_query::Content;
+        match &self.content {
+            Some(Content::Image(bytes)) => write!(f, "MatchQuery(image, {} bytes)", bytes.len()),
+            Some(Content::Hashed(hashed)) => write!(f, "MatchQuery({} hashes)", hashed.hashes.len()),
+            None => f.write_str("MatchQuery(nothing)"),
+        }
+    }
+}
+
+impl std::fmt::Debug for matching::v1::HashRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HashRequest({} bytes)", self.image.len())
+    }
+}

@@ -1,0 +1,63 @@
+//! What travels in a status beside its code and message: when to retry, and a partial answer.
+
+use std::time::Duration;
+
+use prost::{Message as _, Name};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+/// A refusal because too much is going on, with the time after which to try again.
+#[must_use]
+pub fn resource_exhausted(message: impl Into<String>, retry_after: Duration) -> Status {
+    let details = ErrorDetails::with_retry_info(Some(retry_after));
+    Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
+/// The time after which to try again, if the status carries one.
+#[must_use]
+pub fn retry_after(status: &Status) -> Option<Duration> {
+    status.get_details_retry_info().and_then(|info| info.retry_delay)
+}
+
+/// A status that carries a message, as `google.rpc.Status` carries details.
+#[must_use]
+pub fn with_message<M: prost::Message + Name>(code: Code, text: &str, message: &M) -> Status {
+    let detail = prost_types::Any { type_url: M::type_url(), value: message.encode_to_vec() };
+    let details =
+        tonic_types::Status { code: i32::from(code), message: text.to_owned(), details: vec![detail] };
+    Status::with_details(code, text, details.encode_to_vec().into())
+}
+
+/// The message of this type that the status carries, if it carries one.
+#[must_use]
+pub fn message<M: prost::Message + Name + Default>(status: &Status) -> Option<M> {
+    let details = tonic_types::Status::decode(status.details()).ok()?;
+    let carried = details.details.iter().find(|detail| detail.type_url == M::type_url())?;
+    M::decode(carried.value.as_slice()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pb::coordinator::v1::SearchResponse;
+    use crate::pb::matching::v1::MatchResponse;
+    use crate::pb::model::v1::Coverage;
+
+    #[test]
+    fn a_status_gives_back_the_message_it_carries() {
+        let partial = SearchResponse {
+            coverage: Some(Coverage { shards_total: 4, shards_answered: 3, ..Coverage::default() }),
+            ..SearchResponse::default()
+        };
+        let status = with_message(Code::Unavailable, "shard 2 is lost", &partial);
+        assert_eq!(message::<SearchResponse>(&status), Some(partial));
+        assert_eq!(message::<MatchResponse>(&status), None);
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_try_again() {
+        let status = resource_exhausted("busy", Duration::from_millis(250));
+        assert_eq!(retry_after(&status), Some(Duration::from_millis(250)));
+        assert_eq!(retry_after(&Status::internal("x")), None);
+    }
+}

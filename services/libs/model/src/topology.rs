@@ -1,0 +1,112 @@
+//! Who serves which shard, and how far each has come.
+
+use crate::hash::HashType;
+use crate::sequence::Sequence;
+use crate::shard::{ShardCount, ShardIdentity};
+
+/// Living hashes of one type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HashCount {
+    /// The type.
+    pub hash_type: HashType,
+    /// How many.
+    pub hashes: u64,
+    /// Whether their index finds everything.
+    pub exact: bool,
+}
+
+/// What a matcher says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaDescription {
+    /// Its shard, and of how many.
+    pub identity: ShardIdentity,
+    /// The last change that it has applied.
+    pub sequence: Sequence,
+    /// The newest change that it has heard of.
+    pub head: Sequence,
+    /// `None` where it answers searches; otherwise why it does not.
+    pub unready_reason: Option<String>,
+    /// Living items.
+    pub items: u64,
+    /// Their hashes, by type.
+    pub hashes: Vec<HashCount>,
+}
+
+impl ReplicaDescription {
+    /// Living hashes of all types.
+    #[must_use]
+    pub fn hash_count(&self) -> u64 {
+        self.hashes.iter().map(|count| count.hashes).sum()
+    }
+}
+
+/// What the coordinator makes of a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplicaState {
+    /// It answers searches.
+    Ready,
+    /// It answers, but is starting, behind or draining.
+    NotReady,
+    /// It does not answer.
+    Unreachable,
+    /// It says another `shard_count` than the rest and is not used.
+    Refused,
+}
+
+impl ReplicaState {
+    /// The word for people and scripts.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::NotReady => "not-ready",
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// One matcher as the coordinator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaView {
+    /// Where it listens.
+    pub endpoint: String,
+    /// What the coordinator makes of it.
+    pub state: ReplicaState,
+    /// Its shard; `None` where it never answered.
+    pub identity: Option<ShardIdentity>,
+    /// The last change that it has applied.
+    pub sequence: Sequence,
+    /// The newest change that it has heard of.
+    pub head: Sequence,
+    /// Living items.
+    pub items: u64,
+    /// Their hashes.
+    pub hashes: u64,
+    /// Why it is not ready; empty where it is.
+    pub reason: String,
+}
+
+/// Every replica, and the count of shards that they agree on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topology {
+    /// `None` while no matcher has answered.
+    pub shard_count: Option<ShardCount>,
+    /// By shard, then endpoint.
+    pub replicas: Vec<ReplicaView>,
+}
+
+/// How far the bank's log has come, and what is in the bank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogHead {
+    /// The newest change.
+    pub sequence: Sequence,
+    /// BLAKE3 over all changes up to it.
+    pub chain: [u8; 32],
+    /// Living banks.
+    pub banks: u64,
+    /// Living items.
+    pub items: u64,
+    /// Their hashes.
+    pub hashes: u64,
+}

@@ -1,0 +1,65 @@
+//! The limits that every server keeps.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Limits of one server. Each has a default that suits a service on a small machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServingConfig {
+    /// Calls that are worked on at once; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`.
+    pub calls_in_flight_max: usize,
+    /// Streams of one connection; one more waits in the client.
+    pub streams_per_connection_max: u32,
+    /// The time that a call without a deadline gets, in milliseconds.
+    pub deadline_ms_default: u64,
+    /// The longest time that a call gets, in milliseconds; a longer deadline is cut to it.
+    pub deadline_ms_max: u64,
+    /// How long `NOT_SERVING` is said before new calls are refused, in milliseconds, so that balancers notice.
+    pub lame_duck_ms: u64,
+    /// How long accepted calls may take to end after that, in milliseconds; then they are cut off.
+    pub drain_ms_max: u64,
+}
+
+impl Default for ServingConfig {
+    fn default() -> Self {
+        Self {
+            calls_in_flight_max: 512,
+            streams_per_connection_max: 256,
+            deadline_ms_default: 10_000,
+            deadline_ms_max: 60_000,
+            lame_duck_ms: 0,
+            drain_ms_max: 10_000,
+        }
+    }
+}
+
+impl ServingConfig {
+    /// Every fault of these values, each as `field: what is wrong`.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut check = |holds: bool, fault: &str| {
+            if !holds {
+                faults.push(format!("serving.{fault}"));
+            }
+        };
+        check(self.calls_in_flight_max >= 1, "calls_in_flight_max: must be at least 1");
+        check(self.streams_per_connection_max >= 1, "streams_per_connection_max: must be at least 1");
+        check(self.deadline_ms_default >= 1, "deadline_ms_default: must be at least 1");
+        check(
+            self.deadline_ms_max >= self.deadline_ms_default,
+            "deadline_ms_max: must be at least deadline_ms_default",
+        );
+        faults
+    }
+
+    pub(crate) const fn lame_duck(&self) -> Duration {
+        Duration::from_millis(self.lame_duck_ms)
+    }
+
+    pub(crate) const fn drain_max(&self) -> Duration {
+        Duration::from_millis(self.drain_ms_max)
+    }
+}

@@ -1,0 +1,154 @@
+//! Runs one server from its listener to its last answer.
+
+use std::convert::Infallible;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::service::RoutesBuilder;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tower::Service;
+
+use crate::Shutdown;
+use crate::config::ServingConfig;
+use crate::in_flight::InFlightLayer;
+use crate::message_limit::MessageLimitLayer;
+
+/// Why a server could not run.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The descriptors for reflection do not decode.
+    #[error("cannot offer reflection")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The transport failed.
+    #[error("cannot serve")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// Whether the service answers, as gRPC health checks see it.
+///
+/// A service without a state of its own is serving from the start. One that has to load first says so with
+/// [`Health::set`].
+#[derive(Debug, Clone)]
+pub struct Health {
+    reporter: HealthReporter,
+    services: Vec<&'static str>,
+}
+
+impl Health {
+    /// Sets the health of the process and of each of its services.
+    pub async fn set(&self, serving: bool) {
+        let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+        for service in self.services.iter().chain([&""]) {
+            self.reporter.set_service_status(*service, status).await;
+        }
+    }
+}
+
+/// What reflection tells: the encoded descriptors of all packages.
+#[derive(Debug, Clone, Copy)]
+pub struct Reflection(pub &'static [u8]);
+
+/// The services of one server.
+#[derive(Debug)]
+pub struct Routes {
+    builder: RoutesBuilder,
+    health: Health,
+}
+
+impl Routes {
+    /// Health and reflection (v1 and v1alpha), and no service yet. Health says `NOT_SERVING` until it is set.
+    pub fn new(reflection: Reflection) -> Result<Self, ServeError> {
+        let reporter = HealthReporter::new();
+        let mut builder = RoutesBuilder::default();
+        let described = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(reflection.0)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        builder.add_service(described().build_v1()?).add_service(described().build_v1alpha()?).add_service(
+            tonic_health::pb::health_server::HealthServer::new(
+                tonic_health::server::HealthService::from_health_reporter(reporter.clone()),
+            ),
+        );
+        Ok(Self { builder, health: Health { reporter, services: Vec::new() } })
+    }
+
+    /// Adds a service.
+    #[must_use]
+    pub fn with<S>(mut self, service: S) -> Self
+    where
+        S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+    {
+        self.builder.add_service(service);
+        self.health.services.push(S::NAME);
+        self
+    }
+
+    /// The handle by which the service tells whether it answers.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+}
+
+/// Serves until `shutdown`, then says `NOT_SERVING`, waits the lame-duck time, stops listening, and answers what it
+/// had accepted for at most `drain_ms_max`.
+///
+/// Long streams are the handlers' own: they watch the same token and end.
+pub async fn serve(
+    listener: TcpListener,
+    routes: Routes,
+    message_bytes_max: usize,
+    config: &ServingConfig,
+    shutdown: Shutdown,
+) -> Result<(), ServeError> {
+    let Routes { builder, health } = routes;
+    let draining = Shutdown::new();
+    let server = tonic::transport::Server::builder()
+        .max_concurrent_streams(config.streams_per_connection_max)
+        // Windows that hold a whole image or a page of the feed: the default 64 KiB costs a round trip for each.
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20)
+        .http2_keepalive_interval(Some(std::time::Duration::from_secs(20)))
+        // First, so that a flood is refused before anything of it is read.
+        .layer(InFlightLayer::new(config.calls_in_flight_max))
+        // Next, so that an oversized message is refused by its length prefix, before its bytes arrive.
+        .layer(MessageLimitLayer::new(message_bytes_max))
+        .serve_with_incoming_shutdown(
+            builder.routes().prepare(),
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            draining.clone().cancelled_owned(),
+        );
+    let mut server = std::pin::pin!(server);
+
+    tokio::select! {
+        ended = &mut server => return Ok(ended?),
+        () = shutdown.cancelled() => {}
+    }
+    health.set(false).await;
+    tokio::select! {
+        ended = &mut server => return Ok(ended?),
+        () = tokio::time::sleep(config.lame_duck()) => {}
+    }
+    draining.cancel();
+    match tokio::time::timeout(config.drain_max(), server).await {
+        Ok(ended) => Ok(ended?),
+        Err(_) => {
+            tracing::warn!(
+                drain_ms = config.drain_ms_max,
+                "calls were cut off: they outlasted the drain time"
+            );
+            Ok(())
+        }
+    }
+}
