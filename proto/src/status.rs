@@ -6,6 +6,8 @@ use prost::{Message as _, Name};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use crate::pb::matching::v1 as pb;
+
 /// A refusal because too much is going on, with the time after which to try again.
 #[must_use]
 pub fn resource_exhausted(message: impl Into<String>, retry_after: Duration) -> Status {
@@ -36,6 +38,34 @@ pub fn message<M: prost::Message + Name + Default>(status: &Status) -> Option<M>
     M::decode(carried.value.as_slice()).ok()
 }
 
+/// One query of a batch, or one request of a stream, carries its failure in the answer.
+impl From<Status> for pb::Failure {
+    fn from(status: Status) -> Self {
+        let retry_after_ms = retry_after(&status).map_or(0, |pause| pause.as_millis());
+        Self {
+            code: status.code().into(),
+            message: status.message().to_owned(),
+            retry_after_ms: u64::try_from(retry_after_ms).unwrap_or(u64::MAX),
+            partial: message(&status),
+        }
+    }
+}
+
+/// The status that the call would have failed with on its own.
+impl From<pb::Failure> for Status {
+    fn from(failure: pb::Failure) -> Self {
+        let code = Code::from(failure.code);
+        match (failure.partial, failure.retry_after_ms) {
+            (Some(partial), _) => with_message(code, &failure.message, &partial),
+            (None, 0) => Self::new(code, failure.message),
+            (None, pause) => {
+                let details = ErrorDetails::with_retry_info(Some(Duration::from_millis(pause)));
+                Self::with_error_details(code, failure.message, details)
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +89,17 @@ mod tests {
         let status = resource_exhausted("busy", Duration::from_millis(250));
         assert_eq!(retry_after(&status), Some(Duration::from_millis(250)));
         assert_eq!(retry_after(&Status::internal("x")), None);
+    }
+
+    #[test]
+    fn failures_in_answers_become_the_status_they_were() {
+        let busy = resource_exhausted("busy", Duration::from_millis(250));
+        let again = Status::from(pb::Failure::from(busy));
+        assert_eq!((again.code(), again.message()), (Code::ResourceExhausted, "busy"));
+        assert_eq!(retry_after(&again), Some(Duration::from_millis(250)));
+
+        let partial = MatchResponse { sequence: 9, ..MatchResponse::default() };
+        let again = Status::from(pb::Failure::from(with_message(Code::Unavailable, "lost", &partial)));
+        assert_eq!(message::<MatchResponse>(&again), Some(partial));
     }
 }

@@ -1,1 +1,26 @@
-//! Typed clients of every service: deadline, retry, batching.
+//! Typed clients of every service.
+//!
+//! A client speaks in model types; the wire is behind it. Every call has a deadline: it travels to the service as
+//! `grpc-timeout`, less what the answer needs to come back, and is kept here too, so a call never outlasts it.
+//! [`retry::retryable`] is the one place that decides which failures are worth another attempt.
+//!
+//! Reading order: [`CallError`], [`Target`], [`retry`], then one module for each service.
+
+mod error;
+mod target;
+pub mod retry;
+mod bank;
+mod coordinator;
+mod feed;
+mod matcher;
+mod matching;
+
+pub use bank::{BankClient, IdempotencyKey, ItemPage, Written};
+pub use coordinator::CoordinatorClient;
+pub use error::CallError;
+pub use feed::{FeedClient, FeedStream};
+pub use matcher::MatcherClient;
+pub use matching::{MatchAnswer, MatchClient, MatchStreamAnswer, QueryFailure};
+pub use target::{Target, TargetError};
+pub use tokio::time::Instant as Deadline;
+pub use tonic::Code;

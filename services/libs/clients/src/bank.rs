@@ -1,0 +1,239 @@
+//! Client of the bank.
+
+use std::fmt;
+
+use rand::RngExt as _;
+use tokio::time::Instant;
+use tonic::transport::Channel;
+use vigie_model::{Bank, BankId, BankName, Item, ItemContent, ItemId, LogHead, Sequence};
+use vigie_proto::Invalid;
+use vigie_proto::pb::bank::v1 as pb;
+use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
+
+use crate::error::CallError;
+use crate::retry;
+use crate::target::{Target, TargetError};
+
+/// The largest answer: a page of items at their bounds.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+/// Names one write, so that it is done once however often it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// A key that nobody else draws: 128 random bits.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(format!("{:032x}", rand::rng().random::<u128>()))
+    }
+
+    /// A key of the caller's own, such as the name of an import and the number of its batch.
+    #[must_use]
+    pub fn named(name: impl fmt::Display) -> Self {
+        Self(name.to_string())
+    }
+}
+
+/// A write that is committed and flushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written<T> {
+    /// What it made.
+    pub value: T,
+    /// A search that asks for this sequence sees the write.
+    pub sequence: Sequence,
+}
+
+/// A page of items.
+pub type ItemPage = Written<Vec<Item>>;
+
+/// Speaks to the bank. Every write carries an idempotency key, so writes are retried within their deadline like
+/// reads.
+#[derive(Debug, Clone)]
+pub struct BankClient {
+    target: Target,
+    stub: BankServiceClient<Channel>,
+}
+
+/// Makes one retried call: the request is built for each attempt, the answer converted once.
+macro_rules! call {
+    ($self:ident, $deadline:ident, $method:ident, $request:expr) => {{
+        let request = $request;
+        retry::until($deadline, || {
+            let (mut stub, request) = ($self.stub.clone(), request.clone());
+            async move { $self.target.call($deadline, request, |request| stub.$method(request)).await }
+        })
+        .await
+    }};
+}
+
+impl BankClient {
+    /// The bank at `endpoint`, such as `http://127.0.0.1:7742`.
+    pub fn new(endpoint: &str) -> Result<Self, TargetError> {
+        let target = Target::new("bank", endpoint)?;
+        let stub = BankServiceClient::new(target.channel()).max_decoding_message_size(ANSWER_BYTES_MAX);
+        Ok(Self { target, stub })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        self.target.endpoint()
+    }
+
+    /// Creates an empty, enabled bank.
+    pub async fn create_bank(
+        &self,
+        name: &BankName,
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<Bank>, CallError> {
+        let request = pb::CreateBankRequest { name: name.to_string(), idempotency_key: key.0 };
+        let answer: pb::CreateBankResponse = call!(self, deadline, create_bank, request)?;
+        self.bank_written(answer.bank, answer.sequence)
+    }
+
+    /// Reads a bank.
+    pub async fn get_bank(&self, name: &BankName, deadline: Instant) -> Result<Written<Bank>, CallError> {
+        let request = pb::GetBankRequest { name: name.to_string() };
+        let answer: pb::GetBankResponse = call!(self, deadline, get_bank, request)?;
+        self.bank_written(answer.bank, answer.sequence)
+    }
+
+    /// Lists up to `page_size` banks after `after`, by id.
+    pub async fn list_banks(
+        &self,
+        after: Option<BankId>,
+        page_size: u16,
+        deadline: Instant,
+    ) -> Result<Written<Vec<Bank>>, CallError> {
+        let after_id = after.map_or(0, |bank| bank.0);
+        let request = pb::ListBanksRequest { after_id, page_size: page_size.into() };
+        let answer: pb::ListBanksResponse = call!(self, deadline, list_banks, request)?;
+        let banks = answer.banks.into_iter().map(Bank::try_from).collect::<Result<_, _>>();
+        self.written(banks, answer.sequence)
+    }
+
+    /// Gives a bank another name.
+    pub async fn rename_bank(
+        &self,
+        name: &BankName,
+        new_name: &BankName,
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<Bank>, CallError> {
+        let request = pb::RenameBankRequest {
+            name: name.to_string(),
+            new_name: new_name.to_string(),
+            idempotency_key: key.0,
+        };
+        let answer: pb::RenameBankResponse = call!(self, deadline, rename_bank, request)?;
+        self.bank_written(answer.bank, answer.sequence)
+    }
+
+    /// Lets a bank be searched, or no longer.
+    pub async fn set_bank_enabled(
+        &self,
+        name: &BankName,
+        enabled: bool,
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<Bank>, CallError> {
+        let request = pb::SetBankEnabledRequest { name: name.to_string(), enabled, idempotency_key: key.0 };
+        let answer: pb::SetBankEnabledResponse = call!(self, deadline, set_bank_enabled, request)?;
+        self.bank_written(answer.bank, answer.sequence)
+    }
+
+    /// Deletes a bank and its items; tells how many items there were.
+    pub async fn delete_bank(
+        &self,
+        name: &BankName,
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<u64>, CallError> {
+        let request = pb::DeleteBankRequest { name: name.to_string(), idempotency_key: key.0 };
+        let answer: pb::DeleteBankResponse = call!(self, deadline, delete_bank, request)?;
+        self.written(Ok(answer.item_count), answer.sequence)
+    }
+
+    /// Adds up to 1,000 items: all of them or none. Their ids come in the order of `items`.
+    pub async fn add_items(
+        &self,
+        bank: &BankName,
+        items: Vec<ItemContent>,
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<Vec<ItemId>>, CallError> {
+        let request = pb::AddItemsRequest {
+            bank: bank.to_string(),
+            items: items.into_iter().map(Into::into).collect(),
+            idempotency_key: key.0,
+        };
+        let answer: pb::AddItemsResponse = call!(self, deadline, add_items, request)?;
+        self.written(Ok(answer.item_ids.into_iter().map(ItemId).collect()), answer.sequence)
+    }
+
+    /// Reads an item and the name of its bank.
+    pub async fn get_item(
+        &self,
+        item: ItemId,
+        deadline: Instant,
+    ) -> Result<Written<(Item, BankName)>, CallError> {
+        let request = pb::GetItemRequest { item_id: item.0 };
+        let answer: pb::GetItemResponse = call!(self, deadline, get_item, request)?;
+        let found = answer
+            .item
+            .ok_or_else(|| Invalid::missing("item"))
+            .and_then(Item::try_from)
+            .and_then(|item| Ok((item, vigie_proto::bank::name("bank", &answer.bank)?)));
+        self.written(found, answer.sequence)
+    }
+
+    /// Lists up to `page_size` items of a bank after `after`, by id.
+    pub async fn list_items(
+        &self,
+        bank: &BankName,
+        after: Option<ItemId>,
+        page_size: u16,
+        deadline: Instant,
+    ) -> Result<ItemPage, CallError> {
+        let request = pb::ListItemsRequest {
+            bank: bank.to_string(),
+            after_id: after.map_or(0, |item| item.0),
+            page_size: page_size.into(),
+        };
+        let answer: pb::ListItemsResponse = call!(self, deadline, list_items, request)?;
+        let items = answer.items.into_iter().map(Item::try_from).collect::<Result<_, _>>();
+        self.written(items, answer.sequence)
+    }
+
+    /// Removes up to 1,000 items: all of them or none.
+    pub async fn remove_items(
+        &self,
+        items: &[ItemId],
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<()>, CallError> {
+        let request = pb::RemoveItemsRequest {
+            item_ids: items.iter().map(|item| item.0).collect(),
+            idempotency_key: key.0,
+        };
+        let answer: pb::RemoveItemsResponse = call!(self, deadline, remove_items, request)?;
+        self.written(Ok(()), answer.sequence)
+    }
+
+    /// Asks how far the log has come.
+    pub async fn log_head(&self, deadline: Instant) -> Result<LogHead, CallError> {
+        let answer: pb::GetLogHeadResponse = call!(self, deadline, get_log_head, pb::GetLogHeadRequest {})?;
+        answer.try_into().map_err(|invalid| self.target.unreadable(&invalid))
+    }
+
+    fn written<T>(&self, value: Result<T, Invalid>, sequence: u64) -> Result<Written<T>, CallError> {
+        let value = value.map_err(|invalid| self.target.unreadable(&invalid))?;
+        Ok(Written { value, sequence: Sequence(sequence) })
+    }
+
+    fn bank_written(&self, bank: Option<pb::Bank>, sequence: u64) -> Result<Written<Bank>, CallError> {
+        self.written(bank.ok_or_else(|| Invalid::missing("bank")).and_then(Bank::try_from), sequence)
+    }
+}

@@ -1,0 +1,122 @@
+//! Client of a frontend: what a platform uses.
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use tokio::time::Instant;
+use tonic::Code;
+use tonic::transport::Channel;
+use vigie_model::{Coverage, ImageFingerprint, MatchCall, Matched, Sequence};
+use vigie_proto::Invalid;
+use vigie_proto::pb::matching::v1 as pb;
+use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
+
+use crate::error::CallError;
+use crate::target::{Target, TargetError};
+
+/// The largest answer: a batch of queries, each at its limit of matches with labels.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// One query of a batch that could not be answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryFailure {
+    /// The gRPC code that the query would have failed with on its own.
+    pub code: Code,
+    /// What was wrong.
+    pub message: String,
+}
+
+/// The answer to a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MatchAnswer {
+    /// One for each content, in the order of the call.
+    pub results: Vec<Result<Matched, QueryFailure>>,
+    /// What was searched.
+    pub coverage: Coverage,
+    /// The answer holds every change up to this one.
+    pub sequence: Sequence,
+}
+
+/// The answer to one call of a stream: the caller's id, and what came of it.
+pub type MatchStreamAnswer = (u64, Result<MatchAnswer, CallError>);
+
+impl TryFrom<pb::MatchResponse> for MatchAnswer {
+    type Error = Invalid;
+
+    fn try_from(message: pb::MatchResponse) -> Result<Self, Invalid> {
+        let result = |result: pb::MatchResult| match result.outcome {
+            Some(pb::match_result::Outcome::Matched(matched)) => Ok(Ok(matched.try_into()?)),
+            Some(pb::match_result::Outcome::Failure(failure)) => {
+                Ok(Err(QueryFailure { code: Code::from(failure.code), message: failure.message }))
+            }
+            None => Err(Invalid::missing("results.outcome")),
+        };
+        Ok(Self {
+            results: message.results.into_iter().map(result).collect::<Result<_, Invalid>>()?,
+            coverage: message.coverage.ok_or_else(|| Invalid::missing("coverage"))?.try_into()?,
+            sequence: Sequence(message.sequence),
+        })
+    }
+}
+
+/// Speaks to a frontend.
+#[derive(Debug, Clone)]
+pub struct MatchClient {
+    target: Target,
+    stub: MatchServiceClient<Channel>,
+}
+
+impl MatchClient {
+    /// The frontend at `endpoint`, such as `http://127.0.0.1:7740`.
+    pub fn new(endpoint: &str) -> Result<Self, TargetError> {
+        let target = Target::new("frontend", endpoint)?;
+        let stub = MatchServiceClient::new(target.channel()).max_decoding_message_size(ANSWER_BYTES_MAX);
+        Ok(Self { target, stub })
+    }
+
+    /// Asks about a batch of content. One attempt: whether to ask again is the platform's to say.
+    pub async fn match_content(&self, call: MatchCall, deadline: Instant) -> Result<MatchAnswer, CallError> {
+        let mut stub = self.stub.clone();
+        let message = pb::MatchRequest::from(call);
+        let answer = self.target.call(deadline, message, |request| stub.r#match(request)).await?;
+        answer.try_into().map_err(|invalid| self.target.unreadable(&invalid))
+    }
+
+    /// Computes the fingerprints of an image and looks nothing up.
+    pub async fn hash(&self, image: Bytes, deadline: Instant) -> Result<ImageFingerprint, CallError> {
+        let mut stub = self.stub.clone();
+        let message = pb::HashRequest { image };
+        let answer = self.target.call(deadline, message, |request| stub.hash(request)).await?;
+        answer.try_into().map_err(|invalid| self.target.unreadable(&invalid))
+    }
+
+    /// Sends calls as a stream; the answers come as they are ready, each with the id of its call.
+    ///
+    /// The stream ends when `calls` does and every answer is in. An error of the stream itself ends it early.
+    pub async fn match_stream<S>(
+        &self,
+        calls: S,
+    ) -> Result<impl Stream<Item = Result<MatchStreamAnswer, CallError>> + Send + use<S>, CallError>
+    where
+        S: Stream<Item = (u64, MatchCall)> + Send + 'static,
+    {
+        let mut stub = self.stub.clone();
+        let messages =
+            calls.map(|(request_id, call)| pb::MatchStreamRequest { request_id, request: Some(call.into()) });
+        let answers = stub.match_stream(messages).await.map_err(|status| self.target.failed(status))?;
+        let target = self.target.clone();
+        Ok(answers.into_inner().map(move |answer| match answer {
+            Ok(answer) => stream_answer(&target, answer),
+            Err(status) => Err(target.failed(status)),
+        }))
+    }
+}
+
+fn stream_answer(target: &Target, answer: pb::MatchStreamResponse) -> Result<MatchStreamAnswer, CallError> {
+    use pb::match_stream_response::Outcome;
+    let unreadable = |invalid: Invalid| target.unreadable(&invalid);
+    let outcome = match answer.outcome.ok_or_else(|| unreadable(Invalid::missing("outcome")))? {
+        Outcome::Response(response) => Ok(MatchAnswer::try_from(response).map_err(unreadable)?),
+        Outcome::Failure(failure) => Err(target.failed(failure.into())),
+    };
+    Ok((answer.request_id, outcome))
+}

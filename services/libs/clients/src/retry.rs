@@ -1,0 +1,132 @@
+//! Which failures are worth another attempt, and when to make it.
+
+use std::future::Future;
+use std::time::Duration;
+
+use rand::RngExt as _;
+use tokio::time::Instant;
+use tonic::Code;
+
+use crate::error::CallError;
+
+/// Whether the same call may succeed if it is made again.
+///
+/// A spent deadline is not worth it: the time is gone. An unknown failure is not either: it may repeat for ever.
+#[must_use]
+pub const fn retryable(code: Code) -> bool {
+    match code {
+        Code::Unavailable | Code::ResourceExhausted | Code::Aborted => true,
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::InvalidArgument
+        | Code::DeadlineExceeded
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::DataLoss
+        | Code::Unauthenticated => false,
+    }
+}
+
+/// Growing pauses between attempts, each drawn at random below a bound that doubles ("full jitter"), so that many
+/// clients that failed together do not come back together.
+#[derive(Debug, Clone)]
+pub struct Backoff {
+    bound: Duration,
+    bound_max: Duration,
+}
+
+impl Backoff {
+    /// Pauses below `first`, then below twice that, up to `bound_max`.
+    #[must_use]
+    pub const fn new(first: Duration, bound_max: Duration) -> Self {
+        Self { bound: first, bound_max }
+    }
+
+    /// The next pause.
+    pub fn next_pause(&mut self) -> Duration {
+        let pause = self.bound.mul_f64(rand::rng().random_range(0.2..1.0));
+        self.bound = (self.bound * 2).min(self.bound_max);
+        pause
+    }
+}
+
+impl Default for Backoff {
+    /// From 50 ms to 2 s.
+    fn default() -> Self {
+        Self::new(Duration::from_millis(50), Duration::from_secs(2))
+    }
+}
+
+/// Makes an attempt until one succeeds, one fails for good, or the deadline leaves no time for another.
+///
+/// Only for calls that may be made twice: reads, and writes with an idempotency key.
+pub(crate) async fn until<A, F>(deadline: Instant, mut attempt: impl FnMut() -> F) -> Result<A, CallError>
+where
+    F: Future<Output = Result<A, CallError>>,
+{
+    let mut backoff = Backoff::default();
+    loop {
+        let error = match attempt().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) if retryable(error.code()) => error,
+            Err(error) => return Err(error),
+        };
+        let pause = backoff.next_pause().max(error.retry_after().unwrap_or_default());
+        if Instant::now() + pause >= deadline {
+            return Err(error);
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use tonic::Status;
+
+    fn error(code: Code) -> CallError {
+        CallError::new("bank", "http://test".into(), Status::new(code, "x"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_go_on_until_one_succeeds() {
+        let attempts = Cell::new(0);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let answer = until(deadline, || async {
+            attempts.set(attempts.get() + 1);
+            if attempts.get() < 4 { Err(error(Code::Unavailable)) } else { Ok(attempts.get()) }
+        });
+        assert_eq!(answer.await.unwrap(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_end_at_the_deadline_and_at_a_failure_for_good() {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let lost = until(deadline, || async { Err::<(), _>(error(Code::Unavailable)) }).await;
+        assert_eq!(lost.unwrap_err().code(), Code::Unavailable);
+        assert!(Instant::now() < deadline);
+
+        let attempts = Cell::new(0);
+        let refused = until(deadline, || async {
+            attempts.set(attempts.get() + 1);
+            Err::<(), _>(error(Code::NotFound))
+        });
+        assert_eq!(refused.await.unwrap_err().code(), Code::NotFound);
+        assert_eq!(attempts.get(), 1);
+    }
+
+    #[test]
+    fn pauses_grow_to_their_bound() {
+        let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(100));
+        let pauses: Vec<_> = (0..20).map(|_| backoff.next_pause()).collect();
+        assert!(pauses.iter().all(|pause| (2..=100).contains(&pause.as_millis())), "{pauses:?}");
+        assert!(pauses[10..].iter().any(|pause| pause.as_millis() > 40), "{pauses:?}");
+    }
+}

@@ -1,0 +1,98 @@
+//! Where a service is reached, and how a call to it keeps its deadline.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::time::Instant;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Response, Status};
+use vigie_proto::Invalid;
+
+use crate::error::CallError;
+
+/// How long a connection may take. On a local network one that takes longer will not come.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// An idle connection is probed this often, so that a vanished peer is noticed.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// And given up when a probe stays unanswered this long.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// What an answer needs to come back: kept from the time that is passed on, a tenth of it at most.
+const ANSWER_MARGIN_MAX: Duration = Duration::from_millis(2);
+
+/// One service at one endpoint, connected when first called and again whenever the connection is lost.
+#[derive(Debug, Clone)]
+pub struct Target {
+    service: &'static str,
+    endpoint: Arc<str>,
+    channel: Channel,
+}
+
+/// The text names no endpoint.
+#[derive(Debug, Error)]
+#[error("`{endpoint}` is no endpoint; write it as http://host:port")]
+pub struct TargetError {
+    endpoint: String,
+    source: tonic::transport::Error,
+}
+
+impl Target {
+    pub(crate) fn new(service: &'static str, endpoint: &str) -> Result<Self, TargetError> {
+        let wrong = |source| TargetError { endpoint: endpoint.to_owned(), source };
+        let channel = Endpoint::from_shared(endpoint.to_owned())
+            .map_err(wrong)?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+            .initial_stream_window_size(1 << 20)
+            .initial_connection_window_size(4 << 20)
+            .connect_lazy();
+        Ok(Self { service, endpoint: endpoint.into(), channel })
+    }
+
+    /// Where the service is.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// Sends `message` and waits for the answer until `deadline`, and for no longer.
+    pub(crate) async fn call<Q, A, F>(
+        &self,
+        deadline: Instant,
+        message: Q,
+        send: impl FnOnce(Request<Q>) -> F,
+    ) -> Result<A, CallError>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut request = Request::new(message);
+        request.set_timeout(left - ANSWER_MARGIN_MAX.min(left / 10));
+        match tokio::time::timeout_at(deadline, send(request)).await {
+            Ok(Ok(answer)) => Ok(answer.into_inner()),
+            // tonic's client says "cancelled" where its own copy of the timeout ran out.
+            Ok(Err(status)) if status.code() == tonic::Code::Cancelled => Err(self.too_late()),
+            Ok(Err(status)) => Err(self.failed(status)),
+            Err(_) => Err(self.too_late()),
+        }
+    }
+
+    pub(crate) fn failed(&self, status: Status) -> CallError {
+        CallError::new(self.service, Arc::clone(&self.endpoint), status)
+    }
+
+    pub(crate) fn unreadable(&self, invalid: &Invalid) -> CallError {
+        self.failed(CallError::unreadable(invalid))
+    }
+
+    fn too_late(&self) -> CallError {
+        self.failed(Status::deadline_exceeded("no answer within the deadline"))
+    }
+}
