@@ -1,1 +1,22 @@
-//! Fans each query out to every shard, merges, and accounts for what did not answer.
+//! The coordinator: many matchers as one answer.
+//!
+//! Always true: an answer accounts for every shard. What a shard did not answer is told as a failure with its reason,
+//! and an answer that covers less than the caller asked for fails with `UNAVAILABLE`, the partial answer in its
+//! details. A matcher that says another `shard_count` than the rest is never asked.
+//!
+//! Stateless: what it knows of the topology it has from the matchers themselves.
+//!
+//! Reading order: [`config`], [`topology`] (who serves which shard), [`fan_out`] (ask one replica of each shard),
+//! [`merge`] (one answer of many), [`grpc`], [`error`], [`server`].
+
+mod config;
+mod server;
+mod grpc;
+mod error;
+mod topology;
+mod fan_out;
+mod merge;
+
+pub use config::Config;
+pub use error::RunError;
+pub use server::run;

@@ -1,1 +1,29 @@
-//! One replica of one shard: follows the log, answers searches.
+//! A matcher: one replica of one shard. It follows the bank's log and answers searches.
+//!
+//! Disposable: what it holds can be rebuilt from the bank at any time, and is whenever there is a doubt.
+//!
+//! Always true:
+//!
+//! - An answer says as of which sequence it is, and holds every change of the shard up to that one. A removed item
+//!   does not match at or after its removal.
+//! - A gap in the feed is never stepped over: the follower reconnects after the last change that it has.
+//! - A change that contradicts what the shard holds is a broken invariant: the shard leaves readiness and is rebuilt.
+//! - Readers never wait for the follower.
+//!
+//! Reading order: [`config`], [`shard`] (the state: apply a range, search it), [`search`] (one search over it),
+//! [`feed`] (keeps the state up with the log), [`grpc`], [`error`], [`server`].
+
+mod config;
+mod server;
+mod grpc;
+mod error;
+mod shard;
+mod search;
+mod feed;
+
+pub use config::Config;
+pub use error::RunError;
+pub use server::run;
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! Client of the bank's feed.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 use tonic::Streaming;
 use tonic::transport::Channel;
@@ -63,6 +65,14 @@ pub struct FeedStream {
 }
 
 impl FeedStream {
+    /// The next range of the log, or a failure if none comes within `silence_max`.
+    pub async fn next_within(&mut self, silence_max: Duration) -> Result<FeedRange, CallError> {
+        match tokio::time::timeout(silence_max, self.next()).await {
+            Ok(next) => next,
+            Err(_) => Err(self.target.failed(tonic::Status::unavailable("the feed has fallen silent"))),
+        }
+    }
+
     /// The next range of the log. An end of the stream is an error like any other: reconnect after the last range.
     ///
     /// A range that does not begin where the one before it ended is refused: the follower would miss changes.

@@ -1,0 +1,60 @@
+//! What can go wrong in a coordinator, and the code that the caller gets for it.
+
+use thiserror::Error;
+use tonic::{Code, Status};
+use vigie_clients::TargetError;
+use vigie_model::SearchAnswer;
+use vigie_proto::pb::coordinator::v1::SearchResponse;
+use vigie_serving::ServeError;
+
+/// Why a coordinator could not run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// A matcher's endpoint is none.
+    #[error("cannot reach a matcher")]
+    Matcher(#[from] TargetError),
+    /// The server failed.
+    #[error("cannot serve searches")]
+    Serve(#[from] ServeError),
+}
+
+/// Why a search was not answered.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub(crate) enum SearchError {
+    /// Every shard that answered says so; the text is a matcher's.
+    #[error("{0}")]
+    UnknownBank(String),
+    /// A shard says so; the text is its matcher's.
+    #[error("{0}")]
+    DisabledBank(String),
+    /// The cluster answered less than was asked for.
+    #[error("{}", too_little(.0))]
+    CoverageTooLow(Box<SearchAnswer>),
+}
+
+fn too_little(partial: &SearchAnswer) -> String {
+    let coverage = &partial.coverage;
+    let mut text = match coverage.shards_total {
+        0 => "no matcher has been reached yet".to_owned(),
+        total => format!("{} of {total} shards answered", coverage.shards_answered),
+    };
+    // The first few say enough for a person; all of them are in the details.
+    for failure in coverage.failures.iter().take(3) {
+        text.push_str(&format!("; shard {}: {}", failure.shard, failure.reason));
+    }
+    text
+}
+
+impl From<SearchError> for Status {
+    fn from(error: SearchError) -> Self {
+        let text = error.to_string();
+        match error {
+            SearchError::UnknownBank(_) => Self::new(Code::NotFound, text),
+            SearchError::DisabledBank(_) => Self::new(Code::FailedPrecondition, text),
+            SearchError::CoverageTooLow(partial) => {
+                let partial = SearchResponse::from(*partial);
+                vigie_proto::status::with_message(Code::Unavailable, &text, &partial)
+            }
+        }
+    }
+}

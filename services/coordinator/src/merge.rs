@@ -1,0 +1,208 @@
+//! One answer of many: pure, given each shard's own outcome.
+//!
+//! All hashes of an item lie on one shard, so answers of different shards have no item in common: merging is a sort.
+
+use vigie_clients::Code;
+use vigie_model::{
+    Coverage, Limit, MinCoverage, QueryMatches, SearchAnswer, Sequence, ShardAnswer, ShardFailure, ShardId,
+};
+
+use crate::error::SearchError;
+
+/// What one shard made of the search.
+#[derive(Debug, Clone)]
+pub(crate) struct ShardOutcome {
+    pub(crate) shard: ShardId,
+    /// Hashes that the shard was last known to hold, in case it did not answer.
+    pub(crate) hashes_known: u64,
+    pub(crate) outcome: Result<ShardAnswer, ShardRefusal>,
+}
+
+/// Why a shard gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ShardRefusal {
+    pub(crate) code: Code,
+    pub(crate) message: String,
+}
+
+/// Merges the outcomes of all shards, in any order, into one answer to `query_count` queries.
+///
+/// A bank that some shards know and others do not is a matter of age: those that do not know it are behind, and count
+/// as not having answered.
+pub(crate) fn merge(
+    outcomes: Vec<ShardOutcome>,
+    query_count: usize,
+    limit: Limit,
+    min_coverage: MinCoverage,
+) -> Result<SearchAnswer, SearchError> {
+    let mut merged =
+        SearchAnswer { results: vec![QueryMatches::default(); query_count], ..SearchAnswer::default() };
+    let coverage = &mut merged.coverage;
+    coverage.shards_total = u16::try_from(outcomes.len()).unwrap_or(u16::MAX);
+    let mut unknown_bank = None;
+    let mut sequences: Vec<Sequence> = Vec::with_capacity(outcomes.len());
+    for ShardOutcome { shard, hashes_known, outcome } in outcomes {
+        match outcome {
+            Ok(answer) => {
+                coverage.shards_answered += 1;
+                coverage.hashes_searched += answer.hashes_searched;
+                coverage.hashes_total += answer.hashes_searched;
+                sequences.push(answer.sequence);
+                for (result, found) in merged.results.iter_mut().zip(answer.results) {
+                    result.matches.extend(found.matches);
+                    result.limit_reached |= found.limit_reached;
+                }
+                merged.approximate.extend(answer.approximate);
+            }
+            Err(refusal) if refusal.code == Code::FailedPrecondition => {
+                return Err(SearchError::DisabledBank(refusal.message));
+            }
+            Err(refusal) => {
+                coverage.hashes_total += hashes_known;
+                if refusal.code == Code::NotFound {
+                    unknown_bank.get_or_insert_with(|| refusal.message.clone());
+                }
+                coverage.failures.push(ShardFailure { shard, reason: refusal.message });
+            }
+        }
+    }
+    if let (0, Some(text)) = (coverage.shards_answered, unknown_bank) {
+        return Err(SearchError::UnknownBank(text));
+    }
+    finish(&mut merged, &sequences, limit);
+    if merged.coverage.satisfies(min_coverage) {
+        Ok(merged)
+    } else {
+        Err(SearchError::CoverageTooLow(Box::new(merged)))
+    }
+}
+
+fn finish(merged: &mut SearchAnswer, sequences: &[Sequence], limit: Limit) {
+    let SearchAnswer { results, coverage, approximate } = merged;
+    coverage.sequence_min = sequences.iter().copied().min().unwrap_or_default();
+    coverage.sequence_max = sequences.iter().copied().max().unwrap_or_default();
+    coverage.failures.sort_by_key(|failure| failure.shard);
+    approximate.sort_unstable();
+    approximate.dedup();
+    for result in results {
+        result.matches.sort_by(vigie_model::Match::answer_order);
+        result.limit_reached |= result.matches.len() > limit.get();
+        result.matches.truncate(limit.get());
+    }
+}
+
+/// The answer to a search that could not be sent to anyone.
+pub(crate) fn nobody(query_count: usize) -> SearchError {
+    SearchError::CoverageTooLow(Box::new(SearchAnswer {
+        results: vec![QueryMatches::default(); query_count],
+        coverage: Coverage::default(),
+        approximate: Vec::new(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use vigie_model::{BankId, Distance, HashType, ItemId, Match, ShardIdentity, Variant};
+
+    fn one_match(item: u64, distance: u16) -> Match {
+        Match {
+            item: ItemId(item),
+            bank: BankId(1),
+            bank_name: "known".parse().unwrap(),
+            external_reference: None,
+            labels: Box::default(),
+            hash_type: HashType::Pdq,
+            distance: Distance(distance),
+            variant: Variant::Original,
+            exact: true,
+            other_matches: 0,
+        }
+    }
+
+    fn answered(shard: u16, shard_count: u16, sequence: u64, found: Vec<Match>) -> ShardOutcome {
+        let answer = ShardAnswer {
+            identity: ShardIdentity::new(shard.into(), shard_count.into()).unwrap(),
+            sequence: Sequence(sequence),
+            hashes_searched: 10,
+            results: vec![QueryMatches { matches: found, limit_reached: false }],
+            approximate: vec![],
+        };
+        ShardOutcome { shard: ShardId(shard), hashes_known: 7, outcome: Ok(answer) }
+    }
+
+    fn refused(shard: u16, code: Code) -> ShardOutcome {
+        let refusal = ShardRefusal { code, message: format!("refusal of {shard}") };
+        ShardOutcome { shard: ShardId(shard), hashes_known: 7, outcome: Err(refusal) }
+    }
+
+    fn merge_all(outcomes: Vec<ShardOutcome>, min_coverage: f64) -> Result<SearchAnswer, SearchError> {
+        merge(outcomes, 1, Limit::default(), MinCoverage::new(min_coverage).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn merging_is_sorting_everything_and_cutting_at_the_limit(
+            found in prop::collection::btree_map(0_u64..1_000, (0_u16..40, 0_u16..4), 0..60),
+            limit in 1_u16..30,
+        ) {
+            let mut shards = vec![vec![]; 4];
+            for (item, (distance, shard)) in &found {
+                shards[usize::from(*shard)].push(one_match(*item, *distance));
+            }
+            let outcomes = shards.into_iter().zip(0..).map(|(found, shard)| answered(shard, 4, 5, found)).collect();
+            let merged = merge(outcomes, 1, Limit::new(limit.into()).unwrap(), MinCoverage::default()).unwrap();
+
+            let mut expected: Vec<_> = found.iter().map(|(item, (distance, _))| (*distance, *item)).collect();
+            expected.sort_unstable();
+            let cut = expected.len() > usize::from(limit);
+            expected.truncate(limit.into());
+            let shown: Vec<_> = merged.results[0].matches.iter().map(|one| (one.distance.0, one.item.0)).collect();
+            prop_assert_eq!(shown, expected);
+            prop_assert_eq!(merged.results[0].limit_reached, cut);
+        }
+    }
+
+    #[test]
+    fn a_lost_shard_lowers_coverage_and_is_told() {
+        let outcomes = || vec![answered(0, 2, 9, vec![one_match(3, 1)]), refused(1, Code::Unavailable)];
+        let SearchError::CoverageTooLow(partial) = merge_all(outcomes(), 1.0).unwrap_err() else {
+            panic!("an incomplete answer must fail");
+        };
+        assert_eq!(partial.results[0].matches.len(), 1);
+        assert_eq!((partial.coverage.shards_answered, partial.coverage.shards_total), (1, 2));
+        assert_eq!((partial.coverage.hashes_searched, partial.coverage.hashes_total), (10, 17));
+        let failure = ShardFailure { shard: ShardId(1), reason: "refusal of 1".into() };
+        assert_eq!(partial.coverage.failures, [failure]);
+        assert_eq!(merge_all(outcomes(), 0.5).unwrap(), *partial);
+    }
+
+    #[test]
+    fn an_answer_is_as_old_as_its_oldest_shard() {
+        let merged = merge_all(vec![answered(0, 2, 9, vec![]), answered(1, 2, 4, vec![])], 1.0).unwrap();
+        assert_eq!(merged.coverage.sequence_min, Sequence(4));
+        assert_eq!(merged.coverage.sequence_max, Sequence(9));
+    }
+
+    #[test]
+    fn a_bank_that_nobody_knows_is_unknown_and_one_that_some_know_is_a_matter_of_age() {
+        let nobody = merge_all(vec![refused(0, Code::NotFound), refused(1, Code::NotFound)], 0.0);
+        assert_eq!(nobody.unwrap_err(), SearchError::UnknownBank("refusal of 0".into()));
+        let some = merge_all(vec![answered(0, 2, 9, vec![]), refused(1, Code::NotFound)], 1.0);
+        assert!(matches!(some.unwrap_err(), SearchError::CoverageTooLow(_)));
+    }
+
+    #[test]
+    fn a_disabled_bank_is_refused_whoever_says_so() {
+        let merged = merge_all(vec![answered(0, 2, 9, vec![]), refused(1, Code::FailedPrecondition)], 0.0);
+        assert_eq!(merged.unwrap_err(), SearchError::DisabledBank("refusal of 1".into()));
+    }
+
+    #[test]
+    fn a_caller_who_asks_for_nothing_gets_it_but_never_from_a_cluster_without_shards() {
+        let lost = merge_all(vec![refused(0, Code::Unavailable)], 0.0).unwrap();
+        assert_eq!((lost.coverage.shards_answered, lost.coverage.shards_total), (0, 1));
+        assert!(matches!(merge_all(vec![], 0.0), Err(SearchError::CoverageTooLow(_))));
+    }
+}

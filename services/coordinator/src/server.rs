@@ -1,0 +1,56 @@
+//! Puts a coordinator together and runs it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use vigie_clients::MatcherClient;
+use vigie_proto::pb::coordinator::v1::coordinator_service_server::CoordinatorServiceServer;
+use vigie_serving::{Health, Reflection, Routes, Shutdown};
+
+use crate::config::Config;
+use crate::error::RunError;
+use crate::fan_out::FanOut;
+use crate::grpc::Grpc;
+use crate::topology::{Table, watch};
+
+/// The largest request: a batch of 256 queries of 64 hashes, and room for names.
+const MESSAGE_BYTES_MAX: usize = 2 << 20;
+
+/// Fans searches out from `listener` until `shutdown`.
+///
+/// Health is `SERVING` once every matcher has been asked who it is.
+pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> Result<(), RunError> {
+    let clients = config
+        .matchers
+        .iter()
+        .map(|endpoint| MatcherClient::new(endpoint))
+        .collect::<Result<Arc<[_]>, _>>()?;
+    let table = Arc::new(ArcSwap::from_pointee(Table::new(clients.len())));
+    let grpc = Grpc {
+        fan_out: FanOut { clients: Arc::clone(&clients), table: Arc::clone(&table) },
+        endpoints: config.matchers.clone(),
+        serving: config.serving,
+    };
+    let service = CoordinatorServiceServer::new(grpc).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS))?.with(service);
+    tracing::info!(matchers = config.matchers.len(), "starting");
+    let interval = Duration::from_millis(config.describe_interval_ms);
+    let patience = Duration::from_millis(config.describe_ms_max);
+    let watcher =
+        tokio::spawn(watch(clients, Arc::clone(&table), interval, patience, shutdown.child_token()));
+    let announcer = tokio::spawn(announce(table, routes.health(), interval));
+    let served = vigie_serving::serve(listener, routes, MESSAGE_BYTES_MAX, &config.serving, shutdown).await;
+    watcher.abort();
+    announcer.abort();
+    Ok(served?)
+}
+
+/// Says `SERVING` once the table is complete.
+async fn announce(table: Arc<ArcSwap<Table>>, health: Health, interval: Duration) {
+    while !table.load().is_complete() {
+        tokio::time::sleep(interval.min(Duration::from_millis(20))).await;
+    }
+    health.set(true).await;
+}

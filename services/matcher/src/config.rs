@@ -1,0 +1,68 @@
+//! What a matcher is told, and its limits.
+
+use serde::{Deserialize, Serialize};
+use vigie_model::ShardIdentity;
+use vigie_serving::ServingConfig;
+
+/// Configuration of one matcher.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the bank listens, such as `http://127.0.0.1:7742`.
+    pub bank: String,
+    /// The shard that this matcher serves, from 0.
+    pub shard: u32,
+    /// Of how many, 1 to 256. All matchers of a cluster agree on it.
+    pub shard_count: u32,
+    /// Searches that run at once; further ones wait within their deadline. 0 stands for the machine's cores.
+    pub searches_at_once_max: usize,
+    /// How long the bank may take to open the feed, in milliseconds; then the follower tries again.
+    pub feed_open_ms_max: u64,
+    /// How long the feed may be silent, in milliseconds, before the follower takes the connection for dead. The bank
+    /// gives a sign of life several times within it.
+    pub feed_silence_ms_max: u64,
+    /// Limits of the server.
+    pub serving: ServingConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            bank: "http://127.0.0.1:7742".to_owned(),
+            shard: 0,
+            shard_count: 1,
+            searches_at_once_max: 0,
+            feed_open_ms_max: 2_000,
+            feed_silence_ms_max: 5_000,
+            serving: ServingConfig::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Every fault of these values, each as `field: what is wrong`.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = self.serving.faults();
+        if let Err(error) = ShardIdentity::new(self.shard, self.shard_count) {
+            faults.push(format!("shard: {error}"));
+        }
+        if let Err(error) = vigie_clients::FeedClient::new(&self.bank) {
+            faults.push(format!("bank: {error}"));
+        }
+        if self.feed_open_ms_max == 0 {
+            faults.push("feed_open_ms_max: must be at least 1".to_owned());
+        }
+        if self.feed_silence_ms_max < 1_000 {
+            faults.push("feed_silence_ms_max: must be at least 1000, twice the bank's heartbeat".to_owned());
+        }
+        faults
+    }
+
+    pub(crate) fn searches_at_once(&self) -> usize {
+        match self.searches_at_once_max {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            count => count,
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What can go wrong in a matcher, and the code that the caller gets for it.
+
+use thiserror::Error;
+use tonic::{Code, Status};
+use vigie_clients::TargetError;
+use vigie_model::{BankName, Sequence, ShardIdentityError};
+use vigie_serving::ServeError;
+
+/// Why a matcher could not run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The shard is not one of the cluster's.
+    #[error("cannot tell which shard to serve")]
+    Identity(#[from] ShardIdentityError),
+    /// The bank's endpoint is none.
+    #[error("cannot reach the bank")]
+    Bank(#[from] TargetError),
+    /// The server failed.
+    #[error("cannot serve searches")]
+    Serve(#[from] ServeError),
+}
+
+/// Why a search was not answered.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum SearchError {
+    #[error("there is no bank named {name} as of sequence {sequence}")]
+    UnknownBank { name: BankName, sequence: Sequence },
+    #[error("bank {0} is disabled: enable it, or leave it out of the request")]
+    DisabledBank(BankName),
+    #[error("not ready: {0}")]
+    NotReady(String),
+    #[error("behind: sequence {reached} is reached, {wanted} was asked for")]
+    Behind { reached: Sequence, wanted: Sequence },
+    #[error("the search ran out of time")]
+    OutOfTime,
+    #[error("the search failed")]
+    Failed,
+}
+
+impl From<SearchError> for Status {
+    fn from(error: SearchError) -> Self {
+        let code = match &error {
+            SearchError::UnknownBank { .. } => Code::NotFound,
+            SearchError::DisabledBank(_) => Code::FailedPrecondition,
+            SearchError::NotReady(_) | SearchError::Behind { .. } => Code::Unavailable,
+            SearchError::OutOfTime => Code::DeadlineExceeded,
+            SearchError::Failed => Code::Internal,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+/// A change that contradicts what the shard holds. The shard is rebuilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum Contradiction {
+    #[error("change {0} names a bank that is not there")]
+    NoSuchBank(Sequence),
+    #[error("change {0} creates a bank that is there already")]
+    BankTwice(Sequence),
+    #[error("change {0} removes an item that is not there")]
+    NoSuchItem(Sequence),
+    #[error("change {0} adds an item that is there already")]
+    ItemTwice(Sequence),
+    #[error("change {0} belongs to another shard")]
+    OtherShard(Sequence),
+    #[error("the range begins after {after}, but {applied} was applied")]
+    Gap { after: Sequence, applied: Sequence },
+}

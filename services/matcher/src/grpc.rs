@@ -1,0 +1,69 @@
+//! The adapter between the wire and the shard: convert, call, convert.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Semaphore;
+use tonic::{Request, Response, Status};
+use vigie_index::Cancellation;
+use vigie_model::{Query, SearchOptions};
+use vigie_proto::pb::matcher::v1 as pb;
+use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherService;
+use vigie_serving::{ServingConfig, deadline};
+
+use crate::error::SearchError;
+use crate::feed::Replica;
+use crate::search::search;
+
+/// Answers searches of one replica.
+#[derive(Debug)]
+pub(crate) struct Grpc {
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) serving: ServingConfig,
+    /// Searches are pure computation: as many at once as there are cores, on threads of their own.
+    pub(crate) search_permits: Arc<Semaphore>,
+}
+
+#[tonic::async_trait]
+impl MatcherService for Grpc {
+    async fn search(
+        &self,
+        request: Request<pb::SearchRequest>,
+    ) -> Result<Response<pb::SearchResponse>, Status> {
+        let deadline = deadline::of(request.metadata(), &self.serving);
+        let (queries, options): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
+        let shard = self.replica.at_least(options.min_sequence, deadline).await?;
+        deadline::within(deadline, async {
+            let permit = Arc::clone(&self.search_permits).acquire_owned().await;
+            // Raised when this call is dropped: its caller has gone, and the search stops.
+            let gone = RaisedOnDrop::default();
+            let cancel = Cancellation::at(deadline.into_std()).with_flag(Arc::clone(&gone.0));
+            let searched = tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                search(&shard, &queries, &options, &cancel)
+            });
+            let answer = searched.await.map_err(|panic| {
+                tracing::error!(%panic, "a search failed");
+                SearchError::Failed
+            })??;
+            Ok(Response::new(answer.into()))
+        })
+        .await
+    }
+
+    async fn describe(
+        &self,
+        _: Request<pb::DescribeRequest>,
+    ) -> Result<Response<pb::DescribeResponse>, Status> {
+        Ok(Response::new(self.replica.describe().into()))
+    }
+}
+
+#[derive(Debug, Default)]
+struct RaisedOnDrop(Arc<AtomicBool>);
+
+impl Drop for RaisedOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

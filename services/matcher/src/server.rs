@@ -1,0 +1,44 @@
+//! Puts a matcher together and runs it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use vigie_clients::FeedClient;
+use vigie_model::ShardIdentity;
+use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherServiceServer;
+use vigie_serving::{Reflection, Routes, Shutdown};
+
+use crate::config::Config;
+use crate::error::RunError;
+use crate::feed::{Patience, Replica, follow};
+use crate::grpc::Grpc;
+
+/// The largest request: a batch of 256 queries of 64 hashes, and room for names.
+const MESSAGE_BYTES_MAX: usize = 2 << 20;
+
+/// Follows the bank and answers searches on `listener` until `shutdown`.
+///
+/// Health is `SERVING` once the shard holds what the bank had when the feed opened.
+pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> Result<(), RunError> {
+    let identity = ShardIdentity::new(config.shard, config.shard_count)?;
+    let feed = FeedClient::new(&config.bank)?;
+    let replica = Arc::new(Replica::new(identity));
+    let grpc = Grpc {
+        replica: Arc::clone(&replica),
+        serving: config.serving,
+        search_permits: Arc::new(Semaphore::new(config.searches_at_once())),
+    };
+    let service = MatcherServiceServer::new(grpc).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS))?.with(service);
+    let patience = Patience {
+        open: Duration::from_millis(config.feed_open_ms_max),
+        silence: Duration::from_millis(config.feed_silence_ms_max),
+    };
+    tracing::info!(shard = %identity, bank = config.bank, "starting");
+    let follower = tokio::spawn(follow(replica, feed, patience, routes.health(), shutdown.child_token()));
+    let served = vigie_serving::serve(listener, routes, MESSAGE_BYTES_MAX, &config.serving, shutdown).await;
+    follower.abort();
+    Ok(served?)
+}

@@ -1,0 +1,294 @@
+//! The shard against a plain replay of the same changes.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use vigie_index::Cancellation;
+use vigie_model::{
+    BankId, BankName, Change, ChangeKind, Distance, FeedRange, Hash, HashType, Item, ItemContent, ItemDraft,
+    ItemId, Limit, MaxDistances, Query, QueryHash, SearchOptions, Sequence, ShardIdentity, UnixMillis,
+    Variant,
+};
+
+use crate::error::{Contradiction, SearchError};
+use crate::search::search;
+use crate::shard::Shard;
+
+fn identity() -> ShardIdentity {
+    ShardIdentity::new(0, 1).unwrap()
+}
+
+fn name(text: &str) -> BankName {
+    text.parse().unwrap()
+}
+
+/// Few distinct hashes, a few bits apart, so that everything meets everything.
+fn hash(number: u8) -> Hash {
+    let mut pdq = [0; 32];
+    pdq[usize::from(number % 7)] = number;
+    match number % 4 {
+        0 => Hash::Md5([number / 8; 16]),
+        1 => Hash::Sha256([number / 8; 32]),
+        _ => Hash::Pdq(pdq),
+    }
+}
+
+fn content(hashes: &[u8]) -> ItemContent {
+    let hashes = hashes.iter().map(|&number| hash(number)).collect();
+    ItemDraft { hashes, ..ItemDraft::default() }.try_into().unwrap()
+}
+
+/// What the bank would hold: the slow truth.
+#[derive(Debug, Default)]
+struct Replay {
+    banks: BTreeMap<BankId, (BankName, bool)>,
+    items: BTreeMap<ItemId, (BankId, ItemContent)>,
+    sequence: u64,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Create,
+    Rename(u8),
+    Enable(u8, bool),
+    Delete(u8),
+    Add(u8, Vec<u8>),
+    Remove(u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        1 => Just(Step::Create),
+        1 => any::<u8>().prop_map(Step::Rename),
+        1 => (any::<u8>(), any::<bool>()).prop_map(|(bank, enabled)| Step::Enable(bank, enabled)),
+        1 => any::<u8>().prop_map(Step::Delete),
+        12 => (any::<u8>(), prop::collection::vec(any::<u8>(), 1..4)).prop_map(|(bank, hashes)| Step::Add(bank, hashes)),
+        4 => any::<u8>().prop_map(Step::Remove),
+    ]
+}
+
+impl Replay {
+    /// The change that the step makes, if it makes one, after it was replayed.
+    fn take(&mut self, step: Step) -> Option<Change> {
+        let sequence = Sequence(self.sequence + 1);
+        let pick = |number: u8, count: usize| (count > 0).then(|| usize::from(number) % count.max(1));
+        let bank_at =
+            |number: u8| pick(number, self.banks.len()).and_then(|at| self.banks.keys().nth(at).copied());
+        let kind = match step {
+            Step::Create => {
+                let bank = BankId(u32::try_from(sequence.0).unwrap());
+                let name = name(&format!("bank-{sequence}"));
+                self.banks.insert(bank, (name.clone(), true));
+                ChangeKind::BankCreated { bank, name, created_at: UnixMillis(0) }
+            }
+            Step::Rename(number) => {
+                let bank = bank_at(number)?;
+                let name = name(&format!("renamed-{sequence}"));
+                self.banks.get_mut(&bank)?.0 = name.clone();
+                ChangeKind::BankRenamed { bank, name }
+            }
+            Step::Enable(number, enabled) => {
+                let bank = bank_at(number)?;
+                self.banks.get_mut(&bank)?.1 = enabled;
+                ChangeKind::BankEnabledSet { bank, enabled }
+            }
+            Step::Delete(number) => {
+                let bank = bank_at(number)?;
+                self.banks.remove(&bank);
+                self.items.retain(|_, (holder, _)| *holder != bank);
+                ChangeKind::BankDeleted { bank }
+            }
+            Step::Add(number, hashes) => {
+                let (bank, id) = (bank_at(number)?, ItemId(sequence.0));
+                self.items.insert(id, (bank, content(&hashes)));
+                ChangeKind::ItemAdded(Item { id, bank, added_at: UnixMillis(0), content: content(&hashes) })
+            }
+            Step::Remove(number) => {
+                let item = *self.items.keys().nth(pick(number, self.items.len())?)?;
+                let (bank, _) = self.items.remove(&item)?;
+                ChangeKind::ItemRemoved { item, bank }
+            }
+        };
+        self.sequence = sequence.0;
+        Some(Change { sequence, kind })
+    }
+
+    /// Item, distance and count of other matches, in the order of answers.
+    fn search(&self, query: &Query, banks: &[BankName], radius: u16) -> Vec<(ItemId, Distance, u32)> {
+        let searched = |bank: &BankId| {
+            let (name, enabled) = &self.banks[bank];
+            if banks.is_empty() { *enabled } else { banks.contains(name) }
+        };
+        let mut answers = Vec::new();
+        for (item, (bank, content)) in &self.items {
+            let pairs =
+                content.hashes().iter().flat_map(|held| query.hashes.iter().map(move |asked| (held, asked)));
+            let distances: Vec<u16> =
+                pairs.filter_map(|(held, asked)| distance(held, &asked.hash, radius)).collect();
+            if let (true, Some(nearest)) = (searched(bank), distances.iter().min()) {
+                answers.push((*item, Distance(*nearest), u32::try_from(distances.len()).unwrap() - 1));
+            }
+        }
+        answers.sort_by_key(|(item, distance, _)| (*distance, *item));
+        answers
+    }
+}
+
+fn distance(held: &Hash, asked: &Hash, radius: u16) -> Option<u16> {
+    match (held, asked) {
+        (Hash::Pdq(held), Hash::Pdq(asked)) => {
+            let bits: u32 = held.iter().zip(asked).map(|(one, other)| (one ^ other).count_ones()).sum();
+            u16::try_from(bits).ok().filter(|bits| *bits <= radius)
+        }
+        (held, asked) => (held == asked).then_some(0),
+    }
+}
+
+fn query(numbers: &[u8]) -> Query {
+    let variants = Variant::ALL.into_iter().cycle();
+    Query {
+        hashes: numbers
+            .iter()
+            .zip(variants)
+            .map(|(&number, variant)| QueryHash { hash: hash(number), variant })
+            .collect(),
+    }
+}
+
+fn options(banks: Vec<BankName>, radius: u16, limit: u16) -> SearchOptions {
+    SearchOptions {
+        banks,
+        max_distances: MaxDistances::default().with(HashType::Pdq, radius.into()).unwrap(),
+        limit: Limit::new(limit.into()).unwrap(),
+        ..SearchOptions::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_shard_answers_like_a_plain_replay_of_its_log(
+        ranges in prop::collection::vec(prop::collection::vec(step(), 1..20), 1..8),
+        asked in prop::collection::vec(any::<u8>(), 0..6),
+        radius in 0_u16..20,
+        limit in 1_u16..5,
+    ) {
+        let shard = Shard::new(identity());
+        let mut replay = Replay::default();
+        replay.take(Step::Create).map(|change| {
+            shard.apply(FeedRange { after: Sequence(0), through: Sequence(1), head: Sequence(1), changes: vec![change] })
+        }).unwrap().unwrap();
+        for steps in ranges {
+            let after = Sequence(replay.sequence);
+            let changes = steps.into_iter().filter_map(|step| replay.take(step)).collect();
+            let through = Sequence(replay.sequence);
+            shard.apply(FeedRange { after, through, head: through, changes }).unwrap();
+
+            let enabled: Vec<_> = replay.banks.values().filter(|(_, enabled)| *enabled).map(|(name, _)| name.clone()).collect();
+            for banks in [vec![], enabled.into_iter().take(1).collect::<Vec<_>>()] {
+                let queries = [query(&asked), Query::default()];
+                let answer = search(&shard, &queries, &options(banks.clone(), radius, limit), &Cancellation::never()).unwrap();
+                let expected = replay.search(&queries[0], &banks, radius);
+                let found: Vec<_> = answer.results[0].matches.iter().map(|one| (one.item, one.distance, one.other_matches)).collect();
+                let shown = expected.len().min(usize::from(limit));
+                prop_assert_eq!(&found[..], &expected[..shown]);
+                prop_assert_eq!(answer.results[0].limit_reached, expected.len() > shown);
+                prop_assert!(answer.results[1].matches.is_empty());
+                prop_assert_eq!(answer.sequence, through);
+                for one in &answer.results[0].matches {
+                    prop_assert_eq!(&one.bank_name, &replay.banks[&one.bank].0);
+                }
+            }
+            let living: usize = replay.items.values().map(|(_, content)| content.hashes().len()).sum();
+            let counted: u64 = shard.hash_counts().iter().map(|count| count.hashes).sum();
+            prop_assert_eq!(counted, u64::try_from(living).unwrap());
+            prop_assert_eq!(shard.item_count(), u64::try_from(replay.items.len()).unwrap());
+        }
+    }
+}
+
+fn change(sequence: u64, kind: ChangeKind) -> Change {
+    Change { sequence: Sequence(sequence), kind }
+}
+
+fn created(sequence: u64) -> Change {
+    let bank = ChangeKind::BankCreated { bank: BankId(1), name: name("known"), created_at: UnixMillis(0) };
+    change(sequence, bank)
+}
+
+fn added(sequence: u64) -> Change {
+    let (id, bank) = (ItemId(sequence), BankId(1));
+    change(
+        sequence,
+        ChangeKind::ItemAdded(Item { id, bank, added_at: UnixMillis(0), content: content(&[2]) }),
+    )
+}
+
+fn range(after: u64, changes: Vec<Change>) -> FeedRange {
+    let through = changes.last().map_or(Sequence(after), |change| change.sequence);
+    FeedRange { after: Sequence(after), through, head: through, changes }
+}
+
+#[test]
+fn a_contradicting_change_is_noticed() {
+    let removed =
+        |sequence, item| change(sequence, ChangeKind::ItemRemoved { item: ItemId(item), bank: BankId(1) });
+    let check = |changes: Vec<Change>, expected: Contradiction| {
+        let shard = Shard::new(identity());
+        shard.apply(range(0, vec![created(1), added(2)])).unwrap();
+        assert_eq!(shard.apply(range(2, changes)), Err(expected));
+    };
+    check(vec![removed(3, 99)], Contradiction::NoSuchItem(Sequence(3)));
+    check(vec![removed(3, 2), removed(4, 2)], Contradiction::NoSuchItem(Sequence(4)));
+    check(vec![created(3)], Contradiction::BankTwice(Sequence(3)));
+    check(
+        vec![change(3, ChangeKind::BankEnabledSet { bank: BankId(9), enabled: true })],
+        Contradiction::NoSuchBank(Sequence(3)),
+    );
+    check(
+        vec![change(3, ChangeKind::BankDeleted { bank: BankId(1) }), added(4)],
+        Contradiction::NoSuchBank(Sequence(4)),
+    );
+}
+
+#[test]
+fn a_gap_in_the_feed_is_never_stepped_over() {
+    let shard = Shard::new(identity());
+    let gap = Contradiction::Gap { after: Sequence(4), applied: Sequence(0) };
+    assert_eq!(shard.apply(range(4, vec![])), Err(gap));
+    assert_eq!(shard.applied(), Sequence(0));
+}
+
+#[test]
+fn an_item_of_another_shard_is_refused() {
+    let other = ShardIdentity::new(1, 2).unwrap();
+    let foreign = (2..).find(|&item| other.holds(ItemId(item))).unwrap();
+    let shard = Shard::new(ShardIdentity::new(0, 2).unwrap());
+    let refused = shard.apply(range(0, vec![created(1), added(foreign)]));
+    assert_eq!(refused, Err(Contradiction::OtherShard(Sequence(foreign))));
+}
+
+#[test]
+fn unknown_and_disabled_banks_are_told_apart() {
+    let shard = Shard::new(identity());
+    let disabled = ChangeKind::BankEnabledSet { bank: BankId(1), enabled: false };
+    shard.apply(range(0, vec![created(1), added(2), change(3, disabled)])).unwrap();
+    let check = |banks: &[&str]| {
+        let banks = banks.iter().map(|text| name(text)).collect();
+        search(&shard, &[query(&[2])], &options(banks, 0, 1), &Cancellation::never())
+    };
+    let sequence = Sequence(3);
+    assert_eq!(check(&["other"]).unwrap_err(), SearchError::UnknownBank { name: name("other"), sequence });
+    assert_eq!(check(&["known"]).unwrap_err(), SearchError::DisabledBank(name("known")));
+    assert!(check(&[]).unwrap().results[0].matches.is_empty());
+}
+
+#[test]
+fn a_cancelled_search_gives_no_answer() {
+    let shard = Shard::new(identity());
+    shard.apply(range(0, vec![created(1), added(2)])).unwrap();
+    let past = Cancellation::at(std::time::Instant::now());
+    let answer = search(&shard, &[query(&[2])], &options(vec![], 31, 1), &past);
+    assert_eq!(answer.unwrap_err(), SearchError::OutOfTime);
+}
