@@ -1,0 +1,81 @@
+//! What the indexes hold and answer with.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use vigie_model::{BankId, Distance, ItemId};
+
+/// What a hash leads to: the item that bears it, and that item's bank for filtering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Entry {
+    /// The item.
+    pub item: ItemId,
+    /// The bank that holds it.
+    pub bank: BankId,
+}
+
+/// One hash found by a query. An item that bears several hashes may be found by each of them.
+///
+/// Ordered by distance, then by item, then by bank: the order of every answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Hit {
+    /// What was found.
+    pub entry: Entry,
+    /// How far it lies.
+    pub distance: Distance,
+}
+
+impl Ord for Hit {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.distance, self.entry).cmp(&(other.distance, other.entry))
+    }
+}
+
+impl PartialOrd for Hit {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// One step of a batch whose steps become visible together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Edit<const BYTES: usize> {
+    /// As the index's `insert`.
+    Insert([u8; BYTES], Entry),
+    /// As the index's `remove`.
+    Remove([u8; BYTES], ItemId),
+}
+
+/// Shows what the edit does to which item, never the hash.
+impl<const BYTES: usize> fmt::Debug for Edit<BYTES> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Insert(_, entry) => f.debug_tuple("Insert").field(entry).finish(),
+            Self::Remove(_, item) => f.debug_tuple("Remove").field(item).finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hits_are_ordered_by_distance_then_item() {
+        let hit = |distance, item| Hit {
+            entry: Entry { item: ItemId(item), bank: BankId(1) },
+            distance: Distance(distance),
+        };
+        let mut hits = [hit(2, 1), hit(0, 9), hit(2, 0), hit(0, 3)];
+        hits.sort_unstable();
+        assert_eq!(hits, [hit(0, 3), hit(0, 9), hit(2, 0), hit(2, 1)]);
+    }
+
+    #[test]
+    fn debug_of_an_edit_shows_no_hash() {
+        let entry = Entry { item: ItemId(7), bank: BankId(1) };
+        let text = format!("{:?} {:?}", Edit::Insert([0xab; 8], entry), Edit::Remove([0xab; 8], ItemId(7)));
+        assert!(!text.contains("171") && !text.to_lowercase().contains("ab,"), "{text}");
+        assert!(text.contains("ItemId(7)"));
+    }
+}

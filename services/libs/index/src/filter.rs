@@ -1,0 +1,97 @@
+//! Which banks a search looks into.
+//!
+//! Bank ids are small and dense, so a set of them is a bitmap: one load for each hit. An id of 65,536 or more
+//! goes into a sorted list instead, so that one large id cannot ask for half a gigabyte.
+
+use vigie_model::BankId;
+
+/// Ids below this are kept in the bitmap, which therefore takes at most 8 KiB.
+const BITMAP_IDS: u32 = 1 << 16;
+
+/// The banks whose entries a search may answer with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BankFilter(Banks);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Banks {
+    All,
+    Only { bitmap: Box<[u64]>, beyond: Box<[BankId]> },
+}
+
+impl BankFilter {
+    /// Every bank.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self(Banks::All)
+    }
+
+    /// The banks that are named, and no other. Without a name, no bank.
+    #[must_use]
+    pub fn only(banks: impl IntoIterator<Item = BankId>) -> Self {
+        let (within, mut beyond): (Vec<BankId>, Vec<BankId>) =
+            banks.into_iter().partition(|bank| bank.0 < BITMAP_IDS);
+        beyond.sort_unstable();
+        beyond.dedup();
+        let words = within.iter().max().map_or(0, |&bank| word_of(bank) + 1);
+        let mut bitmap = vec![0; words];
+        for bank in within {
+            bitmap[word_of(bank)] |= bit_of(bank);
+        }
+        Self(Banks::Only { bitmap: bitmap.into(), beyond: beyond.into() })
+    }
+
+    /// Whether entries of this bank are answered with.
+    #[inline]
+    #[must_use]
+    pub fn contains(&self, bank: BankId) -> bool {
+        match &self.0 {
+            Banks::All => true,
+            Banks::Only { bitmap, .. } if bank.0 < BITMAP_IDS => {
+                bitmap.get(word_of(bank)).is_some_and(|word| word & bit_of(bank) != 0)
+            }
+            Banks::Only { beyond, .. } => beyond.binary_search(&bank).is_ok(),
+        }
+    }
+}
+
+const fn word_of(bank: BankId) -> usize {
+    bank.0 as usize / 64
+}
+
+const fn bit_of(bank: BankId) -> u64 {
+    1 << (bank.0 % 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_named_banks_are_contained() {
+        let named = [0, 1, 63, 64, 200, BITMAP_IDS - 1, BITMAP_IDS, 5_000_000, u32::MAX];
+        let filter = BankFilter::only(named.map(BankId));
+        for bank in named {
+            assert!(filter.contains(BankId(bank)), "{bank}");
+        }
+        for bank in [2, 62, 65, 199, 201, BITMAP_IDS - 2, BITMAP_IDS + 1, u32::MAX - 1] {
+            assert!(!filter.contains(BankId(bank)), "{bank}");
+        }
+    }
+
+    #[test]
+    fn all_contains_everything_and_an_empty_choice_nothing() {
+        for bank in [0, 1, BITMAP_IDS, u32::MAX] {
+            assert!(BankFilter::all().contains(BankId(bank)));
+            assert!(!BankFilter::only([]).contains(BankId(bank)));
+        }
+    }
+
+    #[test]
+    fn a_large_id_costs_no_large_bitmap() {
+        let BankFilter(Banks::Only { bitmap, beyond }) = BankFilter::only([BankId(u32::MAX), BankId(3)])
+        else {
+            panic!("only() names banks");
+        };
+        assert_eq!((bitmap.len(), beyond.len()), (1, 1));
+    }
+}

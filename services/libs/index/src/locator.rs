@@ -1,0 +1,139 @@
+//! Where the writer finds the row of a hash and its item, to remove it or to know that it is there.
+//!
+//! The table does not hold hash or item: those stand in the row. It holds the row's slot and a 32-bit
+//! fingerprint of both, 8 bytes and one control byte for each bucket of an open-addressed table that is 7/16
+//! to 7/8 full: 10 to 21 bytes for each live hash. The fingerprint spares most looks at rows and lets the
+//! table grow without looking at any.
+//!
+//! Because the item is part of the key, a hundred thousand items that bear the same hash are spread like any
+//! others. The fingerprint is keyed at random, so nobody can prepare hashes that all collide.
+
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
+use vigie_model::ItemId;
+
+/// A table that was filled and emptied gives memory back once it has this much more room than it needs.
+const SLACK_MAX: usize = 4;
+
+#[derive(Default)]
+pub(crate) struct Locator {
+    places: HashTable<Place>,
+    keys: RandomState,
+}
+
+struct Place {
+    fingerprint: u32,
+    slot: u32,
+}
+
+impl Place {
+    /// The table takes its position from the low bits and its control byte from the high ones: Fibonacci
+    /// hashing (Knuth, The Art of Computer Programming, volume 3, 6.4) spreads 32 bits over both.
+    fn spread(fingerprint: u32) -> u64 {
+        let product = u64::from(fingerprint).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        product ^ (product >> 32)
+    }
+}
+
+impl Locator {
+    pub(crate) fn fingerprint(&self, hash: &[u8], item: ItemId) -> u32 {
+        (self.keys.hash_one((hash, item.0)) >> 32) as u32
+    }
+
+    /// Live hashes.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The slot with this fingerprint that `is_it` recognises.
+    pub(crate) fn find(&self, fingerprint: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        self.places
+            .find(Place::spread(fingerprint), |place| place.fingerprint == fingerprint && is_it(place.slot))
+            .map(|place| place.slot)
+    }
+
+    /// Adds a slot that is not in the table.
+    pub(crate) fn insert(&mut self, fingerprint: u32, slot: u32) {
+        self.places.insert_unique(Place::spread(fingerprint), Place { fingerprint, slot }, |place| {
+            Place::spread(place.fingerprint)
+        });
+    }
+
+    /// Removes a slot that is in the table.
+    pub(crate) fn remove(&mut self, fingerprint: u32, slot: u32) {
+        self.places
+            .find_entry(Place::spread(fingerprint), |place| place.slot == slot)
+            .unwrap_or_else(|_| unreachable!("a live row is in the table"))
+            .remove();
+    }
+
+    /// Records that the row in slot `from` now stands in slot `to`.
+    pub(crate) fn relocate(&mut self, fingerprint: u32, from: u32, to: u32) {
+        self.places
+            .find_mut(Place::spread(fingerprint), |place| place.slot == from)
+            .expect("a live row is in the table")
+            .slot = to;
+    }
+
+    /// Records that every row has moved at once.
+    pub(crate) fn relocate_all(&mut self, to: impl Fn(u32) -> u32) {
+        for place in &mut self.places {
+            place.slot = to(place.slot);
+        }
+    }
+
+    /// Gives memory back if much is unused.
+    pub(crate) fn trim(&mut self) {
+        let len = self.places.len();
+        if self.places.capacity() > SLACK_MAX * len + 1_024 {
+            self.places.shrink_to(2 * len, |place| Place::spread(place.fingerprint));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_found_by_what_stands_in_their_rows() {
+        let mut locator = Locator::default();
+        let key = |slot: u32| (slot.to_le_bytes(), ItemId(u64::from(slot) / 3));
+        let fingerprints: Vec<u32> = {
+            let print = |slot| {
+                let (hash, item) = key(slot);
+                locator.fingerprint(&hash, item)
+            };
+            (0..10_000).map(print).collect()
+        };
+        for (slot, &fingerprint) in (0..).zip(&fingerprints) {
+            assert_eq!(locator.find(fingerprint, |other| key(other) == key(slot)), None);
+            locator.insert(fingerprint, slot);
+        }
+        locator.relocate(fingerprints[77], 77, 20_000);
+        assert_eq!(locator.find(fingerprints[77], |slot| slot == 20_000), Some(20_000));
+        locator.relocate(fingerprints[77], 20_000, 77);
+        locator.relocate_all(|slot| slot + 1);
+        for (slot, &fingerprint) in (0..).zip(&fingerprints) {
+            assert_eq!(locator.find(fingerprint, |other| other == slot + 1), Some(slot + 1));
+            locator.remove(fingerprint, slot + 1);
+            locator.trim();
+        }
+        assert_eq!(locator.len(), 0);
+        assert!(locator.places.capacity() <= 1_024);
+    }
+
+    #[test]
+    fn a_hash_takes_9_to_21_bytes_in_a_table_of_some_size() {
+        let mut locator = Locator::default();
+        for slot in 0..200_000_u32 {
+            let fingerprint = locator.fingerprint(&slot.to_le_bytes(), ItemId(1));
+            locator.insert(fingerprint, slot);
+            if slot > 10_000 {
+                let bytes = locator.places.allocation_size() as f64 / f64::from(slot + 1);
+                assert!((9.0..21.0).contains(&bytes), "{bytes} bytes a hash at {slot}");
+            }
+        }
+    }
+}

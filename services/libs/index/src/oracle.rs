@@ -1,0 +1,152 @@
+//! The definition of a right answer: a list that is looked through from end to end.
+//!
+//! For tests, here and in other crates: it is slow, and so plain that it can be checked by reading. It has
+//! the methods of both indexes, less cancellation.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard};
+
+use vigie_model::{BankId, Distance, ItemId};
+
+use crate::entry::{Edit, Entry, Hit};
+use crate::filter::BankFilter;
+
+/// Every hash with its entry, in a `Vec` behind a lock.
+pub struct LinearScan<const BYTES: usize> {
+    rows: Mutex<Vec<([u8; BYTES], Entry)>>,
+}
+
+impl<const BYTES: usize> LinearScan<BYTES> {
+    /// An empty list.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { rows: Mutex::new(Vec::new()) }
+    }
+
+    /// Adds a hash of an item, and says whether it was new; if not, its bank is replaced.
+    pub fn insert(&self, hash: &[u8; BYTES], entry: Entry) -> bool {
+        let mut rows = self.rows();
+        match rows.iter_mut().find(|row| row.0 == *hash && row.1.item == entry.item) {
+            Some(known) => {
+                known.1 = entry;
+                false
+            }
+            None => {
+                rows.push((*hash, entry));
+                true
+            }
+        }
+    }
+
+    /// Removes a hash of an item; false if it was not there.
+    pub fn remove(&self, hash: &[u8; BYTES], item: ItemId) -> bool {
+        self.retain(|row| row.0 != *hash || row.1.item != item) > 0
+    }
+
+    /// Removes everything of a bank, and says how many hashes that was.
+    pub fn remove_bank(&self, bank: BankId) -> usize {
+        self.retain(|row| row.1.bank != bank)
+    }
+
+    /// Makes the edits in their order, and says how many pairs were new or removed.
+    pub fn apply(&self, edits: &[Edit<BYTES>]) -> usize {
+        let apply = |edit: &&Edit<BYTES>| match edit {
+            Edit::Insert(hash, entry) => self.insert(hash, *entry),
+            Edit::Remove(hash, item) => self.remove(hash, *item),
+        };
+        edits.iter().filter(apply).count()
+    }
+
+    /// The hashes held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows().len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Every hash within `radius` of each query, in the order of [`Hit`].
+    #[must_use]
+    pub fn search(&self, queries: &[[u8; BYTES]], radius: Distance, filter: &BankFilter) -> Vec<Vec<Hit>> {
+        let mut answers = self.everything(queries, filter);
+        for hits in &mut answers {
+            hits.retain(|hit| hit.distance <= radius);
+        }
+        answers
+    }
+
+    /// The `k` hashes nearest to each query, in the order of [`Hit`].
+    #[must_use]
+    pub fn nearest(&self, queries: &[[u8; BYTES]], k: usize, filter: &BankFilter) -> Vec<Vec<Hit>> {
+        let mut answers = self.everything(queries, filter);
+        for hits in &mut answers {
+            hits.truncate(k);
+        }
+        answers
+    }
+
+    /// The entries whose hash equals each query, in their order.
+    #[must_use]
+    pub fn lookup(&self, queries: &[[u8; BYTES]], filter: &BankFilter) -> Vec<Vec<Entry>> {
+        let equal = self.search(queries, Distance(0), filter);
+        equal.into_iter().map(|hits| hits.into_iter().map(|hit| hit.entry).collect()).collect()
+    }
+
+    fn everything(&self, queries: &[[u8; BYTES]], filter: &BankFilter) -> Vec<Vec<Hit>> {
+        let rows = self.rows();
+        let against = |query: &[u8; BYTES]| {
+            let admitted = rows.iter().filter(|row| filter.contains(row.1.bank));
+            let mut hits: Vec<Hit> =
+                admitted.map(|row| Hit { entry: row.1, distance: distance(query, &row.0) }).collect();
+            hits.sort();
+            hits
+        };
+        queries.iter().map(against).collect()
+    }
+
+    fn retain(&self, keep: impl Fn(&([u8; BYTES], Entry)) -> bool) -> usize {
+        let mut rows = self.rows();
+        let before = rows.len();
+        rows.retain(keep);
+        before - rows.len()
+    }
+
+    fn rows(&self) -> MutexGuard<'_, Vec<([u8; BYTES], Entry)>> {
+        self.rows.lock().expect("no method panics with the lock held")
+    }
+}
+
+impl<const BYTES: usize> Default for LinearScan<BYTES> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Shows how much it holds, never a hash.
+impl<const BYTES: usize> fmt::Debug for LinearScan<BYTES> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinearScan").field("bytes", &BYTES).field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// The number of bits in which two hashes differ.
+fn distance<const BYTES: usize>(one: &[u8; BYTES], other: &[u8; BYTES]) -> Distance {
+    let differing = |(one, other): (&u8, &u8)| (one ^ other).count_ones();
+    let bits: u32 = one.iter().zip(other).map(differing).sum();
+    Distance(u16::try_from(bits).expect("hashes have at most 8 KiB"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_distance_counts_differing_bits() {
+        assert_eq!(distance(&[0b1010, 0xff], &[0b1001, 0x0f]), Distance(6));
+        assert_eq!(distance(&[0; 64], &[0xff; 64]), Distance(512));
+    }
+}

@@ -1,0 +1,4 @@
+//! Tests of both indexes as a whole: against the oracle, and while other threads write.
+
+mod agreement;
+mod concurrency;
