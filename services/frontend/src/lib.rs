@@ -1,1 +1,26 @@
-//! Decodes and hashes what is sent, asks the coordinator, answers; keeps nothing.
+//! The frontend: decodes and hashes what is sent, asks the coordinator, answers. It keeps nothing.
+//!
+//! Always true:
+//!
+//! - Content lives in memory only, and only until it is hashed. No image is written or logged, no hash either.
+//! - Images are decoded on a bounded pool of threads, never on those that answer calls; when its queue is full the
+//!   caller is refused at once.
+//! - An image of low PDQ quality is answered with that fact: its PDQ hash is not searched, and the answer says so.
+//! - "No match" comes with the coverage that it rests on.
+//!
+//! Reading order: [`config`], [`hashing_pool`] (bounded decoding), [`matching`] (one call from content to answer),
+//! [`grpc`], [`error`], [`server`].
+
+mod config;
+mod server;
+mod grpc;
+mod error;
+mod hashing_pool;
+mod matching;
+
+pub use config::Config;
+pub use error::RunError;
+pub use server::run;
+
+#[cfg(test)]
+mod tests;

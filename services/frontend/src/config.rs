@@ -1,0 +1,96 @@
+//! What a frontend is told, and its limits.
+
+use serde::{Deserialize, Serialize};
+use vigie_hashing::Limits;
+use vigie_model::Quality;
+use vigie_serving::ServingConfig;
+
+/// Configuration of a frontend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the coordinator listens, such as `http://127.0.0.1:7741`.
+    pub coordinator: String,
+    /// Threads that decode and hash images; 0 stands for the machine's cores.
+    pub hashing_threads: usize,
+    /// Images that wait for such a thread; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`.
+    pub hashing_queue_max: usize,
+    /// PDQ quality from which on a hash is trusted, 0 to 100. The reference says 50.
+    pub quality_floor: u8,
+    /// The largest image, in bytes.
+    pub image_bytes_max: usize,
+    /// The largest decoded image, in pixels.
+    pub image_pixels_max: u64,
+    /// The longest side of a decoded image, in pixels.
+    pub image_side_px_max: u32,
+    /// Memory that decoding one image may take, in bytes.
+    pub image_alloc_bytes_max: u64,
+    /// Requests of one stream that are worked on at once; the stream is read no further until one is answered.
+    pub stream_requests_in_flight_max: usize,
+    /// Limits of the server.
+    pub serving: ServingConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let image = Limits::default();
+        Self {
+            coordinator: "http://127.0.0.1:7741".to_owned(),
+            hashing_threads: 0,
+            hashing_queue_max: 64,
+            quality_floor: Quality::FLOOR_DEFAULT.get(),
+            image_bytes_max: image.input_bytes_max,
+            image_pixels_max: image.pixels_max,
+            image_side_px_max: image.side_px_max,
+            image_alloc_bytes_max: image.alloc_bytes_max,
+            stream_requests_in_flight_max: 32,
+            serving: ServingConfig { calls_in_flight_max: 256, ..ServingConfig::default() },
+        }
+    }
+}
+
+impl Config {
+    /// Every fault of these values, each as `field: what is wrong`.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = self.serving.faults();
+        if let Err(error) = vigie_clients::CoordinatorClient::new(&self.coordinator) {
+            faults.push(format!("coordinator: {error}"));
+        }
+        if let Err(error) = Quality::new(self.quality_floor.into()) {
+            faults.push(format!("quality_floor: {error}"));
+        }
+        let at_least_one = [
+            ("hashing_queue_max", self.hashing_queue_max >= 1),
+            ("image_bytes_max", self.image_bytes_max >= 1),
+            ("image_pixels_max", self.image_pixels_max >= 1),
+            ("image_side_px_max", self.image_side_px_max >= 1),
+            ("image_alloc_bytes_max", self.image_alloc_bytes_max >= 1),
+            ("stream_requests_in_flight_max", self.stream_requests_in_flight_max >= 1),
+        ];
+        let missed = at_least_one.into_iter().filter(|(_, holds)| !holds);
+        faults.extend(missed.map(|(field, _)| format!("{field}: must be at least 1")));
+        faults
+    }
+
+    pub(crate) fn image_limits(&self) -> Limits {
+        Limits {
+            pixels_max: self.image_pixels_max,
+            side_px_max: self.image_side_px_max,
+            input_bytes_max: self.image_bytes_max,
+            alloc_bytes_max: self.image_alloc_bytes_max,
+        }
+    }
+
+    pub(crate) fn hashing_threads(&self) -> usize {
+        match self.hashing_threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            count => count,
+        }
+    }
+
+    /// The largest message: one image of the largest size, and room for what goes with it.
+    pub(crate) const fn message_bytes_max(&self) -> usize {
+        self.image_bytes_max + (1 << 20)
+    }
+}

@@ -1,0 +1,81 @@
+//! What can go wrong in a frontend, and the code that the caller gets for it.
+
+use std::time::Duration;
+
+use thiserror::Error;
+use tonic::{Code, Status};
+use vigie_clients::{CallError, TargetError};
+use vigie_hashing::DecodeError;
+use vigie_model::QualityError;
+use vigie_proto::{Invalid, status};
+use vigie_serving::ServeError;
+
+/// Why a frontend could not run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The coordinator's endpoint is none.
+    #[error("cannot reach the coordinator")]
+    Coordinator(#[from] TargetError),
+    /// The quality floor is none.
+    #[error("cannot use the quality floor")]
+    QualityFloor(#[from] QualityError),
+    /// A hashing thread could not be started.
+    #[error("cannot start the hashing pool")]
+    HashingPool(#[source] std::io::Error),
+    /// The server failed.
+    #[error("cannot serve matches")]
+    Serve(#[from] ServeError),
+}
+
+/// Why one image has no fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum HashingError {
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    #[error("{waiting} images are waiting to be hashed; try again later")]
+    QueueFull { waiting: usize, retry_after: Duration },
+    #[error("the image's time ran out before it could be hashed")]
+    OutOfTime,
+    #[error("the hashing pool is shutting down")]
+    Closed,
+}
+
+impl HashingError {
+    /// The status of the image in the request's field `field`.
+    pub(crate) fn into_status(self, field: String) -> Status {
+        let text = self.to_string();
+        match self {
+            Self::Decode(_) => Invalid::new(field, text).into(),
+            Self::QueueFull { retry_after, .. } => status::resource_exhausted(text, retry_after),
+            Self::OutOfTime => Status::new(Code::DeadlineExceeded, text),
+            Self::Closed => Status::new(Code::Unavailable, text),
+        }
+    }
+}
+
+/// The status of a search that the coordinator did not answer: what it said of the caller's request is the caller's
+/// to hear; that it could not be reached is an outage here.
+pub(crate) fn search_status(error: CallError) -> Status {
+    match error.code() {
+        Code::NotFound
+        | Code::FailedPrecondition
+        | Code::InvalidArgument
+        | Code::ResourceExhausted
+        | Code::DeadlineExceeded => error.into_status(),
+        Code::Unavailable | Code::Aborted | Code::Cancelled => {
+            Status::new(Code::Unavailable, error.to_string())
+        }
+        Code::Ok
+        | Code::Unknown
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::DataLoss
+        | Code::Unauthenticated => {
+            tracing::error!(%error, "the coordinator failed");
+            Status::new(Code::Internal, "the search failed")
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Decodes and hashes images on threads of its own, with a bounded queue before them.
+//!
+//! Decoding takes milliseconds of pure computation. On the threads that answer calls it would stall every other call;
+//! on an unbounded pool a burst would take all memory. So the queue has a bound, and one image more is refused at
+//! once. An image whose caller has gone, or whose time is up, is dropped unhashed when its turn comes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+use tokio::sync::oneshot;
+use vigie_hashing::{DecodeError, Limits};
+use vigie_model::ImageFingerprint;
+
+use crate::error::HashingError;
+
+/// What became of images that were hashed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HashingMetrics {
+    hashed: Counter,
+    failures: Family<FailureLabels, Counter>,
+}
+
+/// The label set has one value for each kind of [`DecodeError`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailureLabels {
+    kind: &'static str,
+}
+
+impl HashingMetrics {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "vigie_images_hashed",
+            "Images that were decoded and hashed",
+            metrics.hashed.clone(),
+        );
+        registry.register(
+            "vigie_image_decode_failures",
+            "Images that could not be decoded, by what was wrong; a panic is a decoder's fault that was caught",
+            metrics.failures.clone(),
+        );
+        metrics
+    }
+
+    fn count(&self, outcome: &Result<ImageFingerprint, DecodeError>) {
+        match outcome {
+            Ok(_) => {
+                self.hashed.inc();
+            }
+            Err(error) => {
+                let kind = error.kind();
+                let failures = self.failures.get_or_create_owned(&FailureLabels { kind }).inc() + 1;
+                if matches!(error, DecodeError::DecoderPanicked { .. }) {
+                    tracing::error!(failures, "a decoder panicked and was caught");
+                }
+            }
+        }
+    }
+}
+
+struct Job {
+    image: Bytes,
+    deadline: Instant,
+    reply: oneshot::Sender<Result<ImageFingerprint, HashingError>>,
+}
+
+/// See the module. Its threads end when the last handle is dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct HashingPool {
+    queue: Sender<Job>,
+    threads: usize,
+    /// Moving average of the time that one image takes, in nanoseconds: what a refused caller is told to wait by.
+    image_nanos: Arc<AtomicU64>,
+}
+
+impl HashingPool {
+    /// Starts `threads` threads behind a queue of `queue_max` images.
+    pub(crate) fn start(
+        threads: usize,
+        queue_max: usize,
+        limits: Limits,
+        metrics: &HashingMetrics,
+    ) -> std::io::Result<Self> {
+        let (queue, jobs) = bounded::<Job>(queue_max);
+        let image_nanos = Arc::new(AtomicU64::new(10_000_000));
+        for number in 0..threads {
+            let (jobs, metrics, image_nanos) = (jobs.clone(), metrics.clone(), Arc::clone(&image_nanos));
+            std::thread::Builder::new()
+                .name(format!("hashing-{number}"))
+                .spawn(move || work(&jobs, &limits, &metrics, &image_nanos))?;
+        }
+        Ok(Self { queue, threads, image_nanos })
+    }
+
+    /// Decodes and hashes one image.
+    pub(crate) async fn fingerprint(
+        &self,
+        image: Bytes,
+        deadline: tokio::time::Instant,
+    ) -> Result<ImageFingerprint, HashingError> {
+        let (reply, answer) = oneshot::channel();
+        match self.queue.try_send(Job { image, deadline: deadline.into_std(), reply }) {
+            Ok(()) => answer.await.unwrap_or(Err(HashingError::Closed)),
+            Err(TrySendError::Full(_)) => Err(self.full()),
+            Err(TrySendError::Disconnected(_)) => Err(HashingError::Closed),
+        }
+    }
+
+    /// The refusal tells how long the present queue takes.
+    fn full(&self) -> HashingError {
+        let waiting = self.queue.len();
+        let rounds = u32::try_from(waiting / self.threads.max(1) + 1).unwrap_or(u32::MAX);
+        let image = Duration::from_nanos(self.image_nanos.load(Ordering::Relaxed));
+        let retry_after =
+            image.saturating_mul(rounds).clamp(Duration::from_millis(10), Duration::from_secs(10));
+        HashingError::QueueFull { waiting, retry_after }
+    }
+}
+
+fn work(jobs: &Receiver<Job>, limits: &Limits, metrics: &HashingMetrics, image_nanos: &AtomicU64) {
+    for Job { image, deadline, reply } in jobs {
+        if reply.is_closed() {
+            continue;
+        }
+        let begun = Instant::now();
+        let outcome = if begun >= deadline {
+            Err(HashingError::OutOfTime)
+        } else {
+            let hashed = vigie_hashing::fingerprint(&image, limits);
+            metrics.count(&hashed);
+            let taken = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            // Racing threads may lose an update: it is an average.
+            let before = image_nanos.load(Ordering::Relaxed);
+            image_nanos.store(before - before / 8 + taken / 8, Ordering::Relaxed);
+            hashed.map_err(HashingError::from)
+        };
+        drop(image);
+        // The caller may have gone meanwhile; then nobody is told.
+        let _ = reply.send(outcome);
+    }
+}

@@ -1,0 +1,48 @@
+//! Puts a frontend together and runs it.
+
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use vigie_clients::CoordinatorClient;
+use vigie_model::Quality;
+use vigie_proto::pb::matching::v1::match_service_server::MatchServiceServer;
+use vigie_serving::{Reflection, Routes, Shutdown};
+
+use crate::config::Config;
+use crate::error::RunError;
+use crate::grpc::Grpc;
+use crate::hashing_pool::{HashingMetrics, HashingPool};
+use crate::matching::Matching;
+
+/// Answers platforms on `listener` until `shutdown`; its metrics go to `registry`.
+///
+/// Health is `SERVING` from the start: a frontend has no state. That the cluster behind it does not answer is told by
+/// each answer.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    shutdown: Shutdown,
+    registry: &mut Registry,
+) -> Result<(), RunError> {
+    let metrics = HashingMetrics::register(registry);
+    let (threads, queue_max) = (config.hashing_threads(), config.hashing_queue_max);
+    let pool = HashingPool::start(threads, queue_max, config.image_limits(), &metrics)
+        .map_err(RunError::HashingPool)?;
+    let matching = Matching {
+        pool,
+        coordinator: CoordinatorClient::new(&config.coordinator)?,
+        quality_floor: Quality::new(config.quality_floor.into())?,
+    };
+    let grpc = Grpc {
+        matching,
+        serving: config.serving,
+        stream_requests_in_flight_max: config.stream_requests_in_flight_max,
+        shutdown: shutdown.clone(),
+    };
+    // The layer in front refuses larger messages with the code that this project gives them.
+    let service = MatchServiceServer::new(grpc).max_decoding_message_size(config.message_bytes_max());
+    let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS))?.with(service);
+    tracing::info!(coordinator = config.coordinator, hashing_threads = threads, "starting");
+    routes.health().set(true).await;
+    let bytes_max = config.message_bytes_max();
+    Ok(vigie_serving::serve(listener, routes, bytes_max, &config.serving, shutdown).await?)
+}

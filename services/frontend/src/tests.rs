@@ -1,0 +1,95 @@
+//! The hashing pool under pressure. Calls through a whole cluster are tested where there is one.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use prometheus_client::registry::Registry;
+use tokio::time::Instant;
+use vigie_hashing::Limits;
+
+use crate::error::HashingError;
+use crate::hashing_pool::{HashingMetrics, HashingPool};
+
+/// A grey picture of 2000 x 2000 pixels, uncompressed: some milliseconds of work.
+fn slow_image() -> Bytes {
+    const SIDE: u32 = 2_000;
+    let (data_at, data_len) = (54_u32, SIDE * SIDE * 3);
+    let mut file = Vec::new();
+    file.extend(b"BM");
+    file.extend((data_at + data_len).to_le_bytes());
+    file.extend([0; 4]);
+    file.extend(data_at.to_le_bytes());
+    file.extend(40_u32.to_le_bytes());
+    file.extend(SIDE.to_le_bytes());
+    file.extend(SIDE.to_le_bytes());
+    file.extend(1_u16.to_le_bytes());
+    file.extend(24_u16.to_le_bytes());
+    file.extend([0; 24]);
+    file.resize(usize::try_from(data_at + data_len).unwrap(), 128);
+    file.into()
+}
+
+fn pool(queue_max: usize) -> (HashingPool, Registry) {
+    let mut registry = Registry::default();
+    let metrics = HashingMetrics::register(&mut registry);
+    (HashingPool::start(1, queue_max, Limits::default(), &metrics).unwrap(), registry)
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(30)
+}
+
+fn text(registry: &Registry) -> String {
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, registry).unwrap();
+    text
+}
+
+#[tokio::test]
+async fn one_image_more_than_the_queue_holds_is_refused_at_once_and_told_when_to_return() {
+    let (pool, _registry) = pool(2);
+    let image = slow_image();
+    let calls: Vec<_> = (0..40)
+        .map(|_| {
+            let (pool, image) = (pool.clone(), image.clone());
+            tokio::spawn(async move { pool.fingerprint(image, soon()).await })
+        })
+        .collect();
+    let mut refused = 0;
+    let mut hashed = 0;
+    for call in calls {
+        match call.await.unwrap() {
+            Ok(fingerprint) => {
+                assert_eq!((fingerprint.width, fingerprint.height), (2_000, 2_000));
+                hashed += 1;
+            }
+            Err(HashingError::QueueFull { retry_after, .. }) => {
+                assert!(retry_after >= Duration::from_millis(10));
+                refused += 1;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(hashed >= 2 && refused > 0, "{hashed} hashed, {refused} refused");
+    assert!(pool.fingerprint(image, soon()).await.is_ok(), "the pool goes on");
+}
+
+#[tokio::test]
+async fn an_image_whose_time_is_up_is_not_hashed() {
+    let (pool, registry) = pool(8);
+    let outcome = pool.fingerprint(slow_image(), Instant::now()).await;
+    assert_eq!(outcome.unwrap_err(), HashingError::OutOfTime);
+    assert!(text(&registry).contains("vigie_images_hashed_total 0"), "{}", text(&registry));
+}
+
+#[tokio::test]
+async fn failures_are_counted_by_kind() {
+    let (pool, registry) = pool(8);
+    for content in [&b""[..], b"no image", b"GIF89a"] {
+        assert!(pool.fingerprint(Bytes::from_static(content), soon()).await.is_err());
+    }
+    let counted = text(&registry);
+    for kind in ["empty", "unknown_format", "truncated"] {
+        assert!(counted.contains(&format!("{{kind=\"{kind}\"}} 1")), "{kind}: {counted}");
+    }
+}
