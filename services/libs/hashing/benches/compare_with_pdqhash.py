@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Times this crate beside PyPI's Pillow + pdqhash: JPEG bytes to PDQ, one thread, both in one run.
+
+    pip install pdqhash==0.2.8 pillow numpy
+    cargo build --release -p vigie-hashing --example hash_timing
+    python3 benches/compare_with_pdqhash.py [--rounds 9] [--binary PATH]
+
+The two take turns, round by round, so that a busy machine is busy for both. Two ratios are printed, because the two
+libraries do not do the same work: `compute_dihedral` gives all eight variants, as this crate always does, and `compute`
+gives the upright hash alone. The whole fingerprint (with MD5 and SHA-256, which Python is not asked for) is printed too.
+"""
+
+import argparse
+import io
+import os
+import pathlib
+import statistics
+import subprocess
+import tempfile
+import time
+
+import numpy
+import pdqhash
+from PIL import Image
+
+SIZES = {"1 MP": (1152, 864), "12 MP": (4000, 3000)}
+
+
+def photograph(width, height):
+    """A picture with detail at every scale, edges and sensor noise: about 2 to 3 bits per pixel as a JPEG."""
+    random = numpy.random.default_rng(7)
+    out = numpy.zeros((height, width, 3), numpy.float32)
+    for octave in range(9):
+        cells = 2 ** (octave + 1)
+        coarse = random.random((cells + 1, cells * width // height + 2, 3), dtype=numpy.float32)
+        planes = [Image.fromarray(coarse[..., c]).resize((width, height), Image.BICUBIC) for c in range(3)]
+        out += 0.62**octave * (numpy.dstack(planes) - 0.5)
+    y, x = numpy.mgrid[0:height, 0:width]
+    for _ in range(40):
+        cx, cy = random.integers(0, width), random.integers(0, height)
+        radius = random.integers(height // 40, height // 6)
+        out[(x - cx) ** 2 + (y - cy) ** 2 < radius**2] += (random.random(3) - 0.5) * 0.6
+    out += random.normal(0, 0.06, out.shape)
+    out = (out - out.min()) / (out.max() - out.min())
+    buffer = io.BytesIO()
+    Image.fromarray((out * 255).astype(numpy.uint8)).save(buffer, "jpeg", quality=90)
+    return buffer.getvalue()
+
+
+def python_round(content):
+    """Milliseconds for bytes to the upright hash, and for bytes to all eight."""
+
+    def run(compute):
+        start = time.perf_counter()
+        compute(numpy.asarray(Image.open(io.BytesIO(content)).convert("RGB")))
+        return (time.perf_counter() - start) * 1e3
+
+    return run(pdqhash.compute), run(pdqhash.compute_dihedral)
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--rounds", type=int, default=9)
+    target = os.environ.get("CARGO_TARGET_DIR", pathlib.Path(__file__).parents[4] / "target")
+    arguments.add_argument("--binary", default=pathlib.Path(target) / "release/examples/hash_timing")
+    arguments = arguments.parse_args()
+
+    for name, (width, height) in SIZES.items():
+        content = photograph(width, height)
+        ours, theirs = [], []
+        with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
+            file.write(content)
+            file.flush()
+            for _ in range(arguments.rounds):
+                theirs.append(python_round(content))
+                # A service is warm, as this Python is: several rounds in one process, of which the median counts.
+                lines = subprocess.run([arguments.binary, file.name, "15"], check=True, capture_output=True, text=True)
+                rounds = [map(float, line.split()) for line in lines.stdout.splitlines()]
+                ours.append([statistics.median(times) for times in zip(*rounds)])
+        upright, dihedral = map(statistics.median, zip(*theirs))
+        decoding, hashing, everything = map(statistics.median, zip(*ours))
+        print(f"{name}: {width} x {height}, {len(content)} bytes, medians of {arguments.rounds} rounds in ms")
+        print(f"  Pillow + pdqhash: compute {upright:.1f}, compute_dihedral {dihedral:.1f}")
+        print(f"  vigie-hashing: decode {decoding:.1f}, decode + pdq (eight variants) {hashing:.1f}, fingerprint {everything:.1f}")
+        print(f"  PDQ with eight variants: {dihedral / hashing:.1f}x as fast; "
+              f"against the upright hash alone: {upright / hashing:.1f}x")
+        print(f"  the whole fingerprint, against compute_dihedral: {dihedral / everything:.1f}x")
+
+
+if __name__ == "__main__":
+    main()

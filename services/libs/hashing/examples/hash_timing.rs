@@ -1,0 +1,38 @@
+//! Times one file: `hash_timing FILE ROUNDS` prints one line per round, three times in milliseconds.
+//!
+//! They are: decoding alone, decoding and PDQ with its eight variants, and the whole fingerprint. Used by
+//! `benches/compare_with_pdqhash.py`; the file is read once and only its bytes are timed.
+
+#![expect(clippy::print_stdout, reason = "its output is what it is for")]
+
+use std::error::Error;
+use std::hint::black_box;
+use std::time::Instant;
+use std::{env, fs};
+
+use vigie_hashing::{Limits, decode, fingerprint, pdq};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = env::args().skip(1);
+    let file = arguments.next().ok_or("usage: hash_timing FILE ROUNDS")?;
+    let rounds: usize = arguments.next().as_deref().unwrap_or("1").parse()?;
+    let content = fs::read(file)?;
+    let limits = Limits::default();
+    for _ in 0..rounds {
+        let start = Instant::now();
+        drop(black_box(decode(black_box(&content), &limits)?));
+        let decoding = start.elapsed();
+
+        let start = Instant::now();
+        black_box(pdq(&decode(black_box(&content), &limits)?));
+        let hashing = start.elapsed();
+
+        let start = Instant::now();
+        black_box(fingerprint(black_box(&content), &limits)?);
+        let everything = start.elapsed();
+
+        let [a, b, c] = [decoding, hashing, everything].map(|time| time.as_secs_f64() * 1e3);
+        println!("{a:.3} {b:.3} {c:.3}");
+    }
+    Ok(())
+}

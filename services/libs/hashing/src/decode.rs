@@ -1,0 +1,83 @@
+//! Bytes to an 8-bit RGB [`Picture`], within limits.
+//!
+//! The format is told from the first bytes, never from a name. What a pixel means follows PyPI's Pillow and its
+//! `convert("RGB")`, with which most banks' hashes were made: alpha is dropped and not composited, 16 bits keep their upper
+//! eight, grey is repeated, palettes are looked up, Adobe's CMYK is inverted, orientation tags and colour profiles are ignored,
+//! and of an animation the first frame counts, on its full canvas.
+//!
+//! Each format's module first reads the declared size and checks the limits, then that the file is complete, then decodes.
+//! A file is complete when nothing of the hashed picture is missing; what follows the picture (later frames, metadata) may be cut.
+
+use crate::error::DecodeError;
+use crate::limits::Limits;
+use crate::picture::Picture;
+
+mod guard;
+mod jpeg;
+mod jpeg_header;
+mod jpeg_chroma;
+mod png;
+mod webp;
+mod gif;
+mod bmp;
+mod tiff;
+mod samples;
+
+/// The accepted formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Jpeg,
+    Png,
+    WebP,
+    Gif,
+    Bmp,
+    Tiff,
+}
+
+impl Format {
+    /// The format whose signature the content begins with.
+    fn of(content: &[u8]) -> Option<Self> {
+        match content {
+            [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
+            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(Self::Png),
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Self::WebP),
+            [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Self::Gif),
+            [b'B', b'M', ..] => Some(Self::Bmp),
+            [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Some(Self::Tiff),
+            _ => None,
+        }
+    }
+
+    /// The format as people write it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Jpeg => jpeg::FORMAT,
+            Self::Png => png::FORMAT,
+            Self::WebP => webp::FORMAT,
+            Self::Gif => gif::FORMAT,
+            Self::Bmp => bmp::FORMAT,
+            Self::Tiff => tiff::FORMAT,
+        }
+    }
+}
+
+/// Decodes `content` to 8-bit RGB.
+///
+/// # Errors
+/// [`DecodeError`]: the input or what it declares is beyond `limits`, or it is unknown, truncated, corrupt or unsupported, or
+/// the decoder panicked (which is caught).
+pub fn decode(content: &[u8], limits: &Limits) -> Result<Picture, DecodeError> {
+    if content.is_empty() {
+        return Err(DecodeError::Empty);
+    }
+    limits.check_input(content)?;
+    let format = Format::of(content).ok_or(DecodeError::UnknownFormat)?;
+    guard::catch_panic(format.name(), || match format {
+        Format::Jpeg => jpeg::decode(content, limits),
+        Format::Png => png::decode(content, limits),
+        Format::WebP => webp::decode(content, limits),
+        Format::Gif => gif::decode(content, limits),
+        Format::Bmp => bmp::decode(content, limits),
+        Format::Tiff => tiff::decode(content, limits),
+    })
+}

@@ -1,0 +1,104 @@
+//! Why bytes were not hashed. Each message says what was wrong and what is accepted, and repeats none of the bytes.
+
+use thiserror::Error;
+
+/// Why a file is no picture that this crate accepts.
+///
+/// The texts are fixed, or hold declared sizes and limits only: decoders' own messages may quote bytes of the
+/// content, so they are not passed on.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    /// There are no bytes.
+    #[error("the content is empty: send the bytes of a JPEG, PNG, WebP, GIF, BMP or TIFF file")]
+    Empty,
+    /// The file is larger than [`Limits::input_bytes_max`](crate::Limits::input_bytes_max).
+    #[error("the content has {bytes} bytes: at most {bytes_max} bytes are accepted")]
+    InputTooLarge {
+        /// The size of the file.
+        bytes: usize,
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// The first bytes are those of no accepted format.
+    #[error("the content is in no known image format: JPEG, PNG, WebP, GIF, BMP and TIFF are accepted")]
+    UnknownFormat,
+    /// The format is accepted, but not this way of using it.
+    #[error("unsupported {format}: {reason}")]
+    Unsupported {
+        /// The format, as people write it.
+        format: &'static str,
+        /// What is not supported, and what is.
+        reason: &'static str,
+    },
+    /// The picture is larger than [`Limits::pixels_max`](crate::Limits::pixels_max).
+    #[error(
+        "the header declares {width} x {height} = {pixels} pixels: at most {pixels_max} pixels are accepted"
+    )]
+    TooManyPixels {
+        /// Declared width.
+        width: u32,
+        /// Declared height.
+        height: u32,
+        /// Their product.
+        pixels: u64,
+        /// The limit.
+        pixels_max: u64,
+    },
+    /// A side is longer than [`Limits::side_px_max`](crate::Limits::side_px_max).
+    #[error(
+        "the header declares {width} x {height} pixels: at most {side_px_max} pixels a side are accepted"
+    )]
+    SideTooLong {
+        /// Declared width.
+        width: u32,
+        /// Declared height.
+        height: u32,
+        /// The limit.
+        side_px_max: u32,
+    },
+    /// Decoding would need more than [`Limits::alloc_bytes_max`](crate::Limits::alloc_bytes_max).
+    #[error(
+        "decoding this image needs more than the {bytes_max} bytes of memory that are allowed for one image"
+    )]
+    AllocTooLarge {
+        /// The limit.
+        bytes_max: u64,
+    },
+    /// The file ends before the picture does.
+    #[error("the {format} file is truncated: send the whole file")]
+    Truncated {
+        /// The format, as people write it.
+        format: &'static str,
+    },
+    /// The file breaks its format's rules.
+    #[error("the image is corrupt: {reason}; send a file that image viewers open without error")]
+    Corrupt {
+        /// What was found.
+        reason: &'static str,
+    },
+    /// The decoder panicked. The panic was caught; the service counts it.
+    #[error("the {format} decoder failed on this image: send a file that image viewers open without error")]
+    DecoderPanicked {
+        /// The format, as people write it.
+        format: &'static str,
+    },
+}
+
+impl DecodeError {
+    /// A short label for metrics and scripts.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::InputTooLarge { .. } => "too_large_input",
+            Self::UnknownFormat => "unknown_format",
+            Self::Unsupported { .. } => "unsupported",
+            Self::TooManyPixels { .. } => "too_many_pixels",
+            Self::SideTooLong { .. } => "side_too_long",
+            Self::AllocTooLarge { .. } => "alloc",
+            Self::Truncated { .. } => "truncated",
+            Self::Corrupt { .. } => "corrupt",
+            Self::DecoderPanicked { .. } => "panicked",
+        }
+    }
+}

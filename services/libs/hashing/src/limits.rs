@@ -1,0 +1,65 @@
+//! The bounds within which a picture is decoded.
+//!
+//! A file of a few hundred bytes can declare four gigapixels. Every bound is therefore checked against what the
+//! header declares, before anything of that size is allocated.
+
+use crate::error::DecodeError;
+
+/// How much one call may read, decode and allocate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest number of pixels, width times height.
+    pub pixels_max: u64,
+    /// The longest side, in pixels.
+    pub side_px_max: u32,
+    /// The largest file, in bytes.
+    pub input_bytes_max: usize,
+    /// The most memory that decoding may ask for, in bytes; the file itself is not counted.
+    pub alloc_bytes_max: u64,
+}
+
+impl Default for Limits {
+    /// 50 megapixels, 16,384 pixels a side, 20 MB of input, 512 MB of allocation: above what phones and the
+    /// sharing of photographs produce, and small enough for one process to serve many calls.
+    fn default() -> Self {
+        Self {
+            pixels_max: 50_000_000,
+            side_px_max: 16_384,
+            input_bytes_max: 20_000_000,
+            alloc_bytes_max: 512_000_000,
+        }
+    }
+}
+
+impl Limits {
+    /// Checks the size of the file.
+    pub(crate) fn check_input(&self, content: &[u8]) -> Result<(), DecodeError> {
+        if content.len() > self.input_bytes_max {
+            return Err(DecodeError::InputTooLarge { bytes: content.len(), bytes_max: self.input_bytes_max });
+        }
+        Ok(())
+    }
+
+    /// Checks the declared size of the picture.
+    pub(crate) fn check_dimensions(&self, width: u32, height: u32) -> Result<(), DecodeError> {
+        if width == 0 || height == 0 {
+            return Err(DecodeError::Corrupt { reason: "the header declares a picture without pixels" });
+        }
+        if width.max(height) > self.side_px_max {
+            return Err(DecodeError::SideTooLong { width, height, side_px_max: self.side_px_max });
+        }
+        let pixels = u64::from(width) * u64::from(height);
+        if pixels > self.pixels_max {
+            return Err(DecodeError::TooManyPixels { width, height, pixels, pixels_max: self.pixels_max });
+        }
+        Ok(())
+    }
+
+    /// Checks how much memory decoding will ask for.
+    pub(crate) fn check_alloc(&self, bytes: u64) -> Result<(), DecodeError> {
+        if bytes > self.alloc_bytes_max {
+            return Err(DecodeError::AllocTooLarge { bytes_max: self.alloc_bytes_max });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,57 @@
+//! A decoded picture: rows of 8-bit RGB, from the top left.
+
+use std::fmt;
+
+use crate::pixels::Pixels;
+
+/// Samples of one pixel: red, green, blue.
+pub(crate) const CHANNELS: usize = 3;
+
+/// A decoded picture of 8-bit RGB, without alpha, turned as the file stores it.
+pub struct Picture {
+    width: u32,
+    height: u32,
+    rgb: Pixels,
+}
+
+impl Picture {
+    /// Takes `height` rows of `width` pixels of three bytes; `None` where the length is another, or there is no pixel.
+    #[must_use]
+    pub fn from_rgb(width: u32, height: u32, rgb: Vec<u8>) -> Option<Self> {
+        Self::from_pixels(width, height, Pixels::Heap(rgb))
+    }
+
+    /// As [`Picture::from_rgb`], from either kind of memory.
+    pub(crate) fn from_pixels(width: u32, height: u32, rgb: Pixels) -> Option<Self> {
+        let bytes = (width as usize).checked_mul(height as usize)?.checked_mul(CHANNELS)?;
+        (bytes > 0 && rgb.len() == bytes).then_some(Self { width, height, rgb })
+    }
+
+    /// Width in pixels, at least 1.
+    #[must_use]
+    pub const fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Height in pixels, at least 1.
+    #[must_use]
+    pub const fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// The samples: red, green and blue of each pixel, row after row.
+    #[must_use]
+    pub fn rgb(&self) -> &[u8] {
+        &self.rgb
+    }
+}
+
+/// Shows the size only: content must not reach a log through a derived `Debug`.
+impl fmt::Debug for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Picture")
+            .field("width", &self.width)
+            .field("height", &self.height)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+"""Makes the files of this folder and expected.csv, with the reference's own hashes.
+
+    pip install pdqhash==0.2.8 pillow numpy
+    python3 make_vectors.py
+
+The pictures are computed, so nobody's content is in the repository. `pdqhash` binds the reference implementation of PDQ;
+Pillow decodes with `Image.open(file).convert("RGB")`, which is what the hashes of most banks were made with.
+
+Columns: `distance_max` is how many bits a hash may differ, 0 where the format is lossless; `rgb_md5` is the digest of
+the decoded RGB samples, for lossless files; `d0` to `d7` are the eight dihedral hashes, original first.
+"""
+
+import csv
+import hashlib
+import io
+import pathlib
+import struct
+import zlib
+
+import numpy
+import pdqhash
+from PIL import Image
+
+HERE = pathlib.Path(__file__).parent
+FILES = {}  # name -> (bytes, distance_max)
+
+
+def scene(width, height, seed, levels=32):
+    """Smooth waves, hard edges and a little texture, in few levels so that PNG packs them well."""
+    y, x = numpy.mgrid[0:height, 0:width].astype(numpy.float64)
+    random = numpy.random.default_rng(seed)
+    out = numpy.zeros((height, width, 3))
+    for channel in range(3):
+        for _ in range(6):
+            fx, fy = random.uniform(0.5, 9, 2)
+            phase = random.uniform(0, 6.28)
+            out[..., channel] += numpy.sin(6.28 * (fx * x / width + fy * y / height) + phase)
+    for _ in range(9):
+        cx, cy = random.uniform(0, width), random.uniform(0, height)
+        radius = random.uniform(0.05, 0.3) * min(width, height)
+        out[(x - cx) ** 2 + (y - cy) ** 2 < radius**2] += random.uniform(-3, 3, 3)
+    out -= out.min()
+    out *= (levels - 1) / out.max()
+    return Image.fromarray((numpy.rint(out) * (255 / (levels - 1))).astype(numpy.uint8))
+
+
+def add(name, content, distance_max=0):
+    FILES[name] = (content, distance_max)
+
+
+def save(name, image, distance_max=0, **options):
+    buffer = io.BytesIO()
+    kind = {"jpg": "jpeg", "tif": "tiff"}.get(name.rsplit(".")[-1], name.rsplit(".")[-1])
+    image.save(buffer, kind, **options)
+    add(name, buffer.getvalue(), distance_max)
+    return buffer.getvalue()
+
+
+def png(width, height, depth, colour_type, rows, palette=None, transparency=None):
+    """A PNG with the depth and colour type that Pillow does not write itself."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    out = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0))
+    if palette:
+        out += chunk(b"PLTE", palette)
+    if transparency:
+        out += chunk(b"tRNS", transparency)
+    return out + chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows), 9)) + chunk(b"IEND", b"")
+
+
+def tiff_rgb16(width, height, samples):
+    """An uncompressed TIFF of 16-bit RGB, which Pillow reads but does not write."""
+    count = 10
+    ifd = 8
+    extra = ifd + 2 + 12 * count + 4
+    strip = extra + 6
+    entry = lambda tag, kind, number, value: struct.pack("<HHII", tag, kind, number, value)
+    entries = [
+        entry(256, 4, 1, width), entry(257, 4, 1, height), entry(258, 3, 3, extra), entry(259, 3, 1, 1),
+        entry(262, 3, 1, 2), entry(273, 4, 1, strip), entry(277, 3, 1, 3), entry(278, 4, 1, height),
+        entry(279, 4, 1, len(samples)), entry(284, 3, 1, 1),
+    ]
+    return (b"II*\0" + struct.pack("<I", ifd) + struct.pack("<H", count) + b"".join(entries)
+            + struct.pack("<I", 0) + struct.pack("<HHH", 16, 16, 16) + samples)
+
+
+def segment(jpeg, marker):
+    """Where the JPEG's segment with this marker begins, and its length with the marker."""
+    at = jpeg.index(bytes([0xFF, marker]))
+    return at, 2 + struct.unpack(">H", jpeg[at + 2 : at + 4])[0]
+
+
+def make():
+    # Sizes: window 1 and more, odd and even, narrower than 64, larger than a strip of the filter.
+    for seed, (width, height) in enumerate([
+        (64, 64), (63, 65), (5, 5), (4, 90), (5, 300), (300, 5), (128, 128), (129, 127), (200, 150), (256, 256), (257, 255),
+        (511, 384), (640, 480), (97, 1201), (1030, 260), (900, 700),
+    ]):
+        save(f"size-{width}x{height}.png", scene(width, height, seed, levels=8 if width * height > 200000 else 24))
+    save("size-flat-90x70.png", Image.new("RGB", (90, 70), (40, 120, 200)))
+
+    width, height = 160, 120
+    base = scene(width, height, 100)
+    pixels = numpy.asarray(base)
+    grey = base.convert("L")
+    palette = base.quantize(16)
+    alpha = base.convert("RGBA")
+    alpha.putalpha(Image.fromarray(numpy.asarray(grey).T.copy().repeat(2, 1)[:height, :width]))
+    wide = pixels.astype(numpy.uint16) * 250 + 77
+
+    save("palette.png", palette)
+    save("palette-4-bit.png", palette, bits=4)
+    save("palette-transparent.png", palette, transparency=3)
+    save("bilevel.png", base.convert("1"))
+    save("grey.png", grey)
+    two_bits = numpy.unpackbits((numpy.asarray(grey) >> 6)[..., None], axis=2)[..., 6:].reshape(height, -1)
+    add("grey-2-bit.png", png(width, height, 2, 0, (numpy.packbits(row).tobytes() for row in two_bits)))
+    save("grey-alpha.png", alpha.convert("LA"))
+    save("alpha.png", alpha)
+    add("rgb-16-bit.png", png(width, height, 16, 2, (row.astype(">u2").tobytes() for row in wide)))
+    add("rgb-alpha-16-bit.png", png(width, height, 16, 6, (
+        numpy.dstack([wide, wide[..., 1]])[row].astype(">u2").tobytes() for row in range(height))))
+    add("grey-16-bit.png", png(width, height, 16, 0, (row[:, 1].astype(">u2").tobytes() for row in wide)))
+    add("transparent-colour.png", png(width, height, 8, 2, (row.tobytes() for row in pixels),
+        transparency=struct.pack(">HHH", *map(int, pixels[60, 80]))))
+
+    for name, sampling in {"444": "4:4:4", "422": "4:2:2", "420": "4:2:0"}.items():
+        save(f"colour-{name}.jpg", base, 2, quality=85, subsampling=sampling)
+    save("odd-size-420.jpg", scene(217, 139, 101), 2, quality=80, subsampling="4:2:0")
+    save("low-quality.jpg", scene(250, 190, 102), 2, quality=25)
+    save("saturated.jpg", Image.fromarray((pixels > 128).astype(numpy.uint8) * 255), 2, quality=70)
+    save("progressive.jpg", base, 2, quality=85, progressive=True)
+    save("restart-markers.jpg", base, 2, quality=85, restart_marker_blocks=3)
+    save("grey.jpg", grey, 2, quality=85)
+    save("grey-progressive.jpg", grey, 2, quality=85, progressive=True)
+    save("rgb-components.jpg", base, 2, quality=90, keep_rgb=True)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    save("orientation.jpg", base, 2, quality=85, exif=exif)
+    cmyk = save("cmyk-adobe.jpg", base.convert("CMYK"), 2, quality=90)
+    at, length = segment(cmyk, 0xEE)
+    add("cmyk-plain.jpg", cmyk[:at] + cmyk[at + length :], 2)
+    black = numpy.full((height, width, 1), 40, numpy.uint8)
+    ycck = Image.fromarray(255 - numpy.dstack([numpy.asarray(base.convert("YCbCr")), 255 - black]), "CMYK")
+    ycck = bytearray(save("ycck.jpg", ycck, 2, quality=90))
+    at, _ = segment(ycck, 0xEE)
+    ycck[at + 15] = 2
+    add("ycck.jpg", bytes(ycck), 2)
+
+    save("lossy.webp", base, 2, quality=80)
+    save("lossy-alpha.webp", alpha, 2, quality=80)
+    save("lossless.webp", base, lossless=True)
+    save("lossless-alpha.webp", alpha, lossless=True, exact=True)
+    others = [scene(width, height, seed) for seed in (103, 104)]
+    save("animated.webp", base, save_all=True, append_images=others, lossless=True, duration=100)
+
+    gif = save("still.gif", palette)
+    save("not-interlaced.gif", palette, interlace=0)
+    save("transparent.gif", palette, transparency=2)
+    save("animated.gif", palette, save_all=True, append_images=[o.quantize(16) for o in others], duration=100)
+    for name, source in {"partial-first-frame.gif": gif, "partial-transparent.gif": FILES["transparent.gif"][0]}.items():
+        partial = bytearray(source)
+        partial[6:10] = struct.pack("<HH", width + 60, height + 40)
+        table = 3 * 2 ** ((partial[10] & 7) + 1) if partial[10] & 0x80 else 0
+        at = partial.index(b",", 13 + table)
+        partial[at + 1 : at + 5] = struct.pack("<HH", 25, 15)
+        add(name, bytes(partial))
+
+    save("rgb.bmp", base)
+    save("palette.bmp", palette)
+    save("bilevel.bmp", base.convert("1"))
+    save("grey.bmp", grey)
+    save("alpha.bmp", alpha)
+
+    save("rgb.tif", base)
+    save("lzw.tif", base, compression="tiff_lzw")
+    save("deflate.tif", base, compression="tiff_adobe_deflate")
+    save("packbits.tif", palette.convert("L"), compression="packbits")
+    save("alpha.tif", alpha, compression="tiff_lzw")
+    save("grey.tif", grey, compression="tiff_lzw")
+    save("bilevel.tif", base.convert("1"))
+    save("cmyk.tif", base.convert("CMYK"), compression="tiff_lzw")
+    add("rgb-16-bit.tif", tiff_rgb16(width, height // 2, wide[: height // 2].astype("<u2").tobytes()))
+    save("grey-16-bit.tif", Image.fromarray(wide[..., 1].copy()), compression="tiff_lzw")
+    save("big-endian-16-bit.tif", Image.fromarray(wide[..., 1].astype(">u2")))
+
+
+def decoded(content):
+    """RGB, as Pillow makes it; but Pillow clips 16-bit grey at 255, which leaves white, so its upper 8 bits are taken here."""
+    image = Image.open(io.BytesIO(content))
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((numpy.asarray(image).astype(numpy.uint16) >> 8).astype(numpy.uint8))
+    return image.convert("RGB")
+
+
+def hexadecimal(bits):
+    """The usual form: `pdqhash` gives the most significant bit first."""
+    return numpy.packbits(numpy.asarray(bits, numpy.uint8)).tobytes().hex()
+
+
+def main():
+    make()
+    with (HERE / "expected.csv").open("w", newline="") as out:
+        rows = csv.writer(out, lineterminator="\n")
+        rows.writerow(["file", "width", "height", "quality", "distance_max", "rgb_md5", "md5", "sha256"]
+                      + [f"d{i}" for i in range(8)])
+        for name, (content, distance_max) in FILES.items():
+            (HERE / name).write_bytes(content)
+            image = decoded(content)
+            samples = numpy.asarray(image)
+            hashes, quality = pdqhash.compute_dihedral(samples)
+            one, quality_of_one = pdqhash.compute(samples)
+            assert hexadecimal(one) == hexadecimal(hashes[0]) and quality == quality_of_one, name
+            rows.writerow([name, image.width, image.height, quality, distance_max,
+                           "" if distance_max else hashlib.md5(samples.tobytes()).hexdigest(),
+                           hashlib.md5(content).hexdigest(), hashlib.sha256(content).hexdigest()]
+                          + [hexadecimal(h) for h in hashes])
+    print(f"{len(FILES)} files, {sum(len(c) for c, _ in FILES.values())} bytes")
+
+
+if __name__ == "__main__":
+    main()
