@@ -1,1 +1,92 @@
 //! The one durable truth: banks, items and the log of their changes.
+//!
+//! Every change gets a number, 1, 2, 3 and so on, in the order in which it is committed. Callers write and read;
+//! matchers follow the log from any number on and so come to the same state.
+//!
+//! Always true:
+//!
+//! - What was acknowledged is committed and flushed.
+//! - Sequences are dense and in the order of commits, so a follower can prove that it has missed nothing.
+//! - A write is done as a whole or not at all; with an idempotency key it is done once, however often it is sent.
+//! - Changes of one transaction are covered by one link of a chain of hashes ([`verify()`]).
+//! - Queues, groups, pages, followers and what is kept in memory are bounded, and reads never wait for writes.
+//!
+//! Reading order: [`Config`], `server`, `grpc`, `error`; then a write's way through `write`, `plan`, `change_log`
+//! and `store`; then `feed`, `sweep`, `chain` and `verify`.
+
+mod config;
+mod server;
+mod grpc;
+mod error;
+mod write;
+mod plan;
+mod change_log;
+mod store;
+mod feed;
+mod sweep;
+mod chain;
+mod verify;
+mod clock;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use vigie_serving::{ServeError, Shutdown};
+
+pub use crate::config::Config;
+pub use crate::verify::{VerifyError, verify};
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::Location;
+use crate::store::StoreError;
+use crate::store::sqlite::SqliteStore;
+
+/// Why a bank could not run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The settings have faults; all of them are told.
+    #[error("the bank's settings have faults: {}", .0.join("; "))]
+    Config(Vec<String>),
+    /// The store cannot be opened or read.
+    #[error("cannot open the bank's store")]
+    Store(#[from] StoreFailure),
+    /// The server failed.
+    #[error("cannot run the bank's server")]
+    Serve(#[from] ServeError),
+    /// The writer of the log ended by a fault of its own.
+    #[error("the writer of the log ended unexpectedly")]
+    Writer,
+    /// The sweeper ended by a fault of its own.
+    #[error("the sweeper ended unexpectedly")]
+    Sweeper,
+}
+
+/// What the store said.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct StoreFailure(#[from] StoreError);
+
+/// Runs a bank until `shutdown`.
+///
+/// It is healthy once its store is open and the head of its log is known. On shutdown it answers what it has accepted
+/// and ends the streams of its followers.
+pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> Result<(), RunError> {
+    run_with(config, listener, shutdown, Arc::new(SystemClock)).await
+}
+
+async fn run_with(
+    config: Config,
+    listener: TcpListener,
+    shutdown: Shutdown,
+    clock: Arc<dyn Clock>,
+) -> Result<(), RunError> {
+    let faults = config.faults();
+    let location = Location::parse(&config.store).filter(|_| faults.is_empty());
+    let Some(location) = location else { return Err(RunError::Config(faults)) };
+    let store =
+        SqliteStore::open(&location, true, config.read_connections_max).await.map_err(StoreFailure::from)?;
+    server::run(config, Arc::new(store), listener, shutdown, clock).await
+}

@@ -1,0 +1,208 @@
+//! The gRPC side: converts, calls, converts. Decides nothing.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use futures::stream::{BoxStream, try_unfold};
+use tokio::time::Instant;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+use vigie_model::{Bank, BankId, ItemId, Sequence, ShardIdentity};
+use vigie_proto::bank::{idempotency_key, item_contents, item_ids, name, page_size};
+use vigie_proto::pb::bank::v1 as pb;
+use vigie_serving::{ServingConfig, Shutdown, deadline};
+
+use crate::change_log::ChangeLog;
+use crate::error::Error;
+use crate::feed::{Feed, Follower};
+use crate::store::{Store, StoreError};
+use crate::write::{Answer, Write};
+
+/// The service that keeps banks and items.
+#[derive(Debug)]
+pub(crate) struct BankGrpc {
+    /// Where writes go.
+    pub(crate) log: ChangeLog,
+    /// Where reads go.
+    pub(crate) store: Arc<dyn Store>,
+    /// How long a call may take.
+    pub(crate) serving: ServingConfig,
+}
+
+impl BankGrpc {
+    async fn write(&self, metadata: &MetadataMap, write: Write, key: String) -> Result<Answer, Status> {
+        let deadline = deadline::of(metadata, &self.serving);
+        let key = idempotency_key(key)?;
+        let written = async { Ok(self.log.write(write, key, deadline).await?) };
+        deadline::within(deadline, written).await
+    }
+
+    async fn write_bank(
+        &self,
+        metadata: &MetadataMap,
+        write: Write,
+        key: String,
+    ) -> Result<(Option<pb::Bank>, u64), Status> {
+        let Answer::Bank { bank, sequence } = self.write(metadata, write, key).await? else {
+            return Err(Error::Broken.into());
+        };
+        Ok((Some(bank.into()), sequence.0))
+    }
+
+    async fn read<T>(
+        &self,
+        deadline: Instant,
+        read: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, Status> {
+        deadline::within(deadline, async { Ok(read.await.map_err(|error| Error::from_read(&error))?) }).await
+    }
+}
+
+#[tonic::async_trait]
+impl pb::bank_service_server::BankService for BankGrpc {
+    async fn create_bank(
+        &self,
+        request: Request<pb::CreateBankRequest>,
+    ) -> Result<Response<pb::CreateBankResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let write = Write::CreateBank { name: name("name", &message.name)? };
+        let (bank, sequence) = self.write_bank(&metadata, write, message.idempotency_key).await?;
+        Ok(Response::new(pb::CreateBankResponse { bank, sequence }))
+    }
+
+    async fn get_bank(
+        &self,
+        request: Request<pb::GetBankRequest>,
+    ) -> Result<Response<pb::GetBankResponse>, Status> {
+        let deadline = deadline::of(request.metadata(), &self.serving);
+        let name = name("name", &request.get_ref().name)?;
+        let found = self.read(deadline, self.store.bank(&name)).await?;
+        let bank: Bank = found.value.ok_or(Error::BankNotFound(name))?;
+        Ok(Response::new(pb::GetBankResponse { bank: Some(bank.into()), sequence: found.sequence.0 }))
+    }
+
+    async fn list_banks(
+        &self,
+        request: Request<pb::ListBanksRequest>,
+    ) -> Result<Response<pb::ListBanksResponse>, Status> {
+        let deadline = deadline::of(request.metadata(), &self.serving);
+        let message = request.into_inner();
+        let limit = page_size(message.page_size)?;
+        let page = self.read(deadline, self.store.banks(BankId(message.after_id), limit)).await?;
+        let banks = page.value.into_iter().map(Into::into).collect();
+        Ok(Response::new(pb::ListBanksResponse { banks, sequence: page.sequence.0 }))
+    }
+
+    async fn rename_bank(
+        &self,
+        request: Request<pb::RenameBankRequest>,
+    ) -> Result<Response<pb::RenameBankResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let (name, new_name) = (name("name", &message.name)?, name("new_name", &message.new_name)?);
+        let write = Write::RenameBank { name, new_name };
+        let (bank, sequence) = self.write_bank(&metadata, write, message.idempotency_key).await?;
+        Ok(Response::new(pb::RenameBankResponse { bank, sequence }))
+    }
+
+    async fn set_bank_enabled(
+        &self,
+        request: Request<pb::SetBankEnabledRequest>,
+    ) -> Result<Response<pb::SetBankEnabledResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let write = Write::SetBankEnabled { name: name("name", &message.name)?, enabled: message.enabled };
+        let (bank, sequence) = self.write_bank(&metadata, write, message.idempotency_key).await?;
+        Ok(Response::new(pb::SetBankEnabledResponse { bank, sequence }))
+    }
+
+    async fn delete_bank(
+        &self,
+        request: Request<pb::DeleteBankRequest>,
+    ) -> Result<Response<pb::DeleteBankResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let write = Write::DeleteBank { name: name("name", &message.name)? };
+        let answer = self.write(&metadata, write, message.idempotency_key).await?;
+        let Answer::BankDeleted { sequence, item_count } = answer else { return Err(Error::Broken.into()) };
+        Ok(Response::new(pb::DeleteBankResponse { sequence: sequence.0, item_count }))
+    }
+
+    async fn add_items(
+        &self,
+        request: Request<pb::AddItemsRequest>,
+    ) -> Result<Response<pb::AddItemsResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let (bank, items) = (name("bank", &message.bank)?, item_contents(message.items)?);
+        let write = Write::AddItems { bank, items };
+        let answer = self.write(&metadata, write, message.idempotency_key).await?;
+        let Answer::ItemsAdded { first, last } = answer else { return Err(Error::Broken.into()) };
+        let item_ids = (first.0..=last.0).collect();
+        Ok(Response::new(pb::AddItemsResponse { item_ids, sequence: last.0 }))
+    }
+
+    async fn get_item(
+        &self,
+        request: Request<pb::GetItemRequest>,
+    ) -> Result<Response<pb::GetItemResponse>, Status> {
+        let deadline = deadline::of(request.metadata(), &self.serving);
+        let id = ItemId(request.get_ref().item_id);
+        let found = self.read(deadline, self.store.item(id)).await?;
+        let (item, bank) = found.value.ok_or(Error::ItemNotFound(id))?;
+        let sequence = found.sequence.0;
+        Ok(Response::new(pb::GetItemResponse { item: Some(item.into()), bank: bank.to_string(), sequence }))
+    }
+
+    async fn list_items(
+        &self,
+        request: Request<pb::ListItemsRequest>,
+    ) -> Result<Response<pb::ListItemsResponse>, Status> {
+        let deadline = deadline::of(request.metadata(), &self.serving);
+        let message = request.into_inner();
+        let (bank, limit) = (name("bank", &message.bank)?, page_size(message.page_size)?);
+        let page = self.read(deadline, self.store.items(&bank, ItemId(message.after_id), limit)).await?;
+        let items = page.value.ok_or(Error::BankNotFound(bank))?;
+        let items = items.into_iter().map(Into::into).collect();
+        Ok(Response::new(pb::ListItemsResponse { items, sequence: page.sequence.0 }))
+    }
+
+    async fn remove_items(
+        &self,
+        request: Request<pb::RemoveItemsRequest>,
+    ) -> Result<Response<pb::RemoveItemsResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let write = Write::RemoveItems { items: item_ids(message.item_ids)? };
+        let answer = self.write(&metadata, write, message.idempotency_key).await?;
+        let Answer::ItemsRemoved { sequence } = answer else { return Err(Error::Broken.into()) };
+        Ok(Response::new(pb::RemoveItemsResponse { sequence: sequence.0 }))
+    }
+
+    async fn get_log_head(
+        &self,
+        request: Request<pb::GetLogHeadRequest>,
+    ) -> Result<Response<pb::GetLogHeadResponse>, Status> {
+        let deadline = deadline::of(request.metadata(), &self.serving);
+        Ok(Response::new(self.read(deadline, self.store.head()).await?.into()))
+    }
+}
+
+/// The service that streams the log.
+#[derive(Debug)]
+pub(crate) struct FeedGrpc {
+    /// What is streamed.
+    pub(crate) feed: Arc<Feed>,
+    /// Ends every stream.
+    pub(crate) shutdown: Shutdown,
+}
+
+#[tonic::async_trait]
+impl pb::feed_service_server::FeedService for FeedGrpc {
+    type WatchStream = BoxStream<'static, Result<pb::WatchResponse, Status>>;
+
+    async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let (cursor, shard): (Sequence, ShardIdentity) = request.into_inner().try_into()?;
+        let follower = self.feed.watch(cursor, shard, self.shutdown.clone()).await?;
+        // Pulled: the next range is read when the client has room for it.
+        let ranges = try_unfold(follower, |mut follower: Follower| async move {
+            Ok(follower.next().await?.map(|range| (range.into(), follower)))
+        });
+        Ok(Response::new(ranges.boxed()))
+    }
+}

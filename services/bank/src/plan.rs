@@ -1,0 +1,297 @@
+//! Decides what a group of writes does to the log and the state. Pure: data in, data out.
+//!
+//! A [`Planner`] takes writes one after another, each of which sees what those before it did. A write is checked as a
+//! whole before it touches anything, so a rejected one leaves no trace. What comes out is one [`Batch`].
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use vigie_model::{
+    Bank, BankId, BankName, Change, ChangeKind, Item, ItemContent, ItemId, Partition, Sequence, UnixMillis,
+};
+use vigie_proto::bank::{encode_change, encode_item};
+
+use crate::chain::{Link, checksum};
+use crate::error::Error;
+use crate::store::{Batch, Head, Placement, Recorded, StoredChange, StoredItem};
+use crate::write::{Answer, Write};
+
+/// The head and the living banks, as the writer keeps them in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct State {
+    head: Head,
+    banks: BTreeMap<BankId, Bank>,
+    names: HashMap<BankName, BankId>,
+}
+
+impl State {
+    /// What the store holds.
+    pub(crate) fn new(head: Head, banks: Vec<Bank>) -> Self {
+        let names = banks.iter().map(|bank| (bank.name.clone(), bank.id)).collect();
+        Self { head, banks: banks.into_iter().map(|bank| (bank.id, bank)).collect(), names }
+    }
+
+    /// How far the log has come.
+    pub(crate) const fn sequence(&self) -> Sequence {
+        self.head.log.sequence
+    }
+
+    fn bank(&mut self, name: &BankName) -> Result<&mut Bank, Error> {
+        let found = self.names.get(name).and_then(|id| self.banks.get_mut(id));
+        found.ok_or_else(|| Error::BankNotFound(name.clone()))
+    }
+}
+
+/// A key, and what it was sent with.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    /// The caller's choice.
+    pub(crate) text: String,
+    /// See [`Write::digest`].
+    pub(crate) digest: [u8; 32],
+}
+
+/// What the store knows of the items and keys that a group of writes names.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    items: HashMap<ItemId, Placement>,
+    answers: HashMap<String, ([u8; 32], Answer)>,
+}
+
+impl Known {
+    /// From the rows; `None` where an answer does not read back.
+    pub(crate) fn new(placements: Vec<Placement>, recorded: Vec<Recorded>) -> Option<Self> {
+        let answers = recorded
+            .into_iter()
+            .map(|record| Some((record.key, (record.digest, Answer::decode(&record.response)?))))
+            .collect::<Option<_>>()?;
+        Some(Self {
+            items: placements.into_iter().map(|placement| (placement.item, placement)).collect(),
+            answers,
+        })
+    }
+}
+
+/// A change on its way into the log.
+#[derive(Debug, Clone)]
+pub(crate) struct Logged {
+    /// The change.
+    pub(crate) change: Arc<Change>,
+    /// The bytes that the log stores for it.
+    pub(crate) bytes: usize,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Planner<'a> {
+    state: &'a mut State,
+    known: Known,
+    now: UnixMillis,
+    banks_max: usize,
+    expected: Head,
+    touched: BTreeSet<BankId>,
+    removed: HashSet<ItemId>,
+    logged: Vec<Logged>,
+    stored: Vec<StoredChange>,
+    items: Vec<StoredItem>,
+    recorded: Vec<Recorded>,
+}
+
+impl<'a> Planner<'a> {
+    /// Begins a group on `state`, which is as of the group's end once [`Self::finish`] has been called; if the group
+    /// is not committed, the state has to be loaded again.
+    pub(crate) fn new(state: &'a mut State, known: Known, now: UnixMillis, banks_max: usize) -> Self {
+        let expected = state.head;
+        Self {
+            state,
+            known,
+            now,
+            banks_max,
+            expected,
+            touched: BTreeSet::new(),
+            removed: HashSet::new(),
+            logged: Vec::new(),
+            stored: Vec::new(),
+            items: Vec::new(),
+            recorded: Vec::new(),
+        }
+    }
+
+    /// Plans the next write, or says why it cannot be done.
+    pub(crate) fn plan(&mut self, write: &Write, key: Option<&Key>) -> Result<Answer, Error> {
+        if let Some(key) = key
+            && let Some((digest, answer)) = self.known.answers.get(&key.text)
+        {
+            return if *digest == key.digest { Ok(answer.clone()) } else { Err(Error::KeyReused) };
+        }
+        let answer = match write {
+            Write::CreateBank { name } => self.create_bank(name),
+            Write::RenameBank { name, new_name } => self.rename_bank(name, new_name),
+            Write::SetBankEnabled { name, enabled } => self.set_bank_enabled(name, *enabled),
+            Write::DeleteBank { name } => self.delete_bank(name),
+            Write::AddItems { bank, items } => self.add_items(bank, items),
+            Write::RemoveItems { items } => self.remove_items(items),
+        }?;
+        if let Some(Key { text, digest }) = key.cloned() {
+            let response = answer.encode();
+            self.recorded.push(Recorded { key: text.clone(), digest, response, created_at: self.now });
+            self.known.answers.insert(text, (digest, answer.clone()));
+        }
+        Ok(answer)
+    }
+
+    /// What to commit, and the changes for those who follow; `None` where nothing changes.
+    pub(crate) fn finish(self) -> Option<(Batch, Vec<Logged>)> {
+        if self.stored.is_empty() {
+            return None;
+        }
+        let mut link = Link::after(&self.expected.log.chain);
+        for change in &self.stored {
+            link.add(change.sequence, &change.payload);
+        }
+        self.state.head.log.chain = link.end();
+        self.state.head.log.banks = self.state.banks.len() as u64;
+        let (living, gone): (Vec<_>, Vec<_>) =
+            self.touched.iter().map(|id| self.state.banks.get(id).ok_or(*id)).partition(Result::is_ok);
+        let batch = Batch {
+            expected: self.expected,
+            head: self.state.head,
+            committed_at: self.now,
+            changes: self.stored,
+            banks_set: living.into_iter().filter_map(Result::ok).cloned().collect(),
+            banks_deleted: gone.into_iter().filter_map(Result::err).collect(),
+            items_added: self.items,
+            items_removed: self.removed.into_iter().collect(),
+            recorded: self.recorded,
+        };
+        Some((batch, self.logged))
+    }
+
+    fn create_bank(&mut self, name: &BankName) -> Result<Answer, Error> {
+        if self.state.names.contains_key(name) {
+            return Err(Error::NameTaken(name.clone()));
+        }
+        if self.state.banks.len() >= self.banks_max {
+            return Err(Error::TooManyBanks(self.banks_max));
+        }
+        let id = BankId(self.state.head.next_bank);
+        let bank = Bank {
+            id,
+            name: name.clone(),
+            enabled: true,
+            created_at: self.now,
+            item_count: 0,
+            hash_count: 0,
+        };
+        // 4,294,967,295 banks in a lifetime: one each second for 136 years.
+        self.state.head.next_bank = id.0.checked_add(1).ok_or(Error::Broken)?;
+        self.state.names.insert(name.clone(), id);
+        self.state.banks.insert(id, bank.clone());
+        self.touched.insert(id);
+        let sequence =
+            self.log(ChangeKind::BankCreated { bank: id, name: name.clone(), created_at: self.now });
+        Ok(Answer::Bank { bank, sequence })
+    }
+
+    fn rename_bank(&mut self, name: &BankName, new_name: &BankName) -> Result<Answer, Error> {
+        let id = self.state.bank(name)?.id;
+        if self.state.names.get(new_name).is_some_and(|holder| *holder != id) {
+            return Err(Error::NameTaken(new_name.clone()));
+        }
+        self.state.names.remove(name);
+        self.state.names.insert(new_name.clone(), id);
+        let bank = self.touch(id, |bank| bank.name = new_name.clone())?;
+        let sequence = self.log(ChangeKind::BankRenamed { bank: id, name: new_name.clone() });
+        Ok(Answer::Bank { bank, sequence })
+    }
+
+    fn set_bank_enabled(&mut self, name: &BankName, enabled: bool) -> Result<Answer, Error> {
+        let id = self.state.bank(name)?.id;
+        let bank = self.touch(id, |bank| bank.enabled = enabled)?;
+        let sequence = self.log(ChangeKind::BankEnabledSet { bank: id, enabled });
+        Ok(Answer::Bank { bank, sequence })
+    }
+
+    fn delete_bank(&mut self, name: &BankName) -> Result<Answer, Error> {
+        let bank = self.state.bank(name)?.clone();
+        self.state.names.remove(name);
+        self.state.banks.remove(&bank.id);
+        self.state.head.log.items -= bank.item_count;
+        self.state.head.log.hashes -= bank.hash_count;
+        self.touched.insert(bank.id);
+        let sequence = self.log(ChangeKind::BankDeleted { bank: bank.id });
+        Ok(Answer::BankDeleted { sequence, item_count: bank.item_count })
+    }
+
+    fn add_items(&mut self, bank: &BankName, contents: &[ItemContent]) -> Result<Answer, Error> {
+        let bank = self.state.bank(bank)?.id;
+        let first = ItemId(self.state.sequence().next().0);
+        let mut hashes = 0;
+        for content in contents {
+            let id = ItemId(self.state.sequence().next().0);
+            let item = Item { id, bank, added_at: self.now, content: content.clone() };
+            let hash_count = u32::try_from(content.hashes().len()).unwrap_or(u32::MAX);
+            let placement = Placement { item: id, bank, hashes: hash_count };
+            hashes += u64::from(hash_count);
+            self.known.items.insert(id, placement);
+            self.items.push(StoredItem { placement, payload: encode_item(item.clone()) });
+            self.log(ChangeKind::ItemAdded(item));
+        }
+        let items = contents.len() as u64;
+        self.touch(bank, |bank| {
+            bank.item_count += items;
+            bank.hash_count += hashes;
+        })?;
+        self.state.head.log.items += items;
+        self.state.head.log.hashes += hashes;
+        Ok(Answer::ItemsAdded { first, last: ItemId(self.state.sequence().0) })
+    }
+
+    fn remove_items(&mut self, items: &[ItemId]) -> Result<Answer, Error> {
+        let living = |item: &ItemId| {
+            let placement = self.known.items.get(item).copied();
+            let found = placement.filter(|placement| self.state.banks.contains_key(&placement.bank));
+            found.ok_or(Error::ItemNotFound(*item))
+        };
+        let placements = items.iter().map(living).collect::<Result<Vec<_>, _>>()?;
+        for Placement { item, bank, hashes } in placements {
+            self.known.items.remove(&item);
+            self.removed.insert(item);
+            self.touch(bank, |bank| {
+                bank.item_count -= 1;
+                bank.hash_count -= u64::from(hashes);
+            })?;
+            self.state.head.log.items -= 1;
+            self.state.head.log.hashes -= u64::from(hashes);
+            self.log(ChangeKind::ItemRemoved { item, bank });
+        }
+        Ok(Answer::ItemsRemoved { sequence: self.state.sequence() })
+    }
+
+    /// Changes a living bank, and gives it as it is now.
+    fn touch(&mut self, id: BankId, change: impl FnOnce(&mut Bank)) -> Result<Bank, Error> {
+        let bank = self.state.banks.get_mut(&id).ok_or(Error::Broken)?;
+        change(bank);
+        self.touched.insert(id);
+        Ok(bank.clone())
+    }
+
+    /// Numbers a change and takes it into the group.
+    fn log(&mut self, kind: ChangeKind) -> Sequence {
+        let sequence = self.state.sequence().next();
+        self.state.head.log.sequence = sequence;
+        let payload = encode_change(kind.clone());
+        let partition = kind.partition().map(Partition::get);
+        self.logged.push(Logged { change: Arc::new(Change { sequence, kind }), bytes: payload.len() });
+        self.stored.push(StoredChange {
+            sequence,
+            partition,
+            checksum: checksum(sequence, &payload),
+            payload,
+        });
+        sequence
+    }
+}
+
+#[cfg(test)]
+mod tests;

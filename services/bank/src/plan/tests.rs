@@ -1,0 +1,228 @@
+//! The planner against a slow model, and what a group sees of itself.
+
+use proptest::prelude::*;
+use vigie_model::{Hash, ItemDraft, LogHead};
+
+use super::*;
+use crate::chain::GENESIS;
+
+const BANKS_MAX: usize = 3;
+
+fn empty() -> State {
+    let log = LogHead { sequence: Sequence::ZERO, chain: GENESIS, banks: 0, items: 0, hashes: 0 };
+    State::new(Head { log, next_bank: 1 }, Vec::new())
+}
+
+fn name(number: u8) -> BankName {
+    format!("bank-{number}").parse().unwrap()
+}
+
+fn content(hashes: u8) -> ItemContent {
+    let hashes = (0..hashes).map(|byte| Hash::Md5([byte; 16])).collect();
+    ItemDraft { hashes, ..ItemDraft::default() }.try_into().unwrap()
+}
+
+fn write() -> impl Strategy<Value = Write> {
+    let bank = || (0..5_u8).prop_map(name);
+    prop_oneof![
+        bank().prop_map(|name| Write::CreateBank { name }),
+        (bank(), bank()).prop_map(|(name, new_name)| Write::RenameBank { name, new_name }),
+        (bank(), any::<bool>()).prop_map(|(name, enabled)| Write::SetBankEnabled { name, enabled }),
+        bank().prop_map(|name| Write::DeleteBank { name }),
+        (bank(), prop::collection::vec(1..4_u8, 1..4)).prop_map(|(bank, hashes)| {
+            Write::AddItems { bank, items: hashes.into_iter().map(content).collect() }
+        }),
+        prop::collection::btree_set(1..40_u64, 1..4)
+            .prop_map(|items| Write::RemoveItems { items: items.into_iter().map(ItemId).collect() }),
+    ]
+}
+
+/// What is true, in the plainest form: banks with their items in lists, searched from end to end.
+#[derive(Debug, Default)]
+struct Model {
+    banks: Vec<(Bank, Vec<(ItemId, u64)>)>,
+    banks_created: u32,
+    sequence: u64,
+}
+
+impl Model {
+    fn find(&mut self, name: &BankName) -> Result<usize, Error> {
+        self.banks.iter().position(|bank| bank.0.name == *name).ok_or(Error::BankNotFound(name.clone()))
+    }
+
+    fn bank_answer(&mut self, index: usize) -> Result<Answer, Error> {
+        self.sequence += 1;
+        Ok(Answer::Bank { bank: self.counted(index), sequence: Sequence(self.sequence) })
+    }
+
+    fn counted(&self, index: usize) -> Bank {
+        let (bank, items) = &self.banks[index];
+        let hash_count = items.iter().map(|item| item.1).sum();
+        Bank { item_count: items.len() as u64, hash_count, ..bank.clone() }
+    }
+
+    fn write(&mut self, write: &Write) -> Result<Answer, Error> {
+        match write {
+            Write::CreateBank { name } => {
+                if self.find(name).is_ok() {
+                    return Err(Error::NameTaken(name.clone()));
+                }
+                if self.banks.len() == BANKS_MAX {
+                    return Err(Error::TooManyBanks(BANKS_MAX));
+                }
+                self.banks_created += 1;
+                let bank = Bank {
+                    id: BankId(self.banks_created),
+                    name: name.clone(),
+                    enabled: true,
+                    created_at: UnixMillis(7),
+                    item_count: 0,
+                    hash_count: 0,
+                };
+                self.banks.push((bank, Vec::new()));
+                self.bank_answer(self.banks.len() - 1)
+            }
+            Write::RenameBank { name, new_name } => {
+                let index = self.find(name)?;
+                if self.find(new_name).is_ok_and(|other| other != index) {
+                    return Err(Error::NameTaken(new_name.clone()));
+                }
+                self.banks[index].0.name = new_name.clone();
+                self.bank_answer(index)
+            }
+            Write::SetBankEnabled { name, enabled } => {
+                let index = self.find(name)?;
+                self.banks[index].0.enabled = *enabled;
+                self.bank_answer(index)
+            }
+            Write::DeleteBank { name } => {
+                let index = self.find(name)?;
+                self.sequence += 1;
+                let item_count = self.banks.remove(index).1.len() as u64;
+                Ok(Answer::BankDeleted { sequence: Sequence(self.sequence), item_count })
+            }
+            Write::AddItems { bank, items } => {
+                let index = self.find(bank)?;
+                let first = ItemId(self.sequence + 1);
+                for item in items {
+                    self.sequence += 1;
+                    self.banks[index].1.push((ItemId(self.sequence), item.hashes().len() as u64));
+                }
+                Ok(Answer::ItemsAdded { first, last: ItemId(self.sequence) })
+            }
+            Write::RemoveItems { items } => {
+                for wanted in items {
+                    if !self.banks.iter().any(|bank| bank.1.iter().any(|item| item.0 == *wanted)) {
+                        return Err(Error::ItemNotFound(*wanted));
+                    }
+                }
+                for bank in &mut self.banks {
+                    bank.1.retain(|item| !items.contains(&item.0));
+                }
+                self.sequence += items.len() as u64;
+                Ok(Answer::ItemsRemoved { sequence: Sequence(self.sequence) })
+            }
+        }
+    }
+}
+
+/// The rows of the items, as a store would have them after each batch.
+fn apply(rows: &mut HashMap<ItemId, Placement>, batch: &Batch) {
+    rows.extend(batch.items_added.iter().map(|item| (item.placement.item, item.placement)));
+    rows.retain(|item, _| !batch.items_removed.contains(item));
+}
+
+proptest! {
+    #[test]
+    fn any_groups_of_writes_come_to_what_the_model_says(
+        groups in prop::collection::vec(prop::collection::vec(write(), 1..6), 1..12)
+    ) {
+        let (mut state, mut model, mut rows) = (empty(), Model::default(), HashMap::new());
+        for group in &groups {
+            let before = state.sequence();
+            let known = Known { items: rows.clone(), answers: HashMap::new() };
+            let mut planner = Planner::new(&mut state, known, UnixMillis(7), BANKS_MAX);
+            for write in group {
+                prop_assert_eq!(planner.plan(write, None), model.write(write));
+            }
+            let Some((batch, logged)) = planner.finish() else {
+                prop_assert_eq!(before, Sequence(model.sequence));
+                continue;
+            };
+            apply(&mut rows, &batch);
+
+            let sequences: Vec<_> = batch.changes.iter().map(|change| change.sequence.0).collect();
+            prop_assert_eq!(sequences, (before.0 + 1..=model.sequence).collect::<Vec<_>>());
+            for (stored, logged) in batch.changes.iter().zip(&logged) {
+                prop_assert_eq!(&stored.read().unwrap(), &*logged.change);
+            }
+            let banks: Vec<_> = (0..model.banks.len()).map(|index| model.counted(index)).collect();
+            let totals = |count: fn(&Bank) -> u64| banks.iter().map(count).sum::<u64>();
+            let head = batch.head.log;
+            prop_assert_eq!(head.banks, banks.len() as u64);
+            prop_assert_eq!(head.items, totals(|bank| bank.item_count));
+            prop_assert_eq!(head.hashes, totals(|bank| bank.hash_count));
+            // What a restart would load is what the writer goes on with.
+            prop_assert_eq!(&State::new(batch.head, banks), &state);
+        }
+    }
+}
+
+/// Plans a group on an empty bank.
+fn check(writes: &[Write], expected: &[Result<Answer, Error>]) -> Option<Batch> {
+    let mut state = empty();
+    let mut planner = Planner::new(&mut state, Known::default(), UnixMillis(7), BANKS_MAX);
+    let outcomes: Vec<_> = writes.iter().map(|write| planner.plan(write, None)).collect();
+    assert_eq!(outcomes[outcomes.len() - expected.len()..], *expected);
+    planner.finish().map(|(batch, _)| batch)
+}
+
+#[test]
+fn an_item_added_in_a_group_can_be_removed_in_it_once() {
+    let remove = || Write::RemoveItems { items: vec![ItemId(2)] };
+    let add = Write::AddItems { bank: name(1), items: vec![content(1)] };
+    let batch = check(
+        &[Write::CreateBank { name: name(1) }, add, remove(), remove()],
+        &[Ok(Answer::ItemsRemoved { sequence: Sequence(3) }), Err(Error::ItemNotFound(ItemId(2)))],
+    );
+    assert_eq!(batch.unwrap().items_removed, [ItemId(2)]);
+}
+
+#[test]
+fn a_removal_that_misses_one_item_removes_none() {
+    let add = Write::AddItems { bank: name(1), items: vec![content(1), content(2)] };
+    let remove = Write::RemoveItems { items: vec![ItemId(2), ItemId(9), ItemId(8)] };
+    let batch =
+        check(&[Write::CreateBank { name: name(1) }, add, remove], &[Err(Error::ItemNotFound(ItemId(9)))]);
+    let batch = batch.unwrap();
+    assert_eq!((batch.head.log.items, batch.items_removed.len()), (2, 0));
+}
+
+#[test]
+fn two_banks_may_swap_their_names_in_one_group() {
+    let rename = |from, to| Write::RenameBank { name: name(from), new_name: name(to) };
+    let create = |number| Write::CreateBank { name: name(number) };
+    let batch = check(&[create(1), create(2), rename(1, 3), rename(2, 1), rename(3, 2)], &[]).unwrap();
+    let names: Vec<_> = batch.banks_set.iter().map(|bank| (bank.id.0, bank.name.clone())).collect();
+    assert_eq!(names, [(1, name(2)), (2, name(1))]);
+}
+
+#[test]
+fn a_group_of_rejected_writes_commits_nothing() {
+    assert!(check(&[Write::DeleteBank { name: name(1) }], &[Err(Error::BankNotFound(name(1)))]).is_none());
+}
+
+#[test]
+fn a_key_that_comes_twice_in_one_group_is_done_once() {
+    let (mut state, create) = (empty(), Write::CreateBank { name: name(1) });
+    let mut planner = Planner::new(&mut state, Known::default(), UnixMillis(7), BANKS_MAX);
+    let key = |write: &Write| Key { text: "k".into(), digest: write.digest() };
+    let first = planner.plan(&create, Some(&key(&create)));
+    assert!(first.is_ok());
+    assert_eq!(planner.plan(&create, Some(&key(&create))), first);
+    let other = Write::DeleteBank { name: name(1) };
+    assert_eq!(planner.plan(&other, Some(&key(&other))), Err(Error::KeyReused));
+    let (batch, _) = planner.finish().unwrap();
+    assert_eq!((batch.changes.len(), batch.recorded.len()), (1, 1));
+    assert_eq!(Answer::decode(&batch.recorded[0].response), first.ok());
+}

@@ -1,0 +1,95 @@
+//! Puts the bank together and runs it: the store, the writer, the sweeper, the server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use vigie_proto::DESCRIPTORS;
+use vigie_proto::pb::bank::v1::bank_service_server::BankServiceServer;
+use vigie_proto::pb::bank::v1::feed_service_server::FeedServiceServer;
+use vigie_serving::{Reflection, Routes, Shutdown, serve};
+
+use crate::change_log::{self, ChangeLog};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::feed::{self, Feed};
+use crate::grpc::{BankGrpc, FeedGrpc};
+use crate::store::Store;
+use crate::sweep::Sweeper;
+use crate::{RunError, StoreFailure};
+
+/// Runs a bank on a store that is open.
+pub(crate) async fn run(
+    config: Config,
+    store: Arc<dyn Store>,
+    listener: TcpListener,
+    shutdown: Shutdown,
+    clock: Arc<dyn Clock>,
+) -> Result<(), RunError> {
+    let feed = Arc::new(Feed::new(Arc::clone(&store), feed_limits(&config)));
+    let sweep = Arc::new(Notify::new());
+    let (log, mut writer) = ChangeLog::new(
+        Arc::clone(&store),
+        Arc::clone(&feed),
+        Arc::clone(&sweep),
+        Arc::clone(&clock),
+        log_limits(&config),
+    );
+    writer.load().await.map_err(StoreFailure::from)?;
+
+    let bank = BankGrpc { log, store: Arc::clone(&store), serving: config.serving };
+    let follow = FeedGrpc { feed, shutdown: shutdown.clone() };
+    let routes = Routes::new(Reflection(DESCRIPTORS))?
+        .with(BankServiceServer::new(bank).max_decoding_message_size(config.message_bytes_max))
+        .with(FeedServiceServer::new(follow).max_decoding_message_size(config.message_bytes_max));
+    routes.health().set(true).await;
+    tracing::info!(address = ?listener.local_addr().ok(), "the bank serves");
+
+    // The writer outlives the server: what was accepted is written and answered before it ends.
+    let stop = Shutdown::new();
+    let sweeper = Sweeper {
+        store: Arc::clone(&store),
+        wake: sweep,
+        clock,
+        keys_kept: Duration::from_secs(u64::from(config.idempotency_hours) * 3_600),
+        rows_max: config.sweep_rows_max,
+    };
+    let sweeper = tokio::spawn(sweeper.run(stop.clone()));
+    let mut writer = tokio::spawn(writer.run(stop.clone()));
+    let served = tokio::select! {
+        served = serve(listener, routes, config.message_bytes_max, &config.serving, shutdown) => {
+            stop.cancel();
+            let ended = (&mut writer).await;
+            served.map_err(RunError::from).and(ended.map_err(|_| RunError::Writer))
+        }
+        // It ends only when it is told to, or by a fault of its own.
+        _ = &mut writer => Err(RunError::Writer),
+    };
+    stop.cancel();
+    sweeper.await.map_err(|_| RunError::Sweeper)?;
+    store.close().await;
+    served
+}
+
+pub(crate) fn log_limits(config: &Config) -> change_log::Limits {
+    change_log::Limits {
+        group_changes_max: config.group_changes_max,
+        write_queue_max: config.write_queue_max,
+        write_queue_bytes_max: config.write_queue_bytes_max,
+        banks_max: config.banks_max,
+    }
+}
+
+pub(crate) fn feed_limits(config: &Config) -> feed::Limits {
+    feed::Limits {
+        followers_max: config.followers_max,
+        heartbeat: Duration::from_millis(config.heartbeat_ms),
+        changes_max: config.feed_changes_max,
+        bytes_max: config.feed_bytes_max,
+        recent_changes_max: config.recent_changes_max,
+        recent_bytes_max: config.recent_bytes_max,
+        // A connection stays free of followers, for the writer's questions and for those who read an item.
+        readers_max: config.read_connections_max.saturating_sub(1).max(1) as usize,
+    }
+}

@@ -1,0 +1,262 @@
+//! What the bank asks of a database. The rest of the crate knows no SQL.
+//!
+//! A store keeps the log, the state that it comes to, and the answers to writes with a key. It decides nothing: a
+//! [`Batch`] holds every row as it is to be. Two banks may share one store, since [`Store::commit`] moves the head
+//! only from where the batch expects it.
+
+pub(crate) mod sqlite;
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use thiserror::Error;
+use vigie_model::{
+    Bank, BankId, BankName, Change, Item, ItemId, LogHead, Partition, Sequence, ShardIdentity, UnixMillis,
+};
+use vigie_proto::bank::decode_change;
+
+use crate::chain::checksum;
+
+/// A durable store.
+#[async_trait]
+pub(crate) trait Store: Debug + Send + Sync + 'static {
+    /// Reads the head and all living banks, as of one moment.
+    async fn load(&self) -> Result<(Head, Vec<Bank>), StoreError>;
+
+    /// Writes the batch in one transaction and flushes it, or leaves everything as it was.
+    async fn commit(&self, batch: &Batch) -> Result<(), CommitError>;
+
+    /// The chain as of a batch that ended with this sequence; `None` where no batch did.
+    async fn chain_at(&self, last: Sequence) -> Result<Option<[u8; 32]>, StoreError>;
+
+    /// Where those of these items are that have a row, be their bank living or not.
+    async fn placements(&self, items: &[ItemId]) -> Result<Vec<Placement>, StoreError>;
+
+    /// What is recorded under those of these keys that are known.
+    async fn recorded(&self, keys: &[String]) -> Result<Vec<Recorded>, StoreError>;
+
+    /// Reads the head.
+    async fn head(&self) -> Result<LogHead, StoreError>;
+
+    /// Reads a living bank.
+    async fn bank(&self, name: &BankName) -> Result<AsOf<Option<Bank>>, StoreError>;
+
+    /// Reads living banks after an id, at most `limit`, by id.
+    async fn banks(&self, after: BankId, limit: u16) -> Result<AsOf<Vec<Bank>>, StoreError>;
+
+    /// Reads an item of a living bank, and the bank's name.
+    async fn item(&self, item: ItemId) -> Result<AsOf<Option<(Item, BankName)>>, StoreError>;
+
+    /// Reads the items of a living bank after an id, at most `limit`, by id. `None`: there is no such bank.
+    async fn items(
+        &self,
+        bank: &BankName,
+        after: ItemId,
+        limit: u16,
+    ) -> Result<AsOf<Option<Vec<Item>>>, StoreError>;
+
+    /// Reads changes, by sequence.
+    async fn changes(&self, range: &ChangeRange) -> Result<ChangePage, StoreError>;
+
+    /// Reads batches that ended after a sequence, at most `limit`, by sequence.
+    async fn batches(&self, after: Sequence, limit: u16) -> Result<Vec<StoredBatch>, StoreError>;
+
+    /// Takes away at most `rows_max` items of deleted banks. Tells whether more may be there.
+    async fn sweep_items(&self, rows_max: u32) -> Result<bool, StoreError>;
+
+    /// Forgets at most `rows_max` keys from before a time. Tells whether more may be there.
+    async fn sweep_keys(&self, before: UnixMillis, rows_max: u32) -> Result<bool, StoreError>;
+
+    /// Writes out what is pending and closes. Nothing may be asked afterwards.
+    async fn close(&self);
+}
+
+/// Why the store did not do what it was asked. Nothing was changed.
+#[derive(Debug, Error)]
+pub(crate) enum StoreError {
+    /// The database failed.
+    #[error("the database failed while it was asked to {attempt}")]
+    Database {
+        /// What it was asked for.
+        attempt: &'static str,
+        /// What it said.
+        source: sqlx::Error,
+    },
+    /// The schema could not be brought up to date.
+    #[error("cannot bring the schema up to date")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// What was stored does not read back.
+    #[error("{row} does not read back")]
+    Corrupt {
+        /// Which row: its table and its key, and nothing of its content.
+        row: String,
+    },
+    /// A test made it fail.
+    #[cfg(test)]
+    #[error("injected")]
+    Injected,
+}
+
+/// Why a batch was not committed.
+#[derive(Debug, Error)]
+pub(crate) enum CommitError {
+    /// Another writer has moved the head. Nothing was written.
+    #[error("another writer moved the head")]
+    StaleHead,
+    /// It failed before the commit. Nothing was written.
+    #[error("nothing was written")]
+    Refused(#[source] StoreError),
+    /// It failed in the commit: the batch may be there or not.
+    #[error("the outcome is unknown")]
+    Unknown(#[source] StoreError),
+}
+
+/// The one row that every writer moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// How far the log has come, and what it comes to.
+    pub(crate) log: LogHead,
+    /// The id of the next bank.
+    pub(crate) next_bank: u32,
+}
+
+/// A value, and the sequence up to which it holds every change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AsOf<T> {
+    /// The value.
+    pub(crate) value: T,
+    /// It holds every change up to this one, and none after it.
+    pub(crate) sequence: Sequence,
+}
+
+/// What one transaction writes.
+#[derive(Debug, Clone)]
+pub(crate) struct Batch {
+    /// Where the head has to be.
+    pub(crate) expected: Head,
+    /// Where it goes.
+    pub(crate) head: Head,
+    /// When.
+    pub(crate) committed_at: UnixMillis,
+    /// The log's new rows, dense from `expected.sequence + 1` to `head.sequence`.
+    pub(crate) changes: Vec<StoredChange>,
+    /// Banks as they are from now on.
+    pub(crate) banks_set: Vec<Bank>,
+    /// Banks that are no longer there.
+    pub(crate) banks_deleted: Vec<BankId>,
+    /// Items that are there from now on, unless `items_removed` names them too.
+    pub(crate) items_added: Vec<StoredItem>,
+    /// Items that are no longer there.
+    pub(crate) items_removed: Vec<ItemId>,
+    /// Answers to writes with a key.
+    pub(crate) recorded: Vec<Recorded>,
+}
+
+/// One row of the log.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct StoredChange {
+    /// Its position.
+    pub(crate) sequence: Sequence,
+    /// The partition that it concerns; `None` for all.
+    pub(crate) partition: Option<u16>,
+    /// See [`crate::chain::checksum`].
+    pub(crate) checksum: i64,
+    /// What [`vigie_proto::bank::encode_change`] made.
+    pub(crate) payload: Vec<u8>,
+}
+
+/// The payload holds hashes and is not shown.
+impl Debug for StoredChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "StoredChange({}, {} bytes)", self.sequence, self.payload.len())
+    }
+}
+
+impl StoredChange {
+    /// Reads the change; `None` where the row is not what was written.
+    pub(crate) fn read(&self) -> Option<Change> {
+        if checksum(self.sequence, &self.payload) != self.checksum {
+            return None;
+        }
+        let change = decode_change(self.sequence, &self.payload).ok()?;
+        (change.kind.partition().map(Partition::get) == self.partition).then_some(change)
+    }
+
+    /// Reads the change, or says which row is at fault.
+    pub(crate) fn read_or_corrupt(&self) -> Result<Change, StoreError> {
+        self.read().ok_or_else(|| StoreError::Corrupt { row: format!("change {}", self.sequence) })
+    }
+}
+
+/// The row of one item.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct StoredItem {
+    /// Where it is.
+    pub(crate) placement: Placement,
+    /// What [`vigie_proto::bank::encode_item`] made.
+    pub(crate) payload: Vec<u8>,
+}
+
+/// The payload holds hashes and is not shown.
+impl Debug for StoredItem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "StoredItem({:?}, {} bytes)", self.placement, self.payload.len())
+    }
+}
+
+/// Which bank holds an item, and how many hashes it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Placement {
+    /// The item.
+    pub(crate) item: ItemId,
+    /// Its bank.
+    pub(crate) bank: BankId,
+    /// Its hashes.
+    pub(crate) hashes: u32,
+}
+
+/// The answer to a write that carried a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Recorded {
+    /// The key.
+    pub(crate) key: String,
+    /// BLAKE3 of the request.
+    pub(crate) digest: [u8; 32],
+    /// What [`crate::write::Answer::encode`] made.
+    pub(crate) response: Vec<u8>,
+    /// When.
+    pub(crate) created_at: UnixMillis,
+}
+
+/// One row of the table of batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StoredBatch {
+    /// Its last change.
+    pub(crate) last: Sequence,
+    /// The chain as of it.
+    pub(crate) chain: [u8; 32],
+}
+
+/// Which changes to read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ChangeRange {
+    /// After this one,
+    pub(crate) after: Sequence,
+    /// up to and with this one,
+    pub(crate) through: Sequence,
+    /// those that this shard must apply, or all,
+    pub(crate) shard: Option<ShardIdentity>,
+    /// at most this many,
+    pub(crate) count_max: usize,
+    /// and no more once their payloads have this many bytes together.
+    pub(crate) bytes_max: usize,
+}
+
+/// Changes that were read.
+#[derive(Debug)]
+pub(crate) struct ChangePage {
+    /// By sequence.
+    pub(crate) changes: Vec<StoredChange>,
+    /// Every change of the range up to this one is among them; the end of the range unless a bound was reached.
+    pub(crate) through: Sequence,
+}

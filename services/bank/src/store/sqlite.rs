@@ -1,0 +1,367 @@
+//! The store on SQLite: one file, a log written ahead (WAL), every commit flushed (`synchronous = FULL`).
+//!
+//! One connection writes and a few others read; in WAL mode neither waits for the other. A bank in memory has one
+//! connection for both, since SQLite's shared cache would make readers and writers lock each other out.
+//!
+//! Transactions are spelled out as statements: SQLite itself rolls back on a full disk or a failed write, of which
+//! sqlx's count of open transactions learns nothing.
+
+mod insert;
+mod read;
+
+use std::fmt::{self, Debug};
+use std::ops::{Deref, DerefMut};
+
+use async_trait::async_trait;
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, Sqlite};
+use tokio::sync::{Mutex, MutexGuard};
+use vigie_model::{Bank, BankId, BankName, Item, ItemId, LogHead, Sequence, UnixMillis};
+
+use crate::config::Location;
+use crate::store::{
+    AsOf, Batch, ChangePage, ChangeRange, CommitError, Head, Placement, Recorded, Store, StoreError,
+    StoredBatch,
+};
+
+/// The schema, step by step.
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// How long a write waits for another process that has the file.
+const BUSY_MAX: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Pages that the write-ahead log gathers before they are moved to the file. Each move costs a flush of its own, and
+/// four times SQLite's default keeps that a small part of the writing.
+const CHECKPOINT_PAGES: &str = "4000";
+
+/// See the module.
+pub(crate) struct SqliteStore {
+    writer: Mutex<Writer>,
+    /// `None` for a bank in memory.
+    readers: Option<SqlitePool>,
+}
+
+impl Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").finish_non_exhaustive()
+    }
+}
+
+struct Writer {
+    connection: SqliteConnection,
+    /// A transaction was begun and its end was not seen: the future that ran it was dropped.
+    open: bool,
+}
+
+/// Makes a [`StoreError`] of what the database said.
+fn failed(attempt: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
+    move |source| StoreError::Database { attempt, source }
+}
+
+/// SQLite's integers are signed. What does not fit is beyond anything that is ever stored.
+fn integer(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+impl SqliteStore {
+    /// Opens the store. `create` allows it to begin.
+    pub(crate) async fn open(
+        location: &Location,
+        create: bool,
+        read_connections_max: u32,
+    ) -> Result<Self, StoreError> {
+        let options = match location {
+            Location::File(path) => SqliteConnectOptions::new().filename(path).create_if_missing(create),
+            Location::Memory => SqliteConnectOptions::new().in_memory(true),
+        };
+        let options = options
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+            .busy_timeout(BUSY_MAX)
+            // The thread of a connection would otherwise hand over row by row.
+            .row_buffer_size(256)
+            .disable_statement_logging();
+        let mut connection = options.connect().await.map_err(failed("open"))?;
+        // `run` does the same, but its future cannot be proven to be `Send`, so that no caller could spawn it.
+        MIGRATIONS.run_direct(None, &mut connection, false).await?;
+        let readers = match location {
+            Location::File(_) => {
+                let readers = SqlitePoolOptions::new().max_connections(read_connections_max);
+                // They close with the pool only: to open one anew costs more than to keep it.
+                let readers = readers.idle_timeout(None).max_lifetime(None).test_before_acquire(false);
+                Some(
+                    readers
+                        .connect_with(options.read_only(true))
+                        .await
+                        .map_err(failed("open for reading"))?,
+                )
+            }
+            Location::Memory => None,
+        };
+        Ok(Self { writer: Mutex::new(Writer { connection, open: false }), readers })
+    }
+
+    /// A connection to read with.
+    async fn reader(&self) -> Result<Reader<'_>, StoreError> {
+        match &self.readers {
+            Some(pool) => Ok(Reader::Pooled(pool.acquire().await.map_err(failed("take a connection"))?)),
+            None => Ok(Reader::Writer(self.writer().await?)),
+        }
+    }
+
+    /// The connection to write with, outside of any transaction.
+    async fn writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {
+        let mut writer = self.writer.lock().await;
+        if writer.open {
+            writer.roll_back().await;
+        }
+        Ok(writer)
+    }
+}
+
+impl Writer {
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        self.open = true;
+        // Takes the write lock at once: a transaction that read first could find it taken when it comes to write.
+        let begun = sqlx::query("BEGIN IMMEDIATE").execute(&mut self.connection).await;
+        if begun.is_err() {
+            self.open = false;
+        }
+        begun.map(drop).map_err(failed("begin"))
+    }
+
+    async fn commit(&mut self) -> Result<(), StoreError> {
+        let committed = sqlx::query("COMMIT").execute(&mut self.connection).await;
+        match committed {
+            Ok(_) => {
+                self.open = false;
+                Ok(())
+            }
+            Err(source) => {
+                self.roll_back().await;
+                Err(failed("commit")(source))
+            }
+        }
+    }
+
+    async fn roll_back(&mut self) {
+        // Fails where SQLite has rolled back by itself, and that is as good.
+        let rolled_back = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
+        if let Err(error) = rolled_back {
+            tracing::debug!(%error, "no transaction was left to roll back");
+        }
+        self.open = false;
+    }
+}
+
+enum Reader<'a> {
+    Pooled(PoolConnection<Sqlite>),
+    Writer(MutexGuard<'a, Writer>),
+}
+
+impl Deref for Reader<'_> {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        match self {
+            Self::Pooled(connection) => connection,
+            Self::Writer(writer) => &writer.connection,
+        }
+    }
+}
+
+impl DerefMut for Reader<'_> {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        match self {
+            Self::Pooled(connection) => connection,
+            Self::Writer(writer) => &mut writer.connection,
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn load(&self) -> Result<(Head, Vec<Bank>), StoreError> {
+        read::state(&mut *self.reader().await?).await
+    }
+
+    async fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
+        let mut writer = self.writer().await.map_err(CommitError::Refused)?;
+        writer.begin().await.map_err(CommitError::Refused)?;
+        match insert::batch(&mut writer.connection, batch).await {
+            Ok(true) => writer.commit().await.map_err(CommitError::Unknown),
+            Ok(false) => {
+                writer.roll_back().await;
+                Err(CommitError::StaleHead)
+            }
+            Err(error) => {
+                writer.roll_back().await;
+                Err(CommitError::Refused(error))
+            }
+        }
+    }
+
+    async fn chain_at(&self, last: Sequence) -> Result<Option<[u8; 32]>, StoreError> {
+        let before = Sequence(last.0.saturating_sub(1));
+        let batches = read::batches(&mut *self.reader().await?, before, 1).await?;
+        Ok(batches.first().filter(|batch| batch.last == last).map(|batch| batch.chain))
+    }
+
+    async fn placements(&self, items: &[ItemId]) -> Result<Vec<Placement>, StoreError> {
+        read::placements(&mut *self.reader().await?, items).await
+    }
+
+    async fn recorded(&self, keys: &[String]) -> Result<Vec<Recorded>, StoreError> {
+        read::recorded(&mut *self.reader().await?, keys).await
+    }
+
+    async fn head(&self) -> Result<LogHead, StoreError> {
+        Ok(read::head(&mut *self.reader().await?).await?.log)
+    }
+
+    async fn bank(&self, name: &BankName) -> Result<AsOf<Option<Bank>>, StoreError> {
+        read::bank(&mut *self.reader().await?, name).await
+    }
+
+    async fn banks(&self, after: BankId, limit: u16) -> Result<AsOf<Vec<Bank>>, StoreError> {
+        read::banks(&mut *self.reader().await?, after, limit).await
+    }
+
+    async fn item(&self, item: ItemId) -> Result<AsOf<Option<(Item, BankName)>>, StoreError> {
+        read::item(&mut *self.reader().await?, item).await
+    }
+
+    async fn items(
+        &self,
+        bank: &BankName,
+        after: ItemId,
+        limit: u16,
+    ) -> Result<AsOf<Option<Vec<Item>>>, StoreError> {
+        read::items(&mut *self.reader().await?, bank, after, limit).await
+    }
+
+    async fn changes(&self, range: &ChangeRange) -> Result<ChangePage, StoreError> {
+        read::changes(&mut *self.reader().await?, range).await
+    }
+
+    async fn batches(&self, after: Sequence, limit: u16) -> Result<Vec<StoredBatch>, StoreError> {
+        read::batches(&mut *self.reader().await?, after, limit).await
+    }
+
+    async fn sweep_items(&self, rows_max: u32) -> Result<bool, StoreError> {
+        let mut writer = self.writer().await?;
+        writer.begin().await?;
+        match insert::sweep_items(&mut writer.connection, rows_max).await {
+            Ok(more) => writer.commit().await.map(|()| more),
+            Err(error) => {
+                writer.roll_back().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn sweep_keys(&self, before: UnixMillis, rows_max: u32) -> Result<bool, StoreError> {
+        let mut writer = self.writer().await?;
+        insert::sweep_keys(&mut writer.connection, before, rows_max).await
+    }
+
+    async fn close(&self) {
+        // So that the one file holds everything, for those who copy it.
+        let moved = match self.writer().await {
+            Ok(mut writer) => {
+                let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
+                checkpoint.execute(&mut writer.connection).await.map(drop).map_err(failed("close"))
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = moved {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the write-ahead log stays as it is");
+        }
+        if let Some(readers) = &self.readers {
+            readers.close().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Known, Planner, State};
+    use crate::write::Write;
+    use vigie_model::{Hash, ItemDraft};
+
+    /// A batch that adds a bank and `count` items to it.
+    fn batch(head: Head, count: u8) -> Batch {
+        let mut state = State::new(head, Vec::new());
+        let mut planner = Planner::new(&mut state, Known::default(), UnixMillis(1), 10);
+        let name: BankName = format!("bank-{}", head.next_bank).parse().unwrap();
+        planner.plan(&Write::CreateBank { name: name.clone() }, None).unwrap();
+        let draft = |byte| ItemDraft { hashes: vec![Hash::Md5([byte; 16])], ..ItemDraft::default() };
+        let items = (0..count).map(|byte| draft(byte).try_into().unwrap()).collect();
+        planner.plan(&Write::AddItems { bank: name, items }, None).unwrap();
+        planner.finish().unwrap().0
+    }
+
+    async fn pages_max(store: &SqliteStore, pages: u32) {
+        let mut writer = store.writer().await.unwrap();
+        let pragma = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
+        sqlx::query(pragma).execute(&mut writer.connection).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn every_commit_is_flushed() {
+        let directory = tempfile::tempdir().unwrap();
+        let location = Location::File(directory.path().join("bank.db"));
+        let store = SqliteStore::open(&location, true, 1).await.unwrap();
+        let mut writer = store.writer().await.unwrap();
+        let mode: String =
+            sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut writer.connection).await.unwrap();
+        let synchronous: i64 =
+            sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut writer.connection).await.unwrap();
+        // 2 is FULL: the log is flushed by each commit, and not only when it is moved to the file.
+        assert_eq!((mode.as_str(), synchronous), ("wal", 2));
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_the_batch_and_the_next_one_goes_through() {
+        let directory = tempfile::tempdir().unwrap();
+        let location = Location::File(directory.path().join("bank.db"));
+        let store = SqliteStore::open(&location, true, 1).await.unwrap();
+        // No page beyond those that there are.
+        pages_max(&store, 1).await;
+        let (mut head, banks) = store.load().await.unwrap();
+        assert!(banks.is_empty());
+        let refused = loop {
+            match store.commit(&batch(head, 250)).await {
+                Ok(()) => head = store.load().await.unwrap().0,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(refused, CommitError::Refused(StoreError::Database { .. })), "{refused:?}");
+        assert_eq!(store.load().await.unwrap().0, head);
+
+        pages_max(&store, 10_000).await;
+        store.commit(&batch(head, 250)).await.unwrap();
+        assert_eq!(store.load().await.unwrap().0.log.items, head.log.items + 250);
+    }
+
+    #[tokio::test]
+    async fn an_abandoned_transaction_is_rolled_back_before_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let location = Location::File(directory.path().join("bank.db"));
+        let store = SqliteStore::open(&location, true, 1).await.unwrap();
+        let (head, _) = store.load().await.unwrap();
+        {
+            let mut writer = store.writer().await.unwrap();
+            writer.begin().await.unwrap();
+            assert!(insert::batch(&mut writer.connection, &batch(head, 3)).await.unwrap());
+        }
+        store.commit(&batch(head, 5)).await.unwrap();
+        assert_eq!(store.load().await.unwrap().0.log.items, 5);
+    }
+}

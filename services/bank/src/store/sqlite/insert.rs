@@ -1,0 +1,179 @@
+//! The statements that change rows. Each runs inside a transaction that the caller begins and ends.
+
+use sqlx::query_builder::Separated;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{QueryBuilder, Sqlite};
+use vigie_model::UnixMillis;
+
+use super::{failed, integer};
+use crate::store::{Batch, StoreError};
+
+/// Rows of one INSERT. A few fixed sizes make a few statements, which stay prepared; SQLite takes 32,766 values in a
+/// statement, and more than some hundred rows gain nothing.
+const ROWS: [usize; 5] = [256, 64, 16, 4, 1];
+
+/// Writes every row of the batch; `false` where the head is not where the batch expects it.
+pub(super) async fn batch(connection: &mut SqliteConnection, batch: &Batch) -> Result<bool, StoreError> {
+    if !move_head(connection, batch).await? {
+        return Ok(false);
+    }
+    let changes = "INSERT INTO changes (sequence, partition, checksum, payload) ";
+    rows(connection, changes, &batch.changes, |mut row, change| {
+        row.push_bind(integer(change.sequence.0))
+            .push_bind(change.partition)
+            .push_bind(change.checksum)
+            .push_bind(change.payload.clone());
+    })
+    .await?;
+    let items = "INSERT INTO items (id, bank_id, hash_count, payload) ";
+    rows(connection, items, &batch.items_added, |mut row, item| {
+        row.push_bind(integer(item.placement.item.0))
+            .push_bind(item.placement.bank.0)
+            .push_bind(item.placement.hashes)
+            .push_bind(item.payload.clone());
+    })
+    .await?;
+    if !batch.items_removed.is_empty() {
+        sqlx::query("DELETE FROM items WHERE id IN (SELECT value FROM json_each(?))")
+            .bind(json(batch.items_removed.iter().map(|item| item.0)))
+            .execute(&mut *connection)
+            .await
+            .map_err(failed("remove items"))?;
+    }
+    set_banks(connection, batch).await?;
+    let recorded = "INSERT OR REPLACE INTO idempotency (key, request_digest, response, created_at_ms) ";
+    rows(connection, recorded, &batch.recorded, |mut row, record| {
+        row.push_bind(record.key.clone())
+            .push_bind(record.digest.to_vec())
+            .push_bind(record.response.clone())
+            .push_bind(integer(record.created_at.0));
+    })
+    .await?;
+    Ok(true)
+}
+
+/// The compare-and-swap that lets two writers share a store.
+async fn move_head(connection: &mut SqliteConnection, batch: &Batch) -> Result<bool, StoreError> {
+    let (from, to) = (&batch.expected.log, &batch.head.log);
+    let moved = sqlx::query(
+        "UPDATE head SET sequence = ?, chain = ?, next_bank_id = ?, bank_count = ?, item_count = ?, \
+         hash_count = ? WHERE id = 1 AND sequence = ? AND chain = ?",
+    )
+    .bind(integer(to.sequence.0))
+    .bind(to.chain.to_vec())
+    .bind(batch.head.next_bank)
+    .bind(integer(to.banks))
+    .bind(integer(to.items))
+    .bind(integer(to.hashes))
+    .bind(integer(from.sequence.0))
+    .bind(from.chain.to_vec())
+    .execute(&mut *connection)
+    .await
+    .map_err(failed("move the head"))?;
+    if moved.rows_affected() != 1 {
+        return Ok(false);
+    }
+    sqlx::query("INSERT INTO batches (last_sequence, chain, committed_at_ms) VALUES (?, ?, ?)")
+        .bind(integer(to.sequence.0))
+        .bind(to.chain.to_vec())
+        .bind(integer(batch.committed_at.0))
+        .execute(&mut *connection)
+        .await
+        .map_err(failed("record the batch"))?;
+    Ok(true)
+}
+
+/// Replaces the rows of the banks that changed. All go before any comes, since two of them may have swapped names.
+async fn set_banks(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
+    let set = batch.banks_set.iter().map(|bank| bank.id);
+    let touched = json(set.chain(batch.banks_deleted.iter().copied()).map(|bank| bank.0));
+    sqlx::query("DELETE FROM banks WHERE id IN (SELECT value FROM json_each(?))")
+        .bind(touched)
+        .execute(&mut *connection)
+        .await
+        .map_err(failed("replace banks"))?;
+    let banks = "INSERT INTO banks (id, name, enabled, created_at_ms, item_count, hash_count) ";
+    rows(connection, banks, &batch.banks_set, |mut row, bank| {
+        row.push_bind(bank.id.0)
+            .push_bind(bank.name.to_string())
+            .push_bind(bank.enabled)
+            .push_bind(integer(bank.created_at.0))
+            .push_bind(integer(bank.item_count))
+            .push_bind(integer(bank.hash_count));
+    })
+    .await?;
+    rows(connection, "INSERT INTO sweeps (bank_id) ", &batch.banks_deleted, |mut row, bank| {
+        row.push_bind(bank.0);
+    })
+    .await
+}
+
+/// Inserts rows, many to a statement.
+async fn rows<T>(
+    connection: &mut SqliteConnection,
+    insert: &'static str,
+    mut rows: &[T],
+    bind: impl Fn(Separated<'_, Sqlite, &'static str>, &T),
+) -> Result<(), StoreError> {
+    while !rows.is_empty() {
+        let size = ROWS.into_iter().find(|size| *size <= rows.len()).unwrap_or(1);
+        let (chunk, rest) = rows.split_at(size);
+        let mut query = QueryBuilder::new(insert);
+        query.push_values(chunk, &bind);
+        query.build().execute(&mut *connection).await.map_err(failed("insert rows"))?;
+        rows = rest;
+    }
+    Ok(())
+}
+
+/// Takes away items of the first deleted bank that has any left; `false` when no bank is left to sweep.
+pub(super) async fn sweep_items(
+    connection: &mut SqliteConnection,
+    rows_max: u32,
+) -> Result<bool, StoreError> {
+    let bank: Option<u32> = sqlx::query_scalar("SELECT bank_id FROM sweeps ORDER BY bank_id LIMIT 1")
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(failed("find a deleted bank"))?;
+    let Some(bank) = bank else { return Ok(false) };
+    let swept = sqlx::query(
+        "DELETE FROM items WHERE id IN (SELECT id FROM items WHERE bank_id = ? ORDER BY id LIMIT ?)",
+    )
+    .bind(bank)
+    .bind(rows_max)
+    .execute(&mut *connection)
+    .await
+    .map_err(failed("sweep items"))?;
+    if swept.rows_affected() < u64::from(rows_max) {
+        sqlx::query("DELETE FROM sweeps WHERE bank_id = ?")
+            .bind(bank)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed("end a sweep"))?;
+    }
+    Ok(true)
+}
+
+/// Forgets old keys; `false` when none is left to forget.
+pub(super) async fn sweep_keys(
+    connection: &mut SqliteConnection,
+    before: UnixMillis,
+    rows_max: u32,
+) -> Result<bool, StoreError> {
+    let swept = sqlx::query(
+        "DELETE FROM idempotency WHERE key IN \
+         (SELECT key FROM idempotency WHERE created_at_ms < ? ORDER BY created_at_ms LIMIT ?)",
+    )
+    .bind(integer(before.0))
+    .bind(rows_max)
+    .execute(&mut *connection)
+    .await
+    .map_err(failed("forget keys"))?;
+    Ok(swept.rows_affected() == u64::from(rows_max))
+}
+
+/// A list of numbers as the one value of a statement, whatever its length.
+pub(super) fn json(numbers: impl Iterator<Item = impl Into<u64>>) -> String {
+    let numbers: Vec<_> = numbers.map(|number| integer(number.into()).to_string()).collect();
+    format!("[{}]", numbers.join(","))
+}

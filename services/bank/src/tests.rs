@@ -1,0 +1,149 @@
+//! The bank through its gRPC services, on a loopback port and a file of its own.
+
+mod writes;
+mod idempotency;
+mod reads;
+mod follow;
+mod faults;
+mod proof;
+mod faulty;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+use vigie_model::UnixMillis;
+use vigie_proto::pb::bank::v1 as pb;
+use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
+use vigie_proto::pb::bank::v1::feed_service_client::FeedServiceClient;
+use vigie_proto::pb::model::v1 as pb_model;
+use vigie_serving::Shutdown;
+
+use crate::clock::Clock;
+use crate::config::{Config, Location};
+use crate::store::Store;
+use crate::store::sqlite::SqliteStore;
+use crate::{RunError, server};
+
+/// A clock that a test sets.
+#[derive(Debug)]
+struct SetClock(AtomicU64);
+
+impl Clock for SetClock {
+    fn now(&self) -> UnixMillis {
+        UnixMillis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+const NOW: u64 = 1_700_000_000_000;
+
+/// A bank that runs.
+struct Served {
+    bank: BankServiceClient<Channel>,
+    feed: FeedServiceClient<Channel>,
+    clock: Arc<SetClock>,
+    shutdown: Shutdown,
+    task: JoinHandle<Result<(), RunError>>,
+}
+
+impl Served {
+    async fn start(config: Config) -> Self {
+        let location = Location::parse(&config.store).unwrap();
+        let store = SqliteStore::open(&location, true, config.read_connections_max).await.unwrap();
+        Self::start_on(config, Arc::new(store)).await
+    }
+
+    async fn start_on(config: Config, store: Arc<dyn Store>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let (clock, shutdown) = (Arc::new(SetClock(AtomicU64::new(NOW))), Shutdown::new());
+        let running =
+            server::run(config, store, listener, shutdown.clone(), Arc::clone(&clock) as Arc<dyn Clock>);
+        let task = tokio::spawn(running);
+        let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
+        let (bank, feed) = (BankServiceClient::new(channel.clone()), FeedServiceClient::new(channel));
+        Self { bank, feed, clock, shutdown, task }
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+
+    async fn create_bank(&self, name: &str) -> Result<pb::CreateBankResponse, Status> {
+        let request = pb::CreateBankRequest { name: name.into(), ..Default::default() };
+        Ok(self.bank.clone().create_bank(request).await?.into_inner())
+    }
+
+    async fn delete_bank(&self, name: &str) -> Result<pb::DeleteBankResponse, Status> {
+        let request = pb::DeleteBankRequest { name: name.into(), ..Default::default() };
+        Ok(self.bank.clone().delete_bank(request).await?.into_inner())
+    }
+
+    async fn add(&self, bank: &str, items: Vec<pb::ItemContent>) -> Result<pb::AddItemsResponse, Status> {
+        self.add_with_key(bank, items, "").await
+    }
+
+    async fn add_with_key(
+        &self,
+        bank: &str,
+        items: Vec<pb::ItemContent>,
+        key: &str,
+    ) -> Result<pb::AddItemsResponse, Status> {
+        let request = pb::AddItemsRequest { bank: bank.into(), items, idempotency_key: key.into() };
+        Ok(self.bank.clone().add_items(request).await?.into_inner())
+    }
+
+    async fn remove(&self, item_ids: Vec<u64>) -> Result<pb::RemoveItemsResponse, Status> {
+        let request = pb::RemoveItemsRequest { item_ids, ..Default::default() };
+        Ok(self.bank.clone().remove_items(request).await?.into_inner())
+    }
+
+    async fn item(&self, item_id: u64) -> Result<pb::GetItemResponse, Status> {
+        Ok(self.bank.clone().get_item(pb::GetItemRequest { item_id }).await?.into_inner())
+    }
+
+    async fn list_items(&self, bank: &str) -> Result<Vec<pb::Item>, Status> {
+        let request = pb::ListItemsRequest { bank: bank.into(), page_size: 1_000, ..Default::default() };
+        Ok(self.bank.clone().list_items(request).await?.into_inner().items)
+    }
+
+    async fn head(&self) -> pb::GetLogHeadResponse {
+        self.bank.clone().get_log_head(pb::GetLogHeadRequest {}).await.unwrap().into_inner()
+    }
+}
+
+/// A directory, and the settings of a bank in it.
+fn on_file() -> (TempDir, Config) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}", directory.path().join("bank.db").display());
+    (directory, Config { store, heartbeat_ms: 20, ..Config::default() })
+}
+
+/// An item with two hashes that no other number has.
+fn item(number: u64) -> pb::ItemContent {
+    let pdq = [number.to_be_bytes(); 4].concat();
+    let md5 = [number.to_be_bytes(); 2].concat();
+    let hash = |hash_type: pb_model::HashType, value| pb_model::Hash { hash_type: hash_type.into(), value };
+    pb::ItemContent {
+        hashes: vec![hash(pb_model::HashType::Pdq, pdq), hash(pb_model::HashType::Md5, md5)],
+        labels: vec!["known".into()],
+        external_reference: format!("case-{number}"),
+    }
+}
+
+fn items(numbers: std::ops::Range<u64>) -> Vec<pb::ItemContent> {
+    numbers.map(item).collect()
+}
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(outcome: Result<T, Status>, code: Code, text: &str) -> Status {
+    let status = outcome.unwrap_err();
+    assert_eq!(status.code(), code, "{}", status.message());
+    assert!(status.message().contains(text), "{:?} does not say {text:?}", status.message());
+    status
+}

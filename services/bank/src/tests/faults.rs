@@ -1,0 +1,124 @@
+//! A store that fails: what callers are told, and that nothing is half there.
+
+use super::faulty::{Fault, Faulty};
+use super::*;
+use crate::chain::GENESIS;
+use crate::store::{CommitError, Head};
+
+#[tokio::test]
+async fn a_store_that_refuses_loses_nothing_and_later_writes_go_on() {
+    let (_directory, config) = on_file();
+    let (store, gate) = Faulty::open(&config).await;
+    let served = Served::start_on(config.clone(), store).await;
+    served.create_bank("a").await.unwrap();
+    let before = served.head().await;
+
+    gate.set(Fault::Refused);
+    refused(served.add("a", items(0..3)).await, Code::Unavailable, "nothing was written");
+    refused(served.create_bank("b").await, Code::Unavailable, "nothing was written");
+    assert_eq!(served.head().await, before);
+    assert_eq!(served.list_items("a").await.unwrap().len(), 0);
+
+    gate.set(Fault::None);
+    assert_eq!(served.create_bank("b").await.unwrap().bank.unwrap().id, 2);
+    assert_eq!(served.add("a", items(0..3)).await.unwrap().item_ids, [3, 4, 5]);
+    served.stop().await;
+    assert_eq!(crate::verify(&config).await.unwrap().sequence.0, 5);
+}
+
+#[tokio::test]
+async fn a_commit_whose_news_was_lost_is_found_to_be_done() {
+    let (_directory, config) = on_file();
+    let (store, gate) = Faulty::open(&config).await;
+    let served = Served::start_on(config, store).await;
+    gate.set(Fault::UnknownDone);
+    assert_eq!(served.create_bank("a").await.unwrap().sequence, 1);
+    gate.set(Fault::None);
+    assert_eq!(served.add("a", items(0..1)).await.unwrap().item_ids, [2]);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn an_outcome_that_stays_unknown_is_said_to_be_and_the_key_settles_it() {
+    let (_directory, config) = on_file();
+    let (store, gate) = Faulty::open(&config).await;
+    let served = Served::start_on(config.clone(), store).await;
+    served.create_bank("a").await.unwrap();
+    gate.set(Fault::UnknownNotDone);
+    refused(served.add_with_key("a", items(0..1), "k").await, Code::Unavailable, "done or not");
+    gate.set(Fault::None);
+    let done = served.add_with_key("a", items(0..1), "k").await.unwrap();
+    assert_eq!(served.add_with_key("a", items(0..1), "k").await.unwrap(), done);
+    assert_eq!(served.head().await.item_count, 1);
+    served.stop().await;
+    crate::verify(&config).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_write_that_was_done_unseen_is_seen_once_the_store_can_be_read() {
+    let (_directory, config) = on_file();
+    let (store, gate) = Faulty::open(&config).await;
+    let served = Served::start_on(config.clone(), store).await;
+    gate.set(Fault::Unreadable);
+    refused(served.create_bank("a").await, Code::Unavailable, "done or not");
+    refused(served.create_bank("b").await, Code::Unavailable, "nothing was written");
+    refused(served.item(1).await, Code::Unavailable, "cannot be read");
+    gate.set(Fault::None);
+    refused(served.create_bank("a").await, Code::AlreadyExists, "a bank called a");
+    assert_eq!(served.create_bank("b").await.unwrap().sequence, 2);
+    served.stop().await;
+    crate::verify(&config).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_commit_on_a_stale_head_is_refused_and_leaves_nothing() {
+    let (_directory, config) = on_file();
+    let served = Served::start(config.clone()).await;
+    served.create_bank("a").await.unwrap();
+    let location = Location::parse(&config.store).unwrap();
+    let store = SqliteStore::open(&location, true, 1).await.unwrap();
+    let before = served.head().await;
+
+    let (head, _) = store.load().await.unwrap();
+    let stale = [
+        Head { log: vigie_model::LogHead { sequence: vigie_model::Sequence(0), ..head.log }, ..head },
+        Head { log: vigie_model::LogHead { chain: GENESIS, ..head.log }, ..head },
+    ];
+    for expected in stale {
+        let mut state = crate::plan::State::new(expected, Vec::new());
+        let known = crate::plan::Known::default();
+        let mut planner = crate::plan::Planner::new(&mut state, known, UnixMillis(NOW), 10);
+        let creation = crate::write::Write::CreateBank { name: "b".parse().unwrap() };
+        planner.plan(&creation, None).unwrap();
+        let (batch, _) = planner.finish().unwrap();
+        assert!(matches!(store.commit(&batch).await, Err(CommitError::StaleHead)));
+    }
+    assert_eq!(served.head().await, before);
+    assert_eq!(store.batches(vigie_model::Sequence(0), 10).await.unwrap().len(), 1);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_half_way_leaves_nothing_and_the_connection_goes_on() {
+    let (_directory, config) = on_file();
+    let location = Location::parse(&config.store).unwrap();
+    let store = SqliteStore::open(&location, true, 1).await.unwrap();
+    let (head, _) = store.load().await.unwrap();
+    let batch_of = |names: &[&str]| {
+        let mut state = crate::plan::State::new(head, Vec::new());
+        let known = crate::plan::Known::default();
+        let mut planner = crate::plan::Planner::new(&mut state, known, UnixMillis(NOW), 10);
+        for name in names {
+            let creation = crate::write::Write::CreateBank { name: name.parse().unwrap() };
+            planner.plan(&creation, None).unwrap();
+        }
+        planner.finish().unwrap().0
+    };
+    // The head, the batch and the changes are written by the time the two banks collide.
+    let mut colliding = batch_of(&["a", "b"]);
+    colliding.banks_set[1].name = "a".parse().unwrap();
+    assert!(matches!(store.commit(&colliding).await, Err(CommitError::Refused(_))));
+    assert_eq!(store.load().await.unwrap().0, head);
+    store.commit(&batch_of(&["a", "b"])).await.unwrap();
+    assert_eq!(store.load().await.unwrap().1.len(), 2);
+}

@@ -1,0 +1,158 @@
+//! A store that fails on demand, and a gate before its commits.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock, watch};
+use vigie_model::{Bank, BankId, BankName, Item, ItemId, LogHead, Sequence};
+
+use super::*;
+use crate::store::{
+    AsOf, Batch, ChangePage, ChangeRange, CommitError, Head, Placement, Recorded, StoreError, StoredBatch,
+};
+
+/// What goes wrong with the next commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Nothing.
+    None,
+    /// They fail before they begin.
+    Refused,
+    /// They fail while they commit, and leave nothing.
+    UnknownNotDone,
+    /// They are done, and the news of it is lost.
+    UnknownDone,
+    /// They are done, the news of it is lost, and nothing can be read.
+    Unreadable,
+}
+
+#[derive(Debug)]
+pub(super) struct Faulty {
+    inner: SqliteStore,
+    gate: Arc<RwLock<()>>,
+    commits: watch::Sender<u32>,
+    fault: Mutex<Fault>,
+}
+
+/// Holds up commits.
+pub(super) struct Gate(Arc<Faulty>);
+
+impl Gate {
+    /// From now on commits wait until the guard is dropped.
+    pub(super) async fn close(&self) -> OwnedRwLockWriteGuard<()> {
+        self.0.commits.send_replace(0);
+        Arc::clone(&self.0.gate).write_owned().await
+    }
+
+    /// Waits until a commit has come to the closed gate.
+    pub(super) async fn commit_waits(&self) {
+        self.0.commits.subscribe().wait_for(|commits| *commits > 0).await.unwrap();
+    }
+
+    pub(super) fn set(&self, fault: Fault) {
+        *self.0.fault.lock().unwrap() = fault;
+    }
+}
+
+impl Faulty {
+    pub(super) async fn open(config: &Config) -> (Arc<dyn Store>, Gate) {
+        let location = Location::parse(&config.store).unwrap();
+        let inner = SqliteStore::open(&location, true, 2).await.unwrap();
+        let (gate, commits) = (Arc::default(), watch::Sender::new(0));
+        let store = Arc::new(Self { inner, gate, commits, fault: Mutex::new(Fault::None) });
+        (Arc::clone(&store) as Arc<dyn Store>, Gate(store))
+    }
+
+    fn fault(&self) -> Fault {
+        *self.fault.lock().unwrap()
+    }
+
+    fn readable(&self) -> Result<(), StoreError> {
+        if self.fault() == Fault::Unreadable { Err(StoreError::Injected) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn load(&self) -> Result<(Head, Vec<Bank>), StoreError> {
+        self.readable()?;
+        self.inner.load().await
+    }
+
+    async fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
+        self.commits.send_modify(|commits| *commits += 1);
+        let _open = self.gate.read().await;
+        match self.fault() {
+            Fault::None => self.inner.commit(batch).await,
+            Fault::Refused => Err(CommitError::Refused(StoreError::Injected)),
+            Fault::UnknownNotDone => Err(CommitError::Unknown(StoreError::Injected)),
+            Fault::UnknownDone | Fault::Unreadable => {
+                self.inner.commit(batch).await?;
+                Err(CommitError::Unknown(StoreError::Injected))
+            }
+        }
+    }
+
+    async fn chain_at(&self, last: Sequence) -> Result<Option<[u8; 32]>, StoreError> {
+        self.readable()?;
+        self.inner.chain_at(last).await
+    }
+
+    async fn placements(&self, items: &[ItemId]) -> Result<Vec<Placement>, StoreError> {
+        self.readable()?;
+        self.inner.placements(items).await
+    }
+
+    async fn recorded(&self, keys: &[String]) -> Result<Vec<Recorded>, StoreError> {
+        self.readable()?;
+        self.inner.recorded(keys).await
+    }
+
+    async fn head(&self) -> Result<LogHead, StoreError> {
+        self.readable()?;
+        self.inner.head().await
+    }
+
+    async fn bank(&self, name: &BankName) -> Result<AsOf<Option<Bank>>, StoreError> {
+        self.inner.bank(name).await
+    }
+
+    async fn banks(&self, after: BankId, limit: u16) -> Result<AsOf<Vec<Bank>>, StoreError> {
+        self.inner.banks(after, limit).await
+    }
+
+    async fn item(&self, item: ItemId) -> Result<AsOf<Option<(Item, BankName)>>, StoreError> {
+        self.readable()?;
+        self.inner.item(item).await
+    }
+
+    async fn items(
+        &self,
+        bank: &BankName,
+        after: ItemId,
+        limit: u16,
+    ) -> Result<AsOf<Option<Vec<Item>>>, StoreError> {
+        self.inner.items(bank, after, limit).await
+    }
+
+    async fn changes(&self, range: &ChangeRange) -> Result<ChangePage, StoreError> {
+        self.readable()?;
+        self.inner.changes(range).await
+    }
+
+    async fn batches(&self, after: Sequence, limit: u16) -> Result<Vec<StoredBatch>, StoreError> {
+        self.inner.batches(after, limit).await
+    }
+
+    async fn sweep_items(&self, rows_max: u32) -> Result<bool, StoreError> {
+        self.inner.sweep_items(rows_max).await
+    }
+
+    async fn sweep_keys(&self, before: UnixMillis, rows_max: u32) -> Result<bool, StoreError> {
+        self.inner.sweep_keys(before, rows_max).await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}

@@ -1,0 +1,186 @@
+//! Followers: every change once, in order, from any cursor.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+use vigie_model::{FeedRange, Sequence, ShardIdentity};
+
+use super::*;
+
+struct Followed {
+    ranges: tonic::Streaming<pb::WatchResponse>,
+    cursor: Sequence,
+}
+
+impl Served {
+    async fn watch(&self, after: u64, shard: u32, shard_count: u32) -> Result<Followed, Status> {
+        let request = pb::WatchRequest { after_sequence: after, shard, shard_count };
+        let ranges = self.feed.clone().watch(request).await?.into_inner();
+        Ok(Followed { ranges, cursor: Sequence(after) })
+    }
+}
+
+impl Followed {
+    /// The next message, which has to join the one before it.
+    async fn next(&mut self) -> Option<FeedRange> {
+        let range: FeedRange = self.ranges.message().await.unwrap()?.try_into().unwrap();
+        assert_eq!(range.after, self.cursor);
+        assert!(range.head >= range.through);
+        self.cursor = range.through;
+        Some(range)
+    }
+
+    /// Everything up to a sequence.
+    async fn until(&mut self, through: u64) -> Vec<vigie_model::Change> {
+        let mut changes = Vec::new();
+        while self.cursor < Sequence(through) {
+            changes.extend(self.next().await.unwrap().changes);
+        }
+        changes
+    }
+}
+
+/// Followers of all shards, from the beginning, while writers write.
+async fn check(config: Config, shard_count: u32) {
+    let (_directory, at) = on_file();
+    let config = Config { store: at.store, heartbeat_ms: at.heartbeat_ms, ..config };
+    let served = Served::start(config).await;
+    served.create_bank("a").await.unwrap();
+    served.create_bank("b").await.unwrap();
+    let writer = |writer: u64| {
+        let served = &served;
+        async move {
+            for round in 0..10 {
+                let first = writer * 1_000 + round * 10;
+                let added = served.add("a", items(first..first + 7)).await.unwrap();
+                served.remove(added.item_ids[..2].to_vec()).await.unwrap();
+            }
+        }
+    };
+    let end = 2 + 4 * 10 * 9;
+    let follower = |shard| {
+        let served = &served;
+        async move { served.watch(0, shard, shard_count).await.unwrap().until(end).await }
+    };
+    let (_, followed) = tokio::join!(join_all((0..4).map(writer)), join_all((0..shard_count).map(follower)));
+    assert_eq!(served.head().await.sequence, end);
+
+    let all = served.watch(0, 0, 1).await.unwrap().until(end).await;
+    assert_eq!(all.iter().map(|change| change.sequence.0).collect::<Vec<_>>(), (1..=end).collect::<Vec<_>>());
+    let mut union = BTreeMap::new();
+    for (shard, changes) in (0..).zip(&followed) {
+        let identity = ShardIdentity::new(shard, shard_count).unwrap();
+        let expected: Vec<_> = all
+            .iter()
+            .filter(|change| {
+                let partition = change.kind.partition();
+                partition
+                    .is_none_or(|partition| identity.shard_count().shard_of(partition) == identity.shard())
+            })
+            .cloned()
+            .collect();
+        assert_eq!(*changes, expected, "shard {shard}");
+        union.extend(changes.iter().map(|change| (change.sequence, change.clone())));
+    }
+    assert_eq!(union.into_values().collect::<Vec<_>>(), all);
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_shards_together_see_every_change_once_and_in_order() {
+    check(Config::default(), 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_that_falls_out_of_memory_reads_from_the_store() {
+    let small = Config { recent_changes_max: 3, feed_changes_max: 4, ..Config::default() };
+    check(small, 2).await;
+    let by_bytes = Config { recent_bytes_max: 400, feed_bytes_max: 300, ..Config::default() };
+    check(by_bytes, 2).await;
+    check(Config { recent_changes_max: 0, ..Config::default() }, 1).await;
+}
+
+#[tokio::test]
+async fn a_follower_resumes_at_any_cursor() {
+    let (_directory, config) = on_file();
+    let config = Config { recent_changes_max: 10, ..config };
+    let served = Served::start(config).await;
+    served.create_bank("a").await.unwrap();
+    for number in 0..30 {
+        served.add("a", items(number..number + 1)).await.unwrap();
+    }
+    for cursor in 0..=31 {
+        let changes = served.watch(cursor, 0, 1).await.unwrap().until(31).await;
+        let sequences: Vec<_> = changes.iter().map(|change| change.sequence.0).collect();
+        assert_eq!(sequences, (cursor + 1..=31).collect::<Vec<_>>());
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_follower_hears_of_the_head_at_once_and_then_in_every_silence() {
+    let (_directory, config) = on_file();
+    let served = Served::start(config).await;
+    let mut followed = served.watch(0, 0, 1).await.unwrap();
+    for _ in 0..3 {
+        let range = followed.next().await.unwrap();
+        assert_eq!((range.through, range.head), (Sequence(0), Sequence(0)));
+    }
+    served.create_bank("a").await.unwrap();
+    let mut late = served.watch(0, 0, 1).await.unwrap();
+    let first = late.next().await.unwrap();
+    assert_eq!((first.through, first.head, first.changes.len()), (Sequence(0), Sequence(1), 0));
+    assert_eq!(late.next().await.unwrap().changes.len(), 1);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_shard_is_told_of_progress_without_changes_of_its_own() {
+    let (_directory, config) = on_file();
+    let served = Served::start(config).await;
+    served.create_bank("a").await.unwrap();
+    let added = served.add("a", items(0..1)).await.unwrap();
+    let holds = |shard| ShardIdentity::new(shard, 2).unwrap().holds(vigie_model::ItemId(added.item_ids[0]));
+    let other = (0..2).find(|shard| !holds(*shard)).unwrap();
+    let changes = served.watch(1, other, 2).await.unwrap().until(added.sequence).await;
+    assert!(changes.is_empty());
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_cursor_beyond_the_head_is_refused() {
+    let (_directory, config) = on_file();
+    let served = Served::start(config).await;
+    served.create_bank("a").await.unwrap();
+    assert!(served.watch(1, 0, 1).await.is_ok());
+    for cursor in [2, u64::MAX] {
+        let refusal = served.watch(cursor, 0, 1).await.map(drop);
+        refused(refusal, Code::OutOfRange, "beyond the head of the log, 1");
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn one_follower_too_many_is_refused_until_another_goes() {
+    let (_directory, config) = on_file();
+    let served = Served::start(Config { followers_max: 2, ..config }).await;
+    let (one, _two) = (served.watch(0, 0, 1).await.unwrap(), served.watch(0, 0, 1).await.unwrap());
+    let refusal =
+        refused(served.watch(0, 0, 1).await.map(drop), Code::ResourceExhausted, "too many followers");
+    assert!(vigie_proto::status::retry_after(&refusal).is_some());
+    drop(one);
+    while served.watch(0, 0, 1).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn streams_end_when_the_bank_stops() {
+    let (_directory, config) = on_file();
+    let served = Served::start(config).await;
+    let mut followed = served.watch(0, 0, 1).await.unwrap();
+    followed.next().await.unwrap();
+    let ended = async { while followed.next().await.is_some() {} };
+    tokio::join!(ended, served.stop());
+}

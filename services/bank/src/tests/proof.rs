@@ -1,0 +1,78 @@
+//! The proof of the log: what is altered is found, and named.
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+use vigie_model::Sequence;
+
+use super::*;
+use crate::{VerifyError, verify};
+
+/// A log of 1 + 40 + 1 + 1 changes in four batches, altered by a statement.
+async fn altered(statement: &'static str) -> VerifyError {
+    let (directory, config) = on_file();
+    let served = Served::start(config.clone()).await;
+    served.create_bank("a").await.unwrap();
+    served.add("a", items(0..40)).await.unwrap();
+    served.add("a", items(40..41)).await.unwrap();
+    served.remove(vec![5]).await.unwrap();
+    served.stop().await;
+    assert_eq!(verify(&config).await.unwrap().sequence, Sequence(43));
+
+    let options = SqliteConnectOptions::new().filename(directory.path().join("bank.db"));
+    let mut connection: SqliteConnection = options.connect().await.unwrap();
+    connection.execute(statement).await.unwrap();
+    connection.close().await.unwrap();
+    verify(&config).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn one_altered_byte_is_found_and_its_change_named() {
+    let statement = "UPDATE changes SET payload = CAST(substr(payload, 1, 30) || x'ff' || substr(payload, 32) AS BLOB) \
+                     WHERE sequence = 17";
+    assert!(matches!(altered(statement).await, VerifyError::Altered(Sequence(17))));
+}
+
+#[tokio::test]
+async fn a_change_moved_to_another_shard_is_found() {
+    let statement = "UPDATE changes SET partition = (partition + 1) % 4096 WHERE sequence = 9";
+    assert!(matches!(altered(statement).await, VerifyError::Altered(Sequence(9))));
+}
+
+#[tokio::test]
+async fn a_missing_change_is_named() {
+    let statement = "DELETE FROM changes WHERE sequence = 41";
+    assert!(matches!(altered(statement).await, VerifyError::Missing(Sequence(41))));
+}
+
+#[tokio::test]
+async fn a_log_cut_short_is_found() {
+    let statement = "DELETE FROM batches WHERE last_sequence = 43";
+    let error = altered(statement).await;
+    assert!(matches!(error, VerifyError::HeadAltered { end: Sequence(42), head: Sequence(43) }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_batch_with_another_chain_is_named() {
+    let statement = "UPDATE batches SET chain = zeroblob(32) WHERE last_sequence = 41";
+    let error = altered(statement).await;
+    let expected = VerifyError::BatchAltered { first: Sequence(2), last: Sequence(41) };
+    assert_eq!(error.to_string(), expected.to_string());
+}
+
+#[tokio::test]
+async fn a_damaged_change_stops_its_followers_and_not_the_bank() {
+    let (directory, config) = on_file();
+    let config = Config { recent_changes_max: 0, ..config };
+    let served = Served::start(config).await;
+    served.create_bank("a").await.unwrap();
+    let options = SqliteConnectOptions::new().filename(directory.path().join("bank.db"));
+    let mut connection: SqliteConnection = options.connect().await.unwrap();
+    connection.execute("UPDATE changes SET checksum = 0").await.unwrap();
+
+    let request = pb::WatchRequest { after_sequence: 0, shard: 0, shard_count: 1 };
+    let mut ranges = served.feed.clone().watch(request).await.unwrap().into_inner();
+    ranges.message().await.unwrap();
+    refused(ranges.message().await, Code::Internal, "the bank is at fault");
+    assert_eq!(served.create_bank("b").await.unwrap().sequence, 2);
+    served.stop().await;
+}

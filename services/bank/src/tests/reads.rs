@@ -1,0 +1,147 @@
+//! Reads: single rows, pages, and what is refused.
+
+use super::*;
+
+#[tokio::test]
+async fn lists_page_through_everything_in_order() {
+    let (_directory, config) = on_file();
+    let served = Served::start(config).await;
+    for number in 0..7 {
+        served.create_bank(&format!("bank-{number}")).await.unwrap();
+    }
+    served.add("bank-1", items(0..250)).await.unwrap();
+    served.add("bank-2", items(250..300)).await.unwrap();
+
+    let (mut banks, mut after_id) = (Vec::new(), 0);
+    loop {
+        let request = pb::ListBanksRequest { after_id, page_size: 3 };
+        let page = served.bank.clone().list_banks(request).await.unwrap().into_inner();
+        assert_eq!(page.sequence, 307);
+        banks.extend(page.banks.iter().map(|bank| (bank.id, bank.name.clone(), bank.item_count)));
+        after_id = banks.last().unwrap().0;
+        if page.banks.len() < 3 {
+            break;
+        }
+    }
+    let counts = [0, 250, 50, 0, 0, 0, 0];
+    let expected: Vec<_> = (0..7_u32).map(|id| (id + 1, format!("bank-{id}"), counts[id as usize])).collect();
+    assert_eq!(banks, expected);
+
+    let (mut found, mut after_id) = (Vec::new(), 0);
+    loop {
+        let request = pb::ListItemsRequest { bank: "bank-1".into(), after_id, page_size: 0 };
+        let page = served.bank.clone().list_items(request).await.unwrap().into_inner();
+        assert!(page.items.len() <= 100);
+        found.extend(page.items.iter().map(|item| (item.id, item.content.clone().unwrap())));
+        after_id = found.last().unwrap().0;
+        if page.items.len() < 100 {
+            break;
+        }
+    }
+    assert_eq!(found, (0..250).map(|number| (number + 8, item(number))).collect::<Vec<_>>());
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_bank_is_read_as_it_was_written() {
+    let (_directory, config) = on_file();
+    let served = Served::start(config).await;
+    served.create_bank("a").await.unwrap();
+    served.add("a", items(0..2)).await.unwrap();
+    let set = pb::SetBankEnabledRequest { name: "a".into(), enabled: false, ..Default::default() };
+    let disabled = served.bank.clone().set_bank_enabled(set).await.unwrap().into_inner().bank.unwrap();
+    let rename = pb::RenameBankRequest { name: "a".into(), new_name: "b".into(), ..Default::default() };
+    let renamed = served.bank.clone().rename_bank(rename).await.unwrap().into_inner();
+    assert_eq!(renamed.bank.clone().unwrap(), pb::Bank { name: "b".into(), ..disabled });
+
+    let expected = pb::Bank {
+        id: 1,
+        name: "b".into(),
+        enabled: false,
+        created_at_unix_ms: NOW,
+        item_count: 2,
+        hash_count: 4,
+    };
+    let request = pb::GetBankRequest { name: "b".into() };
+    let found = served.bank.clone().get_bank(request).await.unwrap().into_inner();
+    assert_eq!((found.bank.unwrap(), found.sequence), (expected, 5));
+    let stored = served.item(3).await.unwrap();
+    assert_eq!((stored.bank.as_str(), stored.item.unwrap().added_at_unix_ms), ("b", NOW));
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn each_invalid_request_is_refused_with_its_field() {
+    let (_directory, config) = on_file();
+    let served = Served::start(config).await;
+    served.create_bank("a").await.unwrap();
+    let mut bank = served.bank.clone();
+    let check = |outcome: Result<(), Status>, text: &str| {
+        refused(outcome, Code::InvalidArgument, text);
+    };
+    let name = || "a b".to_owned();
+    macro_rules! check {
+        ($call:ident, $request:expr, $text:expr) => {
+            check(bank.$call($request).await.map(drop), $text)
+        };
+    }
+    check!(create_bank, pb::CreateBankRequest { name: name(), ..Default::default() }, "name: a bank name is");
+    let long_key = pb::CreateBankRequest { name: "b".into(), idempotency_key: "k".repeat(129) };
+    check!(create_bank, long_key, "idempotency_key: has 129 bytes");
+    check!(get_bank, pb::GetBankRequest { name: name() }, "name: ");
+    check!(list_banks, pb::ListBanksRequest { after_id: 0, page_size: 1_001 }, "page_size: is 1001");
+    check!(list_banks, pb::ListBanksRequest { after_id: 0, page_size: -1 }, "page_size: is -1");
+    let rename = pb::RenameBankRequest { name: "a".into(), new_name: name(), ..Default::default() };
+    check!(rename_bank, rename, "new_name: ");
+    check!(delete_bank, pb::DeleteBankRequest { name: name(), ..Default::default() }, "name: ");
+    let add = |items| pb::AddItemsRequest { bank: "a".into(), items, ..Default::default() };
+    check!(add_items, add(Vec::new()), "items: has 0 entries");
+    check!(add_items, add(vec![item(0); 1_001]), "items: has 1001 entries");
+    check!(add_items, add(vec![item(0), pb::ItemContent::default()]), "items[1].hashes: ");
+    let mut short = item(0);
+    short.hashes[1].value.pop();
+    check!(add_items, add(vec![short]), "items[0].hashes[1].value: ");
+    let mut long = item(0);
+    long.external_reference = "x".repeat(513);
+    check!(add_items, add(vec![long]), "items[0].external_reference: ");
+    check!(remove_items, pb::RemoveItemsRequest { item_ids: vec![3, 3], ..Default::default() }, "item_ids: ");
+    let list = pb::ListItemsRequest { bank: name(), ..Default::default() };
+    check!(list_items, list, "bank: ");
+    let mut feed = served.feed.clone();
+    for (shard, shard_count) in [(0, 0), (4, 4), (0, 257)] {
+        let watch = pb::WatchRequest { after_sequence: 0, shard, shard_count };
+        refused(feed.watch(watch).await.map(drop), Code::InvalidArgument, "shard");
+    }
+    assert_eq!(served.head().await.sequence, 1);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_bank_with_faulty_settings_names_them_all_and_does_not_start() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = Config { store: "nowhere".into(), heartbeat_ms: 0, ..Config::default() };
+    let running = tokio::spawn(crate::run(config, listener, Shutdown::new()));
+    let error = running.await.unwrap().unwrap_err();
+    let text = "store: must be sqlite:<path> or sqlite::memory:; heartbeat_ms: must be at least 1";
+    assert_eq!(error.to_string(), format!("the bank's settings have faults: {text}"));
+}
+
+#[tokio::test]
+async fn an_oversized_request_is_refused_before_it_is_read() {
+    let (_directory, config) = on_file();
+    let served = Served::start(Config { message_bytes_max: 1_000, ..config }).await;
+    refused(served.add("a", items(0..100)).await, Code::InvalidArgument, "at most 1000 are accepted");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn numbers_beyond_any_that_is_stored_are_simply_not_there() {
+    let (_directory, config) = on_file();
+    let served = Served::start(config).await;
+    served.create_bank("a").await.unwrap();
+    refused(served.item(u64::MAX).await, Code::NotFound, "no item 18446744073709551615");
+    refused(served.remove(vec![u64::MAX]).await, Code::NotFound, "no item 18446744073709551615");
+    let request = pb::ListItemsRequest { bank: "a".into(), after_id: u64::MAX, page_size: 0 };
+    assert!(served.bank.clone().list_items(request).await.unwrap().into_inner().items.is_empty());
+    served.stop().await;
+}

@@ -1,0 +1,317 @@
+//! Writes: what they answer, what outlives a restart, how many at once.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use vigie_proto::status::retry_after;
+
+use super::faulty::Faulty;
+use super::*;
+use crate::change_log::ChangeLog;
+use crate::error::Error;
+use crate::feed::Feed;
+use crate::sweep::Sweeper;
+use crate::write::Write;
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_restart() {
+    let (_directory, config) = on_file();
+    let first = Served::start(config.clone()).await;
+    let created = first.create_bank("a").await.unwrap();
+    assert_eq!((created.sequence, created.bank.unwrap().id), (1, 1));
+    let added = first.add("a", items(0..3)).await.unwrap();
+    assert_eq!((added.item_ids, added.sequence), (vec![2, 3, 4], 4));
+    assert_eq!(first.remove(vec![3]).await.unwrap().sequence, 5);
+    let head = first.head().await;
+    assert_eq!((head.bank_count, head.item_count, head.hash_count), (1, 2, 4));
+    first.stop().await;
+
+    let second = Served::start(config).await;
+    assert_eq!(second.head().await, head);
+    assert_eq!(second.item(4).await.unwrap().item.unwrap().content.unwrap(), item(2));
+    refused(second.item(3).await, Code::NotFound, "no item 3");
+    assert_eq!(second.add("a", items(9..10)).await.unwrap().item_ids, [6]);
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn the_id_of_a_deleted_bank_is_not_used_again() {
+    let (_directory, config) = on_file();
+    let first = Served::start(config.clone()).await;
+    for (name, id) in [("a", 1), ("b", 2)] {
+        assert_eq!(first.create_bank(name).await.unwrap().bank.unwrap().id, id);
+    }
+    first.delete_bank("b").await.unwrap();
+    first.stop().await;
+    let second = Served::start(config).await;
+    assert_eq!(second.create_bank("b").await.unwrap().bank.unwrap().id, 3);
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_writers_get_dense_sequences_and_a_chain_that_holds() {
+    let (_directory, config) = on_file();
+    let served = Served::start(config.clone()).await;
+    served.create_bank("a").await.unwrap();
+    let writer = |writer: u64| {
+        let served = &served;
+        async move {
+            let mut ids = Vec::new();
+            for round in 0..5 {
+                let first = writer * 1_000 + round * 10;
+                let added = served.add("a", items(first..first + 1 + writer % 3)).await.unwrap();
+                ids.extend(added.item_ids);
+            }
+            ids
+        }
+    };
+    let mut ids: Vec<u64> = join_all((0..32).map(writer)).await.concat();
+    ids.sort_unstable();
+    let head = served.head().await;
+    assert_eq!(ids, (2..=head.sequence).collect::<Vec<_>>());
+    assert_eq!(head.item_count, ids.len() as u64);
+    served.stop().await;
+    assert_eq!(crate::verify(&config).await.unwrap().sequence.0, head.sequence);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_banks_on_one_file_never_number_two_changes_alike() {
+    let (_directory, config) = on_file();
+    let (one, other) = (Served::start(config.clone()).await, Served::start(config.clone()).await);
+    one.create_bank("a").await.unwrap();
+    let writer = |writer: u64| {
+        let served = if writer.is_multiple_of(2) { &one } else { &other };
+        async move {
+            let mut ids = Vec::new();
+            while ids.len() < 10 {
+                match served.add("a", items(writer..writer + 1)).await {
+                    Ok(added) => ids.extend(added.item_ids),
+                    // The other was quicker each time: as the code says, try again.
+                    Err(status) => assert_eq!(status.code(), Code::Aborted, "{}", status.message()),
+                }
+            }
+            ids
+        }
+    };
+    let mut ids: Vec<u64> = join_all((0..6).map(writer)).await.concat();
+    ids.sort_unstable();
+    assert_eq!(ids, (2..=61).collect::<Vec<_>>());
+    assert_eq!(one.head().await, other.head().await);
+    one.stop().await;
+    other.stop().await;
+    assert_eq!(crate::verify(&config).await.unwrap().items, 60);
+}
+
+#[tokio::test]
+async fn a_rejected_write_does_not_disturb_the_others_of_its_group() {
+    let (_directory, config) = on_file();
+    let (store, gate) = Faulty::open(&config).await;
+    let served = Served::start_on(config, store).await;
+    served.create_bank("a").await.unwrap();
+    let closed = gate.close().await;
+    let first = served.add("a", items(0..1));
+    let rest = async {
+        gate.commit_waits().await;
+        let (good, taken, unknown) =
+            (served.add("a", items(1..2)), served.create_bank("a"), served.remove(vec![77]));
+        let open = async { drop(closed) };
+        let (good, taken, unknown, ()) = tokio::join!(good, taken, unknown, open);
+        assert_eq!(good.unwrap().item_ids, [3]);
+        refused(taken, Code::AlreadyExists, "a bank called a already");
+        refused(unknown, Code::NotFound, "no item 77");
+    };
+    let (first, ()) = tokio::join!(first, rest);
+    assert_eq!(first.unwrap().item_ids, [2]);
+    assert_eq!(served.head().await.sequence, 3);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once_and_says_when_to_come_back() {
+    let (_directory, config) = on_file();
+    let config = Config { write_queue_max: 2, ..config };
+    let (store, gate) = Faulty::open(&config).await;
+    let served = Served::start_on(config, store).await;
+    served.create_bank("a").await.unwrap();
+    let closed = gate.close().await;
+    let first = served.add("a", items(0..1));
+    let rest = async {
+        gate.commit_waits().await;
+        let writes = (1..5).map(|number| served.add("a", items(number..number + 1)));
+        let mut writes: futures::stream::FuturesUnordered<_> = writes.collect();
+        for _ in 0..2 {
+            let refusal = futures::StreamExt::next(&mut writes).await.unwrap();
+            let refusal = refused(refusal, Code::ResourceExhausted, "too many writes");
+            assert!(retry_after(&refusal).is_some());
+        }
+        drop(closed);
+        let accepted: Vec<_> = futures::StreamExt::collect(writes).await;
+        assert!(accepted.iter().all(Result::is_ok), "{accepted:?}");
+    };
+    let (first, ()) = tokio::join!(first, rest);
+    first.unwrap();
+    assert_eq!(served.head().await.item_count, 3);
+    served.stop().await;
+}
+
+/// A log without a server before it.
+struct BareLog {
+    log: ChangeLog,
+    wake: Arc<Notify>,
+    clock: Arc<dyn Clock>,
+    stop: Shutdown,
+    writer: JoinHandle<()>,
+}
+
+impl BareLog {
+    fn start(store: &Arc<dyn Store>, config: &Config) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SetClock(AtomicU64::new(NOW)));
+        let feed = Arc::new(Feed::new(Arc::clone(store), server::feed_limits(config)));
+        let (wake, stop) = (Arc::new(Notify::new()), Shutdown::new());
+        let limits = server::log_limits(config);
+        let (store, waker) = (Arc::clone(store), Arc::clone(&wake));
+        let (log, writer) = ChangeLog::new(store, feed, waker, Arc::clone(&clock), limits);
+        let writer = tokio::spawn(writer.run(stop.clone()));
+        Self { log, wake, clock, stop, writer }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.writer.await.unwrap();
+    }
+}
+
+fn create(name: &str) -> Write {
+    Write::CreateBank { name: name.parse().unwrap() }
+}
+
+fn in_a_minute() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+#[tokio::test]
+async fn a_write_whose_time_is_over_before_it_begins_is_not_begun() {
+    let (_directory, config) = on_file();
+    let (store, gate) = Faulty::open(&config).await;
+    let bare = BareLog::start(&store, &config);
+    let closed = gate.close().await;
+    let first = bare.log.write(create("a"), None, in_a_minute());
+    let rest = async {
+        gate.commit_waits().await;
+        let late = bare.log.write(create("late"), None, Instant::now());
+        let (late, ()) = tokio::join!(late, async { drop(closed) });
+        assert_eq!(late, Err(Error::TooLate));
+    };
+    let (first, ()) = tokio::join!(first, rest);
+    first.unwrap();
+    assert_eq!(store.head().await.unwrap().sequence.0, 1);
+    bare.stop().await;
+}
+
+#[tokio::test]
+async fn what_waits_when_the_bank_stops_is_written_and_what_comes_later_is_not() {
+    let (_directory, config) = on_file();
+    let (store, gate) = Faulty::open(&config).await;
+    let bare = BareLog::start(&store, &config);
+    let closed = gate.close().await;
+    let first = bare.log.write(create("a"), None, in_a_minute());
+    let rest = async {
+        gate.commit_waits().await;
+        let waiting = bare.log.write(create("b"), None, in_a_minute());
+        let stop = async {
+            bare.stop.cancel();
+            drop(closed);
+        };
+        tokio::join!(waiting, stop).0.unwrap();
+    };
+    let (first, ()) = tokio::join!(first, rest);
+    first.unwrap();
+    bare.writer.await.unwrap();
+    assert_eq!(bare.log.write(create("c"), None, in_a_minute()).await, Err(Error::Stopping));
+    assert_eq!(store.head().await.unwrap().sequence.0, 2);
+}
+
+#[tokio::test]
+async fn a_deleted_bank_takes_its_items_along_at_once_and_the_sweep_goes_on_after_a_restart() {
+    let (_directory, config) = on_file();
+    let location = Location::parse(&config.store).unwrap();
+    let first = Served::start(config.clone()).await;
+    first.create_bank("kept").await.unwrap();
+    first.create_bank("gone").await.unwrap();
+    first.add("kept", items(0..5)).await.unwrap();
+    let gone = first.add("gone", items(5..1_005)).await.unwrap().item_ids;
+    first.stop().await;
+
+    // Deleted, and half swept, by a bank that then stops.
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&location, true, 1).await.unwrap());
+    let bare = BareLog::start(&store, &config);
+    let deletion = Write::DeleteBank { name: "gone".parse().unwrap() };
+    bare.log.write(deletion, None, in_a_minute()).await.unwrap();
+    let (wake, clock) = (Arc::clone(&bare.wake), Arc::clone(&bare.clock));
+    bare.stop().await;
+    let keys_kept = Duration::from_secs(60);
+    let sweeper = Sweeper { store: Arc::clone(&store), wake, clock, keys_kept, rows_max: 300 };
+    assert!(sweeper.step().await.unwrap());
+    store.close().await;
+    drop((sweeper, store));
+
+    let second = Served::start(Config { sweep_rows_max: 300, ..config.clone() }).await;
+    refused(second.list_items("gone").await, Code::NotFound, "no bank called gone");
+    refused(second.item(gone[999]).await, Code::NotFound, "no item");
+    refused(second.remove(vec![gone[999]]).await, Code::NotFound, "no item");
+    let head = second.head().await;
+    assert_eq!((head.bank_count, head.item_count, head.hash_count), (1, 5, 10));
+    let observer = SqliteStore::open(&location, true, 1).await.unwrap();
+    let rows: Vec<_> = gone.iter().map(|id| vigie_model::ItemId(*id)).collect();
+    while !observer.placements(&rows).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(second.list_items("kept").await.unwrap().len(), 5);
+    // The name is free, and the new bank has nothing of the old one.
+    second.create_bank("gone").await.unwrap();
+    assert_eq!(second.list_items("gone").await.unwrap().len(), 0);
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn a_deletion_tells_how_many_items_went() {
+    let (_directory, config) = on_file();
+    let served = Served::start(config).await;
+    served.create_bank("a").await.unwrap();
+    served.add("a", items(0..7)).await.unwrap();
+    served.remove(vec![2]).await.unwrap();
+    assert_eq!(served.delete_bank("a").await.unwrap().item_count, 6);
+    refused(served.delete_bank("a").await, Code::NotFound, "no bank called a");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_bank_in_memory_works_as_one_on_disk() {
+    let config = Config { store: "sqlite::memory:".into(), ..Config::default() };
+    let served = Served::start(config).await;
+    served.create_bank("a").await.unwrap();
+    let adds = join_all((0..8).map(|number| served.add("a", items(number..number + 1)))).await;
+    assert!(adds.iter().all(Result::is_ok));
+    assert_eq!(served.list_items("a").await.unwrap().len(), 8);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_thousand_items_of_64_hashes_fit_into_one_write() {
+    let (_directory, config) = on_file();
+    let served = Served::start(config).await;
+    served.create_bank("a").await.unwrap();
+    let large = |number: u64| {
+        let hash = |salt: u64| pb_model::Hash {
+            hash_type: pb_model::HashType::Pdq.into(),
+            value: [(number * 64 + salt).to_be_bytes(); 4].concat(),
+        };
+        pb::ItemContent { hashes: (0..64).map(hash).collect(), ..Default::default() }
+    };
+    let added = served.add("a", (0..1_000).map(large).collect()).await.unwrap();
+    assert_eq!(added.item_ids.len(), 1_000);
+    assert_eq!(served.head().await.hash_count, 64_000);
+    served.stop().await;
+}
