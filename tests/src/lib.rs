@@ -1,1 +1,9 @@
-//! The whole cluster as the tests see it.
+//! The whole cluster as the tests see it: started in this process or as the real binary, fed and asked through its
+//! own clients.
+//!
+//! Reading order: [`cluster`] (every role in this process), [`material`] (hashes and pictures to bank and ask for),
+//! [`process`] (the real binary, to be killed).
+
+pub mod cluster;
+pub mod material;
+pub mod process;

@@ -13,12 +13,13 @@ use std::fmt::{self, Debug};
 use std::ops::{Deref, DerefMut};
 
 use async_trait::async_trait;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Sqlite};
+use sqlx::{ConnectOptions as _, SqlSafeStr as _, Sqlite};
 use tokio::sync::{Mutex, MutexGuard};
 use vigie_model::{Bank, BankId, BankName, Item, ItemId, LogHead, Sequence, UnixMillis};
 
@@ -28,8 +29,17 @@ use crate::store::{
     StoredBatch,
 };
 
-/// The schema, step by step.
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+/// The schema, step by step. A step that has been released is never edited: the next one changes what it made.
+fn migrations() -> Migrator {
+    let step = |version, name: &'static str, sql: &'static str| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(vec![step(
+        1,
+        "log and state",
+        include_str!("../../migrations/sqlite/0001_log_and_state.sql"),
+    )])
+}
 
 /// How long a write waits for another process that has the file.
 const BUSY_MAX: std::time::Duration = std::time::Duration::from_secs(5);
@@ -88,7 +98,7 @@ impl SqliteStore {
             .disable_statement_logging();
         let mut connection = options.connect().await.map_err(failed("open"))?;
         // `run` does the same, but its future cannot be proven to be `Send`, so that no caller could spawn it.
-        MIGRATIONS.run_direct(None, &mut connection, false).await?;
+        migrations().run_direct(None, &mut connection, false).await?;
         let readers = match location {
             Location::File(_) => {
                 let readers = SqlitePoolOptions::new().max_connections(read_connections_max);

@@ -1,0 +1,319 @@
+//! What can be typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use vigie_model::BankName;
+
+/// Vigie recognises known images, exactly.
+///
+/// It works on fingerprints (PDQ, MD5, SHA-256) that trusted organisations share; no image is ever kept. Start with
+/// `vigie demo`, then `vigie up`.
+#[derive(Debug, Parser)]
+#[command(name = "vigie", version, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Print JSON, one object a line, for scripts
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to log to standard error, such as `info` or `warn,vigie_matcher=debug`
+    #[arg(long, global = true, env = "VIGIE_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+    /// What a log line looks like
+    #[arg(long, global = true, env = "VIGIE_LOG_FORMAT", value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0   done
+  1   refused or failed; trying again would not help
+  2   the command line is wrong
+  3   done, but some of the inputs could not be used; each is reported
+  4   the cluster is not reachable, not complete or too busy: try again
+  10  with `match --exit-code`: something matched";
+
+/// See [`Cli::log_format`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For a person at a terminal
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the whole thing at work: a cluster, a bank of drawn pictures, altered copies recognised
+    Demo(DemoArgs),
+    /// Run a whole cluster in this process: bank, matchers, coordinator, frontend
+    Up(UpArgs),
+    /// Ask the cluster whether images are known
+    Match(MatchArgs),
+    /// Compute fingerprints of images, here, without a cluster
+    Hash(HashArgs),
+    /// Run a bank (--config), or create, list, show, change and delete banks
+    #[command(args_conflicts_with_subcommands = true)]
+    Bank(BankArgs),
+    /// Add, show, list and remove items of a bank
+    #[command(subcommand)]
+    Item(ItemCommand),
+    /// Show the topology, how far each part has come, and what is banked
+    Status(StatusArgs),
+    /// Run one matcher
+    Matcher(RoleArgs),
+    /// Run a coordinator
+    Coordinator(RoleArgs),
+    /// Run a frontend
+    Frontend(RoleArgs),
+    /// Check configuration files
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// Where the frontend is.
+#[derive(Debug, Clone, Args)]
+pub struct FrontendArgs {
+    /// The frontend to ask
+    #[arg(long, env = "VIGIE_FRONTEND", default_value = "http://127.0.0.1:7740", value_name = "URL")]
+    pub frontend: String,
+    /// How long a call may take, in milliseconds
+    #[arg(long, default_value_t = 30_000, value_name = "MS")]
+    pub timeout_ms: u64,
+}
+
+/// Where the bank is.
+#[derive(Debug, Clone, Args)]
+pub struct BankAddressArgs {
+    /// The bank to speak to
+    #[arg(
+        long = "bank-url",
+        env = "VIGIE_BANK",
+        default_value = "http://127.0.0.1:7742",
+        value_name = "URL"
+    )]
+    pub bank_url: String,
+    /// How long a call may take, retries included, in milliseconds
+    #[arg(long, default_value_t = 30_000, value_name = "MS")]
+    pub timeout_ms: u64,
+}
+
+/// Arguments of `vigie demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Pictures to bank; each is then sent in every alteration
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub pictures: u16,
+    /// Unrelated pictures to send
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(0..=10_000))]
+    pub unrelated: u16,
+    /// Leave the cluster running, and the pictures in a folder to try commands on
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// Arguments of `vigie up`.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Where the bank keeps its data [default: the platform's data directory]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Shards, each served by one matcher
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub shards: u16,
+    /// First of the loopback ports: frontend here, then coordinator, bank, and matchers from the tenth on;
+    /// 0 takes any that are free
+    #[arg(long, default_value_t = 7740)]
+    pub port: u16,
+}
+
+/// Arguments of `vigie match`.
+#[derive(Debug, Args)]
+pub struct MatchArgs {
+    /// Image files, or folders of them
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub paths: Vec<PathBuf>,
+    /// Search this bank only; may be given again
+    #[arg(long = "bank", value_name = "BANK")]
+    pub banks: Vec<BankName>,
+    /// The largest PDQ distance of a match, 0 to 64
+    #[arg(long, default_value_t = 31, value_name = "BITS")]
+    pub max_distance: u32,
+    /// Items to show for each image, the nearest first, 1 to 1000
+    #[arg(long, default_value_t = 100, allow_negative_numbers = true)]
+    pub limit: i64,
+    /// Wait until the answer holds this change of the bank's log
+    #[arg(long, default_value_t = 0, value_name = "SEQUENCE")]
+    pub min_sequence: u64,
+    /// Take an answer from this share of the shards, 0.0 to 1.0
+    #[arg(long, default_value_t = 1.0, value_name = "SHARE")]
+    pub min_coverage: f64,
+    /// Exit with 10 when anything matched
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Where to ask
+    #[command(flatten)]
+    pub frontend: FrontendArgs,
+}
+
+/// Arguments of `vigie hash`.
+#[derive(Debug, Args)]
+pub struct HashArgs {
+    /// Image files
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// Arguments of `vigie bank`.
+#[derive(Debug, Args)]
+pub struct BankArgs {
+    /// Run a bank with this configuration
+    #[command(flatten)]
+    pub role: RoleArgs,
+    /// Or do this with banks
+    #[command(subcommand)]
+    pub command: Option<BankCommand>,
+}
+
+/// What to do with banks.
+#[derive(Debug, Subcommand)]
+pub enum BankCommand {
+    /// Create an empty bank
+    Create(OneBankArgs),
+    /// List all banks
+    List(BankAddressArgs),
+    /// Show one bank
+    Show(OneBankArgs),
+    /// Give a bank another name
+    Rename {
+        /// Its name
+        name: BankName,
+        /// Its new name
+        new_name: BankName,
+        /// Where
+        #[command(flatten)]
+        address: BankAddressArgs,
+    },
+    /// Let a bank be searched
+    Enable(OneBankArgs),
+    /// Let a bank be searched no longer; it keeps its items
+    Disable(OneBankArgs),
+    /// Delete a bank and every item in it
+    Delete {
+        /// The bank
+        #[command(flatten)]
+        one: OneBankArgs,
+        /// Delete it even though it holds items
+        #[arg(long)]
+        with_items: bool,
+    },
+}
+
+/// One bank by name.
+#[derive(Debug, Args)]
+pub struct OneBankArgs {
+    /// Its name: 1 to 64 of A-Z a-z 0-9 . _ -
+    pub name: BankName,
+    /// Where
+    #[command(flatten)]
+    pub address: BankAddressArgs,
+}
+
+/// What to do with items.
+#[derive(Debug, Subcommand)]
+pub enum ItemCommand {
+    /// Add items to a bank: images, which are hashed here and never sent, or a file of hashes
+    Add(ItemAddArgs),
+    /// Show one item
+    Show {
+        /// Its id
+        item: u64,
+        /// Where
+        #[command(flatten)]
+        address: BankAddressArgs,
+    },
+    /// List the items of a bank
+    List {
+        /// The bank's name
+        bank: BankName,
+        /// Stop after so many
+        #[arg(long, default_value_t = 1_000)]
+        limit: usize,
+        /// Begin after this item
+        #[arg(long, default_value_t = 0, value_name = "ITEM")]
+        after: u64,
+        /// Where
+        #[command(flatten)]
+        address: BankAddressArgs,
+    },
+    /// Remove items: all of them or none
+    Remove {
+        /// Their ids
+        #[arg(required = true)]
+        items: Vec<u64>,
+        /// Where
+        #[command(flatten)]
+        address: BankAddressArgs,
+    },
+}
+
+/// Arguments of `vigie item add`.
+#[derive(Debug, Args)]
+pub struct ItemAddArgs {
+    /// The bank's name
+    pub bank: BankName,
+    /// Image files
+    #[arg(value_name = "FILE", required_unless_present = "hashes", conflicts_with = "hashes")]
+    pub files: Vec<PathBuf>,
+    /// A file of hashes, or `-` for standard input: CSV with a header of pdq, md5, sha256, labels (separated by `;`) and
+    /// external_reference, any of them; one PDQ hash a line; or JSON Lines with the same names
+    #[arg(long, value_name = "FILE")]
+    pub hashes: Option<PathBuf>,
+    /// Refuse the whole file, before anything is added, if any of its lines is bad
+    #[arg(long, requires = "hashes")]
+    pub strict: bool,
+    /// A label for each item; may be given again
+    #[arg(long = "label", value_name = "LABEL")]
+    pub labels: Vec<String>,
+    /// Where
+    #[command(flatten)]
+    pub address: BankAddressArgs,
+}
+
+/// Arguments of `vigie status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The coordinator to ask
+    #[arg(long, env = "VIGIE_COORDINATOR", default_value = "http://127.0.0.1:7741", value_name = "URL")]
+    pub coordinator: String,
+    /// Where the bank is
+    #[command(flatten)]
+    pub address: BankAddressArgs,
+}
+
+/// Arguments of a role.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RoleArgs {
+    /// The configuration file, in TOML
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where to listen, instead of what the file says
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Set a key of the file, such as `matcher.shard=2`; may be given again
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// What to do with configuration files.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Report every fault of a configuration file
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+}

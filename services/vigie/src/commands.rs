@@ -1,0 +1,42 @@
+//! One file for each command.
+
+mod demo;
+mod up;
+mod role;
+mod config_check;
+mod hash;
+mod image_file;
+mod match_files;
+mod bank;
+mod item;
+mod item_import;
+mod status;
+pub mod lines;
+
+use std::time::Duration;
+
+use vigie_clients::Deadline;
+
+use crate::cli::{Cli, Command};
+use crate::output::{Exit, Output};
+
+/// Runs the command that was typed.
+pub async fn run(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
+    match cli.command {
+        Command::Demo(args) => Box::pin(demo::run(args, output)).await,
+        Command::Up(args) => Box::pin(up::run(args, output)).await,
+        Command::Match(args) => match_files::run(args, output).await,
+        Command::Hash(args) => hash::run(args, output).await,
+        Command::Bank(args) => Box::pin(bank::run(args, output)).await,
+        Command::Item(command) => Box::pin(item::run(command, output)).await,
+        Command::Status(args) => status::run(args, output).await,
+        Command::Matcher(args) => Box::pin(role::matcher(&args)).await,
+        Command::Coordinator(args) => Box::pin(role::coordinator(&args)).await,
+        Command::Frontend(args) => Box::pin(role::frontend(&args)).await,
+        Command::Config(command) => config_check::run(command, output),
+    }
+}
+
+fn deadline(timeout_ms: u64) -> Deadline {
+    Deadline::now() + Duration::from_millis(timeout_ms)
+}

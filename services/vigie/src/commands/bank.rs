@@ -1,0 +1,101 @@
+//! `vigie bank`: runs a bank, or manages banks.
+
+use anyhow::bail;
+use vigie_clients::{BankClient, Deadline, IdempotencyKey, Written};
+use vigie_model::{Bank, BankId};
+
+use super::lines::BankObject;
+use super::{deadline, role};
+use crate::cli::{BankAddressArgs, BankArgs, BankCommand, OneBankArgs};
+use crate::output::{Exit, Output};
+
+/// Banks of one page.
+const PAGE: u16 = 500;
+
+pub(super) async fn run(args: BankArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let Some(command) = args.command else {
+        return role::bank(&args.role).await;
+    };
+    match command {
+        BankCommand::Create(one) => {
+            let (client, deadline) = connect(&one.address)?;
+            let made = client.create_bank(&one.name, IdempotencyKey::random(), deadline).await?;
+            show(output, "created", &made)
+        }
+        BankCommand::List(address) => list(&address, output).await,
+        BankCommand::Show(one) => {
+            let (client, deadline) = connect(&one.address)?;
+            show(output, "bank", &client.get_bank(&one.name, deadline).await?)
+        }
+        BankCommand::Rename { name, new_name, address } => {
+            let (client, deadline) = connect(&address)?;
+            let made = client.rename_bank(&name, &new_name, IdempotencyKey::random(), deadline).await?;
+            show(output, "renamed", &made)
+        }
+        BankCommand::Enable(one) => enable(&one, true, output).await,
+        BankCommand::Disable(one) => enable(&one, false, output).await,
+        BankCommand::Delete { one, with_items } => {
+            let (client, deadline) = connect(&one.address)?;
+            let items = client.get_bank(&one.name, deadline).await?.value.item_count;
+            if items > 0 && !with_items {
+                bail!("bank {} holds {items} items: add --with-items to delete them too", one.name);
+            }
+            let gone = client.delete_bank(&one.name, IdempotencyKey::random(), deadline).await?;
+            output
+                .say(format!("deleted {} and {} items (sequence {})", one.name, gone.value, gone.sequence))?;
+            output.object(&serde_json::json!({
+                "bank": one.name.as_str(), "items": gone.value, "sequence": gone.sequence.0
+            }))?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+async fn list(address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let (client, deadline) = connect(address)?;
+    let mut rows = Vec::new();
+    let mut after: Option<BankId> = None;
+    loop {
+        let page = client.list_banks(after, PAGE, deadline).await?;
+        for bank in &page.value {
+            output.object(&BankObject::new(bank, page.sequence))?;
+            rows.push(vec![
+                bank.name.to_string(),
+                if bank.enabled { "enabled" } else { "disabled" }.to_owned(),
+                bank.item_count.to_string(),
+                bank.hash_count.to_string(),
+            ]);
+        }
+        after = page.value.last().map(|bank| bank.id);
+        if page.value.len() < usize::from(PAGE) {
+            break;
+        }
+    }
+    if rows.is_empty() {
+        output.say("no banks yet; make one with `vigie bank create NAME`")?;
+    } else {
+        output.table(&["bank", "state", "items", "hashes"], &rows)?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn enable(one: &OneBankArgs, enabled: bool, output: &mut Output) -> anyhow::Result<Exit> {
+    let (client, deadline) = connect(&one.address)?;
+    let made = client.set_bank_enabled(&one.name, enabled, IdempotencyKey::random(), deadline).await?;
+    show(output, if enabled { "enabled" } else { "disabled" }, &made)
+}
+
+fn show(output: &mut Output, what: &str, made: &Written<Bank>) -> anyhow::Result<Exit> {
+    let Written { value: bank, sequence } = made;
+    let state = if bank.enabled { "enabled" } else { "disabled" };
+    output.say(format!(
+        "{what} {}: {state}, {} items, {} hashes (sequence {sequence})",
+        bank.name, bank.item_count, bank.hash_count
+    ))?;
+    output.object(&BankObject::new(bank, *sequence))?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn connect(address: &BankAddressArgs) -> anyhow::Result<(BankClient, Deadline)> {
+    Ok((BankClient::new(&address.bank_url)?, deadline(address.timeout_ms)))
+}

@@ -1,0 +1,258 @@
+//! The objects that `--json` prints. Their fields are a contract with scripts.
+
+use serde::Serialize;
+use vigie_model::{Bank, Coverage, Hash, ImageFingerprint, Item, Match, SkipReason};
+
+use crate::output::ErrorLine;
+
+/// A file whose fingerprints were computed.
+#[derive(Debug, Serialize)]
+pub struct HashLine<'a> {
+    /// The path as it was typed.
+    pub file: &'a str,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// 64 hexadecimal digits.
+    pub pdq: String,
+    /// 0 to 100.
+    pub quality: u8,
+    /// Original, rotate 90, 180, 270, flip x, flip y, flip +1, flip -1.
+    pub variants: [String; 8],
+    /// 32 hexadecimal digits.
+    pub md5: String,
+    /// 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+impl<'a> HashLine<'a> {
+    /// The line of a file.
+    #[must_use]
+    pub fn new(file: &'a str, fingerprint: &ImageFingerprint) -> Self {
+        let variants = fingerprint.pdq.map(|bytes| Hash::Pdq(bytes).to_hex());
+        Self {
+            file,
+            width: fingerprint.width,
+            height: fingerprint.height,
+            pdq: variants[0].clone(),
+            quality: fingerprint.quality.get(),
+            variants,
+            md5: Hash::Md5(fingerprint.md5).to_hex(),
+            sha256: Hash::Sha256(fingerprint.sha256).to_hex(),
+        }
+    }
+}
+
+/// A file that could not be used.
+#[derive(Debug, Serialize)]
+pub struct FailedFileLine<'a> {
+    /// The path as it was typed, or found in a folder.
+    pub file: &'a str,
+    /// Why.
+    pub error: ErrorLine,
+}
+
+/// A file that was asked about.
+#[derive(Debug, Serialize)]
+pub struct MatchLine<'a> {
+    /// The path as it was typed, or found in a folder.
+    pub file: &'a str,
+    /// The items, the nearest first.
+    pub matches: Vec<MatchObject>,
+    /// More items match than the limit let through.
+    pub limit_reached: bool,
+    /// PDQ's quality of the image.
+    pub quality: Option<u8>,
+    /// Hash types that were not searched, and why.
+    pub skipped: Vec<SkippedObject>,
+    /// What was searched.
+    pub coverage: CoverageObject,
+    /// The answer holds every change up to this one.
+    pub sequence: u64,
+}
+
+/// A hash type that was not searched.
+#[derive(Debug, Serialize)]
+pub struct SkippedObject {
+    /// Its name.
+    pub hash_type: &'static str,
+    /// `quality_below_floor`.
+    pub reason: &'static str,
+}
+
+impl SkippedObject {
+    /// The object of a skipped type.
+    #[must_use]
+    pub const fn new(hash_type: vigie_model::HashType, reason: SkipReason) -> Self {
+        let reason = match reason {
+            SkipReason::QualityBelowFloor => "quality_below_floor",
+        };
+        Self { hash_type: hash_type.name(), reason }
+    }
+}
+
+/// An item that matched.
+#[derive(Debug, Serialize)]
+pub struct MatchObject {
+    /// Its id.
+    pub item_id: u64,
+    /// Its bank's name.
+    pub bank: String,
+    /// Its bank's id.
+    pub bank_id: u32,
+    /// The contributor's own name for it.
+    pub external_reference: Option<String>,
+    /// The contributor's labels.
+    pub labels: Vec<String>,
+    /// The type of the hash that matched.
+    pub hash_type: &'static str,
+    /// Differing bits.
+    pub distance: u16,
+    /// Which way round the image was when it matched.
+    pub variant: &'static str,
+    /// Whether the index that found it finds everything.
+    pub exact: bool,
+    /// Further hashes that matched.
+    pub other_matches: u32,
+}
+
+impl From<&Match> for MatchObject {
+    fn from(found: &Match) -> Self {
+        Self {
+            item_id: found.item.0,
+            bank: found.bank_name.to_string(),
+            bank_id: found.bank.0,
+            external_reference: found.external_reference.as_deref().map(str::to_owned),
+            labels: found.labels.iter().map(ToString::to_string).collect(),
+            hash_type: found.hash_type.name(),
+            distance: found.distance.0,
+            variant: found.variant.name(),
+            exact: found.exact,
+            other_matches: found.other_matches,
+        }
+    }
+}
+
+/// What an answer covers.
+#[derive(Debug, Serialize)]
+pub struct CoverageObject {
+    /// Shards of the cluster.
+    pub shards_total: u16,
+    /// Shards that answered.
+    pub shards_answered: u16,
+    /// Hashes that were searched.
+    pub hashes_searched: u64,
+    /// Hashes of all shards.
+    pub hashes_total: u64,
+    /// The answer holds every change up to this one.
+    pub sequence_min: u64,
+    /// The newest change that any shard had applied.
+    pub sequence_max: u64,
+    /// Shards that did not answer.
+    pub failures: Vec<ShardFailureObject>,
+}
+
+/// A shard that did not answer.
+#[derive(Debug, Serialize)]
+pub struct ShardFailureObject {
+    /// Which one.
+    pub shard: u16,
+    /// Why.
+    pub reason: String,
+}
+
+impl From<&Coverage> for CoverageObject {
+    fn from(coverage: &Coverage) -> Self {
+        let failure = |failure: &vigie_model::ShardFailure| ShardFailureObject {
+            shard: failure.shard.0,
+            reason: failure.reason.clone(),
+        };
+        Self {
+            shards_total: coverage.shards_total,
+            shards_answered: coverage.shards_answered,
+            hashes_searched: coverage.hashes_searched,
+            hashes_total: coverage.hashes_total,
+            sequence_min: coverage.sequence_min.0,
+            sequence_max: coverage.sequence_max.0,
+            failures: coverage.failures.iter().map(failure).collect(),
+        }
+    }
+}
+
+/// A bank.
+#[derive(Debug, Serialize)]
+pub struct BankObject {
+    /// Its name.
+    pub bank: String,
+    /// Its id.
+    pub bank_id: u32,
+    /// Whether it is searched.
+    pub enabled: bool,
+    /// Milliseconds since 1970.
+    pub created_at_unix_ms: u64,
+    /// Living items.
+    pub items: u64,
+    /// Their hashes.
+    pub hashes: u64,
+    /// As of this change, or the change that made it so.
+    pub sequence: u64,
+}
+
+impl BankObject {
+    /// The object of a bank as of a sequence.
+    #[must_use]
+    pub fn new(bank: &Bank, sequence: vigie_model::Sequence) -> Self {
+        Self {
+            bank: bank.name.to_string(),
+            bank_id: bank.id.0,
+            enabled: bank.enabled,
+            created_at_unix_ms: bank.created_at.0,
+            items: bank.item_count,
+            hashes: bank.hash_count,
+            sequence: sequence.0,
+        }
+    }
+}
+
+/// An item, with its hashes: for those who may read the bank.
+#[derive(Debug, Serialize)]
+pub struct ItemObject {
+    /// Its id.
+    pub item_id: u64,
+    /// Its bank's name.
+    pub bank: String,
+    /// Milliseconds since 1970.
+    pub added_at_unix_ms: u64,
+    /// The contributor's own name for it.
+    pub external_reference: Option<String>,
+    /// The contributor's labels.
+    pub labels: Vec<String>,
+    /// Its hashes.
+    pub hashes: Vec<HashObject>,
+}
+
+/// One hash of an item.
+#[derive(Debug, Serialize)]
+pub struct HashObject {
+    /// Its type.
+    pub hash_type: &'static str,
+    /// Hexadecimal digits.
+    pub hash: String,
+}
+
+impl ItemObject {
+    /// The object of an item of the bank called `bank`.
+    #[must_use]
+    pub fn new(item: &Item, bank: &str) -> Self {
+        let hash = |hash: &Hash| HashObject { hash_type: hash.hash_type().name(), hash: hash.to_hex() };
+        Self {
+            item_id: item.id.0,
+            bank: bank.to_owned(),
+            added_at_unix_ms: item.added_at.0,
+            external_reference: item.content.external_reference().map(str::to_owned),
+            labels: item.content.labels().iter().map(ToString::to_string).collect(),
+            hashes: item.content.hashes().iter().map(hash).collect(),
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Every role of a cluster in this process, on loopback ports, with the bank's data in one folder.
+//!
+//! `vigie up` is this and nothing else; the demonstration and the tests use it too. Each role runs as it does alone:
+//! it has its own listener, and the roles speak gRPC to each other.
+
+use std::fs::File;
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use vigie_clients::{BankClient, CoordinatorClient, Deadline, MatchClient};
+use vigie_model::{ReplicaState, Topology};
+use vigie_serving::Shutdown;
+use vigie_telemetry::Registry;
+
+/// Which ports to listen on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ports {
+    /// Any that are free.
+    Any,
+    /// Frontend here, coordinator and bank next, matchers from the tenth on.
+    From(u16),
+}
+
+/// What the cluster is to be.
+#[derive(Debug, Clone)]
+pub struct LocalClusterConfig {
+    /// The folder of the bank's data; created if it is missing.
+    pub data: PathBuf,
+    /// Shards, each with one matcher.
+    pub shard_count: u16,
+    /// Where to listen.
+    pub ports: Ports,
+    /// What the bank is told; its store is set from `data`.
+    pub bank: vigie_bank::Config,
+    /// What the frontend is told; its coordinator is set.
+    pub frontend: vigie_frontend::Config,
+}
+
+impl LocalClusterConfig {
+    /// The defaults, with data in `data`, on any free ports.
+    #[must_use]
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            shard_count: 4,
+            ports: Ports::Any,
+            bank: vigie_bank::Config::default(),
+            frontend: vigie_frontend::Config::default(),
+        }
+    }
+}
+
+/// A role that runs.
+#[derive(Debug)]
+struct Role {
+    name: String,
+    address: SocketAddr,
+    shutdown: Shutdown,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Role {
+    fn start<F>(
+        name: impl Into<String>,
+        listener: TcpListener,
+        run: impl FnOnce(TcpListener, Shutdown) -> F,
+    ) -> anyhow::Result<Self>
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let shutdown = Shutdown::new();
+        let address = listener.local_addr()?;
+        let task = tokio::spawn(run(listener, shutdown.clone()));
+        Ok(Self { name: name.into(), address, shutdown, task })
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    async fn stop(self) -> anyhow::Result<()> {
+        self.shutdown.cancel();
+        let Self { name, task, .. } = self;
+        task.await.with_context(|| format!("{name} panicked"))?.with_context(|| format!("{name} failed"))
+    }
+}
+
+/// A cluster that runs until it is stopped.
+#[derive(Debug)]
+pub struct LocalCluster {
+    bank: Role,
+    matchers: Vec<Option<Role>>,
+    coordinator: Role,
+    frontend: Role,
+    bank_url: String,
+    matcher_addresses: Vec<SocketAddr>,
+    /// Held while the cluster runs: two banks on one folder would overwrite each other.
+    _lock: File,
+}
+
+impl LocalCluster {
+    /// Starts every role. They listen when this returns; [`Self::wait_ready`] waits until they answer.
+    pub async fn start(config: LocalClusterConfig) -> anyhow::Result<Self> {
+        let LocalClusterConfig { data, shard_count, ports, bank, frontend } = config;
+        let lock = lock(&data)?;
+        let store = data.join("bank.db");
+        let bank_config = vigie_bank::Config { store: format!("sqlite:{}", path_text(&store)?), ..bank };
+
+        let bank_listener = bind(ports, 2).await?;
+        let coordinator_listener = bind(ports, 1).await?;
+        let frontend_listener = bind(ports, 0).await?;
+        let mut matcher_listeners = Vec::new();
+        for shard in 0..shard_count {
+            matcher_listeners.push(bind(ports, 10 + shard).await?);
+        }
+
+        let bank = Role::start("bank", bank_listener, |listener, shutdown| async move {
+            Ok(vigie_bank::run(bank_config, listener, shutdown).await?)
+        })?;
+        let bank_url = bank.url();
+        let mut matchers = Vec::new();
+        for (shard, listener) in (0..shard_count).zip(matcher_listeners) {
+            matchers.push(start_matcher(&bank_url, shard, shard_count, listener)?);
+        }
+        let coordinator_config = vigie_coordinator::Config {
+            matchers: matchers.iter().map(Role::url).collect(),
+            describe_interval_ms: 100,
+            ..vigie_coordinator::Config::default()
+        };
+        let coordinator =
+            Role::start("coordinator", coordinator_listener, |listener, shutdown| async move {
+                Ok(vigie_coordinator::run(coordinator_config, listener, shutdown).await?)
+            })?;
+        let frontend_config = vigie_frontend::Config { coordinator: coordinator.url(), ..frontend };
+        let frontend = Role::start("frontend", frontend_listener, |listener, shutdown| async move {
+            let mut registry = Registry::default();
+            Ok(vigie_frontend::run(frontend_config, listener, shutdown, &mut registry).await?)
+        })?;
+        Ok(Self {
+            bank,
+            matcher_addresses: matchers.iter().map(|matcher| matcher.address).collect(),
+            matchers: matchers.into_iter().map(Some).collect(),
+            coordinator,
+            frontend,
+            bank_url,
+            _lock: lock,
+        })
+    }
+
+    /// Where the frontend listens.
+    #[must_use]
+    pub fn frontend_url(&self) -> String {
+        self.frontend.url()
+    }
+
+    /// Where the coordinator listens.
+    #[must_use]
+    pub fn coordinator_url(&self) -> String {
+        self.coordinator.url()
+    }
+
+    /// Where the bank listens.
+    #[must_use]
+    pub fn bank_url(&self) -> String {
+        self.bank_url.clone()
+    }
+
+    /// Where the matcher of a shard listens, or listened.
+    #[must_use]
+    pub fn matcher_url(&self, shard: u16) -> String {
+        format!("http://{}", self.matcher_addresses[usize::from(shard)])
+    }
+
+    /// A client of the frontend.
+    pub fn match_client(&self) -> anyhow::Result<MatchClient> {
+        Ok(MatchClient::new(&self.frontend_url())?)
+    }
+
+    /// A client of the bank.
+    pub fn bank_client(&self) -> anyhow::Result<BankClient> {
+        Ok(BankClient::new(&self.bank_url())?)
+    }
+
+    /// A client of the coordinator.
+    pub fn coordinator_client(&self) -> anyhow::Result<CoordinatorClient> {
+        Ok(CoordinatorClient::new(&self.coordinator_url())?)
+    }
+
+    /// Waits until every shard is ready and the bank answers; gives up at `deadline`, or when a role has ended.
+    pub async fn wait_ready(&mut self, deadline: Deadline) -> anyhow::Result<()> {
+        let coordinator = self.coordinator_client()?;
+        self.bank_client()?.log_head(deadline).await.context("the bank does not answer")?;
+        loop {
+            let topology = coordinator.describe_topology(deadline).await;
+            if topology.as_ref().is_ok_and(|topology| self.all_ready(topology)) {
+                return Ok(());
+            }
+            if let Some(name) = self.ended() {
+                bail!("{name} ended while the cluster started");
+            }
+            if Deadline::now() >= deadline {
+                bail!("the cluster was not ready in time: {topology:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn all_ready(&self, topology: &Topology) -> bool {
+        let ready = topology.replicas.iter().filter(|replica| replica.state == ReplicaState::Ready);
+        ready.count() == self.matchers.iter().flatten().count()
+    }
+
+    /// The name of a role that has ended by itself.
+    fn ended(&self) -> Option<&str> {
+        let fixed = [&self.bank, &self.coordinator, &self.frontend];
+        let mut roles = fixed.into_iter().chain(self.matchers.iter().flatten());
+        roles.find(|role| role.task.is_finished()).map(|role| role.name.as_str())
+    }
+
+    /// Waits for a role to end by itself, which none should.
+    pub async fn wait_ended(&self) -> String {
+        loop {
+            if let Some(name) = self.ended() {
+                return name.to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Stops the matcher of a shard, as if its machine were gone.
+    pub async fn stop_matcher(&mut self, shard: u16) -> anyhow::Result<()> {
+        match self.matchers[usize::from(shard)].take() {
+            Some(matcher) => matcher.stop().await,
+            None => bail!("the matcher of shard {shard} does not run"),
+        }
+    }
+
+    /// Starts the matcher of a shard again, where it listened before. It holds nothing and reads the log anew.
+    pub async fn start_matcher(&mut self, shard: u16) -> anyhow::Result<()> {
+        let listener = TcpListener::bind(self.matcher_addresses[usize::from(shard)]).await?;
+        let shard_count = u16::try_from(self.matchers.len())?;
+        self.matchers[usize::from(shard)] =
+            Some(start_matcher(&self.bank_url, shard, shard_count, listener)?);
+        Ok(())
+    }
+
+    /// Stops every role, those that are asked before those that answer them, and reports the first that failed.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let mut outcome = self.frontend.stop().await;
+        outcome = outcome.and(self.coordinator.stop().await);
+        for matcher in self.matchers.into_iter().flatten() {
+            outcome = outcome.and(matcher.stop().await);
+        }
+        outcome.and(self.bank.stop().await)
+    }
+}
+
+fn start_matcher(
+    bank_url: &str,
+    shard: u16,
+    shard_count: u16,
+    listener: TcpListener,
+) -> anyhow::Result<Role> {
+    let config = vigie_matcher::Config {
+        bank: bank_url.to_owned(),
+        shard: shard.into(),
+        shard_count: shard_count.into(),
+        ..vigie_matcher::Config::default()
+    };
+    Role::start(format!("matcher {shard}"), listener, |listener, shutdown| async move {
+        Ok(vigie_matcher::run(config, listener, shutdown).await?)
+    })
+}
+
+async fn bind(ports: Ports, offset: u16) -> anyhow::Result<TcpListener> {
+    let port = match ports {
+        Ports::Any => 0,
+        Ports::From(first) => first.checked_add(offset).context("the ports go beyond 65535")?,
+    };
+    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+    bound.with_context(|| {
+        format!("cannot listen on 127.0.0.1:{port}; is another cluster running? (try --port 0)")
+    })
+}
+
+/// Creates the folder and takes its lock.
+fn lock(data: &Path) -> anyhow::Result<File> {
+    std::fs::create_dir_all(data).with_context(|| format!("cannot create {}", data.display()))?;
+    let path = data.join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
+    file.try_lock().with_context(|| format!("another cluster runs on {}", data.display()))?;
+    Ok(file)
+}
+
+fn path_text(path: &Path) -> anyhow::Result<&str> {
+    path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
+}

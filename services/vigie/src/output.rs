@@ -1,0 +1,218 @@
+//! Lines for people, JSON for scripts, exit codes for both.
+//!
+//! Results go to standard output, everything about the way there to standard error. With `--json` every line of
+//! standard output is one object.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use vigie_clients::{CallError, Code};
+
+/// How the command ended, as scripts see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything was done.
+    Done = 0,
+    /// Refused or failed.
+    Failed = 1,
+    /// Done, but some of the inputs could not be used.
+    SomeInputsFailed = 3,
+    /// The cluster is not reachable, not complete or too busy.
+    Unavailable = 4,
+    /// Something matched, and the caller asked to be told so by the code.
+    Matched = 10,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::SomeInputsFailed => 3,
+            Exit::Unavailable => 4,
+            Exit::Matched => 10,
+        })
+    }
+}
+
+/// Where results go.
+#[derive(Debug)]
+pub struct Output {
+    json: bool,
+    to: io::Stdout,
+}
+
+/// An error as scripts see it.
+#[derive(Debug, Serialize)]
+pub struct ErrorLine {
+    /// A word that does not change: a gRPC code in lower case, or the kind of a file's fault.
+    pub code: String,
+    /// What was wrong, for a person.
+    pub message: String,
+}
+
+impl Output {
+    /// Results for people, or for scripts.
+    #[must_use]
+    pub fn new(json: bool) -> Self {
+        Self { json, to: io::stdout() }
+    }
+
+    /// Whether results are JSON.
+    #[must_use]
+    pub const fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints a line for people; nothing with `--json`.
+    pub fn say(&mut self, line: impl AsRef<str>) -> io::Result<()> {
+        if self.json {
+            return Ok(());
+        }
+        writeln!(self.to, "{}", line.as_ref())?;
+        self.to.flush()
+    }
+
+    /// Prints an object for scripts; nothing without `--json`.
+    pub fn object(&mut self, object: &impl Serialize) -> io::Result<()> {
+        if !self.json {
+            return Ok(());
+        }
+        let line = serde_json::to_string(object).map_err(io::Error::other)?;
+        writeln!(self.to, "{line}")?;
+        self.to.flush()
+    }
+
+    /// Tells something about the way there, on standard error.
+    pub fn note(&self, line: impl AsRef<str>) {
+        // Standard error may be closed; nobody is left to be told that.
+        let _ = writeln!(io::stderr(), "{}", line.as_ref());
+    }
+
+    /// A table for people: columns as wide as their widest cell.
+    pub fn table(&mut self, header: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+        if self.json {
+            return Ok(());
+        }
+        let widths: Vec<usize> = header
+            .iter()
+            .enumerate()
+            .map(|(column, title)| {
+                let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+                cells.chain([title.chars().count()]).max().unwrap_or(0)
+            })
+            .collect();
+        let line = |cells: &mut dyn Iterator<Item = &str>| {
+            let padded: Vec<String> =
+                cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}", width = *width)).collect();
+            padded.join("  ").trim_end().to_owned()
+        };
+        writeln!(self.to, "{}", line(&mut header.iter().copied()))?;
+        writeln!(
+            self.to,
+            "{}",
+            "-".repeat(widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1))
+        )?;
+        for row in rows {
+            writeln!(self.to, "{}", line(&mut row.iter().map(String::as_str)))?;
+        }
+        self.to.flush()
+    }
+
+    /// A progress bar on standard error, where that is a terminal and people are looking.
+    #[must_use]
+    pub fn progress(&self, length: u64, what: &'static str) -> ProgressBar {
+        self.bar(length, what, "{msg:>12} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}")
+    }
+
+    /// A progress bar over the bytes of a file.
+    #[must_use]
+    pub fn byte_progress(&self, bytes: u64, what: &'static str) -> ProgressBar {
+        self.bar(bytes, what, "{msg:>12} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
+    }
+
+    fn bar(&self, length: u64, what: &'static str, template: &str) -> ProgressBar {
+        if self.json || !io::stderr().is_terminal() {
+            return ProgressBar::hidden();
+        }
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::new(length).with_style(style).with_message(what);
+        bar.enable_steady_tick(Duration::from_millis(200));
+        bar
+    }
+
+    /// Whether the error is that nobody reads the output any more (`vigie ... | head`).
+    #[must_use]
+    pub fn is_closed(&self, error: &anyhow::Error) -> bool {
+        error.chain().any(|cause| {
+            cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+        })
+    }
+
+    /// Tells why the command failed, and gives its code.
+    pub fn fail(&mut self, error: &anyhow::Error) -> ExitCode {
+        self.note(format!("vigie: {}", sentence(error)));
+        let failed = error.downcast_ref::<CallError>();
+        let code = failed.map_or("failed".to_owned(), |error| code_name(error.code()).to_owned());
+        let line = serde_json::json!({ "error": ErrorLine { code, message: sentence(error) } });
+        if let Err(error) = self.object(&line) {
+            self.note(format!("vigie: cannot print: {error}"));
+        }
+        exit_of(error).into()
+    }
+}
+
+/// The error and its causes in one line, each said once.
+#[must_use]
+pub fn sentence(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.contains(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    text
+}
+
+/// The exit code of an error.
+#[must_use]
+pub fn exit_of(error: &anyhow::Error) -> Exit {
+    let code = error.chain().find_map(|cause| cause.downcast_ref::<CallError>()).map(CallError::code);
+    match code {
+        Some(Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted) => {
+            Exit::Unavailable
+        }
+        _ => Exit::Failed,
+    }
+}
+
+/// A gRPC code as scripts see it.
+#[must_use]
+pub const fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "ok",
+        Code::Cancelled => "cancelled",
+        Code::Unknown => "unknown",
+        Code::InvalidArgument => "invalid_argument",
+        Code::DeadlineExceeded => "deadline_exceeded",
+        Code::NotFound => "not_found",
+        Code::AlreadyExists => "already_exists",
+        Code::PermissionDenied => "permission_denied",
+        Code::ResourceExhausted => "resource_exhausted",
+        Code::FailedPrecondition => "failed_precondition",
+        Code::Aborted => "aborted",
+        Code::OutOfRange => "out_of_range",
+        Code::Unimplemented => "unimplemented",
+        Code::Internal => "internal",
+        Code::Unavailable => "unavailable",
+        Code::DataLoss => "data_loss",
+        Code::Unauthenticated => "unauthenticated",
+    }
+}

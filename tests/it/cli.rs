@@ -1,0 +1,201 @@
+//! The real binary as scripts and people use it.
+
+use std::path::{Path, PathBuf};
+
+use vigie_pictures::{Alteration, draw, encode_jpeg, encode_png};
+use vigie_tests::process::{Finished, UpProcess, run};
+
+fn json(args: &[&str], up: &UpProcess) -> (i32, Vec<serde_json::Value>) {
+    let mut all = vec!["--json"];
+    all.extend(args);
+    let finished = run(&all, &up.environment()).unwrap();
+    (finished.code, finished.json().unwrap())
+}
+
+fn text(args: &[&str], up: &UpProcess) -> Finished {
+    run(args, &up.environment()).unwrap()
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> (PathBuf, String) {
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).unwrap();
+    let shown = path.to_str().unwrap().to_owned();
+    (path, shown)
+}
+
+#[test]
+fn hashing_prints_one_line_of_json_for_each_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, good) = write(folder.path(), "a.png", &encode_png(&draw(1, 320, 240)));
+    let (_, bad) = write(folder.path(), "b.png", b"not an image");
+    let finished = run(&["hash", "--json", &good, &bad, "/nowhere"], &[]).unwrap();
+    assert_eq!(finished.code, 3, "{}", finished.stderr);
+    let lines = finished.json().unwrap();
+    assert_eq!(lines.len(), 3);
+
+    assert_eq!(lines[0]["file"], *good);
+    assert_eq!((lines[0]["width"].as_u64(), lines[0]["height"].as_u64()), (Some(320), Some(240)));
+    assert_eq!(lines[0]["variants"].as_array().unwrap().len(), 8);
+    assert_eq!(lines[0]["variants"][0], lines[0]["pdq"]);
+    assert_eq!(lines[0]["pdq"].as_str().unwrap().len(), 64);
+    assert_eq!(lines[0]["md5"].as_str().unwrap().len(), 32);
+    assert_eq!(lines[0]["sha256"].as_str().unwrap().len(), 64);
+    assert!(lines[0]["quality"].as_u64().unwrap() >= 50);
+    let mut keys: Vec<_> = lines[0].as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["file", "height", "md5", "pdq", "quality", "sha256", "variants", "width"]);
+
+    assert_eq!(
+        (lines[1]["file"].as_str(), lines[1]["error"]["code"].as_str()),
+        (Some(&*bad), Some("unknown_format"))
+    );
+    assert!(lines[1]["error"]["message"].as_str().unwrap().contains("JPEG"));
+    assert_eq!(lines[2]["error"]["code"], "unreadable");
+}
+
+/// One story from an empty cluster to a deleted bank: the commands of the README.
+#[test]
+fn the_commands_tell_one_story() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let up = UpProcess::start(data.path()).unwrap();
+    let original = draw(2, 640, 480);
+    let (_, banked) = write(folder.path(), "original.jpg", &encode_jpeg(&original, 95));
+    let copies = folder.path().join("copies");
+    std::fs::create_dir_all(copies.join("deep")).unwrap();
+    write(&copies, "1-copy.jpg", &Alteration::Rotated90.apply(&original));
+    write(&copies, "2-other.jpg", &encode_jpeg(&draw(77, 640, 480), 90));
+    write(&copies.join("deep"), "flat.png", &encode_png(&image::RgbImage::new(300, 300)));
+    let copies = copies.to_str().unwrap();
+
+    assert!(text(&["bank", "list"], &up).lines[0].contains("no banks yet"));
+    let (code, made) = json(&["bank", "create", "known"], &up);
+    assert_eq!((code, made[0]["bank"].as_str(), made[0]["items"].as_u64()), (0, Some("known"), Some(0)));
+    assert_eq!(text(&["bank", "create", "known"], &up).code, 1);
+
+    let (code, added) = json(&["item", "add", "known", "--label", "drawn", &banked], &up);
+    assert_eq!(code, 0);
+    let item = added[0]["item_id"].as_u64().unwrap();
+    let sequence = added[0]["sequence"].as_u64().unwrap().to_string();
+
+    let (code, matched) = json(&["match", copies, "--min-sequence", &sequence], &up);
+    assert_eq!(code, 0);
+    assert_eq!(matched.len(), 3, "folders are walked");
+    assert_eq!(matched[0]["matches"][0]["item_id"], item);
+    assert_eq!(matched[0]["matches"][0]["variant"], "rotate-90");
+    assert_eq!(matched[0]["matches"][0]["labels"][0], "drawn");
+    assert_eq!(matched[0]["matches"][0]["external_reference"], "original.jpg");
+    assert_eq!(matched[0]["coverage"]["shards_answered"], 4);
+    assert!(matched[0]["sequence"].as_u64().unwrap() >= sequence.parse().unwrap());
+    assert_eq!(matched[1]["matches"].as_array().unwrap().len(), 0);
+    assert_eq!(matched[2]["skipped"][0]["reason"], "quality_below_floor");
+    assert_eq!(text(&["match", "--exit-code", copies], &up).code, 10);
+    let told = text(&["match", copies], &up);
+    assert!(told.lines[0].contains("KNOWN, item") && told.lines[0].contains("rotate-90"), "{:?}", told.lines);
+    assert!(told.lines[2].contains("only exact copies"), "{:?}", told.lines);
+
+    let (code, shown) = json(&["item", "show", &item.to_string()], &up);
+    assert_eq!((code, shown[0]["hashes"].as_array().unwrap().len()), (0, 3));
+    let (_, listed) = json(&["item", "list", "known"], &up);
+    assert_eq!(listed, shown);
+
+    let (code, status) = json(&["status"], &up);
+    assert_eq!(
+        (code, status[0]["complete"].as_bool(), status[0]["items"].as_u64()),
+        (0, Some(true), Some(1))
+    );
+    assert_eq!(status[0]["replicas"].as_array().unwrap().len(), 4);
+
+    assert_eq!(json(&["item", "remove", &item.to_string()], &up).0, 0);
+    assert_eq!(text(&["item", "remove", &item.to_string()], &up).code, 1, "it is gone");
+    assert_eq!(json(&["item", "add", "known", &banked], &up).0, 0);
+    assert_eq!(text(&["bank", "delete", "known"], &up).code, 1, "it holds an item");
+    assert_eq!(json(&["bank", "delete", "known", "--with-items"], &up).1[0]["items"], 1);
+    assert_eq!(text(&["bank", "show", "known"], &up).code, 1);
+    up.kill().unwrap();
+}
+
+#[test]
+fn hashes_are_imported_from_a_file_and_bad_lines_are_told() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let up = UpProcess::start(data.path()).unwrap();
+    json(&["bank", "create", "known"], &up);
+    let mut csv = "pdq,labels\n".to_owned();
+    for number in 0..2_500 {
+        csv.push_str(&format!("{number:064x},imported\n"));
+    }
+    csv.push_str("nonsense,\n");
+    let (_, file) = write(folder.path(), "hashes.csv", csv.as_bytes());
+
+    let (code, refused) = json(&["item", "add", "known", "--hashes", &file, "--strict"], &up);
+    assert_eq!(code, 1);
+    assert_eq!(refused[0]["line"], 2_502);
+    assert_eq!(json(&["bank", "show", "known"], &up).1[0]["items"], 0, "nothing was added");
+
+    let (code, lines) = json(&["item", "add", "known", "--hashes", &file], &up);
+    assert_eq!(code, 3);
+    let last = lines.last().unwrap();
+    assert_eq!((last["added"].as_u64(), last["bad_lines"].as_u64()), (Some(2_500), Some(1)));
+    assert_eq!(json(&["bank", "show", "known"], &up).1[0]["hashes"], 2_500);
+
+    // What was listed can be added elsewhere.
+    let listed = run(&["--json", "item", "list", "known", "--limit", "10000"], &up.environment()).unwrap();
+    let (_, file) = write(folder.path(), "items.jsonl", listed.lines.join("\n").as_bytes());
+    json(&["bank", "create", "second"], &up);
+    let (code, lines) = json(&["item", "add", "second", "--hashes", &file], &up);
+    assert_eq!((code, lines[0]["added"].as_u64()), (0, Some(2_500)));
+    up.kill().unwrap();
+}
+
+#[test]
+fn a_cluster_that_is_not_there_is_told_by_words_and_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, file) = write(folder.path(), "a.png", &encode_png(&draw(1, 320, 240)));
+    let nowhere = "http://127.0.0.1:9";
+    let finished = run(&["match", "--frontend", nowhere, &file], &[]).unwrap();
+    assert_eq!(finished.code, 4, "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("cannot reach the frontend at http://127.0.0.1:9"),
+        "{}",
+        finished.stderr
+    );
+    let finished = run(&["bank", "list", "--bank-url", nowhere, "--timeout-ms", "300"], &[]).unwrap();
+    assert_eq!(finished.code, 4, "{}", finished.stderr);
+    assert_eq!(run(&["match"], &[]).unwrap().code, 2);
+    assert_eq!(run(&["match", &file, "--max-distance", "300"], &[]).unwrap().code, 1);
+}
+
+#[test]
+fn two_clusters_never_share_a_folder() {
+    let data = tempfile::tempdir().unwrap();
+    let up = UpProcess::start(data.path()).unwrap();
+    let second = run(&["up", "--port", "0", "--data", data.path().to_str().unwrap()], &[]).unwrap();
+    assert_eq!(second.code, 1);
+    assert!(second.stderr.contains("another cluster runs on"), "{}", second.stderr);
+    up.kill().unwrap();
+}
+
+#[test]
+fn every_fault_of_a_configuration_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, bad) =
+        write(folder.path(), "bad.toml", b"[matcher]\nshard = 9\nshard_count = 4\n[bank]\nstore = 'x'\n");
+    let finished = run(&["config", "check", &bad, "--json"], &[]).unwrap();
+    assert_eq!(finished.code, 1);
+    let faults = finished.json().unwrap()[0]["faults"].as_array().unwrap().len();
+    assert_eq!(faults, 2, "{:?}", finished.lines);
+    let (_, good) = write(folder.path(), "good.toml", b"listen = '127.0.0.1:7742'\n[bank]\n");
+    assert_eq!(run(&["config", "check", &good], &[]).unwrap().code, 0);
+}
+
+#[test]
+fn the_demonstration_recognises_every_copy_and_nothing_else() {
+    let finished = run(&["demo", "--json", "--pictures", "2", "--unrelated", "4"], &[]).unwrap();
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    let lines = finished.json().unwrap();
+    let summary = lines.last().unwrap();
+    assert_eq!(summary["missed"], 0);
+    assert_eq!(summary["false"], 0);
+    assert_eq!(summary["queries"].as_u64().unwrap() - 4, summary["matched"].as_u64().unwrap());
+}

@@ -1,0 +1,64 @@
+//! A partial answer never looks complete.
+
+use vigie_clients::Code;
+use vigie_model::{Hash, MatchCall, MinCoverage, SearchOptions};
+use vigie_tests::cluster::{Cluster, as_of, soon};
+use vigie_tests::material::{generator, item, pdq, random_pdq};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_shard_fails_the_call_and_its_return_completes_it() {
+    let mut rng = generator(5);
+    let mut cluster = Cluster::start().await.unwrap();
+    let bank = cluster.create_bank("known").await.unwrap();
+    let hashes: Vec<_> = (0..40).map(|_| random_pdq(&mut rng)).collect();
+    let items = hashes.iter().map(|hash| item([Hash::Pdq(*hash)]).unwrap()).collect();
+    let (_, sequence) = cluster.add(&bank, items).await.unwrap();
+    cluster.ask(vec![pdq(hashes[0])], as_of(sequence)).await.unwrap();
+    // What a lost shard held is told by its last word to the coordinator.
+    let coordinator = cluster.coordinator_client().unwrap();
+    let heard = || async {
+        let topology = coordinator.describe_topology(soon()).await.unwrap();
+        topology.replicas.iter().map(|replica| replica.hashes).sum::<u64>()
+    };
+    while heard().await < 40 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+
+    cluster.stop_matcher(2).await.unwrap();
+    let contents: Vec<_> = hashes.iter().map(|hash| pdq(*hash)).collect();
+    let call =
+        MatchCall { contents: contents.clone(), options: SearchOptions::default(), quality_floor: None };
+    let error = cluster.matching.match_content(call, soon()).await.unwrap_err();
+    assert_eq!(error.code(), Code::Unavailable);
+    assert!(error.message().starts_with("3 of 4 shards answered; shard 2: "), "{error}");
+
+    let partial = error.partial_match().expect("the partial answer is in the details");
+    let found = partial.results.iter().filter(|one| !one.as_ref().unwrap().found.matches.is_empty()).count();
+    assert!((15..40).contains(&found), "{found} of 40 on three of four shards");
+    assert_eq!((partial.coverage.shards_answered, partial.coverage.shards_total), (3, 4));
+    assert!(partial.coverage.hashes_searched < partial.coverage.hashes_total);
+    assert_eq!(partial.coverage.hashes_total, 40, "what the lost shard held is still counted");
+
+    // A caller who takes less gets it, and sees what it is.
+    let options = SearchOptions { min_coverage: MinCoverage::new(0.75).unwrap(), ..SearchOptions::default() };
+    let taken = cluster.ask(contents.clone(), options).await.unwrap();
+    assert!(!taken.coverage.is_full());
+    assert_eq!(taken.coverage.failures.len(), 1);
+
+    cluster.start_matcher(2).await.unwrap();
+    cluster.wait_ready(soon()).await.unwrap();
+    let whole = cluster.ask(contents, as_of(sequence)).await.unwrap();
+    assert!(whole.coverage.is_full());
+    assert!(whole.results.iter().all(|one| one.as_ref().unwrap().found.matches.len() == 1));
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_single_matcher_nothing_is_answered() {
+    let mut cluster = Cluster::start_with(|config| config.shard_count = 1).await.unwrap();
+    cluster.stop_matcher(0).await.unwrap();
+    let options = SearchOptions { min_coverage: MinCoverage::new(1e-9).unwrap(), ..SearchOptions::default() };
+    let call = MatchCall { contents: vec![pdq([0; 32])], options, quality_floor: None };
+    let error = cluster.matching.match_content(call, soon()).await.unwrap_err();
+    assert_eq!(error.code(), Code::Unavailable, "{error}");
+}

@@ -1,0 +1,11 @@
+//! The whole cluster under test. One binary: every test shares one build.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
+
+mod matching;
+mod freshness;
+mod coverage;
+mod wrong_requests;
+mod streams;
+mod serving;
+mod cli;
+mod processes;

@@ -1,0 +1,3 @@
+//! The real binary, killed while it works.
+
+mod kill;

@@ -1,0 +1,54 @@
+//! Hashes and pictures to bank and to ask for.
+
+use rand::{Rng, RngExt as _, SeedableRng as _, rngs::SmallRng};
+use vigie_hashing::Limits;
+use vigie_model::{Content, Hash, ItemContent, ItemDraft, PdqHash, QueryHash, Variant};
+
+/// A generator whose seed is given, so that a failure can be had again.
+#[must_use]
+pub fn generator(seed: u64) -> SmallRng {
+    SmallRng::seed_from_u64(seed)
+}
+
+/// A hash drawn at random: far from every other.
+pub fn random_pdq(rng: &mut impl Rng) -> PdqHash {
+    rng.random()
+}
+
+/// `hash` with `bits` of its bits flipped.
+pub fn flipped(hash: &PdqHash, bits: usize, rng: &mut impl Rng) -> PdqHash {
+    let mut flipped = *hash;
+    for bit in rand::seq::index::sample(rng, 256, bits) {
+        flipped[bit / 8] ^= 1 << (bit % 8);
+    }
+    flipped
+}
+
+/// Differing bits.
+#[must_use]
+pub fn distance(one: &PdqHash, other: &PdqHash) -> u32 {
+    one.iter().zip(other).map(|(one, other)| (one ^ other).count_ones()).sum()
+}
+
+/// An item of these hashes.
+pub fn item(hashes: impl Into<Vec<Hash>>) -> anyhow::Result<ItemContent> {
+    Ok(ItemDraft { hashes: hashes.into(), ..ItemDraft::default() }.try_into()?)
+}
+
+/// An item of the fingerprints of an image file.
+pub fn image_item(file: &[u8]) -> anyhow::Result<ItemContent> {
+    item(vigie_hashing::fingerprint(file, &Limits::default())?.banked_hashes())
+}
+
+/// A question about hashes.
+#[must_use]
+pub fn hashed(hashes: impl IntoIterator<Item = Hash>) -> Content {
+    let hashes = hashes.into_iter().map(|hash| QueryHash { hash, variant: Variant::Original }).collect();
+    Content::Hashed { hashes, pdq_quality: None }
+}
+
+/// A question about one PDQ hash.
+#[must_use]
+pub fn pdq(hash: PdqHash) -> Content {
+    hashed([Hash::Pdq(hash)])
+}
