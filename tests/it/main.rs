@@ -9,3 +9,4 @@ mod streams;
 mod serving;
 mod cli;
 mod processes;
+mod repository;

@@ -1,0 +1,36 @@
+# One line per verb. `just` lists them.
+
+default:
+    @just --list
+
+# Format, lints, licences, documentation
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    cargo deny check bans licenses sources
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Every test
+test:
+    cargo test --workspace
+
+# The whole cluster under test
+it:
+    cargo test -p vigie-tests
+
+# Lints alone, protocol files included
+lint:
+    cargo clippy --workspace --all-targets -- -D warnings
+    cd proto && npx --yes @bufbuild/buf lint
+
+# Benchmarks
+bench:
+    cargo bench -p vigie-hashing -p vigie-index
+
+# Durable writes a second, through gRPC
+load:
+    cargo run --release -p vigie-bank --example write_throughput
+
+# The demonstration
+demo:
+    cargo run --release -- demo
