@@ -6,8 +6,8 @@
 //!
 //! Stateless: what it knows of the topology it has from the matchers themselves.
 //!
-//! Reading order: [`config`], [`topology`] (who serves which shard), [`fan_out`] (ask one replica of each shard),
-//! [`merge`] (one answer of many), [`grpc`], [`error`], [`server`].
+//! Reading order: `config`, `topology` (who serves which shard), `fan_out` (ask one replica of each shard),
+//! `merge` (one answer of many), `grpc`, `error`, `server`.
 
 mod config;
 mod server;

@@ -8,8 +8,8 @@
 //! - An image of low PDQ quality is answered with that fact: its PDQ hash is not searched, and the answer says so.
 //! - "No match" comes with the coverage that it rests on.
 //!
-//! Reading order: [`config`], [`hashing_pool`] (bounded decoding), [`matching`] (one call from content to answer),
-//! [`grpc`], [`error`], [`server`].
+//! Reading order: `config`, `hashing_pool` (bounded decoding), `matching` (one call from content to answer),
+//! `grpc`, `error`, `server`.
 
 mod config;
 mod server;

@@ -10,8 +10,8 @@
 //! - A change that contradicts what the shard holds is a broken invariant: the shard leaves readiness and is rebuilt.
 //! - Readers never wait for the follower.
 //!
-//! Reading order: [`config`], [`shard`] (the state: apply a range, search it), [`search`] (one search over it),
-//! [`feed`] (keeps the state up with the log), [`grpc`], [`error`], [`server`].
+//! Reading order: `config`, `shard` (the state: apply a range, search it), `search` (one search over it),
+//! `feed` (keeps the state up with the log), `grpc`, `error`, `server`.
 
 mod config;
 mod server;

@@ -28,13 +28,53 @@ pub(crate) fn search(
     let filter = bank_filter(&banks, &options.banks, sequence)?;
     let hashes_searched = shard.hash_counts().iter().map(|count| count.hashes).sum();
 
+    let mut results = Vec::with_capacity(queries.len());
+    for group in groups(queries) {
+        let found = search_group(shard, group, options, &filter, cancel)?;
+        results.extend(found.into_iter().map(|found| found.answer(shard, &banks, options.limit.get())));
+    }
+    Ok(ShardAnswer {
+        identity: shard.identity(),
+        sequence,
+        hashes_searched,
+        results,
+        approximate: Vec::new(),
+    })
+}
+
+/// Hashes that are looked for in one pass over the index. More would save little time, and a hash that a whole bank
+/// bears costs memory for each: what one group has found is cut to the limit before the next begins.
+const HASHES_AT_ONCE: usize = 16;
+
+/// Runs of queries with at most [`HASHES_AT_ONCE`] hashes together, or one query that has more.
+fn groups(mut queries: &[Query]) -> impl Iterator<Item = &[Query]> {
+    std::iter::from_fn(move || {
+        let mut hashes = queries.first()?.hashes.len();
+        let more = queries[1..].iter().take_while(|query| {
+            hashes += query.hashes.len();
+            hashes <= HASHES_AT_ONCE
+        });
+        let (group, rest) = queries.split_at(1 + more.count());
+        queries = rest;
+        Some(group)
+    })
+}
+
+/// Finds the items of each query of a group.
+fn search_group(
+    shard: &Shard,
+    queries: &[Query],
+    options: &SearchOptions,
+    filter: &BankFilter,
+    cancel: &Cancellation,
+) -> Result<Vec<Found>, SearchError> {
     let mut found: Vec<Found> = queries.iter().map(|_| Found::default()).collect();
     let pdq = hashes_of(queries, |hash| match hash {
         Hash::Pdq(bytes) => Some(bytes),
         Hash::Md5(_) | Hash::Sha256(_) => None,
     });
     let radius = options.max_distances.get(HashType::Pdq);
-    let hits = shard.pdq.search(&pdq.hashes, radius, &filter, cancel).map_err(|_| SearchError::OutOfTime)?;
+    let hits = shard.pdq.search(&pdq.hashes, radius, filter, cancel).map_err(|_| SearchError::OutOfTime)?;
     for (&(query, variant), hits) in pdq.origins.iter().zip(hits) {
         for hit in hits {
             found[query].note(hit.entry, HashType::Pdq, hit.distance, variant);
@@ -44,21 +84,13 @@ pub(crate) fn search(
         Hash::Md5(bytes) => Some(bytes),
         Hash::Pdq(_) | Hash::Sha256(_) => None,
     });
-    md5.note_equal(HashType::Md5, shard.md5.lookup(&md5.hashes, &filter), &mut found);
+    md5.note_equal(HashType::Md5, shard.md5.lookup(&md5.hashes, filter), &mut found);
     let sha256 = hashes_of(queries, |hash| match hash {
         Hash::Sha256(bytes) => Some(bytes),
         Hash::Pdq(_) | Hash::Md5(_) => None,
     });
-    sha256.note_equal(HashType::Sha256, shard.sha256.lookup(&sha256.hashes, &filter), &mut found);
-
-    let answer = |found: Found| found.answer(shard, &banks, options.limit.get());
-    Ok(ShardAnswer {
-        identity: shard.identity(),
-        sequence,
-        hashes_searched,
-        results: found.into_iter().map(answer).collect(),
-        approximate: Vec::new(),
-    })
+    sha256.note_equal(HashType::Sha256, shard.sha256.lookup(&sha256.hashes, filter), &mut found);
+    Ok(found)
 }
 
 /// The banks that are searched: those named, or all enabled ones.

@@ -1,6 +1,6 @@
 //! The state of one shard: banks, items, and the indexes of their hashes.
 //!
-//! Synchronous and without I/O: [`Shard::apply`] takes a range of the log, [`crate::search`] reads. There is one
+//! Synchronous and without I/O: [`Shard::apply`] takes a range of the log, `crate::search` reads. There is one
 //! caller of `apply`; there may be any number of searches at the same time, and none of them waits.
 //!
 //! What a search sees is as of a sequence that it reads first, or newer: `apply` makes a whole range visible before

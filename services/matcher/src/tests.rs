@@ -187,17 +187,21 @@ proptest! {
 
             let enabled: Vec<_> = replay.banks.values().filter(|(_, enabled)| *enabled).map(|(name, _)| name.clone()).collect();
             for banks in [vec![], enabled.into_iter().take(1).collect::<Vec<_>>()] {
-                let queries = [query(&asked), Query::default()];
+                // Enough queries for several passes over the index.
+                let mut queries = vec![query(&asked), Query::default()];
+                queries.extend((0..40).map(|number| query(&[number * 5])));
                 let answer = search(&shard, &queries, &options(banks.clone(), radius, limit), &Cancellation::never()).unwrap();
-                let expected = replay.search(&queries[0], &banks, radius);
-                let found: Vec<_> = answer.results[0].matches.iter().map(|one| (one.item, one.distance, one.other_matches)).collect();
-                let shown = expected.len().min(usize::from(limit));
-                prop_assert_eq!(&found[..], &expected[..shown]);
-                prop_assert_eq!(answer.results[0].limit_reached, expected.len() > shown);
-                prop_assert!(answer.results[1].matches.is_empty());
                 prop_assert_eq!(answer.sequence, through);
-                for one in &answer.results[0].matches {
-                    prop_assert_eq!(&one.bank_name, &replay.banks[&one.bank].0);
+                prop_assert_eq!(answer.results.len(), queries.len());
+                for (asked, result) in queries.iter().zip(&answer.results) {
+                    let expected = replay.search(asked, &banks, radius);
+                    let found: Vec<_> = result.matches.iter().map(|one| (one.item, one.distance, one.other_matches)).collect();
+                    let shown = expected.len().min(usize::from(limit));
+                    prop_assert_eq!(&found[..], &expected[..shown]);
+                    prop_assert_eq!(result.limit_reached, expected.len() > shown);
+                    for one in &result.matches {
+                        prop_assert_eq!(&one.bank_name, &replay.banks[&one.bank].0);
+                    }
                 }
             }
             let living: usize = replay.items.values().map(|(_, content)| content.hashes().len()).sum();

@@ -6,7 +6,7 @@
 //! Always true: a call beyond the limits is refused at once with a code that says what to do; on shutdown the
 //! service says `NOT_SERVING` before it stops listening, and calls that were accepted are answered.
 //!
-//! Reading order: [`ServingConfig`], [`serve`], [`in_flight`], [`message_limit`], [`deadline`].
+//! Reading order: [`ServingConfig`], [`serve`], `in_flight`, `message_limit`, [`deadline`].
 
 mod config;
 mod serve;
