@@ -6,7 +6,7 @@ use vigie_model::{
 };
 
 use crate::invalid::{Invalid, each};
-use crate::model::{coverage, hash_type_number, hash_types, queries, search_options};
+use crate::model::{check_answers, coverage, hash_type_number, hash_types, queries, search_options};
 use crate::pb::coordinator::v1 as pb;
 
 impl From<(Vec<Query>, SearchOptions)> for pb::SearchRequest {
@@ -19,7 +19,9 @@ impl TryFrom<pb::SearchRequest> for (Vec<Query>, SearchOptions) {
     type Error = Invalid;
 
     fn try_from(message: pb::SearchRequest) -> Result<Self, Invalid> {
-        Ok((queries(message.queries)?, search_options(message.options)?))
+        let options = search_options(message.options)?;
+        check_answers(message.queries.len(), &options)?;
+        Ok((queries(message.queries)?, options))
     }
 }
 
@@ -29,6 +31,7 @@ impl From<SearchAnswer> for pb::SearchResponse {
             results: answer.results.into_iter().map(Into::into).collect(),
             coverage: Some(answer.coverage.into()),
             approximate_hash_types: answer.approximate.into_iter().map(hash_type_number).collect(),
+            results_omitted: false,
         }
     }
 }

@@ -5,7 +5,7 @@ use vigie_model::{
 };
 
 use crate::invalid::{Invalid, each};
-use crate::model::{hash_type, hash_type_number, hash_types, queries, search_options};
+use crate::model::{check_answers, hash_type, hash_type_number, hash_types, queries, search_options};
 use crate::pb::matcher::v1 as pb;
 
 impl From<(Vec<Query>, SearchOptions)> for pb::SearchRequest {
@@ -18,7 +18,9 @@ impl TryFrom<pb::SearchRequest> for (Vec<Query>, SearchOptions) {
     type Error = Invalid;
 
     fn try_from(message: pb::SearchRequest) -> Result<Self, Invalid> {
-        Ok((queries(message.queries)?, search_options(message.options)?))
+        let options = search_options(message.options)?;
+        check_answers(message.queries.len(), &options)?;
+        Ok((queries(message.queries)?, options))
     }
 }
 

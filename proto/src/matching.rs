@@ -6,7 +6,7 @@ use vigie_model::{
 };
 
 use crate::invalid::{Invalid, check_len, each};
-use crate::model::{distance, hash_type, hash_type_number, query_hashes, search_options};
+use crate::model::{check_answers, distance, hash_type, hash_type_number, query_hashes, search_options};
 use crate::pb::matching::v1 as pb;
 
 impl From<Content> for pb::MatchQuery {
@@ -61,9 +61,11 @@ impl TryFrom<pb::MatchRequest> for MatchCall {
 
     fn try_from(message: pb::MatchRequest) -> Result<Self, Invalid> {
         check_len("queries", message.queries.len(), 1, Query::BATCH_MAX)?;
+        let options = search_options(message.options)?;
+        check_answers(message.queries.len(), &options)?;
         Ok(Self {
             contents: each("queries", message.queries, Content::try_from)?,
-            options: search_options(message.options)?,
+            options,
             quality_floor: quality("quality_floor", message.quality_floor)?,
         })
     }

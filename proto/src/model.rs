@@ -174,6 +174,17 @@ pub(crate) fn search_options(message: Option<pb::SearchOptions>) -> Result<Searc
     message.unwrap_or_default().try_into().map_err(|invalid: Invalid| invalid.within("options"))
 }
 
+/// Checks that the largest answer to so many queries has a bound.
+pub(crate) fn check_answers(query_count: usize, options: &SearchOptions) -> Result<(), Invalid> {
+    let (asked, max) = (query_count * options.limit.get(), Query::ANSWERS_MAX);
+    if asked <= max {
+        return Ok(());
+    }
+    let reason =
+        format!("times {query_count} queries is {asked} matches; at most {max} may be asked for in one call");
+    Err(Invalid::new("options.limit", reason))
+}
+
 /// Reads the name of a bank.
 pub(crate) fn bank_name(field: &str, name: &str) -> Result<BankName, Invalid> {
     name.parse().map_err(|error| Invalid::new(field, error))

@@ -6,7 +6,9 @@ use prost::{Message as _, Name};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use crate::pb::coordinator::v1::SearchResponse;
 use crate::pb::matching::v1 as pb;
+use crate::pb::model::v1::Coverage;
 
 /// A refusal because too much is going on, with the time after which to try again.
 #[must_use]
@@ -21,13 +23,69 @@ pub fn retry_after(status: &Status) -> Option<Duration> {
     status.get_details_retry_info().and_then(|info| info.retry_delay)
 }
 
-/// A status that carries a message, as `google.rpc.Status` carries details.
+/// The most bytes of details: they travel in HTTP/2 trailers, base64, where many gRPC stacks accept 8 KiB in all.
+const DETAILS_BYTES_MAX: usize = 4 << 10;
+/// The most bytes of a status's text, for the same reason.
+const TEXT_BYTES_MAX: usize = 1 << 10;
+/// Failed shards that are told where there is no room for all.
+const FAILURES_MAX: usize = 8;
+/// Bytes of the reason of each of them.
+const REASON_BYTES_MAX: usize = 120;
+
+/// An answer that may travel in a status's details, in part if it must.
+pub trait PartialAnswer: prost::Message + Name {
+    /// Leaves the results out, and says so.
+    fn omit_results(&mut self);
+    /// What the answer covers.
+    fn coverage(&mut self) -> Option<&mut Coverage>;
+}
+
+impl PartialAnswer for SearchResponse {
+    fn omit_results(&mut self) {
+        self.results.clear();
+        self.results_omitted = true;
+    }
+
+    fn coverage(&mut self) -> Option<&mut Coverage> {
+        self.coverage.as_mut()
+    }
+}
+
+impl PartialAnswer for pb::MatchResponse {
+    fn omit_results(&mut self) {
+        self.results.clear();
+        self.results_omitted = true;
+    }
+
+    fn coverage(&mut self) -> Option<&mut Coverage> {
+        self.coverage.as_mut()
+    }
+}
+
+/// A status that carries an answer, as `google.rpc.Status` carries details. Of an answer that is too large for
+/// trailers it carries what it covers, without the results.
 #[must_use]
-pub fn with_message<M: prost::Message + Name>(code: Code, text: &str, message: &M) -> Status {
-    let detail = prost_types::Any { type_url: M::type_url(), value: message.encode_to_vec() };
+pub fn with_partial<M: PartialAnswer>(code: Code, text: &str, mut partial: M) -> Status {
+    let text = cut(text, TEXT_BYTES_MAX);
+    if partial.encoded_len() > DETAILS_BYTES_MAX {
+        partial.omit_results();
+    }
+    if partial.encoded_len() > DETAILS_BYTES_MAX
+        && let Some(coverage) = partial.coverage()
+    {
+        coverage.failures.truncate(FAILURES_MAX);
+        for failure in &mut coverage.failures {
+            failure.reason = cut(&failure.reason, REASON_BYTES_MAX).to_owned();
+        }
+    }
+    let detail = prost_types::Any { type_url: M::type_url(), value: partial.encode_to_vec() };
     let details =
         tonic_types::Status { code: i32::from(code), message: text.to_owned(), details: vec![detail] };
     Status::with_details(code, text, details.encode_to_vec().into())
+}
+
+fn cut(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
 }
 
 /// The message of this type that the status carries, if it carries one.
@@ -56,7 +114,7 @@ impl From<pb::Failure> for Status {
     fn from(failure: pb::Failure) -> Self {
         let code = Code::from(failure.code);
         match (failure.partial, failure.retry_after_ms) {
-            (Some(partial), _) => with_message(code, &failure.message, &partial),
+            (Some(partial), _) => with_partial(code, &failure.message, partial),
             (None, 0) => Self::new(code, failure.message),
             (None, pause) => {
                 let details = ErrorDetails::with_retry_info(Some(Duration::from_millis(pause)));
@@ -69,9 +127,8 @@ impl From<pb::Failure> for Status {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pb::coordinator::v1::SearchResponse;
     use crate::pb::matching::v1::MatchResponse;
-    use crate::pb::model::v1::Coverage;
+    use crate::pb::model::v1::{QueryMatches, ShardFailure};
 
     #[test]
     fn a_status_gives_back_the_message_it_carries() {
@@ -79,9 +136,30 @@ mod tests {
             coverage: Some(Coverage { shards_total: 4, shards_answered: 3, ..Coverage::default() }),
             ..SearchResponse::default()
         };
-        let status = with_message(Code::Unavailable, "shard 2 is lost", &partial);
+        let status = with_partial(Code::Unavailable, "shard 2 is lost", partial.clone());
         assert_eq!(message::<SearchResponse>(&status), Some(partial));
         assert_eq!(message::<MatchResponse>(&status), None);
+    }
+
+    #[test]
+    fn an_answer_too_large_for_trailers_is_carried_without_its_results() {
+        let failure = |shard| ShardFailure { shard, reason: "é".repeat(500) };
+        let partial = SearchResponse {
+            results: vec![QueryMatches { matches: vec![Default::default(); 40], limit_reached: true }; 256],
+            coverage: Some(Coverage {
+                shards_total: 256,
+                hashes_searched: 7,
+                failures: (0..256).map(failure).collect(),
+                ..Coverage::default()
+            }),
+            ..SearchResponse::default()
+        };
+        let status = with_partial(Code::Unavailable, &"long ".repeat(1_000), partial);
+        assert!(status.details().len() + status.message().len() < 6_000, "{}", status.details().len());
+        let carried = message::<SearchResponse>(&status).unwrap();
+        assert!(carried.results.is_empty() && carried.results_omitted);
+        let coverage = carried.coverage.unwrap();
+        assert_eq!((coverage.shards_total, coverage.hashes_searched, coverage.failures.len()), (256, 7, 8));
     }
 
     #[test]
@@ -99,7 +177,7 @@ mod tests {
         assert_eq!(retry_after(&again), Some(Duration::from_millis(250)));
 
         let partial = MatchResponse { sequence: 9, ..MatchResponse::default() };
-        let again = Status::from(pb::Failure::from(with_message(Code::Unavailable, "lost", &partial)));
+        let again = Status::from(pb::Failure::from(with_partial(Code::Unavailable, "lost", partial.clone())));
         assert_eq!(message::<MatchResponse>(&again), Some(partial));
     }
 }

@@ -52,8 +52,7 @@ impl From<SearchError> for Status {
             SearchError::UnknownBank(_) => Self::new(Code::NotFound, text),
             SearchError::DisabledBank(_) => Self::new(Code::FailedPrecondition, text),
             SearchError::CoverageTooLow(partial) => {
-                let partial = SearchResponse::from(*partial);
-                vigie_proto::status::with_message(Code::Unavailable, &text, &partial)
+                vigie_proto::status::with_partial(Code::Unavailable, &text, SearchResponse::from(*partial))
             }
         }
     }

@@ -27,8 +27,8 @@ pub(crate) struct ShardRefusal {
 
 /// Merges the outcomes of all shards, in any order, into one answer to `query_count` queries.
 ///
-/// A bank that some shards know and others do not is a matter of age: those that do not know it are behind, and count
-/// as not having answered.
+/// A bank that some shards search and others do not know, or know as disabled, is a matter of age: they are not equally
+/// far, and those that did not search count as not having answered.
 pub(crate) fn merge(
     outcomes: Vec<ShardOutcome>,
     query_count: usize,
@@ -39,7 +39,7 @@ pub(crate) fn merge(
         SearchAnswer { results: vec![QueryMatches::default(); query_count], ..SearchAnswer::default() };
     let coverage = &mut merged.coverage;
     coverage.shards_total = u16::try_from(outcomes.len()).unwrap_or(u16::MAX);
-    let mut unknown_bank = None;
+    let mut of_a_bank = None;
     let mut sequences: Vec<Sequence> = Vec::with_capacity(outcomes.len());
     for ShardOutcome { shard, hashes_known, outcome } in outcomes {
         match outcome {
@@ -54,26 +54,31 @@ pub(crate) fn merge(
                 }
                 merged.approximate.extend(answer.approximate);
             }
-            Err(refusal) if refusal.code == Code::FailedPrecondition => {
-                return Err(SearchError::DisabledBank(refusal.message));
-            }
             Err(refusal) => {
                 coverage.hashes_total += hashes_known;
-                if refusal.code == Code::NotFound {
-                    unknown_bank.get_or_insert_with(|| refusal.message.clone());
-                }
+                of_a_bank = of_a_bank.or_else(|| about_a_bank(&refusal));
                 coverage.failures.push(ShardFailure { shard, reason: refusal.message });
             }
         }
     }
-    if let (0, Some(text)) = (coverage.shards_answered, unknown_bank) {
-        return Err(SearchError::UnknownBank(text));
+    if let (0, Some(error)) = (coverage.shards_answered, of_a_bank) {
+        return Err(error);
     }
     finish(&mut merged, &sequences, limit);
     if merged.coverage.satisfies(min_coverage) {
         Ok(merged)
     } else {
         Err(SearchError::CoverageTooLow(Box::new(merged)))
+    }
+}
+
+/// What is wrong with the caller's choice of banks, if that is why the shard did not answer.
+fn about_a_bank(refusal: &ShardRefusal) -> Option<SearchError> {
+    let text = || refusal.message.clone();
+    match refusal.code {
+        Code::NotFound => Some(SearchError::UnknownBank(text())),
+        Code::FailedPrecondition => Some(SearchError::DisabledBank(text())),
+        _ => None,
     }
 }
 
@@ -194,9 +199,11 @@ mod tests {
     }
 
     #[test]
-    fn a_disabled_bank_is_refused_whoever_says_so() {
-        let merged = merge_all(vec![answered(0, 2, 9, vec![]), refused(1, Code::FailedPrecondition)], 0.0);
-        assert_eq!(merged.unwrap_err(), SearchError::DisabledBank("refusal of 1".into()));
+    fn a_bank_that_is_disabled_everywhere_is_refused_and_one_that_is_disabled_somewhere_is_a_matter_of_age() {
+        let everywhere = vec![refused(0, Code::FailedPrecondition), refused(1, Code::Unavailable)];
+        assert_eq!(merge_all(everywhere, 0.0).unwrap_err(), SearchError::DisabledBank("refusal of 0".into()));
+        let somewhere = vec![answered(0, 2, 9, vec![]), refused(1, Code::FailedPrecondition)];
+        assert!(matches!(merge_all(somewhere, 1.0).unwrap_err(), SearchError::CoverageTooLow(_)));
     }
 
     #[test]

@@ -87,8 +87,7 @@ async fn answer(
             Ok(answer) => Ok(response(answer)),
             Err(Failed::Call(status)) => Err(status),
             Err(Failed::Incomplete { status, partial }) => {
-                let partial = response(*partial);
-                Err(vigie_proto::status::with_message(status.code(), status.message(), &partial))
+                Err(vigie_proto::status::with_partial(status.code(), status.message(), response(*partial)))
             }
         }
     })
@@ -97,7 +96,7 @@ async fn answer(
 
 fn response(answer: Answer) -> pb::MatchResponse {
     use pb::match_result::Outcome;
-    let result = |result| {
+    let result = |result: Result<vigie_model::Matched, Status>| {
         let outcome = match result {
             Ok(matched) => Outcome::Matched(pb::Matched::from(matched)),
             Err(status) => Outcome::Failure(pb::Failure::from(status)),
@@ -107,10 +106,7 @@ fn response(answer: Answer) -> pb::MatchResponse {
     pb::MatchResponse {
         sequence: answer.coverage.sequence_min.0,
         coverage: Some(answer.coverage.into()),
-        results: answer
-            .results
-            .into_iter()
-            .map(|one: Result<vigie_model::Matched, Status>| result(one))
-            .collect(),
+        results: answer.results.into_iter().map(result).collect(),
+        results_omitted: answer.results_omitted,
     }
 }

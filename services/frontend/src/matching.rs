@@ -20,6 +20,8 @@ const IMAGES_QUEUED_MAX: usize = 4;
 pub(crate) struct Answer {
     pub(crate) results: Vec<Result<Matched, Status>>,
     pub(crate) coverage: Coverage,
+    /// The partial results were too many for the coordinator's status: `results` is empty.
+    pub(crate) results_omitted: bool,
 }
 
 /// Why a call has no full answer.
@@ -67,18 +69,24 @@ impl Matching {
         {
             return Err(Failed::Call(refused.clone()));
         }
-        let queries: Vec<Query> = prepared.iter().flatten().map(|one| one.query.clone()).collect();
-        let searched = match queries.is_empty() {
-            true => Ok(SearchAnswer::default()),
-            false => self.coordinator.search(queries, options.clone(), deadline).await,
-        };
-        match searched {
+        let mut queries: Vec<Query> = prepared.iter().flatten().map(|one| one.query.clone()).collect();
+        if queries.is_empty() {
+            // Nothing could be read; banks and sequence of the call are checked all the same.
+            queries.push(Query::default());
+        }
+        let query_count = queries.len();
+        match self.coordinator.search(queries, options.clone(), deadline).await {
             Ok(searched) => Ok(assemble(prepared, searched, &options, floor)),
             Err(error) => match error.partial_search() {
                 None => Err(Failed::Call(search_status(error))),
                 Some(partial) => {
-                    let partial = Box::new(assemble(prepared, partial, &options, floor));
-                    Err(Failed::Incomplete { status: Status::new(error.code(), error.message()), partial })
+                    let partial = if partial.results.len() == query_count {
+                        assemble(prepared, partial, &options, floor)
+                    } else {
+                        Answer { results: Vec::new(), coverage: partial.coverage, results_omitted: true }
+                    };
+                    let status = Status::new(error.code(), error.message());
+                    Err(Failed::Incomplete { status, partial: Box::new(partial) })
                 }
             },
         }
@@ -159,5 +167,5 @@ fn assemble(
         size: prepared.size,
     };
     let results = prepared.into_iter().map(|one| one.map(&mut matched)).collect();
-    Answer { results, coverage }
+    Answer { results, coverage, results_omitted: false }
 }

@@ -9,8 +9,8 @@ use vigie_proto::pb::coordinator::v1::coordinator_service_client::CoordinatorSer
 use crate::error::CallError;
 use crate::target::{Target, TargetError};
 
-/// The largest answer: a batch of queries, each at its limit of matches with labels.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// The largest answer: as many matches as one call may ask for, each of an item at all its bounds.
+const ANSWER_BYTES_MAX: usize = 128 << 20;
 
 /// Speaks to a coordinator.
 #[derive(Debug, Clone)]

@@ -71,7 +71,7 @@ impl fmt::Display for CallError {
         match std::error::Error::source(&**status) {
             // The transport's own words ("tcp connect error") say more than the status it became.
             Some(_) => write!(f, "cannot reach the {service} at {endpoint}"),
-            None => write!(f, "{service} at {endpoint}: {} ({:?})", status.message(), status.code()),
+            None => write!(f, "{service} at {endpoint}: {}", status.message()),
         }
     }
 }

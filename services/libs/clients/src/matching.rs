@@ -13,8 +13,8 @@ use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
 use crate::error::CallError;
 use crate::target::{Target, TargetError};
 
-/// The largest answer: a batch of queries, each at its limit of matches with labels.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// The largest answer: as many matches as one call may ask for, each of an item at all its bounds.
+const ANSWER_BYTES_MAX: usize = 128 << 20;
 
 /// One query of a batch that could not be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct MatchAnswer {
     pub coverage: Coverage,
     /// The answer holds every change up to this one.
     pub sequence: Sequence,
+    /// A partial answer came without its results, because they were too many for a status.
+    pub results_omitted: bool,
 }
 
 /// The answer to one call of a stream: the caller's id, and what came of it.
@@ -54,6 +56,7 @@ impl TryFrom<pb::MatchResponse> for MatchAnswer {
             results: message.results.into_iter().map(result).collect::<Result<_, Invalid>>()?,
             coverage: message.coverage.ok_or_else(|| Invalid::missing("coverage"))?.try_into()?,
             sequence: Sequence(message.sequence),
+            results_omitted: message.results_omitted,
         })
     }
 }

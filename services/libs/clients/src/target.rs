@@ -31,17 +31,18 @@ pub struct Target {
 
 /// The text names no endpoint.
 #[derive(Debug, Error)]
-#[error("`{endpoint}` is no endpoint; write it as http://host:port")]
-pub struct TargetError {
-    endpoint: String,
-    source: tonic::transport::Error,
-}
+#[error("`{0}` is no endpoint; write it as http://host:port")]
+pub struct TargetError(String);
 
 impl Target {
     pub(crate) fn new(service: &'static str, endpoint: &str) -> Result<Self, TargetError> {
-        let wrong = |source| TargetError { endpoint: endpoint.to_owned(), source };
-        let channel = Endpoint::from_shared(endpoint.to_owned())
-            .map_err(wrong)?
+        let wrong = || TargetError(endpoint.to_owned());
+        let parsed = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| wrong())?;
+        let uri = parsed.uri();
+        if uri.scheme_str() != Some("http") || uri.host().is_none() || !matches!(uri.path(), "" | "/") {
+            return Err(wrong());
+        }
+        let channel = parsed
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
@@ -94,5 +95,20 @@ impl Target {
 
     fn too_late(&self) -> CallError {
         self.failed(Status::deadline_exceeded("no answer within the deadline"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_plain_endpoints_are_accepted() {
+        for good in ["http://127.0.0.1:7740", "http://matcher-0.matchers:80", "http://[::1]:1/"] {
+            assert!(Target::new("bank", good).is_ok(), "{good}");
+        }
+        for bad in ["", "nonsense", "127.0.0.1:7740", "https://a:1", "http://a:1/path", "http://"] {
+            assert!(Target::new("bank", bad).is_err(), "{bad}");
+        }
     }
 }

@@ -33,6 +33,8 @@ impl Query {
     pub const HASHES_MAX: usize = 64;
     /// Queries of one call.
     pub const BATCH_MAX: usize = 256;
+    /// Matches that one call may ask for: its queries times its limit. A full batch at the default limit.
+    pub const ANSWERS_MAX: usize = 25_600;
 }
 
 /// What every query of one call has in common.

@@ -119,7 +119,9 @@ async fn ask(
     let MatchAnswer { mut results, coverage, .. } = answered.map_err(|call| {
         let error = ErrorLine { code: code_name(call.code()).to_owned(), message: call.to_string() };
         let of_the_file = call.code() == vigie_clients::Code::InvalidArgument;
-        let message = if of_the_file { call.message().to_owned() } else { error.message };
+        // The file is named already; where it stood in the request is of no use to a person.
+        let of_the_image = call.message().strip_prefix("queries[0].image: ").unwrap_or(call.message());
+        let message = if of_the_file { of_the_image.to_owned() } else { error.message };
         Failed { error: ErrorLine { message, ..error }, call: (!of_the_file).then_some(call) }
     })?;
     match results.pop() {
