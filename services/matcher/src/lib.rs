@@ -4,8 +4,8 @@
 //!
 //! Always true:
 //!
-//! - An answer says as of which sequence it is, and holds every change of the shard up to that one. A removed item
-//!   does not match at or after its removal.
+//! - An answer is that of one moment, says as of which sequence it is, and holds every change of the shard up to that
+//!   one. A removed item does not match at or after its removal.
 //! - A gap in the feed is never stepped over: the follower reconnects after the last change that it has.
 //! - A change that contradicts what the shard holds is a broken invariant: the shard leaves readiness and is rebuilt.
 //! - Readers never wait for the follower.

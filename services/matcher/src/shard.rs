@@ -3,17 +3,20 @@
 //! Synchronous and without I/O: [`Shard::apply`] takes a range of the log, `crate::search` reads. There is one
 //! caller of `apply`; there may be any number of searches at the same time, and none of them waits.
 //!
-//! What a search sees is as of a sequence that it reads first, or newer: `apply` makes a whole range visible before
-//! it moves the sequence. A record is there before its hashes are found, and goes after them, so a hit whose record
-//! is missing is one of an item that has just been removed.
+//! A search works on one [`Moment`]: banks and indexes as they were at one sequence, swapped as a whole once a range is
+//! applied. So a hash that was banked at every sequence is always found, even if the item that bore it was replaced by
+//! another one, in another bank, while the search went on.
+//!
+//! Only the records of items are not kept for old moments. A search that finds a hash whose record is gone has been
+//! overtaken by a removal, and searches again at the newest moment.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use vigie_index::{Edit, Entry, EqualityIndex, RadiusIndex};
+use vigie_index::{Edit, Entry, EqualityIndex, EqualitySnapshot, RadiusIndex, RadiusSnapshot};
 use vigie_model::{
     BankId, BankName, Change, ChangeKind, FeedRange, Hash, HashCount, HashType, Item, ItemContent, ItemId,
     Sequence, ShardIdentity,
@@ -26,6 +29,29 @@ use crate::error::Contradiction;
 pub(crate) struct BankState {
     pub(crate) name: BankName,
     pub(crate) enabled: bool,
+    /// Its living hashes on this shard, shared by all moments: a count to tell, not one to decide by.
+    counts: Arc<HashCounts>,
+}
+
+/// A count for each of [`HashType::ALL`].
+#[derive(Debug, Default)]
+struct HashCounts([AtomicU64; HashType::ALL.len()]);
+
+impl HashCounts {
+    fn of(&self, hash_type: HashType) -> &AtomicU64 {
+        match hash_type {
+            HashType::Pdq => &self.0[0],
+            HashType::Md5 => &self.0[1],
+            HashType::Sha256 => &self.0[2],
+        }
+    }
+}
+
+impl BankState {
+    /// Its living hashes of a type.
+    pub(crate) fn hashes(&self, hash_type: HashType) -> u64 {
+        self.counts.of(hash_type).load(Ordering::Relaxed)
+    }
 }
 
 /// The living banks.
@@ -34,42 +60,61 @@ pub(crate) type BankTable = HashMap<BankId, BankState>;
 /// One item as searches need it.
 #[derive(Debug)]
 pub(crate) struct Record {
-    pub(crate) bank: BankId,
+    bank: BankId,
     pub(crate) content: ItemContent,
+}
+
+/// Everything that a search reads, as of one sequence.
+#[derive(Debug)]
+pub(crate) struct Moment {
+    pub(crate) sequence: Sequence,
+    pub(crate) banks: Arc<BankTable>,
+    pub(crate) pdq: RadiusSnapshot<32>,
+    pub(crate) md5: EqualitySnapshot<16>,
+    pub(crate) sha256: EqualitySnapshot<32>,
 }
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Shard {
     identity: ShardIdentity,
-    pub(crate) pdq: RadiusIndex<32>,
-    pub(crate) md5: EqualityIndex<16>,
-    pub(crate) sha256: EqualityIndex<32>,
-    pub(crate) items: DashMap<ItemId, Record>,
-    pub(crate) banks: ArcSwap<BankTable>,
-    applied: AtomicU64,
+    pdq: RadiusIndex<32>,
+    md5: EqualityIndex<16>,
+    sha256: EqualityIndex<32>,
+    items: DashMap<ItemId, Record>,
+    moment: ArcSwap<Moment>,
 }
 
 impl Shard {
     pub(crate) fn new(identity: ShardIdentity) -> Self {
-        Self {
-            identity,
-            pdq: RadiusIndex::new(),
-            md5: EqualityIndex::new(),
-            sha256: EqualityIndex::new(),
-            items: DashMap::new(),
-            banks: ArcSwap::default(),
-            applied: AtomicU64::new(0),
-        }
+        let (pdq, md5, sha256) = (RadiusIndex::new(), EqualityIndex::new(), EqualityIndex::new());
+        let moment = Moment {
+            sequence: Sequence::ZERO,
+            banks: Arc::default(),
+            pdq: pdq.snapshot(),
+            md5: md5.snapshot(),
+            sha256: sha256.snapshot(),
+        };
+        Self { identity, pdq, md5, sha256, items: DashMap::new(), moment: ArcSwap::from_pointee(moment) }
     }
 
     pub(crate) const fn identity(&self) -> ShardIdentity {
         self.identity
     }
 
-    /// Every change up to this one is visible to a search that starts now.
+    /// What a search that starts now sees.
+    pub(crate) fn moment(&self) -> Arc<Moment> {
+        self.moment.load_full()
+    }
+
+    /// The last change that searches see.
     pub(crate) fn applied(&self) -> Sequence {
-        Sequence(self.applied.load(Ordering::Acquire))
+        self.moment.load().sequence
+    }
+
+    /// What is known of an item, by `read`; `None` once it has been removed.
+    pub(crate) fn item<T>(&self, item: ItemId, read: impl FnOnce(&Record) -> T) -> Option<T> {
+        self.items.get(&item).map(|record| read(&record))
     }
 
     pub(crate) fn item_count(&self) -> u64 {
@@ -89,64 +134,78 @@ impl Shard {
         ]
     }
 
-    /// Applies a range of the log. After a contradiction the shard is of no more use.
+    /// Applies a range of the log and shows it to searches as a whole. After a contradiction the shard is of no more
+    /// use.
     pub(crate) fn apply(&self, range: FeedRange) -> Result<(), Contradiction> {
-        let applied = self.applied();
-        if range.after != applied {
-            return Err(Contradiction::Gap { after: range.after, applied });
+        let before = self.moment();
+        if range.after != before.sequence {
+            return Err(Contradiction::Gap { after: range.after, applied: before.sequence });
         }
-        let mut pending = Pending::default();
+        let mut work = Work { banks: Arc::clone(&before.banks), ..Work::default() };
         for change in range.changes {
-            self.apply_change(change, &mut pending)?;
+            self.apply_change(change, &mut work)?;
         }
-        self.flush(&mut pending);
-        self.applied.store(range.through.0, Ordering::Release);
+        self.flush(&mut work);
+        self.moment.store(Arc::new(Moment {
+            sequence: range.through,
+            banks: work.banks,
+            pdq: self.pdq.snapshot(),
+            md5: self.md5.snapshot(),
+            sha256: self.sha256.snapshot(),
+        }));
+        // Nothing that a new search sees leads to these any more.
+        for item in &work.gone {
+            self.items.remove(item);
+        }
+        if !work.gone_banks.is_empty() {
+            self.items.retain(|_, record| !work.gone_banks.contains(&record.bank));
+        }
         Ok(())
     }
 
-    fn apply_change(&self, change: Change, pending: &mut Pending) -> Result<(), Contradiction> {
+    fn apply_change(&self, change: Change, work: &mut Work) -> Result<(), Contradiction> {
         let Change { sequence, kind } = change;
         match kind {
-            ChangeKind::BankCreated { bank, name, .. } => self.edit_banks(|banks| {
-                let state = BankState { name, enabled: true };
-                banks.insert(bank, state).is_none().then_some(()).ok_or(Contradiction::BankTwice(sequence))
-            }),
+            ChangeKind::BankCreated { bank, name, .. } => {
+                let state = BankState { name, enabled: true, counts: Arc::default() };
+                match work.banks_mut().insert(bank, state) {
+                    None => Ok(()),
+                    Some(_) => Err(Contradiction::BankTwice(sequence)),
+                }
+            }
             ChangeKind::BankRenamed { bank, name } => {
-                self.edit_bank(bank, sequence, |state| state.name = name)
+                work.bank_mut(bank, sequence).map(|state| state.name = name)
             }
             ChangeKind::BankEnabledSet { bank, enabled } => {
-                self.edit_bank(bank, sequence, |state| state.enabled = enabled)
+                work.bank_mut(bank, sequence).map(|state| state.enabled = enabled)
             }
             ChangeKind::BankDeleted { bank } => {
-                self.flush(pending);
-                self.edit_banks(|banks| {
-                    banks.remove(&bank).map(|_| ()).ok_or(Contradiction::NoSuchBank(sequence))
-                })?;
+                work.banks_mut().remove(&bank).ok_or(Contradiction::NoSuchBank(sequence))?;
+                self.flush(work);
                 self.pdq.remove_bank(bank);
                 self.md5.remove_bank(bank);
                 self.sha256.remove_bank(bank);
-                self.items.retain(|_, record| record.bank != bank);
+                work.gone_banks.insert(bank);
                 Ok(())
             }
-            ChangeKind::ItemAdded(item) => self.add_item(item, sequence, pending),
-            ChangeKind::ItemRemoved { item, .. } => self.remove_item(item, sequence, pending),
+            ChangeKind::ItemAdded(item) => self.add_item(item, sequence, work),
+            ChangeKind::ItemRemoved { item, .. } => self.remove_item(item, sequence, work),
         }
     }
 
-    fn add_item(&self, item: Item, sequence: Sequence, pending: &mut Pending) -> Result<(), Contradiction> {
+    fn add_item(&self, item: Item, sequence: Sequence, work: &mut Work) -> Result<(), Contradiction> {
         let Item { id, bank, content, .. } = item;
         if !self.identity.holds(id) {
             return Err(Contradiction::OtherShard(sequence));
         }
-        if !self.banks.load().contains_key(&bank) {
-            return Err(Contradiction::NoSuchBank(sequence));
-        }
+        let state = work.banks.get(&bank).ok_or(Contradiction::NoSuchBank(sequence))?;
         let entry = Entry { item: id, bank };
         for hash in content.hashes() {
+            state.counts.of(hash.hash_type()).fetch_add(1, Ordering::Relaxed);
             match *hash {
-                Hash::Pdq(bytes) => pending.pdq.push(Edit::Insert(bytes, entry)),
-                Hash::Md5(bytes) => pending.md5.push(Edit::Insert(bytes, entry)),
-                Hash::Sha256(bytes) => pending.sha256.push(Edit::Insert(bytes, entry)),
+                Hash::Pdq(bytes) => work.pdq.push(Edit::Insert(bytes, entry)),
+                Hash::Md5(bytes) => work.md5.push(Edit::Insert(bytes, entry)),
+                Hash::Sha256(bytes) => work.sha256.push(Edit::Insert(bytes, entry)),
             }
         }
         match self.items.insert(id, Record { bank, content }) {
@@ -155,64 +214,48 @@ impl Shard {
         }
     }
 
-    fn remove_item(
-        &self,
-        id: ItemId,
-        sequence: Sequence,
-        pending: &mut Pending,
-    ) -> Result<(), Contradiction> {
+    fn remove_item(&self, id: ItemId, sequence: Sequence, work: &mut Work) -> Result<(), Contradiction> {
         let record = self.items.get(&id).ok_or(Contradiction::NoSuchItem(sequence))?;
-        if pending.gone.contains(&id) {
-            return Err(Contradiction::NoSuchItem(sequence));
-        }
+        let state = work.banks.get(&record.bank).ok_or(Contradiction::NoSuchItem(sequence))?;
         for hash in record.content.hashes() {
+            state.counts.of(hash.hash_type()).fetch_sub(1, Ordering::Relaxed);
             match *hash {
-                Hash::Pdq(bytes) => pending.pdq.push(Edit::Remove(bytes, id)),
-                Hash::Md5(bytes) => pending.md5.push(Edit::Remove(bytes, id)),
-                Hash::Sha256(bytes) => pending.sha256.push(Edit::Remove(bytes, id)),
+                Hash::Pdq(bytes) => work.pdq.push(Edit::Remove(bytes, id)),
+                Hash::Md5(bytes) => work.md5.push(Edit::Remove(bytes, id)),
+                Hash::Sha256(bytes) => work.sha256.push(Edit::Remove(bytes, id)),
             }
         }
-        drop(record);
-        pending.gone.insert(id);
-        Ok(())
+        let first = work.gone.insert(id);
+        if first { Ok(()) } else { Err(Contradiction::NoSuchItem(sequence)) }
     }
 
-    /// Makes the pending edits visible, then lets go of the records that nothing leads to any more.
-    fn flush(&self, pending: &mut Pending) {
-        self.pdq.apply(&pending.pdq);
-        self.md5.apply(&pending.md5);
-        self.sha256.apply(&pending.sha256);
-        for item in &pending.gone {
-            self.items.remove(item);
-        }
-        *pending = Pending::default();
-    }
-
-    fn edit_bank(
-        &self,
-        bank: BankId,
-        sequence: Sequence,
-        edit: impl FnOnce(&mut BankState),
-    ) -> Result<(), Contradiction> {
-        self.edit_banks(|banks| banks.get_mut(&bank).map(edit).ok_or(Contradiction::NoSuchBank(sequence)))
-    }
-
-    fn edit_banks(
-        &self,
-        edit: impl FnOnce(&mut BankTable) -> Result<(), Contradiction>,
-    ) -> Result<(), Contradiction> {
-        let mut banks = BankTable::clone(&self.banks.load());
-        edit(&mut banks)?;
-        self.banks.store(Arc::new(banks));
-        Ok(())
+    /// Makes the gathered edits. Searches do not see them before the next moment.
+    fn flush(&self, work: &mut Work) {
+        self.pdq.apply(&std::mem::take(&mut work.pdq));
+        self.md5.apply(&std::mem::take(&mut work.md5));
+        self.sha256.apply(&std::mem::take(&mut work.sha256));
     }
 }
 
-/// Edits of a range that searches do not see yet.
+/// A range that is being applied.
 #[derive(Debug, Default)]
-struct Pending {
+struct Work {
+    banks: Arc<BankTable>,
     pdq: Vec<Edit<32>>,
     md5: Vec<Edit<16>>,
     sha256: Vec<Edit<32>>,
-    gone: std::collections::HashSet<ItemId>,
+    /// Items and banks whose records go once no new search leads to them.
+    gone: HashSet<ItemId>,
+    gone_banks: HashSet<BankId>,
+}
+
+impl Work {
+    /// The banks of the next moment: copied from those of the last when they first change.
+    fn banks_mut(&mut self) -> &mut BankTable {
+        Arc::make_mut(&mut self.banks)
+    }
+
+    fn bank_mut(&mut self, bank: BankId, sequence: Sequence) -> Result<&mut BankState, Contradiction> {
+        self.banks_mut().get_mut(&bank).ok_or(Contradiction::NoSuchBank(sequence))
+    }
 }

@@ -119,12 +119,15 @@ impl Replay {
             let (name, enabled) = &self.banks[bank];
             if banks.is_empty() { *enabled } else { banks.contains(name) }
         };
+        // A hash that a query names twice counts once.
+        let mut asked: Vec<Hash> = query.hashes.iter().map(|one| one.hash).collect();
+        asked.sort_unstable();
+        asked.dedup();
         let mut answers = Vec::new();
         for (item, (bank, content)) in &self.items {
-            let pairs =
-                content.hashes().iter().flat_map(|held| query.hashes.iter().map(move |asked| (held, asked)));
+            let pairs = content.hashes().iter().flat_map(|held| asked.iter().map(move |asked| (held, asked)));
             let distances: Vec<u16> =
-                pairs.filter_map(|(held, asked)| distance(held, &asked.hash, radius)).collect();
+                pairs.filter_map(|(held, asked)| distance(held, asked, radius)).collect();
             if let (true, Some(nearest)) = (searched(bank), distances.iter().min()) {
                 answers.push((*item, Distance(*nearest), u32::try_from(distances.len()).unwrap() - 1));
             }

@@ -1,6 +1,6 @@
 //! Times one file: `hash_timing FILE ROUNDS` prints one line per round, three times in milliseconds.
 //!
-//! They are: decoding alone, decoding and PDQ with its eight variants, and the whole fingerprint. Used by
+//! They are: decoding to RGB alone, bytes to PDQ with its eight variants, and the whole fingerprint. Used by
 //! `benches/compare_with_pdqhash.py`; the file is read once and only its bytes are timed.
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::time::Instant;
 use std::{env, fs};
 
-use vigie_hashing::{Limits, decode, fingerprint, pdq};
+use vigie_hashing::{Limits, decode, fingerprint, pdq_of_image};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let decoding = start.elapsed();
 
         let start = Instant::now();
-        black_box(pdq(&decode(black_box(&content), &limits)?));
+        black_box(pdq_of_image(black_box(&content), &limits)?);
         let hashing = start.elapsed();
 
         let start = Instant::now();

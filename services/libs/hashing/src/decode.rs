@@ -10,12 +10,14 @@
 
 use crate::error::DecodeError;
 use crate::limits::Limits;
+use crate::luma::Luma;
 use crate::picture::Picture;
 
 mod guard;
 mod jpeg;
 mod jpeg_header;
 mod jpeg_chroma;
+mod jpeg_luma;
 mod png;
 mod webp;
 mod gif;
@@ -80,4 +82,13 @@ pub fn decode(content: &[u8], limits: &Limits) -> Result<Picture, DecodeError> {
         Format::Bmp => bmp::decode(content, limits),
         Format::Tiff => tiff::decode(content, limits),
     })
+}
+
+/// Decodes `content` to luma alone where that is quicker and as good; `None` where [`decode`] has to be asked.
+pub(crate) fn decode_luma(content: &[u8], limits: &Limits) -> Result<Option<Luma>, DecodeError> {
+    limits.check_input(content)?;
+    match Format::of(content) {
+        Some(Format::Jpeg) => guard::catch_panic(jpeg::FORMAT, || jpeg::decode_luma(content, limits)),
+        _ => Ok(None),
+    }
 }

@@ -14,6 +14,7 @@
 //! 60 ms to decode, and a cache would need a bound, a lock and a test.
 
 use crate::band::{COUNT_MAX, Tent, Weights, tent};
+use crate::luma::LumaSource;
 use crate::picture::{CHANNELS, Picture};
 
 /// Rows and columns of the result.
@@ -28,26 +29,31 @@ const STRIP: usize = 64;
 /// Blurs and decimates the picture's luma to 64 x 64.
 #[must_use]
 pub fn downsample(picture: &Picture) -> Buffer {
-    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    downsample_source(picture)
+}
+
+/// As [`downsample`], from either kind of source.
+pub(crate) fn downsample_source<S: LumaSource>(source: &S) -> Buffer {
+    let ((width, height), stride) = (source.size(), source.stride());
     let columns: Vec<Tent> = (0..SIDE).map(|j| tent(width, j, SIDE)).collect();
 
     let mut buffer = [[0.0; SIDE]; SIDE];
-    let mut sums = vec![0_u32; width * CHANNELS];
-    let mut luma = vec![0.0_f32; width];
+    let mut sums = vec![0_u32; stride];
+    let mut luma = vec![0.0_f32; stride / S::PER_PIXEL];
     for (i, out) in buffer.iter_mut().enumerate() {
         let rows = tent(height, i, SIDE);
-        let bytes = &picture.rgb()[rows.start * width * CHANNELS..];
+        let bytes = &source.samples()[rows.start * stride..];
         let divisor = match &rows.weights {
             Weights::Counts(counts) => {
                 sums.fill(0);
                 add_counted(bytes, counts, &mut sums);
-                for (luma, rgb) in luma.iter_mut().zip(sums.chunks_exact(CHANNELS)) {
-                    *luma = luma_of(rgb[0] as f32, rgb[1] as f32, rgb[2] as f32);
+                for (luma, sums) in luma.iter_mut().zip(sums.chunks_exact(S::PER_PIXEL)) {
+                    *luma = luma_of::<S, u32>(sums, |&sum| sum as f32);
                 }
                 rows.divisor
             }
             Weights::Fractions(fractions) => {
-                weigh_rows(bytes, fractions, rows.divisor, &mut luma);
+                weigh_rows::<S>(bytes, fractions, rows.divisor, &mut luma);
                 1.0
             }
         };
@@ -61,9 +67,14 @@ pub fn downsample(picture: &Picture) -> Buffer {
     buffer
 }
 
-/// PDQ's luma, rounded after each step as in the reference.
-const fn luma_of(red: f32, green: f32, blue: f32) -> f32 {
-    0.299 * red + 0.587 * green + 0.114 * blue
+/// The luma of one pixel's sums, each rounded to `f32` first.
+#[inline(always)]
+fn luma_of<S: LumaSource, T>(sums: &[T], round: impl Fn(&T) -> f32) -> f32 {
+    let mut pixel = [0.0; CHANNELS];
+    for (sample, sum) in pixel.iter_mut().zip(&sums[..S::PER_PIXEL]) {
+        *sample = round(sum);
+    }
+    S::luma(&pixel)
 }
 
 /// Adds to each of `sums` the samples below each other in `bytes`, each row times its count.
@@ -105,17 +116,17 @@ fn add_counted(bytes: &[u8], counts: &[u16], sums: &mut [u32]) {
 }
 
 /// The luma of the weighted rows: for the few rows whose weights are no whole numbers.
-fn weigh_rows(bytes: &[u8], fractions: &[f64], divisor: f64, luma: &mut [f32]) {
-    let mut sums = vec![0.0_f64; luma.len() * CHANNELS];
+fn weigh_rows<S: LumaSource>(bytes: &[u8], fractions: &[f64], divisor: f64, luma: &mut [f32]) {
+    let mut sums = vec![0.0_f64; luma.len() * S::PER_PIXEL];
     for (row, fraction) in bytes.chunks_exact(sums.len()).zip(fractions) {
         for (sum, &byte) in sums.iter_mut().zip(row) {
             *sum += f64::from(byte) * fraction;
         }
     }
-    for (luma, rgb) in luma.iter_mut().zip(sums.chunks_exact(CHANNELS)) {
+    for (luma, sums) in luma.iter_mut().zip(sums.chunks_exact(S::PER_PIXEL)) {
         #[expect(clippy::cast_possible_truncation, reason = "one rounding")]
-        let [red, green, blue] = [rgb[0], rgb[1], rgb[2]].map(|sum| (sum / divisor) as f32);
-        *luma = luma_of(red, green, blue);
+        let value = luma_of::<S, f64>(sums, |&sum| (sum / divisor) as f32);
+        *luma = value;
     }
 }
 

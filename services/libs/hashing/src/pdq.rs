@@ -8,19 +8,26 @@
 use vigie_model::{PdqHash, Quality, Variant};
 
 use crate::dct::{Coefficients, FREQUENCIES, dct};
-use crate::filter::{Buffer, downsample};
+use crate::filter::{Buffer, downsample_source};
+use crate::luma::LumaSource;
 use crate::picture::Picture;
 
 /// Pictures with a side below this have the all-zero hash and quality 0, as in the reference.
-const SIDE_PX_MIN: u32 = 5;
+const SIDE_PX_MIN: usize = 5;
 
 /// The PDQ hashes of the picture and its variants, in the order of [`Variant::ALL`], and its quality.
 #[must_use]
 pub fn pdq(picture: &Picture) -> ([PdqHash; 8], Quality) {
-    if picture.width() < SIDE_PX_MIN || picture.height() < SIDE_PX_MIN {
+    pdq_of_source(picture)
+}
+
+/// As [`pdq`], from either kind of source.
+pub(crate) fn pdq_of_source(source: &impl LumaSource) -> ([PdqHash; 8], Quality) {
+    let (width, height) = source.size();
+    if width.min(height) < SIDE_PX_MIN {
         return ([[0; 32]; 8], quality_of(0));
     }
-    let buffer = downsample(picture);
+    let buffer = downsample_source(source);
     let coefficients = dct(&buffer);
     (Variant::ALL.map(|variant| hash(&turned(&coefficients, variant))), quality(&buffer))
 }

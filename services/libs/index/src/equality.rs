@@ -99,23 +99,18 @@ impl<const BYTES: usize> EqualityIndex<BYTES> {
         self.len() == 0
     }
 
-    /// The entries whose digest equals the query, in the order of their items; one answer for each query, all
-    /// as of the same moment.
-    ///
-    /// Costs a few cache misses for each query and for each entry found, so there is nothing to cancel. (A
-    /// digest that was removed and inserted again very often is slower until the next copy drops the dead
-    /// rows.)
+    /// The index as it is now, and stays in this view however it changes meanwhile.
+    #[must_use]
+    pub fn snapshot(&self) -> EqualitySnapshot<BYTES> {
+        let table = self.table.load_full();
+        let moment = table.moment.read();
+        EqualitySnapshot { table, moment }
+    }
+
+    /// [`EqualitySnapshot::lookup`] of the index as it is now.
     #[must_use]
     pub fn lookup(&self, queries: &[[u8; BYTES]], filter: &BankFilter) -> Vec<Vec<Entry>> {
-        let table = self.table.load();
-        let moment = table.moment.read();
-        let find = |query: &[u8; BYTES]| {
-            let mut entries: Vec<Entry> =
-                table.find(query, moment).filter(|entry| filter.contains(entry.bank)).collect();
-            entries.sort_unstable();
-            entries
-        };
-        queries.iter().map(find).collect()
+        self.snapshot().lookup(queries, filter)
     }
 
     /// Edits, publishes, and only then lets the next writer in.
@@ -145,6 +140,40 @@ impl<const BYTES: usize> fmt::Debug for EqualityIndex<BYTES> {
             .field("bytes", &BYTES)
             .field("len", &self.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// An [`EqualityIndex`] as it was at one moment: later edits do not show.
+///
+/// Cheap to take; it keeps the table of that moment until it is dropped.
+pub struct EqualitySnapshot<const BYTES: usize> {
+    table: Arc<Table<BYTES>>,
+    moment: Moment,
+}
+
+impl<const BYTES: usize> EqualitySnapshot<BYTES> {
+    /// The entries whose digest equals the query, in the order of their items; one answer for each query, all
+    /// as of the same moment.
+    ///
+    /// Costs a few cache misses for each query and for each entry found, so there is nothing to cancel. (A
+    /// digest that was removed and inserted again very often is slower until the next copy drops the dead
+    /// rows.)
+    #[must_use]
+    pub fn lookup(&self, queries: &[[u8; BYTES]], filter: &BankFilter) -> Vec<Vec<Entry>> {
+        let Self { table, moment } = self;
+        let find = |query: &[u8; BYTES]| {
+            let mut entries: Vec<Entry> =
+                table.find(query, *moment).filter(|entry| filter.contains(entry.bank)).collect();
+            entries.sort_unstable();
+            entries
+        };
+        queries.iter().map(find).collect()
+    }
+}
+
+impl<const BYTES: usize> fmt::Debug for EqualitySnapshot<BYTES> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EqualitySnapshot").field("bytes", &BYTES).finish_non_exhaustive()
     }
 }
 

@@ -11,7 +11,7 @@
 //!   are written once.
 //! - **One moment.** A search sees the index as it was between two writes: a row that is moved meanwhile is
 //!   neither missed nor found twice, a batch of edits is seen whole or not at all, and whatever returned before
-//!   the search began is seen.
+//!   the search began is seen. A snapshot keeps such a moment, for several searches that must agree.
 //! - **Bounded.** Dead rows are reclaimed; memory is at most a stated multiple of what the live hashes need.
 //! - **Nothing leaks.** Hashes can be partly inverted, so no `Debug` here prints one.
 //!
@@ -34,9 +34,9 @@ pub mod oracle;
 
 pub use cancel::{Cancellation, Cancelled};
 pub use entry::{Edit, Entry, Hit};
-pub use equality::EqualityIndex;
+pub use equality::{EqualityIndex, EqualitySnapshot};
 pub use filter::BankFilter;
-pub use radius::RadiusIndex;
+pub use radius::{RadiusIndex, RadiusSnapshot};
 
 #[cfg(test)]
 mod tests;

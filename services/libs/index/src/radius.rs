@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::ArcSwap;
 use vigie_model::{BankId, Distance, ItemId};
@@ -16,6 +16,7 @@ use crate::cancel::{Cancellation, Cancelled, Checkpoint};
 use crate::entry::{Edit, Entry, Hit};
 use crate::filter::BankFilter;
 use crate::kernel::{self, Candidate, Planes};
+use crate::moment::Moment;
 use crate::nearest::Nearest;
 use crate::writer::{View, Writer};
 
@@ -92,6 +93,60 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
         true
     }
 
+    /// The index as it is now, and stays in this view however it changes meanwhile.
+    #[must_use]
+    pub fn snapshot(&self) -> RadiusSnapshot<BYTES> {
+        let view = self.view.load_full();
+        let moment = view.now();
+        RadiusSnapshot { view, moment }
+    }
+
+    /// [`RadiusSnapshot::search`] of the index as it is now.
+    pub fn search(
+        &self,
+        queries: &[[u8; BYTES]],
+        radius: Distance,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+    ) -> Result<Vec<Vec<Hit>>, Cancelled> {
+        self.snapshot().search(queries, radius, filter, cancel)
+    }
+
+    /// [`RadiusSnapshot::nearest`] of the index as it is now.
+    pub fn nearest(
+        &self,
+        queries: &[[u8; BYTES]],
+        k: usize,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+    ) -> Result<Vec<Vec<Hit>>, Cancelled> {
+        self.snapshot().nearest(queries, k, filter, cancel)
+    }
+
+    /// Edits, publishes, and only then lets the next writer in.
+    fn write<T>(&self, edit: impl FnOnce(&mut Writer<BYTES>) -> T) -> T {
+        let mut writer = self.lock_writer();
+        let outcome = edit(&mut writer);
+        writer.publish(&self.view);
+        self.live.store(writer.live(), Ordering::Release);
+        outcome
+    }
+
+    fn lock_writer(&self) -> MutexGuard<'_, Writer<BYTES>> {
+        self.writer.lock().expect("no writer panics, unless the index overflows")
+    }
+}
+
+/// A [`RadiusIndex`] as it was at one moment: later edits do not show.
+///
+/// Cheap to take and to keep: it holds what the index held then, rows that have died since included, until it is
+/// dropped.
+pub struct RadiusSnapshot<const BYTES: usize> {
+    view: Arc<View<BYTES>>,
+    moment: Moment,
+}
+
+impl<const BYTES: usize> RadiusSnapshot<BYTES> {
     /// Every hash within `radius` of each query, in the order of [`Hit`]; one answer for each query, all as
     /// of the same moment. A radius above the length of a hash finds everything.
     ///
@@ -149,9 +204,8 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
         let mut checkpoint = Checkpoint::begin(cancel)?;
         let queries: Vec<Words> = queries.iter().map(words_of).collect();
         let mut found: Vec<Candidate> = Vec::new();
-        let view = self.view.load();
-        let moment = view.now();
-        for (block, rows) in view.blocks_at(moment) {
+        let moment = self.moment;
+        for (block, rows) in self.view.blocks_at(moment) {
             let planes = Planes {
                 words: block.planes(),
                 stride: block.capacity(),
@@ -173,18 +227,11 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
         }
         Ok(())
     }
+}
 
-    /// Edits, publishes, and only then lets the next writer in.
-    fn write<T>(&self, edit: impl FnOnce(&mut Writer<BYTES>) -> T) -> T {
-        let mut writer = self.lock_writer();
-        let outcome = edit(&mut writer);
-        writer.publish(&self.view);
-        self.live.store(writer.live(), Ordering::Release);
-        outcome
-    }
-
-    fn lock_writer(&self) -> MutexGuard<'_, Writer<BYTES>> {
-        self.writer.lock().expect("no writer panics, unless the index overflows")
+impl<const BYTES: usize> fmt::Debug for RadiusSnapshot<BYTES> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RadiusSnapshot").field("bytes", &BYTES).finish_non_exhaustive()
     }
 }
 

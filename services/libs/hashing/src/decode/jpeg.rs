@@ -3,7 +3,7 @@
 //! `zune-jpeg` is what `image` uses. It is called directly because `image` runs it in its lenient mode, in which a damaged or
 //! truncated file becomes a half-grey picture without an error.
 //! The components' meaning is libjpeg's (see `jpeg_header.rs`); where `zune-jpeg` would read them otherwise, it decodes a copy
-//! of the file whose Adobe marker says so.
+//! of the file whose Adobe marker says so. For PDQ alone a large file need not become RGB: see `jpeg_luma.rs`.
 
 use std::borrow::Cow;
 
@@ -15,25 +15,29 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use crate::error::DecodeError;
 use crate::limits::Limits;
+use crate::luma::Luma;
 use crate::picture::{CHANNELS, Picture};
 use crate::pixels::Pixels;
 
 use super::jpeg_chroma::Rearranged;
 use super::jpeg_header::{self, Colours, Header};
+use super::jpeg_luma;
 
 pub(super) const FORMAT: &str = "JPEG";
 
 /// A progressive file may repeat the whole picture in each scan: so many times and no more. Encoders write about ten.
 const SCANS_MAX: usize = 100;
 
+/// Decodes a JPEG to its luma; `None` where it has to be decoded to RGB.
+pub(super) fn decode_luma(content: &[u8], limits: &Limits) -> Result<Option<Luma>, DecodeError> {
+    let header = checked_header(content, limits)?;
+    Ok(jpeg_luma::decode(content, &header, limits))
+}
+
 /// Decodes a JPEG.
 pub(super) fn decode(content: &[u8], limits: &Limits) -> Result<Picture, DecodeError> {
-    let header = jpeg_header::read(content)?;
+    let header = checked_header(content, limits)?;
     let (width, height) = (u32::from(header.width), u32::from(header.height));
-    limits.check_dimensions(width, height)?;
-    limits.check_alloc(alloc_bytes(&header))?;
-    header.check_complete(content)?;
-
     let content = with_adobe_transform(content, &header);
     let rgb = if let Some(rearranged) = Rearranged::of(&header) {
         let (width, height) = rearranged.declared_size();
@@ -50,6 +54,15 @@ pub(super) fn decode(content: &[u8], limits: &Limits) -> Result<Picture, DecodeE
     };
     Picture::from_pixels(width, height, rgb)
         .ok_or(DecodeError::Corrupt { reason: "the JPEG holds another number of pixels than it declares" })
+}
+
+/// The header of a complete file within the limits.
+fn checked_header(content: &[u8], limits: &Limits) -> Result<Header, DecodeError> {
+    let header = jpeg_header::read(content)?;
+    limits.check_dimensions(header.width.into(), header.height.into())?;
+    limits.check_alloc(alloc_bytes(&header))?;
+    header.check_complete(content)?;
+    Ok(header)
 }
 
 /// The decoder's samples, three to a pixel, of a picture of this size.

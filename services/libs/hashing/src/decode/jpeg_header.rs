@@ -187,7 +187,7 @@ fn colours(components: &[(u8, u8)], jfif: bool, adobe_transform: Option<u8>) -> 
 }
 
 /// The next marker from `at` on, and where its segment begins. Bytes between segments are skipped, as decoders do.
-fn next_marker(content: &[u8], at: usize) -> Result<(u8, usize), DecodeError> {
+pub(super) fn next_marker(content: &[u8], at: usize) -> Result<(u8, usize), DecodeError> {
     let mut at = at;
     loop {
         at = after_ff(content, at)?;
@@ -199,14 +199,14 @@ fn next_marker(content: &[u8], at: usize) -> Result<(u8, usize), DecodeError> {
 }
 
 /// The place after the next ff from `at` on. The library's search goes many bytes at a time.
-fn after_ff(content: &[u8], at: usize) -> Result<usize, DecodeError> {
+pub(super) fn after_ff(content: &[u8], at: usize) -> Result<usize, DecodeError> {
     let mut rest = content.get(at..).ok_or(TRUNCATED)?;
     let after = at + rest.skip_until(0xff).map_err(|_| TRUNCATED)?;
     if after > at && content[after - 1] == 0xff { Ok(after) } else { Err(TRUNCATED) }
 }
 
 /// The segment whose length stands at `start`: where it ends, and what it holds.
-fn segment(content: &[u8], start: usize) -> Result<(usize, &[u8]), DecodeError> {
+pub(super) fn segment(content: &[u8], start: usize) -> Result<(usize, &[u8]), DecodeError> {
     let length = content.get(start..start + 2).ok_or(TRUNCATED)?;
     let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
     if length < 2 {

@@ -57,6 +57,10 @@ pub(super) fn refusal_of(error: &image::ImageError, format: &'static str, limits
     }
 
     match error {
+        // Its `source` is what the I/O error stems from, not the I/O error itself.
+        image::ImageError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            DecodeError::Truncated { format }
+        }
         image::ImageError::Limits(_) => DecodeError::AllocTooLarge { bytes_max: limits.alloc_bytes_max },
         image::ImageError::Unsupported(_) => DecodeError::Unsupported {
             format,

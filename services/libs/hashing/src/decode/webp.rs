@@ -22,12 +22,17 @@ const CONTAINER_HEADER_BYTES: usize = 8;
 pub(super) fn decode(content: &[u8], limits: &Limits) -> Result<Picture, DecodeError> {
     let size = content.get(4..8).ok_or(DecodeError::Truncated { format: FORMAT })?;
     let declared = u32::from_le_bytes([size[0], size[1], size[2], size[3]]);
-    let refusal = |error: image::ImageError| samples::refusal_of(&error, FORMAT, limits);
+    let cut_short = content.len() - CONTAINER_HEADER_BYTES < declared as usize;
+    let refusal = |error: image::ImageError| match samples::refusal_of(&error, FORMAT, limits) {
+        // What the decoder could not make sense of is that the rest is missing.
+        DecodeError::Corrupt { .. } if cut_short => DecodeError::Truncated { format: FORMAT },
+        refusal => refusal,
+    };
     let mut decoder = WebPDecoder::new(Cursor::new(content)).map_err(refusal)?;
     let (width, height) = decoder.dimensions();
     limits.check_dimensions(width, height)?;
     decoder.set_limits(samples::image_limits(limits)).map_err(refusal)?;
-    if content.len() - CONTAINER_HEADER_BYTES < declared as usize {
+    if cut_short {
         return Err(DecodeError::Truncated { format: FORMAT });
     }
     // The decoder's own planes or pixels, and an animation's canvas.

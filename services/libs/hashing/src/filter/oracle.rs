@@ -1,6 +1,7 @@
 //! The reference's filter as it is described, on a full luma plane: slow, and what the band matrices are tested against.
 
-use super::{Buffer, SIDE, luma_of};
+use super::{Buffer, SIDE};
+use crate::luma::LumaSource;
 use crate::picture::{CHANNELS, Picture};
 
 /// Luma, two passes of both box filters, decimation.
@@ -8,7 +9,7 @@ pub(super) fn downsample(picture: &Picture) -> Buffer {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let pixels = picture.rgb().as_chunks::<CHANNELS>().0;
     let mut plane: Vec<f32> =
-        pixels.iter().map(|&[r, g, b]| luma_of(f32::from(r), f32::from(g), f32::from(b))).collect();
+        pixels.iter().map(|&[r, g, b]| Picture::luma(&[r, g, b].map(f32::from))).collect();
     if (width, height) != (SIDE, SIDE) {
         for _ in 0..2 {
             for row in plane.chunks_exact_mut(width) {

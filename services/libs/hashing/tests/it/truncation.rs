@@ -23,6 +23,11 @@ fn check(file: &str, tail_max: usize) {
                     "{file}: panicked at {length}"
                 );
                 assert!(missing > 0, "{file}: {error}");
+                // Past the header it is told as what it is.
+                assert!(
+                    length < content.len() / 2 || error.kind() == "truncated",
+                    "{file} at {length}: {error}"
+                );
             }
             Ok(picture) => {
                 let missing = content.len() - length;

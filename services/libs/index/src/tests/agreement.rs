@@ -297,3 +297,52 @@ proptest! {
         trio.check(&[[0; 12]], 96, 1_000, &BankFilter::all());
     }
 }
+
+/// A snapshot is the oracle's state when it was taken, whatever is written, moved or dropped since.
+#[test]
+fn a_snapshot_stays_as_it_was_however_the_index_changes() {
+    let entry = |item: u64| Entry { item: ItemId(item), bank: BankId(u32::try_from(item % 3).unwrap()) };
+    let hash = |item: u64| {
+        let mut hash = [0; 32];
+        hash[..8].copy_from_slice(&(item % 4_001).to_le_bytes());
+        hash
+    };
+    let (radius, equality) = (RadiusIndex::<32>::new(), EqualityIndex::<32>::new());
+    let mut taken = Vec::new();
+    for item in 0..12_000 {
+        radius.insert(&hash(item), entry(item));
+        equality.insert(&hash(item), entry(item));
+        // More than half of it dies, so that blocks are compacted and tables replaced.
+        if item >= 3_000 {
+            assert!(radius.remove(&hash(item - 3_000), ItemId(item - 3_000)));
+            assert!(equality.remove(&hash(item - 3_000), ItemId(item - 3_000)));
+        }
+        if item % 1_500 == 0 {
+            taken.push((item, radius.snapshot(), equality.snapshot()));
+        }
+    }
+    radius.remove_bank(BankId(1));
+    equality.remove_bank(BankId(1));
+    let everything = Distance(256);
+    for (item, radius, equality) in taken {
+        let mut living: Vec<u64> = (item.saturating_sub(2_999)..=item).collect();
+        let hits = radius
+            .search(&[[0; 32]], everything, &BankFilter::all(), &Cancellation::never())
+            .unwrap()
+            .remove(0);
+        let mut found: Vec<u64> = hits.iter().map(|hit| hit.entry.item.0).collect();
+        found.sort_unstable();
+        assert_eq!(found, living, "taken at {item}");
+        let queries: Vec<_> = living.iter().map(|&item| hash(item)).collect();
+        let mut equal: Vec<u64> = equality
+            .lookup(&queries, &BankFilter::all())
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.item.0)
+            .collect();
+        equal.sort_unstable();
+        equal.dedup();
+        living.sort_unstable();
+        assert_eq!(equal, living, "taken at {item}");
+    }
+}
