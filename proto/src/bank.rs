@@ -1,6 +1,7 @@
 //! Package `vigie.bank.v1`: banks, items, and the changes of the log.
 
 use prost::Message as _;
+use vigie_model::change::{Cursor, LogId};
 use vigie_model::{
     Bank, BankId, BankName, Change, ChangeKind, FeedRange, Hash, Item, ItemContent, ItemDraft, ItemId,
     LogHead, Sequence, ShardIdentity, UnixMillis,
@@ -229,6 +230,8 @@ impl From<FeedRange> for pb::WatchResponse {
             through_sequence: range.through.0,
             head_sequence: range.head.0,
             changes: range.changes.into_iter().map(Into::into).collect(),
+            log_id: range.log.0.to_vec(),
+            through_chain: range.chain.map(Vec::from).unwrap_or_default(),
         }
     }
 }
@@ -245,27 +248,57 @@ impl TryFrom<pb::WatchResponse> for FeedRange {
         if after > through || !ordered || !inside {
             return Err(Invalid::new("changes", "are not in order within the range that the message covers"));
         }
-        Ok(Self { after, through, head: Sequence(message.head_sequence), changes })
+        let log = log_id(message.log_id)?;
+        let chain = chain("through_chain", message.through_chain)?;
+        Ok(Self { log, after, through, head: Sequence(message.head_sequence), chain, changes })
     }
 }
 
-impl From<(Sequence, ShardIdentity)> for pb::WatchRequest {
-    fn from((after, identity): (Sequence, ShardIdentity)) -> Self {
+/// Reads the id of a log.
+fn log_id(bytes: Vec<u8>) -> Result<LogId, Invalid> {
+    let reason = format!("has {} bytes; it must have 16", bytes.len());
+    bytes.try_into().map(LogId).map_err(|_| Invalid::new("log_id", reason))
+}
+
+/// Reads a chain; empty where it is not known.
+fn chain(field: &str, bytes: Vec<u8>) -> Result<Option<[u8; 32]>, Invalid> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let reason = format!("has {} bytes; it must have 32, or none", bytes.len());
+    bytes.try_into().map(Some).map_err(|_| Invalid::new(field, reason))
+}
+
+impl From<(Option<Cursor>, ShardIdentity)> for pb::WatchRequest {
+    fn from((from, identity): (Option<Cursor>, ShardIdentity)) -> Self {
         Self {
-            after_sequence: after.0,
+            after_sequence: from.map_or(0, |cursor| cursor.sequence.0),
             shard: identity.shard().0.into(),
             shard_count: identity.shard_count().get().into(),
+            log_id: from.map(|cursor| cursor.log.0.to_vec()).unwrap_or_default(),
+            after_chain: from.and_then(|cursor| cursor.chain).map(Vec::from).unwrap_or_default(),
         }
     }
 }
 
-impl TryFrom<pb::WatchRequest> for (Sequence, ShardIdentity) {
+impl TryFrom<pb::WatchRequest> for (Option<Cursor>, ShardIdentity) {
     type Error = Invalid;
 
     fn try_from(message: pb::WatchRequest) -> Result<Self, Invalid> {
         let identity = ShardIdentity::new(message.shard, message.shard_count)
             .map_err(|error| Invalid::new("shard", error))?;
-        Ok((Sequence(message.after_sequence), identity))
+        let sequence = Sequence(message.after_sequence);
+        let chain = chain("after_chain", message.after_chain)?;
+        if sequence == Sequence::ZERO && chain.is_some() {
+            return Err(Invalid::new("after_chain", "is given, though no change came before it"));
+        }
+        if message.log_id.is_empty() {
+            return match sequence {
+                Sequence::ZERO => Ok((None, identity)),
+                _ => Err(Invalid::new("log_id", "is empty; a cursor needs the id of the log that it is of")),
+            };
+        }
+        Ok((Some(Cursor { log: log_id(message.log_id)?, sequence, chain }), identity))
     }
 }
 
@@ -343,6 +376,8 @@ mod tests {
                 through_sequence: through,
                 head_sequence: through,
                 changes: sequences.iter().map(|&sequence| removal(sequence)).collect(),
+                log_id: vec![7; 16],
+                through_chain: Vec::new(),
             };
             assert_eq!(FeedRange::try_from(message).is_ok(), accepted, "{after}..{through}: {sequences:?}");
         };
@@ -353,6 +388,48 @@ mod tests {
         check(4, 9, &[6, 5], false);
         check(4, 9, &[6, 6], false);
         check(9, 4, &[], false);
+    }
+
+    #[test]
+    fn a_range_names_its_log() {
+        let range = FeedRange {
+            log: LogId([7; 16]),
+            after: Sequence(4),
+            through: Sequence(4),
+            head: Sequence(9),
+            chain: Some([3; 32]),
+            changes: Vec::new(),
+        };
+        let message = pb::WatchResponse::from(range.clone());
+        assert_eq!(FeedRange::try_from(message.clone()).unwrap(), range);
+        for log_id in [vec![], vec![7; 15], vec![7; 17]] {
+            let invalid = FeedRange::try_from(pb::WatchResponse { log_id, ..message.clone() }).unwrap_err();
+            assert!(invalid.to_string().starts_with("log_id: has "), "{invalid}");
+        }
+        let through_chain = vec![3; 31];
+        assert!(FeedRange::try_from(pb::WatchResponse { through_chain, ..message }).is_err());
+    }
+
+    #[test]
+    fn a_cursor_comes_with_its_log() {
+        let identity = ShardIdentity::new(2, 3).unwrap();
+        let cursor = |sequence, chain| Cursor { log: LogId([7; 16]), sequence: Sequence(sequence), chain };
+        for from in [None, Some(cursor(0, None)), Some(cursor(5, None)), Some(cursor(5, Some([3; 32])))] {
+            let message = pb::WatchRequest::from((from, identity));
+            assert_eq!(<(Option<Cursor>, _)>::try_from(message).unwrap(), (from, identity));
+        }
+        let check = |after_sequence, log_id: usize, after_chain: usize, text: &str| {
+            let (log_id, after_chain) = (vec![7; log_id], vec![3; after_chain]);
+            let message = pb::WatchRequest { after_sequence, shard: 0, shard_count: 1, log_id, after_chain };
+            let invalid = <(Option<Cursor>, ShardIdentity)>::try_from(message).unwrap_err();
+            assert!(invalid.to_string().starts_with(text), "{invalid}");
+        };
+        check(1, 0, 0, "log_id: is empty");
+        check(1, 15, 0, "log_id: has 15 bytes");
+        check(0, 17, 0, "log_id: has 17 bytes");
+        check(1, 16, 31, "after_chain: has 31 bytes");
+        check(0, 16, 32, "after_chain: is given");
+        check(0, 0, 32, "after_chain: is given");
     }
 
     #[test]

@@ -218,12 +218,12 @@ impl Writer {
 
     /// Makes sure that a group without a change was judged by the present state: a commit would have told.
     async fn confirm(&self) -> Result<(), Setback> {
-        let head = self.store.head().await.map_err(|error| {
+        let newest = self.store.newest().await.map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "cannot confirm the head");
             Setback::Failed(Error::NotWritten)
         })?;
         let known = self.state.as_ref().map(State::sequence);
-        if known == Some(head.sequence) { Ok(()) } else { Err(Setback::Stale) }
+        if known == Some(newest) { Ok(()) } else { Err(Setback::Stale) }
     }
 
     async fn commit(&self, batch: &Batch) -> Result<(), Setback> {

@@ -1,15 +1,29 @@
 //! What a bank is told before it starts: where it keeps its data, and its limits.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use vigie_serving::ServingConfig;
 
+/// A matcher gives a feed up after 5 seconds of silence: two signs of life may come late.
+const HEARTBEAT_MS_MAX: u64 = 2_000;
+/// A follower accepts messages of 8 MiB. The stored changes have half of them, and what numbers and frames the changes
+/// on the wire, less than 32 bytes each, a quarter.
+const FEED_BYTES_MAX: u64 = 4 << 20;
+/// See [`FEED_BYTES_MAX`].
+const FEED_CHANGES_MAX: u64 = 65_536;
+/// The largest write, 1,000 items with everything that they may hold, is below it.
+const MESSAGE_BYTES_MAX: u64 = 16 << 20;
+/// More would wait for longer than any caller does.
+const WRITE_QUEUE_MAX: u64 = 1 << 20;
+
 /// The settings of a bank. Each has a default that suits a small machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the bank keeps everything: `sqlite:<path>`, or `sqlite::memory:` for a bank that forgets.
+    /// Where the bank keeps everything: `sqlite:<path>`, or `sqlite::memory:` for a bank that forgets. One bank at a
+    /// time runs on a file; another one refuses to start.
     pub store: String,
     /// Connections that read; one more read waits for one of them. Writes have a connection of their own.
     pub read_connections_max: u32,
@@ -27,11 +41,13 @@ pub struct Config {
     pub sweep_rows_max: u32,
     /// Followers of the log; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`.
     pub followers_max: usize,
-    /// The longest silence towards a follower, in milliseconds; then it gets a sign of life.
+    /// The longest silence towards a follower, in milliseconds; then it gets a sign of life. At most 2,000: a matcher
+    /// gives a feed up after 5 seconds of silence.
     pub heartbeat_ms: u64,
     /// Changes of one message to a follower; the rest comes in the next.
     pub feed_changes_max: usize,
-    /// Bytes of the changes of one message to a follower, though always one change at least.
+    /// Bytes of the changes of one message to a follower, though always one change at least. At most 4 MiB: followers
+    /// accept messages of 8 MiB.
     pub feed_bytes_max: usize,
     /// Newest changes kept in memory for the followers; one that is farther behind reads from the store.
     pub recent_changes_max: usize,
@@ -69,10 +85,19 @@ impl Default for Config {
 /// Where the data is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Location {
-    /// In this file and the two that SQLite keeps beside it.
+    /// In this file, the two that SQLite keeps beside it, and one that is locked while a bank runs.
     File(PathBuf),
     /// In memory, gone with the process.
     Memory,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Memory => f.write_str(":memory:"),
+        }
+    }
 }
 
 impl Location {
@@ -99,22 +124,30 @@ impl Config {
         let at_least_one = [
             ("read_connections_max", self.read_connections_max >= 1),
             ("group_changes_max", self.group_changes_max >= 1),
-            ("write_queue_max", self.write_queue_max >= 1),
             ("write_queue_bytes_max", self.write_queue_bytes_max >= 1),
             ("banks_max", self.banks_max >= 1),
             ("idempotency_hours", self.idempotency_hours >= 1),
             ("sweep_rows_max", self.sweep_rows_max >= 1),
             ("followers_max", self.followers_max >= 1),
-            ("heartbeat_ms", self.heartbeat_ms >= 1),
-            ("feed_changes_max", self.feed_changes_max >= 1),
-            ("feed_bytes_max", self.feed_bytes_max >= 1),
-            ("message_bytes_max", self.message_bytes_max >= 1),
         ];
         faults.extend(
             at_least_one
                 .into_iter()
                 .filter(|(_, holds)| !holds)
                 .map(|(field, _)| format!("{field}: must be at least 1")),
+        );
+        let within = [
+            ("write_queue_max", self.write_queue_max as u64, WRITE_QUEUE_MAX),
+            ("heartbeat_ms", self.heartbeat_ms, HEARTBEAT_MS_MAX),
+            ("feed_changes_max", self.feed_changes_max as u64, FEED_CHANGES_MAX),
+            ("feed_bytes_max", self.feed_bytes_max as u64, FEED_BYTES_MAX),
+            ("message_bytes_max", self.message_bytes_max as u64, MESSAGE_BYTES_MAX),
+        ];
+        faults.extend(
+            within
+                .into_iter()
+                .filter(|(_, value, max)| !(1..=*max).contains(value))
+                .map(|(field, value, max)| format!("{field}: is {value}; it must be 1 to {max}")),
         );
         faults.extend(self.serving.faults());
         faults
@@ -144,10 +177,25 @@ mod tests {
             [
                 "store: must be sqlite:<path> or sqlite::memory:",
                 "group_changes_max: must be at least 1",
-                "heartbeat_ms: must be at least 1",
+                "heartbeat_ms: is 0; it must be 1 to 2000",
                 "serving.calls_in_flight_max: must be at least 1",
             ]
         );
+    }
+
+    #[test]
+    fn followers_hear_in_time_and_can_read_what_they_are_sent() {
+        let check = |config: Config, expected: &[&str]| assert_eq!(config.faults(), expected);
+        let sound = Config { heartbeat_ms: 2_000, feed_bytes_max: 4 << 20, ..Config::default() };
+        check(sound.clone(), &[]);
+        let silent = Config { heartbeat_ms: 2_001, ..sound.clone() };
+        check(silent, &["heartbeat_ms: is 2001; it must be 1 to 2000"]);
+        let large = Config { feed_bytes_max: (4 << 20) + 1, ..sound.clone() };
+        check(large, &["feed_bytes_max: is 4194305; it must be 1 to 4194304"]);
+        let many = Config { feed_changes_max: 65_537, ..sound.clone() };
+        check(many, &["feed_changes_max: is 65537; it must be 1 to 65536"]);
+        let message = Config { message_bytes_max: (16 << 20) + 1, ..sound };
+        check(message, &["message_bytes_max: is 16777217; it must be 1 to 16777216"]);
     }
 
     #[test]

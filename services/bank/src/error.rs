@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tonic::{Code, Status};
+use vigie_model::change::LogId;
 use vigie_model::{BankName, ItemId, Sequence};
 use vigie_proto::{Invalid, status};
 
@@ -33,6 +34,11 @@ pub(crate) enum Error {
     /// The time of the call was over before the write began.
     #[error("the call's time was over before the write began; nothing was written")]
     TooLate,
+    /// The time of the call was over while the write was waiting or being written.
+    #[error(
+        "the call's time is spent: the write may have been done or not; repeat it with the same idempotency key"
+    )]
+    TimeSpent,
     /// Other writers were quicker, every time.
     #[error("other writers moved the log each time this write was tried; nothing was written")]
     Contended,
@@ -60,6 +66,24 @@ pub(crate) enum Error {
         /// What there is.
         head: Sequence,
     },
+    /// The follower has followed another log.
+    #[error(
+        "the cursor is of the log {cursor}, and this bank's is {own}: nothing that was built from it goes on here"
+    )]
+    AnotherLog {
+        /// What the follower says it has.
+        cursor: LogId,
+        /// What there is.
+        own: LogId,
+    },
+    /// The follower has followed the same log, and then this one took another way.
+    #[error(
+        "the log has another chain at {cursor} than the cursor: it was restored from a backup and has gone another way"
+    )]
+    Diverged {
+        /// Where.
+        cursor: Sequence,
+    },
     /// As many follow the log as may.
     #[error("too many followers; try again later")]
     TooManyFollowers,
@@ -82,10 +106,12 @@ impl Error {
             Self::KeyReused => Code::InvalidArgument,
             Self::TooManyBanks(_) => Code::FailedPrecondition,
             Self::QueueFull | Self::TooManyFollowers => Code::ResourceExhausted,
-            Self::TooLate => Code::DeadlineExceeded,
+            Self::TooLate | Self::TimeSpent => Code::DeadlineExceeded,
             Self::Contended => Code::Aborted,
             Self::NotWritten | Self::OutcomeUnknown | Self::Unreadable | Self::Stopping => Code::Unavailable,
-            Self::CursorBeyondHead { .. } => Code::OutOfRange,
+            Self::CursorBeyondHead { .. } | Self::AnotherLog { .. } | Self::Diverged { .. } => {
+                Code::OutOfRange
+            }
             Self::Broken => Code::Internal,
         }
     }
@@ -97,7 +123,12 @@ impl Error {
         tracing::error!(error = error as &dyn std::error::Error, "cannot read the store");
         match error {
             StoreError::Corrupt { .. } => Self::Broken,
-            StoreError::Database { .. } | StoreError::Migrate(_) => Self::Unreadable,
+            StoreError::Database { .. }
+            | StoreError::Folder { .. }
+            | StoreError::InUse { .. }
+            | StoreError::Lock { .. }
+            | StoreError::Open { .. }
+            | StoreError::Migrate { .. } => Self::Unreadable,
             #[cfg(test)]
             StoreError::Injected => Self::Unreadable,
         }
@@ -116,12 +147,15 @@ impl From<Error> for Status {
             | Error::ItemNotFound(_)
             | Error::TooManyBanks(_)
             | Error::TooLate
+            | Error::TimeSpent
             | Error::Contended
             | Error::NotWritten
             | Error::OutcomeUnknown
             | Error::Unreadable
             | Error::Stopping
             | Error::CursorBeyondHead { .. }
+            | Error::AnotherLog { .. }
+            | Error::Diverged { .. }
             | Error::Broken => Self::new(error.code(), text),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! A [`Follower`] is asked for the next range when its client has taken the one before, so a slow one costs nothing
 //! but its lag. The newest changes lie in memory, where any number of followers share them; one that is farther
-//! behind reads pages from the store until it has caught up.
+//! behind reads pages from the store until it has caught up, and gets signs of life while it waits for them.
 //!
 //! Always true: the ranges of a follower join without a gap, and each holds every change in it that the shard must
 //! apply. The head that followers are told of is never ahead of what is committed and flushed.
@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
+use vigie_model::change::Cursor;
 use vigie_model::{Change, FeedRange, Sequence, ShardIdentity};
 use vigie_serving::Shutdown;
 
@@ -85,22 +87,73 @@ impl Feed {
     /// Begins to follow after a cursor, until `shutdown`.
     pub(crate) async fn watch(
         self: &Arc<Self>,
-        cursor: Sequence,
+        from: Option<Cursor>,
         shard: ShardIdentity,
         shutdown: Shutdown,
     ) -> Result<Follower, Error> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::TooManyFollowers)?;
         let head = self.head.subscribe();
-        if cursor > *head.borrow() {
-            // Another bank on the same store may have told the follower of more than this one has heard of.
+        let chain = match &from {
+            Some(cursor) => self.check(cursor).await?,
+            None => None,
+        };
+        Ok(Follower {
+            feed: Arc::clone(self),
+            shard,
+            cursor: from.map_or(Sequence::ZERO, |cursor| cursor.sequence),
+            chain,
+            head,
+            shutdown,
+            spoke_at: None,
+            reading: JoinSet::new(),
+            _place: place,
+        })
+    }
+
+    /// Whether the log goes on from a cursor; answers its chain there, where a batch ends.
+    async fn check(&self, cursor: &Cursor) -> Result<Option<[u8; 32]>, Error> {
+        let (own, sequence) = (self.store.log_id(), cursor.sequence);
+        if cursor.log != own {
+            return Err(Error::AnotherLog { cursor: cursor.log, own });
+        }
+        if sequence > *self.head.borrow() {
+            // Another writer of the same store may have moved it.
             let stored = self.store.head().await.map_err(|error| Error::from_read(&error))?.sequence;
-            if cursor > stored {
-                return Err(Error::CursorBeyondHead { cursor, head: stored });
+            if sequence > stored {
+                return Err(Error::CursorBeyondHead { cursor: sequence, head: stored });
             }
             self.advance(stored);
         }
-        let (feed, spoke_at) = (Arc::clone(self), None);
-        Ok(Follower { feed, shard, cursor, head, shutdown, spoke_at, _place: place })
+        let chain = chain_at(&*self.store, sequence).await.map_err(|error| Error::from_read(&error))?;
+        // No batch is ever forgotten: where the follower knows of one, there is one, or the log is not the same.
+        if cursor.chain.is_some() && cursor.chain != chain {
+            return Err(Error::Diverged { cursor: sequence });
+        }
+        Ok(chain)
+    }
+
+    /// Reads from the store what follows a cursor.
+    async fn read_stored(
+        &self,
+        after: Sequence,
+        head: Sequence,
+        shard: ShardIdentity,
+    ) -> Result<Page, StoreError> {
+        let Limits { changes_max, bytes_max, .. } = self.limits;
+        // Never closed, so it never fails; without a permit the read would be as good.
+        let _turn = self.readers.acquire().await.ok();
+        let range = ChangeRange {
+            after,
+            through: head.min(Sequence(after.0 + SCAN_MAX)),
+            shard: Some(shard),
+            count_max: changes_max,
+            bytes_max,
+        };
+        let ChangePage { changes, through } = self.store.changes(&range).await?;
+        let chain = chain_at(&*self.store, through).await?;
+        let read = |change: &StoredChange| change.read_or_corrupt().map(Arc::new);
+        let changes = changes.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Page { through, chain, changes })
     }
 
     fn recent(&self) -> MutexGuard<'_, Recent> {
@@ -116,10 +169,15 @@ pub(crate) struct Follower {
     shard: ShardIdentity,
     /// The last change that it has been told of.
     cursor: Sequence,
+    /// The chain as of it, where a batch ends.
+    chain: Option<[u8; 32]>,
     head: watch::Receiver<Sequence>,
     shutdown: Shutdown,
     /// When it was last told anything.
     spoke_at: Option<Instant>,
+    /// At most one task, which waits for its turn and reads from the store. A task of its own, so that it keeps its
+    /// place in the queue while signs of life go out, and gives its turn up even if the client never takes the page.
+    reading: JoinSet<Result<Page, StoreError>>,
     /// Its place among the followers, given up with it.
     _place: OwnedSemaphorePermit,
 }
@@ -132,54 +190,60 @@ impl Follower {
                 return Ok(None);
             }
             let head = *self.head.borrow_and_update();
-            let Some(spoke_at) = self.spoke_at else {
-                return Ok(Some(self.tell(head, self.cursor, Vec::new())));
-            };
-            if self.cursor < head {
-                let (through, changes) = self.read(head).await?;
-                return Ok(Some(self.tell(head, through, changes)));
+            let Some(spoke_at) = self.spoke_at else { return Ok(Some(self.give_sign(head))) };
+            if self.cursor < head && self.reading.is_empty() {
+                let recent = self.feed.recent().after(self.cursor, self.shard, &self.feed.limits);
+                if let Some(page) = recent {
+                    return Ok(Some(self.tell(head, page)));
+                }
+                let (feed, cursor, shard) = (Arc::clone(&self.feed), self.cursor, self.shard);
+                self.reading.spawn(async move { feed.read_stored(cursor, head, shard).await });
             }
             tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return Ok(None),
-                changed = self.head.changed() => changed.map_err(|_| Error::Stopping)?,
+                Some(read) = self.reading.join_next() => {
+                    let page = read.map_err(|_| Error::Broken)?.map_err(|error| Error::from_read(&error))?;
+                    return Ok(Some(self.tell(head, page)));
+                }
+                changed = self.head.changed(), if self.reading.is_empty() => {
+                    changed.map_err(|_| Error::Stopping)?;
+                }
                 () = tokio::time::sleep_until(spoke_at + self.feed.limits.heartbeat) => {
-                    return Ok(Some(self.tell(head, self.cursor, Vec::new())));
+                    return Ok(Some(self.give_sign(head)));
                 }
             }
         }
     }
 
-    fn tell(&mut self, head: Sequence, through: Sequence, changes: Vec<Change>) -> FeedRange {
+    fn give_sign(&mut self, head: Sequence) -> FeedRange {
+        self.tell(head, Page { through: self.cursor, chain: self.chain, changes: Vec::new() })
+    }
+
+    fn tell(&mut self, head: Sequence, page: Page) -> FeedRange {
+        let Page { through, chain, changes } = page;
         let after = std::mem::replace(&mut self.cursor, through);
+        self.chain = chain;
         self.spoke_at = Some(Instant::now());
-        FeedRange { after, through, head: head.max(through), changes }
+        let changes = changes.into_iter().map(Arc::unwrap_or_clone).collect();
+        FeedRange { log: self.feed.store.log_id(), after, through, head: head.max(through), chain, changes }
     }
+}
 
-    /// What follows the cursor, and how far it reaches.
-    async fn read(&self, head: Sequence) -> Result<(Sequence, Vec<Change>), Error> {
-        let recent = self.feed.recent().after(self.cursor, self.shard, &self.feed.limits);
-        if let Some((through, changes)) = recent {
-            return Ok((through, changes.iter().map(|change| Change::clone(change)).collect()));
-        }
-        self.read_stored(head).await.map_err(|error| Error::from_read(&error))
-    }
+/// What follows a cursor, and how far it reaches.
+#[derive(Debug)]
+struct Page {
+    through: Sequence,
+    /// The chain as of `through`, where a batch ends.
+    chain: Option<[u8; 32]>,
+    changes: Vec<Arc<Change>>,
+}
 
-    async fn read_stored(&self, head: Sequence) -> Result<(Sequence, Vec<Change>), StoreError> {
-        let Limits { changes_max, bytes_max, .. } = self.feed.limits;
-        // Never closed, so it never fails; without a permit the read would be as good.
-        let _turn = self.feed.readers.acquire().await.ok();
-        let range = ChangeRange {
-            after: self.cursor,
-            through: head.min(Sequence(self.cursor.0 + SCAN_MAX)),
-            shard: Some(self.shard),
-            count_max: changes_max,
-            bytes_max,
-        };
-        let ChangePage { changes, through } = self.feed.store.changes(&range).await?;
-        let changes = changes.iter().map(StoredChange::read_or_corrupt).collect::<Result<_, _>>()?;
-        Ok((through, changes))
-    }
+/// The chain where a batch ends; `None` elsewhere.
+async fn chain_at(store: &dyn Store, last: Sequence) -> Result<Option<[u8; 32]>, StoreError> {
+    let Some(before) = last.0.checked_sub(1) else { return Ok(None) };
+    let batches = store.batches(Sequence(before), 1).await?;
+    Ok(batches.first().filter(|batch| batch.last == last).map(|batch| batch.chain))
 }
 
 /// The newest changes, without a gap among them. Bounded in number and in bytes.
@@ -209,26 +273,22 @@ impl Recent {
 
     /// The shard's changes after a cursor, and how far they reach; `None` where the cursor lies before the oldest
     /// change or at the newest.
-    fn after(
-        &self,
-        cursor: Sequence,
-        shard: ShardIdentity,
-        limits: &Limits,
-    ) -> Option<(Sequence, Vec<Arc<Change>>)> {
+    fn after(&self, cursor: Sequence, shard: ShardIdentity, limits: &Limits) -> Option<Page> {
         let first = self.logged.front()?.change.sequence;
         let skip = usize::try_from(cursor.next().0.checked_sub(first.0)?).ok()?;
-        let (mut through, mut changes, mut bytes) = (None, Vec::new(), 0);
-        for Logged { change, bytes: more } in self.logged.range(skip.min(self.logged.len())..) {
-            if applies(change, shard) {
-                bytes += more;
+        let (mut end, mut changes, mut bytes) = (None, Vec::new(), 0);
+        for logged in self.logged.range(skip.min(self.logged.len())..) {
+            if applies(&logged.change, shard) {
+                bytes += logged.bytes;
                 if !changes.is_empty() && (bytes > limits.bytes_max || changes.len() >= limits.changes_max) {
                     break;
                 }
-                changes.push(Arc::clone(change));
+                changes.push(Arc::clone(&logged.change));
             }
-            through = Some(change.sequence);
+            end = Some(logged);
         }
-        Some((through?, changes))
+        let (through, chain) = end.map(|end| (end.change.sequence, end.chain))?;
+        Some(Page { through, chain, changes })
     }
 }
 

@@ -7,7 +7,8 @@ use futures::stream::{BoxStream, try_unfold};
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
-use vigie_model::{Bank, BankId, ItemId, Sequence, ShardIdentity};
+use vigie_model::change::Cursor;
+use vigie_model::{Bank, BankId, ItemId, ShardIdentity};
 use vigie_proto::bank::{idempotency_key, item_contents, item_ids, name, page_size};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_serving::{ServingConfig, Shutdown, deadline};
@@ -33,8 +34,9 @@ impl BankGrpc {
     async fn write(&self, metadata: &MetadataMap, write: Write, key: String) -> Result<Answer, Status> {
         let deadline = deadline::of(metadata, &self.serving);
         let key = idempotency_key(key)?;
-        let written = async { Ok(self.log.write(write, key, deadline).await?) };
-        deadline::within(deadline, written).await
+        let written = tokio::time::timeout_at(deadline, self.log.write(write, key, deadline)).await;
+        // It is in the queue or beyond, and nobody knows how far.
+        Ok(written.unwrap_or(Err(Error::TimeSpent))?)
     }
 
     async fn write_bank(
@@ -197,8 +199,8 @@ impl pb::feed_service_server::FeedService for FeedGrpc {
     type WatchStream = BoxStream<'static, Result<pb::WatchResponse, Status>>;
 
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let (cursor, shard): (Sequence, ShardIdentity) = request.into_inner().try_into()?;
-        let follower = self.feed.watch(cursor, shard, self.shutdown.clone()).await?;
+        let (from, shard): (Option<Cursor>, ShardIdentity) = request.into_inner().try_into()?;
+        let follower = self.feed.watch(from, shard, self.shutdown.clone()).await?;
         // Pulled: the next range is read when the client has room for it.
         let ranges = try_unfold(follower, |mut follower: Follower| async move {
             Ok(follower.next().await?.map(|range| (range.into(), follower)))

@@ -87,6 +87,6 @@ async fn run_with(
     let location = Location::parse(&config.store).filter(|_| faults.is_empty());
     let Some(location) = location else { return Err(RunError::Config(faults)) };
     let store =
-        SqliteStore::open(&location, true, config.read_connections_max).await.map_err(StoreFailure::from)?;
+        SqliteStore::open(&location, config.read_connections_max).await.map_err(StoreFailure::from)?;
     server::run(config, Arc::new(store), listener, shutdown, clock).await
 }

@@ -77,6 +77,8 @@ impl Known {
 pub(crate) struct Logged {
     /// The change.
     pub(crate) change: Arc<Change>,
+    /// The chain as of it, where it ends its batch.
+    pub(crate) chain: Option<[u8; 32]>,
     /// The bytes that the log stores for it.
     pub(crate) bytes: usize,
 }
@@ -141,7 +143,7 @@ impl<'a> Planner<'a> {
     }
 
     /// What to commit, and the changes for those who follow; `None` where nothing changes.
-    pub(crate) fn finish(self) -> Option<(Batch, Vec<Logged>)> {
+    pub(crate) fn finish(mut self) -> Option<(Batch, Vec<Logged>)> {
         if self.stored.is_empty() {
             return None;
         }
@@ -149,7 +151,11 @@ impl<'a> Planner<'a> {
         for change in &self.stored {
             link.add(change.sequence, &change.payload);
         }
-        self.state.head.log.chain = link.end();
+        let chain = link.end();
+        self.state.head.log.chain = chain;
+        if let Some(last) = self.logged.last_mut() {
+            last.chain = Some(chain);
+        }
         self.state.head.log.banks = self.state.banks.len() as u64;
         let (living, gone): (Vec<_>, Vec<_>) =
             self.touched.iter().map(|id| self.state.banks.get(id).ok_or(*id)).partition(Result::is_ok);
@@ -282,7 +288,8 @@ impl<'a> Planner<'a> {
         self.state.head.log.sequence = sequence;
         let payload = encode_change(kind.clone());
         let partition = kind.partition().map(Partition::get);
-        self.logged.push(Logged { change: Arc::new(Change { sequence, kind }), bytes: payload.len() });
+        let change = Arc::new(Change { sequence, kind });
+        self.logged.push(Logged { change, chain: None, bytes: payload.len() });
         self.stored.push(StoredChange {
             sequence,
             partition,

@@ -1,8 +1,10 @@
 //! Puts the bank together and runs it: the store, the writer, the sweeper, the server.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::maybe_done;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use vigie_proto::DESCRIPTORS;
@@ -19,8 +21,20 @@ use crate::store::Store;
 use crate::sweep::Sweeper;
 use crate::{RunError, StoreFailure};
 
-/// Runs a bank on a store that is open.
+/// Runs a bank on a store that is open, and closes it, whatever happens.
 pub(crate) async fn run(
+    config: Config,
+    store: Arc<dyn Store>,
+    listener: TcpListener,
+    shutdown: Shutdown,
+    clock: Arc<dyn Clock>,
+) -> Result<(), RunError> {
+    let served = run_open(config, Arc::clone(&store), listener, shutdown, clock).await;
+    store.close().await;
+    served
+}
+
+async fn run_open(
     config: Config,
     store: Arc<dyn Store>,
     listener: TcpListener,
@@ -55,21 +69,22 @@ pub(crate) async fn run(
         keys_kept: Duration::from_secs(u64::from(config.idempotency_hours) * 3_600),
         rows_max: config.sweep_rows_max,
     };
-    let sweeper = tokio::spawn(sweeper.run(stop.clone()));
-    let mut writer = tokio::spawn(writer.run(stop.clone()));
+    let mut sweeper = pin!(maybe_done(tokio::spawn(sweeper.run(stop.clone()))));
+    let mut writer = pin!(maybe_done(tokio::spawn(writer.run(stop.clone()))));
     let served = tokio::select! {
         served = serve(listener, routes, config.message_bytes_max, &config.serving, shutdown) => {
-            stop.cancel();
-            let ended = (&mut writer).await;
-            served.map_err(RunError::from).and(ended.map_err(|_| RunError::Writer))
+            served.map_err(RunError::from)
         }
-        // It ends only when it is told to, or by a fault of its own.
-        _ = &mut writer => Err(RunError::Writer),
+        // Each ends only when it is told to, or by a fault of its own.
+        () = &mut writer => Err(RunError::Writer),
+        () = &mut sweeper => Err(RunError::Sweeper),
     };
     stop.cancel();
-    sweeper.await.map_err(|_| RunError::Sweeper)?;
-    store.close().await;
-    served
+    tokio::join!(writer.as_mut(), sweeper.as_mut());
+    let (wrote, swept) = (writer.take_output(), sweeper.take_output());
+    served?;
+    wrote.and_then(Result::ok).ok_or(RunError::Writer)?;
+    swept.and_then(Result::ok).ok_or(RunError::Sweeper)
 }
 
 pub(crate) fn log_limits(config: &Config) -> change_log::Limits {

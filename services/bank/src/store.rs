@@ -1,15 +1,17 @@
 //! What the bank asks of a database. The rest of the crate knows no SQL.
 //!
 //! A store keeps the log, the state that it comes to, and the answers to writes with a key. It decides nothing: a
-//! [`Batch`] holds every row as it is to be. Two banks may share one store, since [`Store::commit`] moves the head
-//! only from where the batch expects it.
+//! [`Batch`] holds every row as it is to be. Two writers never number the same changes, since [`Store::commit`] moves
+//! the head only from where the batch expects it.
 
 pub(crate) mod sqlite;
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use thiserror::Error;
+use vigie_model::change::LogId;
 use vigie_model::{
     Bank, BankId, BankName, Change, Item, ItemId, LogHead, Partition, Sequence, ShardIdentity, UnixMillis,
 };
@@ -20,11 +22,19 @@ use crate::chain::checksum;
 /// A durable store.
 #[async_trait]
 pub(crate) trait Store: Debug + Send + Sync + 'static {
+    /// Which log it keeps.
+    fn log_id(&self) -> LogId;
+
+    // What the writer asks. None of it waits for those who read, however many they are.
+
     /// Reads the head and all living banks, as of one moment.
     async fn load(&self) -> Result<(Head, Vec<Bank>), StoreError>;
 
     /// Writes the batch in one transaction and flushes it, or leaves everything as it was.
     async fn commit(&self, batch: &Batch) -> Result<(), CommitError>;
+
+    /// The newest change.
+    async fn newest(&self) -> Result<Sequence, StoreError>;
 
     /// The chain as of a batch that ended with this sequence; `None` where no batch did.
     async fn chain_at(&self, last: Sequence) -> Result<Option<[u8; 32]>, StoreError>;
@@ -34,6 +44,8 @@ pub(crate) trait Store: Debug + Send + Sync + 'static {
 
     /// What is recorded under those of these keys that are known.
     async fn recorded(&self, keys: &[String]) -> Result<Vec<Recorded>, StoreError>;
+
+    // What everybody else asks.
 
     /// Reads the head.
     async fn head(&self) -> Result<LogHead, StoreError>;
@@ -82,9 +94,46 @@ pub(crate) enum StoreError {
         /// What it said.
         source: sqlx::Error,
     },
+    /// The folder of the database is not there and cannot be made.
+    #[error("cannot create the folder {path}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another bank runs on the database.
+    #[error("another bank runs on {database}: it holds {lock}")]
+    InUse {
+        /// The database.
+        database: PathBuf,
+        /// The file that it has locked.
+        lock: PathBuf,
+    },
+    /// The file that keeps other banks away cannot be locked.
+    #[error("cannot lock {path}")]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database cannot be opened.
+    #[error("cannot open the database {location}")]
+    Open {
+        /// Its path.
+        location: String,
+        /// What it said.
+        source: sqlx::Error,
+    },
     /// The schema could not be brought up to date.
-    #[error("cannot bring the schema up to date")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    #[error("cannot bring the schema of {location} up to date")]
+    Migrate {
+        /// The database's path.
+        location: String,
+        /// Why not.
+        source: sqlx::migrate::MigrateError,
+    },
     /// What was stored does not read back.
     #[error("{row} does not read back")]
     Corrupt {

@@ -53,7 +53,7 @@ struct Served {
 impl Served {
     async fn start(config: Config) -> Self {
         let location = Location::parse(&config.store).unwrap();
-        let store = SqliteStore::open(&location, true, config.read_connections_max).await.unwrap();
+        let store = SqliteStore::open(&location, config.read_connections_max).await.unwrap();
         Self::start_on(config, Arc::new(store)).await
     }
 

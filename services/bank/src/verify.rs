@@ -19,7 +19,7 @@ const CHANGES: (usize, usize) = (2_000, 4 << 20);
 /// Why a log is not what its head says.
 #[derive(Debug, Error)]
 pub enum VerifyError {
-    /// The setting names no store.
+    /// The setting names no store that outlives its bank.
     #[error("store: must be sqlite:<path>")]
     Location,
     /// The store cannot be read.
@@ -55,12 +55,14 @@ impl From<StoreError> for VerifyError {
     }
 }
 
-/// Reads the whole log of a bank that does not run, and recomputes its chain.
+/// Reads the whole log of a bank, and recomputes its chain. Changes nothing, so the bank may run meanwhile.
 ///
 /// Answers the head that is proven. Who has kept an older chain compares it with the one of that sequence.
 pub async fn verify(config: &Config) -> Result<LogHead, VerifyError> {
-    let location = Location::parse(&config.store).ok_or(VerifyError::Location)?;
-    let store = SqliteStore::open(&location, false, 1).await?;
+    let Some(Location::File(path)) = Location::parse(&config.store) else {
+        return Err(VerifyError::Location);
+    };
+    let store = SqliteStore::open_to_read(&path).await?;
     let verified = log(&store).await;
     store.close().await;
     verified

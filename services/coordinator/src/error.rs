@@ -10,9 +10,15 @@ use vigie_serving::ServeError;
 /// Why a coordinator could not run.
 #[derive(Debug, Error)]
 pub enum RunError {
+    /// The configuration has faults; all of them are told.
+    #[error("the configuration has faults: {}", .0.join("; "))]
+    Config(Vec<String>),
     /// A matcher's endpoint is none.
     #[error("cannot reach a matcher")]
     Matcher(#[from] TargetError),
+    /// The watcher of the matchers ended by a fault of its own.
+    #[error("the watcher of the matchers ended unexpectedly")]
+    Watcher,
     /// The server failed.
     #[error("cannot serve searches")]
     Serve(#[from] ServeError),

@@ -60,6 +60,10 @@ impl FanOut {
         deadline: Instant,
     ) -> ShardOutcome {
         let mut replicas = table.ready(shard);
+        if replicas.is_empty() {
+            // They may only have been too busy to say who they are; what they answer is checked.
+            replicas = table.silent(shard);
+        }
         replicas.shuffle(&mut rand::rng());
         let mut outcome = Err(ShardRefusal { code: Code::Unavailable, message: String::new() });
         for &replica in replicas.iter().take(ATTEMPTS_MAX) {
@@ -68,7 +72,9 @@ impl FanOut {
             match answered {
                 Ok(answer) => {
                     outcome = check(answer, shard, shard_count, queries.len());
-                    break;
+                    if outcome.is_ok() {
+                        break;
+                    }
                 }
                 Err(error) => {
                     let again = retryable(error.code());

@@ -27,7 +27,7 @@ pub(crate) struct ShardRefusal {
 
 /// Merges the outcomes of all shards, in any order, into one answer to `query_count` queries.
 ///
-/// A bank that some shards search and others do not know, or know as disabled, is a matter of age: they are not equally
+/// A bank is unknown or disabled if every shard says so. Where only some do it is a matter of age: they are not equally
 /// far, and those that did not search count as not having answered.
 pub(crate) fn merge(
     outcomes: Vec<ShardOutcome>,
@@ -39,7 +39,7 @@ pub(crate) fn merge(
         SearchAnswer { results: vec![QueryMatches::default(); query_count], ..SearchAnswer::default() };
     let coverage = &mut merged.coverage;
     coverage.shards_total = u16::try_from(outcomes.len()).unwrap_or(u16::MAX);
-    let mut of_a_bank = None;
+    let (mut of_a_bank, mut refused_for_a_bank) = (None, 0);
     let mut sequences: Vec<Sequence> = Vec::with_capacity(outcomes.len());
     for ShardOutcome { shard, hashes_known, outcome } in outcomes {
         match outcome {
@@ -56,12 +56,14 @@ pub(crate) fn merge(
             }
             Err(refusal) => {
                 coverage.hashes_total += hashes_known;
-                of_a_bank = of_a_bank.or_else(|| about_a_bank(&refusal));
+                let about_a_bank = about_a_bank(&refusal);
+                refused_for_a_bank += u16::from(about_a_bank.is_some());
+                of_a_bank = of_a_bank.or(about_a_bank);
                 coverage.failures.push(ShardFailure { shard, reason: refusal.message });
             }
         }
     }
-    if let (0, Some(error)) = (coverage.shards_answered, of_a_bank) {
+    if let (Some(error), true) = (of_a_bank, refused_for_a_bank == coverage.shards_total) {
         return Err(error);
     }
     finish(&mut merged, &sequences, limit);
@@ -75,10 +77,12 @@ pub(crate) fn merge(
 /// What is wrong with the caller's choice of banks, if that is why the shard did not answer.
 fn about_a_bank(refusal: &ShardRefusal) -> Option<SearchError> {
     let text = || refusal.message.clone();
-    match refusal.code {
-        Code::NotFound => Some(SearchError::UnknownBank(text())),
-        Code::FailedPrecondition => Some(SearchError::DisabledBank(text())),
-        _ => None,
+    if refusal.code == Code::NotFound {
+        Some(SearchError::UnknownBank(text()))
+    } else if refusal.code == Code::FailedPrecondition {
+        Some(SearchError::DisabledBank(text()))
+    } else {
+        None
     }
 }
 
@@ -194,13 +198,15 @@ mod tests {
     fn a_bank_that_nobody_knows_is_unknown_and_one_that_some_know_is_a_matter_of_age() {
         let nobody = merge_all(vec![refused(0, Code::NotFound), refused(1, Code::NotFound)], 0.0);
         assert_eq!(nobody.unwrap_err(), SearchError::UnknownBank("refusal of 0".into()));
-        let some = merge_all(vec![answered(0, 2, 9, vec![]), refused(1, Code::NotFound)], 1.0);
-        assert!(matches!(some.unwrap_err(), SearchError::CoverageTooLow(_)));
+        for other in [answered(0, 2, 9, vec![]), refused(0, Code::Unavailable)] {
+            let some = merge_all(vec![other, refused(1, Code::NotFound)], 1.0);
+            assert!(matches!(some.unwrap_err(), SearchError::CoverageTooLow(_)));
+        }
     }
 
     #[test]
     fn a_bank_that_is_disabled_everywhere_is_refused_and_one_that_is_disabled_somewhere_is_a_matter_of_age() {
-        let everywhere = vec![refused(0, Code::FailedPrecondition), refused(1, Code::Unavailable)];
+        let everywhere = vec![refused(0, Code::FailedPrecondition), refused(1, Code::NotFound)];
         assert_eq!(merge_all(everywhere, 0.0).unwrap_err(), SearchError::DisabledBank("refusal of 0".into()));
         let somewhere = vec![answered(0, 2, 9, vec![]), refused(1, Code::FailedPrecondition)];
         assert!(matches!(merge_all(somewhere, 1.0).unwrap_err(), SearchError::CoverageTooLow(_)));

@@ -22,6 +22,10 @@ const MESSAGE_BYTES_MAX: usize = 2 << 20;
 ///
 /// Health is `SERVING` once every matcher has been asked who it is.
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> Result<(), RunError> {
+    let faults = config.faults();
+    if !faults.is_empty() {
+        return Err(RunError::Config(faults));
+    }
     let clients = config
         .matchers
         .iter()
@@ -38,10 +42,22 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> R
     tracing::info!(matchers = config.matchers.len(), "starting");
     let interval = Duration::from_millis(config.describe_interval_ms);
     let patience = Duration::from_millis(config.describe_ms_max);
-    let watcher =
+    let mut watcher =
         tokio::spawn(watch(clients, Arc::clone(&table), interval, patience, shutdown.child_token()));
     let announcer = tokio::spawn(announce(table, routes.health(), interval));
-    let served = vigie_serving::serve(listener, routes, MESSAGE_BYTES_MAX, &config.serving, shutdown).await;
+    let serving =
+        vigie_serving::serve(listener, routes, MESSAGE_BYTES_MAX, &config.serving, shutdown.clone());
+    let mut serving = std::pin::pin!(serving);
+    let served = tokio::select! {
+        served = &mut serving => served,
+        // On shutdown the watcher ends first, as it should; otherwise the table would never change again.
+        _ = &mut watcher => {
+            if !shutdown.is_cancelled() {
+                return Err(RunError::Watcher);
+            }
+            serving.await
+        }
+    };
     watcher.abort();
     announcer.abort();
     Ok(served?)

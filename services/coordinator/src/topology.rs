@@ -55,13 +55,16 @@ impl Table {
         self.shard_count = self.agreed_count();
     }
 
-    /// The count that was agreed on stays while any matcher says it; then the one that most say, or the smaller.
+    /// The count that was agreed on stays while any matcher says it, or none says anything; then the one that most say,
+    /// or the smaller. A matcher that has fallen silent has no vote: it may never come back.
     fn agreed_count(&self) -> Option<ShardCount> {
         let mut votes: BTreeMap<ShardCount, usize> = BTreeMap::new();
-        for description in self.words.iter().filter_map(latest) {
-            *votes.entry(description.identity.shard_count()).or_default() += 1;
+        for word in &self.words {
+            if let Word::Said(description) = word {
+                *votes.entry(description.identity.shard_count()).or_default() += 1;
+            }
         }
-        let kept = self.shard_count.filter(|count| votes.contains_key(count));
+        let kept = self.shard_count.filter(|count| votes.is_empty() || votes.contains_key(count));
         kept.or_else(|| {
             votes
                 .iter()
@@ -79,21 +82,29 @@ impl Table {
     pub(crate) fn ready(&self, shard: ShardId) -> Vec<usize> {
         let serves = |endpoint: &usize| {
             matches!(&self.words[*endpoint], Word::Said(description)
-                if description.unready_reason.is_none()
-                    && Some(description.identity.shard_count()) == self.shard_count
-                    && description.identity.shard() == shard)
+                if description.unready_reason.is_none() && self.serves(description, shard))
         };
         (0..self.words.len()).filter(serves).collect()
+    }
+
+    /// The endpoints of the replicas of a shard that were ready when they were last heard, and have been silent since.
+    pub(crate) fn silent(&self, shard: ShardId) -> Vec<usize> {
+        let served = |endpoint: &usize| {
+            matches!(&self.words[*endpoint], Word::Silent { before: Some(description), .. }
+                if self.serves(description, shard))
+        };
+        (0..self.words.len()).filter(served).collect()
+    }
+
+    fn serves(&self, description: &ReplicaDescription, shard: ShardId) -> bool {
+        Some(description.identity.shard_count()) == self.shard_count && description.identity.shard() == shard
     }
 
     /// Why a shard has no ready replica.
     pub(crate) fn why_none(&self, shard: ShardId) -> String {
         let reasons: Vec<String> = (0..self.words.len())
             .filter(|&endpoint| {
-                latest(&self.words[endpoint]).is_some_and(|description| {
-                    description.identity.shard() == shard
-                        && Some(description.identity.shard_count()) == self.shard_count
-                })
+                latest(&self.words[endpoint]).is_some_and(|description| self.serves(description, shard))
             })
             .filter_map(|endpoint| self.reason(endpoint))
             .collect();
@@ -102,10 +113,7 @@ impl Table {
 
     /// Hashes that a shard was last known to hold.
     pub(crate) fn hashes_known(&self, shard: ShardId) -> u64 {
-        let known = |description: &&ReplicaDescription| {
-            description.identity.shard() == shard
-                && Some(description.identity.shard_count()) == self.shard_count
-        };
+        let known = |description: &&ReplicaDescription| self.serves(description, shard);
         let counts = self.words.iter().filter_map(latest).filter(known).map(ReplicaDescription::hash_count);
         counts.max().unwrap_or(0)
     }
@@ -245,9 +253,20 @@ mod tests {
         let refused = ReplicaState::Refused;
         assert_eq!(states, [("a", ReplicaState::Ready), ("b", refused), ("c", refused)]);
 
-        table.observe(0, says(2, 3, None));
+        table.observe(0, Err("gone for good".into()));
         assert_eq!(table.shard_count().unwrap().get(), 3, "nobody says 2 any more");
-        assert_eq!(table.ready(ShardId(2)), [0]);
+        assert_eq!(table.ready(ShardId(1)), [2]);
+    }
+
+    #[test]
+    fn a_replica_that_fell_silent_is_the_last_resort() {
+        let mut table = Table::new(2);
+        table.observe(0, says(0, 1, None));
+        table.observe(1, Err("never heard".into()));
+        table.observe(0, Err("too busy to say".into()));
+        assert!(table.ready(ShardId(0)).is_empty());
+        assert_eq!(table.silent(ShardId(0)), [0]);
+        assert_eq!(table.shard_count().unwrap().get(), 1, "where nobody says anything, the count stays");
     }
 
     #[test]

@@ -13,6 +13,9 @@ use vigie_serving::ServeError;
 /// Why a frontend could not run.
 #[derive(Debug, Error)]
 pub enum RunError {
+    /// The configuration has faults; all of them are told.
+    #[error("the configuration has faults: {}", .0.join("; "))]
+    Config(Vec<String>),
     /// The coordinator's endpoint is none.
     #[error("cannot reach the coordinator")]
     Coordinator(#[from] TargetError),

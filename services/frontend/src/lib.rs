@@ -20,7 +20,7 @@ mod matching;
 
 pub use config::Config;
 pub use error::RunError;
-pub use server::run;
+pub use server::{run, run_with};
 
 #[cfg(test)]
 mod tests;

@@ -76,7 +76,19 @@ impl Matching {
         }
         let query_count = queries.len();
         match self.coordinator.search(queries, options.clone(), deadline).await {
-            Ok(searched) => Ok(assemble(prepared, searched, &options, floor)),
+            Ok(searched) if searched.results.len() == query_count => {
+                Ok(assemble(prepared, searched, &options, floor))
+            }
+            // A missing result must never be told as "no match".
+            Ok(searched) => {
+                let answered = searched.results.len();
+                tracing::error!(
+                    asked = query_count,
+                    answered,
+                    "the coordinator answered other queries than were asked"
+                );
+                Err(Failed::Call(Status::internal("the search failed")))
+            }
             Err(error) => match error.partial_search() {
                 None => Err(Failed::Call(search_status(error))),
                 Some(partial) => {

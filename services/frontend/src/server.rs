@@ -13,16 +13,25 @@ use crate::grpc::Grpc;
 use crate::hashing_pool::{HashingMetrics, HashingPool};
 use crate::matching::Matching;
 
+/// Answers platforms on `listener` until `shutdown`. See [`run_with`].
+pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> Result<(), RunError> {
+    run_with(config, listener, shutdown, &mut Registry::default()).await
+}
+
 /// Answers platforms on `listener` until `shutdown`; its metrics go to `registry`.
 ///
 /// Health is `SERVING` from the start: a frontend has no state. That the cluster behind it does not answer is told by
 /// each answer.
-pub async fn run(
+pub async fn run_with(
     config: Config,
     listener: TcpListener,
     shutdown: Shutdown,
     registry: &mut Registry,
 ) -> Result<(), RunError> {
+    let faults = config.faults();
+    if !faults.is_empty() {
+        return Err(RunError::Config(faults));
+    }
     let metrics = HashingMetrics::register(registry);
     let (threads, queue_max) = (config.hashing_threads(), config.hashing_queue_max);
     let pool = HashingPool::start(threads, queue_max, config.image_limits(), &metrics)

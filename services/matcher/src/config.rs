@@ -16,6 +16,8 @@ pub struct Config {
     pub shard_count: u32,
     /// Searches that run at once; further ones wait within their deadline. 0 stands for the machine's cores.
     pub searches_at_once_max: usize,
+    /// Calls that wait for their `min_sequence` at once; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`.
+    pub sequence_waits_max: usize,
     /// How long the bank may take to open the feed, in milliseconds; then the follower tries again.
     pub feed_open_ms_max: u64,
     /// How long the feed may be silent, in milliseconds, before the follower takes the connection for dead. The bank
@@ -32,6 +34,7 @@ impl Default for Config {
             shard: 0,
             shard_count: 1,
             searches_at_once_max: 0,
+            sequence_waits_max: 256,
             feed_open_ms_max: 2_000,
             feed_silence_ms_max: 5_000,
             serving: ServingConfig::default(),

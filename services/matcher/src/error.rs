@@ -3,18 +3,25 @@
 use thiserror::Error;
 use tonic::{Code, Status};
 use vigie_clients::TargetError;
-use vigie_model::{BankName, Sequence, ShardIdentityError};
+
+use vigie_model::{BankName, LogId, Sequence, ShardIdentityError};
 use vigie_serving::ServeError;
 
 /// Why a matcher could not run.
 #[derive(Debug, Error)]
 pub enum RunError {
+    /// The configuration has faults; all of them are told.
+    #[error("the configuration has faults: {}", .0.join("; "))]
+    Config(Vec<String>),
     /// The shard is not one of the cluster's.
     #[error("cannot tell which shard to serve")]
     Identity(#[from] ShardIdentityError),
     /// The bank's endpoint is none.
     #[error("cannot reach the bank")]
     Bank(#[from] TargetError),
+    /// The follower of the log ended by a fault of its own.
+    #[error("the follower of the bank's log ended unexpectedly")]
+    Follower,
     /// The server failed.
     #[error("cannot serve searches")]
     Serve(#[from] ServeError),
@@ -63,6 +70,8 @@ pub(crate) enum Contradiction {
     ItemTwice(Sequence),
     #[error("change {0} belongs to another shard")]
     OtherShard(Sequence),
+    #[error("the range is of the log {told}, which is not the one that was followed")]
+    OtherLog { told: LogId },
     #[error("the range begins after {after}, but {applied} was applied")]
     Gap { after: Sequence, applied: Sequence },
 }

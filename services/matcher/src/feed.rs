@@ -59,6 +59,16 @@ impl Replica {
         }
     }
 
+    /// The shard, if it holds every change up to `wanted` now.
+    pub(crate) fn now_at_least(&self, wanted: Sequence) -> Result<Option<Arc<Shard>>, SearchError> {
+        let now = *self.progress.borrow();
+        if !now.ready {
+            return Err(SearchError::NotReady(unready_reason(now)));
+        }
+        let shard = self.shard.load_full();
+        Ok((shard.applied() >= wanted.max(now.applied)).then_some(shard))
+    }
+
     /// The shard, once it holds every change up to `wanted`; waits for that until `deadline`.
     pub(crate) async fn at_least(
         &self,
@@ -173,7 +183,7 @@ pub(crate) async fn follow(
 
 async fn follow_once(replica: &Replica, feed: &FeedClient, patience: Patience, health: &Health) -> Broken {
     let mut shard = replica.shard.load_full();
-    let opened = feed.watch(shard.applied(), replica.identity, Instant::now() + patience.open).await;
+    let opened = feed.watch(shard.moment().cursor, replica.identity, Instant::now() + patience.open).await;
     let mut stream = match opened {
         Ok(stream) => stream,
         Err(error) => return Broken::Lost(error),

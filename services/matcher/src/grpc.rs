@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 use vigie_index::Cancellation;
-use vigie_model::{Query, SearchOptions};
+use vigie_model::{Query, SearchOptions, Sequence};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherService;
 use vigie_serving::{ServingConfig, deadline};
@@ -14,6 +16,7 @@ use vigie_serving::{ServingConfig, deadline};
 use crate::error::SearchError;
 use crate::feed::Replica;
 use crate::search::search;
+use crate::shard::Shard;
 
 /// Answers searches of one replica.
 #[derive(Debug)]
@@ -22,7 +25,25 @@ pub(crate) struct Grpc {
     pub(crate) serving: ServingConfig,
     /// Searches are pure computation: as many at once as there are cores, on threads of their own.
     pub(crate) search_permits: Arc<Semaphore>,
+    /// Calls that wait for a sequence are no work, but each keeps a place of the server's.
+    pub(crate) wait_permits: Semaphore,
 }
+
+impl Grpc {
+    async fn shard_at(&self, wanted: Sequence, deadline: Instant) -> Result<Arc<Shard>, Status> {
+        if let Some(shard) = self.replica.now_at_least(wanted)? {
+            return Ok(shard);
+        }
+        let Ok(_waiting) = self.wait_permits.try_acquire() else {
+            let text = "too many calls wait for a sequence that is not reached yet; try again later";
+            return Err(vigie_proto::status::resource_exhausted(text, WAIT_RETRY_AFTER));
+        };
+        Ok(self.replica.at_least(wanted, deadline).await?)
+    }
+}
+
+/// About as long as a matcher takes to get a new change.
+const WAIT_RETRY_AFTER: Duration = Duration::from_millis(50);
 
 #[tonic::async_trait]
 impl MatcherService for Grpc {
@@ -32,7 +53,7 @@ impl MatcherService for Grpc {
     ) -> Result<Response<pb::SearchResponse>, Status> {
         let deadline = deadline::of(request.metadata(), &self.serving);
         let (queries, options): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
-        let shard = self.replica.at_least(options.min_sequence, deadline).await?;
+        let shard = self.shard_at(options.min_sequence, deadline).await?;
         deadline::within(deadline, async {
             let permit = Arc::clone(&self.search_permits).acquire_owned().await;
             // Raised when this call is dropped: its caller has gone, and the search stops.

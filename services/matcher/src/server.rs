@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tonic::server::NamedService as _;
 use vigie_clients::FeedClient;
 use vigie_model::ShardIdentity;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherServiceServer;
@@ -22,6 +23,10 @@ const MESSAGE_BYTES_MAX: usize = 2 << 20;
 ///
 /// Health is `SERVING` once the shard holds what the bank had when the feed opened.
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> Result<(), RunError> {
+    let faults = config.faults();
+    if !faults.is_empty() {
+        return Err(RunError::Config(faults));
+    }
     let identity = ShardIdentity::new(config.shard, config.shard_count)?;
     let feed = FeedClient::new(&config.bank)?;
     let replica = Arc::new(Replica::new(identity));
@@ -29,16 +34,33 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> R
         replica: Arc::clone(&replica),
         serving: config.serving,
         search_permits: Arc::new(Semaphore::new(config.searches_at_once())),
+        wait_permits: Semaphore::new(config.sequence_waits_max),
     };
     let service = MatcherServiceServer::new(grpc).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS))?.with(service);
+    let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS))?
+        .with(service)
+        .never_refusing(MatcherServiceServer::<Grpc>::NAME, "Describe");
     let patience = Patience {
         open: Duration::from_millis(config.feed_open_ms_max),
         silence: Duration::from_millis(config.feed_silence_ms_max),
     };
     tracing::info!(shard = %identity, bank = config.bank, "starting");
-    let follower = tokio::spawn(follow(replica, feed, patience, routes.health(), shutdown.child_token()));
-    let served = vigie_serving::serve(listener, routes, MESSAGE_BYTES_MAX, &config.serving, shutdown).await;
-    follower.abort();
-    Ok(served?)
+    let following = follow(replica, feed, patience, routes.health(), shutdown.child_token());
+    let mut follower = tokio::spawn(following);
+    let serving =
+        vigie_serving::serve(listener, routes, MESSAGE_BYTES_MAX, &config.serving, shutdown.clone());
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        served = &mut serving => {
+            follower.abort();
+            Ok(served?)
+        }
+        // On shutdown the follower ends first, as it should; otherwise nobody would keep the shard up with the log.
+        _ = &mut follower => {
+            if !shutdown.is_cancelled() {
+                return Err(RunError::Follower);
+            }
+            Ok(serving.await?)
+        }
+    }
 }

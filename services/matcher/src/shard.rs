@@ -17,9 +17,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use vigie_index::{Edit, Entry, EqualityIndex, EqualitySnapshot, RadiusIndex, RadiusSnapshot};
+
 use vigie_model::{
-    BankId, BankName, Change, ChangeKind, FeedRange, Hash, HashCount, HashType, Item, ItemContent, ItemId,
-    Sequence, ShardIdentity,
+    BankId, BankName, Change, ChangeKind, Cursor, FeedRange, Hash, HashCount, HashType, Item, ItemContent,
+    ItemId, Sequence, ShardIdentity,
 };
 
 use crate::error::Contradiction;
@@ -68,6 +69,8 @@ pub(crate) struct Record {
 #[derive(Debug)]
 pub(crate) struct Moment {
     pub(crate) sequence: Sequence,
+    /// The place in the bank's log; `None` before the first range.
+    pub(crate) cursor: Option<Cursor>,
     pub(crate) banks: Arc<BankTable>,
     pub(crate) pdq: RadiusSnapshot<32>,
     pub(crate) md5: EqualitySnapshot<16>,
@@ -90,6 +93,7 @@ impl Shard {
         let (pdq, md5, sha256) = (RadiusIndex::new(), EqualityIndex::new(), EqualityIndex::new());
         let moment = Moment {
             sequence: Sequence::ZERO,
+            cursor: None,
             banks: Arc::default(),
             pdq: pdq.snapshot(),
             md5: md5.snapshot(),
@@ -141,6 +145,14 @@ impl Shard {
         if range.after != before.sequence {
             return Err(Contradiction::Gap { after: range.after, applied: before.sequence });
         }
+        if before.cursor.is_some_and(|cursor| cursor.log != range.log) {
+            return Err(Contradiction::OtherLog { told: range.log });
+        }
+        let mut cursor = range.end();
+        if range.through == before.sequence {
+            // A sign of life may not repeat the chain that is known already.
+            cursor.chain = cursor.chain.or(before.cursor.and_then(|cursor| cursor.chain));
+        }
         let mut work = Work { banks: Arc::clone(&before.banks), ..Work::default() };
         for change in range.changes {
             self.apply_change(change, &mut work)?;
@@ -148,6 +160,7 @@ impl Shard {
         self.flush(&mut work);
         self.moment.store(Arc::new(Moment {
             sequence: range.through,
+            cursor: Some(cursor),
             banks: work.banks,
             pdq: self.pdq.snapshot(),
             md5: self.md5.snapshot(),

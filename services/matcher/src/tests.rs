@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use vigie_index::Cancellation;
+
 use vigie_model::{
     BankId, BankName, Change, ChangeKind, Distance, FeedRange, Hash, HashType, Item, ItemContent, ItemDraft,
-    ItemId, Limit, MaxDistances, Query, QueryHash, SearchOptions, Sequence, ShardIdentity, UnixMillis,
+    ItemId, Limit, LogId, MaxDistances, Query, QueryHash, SearchOptions, Sequence, ShardIdentity, UnixMillis,
     Variant,
 };
 
 use crate::error::{Contradiction, SearchError};
 use crate::search::search;
 use crate::shard::Shard;
+
+const LOG: LogId = LogId([7; 16]);
 
 fn identity() -> ShardIdentity {
     ShardIdentity::new(0, 1).unwrap()
@@ -180,13 +183,13 @@ proptest! {
         let shard = Shard::new(identity());
         let mut replay = Replay::default();
         replay.take(Step::Create).map(|change| {
-            shard.apply(FeedRange { after: Sequence(0), through: Sequence(1), head: Sequence(1), changes: vec![change] })
+            shard.apply(range(0, vec![change]))
         }).unwrap().unwrap();
         for steps in ranges {
             let after = Sequence(replay.sequence);
             let changes = steps.into_iter().filter_map(|step| replay.take(step)).collect();
             let through = Sequence(replay.sequence);
-            shard.apply(FeedRange { after, through, head: through, changes }).unwrap();
+            shard.apply(FeedRange { log: LOG, after, through, head: through, chain: None, changes }).unwrap();
 
             let enabled: Vec<_> = replay.banks.values().filter(|(_, enabled)| *enabled).map(|(name, _)| name.clone()).collect();
             for banks in [vec![], enabled.into_iter().take(1).collect::<Vec<_>>()] {
@@ -234,7 +237,7 @@ fn added(sequence: u64) -> Change {
 
 fn range(after: u64, changes: Vec<Change>) -> FeedRange {
     let through = changes.last().map_or(Sequence(after), |change| change.sequence);
-    FeedRange { after: Sequence(after), through, head: through, changes }
+    FeedRange { log: LOG, after: Sequence(after), through, head: through, chain: None, changes }
 }
 
 #[test]
@@ -265,6 +268,72 @@ fn a_gap_in_the_feed_is_never_stepped_over() {
     let gap = Contradiction::Gap { after: Sequence(4), applied: Sequence(0) };
     assert_eq!(shard.apply(range(4, vec![])), Err(gap));
     assert_eq!(shard.applied(), Sequence(0));
+}
+
+#[test]
+fn another_log_is_never_taken_for_the_one_that_was_followed() {
+    let shard = Shard::new(identity());
+    shard.apply(range(0, vec![created(1)])).unwrap();
+    let told = LogId([8; 16]);
+    let foreign = FeedRange { log: told, ..range(1, vec![added(2)]) };
+    assert_eq!(shard.apply(foreign), Err(Contradiction::OtherLog { told }));
+}
+
+/// A hash that is banked at every sequence is found at every moment, however its items come and go.
+#[test]
+fn a_hash_that_is_always_banked_is_always_found() {
+    let shard = std::sync::Arc::new(Shard::new(identity()));
+    let bank_of = |sequence: u64| BankId(u32::try_from(sequence).unwrap());
+    shard.apply(range(0, vec![created(1), added(2)])).unwrap();
+    let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let (shard, done) = (std::sync::Arc::clone(&shard), std::sync::Arc::clone(&done));
+            std::thread::spawn(move || {
+                let queries = vec![query(&[2]); 40];
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    let answer =
+                        search(&shard, &queries, &options(vec![], 0, 1), &Cancellation::never()).unwrap();
+                    assert!(
+                        answer.results.iter().all(|one| one.matches.len() == 1),
+                        "missed as of {}",
+                        answer.sequence
+                    );
+                }
+            })
+        })
+        .collect();
+    // The same hash in a new bank, then the old bank deleted, disabled, or its item removed.
+    let mut sequence = 2;
+    let mut held = (BankId(1), ItemId(2));
+    for round in 0..2_000 {
+        let bank = bank_of(sequence + 1);
+        let created =
+            ChangeKind::BankCreated { bank, name: name(&format!("b{sequence}")), created_at: UnixMillis(0) };
+        let item = Item { id: ItemId(sequence + 2), bank, added_at: UnixMillis(0), content: content(&[2]) };
+        let gone = match round % 3 {
+            0 => ChangeKind::BankDeleted { bank: held.0 },
+            1 => ChangeKind::BankEnabledSet { bank: held.0, enabled: false },
+            _ => ChangeKind::ItemRemoved { item: held.1, bank: held.0 },
+        };
+        let next = (bank, item.id);
+        let changes = [created, ChangeKind::ItemAdded(item), gone];
+        let changes: Vec<_> =
+            changes.into_iter().zip(sequence + 1..).map(|(kind, at)| change(at, kind)).collect();
+        // In one range, or in three.
+        if round % 2 == 0 {
+            shard.apply(range(sequence, changes)).unwrap();
+        } else {
+            for (one, after) in changes.into_iter().zip(sequence..) {
+                shard.apply(range(after, vec![one])).unwrap();
+            }
+        }
+        (sequence, held) = (sequence + 3, next);
+    }
+    done.store(true, std::sync::atomic::Ordering::Relaxed);
+    for reader in readers {
+        reader.join().unwrap();
+    }
 }
 
 #[test]

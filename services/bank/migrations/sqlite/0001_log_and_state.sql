@@ -4,6 +4,8 @@
 -- the same changes.
 CREATE TABLE head (
     id INTEGER PRIMARY KEY CHECK (id = 1),
+    -- Which log this is. Followers keep it with their cursors, and so never go on with another log.
+    log_id BLOB NOT NULL CHECK (length(log_id) = 16),
     sequence INTEGER NOT NULL,
     chain BLOB NOT NULL CHECK (length(chain) = 32),
     -- Never goes back, so that a bank's id is never used twice.
@@ -13,8 +15,8 @@ CREATE TABLE head (
     hash_count INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO head (id, sequence, chain, next_bank_id, bank_count, item_count, hash_count)
-VALUES (1, 0, zeroblob(32), 1, 0, 0, 0);
+INSERT INTO head (id, log_id, sequence, chain, next_bank_id, bank_count, item_count, hash_count)
+VALUES (1, randomblob(16), 0, zeroblob(32), 1, 0, 0, 0);
 
 -- One row for each transaction of the log: the chain as of its last change.
 CREATE TABLE batches (

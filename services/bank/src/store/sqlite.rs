@@ -3,6 +3,9 @@
 //! One connection writes and a few others read; in WAL mode neither waits for the other. A bank in memory has one
 //! connection for both, since SQLite's shared cache would make readers and writers lock each other out.
 //!
+//! One bank at a time runs on a file: it locks another file beside it. SQLite itself would keep two apart, but neither
+//! would tell its followers of what the other writes. Who only reads needs no lock.
+//!
 //! Transactions are spelled out as statements: SQLite itself rolls back on a full disk or a failed write, of which
 //! sqlx's count of open transactions learns nothing.
 
@@ -10,7 +13,9 @@ mod insert;
 mod read;
 
 use std::fmt::{self, Debug};
+use std::fs::{File, TryLockError};
 use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -21,6 +26,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, SqlSafeStr as _, Sqlite};
 use tokio::sync::{Mutex, MutexGuard};
+use vigie_model::change::LogId;
 use vigie_model::{Bank, BankId, BankName, Item, ItemId, LogHead, Sequence, UnixMillis};
 
 use crate::config::Location;
@@ -51,8 +57,9 @@ const CHECKPOINT_PAGES: &str = "4000";
 /// See the module.
 pub(crate) struct SqliteStore {
     writer: Mutex<Writer>,
-    /// `None` for a bank in memory.
+    /// `None` where the writer reads: for a bank in memory, and where nothing is written.
     readers: Option<SqlitePool>,
+    log_id: LogId,
 }
 
 impl Debug for SqliteStore {
@@ -65,6 +72,8 @@ struct Writer {
     connection: SqliteConnection,
     /// A transaction was begun and its end was not seen: the future that ran it was dropped.
     open: bool,
+    /// Keeps other banks away until it is dropped.
+    lock: Option<File>,
 }
 
 /// Makes a [`StoreError`] of what the database said.
@@ -77,43 +86,91 @@ fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
+fn options() -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .busy_timeout(BUSY_MAX)
+        // The thread of a connection would otherwise hand over row by row.
+        .row_buffer_size(256)
+        .disable_statement_logging()
+}
+
+fn create_folder(database: &Path) -> Result<(), StoreError> {
+    let Some(folder) = database.parent() else { return Ok(()) };
+    std::fs::create_dir_all(folder).map_err(|source| StoreError::Folder { path: folder.to_owned(), source })
+}
+
+/// Locks the file beside the database. It stays there: to remove it would let two banks lock two files of one name.
+fn lock(database: &Path) -> Result<File, StoreError> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let file = match File::options().create(true).write(true).truncate(false).open(&path) {
+        Ok(file) => file,
+        Err(source) => return Err(StoreError::Lock { path, source }),
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { database: database.to_owned(), lock: path }),
+        Err(TryLockError::Error(source)) => Err(StoreError::Lock { path, source }),
+    }
+}
+
 impl SqliteStore {
-    /// Opens the store. `create` allows it to begin.
-    pub(crate) async fn open(
+    /// Opens the store for a bank, which has it for itself until it is closed. Creates what is not there yet.
+    pub(crate) async fn open(location: &Location, read_connections_max: u32) -> Result<Self, StoreError> {
+        let lock = match location {
+            Location::File(path) => {
+                create_folder(path)?;
+                Some(lock(path)?)
+            }
+            Location::Memory => None,
+        };
+        let mut store = Self::open_unlocked(location, read_connections_max).await?;
+        store.writer.get_mut().lock = lock;
+        Ok(store)
+    }
+
+    /// Opens the store, whoever else has it.
+    pub(crate) async fn open_unlocked(
         location: &Location,
-        create: bool,
         read_connections_max: u32,
     ) -> Result<Self, StoreError> {
+        let failed_to_open = |source| StoreError::Open { location: location.to_string(), source };
         let options = match location {
-            Location::File(path) => SqliteConnectOptions::new().filename(path).create_if_missing(create),
-            Location::Memory => SqliteConnectOptions::new().in_memory(true),
+            Location::File(path) => options().filename(path).create_if_missing(true),
+            Location::Memory => options().in_memory(true),
         };
-        let options = options
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-            .busy_timeout(BUSY_MAX)
-            // The thread of a connection would otherwise hand over row by row.
-            .row_buffer_size(256)
-            .disable_statement_logging();
-        let mut connection = options.connect().await.map_err(failed("open"))?;
+        let mut connection = options.connect().await.map_err(failed_to_open)?;
         // `run` does the same, but its future cannot be proven to be `Send`, so that no caller could spawn it.
-        migrations().run_direct(None, &mut connection, false).await?;
+        migrations()
+            .run_direct(None, &mut connection, false)
+            .await
+            .map_err(|source| StoreError::Migrate { location: location.to_string(), source })?;
         let readers = match location {
             Location::File(_) => {
                 let readers = SqlitePoolOptions::new().max_connections(read_connections_max);
                 // They close with the pool only: to open one anew costs more than to keep it.
                 let readers = readers.idle_timeout(None).max_lifetime(None).test_before_acquire(false);
-                Some(
-                    readers
-                        .connect_with(options.read_only(true))
-                        .await
-                        .map_err(failed("open for reading"))?,
-                )
+                Some(readers.connect_with(options.read_only(true)).await.map_err(failed_to_open)?)
             }
             Location::Memory => None,
         };
-        Ok(Self { writer: Mutex::new(Writer { connection, open: false }), readers })
+        let log_id = read::log_id(&mut connection).await?;
+        let writer = Writer { connection, open: false, lock: None };
+        Ok(Self { writer: Mutex::new(writer), readers, log_id })
+    }
+
+    /// Opens a store that is there, only to read it; a bank may run on it.
+    pub(crate) async fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        let failed_to_open = |source| StoreError::Open { location: path.display().to_string(), source };
+        let options = options().filename(path).read_only(true);
+        let mut connection = options.connect().await.map_err(failed_to_open)?;
+        let log_id = read::log_id(&mut connection).await?;
+        let writer = Writer { connection, open: false, lock: None };
+        Ok(Self { writer: Mutex::new(writer), readers: None, log_id })
     }
 
     /// A connection to read with.
@@ -127,9 +184,7 @@ impl SqliteStore {
     /// The connection to write with, outside of any transaction.
     async fn writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {
         let mut writer = self.writer.lock().await;
-        if writer.open {
-            writer.roll_back().await;
-        }
+        writer.roll_back_if_open().await;
         Ok(writer)
     }
 }
@@ -156,6 +211,13 @@ impl Writer {
                 self.roll_back().await;
                 Err(failed("commit")(source))
             }
+        }
+    }
+
+    /// Ends what was begun by a future that was then dropped.
+    async fn roll_back_if_open(&mut self) {
+        if self.open {
+            self.roll_back().await;
         }
     }
 
@@ -196,8 +258,12 @@ impl DerefMut for Reader<'_> {
 
 #[async_trait]
 impl Store for SqliteStore {
+    fn log_id(&self) -> LogId {
+        self.log_id
+    }
+
     async fn load(&self) -> Result<(Head, Vec<Bank>), StoreError> {
-        read::state(&mut *self.reader().await?).await
+        read::state(&mut self.writer().await?.connection).await
     }
 
     async fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
@@ -216,18 +282,22 @@ impl Store for SqliteStore {
         }
     }
 
+    async fn newest(&self) -> Result<Sequence, StoreError> {
+        read::sequence(&mut self.writer().await?.connection).await
+    }
+
     async fn chain_at(&self, last: Sequence) -> Result<Option<[u8; 32]>, StoreError> {
         let before = Sequence(last.0.saturating_sub(1));
-        let batches = read::batches(&mut *self.reader().await?, before, 1).await?;
+        let batches = read::batches(&mut self.writer().await?.connection, before, 1).await?;
         Ok(batches.first().filter(|batch| batch.last == last).map(|batch| batch.chain))
     }
 
     async fn placements(&self, items: &[ItemId]) -> Result<Vec<Placement>, StoreError> {
-        read::placements(&mut *self.reader().await?, items).await
+        read::placements(&mut self.writer().await?.connection, items).await
     }
 
     async fn recorded(&self, keys: &[String]) -> Result<Vec<Recorded>, StoreError> {
-        read::recorded(&mut *self.reader().await?, keys).await
+        read::recorded(&mut self.writer().await?.connection, keys).await
     }
 
     async fn head(&self) -> Result<LogHead, StoreError> {
@@ -281,20 +351,20 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
-        // So that the one file holds everything, for those who copy it.
-        let moved = match self.writer().await {
-            Ok(mut writer) => {
-                let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
-                checkpoint.execute(&mut writer.connection).await.map(drop).map_err(failed("close"))
-            }
-            Err(error) => Err(error),
-        };
-        if let Err(error) = moved {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the write-ahead log stays as it is");
-        }
+        let mut writer = self.writer.lock().await;
         if let Some(readers) = &self.readers {
             readers.close().await;
         }
+        if writer.lock.is_some() {
+            // So that the one file holds everything, for those who copy it.
+            writer.roll_back_if_open().await;
+            let moved = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut writer.connection).await;
+            if let Err(error) = moved {
+                tracing::warn!(%error, "the write-ahead log stays as it is");
+            }
+        }
+        // The next bank may come.
+        writer.lock = None;
     }
 }
 
@@ -327,7 +397,7 @@ mod tests {
     async fn every_commit_is_flushed() {
         let directory = tempfile::tempdir().unwrap();
         let location = Location::File(directory.path().join("bank.db"));
-        let store = SqliteStore::open(&location, true, 1).await.unwrap();
+        let store = SqliteStore::open(&location, 1).await.unwrap();
         let mut writer = store.writer().await.unwrap();
         let mode: String =
             sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut writer.connection).await.unwrap();
@@ -341,7 +411,7 @@ mod tests {
     async fn a_full_disk_refuses_the_batch_and_the_next_one_goes_through() {
         let directory = tempfile::tempdir().unwrap();
         let location = Location::File(directory.path().join("bank.db"));
-        let store = SqliteStore::open(&location, true, 1).await.unwrap();
+        let store = SqliteStore::open(&location, 1).await.unwrap();
         // No page beyond those that there are.
         pages_max(&store, 1).await;
         let (mut head, banks) = store.load().await.unwrap();
@@ -364,7 +434,7 @@ mod tests {
     async fn an_abandoned_transaction_is_rolled_back_before_the_next() {
         let directory = tempfile::tempdir().unwrap();
         let location = Location::File(directory.path().join("bank.db"));
-        let store = SqliteStore::open(&location, true, 1).await.unwrap();
+        let store = SqliteStore::open(&location, 1).await.unwrap();
         let (head, _) = store.load().await.unwrap();
         {
             let mut writer = store.writer().await.unwrap();
@@ -373,5 +443,44 @@ mod tests {
         }
         store.commit(&batch(head, 5)).await.unwrap();
         assert_eq!(store.load().await.unwrap().0.log.items, 5);
+    }
+
+    #[tokio::test]
+    async fn the_writer_does_not_wait_for_those_who_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let location = Location::File(directory.path().join("bank.db"));
+        let store = SqliteStore::open(&location, 1).await.unwrap();
+        let _only_reader = store.reader().await.unwrap();
+        let work = async {
+            let (head, _) = store.load().await.unwrap();
+            store.placements(&[ItemId(1)]).await.unwrap();
+            store.recorded(&["k".to_owned()]).await.unwrap();
+            store.commit(&batch(head, 3)).await.unwrap();
+            assert_eq!(store.newest().await.unwrap(), Sequence(4));
+            assert!(store.chain_at(Sequence(4)).await.unwrap().is_some());
+        };
+        // Less than a read waits for a connection before it gives up.
+        tokio::time::timeout(BUSY_MAX, work).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_folder_of_a_new_database_is_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("var/lib/bank.db");
+        SqliteStore::open(&Location::File(path.clone()), 1).await.unwrap().close().await;
+        assert!(path.exists());
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_opened_is_named_by_its_path() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "no database, and longer than the header of one".repeat(9)).unwrap();
+        for path in [file.clone(), file.join("below/bank.db"), directory.path().to_owned()] {
+            let error = SqliteStore::open(&Location::File(path), 1).await.unwrap_err().to_string();
+            assert!(error.contains(&directory.path().display().to_string()), "{error}");
+        }
+        let error = SqliteStore::open_to_read(&directory.path().join("none.db")).await.unwrap_err();
+        assert!(error.to_string().contains("none.db"), "{error}");
     }
 }

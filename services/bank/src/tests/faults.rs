@@ -6,6 +6,53 @@ use crate::chain::GENESIS;
 use crate::store::{CommitError, Head};
 
 #[tokio::test]
+async fn a_sweeper_that_dies_ends_the_bank_at_once_and_the_store_is_closed() {
+    let (_directory, config) = on_file();
+    let (store, gate) = Faulty::open(&config).await;
+    let served = Served::start_on(config, store).await;
+    served.create_bank("a").await.unwrap();
+    gate.set(Fault::SweepPanics);
+    // It may wake and die before the answer is out.
+    served.delete_bank("a").await.ok();
+    let Served { task, shutdown: _told, .. } = served;
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(30), task).await.unwrap();
+    assert!(matches!(ended.unwrap(), Err(RunError::Sweeper)));
+    assert!(gate.is_closed());
+}
+
+#[tokio::test]
+async fn a_bank_that_cannot_load_its_store_closes_it() {
+    let (_directory, config) = on_file();
+    let (store, gate) = Faulty::open(&config).await;
+    gate.set(Fault::Unreadable);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(SetClock(AtomicU64::new(NOW)));
+    let running = tokio::spawn(server::run(config, store, listener, Shutdown::new(), clock));
+    assert!(matches!(running.await.unwrap(), Err(RunError::Store(_))));
+    assert!(gate.is_closed());
+}
+
+#[tokio::test]
+async fn a_write_whose_time_runs_out_on_the_way_is_said_to_be_perhaps_done() {
+    let (_directory, mut config) = on_file();
+    config.serving.deadline_ms_default = 300;
+    let (store, gate) = Faulty::open(&config).await;
+    let served = Served::start_on(config, store).await;
+    served.create_bank("a").await.unwrap();
+    let closed = gate.close().await;
+    let late = served.add_with_key("a", items(0..1), "k").await;
+    refused(
+        late,
+        Code::DeadlineExceeded,
+        "may have been done or not; repeat it with the same idempotency key",
+    );
+    drop(closed);
+    let done = served.add_with_key("a", items(0..1), "k").await.unwrap();
+    assert_eq!((done.item_ids, served.head().await.item_count), (vec![2], 1));
+    served.stop().await;
+}
+
+#[tokio::test]
 async fn a_store_that_refuses_loses_nothing_and_later_writes_go_on() {
     let (_directory, config) = on_file();
     let (store, gate) = Faulty::open(&config).await;
@@ -76,7 +123,7 @@ async fn a_commit_on_a_stale_head_is_refused_and_leaves_nothing() {
     let served = Served::start(config.clone()).await;
     served.create_bank("a").await.unwrap();
     let location = Location::parse(&config.store).unwrap();
-    let store = SqliteStore::open(&location, true, 1).await.unwrap();
+    let store = SqliteStore::open_unlocked(&location, 1).await.unwrap();
     let before = served.head().await;
 
     let (head, _) = store.load().await.unwrap();
@@ -102,7 +149,7 @@ async fn a_commit_on_a_stale_head_is_refused_and_leaves_nothing() {
 async fn a_commit_that_fails_half_way_leaves_nothing_and_the_connection_goes_on() {
     let (_directory, config) = on_file();
     let location = Location::parse(&config.store).unwrap();
-    let store = SqliteStore::open(&location, true, 1).await.unwrap();
+    let store = SqliteStore::open_unlocked(&location, 1).await.unwrap();
     let (head, _) = store.load().await.unwrap();
     let batch_of = |names: &[&str]| {
         let mut state = crate::plan::State::new(head, Vec::new());

@@ -1,9 +1,11 @@
 //! A store that fails on demand, and a gate before its commits.
 
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, watch};
+use vigie_model::change::LogId;
 use vigie_model::{Bank, BankId, BankName, Item, ItemId, LogHead, Sequence};
 
 use super::*;
@@ -24,6 +26,10 @@ pub(super) enum Fault {
     UnknownDone,
     /// They are done, the news of it is lost, and nothing can be read.
     Unreadable,
+    /// The sweeper dies.
+    SweepPanics,
+    /// Followers that read from the store wait until another fault is set.
+    SlowReads,
 }
 
 #[derive(Debug)]
@@ -31,7 +37,9 @@ pub(super) struct Faulty {
     inner: SqliteStore,
     gate: Arc<RwLock<()>>,
     commits: watch::Sender<u32>,
-    fault: Mutex<Fault>,
+    fault: watch::Sender<Fault>,
+    lookups: Mutex<Vec<usize>>,
+    closed: AtomicBool,
 }
 
 /// Holds up commits.
@@ -50,21 +58,34 @@ impl Gate {
     }
 
     pub(super) fn set(&self, fault: Fault) {
-        *self.0.fault.lock().unwrap() = fault;
+        self.0.fault.send_replace(fault);
+    }
+}
+
+impl Gate {
+    /// How many keys were looked up for each group.
+    pub(super) fn lookups(&self) -> Vec<usize> {
+        self.0.lookups.lock().unwrap().clone()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::Relaxed)
     }
 }
 
 impl Faulty {
     pub(super) async fn open(config: &Config) -> (Arc<dyn Store>, Gate) {
         let location = Location::parse(&config.store).unwrap();
-        let inner = SqliteStore::open(&location, true, 2).await.unwrap();
+        let inner = SqliteStore::open(&location, 2).await.unwrap();
         let (gate, commits) = (Arc::default(), watch::Sender::new(0));
-        let store = Arc::new(Self { inner, gate, commits, fault: Mutex::new(Fault::None) });
+        let (fault, lookups, closed) =
+            (watch::Sender::new(Fault::None), Mutex::default(), AtomicBool::new(false));
+        let store = Arc::new(Self { inner, gate, commits, fault, lookups, closed });
         (Arc::clone(&store) as Arc<dyn Store>, Gate(store))
     }
 
     fn fault(&self) -> Fault {
-        *self.fault.lock().unwrap()
+        *self.fault.borrow()
     }
 
     fn readable(&self) -> Result<(), StoreError> {
@@ -74,6 +95,15 @@ impl Faulty {
 
 #[async_trait]
 impl Store for Faulty {
+    fn log_id(&self) -> LogId {
+        self.inner.log_id()
+    }
+
+    async fn newest(&self) -> Result<Sequence, StoreError> {
+        self.readable()?;
+        self.inner.newest().await
+    }
+
     async fn load(&self) -> Result<(Head, Vec<Bank>), StoreError> {
         self.readable()?;
         self.inner.load().await
@@ -83,7 +113,7 @@ impl Store for Faulty {
         self.commits.send_modify(|commits| *commits += 1);
         let _open = self.gate.read().await;
         match self.fault() {
-            Fault::None => self.inner.commit(batch).await,
+            Fault::None | Fault::SweepPanics | Fault::SlowReads => self.inner.commit(batch).await,
             Fault::Refused => Err(CommitError::Refused(StoreError::Injected)),
             Fault::UnknownNotDone => Err(CommitError::Unknown(StoreError::Injected)),
             Fault::UnknownDone | Fault::Unreadable => {
@@ -105,6 +135,7 @@ impl Store for Faulty {
 
     async fn recorded(&self, keys: &[String]) -> Result<Vec<Recorded>, StoreError> {
         self.readable()?;
+        self.lookups.lock().unwrap().push(keys.len());
         self.inner.recorded(keys).await
     }
 
@@ -137,6 +168,7 @@ impl Store for Faulty {
 
     async fn changes(&self, range: &ChangeRange) -> Result<ChangePage, StoreError> {
         self.readable()?;
+        self.fault.subscribe().wait_for(|fault| *fault != Fault::SlowReads).await.unwrap();
         self.inner.changes(range).await
     }
 
@@ -145,6 +177,7 @@ impl Store for Faulty {
     }
 
     async fn sweep_items(&self, rows_max: u32) -> Result<bool, StoreError> {
+        assert_ne!(self.fault(), Fault::SweepPanics);
         self.inner.sweep_items(rows_max).await
     }
 
@@ -154,5 +187,6 @@ impl Store for Faulty {
 
     async fn close(&self) {
         self.inner.close().await;
+        self.closed.store(true, Ordering::Relaxed);
     }
 }

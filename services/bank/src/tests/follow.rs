@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
+use vigie_model::change::{Cursor, LogId};
 use vigie_model::{FeedRange, Sequence, ShardIdentity};
 
+use super::faulty::{Fault, Faulty};
 use super::*;
 
 struct Followed {
@@ -14,9 +16,37 @@ struct Followed {
 
 impl Served {
     async fn watch(&self, after: u64, shard: u32, shard_count: u32) -> Result<Followed, Status> {
-        let request = pb::WatchRequest { after_sequence: after, shard, shard_count };
+        let log_id = if after == 0 { Vec::new() } else { self.log_id().await };
+        let request =
+            pb::WatchRequest { after_sequence: after, shard, shard_count, log_id, ..Default::default() };
         let ranges = self.feed.clone().watch(request).await?.into_inner();
         Ok(Followed { ranges, cursor: Sequence(after) })
+    }
+
+    /// Goes on from where a follower has come to.
+    async fn go_on(&self, from: Cursor) -> Result<Followed, Status> {
+        let request = pb::WatchRequest::from((Some(from), ShardIdentity::new(0, 1).unwrap()));
+        let ranges = self.feed.clone().watch(request).await?.into_inner();
+        Ok(Followed { ranges, cursor: from.sequence })
+    }
+
+    async fn log_id(&self) -> Vec<u8> {
+        let request = pb::WatchRequest { shard_count: 1, ..Default::default() };
+        let mut ranges = self.feed.clone().watch(request).await.unwrap().into_inner();
+        ranges.message().await.unwrap().unwrap().log_id
+    }
+
+    /// A follower of everything that has caught up.
+    async fn caught_up(&self) -> Cursor {
+        let head = self.head().await;
+        let mut followed = self.watch(0, 0, 1).await.unwrap();
+        loop {
+            let end = followed.next().await.unwrap().end();
+            if end.sequence.0 == head.sequence {
+                assert_eq!(end.chain.map(Vec::from).unwrap_or_default(), head.chain);
+                return end;
+            }
+        }
     }
 }
 
@@ -156,6 +186,94 @@ async fn a_cursor_beyond_the_head_is_refused() {
     for cursor in [2, u64::MAX] {
         let refusal = served.watch(cursor, 0, 1).await.map(drop);
         refused(refusal, Code::OutOfRange, "beyond the head of the log, 1");
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_follower_of_another_log_is_refused_however_far_this_one_has_come() {
+    let in_memory = || Config { store: "sqlite::memory:".into(), ..Config::default() };
+    let first = Served::start(in_memory()).await;
+    first.create_bank("a").await.unwrap();
+    let cursor = first.caught_up().await;
+    first.stop().await;
+
+    let second = Served::start(in_memory()).await;
+    for name in ["b", "c", "d"] {
+        second.create_bank(name).await.unwrap();
+    }
+    for chain in [cursor.chain, None] {
+        let refusal = second.go_on(Cursor { chain, ..cursor }).await.map(drop);
+        refused(refusal, Code::OutOfRange, "the cursor is of the log");
+    }
+    let nowhere = Cursor { log: LogId([0; 16]), sequence: Sequence(0), chain: None };
+    refused(second.go_on(nowhere).await.map(drop), Code::OutOfRange, "the cursor is of the log");
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_keeps_its_id_and_its_followers_over_a_restart() {
+    let (_directory, config) = on_file();
+    let first = Served::start(config.clone()).await;
+    first.create_bank("a").await.unwrap();
+    let cursor = first.caught_up().await;
+    first.stop().await;
+    let second = Served::start(config).await;
+    second.create_bank("b").await.unwrap();
+    let changes = second.go_on(cursor).await.unwrap().until(2).await;
+    assert_eq!(changes.len(), 1);
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_restored_from_a_backup_refuses_those_who_followed_it_further() {
+    let (directory, config) = on_file();
+    let before = Served::start(config.clone()).await;
+    before.create_bank("a").await.unwrap();
+    let shared = before.caught_up().await;
+    before.stop().await;
+    let backup = directory.path().join("backup.db");
+    std::fs::copy(directory.path().join("bank.db"), &backup).unwrap();
+    let lost = Served::start(config.clone()).await;
+    lost.create_bank("b").await.unwrap();
+    let cursor = lost.caught_up().await;
+    lost.stop().await;
+
+    let restored = Served::start(Config { store: format!("sqlite:{}", backup.display()), ..config }).await;
+    restored.create_bank("c").await.unwrap();
+    restored.add("c", items(0..3)).await.unwrap();
+    assert_eq!(restored.caught_up().await.log, cursor.log);
+    refused(restored.go_on(cursor).await.map(drop), Code::OutOfRange, "another chain at 2");
+    // Where a batch ended in the log that is lost, none ends here.
+    let inside = Cursor { sequence: Sequence(4), ..cursor };
+    refused(restored.go_on(inside).await.map(drop), Code::OutOfRange, "another chain at 4");
+    // What both have in common goes on.
+    assert_eq!(restored.go_on(shared).await.unwrap().until(5).await.len(), 4);
+    restored.stop().await;
+}
+
+#[tokio::test]
+async fn a_follower_that_waits_for_its_turn_hears_signs_of_life() {
+    let (_directory, config) = on_file();
+    let config = Config { recent_changes_max: 0, ..config };
+    let (store, gate) = Faulty::open(&config).await;
+    let served = Served::start_on(config, store).await;
+    served.create_bank("a").await.unwrap();
+    gate.set(Fault::SlowReads);
+    // More of them than may read at once.
+    let mut followers = Vec::new();
+    for _ in 0..6 {
+        followers.push(served.watch(0, 0, 1).await.unwrap());
+    }
+    for followed in &mut followers {
+        for _ in 0..3 {
+            let range = followed.next().await.unwrap();
+            assert_eq!((range.through, range.head), (Sequence(0), Sequence(1)));
+        }
+    }
+    gate.set(Fault::None);
+    for followed in &mut followers {
+        assert_eq!(followed.until(1).await.len(), 1);
     }
     served.stop().await;
 }

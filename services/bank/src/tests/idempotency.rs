@@ -1,7 +1,13 @@
 //! Keys: a write is done once, however often it is sent.
 
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
 use super::faulty::Faulty;
+use super::writes::{BareLog, create, in_a_minute};
 use super::*;
+use crate::sweep::Sweeper;
 
 #[tokio::test]
 async fn a_repeated_write_gets_the_first_answer_even_after_a_restart() {
@@ -41,26 +47,21 @@ async fn a_key_that_comes_with_another_request_is_refused() {
 async fn a_key_sent_twice_at_once_does_its_work_once() {
     let (_directory, config) = on_file();
     let (store, gate) = Faulty::open(&config).await;
-    let served = Served::start_on(config, store).await;
-    served.create_bank("a").await.unwrap();
+    let bare = BareLog::start(&store, &config);
     let closed = gate.close().await;
-    let first = served.add("a", items(9..10));
+    let first = bare.log.write(create("a"), None, in_a_minute());
     let rest = async {
         gate.commit_waits().await;
-        // All of these wait for the commit above, and so come into one group.
-        let send = || served.add_with_key("a", items(0..2), "k");
-        let (one, two) = (send(), send());
-        let release = async {
-            tokio::task::yield_now().await;
-            drop(closed);
-        };
-        let (one, two, ()) = tokio::join!(one, two, release);
+        // Both are in the queue by the time the commit above may go on, and so come into one group.
+        let send = || bare.log.write(create("b"), Some("k".into()), in_a_minute());
+        let (one, two, ()) = tokio::join!(send(), send(), async { drop(closed) });
         assert_eq!(one.unwrap(), two.unwrap());
     };
     let (first, ()) = tokio::join!(first, rest);
     first.unwrap();
-    assert_eq!(served.head().await.item_count, 3);
-    served.stop().await;
+    assert_eq!(gate.lookups(), [2]);
+    assert_eq!(store.head().await.unwrap().sequence.0, 2);
+    bare.stop().await;
 }
 
 #[tokio::test]
@@ -73,22 +74,48 @@ async fn a_refused_write_leaves_its_key_free() {
     served.stop().await;
 }
 
-#[tokio::test]
-async fn keys_are_forgotten_after_their_time() {
+/// What a bank remembers of its keys, and a sweeper that keeps them for an hour.
+async fn swept(step_ms: u64) -> Vec<String> {
+    const HOUR: Duration = Duration::from_secs(3_600);
     let (_directory, config) = on_file();
-    let served = Served::start(config.clone()).await;
-    served.create_bank("a").await.unwrap();
-    served.add_with_key("a", items(0..1), "old").await.unwrap();
-    served.clock.0.fetch_add(10_000, Ordering::Relaxed);
-    served.add_with_key("a", items(1..2), "new").await.unwrap();
-    served.stop().await;
-
     let location = Location::parse(&config.store).unwrap();
-    let store = SqliteStore::open(&location, true, 1).await.unwrap();
-    let keys = ["old".to_owned(), "new".to_owned()];
-    assert_eq!(store.recorded(&keys).await.unwrap().len(), 2);
-    assert!(store.sweep_keys(UnixMillis(NOW + 10_000), 1).await.unwrap());
-    assert!(!store.sweep_keys(UnixMillis(NOW + 10_000), 1).await.unwrap());
-    let left: Vec<_> = store.recorded(&keys).await.unwrap().into_iter().map(|record| record.key).collect();
-    assert_eq!(left, ["new"]);
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&location, 1).await.unwrap());
+    let bare = BareLog::start(&store, &config);
+    for (name, key) in [("a", "1"), ("b", "2"), ("c", "3")] {
+        bare.log.write(create(name), Some(key.into()), in_a_minute()).await.unwrap();
+        bare.clock.0.fetch_add(1_000, Ordering::Relaxed);
+    }
+    bare.clock.0.store(NOW + 3_600_000 + step_ms, Ordering::Relaxed);
+    let (wake, clock) = (Arc::new(Notify::new()), Arc::clone(&bare.clock) as Arc<dyn Clock>);
+    let sweeper = Sweeper { store: Arc::clone(&store), wake, clock, keys_kept: HOUR, rows_max: 1 };
+    while sweeper.step().await.unwrap() {}
+    bare.stop().await;
+    let keys = ["1".to_owned(), "2".to_owned(), "3".to_owned()];
+    store.recorded(&keys).await.unwrap().into_iter().map(|record| record.key).collect()
+}
+
+#[tokio::test]
+async fn keys_are_forgotten_after_their_time_and_not_before() {
+    assert_eq!(swept(0).await, ["1", "2", "3"]);
+    assert_eq!(swept(1).await, ["2", "3"]);
+    assert_eq!(swept(1_001).await, ["3"]);
+}
+
+#[tokio::test]
+async fn a_running_bank_forgets_keys_past_their_time() {
+    let (_directory, config) = on_file();
+    let served = Served::start(Config { idempotency_hours: 2, ..config.clone() }).await;
+    served.create_bank("a").await.unwrap();
+    served.add_with_key("a", items(0..1), "k").await.unwrap();
+    served.clock.0.fetch_add(7_200_001, Ordering::Relaxed);
+    // A deletion wakes the sweeper.
+    served.create_bank("gone").await.unwrap();
+    served.delete_bank("gone").await.unwrap();
+    let location = Location::parse(&config.store).unwrap();
+    let observer = SqliteStore::open_unlocked(&location, 1).await.unwrap();
+    while !observer.recorded(&["k".to_owned()]).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(served.add_with_key("a", items(0..1), "k").await.unwrap().item_ids, [5]);
+    served.stop().await;
 }

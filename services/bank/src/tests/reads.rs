@@ -109,9 +109,11 @@ async fn each_invalid_request_is_refused_with_its_field() {
     check!(list_items, list, "bank: ");
     let mut feed = served.feed.clone();
     for (shard, shard_count) in [(0, 0), (4, 4), (0, 257)] {
-        let watch = pb::WatchRequest { after_sequence: 0, shard, shard_count };
+        let watch = pb::WatchRequest { shard, shard_count, ..Default::default() };
         refused(feed.watch(watch).await.map(drop), Code::InvalidArgument, "shard");
     }
+    let watch = pb::WatchRequest { after_sequence: 1, shard_count: 1, ..Default::default() };
+    refused(feed.watch(watch).await.map(drop), Code::InvalidArgument, "log_id: is empty");
     assert_eq!(served.head().await.sequence, 1);
     served.stop().await;
 }
@@ -122,7 +124,7 @@ async fn a_bank_with_faulty_settings_names_them_all_and_does_not_start() {
     let config = Config { store: "nowhere".into(), heartbeat_ms: 0, ..Config::default() };
     let running = tokio::spawn(crate::run(config, listener, Shutdown::new()));
     let error = running.await.unwrap().unwrap_err();
-    let text = "store: must be sqlite:<path> or sqlite::memory:; heartbeat_ms: must be at least 1";
+    let text = "store: must be sqlite:<path> or sqlite::memory:; heartbeat_ms: is 0; it must be 1 to 2000";
     assert_eq!(error.to_string(), format!("the bank's settings have faults: {text}"));
 }
 

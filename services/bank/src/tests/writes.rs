@@ -13,7 +13,7 @@ use crate::change_log::ChangeLog;
 use crate::error::Error;
 use crate::feed::Feed;
 use crate::sweep::Sweeper;
-use crate::write::Write;
+use crate::write::{Answer, Write};
 
 #[tokio::test]
 async fn what_was_acknowledged_survives_a_restart() {
@@ -77,31 +77,51 @@ async fn concurrent_writers_get_dense_sequences_and_a_chain_that_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_banks_on_one_file_never_number_two_changes_alike() {
+async fn two_writers_on_one_file_never_number_two_changes_alike() {
     let (_directory, config) = on_file();
-    let (one, other) = (Served::start(config.clone()).await, Served::start(config.clone()).await);
-    one.create_bank("a").await.unwrap();
-    let writer = |writer: u64| {
-        let served = if writer.is_multiple_of(2) { &one } else { &other };
+    let location = Location::parse(&config.store).unwrap();
+    let mut logs = Vec::new();
+    for _ in 0..2 {
+        let store = SqliteStore::open_unlocked(&location, 1).await.unwrap();
+        logs.push(BareLog::start(&(Arc::new(store) as Arc<dyn Store>), &config));
+    }
+    let writer = |writer: usize| {
+        let log = &logs[writer % 2].log;
         async move {
-            let mut ids = Vec::new();
-            while ids.len() < 10 {
-                match served.add("a", items(writer..writer + 1)).await {
-                    Ok(added) => ids.extend(added.item_ids),
+            let mut sequences = Vec::new();
+            while sequences.len() < 10 {
+                let name = format!("{writer}-{}", sequences.len());
+                match log.write(create(&name), None, in_a_minute()).await {
+                    Ok(Answer::Bank { sequence, .. }) => sequences.push(sequence.0),
                     // The other was quicker each time: as the code says, try again.
-                    Err(status) => assert_eq!(status.code(), Code::Aborted, "{}", status.message()),
+                    other => assert_eq!(other, Err(Error::Contended)),
                 }
             }
-            ids
+            sequences
         }
     };
-    let mut ids: Vec<u64> = join_all((0..6).map(writer)).await.concat();
-    ids.sort_unstable();
-    assert_eq!(ids, (2..=61).collect::<Vec<_>>());
-    assert_eq!(one.head().await, other.head().await);
-    one.stop().await;
-    other.stop().await;
-    assert_eq!(crate::verify(&config).await.unwrap().items, 60);
+    let mut sequences: Vec<u64> = join_all((0..6).map(writer)).await.concat();
+    sequences.sort_unstable();
+    assert_eq!(sequences, (1..=60).collect::<Vec<_>>());
+    for bare in logs {
+        bare.stop().await;
+    }
+    assert_eq!(crate::verify(&config).await.unwrap().banks, 60);
+}
+
+#[tokio::test]
+async fn a_second_bank_on_one_file_does_not_start_until_the_first_has_stopped() {
+    let (directory, config) = on_file();
+    let first = Served::start(config.clone()).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let running = tokio::spawn(crate::run(config.clone(), listener, Shutdown::new()));
+    let error = running.await.unwrap().unwrap_err();
+    let text = std::error::Error::source(&error).unwrap().to_string();
+    let path = directory.path().join("bank.db").display().to_string();
+    assert_eq!(text, format!("another bank runs on {path}: it holds {path}.lock"));
+    first.create_bank("a").await.unwrap();
+    first.stop().await;
+    Served::start(config).await.stop().await;
 }
 
 #[tokio::test]
@@ -157,37 +177,37 @@ async fn a_full_queue_refuses_at_once_and_says_when_to_come_back() {
 }
 
 /// A log without a server before it.
-struct BareLog {
-    log: ChangeLog,
+pub(super) struct BareLog {
+    pub(super) log: ChangeLog,
     wake: Arc<Notify>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<SetClock>,
     stop: Shutdown,
     writer: JoinHandle<()>,
 }
 
 impl BareLog {
-    fn start(store: &Arc<dyn Store>, config: &Config) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SetClock(AtomicU64::new(NOW)));
+    pub(super) fn start(store: &Arc<dyn Store>, config: &Config) -> Self {
+        let clock = Arc::new(SetClock(AtomicU64::new(NOW)));
         let feed = Arc::new(Feed::new(Arc::clone(store), server::feed_limits(config)));
         let (wake, stop) = (Arc::new(Notify::new()), Shutdown::new());
         let limits = server::log_limits(config);
         let (store, waker) = (Arc::clone(store), Arc::clone(&wake));
-        let (log, writer) = ChangeLog::new(store, feed, waker, Arc::clone(&clock), limits);
+        let (log, writer) = ChangeLog::new(store, feed, waker, Arc::clone(&clock) as Arc<dyn Clock>, limits);
         let writer = tokio::spawn(writer.run(stop.clone()));
         Self { log, wake, clock, stop, writer }
     }
 
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.stop.cancel();
         self.writer.await.unwrap();
     }
 }
 
-fn create(name: &str) -> Write {
+pub(super) fn create(name: &str) -> Write {
     Write::CreateBank { name: name.parse().unwrap() }
 }
 
-fn in_a_minute() -> Instant {
+pub(super) fn in_a_minute() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
@@ -245,11 +265,11 @@ async fn a_deleted_bank_takes_its_items_along_at_once_and_the_sweep_goes_on_afte
     first.stop().await;
 
     // Deleted, and half swept, by a bank that then stops.
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&location, true, 1).await.unwrap());
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open_unlocked(&location, 1).await.unwrap());
     let bare = BareLog::start(&store, &config);
     let deletion = Write::DeleteBank { name: "gone".parse().unwrap() };
     bare.log.write(deletion, None, in_a_minute()).await.unwrap();
-    let (wake, clock) = (Arc::clone(&bare.wake), Arc::clone(&bare.clock));
+    let (wake, clock) = (Arc::clone(&bare.wake), Arc::clone(&bare.clock) as Arc<dyn Clock>);
     bare.stop().await;
     let keys_kept = Duration::from_secs(60);
     let sweeper = Sweeper { store: Arc::clone(&store), wake, clock, keys_kept, rows_max: 300 };
@@ -263,7 +283,7 @@ async fn a_deleted_bank_takes_its_items_along_at_once_and_the_sweep_goes_on_afte
     refused(second.remove(vec![gone[999]]).await, Code::NotFound, "no item");
     let head = second.head().await;
     assert_eq!((head.bank_count, head.item_count, head.hash_count), (1, 5, 10));
-    let observer = SqliteStore::open(&location, true, 1).await.unwrap();
+    let observer = SqliteStore::open_unlocked(&location, 1).await.unwrap();
     let rows: Vec<_> = gone.iter().map(|id| vigie_model::ItemId(*id)).collect();
     while !observer.placements(&rows).await.unwrap().is_empty() {
         tokio::task::yield_now().await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Streaming;
 use tonic::transport::Channel;
+use vigie_model::change::{Cursor, LogId};
 use vigie_model::{FeedRange, Sequence, ShardIdentity};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::feed_service_client::FeedServiceClient;
@@ -30,15 +31,19 @@ impl FeedClient {
         Ok(Self { target, stub })
     }
 
-    /// Opens the stream of a shard's changes after `after`; it has to open by `deadline` and then goes on for ever.
+    /// Opens the stream of a shard's changes after a cursor, or of all; it has to open by `deadline` and then goes on
+    /// for ever.
+    ///
+    /// `OUT_OF_RANGE`, from here or from the stream: the bank's log does not go on from the cursor. Drop what was
+    /// built from it, and begin anew.
     pub async fn watch(
         &self,
-        after: Sequence,
+        from: Option<Cursor>,
         identity: ShardIdentity,
         deadline: Instant,
     ) -> Result<FeedStream, CallError> {
         let mut stub = self.stub.clone();
-        let message = pb::WatchRequest::from((after, identity));
+        let message = pb::WatchRequest::from((from, identity));
         // A timeout of the request would end the stream, so only the opening is bounded.
         let opened = tokio::time::timeout_at(deadline, stub.watch(message)).await;
         let status = match opened {
@@ -46,7 +51,7 @@ impl FeedClient {
                 return Ok(FeedStream {
                     target: self.target.clone(),
                     stream: stream.into_inner(),
-                    reached: after,
+                    reached: from.into(),
                 });
             }
             Ok(Err(status)) => status,
@@ -61,7 +66,17 @@ impl FeedClient {
 pub struct FeedStream {
     target: Target,
     stream: Streaming<pb::WatchResponse>,
-    reached: Sequence,
+    reached: Reached,
+}
+
+/// How far a stream has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Reached {
+    /// The stream's log; the first range tells it where no cursor did.
+    log: Option<LogId>,
+    sequence: Sequence,
+    /// The chain as of it, where it is known.
+    chain: Option<[u8; 32]>,
 }
 
 impl FeedStream {
@@ -75,7 +90,8 @@ impl FeedStream {
 
     /// The next range of the log. An end of the stream is an error like any other: reconnect after the last range.
     ///
-    /// A range that does not begin where the one before it ended is refused: the follower would miss changes.
+    /// A range that does not begin where the one before it ended is refused: the follower would miss changes. So is
+    /// one of another log, whose changes have nothing to do with what the follower has.
     pub async fn next(&mut self) -> Result<FeedRange, CallError> {
         let message = match self.stream.message().await {
             Ok(Some(message)) => message,
@@ -83,11 +99,90 @@ impl FeedStream {
             Err(status) => return Err(self.target.failed(status)),
         };
         let range = FeedRange::try_from(message).map_err(|invalid| self.target.unreadable(&invalid))?;
-        if range.after != self.reached {
-            let gap = format!("the feed goes on after {}, but {} was reached", range.after, self.reached);
-            return Err(self.target.failed(tonic::Status::data_loss(gap)));
-        }
-        self.reached = range.through;
+        self.reached.take(&range).map_err(|status| self.target.failed(status))?;
         Ok(range)
+    }
+}
+
+impl From<Option<Cursor>> for Reached {
+    fn from(from: Option<Cursor>) -> Self {
+        Self {
+            log: from.map(|cursor| cursor.log),
+            sequence: from.map_or(Sequence::ZERO, |cursor| cursor.sequence),
+            chain: from.and_then(|cursor| cursor.chain),
+        }
+    }
+}
+
+impl Reached {
+    /// Goes on to the end of a range, if it joins.
+    fn take(&mut self, range: &FeedRange) -> Result<(), tonic::Status> {
+        let Self { log, sequence, chain } = *self;
+        if let Some(log) = log.filter(|log| *log != range.log) {
+            let other = format!("the feed is of the log {}, and the follower is of {log}", range.log);
+            return Err(tonic::Status::out_of_range(other));
+        }
+        if range.after != sequence {
+            let gap = format!("the feed goes on after {}, but {sequence} was reached", range.after);
+            return Err(tonic::Status::data_loss(gap));
+        }
+        if range.through == sequence && chain.zip(range.chain).is_some_and(|(known, told)| known != told) {
+            let other = format!("the log has another chain at {sequence}: it was restored from a backup");
+            return Err(tonic::Status::out_of_range(other));
+        }
+        *self = Some(range.end()).into();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+
+    fn range(log: u8, after: u64, through: u64, chain: Option<u8>) -> FeedRange {
+        FeedRange {
+            log: LogId([log; 16]),
+            after: Sequence(after),
+            through: Sequence(through),
+            head: Sequence(through),
+            chain: chain.map(|byte| [byte; 32]),
+            changes: Vec::new(),
+        }
+    }
+
+    #[track_caller]
+    fn check(from: Option<Cursor>, ranges: &[FeedRange], expected: Result<(), Code>) {
+        let mut reached = Reached::from(from);
+        let (last, before) = ranges.split_last().unwrap();
+        for range in before {
+            reached.take(range).unwrap();
+        }
+        assert_eq!(reached.take(last).map_err(|status| status.code()), expected);
+    }
+
+    #[test]
+    fn ranges_of_one_log_join() {
+        check(None, &[range(1, 0, 0, None), range(1, 0, 4, Some(9)), range(1, 4, 4, Some(9))], Ok(()));
+        check(Some(range(1, 0, 4, Some(9)).end()), &[range(1, 4, 4, None), range(1, 4, 7, Some(8))], Ok(()));
+    }
+
+    #[test]
+    fn a_gap_is_refused() {
+        check(None, &[range(1, 0, 4, None), range(1, 5, 6, None)], Err(Code::DataLoss));
+        check(None, &[range(1, 1, 4, None)], Err(Code::DataLoss));
+    }
+
+    #[test]
+    fn a_range_of_another_log_is_refused() {
+        check(None, &[range(1, 0, 4, None), range(2, 4, 6, None)], Err(Code::OutOfRange));
+        check(Some(range(1, 0, 4, None).end()), &[range(2, 4, 6, None)], Err(Code::OutOfRange));
+    }
+
+    #[test]
+    fn another_chain_at_the_same_place_is_refused() {
+        let from = Some(range(1, 0, 4, Some(9)).end());
+        check(from, &[range(1, 4, 4, Some(8))], Err(Code::OutOfRange));
     }
 }

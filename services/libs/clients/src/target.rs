@@ -7,7 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::time::Instant;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status, TimeoutExpired};
 use vigie_proto::Invalid;
 
 use crate::error::CallError;
@@ -78,24 +78,35 @@ impl Target {
         request.set_timeout(left - ANSWER_MARGIN_MAX.min(left / 10));
         match tokio::time::timeout_at(deadline, send(request)).await {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
-            // tonic's client says "cancelled" where its own copy of the timeout ran out.
-            Ok(Err(status)) if status.code() == tonic::Code::Cancelled => Err(self.too_late()),
             Ok(Err(status)) => Err(self.failed(status)),
-            Err(_) => Err(self.too_late()),
+            Err(_) => Err(self.failed(too_late())),
         }
     }
 
+    /// The error of a call that ended with `status`.
+    ///
+    /// A connection that broke under the call is an outage, whatever code tonic gives it (unknown, internal or
+    /// cancelled): the caller may try elsewhere, or again. Where its own copy of the timeout ran out, tonic says
+    /// "cancelled" too.
     pub(crate) fn failed(&self, status: Status) -> CallError {
+        let source = std::error::Error::source(&status);
+        let status = match source {
+            Some(source) if source.is::<TimeoutExpired>() => too_late(),
+            Some(source) if status.code() != Code::Unavailable => {
+                Status::unavailable(format!("the connection broke: {source}"))
+            }
+            Some(_) | None => status,
+        };
         CallError::new(self.service, Arc::clone(&self.endpoint), status)
     }
 
     pub(crate) fn unreadable(&self, invalid: &Invalid) -> CallError {
         self.failed(CallError::unreadable(invalid))
     }
+}
 
-    fn too_late(&self) -> CallError {
-        self.failed(Status::deadline_exceeded("no answer within the deadline"))
-    }
+fn too_late() -> Status {
+    Status::deadline_exceeded("no answer within the deadline")
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
-//! A change: one step of the bank's log.
+//! A change: one step of the bank's log. And what tells one log, and one place in it, from any other.
+
+use std::fmt;
 
 use crate::bank::{BankId, BankName};
 use crate::item::{Item, ItemId};
@@ -14,17 +16,60 @@ pub struct Change {
     pub kind: ChangeKind,
 }
 
+/// Which log it is: drawn at random when a log begins, so that a follower never mistakes another log for its own.
+///
+/// Sequences cannot tell: a new log passes every number that an old one had.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LogId(pub [u8; 16]);
+
+/// As hexadecimal digits.
+impl fmt::Display for LogId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for LogId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LogId({self})")
+    }
+}
+
+/// A place in a log: every change up to it, and none after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// The log.
+    pub log: LogId,
+    /// The last change.
+    pub sequence: Sequence,
+    /// The log's chain as of it, where it is known: it is for the ends of batches. It tells a log from one that was
+    /// restored from a backup of it and has gone another way since.
+    pub chain: Option<[u8; 32]>,
+}
+
 /// A stretch of the log as one shard sees it: proof that nothing of it is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedRange {
+    /// The log.
+    pub log: LogId,
     /// The range begins after this sequence, where the one before it ended.
     pub after: Sequence,
     /// The range ends with this sequence.
     pub through: Sequence,
     /// The newest change of the whole log when the range was sent.
     pub head: Sequence,
+    /// The log's chain as of `through`, where that is the end of a batch.
+    pub chain: Option<[u8; 32]>,
     /// The shard's changes in the range, in order.
     pub changes: Vec<Change>,
+}
+
+impl FeedRange {
+    /// The place in the log that a follower has come to with this range, and goes on from.
+    #[must_use]
+    pub const fn end(&self) -> Cursor {
+        Cursor { log: self.log, sequence: self.through, chain: self.chain }
+    }
 }
 
 /// What a change does.

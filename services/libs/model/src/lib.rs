@@ -23,7 +23,7 @@ pub mod matching;
 pub mod topology;
 
 pub use bank::{Bank, BankId, BankName, BankNameError};
-pub use change::{Change, ChangeKind, FeedRange};
+pub use change::{Change, ChangeKind, Cursor, FeedRange, LogId};
 pub use coverage::{Coverage, MinCoverage, MinCoverageError, ShardFailure};
 pub use fingerprint::{ImageFingerprint, Quality, QualityError, Variant};
 pub use hash::{Distance, Hash, HashError, HashType, Md5Hash, PdqHash, Sha256Hash};

@@ -2,7 +2,11 @@
 //!
 //! Refusing is better than queueing: the caller learns in microseconds that it should go elsewhere or come back
 //! later, and the calls that were accepted keep their latency. A stream counts until its answer begins; what goes on
-//! inside it is its handler's to bound. Health and reflection are never refused.
+//! inside it is its handler's to bound. Health, reflection and what a service names as its own sign of life are never
+//! refused: a busy server is not a dead one.
+//!
+//! A call that was accepted has to begin its answer within the longest deadline of the server, the arrival of its body
+//! included, so a caller who sends a byte now and then does not keep a place for ever.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,6 +16,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Timeout;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -24,11 +29,15 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 pub(crate) struct InFlightLayer {
     permits: Arc<Semaphore>,
+    exempt: Arc<[String]>,
+    answer_within: Duration,
 }
 
 impl InFlightLayer {
-    pub(crate) fn new(calls_max: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(calls_max.min(Semaphore::MAX_PERMITS))) }
+    /// `exempt` are the beginnings of paths that are never refused.
+    pub(crate) fn new(calls_max: usize, exempt: Vec<String>, answer_within: Duration) -> Self {
+        let permits = Arc::new(Semaphore::new(calls_max.min(Semaphore::MAX_PERMITS)));
+        Self { permits, exempt: exempt.into(), answer_within }
     }
 }
 
@@ -36,7 +45,7 @@ impl<S> Layer<S> for InFlightLayer {
     type Service = InFlight<S>;
 
     fn layer(&self, inner: S) -> InFlight<S> {
-        InFlight { inner, permits: Arc::clone(&self.permits) }
+        InFlight { inner, limits: self.clone() }
     }
 }
 
@@ -44,7 +53,7 @@ impl<S> Layer<S> for InFlightLayer {
 #[derive(Debug, Clone)]
 pub(crate) struct InFlight<S> {
     inner: S,
-    permits: Arc<Semaphore>,
+    limits: InFlightLayer,
 }
 
 impl<S> Service<Request<Body>> for InFlight<S>
@@ -60,13 +69,13 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let path = request.uri().path();
-        let exempt = path.starts_with("/grpc.health.") || path.starts_with("/grpc.reflection.");
-        match Arc::clone(&self.permits).try_acquire_owned() {
-            Ok(permit) => InFlightFuture::Accepted { call: self.inner.call(request), _permit: Some(permit) },
-            Err(_) if exempt => InFlightFuture::Accepted { call: self.inner.call(request), _permit: None },
-            Err(_) => InFlightFuture::Refused,
+        let exempt = self.limits.exempt.iter().any(|path| request.uri().path().starts_with(path));
+        let permit = Arc::clone(&self.limits.permits).try_acquire_owned();
+        if permit.is_err() && !exempt {
+            return InFlightFuture::Refused;
         }
+        let call = tokio::time::timeout(self.limits.answer_within, self.inner.call(request));
+        InFlightFuture::Accepted { call, _permit: permit.ok() }
     }
 }
 
@@ -75,7 +84,7 @@ pin_project_lite::pin_project! {
     #[project = InFlightProjection]
     #[derive(Debug)]
     pub(crate) enum InFlightFuture<F> {
-        Accepted { #[pin] call: F, _permit: Option<OwnedSemaphorePermit> },
+        Accepted { #[pin] call: Timeout<F>, _permit: Option<OwnedSemaphorePermit> },
         Refused,
     }
 }
@@ -88,7 +97,12 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         match self.project() {
-            InFlightProjection::Accepted { call, .. } => call.poll(context),
+            InFlightProjection::Accepted { call, .. } => call.poll(context).map(|answered| {
+                answered.unwrap_or_else(|_| {
+                    let text = "the call did not arrive and finish in the time that this server gives";
+                    Ok(Status::deadline_exceeded(text).into_http())
+                })
+            }),
             InFlightProjection::Refused => {
                 let details = ErrorDetails::with_retry_info(Some(RETRY_AFTER));
                 let text = "too many calls in flight; try again later";
@@ -104,6 +118,10 @@ mod tests {
     use super::*;
     use tower::service_fn;
 
+    fn limited(calls_max: usize) -> InFlightLayer {
+        InFlightLayer::new(calls_max, vec!["/grpc.health.".to_owned()], Duration::from_secs(60))
+    }
+
     fn request(path: &str) -> Request<Body> {
         Request::builder().uri(path).body(Body::empty()).unwrap()
     }
@@ -118,7 +136,7 @@ mod tests {
             std::future::pending::<()>().await;
             Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
         });
-        let mut service = InFlightLayer::new(1).layer(never);
+        let mut service = limited(1).layer(never);
         let first = service.call(request("/vigie.x.v1.S/A"));
         let refused = service.call(request("/vigie.x.v1.S/A")).await.unwrap();
         assert_eq!(code(&refused), Some("8"));
@@ -133,8 +151,20 @@ mod tests {
         let ready = service_fn(|_: Request<Body>| async {
             Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
         });
-        let mut service = InFlightLayer::new(0).layer(ready);
+        let mut service = limited(0).layer(ready);
         let answer = service.call(request("/grpc.health.v1.Health/Check")).await.unwrap();
         assert_eq!(code(&answer), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_never_arrives_gives_its_place_back() {
+        let never = service_fn(|_: Request<Body>| async {
+            std::future::pending::<()>().await;
+            Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
+        });
+        let mut service = limited(1).layer(never);
+        let answer = service.call(request("/vigie.x.v1.S/A")).await.unwrap();
+        assert_eq!(code(&answer), Some("4"));
+        assert!(matches!(service.call(request("/vigie.x.v1.S/A")), InFlightFuture::Accepted { .. }));
     }
 }

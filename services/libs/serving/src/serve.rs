@@ -57,6 +57,7 @@ pub struct Reflection(pub &'static [u8]);
 pub struct Routes {
     builder: RoutesBuilder,
     health: Health,
+    never_refused: Vec<String>,
 }
 
 impl Routes {
@@ -74,7 +75,8 @@ impl Routes {
                 tonic_health::server::HealthService::from_health_reporter(reporter.clone()),
             ),
         );
-        Ok(Self { builder, health: Health { reporter, services: Vec::new() } })
+        let never_refused = vec!["/grpc.health.".to_owned(), "/grpc.reflection.".to_owned()];
+        Ok(Self { builder, health: Health { reporter, services: Vec::new() }, never_refused })
     }
 
     /// Adds a service.
@@ -91,6 +93,13 @@ impl Routes {
     {
         self.builder.add_service(service);
         self.health.services.push(S::NAME);
+        self
+    }
+
+    /// Never refuses this method for want of room: it is how others see that the service lives.
+    #[must_use]
+    pub fn never_refusing(mut self, service: &str, method: &str) -> Self {
+        self.never_refused.push(format!("/{service}/{method}"));
         self
     }
 
@@ -112,7 +121,8 @@ pub async fn serve(
     config: &ServingConfig,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
-    let Routes { builder, health } = routes;
+    let Routes { builder, health, never_refused } = routes;
+    let answer_within = std::time::Duration::from_millis(config.deadline_ms_max);
     let draining = Shutdown::new();
     let server = tonic::transport::Server::builder()
         .max_concurrent_streams(config.streams_per_connection_max)
@@ -121,7 +131,7 @@ pub async fn serve(
         .initial_connection_window_size(4 << 20)
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(20)))
         // First, so that a flood is refused before anything of it is read.
-        .layer(InFlightLayer::new(config.calls_in_flight_max))
+        .layer(InFlightLayer::new(config.calls_in_flight_max, never_refused, answer_within))
         // Next, so that an oversized message is refused by its length prefix, before its bytes arrive.
         .layer(MessageLimitLayer::new(message_bytes_max))
         .serve_with_incoming_shutdown(

@@ -1,5 +1,7 @@
 //! Where log lines go and what they look like.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 /// What a log line looks like.
@@ -20,6 +22,8 @@ pub enum LogFormat {
 pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let filter = EnvFilter::builder().parse(filter)?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // At a terminal colours are the default, unless NO_COLOR is set; in a file they are noise.
+    let lines = if std::io::stderr().is_terminal() { lines } else { lines.with_ansi(false) };
     match format {
         LogFormat::Text => lines.with_target(false).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

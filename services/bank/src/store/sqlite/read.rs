@@ -3,6 +3,7 @@
 use futures::TryStreamExt as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection as _, QueryBuilder, Row as _};
+use vigie_model::change::LogId;
 use vigie_model::{Bank, BankId, BankName, Item, ItemId, LogHead, Sequence, UnixMillis};
 use vigie_proto::bank::decode_item;
 
@@ -226,7 +227,16 @@ pub(super) async fn recorded(connection: &mut SqliteConnection, keys: &[String])
     Ok(recorded)
 }
 
-async fn sequence(connection: &mut SqliteConnection) -> Read<Sequence> {
+/// Which log it is.
+pub(super) async fn log_id(connection: &mut SqliteConnection) -> Read<LogId> {
+    let id: Vec<u8> = sqlx::query_scalar("SELECT log_id FROM head WHERE id = 1")
+        .fetch_one(connection)
+        .await
+        .map_err(failed("read the head"))?;
+    id.try_into().map(LogId).map_err(|_| corrupt("the head"))
+}
+
+pub(super) async fn sequence(connection: &mut SqliteConnection) -> Read<Sequence> {
     sqlx::query_scalar("SELECT sequence FROM head WHERE id = 1")
         .fetch_one(connection)
         .await

@@ -23,10 +23,11 @@ pub(super) fn decode(content: &[u8], limits: &Limits) -> Result<Picture, DecodeE
     let size = content.get(4..8).ok_or(DecodeError::Truncated { format: FORMAT })?;
     let declared = u32::from_le_bytes([size[0], size[1], size[2], size[3]]);
     let cut_short = content.len() - CONTAINER_HEADER_BYTES < declared as usize;
-    let refusal = |error: image::ImageError| match samples::refusal_of(&error, FORMAT, limits) {
+    let refusal = |error: image::ImageError| {
+        let refusal = samples::refusal_of(&error, FORMAT, limits);
         // What the decoder could not make sense of is that the rest is missing.
-        DecodeError::Corrupt { .. } if cut_short => DecodeError::Truncated { format: FORMAT },
-        refusal => refusal,
+        let truncated = cut_short && matches!(refusal, DecodeError::Corrupt { .. });
+        if truncated { DecodeError::Truncated { format: FORMAT } } else { refusal }
     };
     let mut decoder = WebPDecoder::new(Cursor::new(content)).map_err(refusal)?;
     let (width, height) = decoder.dimensions();
