@@ -1,9 +1,14 @@
 //! The real binary as scripts and people use it.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
+use vigie_model::{Content, Partition, ShardCount};
 use vigie_pictures::{Alteration, draw, encode_jpeg, encode_png};
-use vigie_tests::process::{Finished, UpProcess, run};
+use vigie_tests::cluster::{Cluster, as_of};
+use vigie_tests::material::image_item;
+use vigie_tests::process::{Finished, UpProcess, run, vigie_binary};
 
 fn json(args: &[&str], up: &UpProcess) -> (i32, Vec<serde_json::Value>) {
     let mut all = vec!["--json"];
@@ -167,6 +172,116 @@ fn a_cluster_that_is_not_there_is_told_by_words_and_code() {
 }
 
 #[test]
+fn a_bank_that_cannot_be_opened_is_told_at_once() {
+    let data = tempfile::tempdir().unwrap();
+    std::fs::write(data.path().join("bank.db"), "this is no database".repeat(1_000)).unwrap();
+    vigie_binary();
+    let begun = std::time::Instant::now();
+    let finished = run(&["up", "--port", "0", "--data", data.path().to_str().unwrap()], &[]).unwrap();
+    assert_eq!(finished.code, 1, "{}", finished.stderr);
+    let last = finished.stderr.lines().last().unwrap();
+    assert!(last.contains("the bank failed") && last.contains("not a database"), "{last}");
+    assert!(begun.elapsed().as_secs() < 30, "it was waited for");
+}
+
+/// Two shards, of which one is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_does_not_cover_everything_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = encode_png(&draw(1, 320, 240));
+    let (_, banked) = write(folder.path(), "a.png", &picture);
+    let (_, other) = write(folder.path(), "b.png", &encode_png(&draw(2, 320, 240)));
+    let (_, broken) = write(folder.path(), "c.png", b"not an image");
+    let mut cluster = Cluster::start_with(|config| config.shard_count = 2).await.unwrap();
+    let bank = cluster.create_bank("known").await.unwrap();
+    let items = (0..16).map(|_| image_item(&picture).unwrap()).collect();
+    let (ids, sequence) = cluster.add(&bank, items).await.unwrap();
+    let shards = ShardCount::new(2).unwrap();
+    let stays = ids.iter().filter(|id| shards.shard_of(Partition::of(**id)).0 == 0).count();
+    assert!(stays > 0 && stays < ids.len());
+    let content = Content::Image(picture.into());
+    cluster.ask_one(content, as_of(sequence)).await.unwrap();
+    cluster.stop_matcher(1).await.unwrap();
+
+    let environment = vec![("VIGIE_FRONTEND".to_owned(), cluster.frontend_url())];
+    let ask = |args: &[&str]| {
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let environment = environment.clone();
+        tokio::task::spawn_blocking(move || {
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            run(&args, &environment).unwrap()
+        })
+    };
+    let finished = ask(&["match", "--min-coverage", "0.5", &banked, &other]).await.unwrap();
+    assert_eq!(finished.code, 4, "{:?}", finished.lines);
+    assert_eq!(finished.lines.len(), stays + 2, "{:?}", finished.lines);
+    for line in &finished.lines {
+        assert!(line.contains("NOT COMPLETE: 1 of 2 shards answered (shard 1: "), "{line}");
+        assert!(!line.contains("not known"), "{line}");
+    }
+
+    // Less than was asked for: what was found comes with the error, in one line for each file.
+    let finished = ask(&["match", "--json", &banked, &other, &broken]).await.unwrap();
+    assert_eq!(finished.code, 4, "{}", finished.stderr);
+    let lines = finished.json().unwrap();
+    assert_eq!(lines.len(), 3, "{:?}", finished.lines);
+    for (line, file) in lines.iter().zip([&banked, &other, &broken]) {
+        assert_eq!(line["file"], **file);
+    }
+    assert_eq!(lines[0]["error"]["code"], "unavailable");
+    assert_eq!(lines[0]["coverage"]["failures"][0]["shard"], 1);
+    assert_eq!(lines[0]["matches"].as_array().unwrap().len(), stays);
+    assert_eq!(lines[1]["matches"].as_array().unwrap().len(), 0);
+    assert_eq!(lines[2]["error"]["code"], "invalid_argument");
+    assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
+
+    // An unknown bank is unknown to every file.
+    let known = ["match", "--json", "--min-coverage", "0.5", "--bank", "unknown", &banked, &other, &broken];
+    let finished = ask(&known).await.unwrap();
+    assert_eq!(finished.code, 1, "{}", finished.stderr);
+    let lines = finished.json().unwrap();
+    assert_eq!(lines.len(), 3, "{:?}", finished.lines);
+    assert_eq!([&lines[0]["error"]["code"], &lines[1]["error"]["code"]], ["not_found", "not_asked"]);
+    assert!(finished.stderr.contains("2 files not asked"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("vigie bank list"), "{}", finished.stderr);
+    assert_eq!(finished.stderr.matches("no bank").count(), 1, "{}", finished.stderr);
+    cluster.stop().await.unwrap();
+}
+
+#[test]
+fn what_was_hashed_elsewhere_can_be_banked() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let up = UpProcess::start(data.path()).unwrap();
+    json(&["bank", "create", "known"], &up);
+    let (_, good) = write(folder.path(), "good.png", &encode_png(&draw(3, 320, 240)));
+    let (_, flat) = write(folder.path(), "flat.png", &encode_png(&image::RgbImage::new(300, 300)));
+    let hashed = run(&["hash", "--json", &good, &flat, "/nowhere"], &[]).unwrap();
+    let (_, hashes) = write(folder.path(), "hashed.jsonl", hashed.lines.join("\n").as_bytes());
+    let (code, lines) = json(&["item", "add", "known", "--hashes", &hashes], &up);
+    assert_eq!((code, lines[0]["line"].as_u64(), lines[1]["added"].as_u64()), (3, Some(3), Some(2)));
+
+    let (_, items) = json(&["item", "list", "known"], &up);
+    let counts: Vec<_> = items.iter().map(|item| item["hashes"].as_array().unwrap().len()).collect();
+    assert_eq!(counts, [3, 2], "a flat picture's PDQ hash is left out");
+    assert_eq!(items[0]["external_reference"], "good.png");
+
+    // Many files are added in their order.
+    let many = vec![&*good; 40];
+    let (code, added) = json(&[&["item", "add", "known"], &*many, &["/nowhere", &flat]].concat(), &up);
+    assert_eq!((code, added.len()), (3, 42));
+    assert_eq!(added[40]["error"]["code"], "unreadable");
+    assert_eq!(added[41]["file"], *flat);
+
+    let (_, empty) = write(folder.path(), "empty.csv", b"pdq,md5\n");
+    let finished = text(&["item", "add", "known", "--hashes", &empty], &up);
+    assert_eq!(finished.code, 3);
+    assert!(finished.stderr.contains("holds no item"), "{}", finished.stderr);
+    assert!(text(&["bank", "show", "nobody"], &up).stderr.contains("`vigie bank list` shows the banks"));
+    up.kill().unwrap();
+}
+
+#[test]
 fn two_clusters_never_share_a_folder() {
     let data = tempfile::tempdir().unwrap();
     let up = UpProcess::start(data.path()).unwrap();
@@ -184,9 +299,24 @@ fn every_fault_of_a_configuration_is_told() {
     let finished = run(&["config", "check", &bad, "--json"], &[]).unwrap();
     assert_eq!(finished.code, 1);
     let faults = finished.json().unwrap()[0]["faults"].as_array().unwrap().len();
-    assert_eq!(faults, 2, "{:?}", finished.lines);
+    assert_eq!(faults, 3, "`listen` is missing too: {:?}", finished.lines);
+    let (_, torn) = write(folder.path(), "torn.toml", b"listen = '127.0.0.1:7742'\n[bank\n");
+    let finished = run(&["matcher", "--config", &torn, "--json"], &[]).unwrap();
+    let message = finished.json().unwrap()[0]["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("torn.toml is not TOML: line 2: ") && !message.contains('\n'), "{message}");
     let (_, good) = write(folder.path(), "good.toml", b"listen = '127.0.0.1:7742'\n[bank]\n");
     assert_eq!(run(&["config", "check", &good], &[]).unwrap().code, 0);
+
+    // A role runs on what was said to it, and not on defaults that nobody chose.
+    let told = |args: &[&str]| {
+        let finished = run(args, &[]).unwrap();
+        assert_eq!(finished.code, 1, "{}", finished.stderr);
+        finished.stderr
+    };
+    assert!(told(&["matcher", "--config", &good]).contains("has no [matcher] table"));
+    assert!(told(&["coordinator", "--listen", "127.0.0.1:0"]).contains("has no [coordinator] table"));
+    let set = ["coordinator", "--listen", "127.0.0.1:0", "--set", "coordinator.describe_ms_max=5"];
+    assert!(told(&set).contains("coordinator.matchers: "));
 }
 
 #[test]
@@ -198,4 +328,23 @@ fn the_demonstration_recognises_every_copy_and_nothing_else() {
     assert_eq!(summary["missed"], 0);
     assert_eq!(summary["false"], 0);
     assert_eq!(summary["queries"].as_u64().unwrap() - 4, summary["matched"].as_u64().unwrap());
+}
+
+#[test]
+fn a_demonstration_that_is_interrupted_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = Command::new(vigie_binary())
+        .args(["demo", "--pictures", "1000"])
+        .env("TMPDIR", folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Once the cluster is there, so is its folder.
+    BufReader::new(demo.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    let sent = Command::new("kill").args(["-INT", &demo.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    assert_eq!(demo.wait().unwrap().code(), Some(1));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

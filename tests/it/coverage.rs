@@ -62,3 +62,35 @@ async fn without_a_single_matcher_nothing_is_answered() {
     let error = cluster.matching.match_content(call, soon()).await.unwrap_err();
     assert_eq!(error.code(), Code::Unavailable, "{error}");
 }
+
+/// Partial answers travel in trailers, where there is little room.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_shard_is_told_however_large_the_partial_answer_is() {
+    let mut rng = generator(6);
+    let mut cluster = Cluster::start_with(|config| config.shard_count = 2).await.unwrap();
+    let bank = cluster.create_bank("known").await.unwrap();
+    let hash = random_pdq(&mut rng);
+    let items = vec![item([Hash::Pdq(hash)]).unwrap(); 300];
+    let (_, sequence) = cluster.add(&bank, items).await.unwrap();
+    cluster.ask(vec![pdq(hash)], as_of(sequence)).await.unwrap();
+    cluster.stop_matcher(1).await.unwrap();
+
+    for (query_count, omitted) in [(1, true), (256, true), (1, false)] {
+        let query = if omitted { hash } else { random_pdq(&mut rng) };
+        let call = MatchCall {
+            contents: vec![pdq(query); query_count],
+            options: SearchOptions::default(),
+            quality_floor: None,
+        };
+        let error = cluster.matching.match_content(call, soon()).await.unwrap_err();
+        assert_eq!(error.code(), Code::Unavailable, "{error}");
+        let partial = error.partial_match().expect("the coverage is in the details");
+        assert_eq!((partial.coverage.shards_answered, partial.coverage.shards_total), (1, 2));
+        assert_eq!(partial.results_omitted, omitted);
+        assert_eq!(partial.results.len(), if omitted { 0 } else { 1 });
+    }
+    // What did not fit there comes in an answer to a caller who takes less.
+    let options = SearchOptions { min_coverage: MinCoverage::new(0.5).unwrap(), ..SearchOptions::default() };
+    let taken = cluster.ask(vec![pdq(hash); 256], options).await.unwrap();
+    assert!(taken.results.iter().all(|one| one.as_ref().unwrap().found.matches.len() == 100));
+}

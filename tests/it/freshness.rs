@@ -1,7 +1,7 @@
 //! Nothing acknowledged is missed, nothing removed still matches.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use vigie_clients::{CallError, Code, IdempotencyKey};
 use vigie_model::{Hash, SearchOptions, Sequence};
@@ -34,32 +34,45 @@ async fn an_answer_never_claims_to_be_newer_than_it_is() {
     let bank = cluster.create_bank("known").await.unwrap();
     for _ in 0..15 {
         let hash = random_pdq(&mut rng);
-        let (ids, _) = cluster.add(&bank, vec![item([Hash::Pdq(hash)]).unwrap()]).await.unwrap();
-        // 0 until the removal is acknowledged, then its sequence.
-        let removed_at = Arc::new(AtomicU64::new(0));
+        let (ids, added) = cluster.add(&bank, vec![item([Hash::Pdq(hash)]).unwrap()]).await.unwrap();
+        cluster.ask(vec![pdq(hash)], as_of(added)).await.unwrap();
+        let reads = Arc::new(AtomicU64::new(0));
+        let (removal_sent, removal_acknowledged) =
+            (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let reader = {
-            let (cluster, removed_at) = (Arc::clone(&cluster), Arc::clone(&removed_at));
+            let cluster = Arc::clone(&cluster);
+            let reads = Arc::clone(&reads);
+            let (sent, acknowledged) = (Arc::clone(&removal_sent), Arc::clone(&removal_acknowledged));
             tokio::spawn(async move {
                 let mut answers = Vec::new();
                 loop {
-                    let last = removed_at.load(Ordering::SeqCst) != 0;
+                    let last = acknowledged.load(Ordering::SeqCst);
                     let answer = cluster.ask(vec![pdq(hash)], SearchOptions::default()).await.unwrap();
-                    let matched = answer.results[0].as_ref().unwrap();
-                    answers.push((answer.sequence, !matched.found.matches.is_empty()));
+                    let matched = !answer.results[0].as_ref().unwrap().found.matches.is_empty();
+                    answers.push((answer.sequence, matched, sent.load(Ordering::SeqCst)));
+                    reads.fetch_add(1, Ordering::SeqCst);
                     if last {
                         return answers;
                     }
                 }
             })
         };
+        // It was added and seen: from here on every answer holds it until its removal is sent.
+        while reads.load(Ordering::SeqCst) < 3 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        removal_sent.store(true, Ordering::SeqCst);
         let removed = cluster.bank.remove_items(&ids, IdempotencyKey::random(), soon()).await.unwrap();
-        removed_at.store(removed.sequence.0, Ordering::SeqCst);
-        for (sequence, matched) in reader.await.unwrap() {
+        removal_acknowledged.store(true, Ordering::SeqCst);
+        let answers = reader.await.unwrap();
+        assert!(answers.iter().any(|(_, matched, _)| *matched), "nobody read before the removal");
+        for (sequence, matched, removal_was_sent) in answers {
             assert!(
                 !(matched && sequence >= removed.sequence),
                 "matched as of {sequence}, gone at {}",
                 removed.sequence
             );
+            assert!(matched || removal_was_sent, "missed as of {sequence} before its removal was sent");
         }
     }
 }

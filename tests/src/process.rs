@@ -1,11 +1,16 @@
 //! The real binary: built if it has to be, started, asked, and killed.
 
-use std::io::{BufRead as _, BufReader};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{OnceLock, mpsc};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+
+/// How long a cluster may take to be ready; one that is stuck is not waited for.
+const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// The path of the binary `vigie`, of the profile that the tests were built with.
 pub fn vigie_binary() -> &'static Path {
@@ -13,20 +18,26 @@ pub fn vigie_binary() -> &'static Path {
     BINARY.get_or_init(|| build().expect("the binary can be built"))
 }
 
+/// Asks for the tests of the whole workspace, which use the binary: `cargo test --workspace` has built all of it with
+/// the same features already, whereas `--package vigie` would choose other features and build much of it again.
 fn build() -> anyhow::Result<PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--package", "vigie", "--message-format", "json"]);
+    cargo.args(["test", "--workspace", "--no-run", "--quiet", "--message-format", "json"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
     let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output()?;
-    ensure!(output.status.success(), "cargo build failed");
+    ensure!(output.status.success(), "cargo could not build the workspace");
     let messages = String::from_utf8(output.stdout)?;
     let mut executables = messages.lines().filter_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        message["executable"].as_str().map(PathBuf::from)
+        let target = &message["target"];
+        let is_binary = target["name"] == "vigie" && target["kind"][0] == "bin";
+        // The unit tests of the binary are an executable too.
+        let is_tests = message["profile"]["test"] == true;
+        message["executable"].as_str().filter(|_| is_binary && !is_tests).map(PathBuf::from)
     });
-    executables.next_back().context("cargo named no executable")
+    executables.next().context("cargo named no executable")
 }
 
 /// Runs the binary to its end: its exit code, what it printed as lines, and what it said on standard error.
@@ -65,7 +76,7 @@ impl Finished {
 /// `vigie up` as a process of its own.
 #[derive(Debug)]
 pub struct UpProcess {
-    child: Child,
+    child: Running,
     /// Where its frontend listens.
     pub frontend: String,
     /// Where its coordinator listens.
@@ -74,21 +85,35 @@ pub struct UpProcess {
     pub bank: String,
 }
 
+/// A child that does not outlive its owner: a test that failed must not leave it running.
+#[derive(Debug)]
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // If it has ended already, so much the better.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 impl UpProcess {
     /// Starts it on the data in `data`, on free ports, and waits until it is ready.
     pub fn start(data: &Path) -> anyhow::Result<Self> {
         let data = data.to_str().context("the path is not UTF-8")?;
-        let mut child = Command::new(vigie_binary())
-            .args(["up", "--json", "--port", "0", "--data", data])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let stdout = child.stdout.take().context("no standard output")?;
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        let ready: serde_json::Value =
-            serde_json::from_str(&line).with_context(|| format!("not ready: {line}"))?;
+        let mut stderr = tempfile::tempfile()?;
+        let mut child = Running(
+            Command::new(vigie_binary())
+                .args(["up", "--json", "--port", "0", "--data", data])
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(stderr.try_clone()?)
+                .spawn()?,
+        );
+        let stdout = child.0.stdout.take().context("no standard output")?;
+        let ready = first_line(stdout).and_then(|line| Ok(serde_json::from_str::<serde_json::Value>(&line)?));
+        let ready =
+            ready.with_context(|| format!("`vigie up` is not ready; it said: {}", said(&mut stderr)))?;
         let url = |role: &str| ready[role].as_str().map(str::to_owned).with_context(|| format!("no {role}"));
         Ok(Self { frontend: url("frontend")?, coordinator: url("coordinator")?, bank: url("bank")?, child })
     }
@@ -106,16 +131,28 @@ impl UpProcess {
 
     /// Ends it with SIGKILL: it gets no chance to finish anything.
     pub fn kill(mut self) -> anyhow::Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
+        self.child.0.kill()?;
+        self.child.0.wait()?;
         Ok(())
     }
 }
 
-impl Drop for UpProcess {
-    fn drop(&mut self) {
-        // A test that failed must not leave it running; if it has ended already, so much the better.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+/// The first line, if it comes in time.
+fn first_line(stdout: ChildStdout) -> anyhow::Result<String> {
+    let (found, line) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = BufReader::new(stdout).read_line(&mut line);
+        // Whoever waited may have given up.
+        let _ = found.send(read.map(|_| line));
+    });
+    Ok(line.recv_timeout(READY_WITHIN).context("it took too long")??)
+}
+
+fn said(stderr: &mut File) -> String {
+    let mut text = String::new();
+    match stderr.rewind().and_then(|()| stderr.read_to_string(&mut text)) {
+        Ok(_) => text,
+        Err(error) => format!("({error})"),
     }
 }

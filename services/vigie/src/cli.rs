@@ -14,26 +14,36 @@ use vigie_model::BankName;
 #[command(name = "vigie", version, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Print JSON, one object a line, for scripts
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
     /// What to log to standard error, such as `info` or `warn,vigie_matcher=debug`
-    #[arg(long, global = true, env = "VIGIE_LOG", value_name = "FILTER")]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "VIGIE_LOG", value_name = "FILTER")]
     pub log: Option<String>,
     /// What a log line looks like
-    #[arg(long, global = true, env = "VIGIE_LOG_FORMAT", value_enum, default_value = "text")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = GLOBAL,
+        env = "VIGIE_LOG_FORMAT",
+        value_enum,
+        default_value = "text"
+    )]
     pub log_format: LogFormat,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
 }
 
+/// Where `--help` shows the options that every command has.
+const GLOBAL: &str = "Global options";
+
 const EXIT_CODES: &str = "Exit codes:
   0   done
   1   refused or failed; trying again would not help
   2   the command line is wrong
   3   done, but some of the inputs could not be used; each is reported
-  4   the cluster is not reachable, not complete or too busy: try again
-  10  with `match --exit-code`: something matched";
+  4   the cluster is not reachable or too busy, or an answer does not cover all of it: try again
+  10  with `match --exit-code`: something matched, and none of the above";
 
 /// See [`Cli::log_format`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -133,7 +143,7 @@ pub struct UpArgs {
 /// Arguments of `vigie match`.
 #[derive(Debug, Args)]
 pub struct MatchArgs {
-    /// Image files, or folders of them
+    /// Image files, or folders of them; links to files in a folder are followed, links to folders are not
     #[arg(required = true, value_name = "FILE|DIR")]
     pub paths: Vec<PathBuf>,
     /// Search this bank only; may be given again
@@ -269,7 +279,8 @@ pub struct ItemAddArgs {
     #[arg(value_name = "FILE", required_unless_present = "hashes", conflicts_with = "hashes")]
     pub files: Vec<PathBuf>,
     /// A file of hashes, or `-` for standard input: CSV with a header of pdq, md5, sha256, labels (separated by `;`) and
-    /// external_reference, any of them; one PDQ hash a line; or JSON Lines with the same names
+    /// external_reference, any of them; one PDQ hash a line; JSON Lines with the same names; or what `vigie hash --json`
+    /// or `vigie item list --json` prints
     #[arg(long, value_name = "FILE")]
     pub hashes: Option<PathBuf>,
     /// Refuse the whole file, before anything is added, if any of its lines is bad
@@ -297,7 +308,7 @@ pub struct StatusArgs {
 /// Arguments of a role.
 #[derive(Debug, Clone, Default, Args)]
 pub struct RoleArgs {
-    /// The configuration file, in TOML
+    /// The configuration file, in TOML: required, unless --listen and --set (or VIGIE__... variables) say everything
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where to listen, instead of what the file says

@@ -6,6 +6,7 @@ mod role;
 mod config_check;
 mod hash;
 mod image_file;
+mod folders;
 mod match_files;
 mod bank;
 mod item;

@@ -1,16 +1,19 @@
-//! Files of hashes: CSV, JSON Lines, or one PDQ hash a line. The first byte tells which.
+//! Files of hashes: CSV, JSON Lines, or one PDQ hash a line. The first line tells which.
 //!
 //! - JSON Lines: an object a line with `pdq`, `md5`, `sha256` (a hash or a list of them), `labels`,
-//!   `external_reference`; or as `vigie item list --json` prints items, with `hashes`.
+//!   `external_reference`; or as `vigie item list --json` prints items, with `hashes`; or as `vigie hash --json` prints
+//!   files, whose names become external references and whose PDQ hashes are left out below the usual quality.
 //! - CSV with a header that names any of `pdq`, `md5`, `sha256`, `labels` (separated by `;`), `external_reference`.
 //! - One PDQ hash a line: 64 hexadecimal digits.
 //!
-//! A line that is none of this is reported by its number, and reading goes on. No hash is repeated in a report.
+//! A line that is none of this is reported by its number, and reading goes on: it costs no other line. No hash is repeated in a report.
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
 
 use serde::Deserialize;
-use vigie_model::{Hash, HashType, ItemContent, ItemDraft};
+use serde::de::IgnoredAny;
+use vigie_model::{Hash, HashType, ItemContent, ItemDraft, Quality};
 
 /// The longest line: an item at all its bounds has a tenth of it.
 const LINE_BYTES_MAX: u64 = 64 << 10;
@@ -30,18 +33,111 @@ pub type Line = (u64, Result<ItemContent, BadLine>);
 /// The items of a file, in its order.
 pub struct HashFile<R: Read> {
     lines: Lines<R>,
+    shape: Shape,
+    /// The first line, where it is an item and no header.
+    first: Option<NumberedText>,
     labels: Vec<String>,
 }
 
-enum Lines<R: Read> {
-    Json { reader: BufReader<R>, line: u64 },
-    Csv { records: csv::StringRecordsIntoIter<BufReader<R>>, columns: Vec<Column> },
+/// What the lines are.
+#[derive(Debug)]
+enum Shape {
+    Json,
+    Csv(Vec<Column>),
 }
 
 impl<R: Read> std::fmt::Debug for HashFile<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HashFile").finish_non_exhaustive()
+        f.debug_struct("HashFile").field("shape", &self.shape).finish_non_exhaustive()
     }
+}
+
+impl<R: Read> HashFile<R> {
+    /// Looks at the first line of `source` and reads on as what it is. `labels` are given to every item.
+    ///
+    /// # Errors
+    ///
+    /// The source cannot be read, or is a CSV file whose header names a column that is not known.
+    pub fn open(source: R, labels: &[String]) -> io::Result<Self> {
+        let mut lines = Lines { reader: BufReader::with_capacity(1 << 16, source), read: 0 };
+        let mut first = lines.next().transpose()?;
+        let begin = match &first {
+            Some((_, Ok(text))) => text.trim_start_matches('\u{feff}').trim(),
+            Some((line, Err(reason))) => return Err(invalid(format!("line {line} {reason}"))),
+            None => "",
+        };
+        let shape = if begin.starts_with('{') {
+            Shape::Json
+        } else if begin.is_empty() || Hash::from_hex(HashType::Pdq, begin.trim_matches('"')).is_ok() {
+            Shape::Csv(vec![Column::Hash(HashType::Pdq)])
+        } else {
+            let header = Shape::Csv(header(begin)?);
+            first = None;
+            header
+        };
+        Ok(Self { lines, shape, first, labels: labels.to_vec() })
+    }
+}
+
+impl<R: Read> Iterator for HashFile<R> {
+    type Item = io::Result<Line>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (line, text) =
+            match self.first.take().map_or_else(|| self.lines.next(), |first| Some(Ok(first)))? {
+                Ok(numbered) => numbered,
+                Err(error) => return Some(Err(error)),
+            };
+        let draft = text.and_then(|text| {
+            let text = text.trim_start_matches('\u{feff}');
+            match &self.shape {
+                Shape::Json => read_json(text),
+                Shape::Csv(columns) => read_csv(text, columns),
+            }
+        });
+        let item = draft.and_then(|mut draft| {
+            draft.labels.extend(self.labels.iter().cloned());
+            ItemContent::try_from(draft).map_err(|error| error.to_string())
+        });
+        Some(Ok((line, item.map_err(|reason| BadLine { line, reason }))))
+    }
+}
+
+/// Lines of bounded length. Empty ones are left out, but counted.
+struct Lines<R: Read> {
+    reader: BufReader<R>,
+    read: u64,
+}
+
+/// A line's number, and its text or why it has none.
+type NumberedText = (u64, Result<String, String>);
+
+impl<R: Read> Iterator for Lines<R> {
+    type Item = io::Result<NumberedText>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let mut text = Vec::new();
+            match self.reader.by_ref().take(LINE_BYTES_MAX + 1).read_until(b'\n', &mut text) {
+                Ok(0) => return None,
+                Ok(_) => self.read += 1,
+                Err(error) => return Some(Err(error)),
+            }
+            let ended = text.last() == Some(&b'\n');
+            if !ended && u64::try_from(text.len()).is_ok_and(|length| length > LINE_BYTES_MAX) {
+                let too_long = Err(format!("has more than {LINE_BYTES_MAX} bytes"));
+                return Some(self.reader.skip_until(b'\n').map(|_| (self.read, too_long)));
+            }
+            if !text.trim_ascii().is_empty() {
+                let text = String::from_utf8(text).map_err(|_| "is not UTF-8".to_owned());
+                return Some(Ok((self.read, text)));
+            }
+        }
+    }
+}
+
+fn invalid(text: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 /// What a column of a CSV file holds.
@@ -62,102 +158,46 @@ impl Column {
     }
 }
 
-impl<R: Read> HashFile<R> {
-    /// Looks at the beginning of `source` and reads on as what it is. `labels` are given to every item.
-    ///
-    /// # Errors
-    ///
-    /// The source cannot be read, or is a CSV file whose header names a column that is not known.
-    pub fn open(source: R, labels: &[String]) -> io::Result<Self> {
-        let mut reader = BufReader::with_capacity(1 << 16, source);
-        let begins_with_brace =
-            reader.fill_buf()?.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-        let lines = if begins_with_brace { Lines::Json { reader, line: 0 } } else { open_csv(reader)? };
-        Ok(Self { lines, labels: labels.to_vec() })
-    }
-}
-
-fn open_csv<R: Read>(mut reader: BufReader<R>) -> io::Result<Lines<R>> {
-    let begun = reader.fill_buf()?;
-    let first = begun.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let first = String::from_utf8_lossy(first);
-    let bare = Hash::from_hex(HashType::Pdq, first.trim().trim_matches('"')).is_ok();
-    let mut file =
-        csv::ReaderBuilder::new().has_headers(!bare).flexible(true).trim(csv::Trim::All).from_reader(reader);
-    let columns = if bare {
-        vec![Column::Hash(HashType::Pdq)]
-    } else {
-        let unknown = |name: &str| {
-            let text =
-                "the header names an unknown column; known are pdq, md5, sha256, labels, external_reference";
-            // A name that looks like a hash is not repeated.
-            let shown = if name.len() <= 24 { format!(" (`{name}`)") } else { String::new() };
-            io::Error::new(io::ErrorKind::InvalidData, format!("{text}{shown}"))
-        };
-        file.headers()?
-            .iter()
-            .map(|name| Column::named(name).ok_or_else(|| unknown(name)))
-            .collect::<Result<_, _>>()?
+fn header(text: &str) -> io::Result<Vec<Column>> {
+    let unknown = |name: &str| {
+        let text =
+            "the header names an unknown column; known are pdq, md5, sha256, labels, external_reference";
+        // A name that looks like a hash is not repeated.
+        let shown = if name.len() <= 24 { format!(" (`{name}`)") } else { String::new() };
+        invalid(format!("{text}{shown}"))
     };
-    Ok(Lines::Csv { records: file.into_records(), columns })
+    let cells = record(text).map_err(|reason| invalid(format!("the header {reason}")))?;
+    cells.iter().map(|name| Column::named(name).ok_or_else(|| unknown(name))).collect()
 }
 
-impl<R: Read> Iterator for HashFile<R> {
-    type Item = io::Result<Line>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (line, draft) = match &mut self.lines {
-            Lines::Json { reader, line } => match next_json(reader, line)? {
-                Ok(draft) => (*line, draft),
-                Err(error) => return Some(Err(error)),
-            },
-            Lines::Csv { records, columns } => match next_csv(records, columns)? {
-                Ok(read) => read,
-                Err(error) => return Some(Err(error)),
-            },
-        };
-        let item = draft.and_then(|mut draft| {
-            draft.labels.extend(self.labels.iter().cloned());
-            ItemContent::try_from(draft).map_err(|error| error.to_string())
-        });
-        Some(Ok((line, item.map_err(|reason| BadLine { line, reason }))))
+/// One line as one record. A quoted cell cannot go on in the next line: no cell may hold a line's end anyway, and so a
+/// stray quote costs its own line and not the rest of the file.
+fn record(text: &str) -> Result<csv::StringRecord, String> {
+    if text.matches('"').count() % 2 == 1 {
+        return Err("has a quote that does not end".to_owned());
     }
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .trim(csv::Trim::All)
+        .buffer_capacity(text.len())
+        .from_reader(text.as_bytes());
+    let mut record = csv::StringRecord::new();
+    // The error of the library repeats the record.
+    reader.read_record(&mut record).map_err(|_| "is not CSV".to_owned())?;
+    Ok(record)
 }
 
 type Draft = Result<ItemDraft, String>;
 
-fn next_csv<R: Read>(
-    records: &mut csv::StringRecordsIntoIter<BufReader<R>>,
-    columns: &[Column],
-) -> Option<io::Result<(u64, Draft)>> {
-    let record = match records.next()? {
-        Ok(record) => record,
-        Err(error) => {
-            let line = error.position().map_or(0, csv::Position::line);
-            // The error of the library repeats the record; its kind says enough.
-            let reason = if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) {
-                "is not UTF-8"
-            } else {
-                "is not CSV"
-            };
-            return Some(if let csv::ErrorKind::Io(error) = error.into_kind() {
-                Err(error)
-            } else {
-                Ok((line, Err(reason.to_owned())))
-            });
-        }
-    };
-    let line = record.position().map_or(0, csv::Position::line);
+fn read_csv(text: &str, columns: &[Column]) -> Draft {
+    let record = record(text)?;
     if record.len() > columns.len() {
-        return Some(Ok((line, Err(format!("has {} columns, the header {}", record.len(), columns.len())))));
+        return Err(format!("has {} columns, the header {}", record.len(), columns.len()));
     }
     let mut draft = ItemDraft::default();
     for (column, cell) in columns.iter().zip(&record).filter(|(_, cell)| !cell.is_empty()) {
         match column {
-            Column::Hash(hash_type) => match Hash::from_hex(*hash_type, cell) {
-                Ok(hash) => draft.hashes.push(hash),
-                Err(error) => return Some(Ok((line, Err(error.to_string())))),
-            },
+            Column::Hash(hash_type) => draft.hashes.push(hash(*hash_type, cell)?),
             Column::Labels => {
                 let labels = cell.split(';').map(str::trim).filter(|label| !label.is_empty());
                 draft.labels.extend(labels.map(str::to_owned));
@@ -165,7 +205,11 @@ fn next_csv<R: Read>(
             Column::ExternalReference => draft.external_reference = cell.to_owned(),
         }
     }
-    Some(Ok((line, Ok(draft))))
+    Ok(draft)
+}
+
+fn hash(hash_type: HashType, text: &str) -> Result<Hash, String> {
+    Hash::from_hex(hash_type, text).map_err(|error| error.to_string())
 }
 
 /// An item as a line of JSON.
@@ -173,24 +217,39 @@ fn next_csv<R: Read>(
 #[serde(deny_unknown_fields)]
 struct JsonItem {
     #[serde(default)]
-    pdq: Option<OneOrMany>,
+    pdq: OneOrMany,
     #[serde(default)]
-    md5: Option<OneOrMany>,
+    md5: OneOrMany,
     #[serde(default)]
-    sha256: Option<OneOrMany>,
+    sha256: OneOrMany,
     #[serde(default)]
     hashes: Vec<JsonHash>,
     #[serde(default)]
     labels: Vec<String>,
     #[serde(default)]
     external_reference: Option<String>,
+    /// A hashed file's path, and the quality below which its PDQ hash is not to be trusted.
+    #[serde(default)]
+    file: Option<String>,
+    #[serde(default)]
+    quality: Option<u8>,
+    /// A file that was not hashed.
+    #[serde(default)]
+    error: Option<IgnoredAny>,
+    /// These are printed with hashed files; the bank has no use for them.
+    #[serde(default, rename = "width")]
+    _width: IgnoredAny,
+    #[serde(default, rename = "height")]
+    _height: IgnoredAny,
+    #[serde(default, rename = "variants")]
+    _variants: IgnoredAny,
     /// These are printed with items and have no meaning in another bank.
     #[serde(default, rename = "item_id")]
-    _item_id: Option<u64>,
+    _item_id: IgnoredAny,
     #[serde(default, rename = "bank")]
-    _bank: Option<String>,
+    _bank: IgnoredAny,
     #[serde(default, rename = "added_at_unix_ms")]
-    _added_at_unix_ms: Option<u64>,
+    _added_at_unix_ms: IgnoredAny,
 }
 
 #[derive(Debug, Deserialize)]
@@ -200,54 +259,28 @@ struct JsonHash {
     hash: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(untagged)]
 enum OneOrMany {
+    #[default]
+    None,
     One(String),
     Many(Vec<String>),
 }
 
-fn next_json<R: Read>(reader: &mut BufReader<R>, line: &mut u64) -> Option<io::Result<Draft>> {
-    loop {
-        *line += 1;
-        let mut text = Vec::new();
-        match reader.by_ref().take(LINE_BYTES_MAX + 1).read_until(b'\n', &mut text) {
-            Ok(0) => return None,
-            Ok(_) => {}
-            Err(error) => return Some(Err(error)),
-        }
-        let complete = text.last() == Some(&b'\n');
-        if !complete && u64::try_from(text.len()).is_ok_and(|length| length > LINE_BYTES_MAX) {
-            if let Err(error) = skip_line(reader) {
-                return Some(Err(error));
-            }
-            return Some(Ok(Err(format!("has more than {LINE_BYTES_MAX} bytes"))));
-        }
-        if !text.trim_ascii().is_empty() {
-            return Some(Ok(read_json(&text)));
+impl OneOrMany {
+    fn as_slice(&self) -> &[String] {
+        match self {
+            Self::None => &[],
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Many(texts) => texts,
         }
     }
 }
 
-fn skip_line<R: Read>(reader: &mut BufReader<R>) -> io::Result<()> {
-    loop {
-        let (skipped, ended) = match reader.fill_buf()? {
-            [] => return Ok(()),
-            buffer => match buffer.iter().position(|byte| *byte == b'\n') {
-                Some(at) => (at + 1, true),
-                None => (buffer.len(), false),
-            },
-        };
-        reader.consume(skipped);
-        if ended {
-            return Ok(());
-        }
-    }
-}
-
-fn read_json(text: &[u8]) -> Draft {
+fn read_json(text: &str) -> Draft {
     // serde_json's messages may repeat a value, which may be a hash: say where, and what is expected.
-    let item: JsonItem = serde_json::from_slice(text).map_err(|error| {
+    let item: JsonItem = serde_json::from_str(text).map_err(|error| {
         let place = error.column();
         if error.is_data() {
             format!("has an unknown field or a value of the wrong kind at column {place}")
@@ -255,25 +288,40 @@ fn read_json(text: &[u8]) -> Draft {
             format!("is not JSON at column {place}")
         }
     })?;
-    let JsonItem { pdq, md5, sha256, hashes, labels, external_reference, .. } = item;
-    let named = [(HashType::Pdq, pdq), (HashType::Md5, md5), (HashType::Sha256, sha256)];
-    let mut draft =
-        ItemDraft { hashes: Vec::new(), labels, external_reference: external_reference.unwrap_or_default() };
-    let mut add = |hash_type: HashType, text: &str| {
-        Hash::from_hex(hash_type, text).map(|hash| draft.hashes.push(hash)).map_err(|error| error.to_string())
-    };
-    for (hash_type, texts) in named {
-        match texts {
-            None => {}
-            Some(OneOrMany::One(text)) => add(hash_type, &text)?,
-            Some(OneOrMany::Many(texts)) => texts.iter().try_for_each(|text| add(hash_type, text))?,
+    let JsonItem { pdq, md5, sha256, hashes, labels, external_reference, file, quality, error, .. } = item;
+    if error.is_some() {
+        return Err("tells of a file that could not be hashed".to_owned());
+    }
+    let of_file = || file.map(|file| file_name(Path::new(&file))).unwrap_or_default();
+    let external_reference = external_reference.unwrap_or_else(of_file);
+    let mut draft = ItemDraft { hashes: Vec::new(), labels, external_reference };
+    let trusted = quality.is_none_or(|quality| quality >= Quality::FLOOR_DEFAULT.get());
+    for (hash_type, texts) in [(HashType::Pdq, pdq), (HashType::Md5, md5), (HashType::Sha256, sha256)] {
+        for text in texts.as_slice() {
+            let hash = hash(hash_type, text)?;
+            if trusted || hash_type != HashType::Pdq {
+                draft.hashes.push(hash);
+            }
         }
     }
-    for JsonHash { hash_type, hash } in hashes {
+    for JsonHash { hash_type, hash: text } in hashes {
         let hash_type = hash_type.parse().map_err(|error: vigie_model::HashError| error.to_string())?;
-        add(hash_type, &hash)?;
+        draft.hashes.push(hash(hash_type, &text)?);
     }
     Ok(draft)
+}
+
+/// The external reference of a hashed file: its name, cut to what fits, without what would not be accepted.
+pub(crate) fn file_name(path: &Path) -> String {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut kept = String::new();
+    for letter in name.chars().filter(|letter| !letter.is_control()) {
+        if kept.len() + letter.len_utf8() > ItemContent::EXTERNAL_REFERENCE_LEN_MAX {
+            break;
+        }
+        kept.push(letter);
+    }
+    kept
 }
 
 #[cfg(test)]
@@ -347,9 +395,46 @@ mod tests {
 
     #[test]
     fn an_endless_line_is_skipped() {
+        let json = format!("{{\"pdq\":\"{}\"}}", pdq());
+        check(
+            &format!("{json}\n{{{}\n{json}\n", " ".repeat(200_000)),
+            &[1, 3],
+            &[(2, "more than 65536 bytes")],
+        );
+        let csv = format!("labels,pdq\n,{0}\n\"{1},{0}\n,{0}\n", pdq(), "x".repeat(200_000));
+        check(&csv, &[2, 4], &[(3, "more than 65536 bytes")]);
+    }
+
+    #[test]
+    fn a_quote_that_does_not_end_costs_its_own_line() {
         let text =
-            format!("{{\"pdq\":\"{}\"}}\n{{{}\n{{\"pdq\":\"{}\"}}\n", pdq(), " ".repeat(200_000), pdq());
-        check(&text, &[1, 3], &[(2, "more than 65536 bytes")]);
+            format!("pdq,labels\n{0},\"one, two\"\n{0},\"three\n{0},four\n{0},fi\"ve\n\n{0},six\n", pdq());
+        let items = check(&text, &[2, 4, 7], &[(3, "quote that does not end"), (5, "quote")]);
+        assert_eq!(&*items[0].labels()[0], "one, two");
+    }
+
+    #[test]
+    fn hashed_files_are_read_as_they_are_printed() {
+        let line = |file: &str, quality: u8| {
+            let (pdq, md5, variants) = (pdq(), md5(), vec![pdq(); 8]);
+            let line = serde_json::json!({
+                "file": file, "width": 640, "height": 480, "pdq": pdq, "quality": quality, "variants": variants,
+                "md5": md5, "sha256": pdq,
+            });
+            line.to_string()
+        };
+        let failed = r#"{"file":"c","error":{"code":"unknown_format","message":"x"}}"#;
+        let text = [line("some/where/a.jpg", 50), line("b.jpg", 49), failed.to_owned()].join("\n");
+        let items = check(&text, &[1, 2], &[(3, "could not be hashed")]);
+        assert_eq!(items[0].external_reference(), Some("a.jpg"));
+        let types = |item: &ItemContent| item.hashes().iter().map(Hash::hash_type).collect::<Vec<_>>();
+        assert_eq!(types(&items[0]), [HashType::Pdq, HashType::Md5, HashType::Sha256]);
+        assert_eq!(types(&items[1]), [HashType::Md5, HashType::Sha256]);
+    }
+
+    #[test]
+    fn a_mark_of_byte_order_is_no_part_of_the_header() {
+        check(&format!("\u{feff}pdq\n{}\n", pdq()), &[2], &[]);
     }
 
     #[test]

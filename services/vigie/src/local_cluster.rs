@@ -9,13 +9,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use vigie_clients::{BankClient, CoordinatorClient, Deadline, MatchClient};
 use vigie_model::{ReplicaState, Topology};
 use vigie_serving::Shutdown;
-use vigie_telemetry::Registry;
+
+/// How long one look at a cluster that starts may take, before the next.
+const PROBE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Which ports to listen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +63,8 @@ struct Role {
     name: String,
     address: SocketAddr,
     shutdown: Shutdown,
-    task: JoinHandle<anyhow::Result<()>>,
+    /// Taken when its outcome is known.
+    task: Option<JoinHandle<anyhow::Result<()>>>,
 }
 
 impl Role {
@@ -76,17 +79,28 @@ impl Role {
         let shutdown = Shutdown::new();
         let address = listener.local_addr()?;
         let task = tokio::spawn(run(listener, shutdown.clone()));
-        Ok(Self { name: name.into(), address, shutdown, task })
+        Ok(Self { name: name.into(), address, shutdown, task: Some(task) })
     }
 
     fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    async fn stop(self) -> anyhow::Result<()> {
+    fn has_ended(&self) -> bool {
+        self.task.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
+    async fn outcome(&mut self) -> anyhow::Result<()> {
+        let Some(task) = self.task.take() else { return Ok(()) };
+        let name = &self.name;
+        task.await
+            .with_context(|| format!("the {name} panicked"))?
+            .with_context(|| format!("the {name} failed"))
+    }
+
+    async fn stop(mut self) -> anyhow::Result<()> {
         self.shutdown.cancel();
-        let Self { name, task, .. } = self;
-        task.await.with_context(|| format!("{name} panicked"))?.with_context(|| format!("{name} failed"))
+        self.outcome().await
     }
 }
 
@@ -138,8 +152,7 @@ impl LocalCluster {
             })?;
         let frontend_config = vigie_frontend::Config { coordinator: coordinator.url(), ..frontend };
         let frontend = Role::start("frontend", frontend_listener, |listener, shutdown| async move {
-            let mut registry = Registry::default();
-            Ok(vigie_frontend::run(frontend_config, listener, shutdown, &mut registry).await?)
+            Ok(vigie_frontend::run(frontend_config, listener, shutdown).await?)
         })?;
         Ok(Self {
             bank,
@@ -191,19 +204,21 @@ impl LocalCluster {
         Ok(CoordinatorClient::new(&self.coordinator_url())?)
     }
 
-    /// Waits until every shard is ready and the bank answers; gives up at `deadline`, or when a role has ended.
+    /// Waits until every shard is ready and the bank answers; gives up at `deadline`, or when a role has ended, with
+    /// that role's own error.
     pub async fn wait_ready(&mut self, deadline: Deadline) -> anyhow::Result<()> {
-        let coordinator = self.coordinator_client()?;
-        self.bank_client()?.log_head(deadline).await.context("the bank does not answer")?;
+        let (bank, coordinator) = (self.bank_client()?, self.coordinator_client()?);
         loop {
-            let topology = coordinator.describe_topology(deadline).await;
-            if topology.as_ref().is_ok_and(|topology| self.all_ready(topology)) {
+            if let Some(error) = self.ended().await {
+                return Err(error);
+            }
+            let soon = Deadline::now() + PROBE_WITHIN;
+            let (head, topology) = tokio::join!(bank.log_head(soon), coordinator.describe_topology(soon));
+            if head.is_ok() && topology.as_ref().is_ok_and(|topology| self.all_ready(topology)) {
                 return Ok(());
             }
-            if let Some(name) = self.ended() {
-                bail!("{name} ended while the cluster started");
-            }
             if Deadline::now() >= deadline {
+                head.context("the bank does not answer")?;
                 bail!("the cluster was not ready in time: {topology:?}");
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -215,18 +230,20 @@ impl LocalCluster {
         ready.count() == self.matchers.iter().flatten().count()
     }
 
-    /// The name of a role that has ended by itself.
-    fn ended(&self) -> Option<&str> {
-        let fixed = [&self.bank, &self.coordinator, &self.frontend];
-        let mut roles = fixed.into_iter().chain(self.matchers.iter().flatten());
-        roles.find(|role| role.task.is_finished()).map(|role| role.name.as_str())
+    /// Why a role has ended by itself, if one has.
+    async fn ended(&mut self) -> Option<anyhow::Error> {
+        let fixed = [&mut self.bank, &mut self.coordinator, &mut self.frontend];
+        let mut roles = fixed.into_iter().chain(self.matchers.iter_mut().flatten());
+        let role = roles.find(|role| role.has_ended())?;
+        let outcome = role.outcome().await;
+        Some(outcome.err().unwrap_or_else(|| anyhow!("the {} ended by itself", role.name)))
     }
 
-    /// Waits for a role to end by itself, which none should.
-    pub async fn wait_ended(&self) -> String {
+    /// Waits for a role to end by itself, which none should, and tells why.
+    pub async fn wait_ended(&mut self) -> anyhow::Error {
         loop {
-            if let Some(name) = self.ended() {
-                return name.to_owned();
+            if let Some(error) = self.ended().await {
+                return error;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     match outcome {
         Ok(exit) => exit.into(),
-        Err(error) if output.is_closed(&error) => Exit::Done.into(),
+        Err(error) if Output::is_closed(&error) => Exit::Done.into(),
         Err(error) => output.fail(&error),
     }
 }

@@ -46,13 +46,22 @@ pub struct Output {
 }
 
 /// An error as scripts see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct ErrorLine {
     /// A word that does not change: a gRPC code in lower case, or the kind of a file's fault.
     pub code: String,
     /// What was wrong, for a person.
     pub message: String,
 }
+
+/// A result could not be printed. Of all errors only this one can mean that nobody reads the output any more: a
+/// connection that broke says `BrokenPipe` too.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot print")]
+pub struct PrintError(#[from] io::Error);
+
+/// What printing gives.
+pub type Printed = Result<(), PrintError>;
 
 impl Output {
     /// Results for people, or for scripts.
@@ -68,22 +77,24 @@ impl Output {
     }
 
     /// Prints a line for people; nothing with `--json`.
-    pub fn say(&mut self, line: impl AsRef<str>) -> io::Result<()> {
+    pub fn say(&mut self, line: impl AsRef<str>) -> Printed {
         if self.json {
             return Ok(());
         }
-        writeln!(self.to, "{}", line.as_ref())?;
-        self.to.flush()
+        self.print(line.as_ref())
     }
 
     /// Prints an object for scripts; nothing without `--json`.
-    pub fn object(&mut self, object: &impl Serialize) -> io::Result<()> {
+    pub fn object(&mut self, object: &impl Serialize) -> Printed {
         if !self.json {
             return Ok(());
         }
-        let line = serde_json::to_string(object).map_err(io::Error::other)?;
-        writeln!(self.to, "{line}")?;
-        self.to.flush()
+        self.print(&serde_json::to_string(object).map_err(io::Error::other)?)
+    }
+
+    fn print(&mut self, text: &str) -> Printed {
+        writeln!(self.to, "{text}")?;
+        Ok(self.to.flush()?)
     }
 
     /// Tells something about the way there, on standard error.
@@ -93,7 +104,7 @@ impl Output {
     }
 
     /// A table for people: columns as wide as their widest cell.
-    pub fn table(&mut self, header: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    pub fn table(&mut self, header: &[&str], rows: &[Vec<String>]) -> Printed {
         if self.json {
             return Ok(());
         }
@@ -110,16 +121,10 @@ impl Output {
                 cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}", width = *width)).collect();
             padded.join("  ").trim_end().to_owned()
         };
-        writeln!(self.to, "{}", line(&mut header.iter().copied()))?;
-        writeln!(
-            self.to,
-            "{}",
-            "-".repeat(widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1))
-        )?;
-        for row in rows {
-            writeln!(self.to, "{}", line(&mut row.iter().map(String::as_str)))?;
-        }
-        self.to.flush()
+        let rule = "-".repeat(widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1));
+        let mut lines = vec![line(&mut header.iter().copied()), rule];
+        lines.extend(rows.iter().map(|row| line(&mut row.iter().map(String::as_str))));
+        self.print(&lines.join("\n"))
     }
 
     /// A progress bar on standard error, where that is a terminal and people are looking.
@@ -146,23 +151,41 @@ impl Output {
 
     /// Whether the error is that nobody reads the output any more (`vigie ... | head`).
     #[must_use]
-    pub fn is_closed(&self, error: &anyhow::Error) -> bool {
-        error.chain().any(|cause| {
-            cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-        })
+    pub fn is_closed(error: &anyhow::Error) -> bool {
+        let printing = error.downcast_ref::<PrintError>();
+        printing.is_some_and(|PrintError(error)| error.kind() == io::ErrorKind::BrokenPipe)
     }
 
     /// Tells why the command failed, and gives its code.
     pub fn fail(&mut self, error: &anyhow::Error) -> ExitCode {
         self.note(format!("vigie: {}", sentence(error)));
-        let failed = error.downcast_ref::<CallError>();
-        let code = failed.map_or("failed".to_owned(), |error| code_name(error.code()).to_owned());
+        let called = error.downcast_ref::<CallError>().map(CallError::code);
+        if called == Some(Code::NotFound) {
+            self.note(NOT_FOUND_HINT);
+        }
+        let code = called.map_or("failed", code_name).to_owned();
         let line = serde_json::json!({ "error": ErrorLine { code, message: sentence(error) } });
         if let Err(error) = self.object(&line) {
-            self.note(format!("vigie: cannot print: {error}"));
+            self.note(format!("vigie: {}", sentence(&error.into())));
         }
-        exit_of(error).into()
+        called.map_or(Exit::Failed, exit_of).into()
     }
+}
+
+/// Where to look up what there is, for a person who named what there is not.
+pub const NOT_FOUND_HINT: &str =
+    "hint: `vigie bank list` shows the banks, `vigie item list BANK` the items of one";
+
+/// A number of things: `1 file`, `2 files`.
+#[must_use]
+pub fn counted(count: u64, thing: &str) -> String {
+    counted_as(count, thing, &format!("{thing}s"))
+}
+
+/// A number of things whose plural is not regular: `1 hash`, `2 hashes`.
+#[must_use]
+pub fn counted_as(count: u64, thing: &str, things: &str) -> String {
+    format!("{count} {}", if count == 1 { thing } else { things })
 }
 
 /// The error and its causes in one line, each said once.
@@ -181,15 +204,26 @@ pub fn sentence(error: &anyhow::Error) -> String {
     text
 }
 
-/// The exit code of an error.
+/// The exit code of a call that failed.
 #[must_use]
-pub fn exit_of(error: &anyhow::Error) -> Exit {
-    let code = error.chain().find_map(|cause| cause.downcast_ref::<CallError>()).map(CallError::code);
+pub const fn exit_of(code: Code) -> Exit {
     match code {
-        Some(Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted) => {
+        Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted => {
             Exit::Unavailable
         }
-        _ => Exit::Failed,
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::DataLoss
+        | Code::Unauthenticated => Exit::Failed,
     }
 }
 
@@ -214,5 +248,23 @@ pub const fn code_name(code: Code) -> &'static str {
         Code::Unavailable => "unavailable",
         Code::DataLoss => "data_loss",
         Code::Unauthenticated => "unauthenticated",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_broken_pipe_of_the_output_itself_means_that_nobody_reads() {
+        let broken = || io::Error::from(io::ErrorKind::BrokenPipe);
+        assert!(Output::is_closed(&anyhow::Error::new(PrintError(broken())).context("while listing")));
+        assert!(!Output::is_closed(&anyhow::Error::new(broken()).context("cannot reach the bank")));
+        assert!(!Output::is_closed(&PrintError(io::ErrorKind::StorageFull.into()).into()));
+    }
+
+    #[test]
+    fn one_thing_is_not_many() {
+        assert_eq!([0, 1, 2].map(|count| counted(count, "file")), ["0 files", "1 file", "2 files"]);
     }
 }

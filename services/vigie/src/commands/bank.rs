@@ -7,7 +7,7 @@ use vigie_model::{Bank, BankId};
 use super::lines::BankObject;
 use super::{deadline, role};
 use crate::cli::{BankAddressArgs, BankArgs, BankCommand, OneBankArgs};
-use crate::output::{Exit, Output};
+use crate::output::{Exit, Output, counted, counted_as};
 
 /// Banks of one page.
 const PAGE: u16 = 500;
@@ -20,17 +20,17 @@ pub(super) async fn run(args: BankArgs, output: &mut Output) -> anyhow::Result<E
         BankCommand::Create(one) => {
             let (client, deadline) = connect(&one.address)?;
             let made = client.create_bank(&one.name, IdempotencyKey::random(), deadline).await?;
-            show(output, "created", &made)
+            show(output, "created: ", &made)
         }
         BankCommand::List(address) => list(&address, output).await,
         BankCommand::Show(one) => {
             let (client, deadline) = connect(&one.address)?;
-            show(output, "bank", &client.get_bank(&one.name, deadline).await?)
+            show(output, "", &client.get_bank(&one.name, deadline).await?)
         }
         BankCommand::Rename { name, new_name, address } => {
             let (client, deadline) = connect(&address)?;
             let made = client.rename_bank(&name, &new_name, IdempotencyKey::random(), deadline).await?;
-            show(output, "renamed", &made)
+            show(output, "renamed: ", &made)
         }
         BankCommand::Enable(one) => enable(&one, true, output).await,
         BankCommand::Disable(one) => enable(&one, false, output).await,
@@ -38,11 +38,12 @@ pub(super) async fn run(args: BankArgs, output: &mut Output) -> anyhow::Result<E
             let (client, deadline) = connect(&one.address)?;
             let items = client.get_bank(&one.name, deadline).await?.value.item_count;
             if items > 0 && !with_items {
-                bail!("bank {} holds {items} items: add --with-items to delete them too", one.name);
+                let items = counted(items, "item");
+                bail!("bank {} holds {items}: add --with-items to delete them too", one.name);
             }
             let gone = client.delete_bank(&one.name, IdempotencyKey::random(), deadline).await?;
-            output
-                .say(format!("deleted {} and {} items (sequence {})", one.name, gone.value, gone.sequence))?;
+            let items = counted(gone.value, "item");
+            output.say(format!("deleted {} and {items} (sequence {})", one.name, gone.sequence))?;
             output.object(&serde_json::json!({
                 "bank": one.name.as_str(), "items": gone.value, "sequence": gone.sequence.0
             }))?;
@@ -52,16 +53,16 @@ pub(super) async fn run(args: BankArgs, output: &mut Output) -> anyhow::Result<E
 }
 
 async fn list(address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let (client, deadline) = connect(address)?;
+    let (client, _) = connect(address)?;
     let mut rows = Vec::new();
     let mut after: Option<BankId> = None;
     loop {
-        let page = client.list_banks(after, PAGE, deadline).await?;
+        let page = client.list_banks(after, PAGE, deadline(address.timeout_ms)).await?;
         for bank in &page.value {
             output.object(&BankObject::new(bank, page.sequence))?;
             rows.push(vec![
                 bank.name.to_string(),
-                if bank.enabled { "enabled" } else { "disabled" }.to_owned(),
+                state(bank).to_owned(),
                 bank.item_count.to_string(),
                 bank.hash_count.to_string(),
             ]);
@@ -82,18 +83,24 @@ async fn list(address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<
 async fn enable(one: &OneBankArgs, enabled: bool, output: &mut Output) -> anyhow::Result<Exit> {
     let (client, deadline) = connect(&one.address)?;
     let made = client.set_bank_enabled(&one.name, enabled, IdempotencyKey::random(), deadline).await?;
-    show(output, if enabled { "enabled" } else { "disabled" }, &made)
+    show(output, "", &made)
 }
 
-fn show(output: &mut Output, what: &str, made: &Written<Bank>) -> anyhow::Result<Exit> {
+fn show(output: &mut Output, done: &str, made: &Written<Bank>) -> anyhow::Result<Exit> {
     let Written { value: bank, sequence } = made;
-    let state = if bank.enabled { "enabled" } else { "disabled" };
     output.say(format!(
-        "{what} {}: {state}, {} items, {} hashes (sequence {sequence})",
-        bank.name, bank.item_count, bank.hash_count
+        "{done}{} is {}, with {} and {} (sequence {sequence})",
+        bank.name,
+        state(bank),
+        counted(bank.item_count, "item"),
+        counted_as(bank.hash_count, "hash", "hashes"),
     ))?;
     output.object(&BankObject::new(bank, *sequence))?;
     Ok(Exit::Done)
+}
+
+const fn state(bank: &Bank) -> &'static str {
+    if bank.enabled { "enabled" } else { "disabled" }
 }
 
 pub(super) fn connect(address: &BankAddressArgs) -> anyhow::Result<(BankClient, Deadline)> {

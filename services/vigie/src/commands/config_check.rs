@@ -1,12 +1,12 @@
 //! `vigie config check`: every fault of a configuration file.
 
 use crate::cli::ConfigCommand;
-use crate::config::File;
+use crate::config;
 use crate::output::{Exit, Output};
 
 pub(super) fn run(command: ConfigCommand, output: &mut Output) -> anyhow::Result<Exit> {
     let ConfigCommand::Check { file } = command;
-    let faults = File::read(&file)?.faults();
+    let faults = config::check(&file)?;
     output.object(&serde_json::json!({ "file": file, "faults": faults }))?;
     if faults.is_empty() {
         output.say(format!("{}: no faults", file.display()))?;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use vigie_clients::{BankClient, Deadline, IdempotencyKey, MatchClient};
@@ -20,7 +20,7 @@ use vigie_pictures::{Alteration, draw, encode_jpeg, scene_name};
 use super::role::asked_to_stop;
 use crate::cli::DemoArgs;
 use crate::local_cluster::{LocalCluster, LocalClusterConfig};
-use crate::output::{Exit, Output};
+use crate::output::{Exit, Output, counted, counted_as};
 
 /// The size of the drawn pictures, in pixels: that of a picture in a feed.
 const SIZE: (u32, u32) = (640, 480);
@@ -50,6 +50,27 @@ pub(super) async fn run(args: DemoArgs, output: &mut Output) -> anyhow::Result<E
     let folder =
         tempfile::Builder::new().prefix("vigie-demo-").tempdir().context("cannot make a temporary folder")?;
     let mut cluster = LocalCluster::start(LocalClusterConfig::new(folder.path().join("data"))).await?;
+    let shown = tokio::select! {
+        shown = show(&args, folder.path(), &mut cluster, output) => shown,
+        () = asked_to_stop() => Err(anyhow!("stopped before its end")),
+    };
+    if args.keep && shown.is_ok() {
+        output.note("running until Ctrl-C; the folder goes with it");
+        asked_to_stop().await;
+    }
+    let stopped = cluster.stop().await;
+    folder.close().context("cannot remove the temporary folder")?;
+    let exit = shown?;
+    stopped?;
+    Ok(exit)
+}
+
+async fn show(
+    args: &DemoArgs,
+    folder: &Path,
+    cluster: &mut LocalCluster,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
     cluster.wait_ready(Deadline::now() + Duration::from_secs(60)).await?;
     output.say("A cluster of 1 bank, 4 matchers, 1 coordinator and 1 frontend runs in this process.")?;
 
@@ -62,37 +83,34 @@ pub(super) async fn run(args: DemoArgs, output: &mut Output) -> anyhow::Result<E
 
     let (items, sequence) = bank_originals(&cluster.bank_client()?, &originals).await?;
     output.say(format!(
-        "It knows {} pictures, drawn by this program, by their fingerprints (bank `{BANK}`, sequence {sequence}).",
-        items.len()
+        "It knows {}, drawn by this program, by their fingerprints (bank `{BANK}`, sequence {sequence}).",
+        counted(args.pictures.into(), "picture")
     ))?;
     let sent: Vec<Sent> = originals
         .into_iter()
         .flat_map(|drawn| drawn.copies)
         .chain(unrelated.into_iter().flat_map(|drawn| drawn.copies))
         .collect();
+    let altered = u64::from(args.pictures) * u64::try_from(Alteration::DEMO.len())?;
     output.say(format!(
-        "{} altered copies of them and {} unrelated pictures are sent to the frontend, one after the other.\n",
-        sent.len() - usize::from(args.unrelated), args.unrelated
+        "{} of them, {} unchanged and {} are sent to the frontend, one after the other.\n",
+        counted_as(altered, "altered copy", "altered copies"),
+        args.pictures,
+        counted(args.unrelated.into(), "unrelated picture")
     ))?;
     let outcomes = send_all(&cluster.match_client()?, &sent, &items, sequence, output).await?;
     report(&outcomes, drawn, output)?;
     let summary = Summary::of(&outcomes);
-    let exit = if summary.missed + summary.falsely == 0 { Exit::Done } else { Exit::Failed };
-
     if args.keep {
-        let pictures = keep_pictures(folder.path(), &sent)?;
-        next_commands(&cluster, &pictures, output)?;
-        output.object(&summary.line())?;
-        output.note("running until Ctrl-C; the folder goes with it");
-        asked_to_stop().await;
+        let pictures = keep_pictures(folder, &sent)?;
+        next_commands(cluster, &pictures, output)?;
     } else {
         output.say("\nNext: `vigie demo --keep` leaves the cluster running to try commands on; `vigie up` starts one that lasts.")?;
         output
             .say("(From the source: `cargo run --release -- demo --keep`, `cargo run --release -- up`.)")?;
-        output.object(&summary.line())?;
     }
-    cluster.stop().await?;
-    Ok(exit)
+    output.object(&summary.line())?;
+    Ok(if summary.missed + summary.falsely == 0 { Exit::Done } else { Exit::Failed })
 }
 
 /// One drawn picture: its item for the bank, and what is sent of it.
@@ -277,7 +295,7 @@ fn report(outcomes: &[Outcome], drawn: Duration, output: &mut Output) -> anyhow:
         .table(&["sent", "recognised", "distance, median (range)", "variant", "median ms", "false"], &rows)?;
     let Summary { queries, matched, missed, falsely, median } = Summary::of(outcomes);
     output.say(format!(
-        "\n{queries} pictures: {matched} recognised, {missed} missed, {falsely} falsely; {:.1} ms each in the median, \
+        "\n{queries} pictures: {matched} recognised, {missed} missed, {falsely} false; {:.1} ms each in the median, \
          decoding and hashing included.",
         millis(median)
     ))?;
@@ -294,9 +312,20 @@ fn keep_pictures(folder: &Path, sent: &[Sent]) -> anyhow::Result<std::path::Path
             .as_deref()
             .unwrap_or("unrelated")
             .replace(|letter: char| !letter.is_ascii_alphanumeric(), "-");
-        std::fs::write(pictures.join(format!("{seed:06}-{what}.img")), bytes)?;
+        std::fs::write(pictures.join(format!("{seed:06}-{what}.{}", extension(bytes))), bytes)?;
     }
     Ok(pictures)
+}
+
+/// What the file of a picture that this program encoded is called after its dot.
+fn extension(content: &[u8]) -> &'static str {
+    match content {
+        [0xff, 0xd8, ..] => "jpg",
+        [0x89, b'P', b'N', b'G', ..] => "png",
+        [b'G', b'I', b'F', ..] => "gif",
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "webp",
+        _ => "img",
+    }
 }
 
 fn next_commands(cluster: &LocalCluster, pictures: &Path, output: &mut Output) -> anyhow::Result<()> {

@@ -1,16 +1,25 @@
 //! `vigie item`: adds, shows, lists and removes items.
 
+use std::path::Path;
+
+use anyhow::Context as _;
+use futures::{StreamExt as _, stream};
 use vigie_clients::IdempotencyKey;
-use vigie_model::{BankName, HashType, Item, ItemContent, ItemDraft, ItemId, Quality};
+use vigie_model::{BankName, HashType, Item, ItemContent, ItemDraft, ItemId, Quality, Sequence};
 
 use super::bank::connect;
 use super::lines::{FailedFileLine, ItemObject};
 use super::{image_file, item_import};
 use crate::cli::{BankAddressArgs, ItemAddArgs, ItemCommand};
-use crate::output::{ErrorLine, Exit, Output};
+use crate::hash_file::file_name;
+use crate::output::{ErrorLine, Exit, Output, Printed, counted};
 
 /// Items of one page.
 const PAGE: u16 = 500;
+/// Images that are hashed at once.
+const HASHED_AT_ONCE: usize = 4;
+/// Items that are on their way at once, so that the bank can commit them together.
+const ADDED_AT_ONCE: usize = 16;
 
 pub(super) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Result<Exit> {
     match command {
@@ -36,7 +45,8 @@ pub(super) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
             ids.sort_unstable();
             ids.dedup();
             let removed = client.remove_items(&ids, IdempotencyKey::random(), deadline).await?;
-            output.say(format!("removed {} items (sequence {})", ids.len(), removed.sequence))?;
+            let count = counted(u64::try_from(ids.len())?, "item");
+            output.say(format!("removed {count} (sequence {})", removed.sequence))?;
             let ids: Vec<u64> = ids.iter().map(|item| item.0).collect();
             output.object(&serde_json::json!({ "removed": ids, "sequence": removed.sequence.0 }))?;
             Ok(Exit::Done)
@@ -47,65 +57,79 @@ pub(super) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
 /// Hashes each image here and banks its hashes. The image stays where it is.
 async fn add_images(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let (client, _) = connect(&args.address)?;
+    let progress = output.progress(u64::try_from(args.files.len())?, "adding");
+    let (client, bank, labels, timeout_ms) = (&client, &args.bank, &args.labels, args.address.timeout_ms);
+    let mut added = stream::iter(&args.files)
+        .map(|path| async move { (path.display().to_string(), prepare(path, labels).await) })
+        .buffered(HASHED_AT_ONCE)
+        .map(|(file, prepared)| async move {
+            let (content, quality) = match prepared {
+                Ok(prepared) => prepared,
+                Err(error) => return Ok((file, Err(error))),
+            };
+            let types: Vec<&str> = content.hashes().iter().map(|hash| hash.hash_type().name()).collect();
+            let (key, deadline) = (IdempotencyKey::random(), super::deadline(timeout_ms));
+            let added = client.add_items(bank, vec![content], key, deadline).await.with_context(|| {
+                format!("{file} was not acknowledged; of the files after it some may be banked")
+            })?;
+            anyhow::Ok((
+                file,
+                Ok(Added { item: added.value.first().copied(), quality, types, sequence: added.sequence }),
+            ))
+        })
+        .buffered(ADDED_AT_ONCE);
+
     let mut exit = Exit::Done;
-    for path in &args.files {
-        let file = path.display().to_string();
-        let prepared = match image_file::fingerprint(path).await {
-            Err(error) => Err(error),
-            Ok(fingerprint) => {
-                let trusted = fingerprint.quality >= Quality::FLOOR_DEFAULT;
-                let hashes = fingerprint.banked_hashes().into_iter();
-                let hashes = hashes.filter(|hash| trusted || hash.hash_type() != HashType::Pdq).collect();
-                let draft =
-                    ItemDraft { hashes, labels: args.labels.clone(), external_reference: file_name(path) };
-                let content = ItemContent::try_from(draft);
-                content.map(|content| (content, fingerprint.quality)).map_err(|error| ErrorLine {
-                    code: "invalid_argument".to_owned(),
-                    message: error.to_string(),
-                })
-            }
-        };
-        let (content, quality) = match prepared {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                exit = Exit::SomeInputsFailed;
-                output.note(format!("{file}: {}", error.message));
-                output.object(&FailedFileLine { file: &file, error })?;
-                continue;
-            }
-        };
-        let types: Vec<&str> = content.hashes().iter().map(|hash| hash.hash_type().name()).collect();
-        let key = IdempotencyKey::random();
-        let added = client
-            .add_items(&args.bank, vec![content], key, super::deadline(args.address.timeout_ms))
-            .await?;
-        let item = added.value.first().map_or(0, |item| item.0);
-        let caveat = if quality < Quality::FLOOR_DEFAULT {
-            ": too little detail for a PDQ hash, so only exact copies will be recognised"
-        } else {
-            ""
-        };
-        output
-            .say(format!("{file}: item {item}, quality {quality} (sequence {}){caveat}", added.sequence))?;
-        output.object(&serde_json::json!({
-            "file": file, "item_id": item, "quality": quality.get(), "hash_types": types,
-            "sequence": added.sequence.0
-        }))?;
+    while let Some(added) = added.next().await {
+        let (file, added) = added?;
+        if added.is_err() {
+            exit = Exit::SomeInputsFailed;
+        }
+        progress.suspend(|| tell(&file, added, output))?;
+        progress.inc(1);
     }
+    progress.finish_and_clear();
     Ok(exit)
 }
 
-/// The external reference of a banked image: its file's name, cut to what fits, without what would not be accepted.
-fn file_name(path: &std::path::Path) -> String {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut kept = String::new();
-    for letter in name.chars().filter(|letter| !letter.is_control()) {
-        if kept.len() + letter.len_utf8() > ItemContent::EXTERNAL_REFERENCE_LEN_MAX {
-            break;
+/// An image whose hashes are in the bank.
+struct Added {
+    item: Option<ItemId>,
+    quality: Quality,
+    types: Vec<&'static str>,
+    sequence: Sequence,
+}
+
+fn tell(file: &str, added: Result<Added, ErrorLine>, output: &mut Output) -> Printed {
+    let Added { item, quality, types, sequence } = match added {
+        Ok(added) => added,
+        Err(error) => {
+            output.note(format!("{file}: {}", error.message));
+            return output.object(&FailedFileLine { file, error });
         }
-        kept.push(letter);
-    }
-    kept
+    };
+    let item = item.map_or(0, |item| item.0);
+    let caveat = if quality < Quality::FLOOR_DEFAULT {
+        ": too little detail for a PDQ hash, so only exact copies will be recognised"
+    } else {
+        ""
+    };
+    output.say(format!("{file}: item {item}, quality {quality} (sequence {sequence}){caveat}"))?;
+    output.object(&serde_json::json!({
+        "file": file, "item_id": item, "quality": quality.get(), "hash_types": types, "sequence": sequence.0
+    }))
+}
+
+/// The item of an image file. A PDQ hash that is not to be trusted is left out.
+async fn prepare(path: &Path, labels: &[String]) -> Result<(ItemContent, Quality), ErrorLine> {
+    let fingerprint = image_file::fingerprint(path).await?;
+    let trusted = fingerprint.quality >= Quality::FLOOR_DEFAULT;
+    let hashes = fingerprint.banked_hashes().into_iter();
+    let hashes = hashes.filter(|hash| trusted || hash.hash_type() != HashType::Pdq).collect();
+    let draft = ItemDraft { hashes, labels: labels.to_vec(), external_reference: file_name(path) };
+    let content = ItemContent::try_from(draft)
+        .map_err(|error| ErrorLine { code: "invalid_argument".to_owned(), message: error.to_string() })?;
+    Ok((content, fingerprint.quality))
 }
 
 async fn list(
@@ -115,11 +139,12 @@ async fn list(
     address: &BankAddressArgs,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
-    let (client, deadline) = connect(address)?;
+    let (client, _) = connect(address)?;
     let mut after = after;
     let mut left = limit;
     while left > 0 {
         let size = u16::try_from(left).unwrap_or(PAGE).min(PAGE);
+        let deadline = super::deadline(address.timeout_ms);
         let page = client.list_items(bank, Some(after), size, deadline).await?.value;
         for item in &page {
             output.object(&ItemObject::new(item, bank.as_str()))?;
@@ -131,7 +156,10 @@ async fn list(
             _ => return Ok(Exit::Done),
         }
     }
-    output.note(format!("stopped after {limit} items; go on with --after {after}, or raise --limit"));
+    output.note(format!(
+        "stopped after {}; go on with --after {after}, or raise --limit",
+        counted(u64::try_from(limit)?, "item")
+    ));
     Ok(Exit::Done)
 }
 

@@ -16,10 +16,12 @@ use vigie_model::ItemContent;
 use super::bank::connect;
 use crate::cli::ItemAddArgs;
 use crate::hash_file::{BadLine, HashFile};
-use crate::output::{Exit, Output};
+use crate::output::{Exit, Output, Printed, counted};
 
 /// Items of one batch: the most that the bank takes at once.
 const BATCH_ITEMS: usize = 1_000;
+/// Bytes of one batch, about: a quarter of the message that the bank takes.
+const BATCH_BYTES: usize = 1 << 20;
 /// Batches that are on their way at once, so that the bank can commit them together.
 const BATCHES_AT_ONCE: usize = 4;
 /// Bad lines that are told one by one to a person.
@@ -29,8 +31,24 @@ const BAD_LINES_TOLD: u64 = 100;
 #[derive(Debug, Default)]
 struct Batch {
     items: Vec<ItemContent>,
+    /// Of the items, as they travel.
+    bytes: usize,
     bad: Vec<BadLine>,
     through_line: u64,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.items.len() + self.bad.len() >= BATCH_ITEMS || self.bytes >= BATCH_BYTES
+    }
+}
+
+/// What an item takes in a message, at most: each part with its tag and length.
+fn wire_bytes(item: &ItemContent) -> usize {
+    const FRAME: usize = 8;
+    let hashes = item.hashes().iter().map(|hash| FRAME + hash.as_bytes().len());
+    let texts = item.labels().iter().map(AsRef::as_ref).chain(item.external_reference());
+    FRAME + hashes.chain(texts.map(|text: &str| FRAME + text.len())).sum::<usize>()
 }
 
 pub(super) async fn run(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Exit> {
@@ -54,7 +72,7 @@ pub(super) async fn run(args: ItemAddArgs, output: &mut Output) -> anyhow::Resul
     let mut acknowledged = Box::pin(
         stream::poll_fn(|context| received.poll_recv(context))
             .map(|batch: Batch| async move {
-                let Batch { items, bad, through_line } = batch;
+                let Batch { items, bad, through_line, .. } = batch;
                 let count = items.len();
                 if items.is_empty() {
                     return Ok((bad, through_line, 0, None));
@@ -66,11 +84,11 @@ pub(super) async fn run(args: ItemAddArgs, output: &mut Output) -> anyhow::Resul
             .buffered(BATCHES_AT_ONCE),
     );
 
-    let (mut added, mut bad_lines, mut last_line, mut sequence) = (0, 0_u64, 0, None);
+    let (mut added, mut bad_lines, mut last_line, mut sequence) = (0, 0, 0, None);
     while let Some(batch) = acknowledged.next().await {
         let (bad, through_line, count, at) = batch.with_context(|| {
             format!(
-                "{added} items are added, all up to line {last_line} of {}; of the {} that follow, some may be",
+                "all items up to line {last_line} of {} are added, {added} in all; of the {} that follow, some may be",
                 path.display(),
                 BATCH_ITEMS * BATCHES_AT_ONCE
             )
@@ -79,7 +97,7 @@ pub(super) async fn run(args: ItemAddArgs, output: &mut Output) -> anyhow::Resul
             bad_lines += 1;
             progress.suspend(|| tell(&line, bad_lines, output))?;
         }
-        added += count;
+        added += u64::try_from(count)?;
         last_line = through_line;
         sequence = at.or(sequence);
     }
@@ -87,9 +105,13 @@ pub(super) async fn run(args: ItemAddArgs, output: &mut Output) -> anyhow::Resul
     reader.await.context("the file's reader failed")??;
     progress.finish_and_clear();
     let sequence = sequence.map_or(0, |sequence| sequence.0);
-    output.say(format!("added {added} items to {bank} (sequence {sequence}); {bad_lines} bad lines"))?;
+    let (items, bad) = (counted(added, "item"), counted(bad_lines, "bad line"));
+    output.say(format!("added {items} to {bank} (sequence {sequence}); {bad}"))?;
     output.object(&serde_json::json!({ "added": added, "bad_lines": bad_lines, "sequence": sequence }))?;
-    Ok(if bad_lines > 0 { Exit::SomeInputsFailed } else { Exit::Done })
+    if added == 0 {
+        output.note(format!("{} holds no item", path.display()));
+    }
+    Ok(if bad_lines > 0 || added == 0 { Exit::SomeInputsFailed } else { Exit::Done })
 }
 
 /// Reads the whole file once and refuses it if any line is bad.
@@ -111,12 +133,13 @@ async fn check(path: &Path, labels: Vec<String>, output: &mut Output) -> anyhow:
         tell(line, told, output)?;
     }
     if !bad.is_empty() {
-        bail!("{} has {} bad lines, so nothing was added", path.display(), bad.len());
+        let bad = counted(u64::try_from(bad.len())?, "bad line");
+        bail!("{} has {bad}, so nothing was added", path.display());
     }
     Ok(())
 }
 
-fn tell(line: &BadLine, told: u64, output: &mut Output) -> io::Result<()> {
+fn tell(line: &BadLine, told: u64, output: &mut Output) -> Printed {
     let BadLine { line, reason } = line;
     if told <= BAD_LINES_TOLD {
         output.note(format!("line {line}: {reason}"));
@@ -145,10 +168,13 @@ fn read(
         let (number, item) = line.with_context(|| format!("cannot read {}", path.display()))?;
         batch.through_line = number;
         match item {
-            Ok(item) => batch.items.push(item),
+            Ok(item) => {
+                batch.bytes += wire_bytes(&item);
+                batch.items.push(item);
+            }
             Err(bad) => batch.bad.push(bad),
         }
-        if batch.items.len() + batch.bad.len() >= BATCH_ITEMS && !hand_on(std::mem::take(&mut batch)) {
+        if batch.is_full() && !hand_on(std::mem::take(&mut batch)) {
             return Ok(());
         }
     }
@@ -158,4 +184,35 @@ fn read(
 
 fn size(path: &PathBuf) -> u64 {
     std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_of_the_largest_items_stay_well_below_a_message() {
+        let pdq: Vec<String> =
+            (0..ItemContent::HASHES_MAX).map(|number| format!("\"{number:064x}\"")).collect();
+        let labels: Vec<String> =
+            (10..42).map(|number| format!("\"{}\"", number.to_string().repeat(64))).collect();
+        let line = format!(
+            "{{\"pdq\":[{}],\"labels\":[{}],\"external_reference\":\"{}\"}}\n",
+            pdq.join(","),
+            labels.join(","),
+            "x".repeat(ItemContent::EXTERNAL_REFERENCE_LEN_MAX)
+        );
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), line.repeat(1_500)).unwrap();
+        let mut batches = Vec::new();
+        read(file.path(), &[], ProgressBar::hidden(), |batch| {
+            batches.push(batch);
+            true
+        })
+        .unwrap();
+        assert_eq!(batches.iter().map(|batch| batch.items.len()).sum::<usize>(), 1_500);
+        assert!(batches.iter().all(|batch| batch.bytes < 2 * BATCH_BYTES && batch.bad.is_empty()));
+        let largest = wire_bytes(&batches[0].items[0]);
+        assert!(largest > 64 * 32 + 32 * 128 + 512, "{largest}");
+    }
 }

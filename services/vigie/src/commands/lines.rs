@@ -70,6 +70,12 @@ pub struct MatchLine<'a> {
     pub coverage: CoverageObject,
     /// The answer holds every change up to this one.
     pub sequence: u64,
+    /// The call failed, and what was found was too much to come with the error: `matches` is empty for that reason.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub results_omitted: bool,
+    /// The call failed, because less was searched than was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorLine>,
 }
 
 /// A hash type that was not searched.

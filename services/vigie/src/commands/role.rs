@@ -7,70 +7,50 @@ use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use vigie_serving::Shutdown;
-use vigie_telemetry::Registry;
 
 use crate::cli::RoleArgs;
-use crate::config::File;
+use crate::config::load;
 use crate::output::Exit;
 
 pub(super) async fn bank(args: &RoleArgs) -> anyhow::Result<Exit> {
     if args.config.is_none() && args.listen.is_none() && args.set.is_empty() {
         bail!("say what to do: `vigie bank --config FILE` runs a bank; `vigie bank --help` shows the rest");
     }
-    let file = load(args)?;
-    let config = file.bank.unwrap_or_default();
+    let (listen, config) = load(args)?;
+    serve(listen, |listener, shutdown| async move { Ok(vigie_bank::run(config, listener, shutdown).await?) })
+        .await
+}
+
+pub(super) async fn matcher(args: &RoleArgs) -> anyhow::Result<Exit> {
+    let (listen, config) = load(args)?;
     serve(
-        file.listen,
-        |listener, shutdown| async move { Ok(vigie_bank::run(config, listener, shutdown).await?) },
+        listen,
+        |listener, shutdown| async move { Ok(vigie_matcher::run(config, listener, shutdown).await?) },
     )
     .await
 }
 
-pub(super) async fn matcher(args: &RoleArgs) -> anyhow::Result<Exit> {
-    let file = load(args)?;
-    let config = file.matcher.unwrap_or_default();
-    serve(file.listen, |listener, shutdown| async move {
-        Ok(vigie_matcher::run(config, listener, shutdown).await?)
-    })
-    .await
-}
-
 pub(super) async fn coordinator(args: &RoleArgs) -> anyhow::Result<Exit> {
-    let file = load(args)?;
-    let config = file.coordinator.unwrap_or_default();
-    serve(file.listen, |listener, shutdown| async move {
+    let (listen, config) = load(args)?;
+    serve(listen, |listener, shutdown| async move {
         Ok(vigie_coordinator::run(config, listener, shutdown).await?)
     })
     .await
 }
 
 pub(super) async fn frontend(args: &RoleArgs) -> anyhow::Result<Exit> {
-    let file = load(args)?;
-    let config = file.frontend.unwrap_or_default();
-    serve(file.listen, |listener, shutdown| async move {
-        let mut registry = Registry::default();
-        Ok(vigie_frontend::run(config, listener, shutdown, &mut registry).await?)
-    })
+    let (listen, config) = load(args)?;
+    serve(
+        listen,
+        |listener, shutdown| async move { Ok(vigie_frontend::run(config, listener, shutdown).await?) },
+    )
     .await
 }
 
-fn load(args: &RoleArgs) -> anyhow::Result<File> {
-    let file = File::load(args)?;
-    let faults = file.faults();
-    if !faults.is_empty() {
-        bail!("the configuration has faults: {}", faults.join("; "));
-    }
-    Ok(file)
-}
-
-async fn serve<F>(
-    listen: Option<SocketAddr>,
-    run: impl FnOnce(TcpListener, Shutdown) -> F,
-) -> anyhow::Result<Exit>
+async fn serve<F>(listen: SocketAddr, run: impl FnOnce(TcpListener, Shutdown) -> F) -> anyhow::Result<Exit>
 where
     F: Future<Output = anyhow::Result<()>>,
 {
-    let listen = listen.context("where to listen is missing: set `listen` in the file, or --listen")?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     tracing::info!(address = %listener.local_addr()?, "listening");
     let shutdown = Shutdown::new();

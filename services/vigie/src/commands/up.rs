@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use vigie_clients::Deadline;
 
 use super::role::asked_to_stop;
@@ -32,14 +32,8 @@ pub(super) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
         ended = cluster.wait_ended() => Some(ended),
         () = asked_to_stop() => None,
     };
-    if let Some(role) = ended {
-        let stopped = cluster.stop().await;
-        bail!(
-            "the {role} ended by itself: {}",
-            stopped.err().map_or("no error".to_owned(), |error| format!("{error:#}"))
-        );
-    }
-    stop(cluster, output).await
+    let stopped = stop(cluster, output).await;
+    ended.map_or(stopped, Err)
 }
 
 fn announce(cluster: &LocalCluster, output: &mut Output) -> anyhow::Result<()> {
