@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use vigie_model::{Content, Partition, ShardCount};
 use vigie_pictures::{Alteration, draw, encode_jpeg, encode_png};
-use vigie_tests::cluster::{Cluster, as_of};
+use vigie_tests::cluster::{Cluster, as_of, soon};
 use vigie_tests::material::image_item;
 use vigie_tests::process::{Finished, UpProcess, run, vigie_binary};
 
@@ -235,7 +235,9 @@ async fn an_answer_that_does_not_cover_everything_says_so() {
     assert_eq!(lines[2]["error"]["code"], "invalid_argument");
     assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
 
-    // An unknown bank is unknown to every file.
+    // An unknown bank is unknown to every file, once every shard says so.
+    cluster.start_matcher(1).await.unwrap();
+    cluster.wait_ready(soon()).await.unwrap();
     let known = ["match", "--json", "--min-coverage", "0.5", "--bank", "unknown", &banked, &other, &broken];
     let finished = ask(&known).await.unwrap();
     assert_eq!(finished.code, 1, "{}", finished.stderr);
