@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use vigie_clients::{BankClient, CoordinatorClient, Deadline, MatchClient};
+use vigie_clients::{BankClient, CoordinatorClient, Deadline, MatchClient, MatcherClient};
 use vigie_model::{ReplicaState, Topology};
 use vigie_serving::Shutdown;
 
@@ -213,8 +213,13 @@ impl LocalCluster {
                 return Err(error);
             }
             let soon = Deadline::now() + PROBE_WITHIN;
+            // First the matchers themselves: what the coordinator knows may be from before one was started again.
+            let matchers_ready = self.matchers_ready(soon).await?;
             let (head, topology) = tokio::join!(bank.log_head(soon), coordinator.describe_topology(soon));
-            if head.is_ok() && topology.as_ref().is_ok_and(|topology| self.all_ready(topology)) {
+            if matchers_ready
+                && head.is_ok()
+                && topology.as_ref().is_ok_and(|topology| self.all_ready(topology))
+            {
                 return Ok(());
             }
             if Deadline::now() >= deadline {
@@ -223,6 +228,16 @@ impl LocalCluster {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    async fn matchers_ready(&self, deadline: Deadline) -> anyhow::Result<bool> {
+        for matcher in self.matchers.iter().flatten() {
+            let described = MatcherClient::new(&matcher.url())?.describe(deadline).await;
+            if !described.is_ok_and(|replica| replica.unready_reason.is_none()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn all_ready(&self, topology: &Topology) -> bool {
