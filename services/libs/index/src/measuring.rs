@@ -1,0 +1,81 @@
+//! Single steps of a search, for the benchmarks in `benches/`, on instructions of their choice.
+
+use crate::cancel::{Cancellation, Checkpoint};
+use crate::permutation::{DEFAULT_SEED, Permutation};
+use crate::signature::{Instructions, Kernel, LANES, Task, dispatch_to};
+use crate::verify::Scan;
+
+/// The names of the instructions that this processor has.
+#[must_use]
+pub fn kernels() -> Vec<&'static str> {
+    Instructions::ALL.into_iter().filter(|one| dispatch_to(*one, Nothing).is_some()).map(name).collect()
+}
+
+/// How many signatures of these lines differ from `sought` in at most `limit` bits. `None` without the kernel.
+#[must_use]
+pub fn near_signatures(kernel: &str, lines: &[[u16; LANES]], sought: u16, limit: u8) -> Option<u32> {
+    dispatch_to(named(kernel)?, Near { lines, sought, limit })
+}
+
+/// How many rows lie within `radius` of the query; rows are sorted. `None` without the kernel.
+#[must_use]
+pub fn near_rows<const BYTES: usize>(
+    kernel: &str,
+    rows: &[[u8; BYTES]],
+    query: &[u8; BYTES],
+    radius: u32,
+) -> Option<usize> {
+    let never = Cancellation::never();
+    let mut checkpoint = Checkpoint::begin(&never).ok()?;
+    let mut count = 0;
+    let mut found = |_: usize, _: u32, _: u32| count += 1;
+    let queries = std::slice::from_ref(query);
+    let scan = Scan { rows, queries, asked: 0..1, radius, checkpoint: &mut checkpoint, found: &mut found };
+    dispatch_to(named(kernel)?, scan)?.ok()?;
+    Some(count)
+}
+
+/// Puts hashes into the order in which an index keeps their bits.
+pub fn permute<const BYTES: usize>(hashes: &mut [[u8; BYTES]]) {
+    let permutation = Permutation::new(DEFAULT_SEED);
+    for hash in hashes {
+        *hash = permutation.apply(hash);
+    }
+}
+
+fn named(kernel: &str) -> Option<Instructions> {
+    Instructions::ALL.into_iter().find(|one| name(*one) == kernel)
+}
+
+const fn name(instructions: Instructions) -> &'static str {
+    match instructions {
+        Instructions::Portable => "portable",
+        Instructions::Avx2 => "avx2",
+        Instructions::Avx512 => "avx512",
+        Instructions::Neon => "neon",
+    }
+}
+
+struct Nothing;
+
+impl Task for Nothing {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, _: K) {}
+}
+
+struct Near<'a> {
+    lines: &'a [[u16; LANES]],
+    sought: u16,
+    limit: u8,
+}
+
+impl Task for Near<'_> {
+    type Output = u32;
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, kernel: K) -> u32 {
+        self.lines.iter().map(|line| kernel.near(line, self.sought, self.limit).count_ones()).sum()
+    }
+}

@@ -1,0 +1,142 @@
+//! What a search compares with: 32 signatures at a time, and whole hashes, on the best instructions there are.
+//!
+//! A search spends its time in comparing the signatures of a bucket with the query's. One cache line holds 32 of
+//! them, and a processor's vector instructions compare them at once. Each set of instructions has a [`Kernel`];
+//! the whole search is compiled once for each of them, so that the kernel is part of the loop, and the best one is
+//! chosen when a search begins. All give the same answers.
+//!
+//! A kernel is a token: it can only be had by asking the processor for its instructions, which is what makes it
+//! sound to use them. Its methods are `inline(always)`, since vector instructions are only generated inside a
+//! function that is compiled for them: [`dispatch`] enters such a function, and everything else is inlined into it.
+
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(
+        unsafe_code,
+        reason = "calls functions compiled for more instructions after asking the processor for them"
+    )
+)]
+
+use crate::verify;
+
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod prefetch;
+
+pub(crate) use prefetch::prefetch;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use self::{avx2::Avx2, avx512::Avx512};
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
+pub(crate) use portable::Portable;
+
+/// Signatures compared at a time: a cache line of 64 bytes, if they are aligned to it.
+pub(crate) const LANES: usize = 32;
+
+/// The signatures of one cache line.
+pub(crate) type Line = [u16; LANES];
+
+/// Comparisons on one set of instructions.
+pub(crate) trait Kernel: Copy {
+    /// Bit n is set if signature n differs from `sought` in at most `limit` bits.
+    fn near(self, line: &Line, sought: u16, limit: u8) -> u32;
+
+    /// The number of bits in which two hashes differ.
+    #[inline(always)]
+    fn distance<const BYTES: usize>(self, one: &[u8; BYTES], other: &[u8; BYTES]) -> u32 {
+        verify::distance(one, other)
+    }
+}
+
+/// Something to be done on whichever kernel the processor has.
+pub(crate) trait Task {
+    type Output;
+
+    /// Must be `inline(always)`, and everything in it that compares.
+    fn run<K: Kernel>(self, kernel: K) -> Self::Output;
+}
+
+/// Which instructions to use; for tests and measurements, as [`dispatch`] knows best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Instructions {
+    Portable,
+    Avx2,
+    Avx512,
+    Neon,
+}
+
+impl Instructions {
+    pub(crate) const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
+}
+
+/// Runs the task on the best instructions that this processor has.
+#[inline]
+pub(crate) fn dispatch<T: Task>(task: T) -> T::Output {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if let Some(kernel) = Avx512::detect() {
+            // SAFETY: the token says that the processor has every feature that `with_avx512` is compiled for.
+            return unsafe { with_avx512(task, kernel) };
+        }
+        if let Some(kernel) = Avx2::detect() {
+            // SAFETY: the token says that the processor has every feature that `with_avx2` is compiled for.
+            return unsafe { with_avx2(task, kernel) };
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        return task.run(Neon::detect());
+    }
+    #[cfg(not(target_arch = "aarch64"))]
+    task.run(Portable)
+}
+
+/// Runs the task on these instructions; `None` if the processor does not have them.
+pub(crate) fn dispatch_to<T: Task>(instructions: Instructions, task: T) -> Option<T::Output> {
+    match instructions {
+        Instructions::Portable => Some(task.run(Portable)),
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx2 => {
+            let kernel = Avx2::detect()?;
+            // SAFETY: the token says that the processor has every feature that `with_avx2` is compiled for.
+            Some(unsafe { with_avx2(task, kernel) })
+        }
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx512 => {
+            let kernel = Avx512::detect()?;
+            // SAFETY: the token says that the processor has every feature that `with_avx512` is compiled for.
+            Some(unsafe { with_avx512(task, kernel) })
+        }
+        #[cfg(target_arch = "aarch64")]
+        Instructions::Neon => Some(task.run(Neon::detect())),
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Neon => None,
+        #[cfg(not(target_arch = "x86_64"))]
+        Instructions::Avx2 | Instructions::Avx512 => None,
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        Instructions::Neon => None,
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,popcnt,bmi1,bmi2,lzcnt")]
+fn with_avx2<T: Task>(task: T, kernel: Avx2) -> T::Output {
+    task.run(kernel)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(
+    enable = "avx512f,avx512bw,avx512vl,avx512bitalg,avx512vpopcntdq,avx2,popcnt,bmi1,bmi2,lzcnt"
+)]
+fn with_avx512<T: Task>(task: T, kernel: Avx512) -> T::Output {
+    task.run(kernel)
+}
+
+#[cfg(test)]
+mod tests;
