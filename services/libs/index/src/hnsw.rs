@@ -1,0 +1,239 @@
+//! An approximate index, for vectors where nothing exact is fast.
+//!
+//! The method is the navigable small-world graph in layers (HNSW; Malkov and Yashunin, IEEE TPAMI 42(4), 2020), by
+//! the crate `hnsw_rs`. The crate has no removals, and nothing can be inserted while it is searched. So it is used
+//! as a store of graphs that are built once:
+//!
+//! - What is new stands in a list that is scanned, until a thread of the index has built a graph of it.
+//! - What is removed is stamped, and left out by a filter inside the search. A graph of which more than a fifth has
+//!   died is built again.
+//! - A search looks through the list and the graphs of one view, and takes no lock that a writer takes.
+//!   An insertion or removal is visible to every search that begins after it returned.
+//!
+//! **What is approximate.** An answer never holds what does not belong there, and distances are those of the
+//! vectors; but something may be missing from it, however near it is. How often is measured after every build, by
+//! [`HnswIndex::recall`]. Everything in the list is found, as is everything in a graph for which a scan was taken
+//! instead (`segment` says when).
+//!
+//! **Persistence.** There is none: the matcher builds an index from the bank's log. The crate's loader ends the
+//! process or panics on damaged files, so its dumps could not be used.
+//!
+//! Reading order: `config`; `metric`, `rows`, `answer` for the parts; `segment` for the graph; `view`, `writer`,
+//! `engine` for how they become an index; `recall`; then [`HnswIndex`] here and `vectors`.
+
+mod answer;
+mod config;
+mod engine;
+mod metric;
+mod recall;
+mod rows;
+mod segment;
+mod vectors;
+mod view;
+mod writer;
+
+use std::fmt;
+use std::sync::Arc;
+
+use vigie_model::{BankId, Distance, ItemId};
+
+pub use config::HnswConfig;
+pub use metric::VectorMetric;
+pub use recall::Recall;
+pub use vectors::{
+    LENGTH_MAX, MAGNITUDE_MAX, VectorElement, VectorError, VectorHit, VectorIndex, VectorSearchError,
+    VectorSnapshot,
+};
+
+use answer::{Found, Wanted};
+use engine::Engine;
+use metric::Bits;
+use view::View;
+
+use crate::cancel::{Cancellation, Cancelled};
+use crate::entry::{Edit, Entry, Hit};
+use crate::filter::BankFilter;
+
+/// Hashes of `BYTES` bytes (1 to 64) and the items that bear them, found by Hamming distance, approximately.
+///
+/// It has the methods of [`crate::RadiusIndex`] and keeps their promises, but that of finding everything.
+///
+/// An edit waits while the list is full (see [`HnswConfig::list_rows_max`]), which may take as long as a build.
+pub struct HnswIndex<const BYTES: usize> {
+    engine: Engine<Bits>,
+}
+
+impl<const BYTES: usize> HnswIndex<BYTES> {
+    /// An empty index, and the thread that builds its graphs.
+    ///
+    /// # Panics
+    ///
+    /// If `config` has faults, or if the system refuses a thread.
+    #[must_use]
+    pub fn new(config: HnswConfig) -> Self {
+        const { assert!(BYTES >= 1 && BYTES <= 64, "a hash has 1 to 64 bytes") };
+        Self { engine: Engine::new(Bits { count: 8 * BYTES }, BYTES.div_ceil(8), config) }
+    }
+
+    /// As [`crate::RadiusIndex::insert`].
+    pub fn insert(&self, hash: &[u8; BYTES], entry: Entry) -> bool {
+        self.engine.write(|writer| writer.insert(&words_of(hash), entry))
+    }
+
+    /// As [`crate::RadiusIndex::remove`].
+    pub fn remove(&self, hash: &[u8; BYTES], item: ItemId) -> bool {
+        self.engine.write(|writer| writer.remove(&words_of(hash), item))
+    }
+
+    /// As [`crate::RadiusIndex::remove_bank`].
+    pub fn remove_bank(&self, bank: BankId) -> usize {
+        self.engine.write(|writer| writer.remove_bank(bank))
+    }
+
+    /// As [`crate::RadiusIndex::apply`].
+    pub fn apply(&self, edits: &[Edit<BYTES>]) -> usize {
+        self.engine.write(|writer| {
+            let mut apply = |edit: &&Edit<BYTES>| match edit {
+                Edit::Insert(hash, entry) => writer.insert(&words_of(hash), *entry),
+                Edit::Remove(hash, item) => writer.remove(&words_of(hash), *item),
+            };
+            edits.iter().filter(&mut apply).count()
+        })
+    }
+
+    /// The living hashes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.engine.view().live
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether answers are always those of a linear scan: never.
+    #[must_use]
+    pub const fn is_exact(&self) -> bool {
+        false
+    }
+
+    /// The recall as of the last build; `None` before the first one, when everything is in the list and so found.
+    #[must_use]
+    pub fn recall(&self) -> Option<Recall> {
+        self.engine.recall()
+    }
+
+    /// The index as it is now, and stays in this view however it changes meanwhile.
+    #[must_use]
+    pub fn snapshot(&self) -> HnswSnapshot<BYTES> {
+        HnswSnapshot { view: self.engine.view() }
+    }
+
+    /// [`HnswSnapshot::search`] of the index as it is now.
+    pub fn search(
+        &self,
+        queries: &[[u8; BYTES]],
+        radius: Distance,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+    ) -> Result<Vec<Vec<Hit>>, Cancelled> {
+        self.snapshot().search(queries, radius, filter, cancel)
+    }
+
+    /// [`HnswSnapshot::nearest`] of the index as it is now.
+    pub fn nearest(
+        &self,
+        queries: &[[u8; BYTES]],
+        k: usize,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+    ) -> Result<Vec<Vec<Hit>>, Cancelled> {
+        self.snapshot().nearest(queries, k, filter, cancel)
+    }
+}
+
+/// An [`HnswIndex`] as it was at one moment: later edits do not show.
+///
+/// Cheap to take; it holds what the index held then, graphs that were replaced included, until it is dropped.
+pub struct HnswSnapshot<const BYTES: usize> {
+    view: Arc<View<Bits>>,
+}
+
+impl<const BYTES: usize> HnswSnapshot<BYTES> {
+    /// Hashes within `radius` of each query, in the order of [`Hit`]; some may be missed. One answer for each
+    /// query, all as of the same moment.
+    ///
+    /// Cancellation is looked at between the rounds in a graph, each of which takes up to some ten milliseconds.
+    pub fn search(
+        &self,
+        queries: &[[u8; BYTES]],
+        radius: Distance,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+    ) -> Result<Vec<Vec<Hit>>, Cancelled> {
+        self.ask(queries, Wanted::Within(f32::from(radius.0)), filter, cancel)
+    }
+
+    /// The `k` hashes nearest to each query, in the order of [`Hit`]; some may be missed for farther ones. Fewer
+    /// only if the index holds fewer.
+    pub fn nearest(
+        &self,
+        queries: &[[u8; BYTES]],
+        k: usize,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+    ) -> Result<Vec<Vec<Hit>>, Cancelled> {
+        self.ask(queries, Wanted::Nearest(k), filter, cancel)
+    }
+
+    fn ask(
+        &self,
+        queries: &[[u8; BYTES]],
+        wanted: Wanted,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+    ) -> Result<Vec<Vec<Hit>>, Cancelled> {
+        let queries: Vec<Vec<u64>> = queries.iter().map(words_of).collect();
+        let answers = self.view.search(queries.iter().map(|query| &**query), wanted, filter, cancel)?;
+        Ok(answers.into_iter().map(|found| found.into_iter().map(Hit::from).collect()).collect())
+    }
+}
+
+impl From<Found> for Hit {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is a count of at most 512"
+    )]
+    fn from(Found { distance, entry }: Found) -> Self {
+        Self { entry, distance: Distance(distance as u16) }
+    }
+}
+
+/// A hash as the words that are compared. The last one is filled up with zeros.
+fn words_of<const BYTES: usize>(hash: &[u8; BYTES]) -> Vec<u64> {
+    let word = |bytes: &[u8]| {
+        let mut filled = [0; 8];
+        filled[..bytes.len()].copy_from_slice(bytes);
+        u64::from_le_bytes(filled)
+    };
+    hash.chunks(8).map(word).collect()
+}
+
+/// Shows how much it holds, never a hash.
+impl<const BYTES: usize> fmt::Debug for HnswIndex<BYTES> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HnswIndex").field("bytes", &BYTES).field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl<const BYTES: usize> fmt::Debug for HnswSnapshot<BYTES> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HnswSnapshot").field("bytes", &BYTES).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! What an approximate index is told, and its limits.
+
+use serde::{Deserialize, Serialize};
+
+/// Parameters of an approximate index. The defaults suit 256-bit hashes and vectors of some hundred numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HnswConfig {
+    /// Links of a node in each upper layer, 2 to 128; twice as many in the lowest. More find more, and cost
+    /// memory (about 100 bytes each) and time to build.
+    pub max_nb_connection: usize,
+    /// Candidates kept while a node is linked, 8 to 4,096. More make a better graph, and building it takes time in
+    /// proportion.
+    pub ef_construction: usize,
+    /// Candidates kept while a search goes through a graph, 8 to 1,024. More find more, and a search takes time in
+    /// proportion.
+    pub ef_search: usize,
+    /// Threads that build a graph, 1 to 64. Searches have the other cores to themselves.
+    pub build_threads: usize,
+    /// New hashes are scanned until they are this many, 1 or more; then a graph is built of them.
+    pub list_rows_build: usize,
+    /// At this many hashes that no graph holds yet, writers wait for the build that goes on: it bounds what a
+    /// search has to scan. At least `list_rows_build`.
+    pub list_rows_max: usize,
+    /// A graph is passed by, and its hashes are scanned, where there are at most this many for each candidate of
+    /// the search. A scan is exact, and up to there the quicker of the two. 0 never scans.
+    pub scan_rows_per_ef: usize,
+}
+
+impl Default for HnswConfig {
+    fn default() -> Self {
+        Self {
+            max_nb_connection: 16,
+            ef_construction: 100,
+            ef_search: 64,
+            build_threads: 1,
+            list_rows_build: 16_384,
+            list_rows_max: 1 << 20,
+            scan_rows_per_ef: 256,
+        }
+    }
+}
+
+impl HnswConfig {
+    /// Every fault of these values, each as `field: what is wrong`.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut check = |name: &str, value: usize, least: usize, most: usize| {
+            if value < least || value > most {
+                faults.push(format!("{name}: must be {least} to {most}, not {value}"));
+            }
+        };
+        // The library counts links in a byte, and ends the process above 256 of them.
+        check("max_nb_connection", self.max_nb_connection, 2, 128);
+        check("ef_construction", self.ef_construction, 8, 4_096);
+        check("ef_search", self.ef_search, 8, 1_024);
+        check("build_threads", self.build_threads, 1, 64);
+        check("list_rows_build", self.list_rows_build, 1, ROWS_MAX);
+        check("list_rows_max", self.list_rows_max, self.list_rows_build.min(ROWS_MAX), ROWS_MAX);
+        check("scan_rows_per_ef", self.scan_rows_per_ef, 0, 1 << 20);
+        faults
+    }
+}
+
+/// Rows are counted in 32 bits, and half of that leaves room for a batch and a merge.
+const ROWS_MAX: usize = 1 << 31;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_have_no_fault_and_every_fault_is_told() {
+        assert_eq!(HnswConfig::default().faults(), Vec::<String>::new());
+        let wrong = HnswConfig {
+            max_nb_connection: 256,
+            ef_construction: 1,
+            ef_search: 0,
+            build_threads: 0,
+            list_rows_build: 0,
+            list_rows_max: usize::MAX,
+            scan_rows_per_ef: usize::MAX,
+        };
+        assert_eq!(wrong.faults().len(), 7);
+        let short = HnswConfig { list_rows_max: 10, ..HnswConfig::default() };
+        assert_eq!(short.faults(), ["list_rows_max: must be 16384 to 2147483648, not 10"]);
+    }
+}

@@ -1,0 +1,230 @@
+//! How far apart two vectors lie.
+//!
+//! One engine serves bits and numbers; what differs is here. A distance is an `f32` that is never negative and
+//! never NaN, whatever the vectors: the graph library stops the process on either. That is why vectors of numbers
+//! are checked on their way in.
+
+use std::cmp::Ordering;
+
+use rand::RngExt;
+use rand::rngs::SmallRng;
+
+use hnsw_rs::anndists::dist::distances::Distance as GraphDistance;
+
+/// What a vector is made of.
+pub trait Element: Copy + Send + Sync + 'static {
+    /// A total order of vectors of the same length, whichever. Equal are those whose bits are equal.
+    fn order(one: &[Self], other: &[Self]) -> Ordering;
+}
+
+impl Element for u64 {
+    fn order(one: &[Self], other: &[Self]) -> Ordering {
+        one.cmp(other)
+    }
+}
+
+impl Element for u8 {
+    fn order(one: &[Self], other: &[Self]) -> Ordering {
+        one.cmp(other)
+    }
+}
+
+impl Element for f32 {
+    fn order(one: &[Self], other: &[Self]) -> Ordering {
+        one.iter().map(|number| number.to_bits()).cmp(other.iter().map(|number| number.to_bits()))
+    }
+}
+
+/// A distance between vectors of one length.
+pub trait Metric: Clone + Send + Sync + 'static {
+    type Element: Element;
+
+    /// Not negative and not NaN for all vectors that the index lets in.
+    fn distance(&self, one: &[Self::Element], other: &[Self::Element]) -> f32;
+
+    /// A vector in the neighbourhood of this one, to measure the recall with.
+    fn perturbed(&self, vector: &[Self::Element], random: &mut SmallRng) -> Vec<Self::Element>;
+}
+
+/// A metric as the graph library wants it.
+pub(crate) struct OfGraph<M>(pub(crate) M);
+
+impl<M: Metric> GraphDistance<M::Element> for OfGraph<M> {
+    fn eval(&self, one: &[M::Element], other: &[M::Element]) -> f32 {
+        self.0.distance(one, other)
+    }
+}
+
+/// The number of differing bits. (The library's own Hamming distance counts differing elements.)
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bits {
+    /// Of a hash, without what fills up its last word.
+    pub(crate) count: usize,
+}
+
+impl Metric for Bits {
+    type Element = u64;
+
+    #[inline]
+    fn distance(&self, one: &[u64], other: &[u64]) -> f32 {
+        let bits: u16 = one.iter().zip(other).map(|(one, other)| small_count(one ^ other)).sum();
+        f32::from(bits)
+    }
+
+    /// Flips up to an eighth of the bits, which for 256 of them is about PDQ's usual threshold.
+    fn perturbed(&self, vector: &[u64], random: &mut SmallRng) -> Vec<u64> {
+        let mut vector = vector.to_vec();
+        for _ in 0..random.random_range(0..=self.count / 8) {
+            let bit = random.random_range(0..self.count);
+            vector[bit / 64] ^= 1 << (bit % 64);
+        }
+        vector
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a word has at most 64 ones")]
+const fn small_count(word: u64) -> u16 {
+    word.count_ones() as u16
+}
+
+/// How vectors of numbers are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum VectorMetric {
+    /// One less the cosine of the angle: 0 for the same direction, 2 for the opposite one.
+    Cosine,
+    /// The length of the difference (Euclidean).
+    L2,
+}
+
+/// Numbers compared by a [`VectorMetric`].
+#[derive(Debug, Clone, Copy)]
+pub struct Dense(pub(crate) VectorMetric);
+
+/// Sums kept side by side, so that the compiler may use the processor's wide registers: it does not reorder
+/// additions of floats by itself.
+const LANES: usize = 8;
+
+fn sum_floats(one: &[f32], other: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+    let (one, one_rest) = one.as_chunks::<LANES>();
+    let (other, other_rest) = other.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for (one, other) in one.iter().zip(other) {
+        for lane in 0..LANES {
+            sums[lane] += term(one[lane], other[lane]);
+        }
+    }
+    let rest: f32 = one_rest.iter().zip(other_rest).map(|(&one, &other)| term(one, other)).sum();
+    sums.iter().sum::<f32>() + rest
+}
+
+/// Vectors have come through [`unit`] if the metric is the cosine.
+pub(crate) fn float_distance(metric: VectorMetric, one: &[f32], other: &[f32]) -> f32 {
+    match metric {
+        VectorMetric::Cosine => (1.0 - sum_floats(one, other, |one, other| one * other)).max(0.0),
+        VectorMetric::L2 => sum_floats(one, other, |one, other| (one - other) * (one - other)).sqrt(),
+    }
+}
+
+/// The vector at length 1; `None` if it has no direction.
+#[expect(clippy::cast_possible_truncation, reason = "a number of a unit vector is at most 1")]
+pub(crate) fn unit(vector: &[f32]) -> Option<Vec<f32>> {
+    let norm = vector.iter().map(|&number| f64::from(number) * f64::from(number)).sum::<f64>().sqrt();
+    (norm > 0.0).then(|| vector.iter().map(|&number| (f64::from(number) / norm) as f32).collect())
+}
+
+impl Metric for Dense {
+    type Element = f32;
+
+    fn distance(&self, one: &[f32], other: &[f32]) -> f32 {
+        float_distance(self.0, one, other)
+    }
+
+    /// Changes each number by up to a tenth.
+    fn perturbed(&self, vector: &[f32], random: &mut SmallRng) -> Vec<f32> {
+        let changed: Vec<f32> =
+            vector.iter().map(|number| number * random.random_range(0.9_f32..1.1)).collect();
+        match self.0 {
+            VectorMetric::Cosine => unit(&changed).unwrap_or(changed),
+            VectorMetric::L2 => changed,
+        }
+    }
+}
+
+/// Bytes compared by a [`VectorMetric`].
+#[derive(Debug, Clone, Copy)]
+pub struct DenseBytes(pub(crate) VectorMetric);
+
+impl Metric for DenseBytes {
+    type Element = u8;
+
+    /// Whole numbers up to the end: the sums of [`super::vectors::LENGTH_MAX`] squares fit into 32 bits.
+    #[expect(clippy::cast_possible_truncation, reason = "an f32 is precise enough for an answer")]
+    fn distance(&self, one: &[u8], other: &[u8]) -> f32 {
+        let pairs = one.iter().zip(other).map(|(&one, &other)| (u32::from(one), u32::from(other)));
+        match self.0 {
+            VectorMetric::Cosine => {
+                let (mut product, mut square, mut other_square) = (0_u32, 0_u32, 0_u32);
+                for (one, other) in pairs {
+                    product += one * other;
+                    square += one * one;
+                    other_square += other * other;
+                }
+                let norms = f64::from(square).sqrt() * f64::from(other_square).sqrt();
+                (1.0 - f64::from(product) / norms).max(0.0) as f32
+            }
+            VectorMetric::L2 => {
+                let squares: u32 = pairs.map(|(one, other)| one.abs_diff(other).pow(2)).sum();
+                f64::from(squares).sqrt() as f32
+            }
+        }
+    }
+
+    /// Changes each byte by up to 8.
+    fn perturbed(&self, vector: &[u8], random: &mut SmallRng) -> Vec<u8> {
+        let mut change = |byte: &u8| byte.saturating_add_signed(random.random_range(-8..=8));
+        let changed: Vec<u8> = vector.iter().map(&mut change).collect();
+        if changed.iter().all(|&byte| byte == 0) { vector.to_vec() } else { changed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_counted_and_not_words() {
+        let bits = Bits { count: 128 };
+        assert_eq!(bits.distance(&[0b1010, u64::MAX], &[0b1001, 0]), 66.0);
+    }
+
+    #[test]
+    fn vectors_lie_as_far_apart_as_geometry_says() {
+        let close = |distance: f32, expected: f32| assert!((distance - expected).abs() < 1e-5, "{distance}");
+        let ten = |at: usize| {
+            let mut vector = vec![0.0; 10];
+            vector[at] = 3.0;
+            vector
+        };
+        close(Dense(VectorMetric::L2).distance(&ten(0), &ten(9)), 18_f32.sqrt());
+        let units = [unit(&ten(0)).unwrap(), unit(&ten(9)).unwrap()];
+        close(Dense(VectorMetric::Cosine).distance(&units[0], &units[1]), 1.0);
+        close(Dense(VectorMetric::Cosine).distance(&units[0], &units[0]), 0.0);
+        let opposite: Vec<f32> = units[0].iter().map(|number| -number).collect();
+        close(Dense(VectorMetric::Cosine).distance(&units[0], &opposite), 2.0);
+        close(DenseBytes(VectorMetric::L2).distance(&[0, 255, 3], &[4, 255, 0]), 5.0);
+        close(DenseBytes(VectorMetric::Cosine).distance(&[1, 0], &[9, 9]), 1.0 - 0.5_f32.sqrt());
+    }
+
+    #[test]
+    fn the_longest_byte_vectors_do_not_overflow() {
+        let (low, high) = ([0; super::super::vectors::LENGTH_MAX], [255; super::super::vectors::LENGTH_MAX]);
+        assert_eq!(DenseBytes(VectorMetric::L2).distance(&low, &high), 255.0 * 64.0);
+        assert_eq!(DenseBytes(VectorMetric::Cosine).distance(&high, &high), 0.0);
+    }
+
+    #[test]
+    fn a_vector_without_a_direction_has_no_unit() {
+        assert_eq!(unit(&[0.0, -0.0]), None);
+        assert_eq!(unit(&[1e-30, 0.0]), Some(vec![1.0, 0.0]));
+    }
+}

@@ -1,0 +1,71 @@
+//! How much of the truth an approximate index finds, measured against a scan.
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+use super::answer::Wanted;
+use super::metric::Metric;
+use super::view::View;
+use crate::cancel::{Cancellation, Cancelled};
+use crate::filter::BankFilter;
+
+/// Neighbours that are looked for. The usual figure of the field is the recall at 10.
+const K: usize = 10;
+
+/// Members that are drawn. The figure is then good to about 0.01; the scans take 200 times as long as one.
+const SAMPLE: usize = 200;
+
+/// A recall that was measured.
+///
+/// It asks for the nearest neighbours of members that were altered a little. For the search of a radius that is a
+/// hard test: most of what is counted are strangers farther off than any radius in use, which no graph finds well
+/// among hashes that lie evenly in all directions. What is near is found more often.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Recall {
+    /// The share of the true nearest neighbours that was found, 0 to 1.
+    pub value: f64,
+    /// Over how many queries.
+    pub sample: usize,
+    /// Neighbours of each query.
+    pub k: usize,
+}
+
+impl<M: Metric> View<M> {
+    /// Measures this view; `None` if it is empty or the measurement was cancelled.
+    pub(crate) fn recall(&self, cancel: &Cancellation) -> Option<Recall> {
+        // As likely to meet any row as any other.
+        let rows: usize = self.all_rows().map(|rows| rows.row_count()).sum();
+        if self.live == 0 || rows == 0 {
+            return None;
+        }
+        let mut random = SmallRng::seed_from_u64(self.live as u64);
+        let (mut found, mut true_ones) = (0, 0);
+        for _ in 0..SAMPLE {
+            let mut at = random.random_range(0..rows);
+            let holder = self.all_rows().find(|rows| {
+                let here = at < rows.row_count();
+                at -= if here { 0 } else { rows.row_count() };
+                here
+            })?;
+            let query = self.metric.perturbed(holder.vector_of_row(at), &mut random);
+            let (found_here, true_here) = self.compare(&query, cancel).ok()?;
+            found += found_here;
+            true_ones += true_here;
+        }
+        Some(Recall { value: f64::from(found) / f64::from(true_ones), sample: SAMPLE, k: K })
+    }
+
+    /// How many neighbours were found no farther than the true ones lie, and how many true ones there are.
+    fn compare(&self, query: &[M::Element], cancel: &Cancellation) -> Result<(u32, u32), Cancelled> {
+        let truth = self.scan_one(query, Wanted::Nearest(K), cancel)?;
+        let farthest = truth.last().map_or(-1.0, |last| last.distance);
+        let answers = self.search([query], Wanted::Nearest(K), &BankFilter::all(), cancel)?;
+        let near = answers.iter().flatten().filter(|found| found.distance <= farthest);
+        Ok((small(near.count()), small(truth.len())))
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "an answer holds at most K")]
+const fn small(count: usize) -> u32 {
+    count as u32
+}

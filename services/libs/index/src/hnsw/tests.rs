@@ -1,0 +1,52 @@
+//! The approximate index as its users see it. What each part does is tested beside it.
+
+mod bits;
+mod concurrency;
+mod vectors;
+
+use std::time::{Duration, Instant};
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use vigie_model::{BankId, ItemId};
+
+use super::HnswConfig;
+use crate::Entry;
+
+/// Graphs that are small and quick to build, and searched even where a scan would be quicker.
+fn graphs_only() -> HnswConfig {
+    HnswConfig {
+        max_nb_connection: 8,
+        ef_construction: 40,
+        list_rows_build: 500,
+        scan_rows_per_ef: 0,
+        ..HnswConfig::default()
+    }
+}
+
+fn entry(item: u64, bank: u32) -> Entry {
+    Entry { item: ItemId(item), bank: BankId(bank) }
+}
+
+fn flipped(mut hash: [u8; 32], flips: usize, random: &mut SmallRng) -> [u8; 32] {
+    for _ in 0..flips {
+        let bit = random.random_range(0..256_usize);
+        hash[bit / 8] ^= 1 << (bit % 8);
+    }
+    hash
+}
+
+/// Hashes in groups of 20, up to 40 flips from their middle.
+fn clustered(count: usize) -> Vec<[u8; 32]> {
+    let mut random = SmallRng::seed_from_u64(count as u64);
+    let middles: Vec<[u8; 32]> = (0..count / 20).map(|_| random.random()).collect();
+    (0..count).map(|at| flipped(middles[at % middles.len()], at % 41, &mut random)).collect()
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited too long until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
