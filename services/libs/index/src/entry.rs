@@ -46,6 +46,16 @@ pub enum Edit<const BYTES: usize> {
     Remove([u8; BYTES], ItemId),
 }
 
+impl<const BYTES: usize> Edit<BYTES> {
+    /// The same edit of another hash.
+    pub(crate) fn map_hash(&self, map: impl FnOnce(&[u8; BYTES]) -> [u8; BYTES]) -> Self {
+        match self {
+            Self::Insert(hash, entry) => Self::Insert(map(hash), *entry),
+            Self::Remove(hash, item) => Self::Remove(map(hash), *item),
+        }
+    }
+}
+
 /// Shows what the edit does to which item, never the hash.
 impl<const BYTES: usize> fmt::Debug for Edit<BYTES> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

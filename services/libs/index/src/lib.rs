@@ -1,42 +1,84 @@
-//! Searches the hashes of one shard, exactly.
+//! Searches the hashes of one shard: exactly, and approximately where nothing exact is fast.
 //!
 //! Two indexes. [`RadiusIndex`] holds hashes that are compared by Hamming distance and finds every one within
 //! a radius, or the k nearest; [`EqualityIndex`] holds digests and finds those equal to a query. Both are
-//! searched while they are written to.
+//! searched while they are written to. [`HnswIndex`] and [`hnsw::VectorIndex`] do the like with graphs, for
+//! vectors above all; they may miss what they should find.
+//!
+//! Rows live in immutable *segments*, sorted and mapped from files, and in a mutable *tail* for the newest; a
+//! removal is a *tombstone* beside either. Segments are searched by multi-index hashing with chain signatures:
+//! a few hundred buckets are looked into, and what they hold is ruled out 32 rows at a time, so that a search of
+//! a million 256-bit hashes for those within 31 bits compares a dozen.
 //!
 //! Always true:
 //!
-//! - **Exact.** An answer is the set that a linear scan ([`oracle::LinearScan`]) gives.
+//! - **Exact.** An answer is the set that a linear scan ([`oracle::LinearScan`]) gives; `chain` has the proof. Of the
+//!   approximate indexes it is a part of that set, and they say so.
 //! - **Readers never wait.** A search takes no lock. It reads an immutable view, swapped atomically, and rows that
 //!   are written once.
 //! - **One moment.** A search sees the index as it was between two writes: a row that is moved meanwhile is
 //!   neither missed nor found twice, a batch of edits is seen whole or not at all, and whatever returned before
 //!   the search began is seen. A snapshot keeps such a moment, for several searches that must agree.
-//! - **Bounded.** Dead rows are reclaimed; memory is at most a stated multiple of what the live hashes need.
+//! - **Bounded.** A search takes at most about twice as long as comparing every row, whatever the data; dead
+//!   rows are reclaimed; merging rewrites a row a stated number of times, in stated memory (`merge`).
+//! - **Whole or refused.** A file that is not as it was written is not searched.
 //! - **Nothing leaks.** Hashes can be partly inverted, so no `Debug` here prints one.
 //!
-//! Reading order: [`entry`], [`filter`], [`cancel`] for what is asked and answered; `moment` for how a reader
-//! knows which rows it may see, `block` for the rows, `kernel` for the scan, `locator` for finding a row to
-//! remove, `writer` for edits and compaction; then [`radius`] with `nearest`, [`equality`], and [`oracle`].
+//! Reading order: [`entry`], [`filter`], [`cancel`] for what is asked and answered. Then one segment's search:
+//! `permutation` and `chunking` cut a hash, `chain` says which rows can be near and proves it, `buckets` builds the
+//! tables, `pipeline` searches them with the kernels of `signature`, `verify` compares whole hashes. What
+//! holds the rows: `segment_file` and `segment_writer` (bytes), `segment` (columns), `tail`. What changes:
+//! `tombstones` and `moment` (which rows a reader may see), `view`, `merge` (the policy), `home` (the folder),
+//! `store` (edits, publication, background merges). On top, [`radius`], [`equality`] and [`oracle`]; [`hnsw`] by itself.
 
 pub mod entry;
 pub mod filter;
 pub mod cancel;
-mod moment;
-mod block;
-mod kernel;
+pub mod options;
+// One segment's search.
+mod permutation;
+mod flips;
+mod chunking;
+mod chain;
+mod pipeline;
+mod signature;
+mod verify;
+mod buckets;
+// What holds the rows.
+mod segment_file;
+mod segment_writer;
+mod segment;
 mod locator;
-mod writer;
+mod tail;
+// What changes.
+mod tombstones;
+mod moment;
+mod view;
+mod merge;
+mod home;
+mod store;
 mod nearest;
 pub mod radius;
 pub mod equality;
+pub mod hnsw;
 pub mod oracle;
 
 pub use cancel::{Cancellation, Cancelled};
 pub use entry::{Edit, Entry, Hit};
 pub use equality::{EqualityIndex, EqualitySnapshot};
 pub use filter::BankFilter;
+pub use hnsw::{HnswConfig, HnswIndex, HnswSnapshot, Recall};
+pub use home::OpenError;
+pub use options::{Footprint, IndexOptions, SegmentFootprint};
 pub use radius::{RadiusIndex, RadiusSnapshot};
+pub use segment_file::{Fault, SegmentError};
+
+#[doc(hidden)]
+pub mod measuring;
+
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 
 #[cfg(test)]
 mod tests;

@@ -13,9 +13,6 @@ use std::hash::{BuildHasher, RandomState};
 use hashbrown::HashTable;
 use vigie_model::ItemId;
 
-/// A table that was filled and emptied gives memory back once it has this much more room than it needs.
-const SLACK_MAX: usize = 4;
-
 #[derive(Default)]
 pub(crate) struct Locator {
     places: HashTable<Place>,
@@ -68,27 +65,9 @@ impl Locator {
             .remove();
     }
 
-    /// Records that the row in slot `from` now stands in slot `to`.
-    pub(crate) fn relocate(&mut self, fingerprint: u32, from: u32, to: u32) {
-        self.places
-            .find_mut(Place::spread(fingerprint), |place| place.slot == from)
-            .expect("a live row is in the table")
-            .slot = to;
-    }
-
-    /// Records that every row has moved at once.
-    pub(crate) fn relocate_all(&mut self, to: impl Fn(u32) -> u32) {
-        for place in &mut self.places {
-            place.slot = to(place.slot);
-        }
-    }
-
-    /// Gives memory back if much is unused.
-    pub(crate) fn trim(&mut self) {
-        let len = self.places.len();
-        if self.places.capacity() > SLACK_MAX * len + 1_024 {
-            self.places.shrink_to(2 * len, |place| Place::spread(place.fingerprint));
-        }
+    /// Memory taken.
+    pub(crate) fn bytes(&self) -> usize {
+        self.places.allocation_size()
     }
 }
 
@@ -111,17 +90,12 @@ mod tests {
             assert_eq!(locator.find(fingerprint, |other| key(other) == key(slot)), None);
             locator.insert(fingerprint, slot);
         }
-        locator.relocate(fingerprints[77], 77, 20_000);
-        assert_eq!(locator.find(fingerprints[77], |slot| slot == 20_000), Some(20_000));
-        locator.relocate(fingerprints[77], 20_000, 77);
-        locator.relocate_all(|slot| slot + 1);
         for (slot, &fingerprint) in (0..).zip(&fingerprints) {
-            assert_eq!(locator.find(fingerprint, |other| other == slot + 1), Some(slot + 1));
-            locator.remove(fingerprint, slot + 1);
-            locator.trim();
+            assert_eq!(locator.find(fingerprint, |other| other == slot), Some(slot));
+            locator.remove(fingerprint, slot);
+            assert_eq!(locator.find(fingerprint, |other| other == slot), None);
         }
         assert_eq!(locator.len(), 0);
-        assert!(locator.places.capacity() <= 1_024);
     }
 
     #[test]

@@ -26,6 +26,11 @@ impl Nearest {
         self.hits.peek().map(|worst| u32::from(worst.distance.0))
     }
 
+    /// Whether there are `k` hits.
+    pub(crate) fn is_full(&self) -> bool {
+        self.hits.len() == self.k
+    }
+
     pub(crate) fn offer(&mut self, hit: Hit) {
         if self.hits.len() < self.k {
             self.hits.push(hit);

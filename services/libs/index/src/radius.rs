@@ -1,26 +1,41 @@
 //! An exact index by Hamming distance that is searched while it is written to.
 //!
-//! Today it is a scan: every block is compared with every query of the batch while it is in the cache, and
-//! the readers' side is nothing but that loop. What makes a row visible, and when, is told in `moment` and
-//! `writer`.
+//! This file is the readers' side: a search takes a view of the index, asks each segment and each tail of it
+//! for the rows near its queries, and keeps those that live at its moment, in banks that were asked for.
 
+use std::cell::RefCell;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::path::Path;
+use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use vigie_model::{BankId, Distance, ItemId};
 
-use crate::block::{Words, word_count, words_of};
 use crate::cancel::{Cancellation, Cancelled, Checkpoint};
 use crate::entry::{Edit, Entry, Hit};
 use crate::filter::BankFilter;
-use crate::kernel::{self, Candidate, Planes};
+use crate::home::OpenError;
 use crate::moment::Moment;
 use crate::nearest::Nearest;
-use crate::writer::{View, Writer};
+use crate::options::{Footprint, IndexOptions};
+use crate::permutation::{DEFAULT_SEED, Permutation};
+use crate::pipeline::Scratch;
+use crate::segment::{Segment, run_length};
+use crate::segment_file::SegmentError;
+use crate::store::{Layout, Store};
+use crate::tail::{Keys, Tail, TailScratch};
+use crate::verify;
+use crate::view::{Sight, View};
 
-/// Hashes of `BYTES` bytes (1 to 64) and the items that bear them, found by distance.
+/// The nearest are not sought within more than this before every row is looked at.
+const RADIUS_TRIED_MAX: u32 = 64;
+
+/// Rows that the nearest are sought among by looking at each.
+const SCANNED_ROWS: usize = 16_384;
+
+/// Rows of a scan between two looks at how near a row must be by now.
+const ROWS_PER_LOOK: usize = 4_096;
+
+/// Hashes of `BYTES` bytes (8, 12, 16, 32 or 64) and the items that bear them, found by distance.
 ///
 /// It holds pairs of a hash and an item: an item may have several hashes, a hash may have several items, and
 /// the same pair is held once.
@@ -28,25 +43,43 @@ use crate::writer::{View, Writer};
 /// All methods take `&self`. Searches take no lock and see the index as it is at one moment; edits wait for
 /// each other, and are visible to every search that begins after they returned.
 ///
-/// A row takes `BYTES` (rounded up to 8) + 12 bytes, and 8 more in a block of rows that has seen a removal.
-/// There are at most two rows for each living hash, and one block of 2,048 rows beyond that; blocks that were
-/// replaced stay for as long as a search still reads them. Finding a row again to remove it takes 10 to 21
-/// bytes.
+/// With 256-bit hashes in segments a row takes about 134 bytes; [`Self::footprint`] counts them. Up to five
+/// tails of 131,072 rows take up to 240 bytes a row.
 pub struct RadiusIndex<const BYTES: usize> {
-    view: ArcSwap<View<BYTES>>,
-    writer: Mutex<Writer<BYTES>>,
-    live: AtomicUsize,
+    store: Store<BYTES>,
+    permutation: Arc<Permutation<BYTES>>,
 }
 
 impl<const BYTES: usize> RadiusIndex<BYTES> {
-    /// An empty index.
+    /// An empty index in memory.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            view: ArcSwap::from_pointee(View::empty()),
-            writer: Mutex::new(Writer::new()),
-            live: AtomicUsize::new(0),
-        }
+        Self::with_options(IndexOptions::default())
+    }
+
+    /// An empty index in memory.
+    #[must_use]
+    pub fn with_options(options: IndexOptions) -> Self {
+        Self::of(Store::in_memory(layout::<BYTES>(options), options))
+    }
+
+    /// The index that [`Self::save`] last wrote down in this folder, which it owns until it is dropped; an
+    /// empty one if there is none. Also what was saved with it.
+    ///
+    /// Reads all of it once, to compare checksums; copies nothing. Fails if the folder is in use, or if a
+    /// file is damaged: then [`Self::begin`] makes a new start.
+    pub fn open(folder: &Path, options: IndexOptions) -> Result<(Self, Option<Vec<u8>>), OpenError> {
+        let (store, tag) = Store::open(layout::<BYTES>(options), options, folder)?;
+        Ok((Self::of(store), tag))
+    }
+
+    /// An empty index in this folder, which it owns until it is dropped. What was there is discarded.
+    pub fn begin(folder: &Path, options: IndexOptions) -> Result<Self, OpenError> {
+        Store::begin(layout::<BYTES>(options), options, folder).map(Self::of)
+    }
+
+    fn of(store: Store<BYTES>) -> Self {
+        Self { store, permutation: Arc::new(Permutation::new(DEFAULT_SEED)) }
     }
 
     /// Adds a hash of an item, and says whether it was new.
@@ -54,17 +87,17 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
     /// Inserting the same pair of hash and item again changes nothing, except that another bank replaces the
     /// one before.
     pub fn insert(&self, hash: &[u8; BYTES], entry: Entry) -> bool {
-        self.write(|writer| writer.insert(hash, entry))
+        self.apply(&[Edit::Insert(*hash, entry)]) == 1
     }
 
     /// Removes a hash of an item; false if it was not there.
     pub fn remove(&self, hash: &[u8; BYTES], item: ItemId) -> bool {
-        self.write(|writer| writer.remove(hash, item))
+        self.apply(&[Edit::Remove(*hash, item)]) == 1
     }
 
     /// Removes every hash of every item of a bank, all at one moment, and says how many they were.
     pub fn remove_bank(&self, bank: BankId) -> usize {
-        self.write(|writer| writer.remove_bank(bank))
+        self.store.remove_bank(bank)
     }
 
     /// Makes the edits in their order and shows them to searches all at once. Says how many changed
@@ -72,13 +105,41 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
     ///
     /// Loading many hashes is faster by this than one by one.
     pub fn apply(&self, edits: &[Edit<BYTES>]) -> usize {
-        self.write(|writer| edits.iter().filter(|edit| writer.edit(edit)).count())
+        self.store.apply(edits.iter().map(|edit| edit.map_hash(|hash| self.permutation.apply(hash))))
+    }
+
+    /// Adds many pairs at once, in any order, and shows them to searches all at once: quicker by far than
+    /// [`Self::apply`], as the segment is built from them directly, by all cores. Of equal pairs the one with
+    /// the greatest bank is taken.
+    pub fn load(&self, mut pairs: Vec<([u8; BYTES], Entry)>) -> Result<(), SegmentError> {
+        for (hash, _) in &mut pairs {
+            *hash = self.permutation.apply(hash);
+        }
+        self.store.load(pairs, std::thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    /// Makes one segment of everything, now; or as few as the greatest size of a segment allows.
+    pub fn merge(&self) -> Result<(), SegmentError> {
+        self.store.merge()
+    }
+
+    /// Writes the index down as it is now, so that [`Self::open`] finds it, and with it `tag`: what the
+    /// caller must know to go on from there. Edits wait for it, searches do not. After a crash the index is
+    /// found as the last completed call left it. In memory this does nothing.
+    pub fn save(&self, tag: &[u8]) -> Result<(), SegmentError> {
+        self.store.save(tag)
+    }
+
+    /// What it takes.
+    #[must_use]
+    pub fn footprint(&self) -> Footprint {
+        self.store.footprint()
     }
 
     /// The living hashes.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.live.load(Ordering::Acquire)
+        self.store.live()
     }
 
     /// Whether there is no living hash.
@@ -96,9 +157,9 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
     /// The index as it is now, and stays in this view however it changes meanwhile.
     #[must_use]
     pub fn snapshot(&self) -> RadiusSnapshot<BYTES> {
-        let view = self.view.load_full();
-        let moment = view.now();
-        RadiusSnapshot { view, moment }
+        let view = self.store.view();
+        let moment = view.moment.read();
+        RadiusSnapshot { view, moment, permutation: Arc::clone(&self.permutation) }
     }
 
     /// [`RadiusSnapshot::search`] of the index as it is now.
@@ -122,36 +183,36 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
     ) -> Result<Vec<Vec<Hit>>, Cancelled> {
         self.snapshot().nearest(queries, k, filter, cancel)
     }
+}
 
-    /// Edits, publishes, and only then lets the next writer in.
-    fn write<T>(&self, edit: impl FnOnce(&mut Writer<BYTES>) -> T) -> T {
-        let mut writer = self.lock_writer();
-        let outcome = edit(&mut writer);
-        writer.publish(&self.view);
-        self.live.store(writer.live(), Ordering::Release);
-        outcome
-    }
-
-    fn lock_writer(&self) -> MutexGuard<'_, Writer<BYTES>> {
-        self.writer.lock().expect("no writer panics, unless the index overflows")
-    }
+fn layout<const BYTES: usize>(options: IndexOptions) -> Layout {
+    Layout { keys: Keys::chunks_of(BYTES), seed: DEFAULT_SEED, distance: Some(options.distance.0.into()) }
 }
 
 /// A [`RadiusIndex`] as it was at one moment: later edits do not show.
 ///
-/// Cheap to take and to keep: it holds what the index held then, rows that have died since included, until it is
-/// dropped.
+/// Cheap to take. It holds what the index held then until it is dropped, and a search has to look through
+/// what was removed since.
 pub struct RadiusSnapshot<const BYTES: usize> {
     view: Arc<View<BYTES>>,
     moment: Moment,
+    permutation: Arc<Permutation<BYTES>>,
+}
+
+thread_local! {
+    /// Buffers of searches, kept for the next one of the thread.
+    static BUFFERS: RefCell<(Scratch, TailScratch)> = RefCell::new((Scratch::new(), TailScratch::default()));
 }
 
 impl<const BYTES: usize> RadiusSnapshot<BYTES> {
     /// Every hash within `radius` of each query, in the order of [`Hit`]; one answer for each query, all as
     /// of the same moment. A radius above the length of a hash finds everything.
     ///
-    /// Makes one pass over memory, whatever the number of queries. The number of hits is not bounded here: a
-    /// bank may hold one hash a million times.
+    /// The queries of a batch are searched together, so that the wait for memory of one is the work of
+    /// another. The number of hits is not bounded here: a bank may hold one hash a million times.
+    ///
+    /// Whatever the data, a search takes at most about twice as long as comparing every hash: hashes that
+    /// agree in many bits overfill buckets, and where they do, every hash is compared.
     pub fn search(
         &self,
         queries: &[[u8; BYTES]],
@@ -159,15 +220,12 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         filter: &BankFilter,
         cancel: &Cancellation,
     ) -> Result<Vec<Vec<Hit>>, Cancelled> {
+        let mut checkpoint = Checkpoint::begin(cancel)?;
         let mut answers = vec![Vec::new(); queries.len()];
-        self.scan(
-            queries,
-            filter,
-            cancel,
-            &mut answers,
-            |_| Some(u32::from(radius.0)),
-            |hits, hit| hits.push(hit),
-        )?;
+        let stored = self.stored(queries);
+        self.each_within(&stored, radius.0.into(), filter, &mut checkpoint, |query, hit| {
+            answers[query].push(hit);
+        })?;
         for hits in &mut answers {
             hits.sort_unstable();
         }
@@ -177,7 +235,9 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
     /// The `k` hashes nearest to each query, fewer if the index holds fewer, in the order of [`Hit`]; one
     /// answer for each query, all as of the same moment.
     ///
-    /// Of several equally far the least items are taken. Meant for `k` of 1 to 1,000.
+    /// Of several equally far the least items are taken. Meant for `k` of 1 to 1,000. Searches with a
+    /// growing radius until there are `k`; for those queries that have no `k` neighbours within
+    /// a quarter of the bits, it compares every hash.
     pub fn nearest(
         &self,
         queries: &[[u8; BYTES]],
@@ -185,48 +245,181 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         filter: &BankFilter,
         cancel: &Cancellation,
     ) -> Result<Vec<Vec<Hit>>, Cancelled> {
-        let mut answers: Vec<Nearest> = queries.iter().map(|_| Nearest::new(k)).collect();
-        self.scan(queries, filter, cancel, &mut answers, Nearest::reach, Nearest::offer)?;
-        Ok(answers.into_iter().map(Nearest::into_hits).collect())
+        let mut checkpoint = Checkpoint::begin(cancel)?;
+        let stored = self.stored(queries);
+        let mut answers = vec![Vec::new(); queries.len()];
+        let mut pending: Vec<usize> = (0..queries.len()).collect();
+        let rows = self.rows();
+        // Each step allows one more bit to each chunk of 16.
+        let steps = (1..=4).map(|flips| flips * u32::try_from(BYTES).expect("at most 64") / 2 - 1);
+        for radius in steps.filter(|&radius| radius <= RADIUS_TRIED_MAX) {
+            if rows <= SCANNED_ROWS.max(k) || pending.is_empty() {
+                break;
+            }
+            let asked: Vec<[u8; BYTES]> = pending.iter().map(|&query| stored[query]).collect();
+            let mut found: Vec<Nearest> = asked.iter().map(|_| Nearest::new(k)).collect();
+            self.each_within(&asked, radius, filter, &mut checkpoint, |at, hit| found[at].offer(hit))?;
+            let mut found = found.into_iter();
+            pending.retain(|&query| {
+                let nearest = found.next().expect("one for each query that was asked");
+                let is_full = nearest.is_full();
+                if is_full {
+                    answers[query] = nearest.into_hits();
+                }
+                !is_full
+            });
+        }
+        for query in pending {
+            answers[query] = self.nearest_of_all(&stored[query], k, filter, &mut checkpoint)?;
+        }
+        Ok(answers)
     }
 
-    /// Passes every block by every query. `reach` says before each block how far a hit may lie to be of use
-    /// to an answer, `take` adds a hit to it.
-    fn scan<A>(
+    /// By comparing every hash.
+    fn nearest_of_all(
         &self,
-        queries: &[[u8; BYTES]],
+        query: &[u8; BYTES],
+        k: usize,
         filter: &BankFilter,
-        cancel: &Cancellation,
-        answers: &mut [A],
-        reach: impl Fn(&A) -> Option<u32>,
-        take: impl Fn(&mut A, Hit),
-    ) -> Result<(), Cancelled> {
-        let mut checkpoint = Checkpoint::begin(cancel)?;
-        let queries: Vec<Words> = queries.iter().map(words_of).collect();
-        let mut found: Vec<Candidate> = Vec::new();
-        let moment = self.moment;
-        for (block, rows) in self.view.blocks_at(moment) {
-            let planes = Planes {
-                words: block.planes(),
-                stride: block.capacity(),
-                word_count: word_count(BYTES),
-                rows,
-            };
-            for (query, answer) in queries.iter().zip(&mut *answers) {
-                checkpoint.spend(rows)?;
-                let Some(radius) = reach(answer) else { continue };
-                kernel::scan(planes, query, radius, &mut found);
-                for &Candidate { row, distance } in &found {
-                    if filter.contains(block.bank(row)) && block.lives_at(row, moment.removals) {
-                        let distance =
-                            Distance(u16::try_from(distance).expect("a hash has at most 512 bits"));
-                        take(answer, Hit { entry: block.entry(row), distance });
+        checkpoint: &mut Checkpoint<'_>,
+    ) -> Result<Vec<Hit>, Cancelled> {
+        let nearest = RefCell::new(Nearest::new(k));
+        let asked = Asked { sight: Sight::new(&self.view, self.moment), filter };
+        let reach = || nearest.borrow().reach();
+        for segment in &self.view.segments {
+            let hashes = segment.hashes();
+            for first in (0..hashes.len()).step_by(ROWS_PER_LOOK) {
+                let Some(radius) = reach() else { break };
+                let rows = &hashes[first..hashes.len().min(first + ROWS_PER_LOOK)];
+                verify::scan(rows, &[*query], radius, checkpoint, &mut |_, row, distance| {
+                    for copy in copies_of(rows, row) {
+                        let row = number(first) + copy;
+                        asked.offer(segment, row, distance, |hit| nearest.borrow_mut().offer(hit));
                     }
-                }
+                })?;
             }
         }
-        Ok(())
+        for (tail, rows) in self.view.tails_at(self.moment) {
+            tail.scan(rows, query, |_| reach(), checkpoint, &mut |row, distance| {
+                asked.offer_of_tail(tail, row, distance, |hit| nearest.borrow_mut().offer(hit));
+            })?;
+        }
+        Ok(nearest.into_inner().into_hits())
     }
+
+    /// Hands over every hit within `radius` of each query, in any order.
+    fn each_within(
+        &self,
+        queries: &[[u8; BYTES]],
+        radius: u32,
+        filter: &BankFilter,
+        checkpoint: &mut Checkpoint<'_>,
+        mut take: impl FnMut(usize, Hit),
+    ) -> Result<(), Cancelled> {
+        let asked = Asked { sight: Sight::new(&self.view, self.moment), filter };
+        BUFFERS.with_borrow_mut(|(scratch, tail_scratch)| {
+            for segment in &self.view.segments {
+                asked.search(segment, queries, radius, checkpoint, scratch, &mut take)?;
+            }
+            for (tail, rows) in self.view.tails_at(self.moment) {
+                tail.search(rows, queries, radius, checkpoint, tail_scratch, &mut |query, row, distance| {
+                    asked.offer_of_tail(tail, row, distance, |hit| take(query, hit));
+                })?;
+            }
+            Ok(())
+        })
+    }
+
+    fn rows(&self) -> usize {
+        let in_segments: usize = self.view.segments.iter().map(|segment| segment.rows()).sum();
+        in_segments + self.view.tails_at(self.moment).map(|(_, rows)| rows).sum::<usize>()
+    }
+
+    fn stored(&self, queries: &[[u8; BYTES]]) -> Vec<[u8; BYTES]> {
+        queries.iter().map(|query| self.permutation.apply(query)).collect()
+    }
+}
+
+/// Which rows a search may answer with.
+struct Asked<'a> {
+    sight: Sight<'a>,
+    filter: &'a BankFilter,
+}
+
+impl Asked<'_> {
+    /// Hands over the hits of one segment.
+    fn search<const BYTES: usize>(
+        &self,
+        segment: &Segment<BYTES>,
+        queries: &[[u8; BYTES]],
+        radius: u32,
+        checkpoint: &mut Checkpoint<'_>,
+        scratch: &mut Scratch,
+        take: &mut impl FnMut(usize, Hit),
+    ) -> Result<(), Cancelled> {
+        if radius == 0 {
+            for (query, hash) in queries.iter().enumerate() {
+                let rows = segment.lookup(hash);
+                checkpoint.spend(rows.len() + 1)?;
+                for row in rows {
+                    self.offer(segment, number(row), 0, |hit| take(query, hit));
+                }
+            }
+            return Ok(());
+        }
+        let hashes = segment.hashes();
+        let mut found = |query, row, distance| {
+            for row in copies_of(hashes, row) {
+                self.offer(segment, row, distance, |hit| take(query, hit));
+            }
+        };
+        match segment.tables() {
+            Some(tables) => tables.search(queries, radius, checkpoint, scratch, &mut found),
+            None => verify::scan(hashes, queries, radius, checkpoint, &mut found),
+        }
+    }
+
+    #[inline]
+    fn offer<const BYTES: usize>(
+        &self,
+        segment: &Segment<BYTES>,
+        row: u32,
+        distance: u32,
+        take: impl FnOnce(Hit),
+    ) {
+        let bank = segment.bank(row as usize);
+        if self.filter.contains(bank) && self.sight.shows(segment.id, &segment.dead, row) {
+            take(hit(Entry { item: segment.item(row as usize), bank }, distance));
+        }
+    }
+
+    #[inline]
+    fn offer_of_tail<const BYTES: usize>(
+        &self,
+        tail: &Tail<BYTES>,
+        row: u32,
+        distance: u32,
+        take: impl FnOnce(Hit),
+    ) {
+        let bank = tail.bank(row as usize);
+        if self.filter.contains(bank) && self.sight.shows(tail.id, &tail.dead, row) {
+            take(hit(Entry { item: tail.item(row as usize), bank }, distance));
+        }
+    }
+}
+
+/// The rows of a hash, of which this one is the first.
+fn copies_of<const BYTES: usize>(hashes: &[[u8; BYTES]], row: u32) -> std::ops::Range<u32> {
+    let rows = &hashes[row as usize..];
+    row..row + rows.first().map_or(0, |hash| number(run_length(rows, hash)))
+}
+
+fn hit(entry: Entry, distance: u32) -> Hit {
+    Hit { entry, distance: Distance(u16::try_from(distance).expect("a hash has at most 512 bits")) }
+}
+
+fn number(row: usize) -> u32 {
+    u32::try_from(row).expect("a segment has fewer than 2^32 rows")
 }
 
 impl<const BYTES: usize> fmt::Debug for RadiusSnapshot<BYTES> {
@@ -251,57 +444,11 @@ impl<const BYTES: usize> fmt::Debug for RadiusIndex<BYTES> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::writer::BLOCK_ROWS;
-
-    fn entry(item: u64, bank: u32) -> Entry {
-        Entry { item: ItemId(item), bank: BankId(bank) }
-    }
-
-    fn rows_held(index: &RadiusIndex<8>) -> usize {
-        index.lock_writer().rows_held()
-    }
-
-    #[test]
-    fn rows_never_exceed_twice_the_living_and_one_block() {
-        let index = RadiusIndex::<8>::new();
-        let hash = |item: u64| item.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
-        for item in 0..50_000 {
-            index.insert(&hash(item), entry(item, 1));
-        }
-        for item in (0..50_000).map(|at| at * 7_919 % 50_000) {
-            assert!(index.remove(&hash(item), ItemId(item)));
-            assert!(rows_held(&index) <= 2 * index.len() + BLOCK_ROWS, "with {} alive", index.len());
-        }
-        assert!(index.is_empty());
-    }
-
-    #[test]
-    fn one_hash_inserted_and_removed_for_ever_takes_two_blocks_at_most() {
-        let index = RadiusIndex::<8>::new();
-        for _ in 0..20 * BLOCK_ROWS {
-            assert!(index.insert(&[7; 8], entry(1, 1)));
-            assert!(index.remove(&[7; 8], ItemId(1)));
-        }
-        assert!(rows_held(&index) <= 2 * BLOCK_ROWS);
-    }
-
-    #[test]
-    fn a_deleted_bank_gives_its_memory_back() {
-        let index = RadiusIndex::<8>::new();
-        let edits: Vec<_> = (0..100_000_u64)
-            .map(|item| Edit::Insert(item.to_le_bytes(), entry(item, u32::from(item % 10 == 0))))
-            .collect();
-        assert_eq!(index.apply(&edits), 100_000);
-        assert_eq!(index.remove_bank(BankId(0)), 90_000);
-        assert_eq!(index.len(), 10_000);
-        assert!(rows_held(&index) <= 2 * 10_000 + BLOCK_ROWS);
-        assert_eq!(index.remove_bank(BankId(0)), 0);
-    }
 
     #[test]
     fn debug_shows_no_hash() {
         let index = RadiusIndex::<8>::new();
-        index.insert(&[0xab; 8], entry(1, 1));
+        index.insert(&[0xab; 8], Entry { item: ItemId(1), bank: BankId(1) });
         assert_eq!(format!("{index:?}"), "RadiusIndex { bytes: 8, len: 1, .. }");
     }
 }

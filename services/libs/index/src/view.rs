@@ -1,0 +1,76 @@
+//! What one search reads: the sources of an index, and a moment.
+//!
+//! A view lists immutable segments, full tails on their way to become segments, and the tail that is being
+//! filled. A write appends rows to that tail or marks rows dead anywhere, and then publishes: a new moment in
+//! the same view or, when a source came or went, a new view. The moment of a view that was replaced never
+//! changes again: who still reads there sees the index as it was just before, whatever was written since.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::moment::{Moment, MomentCell};
+use crate::segment::Segment;
+use crate::tail::{TAIL_ROWS, Tail};
+use crate::tombstones::{DeadRows, LogPage, Removal, SourceId};
+
+/// Enough for a full tail; the other 46 bits count removals, for two years at a million a second.
+pub(crate) const ROW_BITS: u32 = TAIL_ROWS.ilog2() + 1;
+
+/// The sources of an index.
+pub(crate) struct View<const BYTES: usize> {
+    pub(crate) segments: Box<[Arc<Segment<BYTES>>]>,
+    /// Tails that are no longer filled, and their rows.
+    pub(crate) sealed: Box<[(Arc<Tail<BYTES>>, usize)]>,
+    pub(crate) active: Arc<Tail<BYTES>>,
+    /// From where on removals are told.
+    pub(crate) log: Arc<LogPage>,
+    pub(crate) moment: MomentCell<ROW_BITS>,
+}
+
+impl<const BYTES: usize> View<BYTES> {
+    /// The tails with the number of their rows at that moment.
+    pub(crate) fn tails_at(&self, moment: Moment) -> impl Iterator<Item = (&Tail<BYTES>, usize)> {
+        let sealed = self.sealed.iter().map(|(tail, rows)| (&**tail, *rows));
+        sealed.chain([(&*self.active, moment.rows)])
+    }
+}
+
+/// Who may be seen at a moment: one for each search.
+pub(crate) struct Sight<'a> {
+    removals: u64,
+    /// Removals that came after the moment, as far as they were looked at: rows that still live at it.
+    later: RefCell<Later<'a>>,
+}
+
+struct Later<'a> {
+    page: &'a LogPage,
+    looked_at: u64,
+    rows: HashSet<Removal>,
+}
+
+impl<'a> Sight<'a> {
+    pub(crate) fn new<const BYTES: usize>(view: &'a View<BYTES>, moment: Moment) -> Self {
+        let later = Later { page: &view.log, looked_at: moment.removals, rows: HashSet::new() };
+        Self { removals: moment.removals, later: RefCell::new(later) }
+    }
+
+    /// Whether the row had not been removed at that moment.
+    #[inline]
+    pub(crate) fn shows(&self, source: SourceId, dead: &DeadRows, row: u32) -> bool {
+        !dead.contains(row as usize) || self.died_later(Removal { source, row })
+    }
+
+    /// Each removal is looked at once in a search, however many dead rows it comes upon.
+    #[cold]
+    fn died_later(&self, removal: Removal) -> bool {
+        let later = &mut *self.later.borrow_mut();
+        for removal in later.page.since(later.looked_at) {
+            later.rows.insert(removal);
+            later.looked_at += 1;
+        }
+        later.page = later.page.reaching(later.looked_at);
+        debug_assert!(later.looked_at >= self.removals, "the log goes on from the moment");
+        later.rows.contains(&removal)
+    }
+}
