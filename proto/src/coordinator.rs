@@ -1,8 +1,8 @@
 //! Package `vigie.coordinator.v1`.
 
 use vigie_model::{
-    Query, QueryMatches, ReplicaState, ReplicaView, SearchAnswer, SearchOptions, Sequence, ShardCount,
-    ShardIdentity, Topology,
+    HashCount, Query, QueryMatches, ReplicaState, ReplicaView, SearchAnswer, SearchOptions, Sequence,
+    ShardCount, ShardIdentity, Topology,
 };
 
 use crate::invalid::{Invalid, each};
@@ -66,6 +66,7 @@ impl From<ReplicaView> for pb::Replica {
             items: view.items,
             hashes: view.hashes,
             reason: view.reason,
+            hash_counts: view.hash_counts.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -94,6 +95,7 @@ impl TryFrom<pb::Replica> for ReplicaView {
             items: message.items,
             hashes: message.hashes,
             reason: message.reason,
+            hash_counts: each("hash_counts", message.hash_counts, HashCount::try_from)?,
         })
     }
 }

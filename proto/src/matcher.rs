@@ -5,7 +5,7 @@ use vigie_model::{
 };
 
 use crate::invalid::{Invalid, each};
-use crate::model::{check_answers, hash_type, hash_type_number, hash_types, queries, search_options};
+use crate::model::{check_answers, hash_type_number, hash_types, queries, search_options};
 use crate::pb::matcher::v1 as pb;
 
 impl From<(Vec<Query>, SearchOptions)> for pb::SearchRequest {
@@ -57,11 +57,6 @@ fn identity(shard: u32, shard_count: u32) -> Result<ShardIdentity, Invalid> {
 
 impl From<ReplicaDescription> for pb::DescribeResponse {
     fn from(description: ReplicaDescription) -> Self {
-        let count = |count: HashCount| pb::HashCount {
-            hash_type: hash_type_number(count.hash_type),
-            hashes: count.hashes,
-            exact: count.exact,
-        };
         Self {
             shard: description.identity.shard().0.into(),
             shard_count: description.identity.shard_count().get().into(),
@@ -70,7 +65,7 @@ impl From<ReplicaDescription> for pb::DescribeResponse {
             ready: description.unready_reason.is_none(),
             reason: description.unready_reason.unwrap_or_default(),
             items: description.items,
-            hashes: description.hashes.into_iter().map(count).collect(),
+            hashes: description.hashes.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -79,20 +74,13 @@ impl TryFrom<pb::DescribeResponse> for ReplicaDescription {
     type Error = Invalid;
 
     fn try_from(message: pb::DescribeResponse) -> Result<Self, Invalid> {
-        let count = |count: pb::HashCount| {
-            Ok(HashCount {
-                hash_type: hash_type("hash_type", count.hash_type)?,
-                hashes: count.hashes,
-                exact: count.exact,
-            })
-        };
         Ok(Self {
             identity: identity(message.shard, message.shard_count)?,
             sequence: Sequence(message.sequence),
             head: Sequence(message.head_sequence),
             unready_reason: (!message.ready).then_some(message.reason),
             items: message.items,
-            hashes: each("hashes", message.hashes, count)?,
+            hashes: each("hashes", message.hashes, HashCount::try_from)?,
         })
     }
 }

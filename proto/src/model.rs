@@ -1,8 +1,9 @@
 //! Package `vigie.model.v1`: hashes, queries, matches, coverage.
 
 use vigie_model::{
-    BankId, BankName, Coverage, Distance, Hash, HashType, ItemId, Limit, Match, MaxDistances, MinCoverage,
-    Query, QueryHash, QueryMatches, SearchOptions, Sequence, ShardFailure, ShardId, Variant,
+    BankId, BankName, Coverage, Distance, Hash, HashCount, HashType, ItemId, Limit, Match, MaxDistances,
+    MinCoverage, Query, QueryHash, QueryMatches, Recall, SearchOptions, Sequence, ShardFailure, ShardId,
+    Variant,
 };
 
 use crate::invalid::{Invalid, check_len, each};
@@ -37,6 +38,37 @@ pub(crate) fn hash_types(field: &str, numbers: Vec<i32>) -> Result<Vec<HashType>
 /// The number of a hash type on the wire.
 pub(crate) fn hash_type_number(hash_type: HashType) -> i32 {
     pb::HashType::from(hash_type).into()
+}
+
+impl From<HashCount> for pb::HashCount {
+    fn from(count: HashCount) -> Self {
+        let recall = |Recall { value, sample, k }: Recall| pb::Recall { value, sample, k };
+        Self {
+            hash_type: hash_type_number(count.hash_type),
+            hashes: count.hashes,
+            exact: count.exact,
+            recall: count.recall.map(recall),
+        }
+    }
+}
+
+impl TryFrom<pb::HashCount> for HashCount {
+    type Error = Invalid;
+
+    fn try_from(message: pb::HashCount) -> Result<Self, Invalid> {
+        let recall = |pb::Recall { value, sample, k }: pb::Recall| {
+            let is_share = (0.0..=1.0).contains(&value);
+            is_share
+                .then_some(Recall { value, sample, k })
+                .ok_or_else(|| Invalid::new("recall.value", "is not a share from 0 to 1"))
+        };
+        Ok(Self {
+            hash_type: hash_type("hash_type", message.hash_type)?,
+            hashes: message.hashes,
+            exact: message.exact,
+            recall: message.recall.map(recall).transpose()?,
+        })
+    }
 }
 
 impl From<Variant> for pb::Variant {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
 
 mod matching;
+mod approximate;
 mod freshness;
 mod coverage;
 mod wrong_requests;

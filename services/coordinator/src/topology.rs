@@ -130,6 +130,7 @@ impl Table {
                 head: description.map_or(Sequence::ZERO, |one| one.head),
                 items: description.map_or(0, |one| one.items),
                 hashes: description.map_or(0, ReplicaDescription::hash_count),
+                hash_counts: description.map_or(Vec::new(), |one| one.hashes.clone()),
                 reason: self.reason(endpoint).unwrap_or_default(),
             }
         };

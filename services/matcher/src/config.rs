@@ -1,8 +1,13 @@
 //! What a matcher is told, and its limits.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
+use vigie_index::HnswConfig;
 use vigie_model::ShardIdentity;
 use vigie_serving::ServingConfig;
+
+use crate::pdq::PdqEngine;
 
 /// Configuration of one matcher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +28,14 @@ pub struct Config {
     /// How long the feed may be silent, in milliseconds, before the follower takes the connection for dead. The bank
     /// gives a sign of life several times within it.
     pub feed_silence_ms_max: u64,
+    /// Folder for the files of the indexes, which this matcher alone uses. What a matcher left there is discarded when
+    /// it starts, since it reads the bank's log anew. Without a folder the indexes are in memory, and merging their
+    /// largest parts takes as much again for some seconds.
+    pub index_folder: Option<PathBuf>,
+    /// What searches PDQ hashes: `exact`, or `hnsw`, which may miss matches and says so.
+    pub pdq_engine: PdqEngine,
+    /// Parameters of `hnsw`; of no meaning for `exact`.
+    pub hnsw: HnswConfig,
     /// Limits of the server.
     pub serving: ServingConfig,
 }
@@ -37,6 +50,9 @@ impl Default for Config {
             sequence_waits_max: 256,
             feed_open_ms_max: 2_000,
             feed_silence_ms_max: 5_000,
+            index_folder: None,
+            pdq_engine: PdqEngine::Exact,
+            hnsw: HnswConfig::default(),
             serving: ServingConfig::default(),
         }
     }
@@ -47,6 +63,7 @@ impl Config {
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = self.serving.faults();
+        faults.extend(self.hnsw.faults().into_iter().map(|fault| format!("hnsw.{fault}")));
         if let Err(error) = ShardIdentity::new(self.shard, self.shard_count) {
             faults.push(format!("shard: {error}"));
         }

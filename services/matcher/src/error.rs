@@ -7,6 +7,8 @@ use vigie_clients::TargetError;
 use vigie_model::{BankName, LogId, Sequence, ShardIdentityError};
 use vigie_serving::ServeError;
 
+use crate::indexes::FolderError;
+
 /// Why a matcher could not run.
 #[derive(Debug, Error)]
 pub enum RunError {
@@ -19,6 +21,9 @@ pub enum RunError {
     /// The bank's endpoint is none.
     #[error("cannot reach the bank")]
     Bank(#[from] TargetError),
+    /// The folder of the indexes cannot be used.
+    #[error("cannot keep indexes on disk")]
+    Folder(#[from] FolderError),
     /// The follower of the log ended by a fault of its own.
     #[error("the follower of the bank's log ended unexpectedly")]
     Follower,

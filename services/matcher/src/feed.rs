@@ -18,6 +18,7 @@ use vigie_model::{ReplicaDescription, Sequence, ShardIdentity};
 use vigie_serving::{Health, Shutdown};
 
 use crate::error::{Contradiction, SearchError};
+use crate::indexes::{FolderError, IndexPlan};
 use crate::shard::Shard;
 
 /// Where the follower stands, for those who wait for it.
@@ -33,17 +34,19 @@ struct Progress {
 pub(crate) struct Replica {
     shard: ArcSwap<Shard>,
     identity: ShardIdentity,
+    plan: IndexPlan,
     progress: watch::Sender<Progress>,
 }
 
 impl Replica {
-    pub(crate) fn new(identity: ShardIdentity) -> Self {
+    pub(crate) fn new(identity: ShardIdentity, plan: IndexPlan) -> Result<Self, FolderError> {
         let empty = Progress { applied: Sequence::ZERO, head: Sequence::ZERO, ready: false };
-        Self {
-            shard: ArcSwap::from_pointee(Shard::new(identity)),
+        Ok(Self {
+            shard: ArcSwap::from_pointee(Shard::new(identity, plan.begin()?)),
             identity,
+            plan,
             progress: watch::Sender::new(empty),
-        }
+        })
     }
 
     pub(crate) fn describe(&self) -> ReplicaDescription {
@@ -108,7 +111,11 @@ impl Replica {
     fn restart(&self) {
         let progress = Progress { applied: Sequence::ZERO, head: Sequence::ZERO, ready: false };
         self.progress.send_replace(progress);
-        self.shard.store(Arc::new(Shard::new(self.identity)));
+        let indexes = self.plan.begin().unwrap_or_else(|error| {
+            tracing::error!(shard = %self.identity, %error, "indexes are kept in memory");
+            self.plan.in_memory()
+        });
+        self.shard.store(Arc::new(Shard::new(self.identity, indexes)));
     }
 }
 
@@ -189,6 +196,7 @@ async fn follow_once(replica: &Replica, feed: &FeedClient, patience: Patience, h
         Err(error) => return Broken::Lost(error),
     };
     let mut caught_up_at = None;
+    let mut fault_told = None;
     loop {
         let range = match stream.next_within(patience.silence).await {
             Ok(range) => range,
@@ -208,6 +216,16 @@ async fn follow_once(replica: &Replica, feed: &FeedClient, patience: Patience, h
         };
         if let Err(contradiction) = applied {
             return contradiction.into();
+        }
+        let fault = shard.index_fault();
+        if fault != fault_told {
+            match &fault {
+                Some(fault) => {
+                    tracing::error!(shard = %replica.identity, fault, "cannot write the indexes' files")
+                }
+                None => tracing::info!(shard = %replica.identity, "the indexes' files are written again"),
+            }
+            fault_told = fault;
         }
         if replica.advance(shard.applied(), head, caught_up_at) {
             tracing::info!(shard = %replica.identity, sequence = %shard.applied(), "ready");

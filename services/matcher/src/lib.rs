@@ -10,19 +10,23 @@
 //! - A change that contradicts what the shard holds is a broken invariant: the shard leaves readiness and is rebuilt.
 //! - Readers never wait for the follower.
 //!
-//! Reading order: `config`, `shard` (the state: apply a range, search it), `search` (one search over it),
+//! Reading order: `config`, `pdq` (which engine), `shard` (the state: apply a range, search it), `search` (one search over it),
 //! `feed` (keeps the state up with the log), `grpc`, `error`, `server`.
 
 mod config;
 mod server;
 mod grpc;
 mod error;
+mod pdq;
+mod indexes;
 mod shard;
 mod search;
 mod feed;
 
 pub use config::Config;
 pub use error::RunError;
+pub use indexes::FolderError;
+pub use pdq::PdqEngine;
 pub use server::run;
 
 #[cfg(test)]

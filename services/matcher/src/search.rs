@@ -72,12 +72,13 @@ fn search_moment(
         queries.iter().flat_map(|query| &query.hashes).any(|one| one.hash.hash_type() == *hash_type)
     };
     let counts = HashType::ALL.into_iter().filter(asked);
+    let approximate = (!moment.pdq.is_exact() && asked(&HashType::Pdq)).then_some(HashType::Pdq);
     Ok(ShardAnswer {
         identity: shard.identity(),
         sequence: moment.sequence,
         hashes_searched: counts.flat_map(|one| banks.iter().map(move |(_, bank)| bank.hashes(one))).sum(),
         results,
-        approximate: Vec::new(),
+        approximate: approximate.into_iter().collect(),
     })
 }
 
@@ -238,7 +239,7 @@ fn describe(shard: &Shard, moment: &Moment, item: ItemId, best: Best) -> Option<
         hash_type,
         distance,
         variant,
-        exact: true,
+        exact: hash_type != HashType::Pdq || moment.pdq.is_exact(),
         other_matches: best.other_matches,
     })
 }

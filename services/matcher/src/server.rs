@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::error::RunError;
 use crate::feed::{Patience, Replica, follow};
 use crate::grpc::Grpc;
+use crate::indexes::IndexPlan;
 
 /// The largest request: a batch of 256 queries of 64 hashes, and room for names.
 const MESSAGE_BYTES_MAX: usize = 2 << 20;
@@ -29,7 +30,8 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> R
     }
     let identity = ShardIdentity::new(config.shard, config.shard_count)?;
     let feed = FeedClient::new(&config.bank)?;
-    let replica = Arc::new(Replica::new(identity));
+    let plan = IndexPlan::new(config.pdq_engine, config.hnsw, config.index_folder.as_deref())?;
+    let replica = Arc::new(Replica::new(identity, plan)?);
     let grpc = Grpc {
         replica: Arc::clone(&replica),
         serving: config.serving,

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use vigie_index::{Edit, Entry, EqualityIndex, EqualitySnapshot, RadiusIndex, RadiusSnapshot};
+use vigie_index::{Edit, Entry, EqualitySnapshot};
 
 use vigie_model::{
     BankId, BankName, Change, ChangeKind, Cursor, FeedRange, Hash, HashCount, HashType, Item, ItemContent,
@@ -24,6 +24,8 @@ use vigie_model::{
 };
 
 use crate::error::Contradiction;
+use crate::indexes::Indexes;
+use crate::pdq::PdqSnapshot;
 
 /// One bank as searches need it.
 #[derive(Debug, Clone)]
@@ -72,7 +74,7 @@ pub(crate) struct Moment {
     /// The place in the bank's log; `None` before the first range.
     pub(crate) cursor: Option<Cursor>,
     pub(crate) banks: Arc<BankTable>,
-    pub(crate) pdq: RadiusSnapshot<32>,
+    pub(crate) pdq: PdqSnapshot,
     pub(crate) md5: EqualitySnapshot<16>,
     pub(crate) sha256: EqualitySnapshot<32>,
 }
@@ -81,25 +83,22 @@ pub(crate) struct Moment {
 #[derive(Debug)]
 pub(crate) struct Shard {
     identity: ShardIdentity,
-    pdq: RadiusIndex<32>,
-    md5: EqualityIndex<16>,
-    sha256: EqualityIndex<32>,
+    indexes: Indexes,
     items: DashMap<ItemId, Record>,
     moment: ArcSwap<Moment>,
 }
 
 impl Shard {
-    pub(crate) fn new(identity: ShardIdentity) -> Self {
-        let (pdq, md5, sha256) = (RadiusIndex::new(), EqualityIndex::new(), EqualityIndex::new());
+    pub(crate) fn new(identity: ShardIdentity, indexes: Indexes) -> Self {
         let moment = Moment {
             sequence: Sequence::ZERO,
             cursor: None,
             banks: Arc::default(),
-            pdq: pdq.snapshot(),
-            md5: md5.snapshot(),
-            sha256: sha256.snapshot(),
+            pdq: indexes.pdq.snapshot(),
+            md5: indexes.md5.snapshot(),
+            sha256: indexes.sha256.snapshot(),
         };
-        Self { identity, pdq, md5, sha256, items: DashMap::new(), moment: ArcSwap::from_pointee(moment) }
+        Self { identity, indexes, items: DashMap::new(), moment: ArcSwap::from_pointee(moment) }
     }
 
     pub(crate) const fn identity(&self) -> ShardIdentity {
@@ -125,16 +124,23 @@ impl Shard {
         u64::try_from(self.items.len()).unwrap_or(u64::MAX)
     }
 
+    /// What last went wrong with the files of the indexes. Nothing is lost by it.
+    pub(crate) fn index_fault(&self) -> Option<String> {
+        self.indexes.fault()
+    }
+
     pub(crate) fn hash_counts(&self) -> Vec<HashCount> {
-        let count = |hash_type, hashes: usize, exact| HashCount {
+        let exact = |hash_type, hashes: usize| HashCount {
             hash_type,
             hashes: u64::try_from(hashes).unwrap_or(u64::MAX),
-            exact,
+            exact: true,
+            recall: None,
         };
+        let pdq = exact(HashType::Pdq, self.indexes.pdq.len());
         vec![
-            count(HashType::Pdq, self.pdq.len(), self.pdq.is_exact()),
-            count(HashType::Md5, self.md5.len(), true),
-            count(HashType::Sha256, self.sha256.len(), true),
+            HashCount { exact: self.indexes.pdq.is_exact(), recall: self.indexes.pdq.recall(), ..pdq },
+            exact(HashType::Md5, self.indexes.md5.len()),
+            exact(HashType::Sha256, self.indexes.sha256.len()),
         ]
     }
 
@@ -162,9 +168,9 @@ impl Shard {
             sequence: range.through,
             cursor: Some(cursor),
             banks: work.banks,
-            pdq: self.pdq.snapshot(),
-            md5: self.md5.snapshot(),
-            sha256: self.sha256.snapshot(),
+            pdq: self.indexes.pdq.snapshot(),
+            md5: self.indexes.md5.snapshot(),
+            sha256: self.indexes.sha256.snapshot(),
         }));
         // Nothing that a new search sees leads to these any more.
         for item in &work.gone {
@@ -195,9 +201,9 @@ impl Shard {
             ChangeKind::BankDeleted { bank } => {
                 work.banks_mut().remove(&bank).ok_or(Contradiction::NoSuchBank(sequence))?;
                 self.flush(work);
-                self.pdq.remove_bank(bank);
-                self.md5.remove_bank(bank);
-                self.sha256.remove_bank(bank);
+                self.indexes.pdq.remove_bank(bank);
+                self.indexes.md5.remove_bank(bank);
+                self.indexes.sha256.remove_bank(bank);
                 work.gone_banks.insert(bank);
                 Ok(())
             }
@@ -244,9 +250,9 @@ impl Shard {
 
     /// Makes the gathered edits. Searches do not see them before the next moment.
     fn flush(&self, work: &mut Work) {
-        self.pdq.apply(&std::mem::take(&mut work.pdq));
-        self.md5.apply(&std::mem::take(&mut work.md5));
-        self.sha256.apply(&std::mem::take(&mut work.sha256));
+        self.indexes.pdq.apply(&std::mem::take(&mut work.pdq));
+        self.indexes.md5.apply(&std::mem::take(&mut work.md5));
+        self.indexes.sha256.apply(&std::mem::take(&mut work.sha256));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use vigie_index::Cancellation;
+use vigie_index::{Cancellation, HnswConfig};
 
 use vigie_model::{
     BankId, BankName, Change, ChangeKind, Distance, FeedRange, Hash, HashType, Item, ItemContent, ItemDraft,
@@ -12,6 +12,8 @@ use vigie_model::{
 };
 
 use crate::error::{Contradiction, SearchError};
+use crate::indexes::{IndexPlan, Indexes};
+use crate::pdq::PdqEngine;
 use crate::search::search;
 use crate::shard::Shard;
 
@@ -19,6 +21,14 @@ const LOG: LogId = LogId([7; 16]);
 
 fn identity() -> ShardIdentity {
     ShardIdentity::new(0, 1).unwrap()
+}
+
+fn exact() -> Indexes {
+    IndexPlan::new(PdqEngine::Exact, HnswConfig::default(), None).unwrap().begin().unwrap()
+}
+
+fn empty_shard() -> Shard {
+    Shard::new(identity(), exact())
 }
 
 fn name(text: &str) -> BankName {
@@ -180,7 +190,7 @@ proptest! {
         radius in 0_u16..20,
         limit in 1_u16..5,
     ) {
-        let shard = Shard::new(identity());
+        let shard = empty_shard();
         let mut replay = Replay::default();
         replay.take(Step::Create).map(|change| {
             shard.apply(range(0, vec![change]))
@@ -245,7 +255,7 @@ fn a_contradicting_change_is_noticed() {
     let removed =
         |sequence, item| change(sequence, ChangeKind::ItemRemoved { item: ItemId(item), bank: BankId(1) });
     let check = |changes: Vec<Change>, expected: Contradiction| {
-        let shard = Shard::new(identity());
+        let shard = empty_shard();
         shard.apply(range(0, vec![created(1), added(2)])).unwrap();
         assert_eq!(shard.apply(range(2, changes)), Err(expected));
     };
@@ -264,7 +274,7 @@ fn a_contradicting_change_is_noticed() {
 
 #[test]
 fn a_gap_in_the_feed_is_never_stepped_over() {
-    let shard = Shard::new(identity());
+    let shard = empty_shard();
     let gap = Contradiction::Gap { after: Sequence(4), applied: Sequence(0) };
     assert_eq!(shard.apply(range(4, vec![])), Err(gap));
     assert_eq!(shard.applied(), Sequence(0));
@@ -272,7 +282,7 @@ fn a_gap_in_the_feed_is_never_stepped_over() {
 
 #[test]
 fn another_log_is_never_taken_for_the_one_that_was_followed() {
-    let shard = Shard::new(identity());
+    let shard = empty_shard();
     shard.apply(range(0, vec![created(1)])).unwrap();
     let told = LogId([8; 16]);
     let foreign = FeedRange { log: told, ..range(1, vec![added(2)]) };
@@ -282,7 +292,7 @@ fn another_log_is_never_taken_for_the_one_that_was_followed() {
 /// A hash that is banked at every sequence is found at every moment, however its items come and go.
 #[test]
 fn a_hash_that_is_always_banked_is_always_found() {
-    let shard = std::sync::Arc::new(Shard::new(identity()));
+    let shard = std::sync::Arc::new(empty_shard());
     let bank_of = |sequence: u64| BankId(u32::try_from(sequence).unwrap());
     shard.apply(range(0, vec![created(1), added(2)])).unwrap();
     let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
@@ -340,14 +350,14 @@ fn a_hash_that_is_always_banked_is_always_found() {
 fn an_item_of_another_shard_is_refused() {
     let other = ShardIdentity::new(1, 2).unwrap();
     let foreign = (2..).find(|&item| other.holds(ItemId(item))).unwrap();
-    let shard = Shard::new(ShardIdentity::new(0, 2).unwrap());
+    let shard = Shard::new(ShardIdentity::new(0, 2).unwrap(), exact());
     let refused = shard.apply(range(0, vec![created(1), added(foreign)]));
     assert_eq!(refused, Err(Contradiction::OtherShard(Sequence(foreign))));
 }
 
 #[test]
 fn unknown_and_disabled_banks_are_told_apart() {
-    let shard = Shard::new(identity());
+    let shard = empty_shard();
     let disabled = ChangeKind::BankEnabledSet { bank: BankId(1), enabled: false };
     shard.apply(range(0, vec![created(1), added(2), change(3, disabled)])).unwrap();
     let check = |banks: &[&str]| {
@@ -362,7 +372,7 @@ fn unknown_and_disabled_banks_are_told_apart() {
 
 #[test]
 fn a_cancelled_search_gives_no_answer() {
-    let shard = Shard::new(identity());
+    let shard = empty_shard();
     shard.apply(range(0, vec![created(1), added(2)])).unwrap();
     let past = Cancellation::at(std::time::Instant::now());
     let answer = search(&shard, &[query(&[2])], &options(vec![], 31, 1), &past);

@@ -39,6 +39,8 @@ pub struct LocalClusterConfig {
     pub ports: Ports,
     /// What the bank is told; its store is set from `data`.
     pub bank: vigie_bank::Config,
+    /// What every matcher is told; its bank, shard and folder are set.
+    pub matcher: vigie_matcher::Config,
     /// What the frontend is told; its coordinator is set.
     pub frontend: vigie_frontend::Config,
 }
@@ -52,6 +54,7 @@ impl LocalClusterConfig {
             shard_count: 4,
             ports: Ports::Any,
             bank: vigie_bank::Config::default(),
+            matcher: vigie_matcher::Config::default(),
             frontend: vigie_frontend::Config::default(),
         }
     }
@@ -112,6 +115,8 @@ pub struct LocalCluster {
     coordinator: Role,
     frontend: Role,
     bank_url: String,
+    matcher_config: vigie_matcher::Config,
+    data: PathBuf,
     matcher_addresses: Vec<SocketAddr>,
     /// Held while the cluster runs: two banks on one folder would overwrite each other.
     _lock: File,
@@ -120,7 +125,7 @@ pub struct LocalCluster {
 impl LocalCluster {
     /// Starts every role. They listen when this returns; [`Self::wait_ready`] waits until they answer.
     pub async fn start(config: LocalClusterConfig) -> anyhow::Result<Self> {
-        let LocalClusterConfig { data, shard_count, ports, bank, frontend } = config;
+        let LocalClusterConfig { data, shard_count, ports, bank, matcher, frontend } = config;
         let lock = lock(&data)?;
         let store = data.join("bank.db");
         let bank_config = vigie_bank::Config { store: format!("sqlite:{}", path_text(&store)?), ..bank };
@@ -139,7 +144,7 @@ impl LocalCluster {
         let bank_url = bank.url();
         let mut matchers = Vec::new();
         for (shard, listener) in (0..shard_count).zip(matcher_listeners) {
-            matchers.push(start_matcher(&bank_url, shard, shard_count, listener)?);
+            matchers.push(start_matcher(&matcher, &data, &bank_url, shard, shard_count, listener)?);
         }
         let coordinator_config = vigie_coordinator::Config {
             matchers: matchers.iter().map(Role::url).collect(),
@@ -161,6 +166,8 @@ impl LocalCluster {
             coordinator,
             frontend,
             bank_url,
+            matcher_config: matcher,
+            data,
             _lock: lock,
         })
     }
@@ -276,8 +283,14 @@ impl LocalCluster {
     pub async fn start_matcher(&mut self, shard: u16) -> anyhow::Result<()> {
         let listener = TcpListener::bind(self.matcher_addresses[usize::from(shard)]).await?;
         let shard_count = u16::try_from(self.matchers.len())?;
-        self.matchers[usize::from(shard)] =
-            Some(start_matcher(&self.bank_url, shard, shard_count, listener)?);
+        self.matchers[usize::from(shard)] = Some(start_matcher(
+            &self.matcher_config,
+            &self.data,
+            &self.bank_url,
+            shard,
+            shard_count,
+            listener,
+        )?);
         Ok(())
     }
 
@@ -293,6 +306,8 @@ impl LocalCluster {
 }
 
 fn start_matcher(
+    config: &vigie_matcher::Config,
+    data: &Path,
     bank_url: &str,
     shard: u16,
     shard_count: u16,
@@ -302,7 +317,8 @@ fn start_matcher(
         bank: bank_url.to_owned(),
         shard: shard.into(),
         shard_count: shard_count.into(),
-        ..vigie_matcher::Config::default()
+        index_folder: Some(data.join(format!("matcher-{shard}"))),
+        ..config.clone()
     };
     Role::start(format!("matcher {shard}"), listener, |listener, shutdown| async move {
         Ok(vigie_matcher::run(config, listener, shutdown).await?)

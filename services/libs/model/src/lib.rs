@@ -35,4 +35,4 @@ pub use query::{
 };
 pub use sequence::{Sequence, UnixMillis};
 pub use shard::{Partition, ShardCount, ShardId, ShardIdentity, ShardIdentityError};
-pub use topology::{HashCount, LogHead, ReplicaDescription, ReplicaState, ReplicaView, Topology};
+pub use topology::{HashCount, LogHead, Recall, ReplicaDescription, ReplicaState, ReplicaView, Topology};

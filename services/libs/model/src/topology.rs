@@ -4,8 +4,19 @@ use crate::hash::HashType;
 use crate::sequence::Sequence;
 use crate::shard::{ShardCount, ShardIdentity};
 
+/// How much of the truth an approximate index was measured to find.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Recall {
+    /// The share of the true nearest neighbours that it found, 0 to 1.
+    pub value: f64,
+    /// Over how many queries.
+    pub sample: u32,
+    /// Neighbours of each query.
+    pub k: u32,
+}
+
 /// Living hashes of one type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HashCount {
     /// The type.
     pub hash_type: HashType,
@@ -13,10 +24,12 @@ pub struct HashCount {
     pub hashes: u64,
     /// Whether their index finds everything.
     pub exact: bool,
+    /// What an approximate index finds, once that was measured; before, everything in it is still scanned.
+    pub recall: Option<Recall>,
 }
 
 /// What a matcher says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ReplicaDescription {
     /// Its shard, and of how many.
     pub identity: ShardIdentity,
@@ -67,7 +80,7 @@ impl ReplicaState {
 }
 
 /// One matcher as the coordinator sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ReplicaView {
     /// Where it listens.
     pub endpoint: String,
@@ -83,12 +96,14 @@ pub struct ReplicaView {
     pub items: u64,
     /// Their hashes.
     pub hashes: u64,
+    /// The same, by type.
+    pub hash_counts: Vec<HashCount>,
     /// Why it is not ready; empty where it is.
     pub reason: String,
 }
 
 /// Every replica, and the count of shards that they agree on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Topology {
     /// `None` while no matcher has answered.
     pub shard_count: Option<ShardCount>,

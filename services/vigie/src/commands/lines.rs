@@ -66,6 +66,9 @@ pub struct MatchLine<'a> {
     pub quality: Option<u8>,
     /// Hash types that were not searched, and why.
     pub skipped: Vec<SkippedObject>,
+    /// Hash types whose index may have missed a match.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub approximate: Vec<&'static str>,
     /// What was searched.
     pub coverage: CoverageObject,
     /// The answer holds every change up to this one.

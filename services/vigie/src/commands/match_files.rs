@@ -228,11 +228,17 @@ fn print(output: &mut Output, file: &str, outcome: &Outcome) -> Printed {
         ),
         _ => String::new(),
     };
+    let approximate = approximate(matched);
+    let missed = if approximate.is_empty() {
+        String::new()
+    } else {
+        format!(" (approximately: a match by {} may have been missed)", approximate.join(" or "))
+    };
     if matched.found.matches.is_empty() {
-        let said = if gap.is_empty() { "not known" } else { "nothing found" };
+        let said = if gap.is_empty() && approximate.is_empty() { "not known" } else { "nothing found" };
         let Coverage { hashes_searched, sequence_min, .. } = coverage;
         output.say(format!(
-            "{file}: {said}, {hashes_searched} hashes searched as of {sequence_min}{caveat}{gap}"
+            "{file}: {said}, {hashes_searched} hashes searched as of {sequence_min}{missed}{caveat}{gap}"
         ))?;
     }
     for found in &matched.found.matches {
@@ -243,7 +249,7 @@ fn print(output: &mut Output, file: &str, outcome: &Outcome) -> Printed {
             format!(", labels {}", found.labels.join(" "))
         };
         output.say(format!(
-            "{file}: KNOWN, item {} of {}{reference}{labels}: {} at distance {} ({}){caveat}{gap}",
+            "{file}: KNOWN, item {} of {}{reference}{labels}: {} at distance {} ({}){missed}{caveat}{gap}",
             found.item, found.bank_name, found.hash_type, found.distance, found.variant
         ))?;
     }
@@ -251,6 +257,12 @@ fn print(output: &mut Output, file: &str, outcome: &Outcome) -> Printed {
         output.say(format!("{file}: there are more matches; see --limit"))?;
     }
     Ok(())
+}
+
+/// The hash types whose index may have missed a match.
+fn approximate(matched: &Matched) -> Vec<&'static str> {
+    let searched = matched.searches.iter().filter(|one| !one.exact && one.skipped.is_none());
+    searched.map(|one| one.hash_type.name()).collect()
 }
 
 fn line<'a>(
@@ -266,6 +278,7 @@ fn line<'a>(
         limit_reached: matched.is_some_and(|matched| matched.found.limit_reached),
         quality: matched.and_then(|matched| matched.pdq_quality).map(Quality::get),
         skipped: searches.filter_map(|one| Some(SkippedObject::new(one.hash_type, one.skipped?))).collect(),
+        approximate: matched.map(approximate).unwrap_or_default(),
         coverage: coverage.into(),
         sequence: coverage.sequence_min.0,
         results_omitted: matched.is_none(),

@@ -1,7 +1,10 @@
 //! `vigie status`: the topology, how far each part has come, and what is banked.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use vigie_clients::CoordinatorClient;
-use vigie_model::ReplicaState;
+use vigie_model::{HashCount, HashType, Recall, ReplicaState, ReplicaView};
 
 use super::bank::connect;
 use super::deadline;
@@ -40,6 +43,13 @@ pub(super) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
         .collect();
     output.table(&["shard", "matcher", "state", "sequence", "lag", "items", "hashes", ""], &rows)?;
 
+    let held: Vec<Held> =
+        HashType::ALL.into_iter().map(|hash_type| Held::by(&topology.replicas, hash_type)).collect();
+    output.say("")?;
+    for one in &held {
+        output.say(one.to_string())?;
+    }
+
     let replicas: Vec<_> = topology
         .replicas
         .iter()
@@ -50,6 +60,7 @@ pub(super) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
                 "shard_count": replica.identity.map(|identity| identity.shard_count().get()),
                 "sequence": replica.sequence.0, "lag": lag(replica.sequence),
                 "items": replica.items, "hashes": replica.hashes, "reason": replica.reason,
+                "hash_types": replica.hash_counts.iter().map(object).collect::<Vec<_>>(),
             })
         })
         .collect();
@@ -63,6 +74,7 @@ pub(super) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
     output.object(&serde_json::json!({
         "sequence": head.sequence.0, "banks": head.banks, "items": head.items, "hashes": head.hashes,
         "shard_count": shards, "complete": complete, "replicas": replicas,
+        "hash_types": held.iter().map(|one| object(&one.0)).collect::<Vec<_>>(),
     }))?;
     if !complete {
         output.note(
@@ -71,4 +83,86 @@ pub(super) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
         return Ok(Exit::Unavailable);
     }
     Ok(Exit::Done)
+}
+
+/// The hashes of one type in the whole cluster: exact only if they are so everywhere, with the least recall of all
+/// replicas.
+struct Held(HashCount);
+
+impl Held {
+    fn by(replicas: &[ReplicaView], hash_type: HashType) -> Self {
+        let mut by_shard: BTreeMap<u16, u64> = BTreeMap::new();
+        let mut all = HashCount { hash_type, hashes: 0, exact: true, recall: None };
+        let used = replicas.iter().filter(|replica| replica.state != ReplicaState::Refused);
+        for replica in used {
+            let Some(identity) = replica.identity else { continue };
+            for count in replica.hash_counts.iter().filter(|count| count.hash_type == hash_type) {
+                // Replicas of a shard hold the same.
+                let of_shard = by_shard.entry(identity.shard().0).or_default();
+                *of_shard = count.hashes.max(*of_shard);
+                all.exact &= count.exact;
+                all.recall = match (all.recall, count.recall) {
+                    (Some(one), Some(other)) => Some(if other.value < one.value { other } else { one }),
+                    (one, other) => one.or(other),
+                };
+            }
+        }
+        all.hashes = by_shard.values().sum();
+        Self(all)
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let HashCount { hash_type, hashes, exact, recall } = self.0;
+        write!(f, "{hash_type}: {hashes} hashes, ")?;
+        match recall {
+            _ if exact => f.write_str("exact"),
+            Some(Recall { value, sample, .. }) => {
+                write!(f, "approximate (hnsw), recall {value:.3} over {sample} samples")
+            }
+            None => f.write_str("approximate (hnsw), all of it scanned so far"),
+        }
+    }
+}
+
+fn object(count: &HashCount) -> serde_json::Value {
+    let recall = count
+        .recall
+        .map(|recall| serde_json::json!({ "value": recall.value, "sample": recall.sample, "k": recall.k }));
+    serde_json::json!({
+        "hash_type": count.hash_type.name(), "hashes": count.hashes, "exact": count.exact, "recall": recall,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::{Sequence, ShardIdentity};
+
+    use super::*;
+
+    fn replica(shard: u32, hashes: u64, recall: Option<f64>) -> ReplicaView {
+        let recall = recall.map(|value| Recall { value, sample: 200, k: 10 });
+        ReplicaView {
+            endpoint: String::new(),
+            state: ReplicaState::Ready,
+            identity: Some(ShardIdentity::new(shard, 2).unwrap()),
+            sequence: Sequence(1),
+            head: Sequence(1),
+            items: 0,
+            hashes: 0,
+            hash_counts: vec![HashCount { hash_type: HashType::Pdq, hashes, exact: false, recall }],
+            reason: String::new(),
+        }
+    }
+
+    #[test]
+    fn each_shard_counts_once_and_the_least_recall_is_told() {
+        let replicas = [replica(0, 10, Some(0.9871)), replica(0, 9, Some(0.9812)), replica(1, 5, None)];
+        let held = Held::by(&replicas, HashType::Pdq);
+        assert_eq!(held.to_string(), "pdq: 15 hashes, approximate (hnsw), recall 0.981 over 200 samples");
+        assert_eq!(Held::by(&replicas, HashType::Md5).to_string(), "md5: 0 hashes, exact");
+        let unmeasured = Held::by(&replicas[2..], HashType::Pdq);
+        assert_eq!(unmeasured.to_string(), "pdq: 5 hashes, approximate (hnsw), all of it scanned so far");
+    }
 }

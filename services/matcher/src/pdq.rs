@@ -1,0 +1,135 @@
+//! The index of PDQ hashes: exact or approximate, as configured.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use vigie_index::{
+    BankFilter, Cancellation, Cancelled, Edit, Hit, HnswConfig, HnswIndex, HnswSnapshot, IndexOptions,
+    OpenError, RadiusIndex, RadiusSnapshot,
+};
+use vigie_model::{BankId, Distance, Recall};
+
+/// Which engine searches PDQ hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PdqEngine {
+    /// Finds every hash within the distance.
+    #[default]
+    Exact,
+    /// May miss a match, and is slower than the exact one up to large numbers of hashes: it is there to be compared
+    /// with. Answers say that they are approximate.
+    Hnsw,
+}
+
+/// Hashes that can be searched while they are written to.
+#[derive(Debug)]
+pub(crate) enum PdqIndex {
+    Exact(RadiusIndex<32>),
+    Approximate(HnswIndex<32>),
+}
+
+/// The index at one moment.
+#[derive(Debug)]
+pub(crate) enum PdqSnapshot {
+    Exact(RadiusSnapshot<32>),
+    Approximate(HnswSnapshot<32>),
+}
+
+impl PdqIndex {
+    /// An empty index. Only the approximate engine has parameters; they have no fault.
+    pub(crate) fn in_memory(engine: PdqEngine, hnsw: HnswConfig) -> Self {
+        match engine {
+            PdqEngine::Exact => Self::Exact(RadiusIndex::new()),
+            PdqEngine::Hnsw => Self::Approximate(HnswIndex::new(hnsw)),
+        }
+    }
+
+    /// An empty index with its files in `folder`. The approximate engine has none.
+    pub(crate) fn begin(engine: PdqEngine, hnsw: HnswConfig, folder: &Path) -> Result<Self, OpenError> {
+        match engine {
+            PdqEngine::Exact => RadiusIndex::begin(folder, IndexOptions::default()).map(Self::Exact),
+            PdqEngine::Hnsw => Ok(Self::in_memory(engine, hnsw)),
+        }
+    }
+
+    /// What last went wrong with its files.
+    pub(crate) fn fault(&self) -> Option<String> {
+        match self {
+            Self::Exact(index) => index.footprint().fault,
+            Self::Approximate(_) => None,
+        }
+    }
+
+    /// Waits for a build where the approximate engine's list is full.
+    pub(crate) fn apply(&self, edits: &[Edit<32>]) -> usize {
+        match self {
+            Self::Exact(index) => index.apply(edits),
+            Self::Approximate(index) => index.apply(edits),
+        }
+    }
+
+    pub(crate) fn remove_bank(&self, bank: BankId) -> usize {
+        match self {
+            Self::Exact(index) => index.remove_bank(bank),
+            Self::Approximate(index) => index.remove_bank(bank),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Exact(index) => index.len(),
+            Self::Approximate(index) => index.len(),
+        }
+    }
+
+    pub(crate) const fn is_exact(&self) -> bool {
+        match self {
+            Self::Exact(index) => index.is_exact(),
+            Self::Approximate(index) => index.is_exact(),
+        }
+    }
+
+    pub(crate) fn recall(&self) -> Option<Recall> {
+        let small = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        match self {
+            Self::Exact(_) => None,
+            Self::Approximate(index) => {
+                let recall = |one: vigie_index::Recall| Recall {
+                    value: one.value,
+                    sample: small(one.sample),
+                    k: small(one.k),
+                };
+                index.recall().map(recall)
+            }
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> PdqSnapshot {
+        match self {
+            Self::Exact(index) => PdqSnapshot::Exact(index.snapshot()),
+            Self::Approximate(index) => PdqSnapshot::Approximate(index.snapshot()),
+        }
+    }
+}
+
+impl PdqSnapshot {
+    pub(crate) const fn is_exact(&self) -> bool {
+        match self {
+            Self::Exact(_) => true,
+            Self::Approximate(_) => false,
+        }
+    }
+
+    pub(crate) fn search(
+        &self,
+        queries: &[[u8; 32]],
+        radius: Distance,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+    ) -> Result<Vec<Vec<Hit>>, Cancelled> {
+        match self {
+            Self::Exact(snapshot) => snapshot.search(queries, radius, filter, cancel),
+            Self::Approximate(snapshot) => snapshot.search(queries, radius, filter, cancel),
+        }
+    }
+}
