@@ -23,13 +23,16 @@ lint:
     cargo clippy --workspace --all-targets -- -D warnings
     cd proto && npx --yes @bufbuild/buf lint
 
-# Benchmarks
+# Benchmarks of single functions
 bench:
     cargo bench -p vigie-hashing -p vigie-index
 
-# Durable writes a second, through gRPC
-load:
+# Durable writes a second, through gRPC; then searches, on data of this shape with known answers
+load shape="pdq" hashes="1000000" data="target/load":
     cargo run --release -p vigie-bank --example write_throughput
+    mkdir -p {{data}}
+    cargo run --release -p vigie-loadtest -- data --shape {{shape}} --hashes {{hashes}} --out {{data}}/{{shape}}-{{hashes}}
+    cargo run --release -p vigie-loadtest -- index --data {{data}}/{{shape}}-{{hashes}} --engine mih
 
 # The demonstration
 demo:

@@ -1,0 +1,53 @@
+//! Makes data with known answers, and measures against it.
+//!
+//! Two commands. `vigie-loadtest data` writes hashes of a stated shape, queries, and the right answers by a
+//! linear scan. `vigie-loadtest index` builds an index of these hashes, compares its answers with the right
+//! ones, and only then measures. `peers/index_peers.py` runs other libraries on the same files.
+//!
+//! Always true:
+//!
+//! - **The same files for the same arguments**, on every machine: each row depends on the seed and its number
+//!   alone.
+//! - **No figure without answers.** An exact engine that answers wrongly ends the run; an approximate one has
+//!   its recall beside its figures.
+//! - **What is compared alternates.** Quiet and busy, one thread and two, are measured in turn in short slices,
+//!   so a noisy neighbour disturbs both alike.
+//! - **Files are bounded in memory while they are made**: rows come in chunks, and of the answers to a query
+//!   only the nearest thousand or so are listed; all are counted.
+//!
+//! Reading order: [`cli`]; `hash_file` and `answers` for the files; `draw`, `shape`, `queries` for what is in
+//! them, `scan` for the right answers, `data` for the command; then `engine`, `check`, `measure`, `memory`,
+//! `machine`, `report`, and `index` for the other command.
+
+pub mod cli;
+mod hash_file;
+mod answers;
+mod draw;
+mod shape;
+mod queries;
+mod scan;
+mod data;
+mod engine;
+mod check;
+mod measure;
+mod memory;
+mod machine;
+mod report;
+mod index;
+
+use std::io::Write as _;
+
+use crate::cli::{Cli, Command};
+
+/// A 256-bit hash: one record of a data file.
+pub(crate) type Hash = [u8; 32];
+
+/// Runs one command. Results go to standard output, progress to standard error.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match cli.command {
+        Command::Data(arguments) => data::run(&arguments, &mut out)?,
+        Command::Index(arguments) => index::run(&arguments, &mut out)?,
+    }
+    Ok(out.flush()?)
+}

@@ -1,0 +1,62 @@
+//! What rows look like: three shapes.
+//!
+//! A shape is a function from a row's number to the row. Queries are planted near rows by asking for the row
+//! again, so nothing needs to be kept.
+
+mod uniform;
+mod pdq;
+mod adversarial;
+
+use crate::Hash;
+use crate::cli::ShapeName;
+
+/// Where the rows of a data file come from.
+pub(crate) trait Shape: Sync {
+    /// Writes row `first`, `first + 1` and so on.
+    fn draw_rows(&self, first: u64, into: &mut [Hash]);
+
+    /// Draws hash number `index` of those that look like the rows and are not among them. (In a shape that
+    /// repeats itself they may equal one.)
+    fn draw_fresh(&self, index: u64) -> Hash;
+
+    /// One row.
+    fn draw_row(&self, row: u64) -> Hash {
+        let mut hash = [[0; 32]];
+        self.draw_rows(row, &mut hash);
+        hash[0]
+    }
+}
+
+/// Numbers of fresh hashes begin here, above those of any row.
+const FRESH: u64 = 1 << 40;
+
+/// The shape of that name.
+pub(crate) fn shape(name: ShapeName, seed: u64) -> Box<dyn Shape> {
+    match name {
+        ShapeName::Uniform => Box::new(uniform::Uniform { seed }),
+        ShapeName::Pdq => Box::new(pdq::Pdq::new(seed)),
+        ShapeName::Adversarial => Box::new(adversarial::Adversarial::new(seed)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_depend_on_seed_and_number_alone() {
+        for name in [ShapeName::Uniform, ShapeName::Pdq, ShapeName::Adversarial] {
+            let one = shape(name, 7);
+            let mut whole = vec![[0; 32]; 1_000];
+            one.draw_rows(0, &mut whole);
+            let mut part = vec![[0; 32]; 100];
+            shape(name, 7).draw_rows(433, &mut part);
+            assert_eq!(part, whole[433..533], "{name:?}");
+            assert_eq!(one.draw_row(999), whole[999], "{name:?}");
+            assert_eq!(one.draw_fresh(3), shape(name, 7).draw_fresh(3), "{name:?}");
+            let mut other = vec![[0; 32]; 1_000];
+            shape(name, 8).draw_rows(0, &mut other);
+            assert_ne!(other, whole, "{name:?}");
+        }
+    }
+}
