@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::thread;
 
-use memmap2::{Advice, MmapMut};
+use memmap2::MmapMut;
 
 use crate::chain::{ROWS_MAX, id_bits};
 use crate::chunking::{Chunk, Chunking};
@@ -166,7 +166,7 @@ impl Table {
         // A mapping of its own, for huge pages: entries are written all over it. They are only a wish.
         let entries = MmapMut::map_anon((distinct * ENTRY_BYTES).max(1))?;
         #[cfg(all(target_os = "linux", not(miri)))]
-        let _ = entries.advise(Advice::HugePage);
+        let _ = entries.advise(memmap2::Advice::HugePage);
         Ok(Self { entries, cursors: Vec::new() })
     }
 

@@ -19,8 +19,13 @@ use crate::flips::Flips;
 use crate::signature::{Kernel, LANES, Line, Task, prefetch};
 use crate::verify::Found;
 
-/// Buckets that go through a step together.
-const GROUP: usize = 16;
+mod scratch;
+
+pub(crate) use scratch::Scratch;
+use scratch::{
+    Candidate, GROUP, Glance, LINES_MAX, Link, Long, Probe, RING, STARTS, SURVIVORS_MAX, Sought, Start,
+    Survivor,
+};
 
 /// Steps of the stream between asking for a place in the directory and reading it.
 const DIRECTORY_AHEAD: usize = 2;
@@ -28,21 +33,10 @@ const DIRECTORY_AHEAD: usize = 2;
 /// Steps between asking for signatures and comparing them.
 const LINES_AHEAD: usize = 1;
 
-/// Groups kept: those on their way, and the one that is filled.
-const RING: usize = 4;
 const _: () = assert!(DIRECTORY_AHEAD < RING && LINES_AHEAD < RING);
-
-/// Starts kept: more than there can be on their way if each has one bucket.
-const STARTS: usize = 256;
 const _: () = assert!((DIRECTORY_AHEAD + LINES_AHEAD + 1) * GROUP <= STARTS);
 
-/// A bucket of more lines is compared on the spot: the processor fetches ahead by itself what is read in order.
-const LINES_MAX: usize = 64;
-
-/// Lines that a group of buckets may have, and one that is written in advance.
-const GLANCES: usize = GROUP * LINES_MAX + 1;
-
-/// Lines compared between two looks at the time and the budget.
+/// Lines of a long bucket compared between two looks at the time and the budget.
 const LINES_AT_ONCE: usize = 512;
 
 /// Comparing a line costs this many times what a [`Checkpoint`] counts, the comparison of two hashes.
@@ -50,144 +44,6 @@ const COMPARISONS_PER_LINE: usize = 4;
 
 /// Survivors wait for so many others, so that their ids have arrived and their hashes are fetched together.
 const SURVIVORS_MIN: usize = 16;
-
-/// At most so many are kept waiting.
-const SURVIVORS_MAX: usize = 256;
-
-/// A start of chains: a chunk that is searched, and the two after it.
-#[derive(Clone, Copy)]
-struct Link {
-    chunk: Chunk,
-    next: Chunk,
-    third: Chunk,
-    /// The flips of the chunk's value.
-    masks: &'static [u32],
-    /// How many bits the chunk may differ in; the chunk and the next; and how many more with the third.
-    reach: u8,
-    pair_reach: u8,
-    third_reach: u8,
-    /// The bits of the third chunk that ids have.
-    spare: u32,
-}
-
-impl Link {
-    /// Whether a row that differs from the query in these bits is found from this start.
-    #[inline(always)]
-    fn finds<const BYTES: usize>(&self, differing: &[u8; BYTES]) -> bool {
-        let first = self.chunk.of(differing).count_ones();
-        let pair = first + Chunk::signature(self.next.of(differing)).count_ones();
-        let triple = pair + (self.third.of(differing) & self.spare).count_ones();
-        first <= self.reach.into()
-            && pair <= self.pair_reach.into()
-            && triple <= u32::from(self.pair_reach) + u32::from(self.third_reach)
-    }
-}
-
-/// A chunk of a query that is searched.
-#[derive(Clone, Copy, Default)]
-struct Start {
-    query: u32,
-    link: u8,
-    third_reach: u8,
-    /// The query's spare bits, where an id has them.
-    spare: u32,
-}
-
-/// A bucket to look into, and what to look for.
-#[derive(Clone, Copy, Default)]
-struct Probe {
-    bucket: u32,
-    sought: u16,
-    limit: u8,
-    start: u8,
-}
-
-/// A line of signatures to compare.
-#[derive(Clone, Copy, Default)]
-struct Glance {
-    line: u32,
-    /// The lanes that belong to the bucket.
-    wanted: u32,
-    sought: u16,
-    limit: u8,
-    start: u8,
-}
-
-/// An entry whose signature is near.
-#[derive(Clone, Copy)]
-struct Survivor {
-    entry: u32,
-    query: u32,
-    spare: u32,
-    link: u8,
-    /// The bits that the third chunk may differ in.
-    left: u8,
-}
-
-/// A row whose chain is near.
-#[derive(Clone, Copy)]
-struct Candidate {
-    row: u32,
-    query: u32,
-    link: u8,
-}
-
-/// As many as go through a step together, at most `MAX`.
-struct Group<T, const MAX: usize> {
-    len: usize,
-    items: [T; MAX],
-}
-
-impl<T: Copy + Default, const MAX: usize> Group<T, MAX> {
-    fn new() -> Self {
-        Self { len: 0, items: [T::default(); MAX] }
-    }
-
-    #[inline(always)]
-    fn items(&self) -> &[T] {
-        &self.items[..self.len.min(MAX)]
-    }
-}
-
-/// Memory that searches reuse.
-pub(crate) struct Scratch {
-    links: Vec<Link>,
-    /// What each query has been charged.
-    pub(crate) spent: Vec<u64>,
-    starts: [Start; STARTS],
-    probes: Vec<Group<Probe, GROUP>>,
-    glances: Vec<Group<Glance, GLANCES>>,
-    survivors: Vec<Survivor>,
-    candidates: Vec<Candidate>,
-    /// Query, row and distance of what was found.
-    hits: Vec<(u32, u32, u32)>,
-}
-
-impl Scratch {
-    pub(crate) fn new() -> Self {
-        Self {
-            links: Vec::new(),
-            spent: Vec::new(),
-            starts: [Start::default(); STARTS],
-            probes: (0..RING).map(|_| Group::new()).collect(),
-            glances: (0..RING).map(|_| Group::new()).collect(),
-            survivors: Vec::with_capacity(SURVIVORS_MAX + LANES),
-            candidates: Vec::with_capacity(SURVIVORS_MAX + LANES),
-            hits: Vec::new(),
-        }
-    }
-
-    /// Forgets the search before, which may have been cancelled anywhere.
-    pub(crate) fn begin(&mut self, queries: usize, spent: u64) {
-        self.spent.clear();
-        self.spent.resize(queries, spent);
-        self.probes.iter_mut().for_each(|group| group.len = 0);
-        self.glances.iter_mut().for_each(|group| group.len = 0);
-        self.survivors.clear();
-        self.candidates.clear();
-        self.hits.clear();
-    }
-}
 
 /// A search of the tables for a batch of queries. Those that have spent more than the budget afterwards were
 /// given up: nothing was told of them.
@@ -212,13 +68,15 @@ impl<const BYTES: usize> Task for Search<'_, '_, '_, BYTES> {
         let mut last = [0; LANES];
         last[..rest.len()].copy_from_slice(rest);
         let lines = Lines { lines, last };
-        let mut feed =
-            Feed { query: 0, link: 0, masks: &[], probe: Probe::default(), directory: 0, value: 0 };
+        let mut feed = Feed::default();
         let (mut step, mut idle) = (0_usize, 0);
         while idle < DIRECTORY_AHEAD + LINES_AHEAD {
             idle = if self.feed(&mut feed, step % RING) { 0 } else { idle + 1 };
-            self.locate(kernel, &lines, step.wrapping_sub(DIRECTORY_AHEAD) % RING, step % RING)?;
+            self.locate(&lines, step.wrapping_sub(DIRECTORY_AHEAD) % RING, step % RING)?;
             self.compare(kernel, &lines, step.wrapping_sub(LINES_AHEAD) % RING);
+            if !self.scratch.long.is_empty() {
+                self.compare_long(kernel, &lines)?;
+            }
             if self.scratch.survivors.len() >= SURVIVORS_MIN {
                 self.settle(kernel);
             }
@@ -232,13 +90,14 @@ impl<const BYTES: usize> Task for Search<'_, '_, '_, BYTES> {
 }
 
 /// Where in the stream of buckets we are.
+#[derive(Default)]
 struct Feed<'a> {
     query: usize,
     link: usize,
     /// Flips of the current start that are still to come.
     masks: &'a [u32],
     /// What the current start looks for, with the limit of no flips.
-    probe: Probe,
+    sought: Sought,
     directory: u32,
     value: u32,
 }
@@ -251,8 +110,8 @@ struct Lines<'a> {
 
 impl Lines<'_> {
     #[inline(always)]
-    fn get(&self, line: usize) -> &Line {
-        self.lines.get(line).unwrap_or(&self.last)
+    fn get(&self, line: u32) -> &Line {
+        self.lines.get(line as usize).unwrap_or(&self.last)
     }
 }
 
@@ -283,15 +142,10 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
         self.scratch.links.extend((0..count).filter_map(link));
     }
 
-    #[inline(always)]
-    fn is_given_up(&self, query: usize) -> bool {
-        self.scratch.spent[query] > self.budget
-    }
-
     /// Step 1. False if there are no more buckets.
     #[inline(always)]
     fn feed(&mut self, feed: &mut Feed<'_>, at: usize) -> bool {
-        if feed.query < self.queries.len() && self.is_given_up(feed.query) {
+        if self.scratch.spent.get(feed.query).is_some_and(|&spent| spent > self.budget) {
             (feed.masks, feed.link) = (&[], self.scratch.links.len());
         }
         let mut len = 0;
@@ -304,7 +158,7 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
             for (probe, &mask) in group.iter_mut().zip(now) {
                 let bucket = feed.directory + (feed.value ^ mask);
                 prefetch(self.tables.directory, bucket as usize);
-                *probe = Probe { bucket, limit: feed.probe.limit - mask.count_ones() as u8, ..feed.probe };
+                *probe = Probe { bucket, sought: feed.sought.after(mask.count_ones()) };
             }
             len += now.len();
             feed.masks = later;
@@ -321,15 +175,14 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
         }
         let Some(query) = self.queries.get(feed.query) else { return false };
         let link = &self.scratch.links[feed.link];
-        let start = feed.probe.start.wrapping_add(1);
+        let start = feed.sought.start().wrapping_add(1);
         self.scratch.starts[usize::from(start)] = Start {
             query: feed.query as u32,
             link: feed.link as u8,
             third_reach: link.third_reach,
             spare: (link.third.of(query) & link.spare) << self.tables.id_bits,
         };
-        let sought = Chunk::signature(link.next.of(query));
-        feed.probe = Probe { bucket: 0, sought, limit: link.pair_reach, start };
+        feed.sought = Sought::new(Chunk::signature(link.next.of(query)), link.pair_reach, start);
         (feed.directory, feed.value) = (link.chunk.directory, link.chunk.of(query));
         feed.masks = link.masks;
         feed.link += 1;
@@ -341,130 +194,105 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
     /// What a group costs is charged to its last query. With several queries in a group, one may so be given up
     /// for another, but never without a scan's worth of work having been done.
     #[inline(always)]
-    fn locate<K: Kernel>(
-        &mut self,
-        kernel: K,
-        lines: &Lines<'_>,
-        from: usize,
-        to: usize,
-    ) -> Result<(), Cancelled> {
-        let (mut len, mut count, mut lines_sum) = (0, self.scratch.probes[from].len, 0);
-        for at in 0..count {
-            let probe = self.scratch.probes[from].items()[at];
-            let bucket = probe.bucket as usize;
-            let Some(&[first, end]) = self.tables.directory.get(bucket..bucket + 2) else { continue };
-            if first >= end || end as usize > self.tables.signatures.len() {
+    fn locate(&mut self, lines: &Lines<'_>, from: usize, to: usize) -> Result<(), Cancelled> {
+        let Self { tables: ChainTables { directory, signatures, .. }, scratch, .. } = self;
+        let Scratch { probes, glances, long, starts, spent, .. } = &mut **scratch;
+        let (probes, glances) = (probes[from].items(), &mut glances[to]);
+        let (mut len, mut lines_sum) = (0, 0);
+        for &Probe { bucket, sought } in probes {
+            let Some(&[first, end]) = directory.get(bucket as usize..bucket as usize + 2) else { continue };
+            if first >= end || end as usize > signatures.len() {
                 continue;
             }
             let (line, last) = (first / LANES as u32, (end - 1) / LANES as u32);
-            let (head, tail) = (
-                u32::MAX << (first % LANES as u32),
-                u32::MAX >> (LANES as u32 - 1 - (end - 1) % LANES as u32),
-            );
-            lines_sum += (last - line + 1) as usize;
-            let Probe { sought, limit, start, .. } = probe;
-            let glance = Glance { line, wanted: head, sought, limit, start };
-            let glances = &mut self.scratch.glances[to].items;
+            let head = u32::MAX << (first % LANES as u32);
+            let tail = u32::MAX >> (LANES as u32 - 1 - (end - 1) % LANES as u32);
+            let more = last - line;
             prefetch(lines.lines, line as usize);
             prefetch(lines.lines, last as usize);
-            if last - line <= 1 {
+            if more <= 1 {
                 // Most buckets of a million hashes have one line or two. Both are written, so that nothing
                 // has to be guessed.
-                let two = last - line;
-                glances[len] = Glance { wanted: head & (tail | two.wrapping_neg()), ..glance };
-                glances[len + 1] = Glance { line: last, wanted: tail, ..glance };
-                len += 1 + two as usize;
-            } else if last - line < LINES_MAX as u32 {
-                glances[len] = glance;
-                len += 1;
-                for line in line + 1..last {
+                let wanted = head & (tail | more.wrapping_neg());
+                glances.items[len] = Glance { line, wanted, sought };
+                glances.items[len + 1] = Glance { line: last, wanted: tail, sought };
+                len += 1 + more as usize;
+            } else if more < LINES_MAX as u32 {
+                let bucket = &mut glances.items[len..][..more as usize + 1];
+                for (line, glance) in (line..).zip(bucket.iter_mut()) {
                     prefetch(lines.lines, line as usize);
-                    glances[len] = Glance { line, wanted: u32::MAX, ..glance };
-                    len += 1;
+                    *glance = Glance { line, wanted: u32::MAX, sought };
                 }
-                glances[len] = Glance { line: last, wanted: tail, ..glance };
-                len += 1;
+                bucket[0].wanted = head;
+                bucket[more as usize].wanted = tail;
+                len += more as usize + 1;
             } else {
-                lines_sum = 0;
-                self.compare_long(kernel, lines, glance, last, tail)?;
+                long.push(Long { first: line, last, head, tail, sought });
+                continue;
             }
+            lines_sum += more as usize + 1;
         }
-        self.scratch.glances[to].len = len;
-        if let Some(last) = self.scratch.probes[from].items().last() {
-            let query = self.scratch.starts[usize::from(last.start)].query as usize;
-            self.scratch.spent[query] += cost::PROBE * count as u64 + cost::LINE * lines_sum as u64;
+        glances.len = len;
+        if let Some(last) = probes.last() {
+            let query = starts[usize::from(last.sought.start())].query as usize;
+            spent[query] += cost::PROBE * probes.len() as u64 + cost::LINE * lines_sum as u64;
         }
-        count += COMPARISONS_PER_LINE * lines_sum;
-        self.checkpoint.spend(count)
-    }
-
-    /// A bucket of many lines, compared and charged for at once.
-    #[inline(always)]
-    fn compare_long<K: Kernel>(
-        &mut self,
-        kernel: K,
-        lines: &Lines<'_>,
-        glance: Glance,
-        last: u32,
-        tail: u32,
-    ) -> Result<(), Cancelled> {
-        let query = self.scratch.starts[usize::from(glance.start)].query as usize;
-        let mut wanted = glance.wanted;
-        for first in (glance.line..=last).step_by(LINES_AT_ONCE) {
-            if self.is_given_up(query) {
-                break;
-            }
-            self.checkpoint.spend(COMPARISONS_PER_LINE * LINES_AT_ONCE)?;
-            let end = last.min(first + LINES_AT_ONCE as u32 - 1);
-            self.scratch.spent[query] += cost::LINE * u64::from(end - first + 1);
-            for line in first..=end {
-                if line == last {
-                    wanted &= tail;
-                }
-                self.look(kernel, lines, &Glance { line, wanted, ..glance });
-                wanted = u32::MAX;
-            }
-        }
-        Ok(())
+        self.checkpoint.spend(probes.len() + COMPARISONS_PER_LINE * lines_sum)
     }
 
     /// Step 3.
     #[inline(always)]
     fn compare<K: Kernel>(&mut self, kernel: K, lines: &Lines<'_>, at: usize) {
-        for item in 0..self.scratch.glances[at].len {
-            let glance = self.scratch.glances[at].items()[item];
-            self.look(kernel, lines, &glance);
+        let mut done = 0;
+        while done < self.scratch.glances[at].len {
+            let Self { tables, scratch, budget, .. } = self;
+            let Scratch { glances, starts, spent, survivors, .. } = &mut **scratch;
+            for glance in &glances[at].items()[done..] {
+                done += 1;
+                let line = lines.get(glance.line);
+                let near =
+                    kernel.near(line, glance.sought.signature(), glance.sought.limit()) & glance.wanted;
+                if near != 0 {
+                    let start = &starts[usize::from(glance.sought.start())];
+                    if spent[start.query as usize] > *budget {
+                        continue;
+                    }
+                    survive(tables.ids, line, glance, near, start, survivors);
+                    if survivors.len() >= SURVIVORS_MAX {
+                        break;
+                    }
+                }
+            }
+            if self.scratch.survivors.len() >= SURVIVORS_MAX {
+                self.settle(kernel);
+            }
         }
     }
 
+    /// Step 3 of buckets with many lines, which are charged for as they are compared.
     #[inline(always)]
-    fn look<K: Kernel>(&mut self, kernel: K, lines: &Lines<'_>, glance: &Glance) {
-        let line = lines.get(glance.line as usize);
-        let mut near = kernel.near(line, glance.sought, glance.limit) & glance.wanted;
-        if near == 0 {
-            return;
+    fn compare_long<K: Kernel>(&mut self, kernel: K, lines: &Lines<'_>) -> Result<(), Cancelled> {
+        while let Some(Long { mut first, last, mut head, tail, sought }) = self.scratch.long.pop() {
+            let start = self.scratch.starts[usize::from(sought.start())];
+            let query = start.query as usize;
+            while first <= last && self.scratch.spent[query] <= self.budget {
+                let end = last.min(first + LINES_AT_ONCE as u32 - 1);
+                self.checkpoint.spend(COMPARISONS_PER_LINE * (end - first + 1) as usize)?;
+                while first <= end && self.scratch.survivors.len() < SURVIVORS_MAX {
+                    let wanted = head & if first == last { tail } else { u32::MAX };
+                    let glance = Glance { line: first, wanted, sought };
+                    let line = lines.get(first);
+                    let near = kernel.near(line, sought.signature(), sought.limit()) & wanted;
+                    self.scratch.spent[query] += cost::LINE;
+                    survive(self.tables.ids, line, &glance, near, &start, &mut self.scratch.survivors);
+                    (first, head) = (first + 1, u32::MAX);
+                }
+                if self.scratch.survivors.len() >= SURVIVORS_MAX {
+                    self.settle(kernel);
+                }
+            }
         }
-        let start = self.scratch.starts[usize::from(glance.start)];
-        if self.is_given_up(start.query as usize) {
-            return;
-        }
-        while near != 0 {
-            let lane = near.trailing_zeros() as usize;
-            near &= near - 1;
-            let differing = (line[lane] ^ glance.sought).count_ones() as u8;
-            let entry = glance.line as usize * LANES + lane;
-            prefetch(self.tables.ids, entry);
-            self.scratch.survivors.push(Survivor {
-                entry: entry as u32,
-                query: start.query,
-                spare: start.spare,
-                link: start.link,
-                left: glance.limit - differing + start.third_reach,
-            });
-        }
-        if self.scratch.survivors.len() >= SURVIVORS_MAX {
-            self.settle(kernel);
-        }
+        Ok(())
     }
 
     /// Step 4, after step 5 for those that went through step 4 before.
@@ -487,21 +315,20 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
     /// Step 5.
     #[inline(always)]
     fn verify<K: Kernel>(&mut self, kernel: K) {
-        for at in 0..self.scratch.candidates.len() {
-            let Candidate { row, query, link } = self.scratch.candidates[at];
-            let sought = &self.queries[query as usize];
-            let Some(hash) = self.tables.rows.get(row as usize) else { continue };
+        let Self { tables, scratch, queries, radius, .. } = self;
+        let Scratch { candidates, links, hits, .. } = &mut **scratch;
+        for Candidate { row, query, link } in candidates.drain(..) {
+            let sought = &queries[query as usize];
+            let Some(hash) = tables.rows.get(row as usize) else { continue };
             let distance = kernel.distance(hash, sought);
-            if distance > self.radius {
-                continue;
+            if distance <= *radius {
+                let differing = std::array::from_fn(|byte| hash[byte] ^ sought[byte]);
+                // Told of from the first start that finds it.
+                if !links[..usize::from(link)].iter().any(|link| link.finds::<BYTES>(&differing)) {
+                    hits.push((query, row, distance));
+                }
             }
-            let differing = std::array::from_fn(|byte| hash[byte] ^ sought[byte]);
-            if self.scratch.links[..usize::from(link)].iter().any(|link| link.finds::<BYTES>(&differing)) {
-                continue;
-            }
-            self.scratch.hits.push((query, row, distance));
         }
-        self.scratch.candidates.clear();
     }
 
     /// Tells of what was found, except for queries that were given up.
@@ -513,5 +340,32 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
                 found(query as usize, row, distance);
             }
         }
+    }
+}
+
+/// Notes the entries whose signatures are near, and asks for their ids.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "a count of at most 16; an entry's place")]
+fn survive(
+    ids: &[u32],
+    line: &Line,
+    glance: &Glance,
+    mut near: u32,
+    start: &Start,
+    survivors: &mut Vec<Survivor>,
+) {
+    while near != 0 {
+        let lane = near.trailing_zeros() as usize;
+        near &= near - 1;
+        let differing = (line[lane] ^ glance.sought.signature()).count_ones() as u8;
+        let entry = glance.line as usize * LANES + lane;
+        prefetch(ids, entry);
+        survivors.push(Survivor {
+            entry: entry as u32,
+            query: start.query,
+            spare: start.spare,
+            link: start.link,
+            left: glance.sought.limit() - differing + start.third_reach,
+        });
     }
 }

@@ -90,11 +90,10 @@ pub(crate) fn dispatch<T: Task>(task: T) -> T::Output {
         }
     }
     #[cfg(target_arch = "aarch64")]
-    {
-        return task.run(Neon::detect());
-    }
+    let always_there = Neon::detect();
     #[cfg(not(target_arch = "aarch64"))]
-    task.run(Portable)
+    let always_there = Portable;
+    task.run(always_there)
 }
 
 /// Runs the task on these instructions; `None` if the processor does not have them.

@@ -1,7 +1,7 @@
 //! Asking for a cache line before it is needed.
 
 #![cfg_attr(
-    any(target_arch = "x86_64", target_arch = "aarch64"),
+    all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)),
     expect(unsafe_code, reason = "the instruction is only offered as an unsafe function")
 )]
 
