@@ -305,9 +305,10 @@ impl<const BYTES: usize> Drop for Store<BYTES> {
 /// After a merge failed, until it is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// The least of `nice`'s priorities.
+/// Of `nice`: a tenth of the weight of a search, so that merges go on even where searches take all there is.
+/// With the least priority they would starve, and writers with them.
 #[cfg(target_os = "linux")]
-const LEAST_PRIORITY: i32 = 19;
+const MERGE_PRIORITY: i32 = 10;
 
 /// How long a merge waits for searches that still read what it replaced.
 const READERS_WAIT_MS_MAX: u32 = 100;
@@ -652,13 +653,13 @@ impl<const BYTES: usize> BookedTail<BYTES> {
     }
 }
 
-/// Leaves the processor to searches: what this thread does from here on, and threads that it begins, is run
-/// when they have nothing to do.
+/// Lets searches go first: what this thread does from here on, and threads that it begins, gets a small share of
+/// a processor that is wanted by both.
 fn give_way() {
     #[cfg(target_os = "linux")]
     {
         // Without a process Linux takes the calling thread. If it refuses, merges and searches share alike.
-        let _refused = rustix::process::setpriority_process(None, LEAST_PRIORITY);
+        let _refused = rustix::process::setpriority_process(None, MERGE_PRIORITY);
     }
 }
 
