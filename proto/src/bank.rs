@@ -4,11 +4,11 @@ use prost::Message as _;
 use vigie_model::change::{Cursor, LogId};
 use vigie_model::{
     Bank, BankId, BankName, Change, ChangeKind, FeedRange, Hash, Item, ItemContent, ItemDraft, ItemId,
-    LogHead, Sequence, ShardIdentity, UnixMillis,
+    LogHead, Sequence, ShardIdentity, StatePart, UnixMillis,
 };
 
 use crate::invalid::{Invalid, check_len, each};
-use crate::model::bank_name;
+use crate::model::{bank_name, digest};
 use crate::pb::bank::v1 as pb;
 
 /// Items or ids of one write.
@@ -232,6 +232,7 @@ impl From<FeedRange> for pb::WatchResponse {
             changes: range.changes.into_iter().map(Into::into).collect(),
             log_id: range.log.0.to_vec(),
             through_chain: range.chain.map(Vec::from).unwrap_or_default(),
+            digest: range.digest.map(Into::into),
         }
     }
 }
@@ -250,7 +251,8 @@ impl TryFrom<pb::WatchResponse> for FeedRange {
         }
         let log = log_id(message.log_id)?;
         let chain = chain("through_chain", message.through_chain)?;
-        Ok(Self { log, after, through, head: Sequence(message.head_sequence), chain, changes })
+        let digest = message.digest.map(|message| digest("digest", message)).transpose()?;
+        Ok(Self { log, after, through, head: Sequence(message.head_sequence), chain, changes, digest })
     }
 }
 
@@ -302,6 +304,59 @@ impl TryFrom<pb::WatchRequest> for (Option<Cursor>, ShardIdentity) {
     }
 }
 
+impl From<ShardIdentity> for pb::LoadRequest {
+    fn from(identity: ShardIdentity) -> Self {
+        Self { shard: identity.shard().0.into(), shard_count: identity.shard_count().get().into() }
+    }
+}
+
+impl TryFrom<pb::LoadRequest> for ShardIdentity {
+    type Error = Invalid;
+
+    fn try_from(message: pb::LoadRequest) -> Result<Self, Invalid> {
+        Self::new(message.shard, message.shard_count).map_err(|error| Invalid::new("shard", error))
+    }
+}
+
+impl From<StatePart> for pb::LoadResponse {
+    fn from(part: StatePart) -> Self {
+        use pb::load_response::Part;
+        let part = match part {
+            StatePart::Begin { cursor, banks } => Part::Begin(pb::LoadBegin {
+                log_id: cursor.log.0.to_vec(),
+                sequence: cursor.sequence.0,
+                chain: cursor.chain.map(Vec::from).unwrap_or_default(),
+                banks: banks.into_iter().map(Into::into).collect(),
+            }),
+            StatePart::Items(items) => {
+                Part::Items(pb::LoadItems { items: items.into_iter().map(Into::into).collect() })
+            }
+            StatePart::End { settled } => Part::End(pb::LoadEnd { settled_sequence: settled.0 }),
+        };
+        Self { part: Some(part) }
+    }
+}
+
+impl TryFrom<pb::LoadResponse> for StatePart {
+    type Error = Invalid;
+
+    fn try_from(message: pb::LoadResponse) -> Result<Self, Invalid> {
+        use pb::load_response::Part;
+        match message.part.ok_or_else(|| Invalid::missing("part"))? {
+            Part::Begin(begin) => {
+                let cursor = Cursor {
+                    log: log_id(begin.log_id)?,
+                    sequence: Sequence(begin.sequence),
+                    chain: chain("chain", begin.chain)?,
+                };
+                Ok(Self::Begin { cursor, banks: each("banks", begin.banks, Bank::try_from)? })
+            }
+            Part::Items(part) => Ok(Self::Items(each("items", part.items, Item::try_from)?)),
+            Part::End(end) => Ok(Self::End { settled: Sequence(end.settled_sequence) }),
+        }
+    }
+}
+
 impl From<LogHead> for pb::GetLogHeadResponse {
     fn from(head: LogHead) -> Self {
         Self {
@@ -310,6 +365,7 @@ impl From<LogHead> for pb::GetLogHeadResponse {
             bank_count: head.banks,
             item_count: head.items,
             hash_count: head.hashes,
+            floor_sequence: head.floor.0,
         }
     }
 }
@@ -324,13 +380,17 @@ impl TryFrom<pb::GetLogHeadResponse> for LogHead {
             banks: message.bank_count,
             items: message.item_count,
             hashes: message.hash_count,
+            floor: Sequence(message.floor_sequence),
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use vigie_model::SetDigest;
+
     use super::*;
+    use crate::pb::model::v1 as pb_model;
 
     fn item() -> Item {
         let draft = ItemDraft {
@@ -378,6 +438,7 @@ mod tests {
                 changes: sequences.iter().map(|&sequence| removal(sequence)).collect(),
                 log_id: vec![7; 16],
                 through_chain: Vec::new(),
+                digest: None,
             };
             assert_eq!(FeedRange::try_from(message).is_ok(), accepted, "{after}..{through}: {sequences:?}");
         };
@@ -399,6 +460,7 @@ mod tests {
             head: Sequence(9),
             chain: Some([3; 32]),
             changes: Vec::new(),
+            digest: Some(SetDigest { sums: [1, 2, 3, u64::MAX], hashes: 5 }),
         };
         let message = pb::WatchResponse::from(range.clone());
         assert_eq!(FeedRange::try_from(message.clone()).unwrap(), range);
@@ -407,7 +469,10 @@ mod tests {
             assert!(invalid.to_string().starts_with("log_id: has "), "{invalid}");
         }
         let through_chain = vec![3; 31];
-        assert!(FeedRange::try_from(pb::WatchResponse { through_chain, ..message }).is_err());
+        assert!(FeedRange::try_from(pb::WatchResponse { through_chain, ..message.clone() }).is_err());
+        let digest = Some(pb_model::SetDigest { sums: vec![0; 31], hash_count: 0 });
+        let invalid = FeedRange::try_from(pb::WatchResponse { digest, ..message }).unwrap_err();
+        assert_eq!(invalid.to_string(), "digest.sums: has 31 bytes; it must have 32");
     }
 
     #[test]
@@ -430,6 +495,28 @@ mod tests {
         check(1, 16, 31, "after_chain: has 31 bytes");
         check(0, 16, 32, "after_chain: is given");
         check(0, 0, 32, "after_chain: is given");
+    }
+
+    #[test]
+    fn the_parts_of_a_state_survive_the_wire() {
+        let bank = Bank {
+            id: BankId(2),
+            name: "n".parse().unwrap(),
+            enabled: false,
+            created_at: UnixMillis(3),
+            item_count: 1,
+            hash_count: 2,
+        };
+        let cursor = Cursor { log: LogId([7; 16]), sequence: Sequence(9), chain: Some([3; 32]) };
+        let parts = [
+            StatePart::Begin { cursor, banks: vec![bank] },
+            StatePart::Items(vec![item()]),
+            StatePart::End { settled: Sequence(11) },
+        ];
+        for part in parts {
+            assert_eq!(StatePart::try_from(pb::LoadResponse::from(part.clone())).unwrap(), part);
+        }
+        assert!(StatePart::try_from(pb::LoadResponse { part: None }).is_err());
     }
 
     #[test]

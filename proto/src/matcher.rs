@@ -5,7 +5,7 @@ use vigie_model::{
 };
 
 use crate::invalid::{Invalid, each};
-use crate::model::{check_answers, hash_type_number, hash_types, queries, search_options};
+use crate::model::{check_answers, digest, hash_type_number, hash_types, queries, search_options};
 use crate::pb::matcher::v1 as pb;
 
 impl From<(Vec<Query>, SearchOptions)> for pb::SearchRequest {
@@ -66,6 +66,7 @@ impl From<ReplicaDescription> for pb::DescribeResponse {
             reason: description.unready_reason.unwrap_or_default(),
             items: description.items,
             hashes: description.hashes.into_iter().map(Into::into).collect(),
+            digest: Some(description.digest.into()),
         }
     }
 }
@@ -81,6 +82,7 @@ impl TryFrom<pb::DescribeResponse> for ReplicaDescription {
             unready_reason: (!message.ready).then_some(message.reason),
             items: message.items,
             hashes: each("hashes", message.hashes, HashCount::try_from)?,
+            digest: digest("digest", message.digest.ok_or_else(|| Invalid::missing("digest"))?)?,
         })
     }
 }

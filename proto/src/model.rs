@@ -2,8 +2,8 @@
 
 use vigie_model::{
     BankId, BankName, Coverage, Distance, Hash, HashCount, HashType, ItemId, Limit, Match, MaxDistances,
-    MinCoverage, Query, QueryHash, QueryMatches, Recall, SearchOptions, Sequence, ShardFailure, ShardId,
-    Variant,
+    MinCoverage, Query, QueryHash, QueryMatches, Recall, SearchOptions, Sequence, SetDigest, ShardFailure,
+    ShardId, Variant,
 };
 
 use crate::invalid::{Invalid, check_len, each};
@@ -38,6 +38,32 @@ pub(crate) fn hash_types(field: &str, numbers: Vec<i32>) -> Result<Vec<HashType>
 /// The number of a hash type on the wire.
 pub(crate) fn hash_type_number(hash_type: HashType) -> i32 {
     pb::HashType::from(hash_type).into()
+}
+
+impl From<SetDigest> for pb::SetDigest {
+    fn from(digest: SetDigest) -> Self {
+        Self { sums: digest.sums.map(u64::to_be_bytes).concat(), hash_count: digest.hashes }
+    }
+}
+
+impl TryFrom<pb::SetDigest> for SetDigest {
+    type Error = Invalid;
+
+    fn try_from(message: pb::SetDigest) -> Result<Self, Invalid> {
+        let sums = match message.sums.as_chunks::<8>() {
+            (&[a, b, c, d], []) => [a, b, c, d].map(u64::from_be_bytes),
+            _ => {
+                let reason = format!("has {} bytes; it must have 32", message.sums.len());
+                return Err(Invalid::new("sums", reason));
+            }
+        };
+        Ok(Self { sums, hashes: message.hash_count })
+    }
+}
+
+/// Reads a digest from the field called `field`.
+pub(crate) fn digest(field: &str, message: pb::SetDigest) -> Result<SetDigest, Invalid> {
+    message.try_into().map_err(|invalid: Invalid| invalid.within(field))
 }
 
 impl From<HashCount> for pb::HashCount {

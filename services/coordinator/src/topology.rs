@@ -209,7 +209,7 @@ pub(crate) async fn watch(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vigie_model::ShardIdentity;
+    use vigie_model::{SetDigest, ShardIdentity};
 
     fn says(shard: u32, shard_count: u32, unready: Option<&str>) -> Result<ReplicaDescription, String> {
         Ok(ReplicaDescription {
@@ -219,6 +219,7 @@ mod tests {
             unready_reason: unready.map(str::to_owned),
             items: 1,
             hashes: vec![],
+            digest: SetDigest::EMPTY,
         })
     }
 

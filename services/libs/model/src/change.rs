@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::bank::{BankId, BankName};
+use crate::bank::{Bank, BankId, BankName};
+use crate::digest::SetDigest;
 use crate::item::{Item, ItemId};
 use crate::sequence::{Sequence, UnixMillis};
 use crate::shard::Partition;
@@ -62,6 +63,9 @@ pub struct FeedRange {
     pub chain: Option<[u8; 32]>,
     /// The shard's changes in the range, in order.
     pub changes: Vec<Change>,
+    /// What the shard's living hashes come to as of `through`, where the bank tells it: in every sign of life to a
+    /// follower that has caught up, and in the course of changes about as often.
+    pub digest: Option<SetDigest>,
 }
 
 impl FeedRange {
@@ -70,6 +74,29 @@ impl FeedRange {
     pub const fn end(&self) -> Cursor {
         Cursor { log: self.log, sequence: self.through, chain: self.chain }
     }
+}
+
+/// A part of a shard's present state, for a follower that does not begin with the log's first change.
+///
+/// The parts come in order: one [`Begin`](Self::Begin), any number of [`Items`](Self::Items), one [`End`](Self::End).
+/// The state is not of one moment. With the log's changes after the cursor of `Begin` applied to it, it is, from the
+/// sequence of `End` on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StatePart {
+    /// The banks as of a place in the log, from which to follow the log later.
+    Begin {
+        /// The place.
+        cursor: Cursor,
+        /// All living banks.
+        banks: Vec<Bank>,
+    },
+    /// Items of the shard that were added up to the cursor, by ascending id. Each was living when it was read.
+    Items(Vec<Item>),
+    /// That was all.
+    End {
+        /// Removals up to this one may be of items that were gone when they would have been read.
+        settled: Sequence,
+    },
 }
 
 /// What a change does.

@@ -7,7 +7,7 @@
 //! A hash is sensitive (it can be partly inverted), so no type here prints one by accident: `Debug` shows the hash
 //! type alone, and the digits come only from [`Hash::to_hex`].
 //!
-//! Reading order: [`hash`], [`fingerprint`], [`bank`], [`item`], [`sequence`], [`shard`], [`change`], [`query`],
+//! Reading order: [`hash`], [`fingerprint`], [`bank`], [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`query`],
 //! [`coverage`], [`matching`], [`topology`].
 
 pub mod hash;
@@ -16,6 +16,7 @@ pub mod bank;
 pub mod item;
 pub mod sequence;
 pub mod shard;
+pub mod digest;
 pub mod change;
 pub mod query;
 pub mod coverage;
@@ -23,8 +24,9 @@ pub mod matching;
 pub mod topology;
 
 pub use bank::{Bank, BankId, BankName, BankNameError};
-pub use change::{Change, ChangeKind, Cursor, FeedRange, LogId};
+pub use change::{Change, ChangeKind, Cursor, FeedRange, LogId, StatePart};
 pub use coverage::{Coverage, MinCoverage, MinCoverageError, ShardFailure};
+pub use digest::SetDigest;
 pub use fingerprint::{ImageFingerprint, Quality, QualityError, Variant};
 pub use hash::{Distance, Hash, HashError, HashType, Md5Hash, PdqHash, Sha256Hash};
 pub use item::{Item, ItemContent, ItemContentError, ItemDraft, ItemId};

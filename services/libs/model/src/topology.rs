@@ -1,5 +1,6 @@
 //! Who serves which shard, and how far each has come.
 
+use crate::digest::SetDigest;
 use crate::hash::HashType;
 use crate::sequence::Sequence;
 use crate::shard::{ShardCount, ShardIdentity};
@@ -43,6 +44,8 @@ pub struct ReplicaDescription {
     pub items: u64,
     /// Their hashes, by type.
     pub hashes: Vec<HashCount>,
+    /// What the hashes come to as of `sequence`.
+    pub digest: SetDigest,
 }
 
 impl ReplicaDescription {
@@ -124,4 +127,6 @@ pub struct LogHead {
     pub items: u64,
     /// Their hashes.
     pub hashes: u64,
+    /// Changes up to this one are no longer kept.
+    pub floor: Sequence,
 }
