@@ -11,13 +11,14 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
+use vigie_model::BankId;
 use vigie_serving::Shutdown;
 
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::feed::Feed;
-use crate::plan::{Key, Known, Planner, State};
-use crate::store::{Batch, CommitError, Store, StoreError};
+use crate::plan::{Key, Known, Planned, Planner, State};
+use crate::store::{Batch, CommitError, Loaded, Store, StoreError};
 use crate::write::{Answer, Write};
 
 /// How often a group is planned anew because another writer was quicker.
@@ -143,14 +144,17 @@ impl Writer {
         self.queue.recv().await
     }
 
-    /// Adds to the first write what else has queued up.
+    /// Adds to the first write what else has queued up. The deletion of a bank goes alone: what is looked up for it is
+    /// of the bank as it was before the group.
     fn gather(&mut self, first: Queued) -> Vec<Queued> {
         let mut changes = first.write.change_count();
+        let mut alone = first.write.deletes_bank();
         let mut group = vec![first];
-        while changes < self.limits.group_changes_max {
+        while changes < self.limits.group_changes_max && !alone {
             let Ok(next) = self.queue.try_recv() else { break };
             changes += next.write.change_count();
-            if changes > self.limits.group_changes_max {
+            alone = next.write.deletes_bank();
+            if changes > self.limits.group_changes_max || alone {
                 self.held = Some(next);
                 break;
             }
@@ -187,14 +191,15 @@ impl Writer {
         };
         // The state first: if another writer comes in between, the commit finds the head moved.
         self.load().await.map_err(not_written)?;
-        let known = look_up(&*self.store, group).await.map_err(not_written)?;
+        let deleted = self.deleted(group);
+        let known = look_up(&*self.store, group, deleted).await.map_err(not_written)?;
         let (now, banks_max) = (self.clock.now(), self.limits.banks_max);
         let state = self.loaded().await.map_err(not_written)?;
         let mut planner = Planner::new(state, known, now, banks_max);
         let outcomes = group.iter().map(|queued| planner.plan(&queued.write, queued.key.as_ref())).collect();
         let (planned, confirmed) = match planner.finish() {
             Some(planned) => {
-                let committed = self.commit(&planned.0).await;
+                let committed = self.commit(&planned.batch).await;
                 (Some(planned), committed)
             }
             None => (None, self.confirm().await),
@@ -207,13 +212,26 @@ impl Writer {
             }
             return Err(setback);
         }
-        if let Some((batch, logged)) = planned {
-            self.feed.publish(logged);
+        if let Some(Planned { batch, logged, totals }) = planned {
+            self.feed.publish(logged, &totals);
             if !batch.banks_deleted.is_empty() {
                 self.sweep.notify_one();
             }
         }
         Ok(outcomes)
+    }
+
+    /// The bank that the group deletes.
+    fn deleted(&self, group: &[Queued]) -> Option<BankId> {
+        let state = self.state.as_ref()?;
+        group.iter().find_map(|queued| match &queued.write {
+            Write::DeleteBank { name } => state.id_of(name),
+            Write::CreateBank { .. }
+            | Write::RenameBank { .. }
+            | Write::SetBankEnabled { .. }
+            | Write::AddItems { .. }
+            | Write::RemoveItems { .. } => None,
+        })
     }
 
     /// Makes sure that a group without a change was judged by the present state: a commit would have told.
@@ -239,12 +257,11 @@ impl Writer {
             }
             Err(CommitError::Unknown(error)) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed in a commit");
-                // If the chain is there, so is all that it covers. If it is not, it may still come: a commit can
-                // outlive the connection that asked for it, and a crash can bring back what a failed flush left.
-                let (last, chain) = (batch.head.log.sequence, batch.head.log.chain);
-                match self.store.chain_at(last).await {
-                    Ok(Some(found)) if found == chain => Ok(()),
-                    Ok(_) | Err(_) => Err(Setback::Failed(Error::OutcomeUnknown)),
+                // If the chain is there, so is all that it covers.
+                match self.store.outcome(batch).await {
+                    Ok(Some(true)) => Ok(()),
+                    Ok(Some(false)) => Err(Setback::Failed(Error::NotWritten)),
+                    Ok(None) | Err(_) => Err(Setback::Failed(Error::OutcomeUnknown)),
                 }
             }
         }
@@ -252,9 +269,9 @@ impl Writer {
 
     async fn loaded(&mut self) -> Result<&mut State, StoreError> {
         if self.state.is_none() {
-            let (head, banks) = self.store.load().await?;
+            let Loaded { head, banks, totals } = self.store.load().await?;
             tracing::debug!(sequence = head.log.sequence.0, banks = banks.len(), "the log is loaded");
-            self.feed.advance(head.log.sequence);
+            self.feed.reset(head.log.sequence, totals);
             self.state = Some(State::new(head, banks));
         }
         // Just filled; an empty state could only follow from an empty store.
@@ -284,8 +301,8 @@ fn refuse(group: Vec<Queued>, error: &Error) {
     }
 }
 
-/// What the store knows of the items and keys that the group names.
-async fn look_up(store: &dyn Store, group: &[Queued]) -> Result<Known, StoreError> {
+/// What the store knows of the items and keys that the group names, and of the bank that it deletes.
+async fn look_up(store: &dyn Store, group: &[Queued], deleted: Option<BankId>) -> Result<Known, StoreError> {
     let mut items = Vec::new();
     for queued in group {
         if let Write::RemoveItems { items: removed } = &queued.write {
@@ -296,6 +313,10 @@ async fn look_up(store: &dyn Store, group: &[Queued]) -> Result<Known, StoreErro
         group.iter().filter_map(|queued| queued.key.as_ref()).map(|key| key.text.clone()).collect();
     let placements = if items.is_empty() { Vec::new() } else { store.placements(&items).await? };
     let recorded = if keys.is_empty() { Vec::new() } else { store.recorded(&keys).await? };
-    Known::new(placements, recorded)
+    let digests = match deleted {
+        Some(bank) => store.bank_digests(bank).await?,
+        None => Vec::new(),
+    };
+    Known::new(placements, recorded, digests)
         .ok_or_else(|| StoreError::Corrupt { row: "a recorded answer".to_owned() })
 }

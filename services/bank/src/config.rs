@@ -37,6 +37,13 @@ pub struct Config {
     pub banks_max: usize,
     /// How long an idempotency key is kept at least, in hours; then it is forgotten.
     pub idempotency_hours: u32,
+    /// How long the log keeps a change at least, in hours. What a change says of a removed item goes with it.
+    pub log_hours: u32,
+    /// Newest changes that the log keeps at least, however old they are.
+    pub log_changes: u64,
+    /// How long the log keeps what a follower needs that has gone, in minutes; then it has to load the state anew. What
+    /// a follower needs that is there is always kept.
+    pub follower_minutes: u32,
     /// Rows that one sweep of deleted data takes away in one transaction, between which writes go on.
     pub sweep_rows_max: u32,
     /// Followers of the log; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`.
@@ -69,6 +76,9 @@ impl Default for Config {
             write_queue_bytes_max: 64 << 20,
             banks_max: 10_000,
             idempotency_hours: 72,
+            log_hours: 720,
+            log_changes: 1_000_000,
+            follower_minutes: 60,
             sweep_rows_max: 1_000,
             followers_max: 512,
             heartbeat_ms: 500,

@@ -66,6 +66,16 @@ pub(crate) enum Error {
         /// What there is.
         head: Sequence,
     },
+    /// The log no longer keeps what follows the cursor.
+    #[error(
+        "the log keeps only what follows {floor}, and the cursor is {cursor}: load the state, and go on from there"
+    )]
+    CursorBeforeFloor {
+        /// What the follower says it has.
+        cursor: Sequence,
+        /// What is gone.
+        floor: Sequence,
+    },
     /// The follower has followed another log.
     #[error(
         "the cursor is of the log {cursor}, and this bank's is {own}: nothing that was built from it goes on here"
@@ -109,9 +119,10 @@ impl Error {
             Self::TooLate | Self::TimeSpent => Code::DeadlineExceeded,
             Self::Contended => Code::Aborted,
             Self::NotWritten | Self::OutcomeUnknown | Self::Unreadable | Self::Stopping => Code::Unavailable,
-            Self::CursorBeyondHead { .. } | Self::AnotherLog { .. } | Self::Diverged { .. } => {
-                Code::OutOfRange
-            }
+            Self::CursorBeyondHead { .. }
+            | Self::CursorBeforeFloor { .. }
+            | Self::AnotherLog { .. }
+            | Self::Diverged { .. } => Code::OutOfRange,
             Self::Broken => Code::Internal,
         }
     }
@@ -154,6 +165,7 @@ impl From<Error> for Status {
             | Error::Unreadable
             | Error::Stopping
             | Error::CursorBeyondHead { .. }
+            | Error::CursorBeforeFloor { .. }
             | Error::AnotherLog { .. }
             | Error::Diverged { .. }
             | Error::Broken => Self::new(error.code(), text),

@@ -16,6 +16,7 @@ use vigie_serving::{ServingConfig, Shutdown, deadline};
 use crate::change_log::ChangeLog;
 use crate::error::Error;
 use crate::feed::{Feed, Follower};
+use crate::load::Loader;
 use crate::store::{Store, StoreError};
 use crate::write::{Answer, Write};
 
@@ -206,5 +207,16 @@ impl pb::feed_service_server::FeedService for FeedGrpc {
             Ok(follower.next().await?.map(|range| (range.into(), follower)))
         });
         Ok(Response::new(ranges.boxed()))
+    }
+
+    type LoadStream = BoxStream<'static, Result<pb::LoadResponse, Status>>;
+
+    async fn load(&self, request: Request<pb::LoadRequest>) -> Result<Response<Self::LoadStream>, Status> {
+        let shard: ShardIdentity = request.into_inner().try_into()?;
+        let loader = self.feed.load(shard, self.shutdown.clone())?;
+        let parts = try_unfold(loader, |mut loader: Loader| async move {
+            Ok(loader.next().await?.map(|part| (part.into(), loader)))
+        });
+        Ok(Response::new(parts.boxed()))
     }
 }

@@ -11,8 +11,8 @@
 //! - Changes of one transaction are covered by one link of a chain of hashes ([`verify()`]).
 //! - Queues, groups, pages, followers and what is kept in memory are bounded, and reads never wait for writes.
 //!
-//! Reading order: [`Config`], `server`, `grpc`, `error`; then a write's way through `write`, `plan`, `change_log`
-//! and `store`; then `feed`, `sweep`, `chain` and `verify`.
+//! Reading order: [`Config`], `server`, `grpc`, `error`; then a write's way through `write`, `plan`, `digests`,
+//! `change_log` and `store`; then `feed`, `followers`, `load`, `sweep`, `chain` and `verify`.
 
 mod config;
 mod server;
@@ -20,9 +20,12 @@ mod grpc;
 mod error;
 mod write;
 mod plan;
+mod digests;
 mod change_log;
 mod store;
 mod feed;
+mod followers;
+mod load;
 mod sweep;
 mod chain;
 mod verify;

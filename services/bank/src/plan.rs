@@ -7,11 +7,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use vigie_model::{
-    Bank, BankId, BankName, Change, ChangeKind, Item, ItemContent, ItemId, Partition, Sequence, UnixMillis,
+    Bank, BankId, BankName, Change, ChangeKind, Item, ItemContent, ItemId, Partition, Sequence, SetDigest,
+    UnixMillis,
 };
 use vigie_proto::bank::{encode_change, encode_item};
 
 use crate::chain::{Link, checksum};
+use crate::digests::{PartDigest, Parts};
 use crate::error::Error;
 use crate::store::{Batch, Head, Placement, Recorded, StoredChange, StoredItem};
 use crate::write::{Answer, Write};
@@ -29,6 +31,11 @@ impl State {
     pub(crate) fn new(head: Head, banks: Vec<Bank>) -> Self {
         let names = banks.iter().map(|bank| (bank.name.clone(), bank.id)).collect();
         Self { head, banks: banks.into_iter().map(|bank| (bank.id, bank)).collect(), names }
+    }
+
+    /// The id of a living bank.
+    pub(crate) fn id_of(&self, name: &BankName) -> Option<BankId> {
+        self.names.get(name).copied()
     }
 
     /// How far the log has come.
@@ -56,11 +63,17 @@ pub(crate) struct Key {
 pub(crate) struct Known {
     items: HashMap<ItemId, Placement>,
     answers: HashMap<String, ([u8; 32], Answer)>,
+    /// Of banks that are to be deleted.
+    digests: Vec<PartDigest>,
 }
 
 impl Known {
     /// From the rows; `None` where an answer does not read back.
-    pub(crate) fn new(placements: Vec<Placement>, recorded: Vec<Recorded>) -> Option<Self> {
+    pub(crate) fn new(
+        placements: Vec<Placement>,
+        recorded: Vec<Recorded>,
+        digests: Vec<PartDigest>,
+    ) -> Option<Self> {
         let answers = recorded
             .into_iter()
             .map(|record| Some((record.key, (record.digest, Answer::decode(&record.response)?))))
@@ -68,6 +81,7 @@ impl Known {
         Some(Self {
             items: placements.into_iter().map(|placement| (placement.item, placement)).collect(),
             answers,
+            digests,
         })
     }
 }
@@ -97,6 +111,21 @@ pub(crate) struct Planner<'a> {
     stored: Vec<StoredChange>,
     items: Vec<StoredItem>,
     recorded: Vec<Recorded>,
+    /// How the digests of living banks change.
+    parts: Parts,
+    /// How those of the partitions change, over all banks.
+    totals: BTreeMap<u16, SetDigest>,
+}
+
+/// What a group of writes comes to.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    /// What to commit.
+    pub(crate) batch: Batch,
+    /// The changes, for those who follow.
+    pub(crate) logged: Vec<Logged>,
+    /// How what the partitions hold changes.
+    pub(crate) totals: Vec<(u16, SetDigest)>,
 }
 
 impl<'a> Planner<'a> {
@@ -116,6 +145,8 @@ impl<'a> Planner<'a> {
             stored: Vec::new(),
             items: Vec::new(),
             recorded: Vec::new(),
+            parts: Parts::default(),
+            totals: BTreeMap::new(),
         }
     }
 
@@ -142,8 +173,8 @@ impl<'a> Planner<'a> {
         Ok(answer)
     }
 
-    /// What to commit, and the changes for those who follow; `None` where nothing changes.
-    pub(crate) fn finish(mut self) -> Option<(Batch, Vec<Logged>)> {
+    /// What the writes come to; `None` where nothing changes.
+    pub(crate) fn finish(mut self) -> Option<Planned> {
         if self.stored.is_empty() {
             return None;
         }
@@ -168,9 +199,10 @@ impl<'a> Planner<'a> {
             banks_deleted: gone.into_iter().filter_map(Result::err).collect(),
             items_added: self.items,
             items_removed: self.removed.into_iter().collect(),
+            digests: self.parts.iter().collect(),
             recorded: self.recorded,
         };
-        Some((batch, self.logged))
+        Some(Planned { batch, logged: self.logged, totals: self.totals.into_iter().collect() })
     }
 
     fn create_bank(&mut self, name: &BankName) -> Result<Answer, Error> {
@@ -220,6 +252,7 @@ impl<'a> Planner<'a> {
 
     fn delete_bank(&mut self, name: &BankName) -> Result<Answer, Error> {
         let bank = self.state.bank(name)?.clone();
+        self.forget_digests(&bank)?;
         self.state.names.remove(name);
         self.state.banks.remove(&bank.id);
         self.state.head.log.items -= bank.item_count;
@@ -236,9 +269,10 @@ impl<'a> Planner<'a> {
         for content in contents {
             let id = ItemId(self.state.sequence().next().0);
             let item = Item { id, bank, added_at: self.now, content: content.clone() };
-            let hash_count = u32::try_from(content.hashes().len()).unwrap_or(u32::MAX);
-            let placement = Placement { item: id, bank, hashes: hash_count };
-            hashes += u64::from(hash_count);
+            let digest = SetDigest::of_item(id, content.hashes());
+            let placement = Placement { item: id, bank, digest };
+            hashes += digest.hashes;
+            self.count(&placement, |sum, digest| *sum += digest);
             self.known.items.insert(id, placement);
             self.items.push(StoredItem { placement, payload: encode_item(item.clone()) });
             self.log(ChangeKind::ItemAdded(item));
@@ -260,18 +294,42 @@ impl<'a> Planner<'a> {
             found.ok_or(Error::ItemNotFound(*item))
         };
         let placements = items.iter().map(living).collect::<Result<Vec<_>, _>>()?;
-        for Placement { item, bank, hashes } in placements {
+        for placement in placements {
+            let Placement { item, bank, digest } = placement;
+            self.count(&placement, |sum, digest| *sum -= digest);
             self.known.items.remove(&item);
             self.removed.insert(item);
             self.touch(bank, |bank| {
                 bank.item_count -= 1;
-                bank.hash_count -= u64::from(hashes);
+                bank.hash_count -= digest.hashes;
             })?;
             self.state.head.log.items -= 1;
-            self.state.head.log.hashes -= u64::from(hashes);
+            self.state.head.log.hashes -= digest.hashes;
             self.log(ChangeKind::ItemRemoved { item, bank });
         }
         Ok(Answer::ItemsRemoved { sequence: self.state.sequence() })
+    }
+
+    /// Takes an item's hashes into the digests, or out of them.
+    fn count(&mut self, placement: &Placement, change: impl Fn(&mut SetDigest, SetDigest)) {
+        let partition = Partition::of(placement.item).get();
+        change(self.parts.part(placement.bank, partition), placement.digest);
+        change(self.totals.entry(partition).or_default(), placement.digest);
+    }
+
+    /// Takes a bank that is about to go out of the digests.
+    fn forget_digests(&mut self, bank: &Bank) -> Result<(), Error> {
+        let stored = || self.known.digests.iter().filter(|part| part.bank == bank.id).copied();
+        let parts: Vec<PartDigest> = stored().chain(self.parts.of(bank.id)).collect();
+        let hashes = parts.iter().fold(0_u64, |sum, part| sum.wrapping_add(part.digest.hashes));
+        if hashes != bank.hash_count {
+            return Err(Error::Broken);
+        }
+        self.parts.remove(bank.id);
+        for part in parts {
+            *self.totals.entry(part.partition).or_default() -= part.digest;
+        }
+        Ok(())
     }
 
     /// Changes a living bank, and gives it as it is now.

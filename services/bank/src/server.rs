@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::feed::{self, Feed};
 use crate::grpc::{BankGrpc, FeedGrpc};
 use crate::store::Store;
-use crate::sweep::Sweeper;
+use crate::sweep::{Keep, Sweeper};
 use crate::{RunError, StoreFailure};
 
 /// Runs a bank on a store that is open, and closes it, whatever happens.
@@ -53,6 +53,14 @@ async fn run_open(
     writer.load().await.map_err(StoreFailure::from)?;
 
     let bank = BankGrpc { log, store: Arc::clone(&store), serving: config.serving };
+    let sweeper = Sweeper {
+        store: Arc::clone(&store),
+        feed: Arc::clone(&feed),
+        wake: sweep,
+        clock,
+        keep: keep(&config),
+        rows_max: config.sweep_rows_max,
+    };
     let follow = FeedGrpc { feed, shutdown: shutdown.clone() };
     let routes = Routes::new(Reflection(DESCRIPTORS))?
         .with(BankServiceServer::new(bank).max_decoding_message_size(config.message_bytes_max))
@@ -62,13 +70,6 @@ async fn run_open(
 
     // The writer outlives the server: what was accepted is written and answered before it ends.
     let stop = Shutdown::new();
-    let sweeper = Sweeper {
-        store: Arc::clone(&store),
-        wake: sweep,
-        clock,
-        keys_kept: Duration::from_secs(u64::from(config.idempotency_hours) * 3_600),
-        rows_max: config.sweep_rows_max,
-    };
     let mut sweeper = pin!(maybe_done(tokio::spawn(sweeper.run(stop.clone()))));
     let mut writer = pin!(maybe_done(tokio::spawn(writer.run(stop.clone()))));
     let served = tokio::select! {
@@ -85,6 +86,15 @@ async fn run_open(
     served?;
     wrote.and_then(Result::ok).ok_or(RunError::Writer)?;
     swept.and_then(Result::ok).ok_or(RunError::Sweeper)
+}
+
+pub(crate) fn keep(config: &Config) -> Keep {
+    let hours = |hours: u32| Duration::from_secs(u64::from(hours) * 3_600);
+    Keep {
+        keys: hours(config.idempotency_hours),
+        changes: hours(config.log_hours),
+        changes_min: config.log_changes,
+    }
 }
 
 pub(crate) fn log_limits(config: &Config) -> change_log::Limits {
@@ -104,6 +114,7 @@ pub(crate) fn feed_limits(config: &Config) -> feed::Limits {
         bytes_max: config.feed_bytes_max,
         recent_changes_max: config.recent_changes_max,
         recent_bytes_max: config.recent_bytes_max,
+        place_kept: Duration::from_secs(u64::from(config.follower_minutes) * 60),
         // A connection stays free of followers, for the writer's questions and for those who read an item.
         readers_max: config.read_connections_max.saturating_sub(1).max(1) as usize,
     }

@@ -13,11 +13,13 @@ use async_trait::async_trait;
 use thiserror::Error;
 use vigie_model::change::LogId;
 use vigie_model::{
-    Bank, BankId, BankName, Change, Item, ItemId, LogHead, Partition, Sequence, ShardIdentity, UnixMillis,
+    Bank, BankId, BankName, Change, ChangeKind, Item, ItemId, LogHead, Partition, Sequence, SetDigest,
+    ShardIdentity, UnixMillis,
 };
-use vigie_proto::bank::decode_change;
+use vigie_proto::bank::{decode_change, encode_item};
 
 use crate::chain::checksum;
+use crate::digests::{PartDigest, Totals};
 
 /// A durable store.
 #[async_trait]
@@ -27,20 +29,23 @@ pub(crate) trait Store: Debug + Send + Sync + 'static {
 
     // What the writer asks. None of it waits for those who read, however many they are.
 
-    /// Reads the head and all living banks, as of one moment.
-    async fn load(&self) -> Result<(Head, Vec<Bank>), StoreError>;
+    /// Reads everything that the writer keeps in memory, as of one moment.
+    async fn load(&self) -> Result<Loaded, StoreError>;
 
     /// Writes the batch in one transaction and flushes it, or leaves everything as it was.
     async fn commit(&self, batch: &Batch) -> Result<(), CommitError>;
 
+    /// Whether a batch is there whose commit failed; `None` where that cannot be told for certain yet.
+    async fn outcome(&self, batch: &Batch) -> Result<Option<bool>, StoreError>;
+
     /// The newest change.
     async fn newest(&self) -> Result<Sequence, StoreError>;
 
-    /// The chain as of a batch that ended with this sequence; `None` where no batch did.
-    async fn chain_at(&self, last: Sequence) -> Result<Option<[u8; 32]>, StoreError>;
-
     /// Where those of these items are that have a row, be their bank living or not.
     async fn placements(&self, items: &[ItemId]) -> Result<Vec<Placement>, StoreError>;
+
+    /// What a bank's hashes come to, by partition.
+    async fn bank_digests(&self, bank: BankId) -> Result<Vec<PartDigest>, StoreError>;
 
     /// What is recorded under those of these keys that are known.
     async fn recorded(&self, keys: &[String]) -> Result<Vec<Recorded>, StoreError>;
@@ -67,10 +72,20 @@ pub(crate) trait Store: Debug + Send + Sync + 'static {
         limit: u16,
     ) -> Result<AsOf<Option<Vec<Item>>>, StoreError>;
 
+    /// Reads the head and all living banks, as of one moment.
+    async fn state(&self) -> Result<(Head, Vec<Bank>), StoreError>;
+
+    /// Reads items by id, be their bank living or not.
+    async fn item_page(&self, range: &ItemRange) -> Result<ItemPage, StoreError>;
+
+    /// Reads what the hashes of living banks come to after a bank and partition, at most `limit`, by both.
+    async fn digests(&self, after: (BankId, u16), limit: u16) -> Result<Vec<PartDigest>, StoreError>;
+
     /// Reads changes, by sequence.
     async fn changes(&self, range: &ChangeRange) -> Result<ChangePage, StoreError>;
 
-    /// Reads batches that ended after a sequence, at most `limit`, by sequence.
+    /// Reads batches that ended after a sequence, at most `limit`, by sequence. The one that ended at the floor is
+    /// kept.
     async fn batches(&self, after: Sequence, limit: u16) -> Result<Vec<StoredBatch>, StoreError>;
 
     /// Takes away at most `rows_max` items of deleted banks. Tells whether more may be there.
@@ -78,6 +93,13 @@ pub(crate) trait Store: Debug + Send + Sync + 'static {
 
     /// Forgets at most `rows_max` keys from before a time. Tells whether more may be there.
     async fn sweep_keys(&self, before: UnixMillis, rows_max: u32) -> Result<bool, StoreError>;
+
+    /// The last batch that was committed before a time, as the bank's clock had it.
+    async fn last_before(&self, time: UnixMillis) -> Result<Option<Sequence>, StoreError>;
+
+    /// Forgets the oldest changes and moves the floor behind them, up to the last batch that ended at or before
+    /// `through`; about `rows_max` of them, though one batch at least. Tells whether there are more to forget.
+    async fn cut(&self, through: Sequence, rows_max: u32) -> Result<bool, StoreError>;
 
     /// Writes out what is pending and closes. Nothing may be asked afterwards.
     async fn close(&self);
@@ -169,6 +191,17 @@ pub(crate) struct Head {
     pub(crate) next_bank: u32,
 }
 
+/// What the writer keeps in memory.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The head.
+    pub(crate) head: Head,
+    /// All living banks.
+    pub(crate) banks: Vec<Bank>,
+    /// What their hashes come to.
+    pub(crate) totals: Totals,
+}
+
 /// A value, and the sequence up to which it holds every change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AsOf<T> {
@@ -197,6 +230,8 @@ pub(crate) struct Batch {
     pub(crate) items_added: Vec<StoredItem>,
     /// Items that are no longer there.
     pub(crate) items_removed: Vec<ItemId>,
+    /// What is to be added to the digests of banks that are there. Those of `banks_deleted` go.
+    pub(crate) digests: Vec<PartDigest>,
     /// Answers to writes with a key.
     pub(crate) recorded: Vec<Recorded>,
 }
@@ -231,6 +266,18 @@ impl StoredChange {
         (change.kind.partition().map(Partition::get) == self.partition).then_some(change)
     }
 
+    /// Whether it adds an item, in the form in which the store keeps the item itself.
+    pub(crate) fn adds(&self, item: &[u8]) -> bool {
+        self.read().is_some_and(|change| match change.kind {
+            ChangeKind::ItemAdded(added) => encode_item(added) == item,
+            ChangeKind::BankCreated { .. }
+            | ChangeKind::BankRenamed { .. }
+            | ChangeKind::BankEnabledSet { .. }
+            | ChangeKind::BankDeleted { .. }
+            | ChangeKind::ItemRemoved { .. } => false,
+        })
+    }
+
     /// Reads the change, or says which row is at fault.
     pub(crate) fn read_or_corrupt(&self) -> Result<Change, StoreError> {
         self.read().ok_or_else(|| StoreError::Corrupt { row: format!("change {}", self.sequence) })
@@ -253,7 +300,7 @@ impl Debug for StoredItem {
     }
 }
 
-/// Which bank holds an item, and how many hashes it has.
+/// Which bank holds an item, and what its hashes come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Placement {
     /// The item.
@@ -261,7 +308,14 @@ pub(crate) struct Placement {
     /// Its bank.
     pub(crate) bank: BankId,
     /// Its hashes.
-    pub(crate) hashes: u32,
+    pub(crate) digest: SetDigest,
+}
+
+impl Placement {
+    /// That of an item.
+    pub(crate) fn of(item: &Item) -> Self {
+        Self { item: item.id, bank: item.bank, digest: SetDigest::of_item(item.id, item.content.hashes()) }
+    }
 }
 
 /// The answer to a write that carried a key.
@@ -308,4 +362,30 @@ pub(crate) struct ChangePage {
     pub(crate) changes: Vec<StoredChange>,
     /// Every change of the range up to this one is among them; the end of the range unless a bound was reached.
     pub(crate) through: Sequence,
+    /// Changes up to this one were no longer kept when they were read. A range that begins before it has a gap.
+    pub(crate) floor: Sequence,
+}
+
+/// Which items to read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ItemRange {
+    /// After this one,
+    pub(crate) after: ItemId,
+    /// up to and with this one,
+    pub(crate) through: ItemId,
+    /// those of this shard, or all,
+    pub(crate) shard: Option<ShardIdentity>,
+    /// at most this many,
+    pub(crate) count_max: usize,
+    /// and no more once their payloads have this many bytes together.
+    pub(crate) bytes_max: usize,
+}
+
+/// Items that were read.
+#[derive(Debug)]
+pub(crate) struct ItemPage {
+    /// By id.
+    pub(crate) items: Vec<Item>,
+    /// Every item of the range up to this one is among them; the end of the range unless a bound was reached.
+    pub(crate) through: ItemId,
 }

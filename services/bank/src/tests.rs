@@ -6,6 +6,9 @@ mod reads;
 mod follow;
 mod faults;
 mod proof;
+mod digest;
+mod load;
+mod retention;
 mod faulty;
 
 use std::sync::Arc;

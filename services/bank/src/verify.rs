@@ -1,22 +1,28 @@
-//! Proves a log: recomputes its chain from the rows, and names the first change at fault.
+//! Proves what a store holds: recomputes the chain of its log and the digests of its items, and names the first record
+//! at fault.
+//!
+//! The log is proven from its floor on. An item is compared with the change that added it, where the log still keeps
+//! that, and all items of a bank and partition with their digest.
 
 use std::fmt::Debug;
 
 use thiserror::Error;
-use vigie_model::{LogHead, Sequence};
+use vigie_model::{BankId, ItemId, LogHead, Sequence};
+use vigie_proto::bank::encode_item;
 
 use crate::StoreFailure;
 use crate::chain::{GENESIS, Link};
 use crate::config::{Config, Location};
+use crate::digests::{PartDigest, Parts};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{ChangeRange, Store, StoreError, StoredBatch};
+use crate::store::{ChangeRange, ItemRange, Store, StoreError, StoredBatch, StoredChange};
 
-/// Batches read at once.
-const BATCHES: u16 = 1_000;
-/// Changes read at once, and their bytes.
-const CHANGES: (usize, usize) = (2_000, 4 << 20);
+/// Batches or digests read at once.
+const ROWS: u16 = 1_000;
+/// Changes or items read at once, and their bytes.
+const PAGE: (usize, usize) = (2_000, 4 << 20);
 
-/// Why a log is not what its head says.
+/// Why a store does not hold what its head says.
 #[derive(Debug, Error)]
 pub enum VerifyError {
     /// The setting names no store that outlives its bank.
@@ -47,6 +53,25 @@ pub enum VerifyError {
         /// What the head says.
         head: Sequence,
     },
+    /// An item is not what its change says.
+    #[error("item {0} is not what was added")]
+    ItemAltered(ItemId),
+    /// The items of a bank and partition are not those that its digest says.
+    #[error("the items of bank {} in partition {partition} are not those that were added and not removed", bank.0)]
+    DigestAltered {
+        /// The bank.
+        bank: BankId,
+        /// The partition.
+        partition: u16,
+    },
+    /// The counts of the head are not those of the items.
+    #[error("there are {items} items with {hashes} hashes, and the head says otherwise")]
+    CountsAltered {
+        /// The items that there are.
+        items: u64,
+        /// Their hashes.
+        hashes: u64,
+    },
 }
 
 impl From<StoreError> for VerifyError {
@@ -55,7 +80,9 @@ impl From<StoreError> for VerifyError {
     }
 }
 
-/// Reads the whole log of a bank, and recomputes its chain. Changes nothing, so the bank may run meanwhile.
+/// Reads the whole store of a bank, and recomputes the log's chain and the items' digests. Changes nothing.
+///
+/// The bank may run meanwhile; if it writes, only the log is proven, up to where it was at the beginning.
 ///
 /// Answers the head that is proven. Who has kept an older chain compares it with the one of that sequence.
 pub async fn verify(config: &Config) -> Result<LogHead, VerifyError> {
@@ -63,17 +90,29 @@ pub async fn verify(config: &Config) -> Result<LogHead, VerifyError> {
         return Err(VerifyError::Location);
     };
     let store = SqliteStore::open_to_read(&path).await?;
-    let verified = log(&store).await;
+    let verified = all(&store).await;
     store.close().await;
     verified
+}
+
+async fn all(store: &dyn Store) -> Result<LogHead, VerifyError> {
+    let head = log(store).await?;
+    match items(store, &head).await {
+        // What was read is of several moments.
+        Err(_) if store.head().await?.sequence != head.sequence => {
+            tracing::warn!("the bank writes meanwhile: its items were not proven, only its log");
+            Ok(head)
+        }
+        proven => proven.map(|()| head),
+    }
 }
 
 pub(crate) async fn log(store: &dyn Store) -> Result<LogHead, VerifyError> {
     // The head first: what is committed while the log is read lies beyond it.
     let head = store.head().await?;
-    let mut end = StoredBatch { last: Sequence::ZERO, chain: GENESIS };
+    let mut end = start(store, head.floor).await?;
     while end.last < head.sequence {
-        let batches = store.batches(end.last, BATCHES).await?;
+        let batches = store.batches(end.last, ROWS).await?;
         for batch in &batches {
             check_batch(store, end, *batch).await?;
             end = *batch;
@@ -91,8 +130,17 @@ pub(crate) async fn log(store: &dyn Store) -> Result<LogHead, VerifyError> {
     Ok(head)
 }
 
+/// Where the chain begins.
+async fn start(store: &dyn Store, floor: Sequence) -> Result<StoredBatch, VerifyError> {
+    let Some(before) = floor.0.checked_sub(1) else {
+        return Ok(StoredBatch { last: Sequence::ZERO, chain: GENESIS });
+    };
+    let anchor = store.batches(Sequence(before), 1).await?.first().copied();
+    anchor.filter(|batch| batch.last == floor).ok_or(VerifyError::Missing(floor))
+}
+
 async fn check_batch(store: &dyn Store, before: StoredBatch, batch: StoredBatch) -> Result<(), VerifyError> {
-    let (count_max, bytes_max) = CHANGES;
+    let (count_max, bytes_max) = PAGE;
     let mut link = Link::after(&before.chain);
     let mut next = before.last.next();
     while next <= batch.last {
@@ -115,4 +163,80 @@ async fn check_batch(store: &dyn Store, before: StoredBatch, batch: StoredBatch)
         return Err(VerifyError::BatchAltered { first: before.last.next(), last: batch.last });
     }
     Ok(())
+}
+
+/// Compares every living item with the log and the digests.
+async fn items(store: &dyn Store, head: &LogHead) -> Result<(), VerifyError> {
+    let (count_max, bytes_max) = PAGE;
+    let (_, banks) = store.state().await?;
+    let living = |bank: BankId| banks.binary_search_by_key(&bank, |bank| bank.id).is_ok();
+    let (mut after, through) = (ItemId(0), ItemId(head.sequence.0));
+    let (mut parts, mut count) = (Parts::default(), 0);
+    while after < through {
+        let range = ItemRange { after, through, shard: None, count_max, bytes_max };
+        let page = store.item_page(&range).await?;
+        let items: Vec<_> = page.items.into_iter().filter(|item| living(item.bank)).collect();
+        let added = changes(store, head, items.iter().map(|item| item.id)).await?;
+        for item in items {
+            let kept = item.id.0 > head.floor.0;
+            let logged = added.binary_search_by_key(&item.id.0, |change| change.sequence.0);
+            let logged = logged.ok().map(|at| &added[at]);
+            if kept && !logged.is_some_and(|change| change.adds(&encode_item(item.clone()))) {
+                return Err(VerifyError::ItemAltered(item.id));
+            }
+            parts.add(&item);
+            count += 1;
+        }
+        after = page.through;
+    }
+    check_digests(store, parts).await?;
+    let hashes = banks.iter().map(|bank| bank.hash_count).sum::<u64>();
+    let items = banks.iter().map(|bank| bank.item_count).sum::<u64>();
+    if (items, hashes, count) != (head.items, head.hashes, head.items) {
+        return Err(VerifyError::CountsAltered { items: count, hashes });
+    }
+    Ok(())
+}
+
+/// The changes of these numbers, as far as the log keeps them.
+async fn changes(
+    store: &dyn Store,
+    head: &LogHead,
+    ids: impl DoubleEndedIterator<Item = ItemId> + Clone,
+) -> Result<Vec<StoredChange>, VerifyError> {
+    let (Some(first), Some(last)) = (ids.clone().next(), ids.clone().next_back()) else {
+        return Ok(Vec::new());
+    };
+    let (count_max, bytes_max) = PAGE;
+    let wanted: Vec<_> = ids.map(|id| id.0).collect();
+    let (mut after, through) = (Sequence((first.0 - 1).max(head.floor.0)), Sequence(last.0));
+    let mut found = Vec::new();
+    while after < through {
+        let range = ChangeRange { after, through, shard: None, count_max, bytes_max };
+        let page = store.changes(&range).await?;
+        let own = page.changes.into_iter().filter(|change| wanted.binary_search(&change.sequence.0).is_ok());
+        found.extend(own);
+        after = page.through;
+    }
+    Ok(found)
+}
+
+async fn check_digests(store: &dyn Store, mut parts: Parts) -> Result<(), VerifyError> {
+    let mut after = (BankId(0), 0);
+    loop {
+        let page = store.digests(after, ROWS).await?;
+        let Some(last) = page.last() else { break };
+        after = (last.bank, last.partition);
+        for PartDigest { bank, partition, digest } in page {
+            let part = parts.part(bank, partition);
+            if *part != digest {
+                return Err(VerifyError::DigestAltered { bank, partition });
+            }
+            *part -= digest;
+        }
+    }
+    match parts.iter().next() {
+        None => Ok(()),
+        Some(PartDigest { bank, partition, .. }) => Err(VerifyError::DigestAltered { bank, partition }),
+    }
 }

@@ -59,6 +59,11 @@ impl Write {
         }
     }
 
+    /// Whether it is the deletion of a bank.
+    pub(crate) const fn deletes_bank(&self) -> bool {
+        matches!(self, Self::DeleteBank { .. })
+    }
+
     /// About how many bytes it holds while it waits.
     pub(crate) fn weight(&self) -> usize {
         const EACH: usize = 256;

@@ -9,7 +9,14 @@ use crate::chain::GENESIS;
 const BANKS_MAX: usize = 3;
 
 fn empty() -> State {
-    let log = LogHead { sequence: Sequence::ZERO, chain: GENESIS, banks: 0, items: 0, hashes: 0 };
+    let log = LogHead {
+        sequence: Sequence::ZERO,
+        chain: GENESIS,
+        banks: 0,
+        items: 0,
+        hashes: 0,
+        floor: Sequence::ZERO,
+    };
     State::new(Head { log, next_bank: 1 }, Vec::new())
 }
 
@@ -126,10 +133,40 @@ impl Model {
     }
 }
 
-/// The rows of the items, as a store would have them after each batch.
-fn apply(rows: &mut HashMap<ItemId, Placement>, batch: &Batch) {
-    rows.extend(batch.items_added.iter().map(|item| (item.placement.item, item.placement)));
-    rows.retain(|item, _| !batch.items_removed.contains(item));
+/// The rows of the items and of the digests, as a store would have them after each batch.
+#[derive(Default)]
+struct Rows {
+    items: HashMap<ItemId, Placement>,
+    parts: Parts,
+    totals: Parts,
+}
+
+impl Rows {
+    fn apply(&mut self, planned: &Planned) {
+        let batch = &planned.batch;
+        self.items.extend(batch.items_added.iter().map(|item| (item.placement.item, item.placement)));
+        self.items.retain(|item, _| !batch.items_removed.contains(item));
+        batch.banks_deleted.iter().for_each(|bank| self.parts.remove(*bank));
+        for PartDigest { bank, partition, digest } in &batch.digests {
+            *self.parts.part(*bank, *partition) += *digest;
+        }
+        for (partition, digest) in &planned.totals {
+            *self.totals.part(BankId(0), *partition) += *digest;
+        }
+    }
+
+    /// The digests counted anew: by bank and partition, and by partition.
+    fn counted(&self, banks: &[Bank]) -> (Parts, Parts) {
+        let (mut parts, mut totals) = (Parts::default(), Parts::default());
+        for placement in self.items.values() {
+            if banks.iter().any(|bank| bank.id == placement.bank) {
+                let partition = Partition::of(placement.item).get();
+                *parts.part(placement.bank, partition) += placement.digest;
+                *totals.part(BankId(0), partition) += placement.digest;
+            }
+        }
+        (parts, totals)
+    }
 }
 
 proptest! {
@@ -137,19 +174,21 @@ proptest! {
     fn any_groups_of_writes_come_to_what_the_model_says(
         groups in prop::collection::vec(prop::collection::vec(write(), 1..6), 1..12)
     ) {
-        let (mut state, mut model, mut rows) = (empty(), Model::default(), HashMap::new());
+        let (mut state, mut model, mut rows) = (empty(), Model::default(), Rows::default());
         for group in &groups {
             let before = state.sequence();
-            let known = Known { items: rows.clone(), answers: HashMap::new() };
+            let digests = rows.parts.iter().collect();
+            let known = Known { items: rows.items.clone(), answers: HashMap::new(), digests };
             let mut planner = Planner::new(&mut state, known, UnixMillis(7), BANKS_MAX);
             for write in group {
                 prop_assert_eq!(planner.plan(write, None), model.write(write));
             }
-            let Some((batch, logged)) = planner.finish() else {
+            let Some(planned) = planner.finish() else {
                 prop_assert_eq!(before, Sequence(model.sequence));
                 continue;
             };
-            apply(&mut rows, &batch);
+            rows.apply(&planned);
+            let Planned { batch, logged, .. } = planned;
 
             let sequences: Vec<_> = batch.changes.iter().map(|change| change.sequence.0).collect();
             prop_assert_eq!(sequences, (before.0 + 1..=model.sequence).collect::<Vec<_>>());
@@ -162,6 +201,9 @@ proptest! {
             prop_assert_eq!(head.banks, banks.len() as u64);
             prop_assert_eq!(head.items, totals(|bank| bank.item_count));
             prop_assert_eq!(head.hashes, totals(|bank| bank.hash_count));
+            let (parts, by_partition) = rows.counted(&banks);
+            prop_assert!(rows.parts.iter().eq(parts.iter()));
+            prop_assert!(rows.totals.iter().eq(by_partition.iter()));
             // What a restart would load is what the writer goes on with.
             prop_assert_eq!(&State::new(batch.head, banks), &state);
         }
@@ -174,7 +216,7 @@ fn check(writes: &[Write], expected: &[Result<Answer, Error>]) -> Option<Batch> 
     let mut planner = Planner::new(&mut state, Known::default(), UnixMillis(7), BANKS_MAX);
     let outcomes: Vec<_> = writes.iter().map(|write| planner.plan(write, None)).collect();
     assert_eq!(outcomes[outcomes.len() - expected.len()..], *expected);
-    planner.finish().map(|(batch, _)| batch)
+    planner.finish().map(|planned| planned.batch)
 }
 
 #[test]
@@ -222,7 +264,7 @@ fn a_key_that_comes_twice_in_one_group_is_done_once() {
     assert_eq!(planner.plan(&create, Some(&key(&create))), first);
     let other = Write::DeleteBank { name: name(1) };
     assert_eq!(planner.plan(&other, Some(&key(&other))), Err(Error::KeyReused));
-    let (batch, _) = planner.finish().unwrap();
+    let batch = planner.finish().unwrap().batch;
     assert_eq!((batch.changes.len(), batch.recorded.len()), (1, 1));
     assert_eq!(Answer::decode(&batch.recorded[0].response), first.ok());
 }

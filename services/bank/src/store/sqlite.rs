@@ -30,9 +30,10 @@ use vigie_model::change::LogId;
 use vigie_model::{Bank, BankId, BankName, Item, ItemId, LogHead, Sequence, UnixMillis};
 
 use crate::config::Location;
+use crate::digests::PartDigest;
 use crate::store::{
-    AsOf, Batch, ChangePage, ChangeRange, CommitError, Head, Placement, Recorded, Store, StoreError,
-    StoredBatch,
+    AsOf, Batch, ChangePage, ChangeRange, CommitError, Head, ItemPage, ItemRange, Loaded, Placement,
+    Recorded, Store, StoreError, StoredBatch,
 };
 
 /// The schema, step by step. A step that has been released is never edited: the next one changes what it made.
@@ -214,6 +215,17 @@ impl Writer {
         }
     }
 
+    /// Commits what succeeded, and leaves no trace of what did not.
+    async fn end<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        match outcome {
+            Ok(value) => self.commit().await.map(|()| value),
+            Err(error) => {
+                self.roll_back().await;
+                Err(error)
+            }
+        }
+    }
+
     /// Ends what was begun by a future that was then dropped.
     async fn roll_back_if_open(&mut self) {
         if self.open {
@@ -262,8 +274,8 @@ impl Store for SqliteStore {
         self.log_id
     }
 
-    async fn load(&self) -> Result<(Head, Vec<Bank>), StoreError> {
-        read::state(&mut self.writer().await?.connection).await
+    async fn load(&self) -> Result<Loaded, StoreError> {
+        read::load(&mut self.writer().await?.connection).await
     }
 
     async fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
@@ -286,10 +298,13 @@ impl Store for SqliteStore {
         read::sequence(&mut self.writer().await?.connection).await
     }
 
-    async fn chain_at(&self, last: Sequence) -> Result<Option<[u8; 32]>, StoreError> {
-        let before = Sequence(last.0.saturating_sub(1));
+    async fn outcome(&self, batch: &Batch) -> Result<Option<bool>, StoreError> {
+        let LogHead { sequence, chain, .. } = batch.head.log;
+        let before = Sequence(sequence.0.saturating_sub(1));
         let batches = read::batches(&mut self.writer().await?.connection, before, 1).await?;
-        Ok(batches.first().filter(|batch| batch.last == last).map(|batch| batch.chain))
+        let there = batches.first().is_some_and(|found| (found.last, found.chain) == (sequence, chain));
+        // If it is not there, a crash can still bring back what a failed flush left.
+        Ok(there.then_some(true))
     }
 
     async fn placements(&self, items: &[ItemId]) -> Result<Vec<Placement>, StoreError> {
@@ -298,6 +313,10 @@ impl Store for SqliteStore {
 
     async fn recorded(&self, keys: &[String]) -> Result<Vec<Recorded>, StoreError> {
         read::recorded(&mut self.writer().await?.connection, keys).await
+    }
+
+    async fn bank_digests(&self, bank: BankId) -> Result<Vec<PartDigest>, StoreError> {
+        read::bank_digests(&mut self.writer().await?.connection, bank).await
     }
 
     async fn head(&self) -> Result<LogHead, StoreError> {
@@ -325,6 +344,18 @@ impl Store for SqliteStore {
         read::items(&mut *self.reader().await?, bank, after, limit).await
     }
 
+    async fn state(&self) -> Result<(Head, Vec<Bank>), StoreError> {
+        read::state(&mut *self.reader().await?).await
+    }
+
+    async fn item_page(&self, range: &ItemRange) -> Result<ItemPage, StoreError> {
+        read::item_page(&mut *self.reader().await?, range).await
+    }
+
+    async fn digests(&self, after: (BankId, u16), limit: u16) -> Result<Vec<PartDigest>, StoreError> {
+        read::digests(&mut *self.reader().await?, after, limit).await
+    }
+
     async fn changes(&self, range: &ChangeRange) -> Result<ChangePage, StoreError> {
         read::changes(&mut *self.reader().await?, range).await
     }
@@ -336,18 +367,24 @@ impl Store for SqliteStore {
     async fn sweep_items(&self, rows_max: u32) -> Result<bool, StoreError> {
         let mut writer = self.writer().await?;
         writer.begin().await?;
-        match insert::sweep_items(&mut writer.connection, rows_max).await {
-            Ok(more) => writer.commit().await.map(|()| more),
-            Err(error) => {
-                writer.roll_back().await;
-                Err(error)
-            }
-        }
+        let swept = insert::sweep_items(&mut writer.connection, rows_max).await;
+        writer.end(swept).await
     }
 
     async fn sweep_keys(&self, before: UnixMillis, rows_max: u32) -> Result<bool, StoreError> {
         let mut writer = self.writer().await?;
         insert::sweep_keys(&mut writer.connection, before, rows_max).await
+    }
+
+    async fn last_before(&self, time: UnixMillis) -> Result<Option<Sequence>, StoreError> {
+        read::last_before(&mut *self.reader().await?, time).await
+    }
+
+    async fn cut(&self, through: Sequence, rows_max: u32) -> Result<bool, StoreError> {
+        let mut writer = self.writer().await?;
+        writer.begin().await?;
+        let cut = insert::cut(&mut writer.connection, through, rows_max).await;
+        writer.end(cut).await
     }
 
     async fn close(&self) {
@@ -384,7 +421,7 @@ mod tests {
         let draft = |byte| ItemDraft { hashes: vec![Hash::Md5([byte; 16])], ..ItemDraft::default() };
         let items = (0..count).map(|byte| draft(byte).try_into().unwrap()).collect();
         planner.plan(&Write::AddItems { bank: name, items }, None).unwrap();
-        planner.finish().unwrap().0
+        planner.finish().unwrap().batch
     }
 
     async fn pages_max(store: &SqliteStore, pages: u32) {
@@ -414,20 +451,20 @@ mod tests {
         let store = SqliteStore::open(&location, 1).await.unwrap();
         // No page beyond those that there are.
         pages_max(&store, 1).await;
-        let (mut head, banks) = store.load().await.unwrap();
+        let Loaded { mut head, banks, .. } = store.load().await.unwrap();
         assert!(banks.is_empty());
         let refused = loop {
             match store.commit(&batch(head, 250)).await {
-                Ok(()) => head = store.load().await.unwrap().0,
+                Ok(()) => head = store.load().await.unwrap().head,
                 Err(error) => break error,
             }
         };
         assert!(matches!(refused, CommitError::Refused(StoreError::Database { .. })), "{refused:?}");
-        assert_eq!(store.load().await.unwrap().0, head);
+        assert_eq!(store.load().await.unwrap().head, head);
 
         pages_max(&store, 10_000).await;
         store.commit(&batch(head, 250)).await.unwrap();
-        assert_eq!(store.load().await.unwrap().0.log.items, head.log.items + 250);
+        assert_eq!(store.load().await.unwrap().head.log.items, head.log.items + 250);
     }
 
     #[tokio::test]
@@ -435,14 +472,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let location = Location::File(directory.path().join("bank.db"));
         let store = SqliteStore::open(&location, 1).await.unwrap();
-        let (head, _) = store.load().await.unwrap();
+        let head = store.load().await.unwrap().head;
         {
             let mut writer = store.writer().await.unwrap();
             writer.begin().await.unwrap();
             assert!(insert::batch(&mut writer.connection, &batch(head, 3)).await.unwrap());
         }
         store.commit(&batch(head, 5)).await.unwrap();
-        assert_eq!(store.load().await.unwrap().0.log.items, 5);
+        assert_eq!(store.load().await.unwrap().head.log.items, 5);
     }
 
     #[tokio::test]
@@ -452,12 +489,12 @@ mod tests {
         let store = SqliteStore::open(&location, 1).await.unwrap();
         let _only_reader = store.reader().await.unwrap();
         let work = async {
-            let (head, _) = store.load().await.unwrap();
+            let head = store.load().await.unwrap().head;
             store.placements(&[ItemId(1)]).await.unwrap();
             store.recorded(&["k".to_owned()]).await.unwrap();
             store.commit(&batch(head, 3)).await.unwrap();
             assert_eq!(store.newest().await.unwrap(), Sequence(4));
-            assert!(store.chain_at(Sequence(4)).await.unwrap().is_some());
+            assert_eq!(store.outcome(&batch(head, 3)).await.unwrap(), Some(true));
         };
         // Less than a read waits for a connection before it gives up.
         tokio::time::timeout(BUSY_MAX, work).await.unwrap();

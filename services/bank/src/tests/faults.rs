@@ -126,7 +126,7 @@ async fn a_commit_on_a_stale_head_is_refused_and_leaves_nothing() {
     let store = SqliteStore::open_unlocked(&location, 1).await.unwrap();
     let before = served.head().await;
 
-    let (head, _) = store.load().await.unwrap();
+    let head = store.load().await.unwrap().head;
     let stale = [
         Head { log: vigie_model::LogHead { sequence: vigie_model::Sequence(0), ..head.log }, ..head },
         Head { log: vigie_model::LogHead { chain: GENESIS, ..head.log }, ..head },
@@ -137,7 +137,7 @@ async fn a_commit_on_a_stale_head_is_refused_and_leaves_nothing() {
         let mut planner = crate::plan::Planner::new(&mut state, known, UnixMillis(NOW), 10);
         let creation = crate::write::Write::CreateBank { name: "b".parse().unwrap() };
         planner.plan(&creation, None).unwrap();
-        let (batch, _) = planner.finish().unwrap();
+        let batch = planner.finish().unwrap().batch;
         assert!(matches!(store.commit(&batch).await, Err(CommitError::StaleHead)));
     }
     assert_eq!(served.head().await, before);
@@ -150,7 +150,7 @@ async fn a_commit_that_fails_half_way_leaves_nothing_and_the_connection_goes_on(
     let (_directory, config) = on_file();
     let location = Location::parse(&config.store).unwrap();
     let store = SqliteStore::open_unlocked(&location, 1).await.unwrap();
-    let (head, _) = store.load().await.unwrap();
+    let head = store.load().await.unwrap().head;
     let batch_of = |names: &[&str]| {
         let mut state = crate::plan::State::new(head, Vec::new());
         let known = crate::plan::Known::default();
@@ -159,13 +159,13 @@ async fn a_commit_that_fails_half_way_leaves_nothing_and_the_connection_goes_on(
             let creation = crate::write::Write::CreateBank { name: name.parse().unwrap() };
             planner.plan(&creation, None).unwrap();
         }
-        planner.finish().unwrap().0
+        planner.finish().unwrap().batch
     };
     // The head, the batch and the changes are written by the time the two banks collide.
     let mut colliding = batch_of(&["a", "b"]);
     colliding.banks_set[1].name = "a".parse().unwrap();
     assert!(matches!(store.commit(&colliding).await, Err(CommitError::Refused(_))));
-    assert_eq!(store.load().await.unwrap().0, head);
+    assert_eq!(store.load().await.unwrap().head, head);
     store.commit(&batch_of(&["a", "b"])).await.unwrap();
-    assert_eq!(store.load().await.unwrap().1.len(), 2);
+    assert_eq!(store.load().await.unwrap().banks.len(), 2);
 }

@@ -9,8 +9,10 @@ use vigie_model::change::LogId;
 use vigie_model::{Bank, BankId, BankName, Item, ItemId, LogHead, Sequence};
 
 use super::*;
+use crate::digests::PartDigest;
 use crate::store::{
-    AsOf, Batch, ChangePage, ChangeRange, CommitError, Head, Placement, Recorded, StoreError, StoredBatch,
+    AsOf, Batch, ChangePage, ChangeRange, CommitError, Head, ItemPage, ItemRange, Loaded, Placement,
+    Recorded, StoreError, StoredBatch,
 };
 
 /// What goes wrong with the next commits.
@@ -104,7 +106,7 @@ impl Store for Faulty {
         self.inner.newest().await
     }
 
-    async fn load(&self) -> Result<(Head, Vec<Bank>), StoreError> {
+    async fn load(&self) -> Result<Loaded, StoreError> {
         self.readable()?;
         self.inner.load().await
     }
@@ -123,9 +125,9 @@ impl Store for Faulty {
         }
     }
 
-    async fn chain_at(&self, last: Sequence) -> Result<Option<[u8; 32]>, StoreError> {
+    async fn outcome(&self, batch: &Batch) -> Result<Option<bool>, StoreError> {
         self.readable()?;
-        self.inner.chain_at(last).await
+        self.inner.outcome(batch).await
     }
 
     async fn placements(&self, items: &[ItemId]) -> Result<Vec<Placement>, StoreError> {
@@ -137,6 +139,30 @@ impl Store for Faulty {
         self.readable()?;
         self.lookups.lock().unwrap().push(keys.len());
         self.inner.recorded(keys).await
+    }
+
+    async fn bank_digests(&self, bank: BankId) -> Result<Vec<PartDigest>, StoreError> {
+        self.inner.bank_digests(bank).await
+    }
+
+    async fn state(&self) -> Result<(Head, Vec<Bank>), StoreError> {
+        self.inner.state().await
+    }
+
+    async fn item_page(&self, range: &ItemRange) -> Result<ItemPage, StoreError> {
+        self.inner.item_page(range).await
+    }
+
+    async fn digests(&self, after: (BankId, u16), limit: u16) -> Result<Vec<PartDigest>, StoreError> {
+        self.inner.digests(after, limit).await
+    }
+
+    async fn last_before(&self, time: UnixMillis) -> Result<Option<Sequence>, StoreError> {
+        self.inner.last_before(time).await
+    }
+
+    async fn cut(&self, through: Sequence, rows_max: u32) -> Result<bool, StoreError> {
+        self.inner.cut(through, rows_max).await
     }
 
     async fn head(&self) -> Result<LogHead, StoreError> {

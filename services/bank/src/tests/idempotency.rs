@@ -1,13 +1,8 @@
 //! Keys: a write is done once, however often it is sent.
 
-use std::time::Duration;
-
-use tokio::sync::Notify;
-
 use super::faulty::Faulty;
 use super::writes::{BareLog, create, in_a_minute};
 use super::*;
-use crate::sweep::Sweeper;
 
 #[tokio::test]
 async fn a_repeated_write_gets_the_first_answer_even_after_a_restart() {
@@ -76,8 +71,8 @@ async fn a_refused_write_leaves_its_key_free() {
 
 /// What a bank remembers of its keys, and a sweeper that keeps them for an hour.
 async fn swept(step_ms: u64) -> Vec<String> {
-    const HOUR: Duration = Duration::from_secs(3_600);
     let (_directory, config) = on_file();
+    let config = Config { idempotency_hours: 1, sweep_rows_max: 1, ..config };
     let location = Location::parse(&config.store).unwrap();
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&location, 1).await.unwrap());
     let bare = BareLog::start(&store, &config);
@@ -86,8 +81,7 @@ async fn swept(step_ms: u64) -> Vec<String> {
         bare.clock.0.fetch_add(1_000, Ordering::Relaxed);
     }
     bare.clock.0.store(NOW + 3_600_000 + step_ms, Ordering::Relaxed);
-    let (wake, clock) = (Arc::new(Notify::new()), Arc::clone(&bare.clock) as Arc<dyn Clock>);
-    let sweeper = Sweeper { store: Arc::clone(&store), wake, clock, keys_kept: HOUR, rows_max: 1 };
+    let sweeper = bare.sweeper(&store, &config);
     while sweeper.step().await.unwrap() {}
     bare.stop().await;
     let keys = ["1".to_owned(), "2".to_owned(), "3".to_owned()];

@@ -2,7 +2,7 @@
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
-use vigie_model::Sequence;
+use vigie_model::{BankId, ItemId, Sequence};
 
 use super::*;
 use crate::{VerifyError, verify};
@@ -30,6 +30,28 @@ async fn one_altered_byte_is_found_and_its_change_named() {
     let statement = "UPDATE changes SET payload = CAST(substr(payload, 1, 30) || x'ff' || substr(payload, 32) AS BLOB) \
                      WHERE sequence = 17";
     assert!(matches!(altered(statement).await, VerifyError::Altered(Sequence(17))));
+}
+
+#[tokio::test]
+async fn an_altered_item_is_named() {
+    let statement = "UPDATE items SET payload = (SELECT payload FROM items WHERE id = 18) WHERE id = 17";
+    assert!(matches!(altered(statement).await, VerifyError::Store(_)));
+    // One byte of its hash.
+    let statement = "UPDATE items SET payload = CAST(substr(payload, 1, 30) || x'ff' || substr(payload, 32) AS BLOB) \
+                     WHERE id = 17";
+    assert!(matches!(altered(statement).await, VerifyError::ItemAltered(ItemId(17))));
+}
+
+#[tokio::test]
+async fn an_item_that_is_missing_or_back_again_is_found() {
+    let error = altered("DELETE FROM items WHERE id = 17").await;
+    assert!(matches!(error, VerifyError::DigestAltered { bank: BankId(1), .. }), "{error}");
+    let error =
+        altered("UPDATE digests SET sum_2 = sum_2 + 1 WHERE partition = (SELECT max(partition) FROM items)")
+            .await;
+    assert!(matches!(error, VerifyError::DigestAltered { bank: BankId(1), .. }), "{error}");
+    let error = altered("UPDATE head SET item_count = item_count + 1").await;
+    assert!(matches!(error, VerifyError::CountsAltered { items: 40, .. }), "{error}");
 }
 
 #[tokio::test]

@@ -179,6 +179,7 @@ async fn a_full_queue_refuses_at_once_and_says_when_to_come_back() {
 /// A log without a server before it.
 pub(super) struct BareLog {
     pub(super) log: ChangeLog,
+    pub(super) feed: Arc<Feed>,
     wake: Arc<Notify>,
     pub(super) clock: Arc<SetClock>,
     stop: Shutdown,
@@ -192,9 +193,22 @@ impl BareLog {
         let (wake, stop) = (Arc::new(Notify::new()), Shutdown::new());
         let limits = server::log_limits(config);
         let (store, waker) = (Arc::clone(store), Arc::clone(&wake));
-        let (log, writer) = ChangeLog::new(store, feed, waker, Arc::clone(&clock) as Arc<dyn Clock>, limits);
+        let dyn_clock = Arc::clone(&clock) as Arc<dyn Clock>;
+        let (log, writer) = ChangeLog::new(store, Arc::clone(&feed), waker, dyn_clock, limits);
         let writer = tokio::spawn(writer.run(stop.clone()));
-        Self { log, wake, clock, stop, writer }
+        Self { log, feed, wake, clock, stop, writer }
+    }
+
+    /// What sweeps beside it, by these settings.
+    pub(super) fn sweeper(&self, store: &Arc<dyn Store>, config: &Config) -> Sweeper {
+        Sweeper {
+            store: Arc::clone(store),
+            feed: Arc::clone(&self.feed),
+            wake: Arc::clone(&self.wake),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            keep: server::keep(config),
+            rows_max: config.sweep_rows_max,
+        }
     }
 
     pub(super) async fn stop(self) {
@@ -269,10 +283,8 @@ async fn a_deleted_bank_takes_its_items_along_at_once_and_the_sweep_goes_on_afte
     let bare = BareLog::start(&store, &config);
     let deletion = Write::DeleteBank { name: "gone".parse().unwrap() };
     bare.log.write(deletion, None, in_a_minute()).await.unwrap();
-    let (wake, clock) = (Arc::clone(&bare.wake), Arc::clone(&bare.clock) as Arc<dyn Clock>);
+    let sweeper = bare.sweeper(&store, &Config { sweep_rows_max: 300, ..config.clone() });
     bare.stop().await;
-    let keys_kept = Duration::from_secs(60);
-    let sweeper = Sweeper { store: Arc::clone(&store), wake, clock, keys_kept, rows_max: 300 };
     assert!(sweeper.step().await.unwrap());
     store.close().await;
     drop((sweeper, store));

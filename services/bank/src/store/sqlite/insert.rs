@@ -3,9 +3,9 @@
 use sqlx::query_builder::Separated;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Sqlite};
-use vigie_model::UnixMillis;
+use vigie_model::{Partition, Sequence, UnixMillis};
 
-use super::{failed, integer};
+use super::{failed, integer, read};
 use crate::store::{Batch, StoreError};
 
 /// Rows of one INSERT. A few fixed sizes make a few statements, which stay prepared; SQLite takes 32,766 values in a
@@ -25,11 +25,12 @@ pub(super) async fn batch(connection: &mut SqliteConnection, batch: &Batch) -> R
             .push_bind(change.payload.clone());
     })
     .await?;
-    let items = "INSERT INTO items (id, bank_id, hash_count, payload) ";
+    let items = "INSERT INTO items (id, partition, bank_id, hash_count, payload) ";
     rows(connection, items, &batch.items_added, |mut row, item| {
         row.push_bind(integer(item.placement.item.0))
+            .push_bind(Partition::of(item.placement.item).get())
             .push_bind(item.placement.bank.0)
-            .push_bind(item.placement.hashes)
+            .push_bind(integer(item.placement.digest.hashes))
             .push_bind(item.payload.clone());
     })
     .await?;
@@ -41,6 +42,7 @@ pub(super) async fn batch(connection: &mut SqliteConnection, batch: &Batch) -> R
             .map_err(failed("remove items"))?;
     }
     set_banks(connection, batch).await?;
+    add_digests(connection, batch).await?;
     let recorded = "INSERT OR REPLACE INTO idempotency (key, request_digest, response, created_at_ms) ";
     rows(connection, recorded, &batch.recorded, |mut row, record| {
         row.push_bind(record.key.clone())
@@ -108,10 +110,48 @@ async fn set_banks(connection: &mut SqliteConnection, batch: &Batch) -> Result<(
     .await
 }
 
+/// Adds to the digests of banks that are there, and forgets those of banks that are not.
+async fn add_digests(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
+    if !batch.banks_deleted.is_empty() {
+        sqlx::query("DELETE FROM digests WHERE bank_id IN (SELECT value FROM json_each(?))")
+            .bind(json(batch.banks_deleted.iter().map(|bank| bank.0)))
+            .execute(&mut *connection)
+            .await
+            .map_err(failed("forget digests"))?;
+    }
+    let insert = "INSERT INTO digests (bank_id, partition, hash_count, sum_0, sum_1, sum_2, sum_3) ";
+    let add = " ON CONFLICT (bank_id, partition) DO UPDATE SET hash_count = hash_count + excluded.hash_count, \
+               sum_0 = sum_0 + excluded.sum_0, sum_1 = sum_1 + excluded.sum_1, \
+               sum_2 = sum_2 + excluded.sum_2, sum_3 = sum_3 + excluded.sum_3";
+    rows_then(connection, insert, add, &batch.digests, |mut row, part| {
+        row.push_bind(part.bank.0).push_bind(part.partition).push_bind(difference(part.digest.hashes));
+        for sum in part.digest.sums {
+            row.push_bind(difference(sum));
+        }
+    })
+    .await
+}
+
+/// A difference that may be negative, of numbers that wrap around.
+const fn difference(value: u64) -> i64 {
+    value.cast_signed()
+}
+
 /// Inserts rows, many to a statement.
 async fn rows<T>(
     connection: &mut SqliteConnection,
     insert: &'static str,
+    rows: &[T],
+    bind: impl Fn(Separated<'_, Sqlite, &'static str>, &T),
+) -> Result<(), StoreError> {
+    rows_then(connection, insert, "", rows, bind).await
+}
+
+/// Inserts rows, many to a statement, each with what is to be done about those that are there.
+async fn rows_then<T>(
+    connection: &mut SqliteConnection,
+    insert: &'static str,
+    then: &'static str,
     mut rows: &[T],
     bind: impl Fn(Separated<'_, Sqlite, &'static str>, &T),
 ) -> Result<(), StoreError> {
@@ -119,7 +159,7 @@ async fn rows<T>(
         let size = ROWS.into_iter().find(|size| *size <= rows.len()).unwrap_or(1);
         let (chunk, rest) = rows.split_at(size);
         let mut query = QueryBuilder::new(insert);
-        query.push_values(chunk, &bind);
+        query.push_values(chunk, &bind).push(then);
         query.build().execute(&mut *connection).await.map_err(failed("insert rows"))?;
         rows = rest;
     }
@@ -170,6 +210,39 @@ pub(super) async fn sweep_keys(
     .await
     .map_err(failed("forget keys"))?;
     Ok(swept.rows_affected() == u64::from(rows_max))
+}
+
+/// Forgets the oldest changes; `false` where none is left to forget.
+pub(super) async fn cut(
+    connection: &mut SqliteConnection,
+    through: Sequence,
+    rows_max: u32,
+) -> Result<bool, StoreError> {
+    let floor = read::head(connection).await?.log.floor;
+    // The last batch within the bounds, or else the next one, which may be larger than a step.
+    let end: Option<i64> = sqlx::query_scalar(
+        "SELECT coalesce( \
+         (SELECT max(last_sequence) FROM batches WHERE last_sequence > ?1 AND last_sequence <= min(?2, ?1 + ?3)), \
+         (SELECT min(last_sequence) FROM batches WHERE last_sequence > ?1 AND last_sequence <= ?2))",
+    )
+    .bind(integer(floor.0))
+    .bind(integer(through.0))
+    .bind(rows_max)
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(failed("find the log's oldest batches"))?;
+    let Some(end) = end else { return Ok(false) };
+    let statements = [
+        "UPDATE head SET floor = ? WHERE id = 1",
+        "DELETE FROM changes WHERE sequence <= ?",
+        // The batch that ends at the floor stays: the chain goes on from it.
+        "DELETE FROM batches WHERE last_sequence < ?",
+    ];
+    for statement in statements {
+        let cut = sqlx::query(statement).bind(end).execute(&mut *connection).await;
+        cut.map_err(failed("cut the log"))?;
+    }
+    Ok(true)
 }
 
 /// A list of numbers as the one value of a statement, whatever its length.

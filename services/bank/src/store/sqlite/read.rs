@@ -4,19 +4,26 @@ use futures::TryStreamExt as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection as _, QueryBuilder, Row as _};
 use vigie_model::change::LogId;
-use vigie_model::{Bank, BankId, BankName, Item, ItemId, LogHead, Sequence, UnixMillis};
+use vigie_model::{
+    Bank, BankId, BankName, Item, ItemId, LogHead, Sequence, SetDigest, ShardIdentity, UnixMillis,
+};
 use vigie_proto::bank::decode_item;
 
 use super::insert::json;
 use super::{failed, integer};
+use crate::digests::{PartDigest, Totals};
 use crate::store::{
-    AsOf, ChangePage, ChangeRange, Head, Placement, Recorded, StoreError, StoredBatch, StoredChange,
+    AsOf, ChangePage, ChangeRange, Head, ItemPage, ItemRange, Loaded, Placement, Recorded, StoreError,
+    StoredBatch, StoredChange,
 };
 
 /// Keys asked for in one statement.
 const KEYS: usize = 64;
 
 const BANK_COLUMNS: &str = "SELECT id, name, enabled, created_at_ms, item_count, hash_count FROM banks ";
+
+const DIGEST_COLUMNS: &str =
+    "SELECT bank_id, partition, hash_count, sum_0, sum_1, sum_2, sum_3 FROM digests ";
 
 type Read<T> = Result<T, StoreError>;
 
@@ -31,18 +38,92 @@ macro_rules! snapshot {
     }};
 }
 
-pub(super) async fn state(connection: &mut SqliteConnection) -> Read<(Head, Vec<Bank>)> {
+pub(super) async fn load(connection: &mut SqliteConnection) -> Read<Loaded> {
     snapshot!(connection, |transaction| {
-        let head = head(transaction).await?;
-        let mut query = QueryBuilder::new(BANK_COLUMNS);
-        let rows = query.build().fetch_all(&mut *transaction).await.map_err(failed("load the banks"))?;
-        (head, rows.iter().map(to_bank).collect::<Read<_>>()?)
+        let (head, banks) = head_and_banks(transaction).await?;
+        Loaded { head, banks, totals: totals(transaction).await? }
     })
+}
+
+pub(super) async fn state(connection: &mut SqliteConnection) -> Read<(Head, Vec<Bank>)> {
+    snapshot!(connection, |transaction| head_and_banks(transaction).await?)
+}
+
+async fn head_and_banks(transaction: &mut SqliteConnection) -> Read<(Head, Vec<Bank>)> {
+    let head = head(transaction).await?;
+    let mut query = QueryBuilder::new(BANK_COLUMNS);
+    query.push("ORDER BY id");
+    let rows = query.build().fetch_all(&mut *transaction).await.map_err(failed("load the banks"))?;
+    Ok((head, rows.iter().map(to_bank).collect::<Read<_>>()?))
+}
+
+/// What the living hashes come to, by partition.
+async fn totals(connection: &mut SqliteConnection) -> Read<Totals> {
+    let rows = sqlx::query(
+        "SELECT 0, partition, sum(hash_count), sum(sum_0), sum(sum_1), sum(sum_2), sum(sum_3) \
+         FROM digests GROUP BY partition",
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(failed("sum up the digests"))?;
+    let mut totals = Totals::empty();
+    for row in &rows {
+        let PartDigest { partition, digest, .. } = to_part(row)?;
+        *totals.partition_mut(partition).ok_or_else(|| corrupt("a digest"))? = digest;
+    }
+    Ok(totals)
+}
+
+pub(super) async fn bank_digests(connection: &mut SqliteConnection, bank: BankId) -> Read<Vec<PartDigest>> {
+    let mut query = QueryBuilder::new(DIGEST_COLUMNS);
+    query.push("WHERE bank_id = ").push_bind(bank.0);
+    let rows = query.build().fetch_all(connection).await.map_err(failed("read a bank's digests"))?;
+    rows.iter().map(to_part).collect()
+}
+
+pub(super) async fn digests(
+    connection: &mut SqliteConnection,
+    (bank, partition): (BankId, u16),
+    limit: u16,
+) -> Read<Vec<PartDigest>> {
+    let mut query = QueryBuilder::new(DIGEST_COLUMNS);
+    query.push("WHERE (bank_id, partition) > (").push_bind(bank.0).push(", ").push_bind(partition);
+    query.push(") ORDER BY bank_id, partition LIMIT ").push_bind(limit);
+    let rows = query.build().fetch_all(connection).await.map_err(failed("read the digests"))?;
+    rows.iter().map(to_part).collect()
+}
+
+pub(super) async fn item_page(connection: &mut SqliteConnection, range: &ItemRange) -> Read<ItemPage> {
+    let mut query = QueryBuilder::new("SELECT id, payload FROM items WHERE id > ");
+    query.push_bind(integer(range.after.0)).push(" AND id <= ").push_bind(integer(range.through.0));
+    push_shard(&mut query, range.shard, "FALSE");
+    query.push(" ORDER BY id LIMIT ").push_bind(integer(range.count_max as u64));
+    let mut rows = query.build().fetch(connection);
+    let (mut items, mut bytes, mut cut) = (Vec::new(), 0, false);
+    while let Some(row) = rows.try_next().await.map_err(failed("read items"))? {
+        bytes += row.try_get::<&[u8], _>(1).map_or(0, <[u8]>::len);
+        if bytes > range.bytes_max && !items.is_empty() {
+            cut = true;
+            break;
+        }
+        items.push(to_item(&row)?);
+    }
+    cut |= items.len() >= range.count_max;
+    let last = items.last().map(|item: &Item| item.id);
+    Ok(ItemPage { through: last.filter(|_| cut).unwrap_or(range.through), items })
+}
+
+/// Leaves those rows only that fall to a shard, as [`vigie_model::ShardCount::shard_of`] has it, or for which `or`
+/// holds.
+fn push_shard(query: &mut QueryBuilder<sqlx::Sqlite>, shard: Option<ShardIdentity>, or: &'static str) {
+    let Some(shard) = shard else { return };
+    query.push(" AND (").push(or).push(" OR partition % ").push_bind(shard.shard_count().get());
+    query.push(" = ").push_bind(shard.shard().0).push(")");
 }
 
 pub(super) async fn head(connection: &mut SqliteConnection) -> Read<Head> {
     let row = sqlx::query(
-        "SELECT sequence, chain, next_bank_id, bank_count, item_count, hash_count FROM head WHERE id = 1",
+        "SELECT sequence, chain, next_bank_id, bank_count, item_count, hash_count, floor FROM head WHERE id = 1",
     )
     .fetch_one(connection)
     .await
@@ -55,6 +136,7 @@ pub(super) async fn head(connection: &mut SqliteConnection) -> Read<Head> {
                 banks: row.try_get(3)?,
                 items: row.try_get(4)?,
                 hashes: row.try_get(5)?,
+                floor: Sequence(row.try_get(6)?),
             },
             next_bank: row.try_get(2)?,
         })
@@ -137,15 +219,22 @@ pub(super) async fn items(
 }
 
 pub(super) async fn changes(connection: &mut SqliteConnection, range: &ChangeRange) -> Read<ChangePage> {
+    snapshot!(connection, |transaction| {
+        let floor = head(transaction).await?.log.floor;
+        let (changes, through) = changes_of(transaction, range).await?;
+        ChangePage { changes, through, floor }
+    })
+}
+
+async fn changes_of(
+    connection: &mut SqliteConnection,
+    range: &ChangeRange,
+) -> Read<(Vec<StoredChange>, Sequence)> {
     let select = "SELECT sequence, partition, checksum, payload FROM changes WHERE sequence > ";
     let mut query = QueryBuilder::new(select);
     query.push_bind(integer(range.after.0));
     query.push(" AND sequence <= ").push_bind(integer(range.through.0));
-    if let Some(shard) = range.shard {
-        // As `ShardCount::shard_of` has it.
-        query.push(" AND (partition IS NULL OR partition % ").push_bind(shard.shard_count().get());
-        query.push(" = ").push_bind(shard.shard().0).push(")");
-    }
+    push_shard(&mut query, range.shard, "partition IS NULL");
     query.push(" ORDER BY sequence LIMIT ").push_bind(integer(range.count_max as u64));
 
     let mut rows = query.build().fetch(connection);
@@ -161,7 +250,7 @@ pub(super) async fn changes(connection: &mut SqliteConnection, range: &ChangeRan
     }
     cut |= changes.len() >= range.count_max;
     let last = changes.last().map(|change: &StoredChange| change.sequence);
-    Ok(ChangePage { through: last.filter(|_| cut).unwrap_or(range.through), changes })
+    Ok((changes, last.filter(|_| cut).unwrap_or(range.through)))
 }
 
 pub(super) async fn batches(
@@ -184,20 +273,26 @@ pub(super) async fn batches(
 }
 
 pub(super) async fn placements(connection: &mut SqliteConnection, items: &[ItemId]) -> Read<Vec<Placement>> {
-    let rows =
-        sqlx::query("SELECT id, bank_id, hash_count FROM items WHERE id IN (SELECT value FROM json_each(?))")
-            .bind(json(items.iter().map(|item| item.0)))
-            .fetch_all(connection)
+    let rows = sqlx::query("SELECT id, payload FROM items WHERE id IN (SELECT value FROM json_each(?))")
+        .bind(json(items.iter().map(|item| item.0)))
+        .fetch_all(connection)
+        .await
+        .map_err(failed("find items"))?;
+    rows.iter().map(|row| to_item(row).map(|item| Placement::of(&item))).collect()
+}
+
+/// The last batch that was committed before a time.
+pub(super) async fn last_before(
+    connection: &mut SqliteConnection,
+    time: UnixMillis,
+) -> Read<Option<Sequence>> {
+    let last: Option<u64> =
+        sqlx::query_scalar("SELECT max(last_sequence) FROM batches WHERE committed_at_ms < ?")
+            .bind(integer(time.0))
+            .fetch_one(connection)
             .await
-            .map_err(failed("find items"))?;
-    let to_placement = |row: &SqliteRow| -> Result<Placement, sqlx::Error> {
-        Ok(Placement {
-            item: ItemId(row.try_get(0)?),
-            bank: BankId(row.try_get(1)?),
-            hashes: row.try_get(2)?,
-        })
-    };
-    rows.iter().map(|row| to_placement(row).map_err(|_| corrupt("an item"))).collect()
+            .map_err(failed("find old batches"))?;
+    Ok(last.map(Sequence))
 }
 
 pub(super) async fn recorded(connection: &mut SqliteConnection, keys: &[String]) -> Read<Vec<Recorded>> {
@@ -268,6 +363,16 @@ fn to_bank(row: &SqliteRow) -> Read<Bank> {
         })
     };
     read().map_err(|_| corrupt("a bank"))
+}
+
+/// From [`DIGEST_COLUMNS`].
+fn to_part(row: &SqliteRow) -> Read<PartDigest> {
+    let read = || -> Result<PartDigest, sqlx::Error> {
+        let sums = [row.try_get(3)?, row.try_get(4)?, row.try_get(5)?, row.try_get(6)?];
+        let digest = SetDigest { sums, hashes: row.try_get(2)? };
+        Ok(PartDigest { bank: BankId(row.try_get(0)?), partition: row.try_get(1)?, digest })
+    };
+    read().map_err(|_| corrupt("a digest"))
 }
 
 /// From the columns `id` and `payload`.

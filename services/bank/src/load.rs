@@ -1,0 +1,116 @@
+//! Reads the present state of a shard for a follower that does not begin with the log's first change.
+//!
+//! Nothing is locked and no long transaction is held: items are read a page at a time while writes go on. That comes
+//! to the state of one moment together with the log, since items never change and their ids are sequences: those up to
+//! the head as of which the banks are read come by pages, those after it by the log. An item that is removed before
+//! its page is read is missing there, and its removal in the log then meets nothing; the last part says up to where
+//! that can be.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+use vigie_model::change::Cursor;
+use vigie_model::{BankId, Item, ItemId, ShardIdentity, StatePart};
+use vigie_serving::Shutdown;
+
+use crate::chain::GENESIS;
+use crate::error::Error;
+use crate::feed::Feed;
+use crate::followers::Place;
+use crate::store::{ItemRange, Store};
+
+/// Items that one page looks through at most, whatever part of them is the shard's.
+const SCAN_MAX: u64 = 65_536;
+
+/// One that reads the state of a shard, a part at a time.
+#[derive(Debug)]
+pub(crate) struct Loader {
+    feed: Arc<Feed>,
+    shard: ShardIdentity,
+    shutdown: Shutdown,
+    next: Next,
+    /// Keeps the log from the cursor on.
+    place: Option<Place>,
+    /// Its place among the followers, given up with it.
+    _permit: OwnedSemaphorePermit,
+}
+
+/// What comes next.
+#[derive(Debug)]
+enum Next {
+    Begin,
+    Items { banks: HashSet<BankId>, after: ItemId, through: ItemId },
+    End,
+    Nothing,
+}
+
+impl Loader {
+    /// Nothing is read yet.
+    pub(crate) fn new(
+        feed: Arc<Feed>,
+        shard: ShardIdentity,
+        shutdown: Shutdown,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { feed, shard, shutdown, next: Next::Begin, place: None, _permit: permit }
+    }
+
+    /// The next part; `None` after the last one, and on shutdown.
+    pub(crate) async fn next(&mut self) -> Result<Option<StatePart>, Error> {
+        if self.shutdown.is_cancelled() {
+            return Ok(None);
+        }
+        match std::mem::replace(&mut self.next, Next::Nothing) {
+            Next::Begin => self.begin().await.map(Some),
+            Next::Items { banks, after, through } => self.items(banks, after, through).await.map(Some),
+            Next::End => {
+                let head = self.store().head().await.map_err(|error| Error::from_read(&error))?;
+                Ok(Some(StatePart::End { settled: head.sequence }))
+            }
+            Next::Nothing => Ok(None),
+        }
+    }
+
+    async fn begin(&mut self) -> Result<StatePart, Error> {
+        // Held from before the head is read: what follows it is not cut.
+        self.place = Some(self.feed.join(self.feed.head()));
+        let (head, banks) = self.store().state().await.map_err(|error| Error::from_read(&error))?;
+        let sequence = head.log.sequence;
+        if let Some(place) = &self.place {
+            place.advance(sequence);
+        }
+        let chain = Some(head.log.chain).filter(|chain| *chain != GENESIS);
+        let cursor = Cursor { log: self.store().log_id(), sequence, chain };
+        let ids = banks.iter().map(|bank| bank.id).collect();
+        self.next = Next::Items { banks: ids, after: ItemId(0), through: ItemId(sequence.0) };
+        Ok(StatePart::Begin { cursor, banks })
+    }
+
+    async fn items(
+        &mut self,
+        banks: HashSet<BankId>,
+        after: ItemId,
+        through: ItemId,
+    ) -> Result<StatePart, Error> {
+        let (count_max, bytes_max) = self.feed.page_max();
+        let scanned = ItemId(through.0.min(after.0.saturating_add(SCAN_MAX)));
+        let range = ItemRange { after, through: scanned, shard: Some(self.shard), count_max, bytes_max };
+        let turn = self.feed.turn_to_read().await;
+        let page = self.store().item_page(&range).await.map_err(|error| Error::from_read(&error))?;
+        drop(turn);
+        let mut items: Vec<Item> = page.items;
+        // Those of banks that were deleted before wait to be swept.
+        items.retain(|item| banks.contains(&item.bank));
+        self.next = if page.through < through {
+            Next::Items { banks, after: page.through, through }
+        } else {
+            Next::End
+        };
+        Ok(StatePart::Items(items))
+    }
+
+    fn store(&self) -> &dyn Store {
+        self.feed.store()
+    }
+}

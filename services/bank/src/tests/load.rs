@@ -1,0 +1,139 @@
+//! The state of a shard, read while it changes, comes to the truth together with the log.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use vigie_model::{BankId, Change, ChangeKind, FeedRange, ItemId, Sequence, ShardIdentity, StatePart};
+
+use super::*;
+
+/// A follower in its plainest form.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Known {
+    banks: BTreeSet<BankId>,
+    items: BTreeMap<ItemId, BankId>,
+}
+
+impl Known {
+    fn apply(&mut self, change: &Change, settled: Sequence) {
+        match &change.kind {
+            ChangeKind::BankCreated { bank, .. } => assert!(self.banks.insert(*bank)),
+            ChangeKind::BankDeleted { bank } => {
+                assert!(self.banks.remove(bank));
+                self.items.retain(|_, holder| holder != bank);
+            }
+            ChangeKind::ItemAdded(item) => assert_eq!(self.items.insert(item.id, item.bank), None),
+            ChangeKind::ItemRemoved { item, .. } => {
+                let known = self.items.remove(item).is_some();
+                assert!(known || change.sequence <= settled, "{item} was not there at {}", change.sequence);
+            }
+            ChangeKind::BankRenamed { .. } | ChangeKind::BankEnabledSet { .. } => {}
+        }
+    }
+}
+
+/// Loads a shard, and follows the log to a sequence that `work` comes to meanwhile.
+async fn load_during(
+    served: &Served,
+    shard: ShardIdentity,
+    work: impl Future<Output = u64>,
+) -> (Known, usize) {
+    let mut parts = served.feed.clone().load(pb::LoadRequest::from(shard)).await.unwrap().into_inner();
+    let loading = async {
+        let (mut known, mut begin, mut settled, mut pages) = (Known::default(), None, None, 0);
+        while let Some(part) = parts.message().await.unwrap() {
+            assert_eq!(settled, None, "a part after the end");
+            match StatePart::try_from(part).unwrap() {
+                StatePart::Begin { cursor, banks } => {
+                    assert_eq!(begin.replace(cursor), None);
+                    known.banks = banks.iter().map(|bank| bank.id).collect();
+                }
+                StatePart::Items(items) => {
+                    pages += 1;
+                    for item in items {
+                        assert!(shard.holds(item.id) && item.id.0 <= begin.unwrap().sequence.0);
+                        assert!(known.items.last_key_value().is_none_or(|(last, _)| *last < item.id));
+                        known.items.insert(item.id, item.bank);
+                    }
+                }
+                StatePart::End { settled: at } => settled = Some(at),
+            }
+            tokio::task::yield_now().await;
+        }
+        (known, begin.unwrap(), settled.unwrap(), pages)
+    };
+    let ((mut known, cursor, settled, pages), through) = tokio::join!(loading, work);
+    assert!(cursor.sequence <= settled);
+    let request = pb::WatchRequest::from((Some(cursor), shard));
+    let mut ranges = served.feed.clone().watch(request).await.unwrap().into_inner();
+    let mut reached = cursor.sequence;
+    while reached.0 < through {
+        let range: FeedRange = ranges.message().await.unwrap().unwrap().try_into().unwrap();
+        range.changes.iter().for_each(|change| known.apply(change, settled));
+        reached = range.through;
+    }
+    (known, pages)
+}
+
+async fn truth(served: &Served, shard: ShardIdentity, banks: &[&str]) -> BTreeMap<ItemId, BankId> {
+    let mut items = BTreeMap::new();
+    for bank in banks {
+        let listed = served.list_items(bank).await.unwrap();
+        items.extend(listed.iter().map(|item| (ItemId(item.id), BankId(item.bank_id))));
+    }
+    items.retain(|item, _| shard.holds(*item));
+    items
+}
+
+#[tokio::test]
+async fn a_state_loaded_under_writes_and_its_log_come_to_the_truth() {
+    let (_directory, config) = on_file();
+    let served = Served::start(Config { feed_changes_max: 5, ..config }).await;
+    served.create_bank("a").await.unwrap();
+    served.create_bank("going").await.unwrap();
+    served.create_bank("gone").await.unwrap();
+    let early = served.add("a", items(0..200)).await.unwrap().item_ids;
+    served.add("going", items(200..300)).await.unwrap();
+    served.add("gone", items(300..400)).await.unwrap();
+    served.delete_bank("gone").await.unwrap();
+    for (number, shard_count) in [(0, 1), (1, 2), (2, 5)] {
+        let shard = ShardIdentity::new(number, shard_count).unwrap();
+        let work = async {
+            for turn in 0..20_usize {
+                let at = usize::try_from(number).unwrap() * 20 + turn;
+                // From the end, where the pages have not come to yet, and from the beginning, where they were.
+                served.remove(vec![early[199 - at], early[at]]).await.unwrap();
+                served.add("a", items(500..502)).await.unwrap();
+            }
+            if number == 1 {
+                served.delete_bank("going").await.unwrap();
+            }
+            served.head().await.sequence
+        };
+        let (known, pages) = load_during(&served, shard, work).await;
+        let banks: &[&str] = if number == 0 { &["a", "going"] } else { &["a"] };
+        assert_eq!(known.items, truth(&served, shard, banks).await);
+        assert!(pages > 1);
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn an_empty_bank_loads_to_nothing() {
+    let (_directory, config) = on_file();
+    let served = Served::start(config).await;
+    let (known, _) = load_during(&served, ShardIdentity::new(0, 1).unwrap(), async { 0 }).await;
+    assert_eq!(known, Known::default());
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn those_who_load_count_as_followers() {
+    let (_directory, config) = on_file();
+    let served = Served::start(Config { followers_max: 1, ..config }).await;
+    let shard = pb::LoadRequest { shard: 0, shard_count: 1 };
+    let _loading = served.feed.clone().load(shard).await.unwrap();
+    refused(served.feed.clone().load(shard).await.map(drop), Code::ResourceExhausted, "too many followers");
+    let wrong = pb::LoadRequest { shard: 2, shard_count: 1 };
+    refused(served.feed.clone().load(wrong).await.map(drop), Code::InvalidArgument, "shard");
+    served.stop().await;
+}

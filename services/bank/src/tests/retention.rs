@@ -1,0 +1,130 @@
+//! The log is cut where nobody needs it, and nowhere else.
+
+use std::time::Duration;
+
+use vigie_model::change::Cursor;
+use vigie_model::{LogHead, Sequence, ShardIdentity};
+use vigie_serving::Shutdown;
+
+use super::writes::{BareLog, create, in_a_minute};
+use super::*;
+use crate::feed::Follower;
+
+/// A log of ten batches of one change, a second after another, and the settings of a bank that keeps two hours of it.
+struct Old {
+    _directory: TempDir,
+    config: Config,
+    store: Arc<dyn Store>,
+    bare: BareLog,
+}
+
+impl Old {
+    async fn new(config: impl FnOnce(Config) -> Config) -> Self {
+        let (directory, at) = on_file();
+        let config = config(Config { log_hours: 2, log_changes: 1, sweep_rows_max: 3, ..at });
+        let location = Location::parse(&config.store).unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&location, 3).await.unwrap());
+        let bare = BareLog::start(&store, &config);
+        for number in 0..10 {
+            bare.log.write(create(&format!("bank-{number}")), None, in_a_minute()).await.unwrap();
+            bare.clock.0.fetch_add(1_000, Ordering::Relaxed);
+        }
+        Self { _directory: directory, config, store, bare }
+    }
+
+    /// Sweeps when the log's beginning is so old.
+    async fn swept_at(&self, milliseconds: u64) -> LogHead {
+        self.bare.clock.0.store(NOW + milliseconds, Ordering::Relaxed);
+        let sweeper = self.bare.sweeper(&self.store, &self.config);
+        while sweeper.step().await.unwrap() {}
+        self.store.head().await.unwrap()
+    }
+
+    async fn follow(&self, after: u64) -> Result<Follower, crate::error::Error> {
+        let cursor = Cursor { log: self.store.log_id(), sequence: Sequence(after), chain: None };
+        let shard = ShardIdentity::new(0, 1).unwrap();
+        self.bare.feed.watch(Some(cursor), shard, Shutdown::new()).await
+    }
+
+    async fn proven(self) {
+        self.bare.stop().await;
+        self.store.close().await;
+        drop(self.store);
+        crate::verify(&self.config).await.unwrap();
+    }
+}
+
+const TWO_HOURS: u64 = 7_200_000;
+
+#[tokio::test]
+async fn a_change_is_kept_for_its_time() {
+    let old = Old::new(|config| config).await;
+    assert_eq!(old.swept_at(TWO_HOURS).await.floor, Sequence(0));
+    assert_eq!(old.swept_at(TWO_HOURS + 1).await.floor, Sequence(1));
+    assert_eq!(old.swept_at(TWO_HOURS + 5_500).await.floor, Sequence(6));
+    assert_eq!(old.store.batches(Sequence(0), 100).await.unwrap().len(), 5);
+    // The newest change is kept, however old.
+    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor, Sequence(9));
+    old.proven().await;
+}
+
+#[tokio::test]
+async fn the_newest_changes_are_kept_however_old() {
+    let old = Old::new(|config| Config { log_changes: 7, ..config }).await;
+    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor, Sequence(3));
+    old.proven().await;
+}
+
+#[tokio::test]
+async fn what_a_follower_needs_is_never_cut() {
+    let old = Old::new(|config| config).await;
+    let mut slow = old.follow(4).await.unwrap();
+    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor, Sequence(4));
+    slow.next().await.unwrap();
+    // It was told of what comes next, and may not have got it.
+    assert_eq!(slow.next().await.unwrap().unwrap().through, Sequence(10));
+    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor, Sequence(4));
+    slow.next().await.unwrap();
+    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor, Sequence(9));
+    drop(slow);
+    old.proven().await;
+}
+
+#[tokio::test]
+async fn a_follower_that_has_gone_finds_its_place_for_a_while() {
+    let old = Old::new(|config| Config { follower_minutes: 1, ..config }).await;
+    drop(old.follow(4).await.unwrap());
+    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor, Sequence(4));
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor, Sequence(9));
+    old.proven().await;
+}
+
+#[tokio::test]
+async fn a_cursor_before_the_floor_is_sent_to_load_the_state() {
+    let old = Old::new(|config| config).await;
+    old.swept_at(TWO_HOURS + 5_500).await;
+    for cursor in [0, 5] {
+        let refusal = old.follow(cursor).await.map(drop).unwrap_err();
+        assert_eq!(refusal.code(), Code::OutOfRange);
+        assert!(refusal.to_string().contains("keeps only what follows 6"), "{refusal}");
+    }
+    let mut followed = old.follow(6).await.unwrap();
+    followed.next().await.unwrap();
+    assert_eq!(followed.next().await.unwrap().unwrap().changes.len(), 4);
+    old.proven().await;
+}
+
+#[tokio::test]
+async fn a_page_that_was_cut_under_its_reader_is_refused() {
+    let old = Old::new(|config| Config { recent_changes_max: 0, ..config }).await;
+    let mut follower = old.follow(2).await.unwrap();
+    follower.next().await.unwrap();
+    // As if the sweeper had looked for followers just before this one came.
+    while old.store.cut(Sequence(5), 3).await.unwrap() {}
+    let refusal = follower.next().await.unwrap_err();
+    assert_eq!(refusal.code(), Code::OutOfRange, "{refusal}");
+    old.proven().await;
+}
