@@ -4,7 +4,7 @@ use thiserror::Error;
 use tonic::{Code, Status};
 use vigie_clients::TargetError;
 
-use vigie_model::{BankName, LogId, Sequence, ShardIdentityError};
+use vigie_model::{BankName, LogId, Sequence, SetDigest, ShardIdentityError};
 use vigie_serving::ServeError;
 
 use crate::indexes::FolderError;
@@ -62,7 +62,7 @@ impl From<SearchError> for Status {
     }
 }
 
-/// A change that contradicts what the shard holds. The shard is rebuilt.
+/// What the feed told contradicts what the shard holds. The shard is rebuilt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum Contradiction {
     #[error("change {0} names a bank that is not there")]
@@ -77,6 +77,8 @@ pub(crate) enum Contradiction {
     OtherShard(Sequence),
     #[error("the range is of the log {told}, which is not the one that was followed")]
     OtherLog { told: LogId },
+    #[error("as of change {sequence} the shard comes to {own}, and the bank to {told}")]
+    Digest { sequence: Sequence, own: SetDigest, told: SetDigest },
     #[error("the range begins after {after}, but {applied} was applied")]
     Gap { after: Sequence, applied: Sequence },
 }

@@ -2,10 +2,11 @@
 //!
 //! One task owns the writing side. It opens the feed after the last change that it has, applies what comes, and opens
 //! it again when it breaks, with growing random pauses. The shard is ready once it has held everything that the bank
-//! had when the feed opened, and stays ready while the bank is away: its answers say how old they are.
+//! had when the feed opened and, at or after that, the bank's digest was equal to its own. It stays ready while the bank
+//! is away: its answers say how old they are.
 //!
-//! When the bank no longer has what follows (`OUT_OF_RANGE`), or a change contradicts what is held, the shard leaves
-//! readiness and is rebuilt from nothing.
+//! When the bank no longer has what follows (`OUT_OF_RANGE`), a change contradicts what is held, or a digest differs, the
+//! shard leaves readiness and is rebuilt from nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,8 @@ use vigie_serving::{Health, Shutdown};
 
 use crate::error::{Contradiction, SearchError};
 use crate::indexes::{FolderError, IndexPlan};
-use crate::shard::Shard;
+use crate::metrics::{MatcherMetrics, RebuildReason};
+use crate::shard::{Proof, Shard};
 
 /// Where the follower stands, for those who wait for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,30 +37,38 @@ pub(crate) struct Replica {
     shard: ArcSwap<Shard>,
     identity: ShardIdentity,
     plan: IndexPlan,
+    metrics: MatcherMetrics,
     progress: watch::Sender<Progress>,
 }
 
 impl Replica {
-    pub(crate) fn new(identity: ShardIdentity, plan: IndexPlan) -> Result<Self, FolderError> {
+    pub(crate) fn new(
+        identity: ShardIdentity,
+        plan: IndexPlan,
+        metrics: MatcherMetrics,
+    ) -> Result<Self, FolderError> {
         let empty = Progress { applied: Sequence::ZERO, head: Sequence::ZERO, ready: false };
         Ok(Self {
             shard: ArcSwap::from_pointee(Shard::new(identity, plan.begin()?)),
             identity,
             plan,
+            metrics,
             progress: watch::Sender::new(empty),
         })
     }
 
     pub(crate) fn describe(&self) -> ReplicaDescription {
         let shard = self.shard.load();
+        let moment = shard.moment();
         let progress = *self.progress.borrow();
         ReplicaDescription {
             identity: self.identity,
-            sequence: shard.applied(),
-            head: progress.head.max(shard.applied()),
+            sequence: moment.sequence,
+            head: progress.head.max(moment.sequence),
             unready_reason: (!progress.ready).then(|| unready_reason(progress)),
             items: shard.item_count(),
             hashes: shard.hash_counts(),
+            digest: moment.digest,
         }
     }
 
@@ -99,16 +109,19 @@ impl Replica {
         Ok(shard)
     }
 
-    fn advance(&self, applied: Sequence, head: Sequence, caught_up_at: Sequence) -> bool {
+    /// Tells how far the shard has come, and whether it is proven by now. Says whether it became ready by this.
+    fn advance(&self, applied: Sequence, head: Sequence, is_proven: bool) -> bool {
         let mut became_ready = false;
         self.progress.send_modify(|progress| {
-            became_ready = !progress.ready && applied >= caught_up_at;
+            became_ready = !progress.ready && is_proven;
             *progress = Progress { applied, head: head.max(applied), ready: progress.ready || became_ready };
         });
         became_ready
     }
 
-    fn restart(&self) {
+    /// Drops the shard and begins with an empty one.
+    fn restart(&self, reason: RebuildReason) {
+        self.metrics.count_rebuild(reason);
         let progress = Progress { applied: Sequence::ZERO, head: Sequence::ZERO, ready: false };
         self.progress.send_replace(progress);
         let indexes = self.plan.begin().unwrap_or_else(|error| {
@@ -122,7 +135,8 @@ impl Replica {
 fn unready_reason(progress: Progress) -> String {
     match progress.head {
         Sequence::ZERO => "waiting for the bank's feed".to_owned(),
-        head => format!("loading: at change {} of {head}", progress.applied),
+        head if progress.applied < head => format!("loading: at change {} of {head}", progress.applied),
+        _ => "waiting for the bank's digest".to_owned(),
     }
 }
 
@@ -131,12 +145,22 @@ enum Broken {
     /// Try again after the last change that was applied.
     Lost(CallError),
     /// What is held cannot be continued from.
-    Unusable(String),
+    Unusable(RebuildReason, String),
 }
 
 impl From<Contradiction> for Broken {
     fn from(contradiction: Contradiction) -> Self {
-        Self::Unusable(contradiction.to_string())
+        let reason = match contradiction {
+            Contradiction::Digest { .. } => RebuildReason::Digest,
+            Contradiction::NoSuchBank(_)
+            | Contradiction::BankTwice(_)
+            | Contradiction::NoSuchItem(_)
+            | Contradiction::ItemTwice(_)
+            | Contradiction::OtherShard(_)
+            | Contradiction::OtherLog { .. }
+            | Contradiction::Gap { .. } => RebuildReason::Change,
+        };
+        Self::Unusable(reason, contradiction.to_string())
     }
 }
 
@@ -170,12 +194,12 @@ pub(crate) async fn follow(
             Broken::Lost(error) => {
                 tracing::error!(%shard, %error, "rebuilding: the bank does not go on from here");
                 health.set(false).await;
-                replica.restart();
+                replica.restart(RebuildReason::Log);
             }
-            Broken::Unusable(reason) => {
-                tracing::error!(%shard, reason, "rebuilding: the feed contradicts what is held");
+            Broken::Unusable(reason, text) => {
+                tracing::error!(%shard, reason = text, "rebuilding: the feed contradicts what is held");
                 health.set(false).await;
-                replica.restart();
+                replica.restart(reason);
             }
         }
         if replica.shard.load().applied() > before {
@@ -196,13 +220,14 @@ async fn follow_once(replica: &Replica, feed: &FeedClient, patience: Patience, h
         Err(error) => return Broken::Lost(error),
     };
     let mut caught_up_at = None;
+    let mut is_proven = false;
     let mut fault_told = None;
     loop {
         let range = match stream.next_within(patience.silence).await {
             Ok(range) => range,
             Err(error) => return Broken::Lost(error),
         };
-        let head = range.head;
+        let (head, through) = (range.head, range.through);
         let caught_up_at = *caught_up_at.get_or_insert(head);
         let applied = if range.changes.is_empty() {
             shard.apply(range)
@@ -211,12 +236,17 @@ async fn follow_once(replica: &Replica, feed: &FeedClient, patience: Patience, h
             let applying = Arc::clone(&shard);
             match tokio::task::spawn_blocking(move || applying.apply(range)).await {
                 Ok(applied) => applied,
-                Err(panic) => return Broken::Unusable(format!("applying a change failed: {panic}")),
+                Err(panic) => {
+                    let text = format!("applying a change failed: {panic}");
+                    return Broken::Unusable(RebuildReason::Change, text);
+                }
             }
         };
-        if let Err(contradiction) = applied {
-            return contradiction.into();
-        }
+        let proof = match applied {
+            Ok(proof) => proof,
+            Err(contradiction) => return contradiction.into(),
+        };
+        is_proven |= proof == Proof::Equal && through >= caught_up_at;
         let fault = shard.index_fault();
         if fault != fault_told {
             match &fault {
@@ -227,7 +257,7 @@ async fn follow_once(replica: &Replica, feed: &FeedClient, patience: Patience, h
             }
             fault_told = fault;
         }
-        if replica.advance(shard.applied(), head, caught_up_at) {
+        if replica.advance(shard.applied(), head, is_proven) {
             tracing::info!(shard = %replica.identity, sequence = %shard.applied(), "ready");
             health.set(true).await;
         }

@@ -7,16 +7,19 @@
 //! - An answer is that of one moment, says as of which sequence it is, and holds every change of the shard up to that
 //!   one. A removed item does not match at or after its removal.
 //! - A gap in the feed is never stepped over: the follower reconnects after the last change that it has.
-//! - A change that contradicts what the shard holds is a broken invariant: the shard leaves readiness and is rebuilt.
+//! - A change that contradicts what the shard holds is a broken invariant: the shard leaves readiness and is rebuilt. So
+//!   is a digest of the bank's that differs from the shard's own.
+//! - A shard that has never held, by that digest, what the bank holds does not answer.
 //! - Readers never wait for the follower.
 //!
 //! Reading order: `config`, `pdq` (which engine), `shard` (the state: apply a range, search it), `search` (one search over it),
-//! `feed` (keeps the state up with the log), `grpc`, `error`, `server`.
+//! `feed` (keeps the state up with the log), `grpc`, `error`, `metrics`, `server`.
 
 mod config;
 mod server;
 mod grpc;
 mod error;
+mod metrics;
 mod pdq;
 mod indexes;
 mod shard;
@@ -27,7 +30,7 @@ pub use config::Config;
 pub use error::RunError;
 pub use indexes::FolderError;
 pub use pdq::PdqEngine;
-pub use server::run;
+pub use server::{run, run_with};
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tonic::server::NamedService as _;
@@ -16,14 +17,25 @@ use crate::error::RunError;
 use crate::feed::{Patience, Replica, follow};
 use crate::grpc::Grpc;
 use crate::indexes::IndexPlan;
+use crate::metrics::MatcherMetrics;
 
 /// The largest request: a batch of 256 queries of 64 hashes, and room for names.
 const MESSAGE_BYTES_MAX: usize = 2 << 20;
 
-/// Follows the bank and answers searches on `listener` until `shutdown`.
-///
-/// Health is `SERVING` once the shard holds what the bank had when the feed opened.
+/// Follows the bank and answers searches on `listener` until `shutdown`. See [`run_with`].
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> Result<(), RunError> {
+    run_with(config, listener, shutdown, &mut Registry::default()).await
+}
+
+/// Follows the bank and answers searches on `listener` until `shutdown`; its metrics go to `registry`.
+///
+/// Health is `SERVING` once the shard holds what the bank had when the feed opened, and a digest has proved it.
+pub async fn run_with(
+    config: Config,
+    listener: TcpListener,
+    shutdown: Shutdown,
+    registry: &mut Registry,
+) -> Result<(), RunError> {
     let faults = config.faults();
     if !faults.is_empty() {
         return Err(RunError::Config(faults));
@@ -31,7 +43,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> R
     let identity = ShardIdentity::new(config.shard, config.shard_count)?;
     let feed = FeedClient::new(&config.bank)?;
     let plan = IndexPlan::new(config.pdq_engine, config.hnsw, config.index_folder.as_deref())?;
-    let replica = Arc::new(Replica::new(identity, plan)?);
+    let replica = Arc::new(Replica::new(identity, plan, MatcherMetrics::register(registry))?);
     let grpc = Grpc {
         replica: Arc::clone(&replica),
         serving: config.serving,

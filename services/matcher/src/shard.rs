@@ -11,8 +11,8 @@
 //! overtaken by a removal, and searches again at the newest moment.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
@@ -20,7 +20,7 @@ use vigie_index::{Edit, Entry, EqualitySnapshot};
 
 use vigie_model::{
     BankId, BankName, Change, ChangeKind, Cursor, FeedRange, Hash, HashCount, HashType, Item, ItemContent,
-    ItemId, Sequence, ShardIdentity,
+    ItemId, Sequence, SetDigest, ShardIdentity,
 };
 
 use crate::error::Contradiction;
@@ -57,6 +57,15 @@ impl BankState {
     }
 }
 
+/// What a range of the log said of the shard's whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// Nothing.
+    None,
+    /// That it is equal to the bank's.
+    Equal,
+}
+
 /// The living banks.
 pub(crate) type BankTable = HashMap<BankId, BankState>;
 
@@ -74,6 +83,8 @@ pub(crate) struct Moment {
     /// The place in the bank's log; `None` before the first range.
     pub(crate) cursor: Option<Cursor>,
     pub(crate) banks: Arc<BankTable>,
+    /// What the living hashes come to.
+    pub(crate) digest: SetDigest,
     pub(crate) pdq: PdqSnapshot,
     pub(crate) md5: EqualitySnapshot<16>,
     pub(crate) sha256: EqualitySnapshot<32>,
@@ -86,6 +97,32 @@ pub(crate) struct Shard {
     indexes: Indexes,
     items: DashMap<ItemId, Record>,
     moment: ArcSwap<Moment>,
+    books: Mutex<Books>,
+}
+
+/// What only the one who applies needs to know.
+#[derive(Debug, Default)]
+struct Books {
+    /// Of each bank its living hashes, so that those of a deleted bank go at once.
+    digests: HashMap<BankId, SetDigest>,
+    /// Of all banks.
+    whole: SetDigest,
+}
+
+impl Books {
+    fn add(&mut self, bank: BankId, part: SetDigest) {
+        *self.digests.entry(bank).or_default() += part;
+        self.whole += part;
+    }
+
+    fn take(&mut self, bank: BankId, part: SetDigest) {
+        *self.digests.entry(bank).or_default() -= part;
+        self.whole -= part;
+    }
+
+    fn take_bank(&mut self, bank: BankId) {
+        self.whole -= self.digests.remove(&bank).unwrap_or_default();
+    }
 }
 
 impl Shard {
@@ -94,11 +131,18 @@ impl Shard {
             sequence: Sequence::ZERO,
             cursor: None,
             banks: Arc::default(),
+            digest: SetDigest::EMPTY,
             pdq: indexes.pdq.snapshot(),
             md5: indexes.md5.snapshot(),
             sha256: indexes.sha256.snapshot(),
         };
-        Self { identity, indexes, items: DashMap::new(), moment: ArcSwap::from_pointee(moment) }
+        Self {
+            identity,
+            indexes,
+            items: DashMap::new(),
+            moment: ArcSwap::from_pointee(moment),
+            books: Mutex::default(),
+        }
     }
 
     pub(crate) const fn identity(&self) -> ShardIdentity {
@@ -144,9 +188,11 @@ impl Shard {
         ]
     }
 
-    /// Applies a range of the log and shows it to searches as a whole. After a contradiction the shard is of no more
-    /// use.
-    pub(crate) fn apply(&self, range: FeedRange) -> Result<(), Contradiction> {
+    /// Applies a range of the log and shows it to searches as a whole. Says whether the bank's digest came with it and
+    /// was equal to the shard's own: then the shard holds what the bank holds. After a contradiction the shard is of no
+    /// more use.
+    pub(crate) fn apply(&self, range: FeedRange) -> Result<Proof, Contradiction> {
+        let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.moment();
         if range.after != before.sequence {
             return Err(Contradiction::Gap { after: range.after, applied: before.sequence });
@@ -161,13 +207,21 @@ impl Shard {
         }
         let mut work = Work { banks: Arc::clone(&before.banks), ..Work::default() };
         for change in range.changes {
-            self.apply_change(change, &mut work)?;
+            self.apply_change(change, &mut work, &mut books)?;
         }
+        let proof = match range.digest {
+            None => Proof::None,
+            Some(told) if told == books.whole => Proof::Equal,
+            Some(told) => {
+                return Err(Contradiction::Digest { sequence: range.through, own: books.whole, told });
+            }
+        };
         self.flush(&mut work);
         self.moment.store(Arc::new(Moment {
             sequence: range.through,
             cursor: Some(cursor),
             banks: work.banks,
+            digest: books.whole,
             pdq: self.indexes.pdq.snapshot(),
             md5: self.indexes.md5.snapshot(),
             sha256: self.indexes.sha256.snapshot(),
@@ -179,10 +233,10 @@ impl Shard {
         if !work.gone_banks.is_empty() {
             self.items.retain(|_, record| !work.gone_banks.contains(&record.bank));
         }
-        Ok(())
+        Ok(proof)
     }
 
-    fn apply_change(&self, change: Change, work: &mut Work) -> Result<(), Contradiction> {
+    fn apply_change(&self, change: Change, work: &mut Work, books: &mut Books) -> Result<(), Contradiction> {
         let Change { sequence, kind } = change;
         match kind {
             ChangeKind::BankCreated { bank, name, .. } => {
@@ -200,6 +254,7 @@ impl Shard {
             }
             ChangeKind::BankDeleted { bank } => {
                 work.banks_mut().remove(&bank).ok_or(Contradiction::NoSuchBank(sequence))?;
+                books.take_bank(bank);
                 self.flush(work);
                 self.indexes.pdq.remove_bank(bank);
                 self.indexes.md5.remove_bank(bank);
@@ -207,18 +262,25 @@ impl Shard {
                 work.gone_banks.insert(bank);
                 Ok(())
             }
-            ChangeKind::ItemAdded(item) => self.add_item(item, sequence, work),
-            ChangeKind::ItemRemoved { item, .. } => self.remove_item(item, sequence, work),
+            ChangeKind::ItemAdded(item) => self.add_item(item, sequence, work, books),
+            ChangeKind::ItemRemoved { item, .. } => self.remove_item(item, sequence, work, books),
         }
     }
 
-    fn add_item(&self, item: Item, sequence: Sequence, work: &mut Work) -> Result<(), Contradiction> {
+    fn add_item(
+        &self,
+        item: Item,
+        sequence: Sequence,
+        work: &mut Work,
+        books: &mut Books,
+    ) -> Result<(), Contradiction> {
         let Item { id, bank, content, .. } = item;
         if !self.identity.holds(id) {
             return Err(Contradiction::OtherShard(sequence));
         }
         let state = work.banks.get(&bank).ok_or(Contradiction::NoSuchBank(sequence))?;
         let entry = Entry { item: id, bank };
+        books.add(bank, SetDigest::of_item(id, content.hashes()));
         for hash in content.hashes() {
             state.counts.of(hash.hash_type()).fetch_add(1, Ordering::Relaxed);
             match *hash {
@@ -233,7 +295,13 @@ impl Shard {
         }
     }
 
-    fn remove_item(&self, id: ItemId, sequence: Sequence, work: &mut Work) -> Result<(), Contradiction> {
+    fn remove_item(
+        &self,
+        id: ItemId,
+        sequence: Sequence,
+        work: &mut Work,
+        books: &mut Books,
+    ) -> Result<(), Contradiction> {
         let record = self.items.get(&id).ok_or(Contradiction::NoSuchItem(sequence))?;
         let state = work.banks.get(&record.bank).ok_or(Contradiction::NoSuchItem(sequence))?;
         for hash in record.content.hashes() {
@@ -244,6 +312,7 @@ impl Shard {
                 Hash::Sha256(bytes) => work.sha256.push(Edit::Remove(bytes, id)),
             }
         }
+        books.take(record.bank, SetDigest::of_item(id, record.content.hashes()));
         let first = work.gone.insert(id);
         if first { Ok(()) } else { Err(Contradiction::NoSuchItem(sequence)) }
     }

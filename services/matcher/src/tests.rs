@@ -7,15 +7,15 @@ use vigie_index::{Cancellation, HnswConfig};
 
 use vigie_model::{
     BankId, BankName, Change, ChangeKind, Distance, FeedRange, Hash, HashType, Item, ItemContent, ItemDraft,
-    ItemId, Limit, LogId, MaxDistances, Query, QueryHash, SearchOptions, Sequence, ShardIdentity, UnixMillis,
-    Variant,
+    ItemId, Limit, LogId, MaxDistances, Query, QueryHash, SearchOptions, Sequence, SetDigest, ShardIdentity,
+    UnixMillis, Variant,
 };
 
 use crate::error::{Contradiction, SearchError};
 use crate::indexes::{IndexPlan, Indexes};
 use crate::pdq::PdqEngine;
 use crate::search::search;
-use crate::shard::Shard;
+use crate::shard::{Proof, Shard};
 
 const LOG: LogId = LogId([7; 16]);
 
@@ -126,6 +126,15 @@ impl Replay {
         Some(Change { sequence, kind })
     }
 
+    /// What the living hashes come to.
+    fn digest(&self) -> SetDigest {
+        let mut digest = SetDigest::EMPTY;
+        for (item, (_, content)) in &self.items {
+            digest += SetDigest::of_item(*item, content.hashes());
+        }
+        digest
+    }
+
     /// Item, distance and count of other matches, in the order of answers.
     fn search(&self, query: &Query, banks: &[BankName], radius: u16) -> Vec<(ItemId, Distance, u32)> {
         let searched = |bank: &BankId| {
@@ -199,7 +208,8 @@ proptest! {
             let after = Sequence(replay.sequence);
             let changes = steps.into_iter().filter_map(|step| replay.take(step)).collect();
             let through = Sequence(replay.sequence);
-            shard.apply(FeedRange { log: LOG, after, through, head: through, chain: None, changes }).unwrap();
+            shard.apply(FeedRange { log: LOG, after, through, head: through, chain: None, changes, digest: Some(replay.digest()) }).unwrap();
+            prop_assert_eq!(shard.moment().digest, replay.digest());
 
             let enabled: Vec<_> = replay.banks.values().filter(|(_, enabled)| *enabled).map(|(name, _)| name.clone()).collect();
             for banks in [vec![], enabled.into_iter().take(1).collect::<Vec<_>>()] {
@@ -247,7 +257,7 @@ fn added(sequence: u64) -> Change {
 
 fn range(after: u64, changes: Vec<Change>) -> FeedRange {
     let through = changes.last().map_or(Sequence(after), |change| change.sequence);
-    FeedRange { log: LOG, after: Sequence(after), through, head: through, chain: None, changes }
+    FeedRange { log: LOG, after: Sequence(after), through, head: through, chain: None, changes, digest: None }
 }
 
 #[test]
@@ -270,6 +280,20 @@ fn a_contradicting_change_is_noticed() {
         vec![change(3, ChangeKind::BankDeleted { bank: BankId(1) }), added(4)],
         Contradiction::NoSuchBank(Sequence(4)),
     );
+}
+
+#[test]
+fn another_digest_than_the_banks_is_a_contradiction() {
+    let own = SetDigest::of_item(ItemId(2), content(&[2]).hashes());
+    let check = |told: Option<SetDigest>, expected: Result<Proof, Contradiction>| {
+        let shard = empty_shard();
+        shard.apply(range(0, vec![created(1), added(2)])).unwrap();
+        assert_eq!(shard.apply(FeedRange { digest: told, ..range(2, vec![]) }), expected);
+    };
+    check(None, Ok(Proof::None));
+    check(Some(own), Ok(Proof::Equal));
+    let told = SetDigest { hashes: own.hashes + 1, ..own };
+    check(Some(told), Err(Contradiction::Digest { sequence: Sequence(2), own, told }));
 }
 
 #[test]

@@ -149,6 +149,7 @@ mod tests {
             head: Sequence(through),
             chain: chain.map(|byte| [byte; 32]),
             changes: Vec::new(),
+            digest: None,
         }
     }
 
