@@ -2,8 +2,10 @@
 //! own clients.
 //!
 //! Reading order: [`cluster`] (every role in this process), [`material`] (hashes and pictures to bank and ask for),
-//! [`process`] (the real binary, to be killed).
+//! [`process`] (the real binary, to be killed), [`fleet`] (a process for each role), [`crash`] (kills them under load).
 
 pub mod cluster;
 pub mod material;
 pub mod process;
+pub mod fleet;
+pub mod crash;

@@ -13,7 +13,7 @@ use anyhow::{Context as _, anyhow, bail};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use vigie_clients::{BankClient, CoordinatorClient, Deadline, MatchClient, MatcherClient};
-use vigie_model::{ReplicaState, Topology};
+use vigie_model::Topology;
 use vigie_serving::Shutdown;
 
 /// How long one look at a cluster that starts may take, before the next.
@@ -248,8 +248,7 @@ impl LocalCluster {
     }
 
     fn all_ready(&self, topology: &Topology) -> bool {
-        let ready = topology.replicas.iter().filter(|replica| replica.state == ReplicaState::Ready);
-        ready.count() == self.matchers.iter().flatten().count()
+        topology.ready_count() == self.matchers.iter().flatten().count()
     }
 
     /// Why a role has ended by itself, if one has.

@@ -114,6 +114,14 @@ pub struct Topology {
     pub replicas: Vec<ReplicaView>,
 }
 
+impl Topology {
+    /// Replicas that answer searches.
+    #[must_use]
+    pub fn ready_count(&self) -> usize {
+        self.replicas.iter().filter(|replica| replica.state == ReplicaState::Ready).count()
+    }
+}
+
 /// How far the bank's log has come, and what is in the bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogHead {

@@ -1,0 +1,72 @@
+//! Runs the crash rig: `cargo run --release --package vigie-tests --bin crash-rig -- --kills 200`.
+
+#![expect(clippy::print_stdout, reason = "its report is what it is for")]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser;
+use rand::RngExt as _;
+use vigie_tests::crash::{self, CrashPlan};
+use vigie_tests::process::vigie_binary;
+
+/// Kills processes of a cluster at random moments, and proves that nothing acknowledged is lost.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many kills
+    #[arg(long, default_value_t = 200)]
+    kills: u64,
+    /// Kills between two comparisons of everything
+    #[arg(long, default_value_t = 20)]
+    kills_between_checks: u64,
+    /// The bank's store; a SQLite file of the run's own by default
+    #[arg(long)]
+    store: Option<String>,
+    /// Shards, each with one matcher
+    #[arg(long, default_value_t = 3)]
+    shard_count: u16,
+    /// Tasks that write
+    #[arg(long, default_value_t = 6)]
+    writers: u64,
+    /// Tasks that read
+    #[arg(long, default_value_t = 2)]
+    readers: u64,
+    /// The longest pause between two kills, in milliseconds
+    #[arg(long, default_value_t = 1_500)]
+    pause_ms_max: u64,
+    /// Draws victims, moments and hashes; drawn itself by default
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The binary to kill; built by default
+    #[arg(long)]
+    vigie: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let seed = arguments.seed.unwrap_or_else(|| rand::rng().random());
+    println!("--seed {seed}");
+    let folder = tempfile::Builder::new().prefix("vigie-crash-").disable_cleanup(true).tempdir()?;
+    let store =
+        arguments.store.unwrap_or_else(|| format!("sqlite:{}", folder.path().join("bank.db").display()));
+    let plan = CrashPlan {
+        vigie: arguments.vigie.unwrap_or_else(|| vigie_binary().to_owned()),
+        folder: folder.path().to_owned(),
+        store,
+        shard_count: arguments.shard_count,
+        writers: arguments.writers,
+        readers: arguments.readers,
+        kills: arguments.kills,
+        kills_between_checks: arguments.kills_between_checks.max(1),
+        pause_max: Duration::from_millis(arguments.pause_ms_max),
+        seed,
+    };
+    let report = crash::run(&plan, |line| println!("{line}"))
+        .await
+        .with_context(|| format!("--seed {seed}; data and logs are in {}", folder.path().display()))?;
+    println!("{report:#?}");
+    std::fs::remove_dir_all(folder.path())?;
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! What the writers were told, to be held against what the cluster says.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rand::{Rng, RngExt as _};
+use vigie_model::{Hash, ItemId, PdqHash, Sequence, SetDigest, ShardIdentity};
+
+/// An item that was acknowledged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    pub(super) item: ItemId,
+    pub(super) hash: PdqHash,
+    /// An answer as of this sequence or a later one knows of the item.
+    pub(super) added: Sequence,
+    pub(super) fate: Fate,
+}
+
+/// Whether the item is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Living,
+    /// Its removal was sent, and is not acknowledged yet.
+    Going,
+    /// Its removal was acknowledged as of this sequence.
+    Removed(Sequence),
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Ledger(Mutex<Vec<Entry>>);
+
+impl Ledger {
+    /// Takes in items whose addition was acknowledged; gives their places.
+    pub(super) fn added(&self, items: &[ItemId], hashes: &[PdqHash], sequence: Sequence) -> Vec<usize> {
+        let mut entries = self.entries();
+        let first = entries.len();
+        let new = items.iter().zip(hashes);
+        let new = new.map(|(&item, &hash)| Entry { item, hash, added: sequence, fate: Fate::Living });
+        entries.extend(new);
+        (first..entries.len()).collect()
+    }
+
+    /// Says what becomes of items.
+    pub(super) fn set(&self, places: &[usize], fate: Fate) {
+        let mut entries = self.entries();
+        places.iter().for_each(|place| entries[*place].fate = fate);
+    }
+
+    pub(super) fn items(&self, places: &[usize]) -> Vec<ItemId> {
+        let entries = self.entries();
+        places.iter().map(|place| entries[*place].item).collect()
+    }
+
+    pub(super) fn entry(&self, place: usize) -> Entry {
+        self.entries()[place]
+    }
+
+    pub(super) fn draw(&self, rng: &mut impl Rng) -> Option<usize> {
+        let count = self.entries().len();
+        (count > 0).then(|| rng.random_range(0..count))
+    }
+
+    pub(super) fn all(&self) -> Vec<Entry> {
+        self.entries().clone()
+    }
+
+    /// What the living items of a shard come to.
+    pub(super) fn digest(&self, shard: ShardIdentity) -> SetDigest {
+        let mut digest = SetDigest::EMPTY;
+        for entry in self.entries().iter().filter(|entry| entry.fate == Fate::Living) {
+            if shard.holds(entry.item) {
+                digest += SetDigest::of_item(entry.item, &[Hash::Pdq(entry.hash)]);
+            }
+        }
+        digest
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
