@@ -1,12 +1,14 @@
 //! Builds the tables of `chain` from sorted rows, by counting.
 //!
-//! Two passes, as in counting sort. The first counts each bucket's entries, for all chunks at once; the sums of
-//! the counts are the directory. The second goes over the rows once for each chunk and puts each entry where its
-//! bucket has got to, so that a bucket's rows stay in ascending order. Chunks are shared out to threads.
+//! A radix sort of two digits, so that nothing is scattered wider than the caches reach. One pass counts, for all
+//! chunks at once, how many entries have each value of a chunk's leading bits. Then, chunk by chunk, a pass over
+//! the rows deals the entries out to as many parts, each written from end to end; and part by part, now within
+//! the second-level cache, the entries are counted and dealt out again by the bits that remain. Both keep rows
+//! in ascending order, so that a bucket's are. Chunks are shared out to threads.
 //!
 //! **Memory.** Rows are read through a buffer, never held. A thread keeps 8 bytes for each distinct hash, the
-//! entries of one chunk, and all threads together the directory and one count of it each. Segments are merged
-//! while they are searched, so this is memory on top of theirs.
+//! entries of one chunk, and 6 bytes for each that waits to be written: about a million, unless most are in one part.
+//! Segments are merged while they are searched, so this is memory on top of theirs.
 
 use std::io;
 use std::ops::Range;
@@ -16,15 +18,22 @@ use std::thread;
 use memmap2::MmapMut;
 
 use crate::chain::{ROWS_MAX, id_bits};
-use crate::chunking::{Chunk, Chunking};
+use crate::chunking::{Chunk, Chunking, WIDTH_MIN};
 
 /// Rows are read so many at a time: 128 KiB of 32-byte hashes, a part of the second-level cache.
 const ROWS_READ: usize = 4_096;
 
-/// Entries are written so many at a time.
-const ENTRIES_WRITTEN: usize = 1 << 15;
+/// Entries are written up to multiples of this: signatures and ids then fill whole 2 MiB of their sections.
+const ENTRIES_WRITTEN: usize = if cfg!(test) { 1 << 10 } else { 1 << 20 };
 
-/// An entry on its way: the id below, the signature above it.
+/// The leading bits of a chunk that make a part. As many parts as this are written at once out of the first-level
+/// cache.
+const PART_BITS: u32 = WIDTH_MIN;
+
+const PARTS: usize = 1 << PART_BITS;
+
+/// An entry on its way: the id below, the signature above it, then the bits that tell the buckets of a part
+/// apart.
 const ENTRY_BYTES: usize = 8;
 
 /// Rows in ascending order, wherever they are.
@@ -68,21 +77,14 @@ pub(crate) fn build<const BYTES: usize>(
     if rows > ROWS_MAX || u32::try_from(rows * chunking.len()).is_err() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many rows for one segment"));
     }
-    let (mut directory, distinct) = count(chunking, source, threads.max(1))?;
-    let mut start = 0;
-    for bucket in &mut directory {
-        start += std::mem::replace(bucket, start);
-    }
-    directory.push(start);
-    sink.directory(0, &directory)?;
-
+    let (counts, distinct) = count(chunking, source, threads.max(1))?;
     let left = Mutex::new(0..chunking.len());
     let next = || left.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
     let work = || {
         let mut table = Table::new(distinct)?;
         while let Some(at) = next() {
-            table.fill(chunking, at, source, &directory)?;
-            table.write(at * distinct, sink)?;
+            table.deal(chunking, at, source, &counts[at])?;
+            table.write(chunking, at, sink)?;
         }
         Ok(())
     };
@@ -92,23 +94,25 @@ pub(crate) fn build<const BYTES: usize>(
         let results = helpers.into_iter().map(|helper| helper.join().unwrap_or_else(|_| Err(panicked())));
         results.fold(own, io::Result::and)
     })?;
+    sink.directory(chunking.buckets(), &[place(chunking.len() * distinct)])?;
     Ok(distinct)
 }
 
-/// The entries of every bucket, and the number of distinct rows. Each thread counts a share of the rows.
+/// The entries of each part, for every chunk, and the number of distinct rows. Each thread counts a share of the
+/// rows.
 fn count<const BYTES: usize>(
     chunking: &Chunking,
     source: &(impl RowSource<BYTES> + ?Sized),
     threads: usize,
-) -> io::Result<(Vec<u32>, usize)> {
+) -> io::Result<(Vec<[u32; PARTS]>, usize)> {
     let rows = source.len();
     let share = |part: usize| part * rows / threads;
     let count_share = |part: usize| {
-        let mut counts = vec![0_u32; chunking.buckets()];
+        let mut counts = vec![[0_u32; PARTS]; chunking.len()];
         let mut distinct = 0;
         for_each_distinct(source, share(part)..share(part + 1), false, |_, row| {
-            for chunk in chunking.chunks() {
-                counts[(chunk.directory + chunk.of(row)) as usize] += 1;
+            for (chunk, counts) in chunking.chunks().iter().zip(&mut counts) {
+                counts[part_of(chunk, chunk.of(row))] += 1;
             }
             distinct += 1;
             Ok(())
@@ -120,7 +124,8 @@ fn count<const BYTES: usize>(
         let (mut counts, mut distinct) = count_share(0)?;
         for helper in helpers {
             let (more, more_distinct) = helper.join().unwrap_or_else(|_| Err(panicked()))?;
-            counts.iter_mut().zip(more).for_each(|(count, more)| *count += more);
+            let more = more.as_flattened();
+            counts.as_flattened_mut().iter_mut().zip(more).for_each(|(count, more)| *count += more);
             distinct += more_distinct;
         }
         Ok((counts, distinct))
@@ -155,10 +160,13 @@ fn for_each_distinct<const BYTES: usize>(
     Ok(())
 }
 
-/// The entries of one chunk, in the order of their buckets.
+/// The entries of one chunk, part by part.
 struct Table {
     entries: MmapMut,
-    cursors: Vec<u32>,
+    distinct: usize,
+    /// Where each part ends.
+    ends: [u32; PARTS],
+    sorted: Sorted,
 }
 
 impl Table {
@@ -167,54 +175,131 @@ impl Table {
         let entries = MmapMut::map_anon((distinct * ENTRY_BYTES).max(1))?;
         #[cfg(all(target_os = "linux", not(miri)))]
         let _ = entries.advise(memmap2::Advice::HugePage);
-        Ok(Self { entries, cursors: Vec::new() })
+        Ok(Self { entries, distinct, ends: [0; PARTS], sorted: Sorted::default() })
     }
 
-    fn fill<const BYTES: usize>(
+    /// Deals the entries of a chunk out to parts of these lengths.
+    fn deal<const BYTES: usize>(
         &mut self,
         chunking: &Chunking,
         at: usize,
         source: &(impl RowSource<BYTES> + ?Sized),
-        directory: &[u32],
+        counts: &[u32; PARTS],
     ) -> io::Result<()> {
         let ring = chunking.chunks();
         let [chunk, next, third] = [at, at + 1, at + 2].map(|at| ring[at % ring.len()]);
         let rows = source.len();
         let id_bits = id_bits(rows);
         let spare = (1 << chunking.spare_bits(at, id_bits)) - 1;
-        let buckets = &directory[chunk.directory as usize..][..1 << chunk.width];
-        let first = directory[chunk.directory as usize];
-        let buckets_end = directory[chunk.directory as usize + (1 << chunk.width)] as usize;
-        self.cursors.clear();
-        self.cursors.extend(buckets.iter().map(|start| start - first));
+        let rest = (1 << rest_bits(&chunk)) - 1;
+        let mut cursors = *counts;
+        starts(&mut cursors);
         let (entries, _) = self.entries.as_chunks_mut::<ENTRY_BYTES>();
-        for_each_distinct(source, 0..rows, buckets_end - first as usize == rows, |row, hash| {
-            let cursor = &mut self.cursors[chunk.of(hash) as usize];
+        for_each_distinct(source, 0..rows, self.distinct == rows, |row, hash| {
+            let value = chunk.of(hash);
+            let cursor = &mut cursors[part_of(&chunk, value)];
             let id = row as u64 | u64::from(third.of(hash) & spare) << id_bits;
-            let entry = id | u64::from(Chunk::signature(next.of(hash))) << 32;
-            // Out of bounds only if the source gave other rows the first time.
+            let signature = u64::from(Chunk::signature(next.of(hash)));
+            let entry = id | signature << 32 | u64::from(value & rest) << 48;
             *entries.get_mut(*cursor as usize).ok_or_else(changed)? = entry.to_le_bytes();
             *cursor += 1;
             Ok(())
-        })
+        })?;
+        self.ends = *counts;
+        starts(&mut self.ends);
+        self.ends.iter_mut().zip(counts).for_each(|(end, count)| *end += count);
+        if cursors == self.ends { Ok(()) } else { Err(changed()) }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the parts of an entry are taken apart")]
-    fn write(&self, first: usize, sink: &impl TableSink) -> io::Result<()> {
-        let (mut signatures, mut ids) = (Vec::new(), Vec::new());
-        let (entries, _) = self.entries.as_chunks::<ENTRY_BYTES>();
-        for (part, entries) in entries.chunks(ENTRIES_WRITTEN).enumerate() {
-            let entries = || entries.iter().map(|entry| u64::from_le_bytes(*entry));
-            signatures.clear();
-            signatures.extend(entries().map(|entry| (entry >> 32) as u16));
-            ids.clear();
-            ids.extend(entries().map(|entry| entry as u32));
-            let at = first + part * ENTRIES_WRITTEN;
-            sink.signatures(at, &signatures)?;
-            sink.ids(at, &ids)?;
+    /// Sorts the parts and writes them and their directory.
+    fn write(&mut self, chunking: &Chunking, at: usize, sink: &impl TableSink) -> io::Result<()> {
+        let Self { entries, distinct, ends, sorted } = self;
+        let chunk = &chunking.chunks()[at];
+        let (entries, _) = entries.as_chunks::<ENTRY_BYTES>();
+        let first = at * *distinct;
+        let mut directory = Vec::with_capacity(1 << chunk.width);
+        let (mut start, mut written) = (0, first);
+        for end in ends.map(|end| end as usize) {
+            sorted.add(&entries[start..end], rest_bits(chunk));
+            directory.extend(sorted.buckets.iter().map(|bucket| place(first + start) + bucket));
+            start = end;
+            let whole = (first + end) / ENTRIES_WRITTEN * ENTRIES_WRITTEN;
+            if whole > written {
+                sorted.write(written, whole - written, sink)?;
+                written = whole;
+            }
         }
+        sorted.write(written, first + start - written, sink)?;
+        sink.directory(chunk.directory as usize, &directory)
+    }
+}
+
+/// Entries in the order of their buckets, to be written.
+#[derive(Default)]
+struct Sorted {
+    signatures: Vec<u16>,
+    ids: Vec<u32>,
+    /// Where the buckets of the last part begin, from its own beginning.
+    buckets: Vec<u32>,
+    cursors: Vec<u32>,
+}
+
+impl Sorted {
+    /// Adds a part whose buckets `rest_bits` bits tell apart.
+    #[expect(clippy::cast_possible_truncation, reason = "the parts of an entry are taken apart")]
+    fn add(&mut self, entries: &[[u8; ENTRY_BYTES]], rest_bits: u32) {
+        let entries = || entries.iter().map(|entry| u64::from_le_bytes(*entry));
+        let before = self.ids.len();
+        self.buckets.clear();
+        self.buckets.resize(1 << rest_bits, 0);
+        for entry in entries() {
+            self.buckets[(entry >> 48) as usize] += 1;
+        }
+        starts(&mut self.buckets);
+        self.cursors.clone_from(&self.buckets);
+        self.signatures.resize(before + entries().len(), 0);
+        self.ids.resize(before + entries().len(), 0);
+        let (signatures, ids) = (&mut self.signatures[before..], &mut self.ids[before..]);
+        for entry in entries() {
+            let cursor = &mut self.cursors[(entry >> 48) as usize];
+            signatures[*cursor as usize] = (entry >> 32) as u16;
+            ids[*cursor as usize] = entry as u32;
+            *cursor += 1;
+        }
+    }
+
+    /// Writes the first entries, and forgets them.
+    fn write(&mut self, at: usize, count: usize, sink: &impl TableSink) -> io::Result<()> {
+        sink.signatures(at, &self.signatures[..count])?;
+        sink.ids(at, &self.ids[..count])?;
+        self.signatures.drain(..count);
+        self.ids.drain(..count);
         Ok(())
     }
+}
+
+/// Puts in the place of each count the sum of those before it.
+fn starts(counts: &mut [u32]) {
+    let mut start = 0;
+    for count in counts {
+        start += std::mem::replace(count, start);
+    }
+}
+
+/// The part that a chunk's value belongs to.
+#[inline(always)]
+fn part_of(chunk: &Chunk, value: u32) -> usize {
+    (value >> rest_bits(chunk)) as usize
+}
+
+/// How many bits of a chunk tell the buckets of a part apart: at most 12, for which an entry has room.
+#[inline(always)]
+const fn rest_bits(chunk: &Chunk) -> u32 {
+    chunk.width - PART_BITS
+}
+
+fn place(entry: usize) -> u32 {
+    u32::try_from(entry).expect("entries of a segment are fewer than 2^32")
 }
 
 fn changed() -> io::Error {
@@ -276,27 +361,28 @@ pub(crate) mod tests {
         (directory, signatures.into_inner().unwrap(), ids, count)
     }
 
-    #[test]
-    fn every_distinct_row_stands_in_its_bucket_of_every_chunk_with_its_neighbours_bits() {
+    /// Builds tables of `count` hashes, each of them `copies` times, and looks at every entry.
+    fn check(count: u32, copies: u32, hash: impl Fn(u64) -> u64) {
         let chunking = Chunking::from_widths(64, &[8, 20, 18, 18]).unwrap();
+        let row_count = count * copies;
         let mut rows: Vec<[u8; 8]> =
-            (0_u64..700).map(|row| (row / 7).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect();
+            (0..row_count).map(|row| hash(u64::from(row / copies)).to_le_bytes()).collect();
         rows.sort_unstable();
         let (directory, signatures, ids, distinct) = built(&chunking, &rows, 1);
-        assert_eq!(distinct, 100);
-        let (id_bits, ring) = (10, chunking.chunks());
+        assert_eq!(distinct, count as usize);
+        let (id_bits, ring) = (id_bits(rows.len()), chunking.chunks());
         for (at, chunk) in ring.iter().enumerate() {
             let mut seen = Vec::new();
             for value in 0..1_u32 << chunk.width {
                 let bucket = (chunk.directory + value) as usize;
                 let mut last = None;
                 for entry in directory[bucket] as usize..directory[bucket + 1] as usize {
-                    let row = ids[entry] & 1_023;
+                    let row = ids[entry] & ((1 << id_bits) - 1);
                     let hash = rows[row as usize];
                     assert_eq!(chunk.of(&hash), value);
                     assert_eq!(u32::from(signatures[entry]), ring[(at + 1) % 4].of(&hash) & 0xffff);
                     let third = ring[(at + 2) % 4];
-                    let bits = third.width.min(22);
+                    let bits = third.width.min(32 - id_bits);
                     assert_eq!(ids[entry] >> id_bits, third.of(&hash) & ((1 << bits) - 1));
                     assert!(last < Some(row));
                     last = Some(row);
@@ -304,8 +390,20 @@ pub(crate) mod tests {
                 }
             }
             seen.sort_unstable();
-            assert_eq!(seen, (0..700).step_by(7).collect::<Vec<_>>());
+            assert_eq!(seen, (0..row_count).step_by(copies as usize).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn every_distinct_row_stands_in_its_bucket_of_every_chunk_with_its_neighbours_bits() {
+        check(100, 7, |number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        check(5_000, 1, |number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    }
+
+    #[test]
+    fn hashes_that_agree_in_most_bits_fill_few_parts() {
+        check(5_000, 1, |number| number << 30);
+        check(5_000, 2, |number| number);
     }
 
     #[test]
