@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use vigie_model::{BankId, Distance, ItemId};
 
@@ -112,10 +113,14 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
     /// [`Self::apply`], as the segment is built from them directly, by all cores. Of equal pairs the one with
     /// the greatest bank is taken.
     pub fn load(&self, mut pairs: Vec<([u8; BYTES], Entry)>) -> Result<(), SegmentError> {
-        for (hash, _) in &mut pairs {
-            *hash = self.permutation.apply(hash);
-        }
-        self.store.load(pairs, std::thread::available_parallelism().map_or(1, usize::from))
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let share = pairs.len().div_ceil(threads).max(1);
+        thread::scope(|scope| {
+            for part in pairs.chunks_mut(share) {
+                scope.spawn(|| part.iter_mut().for_each(|(hash, _)| *hash = self.permutation.apply(hash)));
+            }
+        });
+        self.store.load(pairs, threads)
     }
 
     /// Makes one segment of everything, now; or as few as the greatest size of a segment allows.

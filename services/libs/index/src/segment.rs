@@ -11,6 +11,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::thread;
 
 use bytemuck::{AnyBitPattern, cast_slice, try_cast_slice};
 use vigie_model::{BankId, ItemId};
@@ -44,8 +45,8 @@ const ROWS_PER_PREFIX_LOG2: u32 = 5;
 /// Asked now and then whether to give up, by several threads.
 pub(crate) type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 
-/// Rows that are gathered before they are written.
-const ROWS_AT_ONCE: usize = 1 << 14;
+/// Rows that are gathered before they are written: 2 MiB of 256-bit hashes.
+pub(crate) const ROWS_AT_ONCE: usize = 1 << 16;
 
 /// What is known of the rows before the first is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -276,12 +277,13 @@ fn prefix_of<const BYTES: usize>(hash: &[u8; BYTES], bits: u32) -> usize {
     leading.checked_shr(32 - bits).unwrap_or(0) as usize
 }
 
-/// Writes a segment of rows that come in the order of hash and item, each pair once. `stop` is asked now and
-/// then, and makes it fail with [`io::ErrorKind::Interrupted`].
+/// Writes a segment of rows that come in the order of hash and item, each pair once: in stretches, each with the
+/// number of its first row, which are read by as many threads. `stop` is asked now and then, and makes it fail
+/// with [`io::ErrorKind::Interrupted`].
 pub(crate) fn write<const BYTES: usize>(
     home: &Home,
     shape: &Shape,
-    rows: impl Iterator<Item = ([u8; BYTES], Entry)>,
+    stretches: Vec<(usize, impl Iterator<Item = ([u8; BYTES], Entry)> + Send)>,
     threads: usize,
     stop: Stop<'_>,
 ) -> Result<SegmentFile, SegmentError> {
@@ -300,7 +302,7 @@ pub(crate) fn write<const BYTES: usize>(
     let banks: Vec<u8> = shape.banks.iter().flat_map(|bank| bank.0.to_le_bytes()).collect();
     let failed = |source| writer.failed("write", source);
     writer.write_at(BANK_LIST, 0, &banks).map_err(failed)?;
-    write_columns(&writer, shape, rows, stop).map_err(failed)?;
+    write_columns(&writer, shape, stretches, stop).map_err(failed)?;
     let mut distinct = 0;
     if let Some(chunking) = &shape.chunking {
         let source = WrittenRows::<BYTES> { writer: &writer, rows: shape.rows, stop };
@@ -331,7 +333,7 @@ fn sort_parts<const BYTES: usize>(rows: &mut [([u8; BYTES], Entry)], threads: us
     let middle = rows.len() / 2;
     rows.select_nth_unstable_by(middle, order);
     let (lower, upper) = rows.split_at_mut(middle);
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         scope.spawn(|| sort_parts(lower, threads / 2));
         sort_parts(upper, threads - threads / 2);
     });
@@ -358,21 +360,50 @@ pub(crate) fn shape_of_rows<const BYTES: usize>(
 fn write_columns<const BYTES: usize>(
     writer: &SegmentWriter,
     shape: &Shape,
-    mut rows: impl Iterator<Item = ([u8; BYTES], Entry)>,
+    stretches: Vec<(usize, impl Iterator<Item = ([u8; BYTES], Entry)> + Send)>,
     stop: Stop<'_>,
 ) -> io::Result<()> {
-    let (mut hashes, mut items, mut banks) = (Vec::new(), Vec::new(), Vec::new());
+    let written: io::Result<Vec<_>> = thread::scope(|scope| {
+        let write = |(first, rows)| scope.spawn(move || write_stretch(writer, shape, first, rows, stop));
+        let threads: Vec<_> = stretches.into_iter().map(write).collect();
+        let join = |thread: thread::ScopedJoinHandle<'_, _>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        threads.into_iter().map(join).collect()
+    });
     let mut prefixes = vec![0_u32; (1 << shape.prefix_bits()) + 1];
-    let mut written = 0;
+    for counts in written? {
+        prefixes[1..].iter_mut().zip(counts).for_each(|(prefix, count)| *prefix += count);
+    }
+    let mut before = 0;
+    for prefix in &mut prefixes {
+        before += *prefix;
+        *prefix = before;
+    }
+    assert!(before as usize == shape.rows, "as many rows come as the shape says");
+    writer.write_at(PREFIXES, 0, cast_slice(&prefixes))
+}
+
+/// Writes the columns of the rows from `first` on, and says how many have each prefix.
+fn write_stretch<const BYTES: usize>(
+    writer: &SegmentWriter,
+    shape: &Shape,
+    first: usize,
+    mut rows: impl Iterator<Item = ([u8; BYTES], Entry)>,
+    stop: Stop<'_>,
+) -> io::Result<Vec<u32>> {
+    let (mut hashes, mut items, mut banks) = (Vec::new(), Vec::new(), Vec::new());
+    let mut prefixes = vec![0; 1 << shape.prefix_bits()];
+    let mut row = first;
     // Rows come in long stretches of one bank.
     let mut bank_known = (BankId(u32::MAX), 0);
-    while written < shape.rows {
+    loop {
         check(stop)?;
         hashes.clear();
         items.clear();
         banks.clear();
         for (hash, entry) in rows.by_ref().take(ROWS_AT_ONCE) {
-            prefixes[prefix_of(&hash, shape.prefix_bits()) + 1] += 1;
+            prefixes[prefix_of(&hash, shape.prefix_bits())] += 1;
             hashes.push(hash);
             let offset = (entry.item.0 - shape.items.0.0).to_le_bytes();
             items.extend_from_slice(&offset[..shape.item_width()]);
@@ -382,19 +413,14 @@ fn write_columns<const BYTES: usize>(
             }
             banks.extend_from_slice(&bank_known.1.to_le_bytes()[..shape.bank_width()]);
         }
-        assert!(!hashes.is_empty(), "as many rows come as the shape says");
-        writer.write_at(HASHES, written * BYTES, hashes.as_flattened())?;
-        writer.write_at(ITEMS, written * shape.item_width(), &items)?;
-        writer.write_at(BANKS, written * shape.bank_width(), &banks)?;
-        written += hashes.len();
+        if hashes.is_empty() {
+            return Ok(prefixes);
+        }
+        writer.write_at(HASHES, row * BYTES, hashes.as_flattened())?;
+        writer.write_at(ITEMS, row * shape.item_width(), &items)?;
+        writer.write_at(BANKS, row * shape.bank_width(), &banks)?;
+        row += hashes.len();
     }
-    assert!(written == shape.rows && rows.next().is_none(), "as many rows come as the shape says");
-    let mut before = 0;
-    for prefix in &mut prefixes {
-        before += *prefix;
-        *prefix = before;
-    }
-    writer.write_at(PREFIXES, 0, cast_slice(&prefixes))
 }
 
 fn check(stop: Stop<'_>) -> io::Result<()> {

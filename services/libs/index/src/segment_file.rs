@@ -72,7 +72,7 @@ pub(crate) use mapping::Cells;
 // For the writer.
 pub(crate) use checksum::{PIECE_BYTES, Running, of_blocks};
 pub(crate) use header::{Layout, PAGE_BYTES, encode};
-pub(crate) use mapping::anonymous;
+pub(crate) use mapping::{anonymous, populate_fresh};
 
 #[cfg(target_endian = "big")]
 compile_error!("sections are mapped as they are, and they are little-endian");

@@ -10,8 +10,8 @@
 //!
 //! **Each 2 MiB begin with one write.** The page cache takes the size of its pages from the first write to them
 //! (see [`crate::segment_file`]). A smaller write to a part that has none yet is therefore preceded by one of
-//! zeros that covers all of the 2 MiB. In pieces of 64 KiB and more this costs nothing that could be measured,
-//! and flushing and mapping become quicker; smaller pieces are slow either way, so callers gather them.
+//! zeros that covers all of the 2 MiB, and flushing and mapping become quicker. But the zeros are copied while the
+//! file is locked against other threads' writes, so callers gather what fills whole 2 MiB where they can.
 
 use std::fs::{self, File};
 use std::io;
@@ -77,6 +77,10 @@ impl SegmentWriter {
         match &self.target {
             Target::File(growing) => growing.write(&self.layout.sections[index].1, offset, bytes),
             Target::Memory(maps) => {
+                // Fresh memory is brought in while others do the same, so that the lock is held for a copy only.
+                let map = maps[index].read().unwrap_or_else(PoisonError::into_inner);
+                segment_file::populate_fresh(&map, offset..offset + bytes.len());
+                drop(map);
                 let mut map = maps[index].write().unwrap_or_else(PoisonError::into_inner);
                 map[offset..offset + bytes.len()].copy_from_slice(bytes);
                 Ok(())

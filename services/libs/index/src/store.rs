@@ -23,7 +23,7 @@ use crate::home::{Home, OpenError, Saved};
 use crate::merge::{self, Extent, Source};
 use crate::moment::{Moment, MomentCell};
 use crate::options::{Footprint, IndexOptions, SegmentFootprint};
-use crate::segment::{self, Segment, Shape};
+use crate::segment::{self, ROWS_AT_ONCE, Segment, Shape};
 use crate::segment_file::{SegmentError, SegmentFile};
 use crate::tail::{Keys, TAIL_ROWS, Tail, TailBooks};
 use crate::tombstones::{LogEnd, LogPage, Removal, SourceId};
@@ -207,7 +207,9 @@ impl<const BYTES: usize> Store<BYTES> {
         let stop = || shared.closing.load(Ordering::Relaxed);
         let build = |rows: &[([u8; BYTES], Entry)]| {
             let shape = segment::shape_of_rows(rows, shared.layout.seed, shared.layout.distance);
-            segment::write(&shared.home, &shape, rows.iter().copied(), threads, &stop)
+            let share = rows.len().div_ceil(threads).next_multiple_of(ROWS_AT_ONCE).max(1);
+            let stretches = (0..).step_by(share).zip(rows.chunks(share).map(|part| part.iter().copied()));
+            segment::write(&shared.home, &shape, stretches.collect(), threads, &stop)
         };
         let files: Vec<SegmentFile> =
             rows.chunks(shared.options.segment_rows_max).map(build).collect::<Result<_, _>>()?;
@@ -390,7 +392,8 @@ impl<const BYTES: usize> Shared<BYTES> {
         }
         let stop = || self.closing.load(Ordering::Relaxed);
         let threads = self.options.merge_threads;
-        segment::write(&self.home, &job.shape, merge::merged(&job.sources), threads, &stop).map(Some)
+        let rows = vec![(0, merge::merged(&job.sources))];
+        segment::write(&self.home, &job.shape, rows, threads, &stop).map(Some)
     }
 }
 

@@ -38,6 +38,14 @@ pub(crate) fn anonymous(bytes: usize) -> io::Result<MmapMut> {
     Ok(map)
 }
 
+/// Brings a part of anonymous memory in, ahead of writing to it. That it could not be is no loss.
+pub(crate) fn populate_fresh(map: &MmapMut, part: Range<usize>) {
+    #[cfg(all(target_os = "linux", not(miri)))]
+    let _ = map.advise_range(memmap2::Advice::PopulateWrite, part.start, part.len());
+    #[cfg(not(all(target_os = "linux", not(miri))))]
+    let _ = (map, part);
+}
+
 /// Numbers that several threads read and write, all zero at first, in huge pages as far as they fill such.
 pub(crate) struct Cells {
     map: MmapMut,
