@@ -2,10 +2,12 @@
 //! own clients.
 //!
 //! Reading order: [`cluster`] (every role in this process), [`material`] (hashes and pictures to bank and ask for),
-//! [`process`] (the real binary, to be killed), [`fleet`] (a process for each role), [`crash`] (kills them under load).
+//! [`process`] (the real binary, to be killed), [`fleet`] (a process for each role), [`workload`]
+//! (writers and readers that hold a cluster to what it said), [`crash`] (kills processes under it).
 
 pub mod cluster;
 pub mod material;
 pub mod process;
 pub mod fleet;
+pub mod workload;
 pub mod crash;

@@ -22,3 +22,18 @@ impl Clock for SystemClock {
         UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 }
+
+/// A clock that a simulation sets.
+pub(crate) struct SimulatedClock(pub(crate) std::sync::Arc<dyn Fn() -> u64 + Send + Sync>);
+
+impl Debug for SimulatedClock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SimulatedClock")
+    }
+}
+
+impl Clock for SimulatedClock {
+    fn now(&self) -> UnixMillis {
+        UnixMillis((self.0)())
+    }
+}

@@ -139,7 +139,8 @@ impl Error {
             | StoreError::InUse { .. }
             | StoreError::Lock { .. }
             | StoreError::Open { .. }
-            | StoreError::Migrate { .. } => Self::Unreadable,
+            | StoreError::Migrate { .. }
+            | StoreError::Simulated => Self::Unreadable,
             #[cfg(test)]
             StoreError::Injected => Self::Unreadable,
         }

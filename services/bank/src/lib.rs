@@ -36,15 +36,15 @@ mod tests;
 use std::sync::Arc;
 
 use thiserror::Error;
-use tokio::net::TcpListener;
-use vigie_serving::{ServeError, Shutdown};
+use vigie_serving::{Listener, ServeError, Shutdown};
 
 pub use crate::config::Config;
 pub use crate::verify::{VerifyError, verify};
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SimulatedClock, SystemClock};
 use crate::config::Location;
 use crate::store::StoreError;
+use crate::store::memory::MemoryStore;
 use crate::store::sqlite::SqliteStore;
 
 /// Why a bank could not run.
@@ -76,13 +76,32 @@ pub struct StoreFailure(#[from] StoreError);
 ///
 /// It is healthy once its store is open and the head of its log is known. On shutdown it answers what it has accepted
 /// and ends the streams of its followers.
-pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> Result<(), RunError> {
+pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) -> Result<(), RunError> {
     run_with(config, listener, shutdown, Arc::new(SystemClock)).await
+}
+
+/// Runs a bank on a simulated disk, with a clock that tells milliseconds since 1970.
+#[doc(hidden)]
+pub async fn run_simulated(
+    config: Config,
+    disk: simulated::Disk,
+    listener: impl Listener,
+    shutdown: Shutdown,
+    now: Arc<dyn Fn() -> u64 + Send + Sync>,
+) -> Result<(), RunError> {
+    let store = Arc::new(MemoryStore::open(disk));
+    server::run(config, store, listener, shutdown, Arc::new(SimulatedClock(now))).await
+}
+
+/// What a simulation gives a bank.
+#[doc(hidden)]
+pub mod simulated {
+    pub use crate::store::memory::{CommitFate, Disk, DrawFate};
 }
 
 async fn run_with(
     config: Config,
-    listener: TcpListener,
+    listener: impl Listener,
     shutdown: Shutdown,
     clock: Arc<dyn Clock>,
 ) -> Result<(), RunError> {

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::maybe_done;
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use vigie_proto::DESCRIPTORS;
 use vigie_proto::pb::bank::v1::bank_service_server::BankServiceServer;
 use vigie_proto::pb::bank::v1::feed_service_server::FeedServiceServer;
-use vigie_serving::{Reflection, Routes, Shutdown, serve};
+use vigie_serving::{Listener, Reflection, Routes, Shutdown, serve};
 
 use crate::change_log::{self, ChangeLog};
 use crate::clock::Clock;
@@ -25,7 +24,7 @@ use crate::{RunError, StoreFailure};
 pub(crate) async fn run(
     config: Config,
     store: Arc<dyn Store>,
-    listener: TcpListener,
+    listener: impl Listener,
     shutdown: Shutdown,
     clock: Arc<dyn Clock>,
 ) -> Result<(), RunError> {
@@ -37,7 +36,7 @@ pub(crate) async fn run(
 async fn run_open(
     config: Config,
     store: Arc<dyn Store>,
-    listener: TcpListener,
+    listener: impl Listener,
     shutdown: Shutdown,
     clock: Arc<dyn Clock>,
 ) -> Result<(), RunError> {
@@ -66,7 +65,7 @@ async fn run_open(
         .with(BankServiceServer::new(bank).max_decoding_message_size(config.message_bytes_max))
         .with(FeedServiceServer::new(follow).max_decoding_message_size(config.message_bytes_max));
     routes.health().set(true).await;
-    tracing::info!(address = ?listener.local_addr().ok(), "the bank serves");
+    tracing::info!(address = ?listener.address(), "the bank serves");
 
     // The writer outlives the server: what was accepted is written and answered before it ends.
     let stop = Shutdown::new();

@@ -5,6 +5,7 @@
 //! the head only from where the batch expects it.
 
 pub(crate) mod sqlite;
+pub(crate) mod memory;
 
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -162,6 +163,9 @@ pub(crate) enum StoreError {
         /// Which row: its table and its key, and nothing of its content.
         row: String,
     },
+    /// A simulation made it fail.
+    #[error("simulated")]
+    Simulated,
     /// A test made it fail.
     #[cfg(test)]
     #[error("injected")]

@@ -19,4 +19,4 @@ mod merge;
 
 pub use config::Config;
 pub use error::RunError;
-pub use server::run;
+pub use server::{run, run_on};

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::net::TcpListener;
-use vigie_clients::MatcherClient;
+use vigie_clients::{MatcherClient, Network};
 use vigie_proto::pb::coordinator::v1::coordinator_service_server::CoordinatorServiceServer;
-use vigie_serving::{Health, Reflection, Routes, Shutdown};
+use vigie_serving::{Health, Listener, Reflection, Routes, Shutdown};
 
 use crate::config::Config;
 use crate::error::RunError;
@@ -21,7 +20,17 @@ const MESSAGE_BYTES_MAX: usize = 2 << 20;
 /// Fans searches out from `listener` until `shutdown`.
 ///
 /// Health is `SERVING` once every matcher has been asked who it is.
-pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> Result<(), RunError> {
+pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) -> Result<(), RunError> {
+    run_on(config, listener, shutdown, &Network::tcp()).await
+}
+
+/// [`run`], with the network by which matchers are reached.
+pub async fn run_on(
+    config: Config,
+    listener: impl Listener,
+    shutdown: Shutdown,
+    network: &Network,
+) -> Result<(), RunError> {
     let faults = config.faults();
     if !faults.is_empty() {
         return Err(RunError::Config(faults));
@@ -29,7 +38,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> R
     let clients = config
         .matchers
         .iter()
-        .map(|endpoint| MatcherClient::new(endpoint))
+        .map(|endpoint| MatcherClient::new_on(endpoint, network))
         .collect::<Result<Arc<[_]>, _>>()?;
     let table = Arc::new(ArcSwap::from_pointee(Table::new(clients.len())));
     let grpc = Grpc {

@@ -1,11 +1,10 @@
 //! Puts a frontend together and runs it.
 
 use prometheus_client::registry::Registry;
-use tokio::net::TcpListener;
 use vigie_clients::CoordinatorClient;
 use vigie_model::Quality;
 use vigie_proto::pb::matching::v1::match_service_server::MatchServiceServer;
-use vigie_serving::{Reflection, Routes, Shutdown};
+use vigie_serving::{Listener, Reflection, Routes, Shutdown};
 
 use crate::config::Config;
 use crate::error::RunError;
@@ -14,7 +13,7 @@ use crate::hashing_pool::{HashingMetrics, HashingPool};
 use crate::matching::Matching;
 
 /// Answers platforms on `listener` until `shutdown`. See [`run_with`].
-pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> Result<(), RunError> {
+pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) -> Result<(), RunError> {
     run_with(config, listener, shutdown, &mut Registry::default()).await
 }
 
@@ -24,7 +23,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> R
 /// each answer.
 pub async fn run_with(
     config: Config,
-    listener: TcpListener,
+    listener: impl Listener,
     shutdown: Shutdown,
     registry: &mut Registry,
 ) -> Result<(), RunError> {

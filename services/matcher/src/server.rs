@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tonic::server::NamedService as _;
-use vigie_clients::FeedClient;
+use vigie_clients::{FeedClient, Network};
 use vigie_model::ShardIdentity;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherServiceServer;
-use vigie_serving::{Reflection, Routes, Shutdown};
+use vigie_serving::{Listener, Reflection, Routes, Shutdown};
 
 use crate::config::Config;
 use crate::error::RunError;
@@ -23,17 +22,19 @@ use crate::metrics::MatcherMetrics;
 const MESSAGE_BYTES_MAX: usize = 2 << 20;
 
 /// Follows the bank and answers searches on `listener` until `shutdown`. See [`run_with`].
-pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> Result<(), RunError> {
-    run_with(config, listener, shutdown, &mut Registry::default()).await
+pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) -> Result<(), RunError> {
+    run_with(config, listener, shutdown, &Network::tcp(), &mut Registry::default()).await
 }
 
-/// Follows the bank and answers searches on `listener` until `shutdown`; its metrics go to `registry`.
+/// Follows the bank, which it reaches by `network`, and answers searches on `listener` until `shutdown`; its metrics go to
+/// `registry`.
 ///
 /// Health is `SERVING` once the shard holds what the bank had when the feed opened, and a digest has proved it.
 pub async fn run_with(
     config: Config,
-    listener: TcpListener,
+    listener: impl Listener,
     shutdown: Shutdown,
+    network: &Network,
     registry: &mut Registry,
 ) -> Result<(), RunError> {
     let faults = config.faults();
@@ -41,7 +42,7 @@ pub async fn run_with(
         return Err(RunError::Config(faults));
     }
     let identity = ShardIdentity::new(config.shard, config.shard_count)?;
-    let feed = FeedClient::new(&config.bank)?;
+    let feed = FeedClient::new_on(&config.bank, network)?;
     let plan = IndexPlan::new(config.pdq_engine, config.hnsw, config.index_folder.as_deref())?;
     let replica = Arc::new(Replica::new(identity, plan, MatcherMetrics::register(registry))?);
     let grpc = Grpc {

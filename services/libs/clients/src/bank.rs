@@ -11,6 +11,7 @@ use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
 
 use crate::error::CallError;
+use crate::network::Network;
 use crate::retry;
 use crate::target::{Target, TargetError};
 
@@ -70,7 +71,12 @@ macro_rules! call {
 impl BankClient {
     /// The bank at `endpoint`, such as `http://127.0.0.1:7742`.
     pub fn new(endpoint: &str) -> Result<Self, TargetError> {
-        let target = Target::new("bank", endpoint)?;
+        Self::new_on(endpoint, &Network::tcp())
+    }
+
+    /// The same on another network.
+    pub fn new_on(endpoint: &str, network: &Network) -> Result<Self, TargetError> {
+        let target = Target::new("bank", endpoint, network)?;
         let stub = BankServiceClient::new(target.channel()).max_decoding_message_size(ANSWER_BYTES_MAX);
         Ok(Self { target, stub })
     }

@@ -7,6 +7,7 @@ use vigie_proto::pb::coordinator::v1 as pb;
 use vigie_proto::pb::coordinator::v1::coordinator_service_client::CoordinatorServiceClient;
 
 use crate::error::CallError;
+use crate::network::Network;
 use crate::target::{Target, TargetError};
 
 /// The largest answer: as many matches as one call may ask for, each of an item at all its bounds.
@@ -22,7 +23,12 @@ pub struct CoordinatorClient {
 impl CoordinatorClient {
     /// The coordinator at `endpoint`, such as `http://127.0.0.1:7741`.
     pub fn new(endpoint: &str) -> Result<Self, TargetError> {
-        let target = Target::new("coordinator", endpoint)?;
+        Self::new_on(endpoint, &Network::tcp())
+    }
+
+    /// The same on another network.
+    pub fn new_on(endpoint: &str, network: &Network) -> Result<Self, TargetError> {
+        let target = Target::new("coordinator", endpoint, network)?;
         let stub =
             CoordinatorServiceClient::new(target.channel()).max_decoding_message_size(ANSWER_BYTES_MAX);
         Ok(Self { target, stub })

@@ -11,6 +11,7 @@ use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::feed_service_client::FeedServiceClient;
 
 use crate::error::CallError;
+use crate::network::Network;
 use crate::target::{Target, TargetError};
 
 /// The largest message of the feed: one change is never cut, and an item has at most 64 hashes and 32 labels.
@@ -26,7 +27,12 @@ pub struct FeedClient {
 impl FeedClient {
     /// The bank at `endpoint`, such as `http://127.0.0.1:7742`.
     pub fn new(endpoint: &str) -> Result<Self, TargetError> {
-        let target = Target::new("bank", endpoint)?;
+        Self::new_on(endpoint, &Network::tcp())
+    }
+
+    /// The same on another network.
+    pub fn new_on(endpoint: &str, network: &Network) -> Result<Self, TargetError> {
+        let target = Target::new("bank", endpoint, network)?;
         let stub = FeedServiceClient::new(target.channel()).max_decoding_message_size(RANGE_BYTES_MAX);
         Ok(Self { target, stub })
     }

@@ -7,6 +7,7 @@
 //! Reading order: [`CallError`], [`Target`], [`retry`], then one module for each service.
 
 mod error;
+mod network;
 mod target;
 pub mod retry;
 mod bank;
@@ -21,6 +22,7 @@ pub use error::CallError;
 pub use feed::{FeedClient, FeedStream};
 pub use matcher::MatcherClient;
 pub use matching::{MatchAnswer, MatchClient, MatchStreamAnswer, QueryFailure};
+pub use network::{Connect, Connection, Network};
 pub use target::{Target, TargetError};
 pub use tokio::time::Instant as Deadline;
 pub use tonic::Code;

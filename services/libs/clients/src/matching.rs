@@ -11,6 +11,7 @@ use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
 
 use crate::error::CallError;
+use crate::network::Network;
 use crate::target::{Target, TargetError};
 
 /// The largest answer: as many matches as one call may ask for, each of an item at all its bounds.
@@ -71,7 +72,12 @@ pub struct MatchClient {
 impl MatchClient {
     /// The frontend at `endpoint`, such as `http://127.0.0.1:7740`.
     pub fn new(endpoint: &str) -> Result<Self, TargetError> {
-        let target = Target::new("frontend", endpoint)?;
+        Self::new_on(endpoint, &Network::tcp())
+    }
+
+    /// The same on another network.
+    pub fn new_on(endpoint: &str, network: &Network) -> Result<Self, TargetError> {
+        let target = Target::new("frontend", endpoint, network)?;
         let stub = MatchServiceClient::new(target.channel()).max_decoding_message_size(ANSWER_BYTES_MAX);
         Ok(Self { target, stub })
     }

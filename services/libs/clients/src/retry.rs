@@ -1,9 +1,11 @@
 //! Which failures are worth another attempt, and when to make it.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::time::Duration;
 
-use rand::RngExt as _;
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 use tonic::Code;
 
@@ -50,10 +52,28 @@ impl Backoff {
 
     /// The next pause.
     pub fn next_pause(&mut self) -> Duration {
-        let pause = self.bound.mul_f64(rand::rng().random_range(0.2..1.0));
+        let pause = self.bound.mul_f64(draw());
         self.bound = (self.bound * 2).min(self.bound_max);
         pause
     }
+}
+
+/// A share of a bound.
+fn draw() -> f64 {
+    SEEDED.with_borrow_mut(|seeded| match seeded {
+        Some(seeded) => seeded.random_range(0.2..1.0),
+        None => rand::rng().random_range(0.2..1.0),
+    })
+}
+
+thread_local! {
+    static SEEDED: RefCell<Option<SmallRng>> = const { RefCell::new(None) };
+}
+
+/// Draws the pauses of this thread from a seed, so that a simulation can be had again.
+#[doc(hidden)]
+pub fn seed(seed: u64) {
+    SEEDED.set(Some(SmallRng::seed_from_u64(seed)));
 }
 
 impl Default for Backoff {

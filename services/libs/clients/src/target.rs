@@ -11,6 +11,7 @@ use tonic::{Code, Request, Response, Status, TimeoutExpired};
 use vigie_proto::Invalid;
 
 use crate::error::CallError;
+use crate::network::Network;
 
 /// How long a connection may take. On a local network one that takes longer will not come.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -35,22 +36,21 @@ pub struct Target {
 pub struct TargetError(String);
 
 impl Target {
-    pub(crate) fn new(service: &'static str, endpoint: &str) -> Result<Self, TargetError> {
+    pub(crate) fn new(service: &'static str, endpoint: &str, network: &Network) -> Result<Self, TargetError> {
         let wrong = || TargetError(endpoint.to_owned());
         let parsed = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| wrong())?;
         let uri = parsed.uri();
         if uri.scheme_str() != Some("http") || uri.host().is_none() || !matches!(uri.path(), "" | "/") {
             return Err(wrong());
         }
-        let channel = parsed
+        let parsed = parsed
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .initial_stream_window_size(1 << 20)
-            .initial_connection_window_size(4 << 20)
-            .connect_lazy();
-        Ok(Self { service, endpoint: endpoint.into(), channel })
+            .initial_connection_window_size(4 << 20);
+        Ok(Self { service, endpoint: endpoint.into(), channel: network.channel(&parsed) })
     }
 
     /// Where the service is.
@@ -116,10 +116,10 @@ mod tests {
     #[tokio::test]
     async fn only_plain_endpoints_are_accepted() {
         for good in ["http://127.0.0.1:7740", "http://matcher-0.matchers:80", "http://[::1]:1/"] {
-            assert!(Target::new("bank", good).is_ok(), "{good}");
+            assert!(Target::new("bank", good, &Network::tcp()).is_ok(), "{good}");
         }
         for bad in ["", "nonsense", "127.0.0.1:7740", "https://a:1", "http://a:1/path", "http://"] {
-            assert!(Target::new("bank", bad).is_err(), "{bad}");
+            assert!(Target::new("bank", bad, &Network::tcp()).is_err(), "{bad}");
         }
     }
 }

@@ -3,11 +3,9 @@
 use std::convert::Infallible;
 
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::RoutesBuilder;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tower::Service;
@@ -15,6 +13,7 @@ use tower::Service;
 use crate::Shutdown;
 use crate::config::ServingConfig;
 use crate::in_flight::InFlightLayer;
+use crate::listener::Listener;
 use crate::message_limit::MessageLimitLayer;
 
 /// Why a server could not run.
@@ -115,7 +114,7 @@ impl Routes {
 ///
 /// Long streams are the handlers' own: they watch the same token and end.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Listener,
     routes: Routes,
     message_bytes_max: usize,
     config: &ServingConfig,
@@ -136,7 +135,7 @@ pub async fn serve(
         .layer(MessageLimitLayer::new(message_bytes_max))
         .serve_with_incoming_shutdown(
             builder.routes().prepare(),
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            listener.incoming(),
             draining.clone().cancelled_owned(),
         );
     let mut server = std::pin::pin!(server);

@@ -79,3 +79,13 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl Entry {
+    /// The sequence from which on an answer has to know what the entry says.
+    pub(super) const fn as_of(&self) -> Sequence {
+        match self.fate {
+            Fate::Living | Fate::Going => self.added,
+            Fate::Removed(sequence) => sequence,
+        }
+    }
+}

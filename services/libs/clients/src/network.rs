@@ -1,0 +1,49 @@
+//! How connections are made: by TCP, or as a simulation has it.
+
+use std::fmt::Debug;
+use std::io;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tonic::transport::{Channel, Endpoint};
+
+/// A connection.
+pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
+
+/// Makes connections.
+pub trait Connect: Debug + Send + Sync + 'static {
+    /// Connects to a host and port.
+    fn connect(&self, host: &str, port: u16) -> BoxFuture<'static, io::Result<Box<dyn Connection>>>;
+}
+
+/// The network that clients use.
+#[derive(Debug, Clone, Default)]
+pub struct Network(Option<Arc<dyn Connect>>);
+
+impl Network {
+    /// TCP.
+    #[must_use]
+    pub const fn tcp() -> Self {
+        Self(None)
+    }
+
+    /// Another one.
+    #[must_use]
+    pub fn of(connect: impl Connect) -> Self {
+        Self(Some(Arc::new(connect)))
+    }
+
+    /// A channel that connects when it is first used, and again whenever the connection is lost.
+    pub(crate) fn channel(&self, endpoint: &Endpoint) -> Channel {
+        let Some(connect) = self.0.clone() else { return endpoint.connect_lazy() };
+        endpoint.connect_with_connector_lazy(tower::service_fn(move |uri: Uri| {
+            let connecting = connect.connect(uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(80));
+            async move { Ok::<_, io::Error>(TokioIo::new(connecting.await?)) }
+        }))
+    }
+}

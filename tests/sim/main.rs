@@ -1,0 +1,50 @@
+//! A whole cluster on a simulated network: partitions, crashes, delays and wrong clocks, drawn from a seed.
+//!
+//! ```text
+//! cargo test --package vigie-tests --test sim                        # a few seeds
+//! VIGIE_SEEDS=1000 cargo test --release --package vigie-tests --test sim
+//! VIGIE_SEED=17 cargo test --package vigie-tests --test sim -- --nocapture
+//! ```
+//!
+//! Bank, matchers (two replicas of each of two shards) and coordinator are the real ones; their network, the bank's
+//! disk and its clock are simulated. Under a workload of writers and readers, things go wrong for a while; then all is
+//! mended, and everything that was acknowledged has to be there, on every replica, and nothing else.
+
+mod network;
+mod scenario;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+
+/// Seeds of a short run.
+const SEEDS: u64 = 6;
+
+#[test]
+fn what_was_acknowledged_holds_whatever_the_network_does() {
+    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let seeds = match number("VIGIE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("VIGIE_SEEDS").unwrap_or(SEEDS),
+    };
+    let (left, failed) = (Mutex::new(seeds.clone()), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let Some(seed) = left.lock().unwrap().next() else { break };
+                    let ended = catch_unwind(AssertUnwindSafe(|| scenario::run(seed)));
+                    match ended {
+                        Ok(Ok(tally)) => println!("VIGIE_SEED={seed}: {tally}"),
+                        Ok(Err(error)) => failed.lock().unwrap().push((seed, format!("{error:#}"))),
+                        Err(_) => failed.lock().unwrap().push((seed, "it panicked".to_owned())),
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    for (seed, error) in &failed {
+        println!("VIGIE_SEED={seed}: {error}");
+    }
+    assert!(failed.is_empty(), "{} of {} seeds failed", failed.len(), seeds.end - seeds.start);
+}
