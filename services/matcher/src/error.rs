@@ -71,8 +71,8 @@ pub(crate) enum Contradiction {
     BankTwice(Sequence),
     #[error("change {0} removes an item that is not there")]
     NoSuchItem(Sequence),
-    #[error("change {0} adds an item that is there already")]
-    ItemTwice(Sequence),
+    #[error("change {0} adds an item whose id is another number")]
+    OtherId(Sequence),
     #[error("change {0} belongs to another shard")]
     OtherShard(Sequence),
     #[error("the range is of the log {told}, which is not the one that was followed")]

@@ -1,12 +1,12 @@
 //! Keeps a shard up with the bank's log.
 //!
-//! One task owns the writing side. It opens the feed after the last change that it has, applies what comes, and opens
-//! it again when it breaks, with growing random pauses. The shard is ready once it has held everything that the bank
+//! One task owns the writing side. A shard that holds nothing is loaded from the bank's present state. Then the task opens
+//! the feed after the last change that it has, applies what comes, and opens it again when it breaks, with growing random pauses. The shard is ready once it has held everything that the bank
 //! had when the feed opened and, at or after that, the bank's digest was equal to its own. It stays ready while the bank
 //! is away: its answers say how old they are.
 //!
 //! When the bank no longer has what follows (`OUT_OF_RANGE`), a change contradicts what is held, or a digest differs, the
-//! shard leaves readiness and is rebuilt from nothing.
+//! shard leaves readiness, is dropped, and loads the bank's state anew.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +15,14 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use vigie_clients::{CallError, Code, FeedClient, retry::Backoff};
-use vigie_model::{ReplicaDescription, Sequence, ShardIdentity};
+use vigie_model::{ReplicaDescription, Sequence, ShardIdentity, StatePart};
 use vigie_serving::{Health, Shutdown};
 
 use crate::error::{Contradiction, SearchError};
-use crate::indexes::{FolderError, IndexPlan};
+use crate::indexes::{IndexPlan, Indexes};
+use crate::loading::{LoadError, Loading};
 use crate::metrics::{MatcherMetrics, RebuildReason};
+use crate::records::RecordStore;
 use crate::shard::{Proof, Shard};
 
 /// Where the follower stands, for those who wait for it.
@@ -42,19 +44,16 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    pub(crate) fn new(
-        identity: ShardIdentity,
-        plan: IndexPlan,
-        metrics: MatcherMetrics,
-    ) -> Result<Self, FolderError> {
+    /// A replica that holds nothing yet.
+    pub(crate) fn new(identity: ShardIdentity, plan: IndexPlan, metrics: MatcherMetrics) -> Self {
         let empty = Progress { applied: Sequence::ZERO, head: Sequence::ZERO, ready: false };
-        Ok(Self {
-            shard: ArcSwap::from_pointee(Shard::new(identity, plan.begin()?)),
+        Self {
+            shard: ArcSwap::from_pointee(Shard::empty(identity, plan.in_memory())),
             identity,
             plan,
             metrics,
             progress: watch::Sender::new(empty),
-        })
+        }
     }
 
     pub(crate) fn describe(&self) -> ReplicaDescription {
@@ -124,11 +123,16 @@ impl Replica {
         self.metrics.count_rebuild(reason);
         let progress = Progress { applied: Sequence::ZERO, head: Sequence::ZERO, ready: false };
         self.progress.send_replace(progress);
+        self.shard.store(Arc::new(Shard::empty(self.identity, self.plan.in_memory())));
+    }
+
+    /// What a shard is to be loaded into.
+    fn begin(&self) -> (Indexes, RecordStore) {
         let indexes = self.plan.begin().unwrap_or_else(|error| {
             tracing::error!(shard = %self.identity, %error, "indexes are kept in memory");
             self.plan.in_memory()
         });
-        self.shard.store(Arc::new(Shard::new(self.identity, indexes)));
+        (indexes, RecordStore::default())
     }
 }
 
@@ -146,6 +150,15 @@ enum Broken {
     Lost(CallError),
     /// What is held cannot be continued from.
     Unusable(RebuildReason, String),
+    /// The state that the bank told could not be taken.
+    NotLoaded(String),
+}
+
+impl From<LoadError> for Broken {
+    fn from(error: LoadError) -> Self {
+        let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
+        Self::NotLoaded(format!("{error}{}", source.unwrap_or_default()))
+    }
 }
 
 impl From<Contradiction> for Broken {
@@ -155,7 +168,7 @@ impl From<Contradiction> for Broken {
             Contradiction::NoSuchBank(_)
             | Contradiction::BankTwice(_)
             | Contradiction::NoSuchItem(_)
-            | Contradiction::ItemTwice(_)
+            | Contradiction::OtherId(_)
             | Contradiction::OtherShard(_)
             | Contradiction::OtherLog { .. }
             | Contradiction::Gap { .. } => RebuildReason::Change,
@@ -180,39 +193,67 @@ pub(crate) async fn follow(
     shutdown: Shutdown,
 ) {
     let mut backoff = Backoff::default();
+    let mut rebuilds = rebuild_pauses();
     loop {
-        let before = replica.shard.load().applied();
+        let (before, was_ready) = (replica.shard.load().applied(), replica.progress.borrow().ready);
         let broken = tokio::select! {
             () = shutdown.cancelled() => return,
             broken = follow_once(&replica, &feed, patience, &health) => broken,
         };
+        if was_ready || replica.progress.borrow().ready {
+            rebuilds = rebuild_pauses();
+        }
+        if replica.shard.load().applied() > before {
+            backoff = Backoff::default();
+        }
         let shard = replica.identity.shard();
-        match broken {
+        let pause = match broken {
             Broken::Lost(error) if error.code() != Code::OutOfRange => {
                 tracing::warn!(%shard, %error, "lost the bank's feed");
+                backoff.next_pause()
             }
             Broken::Lost(error) => {
                 tracing::error!(%shard, %error, "rebuilding: the bank does not go on from here");
                 health.set(false).await;
                 replica.restart(RebuildReason::Log);
+                rebuilds.next_pause()
             }
             Broken::Unusable(reason, text) => {
                 tracing::error!(%shard, reason = text, "rebuilding: the feed contradicts what is held");
                 health.set(false).await;
                 replica.restart(reason);
+                rebuilds.next_pause()
             }
-        }
-        if replica.shard.load().applied() > before {
-            backoff = Backoff::default();
-        }
+            Broken::NotLoaded(reason) => {
+                tracing::error!(%shard, reason, "cannot load the bank's state");
+                rebuilds.next_pause()
+            }
+        };
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(backoff.next_pause()) => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
-async fn follow_once(replica: &Replica, feed: &FeedClient, patience: Patience, health: &Health) -> Broken {
+/// Loading a state is work for the bank: a shard that is dropped again and again asks for it ever more rarely, until
+/// it has been ready once.
+const fn rebuild_pauses() -> Backoff {
+    Backoff::new(Duration::from_millis(50), Duration::from_secs(60))
+}
+
+async fn follow_once(
+    replica: &Arc<Replica>,
+    feed: &FeedClient,
+    patience: Patience,
+    health: &Health,
+) -> Broken {
+    if !replica.shard.load().has_begun() {
+        match load(replica, feed, patience).await {
+            Ok(shard) => replica.shard.store(Arc::new(shard)),
+            Err(broken) => return broken,
+        }
+    }
     let mut shard = replica.shard.load_full();
     let opened = feed.watch(shard.moment().cursor, replica.identity, Instant::now() + patience.open).await;
     let mut stream = match opened {
@@ -228,7 +269,7 @@ async fn follow_once(replica: &Replica, feed: &FeedClient, patience: Patience, h
             Err(error) => return Broken::Lost(error),
         };
         let (head, through) = (range.head, range.through);
-        let caught_up_at = *caught_up_at.get_or_insert(head);
+        let caught_up_at = *caught_up_at.get_or_insert(head.max(shard.settled()));
         let applied = if range.changes.is_empty() {
             shard.apply(range)
         } else {
@@ -262,5 +303,45 @@ async fn follow_once(replica: &Replica, feed: &FeedClient, patience: Patience, h
             health.set(true).await;
         }
         shard = replica.shard.load_full();
+    }
+}
+
+/// Builds a shard from the bank's present state.
+async fn load(replica: &Arc<Replica>, feed: &FeedClient, patience: Patience) -> Result<Shard, Broken> {
+    let identity = replica.identity;
+    let opened = feed.load(identity, Instant::now() + patience.open).await;
+    let mut stream = opened.map_err(Broken::Lost)?;
+    let mut loading: Option<Loading> = None;
+    loop {
+        let part = stream.next_within(patience.silence).await.map_err(Broken::Lost)?;
+        // The stream has checked that the parts are in their order.
+        match (part, loading.take()) {
+            (StatePart::Begin { cursor, banks }, _) => {
+                tracing::info!(shard = %identity, sequence = %cursor.sequence, "loading the bank's state");
+                replica.advance(Sequence::ZERO, cursor.sequence, false);
+                let replica = Arc::clone(replica);
+                let begin = move || Ok(Loading::begin(identity, replica.begin(), cursor, banks));
+                loading = Some(blocking(begin).await?);
+            }
+            (StatePart::Items(items), Some(mut begun)) => {
+                loading = Some(blocking(move || begun.take(items).map(|()| begun)).await?);
+            }
+            (StatePart::End { settled }, Some(begun)) => {
+                return blocking(move || begun.finish(settled)).await;
+            }
+            (StatePart::Items(_) | StatePart::End { .. }, None) => {
+                return Err(Broken::NotLoaded("it has no beginning".to_owned()));
+            }
+        }
+    }
+}
+
+/// Does a part of loading, which is indexing and writing: not on the threads that answer calls.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
+) -> Result<T, Broken> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(Broken::from),
+        Err(panic) => Err(Broken::NotLoaded(format!("it failed: {panic}"))),
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use thiserror::Error;
-use vigie_index::{EqualityIndex, HnswConfig, IndexOptions, OpenError};
+use vigie_index::{EqualityIndex, HnswConfig, IndexOptions, OpenError, SegmentError};
 use vigie_model::HashType;
 
 use crate::pdq::{PdqEngine, PdqIndex};
@@ -95,6 +95,13 @@ impl IndexPlan {
 }
 
 impl Indexes {
+    /// Makes one segment of each.
+    pub(crate) fn merge(&self) -> Result<(), SegmentError> {
+        self.pdq.merge()?;
+        self.md5.merge()?;
+        self.sha256.merge()
+    }
+
     /// What last went wrong with their files. Nothing is lost by it.
     pub(crate) fn fault(&self) -> Option<String> {
         self.pdq.fault().or_else(|| self.md5.footprint().fault).or_else(|| self.sha256.footprint().fault)

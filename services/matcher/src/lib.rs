@@ -12,8 +12,9 @@
 //! - A shard that has never held, by that digest, what the bank holds does not answer.
 //! - Readers never wait for the follower.
 //!
-//! Reading order: `config`, `pdq` (which engine), `shard` (the state: apply a range, search it), `search` (one search over it),
-//! `feed` (keeps the state up with the log), `grpc`, `error`, `metrics`, `server`.
+//! Reading order: `config`, `pdq` (which engine), `indexes` and `records` (what a shard holds), `shard` (the state:
+//! apply a range), `loading` (a shard from the bank's present state), `search` (one search over it), `feed` (keeps the
+//! state up with the log), `grpc`, `error`, `metrics`, `server`.
 
 mod config;
 mod server;
@@ -22,7 +23,9 @@ mod error;
 mod metrics;
 mod pdq;
 mod indexes;
+mod records;
 mod shard;
+mod loading;
 mod search;
 mod feed;
 

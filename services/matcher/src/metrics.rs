@@ -52,4 +52,9 @@ impl MatcherMetrics {
     pub(crate) fn count_rebuild(&self, reason: RebuildReason) {
         self.rebuilds.get_or_create_owned(&RebuildLabels { reason: reason.name() }).inc();
     }
+
+    #[cfg(test)]
+    pub(crate) fn rebuilds(&self, reason: RebuildReason) -> u64 {
+        self.rebuilds.get_or_create_owned(&RebuildLabels { reason: reason.name() }).get()
+    }
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use vigie_index::{
-    BankFilter, Cancellation, Cancelled, Edit, Hit, HnswConfig, HnswIndex, HnswSnapshot, IndexOptions,
-    OpenError, RadiusIndex, RadiusSnapshot,
+    BankFilter, Cancellation, Cancelled, Edit, Entry, Hit, HnswConfig, HnswIndex, HnswSnapshot, IndexOptions,
+    OpenError, RadiusIndex, RadiusSnapshot, SegmentError,
 };
 use vigie_model::{BankId, Distance, Recall};
 
@@ -68,6 +68,29 @@ impl PdqIndex {
         }
     }
 
+    /// Adds many hashes at once.
+    pub(crate) fn load(&self, pairs: Vec<([u8; 32], Entry)>) -> Result<(), SegmentError> {
+        match self {
+            Self::Exact(index) => index.load(pairs),
+            Self::Approximate(index) => {
+                for pairs in pairs.chunks(EDITS_AT_ONCE) {
+                    let edits: Vec<_> =
+                        pairs.iter().map(|(hash, entry)| Edit::Insert(*hash, *entry)).collect();
+                    index.apply(&edits);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes one segment of everything; the approximate engine does what it needs by itself.
+    pub(crate) fn merge(&self) -> Result<(), SegmentError> {
+        match self {
+            Self::Exact(index) => index.merge(),
+            Self::Approximate(_) => Ok(()),
+        }
+    }
+
     pub(crate) fn remove_bank(&self, bank: BankId) -> usize {
         match self {
             Self::Exact(index) => index.remove_bank(bank),
@@ -111,6 +134,9 @@ impl PdqIndex {
         }
     }
 }
+
+/// Hashes that the approximate engine is given at once: its list has to have room for them.
+const EDITS_AT_ONCE: usize = 1_024;
 
 impl PdqSnapshot {
     pub(crate) const fn is_exact(&self) -> bool {

@@ -44,7 +44,7 @@ pub async fn run_with(
     let identity = ShardIdentity::new(config.shard, config.shard_count)?;
     let feed = FeedClient::new_on(&config.bank, network)?;
     let plan = IndexPlan::new(config.pdq_engine, config.hnsw, config.index_folder.as_deref())?;
-    let replica = Arc::new(Replica::new(identity, plan, MatcherMetrics::register(registry))?);
+    let replica = Arc::new(Replica::new(identity, plan, MatcherMetrics::register(registry)));
     let grpc = Grpc {
         replica: Arc::clone(&replica),
         serving: config.serving,

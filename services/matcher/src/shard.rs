@@ -15,17 +15,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use dashmap::DashMap;
 use vigie_index::{Edit, Entry, EqualitySnapshot};
 
 use vigie_model::{
-    BankId, BankName, Change, ChangeKind, Cursor, FeedRange, Hash, HashCount, HashType, Item, ItemContent,
-    ItemId, Sequence, SetDigest, ShardIdentity,
+    BankId, BankName, Change, ChangeKind, Cursor, FeedRange, Hash, HashCount, HashType, Item, ItemId,
+    Sequence, SetDigest, ShardIdentity,
 };
 
 use crate::error::Contradiction;
 use crate::indexes::Indexes;
 use crate::pdq::PdqSnapshot;
+use crate::records::{Record, RecordStore};
 
 /// One bank as searches need it.
 #[derive(Debug, Clone)]
@@ -51,6 +51,16 @@ impl HashCounts {
 }
 
 impl BankState {
+    /// A bank without an item.
+    pub(crate) fn new(name: BankName, enabled: bool) -> Self {
+        Self { name, enabled, counts: Arc::default() }
+    }
+
+    /// Counts that many more of its hashes.
+    pub(crate) fn count(&self, hash_type: HashType, more: u64) {
+        self.counts.of(hash_type).fetch_add(more, Ordering::Relaxed);
+    }
+
     /// Its living hashes of a type.
     pub(crate) fn hashes(&self, hash_type: HashType) -> u64 {
         self.counts.of(hash_type).load(Ordering::Relaxed)
@@ -68,13 +78,6 @@ pub(crate) enum Proof {
 
 /// The living banks.
 pub(crate) type BankTable = HashMap<BankId, BankState>;
-
-/// One item as searches need it.
-#[derive(Debug)]
-pub(crate) struct Record {
-    bank: BankId,
-    pub(crate) content: ItemContent,
-}
 
 /// Everything that a search reads, as of one sequence.
 #[derive(Debug)]
@@ -95,14 +98,16 @@ pub(crate) struct Moment {
 pub(crate) struct Shard {
     identity: ShardIdentity,
     indexes: Indexes,
-    items: DashMap<ItemId, Record>,
+    records: RecordStore,
+    /// See [`ShardState::settled`].
+    settled: Sequence,
     moment: ArcSwap<Moment>,
     books: Mutex<Books>,
 }
 
 /// What only the one who applies needs to know.
 #[derive(Debug, Default)]
-struct Books {
+pub(crate) struct Books {
     /// Of each bank its living hashes, so that those of a deleted bank go at once.
     digests: HashMap<BankId, SetDigest>,
     /// Of all banks.
@@ -110,7 +115,7 @@ struct Books {
 }
 
 impl Books {
-    fn add(&mut self, bank: BankId, part: SetDigest) {
+    pub(crate) fn add(&mut self, bank: BankId, part: SetDigest) {
         *self.digests.entry(bank).or_default() += part;
         self.whole += part;
     }
@@ -125,8 +130,19 @@ impl Books {
     }
 }
 
+/// Where a shard stands that does not begin with the log's first change, beside its indexes and records.
+#[derive(Debug)]
+pub(crate) struct ShardState {
+    pub(crate) cursor: Cursor,
+    /// Before this, the shard need not be what the bank was: its state was read while items went.
+    pub(crate) settled: Sequence,
+    pub(crate) banks: Arc<BankTable>,
+    pub(crate) books: Books,
+}
+
 impl Shard {
-    pub(crate) fn new(identity: ShardIdentity, indexes: Indexes) -> Self {
+    /// A shard that holds nothing, and stands before the log's first change.
+    pub(crate) fn empty(identity: ShardIdentity, indexes: Indexes) -> Self {
         let moment = Moment {
             sequence: Sequence::ZERO,
             cursor: None,
@@ -139,14 +155,46 @@ impl Shard {
         Self {
             identity,
             indexes,
-            items: DashMap::new(),
+            records: RecordStore::default(),
+            settled: Sequence::ZERO,
             moment: ArcSwap::from_pointee(moment),
             books: Mutex::default(),
         }
     }
 
+    /// A shard that holds these hashes and records.
+    pub(crate) fn of_state(
+        identity: ShardIdentity,
+        indexes: Indexes,
+        records: RecordStore,
+        state: ShardState,
+    ) -> Self {
+        let ShardState { cursor, settled, banks, books } = state;
+        let moment = Moment {
+            sequence: cursor.sequence,
+            cursor: Some(cursor),
+            banks,
+            digest: books.whole,
+            pdq: indexes.pdq.snapshot(),
+            md5: indexes.md5.snapshot(),
+            sha256: indexes.sha256.snapshot(),
+        };
+        let (moment, books) = (ArcSwap::from_pointee(moment), Mutex::new(books));
+        Self { identity, indexes, records, settled, moment, books }
+    }
+
     pub(crate) const fn identity(&self) -> ShardIdentity {
         self.identity
+    }
+
+    /// Whether it has come to a place in the log, and goes on from there.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.moment.load().cursor.is_some()
+    }
+
+    /// Before this, digests prove nothing: the state that the shard began with was read while items went.
+    pub(crate) const fn settled(&self) -> Sequence {
+        self.settled
     }
 
     /// What a search that starts now sees.
@@ -161,11 +209,11 @@ impl Shard {
 
     /// What is known of an item, by `read`; `None` once it has been removed.
     pub(crate) fn item<T>(&self, item: ItemId, read: impl FnOnce(&Record) -> T) -> Option<T> {
-        self.items.get(&item).map(|record| read(&record))
+        self.records.read(item, read)
     }
 
     pub(crate) fn item_count(&self) -> u64 {
-        u64::try_from(self.items.len()).unwrap_or(u64::MAX)
+        self.records.count()
     }
 
     /// What last went wrong with the files of the indexes. Nothing is lost by it.
@@ -211,6 +259,7 @@ impl Shard {
         }
         let proof = match range.digest {
             None => Proof::None,
+            Some(_) if range.through < self.settled => Proof::None,
             Some(told) if told == books.whole => Proof::Equal,
             Some(told) => {
                 return Err(Contradiction::Digest { sequence: range.through, own: books.whole, told });
@@ -228,10 +277,10 @@ impl Shard {
         }));
         // Nothing that a new search sees leads to these any more.
         for item in &work.gone {
-            self.items.remove(item);
+            self.records.remove(*item);
         }
         if !work.gone_banks.is_empty() {
-            self.items.retain(|_, record| !work.gone_banks.contains(&record.bank));
+            self.records.remove_banks(&work.gone_banks);
         }
         Ok(proof)
     }
@@ -240,7 +289,7 @@ impl Shard {
         let Change { sequence, kind } = change;
         match kind {
             ChangeKind::BankCreated { bank, name, .. } => {
-                let state = BankState { name, enabled: true, counts: Arc::default() };
+                let state = BankState::new(name, true);
                 match work.banks_mut().insert(bank, state) {
                     None => Ok(()),
                     Some(_) => Err(Contradiction::BankTwice(sequence)),
@@ -275,6 +324,10 @@ impl Shard {
         books: &mut Books,
     ) -> Result<(), Contradiction> {
         let Item { id, bank, content, .. } = item;
+        // So ids ascend, and none comes twice.
+        if id.0 != sequence.0 {
+            return Err(Contradiction::OtherId(sequence));
+        }
         if !self.identity.holds(id) {
             return Err(Contradiction::OtherShard(sequence));
         }
@@ -282,17 +335,15 @@ impl Shard {
         let entry = Entry { item: id, bank };
         books.add(bank, SetDigest::of_item(id, content.hashes()));
         for hash in content.hashes() {
-            state.counts.of(hash.hash_type()).fetch_add(1, Ordering::Relaxed);
+            state.count(hash.hash_type(), 1);
             match *hash {
                 Hash::Pdq(bytes) => work.pdq.push(Edit::Insert(bytes, entry)),
                 Hash::Md5(bytes) => work.md5.push(Edit::Insert(bytes, entry)),
                 Hash::Sha256(bytes) => work.sha256.push(Edit::Insert(bytes, entry)),
             }
         }
-        match self.items.insert(id, Record { bank, content }) {
-            None => Ok(()),
-            Some(_) => Err(Contradiction::ItemTwice(sequence)),
-        }
+        self.records.insert(id, bank, content);
+        Ok(())
     }
 
     fn remove_item(
@@ -302,19 +353,25 @@ impl Shard {
         work: &mut Work,
         books: &mut Books,
     ) -> Result<(), Contradiction> {
-        let record = self.items.get(&id).ok_or(Contradiction::NoSuchItem(sequence))?;
-        let state = work.banks.get(&record.bank).ok_or(Contradiction::NoSuchItem(sequence))?;
-        for hash in record.content.hashes() {
+        let Some((bank, hashes)) = self.records.read(id, |record| (record.bank(), record.hashes())) else {
+            // It was gone when the state that the shard began with was read.
+            let may_be_missing = sequence <= self.settled;
+            return if may_be_missing { Ok(()) } else { Err(Contradiction::NoSuchItem(sequence)) };
+        };
+        let state = work.banks.get(&bank).ok_or(Contradiction::NoSuchItem(sequence))?;
+        if !work.gone.insert(id) {
+            return Err(Contradiction::NoSuchItem(sequence));
+        }
+        books.take(bank, SetDigest::of_item(id, &hashes));
+        for hash in hashes {
             state.counts.of(hash.hash_type()).fetch_sub(1, Ordering::Relaxed);
-            match *hash {
+            match hash {
                 Hash::Pdq(bytes) => work.pdq.push(Edit::Remove(bytes, id)),
                 Hash::Md5(bytes) => work.md5.push(Edit::Remove(bytes, id)),
                 Hash::Sha256(bytes) => work.sha256.push(Edit::Remove(bytes, id)),
             }
         }
-        books.take(record.bank, SetDigest::of_item(id, record.content.hashes()));
-        let first = work.gone.insert(id);
-        if first { Ok(()) } else { Err(Contradiction::NoSuchItem(sequence)) }
+        Ok(())
     }
 
     /// Makes the gathered edits. Searches do not see them before the next moment.

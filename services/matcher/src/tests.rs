@@ -17,6 +17,9 @@ use crate::pdq::PdqEngine;
 use crate::search::search;
 use crate::shard::{Proof, Shard};
 
+mod fake_bank;
+mod follow;
+
 const LOG: LogId = LogId([7; 16]);
 
 fn identity() -> ShardIdentity {
@@ -28,7 +31,7 @@ fn exact() -> Indexes {
 }
 
 fn empty_shard() -> Shard {
-    Shard::new(identity(), exact())
+    Shard::empty(identity(), exact())
 }
 
 fn name(text: &str) -> BankName {
@@ -128,8 +131,12 @@ impl Replay {
 
     /// What the living hashes come to.
     fn digest(&self) -> SetDigest {
+        self.digest_of(identity())
+    }
+
+    fn digest_of(&self, identity: ShardIdentity) -> SetDigest {
         let mut digest = SetDigest::EMPTY;
-        for (item, (_, content)) in &self.items {
+        for (item, (_, content)) in self.items.iter().filter(|(item, _)| identity.holds(**item)) {
             digest += SetDigest::of_item(*item, content.hashes());
         }
         digest
@@ -374,7 +381,7 @@ fn a_hash_that_is_always_banked_is_always_found() {
 fn an_item_of_another_shard_is_refused() {
     let other = ShardIdentity::new(1, 2).unwrap();
     let foreign = (2..).find(|&item| other.holds(ItemId(item))).unwrap();
-    let shard = Shard::new(ShardIdentity::new(0, 2).unwrap(), exact());
+    let shard = Shard::empty(ShardIdentity::new(0, 2).unwrap(), exact());
     let refused = shard.apply(range(0, vec![created(1), added(foreign)]));
     assert_eq!(refused, Err(Contradiction::OtherShard(Sequence(foreign))));
 }

@@ -12,9 +12,11 @@ use vigie_proto::pb::bank::v1::feed_service_client::FeedServiceClient;
 
 use crate::error::CallError;
 use crate::network::Network;
+use crate::state::StateStream;
 use crate::target::{Target, TargetError};
 
-/// The largest message of the feed: one change is never cut, and an item has at most 64 hashes and 32 labels.
+/// The largest message of the feed: one change is never cut, and an item has at most 64 hashes and 32 labels. A state
+/// begins with all banks, some 120 bytes each.
 const RANGE_BYTES_MAX: usize = 8 << 20;
 
 /// Follows a bank's log.
@@ -64,6 +66,22 @@ impl FeedClient {
             Err(_) => tonic::Status::deadline_exceeded("the feed did not open in time"),
         };
         Err(self.target.failed(status))
+    }
+
+    /// Opens the stream of a shard's present state, which has to open by `deadline`. The shard then watches from the
+    /// cursor that it begins with.
+    ///
+    /// `UNIMPLEMENTED`: the bank is of a version that has no such stream.
+    pub async fn load(&self, identity: ShardIdentity, deadline: Instant) -> Result<StateStream, CallError> {
+        let mut stub = self.stub.clone();
+        let opened = tokio::time::timeout_at(deadline, stub.load(pb::LoadRequest::from(identity))).await;
+        match opened {
+            Ok(Ok(stream)) => Ok(StateStream::new(self.target.clone(), stream.into_inner(), identity)),
+            Ok(Err(status)) => Err(self.target.failed(status)),
+            Err(_) => {
+                Err(self.target.failed(tonic::Status::deadline_exceeded("the state did not open in time")))
+            }
+        }
     }
 }
 

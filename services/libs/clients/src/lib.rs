@@ -13,6 +13,7 @@ pub mod retry;
 mod bank;
 mod coordinator;
 mod feed;
+mod state;
 mod matcher;
 mod matching;
 
@@ -23,6 +24,7 @@ pub use feed::{FeedClient, FeedStream};
 pub use matcher::MatcherClient;
 pub use matching::{MatchAnswer, MatchClient, MatchStreamAnswer, QueryFailure};
 pub use network::{Connect, Connection, Network};
+pub use state::StateStream;
 pub use target::{Target, TargetError};
 pub use tokio::time::Instant as Deadline;
 pub use tonic::Code;

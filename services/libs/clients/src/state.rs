@@ -1,0 +1,182 @@
+//! The stream of a shard's present state, for a follower that begins with it.
+
+use std::time::Duration;
+
+use tonic::{Status, Streaming};
+use vigie_model::{ItemId, Sequence, ShardIdentity, StatePart};
+use vigie_proto::pb::bank::v1 as pb;
+
+use crate::error::CallError;
+use crate::target::Target;
+
+/// An open stream of a shard's state, whose parts are proven to come in order and to belong to the shard.
+///
+/// See [`StatePart`] for what the parts come to. Nothing is to be asked for after [`StatePart::End`].
+#[derive(Debug)]
+pub struct StateStream {
+    target: Target,
+    stream: Streaming<pb::LoadResponse>,
+    order: Order,
+}
+
+impl StateStream {
+    pub(crate) const fn new(
+        target: Target,
+        stream: Streaming<pb::LoadResponse>,
+        identity: ShardIdentity,
+    ) -> Self {
+        Self { target, stream, order: Order { identity, place: Place::Beginning } }
+    }
+
+    /// The next part, or a failure if none comes within `silence_max`. An end of the stream before the end of the
+    /// state is a failure like any other: what came is dropped, and loaded anew.
+    pub async fn next_within(&mut self, silence_max: Duration) -> Result<StatePart, CallError> {
+        match tokio::time::timeout(silence_max, self.next()).await {
+            Ok(next) => next,
+            Err(_) => Err(self.target.failed(Status::unavailable("the state has stopped coming"))),
+        }
+    }
+
+    async fn next(&mut self) -> Result<StatePart, CallError> {
+        let message = match self.stream.message().await {
+            Ok(Some(message)) => message,
+            Ok(None) => return Err(self.target.failed(Status::unavailable("the state broke off"))),
+            Err(status) => return Err(self.target.failed(status)),
+        };
+        let part = StatePart::try_from(message).map_err(|invalid| self.target.unreadable(&invalid))?;
+        self.order.take(&part).map_err(|fault| self.target.failed(Status::data_loss(fault)))?;
+        Ok(part)
+    }
+}
+
+/// How far a state has come.
+#[derive(Debug)]
+struct Order {
+    identity: ShardIdentity,
+    place: Place,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Beginning,
+    /// Items up to the sequence may follow, with greater ids than the last one.
+    Items {
+        through: Sequence,
+        last: ItemId,
+    },
+    End,
+}
+
+impl Order {
+    /// Goes on by a part, if it is its turn.
+    fn take(&mut self, part: &StatePart) -> Result<(), &'static str> {
+        self.place = match (self.place, part) {
+            (Place::Beginning, StatePart::Begin { cursor, banks }) => {
+                if !banks.is_sorted_by(|one, next| one.id < next.id) {
+                    return Err("the state's banks are not in order");
+                }
+                Place::Items { through: cursor.sequence, last: ItemId(0) }
+            }
+            (Place::Items { through, mut last }, StatePart::Items(items)) => {
+                for item in items {
+                    if item.id <= last {
+                        return Err("the state's items are not in order");
+                    }
+                    if item.id.0 > through.0 {
+                        return Err("the state holds an item that is newer than its cursor");
+                    }
+                    if !self.identity.holds(item.id) {
+                        return Err("the state holds an item of another shard");
+                    }
+                    last = item.id;
+                }
+                Place::Items { through, last }
+            }
+            (Place::Items { through, .. }, StatePart::End { settled }) => {
+                if *settled < through {
+                    return Err("the state is settled before its cursor");
+                }
+                Place::End
+            }
+            (Place::Beginning, _) => return Err("the state does not begin with its banks"),
+            (Place::Items { .. }, StatePart::Begin { .. }) => return Err("the state begins twice"),
+            (Place::End, _) => return Err("the state goes on after its end"),
+        };
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::change::{Cursor, LogId};
+    use vigie_model::{Bank, BankId, Hash, Item, ItemContent, ItemDraft, UnixMillis};
+
+    use super::*;
+
+    fn begin(sequence: u64, banks: &[u32]) -> StatePart {
+        let bank = |&id: &u32| Bank {
+            id: BankId(id),
+            name: format!("bank-{id}").parse().unwrap(),
+            enabled: true,
+            created_at: UnixMillis(0),
+            item_count: 0,
+            hash_count: 0,
+        };
+        let cursor = Cursor { log: LogId([1; 16]), sequence: Sequence(sequence), chain: None };
+        StatePart::Begin { cursor, banks: banks.iter().map(bank).collect() }
+    }
+
+    fn items(ids: &[u64]) -> StatePart {
+        let draft = ItemDraft { hashes: vec![Hash::Md5([1; 16])], ..ItemDraft::default() };
+        let content = ItemContent::try_from(draft).unwrap();
+        let item = |&id: &u64| Item {
+            id: ItemId(id),
+            bank: BankId(1),
+            added_at: UnixMillis(0),
+            content: content.clone(),
+        };
+        StatePart::Items(ids.iter().map(item).collect())
+    }
+
+    const fn end(settled: u64) -> StatePart {
+        StatePart::End { settled: Sequence(settled) }
+    }
+
+    #[track_caller]
+    fn check(parts: &[StatePart], expected: Result<(), &str>) {
+        let identity = ShardIdentity::new(0, 1).unwrap();
+        let mut order = Order { identity, place: Place::Beginning };
+        let (last, before) = parts.split_last().unwrap();
+        for part in before {
+            order.take(part).unwrap();
+        }
+        let outcome = order.take(last);
+        assert_eq!(outcome.is_ok(), expected.is_ok(), "{outcome:?}");
+        if let (Err(fault), Err(part)) = (outcome, expected) {
+            assert!(fault.contains(part), "{fault}");
+        }
+    }
+
+    #[test]
+    fn parts_come_in_their_order() {
+        check(&[begin(9, &[1, 4]), items(&[2, 3]), items(&[9]), end(12)], Ok(()));
+        check(&[begin(0, &[]), end(0)], Ok(()));
+        check(&[items(&[2])], Err("does not begin"));
+        check(&[end(2)], Err("does not begin"));
+        check(&[begin(9, &[1]), begin(9, &[1])], Err("begins twice"));
+        check(&[begin(9, &[1]), end(9), items(&[2])], Err("after its end"));
+    }
+
+    #[test]
+    fn every_part_is_checked() {
+        check(&[begin(9, &[4, 1])], Err("banks are not in order"));
+        check(&[begin(9, &[1]), items(&[3]), items(&[3])], Err("items are not in order"));
+        check(&[begin(9, &[1]), items(&[10])], Err("newer than its cursor"));
+        check(&[begin(9, &[1]), end(8)], Err("settled before"));
+        let identity = ShardIdentity::new(0, 2).unwrap();
+        let foreign = (1..).find(|&id| !identity.holds(ItemId(id))).unwrap();
+        let mut order = Order { identity, place: Place::Beginning };
+        order.take(&begin(foreign, &[1])).unwrap();
+        assert_eq!(order.take(&items(&[foreign])), Err("the state holds an item of another shard"));
+    }
+}

@@ -1,0 +1,164 @@
+//! A replica that follows a bank.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use vigie_index::{Cancellation, HnswConfig};
+use vigie_model::change::LogId;
+use vigie_model::{ReplicaDescription, Sequence, ShardIdentity};
+use vigie_serving::{Reflection, Routes, Shutdown};
+
+use super::fake_bank::FakeBank;
+use super::{Step, options, query};
+use crate::feed::{Patience, Replica, follow};
+use crate::indexes::IndexPlan;
+use crate::metrics::{MatcherMetrics, RebuildReason};
+use crate::pdq::PdqEngine;
+use crate::search::search;
+
+/// Longer than anything here takes.
+const WITHIN: Duration = Duration::from_secs(20);
+
+/// A replica and the task that keeps it up.
+struct Follower {
+    replica: Arc<Replica>,
+    metrics: MatcherMetrics,
+    shutdown: Shutdown,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Follower {
+    fn start(bank: &FakeBank, identity: ShardIdentity) -> Self {
+        let metrics = MatcherMetrics::default();
+        let plan = IndexPlan::new(PdqEngine::Exact, HnswConfig::default(), None).unwrap();
+        let replica = Arc::new(Replica::new(identity, plan, metrics.clone()));
+        let patience = Patience { open: WITHIN, silence: WITHIN };
+        let health = Routes::new(Reflection(vigie_proto::DESCRIPTORS)).unwrap().health();
+        let shutdown = Shutdown::new();
+        let task = follow(Arc::clone(&replica), bank.client(), patience, health, shutdown.clone());
+        Self { replica, metrics, shutdown, task: tokio::spawn(task) }
+    }
+
+    async fn until(&self, what: &str, is_so: impl Fn(&ReplicaDescription) -> bool) -> ReplicaDescription {
+        let begun = std::time::Instant::now();
+        loop {
+            let described = self.replica.describe();
+            if is_so(&described) {
+                return described;
+            }
+            assert!(begun.elapsed() < WITHIN, "still waiting until {what}: {described:?}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Waits until it has come up with the bank, and compares the two.
+    async fn check_equal(&self, bank: &FakeBank) {
+        let head = Sequence(bank.held().replay.sequence);
+        let ready = |one: &ReplicaDescription| one.unready_reason.is_none() && one.sequence >= head;
+        let described = self.until("it is ready", ready).await;
+        let identity = described.identity;
+        assert_eq!(described.digest, bank.held().replay.digest_of(identity));
+        let shard = self.replica.now_at_least(head).unwrap().unwrap();
+        let options = options(vec![], 8, 100);
+        let queries: Vec<_> = (0..30).map(|number| query(&[number * 8 + 2])).collect();
+        let answer = search(&shard, &queries, &options, &Cancellation::never()).unwrap();
+        for (asked, result) in queries.iter().zip(answer.results) {
+            let found: Vec<_> =
+                result.matches.iter().map(|one| (one.item, one.distance, one.other_matches)).collect();
+            let mut expected = bank.held().replay.search(asked, &[], 8);
+            expected.retain(|(item, ..)| identity.holds(*item));
+            assert_eq!(found, expected);
+        }
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+/// Two banks, items in both, some gone again.
+fn some_steps() -> Vec<Step> {
+    let mut steps = vec![Step::Create, Step::Create, Step::Rename(1)];
+    steps.extend((0..60_u8).map(|number| Step::Add(number, vec![number * 4 + 2, number])));
+    steps.extend((0..10).map(|number| Step::Remove(number * 3)));
+    steps
+}
+
+fn whole() -> ShardIdentity {
+    ShardIdentity::new(0, 1).unwrap()
+}
+
+#[tokio::test]
+async fn a_shard_loads_the_banks_state_and_follows_from_there() {
+    for identity in [whole(), ShardIdentity::new(1, 3).unwrap()] {
+        let bank = FakeBank::start(some_steps()).await;
+        // The log alone would not do.
+        bank.held().floor = Sequence(30);
+        let follower = Follower::start(&bank, identity);
+        follower.check_equal(&bank).await;
+        bank.take((0..40).map(|number| Step::Add(number, vec![number])));
+        bank.take([Step::Remove(0), Step::Delete(0), Step::Remove(1)]);
+        follower.check_equal(&bank).await;
+        assert_eq!(bank.held().loads, 1);
+        follower.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_changes_while_the_state_is_read_is_told_by_the_log() {
+    let bank = FakeBank::start(some_steps()).await;
+    bank.held().while_loading = vec![
+        Step::Remove(3),
+        Step::Add(0, vec![9]),
+        Step::Delete(0),
+        Step::Create,
+        Step::Add(1, vec![10]),
+        Step::Remove(0),
+    ];
+    let follower = Follower::start(&bank, whole());
+    follower.check_equal(&bank).await;
+    assert_eq!(bank.held().loads, 1);
+    follower.stop().await;
+}
+
+#[tokio::test]
+async fn a_state_that_is_refused_or_breaks_off_is_asked_for_again() {
+    let bank = FakeBank::start(some_steps()).await;
+    bank.held().refused_loads = 2;
+    bank.held().broken_loads = 2;
+    let follower = Follower::start(&bank, whole());
+    follower.check_equal(&bank).await;
+    assert_eq!(bank.held().loads, 3);
+    follower.stop().await;
+}
+
+#[tokio::test]
+async fn a_shard_is_not_ready_before_a_digest_was_equal() {
+    let bank = FakeBank::start(some_steps()).await;
+    bank.held().tells_digests = false;
+    let head = Sequence(bank.held().replay.sequence);
+    let follower = Follower::start(&bank, whole());
+    let waits = |one: &ReplicaDescription| {
+        one.sequence == head && one.unready_reason.as_deref() == Some("waiting for the bank's digest")
+    };
+    follower.until("it has everything", waits).await;
+    bank.held().tells_digests = true;
+    follower.check_equal(&bank).await;
+    follower.stop().await;
+}
+
+#[tokio::test]
+async fn a_differing_digest_and_another_log_rebuild_the_shard() {
+    let bank = FakeBank::start(some_steps()).await;
+    let follower = Follower::start(&bank, whole());
+    follower.check_equal(&bank).await;
+    bank.held().wrong_digests = 1;
+    follower.until("it is rebuilt", |_| follower.metrics.rebuilds(RebuildReason::Digest) == 1).await;
+    follower.check_equal(&bank).await;
+    assert_eq!(bank.held().loads, 2);
+    bank.end_streams(LogId([9; 16]));
+    follower.until("it is rebuilt", |_| follower.metrics.rebuilds(RebuildReason::Log) == 1).await;
+    follower.check_equal(&bank).await;
+    follower.stop().await;
+}
