@@ -14,7 +14,7 @@ use vigie_model::{BankId, ItemId};
 
 use crate::entry::{Edit, Entry};
 use crate::filter::BankFilter;
-use crate::home::OpenError;
+use crate::home::{OpenError, SavedFile};
 use crate::moment::Moment;
 use crate::options::{Footprint, IndexOptions};
 use crate::segment_file::SegmentError;
@@ -48,8 +48,14 @@ impl<const BYTES: usize> EqualityIndex<BYTES> {
 
     /// As [`crate::RadiusIndex::open`].
     pub fn open(folder: &Path, options: IndexOptions) -> Result<(Self, Option<Vec<u8>>), OpenError> {
-        let (store, tag) = Store::open(layout(), options, folder)?;
+        let (store, tag) = Store::open(layout(), options, folder, None)?;
         Ok((Self { store }, tag))
+    }
+
+    /// As [`crate::RadiusIndex::open_tagged`].
+    pub fn open_tagged(folder: &Path, options: IndexOptions, tag: &[u8]) -> Result<Self, OpenError> {
+        let (store, _) = Store::open(layout(), options, folder, Some(tag))?;
+        Ok(Self { store })
     }
 
     /// As [`crate::RadiusIndex::begin`].
@@ -92,8 +98,13 @@ impl<const BYTES: usize> EqualityIndex<BYTES> {
     }
 
     /// As [`crate::RadiusIndex::save`].
-    pub fn save(&self, tag: &[u8]) -> Result<(), SegmentError> {
+    pub fn save(&self, tag: &[u8]) -> Result<Vec<SavedFile>, SegmentError> {
         self.store.save(tag)
+    }
+
+    /// As [`crate::RadiusIndex::forget_before`].
+    pub fn forget_before(&self, tag: &[u8]) {
+        self.store.forget_before(tag);
     }
 
     /// What it takes.

@@ -1,14 +1,17 @@
 //! Where an index keeps its segments: in memory, or in a folder that it owns.
 //!
-//! A folder holds segment files and one *manifest*, which names the segments of the last checkpoint and the
-//! rows of theirs that were dead. A checkpoint writes the manifest to a temporary file, flushes it, and
-//! renames it: an index is found as one checkpoint or the one before left it, whenever the machine stops.
-//! Files that a manifest names are kept until the next one is in place; all others go when nobody needs them,
-//! or when the folder is opened next.
+//! A folder holds segment files and *manifests*, each of which names the segments of a checkpoint and the rows
+//! of theirs that were dead, and carries the tag that the caller gave it. A checkpoint writes a manifest of a
+//! new number to a temporary file, flushes it, and renames it: an index is found as one checkpoint or another
+//! left it, whenever the machine stops.
+//!
+//! Manifests and the files that they name are kept until the caller says by [`Home::forget_before`] that it
+//! needs no earlier one, so that several indexes can be saved one after the other and found as of one moment.
+//! All other files go when nobody needs them, or when the folder is opened next.
 //!
 //! A lock on a file of the folder keeps a second process out, so nobody changes a file that is mapped.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -24,7 +27,7 @@ use crate::segment_file::{SectionId, SegmentError, SegmentFile};
 use crate::segment_writer::{self, SegmentWriter};
 use crate::tombstones::DeadRows;
 
-const MANIFEST: &str = "manifest";
+const MANIFEST: &str = "manifest-";
 const LOCK: &str = "lock";
 const EXTENSION: &str = "segment";
 
@@ -52,6 +55,12 @@ pub enum OpenError {
         /// The folder.
         path: PathBuf,
     },
+    /// Nothing was saved there under the tag that was asked for.
+    #[error("{} holds no checkpoint of that tag", path.display())]
+    NoSuchTag {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A file of the index is damaged or missing.
     #[error(transparent)]
     Segment(#[from] SegmentError),
@@ -68,8 +77,33 @@ pub(crate) struct Folder {
     /// Held, not read.
     _lock: File,
     next_number: AtomicU64,
-    /// Files that the manifest names.
-    kept: Mutex<HashSet<PathBuf>>,
+    /// The manifests that are kept, by their numbers.
+    checkpoints: Mutex<BTreeMap<u64, Checkpoint>>,
+}
+
+struct Checkpoint {
+    tag: Vec<u8>,
+    /// Segments that it names.
+    files: HashSet<PathBuf>,
+}
+
+/// A file of a checkpoint, as it has to be found again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedFile {
+    /// Its name in the folder.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// The checksum of its header, which covers the checksums of everything else.
+    pub checksum: u64,
+}
+
+impl SavedFile {
+    /// Of a file that was written or opened; `None` in memory.
+    pub(crate) fn of(file: &SegmentFile) -> Option<Self> {
+        let name = file.path()?.file_name()?.to_str()?.to_owned();
+        Some(Self { name, bytes: file.len() as u64, checksum: file.checksum()? })
+    }
 }
 
 /// What the last checkpoint left.
@@ -80,18 +114,19 @@ pub(crate) struct Saved {
 }
 
 impl Home {
-    /// Takes the folder and what the last checkpoint left in it.
-    pub(crate) fn open(path: &Path) -> Result<(Self, Saved), OpenError> {
+    /// Takes the folder and what a checkpoint left in it: the one of this tag, or the last one. Without a tag,
+    /// and a checkpoint, it is empty.
+    pub(crate) fn open(path: &Path, tag: Option<&[u8]>) -> Result<(Self, Saved), OpenError> {
         let lock = lock_folder(path)?;
         let folder_fault = |source| OpenError::Folder { path: path.to_owned(), source };
         segment_writer::remove_leftovers(path).map_err(folder_fault)?;
-        let manifest = path.join(MANIFEST);
+        let numbers = manifests(path).map_err(folder_fault)?;
+        let greatest = numbers.first().copied();
         let mut saved = Saved::default();
-        let mut numbers = Vec::new();
-        if manifest.try_exists().map_err(folder_fault)? {
-            let manifest = SegmentFile::open(&manifest)?;
-            numbers = read_numbers(&manifest, NUMBERS)?;
-            saved.tag = Some(manifest.section(TAG).unwrap_or_default().to_vec());
+        let mut checkpoints = BTreeMap::new();
+        if let Some((manifest_number, manifest)) = choose(path, &numbers, tag)? {
+            let numbers = read_numbers(&manifest, NUMBERS)?;
+            let tag = manifest.section(TAG).unwrap_or_default().to_vec();
             let lengths = read_numbers(&manifest, DEAD_LENGTHS)?;
             let mut words = read_numbers(&manifest, DEAD)?.into_iter();
             for (&number, &length) in numbers.iter().zip(&lengths) {
@@ -99,30 +134,38 @@ impl Home {
                 let dead = DeadRows::of(words.by_ref().take(length));
                 saved.segments.push((SegmentFile::open(&segment_path(path, number))?, dead));
             }
+            let files = numbers.iter().map(|&number| segment_path(path, number)).collect();
+            saved.tag = Some(tag.clone());
+            checkpoints.insert(manifest_number, Checkpoint { tag, files });
         }
-        let kept: HashSet<PathBuf> = numbers.iter().map(|&number| segment_path(path, number)).collect();
+        // What is opened is the last one from now on.
+        for number in numbers.iter().filter(|number| !checkpoints.contains_key(number)) {
+            fs::remove_file(manifest_path(path, *number)).map_err(folder_fault)?;
+        }
+        let kept: HashSet<PathBuf> =
+            checkpoints.values().flat_map(|checkpoint| checkpoint.files.iter().cloned()).collect();
         remove_others(path, &kept).map_err(folder_fault)?;
-        let next = numbers.iter().max().map_or(0, |&greatest| greatest + 1);
-        Ok((Self::folder(path, lock, next, kept), saved))
+        let of_kept = kept.iter().filter_map(|file| number_in(file)).max();
+        let next = of_kept.max(greatest).map_or(0, |greatest| greatest + 1);
+        Ok((Self::folder(path, lock, next, checkpoints), saved))
     }
 
     /// Takes the folder and discards the index that is there.
     pub(crate) fn begin(path: &Path) -> Result<Self, OpenError> {
         let lock = lock_folder(path)?;
         let folder_fault = |source| OpenError::Folder { path: path.to_owned(), source };
-        // The manifest first: without it the segments are nothing.
-        match fs::remove_file(path.join(MANIFEST)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(folder_fault(error)),
-            Ok(()) | Err(_) => {}
+        // The manifests first: without them the segments are nothing.
+        for number in manifests(path).map_err(folder_fault)? {
+            fs::remove_file(manifest_path(path, number)).map_err(folder_fault)?;
         }
         segment_writer::remove_leftovers(path).map_err(folder_fault)?;
         remove_others(path, &HashSet::new()).map_err(folder_fault)?;
-        Ok(Self::folder(path, lock, 0, HashSet::new()))
+        Ok(Self::folder(path, lock, 0, BTreeMap::new()))
     }
 
-    fn folder(path: &Path, lock: File, next: u64, kept: HashSet<PathBuf>) -> Self {
-        let path = path.to_owned();
-        Self::Folder(Folder { path, _lock: lock, next_number: AtomicU64::new(next), kept: Mutex::new(kept) })
+    fn folder(path: &Path, lock: File, next: u64, checkpoints: BTreeMap<u64, Checkpoint>) -> Self {
+        let (path, next_number) = (path.to_owned(), AtomicU64::new(next));
+        Self::Folder(Folder { path, _lock: lock, next_number, checkpoints: Mutex::new(checkpoints) })
     }
 
     /// Begins a segment.
@@ -136,23 +179,24 @@ impl Home {
         }
     }
 
-    /// Deletes the file of a segment that went out of use, unless the manifest names it.
+    /// Deletes the file of a segment that went out of use, unless a manifest names it.
     pub(crate) fn release(&self, file: &SegmentFile) -> Result<(), SegmentError> {
         match (self, file.path()) {
-            (Self::Folder(folder), Some(path)) if !folder.kept().contains(path) => file.remove(),
+            (Self::Folder(folder), Some(path)) if !folder.is_kept(path) => file.remove(),
             _ => Ok(()),
         }
     }
 
-    /// Writes a manifest of these segments; without a folder there is nothing to do.
+    /// Writes a manifest of these segments beside those before, and answers the files of the checkpoint; without
+    /// a folder there is nothing to do.
     pub(crate) fn save<const BYTES: usize>(
         &self,
         segments: &[Arc<Segment<BYTES>>],
         tag: &[u8],
-    ) -> Result<(), SegmentError> {
-        let Self::Folder(folder) = self else { return Ok(()) };
+    ) -> Result<Vec<SavedFile>, SegmentError> {
+        let Self::Folder(folder) = self else { return Ok(Vec::new()) };
         let path = |segment: &Arc<Segment<BYTES>>| segment.file().path().map(Path::to_owned);
-        let kept: HashSet<PathBuf> = segments.iter().filter_map(path).collect();
+        let files: HashSet<PathBuf> = segments.iter().filter_map(path).collect();
         let numbers: Vec<u64> =
             segments.iter().filter_map(path).filter_map(|path| number_in(&path)).collect();
         let dead: Vec<Vec<u64>> = segments.iter().map(|segment| segment.dead.words()).collect();
@@ -164,25 +208,82 @@ impl Home {
             (DEAD_LENGTHS, cast_slice(&lengths)),
             (DEAD, cast_slice(&dead)),
         ];
-        let manifest = folder.path.join(MANIFEST);
+        let number = folder.next_number.fetch_add(1, Ordering::Relaxed);
+        let manifest = manifest_path(&folder.path, number);
         let writer = SegmentWriter::create(&manifest, &sections.map(|(id, bytes)| (id, bytes.len())))?;
         for (id, bytes) in sections {
             writer.write_at(id, 0, bytes).map_err(|source| SegmentError::io("write", &manifest, source))?;
         }
-        writer.finish(&[])?;
-        let before = std::mem::replace(&mut *folder.kept(), kept.clone());
-        for path in before.difference(&kept) {
-            // Who still searches it holds the mapping. What cannot be deleted now goes at the next opening.
-            let _later = fs::remove_file(path);
+        let manifest = writer.finish(&[])?;
+        folder.checkpoints().insert(number, Checkpoint { tag: tag.to_vec(), files });
+        let segments = segments.iter().map(|segment| segment.file());
+        Ok(segments.chain([&manifest]).filter_map(SavedFile::of).collect())
+    }
+
+    /// Deletes the manifests before the one of this tag, and the files that only they named. Without one of this
+    /// tag nothing is deleted.
+    pub(crate) fn forget_before(&self, tag: &[u8]) {
+        let Self::Folder(folder) = self else { return };
+        let mut checkpoints = folder.checkpoints();
+        let known = checkpoints.iter().rev().find(|(_, checkpoint)| checkpoint.tag == tag);
+        let Some(number) = known.map(|(number, _)| *number) else { return };
+        let later = checkpoints.split_off(&number);
+        let earlier = std::mem::replace(&mut *checkpoints, later);
+        let is_kept = |file: &PathBuf| checkpoints.values().any(|one| one.files.contains(file));
+        for (number, checkpoint) in &earlier {
+            // A file that a later checkpoint does not name was out of use then, and does not come back. Who still
+            // searches it holds the mapping. What cannot be deleted now goes at the next opening.
+            let _later = fs::remove_file(manifest_path(&folder.path, *number));
+            for file in checkpoint.files.iter().filter(|file| !is_kept(file)) {
+                let _later = fs::remove_file(file);
+            }
         }
-        Ok(())
     }
 }
 
 impl Folder {
-    fn kept(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn checkpoints(&self) -> MutexGuard<'_, BTreeMap<u64, Checkpoint>> {
+        self.checkpoints.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn is_kept(&self, file: &Path) -> bool {
+        self.checkpoints().values().any(|checkpoint| checkpoint.files.contains(file))
+    }
+}
+
+/// The numbers of the folder's manifests, the last one first.
+fn manifests(folder: &Path) -> io::Result<Vec<u64>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        numbers.extend(name.to_str().and_then(|name| name.strip_prefix(MANIFEST)?.parse::<u64>().ok()));
+    }
+    numbers.sort_unstable_by(|one, other| other.cmp(one));
+    Ok(numbers)
+}
+
+/// The manifest of this tag, or the last one.
+fn choose(
+    folder: &Path,
+    numbers: &[u64],
+    tag: Option<&[u8]>,
+) -> Result<Option<(u64, SegmentFile)>, OpenError> {
+    let Some(tag) = tag else {
+        let Some(&number) = numbers.first() else { return Ok(None) };
+        return Ok(Some((number, SegmentFile::open(&manifest_path(folder, number))?)));
+    };
+    let mut damage = None;
+    for &number in numbers {
+        match SegmentFile::open(&manifest_path(folder, number)) {
+            Ok(manifest) if manifest.section(TAG).unwrap_or_default() == tag => {
+                return Ok(Some((number, manifest)));
+            }
+            Ok(_) => {}
+            // It may be the one.
+            Err(error) => damage = damage.or(Some(error)),
+        }
+    }
+    Err(damage.map_or_else(|| OpenError::NoSuchTag { path: folder.to_owned() }, OpenError::from))
 }
 
 fn lock_folder(path: &Path) -> Result<File, OpenError> {
@@ -199,6 +300,10 @@ fn lock_folder(path: &Path) -> Result<File, OpenError> {
 
 fn segment_path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:010}.{EXTENSION}"))
+}
+
+fn manifest_path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("{MANIFEST}{number:010}"))
 }
 
 fn number_in(path: &Path) -> Option<u64> {

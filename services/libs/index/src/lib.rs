@@ -27,7 +27,8 @@
 //! Reading order: [`entry`], [`filter`], [`cancel`] for what is asked and answered. Then one segment's search:
 //! `permutation` and `chunking` cut a hash, `chain` says which rows can be near and proves it, `buckets` builds the
 //! tables, `pipeline` searches them with the kernels of `signature`, `verify` compares whole hashes. What
-//! holds the rows: `segment_file` and `segment_writer` (bytes), `segment` (columns), `tail`. What changes:
+//! holds the rows: `segment_file` and `segment_writer` (bytes), [`container`] (the same for files of others), `segment`
+//! (columns), `tail`. What changes:
 //! `tombstones` and `moment` (which rows a reader may see), `view`, `merge` (the policy), `home` (the folder),
 //! `store` (edits, publication, background merges). On top, [`radius`], [`equality`] and [`oracle`]; [`hnsw`] by itself.
 
@@ -47,6 +48,7 @@ mod buckets;
 // What holds the rows.
 mod segment_file;
 mod segment_writer;
+pub mod container;
 mod segment;
 mod locator;
 mod tail;
@@ -68,7 +70,7 @@ pub use entry::{Edit, Entry, Hit};
 pub use equality::{EqualityIndex, EqualitySnapshot};
 pub use filter::BankFilter;
 pub use hnsw::{HnswConfig, HnswIndex, HnswSnapshot, Recall};
-pub use home::OpenError;
+pub use home::{OpenError, SavedFile};
 pub use options::{Footprint, IndexOptions, SegmentFootprint};
 pub use radius::{RadiusIndex, RadiusSnapshot};
 pub use segment_file::{Fault, SegmentError};

@@ -14,7 +14,7 @@ use vigie_model::{BankId, Distance, ItemId};
 use crate::cancel::{Cancellation, Cancelled, Checkpoint};
 use crate::entry::{Edit, Entry, Hit};
 use crate::filter::BankFilter;
-use crate::home::OpenError;
+use crate::home::{OpenError, SavedFile};
 use crate::moment::Moment;
 use crate::nearest::Nearest;
 use crate::options::{Footprint, IndexOptions};
@@ -70,8 +70,15 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
     /// Reads all of it once, to compare checksums; copies nothing. Fails if the folder is in use, or if a
     /// file is damaged: then [`Self::begin`] makes a new start.
     pub fn open(folder: &Path, options: IndexOptions) -> Result<(Self, Option<Vec<u8>>), OpenError> {
-        let (store, tag) = Store::open(layout::<BYTES>(options), options, folder)?;
+        let (store, tag) = Store::open(layout::<BYTES>(options), options, folder, None)?;
         Ok((Self::of(store), tag))
+    }
+
+    /// The index that [`Self::save`] wrote down in this folder with this tag, whatever was saved after it. It owns the
+    /// folder until it is dropped. Otherwise as [`Self::open`].
+    pub fn open_tagged(folder: &Path, options: IndexOptions, tag: &[u8]) -> Result<Self, OpenError> {
+        let (store, _) = Store::open(layout::<BYTES>(options), options, folder, Some(tag))?;
+        Ok(Self::of(store))
     }
 
     /// An empty index in this folder, which it owns until it is dropped. What was there is discarded.
@@ -129,10 +136,18 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
     }
 
     /// Writes the index down as it is now, so that [`Self::open`] finds it, and with it `tag`: what the
-    /// caller must know to go on from there. Edits wait for it, searches do not. After a crash the index is
-    /// found as the last completed call left it. In memory this does nothing.
-    pub fn save(&self, tag: &[u8]) -> Result<(), SegmentError> {
+    /// caller must know to go on from there. Answers the files that were saved; none in memory.
+    ///
+    /// Edits wait for it: while the newest rows are written, some 700,000 at most, and where a merge is being
+    /// made, until that is done. Searches do not wait. After a crash the index is found as the last completed
+    /// call left it; [`Self::open_tagged`] finds it as any call left it since [`Self::forget_before`].
+    pub fn save(&self, tag: &[u8]) -> Result<Vec<SavedFile>, SegmentError> {
         self.store.save(tag)
+    }
+
+    /// Gives up what was saved before the tag was, and the files that only that needed.
+    pub fn forget_before(&self, tag: &[u8]) {
+        self.store.forget_before(tag);
     }
 
     /// What it takes.

@@ -163,6 +163,13 @@ impl SegmentFile {
         self.maps.get(section.map)?.get(section.range.clone())
     }
 
+    /// The checksum of the header, which covers the checksums of all blocks; `None` in memory.
+    pub(crate) fn checksum(&self) -> Option<u64> {
+        let [map] = &*self.maps else { return None };
+        self.path.as_ref()?;
+        header::checksum_in(map)
+    }
+
     /// The note that the writer left.
     pub(crate) fn meta(&self) -> &[u8] {
         &self.meta

@@ -19,7 +19,7 @@ use arc_swap::ArcSwap;
 use vigie_model::{BankId, ItemId};
 
 use crate::entry::{Edit, Entry};
-use crate::home::{Home, OpenError, Saved};
+use crate::home::{Home, OpenError, Saved, SavedFile};
 use crate::merge::{self, Extent, Source};
 use crate::moment::{Moment, MomentCell};
 use crate::options::{Footprint, IndexOptions, SegmentFootprint};
@@ -114,14 +114,15 @@ impl<const BYTES: usize> Store<BYTES> {
         Self::new(layout, options, Home::Memory, Vec::new())
     }
 
-    /// The store that was last saved in this folder, which it then owns; an empty one if there is none. Also
-    /// what was saved with it.
+    /// The store that was saved with this tag in the folder, which it then owns. Without a tag, the one that was
+    /// last saved; an empty one if there is none. Also what was saved with it.
     pub(crate) fn open(
         layout: Layout,
         options: IndexOptions,
         directory: &Path,
+        tag: Option<&[u8]>,
     ) -> Result<(Self, Option<Vec<u8>>), OpenError> {
-        let (home, saved) = Home::open(directory)?;
+        let (home, saved) = Home::open(directory, tag)?;
         let Saved { segments, tag } = saved;
         let mut opened = Vec::new();
         for (source, (file, dead)) in (0..).zip(segments) {
@@ -258,9 +259,10 @@ impl<const BYTES: usize> Store<BYTES> {
         job.map_or(Ok(()), |job| shared.perform(&job))
     }
 
-    /// Writes down the store as it is now, so that [`Self::open`] finds it, together with `tag`. Edits wait
-    /// for that; searches do not.
-    pub(crate) fn save(&self, tag: &[u8]) -> Result<(), SegmentError> {
+    /// Writes down the store as it is now, so that [`Self::open`] finds it, together with `tag`, and answers the
+    /// files that it consists of. Edits wait for that, and it waits for a merge that is being made; searches do
+    /// not wait.
+    pub(crate) fn save(&self, tag: &[u8]) -> Result<Vec<SavedFile>, SegmentError> {
         let shared = &*self.shared;
         let _merging = shared.lock_merging();
         let mut writer = shared.lock();
@@ -271,6 +273,11 @@ impl<const BYTES: usize> Store<BYTES> {
         }
         shared.publish(&mut writer);
         shared.home.save(&writer.segments, tag)
+    }
+
+    /// Gives up what was saved before the tag.
+    pub(crate) fn forget_before(&self, tag: &[u8]) {
+        self.shared.home.forget_before(tag);
     }
 
     pub(crate) fn footprint(&self) -> Footprint {

@@ -125,6 +125,13 @@ pub(crate) fn encode(layout: &Layout, checksums: &[u64], meta: &[u8]) -> Vec<u8>
     bytes
 }
 
+/// The checksum that ends the header of a file, unread otherwise.
+pub(super) fn checksum_in(file: &[u8]) -> Option<u64> {
+    let length = u32::from_le_bytes(*file.get(12..)?.first_chunk::<4>()?);
+    let header = file.get(..usize::try_from(length).ok()?)?;
+    header.last_chunk::<8>().map(|sum| u64::from_le_bytes(*sum))
+}
+
 /// Reads the header of the file that consists of `file`.
 pub(super) fn decode(file: &[u8]) -> Result<Header, Fault> {
     let found = file.len() as u64;

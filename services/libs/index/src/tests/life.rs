@@ -183,22 +183,22 @@ fn a_crash_at_any_time_leaves_one_checkpoint_or_the_one_before() {
     index.remove_bank(BankId(1));
     index.merge().unwrap();
     index.save(b"two").unwrap();
-    let (after, second) = (files(folder.path()), answers(&index));
+    let second = answers(&index);
+    let both = files(folder.path());
+    index.forget_before(b"two");
+    let after = files(folder.path());
     drop(index);
     // New files appear one by one, the manifest last among them; then old ones go.
-    let fresh = after.keys().filter(|path| !before.contains_key(*path));
+    let fresh = both.keys().filter(|path| !before.contains_key(*path));
     let mut steps = vec![before.clone()];
     for path in fresh {
         let mut next = steps.last().unwrap().clone();
-        next.insert(path.with_extension("tmp"), after[path][..after[path].len() / 2].to_vec());
+        next.insert(path.with_extension("tmp"), both[path][..both[path].len() / 2].to_vec());
         steps.push(next.clone());
         next.remove(&path.with_extension("tmp"));
-        next.insert(path.clone(), after[path].clone());
+        next.insert(path.clone(), both[path].clone());
         steps.push(next);
     }
-    let mut renamed = steps.last().unwrap().clone();
-    renamed.insert(folder.path().join("manifest"), after[&folder.path().join("manifest")].clone());
-    steps.push(renamed);
     steps.push(after);
     for step in steps {
         for path in files(folder.path()).keys() {
@@ -217,6 +217,58 @@ fn a_crash_at_any_time_leaves_one_checkpoint_or_the_one_before() {
         let left = files(folder.path()).into_keys().filter(|path| path.extension().is_some());
         let kept = left.count();
         assert!(kept <= 2, "{kept} files are left of {}", step.len());
+    }
+}
+
+#[test]
+fn a_checkpoint_is_found_by_its_tag_until_it_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = IndexOptions::default();
+    let index = RadiusIndex::<32>::begin(folder.path(), options).unwrap();
+    let mut expected = Vec::new();
+    for round in 0..4_u8 {
+        index.apply(&inserts(u64::from(round) * 2_000..u64::from(round + 1) * 2_000));
+        index.merge().unwrap();
+        let saved = index.save(&[round]).unwrap();
+        for file in saved {
+            assert_eq!(fs::metadata(folder.path().join(&file.name)).unwrap().len(), file.bytes);
+        }
+        expected.push(answers(&index));
+    }
+    drop(index);
+    let saved = files(folder.path());
+    let restore = || {
+        files(folder.path()).keys().for_each(|path| fs::remove_file(path).unwrap());
+        saved.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
+    };
+    for round in 0..4_u8 {
+        restore();
+        let index = RadiusIndex::<32>::open_tagged(folder.path(), options, &[round]).unwrap();
+        assert!(answers(&index) == expected[usize::from(round)]);
+        // It goes on from there.
+        index.apply(&inserts(50_000..50_010));
+        index.save(b"next").unwrap();
+        let then = answers(&index);
+        index.forget_before(b"next");
+        drop(index);
+        let error = RadiusIndex::<32>::open_tagged(folder.path(), options, &[round]).unwrap_err();
+        assert!(matches!(error, OpenError::NoSuchTag { .. }), "{error}");
+        let (index, tag) = RadiusIndex::<32>::open(folder.path(), options).unwrap();
+        assert!(tag.as_deref() == Some(b"next") && answers(&index) == then);
+    }
+    // Another one that is damaged does not matter; the one that is asked for does.
+    let manifest = |number: usize| {
+        let name = |path: &&PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("manifest");
+        saved.keys().filter(name).nth(number).unwrap()
+    };
+    for damaged in 0..4 {
+        restore();
+        fs::write(manifest(damaged), b"").unwrap();
+        let opened = RadiusIndex::<32>::open_tagged(folder.path(), options, &[2]);
+        match damaged {
+            2 => assert!(opened.unwrap_err().to_string().contains(manifest(2).to_str().unwrap())),
+            _ => assert!(answers(&opened.unwrap()) == expected[2]),
+        }
     }
 }
 

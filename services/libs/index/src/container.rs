@@ -1,0 +1,120 @@
+//! Files of checksummed sections, for those who keep immutable data of their own beside an index.
+//!
+//! The format, and what is always true of such a file, are those of the index's own segments: it appears under its
+//! name complete and flushed, is never changed afterwards, and is mapped whole or refused by name.
+
+use std::path::Path;
+
+use crate::home::SavedFile;
+use crate::segment_file::{SectionId, SegmentError, SegmentFile};
+use crate::segment_writer::SegmentWriter;
+
+/// A file that is being written, or the same in memory.
+///
+/// Dropped unfinished, it leaves nothing.
+pub struct ContainerWriter(SegmentWriter);
+
+impl ContainerWriter {
+    /// Begins a file that will appear at `path` with sections of these numbers and lengths, in bytes. What is never
+    /// written is zero.
+    pub fn create(path: &Path, sections: &[(u32, usize)]) -> Result<Self, SegmentError> {
+        SegmentWriter::create(path, &ids(sections)).map(Self)
+    }
+
+    /// Begins what is never a file.
+    pub fn in_memory(sections: &[(u32, usize)]) -> Result<Self, SegmentError> {
+        SegmentWriter::in_memory(&ids(sections)).map(Self)
+    }
+
+    /// Writes into a section. In pieces of 64 KiB and more it is quick.
+    pub fn write_at(&self, section: u32, offset: usize, bytes: &[u8]) -> Result<(), SegmentError> {
+        let written = self.0.write_at(SectionId(section), offset, bytes);
+        written.map_err(|source| self.0.failed("write", source))
+    }
+
+    /// Makes it durable and gives it its name. A file of that name is replaced at one instant. `note` has 1,024 bytes
+    /// at most.
+    pub fn finish(self, note: &[u8]) -> Result<Container, SegmentError> {
+        self.0.finish(note).map(Container)
+    }
+}
+
+/// A file that is mapped and was found to be as it was written.
+#[derive(Debug)]
+pub struct Container(SegmentFile);
+
+impl Container {
+    /// Maps a file and compares all checksums. Nobody may write to it from then on.
+    pub fn open(path: &Path) -> Result<Self, SegmentError> {
+        SegmentFile::open(path).map(Self)
+    }
+
+    /// The bytes of a section, which begin at a multiple of 64; `None` if there is none of this number.
+    #[must_use]
+    pub fn section(&self, section: u32) -> Option<&[u8]> {
+        self.0.section(SectionId(section))
+    }
+
+    /// The note that the writer left.
+    #[must_use]
+    pub fn note(&self) -> &[u8] {
+        self.0.meta()
+    }
+
+    /// How it has to be found again; `None` in memory.
+    #[must_use]
+    pub fn saved(&self) -> Option<SavedFile> {
+        SavedFile::of(&self.0)
+    }
+
+    /// Deletes the file. Whoever holds it reads on.
+    pub fn remove(&self) -> Result<(), SegmentError> {
+        self.0.remove()
+    }
+
+    /// The error that says what is wrong with what it holds.
+    #[must_use]
+    pub fn contradiction(&self, reason: &'static str) -> SegmentError {
+        self.0.contradiction(reason)
+    }
+}
+
+impl std::fmt::Debug for ContainerWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ContainerWriter").finish_non_exhaustive()
+    }
+}
+
+fn ids(sections: &[(u32, usize)]) -> Vec<(SectionId, usize)> {
+    sections.iter().map(|(number, bytes)| (SectionId(*number), *bytes)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_found_and_summed_up_alike() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notes");
+        let write = |writer: ContainerWriter| {
+            writer.write_at(1, 2, b"one").unwrap();
+            writer.write_at(7, 0, &[9; 70_000]).unwrap();
+            writer.finish(b"note").unwrap()
+        };
+        let sections = [(1, 5), (7, 70_000)];
+        let written = write(ContainerWriter::create(&path, &sections).unwrap());
+        let (memory, opened) =
+            (write(ContainerWriter::in_memory(&sections).unwrap()), Container::open(&path).unwrap());
+        for one in [&written, &memory, &opened] {
+            assert_eq!(one.section(1).unwrap(), b"\0\0one");
+            assert!(one.section(7).unwrap().iter().all(|&byte| byte == 9) && one.section(2).is_none());
+            assert_eq!(one.note(), b"note");
+        }
+        let saved = opened.saved().unwrap();
+        assert_eq!((written.saved().as_ref(), memory.saved()), (Some(&saved), None));
+        assert_eq!((&*saved.name, saved.bytes), ("notes", std::fs::metadata(&path).unwrap().len()));
+        let other = ContainerWriter::create(&path, &sections).unwrap();
+        assert_ne!(other.finish(b"note").unwrap().saved().unwrap().checksum, saved.checksum);
+    }
+}
