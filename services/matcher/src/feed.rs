@@ -128,11 +128,10 @@ impl Replica {
 
     /// What a shard is to be loaded into.
     fn begin(&self) -> (Indexes, RecordStore) {
-        let indexes = self.plan.begin().unwrap_or_else(|error| {
-            tracing::error!(shard = %self.identity, %error, "indexes are kept in memory");
-            self.plan.in_memory()
-        });
-        (indexes, RecordStore::default())
+        self.plan.begin().unwrap_or_else(|error| {
+            tracing::error!(shard = %self.identity, %error, "the shard is kept in memory");
+            (self.plan.in_memory(), RecordStore::in_memory())
+        })
     }
 }
 
@@ -288,13 +287,13 @@ async fn follow_once(
             Err(contradiction) => return contradiction.into(),
         };
         is_proven |= proof == Proof::Equal && through >= caught_up_at;
-        let fault = shard.index_fault();
+        let fault = shard.fault();
         if fault != fault_told {
             match &fault {
                 Some(fault) => {
-                    tracing::error!(shard = %replica.identity, fault, "cannot write the indexes' files")
+                    tracing::error!(shard = %replica.identity, fault, "cannot write the shard's files")
                 }
-                None => tracing::info!(shard = %replica.identity, "the indexes' files are written again"),
+                None => tracing::info!(shard = %replica.identity, "the shard's files are written again"),
             }
             fault_told = fault;
         }

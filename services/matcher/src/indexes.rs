@@ -13,6 +13,7 @@ use vigie_index::{EqualityIndex, HnswConfig, IndexOptions, OpenError, SegmentErr
 use vigie_model::HashType;
 
 use crate::pdq::{PdqEngine, PdqIndex};
+use crate::records::RecordStore;
 
 /// Indexes of every hash type.
 #[derive(Debug)]
@@ -71,17 +72,20 @@ impl IndexPlan {
         Ok(Self { engine, hnsw, folder: folder.map(Folder::take).transpose()? })
     }
 
-    /// Empty indexes.
-    pub(crate) fn begin(&self) -> Result<Indexes, FolderError> {
-        let Some(folder) = &self.folder else { return Ok(self.in_memory()) };
+    /// Empty indexes and records.
+    pub(crate) fn begin(&self) -> Result<(Indexes, RecordStore), FolderError> {
+        let Some(folder) = &self.folder else { return Ok((self.in_memory(), RecordStore::in_memory())) };
         let life = folder.next_life()?;
         let of = |hash_type: HashType| life.join(hash_type.name());
         let options = IndexOptions::default();
-        Ok(Indexes {
+        let records = life.join(RECORDS);
+        fs::create_dir(&records).map_err(|source| FolderError::Prepare { path: records.clone(), source })?;
+        let indexes = Indexes {
             pdq: PdqIndex::begin(self.engine, self.hnsw, &of(HashType::Pdq))?,
             md5: EqualityIndex::begin(&of(HashType::Md5), options)?,
             sha256: EqualityIndex::begin(&of(HashType::Sha256), options)?,
-        })
+        };
+        Ok((indexes, RecordStore::begin(&records)))
     }
 
     /// Empty indexes that need no folder.
@@ -145,6 +149,9 @@ impl Folder {
     }
 }
 
+/// The folder of the records, beside those of the indexes, which are called as the hash types.
+const RECORDS: &str = "records";
+
 /// Only folders whose names begin like this are ever deleted.
 const LIFE: &str = "shard-";
 
@@ -162,9 +169,9 @@ mod tests {
         fs::write(folder.path().join("notes.txt"), "kept").unwrap();
         let first = plan(folder.path()).unwrap();
         assert!(matches!(plan(folder.path()).unwrap_err(), FolderError::InUse { .. }));
-        let indexes = first.begin().unwrap();
+        let (indexes, _) = first.begin().unwrap();
         // A rebuilt shard begins beside the one that is still searched.
-        let rebuilt = first.begin().unwrap();
+        let (rebuilt, _) = first.begin().unwrap();
         assert!(indexes.md5.is_empty() && rebuilt.md5.is_empty());
         drop((indexes, rebuilt, first));
         plan(folder.path()).unwrap().begin().unwrap();

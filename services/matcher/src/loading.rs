@@ -26,7 +26,7 @@ const BULK_ROWS: usize = 1 << 20;
 pub(crate) enum LoadError {
     #[error("the state holds item {item} of bank {bank}, and no such bank")]
     NoSuchBank { item: ItemId, bank: BankId },
-    #[error("cannot write the indexes")]
+    #[error("cannot write what it holds")]
     Index(#[from] SegmentError),
 }
 
@@ -83,8 +83,9 @@ impl Loading {
                 }
             }
             self.books.add(bank, SetDigest::of_item(id, content.hashes()));
-            self.records.insert(id, bank, content);
+            self.records.insert(id, bank, &content);
         }
+        self.records.tend();
         self.is_split |= self.spill(BULK_ROWS)?;
         Ok(())
     }

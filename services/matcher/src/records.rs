@@ -1,62 +1,453 @@
 //! What is known of each item: its bank, and what its contributor says of it.
+//!
+//! Records lie in immutable *files*, mapped, or in memory where there is no folder; those of the newest items lie in an
+//! *overlay* on the heap, which becomes a file when it is full. Ids ascend, so files cover ranges of ids one after the
+//! other, and the overlay covers what is newer. A removed item is a bit beside its file. Neighbouring files are merged
+//! as `policy` says.
+//!
+//! Readers take no lock that is held for longer than a step in the overlay: files are listed in an immutable list, swapped
+//! as a whole. A file that goes out of use stays mapped until the last reader has left it.
+//!
+//! There is one writer. It waits while it writes a full overlay (16 MiB or so) and merges files (128 MiB at most): some
+//! ten milliseconds to a second, once in [`OVERLAY_ITEMS_MAX`] items.
+
+mod encoding;
+mod file;
+mod policy;
 
 use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use vigie_model::{BankId, Hash, ItemContent, ItemId};
+use vigie_index::container::{Container, ContainerWriter};
+use vigie_index::{SavedFile, SegmentError};
+use vigie_model::{BankId, ItemContent, ItemId, SetDigest};
 
-/// The records of the living items. There is one writer; readers do not wait for it.
-#[derive(Debug, Default)]
-pub(crate) struct RecordStore {
-    records: DashMap<ItemId, Record>,
-}
+pub(crate) use encoding::Record;
 
-/// One item as searches need it.
+use file::RecordFile;
+
+/// Items of the overlay: as many as the tail of an index has rows.
+const OVERLAY_ITEMS_MAX: usize = 1 << 17;
+
+/// Bytes of their content, where it is long.
+const OVERLAY_BYTES_MAX: usize = 64 << 20;
+
+const EXTENSION: &str = "records";
+
+/// The records of the living items. See the module.
 #[derive(Debug)]
-pub(crate) struct Record {
-    bank: BankId,
-    content: ItemContent,
+pub(crate) struct RecordStore {
+    /// `None` in memory.
+    folder: Option<PathBuf>,
+    next_number: AtomicU64,
+    overlay: DashMap<ItemId, Overlaid>,
+    overlay_bytes: AtomicUsize,
+    /// The overlay is not made into a file before it has so many items: after a failure, some more.
+    flush_at: AtomicUsize,
+    /// By ascending ids.
+    files: ArcSwap<Vec<Arc<RecordFile>>>,
+    living: AtomicU64,
+    /// Files that the last snapshot names: they are deleted only after the next.
+    kept: Mutex<HashSet<u64>>,
+    /// What last went wrong with the disk.
+    fault: Mutex<Option<String>>,
 }
 
-impl Record {
-    pub(crate) const fn bank(&self) -> BankId {
-        self.bank
-    }
+#[derive(Debug)]
+struct Overlaid {
+    bank: BankId,
+    content: Box<[u8]>,
+}
 
-    pub(crate) fn hashes(&self) -> Vec<Hash> {
-        self.content.hashes().to_vec()
+impl Overlaid {
+    fn record(&self) -> Record<'_> {
+        Record { bank: self.bank, content: &self.content }
     }
+}
 
-    pub(crate) fn labels(&self) -> Box<[Box<str>]> {
-        self.content.labels().into()
-    }
-
-    pub(crate) fn external_reference(&self) -> Option<Box<str>> {
-        self.content.external_reference().map(Into::into)
-    }
+/// A file of a snapshot, and which of its rows had died.
+#[derive(Debug)]
+pub(crate) struct SavedRecords {
+    pub(crate) file: SavedFile,
+    pub(crate) dead: Vec<u64>,
 }
 
 impl RecordStore {
+    /// Without a record, and without files.
+    pub(crate) fn in_memory() -> Self {
+        Self::new(None)
+    }
+
+    /// Without a record; its files will be in this folder, which is there and empty.
+    pub(crate) fn begin(folder: &Path) -> Self {
+        Self::new(Some(folder.to_owned()))
+    }
+
+    fn new(folder: Option<PathBuf>) -> Self {
+        Self {
+            folder,
+            next_number: AtomicU64::new(0),
+            overlay: DashMap::new(),
+            overlay_bytes: AtomicUsize::new(0),
+            flush_at: AtomicUsize::new(OVERLAY_ITEMS_MAX),
+            files: ArcSwap::default(),
+            living: AtomicU64::new(0),
+            kept: Mutex::default(),
+            fault: Mutex::default(),
+        }
+    }
+
+    /// The records that a snapshot left in this folder. Reads all of it once. Files that the snapshot does not name are
+    /// deleted.
+    pub(crate) fn open(folder: &Path, saved: &[SavedRecords]) -> Result<Self, SegmentError> {
+        let mut files: Vec<Arc<RecordFile>> = Vec::new();
+        for SavedRecords { file, dead } in saved {
+            let container = Container::open(&folder.join(&file.name))?;
+            let Some(number) = number_in(&file.name) else {
+                return Err(container.contradiction("its name is none of a file of records"));
+            };
+            let ids_ascend = |next: &RecordFile| files.last().is_none_or(|last| last.last() < next.first());
+            let file = RecordFile::open(number, container, dead)?;
+            if !ids_ascend(&file) {
+                return Err(file.container().contradiction("its items overlap with those of another file"));
+            }
+            files.push(Arc::new(file));
+        }
+        let kept: HashSet<u64> = files.iter().map(|file| file.number).collect();
+        remove_others(folder, &kept);
+        let store = Self::begin(folder);
+        store.next_number.store(kept.iter().max().map_or(0, |greatest| greatest + 1), Ordering::Relaxed);
+        let living: usize = files.iter().map(|file| file.living_count()).sum();
+        store.living.store(living as u64, Ordering::Relaxed);
+        store.files.store(Arc::new(files));
+        *store.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+        Ok(store)
+    }
+
     /// What is known of an item, by `read`; `None` once it has been removed.
-    pub(crate) fn read<T>(&self, item: ItemId, read: impl FnOnce(&Record) -> T) -> Option<T> {
-        self.records.get(&item).map(|record| read(&record))
+    pub(crate) fn read<T>(&self, item: ItemId, read: impl FnOnce(&Record<'_>) -> T) -> Option<T> {
+        if let Some(overlaid) = self.overlay.get(&item) {
+            return Some(read(&overlaid.record()));
+        }
+        // Looked at after the overlay: what has gone from there is here.
+        let files = self.files.load();
+        let file = file_of(&files, item)?;
+        file.get(item).map(|record| read(&record))
     }
 
     /// Living items.
     pub(crate) fn count(&self) -> u64 {
-        u64::try_from(self.records.len()).unwrap_or(u64::MAX)
+        self.living.load(Ordering::Relaxed)
     }
 
     /// Adds an item, whose id is greater than every one before.
-    pub(crate) fn insert(&self, item: ItemId, bank: BankId, content: ItemContent) {
-        self.records.insert(item, Record { bank, content });
+    pub(crate) fn insert(&self, item: ItemId, bank: BankId, content: &ItemContent) {
+        let content = encoding::encode(content).into_boxed_slice();
+        self.overlay_bytes.fetch_add(content.len(), Ordering::Relaxed);
+        if self.overlay.insert(item, Overlaid { bank, content }).is_none() {
+            self.living.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn remove(&self, item: ItemId) {
-        self.records.remove(&item);
+        let was_there = match self.overlay.remove(&item) {
+            Some((_, overlaid)) => {
+                self.overlay_bytes.fetch_sub(overlaid.content.len(), Ordering::Relaxed);
+                true
+            }
+            None => file_of(&self.files.load(), item).is_some_and(|file| file.remove(item)),
+        };
+        self.living.fetch_sub(was_there.into(), Ordering::Relaxed);
     }
 
     pub(crate) fn remove_banks(&self, banks: &HashSet<BankId>) {
-        self.records.retain(|_, record| !banks.contains(&record.bank));
+        let mut gone = 0;
+        self.overlay.retain(|_, overlaid| {
+            let stays = !banks.contains(&overlaid.bank);
+            if !stays {
+                self.overlay_bytes.fetch_sub(overlaid.content.len(), Ordering::Relaxed);
+                gone += 1;
+            }
+            stays
+        });
+        for file in &**self.files.load() {
+            gone += file.remove_banks(|bank| banks.contains(&bank));
+        }
+        self.living.fetch_sub(gone as u64, Ordering::Relaxed);
+    }
+
+    /// Writes the overlay down if it is full, and merges what is to be merged. After a failure, which [`Self::fault`]
+    /// tells, everything is as it was, and is tried again some thousand items later.
+    pub(crate) fn tend(&self) {
+        let flush_at = self.flush_at.load(Ordering::Relaxed);
+        let is_long = self.overlay_bytes.load(Ordering::Relaxed) >= OVERLAY_BYTES_MAX;
+        let is_full = self.overlay.len() >= flush_at || is_long && flush_at == OVERLAY_ITEMS_MAX;
+        if !is_full {
+            return;
+        }
+        let tended = self.flush();
+        let more =
+            if tended.is_ok() { OVERLAY_ITEMS_MAX } else { self.overlay.len() + OVERLAY_ITEMS_MAX / 8 };
+        self.flush_at.store(more, Ordering::Relaxed);
+        *self.lock_fault() = tended.err().map(|error| error.to_string());
+    }
+
+    /// What last went wrong with the files. Nothing is lost by it: what cannot be written stays in memory.
+    pub(crate) fn fault(&self) -> Option<String> {
+        self.lock_fault().clone()
+    }
+
+    fn lock_fault(&self) -> MutexGuard<'_, Option<String>> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the overlay down, and merges what is to be merged.
+    pub(crate) fn flush(&self) -> Result<(), SegmentError> {
+        if !self.overlay.is_empty() {
+            let mut items: Vec<ItemId> = self.overlay.iter().map(|one| *one.key()).collect();
+            items.sort_unstable();
+            // Only the writer, which is here, changes the overlay; what it holds is copied to be lent out.
+            let rows: Vec<_> = items
+                .iter()
+                .filter_map(|item| self.overlay.get(item).map(|one| (*item, one.bank, one.content.clone())))
+                .collect();
+            let file = self.write(|| rows.iter().map(|(item, bank, content)| (*item, *bank, &**content)))?;
+            let mut files = Vec::clone(&self.files.load());
+            files.push(Arc::new(file));
+            // First here and then not there: a reader that misses it there finds it here.
+            self.files.store(Arc::new(files));
+            self.overlay.clear();
+            self.overlay_bytes.store(0, Ordering::Relaxed);
+        }
+        self.merge()
+    }
+
+    fn merge(&self) -> Result<(), SegmentError> {
+        loop {
+            let mut files = Vec::clone(&self.files.load());
+            let extents: Vec<_> = files.iter().map(|file| file.extent()).collect();
+            let Some(range) = policy::next_merge(&extents) else { return Ok(()) };
+            let sources = files[range.clone()].to_vec();
+            let is_empty = sources.iter().all(|file| file.living_count() == 0);
+            let merged = (!is_empty).then(|| {
+                self.write(|| {
+                    let living = sources.iter().flat_map(|file| file.living());
+                    living.map(|(item, record)| (item, record.bank, record.content))
+                })
+            });
+            let merged = merged.transpose()?.map(Arc::new);
+            files.splice(range, merged);
+            self.files.store(Arc::new(files));
+            for file in sources.iter().filter(|file| !self.kept().contains(&file.number)) {
+                file.container().remove()?;
+            }
+        }
+    }
+
+    fn write<'a, I: Iterator<Item = file::Row<'a>>>(
+        &self,
+        rows: impl Fn() -> I,
+    ) -> Result<RecordFile, SegmentError> {
+        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+        let begin = |sections: &[(u32, usize)]| match &self.folder {
+            Some(folder) => ContainerWriter::create(&folder.join(name_of(number)), sections),
+            None => ContainerWriter::in_memory(sections),
+        };
+        RecordFile::write(number, begin, rows)
+    }
+
+    /// What the living hashes of each bank come to, by reading every record. Only files are looked at.
+    pub(crate) fn digests(&self, mut add: impl FnMut(ItemId, BankId, SetDigest)) {
+        for file in &**self.files.load() {
+            for (item, record) in file.living() {
+                add(item, record.bank(), SetDigest::of_item(item, &record.hashes()));
+            }
+        }
+    }
+
+    /// The files, and what has died in them. The overlay has been flushed.
+    pub(crate) fn saved(&self) -> Vec<SavedRecords> {
+        let files = self.files.load();
+        let saved = |file: &Arc<RecordFile>| {
+            Some(SavedRecords { file: file.container().saved()?, dead: file.dead_words() })
+        };
+        files.iter().filter_map(saved).collect()
+    }
+
+    /// From now on the files that are in use are those that a snapshot names; those of the one before go.
+    pub(crate) fn settle(&self) {
+        let Some(folder) = &self.folder else { return };
+        let named: HashSet<u64> = self.files.load().iter().map(|file| file.number).collect();
+        let before = std::mem::replace(&mut *self.kept(), named.clone());
+        for number in before.difference(&named) {
+            // What cannot be deleted now goes when the folder is opened next.
+            let _later = std::fs::remove_file(folder.join(name_of(*number)));
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The file whose range of ids the item lies in.
+fn file_of(files: &[Arc<RecordFile>], item: ItemId) -> Option<&RecordFile> {
+    let at = files.partition_point(|file| file.last().is_some_and(|last| last < item));
+    files.get(at).map(|file| &**file)
+}
+
+fn name_of(number: u64) -> String {
+    format!("{number:010}.{EXTENSION}")
+}
+
+fn number_in(name: &str) -> Option<u64> {
+    name.strip_suffix(EXTENSION)?.strip_suffix('.')?.parse().ok()
+}
+
+/// Deletes what a crash left: files that no snapshot names, whole or not. They do no harm beside taking room.
+fn remove_others(folder: &Path, kept: &HashSet<u64>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if name.to_str().and_then(number_in).is_none_or(|number| !kept.contains(&number)) {
+            let _later = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use vigie_model::{Hash, ItemDraft};
+
+    use super::*;
+
+    fn content(number: u64) -> ItemContent {
+        let byte = number.to_le_bytes()[0];
+        let draft = ItemDraft {
+            hashes: vec![Hash::Md5([byte; 16])],
+            labels: vec![format!("label-{number}")],
+            external_reference: format!("case-{number}"),
+        };
+        draft.try_into().unwrap()
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Insert(u32),
+        Remove(u16),
+        RemoveBank(u32),
+        Flush,
+        Save,
+        Open,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            20 => (0..4_u32).prop_map(Step::Insert),
+            8 => any::<u16>().prop_map(Step::Remove),
+            1 => (0..4_u32).prop_map(Step::RemoveBank),
+            4 => Just(Step::Flush),
+            2 => Just(Step::Save),
+            1 => Just(Step::Open),
+        ]
+    }
+
+    /// What a snapshot says.
+    fn save(store: &RecordStore) -> Vec<SavedRecords> {
+        store.flush().unwrap();
+        let saved = store.saved();
+        store.settle();
+        saved
+    }
+
+    fn check(steps: Vec<Step>, folder: Option<&Path>) {
+        let mut store = folder.map_or_else(RecordStore::in_memory, RecordStore::begin);
+        let (mut held, mut next) = (BTreeMap::new(), 1);
+        let mut snapshot: Option<(Vec<SavedRecords>, BTreeMap<u64, u32>)> = None;
+        for step in steps {
+            match step {
+                Step::Insert(bank) => {
+                    store.insert(ItemId(next), BankId(bank), &content(next));
+                    held.insert(next, bank);
+                    next += 1 + u64::from(bank);
+                }
+                Step::Remove(at) if !held.is_empty() => {
+                    let item = *held.keys().nth(usize::from(at) % held.len()).unwrap();
+                    held.remove(&item);
+                    store.remove(ItemId(item));
+                }
+                Step::Remove(_) => store.remove(ItemId(next)),
+                Step::RemoveBank(bank) => {
+                    held.retain(|_, one| *one != bank);
+                    store.remove_banks(&HashSet::from([BankId(bank)]));
+                }
+                Step::Flush => store.flush().unwrap(),
+                Step::Save => snapshot = Some((save(&store), held.clone())),
+                Step::Open => {
+                    if let (Some(folder), Some((saved, then))) = (folder, &snapshot) {
+                        store = RecordStore::open(folder, saved).unwrap();
+                        held = then.clone();
+                    }
+                }
+            }
+            assert_eq!(store.count(), held.len() as u64);
+            for item in 0..=next {
+                let read =
+                    store.read(ItemId(item), |record| (record.bank(), record.hashes(), record.notes()));
+                let expected = held.get(&item).map(|bank| {
+                    let content = content(item);
+                    let reference = content.external_reference().map(Into::into);
+                    (BankId(*bank), content.hashes().to_vec(), (content.labels().into(), reference))
+                });
+                assert_eq!(read, expected);
+            }
+        }
+        if let Some(folder) = folder {
+            // Nothing is left lying about.
+            save(&store);
+            let left = std::fs::read_dir(folder).unwrap().count();
+            assert_eq!(left, store.files.load().len());
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+        #[test]
+        fn records_are_those_of_the_living_items(steps in prop::collection::vec(step(), 1..80)) {
+            check(steps.clone(), None);
+            check(steps, Some(tempfile::tempdir().unwrap().path()));
+        }
+    }
+
+    #[test]
+    fn readers_miss_nothing_while_the_writer_moves_it() {
+        let store = Arc::new(RecordStore::in_memory());
+        (1..=500).for_each(|item| store.insert(ItemId(item), BankId(1), &content(item)));
+        let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let reading = {
+            let (store, done) = (Arc::clone(&store), Arc::clone(&done));
+            std::thread::spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    for item in (1..=500).step_by(2) {
+                        assert!(store.read(ItemId(item), |_| ()).is_some(), "{item}");
+                    }
+                }
+            })
+        };
+        for round in 0..200 {
+            store.flush().unwrap();
+            store.remove(ItemId(2 + 2 * round));
+            store.insert(ItemId(501 + round), BankId(1), &content(round));
+        }
+        done.store(true, Ordering::Relaxed);
+        reading.join().unwrap();
     }
 }

@@ -230,12 +230,13 @@ impl Found {
 fn describe(shard: &Shard, moment: &Moment, item: ItemId, best: Best) -> Option<Match> {
     let bank_name = moment.banks.get(&best.bank)?.name.clone();
     let (distance, hash_type, variant) = best.nearest;
-    shard.item(item, |record| Match {
+    let (labels, external_reference) = shard.item(item, |record| record.notes())?;
+    Some(Match {
         item,
         bank: best.bank,
         bank_name,
-        external_reference: record.external_reference(),
-        labels: record.labels(),
+        external_reference,
+        labels,
         hash_type,
         distance,
         variant,

@@ -155,7 +155,7 @@ impl Shard {
         Self {
             identity,
             indexes,
-            records: RecordStore::default(),
+            records: RecordStore::in_memory(),
             settled: Sequence::ZERO,
             moment: ArcSwap::from_pointee(moment),
             books: Mutex::default(),
@@ -208,7 +208,7 @@ impl Shard {
     }
 
     /// What is known of an item, by `read`; `None` once it has been removed.
-    pub(crate) fn item<T>(&self, item: ItemId, read: impl FnOnce(&Record) -> T) -> Option<T> {
+    pub(crate) fn item<T>(&self, item: ItemId, read: impl FnOnce(&Record<'_>) -> T) -> Option<T> {
         self.records.read(item, read)
     }
 
@@ -216,9 +216,9 @@ impl Shard {
         self.records.count()
     }
 
-    /// What last went wrong with the files of the indexes. Nothing is lost by it.
-    pub(crate) fn index_fault(&self) -> Option<String> {
-        self.indexes.fault()
+    /// What last went wrong with the files of the shard. Nothing is lost by it.
+    pub(crate) fn fault(&self) -> Option<String> {
+        self.indexes.fault().or_else(|| self.records.fault())
     }
 
     pub(crate) fn hash_counts(&self) -> Vec<HashCount> {
@@ -282,6 +282,7 @@ impl Shard {
         if !work.gone_banks.is_empty() {
             self.records.remove_banks(&work.gone_banks);
         }
+        self.records.tend();
         Ok(proof)
     }
 
@@ -342,7 +343,7 @@ impl Shard {
                 Hash::Sha256(bytes) => work.sha256.push(Edit::Insert(bytes, entry)),
             }
         }
-        self.records.insert(id, bank, content);
+        self.records.insert(id, bank, &content);
         Ok(())
     }
 

@@ -27,7 +27,7 @@ fn identity() -> ShardIdentity {
 }
 
 fn exact() -> Indexes {
-    IndexPlan::new(PdqEngine::Exact, HnswConfig::default(), None).unwrap().begin().unwrap()
+    IndexPlan::new(PdqEngine::Exact, HnswConfig::default(), None).unwrap().in_memory()
 }
 
 fn empty_shard() -> Shard {

@@ -1,0 +1,238 @@
+//! An immutable file of records, mapped, or the same in memory.
+//!
+//! Four sections: the items' ids, ascending (8 bytes each); their banks (4); where the content of each begins, and
+//! where the last one ends (4); the content (see [`super::encoding`]). 16 bytes for an item beside its content. Rows
+//! that have died since are bits beside it.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use bytemuck::cast_slice;
+use vigie_index::SegmentError;
+use vigie_index::container::{Container, ContainerWriter};
+use vigie_model::{BankId, ItemId};
+
+use super::encoding::Record;
+use super::policy::Extent;
+
+const IDS: u32 = 1;
+const BANKS: u32 = 2;
+const STARTS: u32 = 3;
+const CONTENT: u32 = 4;
+
+/// What a record file says of itself.
+const NOTE: &[u8] = b"vigie records 1";
+
+/// Written at a time: less is slow, more is no quicker.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct RecordFile {
+    /// What its name says; of no meaning in memory.
+    pub(super) number: u64,
+    container: Container,
+    rows: usize,
+    /// Banks that have, or had, an item in it.
+    banks: Box<[BankId]>,
+    dead: Box<[AtomicU64]>,
+    dead_count: AtomicUsize,
+}
+
+/// One record that is to be written: item, bank and content.
+pub(super) type Row<'a> = (ItemId, BankId, &'a [u8]);
+
+impl RecordFile {
+    /// Writes rows, which come by ascending id, and twice alike.
+    pub(super) fn write<'a, I: Iterator<Item = Row<'a>>>(
+        number: u64,
+        begin: impl FnOnce(&[(u32, usize)]) -> Result<ContainerWriter, SegmentError>,
+        rows: impl Fn() -> I,
+    ) -> Result<Self, SegmentError> {
+        let (mut count, mut bytes) = (0, 0);
+        for (_, _, content) in rows() {
+            count += 1;
+            bytes += content.len();
+        }
+        let writer =
+            begin(&[(IDS, count * 8), (BANKS, count * 4), (STARTS, (count + 1) * 4), (CONTENT, bytes)])?;
+        let [mut ids, mut banks, mut starts, mut contents] = [IDS, BANKS, STARTS, CONTENT]
+            .map(|section| Gather { writer: &writer, section, at: 0, piece: Vec::new() });
+        let mut start = 0_usize;
+        for (item, bank, content) in rows() {
+            ids.add(&item.0.to_le_bytes())?;
+            banks.add(&bank.0.to_le_bytes())?;
+            starts.add(&position(start).to_le_bytes())?;
+            contents.add(content)?;
+            start += content.len();
+        }
+        starts.add(&position(start).to_le_bytes())?;
+        [ids, banks, starts, contents].into_iter().try_for_each(Gather::finish)?;
+        Ok(Self::of(number, writer.finish(NOTE)?, count))
+    }
+
+    /// Takes a file that was opened, and checks that its parts fit together.
+    pub(super) fn open(number: u64, container: Container, dead: &[u64]) -> Result<Self, SegmentError> {
+        let length = |section| container.section(section).map(<[u8]>::len);
+        let rows = length(IDS).unwrap_or_default() / 8;
+        let lengths = [(IDS, rows * 8), (BANKS, rows * 4), (STARTS, (rows + 1) * 4)];
+        if container.note() != NOTE || lengths.iter().any(|(section, bytes)| length(*section) != Some(*bytes))
+        {
+            return Err(container.contradiction("it is no file of records"));
+        }
+        if dead.len() != rows.div_ceil(64) {
+            return Err(container.contradiction("it has another number of rows than was saved"));
+        }
+        let file = Self::of(number, container, rows);
+        if !file.fits_together() {
+            return Err(file.container.contradiction("its records do not fit together"));
+        }
+        for (word, dead) in file.dead.iter().zip(dead) {
+            word.store(*dead, Ordering::Relaxed);
+        }
+        let count = dead.iter().map(|word| word.count_ones() as usize).sum();
+        file.dead_count.store(count, Ordering::Relaxed);
+        Ok(file)
+    }
+
+    fn of(number: u64, container: Container, rows: usize) -> Self {
+        let dead = (0..rows.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        let mut file =
+            Self { number, container, rows, banks: Box::default(), dead, dead_count: AtomicUsize::new(0) };
+        let banks: HashSet<u32> = file.bank_column().iter().copied().collect();
+        file.banks = banks.into_iter().map(BankId).collect();
+        file
+    }
+
+    fn fits_together(&self) -> bool {
+        let (ids, starts, content) = (self.ids(), self.starts(), self.content());
+        ids.is_sorted_by(|one, next| one < next)
+            && starts.is_sorted()
+            && starts.first() == Some(&0)
+            && starts.last().is_some_and(|&end| end as usize == content.len())
+            && (0..self.rows).all(|row| self.record(row).is_whole())
+    }
+
+    fn ids(&self) -> &[u64] {
+        cast_slice(self.container.section(IDS).unwrap_or_default())
+    }
+
+    fn bank_column(&self) -> &[u32] {
+        cast_slice(self.container.section(BANKS).unwrap_or_default())
+    }
+
+    fn starts(&self) -> &[u32] {
+        cast_slice(self.container.section(STARTS).unwrap_or_default())
+    }
+
+    fn content(&self) -> &[u8] {
+        self.container.section(CONTENT).unwrap_or_default()
+    }
+
+    fn record(&self, row: usize) -> Record<'_> {
+        let starts = self.starts();
+        let content = &self.content()[starts[row] as usize..starts[row + 1] as usize];
+        Record { bank: BankId(self.bank_column()[row]), content }
+    }
+
+    /// The greatest id in it.
+    pub(super) fn last(&self) -> Option<ItemId> {
+        self.ids().last().map(|&id| ItemId(id))
+    }
+
+    pub(super) fn first(&self) -> Option<ItemId> {
+        self.ids().first().map(|&id| ItemId(id))
+    }
+
+    /// The row of a living item.
+    fn row_of(&self, item: ItemId) -> Option<usize> {
+        self.ids().binary_search(&item.0).ok().filter(|&row| !self.is_dead(row))
+    }
+
+    pub(super) fn get(&self, item: ItemId) -> Option<Record<'_>> {
+        self.row_of(item).map(|row| self.record(row))
+    }
+
+    fn is_dead(&self, row: usize) -> bool {
+        self.dead[row / 64].load(Ordering::Acquire) >> (row % 64) & 1 == 1
+    }
+
+    /// Ends a living item, and says whether there was one.
+    pub(super) fn remove(&self, item: ItemId) -> bool {
+        let row = self.row_of(item);
+        row.into_iter().for_each(|row| self.end(row));
+        row.is_some()
+    }
+
+    fn end(&self, row: usize) {
+        self.dead[row / 64].fetch_or(1 << (row % 64), Ordering::Release);
+        self.dead_count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Ends the living items of some banks, and says how many they were.
+    pub(super) fn remove_banks(&self, is_gone: impl Fn(BankId) -> bool) -> usize {
+        if !self.banks.iter().any(|bank| is_gone(*bank)) {
+            return 0;
+        }
+        let rows = self.bank_column().iter().enumerate();
+        let gone = rows.filter(|(row, bank)| is_gone(BankId(**bank)) && !self.is_dead(*row));
+        gone.map(|(row, _)| self.end(row)).count()
+    }
+
+    /// What lives, by ascending id.
+    pub(super) fn living(&self) -> impl Iterator<Item = (ItemId, Record<'_>)> {
+        let rows = self.ids().iter().enumerate().filter(|(row, _)| !self.is_dead(*row));
+        rows.map(|(row, id)| (ItemId(*id), self.record(row)))
+    }
+
+    pub(super) fn living_count(&self) -> usize {
+        self.rows - self.dead_count.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn extent(&self) -> Extent {
+        let (rows, living) = (self.rows as u64, self.living_count() as u64);
+        // As if all records were of one length.
+        let content = self.content().len() as u64 * living / rows.max(1);
+        Extent { living, dead: rows - living, bytes: content + 16 * living }
+    }
+
+    /// The bits of the rows that have died.
+    pub(super) fn dead_words(&self) -> Vec<u64> {
+        self.dead.iter().map(|word| word.load(Ordering::Acquire)).collect()
+    }
+
+    pub(super) const fn container(&self) -> &Container {
+        &self.container
+    }
+}
+
+/// A place in the content, of which a file has less than 4 GiB: see [`super::policy::FILE_BYTES_MAX`].
+fn position(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("a file of records is bounded")
+}
+
+/// Gathers small pieces of a section.
+struct Gather<'a> {
+    writer: &'a ContainerWriter,
+    section: u32,
+    at: usize,
+    piece: Vec<u8>,
+}
+
+impl Gather<'_> {
+    fn add(&mut self, bytes: &[u8]) -> Result<(), SegmentError> {
+        self.piece.extend(bytes);
+        if self.piece.len() >= PIECE_BYTES { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> Result<(), SegmentError> {
+        self.writer.write_at(self.section, self.at, &self.piece)?;
+        self.at += self.piece.len();
+        self.piece.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(), SegmentError> {
+        self.write()
+    }
+}
