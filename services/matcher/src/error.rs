@@ -7,7 +7,7 @@ use vigie_clients::TargetError;
 use vigie_model::{BankName, LogId, Sequence, SetDigest, ShardIdentityError};
 use vigie_serving::ServeError;
 
-use crate::indexes::FolderError;
+use crate::folder::FolderError;
 
 /// Why a matcher could not run.
 #[derive(Debug, Error)]
@@ -21,8 +21,8 @@ pub enum RunError {
     /// The bank's endpoint is none.
     #[error("cannot reach the bank")]
     Bank(#[from] TargetError),
-    /// The folder of the indexes cannot be used.
-    #[error("cannot keep indexes on disk")]
+    /// The folder of the shard cannot be used.
+    #[error("cannot keep the shard on disk")]
     Folder(#[from] FolderError),
     /// The follower of the log ended by a fault of its own.
     #[error("the follower of the bank's log ended unexpectedly")]

@@ -5,8 +5,11 @@
 //! had when the feed opened and, at or after that, the bank's digest was equal to its own. It stays ready while the bank
 //! is away: its answers say how old they are.
 //!
+//! Where there is a folder, a snapshot is saved from time to time and at the end, and the shard begins with the last one
+//! instead of the bank's state.
+//!
 //! When the bank no longer has what follows (`OUT_OF_RANGE`), a change contradicts what is held, or a digest differs, the
-//! shard leaves readiness, is dropped, and loads the bank's state anew.
+//! shard leaves readiness, is dropped with its snapshot, and loads the bank's state anew.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +22,11 @@ use vigie_model::{ReplicaDescription, Sequence, ShardIdentity, StatePart};
 use vigie_serving::{Health, Shutdown};
 
 use crate::error::{Contradiction, SearchError};
-use crate::indexes::{IndexPlan, Indexes};
 use crate::loading::{LoadError, Loading};
 use crate::metrics::{MatcherMetrics, RebuildReason};
-use crate::records::RecordStore;
 use crate::shard::{Proof, Shard};
+use crate::snapshot::RestoreError;
+use crate::stores::{StorePlan, Stores};
 
 /// Where the follower stands, for those who wait for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,14 +41,14 @@ struct Progress {
 pub(crate) struct Replica {
     shard: ArcSwap<Shard>,
     identity: ShardIdentity,
-    plan: IndexPlan,
+    plan: StorePlan,
     metrics: MatcherMetrics,
     progress: watch::Sender<Progress>,
 }
 
 impl Replica {
     /// A replica that holds nothing yet.
-    pub(crate) fn new(identity: ShardIdentity, plan: IndexPlan, metrics: MatcherMetrics) -> Self {
+    pub(crate) fn new(identity: ShardIdentity, plan: StorePlan, metrics: MatcherMetrics) -> Self {
         let empty = Progress { applied: Sequence::ZERO, head: Sequence::ZERO, ready: false };
         Self {
             shard: ArcSwap::from_pointee(Shard::empty(identity, plan.in_memory())),
@@ -118,19 +121,70 @@ impl Replica {
         became_ready
     }
 
-    /// Drops the shard and begins with an empty one.
+    /// Drops the shard and its snapshot, and begins with an empty one.
     fn restart(&self, reason: RebuildReason) {
         self.metrics.count_rebuild(reason);
+        self.discard_snapshot();
         let progress = Progress { applied: Sequence::ZERO, head: Sequence::ZERO, ready: false };
         self.progress.send_replace(progress);
         self.shard.store(Arc::new(Shard::empty(self.identity, self.plan.in_memory())));
     }
 
+    fn discard_snapshot(&self) {
+        if let Err(error) = self.plan.discard_snapshot() {
+            // If it is found again, the bank's digest tells.
+            tracing::error!(shard = %self.identity, %error, "cannot discard the snapshot");
+        }
+    }
+
+    /// Begins with the shard that was saved last, if it is of use, and says how far that has come.
+    fn restore(&self) -> Sequence {
+        let shard = self.identity;
+        match self.plan.restore(self.identity) {
+            Ok(None) => {}
+            Ok(Some(restored)) => {
+                let sequence = restored.applied();
+                tracing::info!(%shard, %sequence, "going on from a snapshot");
+                self.shard.store(Arc::new(restored));
+                return sequence;
+            }
+            Err(error) => {
+                match &error {
+                    RestoreError::Settings { .. } => {
+                        tracing::warn!(%shard, %error, "discarding the snapshot")
+                    }
+                    _ => tracing::error!(%shard, %error, "discarding the snapshot, which is damaged"),
+                }
+                self.metrics.count_refused_snapshot();
+                self.discard_snapshot();
+            }
+        }
+        Sequence::ZERO
+    }
+
+    /// Saves the shard, and says how far the snapshot goes.
+    fn save(&self) -> Option<Sequence> {
+        let (shard, begun) = (self.identity, Instant::now());
+        let saved = self.plan.save(&self.shard.load());
+        self.metrics.count_snapshot(saved.is_ok());
+        match saved {
+            Ok(sequence) => {
+                let took_ms = begun.elapsed().as_millis();
+                tracing::info!(%shard, %sequence, %took_ms, "saved a snapshot");
+                Some(sequence)
+            }
+            Err(error) => {
+                tracing::error!(%shard, %error, "cannot save a snapshot");
+                None
+            }
+        }
+    }
+
     /// What a shard is to be loaded into.
-    fn begin(&self) -> (Indexes, RecordStore) {
+    fn begin(&self) -> Stores {
         self.plan.begin().unwrap_or_else(|error| {
             tracing::error!(shard = %self.identity, %error, "the shard is kept in memory");
-            (self.plan.in_memory(), RecordStore::in_memory())
+            self.plan.in_memory()
         })
     }
 }
@@ -183,22 +237,90 @@ pub(crate) struct Patience {
     pub(crate) silence: Duration,
 }
 
-/// Follows the log until `shutdown`.
+/// How often snapshots are saved.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Schedule {
+    /// After so many changes of the log.
+    pub(crate) changes: u64,
+    /// After so long, if anything has changed.
+    pub(crate) every: Duration,
+}
+
+/// When snapshots were saved, and are to be.
+struct Snapshots {
+    schedule: Schedule,
+    /// How far the last one goes.
+    saved: Sequence,
+    /// When it was saved.
+    at: Instant,
+    /// After a failure: not to be tried before.
+    not_before: Option<Instant>,
+}
+
+/// After a snapshot that could not be saved.
+const SAVE_RETRY_PAUSE: Duration = Duration::from_secs(60);
+
+impl Snapshots {
+    fn begin(schedule: Schedule, saved: Sequence) -> Self {
+        Self { schedule, saved, at: Instant::now(), not_before: None }
+    }
+
+    fn is_due(&self, applied: Sequence) -> bool {
+        let (now, changes) = (Instant::now(), applied.0.saturating_sub(self.saved.0));
+        let is_time = changes >= self.schedule.changes || changes > 0 && now - self.at >= self.schedule.every;
+        is_time && self.not_before.is_none_or(|not_before| now >= not_before)
+    }
+
+    /// Saves a shard that answers searches: what is not proven is not worth keeping.
+    async fn save(&mut self, replica: &Arc<Replica>) {
+        if !replica.plan.makes_snapshots() || !replica.progress.borrow().ready {
+            return;
+        }
+        let saving = Arc::clone(replica);
+        let saved = tokio::task::spawn_blocking(move || saving.save()).await;
+        self.at = Instant::now();
+        match saved {
+            Ok(Some(saved)) => (self.saved, self.not_before) = (saved, None),
+            Ok(None) | Err(_) => self.not_before = Some(self.at + SAVE_RETRY_PAUSE),
+        }
+    }
+}
+
+/// Follows the log until `shutdown`, and saves a last snapshot then.
 pub(crate) async fn follow(
     replica: Arc<Replica>,
     feed: FeedClient,
     patience: Patience,
+    schedule: Schedule,
     health: Health,
     shutdown: Shutdown,
+) {
+    let restoring = Arc::clone(&replica);
+    // A panic there was told by the panic hook; the shard is loaded instead.
+    let restored = tokio::task::spawn_blocking(move || restoring.restore()).await.unwrap_or_default();
+    let mut snapshots = Snapshots::begin(schedule, restored);
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = follow_on(&replica, &feed, patience, &mut snapshots, &health) => {}
+    }
+    if replica.shard.load().applied() > snapshots.saved {
+        snapshots.save(&replica).await;
+    }
+}
+
+/// Follows the log for ever.
+async fn follow_on(
+    replica: &Arc<Replica>,
+    feed: &FeedClient,
+    patience: Patience,
+    snapshots: &mut Snapshots,
+    health: &Health,
 ) {
     let mut backoff = Backoff::default();
     let mut rebuilds = rebuild_pauses();
     loop {
         let (before, was_ready) = (replica.shard.load().applied(), replica.progress.borrow().ready);
-        let broken = tokio::select! {
-            () = shutdown.cancelled() => return,
-            broken = follow_once(&replica, &feed, patience, &health) => broken,
-        };
+        let broken = follow_once(replica, feed, patience, snapshots, health).await;
         if was_ready || replica.progress.borrow().ready {
             rebuilds = rebuild_pauses();
         }
@@ -215,12 +337,14 @@ pub(crate) async fn follow(
                 tracing::error!(%shard, %error, "rebuilding: the bank does not go on from here");
                 health.set(false).await;
                 replica.restart(RebuildReason::Log);
+                *snapshots = Snapshots::begin(snapshots.schedule, Sequence::ZERO);
                 rebuilds.next_pause()
             }
             Broken::Unusable(reason, text) => {
                 tracing::error!(%shard, reason = text, "rebuilding: the feed contradicts what is held");
                 health.set(false).await;
                 replica.restart(reason);
+                *snapshots = Snapshots::begin(snapshots.schedule, Sequence::ZERO);
                 rebuilds.next_pause()
             }
             Broken::NotLoaded(reason) => {
@@ -228,10 +352,7 @@ pub(crate) async fn follow(
                 rebuilds.next_pause()
             }
         };
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -245,6 +366,7 @@ async fn follow_once(
     replica: &Arc<Replica>,
     feed: &FeedClient,
     patience: Patience,
+    snapshots: &mut Snapshots,
     health: &Health,
 ) -> Broken {
     if !replica.shard.load().has_begun() {
@@ -300,6 +422,9 @@ async fn follow_once(
         if replica.advance(shard.applied(), head, is_proven) {
             tracing::info!(shard = %replica.identity, sequence = %shard.applied(), "ready");
             health.set(true).await;
+        }
+        if snapshots.is_due(shard.applied()) {
+            snapshots.save(replica).await;
         }
         shard = replica.shard.load_full();
     }

@@ -1,6 +1,7 @@
 //! A matcher: one replica of one shard. It follows the bank's log and answers searches.
 //!
-//! Disposable: what it holds can be rebuilt from the bank at any time, and is whenever there is a doubt.
+//! Disposable: what it holds can be rebuilt from the bank at any time, and is whenever there is a doubt. Snapshots in its
+//! folder only save time: after a restart it goes on from the last one.
 //!
 //! Always true:
 //!
@@ -10,10 +11,12 @@
 //! - A change that contradicts what the shard holds is a broken invariant: the shard leaves readiness and is rebuilt. So
 //!   is a digest of the bank's that differs from the shard's own.
 //! - A shard that has never held, by that digest, what the bank holds does not answer.
+//! - What was saved is used whole, as it was saved, or not at all.
 //! - Readers never wait for the follower.
 //!
-//! Reading order: `config`, `pdq` (which engine), `indexes` and `records` (what a shard holds), `shard` (the state:
-//! apply a range), `loading` (a shard from the bank's present state), `search` (one search over it), `feed` (keeps the
+//! Reading order: `config`, `pdq` (which engine), `folder`, `stores` and `records` (what a shard holds),
+//! `shard` (the state: apply a range), `loading` (a shard from the bank's present state), `manifest` and `snapshot` (a
+//! shard from what was saved), `search` (one search over it), `feed` (keeps the
 //! state up with the log), `grpc`, `error`, `metrics`, `server`.
 
 mod config;
@@ -22,16 +25,19 @@ mod grpc;
 mod error;
 mod metrics;
 mod pdq;
-mod indexes;
+mod folder;
+mod stores;
 mod records;
 mod shard;
 mod loading;
+mod manifest;
+mod snapshot;
 mod search;
 mod feed;
 
 pub use config::Config;
 pub use error::RunError;
-pub use indexes::FolderError;
+pub use folder::FolderError;
 pub use pdq::PdqEngine;
 pub use server::{run, run_with};
 

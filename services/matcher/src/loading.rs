@@ -13,9 +13,8 @@ use vigie_index::{Entry, SegmentError};
 use vigie_model::change::Cursor;
 use vigie_model::{Bank, BankId, Hash, Item, ItemId, Sequence, SetDigest, ShardIdentity};
 
-use crate::indexes::Indexes;
-use crate::records::RecordStore;
 use crate::shard::{BankState, BankTable, Books, Shard, ShardState};
+use crate::stores::Stores;
 
 /// Rows that are gathered before they are made into a segment: 48 MiB of the longest hashes, as much again while they
 /// are sorted.
@@ -34,8 +33,7 @@ pub(crate) enum LoadError {
 #[derive(Debug)]
 pub(crate) struct Loading {
     identity: ShardIdentity,
-    indexes: Indexes,
-    records: RecordStore,
+    stores: Stores,
     cursor: Cursor,
     banks: BankTable,
     books: Books,
@@ -47,18 +45,12 @@ pub(crate) struct Loading {
 }
 
 impl Loading {
-    /// Begins with the banks as of a cursor, and empty indexes.
-    pub(crate) fn begin(
-        identity: ShardIdentity,
-        (indexes, records): (Indexes, RecordStore),
-        cursor: Cursor,
-        banks: Vec<Bank>,
-    ) -> Self {
+    /// Begins with the banks as of a cursor, and empty stores.
+    pub(crate) fn begin(identity: ShardIdentity, stores: Stores, cursor: Cursor, banks: Vec<Bank>) -> Self {
         let banks = banks.into_iter().map(|bank| (bank.id, BankState::new(bank.name, bank.enabled)));
         Self {
             identity,
-            indexes,
-            records,
+            stores,
             cursor,
             banks: banks.collect(),
             books: Books::default(),
@@ -83,9 +75,9 @@ impl Loading {
                 }
             }
             self.books.add(bank, SetDigest::of_item(id, content.hashes()));
-            self.records.insert(id, bank, &content);
+            self.stores.records.insert(id, bank, &content);
         }
-        self.records.tend();
+        self.stores.records.tend();
         self.is_split |= self.spill(BULK_ROWS)?;
         Ok(())
     }
@@ -94,15 +86,15 @@ impl Loading {
     fn spill(&mut self, rows_min: usize) -> Result<bool, SegmentError> {
         let mut has_spilled = false;
         if self.pdq.len() >= rows_min {
-            self.indexes.pdq.load(std::mem::take(&mut self.pdq))?;
+            self.stores.indexes.pdq.load(std::mem::take(&mut self.pdq))?;
             has_spilled = true;
         }
         if self.md5.len() >= rows_min {
-            self.indexes.md5.load(std::mem::take(&mut self.md5))?;
+            self.stores.indexes.md5.load(std::mem::take(&mut self.md5))?;
             has_spilled = true;
         }
         if self.sha256.len() >= rows_min {
-            self.indexes.sha256.load(std::mem::take(&mut self.sha256))?;
+            self.stores.indexes.sha256.load(std::mem::take(&mut self.sha256))?;
             has_spilled = true;
         }
         Ok(has_spilled)
@@ -112,10 +104,10 @@ impl Loading {
     pub(crate) fn finish(mut self, settled: Sequence) -> Result<Shard, LoadError> {
         self.spill(1)?;
         if self.is_split {
-            self.indexes.merge()?;
+            self.stores.indexes.merge()?;
         }
-        let Self { identity, indexes, records, cursor, banks, books, .. } = self;
+        let Self { identity, stores, cursor, banks, books, .. } = self;
         let state = ShardState { cursor, settled, banks: Arc::new(banks), books };
-        Ok(Shard::of_state(identity, indexes, records, state))
+        Ok(Shard::of_state(identity, stores, state))
     }
 }

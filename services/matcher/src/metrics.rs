@@ -9,6 +9,9 @@ use prometheus_client::registry::Registry;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MatcherMetrics {
     rebuilds: Family<RebuildLabels, Counter>,
+    snapshots: Counter,
+    failed_snapshots: Counter,
+    refused_snapshots: Counter,
 }
 
 /// The label set has one value for each [`RebuildReason`].
@@ -46,11 +49,40 @@ impl MatcherMetrics {
             "Shards that were dropped and built anew, by reason; a differing digest or a contradicting change is a fault",
             metrics.rebuilds.clone(),
         );
+        registry.register("vigie_snapshots", "Snapshots that were saved", metrics.snapshots.clone());
+        registry.register(
+            "vigie_snapshots_failed",
+            "Snapshots that could not be saved; the one before stands",
+            metrics.failed_snapshots.clone(),
+        );
+        registry.register(
+            "vigie_snapshots_refused",
+            "Snapshots that were found at a start and could not be used",
+            metrics.refused_snapshots.clone(),
+        );
         metrics
     }
 
     pub(crate) fn count_rebuild(&self, reason: RebuildReason) {
         self.rebuilds.get_or_create_owned(&RebuildLabels { reason: reason.name() }).inc();
+    }
+
+    pub(crate) fn count_snapshot(&self, is_saved: bool) {
+        if is_saved { &self.snapshots } else { &self.failed_snapshots }.inc();
+    }
+
+    pub(crate) fn count_refused_snapshot(&self) {
+        self.refused_snapshots.inc();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn refused_snapshots(&self) -> u64 {
+        self.refused_snapshots.get()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn snapshots(&self) -> u64 {
+        self.snapshots.get()
     }
 
     #[cfg(test)]

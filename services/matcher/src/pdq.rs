@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use vigie_index::{
     BankFilter, Cancellation, Cancelled, Edit, Entry, Hit, HnswConfig, HnswIndex, HnswSnapshot, IndexOptions,
-    OpenError, RadiusIndex, RadiusSnapshot, SegmentError,
+    OpenError, RadiusIndex, RadiusSnapshot, SavedFile, SegmentError,
 };
 use vigie_model::{BankId, Distance, Recall};
 
@@ -49,6 +49,27 @@ impl PdqIndex {
         match engine {
             PdqEngine::Exact => RadiusIndex::begin(folder, IndexOptions::default()).map(Self::Exact),
             PdqEngine::Hnsw => Ok(Self::in_memory(engine, hnsw)),
+        }
+    }
+
+    /// The exact index that was saved under this tag in `folder`.
+    pub(crate) fn open(folder: &Path, tag: &[u8]) -> Result<Self, OpenError> {
+        RadiusIndex::open_tagged(folder, IndexOptions::default(), tag).map(Self::Exact)
+    }
+
+    /// Writes it down under a tag, and answers the files. The approximate engine has none.
+    pub(crate) fn save(&self, tag: &[u8]) -> Result<Vec<SavedFile>, SegmentError> {
+        match self {
+            Self::Exact(index) => index.save(tag),
+            Self::Approximate(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Gives up what was saved before this tag.
+    pub(crate) fn forget_before(&self, tag: &[u8]) {
+        match self {
+            Self::Exact(index) => index.forget_before(tag),
+            Self::Approximate(_) => {}
         }
     }
 

@@ -24,7 +24,7 @@ use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use vigie_index::container::{Container, ContainerWriter};
 use vigie_index::{SavedFile, SegmentError};
-use vigie_model::{BankId, ItemContent, ItemId, SetDigest};
+use vigie_model::{BankId, Hash, ItemContent, ItemId};
 
 pub(crate) use encoding::Record;
 
@@ -51,7 +51,7 @@ pub(crate) struct RecordStore {
     /// By ascending ids.
     files: ArcSwap<Vec<Arc<RecordFile>>>,
     living: AtomicU64,
-    /// Files that the last snapshot names: they are deleted only after the next.
+    /// Files that a snapshot names: they are deleted only after the next.
     kept: Mutex<HashSet<u64>>,
     /// What last went wrong with the disk.
     fault: Mutex<Option<String>>,
@@ -260,18 +260,20 @@ impl RecordStore {
         RecordFile::write(number, begin, rows)
     }
 
-    /// What the living hashes of each bank come to, by reading every record. Only files are looked at.
-    pub(crate) fn digests(&self, mut add: impl FnMut(ItemId, BankId, SetDigest)) {
+    /// Hands over the living items of all files, and their hashes.
+    pub(crate) fn each_living(&self, mut take: impl FnMut(ItemId, BankId, &[Hash])) {
         for file in &**self.files.load() {
             for (item, record) in file.living() {
-                add(item, record.bank(), SetDigest::of_item(item, &record.hashes()));
+                take(item, record.bank(), &record.hashes());
             }
         }
     }
 
-    /// The files, and what has died in them. The overlay has been flushed.
+    /// The files, and what has died in them. The overlay has been flushed. They are kept until [`Self::settle`], beside
+    /// those of the snapshot before.
     pub(crate) fn saved(&self) -> Vec<SavedRecords> {
         let files = self.files.load();
+        self.kept().extend(files.iter().map(|file| file.number));
         let saved = |file: &Arc<RecordFile>| {
             Some(SavedRecords { file: file.container().saved()?, dead: file.dead_words() })
         };
@@ -324,7 +326,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
-    use vigie_model::{Hash, ItemDraft};
+    use vigie_model::ItemDraft;
 
     use super::*;
 

@@ -13,10 +13,10 @@ use vigie_serving::{Listener, Reflection, Routes, Shutdown};
 
 use crate::config::Config;
 use crate::error::RunError;
-use crate::feed::{Patience, Replica, follow};
+use crate::feed::{Patience, Replica, Schedule, follow};
 use crate::grpc::Grpc;
-use crate::indexes::IndexPlan;
 use crate::metrics::MatcherMetrics;
+use crate::stores::StorePlan;
 
 /// The largest request: a batch of 256 queries of 64 hashes, and room for names.
 const MESSAGE_BYTES_MAX: usize = 2 << 20;
@@ -43,7 +43,7 @@ pub async fn run_with(
     }
     let identity = ShardIdentity::new(config.shard, config.shard_count)?;
     let feed = FeedClient::new_on(&config.bank, network)?;
-    let plan = IndexPlan::new(config.pdq_engine, config.hnsw, config.index_folder.as_deref())?;
+    let plan = StorePlan::new(config.pdq_engine, config.hnsw, config.index_folder.as_deref())?;
     let replica = Arc::new(Replica::new(identity, plan, MatcherMetrics::register(registry)));
     let grpc = Grpc {
         replica: Arc::clone(&replica),
@@ -59,14 +59,22 @@ pub async fn run_with(
         open: Duration::from_millis(config.feed_open_ms_max),
         silence: Duration::from_millis(config.feed_silence_ms_max),
     };
+    let schedule = Schedule {
+        changes: config.snapshot_changes,
+        every: Duration::from_secs(60 * config.snapshot_minutes),
+    };
     tracing::info!(shard = %identity, bank = config.bank, "starting");
-    let following = follow(replica, feed, patience, routes.health(), shutdown.child_token());
+    let following = follow(replica, feed, patience, schedule, routes.health(), shutdown.child_token());
     let mut follower = tokio::spawn(following);
     let serving =
         vigie_serving::serve(listener, routes, MESSAGE_BYTES_MAX, &config.serving, shutdown.clone());
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
         served = &mut serving => {
+            if shutdown.is_cancelled() {
+                // It saves the shard.
+                return follower.await.map_err(|_| RunError::Follower).and(Ok(served?));
+            }
             follower.abort();
             Ok(served?)
         }

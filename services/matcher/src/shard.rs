@@ -23,9 +23,9 @@ use vigie_model::{
 };
 
 use crate::error::Contradiction;
-use crate::indexes::Indexes;
 use crate::pdq::PdqSnapshot;
-use crate::records::{Record, RecordStore};
+use crate::records::Record;
+use crate::stores::Stores;
 
 /// One bank as searches need it.
 #[derive(Debug, Clone)]
@@ -67,6 +67,15 @@ impl BankState {
     }
 }
 
+/// A shard that nothing is applied to.
+pub(crate) struct Still<'a> {
+    pub(crate) identity: ShardIdentity,
+    pub(crate) stores: &'a Stores,
+    pub(crate) moment: Arc<Moment>,
+    pub(crate) settled: Sequence,
+    pub(crate) books: &'a Books,
+}
+
 /// What a range of the log said of the shard's whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Proof {
@@ -97,8 +106,7 @@ pub(crate) struct Moment {
 #[derive(Debug)]
 pub(crate) struct Shard {
     identity: ShardIdentity,
-    indexes: Indexes,
-    records: RecordStore,
+    stores: Stores,
     /// See [`ShardState::settled`].
     settled: Sequence,
     moment: ArcSwap<Moment>,
@@ -112,12 +120,19 @@ pub(crate) struct Books {
     digests: HashMap<BankId, SetDigest>,
     /// Of all banks.
     whole: SetDigest,
+    /// Whether a range was begun and not ended: by a contradiction, or by a panic.
+    is_broken: bool,
 }
 
 impl Books {
     pub(crate) fn add(&mut self, bank: BankId, part: SetDigest) {
         *self.digests.entry(bank).or_default() += part;
         self.whole += part;
+    }
+
+    /// What the living hashes of a bank come to.
+    pub(crate) fn digest(&self, bank: BankId) -> SetDigest {
+        self.digests.get(&bank).copied().unwrap_or_default()
     }
 
     fn take(&mut self, bank: BankId, part: SetDigest) {
@@ -142,7 +157,8 @@ pub(crate) struct ShardState {
 
 impl Shard {
     /// A shard that holds nothing, and stands before the log's first change.
-    pub(crate) fn empty(identity: ShardIdentity, indexes: Indexes) -> Self {
+    pub(crate) fn empty(identity: ShardIdentity, stores: Stores) -> Self {
+        let indexes = &stores.indexes;
         let moment = Moment {
             sequence: Sequence::ZERO,
             cursor: None,
@@ -154,8 +170,7 @@ impl Shard {
         };
         Self {
             identity,
-            indexes,
-            records: RecordStore::in_memory(),
+            stores,
             settled: Sequence::ZERO,
             moment: ArcSwap::from_pointee(moment),
             books: Mutex::default(),
@@ -163,12 +178,8 @@ impl Shard {
     }
 
     /// A shard that holds these hashes and records.
-    pub(crate) fn of_state(
-        identity: ShardIdentity,
-        indexes: Indexes,
-        records: RecordStore,
-        state: ShardState,
-    ) -> Self {
+    pub(crate) fn of_state(identity: ShardIdentity, stores: Stores, state: ShardState) -> Self {
+        let indexes = &stores.indexes;
         let ShardState { cursor, settled, banks, books } = state;
         let moment = Moment {
             sequence: cursor.sequence,
@@ -180,11 +191,16 @@ impl Shard {
             sha256: indexes.sha256.snapshot(),
         };
         let (moment, books) = (ArcSwap::from_pointee(moment), Mutex::new(books));
-        Self { identity, indexes, records, settled, moment, books }
+        Self { identity, stores, settled, moment, books }
     }
 
     pub(crate) const fn identity(&self) -> ShardIdentity {
         self.identity
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn stores(&self) -> &Stores {
+        &self.stores
     }
 
     /// Whether it has come to a place in the log, and goes on from there.
@@ -209,16 +225,16 @@ impl Shard {
 
     /// What is known of an item, by `read`; `None` once it has been removed.
     pub(crate) fn item<T>(&self, item: ItemId, read: impl FnOnce(&Record<'_>) -> T) -> Option<T> {
-        self.records.read(item, read)
+        self.stores.records.read(item, read)
     }
 
     pub(crate) fn item_count(&self) -> u64 {
-        self.records.count()
+        self.stores.records.count()
     }
 
     /// What last went wrong with the files of the shard. Nothing is lost by it.
     pub(crate) fn fault(&self) -> Option<String> {
-        self.indexes.fault().or_else(|| self.records.fault())
+        self.stores.indexes.fault().or_else(|| self.stores.records.fault())
     }
 
     pub(crate) fn hash_counts(&self) -> Vec<HashCount> {
@@ -228,12 +244,24 @@ impl Shard {
             exact: true,
             recall: None,
         };
-        let pdq = exact(HashType::Pdq, self.indexes.pdq.len());
+        let pdq = exact(HashType::Pdq, self.stores.indexes.pdq.len());
         vec![
-            HashCount { exact: self.indexes.pdq.is_exact(), recall: self.indexes.pdq.recall(), ..pdq },
-            exact(HashType::Md5, self.indexes.md5.len()),
-            exact(HashType::Sha256, self.indexes.sha256.len()),
+            HashCount {
+                exact: self.stores.indexes.pdq.is_exact(),
+                recall: self.stores.indexes.pdq.recall(),
+                ..pdq
+            },
+            exact(HashType::Md5, self.stores.indexes.md5.len()),
+            exact(HashType::Sha256, self.stores.indexes.sha256.len()),
         ]
+    }
+
+    /// Lets nothing be applied while `read` looks at the shard; `None` if it was left half changed.
+    pub(crate) fn hold_still<T>(&self, read: impl FnOnce(Still<'_>) -> T) -> Option<T> {
+        let books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+        let Self { identity, stores, settled, .. } = self;
+        let (identity, settled, moment) = (*identity, *settled, self.moment());
+        (!books.is_broken).then(|| read(Still { identity, stores, moment, settled, books: &books }))
     }
 
     /// Applies a range of the log and shows it to searches as a whole. Says whether the bank's digest came with it and
@@ -241,6 +269,7 @@ impl Shard {
     /// more use.
     pub(crate) fn apply(&self, range: FeedRange) -> Result<Proof, Contradiction> {
         let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+        books.is_broken = true;
         let before = self.moment();
         if range.after != before.sequence {
             return Err(Contradiction::Gap { after: range.after, applied: before.sequence });
@@ -253,6 +282,7 @@ impl Shard {
             // A sign of life may not repeat the chain that is known already.
             cursor.chain = cursor.chain.or(before.cursor.and_then(|cursor| cursor.chain));
         }
+        let has_changes = !range.changes.is_empty();
         let mut work = Work { banks: Arc::clone(&before.banks), ..Work::default() };
         for change in range.changes {
             self.apply_change(change, &mut work, &mut books)?;
@@ -271,18 +301,21 @@ impl Shard {
             cursor: Some(cursor),
             banks: work.banks,
             digest: books.whole,
-            pdq: self.indexes.pdq.snapshot(),
-            md5: self.indexes.md5.snapshot(),
-            sha256: self.indexes.sha256.snapshot(),
+            pdq: self.stores.indexes.pdq.snapshot(),
+            md5: self.stores.indexes.md5.snapshot(),
+            sha256: self.stores.indexes.sha256.snapshot(),
         }));
         // Nothing that a new search sees leads to these any more.
         for item in &work.gone {
-            self.records.remove(*item);
+            self.stores.records.remove(*item);
         }
         if !work.gone_banks.is_empty() {
-            self.records.remove_banks(&work.gone_banks);
+            self.stores.records.remove_banks(&work.gone_banks);
         }
-        self.records.tend();
+        if has_changes {
+            self.stores.records.tend();
+        }
+        books.is_broken = false;
         Ok(proof)
     }
 
@@ -306,9 +339,9 @@ impl Shard {
                 work.banks_mut().remove(&bank).ok_or(Contradiction::NoSuchBank(sequence))?;
                 books.take_bank(bank);
                 self.flush(work);
-                self.indexes.pdq.remove_bank(bank);
-                self.indexes.md5.remove_bank(bank);
-                self.indexes.sha256.remove_bank(bank);
+                self.stores.indexes.pdq.remove_bank(bank);
+                self.stores.indexes.md5.remove_bank(bank);
+                self.stores.indexes.sha256.remove_bank(bank);
                 work.gone_banks.insert(bank);
                 Ok(())
             }
@@ -343,7 +376,7 @@ impl Shard {
                 Hash::Sha256(bytes) => work.sha256.push(Edit::Insert(bytes, entry)),
             }
         }
-        self.records.insert(id, bank, &content);
+        self.stores.records.insert(id, bank, &content);
         Ok(())
     }
 
@@ -354,7 +387,8 @@ impl Shard {
         work: &mut Work,
         books: &mut Books,
     ) -> Result<(), Contradiction> {
-        let Some((bank, hashes)) = self.records.read(id, |record| (record.bank(), record.hashes())) else {
+        let Some((bank, hashes)) = self.stores.records.read(id, |record| (record.bank(), record.hashes()))
+        else {
             // It was gone when the state that the shard began with was read.
             let may_be_missing = sequence <= self.settled;
             return if may_be_missing { Ok(()) } else { Err(Contradiction::NoSuchItem(sequence)) };
@@ -377,9 +411,9 @@ impl Shard {
 
     /// Makes the gathered edits. Searches do not see them before the next moment.
     fn flush(&self, work: &mut Work) {
-        self.indexes.pdq.apply(&std::mem::take(&mut work.pdq));
-        self.indexes.md5.apply(&std::mem::take(&mut work.md5));
-        self.indexes.sha256.apply(&std::mem::take(&mut work.sha256));
+        self.stores.indexes.pdq.apply(&std::mem::take(&mut work.pdq));
+        self.stores.indexes.md5.apply(&std::mem::take(&mut work.md5));
+        self.stores.indexes.sha256.apply(&std::mem::take(&mut work.sha256));
     }
 }
 

@@ -12,13 +12,14 @@ use vigie_model::{
 };
 
 use crate::error::{Contradiction, SearchError};
-use crate::indexes::{IndexPlan, Indexes};
 use crate::pdq::PdqEngine;
 use crate::search::search;
 use crate::shard::{Proof, Shard};
+use crate::stores::{StorePlan, Stores};
 
 mod fake_bank;
 mod follow;
+mod snapshot;
 
 const LOG: LogId = LogId([7; 16]);
 
@@ -26,8 +27,8 @@ fn identity() -> ShardIdentity {
     ShardIdentity::new(0, 1).unwrap()
 }
 
-fn exact() -> Indexes {
-    IndexPlan::new(PdqEngine::Exact, HnswConfig::default(), None).unwrap().in_memory()
+fn exact() -> Stores {
+    StorePlan::new(PdqEngine::Exact, HnswConfig::default(), None).unwrap().in_memory()
 }
 
 fn empty_shard() -> Shard {

@@ -278,7 +278,7 @@ impl LocalCluster {
         }
     }
 
-    /// Starts the matcher of a shard again, where it listened before. It holds nothing and reads the log anew.
+    /// Starts the matcher of a shard again, where it listened before. It goes on from its last snapshot.
     pub async fn start_matcher(&mut self, shard: u16) -> anyhow::Result<()> {
         let listener = TcpListener::bind(self.matcher_addresses[usize::from(shard)]).await?;
         let shard_count = u16::try_from(self.matchers.len())?;

@@ -1,5 +1,6 @@
 //! A replica that follows a bank.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +11,11 @@ use vigie_serving::{Reflection, Routes, Shutdown};
 
 use super::fake_bank::FakeBank;
 use super::{Step, options, query};
-use crate::feed::{Patience, Replica, follow};
-use crate::indexes::IndexPlan;
+use crate::feed::{Patience, Replica, Schedule, follow};
 use crate::metrics::{MatcherMetrics, RebuildReason};
 use crate::pdq::PdqEngine;
 use crate::search::search;
+use crate::stores::StorePlan;
 
 /// Longer than anything here takes.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -29,13 +30,23 @@ struct Follower {
 
 impl Follower {
     fn start(bank: &FakeBank, identity: ShardIdentity) -> Self {
+        Self::start_on(
+            bank,
+            identity,
+            StorePlan::new(PdqEngine::Exact, HnswConfig::default(), None).unwrap(),
+            1_000,
+        )
+    }
+
+    /// One that keeps its shard as planned, and saves it after so many changes.
+    fn start_on(bank: &FakeBank, identity: ShardIdentity, plan: StorePlan, changes: u64) -> Self {
         let metrics = MatcherMetrics::default();
-        let plan = IndexPlan::new(PdqEngine::Exact, HnswConfig::default(), None).unwrap();
         let replica = Arc::new(Replica::new(identity, plan, metrics.clone()));
         let patience = Patience { open: WITHIN, silence: WITHIN };
         let health = Routes::new(Reflection(vigie_proto::DESCRIPTORS)).unwrap().health();
         let shutdown = Shutdown::new();
-        let task = follow(Arc::clone(&replica), bank.client(), patience, health, shutdown.clone());
+        let schedule = Schedule { changes, every: Duration::from_secs(600) };
+        let task = follow(Arc::clone(&replica), bank.client(), patience, schedule, health, shutdown.clone());
         Self { replica, metrics, shutdown, task: tokio::spawn(task) }
     }
 
@@ -161,4 +172,87 @@ async fn a_differing_digest_and_another_log_rebuild_the_shard() {
     follower.until("it is rebuilt", |_| follower.metrics.rebuilds(RebuildReason::Log) == 1).await;
     follower.check_equal(&bank).await;
     follower.stop().await;
+}
+
+fn plan(engine: PdqEngine, folder: &Path) -> StorePlan {
+    StorePlan::new(engine, HnswConfig::default(), Some(folder)).unwrap()
+}
+
+#[tokio::test]
+async fn a_restarted_shard_goes_on_from_its_snapshot() {
+    let (bank, folder) = (FakeBank::start(some_steps()).await, tempfile::tempdir().unwrap());
+    for round in 0..4_u8 {
+        // The bank keeps no more of its log than it must.
+        let head = Sequence(bank.held().replay.sequence);
+        bank.held().floor = head;
+        bank.take([Step::Add(round, vec![round * 8 + 2]), Step::Remove(round), Step::Create]);
+        let follower = Follower::start_on(&bank, whole(), plan(PdqEngine::Exact, folder.path()), 1_000);
+        follower.check_equal(&bank).await;
+        bank.take([Step::Add(round, vec![round * 8 + 3]), Step::Delete(round)]);
+        follower.check_equal(&bank).await;
+        let metrics = follower.metrics.clone();
+        follower.stop().await;
+        assert_eq!((metrics.snapshots(), metrics.refused_snapshots()), (1, 0), "round {round}");
+    }
+    assert_eq!(bank.held().loads, 1);
+}
+
+#[tokio::test]
+async fn a_snapshot_is_saved_after_so_many_changes() {
+    let (bank, folder) = (FakeBank::start(some_steps()).await, tempfile::tempdir().unwrap());
+    let follower = Follower::start_on(&bank, whole(), plan(PdqEngine::Exact, folder.path()), 5);
+    follower.until("it is saved", |_| follower.metrics.snapshots() == 1).await;
+    follower.check_equal(&bank).await;
+    bank.take((0..4).map(|number| Step::Add(0, vec![number])));
+    follower.check_equal(&bank).await;
+    assert_eq!(follower.metrics.snapshots(), 1);
+    bank.take([Step::Create]);
+    follower.until("it is saved", |_| follower.metrics.snapshots() == 2).await;
+    follower.task.abort();
+}
+
+#[tokio::test]
+async fn a_snapshot_that_cannot_be_used_is_discarded_and_the_state_loaded() {
+    let (bank, folder) = (FakeBank::start(some_steps()).await, tempfile::tempdir().unwrap());
+    let start = |identity, engine| Follower::start_on(&bank, identity, plan(engine, folder.path()), 1_000);
+    let manifest = folder.path().join("manifest");
+    let check = async |follower: Follower, loads: u32, refused: u64| {
+        follower.check_equal(&bank).await;
+        assert_eq!((bank.held().loads, follower.metrics.refused_snapshots()), (loads, refused));
+        follower.stop().await;
+    };
+    check(start(whole(), PdqEngine::Exact), 1, 0).await;
+    // Damaged.
+    let mut bytes = std::fs::read(&manifest).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&manifest, bytes).unwrap();
+    check(start(whole(), PdqEngine::Exact), 2, 1).await;
+    // Of another shard.
+    check(start(ShardIdentity::new(0, 2).unwrap(), PdqEngine::Exact), 3, 1).await;
+    // Of another engine, which makes none.
+    check(start(ShardIdentity::new(0, 2).unwrap(), PdqEngine::Hnsw), 4, 1).await;
+    assert!(!manifest.exists());
+    check(start(whole(), PdqEngine::Hnsw), 5, 0).await;
+    check(start(whole(), PdqEngine::Exact), 6, 0).await;
+    check(start(whole(), PdqEngine::Exact), 6, 0).await;
+    // Of another log.
+    bank.end_streams(LogId([9; 16]));
+    let follower = start(whole(), PdqEngine::Exact);
+    follower.until("it is rebuilt", |_| follower.metrics.rebuilds(RebuildReason::Log) == 1).await;
+    check(follower, 7, 0).await;
+}
+
+#[tokio::test]
+async fn a_contradiction_discards_the_snapshot_too() {
+    let (bank, folder) = (FakeBank::start(some_steps()).await, tempfile::tempdir().unwrap());
+    let follower = Follower::start_on(&bank, whole(), plan(PdqEngine::Exact, folder.path()), 5);
+    follower.until("it is saved", |_| follower.metrics.snapshots() == 1).await;
+    let manifest = folder.path().join("manifest");
+    assert!(manifest.exists());
+    bank.held().refused_loads = u32::MAX;
+    bank.held().wrong_digests = 1;
+    follower.until("it is rebuilt", |_| follower.metrics.rebuilds(RebuildReason::Digest) == 1).await;
+    follower.until("the snapshot is gone", |_| !manifest.exists()).await;
+    follower.stop().await;
+    assert!(!manifest.exists(), "what is not ready is not saved");
 }

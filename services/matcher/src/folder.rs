@@ -1,0 +1,168 @@
+//! The folder in which one matcher keeps its shard.
+//!
+//! ```text
+//! lock                     held while the matcher runs
+//! manifest                 the snapshot, if there is one: see `manifest`
+//! shard-3/                 the files of one shard; a rebuilt shard gets another folder
+//!   pdq/ md5/ sha256/      an index each: segments, and its own manifests
+//!   records/               files of records
+//! ```
+//!
+//! Nothing else in it is ever touched.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use thiserror::Error;
+use vigie_index::OpenError;
+
+/// The folder cannot be taken into use.
+#[derive(Debug, Error)]
+pub enum FolderError {
+    /// The system refused.
+    #[error("cannot prepare {}", path.display())]
+    Prepare {
+        /// The folder, or what is in it.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another matcher runs on it.
+    #[error("{} is in use by another matcher", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// An index cannot be begun in it.
+    #[error(transparent)]
+    Index(#[from] OpenError),
+}
+
+/// Only folders whose names begin like this are ever deleted.
+const SHARD: &str = "shard-";
+const MANIFEST: &str = "manifest";
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    /// Held, not read.
+    _lock: File,
+    /// The number of the next shard. Each has a folder of its own, since searches may still go on in the one before.
+    next_shard: AtomicU64,
+    /// The number of the next snapshot.
+    next_snapshot: AtomicU64,
+}
+
+impl Folder {
+    /// Takes the folder, and leaves in it what is there.
+    pub(crate) fn take(path: &Path) -> Result<Self, FolderError> {
+        let fault = |source| FolderError::Prepare { path: path.to_owned(), source };
+        fs::create_dir_all(path).map_err(fault)?;
+        let lock = File::options().write(true).create(true).truncate(false).open(path.join("lock"));
+        let lock = lock.map_err(fault)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(FolderError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(fault(source)),
+        }
+        let numbers = shards_in(path).map_err(fault)?.into_iter().filter_map(|name| number_in(&name));
+        let next_shard = AtomicU64::new(numbers.max().map_or(0, |greatest| greatest + 1));
+        Ok(Self { path: path.to_owned(), _lock: lock, next_shard, next_snapshot: AtomicU64::new(1) })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn manifest(&self) -> PathBuf {
+        self.path.join(MANIFEST)
+    }
+
+    /// Begins a folder for another shard, and answers its name. Those before lose their names, unless a snapshot stands;
+    /// what is mapped of them stays until the last search is done.
+    pub(crate) fn begin_shard(&self) -> Result<String, FolderError> {
+        if !self.manifest().exists() {
+            self.remove_shards_but(None);
+        }
+        let name = format!("{SHARD}{}", self.next_shard.fetch_add(1, Ordering::Relaxed));
+        let path = self.path.join(&name);
+        fs::create_dir(&path).map_err(|source| FolderError::Prepare { path, source })?;
+        Ok(name)
+    }
+
+    /// The folder of a shard, if the name is one that [`Self::begin_shard`] gives.
+    pub(crate) fn shard(&self, name: &str) -> Option<PathBuf> {
+        number_in(name).map(|_| self.path.join(name))
+    }
+
+    /// Deletes the folders of other shards. What cannot be deleted now is tried again with the next shard.
+    pub(crate) fn remove_shards_but(&self, kept: Option<&str>) {
+        for name in shards_in(&self.path).unwrap_or_default() {
+            if Some(&*name) != kept {
+                let _later = fs::remove_dir_all(self.path.join(name));
+            }
+        }
+    }
+
+    pub(crate) fn next_snapshot(&self) -> u64 {
+        self.next_snapshot.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Counts on after a snapshot that was found.
+    pub(crate) fn count_from(&self, snapshot: u64) {
+        self.next_snapshot.fetch_max(snapshot.saturating_add(1), Ordering::Relaxed);
+    }
+
+    /// Disowns the snapshot, durably: without its manifest it is nothing.
+    pub(crate) fn discard_snapshot(&self) -> Result<(), FolderError> {
+        let path = self.manifest();
+        let removed = match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            removed => removed.and_then(|()| sync(&self.path)),
+        };
+        removed.map_err(|source| FolderError::Prepare { path, source })
+    }
+}
+
+/// Flushes the names in a folder.
+pub(crate) fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn shards_in(path: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name().into_string().ok();
+        names.extend(name.filter(|name| number_in(name).is_some()));
+    }
+    Ok(names)
+}
+
+fn number_in(name: &str) -> Option<u64> {
+    name.strip_prefix(SHARD)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_serves_one_matcher_and_keeps_what_is_not_its_own() {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("notes.txt"), "kept").unwrap();
+        let folder = Folder::take(place.path()).unwrap();
+        assert!(matches!(Folder::take(place.path()).unwrap_err(), FolderError::InUse { .. }));
+        let first = folder.begin_shard().unwrap();
+        let second = folder.begin_shard().unwrap();
+        assert_ne!(first, second);
+        assert!(!folder.shard(&first).unwrap().exists() && folder.shard(&second).unwrap().exists());
+        assert!(folder.shard("notes.txt").is_none() && folder.shard("shard-1/..").is_none());
+        drop(folder);
+        let again = Folder::take(place.path()).unwrap().begin_shard().unwrap();
+        assert!(again != first && again != second);
+        assert_eq!(fs::read_to_string(place.path().join("notes.txt")).unwrap(), "kept");
+    }
+}

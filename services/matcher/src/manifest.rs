@@ -1,0 +1,119 @@
+//! What a snapshot consists of, and what it is a snapshot of.
+//!
+//! The manifest is the last file of a snapshot to be written, and appears at one instant by a renaming: with it the
+//! snapshot is there, without it there is none. It names every other file, with its length and checksum, relative to
+//! its own folder, so that a snapshot can be copied file by file, the manifest last, and be verified where it arrives.
+//!
+//! In the container of segments (checksummed, versioned) it is one section of JSON and one of bits: the records that
+//! had died, file by file.
+
+use std::path::Path;
+
+use bytemuck::cast_slice;
+use serde::{Deserialize, Serialize};
+use vigie_index::SegmentError;
+use vigie_index::container::{Container, ContainerWriter};
+
+use crate::pdq::PdqEngine;
+
+const TEXT: u32 = 1;
+const DEAD: u32 = 2;
+const NOTE: &[u8] = b"vigie snapshot";
+
+/// The version of what [`Manifest`] says.
+pub(crate) const FORMAT: u32 = 1;
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Manifest {
+    pub(crate) format: u32,
+    /// The number of the snapshot; with the sequence it is the tag of the indexes' checkpoints.
+    pub(crate) number: u64,
+    /// What the files are good for.
+    pub(crate) settings: Settings,
+    /// The place in the log.
+    pub(crate) log: [u8; 16],
+    pub(crate) sequence: u64,
+    pub(crate) chain: Option<[u8; 32]>,
+    /// See `ShardState::settled`.
+    pub(crate) settled: u64,
+    /// The folder of the shard's files.
+    pub(crate) folder: String,
+    /// The living banks, by id.
+    pub(crate) banks: Vec<BankEntry>,
+    /// The files of records, in order, and the words of their dead bits.
+    pub(crate) records: Vec<RecordsEntry>,
+    /// Every file but this one.
+    pub(crate) files: Vec<FileEntry>,
+}
+
+/// What a shard's files depend on: with others, they are of no use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    pub(crate) shard: u16,
+    pub(crate) shard_count: u16,
+    pub(crate) pdq_engine: PdqEngine,
+    /// The distance that the tables of the PDQ index are made for.
+    pub(crate) pdq_distance: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BankEntry {
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    pub(crate) enabled: bool,
+    /// The digest of its living hashes on this shard.
+    pub(crate) sums: [u64; 4],
+    pub(crate) hashes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RecordsEntry {
+    pub(crate) name: String,
+    pub(crate) dead_words: usize,
+}
+
+/// A file, relative to the manifest's folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FileEntry {
+    pub(crate) name: String,
+    pub(crate) bytes: u64,
+    /// The checksum of its header, which covers those of everything else.
+    pub(crate) checksum: u64,
+}
+
+impl Manifest {
+    /// Writes it, with the dead bits of all files of records one after the other.
+    pub(crate) fn write(&self, path: &Path, dead: &[u64]) -> Result<(), SegmentError> {
+        let text = serde_json::to_vec(self).expect("it is made of numbers and text");
+        let writer = ContainerWriter::create(path, &[(TEXT, text.len()), (DEAD, dead.len() * 8)])?;
+        writer.write_at(TEXT, 0, &text)?;
+        writer.write_at(DEAD, 0, cast_slice(dead))?;
+        writer.finish(NOTE).map(drop)
+    }
+
+    /// Reads what [`Self::write`] wrote.
+    pub(crate) fn read(path: &Path) -> Result<(Self, Vec<u64>), SegmentError> {
+        let container = Container::open(path)?;
+        if container.note() != NOTE {
+            return Err(container.contradiction("it is no manifest of a snapshot"));
+        }
+        let text = container.section(TEXT).unwrap_or_default();
+        let manifest: Self = serde_json::from_slice(text)
+            .map_err(|_| container.contradiction("it says what this version does not know"))?;
+        if manifest.format != FORMAT {
+            return Err(container.contradiction("it is of another version"));
+        }
+        let (words, rest) = container.section(DEAD).unwrap_or_default().as_chunks::<8>();
+        let expected: usize = manifest.records.iter().map(|one| one.dead_words).sum();
+        if !rest.is_empty() || words.len() != expected {
+            return Err(container.contradiction("its dead bits are of other files"));
+        }
+        Ok((manifest, words.iter().map(|word| u64::from_le_bytes(*word)).collect()))
+    }
+}

@@ -1,0 +1,252 @@
+//! Saves a shard to its folder, and finds it there again.
+//!
+//! A snapshot is the files of the indexes and records, and a manifest that names them and the place in the log. It is
+//! whole or not there: files are written under names of their own, the manifest comes last, and what only the snapshot
+//! before needed goes after that. Whenever the machine stops, one snapshot or the other can be opened.
+//!
+//! **Saving** holds the shard still: edits wait, searches do not. It writes what has come since the last time (the tails
+//! of the indexes, at most some 700,000 rows of each type, and the overlay of the records), the dead bits, and flushes
+//! each file: from some ten milliseconds to about two seconds. Where an index is just merging segments, saving waits for
+//! the end of that, some seconds for the largest.
+//!
+//! **Opening** trusts nothing: every file must be there with the length and checksum that the manifest says, and all of
+//! its blocks with theirs; the digest of every bank is counted anew from the records, and the indexes must hold as many
+//! hashes. What is not as it was saved is told by name, discarded as a whole, and loaded from the bank. After that the
+//! bank's digest has the last word, as always.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use thiserror::Error;
+use vigie_index::{IndexOptions, OpenError, SavedFile, SegmentError};
+use vigie_model::change::{Cursor, LogId};
+use vigie_model::{BankId, HashType, Sequence, SetDigest, ShardIdentity};
+
+use crate::folder::{self, Folder};
+use crate::manifest::{BankEntry, FORMAT, FileEntry, Manifest, RecordsEntry, Settings};
+use crate::pdq::PdqEngine;
+use crate::records::{RecordStore, SavedRecords};
+use crate::shard::{BankState, BankTable, Books, Shard, ShardState, Still};
+use crate::stores::{Indexes, RECORDS, Stores};
+
+/// A shard was not saved. The snapshot before stands.
+#[derive(Debug, Error)]
+pub(crate) enum SaveError {
+    #[error("the shard is not kept in files")]
+    NotKept,
+    #[error("the shard has not come to a place in the log, or was left by a failure")]
+    NotWhole,
+    #[error("cannot flush {}", path.display())]
+    Flush { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+}
+
+/// What was saved cannot be used.
+#[derive(Debug, Error)]
+pub(crate) enum RestoreError {
+    #[error("the snapshot was made with other settings: {saved:?}, and not {own:?}")]
+    Settings { saved: Settings, own: Settings },
+    #[error("{} is not the file that the snapshot names", path.display())]
+    OtherFile { path: PathBuf },
+    #[error("{}: {reason}", path.display())]
+    Manifest { path: PathBuf, reason: &'static str },
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    #[error(transparent)]
+    Index(#[from] OpenError),
+}
+
+/// A point of saving that lies between two steps. Tests stop there.
+pub(crate) type Checkpoint<'a> = &'a mut dyn FnMut(&'static str) -> Result<(), SaveError>;
+
+/// What the files of a shard depend on.
+pub(crate) fn settings(identity: ShardIdentity, pdq_engine: PdqEngine) -> Settings {
+    Settings {
+        shard: identity.shard().0,
+        shard_count: identity.shard_count().get(),
+        pdq_engine,
+        pdq_distance: IndexOptions::default().distance.0,
+    }
+}
+
+/// Saves the shard as it is now, and answers the last change that is in the snapshot.
+pub(crate) fn save(
+    folder: &Folder,
+    shard: &Shard,
+    pdq_engine: PdqEngine,
+    checkpoint: Checkpoint<'_>,
+) -> Result<Sequence, SaveError> {
+    shard.hold_still(|still| save_still(folder, &still, pdq_engine, checkpoint)).ok_or(SaveError::NotWhole)?
+}
+
+fn save_still(
+    folder: &Folder,
+    still: &Still<'_>,
+    pdq_engine: PdqEngine,
+    checkpoint: Checkpoint<'_>,
+) -> Result<Sequence, SaveError> {
+    let Still { identity, stores, moment, settled, books } = still;
+    let name = stores.folder.as_deref().ok_or(SaveError::NotKept)?;
+    let home = folder.shard(name).ok_or(SaveError::NotKept)?;
+    let cursor = moment.cursor.ok_or(SaveError::NotWhole)?;
+    let number = folder.next_snapshot();
+    let tag = tag(number, cursor.sequence);
+
+    let Stores { indexes, records, .. } = stores;
+    records.flush()?;
+    let saved = records.saved();
+    let mut files: Vec<FileEntry> = saved.iter().map(|one| entry(name, RECORDS, &one.file)).collect();
+    checkpoint("records")?;
+    for hash_type in HashType::ALL {
+        let saved = match hash_type {
+            HashType::Pdq => indexes.pdq.save(&tag)?,
+            HashType::Md5 => indexes.md5.save(&tag)?,
+            HashType::Sha256 => indexes.sha256.save(&tag)?,
+        };
+        files.extend(saved.iter().map(|file| entry(name, hash_type.name(), file)));
+        checkpoint(hash_type.name())?;
+    }
+    for path in [&home, folder.path()] {
+        folder::sync(path).map_err(|source| SaveError::Flush { path: path.to_owned(), source })?;
+    }
+    let bank = |(id, bank): (&BankId, &BankState)| {
+        let SetDigest { sums, hashes } = books.digest(*id);
+        BankEntry { id: id.0, name: bank.name.to_string(), enabled: bank.enabled, sums, hashes }
+    };
+    let mut banks: Vec<BankEntry> = moment.banks.iter().map(bank).collect();
+    banks.sort_unstable_by_key(|bank| bank.id);
+    let record =
+        |one: &SavedRecords| RecordsEntry { name: one.file.name.clone(), dead_words: one.dead.len() };
+    let manifest = Manifest {
+        format: FORMAT,
+        number,
+        settings: settings(*identity, pdq_engine),
+        log: cursor.log.0,
+        sequence: cursor.sequence.0,
+        chain: cursor.chain,
+        settled: settled.0,
+        folder: name.to_owned(),
+        banks,
+        records: saved.iter().map(record).collect(),
+        files,
+    };
+    let dead: Vec<u64> = saved.iter().flat_map(|one| one.dead.iter().copied()).collect();
+    manifest.write(&folder.manifest(), &dead)?;
+    checkpoint("manifest")?;
+
+    records.settle();
+    indexes.forget_before(&tag);
+    folder.remove_shards_but(Some(name));
+    checkpoint("forgotten")?;
+    Ok(cursor.sequence)
+}
+
+/// The shard that was saved last; `None` where none was.
+pub(crate) fn restore(
+    folder: &Folder,
+    identity: ShardIdentity,
+    pdq_engine: PdqEngine,
+) -> Result<Option<Shard>, RestoreError> {
+    let path = folder.manifest();
+    if !path.exists() {
+        return Ok(None);
+    }
+    let (manifest, dead) = Manifest::read(&path)?;
+    let wrong = |reason| RestoreError::Manifest { path: path.clone(), reason };
+    let own = settings(identity, pdq_engine);
+    if manifest.settings != own {
+        return Err(RestoreError::Settings { saved: manifest.settings, own });
+    }
+    let home = folder.shard(&manifest.folder).ok_or_else(|| wrong("it names no folder of a shard"))?;
+    for file in &manifest.files {
+        check_file(folder.path(), file)?;
+    }
+    let records = open_records(&home.join(RECORDS), &manifest, &dead)?;
+    let indexes = Indexes::open(&home, &tag(manifest.number, Sequence(manifest.sequence)))?;
+    let (banks, books) = count_anew(&manifest, &records).map_err(wrong)?;
+    let counted = |hash_type| banks.values().map(|bank: &BankState| bank.hashes(hash_type)).sum::<u64>();
+    let lengths = [
+        (HashType::Pdq, indexes.pdq.len()),
+        (HashType::Md5, indexes.md5.len()),
+        (HashType::Sha256, indexes.sha256.len()),
+    ];
+    if lengths.iter().any(|(hash_type, length)| counted(*hash_type) != *length as u64) {
+        return Err(wrong("its indexes and its records do not hold the same"));
+    }
+    folder.count_from(manifest.number);
+    folder.remove_shards_but(Some(&manifest.folder));
+    let state = ShardState {
+        cursor: Cursor {
+            log: LogId(manifest.log),
+            sequence: Sequence(manifest.sequence),
+            chain: manifest.chain,
+        },
+        settled: Sequence(manifest.settled),
+        banks: Arc::new(banks),
+        books,
+    };
+    let stores = Stores { indexes, records, folder: Some(manifest.folder) };
+    Ok(Some(Shard::of_state(identity, stores, state)))
+}
+
+/// By which the indexes' checkpoints of one snapshot are told from those of another.
+fn tag(number: u64, sequence: Sequence) -> [u8; 16] {
+    let mut tag = [0; 16];
+    tag[..8].copy_from_slice(&number.to_le_bytes());
+    tag[8..].copy_from_slice(&sequence.0.to_le_bytes());
+    tag
+}
+
+fn entry(shard: &str, part: &str, file: &SavedFile) -> FileEntry {
+    let SavedFile { name, bytes, checksum } = file;
+    FileEntry { name: format!("{shard}/{part}/{name}"), bytes: *bytes, checksum: *checksum }
+}
+
+/// Compares the length of a file and the checksum in its header with what was saved.
+fn check_file(folder: &Path, file: &FileEntry) -> Result<(), RestoreError> {
+    let path = folder.join(&file.name);
+    let found = SavedFile::look_at(&path)?;
+    let is_it = found.is_some_and(|found| (found.bytes, found.checksum) == (file.bytes, file.checksum));
+    if is_it { Ok(()) } else { Err(RestoreError::OtherFile { path }) }
+}
+
+fn open_records(folder: &Path, manifest: &Manifest, dead: &[u64]) -> Result<RecordStore, SegmentError> {
+    let mut dead = dead.iter().copied();
+    let saved = |one: &RecordsEntry| SavedRecords {
+        file: SavedFile { name: one.name.clone(), bytes: 0, checksum: 0 },
+        dead: dead.by_ref().take(one.dead_words).collect(),
+    };
+    let saved: Vec<SavedRecords> = manifest.records.iter().map(saved).collect();
+    RecordStore::open(folder, &saved)
+}
+
+/// The banks, with the hashes that their records bear, which must come to what was saved.
+fn count_anew(manifest: &Manifest, records: &RecordStore) -> Result<(BankTable, Books), &'static str> {
+    let mut banks = BankTable::new();
+    for bank in &manifest.banks {
+        let name = bank.name.parse().map_err(|_| "it holds a bank without a name")?;
+        banks.insert(BankId(bank.id), BankState::new(name, bank.enabled));
+    }
+    let mut books = Books::default();
+    let mut is_known = true;
+    // One look-up for a run of items of one bank would do; a map of a few banks is as quick.
+    records.each_living(|item, bank, hashes| match banks.get(&bank) {
+        Some(state) => {
+            hashes.iter().for_each(|hash| state.count(hash.hash_type(), 1));
+            books.add(bank, SetDigest::of_item(item, hashes));
+        }
+        None => is_known = false,
+    });
+    let saved: HashMap<BankId, SetDigest> = manifest
+        .banks
+        .iter()
+        .map(|bank| (BankId(bank.id), SetDigest { sums: bank.sums, hashes: bank.hashes }))
+        .collect();
+    if !is_known || saved.iter().any(|(bank, digest)| books.digest(*bank) != *digest) {
+        return Err("its records do not come to the digests that were saved");
+    }
+    Ok((banks, books))
+}

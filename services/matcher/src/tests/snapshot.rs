@@ -1,0 +1,329 @@
+//! Snapshots: saved, found again, interrupted and damaged.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use vigie_index::{Cancellation, HnswConfig};
+use vigie_model::change::Cursor;
+use vigie_model::{Bank, Change, FeedRange, Sequence, UnixMillis};
+
+use super::{LOG, Replay, Step, identity, options, query};
+use crate::loading::Loading;
+use crate::manifest::Manifest;
+use crate::pdq::PdqEngine;
+use crate::search::search;
+use crate::shard::{Proof, Shard};
+use crate::snapshot::{SaveError, save};
+use crate::stores::StorePlan;
+
+/// A log, and what it comes to.
+#[derive(Default)]
+struct Log {
+    replay: Replay,
+    changes: Vec<Change>,
+}
+
+impl Log {
+    fn take(&mut self, steps: impl IntoIterator<Item = Step>) {
+        for step in steps {
+            self.changes.extend(self.replay.take(step));
+        }
+    }
+
+    /// Some changes of every kind.
+    fn take_some(&mut self, seed: u8) {
+        self.take([Step::Create, Step::Create, Step::Rename(seed)]);
+        self.take(
+            (0..60_u8).map(|number| Step::Add(number, vec![number ^ seed, number.wrapping_mul(4) | 2])),
+        );
+        self.take((0..15).map(|number| Step::Remove(number * 5 + seed)));
+        self.take([Step::Enable(seed, false), Step::Delete(seed / 2)]);
+    }
+
+    /// Brings a shard up to the end of the log, which it must then be equal to.
+    fn bring_up(&self, shard: &Shard) {
+        let (after, through) = (shard.applied(), Sequence(self.replay.sequence));
+        let changes = self.changes.iter().filter(|change| change.sequence > after).cloned().collect();
+        let digest = Some(self.replay.digest());
+        let range = FeedRange { log: LOG, after, through, head: through, chain: None, changes, digest };
+        assert_eq!(shard.apply(range), Ok(Proof::Equal));
+        let queries: Vec<_> = (0..=255).map(|number| query(&[number])).collect();
+        let answer = search(shard, &queries, &options(vec![], 6, 100), &Cancellation::never()).unwrap();
+        for (asked, result) in queries.iter().zip(answer.results) {
+            let found: Vec<_> =
+                result.matches.iter().map(|one| (one.item, one.distance, one.other_matches)).collect();
+            assert_eq!(found, self.replay.search(asked, &[], 6));
+        }
+        assert_eq!(shard.item_count(), self.replay.items.len() as u64);
+    }
+}
+
+fn plan(folder: &Path) -> StorePlan {
+    StorePlan::new(PdqEngine::Exact, HnswConfig::default(), Some(folder)).unwrap()
+}
+
+/// A shard of what the log comes to now.
+fn loaded(plan: &StorePlan, log: &Log) -> Shard {
+    let bank = |(id, (name, enabled)): (&_, &(_, _))| Bank {
+        id: *id,
+        name: Clone::clone(name),
+        enabled: *enabled,
+        created_at: UnixMillis(0),
+        item_count: 0,
+        hash_count: 0,
+    };
+    let item = |(id, (bank, content)): (&_, &(_, _))| vigie_model::Item {
+        id: *id,
+        bank: *bank,
+        added_at: UnixMillis(0),
+        content: Clone::clone(content),
+    };
+    let sequence = Sequence(log.replay.sequence);
+    let cursor = Cursor { log: LOG, sequence, chain: Some([3; 32]) };
+    let banks = log.replay.banks.iter().map(bank).collect();
+    let mut loading = Loading::begin(identity(), plan.begin().unwrap(), cursor, banks);
+    loading.take(log.replay.items.iter().map(item).collect()).unwrap();
+    loading.finish(sequence).unwrap()
+}
+
+/// The files below a folder, but for locks.
+fn files_below(folder: &Path) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else if path.file_name().unwrap() != "lock" {
+            files.insert(path);
+        }
+    }
+    files
+}
+
+/// What a crash would leave: every file as it is now.
+fn copy_of(folder: &Path) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in files_below(folder) {
+        let place = copy.path().join(file.strip_prefix(folder).unwrap());
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::copy(&file, place).unwrap();
+    }
+    copy
+}
+
+#[test]
+fn a_shard_is_found_as_it_was_saved_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Log::default();
+    log.take_some(1);
+    let shard = loaded(&plan(folder.path()), &log);
+    let (cursor, digest) = (shard.moment().cursor, shard.moment().digest);
+    // Its folder is free again; the shard stays.
+    drop(shard);
+    assert!(plan(folder.path()).restore(identity()).unwrap().is_none(), "it was not saved");
+
+    let mut plans = plan(folder.path());
+    let mut shard = loaded(&plans, &log);
+    for round in 0..6_u8 {
+        let saved = plans.save(&shard).unwrap();
+        assert_eq!(saved, shard.applied());
+        let (then, moment) = (shard.item_count(), shard.moment());
+        // What comes after is lost, and comes again.
+        log.take_some(round * 3 + 2);
+        log.bring_up(&shard);
+        drop((shard, plans));
+        plans = plan(folder.path());
+        shard = plans.restore(identity()).unwrap().unwrap();
+        assert_eq!((shard.applied(), shard.item_count()), (saved, then));
+        assert_eq!((shard.moment().cursor, shard.moment().digest), (moment.cursor, moment.digest));
+        assert_eq!(shard.hash_counts().iter().map(|one| one.hashes).sum::<u64>(), moment.digest.hashes);
+        if round == 0 {
+            assert_eq!((shard.moment().cursor, shard.moment().digest), (cursor, digest));
+        }
+        log.bring_up(&shard);
+    }
+}
+
+#[test]
+fn a_snapshot_is_the_files_that_its_manifest_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut log, plan) = (Log::default(), plan(folder.path()));
+    log.take_some(1);
+    let shard = loaded(&plan, &log);
+    for round in 0..5 {
+        plan.save(&shard).unwrap();
+        let manifest = folder.path().join("manifest");
+        let (read, _) = Manifest::read(&manifest).unwrap();
+        let named = read.files.iter().map(|file| {
+            let path = folder.path().join(&file.name);
+            assert_eq!(fs::metadata(&path).unwrap().len(), file.bytes);
+            path
+        });
+        assert_eq!(named.chain([manifest]).collect::<BTreeSet<_>>(), files_below(folder.path()));
+        log.take_some(round);
+        log.bring_up(&shard);
+        shard.stores().indexes.merge().unwrap();
+    }
+}
+
+#[test]
+fn a_crash_at_any_step_leaves_one_snapshot_or_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut log, plans) = (Log::default(), plan(folder.path()));
+    log.take_some(1);
+    let shard = loaded(&plans, &log);
+    let first = plans.save(&shard).unwrap();
+    log.take_some(7);
+    log.bring_up(&shard);
+    shard.stores().indexes.merge().unwrap();
+    shard.stores().records.flush().unwrap();
+    let mut left = vec![("before", copy_of(folder.path()))];
+    let mut stop = |step| {
+        left.push((step, copy_of(folder.path())));
+        Ok(())
+    };
+    let second = save(plans.folder().unwrap(), &shard, PdqEngine::Exact, &mut stop).unwrap();
+    let steps: Vec<_> = left.iter().map(|(step, _)| *step).collect();
+    assert_eq!(steps, ["before", "records", "pdq", "md5", "sha256", "manifest", "forgotten"]);
+    log.take_some(4);
+    for (step, folder) in left {
+        let plans = plan(folder.path());
+        let found = plans.restore(identity()).unwrap().unwrap();
+        let expected = if matches!(step, "manifest" | "forgotten") { second } else { first };
+        assert_eq!(found.applied(), expected, "{step}");
+        log.bring_up(&found);
+        // It can be saved again, as if nothing had been, and found.
+        let saved = plans.save(&found).unwrap();
+        drop((found, plans));
+        let found = plan(folder.path()).restore(identity()).unwrap().unwrap();
+        assert_eq!(found.applied(), saved, "{step}");
+        log.bring_up(&found);
+    }
+}
+
+#[test]
+fn a_snapshot_that_fails_leaves_the_one_before_and_can_be_tried_again() {
+    for fails_at in ["records", "pdq", "md5", "sha256", "manifest"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut log, plans) = (Log::default(), plan(folder.path()));
+        log.take_some(1);
+        let shard = loaded(&plans, &log);
+        let first = plans.save(&shard).unwrap();
+        let mut last = first;
+        // Twice, with merges in between: nothing that the first needs may go.
+        for seed in [5, 9] {
+            log.take_some(seed);
+            log.bring_up(&shard);
+            let mut fail = |step| if step == fails_at { Err(SaveError::NotKept) } else { Ok(()) };
+            save(plans.folder().unwrap(), &shard, PdqEngine::Exact, &mut fail).unwrap_err();
+            shard.stores().indexes.merge().unwrap();
+            if fails_at == "manifest" {
+                last = shard.applied();
+            }
+            let crashed = copy_of(folder.path());
+            let found = plan(crashed.path()).restore(identity()).unwrap().unwrap();
+            assert_eq!(found.applied(), last, "{fails_at}");
+            log.bring_up(&found);
+        }
+        let saved = plans.save(&shard).unwrap();
+        drop((shard, plans));
+        let found = plan(folder.path()).restore(identity()).unwrap().unwrap();
+        assert_eq!(found.applied(), saved);
+        log.bring_up(&found);
+    }
+}
+
+#[test]
+fn any_file_that_is_not_as_it_was_saved_is_told_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut log, plans) = (Log::default(), plan(folder.path()));
+    log.take_some(1);
+    let shard = loaded(&plans, &log);
+    plans.save(&shard).unwrap();
+    log.take_some(7);
+    log.bring_up(&shard);
+    plans.save(&shard).unwrap();
+    drop((shard, plans));
+    let whole = copy_of(folder.path());
+    let files = files_below(whole.path());
+    assert!(files.len() >= 8, "{files:?}");
+    let check = |file: &Path, what: &str, damage: &dyn Fn(&Path)| {
+        let copy = copy_of(whole.path());
+        let path = copy.path().join(file.strip_prefix(whole.path()).unwrap());
+        damage(&path);
+        let plans = plan(copy.path());
+        let name = path.file_name().unwrap().to_str().unwrap();
+        match plans.restore(identity()) {
+            Err(error) => assert!(error.to_string().contains(name), "{what} {name}: {error}"),
+            Ok(None) => assert!(name == "manifest" && what == "missing", "{what} {name}"),
+            Ok(Some(_)) => panic!("{what} {name} was not noticed"),
+        }
+        // A new start is possible.
+        plans.discard_snapshot().unwrap();
+        assert!(plans.restore(identity()).unwrap().is_none());
+        let shard = loaded(&plans, &log);
+        plans.save(&shard).unwrap();
+        drop((shard, plans));
+        log.bring_up(&plan(copy.path()).restore(identity()).unwrap().unwrap());
+    };
+    let change = |path: &Path, change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = fs::read(path).unwrap();
+        change(&mut bytes);
+        fs::write(path, bytes).unwrap();
+    };
+    for file in &files {
+        let flips: [(&str, fn(usize) -> usize); 4] = [
+            ("first", |_| 0),
+            ("header", |_| 40),
+            ("middle", |bytes| bytes / 2),
+            ("last", |bytes| bytes - 1),
+        ];
+        for (what, place) in flips {
+            check(file, what, &|path| {
+                change(path, &|bytes| {
+                    let at = place(bytes.len());
+                    bytes[at] ^= 4;
+                });
+            });
+        }
+        check(file, "cut", &|path| change(path, &|bytes| bytes.truncate(bytes.len() / 2)));
+        check(file, "shorter", &|path| change(path, &|bytes| bytes.truncate(bytes.len() - 1)));
+        check(file, "longer", &|path| change(path, &|bytes| bytes.push(0)));
+        check(file, "empty", &|path| change(path, &Vec::clear));
+        check(file, "missing", &|path| fs::remove_file(path).unwrap());
+    }
+}
+
+#[test]
+fn a_file_of_another_snapshot_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut log, plans) = (Log::default(), plan(folder.path()));
+    log.take_some(1);
+    let shard = Arc::new(loaded(&plans, &log));
+    plans.save(&shard).unwrap();
+    let old = copy_of(folder.path());
+    let old_manifest = Manifest::read(&old.path().join("manifest")).unwrap().0;
+    log.take_some(7);
+    log.bring_up(&shard);
+    plans.save(&shard).unwrap();
+    drop((shard, plans));
+    let new_manifest = Manifest::read(&folder.path().join("manifest")).unwrap().0;
+    // Whole, but another one, under the name that is expected.
+    let part = |manifest: &Manifest, part: &str| {
+        let file = manifest.files.iter().find(|file| file.name.contains(part)).unwrap();
+        file.name.clone()
+    };
+    for kind in ["/records/", "/pdq/", "/md5/", "/sha256/"] {
+        let (from, to) = (part(&old_manifest, kind), part(&new_manifest, kind));
+        let copy = copy_of(folder.path());
+        if fs::read(old.path().join(&from)).unwrap() == fs::read(copy.path().join(&to)).unwrap() {
+            continue;
+        }
+        fs::copy(old.path().join(&from), copy.path().join(&to)).unwrap();
+        let error = plan(copy.path()).restore(identity()).unwrap_err().to_string();
+        assert!(error.contains(&to), "{error}");
+    }
+}
