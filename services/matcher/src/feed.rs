@@ -153,7 +153,12 @@ impl Replica {
                     RestoreError::Settings { .. } => {
                         tracing::warn!(%shard, %error, "discarding the snapshot")
                     }
-                    _ => tracing::error!(%shard, %error, "discarding the snapshot, which is damaged"),
+                    RestoreError::OtherFile { .. }
+                    | RestoreError::Manifest { .. }
+                    | RestoreError::Segment(_)
+                    | RestoreError::Index(_) => {
+                        tracing::error!(%shard, %error, "discarding the snapshot, which is damaged")
+                    }
                 }
                 self.metrics.count_refused_snapshot();
                 self.discard_snapshot();
@@ -286,7 +291,8 @@ impl Snapshots {
     }
 }
 
-/// Follows the log until `shutdown`, and saves a last snapshot then.
+/// Follows the log until `shutdown`, and saves a last snapshot then. Snapshots are thought of whenever the bank gives a
+/// sign of life; while it is away nothing changes.
 pub(crate) async fn follow(
     replica: Arc<Replica>,
     feed: FeedClient,

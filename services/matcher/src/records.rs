@@ -1,9 +1,10 @@
 //! What is known of each item: its bank, and what its contributor says of it.
 //!
 //! Records lie in immutable *files*, mapped, or in memory where there is no folder; those of the newest items lie in an
-//! *overlay* on the heap, which becomes a file when it is full. Ids ascend, so files cover ranges of ids one after the
+//! *overlay* on the heap, which becomes a file when it is full or a snapshot is
+//! taken. Ids ascend, so files cover ranges of ids one after the
 //! other, and the overlay covers what is newer. A removed item is a bit beside its file. Neighbouring files are merged
-//! as `policy` says.
+//! as `policy` says, whenever a file is written.
 //!
 //! Readers take no lock that is held for longer than a step in the overlay: files are listed in an immutable list, swapped
 //! as a whole. A file that goes out of use stays mapped until the last reader has left it.
@@ -26,7 +27,7 @@ use vigie_index::container::{Container, ContainerWriter};
 use vigie_index::{SavedFile, SegmentError};
 use vigie_model::{BankId, Hash, ItemContent, ItemId};
 
-pub(crate) use encoding::Record;
+pub(crate) use encoding::{Notes, Record};
 
 use file::RecordFile;
 
@@ -406,7 +407,8 @@ mod tests {
                 let expected = held.get(&item).map(|bank| {
                     let content = content(item);
                     let reference = content.external_reference().map(Into::into);
-                    (BankId(*bank), content.hashes().to_vec(), (content.labels().into(), reference))
+                    let notes = Notes { labels: content.labels().into(), external_reference: reference };
+                    (BankId(*bank), content.hashes().to_vec(), notes)
                 });
                 assert_eq!(read, expected);
             }

@@ -10,6 +10,7 @@ use vigie_model::{
 };
 
 use crate::error::SearchError;
+use crate::records::Notes;
 use crate::shard::{BankState, BankTable, Moment, Shard};
 
 /// Searches the shard for a batch of queries, at one moment. Never waits for the follower.
@@ -230,7 +231,7 @@ impl Found {
 fn describe(shard: &Shard, moment: &Moment, item: ItemId, best: Best) -> Option<Match> {
     let bank_name = moment.banks.get(&best.bank)?.name.clone();
     let (distance, hash_type, variant) = best.nearest;
-    let (labels, external_reference) = shard.item(item, |record| record.notes())?;
+    let Notes { labels, external_reference } = shard.item(item, |record| record.notes())?;
     Some(Match {
         item,
         bank: best.bank,

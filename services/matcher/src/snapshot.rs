@@ -161,6 +161,9 @@ pub(crate) fn restore(
         return Err(RestoreError::Settings { saved: manifest.settings, own });
     }
     let home = folder.shard(&manifest.folder).ok_or_else(|| wrong("it names no folder of a shard"))?;
+    if !names_are_plain(&manifest) {
+        return Err(wrong("it names files that are not the shard's"));
+    }
     for file in &manifest.files {
         check_file(folder.path(), file)?;
     }
@@ -203,6 +206,22 @@ fn tag(number: u64, sequence: Sequence) -> [u8; 16] {
 fn entry(shard: &str, part: &str, file: &SavedFile) -> FileEntry {
     let SavedFile { name, bytes, checksum } = file;
     FileEntry { name: format!("{shard}/{part}/{name}"), bytes: *bytes, checksum: *checksum }
+}
+
+/// Whether every file lies in one of the shard's folders, and every file of records is among the files. A manifest may
+/// have come from elsewhere.
+fn names_are_plain(manifest: &Manifest) -> bool {
+    let is_plain = |name: &str| {
+        let parts: Vec<&str> = name.split('/').collect();
+        matches!(parts[..], [folder, part, file] if folder == manifest.folder
+            && (part == RECORDS || HashType::ALL.iter().any(|hash_type| hash_type.name() == part))
+            && !matches!(file, "" | "." | ".."))
+    };
+    let is_listed = |record: &RecordsEntry| {
+        let name = format!("{}/{RECORDS}/{}", manifest.folder, record.name);
+        manifest.files.iter().any(|file| file.name == name)
+    };
+    manifest.files.iter().all(|file| is_plain(&file.name)) && manifest.records.iter().all(is_listed)
 }
 
 /// Compares the length of a file and the checksum in its header with what was saved.

@@ -17,6 +17,13 @@ pub(crate) struct Record<'a> {
     pub(super) content: &'a [u8],
 }
 
+/// What a match is answered with, beside the bank.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Notes {
+    pub(crate) labels: Box<[Box<str>]>,
+    pub(crate) external_reference: Option<Box<str>>,
+}
+
 /// Without content: it holds hashes.
 impl std::fmt::Debug for Record<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -35,8 +42,7 @@ impl Record<'_> {
         hashes(&mut Fields(self.content)).expect(NO_CONTENT)
     }
 
-    /// The labels, and the external reference.
-    pub(crate) fn notes(&self) -> (Box<[Box<str>]>, Option<Box<str>>) {
+    pub(crate) fn notes(&self) -> Notes {
         let mut fields = Fields(self.content);
         pass_hashes(&mut fields).and_then(|()| notes(&mut fields)).expect(NO_CONTENT)
     }
@@ -116,7 +122,7 @@ fn pass_hashes(fields: &mut Fields<'_>) -> Option<()> {
     Some(())
 }
 
-fn notes(fields: &mut Fields<'_>) -> Option<(Box<[Box<str>]>, Option<Box<str>>)> {
+fn notes(fields: &mut Fields<'_>) -> Option<Notes> {
     let count = fields.byte()?;
     let mut label = |_| {
         let length = fields.byte()?;
@@ -125,7 +131,7 @@ fn notes(fields: &mut Fields<'_>) -> Option<(Box<[Box<str>]>, Option<Box<str>>)>
     let labels = (0..count).map(&mut label).collect::<Option<_>>()?;
     let length = u16::from_le_bytes(fields.array()?);
     let reference = fields.text(length.into())?;
-    Some((labels, (length > 0).then_some(reference)))
+    Some(Notes { labels, external_reference: (length > 0).then_some(reference) })
 }
 
 #[cfg(test)]
@@ -139,8 +145,9 @@ mod tests {
         let bytes = encode(&content);
         let record = Record { bank: BankId(7), content: &bytes };
         assert_eq!(record.hashes(), content.hashes());
-        let (labels, reference) = record.notes();
-        assert_eq!((&*labels, reference.as_deref()), (content.labels(), content.external_reference()));
+        let notes = record.notes();
+        let read = (&*notes.labels, notes.external_reference.as_deref());
+        assert_eq!(read, (content.labels(), content.external_reference()));
         assert!(record.is_whole());
         for length in 0..bytes.len() {
             assert!(!Record { bank: BankId(7), content: &bytes[..length] }.is_whole(), "{length}");

