@@ -223,13 +223,33 @@ impl TryFrom<pb::Change> for Change {
     }
 }
 
+/// See `WatchResponse.changes_checksum`.
+#[must_use]
+pub fn changes_checksum(changes: &[pb::Change]) -> Vec<u8> {
+    if changes.is_empty() {
+        return Vec::new();
+    }
+    let (mut hasher, mut encoded) = (blake3::Hasher::new(), Vec::new());
+    for change in changes {
+        encoded.clear();
+        // A vector takes as many bytes as there are.
+        let _always = change.encode(&mut encoded);
+        // A change has kilobytes at most.
+        let length = u32::try_from(encoded.len()).unwrap_or(u32::MAX);
+        hasher.update(&length.to_be_bytes()).update(&encoded);
+    }
+    hasher.finalize().as_bytes()[..8].to_vec()
+}
+
 impl From<FeedRange> for pb::WatchResponse {
     fn from(range: FeedRange) -> Self {
+        let changes: Vec<_> = range.changes.into_iter().map(pb::Change::from).collect();
         Self {
             after_sequence: range.after.0,
             through_sequence: range.through.0,
             head_sequence: range.head.0,
-            changes: range.changes.into_iter().map(Into::into).collect(),
+            changes_checksum: changes_checksum(&changes),
+            changes,
             log_id: range.log.0.to_vec(),
             through_chain: range.chain.map(Vec::from).unwrap_or_default(),
             digest: range.digest.map(Into::into),
@@ -242,6 +262,9 @@ impl TryFrom<pb::WatchResponse> for FeedRange {
 
     fn try_from(message: pb::WatchResponse) -> Result<Self, Invalid> {
         let (after, through) = (Sequence(message.after_sequence), Sequence(message.through_sequence));
+        if changes_checksum(&message.changes) != message.changes_checksum {
+            return Err(Invalid::new("changes_checksum", "is not that of the changes"));
+        }
         let changes = each("changes", message.changes, Change::try_from)?;
         let positions: Vec<_> = changes.iter().map(|change: &Change| change.sequence).collect();
         let ordered = positions.windows(2).all(|pair| pair[0] < pair[1]);
@@ -431,11 +454,13 @@ mod tests {
             kind: Some(ChangeKind::ItemRemoved { item: ItemId(1), bank: BankId(1) }.into()),
         };
         let check = |after, through, sequences: &[u64], accepted: bool| {
+            let changes: Vec<_> = sequences.iter().map(|&sequence| removal(sequence)).collect();
             let message = pb::WatchResponse {
                 after_sequence: after,
                 through_sequence: through,
                 head_sequence: through,
-                changes: sequences.iter().map(|&sequence| removal(sequence)).collect(),
+                changes_checksum: changes_checksum(&changes),
+                changes,
                 log_id: vec![7; 16],
                 through_chain: Vec::new(),
                 digest: None,
@@ -449,6 +474,33 @@ mod tests {
         check(4, 9, &[6, 5], false);
         check(4, 9, &[6, 6], false);
         check(9, 4, &[], false);
+    }
+
+    #[test]
+    fn a_range_that_was_damaged_on_its_way_is_refused() {
+        let change = |sequence| Change { sequence: Sequence(sequence), kind: ChangeKind::ItemAdded(item()) };
+        let range = FeedRange {
+            log: LogId([7; 16]),
+            after: Sequence(4),
+            through: Sequence(9),
+            head: Sequence(9),
+            chain: None,
+            changes: vec![change(5), change(7), change(9)],
+            digest: None,
+        };
+        let sent = pb::WatchResponse::from(range.clone());
+        assert_eq!(FeedRange::try_from(sent.clone()).unwrap(), range);
+        let check = |damage: fn(&mut Vec<pb::Change>)| {
+            let mut message = sent.clone();
+            damage(&mut message.changes);
+            let invalid = FeedRange::try_from(message).unwrap_err();
+            assert!(invalid.to_string().starts_with("changes_checksum: "), "{invalid}");
+        };
+        check(|changes| drop(changes.remove(1)));
+        check(|changes| changes.insert(1, changes[0].clone()));
+        check(|changes| changes.swap(0, 2));
+        check(|changes| changes[2].sequence = 8);
+        check(|changes| changes.clear());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod matching;
 mod approximate;
 mod freshness;
+mod feed_mutations;
 mod coverage;
 mod wrong_requests;
 mod streams;
