@@ -45,7 +45,7 @@ async fn main() -> Result<(), Failure> {
 
 async fn measure(load: &Load, path: PathBuf, time: Duration) -> Result<(), Failure> {
     let config = Config {
-        store: format!("sqlite:{}", path.display()),
+        store: format!("sqlite:{}", path.display()).into(),
         group_changes_max: load.group_changes_max,
         ..Config::default()
     };

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr as _;
 
 use serde::{Deserialize, Serialize};
+use sqlx::postgres::PgConnectOptions;
 use vigie_serving::ServingConfig;
 
 /// A matcher gives a feed up after 5 seconds of silence: two signs of life may come late.
@@ -22,10 +24,15 @@ const WRITE_QUEUE_MAX: u64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the bank keeps everything: `sqlite:<path>`, or `sqlite::memory:` for a bank that forgets. One bank at a
-    /// time runs on a file; another one refuses to start.
-    pub store: String,
-    /// Connections that read; one more read waits for one of them. Writes have a connection of their own.
+    /// Where the bank keeps everything: `sqlite:<path>`, `sqlite::memory:` for a bank that forgets, or
+    /// `postgres://<user>:<password>@<host>:<port>/<database>`. One bank at a time runs on a file; another one refuses
+    /// to start. Of the banks on a database one serves, and the others stand by.
+    pub store: StoreUrl,
+    /// Runs on a PostgreSQL server, too, that acknowledges commits before they are flushed. A crash of such a server
+    /// loses acknowledged writes: for tests alone.
+    pub allow_unflushed: bool,
+    /// Connections that read; one more read waits for one of them. Writes have a connection of their own, and so has
+    /// the lock of a bank on PostgreSQL.
     pub read_connections_max: u32,
     /// Changes of one transaction; what is beyond waits for the next. A single larger write still goes alone.
     pub group_changes_max: usize,
@@ -69,7 +76,8 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            store: "sqlite:vigie-bank.db".to_owned(),
+            store: "sqlite:vigie-bank.db".into(),
+            allow_unflushed: false,
             read_connections_max: 4,
             group_changes_max: 1_000,
             write_queue_max: 1_024,
@@ -92,6 +100,26 @@ impl Default for Config {
     }
 }
 
+/// The setting that names a store. It may hold a password and is not shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StoreUrl(String);
+
+impl<T: Into<String>> From<T> for StoreUrl {
+    fn from(text: T) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Location::parse(self) {
+            Some(location) => write!(f, "StoreUrl({location})"),
+            None => f.write_str("StoreUrl(?)"),
+        }
+    }
+}
+
 /// Where the data is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Location {
@@ -99,6 +127,8 @@ pub(crate) enum Location {
     File(PathBuf),
     /// In memory, gone with the process.
     Memory,
+    /// In this database of a PostgreSQL server.
+    Postgres(DatabaseUrl),
 }
 
 impl fmt::Display for Location {
@@ -106,13 +136,18 @@ impl fmt::Display for Location {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Memory => f.write_str(":memory:"),
+            Self::Postgres(url) => url.fmt(f),
         }
     }
 }
 
 impl Location {
     /// Reads [`Config::store`]; `None` where it names no store that this bank knows.
-    pub(crate) fn parse(store: &str) -> Option<Self> {
+    pub(crate) fn parse(store: &StoreUrl) -> Option<Self> {
+        let StoreUrl(store) = store;
+        if store.starts_with("postgres://") || store.starts_with("postgresql://") {
+            return DatabaseUrl::parse(store).map(Self::Postgres);
+        }
         let path = store.strip_prefix("sqlite:")?;
         let path = path.strip_prefix("//").unwrap_or(path);
         match path {
@@ -123,13 +158,72 @@ impl Location {
     }
 }
 
+/// What may follow the `?` of a database's URL. What else sqlx finds there it would log, whatever it is.
+const URL_PARAMETERS: [&str; 14] = [
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+    "passfile",
+];
+
+/// The URL of a database. It may hold a password and is shown without.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    fn parse(url: &str) -> Option<Self> {
+        let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters);
+        let known = |parameter: &str| {
+            let name = parameter.split_once('=').map_or(parameter, |(name, _)| name);
+            URL_PARAMETERS.contains(&name)
+        };
+        let all_known = parameters.split('&').filter(|parameter| !parameter.is_empty()).all(known);
+        let url = Self(url.to_owned());
+        (all_known && url.options().is_ok()).then_some(url)
+    }
+
+    /// How to connect. What the URL does not say, the password among it, comes from where PostgreSQL's own clients
+    /// have it: `PGPASSWORD` and the like, and a file of passwords.
+    pub(crate) fn options(&self) -> Result<PgConnectOptions, sqlx::Error> {
+        PgConnectOptions::from_str(&self.0)
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Ok(options) = self.options() else { return f.write_str("postgres://?") };
+        let host = options.get_socket().map_or(options.get_host().into(), |path| path.to_string_lossy());
+        let (user, port) = (options.get_username(), options.get_port());
+        write!(f, "postgres://{user}@{host}:{port}/{}", options.get_database().unwrap_or(user))
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseUrl({self})")
+    }
+}
+
 impl Config {
     /// Every fault of these values, each as `field: what is wrong`.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if Location::parse(&self.store).is_none() {
-            faults.push("store: must be sqlite:<path> or sqlite::memory:".to_owned());
+            faults.push(
+                "store: must be sqlite:<path>, sqlite::memory: or postgres://<user>@<host>/<database>"
+                    .to_owned(),
+            );
         }
         let at_least_one = [
             ("read_connections_max", self.read_connections_max >= 1),
@@ -176,7 +270,7 @@ mod tests {
     #[test]
     fn every_fault_is_reported() {
         let config = Config {
-            store: "postgres://x".to_owned(),
+            store: "mysql://x".into(),
             group_changes_max: 0,
             heartbeat_ms: 0,
             serving: ServingConfig { calls_in_flight_max: 0, ..ServingConfig::default() },
@@ -185,7 +279,7 @@ mod tests {
         assert_eq!(
             config.faults(),
             [
-                "store: must be sqlite:<path> or sqlite::memory:",
+                "store: must be sqlite:<path>, sqlite::memory: or postgres://<user>@<host>/<database>",
                 "group_changes_max: must be at least 1",
                 "heartbeat_ms: is 0; it must be 1 to 2000",
                 "serving.calls_in_flight_max: must be at least 1",
@@ -210,12 +304,27 @@ mod tests {
 
     #[test]
     fn stores_are_named_by_path() {
+        let parse = |store: &str| Location::parse(&store.into());
         let file = |path: &str| Some(Location::File(path.into()));
-        assert_eq!(Location::parse("sqlite:a b?.db"), file("a b?.db"));
-        assert_eq!(Location::parse("sqlite:/var/bank.db"), file("/var/bank.db"));
-        assert_eq!(Location::parse("sqlite:///var/bank.db"), file("/var/bank.db"));
-        assert_eq!(Location::parse("sqlite::memory:"), Some(Location::Memory));
-        assert_eq!(Location::parse("sqlite:"), None);
-        assert_eq!(Location::parse("/var/bank.db"), None);
+        assert_eq!(parse("sqlite:a b?.db"), file("a b?.db"));
+        assert_eq!(parse("sqlite:/var/bank.db"), file("/var/bank.db"));
+        assert_eq!(parse("sqlite:///var/bank.db"), file("/var/bank.db"));
+        assert_eq!(parse("sqlite::memory:"), Some(Location::Memory));
+        assert_eq!(parse("sqlite:"), None);
+        assert_eq!(parse("/var/bank.db"), None);
+    }
+
+    #[test]
+    fn a_database_is_named_without_its_password() {
+        for url in ["postgres://vigie:hush@db:5433/known", "postgresql://vigie@db:5433/known?password=hush"] {
+            let config = Config { store: url.into(), ..Config::default() };
+            assert_eq!(config.faults(), Vec::<String>::new());
+            let location = Location::parse(&config.store).unwrap();
+            assert_eq!(location.to_string(), "postgres://vigie@db:5433/known");
+            assert!(!format!("{config:?} {location:?}").contains("hush"));
+        }
+        // A misspelt parameter could be a password.
+        assert_eq!(Location::parse(&"postgres://vigie@db/known?pasword=hush".into()), None);
+        assert_eq!(Location::parse(&"postgres://vigie@db:port/known".into()), None);
     }
 }

@@ -139,6 +139,8 @@ impl Error {
             | StoreError::InUse { .. }
             | StoreError::Lock { .. }
             | StoreError::Open { .. }
+            | StoreError::Unflushed { .. }
+            | StoreError::ReadOnly { .. }
             | StoreError::Migrate { .. }
             | StoreError::Simulated => Self::Unreadable,
             #[cfg(test)]

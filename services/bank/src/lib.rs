@@ -38,14 +38,13 @@ use std::sync::Arc;
 use thiserror::Error;
 use vigie_serving::{Listener, ServeError, Shutdown};
 
-pub use crate::config::Config;
+pub use crate::config::{Config, StoreUrl};
 pub use crate::verify::{VerifyError, verify};
 
 use crate::clock::{Clock, SimulatedClock, SystemClock};
 use crate::config::Location;
 use crate::store::StoreError;
 use crate::store::memory::MemoryStore;
-use crate::store::sqlite::SqliteStore;
 
 /// Why a bank could not run.
 #[derive(Debug, Error)]
@@ -99,16 +98,27 @@ pub mod simulated {
     pub use crate::store::memory::{CommitFate, Disk, DrawFate};
 }
 
+/// Creates the store that the settings name, or brings its schema up to date, and leaves it at that.
+pub async fn migrate(config: &Config) -> Result<(), RunError> {
+    let store = store::open(&location(config)?, config).await.map_err(StoreFailure::from)?;
+    store.close().await;
+    Ok(())
+}
+
+/// Where the store is, of settings without a fault.
+fn location(config: &Config) -> Result<Location, RunError> {
+    let faults = config.faults();
+    let location = Location::parse(&config.store).filter(|_| faults.is_empty());
+    location.ok_or(RunError::Config(faults))
+}
+
 async fn run_with(
     config: Config,
     listener: impl Listener,
     shutdown: Shutdown,
     clock: Arc<dyn Clock>,
 ) -> Result<(), RunError> {
-    let faults = config.faults();
-    let location = Location::parse(&config.store).filter(|_| faults.is_empty());
-    let Some(location) = location else { return Err(RunError::Config(faults)) };
-    let store =
-        SqliteStore::open(&location, config.read_connections_max).await.map_err(StoreFailure::from)?;
-    server::run(config, Arc::new(store), listener, shutdown, clock).await
+    let location = location(&config)?;
+    let store = store::open(&location, &config).await.map_err(StoreFailure::from)?;
+    server::run(config, store, listener, shutdown, clock).await
 }

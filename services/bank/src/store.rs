@@ -6,9 +6,13 @@
 
 pub(crate) mod sqlite;
 pub(crate) mod memory;
+pub(crate) mod postgres;
+mod read;
+mod rows;
 
 use std::fmt::Debug;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -19,14 +23,45 @@ use vigie_model::{
 };
 use vigie_proto::bank::{decode_change, encode_item};
 
+use self::postgres::PostgresStore;
+use self::sqlite::SqliteStore;
 use crate::chain::checksum;
+use crate::config::{Config, Location};
 use crate::digests::{PartDigest, Totals};
+
+/// Opens the store that the settings name, for a bank. Creates what is not there yet, and brings it up to date.
+pub(crate) async fn open(location: &Location, config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+    let readers = config.read_connections_max;
+    Ok(match location {
+        Location::File(_) | Location::Memory => Arc::new(SqliteStore::open(location, readers).await?),
+        Location::Postgres(url) => Arc::new(PostgresStore::open(url, config.allow_unflushed, readers).await?),
+    })
+}
+
+/// Opens a store that is there, only to read it; a bank may run on it. `None` for one that ends with its bank.
+pub(crate) async fn open_to_read(location: &Location) -> Result<Option<Arc<dyn Store>>, StoreError> {
+    Ok(match location {
+        Location::File(path) => Some(Arc::new(SqliteStore::open_to_read(path).await?)),
+        Location::Memory => None,
+        Location::Postgres(url) => Some(Arc::new(PostgresStore::open_to_read(url).await?)),
+    })
+}
 
 /// A durable store.
 #[async_trait]
 pub(crate) trait Store: Debug + Send + Sync + 'static {
     /// Which log it keeps.
     fn log_id(&self) -> LogId;
+
+    /// Tries to become the one bank that serves on the store, or to stay it, and tells whether it is. Asked again and
+    /// again. An error tells nothing: the store is not reachable.
+    ///
+    /// It keeps two banks from getting in each other's way, and no more: that no change is lost or numbered twice is
+    /// up to [`Self::commit`].
+    async fn lead(&self) -> Result<bool, StoreError> {
+        // Who has opened it has it alone.
+        Ok(true)
+    }
 
     // What the writer asks. None of it waits for those who read, however many they are.
 
@@ -144,15 +179,31 @@ pub(crate) enum StoreError {
     /// The database cannot be opened.
     #[error("cannot open the database {location}")]
     Open {
-        /// Its path.
+        /// Its path, or its URL without the password.
         location: String,
         /// What it said.
         source: sqlx::Error,
     },
+    /// The server would acknowledge commits before they are flushed.
+    #[error(
+        "{location} has {setting} = off and could lose what it has acknowledged: a bank does not run on it"
+    )]
+    Unflushed {
+        /// The database.
+        location: String,
+        /// The setting.
+        setting: &'static str,
+    },
+    /// The server takes no writes.
+    #[error("{location} is a replica and takes no writes")]
+    ReadOnly {
+        /// The database.
+        location: String,
+    },
     /// The schema could not be brought up to date.
     #[error("cannot bring the schema of {location} up to date")]
     Migrate {
-        /// The database's path.
+        /// The database's path, or its URL without the password.
         location: String,
         /// Why not.
         source: sqlx::migrate::MigrateError,

@@ -1,4 +1,5 @@
-//! The bank through its gRPC services, on a loopback port and a file of its own.
+//! The bank through its gRPC services, on a loopback port and a store of its own: on both kinds of store, except where a
+//! test is about the file of one.
 
 mod writes;
 mod idempotency;
@@ -25,11 +26,12 @@ use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
 use vigie_proto::pb::bank::v1::feed_service_client::FeedServiceClient;
 use vigie_proto::pb::model::v1 as pb_model;
 use vigie_serving::Shutdown;
+use vigie_test_postgres::{Database, Server};
 
 use crate::clock::Clock;
 use crate::config::{Config, Location};
-use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
+use crate::store::{self, Store, StoreError};
 use crate::{RunError, server};
 
 /// A clock that a test sets.
@@ -55,9 +57,8 @@ struct Served {
 
 impl Served {
     async fn start(config: Config) -> Self {
-        let location = Location::parse(&config.store).unwrap();
-        let store = SqliteStore::open(&location, config.read_connections_max).await.unwrap();
-        Self::start_on(config, Arc::new(store)).await
+        let store = open(&config).await;
+        Self::start_on(config, store).await
     }
 
     async fn start_on(config: Config, store: Arc<dyn Store>) -> Self {
@@ -120,11 +121,105 @@ impl Served {
     }
 }
 
-/// A directory, and the settings of a bank in it.
+/// Where the bank of a test keeps its data: gone with the test.
+#[derive(Debug)]
+enum Bed {
+    Sqlite(TempDir),
+    Postgres(Database<'static>),
+}
+
+impl Bed {
+    fn sqlite() -> Self {
+        Self::Sqlite(tempfile::tempdir().unwrap())
+    }
+
+    /// A database of its own; `None` where there is no PostgreSQL, which was said.
+    fn postgres() -> Option<Self> {
+        Some(Self::Postgres(Server::shared()?.database()))
+    }
+
+    /// An empty one of the same kind.
+    fn another(&self) -> Self {
+        match self {
+            Self::Sqlite(_) => Self::sqlite(),
+            Self::Postgres(_) => Self::postgres().unwrap(),
+        }
+    }
+
+    /// The settings of a bank in it.
+    fn config(&self) -> Config {
+        let store = match self {
+            Self::Sqlite(directory) => format!("sqlite:{}", directory.path().join("bank.db").display()),
+            Self::Postgres(database) => database.url(),
+        };
+        Config { store: store.into(), heartbeat_ms: 20, ..Config::default() }
+    }
+}
+
+/// Makes tests of functions that take a [`Bed`]: each runs on both stores. Those after `threads:` have two.
+macro_rules! on_both_stores {
+    ($($test:ident),* $(,)? $(; threads: $($threaded:ident),* $(,)?)?) => {
+        mod on_sqlite {
+            use crate::tests::Bed;
+
+            $(#[tokio::test]
+            async fn $test() {
+                Box::pin(super::$test(Bed::sqlite())).await;
+            })*
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $threaded() {
+                Box::pin(super::$threaded(Bed::sqlite())).await;
+            })*)?
+        }
+
+        mod on_postgres {
+            use crate::tests::Bed;
+
+            $(#[tokio::test]
+            async fn $test() {
+                if let Some(bed) = Bed::postgres() {
+                    Box::pin(super::$test(bed)).await;
+                }
+            })*
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $threaded() {
+                if let Some(bed) = Bed::postgres() {
+                    Box::pin(super::$threaded(bed)).await;
+                }
+            })*)?
+        }
+    };
+}
+use on_both_stores;
+
+/// A directory, and the settings of a bank on SQLite in it.
 fn on_file() -> (TempDir, Config) {
-    let directory = tempfile::tempdir().unwrap();
-    let store = format!("sqlite:{}", directory.path().join("bank.db").display());
-    (directory, Config { store, heartbeat_ms: 20, ..Config::default() })
+    let bed = Bed::sqlite();
+    let config = bed.config();
+    match bed {
+        Bed::Sqlite(directory) => (directory, config),
+        Bed::Postgres(_) => unreachable!(),
+    }
+}
+
+/// The store of a bank that is alone on it.
+async fn open(config: &Config) -> Arc<dyn Store> {
+    let location = Location::parse(&config.store).unwrap();
+    loop {
+        match store::open(&location, config).await {
+            // Another test has just started a process, which holds every file until it becomes the program it is to be.
+            Err(StoreError::InUse { .. }) => tokio::task::yield_now().await,
+            opened => break opened.unwrap(),
+        }
+    }
+}
+
+/// The store of a bank beside which there are others.
+async fn open_beside(config: &Config) -> Arc<dyn Store> {
+    match Location::parse(&config.store).unwrap() {
+        Location::Postgres(_) => open(config).await,
+        location => Arc::new(SqliteStore::open_unlocked(&location, 1).await.unwrap()),
+    }
 }
 
 /// An item with two hashes that no other number has.

@@ -14,8 +14,7 @@ use crate::StoreFailure;
 use crate::chain::{GENESIS, Link};
 use crate::config::{Config, Location};
 use crate::digests::{PartDigest, Parts};
-use crate::store::sqlite::SqliteStore;
-use crate::store::{ChangeRange, ItemRange, Store, StoreError, StoredBatch, StoredChange};
+use crate::store::{self, ChangeRange, ItemRange, Store, StoreError, StoredBatch, StoredChange};
 
 /// Batches or digests read at once.
 const ROWS: u16 = 1_000;
@@ -26,7 +25,7 @@ const PAGE: (usize, usize) = (2_000, 4 << 20);
 #[derive(Debug, Error)]
 pub enum VerifyError {
     /// The setting names no store that outlives its bank.
-    #[error("store: must be sqlite:<path>")]
+    #[error("store: must be sqlite:<path> or postgres://<user>@<host>/<database>")]
     Location,
     /// The store cannot be read.
     #[error("cannot read the store")]
@@ -86,11 +85,9 @@ impl From<StoreError> for VerifyError {
 ///
 /// Answers the head that is proven. Who has kept an older chain compares it with the one of that sequence.
 pub async fn verify(config: &Config) -> Result<LogHead, VerifyError> {
-    let Some(Location::File(path)) = Location::parse(&config.store) else {
-        return Err(VerifyError::Location);
-    };
-    let store = SqliteStore::open_to_read(&path).await?;
-    let verified = all(&store).await;
+    let location = Location::parse(&config.store).ok_or(VerifyError::Location)?;
+    let store = store::open_to_read(&location).await?.ok_or(VerifyError::Location)?;
+    let verified = all(&*store).await;
     store.close().await;
     verified
 }

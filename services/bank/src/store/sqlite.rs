@@ -10,7 +10,7 @@
 //! sqlx's count of open transactions learns nothing.
 
 mod insert;
-mod read;
+mod lists;
 
 use std::fmt::{self, Debug};
 use std::fs::{File, TryLockError};
@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, SqlSafeStr as _, Sqlite};
@@ -31,6 +31,7 @@ use vigie_model::{Bank, BankId, BankName, Item, ItemId, LogHead, Sequence, UnixM
 
 use crate::config::Location;
 use crate::digests::PartDigest;
+use crate::store::read::{self, failed};
 use crate::store::{
     AsOf, Batch, ChangePage, ChangeRange, CommitError, Head, ItemPage, ItemRange, Loaded, Placement,
     Recorded, Store, StoreError, StoredBatch,
@@ -69,22 +70,14 @@ impl Debug for SqliteStore {
     }
 }
 
+read::reader!(SqliteConnection, SqliteRow);
+
 struct Writer {
     connection: SqliteConnection,
     /// A transaction was begun and its end was not seen: the future that ran it was dropped.
     open: bool,
     /// Keeps other banks away until it is dropped.
     lock: Option<File>,
-}
-
-/// Makes a [`StoreError`] of what the database said.
-fn failed(attempt: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
-    move |source| StoreError::Database { attempt, source }
-}
-
-/// SQLite's integers are signed. What does not fit is beyond anything that is ever stored.
-fn integer(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 fn options() -> SqliteConnectOptions {
@@ -127,7 +120,7 @@ impl SqliteStore {
                 create_folder(path)?;
                 Some(lock(path)?)
             }
-            Location::Memory => None,
+            Location::Memory | Location::Postgres(_) => None,
         };
         let mut store = Self::open_unlocked(location, read_connections_max).await?;
         store.writer.get_mut().lock = lock;
@@ -143,6 +136,9 @@ impl SqliteStore {
         let options = match location {
             Location::File(path) => options().filename(path).create_if_missing(true),
             Location::Memory => options().in_memory(true),
+            Location::Postgres(_) => {
+                return Err(failed_to_open(sqlx::Error::Configuration("not a file".into())));
+            }
         };
         let mut connection = options.connect().await.map_err(failed_to_open)?;
         // `run` does the same, but its future cannot be proven to be `Send`, so that no caller could spawn it.
@@ -157,7 +153,7 @@ impl SqliteStore {
                 let readers = readers.idle_timeout(None).max_lifetime(None).test_before_acquire(false);
                 Some(readers.connect_with(options.read_only(true)).await.map_err(failed_to_open)?)
             }
-            Location::Memory => None,
+            Location::Memory | Location::Postgres(_) => None,
         };
         let log_id = read::log_id(&mut connection).await?;
         let writer = Writer { connection, open: false, lock: None };
@@ -308,11 +304,11 @@ impl Store for SqliteStore {
     }
 
     async fn placements(&self, items: &[ItemId]) -> Result<Vec<Placement>, StoreError> {
-        read::placements(&mut self.writer().await?.connection, items).await
+        lists::placements(&mut self.writer().await?.connection, items).await
     }
 
     async fn recorded(&self, keys: &[String]) -> Result<Vec<Recorded>, StoreError> {
-        read::recorded(&mut self.writer().await?.connection, keys).await
+        lists::recorded(&mut self.writer().await?.connection, keys).await
     }
 
     async fn bank_digests(&self, bank: BankId) -> Result<Vec<PartDigest>, StoreError> {

@@ -4,6 +4,11 @@ use vigie_model::{FeedRange, Item, SetDigest, ShardIdentity};
 
 use super::*;
 
+on_both_stores! {
+    every_shard_is_told_what_its_items_come_to_after_every_kind_of_change,
+    a_follower_gets_proofs_in_the_course_of_changes_too,
+}
+
 async fn ranges(served: &Served, shard: u32, shard_count: u32) -> tonic::Streaming<pb::WatchResponse> {
     let request = pb::WatchRequest { shard, shard_count, ..Default::default() };
     served.feed.clone().watch(request).await.unwrap().into_inner()
@@ -33,9 +38,8 @@ async fn counted(served: &Served, banks: &[&str], shard: ShardIdentity) -> SetDi
     digest
 }
 
-#[tokio::test]
-async fn every_shard_is_told_what_its_items_come_to_after_every_kind_of_change() {
-    let (_directory, config) = on_file();
+async fn every_shard_is_told_what_its_items_come_to_after_every_kind_of_change(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(config.clone()).await;
     let shard = |shard| ShardIdentity::new(shard, 3).unwrap();
     let check = async |served: &Served, banks: &[&str]| {
@@ -67,9 +71,8 @@ async fn every_shard_is_told_what_its_items_come_to_after_every_kind_of_change()
     second.stop().await;
 }
 
-#[tokio::test]
-async fn a_follower_gets_proofs_in_the_course_of_changes_too() {
-    let (_directory, config) = on_file();
+async fn a_follower_gets_proofs_in_the_course_of_changes_too(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(config).await;
     served.create_bank("a").await.unwrap();
     let mut ranges = ranges(&served, 0, 1).await;

@@ -5,9 +5,20 @@ use super::*;
 use crate::chain::GENESIS;
 use crate::store::{CommitError, Head};
 
-#[tokio::test]
-async fn a_sweeper_that_dies_ends_the_bank_at_once_and_the_store_is_closed() {
-    let (_directory, config) = on_file();
+on_both_stores! {
+    a_sweeper_that_dies_ends_the_bank_at_once_and_the_store_is_closed,
+    a_bank_that_cannot_load_its_store_closes_it,
+    a_write_whose_time_runs_out_on_the_way_is_said_to_be_perhaps_done,
+    a_store_that_refuses_loses_nothing_and_later_writes_go_on,
+    a_commit_whose_news_was_lost_is_found_to_be_done,
+    an_outcome_that_stays_unknown_is_said_to_be_and_the_key_settles_it,
+    a_write_that_was_done_unseen_is_seen_once_the_store_can_be_read,
+    a_commit_on_a_stale_head_is_refused_and_leaves_nothing,
+    a_commit_that_fails_half_way_leaves_nothing_and_the_connection_goes_on,
+}
+
+async fn a_sweeper_that_dies_ends_the_bank_at_once_and_the_store_is_closed(bed: Bed) {
+    let config = bed.config();
     let (store, gate) = Faulty::open(&config).await;
     let served = Served::start_on(config, store).await;
     served.create_bank("a").await.unwrap();
@@ -20,9 +31,8 @@ async fn a_sweeper_that_dies_ends_the_bank_at_once_and_the_store_is_closed() {
     assert!(gate.is_closed());
 }
 
-#[tokio::test]
-async fn a_bank_that_cannot_load_its_store_closes_it() {
-    let (_directory, config) = on_file();
+async fn a_bank_that_cannot_load_its_store_closes_it(bed: Bed) {
+    let config = bed.config();
     let (store, gate) = Faulty::open(&config).await;
     gate.set(Fault::Unreadable);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -32,9 +42,8 @@ async fn a_bank_that_cannot_load_its_store_closes_it() {
     assert!(gate.is_closed());
 }
 
-#[tokio::test]
-async fn a_write_whose_time_runs_out_on_the_way_is_said_to_be_perhaps_done() {
-    let (_directory, mut config) = on_file();
+async fn a_write_whose_time_runs_out_on_the_way_is_said_to_be_perhaps_done(bed: Bed) {
+    let mut config = bed.config();
     config.serving.deadline_ms_default = 300;
     let (store, gate) = Faulty::open(&config).await;
     let served = Served::start_on(config, store).await;
@@ -52,9 +61,8 @@ async fn a_write_whose_time_runs_out_on_the_way_is_said_to_be_perhaps_done() {
     served.stop().await;
 }
 
-#[tokio::test]
-async fn a_store_that_refuses_loses_nothing_and_later_writes_go_on() {
-    let (_directory, config) = on_file();
+async fn a_store_that_refuses_loses_nothing_and_later_writes_go_on(bed: Bed) {
+    let config = bed.config();
     let (store, gate) = Faulty::open(&config).await;
     let served = Served::start_on(config.clone(), store).await;
     served.create_bank("a").await.unwrap();
@@ -73,9 +81,8 @@ async fn a_store_that_refuses_loses_nothing_and_later_writes_go_on() {
     assert_eq!(crate::verify(&config).await.unwrap().sequence.0, 5);
 }
 
-#[tokio::test]
-async fn a_commit_whose_news_was_lost_is_found_to_be_done() {
-    let (_directory, config) = on_file();
+async fn a_commit_whose_news_was_lost_is_found_to_be_done(bed: Bed) {
+    let config = bed.config();
     let (store, gate) = Faulty::open(&config).await;
     let served = Served::start_on(config, store).await;
     gate.set(Fault::UnknownDone);
@@ -85,14 +92,18 @@ async fn a_commit_whose_news_was_lost_is_found_to_be_done() {
     served.stop().await;
 }
 
-#[tokio::test]
-async fn an_outcome_that_stays_unknown_is_said_to_be_and_the_key_settles_it() {
-    let (_directory, config) = on_file();
+async fn an_outcome_that_stays_unknown_is_said_to_be_and_the_key_settles_it(bed: Bed) {
+    let told = match &bed {
+        Bed::Sqlite(_) => "done or not",
+        // Here it can be told for certain.
+        Bed::Postgres(_) => "nothing was written",
+    };
+    let config = bed.config();
     let (store, gate) = Faulty::open(&config).await;
     let served = Served::start_on(config.clone(), store).await;
     served.create_bank("a").await.unwrap();
     gate.set(Fault::UnknownNotDone);
-    refused(served.add_with_key("a", items(0..1), "k").await, Code::Unavailable, "done or not");
+    refused(served.add_with_key("a", items(0..1), "k").await, Code::Unavailable, told);
     gate.set(Fault::None);
     let done = served.add_with_key("a", items(0..1), "k").await.unwrap();
     assert_eq!(served.add_with_key("a", items(0..1), "k").await.unwrap(), done);
@@ -101,9 +112,8 @@ async fn an_outcome_that_stays_unknown_is_said_to_be_and_the_key_settles_it() {
     crate::verify(&config).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_write_that_was_done_unseen_is_seen_once_the_store_can_be_read() {
-    let (_directory, config) = on_file();
+async fn a_write_that_was_done_unseen_is_seen_once_the_store_can_be_read(bed: Bed) {
+    let config = bed.config();
     let (store, gate) = Faulty::open(&config).await;
     let served = Served::start_on(config.clone(), store).await;
     gate.set(Fault::Unreadable);
@@ -117,13 +127,11 @@ async fn a_write_that_was_done_unseen_is_seen_once_the_store_can_be_read() {
     crate::verify(&config).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_commit_on_a_stale_head_is_refused_and_leaves_nothing() {
-    let (_directory, config) = on_file();
+async fn a_commit_on_a_stale_head_is_refused_and_leaves_nothing(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(config.clone()).await;
     served.create_bank("a").await.unwrap();
-    let location = Location::parse(&config.store).unwrap();
-    let store = SqliteStore::open_unlocked(&location, 1).await.unwrap();
+    let store = open_beside(&config).await;
     let before = served.head().await;
 
     let head = store.load().await.unwrap().head;
@@ -145,11 +153,9 @@ async fn a_commit_on_a_stale_head_is_refused_and_leaves_nothing() {
     served.stop().await;
 }
 
-#[tokio::test]
-async fn a_commit_that_fails_half_way_leaves_nothing_and_the_connection_goes_on() {
-    let (_directory, config) = on_file();
-    let location = Location::parse(&config.store).unwrap();
-    let store = SqliteStore::open_unlocked(&location, 1).await.unwrap();
+async fn a_commit_that_fails_half_way_leaves_nothing_and_the_connection_goes_on(bed: Bed) {
+    let config = bed.config();
+    let store = open_beside(&config).await;
     let head = store.load().await.unwrap().head;
     let batch_of = |names: &[&str]| {
         let mut state = crate::plan::State::new(head, Vec::new());

@@ -36,7 +36,7 @@ pub(super) enum Fault {
 
 #[derive(Debug)]
 pub(super) struct Faulty {
-    inner: SqliteStore,
+    inner: Arc<dyn Store>,
     gate: Arc<RwLock<()>>,
     commits: watch::Sender<u32>,
     fault: watch::Sender<Fault>,
@@ -77,8 +77,7 @@ impl Gate {
 
 impl Faulty {
     pub(super) async fn open(config: &Config) -> (Arc<dyn Store>, Gate) {
-        let location = Location::parse(&config.store).unwrap();
-        let inner = SqliteStore::open(&location, 2).await.unwrap();
+        let inner = open(config).await;
         let (gate, commits) = (Arc::default(), watch::Sender::new(0));
         let (fault, lookups, closed) =
             (watch::Sender::new(Fault::None), Mutex::default(), AtomicBool::new(false));

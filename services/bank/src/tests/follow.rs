@@ -9,6 +9,20 @@ use vigie_model::{FeedRange, Sequence, ShardIdentity};
 use super::faulty::{Fault, Faulty};
 use super::*;
 
+on_both_stores! {
+    a_follower_resumes_at_any_cursor,
+    a_follower_hears_of_the_head_at_once_and_then_in_every_silence,
+    a_shard_is_told_of_progress_without_changes_of_its_own,
+    a_cursor_beyond_the_head_is_refused,
+    a_log_keeps_its_id_and_its_followers_over_a_restart,
+    a_follower_that_waits_for_its_turn_hears_signs_of_life,
+    one_follower_too_many_is_refused_until_another_goes,
+    streams_end_when_the_bank_stops,
+    ; threads:
+    the_shards_together_see_every_change_once_and_in_order,
+    a_follower_that_falls_out_of_memory_reads_from_the_store,
+}
+
 struct Followed {
     ranges: tonic::Streaming<pb::WatchResponse>,
     cursor: Sequence,
@@ -71,8 +85,8 @@ impl Followed {
 }
 
 /// Followers of all shards, from the beginning, while writers write.
-async fn check(config: Config, shard_count: u32) {
-    let (_directory, at) = on_file();
+async fn check(bed: &Bed, config: Config, shard_count: u32) {
+    let at = bed.another().config();
     let config = Config { store: at.store, heartbeat_ms: at.heartbeat_ms, ..config };
     let served = Served::start(config).await;
     served.create_bank("a").await.unwrap();
@@ -116,23 +130,20 @@ async fn check(config: Config, shard_count: u32) {
     served.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_shards_together_see_every_change_once_and_in_order() {
-    check(Config::default(), 3).await;
+async fn the_shards_together_see_every_change_once_and_in_order(bed: Bed) {
+    check(&bed, Config::default(), 3).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_follower_that_falls_out_of_memory_reads_from_the_store() {
+async fn a_follower_that_falls_out_of_memory_reads_from_the_store(bed: Bed) {
     let small = Config { recent_changes_max: 3, feed_changes_max: 4, ..Config::default() };
-    check(small, 2).await;
+    check(&bed, small, 2).await;
     let by_bytes = Config { recent_bytes_max: 400, feed_bytes_max: 300, ..Config::default() };
-    check(by_bytes, 2).await;
-    check(Config { recent_changes_max: 0, ..Config::default() }, 1).await;
+    check(&bed, by_bytes, 2).await;
+    check(&bed, Config { recent_changes_max: 0, ..Config::default() }, 1).await;
 }
 
-#[tokio::test]
-async fn a_follower_resumes_at_any_cursor() {
-    let (_directory, config) = on_file();
+async fn a_follower_resumes_at_any_cursor(bed: Bed) {
+    let config = bed.config();
     let config = Config { recent_changes_max: 10, ..config };
     let served = Served::start(config).await;
     served.create_bank("a").await.unwrap();
@@ -147,9 +158,8 @@ async fn a_follower_resumes_at_any_cursor() {
     served.stop().await;
 }
 
-#[tokio::test]
-async fn a_follower_hears_of_the_head_at_once_and_then_in_every_silence() {
-    let (_directory, config) = on_file();
+async fn a_follower_hears_of_the_head_at_once_and_then_in_every_silence(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(config).await;
     let mut followed = served.watch(0, 0, 1).await.unwrap();
     for _ in 0..3 {
@@ -164,9 +174,8 @@ async fn a_follower_hears_of_the_head_at_once_and_then_in_every_silence() {
     served.stop().await;
 }
 
-#[tokio::test]
-async fn a_shard_is_told_of_progress_without_changes_of_its_own() {
-    let (_directory, config) = on_file();
+async fn a_shard_is_told_of_progress_without_changes_of_its_own(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(config).await;
     served.create_bank("a").await.unwrap();
     let added = served.add("a", items(0..1)).await.unwrap();
@@ -177,9 +186,8 @@ async fn a_shard_is_told_of_progress_without_changes_of_its_own() {
     served.stop().await;
 }
 
-#[tokio::test]
-async fn a_cursor_beyond_the_head_is_refused() {
-    let (_directory, config) = on_file();
+async fn a_cursor_beyond_the_head_is_refused(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(config).await;
     served.create_bank("a").await.unwrap();
     assert!(served.watch(1, 0, 1).await.is_ok());
@@ -211,9 +219,8 @@ async fn a_follower_of_another_log_is_refused_however_far_this_one_has_come() {
     second.stop().await;
 }
 
-#[tokio::test]
-async fn a_log_keeps_its_id_and_its_followers_over_a_restart() {
-    let (_directory, config) = on_file();
+async fn a_log_keeps_its_id_and_its_followers_over_a_restart(bed: Bed) {
+    let config = bed.config();
     let first = Served::start(config.clone()).await;
     first.create_bank("a").await.unwrap();
     let cursor = first.caught_up().await;
@@ -239,7 +246,8 @@ async fn a_log_restored_from_a_backup_refuses_those_who_followed_it_further() {
     let cursor = lost.caught_up().await;
     lost.stop().await;
 
-    let restored = Served::start(Config { store: format!("sqlite:{}", backup.display()), ..config }).await;
+    let restored =
+        Served::start(Config { store: format!("sqlite:{}", backup.display()).into(), ..config }).await;
     restored.create_bank("c").await.unwrap();
     restored.add("c", items(0..3)).await.unwrap();
     assert_eq!(restored.caught_up().await.log, cursor.log);
@@ -252,9 +260,8 @@ async fn a_log_restored_from_a_backup_refuses_those_who_followed_it_further() {
     restored.stop().await;
 }
 
-#[tokio::test]
-async fn a_follower_that_waits_for_its_turn_hears_signs_of_life() {
-    let (_directory, config) = on_file();
+async fn a_follower_that_waits_for_its_turn_hears_signs_of_life(bed: Bed) {
+    let config = bed.config();
     let config = Config { recent_changes_max: 0, ..config };
     let (store, gate) = Faulty::open(&config).await;
     let served = Served::start_on(config, store).await;
@@ -278,9 +285,8 @@ async fn a_follower_that_waits_for_its_turn_hears_signs_of_life() {
     served.stop().await;
 }
 
-#[tokio::test]
-async fn one_follower_too_many_is_refused_until_another_goes() {
-    let (_directory, config) = on_file();
+async fn one_follower_too_many_is_refused_until_another_goes(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(Config { followers_max: 2, ..config }).await;
     let (one, _two) = (served.watch(0, 0, 1).await.unwrap(), served.watch(0, 0, 1).await.unwrap());
     let refusal =
@@ -293,9 +299,8 @@ async fn one_follower_too_many_is_refused_until_another_goes() {
     served.stop().await;
 }
 
-#[tokio::test]
-async fn streams_end_when_the_bank_stops() {
-    let (_directory, config) = on_file();
+async fn streams_end_when_the_bank_stops(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(config).await;
     let mut followed = served.watch(0, 0, 1).await.unwrap();
     followed.next().await.unwrap();

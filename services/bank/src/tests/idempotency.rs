@@ -4,9 +4,17 @@ use super::faulty::Faulty;
 use super::writes::{BareLog, create, in_a_minute};
 use super::*;
 
-#[tokio::test]
-async fn a_repeated_write_gets_the_first_answer_even_after_a_restart() {
-    let (_directory, config) = on_file();
+on_both_stores! {
+    a_repeated_write_gets_the_first_answer_even_after_a_restart,
+    a_key_that_comes_with_another_request_is_refused,
+    a_key_sent_twice_at_once_does_its_work_once,
+    a_refused_write_leaves_its_key_free,
+    keys_are_forgotten_after_their_time_and_not_before,
+    a_running_bank_forgets_keys_past_their_time,
+}
+
+async fn a_repeated_write_gets_the_first_answer_even_after_a_restart(bed: Bed) {
+    let config = bed.config();
     let first = Served::start(config.clone()).await;
     let create = |name: &str| pb::CreateBankRequest { name: name.into(), idempotency_key: "c".into() };
     let created = first.bank.clone().create_bank(create("a")).await.unwrap().into_inner();
@@ -22,9 +30,8 @@ async fn a_repeated_write_gets_the_first_answer_even_after_a_restart() {
     second.stop().await;
 }
 
-#[tokio::test]
-async fn a_key_that_comes_with_another_request_is_refused() {
-    let (_directory, config) = on_file();
+async fn a_key_that_comes_with_another_request_is_refused(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(config).await;
     served.create_bank("a").await.unwrap();
     served.add_with_key("a", items(0..3), "k").await.unwrap();
@@ -38,9 +45,8 @@ async fn a_key_that_comes_with_another_request_is_refused() {
     served.stop().await;
 }
 
-#[tokio::test]
-async fn a_key_sent_twice_at_once_does_its_work_once() {
-    let (_directory, config) = on_file();
+async fn a_key_sent_twice_at_once_does_its_work_once(bed: Bed) {
+    let config = bed.config();
     let (store, gate) = Faulty::open(&config).await;
     let bare = BareLog::start(&store, &config);
     let closed = gate.close().await;
@@ -59,9 +65,8 @@ async fn a_key_sent_twice_at_once_does_its_work_once() {
     bare.stop().await;
 }
 
-#[tokio::test]
-async fn a_refused_write_leaves_its_key_free() {
-    let (_directory, config) = on_file();
+async fn a_refused_write_leaves_its_key_free(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(config).await;
     refused(served.add_with_key("a", items(0..1), "k").await, Code::NotFound, "no bank called a");
     served.create_bank("a").await.unwrap();
@@ -70,11 +75,9 @@ async fn a_refused_write_leaves_its_key_free() {
 }
 
 /// What a bank remembers of its keys, and a sweeper that keeps them for an hour.
-async fn swept(step_ms: u64) -> Vec<String> {
-    let (_directory, config) = on_file();
-    let config = Config { idempotency_hours: 1, sweep_rows_max: 1, ..config };
-    let location = Location::parse(&config.store).unwrap();
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&location, 1).await.unwrap());
+async fn swept(bed: Bed, step_ms: u64) -> Vec<String> {
+    let config = Config { idempotency_hours: 1, sweep_rows_max: 1, ..bed.config() };
+    let store = open(&config).await;
     let bare = BareLog::start(&store, &config);
     for (name, key) in [("a", "1"), ("b", "2"), ("c", "3")] {
         bare.log.write(create(name), Some(key.into()), in_a_minute()).await.unwrap();
@@ -88,16 +91,14 @@ async fn swept(step_ms: u64) -> Vec<String> {
     store.recorded(&keys).await.unwrap().into_iter().map(|record| record.key).collect()
 }
 
-#[tokio::test]
-async fn keys_are_forgotten_after_their_time_and_not_before() {
-    assert_eq!(swept(0).await, ["1", "2", "3"]);
-    assert_eq!(swept(1).await, ["2", "3"]);
-    assert_eq!(swept(1_001).await, ["3"]);
+async fn keys_are_forgotten_after_their_time_and_not_before(bed: Bed) {
+    assert_eq!(swept(bed.another(), 0).await, ["1", "2", "3"]);
+    assert_eq!(swept(bed.another(), 1).await, ["2", "3"]);
+    assert_eq!(swept(bed.another(), 1_001).await, ["3"]);
 }
 
-#[tokio::test]
-async fn a_running_bank_forgets_keys_past_their_time() {
-    let (_directory, config) = on_file();
+async fn a_running_bank_forgets_keys_past_their_time(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(Config { idempotency_hours: 2, ..config.clone() }).await;
     served.create_bank("a").await.unwrap();
     served.add_with_key("a", items(0..1), "k").await.unwrap();
@@ -105,8 +106,7 @@ async fn a_running_bank_forgets_keys_past_their_time() {
     // A deletion wakes the sweeper.
     served.create_bank("gone").await.unwrap();
     served.delete_bank("gone").await.unwrap();
-    let location = Location::parse(&config.store).unwrap();
-    let observer = SqliteStore::open_unlocked(&location, 1).await.unwrap();
+    let observer = open_beside(&config).await;
     while !observer.recorded(&["k".to_owned()]).await.unwrap().is_empty() {
         tokio::task::yield_now().await;
     }

@@ -6,6 +6,12 @@ use vigie_model::{BankId, Change, ChangeKind, FeedRange, ItemId, Sequence, Shard
 
 use super::*;
 
+on_both_stores! {
+    a_state_loaded_under_writes_and_its_log_come_to_the_truth,
+    an_empty_bank_loads_to_nothing,
+    those_who_load_count_as_followers,
+}
+
 /// A follower in its plainest form.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Known {
@@ -84,9 +90,8 @@ async fn truth(served: &Served, shard: ShardIdentity, banks: &[&str]) -> BTreeMa
     items
 }
 
-#[tokio::test]
-async fn a_state_loaded_under_writes_and_its_log_come_to_the_truth() {
-    let (_directory, config) = on_file();
+async fn a_state_loaded_under_writes_and_its_log_come_to_the_truth(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(Config { feed_changes_max: 5, ..config }).await;
     served.create_bank("a").await.unwrap();
     served.create_bank("going").await.unwrap();
@@ -117,18 +122,16 @@ async fn a_state_loaded_under_writes_and_its_log_come_to_the_truth() {
     served.stop().await;
 }
 
-#[tokio::test]
-async fn an_empty_bank_loads_to_nothing() {
-    let (_directory, config) = on_file();
+async fn an_empty_bank_loads_to_nothing(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(config).await;
     let (known, _) = load_during(&served, ShardIdentity::new(0, 1).unwrap(), async { 0 }).await;
     assert_eq!(known, Known::default());
     served.stop().await;
 }
 
-#[tokio::test]
-async fn those_who_load_count_as_followers() {
-    let (_directory, config) = on_file();
+async fn those_who_load_count_as_followers(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(Config { followers_max: 1, ..config }).await;
     let shard = pb::LoadRequest { shard: 0, shard_count: 1 };
     let _loading = served.feed.clone().load(shard).await.unwrap();

@@ -1,15 +1,51 @@
 //! The proof of the log: what is altered is found, and named.
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use vigie_model::{BankId, ItemId, Sequence};
 
 use super::*;
 use crate::{VerifyError, verify};
 
+on_both_stores! {
+    one_altered_byte_is_found_and_its_change_named,
+    an_altered_item_is_named,
+    an_item_that_is_missing_or_back_again_is_found,
+    a_change_moved_to_another_shard_is_found,
+    a_missing_change_is_named,
+    a_log_cut_short_is_found,
+    a_batch_with_another_chain_is_named,
+    a_log_is_proven_while_its_bank_runs,
+    a_damaged_change_stops_its_followers_and_not_the_bank,
+}
+
+impl Bed {
+    /// Alters what is stored.
+    async fn alter(&self, statement: &str) {
+        match self {
+            Self::Sqlite(directory) => {
+                let options = SqliteConnectOptions::new().filename(directory.path().join("bank.db"));
+                let mut connection: SqliteConnection = options.connect().await.unwrap();
+                connection.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
+                connection.close().await.unwrap();
+            }
+            Self::Postgres(database) => drop(database.sql(statement)),
+        }
+    }
+
+    /// A payload of which one byte is another.
+    const fn altered_payload(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "CAST(substr(payload, 1, 30) || x'ff' || substr(payload, 32) AS BLOB)",
+            Self::Postgres(_) => "set_byte(payload, 30, 255)",
+        }
+    }
+}
+
 /// A log of 1 + 40 + 1 + 1 changes in four batches, altered by a statement.
-async fn altered(statement: &'static str) -> VerifyError {
-    let (directory, config) = on_file();
+async fn altered(bed: &Bed, statement: &str) -> VerifyError {
+    let bed = bed.another();
+    let config = bed.config();
     let served = Served::start(config.clone()).await;
     served.create_bank("a").await.unwrap();
     served.add("a", items(0..40)).await.unwrap();
@@ -18,72 +54,61 @@ async fn altered(statement: &'static str) -> VerifyError {
     served.stop().await;
     assert_eq!(verify(&config).await.unwrap().sequence, Sequence(43));
 
-    let options = SqliteConnectOptions::new().filename(directory.path().join("bank.db"));
-    let mut connection: SqliteConnection = options.connect().await.unwrap();
-    connection.execute(statement).await.unwrap();
-    connection.close().await.unwrap();
+    bed.alter(statement).await;
     verify(&config).await.unwrap_err()
 }
 
-#[tokio::test]
-async fn one_altered_byte_is_found_and_its_change_named() {
-    let statement = "UPDATE changes SET payload = CAST(substr(payload, 1, 30) || x'ff' || substr(payload, 32) AS BLOB) \
-                     WHERE sequence = 17";
-    assert!(matches!(altered(statement).await, VerifyError::Altered(Sequence(17))));
+async fn one_altered_byte_is_found_and_its_change_named(bed: Bed) {
+    let statement = format!("UPDATE changes SET payload = {} WHERE sequence = 17", bed.altered_payload());
+    assert!(matches!(altered(&bed, &statement).await, VerifyError::Altered(Sequence(17))));
 }
 
-#[tokio::test]
-async fn an_altered_item_is_named() {
+async fn an_altered_item_is_named(bed: Bed) {
     let statement = "UPDATE items SET payload = (SELECT payload FROM items WHERE id = 18) WHERE id = 17";
-    assert!(matches!(altered(statement).await, VerifyError::Store(_)));
+    assert!(matches!(altered(&bed, statement).await, VerifyError::Store(_)));
     // One byte of its hash.
-    let statement = "UPDATE items SET payload = CAST(substr(payload, 1, 30) || x'ff' || substr(payload, 32) AS BLOB) \
-                     WHERE id = 17";
-    assert!(matches!(altered(statement).await, VerifyError::ItemAltered(ItemId(17))));
+    let statement = format!("UPDATE items SET payload = {} WHERE id = 17", bed.altered_payload());
+    assert!(matches!(altered(&bed, &statement).await, VerifyError::ItemAltered(ItemId(17))));
 }
 
-#[tokio::test]
-async fn an_item_that_is_missing_or_back_again_is_found() {
-    let error = altered("DELETE FROM items WHERE id = 17").await;
+async fn an_item_that_is_missing_or_back_again_is_found(bed: Bed) {
+    let error = altered(&bed, "DELETE FROM items WHERE id = 17").await;
     assert!(matches!(error, VerifyError::DigestAltered { bank: BankId(1), .. }), "{error}");
-    let error =
-        altered("UPDATE digests SET sum_2 = sum_2 + 1 WHERE partition = (SELECT max(partition) FROM items)")
-            .await;
+    let error = altered(
+        &bed,
+        "UPDATE digests SET sum_2 = sum_2 + 1 WHERE partition = (SELECT max(partition) FROM items)",
+    )
+    .await;
     assert!(matches!(error, VerifyError::DigestAltered { bank: BankId(1), .. }), "{error}");
-    let error = altered("UPDATE head SET item_count = item_count + 1").await;
+    let error = altered(&bed, "UPDATE head SET item_count = item_count + 1").await;
     assert!(matches!(error, VerifyError::CountsAltered { items: 40, .. }), "{error}");
 }
 
-#[tokio::test]
-async fn a_change_moved_to_another_shard_is_found() {
+async fn a_change_moved_to_another_shard_is_found(bed: Bed) {
     let statement = "UPDATE changes SET partition = (partition + 1) % 4096 WHERE sequence = 9";
-    assert!(matches!(altered(statement).await, VerifyError::Altered(Sequence(9))));
+    assert!(matches!(altered(&bed, statement).await, VerifyError::Altered(Sequence(9))));
 }
 
-#[tokio::test]
-async fn a_missing_change_is_named() {
+async fn a_missing_change_is_named(bed: Bed) {
     let statement = "DELETE FROM changes WHERE sequence = 41";
-    assert!(matches!(altered(statement).await, VerifyError::Missing(Sequence(41))));
+    assert!(matches!(altered(&bed, statement).await, VerifyError::Missing(Sequence(41))));
 }
 
-#[tokio::test]
-async fn a_log_cut_short_is_found() {
+async fn a_log_cut_short_is_found(bed: Bed) {
     let statement = "DELETE FROM batches WHERE last_sequence = 43";
-    let error = altered(statement).await;
+    let error = altered(&bed, statement).await;
     assert!(matches!(error, VerifyError::HeadAltered { end: Sequence(42), head: Sequence(43) }), "{error:?}");
 }
 
-#[tokio::test]
-async fn a_batch_with_another_chain_is_named() {
-    let statement = "UPDATE batches SET chain = zeroblob(32) WHERE last_sequence = 41";
-    let error = altered(statement).await;
+async fn a_batch_with_another_chain_is_named(bed: Bed) {
+    let statement = "UPDATE batches SET chain = (SELECT chain FROM batches WHERE last_sequence = 42) WHERE last_sequence = 41";
+    let error = altered(&bed, statement).await;
     let expected = VerifyError::BatchAltered { first: Sequence(2), last: Sequence(41) };
     assert_eq!(error.to_string(), expected.to_string());
 }
 
-#[tokio::test]
-async fn a_log_is_proven_while_its_bank_runs() {
-    let (_directory, config) = on_file();
+async fn a_log_is_proven_while_its_bank_runs(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(config.clone()).await;
     served.create_bank("a").await.unwrap();
     served.add("a", items(0..9)).await.unwrap();
@@ -100,15 +125,11 @@ async fn to_prove_a_log_that_is_not_there_creates_none() {
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
-#[tokio::test]
-async fn a_damaged_change_stops_its_followers_and_not_the_bank() {
-    let (directory, config) = on_file();
-    let config = Config { recent_changes_max: 0, ..config };
+async fn a_damaged_change_stops_its_followers_and_not_the_bank(bed: Bed) {
+    let config = Config { recent_changes_max: 0, ..bed.config() };
     let served = Served::start(config).await;
     served.create_bank("a").await.unwrap();
-    let options = SqliteConnectOptions::new().filename(directory.path().join("bank.db"));
-    let mut connection: SqliteConnection = options.connect().await.unwrap();
-    connection.execute("UPDATE changes SET checksum = 0").await.unwrap();
+    bed.alter("UPDATE changes SET checksum = 0").await;
 
     let request = pb::WatchRequest { shard_count: 1, ..Default::default() };
     let mut ranges = served.feed.clone().watch(request).await.unwrap().into_inner();

@@ -2,9 +2,16 @@
 
 use super::*;
 
-#[tokio::test]
-async fn lists_page_through_everything_in_order() {
-    let (_directory, config) = on_file();
+on_both_stores! {
+    lists_page_through_everything_in_order,
+    a_bank_is_read_as_it_was_written,
+    each_invalid_request_is_refused_with_its_field,
+    an_oversized_request_is_refused_before_it_is_read,
+    numbers_beyond_any_that_is_stored_are_simply_not_there,
+}
+
+async fn lists_page_through_everything_in_order(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(config).await;
     for number in 0..7 {
         served.create_bank(&format!("bank-{number}")).await.unwrap();
@@ -42,9 +49,8 @@ async fn lists_page_through_everything_in_order() {
     served.stop().await;
 }
 
-#[tokio::test]
-async fn a_bank_is_read_as_it_was_written() {
-    let (_directory, config) = on_file();
+async fn a_bank_is_read_as_it_was_written(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(config).await;
     served.create_bank("a").await.unwrap();
     served.add("a", items(0..2)).await.unwrap();
@@ -70,9 +76,8 @@ async fn a_bank_is_read_as_it_was_written() {
     served.stop().await;
 }
 
-#[tokio::test]
-async fn each_invalid_request_is_refused_with_its_field() {
-    let (_directory, config) = on_file();
+async fn each_invalid_request_is_refused_with_its_field(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(config).await;
     served.create_bank("a").await.unwrap();
     let mut bank = served.bank.clone();
@@ -124,21 +129,20 @@ async fn a_bank_with_faulty_settings_names_them_all_and_does_not_start() {
     let config = Config { store: "nowhere".into(), heartbeat_ms: 0, ..Config::default() };
     let running = tokio::spawn(crate::run(config, listener, Shutdown::new()));
     let error = running.await.unwrap().unwrap_err();
-    let text = "store: must be sqlite:<path> or sqlite::memory:; heartbeat_ms: is 0; it must be 1 to 2000";
+    let text = "store: must be sqlite:<path>, sqlite::memory: or postgres://<user>@<host>/<database>; \
+                heartbeat_ms: is 0; it must be 1 to 2000";
     assert_eq!(error.to_string(), format!("the bank's settings have faults: {text}"));
 }
 
-#[tokio::test]
-async fn an_oversized_request_is_refused_before_it_is_read() {
-    let (_directory, config) = on_file();
+async fn an_oversized_request_is_refused_before_it_is_read(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(Config { message_bytes_max: 1_000, ..config }).await;
     refused(served.add("a", items(0..100)).await, Code::InvalidArgument, "at most 1000 are accepted");
     served.stop().await;
 }
 
-#[tokio::test]
-async fn numbers_beyond_any_that_is_stored_are_simply_not_there() {
-    let (_directory, config) = on_file();
+async fn numbers_beyond_any_that_is_stored_are_simply_not_there(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(config).await;
     served.create_bank("a").await.unwrap();
     refused(served.item(u64::MAX).await, Code::NotFound, "no item 18446744073709551615");

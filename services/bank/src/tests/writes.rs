@@ -15,9 +15,23 @@ use crate::feed::Feed;
 use crate::sweep::Sweeper;
 use crate::write::{Answer, Write};
 
-#[tokio::test]
-async fn what_was_acknowledged_survives_a_restart() {
-    let (_directory, config) = on_file();
+on_both_stores! {
+    what_was_acknowledged_survives_a_restart,
+    the_id_of_a_deleted_bank_is_not_used_again,
+    a_rejected_write_does_not_disturb_the_others_of_its_group,
+    a_full_queue_refuses_at_once_and_says_when_to_come_back,
+    a_write_whose_time_is_over_before_it_begins_is_not_begun,
+    what_waits_when_the_bank_stops_is_written_and_what_comes_later_is_not,
+    a_deleted_bank_takes_its_items_along_at_once_and_the_sweep_goes_on_after_a_restart,
+    a_deletion_tells_how_many_items_went,
+    a_thousand_items_of_64_hashes_fit_into_one_write,
+    ; threads:
+    concurrent_writers_get_dense_sequences_and_a_chain_that_holds,
+    two_writers_on_one_file_never_number_two_changes_alike,
+}
+
+async fn what_was_acknowledged_survives_a_restart(bed: Bed) {
+    let config = bed.config();
     let first = Served::start(config.clone()).await;
     let created = first.create_bank("a").await.unwrap();
     assert_eq!((created.sequence, created.bank.unwrap().id), (1, 1));
@@ -36,9 +50,8 @@ async fn what_was_acknowledged_survives_a_restart() {
     second.stop().await;
 }
 
-#[tokio::test]
-async fn the_id_of_a_deleted_bank_is_not_used_again() {
-    let (_directory, config) = on_file();
+async fn the_id_of_a_deleted_bank_is_not_used_again(bed: Bed) {
+    let config = bed.config();
     let first = Served::start(config.clone()).await;
     for (name, id) in [("a", 1), ("b", 2)] {
         assert_eq!(first.create_bank(name).await.unwrap().bank.unwrap().id, id);
@@ -50,9 +63,8 @@ async fn the_id_of_a_deleted_bank_is_not_used_again() {
     second.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn concurrent_writers_get_dense_sequences_and_a_chain_that_holds() {
-    let (_directory, config) = on_file();
+async fn concurrent_writers_get_dense_sequences_and_a_chain_that_holds(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(config.clone()).await;
     served.create_bank("a").await.unwrap();
     let writer = |writer: u64| {
@@ -76,14 +88,11 @@ async fn concurrent_writers_get_dense_sequences_and_a_chain_that_holds() {
     assert_eq!(crate::verify(&config).await.unwrap().sequence.0, head.sequence);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_writers_on_one_file_never_number_two_changes_alike() {
-    let (_directory, config) = on_file();
-    let location = Location::parse(&config.store).unwrap();
+async fn two_writers_on_one_file_never_number_two_changes_alike(bed: Bed) {
+    let config = bed.config();
     let mut logs = Vec::new();
     for _ in 0..2 {
-        let store = SqliteStore::open_unlocked(&location, 1).await.unwrap();
-        logs.push(BareLog::start(&(Arc::new(store) as Arc<dyn Store>), &config));
+        logs.push(BareLog::start(&open_beside(&config).await, &config));
     }
     let writer = |writer: usize| {
         let log = &logs[writer % 2].log;
@@ -124,9 +133,8 @@ async fn a_second_bank_on_one_file_does_not_start_until_the_first_has_stopped() 
     Served::start(config).await.stop().await;
 }
 
-#[tokio::test]
-async fn a_rejected_write_does_not_disturb_the_others_of_its_group() {
-    let (_directory, config) = on_file();
+async fn a_rejected_write_does_not_disturb_the_others_of_its_group(bed: Bed) {
+    let config = bed.config();
     let (store, gate) = Faulty::open(&config).await;
     let served = Served::start_on(config, store).await;
     served.create_bank("a").await.unwrap();
@@ -148,9 +156,8 @@ async fn a_rejected_write_does_not_disturb_the_others_of_its_group() {
     served.stop().await;
 }
 
-#[tokio::test]
-async fn a_full_queue_refuses_at_once_and_says_when_to_come_back() {
-    let (_directory, config) = on_file();
+async fn a_full_queue_refuses_at_once_and_says_when_to_come_back(bed: Bed) {
+    let config = bed.config();
     let config = Config { write_queue_max: 2, ..config };
     let (store, gate) = Faulty::open(&config).await;
     let served = Served::start_on(config, store).await;
@@ -225,9 +232,8 @@ pub(super) fn in_a_minute() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
-#[tokio::test]
-async fn a_write_whose_time_is_over_before_it_begins_is_not_begun() {
-    let (_directory, config) = on_file();
+async fn a_write_whose_time_is_over_before_it_begins_is_not_begun(bed: Bed) {
+    let config = bed.config();
     let (store, gate) = Faulty::open(&config).await;
     let bare = BareLog::start(&store, &config);
     let closed = gate.close().await;
@@ -244,9 +250,8 @@ async fn a_write_whose_time_is_over_before_it_begins_is_not_begun() {
     bare.stop().await;
 }
 
-#[tokio::test]
-async fn what_waits_when_the_bank_stops_is_written_and_what_comes_later_is_not() {
-    let (_directory, config) = on_file();
+async fn what_waits_when_the_bank_stops_is_written_and_what_comes_later_is_not(bed: Bed) {
+    let config = bed.config();
     let (store, gate) = Faulty::open(&config).await;
     let bare = BareLog::start(&store, &config);
     let closed = gate.close().await;
@@ -267,10 +272,8 @@ async fn what_waits_when_the_bank_stops_is_written_and_what_comes_later_is_not()
     assert_eq!(store.head().await.unwrap().sequence.0, 2);
 }
 
-#[tokio::test]
-async fn a_deleted_bank_takes_its_items_along_at_once_and_the_sweep_goes_on_after_a_restart() {
-    let (_directory, config) = on_file();
-    let location = Location::parse(&config.store).unwrap();
+async fn a_deleted_bank_takes_its_items_along_at_once_and_the_sweep_goes_on_after_a_restart(bed: Bed) {
+    let config = bed.config();
     let first = Served::start(config.clone()).await;
     first.create_bank("kept").await.unwrap();
     first.create_bank("gone").await.unwrap();
@@ -279,7 +282,7 @@ async fn a_deleted_bank_takes_its_items_along_at_once_and_the_sweep_goes_on_afte
     first.stop().await;
 
     // Deleted, and half swept, by a bank that then stops.
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open_unlocked(&location, 1).await.unwrap());
+    let store = open_beside(&config).await;
     let bare = BareLog::start(&store, &config);
     let deletion = Write::DeleteBank { name: "gone".parse().unwrap() };
     bare.log.write(deletion, None, in_a_minute()).await.unwrap();
@@ -295,7 +298,7 @@ async fn a_deleted_bank_takes_its_items_along_at_once_and_the_sweep_goes_on_afte
     refused(second.remove(vec![gone[999]]).await, Code::NotFound, "no item");
     let head = second.head().await;
     assert_eq!((head.bank_count, head.item_count, head.hash_count), (1, 5, 10));
-    let observer = SqliteStore::open_unlocked(&location, 1).await.unwrap();
+    let observer = open_beside(&config).await;
     let rows: Vec<_> = gone.iter().map(|id| vigie_model::ItemId(*id)).collect();
     while !observer.placements(&rows).await.unwrap().is_empty() {
         tokio::task::yield_now().await;
@@ -307,9 +310,8 @@ async fn a_deleted_bank_takes_its_items_along_at_once_and_the_sweep_goes_on_afte
     second.stop().await;
 }
 
-#[tokio::test]
-async fn a_deletion_tells_how_many_items_went() {
-    let (_directory, config) = on_file();
+async fn a_deletion_tells_how_many_items_went(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(config).await;
     served.create_bank("a").await.unwrap();
     served.add("a", items(0..7)).await.unwrap();
@@ -330,9 +332,8 @@ async fn a_bank_in_memory_works_as_one_on_disk() {
     served.stop().await;
 }
 
-#[tokio::test]
-async fn a_thousand_items_of_64_hashes_fit_into_one_write() {
-    let (_directory, config) = on_file();
+async fn a_thousand_items_of_64_hashes_fit_into_one_write(bed: Bed) {
+    let config = bed.config();
     let served = Served::start(config).await;
     served.create_bank("a").await.unwrap();
     let large = |number: u64| {

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Sqlite};
 use vigie_model::{Partition, Sequence, UnixMillis};
 
-use super::{failed, integer, read};
+use crate::store::read::{self, failed, integer};
 use crate::store::{Batch, StoreError};
 
 /// Rows of one INSERT. A few fixed sizes make a few statements, which stay prepared; SQLite takes 32,766 values in a

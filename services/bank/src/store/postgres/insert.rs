@@ -1,0 +1,256 @@
+//! The statements that change rows. Each runs inside a transaction that the caller begins and ends.
+
+use sqlx::postgres::PgConnection;
+use vigie_model::{Bank, Partition, Sequence, UnixMillis};
+
+use crate::digests::PartDigest;
+use crate::store::read::{failed, integer};
+use crate::store::{Batch, Recorded, StoreError, StoredChange, StoredItem};
+
+/// Writes every row of the batch; `false` where the head is not where the batch expects it.
+pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Result<bool, StoreError> {
+    // First of all: from here on until the end of the transaction nobody else numbers changes.
+    if !move_head(connection, batch).await? {
+        return Ok(false);
+    }
+    add_changes(connection, &batch.changes).await?;
+    if !batch.items_added.is_empty() {
+        add_items(connection, &batch.items_added).await?;
+    }
+    if !batch.items_removed.is_empty() {
+        let removed: Vec<_> = batch.items_removed.iter().map(|item| integer(item.0)).collect();
+        sqlx::query("DELETE FROM items WHERE id = ANY($1)")
+            .bind(removed)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed("remove items"))?;
+    }
+    set_banks(connection, batch).await?;
+    if !batch.digests.is_empty() {
+        add_digests(connection, &batch.digests).await?;
+    }
+    if !batch.recorded.is_empty() {
+        record(connection, &batch.recorded).await?;
+    }
+    Ok(true)
+}
+
+/// The compare-and-swap that lets two writers share a store. It waits for a writer that came before, and then sees
+/// where that one left the head.
+async fn move_head(connection: &mut PgConnection, batch: &Batch) -> Result<bool, StoreError> {
+    let (from, to) = (&batch.expected.log, &batch.head.log);
+    let moved = sqlx::query(
+        "WITH moved AS (UPDATE head SET sequence = $1, chain = $2, next_bank_id = $3, bank_count = $4, \
+         item_count = $5, hash_count = $6 WHERE id = 1 AND sequence = $7 AND chain = $8 RETURNING 1) \
+         INSERT INTO batches (last_sequence, chain, committed_at_ms) SELECT $1, $2, $9 FROM moved",
+    )
+    .bind(integer(to.sequence.0))
+    .bind(to.chain)
+    .bind(i64::from(batch.head.next_bank))
+    .bind(integer(to.banks))
+    .bind(integer(to.items))
+    .bind(integer(to.hashes))
+    .bind(integer(from.sequence.0))
+    .bind(from.chain)
+    .bind(integer(batch.committed_at.0))
+    .execute(&mut *connection)
+    .await
+    .map_err(failed("move the head"))?;
+    Ok(moved.rows_affected() == 1)
+}
+
+async fn add_changes(connection: &mut PgConnection, changes: &[StoredChange]) -> Result<(), StoreError> {
+    let column = |value: fn(&StoredChange) -> i64| changes.iter().map(value).collect::<Vec<_>>();
+    let partitions: Vec<_> = changes.iter().map(|change| change.partition.map(i64::from)).collect();
+    let payloads: Vec<&[u8]> = changes.iter().map(|change| &change.payload[..]).collect();
+    sqlx::query(
+        "INSERT INTO changes (sequence, partition, checksum, payload) \
+         SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BYTEA[])",
+    )
+    .bind(column(|change| integer(change.sequence.0)))
+    .bind(partitions)
+    .bind(column(|change| change.checksum))
+    .bind(payloads)
+    .execute(connection)
+    .await
+    .map(drop)
+    .map_err(failed("insert changes"))
+}
+
+async fn add_items(connection: &mut PgConnection, items: &[StoredItem]) -> Result<(), StoreError> {
+    let column = |value: fn(&StoredItem) -> i64| items.iter().map(value).collect::<Vec<_>>();
+    let payloads: Vec<&[u8]> = items.iter().map(|item| &item.payload[..]).collect();
+    sqlx::query(
+        "INSERT INTO items (id, partition, bank_id, hash_count, payload) \
+         SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BYTEA[])",
+    )
+    .bind(column(|item| integer(item.placement.item.0)))
+    .bind(column(|item| Partition::of(item.placement.item).get().into()))
+    .bind(column(|item| item.placement.bank.0.into()))
+    .bind(column(|item| integer(item.placement.digest.hashes)))
+    .bind(payloads)
+    .execute(connection)
+    .await
+    .map(drop)
+    .map_err(failed("insert items"))
+}
+
+/// Replaces the rows of the banks that changed. Where one of them may have taken another's name, all go before any
+/// comes.
+async fn set_banks(connection: &mut PgConnection, batch: &Batch) -> Result<(), StoreError> {
+    let (set, deleted) = (&batch.banks_set, &batch.banks_deleted);
+    let touched: Vec<i64> =
+        set.iter().map(|bank| bank.id).chain(deleted.iter().copied()).map(|id| id.0.into()).collect();
+    sqlx::query("DELETE FROM banks WHERE id = ANY($1)")
+        .bind(touched)
+        .execute(&mut *connection)
+        .await
+        .map_err(failed("replace banks"))?;
+    if !set.is_empty() {
+        let column = |value: fn(&Bank) -> i64| set.iter().map(value).collect::<Vec<_>>();
+        sqlx::query(
+            "INSERT INTO banks (id, name, enabled, created_at_ms, item_count, hash_count) \
+             SELECT * FROM UNNEST($1::BIGINT[], $2::TEXT[], $3::BOOLEAN[], $4::BIGINT[], $5::BIGINT[], \
+             $6::BIGINT[])",
+        )
+        .bind(column(|bank| bank.id.0.into()))
+        .bind(set.iter().map(|bank| bank.name.as_str()).collect::<Vec<_>>())
+        .bind(set.iter().map(|bank| bank.enabled).collect::<Vec<_>>())
+        .bind(column(|bank| integer(bank.created_at.0)))
+        .bind(column(|bank| integer(bank.item_count)))
+        .bind(column(|bank| integer(bank.hash_count)))
+        .execute(&mut *connection)
+        .await
+        .map_err(failed("insert banks"))?;
+    }
+    if deleted.is_empty() {
+        return Ok(());
+    }
+    let deleted: Vec<i64> = deleted.iter().map(|bank| bank.0.into()).collect();
+    for statement in [
+        "INSERT INTO sweeps (bank_id) SELECT * FROM UNNEST($1::BIGINT[])",
+        "DELETE FROM digests WHERE bank_id = ANY($1::BIGINT[])",
+    ] {
+        let done = sqlx::query(statement).bind(&deleted).execute(&mut *connection).await;
+        done.map_err(failed("delete banks"))?;
+    }
+    Ok(())
+}
+
+/// Adds to the digests of banks that are there.
+async fn add_digests(connection: &mut PgConnection, parts: &[PartDigest]) -> Result<(), StoreError> {
+    let column = |value: &dyn Fn(&PartDigest) -> i64| parts.iter().map(value).collect::<Vec<_>>();
+    let mut insert = sqlx::query(
+        "INSERT INTO digests AS kept (bank_id, partition, hash_count, sum_0, sum_1, sum_2, sum_3) \
+         SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[], \
+         $6::BIGINT[], $7::BIGINT[]) \
+         ON CONFLICT (bank_id, partition) DO UPDATE SET hash_count = kept.hash_count + excluded.hash_count, \
+         sum_0 = kept.sum_0 + excluded.sum_0, sum_1 = kept.sum_1 + excluded.sum_1, \
+         sum_2 = kept.sum_2 + excluded.sum_2, sum_3 = kept.sum_3 + excluded.sum_3",
+    )
+    .bind(column(&|part| part.bank.0.into()))
+    .bind(column(&|part| part.partition.into()))
+    // Differences, which may be negative, of numbers that wrap around.
+    .bind(column(&|part| part.digest.hashes.cast_signed()));
+    for index in 0..4 {
+        insert = insert.bind(column(&|part| part.digest.sums[index].cast_signed()));
+    }
+    insert.execute(connection).await.map(drop).map_err(failed("add to the digests"))
+}
+
+async fn record(connection: &mut PgConnection, recorded: &[Recorded]) -> Result<(), StoreError> {
+    let bytes = |value: fn(&Recorded) -> &[u8]| recorded.iter().map(value).collect::<Vec<_>>();
+    sqlx::query(
+        "INSERT INTO idempotency (key, request_digest, response, created_at_ms) \
+         SELECT * FROM UNNEST($1::TEXT[], $2::BYTEA[], $3::BYTEA[], $4::BIGINT[]) \
+         ON CONFLICT (key) DO UPDATE SET request_digest = excluded.request_digest, \
+         response = excluded.response, created_at_ms = excluded.created_at_ms",
+    )
+    .bind(recorded.iter().map(|record| record.key.as_str()).collect::<Vec<_>>())
+    .bind(bytes(|record| &record.digest))
+    .bind(bytes(|record| &record.response))
+    .bind(recorded.iter().map(|record| integer(record.created_at.0)).collect::<Vec<_>>())
+    .execute(connection)
+    .await
+    .map(drop)
+    .map_err(failed("record answers"))
+}
+
+/// Takes away items of the first deleted bank that has any left; `false` when no bank is left to sweep.
+pub(super) async fn sweep_items(connection: &mut PgConnection, rows_max: u32) -> Result<bool, StoreError> {
+    let bank: Option<i64> = sqlx::query_scalar("SELECT bank_id FROM sweeps ORDER BY bank_id LIMIT 1")
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(failed("find a deleted bank"))?;
+    let Some(bank) = bank else { return Ok(false) };
+    let swept = sqlx::query(
+        "DELETE FROM items WHERE id = ANY(ARRAY(SELECT id FROM items WHERE bank_id = $1 ORDER BY id LIMIT $2))",
+    )
+    .bind(bank)
+    .bind(i64::from(rows_max))
+    .execute(&mut *connection)
+    .await
+    .map_err(failed("sweep items"))?;
+    if swept.rows_affected() < u64::from(rows_max) {
+        sqlx::query("DELETE FROM sweeps WHERE bank_id = $1")
+            .bind(bank)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed("end a sweep"))?;
+    }
+    Ok(true)
+}
+
+/// Forgets old keys; `false` when none is left to forget.
+pub(super) async fn sweep_keys(
+    connection: &mut PgConnection,
+    before: UnixMillis,
+    rows_max: u32,
+) -> Result<bool, StoreError> {
+    let swept = sqlx::query(
+        "DELETE FROM idempotency WHERE key = ANY(ARRAY( \
+         SELECT key FROM idempotency WHERE created_at_ms < $1 ORDER BY created_at_ms LIMIT $2))",
+    )
+    .bind(integer(before.0))
+    .bind(i64::from(rows_max))
+    .execute(&mut *connection)
+    .await
+    .map_err(failed("forget keys"))?;
+    Ok(swept.rows_affected() == u64::from(rows_max))
+}
+
+/// Forgets the oldest changes; `false` where none is left to forget.
+pub(super) async fn cut(
+    connection: &mut PgConnection,
+    through: Sequence,
+    rows_max: u32,
+) -> Result<bool, StoreError> {
+    let floor: i64 = sqlx::query_scalar("SELECT floor FROM head WHERE id = 1 FOR UPDATE")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed("lock the head"))?;
+    // The last batch within the bounds, or else the next one, which may be larger than a step.
+    let end: Option<i64> = sqlx::query_scalar(
+        "SELECT coalesce( \
+         (SELECT max(last_sequence) FROM batches WHERE last_sequence > $1 AND last_sequence <= least($2, $1 + $3)), \
+         (SELECT min(last_sequence) FROM batches WHERE last_sequence > $1 AND last_sequence <= $2))",
+    )
+    .bind(floor)
+    .bind(integer(through.0))
+    .bind(i64::from(rows_max))
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(failed("find the log's oldest batches"))?;
+    let Some(end) = end else { return Ok(false) };
+    let statements = [
+        "UPDATE head SET floor = $1 WHERE id = 1",
+        "DELETE FROM changes WHERE sequence <= $1",
+        // The batch that ends at the floor stays: the chain goes on from it.
+        "DELETE FROM batches WHERE last_sequence < $1",
+    ];
+    for statement in statements {
+        let cut = sqlx::query(statement).bind(end).execute(&mut *connection).await;
+        cut.map_err(failed("cut the log"))?;
+    }
+    Ok(true)
+}

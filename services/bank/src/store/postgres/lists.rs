@@ -1,0 +1,23 @@
+//! The statements that read rows by lists of keys, which are arrays here.
+
+use sqlx::postgres::PgConnection;
+use vigie_model::ItemId;
+
+use crate::store::read::{Read, failed, integer};
+use crate::store::rows::{to_item, to_recorded};
+use crate::store::{Placement, Recorded};
+
+pub(super) async fn placements(connection: &mut PgConnection, items: &[ItemId]) -> Read<Vec<Placement>> {
+    let rows = sqlx::query("SELECT id, payload FROM items WHERE id = ANY($1)")
+        .bind(items.iter().map(|item| integer(item.0)).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await
+        .map_err(failed("find items"))?;
+    rows.iter().map(|row| to_item(row).map(|item| Placement::of(&item))).collect()
+}
+
+pub(super) async fn recorded(connection: &mut PgConnection, keys: &[String]) -> Read<Vec<Recorded>> {
+    let select = "SELECT key, request_digest, response, created_at_ms FROM idempotency WHERE key = ANY($1)";
+    let rows = sqlx::query(select).bind(keys).fetch_all(connection).await.map_err(failed("find keys"))?;
+    rows.iter().map(to_recorded).collect()
+}

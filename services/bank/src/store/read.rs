@@ -1,0 +1,317 @@
+//! The statements that read rows, in the SQL that both databases understand.
+//!
+//! What belongs together is read in one transaction, hence as of one sequence.
+
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
+use sqlx::Database;
+use vigie_model::change::LogId;
+use vigie_model::{Bank, BankId, BankName, Item, ItemId, LogHead, Sequence, ShardIdentity, UnixMillis};
+
+use crate::digests::{PartDigest, Totals};
+use crate::store::rows::{
+    StoredRow, corrupt, to_bank, to_batch, to_change, to_head, to_item, to_item_and_bank, to_part,
+};
+use crate::store::{
+    AsOf, ChangePage, ChangeRange, Head, ItemPage, ItemRange, Loaded, StoreError, StoredBatch, StoredChange,
+};
+
+pub(super) type Read<T> = Result<T, StoreError>;
+
+/// Makes a [`StoreError`] of what the database said.
+pub(super) fn failed(attempt: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
+    move |source| StoreError::Database { attempt, source }
+}
+
+/// The databases' integers are signed. What does not fit is beyond anything that is ever stored.
+pub(super) fn integer(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// What a statement is given for `$1`, `$2` and so on.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Value<'a> {
+    Number(u64),
+    Text(&'a str),
+}
+
+/// A connection to either database, whose transactions see one moment unless they say otherwise.
+pub(super) trait Reader: sqlx::Connection<Database: Database<Connection = Self>> + Sized {
+    /// What it reads.
+    type Row: StoredRow;
+
+    /// The rows of a statement, as they come.
+    fn stream(
+        &mut self,
+        statement: &'static str,
+        values: &[Value<'_>],
+    ) -> BoxStream<'_, Result<Self::Row, sqlx::Error>>;
+}
+
+macro_rules! reader {
+    ($connection:ty, $row:ty) => {
+        impl $crate::store::read::Reader for $connection {
+            type Row = $row;
+
+            fn stream(
+                &mut self,
+                statement: &'static str,
+                values: &[$crate::store::read::Value<'_>],
+            ) -> futures::stream::BoxStream<'_, Result<$row, sqlx::Error>> {
+                let mut query = sqlx::query(statement);
+                for value in values {
+                    query = match *value {
+                        $crate::store::read::Value::Number(number) => {
+                            query.bind($crate::store::read::integer(number))
+                        }
+                        $crate::store::read::Value::Text(text) => query.bind(text.to_owned()),
+                    };
+                }
+                query.fetch(self)
+            }
+        }
+    };
+}
+pub(super) use reader;
+
+/// Runs a few reads as of one moment.
+macro_rules! snapshot {
+    ($connection:expr, |$transaction:ident| $reads:expr) => {{
+        let mut begun = $connection.begin().await.map_err(failed("begin to read"))?;
+        let $transaction = &mut *begun;
+        let value = $reads;
+        begun.rollback().await.map_err(failed("end reading"))?;
+        Ok(value)
+    }};
+}
+
+async fn all<C: Reader, T>(
+    connection: &mut C,
+    attempt: &'static str,
+    statement: &'static str,
+    values: &[Value<'_>],
+    read: fn(&C::Row) -> Read<T>,
+) -> Read<Vec<T>> {
+    let rows: Vec<C::Row> =
+        connection.stream(statement, values).try_collect().await.map_err(failed(attempt))?;
+    rows.iter().map(read).collect()
+}
+
+async fn first<C: Reader, T>(
+    connection: &mut C,
+    attempt: &'static str,
+    statement: &'static str,
+    values: &[Value<'_>],
+    read: impl FnOnce(&C::Row) -> Read<T>,
+) -> Read<Option<T>> {
+    let mut rows = connection.stream(statement, values);
+    let row = rows.try_next().await.map_err(failed(attempt))?;
+    // To its end, so that nothing is left to read for who comes next.
+    while rows.next().await.is_some() {}
+    row.as_ref().map(read).transpose()
+}
+
+/// Rows up to a number of them and of bytes, though always one; tells whether a bound was reached.
+async fn page<C: Reader, T>(
+    connection: &mut C,
+    attempt: &'static str,
+    statement: &'static str,
+    values: &[Value<'_>],
+    (count_max, bytes_max): (usize, usize),
+    payload: usize,
+    read: fn(&C::Row) -> Read<T>,
+) -> Read<(Vec<T>, bool)> {
+    let mut rows = connection.stream(statement, values);
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.try_next().await.map_err(failed(attempt))? {
+        bytes += row.bytes(payload).map_or(0, <[u8]>::len);
+        if bytes > bytes_max && !page.is_empty() {
+            return Ok((page, true));
+        }
+        page.push(read(&row)?);
+    }
+    let full = page.len() >= count_max;
+    Ok((page, full))
+}
+
+/// What a partition is compared with, as [`vigie_model::ShardCount::shard_of`] has it: all of them are those of one shard of one.
+fn modulus(shard: Option<ShardIdentity>) -> (Value<'static>, Value<'static>) {
+    let (count, shard) = shard.map_or((1, 0), |shard| (shard.shard_count().get(), shard.shard().0));
+    (Value::Number(count.into()), Value::Number(shard.into()))
+}
+
+pub(super) async fn load<C: Reader>(connection: &mut C) -> Read<Loaded> {
+    snapshot!(connection, |transaction| {
+        let (head, banks) = head_and_banks(transaction).await?;
+        Loaded { head, banks, totals: totals(transaction).await? }
+    })
+}
+
+pub(super) async fn state<C: Reader>(connection: &mut C) -> Read<(Head, Vec<Bank>)> {
+    snapshot!(connection, |transaction| head_and_banks(transaction).await?)
+}
+
+async fn head_and_banks<C: Reader>(transaction: &mut C) -> Read<(Head, Vec<Bank>)> {
+    let head = head(transaction).await?;
+    let select = "SELECT id, name, enabled, created_at_ms, item_count, hash_count FROM banks ORDER BY id";
+    Ok((head, all(transaction, "load the banks", select, &[], to_bank).await?))
+}
+
+/// What the living hashes come to, by partition.
+async fn totals<C: Reader>(connection: &mut C) -> Read<Totals> {
+    let select = "SELECT CAST(0 AS BIGINT), partition, CAST(sum(hash_count) AS BIGINT), \
+                  CAST(sum(sum_0) AS BIGINT), CAST(sum(sum_1) AS BIGINT), \
+                  CAST(sum(sum_2) AS BIGINT), CAST(sum(sum_3) AS BIGINT) FROM digests GROUP BY partition";
+    let mut totals = Totals::empty();
+    for part in all(connection, "sum up the digests", select, &[], to_part).await? {
+        let PartDigest { partition, digest, .. } = part;
+        *totals.partition_mut(partition).ok_or_else(|| corrupt("a digest"))? = digest;
+    }
+    Ok(totals)
+}
+
+pub(super) async fn bank_digests<C: Reader>(connection: &mut C, bank: BankId) -> Read<Vec<PartDigest>> {
+    let select = "SELECT bank_id, partition, hash_count, sum_0, sum_1, sum_2, sum_3 FROM digests \
+                  WHERE bank_id = $1";
+    all(connection, "read a bank's digests", select, &[Value::Number(bank.0.into())], to_part).await
+}
+
+pub(super) async fn digests<C: Reader>(
+    connection: &mut C,
+    (bank, partition): (BankId, u16),
+    limit: u16,
+) -> Read<Vec<PartDigest>> {
+    let select = "SELECT bank_id, partition, hash_count, sum_0, sum_1, sum_2, sum_3 FROM digests \
+                  WHERE (bank_id, partition) > ($1, $2) ORDER BY bank_id, partition LIMIT $3";
+    let values = [bank.0.into(), partition.into(), limit.into()].map(Value::Number);
+    all(connection, "read the digests", select, &values, to_part).await
+}
+
+pub(super) async fn head<C: Reader>(connection: &mut C) -> Read<Head> {
+    let select = "SELECT sequence, chain, next_bank_id, bank_count, item_count, hash_count, floor FROM head \
+                  WHERE id = 1";
+    let head = first(connection, "read the head", select, &[], to_head).await?;
+    head.ok_or_else(|| corrupt("the head"))
+}
+
+/// Which log it is.
+pub(super) async fn log_id<C: Reader>(connection: &mut C) -> Read<LogId> {
+    let read = |row: &C::Row| {
+        let id = row.bytes(0).ok().and_then(|id| id.try_into().ok());
+        id.map(LogId).ok_or_else(|| corrupt("the head"))
+    };
+    let id = first(connection, "read the head", "SELECT log_id FROM head WHERE id = 1", &[], read).await?;
+    id.ok_or_else(|| corrupt("the head"))
+}
+
+pub(super) async fn sequence<C: Reader>(connection: &mut C) -> Read<Sequence> {
+    let read = |row: &C::Row| row.number(0).map(Sequence).map_err(|_| corrupt("the head"));
+    let select = "SELECT sequence FROM head WHERE id = 1";
+    let sequence = first(connection, "read the head", select, &[], read).await?;
+    sequence.ok_or_else(|| corrupt("the head"))
+}
+
+pub(super) async fn bank<C: Reader>(connection: &mut C, name: &BankName) -> Read<AsOf<Option<Bank>>> {
+    snapshot!(connection, |transaction| {
+        let sequence = sequence(transaction).await?;
+        let select =
+            "SELECT id, name, enabled, created_at_ms, item_count, hash_count FROM banks WHERE name = $1";
+        let name = [Value::Text(name.as_str())];
+        AsOf { value: first(transaction, "read a bank", select, &name, to_bank).await?, sequence }
+    })
+}
+
+pub(super) async fn banks<C: Reader>(connection: &mut C, after: BankId, limit: u16) -> Read<AsOf<Vec<Bank>>> {
+    snapshot!(connection, |transaction| {
+        let sequence = sequence(transaction).await?;
+        let select = "SELECT id, name, enabled, created_at_ms, item_count, hash_count FROM banks \
+                      WHERE id > $1 ORDER BY id LIMIT $2";
+        let values = [after.0.into(), limit.into()].map(Value::Number);
+        AsOf { value: all(transaction, "list banks", select, &values, to_bank).await?, sequence }
+    })
+}
+
+pub(super) async fn item<C: Reader>(connection: &mut C, id: ItemId) -> Read<AsOf<Option<(Item, BankName)>>> {
+    snapshot!(connection, |transaction| {
+        let sequence = sequence(transaction).await?;
+        let select = "SELECT items.id, items.payload, banks.name FROM items \
+                      JOIN banks ON banks.id = items.bank_id WHERE items.id = $1";
+        let id = [Value::Number(id.0)];
+        AsOf { value: first(transaction, "read an item", select, &id, to_item_and_bank).await?, sequence }
+    })
+}
+
+pub(super) async fn items<C: Reader>(
+    connection: &mut C,
+    bank: &BankName,
+    after: ItemId,
+    limit: u16,
+) -> Read<AsOf<Option<Vec<Item>>>> {
+    snapshot!(connection, |transaction| {
+        let sequence = sequence(transaction).await?;
+        let bank = {
+            let read = |row: &C::Row| row.number::<u32>(0).map_err(|_| corrupt("a bank"));
+            let select = "SELECT id FROM banks WHERE name = $1";
+            first(transaction, "find a bank", select, &[Value::Text(bank.as_str())], read).await?
+        };
+        let value = match bank {
+            None => None,
+            Some(bank) => {
+                let select =
+                    "SELECT id, payload FROM items WHERE bank_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+                let values = [bank.into(), after.0, limit.into()].map(Value::Number);
+                Some(all(transaction, "list items", select, &values, to_item).await?)
+            }
+        };
+        AsOf { value, sequence }
+    })
+}
+
+pub(super) async fn item_page<C: Reader>(connection: &mut C, range: &ItemRange) -> Read<ItemPage> {
+    let select = "SELECT id, payload FROM items WHERE id > $1 AND id <= $2 AND partition % $3 = $4 \
+                  ORDER BY id LIMIT $5";
+    let (count, shard) = modulus(range.shard);
+    let [after, through, limit] = [range.after.0, range.through.0, range.count_max as u64].map(Value::Number);
+    let bounds = (range.count_max, range.bytes_max);
+    let values = [after, through, count, shard, limit];
+    let (items, cut) = page(connection, "read items", select, &values, bounds, 1, to_item).await?;
+    let last = items.last().map(|item: &Item| item.id);
+    Ok(ItemPage { through: last.filter(|_| cut).unwrap_or(range.through), items })
+}
+
+pub(super) async fn changes<C: Reader>(connection: &mut C, range: &ChangeRange) -> Read<ChangePage> {
+    snapshot!(connection, |transaction| {
+        let LogHead { floor, .. } = head(transaction).await?.log;
+        let select = "SELECT sequence, partition, checksum, payload FROM changes \
+                      WHERE sequence > $1 AND sequence <= $2 AND (partition IS NULL OR partition % $3 = $4) \
+                      ORDER BY sequence LIMIT $5";
+        let (count, shard) = modulus(range.shard);
+        let [after, through, limit] =
+            [range.after.0, range.through.0, range.count_max as u64].map(Value::Number);
+        let bounds = (range.count_max, range.bytes_max);
+        let values = [after, through, count, shard, limit];
+        let (changes, cut) = page(transaction, "read the log", select, &values, bounds, 3, to_change).await?;
+        let last = changes.last().map(|change: &StoredChange| change.sequence);
+        ChangePage { changes, through: last.filter(|_| cut).unwrap_or(range.through), floor }
+    })
+}
+
+pub(super) async fn batches<C: Reader>(
+    connection: &mut C,
+    after: Sequence,
+    limit: u16,
+) -> Read<Vec<StoredBatch>> {
+    let select =
+        "SELECT last_sequence, chain FROM batches WHERE last_sequence > $1 ORDER BY last_sequence LIMIT $2";
+    let values = [after.0, limit.into()].map(Value::Number);
+    all(connection, "read the batches", select, &values, to_batch).await
+}
+
+/// A batch that was committed before a time, such that all before it were too, as far as the clock went forward.
+pub(super) async fn last_before<C: Reader>(connection: &mut C, time: UnixMillis) -> Read<Option<Sequence>> {
+    // By the index of times, from its end: the newest batches, of which there are many, are not looked at.
+    let select = "SELECT last_sequence FROM batches WHERE committed_at_ms < $1 \
+                  ORDER BY committed_at_ms DESC, last_sequence DESC LIMIT 1";
+    let read = |row: &C::Row| row.number(0).map(Sequence).map_err(|_| corrupt("a batch"));
+    first(connection, "find old batches", select, &[Value::Number(time.0)], read).await
+}

@@ -1,0 +1,157 @@
+//! How a row reads back, whichever database it comes from.
+
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use vigie_model::{Bank, BankId, BankName, Item, LogHead, Sequence, SetDigest, UnixMillis};
+use vigie_proto::bank::decode_item;
+
+use crate::digests::PartDigest;
+use crate::store::{Head, Recorded, StoreError, StoredBatch, StoredChange};
+
+/// A column that does not read as it should.
+pub(super) type Column<T> = Result<T, sqlx::Error>;
+
+/// What a row can hold. Both databases keep numbers as signed 64-bit integers.
+pub(super) trait StoredRow: Send + Unpin {
+    /// A number, or none.
+    fn number_if_any(&self, column: usize) -> Column<Option<i64>>;
+    /// Bytes.
+    fn bytes(&self, column: usize) -> Column<&[u8]>;
+    /// Text.
+    fn text(&self, column: usize) -> Column<&str>;
+    /// Yes or no.
+    fn flag(&self, column: usize) -> Column<bool>;
+
+    /// A number, of the kind that is asked for.
+    fn number<T: TryFrom<i64>>(&self, column: usize) -> Column<T> {
+        let number = self.number_if_any(column)?.and_then(|number| T::try_from(number).ok());
+        number.ok_or_else(|| sqlx::Error::Decode("no number of this kind".into()))
+    }
+
+    /// A chain or a digest.
+    fn array(&self, column: usize) -> Column<[u8; 32]> {
+        self.bytes(column)?.try_into().map_err(|source| sqlx::Error::Decode(Box::new(source)))
+    }
+
+    /// The name of a bank.
+    fn name(&self, column: usize) -> Column<BankName> {
+        self.text(column)?.parse().map_err(|source| sqlx::Error::Decode(Box::new(source)))
+    }
+}
+
+macro_rules! stored_row {
+    ($($row:ty),*) => {$(
+        impl StoredRow for $row {
+            fn number_if_any(&self, column: usize) -> Column<Option<i64>> {
+                self.try_get(column)
+            }
+
+            fn bytes(&self, column: usize) -> Column<&[u8]> {
+                self.try_get(column)
+            }
+
+            fn text(&self, column: usize) -> Column<&str> {
+                self.try_get(column)
+            }
+
+            fn flag(&self, column: usize) -> Column<bool> {
+                self.try_get(column)
+            }
+        }
+    )*};
+}
+
+stored_row!(SqliteRow, PgRow);
+
+/// What cannot be read, named without its content.
+pub(super) fn corrupt(row: &str) -> StoreError {
+    StoreError::Corrupt { row: row.to_owned() }
+}
+
+/// From `sequence, chain, next_bank_id, bank_count, item_count, hash_count, floor`.
+pub(super) fn to_head(row: &impl StoredRow) -> Result<Head, StoreError> {
+    let read = || -> Column<Head> {
+        Ok(Head {
+            log: LogHead {
+                sequence: Sequence(row.number(0)?),
+                chain: row.array(1)?,
+                banks: row.number(3)?,
+                items: row.number(4)?,
+                hashes: row.number(5)?,
+                floor: Sequence(row.number(6)?),
+            },
+            next_bank: row.number(2)?,
+        })
+    };
+    read().map_err(|_| corrupt("the head"))
+}
+
+/// From `id, name, enabled, created_at_ms, item_count, hash_count`.
+pub(super) fn to_bank(row: &impl StoredRow) -> Result<Bank, StoreError> {
+    let read = || -> Column<Bank> {
+        Ok(Bank {
+            id: BankId(row.number(0)?),
+            name: row.name(1)?,
+            enabled: row.flag(2)?,
+            created_at: UnixMillis(row.number(3)?),
+            item_count: row.number(4)?,
+            hash_count: row.number(5)?,
+        })
+    };
+    read().map_err(|_| corrupt("a bank"))
+}
+
+/// From `bank_id, partition, hash_count, sum_0, sum_1, sum_2, sum_3`.
+pub(super) fn to_part(row: &impl StoredRow) -> Result<PartDigest, StoreError> {
+    let read = || -> Column<PartDigest> {
+        let sums = [row.number(3)?, row.number(4)?, row.number(5)?, row.number(6)?];
+        let digest = SetDigest { sums, hashes: row.number(2)? };
+        Ok(PartDigest { bank: BankId(row.number(0)?), partition: row.number(1)?, digest })
+    };
+    read().map_err(|_| corrupt("a digest"))
+}
+
+/// From `id, payload`.
+pub(super) fn to_item(row: &impl StoredRow) -> Result<Item, StoreError> {
+    let id: Option<u64> = row.number(0).ok();
+    let item = row.bytes(1).ok().and_then(|payload| decode_item(payload).ok());
+    item.filter(|item| Some(item.id.0) == id)
+        .ok_or_else(|| StoreError::Corrupt { row: format!("item {}", id.unwrap_or_default()) })
+}
+
+/// From `id, payload` and the bank's `name`.
+pub(super) fn to_item_and_bank(row: &impl StoredRow) -> Result<(Item, BankName), StoreError> {
+    Ok((to_item(row)?, row.name(2).map_err(|_| corrupt("the name of a bank"))?))
+}
+
+/// From `sequence, partition, checksum, payload`.
+pub(super) fn to_change(row: &impl StoredRow) -> Result<StoredChange, StoreError> {
+    let read = || -> Column<StoredChange> {
+        let partition = row.number_if_any(1)?.is_some().then(|| row.number(1)).transpose()?;
+        let (sequence, checksum) = (Sequence(row.number(0)?), row.number(2)?);
+        Ok(StoredChange { sequence, partition, checksum, payload: row.bytes(3)?.to_vec() })
+    };
+    read().map_err(|_| corrupt("a change"))
+}
+
+/// From `last_sequence, chain`.
+pub(super) fn to_batch(row: &impl StoredRow) -> Result<StoredBatch, StoreError> {
+    let read = || -> Column<StoredBatch> {
+        Ok(StoredBatch { last: Sequence(row.number(0)?), chain: row.array(1)? })
+    };
+    read().map_err(|_| corrupt("a batch"))
+}
+
+/// From `key, request_digest, response, created_at_ms`.
+pub(super) fn to_recorded(row: &impl StoredRow) -> Result<Recorded, StoreError> {
+    let read = || -> Column<Recorded> {
+        Ok(Recorded {
+            key: row.text(0)?.to_owned(),
+            digest: row.array(1)?,
+            response: row.bytes(2)?.to_vec(),
+            created_at: UnixMillis(row.number(3)?),
+        })
+    };
+    read().map_err(|_| corrupt("a key"))
+}

@@ -1,0 +1,41 @@
+//! The statements that read rows by lists of keys: SQLite has no arrays.
+
+use sqlx::QueryBuilder;
+use sqlx::sqlite::SqliteConnection;
+use vigie_model::ItemId;
+
+use super::insert::json;
+use crate::store::read::{Read, failed};
+use crate::store::rows::{to_item, to_recorded};
+use crate::store::{Placement, Recorded};
+
+/// Keys asked for in one statement.
+const KEYS: usize = 64;
+
+pub(super) async fn placements(connection: &mut SqliteConnection, items: &[ItemId]) -> Read<Vec<Placement>> {
+    let rows = sqlx::query("SELECT id, payload FROM items WHERE id IN (SELECT value FROM json_each(?))")
+        .bind(json(items.iter().map(|item| item.0)))
+        .fetch_all(connection)
+        .await
+        .map_err(failed("find items"))?;
+    rows.iter().map(|row| to_item(row).map(|item| Placement::of(&item))).collect()
+}
+
+pub(super) async fn recorded(connection: &mut SqliteConnection, keys: &[String]) -> Read<Vec<Recorded>> {
+    let select = "SELECT key, request_digest, response, created_at_ms FROM idempotency WHERE key IN (";
+    let mut recorded = Vec::new();
+    for keys in keys.chunks(KEYS) {
+        let mut query = QueryBuilder::new(select);
+        let mut list = query.separated(", ");
+        for index in 0..KEYS {
+            // The statement is always the same and stays prepared: the last key fills it up.
+            list.push_bind(keys.get(index).or(keys.last()).cloned());
+        }
+        query.push(")");
+        let rows = query.build().fetch_all(&mut *connection).await.map_err(failed("find keys"))?;
+        for row in &rows {
+            recorded.push(to_recorded(row)?);
+        }
+    }
+    Ok(recorded)
+}

@@ -1,0 +1,285 @@
+//! PostgreSQL servers for tests: made in a temporary folder, gone with the test process.
+//!
+//! A server listens on a socket in its own folder, so that nobody else finds it and no port is taken. It flushes every
+//! commit, as in production. PostgreSQL refuses to run as root, and tests that do run it as `postgres`, or as `nobody`
+//! where there is no such user. A process that watches over it stops it and removes its folder when the test process
+//! ends, however that ends.
+//!
+//! Where PostgreSQL is not installed there is no server: [`Server::shared`] says so on standard error and answers
+//! `None`, and the test is to be skipped. With `VIGIE_REQUIRE_POSTGRES=1` it fails instead.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The variable that turns the absence of PostgreSQL into a failure.
+const REQUIRED: &str = "VIGIE_REQUIRE_POSTGRES";
+
+/// The settings of a server, beyond PostgreSQL's own. Small, since each test process has one, and quick to restart.
+const SETTINGS: &str = "
+listen_addresses = ''
+max_connections = 200
+shared_buffers = 64MB
+logging_collector = off
+log_min_messages = warning
+";
+
+/// What has to be installed, in one folder.
+const PROGRAMS: [&str; 6] = ["initdb", "pg_ctl", "createdb", "psql", "pg_dump", "pg_restore"];
+
+/// Ends with its standard input, which the test process holds, and takes the server along.
+const WATCH: &str =
+    r#"trap '' INT TERM HUP; cat > /dev/null; "$@" --silent --mode immediate stop; rm -rf -- "$FOLDER""#;
+
+/// A server.
+#[derive(Debug)]
+pub struct Server {
+    folder: PathBuf,
+    programs: PathBuf,
+    user: Option<User>,
+    watch: Child,
+}
+
+/// Whom the server runs as, where that is not who runs the tests.
+#[derive(Debug, Clone)]
+struct User {
+    name: &'static str,
+    uid: u32,
+    gid: u32,
+}
+
+impl Server {
+    /// The server that all tests of this process share; `None`, said aloud, where PostgreSQL is not installed.
+    ///
+    /// # Panics
+    ///
+    /// The server cannot be started, or PostgreSQL is absent and `VIGIE_REQUIRE_POSTGRES` is set.
+    #[must_use]
+    pub fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<Server>> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start("")).as_ref()
+    }
+
+    /// A server of its own for a test that stops or fills it, with more settings, one a line; `None` as above.
+    ///
+    /// # Panics
+    ///
+    /// As above.
+    #[must_use]
+    pub fn start(settings: &str) -> Option<Self> {
+        let Some(programs) = programs() else {
+            let required = std::env::var_os(REQUIRED).is_some_and(|value| !value.is_empty() && value != "0");
+            assert!(!required, "PostgreSQL is not installed, and {REQUIRED} is set");
+            // Past the capture of what tests print.
+            let said = writeln!(
+                io::stderr(),
+                "\n!!! SKIPPED: PostgreSQL is not installed, so a test that needs it proves nothing !!!\n"
+            );
+            drop(said);
+            return None;
+        };
+        Some(start(programs, settings).expect("a PostgreSQL server can be started"))
+    }
+
+    /// A new, empty database.
+    ///
+    /// # Panics
+    ///
+    /// It cannot be created.
+    #[must_use]
+    pub fn database(&self) -> Database<'_> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        self.run("createdb", [&name]);
+        Database { server: self, name }
+    }
+
+    /// Stops it as a crash would, and starts it again; what was flushed is there.
+    ///
+    /// # Panics
+    ///
+    /// It does not start again.
+    pub fn crash_and_restart(&self) {
+        self.control(&["--mode", "immediate", "restart"]);
+    }
+
+    /// Stops it, ending every connection.
+    ///
+    /// # Panics
+    ///
+    /// It does not stop.
+    pub fn stop(&self) {
+        self.control(&["--mode", "fast", "stop"]);
+    }
+
+    /// Starts it after [`Self::stop`].
+    ///
+    /// # Panics
+    ///
+    /// It does not start.
+    pub fn start_again(&self) {
+        self.control(&["start"]);
+    }
+
+    /// Runs one of PostgreSQL's client programs as the administrator, and gives what it printed.
+    ///
+    /// # Panics
+    ///
+    /// It fails.
+    pub fn run<S: AsRef<OsStr>>(&self, program: &str, arguments: impl IntoIterator<Item = S>) -> String {
+        let mut command = command(self.user.as_ref(), &self.programs.join(program));
+        command.env("PGHOST", &self.folder).env("PGUSER", "postgres").args(arguments);
+        finish(&mut command).unwrap_or_else(|error| panic!("{program}: {error}"))
+    }
+
+    /// The folder that is the server's and that its user may write to.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn control(&self, arguments: &[&str]) {
+        let mut command = control(&self.programs, self.user.as_ref(), &self.folder);
+        command.args(["--wait", "--silent"]).args(arguments);
+        finish(&mut command).expect("pg_ctl does what it is told");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The end of its input ends it, after the server; if it has ended already, so much the better.
+        drop(self.watch.stdin.take());
+        let _ = self.watch.wait();
+    }
+}
+
+/// A database of a server.
+#[derive(Debug)]
+pub struct Database<'a> {
+    server: &'a Server,
+    name: String,
+}
+
+impl Database<'_> {
+    /// Where it is, as a URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let folder = self.server.folder.to_string_lossy().replace('/', "%2F");
+        format!("postgres://postgres@{folder}/{}", self.name)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs statements as the administrator, and gives what they answered, a row a line.
+    ///
+    /// # Panics
+    ///
+    /// They fail.
+    pub fn sql(&self, statements: &str) -> String {
+        let arguments = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"];
+        let arguments = arguments.into_iter().chain(["--dbname", &self.name, "--command", statements]);
+        self.server.run("psql", arguments).trim().to_owned()
+    }
+}
+
+/// Where PostgreSQL's programs are: on the path, or where Debian has them, the newest first.
+fn programs() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql")
+        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default();
+    let version = |path: &PathBuf| path.file_name().and_then(OsStr::to_str)?.parse::<u32>().ok();
+    versions.sort_by_key(|path| std::cmp::Reverse(version(path)));
+    let mut folders = std::env::split_paths(&path).chain(versions.into_iter().map(|path| path.join("bin")));
+    folders.find(|folder| PROGRAMS.iter().all(|program| folder.join(program).exists()))
+}
+
+fn start(programs: PathBuf, settings: &str) -> io::Result<Server> {
+    let user = other_user()?;
+    let folder = tempfile::Builder::new().prefix("vigie-pg-").tempdir()?;
+    if let Some(User { uid, gid, .. }) = user {
+        chown(folder.path(), Some(uid), Some(gid))?;
+    }
+    let mut initdb = command(user.as_ref(), &programs.join("initdb"));
+    initdb.args(["--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--locale", "C"]);
+    finish(initdb.arg("--no-sync").arg("--pgdata").arg(folder.path().join("data")))?;
+    let own = format!("{SETTINGS}unix_socket_directories = '{}'\n{settings}\n", folder.path().display());
+    let mut file = fs::File::options().append(true).open(folder.path().join("data/postgresql.conf"))?;
+    file.write_all(own.as_bytes())?;
+
+    let stop = control(&programs, user.as_ref(), folder.path());
+    let mut watch = Command::new("sh");
+    watch.args(["-c", WATCH, "watch"]).arg(stop.get_program()).args(stop.get_args());
+    // In a group of its own: what ends the tests' group must not end who cleans up behind them.
+    watch.env("FOLDER", folder.path()).current_dir("/").process_group(0);
+    let watch = watch.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    // From here on it is removed by who watches.
+    let server = Server { folder: folder.keep(), programs, user, watch };
+    let mut start = control(&server.programs, server.user.as_ref(), &server.folder);
+    finish(start.args(["--wait", "--silent", "start"]))?;
+    Ok(server)
+}
+
+fn control(programs: &Path, user: Option<&User>, folder: &Path) -> Command {
+    let mut command = command(user, &programs.join("pg_ctl"));
+    command.arg("--pgdata").arg(folder.join("data")).arg("--log").arg(folder.join("log"));
+    command
+}
+
+/// A program, run as the user if there is one.
+fn command(user: Option<&User>, program: &Path) -> Command {
+    let mut command = match user {
+        Some(user) => {
+            let mut command = Command::new("setpriv");
+            command.arg(format!("--reuid={}", user.uid)).arg(format!("--regid={}", user.gid));
+            command.arg("--clear-groups").arg("--").arg(program);
+            command.env("HOME", "/").env("USER", user.name);
+            command
+        }
+        None => Command::new(program),
+    };
+    // The user may not be allowed where the tests are.
+    command.current_dir("/").stdin(Stdio::null());
+    command
+}
+
+/// Whom to run as, where the tests run as root.
+fn other_user() -> io::Result<Option<User>> {
+    let id = |arguments: &[&str]| -> io::Result<Option<u32>> {
+        let Output { status, stdout, .. } = Command::new("id").args(arguments).output()?;
+        Ok(String::from_utf8_lossy(&stdout).trim().parse().ok().filter(|_| status.success()))
+    };
+    if id(&["-u"])? != Some(0) {
+        return Ok(None);
+    }
+    for name in ["postgres", "nobody"] {
+        if let (Some(uid), Some(gid)) = (id(&["-u", name])?, id(&["-g", name])?) {
+            return Ok(Some(User { name, uid, gid }));
+        }
+    }
+    Err(io::Error::other("there is no user postgres or nobody to run PostgreSQL as"))
+}
+
+/// Runs a program to its end; what it printed, or what it said on standard error.
+fn finish(command: &mut Command) -> io::Result<String> {
+    // To files, not pipes: a server that `pg_ctl` starts inherits them and stays.
+    let (mut stdout, mut stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
+    let status = command.stdout(stdout.try_clone()?).stderr(stderr.try_clone()?).status()?;
+    let text = |file: &mut fs::File| -> io::Result<String> {
+        let mut text = String::new();
+        file.rewind()?;
+        file.read_to_string(&mut text)?;
+        Ok(text)
+    };
+    if status.success() { text(&mut stdout) } else { Err(io::Error::other(text(&mut stderr)?)) }
+}
