@@ -57,7 +57,17 @@ impl ChangeLog {
         let (sender, receiver) = mpsc::channel(limits.write_queue_max);
         let bytes_max = limits.write_queue_bytes_max.min(Semaphore::MAX_PERMITS);
         let log = Self { queue: sender, bytes: Arc::new(Semaphore::new(bytes_max)), bytes_max };
-        let writer = Writer { store, feed, sweep, clock, limits, queue: receiver, held: None, state: None };
+        let writer = Writer {
+            store,
+            feed,
+            sweep,
+            clock,
+            limits,
+            queue: receiver,
+            held: None,
+            state: None,
+            look: Arc::default(),
+        };
         (log, writer)
     }
 
@@ -106,6 +116,8 @@ pub(crate) struct Writer {
     held: Option<Queued>,
     /// `None` where it has to be loaded.
     state: Option<State>,
+    /// Tells that another writer may have moved the head.
+    look: Arc<Notify>,
 }
 
 /// Why a group was not committed.
@@ -122,6 +134,11 @@ impl Writer {
         self.loaded().await.map(drop)
     }
 
+    /// Wakes the writer to look whether another one has moved the head, so that followers get proofs of the new state.
+    pub(crate) fn look(&self) -> Arc<Notify> {
+        Arc::clone(&self.look)
+    }
+
     /// Writes until `stop`, then what is still in the queue.
     pub(crate) async fn run(mut self, stop: Shutdown) {
         while let Some(first) = self.next(&stop).await {
@@ -135,10 +152,16 @@ impl Writer {
         if let Some(held) = self.held.take() {
             return Some(held);
         }
-        tokio::select! {
-            biased;
-            next = self.queue.recv() => return next,
-            () = stop.cancelled() => {}
+        loop {
+            tokio::select! {
+                biased;
+                next = self.queue.recv() => return next,
+                () = stop.cancelled() => break,
+                () = self.look.notified() => {}
+            }
+            if self.confirm().await.is_err() {
+                self.reload().await;
+            }
         }
         self.queue.close();
         self.queue.recv().await
@@ -206,10 +229,7 @@ impl Writer {
         };
         if let Err(setback) = confirmed {
             // The state in memory has run ahead of what is stored.
-            self.state = None;
-            if let Err(error) = self.load().await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "cannot load the state yet");
-            }
+            self.reload().await;
             return Err(setback);
         }
         if let Some(Planned { batch, logged, totals }) = planned {
@@ -219,6 +239,13 @@ impl Writer {
             }
         }
         Ok(outcomes)
+    }
+
+    async fn reload(&mut self) {
+        self.state = None;
+        if let Err(error) = self.load().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot load the state yet");
+        }
     }
 
     /// The bank that the group deletes.

@@ -56,6 +56,9 @@ pub(crate) enum Error {
     /// The bank is going down.
     #[error("the bank is stopping; nothing was written")]
     Stopping,
+    /// Another bank serves the log.
+    #[error("standby: another bank serves this log; ask that one")]
+    Standby,
     /// The follower knows of changes that were never made here.
     #[error(
         "the cursor {cursor} lies beyond the head of the log, {head}: those changes were not made in this bank"
@@ -118,7 +121,9 @@ impl Error {
             Self::QueueFull | Self::TooManyFollowers => Code::ResourceExhausted,
             Self::TooLate | Self::TimeSpent => Code::DeadlineExceeded,
             Self::Contended => Code::Aborted,
-            Self::NotWritten | Self::OutcomeUnknown | Self::Unreadable | Self::Stopping => Code::Unavailable,
+            Self::NotWritten | Self::OutcomeUnknown | Self::Unreadable | Self::Stopping | Self::Standby => {
+                Code::Unavailable
+            }
             Self::CursorBeyondHead { .. }
             | Self::CursorBeforeFloor { .. }
             | Self::AnotherLog { .. }
@@ -167,6 +172,7 @@ impl From<Error> for Status {
             | Error::OutcomeUnknown
             | Error::Unreadable
             | Error::Stopping
+            | Error::Standby
             | Error::CursorBeyondHead { .. }
             | Error::CursorBeforeFloor { .. }
             | Error::AnotherLog { .. }

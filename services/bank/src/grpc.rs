@@ -11,11 +11,11 @@ use vigie_model::change::Cursor;
 use vigie_model::{Bank, BankId, ItemId, ShardIdentity};
 use vigie_proto::bank::{idempotency_key, item_contents, item_ids, name, page_size};
 use vigie_proto::pb::bank::v1 as pb;
-use vigie_serving::{ServingConfig, Shutdown, deadline};
+use vigie_serving::{ServingConfig, deadline};
 
-use crate::change_log::ChangeLog;
 use crate::error::Error;
-use crate::feed::{Feed, Follower};
+use crate::feed::Follower;
+use crate::leadership::CurrentTerm;
 use crate::load::Loader;
 use crate::store::{Store, StoreError};
 use crate::write::{Answer, Write};
@@ -23,19 +23,18 @@ use crate::write::{Answer, Write};
 /// The service that keeps banks and items.
 #[derive(Debug)]
 pub(crate) struct BankGrpc {
-    /// Where writes go.
-    pub(crate) log: ChangeLog,
-    /// Where reads go.
-    pub(crate) store: Arc<dyn Store>,
+    /// Where writes and reads go.
+    pub(crate) current: CurrentTerm,
     /// How long a call may take.
     pub(crate) serving: ServingConfig,
 }
 
 impl BankGrpc {
     async fn write(&self, metadata: &MetadataMap, write: Write, key: String) -> Result<Answer, Status> {
+        let term = self.current.get()?;
         let deadline = deadline::of(metadata, &self.serving);
         let key = idempotency_key(key)?;
-        let written = tokio::time::timeout_at(deadline, self.log.write(write, key, deadline)).await;
+        let written = tokio::time::timeout_at(deadline, term.log.write(write, key, deadline)).await;
         // It is in the queue or beyond, and nobody knows how far.
         Ok(written.unwrap_or(Err(Error::TimeSpent))?)
     }
@@ -50,6 +49,10 @@ impl BankGrpc {
             return Err(Error::Broken.into());
         };
         Ok((Some(bank.into()), sequence.0))
+    }
+
+    fn store(&self) -> Result<Arc<dyn Store>, Error> {
+        Ok(Arc::clone(&self.current.get()?.store))
     }
 
     async fn read<T>(
@@ -77,9 +80,10 @@ impl pb::bank_service_server::BankService for BankGrpc {
         &self,
         request: Request<pb::GetBankRequest>,
     ) -> Result<Response<pb::GetBankResponse>, Status> {
+        let store = self.store()?;
         let deadline = deadline::of(request.metadata(), &self.serving);
         let name = name("name", &request.get_ref().name)?;
-        let found = self.read(deadline, self.store.bank(&name)).await?;
+        let found = self.read(deadline, store.bank(&name)).await?;
         let bank: Bank = found.value.ok_or(Error::BankNotFound(name))?;
         Ok(Response::new(pb::GetBankResponse { bank: Some(bank.into()), sequence: found.sequence.0 }))
     }
@@ -88,10 +92,11 @@ impl pb::bank_service_server::BankService for BankGrpc {
         &self,
         request: Request<pb::ListBanksRequest>,
     ) -> Result<Response<pb::ListBanksResponse>, Status> {
+        let store = self.store()?;
         let deadline = deadline::of(request.metadata(), &self.serving);
         let message = request.into_inner();
         let limit = page_size(message.page_size)?;
-        let page = self.read(deadline, self.store.banks(BankId(message.after_id), limit)).await?;
+        let page = self.read(deadline, store.banks(BankId(message.after_id), limit)).await?;
         let banks = page.value.into_iter().map(Into::into).collect();
         Ok(Response::new(pb::ListBanksResponse { banks, sequence: page.sequence.0 }))
     }
@@ -145,9 +150,10 @@ impl pb::bank_service_server::BankService for BankGrpc {
         &self,
         request: Request<pb::GetItemRequest>,
     ) -> Result<Response<pb::GetItemResponse>, Status> {
+        let store = self.store()?;
         let deadline = deadline::of(request.metadata(), &self.serving);
         let id = ItemId(request.get_ref().item_id);
-        let found = self.read(deadline, self.store.item(id)).await?;
+        let found = self.read(deadline, store.item(id)).await?;
         let (item, bank) = found.value.ok_or(Error::ItemNotFound(id))?;
         let sequence = found.sequence.0;
         Ok(Response::new(pb::GetItemResponse { item: Some(item.into()), bank: bank.to_string(), sequence }))
@@ -157,10 +163,11 @@ impl pb::bank_service_server::BankService for BankGrpc {
         &self,
         request: Request<pb::ListItemsRequest>,
     ) -> Result<Response<pb::ListItemsResponse>, Status> {
+        let store = self.store()?;
         let deadline = deadline::of(request.metadata(), &self.serving);
         let message = request.into_inner();
         let (bank, limit) = (name("bank", &message.bank)?, page_size(message.page_size)?);
-        let page = self.read(deadline, self.store.items(&bank, ItemId(message.after_id), limit)).await?;
+        let page = self.read(deadline, store.items(&bank, ItemId(message.after_id), limit)).await?;
         let items = page.value.ok_or(Error::BankNotFound(bank))?;
         let items = items.into_iter().map(Into::into).collect();
         Ok(Response::new(pb::ListItemsResponse { items, sequence: page.sequence.0 }))
@@ -181,18 +188,17 @@ impl pb::bank_service_server::BankService for BankGrpc {
         &self,
         request: Request<pb::GetLogHeadRequest>,
     ) -> Result<Response<pb::GetLogHeadResponse>, Status> {
+        let store = self.store()?;
         let deadline = deadline::of(request.metadata(), &self.serving);
-        Ok(Response::new(self.read(deadline, self.store.head()).await?.into()))
+        Ok(Response::new(self.read(deadline, store.head()).await?.into()))
     }
 }
 
 /// The service that streams the log.
 #[derive(Debug)]
 pub(crate) struct FeedGrpc {
-    /// What is streamed.
-    pub(crate) feed: Arc<Feed>,
-    /// Ends every stream.
-    pub(crate) shutdown: Shutdown,
+    /// What is streamed, and what ends every stream.
+    pub(crate) current: CurrentTerm,
 }
 
 #[tonic::async_trait]
@@ -201,7 +207,8 @@ impl pb::feed_service_server::FeedService for FeedGrpc {
 
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let (from, shard): (Option<Cursor>, ShardIdentity) = request.into_inner().try_into()?;
-        let follower = self.feed.watch(from, shard, self.shutdown.clone()).await?;
+        let term = self.current.get()?;
+        let follower = term.feed.watch(from, shard, term.ended.clone()).await?;
         // Pulled: the next range is read when the client has room for it.
         let ranges = try_unfold(follower, |mut follower: Follower| async move {
             Ok(follower.next().await?.map(|range| (range.into(), follower)))
@@ -213,7 +220,8 @@ impl pb::feed_service_server::FeedService for FeedGrpc {
 
     async fn load(&self, request: Request<pb::LoadRequest>) -> Result<Response<Self::LoadStream>, Status> {
         let shard: ShardIdentity = request.into_inner().try_into()?;
-        let loader = self.feed.load(shard, self.shutdown.clone())?;
+        let term = self.current.get()?;
+        let loader = term.feed.load(shard, term.ended.clone())?;
         let parts = try_unfold(loader, |mut loader: Loader| async move {
             Ok(loader.next().await?.map(|part| (part.into(), loader)))
         });

@@ -11,13 +11,14 @@
 //! - Changes of one transaction are covered by one link of a chain of hashes ([`verify()`]).
 //! - Queues, groups, pages, followers and what is kept in memory are bounded, and reads never wait for writes.
 //!
-//! Reading order: [`Config`], `server`, `grpc`, `error`; then a write's way through `write`, `plan`, `digests`,
+//! Reading order: [`Config`], `server`, `grpc`, `error`, `leadership`; then a write's way through `write`, `plan`, `digests`,
 //! `change_log` and `store`; then `feed`, `followers`, `load`, `sweep`, `chain` and `verify`.
 
 mod config;
 mod server;
 mod grpc;
 mod error;
+mod leadership;
 mod write;
 mod plan;
 mod digests;
@@ -73,7 +74,8 @@ pub struct StoreFailure(#[from] StoreError);
 
 /// Runs a bank until `shutdown`.
 ///
-/// It is healthy once its store is open and the head of its log is known. On shutdown it answers what it has accepted
+/// It is healthy once its store is open and the head of its log is known, and while no other bank serves on the same
+/// store: until then it stands by, and answers every call with `UNAVAILABLE`. On shutdown it answers what it has accepted
 /// and ends the streams of its followers.
 pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) -> Result<(), RunError> {
     run_with(config, listener, shutdown, Arc::new(SystemClock)).await

@@ -1,24 +1,24 @@
-//! Puts the bank together and runs it: the store, the writer, the sweeper, the server.
+//! Puts the bank together and runs it: the store, who leads on it, the server.
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::maybe_done;
-use tokio::sync::Notify;
 use vigie_proto::DESCRIPTORS;
 use vigie_proto::pb::bank::v1::bank_service_server::BankServiceServer;
 use vigie_proto::pb::bank::v1::feed_service_server::FeedServiceServer;
 use vigie_serving::{Listener, Reflection, Routes, Shutdown, serve};
 
-use crate::change_log::{self, ChangeLog};
+use crate::RunError;
+use crate::change_log;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::feed::{self, Feed};
+use crate::feed;
 use crate::grpc::{BankGrpc, FeedGrpc};
+use crate::leadership::{self, CurrentTerm, Leadership};
 use crate::store::Store;
-use crate::sweep::{Keep, Sweeper};
-use crate::{RunError, StoreFailure};
+use crate::sweep::Keep;
 
 /// Runs a bank on a store that is open, and closes it, whatever happens.
 pub(crate) async fn run(
@@ -40,51 +40,45 @@ async fn run_open(
     shutdown: Shutdown,
     clock: Arc<dyn Clock>,
 ) -> Result<(), RunError> {
-    let feed = Arc::new(Feed::new(Arc::clone(&store), feed_limits(&config)));
-    let sweep = Arc::new(Notify::new());
-    let (log, mut writer) = ChangeLog::new(
-        Arc::clone(&store),
-        Arc::clone(&feed),
-        Arc::clone(&sweep),
-        Arc::clone(&clock),
-        log_limits(&config),
-    );
-    writer.load().await.map_err(StoreFailure::from)?;
-
-    let bank = BankGrpc { log, store: Arc::clone(&store), serving: config.serving };
-    let sweeper = Sweeper {
-        store: Arc::clone(&store),
-        feed: Arc::clone(&feed),
-        wake: sweep,
-        clock,
-        keep: keep(&config),
-        rows_max: config.sweep_rows_max,
-    };
-    let follow = FeedGrpc { feed, shutdown: shutdown.clone() };
+    let current = CurrentTerm::none();
+    let bank = BankGrpc { current: current.clone(), serving: config.serving };
+    let follow = FeedGrpc { current: current.clone() };
     let routes = Routes::new(Reflection(DESCRIPTORS))?
         .with(BankServiceServer::new(bank).max_decoding_message_size(config.message_bytes_max))
         .with(FeedServiceServer::new(follow).max_decoding_message_size(config.message_bytes_max));
-    routes.health().set(true).await;
-    tracing::info!(address = ?listener.address(), "the bank serves");
+    let leadership = Leadership {
+        store,
+        clock,
+        limits: leadership_limits(&config),
+        current,
+        health: routes.health(),
+        shutdown: shutdown.clone(),
+    };
+    let led = leadership.begin().await?;
+    tracing::info!(address = ?listener.address(), "the bank answers");
 
-    // The writer outlives the server: what was accepted is written and answered before it ends.
+    // The term outlives the server: what was accepted is written and answered before it ends.
     let stop = Shutdown::new();
-    let mut sweeper = pin!(maybe_done(tokio::spawn(sweeper.run(stop.clone()))));
-    let mut writer = pin!(maybe_done(tokio::spawn(writer.run(stop.clone()))));
+    let mut led = pin!(maybe_done(led.run(stop.clone())));
     let served = tokio::select! {
-        served = serve(listener, routes, config.message_bytes_max, &config.serving, shutdown) => {
-            served.map_err(RunError::from)
-        }
-        // Each ends only when it is told to, or by a fault of its own.
-        () = &mut writer => Err(RunError::Writer),
-        () = &mut sweeper => Err(RunError::Sweeper),
+        served = serve(listener, routes, config.message_bytes_max, &config.serving, shutdown) => served,
+        // It ends only when it is told to, or by a fault of its own.
+        () = &mut led => Ok(()),
     };
     stop.cancel();
-    tokio::join!(writer.as_mut(), sweeper.as_mut());
-    let (wrote, swept) = (writer.take_output(), sweeper.take_output());
+    led.as_mut().await;
+    let led = led.take_output().unwrap_or(Ok(()));
     served?;
-    wrote.and_then(Result::ok).ok_or(RunError::Writer)?;
-    swept.and_then(Result::ok).ok_or(RunError::Sweeper)
+    led
+}
+
+fn leadership_limits(config: &Config) -> leadership::Limits {
+    leadership::Limits {
+        log: log_limits(config),
+        feed: feed_limits(config),
+        keep: keep(config),
+        sweep_rows_max: config.sweep_rows_max,
+    }
 }
 
 pub(crate) fn keep(config: &Config) -> Keep {

@@ -53,14 +53,15 @@ pub(crate) trait Store: Debug + Send + Sync + 'static {
     /// Which log it keeps.
     fn log_id(&self) -> LogId;
 
-    /// Tries to become the one bank that serves on the store, or to stay it, and tells whether it is. Asked again and
-    /// again. An error tells nothing: the store is not reachable.
+    /// Tries to become the one bank that serves on the store, or to stay it: answers `None` where another one is, and
+    /// else up to where the log has come at least. Asked again and again. An error tells nothing: the store is not
+    /// reachable.
     ///
     /// It keeps two banks from getting in each other's way, and no more: that no change is lost or numbered twice is
     /// up to [`Self::commit`].
-    async fn lead(&self) -> Result<bool, StoreError> {
+    async fn lead(&self) -> Result<Option<Sequence>, StoreError> {
         // Who has opened it has it alone.
-        Ok(true)
+        Ok(Some(Sequence::ZERO))
     }
 
     // What the writer asks. None of it waits for those who read, however many they are.

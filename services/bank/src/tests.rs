@@ -10,6 +10,7 @@ mod proof;
 mod digest;
 mod load;
 mod retention;
+mod standby;
 mod faulty;
 
 use std::sync::Arc;

@@ -149,13 +149,16 @@ impl PostgresStore {
     }
 
     /// Asks the server for the lock, or whether it is still held.
-    async fn lock(&self, held: &mut Option<PgConnection>) -> Result<bool, StoreError> {
+    async fn lock(&self, held: &mut Option<PgConnection>) -> Result<Option<Sequence>, StoreError> {
         if let Some(connection) = held {
             // The session has the lock for as long as it lives.
-            if connection.ping().await.is_ok() {
-                return Ok(true);
+            match read::sequence(connection).await {
+                Ok(newest) => return Ok(Some(newest)),
+                Err(error) => tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the connection by which this bank leads is lost"
+                ),
             }
-            tracing::warn!("the connection by which this bank leads is lost");
             *held = None;
         }
         let mut connection = self.connector.connect().await?;
@@ -168,11 +171,14 @@ impl PostgresStore {
             .await
             .map_err(failed("lock the log"))?;
         if own {
+            let newest = read::sequence(&mut connection).await?;
             *held = Some(connection);
-        } else if let Err(error) = connection.close().await {
+            return Ok(Some(newest));
+        }
+        if let Err(error) = connection.close().await {
             tracing::debug!(%error, "a connection did not close");
         }
-        Ok(own)
+        Ok(None)
     }
 }
 
@@ -346,7 +352,7 @@ impl Store for PostgresStore {
         self.log_id
     }
 
-    async fn lead(&self) -> Result<bool, StoreError> {
+    async fn lead(&self) -> Result<Option<Sequence>, StoreError> {
         let mut held = self.lead.lock().await;
         let locked = timeout(LEAD_MAX, self.lock(&mut held)).await;
         locked.unwrap_or_else(|_| {

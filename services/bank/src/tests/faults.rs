@@ -116,6 +116,7 @@ async fn a_write_that_was_done_unseen_is_seen_once_the_store_can_be_read(bed: Be
     let config = bed.config();
     let (store, gate) = Faulty::open(&config).await;
     let served = Served::start_on(config.clone(), store).await;
+    assert_eq!(served.head().await.sequence, 0);
     gate.set(Fault::Unreadable);
     refused(served.create_bank("a").await, Code::Unavailable, "done or not");
     refused(served.create_bank("b").await, Code::Unavailable, "nothing was written");

@@ -100,6 +100,11 @@ impl Store for Faulty {
         self.inner.log_id()
     }
 
+    async fn lead(&self) -> Result<Option<Sequence>, StoreError> {
+        self.readable()?;
+        self.inner.lead().await
+    }
+
     async fn newest(&self) -> Result<Sequence, StoreError> {
         self.readable()?;
         self.inner.newest().await

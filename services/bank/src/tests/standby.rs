@@ -1,0 +1,156 @@
+//! Two banks on one database: one serves, the other stands by and takes over.
+
+use std::time::Duration;
+
+use vigie_proto::pb::bank::v1::WatchRequest;
+
+use super::*;
+
+/// Two banks on one database, of which the first serves.
+async fn two() -> Option<(Bed, Served, Served)> {
+    let bed = Bed::postgres()?;
+    let first = Served::start(bed.config()).await;
+    first.create_bank("a").await.unwrap();
+    let second = Served::start(bed.config()).await;
+    Some((bed, first, second))
+}
+
+/// Ends those connections to the database for which a condition holds.
+pub(super) async fn terminate(bed: &Bed, what: &str) {
+    let Bed::Postgres(database) = bed else { return };
+    database.sql(&format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND {what}"
+    ));
+}
+
+async fn watch(served: &Served) -> Result<tonic::Streaming<pb::WatchResponse>, Status> {
+    let request = WatchRequest { shard_count: 1, ..Default::default() };
+    Ok(served.feed.clone().watch(request).await?.into_inner())
+}
+
+/// Waits until the bank serves, and writes.
+async fn served_by(served: &Served, bank: &str) -> u64 {
+    for _ in 0..600 {
+        match served.create_bank(bank).await {
+            Ok(created) => return created.sequence,
+            Err(status) => assert_eq!(status.code(), Code::Unavailable, "{status}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the bank does not serve");
+}
+
+#[tokio::test]
+async fn a_standby_refuses_every_call_at_once_and_says_why() {
+    let Some((_bed, first, second)) = two().await else { return };
+    let mut bank = second.bank.clone();
+    let named = |name: &str| name.to_owned();
+    let refusals = [
+        second.create_bank("b").await.unwrap_err(),
+        second.delete_bank("a").await.unwrap_err(),
+        second.add("a", items(0..1)).await.unwrap_err(),
+        second.remove(vec![1]).await.unwrap_err(),
+        second.item(1).await.unwrap_err(),
+        second.list_items("a").await.unwrap_err(),
+        bank.get_log_head(pb::GetLogHeadRequest {}).await.unwrap_err(),
+        bank.get_bank(pb::GetBankRequest { name: named("a") }).await.unwrap_err(),
+        bank.list_banks(pb::ListBanksRequest::default()).await.unwrap_err(),
+        watch(&second).await.map(drop).unwrap_err(),
+        second.feed.clone().load(pb::LoadRequest { shard: 0, shard_count: 1 }).await.map(drop).unwrap_err(),
+    ];
+    for refusal in refusals {
+        assert_eq!(refusal.code(), Code::Unavailable);
+        assert!(refusal.message().starts_with("standby: "), "{refusal}");
+    }
+    first.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn a_standby_serves_when_the_other_stops_and_has_everything() {
+    let Some((bed, first, second)) = two().await else { return };
+    let added = first.add("a", items(0..100)).await.unwrap();
+    first.stop().await;
+    assert_eq!(served_by(&second, "b").await, added.sequence + 1);
+    assert_eq!(second.list_items("a").await.unwrap().len(), 100);
+    second.stop().await;
+    crate::verify(&bed.config()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_standby_serves_when_the_other_is_cut_off_and_nothing_acknowledged_is_lost() {
+    let Some((bed, first, second)) = two().await else { return };
+    let writes = async {
+        let mut acknowledged = Vec::new();
+        for number in 0.. {
+            match first.add("a", items(number..number + 1)).await {
+                Ok(added) => acknowledged.push((added.item_ids[0], number)),
+                Err(_) => break,
+            }
+        }
+        acknowledged
+    };
+    let abort = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        // Nothing of it is told to end: it is gone in the middle of whatever it was doing.
+        first.task.abort();
+    };
+    let (acknowledged, ()) = tokio::join!(writes, abort);
+    drop(first);
+    served_by(&second, "b").await;
+    let kept = second.list_items("a").await.unwrap();
+    assert!(acknowledged.len() > 10, "{}", acknowledged.len());
+    for (id, number) in acknowledged {
+        let found = kept.iter().find(|item| item.id == id).unwrap();
+        assert_eq!(found.content, Some(item(number)));
+    }
+    second.stop().await;
+    crate::verify(&bed.config()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bank_that_loses_its_connections_gets_the_lead_back_or_steps_down() {
+    let Some((bed, first, second)) = two().await else { return };
+    for round in 0..5 {
+        let before = first.bank.clone().get_log_head(pb::GetLogHeadRequest {}).await.is_ok();
+        let mut streams = Vec::new();
+        for served in [&first, &second] {
+            streams.extend(watch(served).await.ok());
+        }
+        assert_eq!(streams.len(), 1, "one of them serves in round {round}, and no other");
+        // The lock above all.
+        terminate(&bed, "pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')").await;
+        // Whoever leads now takes a write, and the other refuses it.
+        let name = format!("round-{round}");
+        let sequence = loop {
+            match (first.create_bank(&name).await, second.create_bank(&name).await) {
+                (Ok(created), Err(_)) | (Err(_), Ok(created)) => break created.sequence,
+                (Ok(_), Ok(_)) => panic!("one bank was created twice"),
+                (Err(_), Err(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        };
+        assert_eq!(sequence, 2 + round);
+        // Within the next looks the one that does not lead knows it.
+        let mut serving = Vec::new();
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            serving.clear();
+            for served in [&first, &second] {
+                serving.push(served.bank.clone().get_log_head(pb::GetLogHeadRequest {}).await.is_ok());
+            }
+            if serving == [true, false] || serving == [false, true] {
+                break;
+            }
+        }
+        assert_eq!(serving.iter().filter(|serves| **serves).count(), 1);
+        if serving[0] != before {
+            // The streams of the one that stepped down end, or end with an error, and do not go on.
+            for stream in &mut streams {
+                while let Ok(Some(_)) = stream.message().await {}
+            }
+        }
+    }
+    first.stop().await;
+    second.stop().await;
+    crate::verify(&bed.config()).await.unwrap();
+}
