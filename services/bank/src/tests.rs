@@ -11,6 +11,7 @@ mod digest;
 mod load;
 mod retention;
 mod standby;
+mod disasters;
 mod faulty;
 
 use std::sync::Arc;

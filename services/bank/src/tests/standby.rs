@@ -29,7 +29,7 @@ async fn watch(served: &Served) -> Result<tonic::Streaming<pb::WatchResponse>, S
 }
 
 /// Waits until the bank serves, and writes.
-async fn served_by(served: &Served, bank: &str) -> u64 {
+pub(super) async fn served_by(served: &Served, bank: &str) -> u64 {
     for _ in 0..600 {
         match served.create_bank(bank).await {
             Ok(created) => return created.sequence,
