@@ -12,7 +12,8 @@
 //! - Queues, groups, pages, followers and what is kept in memory are bounded, and reads never wait for writes.
 //!
 //! Reading order: [`Config`], `server`, `grpc`, `error`, `leadership`; then a write's way through `write`, `plan`, `digests`,
-//! `change_log` and `store`; then `feed`, `followers`, `load`, `sweep`, `chain` and `verify`.
+//! `change_log` and `store`; then `feed`, `followers`, `load`, `sweep`, `chain`,
+//! `verify` and `backup`.
 
 mod config;
 mod server;
@@ -30,6 +31,7 @@ mod load;
 mod sweep;
 mod chain;
 mod verify;
+mod backup;
 mod clock;
 #[cfg(test)]
 mod tests;
@@ -39,6 +41,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use vigie_serving::{Listener, ServeError, Shutdown};
 
+pub use crate::backup::{BackupError, backup, restore};
 pub use crate::config::{Config, StoreUrl};
 pub use crate::verify::{VerifyError, verify};
 

@@ -12,6 +12,7 @@ mod load;
 mod retention;
 mod standby;
 mod disasters;
+mod backup;
 mod faulty;
 
 use std::sync::Arc;

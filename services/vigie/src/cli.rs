@@ -65,7 +65,7 @@ pub enum Command {
     Match(MatchArgs),
     /// Compute fingerprints of images, here, without a cluster
     Hash(HashArgs),
-    /// Run a bank (--config), or create, list, show, change and delete banks
+    /// Run a bank (--config), look after its store, or create, list, show, change and delete banks
     #[command(args_conflicts_with_subcommands = true)]
     Bank(BankArgs),
     /// Add, show, list and remove items of a bank
@@ -220,6 +220,37 @@ pub enum BankCommand {
         #[arg(long)]
         with_items: bool,
     },
+    /// Create the store of a configuration, or bring its schema up to date; a bank does so itself when it starts
+    Migrate(StoreArgs),
+    /// Prove that the store of a configuration holds what its log says; its bank may run
+    Verify(StoreArgs),
+    /// Copy the embedded store of a configuration to a new file, of one moment and proven; its bank may run
+    Backup {
+        /// The file
+        file: PathBuf,
+        /// The store
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Make the embedded store of a configuration, which must not be there, of a file that `backup` wrote
+    Restore {
+        /// The file
+        file: PathBuf,
+        /// The store
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+}
+
+/// The store of a bank, by its configuration.
+#[derive(Debug, Args)]
+pub struct StoreArgs {
+    /// The configuration file of the bank
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set a key of the file, such as `bank.store=sqlite:bank.db`; may be given again
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
 }
 
 /// One bank by name.

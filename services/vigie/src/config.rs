@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use crate::cli::{Cli, Command, LogFormat, RoleArgs};
+use crate::cli::{Cli, Command, LogFormat, RoleArgs, StoreArgs};
 
 /// Variables that set keys of the configuration begin so.
 const ENVIRONMENT_PREFIX: &str = "VIGIE__";
@@ -48,7 +48,42 @@ role_config!("frontend", vigie_frontend::Config);
 ///
 /// The tables of other roles are theirs to check.
 pub fn load<C: RoleConfig>(args: &RoleArgs) -> anyhow::Result<(SocketAddr, C)> {
-    let mut table = match &args.config {
+    let mut table = merged(args.config.as_deref(), &args.set)?;
+    if let Some(listen) = args.listen {
+        table.insert(LISTEN.to_owned(), Value::String(listen.to_string()));
+    }
+    let mut faults = unknown_keys(&table);
+    let listen = listen(&table, &mut faults);
+    let config = told::<C>(&table, &mut faults);
+    match (listen, config) {
+        (Some(listen), Some(config)) if faults.is_empty() => Ok((listen, config)),
+        _ => bail!("the configuration has faults: {}", faults.join("; ")),
+    }
+}
+
+/// What the file, the environment and the arguments say of a bank's store: the bank is not to run, and need not know
+/// where to listen.
+pub fn load_store(args: &StoreArgs) -> anyhow::Result<vigie_bank::Config> {
+    let table = merged(args.config.as_deref(), &args.set)?;
+    let mut faults = unknown_keys(&table);
+    match told(&table, &mut faults) {
+        Some(config) if faults.is_empty() => Ok(config),
+        _ => bail!("the configuration has faults: {}", faults.join("; ")),
+    }
+}
+
+/// The role's table, which has to be there.
+fn told<C: RoleConfig>(table: &Table, faults: &mut Vec<String>) -> Option<C> {
+    let config = role::<C>(table, faults);
+    if !table.contains_key(C::NAME) {
+        faults.push(format!("the configuration has no [{}] table", C::NAME));
+    }
+    config
+}
+
+/// The file, and over it the environment, and over that the arguments.
+fn merged(file: Option<&Path>, arguments: &[String]) -> anyhow::Result<Table> {
+    let mut table = match file {
         Some(path) => parse(&text(path)?)
             .map_err(|fault| anyhow::Error::msg(fault).context(format!("{} is not TOML", path.display())))?,
         None => Table::new(),
@@ -59,26 +94,15 @@ pub fn load<C: RoleConfig>(args: &RoleArgs) -> anyhow::Result<(SocketAddr, C)> {
             set(&mut table, &path, &value).with_context(|| format!("the variable {name}"))?;
         }
     }
-    for argument in &args.set {
+    for argument in arguments {
         let Some((key, value)) = argument.split_once('=') else {
             bail!("--set {argument}: write it as KEY=VALUE");
         };
         let path: Vec<String> = key.split('.').map(str::to_owned).collect();
-        set(&mut table, &path, value).with_context(|| format!("--set {argument}"))?;
+        // The value may hold a password.
+        set(&mut table, &path, value).with_context(|| format!("--set {key}=..."))?;
     }
-    if let Some(listen) = args.listen {
-        table.insert(LISTEN.to_owned(), Value::String(listen.to_string()));
-    }
-    let mut faults = unknown_keys(&table);
-    let listen = listen(&table, &mut faults);
-    let config = role::<C>(&table, &mut faults);
-    if !table.contains_key(C::NAME) {
-        faults.push(format!("the configuration has no [{}] table", C::NAME));
-    }
-    match (listen, config) {
-        (Some(listen), Some(config)) if faults.is_empty() => Ok((listen, config)),
-        _ => bail!("the configuration has faults: {}", faults.join("; ")),
-    }
+    Ok(table)
 }
 
 /// Every fault of a file as it stands, without environment and arguments.

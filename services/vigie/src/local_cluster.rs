@@ -128,7 +128,8 @@ impl LocalCluster {
         let LocalClusterConfig { data, shard_count, ports, bank, matcher, frontend } = config;
         let lock = lock(&data)?;
         let store = data.join("bank.db");
-        let bank_config = vigie_bank::Config { store: format!("sqlite:{}", path_text(&store)?).into(), ..bank };
+        let bank_config =
+            vigie_bank::Config { store: format!("sqlite:{}", path_text(&store)?).into(), ..bank };
 
         let bank_listener = bind(ports, 2).await?;
         let coordinator_listener = bind(ports, 1).await?;

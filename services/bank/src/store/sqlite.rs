@@ -163,7 +163,8 @@ impl SqliteStore {
     /// Opens a store that is there, only to read it; a bank may run on it.
     pub(crate) async fn open_to_read(path: &Path) -> Result<Self, StoreError> {
         let failed_to_open = |source| StoreError::Open { location: path.display().to_string(), source };
-        let options = options().filename(path).read_only(true);
+        // Its journal is as it is: a copy of a store has none.
+        let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_MAX);
         let mut connection = options.connect().await.map_err(failed_to_open)?;
         let log_id = read::log_id(&mut connection).await?;
         let writer = Writer { connection, open: false, lock: None };

@@ -21,7 +21,7 @@ on_both_stores! {
 
 impl Bed {
     /// Alters what is stored.
-    async fn alter(&self, statement: &str) {
+    pub(super) async fn alter(&self, statement: &str) {
         match self {
             Self::Sqlite(directory) => {
                 let options = SqliteConnectOptions::new().filename(directory.path().join("bank.db"));

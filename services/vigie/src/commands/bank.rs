@@ -1,12 +1,13 @@
-//! `vigie bank`: runs a bank, or manages banks.
+//! `vigie bank`: runs a bank, looks after its store, or manages banks.
 
 use anyhow::bail;
 use vigie_clients::{BankClient, Deadline, IdempotencyKey, Written};
-use vigie_model::{Bank, BankId};
+use vigie_model::{Bank, BankId, LogHead};
 
 use super::lines::BankObject;
 use super::{deadline, role};
 use crate::cli::{BankAddressArgs, BankArgs, BankCommand, OneBankArgs};
+use crate::config::load_store;
 use crate::output::{Exit, Output, counted, counted_as};
 
 /// Banks of one page.
@@ -49,7 +50,35 @@ pub(super) async fn run(args: BankArgs, output: &mut Output) -> anyhow::Result<E
             }))?;
             Ok(Exit::Done)
         }
+        BankCommand::Migrate(store) => {
+            vigie_bank::migrate(&load_store(&store)?).await?;
+            output.say("the store is up to date")?;
+            output.object(&serde_json::json!({ "migrated": true }))?;
+            Ok(Exit::Done)
+        }
+        BankCommand::Verify(store) => {
+            let head = vigie_bank::verify(&load_store(&store)?).await?;
+            show_head(output, "the store holds what its log says", &head)
+        }
+        BankCommand::Backup { file, store } => {
+            let head = vigie_bank::backup(&load_store(&store)?, &file).await?;
+            show_head(output, &format!("copied to {}", file.display()), &head)
+        }
+        BankCommand::Restore { file, store } => {
+            let head = vigie_bank::restore(&load_store(&store)?, &file).await?;
+            show_head(output, &format!("restored from {}", file.display()), &head)
+        }
     }
+}
+
+fn show_head(output: &mut Output, done: &str, head: &LogHead) -> anyhow::Result<Exit> {
+    let banks = counted(head.banks, "bank");
+    let (items, hashes) = (counted(head.items, "item"), counted_as(head.hashes, "hash", "hashes"));
+    output.say(format!("{done}: {banks}, {items}, {hashes} (sequence {})", head.sequence))?;
+    output.object(&serde_json::json!({
+        "sequence": head.sequence.0, "banks": head.banks, "items": head.items, "hashes": head.hashes
+    }))?;
+    Ok(Exit::Done)
 }
 
 async fn list(address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<Exit> {

@@ -1,0 +1,155 @@
+//! Copies the embedded store to a file while its bank runs, and makes a store of such a file.
+//!
+//! A copy is of one moment: SQLite writes it within one read transaction (`VACUUM INTO`), which the bank does not wait
+//! for. It is proven ([`crate::verify()`]) before it gets its name, and again before it becomes a store. Neither ever
+//! replaces a file that is there. PostgreSQL has its own tools: `pg_dump`, `pg_restore`, and archives of its log.
+//!
+//! A restored log has the id of the one that it was copied from. Followers that came further in that one find out: the
+//! chain at their cursor is another, or is not there.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
+use thiserror::Error;
+use vigie_model::LogHead;
+
+use crate::config::{Config, Location};
+use crate::verify::{VerifyError, verify};
+
+/// The end of the name of a file that is not finished.
+const PARTIAL: &str = ".partial";
+
+/// Why there is no copy, or no store made of one. Nothing that was there was touched.
+#[derive(Debug, Error)]
+pub enum BackupError {
+    /// The store is not a file.
+    #[error("store: must be sqlite:<path>; a PostgreSQL database is copied by pg_dump and pg_restore")]
+    NotEmbedded,
+    /// There is a file of that name already.
+    #[error("{0} is there already and is not replaced")]
+    Exists(PathBuf),
+    /// The database failed.
+    #[error("cannot copy {path}")]
+    Copy {
+        /// The store.
+        path: PathBuf,
+        /// What it said.
+        source: sqlx::Error,
+    },
+    /// A file or folder failed.
+    #[error("cannot {attempt} {path}")]
+    File {
+        /// What was attempted.
+        attempt: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The copy does not hold what its head says.
+    #[error("the copy is not sound")]
+    Unsound(#[from] VerifyError),
+}
+
+/// Copies the store to a new file; a bank may run on it. Answers the head of the copy.
+pub async fn backup(config: &Config, to: &Path) -> Result<LogHead, BackupError> {
+    let store = embedded(config)?;
+    refuse_existing(to)?;
+    let partial = with_suffix(to, PARTIAL);
+    remove(&partial)?;
+    let copied = async {
+        copy(&store, &partial).await?;
+        let head = verify(&on(&partial)).await?;
+        put(&partial, to)?;
+        Ok(head)
+    };
+    let copied = copied.await;
+    remove(&partial)?;
+    copied
+}
+
+/// Makes a store, where there is none, of a file that [`backup`] wrote. Answers its head.
+pub async fn restore(config: &Config, from: &Path) -> Result<LogHead, BackupError> {
+    let store = embedded(config)?;
+    // The first of these may be gone while another still holds what was written last.
+    for suffix in ["", "-wal"] {
+        refuse_existing(&with_suffix(&store, suffix))?;
+    }
+    let head = verify(&on(from)).await?;
+    let partial = with_suffix(&store, PARTIAL);
+    remove(&partial)?;
+    if let Some(folder) = store.parent() {
+        fs::create_dir_all(folder).map_err(failed("create", folder))?;
+    }
+    fs::copy(from, &partial).map_err(failed("copy", from))?;
+    put(&partial, &store)?;
+    remove(&partial)?;
+    Ok(head)
+}
+
+fn embedded(config: &Config) -> Result<PathBuf, BackupError> {
+    match Location::parse(&config.store) {
+        Some(Location::File(path)) => Ok(path),
+        Some(Location::Memory | Location::Postgres(_)) | None => Err(BackupError::NotEmbedded),
+    }
+}
+
+/// The settings by which a file is proven.
+fn on(path: &Path) -> Config {
+    Config { store: format!("sqlite:{}", path.display()).into(), ..Config::default() }
+}
+
+async fn copy(store: &Path, to: &Path) -> Result<(), BackupError> {
+    let failed = |source| BackupError::Copy { path: store.to_owned(), source };
+    let options = SqliteConnectOptions::new().filename(store).read_only(true);
+    let mut connection = options.connect().await.map_err(failed)?;
+    sqlx::query("VACUUM INTO ?")
+        .bind(to.display().to_string())
+        .execute(&mut connection)
+        .await
+        .map_err(failed)?;
+    connection.close().await.map_err(failed)
+}
+
+/// Gives a finished file its name, unless the name is taken, such that neither is lost in a crash.
+fn put(partial: &Path, to: &Path) -> Result<(), BackupError> {
+    File::open(partial).and_then(|file| file.sync_all()).map_err(failed("flush", partial))?;
+    match fs::hard_link(partial, to) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(BackupError::Exists(to.to_owned()));
+        }
+        linked => linked.map_err(failed("create", to))?,
+    }
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("flush", folder))
+}
+
+fn refuse_existing(path: &Path) -> Result<(), BackupError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Err(BackupError::Exists(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(failed("look at", path)(error)),
+    }
+}
+
+/// Removes what an attempt has left behind, if there is anything.
+fn remove(partial: &Path) -> Result<(), BackupError> {
+    match fs::remove_file(partial) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", partial)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn failed(attempt: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BackupError {
+    let path = path.to_owned();
+    move |source| BackupError::File { attempt, path, source }
+}
