@@ -29,7 +29,7 @@ bench:
 
 # Durable writes a second, through gRPC; then searches, on data of this shape with known answers
 load shape="pdq" hashes="1000000" data="target/load":
-    cargo run --release -p vigie-bank --example write_throughput
+    cargo run --release -p vigie-bank --example write_throughput both
     mkdir -p {{data}}
     cargo run --release -p vigie-loadtest -- data --shape {{shape}} --hashes {{hashes}} --out {{data}}/{{shape}}-{{hashes}}
     cargo run --release -p vigie-loadtest -- index --data {{data}}/{{shape}}-{{hashes}} --engine mih

@@ -1,9 +1,12 @@
-//! Measures durable writes through gRPC: `write_throughput [directory] [seconds]`.
+//! Measures durable writes through gRPC: `write_throughput [sqlite|postgres|both] [seconds] [directory]`.
 //!
-//! Runs a bank on a file in the directory (a temporary one by default), loads it in three ways for some seconds each,
-//! and prints what was acknowledged, hence committed and flushed. Clients and bank share this process and its cores.
+//! Runs a bank on a new store of each kind, loads it in four ways for some seconds each, and prints what was
+//! acknowledged, hence committed and flushed, and how long a flush alone takes. A file of SQLite lies in the directory
+//! (a temporary one by default); PostgreSQL is a server of its own in the temporary folder (`TMPDIR`), with its own
+//! settings, `fsync` among them. Clients, bank and server share the machine and its cores.
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
@@ -13,6 +16,7 @@ use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
 use vigie_proto::pb::bank::v1::{AddItemsRequest, CreateBankRequest, ItemContent};
 use vigie_proto::pb::model::v1::{Hash, HashType};
 use vigie_serving::Shutdown;
+use vigie_test_postgres::Server;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -26,29 +30,56 @@ struct Load {
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
+    let stores = arguments.next().unwrap_or_else(|| "both".to_owned());
+    let seconds = arguments.next().map_or(Ok(5), |text| text.parse())?;
     let temporary = tempfile::tempdir()?;
     let directory = arguments.next().map_or_else(|| temporary.path().to_owned(), PathBuf::from);
-    let seconds = arguments.next().map_or(Ok(5), |text| text.parse())?;
-    let group_changes_max = Config::default().group_changes_max;
-    let loads = [
-        Load { writers: 8, items: 100, group_changes_max },
-        Load { writers: 64, items: 1, group_changes_max },
-        Load { writers: 64, items: 1, group_changes_max: 1 },
-        Load { writers: 1, items: 1, group_changes_max },
-    ];
-    for (index, load) in loads.into_iter().enumerate() {
-        let path = directory.join(format!("write-throughput-{index}.db"));
-        measure(&load, path, Duration::from_secs(seconds)).await?;
+    eprintln!("a flush of 8 KiB takes {:.2} ms", flush(&directory)?.as_secs_f64() * 1e3);
+    if stores != "postgres" {
+        let path = |index: usize| directory.join(format!("write-throughput-{index}.db"));
+        for (index, load) in loads().iter().enumerate() {
+            measure("sqlite", load, format!("sqlite:{}", path(index).display()), seconds).await?;
+            std::fs::remove_file(path(index))?;
+        }
+    }
+    if stores != "sqlite"
+        && let Some(server) = Server::start("")
+    {
+        for load in loads() {
+            measure("postgres", &load, server.database().url(), seconds).await?;
+        }
     }
     Ok(())
 }
 
-async fn measure(load: &Load, path: PathBuf, time: Duration) -> Result<(), Failure> {
-    let config = Config {
-        store: format!("sqlite:{}", path.display()).into(),
-        group_changes_max: load.group_changes_max,
-        ..Config::default()
-    };
+fn loads() -> [Load; 4] {
+    let group_changes_max = Config::default().group_changes_max;
+    [
+        Load { writers: 8, items: 100, group_changes_max },
+        Load { writers: 64, items: 1, group_changes_max },
+        Load { writers: 64, items: 1, group_changes_max: 1 },
+        Load { writers: 1, items: 1, group_changes_max },
+    ]
+}
+
+/// How long one flush of a little takes, the median of many.
+fn flush(directory: &Path) -> Result<Duration, Failure> {
+    let mut file = tempfile::tempfile_in(directory)?;
+    let mut times = Vec::new();
+    for _ in 0..200 {
+        file.write_all(&[7; 8 << 10])?;
+        let began = Instant::now();
+        file.sync_data()?;
+        times.push(began.elapsed());
+    }
+    times.sort_unstable();
+    Ok(times[times.len() / 2])
+}
+
+async fn measure(name: &str, load: &Load, store: String, seconds: u64) -> Result<(), Failure> {
+    let time = Duration::from_secs(seconds);
+    let config =
+        Config { store: store.into(), group_changes_max: load.group_changes_max, ..Config::default() };
     let (listener, shutdown) = (TcpListener::bind("127.0.0.1:0").await?, Shutdown::new());
     let address = format!("http://{}", listener.local_addr()?);
     let bank = tokio::spawn(vigie_bank::run(config, listener, shutdown.clone()));
@@ -69,7 +100,7 @@ async fn measure(load: &Load, path: PathBuf, time: Duration) -> Result<(), Failu
     let at = |share: usize| latencies[(latencies.len() - 1) * share / 100].as_secs_f64() * 1e3;
     let (writes, items) = (latencies.len(), latencies.len() as u64 * load.items);
     eprintln!(
-        "{} writers of {} items, groups of at most {}: {:.0} items/s, {:.0} writes/s, p50 {:.1} ms, p99 {:.1} ms",
+        "{name}: {} writers of {} items, groups of at most {}: {:.0} items/s, {:.0} writes/s, p50 {:.1} ms, p99 {:.1} ms",
         load.writers,
         load.items,
         load.group_changes_max,
@@ -81,7 +112,6 @@ async fn measure(load: &Load, path: PathBuf, time: Duration) -> Result<(), Failu
     shutdown.cancel();
     drop(client);
     bank.await??;
-    std::fs::remove_file(path)?;
     Ok(())
 }
 

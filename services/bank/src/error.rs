@@ -56,8 +56,8 @@ pub(crate) enum Error {
     /// The bank is going down.
     #[error("the bank is stopping; nothing was written")]
     Stopping,
-    /// Another bank serves the log.
-    #[error("standby: another bank serves this log; ask that one")]
+    /// This bank does not lead.
+    #[error("standby: this bank does not serve the log now; another one does, or will")]
     Standby,
     /// The follower knows of changes that were never made here.
     #[error(

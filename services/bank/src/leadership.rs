@@ -3,7 +3,8 @@
 //! A bank asks its store again and again whether it leads. While it does, a [`Term`] is under way: a log that takes
 //! writes and a feed that has followers, begun with what the store holds then. When another bank leads, the term ends,
 //! its followers' streams with it, and every call is refused until the next one begins. A bank that cannot reach its
-//! store goes on as it is: it can neither write nor read, and the store will say who leads when it is back.
+//! store goes on for a little: it can neither write nor read, and the store may be back and say who leads. Then its term
+//! ends too, for another bank may lead, and followers must not take the silence for the end of the log.
 //!
 //! Nothing that is always true of the log depends on this. Two banks that both take themselves for the leader still
 //! never number two changes alike: the store's compare-and-swap of the head sees to it ([`Store::commit`]). What the
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use vigie_model::Sequence;
 use vigie_serving::{Health, Shutdown};
 
@@ -27,6 +29,10 @@ use crate::{RunError, StoreFailure};
 
 /// How often the store is asked who leads: a bank that stands by serves about so long after the other has gone.
 const INTERVAL: Duration = Duration::from_millis(250);
+
+/// How long a term goes on while the store does not say who leads: as long as the store keeps the lock of a bank that
+/// it does not hear of.
+const SIGHT_MAX: Duration = Duration::from_secs(10);
 
 /// A time during which this bank serves.
 #[derive(Debug)]
@@ -96,7 +102,7 @@ impl Leadership {
         if term.is_none() {
             tracing::info!("the bank stands by: another one serves");
         }
-        Ok(Led { leadership: self, term, lost_sight: false })
+        Ok(Led { leadership: self, term, told_at: Instant::now(), lost_sight: false })
     }
 
     async fn begin_term(&self) -> Result<Tasks, StoreError> {
@@ -135,7 +141,9 @@ impl Leadership {
 pub(crate) struct Led {
     leadership: Leadership,
     term: Option<Tasks>,
-    /// The store did not say who leads when it was last asked.
+    /// When the store last said who leads.
+    told_at: Instant,
+    /// The store did not say it when it was last asked.
     lost_sight: bool,
 }
 
@@ -176,10 +184,18 @@ impl Led {
                 self.end_term().await?;
             }
             (Ok(None), None) => {}
-            (Err(error), _) if !self.lost_sight => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "cannot tell who leads");
+            (Err(error), term) => {
+                if !self.lost_sight {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot tell who leads");
+                }
+                if term.is_some() && self.told_at.elapsed() >= SIGHT_MAX {
+                    tracing::warn!("the store is out of reach: this bank stands by");
+                    self.end_term().await?;
+                }
             }
-            (Err(_), _) => {}
+        }
+        if !lost_sight {
+            self.told_at = Instant::now();
         }
         self.lost_sight = lost_sight;
         Ok(())

@@ -221,7 +221,9 @@ async fn open(config: &Config) -> Arc<dyn Store> {
 async fn open_beside(config: &Config) -> Arc<dyn Store> {
     match Location::parse(&config.store).unwrap() {
         Location::Postgres(_) => open(config).await,
-        location => Arc::new(SqliteStore::open_unlocked(&location, 1).await.unwrap()),
+        location @ (Location::File(_) | Location::Memory) => {
+            Arc::new(SqliteStore::open_unlocked(&location, 1).await.unwrap())
+        }
     }
 }
 

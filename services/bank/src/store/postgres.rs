@@ -73,7 +73,7 @@ pub(crate) struct PostgresStore {
     writer: Mutex<Writer>,
     readers: PgPool,
     /// Holds the lock, or tries to get it.
-    lead: Mutex<Option<PgConnection>>,
+    lead: Mutex<Option<Session>>,
     log_id: LogId,
 }
 
@@ -148,37 +148,50 @@ impl PostgresStore {
         Ok(if there { Some(true) } else { (floor < integer(sequence.0)).then_some(false) })
     }
 
-    /// Asks the server for the lock, or whether it is still held.
-    async fn lock(&self, held: &mut Option<PgConnection>) -> Result<Option<Sequence>, StoreError> {
-        if let Some(connection) = held {
-            // The session has the lock for as long as it lives.
-            match read::sequence(connection).await {
-                Ok(newest) => return Ok(Some(newest)),
+    /// Asks by the session that is kept, or else by a new one.
+    async fn ask(&self, kept: &mut Option<Session>) -> Result<Option<Sequence>, StoreError> {
+        // Taken out meanwhile: a session that was left in the middle of something is not used again.
+        if let Some(mut session) = kept.take() {
+            match session.lead(self.log_id).await {
+                Ok(newest) => {
+                    *kept = Some(session);
+                    return Ok(newest);
+                }
                 Err(error) => tracing::warn!(
                     error = &error as &dyn std::error::Error,
-                    "the connection by which this bank leads is lost"
+                    leads = session.leads,
+                    "the connection that tells who leads is lost"
                 ),
             }
-            *held = None;
         }
-        let mut connection = self.connector.connect().await?;
-        if let Err(error) = sqlx::query(LEAD_IDLE).execute(&mut connection).await {
+        let mut session = Session { connection: self.connector.connect().await?, leads: false };
+        if let Err(error) = run(&mut session.connection, LEAD_IDLE).await {
             tracing::debug!(%error, "the server keeps the lock of a bank that hangs");
         }
-        let own: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
-            .bind(lock_of(self.log_id))
-            .fetch_one(&mut connection)
-            .await
-            .map_err(failed("lock the log"))?;
-        if own {
-            let newest = read::sequence(&mut connection).await?;
-            *held = Some(connection);
-            return Ok(Some(newest));
+        let newest = session.lead(self.log_id).await?;
+        *kept = Some(session);
+        Ok(newest)
+    }
+}
+
+/// A session that has the lock of the log, for as long as it lives, or tries to get it.
+struct Session {
+    connection: PgConnection,
+    leads: bool,
+}
+
+impl Session {
+    async fn lead(&mut self, log: LogId) -> Result<Option<Sequence>, StoreError> {
+        if !self.leads {
+            self.leads = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+                .bind(lock_of(log))
+                .fetch_one(&mut self.connection)
+                .await
+                .map_err(failed("lock the log"))?;
         }
-        if let Err(error) = connection.close().await {
-            tracing::debug!(%error, "a connection did not close");
-        }
-        Ok(None)
+        // Asked even by who knows the answer: it shows that the session lives.
+        let newest = read::sequence(&mut self.connection).await?;
+        Ok(self.leads.then_some(newest))
     }
 }
 
@@ -353,12 +366,9 @@ impl Store for PostgresStore {
     }
 
     async fn lead(&self) -> Result<Option<Sequence>, StoreError> {
-        let mut held = self.lead.lock().await;
-        let locked = timeout(LEAD_MAX, self.lock(&mut held)).await;
-        locked.unwrap_or_else(|_| {
-            *held = None;
-            Err(failed("say who leads")(sqlx::Error::PoolTimedOut))
-        })
+        let mut kept = self.lead.lock().await;
+        let asked = timeout(LEAD_MAX, self.ask(&mut kept)).await;
+        asked.unwrap_or_else(|_| Err(failed("say who leads")(sqlx::Error::PoolTimedOut)))
     }
 
     async fn load(&self) -> Result<Loaded, StoreError> {
@@ -467,7 +477,7 @@ impl Store for PostgresStore {
     async fn close(&self) {
         self.readers.close().await;
         let written = self.writer.lock().await.connection.take().map(|(connection, _)| connection);
-        let led = self.lead.lock().await.take();
+        let led = self.lead.lock().await.take().map(|session| session.connection);
         for connection in [written, led].into_iter().flatten() {
             // So that the next bank need not wait until the server notices.
             if let Err(error) = connection.close().await {
