@@ -98,8 +98,6 @@ pub(crate) fn run(seed: u64) -> anyhow::Result<Ran> {
     Ok(Ran { tally: world.workload.tally(), faults: faults.count, simulated: sim.elapsed() })
 }
 
-type HostResult = Result<(), Box<dyn std::error::Error>>;
-
 fn start_cluster(sim: &mut Sim<'_>, world: &Arc<World>, rng: &mut SmallRng) {
     let mut fates = generator(rng.random());
     let draw = move || match fates.random_range(0..1_000) {
@@ -169,25 +167,29 @@ fn start_clients(sim: &mut Sim<'_>, world: &Arc<World>, rng: &mut SmallRng) {
         let (world, rng) = (Arc::clone(world), generator(rng.random()));
         sim.client(format!("writer-{writer}"), async move {
             let bank = BankClient::new_on(&endpoint(BANK), &network())?;
-            world.workload.prepare(&bank).await?;
-            world.workload.write(&bank, rng).await.with_context(|| format!("writer {writer}"))?;
-            Ok(())
+            world.workload.prepare(&bank).await.map_err(told)?;
+            world.workload.write(&bank, rng).await.with_context(|| format!("writer {writer}")).map_err(told)
         });
     }
     for reader in 0..READERS {
         let (world, rng) = (Arc::clone(world), generator(rng.random()));
         sim.client(format!("reader-{reader}"), async move {
             let coordinator = CoordinatorClient::new_on(&endpoint(COORDINATOR), &network())?;
-            world.workload.read(&coordinator, rng).await.with_context(|| format!("reader {reader}"))?;
-            Ok(())
+            let read = world.workload.read(&coordinator, rng).await;
+            read.with_context(|| format!("reader {reader}")).map_err(told)
         });
     }
     let world = Arc::clone(world);
-    sim.client("judge", async move { judge(&world).await });
+    sim.client("judge", async move { judge(&world).await.map_err(told) });
+}
+
+/// With all its causes.
+fn told(error: anyhow::Error) -> Box<dyn std::error::Error> {
+    format!("{error:#}").into()
 }
 
 /// Waits until everything is mended, and compares.
-async fn judge(world: &World) -> HostResult {
+async fn judge(world: &World) -> anyhow::Result<()> {
     while !world.mended.load(Ordering::Relaxed) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

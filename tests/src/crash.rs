@@ -70,7 +70,8 @@ pub async fn run(plan: &CrashPlan, tell: impl Fn(&str)) -> anyhow::Result<CrashR
         folder: plan.folder.clone(),
         store: plan.store.clone(),
         shard_count: plan.shard_count,
-        matcher: Vec::new(),
+        // Often, so that many kills hit a snapshot that is being saved.
+        matcher: vec!["snapshot_changes=300".to_owned()],
     })?;
     let (bank, coordinator) = (fleet.bank_client()?, fleet.coordinator_client()?);
     let workload = Arc::new(Workload::new(WHOLE_WITHIN, Duration::ZERO));
@@ -116,7 +117,7 @@ pub async fn run(plan: &CrashPlan, tell: impl Fn(&str)) -> anyhow::Result<CrashR
     // Writers went on after the last comparison.
     check(&mut fleet, &workload, &bank, &coordinator).await.context("at the end")?;
     drop(fleet);
-    let store = vigie_bank::Config { store: plan.store.clone(), ..vigie_bank::Config::default() };
+    let store = vigie_bank::Config { store: plan.store.clone().into(), ..vigie_bank::Config::default() };
     vigie_bank::verify(&store).await.context("the store is not proven")?;
     report.tally = workload.tally();
     report.took = began.elapsed();

@@ -58,7 +58,9 @@ impl MatcherService for Grpc {
             let permit = Arc::clone(&self.search_permits).acquire_owned().await;
             // Raised when this call is dropped: its caller has gone, and the search stops.
             let gone = RaisedOnDrop::default();
-            let cancel = Cancellation::at(deadline.into_std()).with_flag(Arc::clone(&gone.0));
+            // What is left, by the runtime's clock, which need not be the system's.
+            let left = deadline.saturating_duration_since(Instant::now());
+            let cancel = Cancellation::at(std::time::Instant::now() + left).with_flag(Arc::clone(&gone.0));
             let searched = tokio::task::spawn_blocking(move || {
                 let _permit = permit;
                 search(&shard, &queries, &options, &cancel)
