@@ -1,3 +1,4 @@
 //! The real binary, killed while it works.
 
 mod kill;
+mod crash;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser;
 use rand::RngExt as _;
+use vigie_test_postgres::Server;
 use vigie_tests::crash::{self, CrashPlan};
 use vigie_tests::process::vigie_binary;
 
@@ -23,6 +24,9 @@ struct Arguments {
     /// The bank's store; a SQLite file of the run's own by default
     #[arg(long)]
     store: Option<String>,
+    /// The bank's store is a PostgreSQL server of the run's own
+    #[arg(long, conflicts_with = "store")]
+    postgres: bool,
     /// Shards, each with one matcher
     #[arg(long, default_value_t = 3)]
     shard_count: u16,
@@ -43,14 +47,24 @@ struct Arguments {
     vigie: Option<PathBuf>,
 }
 
+/// A server, where its programs are installed.
+fn postgres() -> anyhow::Result<Server> {
+    Server::start("").context("PostgreSQL is not installed")
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let seed = arguments.seed.unwrap_or_else(|| rand::rng().random());
     println!("--seed {seed}");
     let folder = tempfile::Builder::new().prefix("vigie-crash-").disable_cleanup(true).tempdir()?;
-    let store =
-        arguments.store.unwrap_or_else(|| format!("sqlite:{}", folder.path().join("bank.db").display()));
+    let server = arguments.postgres.then(postgres).transpose()?;
+    let database = server.as_ref().map(Server::database);
+    let own = || match &database {
+        Some(database) => database.url(),
+        None => format!("sqlite:{}", folder.path().join("bank.db").display()),
+    };
+    let store = arguments.store.unwrap_or_else(own);
     let plan = CrashPlan {
         vigie: arguments.vigie.unwrap_or_else(|| vigie_binary().to_owned()),
         folder: folder.path().to_owned(),
