@@ -3,6 +3,7 @@
 
 mod matching;
 mod approximate;
+mod figures;
 mod freshness;
 mod feed_mutations;
 mod coverage;

@@ -121,8 +121,8 @@ fn start_cluster(sim: &mut Sim<'_>, world: &Arc<World>, rng: &mut SmallRng) {
         };
         let now = move || {
             let elapsed = turmoil::sim_elapsed().unwrap_or_default().as_millis();
-            let skewed = EPOCH_MS + elapsed.cast_signed() as i64 + clock.skew_ms.load(Ordering::Relaxed);
-            skewed.cast_unsigned()
+            let elapsed = i64::try_from(elapsed).expect("a run lasts minutes");
+            (EPOCH_MS + elapsed + clock.skew_ms.load(Ordering::Relaxed)).cast_unsigned()
         };
         async move {
             let listener = SimulatedListener::bind().await?;

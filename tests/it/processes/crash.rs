@@ -9,7 +9,7 @@ use vigie_tests::process::vigie_binary;
 async fn check(store: impl Fn(&std::path::Path) -> String, kills: u64) {
     let given = std::env::var("VIGIE_SEED").ok().map(|seed| seed.parse().expect("VIGIE_SEED is a number"));
     let seed = given.unwrap_or_else(|| rand::rng().random());
-    println!("VIGIE_SEED={seed}");
+    eprintln!("VIGIE_SEED={seed}");
     let folder = tempfile::tempdir().unwrap();
     let plan = CrashPlan {
         vigie: vigie_binary().to_owned(),
@@ -23,7 +23,7 @@ async fn check(store: impl Fn(&std::path::Path) -> String, kills: u64) {
         pause_max: Duration::from_millis(800),
         seed,
     };
-    let report = crash::run(&plan, |line| println!("{line}")).await.unwrap();
+    let report = crash::run(&plan, |line| eprintln!("{line}")).await.unwrap();
     assert!(report.tally.added > 0 && report.tally.answers > 0, "{report:?}");
 }
 
