@@ -178,7 +178,12 @@ async fn one_change_dropped_doubled_swapped_or_altered_is_found_by_the_next_proo
     tokio::spawn(server);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let matcher = MatcherClient::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-    let config = vigie_matcher::Config { bank: proxy_url, ..vigie_matcher::Config::default() };
+    // A silence is not what the mutation is to be found by: the proxy is silent after the proof.
+    let config = vigie_matcher::Config {
+        bank: proxy_url,
+        feed_silence_ms_max: 120_000,
+        ..vigie_matcher::Config::default()
+    };
     let running = tokio::spawn(vigie_matcher::run(config, listener, shutdown.clone()));
 
     let truth = MatcherClient::new(&cluster.matcher_url(0)).unwrap();

@@ -31,6 +31,11 @@ pub enum BackupError {
     /// There is a file of that name already.
     #[error("{0} is there already and is not replaced")]
     Exists(PathBuf),
+    /// The file to restore is a store that was in use.
+    #[error(
+        "{0} is beside the file: it is a store that was in use, and no finished copy; start and stop a bank on it, or copy it with `backup`"
+    )]
+    Unfinished(PathBuf),
     /// The database failed.
     #[error("cannot copy {path}")]
     Copy {
@@ -78,13 +83,22 @@ pub async fn restore(config: &Config, from: &Path) -> Result<LogHead, BackupErro
     for suffix in ["", "-wal"] {
         refuse_existing(&with_suffix(&store, suffix))?;
     }
-    let head = verify(&on(from)).await?;
+    // A file beside it would hold its newest writes: it is a store that was in use, and not a finished copy.
+    let unfinished = with_suffix(from, "-wal");
+    if unfinished.exists() {
+        return Err(BackupError::Unfinished(unfinished));
+    }
     let partial = with_suffix(&store, PARTIAL);
     remove(&partial)?;
     if let Some(folder) = store.parent() {
         fs::create_dir_all(folder).map_err(failed("create", folder))?;
     }
     fs::copy(from, &partial).map_err(failed("copy", from))?;
+    let proven = verify(&on(&partial)).await;
+    let Ok(head) = proven else {
+        remove(&partial)?;
+        return Ok(proven?);
+    };
     put(&partial, &store)?;
     remove(&partial)?;
     Ok(head)

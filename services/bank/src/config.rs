@@ -17,6 +17,8 @@ const FEED_BYTES_MAX: u64 = 4 << 20;
 const FEED_CHANGES_MAX: u64 = 65_536;
 /// The largest write, 1,000 items with everything that they may hold, is below it.
 const MESSAGE_BYTES_MAX: u64 = 16 << 20;
+/// A state begins with all banks in one message of 8 MiB, some 120 bytes each.
+const BANKS_MAX: u64 = 50_000;
 /// More would wait for longer than any caller does.
 const WRITE_QUEUE_MAX: u64 = 1 << 20;
 
@@ -51,6 +53,9 @@ pub struct Config {
     /// How long the log keeps what a follower needs that has gone, in minutes; then it has to load the state anew. What
     /// a follower needs that is there is always kept.
     pub follower_minutes: u32,
+    /// How long a follower's stream lasts, in minutes, give or take a quarter; then it comes again, and so finds its way
+    /// to another bank or a new address. At least 1.
+    pub stream_minutes: u32,
     /// Rows that one sweep of deleted data takes away in one transaction, between which writes go on.
     pub sweep_rows_max: u32,
     /// Followers of the log; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`.
@@ -87,6 +92,7 @@ impl Default for Config {
             log_hours: 720,
             log_changes: 1_000_000,
             follower_minutes: 60,
+            stream_minutes: 60,
             sweep_rows_max: 1_000,
             followers_max: 512,
             heartbeat_ms: 500,
@@ -229,10 +235,10 @@ impl Config {
             ("read_connections_max", self.read_connections_max >= 1),
             ("group_changes_max", self.group_changes_max >= 1),
             ("write_queue_bytes_max", self.write_queue_bytes_max >= 1),
-            ("banks_max", self.banks_max >= 1),
             ("idempotency_hours", self.idempotency_hours >= 1),
             ("sweep_rows_max", self.sweep_rows_max >= 1),
             ("followers_max", self.followers_max >= 1),
+            ("stream_minutes", self.stream_minutes >= 1),
         ];
         faults.extend(
             at_least_one
@@ -242,6 +248,7 @@ impl Config {
         );
         let within = [
             ("write_queue_max", self.write_queue_max as u64, WRITE_QUEUE_MAX),
+            ("banks_max", self.banks_max as u64, BANKS_MAX),
             ("heartbeat_ms", self.heartbeat_ms, HEARTBEAT_MS_MAX),
             ("feed_changes_max", self.feed_changes_max as u64, FEED_CHANGES_MAX),
             ("feed_bytes_max", self.feed_bytes_max as u64, FEED_BYTES_MAX),

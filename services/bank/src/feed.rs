@@ -48,6 +48,8 @@ pub(crate) struct Limits {
     pub(crate) recent_bytes_max: usize,
     /// See [`crate::Config::follower_minutes`].
     pub(crate) place_kept: Duration,
+    /// See [`crate::Config::stream_minutes`].
+    pub(crate) lifetime: Duration,
     /// Followers that read from the store at once; the others wait their turn.
     pub(crate) readers_max: usize,
 }
@@ -142,7 +144,7 @@ impl Feed {
         let head = self.head.subscribe();
         let cursor = from.map_or(Sequence::ZERO, |cursor| cursor.sequence);
         // First of all: what is there when the floor is looked at stays.
-        let place = self.join(cursor);
+        let mut place = self.join(cursor);
         let floor = self.store.head().await.map_err(|error| Error::from_read(&error))?.floor;
         if cursor < floor {
             return Err(Error::CursorBeforeFloor { cursor, floor });
@@ -151,6 +153,7 @@ impl Feed {
             Some(cursor) => self.check(cursor).await?,
             None => None,
         };
+        place.advance(cursor);
         Ok(Follower {
             feed: Arc::clone(self),
             shard,
@@ -160,6 +163,7 @@ impl Feed {
             shutdown,
             spoke_at: None,
             proved_at: None,
+            ends_at: Instant::now() + self.limits.lifetime.mul_f64(jitter(place.number())),
             reading: JoinSet::new(),
             place,
             _permit: permit,
@@ -247,6 +251,8 @@ pub(crate) struct Follower {
     spoke_at: Option<Instant>,
     /// When it was last told what its shard comes to.
     proved_at: Option<Instant>,
+    /// When its stream ends, and it is to come again.
+    ends_at: Instant,
     /// At most one task, which waits for its turn and reads from the store. A task of its own, so that it keeps its
     /// place in the queue while signs of life go out, and gives its turn up even if the client never takes the page.
     reading: JoinSet<Result<Page, Error>>,
@@ -257,10 +263,11 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    /// The next range, or a sign of life after a silence; `None` on shutdown. The first comes at once.
+    /// The next range, or a sign of life after a silence; `None` on shutdown and at the end of its time. The first comes
+    /// at once.
     pub(crate) async fn next(&mut self) -> Result<Option<FeedRange>, Error> {
         loop {
-            if self.shutdown.is_cancelled() {
+            if self.shutdown.is_cancelled() || Instant::now() >= self.ends_at {
                 return Ok(None);
             }
             let head = *self.head.borrow_and_update();
@@ -314,6 +321,13 @@ impl Follower {
         let log = self.feed.store.log_id();
         FeedRange { log, after, through, head: head.max(through), chain, changes, digest }
     }
+}
+
+/// A factor from 0.75 to 1.25, so that streams that began together do not end together: the fractional part of the
+/// multiples of the golden ratio, which spreads consecutive numbers evenly.
+fn jitter(number: u64) -> f64 {
+    let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
+    0.75 + 0.5 * (spread as f64 / 65_536.0)
 }
 
 /// What follows a cursor, and how far it reaches.

@@ -6,6 +6,9 @@
 //! store goes on for a little: it can neither write nor read, and the store may be back and say who leads. Then its term
 //! ends too, for another bank may lead, and followers must not take the silence for the end of the log.
 //!
+//! A bank that has served, and learns that another one does, ends itself: nothing else makes its clients let go of their
+//! connections and find the other one. Who runs it starts it again, to stand by.
+//!
 //! Nothing that is always true of the log depends on this. Two banks that both take themselves for the leader still
 //! never number two changes alike: the store's compare-and-swap of the head sees to it ([`Store::commit`]). What the
 //! lead adds is that followers are told of every write at once, and that writers do not get in each other's way.
@@ -102,7 +105,8 @@ impl Leadership {
         if term.is_none() {
             tracing::info!("the bank stands by: another one serves");
         }
-        Ok(Led { leadership: self, term, told_at: Instant::now(), lost_sight: false })
+        let has_served = term.is_some();
+        Ok(Led { leadership: self, term, has_served, told_at: Instant::now(), lost_sight: false })
     }
 
     async fn begin_term(&self) -> Result<Tasks, StoreError> {
@@ -123,6 +127,8 @@ impl Leadership {
             wake: sweep,
             clock,
             keep: self.limits.keep,
+            // Those who followed the bank before come back first.
+            cut_from: Instant::now() + self.limits.feed.place_kept,
             rows_max: self.limits.sweep_rows_max,
         };
         let (stop, look) = (Shutdown::new(), writer.look());
@@ -141,6 +147,8 @@ impl Leadership {
 pub(crate) struct Led {
     leadership: Leadership,
     term: Option<Tasks>,
+    /// It has had a term.
+    has_served: bool,
     /// When the store last said who leads.
     told_at: Instant,
     /// The store did not say it when it was last asked.
@@ -174,16 +182,20 @@ impl Led {
         match (leads, &self.term) {
             (Ok(Some(newest)), Some(term)) => term.look(newest),
             (Ok(Some(_)), None) => match self.leadership.begin_term().await {
-                Ok(term) => self.term = Some(term),
+                Ok(term) => {
+                    self.has_served = true;
+                    self.term = Some(term);
+                }
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "cannot begin to serve yet");
                 }
             },
-            (Ok(None), Some(_)) => {
-                tracing::warn!("another bank serves: this one steps down");
+            (Ok(None), _) if self.has_served => {
+                tracing::warn!("another bank serves: this one ends");
                 self.end_term().await?;
+                return Err(RunError::Superseded);
             }
-            (Ok(None), None) => {}
+            (Ok(None), _) => {}
             (Err(error), term) => {
                 if !self.lost_sight {
                     tracing::warn!(error = &error as &dyn std::error::Error, "cannot tell who leads");

@@ -65,6 +65,9 @@ pub enum RunError {
     /// The writer of the log ended by a fault of its own.
     #[error("the writer of the log ended unexpectedly")]
     Writer,
+    /// Another bank has taken over.
+    #[error("another bank on the same store serves now; start this one again, and it stands by")]
+    Superseded,
     /// The sweeper ended by a fault of its own.
     #[error("the sweeper ended unexpectedly")]
     Sweeper,

@@ -77,7 +77,7 @@ impl Loader {
         self.place = Some(self.feed.join(self.feed.head()));
         let (head, banks) = self.store().state().await.map_err(|error| Error::from_read(&error))?;
         let sequence = head.log.sequence;
-        if let Some(place) = &self.place {
+        if let Some(place) = &mut self.place {
             place.advance(sequence);
         }
         let chain = Some(head.log.chain).filter(|chain| *chain != GENESIS);

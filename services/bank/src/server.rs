@@ -107,6 +107,7 @@ pub(crate) fn feed_limits(config: &Config) -> feed::Limits {
         bytes_max: config.feed_bytes_max,
         recent_changes_max: config.recent_changes_max,
         recent_bytes_max: config.recent_bytes_max,
+        lifetime: Duration::from_secs(u64::from(config.stream_minutes) * 60),
         place_kept: Duration::from_secs(u64::from(config.follower_minutes) * 60),
         // A connection stays free of followers, for the writer's questions and for those who read an item.
         readers_max: config.read_connections_max.saturating_sub(1).max(1) as usize,

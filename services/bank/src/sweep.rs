@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use vigie_model::{Sequence, UnixMillis};
 use vigie_serving::Shutdown;
 
@@ -46,6 +47,8 @@ pub(crate) struct Sweeper {
     pub(crate) clock: Arc<dyn Clock>,
     /// What is kept.
     pub(crate) keep: Keep,
+    /// The log is not cut before.
+    pub(crate) cut_from: Instant,
     /// Rows of one step.
     pub(crate) rows_max: u32,
 }
@@ -84,6 +87,9 @@ impl Sweeper {
 
     /// Forgets the oldest changes that need not be kept.
     async fn cut(&self) -> Result<bool, StoreError> {
+        if Instant::now() < self.cut_from {
+            return Ok(false);
+        }
         let Some(old) = self.store.last_before(self.before(self.keep.changes)).await? else {
             return Ok(false);
         };

@@ -16,6 +16,8 @@ use crate::config::{Config, Location};
 use crate::digests::{PartDigest, Parts};
 use crate::store::{self, ChangeRange, ItemRange, Store, StoreError, StoredBatch, StoredChange};
 
+/// How often a store is read that is written to meanwhile.
+const ATTEMPTS: usize = 3;
 /// Batches or digests read at once.
 const ROWS: u16 = 1_000;
 /// Changes or items read at once, and their bytes.
@@ -30,6 +32,11 @@ pub enum VerifyError {
     /// The store cannot be read.
     #[error("cannot read the store")]
     Store(#[source] StoreFailure),
+    /// The bank wrote whenever the store was read.
+    #[error(
+        "the bank writes meanwhile, so nothing is proven: try again when it is quieter, or prove a backup"
+    )]
+    Busy,
     /// A change is not there.
     #[error("change {0} is missing")]
     Missing(Sequence),
@@ -81,7 +88,7 @@ impl From<StoreError> for VerifyError {
 
 /// Reads the whole store of a bank, and recomputes the log's chain and the items' digests. Changes nothing.
 ///
-/// The bank may run meanwhile; if it writes, only the log is proven, up to where it was at the beginning.
+/// The bank may run meanwhile. If it writes whenever the store is read, nothing is proven, and that is said.
 ///
 /// Answers the head that is proven. Who has kept an older chain compares it with the one of that sequence.
 pub async fn verify(config: &Config) -> Result<LogHead, VerifyError> {
@@ -93,15 +100,19 @@ pub async fn verify(config: &Config) -> Result<LogHead, VerifyError> {
 }
 
 async fn all(store: &dyn Store) -> Result<LogHead, VerifyError> {
-    let head = log(store).await?;
-    match items(store, &head).await {
-        // What was read is of several moments.
-        Err(_) if store.head().await?.sequence != head.sequence => {
-            tracing::warn!("the bank writes meanwhile: its items were not proven, only its log");
-            Ok(head)
+    for _ in 0..ATTEMPTS {
+        let before = store.head().await?;
+        let proven = match log(store).await {
+            Ok(head) => items(store, &head).await.map(|()| head),
+            Err(error) => Err(error),
+        };
+        let after = store.head().await?;
+        // What was read is of one moment, or else it says nothing.
+        if (before.sequence, before.floor) == (after.sequence, after.floor) {
+            return proven;
         }
-        proven => proven.map(|()| head),
     }
+    Err(VerifyError::Busy)
 }
 
 pub(crate) async fn log(store: &dyn Store) -> Result<LogHead, VerifyError> {

@@ -338,8 +338,11 @@ impl Work<'_> {
 }
 
 async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let late = || failed("answer in time")(sqlx::Error::PoolTimedOut);
     timeout(ANSWER_MAX, work).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn late() -> StoreError {
+    failed("answer in time")(sqlx::Error::PoolTimedOut)
 }
 
 /// Whether the server itself says that it did not commit, and goes on. It may end a connection with an error too, and
@@ -357,6 +360,22 @@ fn is_passing(error: &StoreError) -> bool {
         Some(code) => ["40001", "40P01", "57P01", "57P02", "25P03"].contains(&&*code),
         None => matches!(source, sqlx::Error::Io(_)),
     }
+}
+
+/// Reads with a connection of the pool, in bounded time: a server that has gone without a word must not hold up those who
+/// read. A connection that did not answer is closed and not put back.
+macro_rules! read {
+    ($self:ident, |$connection:ident| $read:expr) => {{
+        let mut pooled = $self.reader().await?;
+        let $connection = &mut *pooled;
+        match timeout(ANSWER_MAX, $read).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                drop(pooled.detach());
+                Err(late())
+            }
+        }
+    }};
 }
 
 #[async_trait]
@@ -414,19 +433,19 @@ impl Store for PostgresStore {
     }
 
     async fn head(&self) -> Result<LogHead, StoreError> {
-        Ok(read::head(&mut *self.reader().await?).await?.log)
+        read!(self, |connection| read::head(connection)).map(|head| head.log)
     }
 
     async fn bank(&self, name: &BankName) -> Result<AsOf<Option<Bank>>, StoreError> {
-        read::bank(&mut *self.reader().await?, name).await
+        read!(self, |connection| read::bank(connection, name))
     }
 
     async fn banks(&self, after: BankId, limit: u16) -> Result<AsOf<Vec<Bank>>, StoreError> {
-        read::banks(&mut *self.reader().await?, after, limit).await
+        read!(self, |connection| read::banks(connection, after, limit))
     }
 
     async fn item(&self, item: ItemId) -> Result<AsOf<Option<(Item, BankName)>>, StoreError> {
-        read::item(&mut *self.reader().await?, item).await
+        read!(self, |connection| read::item(connection, item))
     }
 
     async fn items(
@@ -435,27 +454,27 @@ impl Store for PostgresStore {
         after: ItemId,
         limit: u16,
     ) -> Result<AsOf<Option<Vec<Item>>>, StoreError> {
-        read::items(&mut *self.reader().await?, bank, after, limit).await
+        read!(self, |connection| read::items(connection, bank, after, limit))
     }
 
     async fn state(&self) -> Result<(Head, Vec<Bank>), StoreError> {
-        read::state(&mut *self.reader().await?).await
+        read!(self, |connection| read::state(connection))
     }
 
     async fn item_page(&self, range: &ItemRange) -> Result<ItemPage, StoreError> {
-        read::item_page(&mut *self.reader().await?, range).await
+        read!(self, |connection| read::item_page(connection, range))
     }
 
     async fn digests(&self, after: (BankId, u16), limit: u16) -> Result<Vec<PartDigest>, StoreError> {
-        read::digests(&mut *self.reader().await?, after, limit).await
+        read!(self, |connection| read::digests(connection, after, limit))
     }
 
     async fn changes(&self, range: &ChangeRange) -> Result<ChangePage, StoreError> {
-        read::changes(&mut *self.reader().await?, range).await
+        read!(self, |connection| read::changes(connection, range))
     }
 
     async fn batches(&self, after: Sequence, limit: u16) -> Result<Vec<StoredBatch>, StoreError> {
-        read::batches(&mut *self.reader().await?, after, limit).await
+        read!(self, |connection| read::batches(connection, after, limit))
     }
 
     async fn sweep_items(&self, rows_max: u32) -> Result<bool, StoreError> {
@@ -467,7 +486,7 @@ impl Store for PostgresStore {
     }
 
     async fn last_before(&self, time: UnixMillis) -> Result<Option<Sequence>, StoreError> {
-        read::last_before(&mut *self.reader().await?, time).await
+        read!(self, |connection| read::last_before(connection, time))
     }
 
     async fn cut(&self, through: Sequence, rows_max: u32) -> Result<bool, StoreError> {

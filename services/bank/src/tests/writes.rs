@@ -214,6 +214,7 @@ impl BareLog {
             wake: Arc::clone(&self.wake),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             keep: server::keep(config),
+            cut_from: Instant::now(),
             rows_max: config.sweep_rows_max,
         }
     }
