@@ -7,7 +7,9 @@ use vigie_index::HnswConfig;
 use vigie_model::ShardIdentity;
 use vigie_serving::ServingConfig;
 
+use crate::objects::Objects;
 use crate::pdq::PdqEngine;
+use crate::store_config::{StoreOptions, StoreUrl};
 
 /// Configuration of one matcher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,12 +36,25 @@ pub struct Config {
     /// and merging the largest parts of the indexes takes as much again for some seconds. With `hnsw` no snapshots are
     /// made.
     pub index_folder: Option<PathBuf>,
-    /// A snapshot is taken after this many changes of the bank's log, at least 1. While it is written, for some ten
-    /// milliseconds to about two seconds, changes wait; searches do not.
+    /// A snapshot is taken after this many changes of the bank's log, at least 1. While it is written, for some
+    /// 20 to 400 milliseconds where the disk is not busy, changes wait; searches do not.
     pub snapshot_changes: u64,
     /// A snapshot is taken after this many minutes, at least 1, if anything has changed; and when the matcher is asked to
     /// stop. After one that failed, the next is tried a minute later.
     pub snapshot_minutes: u64,
+    /// An object store where snapshots are published, such as `file:///var/lib/vigie/snapshots` or `s3://bucket/prefix`;
+    /// `gs://` and `az://` too. Those that are not of files need a build with the feature `cloud`. A matcher that finds
+    /// nothing of use in its `index_folder`, which it needs for that, begins with what was published last, and only where
+    /// that is of no use either with the bank's state. All matchers of all shards may share one prefix, those of two
+    /// clusters may not.
+    pub snapshot_url: Option<StoreUrl>,
+    /// Options of the object store by the names of the crate `object_store`, such as `aws_endpoint`, `aws_region`,
+    /// `aws_allow_http`, `aws_access_key_id` and `aws_secret_access_key`. The provider's usual variables of the environment
+    /// stand for what is not said here. Never printed.
+    pub snapshot_options: StoreOptions,
+    /// A snapshot is published after this many minutes, once another has been saved; the first one as soon as it has
+    /// been saved. 0 stands for never: of the replicas of a shard one is to publish.
+    pub publish_minutes: u64,
     /// What searches PDQ hashes: `exact`, or `hnsw`, which may miss matches and says so.
     pub pdq_engine: PdqEngine,
     /// Parameters of `hnsw`; of no meaning for `exact`.
@@ -63,6 +78,9 @@ impl Default for Config {
             index_folder: None,
             snapshot_changes: 200_000,
             snapshot_minutes: 10,
+            snapshot_url: None,
+            snapshot_options: StoreOptions::default(),
+            publish_minutes: 60,
             pdq_engine: PdqEngine::Exact,
             hnsw: HnswConfig::default(),
             serving: ServingConfig::default(),
@@ -94,7 +112,28 @@ impl Config {
         if !(1..=MINUTES_MAX).contains(&self.snapshot_minutes) {
             faults.push(format!("snapshot_minutes: must be 1 to {MINUTES_MAX}, a year"));
         }
+        if self.publish_minutes > MINUTES_MAX {
+            faults.push(format!("publish_minutes: must be 0, for never, to {MINUTES_MAX}, a year"));
+        }
+        match &self.snapshot_url {
+            None if self.snapshot_options != StoreOptions::default() => {
+                faults.push("snapshot_options: are of no use without snapshot_url".to_owned());
+            }
+            None => {}
+            Some(_) if self.index_folder.is_none() => {
+                faults.push("snapshot_url: snapshots need an index_folder".to_owned());
+            }
+            Some(_) if self.pdq_engine != PdqEngine::Exact => {
+                faults.push("snapshot_url: there are no snapshots with this pdq_engine".to_owned());
+            }
+            Some(url) => faults.extend(Objects::open(url, &self.snapshot_options).err().unwrap_or_default()),
+        }
         faults
+    }
+
+    /// The object store, if there is one.
+    pub(crate) fn objects(&self) -> Result<Option<Objects>, Vec<String>> {
+        self.snapshot_url.as_ref().map(|url| Objects::open(url, &self.snapshot_options)).transpose()
     }
 
     pub(crate) fn searches_at_once(&self) -> usize {

@@ -1,12 +1,13 @@
 //! Keeps a shard up with the bank's log.
 //!
 //! One task owns the writing side. A shard that holds nothing is loaded from the bank's present state. Then the task opens
-//! the feed after the last change that it has, applies what comes, and opens it again when it breaks, with growing random pauses. The shard is ready once it has held everything that the bank
-//! had when the feed opened and, at or after that, the bank's digest was equal to its own. It stays ready while the bank
-//! is away: its answers say how old they are.
+//! the feed after the last change that it has, applies what comes, and opens it again when it breaks, with growing random
+//! pauses. The shard is ready once it has held everything that the bank had when the feed opened and, at or after that,
+//! the bank's digest was equal to its own. It stays ready while the bank is away: its answers say how old they are.
 //!
 //! Where there is a folder, a snapshot is saved from time to time and at the end, and the shard begins with the last one
-//! instead of the bank's state.
+//! instead of the bank's state. Where there is an object store too, a shard that would be loaded begins with what was
+//! published there, once in the matcher's life.
 //!
 //! When the bank no longer has what follows (`OUT_OF_RANGE`), a change contradicts what is held, or a digest differs, the
 //! shard leaves readiness, is dropped with its snapshot, and loads the bank's state anew.
@@ -22,6 +23,7 @@ use vigie_model::{ReplicaDescription, Sequence, ShardIdentity, StatePart};
 use vigie_serving::{Health, Shutdown};
 
 use crate::error::{Contradiction, SearchError};
+use crate::keeping::{Keeping, Schedule, Sharing};
 use crate::loading::{LoadError, Loading};
 use crate::metrics::{MatcherMetrics, RebuildReason};
 use crate::shard::{Proof, Shard};
@@ -40,9 +42,9 @@ struct Progress {
 #[derive(Debug)]
 pub(crate) struct Replica {
     shard: ArcSwap<Shard>,
-    identity: ShardIdentity,
-    plan: StorePlan,
-    metrics: MatcherMetrics,
+    pub(crate) identity: ShardIdentity,
+    pub(crate) plan: StorePlan,
+    pub(crate) metrics: MatcherMetrics,
     progress: watch::Sender<Progress>,
 }
 
@@ -130,7 +132,7 @@ impl Replica {
         self.shard.store(Arc::new(Shard::empty(self.identity, self.plan.in_memory())));
     }
 
-    fn discard_snapshot(&self) {
+    pub(crate) fn discard_snapshot(&self) {
         if let Err(error) = self.plan.discard_snapshot() {
             // If it is found again, the bank's digest tells.
             tracing::error!(shard = %self.identity, %error, "cannot discard the snapshot");
@@ -167,8 +169,21 @@ impl Replica {
         Sequence::ZERO
     }
 
+    /// Begins with a shard from elsewhere.
+    pub(crate) fn take(&self, shard: Shard) {
+        self.shard.store(Arc::new(shard));
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.progress.borrow().ready
+    }
+
+    pub(crate) fn applied(&self) -> Sequence {
+        self.shard.load().applied()
+    }
+
     /// Saves the shard, and says how far the snapshot goes.
-    fn save(&self) -> Option<Sequence> {
+    pub(crate) fn save(&self) -> Option<Sequence> {
         let (shard, begun) = (self.identity, Instant::now());
         let saved = self.plan.save(&self.shard.load());
         self.metrics.count_snapshot(saved.is_ok());
@@ -242,55 +257,6 @@ pub(crate) struct Patience {
     pub(crate) silence: Duration,
 }
 
-/// How often snapshots are saved.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Schedule {
-    /// After so many changes of the log.
-    pub(crate) changes: u64,
-    /// After so long, if anything has changed.
-    pub(crate) every: Duration,
-}
-
-/// When snapshots were saved, and are to be.
-struct Snapshots {
-    schedule: Schedule,
-    /// How far the last one goes.
-    saved: Sequence,
-    /// When it was saved.
-    at: Instant,
-    /// After a failure: not to be tried before.
-    not_before: Option<Instant>,
-}
-
-/// After a snapshot that could not be saved.
-const SAVE_RETRY_PAUSE: Duration = Duration::from_secs(60);
-
-impl Snapshots {
-    fn begin(schedule: Schedule, saved: Sequence) -> Self {
-        Self { schedule, saved, at: Instant::now(), not_before: None }
-    }
-
-    fn is_due(&self, applied: Sequence) -> bool {
-        let (now, changes) = (Instant::now(), applied.0.saturating_sub(self.saved.0));
-        let is_time = changes >= self.schedule.changes || changes > 0 && now - self.at >= self.schedule.every;
-        is_time && self.not_before.is_none_or(|not_before| now >= not_before)
-    }
-
-    /// Saves a shard that answers searches: what is not proven is not worth keeping.
-    async fn save(&mut self, replica: &Arc<Replica>) {
-        if !replica.plan.makes_snapshots() || !replica.progress.borrow().ready {
-            return;
-        }
-        let saving = Arc::clone(replica);
-        let saved = tokio::task::spawn_blocking(move || saving.save()).await;
-        self.at = Instant::now();
-        match saved {
-            Ok(Some(saved)) => (self.saved, self.not_before) = (saved, None),
-            Ok(None) | Err(_) => self.not_before = Some(self.at + SAVE_RETRY_PAUSE),
-        }
-    }
-}
-
 /// Follows the log until `shutdown`, and saves a last snapshot then. Snapshots are thought of whenever the bank gives a
 /// sign of life; while it is away nothing changes.
 pub(crate) async fn follow(
@@ -298,20 +264,19 @@ pub(crate) async fn follow(
     feed: FeedClient,
     patience: Patience,
     schedule: Schedule,
+    sharing: Sharing,
     health: Health,
     shutdown: Shutdown,
 ) {
     let restoring = Arc::clone(&replica);
     // A panic there was told by the panic hook; the shard is loaded instead.
     let restored = tokio::task::spawn_blocking(move || restoring.restore()).await.unwrap_or_default();
-    let mut snapshots = Snapshots::begin(schedule, restored);
+    let mut keeping = Keeping::begin(schedule, sharing, restored);
     tokio::select! {
         () = shutdown.cancelled() => {}
-        () = follow_on(&replica, &feed, patience, &mut snapshots, &health) => {}
+        () = follow_on(&replica, &feed, patience, &mut keeping, &health) => {}
     }
-    if replica.shard.load().applied() > snapshots.saved {
-        snapshots.save(&replica).await;
-    }
+    keeping.end(&replica).await;
 }
 
 /// Follows the log for ever.
@@ -319,14 +284,14 @@ async fn follow_on(
     replica: &Arc<Replica>,
     feed: &FeedClient,
     patience: Patience,
-    snapshots: &mut Snapshots,
+    keeping: &mut Keeping,
     health: &Health,
 ) {
     let mut backoff = Backoff::default();
     let mut rebuilds = rebuild_pauses();
     loop {
         let (before, was_ready) = (replica.shard.load().applied(), replica.progress.borrow().ready);
-        let broken = follow_once(replica, feed, patience, snapshots, health).await;
+        let broken = follow_once(replica, feed, patience, keeping, health).await;
         if was_ready || replica.progress.borrow().ready {
             rebuilds = rebuild_pauses();
         }
@@ -343,14 +308,14 @@ async fn follow_on(
                 tracing::error!(%shard, %error, "rebuilding: the bank does not go on from here");
                 health.set(false).await;
                 replica.restart(RebuildReason::Log);
-                *snapshots = Snapshots::begin(snapshots.schedule, Sequence::ZERO);
+                keeping.begin_anew();
                 rebuilds.next_pause()
             }
             Broken::Unusable(reason, text) => {
                 tracing::error!(%shard, reason = text, "rebuilding: the feed contradicts what is held");
                 health.set(false).await;
                 replica.restart(reason);
-                *snapshots = Snapshots::begin(snapshots.schedule, Sequence::ZERO);
+                keeping.begin_anew();
                 rebuilds.next_pause()
             }
             Broken::NotLoaded(reason) => {
@@ -372,9 +337,12 @@ async fn follow_once(
     replica: &Arc<Replica>,
     feed: &FeedClient,
     patience: Patience,
-    snapshots: &mut Snapshots,
+    keeping: &mut Keeping,
     health: &Health,
 ) -> Broken {
+    if !replica.shard.load().has_begun() {
+        keeping.bootstrap(replica).await;
+    }
     if !replica.shard.load().has_begun() {
         match load(replica, feed, patience).await {
             Ok(shard) => replica.shard.store(Arc::new(shard)),
@@ -429,9 +397,7 @@ async fn follow_once(
             tracing::info!(shard = %replica.identity, sequence = %shard.applied(), "ready");
             health.set(true).await;
         }
-        if snapshots.is_due(shard.applied()) {
-            snapshots.save(replica).await;
-        }
+        keeping.tend(replica, shard.applied()).await;
         shard = replica.shard.load_full();
     }
 }

@@ -6,6 +6,8 @@
 //! shard-3/                 the files of one shard; a rebuilt shard gets another folder
 //!   pdq/ md5/ sha256/      an index each: segments, and its own manifests
 //!   records/               files of records
+//! publishing/              links to the files of a snapshot that is being published
+//! bootstrapping/           a published snapshot on its way in
 //! ```
 //!
 //! Nothing else in it is ever touched.
@@ -42,7 +44,9 @@ pub enum FolderError {
 
 /// Only folders whose names begin like this are ever deleted.
 const SHARD: &str = "shard-";
-const MANIFEST: &str = "manifest";
+pub(crate) const MANIFEST: &str = "manifest";
+const PUBLISHING: &str = "publishing";
+const BOOTSTRAPPING: &str = "bootstrapping";
 
 /// See the module.
 #[derive(Debug)]
@@ -54,6 +58,8 @@ pub(crate) struct Folder {
     next_shard: AtomicU64,
     /// The number of the next snapshot.
     next_snapshot: AtomicU64,
+    /// The number of the next publication. One that was broken off may be gone a little later than the next begins.
+    next_publication: AtomicU64,
 }
 
 impl Folder {
@@ -68,9 +74,18 @@ impl Folder {
             Err(TryLockError::WouldBlock) => return Err(FolderError::InUse { path: path.to_owned() }),
             Err(TryLockError::Error(source)) => return Err(fault(source)),
         }
+        for passing in [PUBLISHING, BOOTSTRAPPING] {
+            remove(&path.join(passing)).map_err(fault)?;
+        }
         let numbers = shards_in(path).map_err(fault)?.into_iter().filter_map(|name| number_in(&name));
         let next_shard = AtomicU64::new(numbers.max().map_or(0, |greatest| greatest + 1));
-        Ok(Self { path: path.to_owned(), _lock: lock, next_shard, next_snapshot: AtomicU64::new(1) })
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+            next_shard,
+            next_snapshot: AtomicU64::new(1),
+            next_publication: AtomicU64::new(0),
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -116,6 +131,39 @@ impl Folder {
         self.next_snapshot.fetch_max(snapshot.saturating_add(1), Ordering::Relaxed);
     }
 
+    /// An empty folder for links to what is published.
+    pub(crate) fn begin_publishing(&self) -> io::Result<PathBuf> {
+        let number = self.next_publication.fetch_add(1, Ordering::Relaxed);
+        let path = self.path.join(PUBLISHING).join(number.to_string());
+        fs::create_dir_all(&path)?;
+        Ok(path)
+    }
+
+    /// An empty folder for a snapshot from elsewhere.
+    pub(crate) fn begin_bootstrapping(&self) -> io::Result<PathBuf> {
+        self.end_bootstrapping()?;
+        let path = self.path.join(BOOTSTRAPPING);
+        fs::create_dir(&path)?;
+        Ok(path)
+    }
+
+    /// Deletes what has come of such a snapshot.
+    pub(crate) fn end_bootstrapping(&self) -> io::Result<()> {
+        remove(&self.path.join(BOOTSTRAPPING))
+    }
+
+    /// Moves a snapshot in that lies complete in a folder beside, in the place of any that was there: its shard first,
+    /// then its manifest. What is in the way is of no shard that is in use.
+    pub(crate) fn adopt(&self, from: &Path, shard: &str) -> io::Result<()> {
+        let number = number_in(shard).ok_or_else(|| io::Error::other("it is no folder of a shard"))?;
+        remove(&self.manifest())?;
+        remove(&self.path.join(shard))?;
+        self.next_shard.fetch_max(number.saturating_add(1), Ordering::Relaxed);
+        fs::rename(from.join(shard), self.path.join(shard))?;
+        fs::rename(from.join(MANIFEST), self.manifest())?;
+        sync(&self.path)
+    }
+
     /// Disowns the snapshot, durably: without its manifest it is nothing.
     pub(crate) fn discard_snapshot(&self) -> Result<(), FolderError> {
         let path = self.manifest();
@@ -130,6 +178,15 @@ impl Folder {
 /// Flushes the names in a folder.
 pub(crate) fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+/// Deletes a file or a folder, if it is there.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 fn shards_in(path: &Path) -> io::Result<Vec<String>> {

@@ -1,7 +1,8 @@
 //! A matcher: one replica of one shard. It follows the bank's log and answers searches.
 //!
 //! Disposable: what it holds can be rebuilt from the bank at any time, and is whenever there is a doubt. Snapshots in its
-//! folder only save time: after a restart it goes on from the last one.
+//! folder only save time: after a restart it goes on from the last one. So do those in an object store, where one
+//! replica may publish them for another to begin with.
 //!
 //! Always true:
 //!
@@ -16,10 +17,12 @@
 //!
 //! Reading order: `config`, `pdq` (which engine), `folder`, `stores` and `records` (what a shard holds),
 //! `shard` (the state: apply a range), `loading` (a shard from the bank's present state), `manifest` and `snapshot` (a
-//! shard from what was saved), `search` (one search over it), `feed` (keeps the
-//! state up with the log), `grpc`, `error`, `metrics`, `server`.
+//! shard from what was saved), `store_config` and `objects` (the object store), `publication` and `bootstrap` (a snapshot
+//! from here to there, and from there to here), `search` (one search over a shard), `keeping` (when snapshots are saved
+//! and published), `feed` (keeps the state up with the log), `grpc`, `error`, `metrics`, `server`.
 
 mod config;
+mod store_config;
 mod server;
 mod grpc;
 mod error;
@@ -32,7 +35,11 @@ mod shard;
 mod loading;
 mod manifest;
 mod snapshot;
+mod objects;
+mod publication;
+mod bootstrap;
 mod search;
+mod keeping;
 mod feed;
 
 pub use config::Config;
@@ -40,6 +47,7 @@ pub use error::RunError;
 pub use folder::FolderError;
 pub use pdq::PdqEngine;
 pub use server::{run, run_with};
+pub use store_config::{StoreOptions, StoreUrl};
 
 #[cfg(test)]
 mod tests;

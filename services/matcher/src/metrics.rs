@@ -12,6 +12,10 @@ pub(crate) struct MatcherMetrics {
     snapshots: Counter,
     failed_snapshots: Counter,
     refused_snapshots: Counter,
+    publications: Counter,
+    failed_publications: Counter,
+    bootstraps: Counter,
+    failed_bootstraps: Counter,
 }
 
 /// The label set has one value for each [`RebuildReason`].
@@ -60,6 +64,26 @@ impl MatcherMetrics {
             "Snapshots that were found at a start and could not be used",
             metrics.refused_snapshots.clone(),
         );
+        registry.register(
+            "vigie_snapshots_published",
+            "Snapshots that were published to the object store",
+            metrics.publications.clone(),
+        );
+        registry.register(
+            "vigie_snapshots_unpublished",
+            "Attempts to publish a snapshot that failed; the one that was published before stands",
+            metrics.failed_publications.clone(),
+        );
+        registry.register(
+            "vigie_bootstraps",
+            "Shards that were begun with a snapshot from the object store",
+            metrics.bootstraps.clone(),
+        );
+        registry.register(
+            "vigie_bootstraps_failed",
+            "Snapshots of the object store that could not be used; the state was loaded from the bank",
+            metrics.failed_bootstraps.clone(),
+        );
         metrics
     }
 
@@ -73,6 +97,26 @@ impl MatcherMetrics {
 
     pub(crate) fn count_refused_snapshot(&self) {
         self.refused_snapshots.inc();
+    }
+
+    pub(crate) fn count_publication(&self, is_published: bool) {
+        if is_published { &self.publications } else { &self.failed_publications }.inc();
+    }
+
+    pub(crate) fn count_bootstrap(&self, is_used: bool) {
+        if is_used { &self.bootstraps } else { &self.failed_bootstraps }.inc();
+    }
+
+    /// Publications that succeeded and failed.
+    #[cfg(test)]
+    pub(crate) fn publications(&self) -> (u64, u64) {
+        (self.publications.get(), self.failed_publications.get())
+    }
+
+    /// Bootstraps that succeeded and failed.
+    #[cfg(test)]
+    pub(crate) fn bootstraps(&self) -> (u64, u64) {
+        (self.bootstraps.get(), self.failed_bootstraps.get())
     }
 
     #[cfg(test)]

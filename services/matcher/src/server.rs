@@ -13,8 +13,9 @@ use vigie_serving::{Listener, Reflection, Routes, Shutdown};
 
 use crate::config::Config;
 use crate::error::RunError;
-use crate::feed::{Patience, Replica, Schedule, follow};
+use crate::feed::{Patience, Replica, follow};
 use crate::grpc::Grpc;
+use crate::keeping::{Schedule, Sharing};
 use crate::metrics::MatcherMetrics;
 use crate::stores::StorePlan;
 
@@ -43,6 +44,7 @@ pub async fn run_with(
     }
     let identity = ShardIdentity::new(config.shard, config.shard_count)?;
     let feed = FeedClient::new_on(&config.bank, network)?;
+    let objects = config.objects().map_err(RunError::Config)?.map(Arc::new);
     let plan = StorePlan::new(config.pdq_engine, config.hnsw, config.index_folder.as_deref())?;
     let replica = Arc::new(Replica::new(identity, plan, MatcherMetrics::register(registry)));
     let grpc = Grpc {
@@ -63,8 +65,11 @@ pub async fn run_with(
         changes: config.snapshot_changes,
         every: Duration::from_secs(60 * config.snapshot_minutes),
     };
+    let every = Duration::from_secs(60 * config.publish_minutes);
+    let sharing = Sharing { objects, every: (!every.is_zero()).then_some(every) };
     tracing::info!(shard = %identity, bank = config.bank, "starting");
-    let following = follow(replica, feed, patience, schedule, routes.health(), shutdown.child_token());
+    let following =
+        follow(replica, feed, patience, schedule, sharing, routes.health(), shutdown.child_token());
     let mut follower = tokio::spawn(following);
     let serving =
         vigie_serving::serve(listener, routes, MESSAGE_BYTES_MAX, &config.serving, shutdown.clone());

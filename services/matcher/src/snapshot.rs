@@ -6,8 +6,9 @@
 //!
 //! **Saving** holds the shard still: edits wait, searches do not. It writes what has come since the last time (the tails
 //! of the indexes, at most some 700,000 rows of each type, and the overlay of the records), the dead bits, and flushes
-//! each file: from some ten milliseconds to about two seconds. Where an index is just merging segments, saving waits for
-//! the end of that, some seconds for the largest.
+//! each file. Measured (`tests::snapshot::measure`, two cores, one quiet disk), with a million items and with ten: 22 and
+//! 26 ms after 1,000 changes, 76 and 350 ms after 200,000. A busy disk takes longer. Where an index is just merging
+//! segments, saving waits for the end of that, some seconds for the largest.
 //!
 //! **Opening** trusts nothing: every file must be there with the length and checksum that the manifest says, and all of
 //! its blocks with theirs; the digest of every bank is counted anew from the records, and the indexes must hold as many
@@ -156,14 +157,7 @@ pub(crate) fn restore(
     }
     let (manifest, dead) = Manifest::read(&path)?;
     let wrong = |reason| RestoreError::Manifest { path: path.clone(), reason };
-    let own = settings(identity, pdq_engine);
-    if manifest.settings != own {
-        return Err(RestoreError::Settings { saved: manifest.settings, own });
-    }
-    let home = folder.shard(&manifest.folder).ok_or_else(|| wrong("it names no folder of a shard"))?;
-    if !names_are_plain(&manifest) {
-        return Err(wrong("it names files that are not the shard's"));
-    }
+    let home = check_manifest(folder, &path, &manifest, settings(identity, pdq_engine))?;
     for file in &manifest.files {
         check_file(folder.path(), file)?;
     }
@@ -193,6 +187,21 @@ pub(crate) fn restore(
     };
     let stores = Stores { indexes, records, folder: Some(manifest.folder) };
     Ok(Some(Shard::of_state(identity, stores, state)))
+}
+
+/// The folder of the shard that a manifest names, if it is of these settings and names no files but the shard's.
+pub(crate) fn check_manifest(
+    folder: &Folder,
+    path: &Path,
+    manifest: &Manifest,
+    own: Settings,
+) -> Result<PathBuf, RestoreError> {
+    let wrong = |reason| RestoreError::Manifest { path: path.to_owned(), reason };
+    if manifest.settings != own {
+        return Err(RestoreError::Settings { saved: manifest.settings, own });
+    }
+    let home = folder.shard(&manifest.folder).ok_or_else(|| wrong("it names no folder of a shard"))?;
+    if names_are_plain(manifest) { Ok(home) } else { Err(wrong("it names files that are not the shard's")) }
 }
 
 /// By which the indexes' checkpoints of one snapshot are told from those of another.

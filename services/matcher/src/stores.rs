@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use vigie_index::{EqualityIndex, HnswConfig, IndexOptions, OpenError, SegmentError};
 use vigie_model::{HashType, Sequence, ShardIdentity};
@@ -39,7 +40,7 @@ pub(crate) const RECORDS: &str = "records";
 pub(crate) struct StorePlan {
     engine: PdqEngine,
     hnsw: HnswConfig,
-    folder: Option<Folder>,
+    folder: Option<Arc<Folder>>,
 }
 
 impl StorePlan {
@@ -49,7 +50,7 @@ impl StorePlan {
         hnsw: HnswConfig,
         folder: Option<&Path>,
     ) -> Result<Self, FolderError> {
-        Ok(Self { engine, hnsw, folder: folder.map(Folder::take).transpose()? })
+        Ok(Self { engine, hnsw, folder: folder.map(Folder::take).transpose()?.map(Arc::new) })
     }
 
     /// Empty stores.
@@ -101,12 +102,16 @@ impl StorePlan {
 
     /// Disowns what was saved.
     pub(crate) fn discard_snapshot(&self) -> Result<(), FolderError> {
-        self.folder.as_ref().map_or(Ok(()), Folder::discard_snapshot)
+        self.folder.as_ref().map_or(Ok(()), |folder| folder.discard_snapshot())
     }
 
-    #[cfg(test)]
-    pub(crate) const fn folder(&self) -> Option<&Folder> {
-        self.folder.as_ref()
+    /// Where snapshots are kept, if they can be made.
+    pub(crate) fn snapshot_folder(&self) -> Option<&Arc<Folder>> {
+        self.folder.as_ref().filter(|_| self.makes_snapshots())
+    }
+
+    pub(crate) const fn engine(&self) -> PdqEngine {
+        self.engine
     }
 }
 

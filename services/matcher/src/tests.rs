@@ -19,6 +19,7 @@ use crate::stores::{StorePlan, Stores};
 
 mod fake_bank;
 mod follow;
+mod publication;
 mod snapshot;
 
 const LOG: LogId = LogId([7; 16]);

@@ -11,7 +11,8 @@ use vigie_serving::{Reflection, Routes, Shutdown};
 
 use super::fake_bank::FakeBank;
 use super::{Step, options, query};
-use crate::feed::{Patience, Replica, Schedule, follow};
+use crate::feed::{Patience, Replica, follow};
+use crate::keeping::{Schedule, Sharing};
 use crate::metrics::{MatcherMetrics, RebuildReason};
 use crate::pdq::PdqEngine;
 use crate::search::search;
@@ -21,9 +22,9 @@ use crate::stores::StorePlan;
 const WITHIN: Duration = Duration::from_secs(20);
 
 /// A replica and the task that keeps it up.
-struct Follower {
+pub(super) struct Follower {
     replica: Arc<Replica>,
-    metrics: MatcherMetrics,
+    pub(super) metrics: MatcherMetrics,
     shutdown: Shutdown,
     task: tokio::task::JoinHandle<()>,
 }
@@ -40,17 +41,33 @@ impl Follower {
 
     /// One that keeps its shard as planned, and saves it after so many changes.
     fn start_on(bank: &FakeBank, identity: ShardIdentity, plan: StorePlan, changes: u64) -> Self {
+        Self::start_sharing(bank, identity, plan, changes, Sharing::default())
+    }
+
+    /// One that publishes its shard, or begins with what was published.
+    pub(super) fn start_sharing(
+        bank: &FakeBank,
+        identity: ShardIdentity,
+        plan: StorePlan,
+        changes: u64,
+        sharing: Sharing,
+    ) -> Self {
         let metrics = MatcherMetrics::default();
         let replica = Arc::new(Replica::new(identity, plan, metrics.clone()));
         let patience = Patience { open: WITHIN, silence: WITHIN };
         let health = Routes::new(Reflection(vigie_proto::DESCRIPTORS)).unwrap().health();
         let shutdown = Shutdown::new();
         let schedule = Schedule { changes, every: Duration::from_secs(600) };
-        let task = follow(Arc::clone(&replica), bank.client(), patience, schedule, health, shutdown.clone());
+        let (replica, bank) = (Arc::clone(&replica), bank.client());
+        let task = follow(Arc::clone(&replica), bank, patience, schedule, sharing, health, shutdown.clone());
         Self { replica, metrics, shutdown, task: tokio::spawn(task) }
     }
 
-    async fn until(&self, what: &str, is_so: impl Fn(&ReplicaDescription) -> bool) -> ReplicaDescription {
+    pub(super) async fn until(
+        &self,
+        what: &str,
+        is_so: impl Fn(&ReplicaDescription) -> bool,
+    ) -> ReplicaDescription {
         let begun = std::time::Instant::now();
         loop {
             let described = self.replica.describe();
@@ -63,7 +80,7 @@ impl Follower {
     }
 
     /// Waits until it has come up with the bank, and compares the two.
-    async fn check_equal(&self, bank: &FakeBank) {
+    pub(super) async fn check_equal(&self, bank: &FakeBank) {
         let head = Sequence(bank.held().replay.sequence);
         let ready = |one: &ReplicaDescription| one.unready_reason.is_none() && one.sequence >= head;
         let described = self.until("it is ready", ready).await;
@@ -82,21 +99,21 @@ impl Follower {
         }
     }
 
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.shutdown.cancel();
         self.task.await.unwrap();
     }
 }
 
 /// Two banks, items in both, some gone again.
-fn some_steps() -> Vec<Step> {
+pub(super) fn some_steps() -> Vec<Step> {
     let mut steps = vec![Step::Create, Step::Create, Step::Rename(1)];
     steps.extend((0..60_u8).map(|number| Step::Add(number, vec![number * 4 + 2, number])));
     steps.extend((0..10).map(|number| Step::Remove(number * 3)));
     steps
 }
 
-fn whole() -> ShardIdentity {
+pub(super) fn whole() -> ShardIdentity {
     ShardIdentity::new(0, 1).unwrap()
 }
 
@@ -174,7 +191,7 @@ async fn a_differing_digest_and_another_log_rebuild_the_shard() {
     follower.stop().await;
 }
 
-fn plan(engine: PdqEngine, folder: &Path) -> StorePlan {
+pub(super) fn plan(engine: PdqEngine, folder: &Path) -> StorePlan {
     StorePlan::new(engine, HnswConfig::default(), Some(folder)).unwrap()
 }
 

@@ -21,7 +21,7 @@ use crate::stores::StorePlan;
 
 /// A log, and what it comes to.
 #[derive(Default)]
-struct Log {
+pub(super) struct Log {
     replay: Replay,
     changes: Vec<Change>,
 }
@@ -34,7 +34,7 @@ impl Log {
     }
 
     /// Some changes of every kind.
-    fn take_some(&mut self, seed: u8) {
+    pub(super) fn take_some(&mut self, seed: u8) {
         self.take([Step::Create, Step::Create, Step::Rename(seed)]);
         self.take(
             (0..60_u8).map(|number| Step::Add(number, vec![number ^ seed, number.wrapping_mul(4) | 2])),
@@ -44,7 +44,7 @@ impl Log {
     }
 
     /// Brings a shard up to the end of the log, which it must then be equal to.
-    fn bring_up(&self, shard: &Shard) {
+    pub(super) fn bring_up(&self, shard: &Shard) {
         let (after, through) = (shard.applied(), Sequence(self.replay.sequence));
         let changes = self.changes.iter().filter(|change| change.sequence > after).cloned().collect();
         let digest = Some(self.replay.digest());
@@ -61,12 +61,12 @@ impl Log {
     }
 }
 
-fn plan(folder: &Path) -> StorePlan {
+pub(super) fn plan(folder: &Path) -> StorePlan {
     StorePlan::new(PdqEngine::Exact, HnswConfig::default(), Some(folder)).unwrap()
 }
 
 /// A shard of what the log comes to now.
-fn loaded(plan: &StorePlan, log: &Log) -> Shard {
+pub(super) fn loaded(plan: &StorePlan, log: &Log) -> Shard {
     let bank = |(id, (name, enabled)): (&_, &(_, _))| Bank {
         id: *id,
         name: Clone::clone(name),
@@ -90,7 +90,7 @@ fn loaded(plan: &StorePlan, log: &Log) -> Shard {
 }
 
 /// The files below a folder, but for locks.
-fn files_below(folder: &Path) -> BTreeSet<PathBuf> {
+pub(super) fn files_below(folder: &Path) -> BTreeSet<PathBuf> {
     let mut files = BTreeSet::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -104,7 +104,7 @@ fn files_below(folder: &Path) -> BTreeSet<PathBuf> {
 }
 
 /// What a crash would leave: every file as it is now.
-fn copy_of(folder: &Path) -> TempDir {
+pub(super) fn copy_of(folder: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for file in files_below(folder) {
         let place = copy.path().join(file.strip_prefix(folder).unwrap());
@@ -185,7 +185,7 @@ fn a_crash_at_any_step_leaves_one_snapshot_or_the_other() {
         left.push((step, copy_of(folder.path())));
         Ok(())
     };
-    let second = save(plans.folder().unwrap(), &shard, PdqEngine::Exact, &mut stop).unwrap();
+    let second = save(plans.snapshot_folder().unwrap(), &shard, PdqEngine::Exact, &mut stop).unwrap();
     let steps: Vec<_> = left.iter().map(|(step, _)| *step).collect();
     assert_eq!(steps, ["before", "records", "pdq", "md5", "sha256", "manifest", "forgotten"]);
     log.take_some(4);
@@ -218,7 +218,7 @@ fn a_snapshot_that_fails_leaves_the_one_before_and_can_be_tried_again() {
             log.take_some(seed);
             log.bring_up(&shard);
             let mut fail = |step| if step == fails_at { Err(SaveError::NotKept) } else { Ok(()) };
-            save(plans.folder().unwrap(), &shard, PdqEngine::Exact, &mut fail).unwrap_err();
+            save(plans.snapshot_folder().unwrap(), &shard, PdqEngine::Exact, &mut fail).unwrap_err();
             shard.stores().indexes.merge().unwrap();
             if fails_at == "manifest" {
                 last = shard.applied();
@@ -321,10 +321,12 @@ fn a_file_of_another_snapshot_is_noticed() {
     }
 }
 
-/// How long a snapshot takes to save and to open: `cargo test --release -p vigie-matcher measure -- --ignored --nocapture`.
-#[test]
+/// How long a snapshot takes to save, which is as long as edits wait, to open, to publish and to begin with, and what
+/// loading takes without the bank and the network: `cargo test --release -p vigie-matcher measure -- --ignored
+/// --nocapture`, with `VIGIE_ITEMS` for other than a million.
+#[tokio::test]
 #[ignore = "measures"]
-fn measure() {
+async fn measure() {
     let folder = tempfile::tempdir_in(".").unwrap();
     let plans = plan(folder.path());
     let timed = |what: &str, begun: std::time::Instant| println!("{what:>24}: {:?}", begun.elapsed());
@@ -358,7 +360,7 @@ fn measure() {
         let lines = status.lines().filter(|line| line.starts_with("Rss"));
         lines.for_each(|line| println!("{:>24}  {line}", ""));
     };
-    const ITEMS: u64 = 1_000_000;
+    let items = std::env::var("VIGIE_ITEMS").map_or(1_000_000, |items| items.parse::<u64>().unwrap());
     let bank = Bank {
         id: vigie_model::BankId(1),
         name: "known".parse().unwrap(),
@@ -367,14 +369,18 @@ fn measure() {
         item_count: 0,
         hash_count: 0,
     };
-    let cursor = Cursor { log: LOG, sequence: Sequence(ITEMS + 1), chain: None };
+    let cursor = Cursor { log: LOG, sequence: Sequence(items + 1), chain: None };
     let mut loading = Loading::begin(identity(), plans.begin().unwrap(), cursor, vec![bank]);
-    let begun = std::time::Instant::now();
-    for first in (2..=ITEMS).step_by(1_000) {
-        loading.take((first..first + 1_000).map(&mut item).collect()).unwrap();
+    let mut loaded = std::time::Duration::ZERO;
+    for first in (2..=items).step_by(1_000) {
+        let page = (first..first + 1_000).map(&mut item).collect();
+        let begun = std::time::Instant::now();
+        loading.take(page).unwrap();
+        loaded += begun.elapsed();
     }
+    let begun = std::time::Instant::now();
     let shard = loading.finish(cursor.sequence).unwrap();
-    timed("load a million items", begun);
+    println!("{:>24}: {:?}", format!("load {items} items"), loaded + begun.elapsed());
     resident();
     for (what, changes) in
         [("save them", 0), ("save 1,000 changes", 1_000), ("save 200,000 changes", 200_000)]
@@ -393,7 +399,22 @@ fn measure() {
         plans.save(&shard).unwrap();
         timed(what, begun);
     }
+    let store = tempfile::tempdir_in(".").unwrap();
+    let objects = super::publication::objects_in(store.path());
+    for what in ["publish", "publish again"] {
+        let begun = std::time::Instant::now();
+        super::publication::publish(&plans, store.path(), &mut Default::default(), |_| false).await.unwrap();
+        timed(what, begun);
+    }
+    let bytes: u64 = files_below(store.path()).iter().map(|file| fs::metadata(file).unwrap().len()).sum();
+    println!("{:>24}: {} MiB", "published", bytes >> 20);
     drop((shard, plans));
+    let new = tempfile::tempdir_in(".").unwrap();
+    let begun = std::time::Instant::now();
+    let shard = super::publication::bootstrapped(&objects, &new).await.unwrap().unwrap();
+    timed("begin with it", begun);
+    println!("{:>24}: {} items, {}", "held", shard.item_count(), shard.moment().digest);
+    drop(shard);
     let begun = std::time::Instant::now();
     let shard = plan(folder.path()).restore(identity()).unwrap().unwrap();
     timed("open", begun);

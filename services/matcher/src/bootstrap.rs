@@ -1,0 +1,139 @@
+//! Begins a shard with a snapshot that another replica has published.
+//!
+//! It is asked for once in a matcher's life, when the matcher would load the bank's state for the first time. Which log
+//! the bank has is not known by then, and need not be: of the logs in the store, the one that was published to last is
+//! taken. If it is another one, the bank does not go on from there, and the state is loaded.
+//!
+//! Nothing in the store is trusted. Lengths and checksums are those that `latest` and the manifest say, every block of
+//! every file is compared with its own checksum, and only then the snapshot moves to its place, where it is opened like one
+//! of the matcher's own. After that the bank's digest has the last word.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use thiserror::Error;
+use vigie_index::container::Container;
+use vigie_model::{HashType, ShardIdentity};
+
+use crate::folder::{self, Folder};
+use crate::manifest::{FileEntry, Manifest};
+use crate::objects::{Objects, StoreError, transfer};
+use crate::pdq::PdqEngine;
+use crate::publication::{Place, Pointer, content_name};
+use crate::shard::Shard;
+use crate::snapshot::{self, RestoreError};
+use crate::stores::RECORDS;
+
+/// The snapshot in the store cannot be used.
+#[derive(Debug, Error)]
+pub(crate) enum BootstrapError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{object} is not as it was published: {reason}")]
+    Damaged { object: String, reason: String },
+    #[error("{object} cannot be used: {reason}")]
+    Refused { object: String, reason: RestoreError },
+    #[error("cannot write what comes from the store: {0}")]
+    Folder(#[from] io::Error),
+}
+
+/// What was published.
+#[derive(Debug)]
+pub(crate) struct Bootstrapped {
+    pub(crate) shard: Shard,
+    /// The object of the manifest.
+    pub(crate) object: String,
+    /// The files in the store, which were found whole: by their content.
+    pub(crate) files: HashSet<String>,
+}
+
+/// The shard that was published last; `None` where none was.
+pub(crate) async fn bootstrap(
+    objects: &Objects,
+    folder: &Arc<Folder>,
+    identity: ShardIdentity,
+    pdq_engine: PdqEngine,
+) -> Result<Option<Bootstrapped>, BootstrapError> {
+    let Some((place, pointer)) = newest(objects, identity).await? else { return Ok(None) };
+    let object = place.manifest(&pointer);
+    let beginning = Arc::clone(folder);
+    let arriving = blocking(move || Ok(beginning.begin_bootstrapping()?)).await?;
+
+    let path = arriving.join(folder::MANIFEST);
+    objects.download(vec![transfer(object.clone(), &path, pointer.bytes)]).await?;
+    let (own, name) = (Arc::clone(folder), object.clone());
+    let manifest = blocking(move || {
+        check_content(&name, &path, pointer.checksum)?;
+        let manifest = Manifest::read(&path).map_err(|error| damaged(&name, &error))?.0;
+        if (manifest.sequence, manifest.number) != (pointer.sequence, pointer.number) {
+            return Err(damaged(&name, &"it is of another snapshot"));
+        }
+        let settings = snapshot::settings(identity, pdq_engine);
+        match snapshot::check_manifest(&own, &path, &manifest, settings) {
+            Ok(_) => Ok(manifest),
+            Err(reason) => Err(BootstrapError::Refused { object: name, reason }),
+        }
+    });
+    let manifest = manifest.await?;
+
+    let home = arriving.join(&manifest.folder);
+    for part in HashType::ALL.map(HashType::name).into_iter().chain([RECORDS]) {
+        fs::create_dir_all(home.join(part))?;
+    }
+    let of = |file: &FileEntry| transfer(place.file(file), &arriving.join(&file.name), file.bytes);
+    objects.download(manifest.files.iter().map(of).collect()).await?;
+
+    let files = manifest.files.iter().map(content_name).collect();
+    let (own, name) = (Arc::clone(folder), object.clone());
+    let shard = blocking(move || {
+        for file in &manifest.files {
+            check_content(&place.file(file), &arriving.join(&file.name), file.checksum)?;
+        }
+        own.adopt(&arriving, &manifest.folder)?;
+        snapshot::restore(&own, identity, pdq_engine)
+            .map_err(|reason| BootstrapError::Refused { object: name, reason })
+    });
+    Ok(shard.await?.map(|shard| Bootstrapped { shard, object, files }))
+}
+
+/// Where to find the snapshot of this shard that was published last.
+async fn newest(
+    objects: &Objects,
+    identity: ShardIdentity,
+) -> Result<Option<(Place, Pointer)>, BootstrapError> {
+    let mut newest: Option<(i64, Place)> = None;
+    for log in objects.folders().await? {
+        let place = Place::new(&log, identity);
+        let written_at = match objects.written_at(&place.latest()).await {
+            Err(error) if error.is_missing => continue,
+            written_at => written_at?,
+        };
+        if newest.as_ref().is_none_or(|(then, _)| *then < written_at) {
+            newest = Some((written_at, place));
+        }
+    }
+    let Some((_, place)) = newest else { return Ok(None) };
+    Ok(place.read_latest(objects).await?.map(|pointer| (place, pointer)))
+}
+
+/// Compares all checksums of a file, and the one over them with what its object was published as.
+fn check_content(object: &str, path: &Path, checksum: u64) -> Result<(), BootstrapError> {
+    let container = Container::open(path).map_err(|error| damaged(object, &error))?;
+    let is_it = container.saved().is_some_and(|found| found.checksum == checksum);
+    if is_it { Ok(()) } else { Err(damaged(object, &"it is another file")) }
+}
+
+fn damaged(object: &str, reason: &dyn std::fmt::Display) -> BootstrapError {
+    BootstrapError::Damaged { object: object.to_owned(), reason: reason.to_string() }
+}
+
+/// Reads files and writes them: not on the threads that answer calls.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BootstrapError> + Send + 'static,
+) -> Result<T, BootstrapError> {
+    let panicked = |panic| Err(BootstrapError::Folder(io::Error::other(panic)));
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(panicked)
+}

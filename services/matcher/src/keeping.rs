@@ -1,0 +1,240 @@
+//! When a shard is saved, published, and begun with what another replica published.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use vigie_clients::retry::Backoff;
+use vigie_model::Sequence;
+
+use crate::bootstrap::{BootstrapError, Bootstrapped, bootstrap};
+use crate::feed::Replica;
+use crate::objects::Objects;
+use crate::publication::{PublishError, Staged};
+
+/// How often snapshots are saved.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Schedule {
+    /// After so many changes of the log.
+    pub(crate) changes: u64,
+    /// After so long, if anything has changed.
+    pub(crate) every: Duration,
+}
+
+/// Where snapshots are published.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sharing {
+    pub(crate) objects: Option<Arc<Objects>>,
+    /// How often; `None` for never.
+    pub(crate) every: Option<Duration>,
+}
+
+/// When snapshots were saved and published, and are to be.
+pub(crate) struct Keeping {
+    schedule: Schedule,
+    /// How far the last one goes.
+    saved: Sequence,
+    /// When it was saved.
+    at: Instant,
+    /// After a failure: not to be tried before.
+    not_before: Option<Instant>,
+    publisher: Option<Publisher>,
+    /// Until it was asked.
+    bootstraps_from: Option<Arc<Objects>>,
+}
+
+/// After a snapshot that could not be saved, or its files not be linked to.
+const RETRY_PAUSE: Duration = Duration::from_secs(60);
+
+impl Keeping {
+    pub(crate) fn begin(schedule: Schedule, sharing: Sharing, saved: Sequence) -> Self {
+        let Sharing { objects, every } = sharing;
+        let publisher = objects.clone().zip(every).map(|(objects, every)| Publisher::new(objects, every));
+        let (at, not_before) = (Instant::now(), None);
+        Self { schedule, saved, at, not_before, publisher, bootstraps_from: objects }
+    }
+
+    /// Thinks no more of a shard that was dropped.
+    pub(crate) fn begin_anew(&mut self) {
+        (self.saved, self.at, self.not_before) = (Sequence::ZERO, Instant::now(), None);
+        if let Some(publisher) = &mut self.publisher {
+            publisher.stop();
+        }
+    }
+
+    /// Begins with what was published last, if it was not asked for before and is of use.
+    pub(crate) async fn bootstrap(&mut self, replica: &Arc<Replica>) {
+        let Some(objects) = self.bootstraps_from.take() else { return };
+        let Some(folder) = replica.plan.snapshot_folder() else { return };
+        let (shard, begun) = (replica.identity, Instant::now());
+        let found = bootstrap(&objects, folder, shard, replica.plan.engine()).await;
+        match found {
+            Ok(Some(Bootstrapped { shard: found, object, files })) => {
+                let (sequence, took_ms) = (found.applied(), begun.elapsed().as_millis());
+                tracing::info!(%shard, %sequence, object, took_ms, "going on from a published snapshot");
+                replica.metrics.count_bootstrap(true);
+                replica.take(found);
+                (self.saved, self.at) = (sequence, Instant::now());
+                if let Some(publisher) = &mut self.publisher {
+                    publisher.knows(sequence, files);
+                }
+            }
+            Ok(None) => tracing::info!(%shard, "no snapshot was published"),
+            Err(error) => {
+                match &error {
+                    BootstrapError::Damaged { .. } => {
+                        tracing::error!(%shard, %error, "cannot begin with the published snapshot");
+                    }
+                    BootstrapError::Store(_) | BootstrapError::Refused { .. } | BootstrapError::Folder(_) => {
+                        tracing::warn!(%shard, %error, "cannot begin with the published snapshot");
+                    }
+                }
+                replica.metrics.count_bootstrap(false);
+                replica.discard_snapshot();
+            }
+        }
+        let folder = Arc::clone(folder);
+        // What stays goes at the next start.
+        let _later = tokio::task::spawn_blocking(move || folder.end_bootstrapping()).await;
+    }
+
+    /// Does what is due by now.
+    pub(crate) async fn tend(&mut self, replica: &Arc<Replica>, applied: Sequence) {
+        if self.is_due(applied) {
+            self.save(replica).await;
+        }
+        if self.saved > Sequence::ZERO
+            && replica.is_ready()
+            && let Some(publisher) = &mut self.publisher
+        {
+            publisher.tend(replica, self.saved).await;
+        }
+    }
+
+    /// Saves what has come since the last time.
+    pub(crate) async fn end(mut self, replica: &Arc<Replica>) {
+        if replica.applied() > self.saved {
+            self.save(replica).await;
+        }
+    }
+
+    fn is_due(&self, applied: Sequence) -> bool {
+        let (now, changes) = (Instant::now(), applied.0.saturating_sub(self.saved.0));
+        let is_time = changes >= self.schedule.changes || changes > 0 && now - self.at >= self.schedule.every;
+        is_time && self.not_before.is_none_or(|not_before| now >= not_before)
+    }
+
+    /// Saves a shard that answers searches: what is not proven is not worth keeping.
+    async fn save(&mut self, replica: &Arc<Replica>) {
+        if !replica.plan.makes_snapshots() || !replica.is_ready() {
+            return;
+        }
+        let saving = Arc::clone(replica);
+        let saved = tokio::task::spawn_blocking(move || saving.save()).await;
+        self.at = Instant::now();
+        match saved {
+            Ok(Some(saved)) => (self.saved, self.not_before) = (saved, None),
+            Ok(None) | Err(_) => self.not_before = Some(self.at + RETRY_PAUSE),
+        }
+    }
+}
+
+/// Publishes in the background, one snapshot at a time.
+struct Publisher {
+    objects: Arc<Objects>,
+    every: Duration,
+    due_at: Instant,
+    /// The last one that was begun to be published.
+    begun: Option<Sequence>,
+    /// Files that are known to have been uploaded whole.
+    uploaded: Arc<Mutex<HashSet<String>>>,
+    running: Option<JoinHandle<()>>,
+}
+
+/// For one snapshot; the next one is due some time later.
+const ATTEMPTS: u32 = 6;
+
+impl Publisher {
+    fn new(objects: Arc<Objects>, every: Duration) -> Self {
+        let (due_at, begun, running) = (Instant::now(), None, None);
+        Self { objects, every, due_at, begun, uploaded: Arc::default(), running }
+    }
+
+    /// What was published already, by another replica perhaps.
+    fn knows(&mut self, published: Sequence, files: HashSet<String>) {
+        (self.begun, self.due_at) = (Some(published), Instant::now() + self.every);
+        self.uploaded = Arc::new(Mutex::new(files));
+    }
+
+    /// Begins to publish what was saved last, if it is time and there is something new. The links to its files are made
+    /// before anything else can be saved.
+    async fn tend(&mut self, replica: &Arc<Replica>, saved: Sequence) {
+        let is_running = self.running.as_ref().is_some_and(|running| !running.is_finished());
+        if is_running || Instant::now() < self.due_at || self.begun == Some(saved) {
+            return;
+        }
+        let Some(folder) = replica.plan.snapshot_folder() else { return };
+        let (folder, shard) = (Arc::clone(folder), replica.identity);
+        let staged = tokio::task::spawn_blocking(move || Staged::take(&folder, shard)).await;
+        match staged.map_err(|panic| PublishError::Stage(std::io::Error::other(panic))).flatten() {
+            Ok(Some(staged)) => {
+                (self.begun, self.due_at) = (Some(saved), Instant::now() + self.every);
+                let (objects, uploaded) = (Arc::clone(&self.objects), Arc::clone(&self.uploaded));
+                self.running = Some(tokio::spawn(publish(objects, staged, uploaded, Arc::clone(replica))));
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(%shard, %error, "cannot publish the snapshot");
+                replica.metrics.count_publication(false);
+                self.due_at = Instant::now() + RETRY_PAUSE;
+            }
+        }
+    }
+
+    /// What is being published is in doubt.
+    fn stop(&mut self) {
+        self.begun = None;
+        if let Some(running) = self.running.take() {
+            running.abort();
+        }
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+async fn publish(
+    objects: Arc<Objects>,
+    staged: Staged,
+    uploaded: Arc<Mutex<HashSet<String>>>,
+    replica: Arc<Replica>,
+) {
+    let (shard, sequence) = (replica.identity, staged.sequence());
+    let mut uploaded = uploaded.lock().await;
+    let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(300));
+    for attempt in 1..=ATTEMPTS {
+        let begun = Instant::now();
+        let published = staged.publish(&objects, &mut uploaded, &mut |_| Ok(())).await;
+        replica.metrics.count_publication(published.is_ok());
+        match published {
+            Ok(()) => {
+                let took_ms = begun.elapsed().as_millis();
+                tracing::info!(%shard, %sequence, took_ms, "published a snapshot");
+                return;
+            }
+            Err(error) if attempt == ATTEMPTS => {
+                tracing::error!(%shard, %sequence, %error, "gave up publishing the snapshot");
+            }
+            Err(error) => {
+                tracing::warn!(%shard, %sequence, %error, attempt, "cannot publish the snapshot, will try again");
+                tokio::time::sleep(backoff.next_pause()).await;
+            }
+        }
+    }
+}
