@@ -123,6 +123,11 @@ impl Replica {
         became_ready
     }
 
+    /// The shard does not keep up, and is not to answer until it does.
+    fn withdraw(&self) {
+        self.progress.send_modify(|progress| progress.ready = false);
+    }
+
     /// Drops the shard and its snapshot, and begins with an empty one.
     fn restart(&self, reason: RebuildReason) {
         self.metrics.count_rebuild(reason);
@@ -327,6 +332,10 @@ async fn follow_on(
     }
 }
 
+/// A page of changes that takes longer to apply than this waits for a disk: meanwhile the shard falls behind, and a
+/// removal that it does not hear of would go on accusing people.
+const APPLY_MAX: Duration = Duration::from_secs(30);
+
 /// Loading a state is work for the bank: a shard that is dropped again and again asks for it ever more rarely, until
 /// it has been ready once.
 const fn rebuild_pauses() -> Backoff {
@@ -365,17 +374,24 @@ async fn follow_once(
         };
         let (head, through) = (range.head, range.through);
         let caught_up_at = *caught_up_at.get_or_insert(head.max(shard.settled()));
-        let applied = if range.changes.is_empty() {
-            shard.apply(range)
-        } else {
-            // Indexing a page of changes takes milliseconds: not on the threads that answer calls.
-            let applying = Arc::clone(&shard);
-            match tokio::task::spawn_blocking(move || applying.apply(range)).await {
-                Ok(applied) => applied,
-                Err(panic) => {
-                    let text = format!("applying a change failed: {panic}");
-                    return Broken::Unusable(RebuildReason::Change, text);
-                }
+        // Indexing a page of changes takes milliseconds: not on the threads that answer calls.
+        let applying = Arc::clone(&shard);
+        let mut applying = tokio::task::spawn_blocking(move || applying.apply(range));
+        let applied = match tokio::time::timeout(APPLY_MAX, &mut applying).await {
+            Ok(applied) => applied,
+            Err(_) => {
+                let fault = shard.fault();
+                tracing::error!(shard = %replica.identity, fault, "not ready: changes cannot be applied");
+                replica.withdraw();
+                health.set(false).await;
+                applying.await
+            }
+        };
+        let applied = match applied {
+            Ok(applied) => applied,
+            Err(panic) => {
+                let text = format!("applying a change failed: {panic}");
+                return Broken::Unusable(RebuildReason::Change, text);
             }
         };
         let proof = match applied {

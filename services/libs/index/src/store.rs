@@ -635,6 +635,8 @@ impl<const BYTES: usize> Writer<BYTES> {
             }
             self.segments.push(Arc::new(segment));
         }
+        // The disk takes files again.
+        self.fault = None;
         let is_merged = |id: SourceId| job.sources.iter().any(|source| source.id() == id);
         for segment in self.segments.extract_if(.., |segment| is_merged(segment.id)) {
             if let Err(error) = home.release(segment.file()) {

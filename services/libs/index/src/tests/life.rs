@@ -311,6 +311,30 @@ fn a_damaged_or_missing_file_is_named_and_a_new_start_is_possible() {
 }
 
 #[test]
+fn a_disk_that_takes_no_files_is_told_loses_nothing_and_is_forgotten_when_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = RadiusIndex::<32>::begin(folder.path(), IndexOptions::default()).unwrap();
+    fs::remove_dir_all(folder.path()).unwrap();
+    // More than a tail holds.
+    index.apply(&inserts(0..6_000));
+    let wait_for = |is_told: bool| {
+        for _ in 0..3_000 {
+            if index.footprint().fault.is_some() == is_told {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("the fault: {:?}", index.footprint().fault);
+    };
+    wait_for(true);
+    assert_eq!(index.len(), 6_000);
+    fs::create_dir(folder.path()).unwrap();
+    wait_for(false);
+    let found = index.search(&[hash_of(17)], Distance(0), &BankFilter::all(), &Cancellation::never());
+    assert_eq!((index.len(), found.unwrap()[0].len()), (6_000, 1));
+}
+
+#[test]
 fn an_index_of_another_kind_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let options = IndexOptions::default();
