@@ -1,4 +1,4 @@
-//! Writers and readers that keep a [`Ledger`] of what they were told, and hold the cluster to it.
+//! Writers and readers that keep a ledger of what they were told, and hold the cluster to it.
 //!
 //! Writers send every write with an idempotency key until it is acknowledged, whatever dies meanwhile. Readers ask for
 //! what is in the ledger, all the time: an answer that covers everything has to agree with it; an error is no answer.
