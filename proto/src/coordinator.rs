@@ -67,6 +67,10 @@ impl From<ReplicaView> for pb::Replica {
             hashes: view.hashes,
             reason: view.reason,
             hash_counts: view.hash_counts.into_iter().map(Into::into).collect(),
+            memory_bytes: view.memory_bytes,
+            latency_us: view.latency_us,
+            in_flight: view.in_flight,
+            ejected: view.ejected,
         }
     }
 }
@@ -96,6 +100,10 @@ impl TryFrom<pb::Replica> for ReplicaView {
             hashes: message.hashes,
             reason: message.reason,
             hash_counts: each("hash_counts", message.hash_counts, HashCount::try_from)?,
+            memory_bytes: message.memory_bytes,
+            latency_us: message.latency_us,
+            in_flight: message.in_flight,
+            ejected: message.ejected,
         })
     }
 }

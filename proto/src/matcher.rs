@@ -67,6 +67,7 @@ impl From<ReplicaDescription> for pb::DescribeResponse {
             items: description.items,
             hashes: description.hashes.into_iter().map(Into::into).collect(),
             digest: Some(description.digest.into()),
+            resident_bytes: description.memory_bytes,
         }
     }
 }
@@ -83,6 +84,21 @@ impl TryFrom<pb::DescribeResponse> for ReplicaDescription {
             items: message.items,
             hashes: each("hashes", message.hashes, HashCount::try_from)?,
             digest: digest("digest", message.digest.ok_or_else(|| Invalid::missing("digest"))?)?,
+            memory_bytes: message.resident_bytes,
         })
+    }
+}
+
+impl From<ReplicaDescription> for pb::WatchResponse {
+    fn from(description: ReplicaDescription) -> Self {
+        Self { replica: Some(description.into()) }
+    }
+}
+
+impl TryFrom<pb::WatchResponse> for ReplicaDescription {
+    type Error = Invalid;
+
+    fn try_from(message: pb::WatchResponse) -> Result<Self, Invalid> {
+        message.replica.ok_or_else(|| Invalid::missing("replica"))?.try_into()
     }
 }

@@ -132,6 +132,10 @@ impl Table {
                 hashes: description.map_or(0, ReplicaDescription::hash_count),
                 hash_counts: description.map_or(Vec::new(), |one| one.hashes.clone()),
                 reason: self.reason(endpoint).unwrap_or_default(),
+                memory_bytes: description.map_or(0, |one| one.memory_bytes),
+                latency_us: 0,
+                in_flight: 0,
+                ejected: false,
             }
         };
         let mut replicas: Vec<ReplicaView> = endpoints.iter().enumerate().map(view).collect();
@@ -220,6 +224,7 @@ mod tests {
             items: 1,
             hashes: vec![],
             digest: SetDigest::EMPTY,
+            memory_bytes: 0,
         })
     }
 

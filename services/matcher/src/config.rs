@@ -25,6 +25,9 @@ pub struct Config {
     pub searches_at_once_max: usize,
     /// Calls that wait for their `min_sequence` at once; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`.
     pub sequence_waits_max: usize,
+    /// Those who watch the state of this replica at once, a stream for each coordinator; one more is refused with
+    /// `RESOURCE_EXHAUSTED` and `RetryInfo`, and can still ask.
+    pub watchers_max: usize,
     /// How long the bank may take to open the feed, in milliseconds; then the follower tries again.
     pub feed_open_ms_max: u64,
     /// How long the feed may be silent, in milliseconds, before the follower takes the connection for dead. The bank
@@ -73,6 +76,7 @@ impl Default for Config {
             shard_count: 1,
             searches_at_once_max: 0,
             sequence_waits_max: 256,
+            watchers_max: 64,
             feed_open_ms_max: 2_000,
             feed_silence_ms_max: 5_000,
             index_folder: None,

@@ -32,10 +32,10 @@ use crate::stores::{StorePlan, Stores};
 
 /// Where the follower stands, for those who wait for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Progress {
+pub(crate) struct Progress {
     applied: Sequence,
     head: Sequence,
-    ready: bool,
+    pub(crate) ready: bool,
 }
 
 /// The shard as the rest of the matcher sees it: replaced when it is rebuilt.
@@ -61,6 +61,12 @@ impl Replica {
         }
     }
 
+    /// Where the follower stands, and when that changes.
+    pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Who it is, as far as the shard itself tells.
     pub(crate) fn describe(&self) -> ReplicaDescription {
         let shard = self.shard.load();
         let moment = shard.moment();
@@ -73,6 +79,7 @@ impl Replica {
             items: shard.item_count(),
             hashes: shard.hash_counts(),
             digest: moment.digest,
+            memory_bytes: 0,
         }
     }
 
@@ -114,7 +121,7 @@ impl Replica {
     }
 
     /// Tells how far the shard has come, and whether it is proven by now. Says whether it became ready by this.
-    fn advance(&self, applied: Sequence, head: Sequence, is_proven: bool) -> bool {
+    pub(crate) fn advance(&self, applied: Sequence, head: Sequence, is_proven: bool) -> bool {
         let mut became_ready = false;
         self.progress.send_modify(|progress| {
             became_ready = !progress.ready && is_proven;
@@ -124,7 +131,7 @@ impl Replica {
     }
 
     /// The shard does not keep up, and is not to answer until it does.
-    fn withdraw(&self) {
+    pub(crate) fn withdraw(&self) {
         self.progress.send_modify(|progress| progress.ready = false);
     }
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::{BoxStream, unfold};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
@@ -11,10 +13,11 @@ use vigie_index::Cancellation;
 use vigie_model::{Query, SearchOptions, Sequence};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherService;
-use vigie_serving::{ServingConfig, deadline};
+use vigie_serving::{ServingConfig, Shutdown, deadline};
 
 use crate::error::SearchError;
 use crate::feed::Replica;
+use crate::presence::{Presence, Watcher};
 use crate::search::search;
 use crate::shard::Shard;
 
@@ -22,6 +25,8 @@ use crate::shard::Shard;
 #[derive(Debug)]
 pub(crate) struct Grpc {
     pub(crate) replica: Arc<Replica>,
+    pub(crate) presence: Presence,
+    pub(crate) shutdown: Shutdown,
     pub(crate) serving: ServingConfig,
     /// Searches are pure computation: as many at once as there are cores, on threads of their own.
     pub(crate) search_permits: Arc<Semaphore>,
@@ -38,12 +43,21 @@ impl Grpc {
             let text = "too many calls wait for a sequence that is not reached yet; try again later";
             return Err(vigie_proto::status::resource_exhausted(text, WAIT_RETRY_AFTER));
         };
-        Ok(self.replica.at_least(wanted, deadline).await?)
+        tokio::select! {
+            reached = self.replica.at_least(wanted, deadline) => Ok(reached?),
+            // The follower has ended: another replica may get there.
+            () = self.shutdown.cancelled() => {
+                let now = self.replica.now_at_least(wanted)?;
+                now.ok_or_else(|| SearchError::Behind { reached: self.replica.applied(), wanted }.into())
+            }
+        }
     }
 }
 
 /// About as long as a matcher takes to get a new change.
 const WAIT_RETRY_AFTER: Duration = Duration::from_millis(50);
+/// Watchers stay: a place becomes free when one is restarted.
+const WATCH_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 #[tonic::async_trait]
 impl MatcherService for Grpc {
@@ -78,7 +92,21 @@ impl MatcherService for Grpc {
         &self,
         _: Request<pb::DescribeRequest>,
     ) -> Result<Response<pb::DescribeResponse>, Status> {
-        Ok(Response::new(self.replica.describe().into()))
+        Ok(Response::new(self.presence.describe().into()))
+    }
+
+    type WatchStream = BoxStream<'static, Result<pb::WatchResponse, Status>>;
+
+    async fn watch(&self, _: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let Some(watcher) = self.presence.watch() else {
+            let text = "too many watch this replica already; ask now and then, or try again later";
+            return Err(vigie_proto::status::resource_exhausted(text, WATCH_RETRY_AFTER));
+        };
+        // Pulled: a slow watcher is told the newest when it has room for it.
+        let descriptions = unfold(watcher, |mut watcher: Watcher| async move {
+            watcher.next().await.map(|description| (Ok(description.into()), watcher))
+        });
+        Ok(Response::new(descriptions.boxed()))
     }
 }
 

@@ -19,7 +19,8 @@
 //! `shard` (the state: apply a range), `loading` (a shard from the bank's present state), `manifest` and `snapshot` (a
 //! shard from what was saved), `store_config` and `objects` (the object store), `publication` and `bootstrap` (a snapshot
 //! from here to there, and from there to here), `search` (one search over a shard), `keeping` (when snapshots are saved
-//! and published), `feed` (keeps the state up with the log), `grpc`, `error`, `metrics`, `server`.
+//! and published), `feed` (keeps the state up with the log), `presence` and `memory` (what the replica says of itself),
+//! `grpc`, `error`, `metrics`, `server`.
 
 mod config;
 mod store_config;
@@ -41,6 +42,8 @@ mod bootstrap;
 mod search;
 mod keeping;
 mod feed;
+mod memory;
+mod presence;
 
 pub use config::Config;
 pub use error::RunError;

@@ -17,6 +17,7 @@ use crate::feed::{Patience, Replica, follow};
 use crate::grpc::Grpc;
 use crate::keeping::{Schedule, Sharing};
 use crate::metrics::MatcherMetrics;
+use crate::presence::Presence;
 use crate::stores::StorePlan;
 
 /// The largest request: a batch of 256 queries of 64 hashes, and room for names.
@@ -30,7 +31,8 @@ pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) ->
 /// Follows the bank, which it reaches by `network`, and answers searches on `listener` until `shutdown`; its metrics go to
 /// `registry`.
 ///
-/// Health is `SERVING` once the shard holds what the bank had when the feed opened, and a digest has proved it.
+/// Health is `SERVING` once the shard holds what the bank had when the feed opened, and a digest has proved it. From
+/// `shutdown` on the replica says that it is not ready, and answers what comes all the same until it stops listening.
 pub async fn run_with(
     config: Config,
     listener: impl Listener,
@@ -48,7 +50,9 @@ pub async fn run_with(
     let plan = StorePlan::new(config.pdq_engine, config.hnsw, config.index_folder.as_deref())?;
     let replica = Arc::new(Replica::new(identity, plan, MatcherMetrics::register(registry)));
     let grpc = Grpc {
+        presence: Presence::new(Arc::clone(&replica), config.watchers_max, shutdown.clone()),
         replica: Arc::clone(&replica),
+        shutdown: shutdown.clone(),
         serving: config.serving,
         search_permits: Arc::new(Semaphore::new(config.searches_at_once())),
         wait_permits: Semaphore::new(config.sequence_waits_max),
@@ -56,7 +60,8 @@ pub async fn run_with(
     let service = MatcherServiceServer::new(grpc).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS))?
         .with(service)
-        .never_refusing(MatcherServiceServer::<Grpc>::NAME, "Describe");
+        .never_refusing(MatcherServiceServer::<Grpc>::NAME, "Describe")
+        .never_refusing(MatcherServiceServer::<Grpc>::NAME, "Watch");
     let patience = Patience {
         open: Duration::from_millis(config.feed_open_ms_max),
         silence: Duration::from_millis(config.feed_silence_ms_max),

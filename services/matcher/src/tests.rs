@@ -19,7 +19,9 @@ use crate::stores::{StorePlan, Stores};
 
 mod fake_bank;
 mod follow;
+mod presence;
 mod publication;
+mod service;
 mod snapshot;
 
 const LOG: LogId = LogId([7; 16]);

@@ -21,7 +21,7 @@ pub use bank::{BankClient, IdempotencyKey, ItemPage, Written};
 pub use coordinator::CoordinatorClient;
 pub use error::CallError;
 pub use feed::{FeedClient, FeedStream};
-pub use matcher::MatcherClient;
+pub use matcher::{DescriptionStream, MatcherClient};
 pub use matching::{MatchAnswer, MatchClient, MatchStreamAnswer, QueryFailure};
 pub use network::{Connect, Connection, Network};
 pub use state::StateStream;

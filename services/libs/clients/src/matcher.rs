@@ -1,7 +1,10 @@
 //! Client of a matcher.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 use tonic::transport::Channel;
+use tonic::{Status, Streaming};
 use vigie_model::{Query, ReplicaDescription, SearchOptions, ShardAnswer};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_client::MatcherServiceClient;
@@ -58,5 +61,48 @@ impl MatcherClient {
         let message = pb::DescribeRequest {};
         let answer = self.target.call(deadline, message, |request| stub.describe(request)).await?;
         answer.try_into().map_err(|invalid| self.target.unreadable(&invalid))
+    }
+
+    /// Opens the stream of what it says of itself, which has to open within `open_within` and then goes on until the
+    /// matcher is stopped.
+    ///
+    /// `RESOURCE_EXHAUSTED`: it has too many watchers; ask it now and then instead. `UNIMPLEMENTED`: it is of a version
+    /// that has no such stream.
+    pub async fn watch(&self, open_within: Duration) -> Result<DescriptionStream, CallError> {
+        let mut stub = self.stub.clone();
+        // A timeout of the request would end the stream, so only the opening is bounded.
+        let opened = tokio::time::timeout(open_within, stub.watch(pb::WatchRequest {})).await;
+        let status = match opened {
+            Ok(Ok(stream)) => {
+                return Ok(DescriptionStream { target: self.target.clone(), stream: stream.into_inner() });
+            }
+            Ok(Err(status)) => status,
+            Err(_) => Status::deadline_exceeded("the watch did not open in time"),
+        };
+        Err(self.target.failed(status))
+    }
+}
+
+/// What a matcher says of itself, whenever that changes.
+#[derive(Debug)]
+pub struct DescriptionStream {
+    target: Target,
+    stream: Streaming<pb::WatchResponse>,
+}
+
+impl DescriptionStream {
+    /// The next description; `None` once the matcher has ended the stream, as it does when it is stopped. It speaks at
+    /// least every second: silence longer than `patience` is `DEADLINE_EXCEEDED`, and the stream is of no more use.
+    pub async fn next(&mut self, patience: Duration) -> Result<Option<ReplicaDescription>, CallError> {
+        let status = match tokio::time::timeout(patience, self.stream.message()).await {
+            Ok(Ok(None)) => return Ok(None),
+            Ok(Ok(Some(message))) => {
+                let description = message.try_into().map_err(|invalid| self.target.unreadable(&invalid))?;
+                return Ok(Some(description));
+            }
+            Ok(Err(status)) => status,
+            Err(_) => Status::deadline_exceeded("the matcher has fallen silent"),
+        };
+        Err(self.target.failed(status))
     }
 }

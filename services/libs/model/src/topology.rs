@@ -38,7 +38,7 @@ pub struct ReplicaDescription {
     pub sequence: Sequence,
     /// The newest change that it has heard of.
     pub head: Sequence,
-    /// `None` where it answers searches; otherwise why it does not.
+    /// `None` where it is to be asked; otherwise why not.
     pub unready_reason: Option<String>,
     /// Living items.
     pub items: u64,
@@ -46,6 +46,8 @@ pub struct ReplicaDescription {
     pub hashes: Vec<HashCount>,
     /// What the hashes come to as of `sequence`.
     pub digest: SetDigest,
+    /// Memory that its process holds, mapped files included; 0 where it is not known.
+    pub memory_bytes: u64,
 }
 
 impl ReplicaDescription {
@@ -103,6 +105,14 @@ pub struct ReplicaView {
     pub hash_counts: Vec<HashCount>,
     /// Why it is not ready; empty where it is.
     pub reason: String,
+    /// Memory that its process holds, mapped files included; 0 where it is not known.
+    pub memory_bytes: u64,
+    /// How long a call to it is expected to take, in microseconds; 0 where none has been answered yet.
+    pub latency_us: u64,
+    /// Calls of the coordinator that it is working on.
+    pub in_flight: u32,
+    /// Whether it is left alone for a while because its calls failed.
+    pub ejected: bool,
 }
 
 /// Every replica, and the count of shards that they agree on.

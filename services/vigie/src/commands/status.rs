@@ -153,6 +153,10 @@ mod tests {
             hashes: 0,
             hash_counts: vec![HashCount { hash_type: HashType::Pdq, hashes, exact: false, recall }],
             reason: String::new(),
+            memory_bytes: 0,
+            latency_us: 0,
+            in_flight: 0,
+            ejected: false,
         }
     }
 

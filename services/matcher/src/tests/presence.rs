@@ -1,0 +1,184 @@
+//! What a replica says of itself, and when.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use vigie_clients::{Code, DescriptionStream};
+use vigie_index::HnswConfig;
+use vigie_model::{ReplicaDescription, SearchOptions, Sequence};
+use vigie_serving::{ServingConfig, Shutdown};
+
+use super::fake_bank::FakeBank;
+use super::follow::{some_steps, whole};
+use super::service::{Service, WITHIN};
+use super::{Step, query};
+use crate::config::Config;
+use crate::feed::Replica;
+use crate::metrics::MatcherMetrics;
+use crate::pdq::PdqEngine;
+use crate::presence::{Presence, Watcher};
+use crate::stores::StorePlan;
+
+/// A watcher of a replica that nothing follows, and the time of its beginning, which stands still.
+fn watched(shutdown: &Shutdown) -> (Arc<Replica>, Watcher, Instant) {
+    let plan = StorePlan::new(PdqEngine::Exact, HnswConfig::default(), None).unwrap();
+    let replica = Arc::new(Replica::new(whole(), plan, MatcherMetrics::default()));
+    let presence = Presence::new(Arc::clone(&replica), 1, shutdown.clone());
+    let watcher = presence.watch().unwrap();
+    assert!(presence.watch().is_none(), "the place is taken as long as the watcher lives");
+    (replica, watcher, Instant::now())
+}
+
+async fn told(watcher: &mut Watcher, begun: Instant) -> (u128, Sequence, bool) {
+    let description = watcher.next().await.unwrap();
+    (begun.elapsed().as_millis(), description.head, description.unready_reason.is_none())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watcher_is_told_of_readiness_at_once_and_of_changes_now_and_then() {
+    let shutdown = Shutdown::new();
+    let (replica, mut watcher, begun) = watched(&shutdown);
+    assert_eq!(told(&mut watcher, begun).await, (0, Sequence(0), false));
+    // Nothing happens.
+    assert_eq!(told(&mut watcher, begun).await, (1_000, Sequence(0), false));
+    // Changes come every 10 milliseconds, and among them readiness.
+    let moving = Arc::clone(&replica);
+    tokio::spawn(async move {
+        for change in 1..=50 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            moving.advance(Sequence(change), Sequence(change), change >= 25);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        moving.withdraw();
+    });
+    assert_eq!(told(&mut watcher, begun).await, (1_100, Sequence(9), false), "just before the tenth");
+    assert_eq!(told(&mut watcher, begun).await, (1_200, Sequence(19), false));
+    assert_eq!(told(&mut watcher, begun).await, (1_250, Sequence(25), true));
+    assert_eq!(told(&mut watcher, begun).await, (1_350, Sequence(34), true));
+    assert_eq!(told(&mut watcher, begun).await, (1_450, Sequence(44), true));
+    assert_eq!(told(&mut watcher, begun).await, (1_505, Sequence(50), false));
+    assert_eq!(told(&mut watcher, begun).await, (2_505, Sequence(50), false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watchers_last_word_is_that_the_replica_is_draining() {
+    let shutdown = Shutdown::new();
+    let (replica, mut watcher, begun) = watched(&shutdown);
+    replica.advance(Sequence(3), Sequence(3), true);
+    assert_eq!(told(&mut watcher, begun).await, (0, Sequence(3), true));
+    let stopping = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(7)).await;
+        stopping.cancel();
+    });
+    let last = watcher.next().await.unwrap();
+    assert_eq!((begun.elapsed().as_millis(), last.unready_reason.as_deref()), (7, Some("draining")));
+    assert_eq!(watcher.next().await, None);
+    // One who comes too late hears the same.
+    let late = Presence::new(replica, 1, shutdown);
+    let mut watcher = late.watch().unwrap();
+    assert_eq!(watcher.next().await.unwrap().unready_reason.as_deref(), Some("draining"));
+    assert_eq!(watcher.next().await, None);
+}
+
+async fn until(
+    stream: &mut DescriptionStream,
+    is_so: impl Fn(&ReplicaDescription) -> bool,
+) -> ReplicaDescription {
+    let deadline = Instant::now() + WITHIN;
+    loop {
+        let said = stream.next(WITHIN).await.unwrap().expect("the stream goes on");
+        if is_so(&said) {
+            return said;
+        }
+        assert!(Instant::now() < deadline, "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_matcher_tells_over_the_wire_what_it_has_come_to() {
+    let bank = FakeBank::start(some_steps()).await;
+    bank.held().tells_digests = false;
+    let service = Service::start(&bank, Config::default()).await;
+    let mut stream = service.client.watch(WITHIN).await.unwrap();
+    let head = Sequence(bank.held().replay.sequence);
+    let behind = until(&mut stream, |one| one.sequence == head).await;
+    assert_eq!(behind.unready_reason.as_deref(), Some("waiting for the bank's digest"));
+    bank.held().tells_digests = true;
+    until(&mut stream, |one| one.unready_reason.is_none()).await;
+    bank.take([Step::Add(0, vec![2, 3])]);
+    let moved = until(&mut stream, |one| one.sequence > head).await;
+    assert_eq!(moved.digest, bank.held().replay.digest());
+    #[cfg(target_os = "linux")]
+    assert!(moved.memory_bytes > 1 << 20, "{}", moved.memory_bytes);
+
+    let silence = stream.next(Duration::from_millis(1)).await.unwrap_err();
+    assert_eq!(silence.code(), Code::DeadlineExceeded);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_draining_matcher_says_so_and_answers_until_it_stops_listening() {
+    let bank = FakeBank::start(some_steps()).await;
+    let serving = ServingConfig { lame_duck_ms: 1_000, ..ServingConfig::default() };
+    let service = Service::start(&bank, Config { serving, ..Config::default() }).await;
+    let ready = service.until_ready().await;
+    let mut stream = service.client.watch(WITHIN).await.unwrap();
+    until(&mut stream, |one| one.unready_reason.is_none()).await;
+
+    let search = |min_sequence| {
+        let options = SearchOptions { min_sequence, ..SearchOptions::default() };
+        service.client.search(vec![query(&[2])], options, Instant::now() + WITHIN)
+    };
+    let waiting = search(Sequence(ready.sequence.0 + 1));
+    let stopping = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        service.shutdown.cancel();
+        until(&mut stream, |one| one.unready_reason.as_deref() == Some("draining")).await;
+        assert!(stream.next(WITHIN).await.unwrap().is_none(), "nothing follows the last word");
+        let described = service.client.describe(Instant::now() + WITHIN).await.unwrap();
+        assert_eq!(described.unready_reason.as_deref(), Some("draining"));
+        search(ready.sequence).await.unwrap();
+    };
+    let begun = Instant::now();
+    let (waited, ()) = tokio::join!(waiting, stopping);
+    let refused = waited.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable, "another replica may get there: {refused}");
+    assert!(begun.elapsed() < WITHIN / 2, "it was not told before its deadline");
+    service.ended().await;
+}
+
+#[tokio::test]
+async fn watchers_are_bounded_and_no_load_keeps_one_out() {
+    let bank = FakeBank::start(some_steps()).await;
+    let serving = ServingConfig { calls_in_flight_max: 1, ..ServingConfig::default() };
+    let service = Service::start(&bank, Config { serving, watchers_max: 2, ..Config::default() }).await;
+    let ready = service.until_ready().await;
+    // The one place is taken by a call that waits for a change that never comes.
+    let options = SearchOptions { min_sequence: Sequence(ready.head.0 + 1), ..SearchOptions::default() };
+    let client = service.client.clone();
+    let waiting =
+        tokio::spawn(
+            async move { client.search(vec![query(&[2])], options, Instant::now() + 2 * WITHIN).await },
+        );
+    let full = async || {
+        service.client.search(vec![query(&[2])], SearchOptions::default(), Instant::now() + WITHIN).await
+    };
+    let deadline = Instant::now() + WITHIN;
+    while full().await.map_err(|error| error.code()) != Err(Code::ResourceExhausted) {
+        assert!(Instant::now() < deadline, "the place is still free");
+    }
+
+    let one = service.client.watch(WITHIN).await.unwrap();
+    let _other = service.client.watch(WITHIN).await.unwrap();
+    let refused = service.client.watch(WITHIN).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert!(refused.retry_after().is_some());
+    drop(one);
+    while service.client.watch(WITHIN).await.is_err() {
+        assert!(Instant::now() < deadline, "the place was not given back");
+    }
+    waiting.abort();
+    service.stop().await;
+}
