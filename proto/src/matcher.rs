@@ -8,9 +8,10 @@ use crate::invalid::{Invalid, each};
 use crate::model::{check_answers, digest, hash_type_number, hash_types, queries, search_options};
 use crate::pb::matcher::v1 as pb;
 
-impl From<(Vec<Query>, SearchOptions)> for pb::SearchRequest {
-    fn from((queries, options): (Vec<Query>, SearchOptions)) -> Self {
-        Self { queries: queries.into_iter().map(Into::into).collect(), options: Some(options.into()) }
+impl pb::SearchRequest {
+    /// The request to look for `queries`.
+    pub fn of<'a>(queries: impl IntoIterator<Item = &'a Query>, options: &SearchOptions) -> Self {
+        Self { queries: queries.into_iter().map(Into::into).collect(), options: Some(options.clone().into()) }
     }
 }
 

@@ -165,9 +165,9 @@ pub(crate) fn query_hashes(hashes: Vec<pb::QueryHash>) -> Result<Vec<QueryHash>,
     each("hashes", hashes, QueryHash::try_from)
 }
 
-impl From<Query> for pb::HashQuery {
-    fn from(query: Query) -> Self {
-        Self { hashes: query.hashes.into_iter().map(Into::into).collect() }
+impl From<&Query> for pb::HashQuery {
+    fn from(query: &Query) -> Self {
+        Self { hashes: query.hashes.iter().map(|&hash| hash.into()).collect() }
     }
 }
 

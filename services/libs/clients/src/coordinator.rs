@@ -2,20 +2,26 @@
 
 use tokio::time::Instant;
 use tonic::transport::Channel;
-use vigie_model::{Query, SearchAnswer, SearchOptions, Topology};
+use vigie_model::{Priority, Query, SearchAnswer, SearchOptions, Topology};
 use vigie_proto::pb::coordinator::v1 as pb;
 use vigie_proto::pb::coordinator::v1::coordinator_service_client::CoordinatorServiceClient;
 
 use crate::error::CallError;
 use crate::network::Network;
+use crate::pool::Pool;
 use crate::target::{Target, TargetError};
 
 /// The largest answer: as many matches as one call may ask for, each of an item at all its bounds.
 const ANSWER_BYTES_MAX: usize = 128 << 20;
 
-/// Speaks to a coordinator.
+/// Speaks to the coordinators of a cluster, of which any one answers for all of it.
 #[derive(Debug, Clone)]
 pub struct CoordinatorClient {
+    pool: Pool<Endpoint>,
+}
+
+#[derive(Debug, Clone)]
+struct Endpoint {
     target: Target,
     stub: CoordinatorServiceClient<Channel>,
 }
@@ -23,35 +29,56 @@ pub struct CoordinatorClient {
 impl CoordinatorClient {
     /// The coordinator at `endpoint`, such as `http://127.0.0.1:7741`.
     pub fn new(endpoint: &str) -> Result<Self, TargetError> {
-        Self::new_on(endpoint, &Network::tcp())
+        Self::new_on(&[endpoint], &Network::tcp())
     }
 
-    /// The same on another network.
-    pub fn new_on(endpoint: &str, network: &Network) -> Result<Self, TargetError> {
-        let target = Target::new("coordinator", endpoint, network)?;
-        let stub =
-            CoordinatorServiceClient::new(target.channel()).max_decoding_message_size(ANSWER_BYTES_MAX);
-        Ok(Self { target, stub })
+    /// The coordinators at these endpoints, at least one, on a network. Calls go where they are answered soonest, and
+    /// elsewhere when a connection breaks.
+    pub fn new_on(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, TargetError> {
+        let endpoint = |endpoint: &str| {
+            let target = Target::new("coordinator", endpoint, network)?;
+            let stub =
+                CoordinatorServiceClient::new(target.channel()).max_decoding_message_size(ANSWER_BYTES_MAX);
+            Ok(Endpoint { target, stub })
+        };
+        if endpoints.is_empty() {
+            return Err(TargetError::none());
+        }
+        let endpoints = endpoints.iter().map(|one| endpoint(one.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { pool: Pool::new(endpoints) })
     }
 
-    /// Searches all shards. One attempt: the coordinator makes its own.
+    /// Fails where `endpoint` is none.
+    pub fn check_endpoint(endpoint: &str) -> Result<(), TargetError> {
+        Target::check(endpoint)
+    }
+
+    /// Where they are.
+    pub fn endpoints(&self) -> impl Iterator<Item = &str> {
+        self.pool.endpoints().map(|endpoint| endpoint.target.endpoint())
+    }
+
+    /// Searches all shards. One attempt, but for a connection that breaks: the coordinator makes its own.
     pub async fn search(
         &self,
-        queries: Vec<Query>,
-        options: SearchOptions,
+        queries: &[Query],
+        options: &SearchOptions,
+        priority: Priority,
         deadline: Instant,
     ) -> Result<SearchAnswer, CallError> {
-        let mut stub = self.stub.clone();
-        let message = pb::SearchRequest::from((queries, options));
-        let answer = self.target.call(deadline, message, |request| stub.search(request)).await?;
-        answer.try_into().map_err(|invalid| self.target.unreadable(&invalid))
+        let message = &pb::SearchRequest::of(queries, options);
+        let search = |Endpoint { target, mut stub }: Endpoint| async move {
+            let call = target.call_as(priority, deadline, message.clone(), |request| stub.search(request));
+            call.await?.try_into().map_err(|invalid| target.unreadable(&invalid))
+        };
+        self.pool.call(search).await
     }
 
-    /// Asks for the topology as the coordinator sees it. One attempt.
+    /// Asks for the topology as a coordinator sees it. One attempt.
     pub async fn describe_topology(&self, deadline: Instant) -> Result<Topology, CallError> {
-        let mut stub = self.stub.clone();
+        let Endpoint { target, mut stub } = self.pool.pick();
         let message = pb::DescribeTopologyRequest {};
-        let answer = self.target.call(deadline, message, |request| stub.describe_topology(request)).await?;
-        answer.try_into().map_err(|invalid| self.target.unreadable(&invalid))
+        let answer = target.call(deadline, message, |request| stub.describe_topology(request)).await?;
+        answer.try_into().map_err(|invalid| target.unreadable(&invalid))
     }
 }

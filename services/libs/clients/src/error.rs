@@ -9,6 +9,7 @@ use vigie_model::SearchAnswer;
 use vigie_proto::pb::coordinator::v1::SearchResponse;
 use vigie_proto::{Invalid, status};
 
+use crate::load::CallEnd;
 use crate::matching::MatchAnswer;
 
 /// A call that failed: which service, where, and what it said.
@@ -17,11 +18,47 @@ pub struct CallError {
     service: &'static str,
     endpoint: Arc<str>,
     status: Box<Status>,
+    is_of_the_connection: bool,
 }
 
 impl CallError {
     pub(crate) fn new(service: &'static str, endpoint: Arc<str>, status: Status) -> Self {
-        Self { service, endpoint, status: Box::new(status) }
+        Self { service, endpoint, status: Box::new(status), is_of_the_connection: false }
+    }
+
+    pub(crate) fn of_the_connection(self) -> Self {
+        Self { is_of_the_connection: true, ..self }
+    }
+
+    /// Whether the service could not be reached, or was lost on the way, rather than having said something.
+    #[must_use]
+    pub const fn is_of_the_connection(&self) -> bool {
+        self.is_of_the_connection
+    }
+
+    /// How a call that failed by this ended, as far as the endpoint is concerned.
+    #[must_use]
+    pub fn call_end(&self) -> CallEnd {
+        match self.code() {
+            _ if self.is_of_the_connection => CallEnd::Failed,
+            Code::Internal | Code::Unknown | Code::DataLoss => CallEnd::Failed,
+            // A refusal is quick, which must not make the endpoint look quick, and no fault of it; a deadline may have
+            // been too short.
+            Code::Unavailable
+            | Code::ResourceExhausted
+            | Code::DeadlineExceeded
+            | Code::Cancelled
+            | Code::Aborted => CallEnd::Abandoned,
+            Code::Ok
+            | Code::InvalidArgument
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::FailedPrecondition
+            | Code::OutOfRange
+            | Code::Unimplemented
+            | Code::Unauthenticated => CallEnd::Answered,
+        }
     }
 
     /// The gRPC code.
@@ -67,7 +104,7 @@ impl CallError {
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { service, endpoint, status } = self;
+        let Self { service, endpoint, status, .. } = self;
         match std::error::Error::source(&**status) {
             // The transport's own words ("tcp connect error") say more than the status it became.
             Some(_) => write!(f, "cannot reach the {service} at {endpoint}"),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::transport::Channel;
-use tonic::{Status, Streaming};
-use vigie_model::{Query, ReplicaDescription, SearchOptions, ShardAnswer};
+use tonic::{Code, Status, Streaming};
+use vigie_model::{Priority, Query, ReplicaDescription, SearchOptions, ShardAnswer};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_client::MatcherServiceClient;
 
@@ -36,6 +36,11 @@ impl MatcherClient {
         Ok(Self { target, stub })
     }
 
+    /// Fails where `endpoint` is none.
+    pub fn check_endpoint(endpoint: &str) -> Result<(), TargetError> {
+        Target::check(endpoint)
+    }
+
     /// Where it is.
     #[must_use]
     pub fn endpoint(&self) -> &str {
@@ -43,16 +48,23 @@ impl MatcherClient {
     }
 
     /// Searches its shard. One attempt.
-    pub async fn search(
+    pub async fn search<'a>(
         &self,
-        queries: Vec<Query>,
-        options: SearchOptions,
+        queries: impl IntoIterator<Item = &'a Query>,
+        options: &SearchOptions,
+        priority: Priority,
         deadline: Instant,
     ) -> Result<ShardAnswer, CallError> {
         let mut stub = self.stub.clone();
-        let message = pb::SearchRequest::from((queries, options));
-        let answer = self.target.call(deadline, message, |request| stub.search(request)).await?;
+        let message = pb::SearchRequest::of(queries, options);
+        let answer = self.target.call_as(priority, deadline, message, |request| stub.search(request)).await?;
         answer.try_into().map_err(|invalid| self.target.unreadable(&invalid))
+    }
+
+    /// The error of a search that was not sent.
+    #[must_use]
+    pub fn refused(&self, code: Code, message: &str) -> CallError {
+        self.target.refused(code, message)
     }
 
     /// Asks who it is. One attempt.

@@ -12,6 +12,7 @@ use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
 
 use crate::error::CallError;
 use crate::network::Network;
+use crate::pool::Pool;
 use crate::target::{Target, TargetError};
 
 /// The largest answer: as many matches as one call may ask for, each of an item at all its bounds.
@@ -62,9 +63,14 @@ impl TryFrom<pb::MatchResponse> for MatchAnswer {
     }
 }
 
-/// Speaks to a frontend.
+/// Speaks to the frontends of a cluster, of which any one answers for all of it.
 #[derive(Debug, Clone)]
 pub struct MatchClient {
+    pool: Pool<Endpoint>,
+}
+
+#[derive(Debug, Clone)]
+struct Endpoint {
     target: Target,
     stub: MatchServiceClient<Channel>,
 }
@@ -72,30 +78,43 @@ pub struct MatchClient {
 impl MatchClient {
     /// The frontend at `endpoint`, such as `http://127.0.0.1:7740`.
     pub fn new(endpoint: &str) -> Result<Self, TargetError> {
-        Self::new_on(endpoint, &Network::tcp())
+        Self::new_on(&[endpoint], &Network::tcp())
     }
 
-    /// The same on another network.
-    pub fn new_on(endpoint: &str, network: &Network) -> Result<Self, TargetError> {
-        let target = Target::new("frontend", endpoint, network)?;
-        let stub = MatchServiceClient::new(target.channel()).max_decoding_message_size(ANSWER_BYTES_MAX);
-        Ok(Self { target, stub })
+    /// The frontends at these endpoints, at least one, on a network. Calls go where they are answered soonest, and
+    /// elsewhere when a connection breaks; a stream stays where it began.
+    pub fn new_on(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, TargetError> {
+        let endpoint = |endpoint: &str| {
+            let target = Target::new("frontend", endpoint, network)?;
+            let stub = MatchServiceClient::new(target.channel()).max_decoding_message_size(ANSWER_BYTES_MAX);
+            Ok(Endpoint { target, stub })
+        };
+        if endpoints.is_empty() {
+            return Err(TargetError::none());
+        }
+        let endpoints = endpoints.iter().map(|one| endpoint(one.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { pool: Pool::new(endpoints) })
     }
 
-    /// Asks about a batch of content. One attempt: whether to ask again is the platform's to say.
+    /// Asks about a batch of content. One attempt, but for a connection that breaks: whether to ask again is the
+    /// platform's to say.
     pub async fn match_content(&self, call: MatchCall, deadline: Instant) -> Result<MatchAnswer, CallError> {
-        let mut stub = self.stub.clone();
-        let message = pb::MatchRequest::from(call);
-        let answer = self.target.call(deadline, message, |request| stub.r#match(request)).await?;
-        answer.try_into().map_err(|invalid| self.target.unreadable(&invalid))
+        let message = &pb::MatchRequest::from(call);
+        let ask = |Endpoint { target, mut stub }: Endpoint| async move {
+            let call = target.call(deadline, message.clone(), |request| stub.r#match(request));
+            call.await?.try_into().map_err(|invalid| target.unreadable(&invalid))
+        };
+        self.pool.call(ask).await
     }
 
     /// Computes the fingerprints of an image and looks nothing up.
     pub async fn hash(&self, image: Bytes, deadline: Instant) -> Result<ImageFingerprint, CallError> {
-        let mut stub = self.stub.clone();
-        let message = pb::HashRequest { image };
-        let answer = self.target.call(deadline, message, |request| stub.hash(request)).await?;
-        answer.try_into().map_err(|invalid| self.target.unreadable(&invalid))
+        let message = &pb::HashRequest { image };
+        let hash = |Endpoint { target, mut stub }: Endpoint| async move {
+            let call = target.call(deadline, message.clone(), |request| stub.hash(request));
+            call.await?.try_into().map_err(|invalid| target.unreadable(&invalid))
+        };
+        self.pool.call(hash).await
     }
 
     /// Sends calls as a stream; the answers come as they are ready, each with the id of its call.
@@ -108,11 +127,10 @@ impl MatchClient {
     where
         S: Stream<Item = (u64, MatchCall)> + Send + 'static,
     {
-        let mut stub = self.stub.clone();
+        let Endpoint { target, mut stub } = self.pool.pick();
         let messages =
             calls.map(|(request_id, call)| pb::MatchStreamRequest { request_id, request: Some(call.into()) });
-        let answers = stub.match_stream(messages).await.map_err(|status| self.target.failed(status))?;
-        let target = self.target.clone();
+        let answers = stub.match_stream(messages).await.map_err(|status| target.failed(status))?;
         Ok(answers.into_inner().map(move |answer| match answer {
             Ok(answer) => stream_answer(&target, answer),
             Err(status) => Err(target.failed(status)),

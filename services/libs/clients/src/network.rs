@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -19,6 +20,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
 pub trait Connect: Debug + Send + Sync + 'static {
     /// Connects to a host and port.
     fn connect(&self, host: &str, port: u16) -> BoxFuture<'static, io::Result<Box<dyn Connection>>>;
+
+    /// Looks up every address of a host. By default there are no names.
+    fn resolve(&self, _host: &str, _port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        Box::pin(std::future::ready(Err(io::Error::from(io::ErrorKind::Unsupported))))
+    }
 }
 
 /// The network that clients use.
@@ -36,6 +42,14 @@ impl Network {
     #[must_use]
     pub fn of(connect: impl Connect) -> Self {
         Self(Some(Arc::new(connect)))
+    }
+
+    /// Every address that a host has now, by the system's resolver.
+    pub async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        match &self.0 {
+            None => Ok(tokio::net::lookup_host((host, port)).await?.collect()),
+            Some(connect) => connect.resolve(host, port).await,
+        }
     }
 
     /// A channel that connects when it is first used, and again whenever the connection is lost.

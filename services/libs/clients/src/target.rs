@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::time::Instant;
+use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status, TimeoutExpired};
-use vigie_proto::Invalid;
+use vigie_model::Priority;
+use vigie_proto::{Invalid, priority};
 
 use crate::error::CallError;
 use crate::network::Network;
@@ -35,15 +37,16 @@ pub struct Target {
 #[error("`{0}` is no endpoint; write it as http://host:port")]
 pub struct TargetError(String);
 
+impl TargetError {
+    /// No endpoint was named at all.
+    pub(crate) const fn none() -> Self {
+        Self(String::new())
+    }
+}
+
 impl Target {
     pub(crate) fn new(service: &'static str, endpoint: &str, network: &Network) -> Result<Self, TargetError> {
-        let wrong = || TargetError(endpoint.to_owned());
-        let parsed = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| wrong())?;
-        let uri = parsed.uri();
-        if uri.scheme_str() != Some("http") || uri.host().is_none() || !matches!(uri.path(), "" | "/") {
-            return Err(wrong());
-        }
-        let parsed = parsed
+        let parsed = parse(endpoint)?
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
@@ -51,6 +54,11 @@ impl Target {
             .initial_stream_window_size(1 << 20)
             .initial_connection_window_size(4 << 20);
         Ok(Self { service, endpoint: endpoint.into(), channel: network.channel(&parsed) })
+    }
+
+    /// Fails where `endpoint` is none.
+    pub(crate) fn check(endpoint: &str) -> Result<(), TargetError> {
+        parse(endpoint).map(drop)
     }
 
     /// Where the service is.
@@ -73,9 +81,26 @@ impl Target {
     where
         F: Future<Output = Result<Response<A>, Status>>,
     {
+        self.call_as(Priority::Interactive, deadline, message, send).await
+    }
+
+    /// The same for a call that may not be urgent.
+    pub(crate) async fn call_as<Q, A, F>(
+        &self,
+        priority: Priority,
+        deadline: Instant,
+        message: Q,
+        send: impl FnOnce(Request<Q>) -> F,
+    ) -> Result<A, CallError>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
         let left = deadline.saturating_duration_since(Instant::now());
         let mut request = Request::new(message);
         request.set_timeout(left - ANSWER_MARGIN_MAX.min(left / 10));
+        if let Some(value) = priority::value(priority) {
+            request.metadata_mut().insert(priority::HEADER, MetadataValue::from_static(value));
+        }
         match tokio::time::timeout_at(deadline, send(request)).await {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
             Ok(Err(status)) => Err(self.failed(status)),
@@ -90,19 +115,34 @@ impl Target {
     /// "cancelled" too.
     pub(crate) fn failed(&self, status: Status) -> CallError {
         let source = std::error::Error::source(&status);
-        let status = match source {
-            Some(source) if source.is::<TimeoutExpired>() => too_late(),
+        let (status, broke) = match source {
+            Some(source) if source.is::<TimeoutExpired>() => (too_late(), false),
             Some(source) if status.code() != Code::Unavailable => {
-                Status::unavailable(format!("the connection broke: {source}"))
+                (Status::unavailable(format!("the connection broke: {source}")), true)
             }
-            Some(_) | None => status,
+            Some(_) => (status, true),
+            None => (status, false),
         };
-        CallError::new(self.service, Arc::clone(&self.endpoint), status)
+        let error = CallError::new(self.service, Arc::clone(&self.endpoint), status);
+        if broke { error.of_the_connection() } else { error }
+    }
+
+    /// The error of a call that was not made.
+    pub(crate) fn refused(&self, code: Code, message: &str) -> CallError {
+        self.failed(Status::new(code, message))
     }
 
     pub(crate) fn unreadable(&self, invalid: &Invalid) -> CallError {
         self.failed(CallError::unreadable(invalid))
     }
+}
+
+fn parse(endpoint: &str) -> Result<Endpoint, TargetError> {
+    let wrong = || TargetError(endpoint.to_owned());
+    let parsed = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| wrong())?;
+    let uri = parsed.uri();
+    let is_plain = uri.scheme_str() == Some("http") && uri.host().is_some();
+    if is_plain && matches!(uri.path(), "" | "/") { Ok(parsed) } else { Err(wrong()) }
 }
 
 fn too_late() -> Status {

@@ -75,6 +75,11 @@ impl ShardCount {
         (0..self.0).map(ShardId)
     }
 
+    /// The same, each with the count.
+    pub fn identities(self) -> impl ExactSizeIterator<Item = ShardIdentity> {
+        self.shards().map(move |shard| ShardIdentity { shard, shard_count: self })
+    }
+
     /// The shard that holds a partition.
     #[must_use]
     pub const fn shard_of(self, partition: Partition) -> ShardId {

@@ -1,0 +1,364 @@
+//! What another call to an endpoint would cost, and whether it is to be called at all.
+//!
+//! The cost is the latency that is to be expected there, times the work that is under way. What is expected follows a
+//! peak at once and forgets it in time ("peak EWMA", of Finagle's load balancer); a call that has not come back yet
+//! counts by its age, so an endpoint that hangs becomes dear while it hangs and not only when it answers. Of two endpoints
+//! drawn at random the cheaper one is taken ("power of two choices", Mitzenmacher 2001): nobody flocks to the one that
+//! was best a moment ago.
+//!
+//! An endpoint that fails, or is outrun by another that was asked after it, several times in a row is left out for a while, longer each time. One call then tries it.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rand::seq::IteratorRandom as _;
+use tokio::time::Instant;
+
+/// After so long, 63 % of a peak is forgotten.
+const FORGETTING: Duration = Duration::from_secs(3);
+/// So many failures in a row leave an endpoint out.
+const FAILURES_MAX: u32 = 3;
+/// The first time for so long, then twice as long each time.
+const LEFT_OUT_FIRST: Duration = Duration::from_secs(1);
+/// And never for longer than this.
+const LEFT_OUT_MAX: Duration = Duration::from_secs(30);
+/// What is expected of an endpoint that was never called: the others are asked as often as this allows.
+const EXPECTED_FIRST: Duration = Duration::from_millis(1);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Load(Mutex<State>);
+
+/// How a call ended, as far as its endpoint is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallEnd {
+    /// It was answered; a refusal in words is an answer.
+    Answered,
+    /// It was not, and the endpoint is to blame.
+    Failed,
+    /// Nobody waits for it any more: it says only how long it has taken so far.
+    Abandoned,
+}
+
+/// What people are shown of a [`Load`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadView {
+    /// The latency that is expected of the next call.
+    pub latency: Duration,
+    /// Calls under way.
+    pub in_flight: u32,
+    /// It is left out for the time being.
+    pub is_left_out: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Seconds, as of `at`.
+    expected: f64,
+    at: Instant,
+    under_way: UnderWay,
+    failures: u32,
+    left_out: Option<LeftOut>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct LeftOut {
+    until: Instant,
+    next: Duration,
+}
+
+/// When each call began that has not ended, oldest first. Ended ones are kept until they are the oldest.
+#[derive(Debug, Default)]
+struct UnderWay {
+    calls: VecDeque<Option<Instant>>,
+    /// The number of the first of `calls`.
+    first: u64,
+    count: u32,
+}
+
+impl UnderWay {
+    fn begin(&mut self, now: Instant) -> u64 {
+        self.calls.push_back(Some(now));
+        self.count += 1;
+        self.first + self.calls.len() as u64 - 1
+    }
+
+    fn end(&mut self, number: u64) -> Option<Instant> {
+        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        let begun = self.calls.get_mut(place)?.take()?;
+        self.count -= 1;
+        while let Some(None) = self.calls.front() {
+            self.calls.pop_front();
+            self.first += 1;
+        }
+        Some(begun)
+    }
+
+    fn oldest(&self) -> Option<Instant> {
+        self.calls.front().copied().flatten()
+    }
+}
+
+impl State {
+    /// Seconds.
+    fn expected(&self, now: Instant) -> f64 {
+        let oldest =
+            self.under_way.oldest().map_or(0.0, |begun| now.saturating_duration_since(begun).as_secs_f64());
+        (self.expected * self.kept(now)).max(oldest)
+    }
+
+    /// The share of the past that is not forgotten yet.
+    fn kept(&self, now: Instant) -> f64 {
+        (-now.saturating_duration_since(self.at).as_secs_f64() / FORGETTING.as_secs_f64()).exp()
+    }
+
+    fn cost(&self, now: Instant) -> f64 {
+        self.expected(now).max(1e-6) * f64::from(self.under_way.count + 1)
+    }
+
+    fn observe(&mut self, took: Duration, now: Instant) {
+        let took = took.as_secs_f64();
+        let kept = self.kept(now);
+        self.expected =
+            if took > self.expected * kept { took } else { self.expected * kept + took * (1.0 - kept) };
+        self.at = now;
+    }
+
+    fn fail(&mut self, now: Instant) {
+        self.failures = self.failures.saturating_add(1);
+        // Calls that began before it was left out say nothing new.
+        if self.failures >= FAILURES_MAX && !self.is_left_out(now) {
+            let pause = self.left_out.map_or(LEFT_OUT_FIRST, |before| before.next);
+            let next = (pause * 2).min(LEFT_OUT_MAX);
+            self.left_out = Some(LeftOut { until: now + pause, next });
+        }
+    }
+
+    fn is_left_out(&self, now: Instant) -> bool {
+        self.left_out.is_some_and(|left_out| now < left_out.until)
+    }
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self(Mutex::new(State {
+            expected: EXPECTED_FIRST.as_secs_f64(),
+            at: Instant::now(),
+            under_way: UnderWay::default(),
+            failures: 0,
+            left_out: None,
+        }))
+    }
+}
+
+impl Load {
+    /// A call begins; it ends with [`Call::end`], or abandoned.
+    pub fn begin(&self, now: Instant) -> Call<'_> {
+        Call { load: self, number: Some(self.state().under_way.begin(now)) }
+    }
+
+    /// The endpoint has given a sign of life: it is not left out any longer.
+    pub fn revive(&self) {
+        let mut state = self.state();
+        (state.failures, state.left_out) = (0, None);
+    }
+
+    /// Another endpoint was asked later and answered sooner. How slow this one is will never be known: it counts as twice
+    /// as slow as was expected, and as a failure, until it answers again.
+    pub fn outrun(&self, now: Instant) {
+        let mut state = self.state();
+        let at_least = Duration::from_secs_f64(state.expected(now));
+        state.observe(at_least * 2, now);
+        state.fail(now);
+    }
+
+    /// What it looks like now.
+    #[must_use]
+    pub fn view(&self, now: Instant) -> LoadView {
+        let state = self.state();
+        LoadView {
+            latency: Duration::from_secs_f64(state.expected(now)),
+            in_flight: state.under_way.count,
+            is_left_out: state.is_left_out(now),
+        }
+    }
+
+    fn end(&self, number: u64, end: CallEnd, now: Instant) {
+        let mut state = self.state();
+        let Some(begun) = state.under_way.end(number) else { return };
+        let took = now.saturating_duration_since(begun);
+        match end {
+            CallEnd::Answered => {
+                state.observe(took, now);
+                (state.failures, state.left_out) = (0, None);
+            }
+            // A quick failure must not make an endpoint look quick.
+            CallEnd::Failed => state.fail(now),
+            CallEnd::Abandoned => {
+                if took.as_secs_f64() > state.expected(now) {
+                    state.observe(took, now);
+                }
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call under way. Dropped before its end, it counts as abandoned.
+#[derive(Debug)]
+pub struct Call<'a> {
+    load: &'a Load,
+    number: Option<u64>,
+}
+
+impl Call<'_> {
+    /// The call has ended.
+    pub fn end(mut self, end: CallEnd, now: Instant) {
+        if let Some(number) = self.number.take() {
+            self.load.end(number, end, now);
+        }
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number.take() {
+            self.load.end(number, CallEnd::Abandoned, Instant::now());
+        }
+    }
+}
+
+/// The cheaper of two of `candidates` drawn at random, among those that are not left out if there are any. `None` where
+/// there is no candidate.
+pub fn choose<'a, T>(
+    candidates: impl IntoIterator<Item = &'a T>,
+    load: impl Fn(&'a T) -> &'a Load,
+    now: Instant,
+) -> Option<&'a T> {
+    let weigh = |candidate: &'a T| {
+        let state = load(candidate).state();
+        (candidate, state.is_left_out(now), state.cost(now))
+    };
+    let weighed: Vec<_> = candidates.into_iter().map(weigh).collect();
+    let any_in = weighed.iter().any(|(_, is_left_out, _)| !is_left_out);
+    let open = weighed.into_iter().filter(|(_, is_left_out, _)| !(any_in && *is_left_out));
+    let two = open.sample(&mut rand::rng(), 2);
+    two.into_iter().min_by(|(_, _, one), (_, _, other)| one.total_cmp(other)).map(|(candidate, ..)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn answered(load: &Load, took: Duration, now: Instant) {
+        load.begin(now - took).end(CallEnd::Answered, now);
+    }
+
+    fn chosen_of(loads: &[Load], now: Instant) -> usize {
+        let numbers: Vec<usize> = (0..loads.len()).collect();
+        *choose(&numbers, |number| &loads[*number], now).unwrap()
+    }
+
+    fn loads(count: usize) -> Vec<Load> {
+        (0..count).map(|_| Load::default()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peak_is_believed_at_once_and_forgotten_in_time() {
+        let (load, now) = (Load::default(), Instant::now());
+        answered(&load, 200 * MS, now);
+        assert_eq!(load.view(now).latency, 200 * MS);
+        answered(&load, MS, now);
+        assert!(load.view(now).latency > 150 * MS);
+        assert!(load.view(now + Duration::from_secs(20)).latency < MS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_slow_one_of_two_is_avoided() {
+        let (both, now) = (loads(2), Instant::now());
+        answered(&both[0], 200 * MS, now);
+        answered(&both[1], MS, now);
+        assert!((0..100).all(|_| chosen_of(&both, now) == 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_hangs_is_avoided_before_it_answers() {
+        let (both, now) = (loads(2), Instant::now());
+        both.iter().for_each(|load| answered(load, MS, now));
+        let _hangs = both[0].begin(now);
+        let later = now + 20 * MS;
+        assert!((0..100).all(|_| chosen_of(&both, later) == 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn equal_ones_share_the_work() {
+        let (all, now) = (loads(4), Instant::now());
+        let mut calls = Vec::new();
+        for _ in 0..4_000 {
+            calls.push(all[chosen_of(&all, now)].begin(now));
+        }
+        for load in &all {
+            assert!((950..1_050).contains(&load.view(now).in_flight), "{:?}", load.view(now));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_in_a_row_leave_an_endpoint_out_for_longer_each_time_and_one_answer_brings_it_back() {
+        let (both, mut now) = (loads(2), Instant::now());
+        let fail = |now| both[0].begin(now).end(CallEnd::Failed, now);
+        (0..2).for_each(|_| fail(now));
+        answered(&both[0], MS, now);
+        (0..2).for_each(|_| fail(now));
+        assert!(!both[0].view(now).is_left_out, "they were not in a row");
+        fail(now);
+        for pause in [1, 2, 4, 8, 16, 30, 30] {
+            let pause = Duration::from_secs(pause);
+            assert!((0..20).all(|_| chosen_of(&both, now + pause - MS) == 1), "{pause:?}");
+            now += pause;
+            assert!(!both[0].view(now).is_left_out, "{pause:?}");
+            fail(now);
+        }
+        assert!(both[0].view(now).is_left_out);
+        both[0].revive();
+        assert!(!both[0].view(now).is_left_out);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_outrun_again_and_again_is_avoided_and_then_left_out() {
+        let (both, now) = (loads(2), Instant::now());
+        both.iter().for_each(|load| answered(load, MS, now));
+        both[0].outrun(now);
+        assert!((0..100).all(|_| chosen_of(&both, now) == 1));
+        both[0].outrun(now);
+        both[0].outrun(now);
+        assert!(both[0].view(now).is_left_out);
+        answered(&both[0], MS, now);
+        assert!(!both[0].view(now).is_left_out);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_all_are_left_out_one_is_tried_all_the_same() {
+        let (one, now) = (loads(1), Instant::now());
+        (0..3).for_each(|_| one[0].begin(now).end(CallEnd::Failed, now));
+        assert!(one[0].view(now).is_left_out);
+        assert_eq!(chosen_of(&one, now), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_end_in_any_order() {
+        let (load, now) = (Load::default(), Instant::now());
+        let mut calls: Vec<_> = (0..5).map(|_| load.begin(now)).collect();
+        calls.swap_remove(2).end(CallEnd::Answered, now);
+        drop(calls.remove(0));
+        assert_eq!(load.view(now).in_flight, 3);
+        drop(calls);
+        assert_eq!(load.view(now + MS).in_flight, 0);
+        assert!(load.state().under_way.calls.is_empty());
+    }
+}
