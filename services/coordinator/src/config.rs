@@ -1,19 +1,43 @@
 //! What a coordinator is told, and its limits.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+use vigie_clients::Network;
+use vigie_model::{Query, ShardCount};
 use vigie_serving::ServingConfig;
 
+use crate::ask::Hedging;
+use crate::directory::Watching;
+use crate::endpoint::MatcherEndpoint;
+use crate::lane::LaneLimits;
+
 /// Configuration of a coordinator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the matchers listen, such as `http://127.0.0.1:7750`; at most 1024. Which shard each serves it says
-    /// itself.
+    /// Where the matchers listen; at most 1024. `http://host:port` is one matcher, `dns+http://host:port` is every address
+    /// of that name. Which shard each serves it says itself.
     pub matchers: Vec<String>,
-    /// How often each matcher is asked who it is, in milliseconds. A matcher that comes or goes is noticed within it.
-    pub describe_interval_ms: u64,
-    /// How long a matcher may take to say so, in milliseconds; then it counts as unreachable.
-    pub describe_ms_max: u64,
+    /// How often names are looked up again, in milliseconds.
+    pub resolve_interval_ms: u64,
+    /// How long a matcher may be silent, in milliseconds; then it counts as unreachable. It gives a sign of life every
+    /// second.
+    pub silence_ms_max: u64,
+    /// Of matchers that say different `shard_count`s, those that say this one are used as soon as each of its shards has a
+    /// ready replica. 0 stands for none: then the set in use stays until it is not complete and another one is.
+    pub shard_count: u32,
+    /// Calls that one matcher is sent at once. Further searches for it wait, and share its next call.
+    pub calls_per_matcher_max: usize,
+    /// Queries of one shared call, 1 to 256.
+    pub queries_per_call_max: usize,
+    /// The share of extra calls in all calls to matchers, 0 to 1: hedges, and retries elsewhere.
+    pub extra_calls_share: f64,
+    /// Another replica is asked beside a slow one after the 95th percentile of its shard's latencies, but not before so
+    /// many milliseconds.
+    pub hedge_after_ms_min: u64,
+    /// The same, while that percentile is not known yet.
+    pub hedge_after_ms_first: u64,
     /// Limits of the server.
     pub serving: ServingConfig,
 }
@@ -22,8 +46,14 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             matchers: Vec::new(),
-            describe_interval_ms: 500,
-            describe_ms_max: 1_000,
+            resolve_interval_ms: 5_000,
+            silence_ms_max: 3_000,
+            shard_count: 0,
+            calls_per_matcher_max: 8,
+            queries_per_call_max: 64,
+            extra_calls_share: 0.05,
+            hedge_after_ms_min: 2,
+            hedge_after_ms_first: 50,
             serving: ServingConfig::default(),
         }
     }
@@ -41,16 +71,50 @@ impl Config {
             faults.push(format!("matchers: has {count} endpoints; it must have 1 to {max}"));
         }
         for (index, endpoint) in self.matchers.iter().enumerate() {
-            if let Err(error) = vigie_clients::MatcherClient::new(endpoint) {
+            if let Err(error) = endpoint.parse::<MatcherEndpoint>() {
                 faults.push(format!("matchers[{index}]: {error}"));
             }
             if self.matchers[..index].contains(endpoint) {
                 faults.push(format!("matchers[{index}]: names {endpoint} a second time"));
             }
         }
-        if self.describe_interval_ms == 0 || self.describe_ms_max == 0 {
-            faults.push("describe_interval_ms and describe_ms_max: must be at least 1".to_owned());
-        }
+        let mut check = |holds: bool, fault: &str| {
+            if !holds {
+                faults.push(fault.to_owned());
+            }
+        };
+        check(self.resolve_interval_ms >= 100, "resolve_interval_ms: must be at least 100");
+        check(
+            self.silence_ms_max >= 1_500,
+            "silence_ms_max: must be at least 1500, for a sign of life comes every second",
+        );
+        check(self.shard_count <= u32::from(ShardCount::MAX), "shard_count: must be 0, for any, to 256");
+        check(self.calls_per_matcher_max >= 1, "calls_per_matcher_max: must be at least 1");
+        check(
+            (1..=Query::BATCH_MAX).contains(&self.queries_per_call_max),
+            "queries_per_call_max: must be 1 to 256",
+        );
+        check((0.0..=1.0).contains(&self.extra_calls_share), "extra_calls_share: must be 0 to 1");
         faults
+    }
+
+    pub(crate) const fn hedging(&self) -> Hedging {
+        Hedging {
+            after_min: Duration::from_millis(self.hedge_after_ms_min),
+            after_first: Duration::from_millis(self.hedge_after_ms_first),
+        }
+    }
+
+    /// For a configuration without faults.
+    pub(crate) fn watching(&self, network: &Network) -> Watching {
+        Watching {
+            endpoints: self.matchers.iter().filter_map(|endpoint| endpoint.parse().ok()).collect(),
+            network: network.clone(),
+            limits: LaneLimits { calls: self.calls_per_matcher_max, queries: self.queries_per_call_max },
+            patience: Duration::from_millis(self.silence_ms_max),
+            resolve_every: Duration::from_millis(self.resolve_interval_ms),
+            extra_calls_share: self.extra_calls_share,
+            shard_count: ShardCount::new(self.shard_count).ok(),
+        }
     }
 }

@@ -26,7 +26,7 @@ pub enum RunError {
 
 /// Why a search was not answered.
 #[derive(Debug, Clone, PartialEq, Error)]
-pub(crate) enum SearchError {
+pub enum SearchError {
     /// Every shard that answered says so; the text is a matcher's.
     #[error("{0}")]
     UnknownBank(String),

@@ -1,18 +1,20 @@
-//! The adapter between the wire and the fan-out: convert, call, convert.
+//! The adapter between the wire and the coordinator: convert, call, convert.
+
+use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 use vigie_model::{Query, SearchOptions};
 use vigie_proto::pb::coordinator::v1 as pb;
 use vigie_proto::pb::coordinator::v1::coordinator_service_server::CoordinatorService;
+use vigie_proto::priority;
 use vigie_serving::{ServingConfig, deadline};
 
-use crate::fan_out::FanOut;
+use crate::coordinator::Coordinator;
 
 /// Answers searches of the whole cluster.
 #[derive(Debug)]
 pub(crate) struct Grpc {
-    pub(crate) fan_out: FanOut,
-    pub(crate) endpoints: Vec<String>,
+    pub(crate) coordinator: Arc<Coordinator>,
     pub(crate) serving: ServingConfig,
 }
 
@@ -23,9 +25,10 @@ impl CoordinatorService for Grpc {
         request: Request<pb::SearchRequest>,
     ) -> Result<Response<pb::SearchResponse>, Status> {
         let deadline = deadline::of(request.metadata(), &self.serving);
+        let priority = priority::of(request.metadata().as_ref());
         let (queries, options): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
         deadline::within(deadline, async {
-            let answer = self.fan_out.search(queries, options, deadline).await?;
+            let answer = self.coordinator.search(queries, options, priority, deadline).await?;
             Ok(Response::new(answer.into()))
         })
         .await
@@ -35,6 +38,6 @@ impl CoordinatorService for Grpc {
         &self,
         _: Request<pb::DescribeTopologyRequest>,
     ) -> Result<Response<pb::DescribeTopologyResponse>, Status> {
-        Ok(Response::new(self.fan_out.table.load().topology(&self.endpoints).into()))
+        Ok(Response::new(self.coordinator.topology().into()))
     }
 }

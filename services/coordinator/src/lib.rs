@@ -6,17 +6,31 @@
 //!
 //! Stateless: what it knows of the topology it has from the matchers themselves.
 //!
-//! Reading order: `config`, `topology` (who serves which shard), `fan_out` (ask one replica of each shard),
-//! `merge` (one answer of many), `grpc`, `error`, `server`.
+//! Reading order: `config`, `endpoint` (how matchers are named), `table` (who serves which shard), `directory` (finds and
+//! hears the matchers), `replica` and `lane` (the way to one of them), `extra_calls` (what hedges and retries may cost),
+//! `ask` (one shard), `fan_out` (all shards), `merge` (one answer of many), `coordinator`, `grpc`, `error`, `metrics`,
+//! `server`.
 
 mod config;
+mod endpoint;
 mod server;
 mod grpc;
 mod error;
-mod topology;
+mod metrics;
+mod table;
+mod directory;
+mod lane;
+mod replica;
+mod extra_calls;
+mod ask;
 mod fan_out;
 mod merge;
+mod coordinator;
 
 pub use config::Config;
-pub use error::RunError;
-pub use server::{run, run_on};
+pub use coordinator::Coordinator;
+pub use error::{RunError, SearchError};
+pub use server::{run, run_with};
+
+#[cfg(test)]
+mod tests;

@@ -1,81 +1,63 @@
-//! Puts a coordinator together and runs it.
+//! Puts a coordinator behind its server.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use vigie_clients::{MatcherClient, Network};
+use prometheus_client::registry::Registry;
+use vigie_clients::Network;
 use vigie_proto::pb::coordinator::v1::coordinator_service_server::CoordinatorServiceServer;
 use vigie_serving::{Health, Listener, Reflection, Routes, Shutdown};
 
 use crate::config::Config;
+use crate::coordinator::Coordinator;
 use crate::error::RunError;
-use crate::fan_out::FanOut;
 use crate::grpc::Grpc;
-use crate::topology::{Table, watch};
 
 /// The largest request: a batch of 256 queries of 64 hashes, and room for names.
 const MESSAGE_BYTES_MAX: usize = 2 << 20;
+/// How often the state of the watching is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Fans searches out from `listener` until `shutdown`.
-///
-/// Health is `SERVING` once every matcher has been asked who it is.
+/// Fans searches out from `listener` until `shutdown`. See [`run_with`].
 pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) -> Result<(), RunError> {
-    run_on(config, listener, shutdown, &Network::tcp()).await
+    run_with(config, listener, shutdown, &Network::tcp(), &mut Registry::default()).await
 }
 
-/// [`run`], with the network by which matchers are reached.
-pub async fn run_on(
+/// Fans searches out from `listener` to matchers that are reached by `network`, until `shutdown`; its metrics go to
+/// `registry`.
+///
+/// Health is `SERVING` once every matcher has been heard or found silent.
+pub async fn run_with(
     config: Config,
     listener: impl Listener,
     shutdown: Shutdown,
     network: &Network,
+    registry: &mut Registry,
 ) -> Result<(), RunError> {
-    let faults = config.faults();
-    if !faults.is_empty() {
-        return Err(RunError::Config(faults));
-    }
-    let clients = config
-        .matchers
-        .iter()
-        .map(|endpoint| MatcherClient::new_on(endpoint, network))
-        .collect::<Result<Arc<[_]>, _>>()?;
-    let table = Arc::new(ArcSwap::from_pointee(Table::new(clients.len())));
-    let grpc = Grpc {
-        fan_out: FanOut { clients: Arc::clone(&clients), table: Arc::clone(&table) },
-        endpoints: config.matchers.clone(),
-        serving: config.serving,
-    };
+    let coordinator = Arc::new(Coordinator::start(&config, network, registry)?);
+    let grpc = Grpc { coordinator: Arc::clone(&coordinator), serving: config.serving };
     let service = CoordinatorServiceServer::new(grpc).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS))?.with(service);
     tracing::info!(matchers = config.matchers.len(), "starting");
-    let interval = Duration::from_millis(config.describe_interval_ms);
-    let patience = Duration::from_millis(config.describe_ms_max);
-    let mut watcher =
-        tokio::spawn(watch(clients, Arc::clone(&table), interval, patience, shutdown.child_token()));
-    let announcer = tokio::spawn(announce(table, routes.health(), interval));
+    let health = routes.health();
     let serving =
         vigie_serving::serve(listener, routes, MESSAGE_BYTES_MAX, &config.serving, shutdown.clone());
-    let mut serving = std::pin::pin!(serving);
-    let served = tokio::select! {
-        served = &mut serving => served,
-        // On shutdown the watcher ends first, as it should; otherwise the table would never change again.
-        _ = &mut watcher => {
-            if !shutdown.is_cancelled() {
-                return Err(RunError::Watcher);
-            }
-            serving.await
-        }
-    };
-    watcher.abort();
-    announcer.abort();
-    Ok(served?)
+    tokio::select! {
+        served = serving => Ok(served?),
+        error = stand_by(&coordinator, health, shutdown) => Err(error),
+    }
 }
 
-/// Says `SERVING` once the table is complete.
-async fn announce(table: Arc<ArcSwap<Table>>, health: Health, interval: Duration) {
-    while !table.load().is_complete() {
-        tokio::time::sleep(interval.min(Duration::from_millis(20))).await;
+/// Says `SERVING` once the matchers have been looked at. Ends if they are looked at no more.
+async fn stand_by(coordinator: &Coordinator, health: Health, shutdown: Shutdown) -> RunError {
+    while !coordinator.has_looked_around() && !shutdown.is_cancelled() {
+        tokio::time::sleep(LOOK_EVERY).await;
     }
-    health.set(true).await;
+    if !shutdown.is_cancelled() {
+        health.set(true).await;
+    }
+    while !coordinator.is_blind() {
+        tokio::time::sleep(LOOK_EVERY * 50).await;
+    }
+    RunError::Watcher
 }

@@ -16,6 +16,9 @@ use crate::in_flight::InFlightLayer;
 use crate::listener::Listener;
 use crate::message_limit::MessageLimitLayer;
 
+/// Calls of one connection that may be withdrawn before they are accepted; beyond it the connection is closed.
+const PENDING_RESETS_MAX: usize = 4_096;
+
 /// Why a server could not run.
 #[derive(Debug, Error)]
 pub enum ServeError {
@@ -128,6 +131,9 @@ pub async fn serve(
         // Windows that hold a whole image or a page of the feed: the default 64 KiB costs a round trip for each.
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20)
+        // A caller that withdraws many calls at once, as a hedging coordinator does, is no attacker: by default twenty
+        // that are not accepted yet cost it the connection.
+        .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS_MAX))
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(20)))
         // First, so that a flood is refused before anything of it is read.
         .layer(InFlightLayer::new(config.calls_in_flight_max, never_refused, answer_within))

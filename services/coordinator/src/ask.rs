@@ -1,0 +1,218 @@
+//! Asks one shard: one of its replicas, and another where the first is slow or lost.
+//!
+//! The replica is the cheaper of two ([`vigie_clients::load`]). If it has not answered when 95 % of the shard's searches
+//! would have been, another one is asked beside it ("hedged requests", Dean and Barroso, The Tail at Scale, 2013). The
+//! first success wins, and the other search is withdrawn. A replica that cannot be reached or refuses is replaced by
+//! another once. Both kinds of extra calls come out of one budget.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use tokio::time::Instant;
+use vigie_clients::load::choose;
+use vigie_clients::{CallError, Code, retry::retryable};
+use vigie_model::{Sequence, ShardAnswer, ShardIdentity};
+
+use crate::extra_calls::{Budget, Latencies};
+use crate::lane::{Ask, options_for};
+use crate::merge::ShardRefusal;
+use crate::metrics::CallMetrics;
+use crate::replica::Replica;
+
+/// What the searches of a shard have been like.
+#[derive(Debug)]
+pub(crate) struct ShardRecord {
+    pub(crate) budget: Budget,
+    pub(crate) latencies: Latencies,
+}
+
+/// When another replica is asked, as far as that is configured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hedging {
+    /// Never before this.
+    pub(crate) after_min: Duration,
+    /// While the shard's latencies are not known yet.
+    pub(crate) after_first: Duration,
+}
+
+/// A replica that may be asked, and how far it is known to have come.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate {
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) sequence: Sequence,
+}
+
+/// A shard as it can be asked now.
+#[derive(Debug, Clone)]
+pub(crate) struct Shard {
+    pub(crate) identity: ShardIdentity,
+    /// Replicas that say that they are ready.
+    pub(crate) ready: Vec<Candidate>,
+    /// Replicas that said so when they were last heard.
+    pub(crate) silent: Vec<Candidate>,
+    /// Hashes that it was last known to hold.
+    pub(crate) hashes_known: u64,
+    /// Why no replica is ready, if none is.
+    pub(crate) why_none: String,
+    pub(crate) record: Arc<ShardRecord>,
+}
+
+/// How long a replica is waited for that is no longer heard of: it may only be too busy to say that it lives.
+const SILENT_PATIENCE: Duration = Duration::from_millis(250);
+
+/// The replicas that are being asked.
+struct Attempts<'a> {
+    running: FuturesUnordered<Attempt<'a>>,
+    /// Each replica that was asked, in order, and whether it has ended.
+    asked: Vec<(&'a Replica, bool)>,
+}
+
+/// Which attempt, and how it ended.
+type Attempt<'a> = Pin<Box<dyn Future<Output = (usize, Result<ShardAnswer, CallError>)> + Send + 'a>>;
+
+impl<'a> Attempts<'a> {
+    fn new() -> Self {
+        Self { running: FuturesUnordered::new(), asked: Vec::with_capacity(2) }
+    }
+
+    fn begin(&mut self, candidate: &'a Candidate, ask: &Ask) {
+        let options = options_for(&ask.options, candidate.sequence);
+        let ask = Ask { options, ..ask.clone() };
+        let (number, replica) = (self.asked.len(), &*candidate.replica);
+        self.asked.push((replica, false));
+        self.running.push(Box::pin(async move { (number, replica.search(ask).await) }));
+    }
+
+    /// The next that ends; for ever pending where none runs.
+    async fn next(&mut self) -> (usize, Result<ShardAnswer, CallError>) {
+        match self.running.next().await {
+            Some((number, ended)) => {
+                self.asked[number].1 = true;
+                (number, ended)
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// One has answered: those that were asked before it and have not are slow.
+    fn answered_by(&self, winner: usize, now: Instant) {
+        for (replica, _) in self.asked[..winner].iter().filter(|(_, has_ended)| !has_ended) {
+            replica.load.outrun(now);
+        }
+    }
+}
+
+impl Shard {
+    /// Searches the shard until the deadline of `ask`.
+    pub(crate) async fn search(
+        &self,
+        ask: Ask,
+        hedging: Hedging,
+        metrics: &CallMetrics,
+    ) -> Result<ShardAnswer, ShardRefusal> {
+        let begun = Instant::now();
+        self.record.budget.pay_in();
+        let (mut untried, ask) = self.candidates(ask, begun);
+        let Some(first) = take_cheapest(&mut untried, begun) else {
+            return Err(ShardRefusal { code: Code::Unavailable, message: self.why_none.clone() });
+        };
+        let mut attempts = Attempts::new();
+        attempts.begin(first, &ask);
+        let hedge_after = self.record.latencies.p95().unwrap_or(hedging.after_first).max(hedging.after_min);
+        let mut hedge_at = Some(begun + hedge_after).filter(|_| !untried.is_empty());
+        let mut may_retry = true;
+        // Every attempt ends by the deadline.
+        loop {
+            let hedge = async {
+                match hedge_at {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let (number, ended) = tokio::select! {
+                biased;
+                ended = attempts.next() => ended,
+                () = hedge => {
+                    hedge_at = None;
+                    if self.record.budget.take_hedge()
+                        && let Some(other) = take_cheapest(&mut untried, Instant::now())
+                    {
+                        metrics.hedges.inc();
+                        attempts.begin(other, &ask);
+                    }
+                    continue;
+                }
+            };
+            let lost_connection = ended.as_ref().is_err_and(CallError::is_of_the_connection);
+            let checked = ended.map_err(|error| refusal(&error)).and_then(|answer| self.check(answer, &ask));
+            let refusal = match checked {
+                Ok(answer) => {
+                    let now = Instant::now();
+                    attempts.answered_by(number, now);
+                    self.record.latencies.observe(now - begun);
+                    return Ok(answer);
+                }
+                Err(refusal) => refusal,
+            };
+            if !attempts.running.is_empty() {
+                continue;
+            }
+            // Where there is no other replica, the same one is worth another call if only the connection was lost.
+            let other = take_cheapest(&mut untried, Instant::now()).or(lost_connection.then_some(first));
+            match other {
+                Some(other) if may_retry && retryable(refusal.code) && self.record.budget.take_retry() => {
+                    may_retry = false;
+                    metrics.retries.inc();
+                    attempts.begin(other, &ask);
+                }
+                Some(_) | None => return Err(refusal),
+            }
+        }
+    }
+
+    /// Who may be asked: who has come far enough, or else who is ready, or else who may only be too busy to say so.
+    fn candidates(&self, mut ask: Ask, now: Instant) -> (Vec<&Candidate>, Ask) {
+        let wanted = ask.options.min_sequence;
+        let far_enough: Vec<_> = self.ready.iter().filter(|candidate| candidate.sequence >= wanted).collect();
+        if !far_enough.is_empty() {
+            return (far_enough, ask);
+        }
+        if !self.ready.is_empty() {
+            return (self.ready.iter().collect(), ask);
+        }
+        let may_live = |candidate: &&Candidate| !candidate.replica.load.view(now).is_left_out;
+        ask.deadline = ask.deadline.min(now + SILENT_PATIENCE);
+        (self.silent.iter().filter(may_live).collect(), ask)
+    }
+
+    /// A matcher that has changed its shard since it was last heard, or counts otherwise, or has gone back, has not
+    /// answered for this one.
+    fn check(&self, answer: ShardAnswer, ask: &Ask) -> Result<ShardAnswer, ShardRefusal> {
+        let unavailable = |message| Err(ShardRefusal { code: Code::Unavailable, message });
+        if answer.identity != self.identity || answer.results.len() != ask.queries.len() {
+            let (count, identity) = (answer.results.len(), answer.identity);
+            return unavailable(format!("its matcher answered {count} queries as shard {identity}"));
+        }
+        if answer.sequence < ask.options.min_sequence {
+            return unavailable(format!("its matcher answered as of {} only", answer.sequence));
+        }
+        Ok(answer)
+    }
+}
+
+fn take_cheapest<'a>(untried: &mut Vec<&'a Candidate>, now: Instant) -> Option<&'a Candidate> {
+    let chosen = *choose(untried.iter(), |candidate| &candidate.replica.load, now)?;
+    untried.retain(|candidate| !std::ptr::eq(*candidate, chosen));
+    Some(chosen)
+}
+
+fn refusal(error: &CallError) -> ShardRefusal {
+    // What the matcher says of a bank is told to the caller as it is.
+    let of_a_bank = matches!(error.code(), Code::NotFound | Code::FailedPrecondition);
+    let message = if of_a_bank { error.message().to_owned() } else { error.to_string() };
+    ShardRefusal { code: error.code(), message }
+}

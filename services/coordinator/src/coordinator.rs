@@ -1,0 +1,78 @@
+//! A coordinator without its server: for the server, and for a frontend that runs one inside.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use prometheus_client::registry::Registry;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use vigie_clients::Network;
+use vigie_model::{Priority, Query, SearchAnswer, SearchOptions, Topology};
+
+use crate::config::Config;
+use crate::directory::{Directory, View};
+use crate::error::{RunError, SearchError};
+use crate::fan_out::FanOut;
+use crate::metrics::CallMetrics;
+
+/// Answers for all matchers of a cluster, as one.
+#[derive(Debug)]
+pub struct Coordinator {
+    fan_out: FanOut,
+    directory: JoinHandle<()>,
+}
+
+impl Drop for Coordinator {
+    fn drop(&mut self) {
+        self.directory.abort();
+    }
+}
+
+impl Coordinator {
+    /// Begins to watch the matchers, which are reached by `network`. What it counts goes to `registry`.
+    pub fn start(config: &Config, network: &Network, registry: &mut Registry) -> Result<Self, RunError> {
+        let faults = config.faults();
+        if !faults.is_empty() {
+            return Err(RunError::Config(faults));
+        }
+        let view = Arc::new(ArcSwap::from_pointee(View::default()));
+        let directory = Directory::start(config.watching(network), Arc::clone(&view))?;
+        let fan_out = FanOut { view, hedging: config.hedging(), metrics: CallMetrics::register(registry) };
+        Ok(Self { fan_out, directory: tokio::spawn(directory.run()) })
+    }
+
+    /// Searches every shard, and answers by `deadline`.
+    pub async fn search(
+        &self,
+        queries: Vec<Query>,
+        options: SearchOptions,
+        priority: Priority,
+        deadline: Instant,
+    ) -> Result<SearchAnswer, SearchError> {
+        self.fan_out.search(queries, options, priority, deadline).await
+    }
+
+    /// The topology as it is known now.
+    #[must_use]
+    pub fn topology(&self) -> Topology {
+        let (view, now) = (self.fan_out.view.load(), Instant::now());
+        view.table.topology(|endpoint| view.replicas.get(endpoint).map(|replica| replica.load.view(now)))
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn metrics(&self) -> &CallMetrics {
+        &self.fan_out.metrics
+    }
+
+    /// Whether every matcher has been heard, or found silent, once.
+    #[must_use]
+    pub fn has_looked_around(&self) -> bool {
+        self.fan_out.view.load().is_complete
+    }
+
+    /// Whether the task that watches the matchers has ended, as it never should.
+    #[must_use]
+    pub fn is_blind(&self) -> bool {
+        self.directory.is_finished()
+    }
+}

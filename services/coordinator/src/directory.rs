@@ -1,0 +1,285 @@
+//! Finds the matchers and keeps up with what they say, in one task.
+//!
+//! A matcher is named by its endpoint, or with others by a DNS name that is looked up every few seconds, of which each
+//! address is one. Each is watched by a stream of its own: it tells at once when it becomes ready or drains, and gives a
+//! sign of life every second. What they all say makes the [`Table`]; what can be asked by it is published as a [`View`],
+//! which searches read without waiting.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+use vigie_clients::{CallError, Code, Network, TargetError, retry::Backoff};
+use vigie_model::{ReplicaDescription, ShardCount, ShardIdentity};
+
+use crate::ask::{Candidate, Shard, ShardRecord};
+use crate::endpoint::MatcherEndpoint;
+use crate::extra_calls::{Budget, Latencies};
+use crate::lane::LaneLimits;
+use crate::replica::Replica;
+use crate::table::Table;
+
+/// What searches see of the topology.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    pub(crate) table: Table,
+    pub(crate) replicas: BTreeMap<Arc<str>, Arc<Replica>>,
+    /// Each shard of the set in use.
+    pub(crate) shards: Vec<Shard>,
+    /// Every name has been looked up and every matcher heard or found silent, once.
+    pub(crate) is_complete: bool,
+}
+
+/// How matchers are found and heard.
+#[derive(Debug, Clone)]
+pub(crate) struct Watching {
+    pub(crate) endpoints: Vec<MatcherEndpoint>,
+    pub(crate) network: Network,
+    pub(crate) limits: LaneLimits,
+    /// How long a matcher may be silent.
+    pub(crate) patience: Duration,
+    /// How often names are looked up.
+    pub(crate) resolve_every: Duration,
+    /// Extra calls as a share of all.
+    pub(crate) extra_calls_share: f64,
+    /// The set to use as soon as it is complete.
+    pub(crate) shard_count: Option<ShardCount>,
+}
+
+/// What the directory's tasks tell it.
+#[derive(Debug)]
+enum News {
+    /// A matcher says this, or nothing any more because of that.
+    Said(Arc<str>, Result<ReplicaDescription, String>),
+    /// A name stands for these endpoints now.
+    Resolved(MatcherEndpoint, BTreeSet<Arc<str>>),
+}
+
+#[derive(Debug)]
+struct Watched {
+    replica: Arc<Replica>,
+    _watcher: Task,
+}
+
+/// A task that ends when this is dropped.
+#[derive(Debug)]
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// See the module. Ends when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    watching: Watching,
+    published: Arc<ArcSwap<View>>,
+    table: Table,
+    watched: BTreeMap<Arc<str>, Watched>,
+    records: BTreeMap<(u16, u16), Arc<ShardRecord>>,
+    /// What each name came to when it was last looked up.
+    resolved: BTreeMap<MatcherEndpoint, BTreeSet<Arc<str>>>,
+    names: usize,
+    _resolvers: Vec<Task>,
+    news: mpsc::Sender<News>,
+    hearing: mpsc::Receiver<News>,
+}
+
+impl Directory {
+    /// Begins to watch the matchers and to look names up.
+    pub(crate) fn start(watching: Watching, published: Arc<ArcSwap<View>>) -> Result<Self, TargetError> {
+        let (news, hearing) = mpsc::channel(256);
+        let mut directory = Self {
+            table: Table::new(watching.shard_count),
+            watched: BTreeMap::new(),
+            records: BTreeMap::new(),
+            resolved: BTreeMap::new(),
+            names: 0,
+            _resolvers: Vec::new(),
+            news,
+            hearing,
+            published,
+            watching,
+        };
+        for endpoint in directory.watching.endpoints.clone() {
+            match endpoint {
+                MatcherEndpoint::Url(url) => directory.add(url)?,
+                MatcherEndpoint::Name { .. } => {
+                    let resolving = resolve(endpoint, directory.watching.clone(), directory.news.clone());
+                    directory._resolvers.push(Task(tokio::spawn(resolving)));
+                    directory.names += 1;
+                }
+            }
+        }
+        directory.publish();
+        Ok(directory)
+    }
+
+    /// Keeps the view up for ever.
+    pub(crate) async fn run(mut self) {
+        while let Some(news) = self.hearing.recv().await {
+            self.take(news);
+            while let Ok(news) = self.hearing.try_recv() {
+                self.take(news);
+            }
+            self.publish();
+        }
+    }
+
+    fn take(&mut self, news: News) {
+        match news {
+            News::Said(endpoint, said) => self.table.observe(&endpoint, said),
+            News::Resolved(name, found) => {
+                self.resolved.insert(name, found);
+                self.follow_names();
+            }
+        }
+    }
+
+    /// Watches those endpoints that are given or that names stand for, and no others.
+    fn follow_names(&mut self) {
+        let given = self.watching.endpoints.iter().filter_map(|endpoint| match endpoint {
+            MatcherEndpoint::Url(url) => Some(url),
+            MatcherEndpoint::Name { .. } => None,
+        });
+        let wanted: BTreeSet<Arc<str>> = self.resolved.values().flatten().chain(given).cloned().collect();
+        let gone: Vec<_> = self.watched.keys().filter(|one| !wanted.contains(*one)).cloned().collect();
+        for endpoint in gone {
+            tracing::info!(%endpoint, "no name stands for this matcher any more");
+            self.watched.remove(&endpoint);
+            self.table.remove(&endpoint);
+        }
+        for endpoint in wanted {
+            if !self.watched.contains_key(&endpoint)
+                && let Err(error) = self.add(endpoint.clone())
+            {
+                tracing::error!(%endpoint, %error, "a name stands for what is no endpoint");
+            }
+        }
+    }
+
+    fn add(&mut self, endpoint: Arc<str>) -> Result<(), TargetError> {
+        let Watching { network, limits, patience, .. } = &self.watching;
+        let replica = Arc::new(Replica::new(endpoint.clone(), network.clone(), *limits)?);
+        self.table.add(endpoint.clone());
+        let watcher = tokio::spawn(watch(Arc::clone(&replica), *patience, self.news.clone()));
+        self.watched.insert(endpoint, Watched { replica, _watcher: Task(watcher) });
+        Ok(())
+    }
+
+    fn publish(&mut self) {
+        let before = self.published.load();
+        let all_looked_up = self.resolved.len() == self.names;
+        let is_complete = before.is_complete || (all_looked_up && self.table.is_complete());
+        let shards = self.table.shard_count().map_or(Vec::new(), |count| self.shards(count));
+        if before.table.shard_count() != self.table.shard_count() {
+            let count = self.table.shard_count().map_or(0, ShardCount::get);
+            tracing::info!(shard_count = count, "using the set of this many shards");
+        }
+        let replicas =
+            self.watched.iter().map(|(endpoint, one)| (endpoint.clone(), Arc::clone(&one.replica))).collect();
+        let view = View { table: self.table.clone(), replicas, shards, is_complete };
+        self.published.store(Arc::new(view));
+    }
+
+    fn shards(&mut self, count: ShardCount) -> Vec<Shard> {
+        let (table, watched, share) = (&self.table, &self.watched, self.watching.extra_calls_share);
+        let candidate = |(endpoint, sequence): (&Arc<str>, _)| {
+            watched.get(endpoint).map(|one| Candidate { replica: Arc::clone(&one.replica), sequence })
+        };
+        let shard = |identity: ShardIdentity| {
+            let id = identity.shard();
+            let record = self.records.entry((count.get(), id.0)).or_insert_with(|| {
+                Arc::new(ShardRecord { budget: Budget::new(share), latencies: Latencies::default() })
+            });
+            Shard {
+                identity,
+                ready: table.ready(id).filter_map(candidate).collect(),
+                silent: table.silent(id).filter_map(candidate).collect(),
+                hashes_known: table.hashes_known(id),
+                why_none: table.why_none(id),
+                record: Arc::clone(record),
+            }
+        };
+        count.identities().map(shard).collect()
+    }
+}
+
+/// Hears a matcher for ever, and tells what it says.
+async fn watch(replica: Arc<Replica>, patience: Duration, news: mpsc::Sender<News>) {
+    let mut backoff = reopening();
+    loop {
+        let ended = hear(&replica, patience, &news, &mut backoff).await;
+        let reason = match ended {
+            Ok(()) => "it has stopped".to_owned(),
+            Err(error) => {
+                if error.code() == Code::DeadlineExceeded {
+                    replica.reconnect();
+                }
+                error.to_string()
+            }
+        };
+        if news.send(News::Said(replica.endpoint.clone(), Err(reason))).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(backoff.next_pause()).await;
+    }
+}
+
+const fn reopening() -> Backoff {
+    Backoff::new(Duration::from_millis(50), Duration::from_secs(1))
+}
+
+/// Hears a matcher until its stream ends.
+async fn hear(
+    replica: &Replica,
+    patience: Duration,
+    news: &mpsc::Sender<News>,
+    backoff: &mut Backoff,
+) -> Result<(), CallError> {
+    let mut stream = replica.client().watch(patience).await?;
+    let mut is_first = true;
+    while let Some(said) = stream.next(patience).await? {
+        if is_first {
+            *backoff = reopening();
+            // What made it be left out lies before this.
+            replica.load.revive();
+            is_first = false;
+        }
+        if news.send(News::Said(replica.endpoint.clone(), Ok(said))).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Looks a name up for ever, and tells what it stands for. Where that cannot be found out, it stands for what it did.
+async fn resolve(name: MatcherEndpoint, watching: Watching, news: mpsc::Sender<News>) {
+    let MatcherEndpoint::Name { host, port } = &name else { return };
+    let mut looks = tokio::time::interval(watching.resolve_every);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let looked_up = watching.network.resolve(host, *port);
+        let found = match tokio::time::timeout(watching.resolve_every, looked_up).await {
+            Ok(Ok(addresses)) => addresses.into_iter().map(|address| format!("http://{address}").into()),
+            Ok(Err(error)) => {
+                tracing::warn!(%name, %error, "cannot look a name up");
+                continue;
+            }
+            Err(_) => {
+                tracing::warn!(%name, "cannot look a name up in time");
+                continue;
+            }
+        };
+        if news.send(News::Resolved(name.clone(), found.collect())).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! How matchers are named in the configuration.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use thiserror::Error;
+use vigie_clients::MatcherClient;
+
+const NAME_SCHEME: &str = "dns+http://";
+
+/// One matcher, or a name for several.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum MatcherEndpoint {
+    /// `http://host:port`: one matcher. A host's name is looked up whenever a connection is made.
+    Url(Arc<str>),
+    /// `dns+http://host:port`: each address of the host is a matcher.
+    Name { host: String, port: u16 },
+}
+
+/// The text names no matcher.
+#[derive(Debug, Error)]
+#[error(
+    "`{0}` is no endpoint; write one matcher as http://host:port, and all addresses of a name as dns+http://host:port"
+)]
+pub(crate) struct EndpointError(String);
+
+impl FromStr for MatcherEndpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let wrong = || EndpointError(text.to_owned());
+        let Some(name) = text.strip_prefix(NAME_SCHEME) else {
+            MatcherClient::check_endpoint(text).map_err(|_| wrong())?;
+            return Ok(Self::Url(text.into()));
+        };
+        let (host, port) = name.strip_suffix('/').unwrap_or(name).rsplit_once(':').ok_or_else(wrong)?;
+        let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if host.is_empty() || !host.bytes().all(is_host) {
+            return Err(wrong());
+        }
+        Ok(Self::Name { host: host.to_owned(), port: port.parse().map_err(|_| wrong())? })
+    }
+}
+
+impl fmt::Display for MatcherEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => f.write_str(url),
+            Self::Name { host, port } => write!(f, "{NAME_SCHEME}{host}:{port}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_and_names_are_told_apart() {
+        let read = |text: &str| text.parse::<MatcherEndpoint>();
+        assert_eq!(
+            read("http://10.0.0.1:7750").unwrap(),
+            MatcherEndpoint::Url("http://10.0.0.1:7750".into())
+        );
+        let name = read("dns+http://matchers.vigie.svc:7750").unwrap();
+        assert_eq!(name, MatcherEndpoint::Name { host: "matchers.vigie.svc".to_owned(), port: 7_750 });
+        assert_eq!(name.to_string(), "dns+http://matchers.vigie.svc:7750");
+        for bad in [
+            "",
+            "matchers:7750",
+            "dns+http://",
+            "dns+http://a",
+            "dns+http://a/b:1",
+            "dns+http://a:x",
+            "dns://a:1",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! A coordinator over matchers that do as they are told.
+
+mod fake_matcher;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::future::{BoxFuture, join_all};
+use prometheus_client::registry::Registry;
+use tokio::time::Instant;
+use vigie_clients::{Code, Connect, Connection, Network};
+use vigie_model::{MaxDistances, MinCoverage, Priority, SearchAnswer, SearchOptions, Sequence};
+
+use self::fake_matcher::{FakeMatcher, query};
+use crate::config::Config;
+use crate::coordinator::Coordinator;
+use crate::error::SearchError;
+
+const MS: Duration = Duration::from_millis(1);
+
+async fn start(config: Config) -> Arc<Coordinator> {
+    start_on(config, &Network::tcp()).await
+}
+
+async fn start_on(config: Config, network: &Network) -> Arc<Coordinator> {
+    let coordinator = Coordinator::start(&config, network, &mut Registry::default()).unwrap();
+    until(|| coordinator.has_looked_around()).await;
+    Arc::new(coordinator)
+}
+
+fn over(matchers: &[&FakeMatcher]) -> Config {
+    Config { matchers: matchers.iter().map(|one| one.url()).collect(), ..Config::default() }
+}
+
+#[track_caller]
+fn until(condition: impl Fn() -> bool) -> impl Future<Output = ()> {
+    until_at(condition, std::panic::Location::caller())
+}
+
+async fn until_at(condition: impl Fn() -> bool, at: &std::panic::Location<'_>) {
+    let give_up = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < give_up, "it never came to be: {at}");
+        tokio::time::sleep(MS).await;
+    }
+}
+
+async fn search_within(
+    coordinator: &Coordinator,
+    number: u64,
+    options: SearchOptions,
+    within: Duration,
+) -> Result<SearchAnswer, SearchError> {
+    let deadline = Instant::now() + within;
+    coordinator.search(vec![query(number)], options, Priority::Interactive, deadline).await
+}
+
+async fn search(coordinator: &Coordinator, number: u64) -> Result<SearchAnswer, SearchError> {
+    search_within(coordinator, number, SearchOptions::default(), Duration::from_secs(10)).await
+}
+
+fn is_exact(answer: &SearchAnswer, number: u64) -> bool {
+    let [result] = &*answer.results else { return false };
+    let items: Vec<u64> = result.matches.iter().map(|found| found.item.0).collect();
+    items == [number] && answer.coverage.is_full()
+}
+
+async fn assert_exact(coordinator: &Coordinator, number: u64) {
+    let answer = search(coordinator, number).await.unwrap();
+    assert!(is_exact(&answer, number), "{answer:?}");
+}
+
+/// A coordinator's count of extra calls, and of all others.
+fn calls(coordinator: &Coordinator) -> (u64, u64) {
+    let metrics = coordinator.metrics();
+    (metrics.hedges.get() + metrics.retries.get(), metrics.asks.get())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn searches_that_wait_for_a_matcher_share_its_next_call_and_each_has_its_own_answer() {
+    let matcher = FakeMatcher::start(0, 1).await;
+    let config = Config { calls_per_matcher_max: 1, extra_calls_share: 0.0, ..over(&[&matcher]) };
+    let coordinator = start(config).await;
+    matcher.behave(|manner| manner.delay = Some(50 * MS));
+    let searches = (0..60).map(|number| assert_exact_later(&coordinator, number));
+    join_all(searches).await;
+    assert!(matcher.calls() <= 4, "{} calls", matcher.calls());
+    assert_eq!(matcher.asked.queries.load(std::sync::atomic::Ordering::Relaxed), 60);
+
+    // No call holds more queries than it may.
+    let before = matcher.calls();
+    join_all((0..200).map(|number| assert_exact_later(&coordinator, number))).await;
+    assert!(matcher.calls() - before >= 4, "{} calls", matcher.calls() - before);
+}
+
+async fn assert_exact_later(coordinator: &Coordinator, number: u64) {
+    assert_exact(coordinator, number).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn searches_that_differ_in_what_they_ask_share_no_call() {
+    let matcher = FakeMatcher::start(0, 1).await;
+    let coordinator = start(Config { calls_per_matcher_max: 1, ..over(&[&matcher]) }).await;
+    matcher.behave(|manner| manner.delay = Some(20 * MS));
+    let searches = (0..10).map(|distance| {
+        let max_distances = MaxDistances::default().with(vigie_model::HashType::Pdq, distance).unwrap();
+        let options = SearchOptions { max_distances, ..SearchOptions::default() };
+        search_within(&coordinator, 7, options, Duration::from_secs(10))
+    });
+    assert!(join_all(searches).await.iter().all(Result::is_ok));
+    assert_eq!(matcher.calls(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_breaks_its_call_harms_no_other() {
+    let matcher = FakeMatcher::start(0, 1).await;
+    let coordinator = start(Config { calls_per_matcher_max: 1, ..over(&[&matcher]) }).await;
+    matcher
+        .behave(|manner| (manner.delay, manner.refusal) = (Some(50 * MS), Some((Code::Internal, "broke"))));
+    let all = join_all((0..10).map(|number| search(&coordinator, number)));
+    let mend = async {
+        until(|| matcher.calls() == 2).await;
+        matcher.behave(|manner| (manner.delay, manner.refusal) = (Some(MS), None));
+    };
+    let (answers, ()) = tokio::join!(all, mend);
+    // The first went alone and the shared call broke: its searches were made again, each by itself.
+    assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 1, "{answers:?}");
+    assert!(matcher.calls() >= 2 + 9, "{}", matcher.calls());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_replica_is_hedged_within_the_budget_and_then_avoided() {
+    let (slow, quick) = (FakeMatcher::start(0, 1).await, FakeMatcher::start(0, 1).await);
+    let coordinator = start(Config { hedge_after_ms_first: 20, ..over(&[&slow, &quick]) }).await;
+    for number in 0..100 {
+        assert_exact(&coordinator, number).await;
+    }
+    slow.behave(|manner| manner.delay = Some(300 * MS));
+    let mut took = Vec::new();
+    for number in 0..2_000 {
+        let begun = Instant::now();
+        assert_exact(&coordinator, number).await;
+        took.push(begun.elapsed());
+    }
+    took.sort_unstable();
+    assert!(took[1_999] < 250 * MS, "the slow one was waited for: {:?}", took[1_999]);
+    let (extra, all) = calls(&coordinator);
+    assert!(extra >= 1 && extra * 100 <= all * 6, "{extra} extra calls of {all}");
+    until(|| slow.cancelled() >= 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_hangs_costs_no_answer() {
+    let (hangs, lives) = (FakeMatcher::start(0, 1).await, FakeMatcher::start(0, 1).await);
+    let coordinator = start(over(&[&hangs, &lives])).await;
+    hangs.behave(|manner| manner.delay = None);
+    for _ in 0..20 {
+        join_all((0..20).map(|number| assert_exact_later(&coordinator, number))).await;
+    }
+    until(|| hangs.cancelled() == hangs.calls()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn extra_calls_stay_within_their_budget_however_slow_everything_is() {
+    let replicas = [FakeMatcher::start(0, 1).await, FakeMatcher::start(0, 1).await];
+    let coordinator = start(Config { hedge_after_ms_min: 0, ..over(&[&replicas[0], &replicas[1]]) }).await;
+    for round in 0..40 {
+        // Ever slower, so that every search outlasts what was known.
+        replicas.iter().for_each(|one| one.behave(|manner| manner.delay = Some((2 + round) * MS)));
+        join_all((0..50).map(|number| assert_exact_later(&coordinator, number))).await;
+    }
+    let (extra, all) = calls(&coordinator);
+    assert!(extra <= 64 + all / 20, "{extra} extra calls of {all}");
+    assert!(extra >= 32, "{extra} extra calls");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_dies_is_replaced_and_its_return_is_noticed() {
+    let (dies, lives) = (FakeMatcher::start(0, 1).await, FakeMatcher::start(0, 1).await);
+    let coordinator = start(over(&[&dies, &lives])).await;
+    let address = dies.address;
+    let stopping = async {
+        tokio::time::sleep(20 * MS).await;
+        dies.stop().await;
+    };
+    let searching = async {
+        for number in 0..500 {
+            assert_exact(&coordinator, number).await;
+        }
+    };
+    tokio::join!(searching, stopping);
+    until(|| coordinator.topology().ready_count() == 1).await;
+    let _again = FakeMatcher::start_at(address, 0, 1).await;
+    until(|| coordinator.topology().ready_count() == 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_tried_elsewhere_once() {
+    let (busy, free) = (FakeMatcher::start(0, 1).await, FakeMatcher::start(0, 1).await);
+    let coordinator = start(over(&[&busy, &free])).await;
+    busy.behave(|manner| manner.refusal = Some((Code::ResourceExhausted, "busy")));
+    for number in 0..50 {
+        assert_exact(&coordinator, number).await;
+    }
+    free.behave(|manner| manner.refusal = Some((Code::ResourceExhausted, "busy too")));
+    let error = search(&coordinator, 1).await.unwrap_err();
+    assert!(error.to_string().starts_with("0 of 1 shards answered; shard 0: "), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_caller_goes_the_call_is_cancelled_on_the_wire() {
+    let matcher = FakeMatcher::start(0, 1).await;
+    let coordinator = start(Config { calls_per_matcher_max: 2, ..over(&[&matcher]) }).await;
+    matcher.behave(|manner| manner.delay = None);
+    // The first two have calls of their own; the others queue, and what is withdrawn before its turn is never sent.
+    let searches: Vec<_> = (0..10)
+        .map(|number| {
+            let coordinator = Arc::clone(&coordinator);
+            tokio::spawn(async move { search(&coordinator, number).await })
+        })
+        .collect();
+    until(|| matcher.calls() == 2).await;
+    tokio::time::sleep(20 * MS).await;
+    searches.iter().for_each(tokio::task::JoinHandle::abort);
+    // They end one after the other, so that one more may be sent for those that have not yet.
+    until(|| matcher.cancelled() >= 2 && matcher.cancelled() == matcher.calls()).await;
+    tokio::time::sleep(20 * MS).await;
+    let before = matcher.calls();
+    assert!(before <= 4, "{before} calls");
+
+    // A shared call goes on while anyone waits for it.
+    let first = search_within(&coordinator, 0, SearchOptions::default(), 100 * MS);
+    let second = search_within(&coordinator, 1, SearchOptions::default(), 100 * MS);
+    let (first, second) = tokio::join!(first, second);
+    assert!(first.is_err() && second.is_err());
+    until(|| matcher.calls() > before && matcher.cancelled() == matcher.calls()).await;
+    matcher.behave(|manner| manner.delay = Some(10 * MS));
+    join_all((0..50).map(|number| assert_exact_later(&coordinator, number))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_shard_is_told_in_time_and_the_others_are_answered() {
+    let (lost, lives) = (FakeMatcher::start(0, 2).await, FakeMatcher::start(1, 2).await);
+    let coordinator = start(over(&[&lost, &lives])).await;
+    assert_exact(&coordinator, 4).await;
+    lost.behave(|manner| manner.delay = None);
+    for number in 0..4 {
+        let begun = Instant::now();
+        let options =
+            SearchOptions { min_coverage: MinCoverage::new(0.5).unwrap(), ..SearchOptions::default() };
+        let answer = search_within(&coordinator, number, options, 200 * MS).await.unwrap();
+        assert!(begun.elapsed() < 400 * MS, "{:?}", begun.elapsed());
+        assert_eq!((answer.coverage.shards_answered, answer.coverage.shards_total), (1, 2));
+        assert_eq!(answer.results[0].matches.len(), usize::try_from(number % 2).unwrap());
+    }
+    let full = search_within(&coordinator, 0, SearchOptions::default(), 200 * MS).await;
+    assert!(matches!(full, Err(SearchError::CoverageTooLow(_))), "{full:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_replica_is_the_last_resort_and_is_not_waited_for_long() {
+    let matcher = FakeMatcher::start(0, 1).await;
+    let coordinator = start(over(&[&matcher])).await;
+    assert_exact(&coordinator, 0).await;
+    let address = matcher.address;
+    matcher.stop().await;
+    // Nobody accepts, and nobody refuses either.
+    let mute = std::net::TcpListener::bind(address).unwrap();
+    until(|| coordinator.topology().ready_count() == 0).await;
+    let begun = Instant::now();
+    assert!(search(&coordinator, 0).await.is_err());
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    drop(mute);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_too_old_is_none() {
+    let (behind, ahead) = (FakeMatcher::start(0, 1).await, FakeMatcher::start(0, 1).await);
+    ahead.behave(|manner| (manner.says, manner.answers_as_of) = (Sequence(9), Sequence(9)));
+    let coordinator = start(over(&[&behind, &ahead])).await;
+    let as_of = |sequence| SearchOptions { min_sequence: Sequence(sequence), ..SearchOptions::default() };
+    for number in 0..50 {
+        let answer = search_within(&coordinator, number, as_of(9), Duration::from_secs(5)).await.unwrap();
+        assert!(answer.coverage.sequence_min >= Sequence(9));
+    }
+    assert_eq!(behind.calls(), 0, "the one that had not come so far was asked");
+
+    // It says more than it knows.
+    behind.behave(|manner| manner.says = Sequence(9));
+    until(|| coordinator.topology().replicas.iter().all(|one| one.sequence == Sequence(9))).await;
+    for number in 0..50 {
+        let answer = search_within(&coordinator, number, as_of(9), Duration::from_secs(5)).await.unwrap();
+        assert!(answer.coverage.sequence_min >= Sequence(9));
+    }
+    assert!(behind.calls() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_shard_count_takes_over_without_an_incomplete_answer() {
+    let old = [FakeMatcher::start(0, 2).await, FakeMatcher::start(1, 2).await];
+    let new =
+        [FakeMatcher::start(0, 3).await, FakeMatcher::start(1, 3).await, FakeMatcher::start(2, 3).await];
+    new.iter().for_each(|one| one.behave(|manner| manner.unready = Some("loading")));
+    let all: Vec<_> = old.iter().chain(&new).collect();
+    let coordinator = start(over(&all)).await;
+    let totals = Mutex::new(BTreeSet::new());
+    let searching = async {
+        for number in 0..2_000 {
+            let answer = search(&coordinator, number).await.unwrap();
+            assert!(is_exact(&answer, number), "{answer:?}");
+            totals.lock().unwrap().insert(answer.coverage.shards_total);
+            tokio::time::sleep(MS / 10).await;
+        }
+    };
+    let switching = async {
+        tokio::time::sleep(50 * MS).await;
+        for one in &new {
+            one.behave(|manner| manner.unready = None);
+            tokio::time::sleep(20 * MS).await;
+        }
+        // It says so and goes on answering, as a matcher does that is about to stop.
+        old[0].behave(|manner| manner.unready = Some("draining"));
+    };
+    tokio::join!(searching, switching);
+    assert_eq!(*totals.lock().unwrap(), [2, 3].into());
+}
+
+/// A network on which one name stands for what a test says.
+#[derive(Debug, Default)]
+struct Names(Arc<Mutex<Vec<SocketAddr>>>);
+
+impl Connect for Names {
+    fn connect(&self, host: &str, port: u16) -> BoxFuture<'static, std::io::Result<Box<dyn Connection>>> {
+        let address = (host.to_owned(), port);
+        Box::pin(async move { Ok(Box::new(tokio::net::TcpStream::connect(address).await?) as _) })
+    }
+
+    fn resolve(&self, _: &str, _: u16) -> BoxFuture<'static, std::io::Result<Vec<SocketAddr>>> {
+        let known = self.0.lock().unwrap().clone();
+        let none = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        Box::pin(std::future::ready(if known.is_empty() { Err(none()) } else { Ok(known) }))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn matchers_come_and_go_with_the_addresses_of_their_name() {
+    let (first, second) = (FakeMatcher::start(0, 1).await, FakeMatcher::start(0, 1).await);
+    let names = Names(Arc::new(Mutex::new(vec![first.address])));
+    let known = Arc::clone(&names.0);
+    let matchers = vec!["dns+http://matchers:7750".to_owned()];
+    let config = Config { matchers, resolve_interval_ms: 100, ..Config::default() };
+    let coordinator = start_on(config, &Network::of(names)).await;
+    let endpoints = || {
+        let replicas = coordinator.topology().replicas.into_iter();
+        replicas.map(|replica| replica.endpoint).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(endpoints(), [first.url()].into());
+    assert_exact(&coordinator, 1).await;
+
+    known.lock().unwrap().push(second.address);
+    until(|| coordinator.topology().ready_count() == 2).await;
+    known.lock().unwrap().remove(0);
+    until(|| endpoints() == [second.url()].into()).await;
+    known.lock().unwrap().clear();
+    tokio::time::sleep(300 * MS).await;
+    assert_eq!(endpoints(), [second.url()].into(), "a name that cannot be looked up stands for what it did");
+    assert_exact(&coordinator, 1).await;
+}

@@ -1,0 +1,230 @@
+//! A matcher that holds every item there is, and does as it is told.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::{Stream, StreamExt as _};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_stream::wrappers::WatchStream;
+use tonic::{Request, Response, Status};
+use vigie_model::{
+    BankId, Distance, Hash, HashType, ItemId, Match, Query, QueryHash, QueryMatches, ReplicaDescription,
+    SearchOptions, Sequence, SetDigest, ShardAnswer, ShardIdentity, Variant,
+};
+use vigie_proto::pb::matcher::v1 as pb;
+use vigie_proto::pb::matcher::v1::matcher_service_server::{MatcherService, MatcherServiceServer};
+use vigie_serving::{Reflection, Routes, ServingConfig, Shutdown};
+
+/// How it behaves.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Manner {
+    pub(super) identity: ShardIdentity,
+    pub(super) unready: Option<&'static str>,
+    /// The sequence that it says it has come to, and that its answers are of.
+    pub(super) says: Sequence,
+    pub(super) answers_as_of: Sequence,
+    /// Each answer takes so long; for ever, if there is no time.
+    pub(super) delay: Option<Duration>,
+    pub(super) refusal: Option<Refusal>,
+}
+
+/// A code and a text: a status that can be compared.
+pub(super) type Refusal = (tonic::Code, &'static str);
+
+/// What it was asked.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub(super) calls: AtomicU64,
+    pub(super) queries: AtomicU64,
+    /// Calls whose caller went away.
+    pub(super) cancelled: AtomicU64,
+}
+
+#[derive(Debug)]
+pub(super) struct FakeMatcher {
+    pub(super) address: SocketAddr,
+    pub(super) manner: watch::Sender<Manner>,
+    pub(super) asked: Arc<Asked>,
+    shutdown: Shutdown,
+    serving: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl FakeMatcher {
+    pub(super) async fn start(shard: u32, shard_count: u32) -> Self {
+        Self::start_at("127.0.0.1:0".parse().unwrap(), shard, shard_count).await
+    }
+
+    pub(super) async fn start_at(address: SocketAddr, shard: u32, shard_count: u32) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let manner = watch::Sender::new(Manner {
+            identity: ShardIdentity::new(shard, shard_count).unwrap(),
+            unready: None,
+            says: Sequence(1),
+            answers_as_of: Sequence(1),
+            delay: Some(Duration::ZERO),
+            refusal: None,
+        });
+        let asked = Arc::new(Asked::default());
+        let shutdown = Shutdown::new();
+        let service =
+            Service { manner: manner.subscribe(), asked: Arc::clone(&asked), shutdown: shutdown.clone() };
+        let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS)).unwrap();
+        let routes = routes.with(MatcherServiceServer::new(service));
+        let config = ServingConfig { drain_ms_max: 100, ..ServingConfig::default() };
+        let stop = shutdown.clone();
+        let serving = tokio::spawn(async move {
+            vigie_serving::serve(listener, routes, 1 << 20, &config, stop).await.unwrap();
+        });
+        Self { address, manner, asked, shutdown, serving: Some(serving) }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(super) fn behave(&self, edit: impl FnOnce(&mut Manner)) {
+        self.manner.send_modify(edit);
+    }
+
+    pub(super) fn calls(&self) -> u64 {
+        self.asked.calls.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn cancelled(&self) -> u64 {
+        self.asked.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Ends it, its connections with it.
+    pub(super) async fn stop(mut self) {
+        self.shutdown.cancel();
+        if let Some(serving) = self.serving.take() {
+            serving.await.unwrap();
+        }
+    }
+}
+
+impl Drop for FakeMatcher {
+    fn drop(&mut self) {
+        if let Some(serving) = &self.serving {
+            serving.abort();
+        }
+    }
+}
+
+/// A query for the item with this number.
+pub(super) fn query(number: u64) -> Query {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    Query { hashes: vec![QueryHash { hash: Hash::Pdq(bytes), variant: Variant::Original }] }
+}
+
+fn found(query: &Query, identity: ShardIdentity) -> QueryMatches {
+    let Some(Hash::Pdq(bytes)) = query.hashes.first().map(|one| one.hash) else {
+        return QueryMatches::default();
+    };
+    let number = u64::from_be_bytes(bytes[..8].try_into().unwrap());
+    if number % u64::from(identity.shard_count().get()) != u64::from(identity.shard().0) {
+        return QueryMatches::default();
+    }
+    let found = Match {
+        item: ItemId(number),
+        bank: BankId(1),
+        bank_name: "known".parse().unwrap(),
+        external_reference: None,
+        labels: Box::default(),
+        hash_type: HashType::Pdq,
+        distance: Distance(0),
+        variant: Variant::Original,
+        exact: true,
+        other_matches: 0,
+    };
+    QueryMatches { matches: vec![found], limit_reached: false }
+}
+
+#[derive(Debug)]
+struct Service {
+    manner: watch::Receiver<Manner>,
+    asked: Arc<Asked>,
+    shutdown: Shutdown,
+}
+
+/// Counts a call as cancelled if it is dropped before it has an answer.
+struct Unanswered<'a>(&'a Asked, bool);
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if !self.1 {
+            self.0.cancelled.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl MatcherService for Service {
+    async fn search(
+        &self,
+        request: Request<pb::SearchRequest>,
+    ) -> Result<Response<pb::SearchResponse>, Status> {
+        let (queries, _): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
+        self.asked.calls.fetch_add(1, Ordering::Relaxed);
+        self.asked.queries.fetch_add(queries.len() as u64, Ordering::Relaxed);
+        let mut unanswered = Unanswered(&self.asked, false);
+        let manner = self.manner.borrow().clone();
+        match manner.delay {
+            Some(delay) if delay.is_zero() => {}
+            Some(delay) => tokio::time::sleep(delay).await,
+            None => std::future::pending().await,
+        }
+        unanswered.1 = true;
+        if let Some((code, text)) = manner.refusal {
+            return Err(Status::new(code, text));
+        }
+        let results = queries.iter().map(|query| found(query, manner.identity)).collect();
+        let answer = ShardAnswer {
+            identity: manner.identity,
+            sequence: manner.answers_as_of,
+            hashes_searched: 1,
+            results,
+            approximate: vec![],
+        };
+        Ok(Response::new(answer.into()))
+    }
+
+    async fn describe(
+        &self,
+        _: Request<pb::DescribeRequest>,
+    ) -> Result<Response<pb::DescribeResponse>, Status> {
+        Err(Status::unimplemented("it is watched"))
+    }
+
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<pb::WatchResponse, Status>> + Send>>;
+
+    async fn watch(&self, _: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let said = WatchStream::new(self.manner.clone());
+        let alive =
+            tokio_stream::StreamExt::throttle(futures::stream::repeat(()), Duration::from_millis(500));
+        let manner = self.manner.clone();
+        let again = alive.map(move |()| manner.borrow().clone());
+        let described = futures::stream::select(said, again)
+            .take_until(self.shutdown.clone().cancelled_owned())
+            .map(|manner| {
+                let description = ReplicaDescription {
+                    identity: manner.identity,
+                    sequence: manner.says,
+                    head: manner.says,
+                    unready_reason: manner.unready.map(str::to_owned),
+                    items: 1,
+                    hashes: vec![],
+                    digest: SetDigest::EMPTY,
+                    memory_bytes: 0,
+                };
+                Ok(pb::WatchResponse::from(description))
+            });
+        Ok(Response::new(Box::pin(described)))
+    }
+}
