@@ -1,16 +1,22 @@
 //! What a frontend is told, and its limits.
 
 use serde::{Deserialize, Serialize};
+use vigie_clients::CoordinatorClient;
 use vigie_hashing::Limits;
 use vigie_model::Quality;
 use vigie_serving::ServingConfig;
 
 /// Configuration of a frontend.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the coordinator listens, such as `http://127.0.0.1:7741`.
-    pub coordinator: String,
+    /// Where the coordinator listens, such as `http://127.0.0.1:7741`, or a list of several, of which any one may answer; or
+    /// `embedded`: the frontend is its own coordinator, and asks the matchers itself.
+    pub coordinator: CoordinatorAt,
+    /// What an embedded coordinator is told. In a file it is the coordinator's own table; of its `serving` there is no
+    /// use.
+    #[serde(skip)]
+    pub embedded: vigie_coordinator::Config,
     /// Threads that decode and hash images; 0 stands for the machine's cores.
     pub hashing_threads: usize,
     /// Images that wait for such a thread; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`.
@@ -31,11 +37,54 @@ pub struct Config {
     pub serving: ServingConfig,
 }
 
+/// Coordinators that one frontend asks.
+const COORDINATORS_MAX: usize = 64;
+
+/// Where the coordinator is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
+pub enum CoordinatorAt {
+    /// In the frontend.
+    Embedded,
+    /// At these endpoints.
+    Endpoints(Vec<String>),
+}
+
+const EMBEDDED: &str = "embedded";
+
+/// The same as it is written: one word or several.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl From<Written> for CoordinatorAt {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::One(word) if word == EMBEDDED => Self::Embedded,
+            Written::One(endpoint) => Self::Endpoints(vec![endpoint]),
+            Written::Several(endpoints) => Self::Endpoints(endpoints),
+        }
+    }
+}
+
+impl From<CoordinatorAt> for Written {
+    fn from(at: CoordinatorAt) -> Self {
+        match at {
+            CoordinatorAt::Embedded => Self::One(EMBEDDED.to_owned()),
+            CoordinatorAt::Endpoints(endpoints) => Self::Several(endpoints),
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         let image = Limits::default();
         Self {
-            coordinator: "http://127.0.0.1:7741".to_owned(),
+            coordinator: CoordinatorAt::Endpoints(vec!["http://127.0.0.1:7741".to_owned()]),
+            embedded: vigie_coordinator::Config::default(),
             hashing_threads: 0,
             hashing_queue_max: 64,
             quality_floor: Quality::FLOOR_DEFAULT.get(),
@@ -54,8 +103,15 @@ impl Config {
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = self.serving.faults();
-        if let Err(error) = vigie_clients::CoordinatorClient::new(&self.coordinator) {
-            faults.push(format!("coordinator: {error}"));
+        if let CoordinatorAt::Endpoints(endpoints) = &self.coordinator {
+            if endpoints.is_empty() || endpoints.len() > COORDINATORS_MAX {
+                let count = endpoints.len();
+                faults.push(format!(
+                    "coordinator: has {count} endpoints; it must have 1 to {COORDINATORS_MAX}"
+                ));
+            }
+            let checked = endpoints.iter().map(|endpoint| CoordinatorClient::check_endpoint(endpoint));
+            faults.extend(checked.filter_map(Result::err).map(|error| format!("coordinator: {error}")));
         }
         if let Err(error) = Quality::new(self.quality_floor.into()) {
             faults.push(format!("quality_floor: {error}"));

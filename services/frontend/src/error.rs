@@ -19,6 +19,9 @@ pub enum RunError {
     /// The coordinator's endpoint is none.
     #[error("cannot reach the coordinator")]
     Coordinator(#[from] TargetError),
+    /// The coordinator inside cannot run.
+    #[error("cannot run a coordinator inside")]
+    Embedded(#[from] vigie_coordinator::RunError),
     /// The quality floor is none.
     #[error("cannot use the quality floor")]
     QualityFloor(#[from] QualityError),

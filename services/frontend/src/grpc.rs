@@ -5,10 +5,10 @@ use std::pin::Pin;
 use futures::{Stream, StreamExt as _};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
-use vigie_model::MatchCall;
-use vigie_proto::Invalid;
+use vigie_model::{MatchCall, Priority};
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_server::MatchService;
+use vigie_proto::{Invalid, priority};
 use vigie_serving::{ServingConfig, Shutdown, deadline};
 
 use crate::matching::{Answer, Failed, Matching};
@@ -22,6 +22,9 @@ pub(crate) struct Grpc {
     pub(crate) shutdown: Shutdown,
 }
 
+/// A call of more queries is bulk, whatever it says.
+const INTERACTIVE_QUERIES_MAX: usize = 16;
+
 #[tonic::async_trait]
 impl MatchService for Grpc {
     async fn r#match(
@@ -29,7 +32,11 @@ impl MatchService for Grpc {
         request: Request<pb::MatchRequest>,
     ) -> Result<Response<pb::MatchResponse>, Status> {
         let deadline = deadline::of(request.metadata(), &self.serving);
-        answer(&self.matching, request.into_inner(), deadline).await.map(Response::new)
+        let priority = match request.get_ref().queries.len() {
+            0..=INTERACTIVE_QUERIES_MAX => priority::of(request.metadata().as_ref()),
+            _ => Priority::Bulk,
+        };
+        answer(&self.matching, request.into_inner(), priority, deadline).await.map(Response::new)
     }
 
     type MatchStreamStream = Pin<Box<dyn Stream<Item = Result<pb::MatchStreamResponse, Status>> + Send>>;
@@ -50,7 +57,7 @@ impl MatchService for Grpc {
                     // Each request of a stream has the time of a call without a deadline.
                     let deadline = deadline::of(&Default::default(), &serving);
                     let outcome = match request {
-                        Some(request) => answer(&matching, request, deadline).await,
+                        Some(request) => answer(&matching, request, Priority::Bulk, deadline).await,
                         None => Err(Invalid::missing("request").into()),
                     };
                     let outcome = match outcome {
@@ -79,11 +86,12 @@ impl MatchService for Grpc {
 async fn answer(
     matching: &Matching,
     request: pb::MatchRequest,
+    priority: Priority,
     deadline: Instant,
 ) -> Result<pb::MatchResponse, Status> {
     let call = MatchCall::try_from(request)?;
     deadline::within(deadline, async {
-        match matching.answer(call, deadline).await {
+        match matching.answer(call, priority, deadline).await {
             Ok(answer) => Ok(response(answer)),
             Err(Failed::Call(status)) => Err(status),
             Err(Failed::Incomplete { status, partial }) => {

@@ -8,7 +8,7 @@
 //! - An image of low PDQ quality is answered with that fact: its PDQ hash is not searched, and the answer says so.
 //! - "No match" comes with the coverage that it rests on.
 //!
-//! Reading order: `config`, `hashing_pool` (bounded decoding), `matching` (one call from content to answer),
+//! Reading order: `config`, `hashing_pool` (bounded decoding), `searcher` (the way to the coordinator), `matching` (one call from content to answer),
 //! `grpc`, `error`, `server`.
 
 mod config;
@@ -16,9 +16,10 @@ mod server;
 mod grpc;
 mod error;
 mod hashing_pool;
+mod searcher;
 mod matching;
 
-pub use config::Config;
+pub use config::{Config, CoordinatorAt};
 pub use error::RunError;
 pub use server::{run, run_with};
 

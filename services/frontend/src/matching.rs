@@ -3,14 +3,14 @@
 use futures::{StreamExt as _, stream};
 use tokio::time::Instant;
 use tonic::Status;
-use vigie_clients::CoordinatorClient;
 use vigie_model::{
-    Content, Coverage, HashType, HashTypeSearch, MatchCall, Matched, Quality, Query, QueryHash, QueryMatches,
-    SearchAnswer, SearchOptions, SkipReason,
+    Content, Coverage, HashType, HashTypeSearch, MatchCall, Matched, Priority, Quality, Query, QueryHash,
+    QueryMatches, SearchAnswer, SearchOptions, SkipReason,
 };
 
-use crate::error::{HashingError, search_status};
+use crate::error::HashingError;
 use crate::hashing_pool::HashingPool;
+use crate::searcher::{SearchFailure, Searcher};
 
 /// Images of one call that are in the hashing queue at once: so that one large batch does not fill it alone.
 const IMAGES_QUEUED_MAX: usize = 4;
@@ -37,7 +37,7 @@ pub(crate) enum Failed {
 #[derive(Debug, Clone)]
 pub(crate) struct Matching {
     pub(crate) pool: HashingPool,
-    pub(crate) coordinator: CoordinatorClient,
+    pub(crate) searcher: Searcher,
     pub(crate) quality_floor: Quality,
 }
 
@@ -54,7 +54,12 @@ struct Prepared {
 
 impl Matching {
     /// Answers a call. One content that cannot be read fails the call if it is alone, and only itself in a batch.
-    pub(crate) async fn answer(&self, call: MatchCall, deadline: Instant) -> Result<Answer, Failed> {
+    pub(crate) async fn answer(
+        &self,
+        call: MatchCall,
+        priority: Priority,
+        deadline: Instant,
+    ) -> Result<Answer, Failed> {
         let MatchCall { contents, options, quality_floor } = call;
         let floor = quality_floor.unwrap_or(self.quality_floor);
         let alone = contents.len() == 1;
@@ -75,7 +80,7 @@ impl Matching {
             queries.push(Query::default());
         }
         let query_count = queries.len();
-        match self.coordinator.search(queries, options.clone(), deadline).await {
+        match self.searcher.search(queries, &options, priority, deadline).await {
             Ok(searched) if searched.results.len() == query_count => {
                 Ok(assemble(prepared, searched, &options, floor))
             }
@@ -89,18 +94,15 @@ impl Matching {
                 );
                 Err(Failed::Call(Status::internal("the search failed")))
             }
-            Err(error) => match error.partial_search() {
-                None => Err(Failed::Call(search_status(error))),
-                Some(partial) => {
-                    let partial = if partial.results.len() == query_count {
-                        assemble(prepared, partial, &options, floor)
-                    } else {
-                        Answer { results: Vec::new(), coverage: partial.coverage, results_omitted: true }
-                    };
-                    let status = Status::new(error.code(), error.message());
-                    Err(Failed::Incomplete { status, partial: Box::new(partial) })
-                }
-            },
+            Err(SearchFailure::Call(status)) => Err(Failed::Call(status)),
+            Err(SearchFailure::Incomplete { status, partial }) => {
+                let partial = if partial.results.len() == query_count {
+                    assemble(prepared, *partial, &options, floor)
+                } else {
+                    Answer { results: Vec::new(), coverage: partial.coverage, results_omitted: true }
+                };
+                Err(Failed::Incomplete { status, partial: Box::new(partial) })
+            }
         }
     }
 

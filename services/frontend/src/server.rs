@@ -1,7 +1,7 @@
 //! Puts a frontend together and runs it.
 
 use prometheus_client::registry::Registry;
-use vigie_clients::CoordinatorClient;
+use vigie_clients::Network;
 use vigie_model::Quality;
 use vigie_proto::pb::matching::v1::match_service_server::MatchServiceServer;
 use vigie_serving::{Listener, Reflection, Routes, Shutdown};
@@ -11,20 +11,22 @@ use crate::error::RunError;
 use crate::grpc::Grpc;
 use crate::hashing_pool::{HashingMetrics, HashingPool};
 use crate::matching::Matching;
+use crate::searcher::Searcher;
 
 /// Answers platforms on `listener` until `shutdown`. See [`run_with`].
 pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) -> Result<(), RunError> {
-    run_with(config, listener, shutdown, &mut Registry::default()).await
+    run_with(config, listener, shutdown, &Network::tcp(), &mut Registry::default()).await
 }
 
-/// Answers platforms on `listener` until `shutdown`; its metrics go to `registry`.
+/// Answers platforms on `listener` until `shutdown`, and reaches the cluster by `network`; its metrics go to `registry`.
 ///
-/// Health is `SERVING` from the start: a frontend has no state. That the cluster behind it does not answer is told by
-/// each answer.
+/// Health is `SERVING` from the start, for a frontend has no state; with an embedded coordinator, once that has seen
+/// every matcher. That the cluster behind it does not answer is told by each answer.
 pub async fn run_with(
     config: Config,
     listener: impl Listener,
     shutdown: Shutdown,
+    network: &Network,
     registry: &mut Registry,
 ) -> Result<(), RunError> {
     let faults = config.faults();
@@ -35,9 +37,10 @@ pub async fn run_with(
     let (threads, queue_max) = (config.hashing_threads(), config.hashing_queue_max);
     let pool = HashingPool::start(threads, queue_max, config.image_limits(), &metrics)
         .map_err(RunError::HashingPool)?;
+    let searcher = Searcher::start(&config, network, registry)?;
     let matching = Matching {
         pool,
-        coordinator: CoordinatorClient::new(&config.coordinator)?,
+        searcher: searcher.clone(),
         quality_floor: Quality::new(config.quality_floor.into())?,
     };
     let grpc = Grpc {
@@ -49,8 +52,20 @@ pub async fn run_with(
     // The layer in front refuses larger messages with the code that this project gives them.
     let service = MatchServiceServer::new(grpc).max_decoding_message_size(config.message_bytes_max());
     let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS))?.with(service);
-    tracing::info!(coordinator = config.coordinator, hashing_threads = threads, "starting");
-    routes.health().set(true).await;
+    tracing::info!(coordinator = ?config.coordinator, hashing_threads = threads, "starting");
+    let health = routes.health();
+    let announce = async {
+        searcher.ready().await;
+        if !shutdown.is_cancelled() {
+            health.set(true).await;
+        }
+    };
     let bytes_max = config.message_bytes_max();
-    Ok(vigie_serving::serve(listener, routes, bytes_max, &config.serving, shutdown).await?)
+    let serving = vigie_serving::serve(listener, routes, bytes_max, &config.serving, shutdown.clone());
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        biased;
+        () = announce => Ok(serving.await?),
+        served = &mut serving => Ok(served?),
+    }
 }

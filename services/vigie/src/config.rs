@@ -10,6 +10,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
+use vigie_frontend::CoordinatorAt;
 
 use crate::cli::{Cli, Command, LogFormat, RoleArgs, StoreArgs};
 
@@ -25,6 +26,9 @@ pub trait RoleConfig: DeserializeOwned {
 
     /// Every fault of the values, each as `field: what is wrong`.
     fn faults(&self) -> Vec<String>;
+
+    /// Takes what it needs to know of other roles from their tables.
+    fn complete(&mut self, _table: &Table, _faults: &mut Vec<String>) {}
 }
 
 macro_rules! role_config {
@@ -42,7 +46,23 @@ macro_rules! role_config {
 role_config!("bank", vigie_bank::Config);
 role_config!("matcher", vigie_matcher::Config);
 role_config!("coordinator", vigie_coordinator::Config);
-role_config!("frontend", vigie_frontend::Config);
+
+impl RoleConfig for vigie_frontend::Config {
+    const NAME: &'static str = "frontend";
+
+    fn faults(&self) -> Vec<String> {
+        self.faults()
+    }
+
+    /// An embedded coordinator is told what a coordinator of its own would be.
+    fn complete(&mut self, table: &Table, faults: &mut Vec<String>) {
+        if self.coordinator == CoordinatorAt::Embedded
+            && let Some(config) = told(table, faults)
+        {
+            self.embedded = config;
+        }
+    }
+}
 
 /// Puts together what the file, the environment and the arguments say to one role: where it listens, and the rest.
 ///
@@ -154,7 +174,8 @@ fn listen(table: &Table, faults: &mut Vec<String>) -> Option<SocketAddr> {
 /// The role's table, if it is there and every key fits.
 fn role<C: RoleConfig>(table: &Table, faults: &mut Vec<String>) -> Option<C> {
     let role = C::NAME;
-    let value = table.get(role)?;
+    let all = table;
+    let value = all.get(role)?;
     let Some(table) = value.as_table() else {
         faults.push(format!("{role}: is a {}, not a table", value.type_str()));
         return None;
@@ -166,7 +187,8 @@ fn role<C: RoleConfig>(table: &Table, faults: &mut Vec<String>) -> Option<C> {
     });
     let known = faults.len();
     faults.extend(unfit);
-    let config = table.clone().try_into::<C>().ok()?;
+    let mut config = table.clone().try_into::<C>().ok()?;
+    config.complete(all, faults);
     faults.extend(config.faults().into_iter().map(|fault| format!("{role}.{fault}")));
     (faults.len() == known).then_some(config)
 }

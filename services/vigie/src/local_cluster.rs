@@ -13,6 +13,7 @@ use anyhow::{Context as _, anyhow, bail};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use vigie_clients::{BankClient, CoordinatorClient, Deadline, MatchClient, MatcherClient};
+use vigie_frontend::CoordinatorAt;
 use vigie_model::Topology;
 use vigie_serving::Shutdown;
 
@@ -149,14 +150,16 @@ impl LocalCluster {
         }
         let coordinator_config = vigie_coordinator::Config {
             matchers: matchers.iter().map(Role::url).collect(),
-            describe_interval_ms: 100,
             ..vigie_coordinator::Config::default()
         };
         let coordinator =
             Role::start("coordinator", coordinator_listener, |listener, shutdown| async move {
                 Ok(vigie_coordinator::run(coordinator_config, listener, shutdown).await?)
             })?;
-        let frontend_config = vigie_frontend::Config { coordinator: coordinator.url(), ..frontend };
+        let frontend_config = vigie_frontend::Config {
+            coordinator: CoordinatorAt::Endpoints(vec![coordinator.url()]),
+            ..frontend
+        };
         let frontend = Role::start("frontend", frontend_listener, |listener, shutdown| async move {
             Ok(vigie_frontend::run(frontend_config, listener, shutdown).await?)
         })?;

@@ -37,11 +37,16 @@ pub(super) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
                 lag(replica.sequence).to_string(),
                 replica.items.to_string(),
                 replica.hashes.to_string(),
-                replica.reason.clone(),
+                format!("{} MiB", replica.memory_bytes >> 20),
+                format!("{:.1} ms", std::time::Duration::from_micros(replica.latency_us).as_secs_f64() * 1e3),
+                replica.in_flight.to_string(),
+                remark(replica),
             ]
         })
         .collect();
-    output.table(&["shard", "matcher", "state", "sequence", "lag", "items", "hashes", ""], &rows)?;
+    let head_row =
+        ["shard", "matcher", "state", "sequence", "lag", "items", "hashes", "memory", "latency", "calls", ""];
+    output.table(&head_row, &rows)?;
 
     let held: Vec<Held> =
         HashType::ALL.into_iter().map(|hash_type| Held::by(&topology.replicas, hash_type)).collect();
@@ -60,6 +65,8 @@ pub(super) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
                 "shard_count": replica.identity.map(|identity| identity.shard_count().get()),
                 "sequence": replica.sequence.0, "lag": lag(replica.sequence),
                 "items": replica.items, "hashes": replica.hashes, "reason": replica.reason,
+                "memory_bytes": replica.memory_bytes, "latency_us": replica.latency_us,
+                "in_flight": replica.in_flight, "ejected": replica.ejected,
                 "hash_types": replica.hash_counts.iter().map(object).collect::<Vec<_>>(),
             })
         })
@@ -83,6 +90,15 @@ pub(super) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
         return Ok(Exit::Unavailable);
     }
     Ok(Exit::Done)
+}
+
+/// What is to be said of a replica.
+fn remark(replica: &ReplicaView) -> String {
+    match (replica.ejected, replica.reason.is_empty()) {
+        (false, _) => replica.reason.clone(),
+        (true, true) => "left out for a while: it failed".to_owned(),
+        (true, false) => format!("{}; left out for a while: it failed", replica.reason),
+    }
 }
 
 /// The hashes of one type in the whole cluster: exact only if they are so everywhere, with the least recall of all
