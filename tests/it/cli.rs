@@ -317,7 +317,7 @@ fn every_fault_of_a_configuration_is_told() {
     };
     assert!(told(&["matcher", "--config", &good]).contains("has no [matcher] table"));
     assert!(told(&["coordinator", "--listen", "127.0.0.1:0"]).contains("has no [coordinator] table"));
-    let set = ["coordinator", "--listen", "127.0.0.1:0", "--set", "coordinator.describe_ms_max=5"];
+    let set = ["coordinator", "--listen", "127.0.0.1:0", "--set", "coordinator.silence_ms_max=5000"];
     assert!(told(&set).contains("coordinator.matchers: "));
 }
 

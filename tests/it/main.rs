@@ -7,6 +7,7 @@ mod figures;
 mod freshness;
 mod feed_mutations;
 mod coverage;
+mod reshard;
 mod wrong_requests;
 mod streams;
 mod serving;

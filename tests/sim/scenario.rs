@@ -148,12 +148,12 @@ fn start_cluster(sim: &mut Sim<'_>, world: &Arc<World>, rng: &mut SmallRng) {
     sim.host(COORDINATOR, || async {
         let config = vigie_coordinator::Config {
             matchers: MATCHERS.iter().map(|(host, _)| endpoint(host)).collect(),
-            describe_interval_ms: 500,
             serving: serving(),
             ..vigie_coordinator::Config::default()
         };
         let listener = SimulatedListener::bind().await?;
-        vigie_coordinator::run_on(config, listener, Shutdown::new(), &network()).await?;
+        let mut registry = Registry::default();
+        vigie_coordinator::run_with(config, listener, Shutdown::new(), &network(), &mut registry).await?;
         Ok(())
     });
 }
@@ -174,7 +174,7 @@ fn start_clients(sim: &mut Sim<'_>, world: &Arc<World>, rng: &mut SmallRng) {
     for reader in 0..READERS {
         let (world, rng) = (Arc::clone(world), generator(rng.random()));
         sim.client(format!("reader-{reader}"), async move {
-            let coordinator = CoordinatorClient::new_on(&endpoint(COORDINATOR), &network())?;
+            let coordinator = CoordinatorClient::new_on(&[endpoint(COORDINATOR)], &network())?;
             let read = world.workload.read(&coordinator, rng).await;
             read.with_context(|| format!("reader {reader}")).map_err(told)
         });
@@ -195,7 +195,7 @@ async fn judge(world: &World) -> anyhow::Result<()> {
     }
     let _paused = world.workload.pause().await;
     let bank = BankClient::new_on(&endpoint(BANK), &network())?;
-    let coordinator = CoordinatorClient::new_on(&endpoint(COORDINATOR), &network())?;
+    let coordinator = CoordinatorClient::new_on(&[endpoint(COORDINATOR)], &network())?;
     let head = world.workload.head(&bank).await?;
     let replicas = whole(&coordinator, head.sequence).await?;
     world.workload.compare(&coordinator, &head, &replicas).await?;
@@ -249,8 +249,14 @@ enum Open {
     Cut(&'static str, &'static str),
     /// Messages wait.
     Held(&'static str, &'static str),
+    /// Messages take long.
+    Slow(&'static str, &'static str),
     /// It is down.
     Down(&'static str),
+    /// It is down, and will come up and go down again so many times.
+    Flapping(&'static str, u32),
+    /// It is up between two times.
+    Up(&'static str, u32),
 }
 
 impl Faults {
@@ -262,7 +268,21 @@ impl Faults {
         let now = sim.elapsed();
         let (due, open): (Vec<_>, Vec<_>) = self.open.drain(..).partition(|(until, _)| *until <= now);
         self.open = open;
-        due.into_iter().for_each(|(_, fault)| fault.mend(sim));
+        for (_, fault) in due {
+            fault.mend(sim);
+            if let Open::Flapping(host, times @ 1..) = fault {
+                // It was up for a moment, long enough to be found and asked.
+                self.open.push((
+                    now + Duration::from_millis(rng.random_range(300..2_000)),
+                    Open::Up(host, times - 1),
+                ));
+            }
+            if let Open::Up(host, times) = fault {
+                sim.crash(host);
+                let lasts = Duration::from_millis(rng.random_range(50..500));
+                self.open.push((now + lasts, Open::Flapping(host, times)));
+            }
+        }
         if now < self.next {
             return;
         }
@@ -272,7 +292,7 @@ impl Faults {
         let hosts = || [BANK, COORDINATOR].into_iter().chain(MATCHERS.map(|matcher| matcher.0));
         let all: Vec<_> = hosts().collect();
         let draw = |rng: &mut SmallRng| *all.choose(rng).unwrap_or(&BANK);
-        match rng.random_range(0..10) {
+        match rng.random_range(0..13) {
             0..3 => {
                 let (one, other) = (draw(rng), draw(rng));
                 if one != other {
@@ -287,13 +307,19 @@ impl Faults {
                     self.open.push((now + lasts, Open::Held(one, other)));
                 }
             }
-            5..9 => {
+            kind @ 5..11 => {
                 let host = draw(rng);
-                let is_down =
-                    self.open.iter().any(|(_, open)| matches!(open, Open::Down(down) if *down == host));
-                if !is_down {
+                if !self.is_down_or_flaps(host) {
                     sim.crash(host);
-                    self.open.push((now + lasts / 2, Open::Down(host)));
+                    let down = if kind < 9 { Open::Down(host) } else { Open::Flapping(host, 4) };
+                    self.open.push((now + lasts / 2, down));
+                }
+            }
+            11 => {
+                let (one, other) = (draw(rng), draw(rng));
+                if one != other {
+                    sim.set_link_latency(one, other, Duration::from_millis(rng.random_range(50..600)));
+                    self.open.push((now + lasts, Open::Slow(one, other)));
                 }
             }
             _ => {
@@ -301,6 +327,13 @@ impl Faults {
                 world.skew_ms.store(leap, Ordering::Relaxed);
             }
         }
+    }
+
+    fn is_down_or_flaps(&self, host: &str) -> bool {
+        self.open.iter().any(|(_, open)| match open {
+            Open::Down(down) | Open::Flapping(down, _) | Open::Up(down, _) => *down == host,
+            Open::Cut(..) | Open::Held(..) | Open::Slow(..) => false,
+        })
     }
 
     fn mend(&mut self, sim: &mut Sim<'_>) {
@@ -313,7 +346,9 @@ impl Open {
         match self {
             Self::Cut(one, other) => sim.repair(one, other),
             Self::Held(one, other) => sim.release(one, other),
-            Self::Down(host) => sim.bounce(host),
+            Self::Slow(one, other) => sim.set_link_latency(one, other, Duration::from_millis(10)),
+            Self::Down(host) | Self::Flapping(host, _) => sim.bounce(host),
+            Self::Up(..) => {}
         }
     }
 }

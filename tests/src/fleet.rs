@@ -64,10 +64,7 @@ impl Fleet {
             matchers.push(process(&name, "matcher", *address, &set)?);
         }
         let endpoints: Vec<_> = matchers_at.iter().map(|address| format!("\"http://{address}\"")).collect();
-        let set = [
-            format!("coordinator.matchers=[{}]", endpoints.join(", ")),
-            "coordinator.describe_interval_ms=100".to_owned(),
-        ];
+        let set = [format!("coordinator.matchers=[{}]", endpoints.join(", "))];
         let coordinator = process("coordinator", "coordinator", coordinator_at, &set)?;
         Ok(Self { bank, matchers, coordinator })
     }

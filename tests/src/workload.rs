@@ -14,7 +14,7 @@ use anyhow::{Context as _, ensure};
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use tokio::sync::{RwLock, RwLockWriteGuard, watch};
-use vigie_clients::{BankClient, CallError, Code, CoordinatorClient, Deadline, IdempotencyKey};
+use vigie_clients::{BankClient, CallError, Code, CoordinatorClient, Deadline, IdempotencyKey, Priority};
 use vigie_model::{
     BankName, Distance, Hash, LogHead, PdqHash, Query, QueryHash, QueryMatches, ReplicaDescription,
     SearchOptions, Sequence, Variant,
@@ -235,9 +235,12 @@ async fn ask(
     let query = |entry: &Entry| Query {
         hashes: vec![QueryHash { hash: Hash::Pdq(entry.hash), variant: Variant::Original }],
     };
-    let queries = entries.iter().map(query).collect();
+    let queries: Vec<Query> = entries.iter().map(query).collect();
     let options = SearchOptions { min_sequence, ..SearchOptions::default() };
-    Ok(coordinator.search(queries, options, Deadline::now() + CALL_WITHIN).await?.results)
+    Ok(coordinator
+        .search(&queries, &options, Priority::Interactive, Deadline::now() + CALL_WITHIN)
+        .await?
+        .results)
 }
 
 /// Whether an answer says what the ledger does.

@@ -1,0 +1,152 @@
+//! Another `shard_count`, under load, behind a frontend that is its own coordinator.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use prometheus_client::registry::Registry;
+use rand::RngExt as _;
+use tokio::net::TcpListener;
+use vigie_clients::{Deadline, MatchClient, MatcherClient, Network};
+use vigie_frontend::CoordinatorAt;
+use vigie_model::{Hash, ItemId, MatchCall, PdqHash, Sequence};
+use vigie_serving::{ServingConfig, Shutdown};
+use vigie_tests::cluster::{Cluster, as_of, soon};
+use vigie_tests::material::{generator, item, pdq, random_pdq};
+
+/// A role that ends with the test.
+struct Running {
+    url: String,
+    shutdown: Shutdown,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+async fn listen() -> (TcpListener, Running) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    (listener, Running { url, shutdown: Shutdown::new() })
+}
+
+/// What searches are held to, and what they saw.
+struct Load {
+    known: Vec<(PdqHash, ItemId)>,
+    sequence: Sequence,
+    stop: AtomicBool,
+    shards_seen: Mutex<BTreeSet<u16>>,
+}
+
+impl Load {
+    /// Searches until it is told to stop; every answer has to be full and exact.
+    async fn run(&self, client: &MatchClient, seed: u64) -> u64 {
+        let (mut rng, mut answers) = (generator(seed), 0);
+        while !self.stop.load(Ordering::Relaxed) {
+            let known = rng.random_bool(0.5).then(|| self.known[rng.random_range(0..self.known.len())]);
+            let hash = known.map_or_else(|| random_pdq(&mut rng), |(hash, _)| hash);
+            let options = as_of(self.sequence);
+            let call = MatchCall { contents: vec![pdq(hash)], options, quality_floor: None };
+            let answer = client.match_content(call, soon()).await.unwrap();
+            let found = &answer.results[0].as_ref().unwrap().found.matches;
+            let items: Vec<ItemId> = found.iter().map(|found| found.item).collect();
+            assert_eq!(items, known.map(|(_, item)| item).into_iter().collect::<Vec<_>>());
+            assert!(answer.coverage.is_full(), "{:?}", answer.coverage);
+            self.shards_seen.lock().unwrap().insert(answer.coverage.shards_total);
+            answers += 1;
+        }
+        answers
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_given_another_shard_count_without_an_error_or_an_incomplete_answer() {
+    let lame_duck = ServingConfig { lame_duck_ms: 500, ..ServingConfig::default() };
+    let mut cluster = Cluster::start_with(|config| {
+        config.shard_count = 2;
+        config.matcher.serving = lame_duck;
+    })
+    .await
+    .unwrap();
+    let mut rng = generator(91);
+    let bank = cluster.create_bank("known").await.unwrap();
+    let hashes: Vec<_> = (0..300).map(|_| random_pdq(&mut rng)).collect();
+    let items = hashes.iter().map(|hash| item([Hash::Pdq(*hash)]).unwrap()).collect();
+    let (ids, sequence) = cluster.add(&bank, items).await.unwrap();
+
+    // The second set has its places in the configuration before it runs.
+    let mut places = Vec::new();
+    for _ in 0..3 {
+        places.push(listen().await);
+    }
+    let (listener, frontend) = listen().await;
+    let new = places.iter().map(|(_, running)| running.url.clone());
+    let matchers = (0..2).map(|shard| cluster.matcher_url(shard)).chain(new).collect();
+    let config = vigie_frontend::Config {
+        coordinator: CoordinatorAt::Embedded,
+        embedded: vigie_coordinator::Config { matchers, ..vigie_coordinator::Config::default() },
+        ..vigie_frontend::Config::default()
+    };
+    let shutdown = frontend.shutdown.clone();
+    tokio::spawn(async move {
+        let (network, mut registry) = (Network::tcp(), Registry::default());
+        vigie_frontend::run_with(config, listener, shutdown, &network, &mut registry).await.unwrap();
+    });
+
+    let client = MatchClient::new(&frontend.url).unwrap();
+    let load = Arc::new(Load {
+        known: hashes.into_iter().zip(ids).collect(),
+        sequence,
+        stop: AtomicBool::new(false),
+        shards_seen: Mutex::default(),
+    });
+    // Until the first set has been found there is nobody to ask.
+    let give_up = Deadline::now() + Duration::from_secs(30);
+    loop {
+        let call = MatchCall { contents: vec![pdq([0; 32])], options: as_of(sequence), quality_floor: None };
+        match client.match_content(call, soon()).await {
+            Ok(_) => break,
+            Err(error) => assert!(Deadline::now() < give_up, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let searching: Vec<_> = (0..4)
+        .map(|seed| {
+            let (load, client) = (Arc::clone(&load), client.clone());
+            tokio::spawn(async move { load.run(&client, seed).await })
+        })
+        .collect();
+
+    let mut set = Vec::new();
+    for (shard, (listener, running)) in (0..).zip(places) {
+        let config = vigie_matcher::Config {
+            bank: cluster.bank_url(),
+            shard,
+            shard_count: 3,
+            ..vigie_matcher::Config::default()
+        };
+        let shutdown = running.shutdown.clone();
+        tokio::spawn(async move { vigie_matcher::run(config, listener, shutdown).await.unwrap() });
+        set.push(running);
+    }
+    for matcher in &set {
+        let matcher = MatcherClient::new(&matcher.url).unwrap();
+        while !matcher.describe(soon()).await.is_ok_and(|replica| replica.unready_reason.is_none()) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    cluster.stop_matcher(0).await.unwrap();
+    cluster.stop_matcher(1).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    load.stop.store(true, Ordering::Relaxed);
+    let mut answers = 0;
+    for one in searching {
+        answers += one.await.unwrap();
+    }
+    assert!(answers > 100, "{answers} answers");
+    assert_eq!(*load.shards_seen.lock().unwrap(), [2, 3].into());
+}
