@@ -6,6 +6,7 @@ mod approximate;
 mod figures;
 mod freshness;
 mod feed_mutations;
+mod cost;
 mod coverage;
 mod reshard;
 mod wrong_requests;

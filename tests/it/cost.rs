@@ -1,0 +1,275 @@
+//! What the cluster costs over the bare index, and over bare gRPC.
+//!
+//! The same lookups of PDQ hashes, one call each, as a stream, and 64 in a call: straight on the index crate, through a
+//! frontend, a coordinator and 4 matchers, through a frontend with the coordinator inside, and through a bare tonic server
+//! that reads the same requests and answers each with a constant of the same shape. All in one process, in turns, so that
+//! their ratios are of one run.
+//!
+//! ```text
+//! VIGIE_ITEMS=100000 cargo test --release --package vigie-tests --test it -- cost --ignored --nocapture
+//! ```
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::{Stream, StreamExt as _};
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tonic::{Request, Response, Status, Streaming};
+use vigie_clients::{MatchClient, Network};
+use vigie_frontend::CoordinatorAt;
+use vigie_index::{BankFilter, Cancellation, Edit, Entry, RadiusIndex};
+use vigie_model::{BankId, Content, Distance, Hash, ItemId, MatchCall, PdqHash, SearchOptions};
+use vigie_proto::pb::matching::v1 as pb;
+use vigie_proto::pb::matching::v1::match_service_server::{MatchService, MatchServiceServer};
+use vigie_serving::Shutdown;
+use vigie_tests::cluster::{Cluster, as_of, soon};
+use vigie_tests::material::{generator, item, pdq, random_pdq};
+
+const ROUNDS: usize = 3;
+const EACH: Duration = Duration::from_secs(3);
+const CALLERS: usize = 64;
+const BATCH: usize = 64;
+const BATCH_CALLERS: usize = 8;
+/// Streams, and the requests that are out on each.
+const STREAMS: (usize, usize) = (4, 32);
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn lookups_through_the_cluster_against_the_bare_index_and_bare_grpc() {
+    let items = std::env::var("VIGIE_ITEMS").map_or(100_000, |items| items.parse().unwrap());
+    let mut rng = generator(17);
+    let banked: Vec<PdqHash> = (0..items).map(|_| random_pdq(&mut rng)).collect();
+    let index = bare_index(&banked);
+
+    let cluster = Cluster::start().await.unwrap();
+    let bank = cluster.create_bank("known").await.unwrap();
+    let contents = banked.iter().map(|hash| item([Hash::Pdq(*hash)]).unwrap()).collect();
+    let (_, sequence) = cluster.add(&bank, contents).await.unwrap();
+    cluster.ask(vec![pdq(banked[0])], as_of(sequence)).await.unwrap();
+    let matchers = (0..4).map(|shard| cluster.matcher_url(shard)).collect();
+    let embedded = embedded(matchers).await;
+    cluster.ask(vec![pdq(banked[0])], as_of(sequence)).await.unwrap();
+    let echo = echo().await;
+
+    // One in ten is known.
+    let queries: Arc<[PdqHash]> = (0..10_000)
+        .map(|number| if number % 10 == 0 { banked[number % banked.len()] } else { random_pdq(&mut rng) })
+        .collect();
+    let servers = [("cluster", cluster.frontend_url()), ("embedded", embedded), ("echo", echo)];
+    let mut figures: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
+    for _ in 0..ROUNDS {
+        for way in ["single", "stream", "batch"] {
+            let batch = if way == "batch" { BATCH } else { 1 };
+            figures.entry((way, "index")).or_default().push(on_the_index(&index, &queries, batch));
+            for (name, url) in &servers {
+                let client = MatchClient::new(url).unwrap();
+                let rate = match way {
+                    "single" => by_calls(&client, &queries, 1, CALLERS).await,
+                    "stream" => by_streams(&client, &queries).await,
+                    _ => by_calls(&client, &queries, BATCH, BATCH_CALLERS).await,
+                };
+                figures.entry((way, name)).or_default().push(rate);
+            }
+        }
+    }
+    println!(
+        "lookups a second, median of {ROUNDS} rounds; {items} hashes; share of the bare index, of bare gRPC"
+    );
+    for way in ["single", "stream", "batch"] {
+        let median = |name: &str| {
+            let mut rates = figures[&(way, name)].clone();
+            rates.sort_unstable_by(f64::total_cmp);
+            rates[ROUNDS / 2]
+        };
+        for name in ["index", "echo", "embedded", "cluster"] {
+            let (rate, of_index, of_echo) =
+                (median(name), median(name) / median("index"), median(name) / median("echo"));
+            println!("{way:>7} {name:>9} {rate:>10.0}  {of_index:>6.3}  {of_echo:>6.3}");
+        }
+    }
+    cluster.stop().await.unwrap();
+}
+
+/// All hashes in one index, merged.
+fn bare_index(banked: &[PdqHash]) -> Arc<RadiusIndex<32>> {
+    let index = RadiusIndex::new();
+    let edit =
+        |(item, hash): (u64, &PdqHash)| Edit::Insert(*hash, Entry { item: ItemId(item), bank: BankId(1) });
+    let edits: Vec<_> = (1..).zip(banked).map(edit).collect();
+    index.apply(&edits);
+    index.merge().unwrap();
+    Arc::new(index)
+}
+
+/// On as many threads as the machine has cores.
+fn on_the_index(index: &Arc<RadiusIndex<32>>, queries: &Arc<[PdqHash]>, batch: usize) -> f64 {
+    let (done, begun) = (Arc::new(AtomicU64::new(0)), Instant::now());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let running: Vec<_> = (0..threads)
+        .map(|thread| {
+            let (index, queries, done) = (Arc::clone(index), Arc::clone(queries), Arc::clone(&done));
+            std::thread::spawn(move || {
+                let (all, never) = (BankFilter::all(), Cancellation::never());
+                for part in queries.chunks_exact(batch).cycle().skip(thread * 17) {
+                    if begun.elapsed() > EACH {
+                        break;
+                    }
+                    index.search(part, Distance(31), &all, &never).unwrap();
+                    done.fetch_add(batch as u64, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    running.into_iter().for_each(|thread| thread.join().unwrap());
+    done.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64()
+}
+
+fn call(queries: &[PdqHash]) -> MatchCall {
+    let contents: Vec<Content> = queries.iter().map(|hash| pdq(*hash)).collect();
+    MatchCall { contents, options: SearchOptions::default(), quality_floor: None }
+}
+
+async fn by_calls(client: &MatchClient, queries: &Arc<[PdqHash]>, batch: usize, callers: usize) -> f64 {
+    let (done, begun) = (Arc::new(AtomicU64::new(0)), Instant::now());
+    let running: Vec<_> = (0..callers)
+        .map(|caller| {
+            let (client, queries, done) = (client.clone(), Arc::clone(queries), Arc::clone(&done));
+            tokio::spawn(async move {
+                for part in queries.chunks_exact(batch).cycle().skip(caller * 17) {
+                    if begun.elapsed() > EACH {
+                        break;
+                    }
+                    let answer = client.match_content(call(part), soon()).await.unwrap();
+                    assert_eq!(answer.results.len(), batch);
+                    done.fetch_add(batch as u64, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    for caller in running {
+        caller.await.unwrap();
+    }
+    done.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64()
+}
+
+async fn by_streams(client: &MatchClient, queries: &Arc<[PdqHash]>) -> f64 {
+    let (done, begun) = (Arc::new(AtomicU64::new(0)), Instant::now());
+    let running: Vec<_> = (0..STREAMS.0)
+        .map(|number| {
+            let (client, queries, done) = (client.clone(), Arc::clone(queries), Arc::clone(&done));
+            tokio::spawn(async move {
+                let (stop, permits) =
+                    (Arc::new(AtomicBool::new(false)), Arc::new(tokio::sync::Semaphore::new(STREAMS.1)));
+                let (sender, receiver) = tokio::sync::mpsc::channel(STREAMS.1);
+                let sending = {
+                    let (stop, permits) = (Arc::clone(&stop), Arc::clone(&permits));
+                    tokio::spawn(async move {
+                        for (id, hash) in (0..).zip(queries.iter().cycle().skip(number * 17)) {
+                            permits.acquire().await.unwrap().forget();
+                            if stop.load(Ordering::Relaxed)
+                                || sender.send((id, call(std::slice::from_ref(hash)))).await.is_err()
+                            {
+                                break;
+                            }
+                        }
+                    })
+                };
+                let calls = tokio_stream::wrappers::ReceiverStream::new(receiver);
+                let mut answers = client.match_stream(calls).await.unwrap();
+                while let Some(answer) = answers.next().await {
+                    answer.unwrap().1.unwrap();
+                    done.fetch_add(1, Ordering::Relaxed);
+                    permits.add_permits(1);
+                    if begun.elapsed() > EACH {
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                }
+                sending.await.unwrap();
+            })
+        })
+        .collect();
+    for stream in running {
+        stream.await.unwrap();
+    }
+    done.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64()
+}
+
+/// A frontend that is its own coordinator.
+async fn embedded(matchers: Vec<String>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let config = vigie_frontend::Config {
+        coordinator: CoordinatorAt::Embedded,
+        embedded: vigie_coordinator::Config { matchers, ..vigie_coordinator::Config::default() },
+        ..vigie_frontend::Config::default()
+    };
+    tokio::spawn(async move {
+        let (network, mut registry) = (Network::tcp(), Registry::default());
+        vigie_frontend::run_with(config, listener, Shutdown::new(), &network, &mut registry).await.unwrap();
+    });
+    url
+}
+
+/// A server that does nothing but gRPC.
+struct Echo;
+
+fn constant(request: &pb::MatchRequest) -> pb::MatchResponse {
+    let matched = pb::Matched {
+        searches: vec![pb::HashTypeSearch { hash_type: 1, max_distance: 31, exact: true, skip_reason: 0 }],
+        quality_floor: 50,
+        ..pb::Matched::default()
+    };
+    let result = pb::MatchResult { outcome: Some(pb::match_result::Outcome::Matched(matched)) };
+    pb::MatchResponse {
+        results: vec![result; request.queries.len()],
+        coverage: Some(vigie_proto::pb::model::v1::Coverage::default()),
+        sequence: 1,
+        results_omitted: false,
+    }
+}
+
+#[tonic::async_trait]
+impl MatchService for Echo {
+    async fn r#match(
+        &self,
+        request: Request<pb::MatchRequest>,
+    ) -> Result<Response<pb::MatchResponse>, Status> {
+        Ok(Response::new(constant(request.get_ref())))
+    }
+
+    type MatchStreamStream = Pin<Box<dyn Stream<Item = Result<pb::MatchStreamResponse, Status>> + Send>>;
+
+    async fn match_stream(
+        &self,
+        request: Request<Streaming<pb::MatchStreamRequest>>,
+    ) -> Result<Response<Self::MatchStreamStream>, Status> {
+        let answers = request.into_inner().map(|incoming| {
+            let pb::MatchStreamRequest { request_id, request } = incoming?;
+            let answer = constant(&request.unwrap_or_default());
+            let outcome = Some(pb::match_stream_response::Outcome::Response(answer));
+            Ok(pb::MatchStreamResponse { request_id, outcome })
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn hash(&self, _: Request<pb::HashRequest>) -> Result<Response<pb::HashResponse>, Status> {
+        Err(Status::unimplemented("it only echoes"))
+    }
+}
+
+async fn echo() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+        let served = tonic::transport::Server::builder()
+            .add_service(MatchServiceServer::new(Echo))
+            .serve_with_incoming(incoming);
+        served.await.unwrap();
+    });
+    url
+}
