@@ -3,6 +3,7 @@
 //! Cancellation is cooperative: a search asks every few thousand comparisons, some microseconds apart, and
 //! gives up without an answer. It never gives part of one.
 
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -11,6 +12,9 @@ use thiserror::Error;
 
 /// Reading the clock takes about as long as 50 comparisons; at this spacing it costs under 1 %.
 const COMPARISONS_BETWEEN_CHECKS: usize = 8_192;
+
+/// A hit is read from three columns and handed over, which takes about as long as this many comparisons.
+pub(crate) const COMPARISONS_PER_HIT: usize = 16;
 
 /// When a search is to stop: at an instant, when a flag is raised, at whichever comes first, or never.
 #[derive(Debug, Clone, Default)]
@@ -79,6 +83,37 @@ impl<'a> Checkpoint<'a> {
     }
 }
 
+impl<'a> Checkpoint<'a> {
+    /// A count of hits beside this count of comparisons.
+    pub(crate) fn tally(&self) -> Tally<'a> {
+        let beside = Self { cancel: self.cancel, left: COMPARISONS_BETWEEN_CHECKS };
+        Tally { checkpoint: RefCell::new(beside), stopped: Cell::new(false) }
+    }
+}
+
+/// Counts hits where they are handed over, which cannot fail there: that it is time to stop is remembered. A search whose
+/// tally was stopped has left hits out, so it ends by asking [`Self::end`].
+pub(crate) struct Tally<'a> {
+    checkpoint: RefCell<Checkpoint<'a>>,
+    stopped: Cell<bool>,
+}
+
+impl Tally<'_> {
+    /// Accounts for one more hit, or anything that takes as long. False once it is time to stop.
+    #[inline]
+    pub(crate) fn goes_on(&self) -> bool {
+        if !self.stopped.get() && self.checkpoint.borrow_mut().spend(COMPARISONS_PER_HIT).is_err() {
+            self.stopped.set(true);
+        }
+        !self.stopped.get()
+    }
+
+    /// Fails if anything was left out.
+    pub(crate) fn end(&self) -> Result<(), Cancelled> {
+        if self.stopped.get() { Err(Cancelled) } else { Ok(()) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -104,6 +139,12 @@ mod tests {
         let mut checkpoint = Checkpoint::begin(&cancel).unwrap();
         assert_eq!(checkpoint.spend(1_000), Ok(()));
         flag.store(true, Ordering::Relaxed);
+        let tally = checkpoint.tally();
+        assert_eq!(
+            (1..).find(|_| !tally.goes_on()),
+            Some(1 + COMPARISONS_BETWEEN_CHECKS / COMPARISONS_PER_HIT)
+        );
+        assert_eq!((tally.goes_on(), tally.end()), (false, Err(Cancelled)));
         let seen_after = (1..).find(|_| checkpoint.spend(1_000).is_err()).unwrap();
         assert!(seen_after * 1_000 <= COMPARISONS_BETWEEN_CHECKS + 1_000);
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use vigie_model::{BankId, ItemId};
 
+use crate::cancel::{Cancellation, Cancelled, Checkpoint, Tally};
 use crate::entry::{Edit, Entry};
 use crate::filter::BankFilter;
 use crate::home::{OpenError, SavedFile};
@@ -138,6 +139,17 @@ impl<const BYTES: usize> EqualityIndex<BYTES> {
     pub fn lookup(&self, queries: &[[u8; BYTES]], filter: &BankFilter) -> Vec<Vec<Entry>> {
         self.snapshot().lookup(queries, filter)
     }
+
+    /// [`EqualitySnapshot::each`] of the index as it is now.
+    pub fn each(
+        &self,
+        queries: &[[u8; BYTES]],
+        filter: &BankFilter,
+        cancel: &Cancellation,
+        take: impl FnMut(usize, Entry),
+    ) -> Result<(), Cancelled> {
+        self.snapshot().each(queries, filter, cancel, take)
+    }
 }
 
 /// Keyed at random, so that nobody can prepare digests that all share a list.
@@ -173,32 +185,63 @@ impl<const BYTES: usize> EqualitySnapshot<BYTES> {
     /// The entries whose digest equals the query, in the order of their items; one answer for each query, all
     /// as of the same moment.
     ///
-    /// Costs a few cache misses for each query, segment and entry found, so there is nothing to cancel.
+    /// Costs a few cache misses for each query, segment and entry found. A digest may have as many entries as there are
+    /// items: [`Self::each`] can be cancelled.
     #[must_use]
     pub fn lookup(&self, queries: &[[u8; BYTES]], filter: &BankFilter) -> Vec<Vec<Entry>> {
-        queries.iter().map(|query| self.entries(query, filter)).collect()
+        let mut answers = vec![Vec::new(); queries.len()];
+        let never = Cancellation::never();
+        self.each(queries, filter, &never, |query, entry| answers[query].push(entry))
+            .expect("nothing cancels it");
+        for entries in &mut answers {
+            entries.sort_unstable();
+        }
+        answers
     }
 
-    fn entries(&self, query: &[u8; BYTES], filter: &BankFilter) -> Vec<Entry> {
+    /// The same, each entry handed over with the number of its query as it is found, in no particular order. What was
+    /// handed over before a failure is of no use.
+    pub fn each(
+        &self,
+        queries: &[[u8; BYTES]],
+        filter: &BankFilter,
+        cancel: &Cancellation,
+        mut take: impl FnMut(usize, Entry),
+    ) -> Result<(), Cancelled> {
+        let tally = Checkpoint::begin(cancel)?.tally();
+        for (number, query) in queries.iter().enumerate() {
+            self.each_of(query, filter, &tally, |entry| take(number, entry));
+            tally.end()?;
+        }
+        Ok(())
+    }
+
+    fn each_of(
+        &self,
+        query: &[u8; BYTES],
+        filter: &BankFilter,
+        tally: &Tally<'_>,
+        mut take: impl FnMut(Entry),
+    ) {
         let Self { view, moment } = self;
-        let sight = Sight::new(view, *moment);
-        let mut entries = Vec::new();
-        let mut take = |entry: Entry, source, dead, row| {
+        let sight = Sight::new(view, *moment, tally);
+        let mut offer = |entry: Entry, source, dead, row| {
             if filter.contains(entry.bank) && sight.shows(source, dead, row) {
-                entries.push(entry);
+                take(entry);
             }
+            tally.goes_on()
         };
         for segment in &view.segments {
             for row in segment.lookup(query) {
                 let number = u32::try_from(row).expect("a segment has fewer than 2^32 rows");
-                take(segment.entry(row), segment.id, &segment.dead, number);
+                if !offer(segment.entry(row), segment.id, &segment.dead, number) {
+                    return;
+                }
             }
         }
         for (tail, rows) in view.tails_at(*moment) {
-            tail.lookup(rows, query, |row| take(tail.entry(row as usize), tail.id, &tail.dead, row));
+            tail.lookup(rows, query, |row| offer(tail.entry(row as usize), tail.id, &tail.dead, row));
         }
-        entries.sort_unstable();
-        entries
     }
 }
 

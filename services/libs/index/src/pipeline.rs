@@ -12,7 +12,7 @@
 //!
 //! Everything here is `inline(always)`, so that it is compiled for the instructions of the kernel.
 
-use crate::cancel::{Cancelled, Checkpoint};
+use crate::cancel::{COMPARISONS_PER_HIT, Cancelled, Checkpoint};
 use crate::chain::{ChainTables, cost};
 use crate::chunking::{Allowances, Chunk};
 use crate::flips::Flips;
@@ -84,8 +84,7 @@ impl<const BYTES: usize> Task for Search<'_, '_, '_, BYTES> {
         }
         self.settle(kernel);
         self.verify(kernel);
-        self.tell();
-        Ok(())
+        self.tell()
     }
 }
 
@@ -333,13 +332,15 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
 
     /// Tells of what was found, except for queries that were given up.
     #[inline(always)]
-    fn tell(&mut self) {
-        let Self { scratch, budget, found, .. } = self;
+    fn tell(&mut self) -> Result<(), Cancelled> {
+        let Self { scratch, budget, found, checkpoint, .. } = self;
         for (query, row, distance) in scratch.hits.drain(..) {
+            checkpoint.spend(COMPARISONS_PER_HIT)?;
             if scratch.spent[query as usize] <= *budget {
                 found(query as usize, row, distance);
             }
         }
+        Ok(())
     }
 }
 

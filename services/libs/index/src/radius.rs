@@ -11,7 +11,7 @@ use std::thread;
 
 use vigie_model::{BankId, Distance, ItemId};
 
-use crate::cancel::{Cancellation, Cancelled, Checkpoint};
+use crate::cancel::{Cancellation, Cancelled, Checkpoint, Tally};
 use crate::entry::{Edit, Entry, Hit};
 use crate::filter::BankFilter;
 use crate::home::{OpenError, SavedFile};
@@ -193,6 +193,18 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
         self.snapshot().search(queries, radius, filter, cancel)
     }
 
+    /// [`RadiusSnapshot::each`] of the index as it is now.
+    pub fn each(
+        &self,
+        queries: &[[u8; BYTES]],
+        radius: Distance,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+        take: impl FnMut(usize, Hit),
+    ) -> Result<(), Cancelled> {
+        self.snapshot().each(queries, radius, filter, cancel, take)
+    }
+
     /// [`RadiusSnapshot::nearest`] of the index as it is now.
     pub fn nearest(
         &self,
@@ -229,7 +241,8 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
     /// of the same moment. A radius above the length of a hash finds everything.
     ///
     /// The queries of a batch are searched together, so that the wait for memory of one is the work of
-    /// another. The number of hits is not bounded here: a bank may hold one hash a million times.
+    /// another. The number of hits is not bounded here: a bank may hold one hash a million times. To put them into
+    /// their order is not interrupted.
     ///
     /// Whatever the data, a search takes at most about twice as long as comparing every hash: hashes that
     /// agree in many bits overfill buckets, and where they do, every hash is compared.
@@ -240,16 +253,26 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         filter: &BankFilter,
         cancel: &Cancellation,
     ) -> Result<Vec<Vec<Hit>>, Cancelled> {
-        let mut checkpoint = Checkpoint::begin(cancel)?;
         let mut answers = vec![Vec::new(); queries.len()];
-        let stored = self.stored(queries);
-        self.each_within(&stored, radius.0.into(), filter, &mut checkpoint, |query, hit| {
-            answers[query].push(hit);
-        })?;
+        self.each(queries, radius, filter, cancel, |query, hit| answers[query].push(hit))?;
         for hits in &mut answers {
             hits.sort_unstable();
         }
         Ok(answers)
+    }
+
+    /// The same, each hit handed over with the number of its query as it is found, in no particular order: for who
+    /// keeps only some of them. What was handed over before a failure is of no use.
+    pub fn each(
+        &self,
+        queries: &[[u8; BYTES]],
+        radius: Distance,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+        take: impl FnMut(usize, Hit),
+    ) -> Result<(), Cancelled> {
+        let mut checkpoint = Checkpoint::begin(cancel)?;
+        self.each_within(&self.stored(queries), radius.0.into(), filter, &mut checkpoint, take)
     }
 
     /// The `k` hashes nearest to each query, fewer if the index holds fewer, in the order of [`Hit`]; one
@@ -304,7 +327,8 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         checkpoint: &mut Checkpoint<'_>,
     ) -> Result<Vec<Hit>, Cancelled> {
         let nearest = RefCell::new(Nearest::new(k));
-        let asked = Asked { sight: Sight::new(&self.view, self.moment), filter };
+        let tally = checkpoint.tally();
+        let asked = Asked { sight: Sight::new(&self.view, self.moment, &tally), filter, tally: &tally };
         let reach = || nearest.borrow().reach();
         for segment in &self.view.segments {
             let hashes = segment.hashes();
@@ -324,6 +348,7 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
                 asked.offer_of_tail(tail, row, distance, |hit| nearest.borrow_mut().offer(hit));
             })?;
         }
+        tally.end()?;
         Ok(nearest.into_inner().into_hits())
     }
 
@@ -336,7 +361,8 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         checkpoint: &mut Checkpoint<'_>,
         mut take: impl FnMut(usize, Hit),
     ) -> Result<(), Cancelled> {
-        let asked = Asked { sight: Sight::new(&self.view, self.moment), filter };
+        let tally = checkpoint.tally();
+        let asked = Asked { sight: Sight::new(&self.view, self.moment, &tally), filter, tally: &tally };
         BUFFERS.with_borrow_mut(|(scratch, tail_scratch)| {
             for segment in &self.view.segments {
                 asked.search(segment, queries, radius, checkpoint, scratch, &mut take)?;
@@ -346,7 +372,7 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
                     asked.offer_of_tail(tail, row, distance, |hit| take(query, hit));
                 })?;
             }
-            Ok(())
+            tally.end()
         })
     }
 
@@ -361,12 +387,13 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
 }
 
 /// Which rows a search may answer with.
-struct Asked<'a> {
-    sight: Sight<'a>,
+struct Asked<'a, 'c> {
+    sight: Sight<'a, 'c>,
     filter: &'a BankFilter,
+    tally: &'a Tally<'c>,
 }
 
-impl Asked<'_> {
+impl Asked<'_, '_> {
     /// Hands over the hits of one segment.
     fn search<const BYTES: usize>(
         &self,
@@ -380,9 +407,10 @@ impl Asked<'_> {
         if radius == 0 {
             for (query, hash) in queries.iter().enumerate() {
                 let rows = segment.lookup(hash);
-                checkpoint.spend(rows.len() + 1)?;
+                checkpoint.spend(1)?;
                 for row in rows {
                     self.offer(segment, number(row), 0, |hit| take(query, hit));
+                    self.tally.end()?;
                 }
             }
             return Ok(());
@@ -391,6 +419,9 @@ impl Asked<'_> {
         let mut found = |query, row, distance| {
             for row in copies_of(hashes, row) {
                 self.offer(segment, row, distance, |hit| take(query, hit));
+                if self.tally.end().is_err() {
+                    break;
+                }
             }
         };
         match segment.tables() {
@@ -408,7 +439,10 @@ impl Asked<'_> {
         take: impl FnOnce(Hit),
     ) {
         let bank = segment.bank(row as usize);
-        if self.filter.contains(bank) && self.sight.shows(segment.id, &segment.dead, row) {
+        if self.tally.goes_on()
+            && self.filter.contains(bank)
+            && self.sight.shows(segment.id, &segment.dead, row)
+        {
             take(hit(Entry { item: segment.item(row as usize), bank }, distance));
         }
     }
@@ -422,7 +456,7 @@ impl Asked<'_> {
         take: impl FnOnce(Hit),
     ) {
         let bank = tail.bank(row as usize);
-        if self.filter.contains(bank) && self.sight.shows(tail.id, &tail.dead, row) {
+        if self.tally.goes_on() && self.filter.contains(bank) && self.sight.shows(tail.id, &tail.dead, row) {
             take(hit(Entry { item: tail.item(row as usize), bank }, distance));
         }
     }

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, Ordering::Relaxed};
 
 use vigie_model::{BankId, ItemId};
 
-use crate::cancel::{Cancelled, Checkpoint};
+use crate::cancel::{COMPARISONS_PER_HIT, Cancelled, Checkpoint};
 use crate::chunking::{Allowances, Chunking};
 use crate::entry::Entry;
 use crate::flips::Flips;
@@ -286,12 +286,13 @@ impl<const BYTES: usize> Tail<BYTES> {
         Ok(())
     }
 
-    /// The first `rows` rows whose hash equals this one, the dead ones too.
-    pub(crate) fn lookup(&self, rows: usize, hash: &[u8; BYTES], mut found: impl FnMut(u32)) {
+    /// The first `rows` rows whose hash equals this one, the dead ones too, until `found` says that it has enough.
+    pub(crate) fn lookup(&self, rows: usize, hash: &[u8; BYTES], mut found: impl FnMut(u32) -> bool) {
         let Some(lists) = self.lists.get() else {
             let words = words_of(hash);
-            let equal = (0..rows).filter(|&row| distance(self.words(row), &words) == 0);
-            return equal.map(number_of).for_each(found);
+            let mut equal = (0..rows).filter(|&row| distance(self.words(row), &words) == 0);
+            let _enough = equal.all(|row| found(number_of(row)));
+            return;
         };
         let (list, check) = self.keys.of(hash).next().expect("a hash has a key");
         let words = words_of(hash);
@@ -308,12 +309,12 @@ impl<const BYTES: usize> Tail<BYTES> {
         }
     }
 
-    /// A filed row and those with the same hash, as far as they are among the first `rows`.
-    fn each_copy(&self, filed: usize, rows: usize, mut found: impl FnMut(u32)) {
+    /// A filed row and those with the same hash, as far as they are among the first `rows`, until `found` has enough.
+    fn each_copy(&self, filed: usize, rows: usize, mut found: impl FnMut(u32) -> bool) {
         let mut row = filed;
         loop {
-            if row < rows {
-                found(number_of(row));
+            if row < rows && !found(number_of(row)) {
+                return;
             }
             let copy = self.block(row).copies[row % BLOCK_ROWS].load(Ordering::Acquire);
             let Some(next) = copy.checked_sub(1) else { return };
@@ -452,7 +453,13 @@ impl<const BYTES: usize, F: FnMut(usize, u32, u32)> Search<'_, '_, BYTES, F> {
         for &row in &*candidates {
             let distance = distance(tail.words(row as usize), &query);
             if distance <= radius {
-                tail.each_copy(row as usize, rows, |row| (self.found)(number, row, distance));
+                let mut spent = Ok(());
+                tail.each_copy(row as usize, rows, |row| {
+                    (self.found)(number, row, distance);
+                    spent = self.checkpoint.spend(COMPARISONS_PER_HIT);
+                    spent.is_ok()
+                });
+                spent?;
             }
         }
         Ok(true)

@@ -1,5 +1,6 @@
 //! Tests of both indexes as a whole: against the oracle, and while other threads write.
 
 mod agreement;
+mod cancelling;
 mod concurrency;
 mod life;

@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::cancel::Tally;
 use crate::moment::{Moment, MomentCell};
 use crate::segment::Segment;
 use crate::tail::{TAIL_ROWS, Tail};
@@ -37,8 +38,9 @@ impl<const BYTES: usize> View<BYTES> {
 }
 
 /// Who may be seen at a moment: one for each search.
-pub(crate) struct Sight<'a> {
+pub(crate) struct Sight<'a, 'c> {
     removals: u64,
+    tally: &'a Tally<'c>,
     /// Removals that came after the moment, as far as they were looked at: rows that still live at it.
     later: RefCell<Later<'a>>,
 }
@@ -49,13 +51,18 @@ struct Later<'a> {
     rows: HashSet<Removal>,
 }
 
-impl<'a> Sight<'a> {
-    pub(crate) fn new<const BYTES: usize>(view: &'a View<BYTES>, moment: Moment) -> Self {
+impl<'a, 'c> Sight<'a, 'c> {
+    /// Counts the removals that it has to look at as hits: where a large bank has just been removed they are many.
+    pub(crate) fn new<const BYTES: usize>(
+        view: &'a View<BYTES>,
+        moment: Moment,
+        tally: &'a Tally<'c>,
+    ) -> Self {
         let later = Later { page: &view.log, looked_at: moment.removals, rows: HashSet::new() };
-        Self { removals: moment.removals, later: RefCell::new(later) }
+        Self { removals: moment.removals, tally, later: RefCell::new(later) }
     }
 
-    /// Whether the row had not been removed at that moment.
+    /// Whether the row had not been removed at that moment. Of no meaning once the tally is stopped.
     #[inline]
     pub(crate) fn shows(&self, source: SourceId, dead: &DeadRows, row: u32) -> bool {
         !dead.contains(row as usize) || self.died_later(Removal { source, row })
@@ -68,6 +75,9 @@ impl<'a> Sight<'a> {
         for removal in later.page.since(later.looked_at) {
             later.rows.insert(removal);
             later.looked_at += 1;
+            if !self.tally.goes_on() {
+                break;
+            }
         }
         later.page = later.page.reaching(later.looked_at);
         debug_assert!(later.looked_at >= self.removals, "the log goes on from the moment");
