@@ -116,7 +116,7 @@ impl Target {
     pub(crate) fn failed(&self, status: Status) -> CallError {
         let source = std::error::Error::source(&status);
         let (status, broke) = match source {
-            Some(source) if source.is::<TimeoutExpired>() => (too_late(), false),
+            Some(source) if is_timeout(source) => (too_late(), false),
             Some(source) if status.code() != Code::Unavailable => {
                 (Status::unavailable(format!("the connection broke: {source}")), true)
             }
@@ -145,6 +145,12 @@ fn parse(endpoint: &str) -> Result<Endpoint, TargetError> {
     if is_plain && matches!(uri.path(), "" | "/") { Ok(parsed) } else { Err(wrong()) }
 }
 
+/// Whether the channel's own timer ran out: the transport's error may be wrapped around that.
+fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.any(|cause| cause.is::<TimeoutExpired>())
+}
+
 fn too_late() -> Status {
     Status::deadline_exceeded("no answer within the deadline")
 }
@@ -160,6 +166,18 @@ mod tests {
         }
         for bad in ["", "nonsense", "127.0.0.1:7740", "https://a:1", "http://a:1/path", "http://"] {
             assert!(Target::new("bank", bad, &Network::tcp()).is_err(), "{bad}");
+        }
+    }
+
+    /// Which of the two clocks is first, the channel's or the caller's, is a matter of chance.
+    #[tokio::test]
+    async fn a_call_that_is_not_answered_in_time_is_late_and_not_lost() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", silent.local_addr().unwrap());
+        let client = crate::MatcherClient::new(&endpoint).unwrap();
+        for _ in 0..20 {
+            let error = client.describe(Instant::now() + Duration::from_millis(20)).await.unwrap_err();
+            assert_eq!(error.code(), Code::DeadlineExceeded, "{error}");
         }
     }
 }
