@@ -323,7 +323,8 @@ fn every_fault_of_a_configuration_is_told() {
     // A coordinator inside a frontend is told what one of its own would be.
     let set = ["frontend", "--listen", "127.0.0.1:0", "--set", "frontend.coordinator=embedded"];
     assert!(told(&set).contains("has no [coordinator] table"));
-    let embedded = b"listen = '127.0.0.1:1'\n[frontend]\ncoordinator = 'embedded'\n[coordinator]\nmatchers = ['x']\n";
+    let embedded =
+        b"listen = '127.0.0.1:1'\n[frontend]\ncoordinator = 'embedded'\n[coordinator]\nmatchers = ['x']\n";
     let (_, wrong) = write(folder.path(), "embedded.toml", embedded);
     assert!(told(&["frontend", "--config", &wrong]).contains("coordinator.matchers[0]: `x` is no endpoint"));
 }

@@ -7,6 +7,7 @@ mod figures;
 mod freshness;
 mod feed_mutations;
 mod cost;
+mod slow_replica;
 mod coverage;
 mod reshard;
 mod wrong_requests;

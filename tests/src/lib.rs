@@ -2,12 +2,13 @@
 //! own clients.
 //!
 //! Reading order: [`cluster`] (every role in this process), [`material`] (hashes and pictures to bank and ask for),
-//! [`process`] (the real binary, to be killed), [`fleet`] (a process for each role), [`workload`]
+//! [`process`] (the real binary, to be killed), [`slow_link`], [`fleet`] (a process for each role), [`workload`]
 //! (writers and readers that hold a cluster to what it said), [`crash`] (kills processes under it).
 
 pub mod cluster;
 pub mod material;
 pub mod process;
+pub mod slow_link;
 pub mod fleet;
 pub mod workload;
 pub mod crash;
