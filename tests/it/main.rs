@@ -8,6 +8,7 @@ mod freshness;
 mod feed_mutations;
 mod cost;
 mod slow_replica;
+mod rolling_restart;
 mod coverage;
 mod reshard;
 mod wrong_requests;

@@ -122,7 +122,10 @@ impl Shard {
         };
         let mut attempts = Attempts::new();
         attempts.begin(first, &ask);
-        let hedge_after = self.record.latencies.p95().unwrap_or(hedging.after_first).max(hedging.after_min);
+        // What waits for a change to come says nothing of how quick a replica is.
+        let waits = ask.options.min_sequence > first.sequence;
+        let known = self.record.latencies.p95().filter(|_| !waits);
+        let hedge_after = known.unwrap_or(hedging.after_first).max(hedging.after_min);
         let mut hedge_at = Some(begun + hedge_after).filter(|_| !untried.is_empty());
         let mut may_retry = true;
         // Every attempt ends by the deadline.
@@ -152,8 +155,10 @@ impl Shard {
             let refusal = match checked {
                 Ok(answer) => {
                     let now = Instant::now();
-                    attempts.answered_by(number, now);
-                    self.record.latencies.observe(now - begun);
+                    if !waits {
+                        attempts.answered_by(number, now);
+                        self.record.latencies.observe(now - begun);
+                    }
                     return Ok(answer);
                 }
                 Err(refusal) => refusal,

@@ -23,6 +23,9 @@ use crate::lane::LaneLimits;
 use crate::replica::Replica;
 use crate::table::Table;
 
+/// A thousand matchers speak ten times a second each; the view is made anew at most this often.
+const PUBLISH_PAUSE: Duration = Duration::from_millis(2);
+
 /// What searches see of the topology.
 #[derive(Debug, Default)]
 pub(crate) struct View {
@@ -129,6 +132,8 @@ impl Directory {
                 self.take(news);
             }
             self.publish();
+            // What comes meanwhile is published together.
+            tokio::time::sleep(PUBLISH_PAUSE).await;
         }
     }
 
