@@ -18,7 +18,7 @@
 //! Reading order: `config`, `pdq` (which engine), `folder`, `stores` and `records` (what a shard holds),
 //! `shard` (the state: apply a range), `loading` (a shard from the bank's present state), `manifest` and `snapshot` (a
 //! shard from what was saved), `store_config` and `objects` (the object store), `publication` and `bootstrap` (a snapshot
-//! from here to there, and from there to here), `search` (one search over a shard), `keeping` (when snapshots are saved
+//! from here to there, and from there to here), `found` and `search` (one search over a shard), `keeping` (when snapshots are saved
 //! and published), `feed` (keeps the state up with the log), `presence` and `memory` (what the replica says of itself),
 //! `grpc`, `error`, `metrics`, `server`.
 
@@ -39,6 +39,7 @@ mod snapshot;
 mod objects;
 mod publication;
 mod bootstrap;
+mod found;
 mod search;
 mod keeping;
 mod feed;

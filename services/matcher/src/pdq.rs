@@ -167,16 +167,24 @@ impl PdqSnapshot {
         }
     }
 
-    pub(crate) fn search(
+    /// Hands over every hash that it finds within `radius` of each query, with the number of the query.
+    pub(crate) fn each(
         &self,
         queries: &[[u8; 32]],
         radius: Distance,
         filter: &BankFilter,
         cancel: &Cancellation,
-    ) -> Result<Vec<Vec<Hit>>, Cancelled> {
+        mut take: impl FnMut(usize, Hit),
+    ) -> Result<(), Cancelled> {
         match self {
-            Self::Exact(snapshot) => snapshot.search(queries, radius, filter, cancel),
-            Self::Approximate(snapshot) => snapshot.search(queries, radius, filter, cancel),
+            Self::Exact(snapshot) => snapshot.each(queries, radius, filter, cancel, take),
+            Self::Approximate(snapshot) => {
+                for (query, hits) in snapshot.search(queries, radius, filter, cancel)?.into_iter().enumerate()
+                {
+                    hits.into_iter().for_each(|hit| take(query, hit));
+                }
+                Ok(())
+            }
         }
     }
 }

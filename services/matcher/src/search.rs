@@ -1,15 +1,13 @@
 //! One search over a shard.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry as Slot;
-
-use vigie_index::{BankFilter, Cancellation, Cancelled, Entry};
+use vigie_index::{BankFilter, Cancellation, Cancelled};
 use vigie_model::{
-    BankId, BankName, Distance, Hash, HashType, ItemId, Match, Query, QueryMatches, SearchOptions, Sequence,
-    ShardAnswer, Variant,
+    BankId, BankName, Distance, Hash, HashType, ItemId, Match, MaxDistances, Query, QueryMatches,
+    SearchOptions, Sequence, ShardAnswer, Variant,
 };
 
 use crate::error::SearchError;
+use crate::found::{Best, Found};
 use crate::records::Notes;
 use crate::shard::{BankState, BankTable, Moment, Shard};
 
@@ -17,6 +15,9 @@ use crate::shard::{BankState, BankTable, Moment, Shard};
 ///
 /// Each item is answered once for a query, by its nearest hash, with its other matches counted; all hashes of an item
 /// lie on one shard, so nothing is left to fold when shards are merged.
+///
+/// Stops soon after `cancel` says so, wherever it is, and has little to give up then: what is kept of a query is bounded
+/// by its limit. The approximate engine alone may take some ten milliseconds.
 pub(crate) fn search(
     shard: &Shard,
     queries: &[Query],
@@ -65,8 +66,9 @@ fn search_moment(
     let filter = BankFilter::only(banks.iter().map(|(id, _)| **id));
     let mut results = Vec::with_capacity(queries.len());
     for group in groups(queries) {
-        for found in search_group(moment, group, options, &filter, cancel)? {
-            results.push(found.answer(shard, moment, options.limit.get())?);
+        let found = search_group(moment, group, options, &filter, cancel)?;
+        for (query, found) in group.iter().zip(found) {
+            results.push(answer(shard, moment, query, found, options.max_distances, cancel)?);
         }
     }
     let asked = |hash_type: &HashType| {
@@ -92,10 +94,16 @@ fn searched_banks<'a>(
     if named.is_empty() {
         return Ok(banks.iter().filter(|(_, bank)| bank.enabled).collect());
     }
-    let resolve = |name: &BankName| match banks.iter().find(|(_, bank)| bank.name == *name) {
-        None => Err(SearchError::UnknownBank { name: name.clone(), sequence }),
-        Some((_, bank)) if !bank.enabled => Err(SearchError::DisabledBank(name.clone())),
-        Some(found) => Ok(found),
+    let mut wanted: Vec<&BankName> = named.iter().collect();
+    wanted.sort_unstable();
+    // One look at each bank, however many are named.
+    let mut there: Vec<_> =
+        banks.iter().filter(|(_, bank)| wanted.binary_search(&&bank.name).is_ok()).collect();
+    there.sort_unstable_by_key(|(_, bank)| &bank.name);
+    let resolve = |name: &BankName| match there.binary_search_by_key(&name, |(_, bank)| &bank.name) {
+        Err(_) => Err(SearchError::UnknownBank { name: name.clone(), sequence }),
+        Ok(at) if !there[at].1.enabled => Err(SearchError::DisabledBank(name.clone())),
+        Ok(at) => Ok(there[at]),
     };
     let mut found = named.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
     found.sort_unstable_by_key(|(id, _)| **id);
@@ -103,8 +111,7 @@ fn searched_banks<'a>(
     Ok(found)
 }
 
-/// Hashes that are looked for in one pass over the index. More would save little time, and a hash that a whole bank
-/// bears costs memory for each: what one group has found is cut to the limit before the next begins.
+/// Hashes that are looked for in one pass over the index. More would save little time.
 const HASHES_AT_ONCE: usize = 16;
 
 /// Runs of queries with at most [`HASHES_AT_ONCE`] hashes together, or one query that has more.
@@ -129,28 +136,32 @@ fn search_group(
     filter: &BankFilter,
     cancel: &Cancellation,
 ) -> Result<Vec<Found>, Cancelled> {
-    let mut found: Vec<Found> = queries.iter().map(|_| Found::default()).collect();
+    let mut found: Vec<Found> = queries.iter().map(|_| Found::new(options.limit.get())).collect();
     let pdq = hashes_of(queries, |hash| match hash {
         Hash::Pdq(bytes) => Some(bytes),
         Hash::Md5(_) | Hash::Sha256(_) => None,
     });
     let radius = options.max_distances.get(HashType::Pdq);
-    let hits = moment.pdq.search(&pdq.hashes, radius, filter, cancel)?;
-    for (&(query, variant), hits) in pdq.origins.iter().zip(hits) {
-        for hit in hits {
-            found[query].note(hit.entry, HashType::Pdq, hit.distance, variant);
-        }
-    }
+    moment.pdq.each(&pdq.hashes, radius, filter, cancel, |at, hit| {
+        let (query, variant) = pdq.origins[at];
+        found[query].note(hit.entry, (hit.distance, HashType::Pdq, variant));
+    })?;
     let md5 = hashes_of(queries, |hash| match hash {
         Hash::Md5(bytes) => Some(bytes),
         Hash::Pdq(_) | Hash::Sha256(_) => None,
     });
-    md5.note_equal(HashType::Md5, moment.md5.lookup(&md5.hashes, filter), &mut found);
+    moment.md5.each(&md5.hashes, filter, cancel, |at, entry| {
+        let (query, variant) = md5.origins[at];
+        found[query].note(entry, (Distance(0), HashType::Md5, variant));
+    })?;
     let sha256 = hashes_of(queries, |hash| match hash {
         Hash::Sha256(bytes) => Some(bytes),
         Hash::Pdq(_) | Hash::Md5(_) => None,
     });
-    sha256.note_equal(HashType::Sha256, moment.sha256.lookup(&sha256.hashes, filter), &mut found);
+    moment.sha256.each(&sha256.hashes, filter, cancel, |at, entry| {
+        let (query, variant) = sha256.origins[at];
+        found[query].note(entry, (Distance(0), HashType::Sha256, variant));
+    })?;
     Ok(found)
 }
 
@@ -180,58 +191,46 @@ fn hashes_of<const BYTES: usize>(
     batch
 }
 
-impl<const BYTES: usize> Batch<BYTES> {
-    fn note_equal(&self, hash_type: HashType, entries: Vec<Vec<Entry>>, found: &mut [Found]) {
-        for (&(query, variant), entries) in self.origins.iter().zip(entries) {
-            for entry in entries {
-                found[query].note(entry, hash_type, Distance(0), variant);
-            }
+/// The answer to one query.
+fn answer(
+    shard: &Shard,
+    moment: &Moment,
+    query: &Query,
+    found: Found,
+    max_distances: MaxDistances,
+    cancel: &Cancellation,
+) -> Result<QueryMatches, Stopped> {
+    let mut asked: Vec<Hash> = query.hashes.iter().map(|one| one.hash).collect();
+    asked.sort_unstable();
+    asked.dedup();
+    let (nearest, limit_reached) = found.into_nearest();
+    let mut matches = Vec::with_capacity(nearest.len());
+    for (item, best) in nearest {
+        // An item's record may lie on a disk, and its hashes may be many.
+        if cancel.is_cancelled() {
+            return Err(Cancelled.into());
         }
+        let described = describe(shard, moment, item, best, &asked, max_distances);
+        matches.push(described.ok_or(Stopped::Overtaken)?);
     }
-}
-
-/// The nearest hash of an item, and how many others matched.
-#[derive(Debug, Clone, Copy)]
-struct Best {
-    bank: BankId,
-    nearest: (Distance, HashType, Variant),
-    other_matches: u32,
-}
-
-/// What one query has found so far.
-#[derive(Debug, Default)]
-struct Found(HashMap<ItemId, Best>);
-
-impl Found {
-    fn note(&mut self, entry: Entry, hash_type: HashType, distance: Distance, variant: Variant) {
-        let nearest = (distance, hash_type, variant);
-        match self.0.entry(entry.item) {
-            Slot::Vacant(slot) => {
-                slot.insert(Best { bank: entry.bank, nearest, other_matches: 0 });
-            }
-            Slot::Occupied(mut slot) => {
-                let best = slot.get_mut();
-                best.nearest = best.nearest.min(nearest);
-                best.other_matches = best.other_matches.saturating_add(1);
-            }
-        }
-    }
-
-    fn answer(self, shard: &Shard, moment: &Moment, limit: usize) -> Result<QueryMatches, Stopped> {
-        let mut items: Vec<(ItemId, Best)> = self.0.into_iter().collect();
-        items.sort_unstable_by_key(|(item, best)| (best.nearest.0, *item));
-        let limit_reached = items.len() > limit;
-        let described = |(item, best)| describe(shard, moment, item, best).ok_or(Stopped::Overtaken);
-        let matches = items.into_iter().take(limit).map(described).collect::<Result<_, _>>()?;
-        Ok(QueryMatches { matches, limit_reached })
-    }
+    Ok(QueryMatches { matches, limit_reached })
 }
 
 /// The match in full; `None` for an item that was removed while the search went on.
-fn describe(shard: &Shard, moment: &Moment, item: ItemId, best: Best) -> Option<Match> {
+fn describe(
+    shard: &Shard,
+    moment: &Moment,
+    item: ItemId,
+    best: Best,
+    asked: &[Hash],
+    max_distances: MaxDistances,
+) -> Option<Match> {
     let bank_name = moment.banks.get(&best.bank)?.name.clone();
     let (distance, hash_type, variant) = best.nearest;
-    let Notes { labels, external_reference } = shard.item(item, |record| record.notes())?;
+    let (hashes, notes) = shard.item(item, |record| (record.hashes(), record.notes()))?;
+    let Notes { labels, external_reference } = notes;
+    let pairs = asked.iter().flat_map(|asked| hashes.iter().map(move |held| (asked, held)));
+    let matching = pairs.filter(|(asked, held)| is_match(asked, held, max_distances)).count();
     Some(Match {
         item,
         bank: best.bank,
@@ -242,6 +241,17 @@ fn describe(shard: &Shard, moment: &Moment, item: ItemId, best: Best) -> Option<
         distance,
         variant,
         exact: hash_type != HashType::Pdq || moment.pdq.is_exact(),
-        other_matches: best.other_matches,
+        other_matches: u32::try_from(matching.saturating_sub(1)).unwrap_or(u32::MAX),
     })
+}
+
+/// Whether two hashes are of one type and near.
+fn is_match(asked: &Hash, held: &Hash, max_distances: MaxDistances) -> bool {
+    match (asked, held) {
+        (Hash::Pdq(asked), Hash::Pdq(held)) => {
+            let bits: u32 = asked.iter().zip(held).map(|(asked, held)| (asked ^ held).count_ones()).sum();
+            bits <= max_distances.get(HashType::Pdq).0.into()
+        }
+        (asked, held) => asked == held,
+    }
 }
