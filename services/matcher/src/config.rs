@@ -21,8 +21,13 @@ pub struct Config {
     pub shard: u32,
     /// Of how many, 1 to 256. All matchers of a cluster agree on it.
     pub shard_count: u32,
-    /// Searches that run at once; further ones wait within their deadline. 0 stands for the machine's cores.
+    /// Long searches that run at once, on threads of their own; further ones wait within their deadline. 0 stands for the
+    /// machine's cores.
     pub searches_at_once_max: usize,
+    /// How long a search may run on the thread that answers the call, in microseconds, at most 500: other calls of that
+    /// thread wait meanwhile. One that is expected to take longer, or does, runs on a thread for long ones. 0 stands for
+    /// never.
+    pub search_inline_us_max: u64,
     /// Calls that wait for their `min_sequence` at once; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`.
     pub sequence_waits_max: usize,
     /// Those who watch the state of this replica at once, a stream for each coordinator; one more is refused with
@@ -66,6 +71,9 @@ pub struct Config {
     pub serving: ServingConfig,
 }
 
+/// A call that comes while such a search runs is answered by that much later.
+const SEARCH_INLINE_US_MAX: u64 = 500;
+
 const MINUTES_MAX: u64 = 366 * 24 * 60;
 
 impl Default for Config {
@@ -75,6 +83,7 @@ impl Default for Config {
             shard: 0,
             shard_count: 1,
             searches_at_once_max: 0,
+            search_inline_us_max: 250,
             sequence_waits_max: 256,
             watchers_max: 64,
             feed_open_ms_max: 2_000,
@@ -109,6 +118,9 @@ impl Config {
         }
         if self.feed_silence_ms_max < 1_000 {
             faults.push("feed_silence_ms_max: must be at least 1000, twice the bank's heartbeat".to_owned());
+        }
+        if self.search_inline_us_max > SEARCH_INLINE_US_MAX {
+            faults.push(format!("search_inline_us_max: must be 0 to {SEARCH_INLINE_US_MAX}"));
         }
         if self.snapshot_changes == 0 {
             faults.push("snapshot_changes: must be at least 1".to_owned());

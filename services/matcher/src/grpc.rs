@@ -1,23 +1,24 @@
 //! The adapter between the wire and the shard: convert, call, convert.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::{BoxStream, unfold};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 use vigie_index::Cancellation;
-use vigie_model::{Query, SearchOptions, Sequence};
+use vigie_model::{Query, SearchOptions, Sequence, ShardAnswer};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherService;
 use vigie_serving::{ServingConfig, Shutdown, deadline};
 
 use crate::error::SearchError;
 use crate::feed::Replica;
+use crate::metrics::{MatcherMetrics, SearchOutcome};
 use crate::presence::{Presence, Watcher};
+use crate::running::{Runner, Size};
 use crate::search::search;
 use crate::shard::Shard;
 
@@ -28,13 +29,24 @@ pub(crate) struct Grpc {
     pub(crate) presence: Presence,
     pub(crate) shutdown: Shutdown,
     pub(crate) serving: ServingConfig,
-    /// Searches are pure computation: as many at once as there are cores, on threads of their own.
-    pub(crate) search_permits: Arc<Semaphore>,
+    pub(crate) runner: Runner,
+    pub(crate) metrics: MatcherMetrics,
     /// Calls that wait for a sequence are no work, but each keeps a place of the server's.
     pub(crate) wait_permits: Semaphore,
 }
 
 impl Grpc {
+    async fn answer(&self, request: Request<pb::SearchRequest>) -> Result<pb::SearchResponse, Status> {
+        let deadline = deadline::of(request.metadata(), &self.serving);
+        let (queries, options): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
+        let shard = self.shard_at(options.min_sequence, deadline).await?;
+        let size = Size::of(&queries, &options);
+        let work = move |cancel: &Cancellation| {
+            search(&shard, &queries, &options, cancel).and_then(|answer| encode(answer, cancel))
+        };
+        deadline::within(deadline, async { Ok(self.runner.run(size, deadline, work).await?) }).await
+    }
+
     async fn shard_at(&self, wanted: Sequence, deadline: Instant) -> Result<Arc<Shard>, Status> {
         if let Some(shard) = self.replica.now_at_least(wanted)? {
             return Ok(shard);
@@ -65,27 +77,10 @@ impl MatcherService for Grpc {
         &self,
         request: Request<pb::SearchRequest>,
     ) -> Result<Response<pb::SearchResponse>, Status> {
-        let deadline = deadline::of(request.metadata(), &self.serving);
-        let (queries, options): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
-        let shard = self.shard_at(options.min_sequence, deadline).await?;
-        deadline::within(deadline, async {
-            let permit = Arc::clone(&self.search_permits).acquire_owned().await;
-            // Raised when this call is dropped: its caller has gone, and the search stops.
-            let gone = RaisedOnDrop::default();
-            // What is left, by the runtime's clock, which need not be the system's.
-            let left = deadline.saturating_duration_since(Instant::now());
-            let cancel = Cancellation::at(std::time::Instant::now() + left).with_flag(Arc::clone(&gone.0));
-            let searched = tokio::task::spawn_blocking(move || {
-                let _permit = permit;
-                search(&shard, &queries, &options, &cancel)
-            });
-            let answer = searched.await.map_err(|panic| {
-                tracing::error!(%panic, "a search failed");
-                SearchError::Failed
-            })??;
-            Ok(Response::new(answer.into()))
-        })
-        .await
+        let mut counted = self.metrics.count_search();
+        let answered = self.answer(request).await;
+        counted.outcome = outcome_of(&answered);
+        answered.map(Response::new)
     }
 
     async fn describe(
@@ -110,11 +105,25 @@ impl MatcherService for Grpc {
     }
 }
 
-#[derive(Debug, Default)]
-struct RaisedOnDrop(Arc<AtomicBool>);
+/// The answer as it is sent. Large ones are converted part by part, so that this stops, too.
+fn encode(answer: ShardAnswer, cancel: &Cancellation) -> Result<pb::SearchResponse, SearchError> {
+    let ShardAnswer { results, .. } = answer;
+    let mut message = pb::SearchResponse::from(ShardAnswer { results: Vec::new(), ..answer });
+    message.results.reserve_exact(results.len());
+    for one in results {
+        if cancel.is_cancelled() {
+            return Err(SearchError::OutOfTime);
+        }
+        message.results.push(one.into());
+    }
+    Ok(message)
+}
 
-impl Drop for RaisedOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+fn outcome_of<T>(answered: &Result<T, Status>) -> SearchOutcome {
+    match answered.as_ref().map_err(Status::code) {
+        Ok(_) => SearchOutcome::Answered,
+        Err(Code::DeadlineExceeded) => SearchOutcome::OutOfTime,
+        Err(Code::Internal) => SearchOutcome::Failed,
+        Err(_) => SearchOutcome::Refused,
     }
 }

@@ -18,7 +18,8 @@
 //! Reading order: `config`, `pdq` (which engine), `folder`, `stores` and `records` (what a shard holds),
 //! `shard` (the state: apply a range), `loading` (a shard from the bank's present state), `manifest` and `snapshot` (a
 //! shard from what was saved), `store_config` and `objects` (the object store), `publication` and `bootstrap` (a snapshot
-//! from here to there, and from there to here), `found` and `search` (one search over a shard), `keeping` (when snapshots are saved
+//! from here to there, and from there to here), `found` and `search` (one search over a shard), `running`
+//! (where a search runs, and when it ends), `keeping` (when snapshots are saved
 //! and published), `feed` (keeps the state up with the log), `presence` and `memory` (what the replica says of itself),
 //! `grpc`, `error`, `metrics`, `server`.
 
@@ -41,6 +42,7 @@ mod publication;
 mod bootstrap;
 mod found;
 mod search;
+mod running;
 mod keeping;
 mod feed;
 mod memory;

@@ -1,12 +1,16 @@
 //! What a matcher counts.
 
+use std::time::Duration;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 /// See the module.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct MatcherMetrics {
     rebuilds: Family<RebuildLabels, Counter>,
     snapshots: Counter,
@@ -16,6 +20,89 @@ pub(crate) struct MatcherMetrics {
     failed_publications: Counter,
     bootstraps: Counter,
     failed_bootstraps: Counter,
+    searches: Family<SearchLabels, Counter>,
+    running: Gauge,
+    stop_delays: Histogram,
+    /// Every delay, and not only how many fall into each of the histogram's buckets.
+    #[cfg(test)]
+    delays: std::sync::Arc<std::sync::Mutex<Vec<Duration>>>,
+}
+
+/// Seconds. Some tens of microseconds are usual, and 5 milliseconds are promised.
+const STOP_DELAYS: [f64; 10] = [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0];
+
+impl Default for MatcherMetrics {
+    fn default() -> Self {
+        Self {
+            rebuilds: Family::default(),
+            snapshots: Counter::default(),
+            failed_snapshots: Counter::default(),
+            refused_snapshots: Counter::default(),
+            publications: Counter::default(),
+            failed_publications: Counter::default(),
+            bootstraps: Counter::default(),
+            failed_bootstraps: Counter::default(),
+            searches: Family::default(),
+            running: Gauge::default(),
+            stop_delays: Histogram::new(STOP_DELAYS),
+            #[cfg(test)]
+            delays: std::sync::Arc::default(),
+        }
+    }
+}
+
+/// The label set has one value for each [`SearchOutcome`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SearchLabels {
+    outcome: &'static str,
+}
+
+/// What became of a search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SearchOutcome {
+    Answered,
+    /// Its caller went away.
+    Cancelled,
+    /// Its deadline passed.
+    OutOfTime,
+    /// It was not begun: not ready, behind, a bank that is not searched, a wrong request.
+    Refused,
+    Failed,
+}
+
+impl SearchOutcome {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Cancelled => "cancelled",
+            Self::OutOfTime => "out_of_time",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Counts one search when it is dropped: as cancelled, unless something else became of it before.
+#[derive(Debug)]
+pub(crate) struct CountedSearch<'a> {
+    metrics: &'a MatcherMetrics,
+    pub(crate) outcome: SearchOutcome,
+}
+
+impl Drop for CountedSearch<'_> {
+    fn drop(&mut self) {
+        let labels = SearchLabels { outcome: self.outcome.name() };
+        self.metrics.searches.get_or_create_owned(&labels).inc();
+    }
+}
+
+/// Counts one that is running until it is dropped, by a panic too.
+struct Running<'a>(&'a Gauge);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// The label set has one value for each [`RebuildReason`].
@@ -84,7 +171,43 @@ impl MatcherMetrics {
             "Snapshots of the object store that could not be used; the state was loaded from the bank",
             metrics.failed_bootstraps.clone(),
         );
+        registry.register(
+            "vigie_matcher_searches",
+            "Searches, by what became of them; one that is out of time or cancelled stops within milliseconds",
+            metrics.searches.clone(),
+        );
+        registry.register(
+            "vigie_matcher_searches_running",
+            "Searches that are being computed now; those that wait for a thread or a sequence are not counted",
+            metrics.running.clone(),
+        );
+        registry.register(
+            "vigie_matcher_stop_delay_seconds",
+            "How long searches were worked on after their caller had gone or their deadline had passed",
+            metrics.stop_delays.clone(),
+        );
         metrics
+    }
+
+    /// A search that begins.
+    pub(crate) const fn count_search(&self) -> CountedSearch<'_> {
+        CountedSearch { metrics: self, outcome: SearchOutcome::Cancelled }
+    }
+
+    /// Does the work of a search.
+    pub(crate) fn run<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.running.inc();
+        let _running = Running(&self.running);
+        work()
+    }
+
+    /// Takes in how long a search was worked on for nobody, if it was.
+    pub(crate) fn observe_stop(&self, delay: Option<Duration>) {
+        if let Some(delay) = delay {
+            self.stop_delays.observe(delay.as_secs_f64());
+            #[cfg(test)]
+            self.delays.lock().unwrap().push(delay);
+        }
     }
 
     pub(crate) fn count_rebuild(&self, reason: RebuildReason) {
@@ -105,6 +228,22 @@ impl MatcherMetrics {
 
     pub(crate) fn count_bootstrap(&self, is_used: bool) {
         if is_used { &self.bootstraps } else { &self.failed_bootstraps }.inc();
+    }
+
+    /// The delays so far.
+    #[cfg(test)]
+    pub(crate) fn stop_delays(&self) -> Vec<Duration> {
+        self.delays.lock().unwrap().clone()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn searches(&self, outcome: SearchOutcome) -> u64 {
+        self.searches.get_or_create_owned(&SearchLabels { outcome: outcome.name() }).get()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn running(&self) -> i64 {
+        self.running.get()
     }
 
     /// Publications that succeeded and failed.

@@ -9,7 +9,7 @@ use tonic::server::NamedService as _;
 use vigie_clients::{FeedClient, Network};
 use vigie_model::ShardIdentity;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherServiceServer;
-use vigie_serving::{Listener, Reflection, Routes, Shutdown};
+use vigie_serving::{Listener, Reflection, Routes, ServeError, Shutdown};
 
 use crate::config::Config;
 use crate::error::RunError;
@@ -18,10 +18,11 @@ use crate::grpc::Grpc;
 use crate::keeping::{Schedule, Sharing};
 use crate::metrics::MatcherMetrics;
 use crate::presence::Presence;
+use crate::running::Runner;
 use crate::stores::StorePlan;
 
 /// The largest request: a batch of 256 queries of 64 hashes, and room for names.
-const MESSAGE_BYTES_MAX: usize = 2 << 20;
+pub(crate) const MESSAGE_BYTES_MAX: usize = 2 << 20;
 
 /// Follows the bank and answers searches on `listener` until `shutdown`. See [`run_with`].
 pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) -> Result<(), RunError> {
@@ -49,19 +50,7 @@ pub async fn run_with(
     let objects = config.objects().map_err(RunError::Config)?.map(Arc::new);
     let plan = StorePlan::new(config.pdq_engine, config.hnsw, config.index_folder.as_deref())?;
     let replica = Arc::new(Replica::new(identity, plan, MatcherMetrics::register(registry)));
-    let grpc = Grpc {
-        presence: Presence::new(Arc::clone(&replica), config.watchers_max, shutdown.clone()),
-        replica: Arc::clone(&replica),
-        shutdown: shutdown.clone(),
-        serving: config.serving,
-        search_permits: Arc::new(Semaphore::new(config.searches_at_once())),
-        wait_permits: Semaphore::new(config.sequence_waits_max),
-    };
-    let service = MatcherServiceServer::new(grpc).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS))?
-        .with(service)
-        .never_refusing(MatcherServiceServer::<Grpc>::NAME, "Describe")
-        .never_refusing(MatcherServiceServer::<Grpc>::NAME, "Watch");
+    let routes = routes(&replica, &config, &shutdown)?;
     let patience = Patience {
         open: Duration::from_millis(config.feed_open_ms_max),
         silence: Duration::from_millis(config.feed_silence_ms_max),
@@ -96,4 +85,28 @@ pub async fn run_with(
             Ok(serving.await?)
         }
     }
+}
+
+/// What is served of a replica, whoever keeps it up.
+pub(crate) fn routes(
+    replica: &Arc<Replica>,
+    config: &Config,
+    shutdown: &Shutdown,
+) -> Result<Routes, ServeError> {
+    let metrics = replica.metrics.clone();
+    let inline_max = Duration::from_micros(config.search_inline_us_max);
+    let grpc = Grpc {
+        presence: Presence::new(Arc::clone(replica), config.watchers_max, shutdown.clone()),
+        replica: Arc::clone(replica),
+        shutdown: shutdown.clone(),
+        serving: config.serving,
+        runner: Runner::new(config.searches_at_once(), inline_max, metrics.clone()),
+        metrics,
+        wait_permits: Semaphore::new(config.sequence_waits_max),
+    };
+    let service = MatcherServiceServer::new(grpc).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    Ok(Routes::new(Reflection(vigie_proto::DESCRIPTORS))?
+        .with(service)
+        .never_refusing(MatcherServiceServer::<Grpc>::NAME, "Describe")
+        .never_refusing(MatcherServiceServer::<Grpc>::NAME, "Watch"))
 }

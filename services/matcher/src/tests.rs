@@ -19,10 +19,13 @@ use crate::stores::{StorePlan, Stores};
 
 mod fake_bank;
 mod follow;
+mod hops;
+mod loaded;
 mod presence;
 mod publication;
 mod service;
 mod snapshot;
+mod stopping;
 
 const LOG: LogId = LogId([7; 16]);
 

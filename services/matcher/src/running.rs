@@ -1,0 +1,278 @@
+//! Where a search runs, and when it ends.
+//!
+//! Most searches take some microseconds, less than handing them to another thread and back. So a search that is expected
+//! to be short runs on the task that answers the call, with [`Runner::inline_max`] for its time: no other call of that
+//! thread waits longer for it. Where that was not enough it begins anew on a thread for long ones, of which so many run at once as
+//! there are permits; the others wait. What is short is learned from the searches before.
+//!
+//! Always true: a search that waits for a thread is not begun once its caller has gone or its time is spent, and one that
+//! runs stops soon after. How soon is observed, from when it should have ended until its last work was done, what
+//! it has to give up included.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use vigie_index::Cancellation;
+use vigie_model::{Hash, HashType, Query, SearchOptions};
+
+use crate::error::SearchError;
+use crate::metrics::MatcherMetrics;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    /// One for each long search that runs.
+    permits: Arc<Semaphore>,
+    /// The longest that a search may keep the thread of its call; zero for never.
+    inline_max: Duration,
+    pace: Pace,
+    metrics: MatcherMetrics,
+}
+
+impl Runner {
+    /// Long searches run on so many threads, short ones for so long where they are.
+    pub(crate) fn new(threads_max: usize, inline_max: Duration, metrics: MatcherMetrics) -> Self {
+        let permits = Arc::new(Semaphore::new(threads_max.min(Semaphore::MAX_PERMITS)));
+        Self { permits, inline_max, pace: Pace::default(), metrics }
+    }
+
+    /// Runs `work` until the deadline, and for as long as the future lives. It is called a second time where the first
+    /// ran out of the time for short ones.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        size: Size,
+        deadline: tokio::time::Instant,
+        work: impl Fn(&Cancellation) -> Result<T, SearchError> + Send + 'static,
+    ) -> Result<T, SearchError> {
+        // What is left, by the runtime's clock, which need not be the system's.
+        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+        let begun = Instant::now();
+        let deadline = begun + left;
+        if !self.inline_max.is_zero() && self.pace.expected(size) <= self.inline_max {
+            let until = Cancellation::at(deadline.min(begun + self.inline_max));
+            let outcome = self.metrics.run(|| caught(|| work(&until)));
+            let took = begun.elapsed();
+            let is_too_long = matches!(outcome, Err(SearchError::OutOfTime)) && took < left;
+            if !is_too_long {
+                if outcome.is_ok() {
+                    self.pace.learn(size, took, self.inline_max);
+                }
+                self.metrics.observe_stop(took.checked_sub(left));
+                return outcome;
+            }
+            self.pace.learn(size, 2 * self.inline_max, self.inline_max);
+        }
+        // Given up with the future: who waits here has begun nothing.
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let waiting = Waiting::default();
+        let gone = Arc::clone(&waiting.0);
+        let metrics = self.metrics.clone();
+        let running = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let cancel = Cancellation::at(deadline).with_flag(Arc::clone(&gone.flag));
+            let begun = Instant::now();
+            let begins = || if cancel.is_cancelled() { Err(SearchError::OutOfTime) } else { work(&cancel) };
+            let outcome = metrics.run(|| caught(begins));
+            let took = begun.elapsed();
+            let outcome = if gone.flag.load(Ordering::Relaxed) {
+                // Nobody takes it, and to give it up is work too.
+                drop(outcome);
+                Err(SearchError::OutOfTime)
+            } else {
+                outcome
+            };
+            let should_end = gone.since().map_or(deadline, |gone| gone.min(deadline));
+            metrics.observe_stop(Instant::now().checked_duration_since(should_end));
+            (took, outcome)
+        });
+        let (took, outcome) = running.await.map_err(|_| SearchError::Failed)?;
+        if outcome.is_ok() {
+            self.pace.learn(size, took, self.inline_max);
+        }
+        outcome
+    }
+}
+
+/// A panic ends the search and nothing else.
+fn caught<T>(work: impl FnOnce() -> Result<T, SearchError>) -> Result<T, SearchError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        // What it said went to the panic hook.
+        tracing::error!("a search failed");
+        Err(SearchError::Failed)
+    })
+}
+
+/// One who waits for a search on another thread; dropped when it has come, or when the caller has gone.
+#[derive(Debug, Default)]
+struct Waiting(Arc<Gone>);
+
+/// Whether and since when nobody waits any more.
+#[derive(Debug, Default)]
+struct Gone {
+    flag: Arc<AtomicBool>,
+    at: Mutex<Option<Instant>>,
+}
+
+impl Gone {
+    fn since(&self) -> Option<Instant> {
+        *self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        *self.0.at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.0.flag.store(true, Ordering::Relaxed);
+    }
+}
+
+/// How much is asked for, as far as it tells how long that takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    hashes: usize,
+    class: usize,
+}
+
+/// Distances that are taken together.
+const CLASS_BITS: usize = 8;
+/// One for equality alone, and one for every eight bits of the distance; the last one for all farther ones.
+const CLASSES: usize = 10;
+
+impl Size {
+    /// That of these queries.
+    pub(crate) fn of(queries: &[Query], options: &SearchOptions) -> Self {
+        let mut hashes = queries.iter().flat_map(|query| &query.hashes);
+        let has_pdq = hashes.any(|one| matches!(one.hash, Hash::Pdq(_)));
+        let bits = usize::from(options.max_distances.get(HashType::Pdq).0);
+        Self {
+            hashes: queries.iter().map(|query| query.hashes.len()).sum::<usize>().max(1),
+            class: if has_pdq { (1 + bits / CLASS_BITS).min(CLASSES - 1) } else { 0 },
+        }
+    }
+}
+
+/// How long a hash took of late, in nanoseconds: a moving average for each class, 0 where there was none yet.
+#[derive(Debug, Default)]
+struct Pace([AtomicU64; CLASSES]);
+
+impl Pace {
+    fn expected(&self, size: Size) -> Duration {
+        let each = self.0[size.class].load(Ordering::Relaxed);
+        Duration::from_nanos(each.saturating_mul(size.hashes as u64))
+    }
+
+    /// Takes in one search. One that is far too long counts as if it were four times too long: a few among many short ones do
+    /// not send all to the threads, where they would wait behind the long ones.
+    fn learn(&self, size: Size, took: Duration, inline_max: Duration) {
+        let took = took.min(4 * inline_max);
+        let each = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX) / size.hashes as u64;
+        let cell = &self.0[size.class];
+        // A sample that is lost to another one does no harm.
+        let before = cell.load(Ordering::Relaxed);
+        let after = if before == 0 { each } else { before - before / 8 + each / 8 };
+        cell.store(after.max(1), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::thread::{self, ThreadId};
+
+    use super::*;
+
+    const SIZE: Size = Size { hashes: 8, class: 3 };
+
+    fn deadline() -> tokio::time::Instant {
+        tokio::time::Instant::now() + Duration::from_secs(20)
+    }
+
+    fn runner(inline_max: Duration) -> Runner {
+        Runner::new(1, inline_max, MatcherMetrics::default())
+    }
+
+    /// Where work that takes no time runs.
+    async fn where_short(runner: &Runner) -> ThreadId {
+        runner.run(SIZE, deadline(), |_| Ok(thread::current().id())).await.unwrap()
+    }
+
+    /// Where work that is too long for the caller's thread runs, and how often it was begun.
+    async fn where_long(runner: &Runner) -> (ThreadId, usize) {
+        let (own, begun) = (thread::current().id(), Arc::new(AtomicUsize::new(0)));
+        let counted = Arc::clone(&begun);
+        let work = move |cancel: &Cancellation| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            while thread::current().id() == own {
+                if cancel.is_cancelled() {
+                    return Err(SearchError::OutOfTime);
+                }
+            }
+            thread::sleep(Duration::from_millis(10));
+            Ok(thread::current().id())
+        };
+        let id = runner.run(SIZE, deadline(), work).await.unwrap();
+        (id, begun.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test]
+    async fn a_short_search_stays_where_it_is_and_a_long_one_begins_anew_elsewhere() {
+        let (own, runner) = (thread::current().id(), runner(Duration::from_millis(1)));
+        assert_eq!(where_short(&runner).await, own);
+        let (elsewhere, begun) = where_long(&runner).await;
+        assert_ne!(elsewhere, own);
+        assert_eq!(begun, 2);
+        assert_eq!(runner.metrics.stop_delays(), [], "it was no search for nobody");
+    }
+
+    #[tokio::test]
+    async fn where_searches_run_is_learned_from_those_before() {
+        let (own, runner) = (thread::current().id(), runner(Duration::from_millis(1)));
+        let mut begun = 2;
+        for _ in 0..100 {
+            begun = where_long(&runner).await.1;
+        }
+        assert_eq!(begun, 1, "nobody tries any more");
+        assert_ne!(where_short(&runner).await, own, "they are taken for long ones");
+        let other = Size { hashes: 1, class: 0 };
+        let id = runner.run(other, deadline(), |_| Ok(thread::current().id())).await.unwrap();
+        assert_eq!(id, own, "those of another class are not");
+        for _ in 0..100 {
+            where_short(&runner).await;
+        }
+        assert_eq!(where_short(&runner).await, own);
+    }
+
+    #[tokio::test]
+    async fn without_time_of_its_own_every_search_runs_elsewhere() {
+        assert_ne!(where_short(&runner(Duration::ZERO)).await, thread::current().id());
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_one_search_and_nothing_else() {
+        for inline_max in [Duration::ZERO, Duration::from_millis(1)] {
+            let runner = runner(inline_max);
+            let failed = runner.run(SIZE, deadline(), |_| -> Result<(), _> { panic!("on purpose") }).await;
+            assert_eq!(failed, Err(SearchError::Failed));
+            assert_eq!(runner.metrics.running(), 0);
+            where_short(&runner).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn work_whose_time_is_spent_is_not_begun_elsewhere() {
+        let runner = runner(Duration::ZERO);
+        let begun = Arc::new(AtomicBool::new(false));
+        let mark = Arc::clone(&begun);
+        let late = runner
+            .run(SIZE, tokio::time::Instant::now(), move |_| {
+                mark.store(true, Ordering::Relaxed);
+                Ok(())
+            })
+            .await;
+        assert_eq!(late, Err(SearchError::OutOfTime));
+        assert!(!begun.load(Ordering::Relaxed));
+    }
+}

@@ -1,0 +1,110 @@
+//! A matcher on a port of its own with a shard that nobody follows: full of hashes from the start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::SmallRng;
+use rand::{Rng as _, RngExt as _, SeedableRng as _};
+use tokio::net::TcpListener;
+use vigie_clients::MatcherClient;
+use vigie_index::HnswConfig;
+use vigie_model::change::Cursor;
+use vigie_model::{
+    Bank, BankId, Hash, Item, ItemContent, ItemDraft, ItemId, Query, QueryHash, Sequence, UnixMillis, Variant,
+};
+use vigie_serving::Shutdown;
+
+use super::follow::whole;
+use super::{LOG, name};
+use crate::config::Config;
+use crate::feed::Replica;
+use crate::loading::Loading;
+use crate::metrics::MatcherMetrics;
+use crate::pdq::PdqEngine;
+use crate::server::{MESSAGE_BYTES_MAX, routes};
+use crate::shard::Shard;
+use crate::stores::StorePlan;
+
+/// See the module. It ends with the test's runtime.
+#[derive(Clone)]
+pub(super) struct Loaded {
+    replica: Arc<Replica>,
+    pub(super) metrics: MatcherMetrics,
+}
+
+impl Loaded {
+    /// One whose items are these, of one bank.
+    pub(super) fn new(contents: impl Iterator<Item = ItemContent>) -> Self {
+        let plan = StorePlan::new(PdqEngine::Exact, HnswConfig::default(), None).unwrap();
+        let metrics = MatcherMetrics::default();
+        let (shard, head) = shard_of(&plan, contents);
+        let replica = Replica::new(whole(), plan, metrics.clone());
+        replica.take(shard);
+        replica.advance(head, head, true);
+        Self { replica: Arc::new(replica), metrics }
+    }
+
+    /// A client of its own, on a connection of its own, of a server of its own.
+    pub(super) async fn serve(&self, config: Config) -> MatcherClient {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = MatcherClient::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let shutdown = Shutdown::new();
+        let routes = routes(&self.replica, &config, &shutdown).unwrap();
+        tokio::spawn(async move {
+            vigie_serving::serve(listener, routes, MESSAGE_BYTES_MAX, &config.serving, shutdown).await
+        });
+        client.describe(tokio::time::Instant::now() + Duration::from_secs(20)).await.unwrap();
+        client
+    }
+}
+
+fn shard_of(plan: &StorePlan, contents: impl Iterator<Item = ItemContent>) -> (Shard, Sequence) {
+    let bank = BankId(1);
+    let held = Bank {
+        id: bank,
+        name: name("known"),
+        enabled: true,
+        created_at: UnixMillis(0),
+        item_count: 0,
+        hash_count: 0,
+    };
+    let items: Vec<Item> = contents
+        .zip(2..)
+        .map(|(content, id)| Item { id: ItemId(id), bank, added_at: UnixMillis(0), content })
+        .collect();
+    let head = Sequence(items.len() as u64 + 1);
+    let cursor = Cursor { log: LOG, sequence: head, chain: None };
+    let mut loading = Loading::begin(whole(), plan.in_memory(), cursor, vec![held]);
+    loading.take(items).unwrap();
+    (loading.finish(head).unwrap(), head)
+}
+
+/// Content with these hashes and nothing else.
+pub(super) fn bare(hashes: Vec<Hash>) -> ItemContent {
+    ItemDraft { hashes, ..ItemDraft::default() }.try_into().unwrap()
+}
+
+/// Hashes that have nothing to do with each other.
+pub(super) fn random_hashes(seed: u64) -> impl Iterator<Item = [u8; 32]> {
+    let mut random = SmallRng::seed_from_u64(seed);
+    std::iter::repeat_with(move || random.random())
+}
+
+/// Hashes within so many bits of one.
+pub(super) fn neighbours(seed: u64, bits: usize) -> impl Iterator<Item = [u8; 32]> {
+    let mut random = SmallRng::seed_from_u64(seed);
+    std::iter::repeat_with(move || {
+        let mut hash = [0x5a; 32];
+        for _ in 0..bits {
+            let bit = random.next_u64() % 256;
+            hash[bit as usize / 8] ^= 1 << (bit % 8);
+        }
+        hash
+    })
+}
+
+/// A query of these hashes.
+pub(super) fn query_of(hashes: impl Iterator<Item = Hash>) -> Query {
+    let variants = Variant::ALL.into_iter().cycle();
+    Query { hashes: hashes.zip(variants).map(|(hash, variant)| QueryHash { hash, variant }).collect() }
+}
