@@ -1,8 +1,12 @@
 //! The command line.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use crate::load::span::Span;
 
 /// Makes data with known answers, and measures against it.
 #[derive(Debug, Parser)]
@@ -20,10 +24,15 @@ pub enum Command {
     Data(DataArguments),
     /// Builds an index of a data file, checks its answers, and measures it.
     Index(IndexArguments),
+    /// Puts a cluster under load, checks every answer, and says whether the scenario's thresholds hold.
+    Run(RunArguments),
+    /// Measures how much this program can send from this machine, against a service that does nothing.
+    Ceiling(CeilingArguments),
 }
 
 /// What the rows look like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ShapeName {
     /// Random bits.
     Uniform,
@@ -31,6 +40,16 @@ pub enum ShapeName {
     Pdq,
     /// What hurts an index of buckets: copies, clusters, equal groups of bits, low entropy.
     Adversarial,
+}
+
+impl fmt::Display for ShapeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Uniform => "uniform",
+            Self::Pdq => "pdq",
+            Self::Adversarial => "adversarial",
+        })
+    }
 }
 
 /// Arguments of `data`.
@@ -139,4 +158,52 @@ pub struct IndexArguments {
     /// Prints one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Clone, Args)]
+pub struct RunArguments {
+    /// A file, or the name of a scenario that comes with the program.
+    pub scenario: String,
+    /// Where to reach it.
+    #[command(flatten)]
+    pub target: TargetArguments,
+    /// Sets a key of the scenario, such as `arrivals.rate=5000` or `drive.duration=30s`; may be given again.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// A folder for the results; by default one of the scenario's name and the time.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Prints the figures as one JSON object, without the histograms, instead of as text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where requests go.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TargetArguments {
+    /// A frontend, such as `http://127.0.0.1:7740`; several share the connections.
+    #[arg(long, value_name = "URL")]
+    pub target: Vec<String>,
+    /// The bank behind it, which is filled with the scenario's data if it does not hold it yet. Without one nothing is
+    /// written, and the data has to be there.
+    #[arg(long, value_name = "URL")]
+    pub bank_url: Option<String>,
+}
+
+/// Arguments of `ceiling`.
+#[derive(Debug, Clone, Args)]
+pub struct CeilingArguments {
+    /// Lookups a second.
+    #[arg(long, default_value_t = 20_000)]
+    pub rate: u32,
+    /// Threads that send; each takes a core at its ceiling. The service that does nothing takes another.
+    #[arg(long, default_value_t = 1)]
+    pub lanes: u16,
+    /// Connections, in all.
+    #[arg(long, default_value_t = 4)]
+    pub connections: u32,
+    /// How long is measured.
+    #[arg(long, default_value = "5s")]
+    pub duration: Span,
 }

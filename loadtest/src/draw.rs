@@ -22,9 +22,12 @@ pub(crate) enum Stream {
     Query,
     /// Hashes that are inserted and removed while searching, by number.
     Update,
+    /// What a request of a load test asks, by number.
+    Request,
 }
 
 /// The generator of one place.
+#[derive(Debug)]
 pub(crate) struct Draw(Xoshiro256PlusPlus);
 
 impl Draw {
@@ -52,6 +55,11 @@ impl Draw {
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         let product = u128::from(self.bits()) * u128::from(bound);
         u64::try_from(product >> 64).expect("the upper half of 128 bits")
+    }
+
+    /// A number from 0 to 1, which it never is.
+    pub(crate) fn share(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// A position of a bit in a hash.

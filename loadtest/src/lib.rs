@@ -1,6 +1,6 @@
 //! Makes data with known answers, and measures against it.
 //!
-//! Two commands. `vigie-loadtest data` writes hashes of a stated shape, queries, and the right answers by a
+//! `vigie-loadtest data` writes hashes of a stated shape, queries, and the right answers by a
 //! linear scan. `vigie-loadtest index` builds an index of these hashes, compares its answers with the right
 //! ones, and only then measures. `peers/index_peers.py` runs other libraries on the same files.
 //!
@@ -15,7 +15,9 @@
 //! - **Files are bounded in memory while they are made**: rows come in chunks, and of the answers to a query
 //!   only the nearest thousand or so are listed; all are counted.
 //!
-//! Reading order: [`cli`]; `hash_file` and `answers` for the files; `draw`, `shape`, `queries` for what is in
+//! The third command, `run`, puts a cluster under load: [`load`] has its own reading order.
+//!
+//! Reading order of the first two: [`cli`]; `hash_file` and `answers` for the files; `draw`, `shape`, `queries` for what is in
 //! them, `scan` for the right answers, `data` for the command; then `engine`, `check`, `measure`, `memory`,
 //! `machine`, `report`, and `index` for the other command.
 
@@ -34,6 +36,7 @@ mod memory;
 mod machine;
 mod report;
 mod index;
+pub mod load;
 
 use std::io::Write as _;
 
@@ -43,11 +46,23 @@ use crate::cli::{Cli, Command};
 pub(crate) type Hash = [u8; 32];
 
 /// Runs one command. Results go to standard output, progress to standard error.
-pub fn run(cli: Cli) -> anyhow::Result<()> {
+pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     let mut out = std::io::stdout().lock();
     match cli.command {
         Command::Data(arguments) => data::run(&arguments, &mut out)?,
         Command::Index(arguments) => index::run(&arguments, &mut out)?,
+        Command::Run(arguments) => return load::command::run(&arguments, &mut out),
+        Command::Ceiling(arguments) => return load::ceiling::run(&arguments, &mut out),
     }
-    Ok(out.flush()?)
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+/// How a command ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what it was told, and all that had to hold does.
+    Done,
+    /// A threshold does not hold.
+    ThresholdMissed,
 }

@@ -1,14 +1,14 @@
 //! Facts of the machine: without them a figure says nothing.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Instruction sets that the kernels choose between.
 const FEATURES: [&str; 8] =
     ["popcnt", "bmi2", "avx2", "avx512bw", "avx512_bitalg", "avx512_vpopcntdq", "asimd", "sve"];
 
 /// What the figures were measured on. Empty or 0 where the system does not tell.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Machine {
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
     pub(crate) processor: String,
     pub(crate) cores: usize,
     pub(crate) features: Vec<String>,

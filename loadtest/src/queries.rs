@@ -40,7 +40,7 @@ mod tests {
             shape.draw_rows(0, &mut rows);
             let queries = draw(&*shape, 11, 1_000, 200);
             let nearest = |query: &Hash| rows.iter().map(|row| distance(query, row)).min().unwrap();
-            let planted: Vec<u32> = queries.iter().step_by(2).map(nearest).collect();
+            let planted: Vec<u16> = queries.iter().step_by(2).map(nearest).collect();
             assert!(planted.iter().all(|&distance| distance < 32), "{name:?}: {planted:?}");
             assert!(
                 planted.iter().any(|&distance| distance < 4) && planted.iter().any(|&distance| distance > 27)

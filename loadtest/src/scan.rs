@@ -24,10 +24,10 @@ pub(crate) struct Found {
 }
 
 /// The number of bits in which two hashes differ.
-#[cfg(test)]
-pub(crate) fn distance(one: &Hash, other: &Hash) -> u32 {
+pub(crate) fn distance(one: &Hash, other: &Hash) -> u16 {
     let words = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
-    words.map(|(one, other)| (u64::from_le_bytes(*one) ^ u64::from_le_bytes(*other)).count_ones()).sum()
+    let bits = words.map(|(one, other)| (u64::from_le_bytes(*one) ^ u64::from_le_bytes(*other)).count_ones());
+    u16::try_from(bits.sum::<u32>()).expect("a hash has 256 bits")
 }
 
 /// Appends the rows within `radius` of `query` to `found`, in the order of the rows. At most 2^32 rows.

@@ -11,7 +11,7 @@ use crate::Hash;
 use crate::cli::ShapeName;
 
 /// Where the rows of a data file come from.
-pub(crate) trait Shape: Sync {
+pub(crate) trait Shape: Send + Sync {
     /// Writes row `first`, `first + 1` and so on.
     fn draw_rows(&self, first: u64, into: &mut [Hash]);
 

@@ -1,0 +1,261 @@
+//! One run from its beginning to its record: lanes are started, fed with a common beginning, and collected.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, anyhow, bail};
+use http::Uri;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use vigie_model::Sequence;
+
+use crate::load::drive::{Arrivals, Lane, Place, Recorder, Shared};
+use crate::load::progress;
+use crate::load::record::Record;
+use crate::load::request::Endpoint;
+use crate::load::scenario::Scenario;
+use crate::load::schedule::Schedule;
+use crate::load::target::vigie::{Frontend, Options};
+use crate::load::target::{Asked, Call};
+
+/// How long connections may take to open.
+const CONNECT_WITHIN: Duration = Duration::from_secs(20);
+/// From the moment at which all is ready to the first arrival.
+const LEAD: Duration = Duration::from_millis(200);
+
+/// Where the lanes of a run send.
+#[derive(Debug, Clone)]
+pub(crate) struct Targets {
+    pub(crate) endpoints: Vec<Uri>,
+    pub(crate) options: Arc<Options>,
+}
+
+impl Targets {
+    pub(crate) fn new(urls: &[String], options: Options) -> anyhow::Result<Self> {
+        let endpoints = urls
+            .iter()
+            .map(|url| url.parse().with_context(|| format!("`{url}` is no endpoint")))
+            .collect::<anyhow::Result<Vec<Uri>>>()?;
+        if endpoints.is_empty() {
+            bail!("there is nothing to send to");
+        }
+        Ok(Self { endpoints, options: Arc::new(options) })
+    }
+
+    /// Connection number `number`, on the event loop of this thread.
+    fn open(&self, number: usize) -> anyhow::Result<Endpoint> {
+        let endpoint = &self.endpoints[number % self.endpoints.len()];
+        Ok(Endpoint::Vigie(Frontend::new(endpoint, Arc::clone(&self.options))?))
+    }
+}
+
+/// Waits until every target answers completely, as of `sequence`.
+pub(crate) async fn wait_ready(
+    targets: &Targets,
+    sequence: Sequence,
+    within: Duration,
+) -> anyhow::Result<()> {
+    let deadline = Instant::now() + within;
+    for number in 0..targets.endpoints.len() {
+        let endpoint = targets.open(number)?;
+        loop {
+            let asks = [Asked::Hash([0x55; 32])];
+            let call = Call { asks: &asks, min_sequence: sequence, streamed: false };
+            let soon = Instant::now() + Duration::from_secs(5);
+            let asked = tokio::time::timeout_at(soon.into(), endpoint.ask(&call, soon)).await;
+            let lacking = match asked {
+                Ok(Ok(answer)) if answer.complete => break,
+                Ok(Ok(_)) => "its answer does not cover all shards".to_owned(),
+                Ok(Err(refusal)) => crate::load::record::code_name(refusal.code).to_owned(),
+                Err(_) => "no answer".to_owned(),
+            };
+            if Instant::now() >= deadline {
+                bail!("{} is not ready: {lacking}", targets.endpoints[number]);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    Ok(())
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) record: Record,
+    pub(crate) began_unix_ms: u64,
+    pub(crate) cpu_s: f64,
+    /// How long requests were sent after the warm-up.
+    pub(crate) measured: Duration,
+}
+
+/// A run whose lanes are connected and wait for its beginning.
+#[derive(Debug)]
+pub(crate) struct Session {
+    scenario: Scenario,
+    recorders: Vec<Recorder>,
+    in_flight: Vec<Arc<AtomicU32>>,
+    threads: Vec<JoinHandle<anyhow::Result<()>>>,
+    begin: watch::Sender<Option<Instant>>,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Session {
+    /// Starts the lanes of this process, of which there are `first..first + scenario.drive.lanes` among `of`.
+    pub(crate) async fn ready(
+        shared: &Arc<Shared>,
+        targets: &Targets,
+        first: u64,
+        of: u64,
+    ) -> anyhow::Result<Self> {
+        let scenario = shared.scenario.clone();
+        let lanes = scenario.drive.lanes;
+        let stop = CancellationToken::new();
+        let (begin, begun) = watch::channel(None);
+        let (tell_ready, mut are_ready) = mpsc::channel(usize::from(lanes));
+        let (mut recorders, mut in_flight, mut threads) = (Vec::new(), Vec::new(), Vec::new());
+        for lane in 0..lanes {
+            let recorder = Recorder::default();
+            let flying = Arc::new(AtomicU32::new(0));
+            let share =
+                |whole: u32| whole / u32::from(lanes) + u32::from(u32::from(lane) < whole % u32::from(lanes));
+            let (shared, targets, arrivals) = (Arc::clone(shared), targets.clone(), arrivals(&scenario)?);
+            let (recorder_of_lane, flying_of_lane) = (recorder.clone(), Arc::clone(&flying));
+            let connections = share(scenario.drive.connections);
+            let in_flight_max = share(scenario.drive.in_flight_max);
+            let (mut begun, tell_ready, stop) = (begun.clone(), tell_ready.clone(), stop.clone());
+            let run = async move {
+                let opening: Vec<Endpoint> = (0..connections as usize)
+                    .map(|number| targets.open(number * usize::from(lanes) + usize::from(lane)))
+                    .collect::<anyhow::Result<_>>()?;
+                let all = futures::future::join_all(opening.iter().map(Endpoint::opened));
+                tokio::time::timeout(CONNECT_WITHIN, all).await.context("cannot connect")?;
+                let lane = Lane {
+                    shared,
+                    place: Place { lane: first + u64::from(lane), of },
+                    arrivals,
+                    endpoints: opening,
+                    recorder: recorder_of_lane,
+                    in_flight: flying_of_lane,
+                    in_flight_max,
+                };
+                tell_ready.send(()).await.context("the run was given up")?;
+                drop(tell_ready);
+                let start = *begun.wait_for(Option::is_some).await.context("the run was given up")?;
+                let start = start.context("there is no beginning")?;
+                lane.drive(start, &stop).await
+            };
+            let thread = std::thread::Builder::new().name(format!("lane-{lane}")).spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                runtime.block_on(run)
+            });
+            threads.push(thread.context("cannot start a thread")?);
+            recorders.push(recorder);
+            in_flight.push(flying);
+        }
+        drop(tell_ready);
+        let mut ready = 0;
+        while are_ready.recv().await.is_some() {
+            ready += 1;
+        }
+        let session = Self { scenario, recorders, in_flight, threads, begin, stop };
+        if ready < lanes {
+            session.begin.send_replace(Some(Instant::now()));
+            session.stop.cancel();
+            session.join().await?;
+            bail!("a lane ended before it was ready");
+        }
+        Ok(session)
+    }
+
+    /// Another recorder whose record is collected with those of the lanes.
+    pub(crate) fn recorder(&mut self) -> Recorder {
+        let recorder = Recorder::default();
+        self.recorders.push(recorder.clone());
+        recorder
+    }
+
+    /// A moment soon.
+    pub(crate) fn soon() -> Instant {
+        Instant::now() + LEAD
+    }
+
+    /// Runs to the end. `tell` gets what was recorded since the last time, and a line for people.
+    pub(crate) async fn run(
+        self,
+        start: Instant,
+        mut tell: impl FnMut(&Record, Option<String>),
+    ) -> anyhow::Result<Ended> {
+        let cpu_before = cpu_s();
+        let began = SystemTime::now() + start.saturating_duration_since(Instant::now());
+        let began_unix_ms = u64::try_from(began.duration_since(UNIX_EPOCH)?.as_millis())?;
+        self.begin.send_replace(Some(start));
+        let mut record = Record::default();
+        let warm_up = self.scenario.drive.warm_up.0;
+        let mut told = None;
+        for tick in 1.. {
+            tokio::time::sleep_until((start + Duration::from_secs(tick)).into()).await;
+            let ended = self.threads.iter().all(JoinHandle::is_finished);
+            let part = self.collect();
+            record.add(&part);
+            let line = progress::settled(&record, tick).filter(|(second, _)| told < Some(*second)).map(
+                |(second, of)| {
+                    told = Some(second);
+                    let in_flight = self.in_flight.iter().map(|one| one.load(Ordering::Relaxed)).sum();
+                    progress::line(second, second < warm_up.as_secs(), of, in_flight)
+                },
+            );
+            tell(&part, line);
+            if ended {
+                break;
+            }
+        }
+        let cpu_s = cpu_s() - cpu_before;
+        let measured = if self.stop.is_cancelled() {
+            start.elapsed().min(self.scenario.length()).saturating_sub(warm_up)
+        } else {
+            self.scenario.length().saturating_sub(warm_up)
+        };
+        let recorders = self.recorders.clone();
+        self.join().await?;
+        for recorder in recorders {
+            let part = recorder.collect();
+            tell(&part, None);
+            record.add(&part);
+        }
+        Ok(Ended { record, began_unix_ms, cpu_s, measured })
+    }
+
+    fn collect(&self) -> Record {
+        let mut sum = Record::default();
+        self.recorders.iter().for_each(|recorder| sum.add(&recorder.collect()));
+        sum
+    }
+
+    async fn join(self) -> anyhow::Result<()> {
+        for thread in self.threads {
+            let ended = tokio::task::spawn_blocking(move || thread.join()).await?;
+            ended.map_err(|_| anyhow!("a lane panicked"))?.context("a lane failed")?;
+        }
+        Ok(())
+    }
+}
+
+fn arrivals(scenario: &Scenario) -> anyhow::Result<Arrivals> {
+    if let Some(trace) = &scenario.arrivals.trace {
+        bail!("{}: traces cannot be replayed", trace.display());
+    }
+    let schedule = Schedule::new(&scenario.stages(), scenario.arrivals.spacing, scenario.seed);
+    Ok(Box::new(schedule.map(|arrival| (arrival, None))))
+}
+
+/// Processor time that this process has used, in seconds; 0 where the system does not tell.
+fn cpu_s() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The second field is the program's name, which may hold anything, in parentheses.
+    let fields = text.rsplit_once(')').unwrap_or_default().1;
+    let ticks: u64 =
+        fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    ticks as f64 / rustix::param::clock_ticks_per_second() as f64
+}

@@ -1,0 +1,123 @@
+//! One HTTP/2 connection to a service, kept open.
+//!
+//! `tonic`'s own channel queues requests behind a worker and hides how many connections there are. Here a connection is
+//! what it says: opened before the run, on the thread that uses it, opened again when it is lost, and while it is lost a
+//! request fails at once.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use http::Uri;
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tonic::Status;
+use tonic::body::Body;
+
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The pause before the next attempt.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+/// As Vigie's own clients: an idle connection is probed this often, and given up so long after.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The host and port of an endpoint such as `http://127.0.0.1:7740`.
+pub(crate) fn authority(endpoint: &Uri) -> anyhow::Result<String> {
+    ensure!(endpoint.scheme_str() == Some("http"), "{endpoint} is no endpoint; write it as http://host:port");
+    let host = endpoint.host().with_context(|| format!("{endpoint} names no host"))?;
+    Ok(format!("{host}:{}", endpoint.port_u16().unwrap_or(80)))
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(crate) struct Wire {
+    sender: Arc<Mutex<Option<SendRequest<Body>>>>,
+    open: watch::Receiver<bool>,
+    _keeper: Arc<Keeper>,
+}
+
+/// Ends the task that keeps the connection when nobody uses it any more.
+#[derive(Debug)]
+struct Keeper(AbortHandle);
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Wire {
+    /// Begins to connect; within a runtime, whose thread does the work.
+    pub(crate) fn new(endpoint: &Uri) -> anyhow::Result<Self> {
+        let authority = authority(endpoint)?;
+        let sender = Arc::new(Mutex::new(None));
+        let (tell_open, open) = watch::channel(false);
+        let held = Arc::clone(&sender);
+        let keeping = tokio::spawn(async move {
+            loop {
+                if let Ok((sender, connection)) = connect(&authority).await {
+                    *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+                    tell_open.send_replace(true);
+                    // Why it ended, each request that it carried is told.
+                    let _ = connection.await;
+                    *held.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                    tell_open.send_replace(false);
+                }
+                tokio::time::sleep(RECONNECT_PAUSE).await;
+            }
+        });
+        Ok(Self { sender, open, _keeper: Arc::new(Keeper(keeping.abort_handle())) })
+    }
+
+    /// Waits until the connection is open.
+    pub(crate) async fn opened(&self) {
+        // The keeper lives as long as this does, so the channel is not closed.
+        let _ = self.open.clone().wait_for(|open| *open).await;
+    }
+}
+
+type Connection = http2::Connection<TokioIo<TcpStream>, Body, TokioExecutor>;
+
+async fn connect(authority: &str) -> anyhow::Result<(SendRequest<Body>, Connection)> {
+    let connecting = async {
+        let stream = TcpStream::connect(authority).await?;
+        stream.set_nodelay(true)?;
+        let made = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(1 << 20)
+            .initial_connection_window_size(4 << 20)
+            .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+            .handshake(TokioIo::new(stream))
+            .await?;
+        Ok::<_, anyhow::Error>(made)
+    };
+    tokio::time::timeout(CONNECT_TIMEOUT, connecting).await?
+}
+
+impl tower::Service<http::Request<Body>> for Wire {
+    type Response = http::Response<Incoming>;
+    type Error = Status;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Status>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(mut sender) = sender else {
+            return Box::pin(async { Err(Status::unavailable("there is no connection")) });
+        };
+        let sent = sender.send_request(request);
+        Box::pin(async move { sent.await.map_err(|error| Status::unavailable(error.to_string())) })
+    }
+}

@@ -1,0 +1,242 @@
+//! What has to hold of a run: `p99 < 20ms`, `missed == 0`, `lookup.p99.9 < 50ms`, `rate >= 5000`, `errors < 0.1%`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Context as _, bail};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::load::kind::Kind;
+use crate::load::span::Span;
+
+/// One condition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Threshold {
+    /// Of which kind of request; of all where none is named.
+    pub(crate) kind: Option<Kind>,
+    pub(crate) metric: Metric,
+    comparison: Comparison,
+    /// In milliseconds, a share, a rate or a count, as the metric is.
+    bound: f64,
+    text: String,
+}
+
+/// What can be held to a bound.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Metric {
+    /// The latency from the intended start that this share of the requests does not exceed.
+    Quantile(f64),
+    /// The longest such latency.
+    Max,
+    /// Their mean.
+    Mean,
+    /// Of the time from an acknowledged addition until it is found.
+    AddFresh(f64),
+    /// Of the time from an acknowledged removal until it is no longer found.
+    RemoveFresh(f64),
+    /// Requests answered in a second.
+    Rate,
+    /// The share of requests that were not answered.
+    Errors,
+    /// As in the verdict, counts.
+    Missed,
+    False,
+    WrongDistance,
+    Incomplete,
+    Stale,
+    /// Requests that were not sent because too many were under way.
+    Unsent,
+    /// Probes that failed.
+    ProbesFailed,
+    /// The least coverage of an answer, a share.
+    Coverage,
+}
+
+impl Metric {
+    /// Whether it is a time that a generator which runs late would falsify.
+    pub(crate) const fn is_latency(self) -> bool {
+        matches!(self, Self::Quantile(_) | Self::Max | Self::Mean)
+    }
+
+    const fn is_time(self) -> bool {
+        self.is_latency() || matches!(self, Self::AddFresh(_) | Self::RemoveFresh(_))
+    }
+
+    const fn is_share(self) -> bool {
+        matches!(self, Self::Errors | Self::Coverage)
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        let quantile = |text: &str| {
+            let percent: f64 = text.strip_prefix('p')?.parse().ok()?;
+            (0.0..=100.0).contains(&percent).then_some(percent / 100.0)
+        };
+        if let Some(quantile) = quantile(name) {
+            return Some(Self::Quantile(quantile));
+        }
+        if let Some(rest) = name.strip_prefix("add_to_match.") {
+            return quantile(rest).map(Self::AddFresh);
+        }
+        if let Some(rest) = name.strip_prefix("remove_to_gone.") {
+            return quantile(rest).map(Self::RemoveFresh);
+        }
+        Some(match name {
+            "max" => Self::Max,
+            "mean" => Self::Mean,
+            "rate" => Self::Rate,
+            "errors" => Self::Errors,
+            "missed" => Self::Missed,
+            "false" => Self::False,
+            "wrong_distance" => Self::WrongDistance,
+            "incomplete" => Self::Incomplete,
+            "stale" => Self::Stale,
+            "unsent" => Self::Unsent,
+            "probes_failed" => Self::ProbesFailed,
+            "coverage" => Self::Coverage,
+            _ => return None,
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Comparison {
+    Less,
+    LessOrEqual,
+    Equal,
+    GreaterOrEqual,
+    Greater,
+}
+
+/// The longer ones first where one begins as another does.
+const COMPARISONS: [(&str, Comparison); 5] = [
+    ("<=", Comparison::LessOrEqual),
+    (">=", Comparison::GreaterOrEqual),
+    ("==", Comparison::Equal),
+    ("<", Comparison::Less),
+    (">", Comparison::Greater),
+];
+
+impl Threshold {
+    /// Whether it holds of this value.
+    #[must_use]
+    pub fn holds(&self, value: f64) -> bool {
+        match self.comparison {
+            Comparison::Less => value < self.bound,
+            Comparison::LessOrEqual => value <= self.bound,
+            Comparison::Equal => value == self.bound,
+            Comparison::GreaterOrEqual => value >= self.bound,
+            Comparison::Greater => value > self.bound,
+        }
+    }
+
+    /// A value of its metric, with the unit.
+    #[must_use]
+    pub fn show(&self, value: f64) -> String {
+        if self.metric.is_time() {
+            format!("{value:.3} ms")
+        } else if self.metric.is_share() {
+            format!("{:.4} %", value * 100.0)
+        } else if self.metric == Metric::Rate {
+            format!("{value:.1}/s")
+        } else {
+            format!("{value}")
+        }
+    }
+}
+
+impl FromStr for Threshold {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let advice = "write it as `p99 < 20ms`, `missed == 0`, `errors < 0.1%` or `rate >= 5000`";
+        let Some((at, (sign, comparison))) =
+            COMPARISONS.iter().find_map(|one| Some((text.find(one.0)?, *one)))
+        else {
+            bail!("`{text}` compares nothing; {advice}");
+        };
+        let (name, bound) = (text[..at].trim(), text[at + sign.len()..].trim());
+        let scoped = name.split_once('.').and_then(|(kind, rest)| Some((Kind::named(kind)?, rest)));
+        let (kind, name) = scoped.map_or((None, name), |(kind, rest)| (Some(kind), rest));
+        let metric = Metric::named(name).with_context(|| format!("`{name}` is not measured; {advice}"))?;
+        let of_kind = metric.is_latency() || matches!(metric, Metric::Rate | Metric::Errors);
+        if kind.is_some() && !of_kind {
+            bail!("`{text}`: `{name}` is not measured for each kind of request");
+        }
+        let bound = if metric.is_time() {
+            bound.parse::<Span>().with_context(|| format!("in `{text}`"))?.0.as_secs_f64() * 1e3
+        } else {
+            let (number, scale) = bound.strip_suffix('%').map_or((bound, 1.0), |number| (number, 0.01));
+            if scale < 1.0 && !metric.is_share() {
+                bail!("`{text}`: `{name}` is no share");
+            }
+            number.trim().parse::<f64>().with_context(|| format!("`{text}`: {advice}"))? * scale
+        };
+        Ok(Self { kind, metric, comparison, bound, text: text.to_owned() })
+    }
+}
+
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Threshold {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(|error: anyhow::Error| D::Error::custom(format!("{error:#}")))
+    }
+}
+
+impl Serialize for Threshold {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, holds: &[f64], fails: &[f64]) {
+        let threshold: Threshold = text.parse().unwrap();
+        assert!(holds.iter().all(|&value| threshold.holds(value)), "{text}");
+        assert!(fails.iter().all(|&value| !threshold.holds(value)), "{text}");
+        assert_eq!(threshold.to_string(), text);
+    }
+
+    #[test]
+    fn conditions_hold_on_their_side_of_the_bound() {
+        check("p99 < 20ms", &[19.999], &[20.0, 21.0]);
+        check("lookup.p99.9 <= 1s", &[1_000.0], &[1_000.5]);
+        check("missed == 0", &[0.0], &[1.0]);
+        check("rate >= 5000", &[5_000.0], &[4_999.0]);
+        check("errors<0.1%", &[0.0009], &[0.001]);
+        check("add_to_match.p99 < 2s", &[1_999.0], &[2_000.0]);
+        check("coverage > 0.5", &[0.6], &[0.5]);
+    }
+
+    #[test]
+    fn nothing_holds_of_a_value_that_is_no_number() {
+        for text in ["p99 < 20ms", "missed == 0", "rate >= 5000"] {
+            assert!(!text.parse::<Threshold>().unwrap().holds(f64::NAN), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_measured_or_has_the_wrong_unit_is_refused() {
+        for text in [
+            "",
+            "p99",
+            "p101 < 1ms",
+            "p99 < 20",
+            "speed > 1",
+            "missed < 1%",
+            "missed == x",
+            "image.missed == 0",
+        ] {
+            assert!(text.parse::<Threshold>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! Questions, and what is true of each.
+//!
+//! Questions are drawn before the run, and every one is compared with every known hash: a linear scan, which knows
+//! nothing of indexes. A run asks the questions of this pool again and again, in an order drawn from the seed.
+
+use std::num::NonZero;
+use std::sync::Arc;
+
+use anyhow::{Context as _, ensure};
+use bytes::Bytes;
+use vigie_hashing::Limits;
+use vigie_model::{Quality, Variant};
+use vigie_pictures::Alteration;
+
+use crate::Hash;
+use crate::draw::{Draw, Stream};
+use crate::load::oracle::Profile;
+use crate::load::scenario::{Questions, Scenario};
+use crate::scan::{Found, distance, scan};
+use crate::shape::{Shape, shape};
+
+/// Rows that a thread draws at a time: 2 MiB.
+const CHUNK: usize = 65_536;
+/// Rows compared with all questions before the next ones: 32 KiB, the nearest cache.
+const TILE: usize = 1_024;
+/// Matches of a question that are listed; the rows of others are drawn again when they are told.
+const LISTED_MAX: usize = 1_000;
+/// Banked pictures are of this width and height.
+const PICTURE_SIDE: u32 = 512;
+
+/// What the bank holds: rows of a shape, then the hashes of pictures.
+pub(crate) struct Rows {
+    shape: Box<dyn Shape>,
+    hashes: u32,
+    pictures: Vec<Hash>,
+}
+
+impl std::fmt::Debug for Rows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Rows({} hashes, {} pictures)", self.hashes, self.pictures.len())
+    }
+}
+
+impl Rows {
+    pub(crate) fn new(scenario: &Scenario) -> anyhow::Result<Self> {
+        let data = &scenario.data;
+        let pictures = (0..u64::from(data.pictures)).map(|number| {
+            let picture =
+                vigie_pictures::draw(picture_seed(scenario.seed, number), PICTURE_SIDE, PICTURE_SIDE);
+            let file = vigie_pictures::encode_jpeg(&picture, 90);
+            let printed = vigie_hashing::fingerprint(&file, &Limits::default());
+            Ok(printed.context("a drawn picture cannot be hashed")?.pdq[0])
+        });
+        let pictures = pictures.collect::<anyhow::Result<Vec<_>>>()?;
+        data.hashes.checked_add(data.pictures).context("there are more than 2^32 rows")?;
+        Ok(Self { shape: shape(data.shape, scenario.seed), hashes: data.hashes, pictures })
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        self.hashes + u32::try_from(self.pictures.len()).expect("checked when they were made")
+    }
+
+    pub(crate) fn row(&self, row: u32) -> Option<Hash> {
+        if row < self.hashes {
+            return Some(self.shape.draw_row(row.into()));
+        }
+        self.pictures.get((row - self.hashes) as usize).copied()
+    }
+
+    /// Row `first`, `first + 1` and so on, at most `count` of them.
+    pub(crate) fn rows(&self, first: u32, count: u32) -> Vec<Hash> {
+        let end = first.saturating_add(count).min(self.count());
+        let drawn_end = end.min(self.hashes);
+        let mut rows = vec![[0; 32]; drawn_end.saturating_sub(first) as usize];
+        self.shape.draw_rows(first.into(), &mut rows);
+        let from = first.max(self.hashes) - self.hashes;
+        let to = end.max(self.hashes) - self.hashes;
+        rows.extend_from_slice(&self.pictures[from as usize..to as usize]);
+        rows
+    }
+}
+
+/// Pictures of different load tests differ, and none is one of a demonstration.
+const fn picture_seed(seed: u64, number: u64) -> u64 {
+    crate::draw::scramble(seed ^ 0x7069_6374_7572_6573).wrapping_add(number)
+}
+
+/// What is asked about.
+#[derive(Clone)]
+pub(crate) enum Ask {
+    Hash(Hash),
+    Image {
+        file: Bytes,
+        /// Of the file, in each variant; empty where its quality is too low to be searched.
+        hashes: Vec<Hash>,
+    },
+}
+
+impl std::fmt::Debug for Ask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Hash(_) => f.write_str("Hash"),
+            Self::Image { file, .. } => write!(f, "Image({} bytes)", file.len()),
+        }
+    }
+}
+
+impl Ask {
+    fn hashes(&self) -> &[Hash] {
+        match self {
+            Self::Hash(hash) => std::slice::from_ref(hash),
+            Self::Image { hashes, .. } => hashes,
+        }
+    }
+
+    fn distance_to(&self, row: &Hash) -> Option<u16> {
+        self.hashes().iter().map(|hash| distance(hash, row)).min()
+    }
+}
+
+/// A question and the truth about it.
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    pub(crate) ask: Ask,
+    pub(crate) profile: Profile,
+    /// Some of the rows that match, by number, with their distances.
+    listed: Vec<(u32, u16)>,
+}
+
+/// All questions of a run, and the rows they are about.
+#[derive(Debug)]
+pub(crate) struct Truth {
+    pub(crate) rows: Arc<Rows>,
+    planted: Vec<Question>,
+    clean: Vec<Question>,
+    images_planted: Vec<Question>,
+    images_clean: Vec<Question>,
+}
+
+impl Truth {
+    /// Draws the questions and finds out what is true of them.
+    pub(crate) fn establish(scenario: &Scenario) -> anyhow::Result<Self> {
+        let rows = Rows::new(scenario)?;
+        let plan = &scenario.questions;
+        let mut asks = lookups(&rows, plan, scenario.seed);
+        let (planted, clean) = (asks.len().div_ceil(2), asks.len() / 2);
+        let images = if scenario.mix.image > 0 { plan.images } else { 0 };
+        for number in 0..u64::from(images) {
+            asks.push(image(scenario, number)?);
+        }
+        let mut questions = answer(&rows, asks, plan.max_distance);
+        let mut images = questions.split_off(planted + clean);
+        let clean = questions.split_off(planted);
+        let images_clean = images.split_off(images.len().div_ceil(2));
+        Ok(Self { rows: Arc::new(rows), planted: questions, clean, images_planted: images, images_clean })
+    }
+
+    /// The hash lookup that a request asks.
+    pub(crate) fn lookup(&self, draw: &mut Draw, matching: bool) -> &Question {
+        pick(if matching { &self.planted } else { &self.clean }, draw)
+    }
+
+    /// The image that a request asks about.
+    pub(crate) fn image(&self, draw: &mut Draw, matching: bool) -> &Question {
+        pick(if matching { &self.images_planted } else { &self.images_clean }, draw)
+    }
+
+    /// How far a row is from a question; `None` if there is no such row.
+    pub(crate) fn distance(&self, question: &Question, row: u32) -> Option<u16> {
+        match question.listed.binary_search_by_key(&row, |listed| listed.0) {
+            Ok(at) => Some(question.listed[at].1),
+            Err(_) => question.ask.distance_to(&self.rows.row(row)?),
+        }
+    }
+
+    /// Matches of the whole pool, on average.
+    pub(crate) fn matches_mean(&self) -> f64 {
+        let all = self.planted.iter().chain(&self.clean);
+        let (count, total) =
+            all.fold((0_u64, 0), |(count, total), question| (count + 1, total + question.profile.total()));
+        total as f64 / count.max(1) as f64
+    }
+}
+
+fn pick<'a>(questions: &'a [Question], draw: &mut Draw) -> &'a Question {
+    let at = draw.below(questions.len().max(1) as u64);
+    &questions[usize::try_from(at).expect("below a length")]
+}
+
+/// The planted hashes, then as many fresh ones, one less if the number is odd.
+fn lookups(rows: &Rows, plan: &Questions, seed: u64) -> Vec<Ask> {
+    let planted = u64::from(plan.pool.div_ceil(2));
+    let planted_asks = (0..planted).map(|number| {
+        let mut draw = Draw::new(seed, Stream::Query, number);
+        let row = u32::try_from(draw.below(rows.hashes.into())).expect("below a number of 32 bits");
+        let mut hash = rows.shape.draw_row(row.into());
+        let distances = &plan.distances;
+        let at = usize::try_from(draw.below(distances.len().max(1) as u64)).expect("below a length");
+        draw.flip(&mut hash, distances.get(at).copied().unwrap_or_default().into());
+        Ask::Hash(hash)
+    });
+    let fresh = (0..u64::from(plan.pool) - planted).map(|number| Ask::Hash(rows.shape.draw_fresh(number)));
+    planted_asks.chain(fresh).collect()
+}
+
+/// The first half of the images are altered copies of banked pictures, the others of pictures that are not.
+fn image(scenario: &Scenario, number: u64) -> anyhow::Result<Ask> {
+    const ALTERATIONS: [Alteration; 5] = [
+        Alteration::Recompressed { quality: 60 },
+        Alteration::Watermarked,
+        Alteration::Greyed,
+        Alteration::Rotated90,
+        Alteration::MirroredHorizontally,
+    ];
+    let plan = &scenario.questions;
+    let planted = u64::from(plan.images.div_ceil(2));
+    let pictures = u64::from(scenario.data.pictures);
+    let picture = if number < planted { number % pictures.max(1) } else { pictures + number };
+    let at = usize::try_from(number)?;
+    let side = plan.image_sides[at % plan.image_sides.len()];
+    let drawn = vigie_pictures::draw(picture_seed(scenario.seed, picture), side, side);
+    let file = Bytes::from(ALTERATIONS[at % ALTERATIONS.len()].apply(&drawn));
+    let printed = vigie_hashing::fingerprint(&file, &Limits::default());
+    let printed = printed.context("a drawn picture cannot be hashed")?;
+    ensure!(printed.pdq.len() == Variant::ALL.len(), "a fingerprint has one hash for each variant");
+    let hashes = if printed.quality >= Quality::FLOOR_DEFAULT { printed.pdq.to_vec() } else { Vec::new() };
+    Ok(Ask::Image { file, hashes })
+}
+
+/// What one thread has found about one question.
+#[derive(Clone)]
+struct Findings {
+    profile: Vec<u32>,
+    listed: Vec<(u32, u16)>,
+}
+
+/// Compares every question with every row, on all cores.
+fn answer(rows: &Rows, asks: Vec<Ask>, max_distance: u16) -> Vec<Question> {
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let empty = Findings { profile: vec![0; usize::from(max_distance) + 1], listed: Vec::new() };
+    let next = std::sync::atomic::AtomicU32::new(0);
+    let work = || {
+        let mut findings = vec![empty.clone(); asks.len()];
+        let mut scratch = Vec::new();
+        loop {
+            let chunk = u32::try_from(CHUNK).expect("a chunk is small");
+            let first = next.fetch_add(chunk, std::sync::atomic::Ordering::Relaxed);
+            if first >= rows.count() {
+                return findings;
+            }
+            let drawn = rows.rows(first, chunk);
+            for (tile, part) in (first..).step_by(TILE).zip(drawn.chunks(TILE)) {
+                for (ask, findings) in asks.iter().zip(&mut findings) {
+                    compare(tile, part, ask, max_distance, &mut scratch, findings);
+                }
+            }
+        }
+    };
+    let parts: Vec<Vec<Findings>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a scan does not panic")).collect()
+    });
+    let mut sums = vec![empty; asks.len()];
+    for part in parts {
+        for (sum, findings) in sums.iter_mut().zip(part) {
+            for (sum, count) in sum.profile.iter_mut().zip(findings.profile) {
+                *sum += count;
+            }
+            sum.listed.extend(findings.listed);
+        }
+    }
+    let question = |(ask, mut found): (Ask, Findings)| {
+        found.listed.sort_unstable();
+        Question { ask, profile: Profile(found.profile), listed: found.listed }
+    };
+    asks.into_iter().zip(sums).map(question).collect()
+}
+
+fn compare(
+    first: u32,
+    rows: &[Hash],
+    ask: &Ask,
+    max_distance: u16,
+    scratch: &mut Vec<Found>,
+    findings: &mut Findings,
+) {
+    for hash in ask.hashes() {
+        scan(rows, hash, max_distance, scratch);
+    }
+    if ask.hashes().len() > 1 {
+        // A row may match in several variants: the nearest counts.
+        scratch.sort_unstable_by_key(|found| (found.row, found.distance));
+        scratch.dedup_by_key(|found| found.row);
+    }
+    for Found { row, distance } in scratch.drain(..) {
+        findings.profile[usize::from(distance)] += 1;
+        if findings.listed.len() < LISTED_MAX {
+            findings.listed.push((first + row, distance));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::ShapeName;
+
+    fn scenario(shape: ShapeName) -> Scenario {
+        let mut scenario = Scenario::parse("name = 'x'\n[arrivals]\nrate = 1\n").unwrap();
+        scenario.data.shape = shape;
+        scenario.data.hashes = 3_000;
+        scenario.data.pictures = 3;
+        scenario.questions.pool = 61;
+        scenario.questions.images = 4;
+        scenario.questions.image_sides = vec![256];
+        scenario.mix.image = 1;
+        scenario
+    }
+
+    #[test]
+    fn what_is_held_true_of_a_question_is_what_each_row_says() {
+        for shape in [ShapeName::Uniform, ShapeName::Pdq, ShapeName::Adversarial] {
+            let truth = Truth::establish(&scenario(shape)).unwrap();
+            assert_eq!(truth.rows.count(), 3_003);
+            let questions = [&truth.planted, &truth.clean, &truth.images_planted, &truth.images_clean]
+                .into_iter()
+                .flatten();
+            let mut seen = 0;
+            for question in questions {
+                let mut profile = vec![0; 32];
+                for row in 0..truth.rows.count() {
+                    let direct = question.ask.distance_to(&truth.rows.row(row).unwrap()).unwrap_or(256);
+                    assert_eq!(truth.distance(question, row).unwrap_or(256), direct);
+                    if direct <= 31 {
+                        profile[usize::from(direct)] += 1;
+                    }
+                }
+                assert_eq!(question.profile, Profile(profile), "{shape:?}");
+                seen += 1;
+            }
+            assert_eq!(seen, 65);
+        }
+    }
+
+    #[test]
+    fn planted_questions_match_and_fresh_ones_do_not() {
+        let truth = Truth::establish(&scenario(ShapeName::Uniform)).unwrap();
+        assert_eq!((truth.planted.len(), truth.clean.len()), (31, 30));
+        assert!(truth.planted.iter().all(|question| question.profile.total() == 1));
+        assert!(truth.clean.iter().all(|question| question.profile.total() == 0));
+        assert!(truth.images_planted.iter().any(|question| question.profile.total() == 1));
+        assert!(truth.images_clean.iter().all(|question| question.profile.total() == 0));
+        assert!((truth.matches_mean() - 31.0 / 61.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn rows_in_parts_are_the_rows_one_by_one() {
+        let truth = Truth::establish(&scenario(ShapeName::Pdq)).unwrap();
+        let parts: Vec<Hash> = (0..10).flat_map(|part| truth.rows.rows(part * 400, 400)).collect();
+        let single: Vec<Hash> = (0..3_003).map(|row| truth.rows.row(row).unwrap()).collect();
+        assert_eq!(parts, single);
+        assert_eq!(truth.rows.row(3_003), None);
+    }
+}
