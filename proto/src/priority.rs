@@ -1,46 +1,49 @@
-//! The header by which a call says how urgent it is.
+//! A call's priority as it travels: in the metadata, beside the request.
 
-use http::HeaderMap;
+use tonic::metadata::{MetadataMap, MetadataValue};
 use vigie_model::Priority;
 
-/// The header's name. Without it, or with a value that is not known, a call is interactive.
+/// The metadata key.
 pub const HEADER: &str = "vigie-priority";
 
-const BULK: &str = "bulk";
-
-/// The header's value for a call; an interactive one needs none.
+/// The value that stands for a priority. An interactive call, the common one, says nothing.
 #[must_use]
 pub const fn value(priority: Priority) -> Option<&'static str> {
     match priority {
         Priority::Interactive => None,
-        Priority::Bulk => Some(BULK),
+        Priority::Bulk => Some("bulk"),
     }
 }
 
-/// What the headers of a call say.
+/// The priority of a call with this metadata. One that says nothing, or something else, is interactive.
 #[must_use]
-pub fn of(headers: &HeaderMap) -> Priority {
-    match headers.get(HEADER) {
-        Some(value) if value == BULK => Priority::Bulk,
-        Some(_) | None => Priority::Interactive,
-    }
+pub fn of(metadata: &MetadataMap) -> Priority {
+    let said = metadata.get(HEADER).map(MetadataValue::as_encoded_bytes);
+    let bulk = value(Priority::Bulk).map(str::as_bytes);
+    if said.is_some() && said == bulk { Priority::Bulk } else { Priority::Interactive }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     #[test]
     fn a_priority_survives_the_wire() {
         for priority in [Priority::Interactive, Priority::Bulk] {
-            let mut headers = HeaderMap::new();
-            headers.extend(
-                value(priority).map(|value| (HEADER.parse().unwrap(), HeaderValue::from_static(value))),
-            );
-            assert_eq!(of(&headers), priority);
+            let mut metadata = MetadataMap::new();
+            if let Some(value) = value(priority) {
+                metadata.insert(HEADER, MetadataValue::from_static(value));
+            }
+            assert_eq!(of(&metadata), priority);
         }
-        let unknown = HeaderMap::from_iter([(HEADER.parse().unwrap(), HeaderValue::from_static("urgent"))]);
-        assert_eq!(of(&unknown), Priority::Interactive);
+    }
+
+    #[test]
+    fn what_is_not_bulk_is_interactive() {
+        for said in ["", "BULK", "bulky", "interactive"] {
+            let mut metadata = MetadataMap::new();
+            metadata.insert(HEADER, MetadataValue::from_static(said));
+            assert_eq!(of(&metadata), Priority::Interactive, "{said}");
+        }
     }
 }

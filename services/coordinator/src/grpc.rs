@@ -25,7 +25,7 @@ impl CoordinatorService for Grpc {
         request: Request<pb::SearchRequest>,
     ) -> Result<Response<pb::SearchResponse>, Status> {
         let deadline = deadline::of(request.metadata(), &self.serving);
-        let priority = priority::of(request.metadata().as_ref());
+        let priority = priority::of(request.metadata());
         let (queries, options): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
         deadline::within(deadline, async {
             let answer = self.coordinator.search(queries, options, priority, deadline).await?;

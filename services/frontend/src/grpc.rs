@@ -33,7 +33,7 @@ impl MatchService for Grpc {
     ) -> Result<Response<pb::MatchResponse>, Status> {
         let deadline = deadline::of(request.metadata(), &self.serving);
         let priority = match request.get_ref().queries.len() {
-            0..=INTERACTIVE_QUERIES_MAX => priority::of(request.metadata().as_ref()),
+            0..=INTERACTIVE_QUERIES_MAX => priority::of(request.metadata()),
             _ => Priority::Bulk,
         };
         answer(&self.matching, request.into_inner(), priority, deadline).await.map(Response::new)

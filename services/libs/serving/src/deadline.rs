@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use http::HeaderMap;
 use tokio::time::Instant;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
@@ -33,6 +34,11 @@ pub async fn within<T>(
     tokio::time::timeout_at(deadline, work)
         .await
         .unwrap_or_else(|_| Err(Status::deadline_exceeded("the call's time is spent")))
+}
+
+/// The time that the caller of a call with these headers gives it.
+pub(crate) fn asked(headers: &HeaderMap) -> Option<Duration> {
+    parse(headers.get("grpc-timeout")?.as_bytes())
 }
 
 /// Reads a `grpc-timeout`: up to eight digits and a unit (gRPC over HTTP/2, "Timeout").

@@ -1,9 +1,9 @@
-//! Bounds the calls that a server works on at once, and refuses one more at once.
+//! Gives each call a place, or refuses it at once.
 //!
-//! Refusing is better than queueing: the caller learns in microseconds that it should go elsewhere or come back
-//! later, and the calls that were accepted keep their latency. A stream counts until its answer begins; what goes on
-//! inside it is its handler's to bound. Health, reflection and what a service names as its own sign of life are never
-//! refused: a busy server is not a dead one.
+//! Refusing is better than queueing: the caller learns in microseconds that it should go elsewhere or come back later,
+//! and the calls that were accepted keep their latency. A stream holds a place until its answer begins; each piece of
+//! work that comes by it after that has to [enter](crate::Call::enter). Health, reflection and what a service names as
+//! its own sign of life are never refused: a busy server is not a dead one.
 //!
 //! A call that was accepted has to begin its answer within the longest deadline of the server, the arrival of its body
 //! included, so a caller who sends a byte now and then does not keep a place for ever.
@@ -15,29 +15,51 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Timeout;
+use tokio::time::{Instant, Timeout};
 use tonic::body::Body;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt as _};
 use tower::{Layer, Service};
+use vigie_model::Priority;
+use vigie_proto::priority;
 
-/// When a refused caller is told to come back: about as long as a full server takes to finish a few calls.
-const RETRY_AFTER: Duration = Duration::from_millis(100);
+use crate::call::Call;
+use crate::clients::Client;
+use crate::deadline;
+use crate::places::{Place, Places};
+
+/// Methods that are treated otherwise, each by the beginning of its path.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Exceptions {
+    pub(crate) never_refused: Vec<String>,
+    pub(crate) bulk: Vec<String>,
+}
 
 /// See the module.
 #[derive(Debug, Clone)]
 pub(crate) struct InFlightLayer {
-    permits: Arc<Semaphore>,
-    exempt: Arc<[String]>,
+    places: Places,
+    exceptions: Arc<Exceptions>,
     answer_within: Duration,
 }
 
 impl InFlightLayer {
-    /// `exempt` are the beginnings of paths that are never refused.
-    pub(crate) fn new(calls_max: usize, exempt: Vec<String>, answer_within: Duration) -> Self {
-        let permits = Arc::new(Semaphore::new(calls_max.min(Semaphore::MAX_PERMITS)));
-        Self { permits, exempt: exempt.into(), answer_within }
+    pub(crate) fn new(places: Places, exceptions: Exceptions, answer_within: Duration) -> Self {
+        Self { places, exceptions: exceptions.into(), answer_within }
+    }
+
+    fn priority(&self, request: &Request<Body>) -> Priority {
+        let path = request.uri().path();
+        if self.exceptions.bulk.iter().any(|bulk| path.starts_with(bulk.as_str())) {
+            return Priority::Bulk;
+        }
+        let said = request.headers().get(priority::HEADER).map(http::HeaderValue::as_bytes);
+        let bulk = priority::value(Priority::Bulk).map(str::as_bytes);
+        if said.is_some() && said == bulk { Priority::Bulk } else { Priority::Interactive }
+    }
+
+    fn never_refuses(&self, request: &Request<Body>) -> bool {
+        let path = request.uri().path();
+        self.exceptions.never_refused.iter().any(|exempt| path.starts_with(exempt.as_str()))
     }
 }
 
@@ -68,14 +90,57 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let exempt = self.limits.exempt.iter().any(|path| request.uri().path().starts_with(path));
-        let permit = Arc::clone(&self.limits.permits).try_acquire_owned();
-        if permit.is_err() && !exempt {
-            return InFlightFuture::Refused;
-        }
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let priority = self.limits.priority(&request);
+        let (call, place) = if self.limits.never_refuses(&request) {
+            (Call::never_refused(priority), None)
+        } else {
+            let client = Client::of(request.extensions());
+            match self.limits.places.take(client.clone(), priority) {
+                Ok(place) => {
+                    let path = request.uri().clone();
+                    (Call::new(self.limits.places.clone(), client, priority, path), Some(place))
+                }
+                Err(refusal) => return InFlightFuture::Refused { answer: Some(refusal) },
+            }
+        };
+        let held = HeldPlace {
+            asked: deadline::asked(request.headers()),
+            begun: Instant::now(),
+            call: call.clone(),
+            place,
+        };
+        request.extensions_mut().insert(priority);
+        request.extensions_mut().insert(call);
         let call = tokio::time::timeout(self.limits.answer_within, self.inner.call(request));
-        InFlightFuture::Accepted { call, _permit: permit.ok() }
+        InFlightFuture::Accepted { call, held }
+    }
+}
+
+/// A call's place, given back when its answer begins or it is dropped.
+#[derive(Debug)]
+pub(crate) struct HeldPlace {
+    call: Call,
+    place: Option<Place>,
+    begun: Instant,
+    asked: Option<Duration>,
+}
+
+impl HeldPlace {
+    fn leave(&mut self, code: Code) {
+        self.call.give_room();
+        let Some(place) = self.place.take() else { return };
+        if let Some((class, took)) = self.call.took(code, self.begun.elapsed()) {
+            place.leave(class, took);
+        }
+    }
+}
+
+impl Drop for HeldPlace {
+    fn drop(&mut self) {
+        // Who leaves when the time is up leaves because it took too long; who leaves before has reasons of its own.
+        let too_late = self.asked.is_some_and(|asked| self.begun.elapsed() >= asked.mul_f64(0.9));
+        self.leave(if too_late { Code::DeadlineExceeded } else { Code::Cancelled });
     }
 }
 
@@ -84,8 +149,8 @@ pin_project_lite::pin_project! {
     #[project = InFlightProjection]
     #[derive(Debug)]
     pub(crate) enum InFlightFuture<F> {
-        Accepted { #[pin] call: Timeout<F>, _permit: Option<OwnedSemaphorePermit> },
-        Refused,
+        Accepted { #[pin] call: Timeout<F>, held: HeldPlace },
+        Refused { answer: Option<Box<Response<Body>>> },
     }
 }
 
@@ -97,74 +162,29 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         match self.project() {
-            InFlightProjection::Accepted { call, .. } => call.poll(context).map(|answered| {
-                answered.unwrap_or_else(|_| {
+            InFlightProjection::Accepted { call, held } => {
+                let Poll::Ready(answered) = call.poll(context) else { return Poll::Pending };
+                let answered = answered.unwrap_or_else(|_| {
                     let text = "the call did not arrive and finish in the time that this server gives";
                     Ok(Status::deadline_exceeded(text).into_http())
-                })
-            }),
-            InFlightProjection::Refused => {
-                let details = ErrorDetails::with_retry_info(Some(RETRY_AFTER));
-                let text = "too many calls in flight; try again later";
-                let status = Status::with_error_details(Code::ResourceExhausted, text, details);
-                Poll::Ready(Ok(status.into_http()))
+                });
+                held.leave(answered.as_ref().map_or(Code::Unknown, code));
+                Poll::Ready(answered)
+            }
+            InFlightProjection::Refused { answer } => {
+                // Polled once, it is taken once.
+                let answer = answer.take().map(|answer| *answer);
+                Poll::Ready(Ok(answer.unwrap_or_else(|| Status::resource_exhausted("").into_http())))
             }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tower::service_fn;
-
-    fn limited(calls_max: usize) -> InFlightLayer {
-        InFlightLayer::new(calls_max, vec!["/grpc.health.".to_owned()], Duration::from_secs(60))
-    }
-
-    fn request(path: &str) -> Request<Body> {
-        Request::builder().uri(path).body(Body::empty()).unwrap()
-    }
-
-    fn code(response: &Response<Body>) -> Option<&str> {
-        response.headers().get("grpc-status").map(|code| code.to_str().unwrap())
-    }
-
-    #[tokio::test]
-    async fn one_call_too_many_is_refused_at_once_and_the_next_is_not() {
-        let never = service_fn(|_: Request<Body>| async {
-            std::future::pending::<()>().await;
-            Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
-        });
-        let mut service = limited(1).layer(never);
-        let first = service.call(request("/vigie.x.v1.S/A"));
-        let refused = service.call(request("/vigie.x.v1.S/A")).await.unwrap();
-        assert_eq!(code(&refused), Some("8"));
-
-        drop(first);
-        let third = service.call(request("/vigie.x.v1.S/A"));
-        assert!(matches!(third, InFlightFuture::Accepted { .. }));
-    }
-
-    #[tokio::test]
-    async fn health_is_never_refused() {
-        let ready = service_fn(|_: Request<Body>| async {
-            Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
-        });
-        let mut service = limited(0).layer(ready);
-        let answer = service.call(request("/grpc.health.v1.Health/Check")).await.unwrap();
-        assert_eq!(code(&answer), None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_call_that_never_arrives_gives_its_place_back() {
-        let never = service_fn(|_: Request<Body>| async {
-            std::future::pending::<()>().await;
-            Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
-        });
-        let mut service = limited(1).layer(never);
-        let answer = service.call(request("/vigie.x.v1.S/A")).await.unwrap();
-        assert_eq!(code(&answer), Some("4"));
-        assert!(matches!(service.call(request("/vigie.x.v1.S/A")), InFlightFuture::Accepted { .. }));
-    }
+/// The code of an answer whose head tells it; an answer with a body is going well.
+fn code(response: &Response<Body>) -> Code {
+    let status = response.headers().get(Status::GRPC_STATUS);
+    status.map_or(Code::Ok, |status| Code::from_bytes(status.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,40 @@
-//! From a listener to a clean shutdown: limits, deadlines, health, reflection.
+//! From a listener to a clean shutdown: admission, limits, deadlines, health, reflection.
 //!
 //! What every service of the cluster does alike lives here and knows no domain. A service builds its [`Routes`],
 //! hands them over with its listener, and gets back when the last call has been answered.
 //!
-//! Always true: a call beyond the limits is refused at once with a code that says what to do; on shutdown the
+//! Always true: a call beyond the limits is refused at once with a code that says what to do; bulk work and clients that
+//! have their share are refused before others; queued work whose deadline has passed is never begun; on shutdown the
 //! service says `NOT_SERVING` before it stops listening, and calls that were accepted are answered.
 //!
-//! Reading order: [`ServingConfig`], [`Listener`], [`serve`], `in_flight`, `message_limit`, [`deadline`].
+//! Reading order: [`ServingConfig`], [`Listener`], [`serve`], then what each call passes: `in_flight` (a place or a
+//! refusal), [`Call`] (what a handler sees of it), `message_limit` (bytes), [`deadline`]. How places are given:
+//! `places` (the shell), `admission` (who gets one), `limit` (how many there are), `clients` (fair shares),
+//! `refusal`, [`Load`] (what there is to see).
 
 mod config;
 mod listener;
 mod serve;
 mod in_flight;
+mod call;
 mod message_limit;
 pub mod deadline;
+mod places;
+mod admission;
+mod limit;
+mod clients;
+mod refusal;
+mod load;
+mod connections;
+mod health_watch;
+#[cfg(test)]
+mod simulation;
 
+pub use call::{Call, Waiting, Work};
+pub use clients::ClientIdentity;
 pub use config::ServingConfig;
 pub use listener::Listener;
+pub use load::{Load, Refused};
 pub use serve::{Health, Reflection, Routes, ServeError, serve};
 pub use tokio_util::sync::CancellationToken as Shutdown;
+pub use vigie_model::Priority;

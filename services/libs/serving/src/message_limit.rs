@@ -1,19 +1,30 @@
-//! Refuses an oversized message by its length prefix, before its bytes arrive.
+//! Refuses what has no room by its length prefix, before its bytes arrive: a message that is too large, and one more
+//! than the server has memory for.
 //!
 //! tonic's own limit answers `OUT_OF_RANGE`, which in this project means an old feed cursor. A message that is too
 //! large is a wrong argument: the caller gets `INVALID_ARGUMENT` and the limit. A gRPC body is a run of messages,
 //! each behind five bytes: a compression flag and the length (gRPC over HTTP/2, "Length-Prefixed-Message"), so it is
 //! enough to follow the prefixes while the bytes pass through.
+//!
+//! Each message reserves its length of the bytes that may be in flight. Until the call's answer begins, what it has
+//! reserved is kept, and a message that finds no room fails it with `RESOURCE_EXHAUSTED`. After that the call is a
+//! stream: its next message waits for room, which holds the sender back by flow control, and gives it back when it has
+//! been read. What becomes of it then is for the handler to account for.
 
+use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
+
+use crate::call::Call;
+use crate::places;
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
@@ -56,36 +67,103 @@ where
 
     fn call(&mut self, request: Request<Body>) -> S::Future {
         let prefixes = Prefixes::new(self.bytes_max);
-        self.inner.call(request.map(|body| Body::new(LimitedBody { body, prefixes })))
+        let call = request.extensions().get::<Call>().cloned().unwrap_or_default();
+        let body =
+            |body| LimitedBody { body, prefixes, call, pending_since: None, room: None, waiting: None };
+        self.inner.call(request.map(|inner| Body::new(body(inner))))
     }
 }
 
-#[derive(Debug)]
+type Waiting = Pin<Box<dyn Future<Output = Result<places::Bytes, Status>> + Send>>;
+
 struct LimitedBody {
     body: Body,
     prefixes: Prefixes,
+    call: Call,
+    pending_since: Option<Instant>,
+    /// Of the message of a stream that is being read.
+    room: Option<places::Bytes>,
+    /// A frame of a stream whose messages wait for room.
+    waiting: Option<(Waiting, Frame<Bytes>)>,
+}
+
+type Polled = Poll<Option<Result<Frame<Bytes>, Status>>>;
+
+impl LimitedBody {
+    /// The next frame, with the time that it took the sender.
+    fn poll_inner(&mut self, context: &mut Context<'_>) -> Polled {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        match (&polled, self.pending_since) {
+            (Poll::Pending, None) => self.pending_since = Some(Instant::now()),
+            (Poll::Ready(_), Some(since)) => {
+                self.call.waited(since.elapsed());
+                self.pending_since = None;
+            }
+            (Poll::Pending, Some(_)) | (Poll::Ready(_), None) => {}
+        }
+        polled
+    }
+
+    fn poll_room(&mut self, context: &mut Context<'_>) -> Polled {
+        let Some((room, _)) = &mut self.waiting else { return Poll::Ready(None) };
+        let room = ready!(room.as_mut().poll(context));
+        let frame = self.waiting.take().map(|(_, frame)| frame);
+        match room {
+            Ok(room) => {
+                match &mut self.room {
+                    Some(kept) => kept.merge(room),
+                    None => self.room = Some(room),
+                }
+                Poll::Ready(frame.map(Ok))
+            }
+            Err(refusal) => Poll::Ready(Some(Err(refusal))),
+        }
+    }
 }
 
 impl http_body::Body for LimitedBody {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(data) = frame.data_ref()
-            && let Err(refusal) = self.prefixes.follow(data)
-        {
-            return Poll::Ready(Some(Err(refusal)));
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Polled {
+        let body = &mut *self;
+        if body.waiting.is_some() {
+            return body.poll_room(context);
         }
-        polled
+        // All that came so far has been read: the reader asks for more.
+        if body.prefixes.between_messages() {
+            body.room = None;
+        }
+        let frame = match ready!(body.poll_inner(context)) {
+            Some(Ok(frame)) => frame,
+            ended => {
+                body.call.arrive();
+                return Poll::Ready(ended);
+            }
+        };
+        let Some(data) = frame.data_ref() else { return Poll::Ready(Some(Ok(frame))) };
+        let begun = match body.prefixes.follow(data) {
+            Ok(begun) => begun,
+            Err(refusal) => return Poll::Ready(Some(Err(refusal))),
+        };
+        if begun > 0 {
+            match (body.call.keep_room(begun), body.call.places()) {
+                (Ok(true), Some(places)) => {
+                    body.waiting = Some((Box::pin(places.clone().wait_bytes(begun)), frame));
+                    return body.poll_room(context);
+                }
+                (Ok(_), _) => {}
+                (Err(refusal), _) => return Poll::Ready(Some(Err(refusal))),
+            }
+        }
+        if body.prefixes.between_messages() {
+            body.call.arrive();
+        }
+        Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.waiting.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -109,7 +187,13 @@ impl Prefixes {
         Self { bytes_max, prefix: [0; PREFIX_LEN], prefix_len: 0, payload_left: 0 }
     }
 
-    fn follow(&mut self, mut data: &[u8]) -> Result<(), Status> {
+    const fn between_messages(&self) -> bool {
+        self.prefix_len == 0 && self.payload_left == 0
+    }
+
+    /// The bytes of the messages that begin in `data`.
+    fn follow(&mut self, mut data: &[u8]) -> Result<usize, Status> {
+        let mut begun = 0_usize;
         while !data.is_empty() {
             if self.payload_left > 0 {
                 let passed = self.payload_left.min(data.len());
@@ -131,9 +215,10 @@ impl Prefixes {
                     )));
                 }
                 (self.prefix_len, self.payload_left) = (0, length);
+                begun = begun.saturating_add(length);
             }
         }
-        Ok(())
+        Ok(begun)
     }
 }
 
@@ -151,8 +236,12 @@ mod tests {
     fn check(messages: &[usize], frame_len: usize, accepted: bool) {
         let body: Vec<u8> = messages.iter().flat_map(|&length| message(length)).collect();
         let mut prefixes = Prefixes::new(10);
-        let followed = body.chunks(frame_len).try_for_each(|frame| prefixes.follow(frame));
-        assert_eq!(followed.is_ok(), accepted, "{messages:?} in frames of {frame_len}");
+        let followed: Result<usize, _> = body.chunks(frame_len).map(|frame| prefixes.follow(frame)).sum();
+        assert_eq!(
+            followed.ok(),
+            accepted.then(|| messages.iter().sum()),
+            "{messages:?} in frames of {frame_len}"
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Runs one server from its listener to its last answer.
 
 use std::convert::Infallible;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::net::SocketAddr;
 
 use thiserror::Error;
 use tonic::body::Body;
@@ -12,9 +14,13 @@ use tower::Service;
 
 use crate::Shutdown;
 use crate::config::ServingConfig;
-use crate::in_flight::InFlightLayer;
+use crate::connections::limited;
+use crate::health_watch::HealthWatchLayer;
+use crate::in_flight::{Exceptions, InFlightLayer};
 use crate::listener::Listener;
+use crate::load::Load;
 use crate::message_limit::MessageLimitLayer;
+use crate::places::Places;
 
 /// Calls of one connection that may be withdrawn before they are accepted; beyond it the connection is closed.
 const PENDING_RESETS_MAX: usize = 4_096;
@@ -59,7 +65,8 @@ pub struct Reflection(pub &'static [u8]);
 pub struct Routes {
     builder: RoutesBuilder,
     health: Health,
-    never_refused: Vec<String>,
+    exceptions: Exceptions,
+    load: Load,
 }
 
 impl Routes {
@@ -78,7 +85,9 @@ impl Routes {
             ),
         );
         let never_refused = vec!["/grpc.health.".to_owned(), "/grpc.reflection.".to_owned()];
-        Ok(Self { builder, health: Health { reporter, services: Vec::new() }, never_refused })
+        let exceptions = Exceptions { never_refused, bulk: Vec::new() };
+        let health = Health { reporter, services: Vec::new() };
+        Ok(Self { builder, health, exceptions, load: Load::default() })
     }
 
     /// Adds a service.
@@ -101,8 +110,21 @@ impl Routes {
     /// Never refuses this method for want of room: it is how others see that the service lives.
     #[must_use]
     pub fn never_refusing(mut self, service: &str, method: &str) -> Self {
-        self.never_refused.push(format!("/{service}/{method}"));
+        self.exceptions.never_refused.push(format!("/{service}/{method}"));
         self
+    }
+
+    /// Takes every call of this method for bulk work, whatever its caller says.
+    #[must_use]
+    pub fn bulk(mut self, service: &str, method: &str) -> Self {
+        self.exceptions.bulk.push(format!("/{service}/{method}"));
+        self
+    }
+
+    /// The handle that tells what the server has to do and what it refuses.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        self.load.clone()
     }
 
     /// The handle by which the service tells whether it answers.
@@ -112,10 +134,22 @@ impl Routes {
     }
 }
 
+/// The most bytes of a call's headers.
+const HEADERS_BYTES_MAX: u32 = 16 << 10;
+
+/// A number that differs between servers, and not between runs of a simulation.
+fn seed(address: Option<SocketAddr>) -> u64 {
+    // Its keys are fixed.
+    let mut hasher = DefaultHasher::new();
+    address.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Serves until `shutdown`, then says `NOT_SERVING`, waits the lame-duck time, stops listening, and answers what it
 /// had accepted for at most `drain_ms_max`.
 ///
-/// Long streams are the handlers' own: they watch the same token and end.
+/// Long streams are the handlers' own: they watch the same token and end. Health watchers are ended here. What outlasts
+/// the drain is cut off.
 pub async fn serve(
     listener: impl Listener,
     routes: Routes,
@@ -123,25 +157,35 @@ pub async fn serve(
     config: &ServingConfig,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
-    let Routes { builder, health, never_refused } = routes;
+    let Routes { builder, health, exceptions, load } = routes;
     let answer_within = std::time::Duration::from_millis(config.deadline_ms_max);
-    let draining = Shutdown::new();
+    let (draining, cut_off) = (Shutdown::new(), Shutdown::new());
+    // However this ends, no connection outlives it.
+    let _cut_off = cut_off.clone().drop_guard();
+    let seed = seed(listener.address());
+    let incoming = limited(listener.incoming(), config.connections_max, load.clone(), cut_off);
+    let places = Places::new(config, message_bytes_max, load, seed);
     let server = tonic::transport::Server::builder()
         .max_concurrent_streams(config.streams_per_connection_max)
+        // Streams that were reset before they were accepted, beyond which the peer is taken for an attacker
+        // (CVE-2023-44487) and loses its connection with all calls on it: twenty by default, which a coordinator that
+        // withdraws what others have answered comes to.
+        .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS_MAX))
+        // Names and a deadline: some hundred bytes. Said here so that no other default comes by an upgrade.
+        .http2_max_header_list_size(HEADERS_BYTES_MAX)
         // Windows that hold a whole image or a page of the feed: the default 64 KiB costs a round trip for each.
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20)
-        // A caller that withdraws many calls at once, as a hedging coordinator does, is no attacker: by default twenty
-        // that are not accepted yet cost it the connection.
-        .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS_MAX))
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(20)))
         // First, so that a flood is refused before anything of it is read.
-        .layer(InFlightLayer::new(config.calls_in_flight_max, never_refused, answer_within))
-        // Next, so that an oversized message is refused by its length prefix, before its bytes arrive.
+        .layer(InFlightLayer::new(places, exceptions, answer_within))
+        // Next, so that a message too large, or one too many, is refused by its length before its bytes arrive.
         .layer(MessageLimitLayer::new(message_bytes_max))
+        // Innermost, for one method only: its streams would hold the drain up.
+        .layer(HealthWatchLayer { draining: draining.clone() })
         .serve_with_incoming_shutdown(
             builder.routes().prepare(),
-            listener.incoming(),
+            incoming,
             draining.clone().cancelled_owned(),
         );
     let mut server = std::pin::pin!(server);

@@ -1,0 +1,179 @@
+use super::*;
+use crate::clients::ClientIdentity;
+use crate::simulation::{Cost, Server, Source, run};
+
+fn named(name: &str) -> Client {
+    Client::Named(ClientIdentity(name.into()))
+}
+
+const NOW: Duration = Duration::from_secs(1);
+
+fn admission(limit: usize, waiting_max: usize) -> Admission<&'static str> {
+    let aim = Aim {
+        limit_min: limit,
+        limit_max: limit,
+        limit_initial: limit,
+        latency_target: Duration::from_millis(5),
+    };
+    Admission::new(aim, waiting_max, NOW)
+}
+
+fn fill(admission: &mut Admission<&'static str>, client: &str, priority: Priority) -> Vec<Held> {
+    std::iter::from_fn(|| admission.admit(NOW, named(client), priority).ok()).collect()
+}
+
+#[test]
+fn bulk_leaves_a_quarter_for_interactive_calls() {
+    let mut admission = admission(16, 0);
+    let bulk = fill(&mut admission, "a", Priority::Bulk);
+    assert_eq!(bulk.len(), 12);
+    assert_eq!(admission.admit(NOW, named("a"), Priority::Bulk).unwrap_err(), Refusal::Bulk);
+    let interactive = fill(&mut admission, "a", Priority::Interactive);
+    assert_eq!(interactive.len(), 4);
+    assert_eq!(admission.admit(NOW, named("a"), Priority::Interactive).unwrap_err(), Refusal::Full);
+    assert!(admission.overload() > 1.0);
+}
+
+#[test]
+fn a_single_place_serves_both_priorities() {
+    for priority in [Priority::Bulk, Priority::Interactive] {
+        assert_eq!(fill(&mut admission(1, 0), "a", priority).len(), 1);
+    }
+}
+
+#[test]
+fn a_client_within_its_share_finds_room_though_another_took_all() {
+    let mut admission = Admission::<()>::new(
+        Aim { limit_min: 12, limit_max: 100, limit_initial: 12, latency_target: NOW },
+        0,
+        NOW,
+    );
+    let greedy: Vec<_> =
+        std::iter::from_fn(|| admission.admit(NOW, named("greedy"), Priority::Interactive).ok()).collect();
+    assert_eq!(greedy.len(), 12);
+    for _ in 0..200 {
+        assert!(admission.admit(NOW, named("greedy"), Priority::Interactive).is_err());
+    }
+    let modest: Vec<_> =
+        std::iter::from_fn(|| admission.admit(NOW, named("modest"), Priority::Interactive).ok()).collect();
+    assert_eq!(modest.len(), 6, "in all half the limit more");
+    assert_eq!(admission.admit(NOW, named("modest"), Priority::Interactive).unwrap_err(), Refusal::Full);
+    assert_eq!(admission.admit(NOW, named("greedy"), Priority::Interactive).unwrap_err(), Refusal::Share);
+    for held in greedy {
+        assert!(admission.admit(NOW, named("greedy"), Priority::Interactive).is_err());
+        admission.leave(NOW, held, None);
+        if admission.in_flight() < 12 {
+            break;
+        }
+    }
+    assert!(admission.admit(NOW, named("greedy"), Priority::Interactive).is_ok(), "what is left");
+}
+
+#[test]
+fn the_hard_limit_holds_for_everybody() {
+    let mut admission = admission(8, 0);
+    let mut held = fill(&mut admission, "a", Priority::Interactive);
+    for client in ["b", "c", "d"] {
+        held.extend(fill(&mut admission, client, Priority::Interactive));
+    }
+    assert_eq!(held.len(), 8);
+}
+
+#[test]
+fn waiting_work_goes_on_in_turn_and_those_who_have_little_first() {
+    let mut admission = admission(4, 3);
+    let mut held = fill(&mut admission, "a", Priority::Bulk);
+    assert_eq!(held.len(), 3);
+    for (client, tell) in [("a", "a1"), ("b", "b1"), ("a", "a2")] {
+        assert!(matches!(admission.ask(NOW, named(client), tell), Ok(Asked::Later(_))));
+    }
+    assert_eq!(admission.ask(NOW, named("a"), "a3").unwrap_err(), Refusal::Waiting);
+    assert!(admission.next(NOW).is_none());
+
+    let mut told = Vec::new();
+    while let Some(one) = held.pop() {
+        admission.leave(NOW, one, None);
+        while let Some((tell, one)) = admission.next(NOW) {
+            told.push(tell);
+            held.insert(0, one);
+        }
+    }
+    assert_eq!(told, ["b1", "a1", "a2"]);
+    assert_eq!((admission.in_flight(), admission.waiting()), (0, 0));
+}
+
+#[test]
+fn who_gives_up_is_not_told() {
+    let mut admission = admission(1, 3);
+    let held = fill(&mut admission, "a", Priority::Bulk);
+    let numbers: Vec<_> = ["x", "y", "z"]
+        .into_iter()
+        .map(|tell| match admission.ask(NOW, named("a"), tell).unwrap() {
+            Asked::Later(number) => number,
+            Asked::Now(_) => panic!("there is no place"),
+        })
+        .collect();
+    admission.give_up(numbers[0]);
+    admission.give_up(numbers[0]);
+    admission.give_up(99);
+    for one in held {
+        admission.leave(NOW, one, None);
+    }
+    assert_eq!(admission.next(NOW).unwrap().0, "y");
+}
+
+#[test]
+fn bulk_calls_do_not_overtake_bulk_work_that_waits() {
+    let mut admission = admission(4, 3);
+    let mut held = fill(&mut admission, "a", Priority::Bulk);
+    assert!(matches!(admission.ask(NOW, named("a"), "stream"), Ok(Asked::Later(_))));
+    admission.leave(NOW, held.pop().unwrap(), None);
+    assert!(admission.admit(NOW, named("b"), Priority::Bulk).is_err());
+    assert!(admission.next(NOW).is_some());
+}
+
+#[test]
+fn a_greedy_client_does_not_starve_a_modest_one() {
+    // Twice what the server can do, ten parts of it from one client and one part from the other.
+    let sources = [Source::interactive("greedy", 20.0 / 11.0), Source::interactive("modest", 2.0 / 11.0)];
+    for (workers, cost) in [
+        (4, Cost::Exponential(0.010)),
+        (2, Cost::Fixed(0.005)),
+        (16, Cost::LogNormal(0.010, 1.5)),
+        (8, Cost::Mixed(0.001, 0.05, 0.1, true)),
+    ] {
+        let report = run(&Server::new(workers, cost, 60.0), &sources, 3);
+        let (greedy, modest) = (&report.outcomes[0], &report.outcomes[1]);
+        let context = format!(
+            "{cost:?}: modest {:.4}, greedy {:.3}, goodput {:.3}, limit {}",
+            modest.accepted_share(),
+            greedy.accepted_share(),
+            report.goodput,
+            report.limit
+        );
+        println!("{context}");
+        assert!(modest.accepted_share() >= 0.99, "{context}");
+        assert!(greedy.accepted_share() < 0.6 && report.goodput > 0.9, "{context}");
+    }
+}
+
+#[test]
+fn interactive_calls_find_room_beside_bulk_streams_without_end() {
+    let streams = Source { client: "a", priority: Priority::Bulk, load: 0.0, streams: 64 };
+    for cost in [Cost::Exponential(0.010), Cost::Mixed(0.001, 0.1, 0.1, true)] {
+        let sources = [Source::interactive("a", 0.2), streams.clone()];
+        let report = run(&Server::new(8, cost, 60.0), &sources, 5);
+        let interactive = &report.outcomes[0];
+        let context = format!(
+            "{cost:?}: accepted {:.4}, bulk ended {}, goodput {:.3}, limit {}",
+            interactive.accepted_share(),
+            report.outcomes[1].latencies.len(),
+            report.goodput,
+            report.limit
+        );
+        println!("{context}");
+        assert!(interactive.accepted_share() >= 0.99, "{context}");
+        // And what is left is used.
+        assert!(report.goodput > 0.9, "{context}");
+    }
+}

@@ -1,0 +1,196 @@
+//! Who has how many calls in flight, and what the fair share of each is.
+//!
+//! The share is max-min: the limit divided by the clients that are active. A client within its share finds room though
+//! others have taken all of it; beyond its share it takes what is left. So a client that sends little is never pushed
+//! out by one that sends much, and one that is alone has everything.
+//!
+//! Memory is bounded: clients beyond [`CLIENTS_MAX`] are told apart by [`BUCKETS`] values of a hash only, and share.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher as _;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonic::transport::server::TcpConnectInfo;
+
+/// Clients that are told apart.
+const CLIENTS_MAX: usize = 1_024;
+/// What the others are sorted into.
+const BUCKETS: u64 = 64;
+/// A client is active while it has calls in flight, and this long after its last one.
+const ACTIVE_FOR: Duration = Duration::from_secs(1);
+/// Of how many calls the average is, about.
+const AVERAGE_CALLS: f64 = 32.0;
+/// The part of its share that a client has on average if it has little.
+const LITTLE: f64 = 0.75;
+/// How often those that are no longer active are counted out.
+const COUNT_EVERY: Duration = Duration::from_millis(100);
+
+/// Who calls, as the transport knows it: the name in a client certificate, for example. Set as a request extension, it
+/// goes before the peer's address.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ClientIdentity(pub Arc<str>);
+
+/// One client.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Client {
+    Named(ClientIdentity),
+    /// A host. Of IPv6 the /64: hosts have as many addresses below it as they like.
+    Peer(IpAddr),
+    /// The transport tells nothing: all such calls are one client's.
+    Unknown,
+    Bucket(u64),
+}
+
+impl Client {
+    pub(crate) fn of(extensions: &http::Extensions) -> Self {
+        if let Some(identity) = extensions.get::<ClientIdentity>() {
+            return Self::Named(identity.clone());
+        }
+        match extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr) {
+            Some(address) => Self::Peer(network(address.ip().to_canonical())),
+            None => Self::Unknown,
+        }
+    }
+}
+
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
+}
+
+fn count(calls: usize) -> f64 {
+    u32::try_from(calls).map_or(f64::from(u32::MAX), f64::from)
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    known: HashMap<Client, Known>,
+    active: usize,
+    counted: Duration,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    in_flight: usize,
+    /// What its calls found in flight of late.
+    average: f64,
+    seen: Duration,
+}
+
+impl Clients {
+    /// The client as it is counted here, and its calls in flight.
+    pub(crate) fn meet(&mut self, client: Client, now: Duration) -> (Client, usize) {
+        if now >= self.counted + COUNT_EVERY {
+            self.counted = now;
+            self.known.retain(|_, known| known.in_flight > 0 || known.seen + ACTIVE_FOR > now);
+            self.active = self.known.len();
+        }
+        let client = if self.known.len() < CLIENTS_MAX || self.known.contains_key(&client) {
+            client
+        } else {
+            Client::Bucket(self.known.hasher().hash_one(&client) % BUCKETS)
+        };
+        let active = &mut self.active;
+        let known = self.known.entry(client.clone()).or_insert_with(|| {
+            *active += 1;
+            Known { in_flight: 0, average: 0.0, seen: now }
+        });
+        known.seen = now;
+        known.average += (count(known.in_flight) - known.average) / AVERAGE_CALLS;
+        (client, known.in_flight)
+    }
+
+    pub(crate) fn in_flight(&self, client: &Client) -> usize {
+        self.known.get(client).map_or(0, |known| known.in_flight)
+    }
+
+    /// What each may have of `places`.
+    pub(crate) fn share(&self, places: usize) -> usize {
+        places / self.active.max(1)
+    }
+
+    /// What the client may have of `places` though others want them too. What is little on average comes in bursts:
+    /// then it is half as much again.
+    pub(crate) fn due(&self, client: &Client, places: usize) -> usize {
+        let share = self.share(places);
+        let little = |known: &Known| known.average < LITTLE * count(share);
+        if self.known.get(client).is_some_and(little) { share + share / 2 } else { share }
+    }
+
+    /// Whether there is anybody to share with.
+    pub(crate) fn several(&self) -> bool {
+        self.active > 1
+    }
+
+    pub(crate) fn enter(&mut self, client: &Client) {
+        if let Some(known) = self.known.get_mut(client) {
+            known.in_flight += 1;
+        }
+    }
+
+    pub(crate) fn leave(&mut self, client: &Client) {
+        if let Some(known) = self.known.get_mut(client) {
+            known.in_flight = known.in_flight.saturating_sub(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> Client {
+        Client::Named(ClientIdentity(name.into()))
+    }
+
+    #[test]
+    fn those_who_are_active_share_and_those_who_left_do_not() {
+        let mut clients = Clients::default();
+        let mut now = Duration::from_secs(1);
+        clients.meet(named("a"), now);
+        clients.enter(&named("a"));
+        assert_eq!(clients.share(12), 12);
+        clients.meet(named("b"), now);
+        assert_eq!((clients.share(12), clients.several()), (6, true));
+
+        now += ACTIVE_FOR;
+        assert_eq!(clients.meet(named("a"), now), (named("a"), 1));
+        assert_eq!((clients.share(12), clients.several()), (12, false), "b has left");
+        clients.leave(&named("a"));
+        assert_eq!(clients.in_flight(&named("a")), 0);
+    }
+
+    #[test]
+    fn clients_without_number_take_bounded_memory() {
+        let mut clients = Clients::default();
+        for number in 0..10 * CLIENTS_MAX {
+            let (client, _) = clients.meet(named(&number.to_string()), Duration::from_secs(1));
+            clients.enter(&client);
+        }
+        let most = CLIENTS_MAX + usize::try_from(BUCKETS).unwrap();
+        assert!(clients.known.len() <= most, "{}", clients.known.len());
+    }
+
+    #[test]
+    fn the_addresses_of_one_host_are_one_client() {
+        let client = |address: &str| {
+            let mut extensions = http::Extensions::new();
+            let remote_addr = Some((address.parse::<IpAddr>().unwrap(), 1).into());
+            extensions.insert(TcpConnectInfo { local_addr: None, remote_addr });
+            Client::of(&extensions)
+        };
+        assert_eq!(client("2001:db8::1"), client("2001:db8::ffff:2"));
+        assert_ne!(client("2001:db8::1"), client("2001:db8:0:1::1"));
+        assert_eq!(client("::ffff:192.0.2.1"), client("192.0.2.1"));
+        assert_ne!(client("192.0.2.1"), client("192.0.2.2"));
+        assert_eq!(Client::of(&http::Extensions::new()), Client::Unknown);
+    }
+}

@@ -1,0 +1,186 @@
+//! What a server has to do, and what it refused: for metrics, and for whoever steers by it.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::admission::Refusal;
+
+/// The load of one server. Clones are handles of the same numbers.
+#[derive(Debug, Clone, Default)]
+pub struct Load {
+    limit: Gauge,
+    in_flight: Gauge,
+    waiting: Gauge,
+    bytes: Gauge,
+    connections: Gauge,
+    accepted: Counter,
+    refused: Family<Reason, Counter>,
+}
+
+/// Why something was refused; one label value for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+/// The calls and connections that a server refused, by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Refused {
+    /// Calls: as many as may be were in flight.
+    pub full: u64,
+    /// Bulk calls: what was left was kept for interactive ones.
+    pub bulk: u64,
+    /// Calls of clients that had their share while others wanted theirs.
+    pub share: u64,
+    /// Bulk work: too much of it waited.
+    pub waiting: u64,
+    /// Calls: their bodies had no room.
+    pub bytes: u64,
+    /// Connections.
+    pub connections: u64,
+}
+
+const BYTES: &str = "bytes";
+const CONNECTIONS: &str = "connections";
+
+const fn name(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Full => "full",
+        Refusal::Bulk => "bulk",
+        Refusal::Share => "share",
+        Refusal::Waiting => "waiting",
+    }
+}
+
+impl Load {
+    /// Shows these numbers in a registry, as `vigie_serving_*`.
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("vigie_serving");
+        registry.register("calls_limit", "Calls that may be in flight, as learned", self.limit.clone());
+        registry.register("calls_in_flight", "Calls being worked on", self.in_flight.clone());
+        registry.register("calls_waiting", "Bulk work that waits for a place", self.waiting.clone());
+        registry.register("body_bytes", "Bytes of requests being read or worked on", self.bytes.clone());
+        registry.register("connections", "Open connections", self.connections.clone());
+        registry.register("calls_accepted", "Calls that were accepted", self.accepted.clone());
+        registry.register("refused", "Calls and connections refused, by reason", self.refused.clone());
+    }
+
+    /// Calls that may be in flight, as learned from how long they take.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        read(&self.limit)
+    }
+
+    /// Calls being worked on.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        read(&self.in_flight)
+    }
+
+    /// Bulk work that waits for a place.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        read(&self.waiting)
+    }
+
+    /// Bytes of requests that are being read or worked on.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        read(&self.bytes)
+    }
+
+    /// Open connections.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        read(&self.connections)
+    }
+
+    /// Calls accepted since the start.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.accepted.get()
+    }
+
+    /// What was refused since the start.
+    #[must_use]
+    pub fn refused(&self) -> Refused {
+        let of = |reason| self.refused.get_or_create_owned(&Reason { reason }).get();
+        Refused {
+            full: of(name(Refusal::Full)),
+            bulk: of(name(Refusal::Bulk)),
+            share: of(name(Refusal::Share)),
+            waiting: of(name(Refusal::Waiting)),
+            bytes: of(BYTES),
+            connections: of(CONNECTIONS),
+        }
+    }
+
+    pub(crate) fn show(&self, limit: usize, in_flight: usize, waiting: usize) {
+        self.limit.set(number(limit));
+        self.in_flight.set(number(in_flight));
+        self.waiting.set(number(waiting));
+    }
+
+    pub(crate) fn accept(&self) {
+        self.accepted.inc();
+    }
+
+    pub(crate) fn refuse(&self, refusal: Refusal) {
+        self.count(name(refusal));
+    }
+
+    pub(crate) fn refuse_bytes(&self) {
+        self.count(BYTES);
+    }
+
+    pub(crate) fn refuse_connection(&self) {
+        self.count(CONNECTIONS);
+    }
+
+    fn count(&self, reason: &'static str) {
+        self.refused.get_or_create_owned(&Reason { reason }).inc();
+    }
+
+    pub(crate) fn connected(&self) -> Counted {
+        Counted::new(&self.connections, 1)
+    }
+
+    pub(crate) fn reserved(&self, bytes: usize) -> Counted {
+        Counted::new(&self.bytes, number(bytes))
+    }
+}
+
+/// Part of a gauge, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    gauge: Gauge,
+    amount: i64,
+}
+
+impl Counted {
+    fn new(gauge: &Gauge, amount: i64) -> Self {
+        gauge.inc_by(amount);
+        Self { gauge: gauge.clone(), amount }
+    }
+
+    pub(crate) fn merge(&mut self, mut other: Self) {
+        self.amount += std::mem::take(&mut other.amount);
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.gauge.dec_by(self.amount);
+    }
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn read(gauge: &Gauge) -> usize {
+    usize::try_from(gauge.get()).unwrap_or(0)
+}

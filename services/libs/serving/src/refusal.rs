@@ -1,0 +1,135 @@
+//! What a refused caller is told: `RESOURCE_EXHAUSTED`, and when to come back.
+//!
+//! Under overload most answers are refusals, so they are made beforehand, one for each reason and pause. The pause
+//! grows with the overload, so that those who come back are no more than can be worked on; and it is drawn at random
+//! around that, so that those who were refused together do not come back together.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::{HeaderMap, Response};
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::admission::Refusal;
+
+/// The pause of a server that refuses nearly nothing: about what a full server takes to finish some calls.
+const PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Pauses are told in steps of this factor.
+const STEP: f64 = 1.25;
+
+const REASONS: [Refusal; 4] = [Refusal::Full, Refusal::Bulk, Refusal::Share, Refusal::Waiting];
+
+const fn text(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Full => "too many calls in flight; try again later",
+        Refusal::Bulk => "too many calls in flight for bulk work; try again later",
+        Refusal::Share => "this client has its share of the calls in flight; try again later",
+        Refusal::Waiting => "too much bulk work is waiting; try again later",
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Refusals {
+    pauses: Vec<Duration>,
+    /// By reason, then by pause.
+    heads: Vec<Vec<HeaderMap>>,
+    drawn: AtomicU64,
+}
+
+impl Refusals {
+    /// `seed` begins the random pauses.
+    pub(crate) fn new(seed: u64) -> Self {
+        let longer = |pause: &Duration| Some(pause.mul_f64(STEP)).filter(|pause| *pause < PAUSE_MAX);
+        let mut pauses: Vec<_> = std::iter::successors(Some(PAUSE / 2), longer).collect();
+        pauses.push(PAUSE_MAX);
+        let head = |reason, pause| status(text(reason), pause).into_http::<()>().into_parts().0.headers;
+        let heads = REASONS.map(|reason| pauses.iter().map(|pause| head(reason, *pause)).collect()).into();
+        Self { pauses, heads, drawn: AtomicU64::new(seed) }
+    }
+
+    /// The answer to a call.
+    pub(crate) fn response(&self, refusal: Refusal, overload: f64) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        let reason = REASONS.iter().position(|one| *one == refusal);
+        if let Some(head) = reason.and_then(|reason| self.heads.get(reason)?.get(self.draw(overload))) {
+            response.headers_mut().clone_from(head);
+        }
+        response
+    }
+
+    /// The answer to what is no call of its own.
+    pub(crate) fn status(&self, refusal: Refusal, overload: f64) -> Status {
+        status(text(refusal), self.pause(overload))
+    }
+
+    /// The answer to a call whose body has no room.
+    pub(crate) fn no_bytes(&self, overload: f64) -> Status {
+        status("too many bytes of requests in flight; try again later", self.pause(overload))
+    }
+
+    fn pause(&self, overload: f64) -> Duration {
+        self.pauses.get(self.draw(overload)).copied().unwrap_or(PAUSE_MAX)
+    }
+
+    /// Which of the pauses: from half of what the overload asks for to one and a half of it.
+    fn draw(&self, overload: f64) -> usize {
+        let random = splitmix(self.drawn.fetch_add(1, Ordering::Relaxed));
+        let wanted = PAUSE.mul_f64(overload.clamp(1.0, 1_000.0) * (0.5 + random));
+        self.pauses.partition_point(|pause| *pause < wanted).min(self.pauses.len() - 1)
+    }
+}
+
+fn status(text: &str, pause: Duration) -> Status {
+    Status::with_error_details(Code::ResourceExhausted, text, ErrorDetails::with_retry_info(Some(pause)))
+}
+
+/// Of a counter a number from 0 to 1 that looks random: SplitMix64 (Steele, Lea and Flood, 2014).
+fn splitmix(count: u64) -> f64 {
+    let mut z = count.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^= z >> 31;
+    f64::from(u32::try_from(z >> 32).unwrap_or(0)) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(response: &Response<Body>) -> (Code, Duration) {
+        let status = Status::from_header_map(response.headers()).unwrap();
+        (status.code(), status.get_details_retry_info().unwrap().retry_delay.unwrap())
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_come_back() {
+        let refusals = Refusals::new(1);
+        for refusal in REASONS {
+            let (code, pause) = told(&refusals.response(refusal, 1.0));
+            assert_eq!(code, Code::ResourceExhausted);
+            assert!((PAUSE / 2..=PAUSE * 2).contains(&pause), "{pause:?}");
+        }
+        let status = refusals.no_bytes(1.0);
+        assert!(status.get_details_retry_info().is_some());
+    }
+
+    #[test]
+    fn pauses_grow_with_the_overload_and_differ() {
+        let refusals = Refusals::new(1);
+        let mean = |overload| {
+            let pauses: Vec<_> =
+                (0..200).map(|_| told(&refusals.response(Refusal::Full, overload)).1).collect();
+            let distinct: std::collections::HashSet<_> = pauses.iter().collect();
+            assert!(distinct.len() >= 4, "{distinct:?}");
+            pauses.iter().sum::<Duration>() / 200
+        };
+        let (little, much) = (mean(1.0), mean(10.0));
+        assert!(much > little * 8 && much < little * 12, "{little:?}, {much:?}");
+        assert_eq!(told(&refusals.response(Refusal::Full, f64::INFINITY)).1, PAUSE_MAX);
+    }
+}
