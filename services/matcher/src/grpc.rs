@@ -12,7 +12,7 @@ use vigie_index::Cancellation;
 use vigie_model::{Query, SearchOptions, Sequence, ShardAnswer};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherService;
-use vigie_serving::{ServingConfig, Shutdown, deadline};
+use vigie_serving::{Call, ServingConfig, Shutdown, deadline};
 
 use crate::error::SearchError;
 use crate::feed::Replica;
@@ -38,8 +38,9 @@ pub(crate) struct Grpc {
 impl Grpc {
     async fn answer(&self, request: Request<pb::SearchRequest>) -> Result<pb::SearchResponse, Status> {
         let deadline = deadline::of(request.metadata(), &self.serving);
+        let call = Call::of(&request);
         let (queries, options): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
-        let shard = self.shard_at(options.min_sequence, deadline).await?;
+        let shard = self.shard_at(options.min_sequence, deadline, &call).await?;
         let size = Size::of(&queries, &options);
         let work = move |cancel: &Cancellation| {
             search(&shard, &queries, &options, cancel).and_then(|answer| encode(answer, cancel))
@@ -47,7 +48,7 @@ impl Grpc {
         deadline::within(deadline, async { Ok(self.runner.run(size, deadline, work).await?) }).await
     }
 
-    async fn shard_at(&self, wanted: Sequence, deadline: Instant) -> Result<Arc<Shard>, Status> {
+    async fn shard_at(&self, wanted: Sequence, deadline: Instant, call: &Call) -> Result<Arc<Shard>, Status> {
         if let Some(shard) = self.replica.now_at_least(wanted)? {
             return Ok(shard);
         }
@@ -55,6 +56,8 @@ impl Grpc {
             let text = "too many calls wait for a sequence that is not reached yet; try again later";
             return Err(vigie_proto::status::resource_exhausted(text, WAIT_RETRY_AFTER));
         };
+        // The time until a change comes is no load.
+        let _not_load = call.waiting();
         tokio::select! {
             reached = self.replica.at_least(wanted, deadline) => Ok(reached?),
             // The follower has ended: another replica may get there.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vigie_clients::MatcherClient;
+use vigie_clients::{MatcherClient, Priority};
 use vigie_model::{Hash, SearchOptions};
 
 use super::loaded::{Loaded, bare, query_of, random_hashes};
@@ -24,7 +24,10 @@ async fn round(client: &MatcherClient, hashes: usize) -> Vec<Duration> {
             while Instant::now() < ends {
                 let queries = vec![query_of(hash.by_ref().take(hashes).map(Hash::Pdq))];
                 let begun = Instant::now();
-                client.search(queries, SearchOptions::default(), begun + WITHIN).await.unwrap();
+                client
+                    .search(&queries, &SearchOptions::default(), Priority::Interactive, begun + WITHIN)
+                    .await
+                    .unwrap();
                 took.push(begun.elapsed());
             }
             took

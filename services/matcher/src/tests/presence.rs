@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vigie_clients::{Code, DescriptionStream};
+use vigie_clients::{CallError, Code, DescriptionStream, MatcherClient, Priority};
 use vigie_index::HnswConfig;
-use vigie_model::{ReplicaDescription, SearchOptions, Sequence};
+use vigie_model::{ReplicaDescription, SearchOptions, Sequence, ShardAnswer};
 use vigie_serving::{ServingConfig, Shutdown};
 
 use super::fake_bank::FakeBank;
@@ -19,6 +19,14 @@ use crate::metrics::MatcherMetrics;
 use crate::pdq::PdqEngine;
 use crate::presence::{Presence, Watcher};
 use crate::stores::StorePlan;
+
+async fn search(
+    client: &MatcherClient,
+    options: SearchOptions,
+    within: Duration,
+) -> Result<ShardAnswer, CallError> {
+    client.search(&[query(&[2])], &options, Priority::Interactive, Instant::now() + within).await
+}
 
 /// A watcher of a replica that nothing follows, and the time of its beginning, which stands still.
 fn watched(shutdown: &Shutdown) -> (Arc<Replica>, Watcher, Instant) {
@@ -127,11 +135,12 @@ async fn a_draining_matcher_says_so_and_answers_until_it_stops_listening() {
     let mut stream = service.client.watch(WITHIN).await.unwrap();
     until(&mut stream, |one| one.unready_reason.is_none()).await;
 
-    let search = |min_sequence| {
+    let waits_for = |min_sequence| {
         let options = SearchOptions { min_sequence, ..SearchOptions::default() };
-        service.client.search(vec![query(&[2])], options, Instant::now() + WITHIN)
+        let client = service.client.clone();
+        async move { search(&client, options, WITHIN).await }
     };
-    let waiting = search(Sequence(ready.sequence.0 + 1));
+    let waiting = waits_for(Sequence(ready.sequence.0 + 1));
     let stopping = async {
         tokio::time::sleep(Duration::from_millis(20)).await;
         service.shutdown.cancel();
@@ -139,7 +148,7 @@ async fn a_draining_matcher_says_so_and_answers_until_it_stops_listening() {
         assert!(stream.next(WITHIN).await.unwrap().is_none(), "nothing follows the last word");
         let described = service.client.describe(Instant::now() + WITHIN).await.unwrap();
         assert_eq!(described.unready_reason.as_deref(), Some("draining"));
-        search(ready.sequence).await.unwrap();
+        waits_for(ready.sequence).await.unwrap();
     };
     let begun = Instant::now();
     let (waited, ()) = tokio::join!(waiting, stopping);
@@ -158,13 +167,8 @@ async fn watchers_are_bounded_and_no_load_keeps_one_out() {
     // The one place is taken by a call that waits for a change that never comes.
     let options = SearchOptions { min_sequence: Sequence(ready.head.0 + 1), ..SearchOptions::default() };
     let client = service.client.clone();
-    let waiting =
-        tokio::spawn(
-            async move { client.search(vec![query(&[2])], options, Instant::now() + 2 * WITHIN).await },
-        );
-    let full = async || {
-        service.client.search(vec![query(&[2])], SearchOptions::default(), Instant::now() + WITHIN).await
-    };
+    let waiting = tokio::spawn(async move { search(&client, options, 2 * WITHIN).await });
+    let full = async || search(&service.client, SearchOptions::default(), WITHIN).await;
     let deadline = Instant::now() + WITHIN;
     while full().await.map_err(|error| error.code()) != Err(Code::ResourceExhausted) {
         assert!(Instant::now() < deadline, "the place is still free");

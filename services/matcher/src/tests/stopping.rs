@@ -11,7 +11,7 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
-use vigie_clients::{CallError, Code, MatcherClient};
+use vigie_clients::{CallError, Code, MatcherClient, Priority};
 use vigie_model::{
     Hash, HashType, ItemContent, ItemDraft, Limit, MaxDistances, Query, SearchOptions, ShardAnswer,
 };
@@ -63,8 +63,8 @@ static REQUESTS: LazyLock<[(Vec<Query>, SearchOptions); KINDS]> =
     LazyLock::new(|| std::array::from_fn(request));
 
 async fn ask(client: &MatcherClient, kind: usize, patience: Duration) -> Result<ShardAnswer, CallError> {
-    let (queries, options) = REQUESTS[kind].clone();
-    client.search(queries, options, Instant::now() + patience).await
+    let (queries, options) = &REQUESTS[kind];
+    client.search(queries, options, Priority::Interactive, Instant::now() + patience).await
 }
 
 /// Waits until the matcher computes nothing.
@@ -221,7 +221,8 @@ async fn what_waits_for_a_thread_is_never_begun_for_nobody() {
     // And the thread is free again.
     let (mut queries, options) = REQUESTS[2].clone();
     queries.truncate(1);
-    let answer = client.search(queries, options, Instant::now() + WITHIN).await.unwrap();
+    let answer =
+        client.search(&queries, &options, Priority::Interactive, Instant::now() + WITHIN).await.unwrap();
     assert!(answer.results[0].limit_reached);
     assert_eq!(loaded.metrics.searches(SearchOutcome::Answered), 1);
 }
