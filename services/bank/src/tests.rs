@@ -155,7 +155,12 @@ impl Bed {
             Self::Sqlite(directory) => format!("sqlite:{}", directory.path().join("bank.db").display()),
             Self::Postgres(database) => database.url(),
         };
-        Config { store: store.into(), heartbeat_ms: 20, ..Config::default() }
+        Config {
+            store: store.into(),
+            heartbeat_ms: 20,
+            serving: vigie_serving::ServingConfig::default().without_lame_duck(),
+            ..Config::default()
+        }
     }
 }
 

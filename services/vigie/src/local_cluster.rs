@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use vigie_clients::{BankClient, CoordinatorClient, Deadline, MatchClient, MatcherClient};
 use vigie_frontend::CoordinatorAt;
 use vigie_model::Topology;
-use vigie_serving::Shutdown;
+use vigie_serving::{ServingConfig, Shutdown};
 
 /// How long one look at a cluster that starts may take, before the next.
 const PROBE_WITHIN: Duration = Duration::from_secs(1);
@@ -50,13 +50,17 @@ impl LocalClusterConfig {
     /// The defaults, with data in `data`, on any free ports.
     #[must_use]
     pub fn new(data: impl Into<PathBuf>) -> Self {
+        // There is no balancer to be warned.
+        let serving = ServingConfig::default().without_lame_duck();
+        let mut frontend = vigie_frontend::Config::default();
+        frontend.serving = frontend.serving.without_lame_duck();
         Self {
             data: data.into(),
             shard_count: 4,
             ports: Ports::Any,
-            bank: vigie_bank::Config::default(),
-            matcher: vigie_matcher::Config::default(),
-            frontend: vigie_frontend::Config::default(),
+            bank: vigie_bank::Config { serving, ..vigie_bank::Config::default() },
+            matcher: vigie_matcher::Config { serving, ..vigie_matcher::Config::default() },
+            frontend,
         }
     }
 }
@@ -150,6 +154,7 @@ impl LocalCluster {
         }
         let coordinator_config = vigie_coordinator::Config {
             matchers: matchers.iter().map(Role::url).collect(),
+            serving: ServingConfig::default().without_lame_duck(),
             ..vigie_coordinator::Config::default()
         };
         let coordinator =

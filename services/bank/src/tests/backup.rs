@@ -9,7 +9,12 @@ use super::*;
 use crate::{BackupError, VerifyError, backup, restore, verify};
 
 fn embedded(path: &Path) -> Config {
-    Config { store: format!("sqlite:{}", path.display()).into(), heartbeat_ms: 20, ..Config::default() }
+    Config {
+        store: format!("sqlite:{}", path.display()).into(),
+        heartbeat_ms: 20,
+        serving: vigie_serving::ServingConfig::default().without_lame_duck(),
+        ..Config::default()
+    }
 }
 
 /// Follows everything from a cursor on, until as far as the head.

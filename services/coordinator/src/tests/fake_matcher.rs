@@ -75,7 +75,7 @@ impl FakeMatcher {
             Service { manner: manner.subscribe(), asked: Arc::clone(&asked), shutdown: shutdown.clone() };
         let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS)).unwrap();
         let routes = routes.with(MatcherServiceServer::new(service));
-        let config = ServingConfig { drain_ms_max: 100, ..ServingConfig::default() };
+        let config = ServingConfig { drain_ms_max: 100, ..ServingConfig::default().without_lame_duck() };
         let stop = shutdown.clone();
         let serving = tokio::spawn(async move {
             vigie_serving::serve(listener, routes, 1 << 20, &config, stop).await.unwrap();

@@ -47,13 +47,19 @@ impl Default for ServingConfig {
             streams_per_connection_max: 256,
             deadline_ms_default: 10_000,
             deadline_ms_max: 60_000,
-            lame_duck_ms: 0,
+            lame_duck_ms: 2_000,
             drain_ms_max: 10_000,
         }
     }
 }
 
 impl ServingConfig {
+    /// The same for a server that nobody has to be warned of: it stops as soon as what it has accepted is answered.
+    #[must_use]
+    pub const fn without_lame_duck(self) -> Self {
+        Self { lame_duck_ms: 0, ..self }
+    }
+
     /// Every fault of these values, each as `field: what is wrong`.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
