@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
-use vigie_model::{Query, SearchOptions};
+use vigie_model::{Query, SearchOptions, Sequence};
 use vigie_proto::pb::coordinator::v1 as pb;
 use vigie_proto::pb::coordinator::v1::coordinator_service_server::CoordinatorService;
-use vigie_proto::priority;
-use vigie_serving::{ServingConfig, deadline};
+use vigie_serving::{Call, ServingConfig, deadline};
 
 use crate::coordinator::Coordinator;
 
@@ -25,8 +24,13 @@ impl CoordinatorService for Grpc {
         request: Request<pb::SearchRequest>,
     ) -> Result<Response<pb::SearchResponse>, Status> {
         let deadline = deadline::of(request.metadata(), &self.serving);
-        let priority = priority::of(request.metadata());
+        let call = Call::of(&request);
+        let priority = call.priority();
         let (queries, options): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
+        if options.min_sequence > Sequence::ZERO {
+            // It may wait for a change to come, which is no load.
+            call.not_load();
+        }
         deadline::within(deadline, async {
             let answer = self.coordinator.search(queries, options, priority, deadline).await?;
             Ok(Response::new(answer.into()))

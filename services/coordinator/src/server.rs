@@ -38,6 +38,7 @@ pub async fn run_with(
     let grpc = Grpc { coordinator: Arc::clone(&coordinator), serving: config.serving };
     let service = CoordinatorServiceServer::new(grpc).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS))?.with(service);
+    routes.load().register(registry);
     tracing::info!(matchers = config.matchers.len(), "starting");
     let health = routes.health();
     let serving =

@@ -19,7 +19,8 @@ pub struct Config {
     pub embedded: vigie_coordinator::Config,
     /// Threads that decode and hash images; 0 stands for the machine's cores.
     pub hashing_threads: usize,
-    /// Images that wait for such a thread; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`.
+    /// Images of one priority that wait for such a thread, interactive ones going first; one more is refused with
+    /// `RESOURCE_EXHAUSTED` and `RetryInfo`.
     pub hashing_queue_max: usize,
     /// PDQ quality from which on a hash is trusted, 0 to 100. The reference says 50.
     pub quality_floor: u8,
@@ -31,7 +32,8 @@ pub struct Config {
     pub image_side_px_max: u32,
     /// Memory that decoding one image may take, in bytes.
     pub image_alloc_bytes_max: u64,
-    /// Requests of one stream that are worked on at once; the stream is read no further until one is answered.
+    /// Requests of one stream that are worked on at once; the stream is read no further until one is answered. Each takes
+    /// one of the server's places for bulk work, and the stream waits for it.
     pub stream_requests_in_flight_max: usize,
     /// Limits of the server.
     pub serving: ServingConfig,

@@ -5,11 +5,11 @@ use std::pin::Pin;
 use futures::{Stream, StreamExt as _};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
-use vigie_model::{MatchCall, Priority};
+use vigie_model::{Content, MatchCall, Priority, Sequence};
+use vigie_proto::Invalid;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_server::MatchService;
-use vigie_proto::{Invalid, priority};
-use vigie_serving::{ServingConfig, Shutdown, deadline};
+use vigie_serving::{Call, ServingConfig, Shutdown, Work, deadline};
 
 use crate::matching::{Answer, Failed, Matching};
 
@@ -22,7 +22,7 @@ pub(crate) struct Grpc {
     pub(crate) shutdown: Shutdown,
 }
 
-/// A call of more queries is bulk, whatever it says.
+/// A call with more queries than this is bulk work behind this frontend, whatever its caller says.
 const INTERACTIVE_QUERIES_MAX: usize = 16;
 
 #[tonic::async_trait]
@@ -32,11 +32,13 @@ impl MatchService for Grpc {
         request: Request<pb::MatchRequest>,
     ) -> Result<Response<pb::MatchResponse>, Status> {
         let deadline = deadline::of(request.metadata(), &self.serving);
-        let priority = match request.get_ref().queries.len() {
-            0..=INTERACTIVE_QUERIES_MAX => priority::of(request.metadata()),
-            _ => Priority::Bulk,
-        };
-        answer(&self.matching, request.into_inner(), priority, deadline).await.map(Response::new)
+        let call = Call::of(&request);
+        let asked = MatchCall::try_from(request.into_inner())?;
+        if waits_for_a_sequence(&asked) {
+            call.not_load();
+        }
+        let priority = priority(&call, &asked);
+        answer(&self.matching, asked, priority, deadline).await.map(Response::new)
     }
 
     type MatchStreamStream = Pin<Box<dyn Stream<Item = Result<pb::MatchStreamResponse, Status>> + Send>>;
@@ -45,20 +47,29 @@ impl MatchService for Grpc {
         &self,
         request: Request<Streaming<pb::MatchStreamRequest>>,
     ) -> Result<Response<Self::MatchStreamStream>, Status> {
-        let (matching, serving) = (self.matching.clone(), self.serving);
+        let (matching, serving, call) = (self.matching.clone(), self.serving, Call::of(&request));
         let answers = request
             .into_inner()
             // On shutdown nothing more is read, and what was read is answered.
             .take_until(self.shutdown.clone().cancelled_owned())
-            .map(move |incoming| {
-                let matching = matching.clone();
+            // Each request takes a place of its own. Until there is one the stream is read no further, and its sender
+            // is held back by that.
+            .then(move |incoming| {
+                let call = call.clone();
                 async move {
                     let pb::MatchStreamRequest { request_id, request } = incoming?;
                     // Each request of a stream has the time of a call without a deadline.
                     let deadline = deadline::of(&Default::default(), &serving);
-                    let outcome = match request {
-                        Some(request) => answer(&matching, request, Priority::Bulk, deadline).await,
-                        None => Err(Invalid::missing("request").into()),
+                    Ok((request_id, enter(&call, request, deadline).await))
+                }
+            })
+            .map(move |entered: Result<_, Status>| {
+                let matching = matching.clone();
+                async move {
+                    let (request_id, entered) = entered?;
+                    let outcome = match entered {
+                        Ok(entered) => entered.answer(&matching).await,
+                        Err(status) => Err(status),
                     };
                     let outcome = match outcome {
                         Ok(response) => pb::match_stream_response::Outcome::Response(response),
@@ -73,9 +84,10 @@ impl MatchService for Grpc {
 
     async fn hash(&self, request: Request<pb::HashRequest>) -> Result<Response<pb::HashResponse>, Status> {
         let deadline = deadline::of(request.metadata(), &self.serving);
+        let priority = Call::of(&request).priority();
         let image = request.into_inner().image;
         deadline::within(deadline, async {
-            let hashed = self.matching.pool.fingerprint(image, deadline).await;
+            let hashed = self.matching.pool.fingerprint(image, priority, deadline).await;
             let fingerprint = hashed.map_err(|error| error.into_status("image".to_owned()))?;
             Ok(Response::new(fingerprint.into()))
         })
@@ -83,15 +95,58 @@ impl MatchService for Grpc {
     }
 }
 
+/// One request of a stream, with its place.
+struct Entered {
+    asked: MatchCall,
+    deadline: Instant,
+    work: Work,
+}
+
+async fn enter(call: &Call, request: Option<pb::MatchRequest>, deadline: Instant) -> Result<Entered, Status> {
+    let request = request.ok_or_else(|| Invalid::missing("request"))?;
+    let asked = MatchCall::try_from(request)?;
+    let work = call.enter(bytes(&asked), deadline).await?;
+    Ok(Entered { asked, deadline, work })
+}
+
+impl Entered {
+    async fn answer(self, matching: &Matching) -> Result<pb::MatchResponse, Status> {
+        let Self { asked, deadline, work } = self;
+        let tells_of_the_load = !waits_for_a_sequence(&asked);
+        let outcome = answer(matching, asked, Priority::Bulk, deadline).await;
+        if tells_of_the_load {
+            work.end(&outcome);
+        }
+        outcome
+    }
+}
+
+/// The answer comes when the cluster has got so far, however idle it is.
+fn waits_for_a_sequence(asked: &MatchCall) -> bool {
+    asked.options.min_sequence > Sequence::default()
+}
+
+fn priority(call: &Call, asked: &MatchCall) -> Priority {
+    if asked.contents.len() > INTERACTIVE_QUERIES_MAX { Priority::Bulk } else { call.priority() }
+}
+
+/// What a request takes of memory, about.
+fn bytes(asked: &MatchCall) -> usize {
+    let content = |content: &Content| match content {
+        Content::Image(image) => image.len(),
+        Content::Hashed { hashes, .. } => size_of_val(hashes.as_slice()),
+    };
+    asked.contents.iter().map(content).sum()
+}
+
 async fn answer(
     matching: &Matching,
-    request: pb::MatchRequest,
+    asked: MatchCall,
     priority: Priority,
     deadline: Instant,
 ) -> Result<pb::MatchResponse, Status> {
-    let call = MatchCall::try_from(request)?;
     deadline::within(deadline, async {
-        match matching.answer(call, priority, deadline).await {
+        match matching.answer(asked, priority, deadline).await {
             Ok(answer) => Ok(response(answer)),
             Err(Failed::Call(status)) => Err(status),
             Err(Failed::Incomplete { status, partial }) => {

@@ -1,22 +1,23 @@
-//! Decodes and hashes images on threads of its own, with a bounded queue before them.
+//! Decodes and hashes images on threads of its own, with bounded queues before them.
 //!
 //! Decoding takes milliseconds of pure computation. On the threads that answer calls it would stall every other call;
-//! on an unbounded pool a burst would take all memory. So the queue has a bound, and one image more is refused at
-//! once. An image whose caller has gone, or whose time is up, is dropped unhashed when its turn comes.
+//! on an unbounded pool a burst would take all memory. So each queue has a bound, and one image more is refused at
+//! once. There is one queue for each priority: bulk images have their turn when no interactive one waits. An image whose
+//! caller has gone, or whose time is up, is dropped unhashed when its turn comes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select_biased};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tokio::sync::oneshot;
 use vigie_hashing::{DecodeError, Limits};
-use vigie_model::ImageFingerprint;
+use vigie_model::{ImageFingerprint, Priority};
 
 use crate::error::HashingError;
 
@@ -74,48 +75,58 @@ struct Job {
 /// See the module. Its threads end when the last handle is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct HashingPool {
-    queue: Sender<Job>,
+    interactive: Sender<Job>,
+    bulk: Sender<Job>,
     threads: usize,
     /// Moving average of the time that one image takes, in nanoseconds: what a refused caller is told to wait by.
     image_nanos: Arc<AtomicU64>,
 }
 
 impl HashingPool {
-    /// Starts `threads` threads behind a queue of `queue_max` images.
+    /// Starts `threads` threads behind queues of `queue_max` images each.
     pub(crate) fn start(
         threads: usize,
         queue_max: usize,
         limits: Limits,
         metrics: &HashingMetrics,
     ) -> std::io::Result<Self> {
-        let (queue, jobs) = bounded::<Job>(queue_max);
+        let ((interactive, first), (bulk, then)) = (bounded::<Job>(queue_max), bounded::<Job>(queue_max));
         let image_nanos = Arc::new(AtomicU64::new(10_000_000));
         for number in 0..threads {
-            let (jobs, metrics, image_nanos) = (jobs.clone(), metrics.clone(), Arc::clone(&image_nanos));
+            let jobs = Jobs { interactive: first.clone(), bulk: then.clone() };
+            let (metrics, image_nanos) = (metrics.clone(), Arc::clone(&image_nanos));
             std::thread::Builder::new()
                 .name(format!("hashing-{number}"))
-                .spawn(move || work(&jobs, &limits, &metrics, &image_nanos))?;
+                .spawn(move || work(jobs, &limits, &metrics, &image_nanos))?;
         }
-        Ok(Self { queue, threads, image_nanos })
+        Ok(Self { interactive, bulk, threads, image_nanos })
     }
 
     /// Decodes and hashes one image.
     pub(crate) async fn fingerprint(
         &self,
         image: Bytes,
+        priority: Priority,
         deadline: tokio::time::Instant,
     ) -> Result<ImageFingerprint, HashingError> {
         let (reply, answer) = oneshot::channel();
-        match self.queue.try_send(Job { image, deadline: deadline.into_std(), reply }) {
+        let queue = match priority {
+            Priority::Interactive => &self.interactive,
+            Priority::Bulk => &self.bulk,
+        };
+        match queue.try_send(Job { image, deadline: deadline.into_std(), reply }) {
             Ok(()) => answer.await.unwrap_or(Err(HashingError::Closed)),
-            Err(TrySendError::Full(_)) => Err(self.full()),
+            Err(TrySendError::Full(_)) => Err(self.full(priority)),
             Err(TrySendError::Disconnected(_)) => Err(HashingError::Closed),
         }
     }
 
-    /// The refusal tells how long the present queue takes.
-    fn full(&self) -> HashingError {
-        let waiting = self.queue.len();
+    /// The refusal tells how long the images take that go before.
+    fn full(&self, priority: Priority) -> HashingError {
+        let waiting = match priority {
+            Priority::Interactive => self.interactive.len(),
+            Priority::Bulk => self.interactive.len() + self.bulk.len(),
+        };
         let rounds = u32::try_from(waiting / self.threads.max(1) + 1).unwrap_or(u32::MAX);
         let image = Duration::from_nanos(self.image_nanos.load(Ordering::Relaxed));
         let retry_after =
@@ -124,7 +135,24 @@ impl HashingPool {
     }
 }
 
-fn work(jobs: &Receiver<Job>, limits: &Limits, metrics: &HashingMetrics, image_nanos: &AtomicU64) {
+/// The images that wait, interactive ones first. It ends when all handles of the pool are gone and all is done.
+struct Jobs {
+    interactive: Receiver<Job>,
+    bulk: Receiver<Job>,
+}
+
+impl Iterator for Jobs {
+    type Item = Job;
+
+    fn next(&mut self) -> Option<Job> {
+        select_biased! {
+            recv(self.interactive) -> job => job.or_else(|_| self.bulk.recv()).ok(),
+            recv(self.bulk) -> job => job.or_else(|_| self.interactive.recv()).ok(),
+        }
+    }
+}
+
+fn work(jobs: Jobs, limits: &Limits, metrics: &HashingMetrics, image_nanos: &AtomicU64) {
     for Job { image, deadline, reply } in jobs {
         if reply.is_closed() {
             continue;

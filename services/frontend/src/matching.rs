@@ -63,7 +63,7 @@ impl Matching {
         let MatchCall { contents, options, quality_floor } = call;
         let floor = quality_floor.unwrap_or(self.quality_floor);
         let alone = contents.len() == 1;
-        let prepared = self.prepare_all(contents, floor, deadline).await;
+        let prepared = self.prepare_all(contents, floor, priority, deadline).await;
         if let (true, Some(Err(status))) = (alone, prepared.first()) {
             return Err(Failed::Call(status.clone()));
         }
@@ -111,6 +111,7 @@ impl Matching {
         &self,
         contents: Vec<Content>,
         floor: Quality,
+        priority: Priority,
         deadline: Instant,
     ) -> Vec<Result<Prepared, Status>> {
         stream::iter(contents.into_iter().enumerate())
@@ -118,7 +119,7 @@ impl Matching {
                 match content {
                     Content::Hashed { hashes, pdq_quality } => Ok(prepare(hashes, pdq_quality, None, floor)),
                     Content::Image(image) => {
-                        let hashed = self.pool.fingerprint(image, deadline).await;
+                        let hashed = self.pool.fingerprint(image, priority, deadline).await;
                         let fingerprint = hashed.map_err(|error: HashingError| {
                             error.into_status(format!("queries[{index}].image"))
                         })?;

@@ -1,6 +1,7 @@
 //! Puts a frontend together and runs it.
 
 use prometheus_client::registry::Registry;
+use tonic::server::NamedService as _;
 use vigie_clients::Network;
 use vigie_model::Quality;
 use vigie_proto::pb::matching::v1::match_service_server::MatchServiceServer;
@@ -51,7 +52,10 @@ pub async fn run_with(
     };
     // The layer in front refuses larger messages with the code that this project gives them.
     let service = MatchServiceServer::new(grpc).max_decoding_message_size(config.message_bytes_max());
-    let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS))?.with(service);
+    let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS))?
+        .with(service)
+        .bulk(MatchServiceServer::<Grpc>::NAME, "MatchStream");
+    routes.load().register(registry);
     tracing::info!(coordinator = ?config.coordinator, hashing_threads = threads, "starting");
     let health = routes.health();
     let announce = async {

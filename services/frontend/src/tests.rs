@@ -6,6 +6,7 @@ use bytes::Bytes;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 use vigie_hashing::Limits;
+use vigie_model::Priority;
 
 use crate::error::HashingError;
 use crate::hashing_pool::{HashingMetrics, HashingPool};
@@ -52,7 +53,7 @@ async fn one_image_more_than_the_queue_holds_is_refused_at_once_and_told_when_to
     let calls: Vec<_> = (0..40)
         .map(|_| {
             let (pool, image) = (pool.clone(), image.clone());
-            tokio::spawn(async move { pool.fingerprint(image, soon()).await })
+            tokio::spawn(async move { pool.fingerprint(image, Priority::Interactive, soon()).await })
         })
         .collect();
     let mut refused = 0;
@@ -71,13 +72,13 @@ async fn one_image_more_than_the_queue_holds_is_refused_at_once_and_told_when_to
         }
     }
     assert!(hashed >= 2 && refused > 0, "{hashed} hashed, {refused} refused");
-    assert!(pool.fingerprint(image, soon()).await.is_ok(), "the pool goes on");
+    assert!(pool.fingerprint(image, Priority::Interactive, soon()).await.is_ok(), "the pool goes on");
 }
 
 #[tokio::test]
 async fn an_image_whose_time_is_up_is_not_hashed() {
     let (pool, registry) = pool(8);
-    let outcome = pool.fingerprint(slow_image(), Instant::now()).await;
+    let outcome = pool.fingerprint(slow_image(), Priority::Interactive, Instant::now()).await;
     assert_eq!(outcome.unwrap_err(), HashingError::OutOfTime);
     assert!(text(&registry).contains("vigie_images_hashed_total 0"), "{}", text(&registry));
 }
@@ -86,10 +87,32 @@ async fn an_image_whose_time_is_up_is_not_hashed() {
 async fn failures_are_counted_by_kind() {
     let (pool, registry) = pool(8);
     for content in [&b""[..], b"no image", b"GIF89a"] {
-        assert!(pool.fingerprint(Bytes::from_static(content), soon()).await.is_err());
+        assert!(pool.fingerprint(Bytes::from_static(content), Priority::Bulk, soon()).await.is_err());
     }
     let counted = text(&registry);
     for kind in ["empty", "unknown_format", "truncated"] {
         assert!(counted.contains(&format!("{{kind=\"{kind}\"}} 1")), "{kind}: {counted}");
     }
+}
+
+#[tokio::test]
+async fn interactive_images_go_before_bulk_ones_that_came_first() {
+    let (pool, _registry) = pool(16);
+    let (sender, mut ended) = tokio::sync::mpsc::unbounded_channel();
+    // The first keeps the thread busy while the others queue.
+    for priority in [Priority::Bulk, Priority::Bulk, Priority::Bulk, Priority::Interactive] {
+        let (pool, sender) = (pool.clone(), sender.clone());
+        tokio::spawn(async move {
+            let later = Instant::now() + Duration::from_secs(300);
+            pool.fingerprint(slow_image(), priority, later).await.unwrap();
+            sender.send(priority).unwrap();
+        });
+    }
+    drop(sender);
+    let mut order = Vec::new();
+    while let Some(priority) = ended.recv().await {
+        order.push(priority);
+    }
+    let at = order.iter().position(|priority| *priority == Priority::Interactive);
+    assert!(order.len() == 4 && at < Some(2), "{order:?}");
 }

@@ -51,6 +51,7 @@ pub async fn run_with(
     let plan = StorePlan::new(config.pdq_engine, config.hnsw, config.index_folder.as_deref())?;
     let replica = Arc::new(Replica::new(identity, plan, MatcherMetrics::register(registry)));
     let routes = routes(&replica, &config, &shutdown)?;
+    routes.load().register(registry);
     let patience = Patience {
         open: Duration::from_millis(config.feed_open_ms_max),
         silence: Duration::from_millis(config.feed_silence_ms_max),

@@ -1,0 +1,227 @@
+//! A server on a real port: what its callers see when it is full, and when it ends.
+
+#![expect(clippy::unwrap_used, reason = "it is a test")]
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::transport::Channel;
+use tonic::{Code, Request, Response, Status, Streaming};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_types::StatusExt as _;
+use vigie_proto::pb::matching::v1 as pb;
+use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
+use vigie_proto::pb::matching::v1::match_service_server::{MatchService, MatchServiceServer};
+use vigie_serving::{Call, Load, Reflection, Routes, ServeError, ServingConfig, Shutdown, serve};
+
+const MESSAGE_BYTES_MAX: usize = 64 << 10;
+
+/// Answers when it is let to.
+struct Gated {
+    gate: Arc<Semaphore>,
+}
+
+type Answers = Pin<Box<dyn Stream<Item = Result<pb::MatchStreamResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl MatchService for Gated {
+    async fn r#match(&self, _: Request<pb::MatchRequest>) -> Result<Response<pb::MatchResponse>, Status> {
+        Ok(Response::new(Default::default()))
+    }
+
+    type MatchStreamStream = Answers;
+
+    async fn match_stream(
+        &self,
+        request: Request<Streaming<pb::MatchStreamRequest>>,
+    ) -> Result<Response<Answers>, Status> {
+        let call = Call::of(&request);
+        let gate = Arc::clone(&self.gate);
+        let answers = request.into_inner().then(move |incoming| {
+            let (call, gate) = (call.clone(), Arc::clone(&gate));
+            async move {
+                let request_id = incoming?.request_id;
+                let work = call.enter(1_000, Instant::now() + Duration::from_secs(5)).await?;
+                gate.acquire().await.map_err(|_| Status::internal("closed"))?.forget();
+                work.end(&Ok(()));
+                Ok(pb::MatchStreamResponse { request_id, outcome: None })
+            }
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn hash(&self, _: Request<pb::HashRequest>) -> Result<Response<pb::HashResponse>, Status> {
+        self.gate.acquire().await.map_err(|_| Status::internal("closed"))?.forget();
+        Ok(Response::new(Default::default()))
+    }
+}
+
+struct Server {
+    address: SocketAddr,
+    gate: Arc<Semaphore>,
+    load: Load,
+    shutdown: Shutdown,
+    ended: JoinHandle<Result<(), ServeError>>,
+}
+
+impl Server {
+    async fn start(config: ServingConfig) -> Self {
+        let gate = Arc::new(Semaphore::new(0));
+        let service = MatchServiceServer::new(Gated { gate: Arc::clone(&gate) });
+        let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS)).unwrap().with(service);
+        routes.health().set(true).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, load) = (listener.local_addr().unwrap(), routes.load());
+        let shutdown = Shutdown::new();
+        let ended = tokio::spawn({
+            let shutdown = shutdown.clone();
+            async move { serve(listener, routes, MESSAGE_BYTES_MAX, &config, shutdown).await }
+        });
+        Self { address, gate, load, shutdown, ended }
+    }
+
+    async fn channel(&self) -> Channel {
+        let endpoint = Channel::from_shared(format!("http://{}", self.address)).unwrap();
+        endpoint.connect().await.unwrap()
+    }
+
+    /// A call that waits for the gate.
+    async fn call(&self, bytes: usize) -> JoinHandle<Result<Response<pb::HashResponse>, Status>> {
+        let mut client = MatchServiceClient::new(self.channel().await);
+        tokio::spawn(async move { client.hash(pb::HashRequest { image: vec![7; bytes].into() }).await })
+    }
+
+    async fn ends_within(self, time: Duration) {
+        tokio::time::timeout(time, self.ended).await.expect("it takes too long").unwrap().unwrap();
+    }
+}
+
+/// Waits for what comes about by itself.
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_health_watcher_is_told_and_does_not_hold_the_drain_up() {
+    let server = Server::start(ServingConfig::default()).await;
+    let mut client = HealthClient::new(server.channel().await);
+    let request = HealthCheckRequest { service: String::new() };
+    let mut watch = client.watch(request).await.unwrap().into_inner();
+    let told = watch.next().await.unwrap().unwrap().status;
+    assert_eq!(told, i32::from(ServingStatus::Serving));
+
+    server.shutdown.cancel();
+    let told = watch.next().await.unwrap().unwrap().status;
+    assert_eq!(told, i32::from(ServingStatus::NotServing));
+    assert_eq!(watch.next().await.unwrap().unwrap_err().code(), Code::Unavailable);
+    server.ends_within(Duration::from_secs(2)).await;
+}
+
+#[tokio::test]
+async fn accepted_calls_are_answered_after_shutdown() {
+    let server = Server::start(ServingConfig::default()).await;
+    let call = server.call(1).await;
+    until("a call in flight", || server.load.in_flight() == 1).await;
+    server.shutdown.cancel();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.gate.add_permits(1);
+    call.await.unwrap().unwrap();
+    server.ends_within(Duration::from_secs(2)).await;
+}
+
+#[tokio::test]
+async fn what_outlasts_the_drain_is_cut_off() {
+    let server = Server::start(ServingConfig { drain_ms_max: 200, ..Default::default() }).await;
+    let load = server.load.clone();
+    let call = server.call(1).await;
+    until("a call in flight", || load.in_flight() == 1).await;
+    server.shutdown.cancel();
+    server.ends_within(Duration::from_secs(2)).await;
+    let ended = tokio::time::timeout(Duration::from_secs(2), call).await.expect("it hangs").unwrap();
+    assert!(ended.is_err());
+    until("nothing left", || (load.in_flight(), load.bytes(), load.connections()) == (0, 0, 0)).await;
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_closed_as_it_comes() {
+    let server = Server::start(ServingConfig { connections_max: 2, ..Default::default() }).await;
+    let (_first, second) = (server.channel().await, server.channel().await);
+    until("two connections", || server.load.connections() == 2).await;
+    let mut third = TcpStream::connect(server.address).await.unwrap();
+    let read = third.read(&mut [0; 1]).await;
+    assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    assert_eq!(server.load.refused().connections, 1);
+
+    drop(second);
+    until("one connection", || server.load.connections() == 1).await;
+    let mut client = MatchServiceClient::new(server.channel().await);
+    client.r#match(pb::MatchRequest::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn bodies_take_bounded_memory_and_a_caller_who_goes_gives_it_back() {
+    let server = Server::start(ServingConfig { bytes_in_flight_max: 100_000, ..Default::default() }).await;
+    let call = server.call(60_000).await;
+    until("a body in flight", || server.load.bytes() > 60_000).await;
+    let refused = server.call(60_000).await.await.unwrap().unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert!(refused.get_details_retry_info().is_some(), "{refused:?}");
+    assert_eq!(server.load.refused().bytes, 1);
+
+    call.abort();
+    until("room again", || (server.load.bytes(), server.load.in_flight()) == (0, 0)).await;
+    server.gate.add_permits(1);
+    server.call(60_000).await.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_full_server_refuses_at_once_and_answers_health_all_the_same() {
+    let server = Server::start(ServingConfig { calls_in_flight_max: 1, ..Default::default() }).await;
+    let call = server.call(1).await;
+    until("a call in flight", || server.load.in_flight() == 1).await;
+    let refused = server.call(1).await.await.unwrap().unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert!(refused.get_details_retry_info().is_some(), "{refused:?}");
+    let mut health = HealthClient::new(server.channel().await);
+    health.check(HealthCheckRequest { service: String::new() }).await.unwrap();
+    server.gate.add_permits(1);
+    call.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_takes_a_place_for_each_request_and_none_between_them() {
+    let server = Server::start(ServingConfig { calls_in_flight_max: 1, ..Default::default() }).await;
+    let (sender, receiver) = tokio::sync::mpsc::channel(8);
+    let mut client = MatchServiceClient::new(server.channel().await);
+    let sent = tokio_stream::wrappers::ReceiverStream::new(receiver);
+    let mut answers = client.match_stream(sent).await.unwrap().into_inner();
+    until("the stream has begun", || server.load.in_flight() == 0).await;
+
+    for request_id in 0..3 {
+        let request = pb::MatchStreamRequest { request_id, request: None };
+        sender.send(request).await.unwrap();
+        until("a request in flight", || server.load.in_flight() == 1).await;
+        // Beside what it says the work holds, the message that was read last.
+        assert!((1_000..1_010).contains(&server.load.bytes()), "{}", server.load.bytes());
+        server.gate.add_permits(1);
+        assert_eq!(answers.next().await.unwrap().unwrap().request_id, request_id);
+        until("none in flight", || server.load.in_flight() == 0).await;
+    }
+    drop(sender);
+    assert!(answers.next().await.is_none());
+    assert_eq!(server.load.bytes(), 0);
+}
