@@ -3,7 +3,8 @@
 //! `cargo run --release -p vigie-serving --example overload -- [microseconds of work] [pool|inline]`
 //!
 //! The server's handler computes for so long: on as many threads as there are cores (`pool`, as matchers and the
-//! hashing pool of frontends do), or where calls are answered (`inline`). The load is an open loop: calls begin at the
+//! hashing pool of frontends do), or where calls are answered (`inline`, to see why not to: calls then queue before they
+//! are seen, and none is refused). The load is an open loop: calls begin at the
 //! times of a Poisson process whether the server answers or not, and latency counts from the intended beginning, so a
 //! generator that falls behind is counted against the server, not for it. Both share the machine.
 

@@ -4,6 +4,9 @@
 //! others have taken all of it; beyond its share it takes what is left. So a client that sends little is never pushed
 //! out by one that sends much, and one that is alone has everything.
 //!
+//! Behind a proxy all calls come from the proxy's address: there the transport has to say who calls
+//! ([`ClientIdentity`]), or all are one client.
+//!
 //! Memory is bounded: clients beyond [`CLIENTS_MAX`] are told apart by [`BUCKETS`] values of a hash only, and share.
 
 use std::collections::HashMap;

@@ -5,6 +5,11 @@
 //! work that comes by it after that has to [enter](crate::Call::enter). Health, reflection and what a service names as
 //! its own sign of life are never refused: a busy server is not a dead one.
 //!
+//! What queues before it reaches this layer is not seen here. A handler that computes on the threads which answer calls
+//! makes the runtime's own queue the one that grows: no more calls are in flight than there are such threads, and none
+//! is refused, however late they are. So work that takes more than some hundred microseconds belongs on threads of its
+//! own, where it waits with a place.
+//!
 //! A call that was accepted has to begin its answer within the longest deadline of the server, the arrival of its body
 //! included, so a caller who sends a byte now and then does not keep a place for ever.
 
