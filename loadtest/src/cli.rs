@@ -26,6 +26,10 @@ pub enum Command {
     Index(IndexArguments),
     /// Puts a cluster under load, checks every answer, and says whether the scenario's thresholds hold.
     Run(RunArguments),
+    /// Searches for the highest rate that holds.
+    FindMax(FindMaxArguments),
+    /// Says what changed from one run to another, and whether that is more than noise.
+    Compare(CompareArguments),
     /// Measures how much this program can send from this machine, against a service that does nothing.
     Ceiling(CeilingArguments),
 }
@@ -77,9 +81,18 @@ pub struct DataArguments {
     /// Threads that draw and scan; by default one for each core.
     #[arg(long)]
     pub threads: Option<usize>,
-    /// Where the rows go.
-    #[arg(long)]
-    pub out: PathBuf,
+    /// Where the rows go, 32 bytes each, with queries and answers beside them.
+    #[arg(long, required_unless_present_any = ["csv", "bank_url"])]
+    pub out: Option<PathBuf>,
+    /// Where the rows go as `vigie item add --hashes` reads them: CSV of the hash and a reference that names the row.
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// The bank that the rows are loaded into.
+    #[arg(long, value_name = "URL")]
+    pub bank_url: Option<String>,
+    /// That bank's name; by default the one under which load tests of this data look for it.
+    #[arg(long, requires = "bank_url")]
+    pub bank: Option<String>,
 }
 
 /// What searches.
@@ -163,8 +176,10 @@ pub struct IndexArguments {
 /// Arguments of `run`.
 #[derive(Debug, Clone, Args)]
 pub struct RunArguments {
-    /// A file, or the name of a scenario that comes with the program.
-    pub scenario: String,
+    /// A file, or the name of a scenario that comes with the program: smoke, steady, ramp, overload, rolling-restart,
+    /// lost-shard, slow-replica, bulk-import, images.
+    #[arg(required_unless_present = "join")]
+    pub scenario: Option<String>,
     /// Where to reach it.
     #[command(flatten)]
     pub target: TargetArguments,
@@ -177,18 +192,109 @@ pub struct RunArguments {
     /// Prints the figures as one JSON object, without the histograms, instead of as text.
     #[arg(long)]
     pub json: bool,
+    /// Says one line a second also at a terminal.
+    #[arg(long)]
+    pub plain: bool,
+    /// Leaves the data and the logs of an own cluster where they are.
+    #[arg(long)]
+    pub keep: bool,
+    /// Generator processes that send together, this one included: it leads, and waits for the others to join.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub generators: u32,
+    /// Where to wait for them. Whoever reaches this address takes part.
+    #[arg(long, default_value = "127.0.0.1:7799", value_name = "ADDRESS:PORT")]
+    pub listen: String,
+    /// Takes part in the run of the leader at this address, which tells the scenario.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["scenario", "set", "out", "target"])]
+    pub join: Option<String>,
+}
+
+/// What a target speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Protocol {
+    /// Vigie's gRPC.
+    #[default]
+    Vigie,
+    /// The HTTP lookups of Meta's Hasher-Matcher-Actioner.
+    Hma,
 }
 
 /// Where requests go.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TargetArguments {
-    /// A frontend, such as `http://127.0.0.1:7740`; several share the connections.
+    /// A frontend, such as `http://127.0.0.1:7740`; several share the connections. Without one, a cluster of the real
+    /// binary is started on this machine.
     #[arg(long, value_name = "URL")]
     pub target: Vec<String>,
     /// The bank behind it, which is filled with the scenario's data if it does not hold it yet. Without one nothing is
     /// written, and the data has to be there.
     #[arg(long, value_name = "URL")]
     pub bank_url: Option<String>,
+    /// What the target speaks.
+    #[arg(long, default_value = "vigie", requires = "target")]
+    pub protocol: Protocol,
+    /// With `hma`: the number of the content that is row 0 of the data, where the rows were added in their order.
+    #[arg(long, default_value_t = 1)]
+    pub hma_first_content: u64,
+    /// With `hma`: a file whose line for each row, from the first, is the number of its content.
+    #[arg(long, value_name = "FILE")]
+    pub hma_contents: Option<PathBuf>,
+    /// The binary of which an own cluster is made; by default the one beside this program.
+    #[arg(long, value_name = "PATH")]
+    pub vigie: Option<PathBuf>,
+}
+
+/// Arguments of `find-max`.
+#[derive(Debug, Clone, Args)]
+pub struct FindMaxArguments {
+    /// A file, or the name of a scenario that comes with the program. Its arrivals and faults are left out.
+    #[arg(default_value = "steady")]
+    pub scenario: String,
+    /// Where to reach it.
+    #[command(flatten)]
+    pub target: TargetArguments,
+    /// Sets a key of the scenario; may be given again.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// What half of the requests may take at most.
+    #[arg(long)]
+    pub p50: Option<Span>,
+    /// What 99 % of the requests may take at most.
+    #[arg(long)]
+    pub p99: Option<Span>,
+    /// What 99.9 % of the requests may take at most.
+    #[arg(long)]
+    pub p999: Option<Span>,
+    /// The first rate that is tried, in requests a second.
+    #[arg(long, default_value_t = 200.0)]
+    pub from: f64,
+    /// How long each rate is measured.
+    #[arg(long, default_value = "5s")]
+    pub step: Span,
+    /// The pause after each.
+    #[arg(long, default_value = "1s")]
+    pub pause: Span,
+    /// A file for the result as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Prints the result as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, Clone, Args)]
+pub struct CompareArguments {
+    /// The `result.json` of one run.
+    pub a: PathBuf,
+    /// That of another.
+    pub b: PathBuf,
+    /// Prints the changes as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Exits with 99 if a figure is worse by more than noise.
+    #[arg(long)]
+    pub strict: bool,
 }
 
 /// Arguments of `ceiling`.

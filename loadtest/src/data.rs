@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::num::NonZero;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
@@ -28,6 +29,7 @@ const TILE: usize = 1_024;
 const RADIUS_MAX: u16 = 256;
 
 pub(crate) fn run(arguments: &DataArguments, out: &mut impl Write) -> anyhow::Result<()> {
+    let Some(path) = &arguments.out else { return Ok(()) };
     let begin = Instant::now();
     let radii = &arguments.radius;
     ensure!(
@@ -38,7 +40,7 @@ pub(crate) fn run(arguments: &DataArguments, out: &mut impl Write) -> anyhow::Re
     let queries = queries::draw(&*shape, arguments.seed, arguments.hashes, arguments.queries);
     let answered = arguments.answered.unwrap_or(arguments.queries).min(arguments.queries);
     let asked = &queries[..answered as usize];
-    let queries_path = hash_file::queries_path(&arguments.out);
+    let queries_path = hash_file::queries_path(path);
     std::fs::write(&queries_path, queries.as_flattened())
         .with_context(|| format!("cannot write {}", queries_path.display()))?;
 
@@ -46,7 +48,7 @@ pub(crate) fn run(arguments: &DataArguments, out: &mut impl Write) -> anyhow::Re
         Some(threads) => threads.max(1),
         None => std::thread::available_parallelism().map_or(1, NonZero::get),
     };
-    let mut sink = Sink::create(arguments)?;
+    let mut sink = Sink::create(path)?;
     let mut workers: Vec<Worker<'_>> = (0..threads).map(|_| Worker::new(&*shape, asked, radii)).collect();
     let rows = arguments.hashes as usize;
     for wave in (0..rows).step_by(CHUNK * threads) {
@@ -78,11 +80,11 @@ pub(crate) fn run(arguments: &DataArguments, out: &mut impl Write) -> anyhow::Re
         radii: radii.clone(),
         answers,
     };
-    answers.write(&hash_file::answers_path(&arguments.out))?;
+    answers.write(&hash_file::answers_path(path))?;
     writeln!(
         out,
         "{}: {rows} hashes, {} queries, {answered} answered within {radii:?} with {matched} rows in all, {:.1} s",
-        arguments.out.display(),
+        path.display(),
         queries.len(),
         begin.elapsed().as_secs_f64(),
     )?;
@@ -129,9 +131,9 @@ struct Sink {
 }
 
 impl Sink {
-    fn create(arguments: &DataArguments) -> anyhow::Result<Self> {
-        let name = arguments.out.display().to_string();
-        let file = File::create(&arguments.out).with_context(|| format!("cannot create {name}"))?;
+    fn create(path: &Path) -> anyhow::Result<Self> {
+        let name = path.display().to_string();
+        let file = File::create(path).with_context(|| format!("cannot create {name}"))?;
         Ok(Self { file: BufWriter::new(file), digest: blake3::Hasher::new(), name })
     }
 
@@ -148,8 +150,6 @@ impl Sink {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use vigie_index::oracle::LinearScan;
     use vigie_index::{BankFilter, Entry};
     use vigie_model::{BankId, Distance, ItemId};
@@ -167,7 +167,10 @@ mod tests {
             seed: 4,
             radius: vec![0, 31, 64],
             threads: Some(threads),
-            out: path.clone(),
+            out: Some(path.clone()),
+            csv: None,
+            bank_url: None,
+            bank: None,
         };
         run(&arguments, &mut Vec::new()).unwrap();
         let rows = hash_file::read(&path, None).unwrap();

@@ -49,9 +49,14 @@ pub(crate) type Hash = [u8; 32];
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     let mut out = std::io::stdout().lock();
     match cli.command {
-        Command::Data(arguments) => data::run(&arguments, &mut out)?,
+        Command::Data(arguments) => {
+            data::run(&arguments, &mut out)?;
+            load::export::run(&arguments, &mut out)?;
+        }
         Command::Index(arguments) => index::run(&arguments, &mut out)?,
         Command::Run(arguments) => return load::command::run(&arguments, &mut out),
+        Command::FindMax(arguments) => return load::command::find_max(&arguments, &mut out),
+        Command::Compare(arguments) => return load::command::compare(&arguments, &mut out),
         Command::Ceiling(arguments) => return load::ceiling::run(&arguments, &mut out),
     }
     out.flush()?;

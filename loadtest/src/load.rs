@@ -12,7 +12,9 @@
 //! Reading order: [`scenario`] says what a run does; `schedule` when, `kind` and `truth` what is asked, `oracle` and
 //! `ledger` what is right. `drive` sends, `request` is one request, `pace` waits, `target` speaks the protocols, `fill`
 //! loads the data. `record` and `hist` keep what happened, [`result`] makes a file of it, and `threshold` judges it.
-//! `session` is the whole of a run, `command` its command.
+//! `session` is the whole of a run of this process, `join` of several; `prepare` is what it needs: the truth, the data, and
+//! a `cluster`, to which `fault` does what the scenario says while `probe` looks how soon writes are seen. `report` and
+//! `view` show it, `compare` compares two, `search` finds the highest rate that holds, `command` is the command line.
 
 pub mod scenario;
 pub mod span;
@@ -26,6 +28,7 @@ mod target;
 mod request;
 mod drive;
 mod fill;
+mod rounding;
 mod hist;
 pub mod record;
 pub mod threshold;
@@ -35,8 +38,21 @@ mod setting;
 mod progress;
 mod text;
 mod session;
+mod trace;
+mod probe;
+mod cluster;
+mod fault;
+mod prepare;
+mod join;
+mod view;
+mod search;
+mod compare;
+mod report;
 pub(crate) mod command;
+pub(crate) mod export;
 mod noop;
+#[cfg(test)]
+mod tests;
 pub(crate) mod ceiling;
 
 pub use hist::Hist;

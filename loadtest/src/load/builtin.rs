@@ -3,7 +3,17 @@
 use anyhow::{Context as _, bail};
 
 /// Each scenario by its name, in the order in which they are told.
-const ALL: [(&str, &str); 1] = [("smoke", include_str!("../../scenarios/smoke.toml"))];
+const ALL: [(&str, &str); 9] = [
+    ("smoke", include_str!("../../scenarios/smoke.toml")),
+    ("steady", include_str!("../../scenarios/steady.toml")),
+    ("ramp", include_str!("../../scenarios/ramp.toml")),
+    ("overload", include_str!("../../scenarios/overload.toml")),
+    ("rolling-restart", include_str!("../../scenarios/rolling-restart.toml")),
+    ("lost-shard", include_str!("../../scenarios/lost-shard.toml")),
+    ("slow-replica", include_str!("../../scenarios/slow-replica.toml")),
+    ("bulk-import", include_str!("../../scenarios/bulk-import.toml")),
+    ("images", include_str!("../../scenarios/images.toml")),
+];
 
 /// The scenario of that name.
 pub(crate) fn table(name: &str) -> anyhow::Result<toml::Table> {

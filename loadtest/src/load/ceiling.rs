@@ -18,7 +18,8 @@ use crate::load::ledger::Ledger;
 use crate::load::noop;
 use crate::load::result::{Ran, RunResult, TargetFacts};
 use crate::load::scenario::Scenario;
-use crate::load::session::{Session, Targets};
+use crate::load::session::Session;
+use crate::load::target::Targets;
 use crate::load::target::vigie::Options;
 use crate::load::text;
 use crate::load::truth::Truth;
@@ -51,7 +52,7 @@ pub(crate) async fn measure(arguments: &CeilingArguments) -> anyhow::Result<RunR
         scenario: scenario.clone(),
     });
     let urls = [url];
-    let targets = Targets::new(&urls, Options::new(&scenario, Vec::new()))?;
+    let targets = Targets::vigie(&urls, Options::new(&scenario, Vec::new()))?;
     let session = Session::ready(&shared, &targets, 0, scenario.drive.lanes.into()).await?;
     let ended = session.run(Session::soon(), |_, _| {}).await?;
     machine.finish();

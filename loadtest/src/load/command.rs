@@ -1,180 +1,200 @@
-//! `vigie-loadtest run`.
+//! `vigie-loadtest run`, `find-max` and `compare`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
-use rand::RngExt as _;
-use vigie_clients::{BankClient, IdempotencyKey};
-use vigie_model::{BankName, Sequence};
+use serde::Serialize;
+use tokio::net::TcpListener;
 
 use crate::Exit;
-use crate::cli::RunArguments;
-use crate::load::drive::Shared;
-use crate::load::fill;
-use crate::load::kind::Chooser;
-use crate::load::ledger::Ledger;
-use crate::load::request::Bank;
-use crate::load::result::{Ran, RunResult, TargetFacts};
+use crate::cli::{CompareArguments, FindMaxArguments, RunArguments};
+use crate::load::compare::{self, Direction};
+use crate::load::join::{self, Followers};
+use crate::load::prepare::{Others, Prepared, say};
+use crate::load::result::RunResult;
 use crate::load::scenario::Scenario;
-use crate::load::session::{self, Session, Targets};
-use crate::load::target::vigie::Options;
-use crate::load::truth::Truth;
-use crate::machine::Machine;
+use crate::load::search::{Search, Tried};
+use crate::load::threshold::Threshold;
+use crate::load::view::View;
+use crate::load::{builtin, report, setting, text};
 
-/// How long a cluster may take to hold the data after the bank does.
-const READY_WITHIN: Duration = Duration::from_secs(600);
+/// A step of a search is no failure of a service that answers all but this share.
+const ERRORS_MAX: &str = "errors < 0.1%";
+/// The highest rate that is searched.
+const RATE_MAX: f64 = 1_000_000.0;
+/// A search ends when the gap between what held and what did not is this ratio.
+const GAP: f64 = 1.05;
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?)
+}
 
 pub(crate) fn run(arguments: &RunArguments, out: &mut impl Write) -> anyhow::Result<Exit> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let result = runtime.block_on(run_scenario(arguments))?;
-    let folder = folder(arguments, &result)?;
-    write_files(&folder, &result)?;
+    if let Some(leader) = &arguments.join {
+        runtime()?.block_on(join::follow(leader))?;
+        return Ok(Exit::Done);
+    }
+    let result = runtime()?.block_on(run_scenario(arguments))?;
+    let folder = folder(arguments.out.as_deref(), &result.scenario.name)?;
+    report::write(&folder, &result)?;
     if arguments.json {
         let mut value = serde_json::to_value(&result)?;
         if let Some(object) = value.as_object_mut() {
             object.remove("record");
+            object.insert("verdict".to_owned(), serde_json::to_value(result.record.totals.verdict)?);
         }
         writeln!(out, "{value}")?;
     } else {
-        write!(out, "{}", crate::load::text::text(&result))?;
-        writeln!(out, "results: {}", folder.display())?;
+        write!(out, "{}", text::text(&result))?;
+        writeln!(out, "  report: {}", folder.join("report.html").display())?;
     }
     Ok(if result.passed { Exit::Done } else { Exit::ThresholdMissed })
 }
 
 async fn run_scenario(arguments: &RunArguments) -> anyhow::Result<RunResult> {
-    let scenario = scenario(arguments)?;
-    let mut machine = Machine::now();
-    say(&format!("{}: working out what is true of {} questions", scenario.name, scenario.questions.pool));
-    let truth = {
-        let scenario = scenario.clone();
-        tokio::task::spawn_blocking(move || Truth::establish(&scenario)).await??
+    let name = arguments.scenario.as_deref().context("name a scenario")?;
+    let scenario = scenario(name, &arguments.set)?;
+    let prepared = Prepared::new(&scenario, &arguments.target).await?;
+    let mut others = Others::default();
+    if arguments.generators > 1 {
+        let listener = TcpListener::bind(&arguments.listen).await.context("cannot listen for generators")?;
+        let (count, at) = (arguments.generators - 1, listener.local_addr()?);
+        say(&format!("waiting for {count} generators: vigie-loadtest run --join {at}"));
+        others.followers = Some(Followers::gather(&listener, count).await?);
+    }
+    let (warm_up, length) = (scenario.drive.warm_up.0.as_secs(), scenario.length().as_secs());
+    let mut view = View::new(&scenario.name, warm_up, length, arguments.plain);
+    let result = prepared.run(&scenario, others, |part, line| view.tell(part, line)).await;
+    prepared.finish(arguments.keep).await?;
+    result
+}
+
+/// What a search came to.
+#[derive(Debug, Serialize)]
+struct Found<'a> {
+    schema: &'static str,
+    condition: String,
+    /// Requests a second; `null` where none held.
+    highest_rate: Option<f64>,
+    tried: &'a [Tried],
+}
+
+pub(crate) fn find_max(arguments: &FindMaxArguments, out: &mut impl Write) -> anyhow::Result<Exit> {
+    let (condition, highest, tried) = runtime()?.block_on(search(arguments))?;
+    let found = Found { schema: "vigie-loadtest-max/1", condition, highest_rate: highest, tried: &tried };
+    if let Some(path) = &arguments.out {
+        std::fs::write(path, serde_json::to_vec_pretty(&found)?)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    if arguments.json {
+        writeln!(out, "{}", serde_json::to_string(&found)?)?;
+    } else {
+        for one in &tried {
+            let p99 = one.p99_ms.map_or("-".to_owned(), |ms| format!("{ms:.2} ms"));
+            let outcome = if one.held { "holds".to_owned() } else { format!("fails: {}", one.because) };
+            writeln!(
+                out,
+                "  {:>9.0}/s  {:>9.0} answered/s  p99 {p99:>12}  {outcome}",
+                one.rate, one.answered_per_s
+            )?;
+        }
+        match highest {
+            Some(rate) => writeln!(out, "{rate:.0}/s is the highest rate at which {}", found.condition)?,
+            None => writeln!(out, "there is no rate at which {}", found.condition)?,
+        }
+    }
+    Ok(if highest.is_some() { Exit::Done } else { Exit::ThresholdMissed })
+}
+
+async fn search(arguments: &FindMaxArguments) -> anyhow::Result<(String, Option<f64>, Vec<Tried>)> {
+    let mut scenario = scenario(&arguments.scenario, &arguments.set)?;
+    let bounds = [(0.5, arguments.p50), (0.99, arguments.p99), (0.999, arguments.p999)];
+    let bounds = bounds.iter().filter_map(|(quantile, bound)| Some((quantile * 100.0, (*bound)?)));
+    let mut conditions: Vec<String> =
+        bounds.map(|(percent, bound)| format!("p{percent} <= {bound}")).collect();
+    if conditions.is_empty() {
+        bail!("say what has to hold: --p99 50ms, --p50, --p999");
+    }
+    conditions.push(ERRORS_MAX.to_owned());
+    let condition = conditions.join(" and ");
+    scenario.thresholds =
+        conditions.iter().map(|text| text.parse()).collect::<anyhow::Result<Vec<Threshold>>>()?;
+    scenario.faults.clear();
+    scenario.arrivals.stages.clear();
+    scenario.arrivals.trace = None;
+    scenario.drive.duration = arguments.step;
+    scenario.arrivals.rate = Some(arguments.from);
+    scenario.check()?;
+    let prepared = Prepared::new(&scenario, &arguments.target).await?;
+    let mut search = Search::new(arguments.from, GAP, RATE_MAX);
+    let mut tried = Vec::new();
+    while let Some(rate) = search.next() {
+        scenario.arrivals.rate = Some(rate);
+        let result = prepared.run(&scenario, Others::default(), |_, _| {}).await?;
+        let failing = result.thresholds.iter().find(|judgement| !judgement.holds);
+        let because = failing.map_or(String::new(), |judgement| {
+            let why = judgement.because.as_ref().map_or(String::new(), |because| format!(", {because}"));
+            format!("{} ({}{why})", judgement.threshold, judgement.shown)
+        });
+        let held = failing.is_none();
+        say(&format!("{rate:.0}/s {}", if held { "holds".to_owned() } else { format!("fails: {because}") }));
+        search.note(held);
+        tried.push(Tried {
+            rate,
+            held,
+            because,
+            p99_ms: result.summary.latency.p99_ms,
+            answered_per_s: result.summary.answered_per_s,
+        });
+        if arguments.pause.0 > std::time::Duration::ZERO {
+            tokio::time::sleep(arguments.pause.0).await;
+        }
+    }
+    prepared.finish(false).await?;
+    Ok((condition, search.highest(), tried))
+}
+
+pub(crate) fn compare(arguments: &CompareArguments, out: &mut impl Write) -> anyhow::Result<Exit> {
+    let read = |path: &Path| -> anyhow::Result<RunResult> {
+        let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let result: RunResult =
+            serde_json::from_slice(&text).with_context(|| format!("{} is no result", path.display()))?;
+        if result.schema != crate::load::result::SCHEMA {
+            bail!("{} is of the schema {}", path.display(), result.schema);
+        }
+        Ok(result)
     };
-    let bank_name: BankName = scenario.bank().parse()?;
-    if arguments.target.target.is_empty() {
-        bail!("name a frontend with --target");
+    let (a, b) = (read(&arguments.a)?, read(&arguments.b)?);
+    let changes = compare::compare(&a, &b);
+    if changes.is_empty() {
+        bail!("there is not one whole second in both that could be compared");
     }
-    let mut banks = vec![bank_name.to_string()];
-    let live = live_name()?;
-    let writes = scenario.mix.writes();
-    let bank = match &arguments.target.bank_url {
-        Some(url) if writes => {
-            let client = BankClient::new(url)?;
-            banks.push(live.to_string());
-            Some(Bank { client, live: live.clone() })
-        }
-        None if writes => bail!("the scenario writes, so --bank-url has to say where"),
-        _ => None,
-    };
-    let truth = Arc::new(truth);
-    let mut sequence = Sequence(0);
-    if let Some(url) = &arguments.target.bank_url {
-        let rows = Arc::clone(&truth.rows);
-        let mut told = Instant::now();
-        let filled = fill::fill(url, &bank_name, &rows, |items, took| {
-            if told.elapsed() > Duration::from_secs(1) {
-                told = Instant::now();
-                say(&format!("{items} of {} items added, {:.0}/s", rows.count(), per_s(items, took)));
-            }
-        })
-        .await?;
-        sequence = filled.sequence;
-        if filled.items > 0 {
-            let rate = per_s(filled.items, filled.took);
-            say(&format!("added {} items in {:.1} s, {rate:.0}/s", filled.items, filled.took.as_secs_f64()));
-        }
+    if arguments.json {
+        writeln!(out, "{}", serde_json::to_string(&changes)?)?;
+    } else {
+        write!(out, "{}", compare::text(&a, &b, &changes))?;
     }
-    if let Some(bank) = &bank {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        let made = bank.client.create_bank(&live, IdempotencyKey::random(), deadline.into()).await;
-        sequence = made.context("cannot create the bank that this run writes to")?.sequence;
-    }
-    let targets = Targets::new(&arguments.target.target, Options::new(&scenario, banks))?;
-    session::wait_ready(&targets, sequence, READY_WITHIN).await?;
-
-    let shared = Arc::new(Shared {
-        scenario: scenario.clone(),
-        truth: Arc::clone(&truth),
-        ledger: Ledger::default(),
-        chooser: Chooser::new(&scenario.mix),
-        bank: bank.clone(),
-        live_seed: rand::rng().random(),
-    });
-    shared.ledger.begin(sequence, Instant::now());
-    let lanes = u64::from(scenario.drive.lanes);
-    let session = Session::ready(&shared, &targets, 0, lanes).await?;
-    let stop = session.stop.clone();
-    let interrupted = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            stop.cancel();
-        }
-    });
-    let ended = session
-        .run(Session::soon(), |_, line| {
-            if let Some(line) = line {
-                say(&line);
-            }
-        })
-        .await;
-    interrupted.abort();
-    if let Some(bank) = &bank {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        if let Err(error) = bank.client.delete_bank(&live, IdempotencyKey::random(), deadline.into()).await {
-            say(&format!("the bank {live} is left behind: {error}"));
-        }
-    }
-    let ended = ended?;
-    machine.finish();
-    Ok(RunResult::from(Ran {
-        target: TargetFacts {
-            protocol: "vigie".to_owned(),
-            endpoints: arguments.target.target.clone(),
-            own_cluster: false,
-        },
-        began_unix_ms: ended.began_unix_ms,
-        measured_s: ended.measured.as_secs_f64(),
-        processes: 1,
-        lanes: scenario.drive.lanes.into(),
-        cpu_s: ended.cpu_s,
-        machine,
-        faults: Vec::new(),
-        record: ended.record,
-        scenario,
-    }))
-}
-
-fn per_s(items: u64, took: Duration) -> f64 {
-    items as f64 / took.as_secs_f64().max(1e-9)
-}
-
-/// Progress goes to standard error: standard output is for results.
-fn say(line: &str) {
-    eprintln!("{line}");
-}
-
-fn live_name() -> anyhow::Result<BankName> {
-    Ok(format!("load-live-{:016x}", rand::rng().random::<u64>()).parse()?)
+    let worse = changes.iter().any(|change| change.verdict == Direction::Worse);
+    Ok(if worse && arguments.strict { Exit::ThresholdMissed } else { Exit::Done })
 }
 
 /// The scenario of a file or of that name, with what the command line sets.
-fn scenario(arguments: &RunArguments) -> anyhow::Result<Scenario> {
-    let path = Path::new(&arguments.scenario);
-    let mut table = if path.exists() {
+fn scenario(name: &str, set: &[String]) -> anyhow::Result<Scenario> {
+    let path = Path::new(name);
+    let mut table = if path.is_file() {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         text.parse::<toml::Table>().with_context(|| format!("{} is not TOML", path.display()))?
     } else {
-        crate::load::builtin::table(&arguments.scenario)?
+        builtin::table(name)?
     };
-    for setting in &arguments.set {
-        crate::load::setting::apply(&mut table, setting)?;
+    for setting in set {
+        setting::apply(&mut table, setting)?;
     }
     let text = toml::to_string(&table)?;
-    let mut scenario =
-        Scenario::parse(&text).with_context(|| format!("{} is no scenario", arguments.scenario))?;
+    let mut scenario = Scenario::parse(&text).with_context(|| format!("{name} is no scenario"))?;
     // A trace lies beside the scenario that names it.
     if let (Some(trace), Some(folder)) = (&scenario.arrivals.trace, path.parent()) {
         scenario.arrivals.trace = Some(folder.join(trace));
@@ -182,23 +202,14 @@ fn scenario(arguments: &RunArguments) -> anyhow::Result<Scenario> {
     Ok(scenario)
 }
 
-fn folder(arguments: &RunArguments, result: &RunResult) -> anyhow::Result<PathBuf> {
-    let folder = match &arguments.out {
-        Some(folder) => folder.clone(),
+fn folder(out: Option<&Path>, name: &str) -> anyhow::Result<PathBuf> {
+    let folder = match out {
+        Some(folder) => folder.to_owned(),
         None => {
             let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-            PathBuf::from("loadtest-results").join(format!("{}-{now}", result.scenario.name))
+            PathBuf::from("loadtest-results").join(format!("{name}-{now}"))
         }
     };
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     Ok(folder)
-}
-
-fn write_files(folder: &Path, result: &RunResult) -> anyhow::Result<()> {
-    let file = |name: &str, content: &[u8]| {
-        let path = folder.join(name);
-        std::fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))
-    };
-    file("result.json", &serde_json::to_vec(result)?)?;
-    Ok(())
 }

@@ -59,6 +59,11 @@ impl Recorder {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).note_probe(began, added, took, warm_up);
     }
 
+    /// Adds what another generator has recorded.
+    pub(crate) fn add(&self, part: &Record) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).add(part);
+    }
+
     /// What has come since it was last collected.
     pub(crate) fn collect(&self) -> Record {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))

@@ -29,6 +29,10 @@ pub(crate) struct LiveItem {
 }
 
 impl LiveItem {
+    pub(crate) const fn new(number: u64, id: ItemId, added: Sequence) -> Self {
+        Self { number, id, added, removal_begun: AtomicBool::new(false), removed: AtomicU64::new(0) }
+    }
+
     pub(crate) const fn identity(&self) -> Identity {
         Identity::Live(self.number)
     }
@@ -82,13 +86,7 @@ impl Ledger {
     }
 
     pub(crate) fn added(&self, number: u64, id: ItemId, sequence: Sequence, now: Instant) -> Arc<LiveItem> {
-        let item = Arc::new(LiveItem {
-            number,
-            id,
-            added: sequence,
-            removal_begun: AtomicBool::new(false),
-            removed: AtomicU64::new(0),
-        });
+        let item = Arc::new(LiveItem::new(number, id, sequence));
         let mut state = self.state();
         state.living.push_back(Arc::clone(&item));
         self.acknowledge(&mut state, sequence, now);

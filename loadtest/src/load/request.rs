@@ -15,6 +15,7 @@ use crate::load::ledger::LiveItem;
 use crate::load::oracle::{self, Identity, Verdict};
 use crate::load::record::{Outcome, Sample};
 use crate::load::schedule::Arrival;
+use crate::load::target::hma::Lookups;
 use crate::load::target::vigie::Frontend;
 use crate::load::target::{Answer, Asked, Call, Refusal};
 use crate::load::truth::Question;
@@ -23,6 +24,7 @@ use crate::load::truth::Question;
 #[derive(Debug, Clone)]
 pub(crate) enum Endpoint {
     Vigie(Frontend),
+    Hma(Lookups),
 }
 
 impl Endpoint {
@@ -30,12 +32,14 @@ impl Endpoint {
     pub(crate) async fn opened(&self) {
         match self {
             Self::Vigie(frontend) => frontend.opened().await,
+            Self::Hma(lookups) => lookups.opened().await,
         }
     }
 
     pub(crate) async fn ask(&self, call: &Call<'_>, deadline: Instant) -> Result<Answer, Refusal> {
         match self {
             Self::Vigie(frontend) => frontend.ask(call, deadline).await,
+            Self::Hma(lookups) => lookups.ask(call).await,
         }
     }
 }
@@ -67,6 +71,14 @@ impl Bank {
     pub(crate) async fn remove(&self, item: &LiveItem, deadline: Instant) -> Result<Sequence, CallError> {
         let key = IdempotencyKey::named(format_args!("{}-{}-gone", self.live, item.identity().reference()));
         Ok(self.client.remove_items(&[item.id], key, deadline.into()).await?.sequence)
+    }
+}
+
+impl Bank {
+    /// Items of an import: nobody asks for them.
+    pub(crate) fn imported(seed: u64, numbers: std::ops::Range<u64>) -> Vec<ItemContent> {
+        // Another seed than that of the items which are asked for.
+        numbers.map(|number| live_item(!seed, number)).collect()
     }
 }
 

@@ -3,10 +3,10 @@
 //! Every table and key has a default but the arrivals; an unknown key is refused. [`Scenario::faults`] tells all that
 //! is wrong with the values at once.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::ShapeName;
@@ -258,7 +258,6 @@ impl Default for ClusterPlan {
 
 /// What is done to the cluster at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Fault {
     /// After the beginning of the run, warm-up included.
     pub at: Span,
@@ -292,6 +291,11 @@ pub enum Action {
     },
     /// Runs a command of the shell, also where the cluster is not the harness's own.
     Command(String),
+    /// Adds items in batches, as fast as the bank takes them.
+    Import {
+        /// How many.
+        items: u64,
+    },
 }
 
 impl Scenario {
@@ -305,17 +309,11 @@ impl Scenario {
         Ok(scenario)
     }
 
-    /// Reads the scenario of a file.
-    pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let mut scenario =
-            Self::parse(&text).with_context(|| format!("{} is no scenario", path.display()))?;
-        // A trace lies beside the scenario that names it.
-        if let (Some(trace), Some(folder)) = (&scenario.arrivals.trace, path.parent()) {
-            scenario.arrivals.trace = Some(folder.join(trace));
-        }
-        Ok(scenario)
+    /// Whether the bank is written to while it is asked.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        let imports = self.faults.iter().any(|fault| matches!(fault.action, Action::Import { .. }));
+        self.mix.writes() || self.probes.is_some() || imports
     }
 
     /// Fails with all that is wrong.

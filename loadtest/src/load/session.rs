@@ -6,7 +6,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, anyhow, bail};
-use http::Uri;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use vigie_model::Sequence;
@@ -17,39 +16,12 @@ use crate::load::record::Record;
 use crate::load::request::Endpoint;
 use crate::load::scenario::Scenario;
 use crate::load::schedule::Schedule;
-use crate::load::target::vigie::{Frontend, Options};
-use crate::load::target::{Asked, Call};
+use crate::load::target::{Asked, Call, Targets};
 
 /// How long connections may take to open.
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
 /// From the moment at which all is ready to the first arrival.
-const LEAD: Duration = Duration::from_millis(200);
-
-/// Where the lanes of a run send.
-#[derive(Debug, Clone)]
-pub(crate) struct Targets {
-    pub(crate) endpoints: Vec<Uri>,
-    pub(crate) options: Arc<Options>,
-}
-
-impl Targets {
-    pub(crate) fn new(urls: &[String], options: Options) -> anyhow::Result<Self> {
-        let endpoints = urls
-            .iter()
-            .map(|url| url.parse().with_context(|| format!("`{url}` is no endpoint")))
-            .collect::<anyhow::Result<Vec<Uri>>>()?;
-        if endpoints.is_empty() {
-            bail!("there is nothing to send to");
-        }
-        Ok(Self { endpoints, options: Arc::new(options) })
-    }
-
-    /// Connection number `number`, on the event loop of this thread.
-    fn open(&self, number: usize) -> anyhow::Result<Endpoint> {
-        let endpoint = &self.endpoints[number % self.endpoints.len()];
-        Ok(Endpoint::Vigie(Frontend::new(endpoint, Arc::clone(&self.options))?))
-    }
-}
+pub(crate) const LEAD: Duration = Duration::from_millis(200);
 
 /// Waits until every target answers completely, as of `sequence`.
 pub(crate) async fn wait_ready(
@@ -59,7 +31,7 @@ pub(crate) async fn wait_ready(
 ) -> anyhow::Result<()> {
     let deadline = Instant::now() + within;
     for number in 0..targets.endpoints.len() {
-        let endpoint = targets.open(number)?;
+        let endpoint = targets.open(number, 1)?.pop().context("there is nothing to send to")?;
         loop {
             let asks = [Asked::Hash([0x55; 32])];
             let call = Call { asks: &asks, min_sequence: sequence, streamed: false };
@@ -118,22 +90,23 @@ impl Session {
         for lane in 0..lanes {
             let recorder = Recorder::default();
             let flying = Arc::new(AtomicU32::new(0));
-            let share =
-                |whole: u32| whole / u32::from(lanes) + u32::from(u32::from(lane) < whole % u32::from(lanes));
+            // Of what is said for all lanes of all processes, this one's.
+            let number = first + u64::from(lane);
+            let before = |whole: u32, lane: u64| u64::from(whole) * lane / of;
+            let share = |whole: u32| (before(whole, number + 1) - before(whole, number)).max(1);
             let (shared, targets, arrivals) = (Arc::clone(shared), targets.clone(), arrivals(&scenario)?);
             let (recorder_of_lane, flying_of_lane) = (recorder.clone(), Arc::clone(&flying));
-            let connections = share(scenario.drive.connections);
-            let in_flight_max = share(scenario.drive.in_flight_max);
+            let first_connection = usize::try_from(before(scenario.drive.connections, number))?;
+            let connections = usize::try_from(share(scenario.drive.connections))?;
+            let in_flight_max = u32::try_from(share(scenario.drive.in_flight_max))?;
             let (mut begun, tell_ready, stop) = (begun.clone(), tell_ready.clone(), stop.clone());
             let run = async move {
-                let opening: Vec<Endpoint> = (0..connections as usize)
-                    .map(|number| targets.open(number * usize::from(lanes) + usize::from(lane)))
-                    .collect::<anyhow::Result<_>>()?;
+                let opening = targets.open(first_connection, connections)?;
                 let all = futures::future::join_all(opening.iter().map(Endpoint::opened));
                 tokio::time::timeout(CONNECT_WITHIN, all).await.context("cannot connect")?;
                 let lane = Lane {
                     shared,
-                    place: Place { lane: first + u64::from(lane), of },
+                    place: Place { lane: number, of },
                     arrivals,
                     endpoints: opening,
                     recorder: recorder_of_lane,
@@ -244,7 +217,7 @@ impl Session {
 
 fn arrivals(scenario: &Scenario) -> anyhow::Result<Arrivals> {
     if let Some(trace) = &scenario.arrivals.trace {
-        bail!("{}: traces cannot be replayed", trace.display());
+        return Ok(Box::new(crate::load::trace::read(trace)?.into_iter()));
     }
     let schedule = Schedule::new(&scenario.stages(), scenario.arrivals.spacing, scenario.seed);
     Ok(Box::new(schedule.map(|arrival| (arrival, None))))

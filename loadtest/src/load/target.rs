@@ -1,15 +1,24 @@
 //! What is put under load: it is asked, and answers or refuses.
 
+pub(crate) mod hma;
 pub(crate) mod vigie;
 pub(crate) mod wire;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::{Context as _, bail};
+use http::Uri;
+use serde::{Deserialize, Serialize};
 use tonic::Code;
 use vigie_model::Sequence;
 
 use crate::Hash;
 use crate::load::oracle::Hit;
+use crate::load::request::Endpoint;
+use crate::load::scenario::Scenario;
+use crate::load::target::hma::{Contents, Lookups};
+use crate::load::target::vigie::{Frontend, Options};
 use crate::load::truth::Ask;
 
 /// One call.
@@ -64,4 +73,80 @@ impl Refusal {
     pub(crate) const fn new(code: Code) -> Self {
         Self { code, retry_after: None, partial: None }
     }
+}
+
+/// Where the lanes of a run send.
+#[derive(Debug, Clone)]
+pub(crate) struct Targets {
+    pub(crate) endpoints: Vec<Uri>,
+    protocol: Protocol,
+    plan: TargetPlan,
+}
+
+#[derive(Debug, Clone)]
+enum Protocol {
+    Vigie(Arc<Options>),
+    Hma(Arc<Contents>),
+}
+
+/// The same in a form that travels to other generators.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct TargetPlan {
+    endpoints: Vec<String>,
+    /// The banks that are asked, of a target that speaks Vigie's protocol.
+    banks: Option<Vec<String>>,
+    contents: Option<Contents>,
+}
+
+impl Targets {
+    pub(crate) fn vigie(urls: &[String], options: Options) -> anyhow::Result<Self> {
+        let plan = TargetPlan { endpoints: urls.to_vec(), banks: Some(options.banks()), contents: None };
+        Ok(Self { endpoints: endpoints(urls)?, protocol: Protocol::Vigie(Arc::new(options)), plan })
+    }
+
+    pub(crate) fn hma(urls: &[String], contents: Contents) -> anyhow::Result<Self> {
+        let plan = TargetPlan { endpoints: urls.to_vec(), banks: None, contents: Some(contents.clone()) };
+        Ok(Self { endpoints: endpoints(urls)?, protocol: Protocol::Hma(Arc::new(contents)), plan })
+    }
+
+    pub(crate) fn plan(&self) -> TargetPlan {
+        self.plan.clone()
+    }
+
+    pub(crate) fn from_plan(plan: &TargetPlan, scenario: &Scenario) -> anyhow::Result<Self> {
+        match (&plan.banks, &plan.contents) {
+            (Some(banks), _) => Self::vigie(&plan.endpoints, Options::new(scenario, banks.clone())),
+            (None, Some(contents)) => Self::hma(&plan.endpoints, contents.clone()),
+            (None, None) => bail!("the plan names no protocol"),
+        }
+    }
+
+    /// Begins to open `connections`, the first of which is number `first` of all, on the event loop of this thread.
+    pub(crate) fn open(&self, first: usize, connections: usize) -> anyhow::Result<Vec<Endpoint>> {
+        match &self.protocol {
+            Protocol::Vigie(options) => (first..first + connections)
+                .map(|number| {
+                    let endpoint = &self.endpoints[number % self.endpoints.len()];
+                    Ok(Endpoint::Vigie(Frontend::new(endpoint, Arc::clone(options))?))
+                })
+                .collect(),
+            // Their connections carry one request at a time, so they are shared by all requests of a lane.
+            Protocol::Hma(contents) => {
+                let endpoint = &self.endpoints[first % self.endpoints.len()];
+                Ok(vec![Endpoint::Hma(Lookups::new(endpoint, connections, Arc::clone(contents))?)])
+            }
+        }
+    }
+
+    /// One connection to the first of them.
+    pub(crate) fn open_one(&self) -> anyhow::Result<Endpoint> {
+        self.open(0, 1)?.pop().context("there is nothing to send to")
+    }
+}
+
+fn endpoints(urls: &[String]) -> anyhow::Result<Vec<Uri>> {
+    if urls.is_empty() {
+        bail!("there is nothing to send to; name it with --target");
+    }
+    urls.iter().map(|url| url.parse().with_context(|| format!("`{url}` is no endpoint"))).collect()
 }

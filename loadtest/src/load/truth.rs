@@ -69,6 +69,7 @@ impl Rows {
 
     /// Row `first`, `first + 1` and so on, at most `count` of them.
     pub(crate) fn rows(&self, first: u32, count: u32) -> Vec<Hash> {
+        let first = first.min(self.count());
         let end = first.saturating_add(count).min(self.count());
         let drawn_end = end.min(self.hashes);
         let mut rows = vec![[0; 32]; drawn_end.saturating_sub(first) as usize];
@@ -171,6 +172,17 @@ impl Truth {
             Ok(at) => Some(question.listed[at].1),
             Err(_) => question.ask.distance_to(&self.rows.row(row)?),
         }
+    }
+
+    /// Every hash that is asked for, with the rows that match it.
+    #[cfg(test)]
+    pub(crate) fn listed(&self) -> Vec<(Hash, Vec<(u32, u16)>)> {
+        let all = self.planted.iter().chain(&self.clean);
+        let listed = all.filter_map(|question| match question.ask {
+            Ask::Hash(hash) => Some((hash, question.listed.clone())),
+            Ask::Image { .. } => None,
+        });
+        listed.collect()
     }
 
     /// Matches of the whole pool, on average.

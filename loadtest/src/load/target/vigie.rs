@@ -47,6 +47,12 @@ impl Options {
     }
 }
 
+impl Options {
+    pub(crate) fn banks(&self) -> Vec<String> {
+        self.0.banks.clone()
+    }
+}
+
 /// One connection to a frontend.
 #[derive(Debug, Clone)]
 pub(crate) struct Frontend {

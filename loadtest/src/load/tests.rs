@@ -1,0 +1,51 @@
+//! The harness against services that are built to catch it out: one that stalls, one that lies, one of another protocol.
+
+mod service;
+mod stall;
+mod lies;
+mod hma;
+mod join;
+mod ceiling;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use vigie_model::Sequence;
+
+use crate::load::drive::Shared;
+use crate::load::kind::Chooser;
+use crate::load::ledger::Ledger;
+use crate::load::result::{Ran, RunResult, TargetFacts};
+use crate::load::scenario::Scenario;
+use crate::load::session::Session;
+use crate::load::target::Targets;
+use crate::load::truth::Truth;
+use crate::machine::Machine;
+
+/// Runs a scenario against a service, which is told to hold the log up to `sequence`.
+async fn run(scenario: &Scenario, truth: Arc<Truth>, targets: &Targets, sequence: u64) -> RunResult {
+    let shared = Arc::new(Shared {
+        truth,
+        ledger: Ledger::default(),
+        chooser: Chooser::new(&scenario.mix),
+        bank: None,
+        live_seed: 1,
+        scenario: scenario.clone(),
+    });
+    shared.ledger.begin(Sequence(sequence), Instant::now());
+    let lanes = scenario.drive.lanes;
+    let session = Session::ready(&shared, targets, 0, lanes.into()).await.unwrap();
+    let ended = session.run(Session::soon(), |_, _| {}).await.unwrap();
+    RunResult::from(Ran {
+        scenario: scenario.clone(),
+        target: TargetFacts::default(),
+        began_unix_ms: ended.began_unix_ms,
+        measured_s: ended.measured.as_secs_f64(),
+        processes: 1,
+        lanes: lanes.into(),
+        cpu_s: ended.cpu_s,
+        machine: Machine::now(),
+        faults: Vec::new(),
+        record: ended.record,
+    })
+}

@@ -1,0 +1,134 @@
+//! What is seen while a run goes on: a few lines that are drawn over again at a terminal, one line a second elsewhere.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+
+use crate::load::record::{Record, Second};
+use crate::load::rounding::whole;
+
+/// Seconds that a small chart shows.
+const SHOWN: usize = 60;
+const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct View {
+    name: String,
+    warm_up_s: u64,
+    length_s: u64,
+    record: Record,
+    /// Lines to go up before drawing; `None` where there is no terminal.
+    drawn: Option<usize>,
+}
+
+impl View {
+    pub(crate) fn new(name: &str, warm_up_s: u64, length_s: u64, plain: bool) -> Self {
+        let drawn = (!plain && std::io::stderr().is_terminal()).then_some(0);
+        Self { name: name.to_owned(), warm_up_s, length_s, record: Record::default(), drawn }
+    }
+
+    /// Shows what has come.
+    pub(crate) fn tell(&mut self, part: &Record, line: Option<String>) {
+        let Some(drawn) = self.drawn else {
+            if let Some(line) = line {
+                eprintln!("{line}");
+            }
+            return;
+        };
+        self.record.add(part);
+        let frame = frame(&self.name, self.warm_up_s, self.length_s, &self.record);
+        let mut text = if drawn > 0 { format!("\x1b[{drawn}A\x1b[J") } else { String::new() };
+        for line in &frame {
+            text.push_str(line);
+            text.push('\n');
+        }
+        self.drawn = Some(frame.len());
+        // A terminal that has gone sees nothing.
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// The lines of one moment.
+fn frame(name: &str, warm_up_s: u64, length_s: u64, record: &Record) -> Vec<String> {
+    let empty = Second::default();
+    let last = record.seconds.keys().next_back().copied().unwrap_or_default();
+    let first = (last + 1).saturating_sub(SHOWN as u64);
+    let shown: Vec<&Second> = (first..=last).map(|at| record.seconds.get(&at).unwrap_or(&empty)).collect();
+    // The newest second is not over, and the one before may still wait for answers.
+    let settled = shown.len().checked_sub(2).and_then(|at| shown.get(at)).copied().unwrap_or(&empty);
+    let phase = if last < warm_up_s { "  warm-up" } else { "" };
+    let ms = |value: Option<f64>| value.map_or("-".to_owned(), |ms| format!("{ms:.1} ms"));
+    let chart =
+        |of: &dyn Fn(&Second) -> f64| bars(&shown.iter().map(|second| of(second)).collect::<Vec<_>>());
+    let totals = &record.totals;
+    let all = totals.all_kinds();
+    let failed: u64 = all.failures.values().sum();
+    let mut lines = vec![
+        format!("{name}  {last} of {length_s} s{phase}"),
+        format!("  answered {:>9}/s  {}", settled.answered, chart(&|second| second.answered as f64)),
+        format!(
+            "  p50  {:>13}    {}",
+            ms(settled.latency.quantile_ms(0.5)),
+            chart(&|second| second.latency.quantile_ms(0.5).unwrap_or_default())
+        ),
+        format!(
+            "  p99  {:>13}    {}",
+            ms(settled.latency.quantile_ms(0.99)),
+            chart(&|second| second.latency.quantile_ms(0.99).unwrap_or_default())
+        ),
+    ];
+    let mut errors = format!("  failed {failed} of {}", all.sent);
+    for (code, count) in &all.failures {
+        let _ = write!(errors, "  {code} {count}");
+    }
+    if totals.unsent > 0 {
+        let _ = write!(errors, "  unsent {}", totals.unsent);
+    }
+    lines.push(errors);
+    let verdict = &totals.verdict;
+    let coverage = match settled.coverage_sum {
+        (sum, count @ 1..) => format!("{:.1} %", sum / count as f64 * 100.0),
+        (_, 0) => "-".to_owned(),
+    };
+    lines.push(format!(
+        "  coverage {coverage}  judged {}  missed {}  false {}  stale {}  late {}",
+        verdict.judged, verdict.missed, verdict.false_matches, verdict.stale, totals.late
+    ));
+    lines
+}
+
+/// Each value as a bar, the greatest at its full height.
+fn bars(values: &[f64]) -> String {
+    let max = values.iter().copied().fold(0.0, f64::max);
+    let bar = |&value: &f64| {
+        if max <= 0.0 {
+            return BARS[0];
+        }
+        let steps = (value / max * BARS.len() as f64).ceil().clamp(1.0, BARS.len() as f64);
+        BARS[whole(steps) - 1]
+    };
+    values.iter().map(bar).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::result::tests::result;
+
+    #[test]
+    fn bars_are_as_high_as_their_values() {
+        assert_eq!(bars(&[0.0, 1.0, 4.0, 8.0]), "▁▁▄█");
+        assert_eq!(bars(&[0.0, 0.0]), "▁▁");
+        assert_eq!(bars(&[]), "");
+    }
+
+    #[test]
+    fn a_frame_has_the_same_lines_at_every_moment() {
+        let begin = frame("smoke", 2, 12, &Record::default());
+        let record = result(&[7; 500], 0, &[]).record;
+        let later = frame("smoke", 2, 12, &record);
+        assert_eq!(begin.len(), later.len());
+        assert!(later[0].contains("4 of 12 s") && later[1].contains("100/s"), "{later:?}");
+        assert!(later[3].contains("7.") && later[4].contains("failed 0 of 500"), "{later:?}");
+    }
+}
