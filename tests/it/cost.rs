@@ -19,7 +19,7 @@ use futures::{Stream, StreamExt as _};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tonic::{Request, Response, Status, Streaming};
-use vigie_clients::{MatchClient, Network};
+use vigie_clients::{Code, MatchClient, Network};
 use vigie_frontend::CoordinatorAt;
 use vigie_index::{BankFilter, Cancellation, Edit, Entry, RadiusIndex};
 use vigie_model::{BankId, Content, Distance, Hash, ItemId, MatchCall, PdqHash, SearchOptions};
@@ -143,9 +143,17 @@ async fn by_calls(client: &MatchClient, queries: &Arc<[PdqHash]>, batch: usize, 
                     if begun.elapsed() > EACH {
                         break;
                     }
-                    let answer = client.match_content(call(part), soon()).await.unwrap();
-                    assert_eq!(answer.results.len(), batch);
-                    done.fetch_add(batch as u64, Ordering::Relaxed);
+                    match client.match_content(call(part), soon()).await {
+                        Ok(answer) => {
+                            assert_eq!(answer.results.len(), batch);
+                            done.fetch_add(batch as u64, Ordering::Relaxed);
+                        }
+                        // More callers than the server takes at once: this one comes back, and is not counted.
+                        Err(error) if error.code() == Code::ResourceExhausted => {
+                            tokio::time::sleep(error.retry_after().unwrap_or_default()).await;
+                        }
+                        Err(error) => panic!("{error}"),
+                    }
                 }
             })
         })

@@ -44,7 +44,7 @@ impl Coordinator {
     /// Searches every shard, and answers by `deadline`.
     pub async fn search(
         &self,
-        queries: Vec<Query>,
+        queries: impl Into<Arc<[Query]>>,
         options: SearchOptions,
         priority: Priority,
         deadline: Instant,

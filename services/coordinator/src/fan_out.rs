@@ -33,12 +33,13 @@ impl FanOut {
     /// Searches every shard and merges the answers.
     pub(crate) async fn search(
         &self,
-        queries: Vec<Query>,
+        queries: impl Into<Arc<[Query]>>,
         options: SearchOptions,
         priority: Priority,
         deadline: Instant,
     ) -> Result<SearchAnswer, SearchError> {
         let view = self.view.load_full();
+        let queries: Arc<[Query]> = queries.into();
         let query_count = queries.len();
         if view.shards.is_empty() {
             return Err(nobody(query_count));
@@ -48,7 +49,7 @@ impl FanOut {
         let (limit, min_coverage) = (options.limit, options.min_coverage);
         // Of no meaning for one shard, and searches share calls only if their options are equal.
         let options = Arc::new(SearchOptions { min_coverage: MinCoverage::default(), ..options });
-        let ask = Ask { queries: queries.into(), options, priority, deadline };
+        let ask = Ask { queries, options, priority, deadline };
         let asked = view.shards.iter().map(|shard| async {
             self.metrics.asks.inc();
             let outcome = shard.search(ask.clone(), self.hedging, &self.metrics).await;

@@ -12,6 +12,7 @@ use vigie_proto::pb::matching::v1::match_service_server::MatchService;
 use vigie_serving::{Call, ServingConfig, Shutdown, Work, deadline};
 
 use crate::matching::{Answer, Failed, Matching};
+use crate::searcher::Urgency;
 
 /// Answers platforms.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl MatchService for Grpc {
             call.not_load();
         }
         let priority = priority(&call, &asked);
-        answer(&self.matching, asked, priority, deadline).await.map(Response::new)
+        answer(&self.matching, asked, Urgency::of_a_call(priority), deadline).await.map(Response::new)
     }
 
     type MatchStreamStream = Pin<Box<dyn Stream<Item = Result<pb::MatchStreamResponse, Status>> + Send>>;
@@ -113,7 +114,7 @@ impl Entered {
     async fn answer(self, matching: &Matching) -> Result<pb::MatchResponse, Status> {
         let Self { asked, deadline, work } = self;
         let tells_of_the_load = !waits_for_a_sequence(&asked);
-        let outcome = answer(matching, asked, Priority::Bulk, deadline).await;
+        let outcome = answer(matching, asked, Urgency::STREAMED, deadline).await;
         if tells_of_the_load {
             work.end(&outcome);
         }
@@ -142,11 +143,11 @@ fn bytes(asked: &MatchCall) -> usize {
 async fn answer(
     matching: &Matching,
     asked: MatchCall,
-    priority: Priority,
+    urgency: Urgency,
     deadline: Instant,
 ) -> Result<pb::MatchResponse, Status> {
     deadline::within(deadline, async {
-        match matching.answer(asked, priority, deadline).await {
+        match matching.answer(asked, urgency, deadline).await {
             Ok(answer) => Ok(response(answer)),
             Err(Failed::Call(status)) => Err(status),
             Err(Failed::Incomplete { status, partial }) => {

@@ -10,7 +10,7 @@ use vigie_model::{
 
 use crate::error::HashingError;
 use crate::hashing_pool::HashingPool;
-use crate::searcher::{SearchFailure, Searcher};
+use crate::searcher::{SearchFailure, Searcher, Urgency};
 
 /// Images of one call that are in the hashing queue at once: so that one large batch does not fill it alone.
 const IMAGES_QUEUED_MAX: usize = 4;
@@ -57,13 +57,13 @@ impl Matching {
     pub(crate) async fn answer(
         &self,
         call: MatchCall,
-        priority: Priority,
+        urgency: Urgency,
         deadline: Instant,
     ) -> Result<Answer, Failed> {
         let MatchCall { contents, options, quality_floor } = call;
         let floor = quality_floor.unwrap_or(self.quality_floor);
         let alone = contents.len() == 1;
-        let prepared = self.prepare_all(contents, floor, priority, deadline).await;
+        let prepared = self.prepare_all(contents, floor, urgency.priority, deadline).await;
         if let (true, Some(Err(status))) = (alone, prepared.first()) {
             return Err(Failed::Call(status.clone()));
         }
@@ -80,7 +80,7 @@ impl Matching {
             queries.push(Query::default());
         }
         let query_count = queries.len();
-        match self.searcher.search(queries, &options, priority, deadline).await {
+        match self.searcher.search(queries, &options, urgency, deadline).await {
             Ok(searched) if searched.results.len() == query_count => {
                 Ok(assemble(prepared, searched, &options, floor))
             }

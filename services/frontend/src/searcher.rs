@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
-use tonic::Status;
+use tonic::{Code, Status};
 use vigie_clients::{CoordinatorClient, Network};
 use vigie_coordinator::{Coordinator, SearchError};
 use vigie_model::{Priority, Query, SearchAnswer, SearchOptions};
+use vigie_proto::status;
 
 use crate::config::{Config, CoordinatorAt};
 use crate::error::{RunError, search_status};
@@ -22,6 +23,27 @@ pub(crate) enum Searcher {
     Remote(CoordinatorClient),
     Embedded(Arc<Coordinator>),
 }
+
+/// How urgent a search is, and what becomes of it where there is no room for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Urgency {
+    pub(crate) priority: Priority,
+    /// It waits for room, which holds back whoever sent it; otherwise it is refused.
+    pub(crate) waits_for_room: bool,
+}
+
+impl Urgency {
+    /// A call, which is refused at once.
+    pub(crate) const fn of_a_call(priority: Priority) -> Self {
+        Self { priority, waits_for_room: false }
+    }
+
+    /// A request of a stream, whose sender can be held back.
+    pub(crate) const STREAMED: Self = Self { priority: Priority::Bulk, waits_for_room: true };
+}
+
+/// A refusal that says no time is tried again after this.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// Why a search has no full answer.
 #[derive(Debug)]
@@ -61,6 +83,26 @@ impl Searcher {
     pub(crate) async fn search(
         &self,
         queries: Vec<Query>,
+        options: &SearchOptions,
+        Urgency { priority, waits_for_room }: Urgency,
+        deadline: Instant,
+    ) -> Result<SearchAnswer, SearchFailure> {
+        let queries: Arc<[Query]> = queries.into();
+        loop {
+            let searched = self.search_once(Arc::clone(&queries), options, priority, deadline).await;
+            let Err(SearchFailure::Call(status)) = &searched else { return searched };
+            let pause = status::retry_after(status).unwrap_or(RETRY_AFTER);
+            let is_full = status.code() == Code::ResourceExhausted;
+            if !waits_for_room || !is_full || Instant::now() + pause >= deadline {
+                return searched;
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn search_once(
+        &self,
+        queries: Arc<[Query]>,
         options: &SearchOptions,
         priority: Priority,
         deadline: Instant,
