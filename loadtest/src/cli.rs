@@ -28,6 +28,8 @@ pub enum Command {
     Run(RunArguments),
     /// Searches for the highest rate that holds.
     FindMax(FindMaxArguments),
+    /// Writes the page and the other files of a run again, from its `result.json`.
+    Report(ReportArguments),
     /// Says what changed from one run to another, and whether that is more than noise.
     Compare(CompareArguments),
     /// Measures how much this program can send from this machine, against a service that does nothing.
@@ -280,6 +282,16 @@ pub struct FindMaxArguments {
     /// Prints the result as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `report`.
+#[derive(Debug, Clone, Args)]
+pub struct ReportArguments {
+    /// The `result.json` of a run.
+    pub result: PathBuf,
+    /// A folder for the files.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 /// Arguments of `compare`.

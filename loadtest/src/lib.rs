@@ -56,6 +56,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Index(arguments) => index::run(&arguments, &mut out)?,
         Command::Run(arguments) => return load::command::run(&arguments, &mut out),
         Command::FindMax(arguments) => return load::command::find_max(&arguments, &mut out),
+        Command::Report(arguments) => return load::command::report(&arguments, &mut out),
         Command::Compare(arguments) => return load::command::compare(&arguments, &mut out),
         Command::Ceiling(arguments) => return load::ceiling::run(&arguments, &mut out),
     }

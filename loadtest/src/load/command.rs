@@ -1,4 +1,4 @@
-//! `vigie-loadtest run`, `find-max` and `compare`.
+//! `vigie-loadtest run`, `find-max`, `report` and `compare`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 
 use crate::Exit;
-use crate::cli::{CompareArguments, FindMaxArguments, RunArguments};
+use crate::cli::{CompareArguments, FindMaxArguments, ReportArguments, RunArguments};
 use crate::load::compare::{self, Direction};
 use crate::load::join::{self, Followers};
 use crate::load::prepare::{Others, Prepared, say};
@@ -156,16 +156,26 @@ async fn search(arguments: &FindMaxArguments) -> anyhow::Result<(String, Option<
     Ok((condition, search.highest(), tried))
 }
 
+/// The result that a run has written.
+fn read(path: &Path) -> anyhow::Result<RunResult> {
+    let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let result: RunResult =
+        serde_json::from_slice(&text).with_context(|| format!("{} is no result", path.display()))?;
+    if result.schema != crate::load::result::SCHEMA {
+        bail!("{} is of the schema {}", path.display(), result.schema);
+    }
+    Ok(result)
+}
+
+pub(crate) fn report(arguments: &ReportArguments, out: &mut impl Write) -> anyhow::Result<Exit> {
+    let result = read(&arguments.result)?;
+    let folder = folder(Some(&arguments.out), &result.scenario.name)?;
+    report::write(&folder, &result)?;
+    write!(out, "{}", text::text(&result))?;
+    Ok(if result.passed { Exit::Done } else { Exit::ThresholdMissed })
+}
+
 pub(crate) fn compare(arguments: &CompareArguments, out: &mut impl Write) -> anyhow::Result<Exit> {
-    let read = |path: &Path| -> anyhow::Result<RunResult> {
-        let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let result: RunResult =
-            serde_json::from_slice(&text).with_context(|| format!("{} is no result", path.display()))?;
-        if result.schema != crate::load::result::SCHEMA {
-            bail!("{} is of the schema {}", path.display(), result.schema);
-        }
-        Ok(result)
-    };
     let (a, b) = (read(&arguments.a)?, read(&arguments.b)?);
     let changes = compare::compare(&a, &b);
     if changes.is_empty() {

@@ -97,7 +97,9 @@ impl Lane {
             };
             let mut draw = Draw::new(shared.scenario.seed, Stream::Request, arrival.number);
             let kind = kind.unwrap_or_else(|| shared.chooser.choose(&mut draw));
-            if in_flight.load(Ordering::Relaxed) >= in_flight_max {
+            // What is past its deadline before it begins is nobody's question any more.
+            let expired = now - start >= arrival.at + shared.scenario.drive.deadline.0;
+            if expired || in_flight.load(Ordering::Relaxed) >= in_flight_max {
                 recorder.note(&unsent(kind, arrival, now - start), shared.scenario.drive.warm_up.0);
                 continue;
             }

@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn times_of_any_length_are_kept_apart() {
         let hist = hist(&[5, 11_000, 2_000_000, 90_000_000_000]);
-        assert_eq!(hist.quantile_ms(0.75).map(f64::round), Some(2_000.0));
+        assert!((hist.quantile_ms(0.75).unwrap() - 2_000.0).abs() <= 2.0);
         assert!(hist.max_ms().unwrap() >= 86_400_000.0, "the longest time is a day");
         assert_eq!(Hist::default().quantile_ms(0.5), None);
     }

@@ -23,7 +23,7 @@ pub(crate) enum Outcome {
     Answered,
     /// It failed with this gRPC code, or what HTTP says in its place.
     Failed(tonic::Code),
-    /// It was not sent: too many were under way.
+    /// It was not sent: too many were under way, or its deadline had passed when its turn came.
     Unsent,
 }
 
@@ -86,7 +86,7 @@ impl KindTotals {
 pub struct Totals {
     /// By kind of request.
     pub kinds: BTreeMap<Kind, KindTotals>,
-    /// Requests that were not sent because too many were under way.
+    /// Requests that were not sent, because too many were under way or their deadline had passed before.
     pub unsent: u64,
     /// Requests that were sent more than 10 ms after their time.
     pub late: u64,

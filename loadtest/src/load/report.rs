@@ -45,6 +45,6 @@ mod tests {
             assert!(folder.path().join(name).metadata().unwrap().len() > 100, "{name}");
         }
         let text = std::fs::read_to_string(folder.path().join("result.json")).unwrap();
-        assert_eq!(serde_json::from_str::<RunResult>(&text).unwrap().summary, result.summary);
+        assert_eq!(serde_json::from_str::<RunResult>(&text).unwrap().record, result.record);
     }
 }

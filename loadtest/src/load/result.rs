@@ -68,7 +68,7 @@ pub struct Generator {
     pub processes: u32,
     /// Threads that sent, in all processes.
     pub lanes: u32,
-    /// Processor time of this process during the run, in seconds.
+    /// Processor time of the lanes of this process, in seconds.
     pub cpu_s: f64,
     /// The machine of this process.
     pub machine: Machine,

@@ -68,7 +68,7 @@ pub(crate) struct Session {
     scenario: Scenario,
     recorders: Vec<Recorder>,
     in_flight: Vec<Arc<AtomicU32>>,
-    threads: Vec<JoinHandle<anyhow::Result<()>>>,
+    threads: Vec<JoinHandle<anyhow::Result<f64>>>,
     begin: watch::Sender<Option<Instant>>,
     pub(crate) stop: CancellationToken,
 }
@@ -121,7 +121,8 @@ impl Session {
             };
             let thread = std::thread::Builder::new().name(format!("lane-{lane}")).spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-                runtime.block_on(run)
+                runtime.block_on(run)?;
+                Ok(cpu_s())
             });
             threads.push(thread.context("cannot start a thread")?);
             recorders.push(recorder);
@@ -160,7 +161,6 @@ impl Session {
         start: Instant,
         mut tell: impl FnMut(&Record, Option<String>),
     ) -> anyhow::Result<Ended> {
-        let cpu_before = cpu_s();
         let began = SystemTime::now() + start.saturating_duration_since(Instant::now());
         let began_unix_ms = u64::try_from(began.duration_since(UNIX_EPOCH)?.as_millis())?;
         self.begin.send_replace(Some(start));
@@ -184,14 +184,13 @@ impl Session {
                 break;
             }
         }
-        let cpu_s = cpu_s() - cpu_before;
         let measured = if self.stop.is_cancelled() {
             start.elapsed().min(self.scenario.length()).saturating_sub(warm_up)
         } else {
             self.scenario.length().saturating_sub(warm_up)
         };
         let recorders = self.recorders.clone();
-        self.join().await?;
+        let cpu_s = self.join().await?;
         for recorder in recorders {
             let part = recorder.collect();
             tell(&part, None);
@@ -206,12 +205,14 @@ impl Session {
         sum
     }
 
-    async fn join(self) -> anyhow::Result<()> {
+    /// Waits for the lanes, and tells the processor time that they used.
+    async fn join(self) -> anyhow::Result<f64> {
+        let mut cpu_s = 0.0;
         for thread in self.threads {
             let ended = tokio::task::spawn_blocking(move || thread.join()).await?;
-            ended.map_err(|_| anyhow!("a lane panicked"))?.context("a lane failed")?;
+            cpu_s += ended.map_err(|_| anyhow!("a lane panicked"))?.context("a lane failed")?;
         }
-        Ok(())
+        Ok(cpu_s)
     }
 }
 
@@ -223,12 +224,8 @@ fn arrivals(scenario: &Scenario) -> anyhow::Result<Arrivals> {
     Ok(Box::new(schedule.map(|arrival| (arrival, None))))
 }
 
-/// Processor time that this process has used, in seconds; 0 where the system does not tell.
+/// Processor time that this thread has used, in seconds: a lane is one thread.
 fn cpu_s() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The second field is the program's name, which may hold anything, in parentheses.
-    let fields = text.rsplit_once(')').unwrap_or_default().1;
-    let ticks: u64 =
-        fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    ticks as f64 / rustix::param::clock_ticks_per_second() as f64
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
