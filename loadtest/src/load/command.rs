@@ -223,3 +223,44 @@ fn folder(out: Option<&Path>, name: &str) -> anyhow::Result<PathBuf> {
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     Ok(folder)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::result::tests::result;
+
+    fn report_of(latency_ms: u64) -> (Exit, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("result.json");
+        let result = result(&[latency_ms; 300], 0, &["p99 < 20ms"]);
+        std::fs::write(&path, serde_json::to_vec(&result).unwrap()).unwrap();
+        let mut said = Vec::new();
+        let arguments = ReportArguments { result: path, out: folder.path().join("again") };
+        let exit = report(&arguments, &mut said).unwrap();
+        assert!(arguments.out.join("report.html").is_file());
+        (exit, String::from_utf8(said).unwrap())
+    }
+
+    #[test]
+    fn a_threshold_that_does_not_hold_decides_how_the_program_ends() {
+        let (exit, said) = report_of(19);
+        assert_eq!(exit, Exit::Done);
+        assert!(said.contains("holds  p99 < 20ms"), "{said}");
+        let (exit, said) = report_of(21);
+        assert_eq!(exit, Exit::ThresholdMissed);
+        assert!(said.contains("FAILS  p99 < 20ms"), "{said}");
+    }
+
+    #[test]
+    fn a_scenario_is_a_file_or_one_that_comes_along_and_the_command_line_overrules_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own.toml");
+        std::fs::write(&path, "name = 'own'\n[arrivals]\ntrace = 'trace.csv'\n").unwrap();
+        let own = scenario(path.to_str().unwrap(), &[]).unwrap();
+        assert_eq!(own.arrivals.trace, Some(folder.path().join("trace.csv")));
+        let set = ["arrivals.rate=7".to_owned(), "drive.duration=3s".to_owned()];
+        let changed = scenario("steady", &set).unwrap();
+        assert_eq!((changed.arrivals.rate, changed.drive.duration.0.as_secs()), (Some(7.0), 3));
+        assert!(scenario("nothing", &[]).is_err());
+    }
+}

@@ -182,7 +182,7 @@ impl Mix {
 pub struct Drive {
     /// What is left out of the figures at the beginning.
     pub warm_up: Span,
-    /// How long is measured; not said where the arrivals are stages or a trace.
+    /// How long is measured, of a trace too; not said where the arrivals are stages.
     pub duration: Span,
     /// How long a request may take, from its intended start, retries and all.
     pub deadline: Span,

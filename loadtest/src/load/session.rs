@@ -218,7 +218,9 @@ impl Session {
 
 fn arrivals(scenario: &Scenario) -> anyhow::Result<Arrivals> {
     if let Some(trace) = &scenario.arrivals.trace {
-        return Ok(Box::new(crate::load::trace::read(trace)?.into_iter()));
+        let length = scenario.length();
+        let read = crate::load::trace::read(trace)?;
+        return Ok(Box::new(read.into_iter().take_while(move |(arrival, _)| arrival.at < length)));
     }
     let schedule = Schedule::new(&scenario.stages(), scenario.arrivals.spacing, scenario.seed);
     Ok(Box::new(schedule.map(|arrival| (arrival, None))))

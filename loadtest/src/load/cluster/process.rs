@@ -45,7 +45,11 @@ impl Process {
     pub(super) fn spawn(&mut self) -> anyhow::Result<()> {
         ensure!(self.child.is_none(), "{} runs already", self.name);
         let log = File::options().create(true).append(true).open(&self.log)?;
-        let child = Command::new(&self.vigie)
+        let mut command = Command::new(&self.vigie);
+        // A group of its own: an interrupt at the terminal is for the harness, which then ends the processes itself.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let child = command
             .args(&self.arguments)
             .env("VIGIE_LOG", "warn")
             .stdin(Stdio::null())
