@@ -174,23 +174,36 @@ async fn by_streams(client: &MatchClient, queries: &Arc<[PdqHash]>) -> f64 {
                     (Arc::new(AtomicBool::new(false)), Arc::new(tokio::sync::Semaphore::new(STREAMS.1)));
                 let (sender, receiver) = tokio::sync::mpsc::channel(STREAMS.1);
                 let sending = {
-                    let (stop, permits) = (Arc::clone(&stop), Arc::clone(&permits));
-                    tokio::spawn(async move {
-                        for (id, hash) in (0..).zip(queries.iter().cycle().skip(number * 17)) {
-                            permits.acquire().await.unwrap().forget();
-                            if stop.load(Ordering::Relaxed)
-                                || sender.send((id, call(std::slice::from_ref(hash)))).await.is_err()
-                            {
-                                break;
-                            }
+                    let (stop, permits) =
+                    (Arc::new(AtomicBool::new(false)), Arc::new(tokio::sync::Semaphore::new(STREAMS.1)));
+                let (sending, mut answers) = loop {
+                    let (sender, receiver) = tokio::sync::mpsc::channel(STREAMS.1);
+                    let calls = tokio_stream::wrappers::ReceiverStream::new(receiver);
+                    match client.match_stream(calls).await {
+                        Ok(answers) => {
+                            let (stop, permits) = (Arc::clone(&stop), Arc::clone(&permits));
+                            let queries = Arc::clone(&queries);
+                            let sending = async move {
+                                for (id, hash) in (0..).zip(queries.iter().cycle().skip(number * 17)) {
+                                    permits.acquire().await.unwrap().forget();
+                                    let call = call(std::slice::from_ref(hash));
+                                    if stop.load(Ordering::Relaxed) || sender.send((id, call)).await.is_err() {
+                                        break;
+                                    }
+                                }
+                            };
+                            break (tokio::spawn(sending), answers);
                         }
-                    })
+                        Err(error) if error.code() == Code::ResourceExhausted => {
+                            tokio::time::sleep(error.retry_after().unwrap_or_default()).await;
+                        }
+                        Err(error) => panic!("{error}"),
+                    }
                 };
-                let calls = tokio_stream::wrappers::ReceiverStream::new(receiver);
-                let mut answers = client.match_stream(calls).await.unwrap();
                 while let Some(answer) = answers.next().await {
-                    answer.unwrap().1.unwrap();
-                    done.fetch_add(1, Ordering::Relaxed);
+                    if answer.unwrap().1.is_ok() {
+                        done.fetch_add(1, Ordering::Relaxed);
+                    }
                     permits.add_permits(1);
                     if begun.elapsed() > EACH {
                         stop.store(true, Ordering::Relaxed);
