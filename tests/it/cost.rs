@@ -172,10 +172,6 @@ async fn by_streams(client: &MatchClient, queries: &Arc<[PdqHash]>) -> f64 {
             tokio::spawn(async move {
                 let (stop, permits) =
                     (Arc::new(AtomicBool::new(false)), Arc::new(tokio::sync::Semaphore::new(STREAMS.1)));
-                let (sender, receiver) = tokio::sync::mpsc::channel(STREAMS.1);
-                let sending = {
-                    let (stop, permits) =
-                    (Arc::new(AtomicBool::new(false)), Arc::new(tokio::sync::Semaphore::new(STREAMS.1)));
                 let (sending, mut answers) = loop {
                     let (sender, receiver) = tokio::sync::mpsc::channel(STREAMS.1);
                     let calls = tokio_stream::wrappers::ReceiverStream::new(receiver);
@@ -187,7 +183,8 @@ async fn by_streams(client: &MatchClient, queries: &Arc<[PdqHash]>) -> f64 {
                                 for (id, hash) in (0..).zip(queries.iter().cycle().skip(number * 17)) {
                                     permits.acquire().await.unwrap().forget();
                                     let call = call(std::slice::from_ref(hash));
-                                    if stop.load(Ordering::Relaxed) || sender.send((id, call)).await.is_err() {
+                                    if stop.load(Ordering::Relaxed) || sender.send((id, call)).await.is_err()
+                                    {
                                         break;
                                     }
                                 }

@@ -67,8 +67,8 @@ const SILENT_PATIENCE: Duration = Duration::from_millis(250);
 /// The replicas that are being asked.
 struct Attempts<'a> {
     running: FuturesUnordered<Attempt<'a>>,
-    /// Each replica that was asked, in order, and whether it has ended.
-    asked: Vec<(&'a Replica, bool)>,
+    /// Each replica that was asked, in order, since when, and whether it has ended.
+    asked: Vec<(&'a Replica, Instant, bool)>,
 }
 
 /// Which attempt, and how it ended.
@@ -83,7 +83,7 @@ impl<'a> Attempts<'a> {
         let options = options_for(&ask.options, candidate.sequence);
         let ask = Ask { options, ..ask.clone() };
         let (number, replica) = (self.asked.len(), &*candidate.replica);
-        self.asked.push((replica, false));
+        self.asked.push((replica, Instant::now(), false));
         self.running.push(Box::pin(async move { (number, replica.search(ask).await) }));
     }
 
@@ -91,7 +91,7 @@ impl<'a> Attempts<'a> {
     async fn next(&mut self) -> (usize, Result<ShardAnswer, CallError>) {
         match self.running.next().await {
             Some((number, ended)) => {
-                self.asked[number].1 = true;
+                self.asked[number].2 = true;
                 (number, ended)
             }
             None => std::future::pending().await,
@@ -100,8 +100,8 @@ impl<'a> Attempts<'a> {
 
     /// One has answered: those that were asked before it and have not are slow.
     fn answered_by(&self, winner: usize, now: Instant) {
-        for (replica, _) in self.asked[..winner].iter().filter(|(_, has_ended)| !has_ended) {
-            replica.load.outrun(now);
+        for (replica, begun, _) in self.asked[..winner].iter().filter(|(.., has_ended)| !has_ended) {
+            replica.load.outrun(*begun, now);
         }
     }
 }
@@ -117,7 +117,7 @@ impl Shard {
         let begun = Instant::now();
         self.record.budget.pay_in();
         let (mut untried, ask) = self.candidates(ask, begun);
-        let Some(first) = take_cheapest(&mut untried, begun) else {
+        let Some(first) = untried.take_cheapest(begun) else {
             return Err(ShardRefusal { code: Code::Unavailable, message: self.why_none.clone() });
         };
         let mut attempts = Attempts::new();
@@ -141,8 +141,9 @@ impl Shard {
                 ended = attempts.next() => ended,
                 () = hedge => {
                     hedge_at = None;
-                    if self.record.budget.take_hedge()
-                        && let Some(other) = take_cheapest(&mut untried, Instant::now())
+                    if !untried.is_empty()
+                        && self.record.budget.take_hedge()
+                        && let Some(other) = untried.take_cheapest(Instant::now())
                     {
                         metrics.hedges.inc();
                         attempts.begin(other, &ask);
@@ -167,7 +168,7 @@ impl Shard {
                 continue;
             }
             // Where there is no other replica, the same one is worth another call if only the connection was lost.
-            let other = take_cheapest(&mut untried, Instant::now()).or(lost_connection.then_some(first));
+            let other = untried.take_cheapest(Instant::now()).or(lost_connection.then_some(first));
             match other {
                 Some(other) if may_retry && retryable(refusal.code) && self.record.budget.take_retry() => {
                     may_retry = false;
@@ -179,19 +180,17 @@ impl Shard {
         }
     }
 
-    /// Who may be asked: who has come far enough, or else who is ready, or else who may only be too busy to say so.
-    fn candidates(&self, mut ask: Ask, now: Instant) -> (Vec<&Candidate>, Ask) {
+    /// Who may be asked: who has come far enough, then who else is ready; where nobody is, who may only be too busy to
+    /// say so.
+    fn candidates(&self, mut ask: Ask, now: Instant) -> (Untried<'_>, Ask) {
         let wanted = ask.options.min_sequence;
-        let far_enough: Vec<_> = self.ready.iter().filter(|candidate| candidate.sequence >= wanted).collect();
-        if !far_enough.is_empty() {
-            return (far_enough, ask);
-        }
         if !self.ready.is_empty() {
-            return (self.ready.iter().collect(), ask);
+            let (first, then) = self.ready.iter().partition(|candidate| candidate.sequence >= wanted);
+            return (Untried { first, then }, ask);
         }
         let may_live = |candidate: &&Candidate| !candidate.replica.load.view(now).is_left_out;
         ask.deadline = ask.deadline.min(now + SILENT_PATIENCE);
-        (self.silent.iter().filter(may_live).collect(), ask)
+        (Untried { first: self.silent.iter().filter(may_live).collect(), then: Vec::new() }, ask)
     }
 
     /// A matcher that has changed its shard since it was last heard, or counts otherwise, or has gone back, has not
@@ -209,10 +208,23 @@ impl Shard {
     }
 }
 
-fn take_cheapest<'a>(untried: &mut Vec<&'a Candidate>, now: Instant) -> Option<&'a Candidate> {
-    let chosen = *choose(untried.iter(), |candidate| &candidate.replica.load, now)?;
-    untried.retain(|candidate| !std::ptr::eq(*candidate, chosen));
-    Some(chosen)
+/// Replicas that have not been asked: some first, and the others when those have all been.
+struct Untried<'a> {
+    first: Vec<&'a Candidate>,
+    then: Vec<&'a Candidate>,
+}
+
+impl<'a> Untried<'a> {
+    fn is_empty(&self) -> bool {
+        self.first.is_empty() && self.then.is_empty()
+    }
+
+    fn take_cheapest(&mut self, now: Instant) -> Option<&'a Candidate> {
+        let from = if self.first.is_empty() { &mut self.then } else { &mut self.first };
+        let chosen = *choose(from.iter(), |candidate| &candidate.replica.load, now)?;
+        from.retain(|candidate| !std::ptr::eq(*candidate, chosen));
+        Some(chosen)
+    }
 }
 
 fn refusal(error: &CallError) -> ShardRefusal {

@@ -74,7 +74,8 @@ impl Config {
             if let Err(error) = endpoint.parse::<MatcherEndpoint>() {
                 faults.push(format!("matchers[{index}]: {error}"));
             }
-            if self.matchers[..index].contains(endpoint) {
+            let is_same = |other: &String| other.parse::<MatcherEndpoint>().ok() == endpoint.parse().ok();
+            if self.matchers[..index].iter().any(is_same) {
                 faults.push(format!("matchers[{index}]: names {endpoint} a second time"));
             }
         }

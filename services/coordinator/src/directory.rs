@@ -12,7 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use vigie_clients::{CallError, Code, Network, TargetError, retry::Backoff};
 use vigie_model::{ReplicaDescription, ShardCount, ShardIdentity};
 
@@ -23,6 +23,8 @@ use crate::lane::LaneLimits;
 use crate::replica::Replica;
 use crate::table::Table;
 
+/// A matcher that has no room for another watcher is asked this often.
+const ASKED_EVERY: Duration = Duration::from_secs(1);
 /// A thousand matchers speak ten times a second each; the view is made anew at most this often.
 const PUBLISH_PAUSE: Duration = Duration::from_millis(2);
 
@@ -60,6 +62,8 @@ enum News {
     Said(Arc<str>, Result<ReplicaDescription, String>),
     /// A name stands for these endpoints now.
     Resolved(MatcherEndpoint, BTreeSet<Arc<str>>),
+    /// What a name stands for cannot be found out.
+    Unresolved(MatcherEndpoint),
 }
 
 #[derive(Debug)]
@@ -143,6 +147,10 @@ impl Directory {
             News::Resolved(name, found) => {
                 self.resolved.insert(name, found);
                 self.follow_names();
+            }
+            // It stands for what it did, or for nothing yet.
+            News::Unresolved(name) => {
+                self.resolved.entry(name).or_default();
             }
         }
     }
@@ -248,8 +256,18 @@ async fn hear(
     news: &mpsc::Sender<News>,
     backoff: &mut Backoff,
 ) -> Result<(), CallError> {
-    let mut stream = replica.client().watch(patience).await?;
     let mut is_first = true;
+    let mut stream = match replica.client().watch(patience).await {
+        // It has too many watchers: it is asked instead.
+        Err(error) if error.code() == Code::ResourceExhausted => loop {
+            let said = replica.client().describe(Instant::now() + patience).await?;
+            if news.send(News::Said(replica.endpoint.clone(), Ok(said))).await.is_err() {
+                return Ok(());
+            }
+            tokio::time::sleep(ASKED_EVERY).await;
+        },
+        opened => opened?,
+    };
     while let Some(said) = stream.next(patience).await? {
         if is_first {
             *backoff = reopening();
@@ -272,18 +290,21 @@ async fn resolve(name: MatcherEndpoint, watching: Watching, news: mpsc::Sender<N
     loop {
         looks.tick().await;
         let looked_up = watching.network.resolve(host, *port);
-        let found = match tokio::time::timeout(watching.resolve_every, looked_up).await {
-            Ok(Ok(addresses)) => addresses.into_iter().map(|address| format!("http://{address}").into()),
+        let told = match tokio::time::timeout(watching.resolve_every, looked_up).await {
+            Ok(Ok(addresses)) => {
+                let found = addresses.into_iter().map(|address| format!("http://{address}").into());
+                News::Resolved(name.clone(), found.collect())
+            }
             Ok(Err(error)) => {
                 tracing::warn!(%name, %error, "cannot look a name up");
-                continue;
+                News::Unresolved(name.clone())
             }
             Err(_) => {
                 tracing::warn!(%name, "cannot look a name up in time");
-                continue;
+                News::Unresolved(name.clone())
             }
         };
-        if news.send(News::Resolved(name.clone(), found.collect())).await.is_err() {
+        if news.send(told).await.is_err() {
             return;
         }
     }

@@ -32,7 +32,7 @@ impl FromStr for MatcherEndpoint {
         let wrong = || EndpointError(text.to_owned());
         let Some(name) = text.strip_prefix(NAME_SCHEME) else {
             MatcherClient::check_endpoint(text).map_err(|_| wrong())?;
-            return Ok(Self::Url(text.into()));
+            return Ok(Self::Url(text.strip_suffix('/').unwrap_or(text).into()));
         };
         let (host, port) = name.strip_suffix('/').unwrap_or(name).rsplit_once(':').ok_or_else(wrong)?;
         let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);

@@ -1,5 +1,7 @@
 //! What can go wrong in a coordinator, and the code that the caller gets for it.
 
+use std::time::Duration;
+
 use thiserror::Error;
 use tonic::{Code, Status};
 use vigie_clients::TargetError;
@@ -33,12 +35,18 @@ pub enum SearchError {
     /// A shard says so; the text is its matcher's.
     #[error("{0}")]
     DisabledBank(String),
+    /// Every shard that did not answer has too much to do.
+    #[error("{0}")]
+    Overloaded(String),
     /// The cluster answered less than was asked for.
     #[error("{}", too_little(.0))]
     CoverageTooLow(Box<SearchAnswer>),
 }
 
-fn too_little(partial: &SearchAnswer) -> String {
+/// About as long as an overloaded matcher takes to have room again.
+const OVERLOADED_RETRY_AFTER: Duration = Duration::from_millis(100);
+
+pub(crate) fn too_little(partial: &SearchAnswer) -> String {
     let coverage = &partial.coverage;
     let mut text = match coverage.shards_total {
         0 => "no matcher has been reached yet".to_owned(),
@@ -57,6 +65,9 @@ impl From<SearchError> for Status {
         match error {
             SearchError::UnknownBank(_) => Self::new(Code::NotFound, text),
             SearchError::DisabledBank(_) => Self::new(Code::FailedPrecondition, text),
+            SearchError::Overloaded(_) => {
+                vigie_proto::status::resource_exhausted(text, OVERLOADED_RETRY_AFTER)
+            }
             SearchError::CoverageTooLow(partial) => {
                 vigie_proto::status::with_partial(Code::Unavailable, &text, SearchResponse::from(*partial))
             }

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use arc_swap::ArcSwap;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 use vigie_clients::{CallError, Code, MatcherClient, Priority};
 use vigie_model::{HashType, Query, SearchOptions, Sequence, ShardAnswer};
@@ -24,6 +24,8 @@ use vigie_model::{HashType, Query, SearchOptions, Sequence, ShardAnswer};
 const BULK_TURN: u64 = 8;
 /// Searches that queue for one matcher; servers limit their calls below it.
 const QUEUED_MAX: usize = 8_192;
+/// Searches that wait in one matcher for a change to come.
+const WAITING_MAX: usize = 256;
 
 /// A search of one shard.
 #[derive(Debug, Clone)]
@@ -83,6 +85,8 @@ struct Shared {
     client: ArcSwap<MatcherClient>,
     limits: LaneLimits,
     queue: Mutex<Queue>,
+    /// For searches that wait for a change: they are no work, and must not keep others from it.
+    waits: Semaphore,
 }
 
 #[derive(Debug, Default)]
@@ -163,6 +167,7 @@ impl Lane {
             client: ArcSwap::from_pointee(client),
             limits,
             queue: Mutex::new(Queue::default()),
+            waits: Semaphore::new(WAITING_MAX),
         }))
     }
 
@@ -179,9 +184,17 @@ impl Lane {
     /// Searches, by a call of its own where there is room for one, or else by one that is shared. Dropping the future
     /// withdraws the search.
     pub(crate) async fn search(&self, ask: Ask) -> Result<ShardAnswer, CallError> {
+        if ask.options.min_sequence > Sequence::ZERO {
+            let Ok(_waits) = self.0.waits.try_acquire() else {
+                let text = "too many searches wait for a change that has not come yet";
+                return Err(self.0.refused(Code::ResourceExhausted, text));
+            };
+            return self.0.call(&[&ask], ask.deadline).await;
+        }
         let waiting = {
             let mut queue = self.0.queue();
-            if queue.out < self.0.limits.calls && queue.is_empty() {
+            let has_room = queue.out < self.0.limits.calls;
+            if has_room && queue.is_empty() {
                 queue.out += 1;
                 None
             } else if queue.len() >= QUEUED_MAX {
@@ -190,6 +203,11 @@ impl Lane {
                 let (reply, answer) = oneshot::channel();
                 let deadline = ask.deadline;
                 queue.of(ask.priority).push_back(Pending { ask: ask.clone(), reply, alone: false });
+                if has_room {
+                    // What queues is left of a call that broke.
+                    queue.out += 1;
+                    tokio::spawn(Arc::clone(&self.0).work_off());
+                }
                 Some((answer, deadline))
             }
         };

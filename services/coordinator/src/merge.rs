@@ -7,7 +7,7 @@ use vigie_model::{
     Coverage, Limit, MinCoverage, QueryMatches, SearchAnswer, Sequence, ShardAnswer, ShardFailure, ShardId,
 };
 
-use crate::error::SearchError;
+use crate::error::{SearchError, too_little};
 
 /// What one shard made of the search.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ pub(crate) fn merge(
         SearchAnswer { results: vec![QueryMatches::default(); query_count], ..SearchAnswer::default() };
     let coverage = &mut merged.coverage;
     coverage.shards_total = u16::try_from(outcomes.len()).unwrap_or(u16::MAX);
-    let (mut of_a_bank, mut refused_for_a_bank) = (None, 0);
+    let (mut of_a_bank, mut refused_for_a_bank, mut overloaded) = (None, 0, 0);
     let mut sequences: Vec<Sequence> = Vec::with_capacity(outcomes.len());
     for ShardOutcome { shard, hashes_known, outcome } in outcomes {
         match outcome {
@@ -56,6 +56,7 @@ pub(crate) fn merge(
             }
             Err(refusal) => {
                 coverage.hashes_total += hashes_known;
+                overloaded += usize::from(refusal.code == Code::ResourceExhausted);
                 let about_a_bank = about_a_bank(&refusal);
                 refused_for_a_bank += u16::from(about_a_bank.is_some());
                 of_a_bank = of_a_bank.or(about_a_bank);
@@ -69,6 +70,9 @@ pub(crate) fn merge(
     finish(&mut merged, &sequences, limit);
     if merged.coverage.satisfies(min_coverage) {
         Ok(merged)
+    } else if overloaded > 0 && overloaded == merged.coverage.failures.len() {
+        // Nothing is lost: whoever asks again after a while is answered in full.
+        Err(SearchError::Overloaded(too_little(&merged)))
     } else {
         Err(SearchError::CoverageTooLow(Box::new(merged)))
     }

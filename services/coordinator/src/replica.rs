@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use vigie_clients::load::{CallEnd, Load};
 use vigie_clients::{CallError, MatcherClient, Network, TargetError};
-use vigie_model::ShardAnswer;
+use vigie_model::{Sequence, ShardAnswer};
 
 use crate::lane::{Ask, Lane, LaneLimits};
 
@@ -41,6 +41,10 @@ impl Replica {
 
     /// Searches it once. Dropping the future withdraws the search.
     pub(crate) async fn search(&self, ask: Ask) -> Result<ShardAnswer, CallError> {
+        if ask.options.min_sequence > Sequence::ZERO {
+            // It waits for a change to come, which says nothing of what the replica costs.
+            return self.lane.search(ask).await;
+        }
         let call = self.load.begin(Instant::now());
         let ended = self.lane.search(ask).await;
         call.end(ended.as_ref().map_or_else(CallError::call_end, |_| CallEnd::Answered), Instant::now());

@@ -1,8 +1,10 @@
 //! The adapter between the wire and the matching: convert, call, convert.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures::{Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _, future, stream};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 use vigie_model::{Content, MatchCall, Priority, Sequence};
@@ -49,8 +51,20 @@ impl MatchService for Grpc {
         request: Request<Streaming<pb::MatchStreamRequest>>,
     ) -> Result<Response<Self::MatchStreamStream>, Status> {
         let (matching, serving, call) = (self.matching.clone(), self.serving, Call::of(&request));
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&has_ended);
+        let cut_off = stream::once(async move {
+            let text = "shutting down: ask again elsewhere for what has not been answered";
+            (!has_ended.load(Ordering::Relaxed)).then(|| Err(Status::unavailable(text)))
+        });
         let answers = request
             .into_inner()
+            .map(Some)
+            .chain(stream::once(async move {
+                ended.store(true, Ordering::Relaxed);
+                None
+            }))
+            .filter_map(future::ready)
             // On shutdown nothing more is read, and what was read is answered.
             .take_until(self.shutdown.clone().cancelled_owned())
             // Each request takes a place of its own. Until there is one the stream is read no further, and its sender
@@ -79,7 +93,8 @@ impl MatchService for Grpc {
                     Ok(pb::MatchStreamResponse { request_id, outcome: Some(outcome) })
                 }
             })
-            .buffer_unordered(self.stream_requests_in_flight_max);
+            .buffer_unordered(self.stream_requests_in_flight_max)
+            .chain(cut_off.filter_map(future::ready));
         Ok(Response::new(Box::pin(answers)))
     }
 

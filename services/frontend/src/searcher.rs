@@ -127,9 +127,9 @@ impl Searcher {
                         let partial = partial.clone();
                         SearchFailure::Incomplete { status: Status::unavailable(error.to_string()), partial }
                     }
-                    SearchError::UnknownBank(_) | SearchError::DisabledBank(_) => {
-                        SearchFailure::Call(error.into())
-                    }
+                    SearchError::UnknownBank(_)
+                    | SearchError::DisabledBank(_)
+                    | SearchError::Overloaded(_) => SearchFailure::Call(error.into()),
                 }),
         }
     }

@@ -41,14 +41,10 @@ impl CallError {
     pub fn call_end(&self) -> CallEnd {
         match self.code() {
             _ if self.is_of_the_connection => CallEnd::Failed,
-            Code::Internal | Code::Unknown | Code::DataLoss => CallEnd::Failed,
-            // A refusal is quick, which must not make the endpoint look quick, and no fault of it; a deadline may have
-            // been too short.
-            Code::Unavailable
-            | Code::ResourceExhausted
-            | Code::DeadlineExceeded
-            | Code::Cancelled
-            | Code::Aborted => CallEnd::Abandoned,
+            Code::Unavailable | Code::Internal | Code::Unknown | Code::DataLoss => CallEnd::Failed,
+            Code::ResourceExhausted => CallEnd::Refused,
+            // A deadline may have been too short.
+            Code::DeadlineExceeded | Code::Cancelled | Code::Aborted => CallEnd::Abandoned,
             Code::Ok
             | Code::InvalidArgument
             | Code::NotFound

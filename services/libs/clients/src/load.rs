@@ -6,7 +6,8 @@
 //! drawn at random the cheaper one is taken ("power of two choices", Mitzenmacher 2001): nobody flocks to the one that
 //! was best a moment ago.
 //!
-//! An endpoint that fails, or is outrun by another that was asked after it, several times in a row is left out for a while, longer each time. One call then tries it.
+//! An endpoint that fails, or is outrun by another that was asked after it, several times in a row is left out for a
+//! while, longer each time.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -39,6 +40,8 @@ pub enum CallEnd {
     Failed,
     /// Nobody waits for it any more: it says only how long it has taken so far.
     Abandoned,
+    /// It was turned away for want of room. That is quick, which must not make the endpoint look quick.
+    Refused,
 }
 
 /// What people are shown of a [`Load`].
@@ -164,12 +167,11 @@ impl Load {
         (state.failures, state.left_out) = (0, None);
     }
 
-    /// Another endpoint was asked later and answered sooner. How slow this one is will never be known: it counts as twice
-    /// as slow as was expected, and as a failure, until it answers again.
-    pub fn outrun(&self, now: Instant) {
+    /// Another endpoint was asked later and answered sooner. How long the call that began at `begun` would have taken
+    /// will never be known: it counts as twice as long as it has, and as a failure.
+    pub fn outrun(&self, begun: Instant, now: Instant) {
         let mut state = self.state();
-        let at_least = Duration::from_secs_f64(state.expected(now));
-        state.observe(at_least * 2, now);
+        state.observe(now.saturating_duration_since(begun) * 2, now);
         state.fail(now);
     }
 
@@ -195,6 +197,11 @@ impl Load {
             }
             // A quick failure must not make an endpoint look quick.
             CallEnd::Failed => state.fail(now),
+            // What was expected is not forgotten meanwhile.
+            CallEnd::Refused => {
+                state.expected = state.expected(now).max(took.as_secs_f64());
+                state.at = now;
+            }
             CallEnd::Abandoned => {
                 if took.as_secs_f64() > state.expected(now) {
                     state.observe(took, now);
@@ -333,13 +340,26 @@ mod tests {
     async fn one_that_is_outrun_again_and_again_is_avoided_and_then_left_out() {
         let (both, now) = (loads(2), Instant::now());
         both.iter().for_each(|load| answered(load, MS, now));
-        both[0].outrun(now);
+        both[0].outrun(now - 5 * MS, now);
         assert!((0..100).all(|_| chosen_of(&both, now) == 1));
-        both[0].outrun(now);
-        both[0].outrun(now);
+        assert_eq!(both[0].view(now).latency, 10 * MS);
+        both[0].outrun(now - 5 * MS, now);
+        both[0].outrun(now - 5 * MS, now);
         assert!(both[0].view(now).is_left_out);
         answered(&both[0], MS, now);
         assert!(!both[0].view(now).is_left_out);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_turns_everything_away_does_not_become_the_favourite() {
+        let (both, mut now) = (loads(2), Instant::now());
+        both.iter().for_each(|load| answered(load, 5 * MS, now));
+        for _ in 0..100 {
+            now += 300 * MS;
+            both[0].begin(now).end(CallEnd::Refused, now);
+            answered(&both[1], 4 * MS, now);
+        }
+        assert!((0..100).all(|_| chosen_of(&both, now) == 1));
     }
 
     #[tokio::test(start_paused = true)]

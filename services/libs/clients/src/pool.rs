@@ -1,12 +1,14 @@
 //! Several endpoints of one stateless service, as one.
 //!
 //! Each call goes to the cheaper of two endpoints ([`crate::load`]). Where the connection breaks under it, it is made once
-//! more, elsewhere if there is another endpoint: so that an endpoint that is being restarted is not noticed.
+//! more, elsewhere if there is another endpoint: so that an endpoint that is being restarted is not noticed. So it is where
+//! the endpoint says that it is not available, if there is another of which that is not known.
 
 use std::future::Future;
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use tonic::Code;
 
 use crate::error::CallError;
 use crate::load::{self, CallEnd, Load};
@@ -45,8 +47,19 @@ impl<T: Clone> Pool<T> {
         let first = self.choose(None);
         match first.call(&call).await {
             Err(error) if error.is_of_the_connection() => self.choose(Some(first)).call(&call).await,
+            Err(error) if error.code() == Code::Unavailable => match self.another_in(first) {
+                Some(second) => second.call(&call).await,
+                None => Err(error),
+            },
             ended => ended,
         }
+    }
+
+    /// Another than `first` that is not left out.
+    fn another_in(&self, first: &Member<T>) -> Option<&Member<T>> {
+        let now = Instant::now();
+        let mut others = self.0.iter().filter(|member| !std::ptr::eq(*member, first));
+        others.find(|member| !member.load.view(now).is_left_out)
     }
 
     fn choose(&self, but: Option<&Member<T>>) -> &Member<T> {
