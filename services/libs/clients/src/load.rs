@@ -199,7 +199,7 @@ impl Load {
             CallEnd::Failed => state.fail(now),
             // What was expected is not forgotten meanwhile.
             CallEnd::Refused => {
-                state.expected = state.expected(now).max(took.as_secs_f64());
+                state.expected = state.expected.max(took.as_secs_f64());
                 state.at = now;
             }
             CallEnd::Abandoned => {
