@@ -23,7 +23,7 @@ use crate::load::truth::Question;
 /// One connection to what is put under load.
 #[derive(Debug, Clone)]
 pub(crate) enum Endpoint {
-    Vigie(Frontend),
+    Vigie(Box<Frontend>),
     Hma(Lookups),
 }
 
@@ -122,7 +122,8 @@ pub(crate) async fn make(
     if kind.asks() {
         ask(shared, endpoint, kind, &mut draw, (started, deadline), &mut sample).await;
     } else {
-        sample.outcome = write(shared, kind, arrival.number, deadline).await;
+        // Boxed, for what lookups do not use should not make their tasks larger.
+        sample.outcome = Box::pin(write(shared, kind, arrival.number, deadline)).await;
     }
     sample.finished = sample.started + started.elapsed();
     sample

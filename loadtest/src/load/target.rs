@@ -127,7 +127,7 @@ impl Targets {
             Protocol::Vigie(options) => (first..first + connections)
                 .map(|number| {
                     let endpoint = &self.endpoints[number % self.endpoints.len()];
-                    Ok(Endpoint::Vigie(Frontend::new(endpoint, Arc::clone(options))?))
+                    Ok(Endpoint::Vigie(Box::new(Frontend::new(endpoint, Arc::clone(options))?)))
                 })
                 .collect(),
             // Their connections carry one request at a time, so they are shared by all requests of a lane.
