@@ -95,14 +95,20 @@ impl Target {
     where
         F: Future<Output = Result<Response<A>, Status>>,
     {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let begun = Instant::now();
+        let left = deadline.saturating_duration_since(begun);
+        let passed_on = left - ANSWER_MARGIN_MAX.min(left / 10);
         let mut request = Request::new(message);
-        request.set_timeout(left - ANSWER_MARGIN_MAX.min(left / 10));
+        request.set_timeout(passed_on);
         if let Some(value) = priority::value(priority) {
             request.metadata_mut().insert(priority::HEADER, MetadataValue::from_static(value));
         }
         match tokio::time::timeout_at(deadline, send(request)).await {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
+            // A server of tonic's says so of a call that outlasted the time passed on: nobody here cancels and listens.
+            Ok(Err(status)) if status.code() == Code::Cancelled && begun.elapsed() >= passed_on => {
+                Err(self.failed(too_late()))
+            }
             Ok(Err(status)) => Err(self.failed(status)),
             Err(_) => Err(self.failed(too_late())),
         }
@@ -157,6 +163,11 @@ fn too_late() -> Status {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+    use tonic::transport::server::TcpIncoming;
+    use vigie_proto::pb::matcher::v1 as pb;
+    use vigie_proto::pb::matcher::v1::matcher_service_server::{MatcherService, MatcherServiceServer};
+
     use super::*;
 
     #[tokio::test]
@@ -169,15 +180,53 @@ mod tests {
         }
     }
 
-    /// Which of the two clocks is first, the channel's or the caller's, is a matter of chance.
-    #[tokio::test]
-    async fn a_call_that_is_not_answered_in_time_is_late_and_not_lost() {
-        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", silent.local_addr().unwrap());
-        let client = crate::MatcherClient::new(&endpoint).unwrap();
+    /// A matcher that never answers.
+    struct Silent;
+
+    #[tonic::async_trait]
+    impl MatcherService for Silent {
+        async fn search(
+            &self,
+            _: Request<pb::SearchRequest>,
+        ) -> Result<Response<pb::SearchResponse>, Status> {
+            std::future::pending().await
+        }
+
+        async fn describe(
+            &self,
+            _: Request<pb::DescribeRequest>,
+        ) -> Result<Response<pb::DescribeResponse>, Status> {
+            std::future::pending().await
+        }
+
+        type WatchStream = tokio_stream::Pending<Result<pb::WatchResponse, Status>>;
+
+        async fn watch(&self, _: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+            Ok(Response::new(tokio_stream::pending()))
+        }
+    }
+
+    /// Which clock is first, the server's, the channel's or the caller's, is a matter of chance.
+    async fn check_late(at: std::net::SocketAddr) {
+        let client = crate::MatcherClient::new(&format!("http://{at}")).unwrap();
         for _ in 0..20 {
             let error = client.describe(Instant::now() + Duration::from_millis(20)).await.unwrap_err();
             assert_eq!(error.code(), Code::DeadlineExceeded, "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_not_answered_in_time_is_late_and_not_lost() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        check_late(silent.local_addr().unwrap()).await;
+    }
+
+    #[tokio::test]
+    async fn a_call_that_its_server_cuts_off_in_time_is_late_and_not_cancelled() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let server = tonic::transport::Server::builder().add_service(MatcherServiceServer::new(Silent));
+        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+        check_late(at).await;
     }
 }
