@@ -3,7 +3,8 @@
 //! Most searches take some microseconds, less than handing them to another thread and back. So a search that is expected
 //! to be short runs on the task that answers the call, with [`Runner::inline_max`] for its time: no other call of that
 //! thread waits longer for it. Where that was not enough it begins anew on a thread for long ones, of which so many run at once as
-//! there are permits; the others wait. What is short is learned from the searches before.
+//! there are permits; the others wait. What is short is learned from the searches before, in time of the processor: on a
+//! machine with more to do than it can, a thread that waits for its turn is not one that works.
 //!
 //! Always true: a search that waits for a thread is not begun once its caller has gone or its time is spent, and one that
 //! runs stops soon after. How soon is observed, from when it should have ended until its last work was done, what
@@ -52,18 +53,25 @@ impl Runner {
         let begun = Instant::now();
         let deadline = begun + left;
         if !self.inline_max.is_zero() && self.pace.expected(size) <= self.inline_max {
-            let until = Cancellation::at(deadline.min(begun + self.inline_max));
-            let outcome = self.metrics.run(|| caught(|| work(&until)));
-            let took = begun.elapsed();
-            let is_too_long = matches!(outcome, Err(SearchError::OutOfTime)) && took < left;
-            if !is_too_long {
-                if outcome.is_ok() {
-                    self.pace.learn(size, took, self.inline_max);
+            for _ in 0..INLINE_ATTEMPTS {
+                let (attempted, computed) = (Instant::now(), thread_time());
+                let until = Cancellation::at(deadline.min(attempted + self.inline_max));
+                let outcome = self.metrics.run(|| caught(|| work(&until)));
+                let (took, computed) = (begun.elapsed(), thread_time().saturating_sub(computed));
+                let ran_out = matches!(outcome, Err(SearchError::OutOfTime)) && took < left;
+                if !ran_out {
+                    if outcome.is_ok() {
+                        self.pace.learn(size, computed, self.inline_max);
+                    }
+                    self.metrics.observe_stop(took.checked_sub(left));
+                    return outcome;
                 }
-                self.metrics.observe_stop(took.checked_sub(left));
-                return outcome;
+                if computed > self.inline_max / 2 {
+                    self.pace.learn(size, 2 * self.inline_max, self.inline_max);
+                    break;
+                }
+                // It hardly had the processor: that says nothing of the search.
             }
-            self.pace.learn(size, 2 * self.inline_max, self.inline_max);
         }
         // Given up with the future: who waits here has begun nothing.
         let permit = Arc::clone(&self.permits).acquire_owned().await;
@@ -73,10 +81,10 @@ impl Runner {
         let running = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let cancel = Cancellation::at(deadline).with_flag(Arc::clone(&gone.flag));
-            let begun = Instant::now();
+            let computed = thread_time();
             let begins = || if cancel.is_cancelled() { Err(SearchError::OutOfTime) } else { work(&cancel) };
             let outcome = metrics.run(|| caught(begins));
-            let took = begun.elapsed();
+            let computed = thread_time().saturating_sub(computed);
             let outcome = if gone.flag.load(Ordering::Relaxed) {
                 // Nobody takes it, and to give it up is work too.
                 drop(outcome);
@@ -86,14 +94,23 @@ impl Runner {
             };
             let should_end = gone.since().map_or(deadline, |gone| gone.min(deadline));
             metrics.observe_stop(Instant::now().checked_duration_since(should_end));
-            (took, outcome)
+            (computed, outcome)
         });
-        let (took, outcome) = running.await.map_err(|_| SearchError::Failed)?;
+        let (computed, outcome) = running.await.map_err(|_| SearchError::Failed)?;
         if outcome.is_ok() {
-            self.pace.learn(size, took, self.inline_max);
+            self.pace.learn(size, computed, self.inline_max);
         }
         outcome
     }
+}
+
+/// Attempts of a search where it is, as long as it loses the processor to others.
+const INLINE_ATTEMPTS: u32 = 2;
+
+/// How long this thread has had a processor.
+fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// A panic ends the search and nothing else.
@@ -166,9 +183,9 @@ impl Pace {
 
     /// Takes in one search. One that is far too long counts as if it were four times too long: a few among many short ones do
     /// not send all to the threads, where they would wait behind the long ones.
-    fn learn(&self, size: Size, took: Duration, inline_max: Duration) {
-        let took = took.min(4 * inline_max);
-        let each = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX) / size.hashes as u64;
+    fn learn(&self, size: Size, computed: Duration, inline_max: Duration) {
+        let computed = computed.min(4 * inline_max);
+        let each = u64::try_from(computed.as_nanos()).unwrap_or(u64::MAX) / size.hashes as u64;
         let cell = &self.0[size.class];
         // A sample that is lost to another one does no harm.
         let before = cell.load(Ordering::Relaxed);
@@ -210,7 +227,9 @@ mod tests {
                     return Err(SearchError::OutOfTime);
                 }
             }
-            thread::sleep(Duration::from_millis(10));
+            // Work, and no sleep: what counts is the processor's time.
+            let begins = thread_time();
+            while thread_time() - begins < Duration::from_millis(5) {}
             Ok(thread::current().id())
         };
         let id = runner.run(SIZE, deadline(), work).await.unwrap();
@@ -223,7 +242,8 @@ mod tests {
         assert_eq!(where_short(&runner).await, own);
         let (elsewhere, begun) = where_long(&runner).await;
         assert_ne!(elsewhere, own);
-        assert_eq!(begun, 2);
+        // Twice where it is, if it hardly had the processor.
+        assert!((2..=3).contains(&begun), "{begun}");
         assert_eq!(runner.metrics.stop_delays(), [], "it was no search for nobody");
     }
 

@@ -76,28 +76,36 @@ async fn until_still(loaded: &Loaded) {
     }
 }
 
-/// How long searches were worked on for nobody.
-struct Delays(Vec<Duration>);
+/// How long searches of each kind were worked on for nobody.
+#[derive(Default)]
+struct Delays(Vec<(Duration, usize)>);
 
 impl Delays {
-    fn of(loaded: &Loaded) -> Self {
-        let mut delays = loaded.metrics.stop_delays();
-        delays.sort_unstable();
-        Self(delays)
+    /// Takes in what has come since the last time.
+    fn take(&mut self, kind: usize, loaded: &Loaded) {
+        let delays = loaded.metrics.stop_delays();
+        self.0.extend(delays[self.0.len()..].iter().map(|delay| (*delay, kind)));
     }
 
     /// That of rank `share`, 0 to 1.
     fn at(&self, share: f64) -> Duration {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in the list")]
-        let place = (share * (self.0.len() - 1) as f64).round() as usize;
-        self.0[place]
+        let place = (share * (sorted.len() - 1) as f64).round() as usize;
+        sorted[place].0
     }
 }
 
 impl std::fmt::Display for Delays {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (count, [half, most, all]) = (self.0.len(), [0.5, 0.99, 1.0].map(|share| self.at(share)));
-        write!(f, "{count} stopped; p50 {half:?}, p99 {most:?}, max {all:?}")
+        write!(f, "{count} stopped; p50 {half:?}, p99 {most:?}, max {all:?}; max of each kind")?;
+        for kind in 0..KINDS {
+            let of_kind = self.0.iter().filter(|(_, one)| *one == kind).map(|(delay, _)| *delay);
+            write!(f, " {:?}", of_kind.max().unwrap_or_default())?;
+        }
+        Ok(())
     }
 }
 
@@ -105,6 +113,7 @@ impl std::fmt::Display for Delays {
 async fn cancelled(loaded: &Loaded, calls: usize) -> Delays {
     let client = loaded.serve(Config::default()).await;
     LazyLock::force(&REQUESTS);
+    let mut delays = Delays::default();
     let mut random = SmallRng::seed_from_u64(5);
     for call in 0..calls {
         let patience = Duration::from_micros(random.random_range(5_000..50_000));
@@ -115,14 +124,16 @@ async fn cancelled(loaded: &Loaded, calls: usize) -> Delays {
             assert!(call % KINDS >= 2, "{answered:?}");
         }
         until_still(loaded).await;
+        delays.take(call % KINDS, loaded);
     }
-    Delays::of(loaded)
+    delays
 }
 
 /// So many calls with a deadline of 5 to 50 milliseconds.
 async fn out_of_time(loaded: &Loaded, calls: usize) -> Delays {
     let client = loaded.serve(Config::default()).await;
     LazyLock::force(&REQUESTS);
+    let mut delays = Delays::default();
     let mut random = SmallRng::seed_from_u64(6);
     for call in 0..calls {
         let patience = Duration::from_micros(random.random_range(5_000..50_000));
@@ -132,8 +143,9 @@ async fn out_of_time(loaded: &Loaded, calls: usize) -> Delays {
             assert!(call % KINDS >= 2);
         }
         until_still(loaded).await;
+        delays.take(call % KINDS, loaded);
     }
-    Delays::of(loaded)
+    delays
 }
 
 /// Calls that have ended without an answer that anybody waited for.
