@@ -1,4 +1,5 @@
-//! The real binary, killed while it works.
+//! The real binary, killed, stopped and cut off while it works.
 
 mod kill;
 mod crash;
+mod faults;

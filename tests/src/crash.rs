@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use vigie_clients::{BankClient, CoordinatorClient};
 use vigie_model::Sequence;
 
-use crate::fleet::{Fleet, FleetConfig, Role};
+use crate::fleet::{Fleet, FleetConfig, Replica, Role};
 use crate::material::generator;
 use crate::workload::{Tally, Workload};
 
@@ -70,6 +70,8 @@ pub async fn run(plan: &CrashPlan, tell: impl Fn(&str)) -> anyhow::Result<CrashR
         folder: plan.folder.clone(),
         store: plan.store.clone(),
         shard_count: plan.shard_count,
+        replica_count: 1,
+        network: None,
         // Often, so that many kills hit a snapshot that is being saved.
         matcher: vec!["snapshot_changes=300".to_owned()],
     })?;
@@ -126,7 +128,8 @@ pub async fn run(plan: &CrashPlan, tell: impl Fn(&str)) -> anyhow::Result<CrashR
 
 /// The bank as often as all matchers together: it is the one that must not lose anything.
 fn draw_victim(shard_count: u16, rng: &mut SmallRng) -> Role {
-    if rng.random() { Role::Bank } else { Role::Matcher(rng.random_range(0..shard_count)) }
+    let matcher = |shard| Role::Matcher(Replica { shard, replica: 0 });
+    if rng.random() { Role::Bank } else { matcher(rng.random_range(0..shard_count)) }
 }
 
 /// The moment of a kill is what the rig draws; this waits for nothing.

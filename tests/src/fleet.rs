@@ -1,14 +1,19 @@
-//! A cluster of processes, each of one role, that can be killed and started again where they were.
+//! A cluster of processes, each of one role, that can be killed and started again where they were. Matchers can be struck in
+//! other ways too: stopped, so that they neither answer nor refuse, or cut off from everybody.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use vigie_clients::{BankClient, CoordinatorClient, Deadline, MatcherClient};
 use vigie_model::{ReplicaDescription, Sequence};
+
+use crate::isolation::{Host, Network};
 
 /// What the cluster is.
 #[derive(Debug, Clone)]
@@ -19,8 +24,12 @@ pub struct FleetConfig {
     pub folder: PathBuf,
     /// The bank's store, as its settings name it.
     pub store: String,
-    /// Shards, each with one matcher.
+    /// Shards.
     pub shard_count: u16,
+    /// Matchers of each shard.
+    pub replica_count: u16,
+    /// Where each matcher has a host of its own; only there can it be cut off.
+    pub network: Option<Arc<Network>>,
     /// Further settings of the matchers, `key=value`.
     pub matcher: Vec<String>,
 }
@@ -29,7 +38,7 @@ pub struct FleetConfig {
 #[derive(Debug)]
 pub struct Fleet {
     bank: Process,
-    matchers: Vec<Process>,
+    matchers: Vec<(Replica, Process)>,
     coordinator: Process,
 }
 
@@ -38,22 +47,63 @@ pub struct Fleet {
 pub enum Role {
     /// The bank.
     Bank,
-    /// The matcher of a shard.
-    Matcher(u16),
+    /// A matcher.
+    Matcher(Replica),
+}
+
+/// Which matcher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Replica {
+    /// Its shard.
+    pub shard: u16,
+    /// Which of the shard's matchers.
+    pub replica: u16,
+}
+
+/// What befalls a matcher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// SIGSTOP: its connections stand, and nobody answers.
+    Stopped,
+    /// SIGKILL: its connections are reset, and new ones refused.
+    Killed,
+    /// No packet comes in or out. It goes on working.
+    CutOff,
+}
+
+impl FleetConfig {
+    /// Every matcher, by shard.
+    pub fn replicas(&self) -> impl Iterator<Item = Replica> + use<> {
+        let Self { shard_count, replica_count, .. } = *self;
+        (0..shard_count)
+            .flat_map(move |shard| (0..replica_count).map(move |replica| Replica { shard, replica }))
+    }
 }
 
 impl Fleet {
     /// Starts every process.
     pub fn start(config: &FleetConfig) -> anyhow::Result<Self> {
-        let (bank_at, coordinator_at) = (free_address()?, free_address()?);
-        let matchers_at =
-            (0..config.shard_count).map(|_| free_address()).collect::<anyhow::Result<Vec<_>>>()?;
-        let process =
-            |name: &str, role, address, set: &[String]| Process::new(config, name, role, address, set);
+        let here = config.network.as_ref().map_or(Ipv4Addr::LOCALHOST, |network| network.gateway());
+        let (bank_at, coordinator_at) = (free_address(here)?, free_address(here)?);
+        let process = |name: &str, role, address, set: &[String]| {
+            let mut process = Process::new(config, name, role, address, set);
+            process.start()?;
+            anyhow::Ok(process)
+        };
         let bank = process("bank", "bank", bank_at, &[format!("bank.store={}", config.store)])?;
         let mut matchers = Vec::new();
-        for (shard, address) in (0..config.shard_count).zip(&matchers_at) {
-            let name = format!("matcher-{shard}");
+        for replica in config.replicas() {
+            let Replica { shard, replica: number } = replica;
+            let name = format!("matcher-{shard}-{number}");
+            let host = match &config.network {
+                Some(network) => Some(network.host(u8::try_from(matchers.len())?)?),
+                None => None,
+            };
+            let address = match &host {
+                // Nobody else is there.
+                Some(host) => SocketAddr::new(host.address(), 7750),
+                None => free_address(here)?,
+            };
             let mut set = vec![
                 format!("matcher.bank=http://{bank_at}"),
                 format!("matcher.shard={shard}"),
@@ -61,9 +111,13 @@ impl Fleet {
                 format!("matcher.index_folder={}", config.folder.join(&name).display()),
             ];
             set.extend(config.matcher.iter().map(|setting| format!("matcher.{setting}")));
-            matchers.push(process(&name, "matcher", *address, &set)?);
+            let mut process = Process::new(config, &name, "matcher", address, &set);
+            process.host = host;
+            process.start()?;
+            matchers.push((replica, process));
         }
-        let endpoints: Vec<_> = matchers_at.iter().map(|address| format!("\"http://{address}\"")).collect();
+        let endpoints: Vec<_> =
+            matchers.iter().map(|(_, matcher)| format!("\"http://{}\"", matcher.address)).collect();
         let set = [format!("coordinator.matchers=[{}]", endpoints.join(", "))];
         let coordinator = process("coordinator", "coordinator", coordinator_at, &set)?;
         Ok(Self { bank, matchers, coordinator })
@@ -79,19 +133,41 @@ impl Fleet {
         self.process(role)?.start()
     }
 
+    /// Lets something befall a matcher, which is well so far.
+    pub fn strike(&mut self, replica: Replica, fault: Fault) -> anyhow::Result<()> {
+        let process = self.process(Role::Matcher(replica))?;
+        match fault {
+            Fault::Stopped => process.signal(Signal::STOP),
+            Fault::Killed => process.kill(),
+            Fault::CutOff => process.host()?.cut_off(),
+        }
+    }
+
+    /// Ends what befell it.
+    pub fn heal(&mut self, replica: Replica, fault: Fault) -> anyhow::Result<()> {
+        let process = self.process(Role::Matcher(replica))?;
+        match fault {
+            Fault::Stopped => process.signal(Signal::CONT),
+            Fault::Killed => process.start(),
+            Fault::CutOff => process.host()?.mend(),
+        }
+    }
+
     fn process(&mut self, role: Role) -> anyhow::Result<&mut Process> {
         match role {
             Role::Bank => Ok(&mut self.bank),
-            Role::Matcher(shard) => self
+            Role::Matcher(replica) => self
                 .matchers
-                .get_mut(usize::from(shard))
-                .with_context(|| format!("there is no shard {shard}")),
+                .iter_mut()
+                .find_map(|(one, process)| (*one == replica).then_some(process))
+                .with_context(|| format!("there is no {replica:?}")),
         }
     }
 
     /// Fails if a process has ended that nobody killed.
     pub fn check_running(&mut self) -> anyhow::Result<()> {
-        for process in self.matchers.iter_mut().chain([&mut self.bank, &mut self.coordinator]) {
+        let matchers = self.matchers.iter_mut().map(|(_, matcher)| matcher);
+        for process in matchers.chain([&mut self.bank, &mut self.coordinator]) {
             process.check_running()?;
         }
         Ok(())
@@ -119,7 +195,7 @@ impl Fleet {
             let soon = Deadline::now() + Duration::from_secs(2);
             let mut replicas = Vec::new();
             let mut lacking = Vec::new();
-            for matcher in &self.matchers {
+            for (_, matcher) in &self.matchers {
                 match MatcherClient::new(&matcher.url())?.describe(soon).await {
                     Ok(replica) if replica.unready_reason.is_none() && replica.sequence >= sequence => {
                         replicas.push(replica);
@@ -156,23 +232,17 @@ struct Process {
     log: PathBuf,
     /// `None` while it is killed.
     child: Option<Child>,
+    /// Where it runs; `None` for where this process does. Goes after the child.
+    host: Option<Host>,
 }
 
 impl Process {
-    fn new(
-        config: &FleetConfig,
-        name: &str,
-        role: &str,
-        address: SocketAddr,
-        set: &[String],
-    ) -> anyhow::Result<Self> {
+    fn new(config: &FleetConfig, name: &str, role: &str, address: SocketAddr, set: &[String]) -> Self {
         let mut arguments = vec![role.to_owned(), "--listen".to_owned(), address.to_string()];
         arguments.extend(set.iter().flat_map(|setting| ["--set".to_owned(), setting.clone()]));
         let log = config.folder.join(format!("{name}.log"));
         let vigie = config.vigie.clone();
-        let mut process = Self { name: name.to_owned(), address, vigie, arguments, log, child: None };
-        process.start()?;
-        Ok(process)
+        Self { name: name.to_owned(), address, vigie, arguments, log, child: None, host: None }
     }
 
     fn url(&self) -> String {
@@ -182,7 +252,10 @@ impl Process {
     fn start(&mut self) -> anyhow::Result<()> {
         ensure!(self.child.is_none(), "the {} runs already", self.name);
         let log = File::options().create(true).append(true).open(&self.log)?;
-        let child = Command::new(&self.vigie)
+        let mut words = self.host.as_ref().map_or(Vec::new(), Host::launcher);
+        words.push(self.vigie.to_str().context("the path is not UTF-8")?.to_owned());
+        let child = Command::new(&words[0])
+            .args(&words[1..])
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -198,6 +271,16 @@ impl Process {
         child.kill()?;
         child.wait()?;
         Ok(())
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let child = self.child.as_ref().with_context(|| format!("the {} does not run", self.name))?;
+        kill_process(Pid::from_child(child), signal)
+            .with_context(|| format!("cannot send {signal:?} to the {}", self.name))
+    }
+
+    fn host(&self) -> anyhow::Result<&Host> {
+        self.host.as_ref().with_context(|| format!("the {} has no host of its own", self.name))
     }
 
     fn check_running(&mut self) -> anyhow::Result<()> {
@@ -221,6 +304,6 @@ impl Drop for Process {
 }
 
 /// An address that was free a moment ago.
-fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+fn free_address(here: Ipv4Addr) -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind((IpAddr::V4(here), 0))?.local_addr()?)
 }

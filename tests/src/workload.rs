@@ -6,6 +6,7 @@
 //! removed one does not, and each matcher's digest is that of the ledger.
 
 mod ledger;
+mod lookups;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,6 +22,7 @@ use vigie_model::{
 };
 
 use self::ledger::{Entry, Fate, Ledger};
+pub use self::lookups::{LookupTally, Lookups};
 use crate::material::{item, random_pdq};
 
 /// One call waits so long for what is down; then it is made again.
@@ -232,15 +234,22 @@ async fn ask(
     entries: &[Entry],
     min_sequence: Sequence,
 ) -> Result<Vec<QueryMatches>, CallError> {
-    let query = |entry: &Entry| Query {
-        hashes: vec![QueryHash { hash: Hash::Pdq(entry.hash), variant: Variant::Original }],
-    };
     let queries: Vec<Query> = entries.iter().map(query).collect();
     let options = SearchOptions { min_sequence, ..SearchOptions::default() };
     Ok(coordinator
         .search(&queries, &options, Priority::Interactive, Deadline::now() + CALL_WITHIN)
         .await?
         .results)
+}
+
+/// A question about the entry's hash.
+fn query(entry: &Entry) -> Query {
+    question(Hash::Pdq(entry.hash))
+}
+
+/// A question about one hash.
+fn question(hash: Hash) -> Query {
+    Query { hashes: vec![QueryHash { hash, variant: Variant::Original }] }
 }
 
 /// Whether an answer says what the ledger does.

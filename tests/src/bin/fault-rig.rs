@@ -1,0 +1,73 @@
+//! Runs the fault rig: `cargo run --release --package vigie-tests --bin fault-rig -- --answers 10000`.
+
+#![expect(clippy::print_stdout, reason = "its report is what it is for")]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser;
+use rand::RngExt as _;
+use vigie_tests::faults::{self, FaultPlan};
+use vigie_tests::isolation::Network;
+use vigie_tests::process::vigie_binary;
+
+/// Stops, kills and cuts off replicas and whole shards, and proves that no answer is wrong or claims too much.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Answers that are held against what was acknowledged while something is away, at least
+    #[arg(long, default_value_t = 10_000)]
+    answers: u64,
+    /// Shards
+    #[arg(long, default_value_t = 3)]
+    shard_count: u16,
+    /// Matchers of each shard
+    #[arg(long, default_value_t = 2)]
+    replica_count: u16,
+    /// Tasks that look up
+    #[arg(long, default_value_t = 24)]
+    readers: u64,
+    /// Rounds of faults between two comparisons of everything
+    #[arg(long, default_value_t = 10)]
+    rounds_between_checks: u64,
+    /// The longest that faults stay, in milliseconds
+    #[arg(long, default_value_t = 2_000)]
+    pause_ms_max: u64,
+    /// Do without hosts of their own for the matchers, so that none is cut off
+    #[arg(long)]
+    without_network: bool,
+    /// Draws victims, faults and moments; drawn itself by default
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The binary; built by default
+    #[arg(long)]
+    vigie: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let seed = arguments.seed.unwrap_or_else(|| rand::rng().random());
+    println!("--seed {seed}");
+    let folder = tempfile::Builder::new().prefix("vigie-faults-").disable_cleanup(true).tempdir()?;
+    let network = (!arguments.without_network).then(Network::new).transpose();
+    let network = network.context("no matcher can be cut off here; --without-network does without")?;
+    let plan = FaultPlan {
+        vigie: arguments.vigie.unwrap_or_else(|| vigie_binary().to_owned()),
+        folder: folder.path().to_owned(),
+        shard_count: arguments.shard_count,
+        replica_count: arguments.replica_count,
+        network,
+        readers: arguments.readers,
+        answers: arguments.answers,
+        rounds_between_checks: arguments.rounds_between_checks.max(1),
+        pause_max: Duration::from_millis(arguments.pause_ms_max),
+        seed,
+    };
+    let report = faults::run(&plan, |line| println!("{line}"))
+        .await
+        .with_context(|| format!("--seed {seed}; data and logs are in {}", folder.path().display()))?;
+    println!("{report:#?}");
+    std::fs::remove_dir_all(folder.path())?;
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! The fault rig: replicas and whole shards of a real cluster are stopped, killed and cut off, in random subsets, under
+//! lookups that never pause. Every answer is either complete and right, or says what is missing and is right about the
+//! rest.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use rand::RngExt as _;
+use rand::rngs::SmallRng;
+use tokio::task::JoinSet;
+use vigie_clients::{BankClient, CoordinatorClient};
+use vigie_model::{Sequence, ShardCount};
+
+use crate::fleet::{Fault, Fleet, FleetConfig, Replica};
+use crate::isolation::Network;
+use crate::material::generator;
+use crate::workload::{LookupTally, Lookups, Workload};
+
+/// A cluster that takes longer than this to be whole again is stuck.
+const WHOLE_WITHIN: Duration = Duration::from_secs(120);
+/// A round that brings no answer for so long is stuck: lookups have a second each.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// Lookups rest between two calls, so that the cluster itself has some of the machine.
+const REST: Duration = Duration::from_millis(2);
+
+/// What a run does.
+#[derive(Debug, Clone)]
+pub struct FaultPlan {
+    /// The binary.
+    pub vigie: PathBuf,
+    /// Where the processes keep their data and logs.
+    pub folder: PathBuf,
+    /// Shards.
+    pub shard_count: u16,
+    /// Matchers of each.
+    pub replica_count: u16,
+    /// Where matchers have hosts of their own, so that they can be cut off, too.
+    pub network: Option<Arc<Network>>,
+    /// Tasks that look up.
+    pub readers: u64,
+    /// Answers that are held against the ledger while something is away, at least.
+    pub answers: u64,
+    /// Rounds of faults between two comparisons of everything.
+    pub rounds_between_checks: u64,
+    /// The longest that faults stay.
+    pub pause_max: Duration,
+    /// Draws victims, faults and moments.
+    pub seed: u64,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Default)]
+pub struct FaultReport {
+    /// What was answered.
+    pub lookups: LookupTally,
+    /// Of these, answers while something was away.
+    pub answers_under_faults: u64,
+    /// Matchers that were stopped.
+    pub stopped: u64,
+    /// Matchers that were killed.
+    pub killed: u64,
+    /// Matchers that were cut off.
+    pub cut_off: u64,
+    /// Rounds in which a shard had no matcher left.
+    pub rounds_without_a_shard: u64,
+    /// Rounds in all.
+    pub rounds: u64,
+    /// Comparisons of everything.
+    pub checks: u64,
+    /// The longest time until the cluster was whole again.
+    pub whole_after_max: Duration,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Runs a plan to its end; an error is a broken promise.
+pub async fn run(plan: &FaultPlan, tell: impl Fn(&str)) -> anyhow::Result<FaultReport> {
+    let began = Instant::now();
+    let mut rng = generator(plan.seed);
+    let config = FleetConfig {
+        vigie: plan.vigie.clone(),
+        folder: plan.folder.clone(),
+        store: format!("sqlite:{}", plan.folder.join("bank.db").display()),
+        shard_count: plan.shard_count,
+        replica_count: plan.replica_count,
+        network: plan.network.clone(),
+        matcher: vec!["snapshot_changes=500".to_owned()],
+    };
+    let mut fleet = Fleet::start(&config)?;
+    let (bank, coordinator) = (fleet.bank_client()?, fleet.coordinator_client()?);
+    let workload = Arc::new(Workload::new(WHOLE_WITHIN, REST));
+    let lookups = Arc::new(Lookups::default());
+    fleet.wait_ready(Sequence::ZERO, WHOLE_WITHIN).await?;
+    workload.prepare(&bank).await?;
+
+    let mut tasks = JoinSet::new();
+    let (writer, to, draws) = (Arc::clone(&workload), bank.clone(), generator(rng.random()));
+    tasks.spawn(async move { writer.write(&to, draws).await });
+    let shard_count = ShardCount::new(plan.shard_count.into())?;
+    for _ in 0..plan.readers {
+        let (workload, lookups, draws) =
+            (Arc::clone(&workload), Arc::clone(&lookups), generator(rng.random()));
+        let coordinator = coordinator.clone();
+        tasks.spawn(async move { workload.look_up(&coordinator, shard_count, &lookups, draws).await });
+    }
+
+    let mut report = FaultReport::default();
+    while report.answers_under_faults < plan.answers {
+        report.rounds += 1;
+        let struck = draw_faults(&config, &mut rng);
+        strike(&mut fleet, &struck, &mut report)?;
+        let before = lookups.tally().answers();
+        let is_away = |shard: u16| {
+            config.replicas().filter(|one| one.shard == shard).all(|one| struck.contains_key(&one))
+        };
+        report.rounds_without_a_shard += u64::from((0..plan.shard_count).any(is_away));
+        wait(plan.pause_max, &lookups, &mut rng, &mut tasks).await?;
+        report.answers_under_faults += lookups.tally().answers() - before;
+        for (replica, fault) in &struck {
+            fleet.heal(*replica, *fault).with_context(|| format!("{replica:?}, {fault:?}"))?;
+        }
+        // Sometimes the next ones are struck before these are back.
+        wait(plan.pause_max / 2, &lookups, &mut rng, &mut tasks).await?;
+        fleet.check_running()?;
+        if report.rounds.is_multiple_of(plan.rounds_between_checks) {
+            check(&mut fleet, &workload, &bank, &coordinator, &mut report).await?;
+            let FaultReport { rounds, answers_under_faults, .. } = report;
+            tell(&format!(
+                "{rounds} rounds, {answers_under_faults} answers under faults: all agrees; {:?}",
+                lookups.tally()
+            ));
+        }
+    }
+    check(&mut fleet, &workload, &bank, &coordinator, &mut report).await.context("at the end")?;
+    workload.stop();
+    while let Some(ended) = tasks.join_next().await {
+        ended??;
+    }
+    report.lookups = lookups.tally();
+    report.took = began.elapsed();
+    Ok(report)
+}
+
+/// A few matchers, all of one shard, or each with the same chance; each gets a fault of its own.
+fn draw_faults(config: &FleetConfig, rng: &mut SmallRng) -> BTreeMap<Replica, Fault> {
+    let faults: &[Fault] = match config.network {
+        Some(_) => &[Fault::Stopped, Fault::Killed, Fault::CutOff],
+        None => &[Fault::Stopped, Fault::Killed],
+    };
+    let all: Vec<Replica> = config.replicas().collect();
+    let one = all[rng.random_range(0..all.len())];
+    let share = rng.random_range(0.1..0.9);
+    let kind = rng.random_range(0..4);
+    let mut struck = BTreeMap::new();
+    for replica in all {
+        let is_struck = match kind {
+            0 => replica == one,
+            1 => replica.shard == one.shard,
+            // One of each shard: nothing is missing.
+            2 => replica.replica == one.replica && config.replica_count > 1,
+            _ => rng.random_bool(share),
+        };
+        if is_struck {
+            struck.insert(replica, faults[rng.random_range(0..faults.len())]);
+        }
+    }
+    struck
+}
+
+fn strike(
+    fleet: &mut Fleet,
+    struck: &BTreeMap<Replica, Fault>,
+    report: &mut FaultReport,
+) -> anyhow::Result<()> {
+    for (replica, fault) in struck {
+        fleet.strike(*replica, *fault).with_context(|| format!("{replica:?}, {fault:?}"))?;
+        match fault {
+            Fault::Stopped => report.stopped += 1,
+            Fault::Killed => report.killed += 1,
+            Fault::CutOff => report.cut_off += 1,
+        }
+    }
+    Ok(())
+}
+
+/// Lets a while pass that the rig draws; and fails if nothing is answered any more, or something was answered wrongly.
+async fn wait(
+    max: Duration,
+    lookups: &Lookups,
+    rng: &mut SmallRng,
+    tasks: &mut JoinSet<anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    let ended = |tally: LookupTally| tally.answers() + tally.refused;
+    let before = ended(lookups.tally());
+    tokio::time::sleep(max.mul_f64(rng.random_range(0.1..1.0))).await;
+    let give_up = Instant::now() + ANSWER_WITHIN;
+    loop {
+        if let Some(ended) = tasks.try_join_next() {
+            ended??;
+            bail!("a task ended before its time");
+        }
+        if ended(lookups.tally()) > before {
+            return Ok(());
+        }
+        if Instant::now() > give_up {
+            bail!("no call has ended for {ANSWER_WITHIN:?}");
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Lets the writer pause, waits until the cluster is whole, and compares everything.
+async fn check(
+    fleet: &mut Fleet,
+    workload: &Workload,
+    bank: &BankClient,
+    coordinator: &CoordinatorClient,
+    report: &mut FaultReport,
+) -> anyhow::Result<()> {
+    let _paused = workload.pause().await;
+    let began = Instant::now();
+    let head = workload.head(bank).await?;
+    let replicas = fleet.wait_ready(head.sequence, WHOLE_WITHIN).await?;
+    report.whole_after_max = report.whole_after_max.max(began.elapsed());
+    report.checks += 1;
+    workload.compare(coordinator, &head, &replicas).await
+}
