@@ -133,6 +133,11 @@ async fn an_empty_bank_loads_to_nothing(bed: Bed) {
 async fn those_who_load_count_as_followers(bed: Bed) {
     let config = bed.config();
     let served = Served::start(Config { followers_max: 1, ..config }).await;
+    // More than is sent before anybody reads, so that the load goes on.
+    served.create_bank("a").await.unwrap();
+    for first in (0..6_000).step_by(1_000) {
+        served.add("a", items(first..first + 1_000)).await.unwrap();
+    }
     let shard = pb::LoadRequest { shard: 0, shard_count: 1 };
     let _loading = served.feed.clone().load(shard).await.unwrap();
     refused(served.feed.clone().load(shard).await.map(drop), Code::ResourceExhausted, "too many followers");
