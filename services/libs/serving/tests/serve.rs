@@ -117,7 +117,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 
 #[tokio::test]
 async fn a_health_watcher_is_told_and_does_not_hold_the_drain_up() {
-    let server = Server::start(ServingConfig::default()).await;
+    let server = Server::start(ServingConfig::default().without_lame_duck()).await;
     let mut client = HealthClient::new(server.channel().await);
     let request = HealthCheckRequest { service: String::new() };
     let mut watch = client.watch(request).await.unwrap().into_inner();
@@ -133,7 +133,7 @@ async fn a_health_watcher_is_told_and_does_not_hold_the_drain_up() {
 
 #[tokio::test]
 async fn accepted_calls_are_answered_after_shutdown() {
-    let server = Server::start(ServingConfig::default()).await;
+    let server = Server::start(ServingConfig::default().without_lame_duck()).await;
     let call = server.call(1).await;
     until("a call in flight", || server.load.in_flight() == 1).await;
     server.shutdown.cancel();
@@ -145,7 +145,9 @@ async fn accepted_calls_are_answered_after_shutdown() {
 
 #[tokio::test]
 async fn what_outlasts_the_drain_is_cut_off() {
-    let server = Server::start(ServingConfig { drain_ms_max: 200, ..Default::default() }).await;
+    let server =
+        Server::start(ServingConfig { drain_ms_max: 200, ..ServingConfig::default().without_lame_duck() })
+            .await;
     let load = server.load.clone();
     let call = server.call(1).await;
     until("a call in flight", || load.in_flight() == 1).await;
@@ -158,7 +160,9 @@ async fn what_outlasts_the_drain_is_cut_off() {
 
 #[tokio::test]
 async fn one_connection_too_many_is_closed_as_it_comes() {
-    let server = Server::start(ServingConfig { connections_max: 2, ..Default::default() }).await;
+    let server =
+        Server::start(ServingConfig { connections_max: 2, ..ServingConfig::default().without_lame_duck() })
+            .await;
     let (_first, second) = (server.channel().await, server.channel().await);
     until("two connections", || server.load.connections() == 2).await;
     let mut third = TcpStream::connect(server.address).await.unwrap();
@@ -174,7 +178,11 @@ async fn one_connection_too_many_is_closed_as_it_comes() {
 
 #[tokio::test]
 async fn bodies_take_bounded_memory_and_a_caller_who_goes_gives_it_back() {
-    let server = Server::start(ServingConfig { bytes_in_flight_max: 100_000, ..Default::default() }).await;
+    let server = Server::start(ServingConfig {
+        bytes_in_flight_max: 100_000,
+        ..ServingConfig::default().without_lame_duck()
+    })
+    .await;
     let call = server.call(60_000).await;
     until("a body in flight", || server.load.bytes() > 60_000).await;
     let refused = server.call(60_000).await.await.unwrap().unwrap_err();
@@ -190,7 +198,11 @@ async fn bodies_take_bounded_memory_and_a_caller_who_goes_gives_it_back() {
 
 #[tokio::test]
 async fn a_full_server_refuses_at_once_and_answers_health_all_the_same() {
-    let server = Server::start(ServingConfig { calls_in_flight_max: 1, ..Default::default() }).await;
+    let server = Server::start(ServingConfig {
+        calls_in_flight_max: 1,
+        ..ServingConfig::default().without_lame_duck()
+    })
+    .await;
     let call = server.call(1).await;
     until("a call in flight", || server.load.in_flight() == 1).await;
     let refused = server.call(1).await.await.unwrap().unwrap_err();
@@ -204,7 +216,11 @@ async fn a_full_server_refuses_at_once_and_answers_health_all_the_same() {
 
 #[tokio::test]
 async fn a_stream_takes_a_place_for_each_request_and_none_between_them() {
-    let server = Server::start(ServingConfig { calls_in_flight_max: 1, ..Default::default() }).await;
+    let server = Server::start(ServingConfig {
+        calls_in_flight_max: 1,
+        ..ServingConfig::default().without_lame_duck()
+    })
+    .await;
     let (sender, receiver) = tokio::sync::mpsc::channel(8);
     let mut client = MatchServiceClient::new(server.channel().await);
     let sent = tokio_stream::wrappers::ReceiverStream::new(receiver);

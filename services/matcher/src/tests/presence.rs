@@ -161,13 +161,22 @@ async fn a_draining_matcher_says_so_and_answers_until_it_stops_listening() {
 #[tokio::test]
 async fn watchers_are_bounded_and_no_load_keeps_one_out() {
     let bank = FakeBank::start(some_steps()).await;
-    let serving = ServingConfig { calls_in_flight_max: 1, ..ServingConfig::default() };
+    let serving =
+        ServingConfig { calls_in_flight_min: 1, calls_in_flight_max: 1, ..ServingConfig::default() };
     let service = Service::start(&bank, Config { serving, watchers_max: 2, ..Config::default() }).await;
     let ready = service.until_ready().await;
     // The one place is taken by a call that waits for a change that never comes.
     let options = SearchOptions { min_sequence: Sequence(ready.head.0 + 1), ..SearchOptions::default() };
     let client = service.client.clone();
-    let waiting = tokio::spawn(async move { search(&client, options, 2 * WITHIN).await });
+    let waiting = tokio::spawn(async move {
+        // It may come while another call has the place.
+        while search(&client, options.clone(), 2 * WITHIN)
+            .await
+            .is_err_and(|error| error.code() == Code::ResourceExhausted)
+        {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
     let full = async || search(&service.client, SearchOptions::default(), WITHIN).await;
     let deadline = Instant::now() + WITHIN;
     while full().await.map_err(|error| error.code()) != Err(Code::ResourceExhausted) {
