@@ -84,10 +84,7 @@ impl LocalCluster {
             bail!("{unknown} cannot be slowed down: it is no matcher of the cluster");
         }
         let coordinator_at = free_address()?;
-        let set = vec![
-            format!("coordinator.matchers=[{}]", reached.join(", ")),
-            "coordinator.describe_interval_ms=100".to_owned(),
-        ];
+        let set = vec![format!("coordinator.matchers=[{}]", reached.join(", "))];
         processes.push(start("coordinator", "coordinator", coordinator_at, set)?);
         let mut frontends = Vec::new();
         for number in 0..plan.frontends {
