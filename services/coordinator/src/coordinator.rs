@@ -49,7 +49,7 @@ impl Coordinator {
         priority: Priority,
         deadline: Instant,
     ) -> Result<SearchAnswer, SearchError> {
-        self.fan_out.search(queries, options, priority, deadline).await
+        self.fan_out.search(queries.into(), options, priority, deadline).await
     }
 
     /// The topology as it is known now.

@@ -33,13 +33,12 @@ impl FanOut {
     /// Searches every shard and merges the answers.
     pub(crate) async fn search(
         &self,
-        queries: impl Into<Arc<[Query]>>,
+        queries: Arc<[Query]>,
         options: SearchOptions,
         priority: Priority,
         deadline: Instant,
     ) -> Result<SearchAnswer, SearchError> {
         let view = self.view.load_full();
-        let queries: Arc<[Query]> = queries.into();
         let query_count = queries.len();
         if view.shards.is_empty() {
             return Err(nobody(query_count));

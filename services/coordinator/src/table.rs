@@ -98,12 +98,9 @@ impl Table {
         let ready: BTreeSet<ShardId> = self
             .words
             .values()
-            .filter_map(|word| match word {
-                Word::Said(said) if said.unready_reason.is_none() => Some(said.identity),
-                Word::Said(_) | Word::Silent { .. } | Word::None => None,
-            })
-            .filter(|identity| identity.shard_count() == count)
-            .map(|identity| identity.shard())
+            .filter_map(ready)
+            .filter(|said| said.identity.shard_count() == count)
+            .map(|said| said.identity.shard())
             .collect();
         ready.len() == usize::from(count.get())
     }
@@ -115,11 +112,9 @@ impl Table {
 
     /// The ready replicas of a shard, and how far each has come.
     pub(crate) fn ready(&self, shard: ShardId) -> impl Iterator<Item = (&Arc<str>, Sequence)> {
-        self.words.iter().filter_map(move |(endpoint, word)| match word {
-            Word::Said(said) if said.unready_reason.is_none() && self.serves(said, shard) => {
-                Some((endpoint, said.sequence))
-            }
-            Word::Said(_) | Word::Silent { .. } | Word::None => None,
+        self.words.iter().filter_map(move |(endpoint, word)| {
+            let said = ready(word).filter(|said| self.serves(said, shard))?;
+            Some((endpoint, said.sequence))
         })
     }
 
@@ -211,6 +206,14 @@ impl Table {
     }
 }
 
+/// What a matcher says that is ready.
+fn ready(word: &Word) -> Option<&ReplicaDescription> {
+    match word {
+        Word::Said(said) if said.unready_reason.is_none() => Some(said),
+        Word::Said(_) | Word::Silent { .. } | Word::None => None,
+    }
+}
+
 fn latest(word: &Word) -> Option<&ReplicaDescription> {
     match word {
         Word::None => None,
@@ -243,7 +246,7 @@ mod tests {
         table
     }
 
-    fn ready(table: &Table, shard: u16) -> Vec<&str> {
+    fn ready_of(table: &Table, shard: u16) -> Vec<&str> {
         table.ready(ShardId(shard)).map(|(endpoint, _)| &**endpoint).collect()
     }
 
@@ -260,11 +263,11 @@ mod tests {
         assert!(!table.is_complete());
         table.observe("d", Err("refused".into()));
         assert!(table.is_complete());
-        assert_eq!(ready(&table, 0), ["a"]);
-        assert_eq!(ready(&table, 1), ["c"]);
+        assert_eq!(ready_of(&table, 0), ["a"]);
+        assert_eq!(ready_of(&table, 1), ["c"]);
 
         table.observe("c", Err("gone".into()));
-        assert!(ready(&table, 1).is_empty());
+        assert!(ready_of(&table, 1).is_empty());
         assert_eq!(table.why_none(ShardId(1)), "gone");
         assert_eq!(count(&table), 2, "a silent shard is still a shard");
     }
@@ -276,7 +279,7 @@ mod tests {
         table.observe("b", says(0, 3, None));
         table.observe("c", says(1, 3, None));
         assert_eq!(count(&table), 2, "the count that was agreed on first stays");
-        assert!(ready(&table, 1).is_empty());
+        assert!(ready_of(&table, 1).is_empty());
         let topology = table.topology(|_| None);
         let states: Vec<_> =
             topology.replicas.iter().map(|view| (view.endpoint.as_str(), view.state)).collect();
@@ -285,7 +288,7 @@ mod tests {
 
         table.observe("a", Err("gone for good".into()));
         assert_eq!(count(&table), 3, "nobody says 2 any more");
-        assert_eq!(ready(&table, 1), ["c"]);
+        assert_eq!(ready_of(&table, 1), ["c"]);
     }
 
     #[test]
@@ -327,7 +330,7 @@ mod tests {
         table.observe("a", says(0, 1, None));
         table.observe("b", Err("never heard".into()));
         table.observe("a", Err("too busy to say".into()));
-        assert!(ready(&table, 0).is_empty());
+        assert!(ready_of(&table, 0).is_empty());
         let silent: Vec<_> = table.silent(ShardId(0)).map(|(endpoint, _)| &**endpoint).collect();
         assert_eq!(silent, ["a"]);
         assert_eq!(count(&table), 1, "where nobody says anything, the count stays");

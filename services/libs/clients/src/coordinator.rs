@@ -41,11 +41,7 @@ impl CoordinatorClient {
                 CoordinatorServiceClient::new(target.channel()).max_decoding_message_size(ANSWER_BYTES_MAX);
             Ok(Endpoint { target, stub })
         };
-        if endpoints.is_empty() {
-            return Err(TargetError::none());
-        }
-        let endpoints = endpoints.iter().map(|one| endpoint(one.as_ref())).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { pool: Pool::new(endpoints) })
+        Ok(Self { pool: Pool::new(endpoints, endpoint)? })
     }
 
     /// Fails where `endpoint` is none.

@@ -12,6 +12,7 @@ use tonic::Code;
 
 use crate::error::CallError;
 use crate::load::{self, CallEnd, Load};
+use crate::target::TargetError;
 
 /// See the module. An endpoint is a handle that is cheap to clone.
 #[derive(Debug, Clone)]
@@ -24,9 +25,17 @@ struct Member<T> {
 }
 
 impl<T: Clone> Pool<T> {
-    /// A pool of at least one endpoint.
-    pub(crate) fn new(endpoints: impl IntoIterator<Item = T>) -> Self {
-        Self(endpoints.into_iter().map(|endpoint| Member { endpoint, load: Load::default() }).collect())
+    /// A pool of the handles of these endpoints, of which there has to be one at least.
+    pub(crate) fn new(
+        endpoints: &[impl AsRef<str>],
+        handle: impl Fn(&str) -> Result<T, TargetError>,
+    ) -> Result<Self, TargetError> {
+        if endpoints.is_empty() {
+            return Err(TargetError::none());
+        }
+        let member = |endpoint: &str| Ok(Member { endpoint: handle(endpoint)?, load: Load::default() });
+        let members = endpoints.iter().map(|endpoint| member(endpoint.as_ref()));
+        Ok(Self(members.collect::<Result<_, _>>()?))
     }
 
     /// Every endpoint.
