@@ -8,6 +8,8 @@
 //! ```text
 //! VIGIE_ITEMS=100000 cargo test --release --package vigie-tests --test it -- cost --ignored --nocapture
 //! ```
+//!
+//! To look at one of them in a profiler, `VIGIE_WAYS=batch VIGIE_SERVERS=cluster`.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -36,6 +38,14 @@ const BATCH: usize = 64;
 const BATCH_CALLERS: usize = 8;
 /// Streams, and the requests that are out on each.
 const STREAMS: (usize, usize) = (4, 32);
+const WAYS: [&str; 3] = ["single", "stream", "batch"];
+const SERVERS: [&str; 3] = ["echo", "embedded", "cluster"];
+
+/// Those that a variable names, or all.
+fn chosen(variable: &str, all: &[&'static str]) -> Vec<&'static str> {
+    let named = std::env::var(variable).unwrap_or_default();
+    all.iter().copied().filter(|one| named.is_empty() || named.split(',').any(|name| name == *one)).collect()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
@@ -60,12 +70,13 @@ async fn lookups_through_the_cluster_against_the_bare_index_and_bare_grpc() {
         .map(|number| if number % 10 == 0 { banked[number % banked.len()] } else { random_pdq(&mut rng) })
         .collect();
     let servers = [("cluster", cluster.frontend_url()), ("embedded", embedded), ("echo", echo)];
+    let (ways, names) = (chosen("VIGIE_WAYS", &WAYS), chosen("VIGIE_SERVERS", &SERVERS));
     let mut figures: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
     for _ in 0..ROUNDS {
-        for way in ["single", "stream", "batch"] {
+        for &way in &ways {
             let batch = if way == "batch" { BATCH } else { 1 };
             figures.entry((way, "index")).or_default().push(on_the_index(&index, &queries, batch));
-            for (name, url) in &servers {
+            for (name, url) in servers.iter().filter(|(name, _)| names.contains(name)) {
                 let client = MatchClient::new(url).unwrap();
                 let rate = match way {
                     "single" => by_calls(&client, &queries, 1, CALLERS).await,
@@ -79,13 +90,13 @@ async fn lookups_through_the_cluster_against_the_bare_index_and_bare_grpc() {
     println!(
         "lookups a second, median of {ROUNDS} rounds; {items} hashes; share of the bare index, of bare gRPC"
     );
-    for way in ["single", "stream", "batch"] {
+    for way in ways {
         let median = |name: &str| {
-            let mut rates = figures[&(way, name)].clone();
+            let mut rates = figures.get(&(way, name)).cloned().unwrap_or_default();
             rates.sort_unstable_by(f64::total_cmp);
-            rates[ROUNDS / 2]
+            rates.get(ROUNDS / 2).copied().unwrap_or(f64::NAN)
         };
-        for name in ["index", "echo", "embedded", "cluster"] {
+        for name in ["index"].into_iter().chain(names.iter().copied()) {
             let (rate, of_index, of_echo) =
                 (median(name), median(name) / median("index"), median(name) / median("echo"));
             println!("{way:>7} {name:>9} {rate:>10.0}  {of_index:>6.3}  {of_echo:>6.3}");

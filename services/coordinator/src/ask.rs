@@ -13,15 +13,15 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use tokio::time::Instant;
+use vigie_clients::lane::Ask;
 use vigie_clients::load::choose;
 use vigie_clients::{CallError, Code, retry::retryable};
 use vigie_model::{Sequence, ShardAnswer, ShardIdentity};
 
 use crate::extra_calls::{Budget, Latencies};
-use crate::lane::{Ask, options_for};
 use crate::merge::ShardRefusal;
 use crate::metrics::CallMetrics;
-use crate::replica::Replica;
+use crate::replica::{Replica, options_for};
 
 /// What the searches of a shard have been like.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl<'a> Attempts<'a> {
 
     fn begin(&mut self, candidate: &'a Candidate, ask: &Ask) {
         let options = options_for(&ask.options, candidate.sequence);
-        let ask = Ask { options, ..ask.clone() };
+        let ask = ask.with_options(options);
         let (number, replica) = (self.asked.len(), &*candidate.replica);
         self.asked.push((replica, Instant::now(), false));
         self.running.push(Box::pin(async move { (number, replica.search(ask).await) }));

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vigie_clients::Network;
+use vigie_clients::lane::LaneLimits;
 use vigie_model::{Query, ShardCount};
 use vigie_serving::ServingConfig;
 
 use crate::ask::Hedging;
 use crate::directory::Watching;
 use crate::endpoint::MatcherEndpoint;
-use crate::lane::LaneLimits;
 
 /// Configuration of a coordinator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -13,13 +13,12 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
-use vigie_clients::{CallError, Code, Network, TargetError, retry::Backoff};
+use vigie_clients::{CallError, Code, Network, TargetError, lane::LaneLimits, retry::Backoff};
 use vigie_model::{ReplicaDescription, ShardCount, ShardIdentity};
 
 use crate::ask::{Candidate, Shard, ShardRecord};
 use crate::endpoint::MatcherEndpoint;
 use crate::extra_calls::{Budget, Latencies};
-use crate::lane::LaneLimits;
 use crate::replica::Replica;
 use crate::table::Table;
 
@@ -256,19 +255,21 @@ async fn hear(
     news: &mpsc::Sender<News>,
     backoff: &mut Backoff,
 ) -> Result<(), CallError> {
-    let mut is_first = true;
     let mut stream = match replica.client().watch(patience).await {
+        Ok(stream) => Some(stream),
         // It has too many watchers: it is asked instead.
-        Err(error) if error.code() == Code::ResourceExhausted => loop {
-            let said = replica.client().describe(Instant::now() + patience).await?;
-            if news.send(News::Said(replica.endpoint.clone(), Ok(said))).await.is_err() {
-                return Ok(());
-            }
-            tokio::time::sleep(ASKED_EVERY).await;
-        },
-        opened => opened?,
+        Err(error) if error.code() == Code::ResourceExhausted => None,
+        Err(error) => return Err(error),
     };
-    while let Some(said) = stream.next(patience).await? {
+    let mut is_first = true;
+    loop {
+        let said = match &mut stream {
+            Some(stream) => match stream.next(patience).await? {
+                Some(said) => said,
+                None => return Ok(()),
+            },
+            None => replica.client().describe(Instant::now() + patience).await?,
+        };
         if is_first {
             *backoff = reopening();
             // What made it be left out lies before this.
@@ -276,10 +277,12 @@ async fn hear(
             is_first = false;
         }
         if news.send(News::Said(replica.endpoint.clone(), Ok(said))).await.is_err() {
-            break;
+            return Ok(());
+        }
+        if stream.is_none() {
+            tokio::time::sleep(ASKED_EVERY).await;
         }
     }
-    Ok(())
 }
 
 /// Looks a name up for ever, and tells what it stands for. Where that cannot be found out, it stands for what it did.

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
+use vigie_clients::lane::Ask;
 use vigie_model::{MinCoverage, Priority, Query, SearchAnswer, SearchOptions};
 
 use crate::ask::Hedging;
 use crate::directory::View;
 use crate::error::SearchError;
-use crate::lane::Ask;
 use crate::merge::{ShardOutcome, merge, nobody};
 use crate::metrics::CallMetrics;
 
@@ -48,7 +48,7 @@ impl FanOut {
         let (limit, min_coverage) = (options.limit, options.min_coverage);
         // Of no meaning for one shard, and searches share calls only if their options are equal.
         let options = Arc::new(SearchOptions { min_coverage: MinCoverage::default(), ..options });
-        let ask = Ask { queries, options, priority, deadline };
+        let ask = Ask::new(queries, options, priority, deadline);
         let asked = view.shards.iter().map(|shard| async {
             self.metrics.asks.inc();
             let outcome = shard.search(ask.clone(), self.hedging, &self.metrics).await;

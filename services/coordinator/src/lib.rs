@@ -7,7 +7,7 @@
 //! Stateless: what it knows of the topology it has from the matchers themselves.
 //!
 //! Reading order: `config`, `endpoint` (how matchers are named), `table` (who serves which shard), `directory` (finds and
-//! hears the matchers), `replica` and `lane` (the way to one of them), `extra_calls` (what hedges and retries may cost),
+//! hears the matchers), `replica` (the way to one of them), `extra_calls` (what hedges and retries may cost),
 //! `ask` (one shard), `fan_out` (all shards), `merge` (one answer of many), `coordinator`, `grpc`, `error`, `metrics`,
 //! `server`.
 
@@ -19,7 +19,6 @@ mod error;
 mod metrics;
 mod table;
 mod directory;
-mod lane;
 mod replica;
 mod extra_calls;
 mod ask;

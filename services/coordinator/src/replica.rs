@@ -2,38 +2,39 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
+use vigie_clients::lane::{Ask, Carry, Lane, LaneLimits};
 use vigie_clients::load::{CallEnd, Load};
-use vigie_clients::{CallError, MatcherClient, Network, TargetError};
-use vigie_model::{Sequence, ShardAnswer};
-
-use crate::lane::{Ask, Lane, LaneLimits};
+use vigie_clients::{CallError, Code, MatcherClient, Network, TargetError};
+use vigie_model::{SearchOptions, Sequence, ShardAnswer};
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Replica {
     pub(crate) endpoint: Arc<str>,
     pub(crate) load: Load,
-    lane: Lane,
+    lane: Lane<MatcherCalls>,
     network: Network,
 }
 
 impl Replica {
     pub(crate) fn new(endpoint: Arc<str>, network: Network, limits: LaneLimits) -> Result<Self, TargetError> {
-        let client = MatcherClient::new_on(&endpoint, &network)?;
-        Ok(Self { lane: Lane::new(client, limits), endpoint, load: Load::default(), network })
+        let client = ArcSwap::from_pointee(MatcherClient::new_on(&endpoint, &network)?);
+        let lane = Lane::new(MatcherCalls { client }, limits);
+        Ok(Self { lane, endpoint, load: Load::default(), network })
     }
 
     /// Its client as it is now.
     pub(crate) fn client(&self) -> Arc<MatcherClient> {
-        self.lane.client()
+        self.lane.carrier().client.load_full()
     }
 
     /// Gives up a connection on which nothing comes any more: a new one may get through at once, where the old one would
     /// only be found dead in time.
     pub(crate) fn reconnect(&self) {
         match MatcherClient::new_on(&self.endpoint, &self.network) {
-            Ok(client) => self.lane.reconnect(client),
+            Ok(client) => self.lane.carrier().client.store(Arc::new(client)),
             // It was an endpoint before.
             Err(error) => tracing::error!(endpoint = %self.endpoint, %error, "cannot reconnect"),
         }
@@ -50,4 +51,60 @@ impl Replica {
         call.end(ended.as_ref().map_or_else(CallError::call_end, |_| CallEnd::Answered), Instant::now());
         ended
     }
+}
+
+/// Calls to a matcher.
+#[derive(Debug)]
+struct MatcherCalls {
+    client: ArcSwap<MatcherClient>,
+}
+
+impl Carry for MatcherCalls {
+    type Answer = ShardAnswer;
+    type Error = CallError;
+
+    async fn carry(&self, asks: &[Ask], deadline: Instant) -> Result<ShardAnswer, CallError> {
+        let (client, alike) = (self.client.load_full(), &asks[0]);
+        let queries = asks.iter().flat_map(|ask| ask.queries.iter());
+        client.search(queries, &alike.options, alike.priority, deadline).await
+    }
+
+    fn share_out(
+        &self,
+        outcome: Result<ShardAnswer, CallError>,
+        query_counts: &[usize],
+    ) -> Vec<Result<ShardAnswer, CallError>> {
+        let asked: usize = query_counts.iter().sum();
+        let answer = match outcome {
+            Ok(answer) if answer.results.len() == asked => answer,
+            Ok(_) => {
+                let error = self.refused(Code::Internal, "it answered other queries than were asked");
+                return vec![Err(error); query_counts.len()];
+            }
+            Err(error) => return vec![Err(error); query_counts.len()],
+        };
+        let ShardAnswer { identity, sequence, hashes_searched, results, approximate } = answer;
+        let mut results = results.into_iter();
+        let part = |count: &usize| {
+            let (results, approximate) = (results.by_ref().take(*count).collect(), approximate.clone());
+            Ok(ShardAnswer { identity, sequence, hashes_searched, results, approximate })
+        };
+        query_counts.iter().map(part).collect()
+    }
+
+    fn may_be_of_one(&self, error: &CallError) -> bool {
+        matches!(error.code(), Code::Internal | Code::Unknown)
+    }
+
+    fn refused(&self, code: Code, message: &str) -> CallError {
+        self.client.load().refused(code, message)
+    }
+}
+
+/// The options of an ask to a matcher that has come as far as `reached`, which need not be waited for then.
+pub(crate) fn options_for(options: &Arc<SearchOptions>, reached: Sequence) -> Arc<SearchOptions> {
+    if options.min_sequence == Sequence::ZERO || options.min_sequence > reached {
+        return Arc::clone(options);
+    }
+    Arc::new(SearchOptions { min_sequence: Sequence::ZERO, ..SearchOptions::clone(options) })
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use vigie_clients::CoordinatorClient;
 use vigie_hashing::Limits;
-use vigie_model::Quality;
+use vigie_model::{Quality, Query};
 use vigie_serving::ServingConfig;
 
 /// Configuration of a frontend.
@@ -17,6 +17,10 @@ pub struct Config {
     /// use.
     #[serde(skip)]
     pub embedded: vigie_coordinator::Config,
+    /// Searches that are sent to coordinators at once, of those with few queries. Further ones wait, and share the next.
+    pub coordinator_calls_max: usize,
+    /// Queries of one shared search, 1 to 256.
+    pub queries_per_call_max: usize,
     /// Threads that decode and hash images; 0 stands for the machine's cores.
     pub hashing_threads: usize,
     /// Images of one priority that wait for such a thread, interactive ones going first; one more is refused with
@@ -87,6 +91,8 @@ impl Default for Config {
         Self {
             coordinator: CoordinatorAt::Endpoints(vec!["http://127.0.0.1:7741".to_owned()]),
             embedded: vigie_coordinator::Config::default(),
+            coordinator_calls_max: 4,
+            queries_per_call_max: 64,
             hashing_threads: 0,
             hashing_queue_max: 64,
             quality_floor: Quality::FLOOR_DEFAULT.get(),
@@ -118,7 +124,11 @@ impl Config {
         if let Err(error) = Quality::new(self.quality_floor.into()) {
             faults.push(format!("quality_floor: {error}"));
         }
+        if !(1..=Query::BATCH_MAX).contains(&self.queries_per_call_max) {
+            faults.push(format!("queries_per_call_max: must be 1 to {}", Query::BATCH_MAX));
+        }
         let at_least_one = [
+            ("coordinator_calls_max", self.coordinator_calls_max >= 1),
             ("hashing_queue_max", self.hashing_queue_max >= 1),
             ("image_bytes_max", self.image_bytes_max >= 1),
             ("image_pixels_max", self.image_pixels_max >= 1),

@@ -4,8 +4,8 @@ use futures::{StreamExt as _, stream};
 use tokio::time::Instant;
 use tonic::Status;
 use vigie_model::{
-    Content, Coverage, HashType, HashTypeSearch, MatchCall, Matched, Priority, Quality, Query, QueryHash,
-    QueryMatches, SearchAnswer, SearchOptions, SkipReason,
+    Content, Coverage, HashType, HashTypeSearch, MatchCall, Matched, MaxDistances, Priority, Quality, Query,
+    QueryHash, QueryMatches, SearchAnswer, SkipReason,
 };
 
 use crate::error::HashingError;
@@ -79,10 +79,10 @@ impl Matching {
             // Nothing could be read; banks and sequence of the call are checked all the same.
             queries.push(Query::default());
         }
-        let query_count = queries.len();
-        match self.searcher.search(queries, &options, urgency, deadline).await {
+        let (query_count, max_distances) = (queries.len(), options.max_distances);
+        match self.searcher.search(queries, options, urgency, deadline).await {
             Ok(searched) if searched.results.len() == query_count => {
-                Ok(assemble(prepared, searched, &options, floor))
+                Ok(assemble(prepared, searched, max_distances, floor))
             }
             // A missing result must never be told as "no match".
             Ok(searched) => {
@@ -97,7 +97,7 @@ impl Matching {
             Err(SearchFailure::Call(status)) => Err(Failed::Call(status)),
             Err(SearchFailure::Incomplete { status, partial }) => {
                 let partial = if partial.results.len() == query_count {
-                    assemble(prepared, *partial, &options, floor)
+                    assemble(prepared, *partial, max_distances, floor)
                 } else {
                     Answer { results: Vec::new(), coverage: partial.coverage, results_omitted: true }
                 };
@@ -160,7 +160,7 @@ fn prepare(
 fn assemble(
     prepared: Vec<Result<Prepared, Status>>,
     searched: SearchAnswer,
-    options: &SearchOptions,
+    max_distances: MaxDistances,
     quality_floor: Quality,
 ) -> Answer {
     let SearchAnswer { results: found, coverage, approximate } = searched;
@@ -172,7 +172,7 @@ fn assemble(
             .into_iter()
             .map(|(hash_type, skipped)| HashTypeSearch {
                 hash_type,
-                max_distance: options.max_distances.get(hash_type),
+                max_distance: max_distances.get(hash_type),
                 exact: !approximate.contains(&hash_type),
                 skipped,
             })

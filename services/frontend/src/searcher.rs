@@ -1,4 +1,7 @@
 //! The way to the coordinator: by gRPC, or to one inside this process.
+//!
+//! Small searches that are under way at once share calls ([`vigie_clients::lane`]): a coordinator's work for a search of
+//! one query is nearly that for a search of many.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,6 +9,7 @@ use std::time::Duration;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 use tonic::{Code, Status};
+use vigie_clients::lane::{Ask, Carry, Lane, LaneLimits};
 use vigie_clients::{CoordinatorClient, Network};
 use vigie_coordinator::{Coordinator, SearchError};
 use vigie_model::{Priority, Query, SearchAnswer, SearchOptions};
@@ -19,10 +23,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Searches the whole cluster.
 #[derive(Debug, Clone)]
-pub(crate) enum Searcher {
-    Remote(CoordinatorClient),
-    Embedded(Arc<Coordinator>),
+pub(crate) struct Searcher {
+    lane: Lane<Coordinators>,
 }
+
+/// Who searches.
+#[derive(Debug)]
+enum Coordinators {
+    Remote(CoordinatorClient),
+    Embedded(Coordinator),
+}
+
+/// A search for more queries than this has a call of its own: it would gain little.
+const SHARED_QUERIES_MAX: usize = 16;
 
 /// How urgent a search is, and what becomes of it where there is no room for it.
 #[derive(Debug, Clone, Copy)]
@@ -60,22 +73,36 @@ impl Searcher {
         network: &Network,
         registry: &mut Registry,
     ) -> Result<Self, RunError> {
-        match &config.coordinator {
+        let coordinators = match &config.coordinator {
             CoordinatorAt::Endpoints(endpoints) => {
-                Ok(Self::Remote(CoordinatorClient::new_on(endpoints, network)?))
+                Coordinators::Remote(CoordinatorClient::new_on(endpoints, network)?)
             }
             CoordinatorAt::Embedded => {
-                Ok(Self::Embedded(Arc::new(Coordinator::start(&config.embedded, network, registry)?)))
+                Coordinators::Embedded(Coordinator::start(&config.embedded, network, registry)?)
             }
-        }
+        };
+        let limits = LaneLimits { calls: config.coordinator_calls_max, queries: config.queries_per_call_max };
+        Ok(Self { lane: Lane::new(coordinators, limits) })
     }
 
     /// Waits until an embedded coordinator has seen every matcher once. What is elsewhere is not waited for: that it does
     /// not answer is told by each answer.
     pub(crate) async fn ready(&self) {
-        if let Self::Embedded(coordinator) = self {
+        if let Coordinators::Embedded(coordinator) = self.lane.carrier() {
             while !coordinator.has_looked_around() {
                 tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+    }
+
+    /// Ends when an embedded coordinator has stopped to watch the matchers, as it never should.
+    pub(crate) async fn blind(&self) {
+        match self.lane.carrier() {
+            Coordinators::Remote(_) => std::future::pending().await,
+            Coordinators::Embedded(coordinator) => {
+                while !coordinator.is_blind() {
+                    tokio::time::sleep(LOOK_EVERY * 50).await;
+                }
             }
         }
     }
@@ -83,13 +110,13 @@ impl Searcher {
     pub(crate) async fn search(
         &self,
         queries: Vec<Query>,
-        options: &SearchOptions,
+        options: SearchOptions,
         Urgency { priority, waits_for_room }: Urgency,
         deadline: Instant,
     ) -> Result<SearchAnswer, SearchFailure> {
-        let queries: Arc<[Query]> = queries.into();
+        let ask = Ask::new(queries.into(), Arc::new(options), priority, deadline);
         loop {
-            let searched = self.search_once(Arc::clone(&queries), options, priority, deadline).await;
+            let searched = self.search_once(&ask).await;
             let Err(SearchFailure::Call(status)) = &searched else { return searched };
             let pause = status::retry_after(status).unwrap_or(RETRY_AFTER);
             let is_full = status.code() == Code::ResourceExhausted;
@@ -100,29 +127,40 @@ impl Searcher {
         }
     }
 
-    async fn search_once(
-        &self,
-        queries: Arc<[Query]>,
-        options: &SearchOptions,
-        priority: Priority,
-        deadline: Instant,
-    ) -> Result<SearchAnswer, SearchFailure> {
+    async fn search_once(&self, ask: &Ask) -> Result<SearchAnswer, SearchFailure> {
+        if ask.queries.len() > SHARED_QUERIES_MAX {
+            return self.lane.carrier().carry(std::slice::from_ref(ask), ask.deadline).await;
+        }
+        self.lane.search(ask.clone()).await
+    }
+}
+
+impl Carry for Coordinators {
+    type Answer = SearchAnswer;
+    type Error = SearchFailure;
+
+    async fn carry(&self, asks: &[Ask], deadline: Instant) -> Result<SearchAnswer, SearchFailure> {
+        let alike = &asks[0];
         match self {
             Self::Remote(client) => {
-                client.search(&queries, options, priority, deadline).await.map_err(|error| {
-                    match error.partial_search() {
-                        None => SearchFailure::Call(search_status(error)),
-                        Some(partial) => SearchFailure::Incomplete {
-                            status: Status::new(error.code(), error.message()),
-                            partial: Box::new(partial),
-                        },
-                    }
+                let queries = asks.iter().flat_map(|ask| ask.queries.iter());
+                let searched = client.search(queries, &alike.options, alike.priority, deadline).await;
+                searched.map_err(|error| match error.partial_search() {
+                    None => SearchFailure::Call(search_status(error)),
+                    Some(partial) => SearchFailure::Incomplete {
+                        status: Status::new(error.code(), error.message()),
+                        partial: Box::new(partial),
+                    },
                 })
             }
-            Self::Embedded(coordinator) => coordinator
-                .search(queries, options.clone(), priority, deadline)
-                .await
-                .map_err(|error| match error {
+            Self::Embedded(coordinator) => {
+                let queries: Arc<[Query]> = match asks {
+                    [ask] => Arc::clone(&ask.queries),
+                    _ => asks.iter().flat_map(|ask| ask.queries.iter().cloned()).collect(),
+                };
+                let options = SearchOptions::clone(&alike.options);
+                let searched = coordinator.search(queries, options, alike.priority, deadline).await;
+                searched.map_err(|error| match error {
                     SearchError::CoverageTooLow(ref partial) => {
                         let partial = partial.clone();
                         SearchFailure::Incomplete { status: Status::unavailable(error.to_string()), partial }
@@ -130,7 +168,60 @@ impl Searcher {
                     SearchError::UnknownBank(_)
                     | SearchError::DisabledBank(_)
                     | SearchError::Overloaded(_) => SearchFailure::Call(error.into()),
-                }),
+                })
+            }
         }
     }
+
+    fn share_out(
+        &self,
+        outcome: Result<SearchAnswer, SearchFailure>,
+        query_counts: &[usize],
+    ) -> Vec<Result<SearchAnswer, SearchFailure>> {
+        let asked: usize = query_counts.iter().sum();
+        match outcome {
+            Ok(answer) if answer.results.len() == asked => parts(answer, query_counts).map(Ok).collect(),
+            // A missing result must never be told as "no match".
+            Ok(_) => {
+                let text = "the coordinator answered other queries than were asked";
+                query_counts.iter().map(|_| Err(self.refused(Code::Internal, text))).collect()
+            }
+            Err(SearchFailure::Call(status)) => {
+                query_counts.iter().map(|_| Err(SearchFailure::Call(status.clone()))).collect()
+            }
+            // Where the results were left out there are none to share, and each ask is told so.
+            Err(SearchFailure::Incomplete { status, partial }) => parts(*partial, query_counts)
+                .map(|part| {
+                    Err(SearchFailure::Incomplete { status: status.clone(), partial: Box::new(part) })
+                })
+                .collect(),
+        }
+    }
+
+    fn may_be_of_one(&self, failure: &SearchFailure) -> bool {
+        let code = match failure {
+            SearchFailure::Call(status) | SearchFailure::Incomplete { status, .. } => status.code(),
+        };
+        matches!(code, Code::Internal | Code::Unknown)
+    }
+
+    fn refused(&self, code: Code, message: &str) -> SearchFailure {
+        let status = if code == Code::ResourceExhausted {
+            status::resource_exhausted(message, RETRY_AFTER)
+        } else {
+            Status::new(code, message)
+        };
+        SearchFailure::Call(status)
+    }
+}
+
+/// The answer to each of several searches that so many queries were of.
+fn parts(answer: SearchAnswer, query_counts: &[usize]) -> impl Iterator<Item = SearchAnswer> {
+    let SearchAnswer { results, coverage, approximate } = answer;
+    let mut results = results.into_iter();
+    query_counts.iter().map(move |count| SearchAnswer {
+        results: results.by_ref().take(*count).collect(),
+        coverage: coverage.clone(),
+        approximate: approximate.clone(),
+    })
 }

@@ -58,18 +58,17 @@ pub async fn run_with(
     routes.load().register(registry);
     tracing::info!(coordinator = ?config.coordinator, hashing_threads = threads, "starting");
     let health = routes.health();
-    let announce = async {
+    let stand_by = async {
         searcher.ready().await;
         if !shutdown.is_cancelled() {
             health.set(true).await;
         }
+        searcher.blind().await;
     };
     let bytes_max = config.message_bytes_max();
     let serving = vigie_serving::serve(listener, routes, bytes_max, &config.serving, shutdown.clone());
-    let mut serving = std::pin::pin!(serving);
     tokio::select! {
-        biased;
-        () = announce => Ok(serving.await?),
-        served = &mut serving => Ok(served?),
+        served = serving => Ok(served?),
+        () = stand_by => Err(vigie_coordinator::RunError::Watcher.into()),
     }
 }

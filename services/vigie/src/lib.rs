@@ -11,3 +11,7 @@ pub mod output;
 pub mod hash_file;
 pub mod local_cluster;
 pub mod commands;
+
+/// Of every program that the crate is part of.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

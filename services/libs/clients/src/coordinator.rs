@@ -55,9 +55,9 @@ impl CoordinatorClient {
     }
 
     /// Searches all shards. One attempt, but for a connection that breaks: the coordinator makes its own.
-    pub async fn search(
+    pub async fn search<'a>(
         &self,
-        queries: &[Query],
+        queries: impl IntoIterator<Item = &'a Query>,
         options: &SearchOptions,
         priority: Priority,
         deadline: Instant,

@@ -4,13 +4,14 @@
 //! `grpc-timeout`, less what the answer needs to come back, and is kept here too, so a call never outlasts it.
 //! [`retry::retryable`] is the one place that decides which failures are worth another attempt.
 //!
-//! Reading order: [`CallError`], [`Target`], [`retry`], then one module for each service.
+//! Reading order: [`CallError`], [`Target`], [`retry`], [`lane`], then one module for each service.
 
 mod error;
 mod network;
 mod target;
 pub mod retry;
 pub mod load;
+pub mod lane;
 mod pool;
 mod bank;
 mod coordinator;

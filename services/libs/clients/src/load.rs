@@ -7,7 +7,7 @@
 //! was best a moment ago.
 //!
 //! An endpoint that fails, or is outrun by another that was asked after it, several times in a row is left out for a
-//! while, longer each time.
+//! while, longer each time. After that it gets one call at a time, until one is answered.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -131,15 +131,19 @@ impl State {
     fn fail(&mut self, now: Instant) {
         self.failures = self.failures.saturating_add(1);
         // Calls that began before it was left out say nothing new.
-        if self.failures >= FAILURES_MAX && !self.is_left_out(now) {
+        if self.failures >= FAILURES_MAX && !self.pauses(now) {
             let pause = self.left_out.map_or(LEFT_OUT_FIRST, |before| before.next);
             let next = (pause * 2).min(LEFT_OUT_MAX);
             self.left_out = Some(LeftOut { until: now + pause, next });
         }
     }
 
-    fn is_left_out(&self, now: Instant) -> bool {
+    fn pauses(&self, now: Instant) -> bool {
         self.left_out.is_some_and(|left_out| now < left_out.until)
+    }
+
+    fn is_left_out(&self, now: Instant) -> bool {
+        self.pauses(now) || (self.left_out.is_some() && self.under_way.count > 0)
     }
 }
 
@@ -333,6 +337,18 @@ mod tests {
         }
         assert!(both[0].view(now).is_left_out);
         both[0].revive();
+        assert!(!both[0].view(now).is_left_out);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_was_left_out_gets_one_call_at_a_time_until_it_answers() {
+        let (both, mut now) = (loads(2), Instant::now());
+        (0..3).for_each(|_| both[0].begin(now).end(CallEnd::Failed, now));
+        now += LEFT_OUT_FIRST;
+        let trial = both[0].begin(now);
+        assert!((0..100).all(|_| chosen_of(&both, now) == 1));
+        trial.end(CallEnd::Answered, now);
+        let _other = both[0].begin(now);
         assert!(!both[0].view(now).is_left_out);
     }
 

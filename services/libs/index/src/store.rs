@@ -37,6 +37,12 @@ const SEALED_MAX: usize = 4;
 /// otherwise be looked at again and again.
 const WORN_ROWS: usize = TAIL_ROWS / 8;
 
+/// A tail of so many rows becomes a segment, in which they are found some times quicker, when nothing was added to it
+/// for a while: a small index may never fill one.
+const QUIET_ROWS: usize = TAIL_ROWS / 32;
+/// For so long, twice at most.
+const QUIET: Duration = Duration::from_secs(1);
+
 /// What is alike in all segments and tails of an index.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
@@ -187,9 +193,12 @@ impl<const BYTES: usize> Store<BYTES> {
         }
         let outcome = edit(&mut writer);
         shared.publish(&mut writer);
-        if std::mem::take(&mut writer.due) {
+        let is_due = std::mem::take(&mut writer.due);
+        if is_due || writer.active.books.rows() >= QUIET_ROWS {
             drop(writer);
             self.merger.get_or_init(|| Shared::spawn_merger(Arc::clone(&self.shared)));
+        }
+        if is_due {
             shared.work.notify_one();
         }
         outcome
@@ -369,7 +378,21 @@ impl<const BYTES: usize> Shared<BYTES> {
         let is_idle = |writer: &mut Writer<BYTES>| {
             !self.closing.load(Ordering::Relaxed) && !writer.has_job(&self.options)
         };
-        drop(self.work.wait_while(self.lock(), is_idle).expect(NO_PANIC));
+        let (mut writer, mut seen) = (self.lock(), None);
+        loop {
+            let waited = self.work.wait_timeout_while(writer, QUIET, is_idle).expect(NO_PANIC);
+            writer = waited.0;
+            if !waited.1.timed_out() {
+                break;
+            }
+            let now = (writer.active.tail.id, writer.active.books.rows());
+            if now.1 >= QUIET_ROWS && seen == Some(now) {
+                writer.seal();
+                self.publish(&mut writer);
+            }
+            seen = Some(now);
+        }
+        drop(writer);
         (!self.closing.load(Ordering::Relaxed)).then(|| self.lock_merging())
     }
 

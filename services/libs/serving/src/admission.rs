@@ -6,7 +6,7 @@
 //! - A **bulk** call gets one while less than three quarters of the limit are in use, so that interactive calls find
 //!   room. Of the last eighth of that, a client that has its share gets nothing while there are others.
 //! - Bulk work that may wait does so in a queue of bounded length: the first whose client has least in flight comes
-//!   next. Interactive calls never wait.
+//!   next, and bulk work of a client that has as much comes after it. Interactive calls never wait.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -111,8 +111,7 @@ impl<T> Admission<T> {
         priority: Priority,
     ) -> Result<Held, Refusal> {
         let (client, own) = self.clients.meet(client, now);
-        // Those who wait came first.
-        let behind = priority == Priority::Bulk && !self.waiting.is_empty();
+        let behind = priority == Priority::Bulk && self.waits_before(own);
         let refusal = if behind { Some(Refusal::Bulk) } else { self.refusal(now, &client, own, priority) };
         self.refused += (f64::from(u8::from(refusal.is_some())) - self.refused) / DECISIONS;
         match refusal {
@@ -124,10 +123,16 @@ impl<T> Admission<T> {
         }
     }
 
+    /// Whether somebody waits who comes before one with so much in flight.
+    fn waits_before(&self, own: usize) -> bool {
+        let mut candidates = self.waiting.iter().take(CHOSEN_FROM);
+        candidates.any(|waiter| self.clients.in_flight(&waiter.client) <= own)
+    }
+
     /// A place for bulk work, now or later.
     pub(crate) fn ask(&mut self, now: Duration, client: Client, tell: T) -> Result<Asked, Refusal> {
         let (client, own) = self.clients.meet(client, now);
-        if self.waiting.is_empty() && self.refusal(now, &client, own, Priority::Bulk).is_none() {
+        if !self.waits_before(own) && self.refusal(now, &client, own, Priority::Bulk).is_none() {
             return Ok(Asked::Now(self.enter(client)));
         }
         self.limit.reached(now, Priority::Bulk);

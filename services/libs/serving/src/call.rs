@@ -41,8 +41,8 @@ struct Served {
 enum Room {
     /// The answer has not begun: what arrives is kept.
     Kept(Option<Bytes>),
-    /// It has begun, or the call has ended.
-    Given,
+    /// It has begun, or the call has ended: what there is is that of a stream's messages that were read last.
+    Given(Option<Bytes>),
 }
 
 impl Call {
@@ -99,8 +99,14 @@ impl Call {
         let Some(served) = &self.served else {
             return Ok(Work { call: self.clone(), held: None, bytes, begun: Instant::now() });
         };
-        let room = served.places.clone().wait_bytes(bytes);
-        let room = tokio::time::timeout_at(deadline, room).await.unwrap_or_else(|_| Err(too_late()))?;
+        let room = match served.take_room(bytes) {
+            Some(room) => room,
+            // It holds none while it waits.
+            None => {
+                let room = served.places.clone().wait_bytes(bytes);
+                tokio::time::timeout_at(deadline, room).await.unwrap_or_else(|_| Err(too_late()))?
+            }
+        };
         let place = served.places.wait(served.client.clone(), deadline).await?;
         let begun = Instant::now();
         // Queued work whose deadline has passed is never begun.
@@ -117,7 +123,7 @@ impl Call {
     /// The answer has begun, or will not: what of the body was kept has been read or is dropped.
     pub(crate) fn give_room(&self) {
         if let Some(served) = &self.served {
-            let kept = std::mem::replace(&mut *served.room(), Room::Given);
+            let kept = std::mem::replace(&mut *served.room(), Room::Given(None));
             drop(kept);
         }
     }
@@ -134,6 +140,27 @@ impl Call {
             None => *kept = Some(more),
         }
         Ok(false)
+    }
+
+    /// There is room for a message of a stream that is being read.
+    pub(crate) fn has_room(&self, more: Bytes) {
+        let Some(served) = &self.served else { return };
+        if let Room::Given(reading) = &mut *served.room() {
+            match reading {
+                Some(reading) => reading.merge(more),
+                None => *reading = Some(more),
+            }
+        }
+    }
+
+    /// The stream is read on: what of its room no work has taken over is not needed.
+    pub(crate) fn read_on(&self) {
+        let Some(served) = &self.served else { return };
+        let unused = match &mut *served.room() {
+            Room::Given(reading) => reading.take(),
+            Room::Kept(_) => None,
+        };
+        drop(unused);
     }
 
     pub(crate) fn arrive(&self) {
@@ -166,6 +193,17 @@ impl Call {
 }
 
 impl Served {
+    /// So much of the room of the messages that were read last. If that is not enough, it is given back.
+    fn take_room(&self, bytes: usize) -> Option<Bytes> {
+        let mut room = self.room();
+        let Room::Given(reading) = &mut *room else { return None };
+        let taken = reading.as_mut()?.split(self.places.room_for(bytes));
+        let too_little = if taken.is_none() { reading.take() } else { None };
+        drop(room);
+        drop(too_little);
+        taken
+    }
+
     fn room(&self) -> std::sync::MutexGuard<'_, Room> {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }

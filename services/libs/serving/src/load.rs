@@ -166,6 +166,13 @@ impl Counted {
         Self { gauge: gauge.clone(), amount }
     }
 
+    /// Takes so much of it.
+    pub(crate) fn split(&mut self, amount: usize) -> Self {
+        let amount = number(amount).min(self.amount);
+        self.amount -= amount;
+        Self { gauge: self.gauge.clone(), amount }
+    }
+
     pub(crate) fn merge(&mut self, mut other: Self) {
         self.amount += std::mem::take(&mut other.amount);
     }

@@ -8,8 +8,8 @@
 //!
 //! Each message reserves its length of the bytes that may be in flight. Until the call's answer begins, what it has
 //! reserved is kept, and a message that finds no room fails it with `RESOURCE_EXHAUSTED`. After that the call is a
-//! stream: its next message waits for room, which holds the sender back by flow control, and gives it back when it has
-//! been read. What becomes of it then is for the handler to account for.
+//! stream: its next message waits for room, which holds the sender back by flow control. The work that comes of it takes
+//! that room over ([`Call::enter`]); what is not taken over is given back when the stream is read on.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -68,8 +68,7 @@ where
     fn call(&mut self, request: Request<Body>) -> S::Future {
         let prefixes = Prefixes::new(self.bytes_max);
         let call = request.extensions().get::<Call>().cloned().unwrap_or_default();
-        let body =
-            |body| LimitedBody { body, prefixes, call, pending_since: None, room: None, waiting: None };
+        let body = |body| LimitedBody { body, prefixes, call, pending_since: None, waiting: None };
         self.inner.call(request.map(|inner| Body::new(body(inner))))
     }
 }
@@ -81,8 +80,6 @@ struct LimitedBody {
     prefixes: Prefixes,
     call: Call,
     pending_since: Option<Instant>,
-    /// Of the message of a stream that is being read.
-    room: Option<places::Bytes>,
     /// A frame of a stream whose messages wait for room.
     waiting: Option<(Waiting, Frame<Bytes>)>,
 }
@@ -110,10 +107,7 @@ impl LimitedBody {
         let frame = self.waiting.take().map(|(_, frame)| frame);
         match room {
             Ok(room) => {
-                match &mut self.room {
-                    Some(kept) => kept.merge(room),
-                    None => self.room = Some(room),
-                }
+                self.call.has_room(room);
                 Poll::Ready(frame.map(Ok))
             }
             Err(refusal) => Poll::Ready(Some(Err(refusal))),
@@ -132,7 +126,7 @@ impl http_body::Body for LimitedBody {
         }
         // All that came so far has been read: the reader asks for more.
         if body.prefixes.between_messages() {
-            body.room = None;
+            body.call.read_on();
         }
         let frame = match ready!(body.poll_inner(context)) {
             Some(Ok(frame)) => frame,

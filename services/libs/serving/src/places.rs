@@ -125,6 +125,11 @@ impl Places {
         }
     }
 
+    /// What a wish for so many bytes comes to: more than there are would never come.
+    pub(crate) fn room_for(&self, bytes: usize) -> usize {
+        bytes.min(self.inner.bytes_max)
+    }
+
     fn place(&self, held: Held) -> Place {
         Place { places: self.clone(), held: Some(held) }
     }
@@ -211,6 +216,11 @@ pub(crate) struct Bytes {
 }
 
 impl Bytes {
+    /// Takes so many of them, if there are.
+    pub(crate) fn split(&mut self, bytes: usize) -> Option<Self> {
+        Some(Self { permit: self.permit.split(bytes)?, counted: self.counted.split(bytes) })
+    }
+
     pub(crate) fn merge(&mut self, other: Self) {
         self.permit.merge(other.permit);
         self.counted.merge(other.counted);

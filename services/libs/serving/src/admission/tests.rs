@@ -123,13 +123,18 @@ fn who_gives_up_is_not_told() {
 }
 
 #[test]
-fn bulk_calls_do_not_overtake_bulk_work_that_waits() {
-    let mut admission = admission(4, 3);
+fn bulk_calls_overtake_bulk_work_that_waits_only_where_their_client_has_less() {
+    let mut admission = admission(8, 3);
     let mut held = fill(&mut admission, "a", Priority::Bulk);
     assert!(matches!(admission.ask(NOW, named("a"), "stream"), Ok(Asked::Later(_))));
     admission.leave(NOW, held.pop().unwrap(), None);
-    assert!(admission.admit(NOW, named("b"), Priority::Bulk).is_err());
-    assert!(admission.next(NOW).is_some());
+    assert!(admission.admit(NOW, named("a"), Priority::Bulk).is_err());
+    let other = admission.admit(NOW, named("b"), Priority::Bulk).unwrap();
+    assert!(admission.next(NOW).is_none(), "there was one place");
+    admission.leave(NOW, other, None);
+    assert!(matches!(admission.ask(NOW, named("b"), "another"), Ok(Asked::Now(_))));
+    admission.leave(NOW, held.pop().unwrap(), None);
+    assert_eq!(admission.next(NOW).unwrap().0, "stream");
 }
 
 #[test]

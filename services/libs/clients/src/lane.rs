@@ -1,0 +1,314 @@
+//! The way to one service: searches that wait for it share its next call.
+//!
+//! A service is sent a few calls at once. While they are out, further searches queue; when one comes back, what has
+//! queued and is alike goes out together as the next ("natural batching"). Where there is little to do nothing ever
+//! waits; where there is much, the cost of a call is shared by many. Small interactive searches go before bulk, but
+//! bulk has a turn now and then. What has queued for some time goes out of turn: the calls that are out may be stuck.
+//!
+//! Searches share a call only where that changes no answer: with the same options, and asking for the same hash types,
+//! which an answer counts. A search whose caller has gone, or whose time is up, is never sent; a call that nobody waits
+//! for any more is cancelled on the wire.
+
+mod queue;
+
+use std::fmt::Debug;
+use std::future::{Future, poll_fn};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::{Instant, timeout_at};
+use tonic::Code;
+use vigie_model::{HashType, Priority, Query, SearchOptions, Sequence};
+
+use queue::{Pending, Queue};
+
+/// Searches that queue for one service; servers limit their calls below it.
+const QUEUED_MAX: usize = 8_192;
+/// Searches that wait in one service for a change to come.
+const WAITING_MAX: usize = 256;
+/// How long a search queues for its turn. Longer than most calls take.
+const PATIENCE: Duration = Duration::from_millis(5);
+/// With those that go out of turn, at most so many times the calls that are out at once.
+const OUT_OF_TURN: usize = 8;
+
+/// A search.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// What is looked for.
+    pub queries: Arc<[Query]>,
+    /// How.
+    pub options: Arc<SearchOptions>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// When there has to be an answer.
+    pub deadline: Instant,
+    /// Which types its hashes are of, which an answer counts.
+    hash_types: [bool; HashType::ALL.len()],
+}
+
+impl Ask {
+    /// A search.
+    #[must_use]
+    pub fn new(
+        queries: Arc<[Query]>,
+        options: Arc<SearchOptions>,
+        priority: Priority,
+        deadline: Instant,
+    ) -> Self {
+        let hash_types = HashType::ALL.map(|hash_type| {
+            let mut hashes = queries.iter().flat_map(|query| &query.hashes);
+            hashes.any(|one| one.hash.hash_type() == hash_type)
+        });
+        Self { queries, options, priority, deadline, hash_types }
+    }
+
+    /// The same with other options.
+    #[must_use]
+    pub fn with_options(&self, options: Arc<SearchOptions>) -> Self {
+        Self { options, ..self.clone() }
+    }
+
+    /// Whether an answer to both is an answer to each.
+    fn shares_with(&self, other: &Self) -> bool {
+        self.hash_types == other.hash_types
+            && (Arc::ptr_eq(&self.options, &other.options) || self.options == other.options)
+    }
+}
+
+/// Makes the calls of a [`Lane`].
+pub trait Carry: Debug + Send + Sync + 'static {
+    /// The answer to a search.
+    type Answer: Debug + Send + 'static;
+    /// Why there is none.
+    type Error: Debug + Send + 'static;
+
+    /// Searches for the queries of all `asks`, of which there is one at least and which are alike, in one call.
+    /// Dropping the future withdraws it.
+    fn carry(
+        &self,
+        asks: &[Ask],
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Self::Answer, Self::Error>> + Send;
+
+    /// What each of several asks, which have so many queries, gets of the outcome of their call.
+    fn share_out(
+        &self,
+        outcome: Result<Self::Answer, Self::Error>,
+        query_counts: &[usize],
+    ) -> Vec<Result<Self::Answer, Self::Error>>;
+
+    /// Whether the call may have failed for what one of its queries is, so that the others should not suffer for it.
+    fn may_be_of_one(&self, error: &Self::Error) -> bool;
+
+    /// The error of a search that was not sent.
+    fn refused(&self, code: Code, message: &str) -> Self::Error;
+}
+
+/// How calls of a [`Lane`] are made up.
+#[derive(Debug, Clone, Copy)]
+pub struct LaneLimits {
+    /// Calls that are out at once.
+    pub calls: usize,
+    /// Queries that one shared call holds.
+    pub queries: usize,
+}
+
+/// See the module. A handle that is cheap to clone.
+#[derive(Debug)]
+pub struct Lane<C: Carry>(Arc<Shared<C>>);
+
+impl<C: Carry> Clone for Lane<C> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+#[derive(Debug)]
+struct Shared<C: Carry> {
+    carrier: C,
+    limits: LaneLimits,
+    queue: Mutex<Queue<C>>,
+    /// For searches that wait for a change: they are no work, and must not keep others from it.
+    waits: Semaphore,
+}
+
+/// What comes of a search in time.
+type Reply<C> = Result<<C as Carry>::Answer, <C as Carry>::Error>;
+
+/// How a search gets to its service.
+enum Way<'a, C: Carry> {
+    /// By a call of its own, now.
+    Now(Place<'a, C>),
+    /// By one that others share, later.
+    Shared(oneshot::Receiver<Reply<C>>),
+}
+
+impl<C: Carry> Lane<C> {
+    /// A lane to where `carrier` calls.
+    #[must_use]
+    pub fn new(carrier: C, limits: LaneLimits) -> Self {
+        Self(Arc::new(Shared {
+            carrier,
+            limits,
+            queue: Mutex::new(Queue::default()),
+            waits: Semaphore::new(WAITING_MAX),
+        }))
+    }
+
+    /// What makes the calls.
+    #[must_use]
+    pub fn carrier(&self) -> &C {
+        &self.0.carrier
+    }
+
+    /// Searches, by a call of its own where there is room for one, or else by one that is shared. Dropping the future
+    /// withdraws the search.
+    ///
+    /// `RESOURCE_EXHAUSTED`: too many queue. `DEADLINE_EXCEEDED`: its turn did not come, or no answer did.
+    pub async fn search(&self, ask: Ask) -> Reply<C> {
+        let (shared, one) = (&self.0, std::slice::from_ref(&ask));
+        if ask.options.min_sequence > Sequence::ZERO {
+            let Ok(_waits) = shared.waits.try_acquire() else {
+                let text = "too many searches wait for a change that has not come yet";
+                return Err(shared.carrier.refused(Code::ResourceExhausted, text));
+            };
+            return shared.carrier.carry(one, ask.deadline).await;
+        }
+        match shared.begin(&ask)? {
+            Way::Now(_place) => shared.carrier.carry(one, ask.deadline).await,
+            Way::Shared(answer) => shared.wait(answer, ask.deadline).await,
+        }
+    }
+}
+
+impl<C: Carry> Shared<C> {
+    fn queue(&self) -> MutexGuard<'_, Queue<C>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin<'a>(self: &'a Arc<Self>, ask: &Ask) -> Result<Way<'a, C>, C::Error> {
+        let mut queue = self.queue();
+        let has_room = queue.out < self.limits.calls;
+        if has_room && queue.is_empty() {
+            queue.out += 1;
+            return Ok(Way::Now(Place(self)));
+        }
+        if queue.len() >= QUEUED_MAX {
+            return Err(self.carrier.refused(Code::ResourceExhausted, "too many searches wait for it"));
+        }
+        let (reply, answer) = oneshot::channel();
+        queue.put(Pending { ask: ask.clone(), reply, alone: false });
+        if has_room {
+            // What queues is left of a call that broke.
+            queue.out += 1;
+            tokio::spawn(Arc::clone(self).work_off());
+        }
+        Ok(Way::Shared(answer))
+    }
+
+    /// Waits for an answer by a call that others make.
+    async fn wait(self: &Arc<Self>, mut answer: oneshot::Receiver<Reply<C>>, deadline: Instant) -> Reply<C> {
+        let mut answered = timeout_at(deadline.min(Instant::now() + PATIENCE), &mut answer).await;
+        if answered.is_err() {
+            self.go_out_of_turn();
+            answered = timeout_at(deadline, &mut answer).await;
+        }
+        match answered {
+            Ok(Ok(answered)) => answered,
+            Ok(Err(_)) | Err(_) => {
+                Err(self.carrier.refused(Code::DeadlineExceeded, "no answer within the deadline"))
+            }
+        }
+    }
+
+    /// Makes one call more for what queues.
+    fn go_out_of_turn(self: &Arc<Self>) {
+        let mut queue = self.queue();
+        if !queue.is_empty() && queue.out < self.limits.calls.saturating_mul(OUT_OF_TURN) {
+            queue.out += 1;
+            tokio::spawn(Arc::clone(self).work_off());
+        }
+    }
+
+    /// Makes calls for what queues until nobody waits; it has one of the places for calls, or one out of turn, which is
+    /// for one call.
+    async fn work_off(self: Arc<Self>) {
+        let place = Place(&self);
+        loop {
+            let batch = self.queue().next(self.limits.queries, Instant::now());
+            if batch.is_empty() {
+                break;
+            }
+            self.call_for(batch).await;
+            if self.queue().out > self.limits.calls {
+                break;
+            }
+        }
+        drop(place);
+    }
+
+    async fn call_for(&self, mut batch: Vec<Pending<C>>) {
+        let asks: Vec<Ask> = batch.iter().map(|pending| pending.ask.clone()).collect();
+        let deadline = asks.iter().map(|ask| ask.deadline).max().unwrap_or_else(Instant::now);
+        let outcome = tokio::select! {
+            outcome = self.carrier.carry(&asks, deadline) => outcome,
+            // The call is dropped with its future, which cancels it on the wire.
+            () = all_gone(&mut batch) => return,
+        };
+        if let Err(error) = &outcome
+            && batch.len() > 1
+            && self.carrier.may_be_of_one(error)
+        {
+            let mut queue = self.queue();
+            batch.into_iter().for_each(|pending| queue.put(Pending { alone: true, ..pending }));
+            return;
+        }
+        let parts = if batch.len() == 1 {
+            vec![outcome]
+        } else {
+            let query_counts: Vec<usize> = asks.iter().map(|ask| ask.queries.len()).collect();
+            self.carrier.share_out(outcome, &query_counts)
+        };
+        for (pending, part) in batch.into_iter().zip(parts) {
+            // Its caller may have gone.
+            let _ = pending.reply.send(part);
+        }
+    }
+}
+
+/// Ends when every reply has lost its receiver.
+async fn all_gone<C: Carry>(batch: &mut [Pending<C>]) {
+    let mut gone = 0;
+    poll_fn(|context| {
+        while let Some(pending) = batch.get_mut(gone) {
+            match pending.reply.poll_closed(context) {
+                Poll::Ready(()) => gone += 1,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(())
+    })
+    .await;
+}
+
+/// A place for a call. Given back, it goes to those who queue, unless it was one out of turn.
+#[derive(Debug)]
+struct Place<'a, C: Carry>(&'a Arc<Shared<C>>);
+
+impl<C: Carry> Drop for Place<'_, C> {
+    fn drop(&mut self) {
+        let mut queue = self.0.queue();
+        // Without a runtime the process is ending, and nobody waits.
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) if !queue.is_empty() && queue.out <= self.0.limits.calls => {
+                runtime.spawn(Arc::clone(self.0).work_off());
+            }
+            Ok(_) | Err(_) => queue.out -= 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

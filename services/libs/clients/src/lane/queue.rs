@@ -1,0 +1,116 @@
+//! What queues for a service, and what of it goes out together.
+
+use std::collections::VecDeque;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use vigie_model::{Priority, Query};
+
+use super::{Ask, Carry, Reply};
+
+/// One in so many calls is bulk's, if there is any, however much else there is.
+const BULK_TURN: u64 = 8;
+
+/// An ask that queues.
+#[derive(Debug)]
+pub(super) struct Pending<C: Carry> {
+    pub(super) ask: Ask,
+    pub(super) reply: oneshot::Sender<Reply<C>>,
+    /// It shares no call: what it asks for may be what broke the last one.
+    pub(super) alone: bool,
+}
+
+impl<C: Carry> Pending<C> {
+    fn is_wanted(&self, now: Instant) -> bool {
+        !self.reply.is_closed() && self.ask.deadline > now
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Queue<C: Carry> {
+    interactive: VecDeque<Pending<C>>,
+    bulk: VecDeque<Pending<C>>,
+    /// Calls that are out.
+    pub(super) out: usize,
+    turns: u64,
+}
+
+impl<C: Carry> Default for Queue<C> {
+    fn default() -> Self {
+        Self { interactive: VecDeque::new(), bulk: VecDeque::new(), out: 0, turns: 0 }
+    }
+}
+
+impl<C: Carry> Queue<C> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.interactive.is_empty() && self.bulk.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.interactive.len() + self.bulk.len()
+    }
+
+    pub(super) fn put(&mut self, pending: Pending<C>) {
+        self.of(pending.ask.priority).push_back(pending);
+    }
+
+    fn of(&mut self, priority: Priority) -> &mut VecDeque<Pending<C>> {
+        match priority {
+            Priority::Interactive => &mut self.interactive,
+            Priority::Bulk => &mut self.bulk,
+        }
+    }
+
+    /// The asks of the next call; none where nobody waits.
+    pub(super) fn next(&mut self, queries_max: usize, now: Instant) -> Vec<Pending<C>> {
+        self.turns += 1;
+        let bulk_first = self.turns.is_multiple_of(BULK_TURN);
+        let order = [Priority::Interactive, Priority::Bulk];
+        let order = if bulk_first { [order[1], order[0]] } else { order };
+        order
+            .into_iter()
+            .map(|priority| take_alike(self.of(priority), queries_max, now))
+            .find(|taken| !taken.is_empty())
+            .unwrap_or_default()
+    }
+}
+
+/// Takes the oldest ask that somebody waits for, and those that can share its call, in order.
+fn take_alike<C: Carry>(
+    queue: &mut VecDeque<Pending<C>>,
+    queries_max: usize,
+    now: Instant,
+) -> Vec<Pending<C>> {
+    let first = loop {
+        match queue.pop_front() {
+            None => return Vec::new(),
+            Some(pending) if pending.is_wanted(now) => break pending,
+            Some(_) => {}
+        }
+    };
+    let limit = first.ask.options.limit.get();
+    let queries_max = queries_max.min(Query::BATCH_MAX).min(Query::ANSWERS_MAX / limit);
+    let mut count = first.ask.queries.len();
+    let mut taken = vec![first];
+    if taken[0].alone {
+        return taken;
+    }
+    let mut passed_over = Vec::new();
+    while count < queries_max {
+        let Some(pending) = queue.pop_front() else { break };
+        if !pending.is_wanted(now) {
+            continue;
+        }
+        let fits = count + pending.ask.queries.len() <= queries_max;
+        if fits && !pending.alone && taken[0].ask.shares_with(&pending.ask) {
+            count += pending.ask.queries.len();
+            taken.push(pending);
+        } else {
+            passed_over.push(pending);
+        }
+    }
+    for pending in passed_over.into_iter().rev() {
+        queue.push_front(pending);
+    }
+    taken
+}

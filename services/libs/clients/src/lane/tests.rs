@@ -1,0 +1,197 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::task::JoinHandle;
+use vigie_model::{Hash, Limit, QueryHash, Variant};
+
+use super::*;
+
+/// A service that answers each query with the first byte of its hash, once the gate lets the call through.
+#[derive(Debug)]
+struct Gated {
+    gate: Semaphore,
+    /// How many asks each call was for.
+    calls: Mutex<Vec<usize>>,
+    under_way: AtomicUsize,
+    /// Calls for a query with this byte fail.
+    breaks_at: Option<u8>,
+}
+
+/// Counts a call for as long as it is under way.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Carry for Gated {
+    type Answer = Vec<u8>;
+    type Error = Code;
+
+    async fn carry(&self, asks: &[Ask], _: Instant) -> Result<Vec<u8>, Code> {
+        self.calls.lock().unwrap().push(asks.len());
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        let _under_way = UnderWay(&self.under_way);
+        self.gate.acquire().await.unwrap().forget();
+        let queries = asks.iter().flat_map(|ask| ask.queries.iter());
+        let bytes: Vec<u8> = queries.map(|query| query.hashes[0].hash.as_bytes()[0]).collect();
+        if self.breaks_at.is_some_and(|byte| bytes.contains(&byte)) { Err(Code::Internal) } else { Ok(bytes) }
+    }
+
+    fn share_out(
+        &self,
+        outcome: Result<Vec<u8>, Code>,
+        query_counts: &[usize],
+    ) -> Vec<Result<Vec<u8>, Code>> {
+        let mut bytes = outcome.clone().unwrap_or_default().into_iter();
+        let mut part = |count: &usize| outcome.as_ref().map(|_| bytes.by_ref().take(*count).collect());
+        query_counts.iter().map(|count| part(count).map_err(|code| *code)).collect()
+    }
+
+    fn may_be_of_one(&self, error: &Code) -> bool {
+        *error == Code::Internal
+    }
+
+    fn refused(&self, code: Code, _: &str) -> Code {
+        code
+    }
+}
+
+fn lane(calls: usize, breaks_at: Option<u8>) -> Lane<Gated> {
+    let gated =
+        Gated { gate: Semaphore::new(0), calls: Mutex::default(), under_way: AtomicUsize::new(0), breaks_at };
+    Lane::new(gated, LaneLimits { calls, queries: 64 })
+}
+
+fn ask(byte: u8) -> Ask {
+    let query = Query { hashes: vec![QueryHash { hash: Hash::Md5([byte; 16]), variant: Variant::Original }] };
+    let deadline = Instant::now() + Duration::from_secs(10);
+    Ask::new([query].into(), Arc::default(), Priority::Interactive, deadline)
+}
+
+fn search(lane: &Lane<Gated>, ask: Ask) -> JoinHandle<Result<Vec<u8>, Code>> {
+    let lane = lane.clone();
+    tokio::spawn(async move { lane.search(ask).await })
+}
+
+/// Lets everything run that can, in no time.
+async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn calls(lane: &Lane<Gated>) -> Vec<usize> {
+    lane.carrier().calls.lock().unwrap().clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_queues_shares_the_next_call_and_each_gets_its_own_part() {
+    let lane = lane(1, None);
+    let searches: Vec<_> = (0..6).map(|byte| search(&lane, ask(byte))).collect();
+    settle().await;
+    assert_eq!(calls(&lane), [1], "there is room for one call");
+    lane.carrier().gate.add_permits(2);
+    for (byte, search) in (0..).zip(searches) {
+        assert_eq!(search.await.unwrap().unwrap(), [byte]);
+    }
+    assert_eq!(calls(&lane), [1, 5]);
+    lane.carrier().gate.add_permits(1);
+    assert_eq!(lane.search(ask(9)).await.unwrap(), [9], "the place was given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_queued_for_some_time_goes_out_of_turn() {
+    let lane = lane(1, None);
+    let stuck = search(&lane, ask(0));
+    settle().await;
+    let others: Vec<_> = (1..4).map(|byte| search(&lane, ask(byte))).collect();
+    settle().await;
+    tokio::time::sleep(PATIENCE + Duration::from_millis(1)).await;
+    assert_eq!(calls(&lane), [1, 3], "beside the one that is stuck");
+    lane.carrier().gate.add_permits(2);
+    for search in others.into_iter().chain([stuck]) {
+        search.await.unwrap().unwrap();
+    }
+    assert_eq!(lane.0.queue().out, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_is_alike_shares_a_call() {
+    let lane = lane(1, None);
+    let first = search(&lane, ask(0));
+    settle().await;
+    let limited = SearchOptions { limit: Limit::new(1).unwrap(), ..SearchOptions::default() };
+    let query = Query { hashes: vec![QueryHash { hash: Hash::Pdq([5; 32]), variant: Variant::Original }] };
+    let of_pdq = Ask::new([query].into(), Arc::default(), Priority::Interactive, ask(0).deadline);
+    let asks = [ask(1), ask(2).with_options(Arc::new(limited)), ask(3), of_pdq];
+    let searches: Vec<_> = asks.into_iter().map(|ask| search(&lane, ask)).collect();
+    settle().await;
+    lane.carrier().gate.add_permits(4);
+    for search in searches.into_iter().chain([first]) {
+        search.await.unwrap().unwrap();
+    }
+    assert_eq!(calls(&lane), [1, 2, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_query_that_breaks_its_call_breaks_no_other() {
+    let lane = lane(1, Some(2));
+    let searches: Vec<_> = (0..4).map(|byte| search(&lane, ask(byte))).collect();
+    lane.carrier().gate.add_permits(10);
+    let ended: Vec<_> = futures::future::join_all(searches).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(ended, [Ok(vec![0]), Ok(vec![1]), Err(Code::Internal), Ok(vec![3])]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_nobody_waits_for_is_withdrawn() {
+    let lane = lane(1, None);
+    let searches: Vec<_> = (0..3).map(|byte| search(&lane, ask(byte))).collect();
+    settle().await;
+    lane.carrier().gate.add_permits(1);
+    settle().await;
+    assert_eq!(calls(&lane), [1, 2]);
+    searches.iter().for_each(JoinHandle::abort);
+    settle().await;
+    assert_eq!(lane.carrier().under_way.load(Ordering::Relaxed), 0);
+    assert_eq!(lane.0.queue().out, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bulk_waits_for_interactive_searches_but_not_for_ever() {
+    let lane = lane(1, None);
+    let first = search(&lane, ask(0));
+    settle().await;
+    let bulk = search(&lane, Ask { priority: Priority::Bulk, ..ask(200) });
+    // Each goes alone, for no two are alike.
+    let others: Vec<_> = (1..12)
+        .map(|limit| {
+            let limited = SearchOptions { limit: Limit::new(limit).unwrap(), ..SearchOptions::default() };
+            search(&lane, ask(1).with_options(Arc::new(limited)))
+        })
+        .collect();
+    settle().await;
+    lane.carrier().gate.add_permits(2);
+    settle().await;
+    assert!(!bulk.is_finished());
+    lane.carrier().gate.add_permits(8);
+    settle().await;
+    assert!(bulk.is_finished() && others.iter().any(|one| !one.is_finished()));
+    lane.carrier().gate.add_permits(10);
+    for search in others.into_iter().chain([first]) {
+        search.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_late_is_said_in_time() {
+    let lane = lane(1, None);
+    let _stuck = search(&lane, ask(0));
+    settle().await;
+    let begun = Instant::now();
+    let soon = Ask { deadline: begun + Duration::from_millis(3), ..ask(1) };
+    assert_eq!(lane.search(soon).await, Err(Code::DeadlineExceeded));
+    assert!(begun.elapsed() < Duration::from_millis(6));
+    assert_eq!(calls(&lane), [1], "it was never sent");
+}
