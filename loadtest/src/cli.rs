@@ -304,7 +304,7 @@ pub struct CompareArguments {
     /// Prints the changes as JSON.
     #[arg(long)]
     pub json: bool,
-    /// Exits with 99 if a figure is worse by more than noise.
+    /// Exits with 99 if a figure is worse by more than noise, or more answers are wrong.
     #[arg(long)]
     pub strict: bool,
 }

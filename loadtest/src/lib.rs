@@ -55,7 +55,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         }
         Command::Index(arguments) => index::run(&arguments, &mut out)?,
         Command::Run(arguments) => return load::command::run(&arguments, &mut out),
-        Command::FindMax(arguments) => return load::command::find_max(&arguments, &mut out),
+        Command::FindMax(arguments) => return load::find_max::run(&arguments, &mut out),
         Command::Report(arguments) => return load::command::report(&arguments, &mut out),
         Command::Compare(arguments) => return load::command::compare(&arguments, &mut out),
         Command::Ceiling(arguments) => return load::ceiling::run(&arguments, &mut out),
@@ -71,4 +71,6 @@ pub enum Exit {
     Done,
     /// A threshold does not hold.
     ThresholdMissed,
+    /// It was asked to end before it was done.
+    Interrupted,
 }

@@ -9,17 +9,20 @@
 //! - **No answer is believed.** Each is compared with what is known to be true of its question.
 //! - **Nothing is averaged that cannot be.** Histograms of lanes, seconds and processes are added up.
 //!
-//! Reading order: [`scenario`] says what a run does; `schedule` when, `kind` and `truth` what is asked, `oracle` and
+//! Reading order: [`scenario`] says what a run does; `schedule` when, `kind`, `rows` and `truth` what is asked, `oracle` and
 //! `ledger` what is right. `drive` sends, `request` is one request, `pace` waits, `target` speaks the protocols, `fill`
-//! loads the data. `record` and `hist` keep what happened, [`result`] makes a file of it, and `threshold` judges it.
-//! `session` is the whole of a run of this process, `join` of several; `prepare` is what it needs: the truth, the data, and
+//! loads the data. `record` and `hist` keep what happened, [`result`] makes a file of it, and `threshold` and `judge` say
+//! whether it is good enough. `session` is the whole of a run of this process, `join` of several,
+//! and `interrupt` ends it early; `prepare` is what it needs: the truth, the data, and
 //! a `cluster`, to which `fault` does what the scenario says while `probe` looks how soon writes are seen. `report` and
-//! `view` show it, `compare` compares two, `search` finds the highest rate that holds, `command` is the command line.
+//! `view` show it, `compare` compares two, `search` and `find_max` find the highest rate that
+//! holds, `command` is the command line.
 
 pub mod scenario;
 pub mod span;
 mod schedule;
 mod kind;
+mod rows;
 mod truth;
 mod oracle;
 mod ledger;
@@ -32,11 +35,15 @@ mod rounding;
 mod hist;
 pub mod record;
 pub mod threshold;
+mod judge;
 pub mod result;
 mod builtin;
 mod setting;
 mod progress;
+mod sheet;
 mod text;
+mod interrupt;
+mod descriptors;
 mod session;
 mod trace;
 mod probe;
@@ -46,6 +53,7 @@ mod prepare;
 mod join;
 mod view;
 mod search;
+pub(crate) mod find_max;
 mod compare;
 mod report;
 pub(crate) mod command;

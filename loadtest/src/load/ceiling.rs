@@ -44,7 +44,7 @@ pub(crate) async fn measure(arguments: &CeilingArguments) -> anyhow::Result<RunR
     })?;
     let mut machine = Machine::now();
     let shared = Arc::new(Shared {
-        truth: Arc::new(Truth::establish(&scenario)?),
+        truth: Arc::new(Truth::establish(&scenario, |_| {})?),
         ledger: Ledger::default(),
         chooser: Chooser::new(&scenario.mix),
         bank: None,
@@ -64,6 +64,7 @@ pub(crate) async fn measure(arguments: &CeilingArguments) -> anyhow::Result<RunR
         },
         began_unix_ms: ended.began_unix_ms,
         measured_s: ended.measured.as_secs_f64(),
+        interrupted: false,
         processes: 1,
         lanes: scenario.drive.lanes.into(),
         cpu_s: ended.cpu_s,

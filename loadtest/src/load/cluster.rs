@@ -26,7 +26,7 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct LocalCluster {
-    /// In the order in which they were started; ended in the reverse.
+    /// In the order in which they were started.
     processes: Vec<Process>,
     proxies: BTreeMap<String, DelayProxy>,
     pub(crate) frontends: Vec<String>,

@@ -1,42 +1,48 @@
-//! `vigie-loadtest run`, `find-max`, `report` and `compare`.
+//! `vigie-loadtest run`, `report` and `compare`, and what the commands have in common.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
-use serde::Serialize;
 use tokio::net::TcpListener;
 
 use crate::Exit;
-use crate::cli::{CompareArguments, FindMaxArguments, ReportArguments, RunArguments};
-use crate::load::compare::{self, Direction};
+use crate::cli::{CompareArguments, ReportArguments, RunArguments};
+use crate::load::compare;
+use crate::load::interrupt::Interrupt;
 use crate::load::join::{self, Followers};
 use crate::load::prepare::{Others, Prepared, say};
 use crate::load::result::RunResult;
 use crate::load::scenario::Scenario;
-use crate::load::search::{Search, Tried};
-use crate::load::threshold::Threshold;
 use crate::load::view::View;
-use crate::load::{builtin, report, setting, text};
+use crate::load::{builtin, descriptors, report, setting, text};
 
-/// A step of a search is no failure of a service that answers all but this share.
-const ERRORS_MAX: &str = "errors < 0.1%";
-/// The highest rate that is searched.
-const RATE_MAX: f64 = 1_000_000.0;
-/// A search ends when the gap between what held and what did not is this ratio.
-const GAP: f64 = 1.05;
+/// How long threads that compare rows, or wait for a command, are waited for when all is given up.
+const GIVE_UP_WITHIN: Duration = Duration::from_millis(100);
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?)
+/// What `work` comes to; `None` if the program is asked to end meanwhile.
+pub(crate) fn block_on<T, F: Future<Output = anyhow::Result<T>>>(
+    work: impl FnOnce(Interrupt) -> F,
+) -> anyhow::Result<Option<T>> {
+    descriptors::raise();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let done = runtime.block_on(async {
+        let interrupt = Interrupt::listen()?;
+        interrupt.unless_given_up(work(interrupt.clone())).await.transpose()
+    });
+    runtime.shutdown_timeout(GIVE_UP_WITHIN);
+    done
 }
 
 pub(crate) fn run(arguments: &RunArguments, out: &mut impl Write) -> anyhow::Result<Exit> {
     if let Some(leader) = &arguments.join {
-        runtime()?.block_on(join::follow(leader))?;
-        return Ok(Exit::Done);
+        let followed = block_on(|_| join::follow(leader))?;
+        return Ok(if followed.is_some() { Exit::Done } else { Exit::Interrupted });
     }
-    let result = runtime()?.block_on(run_scenario(arguments))?;
+    let Some(result) = block_on(|interrupt| run_scenario(arguments, interrupt))? else {
+        return Ok(Exit::Interrupted);
+    };
     let folder = folder(arguments.out.as_deref(), &result.scenario.name)?;
     report::write(&folder, &result)?;
     if arguments.json {
@@ -50,110 +56,31 @@ pub(crate) fn run(arguments: &RunArguments, out: &mut impl Write) -> anyhow::Res
         write!(out, "{}", text::text(&result))?;
         writeln!(out, "  report: {}", folder.join("report.html").display())?;
     }
+    if result.interrupted {
+        return Ok(Exit::Interrupted);
+    }
+    let unplanned: Vec<&str> = result.unplanned().map(|mark| mark.what.as_str()).collect();
+    if !unplanned.is_empty() {
+        bail!("this was not the run that the scenario describes: {}", unplanned.join("; "));
+    }
     Ok(if result.passed { Exit::Done } else { Exit::ThresholdMissed })
 }
 
-async fn run_scenario(arguments: &RunArguments) -> anyhow::Result<RunResult> {
+async fn run_scenario(arguments: &RunArguments, interrupt: Interrupt) -> anyhow::Result<RunResult> {
     let name = arguments.scenario.as_deref().context("name a scenario")?;
     let scenario = scenario(name, &arguments.set)?;
     let prepared = Prepared::new(&scenario, &arguments.target).await?;
-    let mut others = Others::default();
+    let mut others = Others { followers: None, interrupt };
     if arguments.generators > 1 {
         let listener = TcpListener::bind(&arguments.listen).await.context("cannot listen for generators")?;
         let (count, at) = (arguments.generators - 1, listener.local_addr()?);
         say(&format!("waiting for {count} generators: vigie-loadtest run --join {at}"));
         others.followers = Some(Followers::gather(&listener, count).await?);
     }
-    let (warm_up, length) = (scenario.drive.warm_up.0.as_secs(), scenario.length().as_secs());
-    let mut view = View::new(&scenario.name, warm_up, length, arguments.plain);
+    let mut view = View::new(&scenario, arguments.plain);
     let result = prepared.run(&scenario, others, |part, line| view.tell(part, line)).await;
     prepared.finish(arguments.keep).await?;
     result
-}
-
-/// What a search came to.
-#[derive(Debug, Serialize)]
-struct Found<'a> {
-    schema: &'static str,
-    condition: String,
-    /// Requests a second; `null` where none held.
-    highest_rate: Option<f64>,
-    tried: &'a [Tried],
-}
-
-pub(crate) fn find_max(arguments: &FindMaxArguments, out: &mut impl Write) -> anyhow::Result<Exit> {
-    let (condition, highest, tried) = runtime()?.block_on(search(arguments))?;
-    let found = Found { schema: "vigie-loadtest-max/1", condition, highest_rate: highest, tried: &tried };
-    if let Some(path) = &arguments.out {
-        std::fs::write(path, serde_json::to_vec_pretty(&found)?)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    if arguments.json {
-        writeln!(out, "{}", serde_json::to_string(&found)?)?;
-    } else {
-        for one in &tried {
-            let p99 = one.p99_ms.map_or("-".to_owned(), |ms| format!("{ms:.2} ms"));
-            let outcome = if one.held { "holds".to_owned() } else { format!("fails: {}", one.because) };
-            writeln!(
-                out,
-                "  {:>9.0}/s  {:>9.0} answered/s  p99 {p99:>12}  {outcome}",
-                one.rate, one.answered_per_s
-            )?;
-        }
-        match highest {
-            Some(rate) => writeln!(out, "{rate:.0}/s is the highest rate at which {}", found.condition)?,
-            None => writeln!(out, "there is no rate at which {}", found.condition)?,
-        }
-    }
-    Ok(if highest.is_some() { Exit::Done } else { Exit::ThresholdMissed })
-}
-
-async fn search(arguments: &FindMaxArguments) -> anyhow::Result<(String, Option<f64>, Vec<Tried>)> {
-    let mut scenario = scenario(&arguments.scenario, &arguments.set)?;
-    let bounds = [(0.5, arguments.p50), (0.99, arguments.p99), (0.999, arguments.p999)];
-    let bounds = bounds.iter().filter_map(|(quantile, bound)| Some((quantile * 100.0, (*bound)?)));
-    let mut conditions: Vec<String> =
-        bounds.map(|(percent, bound)| format!("p{percent} <= {bound}")).collect();
-    if conditions.is_empty() {
-        bail!("say what has to hold: --p99 50ms, --p50, --p999");
-    }
-    conditions.push(ERRORS_MAX.to_owned());
-    let condition = conditions.join(" and ");
-    scenario.thresholds =
-        conditions.iter().map(|text| text.parse()).collect::<anyhow::Result<Vec<Threshold>>>()?;
-    scenario.faults.clear();
-    scenario.arrivals.stages.clear();
-    scenario.arrivals.trace = None;
-    scenario.drive.duration = arguments.step;
-    scenario.arrivals.rate = Some(arguments.from);
-    scenario.check()?;
-    let prepared = Prepared::new(&scenario, &arguments.target).await?;
-    let mut search = Search::new(arguments.from, GAP, RATE_MAX);
-    let mut tried = Vec::new();
-    while let Some(rate) = search.next() {
-        scenario.arrivals.rate = Some(rate);
-        let result = prepared.run(&scenario, Others::default(), |_, _| {}).await?;
-        let failing = result.thresholds.iter().find(|judgement| !judgement.holds);
-        let because = failing.map_or(String::new(), |judgement| {
-            let why = judgement.because.as_ref().map_or(String::new(), |because| format!(", {because}"));
-            format!("{} ({}{why})", judgement.threshold, judgement.shown)
-        });
-        let held = failing.is_none();
-        say(&format!("{rate:.0}/s {}", if held { "holds".to_owned() } else { format!("fails: {because}") }));
-        search.note(held);
-        tried.push(Tried {
-            rate,
-            held,
-            because,
-            p99_ms: result.summary.latency.p99_ms,
-            answered_per_s: result.summary.answered_per_s,
-        });
-        if arguments.pause.0 > std::time::Duration::ZERO {
-            tokio::time::sleep(arguments.pause.0).await;
-        }
-    }
-    prepared.finish(false).await?;
-    Ok((condition, search.highest(), tried))
 }
 
 /// The result that a run has written.
@@ -177,21 +104,18 @@ pub(crate) fn report(arguments: &ReportArguments, out: &mut impl Write) -> anyho
 
 pub(crate) fn compare(arguments: &CompareArguments, out: &mut impl Write) -> anyhow::Result<Exit> {
     let (a, b) = (read(&arguments.a)?, read(&arguments.b)?);
-    let changes = compare::compare(&a, &b);
-    if changes.is_empty() {
-        bail!("there is not one whole second in both that could be compared");
-    }
+    let compared =
+        compare::compare(&a, &b).context("there is not one whole second in both that could be compared")?;
     if arguments.json {
-        writeln!(out, "{}", serde_json::to_string(&changes)?)?;
+        writeln!(out, "{}", serde_json::to_string(&compared)?)?;
     } else {
-        write!(out, "{}", compare::text(&a, &b, &changes))?;
+        write!(out, "{}", compare::text(&compared))?;
     }
-    let worse = changes.iter().any(|change| change.verdict == Direction::Worse);
-    Ok(if worse && arguments.strict { Exit::ThresholdMissed } else { Exit::Done })
+    Ok(if compared.worse && arguments.strict { Exit::ThresholdMissed } else { Exit::Done })
 }
 
 /// The scenario of a file or of that name, with what the command line sets.
-fn scenario(name: &str, set: &[String]) -> anyhow::Result<Scenario> {
+pub(crate) fn scenario(name: &str, set: &[String]) -> anyhow::Result<Scenario> {
     let path = Path::new(name);
     let mut table = if path.is_file() {
         let text =

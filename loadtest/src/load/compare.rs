@@ -3,11 +3,14 @@
 //! A run's seconds differ among themselves, and by that much a figure of the run would differ if it were run again. The
 //! moving-block bootstrap (Künsch 1989) puts that to use: runs are put together again and again from blocks of their own
 //! seconds, drawn with replacement (blocks, because a bad second is seldom alone), and the figure is taken of each. Where
-//! 95 % of the ratios between such runs of B and of A lie on one side of 1, the change is more than the noise within the
-//! runs. Changes below 2 % are called noise in any case: no two runs are as alike as that, and seconds are kept to two
-//! digits.
+//! 99 % of the ratios between such runs of B and of A lie on one side of 1, the change is more than the noise within the
+//! runs: 99 and not 95, for there are six figures, and one in twenty would be wrong too often. Changes below 2 % are called
+//! noise in any case: no two runs are as alike as that, and seconds are kept to two digits. Runs of a few seconds say
+//! nothing of their own noise, so of them nothing is said either.
+//!
+//! What makes whole runs differ, such as another machine or another neighbour, is in no second, and is not seen here.
 
-use std::fmt::Write as _;
+mod text;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt as _, SeedableRng as _};
@@ -18,10 +21,31 @@ use crate::load::record::Second;
 use crate::load::result::RunResult;
 use crate::load::rounding::whole;
 
+pub(crate) use text::text;
+
 /// Runs that are put together.
-const RESAMPLES: usize = 400;
-/// A change below this is noise.
+const RESAMPLES: usize = 1_000;
+/// The share of them that lies on each side beyond the bounds that are told.
+const TAIL: f64 = 0.005;
+/// A change below this is noise: of a ratio.
 const RELATIVE_MIN: f64 = 0.02;
+/// The same of a share, such as that of failures.
+const SHARE_MIN: f64 = 0.001;
+/// Fewer measured seconds than this say nothing of their noise.
+const SECONDS_MIN: usize = 8;
+
+/// What a comparison came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Comparison {
+    pub(crate) schema: &'static str,
+    pub(crate) changes: Vec<Change>,
+    /// What should be nothing, or was refused.
+    pub(crate) counts: Vec<Count>,
+    /// Whether a figure is worse by more than noise, or answers are wrong of which there were fewer before.
+    pub(crate) worse: bool,
+    /// Why it may mean less than it seems to.
+    pub(crate) reservations: Vec<String>,
+}
 
 /// Of one figure.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,11 +53,21 @@ pub(crate) struct Change {
     pub(crate) figure: &'static str,
     pub(crate) a: Option<f64>,
     pub(crate) b: Option<f64>,
-    /// The ratio of B to A, and between which bounds it lies with 95 % confidence.
-    pub(crate) ratio: Option<f64>,
-    pub(crate) ratio_low: Option<f64>,
-    pub(crate) ratio_high: Option<f64>,
+    /// By what `change`, `low` and `high` compare: `ratio` is B divided by A, `difference` B less A.
+    pub(crate) by: Scale,
+    pub(crate) change: Option<f64>,
+    /// Between which bounds the change lies, by the noise within the runs.
+    pub(crate) low: Option<f64>,
+    pub(crate) high: Option<f64>,
     pub(crate) verdict: Direction,
+}
+
+/// How two values of a figure are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Scale {
+    Ratio,
+    Difference,
 }
 
 /// What a change is.
@@ -43,8 +77,16 @@ pub(crate) enum Direction {
     Better,
     Worse,
     Noise,
-    /// One of the runs has no such figure.
+    /// One of the runs has no such figure, or is too short to say.
     Unknown,
+}
+
+/// How often something happened in each run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Count {
+    pub(crate) what: &'static str,
+    pub(crate) a: u64,
+    pub(crate) b: u64,
 }
 
 /// One run's seconds after its warm-up, but not the last: it may be a part of one only.
@@ -57,33 +99,48 @@ fn measured(result: &RunResult) -> Vec<&Second> {
 struct Figure {
     name: &'static str,
     of: fn(&Sum) -> Option<f64>,
+    by: Scale,
     more_is_better: bool,
 }
 
-const FIGURES: [Figure; 5] = [
+const fn latency(name: &'static str, of: fn(&Sum) -> Option<f64>) -> Figure {
+    Figure { name, of, by: Scale::Ratio, more_is_better: false }
+}
+
+const FIGURES: [Figure; 6] = [
     Figure {
         name: "answered a second",
         of: |sum| Some(sum.answered as f64 / sum.seconds),
+        by: Scale::Ratio,
         more_is_better: true,
     },
-    Figure { name: "p50, ms", of: |sum| sum.latency.quantile_ms(0.5), more_is_better: false },
-    Figure { name: "p90, ms", of: |sum| sum.latency.quantile_ms(0.9), more_is_better: false },
-    Figure { name: "p99, ms", of: |sum| sum.latency.quantile_ms(0.99), more_is_better: false },
-    Figure { name: "p99.9, ms", of: |sum| sum.latency.quantile_ms(0.999), more_is_better: false },
+    latency("p50, ms", |sum| sum.latency.quantile_ms(0.5)),
+    latency("p90, ms", |sum| sum.latency.quantile_ms(0.9)),
+    latency("p99, ms", |sum| sum.latency.quantile_ms(0.99)),
+    latency("p99.9, ms", |sum| sum.latency.quantile_ms(0.999)),
+    Figure {
+        name: "not answered",
+        of: |sum| (sum.due > 0).then(|| (sum.due - sum.answered) as f64 / sum.due as f64),
+        by: Scale::Difference,
+        more_is_better: false,
+    },
 ];
 
 /// Some seconds together.
 struct Sum {
     seconds: f64,
+    /// Requests that were to be sent.
+    due: u64,
     answered: u64,
     latency: Hist,
 }
 
 impl Sum {
     fn of<'a>(seconds: impl Iterator<Item = &'a Second>) -> Self {
-        let mut sum = Self { seconds: 0.0, answered: 0, latency: Hist::with_digits(2) };
+        let mut sum = Self { seconds: 0.0, due: 0, answered: 0, latency: Hist::with_digits(2) };
         for second in seconds {
             sum.seconds += 1.0;
+            sum.due += second.sent + second.unsent;
             sum.answered += second.answered;
             sum.latency.add(&second.latency);
         }
@@ -100,32 +157,80 @@ fn resample(seconds: &[&Second], rng: &mut Xoshiro256PlusPlus) -> Sum {
     Sum::of(drawn.take(count))
 }
 
-/// Every figure of both runs.
-pub(crate) fn compare(a: &RunResult, b: &RunResult) -> Vec<Change> {
+/// Every figure of both runs; `None` if there is not one whole second in both.
+pub(crate) fn compare(a: &RunResult, b: &RunResult) -> Option<Comparison> {
     let (seconds_a, seconds_b) = (measured(a), measured(b));
-    if seconds_a.is_empty() || seconds_b.is_empty() {
-        return Vec::new();
+    let shorter = seconds_a.len().min(seconds_b.len());
+    if shorter == 0 {
+        return None;
     }
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    let resamples = if shorter < SECONDS_MIN { 0 } else { RESAMPLES };
     let pairs: Vec<(Sum, Sum)> =
-        (0..RESAMPLES).map(|_| (resample(&seconds_a, &mut rng), resample(&seconds_b, &mut rng))).collect();
+        (0..resamples).map(|_| (resample(&seconds_a, &mut rng), resample(&seconds_b, &mut rng))).collect();
     let runs = (Sum::of(seconds_a.into_iter()), Sum::of(seconds_b.into_iter()));
-    FIGURES.iter().map(|figure| change(figure, &runs, &pairs)).collect()
+    let changes: Vec<Change> = FIGURES.iter().map(|figure| change(figure, &runs, &pairs)).collect();
+    let wrong = counts(a, b);
+    let mut reservations = Vec::new();
+    if shorter < SECONDS_MIN {
+        reservations.push(format!(
+            "{shorter} seconds are too few to tell a change from noise; measure {SECONDS_MIN} or more"
+        ));
+    }
+    for (name, result) in [("A", a), ("B", b)] {
+        if result.generator.ran_late {
+            reservations.push(format!("in {name} the generator ran late: its latencies cannot be believed"));
+        }
+        if result.interrupted {
+            reservations.push(format!("{name} was stopped before its end"));
+        }
+    }
+    if a.scenario != b.scenario {
+        reservations.push("the scenarios differ: the figures may not be of the same thing".to_owned());
+    }
+    Some(Comparison {
+        schema: "vigie-loadtest-compare/1",
+        worse: changes.iter().any(|change| change.verdict == Direction::Worse)
+            || wrong.iter().any(|count| count.b > count.a),
+        changes,
+        counts: wrong,
+        reservations,
+    })
+}
+
+/// Wrong answers: of them a single one is more than noise.
+fn counts(a: &RunResult, b: &RunResult) -> Vec<Count> {
+    let of = |result: &RunResult| {
+        let verdict = &result.record.totals.verdict;
+        [
+            ("missed", verdict.missed),
+            ("false", verdict.false_matches),
+            ("wrong distance", verdict.wrong_distance),
+            ("stale", verdict.stale),
+        ]
+    };
+    let pairs = of(a).into_iter().zip(of(b));
+    pairs.map(|((what, a), (_, b))| Count { what, a, b }).collect()
 }
 
 fn change(figure: &Figure, runs: &(Sum, Sum), pairs: &[(Sum, Sum)]) -> Change {
-    let ratio = |(a, b): &(Sum, Sum)| match ((figure.of)(a), (figure.of)(b)) {
-        (Some(a), Some(b)) if a > 0.0 => Some(b / a),
+    let compared = |(a, b): &(Sum, Sum)| match (figure.by, (figure.of)(a), (figure.of)(b)) {
+        (Scale::Difference, Some(a), Some(b)) => Some(b - a),
+        (Scale::Ratio, Some(a), Some(b)) if a > 0.0 => Some(b / a),
         _ => None,
     };
-    let mut ratios: Vec<f64> = pairs.iter().filter_map(ratio).collect();
-    ratios.sort_unstable_by(f64::total_cmp);
-    let at = |share: f64| ratios.get(whole(ratios.len() as f64 * share)).copied();
-    let (low, high) = (at(0.025), at(0.975));
-    let verdict = match (ratio(runs), low, high) {
-        (Some(ratio), Some(low), Some(high)) => {
-            let more = low > 1.0 && ratio > 1.0 + RELATIVE_MIN;
-            let less = high < 1.0 && ratio < 1.0 - RELATIVE_MIN;
+    let (same, least) = match figure.by {
+        Scale::Ratio => (1.0, RELATIVE_MIN),
+        Scale::Difference => (0.0, SHARE_MIN),
+    };
+    let mut noise: Vec<f64> = pairs.iter().filter_map(compared).collect();
+    noise.sort_unstable_by(f64::total_cmp);
+    let at = |share: f64| noise.get(whole(noise.len() as f64 * share)).copied();
+    let (low, high) = (at(TAIL), at(1.0 - TAIL));
+    let verdict = match (compared(runs), low, high) {
+        (Some(change), Some(low), Some(high)) => {
+            let more = low > same && change > same + least;
+            let less = high < same && change < same - least;
             match (more, less) {
                 (true, _) if figure.more_is_better => Direction::Better,
                 (true, _) => Direction::Worse,
@@ -140,64 +245,12 @@ fn change(figure: &Figure, runs: &(Sum, Sum), pairs: &[(Sum, Sum)]) -> Change {
         figure: figure.name,
         a: (figure.of)(&runs.0),
         b: (figure.of)(&runs.1),
-        ratio: ratio(runs),
-        ratio_low: low,
-        ratio_high: high,
+        by: figure.by,
+        change: compared(runs),
+        low,
+        high,
         verdict,
     }
-}
-
-/// The comparison in lines of text: figures, then what was wrong with the answers.
-pub(crate) fn text(a: &RunResult, b: &RunResult, changes: &[Change]) -> String {
-    let mut out = String::new();
-    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
-    let percent =
-        |ratio: Option<f64>| ratio.map_or("-".to_owned(), |ratio| format!("{:+.1} %", (ratio - 1.0) * 100.0));
-    // Writing to a string does not fail.
-    let _ = writeln!(out, "  {:<20}{:>12}{:>12}{:>10}  {:<22}", "", "A", "B", "change", "95 % of resamples");
-    for change in changes {
-        let range = format!("{} to {}", percent(change.ratio_low), percent(change.ratio_high));
-        let verdict = match change.verdict {
-            Direction::Better => "better",
-            Direction::Worse => "WORSE",
-            Direction::Noise => "noise",
-            Direction::Unknown => "unknown",
-        };
-        let _ = writeln!(
-            out,
-            "  {:<20}{:>12}{:>12}{:>10}  {range:<22}  {verdict}",
-            change.figure,
-            number(change.a),
-            number(change.b),
-            percent(change.ratio)
-        );
-    }
-    let counts = |result: &RunResult| {
-        let (verdict, failed) = (&result.record.totals.verdict, result.summary.failed);
-        [
-            failed,
-            verdict.missed,
-            verdict.false_matches,
-            verdict.wrong_distance,
-            verdict.incomplete,
-            verdict.stale,
-        ]
-    };
-    let names = ["failed", "missed", "false", "wrong distance", "incomplete", "stale"];
-    for ((name, a), b) in names.into_iter().zip(counts(a)).zip(counts(b)) {
-        if a + b > 0 {
-            let _ = writeln!(out, "  {name:<20}{a:>12}{b:>12}");
-        }
-    }
-    for (name, result) in [("A", a), ("B", b)] {
-        if result.generator.ran_late {
-            let _ = writeln!(out, "  in {name} the generator ran late: its latencies cannot be believed");
-        }
-    }
-    if a.scenario != b.scenario {
-        let _ = writeln!(out, "  the scenarios differ: the figures may not be of the same thing");
-    }
-    out
 }
 
 #[cfg(test)]
@@ -214,7 +267,7 @@ mod tests {
     }
 
     fn verdicts(a: &RunResult, b: &RunResult) -> Vec<(&'static str, Direction)> {
-        compare(a, b).into_iter().map(|change| (change.figure, change.verdict)).collect()
+        compare(a, b).unwrap().changes.into_iter().map(|change| (change.figure, change.verdict)).collect()
     }
 
     #[test]
@@ -232,9 +285,12 @@ mod tests {
         let (quick, slow) = (run(20, 100, 1), run(20, 120, 2));
         let told = verdicts(&quick, &slow);
         assert_eq!(told[0].1, Direction::Noise, "the rate is the same: {told:?}");
-        assert!(told[1..].iter().all(|(_, verdict)| *verdict == Direction::Worse), "{told:?}");
-        assert!(verdicts(&slow, &quick)[1..].iter().all(|(_, verdict)| *verdict == Direction::Better));
-        let said = text(&quick, &slow, &compare(&quick, &slow));
+        assert!(told[1..5].iter().all(|(_, verdict)| *verdict == Direction::Worse), "{told:?}");
+        assert_eq!(told[5].1, Direction::Noise, "all are answered: {told:?}");
+        assert!(verdicts(&slow, &quick)[1..5].iter().all(|(_, verdict)| *verdict == Direction::Better));
+        let compared = compare(&quick, &slow).unwrap();
+        assert!(compared.worse);
+        let said = text(&compared);
         assert!(said.contains("WORSE") && said.contains("p99"), "{said}");
     }
 
@@ -243,14 +299,36 @@ mod tests {
         let quiet = run(20, 100, 1);
         let mut latencies: Vec<u64> = (0..2_000).map(|at| 100 + at * 7 % 100).collect();
         latencies[700..800].fill(2_000);
-        let told = compare(&quiet, &result(&latencies, 0, &[]));
+        let told = compare(&quiet, &result(&latencies, 0, &[])).unwrap().changes;
         let tail = told.iter().find(|change| change.figure == "p99, ms").unwrap();
         assert_eq!(tail.verdict, Direction::Noise, "{tail:?}");
-        assert!(tail.ratio_high.unwrap() > 5.0 && tail.ratio_low.unwrap() < 1.1, "{tail:?}");
+        assert!(tail.high.unwrap() > 5.0 && tail.low.unwrap() < 1.1, "{tail:?}");
     }
 
     #[test]
     fn runs_without_a_whole_second_are_not_compared() {
-        assert!(compare(&result(&[1; 5], 0, &[]), &run(3, 100, 1)).is_empty());
+        assert!(compare(&result(&[1; 5], 0, &[]), &run(3, 100, 1)).is_none());
+    }
+
+    #[test]
+    fn of_runs_of_a_few_seconds_nothing_is_said_but_what_is_wrong_is_told() {
+        let (quick, mut slow) = (run(3, 100, 1), run(3, 300, 2));
+        let compared = compare(&quick, &slow).unwrap();
+        assert!(compared.changes.iter().all(|change| change.verdict == Direction::Unknown), "{compared:?}");
+        assert!(!compared.worse && compared.reservations[0].contains("too few"), "{compared:?}");
+        slow.record.totals.verdict.missed = 1;
+        assert!(compare(&quick, &slow).unwrap().worse, "one missed match is no noise");
+        assert!(!compare(&slow, &quick).unwrap().worse);
+    }
+
+    #[test]
+    fn requests_that_are_no_longer_answered_are_worse() {
+        let (whole, mut failing) = (run(20, 100, 1), run(20, 100, 2));
+        for second in failing.record.seconds.values_mut() {
+            second.answered -= 5;
+        }
+        let told = verdicts(&whole, &failing);
+        assert_eq!(told[5], ("not answered", Direction::Worse), "{told:?}");
+        assert_eq!(verdicts(&failing, &whole)[5].1, Direction::Better);
     }
 }

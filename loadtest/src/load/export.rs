@@ -14,8 +14,8 @@ use crate::cli::DataArguments;
 use crate::load::fill;
 use crate::load::oracle::Identity;
 use crate::load::prepare::say;
+use crate::load::rows::Rows;
 use crate::load::scenario::Scenario;
-use crate::load::truth::Rows;
 
 /// Rows that are drawn and written at a time.
 const CHUNK: u32 = 65_536;

@@ -2,9 +2,9 @@
 
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use futures::{TryStreamExt as _, stream};
 use tokio::sync::Mutex;
 use vigie_clients::IdempotencyKey;
@@ -19,6 +19,9 @@ const BATCH: u64 = 1_000;
 /// Batches of an import under way at once.
 const AT_ONCE: usize = 4;
 
+/// How long an action may take: a run does not wait for it for ever.
+const ACT_WITHIN: Duration = Duration::from_secs(300);
+
 /// What faults act upon.
 #[derive(Debug, Clone)]
 pub(crate) struct Victims {
@@ -28,7 +31,7 @@ pub(crate) struct Victims {
 }
 
 /// Carries out the faults in the order of their times and tells what was done; each that could not be done says why.
-/// An action that takes long does not hold up the next.
+/// An action that takes long holds up only those that act on the cluster too.
 pub(crate) async fn inflict(mut faults: Vec<Fault>, victims: Victims, start: Instant) -> Vec<Mark> {
     faults.sort_by_key(|fault| fault.at);
     let all = faults.into_iter().map(|fault| {
@@ -36,16 +39,17 @@ pub(crate) async fn inflict(mut faults: Vec<Fault>, victims: Victims, start: Ins
         async move {
             tokio::time::sleep_until((start + fault.at.0).into()).await;
             let at_s = start.elapsed().as_secs_f64();
-            let done = act(&fault.action, &victims).await;
+            let acting = tokio::time::timeout(ACT_WITHIN, act(&fault.action, &victims));
+            let done = acting.await.unwrap_or_else(|_| bail!("it was not done within {ACT_WITHIN:?}"));
             let mut marks = vec![Mark {
                 at_s,
-                what: describe(&fault.action),
+                what: fault.action.to_string(),
                 failed: done.err().map(|error| format!("{error:#}")),
             }];
             // What takes its time has an end to show.
             let done_s = start.elapsed().as_secs_f64();
             if done_s - at_s > 1.0 && marks.iter().all(|mark| mark.failed.is_none()) {
-                let what = format!("{}: done", describe(&fault.action));
+                let what = format!("{}: done", fault.action);
                 marks.push(Mark { at_s: done_s, what, failed: None });
             }
             marks
@@ -73,9 +77,9 @@ async fn act(action: &Action, victims: &Victims) -> anyhow::Result<()> {
 }
 
 async fn run(command: &str) -> anyhow::Result<()> {
-    let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::null());
-    let status = tokio::task::spawn_blocking(move || shell.status()).await??;
+    let mut shell = tokio::process::Command::new("sh");
+    shell.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+    let status = shell.status().await?;
     ensure!(status.success(), "it ended with {status}");
     Ok(())
 }
@@ -90,26 +94,12 @@ async fn import(victims: &Victims, items: u64) -> anyhow::Result<()> {
             async move {
                 let batch = tokio::task::spawn_blocking(move || Bank::imported(seed, first..end)).await?;
                 let key = IdempotencyKey::named(format_args!("{}-import-{first}", bank.live));
-                let deadline = Instant::now() + std::time::Duration::from_secs(60);
+                let deadline = Instant::now() + Duration::from_secs(60);
                 bank.client.add_items(&bank.live, batch, key, deadline.into()).await?;
                 Ok(())
             }
         })
         .await
-}
-
-fn describe(action: &Action) -> String {
-    match action {
-        Action::Stop(process) => format!("stop {process}"),
-        Action::Continue(process) => format!("continue {process}"),
-        Action::Kill(process) => format!("kill {process}"),
-        Action::Restart(process) => format!("restart {process}"),
-        Action::Start(process) => format!("start {process}"),
-        Action::Slow { process, by } if by.0.is_zero() => format!("{process} no longer slow"),
-        Action::Slow { process, by } => format!("slow {process} by {by} each way"),
-        Action::Command(command) => format!("run `{command}`"),
-        Action::Import { items } => format!("import {items} items"),
-    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use vigie_clients::{BankClient, Code, IdempotencyKey};
 use vigie_model::{BankName, Hash, ItemContent, ItemDraft, Sequence};
 
 use crate::load::oracle::Identity;
-use crate::load::truth::Rows;
+use crate::load::rows::Rows;
 
 /// Items of one batch: the most that the bank takes at once.
 const BATCH: u32 = 1_000;
@@ -21,6 +21,8 @@ const BATCH: u32 = 1_000;
 const AT_ONCE: usize = 8;
 /// Connections to the bank.
 const CONNECTIONS: usize = 4;
+/// How long the bank may take to be reached: here it shows whether there is one.
+const FIRST_WITHIN: Duration = Duration::from_secs(10);
 /// How long a batch may take, retries and all.
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -44,7 +46,7 @@ pub(crate) async fn fill(
     let begin = Instant::now();
     let clients = (0..CONNECTIONS).map(|_| BankClient::new(bank_url)).collect::<Result<Vec<_>, _>>()?;
     let first = &clients[0];
-    let deadline = || (Instant::now() + WITHIN).into();
+    let deadline = || (Instant::now() + FIRST_WITHIN).into();
     let count = u64::from(rows.count());
     // Keys name the bank by its id: one of the same name that was deleted is another.
     let id = match first.get_bank(name, deadline()).await {

@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use vigie_clients::BankClient;
 use vigie_model::Sequence;
@@ -24,16 +25,20 @@ use vigie_model::Sequence;
 use crate::load::drive::{Recorder, Shared};
 use crate::load::kind::Chooser;
 use crate::load::ledger::Ledger;
-use crate::load::prepare::{Prepared, say};
+use crate::load::prepare::{Prepared, establish, say};
 use crate::load::record::Record;
 use crate::load::request::Bank;
 use crate::load::scenario::Scenario;
 use crate::load::session::Session;
 use crate::load::target::{TargetPlan, Targets};
-use crate::load::truth::Truth;
 
 /// How long a follower tries to reach its leader, which may start later.
 const REACH_WITHIN: Duration = Duration::from_secs(120);
+
+/// How long whoever connects may take to say who it is.
+const HELLO_WITHIN: Duration = Duration::from_secs(5);
+/// The longest message: the record of a second takes some tens of kilobytes, that of a stall of minutes a megabyte.
+const MESSAGE_BYTES_MAX: u64 = 64 << 20;
 
 /// What the leader tells.
 #[derive(Debug, Serialize, Deserialize)]
@@ -110,10 +115,11 @@ impl Peer {
 }
 
 async fn hear<M: DeserializeOwned>(name: &str, from: &mut BufReader<OwnedReadHalf>) -> anyhow::Result<M> {
-    let mut line = String::new();
-    let read = from.read_line(&mut line).await?;
+    let mut line = Vec::new();
+    let read = from.take(MESSAGE_BYTES_MAX).read_until(b'\n', &mut line).await?;
     ensure!(read > 0, "{name} has gone");
-    serde_json::from_str(&line).with_context(|| format!("cannot read what {name} said"))
+    ensure!(line.ends_with(b"\n"), "{name} broke off, or said more than {MESSAGE_BYTES_MAX} bytes at once");
+    serde_json::from_slice(&line).with_context(|| format!("cannot read what {name} said"))
 }
 
 /// Adds the records of a follower until it has ended.
@@ -145,16 +151,15 @@ impl Followers {
         while peers.len() < count as usize {
             let (stream, address) = listener.accept().await?;
             let mut peer = Peer::new(stream, format!("the generator at {address}"))?;
-            match peer.hear().await? {
-                FromFollower::Hello { version } if version == env!("CARGO_PKG_VERSION") => {
+            let hello = tokio::time::timeout(HELLO_WITHIN, peer.hear()).await;
+            match hello {
+                Ok(Ok(FromFollower::Hello { version })) if version == env!("CARGO_PKG_VERSION") => {
                     peers.push(peer);
                     say(&format!("{} of {count} generators have joined", peers.len()));
                 }
-                FromFollower::Hello { version } => bail!("{} is of version {version}", peer.name),
-                FromFollower::Ready
-                | FromFollower::Recorded(_)
-                | FromFollower::Ended
-                | FromFollower::Failed(_) => bail!("{} does not begin with hello", peer.name),
+                Ok(Ok(FromFollower::Hello { version })) => bail!("{} is of version {version}", peer.name),
+                // Somebody else has found the port; the others are waited for all the same.
+                Ok(_) | Err(_) => say(&format!("{} does not say that it is one", peer.name)),
             }
         }
         Ok(Self(peers))
@@ -203,8 +208,11 @@ impl Followers {
                     let _ = tell(&mut to, &FromLeader::Stop).await;
                     std::future::pending::<()>().await;
                 };
+                let asked = stop.clone();
                 tokio::select! {
-                    outcome = gather(&name, &mut from, recorder) => outcome,
+                    // Whoever is asked to stop may be gone before it has said all.
+                    outcome = gather(&name, &mut from, recorder) =>
+                        outcome.or_else(|error| if asked.is_cancelled() { Ok(()) } else { Err(error) }),
                     () = stopping => Ok(()),
                 }
             }
@@ -249,23 +257,28 @@ pub(crate) async fn follow(leader: &str) -> anyhow::Result<()> {
         let _ = from.read_line(&mut line).await;
         stop.cancel();
     });
-    let (sender, mut records) = tokio::sync::mpsc::unbounded_channel::<Record>();
-    let telling = tokio::spawn(async move {
-        while let Some(record) = records.recv().await {
-            tell(&mut to, &FromFollower::Recorded(Box::new(record))).await?;
+    // What the leader has not been told yet adds up here, so that a slow one makes nothing grow.
+    let untold = Recorder::default();
+    let (more, mut is_more) = watch::channel(());
+    let telling = tokio::spawn({
+        let untold = untold.clone();
+        async move {
+            while is_more.changed().await.is_ok() {
+                tell(&mut to, &FromFollower::Recorded(Box::new(untold.collect()))).await?;
+            }
+            anyhow::Ok(to)
         }
-        anyhow::Ok(to)
     });
     let outcome = session
         .run(start, |part, line| {
-            // The leader may have gone; then the run is being stopped.
-            let _ = sender.send(part.clone());
+            untold.add(part);
+            more.send_replace(());
             if let Some(line) = line {
                 say(&line);
             }
         })
         .await;
-    drop(sender);
+    drop(more);
     let mut to = telling.await??;
     listening.abort();
     match outcome {
@@ -279,10 +292,7 @@ pub(crate) async fn follow(leader: &str) -> anyhow::Result<()> {
 
 async fn take_part(plan: &Plan) -> anyhow::Result<Session> {
     let scenario = plan.scenario.clone();
-    let truth = {
-        let scenario = scenario.clone();
-        Arc::new(tokio::task::spawn_blocking(move || Truth::establish(&scenario)).await??)
-    };
+    let truth = establish(&scenario).await?;
     let bank = match (&plan.bank_url, &plan.live) {
         (Some(url), Some(live)) => Some(Bank { client: BankClient::new(url)?, live: live.parse()? }),
         _ => None,

@@ -16,6 +16,7 @@ use crate::load::cluster::{LocalCluster, find_vigie};
 use crate::load::drive::Shared;
 use crate::load::fault::{self, Victims};
 use crate::load::fill;
+use crate::load::interrupt::Interrupt;
 use crate::load::kind::Chooser;
 use crate::load::ledger::Ledger;
 use crate::load::probe;
@@ -33,6 +34,9 @@ use crate::machine::Machine;
 /// How long a cluster may take to hold the data after the bank does.
 const READY_WITHIN: Duration = Duration::from_secs(600);
 
+/// How often progress is told.
+const SAY_EVERY: Duration = Duration::from_secs(2);
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Prepared {
@@ -45,10 +49,33 @@ pub(crate) struct Prepared {
     facts: TargetFacts,
 }
 
-/// Generators elsewhere that take part in a run.
+/// Who else has a part in a run.
 #[derive(Debug, Default)]
 pub(crate) struct Others {
+    /// Generators elsewhere.
     pub(crate) followers: Option<crate::load::join::Followers>,
+    /// Whoever may want it to end early.
+    pub(crate) interrupt: Interrupt,
+}
+
+/// Works out what is true, and says how far it has come where that takes long.
+pub(crate) async fn establish(scenario: &Scenario) -> anyhow::Result<Arc<Truth>> {
+    say(&format!("{}: working out what is true of {} questions", scenario.name, scenario.questions.pool));
+    let scenario = scenario.clone();
+    let truth = tokio::task::spawn_blocking(move || {
+        let rows = f64::from(scenario.data.hashes) + f64::from(scenario.data.pictures);
+        let told = std::sync::Mutex::new(Instant::now());
+        Truth::establish(&scenario, |compared| {
+            // Whoever finds it taken says nothing.
+            if let Ok(mut told) = told.try_lock()
+                && told.elapsed() > SAY_EVERY
+            {
+                *told = Instant::now();
+                say(&format!("{:.0} % of {rows} items compared", f64::from(compared) / rows * 100.0));
+            }
+        })
+    });
+    Ok(Arc::new(truth.await??))
 }
 
 /// Progress goes to standard error: standard output is for results.
@@ -58,11 +85,7 @@ pub(crate) fn say(line: &str) {
 
 impl Prepared {
     pub(crate) async fn new(scenario: &Scenario, target: &TargetArguments) -> anyhow::Result<Self> {
-        say(&format!("{}: working out what is true of {} questions", scenario.name, scenario.questions.pool));
-        let truth = {
-            let scenario = scenario.clone();
-            Arc::new(tokio::task::spawn_blocking(move || Truth::establish(&scenario)).await??)
-        };
+        let truth = establish(scenario).await?;
         say(&format!(
             "a question matches {:.3} of {} items on average",
             truth.matches_mean(),
@@ -157,7 +180,7 @@ impl Prepared {
         let of = u64::from(scenario.drive.lanes) * u64::from(processes);
         let mut session = Session::ready(&shared, &self.targets, 0, of).await?;
         let stop = session.stop.clone();
-        let interrupted = tokio::spawn(interrupt(stop.clone()));
+        others.interrupt.run_begins(stop.clone());
         let mut following = None;
         if let Some(mut followers) = others.followers {
             let recorder = session.recorder();
@@ -183,7 +206,7 @@ impl Prepared {
         let faults = tokio::spawn(fault::inflict(scenario.faults.clone(), victims, start));
         let outcome = session.run(start, tell).await;
         ended.cancel();
-        interrupted.abort();
+        others.interrupt.run_ended();
         let mut record = Record::default();
         if let Some(following) = following {
             record = following.await??;
@@ -210,6 +233,7 @@ impl Prepared {
             target: self.facts.clone(),
             began_unix_ms: outcome.began_unix_ms,
             measured_s: outcome.measured.as_secs_f64(),
+            interrupted: stopped,
             processes,
             lanes: u32::try_from(of)?,
             cpu_s: outcome.cpu_s,
@@ -239,19 +263,12 @@ impl Prepared {
     }
 }
 
-async fn interrupt(stop: CancellationToken) {
-    if tokio::signal::ctrl_c().await.is_ok() {
-        say("stopping; what was measured so far is reported");
-        stop.cancel();
-    }
-}
-
 async fn fill_bank(url: &str, name: &BankName, truth: &Truth) -> anyhow::Result<Sequence> {
     let rows = Arc::clone(&truth.rows);
     let mut told = Instant::now();
     let per_s = |items: u64, took: Duration| items as f64 / took.as_secs_f64().max(1e-9);
     let filled = fill::fill(url, name, &rows, |items, took| {
-        if told.elapsed() > Duration::from_secs(1) {
+        if told.elapsed() > SAY_EVERY {
             told = Instant::now();
             say(&format!("{items} of {} items added, {:.0}/s", rows.count(), per_s(items, took)));
         }

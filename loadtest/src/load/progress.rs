@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::load::record::{Record, Second};
+use crate::load::scenario::Scenario;
 
 /// The line of one second.
-pub(crate) fn line(second: u64, warming_up: bool, of: &Second, in_flight: u32) -> String {
+pub(crate) fn line(scenario: &Scenario, second: u64, of: &Second, in_flight: u32) -> String {
     let mut line = format!("{second:>4} s  {:>6} sent  {:>6} answered", of.sent, of.answered);
     let ms = |quantile| of.latency.quantile_ms(quantile).map_or("-".to_owned(), |ms| format!("{ms:.1}"));
     let _ = write!(line, "  p50 {} ms  p99 {} ms  {in_flight} under way", ms(0.5), ms(0.99));
@@ -33,8 +34,11 @@ pub(crate) fn line(second: u64, warming_up: bool, of: &Second, in_flight: u32) -
     if of.lag_max_ms > 10.0 {
         let _ = write!(line, "  sent up to {:.0} ms late", of.lag_max_ms);
     }
-    if warming_up {
+    if second < scenario.drive.warm_up.0.as_secs() {
         line.push_str("  (warm-up)");
+    }
+    for fault in scenario.faults.iter().filter(|fault| fault.at.0.as_secs() == second) {
+        let _ = write!(line, "  [{}]", fault.action);
     }
     line
 }

@@ -4,45 +4,15 @@
 //! requests that it made wait, where it began. Everything here adds up, so the records of lanes and of generators can be
 //! summed in any order.
 
+pub(crate) mod note;
+
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::load::hist::Hist;
 use crate::load::kind::Kind;
 use crate::load::oracle::Verdict;
-
-/// A request that was sent more than this after its time was sent late.
-pub const LATE: Duration = Duration::from_millis(10);
-
-/// How a request ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// It was answered.
-    Answered,
-    /// It failed with this gRPC code, or what HTTP says in its place.
-    Failed(tonic::Code),
-    /// It was not sent: too many were under way, or its deadline had passed when its turn came.
-    Unsent,
-}
-
-/// One request that has ended. Times count from the beginning of the run.
-#[derive(Debug, Clone)]
-pub(crate) struct Sample {
-    pub(crate) kind: Kind,
-    pub(crate) outcome: Outcome,
-    pub(crate) intended: Duration,
-    pub(crate) started: Duration,
-    pub(crate) finished: Duration,
-    /// Attempts beyond the first.
-    pub(crate) retries: u32,
-    /// Questions that it held.
-    pub(crate) questions: u32,
-    pub(crate) verdict: Verdict,
-    /// The share of shards that answered, where the answer tells it.
-    pub(crate) coverage: Option<f64>,
-}
 
 /// Requests of one kind.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -72,9 +42,7 @@ impl KindTotals {
         self.answered += other.answered;
         self.retries += other.retries;
         self.questions += other.questions;
-        for (code, count) in &other.failures {
-            *self.failures.entry(code.clone()).or_default() += count;
-        }
+        add_failures(&mut self.failures, &other.failures);
         self.latency.add(&other.latency);
         self.latency_from_send.add(&other.latency_from_send);
         self.latency_of_failures.add(&other.latency_of_failures);
@@ -94,7 +62,7 @@ pub struct Totals {
     pub lag: Hist,
     /// What was wrong with the answers.
     pub verdict: Verdict,
-    /// The least coverage of an answer; 1 where none told it.
+    /// The least coverage of an answer; `null` where none told it.
     pub coverage_min: Option<f64>,
     /// From an acknowledged addition until it was found.
     pub add_to_match: Hist,
@@ -179,9 +147,7 @@ impl Second {
         self.sent += other.sent;
         self.answered += other.answered;
         self.unsent += other.unsent;
-        for (code, count) in &other.failures {
-            *self.failures.entry(code.clone()).or_default() += count;
-        }
+        add_failures(&mut self.failures, &other.failures);
         self.latency.add(&other.latency);
         self.lag_max_ms = self.lag_max_ms.max(other.lag_max_ms);
         self.verdict += other.verdict;
@@ -190,6 +156,12 @@ impl Second {
         self.coverage_sum.1 += other.coverage_sum.1;
         self.add_to_match.add(&other.add_to_match);
         self.remove_to_gone.add(&other.remove_to_gone);
+    }
+}
+
+fn add_failures(sum: &mut BTreeMap<String, u64>, part: &BTreeMap<String, u64>) {
+    for (code, count) in part {
+        *sum.entry(code.clone()).or_default() += count;
     }
 }
 
@@ -210,200 +182,34 @@ pub struct Record {
 }
 
 impl Record {
+    /// What the seconds from `from_s` to before `to_s` come to, as far as it is kept by the second, and how many of them
+    /// there were. Latencies are to two digits, and all kinds of request are one.
+    pub(crate) fn part(&self, from_s: u64, to_s: Option<u64>) -> (Totals, u64) {
+        let sent = self.seconds.iter().rev().find(|(_, second)| second.sent + second.unsent > 0);
+        let end = sent.map_or(0, |(at, _)| at + 1).min(to_s.unwrap_or(u64::MAX)).max(from_s);
+        let mut totals = Totals::default();
+        let mut all = KindTotals { latency: Hist::with_digits(2), ..KindTotals::default() };
+        for second in self.seconds.range(from_s..end).map(|(_, second)| second) {
+            all.sent += second.sent;
+            all.answered += second.answered;
+            add_failures(&mut all.failures, &second.failures);
+            all.latency.add(&second.latency);
+            totals.unsent += second.unsent;
+            totals.verdict += second.verdict;
+            totals.coverage_min = least(totals.coverage_min, second.coverage_min);
+            totals.add_to_match.add(&second.add_to_match);
+            totals.remove_to_gone.add(&second.remove_to_gone);
+        }
+        // Whichever it is: only their sum is asked for.
+        totals.kinds.insert(Kind::Lookup, all);
+        (totals, end - from_s)
+    }
+
     /// Adds another part.
     pub fn add(&mut self, other: &Self) {
         self.totals.add(&other.totals);
         for (second, part) in &other.seconds {
             self.seconds.entry(*second).or_default().add(part);
         }
-    }
-
-    /// Notes a request that has ended.
-    pub(crate) fn note(&mut self, sample: &Sample, warm_up: Duration) {
-        let latency = sample.finished.saturating_sub(sample.intended);
-        let lag = sample.started.saturating_sub(sample.intended);
-        let second = self.seconds.entry(sample.intended.as_secs()).or_default();
-        let code = match sample.outcome {
-            Outcome::Answered | Outcome::Unsent => None,
-            Outcome::Failed(code) => Some(code_name(code)),
-        };
-        second.sent += u64::from(sample.outcome != Outcome::Unsent);
-        second.answered += u64::from(sample.outcome == Outcome::Answered);
-        second.unsent += u64::from(sample.outcome == Outcome::Unsent);
-        if let Some(code) = code {
-            *second.failures.entry(code.to_owned()).or_default() += 1;
-        }
-        if has_latency(sample.outcome) {
-            second.latency.record(latency);
-        }
-        second.lag_max_ms = second.lag_max_ms.max(lag.as_secs_f64() * 1e3);
-        second.verdict += sample.verdict;
-        if let Some(coverage) = sample.coverage {
-            second.coverage_min = least(second.coverage_min, Some(coverage));
-            second.coverage_sum.0 += coverage;
-            second.coverage_sum.1 += 1;
-        }
-        if sample.intended < warm_up {
-            return;
-        }
-
-        let totals = &mut self.totals;
-        totals.verdict += sample.verdict;
-        totals.coverage_min = least(totals.coverage_min, sample.coverage);
-        if sample.outcome == Outcome::Unsent {
-            totals.unsent += 1;
-            return;
-        }
-        totals.lag.record(lag);
-        totals.late += u64::from(lag > LATE);
-        let kind = totals.kinds.entry(sample.kind).or_default();
-        kind.sent += 1;
-        kind.retries += u64::from(sample.retries);
-        if has_latency(sample.outcome) {
-            kind.latency.record(latency);
-            kind.latency_from_send.record(sample.finished.saturating_sub(sample.started));
-        } else {
-            kind.latency_of_failures.record(latency);
-        }
-        match code {
-            None => {
-                kind.answered += 1;
-                kind.questions += u64::from(sample.questions);
-            }
-            Some(code) => *kind.failures.entry(code.to_owned()).or_default() += 1,
-        }
-    }
-
-    /// Notes how long a write took to be seen, or that it was not.
-    pub(crate) fn note_probe(
-        &mut self,
-        began: Duration,
-        added: bool,
-        took: Option<Duration>,
-        warm_up: Duration,
-    ) {
-        let second = self.seconds.entry(began.as_secs()).or_default();
-        let counted = began >= warm_up;
-        match took {
-            Some(took) => {
-                if added { &mut second.add_to_match } else { &mut second.remove_to_gone }.record(took);
-                if counted {
-                    let totals = &mut self.totals;
-                    if added { &mut totals.add_to_match } else { &mut totals.remove_to_gone }.record(took);
-                }
-            }
-            None => self.totals.probes_failed += u64::from(counted),
-        }
-    }
-}
-
-/// A request that had no answer by its deadline took at least until then; one that was refused took no time that
-/// anybody should be glad of.
-fn has_latency(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Answered | Outcome::Failed(tonic::Code::DeadlineExceeded))
-}
-
-/// The code's name in gRPC's own spelling.
-pub(crate) const fn code_name(code: tonic::Code) -> &'static str {
-    use tonic::Code;
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use tonic::Code;
-
-    use super::*;
-
-    fn sample(intended_ms: u64, took_ms: u64, outcome: Outcome) -> Sample {
-        let at = Duration::from_millis;
-        Sample {
-            kind: if intended_ms.is_multiple_of(3) { Kind::Lookup } else { Kind::Batch },
-            outcome,
-            intended: at(intended_ms),
-            started: at(intended_ms + took_ms / 2),
-            finished: at(intended_ms + took_ms),
-            retries: 1,
-            questions: 2,
-            verdict: Verdict { judged: 2, missed: took_ms % 2, ..Verdict::default() },
-            coverage: Some(1.0 - took_ms as f64 / 1e6),
-        }
-    }
-
-    const WARM_UP: Duration = Duration::from_secs(2);
-
-    fn samples() -> impl Strategy<Value = Vec<Sample>> {
-        let outcome = prop::sample::select(vec![
-            Outcome::Answered,
-            Outcome::Unsent,
-            Outcome::Failed(Code::Unavailable),
-            Outcome::Failed(Code::DeadlineExceeded),
-        ]);
-        let one = (0..9_000u64, 0..3_000u64, outcome);
-        prop::collection::vec(
-            one.prop_map(|(intended, took, outcome)| sample(intended, took, outcome)),
-            0..60,
-        )
-    }
-
-    fn record(samples: &[Sample]) -> Record {
-        let mut record = Record::default();
-        samples.iter().for_each(|sample| record.note(sample, WARM_UP));
-        record
-    }
-
-    proptest! {
-        #[test]
-        fn parts_add_up_to_the_whole_and_every_request_is_counted_once(
-            samples in samples(), cut in any::<prop::sample::Index>(),
-        ) {
-            let (one, other) = samples.split_at(cut.index(samples.len() + 1));
-            let mut sum = record(one);
-            sum.add(&record(other));
-            let whole = record(&samples);
-            prop_assert_eq!(&sum.totals.kinds, &whole.totals.kinds);
-            prop_assert_eq!(sum.totals.verdict, whole.totals.verdict);
-            prop_assert_eq!(sum.totals.late, whole.totals.late);
-            prop_assert_eq!(sum.totals.coverage_min, whole.totals.coverage_min);
-
-            let all = whole.totals.all_kinds();
-            let failures: u64 = all.failures.values().sum();
-            let counted = samples.iter().filter(|sample| sample.intended >= WARM_UP).count() as u64;
-            prop_assert_eq!(all.answered + failures + whole.totals.unsent, counted);
-            prop_assert_eq!(all.latency.count() + all.latency_of_failures.count(), all.sent);
-            let seconds: u64 = whole.seconds.values().map(|second| second.sent + second.unsent).sum();
-            prop_assert_eq!(seconds, samples.len() as u64);
-        }
-    }
-
-    #[test]
-    fn a_refusal_is_quick_and_does_not_flatter_the_latency() {
-        let refused = sample(3_000, 0, Outcome::Failed(Code::ResourceExhausted));
-        let late = sample(3_000, 1_000, Outcome::Failed(Code::DeadlineExceeded));
-        let record = record(&[refused, late]);
-        let all = record.totals.all_kinds();
-        assert_eq!((all.latency.count(), all.latency_of_failures.count()), (1, 1));
-        assert!(all.latency.quantile_ms(0.01).unwrap() > 999.0);
-        assert_eq!(all.failures["RESOURCE_EXHAUSTED"], 1);
-        assert_eq!(record.totals.late, 1);
     }
 }

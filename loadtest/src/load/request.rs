@@ -1,7 +1,7 @@
 //! One request from its draw to its verdict.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tonic::Code;
 use vigie_clients::retry::{Backoff, retryable};
@@ -13,7 +13,7 @@ use crate::load::drive::Shared;
 use crate::load::kind::Kind;
 use crate::load::ledger::LiveItem;
 use crate::load::oracle::{self, Identity, Verdict};
-use crate::load::record::{Outcome, Sample};
+use crate::load::record::note::{Outcome, Sample};
 use crate::load::schedule::Arrival;
 use crate::load::target::hma::Lookups;
 use crate::load::target::vigie::Frontend;
@@ -28,11 +28,11 @@ pub(crate) enum Endpoint {
 }
 
 impl Endpoint {
-    /// Waits until it is connected.
-    pub(crate) async fn opened(&self) {
+    /// Waits until it is connected, and fails with the reason if it is not in time.
+    pub(crate) async fn opened(&self, within: Duration) -> anyhow::Result<()> {
         match self {
-            Self::Vigie(frontend) => frontend.opened().await,
-            Self::Hma(lookups) => lookups.opened().await,
+            Self::Vigie(frontend) => frontend.opened(within).await,
+            Self::Hma(lookups) => lookups.opened(within).await,
         }
     }
 

@@ -6,10 +6,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::load::hist::Hist;
+use crate::load::judge::judge;
 use crate::load::kind::Kind;
-use crate::load::record::{Record, Totals};
+use crate::load::record::Record;
 use crate::load::scenario::Scenario;
-use crate::load::threshold::{Metric, Threshold};
+use crate::load::threshold::Threshold;
 use crate::machine::Machine;
 
 /// The schema that this program writes.
@@ -32,6 +33,9 @@ pub struct RunResult {
     pub began_unix_ms: u64,
     /// How long was measured, in seconds.
     pub measured_s: f64,
+    /// Whether it was stopped before its end.
+    #[serde(default)]
+    pub interrupted: bool,
     /// What sent the requests.
     pub generator: Generator,
     /// The figures that people ask for first, of all kinds of request together.
@@ -42,7 +46,7 @@ pub struct RunResult {
     pub thresholds: Vec<Judgement>,
     /// Whether all of them hold.
     pub passed: bool,
-    /// What was done to the cluster.
+    /// What was done to the cluster, and processes of an own one that ended by themselves.
     pub faults: Vec<Mark>,
     /// Counts and histograms.
     pub record: Record,
@@ -169,12 +173,21 @@ pub(crate) struct Ran {
     pub(crate) target: TargetFacts,
     pub(crate) began_unix_ms: u64,
     pub(crate) measured_s: f64,
+    pub(crate) interrupted: bool,
     pub(crate) processes: u32,
     pub(crate) lanes: u32,
     pub(crate) cpu_s: f64,
     pub(crate) machine: Machine,
     pub(crate) faults: Vec<Mark>,
     pub(crate) record: Record,
+}
+
+impl RunResult {
+    /// What did not happen as the scenario says, or happened though it does not: then the run was not the one that the
+    /// thresholds are meant for.
+    pub fn unplanned(&self) -> impl Iterator<Item = &Mark> {
+        self.faults.iter().filter(|mark| mark.failed.is_some())
+    }
 }
 
 impl From<Ran> for RunResult {
@@ -199,7 +212,7 @@ impl From<Ran> for RunResult {
             .scenario
             .thresholds
             .iter()
-            .map(|threshold| judge(threshold, totals, ran.measured_s, generator.ran_late))
+            .map(|threshold| judge(threshold, &ran.record, ran.measured_s, generator.ran_late))
             .collect();
         let by_kind =
             totals.kinds.iter().map(|(kind, totals)| (*kind, summary(totals, ran.measured_s))).collect();
@@ -208,6 +221,7 @@ impl From<Ran> for RunResult {
             target: ran.target,
             began_unix_ms: ran.began_unix_ms,
             measured_s: ran.measured_s,
+            interrupted: ran.interrupted,
             generator,
             summary: summary(&all, ran.measured_s),
             by_kind,
@@ -234,54 +248,12 @@ fn summary(totals: &crate::load::record::KindTotals, measured_s: f64) -> Summary
     }
 }
 
-fn judge(threshold: &Threshold, totals: &Totals, measured_s: f64, ran_late: bool) -> Judgement {
-    let kind = match threshold.kind {
-        Some(kind) => totals.kinds.get(&kind).cloned().unwrap_or_default(),
-        None => totals.all_kinds(),
-    };
-    let verdict = &totals.verdict;
-    let count = |count: u64| Some(count as f64);
-    let value = match threshold.metric {
-        Metric::Quantile(quantile) => kind.latency.quantile_ms(quantile),
-        Metric::Max => kind.latency.max_ms(),
-        Metric::Mean => kind.latency.mean_ms(),
-        Metric::AddFresh(quantile) => totals.add_to_match.quantile_ms(quantile),
-        Metric::RemoveFresh(quantile) => totals.remove_to_gone.quantile_ms(quantile),
-        Metric::Rate => (measured_s > 0.0).then(|| kind.answered as f64 / measured_s),
-        Metric::Errors => {
-            let due = kind.sent + if threshold.kind.is_none() { totals.unsent } else { 0 };
-            (due > 0).then(|| (due - kind.answered) as f64 / due as f64)
-        }
-        Metric::Missed => count(verdict.missed),
-        Metric::False => count(verdict.false_matches),
-        Metric::WrongDistance => count(verdict.wrong_distance),
-        Metric::Incomplete => count(verdict.incomplete),
-        Metric::Stale => count(verdict.stale),
-        Metric::Unsent => count(totals.unsent),
-        Metric::ProbesFailed => count(totals.probes_failed),
-        Metric::Coverage => totals.coverage_min,
-    };
-    let distrusted = ran_late && threshold.metric.is_latency();
-    // "Nothing was missed" holds of nothing too, and says nothing.
-    let empty = totals.all_kinds().sent == 0;
-    let because = if distrusted {
-        Some("the generator ran late, so no latency can be believed".to_owned())
-    } else if empty || value.is_none() {
-        Some("nothing was measured".to_owned())
-    } else {
-        None
-    };
-    let holds = because.is_none() && value.is_some_and(|value| threshold.holds(value));
-    let shown = value.map_or_else(|| "nothing".to_owned(), |value| threshold.show(value));
-    Judgement { threshold: threshold.clone(), value, shown, holds, because }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::load::record::{Outcome, Sample};
+    use crate::load::record::note::{Outcome, Sample};
 
     /// A result of requests that took so many milliseconds each, sent `lag_ms` late, one every 10 ms.
     pub(crate) fn result(latencies_ms: &[u64], lag_ms: u64, thresholds: &[&str]) -> RunResult {
@@ -309,6 +281,7 @@ pub(crate) mod tests {
             target: TargetFacts::default(),
             began_unix_ms: 0,
             measured_s: latencies_ms.len() as f64 / 100.0,
+            interrupted: false,
             processes: 1,
             lanes: 1,
             cpu_s: 0.0,
@@ -316,35 +289,6 @@ pub(crate) mod tests {
             faults: Vec::new(),
             record,
         })
-    }
-
-    #[test]
-    fn thresholds_are_held_against_what_was_measured() {
-        let latencies: Vec<u64> = (1..=100).collect();
-        let result = result(
-            &latencies,
-            0,
-            &["p50 < 51ms", "p99 < 99ms", "missed == 0", "rate >= 100", "rate > 100", "errors == 0%"],
-        );
-        let holds: Vec<bool> = result.thresholds.iter().map(|judgement| judgement.holds).collect();
-        assert_eq!(holds, [true, false, true, true, false, true], "{:?}", result.thresholds);
-        assert!(!result.passed);
-    }
-
-    #[test]
-    fn latencies_of_a_generator_that_ran_late_fail_and_counts_do_not() {
-        let late = result(&[50; 10], 11, &["p99 < 1s", "missed == 0"]);
-        assert!(late.generator.ran_late);
-        assert!(!late.thresholds[0].holds && late.thresholds[1].holds);
-        assert!(late.thresholds[0].because.as_ref().unwrap().contains("ran late"));
-        let punctual = result(&[50; 10], 9, &["p99 < 1s", "missed == 0"]);
-        assert!(punctual.passed && !punctual.generator.ran_late);
-    }
-
-    #[test]
-    fn nothing_holds_of_a_run_that_sent_nothing() {
-        let empty = result(&[], 0, &["missed == 0", "p99 < 1s", "stale == 0", "add_to_match.p99 < 1s"]);
-        assert!(empty.thresholds.iter().all(|judgement| !judgement.holds));
     }
 
     #[test]

@@ -10,16 +10,19 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use vigie_model::Sequence;
 
+use crate::load::descriptors;
 use crate::load::drive::{Arrivals, Lane, Place, Recorder, Shared};
+use crate::load::prepare::say;
 use crate::load::progress;
 use crate::load::record::Record;
-use crate::load::request::Endpoint;
 use crate::load::scenario::Scenario;
 use crate::load::schedule::Schedule;
 use crate::load::target::{Asked, Call, Targets};
 
 /// How long connections may take to open.
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
+/// How often it is told that a target is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// From the moment at which all is ready to the first arrival.
 pub(crate) const LEAD: Duration = Duration::from_millis(200);
 
@@ -32,6 +35,8 @@ pub(crate) async fn wait_ready(
     let deadline = Instant::now() + within;
     for number in 0..targets.endpoints.len() {
         let endpoint = targets.open(number, 1)?.pop().context("there is nothing to send to")?;
+        endpoint.opened(CONNECT_WITHIN).await?;
+        let mut say_at = Instant::now() + PATIENCE;
         loop {
             let asks = [Asked::Hash([0x55; 32])];
             let call = Call { asks: &asks, min_sequence: sequence, streamed: false };
@@ -40,11 +45,16 @@ pub(crate) async fn wait_ready(
             let lacking = match asked {
                 Ok(Ok(answer)) if answer.complete => break,
                 Ok(Ok(_)) => "its answer does not cover all shards".to_owned(),
-                Ok(Err(refusal)) => crate::load::record::code_name(refusal.code).to_owned(),
+                Ok(Err(refusal)) => crate::load::record::note::code_name(refusal.code).to_owned(),
                 Err(_) => "no answer".to_owned(),
             };
-            if Instant::now() >= deadline {
+            let now = Instant::now();
+            if now >= deadline {
                 bail!("{} is not ready: {lacking}", targets.endpoints[number]);
+            }
+            if now >= say_at {
+                say(&format!("waiting for {}: {lacking}", targets.endpoints[number]));
+                say_at = now + PATIENCE;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -83,6 +93,7 @@ impl Session {
     ) -> anyhow::Result<Self> {
         let scenario = shared.scenario.clone();
         let lanes = scenario.drive.lanes;
+        descriptors::check(scenario.drive.connections)?;
         let stop = CancellationToken::new();
         let (begin, begun) = watch::channel(None);
         let (tell_ready, mut are_ready) = mpsc::channel(usize::from(lanes));
@@ -102,8 +113,8 @@ impl Session {
             let (mut begun, tell_ready, stop) = (begun.clone(), tell_ready.clone(), stop.clone());
             let run = async move {
                 let opening = targets.open(first_connection, connections)?;
-                let all = futures::future::join_all(opening.iter().map(Endpoint::opened));
-                tokio::time::timeout(CONNECT_WITHIN, all).await.context("cannot connect")?;
+                let all = opening.iter().map(|endpoint| endpoint.opened(CONNECT_WITHIN));
+                futures::future::try_join_all(all).await?;
                 let lane = Lane {
                     shared,
                     place: Place { lane: number, of },
@@ -176,7 +187,7 @@ impl Session {
                 |(second, of)| {
                     told = Some(second);
                     let in_flight = self.in_flight.iter().map(|one| one.load(Ordering::Relaxed)).sum();
-                    progress::line(second, second < warm_up.as_secs(), of, in_flight)
+                    progress::line(&self.scenario, second, of, in_flight)
                 },
             );
             tell(&part, line);

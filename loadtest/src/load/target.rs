@@ -1,6 +1,7 @@
 //! What is put under load: it is asked, and answers or refuses.
 
 pub(crate) mod hma;
+mod unary;
 pub(crate) mod vigie;
 pub(crate) mod wire;
 

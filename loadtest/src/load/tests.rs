@@ -41,6 +41,7 @@ async fn run(scenario: &Scenario, truth: Arc<Truth>, targets: &Targets, sequence
         target: TargetFacts::default(),
         began_unix_ms: ended.began_unix_ms,
         measured_s: ended.measured.as_secs_f64(),
+        interrupted: false,
         processes: 1,
         lanes: lanes.into(),
         cpu_s: ended.cpu_s,

@@ -1,4 +1,7 @@
 //! What has to hold of a run: `p99 < 20ms`, `missed == 0`, `lookup.p99.9 < 50ms`, `rate >= 5000`, `errors < 0.1%`.
+//!
+//! A condition may be of a part of the run: `errors from 20s == 0%`, `p99 from 8s to 16s < 100ms`. Its seconds count from the
+//! beginning of the warm-up, as the times of faults do, and a request belongs to the second in which it was to be sent.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,10 +19,45 @@ pub struct Threshold {
     /// Of which kind of request; of all where none is named.
     pub(crate) kind: Option<Kind>,
     pub(crate) metric: Metric,
+    /// The seconds of the run that it is about; all after the warm-up where none are named.
+    pub(crate) window: Option<Window>,
     comparison: Comparison,
     /// In milliseconds, a share, a rate or a count, as the metric is.
     bound: f64,
     text: String,
+}
+
+/// Seconds from one to before another, from the beginning of the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) from_s: u64,
+    /// The end of the run where none is named.
+    pub(crate) to_s: Option<u64>,
+}
+
+impl Window {
+    /// Reads what stands behind a metric: nothing, `from 20s`, or `from 20s to 30s`.
+    fn read(words: &[&str]) -> anyhow::Result<Option<Self>> {
+        let seconds = |text: &str| -> anyhow::Result<u64> {
+            let span: Span = text.parse()?;
+            if span.0.subsec_nanos() > 0 {
+                bail!("`{text}` is no whole number of seconds");
+            }
+            Ok(span.0.as_secs())
+        };
+        match words {
+            [] => Ok(None),
+            ["from", from] => Ok(Some(Self { from_s: seconds(from)?, to_s: None })),
+            ["from", from, "to", to] => {
+                let (from_s, to_s) = (seconds(from)?, seconds(to)?);
+                if from_s >= to_s {
+                    bail!("nothing lies from {from} to {to}");
+                }
+                Ok(Some(Self { from_s, to_s: Some(to_s) }))
+            }
+            _ => bail!("write a part of the run as `from 20s` or `from 20s to 30s`"),
+        }
+    }
 }
 
 /// What can be held to a bound.
@@ -39,6 +77,8 @@ pub(crate) enum Metric {
     Rate,
     /// The share of requests that were not answered.
     Errors,
+    /// Of the time from the intended start until a request was refused or failed otherwise, but not at its deadline.
+    Refusal(f64),
     /// As in the verdict, counts.
     Missed,
     False,
@@ -56,11 +96,16 @@ pub(crate) enum Metric {
 impl Metric {
     /// Whether it is a time that a generator which runs late would falsify.
     pub(crate) const fn is_latency(self) -> bool {
-        matches!(self, Self::Quantile(_) | Self::Max | Self::Mean)
+        matches!(self, Self::Quantile(_) | Self::Max | Self::Mean | Self::Refusal(_))
     }
 
     const fn is_time(self) -> bool {
         self.is_latency() || matches!(self, Self::AddFresh(_) | Self::RemoveFresh(_))
+    }
+
+    /// Whether it is kept for each second too.
+    const fn is_kept_by_second(self) -> bool {
+        !matches!(self, Self::ProbesFailed | Self::Refusal(_))
     }
 
     const fn is_share(self) -> bool {
@@ -74,6 +119,9 @@ impl Metric {
         };
         if let Some(quantile) = quantile(name) {
             return Some(Self::Quantile(quantile));
+        }
+        if let Some(rest) = name.strip_prefix("refusal.") {
+            return quantile(rest).map(Self::Refusal);
         }
         if let Some(rest) = name.strip_prefix("add_to_match.") {
             return quantile(rest).map(Self::AddFresh);
@@ -155,13 +203,22 @@ impl FromStr for Threshold {
         else {
             bail!("`{text}` compares nothing; {advice}");
         };
-        let (name, bound) = (text[..at].trim(), text[at + sign.len()..].trim());
+        let (left, bound) = (&text[..at], text[at + sign.len()..].trim());
+        let mut words = left.split_whitespace();
+        let name = words.next().unwrap_or_default();
+        let window = Window::read(&words.collect::<Vec<_>>()).with_context(|| format!("in `{text}`"))?;
         let scoped = name.split_once('.').and_then(|(kind, rest)| Some((Kind::named(kind)?, rest)));
         let (kind, name) = scoped.map_or((None, name), |(kind, rest)| (Some(kind), rest));
         let metric = Metric::named(name).with_context(|| format!("`{name}` is not measured; {advice}"))?;
         let of_kind = metric.is_latency() || matches!(metric, Metric::Rate | Metric::Errors);
         if kind.is_some() && !of_kind {
             bail!("`{text}`: `{name}` is not measured for each kind of request");
+        }
+        if window.is_some() && (kind.is_some() || !metric.is_kept_by_second()) {
+            bail!(
+                "`{text}`: `{}` is known of the whole run only",
+                left.split_whitespace().next().unwrap_or_default()
+            );
         }
         let bound = if metric.is_time() {
             bound.parse::<Span>().with_context(|| format!("in `{text}`"))?.0.as_secs_f64() * 1e3
@@ -172,7 +229,7 @@ impl FromStr for Threshold {
             }
             number.trim().parse::<f64>().with_context(|| format!("`{text}`: {advice}"))? * scale
         };
-        Ok(Self { kind, metric, comparison, bound, text: text.to_owned() })
+        Ok(Self { kind, metric, window, comparison, bound, text: text.to_owned() })
     }
 }
 
@@ -215,6 +272,16 @@ mod tests {
         check("errors<0.1%", &[0.0009], &[0.001]);
         check("add_to_match.p99 < 2s", &[1_999.0], &[2_000.0]);
         check("coverage > 0.5", &[0.6], &[0.5]);
+        check("errors from 20s == 0%", &[0.0], &[0.001]);
+        check("refusal.p99 < 100ms", &[99.0], &[101.0]);
+    }
+
+    #[test]
+    fn a_condition_may_be_of_a_part_of_the_run() {
+        let window = |text: &str| text.parse::<Threshold>().unwrap().window;
+        assert_eq!(window("p99 < 1ms"), None);
+        assert_eq!(window("p99 from 20s < 1ms"), Some(Window { from_s: 20, to_s: None }));
+        assert_eq!(window("stale from 5s to 1m == 0"), Some(Window { from_s: 5, to_s: Some(60) }));
     }
 
     #[test]
@@ -235,6 +302,13 @@ mod tests {
             "missed < 1%",
             "missed == x",
             "image.missed == 0",
+            "p99 from < 1ms",
+            "p99 to 3s < 1ms",
+            "p99 from 1.5s < 1ms",
+            "p99 from 3s to 3s < 1ms",
+            "lookup.p99 from 3s < 1ms",
+            "probes_failed from 3s == 0",
+            "refusal.p99 from 3s < 1s",
         ] {
             assert!(text.parse::<Threshold>().is_err(), "{text}");
         }

@@ -15,9 +15,9 @@ use vigie_pictures::Alteration;
 use crate::Hash;
 use crate::draw::{Draw, Stream};
 use crate::load::oracle::Profile;
+use crate::load::rows::{Rows, picture_seed};
 use crate::load::scenario::{Questions, Scenario};
 use crate::scan::{Found, distance, scan};
-use crate::shape::{Shape, shape};
 
 /// Rows that a thread draws at a time: 2 MiB.
 const CHUNK: usize = 65_536;
@@ -25,66 +25,6 @@ const CHUNK: usize = 65_536;
 const TILE: usize = 1_024;
 /// Matches of a question that are listed; the rows of others are drawn again when they are told.
 const LISTED_MAX: usize = 1_000;
-/// Banked pictures are of this width and height.
-const PICTURE_SIDE: u32 = 512;
-
-/// What the bank holds: rows of a shape, then the hashes of pictures.
-pub(crate) struct Rows {
-    shape: Box<dyn Shape>,
-    hashes: u32,
-    pictures: Vec<Hash>,
-}
-
-impl std::fmt::Debug for Rows {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Rows({} hashes, {} pictures)", self.hashes, self.pictures.len())
-    }
-}
-
-impl Rows {
-    pub(crate) fn new(scenario: &Scenario) -> anyhow::Result<Self> {
-        let data = &scenario.data;
-        let pictures = (0..u64::from(data.pictures)).map(|number| {
-            let picture =
-                vigie_pictures::draw(picture_seed(scenario.seed, number), PICTURE_SIDE, PICTURE_SIDE);
-            let file = vigie_pictures::encode_jpeg(&picture, 90);
-            let printed = vigie_hashing::fingerprint(&file, &Limits::default());
-            Ok(printed.context("a drawn picture cannot be hashed")?.pdq[0])
-        });
-        let pictures = pictures.collect::<anyhow::Result<Vec<_>>>()?;
-        data.hashes.checked_add(data.pictures).context("there are more than 2^32 rows")?;
-        Ok(Self { shape: shape(data.shape, scenario.seed), hashes: data.hashes, pictures })
-    }
-
-    pub(crate) fn count(&self) -> u32 {
-        self.hashes + u32::try_from(self.pictures.len()).expect("checked when they were made")
-    }
-
-    pub(crate) fn row(&self, row: u32) -> Option<Hash> {
-        if row < self.hashes {
-            return Some(self.shape.draw_row(row.into()));
-        }
-        self.pictures.get((row - self.hashes) as usize).copied()
-    }
-
-    /// Row `first`, `first + 1` and so on, at most `count` of them.
-    pub(crate) fn rows(&self, first: u32, count: u32) -> Vec<Hash> {
-        let first = first.min(self.count());
-        let end = first.saturating_add(count).min(self.count());
-        let drawn_end = end.min(self.hashes);
-        let mut rows = vec![[0; 32]; drawn_end.saturating_sub(first) as usize];
-        self.shape.draw_rows(first.into(), &mut rows);
-        let from = first.max(self.hashes) - self.hashes;
-        let to = end.max(self.hashes) - self.hashes;
-        rows.extend_from_slice(&self.pictures[from as usize..to as usize]);
-        rows
-    }
-}
-
-/// Pictures of different load tests differ, and none is one of a demonstration.
-const fn picture_seed(seed: u64, number: u64) -> u64 {
-    crate::draw::scramble(seed ^ 0x7069_6374_7572_6573).wrapping_add(number)
-}
 
 /// What is asked about.
 #[derive(Clone)]
@@ -139,17 +79,16 @@ pub(crate) struct Truth {
 }
 
 impl Truth {
-    /// Draws the questions and finds out what is true of them.
-    pub(crate) fn establish(scenario: &Scenario) -> anyhow::Result<Self> {
+    /// Draws the questions and finds out what is true of them. `progress` is told how many rows have been compared, from
+    /// several threads.
+    pub(crate) fn establish(scenario: &Scenario, progress: impl Fn(u32) + Sync) -> anyhow::Result<Self> {
         let rows = Rows::new(scenario)?;
         let plan = &scenario.questions;
         let mut asks = lookups(&rows, plan, scenario.seed);
         let (planted, clean) = (asks.len().div_ceil(2), asks.len() / 2);
         let images = if scenario.mix.image > 0 { plan.images } else { 0 };
-        for number in 0..u64::from(images) {
-            asks.push(image(scenario, number)?);
-        }
-        let mut questions = answer(&rows, asks, plan.max_distance);
+        asks.extend(draw_images(scenario, images)?);
+        let mut questions = answer(&rows, asks, plan.max_distance, progress);
         let mut images = questions.split_off(planted + clean);
         let clean = questions.split_off(planted);
         let images_clean = images.split_off(images.len().div_ceil(2));
@@ -215,6 +154,28 @@ fn lookups(rows: &Rows, plan: &Questions, seed: u64) -> Vec<Ask> {
     planted_asks.chain(fresh).collect()
 }
 
+/// All images, drawn on all cores: a large one takes a second.
+fn draw_images(scenario: &Scenario, count: u32) -> anyhow::Result<Vec<Ask>> {
+    let threads = cores();
+    let draw = |from: u64| -> anyhow::Result<Vec<Ask>> {
+        let mine = (from..u64::from(count)).step_by(threads);
+        mine.map(|number| image(scenario, number)).collect()
+    };
+    let drawn: Vec<Vec<Ask>> = std::thread::scope(|scope| {
+        let drawing: Vec<_> = (0..threads as u64).map(|from| scope.spawn(move || draw(from))).collect();
+        let drawn = drawing.into_iter().map(|one| one.join().expect("a picture is drawn without a panic"));
+        drawn.collect::<anyhow::Result<_>>()
+    })?;
+    // In their order again.
+    let mut parts: Vec<_> = drawn.into_iter().map(Vec::into_iter).collect();
+    let turns = 0..count as usize;
+    Ok(turns.filter_map(|number| parts[number % threads].next()).collect())
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
 /// The first half of the images are altered copies of banked pictures, the others of pictures that are not.
 fn image(scenario: &Scenario, number: u64) -> anyhow::Result<Ask> {
     const ALTERATIONS: [Alteration; 5] = [
@@ -247,8 +208,8 @@ struct Findings {
 }
 
 /// Compares every question with every row, on all cores.
-fn answer(rows: &Rows, asks: Vec<Ask>, max_distance: u16) -> Vec<Question> {
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+fn answer(rows: &Rows, asks: Vec<Ask>, max_distance: u16, progress: impl Fn(u32) + Sync) -> Vec<Question> {
+    let threads = cores();
     let empty = Findings { profile: vec![0; usize::from(max_distance) + 1], listed: Vec::new() };
     let next = std::sync::atomic::AtomicU32::new(0);
     let work = || {
@@ -260,6 +221,7 @@ fn answer(rows: &Rows, asks: Vec<Ask>, max_distance: u16) -> Vec<Question> {
             if first >= rows.count() {
                 return findings;
             }
+            progress(first);
             let drawn = rows.rows(first, chunk);
             for (tile, part) in (first..).step_by(TILE).zip(drawn.chunks(TILE)) {
                 for (ask, findings) in asks.iter().zip(&mut findings) {
@@ -332,7 +294,7 @@ mod tests {
     #[test]
     fn what_is_held_true_of_a_question_is_what_each_row_says() {
         for shape in [ShapeName::Uniform, ShapeName::Pdq, ShapeName::Adversarial] {
-            let truth = Truth::establish(&scenario(shape)).unwrap();
+            let truth = Truth::establish(&scenario(shape), |_| {}).unwrap();
             assert_eq!(truth.rows.count(), 3_003);
             let questions = [&truth.planted, &truth.clean, &truth.images_planted, &truth.images_clean]
                 .into_iter()
@@ -356,21 +318,12 @@ mod tests {
 
     #[test]
     fn planted_questions_match_and_fresh_ones_do_not() {
-        let truth = Truth::establish(&scenario(ShapeName::Uniform)).unwrap();
+        let truth = Truth::establish(&scenario(ShapeName::Uniform), |_| {}).unwrap();
         assert_eq!((truth.planted.len(), truth.clean.len()), (31, 30));
         assert!(truth.planted.iter().all(|question| question.profile.total() == 1));
         assert!(truth.clean.iter().all(|question| question.profile.total() == 0));
         assert!(truth.images_planted.iter().any(|question| question.profile.total() == 1));
         assert!(truth.images_clean.iter().all(|question| question.profile.total() == 0));
         assert!((truth.matches_mean() - 31.0 / 61.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn rows_in_parts_are_the_rows_one_by_one() {
-        let truth = Truth::establish(&scenario(ShapeName::Pdq)).unwrap();
-        let parts: Vec<Hash> = (0..10).flat_map(|part| truth.rows.rows(part * 400, 400)).collect();
-        let single: Vec<Hash> = (0..3_003).map(|row| truth.rows.row(row).unwrap()).collect();
-        assert_eq!(parts, single);
-        assert_eq!(truth.rows.row(3_003), None);
     }
 }

@@ -5,7 +5,12 @@ use std::io::{IsTerminal as _, Write as _};
 
 use crate::load::record::{Record, Second};
 use crate::load::rounding::whole;
+use crate::load::scenario::Scenario;
 
+/// Lines that are too long for the terminal are cut, so that there are as many of them as were written; and afterwards they
+/// are not.
+const NO_WRAP: &str = "\x1b[?7l";
+const WRAP: &str = "\x1b[?7h";
 /// Seconds that a small chart shows.
 const SHOWN: usize = 60;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -13,18 +18,16 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct View {
-    name: String,
-    warm_up_s: u64,
-    length_s: u64,
+    scenario: Scenario,
     record: Record,
     /// Lines to go up before drawing; `None` where there is no terminal.
     drawn: Option<usize>,
 }
 
 impl View {
-    pub(crate) fn new(name: &str, warm_up_s: u64, length_s: u64, plain: bool) -> Self {
+    pub(crate) fn new(scenario: &Scenario, plain: bool) -> Self {
         let drawn = (!plain && std::io::stderr().is_terminal()).then_some(0);
-        Self { name: name.to_owned(), warm_up_s, length_s, record: Record::default(), drawn }
+        Self { scenario: scenario.clone(), record: Record::default(), drawn }
     }
 
     /// Shows what has come.
@@ -36,12 +39,17 @@ impl View {
             return;
         };
         self.record.add(part);
-        let frame = frame(&self.name, self.warm_up_s, self.length_s, &self.record);
-        let mut text = if drawn > 0 { format!("\x1b[{drawn}A\x1b[J") } else { String::new() };
+        let frame = frame(&self.scenario, &self.record);
+        let mut text = String::from(NO_WRAP);
+        if drawn > 0 {
+            // Writing to a string does not fail.
+            let _ = write!(text, "\x1b[{drawn}A\x1b[J");
+        }
         for line in &frame {
             text.push_str(line);
             text.push('\n');
         }
+        text.push_str(WRAP);
         self.drawn = Some(frame.len());
         // A terminal that has gone sees nothing.
         let _ = std::io::stderr().write_all(text.as_bytes());
@@ -49,7 +57,8 @@ impl View {
 }
 
 /// The lines of one moment.
-fn frame(name: &str, warm_up_s: u64, length_s: u64, record: &Record) -> Vec<String> {
+fn frame(scenario: &Scenario, record: &Record) -> Vec<String> {
+    let (warm_up_s, length_s) = (scenario.drive.warm_up.0.as_secs(), scenario.length().as_secs());
     let empty = Second::default();
     let last = record.seconds.keys().next_back().copied().unwrap_or_default();
     let first = (last + 1).saturating_sub(SHOWN as u64);
@@ -64,7 +73,7 @@ fn frame(name: &str, warm_up_s: u64, length_s: u64, record: &Record) -> Vec<Stri
     let all = totals.all_kinds();
     let failed: u64 = all.failures.values().sum();
     let mut lines = vec![
-        format!("{name}  {last} of {length_s} s{phase}"),
+        format!("{}  {} of {length_s} s{phase}{}", scenario.name, last.min(length_s), faults(scenario, last)),
         format!("  answered {:>9}/s  {}", settled.answered, chart(&|second| second.answered as f64)),
         format!(
             "  p50  {:>13}    {}",
@@ -91,10 +100,23 @@ fn frame(name: &str, warm_up_s: u64, length_s: u64, record: &Record) -> Vec<Stri
         (_, 0) => "-".to_owned(),
     };
     lines.push(format!(
-        "  coverage {coverage}  judged {}  missed {}  false {}  stale {}  late {}",
-        verdict.judged, verdict.missed, verdict.false_matches, verdict.stale, totals.late
+        "  coverage {coverage}  judged {}  missed {}  false {}  wrong distance {}  incomplete {}  stale {}  sent late {}",
+        verdict.judged,
+        verdict.missed,
+        verdict.false_matches,
+        verdict.wrong_distance,
+        verdict.incomplete,
+        verdict.stale,
+        totals.late
     ));
     lines
+}
+
+/// The newest of what was done to the cluster by this second.
+fn faults(scenario: &Scenario, second: u64) -> String {
+    let past = scenario.faults.iter().filter(|fault| fault.at.0.as_secs() <= second);
+    past.max_by_key(|fault| fault.at)
+        .map_or(String::new(), |fault| format!("  at {}: {}", fault.at, fault.action))
 }
 
 /// Each value as a bar, the greatest at its full height.
@@ -124,11 +146,16 @@ mod tests {
 
     #[test]
     fn a_frame_has_the_same_lines_at_every_moment() {
-        let begin = frame("smoke", 2, 12, &Record::default());
+        let scenario = Scenario::parse(
+            "name = 'x'\n[arrivals]\nrate = 1\n[[faults]]\nat = '3s'\nkill = 'bank'\n[[faults]]\nat = '9s'\nstart = 'bank'",
+        );
+        let scenario = scenario.unwrap();
+        let begin = frame(&scenario, &Record::default());
         let record = result(&[7; 500], 0, &[]).record;
-        let later = frame("smoke", 2, 12, &record);
+        let later = frame(&scenario, &record);
         assert_eq!(begin.len(), later.len());
-        assert!(later[0].contains("4 of 12 s") && later[1].contains("100/s"), "{later:?}");
+        assert_eq!(begin[0], "x  0 of 12 s  warm-up");
+        assert!(later[0].contains("4 of 12 s  at 3s: kill bank") && later[1].contains("100/s"), "{later:?}");
         assert!(later[3].contains("7.") && later[4].contains("failed 0 of 500"), "{later:?}");
     }
 }

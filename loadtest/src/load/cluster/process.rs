@@ -78,14 +78,16 @@ impl Process {
     pub(super) async fn end(&mut self) -> anyhow::Result<()> {
         self.signal(Signal::TERM)?;
         let deadline = Instant::now() + END_WITHIN;
-        let mut child = self.child.take().with_context(|| format!("{} does not run", self.name))?;
-        while child.try_wait()?.is_none() {
-            if Instant::now() >= deadline {
-                child.kill()?;
-                child.wait()?;
+        // It stays in its place until it has ended: if this is given up meanwhile, it is killed like the others.
+        while let Some(child) = &mut self.child {
+            if child.try_wait()?.is_some() {
+                self.child = None;
+            } else if Instant::now() >= deadline {
+                self.kill()?;
                 bail!("{} did not end within {END_WITHIN:?} and was killed", self.name);
+            } else {
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
     }

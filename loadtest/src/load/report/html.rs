@@ -176,9 +176,11 @@ mod tests {
         assert!(!page.contains(DATA) && !page.contains(TITLE));
         assert!(page.contains("kill matcher-0-0") && page.contains("p99 \\u003c 1s"));
         assert_eq!(page.matches("</script>").count(), 1, "the name does not end the script");
-        for asking in ["src=", "href=", "url(", "@import", "fetch(", "XMLHttpRequest", "http-equiv"] {
+        for asking in ["src=", "href=", "url(", "@import", "fetch(", "XMLHttpRequest", "refresh", "://"] {
             assert!(!page.contains(asking), "{asking}");
         }
+        // And what asked all the same would be refused by the browser.
+        assert!(page.contains("content=\"default-src 'none';"));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -82,17 +82,22 @@ impl Lookups {
         Ok(Self(Arc::new(Pool { authority, contents, free, idle: Mutex::default() })))
     }
 
-    /// Waits until every connection is open.
-    pub(crate) async fn opened(&self) {
+    /// Opens every connection, and fails with the reason if that takes too long.
+    pub(crate) async fn opened(&self, within: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + within;
         for _ in 0..self.0.free.available_permits() {
             let sender = loop {
                 match self.0.connect().await {
                     Ok(sender) => break sender,
+                    Err(error) if Instant::now() >= deadline => {
+                        return Err(error.context(format!("cannot connect to {}", self.0.authority)));
+                    }
                     Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
                 }
             };
             self.0.put_back(sender);
         }
+        Ok(())
     }
 
     pub(crate) async fn ask(&self, call: &Call<'_>) -> Result<Answer, Refusal> {

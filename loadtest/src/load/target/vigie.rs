@@ -4,14 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::Uri;
-use http::uri::PathAndQuery;
+use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::client::Grpc;
-use tonic::codec::{BufferSettings, Codec};
-use tonic::{Code, Request, Status};
-use tonic_prost::{ProstDecoder, ProstEncoder};
+use tonic::{Code, Status};
 use vigie_model::Sequence;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
@@ -20,52 +18,28 @@ use vigie_proto::status;
 
 use crate::load::oracle::{Hit, Identity};
 use crate::load::scenario::Scenario;
+use crate::load::target::unary::{self, ANSWER_BYTES_MAX, Lookups};
 use crate::load::target::wire::Wire;
 use crate::load::target::{Answer, Asked, Call, Refusal};
 use crate::load::truth::Ask;
 
-/// The largest answer, as Vigie's own client has it.
-const ANSWER_BYTES_MAX: usize = 128 << 20;
 /// What an answer needs to come back: kept from the time that the service is told.
 const ANSWER_MARGIN: Duration = Duration::from_millis(2);
 /// Requests that wait to be written to a stream; one more waits in its caller, and its time runs.
 const STREAM_QUEUE: usize = 1_024;
 
-/// The method of lookups, as the generated client spells it.
-const MATCH: &str = "/vigie.matching.v1.MatchService/Match";
-/// What a codec allocates at first for each message: a lookup and its answer take no more. The generated client allocates
-/// 8 KiB twice for each call, which showed in the generator's profile.
-const MESSAGE_BYTES: usize = 512;
-/// From how many bytes on a message is handed on before it is whole; tonic's own figure.
-const YIELD_BYTES: usize = 32 << 10;
-
-/// Prost's messages, in buffers of the size that lookups have. Others make them grow.
-#[derive(Debug, Clone, Copy)]
-struct SmallCodec;
-
-impl Codec for SmallCodec {
-    type Encode = pb::MatchRequest;
-    type Decode = pb::MatchResponse;
-    type Encoder = ProstEncoder<pb::MatchRequest>;
-    type Decoder = ProstDecoder<pb::MatchResponse>;
-
-    fn encoder(&mut self) -> Self::Encoder {
-        ProstEncoder::new(BufferSettings::new(MESSAGE_BYTES, YIELD_BYTES))
-    }
-
-    fn decoder(&mut self) -> Self::Decoder {
-        ProstDecoder::new(BufferSettings::new(MESSAGE_BYTES, YIELD_BYTES))
-    }
-}
-
 /// What all calls have in common.
 #[derive(Debug, Clone)]
-pub(crate) struct Options(model::SearchOptions);
+pub(crate) struct Options {
+    options: model::SearchOptions,
+    /// A request that holds them and nothing else.
+    encoded: Vec<u8>,
+}
 
 impl Options {
     /// `banks` are those that hold what the harness knows.
     pub(crate) fn new(scenario: &Scenario, banks: Vec<String>) -> Self {
-        Self(model::SearchOptions {
+        let options = model::SearchOptions {
             banks,
             max_distance: vec![model::MaxDistance {
                 hash_type: model::HashType::Pdq.into(),
@@ -74,13 +48,17 @@ impl Options {
             limit: scenario.questions.limit.into(),
             min_sequence: 0,
             min_coverage: (scenario.drive.min_coverage < 1.0).then_some(scenario.drive.min_coverage),
-        })
+        };
+        let request = pb::MatchRequest { options: Some(options.clone()), ..pb::MatchRequest::default() };
+        Self { encoded: request.encode_to_vec(), options }
     }
-}
 
-impl Options {
     pub(crate) fn banks(&self) -> Vec<String> {
-        self.0.banks.clone()
+        self.options.banks.clone()
+    }
+
+    fn at_least(&self, min_sequence: Sequence) -> model::SearchOptions {
+        model::SearchOptions { min_sequence: min_sequence.0, ..self.options.clone() }
     }
 }
 
@@ -88,7 +66,7 @@ impl Options {
 #[derive(Debug, Clone)]
 pub(crate) struct Frontend {
     wire: Wire,
-    unary: Grpc<Wire>,
+    lookups: Lookups,
     stub: MatchServiceClient<Wire>,
     options: Arc<Options>,
     stream: Arc<Mutex<Option<OpenStream>>>,
@@ -112,42 +90,49 @@ impl Frontend {
     /// Begins to connect.
     pub(crate) fn new(endpoint: &Uri, options: Arc<Options>) -> anyhow::Result<Self> {
         let wire = Wire::new(endpoint)?;
-        let unary =
-            Grpc::with_origin(wire.clone(), endpoint.clone()).max_decoding_message_size(ANSWER_BYTES_MAX);
+        let lookups = Lookups::new(endpoint)?;
         let stub = MatchServiceClient::with_origin(wire.clone(), endpoint.clone())
             .max_decoding_message_size(ANSWER_BYTES_MAX);
-        Ok(Self { wire, unary, stub, options, stream: Arc::default() })
+        Ok(Self { wire, lookups, stub, options, stream: Arc::default() })
     }
 
-    /// Waits until the connection is open.
-    pub(crate) async fn opened(&self) {
-        self.wire.opened().await;
+    /// Waits until the connection is open, and fails with the reason if it is not in time.
+    pub(crate) async fn opened(&self, within: Duration) -> anyhow::Result<()> {
+        self.wire.opened(within).await
     }
 
     /// Asks once. Whoever calls keeps the deadline too.
     pub(crate) async fn ask(&self, call: &Call<'_>, deadline: Instant) -> Result<Answer, Refusal> {
-        let message = self.message(call);
         let answered = if call.streamed {
             // Boxed, for what a lookup does not use should not make its task larger.
-            Box::pin(self.ask_on_stream(message)).await
+            Box::pin(self.ask_on_stream(self.message(call))).await
         } else {
             let left = deadline.saturating_duration_since(Instant::now());
-            let mut request = Request::new(message);
-            request.set_timeout(left - ANSWER_MARGIN.min(left / 10));
-            let path = PathAndQuery::from_static(MATCH);
-            self.unary.clone().unary(request, path, SmallCodec).await.map(tonic::Response::into_inner)
+            let message = self.framed(call);
+            self.lookups.ask(&self.wire, message, left - ANSWER_MARGIN.min(left / 10)).await
         };
         match answered {
             Ok(response) => Ok(read(response)),
+            // The server's own clock of the call was first. Nobody cancels a call here and still waits for its answer.
+            Err(status) if status.code() == Code::Cancelled && deadline <= Instant::now() + ANSWER_MARGIN => {
+                Err(Refusal::new(Code::DeadlineExceeded))
+            }
             Err(status) => Err(refusal(&status)),
         }
     }
 
     fn message(&self, call: &Call<'_>) -> pb::MatchRequest {
-        let mut options = self.options.0.clone();
-        options.min_sequence = call.min_sequence.0;
-        let queries = call.asks.iter().map(|asked| pb::MatchQuery { content: Some(content(asked)) });
-        pb::MatchRequest { queries: queries.collect(), options: Some(options), quality_floor: None }
+        let options = Some(self.options.at_least(call.min_sequence));
+        pb::MatchRequest { queries: queries(call), options, quality_floor: None }
+    }
+
+    /// The same as it goes over the wire; options that are those of every call have been encoded once.
+    fn framed(&self, call: &Call<'_>) -> Bytes {
+        if call.min_sequence > Sequence(0) {
+            return unary::framed(&self.message(call), &[]);
+        }
+        let queries = pb::MatchRequest { queries: queries(call), ..pb::MatchRequest::default() };
+        unary::framed(&queries, &self.options.encoded)
     }
 
     async fn ask_on_stream(&self, message: pb::MatchRequest) -> Result<pb::MatchResponse, Status> {
@@ -237,6 +222,10 @@ async fn read_stream(
     }
 }
 
+fn queries(call: &Call<'_>) -> Vec<pb::MatchQuery> {
+    call.asks.iter().map(|asked| pb::MatchQuery { content: Some(content(asked)) }).collect()
+}
+
 fn content(asked: &Asked<'_>) -> pb::match_query::Content {
     match asked {
         Asked::Pool(Ask::Image { file, .. }) => pb::match_query::Content::Image(file.clone()),
@@ -273,9 +262,7 @@ fn read(response: pb::MatchResponse) -> Answer {
 }
 
 fn refusal(status: &Status) -> Refusal {
-    // Where its own copy of the timeout ran out, tonic says "cancelled".
     let code = match (status.code(), std::error::Error::source(status)) {
-        (Code::Cancelled, Some(source)) if source.is::<tonic::TimeoutExpired>() => Code::DeadlineExceeded,
         // A connection that broke under the call is an outage, whatever code it gets.
         (Code::Unknown | Code::Internal | Code::Cancelled, Some(_)) => Code::Unavailable,
         (code, _) => code,

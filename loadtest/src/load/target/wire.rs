@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use http::Uri;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
@@ -40,8 +40,18 @@ pub(crate) fn authority(endpoint: &Uri) -> anyhow::Result<String> {
 #[derive(Debug, Clone)]
 pub(crate) struct Wire {
     sender: Arc<Mutex<Option<SendRequest<Body>>>>,
-    open: watch::Receiver<bool>,
+    link: watch::Receiver<Link>,
+    authority: Arc<str>,
     _keeper: Arc<Keeper>,
+}
+
+/// How the connection stands.
+#[derive(Debug)]
+enum Link {
+    Opening,
+    Open,
+    /// The last attempt, and why.
+    Failed(String),
 }
 
 /// Ends the task that keeps the connection when nobody uses it any more.
@@ -57,30 +67,55 @@ impl Drop for Keeper {
 impl Wire {
     /// Begins to connect; within a runtime, whose thread does the work.
     pub(crate) fn new(endpoint: &Uri) -> anyhow::Result<Self> {
-        let authority = authority(endpoint)?;
+        let authority: Arc<str> = authority(endpoint)?.into();
         let sender = Arc::new(Mutex::new(None));
-        let (tell_open, open) = watch::channel(false);
+        let (tell, link) = watch::channel(Link::Opening);
+        let reached = Arc::clone(&authority);
         let held = Arc::clone(&sender);
         let keeping = tokio::spawn(async move {
             loop {
-                if let Ok((sender, connection)) = connect(&authority).await {
-                    *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
-                    tell_open.send_replace(true);
-                    // Why it ended, each request that it carried is told.
-                    let _ = connection.await;
-                    *held.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                    tell_open.send_replace(false);
+                match connect(&reached).await {
+                    Ok((sender, connection)) => {
+                        *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+                        tell.send_replace(Link::Open);
+                        // Why it ended, each request that it carried is told.
+                        let _ = connection.await;
+                        *held.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                        tell.send_replace(Link::Opening);
+                    }
+                    Err(error) => {
+                        tell.send_replace(Link::Failed(format!("{error:#}")));
+                    }
                 }
                 tokio::time::sleep(RECONNECT_PAUSE).await;
             }
         });
-        Ok(Self { sender, open, _keeper: Arc::new(Keeper(keeping.abort_handle())) })
+        Ok(Self { sender, link, authority, _keeper: Arc::new(Keeper(keeping.abort_handle())) })
     }
 
-    /// Waits until the connection is open.
-    pub(crate) async fn opened(&self) {
+    /// Waits until the connection is open, and fails with the reason if it is not in time.
+    pub(crate) async fn opened(&self, within: Duration) -> anyhow::Result<()> {
+        let mut link = self.link.clone();
+        let opening = tokio::time::timeout(within, link.wait_for(|link| matches!(link, Link::Open)));
         // The keeper lives as long as this does, so the channel is not closed.
-        let _ = self.open.clone().wait_for(|open| *open).await;
+        let open = opening.await.is_ok();
+        match &*self.link.borrow() {
+            _ if open => Ok(()),
+            Link::Failed(reason) => bail!("cannot connect to {}: {reason}", self.authority),
+            Link::Opening | Link::Open => bail!("cannot connect to {} within {within:?}", self.authority),
+        }
+    }
+}
+
+impl Wire {
+    /// Sends a request, and waits for the head of its answer.
+    pub(crate) async fn send(
+        &self,
+        request: http::Request<Body>,
+    ) -> Result<http::Response<Incoming>, Status> {
+        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(mut sender) = sender else { return Err(Status::unavailable("there is no connection")) };
+        sender.send_request(request).await.map_err(|error| Status::unavailable(error.to_string()))
     }
 }
 
@@ -100,7 +135,7 @@ async fn connect(authority: &str) -> anyhow::Result<(SendRequest<Body>, Connecti
             .await?;
         Ok::<_, anyhow::Error>(made)
     };
-    tokio::time::timeout(CONNECT_TIMEOUT, connecting).await?
+    tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.context("nobody answers")?
 }
 
 impl tower::Service<http::Request<Body>> for Wire {
@@ -113,11 +148,7 @@ impl tower::Service<http::Request<Body>> for Wire {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(mut sender) = sender else {
-            return Box::pin(async { Err(Status::unavailable("there is no connection")) });
-        };
-        let sent = sender.send_request(request);
-        Box::pin(async move { sent.await.map_err(|error| Status::unavailable(error.to_string())) })
+        let wire = self.clone();
+        Box::pin(async move { wire.send(request).await })
     }
 }

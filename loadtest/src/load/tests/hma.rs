@@ -32,7 +32,7 @@ async fn the_same_questions_go_to_another_system_and_the_same_oracle_judges_it()
         drive = { warm_up = '0s', duration = '3s', deadline = '60s', connections = 3 }",
     )
     .unwrap();
-    let truth = Arc::new(Truth::establish(&scenario).unwrap());
+    let truth = Arc::new(Truth::establish(&scenario, |_| {}).unwrap());
     let known: HashMap<String, Vec<(u32, u16)>> = truth
         .listed()
         .into_iter()

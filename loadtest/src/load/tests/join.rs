@@ -39,7 +39,8 @@ async fn generators_share_the_schedule_and_their_histograms_are_merged() {
             tokio::spawn(async move { follow(&leader).await })
         })
         .collect();
-    let others = Others { followers: Some(Followers::gather(&listener, 2).await.unwrap()) };
+    let others =
+        Others { followers: Some(Followers::gather(&listener, 2).await.unwrap()), ..Others::default() };
     let result = prepared.run(&scenario, others, |_, _| {}).await.unwrap();
     for follower in followers {
         follower.await.unwrap().unwrap();

@@ -93,7 +93,7 @@ async fn every_lie_of_a_service_is_counted_and_nothing_else() {
         drive = { warm_up = '0s', duration = '4s', deadline = '60s', read_your_writes = true }",
     )
     .unwrap();
-    let truth = Arc::new(Truth::establish(&scenario).unwrap());
+    let truth = Arc::new(Truth::establish(&scenario, |_| {}).unwrap());
     let lies = Arc::new(Lies::default());
     let url = serve(lying(&truth, Arc::clone(&lies)));
     let targets = Targets::vigie(&[url], Options::new(&scenario, Vec::new())).unwrap();

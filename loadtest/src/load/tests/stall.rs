@@ -42,7 +42,7 @@ fn scenario(rate: u32, duration: &str) -> Scenario {
 async fn check(stall: Duration, cycle: Duration, scenario: Scenario, slack_ms: f64) -> Targets {
     let targets = serve(stalling(stall, cycle));
     let targets = Targets::vigie(&[targets], Options::new(&scenario, Vec::new())).unwrap();
-    let truth = Arc::new(Truth::establish(&scenario).unwrap());
+    let truth = Arc::new(Truth::establish(&scenario, |_| {}).unwrap());
     let result = super::run(&scenario, truth, &targets, 0).await;
     assert_eq!(result.summary.failed, 0);
     let latency = result.record.totals.all_kinds().latency;
@@ -65,7 +65,7 @@ async fn a_stall_shows_in_every_request_that_it_made_wait_and_a_closed_loop_woul
 
     // The same service, asked by somebody who waits for each answer.
     let endpoint = targets.open_one().unwrap();
-    endpoint.opened().await;
+    endpoint.opened(Duration::from_secs(20)).await.unwrap();
     let begin = Instant::now();
     let mut hist = crate::load::hist::Hist::default();
     while begin.elapsed() < 2 * cycle {
