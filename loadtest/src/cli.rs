@@ -86,7 +86,8 @@ pub struct DataArguments {
     /// Where the rows go, 32 bytes each, with queries and answers beside them.
     #[arg(long, required_unless_present_any = ["csv", "bank_url"])]
     pub out: Option<PathBuf>,
-    /// Where the rows go as `vigie item add --hashes` reads them: CSV of the hash and a reference that names the row.
+    /// Where the rows go as `vigie item add --hashes` reads them: CSV of the hash and a reference that names the row. `-` is
+    /// standard output.
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
     /// The bank that the rows are loaded into.

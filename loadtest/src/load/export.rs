@@ -5,7 +5,6 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -32,8 +31,14 @@ pub(crate) fn run(arguments: &DataArguments, out: &mut impl Write) -> anyhow::Re
     scenario.check()?;
     let rows = Arc::new(Rows::new(&scenario)?);
     if let Some(path) = &arguments.csv {
-        write_csv(path, &rows)?;
-        writeln!(out, "{}: {} hashes", path.display(), rows.count())?;
+        if path.as_os_str() == "-" {
+            write_csv(out, &rows).context("cannot write to standard output")?;
+        } else {
+            let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
+            let mut file = BufWriter::new(file);
+            write_csv(&mut file, &rows).with_context(|| format!("cannot write {}", path.display()))?;
+            say(&format!("{}: {} hashes", path.display(), rows.count()));
+        }
     }
     if let Some(url) = &arguments.bank_url {
         let name = scenario.bank().parse()?;
@@ -43,21 +48,23 @@ pub(crate) fn run(arguments: &DataArguments, out: &mut impl Write) -> anyhow::Re
                 say(&format!("{items} items, {:.0}/s", items as f64 / took.as_secs_f64().max(1e-9)));
             }
         }))?;
+        if filled.items == 0 {
+            // Standard output may be the CSV.
+            say(&format!("{name} holds all {} items already", rows.count()));
+            return Ok(());
+        }
         let seconds = filled.took.as_secs_f64();
         let rate = filled.items as f64 / seconds.max(1e-9);
-        writeln!(
-            out,
+        say(&format!(
             "{name}: {} items added in {seconds:.1} s, {rate:.0}/s (sequence {})",
             filled.items, filled.sequence
-        )?;
+        ));
     }
     Ok(())
 }
 
-fn write_csv(path: &Path, rows: &Rows) -> anyhow::Result<()> {
-    let wrong = || format!("cannot write {}", path.display());
-    let mut file = BufWriter::new(File::create(path).with_context(wrong)?);
-    writeln!(file, "pdq,external_reference").with_context(wrong)?;
+fn write_csv(file: &mut impl Write, rows: &Rows) -> anyhow::Result<()> {
+    writeln!(file, "pdq,external_reference")?;
     let mut line = String::new();
     for first in (0..rows.count()).step_by(CHUNK as usize) {
         for (row, hash) in (first..).zip(rows.rows(first, CHUNK)) {
@@ -66,10 +73,10 @@ fn write_csv(path: &Path, rows: &Rows) -> anyhow::Result<()> {
                 // Writing to a string does not fail.
                 let _ = write!(line, "{byte:02x}");
             }
-            writeln!(file, "{line},{}", Identity::Row(row).reference()).with_context(wrong)?;
+            writeln!(file, "{line},{}", Identity::Row(row).reference())?;
         }
     }
-    file.flush().with_context(wrong)
+    Ok(file.flush()?)
 }
 
 #[cfg(test)]

@@ -19,6 +19,9 @@ use crate::load::threshold::Threshold;
 const ALWAYS: [&str; 4] = ["errors < 0.1%", "missed == 0", "false == 0", "wrong_distance == 0"];
 /// The highest rate that is searched.
 const RATE_MAX: f64 = 1_000_000.0;
+/// What can give way first.
+const GENERATOR: &str = "generator";
+const TARGET: &str = "target";
 /// A search ends when the gap between what held and what did not is this ratio.
 const GAP: f64 = 1.05;
 
@@ -29,6 +32,8 @@ struct Found {
     condition: String,
     /// Requests a second; `null` where none held.
     highest_rate: Option<f64>,
+    /// What gave way above it: `generator`, if that could not send in time, or else `target`.
+    limit: &'static str,
     /// Whether it was stopped before its end.
     interrupted: bool,
     tried: Vec<Tried>,
@@ -66,6 +71,13 @@ fn write_text(found: &Found, out: &mut impl Write) -> anyhow::Result<()> {
         Some(rate) => writeln!(out, "{rate:.0}/s is the highest rate at which {}", found.condition)?,
         None => writeln!(out, "there is no rate at which {}", found.condition)?,
     }
+    if found.limit == GENERATOR {
+        writeln!(
+            out,
+            "above it the generator could not send in time: this is the limit of the generator, or of a machine that is busy \
+             otherwise, and not of the target"
+        )?;
+    }
     Ok(())
 }
 
@@ -74,7 +86,7 @@ async fn search(arguments: &FindMaxArguments, interrupt: Interrupt) -> anyhow::R
     let mut scenario = stripped(arguments, &conditions)?;
     let prepared = Prepared::new(&scenario, &arguments.target).await?;
     let mut search = Search::new(arguments.from, GAP, RATE_MAX);
-    let (mut tried, mut interrupted) = (Vec::new(), false);
+    let (mut tried, mut interrupted, mut limit) = (Vec::new(), false, TARGET);
     while let Some(rate) = search.next() {
         scenario.arrivals.rate = Some(rate);
         let others = Others { followers: None, interrupt: interrupt.clone() };
@@ -84,6 +96,9 @@ async fn search(arguments: &FindMaxArguments, interrupt: Interrupt) -> anyhow::R
             break;
         }
         let because = failure(&result);
+        if because.is_some() {
+            limit = if result.generator.ran_late { GENERATOR } else { TARGET };
+        }
         let outcome = because.as_ref().map_or("holds".to_owned(), |because| format!("fails: {because}"));
         say(&format!("{rate:.0}/s {outcome}"));
         search.note(because.is_none());
@@ -101,6 +116,7 @@ async fn search(arguments: &FindMaxArguments, interrupt: Interrupt) -> anyhow::R
         schema: "vigie-loadtest-max/1",
         condition: conditions.join(", "),
         highest_rate: search.highest(),
+        limit,
         interrupted,
         tried,
     })

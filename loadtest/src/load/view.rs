@@ -99,15 +99,10 @@ fn frame(scenario: &Scenario, record: &Record) -> Vec<String> {
         (sum, count @ 1..) => format!("{:.1} %", sum / count as f64 * 100.0),
         (_, 0) => "-".to_owned(),
     };
+    lines.push(format!("  coverage {coverage}  judged {}  sent late {}", verdict.judged, totals.late));
     lines.push(format!(
-        "  coverage {coverage}  judged {}  missed {}  false {}  wrong distance {}  incomplete {}  stale {}  sent late {}",
-        verdict.judged,
-        verdict.missed,
-        verdict.false_matches,
-        verdict.wrong_distance,
-        verdict.incomplete,
-        verdict.stale,
-        totals.late
+        "  missed {}  false {}  wrong distance {}  incomplete {}  stale {}",
+        verdict.missed, verdict.false_matches, verdict.wrong_distance, verdict.incomplete, verdict.stale
     ));
     lines
 }
