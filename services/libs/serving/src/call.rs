@@ -9,6 +9,7 @@ use tonic::{Code, Status};
 use vigie_model::Priority;
 
 use crate::clients::Client;
+use crate::identity::ClientIdentity;
 use crate::limit::Class;
 use crate::places::{Bytes, Place, Places, too_late};
 
@@ -18,6 +19,7 @@ use crate::places::{Bytes, Place, Places, too_late};
 #[derive(Debug, Clone, Default)]
 pub struct Call {
     priority: Priority,
+    identity: Option<ClientIdentity>,
     /// None outside a server, and for calls that are never refused.
     served: Option<Arc<Served>>,
 }
@@ -46,7 +48,13 @@ enum Room {
 }
 
 impl Call {
-    pub(crate) fn new(places: Places, client: Client, priority: Priority, path: http::Uri) -> Self {
+    pub(crate) fn new(
+        places: Places,
+        client: Client,
+        identity: Option<ClientIdentity>,
+        priority: Priority,
+        path: http::Uri,
+    ) -> Self {
         let served = Served {
             places,
             client,
@@ -57,11 +65,11 @@ impl Call {
             not_load: AtomicBool::new(false),
             waited_nanos: AtomicU64::new(0),
         };
-        Self { priority, served: Some(Arc::new(served)) }
+        Self { priority, identity, served: Some(Arc::new(served)) }
     }
 
-    pub(crate) const fn never_refused(priority: Priority) -> Self {
-        Self { priority, served: None }
+    pub(crate) const fn never_refused(identity: Option<ClientIdentity>, priority: Priority) -> Self {
+        Self { priority, identity, served: None }
     }
 
     /// The call of a request. Outside a server, as in a handler's own tests: one that is interactive and unbounded.
@@ -74,6 +82,12 @@ impl Call {
     #[must_use]
     pub const fn priority(&self) -> Priority {
         self.priority
+    }
+
+    /// Who calls, if that is known for certain: by its certificate.
+    #[must_use]
+    pub const fn identity(&self) -> Option<&ClientIdentity> {
+        self.identity.as_ref()
     }
 
     /// Says that the latency of this call tells nothing of the load: it depends on something else.

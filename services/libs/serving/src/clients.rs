@@ -4,18 +4,17 @@
 //! others have taken all of it; beyond its share it takes what is left. So a client that sends little is never pushed
 //! out by one that sends much, and one that is alone has everything.
 //!
-//! Behind a proxy all calls come from the proxy's address: there the transport has to say who calls
-//! ([`ClientIdentity`]), or all are one client.
+//! A client is who it has proved to be ([`crate::identity`]), and otherwise where it calls from. Behind a proxy all calls come
+//! from the proxy's address: without certificates all are one client.
 //!
 //! Memory is bounded: clients beyond [`CLIENTS_MAX`] are told apart by [`BUCKETS`] values of a hash only, and share.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
 use std::time::Duration;
 
-use tonic::transport::server::TcpConnectInfo;
+use crate::identity::{ClientIdentity, Peer};
 
 /// Clients that are told apart.
 const CLIENTS_MAX: usize = 1_024;
@@ -29,11 +28,6 @@ const AVERAGE_CALLS: f64 = 32.0;
 const LITTLE: f64 = 0.75;
 /// How often those that are no longer active are counted out.
 const COUNT_EVERY: Duration = Duration::from_millis(100);
-
-/// Who calls, as the transport knows it: the name in a client certificate, for example. Set as a request extension, it
-/// goes before the peer's address.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ClientIdentity(pub Arc<str>);
 
 /// One client.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -51,7 +45,7 @@ impl Client {
         if let Some(identity) = extensions.get::<ClientIdentity>() {
             return Self::Named(identity.clone());
         }
-        match extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr) {
+        match extensions.get::<Peer>().and_then(|peer| peer.address) {
             Some(address) => Self::Peer(network(address.ip().to_canonical())),
             None => Self::Unknown,
         }
@@ -186,8 +180,8 @@ mod tests {
     fn the_addresses_of_one_host_are_one_client() {
         let client = |address: &str| {
             let mut extensions = http::Extensions::new();
-            let remote_addr = Some((address.parse::<IpAddr>().unwrap(), 1).into());
-            extensions.insert(TcpConnectInfo { local_addr: None, remote_addr });
+            let address = Some((address.parse::<IpAddr>().unwrap(), 1).into());
+            extensions.insert(Peer { address, certificate_name: None });
             Client::of(&extensions)
         };
         assert_eq!(client("2001:db8::1"), client("2001:db8::ffff:2"));

@@ -10,7 +10,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::WaitForCancellationFutureOwned;
-use tonic::transport::server::Connected;
 
 use crate::Shutdown;
 use crate::load::{Counted, Load};
@@ -49,11 +48,9 @@ pub(crate) struct Limited<Io> {
     _counted: Counted,
 }
 
-impl<Io: Connected> Connected for Limited<Io> {
-    type ConnectInfo = Io::ConnectInfo;
-
-    fn connect_info(&self) -> Self::ConnectInfo {
-        self.io.connect_info()
+impl<Io> Limited<Io> {
+    pub(crate) const fn get_ref(&self) -> &Io {
+        &self.io
     }
 }
 

@@ -97,14 +97,15 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let priority = self.limits.priority(&request);
+        let identity = request.extensions().get().cloned();
         let (call, place) = if self.limits.never_refuses(&request) {
-            (Call::never_refused(priority), None)
+            (Call::never_refused(identity, priority), None)
         } else {
             let client = Client::of(request.extensions());
             match self.limits.places.take(client.clone(), priority) {
                 Ok(place) => {
                     let path = request.uri().clone();
-                    (Call::new(self.limits.places.clone(), client, priority, path), Some(place))
+                    (Call::new(self.limits.places.clone(), client, identity, priority, path), Some(place))
                 }
                 Err(refusal) => return InFlightFuture::Refused { answer: Some(refusal) },
             }

@@ -7,7 +7,8 @@
 //! have their share are refused before others; queued work whose deadline has passed is never begun; on shutdown the
 //! service says `NOT_SERVING` before it stops listening, and calls that were accepted are answered.
 //!
-//! Reading order: [`ServingConfig`], [`Listener`], [`serve`], then what each call passes: `in_flight` (a place or a
+//! Reading order: [`ServingConfig`], [`Listener`], [`serve`], then what each connection passes: `connections` (their number),
+//! `handshakes` (TLS); then what each call passes: `identity` (who calls), `access_log`, `in_flight` (a place or a
 //! refusal), [`Call`] (what a handler sees of it), `message_limit` (bytes), [`deadline`]. How places are given:
 //! `places` (the shell), `admission` (who gets one), `limit` (how many there are), `clients` (fair shares),
 //! `refusal`, [`Load`] (what there is to see).
@@ -15,6 +16,10 @@
 mod config;
 mod listener;
 mod serve;
+mod connections;
+mod handshakes;
+mod identity;
+mod access_log;
 mod in_flight;
 mod call;
 mod message_limit;
@@ -25,16 +30,16 @@ mod limit;
 mod clients;
 mod refusal;
 mod load;
-mod connections;
 mod health_watch;
 #[cfg(test)]
 mod simulation;
 
 pub use call::{Call, Waiting, Work};
-pub use clients::ClientIdentity;
 pub use config::ServingConfig;
-pub use listener::Listener;
+pub use identity::ClientIdentity;
+pub use listener::{Listener, Secured};
 pub use load::{Load, Refused};
 pub use serve::{Health, Reflection, Routes, ServeError, serve};
 pub use tokio_util::sync::CancellationToken as Shutdown;
 pub use vigie_model::Priority;
+pub use vigie_tls::Tls;

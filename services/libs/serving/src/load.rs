@@ -39,12 +39,15 @@ pub struct Refused {
     pub waiting: u64,
     /// Calls: their bodies had no room.
     pub bytes: u64,
-    /// Connections.
+    /// Connections: there were as many as may be.
     pub connections: u64,
+    /// Connections on which TLS was not agreed on.
+    pub handshakes: u64,
 }
 
 const BYTES: &str = "bytes";
 const CONNECTIONS: &str = "connections";
+const HANDSHAKES: &str = "handshakes";
 
 const fn name(refusal: Refusal) -> &'static str {
     match refusal {
@@ -115,6 +118,7 @@ impl Load {
             waiting: of(name(Refusal::Waiting)),
             bytes: of(BYTES),
             connections: of(CONNECTIONS),
+            handshakes: of(HANDSHAKES),
         }
     }
 
@@ -138,6 +142,10 @@ impl Load {
 
     pub(crate) fn refuse_connection(&self) {
         self.count(CONNECTIONS);
+    }
+
+    pub(crate) fn refuse_handshake(&self) {
+        self.count(HANDSHAKES);
     }
 
     fn count(&self, reason: &'static str) {

@@ -13,9 +13,12 @@ use tonic_health::server::HealthReporter;
 use tower::Service;
 
 use crate::Shutdown;
+use crate::access_log::AccessLogLayer;
 use crate::config::ServingConfig;
 use crate::connections::limited;
+use crate::handshakes::Handshakes;
 use crate::health_watch::HealthWatchLayer;
+use crate::identity::IdentityLayer;
 use crate::in_flight::{Exceptions, InFlightLayer};
 use crate::listener::Listener;
 use crate::load::Load;
@@ -150,8 +153,8 @@ fn seed(address: Option<SocketAddr>) -> u64 {
 ///
 /// Long streams are the handlers' own: they watch the same token and end. Health watchers are ended here. What outlasts
 /// the drain is cut off.
-pub async fn serve(
-    listener: impl Listener,
+pub async fn serve<L: Listener>(
+    listener: L,
     routes: Routes,
     message_bytes_max: usize,
     config: &ServingConfig,
@@ -163,7 +166,9 @@ pub async fn serve(
     // However this ends, no connection outlives it.
     let _cut_off = cut_off.clone().drop_guard();
     let seed = seed(listener.address());
+    let tls = listener.tls().cloned();
     let incoming = limited(listener.incoming(), config.connections_max, load.clone(), cut_off);
+    let incoming = Handshakes::new(incoming, tls, load.clone(), L::peer);
     let places = Places::new(config, message_bytes_max, load, seed);
     let server = tonic::transport::Server::builder()
         .max_concurrent_streams(config.streams_per_connection_max)
@@ -177,7 +182,11 @@ pub async fn serve(
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20)
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(20)))
-        // First, so that a flood is refused before anything of it is read.
+        // First, for those behind it go by who calls.
+        .layer(IdentityLayer)
+        // Next, so that what is refused is told too.
+        .layer(AccessLogLayer)
+        // Next, so that a flood is refused before anything of it is read.
         .layer(InFlightLayer::new(places, exceptions, answer_within))
         // Next, so that a message too large, or one too many, is refused by its length before its bytes arrive.
         .layer(MessageLimitLayer::new(message_bytes_max))

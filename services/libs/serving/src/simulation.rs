@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use vigie_model::Priority;
 
+use crate::ClientIdentity;
 use crate::admission::{Admission, Held};
-use crate::clients::{Client, ClientIdentity};
+use crate::clients::Client;
 use crate::limit::{Aim, Class};
 
 /// Random numbers, the same in every run: SplitMix64.

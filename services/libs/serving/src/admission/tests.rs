@@ -1,5 +1,5 @@
 use super::*;
-use crate::clients::ClientIdentity;
+use crate::ClientIdentity;
 use crate::simulation::{Cost, Server, Source, run};
 
 fn named(name: &str) -> Client {

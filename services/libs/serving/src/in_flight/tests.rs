@@ -203,7 +203,7 @@ async fn time_spent_waiting_for_something_else_is_no_load() {
 #[tokio::test(start_paused = true)]
 async fn work_of_a_stream_waits_for_a_place_and_never_begins_too_late() {
     let Limited { layer, load } = calls_max(1);
-    let call = Call::new(layer.places.clone(), Client::Unknown, Priority::Bulk, "/a".parse().unwrap());
+    let call = Call::new(layer.places.clone(), Client::Unknown, None, Priority::Bulk, "/a".parse().unwrap());
     let soon = || Instant::now() + Duration::from_secs(1);
     let first = call.enter(10, soon()).await.unwrap();
     assert_eq!((load.in_flight(), load.bytes()), (1, 10));
@@ -225,7 +225,7 @@ async fn work_of_a_stream_waits_for_a_place_and_never_begins_too_late() {
 #[tokio::test]
 async fn a_place_that_came_to_one_who_has_gone_goes_to_the_next() {
     let Limited { layer, load } = calls_max(1);
-    let call = Call::new(layer.places.clone(), Client::Unknown, Priority::Bulk, "/a".parse().unwrap());
+    let call = Call::new(layer.places.clone(), Client::Unknown, None, Priority::Bulk, "/a".parse().unwrap());
     let later = Instant::now() + Duration::from_secs(60);
     let first = call.enter(1, later).await.unwrap();
     let mut gone = Box::pin(call.enter(1, later));

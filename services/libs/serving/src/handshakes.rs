@@ -1,0 +1,227 @@
+//! Speaks TLS on the connections that come, many at once, and tells of those that are refused.
+//!
+//! A handshake waits for its peer, so each is a task of its own: neither a slow one nor a hostile one keeps others from
+//! being accepted. They are bounded in number and in time. A connection counts from the moment it is accepted
+//! ([`crate::connections`]), so one that never ends its handshake has a place of those too.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_stream::Stream;
+use tonic::transport::server::Connected;
+use vigie_tls::{Refused, ServerStream, Tls, peer_name};
+
+use crate::connections::Limited;
+use crate::identity::Peer;
+use crate::load::Load;
+
+/// Lines about refused handshakes in one [`WINDOW`]: enough to see what is wrong, and few enough that nobody fills a disk
+/// by knocking.
+const LINES_MAX: u32 = 50;
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// What came of a handshake: if nothing did, with whom and why.
+type Outcome<Io> = Result<Socket<Io>, (Option<SocketAddr>, Refused)>;
+
+/// The connections on which calls can be made.
+pub(crate) struct Handshakes<S, Io> {
+    /// None once it has ended.
+    incoming: Option<Pin<Box<S>>>,
+    tls: Option<Tls>,
+    load: Load,
+    peer: fn(&Io) -> Option<SocketAddr>,
+    under_way: JoinSet<Outcome<Io>>,
+    told: Told,
+}
+
+impl<S, Io> Handshakes<S, Io> {
+    /// Those of `incoming` with which TLS could be agreed on; without `tls`, all of them as they come.
+    pub(crate) fn new(
+        incoming: S,
+        tls: Option<Tls>,
+        load: Load,
+        peer: fn(&Io) -> Option<SocketAddr>,
+    ) -> Self {
+        let incoming = Some(Box::pin(incoming));
+        Self { incoming, tls, load, peer, under_way: JoinSet::new(), told: Told::default() }
+    }
+}
+
+// What would have to stay where it is lies in a box.
+impl<S, Io> Unpin for Handshakes<S, Io> {}
+
+impl<S, Io> Stream for Handshakes<S, Io>
+where
+    S: Stream<Item = io::Result<Limited<Io>>>,
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Item = io::Result<Socket<Io>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            while let Poll::Ready(Some(ended)) = this.under_way.poll_join_next(context) {
+                match ended {
+                    Ok(Ok(socket)) => return Poll::Ready(Some(Ok(socket))),
+                    Ok(Err((peer, refused))) => {
+                        this.load.refuse_handshake();
+                        this.told.tell(peer, &refused.to_string(), refused.is_a_visit());
+                    }
+                    // It was aborted with the runtime, or panicked: then its connection is closed.
+                    Err(error) => tracing::error!(%error, "a handshake did not end"),
+                }
+            }
+            let Some(incoming) = &mut this.incoming else {
+                return if this.under_way.is_empty() { Poll::Ready(None) } else { Poll::Pending };
+            };
+            let io = match incoming.as_mut().poll_next(context) {
+                Poll::Ready(Some(Ok(io))) => io,
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Ready(None) => {
+                    this.incoming = None;
+                    continue;
+                }
+                Poll::Pending => return Poll::Pending,
+            };
+            let address = (this.peer)(io.get_ref());
+            let Some(tls) = &this.tls else {
+                let peer = Peer { address, certificate_name: None };
+                return Poll::Ready(Some(Ok(Socket { io: Wire::Plain(io), peer })));
+            };
+            if this.under_way.len() >= tls.config().handshakes_max {
+                this.load.refuse_handshake();
+                this.told.tell(address, "too many handshakes are under way", false);
+                continue;
+            }
+            let tls = tls.clone();
+            this.under_way.spawn(async move {
+                match tls.accept(io).await {
+                    Ok(stream) => Ok(Socket::secured(stream, address)),
+                    Err(refused) => Err((address, refused)),
+                }
+            });
+        }
+    }
+}
+
+/// Bounds the lines.
+#[derive(Debug, Default)]
+struct Told {
+    window: Option<Instant>,
+    lines: u32,
+    left_out: u64,
+}
+
+impl Told {
+    fn tell(&mut self, peer: Option<SocketAddr>, reason: &str, is_a_visit: bool) {
+        if is_a_visit {
+            let peer = peer.map(tracing::field::display);
+            tracing::debug!(peer, reason, "a connection came to nothing");
+            return;
+        }
+        let now = Instant::now();
+        if self.window.is_none_or(|begun| now >= begun + WINDOW) {
+            (self.window, self.lines) = (Some(now), 0);
+        }
+        self.lines += 1;
+        if self.lines > LINES_MAX {
+            self.left_out += 1;
+            return;
+        }
+        let left_out = std::mem::take(&mut self.left_out);
+        let left_out = (left_out > 0).then_some(left_out);
+        tracing::warn!(peer = peer.map(tracing::field::display), reason, left_out, "refused a handshake");
+    }
+}
+
+/// A connection on which calls can be made.
+pub(crate) struct Socket<Io> {
+    io: Wire<Io>,
+    peer: Peer,
+}
+
+enum Wire<Io> {
+    Plain(Limited<Io>),
+    Secured(Box<ServerStream<Limited<Io>>>),
+}
+
+impl<Io> Socket<Io> {
+    fn secured(stream: ServerStream<Limited<Io>>, address: Option<SocketAddr>) -> Self {
+        let chain = stream.get_ref().1.peer_certificates();
+        let certificate_name = chain.and_then(peer_name).map(Arc::from);
+        Self { io: Wire::Secured(Box::new(stream)), peer: Peer { address, certificate_name } }
+    }
+}
+
+impl<Io> Connected for Socket<Io> {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+
+impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for Socket<Io> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.io {
+            Wire::Plain(io) => Pin::new(io).poll_read(context, buffer),
+            Wire::Secured(io) => Pin::new(io).poll_read(context, buffer),
+        }
+    }
+}
+
+impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<Io> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.io {
+            Wire::Plain(io) => Pin::new(io).poll_write(context, bytes),
+            Wire::Secured(io) => Pin::new(io).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.io {
+            Wire::Plain(io) => Pin::new(io).poll_write_vectored(context, slices),
+            Wire::Secured(io) => Pin::new(io).poll_write_vectored(context, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.io {
+            Wire::Plain(io) => io.is_write_vectored(),
+            Wire::Secured(io) => io.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.io {
+            Wire::Plain(io) => Pin::new(io).poll_flush(context),
+            Wire::Secured(io) => Pin::new(io).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.io {
+            Wire::Plain(io) => Pin::new(io).poll_shutdown(context),
+            Wire::Secured(io) => Pin::new(io).poll_shutdown(context),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Which files there are, and what is asked of clients.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::files::{self, Material};
+use crate::tls::Sides;
+
+/// What is said of TLS. Files are in PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsConfig {
+    /// The certificate of this process and those between it and its authority, in this order. With it the process answers,
+    /// and by it, it is known to those whom it calls.
+    pub certificate: Option<PathBuf>,
+    /// The private key of the certificate.
+    pub key: Option<PathBuf>,
+    /// The authorities of the servers that this process calls; without it, those of the system. By default also those of
+    /// its clients.
+    pub ca: Option<PathBuf>,
+    /// The authorities of its clients, if they are others than `ca`.
+    pub client_ca: Option<PathBuf>,
+    /// Whether clients have to show a certificate.
+    pub client_certificates: ClientCertificates,
+    /// How often the files are looked at, in milliseconds. If they have changed they are read again.
+    pub reload_ms: u64,
+    /// How long a handshake may take, in milliseconds; then the connection is closed.
+    pub handshake_ms_max: u64,
+    /// Handshakes that may be under way at once; one more is closed as it comes. What they wait for are peers, so there are
+    /// more of them than there is work.
+    pub handshakes_max: usize,
+}
+
+/// Whether clients have to show a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientCertificates {
+    /// They have to.
+    #[default]
+    Required,
+    /// They may. One that is shown has to be good.
+    Optional,
+    /// They are not asked.
+    None,
+}
+
+impl Default for TlsConfig {
+    fn default() -> Self {
+        Self {
+            certificate: None,
+            key: None,
+            ca: None,
+            client_ca: None,
+            client_certificates: ClientCertificates::Required,
+            reload_ms: 1_000,
+            handshake_ms_max: 10_000,
+            handshakes_max: 1_024,
+        }
+    }
+}
+
+impl TlsConfig {
+    /// Every fault of these values and of the files that they name, each as `field: what is wrong`.
+    #[must_use]
+    pub fn faults(&self, sides: Sides) -> Vec<String> {
+        let mut faults = self.faults_of_values(sides);
+        if faults.is_empty()
+            && let Err(fault) = files::read(self).and_then(|files| Material::new(&files, self, sides))
+        {
+            faults.push(fault.to_string());
+        }
+        faults
+    }
+
+    pub(crate) fn faults_of_values(&self, sides: Sides) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut check = |holds: bool, fault: &str| {
+            if !holds {
+                faults.push(fault.to_owned());
+            }
+        };
+        let serves = sides == Sides::ServerAndClient;
+        match (&self.certificate, &self.key) {
+            (Some(_), None) => check(false, "key: is missing, and certificate is given"),
+            (None, Some(_)) => check(false, "certificate: is missing, and key is given"),
+            (None, None) => {
+                check(!serves, "certificate: is missing");
+                check(!serves, "key: is missing");
+            }
+            (Some(_), Some(_)) => {}
+        }
+        let asks = serves && self.client_certificates != ClientCertificates::None;
+        check(
+            !asks || self.client_authorities().is_some(),
+            "client_ca: is missing, and so is ca, which stands in for it; without either, no certificate of a client can be checked \
+             (client_certificates = \"none\" asks for none)",
+        );
+        check(self.reload_ms >= 10, "reload_ms: must be at least 10");
+        check(self.handshake_ms_max >= 1, "handshake_ms_max: must be at least 1");
+        check(self.handshakes_max >= 1, "handshakes_max: must be at least 1");
+        faults
+    }
+
+    /// The field and the file of the authorities of clients.
+    pub(crate) fn client_authorities(&self) -> Option<(&'static str, &PathBuf)> {
+        let own = self.client_ca.as_ref().map(|file| ("client_ca", file));
+        own.or_else(|| self.ca.as_ref().map(|file| ("ca", file)))
+    }
+
+    pub(crate) const fn reload_every(&self) -> Duration {
+        Duration::from_millis(self.reload_ms)
+    }
+
+    /// How long a handshake may take.
+    #[must_use]
+    pub const fn handshake_max(&self) -> Duration {
+        Duration::from_millis(self.handshake_ms_max)
+    }
+}

@@ -1,0 +1,255 @@
+//! What the files hold, and whether it fits together.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use thiserror::Error;
+
+use crate::config::{ClientCertificates, TlsConfig};
+use crate::tls::Sides;
+
+/// The largest file: every authority of a system has room in it twice.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+/// Certificates of one chain. Longer ones are not followed by anybody.
+const CHAIN_MAX: usize = 16;
+
+/// The one protocol that is spoken over TLS (RFC 9113, section 3.2).
+const HTTP_2: &[u8] = b"h2";
+
+/// Given to each builder, and never set for the whole process, in which others may have chosen another.
+static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+    LazyLock::new(|| Arc::new(rustls::crypto::ring::default_provider()));
+
+/// What is wrong with the files. It never says what is in a key.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("{field}: {file}: {fault}")]
+pub(crate) struct FileFault {
+    field: &'static str,
+    file: String,
+    fault: String,
+}
+
+impl FileFault {
+    fn new(field: &'static str, file: &Path, fault: impl ToString) -> Self {
+        Self { field, file: file.display().to_string(), fault: fault.to_string() }
+    }
+}
+
+/// What the files held at one moment.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Files(BTreeMap<PathBuf, Vec<u8>>);
+
+impl Files {
+    /// The same for the same contents. A digest, so that what is kept to compare with is no second copy of a key.
+    pub(crate) fn fingerprint(&self) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        for content in self.0.values() {
+            hasher.update(blake3::hash(content).as_bytes());
+        }
+        hasher.finalize()
+    }
+
+    fn of(&self, file: &Path) -> &[u8] {
+        self.0.get(file).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Reads every file that the configuration names, at one moment: where they are being replaced while they are read, they
+/// are read again. Blocks.
+pub(crate) fn read(config: &TlsConfig) -> Result<Files, FileFault> {
+    let mut before = read_once(config)?;
+    // Who replaces them all the time is never at one moment; then what was read last has to fit together.
+    for _ in 0..3 {
+        let now = read_once(config)?;
+        if now == before {
+            break;
+        }
+        before = now;
+    }
+    Ok(before)
+}
+
+fn read_once(config: &TlsConfig) -> Result<Files, FileFault> {
+    let TlsConfig { certificate, key, ca, client_ca, .. } = config;
+    let named = [("certificate", certificate), ("key", key), ("ca", ca), ("client_ca", client_ca)];
+    let mut files = BTreeMap::new();
+    for (field, file) in named {
+        let Some(file) = file else { continue };
+        let content = content(file).map_err(|error| FileFault::new(field, file, error))?;
+        files.insert(file.clone(), content);
+    }
+    Ok(Files(files))
+}
+
+fn content(file: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    File::open(file)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > FILE_BYTES_MAX {
+        return Err(io::Error::other(format!("is larger than {FILE_BYTES_MAX} bytes")));
+    }
+    Ok(content)
+}
+
+/// What connections are made with.
+#[derive(Debug)]
+pub(crate) struct Material {
+    pub(crate) fingerprint: blake3::Hash,
+    /// None where there is only a client.
+    pub(crate) server: Option<Arc<ServerConfig>>,
+    pub(crate) client: Arc<ClientConfig>,
+}
+
+impl Material {
+    /// Fails where anything in the files cannot be used, or does not fit to the rest.
+    pub(crate) fn new(files: &Files, config: &TlsConfig, sides: Sides) -> Result<Self, FileFault> {
+        let own = match (&config.certificate, &config.key) {
+            (Some(certificate), Some(key)) => Some(Own { certificate, key }),
+            _ => None,
+        };
+        let own = own.map(|own| own.read(files)).transpose()?;
+        let server = match (&own, sides) {
+            (Some(own), Sides::ServerAndClient) => Some(Arc::new(server(files, config, own)?)),
+            _ => None,
+        };
+        let client = Arc::new(client(files, config, own.as_ref())?);
+        Ok(Self { fingerprint: files.fingerprint(), server, client })
+    }
+}
+
+/// The certificate of this process.
+struct Own<'a> {
+    certificate: &'a Path,
+    key: &'a Path,
+}
+
+struct Pair<'a> {
+    certified: Arc<CertifiedKey>,
+    certificate: &'a Path,
+}
+
+impl<'a> Own<'a> {
+    fn read(self, files: &Files) -> Result<Pair<'a>, FileFault> {
+        let Self { certificate, key } = self;
+        let chain = certificates("certificate", certificate, files)?;
+        if chain.len() > CHAIN_MAX {
+            let fault = format!("holds {} certificates; a chain has at most {CHAIN_MAX}", chain.len());
+            return Err(FileFault::new("certificate", certificate, fault));
+        }
+        // The reader's own error may repeat what it read.
+        let secret = PrivateKeyDer::from_pem_slice(files.of(key)).map_err(|_| {
+            FileFault::new("key", key, "holds no private key in PEM (one that is encrypted is none)")
+        })?;
+        let signing = PROVIDER
+            .key_provider
+            .load_private_key(secret)
+            .map_err(|_| FileFault::new("key", key, "holds a private key of no known kind"))?;
+        let certified = CertifiedKey::new(chain, signing);
+        if let Err(error) = certified.keys_match() {
+            if matches!(error, rustls::Error::InconsistentKeys(_)) {
+                let fault = format!("does not belong to the certificate in {}", certificate.display());
+                return Err(FileFault::new("key", key, fault));
+            }
+            return Err(FileFault::new("certificate", certificate, error));
+        }
+        Ok(Pair { certified: Arc::new(certified), certificate })
+    }
+}
+
+fn server(files: &Files, config: &TlsConfig, own: &Pair<'_>) -> Result<ServerConfig, FileFault> {
+    let cannot = |error| FileFault::new("certificate", own.certificate, error);
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&PROVIDER))
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .map_err(cannot)?;
+    let authorities = match config.client_certificates {
+        ClientCertificates::None => None,
+        ClientCertificates::Required | ClientCertificates::Optional => config.client_authorities(),
+    };
+    let verifier = match authorities {
+        None => WebPkiClientVerifier::no_client_auth(),
+        Some((field, file)) => {
+            let roots = Arc::new(roots(field, file, files)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&PROVIDER));
+            let verifier = match config.client_certificates {
+                ClientCertificates::Optional => verifier.allow_unauthenticated(),
+                ClientCertificates::Required | ClientCertificates::None => verifier,
+            };
+            verifier.build().map_err(|error| FileFault::new(field, file, error))?
+        }
+    };
+    let certificate = Arc::new(rustls::sign::SingleCertAndKey::from(Arc::clone(&own.certified)));
+    let mut server = builder.with_client_cert_verifier(verifier).with_cert_resolver(certificate);
+    server.alpn_protocols = vec![HTTP_2.to_vec()];
+    // A session that is resumed is not checked again: a certificate that has expired since, or whose authority has been
+    // taken away, would do. Connections are few and long.
+    server.session_storage = Arc::new(NoServerSessionStorage {});
+    server.send_tls13_tickets = 0;
+    Ok(server)
+}
+
+fn client(files: &Files, config: &TlsConfig, own: Option<&Pair<'_>>) -> Result<ClientConfig, FileFault> {
+    let roots = match &config.ca {
+        Some(file) => roots("ca", file, files)?,
+        None => system_roots(),
+    };
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&PROVIDER))
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .map_err(|error| FileFault::new("ca", Path::new("TLS"), error))?
+        .with_root_certificates(roots);
+    let mut client = match own {
+        None => builder.with_no_client_auth(),
+        Some(own) => {
+            let certificate = rustls::sign::SingleCertAndKey::from(Arc::clone(&own.certified));
+            builder.with_client_cert_resolver(Arc::new(certificate))
+        }
+    };
+    client.alpn_protocols = vec![HTTP_2.to_vec()];
+    client.resumption = Resumption::disabled();
+    Ok(client)
+}
+
+/// The authorities of the system, as they were when they were first asked for.
+fn system_roots() -> RootCertStore {
+    static ROOTS: LazyLock<RootCertStore> = LazyLock::new(|| {
+        let found = rustls_native_certs::load_native_certs();
+        let mut roots = RootCertStore::empty();
+        let (known, _) = roots.add_parsable_certificates(found.certs);
+        if known == 0 {
+            tracing::warn!("the system has no authorities: no server is trusted unless `ca` names them");
+        }
+        roots
+    });
+    ROOTS.clone()
+}
+
+fn roots(field: &'static str, file: &Path, files: &Files) -> Result<RootCertStore, FileFault> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(field, file, files)? {
+        roots.add(certificate).map_err(|error| FileFault::new(field, file, error))?;
+    }
+    Ok(roots)
+}
+
+/// The certificates in a file, of which there has to be one at least.
+fn certificates(
+    field: &'static str,
+    file: &Path,
+    files: &Files,
+) -> Result<Vec<CertificateDer<'static>>, FileFault> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(files.of(file)).collect();
+    match found {
+        Ok(found) if found.is_empty() => Err(FileFault::new(field, file, "holds no certificate in PEM")),
+        Ok(found) => Ok(found),
+        Err(_) => Err(FileFault::new(field, file, "is no PEM")),
+    }
+}

@@ -1,0 +1,120 @@
+//! Both sides of a handshake, with what the files hold now.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::config::TlsConfig;
+use crate::files::{self, Material};
+use crate::keep_up::keep_up;
+use crate::refused::Refused;
+
+/// A connection of a server.
+pub type ServerStream<Io> = tokio_rustls::server::TlsStream<Io>;
+/// A connection of a client.
+pub type ClientStream<Io> = tokio_rustls::client::TlsStream<Io>;
+
+/// How long a peer that was refused may take to read why.
+const PARTING_MAX: Duration = Duration::from_millis(500);
+/// How much of what it had sent already is read and thrown away for that.
+const PARTING_BYTES_MAX: u64 = 64 << 10;
+
+/// What the process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sides {
+    /// It is called, and calls.
+    ServerAndClient,
+    /// It only calls; it may do without a certificate.
+    Client,
+}
+
+/// TLS as it is configured, with what the files hold now. Clones are handles of the same; with the last one, the reading
+/// of the files ends.
+#[derive(Debug, Clone)]
+pub struct Tls(Arc<Shared>);
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: TlsConfig,
+    pub(crate) sides: Sides,
+    pub(crate) current: ArcSwap<Material>,
+}
+
+impl Tls {
+    /// Reads the files, and from then on again whenever they change; within a runtime.
+    ///
+    /// # Errors
+    ///
+    /// The faults of the configuration and of its files, each as `field: what is wrong`.
+    pub fn start(config: TlsConfig, sides: Sides) -> Result<Self, Vec<String>> {
+        let faults = config.faults_of_values(sides);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let material = files::read(&config)
+            .and_then(|files| Material::new(&files, &config, sides))
+            .map_err(|fault| vec![fault.to_string()])?;
+        let every = config.reload_every();
+        let shared = Arc::new(Shared { config, sides, current: ArcSwap::from_pointee(material) });
+        tokio::spawn(keep_up(Arc::downgrade(&shared), every));
+        Ok(Self(shared))
+    }
+
+    /// What it was told.
+    #[must_use]
+    pub fn config(&self) -> &TlsConfig {
+        &self.0.config
+    }
+
+    /// The server's side of a handshake, in the time that it may take. A peer that is refused is told why, as far as TLS
+    /// has words for it.
+    pub async fn accept<Io>(&self, io: Io) -> Result<ServerStream<Io>, Refused>
+    where
+        Io: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Some(server) = self.0.current.load().server.clone() else { return Err(Refused::NoServer) };
+        let longest = self.config().handshake_max();
+        let handshake = TlsAcceptor::from(server).accept(io).into_fallible();
+        match tokio::time::timeout(longest, handshake).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err((error, io))) => {
+                part(io).await;
+                Err(Refused::by(&error))
+            }
+            Err(_) => Err(Refused::TooSlow { ms: self.config().handshake_ms_max }),
+        }
+    }
+
+    /// The client's side of a handshake with the server of this name, in the time that it may take.
+    pub async fn connect<Io>(&self, name: &str, io: Io) -> io::Result<ClientStream<Io>>
+    where
+        Io: AsyncRead + AsyncWrite + Unpin,
+    {
+        // An IPv6 address stands in brackets in a URL.
+        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        let server = ServerName::try_from(bare).map_err(|_| {
+            io::Error::new(io::ErrorKind::InvalidInput, format!("`{name}` is no host's name"))
+        })?;
+        let client = Arc::clone(&self.0.current.load().client);
+        let handshake = TlsConnector::from(client).connect(server.to_owned(), io);
+        tokio::time::timeout(self.config().handshake_max(), handshake).await.unwrap_or_else(|_| {
+            Err(io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long"))
+        })
+    }
+}
+
+/// Closes a connection so that the peer gets to read what was sent to it: where bytes of its own are left unread, closing
+/// would reset the connection, and what is on its way to it be lost.
+async fn part<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io) {
+    let parting = async {
+        io.shutdown().await?;
+        tokio::io::copy(&mut io.take(PARTING_BYTES_MAX), &mut tokio::io::sink()).await
+    };
+    // It has been refused already.
+    let _ = tokio::time::timeout(PARTING_MAX, parting).await;
+}
