@@ -178,11 +178,24 @@ impl Directory {
 
     fn add(&mut self, endpoint: Arc<str>) -> Result<(), TargetError> {
         let Watching { network, limits, patience, .. } = &self.watching;
-        let replica = Arc::new(Replica::new(endpoint.clone(), network.clone(), *limits)?);
+        let network = match self.name_of(&endpoint) {
+            // The certificate is the name's: addresses come and go.
+            Some(name) => network.clone().expecting(name),
+            None => network.clone(),
+        };
+        let replica = Arc::new(Replica::new(endpoint.clone(), network, *limits)?);
         self.table.add(endpoint.clone());
         let watcher = tokio::spawn(watch(Arc::clone(&replica), *patience, self.news.clone()));
         self.watched.insert(endpoint, Watched { replica, _watcher: Task(watcher) });
         Ok(())
+    }
+
+    /// The host that stands for this endpoint, if one does.
+    fn name_of(&self, endpoint: &Arc<str>) -> Option<&str> {
+        self.resolved.iter().find_map(|(name, found)| match name {
+            MatcherEndpoint::Name { host, .. } if found.contains(endpoint) => Some(host.as_str()),
+            MatcherEndpoint::Name { .. } | MatcherEndpoint::Url(_) => None,
+        })
     }
 
     fn publish(&mut self) {
@@ -287,7 +300,7 @@ async fn hear(
 
 /// Looks a name up for ever, and tells what it stands for. Where that cannot be found out, it stands for what it did.
 async fn resolve(name: MatcherEndpoint, watching: Watching, news: mpsc::Sender<News>) {
-    let MatcherEndpoint::Name { host, port } = &name else { return };
+    let MatcherEndpoint::Name { scheme, host, port } = &name else { return };
     let mut looks = tokio::time::interval(watching.resolve_every);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -295,7 +308,7 @@ async fn resolve(name: MatcherEndpoint, watching: Watching, news: mpsc::Sender<N
         let looked_up = watching.network.resolve(host, *port);
         let told = match tokio::time::timeout(watching.resolve_every, looked_up).await {
             Ok(Ok(addresses)) => {
-                let found = addresses.into_iter().map(|address| format!("http://{address}").into());
+                let found = addresses.into_iter().map(|address| format!("{scheme}://{address}").into());
                 News::Resolved(name.clone(), found.collect())
             }
             Ok(Err(error)) => {

@@ -1,15 +1,20 @@
-//! How connections are made: by TCP, or as a simulation has it.
+//! How connections are made: by TCP, or as a simulation has it; in plain text or over TLS, as the endpoint says.
 
 use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::Uri;
+use http::uri::Scheme;
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::transport::{Channel, Endpoint};
+use tower::Service as _;
+use vigie_tls::Tls;
 
 /// A connection.
 pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -28,25 +33,46 @@ pub trait Connect: Debug + Send + Sync + 'static {
 }
 
 /// The network that clients use.
+///
+/// Endpoints say how they are reached: `http://` in plain text, `https://` over TLS, by what the network was told of it.
 #[derive(Debug, Clone, Default)]
-pub struct Network(Option<Arc<dyn Connect>>);
+pub struct Network {
+    /// TCP, unless there is another.
+    connect: Option<Arc<dyn Connect>>,
+    tls: Option<Tls>,
+    /// What servers are called in their certificates, where that is not the host of the endpoint.
+    server_name: Option<Arc<str>>,
+}
 
 impl Network {
     /// TCP.
     #[must_use]
     pub const fn tcp() -> Self {
-        Self(None)
+        Self { connect: None, tls: None, server_name: None }
     }
 
     /// Another one.
     #[must_use]
     pub fn of(connect: impl Connect) -> Self {
-        Self(Some(Arc::new(connect)))
+        Self { connect: Some(Arc::new(connect)), ..Self::tcp() }
+    }
+
+    /// The same, on which `https://` endpoints are reached by this TLS.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// The same, on which the certificate of a server has to be for `name`, whatever its address: for addresses that a
+    /// name stands for.
+    #[must_use]
+    pub fn expecting(self, name: &str) -> Self {
+        Self { server_name: Some(name.into()), ..self }
     }
 
     /// Every address that a host has now, by the system's resolver.
     pub async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        match &self.0 {
+        match &self.connect {
             None => Ok(tokio::net::lookup_host((host, port)).await?.collect()),
             Some(connect) => connect.resolve(host, port).await,
         }
@@ -54,10 +80,45 @@ impl Network {
 
     /// A channel that connects when it is first used, and again whenever the connection is lost.
     pub(crate) fn channel(&self, endpoint: &Endpoint) -> Channel {
-        let Some(connect) = self.0.clone() else { return endpoint.connect_lazy() };
+        if self.connect.is_none() && !is_secure(endpoint.uri()) {
+            return endpoint.connect_lazy();
+        }
+        let network = self.clone();
+        let timeout = endpoint.get_connect_timeout();
         endpoint.connect_with_connector_lazy(tower::service_fn(move |uri: Uri| {
-            let connecting = connect.connect(uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(80));
-            async move { Ok::<_, io::Error>(TokioIo::new(connecting.await?)) }
+            let network = network.clone();
+            async move { Ok::<_, io::Error>(TokioIo::new(network.connect(&uri, timeout).await?)) }
         }))
     }
+
+    async fn connect(&self, uri: &Uri, timeout: Option<Duration>) -> io::Result<Box<dyn Connection>> {
+        let host = uri.host().unwrap_or_default();
+        let secure = is_secure(uri);
+        let io = match &self.connect {
+            Some(connect) => {
+                let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+                connect.connect(host, port).await?
+            }
+            None => {
+                let mut tcp = HttpConnector::new();
+                tcp.enforce_http(false);
+                tcp.set_nodelay(true);
+                tcp.set_connect_timeout(timeout);
+                Box::new(tcp.call(uri.clone()).await.map_err(io::Error::other)?.into_inner())
+            }
+        };
+        if !secure {
+            return Ok(io);
+        }
+        let Some(tls) = &self.tls else {
+            let why = "the endpoint asks for TLS, of which nothing is configured";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+        };
+        let name = self.server_name.as_deref().unwrap_or(host);
+        Ok(Box::new(tls.connect(name, io).await?))
+    }
+}
+
+fn is_secure(uri: &Uri) -> bool {
+    uri.scheme() == Some(&Scheme::HTTPS)
 }

@@ -1,6 +1,7 @@
 //! Where a service is reached, and how a call to it keeps its deadline.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ pub struct Target {
 
 /// The text names no endpoint.
 #[derive(Debug, Error)]
-#[error("`{0}` is no endpoint; write it as http://host:port")]
+#[error("`{0}` is no endpoint; write it as http://host:port or https://host:port")]
 pub struct TargetError(String);
 
 impl TargetError {
@@ -147,8 +148,22 @@ fn parse(endpoint: &str) -> Result<Endpoint, TargetError> {
     let wrong = || TargetError(endpoint.to_owned());
     let parsed = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| wrong())?;
     let uri = parsed.uri();
-    let is_plain = uri.scheme_str() == Some("http") && uri.host().is_some();
-    if is_plain && matches!(uri.path(), "" | "/") { Ok(parsed) } else { Err(wrong()) }
+    let is_endpoint = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
+    if is_endpoint && matches!(uri.path(), "" | "/") { Ok(parsed) } else { Err(wrong()) }
+}
+
+/// Whether a call to this endpoint would leave the machine in plain text: `http://`, and anything but a loopback address or
+/// `localhost`. What names stand for is for others to say, so every other name counts as far away.
+#[must_use]
+pub fn is_plaintext_off_loopback(endpoint: &str) -> bool {
+    let Ok(uri) = endpoint.parse::<http::Uri>() else { return false };
+    let host = uri.host().unwrap_or_default();
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let is_near = match bare.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => bare.eq_ignore_ascii_case("localhost"),
+    };
+    uri.scheme_str() == Some("http") && !is_near
 }
 
 /// Whether the channel's own timer ran out: the transport's error may be wrapped around that.
@@ -171,12 +186,29 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn only_plain_endpoints_are_accepted() {
-        for good in ["http://127.0.0.1:7740", "http://matcher-0.matchers:80", "http://[::1]:1/"] {
+    async fn only_a_scheme_a_host_and_a_port_are_an_endpoint() {
+        let good =
+            ["http://127.0.0.1:7740", "http://matcher-0.matchers:80", "http://[::1]:1/", "https://a:1"];
+        for good in good {
             assert!(Target::new("bank", good, &Network::tcp()).is_ok(), "{good}");
         }
-        for bad in ["", "nonsense", "127.0.0.1:7740", "https://a:1", "http://a:1/path", "http://"] {
+        for bad in
+            ["", "nonsense", "127.0.0.1:7740", "ftp://a:1", "https://a:1/path", "http://a:1/path", "http://"]
+        {
             assert!(Target::new("bank", bad, &Network::tcp()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn plain_text_stays_on_the_machine_only_by_loopback() {
+        for near in ["http://127.0.0.1:1", "http://127.9.9.9:1", "http://[::1]:1", "http://LocalHost:1"] {
+            assert!(!is_plaintext_off_loopback(near), "{near}");
+        }
+        for far in
+            ["http://10.0.0.1:1", "http://[::2]:1", "http://0.0.0.0:1", "http://a:1", "http://localhost.x:1"]
+        {
+            assert!(is_plaintext_off_loopback(far), "{far}");
+            assert!(!is_plaintext_off_loopback(&far.replace("http", "https")), "{far}");
         }
     }
 

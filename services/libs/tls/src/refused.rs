@@ -72,7 +72,9 @@ impl Refused {
             Error::PeerIncompatible(
                 PeerIncompatible::Tls12NotOffered
                 | PeerIncompatible::Tls12NotOfferedOrEnabled
-                | PeerIncompatible::SupportedVersionsExtensionRequired,
+                | PeerIncompatible::SupportedVersionsExtensionRequired
+                // It is looked for before the version is, and only what is older than TLS 1.2 comes without it.
+                | PeerIncompatible::SignatureAlgorithmsExtensionRequired,
             ) => Self::OldVersion,
             Error::NoApplicationProtocol => Self::NoHttp2,
             Error::InvalidMessage(_) => Self::NotTls,

@@ -1,0 +1,342 @@
+//! Clients and a server over TLS: who each is for the other, and certificates that are replaced under load.
+
+#![expect(clippy::unwrap_used, reason = "it is a test")]
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tonic::{Request, Response, Status};
+use vigie_clients::{Code, MatcherClient, Network, Sides, Tls, TlsConfig};
+use vigie_model::{ReplicaDescription, Sequence, ShardIdentity};
+use vigie_proto::pb::matcher::v1 as pb;
+use vigie_proto::pb::matcher::v1::matcher_service_server::{MatcherService, MatcherServiceServer};
+use vigie_serving::{Call, Reflection, Routes, Secured, ServingConfig, Shutdown, serve};
+use vigie_tls::dev_ca::{DevCa, Leaf, Validity};
+
+/// What all tests of this file have logged.
+static LOG: LazyLock<Mutex<Vec<u8>>> = LazyLock::new(|| {
+    let lines = tracing_subscriber::fmt().with_env_filter("access=debug,vigie_serving=warn,vigie_tls=warn");
+    lines.with_ansi(false).with_writer(|| LogWriter).init();
+    Mutex::default()
+});
+
+struct LogWriter;
+
+impl io::Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LOG.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The lines with this in them.
+fn logged(what: &str) -> Vec<String> {
+    let text = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
+    text.lines().filter(|line| line.contains(what)).map(str::to_owned).collect()
+}
+
+/// A matcher that tells its callers who they are.
+struct Mirror;
+
+#[tonic::async_trait]
+impl MatcherService for Mirror {
+    async fn search(&self, _: Request<pb::SearchRequest>) -> Result<Response<pb::SearchResponse>, Status> {
+        Err(Status::aborted("nobody searches here"))
+    }
+
+    async fn describe(
+        &self,
+        request: Request<pb::DescribeRequest>,
+    ) -> Result<Response<pb::DescribeResponse>, Status> {
+        let identity = Call::of(&request).identity().map(|identity| identity.0.to_string());
+        let description = ReplicaDescription {
+            identity: ShardIdentity::new(0, 1).unwrap(),
+            sequence: Sequence(0),
+            head: Sequence(0),
+            unready_reason: Some(identity.unwrap_or_default()),
+            items: 0,
+            hashes: Vec::new(),
+            digest: Default::default(),
+            memory_bytes: 0,
+        };
+        Ok(Response::new(description.into()))
+    }
+
+    type WatchStream = tokio_stream::Pending<Result<pb::WatchResponse, Status>>;
+
+    async fn watch(&self, _: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        Ok(Response::new(tokio_stream::pending()))
+    }
+}
+
+/// A server that ends with the test.
+struct Server {
+    address: SocketAddr,
+    _running: JoinSet<()>,
+}
+
+impl Server {
+    async fn start(tls: Option<Tls>) -> Self {
+        LazyLock::force(&LOG);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS)).unwrap();
+        let routes = routes.with(MatcherServiceServer::new(Mirror));
+        let mut running = JoinSet::new();
+        running.spawn(async move {
+            let config = ServingConfig::default().without_lame_duck();
+            serve(Secured::new(listener, tls), routes, 1 << 20, &config, Shutdown::new()).await.unwrap();
+        });
+        Self { address, _running: running }
+    }
+
+    async fn of(ca: &DevCa, leaf: &Leaf) -> Self {
+        Self::start(Some(Tls::start(config(ca, leaf), Sides::ServerAndClient).unwrap())).await
+    }
+
+    fn client(&self, network: &Network) -> MatcherClient {
+        MatcherClient::new_on(&format!("https://localhost:{}", self.address.port()), network).unwrap()
+    }
+}
+
+fn config(ca: &DevCa, leaf: &Leaf) -> TlsConfig {
+    TlsConfig {
+        certificate: Some(leaf.certificate.clone()),
+        key: Some(leaf.key.clone()),
+        ca: Some(ca.certificate()),
+        ..TlsConfig::default()
+    }
+}
+
+fn network(ca: &DevCa, leaf: &Leaf) -> Network {
+    Network::tcp().with_tls(Some(Tls::start(config(ca, leaf), Sides::Client).unwrap()))
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(5)
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let all = std::iter::successors(Some(error), |error| error.source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[tokio::test]
+async fn the_name_in_the_certificate_reaches_the_handler_and_the_access_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = DevCa::open(folder.path()).unwrap();
+    let leaf = ca.server(&["localhost".to_owned()], Validity::days(1)).unwrap();
+    let server = Server::of(&ca, &leaf).await;
+    let platform = ca.client("the-first-platform", Validity::days(1)).unwrap();
+    let client = server.client(&network(&ca, &platform));
+    let told = client.describe(soon()).await.unwrap().unready_reason.unwrap();
+    assert_eq!(told, "spiffe://vigie.dev/the-first-platform");
+    // A service shows the certificate that it serves with.
+    let service = server.client(&network(&ca, &leaf));
+    assert_eq!(service.describe(soon()).await.unwrap().unready_reason.unwrap(), "localhost");
+
+    // What fails is told as well.
+    let options = vigie_model::SearchOptions::default();
+    let failed = client.search([], &options, Default::default(), soon()).await.unwrap_err();
+    assert_eq!(failed.code(), Code::Aborted);
+    let deadline = soon();
+    while logged("the-first-platform").len() < 2 {
+        assert!(Instant::now() < deadline, "the calls are not told");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let lines = logged("the-first-platform");
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for (line, method, code) in [(&lines[0], "Describe", "Ok"), (&lines[1], "Search", "Aborted")] {
+        let method = format!("method=\"/vigie.matcher.v1.MatcherService/{method}\" code={code} ms=");
+        assert!(line.contains(" access: call ") && line.contains(&method), "{line}");
+        assert!(line.contains("peer=127.0.0.1:"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn in_plain_text_nobody_has_a_name() {
+    let server = Server::start(None).await;
+    let client = MatcherClient::new(&format!("http://{}", server.address)).unwrap();
+    assert_eq!(client.describe(soon()).await.unwrap().unready_reason.unwrap(), "");
+}
+
+#[tokio::test]
+async fn a_client_checks_the_authority_and_the_name_of_a_server() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [ca, other] = [&folders[0], &folders[1]].map(|folder| DevCa::open(folder.path()).unwrap());
+    let leaf = ca.server(&["matchers.vigie.internal".to_owned()], Validity::days(1)).unwrap();
+    let server = Server::of(&ca, &leaf).await;
+    let fails = async |network: Network, why: &str| {
+        let error = server.client(&network).describe(soon()).await.unwrap_err();
+        assert_eq!(error.code(), Code::Unavailable, "{error}");
+        assert!(causes(&error).contains(why), "{}", causes(&error));
+    };
+    fails(network(&ca, &leaf), "not valid for name \"localhost\"").await;
+    fails(network(&other, &leaf).expecting("matchers.vigie.internal"), "UnknownIssuer").await;
+    fails(Network::tcp(), "the endpoint asks for TLS").await;
+    let expecting = network(&ca, &leaf).expecting("matchers.vigie.internal");
+    server.client(&expecting).describe(soon()).await.unwrap();
+}
+
+/// Certificates as Kubernetes gives them: `tls.crt` and the others lead through the link `..data` into a folder, and the
+/// link is replaced in one step.
+struct Mounted {
+    ca: DevCa,
+    folder: PathBuf,
+    generation: u64,
+}
+
+impl Mounted {
+    fn new(authority: &Path, folder: PathBuf) -> Self {
+        std::fs::create_dir(&folder).unwrap();
+        for name in ["tls.crt", "tls.key", "ca.crt"] {
+            symlink(Path::new("..data").join(name), folder.join(name)).unwrap();
+        }
+        let mut mounted = Self { ca: DevCa::open(authority).unwrap(), folder, generation: 0 };
+        mounted.rotate();
+        mounted
+    }
+
+    /// A new certificate with a new key.
+    fn rotate(&mut self) {
+        self.generation += 1;
+        let at = |generation: u64| self.folder.join(format!("..{generation}"));
+        let new = at(self.generation);
+        std::fs::create_dir(&new).unwrap();
+        let leaf = self.ca.server(&["localhost".to_owned()], Validity::days(1)).unwrap();
+        std::fs::copy(leaf.certificate, new.join("tls.crt")).unwrap();
+        std::fs::copy(leaf.key, new.join("tls.key")).unwrap();
+        std::fs::copy(self.ca.certificate(), new.join("ca.crt")).unwrap();
+        symlink(new.file_name().unwrap(), self.folder.join("..data_tmp")).unwrap();
+        std::fs::rename(self.folder.join("..data_tmp"), self.folder.join("..data")).unwrap();
+        if self.generation > 1 {
+            std::fs::remove_dir_all(at(self.generation - 1)).unwrap();
+        }
+    }
+
+    fn certificate(&self) -> Vec<u8> {
+        use rustls::pki_types::pem::PemObject as _;
+        let file = self.folder.join("tls.crt");
+        rustls::pki_types::CertificateDer::from_pem_file(file).unwrap().to_vec()
+    }
+
+    fn tls(&self, sides: Sides) -> Tls {
+        let file = |name: &str| Some(self.folder.join(name));
+        let config = TlsConfig {
+            certificate: file("tls.crt"),
+            key: file("tls.key"),
+            ca: file("ca.crt"),
+            reload_ms: 20,
+            ..TlsConfig::default()
+        };
+        Tls::start(config, sides).unwrap()
+    }
+}
+
+/// What the callers have done so far.
+#[derive(Default)]
+struct Answered {
+    lasting: AtomicU64,
+    fresh: AtomicU64,
+    ends: AtomicBool,
+}
+
+/// Calls every so often, on one connection or on a new one each time, until it is told to end.
+async fn call(
+    at: u16,
+    network: Network,
+    every: Duration,
+    is_new: bool,
+    answered: Arc<Answered>,
+) -> Result<(), String> {
+    let connect = || MatcherClient::new_on(&format!("https://localhost:{at}"), &network).unwrap();
+    let counter = if is_new { &answered.fresh } else { &answered.lasting };
+    let mut client = connect();
+    let mut ticks = tokio::time::interval(every);
+    while !answered.ends.load(Ordering::Relaxed) {
+        ticks.tick().await;
+        if is_new {
+            client = connect();
+        }
+        // One attempt, which no client repeats.
+        client.describe(soon()).await.map_err(|error| causes(&error))?;
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Replaces the certificates of a server and of its clients while about a thousand calls a second go on.
+async fn check_rotations(rotations: u32, every: Duration) {
+    const LASTING: usize = 8;
+    let folder = tempfile::tempdir().unwrap();
+    let authority = folder.path().join("authority");
+    let mut served = Mounted::new(&authority, folder.path().join("server"));
+    let mut shown = Mounted::new(&authority, folder.path().join("client"));
+    let server = Server::start(Some(served.tls(Sides::ServerAndClient))).await;
+    let client_tls = shown.tls(Sides::Client);
+    let network = Network::tcp().with_tls(Some(client_tls.clone()));
+
+    let answered = Arc::new(Answered::default());
+    let mut callers = JoinSet::new();
+    for number in 0..=LASTING {
+        let is_new = number == LASTING;
+        let pause = Duration::from_millis(if is_new { 25 } else { 8 });
+        callers.spawn(call(server.address.port(), network.clone(), pause, is_new, Arc::clone(&answered)));
+    }
+    let begun = Instant::now();
+    let mut slowest = Duration::ZERO;
+    for rotation in 1..=rotations {
+        served.rotate();
+        shown.rotate();
+        let swapped = Instant::now();
+        // Each has to be taken, so that none is left out.
+        loop {
+            let tcp = TcpStream::connect(server.address).await.unwrap();
+            let stream = client_tls.connect("localhost", tcp).await.unwrap();
+            if stream.get_ref().1.peer_certificates().unwrap()[0].as_ref() == served.certificate() {
+                break;
+            }
+            assert!(swapped.elapsed() < Duration::from_secs(5), "rotation {rotation} is not taken");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        slowest = slowest.max(swapped.elapsed());
+        tokio::time::sleep_until(begun + every * rotation).await;
+    }
+    let took = begun.elapsed();
+    answered.ends.store(true, Ordering::Relaxed);
+    while let Some(ended) = callers.join_next().await {
+        assert_eq!(ended.unwrap(), Ok(()), "a call failed");
+    }
+    let lasting = answered.lasting.load(Ordering::Relaxed);
+    let fresh = answered.fresh.load(Ordering::Relaxed);
+    println!(
+        "{rotations} rotations in {took:.1?}, each in use after at most {slowest:.0?}; {lasting} calls on {LASTING} lasting \
+         connections and {fresh} on new ones, none failed"
+    );
+    assert!(fresh > u64::from(rotations), "{fresh} calls on new connections");
+    let warned = logged(&folder.path().display().to_string());
+    assert!(warned.is_empty(), "{warned:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_are_replaced_under_load_and_no_call_fails() {
+    check_rotations(20, Duration::from_millis(250)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn a_hundred_rotations_at_a_thousand_calls_a_second() {
+    check_rotations(100, Duration::from_millis(600)).await;
+}

@@ -1,0 +1,385 @@
+//! A server that speaks TLS: whom it refuses, what it says of that, and what becomes of certificates that are replaced.
+
+#![expect(clippy::unwrap_used, reason = "it is a test")]
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{LazyLock, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use vigie_serving::{Load, Reflection, Routes, Secured, ServeError, ServingConfig, Shutdown, serve};
+use vigie_tls::dev_ca::{DevCa, Leaf, Validity};
+use vigie_tls::{ClientCertificates, Sides, Tls, TlsConfig};
+
+/// What all tests of this file have logged.
+static LOG: LazyLock<Mutex<Vec<u8>>> = LazyLock::new(|| {
+    let lines = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false);
+    lines.with_writer(|| LogWriter).init();
+    Mutex::default()
+});
+
+struct LogWriter;
+
+impl io::Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LOG.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The lines with this in them.
+fn logged(what: &str) -> Vec<String> {
+    let text = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
+    text.lines().filter(|line| line.contains(what)).map(str::to_owned).collect()
+}
+
+/// Waits for what comes about by itself.
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn ca(folder: &Path) -> DevCa {
+    DevCa::open(folder).unwrap()
+}
+
+fn config(ca: &DevCa, leaf: &Leaf) -> TlsConfig {
+    TlsConfig {
+        certificate: Some(leaf.certificate.clone()),
+        key: Some(leaf.key.clone()),
+        ca: Some(ca.certificate()),
+        reload_ms: 10,
+        ..TlsConfig::default()
+    }
+}
+
+struct Server {
+    folder: tempfile::TempDir,
+    ca: DevCa,
+    leaf: Leaf,
+    address: SocketAddr,
+    load: Load,
+    shutdown: Shutdown,
+    ended: JoinHandle<Result<(), ServeError>>,
+}
+
+impl Server {
+    async fn start(told: impl FnOnce(&mut TlsConfig), serving: ServingConfig) -> Self {
+        LazyLock::force(&LOG);
+        let folder = tempfile::tempdir().unwrap();
+        let ca = ca(folder.path());
+        let leaf = ca.server(&["localhost".to_owned()], Validity::days(1)).unwrap();
+        let mut config = config(&ca, &leaf);
+        told(&mut config);
+        let tls = Tls::start(config, Sides::ServerAndClient).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS)).unwrap();
+        let (load, shutdown) = (routes.load(), Shutdown::new());
+        let ended = tokio::spawn({
+            let (listener, shutdown) = (Secured::new(listener, Some(tls)), shutdown.clone());
+            async move { serve(listener, routes, 1 << 20, &serving, shutdown).await }
+        });
+        Self { folder, ca, leaf, address, load, shutdown, ended }
+    }
+
+    async fn strict() -> Self {
+        Self::start(|_| {}, ServingConfig::default().without_lame_duck()).await
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        tokio::time::timeout(Duration::from_secs(5), self.ended).await.unwrap().unwrap().unwrap();
+    }
+
+    /// TLS of a client that trusts the server and shows this.
+    fn client(&self, leaf: Option<&Leaf>) -> Tls {
+        let config = TlsConfig {
+            certificate: leaf.map(|leaf| leaf.certificate.clone()),
+            key: leaf.map(|leaf| leaf.key.clone()),
+            ca: Some(self.ca.certificate()),
+            ..TlsConfig::default()
+        };
+        Tls::start(config, Sides::Client).unwrap()
+    }
+
+    async fn tcp(&self) -> (TcpStream, SocketAddr) {
+        let tcp = TcpStream::connect(self.address).await.unwrap();
+        let here = tcp.local_addr().unwrap();
+        (tcp, here)
+    }
+
+    /// Whether the server takes a connection of this client: it then sends its HTTP/2 settings. With TLS 1.3 a client has
+    /// finished its part before the server has seen its certificate.
+    async fn takes(&self, client: &Tls) -> (io::Result<()>, SocketAddr) {
+        let (tcp, here) = self.tcp().await;
+        let greet = async {
+            let mut stream = client.connect("localhost", tcp).await?;
+            stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await?;
+            stream.flush().await?;
+            match stream.read(&mut [0; 64]).await? {
+                0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                _ => Ok(()),
+            }
+        };
+        (tokio::time::timeout(Duration::from_secs(5), greet).await.expect("it hangs"), here)
+    }
+
+    /// The one line about the client at this address says that it was refused, and why.
+    async fn check_logged(&self, here: SocketAddr, reason: &str) {
+        let peer = format!("peer={here} ");
+        until(reason, || !logged(&peer).is_empty()).await;
+        let lines = logged(&peer);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains(" WARN ") && lines[0].contains("refused a handshake"), "{lines:?}");
+        assert!(lines[0].contains(reason), "{lines:?}");
+    }
+
+    async fn check_refused(&self, leaf: Option<&Leaf>, reason: &str, alert: &str) {
+        let (taken, here) = self.takes(&self.client(leaf)).await;
+        let error = taken.expect_err(reason);
+        assert!(error.to_string().contains(alert), "{error}");
+        self.check_logged(here, reason).await;
+        assert_eq!(self.load.refused().handshakes, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_the_same_authority_is_taken() {
+    let server = Server::strict().await;
+    let leaf = server.ca.client("platform", Validity::days(1)).unwrap();
+    let (taken, here) = server.takes(&server.client(Some(&leaf))).await;
+    taken.unwrap();
+    assert!(logged(&format!("peer={here} ")).is_empty());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_without_a_certificate_is_refused_and_the_log_says_so() {
+    let server = Server::strict().await;
+    server.check_refused(None, "the client shows no certificate", "CertificateRequired").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_authority_is_refused_and_the_log_says_so() {
+    let server = Server::strict().await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let leaf = ca(elsewhere.path()).client("platform", Validity::days(1)).unwrap();
+    server.check_refused(Some(&leaf), "of an unknown authority", "UnknownCA").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_refused_and_the_log_says_so() {
+    let server = Server::strict().await;
+    let leaf = server.ca.client("platform", Validity::expired()).unwrap();
+    server.check_refused(Some(&leaf), "certificate has expired", "CertificateExpired").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn where_certificates_are_optional_none_is_taken_and_a_bad_one_is_not() {
+    let optional = |config: &mut TlsConfig| config.client_certificates = ClientCertificates::Optional;
+    let server = Server::start(optional, ServingConfig::default().without_lame_duck()).await;
+    server.takes(&server.client(None)).await.0.unwrap();
+    let leaf = server.ca.client("platform", Validity::expired()).unwrap();
+    server.check_refused(Some(&leaf), "certificate has expired", "CertificateExpired").await;
+    server.stop().await;
+}
+
+/// A ClientHello of TLS 1.1 (RFC 4346, section 7.4.1.2), which offers one suite of that time.
+fn hello_of_tls_1_1(extensions: &[u8]) -> Vec<u8> {
+    const VERSION: [u8; 2] = [3, 2];
+    let mut hello = VERSION.to_vec();
+    hello.extend([7; 32]);
+    // No session, TLS_RSA_WITH_AES_128_CBC_SHA, no compression.
+    hello.extend([0, 0, 2, 0, 0x2f, 1, 0]);
+    if !extensions.is_empty() {
+        hello.extend([0, u8::try_from(extensions.len()).unwrap()]);
+        hello.extend(extensions);
+    }
+    let length = u8::try_from(hello.len()).unwrap();
+    let mut record = vec![22, VERSION[0], VERSION[1], 0, length + 4, 1, 0, 0, length];
+    record.extend(hello);
+    record
+}
+
+#[tokio::test]
+async fn a_client_that_speaks_tls_1_1_only_gets_an_alert_and_the_log_says_so() {
+    const HANDSHAKE_FAILURE: u8 = 40;
+    const PROTOCOL_VERSION: u8 = 70;
+    // The signature algorithms (RFC 5246, section 7.4.1.4.1) are what a client of TLS 1.1 does not know of, unless it has
+    // been told to speak no later version than that.
+    let signature_algorithms = [0, 13, 0, 4, 0, 2, 4, 3];
+    let server = Server::strict().await;
+    for (extensions, alert) in [([].as_slice(), HANDSHAKE_FAILURE), (&signature_algorithms, PROTOCOL_VERSION)]
+    {
+        let (mut tcp, here) = server.tcp().await;
+        tcp.write_all(&hello_of_tls_1_1(extensions)).await.unwrap();
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(5), tcp.read_to_end(&mut answer)).await;
+        read.expect("it is not closed").unwrap();
+        // A record of the type alert, and a fatal one.
+        assert_eq!((answer[0], &answer[5..]), (21, [2, alert].as_slice()), "{answer:?}");
+        server.check_logged(here, "no version of TLS from 1.2 on").await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn plain_text_is_refused_and_the_log_says_so() {
+    let server = Server::strict().await;
+    let (mut tcp, here) = server.tcp().await;
+    tcp.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    let closed = tokio::time::timeout(Duration::from_secs(5), tcp.read_to_end(&mut Vec::new())).await;
+    closed.expect("it is not closed").unwrap();
+    server.check_logged(here, "does not speak TLS").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_end_is_cut_off_and_holds_nobody_up() {
+    let hasty = |config: &mut TlsConfig| config.handshake_ms_max = 300;
+    let server = Server::start(hasty, ServingConfig::default().without_lame_duck()).await;
+    let leaf = server.ca.client("platform", Validity::days(1)).unwrap();
+    let (mut silent, here) = server.tcp().await;
+    let begun = Instant::now();
+    server.takes(&server.client(Some(&leaf))).await.0.unwrap();
+    assert!(begun.elapsed() < Duration::from_millis(300), "others wait for it: {:?}", begun.elapsed());
+    let closed = tokio::time::timeout(Duration::from_secs(5), silent.read(&mut [0; 1])).await;
+    assert!(matches!(closed.expect("it is not closed"), Ok(0) | Err(_)));
+    assert!(begun.elapsed() >= Duration::from_millis(290));
+    server.check_logged(here, "took longer than 300 ms").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn one_handshake_too_many_is_closed_as_it_comes() {
+    let one = |config: &mut TlsConfig| config.handshakes_max = 1;
+    let server = Server::start(one, ServingConfig::default().without_lame_duck()).await;
+    let (silent, _) = server.tcp().await;
+    until("a handshake under way", || server.load.connections() == 1).await;
+    let (mut second, here) = server.tcp().await;
+    let closed = tokio::time::timeout(Duration::from_secs(5), second.read(&mut [0; 1])).await;
+    assert!(matches!(closed.expect("it is not closed"), Ok(0) | Err(_)));
+    server.check_logged(here, "too many handshakes").await;
+    drop(silent);
+    until("its place is free", || server.load.connections() == 0).await;
+    let leaf = server.ca.client("platform", Validity::days(1)).unwrap();
+    server.takes(&server.client(Some(&leaf))).await.0.unwrap();
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_counts_while_it_is_in_its_handshake() {
+    let serving = ServingConfig { connections_max: 1, ..ServingConfig::default().without_lame_duck() };
+    let server = Server::start(|_| {}, serving).await;
+    let (silent, _) = server.tcp().await;
+    until("a handshake under way", || server.load.connections() == 1).await;
+    let (mut second, _) = server.tcp().await;
+    let closed = tokio::time::timeout(Duration::from_secs(5), second.read(&mut [0; 1])).await;
+    assert!(matches!(closed.expect("it is not closed"), Ok(0) | Err(_)));
+    assert_eq!((server.load.refused().connections, server.load.refused().handshakes), (1, 0));
+    drop(silent);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_broken_new_certificate_leaves_the_old_one_in_use_and_is_told_once() {
+    let server = Server::strict().await;
+    let leaf = server.ca.client("platform", Validity::days(1)).unwrap();
+    let client = server.client(Some(&leaf));
+    let certificate = server.leaf.certificate.display().to_string();
+    let told = |fault: &str| logged(&certificate).iter().filter(|line| line.contains(fault)).count();
+
+    // A certificate of another key: the swap is half done.
+    let good = std::fs::read(&server.leaf.certificate).unwrap();
+    std::fs::copy(&leaf.certificate, &server.leaf.certificate).unwrap();
+    until("the warning", || told("does not belong to the certificate") == 1).await;
+    server.takes(&client).await.0.unwrap();
+    // Another fault is told too.
+    std::fs::write(&server.leaf.certificate, "nothing of the kind").unwrap();
+    until("the warning", || told("holds no certificate in PEM") == 1).await;
+    server.takes(&client).await.0.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!((told("does not belong"), told("holds no certificate")), (1, 1), "at each look again");
+    // And what is good is taken.
+    std::fs::write(&server.leaf.certificate, good).unwrap();
+    let renewed = ca(server.folder.path()).server(&["localhost".to_owned()], Validity::days(2)).unwrap();
+    assert_eq!(renewed, server.leaf);
+    let pem = std::fs::read(&renewed.certificate).unwrap();
+    let shown = || async {
+        let stream = client.connect("localhost", server.tcp().await.0).await.unwrap();
+        stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+    };
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while shown().await != der(&pem) {
+        assert!(Instant::now() < deadline, "the new certificate is not taken");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    server.stop().await;
+}
+
+fn der(pem: &[u8]) -> Vec<u8> {
+    use rustls::pki_types::pem::PemObject as _;
+    rustls::pki_types::CertificateDer::from_pem_slice(pem).unwrap().to_vec()
+}
+
+#[tokio::test]
+async fn an_authority_that_is_taken_away_is_trusted_no_more() {
+    let server = Server::strict().await;
+    let leaf = server.ca.client("platform", Validity::days(1)).unwrap();
+    let client = server.client(Some(&leaf));
+    server.takes(&client).await.0.unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other = ca(elsewhere.path());
+    std::fs::copy(other.certificate(), server.ca.certificate()).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while server.takes(&client).await.0.is_ok() {
+        assert!(Instant::now() < deadline, "it is trusted still");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    server.stop().await;
+}
+
+#[test]
+fn faults_of_the_configuration_name_the_field_and_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = ca(folder.path());
+    let leaf = ca.server(&["localhost".to_owned()], Validity::days(1)).unwrap();
+    let other = ca.server(&["other".to_owned()], Validity::days(1)).unwrap();
+    let good = || config(&ca, &leaf);
+    let faults = |config: TlsConfig| config.faults(Sides::ServerAndClient);
+    let check = |config: TlsConfig, field: &str, what: &str| {
+        let faults = faults(config);
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].starts_with(&format!("{field}: ")) && faults[0].contains(what), "{faults:?}");
+    };
+    assert_eq!(faults(good()), Vec::<String>::new());
+    check(TlsConfig { key: Some(other.key.clone()), ..good() }, "key", "does not belong to the certificate");
+    check(TlsConfig { key: Some(leaf.certificate.clone()), ..good() }, "key", "holds no private key");
+    check(TlsConfig { key: None, ..good() }, "key", "is missing");
+    check(TlsConfig { certificate: None, ..good() }, "certificate", "is missing");
+    check(TlsConfig { ca: Some(leaf.key.clone()), ..good() }, "ca", "holds no certificate");
+    check(TlsConfig { ca: None, ..good() }, "client_ca", "is missing");
+    let nowhere = folder.path().join("nowhere");
+    check(TlsConfig { client_ca: Some(nowhere.clone()), ..good() }, "client_ca", "nowhere");
+    check(TlsConfig { certificate: Some(nowhere), ..good() }, "certificate", "No such file");
+    check(TlsConfig { reload_ms: 0, ..good() }, "reload_ms", "at least");
+    let open = TlsConfig { ca: None, client_certificates: ClientCertificates::None, ..good() };
+    assert_eq!(faults(open), Vec::<String>::new());
+    assert_eq!(TlsConfig::default().faults(Sides::Client), Vec::<String>::new());
+}
