@@ -82,6 +82,26 @@ pub enum Command {
     /// Check configuration files
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Make certificates for development
+    #[command(subcommand)]
+    Tls(TlsCommand),
+}
+
+/// How the cluster is reached.
+#[derive(Debug, Clone, Args)]
+pub struct TlsArgs {
+    /// The authorities of the servers at https:// addresses [default: those of the system]
+    #[arg(long, env = "VIGIE_CA", value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// The certificate to show to servers that ask for one
+    #[arg(long, env = "VIGIE_CERTIFICATE", value_name = "FILE", requires = "key")]
+    pub certificate: Option<PathBuf>,
+    /// The private key of the certificate
+    #[arg(long, env = "VIGIE_KEY", value_name = "FILE", requires = "certificate")]
+    pub key: Option<PathBuf>,
+    /// Speak plain text to other machines, too, where an address says http://
+    #[arg(long, env = "VIGIE_ALLOW_PLAINTEXT")]
+    pub allow_plaintext: bool,
 }
 
 /// Where the frontend is.
@@ -93,6 +113,9 @@ pub struct FrontendArgs {
     /// How long a call may take, in milliseconds
     #[arg(long, default_value_t = 30_000, value_name = "MS")]
     pub timeout_ms: u64,
+    /// How it is reached
+    #[command(flatten)]
+    pub tls: TlsArgs,
 }
 
 /// Where the bank is.
@@ -109,6 +132,9 @@ pub struct BankAddressArgs {
     /// How long a call may take, retries included, in milliseconds
     #[arg(long, default_value_t = 30_000, value_name = "MS")]
     pub timeout_ms: u64,
+    /// How it is reached
+    #[command(flatten)]
+    pub tls: TlsArgs,
 }
 
 /// Arguments of `vigie demo`.
@@ -358,4 +384,25 @@ pub enum ConfigCommand {
         /// The file
         file: PathBuf,
     },
+}
+
+/// What to do with certificates.
+#[derive(Debug, Subcommand)]
+pub enum TlsCommand {
+    /// Make an authority for development, and certificates that it signs; the authority is kept if it is there
+    DevCa(DevCaArgs),
+}
+
+/// Arguments of `vigie tls dev-ca`.
+#[derive(Debug, Args)]
+pub struct DevCaArgs {
+    /// The folder of the authority and its certificates; made if it is missing
+    pub folder: PathBuf,
+    /// A server to make a certificate for: a DNS name or an address, or several of one server, separated by commas; may be
+    /// given again
+    #[arg(long = "name", value_name = "HOST", default_value = "localhost,127.0.0.1,::1")]
+    pub names: Vec<String>,
+    /// A client to make a certificate for, by the name of spiffe://vigie.dev/NAME; may be given again
+    #[arg(long = "client", value_name = "NAME")]
+    pub clients: Vec<String>,
 }

@@ -12,13 +12,15 @@ mod bank;
 mod item;
 mod item_import;
 mod status;
+mod dev_ca;
 pub mod lines;
 
 use std::time::Duration;
 
-use vigie_clients::Deadline;
+use vigie_clients::{Deadline, Network, TlsConfig};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, TlsArgs, TlsCommand};
+use crate::config::client_network;
 use crate::output::{Exit, Output};
 
 /// Runs the command that was typed.
@@ -35,9 +37,16 @@ pub async fn run(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Coordinator(args) => Box::pin(role::coordinator(&args)).await,
         Command::Frontend(args) => Box::pin(role::frontend(&args)).await,
         Command::Config(command) => config_check::run(command, output),
+        Command::Tls(TlsCommand::DevCa(args)) => dev_ca::run(&args, output),
     }
 }
 
 fn deadline(timeout_ms: u64) -> Deadline {
     Deadline::now() + Duration::from_millis(timeout_ms)
+}
+
+/// The network by which a command reaches these endpoints.
+fn network(args: &TlsArgs, endpoints: &[&str]) -> anyhow::Result<Network> {
+    let TlsArgs { ca, certificate, key, allow_plaintext } = args.clone();
+    client_network(TlsConfig { ca, certificate, key, ..TlsConfig::default() }, allow_plaintext, endpoints)
 }

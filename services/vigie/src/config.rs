@@ -1,9 +1,12 @@
 //! Configuration of the roles: defaults, then the file, then the environment, then arguments.
 //!
 //! A file is TOML with a key `listen` and one table for each role, named as the role: `[bank]`, `[matcher]`,
-//! `[coordinator]`, `[frontend]`. A variable `VIGIE__MATCHER__SHARD=2` sets the key `matcher.shard`; so does the
+//! `[coordinator]`, `[frontend]`; and what all roles share: `[tls]` and `allow_plaintext` ([`Transport`]). A variable `VIGIE__MATCHER__SHARD=2` sets the key `matcher.shard`; so does the
 //! argument `--set matcher.shard=2`. Only this file and the command line read the environment.
 
+mod transport;
+
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -13,6 +16,10 @@ use toml::{Table, Value};
 use vigie_frontend::CoordinatorAt;
 
 use crate::cli::{Cli, Command, LogFormat, RoleArgs, StoreArgs};
+
+pub use transport::{Transport, client_network};
+
+use transport::{ALLOW_PLAINTEXT, TLS};
 
 /// Variables that set keys of the configuration begin so.
 const ENVIRONMENT_PREFIX: &str = "VIGIE__";
@@ -28,24 +35,38 @@ pub trait RoleConfig: DeserializeOwned {
     fn faults(&self) -> Vec<String>;
 
     /// Takes what it needs to know of other roles from their tables.
-    fn complete(&mut self, _table: &Table, _faults: &mut Vec<String>) {}
+    fn complete(&mut self, _table: &Table, _transport: &Transport, _faults: &mut Vec<String>) {}
+
+    /// The endpoints that it calls, each with its field.
+    fn endpoints(&self) -> Vec<(&'static str, String)>;
+}
+
+/// Says of every endpoint in a list which field it is of.
+fn endpoints_of(field: &'static str, endpoints: &[String]) -> Vec<(&'static str, String)> {
+    endpoints.iter().map(|endpoint| (field, endpoint.clone())).collect()
 }
 
 macro_rules! role_config {
-    ($name:literal, $config:ty) => {
+    ($name:literal, $config:ty, $endpoints:expr) => {
         impl RoleConfig for $config {
             const NAME: &'static str = $name;
 
             fn faults(&self) -> Vec<String> {
                 self.faults()
             }
+
+            fn endpoints(&self) -> Vec<(&'static str, String)> {
+                $endpoints(self)
+            }
         }
     };
 }
 
-role_config!("bank", vigie_bank::Config);
-role_config!("matcher", vigie_matcher::Config);
-role_config!("coordinator", vigie_coordinator::Config);
+role_config!("bank", vigie_bank::Config, |_: &Self| Vec::new());
+role_config!("matcher", vigie_matcher::Config, |of: &Self| vec![("matcher.bank", of.bank.clone())]);
+role_config!("coordinator", vigie_coordinator::Config, |of: &Self| {
+    endpoints_of("coordinator.matchers", &of.matchers)
+});
 
 impl RoleConfig for vigie_frontend::Config {
     const NAME: &'static str = "frontend";
@@ -55,28 +76,48 @@ impl RoleConfig for vigie_frontend::Config {
     }
 
     /// An embedded coordinator is told what a coordinator of its own would be.
-    fn complete(&mut self, table: &Table, faults: &mut Vec<String>) {
+    fn complete(&mut self, table: &Table, transport: &Transport, faults: &mut Vec<String>) {
         if self.coordinator == CoordinatorAt::Embedded
-            && let Some(config) = told(table, faults)
+            && let Some(config) = told(table, transport, faults)
         {
             self.embedded = config;
         }
     }
+
+    fn endpoints(&self) -> Vec<(&'static str, String)> {
+        match &self.coordinator {
+            // Told with the coordinator's table.
+            CoordinatorAt::Embedded => Vec::new(),
+            CoordinatorAt::Endpoints(endpoints) => endpoints_of("frontend.coordinator", endpoints),
+        }
+    }
 }
 
-/// Puts together what the file, the environment and the arguments say to one role: where it listens, and the rest.
+/// What one role is told, with what all roles share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told<C> {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// How it is reached, and how it reaches others.
+    pub transport: Transport,
+    /// The rest.
+    pub config: C,
+}
+
+/// Puts together what the file, the environment and the arguments say to one role.
 ///
 /// The tables of other roles are theirs to check.
-pub fn load<C: RoleConfig>(args: &RoleArgs) -> anyhow::Result<(SocketAddr, C)> {
+pub fn load<C: RoleConfig>(args: &RoleArgs) -> anyhow::Result<Told<C>> {
     let mut table = merged(args.config.as_deref(), &args.set)?;
     if let Some(listen) = args.listen {
         table.insert(LISTEN.to_owned(), Value::String(listen.to_string()));
     }
     let mut faults = unknown_keys(&table);
-    let listen = listen(&table, &mut faults);
-    let config = told::<C>(&table, &mut faults);
+    let transport = Transport::told(&table, &mut faults);
+    let listen = listen(&table, &transport, &mut faults);
+    let config = told::<C>(&table, &transport, &mut faults);
     match (listen, config) {
-        (Some(listen), Some(config)) if faults.is_empty() => Ok((listen, config)),
+        (Some(listen), Some(config)) if faults.is_empty() => Ok(Told { listen, transport, config }),
         _ => bail!("the configuration has faults: {}", faults.join("; ")),
     }
 }
@@ -86,15 +127,15 @@ pub fn load<C: RoleConfig>(args: &RoleArgs) -> anyhow::Result<(SocketAddr, C)> {
 pub fn load_store(args: &StoreArgs) -> anyhow::Result<vigie_bank::Config> {
     let table = merged(args.config.as_deref(), &args.set)?;
     let mut faults = unknown_keys(&table);
-    match told(&table, &mut faults) {
+    match told(&table, &Transport::default(), &mut faults) {
         Some(config) if faults.is_empty() => Ok(config),
         _ => bail!("the configuration has faults: {}", faults.join("; ")),
     }
 }
 
 /// The role's table, which has to be there.
-fn told<C: RoleConfig>(table: &Table, faults: &mut Vec<String>) -> Option<C> {
-    let config = role::<C>(table, faults);
+fn told<C: RoleConfig>(table: &Table, transport: &Transport, faults: &mut Vec<String>) -> Option<C> {
+    let config = role::<C>(table, transport, faults);
     if !table.contains_key(C::NAME) {
         faults.push(format!("the configuration has no [{}] table", C::NAME));
     }
@@ -136,11 +177,15 @@ pub fn check(path: &Path) -> anyhow::Result<Vec<String>> {
         Err(fault) => return Ok(vec![fault]),
     };
     let mut faults = unknown_keys(&table);
-    listen(&table, &mut faults);
-    role::<vigie_bank::Config>(&table, &mut faults);
-    role::<vigie_matcher::Config>(&table, &mut faults);
-    role::<vigie_coordinator::Config>(&table, &mut faults);
-    role::<vigie_frontend::Config>(&table, &mut faults);
+    let transport = Transport::told(&table, &mut faults);
+    listen(&table, &transport, &mut faults);
+    role::<vigie_bank::Config>(&table, &transport, &mut faults);
+    role::<vigie_matcher::Config>(&table, &transport, &mut faults);
+    role::<vigie_coordinator::Config>(&table, &transport, &mut faults);
+    role::<vigie_frontend::Config>(&table, &transport, &mut faults);
+    // An embedded coordinator's are those of its table.
+    let mut told = BTreeSet::new();
+    faults.retain(|fault| told.insert(fault.clone()));
     if !ROLES.iter().any(|role| table.contains_key(*role)) {
         faults.push(format!("the file has no table of a role: [{}]", ROLES.join("], [")));
     }
@@ -155,42 +200,54 @@ const ROLES: [&str; 4] = [
 ];
 
 fn unknown_keys(table: &Table) -> Vec<String> {
-    let unknown = table.keys().filter(|key| *key != LISTEN && !ROLES.contains(&key.as_str()));
-    unknown.map(|key| format!("{key}: unknown; known are {LISTEN}, {}", ROLES.join(", "))).collect()
+    const SHARED: [&str; 3] = [LISTEN, ALLOW_PLAINTEXT, TLS];
+    let unknown =
+        table.keys().filter(|key| !SHARED.contains(&key.as_str()) && !ROLES.contains(&key.as_str()));
+    let known = [SHARED.as_slice(), &ROLES].concat().join(", ");
+    unknown.map(|key| format!("{key}: unknown; known are {known}")).collect()
 }
 
-fn listen(table: &Table, faults: &mut Vec<String>) -> Option<SocketAddr> {
+fn listen(table: &Table, transport: &Transport, faults: &mut Vec<String>) -> Option<SocketAddr> {
     let Some(value) = table.get(LISTEN) else {
         faults.push(format!("{LISTEN}: is missing; set it in the file, or with --listen"));
         return None;
     };
     let address = value.as_str().and_then(|text| text.parse().ok());
-    if address.is_none() {
-        faults.push(format!("{LISTEN}: {value} is no address with a port, such as \"127.0.0.1:7740\""));
+    match address {
+        None => {
+            faults.push(format!("{LISTEN}: {value} is no address with a port, such as \"127.0.0.1:7740\""))
+        }
+        Some(address) => transport.check_listen(address, table, faults),
     }
     address
 }
 
 /// The role's table, if it is there and every key fits.
-fn role<C: RoleConfig>(table: &Table, faults: &mut Vec<String>) -> Option<C> {
-    let role = C::NAME;
-    let all = table;
-    let value = all.get(role)?;
+fn role<C: RoleConfig>(table: &Table, transport: &Transport, faults: &mut Vec<String>) -> Option<C> {
+    let value = table.get(C::NAME)?;
+    let known = faults.len();
+    let mut config = fitting::<C>(C::NAME, value, faults)?;
+    config.complete(table, transport, faults);
+    faults.extend(config.faults().into_iter().map(|fault| format!("{}.{fault}", C::NAME)));
+    for (field, endpoint) in config.endpoints() {
+        transport.check_endpoint(field, &endpoint, table, faults);
+    }
+    (faults.len() == known).then_some(config)
+}
+
+/// The table of this name, if every key fits. Each key has a default.
+fn fitting<C: DeserializeOwned>(name: &str, value: &Value, faults: &mut Vec<String>) -> Option<C> {
     let Some(table) = value.as_table() else {
-        faults.push(format!("{role}: is a {}, not a table", value.type_str()));
+        faults.push(format!("{name}: is a {}, not a table", value.type_str()));
         return None;
     };
-    // Every key has a default, so each can be read alone: all faults are told, not only the first.
+    // So each can be read alone: all faults are told, not only the first.
     let unfit = table.iter().filter_map(|(key, value)| {
         let alone = Table::from_iter([(key.clone(), value.clone())]);
-        Some(format!("{role}.{key}: {}", one_line(&alone.try_into::<C>().err()?)))
+        Some(format!("{name}.{key}: {}", one_line(&alone.try_into::<C>().err()?)))
     });
-    let known = faults.len();
     faults.extend(unfit);
-    let mut config = table.clone().try_into::<C>().ok()?;
-    config.complete(all, faults);
-    faults.extend(config.faults().into_iter().map(|fault| format!("{role}.{fault}")));
-    (faults.len() == known).then_some(config)
+    table.clone().try_into::<C>().ok()
 }
 
 fn text(path: &Path) -> anyhow::Result<String> {
@@ -238,6 +295,7 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
         | Command::Hash(_)
         | Command::Item(_)
         | Command::Status(_)
+        | Command::Tls(_)
         | Command::Config(_) => "error",
     };
     let format = match cli.log_format {
@@ -249,80 +307,4 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    // Endpoints are checked by making a channel, which needs a runtime, as `main` gives.
-
-    use super::*;
-
-    fn file(text: &str) -> tempfile::NamedTempFile {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), text).unwrap();
-        file
-    }
-
-    fn load_matcher(text: &str, set: &[&str]) -> anyhow::Result<(SocketAddr, vigie_matcher::Config)> {
-        let file = file(text);
-        let set = set.iter().map(|one| (*one).to_owned()).collect();
-        load(&RoleArgs { config: Some(file.path().to_owned()), listen: None, set })
-    }
-
-    /// Each of these beginnings is that of a fault, in any order, and there is no other fault.
-    fn check_faults(text: &str, places: &[&str]) {
-        let faults = check(file(text).path()).unwrap();
-        for place in places {
-            assert!(faults.iter().any(|fault| fault.starts_with(place)), "{place} in {faults:?}");
-        }
-        assert_eq!(faults.len(), places.len(), "{faults:?}");
-        assert!(faults.iter().all(|fault| !fault.contains('\n')), "{faults:?}");
-    }
-
-    #[tokio::test]
-    async fn arguments_overrule_the_file_and_the_file_the_defaults() {
-        let text = "listen = '127.0.0.1:9'\n[matcher]\nshard = 1\nshard_count = 4\n";
-        let set = ["matcher.shard=3", "matcher.serving.drain_ms_max=7", "matcher.bank=http://x:1"];
-        let (listen, matcher) = load_matcher(text, &set).unwrap();
-        assert_eq!((matcher.shard, matcher.shard_count), (3, 4));
-        assert_eq!(matcher.serving.drain_ms_max, 7);
-        assert_eq!(matcher.bank, "http://x:1");
-        assert_eq!(matcher.feed_open_ms_max, vigie_matcher::Config::default().feed_open_ms_max);
-        assert_eq!(listen.port(), 9);
-    }
-
-    #[test]
-    fn unknown_keys_are_refused_by_name() {
-        let error = format!("{:#}", load_matcher("[matcher]\nshards = 1\n", &[]).unwrap_err());
-        assert!(error.contains("matcher.shards"), "{error}");
-        assert!(load_matcher("", &["matcher"]).is_err());
-        assert!(load_matcher("listen = '127.0.0.1:9'", &["listen.port=1"]).is_err());
-    }
-
-    #[tokio::test]
-    async fn a_role_runs_only_if_something_is_said_to_it() {
-        let other = "listen = '127.0.0.1:9'\n[coordinator]\n";
-        let error = format!("{:#}", load_matcher(other, &[]).unwrap_err());
-        assert!(error.contains("has no [matcher] table"), "{error}");
-        assert!(load_matcher(other, &["matcher.shard=0"]).is_ok(), "the faults of others are theirs");
-    }
-
-    #[tokio::test]
-    async fn every_fault_is_told_with_its_place() {
-        check_faults(
-            "[matcher]\nshard = 4\nshard_count = 4\nfeed_open_ms_max = 0\n[frontend]\nquality_floor = 101\n",
-            &["listen: ", "matcher.shard: ", "matcher.feed_open_ms_max: ", "frontend.quality_floor: "],
-        );
-        check_faults(
-            "listen = 9\nbank = 1\nbnak = 1\n[matcher]\nshards = 4\nshard_count = 'x'\n[coordinator]\nmatchers = []\n",
-            &[
-                "listen: ",
-                "bank: ",
-                "bnak: ",
-                "matcher.shards: ",
-                "matcher.shard_count: ",
-                "coordinator.matchers: ",
-            ],
-        );
-        check_faults("listen = '127.0.0.1:9'\n", &["the file has no table of a role"]);
-        check_faults("listen = '127.0.0.1:9'\n[bank\n", &["line 2: "]);
-        check_faults("listen = '127.0.0.1:9'\n[bank]\n", &[]);
-    }
-}
+mod tests;

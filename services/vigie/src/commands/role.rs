@@ -1,58 +1,67 @@
 //! Runs one role until it is told to stop.
 
-use std::future::Future;
-use std::net::SocketAddr;
-
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use vigie_serving::Shutdown;
+use vigie_clients::Network;
+use vigie_serving::{Secured, Shutdown};
+use vigie_telemetry::Registry;
 
 use crate::cli::RoleArgs;
-use crate::config::load;
+use crate::config::{Told, load};
 use crate::output::Exit;
 
 pub(super) async fn bank(args: &RoleArgs) -> anyhow::Result<Exit> {
     if args.config.is_none() && args.listen.is_none() && args.set.is_empty() {
         bail!("say what to do: `vigie bank --config FILE` runs a bank; `vigie bank --help` shows the rest");
     }
-    let (listen, config) = load(args)?;
-    serve(listen, |listener, shutdown| async move { Ok(vigie_bank::run(config, listener, shutdown).await?) })
-        .await
+    let run = async |role: Role<vigie_bank::Config>| {
+        Ok(vigie_bank::run(role.config, role.listener, role.shutdown).await?)
+    };
+    serve(load(args)?, run).await
 }
 
 pub(super) async fn matcher(args: &RoleArgs) -> anyhow::Result<Exit> {
-    let (listen, config) = load(args)?;
-    serve(
-        listen,
-        |listener, shutdown| async move { Ok(vigie_matcher::run(config, listener, shutdown).await?) },
-    )
-    .await
+    let run = async |role: Role<vigie_matcher::Config>| {
+        let Role { config, listener, network, shutdown } = role;
+        Ok(vigie_matcher::run_with(config, listener, shutdown, &network, &mut Registry::default()).await?)
+    };
+    serve(load(args)?, run).await
 }
 
 pub(super) async fn coordinator(args: &RoleArgs) -> anyhow::Result<Exit> {
-    let (listen, config) = load(args)?;
-    serve(listen, |listener, shutdown| async move {
-        Ok(vigie_coordinator::run(config, listener, shutdown).await?)
-    })
-    .await
+    let run = async |role: Role<vigie_coordinator::Config>| {
+        let Role { config, listener, network, shutdown } = role;
+        Ok(vigie_coordinator::run_with(config, listener, shutdown, &network, &mut Registry::default())
+            .await?)
+    };
+    serve(load(args)?, run).await
 }
 
 pub(super) async fn frontend(args: &RoleArgs) -> anyhow::Result<Exit> {
-    let (listen, config) = load(args)?;
-    serve(
-        listen,
-        |listener, shutdown| async move { Ok(vigie_frontend::run(config, listener, shutdown).await?) },
-    )
-    .await
+    let run = async |role: Role<vigie_frontend::Config>| {
+        let Role { config, listener, network, shutdown } = role;
+        Ok(vigie_frontend::run_with(config, listener, shutdown, &network, &mut Registry::default()).await?)
+    };
+    serve(load(args)?, run).await
 }
 
-async fn serve<F>(listen: SocketAddr, run: impl FnOnce(TcpListener, Shutdown) -> F) -> anyhow::Result<Exit>
-where
-    F: Future<Output = anyhow::Result<()>>,
-{
+/// What a role runs with.
+struct Role<C> {
+    config: C,
+    listener: Secured<TcpListener>,
+    network: Network,
+    shutdown: Shutdown,
+}
+
+async fn serve<C>(
+    told: Told<C>,
+    run: impl AsyncFnOnce(Role<C>) -> anyhow::Result<()>,
+) -> anyhow::Result<Exit> {
+    let Told { listen, transport, config } = told;
+    let tls = transport.start()?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-    tracing::info!(address = %listener.local_addr()?, "listening");
+    tracing::info!(address = %listener.local_addr()?, tls = tls.is_some(), "listening");
     let shutdown = Shutdown::new();
     let stopping = shutdown.clone();
     tokio::spawn(async move {
@@ -60,7 +69,8 @@ where
         tracing::info!("stopping");
         stopping.cancel();
     });
-    run(listener, shutdown).await?;
+    let network = Network::tcp().with_tls(tls.clone());
+    run(Role { config, listener: Secured::new(listener, tls), network, shutdown }).await?;
     Ok(Exit::Done)
 }
 

@@ -1,0 +1,135 @@
+// Endpoints are checked by making a channel, which needs a runtime, as `main` gives.
+
+use super::*;
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+fn load_matcher(text: &str, set: &[&str]) -> anyhow::Result<Told<vigie_matcher::Config>> {
+    let file = file(text);
+    let set = set.iter().map(|one| (*one).to_owned()).collect();
+    load(&RoleArgs { config: Some(file.path().to_owned()), listen: None, set })
+}
+
+/// Each of these beginnings is that of a fault, in any order, and there is no other fault.
+fn check_faults(text: &str, places: &[&str]) {
+    let faults = check(file(text).path()).unwrap();
+    for place in places {
+        assert!(faults.iter().any(|fault| fault.starts_with(place)), "{place} in {faults:?}");
+    }
+    assert_eq!(faults.len(), places.len(), "{faults:?}");
+    assert!(faults.iter().all(|fault| !fault.contains('\n')), "{faults:?}");
+}
+
+#[tokio::test]
+async fn arguments_overrule_the_file_and_the_file_the_defaults() {
+    let text = "listen = '127.0.0.1:9'\n[matcher]\nshard = 1\nshard_count = 4\n";
+    let set = ["matcher.shard=3", "matcher.serving.drain_ms_max=7", "matcher.bank=http://127.0.0.1:1"];
+    let Told { listen, config: matcher, .. } = load_matcher(text, &set).unwrap();
+    assert_eq!((matcher.shard, matcher.shard_count), (3, 4));
+    assert_eq!(matcher.serving.drain_ms_max, 7);
+    assert_eq!(matcher.bank, "http://127.0.0.1:1");
+    assert_eq!(matcher.feed_open_ms_max, vigie_matcher::Config::default().feed_open_ms_max);
+    assert_eq!(listen.port(), 9);
+}
+
+#[test]
+fn unknown_keys_are_refused_by_name() {
+    let error = format!("{:#}", load_matcher("[matcher]\nshards = 1\n", &[]).unwrap_err());
+    assert!(error.contains("matcher.shards"), "{error}");
+    assert!(load_matcher("", &["matcher"]).is_err());
+    assert!(load_matcher("listen = '127.0.0.1:9'", &["listen.port=1"]).is_err());
+}
+
+#[tokio::test]
+async fn a_role_runs_only_if_something_is_said_to_it() {
+    let other = "listen = '127.0.0.1:9'\n[coordinator]\n";
+    let error = format!("{:#}", load_matcher(other, &[]).unwrap_err());
+    assert!(error.contains("has no [matcher] table"), "{error}");
+    assert!(load_matcher(other, &["matcher.shard=0"]).is_ok(), "the faults of others are theirs");
+}
+
+#[tokio::test]
+async fn every_fault_is_told_with_its_place() {
+    check_faults(
+        "[matcher]\nshard = 4\nshard_count = 4\nfeed_open_ms_max = 0\n[frontend]\nquality_floor = 101\n",
+        &["listen: ", "matcher.shard: ", "matcher.feed_open_ms_max: ", "frontend.quality_floor: "],
+    );
+    check_faults(
+        "listen = 9\nbank = 1\nbnak = 1\n[matcher]\nshards = 4\nshard_count = 'x'\n[coordinator]\nmatchers = []\n",
+        &[
+            "listen: ",
+            "bank: ",
+            "bnak: ",
+            "matcher.shards: ",
+            "matcher.shard_count: ",
+            "coordinator.matchers: ",
+        ],
+    );
+    check_faults("listen = '127.0.0.1:9'\n", &["the file has no table of a role"]);
+    check_faults("listen = '127.0.0.1:9'\n[bank\n", &["line 2: "]);
+    check_faults("listen = '127.0.0.1:9'\n[bank]\n", &[]);
+}
+
+#[tokio::test]
+async fn plain_text_does_not_leave_the_machine_unless_it_is_allowed() {
+    let near = "listen = '127.0.0.1:9'\n[matcher]\nbank = 'http://localhost:1'\n";
+    check_faults(near, &[]);
+    let far = "listen = '0.0.0.0:9'\n[matcher]\nbank = 'http://bank:1'\n[coordinator]\n\
+               matchers = ['dns+http://matchers:1', 'http://10.0.0.1:1', 'http://[::1]:1']\n\
+               [frontend]\ncoordinator = 'embedded'\n";
+    check_faults(
+        far,
+        &["listen: ", "matcher.bank: ", "coordinator.matchers: dns", "coordinator.matchers: http"],
+    );
+    check_faults(&format!("allow_plaintext = true\n{far}"), &[]);
+    let error = format!("{:#}", load_matcher(far, &[]).unwrap_err());
+    for remedy in ["[tls]", "allow_plaintext = true"] {
+        assert!(error.contains(remedy), "{error}");
+    }
+    assert!(load_matcher(far, &["allow_plaintext=true"]).is_ok());
+}
+
+#[tokio::test]
+async fn tls_is_read_and_its_faults_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = vigie_tls::dev_ca::DevCa::open(folder.path()).unwrap();
+    let validity = vigie_tls::dev_ca::Validity::days(1);
+    let leaf = ca.server(&["localhost".to_owned()], validity).unwrap();
+    let of = |certificate: &Path, key: &Path| {
+        let (certificate, key, ca) = (certificate.display(), key.display(), ca.certificate());
+        format!(
+            "listen = '0.0.0.0:9'\n[tls]\ncertificate = '{certificate}'\nkey = '{key}'\nca = '{}'\n\
+             [matcher]\nbank = 'https://bank:1'\n",
+            ca.display()
+        )
+    };
+    let good = of(&leaf.certificate, &leaf.key);
+    check_faults(&good, &[]);
+    let set = ["tls.client_certificates=optional", "tls.reload_ms=500"];
+    let tls = load_matcher(&good, &set).unwrap().transport.tls.unwrap();
+    assert_eq!((tls.client_certificates, tls.reload_ms), (vigie_clients::ClientCertificates::Optional, 500));
+    let error = format!("{:#}", load_matcher(&good, &["tls.key=/nowhere.key"]).unwrap_err());
+    assert!(error.contains("tls.key: /nowhere.key"), "{error}");
+
+    let other = ca.server(&["other".to_owned()], validity).unwrap();
+    check_faults(&of(&leaf.certificate, &other.key), &["tls.key: "]);
+    check_faults(&of(&leaf.key, &leaf.key), &["tls.certificate: "]);
+    check_faults(
+        &good.replace("reload_ms", "x").replace("[tls]", "[tls]\nkeys = 1\nreload_ms = 1"),
+        &["tls.keys: "],
+    );
+    check_faults(
+        "listen = '127.0.0.1:9'\n[tls]\n[bank]\n",
+        &["tls.certificate: ", "tls.key: ", "tls.client_ca: "],
+    );
+    check_faults(
+        "listen = '127.0.0.1:9'\nallow_plaintext = 1\ntls = 1\n[bank]\n",
+        &["allow_plaintext: ", "tls: "],
+    );
+    let unsaid = "listen = '127.0.0.1:9'\n[matcher]\nbank = 'https://localhost:1'\n";
+    check_faults(unsaid, &["matcher.bank: "]);
+}

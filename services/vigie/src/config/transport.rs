@@ -1,0 +1,113 @@
+//! What a process is told of TLS, and the rule about plain text.
+//!
+//! Plain text is for one machine. Who listens on, or calls, an address that is not a loopback one, without TLS, has to say
+//! that this is meant: a cluster that was forgotten in plain text looks like one that is safe.
+
+use std::net::SocketAddr;
+
+use anyhow::bail;
+use toml::{Table, Value};
+use vigie_clients::{Network, Sides, Tls, TlsConfig, is_plaintext_off_loopback};
+
+use super::fitting;
+
+/// The table of TLS.
+pub(super) const TLS: &str = "tls";
+/// The key that allows plain text.
+pub(super) const ALLOW_PLAINTEXT: &str = "allow_plaintext";
+
+const REMEDIES: &str = "add a [tls] table, or set allow_plaintext = true where everybody on the way may read and change what is said";
+
+/// How a process is reached, and how it reaches others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Transport {
+    /// None for plain text.
+    pub tls: Option<TlsConfig>,
+    /// Whether plain text may leave the machine.
+    pub allow_plaintext: bool,
+}
+
+impl Transport {
+    /// What the configuration says, with the faults of the files that it names.
+    pub(super) fn told(table: &Table, faults: &mut Vec<String>) -> Self {
+        let allow_plaintext = match table.get(ALLOW_PLAINTEXT) {
+            None => false,
+            Some(Value::Boolean(allowed)) => *allowed,
+            Some(value) => {
+                faults.push(format!("{ALLOW_PLAINTEXT}: is a {}; it is true or false", value.type_str()));
+                false
+            }
+        };
+        let tls = table.get(TLS).and_then(|value| fitting::<TlsConfig>(TLS, value, faults));
+        if let Some(tls) = &tls {
+            let found = tls.faults(Sides::ServerAndClient).into_iter();
+            faults.extend(found.map(|fault| format!("{TLS}.{fault}")));
+        }
+        Self { tls, allow_plaintext }
+    }
+
+    /// Adds the fault of an address to listen on that needs TLS and has none.
+    pub(super) fn check_listen(&self, listen: SocketAddr, table: &Table, faults: &mut Vec<String>) {
+        let is_near = listen.ip().to_canonical().is_loopback();
+        // A table that has a fault is there all the same.
+        if !is_near && !self.allow_plaintext && !table.contains_key(TLS) {
+            faults.push(format!(
+                "listen: {listen} can be reached from other machines, in plain text: {REMEDIES}"
+            ));
+        }
+    }
+
+    /// Adds the fault of an endpoint that is called in plain text and should not be, or over TLS of which nothing is said.
+    pub(super) fn check_endpoint(
+        &self,
+        field: &str,
+        endpoint: &str,
+        table: &Table,
+        faults: &mut Vec<String>,
+    ) {
+        let bare = endpoint.strip_prefix("dns+").unwrap_or(endpoint);
+        if is_plaintext_off_loopback(bare) && !self.allow_plaintext {
+            faults.push(format!(
+                "{field}: {endpoint} is on another machine, and called in plain text: write https:// and {REMEDIES}"
+            ));
+        }
+        if bare.starts_with("https://") && !table.contains_key(TLS) {
+            faults.push(format!("{field}: {endpoint} is called over TLS: add a [tls] table"));
+        }
+    }
+
+    /// Begins to keep the certificates up, within a runtime.
+    pub fn start(&self) -> anyhow::Result<Option<Tls>> {
+        let Some(config) = self.tls.clone() else { return Ok(None) };
+        match Tls::start(config, Sides::ServerAndClient) {
+            Ok(tls) => Ok(Some(tls)),
+            Err(faults) => {
+                let faults: Vec<_> = faults.into_iter().map(|fault| format!("{TLS}.{fault}")).collect();
+                bail!("TLS has faults: {}", faults.join("; "))
+            }
+        }
+    }
+}
+
+/// The network of a client that reaches these endpoints, which keeps the rule about plain text.
+pub fn client_network(
+    config: TlsConfig,
+    allow_plaintext: bool,
+    endpoints: &[&str],
+) -> anyhow::Result<Network> {
+    if let Some(far) = endpoints.iter().find(|endpoint| is_plaintext_off_loopback(endpoint))
+        && !allow_plaintext
+    {
+        bail!(
+            "{far} is on another machine, and would be called in plain text: write https:// (and --ca, --certificate \
+             and --key as it needs), or --allow-plaintext where everybody on the way may read and change what is said"
+        );
+    }
+    if !endpoints.iter().any(|endpoint| endpoint.starts_with("https://")) {
+        return Ok(Network::tcp());
+    }
+    match Tls::start(config, Sides::Client) {
+        Ok(tls) => Ok(Network::tcp().with_tls(Some(tls))),
+        Err(faults) => bail!("TLS has faults: --{}", faults.join("; --")),
+    }
+}
