@@ -3,3 +3,4 @@
 mod kill;
 mod crash;
 mod faults;
+mod tls;

@@ -240,6 +240,10 @@ impl Process {
     fn new(config: &FleetConfig, name: &str, role: &str, address: SocketAddr, set: &[String]) -> Self {
         let mut arguments = vec![role.to_owned(), "--listen".to_owned(), address.to_string()];
         arguments.extend(set.iter().flat_map(|setting| ["--set".to_owned(), setting.clone()]));
+        if config.network.is_some() {
+            // The hosts are on this machine, though their addresses do not tell.
+            arguments.extend(["--set", "allow_plaintext=true"].map(str::to_owned));
+        }
         let log = config.folder.join(format!("{name}.log"));
         let vigie = config.vigie.clone();
         Self { name: name.to_owned(), address, vigie, arguments, log, child: None, host: None }

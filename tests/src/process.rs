@@ -137,6 +137,40 @@ impl UpProcess {
     }
 }
 
+/// One role as a process of its own, which ends with this.
+#[derive(Debug)]
+pub struct RoleProcess {
+    child: Running,
+    log: PathBuf,
+}
+
+impl RoleProcess {
+    /// Starts it with these arguments; what it logs goes to `log`.
+    pub fn start(args: &[String], log: &Path) -> anyhow::Result<Self> {
+        let file = File::create(log)?;
+        let child = Command::new(vigie_binary())
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .spawn()
+            .with_context(|| format!("cannot start {args:?}"))?;
+        Ok(Self { child: Running(child), log: log.to_owned() })
+    }
+
+    /// What it has logged.
+    pub fn logged(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(&self.log)?)
+    }
+
+    /// Fails if it has ended.
+    pub fn check_running(&mut self) -> anyhow::Result<()> {
+        let ended = self.child.0.try_wait()?;
+        ensure!(ended.is_none(), "it ended with {ended:?}: {}", self.logged()?);
+        Ok(())
+    }
+}
+
 /// The first line, if it comes in time.
 fn first_line(stdout: ChildStdout) -> anyhow::Result<String> {
     let (found, line) = mpsc::channel();

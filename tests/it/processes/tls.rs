@@ -1,0 +1,167 @@
+//! A whole cluster of processes that speak nothing but mutual TLS, with the certificates that `vigie tls dev-ca` makes.
+
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use vigie_pictures::{Alteration, draw, encode_jpeg};
+use vigie_tests::process::{Finished, RoleProcess, run};
+
+/// A cluster that takes longer than this to be ready is stuck.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+struct Cluster {
+    folder: PathBuf,
+    roles: Vec<RoleProcess>,
+    environment: Vec<(String, String)>,
+}
+
+impl Cluster {
+    fn start(folder: &Path) -> Self {
+        let ports: Vec<TcpListener> = (0..5).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let urls: Vec<String> = ports
+            .iter()
+            .map(|port| format!("https://localhost:{}", port.local_addr().unwrap().port()))
+            .collect();
+        let listens: Vec<String> = ports.iter().map(|port| port.local_addr().unwrap().to_string()).collect();
+        drop(ports);
+        let [bank, matcher_0, matcher_1, coordinator, frontend] = &urls[..] else { unreachable!() };
+        let store = folder.join("bank.db");
+        let tables = [
+            ("bank", format!("[bank]\nstore = 'sqlite:{}'\n", store.display())),
+            ("matcher", format!("[matcher]\nbank = '{bank}'\nshard = 0\nshard_count = 2\n")),
+            ("matcher", format!("[matcher]\nbank = '{bank}'\nshard = 1\nshard_count = 2\n")),
+            ("coordinator", format!("[coordinator]\nmatchers = ['{matcher_0}', '{matcher_1}']\n")),
+            ("frontend", format!("[frontend]\ncoordinator = '{coordinator}'\n")),
+        ];
+        let certificates = folder.join("certificates");
+        let file = |name: &str| certificates.join(name).display().to_string();
+        let tls = format!(
+            "[tls]\ncertificate = '{}'\nkey = '{}'\nca = '{}'\n",
+            file("localhost.crt"),
+            file("localhost.key"),
+            file("ca.crt")
+        );
+        let mut roles = Vec::new();
+        for (number, ((role, table), listen)) in tables.iter().zip(&listens).enumerate() {
+            let config = folder.join(format!("{number}-{role}.toml"));
+            std::fs::write(&config, format!("listen = '{listen}'\n{tls}{table}")).unwrap();
+            let config = config.display().to_string();
+            let checked = run(&["config", "check", &config], &[]).unwrap();
+            assert_eq!(checked.code, 0, "{:?}", checked.lines);
+            let args = ["--log", "info,access=debug", role, "--config", &config].map(str::to_owned);
+            roles.push(RoleProcess::start(&args, &folder.join(format!("{number}-{role}.log"))).unwrap());
+        }
+        let environment = [
+            ("VIGIE_FRONTEND", frontend.clone()),
+            ("VIGIE_COORDINATOR", coordinator.clone()),
+            ("VIGIE_BANK", bank.clone()),
+            ("VIGIE_CA", file("ca.crt")),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value)).into();
+        Self { folder: folder.to_owned(), roles, environment }
+    }
+
+    /// A command of the client of this name; without a name it shows no certificate.
+    fn vigie(&self, client: Option<&str>, args: &[&str]) -> Finished {
+        let mut environment = self.environment.clone();
+        if let Some(client) = client {
+            for (variable, kind) in [("VIGIE_CERTIFICATE", "crt"), ("VIGIE_KEY", "key")] {
+                let file = self.folder.join(format!("certificates/client-{client}.{kind}"));
+                environment.push((variable.to_owned(), file.display().to_string()));
+            }
+        }
+        run(args, &environment).unwrap()
+    }
+
+    fn done(&self, args: &[&str]) -> Vec<serde_json::Value> {
+        let args = [&["--json"], args].concat();
+        let finished = self.vigie(Some("curator"), &args);
+        assert_eq!(finished.code, 0, "{args:?}: {:?} {}", finished.lines, finished.stderr);
+        finished.json().unwrap()
+    }
+
+    fn wait_ready(&mut self) {
+        let deadline = Instant::now() + READY_WITHIN;
+        loop {
+            let status = self.vigie(Some("curator"), &["status"]);
+            if status.code == 0 {
+                return;
+            }
+            for role in &mut self.roles {
+                role.check_running().unwrap();
+            }
+            assert!(Instant::now() < deadline, "not ready: {:?} {}", status.lines, status.stderr);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+#[test]
+fn a_cluster_of_processes_under_mutual_tls_adds_matches_and_removes() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificates = folder.path().join("certificates");
+    let make = || {
+        let folder = certificates.to_str().unwrap();
+        let made = run(&["tls", "dev-ca", folder, "--client", "curator"], &[]).unwrap();
+        assert_eq!(made.code, 0, "{}", made.stderr);
+        assert!(made.stderr.contains("for development"), "{}", made.stderr);
+        made.lines.join("\n")
+    };
+    let said = make();
+    for word in ["localhost, 127.0.0.1, ::1", "spiffe://vigie.dev/curator", "[tls]", "certificate = "] {
+        assert!(said.contains(word), "{word} in {said}");
+    }
+    for key in ["ca.key", "localhost.key", "client-curator.key"] {
+        let mode = std::fs::metadata(certificates.join(key)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{key}");
+    }
+
+    let mut cluster = Cluster::start(folder.path());
+    cluster.wait_ready();
+    let picture = draw(2, 640, 480);
+    let (original, copy) = (folder.path().join("original.jpg"), folder.path().join("copy.jpg"));
+    std::fs::write(&original, encode_jpeg(&picture, 95)).unwrap();
+    std::fs::write(&copy, Alteration::Rotated90.apply(&picture)).unwrap();
+    let (original, copy) = (original.to_str().unwrap(), copy.to_str().unwrap());
+    cluster.done(&["bank", "create", "known"]);
+    let added = &cluster.done(&["item", "add", "known", original])[0];
+    let (item, sequence) = (added["item_id"].to_string(), added["sequence"].to_string());
+    let matched = &cluster.done(&["match", copy, "--min-sequence", &sequence])[0];
+    assert_eq!(matched["matches"][0]["item_id"].to_string(), item, "{matched}");
+
+    // The certificates are renewed under the cluster, which goes on; the authority is kept.
+    let authority = std::fs::read(certificates.join("ca.crt")).unwrap();
+    let before = std::fs::read(certificates.join("localhost.crt")).unwrap();
+    make();
+    assert_eq!(std::fs::read(certificates.join("ca.crt")).unwrap(), authority);
+    assert_ne!(std::fs::read(certificates.join("localhost.crt")).unwrap(), before);
+    let removed = &cluster.done(&["item", "remove", &item])[0];
+    let matched = &cluster.done(&["match", copy, "--min-sequence", &removed["sequence"].to_string()])[0];
+    assert_eq!(matched["matches"].as_array().map(Vec::len), Some(0), "{matched}");
+
+    // Who shows no certificate gets nothing, and the bank says who and why.
+    let refused = cluster.vigie(None, &["bank", "list"]);
+    assert_eq!(refused.code, 4, "{:?}", refused.lines);
+    let logged = cluster.roles[0].logged().unwrap();
+    assert!(logged.contains("refused a handshake") && logged.contains("shows no certificate"), "{logged}");
+    for word in ["BankService/CreateBank", "spiffe://vigie.dev/curator", "client=\"localhost\""] {
+        assert!(logged.contains(word), "{word} in {logged}");
+    }
+}
+
+#[test]
+fn plain_text_to_another_machine_is_refused_by_roles_and_by_commands() {
+    let refused =
+        run(&["bank", "--listen", "0.0.0.0:0", "--set", "bank.store=sqlite::memory:"], &[]).unwrap();
+    assert_eq!(refused.code, 1);
+    for remedy in ["[tls]", "allow_plaintext = true"] {
+        assert!(refused.stderr.contains(remedy), "{}", refused.stderr);
+    }
+    let refused = run(&["bank", "list", "--bank-url", "http://bank.example:7742"], &[]).unwrap();
+    assert_eq!(refused.code, 1);
+    for remedy in ["https://", "--allow-plaintext"] {
+        assert!(refused.stderr.contains(remedy), "{}", refused.stderr);
+    }
+}
