@@ -252,17 +252,17 @@ async fn plain_text_is_refused_and_the_log_says_so() {
 
 #[tokio::test]
 async fn a_handshake_that_does_not_end_is_cut_off_and_holds_nobody_up() {
-    let hasty = |config: &mut TlsConfig| config.handshake_ms_max = 300;
+    let hasty = |config: &mut TlsConfig| config.handshake_ms_max = 2_000;
     let server = Server::start(hasty, ServingConfig::default().without_lame_duck()).await;
     let leaf = server.ca.client("platform", Validity::days(1)).unwrap();
     let (mut silent, here) = server.tcp().await;
     let begun = Instant::now();
     server.takes(&server.client(Some(&leaf))).await.0.unwrap();
-    assert!(begun.elapsed() < Duration::from_millis(300), "others wait for it: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(2), "others wait for it: {:?}", begun.elapsed());
     let closed = tokio::time::timeout(Duration::from_secs(5), silent.read(&mut [0; 1])).await;
     assert!(matches!(closed.expect("it is not closed"), Ok(0) | Err(_)));
-    assert!(begun.elapsed() >= Duration::from_millis(290));
-    server.check_logged(here, "took longer than 300 ms").await;
+    assert!(begun.elapsed() >= Duration::from_millis(1_990));
+    server.check_logged(here, "took longer than 2000 ms").await;
     server.stop().await;
 }
 
@@ -307,17 +307,17 @@ async fn a_broken_new_certificate_leaves_the_old_one_in_use_and_is_told_once() {
 
     // A certificate of another key: the swap is half done.
     let good = std::fs::read(&server.leaf.certificate).unwrap();
-    std::fs::copy(&leaf.certificate, &server.leaf.certificate).unwrap();
+    replace(&server.leaf.certificate, &std::fs::read(&leaf.certificate).unwrap());
     until("the warning", || told("does not belong to the certificate") == 1).await;
     server.takes(&client).await.0.unwrap();
     // Another fault is told too.
-    std::fs::write(&server.leaf.certificate, "nothing of the kind").unwrap();
+    replace(&server.leaf.certificate, b"nothing of the kind");
     until("the warning", || told("holds no certificate in PEM") == 1).await;
     server.takes(&client).await.0.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!((told("does not belong"), told("holds no certificate")), (1, 1), "at each look again");
     // And what is good is taken.
-    std::fs::write(&server.leaf.certificate, good).unwrap();
+    replace(&server.leaf.certificate, &good);
     let renewed = ca(server.folder.path()).server(&["localhost".to_owned()], Validity::days(2)).unwrap();
     assert_eq!(renewed, server.leaf);
     let pem = std::fs::read(&renewed.certificate).unwrap();
@@ -333,6 +333,13 @@ async fn a_broken_new_certificate_leaves_the_old_one_in_use_and_is_told_once() {
     server.stop().await;
 }
 
+/// Nobody sees half of it.
+fn replace(file: &Path, content: &[u8]) {
+    let new = file.with_extension("new");
+    std::fs::write(&new, content).unwrap();
+    std::fs::rename(new, file).unwrap();
+}
+
 fn der(pem: &[u8]) -> Vec<u8> {
     use rustls::pki_types::pem::PemObject as _;
     rustls::pki_types::CertificateDer::from_pem_slice(pem).unwrap().to_vec()
@@ -346,7 +353,7 @@ async fn an_authority_that_is_taken_away_is_trusted_no_more() {
     server.takes(&client).await.0.unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
     let other = ca(elsewhere.path());
-    std::fs::copy(other.certificate(), server.ca.certificate()).unwrap();
+    replace(&server.ca.certificate(), &std::fs::read(other.certificate()).unwrap());
     let deadline = Instant::now() + Duration::from_secs(10);
     while server.takes(&client).await.0.is_ok() {
         assert!(Instant::now() < deadline, "it is trusted still");
