@@ -1,0 +1,72 @@
+//! The authority for development: what is kept, what is renewed, and what is refused.
+
+#![expect(clippy::unwrap_used, reason = "it is a test")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use vigie_tls::dev_ca::{DevCa, DevCaError, Validity};
+use vigie_tls::{Sides, TlsConfig};
+
+#[test]
+fn the_authority_is_kept_and_what_it_signs_is_renewed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (DevCa::open(folder.path()).unwrap(), DevCa::open(folder.path()).unwrap());
+    assert_eq!((first.is_new, second.is_new), (true, false));
+    let names = ["matcher.vigie.internal".to_owned(), "::1".to_owned()];
+    let leaf = first.server(&names, Validity::days(90)).unwrap();
+    let before = fs::read(&leaf.certificate).unwrap();
+    assert_eq!(second.server(&names, Validity::days(90)).unwrap(), leaf);
+    assert_ne!(fs::read(&leaf.certificate).unwrap(), before);
+    for (file, mode) in
+        [(&leaf.key, 0o600), (&leaf.certificate, 0o644), (&folder.path().join("ca.key"), 0o600)]
+    {
+        assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o755, mode, "{file:?}");
+    }
+    let config = TlsConfig {
+        certificate: Some(leaf.certificate),
+        key: Some(leaf.key),
+        ca: Some(second.certificate()),
+        ..TlsConfig::default()
+    };
+    assert_eq!(config.faults(Sides::ServerAndClient), Vec::<String>::new());
+}
+
+#[test]
+fn a_key_that_lay_open_is_replaced_by_one_that_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = DevCa::open(folder.path()).unwrap();
+    let open = folder.path().join("client-a.key");
+    fs::write(&open, "of a former time").unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o644)).unwrap();
+    let leaf = ca.client("a", Validity::days(1)).unwrap();
+    assert_eq!(leaf.key, open);
+    assert_eq!(fs::metadata(&open).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn half_an_authority_is_not_made_whole() {
+    for half in ["ca.crt", "ca.key"] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(half), "x").unwrap();
+        let error = DevCa::open(folder.path()).unwrap_err();
+        assert!(matches!(error, DevCaError::Authority(..)), "{error}");
+        assert_eq!(fs::read(folder.path().join(half)).unwrap(), b"x");
+    }
+}
+
+#[test]
+fn what_is_no_name_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = DevCa::open(folder.path()).unwrap();
+    for bad in ["", "a b", "a/b", "../a", "ca", "*", "a\nb", "ä"] {
+        let refused = ca.server(&[bad.to_owned()], Validity::days(1));
+        assert!(matches!(refused, Err(DevCaError::Name(_))), "{bad:?}: {refused:?}");
+    }
+    for bad in ["", "a b", "..", "ca", "a\nb", "ä"] {
+        let refused = ca.client(bad, Validity::days(1));
+        assert!(matches!(refused, Err(DevCaError::Name(_))), "{bad:?}: {refused:?}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing but the authority");
+    ca.server(&["*.matchers.vigie.internal".to_owned()], Validity::days(1)).unwrap();
+}
