@@ -1,0 +1,58 @@
+{{/*
+The file of one role. What the chart knows comes first, and what the values say of the role overrules it.
+(dict "root" $ "component" "bank" "tables" (dict "bank" $config))
+*/}}
+{{- define "vigie.config" -}}
+{{- $values := .root.Values -}}
+listen = {{ printf "%s:%s" $values.listenAddress (include "vigie.port" .component) | toJson }}
+allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
+
+{{ range $name, $table := .tables }}
+{{- include "vigie.toml" (dict "at" $name "map" $table) }}
+{{ end -}}
+{{- include "vigie.toml" (dict "at" "telemetry" "map" (merge (dict "listen" (printf "%s:9464" $values.listenAddress)) (dict "otlp_endpoint" $values.telemetry.otlpEndpoint) $values.telemetry.config)) }}
+{{- if $values.tls.enabled }}
+{{ include "vigie.toml" (dict "at" "tls" "map" (merge (dict "certificate" "/etc/vigie/tls/tls.crt" "key" "/etc/vigie/tls/tls.key" "ca" "/etc/vigie/tls/ca.crt" "client_certificates" $values.tls.clientCertificates) $values.tls.config)) }}
+{{- end }}
+{{- end }}
+
+{{/* What a coordinator is told, as YAML; a frontend with an embedded one is told the same. */}}
+{{- define "vigie.coordinatorConfig" -}}
+{{- $root := . }}
+{{- $endpoints := list }}
+{{- range .Values.matcher.sets }}
+{{- $name := printf "%s-matcher-%s" (include "vigie.fullname" $root) .name }}
+{{- $endpoints = append $endpoints (printf "dns+%s://%s:7750" (include "vigie.scheme" $root) (include "vigie.host" (dict "root" $root "name" $name))) }}
+{{- end }}
+{{- mergeOverwrite (dict "matchers" $endpoints) (deepCopy .Values.coordinator.config) | toYaml }}
+{{- end }}
+
+{{/* What a frontend is told, as YAML. */}}
+{{- define "vigie.frontendConfig" -}}
+{{- $root := . }}
+{{- $coordinator := "embedded" }}
+{{- if not .Values.frontend.embeddedCoordinator }}
+{{- $coordinator = list }}
+{{- range $index := until (int .Values.frontend.coordinatorConnections) }}
+{{- $coordinator = append $coordinator (printf "%s://%s:%d" (include "vigie.scheme" $root) (include "vigie.host" (dict "root" $root "name" (printf "%s-coordinator" (include "vigie.fullname" $root)))) (add 7741 (mul 1000 $index))) }}
+{{- end }}
+{{- end }}
+{{- mergeOverwrite (dict "coordinator" $coordinator) (deepCopy .Values.frontend.config) | toYaml }}
+{{- end }}
+
+{{/* What the bank is told, as YAML. */}}
+{{- define "vigie.bankConfig" -}}
+{{- $store := "sqlite:/var/lib/vigie/bank.db" }}
+{{- if eq .Values.bank.store "postgres" }}
+{{- $postgres := .Values.bank.postgres }}
+{{- $parameters := ternary (printf "?%s" $postgres.parameters) "" (ne $postgres.parameters "") }}
+{{- $store = printf "postgres://%s@%s:%d/%s%s" $postgres.user $postgres.host (int $postgres.port) $postgres.database $parameters }}
+{{- end }}
+{{- mergeOverwrite (dict "store" $store) (deepCopy .Values.bank.config) | toYaml }}
+{{- end }}
+
+{{/* What the matchers of a set are told, as YAML; which shard, each pod's environment tells. (dict "root" $ "set" $set) */}}
+{{- define "vigie.matcherConfig" -}}
+{{- $known := dict "bank" (include "vigie.bankUrl" .root) "index_folder" "/var/lib/vigie/shard" "shard_count" .set.shardCount }}
+{{- mergeOverwrite $known (deepCopy .root.Values.matcher.config) (deepCopy (default dict .set.config)) | toYaml }}
+{{- end }}

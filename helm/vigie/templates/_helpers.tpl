@@ -1,0 +1,93 @@
+{{/* The name of everything that the release makes. Room is left for what is appended: a pod's name has 63 characters. */}}
+{{- define "vigie.fullname" -}}
+{{- if .Values.fullnameOverride }}{{ .Values.fullnameOverride | trunc 32 | trimSuffix "-" }}
+{{- else if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 32 | trimSuffix "-" }}
+{{- else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 32 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{/* What tells the release's pods from others. */}}
+{{- define "vigie.selector" -}}
+app.kubernetes.io/name: vigie
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* The same for one component: (dict "root" $ "component" "bank") */}}
+{{- define "vigie.component" -}}
+{{ include "vigie.selector" .root }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/* The labels of an object: (dict "root" $ "component" "bank") */}}
+{{- define "vigie.labels" -}}
+{{ include "vigie.component" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "vigie.image" -}}
+{{- $image := .Values.image }}
+{{- if $image.digest }}{{ printf "%s@%s" $image.repository $image.digest }}
+{{- else }}{{ printf "%s:%s" $image.repository (default .Chart.AppVersion $image.tag) }}
+{{- end }}
+{{- end }}
+
+{{- define "vigie.scheme" -}}
+{{ ternary "https" "http" .Values.tls.enabled }}
+{{- end }}
+
+{{/* A name that every pod of the cluster finds: (dict "root" $ "name" "vigie-bank") */}}
+{{- define "vigie.host" -}}
+{{ printf "%s.%s.svc.%s" .name .root.Release.Namespace .root.Values.clusterDomain }}
+{{- end }}
+
+{{- define "vigie.bankUrl" -}}
+{{ include "vigie.scheme" . }}://{{ include "vigie.host" (dict "root" . "name" (printf "%s-bank" (include "vigie.fullname" .))) }}:7742
+{{- end }}
+
+{{- define "vigie.frontendUrl" -}}
+{{ include "vigie.scheme" . }}://{{ include "vigie.host" (dict "root" . "name" (printf "%s-frontend" (include "vigie.fullname" .))) }}:7740
+{{- end }}
+
+{{- define "vigie.coordinatorUrl" -}}
+{{ include "vigie.scheme" . }}://{{ include "vigie.host" (dict "root" . "name" (printf "%s-coordinator" (include "vigie.fullname" .))) }}:7741
+{{- end }}
+
+{{/* The port on which a component's pods listen. */}}
+{{- define "vigie.port" -}}
+{{ get (dict "frontend" "7740" "coordinator" "7741" "bank" "7742" "matcher" "7750") . }}
+{{- end }}
+
+{{/* The Secret of a component's certificate: (dict "root" $ "component" "bank") */}}
+{{- define "vigie.tlsSecret" -}}
+{{- $tls := .root.Values.tls }}
+{{- if $tls.certManager.enabled }}{{ printf "%s-%s-tls" (include "vigie.fullname" .root) .component }}
+{{- else }}{{ default $tls.existingSecret (get $tls.existingSecrets .component) }}
+{{- end }}
+{{- end }}
+
+{{- define "vigie.serviceAccount" -}}
+{{- if .Values.serviceAccount.create }}{{ default (include "vigie.fullname" .) .Values.serviceAccount.name }}
+{{- else }}{{ default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{/*
+Seconds that a pod gets to stop: what the role itself takes at most, and some more.
+(dict "config" $config "more" 15)
+*/}}
+{{- define "vigie.grace" -}}
+{{- $serving := default dict .config.serving }}
+{{- $lameDuck := ternary (get $serving "lame_duck_ms") 2000 (hasKey $serving "lame_duck_ms") }}
+{{- $drain := ternary (get $serving "drain_ms_max") 10000 (hasKey $serving "drain_ms_max") }}
+{{- add (ceil (divf (addf (toString $lameDuck | float64) (toString $drain | float64)) 1000.0)) .more }}
+{{- end }}
+
+{{/* Whether coordinators are pods of their own. */}}
+{{- define "vigie.hasCoordinators" -}}
+{{ if or .Values.coordinator.enabled (not .Values.frontend.embeddedCoordinator) }}true{{ end }}
+{{- end }}

@@ -1,0 +1,204 @@
+{{/*
+The pod template of one role: all that the four have in common.
+
+root, component, role: the release, the role's name, its values; configMap, toml: the configuration; config: the role's table;
+labels: further labels; env: further variables; volumes, mounts: further ones; graceMore: seconds beyond the role's own;
+startSeconds: how long a start may take; spread: labels whose values tell pods apart that are to be spread by themselves.
+*/}}
+{{- define "vigie.podTemplate" -}}
+{{- $values := .root.Values }}
+metadata:
+  annotations:
+    # A changed configuration is a changed pod: it is rolled out.
+    checksum/config: {{ sha256sum .toml }}
+    {{- with mergeOverwrite (deepCopy $values.podAnnotations) .role.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  labels:
+    {{- include "vigie.labels" (dict "root" .root "component" .component) | nindent 4 }}
+    {{- with .labels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+    {{- with .role.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  {{- include "vigie.podBasics" .root | nindent 2 }}
+  terminationGracePeriodSeconds: {{ default (include "vigie.grace" (dict "config" .config "more" .graceMore) | int) .role.terminationGracePeriodSeconds }}
+  {{- with .role.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  {{- with .role.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .role.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .role.affinity }}
+  affinity:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- $constraints := list (list "topology.kubernetes.io/zone" .role.spread.zones) (list "kubernetes.io/hostname" .role.spread.hosts) }}
+  {{- if or .role.spread.zones .role.spread.hosts }}
+  topologySpreadConstraints:
+    {{- range $constraints }}
+    {{- if last . }}
+    - topologyKey: {{ first . }}
+      maxSkew: 1
+      whenUnsatisfiable: {{ last . }}
+      # A zone in which nothing may run does not count.
+      nodeTaintsPolicy: Honor
+      labelSelector:
+        matchLabels:
+          {{- include "vigie.component" (dict "root" $.root "component" $.component) | nindent 10 }}
+          {{- with $.labels }}
+          {{- toYaml . | nindent 10 }}
+          {{- end }}
+      {{- with $.spread }}
+      matchLabelKeys: {{ toJson . }}
+      {{- end }}
+    {{- end }}
+    {{- end }}
+  {{- end }}
+  containers:
+    - name: {{ .component }}
+      image: {{ include "vigie.image" .root }}
+      imagePullPolicy: {{ $values.image.pullPolicy }}
+      args: [{{ .component }}, --config, /etc/vigie/config/vigie.toml]
+      {{- include "vigie.containerSecurity" .root | nindent 6 }}
+      env:
+        - name: VIGIE_LOG
+          value: {{ $values.log | quote }}
+        - name: VIGIE_LOG_FORMAT
+          value: {{ $values.logFormat }}
+        {{- with .env }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+        {{- with .role.extraEnv }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- with .role.extraEnvFrom }}
+      envFrom:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      ports:
+        - name: grpc
+          containerPort: {{ include "vigie.port" .component }}
+        - name: telemetry
+          containerPort: 9464
+      # By HTTP on the telemetry port: with TLS the kubelet has no certificate to show on the other.
+      startupProbe:
+        httpGet: {path: /startupz, port: telemetry}
+        periodSeconds: 2
+        timeoutSeconds: 2
+        failureThreshold: {{ max 1 (ceil (divf .startSeconds 2) | int) }}
+      livenessProbe:
+        httpGet: {path: /livez, port: telemetry}
+        periodSeconds: 10
+        timeoutSeconds: 5
+        failureThreshold: 6
+      readinessProbe:
+        httpGet: {path: /readyz, port: telemetry}
+        periodSeconds: 2
+        timeoutSeconds: 2
+        failureThreshold: 2
+      {{- with .role.resources }}
+      resources:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      volumeMounts:
+        - {name: config, mountPath: /etc/vigie/config, readOnly: true}
+        {{- if $values.tls.enabled }}
+        - {name: tls, mountPath: /etc/vigie/tls, readOnly: true}
+        {{- end }}
+        {{- with .mounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+  volumes:
+    - name: config
+      configMap:
+        name: {{ .configMap }}
+    {{- if $values.tls.enabled }}
+    {{- include "vigie.tlsVolume" (dict "root" .root "component" .component) | nindent 4 }}
+    {{- end }}
+    {{- with .volumes }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end }}
+
+{{/* Of every pod: who it is, and what it may not. */}}
+{{- define "vigie.podBasics" -}}
+serviceAccountName: {{ include "vigie.serviceAccount" . }}
+automountServiceAccountToken: false
+# Variables of other Services are none of ours.
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  fsGroup: 65532
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile:
+    type: RuntimeDefault
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "vigie.containerSecurity" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+{{- end }}
+
+{{/* (dict "root" $ "component" "bank") */}}
+{{- define "vigie.tlsVolume" -}}
+- name: tls
+  secret:
+    secretName: {{ include "vigie.tlsSecret" . | required "tls.existingSecret: names no Secret, and tls.certManager is not enabled" }}
+    # The group's, which is ours.
+    defaultMode: 0440
+{{- end }}
+
+{{/* A role's budget: (dict "root" $ "name" "vigie-frontend" "component" "frontend" "labels" dict "maxUnavailable" 1) */}}
+{{- define "vigie.budget" -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "vigie.labels" . | nindent 4 }}
+    {{- with .labels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  maxUnavailable: {{ .maxUnavailable }}
+  # A pod that does not serve anyway does not keep its node.
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "vigie.component" . | nindent 6 }}
+      {{- with .labels }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+{{- end }}
+
+{{/* A ConfigMap with a role's file: (dict "root" $ "name" "vigie-bank" "component" "bank" "toml" $toml) */}}
+{{- define "vigie.configMap" -}}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "vigie.labels" . | nindent 4 }}
+data:
+  vigie.toml: |
+    {{- .toml | nindent 4 }}
+{{- end }}
