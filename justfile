@@ -23,6 +23,10 @@ lint:
     cargo clippy --workspace --all-targets -- -D warnings
     cd proto && npx --yes @bufbuild/buf lint
 
+# The Helm chart: lint, what it renders, the schemas of Kubernetes, the alerts. `just chart --update` writes what it renders
+chart *arguments:
+    helm/ci/check {{arguments}}
+
 # Benchmarks of single functions
 bench:
     cargo bench -p vigie-hashing -p vigie-index

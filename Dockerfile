@@ -1,0 +1,49 @@
+# syntax=docker/dockerfile:1
+# The one image of every role: `vigie`, and `vigie-loadtest` beside it.
+#
+#   docker build --tag vigie --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" .
+ARG RUST=1.95
+
+# The workspace without its code: manifests, and an empty program in the place of every target. What is made of it below
+# changes only when they do.
+FROM rust:${RUST}-bookworm AS skeleton
+WORKDIR /src
+COPY . .
+RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -name '*.rs' -delete \
+    && find . -name '*.rs' ! -path '*/src/lib.rs' ! -path '*/src/main.rs' ! -path '*/src/bin/*' ! -path '*/benches/*' \
+        ! -path './tests/*/main.rs' ! -name build.rs -delete \
+    && find . -name '*.rs' -exec sh -c 'echo "fn main() {}" >"$1"' _ {} \; \
+    && find . -type d -empty -delete
+
+FROM rust:${RUST}-bookworm AS build
+WORKDIR /src
+# `vigie/cloud`: snapshots of matchers in S3, Google Cloud Storage and Azure. Without any: FEATURES=""
+ARG FEATURES=vigie/cloud
+ENV CARGO_TERM_COLOR=never CARGO_INCREMENTAL=0
+# All that others wrote is compiled here, and kept as a layer.
+COPY --from=skeleton /src .
+RUN cargo build --release --locked --features "${FEATURES}" -p vigie -p vigie-loadtest
+COPY . .
+# The code may be older than what was just made of nothing, and cargo goes by times.
+RUN find . -name '*.rs' -not -path './target/*' -exec touch {} + \
+    && cargo build --release --locked --features "${FEATURES}" -p vigie -p vigie-loadtest \
+    && mkdir -p /out/bin /out/data \
+    && cp target/release/vigie target/release/vigie-loadtest /out/bin/
+
+# libc, libgcc and the certificates of public authorities; no shell, no package manager.
+FROM gcr.io/distroless/cc-debian12:nonroot
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="vigie" \
+    org.opencontainers.image.description="Recognises known images by their fingerprints, exactly and within milliseconds" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.revision="${REVISION}"
+COPY --from=build /out/bin/ /usr/local/bin/
+COPY --from=build --chown=65532:65532 /out/data /var/lib/vigie
+USER 65532:65532
+WORKDIR /var/lib/vigie
+# Frontend, coordinator, bank, matcher; telemetry.
+EXPOSE 7740 7741 7742 7750 9464
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --start-interval=1s CMD ["/usr/local/bin/vigie", "health"]
+ENTRYPOINT ["/usr/local/bin/vigie"]
