@@ -1,6 +1,7 @@
 //! What a matcher is told, and its limits.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vigie_index::HnswConfig;
@@ -9,6 +10,7 @@ use vigie_serving::ServingConfig;
 
 use crate::objects::Objects;
 use crate::pdq::PdqEngine;
+use crate::replica_number::ReplicaNumber;
 use crate::store_config::{StoreOptions, StoreUrl};
 
 /// Configuration of one matcher.
@@ -21,6 +23,9 @@ pub struct Config {
     pub shard: u32,
     /// Of how many, 1 to 256. All matchers of a cluster agree on it.
     pub shard_count: u32,
+    /// Which of its shard's replicas this is, from 0; or a name that ends in that, such as the pod's. The first publishes
+    /// snapshots, and the others do not.
+    pub replica: ReplicaNumber,
     /// Long searches that run at once, on threads of their own; further ones wait within their deadline. 0 stands for the
     /// machine's cores.
     pub searches_at_once_max: usize,
@@ -61,7 +66,7 @@ pub struct Config {
     /// stand for what is not said here. Never printed.
     pub snapshot_options: StoreOptions,
     /// A snapshot is published after this many minutes, once another has been saved; the first one as soon as it has
-    /// been saved. 0 stands for never: of the replicas of a shard one is to publish.
+    /// been saved. 0 stands for never. Only `replica` 0 does it.
     pub publish_minutes: u64,
     /// What searches PDQ hashes: `exact`, or `hnsw`, which may miss matches and says so.
     pub pdq_engine: PdqEngine,
@@ -82,6 +87,7 @@ impl Default for Config {
             bank: "http://127.0.0.1:7742".to_owned(),
             shard: 0,
             shard_count: 1,
+            replica: ReplicaNumber::default(),
             searches_at_once_max: 0,
             search_inline_us_max: 250,
             sequence_waits_max: 256,
@@ -152,10 +158,33 @@ impl Config {
         self.snapshot_url.as_ref().map(|url| Objects::open(url, &self.snapshot_options)).transpose()
     }
 
+    /// How often this replica publishes its snapshots, if it does.
+    pub(crate) fn publish_every(&self) -> Option<Duration> {
+        let publishes = self.publish_minutes > 0 && self.replica.is_first();
+        publishes.then(|| Duration::from_secs(60 * self.publish_minutes))
+    }
+
     pub(crate) fn searches_at_once(&self) -> usize {
         match self.searches_at_once_max {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             count => count,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_replicas_of_a_shard_the_first_publishes() {
+        let every = |replica: &str, publish_minutes| {
+            let replica = serde_json::from_value(replica.into()).unwrap();
+            Config { replica, publish_minutes, ..Config::default() }.publish_every()
+        };
+        assert_eq!(every("matcher-a-3-0", 10), Some(Duration::from_secs(600)));
+        assert_eq!(every("matcher-a-3-1", 10), None);
+        assert_eq!(every("matcher-a-3-0", 0), None);
+        assert_eq!(Config::default().publish_every(), Some(Duration::from_secs(3_600)));
     }
 }

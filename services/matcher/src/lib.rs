@@ -17,7 +17,7 @@
 //!
 //! Reading order: `config`, `pdq` (which engine), `folder`, `stores` and `records` (what a shard holds),
 //! `shard` (the state: apply a range), `loading` (a shard from the bank's present state), `manifest` and `snapshot` (a
-//! shard from what was saved), `store_config` and `objects` (the object store), `publication` and `bootstrap` (a snapshot
+//! shard from what was saved), `replica_number`, `store_config` and `objects` (the object store), `publication` and `bootstrap` (a snapshot
 //! from here to there, and from there to here), `found` and `search` (one search over a shard), `running`
 //! (where a search runs, and when it ends), `keeping` (when snapshots are saved
 //! and published), `feed` (keeps the state up with the log), `presence` and `memory` (what the replica says of itself),
@@ -25,6 +25,7 @@
 
 mod config;
 mod store_config;
+mod replica_number;
 mod server;
 mod grpc;
 mod error;
@@ -52,6 +53,7 @@ pub use config::Config;
 pub use error::RunError;
 pub use folder::FolderError;
 pub use pdq::PdqEngine;
+pub use replica_number::ReplicaNumber;
 pub use server::{run, run_with};
 pub use store_config::{StoreOptions, StoreUrl};
 

@@ -60,8 +60,7 @@ pub async fn run_with(
         changes: config.snapshot_changes,
         every: Duration::from_secs(60 * config.snapshot_minutes),
     };
-    let every = Duration::from_secs(60 * config.publish_minutes);
-    let sharing = Sharing { objects, every: (!every.is_zero()).then_some(every) };
+    let sharing = Sharing { objects, every: config.publish_every() };
     tracing::info!(shard = %identity, bank = config.bank, "starting");
     let following =
         follow(replica, feed, patience, schedule, sharing, routes.health(), shutdown.child_token());
