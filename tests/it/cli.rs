@@ -58,6 +58,22 @@ fn hashing_prints_one_line_of_json_for_each_file() {
     assert_eq!(lines[2]["error"]["code"], "unreadable");
 }
 
+#[test]
+fn a_running_cluster_is_tried_out_and_left_as_it_was() {
+    let data = tempfile::tempdir().unwrap();
+    let up = UpProcess::start(data.path()).unwrap();
+    for _ in 0..2 {
+        let (code, tried) = json(&["try"], &up);
+        assert_eq!(code, 0, "{tried:?}");
+        assert_eq!(tried[0]["recognised"], true);
+        assert_eq!(tried[0]["recognised_after_removal"], false);
+    }
+    let (_, banks) = json(&["bank", "list"], &up);
+    assert_eq!((banks[0]["bank"].as_str(), banks[0]["items"].as_u64()), (Some("vigie-try"), Some(0)));
+    let nowhere = text(&["try", "--bank-url", "http://127.0.0.1:1", "--timeout-ms", "300"], &up);
+    assert_eq!(nowhere.code, 4, "{}", nowhere.stderr);
+}
+
 /// One story from an empty cluster to a deleted bank: the commands of the README.
 #[test]
 fn the_commands_tell_one_story() {

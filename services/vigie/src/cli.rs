@@ -73,6 +73,8 @@ pub enum Command {
     Item(ItemCommand),
     /// Show the topology, how far each part has come, and what is banked
     Status(StatusArgs),
+    /// Prove a running cluster: add a drawn picture, recognise it, remove it, recognise it no more
+    Try(TryArgs),
     /// Run one matcher
     Matcher(RoleArgs),
     /// Run a coordinator
@@ -358,6 +360,20 @@ pub struct StatusArgs {
     #[arg(long, env = "VIGIE_COORDINATOR", default_value = "http://127.0.0.1:7741", value_name = "URL")]
     pub coordinator: String,
     /// Where the bank is
+    #[command(flatten)]
+    pub address: BankAddressArgs,
+}
+
+/// Arguments of `vigie try`.
+#[derive(Debug, Args)]
+pub struct TryArgs {
+    /// The frontend to ask
+    #[arg(long, env = "VIGIE_FRONTEND", default_value = "http://127.0.0.1:7740", value_name = "URL")]
+    pub frontend: String,
+    /// The bank that is used for it, made where it is not there
+    #[arg(long, default_value = "vigie-try", value_name = "BANK")]
+    pub bank: BankName,
+    /// Where to write
     #[command(flatten)]
     pub address: BankAddressArgs,
 }

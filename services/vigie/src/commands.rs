@@ -13,6 +13,7 @@ mod item;
 mod item_import;
 mod status;
 mod dev_ca;
+mod try_out;
 pub mod lines;
 
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub async fn run(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Bank(args) => Box::pin(bank::run(args, output)).await,
         Command::Item(command) => Box::pin(item::run(command, output)).await,
         Command::Status(args) => status::run(args, output).await,
+        Command::Try(args) => Box::pin(try_out::run(args, output)).await,
         Command::Matcher(args) => Box::pin(role::matcher(&args)).await,
         Command::Coordinator(args) => Box::pin(role::coordinator(&args)).await,
         Command::Frontend(args) => Box::pin(role::frontend(&args)).await,

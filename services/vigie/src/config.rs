@@ -296,6 +296,7 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
         | Command::Item(_)
         | Command::Status(_)
         | Command::Tls(_)
+        | Command::Try(_)
         | Command::Config(_) => "error",
     };
     let format = match cli.log_format {
