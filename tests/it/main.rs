@@ -17,3 +17,5 @@ mod serving;
 mod cli;
 mod processes;
 mod repository;
+mod chart;
+mod compose;

@@ -12,7 +12,7 @@ allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
 {{ end -}}
 {{- include "vigie.toml" (dict "at" "telemetry" "map" (merge (dict "listen" (printf "%s:9464" $values.listenAddress)) (dict "otlp_endpoint" $values.telemetry.otlpEndpoint) $values.telemetry.config)) }}
 {{- if $values.tls.enabled }}
-{{ include "vigie.toml" (dict "at" "tls" "map" (merge (dict "certificate" "/etc/vigie/tls/tls.crt" "key" "/etc/vigie/tls/tls.key" "ca" "/etc/vigie/tls/ca.crt" "client_certificates" $values.tls.clientCertificates) $values.tls.config)) }}
+{{ include "vigie.toml" (dict "at" "tls" "map" (merge (dict "certificate" "/etc/vigie/tls/tls.crt" "key" "/etc/vigie/tls/tls.key" "ca" "/etc/vigie/tls/ca.crt" "client_certificates" $values.tls.clientCertificates) (get $values .component).tlsConfig $values.tls.config)) }}
 {{- end }}
 {{- end }}
 
@@ -46,7 +46,7 @@ allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
 {{- if eq .Values.bank.store "postgres" }}
 {{- $postgres := .Values.bank.postgres }}
 {{- $parameters := ternary (printf "?%s" $postgres.parameters) "" (ne $postgres.parameters "") }}
-{{- $store = printf "postgres://%s@%s:%d/%s%s" $postgres.user $postgres.host (int $postgres.port) $postgres.database $parameters }}
+{{- $store = printf "postgres://%s@%s:%d/%s%s" $postgres.user (default "told-by-the-secret.invalid" $postgres.host) (int $postgres.port) $postgres.database $parameters }}
 {{- end }}
 {{- mergeOverwrite (dict "store" $store) (deepCopy .Values.bank.config) | toYaml }}
 {{- end }}

@@ -15,7 +15,11 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   labels:
-    {{- include "vigie.labels" (dict "root" .root "component" .component) | nindent 4 }}
+    # Not the chart's version: another chart that renders the same pods rolls none.
+    {{- include "vigie.component" (dict "root" .root "component" .component) | nindent 4 }}
+    {{- with $values.commonLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
     {{- with .labels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

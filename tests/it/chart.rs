@@ -1,0 +1,370 @@
+//! What the chart renders of `ci/production-values.yaml`, held to what the chart's README promises. `helm/ci/check` sees to
+//! it that these files are what helm renders.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use vigie_serving::ServingConfig;
+use yaml_rust2::{Yaml, YamlLoader};
+
+const ROLES: [&str; 4] = ["frontend", "coordinator", "matcher", "bank"];
+const COMPONENT: &str = "app.kubernetes.io/component";
+
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn rendered(name: &str) -> Vec<Yaml> {
+    let path = root().join(format!("helm/vigie/ci/golden/{name}.yaml"));
+    YamlLoader::load_from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn of_kind<'a>(objects: &'a [Yaml], kind: &'a str) -> impl Iterator<Item = &'a Yaml> {
+    objects.iter().filter(move |object| object["kind"].as_str() == Some(kind))
+}
+
+fn text(value: &Yaml) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value:?}"))
+}
+
+fn name(object: &Yaml) -> &str {
+    text(&object["metadata"]["name"])
+}
+
+fn list(value: &Yaml) -> &[Yaml] {
+    value.as_vec().map_or(&[], Vec::as_slice)
+}
+
+/// Each workload's name and the template of its pods.
+fn templates(objects: &[Yaml]) -> Vec<(&str, &Yaml)> {
+    let workloads = ["Deployment", "StatefulSet", "Job"].into_iter().flat_map(|kind| of_kind(objects, kind));
+    let mut all: Vec<_> = workloads.map(|object| (name(object), &object["spec"]["template"])).collect();
+    all.extend(of_kind(objects, "Pod").map(|pod| (name(pod), pod)));
+    all
+}
+
+fn component(labelled: &Yaml) -> &str {
+    text(&labelled["metadata"]["labels"][COMPONENT])
+}
+
+/// The templates of the four roles.
+fn roles(objects: &[Yaml]) -> Vec<(&str, &Yaml)> {
+    templates(objects).into_iter().filter(|(_, template)| ROLES.contains(&component(template))).collect()
+}
+
+fn containers(template: &Yaml) -> impl Iterator<Item = &Yaml> {
+    ["containers", "initContainers"].into_iter().flat_map(|kind| list(&template["spec"][kind]))
+}
+
+/// The configuration of each role, of which matchers have one for each set.
+fn configurations(objects: &[Yaml]) -> Vec<(&str, toml::Table)> {
+    of_kind(objects, "ConfigMap")
+        .filter_map(|map| Some((component(map), map["data"]["vigie.toml"].as_str()?.parse().unwrap())))
+        .collect()
+}
+
+#[test]
+fn every_pod_may_do_as_little_as_can_be() {
+    for golden in ["production", "small", "tls"] {
+        let objects = rendered(golden);
+        assert!(templates(&objects).len() >= 5);
+        for (name, template) in templates(&objects) {
+            let pod = &template["spec"];
+            assert_eq!(pod["automountServiceAccountToken"].as_bool(), Some(false), "{name}");
+            let security = &pod["securityContext"];
+            assert_eq!(security["runAsNonRoot"].as_bool(), Some(true), "{name}");
+            assert_eq!(security["runAsUser"].as_i64(), Some(65_532), "{name}");
+            assert_eq!(text(&security["seccompProfile"]["type"]), "RuntimeDefault", "{name}");
+            for container in containers(template) {
+                let security = &container["securityContext"];
+                assert_eq!(security["readOnlyRootFilesystem"].as_bool(), Some(true), "{name}");
+                assert_eq!(security["allowPrivilegeEscalation"].as_bool(), Some(false), "{name}");
+                assert_eq!(text(&security["capabilities"]["drop"][0]), "ALL", "{name}");
+                assert!(!container["resources"]["requests"]["memory"].is_badvalue(), "{name}");
+            }
+        }
+        assert!(
+            of_kind(&objects, "ServiceAccount")
+                .all(|one| one["automountServiceAccountToken"].as_bool() == Some(false))
+        );
+    }
+}
+
+#[test]
+fn each_shard_keeps_a_replica_whatever_is_rolled_or_drained() {
+    let objects = rendered("production");
+    let sets: Vec<_> = of_kind(&objects, "StatefulSet").filter(|set| component(set) == "matcher").collect();
+    let mut shards = BTreeSet::new();
+    for set in &sets {
+        let (spec, name) = (&set["spec"], name(set));
+        let pod = &spec["template"];
+        let env = list(&pod["spec"]["containers"][0]["env"]);
+        let shard = env.iter().find(|one| one["name"].as_str() == Some("VIGIE__MATCHER__SHARD")).unwrap();
+        let shard = text(&shard["value"]);
+        assert!(shards.insert(shard.to_owned()), "{name}");
+        assert_eq!(text(&pod["metadata"]["labels"]["vigie/shard"]), shard);
+
+        assert!(spec["replicas"].as_i64().unwrap() >= 2, "{name}");
+        assert_eq!(text(&spec["podManagementPolicy"]), "Parallel");
+        assert_eq!(text(&spec["updateStrategy"]["type"]), "RollingUpdate");
+        // One at a time, which is what a StatefulSet does unless it is told otherwise; and longer than a coordinator
+        // takes to look names up.
+        assert!(spec["updateStrategy"]["rollingUpdate"].is_badvalue(), "{name}");
+        assert!(spec["minReadySeconds"].as_i64().unwrap() > 5 + 1, "{name}");
+
+        let selector = &spec["selector"]["matchLabels"];
+        let budget = of_kind(&objects, "PodDisruptionBudget")
+            .find(|budget| &budget["spec"]["selector"]["matchLabels"] == selector)
+            .unwrap();
+        assert_eq!(budget["spec"]["maxUnavailable"].as_i64(), Some(1));
+        let spread = list(&pod["spec"]["topologySpreadConstraints"]);
+        let strict = |key| {
+            spread.iter().any(|one| {
+                text(&one["topologyKey"]) == key
+                    && text(&one["whenUnsatisfiable"]) == "DoNotSchedule"
+                    && one["maxSkew"].as_i64() == Some(1)
+                    && &one["labelSelector"]["matchLabels"] == selector
+            })
+        };
+        assert!(strict("topology.kubernetes.io/zone") && strict("kubernetes.io/hostname"), "{name}");
+    }
+    assert_eq!(shards, (0..8).map(|shard| shard.to_string()).collect());
+    for role in ["frontend", "coordinator"] {
+        assert!(of_kind(&objects, "PodDisruptionBudget").any(|budget| component(budget) == role));
+    }
+    // A bank that stands by is never ready, so a budget would keep the node of the one that serves for ever.
+    assert!(of_kind(&objects, "PodDisruptionBudget").all(|budget| component(budget) != "bank"));
+}
+
+/// Who may reach whom, among the pods of the release, by both ends' policies.
+fn arrows(objects: &[Yaml]) -> BTreeSet<(String, String)> {
+    let of = |role: &str, direction: &str, end: &str| -> BTreeSet<String> {
+        let policies = of_kind(objects, "NetworkPolicy");
+        let own = policies
+            .filter(|one| one["spec"]["podSelector"]["matchLabels"][COMPONENT].as_str() == Some(role));
+        let peers = own.flat_map(|one| list(&one["spec"][direction])).flat_map(|rule| list(&rule[end]));
+        peers
+            .filter_map(|peer| Some(peer["podSelector"]["matchLabels"][COMPONENT].as_str()?.to_owned()))
+            .collect()
+    };
+    let all = || ROLES.into_iter().chain(["client"]);
+    let pairs = all().flat_map(|from| all().map(move |to| (from, to)));
+    pairs
+        .filter(|(from, to)| {
+            of(from, "egress", "to").contains(*to) && of(to, "ingress", "from").contains(*from)
+        })
+        .map(|(from, to)| (from.to_owned(), to.to_owned()))
+        .collect()
+}
+
+#[test]
+fn only_the_arrows_of_the_design_are_open() {
+    let expected =
+        |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    let objects = rendered("production");
+    let apart: BTreeSet<_> = expected(&[
+        ("frontend", "coordinator"),
+        ("coordinator", "matcher"),
+        ("matcher", "bank"),
+        ("client", "frontend"),
+        ("client", "coordinator"),
+        ("client", "bank"),
+    ]);
+    assert_eq!(arrows(&objects), apart);
+    let embedded: BTreeSet<_> = expected(&[("frontend", "matcher")]);
+    assert_eq!(arrows(&rendered("small")).difference(&apart).cloned().collect::<BTreeSet<_>>(), embedded);
+
+    let deny = of_kind(&objects, "NetworkPolicy").find(|one| name(one) == "vigie-deny").unwrap();
+    assert!(deny["spec"]["podSelector"]["matchLabels"][COMPONENT].is_badvalue());
+    assert_eq!(list(&deny["spec"]["policyTypes"]).len(), 2);
+    assert!(deny["spec"]["ingress"].is_badvalue() && deny["spec"]["egress"].is_badvalue());
+    for policy in of_kind(&objects, "NetworkPolicy") {
+        for (direction, end) in [("ingress", "from"), ("egress", "to")] {
+            for rule in list(&policy["spec"][direction]) {
+                assert!(!list(&rule[end]).is_empty(), "{} is open to all", name(policy));
+                assert!(!list(&rule["ports"]).is_empty(), "{} is open at every port", name(policy));
+            }
+        }
+    }
+}
+
+/// The role's table as the binary reads it. What is https here is refused by a binary that was not told of certificates.
+fn read<C: DeserializeOwned>(table: &toml::Table, role: &str) -> C {
+    let written = toml::to_string(&table[role]).unwrap().replace("https://", "http://");
+    toml::from_str(&written.replace("s3://", "file:///")).unwrap()
+}
+
+/// Of each role of each file: what the binary finds wrong, and its limits.
+pub(crate) fn understood(role: &str, table: &toml::Table) -> (Vec<String>, ServingConfig) {
+    match role {
+        "bank" => {
+            let config: vigie_bank::Config = read(table, role);
+            (config.faults(), config.serving)
+        }
+        "matcher" => {
+            let config: vigie_matcher::Config = read(table, role);
+            (config.faults(), config.serving)
+        }
+        "coordinator" => {
+            let config: vigie_coordinator::Config = read(table, role);
+            (config.faults(), config.serving)
+        }
+        _ => {
+            let config: vigie_frontend::Config = read(table, role);
+            (config.faults(), config.serving)
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_binary_understands_every_configuration_and_gets_the_time_to_stop() {
+    for golden in ["production", "small", "tls"] {
+        let objects = rendered(golden);
+        let configurations = configurations(&objects);
+        assert!(configurations.len() >= 4);
+        let mut stops = BTreeMap::new();
+        for (role, table) in &configurations {
+            let (faults, serving) = understood(role, table);
+            assert_eq!(faults, Vec::<String>::new(), "{golden} {role}");
+            stops.insert(*role, (serving.lame_duck_ms + serving.drain_ms_max) / 1_000);
+            assert_eq!(table["allow_plaintext"].as_bool(), Some(!table.contains_key("tls")));
+        }
+        for (name, template) in roles(&objects) {
+            let grace = template["spec"]["terminationGracePeriodSeconds"].as_i64().unwrap();
+            assert!(u64::try_from(grace).unwrap() > stops[component(template)] + 5, "{golden} {name}");
+            assert!(template["metadata"]["annotations"]["checksum/config"].as_str().is_some(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn coordinators_hear_matchers_that_are_not_ready_yet() {
+    let objects = rendered("tls");
+    let configurations = configurations(&objects);
+    let (_, coordinator) = configurations.iter().find(|(role, _)| *role == "coordinator").unwrap();
+    let endpoints: BTreeSet<_> = coordinator["coordinator"]["matchers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one.as_str().unwrap())
+        .collect();
+    // Both sets, while one takes over from the other.
+    let headless = of_kind(&objects, "Service").filter(|service| component(service) == "matcher");
+    let expected: Vec<_> = headless
+        .map(|service| {
+            assert_eq!(text(&service["spec"]["clusterIP"]), "None");
+            assert_eq!(service["spec"]["publishNotReadyAddresses"].as_bool(), Some(true));
+            format!("dns+https://{}.vigie.svc.cluster.local:7750", name(service))
+        })
+        .collect();
+    assert_eq!(endpoints, expected.iter().map(String::as_str).collect());
+    assert_eq!(endpoints.len(), 2);
+}
+
+#[test]
+fn probes_ask_the_telemetry_port_and_leave_time_to_load() {
+    for (name, template) in roles(&rendered("production")) {
+        let container = &template["spec"]["containers"][0];
+        for (probe, path) in
+            [("startupProbe", "/startupz"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")]
+        {
+            assert_eq!(text(&container[probe]["httpGet"]["path"]), path, "{name}");
+            assert_eq!(text(&container[probe]["httpGet"]["port"]), "telemetry", "{name}");
+        }
+        let startup = &container["startupProbe"];
+        let patience =
+            startup["periodSeconds"].as_i64().unwrap() * startup["failureThreshold"].as_i64().unwrap();
+        let loads = component(template) == "matcher";
+        assert!(patience >= if loads { 900 } else { 60 }, "{name}");
+    }
+}
+
+#[test]
+fn frontends_grow_with_processor_time_and_with_calls() {
+    let objects = rendered("production");
+    let scaler = of_kind(&objects, "HorizontalPodAutoscaler").next().unwrap();
+    let metrics = list(&scaler["spec"]["metrics"]);
+    assert_eq!(text(&metrics[0]["resource"]["name"]), "cpu");
+    assert_eq!(text(&metrics[1]["pods"]["metric"]["name"]), "vigie_serving_calls_in_flight");
+    let target = text(&scaler["spec"]["scaleTargetRef"]["name"]);
+    let deployment = of_kind(&objects, "Deployment").find(|one| name(one) == target).unwrap();
+    assert!(deployment["spec"]["replicas"].is_badvalue(), "the scaler and helm would take turns");
+}
+
+#[test]
+fn no_password_is_anywhere_but_in_its_secret() {
+    let objects = rendered("production");
+    let (_, bank) = roles(&objects).into_iter().find(|(_, one)| component(one) == "bank").unwrap();
+    let env = list(&bank["spec"]["containers"][0]["env"]);
+    let password = env.iter().find(|one| one["name"].as_str() == Some("PGPASSWORD")).unwrap();
+    assert_eq!(text(&password["valueFrom"]["secretKeyRef"]["name"]), "vigie-database");
+    assert_eq!(of_kind(&objects, "Secret").count(), 0);
+}
+
+#[test]
+fn every_role_has_a_certificate_for_the_names_that_others_call_it() {
+    let objects = rendered("production");
+    let names: BTreeSet<_> = of_kind(&objects, "Certificate")
+        .flat_map(|one| list(&one["spec"]["dnsNames"]))
+        .map(|one| text(one).to_owned())
+        .collect();
+    let secrets: BTreeSet<_> =
+        of_kind(&objects, "Certificate").map(|one| text(&one["spec"]["secretName"]).to_owned()).collect();
+    for service in of_kind(&objects, "Service") {
+        assert!(names.contains(&format!("{}.vigie.svc.cluster.local", name(service))), "{}", name(service));
+    }
+    for (name, template) in templates(&objects) {
+        let volumes = list(&template["spec"]["volumes"]).iter();
+        let own: Vec<_> = volumes.filter_map(|volume| volume["secret"]["secretName"].as_str()).collect();
+        assert_eq!(own.len(), 1, "{name}");
+        assert!(secrets.contains(own[0]), "{name}");
+    }
+}
+
+#[test]
+fn every_alert_says_what_to_do() {
+    let objects = rendered("production");
+    let readme = std::fs::read_to_string(root().join("helm/vigie/README.md")).unwrap();
+    let rule = of_kind(&objects, "PrometheusRule").next().unwrap();
+    let alerts: Vec<_> =
+        list(&rule["spec"]["groups"]).iter().flat_map(|group| list(&group["rules"])).collect();
+    assert!(alerts.len() >= 10);
+    for alert in &alerts {
+        let name = text(&alert["alert"]);
+        let anchor = format!("helm/vigie/README.md#{}", name.to_lowercase());
+        assert_eq!(text(&alert["annotations"]["runbook_url"]), anchor);
+        assert!(readme.contains(&format!("\n### {name}\n")), "{name} has no section");
+    }
+    let sections = readme.lines().filter(|line| line.starts_with("### Vigie")).count();
+    assert_eq!(sections, alerts.len(), "a section is of no alert");
+    assert_eq!(of_kind(&objects, "PodMonitor").count(), 1);
+}
+
+/// Wherever a schema lists keys it refuses others.
+fn check_closed(schema: &serde_json::Value, at: &str) {
+    match schema {
+        serde_json::Value::Object(map) => {
+            if map.contains_key("properties") && at != "/properties" {
+                assert_eq!(map.get("additionalProperties"), Some(&false.into()), "{at}");
+            }
+            for (key, value) in map {
+                check_closed(value, &format!("{at}/{key}"));
+            }
+        }
+        serde_json::Value::Array(all) => all.iter().for_each(|one| check_closed(one, at)),
+        _ => {}
+    }
+}
+
+#[test]
+fn values_that_nobody_knows_are_refused() {
+    let schema = std::fs::read(root().join("helm/vigie/values.schema.json")).unwrap();
+    let schema: serde_json::Value = serde_json::from_slice(&schema).unwrap();
+    check_closed(&schema, "");
+    let values = std::fs::read_to_string(root().join("helm/vigie/values.yaml")).unwrap();
+    let values = &YamlLoader::load_from_str(&values).unwrap()[0];
+    for key in values.as_hash().unwrap().keys() {
+        assert!(schema["properties"].get(text(key)).is_some(), "{key:?}");
+    }
+}
