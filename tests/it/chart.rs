@@ -353,7 +353,10 @@ fn check_closed(schema: &serde_json::Value, at: &str) {
             }
         }
         serde_json::Value::Array(all) => all.iter().for_each(|one| check_closed(one, at)),
-        _ => {}
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_) => {}
     }
 }
 

@@ -1,8 +1,9 @@
 //! Configuration of the roles: defaults, then the file, then the environment, then arguments.
 //!
 //! A file is TOML with a key `listen` and one table for each role, named as the role: `[bank]`, `[matcher]`,
-//! `[coordinator]`, `[frontend]`; and what all roles share: `[tls]` and `allow_plaintext` ([`Transport`]). A variable `VIGIE__MATCHER__SHARD=2` sets the key `matcher.shard`; so does the
-//! argument `--set matcher.shard=2`. Only this file and the command line read the environment.
+//! `[coordinator]`, `[frontend]`; and what all roles share: `[tls]` and `allow_plaintext` ([`Transport`]). A variable
+//! `VIGIE__MATCHER__SHARD=2` sets the key `matcher.shard`; so does the argument `--set matcher.shard=2`. Only this file and
+//! the command line read the environment.
 
 mod transport;
 
