@@ -14,6 +14,7 @@ use vigie_model::{BankName, Content, ItemContent, ItemDraft, ItemId, MatchCall, 
 use vigie_pictures::{draw, encode_jpeg, scene_name};
 
 use super::bank::connect;
+use super::network;
 use crate::cli::TryArgs;
 use crate::output::{Exit, Output};
 
@@ -22,7 +23,8 @@ const SIZE: (u32, u32) = (640, 480);
 
 pub(super) async fn run(args: TryArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let (bank, deadline) = connect(&args.address)?;
-    let frontend = MatchClient::new(&args.frontend)?;
+    let frontend = [args.frontend.as_str()];
+    let frontend = MatchClient::new_on(&frontend, &network(&args.address.tls, &frontend)?)?;
     let trial = Trial { bank, frontend, name: args.bank, deadline };
     let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     // Its lower bits change from one run to the next, and those are what the drawing goes by.
