@@ -221,7 +221,7 @@ async fn what_waits_for_a_thread_is_never_begun_for_nobody() {
     }));
     waiting.await;
     assert_eq!(most.into_inner(), 1, "one at a time");
-    assert_eq!(loaded.metrics.stop_delays(), [], "nothing that was begun has been stopped yet");
+    assert!(loaded.metrics.stop_delays().is_empty(), "nothing that was begun has been stopped yet");
     holding.abort();
     assert!(holding.await.unwrap_err().is_cancelled());
     while ended_for_nobody(&loaded) < 21 {
