@@ -1,6 +1,6 @@
 //! Clients and a server over TLS: who each is for the other, and certificates that are replaced under load.
 
-#![expect(clippy::unwrap_used, reason = "it is a test")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "it is a test, and it measures")]
 
 use std::io;
 use std::net::SocketAddr;
