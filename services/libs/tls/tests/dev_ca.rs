@@ -1,6 +1,5 @@
 //! The authority for development: what is kept, what is renewed, and what is refused.
 
-#![expect(clippy::unwrap_used, reason = "it is a test")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
