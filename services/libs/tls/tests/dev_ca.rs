@@ -1,6 +1,5 @@
 //! The authority for development: what is kept, what is renewed, and what is refused.
 
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
