@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use vigie_clients::lane::{Ask, Carry, Lane, LaneLimits};
 use vigie_clients::{CoordinatorClient, Network};
 use vigie_coordinator::{Coordinator, SearchError};
-use vigie_model::{Priority, Query, SearchAnswer, SearchOptions};
+use vigie_model::{Priority, Query, SearchAnswer, SearchOptions, Sequence};
 use vigie_proto::status;
 
 use crate::config::{Config, CoordinatorAt};
@@ -128,7 +128,8 @@ impl Searcher {
     }
 
     async fn search_once(&self, ask: &Ask) -> Result<SearchAnswer, SearchFailure> {
-        if ask.queries.len() > SHARED_QUERIES_MAX {
+        // Where a sequence is to be waited for, the coordinator knows for whom, and bounds them.
+        if ask.queries.len() > SHARED_QUERIES_MAX || ask.options.min_sequence > Sequence::ZERO {
             return self.lane.carrier().carry(std::slice::from_ref(ask), ask.deadline).await;
         }
         self.lane.search(ask.clone()).await
@@ -190,19 +191,25 @@ impl Carry for Coordinators {
                 query_counts.iter().map(|_| Err(SearchFailure::Call(status.clone()))).collect()
             }
             // Where the results were left out there are none to share, and each ask is told so.
-            Err(SearchFailure::Incomplete { status, partial }) => parts(*partial, query_counts)
-                .map(|part| {
-                    Err(SearchFailure::Incomplete { status: status.clone(), partial: Box::new(part) })
-                })
-                .collect(),
+            Err(SearchFailure::Incomplete { status, mut partial }) => {
+                if partial.results.len() != asked {
+                    partial.results.clear();
+                }
+                parts(*partial, query_counts)
+                    .map(|part| {
+                        Err(SearchFailure::Incomplete { status: status.clone(), partial: Box::new(part) })
+                    })
+                    .collect()
+            }
         }
     }
 
     fn may_be_of_one(&self, failure: &SearchFailure) -> bool {
-        let code = match failure {
-            SearchFailure::Call(status) | SearchFailure::Incomplete { status, .. } => status.code(),
-        };
-        matches!(code, Code::Internal | Code::Unknown)
+        match failure {
+            SearchFailure::Call(status) => matches!(status.code(), Code::Internal | Code::Unknown),
+            // Too much was found for all of them together. For each alone it may not be.
+            SearchFailure::Incomplete { partial, .. } => partial.results.is_empty(),
+        }
     }
 
     fn refused(&self, code: Code, message: &str) -> SearchFailure {
@@ -224,4 +231,76 @@ fn parts(answer: SearchAnswer, query_counts: &[usize]) -> impl Iterator<Item = S
         coverage: coverage.clone(),
         approximate: approximate.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vigie_model::{Coverage, QueryMatches};
+
+    fn coordinators() -> Coordinators {
+        Coordinators::Remote(CoordinatorClient::new("http://127.0.0.1:1").unwrap())
+    }
+
+    /// Results that can be told apart by whether their limit was reached.
+    fn answer(limits: &[bool]) -> SearchAnswer {
+        let result = |reached: &bool| QueryMatches { matches: Vec::new(), limit_reached: *reached };
+        let coverage = Coverage { shards_total: 2, shards_answered: 1, ..Coverage::default() };
+        SearchAnswer { results: limits.iter().map(result).collect(), coverage, ..SearchAnswer::default() }
+    }
+
+    fn incomplete(limits: &[bool]) -> SearchFailure {
+        let (status, partial) = (Status::unavailable("a shard is away"), Box::new(answer(limits)));
+        SearchFailure::Incomplete { status, partial }
+    }
+
+    fn limits(part: &SearchAnswer) -> Vec<bool> {
+        assert_eq!((part.coverage.shards_total, part.coverage.shards_answered), (2, 1));
+        part.results.iter().map(|result| result.limit_reached).collect()
+    }
+
+    #[tokio::test]
+    async fn each_search_gets_its_part_of_a_shared_answer_with_all_of_its_coverage() {
+        let parts = coordinators().share_out(Ok(answer(&[true, false, false])), &[1, 2]);
+        let parts: Vec<_> = parts.iter().map(|part| limits(part.as_ref().unwrap())).collect();
+        assert_eq!(parts, [vec![true], vec![false, false]]);
+    }
+
+    #[tokio::test]
+    async fn an_answer_to_other_queries_is_no_answer_to_anyone() {
+        for wrong in [&[true][..], &[true, true, true]] {
+            for part in coordinators().share_out(Ok(answer(wrong)), &[1, 1]) {
+                let Err(SearchFailure::Call(status)) = part else { panic!("it was told as an answer") };
+                assert_eq!(status.code(), Code::Internal);
+            }
+            for part in coordinators().share_out(Err(incomplete(wrong)), &[1, 1]) {
+                let Err(SearchFailure::Incomplete { partial, .. }) = part else { panic!("it is incomplete") };
+                assert!(partial.results.is_empty(), "nothing of it can be trusted");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_incomplete_is_so_for_everyone_and_what_was_left_out_is_asked_for_alone() {
+        let coordinators = coordinators();
+        for (part, expected) in
+            coordinators.share_out(Err(incomplete(&[false, true])), &[1, 1]).iter().zip([false, true])
+        {
+            let Err(SearchFailure::Incomplete { status, partial }) = part else { panic!("it is incomplete") };
+            assert_eq!((status.code(), limits(partial)), (Code::Unavailable, vec![expected]));
+        }
+        assert!(coordinators.may_be_of_one(&incomplete(&[])));
+        assert!(!coordinators.may_be_of_one(&incomplete(&[true])));
+        assert!(!coordinators.may_be_of_one(&SearchFailure::Call(Status::unavailable("away"))));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_says_to_everyone_when_to_come_back() {
+        let coordinators = coordinators();
+        let full = coordinators.refused(Code::ResourceExhausted, "full");
+        for part in coordinators.share_out(Err(full), &[1, 1]) {
+            let Err(SearchFailure::Call(status)) = part else { panic!("it was refused") };
+            assert_eq!(status::retry_after(&status), Some(RETRY_AFTER));
+        }
+    }
 }

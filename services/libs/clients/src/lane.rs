@@ -3,10 +3,12 @@
 //! A service is sent a few calls at once. While they are out, further searches queue; when one comes back, what has
 //! queued and is alike goes out together as the next ("natural batching"). Where there is little to do nothing ever
 //! waits; where there is much, the cost of a call is shared by many. Small interactive searches go before bulk, but
-//! bulk has a turn now and then. What has queued for some time goes out of turn: the calls that are out may be stuck.
+//! bulk has a turn now and then. Where the oldest has queued for some time what queues goes out of turn: the calls that are
+//! out may be stuck.
 //!
-//! Searches share a call only where that changes no answer: with the same options, and asking for the same hash types,
-//! which an answer counts. A search whose caller has gone, or whose time is up, is never sent; a call that nobody waits
+//! Searches share a call only where that changes no answer: with the same options, asking for the same hash types, which
+//! an answer counts, and with about as much time left, for the call gets the time of the one that has least: what is
+//! answered in part is so at the end of that time. A search whose caller has gone, or whose time is up, is never sent; a call that nobody waits
 //! for any more is cancelled on the wire.
 
 mod queue;
@@ -30,6 +32,8 @@ const QUEUED_MAX: usize = 8_192;
 const WAITING_MAX: usize = 256;
 /// How long a search queues for its turn. Longer than most calls take.
 const PATIENCE: Duration = Duration::from_millis(5);
+/// Of the time that one search has left another may have so much less or more and share its call: an eighth.
+const TIME_SHARE: u32 = 8;
 /// With those that go out of turn, at most so many times the calls that are out at once.
 const OUT_OF_TURN: usize = 8;
 
@@ -71,8 +75,11 @@ impl Ask {
     }
 
     /// Whether an answer to both is an answer to each.
-    fn shares_with(&self, other: &Self) -> bool {
+    fn shares_with(&self, other: &Self, now: Instant) -> bool {
+        let (one, another) =
+            (self.deadline.saturating_duration_since(now), other.deadline.saturating_duration_since(now));
         self.hash_types == other.hash_types
+            && one.abs_diff(another) <= one / TIME_SHARE
             && (Arc::ptr_eq(&self.options, &other.options) || self.options == other.options)
     }
 }
@@ -195,11 +202,15 @@ impl<C: Carry> Shared<C> {
             queue.out += 1;
             return Ok(Way::Now(Place(self)));
         }
+        let now = Instant::now();
+        if queue.len() >= QUEUED_MAX {
+            queue.sweep(now);
+        }
         if queue.len() >= QUEUED_MAX {
             return Err(self.carrier.refused(Code::ResourceExhausted, "too many searches wait for it"));
         }
         let (reply, answer) = oneshot::channel();
-        queue.put(Pending { ask: ask.clone(), reply, alone: false });
+        queue.put(Pending { ask: ask.clone(), reply, since: now, alone: false });
         if has_room {
             // What queues is left of a call that broke.
             queue.out += 1;
@@ -210,30 +221,39 @@ impl<C: Carry> Shared<C> {
 
     /// Waits for an answer by a call that others make.
     async fn wait(self: &Arc<Self>, mut answer: oneshot::Receiver<Reply<C>>, deadline: Instant) -> Reply<C> {
-        let mut answered = timeout_at(deadline.min(Instant::now() + PATIENCE), &mut answer).await;
-        if answered.is_err() {
-            self.go_out_of_turn();
-            answered = timeout_at(deadline, &mut answer).await;
-        }
-        match answered {
-            Ok(Ok(answered)) => answered,
-            Ok(Err(_)) | Err(_) => {
-                Err(self.carrier.refused(Code::DeadlineExceeded, "no answer within the deadline"))
+        loop {
+            let now = Instant::now();
+            match timeout_at(deadline.min(now + PATIENCE), &mut answer).await {
+                Ok(Ok(answered)) => return answered,
+                Err(_) if Instant::now() < deadline => self.go_out_of_turn(),
+                Ok(Err(_)) | Err(_) => {
+                    return Err(self
+                        .carrier
+                        .refused(Code::DeadlineExceeded, "no answer within the deadline"));
+                }
             }
         }
     }
 
-    /// Makes one call more for what queues.
+    /// Makes one call more, if something has queued for too long.
     fn go_out_of_turn(self: &Arc<Self>) {
         let mut queue = self.queue();
-        if !queue.is_empty() && queue.out < self.limits.calls.saturating_mul(OUT_OF_TURN) {
+        if queue.out >= self.limits.calls.saturating_mul(OUT_OF_TURN) {
+            return;
+        }
+        let now = Instant::now();
+        let batch = queue.overdue(self.limits.queries, now, PATIENCE);
+        if !batch.is_empty() {
             queue.out += 1;
-            tokio::spawn(Arc::clone(self).work_off());
+            let shared = Arc::clone(self);
+            tokio::spawn(async move {
+                let _place = Place(&shared);
+                shared.call_for(batch).await;
+            });
         }
     }
 
-    /// Makes calls for what queues until nobody waits; it has one of the places for calls, or one out of turn, which is
-    /// for one call.
+    /// Makes calls for what queues until nobody waits; it has one of the places for calls.
     async fn work_off(self: Arc<Self>) {
         let place = Place(&self);
         loop {
@@ -251,7 +271,7 @@ impl<C: Carry> Shared<C> {
 
     async fn call_for(&self, mut batch: Vec<Pending<C>>) {
         let asks: Vec<Ask> = batch.iter().map(|pending| pending.ask.clone()).collect();
-        let deadline = asks.iter().map(|ask| ask.deadline).max().unwrap_or_else(Instant::now);
+        let deadline = asks.iter().map(|ask| ask.deadline).min().unwrap_or_else(Instant::now);
         let outcome = tokio::select! {
             outcome = self.carrier.carry(&asks, deadline) => outcome,
             // The call is dropped with its future, which cancels it on the wire.
@@ -262,7 +282,10 @@ impl<C: Carry> Shared<C> {
             && self.carrier.may_be_of_one(error)
         {
             let mut queue = self.queue();
-            batch.into_iter().for_each(|pending| queue.put(Pending { alone: true, ..pending }));
+            // They have waited for long, and go first.
+            for pending in batch.into_iter().rev() {
+                queue.put_back(Pending { alone: true, ..pending });
+            }
             return;
         }
         let parts = if batch.len() == 1 {

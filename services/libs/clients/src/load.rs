@@ -24,6 +24,8 @@ const FAILURES_MAX: u32 = 3;
 const LEFT_OUT_FIRST: Duration = Duration::from_secs(1);
 /// And never for longer than this.
 const LEFT_OUT_MAX: Duration = Duration::from_secs(30);
+/// A trial that takes longer says nothing, and another call may.
+const TRIAL_MAX: Duration = Duration::from_secs(1);
 /// What is expected of an endpoint that was never called: the others are asked as often as this allows.
 const EXPECTED_FIRST: Duration = Duration::from_millis(1);
 
@@ -63,6 +65,8 @@ struct State {
     under_way: UnderWay,
     failures: u32,
     left_out: Option<LeftOut>,
+    /// When the call began that tries whether an endpoint that was left out answers again.
+    trial: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -143,7 +147,7 @@ impl State {
     }
 
     fn is_left_out(&self, now: Instant) -> bool {
-        self.pauses(now) || (self.left_out.is_some() && self.under_way.count > 0)
+        self.pauses(now) || self.trial.is_some_and(|begun| now < begun + TRIAL_MAX)
     }
 }
 
@@ -155,6 +159,7 @@ impl Default for Load {
             under_way: UnderWay::default(),
             failures: 0,
             left_out: None,
+            trial: None,
         }))
     }
 }
@@ -162,13 +167,17 @@ impl Default for Load {
 impl Load {
     /// A call begins; it ends with [`Call::end`], or abandoned.
     pub fn begin(&self, now: Instant) -> Call<'_> {
-        Call { load: self, number: Some(self.state().under_way.begin(now)) }
+        let mut state = self.state();
+        if state.left_out.is_some() && !state.pauses(now) {
+            state.trial = Some(now);
+        }
+        Call { load: self, number: Some(state.under_way.begin(now)) }
     }
 
     /// The endpoint has given a sign of life: it is not left out any longer.
     pub fn revive(&self) {
         let mut state = self.state();
-        (state.failures, state.left_out) = (0, None);
+        (state.failures, state.left_out, state.trial) = (0, None, None);
     }
 
     /// Another endpoint was asked later and answered sooner. How long the call that began at `begun` would have taken
@@ -194,10 +203,13 @@ impl Load {
         let mut state = self.state();
         let Some(begun) = state.under_way.end(number) else { return };
         let took = now.saturating_duration_since(begun);
+        if state.trial == Some(begun) {
+            state.trial = None;
+        }
         match end {
             CallEnd::Answered => {
                 state.observe(took, now);
-                (state.failures, state.left_out) = (0, None);
+                (state.failures, state.left_out, state.trial) = (0, None, None);
             }
             // A quick failure must not make an endpoint look quick.
             CallEnd::Failed => state.fail(now),
@@ -347,6 +359,7 @@ mod tests {
         now += LEFT_OUT_FIRST;
         let trial = both[0].begin(now);
         assert!((0..100).all(|_| chosen_of(&both, now) == 1));
+        assert!(!both[0].view(now + TRIAL_MAX).is_left_out, "a trial that hangs says nothing");
         trial.end(CallEnd::Answered, now);
         let _other = both[0].begin(now);
         assert!(!both[0].view(now).is_left_out);

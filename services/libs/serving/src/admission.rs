@@ -8,7 +8,8 @@
 //! - Bulk work that may wait does so in a queue of bounded length: the first whose client has least in flight comes
 //!   next, and bulk work of a client that has as much comes after it. Interactive calls never wait.
 
-use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use vigie_model::Priority;
@@ -66,6 +67,8 @@ pub(crate) struct Admission<T> {
     in_flight: usize,
     in_flight_max: usize,
     waiting: VecDeque<Waiter<T>>,
+    /// How many of them each client is.
+    waiting_of: HashMap<Client, usize>,
     waiting_max: usize,
     waiters: u64,
     /// The share of refusals among the last decisions.
@@ -80,6 +83,7 @@ impl<T> Admission<T> {
             in_flight: 0,
             in_flight_max: aim.limit_max.max(1),
             waiting: VecDeque::new(),
+            waiting_of: HashMap::new(),
             waiting_max,
             waiters: 0,
             refused: 0.0,
@@ -111,7 +115,7 @@ impl<T> Admission<T> {
         priority: Priority,
     ) -> Result<Held, Refusal> {
         let (client, own) = self.clients.meet(client, now);
-        let behind = priority == Priority::Bulk && self.waits_before(own);
+        let behind = priority == Priority::Bulk && self.waits_before(&client, own);
         let refusal = if behind { Some(Refusal::Bulk) } else { self.refusal(now, &client, own, priority) };
         self.refused += (f64::from(u8::from(refusal.is_some())) - self.refused) / DECISIONS;
         match refusal {
@@ -123,8 +127,11 @@ impl<T> Admission<T> {
         }
     }
 
-    /// Whether somebody waits who comes before one with so much in flight.
-    fn waits_before(&self, own: usize) -> bool {
+    /// Whether somebody waits who comes before this client, which has so much in flight.
+    fn waits_before(&self, client: &Client, own: usize) -> bool {
+        if self.waiting_of.contains_key(client) {
+            return true;
+        }
         let mut candidates = self.waiting.iter().take(CHOSEN_FROM);
         candidates.any(|waiter| self.clients.in_flight(&waiter.client) <= own)
     }
@@ -132,7 +139,7 @@ impl<T> Admission<T> {
     /// A place for bulk work, now or later.
     pub(crate) fn ask(&mut self, now: Duration, client: Client, tell: T) -> Result<Asked, Refusal> {
         let (client, own) = self.clients.meet(client, now);
-        if !self.waits_before(own) && self.refusal(now, &client, own, Priority::Bulk).is_none() {
+        if !self.waits_before(&client, own) && self.refusal(now, &client, own, Priority::Bulk).is_none() {
             return Ok(Asked::Now(self.enter(client)));
         }
         self.limit.reached(now, Priority::Bulk);
@@ -140,6 +147,7 @@ impl<T> Admission<T> {
             return Err(Refusal::Waiting);
         }
         self.waiters += 1;
+        *self.waiting_of.entry(client.clone()).or_default() += 1;
         self.waiting.push_back(Waiter { number: self.waiters, client, tell });
         Ok(Asked::Later(self.waiters))
     }
@@ -155,7 +163,7 @@ impl<T> Admission<T> {
             self.limit.reached(now, Priority::Bulk);
             return None;
         }
-        let Waiter { tell, .. } = self.waiting.remove(at)?;
+        let Waiter { tell, .. } = self.take_out(at)?;
         // It may have been forgotten while it waited.
         let (client, _) = self.clients.meet(client, now);
         Some((tell, self.enter(client)))
@@ -164,8 +172,19 @@ impl<T> Admission<T> {
     /// It waits no longer.
     pub(crate) fn give_up(&mut self, number: u64) {
         if let Ok(at) = self.waiting.binary_search_by_key(&number, |waiter| waiter.number) {
-            self.waiting.remove(at);
+            drop(self.take_out(at));
         }
+    }
+
+    fn take_out(&mut self, at: usize) -> Option<Waiter<T>> {
+        let waiter = self.waiting.remove(at)?;
+        if let Entry::Occupied(mut entry) = self.waiting_of.entry(waiter.client.clone()) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+        Some(waiter)
     }
 
     /// Gives a place back. `took` is what its call tells of the load: its class and latency, if anything.

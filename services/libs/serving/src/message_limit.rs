@@ -68,7 +68,8 @@ where
     fn call(&mut self, request: Request<Body>) -> S::Future {
         let prefixes = Prefixes::new(self.bytes_max);
         let call = request.extensions().get::<Call>().cloned().unwrap_or_default();
-        let body = |body| LimitedBody { body, prefixes, call, pending_since: None, waiting: None };
+        let body =
+            |body| LimitedBody { body, prefixes, call, pending_since: None, rest: None, waiting: None };
         self.inner.call(request.map(|inner| Body::new(body(inner))))
     }
 }
@@ -80,6 +81,9 @@ struct LimitedBody {
     prefixes: Prefixes,
     call: Call,
     pending_since: Option<Instant>,
+    /// What came in one frame with the end of a message: the reader gets that message before there has to be room for the
+    /// next.
+    rest: Option<Bytes>,
     /// A frame of a stream whose messages wait for room.
     waiting: Option<(Waiting, Frame<Bytes>)>,
 }
@@ -128,12 +132,24 @@ impl http_body::Body for LimitedBody {
         if body.prefixes.between_messages() {
             body.call.read_on();
         }
-        let frame = match ready!(body.poll_inner(context)) {
-            Some(Ok(frame)) => frame,
-            ended => {
-                body.call.arrive();
-                return Poll::Ready(ended);
+        let frame = match body.rest.take() {
+            Some(rest) => Frame::data(rest),
+            None => match ready!(body.poll_inner(context)) {
+                Some(Ok(frame)) => frame,
+                ended => {
+                    body.call.arrive();
+                    return Poll::Ready(ended);
+                }
+            },
+        };
+        let frame = match frame.into_data() {
+            Ok(mut data) => {
+                if let Some(end) = body.prefixes.end_in(&data) {
+                    body.rest = Some(data.split_off(end));
+                }
+                Frame::data(data)
             }
+            Err(frame) => return Poll::Ready(Some(Ok(frame))),
         };
         let Some(data) = frame.data_ref() else { return Poll::Ready(Some(Ok(frame))) };
         let begun = match body.prefixes.follow(data) {
@@ -157,7 +173,7 @@ impl http_body::Body for LimitedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.waiting.is_none() && self.body.is_end_stream()
+        self.waiting.is_none() && self.rest.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -183,6 +199,11 @@ impl Prefixes {
 
     const fn between_messages(&self) -> bool {
         self.prefix_len == 0 && self.payload_left == 0
+    }
+
+    /// Where the message that is being read ends in `data`, if others follow it there.
+    const fn end_in(&self, data: &[u8]) -> Option<usize> {
+        if self.payload_left > 0 && self.payload_left < data.len() { Some(self.payload_left) } else { None }
     }
 
     /// The bytes of the messages that begin in `data`.

@@ -1,6 +1,7 @@
 //! What queues for a service, and what of it goes out together.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -10,12 +11,16 @@ use super::{Ask, Carry, Reply};
 
 /// One in so many calls is bulk's, if there is any, however much else there is.
 const BULK_TURN: u64 = 8;
+/// Between two looks at all that queues.
+const SWEEP_EVERY: Duration = Duration::from_millis(5);
 
 /// An ask that queues.
 #[derive(Debug)]
 pub(super) struct Pending<C: Carry> {
     pub(super) ask: Ask,
     pub(super) reply: oneshot::Sender<Reply<C>>,
+    /// When it began to queue.
+    pub(super) since: Instant,
     /// It shares no call: what it asks for may be what broke the last one.
     pub(super) alone: bool,
 }
@@ -33,11 +38,12 @@ pub(super) struct Queue<C: Carry> {
     /// Calls that are out.
     pub(super) out: usize,
     turns: u64,
+    swept: Option<Instant>,
 }
 
 impl<C: Carry> Default for Queue<C> {
     fn default() -> Self {
-        Self { interactive: VecDeque::new(), bulk: VecDeque::new(), out: 0, turns: 0 }
+        Self { interactive: VecDeque::new(), bulk: VecDeque::new(), out: 0, turns: 0, swept: None }
     }
 }
 
@@ -52,6 +58,38 @@ impl<C: Carry> Queue<C> {
 
     pub(super) fn put(&mut self, pending: Pending<C>) {
         self.of(pending.ask.priority).push_back(pending);
+    }
+
+    /// Before all others.
+    pub(super) fn put_back(&mut self, pending: Pending<C>) {
+        self.of(pending.ask.priority).push_front(pending);
+    }
+
+    /// Forgets those that nobody waits for any more. That takes a while, and is not done all the time.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        if self.swept.is_none_or(|swept| now >= swept + SWEEP_EVERY) {
+            self.swept = Some(now);
+            self.interactive.retain(|pending| pending.is_wanted(now));
+            self.bulk.retain(|pending| pending.is_wanted(now));
+        }
+    }
+
+    /// The asks of a call out of turn: those of the queue whose oldest has waited for `patience`, if there is one.
+    pub(super) fn overdue(
+        &mut self,
+        queries_max: usize,
+        now: Instant,
+        patience: Duration,
+    ) -> Vec<Pending<C>> {
+        for queue in [&mut self.interactive, &mut self.bulk] {
+            while queue.front().is_some_and(|pending| !pending.is_wanted(now)) {
+                queue.pop_front();
+            }
+            if queue.front().is_some_and(|oldest| now >= oldest.since + patience) {
+                return take_alike(queue, queries_max, now);
+            }
+        }
+        Vec::new()
     }
 
     fn of(&mut self, priority: Priority) -> &mut VecDeque<Pending<C>> {
@@ -102,7 +140,7 @@ fn take_alike<C: Carry>(
             continue;
         }
         let fits = count + pending.ask.queries.len() <= queries_max;
-        if fits && !pending.alone && taken[0].ask.shares_with(&pending.ask) {
+        if fits && !pending.alone && taken[0].ask.shares_with(&pending.ask, now) {
             count += pending.ask.queries.len();
             taken.push(pending);
         } else {

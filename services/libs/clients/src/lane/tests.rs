@@ -11,6 +11,8 @@ struct Gated {
     gate: Semaphore,
     /// How many asks each call was for.
     calls: Mutex<Vec<usize>>,
+    /// When each had to be answered.
+    deadlines: Mutex<Vec<Instant>>,
     under_way: AtomicUsize,
     /// Calls for a query with this byte fail.
     breaks_at: Option<u8>,
@@ -29,8 +31,9 @@ impl Carry for Gated {
     type Answer = Vec<u8>;
     type Error = Code;
 
-    async fn carry(&self, asks: &[Ask], _: Instant) -> Result<Vec<u8>, Code> {
+    async fn carry(&self, asks: &[Ask], deadline: Instant) -> Result<Vec<u8>, Code> {
         self.calls.lock().unwrap().push(asks.len());
+        self.deadlines.lock().unwrap().push(deadline);
         self.under_way.fetch_add(1, Ordering::Relaxed);
         let _under_way = UnderWay(&self.under_way);
         self.gate.acquire().await.unwrap().forget();
@@ -59,8 +62,13 @@ impl Carry for Gated {
 }
 
 fn lane(calls: usize, breaks_at: Option<u8>) -> Lane<Gated> {
-    let gated =
-        Gated { gate: Semaphore::new(0), calls: Mutex::default(), under_way: AtomicUsize::new(0), breaks_at };
+    let gated = Gated {
+        gate: Semaphore::new(0),
+        calls: Mutex::default(),
+        deadlines: Mutex::default(),
+        under_way: AtomicUsize::new(0),
+        breaks_at,
+    };
     Lane::new(gated, LaneLimits { calls, queries: 64 })
 }
 
@@ -115,6 +123,79 @@ async fn what_has_queued_for_some_time_goes_out_of_turn() {
         search.await.unwrap().unwrap();
     }
     assert_eq!(lane.0.queue().out, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_overtook_goes_out_of_turn_all_the_same() {
+    let lane = lane(1, None);
+    let _stuck = search(&lane, ask(0));
+    settle().await;
+    let bulk = search(&lane, Ask { priority: Priority::Bulk, ..ask(1) });
+    tokio::time::sleep(PATIENCE - Duration::from_micros(100)).await;
+    let other = search(&lane, ask(2));
+    settle().await;
+    tokio::time::sleep(4 * PATIENCE).await;
+    assert_eq!(calls(&lane), [1, 1, 1], "each in a call of its own priority");
+    lane.carrier().gate.add_permits(3);
+    assert_eq!((bulk.await.unwrap(), other.await.unwrap()), (Ok(vec![1]), Ok(vec![2])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_wait_for_a_call_that_is_out_send_nothing_out_of_turn() {
+    let lane = lane(1, None);
+    let first = search(&lane, ask(0));
+    settle().await;
+    let second: Vec<_> = (1..3).map(|byte| search(&lane, ask(byte))).collect();
+    settle().await;
+    lane.carrier().gate.add_permits(1);
+    settle().await;
+    tokio::time::sleep(3 * PATIENCE).await;
+    let late = search(&lane, ask(9));
+    tokio::time::sleep(PATIENCE / 2).await;
+    assert_eq!(calls(&lane), [1, 2], "what came last has not waited for long");
+    lane.carrier().gate.add_permits(2);
+    for search in second.into_iter().chain([first, late]) {
+        search.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_with_little_time_shares_no_call_with_one_that_has_much() {
+    let lane = lane(1, None);
+    let first = search(&lane, ask(0));
+    settle().await;
+    let now = Instant::now();
+    let within = |byte, ms| Ask { deadline: now + Duration::from_millis(ms), ..ask(byte) };
+    let asks = [within(1, 200), within(2, 10_000), within(3, 190), within(4, 9_000)];
+    let searches: Vec<_> = asks.into_iter().map(|ask| search(&lane, ask)).collect();
+    settle().await;
+    lane.carrier().gate.add_permits(3);
+    for search in searches.into_iter().chain([first]) {
+        search.await.unwrap().unwrap();
+    }
+    assert_eq!(calls(&lane), [1, 2, 2]);
+    let deadlines = lane.carrier().deadlines.lock().unwrap().clone();
+    let left: Vec<_> = deadlines[1..].iter().map(|deadline| (*deadline - now).as_millis()).collect();
+    assert_eq!(left, [190, 9_000], "each call has the time of the one that has least");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_waits_for_does_not_keep_others_from_queueing() {
+    let lane = lane(1, None);
+    let _stuck = search(&lane, ask(0));
+    settle().await;
+    for part in 0..4 {
+        let soon = Instant::now() + Duration::from_millis(1);
+        let searches: Vec<_> =
+            (0..QUEUED_MAX / 4).map(|_| search(&lane, Ask { deadline: soon, ..ask(1) })).collect();
+        for search in searches {
+            assert_eq!(search.await.unwrap(), Err(Code::DeadlineExceeded), "part {part}");
+        }
+    }
+    let wanted = search(&lane, ask(7));
+    settle().await;
+    lane.carrier().gate.add_permits(2);
+    assert_eq!(wanted.await.unwrap(), Ok(vec![7]));
 }
 
 #[tokio::test(start_paused = true)]

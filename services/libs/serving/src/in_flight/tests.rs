@@ -374,3 +374,32 @@ async fn a_body_without_room_is_refused_and_told_when_to_return() {
     assert!(status(&service.call(sent()).await.unwrap()).is_none());
     assert_eq!(load.bytes(), 0);
 }
+
+#[tokio::test]
+async fn the_end_of_one_message_is_read_before_there_is_room_for_the_next() {
+    let Limited { layer, load } = limited(ServingConfig { bytes_in_flight_max: 100, ..Default::default() });
+    let both = bytes::Bytes::from([message(60), message(60)].concat());
+    let frames = vec![both.slice(..30), both.slice(30..)];
+    let body = Broken { frames: frames.into_iter(), breaks: false };
+    let stack = service_fn(|request: Request<Body>| async move {
+        let call = request.extensions().get::<Call>().cloned().unwrap();
+        let mut response = Response::new(request.into_body());
+        response.extensions_mut().insert(call);
+        Ok::<_, Infallible>(response)
+    });
+    let request = Request::builder().uri(CALL).body(Body::new(body)).unwrap();
+    let response = layer.layer(MessageLimitLayer::new(100).layer(stack)).call(request).await.unwrap();
+    let call = response.extensions().get::<Call>().cloned().unwrap();
+    let mut body = response.into_body();
+    let mut polled = || {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let frame = http_body::Body::poll_frame(Pin::new(&mut body), &mut context);
+        frame.map(|frame| frame.unwrap().unwrap().into_data().unwrap().len())
+    };
+    assert_eq!((polled(), polled()), (Poll::Ready(30), Poll::Ready(35)), "the first message, and no more");
+    let work = call.enter(60, Instant::now() + Duration::from_secs(1)).await.unwrap();
+    assert_eq!(load.bytes(), 60, "its room went over to the work");
+    assert_eq!(polled(), Poll::Pending, "there is none for the second");
+    work.end(&Ok(()));
+    assert_eq!(polled(), Poll::Ready(65));
+}
