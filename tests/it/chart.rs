@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use vigie_serving::ServingConfig;
+use vigie_telemetry::TelemetryConfig;
 use yaml_rust2::{Yaml, YamlLoader};
 
 const ROLES: [&str; 4] = ["frontend", "coordinator", "matcher", "bank"];
@@ -197,6 +198,14 @@ fn read<C: DeserializeOwned>(table: &toml::Table, role: &str) -> C {
 
 /// Of each role of each file: what the binary finds wrong, and its limits.
 pub(crate) fn understood(role: &str, table: &toml::Table) -> (Vec<String>, ServingConfig) {
+    let telemetry: TelemetryConfig = read(table, "telemetry");
+    assert_eq!(telemetry.listen.map(|listen| listen.port()), Some(9_464), "{role}");
+    let (mut faults, serving) = understood_role(role, table);
+    faults.extend(telemetry.faults());
+    (faults, serving)
+}
+
+fn understood_role(role: &str, table: &toml::Table) -> (Vec<String>, ServingConfig) {
     match role {
         "bank" => {
             let config: vigie_bank::Config = read(table, role);

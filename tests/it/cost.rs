@@ -18,7 +18,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt as _};
-use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tonic::{Request, Response, Status, Streaming};
 use vigie_clients::{Code, MatchClient, Network};
@@ -28,6 +27,7 @@ use vigie_model::{BankId, Content, Distance, Hash, ItemId, MatchCall, PdqHash, S
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_server::{MatchService, MatchServiceServer};
 use vigie_serving::Shutdown;
+use vigie_telemetry::Telemetry;
 use vigie_tests::cluster::{Cluster, as_of, soon};
 use vigie_tests::material::{generator, item, pdq, random_pdq};
 
@@ -237,8 +237,8 @@ async fn embedded(matchers: Vec<String>) -> String {
         ..vigie_frontend::Config::default()
     };
     tokio::spawn(async move {
-        let (network, mut registry) = (Network::tcp(), Registry::default());
-        vigie_frontend::run_with(config, listener, Shutdown::new(), &network, &mut registry).await.unwrap();
+        let (network, telemetry) = (Network::tcp(), Telemetry::default());
+        vigie_frontend::run_with(config, listener, Shutdown::new(), &network, &telemetry).await.unwrap();
     });
     url
 }

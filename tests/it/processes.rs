@@ -4,3 +4,4 @@ mod kill;
 mod crash;
 mod faults;
 mod tls;
+mod telemetry;

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use prometheus_client::registry::Registry;
 use rand::RngExt as _;
 use tokio::net::TcpListener;
 use vigie_clients::{Deadline, MatchClient, MatcherClient, Network};
 use vigie_frontend::CoordinatorAt;
 use vigie_model::{Hash, ItemId, MatchCall, PdqHash, Sequence};
 use vigie_serving::{ServingConfig, Shutdown};
+use vigie_telemetry::Telemetry;
 use vigie_tests::cluster::{Cluster, as_of, soon};
 use vigie_tests::material::{generator, item, pdq, random_pdq};
 
@@ -92,8 +92,8 @@ async fn a_cluster_is_given_another_shard_count_without_an_error_or_an_incomplet
     };
     let shutdown = frontend.shutdown.clone();
     tokio::spawn(async move {
-        let (network, mut registry) = (Network::tcp(), Registry::default());
-        vigie_frontend::run_with(config, listener, shutdown, &network, &mut registry).await.unwrap();
+        let (network, telemetry) = (Network::tcp(), Telemetry::default());
+        vigie_frontend::run_with(config, listener, shutdown, &network, &telemetry).await.unwrap();
     });
 
     let client = MatchClient::new(&frontend.url).unwrap();

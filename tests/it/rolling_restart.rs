@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use prometheus_client::registry::Registry;
 use rand::RngExt as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -15,6 +14,7 @@ use vigie_clients::{BankClient, Deadline, IdempotencyKey, MatchClient, MatcherCl
 use vigie_frontend::CoordinatorAt;
 use vigie_model::{BankName, Hash, ItemId, MatchCall, PdqHash, Sequence};
 use vigie_serving::{ServingConfig, Shutdown};
+use vigie_telemetry::Telemetry;
 use vigie_tests::cluster::{as_of, soon};
 use vigie_tests::material::{generator, item, pdq, random_pdq};
 
@@ -143,8 +143,8 @@ impl Deployment {
             frontends.push(Role::start(Role::place().await, move |listener, shutdown| {
                 let config = config.clone();
                 Box::pin(async move {
-                    let (network, mut registry) = (Network::tcp(), Registry::default());
-                    Ok(vigie_frontend::run_with(config, listener, shutdown, &network, &mut registry).await?)
+                    let (network, telemetry) = (Network::tcp(), Telemetry::default());
+                    Ok(vigie_frontend::run_with(config, listener, shutdown, &network, &telemetry).await?)
                 })
             }));
         }

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use prometheus_client::registry::Registry;
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom as _;
@@ -15,6 +14,7 @@ use vigie_bank::simulated::{CommitFate, Disk};
 use vigie_clients::{BankClient, CoordinatorClient, Deadline, MatcherClient, retry};
 use vigie_model::{ReplicaDescription, Sequence};
 use vigie_serving::{ServingConfig, Shutdown};
+use vigie_telemetry::Telemetry;
 use vigie_tests::material::generator;
 use vigie_tests::workload::{Tally, Workload};
 
@@ -140,8 +140,8 @@ fn start_cluster(sim: &mut Sim<'_>, world: &Arc<World>, rng: &mut SmallRng) {
                 ..vigie_matcher::Config::default()
             };
             let listener = SimulatedListener::bind().await?;
-            let mut registry = Registry::default();
-            vigie_matcher::run_with(config, listener, Shutdown::new(), &network(), &mut registry).await?;
+            let telemetry = Telemetry::default();
+            vigie_matcher::run_with(config, listener, Shutdown::new(), &network(), &telemetry).await?;
             Ok(())
         });
     }
@@ -152,8 +152,8 @@ fn start_cluster(sim: &mut Sim<'_>, world: &Arc<World>, rng: &mut SmallRng) {
             ..vigie_coordinator::Config::default()
         };
         let listener = SimulatedListener::bind().await?;
-        let mut registry = Registry::default();
-        vigie_coordinator::run_with(config, listener, Shutdown::new(), &network(), &mut registry).await?;
+        let telemetry = Telemetry::default();
+        vigie_coordinator::run_with(config, listener, Shutdown::new(), &network(), &telemetry).await?;
         Ok(())
     });
 }

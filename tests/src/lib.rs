@@ -4,7 +4,8 @@
 //! Reading order: [`cluster`] (every role in this process), [`material`] (hashes and pictures to bank and ask for),
 //! [`process`] (the real binary, to be killed), [`slow_link`], [`isolation`] (hosts for processes, to be cut off),
 //! [`fleet`] (a process for each role), [`workload`] (writers and readers that hold a cluster to what it said), [`crash`]
-//! (kills processes under it), [`faults`] (replicas that die, stop, and are cut off under it).
+//! (kills processes under it), [`faults`] (replicas that die, stop, and are cut off under it), [`metrics`] (what a process tells of
+//! itself).
 
 pub mod cluster;
 pub mod material;
@@ -15,3 +16,4 @@ pub mod fleet;
 pub mod workload;
 pub mod crash;
 pub mod faults;
+pub mod metrics;

@@ -8,6 +8,7 @@ use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a cluster may take to be ready; one that is stuck is not waited for.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -161,6 +162,16 @@ impl RoleProcess {
     /// What it has logged.
     pub fn logged(&self) -> anyhow::Result<String> {
         Ok(std::fs::read_to_string(&self.log)?)
+    }
+
+    /// Tells it to stop, as an orchestrator does.
+    pub fn terminate(&self) -> anyhow::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child.0), Signal::TERM)?)
+    }
+
+    /// Whether it has ended, with which code.
+    pub fn ended(&mut self) -> anyhow::Result<Option<i32>> {
+        Ok(self.child.0.try_wait()?.map(|status| status.code().unwrap_or(-1)))
     }
 
     /// Fails if it has ended.

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use vigie_model::Sequence;
 use vigie_serving::{Health, Shutdown};
+use vigie_telemetry::Condition;
 
 use crate::change_log::{self, ChangeLog};
 use crate::clock::Clock;
@@ -63,6 +64,14 @@ impl CurrentTerm {
     /// The term, for one call.
     pub(crate) fn get(&self) -> Result<Arc<Term>, Error> {
         self.0.borrow().clone().ok_or(Error::Standby)
+    }
+
+    /// How the bank is: it serves, or it waits for its turn.
+    pub(crate) fn condition(&self) -> Condition {
+        if self.0.borrow().is_some() {
+            return Condition::Ready;
+        }
+        Condition::Unready("standing by: another bank serves, or the store is out of reach".into())
     }
 }
 

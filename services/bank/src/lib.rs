@@ -40,12 +40,13 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use vigie_serving::{Listener, ServeError, Shutdown};
+use vigie_telemetry::Telemetry;
 
 pub use crate::backup::{BackupError, backup, restore};
 pub use crate::config::{Config, StoreUrl};
 pub use crate::verify::{VerifyError, verify};
 
-use crate::clock::{Clock, SimulatedClock, SystemClock};
+use crate::clock::{SimulatedClock, SystemClock};
 use crate::config::Location;
 use crate::store::StoreError;
 use crate::store::memory::MemoryStore;
@@ -84,7 +85,19 @@ pub struct StoreFailure(#[from] StoreError);
 /// store: until then it stands by, and answers every call with `UNAVAILABLE`. On shutdown it answers what it has accepted
 /// and ends the streams of its followers.
 pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) -> Result<(), RunError> {
-    run_with(config, listener, shutdown, Arc::new(SystemClock)).await
+    run_with(config, listener, shutdown, &Telemetry::default()).await
+}
+
+/// Runs a bank until `shutdown`, as [`run`] does; its metrics, and how it is, go to `telemetry`.
+pub async fn run_with(
+    config: Config,
+    listener: impl Listener,
+    shutdown: Shutdown,
+    telemetry: &Telemetry,
+) -> Result<(), RunError> {
+    let location = location(&config)?;
+    let store = store::open(&location, &config).await.map_err(StoreFailure::from)?;
+    server::run(config, store, listener, shutdown, Arc::new(SystemClock), telemetry).await
 }
 
 /// Runs a bank on a simulated disk, with a clock that tells milliseconds since 1970.
@@ -97,7 +110,8 @@ pub async fn run_simulated(
     now: Arc<dyn Fn() -> u64 + Send + Sync>,
 ) -> Result<(), RunError> {
     let store = Arc::new(MemoryStore::open(disk));
-    server::run(config, store, listener, shutdown, Arc::new(SimulatedClock(now))).await
+    let clock = Arc::new(SimulatedClock(now));
+    server::run(config, store, listener, shutdown, clock, &Telemetry::default()).await
 }
 
 /// What a simulation gives a bank.
@@ -118,15 +132,4 @@ fn location(config: &Config) -> Result<Location, RunError> {
     let faults = config.faults();
     let location = Location::parse(&config.store).filter(|_| faults.is_empty());
     location.ok_or(RunError::Config(faults))
-}
-
-async fn run_with(
-    config: Config,
-    listener: impl Listener,
-    shutdown: Shutdown,
-    clock: Arc<dyn Clock>,
-) -> Result<(), RunError> {
-    let location = location(&config)?;
-    let store = store::open(&location, &config).await.map_err(StoreFailure::from)?;
-    server::run(config, store, listener, shutdown, clock).await
 }

@@ -9,6 +9,7 @@ use vigie_proto::DESCRIPTORS;
 use vigie_proto::pb::bank::v1::bank_service_server::BankServiceServer;
 use vigie_proto::pb::bank::v1::feed_service_server::FeedServiceServer;
 use vigie_serving::{Listener, Reflection, Routes, Shutdown, serve};
+use vigie_telemetry::Telemetry;
 
 use crate::RunError;
 use crate::change_log;
@@ -27,8 +28,9 @@ pub(crate) async fn run(
     listener: impl Listener,
     shutdown: Shutdown,
     clock: Arc<dyn Clock>,
+    telemetry: &Telemetry,
 ) -> Result<(), RunError> {
-    let served = run_open(config, Arc::clone(&store), listener, shutdown, clock).await;
+    let served = run_open(config, Arc::clone(&store), listener, shutdown, clock, telemetry).await;
     store.close().await;
     served
 }
@@ -39,6 +41,7 @@ async fn run_open(
     listener: impl Listener,
     shutdown: Shutdown,
     clock: Arc<dyn Clock>,
+    telemetry: &Telemetry,
 ) -> Result<(), RunError> {
     let current = CurrentTerm::none();
     let bank = BankGrpc { current: current.clone(), serving: config.serving };
@@ -46,15 +49,17 @@ async fn run_open(
     let routes = Routes::new(Reflection(DESCRIPTORS))?
         .with(BankServiceServer::new(bank).max_decoding_message_size(config.message_bytes_max))
         .with(FeedServiceServer::new(follow).max_decoding_message_size(config.message_bytes_max));
+    telemetry.register(|registry| routes.load().register(registry));
     let leadership = Leadership {
         store,
         clock,
         limits: leadership_limits(&config),
-        current,
+        current: current.clone(),
         health: routes.health(),
         shutdown: shutdown.clone(),
     };
     let led = leadership.begin().await?;
+    telemetry.tell_condition(move || current.condition());
     tracing::info!(address = ?listener.address(), "the bank answers");
 
     // The term outlives the server: what was accepted is written and answered before it ends.

@@ -29,6 +29,7 @@ use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
 use vigie_proto::pb::bank::v1::feed_service_client::FeedServiceClient;
 use vigie_proto::pb::model::v1 as pb_model;
 use vigie_serving::Shutdown;
+use vigie_telemetry::Telemetry;
 use vigie_test_postgres::{Database, Server};
 
 use crate::clock::Clock;
@@ -68,9 +69,10 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (clock, shutdown) = (Arc::new(SetClock(AtomicU64::new(NOW))), Shutdown::new());
-        let running =
-            server::run(config, store, listener, shutdown.clone(), Arc::clone(&clock) as Arc<dyn Clock>);
-        let task = tokio::spawn(running);
+        let (ends, its_clock) = (shutdown.clone(), Arc::clone(&clock) as Arc<dyn Clock>);
+        let task = tokio::spawn(async move {
+            server::run(config, store, listener, ends, its_clock, &Telemetry::default()).await
+        });
         let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
         let (bank, feed) = (BankServiceClient::new(channel.clone()), FeedServiceClient::new(channel));
         Self { bank, feed, clock, shutdown, task }

@@ -70,6 +70,12 @@ impl Coordinator {
         self.fan_out.view.load().is_complete
     }
 
+    /// Why it does not answer yet, unless it does.
+    #[must_use]
+    pub fn unready_reason(&self) -> Option<&'static str> {
+        (!self.has_looked_around()).then_some("some matchers have neither been heard nor found silent yet")
+    }
+
     /// Whether the task that watches the matchers has ended, as it never should.
     #[must_use]
     pub fn is_blind(&self) -> bool {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::registry::Registry;
 use vigie_clients::Network;
 use vigie_proto::pb::coordinator::v1::coordinator_service_server::CoordinatorServiceServer;
 use vigie_serving::{Health, Listener, Reflection, Routes, Shutdown};
+use vigie_telemetry::{Condition, Telemetry};
 
 use crate::config::Config;
 use crate::coordinator::Coordinator;
@@ -20,11 +20,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Fans searches out from `listener` until `shutdown`. See [`run_with`].
 pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) -> Result<(), RunError> {
-    run_with(config, listener, shutdown, &Network::tcp(), &mut Registry::default()).await
+    run_with(config, listener, shutdown, &Network::tcp(), &Telemetry::default()).await
 }
 
-/// Fans searches out from `listener` to matchers that are reached by `network`, until `shutdown`; its metrics go to
-/// `registry`.
+/// Fans searches out from `listener` to matchers that are reached by `network`, until `shutdown`; its metrics, and
+/// how it is, go to `telemetry`.
 ///
 /// Health is `SERVING` once every matcher has been heard or found silent.
 pub async fn run_with(
@@ -32,13 +32,16 @@ pub async fn run_with(
     listener: impl Listener,
     shutdown: Shutdown,
     network: &Network,
-    registry: &mut Registry,
+    telemetry: &Telemetry,
 ) -> Result<(), RunError> {
-    let coordinator = Arc::new(Coordinator::start(&config, network, registry)?);
+    let coordinator = telemetry.register(|registry| Coordinator::start(&config, network, registry))?;
+    let coordinator = Arc::new(coordinator);
     let grpc = Grpc { coordinator: Arc::clone(&coordinator), serving: config.serving };
     let service = CoordinatorServiceServer::new(grpc).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS))?.with(service);
-    routes.load().register(registry);
+    telemetry.register(|registry| routes.load().register(registry));
+    let looking = Arc::clone(&coordinator);
+    telemetry.tell_condition(move || Condition::starting(looking.unready_reason()));
     tracing::info!(matchers = config.matchers.len(), "starting");
     let health = routes.health();
     let serving =

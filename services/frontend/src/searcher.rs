@@ -95,6 +95,14 @@ impl Searcher {
         }
     }
 
+    /// Why it cannot search yet, unless it can.
+    pub(crate) fn unready_reason(&self) -> Option<&'static str> {
+        match self.lane.carrier() {
+            Coordinators::Remote(_) => None,
+            Coordinators::Embedded(coordinator) => coordinator.unready_reason(),
+        }
+    }
+
     /// Ends when an embedded coordinator has stopped to watch the matchers, as it never should.
     pub(crate) async fn blind(&self) {
         match self.lane.carrier() {

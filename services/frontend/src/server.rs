@@ -1,11 +1,11 @@
 //! Puts a frontend together and runs it.
 
-use prometheus_client::registry::Registry;
 use tonic::server::NamedService as _;
 use vigie_clients::Network;
 use vigie_model::Quality;
 use vigie_proto::pb::matching::v1::match_service_server::MatchServiceServer;
 use vigie_serving::{Listener, Reflection, Routes, Shutdown};
+use vigie_telemetry::{Condition, Telemetry};
 
 use crate::config::Config;
 use crate::error::RunError;
@@ -16,10 +16,11 @@ use crate::searcher::Searcher;
 
 /// Answers platforms on `listener` until `shutdown`. See [`run_with`].
 pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) -> Result<(), RunError> {
-    run_with(config, listener, shutdown, &Network::tcp(), &mut Registry::default()).await
+    run_with(config, listener, shutdown, &Network::tcp(), &Telemetry::default()).await
 }
 
-/// Answers platforms on `listener` until `shutdown`, and reaches the cluster by `network`; its metrics go to `registry`.
+/// Answers platforms on `listener` until `shutdown`, and reaches the cluster by `network`; its metrics,
+/// and how it is, go to `telemetry`.
 ///
 /// Health is `SERVING` from the start, for a frontend has no state; with an embedded coordinator, once that has seen
 /// every matcher. That the cluster behind it does not answer is told by each answer.
@@ -28,17 +29,17 @@ pub async fn run_with(
     listener: impl Listener,
     shutdown: Shutdown,
     network: &Network,
-    registry: &mut Registry,
+    telemetry: &Telemetry,
 ) -> Result<(), RunError> {
     let faults = config.faults();
     if !faults.is_empty() {
         return Err(RunError::Config(faults));
     }
-    let metrics = HashingMetrics::register(registry);
+    let metrics = telemetry.register(HashingMetrics::register);
     let (threads, queue_max) = (config.hashing_threads(), config.hashing_queue_max);
     let pool = HashingPool::start(threads, queue_max, config.image_limits(), &metrics)
         .map_err(RunError::HashingPool)?;
-    let searcher = Searcher::start(&config, network, registry)?;
+    let searcher = telemetry.register(|registry| Searcher::start(&config, network, registry))?;
     let matching = Matching {
         pool,
         searcher: searcher.clone(),
@@ -55,7 +56,9 @@ pub async fn run_with(
     let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS))?
         .with(service)
         .bulk(MatchServiceServer::<Grpc>::NAME, "MatchStream");
-    routes.load().register(registry);
+    telemetry.register(|registry| routes.load().register(registry));
+    let told = searcher.clone();
+    telemetry.tell_condition(move || Condition::starting(told.unready_reason()));
     tracing::info!(coordinator = ?config.coordinator, hashing_threads = threads, "starting");
     let health = routes.health();
     let stand_by = async {

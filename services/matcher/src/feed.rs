@@ -75,12 +75,18 @@ impl Replica {
             identity: self.identity,
             sequence: moment.sequence,
             head: progress.head.max(moment.sequence),
-            unready_reason: (!progress.ready).then(|| unready_reason(progress)),
+            unready_reason: self.unready_reason(),
             items: shard.item_count(),
             hashes: shard.hash_counts(),
             digest: moment.digest,
             memory_bytes: 0,
         }
+    }
+
+    /// Why it does not answer now, unless it does.
+    pub(crate) fn unready_reason(&self) -> Option<String> {
+        let progress = *self.progress.borrow();
+        (!progress.ready).then(|| unready_reason(progress))
     }
 
     /// The shard, if it holds every change up to `wanted` now.

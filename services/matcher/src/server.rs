@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 use tonic::server::NamedService as _;
 use vigie_clients::{FeedClient, Network};
 use vigie_model::ShardIdentity;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherServiceServer;
 use vigie_serving::{Listener, Reflection, Routes, ServeError, Shutdown};
+use vigie_telemetry::{Condition, Telemetry};
 
 use crate::config::Config;
 use crate::error::RunError;
@@ -26,11 +26,11 @@ pub(crate) const MESSAGE_BYTES_MAX: usize = 2 << 20;
 
 /// Follows the bank and answers searches on `listener` until `shutdown`. See [`run_with`].
 pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) -> Result<(), RunError> {
-    run_with(config, listener, shutdown, &Network::tcp(), &mut Registry::default()).await
+    run_with(config, listener, shutdown, &Network::tcp(), &Telemetry::default()).await
 }
 
-/// Follows the bank, which it reaches by `network`, and answers searches on `listener` until `shutdown`; its metrics go to
-/// `registry`.
+/// Follows the bank, which it reaches by `network`, and answers searches on `listener` until `shutdown`; its metrics,
+/// and how it is, go to `telemetry`.
 ///
 /// Health is `SERVING` once the shard holds what the bank had when the feed opened, and a digest has proved it. From
 /// `shutdown` on the replica says that it is not ready, and answers what comes all the same until it stops listening.
@@ -39,7 +39,7 @@ pub async fn run_with(
     listener: impl Listener,
     shutdown: Shutdown,
     network: &Network,
-    registry: &mut Registry,
+    telemetry: &Telemetry,
 ) -> Result<(), RunError> {
     let faults = config.faults();
     if !faults.is_empty() {
@@ -49,9 +49,12 @@ pub async fn run_with(
     let feed = FeedClient::new_on(&config.bank, network)?;
     let objects = config.objects().map_err(RunError::Config)?.map(Arc::new);
     let plan = StorePlan::new(config.pdq_engine, config.hnsw, config.index_folder.as_deref())?;
-    let replica = Arc::new(Replica::new(identity, plan, MatcherMetrics::register(registry)));
+    let metrics = telemetry.register(MatcherMetrics::register);
+    let replica = Arc::new(Replica::new(identity, plan, metrics));
     let routes = routes(&replica, &config, &shutdown)?;
-    routes.load().register(registry);
+    telemetry.register(|registry| routes.load().register(registry));
+    let told = Arc::clone(&replica);
+    telemetry.tell_condition(move || Condition::starting(told.unready_reason()));
     let patience = Patience {
         open: Duration::from_millis(config.feed_open_ms_max),
         silence: Duration::from_millis(config.feed_silence_ms_max),

@@ -75,6 +75,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Prove a running cluster: add a drawn picture, recognise it, remove it, recognise it no more
     Try(TryArgs),
+    /// Ask a running role whether it is ready: what a health check of its container runs
+    Health(HealthArgs),
     /// Run one matcher
     Matcher(RoleArgs),
     /// Run a coordinator
@@ -390,6 +392,17 @@ pub struct RoleArgs {
     /// Set a key of the file, such as `matcher.shard=2`; may be given again
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+}
+
+/// Which role to ask.
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    /// Its probe: /readyz, /livez or /startupz where its `telemetry.listen` says
+    #[arg(long, env = "VIGIE_HEALTH", default_value = "http://127.0.0.1:9464/readyz", value_name = "URL")]
+    pub url: String,
+    /// How long it may take to answer, in milliseconds
+    #[arg(long, default_value_t = 2_000, value_name = "MS")]
+    pub timeout_ms: u64,
 }
 
 /// What to do with configuration files.

@@ -14,6 +14,7 @@ mod item_import;
 mod status;
 mod dev_ca;
 mod try_out;
+mod health;
 pub mod lines;
 
 use std::time::Duration;
@@ -35,6 +36,7 @@ pub async fn run(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Item(command) => Box::pin(item::run(command, output)).await,
         Command::Status(args) => status::run(args, output).await,
         Command::Try(args) => Box::pin(try_out::run(args, output)).await,
+        Command::Health(args) => health::run(&args, output).await,
         Command::Matcher(args) => Box::pin(role::matcher(&args)).await,
         Command::Coordinator(args) => Box::pin(role::coordinator(&args)).await,
         Command::Frontend(args) => Box::pin(role::frontend(&args)).await,

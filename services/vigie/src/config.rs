@@ -1,7 +1,7 @@
 //! Configuration of the roles: defaults, then the file, then the environment, then arguments.
 //!
 //! A file is TOML with a key `listen` and one table for each role, named as the role: `[bank]`, `[matcher]`,
-//! `[coordinator]`, `[frontend]`; and what all roles share: `[tls]` and `allow_plaintext` ([`Transport`]). A variable
+//! `[coordinator]`, `[frontend]`; and what all roles share: `[tls]` and `allow_plaintext` ([`Transport`]), and `[telemetry]`. A variable
 //! `VIGIE__MATCHER__SHARD=2` sets the key `matcher.shard`; so does the argument `--set matcher.shard=2`. Only this file and
 //! the command line read the environment.
 
@@ -15,6 +15,7 @@ use anyhow::{Context as _, bail};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use vigie_frontend::CoordinatorAt;
+use vigie_telemetry::TelemetryConfig;
 
 use crate::cli::{Cli, Command, LogFormat, RoleArgs, StoreArgs};
 
@@ -26,6 +27,8 @@ use transport::{ALLOW_PLAINTEXT, TLS};
 const ENVIRONMENT_PREFIX: &str = "VIGIE__";
 /// The key that says where a role listens.
 const LISTEN: &str = "listen";
+/// The table of metrics, probes and traces.
+const TELEMETRY: &str = "telemetry";
 
 /// What one role is told. Every key has a default.
 pub trait RoleConfig: DeserializeOwned {
@@ -101,6 +104,8 @@ pub struct Told<C> {
     pub listen: SocketAddr,
     /// How it is reached, and how it reaches others.
     pub transport: Transport,
+    /// Where its metrics, probes and traces are.
+    pub telemetry: TelemetryConfig,
     /// The rest.
     pub config: C,
 }
@@ -115,10 +120,13 @@ pub fn load<C: RoleConfig>(args: &RoleArgs) -> anyhow::Result<Told<C>> {
     }
     let mut faults = unknown_keys(&table);
     let transport = Transport::told(&table, &mut faults);
+    let telemetry = telemetry(&table, &mut faults);
     let listen = listen(&table, &transport, &mut faults);
     let config = told::<C>(&table, &transport, &mut faults);
     match (listen, config) {
-        (Some(listen), Some(config)) if faults.is_empty() => Ok(Told { listen, transport, config }),
+        (Some(listen), Some(config)) if faults.is_empty() => {
+            Ok(Told { listen, transport, telemetry, config })
+        }
         _ => bail!("the configuration has faults: {}", faults.join("; ")),
     }
 }
@@ -179,6 +187,7 @@ pub fn check(path: &Path) -> anyhow::Result<Vec<String>> {
     };
     let mut faults = unknown_keys(&table);
     let transport = Transport::told(&table, &mut faults);
+    telemetry(&table, &mut faults);
     listen(&table, &transport, &mut faults);
     role::<vigie_bank::Config>(&table, &transport, &mut faults);
     role::<vigie_matcher::Config>(&table, &transport, &mut faults);
@@ -201,11 +210,31 @@ const ROLES: [&str; 4] = [
 ];
 
 fn unknown_keys(table: &Table) -> Vec<String> {
-    const SHARED: [&str; 3] = [LISTEN, ALLOW_PLAINTEXT, TLS];
+    const SHARED: [&str; 4] = [LISTEN, ALLOW_PLAINTEXT, TLS, TELEMETRY];
     let unknown =
         table.keys().filter(|key| !SHARED.contains(&key.as_str()) && !ROLES.contains(&key.as_str()));
     let known = [SHARED.as_slice(), &ROLES].concat().join(", ");
     unknown.map(|key| format!("{key}: unknown; known are {known}")).collect()
+}
+
+/// What is said of telemetry, which no rule about plain text is for: it tells nothing that came with a call.
+fn telemetry(table: &Table, faults: &mut Vec<String>) -> TelemetryConfig {
+    let told = table.get(TELEMETRY).and_then(|value| fitting::<TelemetryConfig>(TELEMETRY, value, faults));
+    let told = told.unwrap_or_default();
+    faults.extend(told.faults().into_iter().map(|fault| format!("{TELEMETRY}.{fault}")));
+    if told.listen.is_some_and(|listen| listen.port() != 0 && is_taken(table, listen)) {
+        faults.push(format!("{TELEMETRY}.listen: is where the role listens already"));
+    }
+    told
+}
+
+/// Whether the role listens at this address.
+fn is_taken(table: &Table, address: SocketAddr) -> bool {
+    let listen = table.get(LISTEN).and_then(Value::as_str).and_then(|text| text.parse().ok());
+    listen.is_some_and(|listen: SocketAddr| {
+        let is_any = listen.ip().is_unspecified() || address.ip().is_unspecified();
+        listen.port() == address.port() && (is_any || listen.ip() == address.ip())
+    })
 }
 
 fn listen(table: &Table, transport: &Transport, faults: &mut Vec<String>) -> Option<SocketAddr> {
@@ -298,6 +327,7 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
         | Command::Status(_)
         | Command::Tls(_)
         | Command::Try(_)
+        | Command::Health(_)
         | Command::Config(_) => "error",
     };
     let format = match cli.log_format {

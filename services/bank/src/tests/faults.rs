@@ -37,8 +37,9 @@ async fn a_bank_that_cannot_load_its_store_closes_it(bed: Bed) {
     gate.set(Fault::Unreadable);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SetClock(AtomicU64::new(NOW)));
-    let running = tokio::spawn(server::run(config, store, listener, Shutdown::new(), clock));
-    assert!(matches!(running.await.unwrap(), Err(RunError::Store(_))));
+    let telemetry = Telemetry::default();
+    let ended = server::run(config, store, listener, Shutdown::new(), clock, &telemetry).await;
+    assert!(matches!(ended, Err(RunError::Store(_))));
     assert!(gate.is_closed());
 }
 

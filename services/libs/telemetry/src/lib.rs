@@ -1,9 +1,23 @@
-//! Logs, and the metrics registry that is passed to each service.
+//! What an operator sees of a process: logs, metrics, and whether it is well.
 //!
 //! Always true: no hash and no content in a log or a metric. Messages are lower-case fragments with fields; ERROR
-//! means that a person must look.
+//! means that a person must look. What is served here is served in plain text, to whoever can reach the address, so that
+//! a probe needs no certificate: it tells numbers and reasons, and nothing that came with a call.
+//!
+//! Reading order: [`init_logs`]; [`Telemetry`], to which a role gives its metrics and the [`Condition`] it is in;
+//! [`TelemetryConfig`]; [`serve`], which shows both by HTTP; `process` (memory, time and files of the process); [`ask`], the
+//! other end of a probe.
 
 mod logs;
+mod config;
+mod telemetry;
+mod serve;
+mod process;
+mod ask;
 
+pub use ask::{AskError, Readiness, ask};
+pub use config::TelemetryConfig;
 pub use logs::{LogFormat, init_logs};
 pub use prometheus_client::registry::Registry;
+pub use serve::serve;
+pub use telemetry::{Condition, Telemetry};

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use vigie_clients::{MatcherClient, Network};
 use vigie_model::ReplicaDescription;
 use vigie_serving::Shutdown;
+use vigie_telemetry::Telemetry;
 
 use super::fake_bank::FakeBank;
 use crate::config::Config;
@@ -31,7 +31,7 @@ impl Service {
         let (shutdown, config) = (Shutdown::new(), Config { bank: bank.url.clone(), ..config });
         let ends = shutdown.clone();
         let task = tokio::spawn(async move {
-            run_with(config, listener, ends, &Network::tcp(), &mut Registry::default()).await
+            run_with(config, listener, ends, &Network::tcp(), &Telemetry::default()).await
         });
         Self { client, shutdown, task }
     }

@@ -1,11 +1,14 @@
 //! Runs one role until it is told to stop.
 
+use std::net::SocketAddr;
+
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use vigie_clients::Network;
 use vigie_serving::{Secured, Shutdown};
-use vigie_telemetry::Registry;
+use vigie_telemetry::{Telemetry, TelemetryConfig};
 
 use crate::cli::RoleArgs;
 use crate::config::{Told, load};
@@ -16,32 +19,31 @@ pub(super) async fn bank(args: &RoleArgs) -> anyhow::Result<Exit> {
         bail!("say what to do: `vigie bank --config FILE` runs a bank; `vigie bank --help` shows the rest");
     }
     let run = async |role: Role<vigie_bank::Config>| {
-        Ok(vigie_bank::run(role.config, role.listener, role.shutdown).await?)
+        Ok(vigie_bank::run_with(role.config, role.listener, role.shutdown, &role.telemetry).await?)
     };
     serve(load(args)?, run).await
 }
 
 pub(super) async fn matcher(args: &RoleArgs) -> anyhow::Result<Exit> {
     let run = async |role: Role<vigie_matcher::Config>| {
-        let Role { config, listener, network, shutdown } = role;
-        Ok(vigie_matcher::run_with(config, listener, shutdown, &network, &mut Registry::default()).await?)
+        let Role { config, listener, network, shutdown, telemetry } = role;
+        Ok(vigie_matcher::run_with(config, listener, shutdown, &network, &telemetry).await?)
     };
     serve(load(args)?, run).await
 }
 
 pub(super) async fn coordinator(args: &RoleArgs) -> anyhow::Result<Exit> {
     let run = async |role: Role<vigie_coordinator::Config>| {
-        let Role { config, listener, network, shutdown } = role;
-        Ok(vigie_coordinator::run_with(config, listener, shutdown, &network, &mut Registry::default())
-            .await?)
+        let Role { config, listener, network, shutdown, telemetry } = role;
+        Ok(vigie_coordinator::run_with(config, listener, shutdown, &network, &telemetry).await?)
     };
     serve(load(args)?, run).await
 }
 
 pub(super) async fn frontend(args: &RoleArgs) -> anyhow::Result<Exit> {
     let run = async |role: Role<vigie_frontend::Config>| {
-        let Role { config, listener, network, shutdown } = role;
-        Ok(vigie_frontend::run_with(config, listener, shutdown, &network, &mut Registry::default()).await?)
+        let Role { config, listener, network, shutdown, telemetry } = role;
+        Ok(vigie_frontend::run_with(config, listener, shutdown, &network, &telemetry).await?)
     };
     serve(load(args)?, run).await
 }
@@ -52,26 +54,49 @@ struct Role<C> {
     listener: Secured<TcpListener>,
     network: Network,
     shutdown: Shutdown,
+    telemetry: Telemetry,
 }
 
 async fn serve<C>(
     told: Told<C>,
     run: impl AsyncFnOnce(Role<C>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
-    let Told { listen, transport, config } = told;
+    let Told { listen, transport, telemetry: shown, config } = told;
     let tls = transport.start()?;
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let telemetry = Telemetry::default();
+    // Before anything that takes time, so that probes are answered from the start. It ends with this.
+    let _shown = show(&shown, telemetry.clone()).await?;
+    let listener = listen_on(listen).await?;
     tracing::info!(address = %listener.local_addr()?, tls = tls.is_some(), "listening");
     let shutdown = Shutdown::new();
-    let stopping = shutdown.clone();
+    let (stopping, told) = (shutdown.clone(), telemetry.clone());
     tokio::spawn(async move {
         asked_to_stop().await;
         tracing::info!("stopping");
+        told.stopping();
         stopping.cancel();
     });
     let network = Network::tcp().with_tls(tls.clone());
-    run(Role { config, listener: Secured::new(listener, tls), network, shutdown }).await?;
+    run(Role { config, listener: Secured::new(listener, tls), network, shutdown, telemetry }).await?;
     Ok(Exit::Done)
+}
+
+/// Serves metrics and probes, if they are wanted.
+async fn show(config: &TelemetryConfig, telemetry: Telemetry) -> anyhow::Result<JoinSet<()>> {
+    let mut shown = JoinSet::new();
+    if let Some(listen) = config.listen {
+        let listener = listen_on(listen).await.context("telemetry")?;
+        tracing::info!(address = %listener.local_addr()?, "telemetry listens");
+        shown.spawn(vigie_telemetry::serve(listener, telemetry));
+    }
+    if !config.otlp_endpoint.is_empty() {
+        tracing::warn!("telemetry.otlp_endpoint is set, but this version sends no traces yet");
+    }
+    Ok(shown)
+}
+
+async fn listen_on(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
 /// Waits for SIGTERM (what orchestrators send) or SIGINT (what a person types).

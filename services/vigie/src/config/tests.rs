@@ -133,3 +133,23 @@ async fn tls_is_read_and_its_faults_are_told() {
     let unsaid = "listen = '127.0.0.1:9'\n[matcher]\nbank = 'https://localhost:1'\n";
     check_faults(unsaid, &["matcher.bank: "]);
 }
+
+#[tokio::test]
+async fn telemetry_is_told_apart_and_its_faults_with_the_others() {
+    let role = "listen = '127.0.0.1:9'\n[matcher]\n";
+    let told = load_matcher(role, &[]).unwrap();
+    assert_eq!(told.telemetry, TelemetryConfig::default());
+    // Any address does, without TLS and without a word about plain text.
+    let told = load_matcher(&format!("{role}[telemetry]\nlisten = '0.0.0.0:9464'\n"), &[]).unwrap();
+    assert_eq!(told.telemetry.listen.unwrap().port(), 9_464);
+    check_faults(
+        &format!("{role}[telemetry]\nport = 1\ntrace_ratio = 'all'\n"),
+        &["telemetry.port: ", "telemetry.trace_ratio: "],
+    );
+    check_faults(
+        &format!("{role}[telemetry]\notlp_endpoint = 'collector'\ntrace_ratio = 2.0\n"),
+        &["telemetry.otlp_endpoint: ", "telemetry.trace_ratio: "],
+    );
+    check_faults(&format!("{role}[telemetry]\nlisten = '0.0.0.0:9'\n"), &["telemetry.listen: "]);
+    check_faults(&format!("telemetry = 9464\n{role}"), &["telemetry: "]);
+}

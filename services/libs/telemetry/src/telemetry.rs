@@ -1,0 +1,139 @@
+//! What a role has to tell, for whoever shows it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use prometheus_client::encoding::text;
+use prometheus_client::registry::Registry;
+
+/// Whether a role does what it is there for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// It does.
+    Ready,
+    /// Not yet, for this reason: it has not come so far since the process began.
+    Starting(Cow<'static, str>),
+    /// Not now, for this reason. The process itself is well and need not be started anew.
+    Unready(Cow<'static, str>),
+}
+
+impl Condition {
+    /// Ready, or else starting for this reason.
+    #[must_use]
+    pub fn starting(unready: Option<impl Into<Cow<'static, str>>>) -> Self {
+        unready.map_or(Self::Ready, |reason| Self::Starting(reason.into()))
+    }
+}
+
+/// Where a role's metrics are registered, and what asks it how it is. Clones are handles of the same.
+///
+/// It is passed to a role when that is put together. Nothing is shown of it until [`crate::serve`] does.
+#[derive(Clone, Default)]
+pub struct Telemetry {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    registry: RwLock<Registry>,
+    condition: RwLock<Option<Box<dyn Fn() -> Condition + Send + Sync>>>,
+    has_started: AtomicBool,
+    is_stopping: AtomicBool,
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Telemetry").field("condition", &self.condition()).finish_non_exhaustive()
+    }
+}
+
+impl Telemetry {
+    /// Lets `register` add metrics.
+    pub fn register<T>(&self, register: impl FnOnce(&mut Registry) -> T) -> T {
+        register(&mut self.shared.registry.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells how the role is from now on: `condition` is asked by every probe, and is quick.
+    pub fn tell_condition(&self, condition: impl Fn() -> Condition + Send + Sync + 'static) {
+        let mut told = self.shared.condition.write().unwrap_or_else(PoisonError::into_inner);
+        *told = Some(Box::new(condition));
+    }
+
+    /// Says that the process was told to stop: it is not ready any more, whatever the role says.
+    pub fn stopping(&self) {
+        self.shared.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// How the role is now.
+    #[must_use]
+    pub fn condition(&self) -> Condition {
+        if self.shared.is_stopping.load(Ordering::Relaxed) {
+            return Condition::Unready("shutting down".into());
+        }
+        let told = self.shared.condition.read().unwrap_or_else(PoisonError::into_inner);
+        let condition = told.as_ref().map_or(Condition::Starting("starting".into()), |condition| condition());
+        if !matches!(condition, Condition::Starting(_)) {
+            self.shared.has_started.store(true, Ordering::Relaxed);
+        }
+        condition
+    }
+
+    /// Whether the role has come to work once, or to where it waits for its turn.
+    #[must_use]
+    pub fn has_started(&self) -> bool {
+        // A probe may be the first to ask.
+        let _asked = self.condition();
+        self.shared.has_started.load(Ordering::Relaxed)
+    }
+
+    /// Every metric, in the text format of OpenMetrics 1.0.
+    ///
+    /// # Errors
+    ///
+    /// A metric cannot be written.
+    pub fn exposition(&self) -> Result<String, fmt::Error> {
+        let mut written = String::new();
+        text::encode(&mut written, &self.shared.registry.read().unwrap_or_else(PoisonError::into_inner))?;
+        Ok(written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_started_once_has_started_for_good() {
+        let telemetry = Telemetry::default();
+        assert_eq!(telemetry.condition(), Condition::Starting("starting".into()));
+        assert!(!telemetry.has_started());
+        let now = Arc::new(RwLock::new(Condition::Starting("loading".into())));
+        let asked = Arc::clone(&now);
+        telemetry.tell_condition(move || asked.read().unwrap().clone());
+        assert!(!telemetry.has_started());
+        *now.write().unwrap() = Condition::Ready;
+        assert!(telemetry.has_started());
+        *now.write().unwrap() = Condition::Starting("rebuilding".into());
+        assert!(telemetry.has_started());
+        assert_eq!(telemetry.condition(), Condition::Starting("rebuilding".into()));
+    }
+
+    #[test]
+    fn who_stands_by_has_started_and_is_not_ready() {
+        let telemetry = Telemetry::default();
+        telemetry.tell_condition(|| Condition::Unready("stands by".into()));
+        assert!(telemetry.has_started());
+        assert_eq!(telemetry.condition(), Condition::Unready("stands by".into()));
+    }
+
+    #[test]
+    fn who_is_told_to_stop_is_not_ready_whatever_the_role_says() {
+        let telemetry = Telemetry::default();
+        telemetry.tell_condition(|| Condition::Ready);
+        assert_eq!(telemetry.condition(), Condition::Ready);
+        telemetry.stopping();
+        assert_eq!(telemetry.condition(), Condition::Unready("shutting down".into()));
+    }
+}

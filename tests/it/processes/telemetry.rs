@@ -1,0 +1,231 @@
+//! What a cluster of processes tells of itself by HTTP: metrics and probes.
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use vigie_pictures::{draw, encode_jpeg};
+use vigie_tests::metrics::Exposition;
+use vigie_tests::process::{Finished, RoleProcess, run};
+
+/// What takes longer than this is stuck.
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// A role, and where its telemetry is.
+struct Role {
+    name: &'static str,
+    arguments: Vec<String>,
+    log: std::path::PathBuf,
+    telemetry: String,
+    process: Option<RoleProcess>,
+}
+
+impl Role {
+    fn new(folder: &Path, name: &'static str, listen: &str, telemetry: &str, set: &[String]) -> Self {
+        let mut arguments = ["--log", "debug", name, "--listen", listen].map(str::to_owned).to_vec();
+        arguments.extend(["--set".to_owned(), format!("telemetry.listen={telemetry}")]);
+        arguments.extend(set.iter().flat_map(|one| ["--set".to_owned(), one.clone()]));
+        let log = folder.join(format!("{name}-{}.log", listen.rsplit(':').next().unwrap()));
+        Self { name, arguments, log, telemetry: telemetry.to_owned(), process: None }
+    }
+
+    fn start(&mut self) {
+        self.process = Some(RoleProcess::start(&self.arguments, &self.log).unwrap());
+    }
+
+    /// The status and the body, if anything answers.
+    fn get(&self, path: &str) -> Option<(u16, String)> {
+        let mut io = TcpStream::connect(&self.telemetry).ok()?;
+        io.set_read_timeout(Some(WITHIN)).unwrap();
+        write!(io, "GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.telemetry).ok()?;
+        let mut said = String::new();
+        io.read_to_string(&mut said).ok()?;
+        let (head, body) = said.split_once("\r\n\r\n")?;
+        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+    }
+
+    /// Waits until the probe answers with this status, and with a text that begins so.
+    fn wait_for(&mut self, path: &str, status: u16, text: &str) {
+        let deadline = Instant::now() + WITHIN;
+        loop {
+            match self.get(path) {
+                Some((is, body)) if is == status && body.starts_with(text) => return,
+                other => {
+                    let name = self.name;
+                    assert!(Instant::now() < deadline, "{name} {path} is {other:?}, not {status} {text}");
+                }
+            }
+            self.process.as_mut().unwrap().check_running().unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn health(&self) -> Finished {
+        run(&["health", "--url", &format!("http://{}/readyz", self.telemetry)], &[]).unwrap()
+    }
+
+    fn scrape(&self) -> (String, Exposition) {
+        let (status, body) = self.get("/metrics").unwrap();
+        assert_eq!(status, 200);
+        let read =
+            Exposition::parse(&body).unwrap_or_else(|error| panic!("{}: {error:#}\n{body}", self.name));
+        (body, read)
+    }
+}
+
+/// Addresses that were free a moment ago.
+fn addresses<const N: usize>() -> [String; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().to_string())
+}
+
+fn bank_and_matcher(folder: &Path) -> [Role; 2] {
+    let [bank, bank_tells, matcher, matcher_tells] = addresses();
+    let store = format!("bank.store=sqlite:{}", folder.join("bank.db").display());
+    let follow = ["matcher.shard=0", "matcher.shard_count=1", &format!("matcher.bank=http://{bank}")];
+    [
+        Role::new(folder, "bank", &bank, &bank_tells, &[store]),
+        Role::new(folder, "matcher", &matcher, &matcher_tells, &follow.map(str::to_owned)),
+    ]
+}
+
+#[test]
+fn a_matchers_probes_follow_its_life() {
+    let folder = tempfile::tempdir().unwrap();
+    let [mut bank, mut matcher] = bank_and_matcher(folder.path());
+    assert_eq!(matcher.health().code, 4, "nobody is there");
+
+    // Without a bank it lives, and has neither started nor is it ready.
+    matcher.start();
+    matcher.wait_for("/livez", 200, "");
+    matcher.wait_for("/readyz", 503, "waiting for the bank's feed\n");
+    assert_eq!(matcher.get("/startupz").unwrap().0, 503);
+    let health = matcher.health();
+    assert_eq!((health.code, &health.lines[0][..]), (1, "not ready: waiting for the bank's feed"));
+
+    bank.start();
+    bank.wait_for("/readyz", 200, "");
+    matcher.wait_for("/readyz", 200, "");
+    matcher.wait_for("/startupz", 200, "");
+    let health = matcher.health();
+    assert_eq!((health.code, &health.lines[0][..]), (0, "ready"));
+
+    // It goes on without the bank.
+    bank.process = None;
+    assert_eq!(matcher.get("/readyz").unwrap().0, 200);
+
+    // It is told to stop: not ready at once, while it still answers; and then it is gone.
+    matcher.process.as_ref().unwrap().terminate().unwrap();
+    matcher.wait_for("/readyz", 503, "shutting down\n");
+    assert_eq!(matcher.get("/startupz").unwrap().0, 200);
+    assert_eq!(matcher.get("/livez").unwrap().0, 200);
+    let deadline = Instant::now() + WITHIN;
+    while matcher.process.as_mut().unwrap().ended().unwrap() != Some(0) {
+        assert!(Instant::now() < deadline, "it does not end");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(matcher.health().code, 4);
+}
+
+/// All label names there are. What a caller sends is in none of their values.
+const LABELS: [&str; 4] = ["kind", "le", "outcome", "reason"];
+
+fn is_word(text: &str) -> bool {
+    text.len() <= 80 && text.chars().all(|one| one.is_ascii_alphanumeric() || "_./-+".contains(one))
+}
+
+#[test]
+fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
+    let folder = tempfile::tempdir().unwrap();
+    let [mut bank, mut matcher] = bank_and_matcher(folder.path());
+    let listens = |role: &Role| format!("http://{}", role.arguments[4]);
+    let [coordinator_at, coordinator_tells, frontend_at, frontend_tells] = addresses();
+    let matchers = format!("coordinator.matchers=['{}']", listens(&matcher));
+    let mut coordinator =
+        Role::new(folder.path(), "coordinator", &coordinator_at, &coordinator_tells, &[matchers]);
+    let via = format!("frontend.coordinator=http://{coordinator_at}");
+    let mut frontend = Role::new(folder.path(), "frontend", &frontend_at, &frontend_tells, &[via]);
+    for role in [&mut bank, &mut matcher, &mut coordinator, &mut frontend] {
+        role.start();
+        role.wait_for("/readyz", 200, "");
+    }
+
+    let environment = [
+        ("VIGIE_BANK".to_owned(), listens(&bank)),
+        ("VIGIE_COORDINATOR".to_owned(), format!("http://{coordinator_at}")),
+        ("VIGIE_FRONTEND".to_owned(), format!("http://{frontend_at}")),
+    ];
+    let vigie = |args: &[&str], code: i32| {
+        let finished = run(&[&["--json"], args].concat(), &environment).unwrap();
+        assert_eq!(finished.code, code, "{args:?}: {:?} {}", finished.lines, finished.stderr);
+        finished.json().unwrap()
+    };
+    let picture = folder.path().join("picture.jpg");
+    std::fs::write(&picture, encode_jpeg(&draw(3, 320, 240), 90)).unwrap();
+    let broken = folder.path().join("broken.jpg");
+    std::fs::write(&broken, b"\xff\xd8\xff\xe0 and no more").unwrap();
+    let picture = picture.to_str().unwrap();
+    vigie(&["bank", "create", "known"], 0);
+    let added = &vigie(&["item", "add", "known", picture], 0)[0];
+    let matched = vigie(&["match", picture, "--min-sequence", &added["sequence"].to_string()], 0);
+    assert_eq!(matched[0]["matches"].as_array().map(Vec::len), Some(1));
+    vigie(&["match", broken.to_str().unwrap()], 3);
+    let hashed = serde_json::to_string(&vigie(&["hash", picture], 0)).unwrap();
+    let hashes: BTreeSet<_> = hashed
+        .split('"')
+        .filter(|text| text.len() >= 32 && text.chars().all(|one| one.is_ascii_hexdigit()))
+        .collect();
+    assert!(hashes.len() >= 3, "{hashed}");
+
+    for role in [&bank, &matcher, &coordinator, &frontend] {
+        let (text, told) = role.scrape();
+        for (name, family) in &told.families {
+            assert!(["vigie_", "process_"].iter().any(|prefix| name.starts_with(prefix)), "{name}");
+            assert!(family.samples.len() <= 200, "{name} has {} lines", family.samples.len());
+            for (label, value) in family.samples.iter().flat_map(|sample| &sample.labels) {
+                assert!(LABELS.contains(&label.as_str()) && is_word(value), "{name}: {label}={value}");
+            }
+        }
+        assert!(told.sum("vigie_serving_calls_accepted_total", &[]) >= 1.0, "{}: {text}", role.name);
+        assert!(told.sum("process_resident_memory_bytes", &[]) > 1e6);
+        let logged = role.process.as_ref().unwrap().logged().unwrap().to_lowercase();
+        for hash in &hashes {
+            assert!(!text.contains(hash) && !logged.contains(hash), "{} tells a hash", role.name);
+        }
+        check_with_promtool(&told);
+    }
+    let (_, told) = frontend.scrape();
+    assert!(told.sum("vigie_images_hashed_total", &[]) >= 1.0);
+    assert!(told.sum("vigie_image_decode_failures_total", &[]) >= 1.0);
+    let (_, told) = matcher.scrape();
+    assert!(told.sum("vigie_matcher_searches_total", &[("outcome", "answered")]) >= 1.0);
+}
+
+/// What Prometheus' own tool finds wrong, where it is installed.
+fn check_with_promtool(told: &Exposition) {
+    let mut command = Command::new("promtool");
+    command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let Ok(mut promtool) = command.spawn() else {
+        eprintln!("SKIPPED: promtool is not installed, so nothing but our own reader has read the metrics");
+        return;
+    };
+    promtool.stdin.take().unwrap().write_all(told.classic().as_bytes()).unwrap();
+    let finished = promtool.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&finished.stderr).into_owned();
+    assert!(finished.status.success() && said.is_empty(), "{said}");
+}
+
+#[test]
+fn a_port_that_is_taken_ends_the_role_and_says_which() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let store = format!("bank.store=sqlite:{}", folder.path().join("bank.db").display());
+    let telemetry = format!("telemetry.listen={address}");
+    let ended = run(&["bank", "--listen", "127.0.0.1:0", "--set", &store, "--set", &telemetry], &[]).unwrap();
+    assert_eq!(ended.code, 1);
+    assert!(ended.stderr.contains(&format!("telemetry: cannot listen on {address}")), "{}", ended.stderr);
+}
