@@ -13,6 +13,9 @@ use rustix::process::{Pid, Signal, kill_process};
 /// How long a cluster may take to be ready; one that is stuck is not waited for.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
+/// Further variables that cargo sets for one package.
+const OF_A_PACKAGE: [&str; 3] = ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_MANIFEST_LINKS"];
+
 /// The path of the binary `vigie`, of the profile that the tests were built with.
 pub fn vigie_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
@@ -26,6 +29,13 @@ fn build() -> anyhow::Result<PathBuf> {
     cargo.args(["test", "--workspace", "--no-run", "--quiet", "--message-format", "json"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
+    }
+    // What cargo tells a test of its own package. Build scripts that look at such variables would run again, and all that
+    // stands on them be built again.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_PKG_") || OF_A_PACKAGE.iter().any(|one| name == *one) {
+            cargo.env_remove(name);
+        }
     }
     let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output()?;
     ensure!(output.status.success(), "cargo could not build the workspace");
