@@ -84,5 +84,6 @@ async fn a_stall_shows_in_every_request_that_it_made_wait_and_a_closed_loop_woul
 #[ignore = "takes 40 seconds, and wants a quiet machine"]
 async fn a_second_in_ten_makes_a_99th_percentile_of_900_milliseconds() {
     let (stall, cycle) = (Duration::from_secs(1), Duration::from_secs(10));
-    check(stall, cycle, scenario(1_000, "40s"), 15.0).await;
+    // The thousand that were held are answered one after the other, in this process: 15 us each, with two cores.
+    check(stall, cycle, scenario(1_000, "40s"), 30.0).await;
 }
