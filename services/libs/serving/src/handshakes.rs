@@ -7,20 +7,18 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_stream::Stream;
-use tonic::transport::server::Connected;
-use vigie_tls::{Refused, ServerStream, Tls, peer_name};
+use vigie_tls::{Refused, Tls, TlsConfig};
 
 use crate::connections::Limited;
-use crate::identity::Peer;
 use crate::load::Load;
+use crate::socket::Socket;
 
 /// Lines about refused handshakes in one [`WINDOW`]: enough to see what is wrong, and few enough that nobody fills a disk
 /// by knocking.
@@ -35,6 +33,8 @@ pub(crate) struct Handshakes<S, Io> {
     /// None once it has ended.
     incoming: Option<Pin<Box<S>>>,
     tls: Option<Tls>,
+    /// How long it may take from a connection to the first bytes of HTTP/2 on it.
+    longest: Duration,
     load: Load,
     peer: fn(&Io) -> Option<SocketAddr>,
     under_way: JoinSet<Outcome<Io>>,
@@ -50,7 +50,11 @@ impl<S, Io> Handshakes<S, Io> {
         peer: fn(&Io) -> Option<SocketAddr>,
     ) -> Self {
         let incoming = Some(Box::pin(incoming));
-        Self { incoming, tls, load, peer, under_way: JoinSet::new(), told: Told::default() }
+        // In plain text there is nobody who says otherwise.
+        let longest = tls
+            .as_ref()
+            .map_or_else(|| TlsConfig::default().handshake_max(), |tls| tls.config().handshake_max());
+        Self { incoming, tls, longest, load, peer, under_way: JoinSet::new(), told: Told::default() }
     }
 }
 
@@ -91,9 +95,9 @@ where
                 Poll::Pending => return Poll::Pending,
             };
             let address = (this.peer)(io.get_ref());
+            let until = Instant::now() + this.longest;
             let Some(tls) = &this.tls else {
-                let peer = Peer { address, certificate_name: None };
-                return Poll::Ready(Some(Ok(Socket { io: Wire::Plain(io), peer })));
+                return Poll::Ready(Some(Ok(Socket::plain(io, address, until))));
             };
             if this.under_way.len() >= tls.config().handshakes_max {
                 this.load.refuse_handshake();
@@ -103,7 +107,7 @@ where
             let tls = tls.clone();
             this.under_way.spawn(async move {
                 match tls.accept(io).await {
-                    Ok(stream) => Ok(Socket::secured(stream, address)),
+                    Ok(stream) => Ok(Socket::secured(stream, address, until)),
                     Err(refused) => Err((address, refused)),
                 }
             });
@@ -138,90 +142,5 @@ impl Told {
         let left_out = std::mem::take(&mut self.left_out);
         let left_out = (left_out > 0).then_some(left_out);
         tracing::warn!(peer = peer.map(tracing::field::display), reason, left_out, "refused a handshake");
-    }
-}
-
-/// A connection on which calls can be made.
-pub(crate) struct Socket<Io> {
-    io: Wire<Io>,
-    peer: Peer,
-}
-
-enum Wire<Io> {
-    Plain(Limited<Io>),
-    Secured(Box<ServerStream<Limited<Io>>>),
-}
-
-impl<Io> Socket<Io> {
-    fn secured(stream: ServerStream<Limited<Io>>, address: Option<SocketAddr>) -> Self {
-        let chain = stream.get_ref().1.peer_certificates();
-        let certificate_name = chain.and_then(peer_name).map(Arc::from);
-        Self { io: Wire::Secured(Box::new(stream)), peer: Peer { address, certificate_name } }
-    }
-}
-
-impl<Io> Connected for Socket<Io> {
-    type ConnectInfo = Peer;
-
-    fn connect_info(&self) -> Peer {
-        self.peer.clone()
-    }
-}
-
-impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for Socket<Io> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match &mut self.io {
-            Wire::Plain(io) => Pin::new(io).poll_read(context, buffer),
-            Wire::Secured(io) => Pin::new(io).poll_read(context, buffer),
-        }
-    }
-}
-
-impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<Io> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match &mut self.io {
-            Wire::Plain(io) => Pin::new(io).poll_write(context, bytes),
-            Wire::Secured(io) => Pin::new(io).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match &mut self.io {
-            Wire::Plain(io) => Pin::new(io).poll_write_vectored(context, slices),
-            Wire::Secured(io) => Pin::new(io).poll_write_vectored(context, slices),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match &self.io {
-            Wire::Plain(io) => io.is_write_vectored(),
-            Wire::Secured(io) => io.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.io {
-            Wire::Plain(io) => Pin::new(io).poll_flush(context),
-            Wire::Secured(io) => Pin::new(io).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.io {
-            Wire::Plain(io) => Pin::new(io).poll_shutdown(context),
-            Wire::Secured(io) => Pin::new(io).poll_shutdown(context),
-        }
     }
 }

@@ -154,6 +154,25 @@ async fn accepted_calls_are_answered_after_shutdown() {
 }
 
 #[tokio::test]
+async fn a_connection_on_which_nothing_is_said_is_closed_and_does_not_hold_the_drain_up() {
+    let config = ServingConfig { drain_ms_max: 60_000, ..ServingConfig::default().without_lame_duck() };
+    let server = Server::start(config).await;
+    let mut spoken = HealthClient::new(server.channel().await);
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    until("two connections", || server.load.connections() == 2).await;
+    let closed = tokio::time::timeout(Duration::from_secs(15), silent.read_to_end(&mut Vec::new())).await;
+    let _either = closed.expect("it is not closed");
+    // Who has spoken stays.
+    spoken.check(HealthCheckRequest { service: String::new() }).await.unwrap();
+    assert_eq!(server.load.connections(), 1);
+
+    let _silent = TcpStream::connect(server.address).await.unwrap();
+    until("two connections", || server.load.connections() == 2).await;
+    server.shutdown.cancel();
+    server.ends_within(Duration::from_secs(15)).await;
+}
+
+#[tokio::test]
 async fn what_outlasts_the_drain_is_cut_off() {
     let server =
         Server::start(ServingConfig { drain_ms_max: 200, ..ServingConfig::default().without_lame_duck() })

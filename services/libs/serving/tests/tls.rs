@@ -267,6 +267,37 @@ async fn a_handshake_that_does_not_end_is_cut_off_and_holds_nobody_up() {
 }
 
 #[tokio::test]
+async fn a_client_that_says_nothing_after_its_handshake_is_cut_off_and_does_not_hold_the_drain_up() {
+    let hasty = |config: &mut TlsConfig| config.handshake_ms_max = 1_000;
+    let serving = ServingConfig { drain_ms_max: 60_000, ..ServingConfig::default().without_lame_duck() };
+    let server = Server::start(hasty, serving).await;
+    let leaf = server.ca.client("platform", Validity::days(1)).unwrap();
+    let client = server.client(Some(&leaf));
+    let secured = async || client.connect("localhost", server.tcp().await.0).await.unwrap();
+    let mut silent = secured().await;
+    // The server's settings come, and then the end.
+    let closed = tokio::time::timeout(Duration::from_secs(5), silent.read_to_end(&mut Vec::new())).await;
+    let _either = closed.expect("it is not closed");
+    until("its place is free", || server.load.connections() == 0).await;
+
+    // One that lets its bytes drip has no more time.
+    let mut dripping = secured().await;
+    let begun = Instant::now();
+    let drip = async {
+        while dripping.write_all(b"P").await.is_ok() && dripping.flush().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), drip).await.expect("it is not closed");
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+
+    let silent = secured().await;
+    until("a connection", || server.load.connections() == 1).await;
+    server.stop().await;
+    drop(silent);
+}
+
+#[tokio::test]
 async fn one_handshake_too_many_is_closed_as_it_comes() {
     let one = |config: &mut TlsConfig| config.handshakes_max = 1;
     let server = Server::start(one, ServingConfig::default().without_lame_duck()).await;

@@ -1,0 +1,145 @@
+//! A connection on which calls can be made, in plain text or over TLS.
+//!
+//! HTTP/2 begins with some bytes that every client sends at once. Whoever connects and does not send them is cut off after
+//! the time that a handshake may take: otherwise it would keep its place for as long as it likes, and a server that ends
+//! would wait for it.
+
+use std::future::Future as _;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+use tonic::transport::server::Connected;
+use vigie_tls::{ServerStream, peer_name};
+
+use crate::connections::Limited;
+use crate::identity::Peer;
+
+/// What a client sends first (RFC 9113, section 3.4).
+const PREFACE_BYTES: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
+
+/// A connection on which calls can be made.
+pub(crate) struct Socket<Io> {
+    io: Wire<Io>,
+    peer: Peer,
+    /// None once it has come.
+    preface: Option<Preface>,
+}
+
+enum Wire<Io> {
+    Plain(Limited<Io>),
+    Secured(Box<ServerStream<Limited<Io>>>),
+}
+
+impl<Io> Socket<Io> {
+    /// A connection in plain text, on which HTTP/2 has to begin by then.
+    pub(crate) fn plain(io: Limited<Io>, address: Option<SocketAddr>, until: Instant) -> Self {
+        let peer = Peer { address, certificate_name: None };
+        Self { io: Wire::Plain(io), peer, preface: Some(Preface::new(until)) }
+    }
+
+    /// A connection on which TLS has been agreed on, and on which HTTP/2 has to begin by then.
+    pub(crate) fn secured(
+        stream: ServerStream<Limited<Io>>,
+        address: Option<SocketAddr>,
+        until: Instant,
+    ) -> Self {
+        let chain = stream.get_ref().1.peer_certificates();
+        let certificate_name = chain.and_then(peer_name).map(Arc::from);
+        let peer = Peer { address, certificate_name };
+        Self { io: Wire::Secured(Box::new(stream)), peer, preface: Some(Preface::new(until)) }
+    }
+}
+
+/// The first bytes of HTTP/2, which have not come yet.
+struct Preface {
+    bytes_missing: usize,
+    until: Pin<Box<Sleep>>,
+}
+
+impl Preface {
+    fn new(until: Instant) -> Self {
+        Self { bytes_missing: PREFACE_BYTES, until: Box::pin(tokio::time::sleep_until(until)) }
+    }
+}
+
+impl<Io> Connected for Socket<Io> {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+
+impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for Socket<Io> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buffer.filled().len();
+        let read = match &mut this.io {
+            Wire::Plain(io) => Pin::new(io).poll_read(context, buffer),
+            Wire::Secured(io) => Pin::new(io).poll_read(context, buffer),
+        };
+        let Some(preface) = &mut this.preface else { return read };
+        let came = buffer.filled().len() - before;
+        preface.bytes_missing = preface.bytes_missing.saturating_sub(came);
+        if preface.bytes_missing == 0 {
+            this.preface = None;
+        } else if preface.until.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
+    }
+}
+
+impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<Io> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.io {
+            Wire::Plain(io) => Pin::new(io).poll_write(context, bytes),
+            Wire::Secured(io) => Pin::new(io).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.io {
+            Wire::Plain(io) => Pin::new(io).poll_write_vectored(context, slices),
+            Wire::Secured(io) => Pin::new(io).poll_write_vectored(context, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.io {
+            Wire::Plain(io) => io.is_write_vectored(),
+            Wire::Secured(io) => io.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.io {
+            Wire::Plain(io) => Pin::new(io).poll_flush(context),
+            Wire::Secured(io) => Pin::new(io).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.io {
+            Wire::Plain(io) => Pin::new(io).poll_shutdown(context),
+            Wire::Secured(io) => Pin::new(io).poll_shutdown(context),
+        }
+    }
+}
