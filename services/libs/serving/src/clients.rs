@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::identity::{ClientIdentity, Peer};
@@ -33,7 +33,7 @@ const COUNT_EVERY: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Client {
     Named(ClientIdentity),
-    /// A host. Of IPv6 the /64: hosts have as many addresses below it as they like.
+    /// See [`host`].
     Peer(IpAddr),
     /// The transport tells nothing: all such calls are one client's.
     Unknown,
@@ -46,15 +46,16 @@ impl Client {
             return Self::Named(identity.clone());
         }
         match extensions.get::<Peer>().and_then(|peer| peer.address) {
-            Some(address) => Self::Peer(network(address.ip().to_canonical())),
+            Some(address) => Self::Peer(host(address)),
             None => Self::Unknown,
         }
     }
 }
 
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
+/// The host at this address. Of IPv6 the /64: hosts have as many addresses below it as they like.
+pub(crate) fn host(address: SocketAddr) -> IpAddr {
+    match address.ip().to_canonical() {
+        address @ IpAddr::V4(_) => address,
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();
             Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()

@@ -1,7 +1,7 @@
 //! Speaks TLS on the connections that come, many at once, and tells of those that are refused.
 //!
 //! A handshake waits for its peer, so each is a task of its own: neither a slow one nor a hostile one keeps others from
-//! being accepted. They are bounded in number and in time. A connection counts from the moment it is accepted
+//! being accepted. They are bounded in number, by host too, and in time. A connection counts from the moment it is accepted
 //! ([`crate::connections`]), so one that never ends its handshake has a place of those too.
 
 use std::io;
@@ -17,6 +17,7 @@ use tokio_stream::Stream;
 use vigie_tls::{Refused, Tls, TlsConfig};
 
 use crate::connections::Limited;
+use crate::hosts::Hosts;
 use crate::load::Load;
 use crate::socket::Socket;
 
@@ -38,6 +39,7 @@ pub(crate) struct Handshakes<S, Io> {
     load: Load,
     peer: fn(&Io) -> Option<SocketAddr>,
     under_way: JoinSet<Outcome<Io>>,
+    hosts: Hosts,
     told: Told,
 }
 
@@ -54,7 +56,9 @@ impl<S, Io> Handshakes<S, Io> {
         let longest = tls
             .as_ref()
             .map_or_else(|| TlsConfig::default().handshake_max(), |tls| tls.config().handshake_max());
-        Self { incoming, tls, longest, load, peer, under_way: JoinSet::new(), told: Told::default() }
+        let hosts = Hosts::new(tls.as_ref().map_or(0, |tls| tls.config().handshakes_max));
+        let (under_way, told) = (JoinSet::new(), Told::default());
+        Self { incoming, tls, longest, load, peer, under_way, hosts, told }
     }
 }
 
@@ -104,8 +108,14 @@ where
                 this.told.tell(address, "too many handshakes are under way", false);
                 continue;
             }
+            let Some(entered) = this.hosts.enter(address) else {
+                this.load.refuse_handshake();
+                this.told.tell(address, "too many handshakes of its host are under way", false);
+                continue;
+            };
             let tls = tls.clone();
             this.under_way.spawn(async move {
+                let _entered = entered;
                 match tls.accept(io).await {
                     Ok(stream) => Ok(Socket::secured(stream, address, until)),
                     Err(refused) => Err((address, refused)),

@@ -8,7 +8,7 @@
 //! service says `NOT_SERVING` before it stops listening, and calls that were accepted are answered.
 //!
 //! Reading order: [`ServingConfig`], [`Listener`], [`serve`], then what each connection passes: `connections` (their number),
-//! `handshakes` (TLS), `socket` (until HTTP/2 begins); then what each call passes: `identity` (who calls), `access_log`, `in_flight` (a place or a
+//! `handshakes` (TLS), `hosts` (how many of each host), `socket` (until HTTP/2 begins); then what each call passes: `identity` (who calls), `access_log`, `in_flight` (a place or a
 //! refusal), [`Call`] (what a handler sees of it), `message_limit` (bytes), [`deadline`]. How places are given:
 //! `places` (the shell), `admission` (who gets one), `limit` (how many there are), `clients` (fair shares),
 //! `refusal`, [`Load`] (what there is to see).
@@ -18,6 +18,7 @@ mod listener;
 mod serve;
 mod connections;
 mod handshakes;
+mod hosts;
 mod socket;
 mod identity;
 mod access_log;

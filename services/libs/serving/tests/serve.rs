@@ -160,7 +160,7 @@ async fn a_connection_on_which_nothing_is_said_is_closed_and_does_not_hold_the_d
     let mut spoken = HealthClient::new(server.channel().await);
     let mut silent = TcpStream::connect(server.address).await.unwrap();
     until("two connections", || server.load.connections() == 2).await;
-    let closed = tokio::time::timeout(Duration::from_secs(15), silent.read_to_end(&mut Vec::new())).await;
+    let closed = tokio::time::timeout(Duration::from_secs(6), silent.read_to_end(&mut Vec::new())).await;
     let _either = closed.expect("it is not closed");
     // Who has spoken stays.
     spoken.check(HealthCheckRequest { service: String::new() }).await.unwrap();
@@ -169,7 +169,7 @@ async fn a_connection_on_which_nothing_is_said_is_closed_and_does_not_hold_the_d
     let _silent = TcpStream::connect(server.address).await.unwrap();
     until("two connections", || server.load.connections() == 2).await;
     server.shutdown.cancel();
-    server.ends_within(Duration::from_secs(15)).await;
+    server.ends_within(Duration::from_secs(6)).await;
 }
 
 #[tokio::test]

@@ -51,6 +51,21 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
+/// Whether the server takes a connection of this client: it then sends its HTTP/2 settings. With TLS 1.3 a client has
+/// finished its part before the server has seen its certificate.
+async fn greet(client: &Tls, tcp: TcpStream) -> io::Result<()> {
+    let greet = async {
+        let mut stream = client.connect("localhost", tcp).await?;
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await?;
+        stream.flush().await?;
+        match stream.read(&mut [0; 64]).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), greet).await.expect("it hangs")
+}
+
 fn ca(folder: &Path) -> DevCa {
     DevCa::open(folder).unwrap()
 }
@@ -121,20 +136,10 @@ impl Server {
         (tcp, here)
     }
 
-    /// Whether the server takes a connection of this client: it then sends its HTTP/2 settings. With TLS 1.3 a client has
-    /// finished its part before the server has seen its certificate.
+    /// See [`greet`].
     async fn takes(&self, client: &Tls) -> (io::Result<()>, SocketAddr) {
         let (tcp, here) = self.tcp().await;
-        let greet = async {
-            let mut stream = client.connect("localhost", tcp).await?;
-            stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await?;
-            stream.flush().await?;
-            match stream.read(&mut [0; 64]).await? {
-                0 => Err(io::ErrorKind::UnexpectedEof.into()),
-                _ => Ok(()),
-            }
-        };
-        (tokio::time::timeout(Duration::from_secs(5), greet).await.expect("it hangs"), here)
+        (greet(client, tcp).await, here)
     }
 
     /// The one line about the client at this address says that it was refused, and why.
@@ -312,6 +317,42 @@ async fn one_handshake_too_many_is_closed_as_it_comes() {
     let leaf = server.ca.client("platform", Validity::days(1)).unwrap();
     server.takes(&server.client(Some(&leaf))).await.0.unwrap();
     server.stop().await;
+}
+
+#[tokio::test]
+async fn one_host_cannot_have_all_handshakes() {
+    let sixteen = |config: &mut TlsConfig| config.handshakes_max = 16;
+    let server = Server::start(sixteen, ServingConfig::default().without_lame_duck()).await;
+    let _silent = (server.tcp().await, server.tcp().await);
+    until("handshakes under way", || server.load.connections() == 2).await;
+    let (mut third, here) = server.tcp().await;
+    let closed = tokio::time::timeout(Duration::from_secs(2), third.read(&mut [0; 1])).await;
+    assert!(matches!(closed.expect("it is not closed"), Ok(0) | Err(_)));
+    server.check_logged(here, "too many handshakes of its host").await;
+
+    let leaf = server.ca.client("platform", Validity::days(1)).unwrap();
+    let client = server.client(Some(&leaf));
+    let elsewhere = tokio::net::TcpSocket::new_v4().unwrap();
+    elsewhere.bind(([127, 0, 0, 2], 0).into()).unwrap();
+    let tcp = elsewhere.connect(server.address).await.unwrap();
+    greet(&client, tcp).await.unwrap();
+    server.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_is_refused_has_no_more_time_than_its_handshake() {
+    LazyLock::force(&LOG);
+    let folder = tempfile::tempdir().unwrap();
+    let ca = ca(folder.path());
+    let leaf = ca.server(&["localhost".to_owned()], Validity::days(1)).unwrap();
+    let hasty = TlsConfig { handshake_ms_max: 200, ..config(&ca, &leaf) };
+    let tls = Tls::start(hasty, Sides::ServerAndClient).unwrap();
+    let (mut here, there) = tokio::io::duplex(1 << 10);
+    here.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let begun = Instant::now();
+    let refused = tls.accept(there).await.unwrap_err();
+    assert_eq!(refused, vigie_tls::Refused::NotTls);
+    assert!(begun.elapsed() < Duration::from_millis(300), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

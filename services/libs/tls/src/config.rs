@@ -26,10 +26,12 @@ pub struct TlsConfig {
     pub client_certificates: ClientCertificates,
     /// How often the files are looked at, in milliseconds. If they have changed they are read again.
     pub reload_ms: u64,
-    /// How long a handshake may take, in milliseconds; then the connection is closed.
+    /// How long it may take from a connection to the first bytes of HTTP/2 on it, the handshake and the refusal of a peer
+    /// included, in milliseconds; then it is closed.
     pub handshake_ms_max: u64,
-    /// Handshakes that may be under way at once; one more is closed as it comes. What they wait for are peers, so there are
-    /// more of them than there is work.
+    /// Handshakes that may be under way at once; one more is closed as it comes. Of one host (of IPv6, one /64) there
+    /// may be an eighth of them, and one at least. What they wait for are peers, so there are more of them than there is
+    /// work.
     pub handshakes_max: usize,
 }
 
@@ -55,7 +57,7 @@ impl Default for TlsConfig {
             client_ca: None,
             client_certificates: ClientCertificates::Required,
             reload_ms: 1_000,
-            handshake_ms_max: 10_000,
+            handshake_ms_max: 3_000,
             handshakes_max: 1_024,
         }
     }

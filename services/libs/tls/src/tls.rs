@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::config::TlsConfig;
@@ -78,12 +79,12 @@ impl Tls {
         Io: AsyncRead + AsyncWrite + Unpin,
     {
         let Some(server) = self.0.current.load().server.clone() else { return Err(Refused::NoServer) };
-        let longest = self.config().handshake_max();
+        let until = Instant::now() + self.config().handshake_max();
         let handshake = TlsAcceptor::from(server).accept(io).into_fallible();
-        match tokio::time::timeout(longest, handshake).await {
+        match timeout_at(until, handshake).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err((error, io))) => {
-                part(io).await;
+                part(io, until).await;
                 Err(Refused::by(&error))
             }
             Err(_) => Err(Refused::TooSlow { ms: self.config().handshake_ms_max }),
@@ -109,12 +110,12 @@ impl Tls {
 }
 
 /// Closes a connection so that the peer gets to read what was sent to it: where bytes of its own are left unread, closing
-/// would reset the connection, and what is on its way to it be lost.
-async fn part<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io) {
+/// would reset the connection, and what is on its way to it be lost. It ends by then, whatever the peer does.
+async fn part<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io, until: Instant) {
     let parting = async {
         io.shutdown().await?;
         tokio::io::copy(&mut io.take(PARTING_BYTES_MAX), &mut tokio::io::sink()).await
     };
     // It has been refused already.
-    let _ = tokio::time::timeout(PARTING_MAX, parting).await;
+    let _ = timeout_at(until.min(Instant::now() + PARTING_MAX), parting).await;
 }
