@@ -421,16 +421,25 @@ fn der(pem: &[u8]) -> Vec<u8> {
 async fn an_authority_that_is_taken_away_is_trusted_no_more() {
     let server = Server::strict().await;
     let leaf = server.ca.client("platform", Validity::days(1)).unwrap();
-    let client = server.client(Some(&leaf));
+    // The client goes on trusting the server.
+    let kept = server.folder.path().join("kept.crt");
+    std::fs::copy(server.ca.certificate(), &kept).unwrap();
+    let client =
+        Tls::start(TlsConfig { ca: Some(kept), ..config(&server.ca, &leaf) }, Sides::Client).unwrap();
     server.takes(&client).await.0.unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
     let other = ca(elsewhere.path());
     replace(&server.ca.certificate(), &std::fs::read(other.certificate()).unwrap());
     let deadline = Instant::now() + Duration::from_secs(10);
-    while server.takes(&client).await.0.is_ok() {
+    let here = loop {
+        let (taken, here) = server.takes(&client).await;
+        if taken.is_err() {
+            break here;
+        }
         assert!(Instant::now() < deadline, "it is trusted still");
         tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    };
+    server.check_logged(here, "of an unknown authority").await;
     server.stop().await;
 }
 
