@@ -188,6 +188,41 @@ async fn a_certificate_of_another_authority_is_refused_and_the_log_says_so() {
 }
 
 #[tokio::test]
+async fn the_authority_of_clients_is_not_the_one_of_servers_where_another_is_named() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other = ca(elsewhere.path());
+    let of_clients = |config: &mut TlsConfig| config.client_ca = Some(other.certificate());
+    let server = Server::start(of_clients, ServingConfig::default().without_lame_duck()).await;
+    let leaf = other.client("platform", Validity::days(1)).unwrap();
+    server.takes(&server.client(Some(&leaf))).await.0.unwrap();
+    let leaf = server.ca.client("platform", Validity::days(1)).unwrap();
+    server.check_refused(Some(&leaf), "of an unknown authority", "UnknownCA").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_not_among_the_names_of_clients_is_refused_and_the_log_says_so() {
+    let names = ["spiffe://vigie.dev/frontend", "matcher.vigie.internal"].map(str::to_owned);
+    let named = |config: &mut TlsConfig| config.client_names = names.to_vec();
+    let server = Server::start(named, ServingConfig::default().without_lame_duck()).await;
+    let frontend = server.ca.client("frontend", Validity::days(1)).unwrap();
+    let matcher = server.ca.server(&names[1..], Validity::days(1)).unwrap();
+    for leaf in [frontend, matcher] {
+        server.takes(&server.client(Some(&leaf))).await.0.unwrap();
+    }
+    assert_eq!(server.load.refused().handshakes, 0);
+    // Neither a longer name, nor one that is signed by the same authority for somebody else, nor none.
+    let longer = server.ca.client("frontend/2", Validity::days(1)).unwrap();
+    let host = server.ca.server(&["127.0.0.1".to_owned()], Validity::days(1)).unwrap();
+    for (leaf, name) in [(longer, "spiffe://vigie.dev/frontend/2"), (host, "no name")] {
+        let (taken, here) = server.takes(&server.client(Some(&leaf))).await;
+        assert!(taken.is_err(), "{name}");
+        server.check_logged(here, &format!("not among client_names: its certificate says {name}")).await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn an_expired_certificate_is_refused_and_the_log_says_so() {
     let server = Server::strict().await;
     let leaf = server.ca.client("platform", Validity::expired()).unwrap();
@@ -466,6 +501,14 @@ fn faults_of_the_configuration_name_the_field_and_the_file() {
     let nowhere = folder.path().join("nowhere");
     check(TlsConfig { client_ca: Some(nowhere.clone()), ..good() }, "client_ca", "nowhere");
     check(TlsConfig { certificate: Some(nowhere), ..good() }, "certificate", "No such file");
+    for bad in ["", "Frontend", "a b", "*.vigie.dev", "a..b", "spiffe://", "spiffe://A/b", "https://a/b"] {
+        check(TlsConfig { client_names: vec![bad.to_owned()], ..good() }, "client_names", bad);
+    }
+    let named = TlsConfig { client_names: vec!["frontend.vigie.dev".to_owned()], ..good() };
+    let optional = ClientCertificates::Optional;
+    let unasked = TlsConfig { client_certificates: optional, ..named.clone() };
+    check(unasked, "client_names", "required");
+    assert_eq!(faults(named), Vec::<String>::new());
     check(TlsConfig { reload_ms: 0, ..good() }, "reload_ms", "at least");
     let open = TlsConfig { ca: None, client_certificates: ClientCertificates::None, ..good() };
     assert_eq!(faults(open), Vec::<String>::new());

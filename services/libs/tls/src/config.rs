@@ -6,7 +6,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::files::{self, Material};
+use crate::name::is_name;
 use crate::tls::Sides;
+
+/// The most names of clients that may be listed: they are compared one by one.
+const CLIENT_NAMES_MAX: usize = 1_000;
 
 /// What is said of TLS. Files are in PEM.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +28,9 @@ pub struct TlsConfig {
     pub client_ca: Option<PathBuf>,
     /// Whether clients have to show a certificate.
     pub client_certificates: ClientCertificates,
+    /// The clients that may connect, by the names in their certificates: SPIFFE IDs, and DNS names in lower case. Empty:
+    /// everybody for whom an authority has signed. It is asked once, when a connection is made.
+    pub client_names: Vec<String>,
     /// How often the files are looked at, in milliseconds. If they have changed they are read again.
     pub reload_ms: u64,
     /// How long it may take from a connection to the first bytes of HTTP/2 on it, the handshake and the refusal of a peer
@@ -56,6 +63,7 @@ impl Default for TlsConfig {
             ca: None,
             client_ca: None,
             client_certificates: ClientCertificates::Required,
+            client_names: Vec::new(),
             reload_ms: 1_000,
             handshake_ms_max: 3_000,
             handshakes_max: 1_024,
@@ -99,6 +107,18 @@ impl TlsConfig {
             "client_ca: is missing, and so is ca, which stands in for it; without either, no certificate of a client can be checked \
              (client_certificates = \"none\" asks for none)",
         );
+        check(
+            self.client_names.is_empty() || self.client_certificates == ClientCertificates::Required,
+            "client_names: who shows no certificate has no name: client_certificates has to be \"required\"",
+        );
+        check(
+            self.client_names.len() <= CLIENT_NAMES_MAX,
+            &format!("client_names: there may be at most {CLIENT_NAMES_MAX}"),
+        );
+        for name in self.client_names.iter().filter(|name| !is_name(name)) {
+            let fault = format!("client_names: {name:?} is neither a SPIFFE ID nor a DNS name in lower case");
+            check(false, &fault);
+        }
         check(self.reload_ms >= 10, "reload_ms: must be at least 10");
         check(self.handshake_ms_max >= 1, "handshake_ms_max: must be at least 1");
         check(self.handshakes_max >= 1, "handshakes_max: must be at least 1");

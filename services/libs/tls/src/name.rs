@@ -8,6 +8,9 @@ const SPIFFE: &str = "spiffe://";
 /// The longest SPIFFE ID, in bytes (SPIFFE-ID, section 2.3).
 const SPIFFE_BYTES_MAX: usize = 2_048;
 
+/// The longest DNS name, in bytes (RFC 1035, section 2.3.4, without the length of the root).
+const DNS_BYTES_MAX: usize = 253;
+
 /// The name of the peer whose chain of certificates this is, which has been checked: its first SPIFFE ID, or else its first
 /// DNS name.
 ///
@@ -19,6 +22,15 @@ pub fn peer_name(chain: &[CertificateDer<'_>]) -> Option<String> {
     let spiffe = certificate.valid_uri_names().find(|uri| is_spiffe(uri));
     let name = spiffe.or_else(|| certificate.valid_dns_names().next())?;
     Some(name.to_owned())
+}
+
+/// Whether [`peer_name`] may say this of somebody.
+pub(crate) fn is_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        let is_fit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+        (1..=63).contains(&label.len()) && label.bytes().all(is_fit)
+    };
+    is_spiffe(name) || (name.len() <= DNS_BYTES_MAX && name.split('.').all(is_label))
 }
 
 fn is_spiffe(uri: &str) -> bool {

@@ -25,6 +25,9 @@ pub enum Refused {
     /// Something else is wrong with it.
     #[error("the client's certificate is not good: {0}")]
     BadCertificate(String),
+    /// It is good, and whose it is may not connect.
+    #[error("the client is not among client_names: its certificate says {0}")]
+    NotAmongNames(String),
     /// TLS 1.1 or older.
     #[error("the client speaks no version of TLS from 1.2 on")]
     OldVersion,

@@ -13,6 +13,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use crate::config::TlsConfig;
 use crate::files::{self, Material};
 use crate::keep_up::keep_up;
+use crate::name::peer_name;
 use crate::refused::Refused;
 
 /// A connection of a server.
@@ -82,13 +83,32 @@ impl Tls {
         let until = Instant::now() + self.config().handshake_max();
         let handshake = TlsAcceptor::from(server).accept(io).into_fallible();
         match timeout_at(until, handshake).await {
-            Ok(Ok(stream)) => Ok(stream),
+            Ok(Ok(stream)) => match self.check(&stream) {
+                Ok(()) => Ok(stream),
+                Err(refused) => {
+                    part(stream, until).await;
+                    Err(refused)
+                }
+            },
             Ok(Err((error, io))) => {
                 part(io, until).await;
                 Err(Refused::by(&error))
             }
             Err(_) => Err(Refused::TooSlow { ms: self.config().handshake_ms_max }),
         }
+    }
+
+    /// What a handshake leaves open.
+    fn check<Io>(&self, stream: &ServerStream<Io>) -> Result<(), Refused> {
+        let (_, connection) = stream.get_ref();
+        let names = &self.config().client_names;
+        if !names.is_empty() {
+            let name = connection.peer_certificates().and_then(peer_name);
+            if !name.as_ref().is_some_and(|name| names.contains(name)) {
+                return Err(Refused::NotAmongNames(name.unwrap_or_else(|| "no name".to_owned())));
+            }
+        }
+        Ok(())
     }
 
     /// The client's side of a handshake with the server of this name, in the time that it may take.
