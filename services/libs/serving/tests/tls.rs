@@ -5,13 +5,20 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{LazyLock, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use vigie_serving::{Load, Reflection, Routes, Secured, ServeError, ServingConfig, Shutdown, serve};
 use vigie_tls::dev_ca::{DevCa, Leaf, Validity};
 use vigie_tls::{ClientCertificates, Sides, Tls, TlsConfig};
@@ -51,9 +58,37 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
+/// A client that shows whatever it is told to, which ours do not, and trusts the authority as it was.
+struct Client(TlsConnector);
+
+impl Client {
+    fn new(ca: &DevCa, leaf: Option<&Leaf>, protocols: &[&[u8]]) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(ca.certificate()).unwrap()).unwrap();
+        let builder = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let mut config = match leaf {
+            None => builder.with_no_client_auth(),
+            Some(leaf) => {
+                let chain = vec![CertificateDer::from_pem_file(&leaf.certificate).unwrap()];
+                let key = PrivateKeyDer::from_pem_file(&leaf.key).unwrap();
+                builder.with_client_auth_cert(chain, key).unwrap()
+            }
+        };
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Self(TlsConnector::from(Arc::new(config)))
+    }
+
+    async fn connect(&self, name: &'static str, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        self.0.connect(name.try_into().unwrap(), tcp).await
+    }
+}
+
 /// Whether the server takes a connection of this client: it then sends its HTTP/2 settings. With TLS 1.3 a client has
 /// finished its part before the server has seen its certificate.
-async fn greet(client: &Tls, tcp: TcpStream) -> io::Result<()> {
+async fn greet(client: &Client, tcp: TcpStream) -> io::Result<()> {
     let greet = async {
         let mut stream = client.connect("localhost", tcp).await?;
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await?;
@@ -119,15 +154,9 @@ impl Server {
         tokio::time::timeout(Duration::from_secs(5), self.ended).await.unwrap().unwrap().unwrap();
     }
 
-    /// TLS of a client that trusts the server and shows this.
-    fn client(&self, leaf: Option<&Leaf>) -> Tls {
-        let config = TlsConfig {
-            certificate: leaf.map(|leaf| leaf.certificate.clone()),
-            key: leaf.map(|leaf| leaf.key.clone()),
-            ca: Some(self.ca.certificate()),
-            ..TlsConfig::default()
-        };
-        Tls::start(config, Sides::Client).unwrap()
+    /// A client that trusts the server and shows this.
+    fn client(&self, leaf: Option<&Leaf>) -> Client {
+        Client::new(&self.ca, leaf, &[b"h2"])
     }
 
     async fn tcp(&self) -> (TcpStream, SocketAddr) {
@@ -137,7 +166,7 @@ impl Server {
     }
 
     /// See [`greet`].
-    async fn takes(&self, client: &Tls) -> (io::Result<()>, SocketAddr) {
+    async fn takes(&self, client: &Client) -> (io::Result<()>, SocketAddr) {
         let (tcp, here) = self.tcp().await;
         (greet(client, tcp).await, here)
     }
@@ -227,6 +256,65 @@ async fn an_expired_certificate_is_refused_and_the_log_says_so() {
     let server = Server::strict().await;
     let leaf = server.ca.client("platform", Validity::expired()).unwrap();
     server.check_refused(Some(&leaf), "certificate has expired", "CertificateExpired").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_valid_yet_is_refused_and_the_log_says_so() {
+    let server = Server::strict().await;
+    let from = SystemTime::now() + Duration::from_secs(3_600);
+    let later = Validity { from, until: from + Duration::from_secs(3_600) };
+    let leaf = server.ca.client("platform", later).unwrap();
+    server.check_refused(Some(&leaf), "certificate is not valid yet", "CertificateExpired").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_for_clients_is_refused_and_the_log_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, label: &str, der: &[u8]| {
+        let text = base64::engine::general_purpose::STANDARD.encode(der);
+        let file = folder.path().join(name);
+        std::fs::write(&file, format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")).unwrap();
+        file
+    };
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let pair = KeyPair::generate().unwrap();
+    let authority = file("ca.crt", "CERTIFICATE", params.self_signed(&pair).unwrap().der());
+    let issuer = Issuer::new(params, pair);
+    let leaf_for = |purpose: ExtendedKeyUsagePurpose| {
+        let mut params = CertificateParams::new(["platform.example".to_owned()]).unwrap();
+        params.extended_key_usages = vec![purpose];
+        let pair = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&pair, &issuer).unwrap();
+        Leaf {
+            certificate: file("leaf.crt", "CERTIFICATE", certificate.der()),
+            key: file("leaf.key", "PRIVATE KEY", &pair.serialize_der()),
+        }
+    };
+    let of_clients = |config: &mut TlsConfig| config.client_ca = Some(authority);
+    let server = Server::start(of_clients, ServingConfig::default().without_lame_duck()).await;
+    let leaf = leaf_for(ExtendedKeyUsagePurpose::ClientAuth);
+    server.takes(&server.client(Some(&leaf))).await.0.unwrap();
+    let leaf = leaf_for(ExtendedKeyUsagePurpose::ServerAuth);
+    server.check_refused(Some(&leaf), "it is not one for clients", "").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_offer_http_2_is_refused_and_the_log_says_so() {
+    let server = Server::strict().await;
+    let leaf = server.ca.client("platform", Validity::days(1)).unwrap();
+    let offers: [&[&[u8]]; 2] = [&[], &[b"http/1.1"]];
+    for protocols in offers {
+        let client = Client::new(&server.ca, Some(&leaf), protocols);
+        let (taken, here) = server.takes(&client).await;
+        assert!(taken.is_err(), "{protocols:?}");
+        server.check_logged(here, "the client does not offer HTTP/2").await;
+    }
+    let both = Client::new(&server.ca, Some(&leaf), &[b"http/1.1", b"h2"]);
+    server.takes(&both).await.0.unwrap();
     server.stop().await;
 }
 
@@ -448,19 +536,15 @@ fn replace(file: &Path, content: &[u8]) {
 }
 
 fn der(pem: &[u8]) -> Vec<u8> {
-    use rustls::pki_types::pem::PemObject as _;
-    rustls::pki_types::CertificateDer::from_pem_slice(pem).unwrap().to_vec()
+    CertificateDer::from_pem_slice(pem).unwrap().to_vec()
 }
 
 #[tokio::test]
 async fn an_authority_that_is_taken_away_is_trusted_no_more() {
     let server = Server::strict().await;
     let leaf = server.ca.client("platform", Validity::days(1)).unwrap();
-    // The client goes on trusting the server.
-    let kept = server.folder.path().join("kept.crt");
-    std::fs::copy(server.ca.certificate(), &kept).unwrap();
-    let client =
-        Tls::start(TlsConfig { ca: Some(kept), ..config(&server.ca, &leaf) }, Sides::Client).unwrap();
+    // It goes on trusting the server.
+    let client = server.client(Some(&leaf));
     server.takes(&client).await.0.unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
     let other = ca(elsewhere.path());

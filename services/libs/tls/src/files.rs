@@ -25,7 +25,7 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 const CHAIN_MAX: usize = 16;
 
 /// The one protocol that is spoken over TLS (RFC 9113, section 3.2).
-const HTTP_2: &[u8] = b"h2";
+pub(crate) const HTTP_2: &[u8] = b"h2";
 
 /// Given to each builder, and never set for the whole process, in which others may have chosen another.
 static PROVIDER: LazyLock<Arc<CryptoProvider>> =

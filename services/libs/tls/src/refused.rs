@@ -31,7 +31,7 @@ pub enum Refused {
     /// TLS 1.1 or older.
     #[error("the client speaks no version of TLS from 1.2 on")]
     OldVersion,
-    /// No HTTP/2 (ALPN `h2`).
+    /// No HTTP/2 (ALPN `h2`): it offers other protocols, or none.
     #[error("the client does not offer HTTP/2")]
     NoHttp2,
     /// What it sent is nothing of the kind: plain text, for example.

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::config::TlsConfig;
-use crate::files::{self, Material};
+use crate::files::{self, HTTP_2, Material};
 use crate::keep_up::keep_up;
 use crate::name::peer_name;
 use crate::refused::Refused;
@@ -101,6 +101,10 @@ impl Tls {
     /// What a handshake leaves open.
     fn check<Io>(&self, stream: &ServerStream<Io>) -> Result<(), Refused> {
         let (_, connection) = stream.get_ref();
+        // Who offers no protocol at all is let through by the handshake.
+        if connection.alpn_protocol() != Some(HTTP_2) {
+            return Err(Refused::NoHttp2);
+        }
         let names = &self.config().client_names;
         if !names.is_empty() {
             let name = connection.peer_certificates().and_then(peer_name);
@@ -123,9 +127,15 @@ impl Tls {
         })?;
         let client = Arc::clone(&self.0.current.load().client);
         let handshake = TlsConnector::from(client).connect(server.to_owned(), io);
-        tokio::time::timeout(self.config().handshake_max(), handshake).await.unwrap_or_else(|_| {
-            Err(io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long"))
-        })
+        let stream =
+            tokio::time::timeout(self.config().handshake_max(), handshake).await.unwrap_or_else(|_| {
+                Err(io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long"))
+            })?;
+        if stream.get_ref().1.alpn_protocol() != Some(HTTP_2) {
+            let why = "the server does not agree on HTTP/2 over TLS";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        Ok(stream)
     }
 }
 
