@@ -501,7 +501,6 @@ async fn a_broken_new_certificate_leaves_the_old_one_in_use_and_is_told_once() {
     let told = |fault: &str| logged(&certificate).iter().filter(|line| line.contains(fault)).count();
 
     // A certificate of another key: the swap is half done.
-    let good = std::fs::read(&server.leaf.certificate).unwrap();
     replace(&server.leaf.certificate, &std::fs::read(&leaf.certificate).unwrap());
     until("the warning", || told("does not belong to the certificate") == 1).await;
     server.takes(&client).await.0.unwrap();
@@ -509,10 +508,23 @@ async fn a_broken_new_certificate_leaves_the_old_one_in_use_and_is_told_once() {
     replace(&server.leaf.certificate, b"nothing of the kind");
     until("the warning", || told("holds no certificate in PEM") == 1).await;
     server.takes(&client).await.0.unwrap();
+    // One whose time is over, and one whose time has not come.
+    let signed = |validity: Validity| {
+        let leaf = ca(server.folder.path()).server(&["renewed".to_owned()], validity).unwrap();
+        replace(&server.leaf.key, &std::fs::read(&leaf.key).unwrap());
+        replace(&server.leaf.certificate, &std::fs::read(&leaf.certificate).unwrap());
+    };
+    signed(Validity::expired());
+    until("the warning", || told("holds a certificate that has expired") == 1).await;
+    server.takes(&client).await.0.unwrap();
+    let from = SystemTime::now() + Duration::from_secs(3_600);
+    signed(Validity { from, until: from + Duration::from_secs(3_600) });
+    until("the warning", || told("holds a certificate that is not valid yet") == 1).await;
+    server.takes(&client).await.0.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!((told("does not belong"), told("holds no certificate")), (1, 1), "at each look again");
+    let all = [told("holds no certificate"), told("has expired"), told("not valid yet")];
+    assert_eq!(all, [1, 1, 1], "at each look again");
     // And what is good is taken.
-    replace(&server.leaf.certificate, &good);
     let renewed = ca(server.folder.path()).server(&["localhost".to_owned()], Validity::days(2)).unwrap();
     assert_eq!(renewed, server.leaf);
     let pem = std::fs::read(&renewed.certificate).unwrap();
@@ -588,6 +600,20 @@ fn faults_of_the_configuration_name_the_field_and_the_file() {
     for bad in ["", "Frontend", "a b", "*.vigie.dev", "a..b", "spiffe://", "spiffe://A/b", "https://a/b"] {
         check(TlsConfig { client_names: vec![bad.to_owned()], ..good() }, "client_names", bad);
     }
+    let expired = ca.server(&["expired".to_owned()], Validity::expired()).unwrap();
+    let expired = || TlsConfig {
+        certificate: Some(expired.certificate.clone()),
+        key: Some(expired.key.clone()),
+        ..good()
+    };
+    check(expired(), "certificate", "has expired");
+    let without_ca = TlsConfig { ca: None, client_ca: Some(ca.certificate()), ..expired() };
+    check(without_ca, "certificate", "has expired");
+    // It may be of an authority that only its clients know.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let foreign = DevCa::open(elsewhere.path()).unwrap().certificate();
+    assert_eq!(faults(TlsConfig { ca: Some(foreign.clone()), ..good() }), Vec::<String>::new());
+    check(TlsConfig { ca: Some(foreign), ..expired() }, "certificate", "has expired");
     let named = TlsConfig { client_names: vec!["frontend.vigie.dev".to_owned()], ..good() };
     let optional = ClientCertificates::Optional;
     let unasked = TlsConfig { client_certificates: optional, ..named.clone() };

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
@@ -17,6 +17,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use thiserror::Error;
 
 use crate::config::{ClientCertificates, TlsConfig};
+use crate::in_time;
 use crate::tls::Sides;
 
 /// The largest file: every authority of a system has room in it twice.
@@ -32,7 +33,7 @@ static PROVIDER: LazyLock<Arc<CryptoProvider>> =
     LazyLock::new(|| Arc::new(rustls::crypto::ring::default_provider()));
 
 /// What is wrong with the files. It never says what is in a key.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
 #[error("{field}: {file}: {fault}")]
 pub(crate) struct FileFault {
     field: &'static str,
@@ -41,7 +42,7 @@ pub(crate) struct FileFault {
 }
 
 impl FileFault {
-    fn new(field: &'static str, file: &Path, fault: impl ToString) -> Self {
+    pub(crate) fn new(field: &'static str, file: &Path, fault: impl ToString) -> Self {
         Self { field, file: file.display().to_string(), fault: fault.to_string() }
     }
 }
@@ -118,6 +119,9 @@ impl Material {
             _ => None,
         };
         let own = own.map(|own| own.read(files)).transpose()?;
+        if let Some(own) = &own {
+            own.check_in_time(files, config)?;
+        }
         let server = match (&own, sides) {
             (Some(own), Sides::ServerAndClient) => Some(Arc::new(server(files, config, own)?)),
             _ => None,
@@ -163,6 +167,21 @@ impl<'a> Own<'a> {
             return Err(FileFault::new("certificate", certificate, error));
         }
         Ok(Pair { certified: Arc::new(certified), certificate })
+    }
+}
+
+impl Pair<'_> {
+    /// Nobody takes a certificate whose time is over or has not come: the one before may be good still.
+    fn check_in_time(&self, files: &Files, config: &TlsConfig) -> Result<(), FileFault> {
+        let authorities = config.ca.as_ref().map(|file| roots("ca", file, files)).transpose()?;
+        let (chain, authorities) = match &authorities {
+            Some(authorities) => (&self.certified.cert[..], &authorities.roots[..]),
+            // Which of the others are on the way to an authority, nobody knows here.
+            None => (&self.certified.cert[..1], [].as_slice()),
+        };
+        let algorithms = PROVIDER.signature_verification_algorithms.all;
+        in_time::check(chain, authorities, algorithms, UnixTime::now())
+            .map_err(|fault| FileFault::new("certificate", self.certificate, fault))
     }
 }
 

@@ -6,31 +6,64 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::files::{self, FileFault, Material};
 use crate::tls::Shared;
 
+/// What lasts is told again so often: whoever reads the log of an hour sees it.
+const TELL_EVERY: Duration = Duration::from_secs(60 * 60);
+
 /// Goes on until nobody uses what it keeps up.
 pub(crate) async fn keep_up(shared: Weak<Shared>, every: Duration) {
-    let mut told: Option<FileFault> = None;
+    repeat(every, || shared.upgrade().map(|shared| move || look(&shared))).await;
+}
+
+/// Looks again and again, until there is nothing to look at.
+async fn repeat<Look>(every: Duration, next: impl Fn() -> Option<Look>)
+where
+    Look: FnOnce() -> Result<bool, FileFault> + Send + 'static,
+{
+    let mut told = Told::default();
     loop {
         tokio::time::sleep(every).await;
-        let Some(shared) = shared.upgrade() else { return };
-        let looked = tokio::task::spawn_blocking(move || look(&shared));
-        // The runtime ends.
-        let Ok(looked) = looked.await else { return };
-        match looked {
-            Ok(false) => told = None,
-            Ok(true) => {
-                told = None;
+        let Some(look) = next() else { return };
+        match tokio::task::spawn_blocking(look).await {
+            Ok(Ok(false)) => told.0 = None,
+            Ok(Ok(true)) => {
+                told.0 = None;
                 tracing::info!("certificates and authorities were read again: new connections use them");
             }
-            // The same fault at every look is one fault.
-            Err(fault) if told.as_ref() == Some(&fault) => {}
-            Err(fault) => {
-                tracing::warn!(%fault, "cannot take the new certificates: those before stay in use");
-                told = Some(fault);
+            Ok(Err(fault)) => {
+                if told.is_new(Some(&fault)) {
+                    tracing::warn!(%fault, "cannot take the new certificates: those before stay in use");
+                }
             }
+            Err(error) if error.is_panic() => {
+                // What it says may repeat what was read.
+                if told.is_new(None) {
+                    tracing::error!("reading the certificates panicked: those before stay in use");
+                }
+            }
+            // The runtime ends.
+            Err(_) => return,
         }
+    }
+}
+
+/// What was told last, and when. The same at every look is one thing.
+#[derive(Default)]
+struct Told(Option<(Option<FileFault>, Instant)>);
+
+impl Told {
+    /// Whether this fault, or without one a panic, is to be told now.
+    fn is_new(&mut self, fault: Option<&FileFault>) -> bool {
+        let now = Instant::now();
+        if self.0.as_ref().is_some_and(|(last, at)| last.as_ref() == fault && now < *at + TELL_EVERY) {
+            return false;
+        }
+        self.0 = Some((fault.cloned(), now));
+        true
     }
 }
 
@@ -42,4 +75,70 @@ fn look(shared: &Arc<Shared>) -> Result<bool, FileFault> {
     }
     shared.current.store(Arc::new(Material::new(&files, &shared.config, shared.sides)?));
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::Path;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The lines about what so many looks, one a minute, come to.
+    async fn told(
+        looks: u32,
+        look: impl Fn(u32) -> Result<bool, FileFault> + Copy + Send + 'static,
+    ) -> Vec<String> {
+        let log = Log::default();
+        let writer = log.clone();
+        let lines = tracing_subscriber::fmt().with_ansi(false).without_time();
+        let _here = tracing::subscriber::set_default(lines.with_writer(move || writer.clone()).finish());
+        let number = AtomicU32::new(0);
+        let next = || {
+            let number = number.fetch_add(1, Ordering::Relaxed);
+            (number < looks).then_some(move || look(number))
+        };
+        repeat(Duration::from_secs(60), next).await;
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_is_told_as_an_error_and_what_comes_after_it_is_read() {
+        let lines = told(10, |number| {
+            assert!(number >= 5, "a picture of a panic");
+            Ok(number == 5)
+        });
+        let lines = lines.await;
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[0].contains("ERROR") && lines[0].contains("panicked"), "{lines:?}");
+        assert!(lines[1].contains("INFO") && lines[1].contains("were read again"), "{lines:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fault_that_lasts_is_told_every_hour_and_another_one_at_once() {
+        let lines = told(130, |number| {
+            let fault = if number == 125 { "another" } else { "the first" };
+            Err(FileFault::new("key", Path::new("tls.key"), fault))
+        });
+        let lines = lines.await;
+        let faults: Vec<_> = lines.iter().map(|line| line.contains("the first")).collect();
+        assert_eq!(faults, [true, true, true, false, true], "{lines:?}");
+    }
 }

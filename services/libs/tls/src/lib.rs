@@ -7,12 +7,13 @@
 //! the old stays in use; no session is resumed, so every connection proves its certificate; no key is in a log or an
 //! error.
 //!
-//! Reading order: [`TlsConfig`], [`Tls`] (both sides of a handshake), `files` (what is read, and how it is checked),
+//! Reading order: [`TlsConfig`], [`Tls`] (both sides of a handshake), `files` (what is read, and how it is checked), `in_time`,
 //! `keep_up` (reading it again), [`Refused`] (why a handshake failed), [`peer_name`], [`dev_ca`].
 
 mod config;
 mod tls;
 mod files;
+mod in_time;
 mod keep_up;
 mod refused;
 mod name;

@@ -1,0 +1,33 @@
+//! Whether a chain of certificates is good at a moment.
+//!
+//! Everything else about the certificate of this process is for those to judge to whom it is shown: it may be of an
+//! authority that only they know.
+
+use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
+use webpki::{EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeIdIter};
+
+/// Checks the first certificate, and the way from it to one of these authorities as far as it is known.
+pub(crate) fn check(
+    chain: &[CertificateDer<'_>],
+    authorities: &[TrustAnchor<'_>],
+    algorithms: &[&dyn SignatureVerificationAlgorithm],
+    now: UnixTime,
+) -> Result<(), &'static str> {
+    let Some((first, others)) = chain.split_first() else { return Ok(()) };
+    // What cannot be read is found where it is used.
+    let Ok(certificate) = EndEntityCert::try_from(first) else { return Ok(()) };
+    let checked = certificate.verify_for_usage(algorithms, authorities, others, now, AnyUse, None, None);
+    match checked {
+        Err(Error::CertExpired { .. }) => Err("holds a certificate that has expired"),
+        Err(Error::CertNotValidYet { .. }) => Err("holds a certificate that is not valid yet"),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+struct AnyUse;
+
+impl ExtendedKeyUsageValidator for AnyUse {
+    fn validate(&self, _: KeyPurposeIdIter<'_, '_>) -> Result<(), Error> {
+        Ok(())
+    }
+}
