@@ -1,14 +1,16 @@
-//! One line for each call: who asked for what, from where, how it ended and how long it took. Never what was asked.
+//! One line for each call: who asked for what, from where, how it ended and how long it took. Never what was asked: a path
+//! that is no method's may be anything, and is not repeated.
 //!
 //! The lines are of the level DEBUG and the target `access`: `--log info,access=debug` turns them on. Where nobody reads
 //! them they cost nothing.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, Uri};
+use http::{HeaderMap, Request, Response};
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 use tonic::body::Body;
@@ -17,19 +19,22 @@ use tower::{Layer, Service};
 use tracing::Level;
 
 use crate::identity::{ClientIdentity, Peer};
+use crate::methods::Methods;
 
 /// What the lines are known by.
 const TARGET: &str = "access";
 
 /// See the module.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct AccessLogLayer;
+#[derive(Debug, Clone)]
+pub(crate) struct AccessLogLayer {
+    pub(crate) methods: Methods,
+}
 
 impl<S> Layer<S> for AccessLogLayer {
     type Service = AccessLog<S>;
 
     fn layer(&self, inner: S) -> AccessLog<S> {
-        AccessLog { inner }
+        AccessLog { inner, methods: self.methods.clone() }
     }
 }
 
@@ -37,6 +42,7 @@ impl<S> Layer<S> for AccessLogLayer {
 #[derive(Debug, Clone)]
 pub(crate) struct AccessLog<S> {
     inner: S,
+    methods: Methods,
 }
 
 impl<S> Service<Request<Body>> for AccessLog<S>
@@ -52,7 +58,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let line = tracing::enabled!(target: TARGET, Level::DEBUG).then(|| Line::of(&request));
+        let line = tracing::enabled!(target: TARGET, Level::DEBUG).then(|| Line::of(&request, &self.methods));
         AccessLogFuture { call: self.inner.call(request), line }
     }
 }
@@ -60,7 +66,8 @@ where
 /// What will be told of a call. It is told when this is dropped, once.
 #[derive(Debug)]
 pub(crate) struct Line {
-    method: Uri,
+    /// None where there is no such method.
+    method: Option<Arc<str>>,
     client: Option<ClientIdentity>,
     peer: Peer,
     begun: Instant,
@@ -69,10 +76,10 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    fn of(request: &Request<Body>) -> Self {
+    fn of(request: &Request<Body>, methods: &Methods) -> Self {
         let extensions = request.extensions();
         Self {
-            method: request.uri().clone(),
+            method: methods.named(request.uri().path()),
             client: extensions.get().cloned(),
             peer: extensions.get().cloned().unwrap_or_default(),
             begun: Instant::now(),
@@ -90,8 +97,7 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         let code = self.code.unwrap_or(Code::Cancelled);
-        // What is no method's path is whatever the caller has put there, and is not repeated.
-        let method = if code == Code::Unimplemented { "unknown" } else { self.method.path() };
+        let method = self.method.as_deref().unwrap_or("unknown");
         let ms = self.begun.elapsed().as_secs_f64() * 1e3;
         let client = self.client.as_ref().map(|client| &*client.0);
         let peer = self.peer.address.map(tracing::field::display);
@@ -158,5 +164,56 @@ impl http_body::Body for LoggedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::io;
+    use std::sync::Mutex;
+
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_path_that_is_no_method_is_not_repeated_whatever_becomes_of_the_call() {
+        let log = Log::default();
+        let writer = log.clone();
+        let lines = tracing_subscriber::fmt().with_max_level(Level::DEBUG).with_ansi(false);
+        let _here = tracing::subscriber::set_default(lines.with_writer(move || writer.clone()).finish());
+        let descriptors = [vigie_proto::DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET];
+        let layer = AccessLogLayer { methods: Methods::described(&descriptors).unwrap() };
+        for code in [Code::ResourceExhausted, Code::Unavailable, Code::Unimplemented, Code::Ok] {
+            let known = ["/vigie.matching.v1.MatchService/Match", "/grpc.health.v1.Health/Check"];
+            let unknown = ["/secret", "/vigie.matching.v1.MatchService/secret", "/secret/Match"];
+            for path in known.iter().chain(&unknown) {
+                let answering = layer.layer(tower::service_fn(move |_: Request<Body>| async move {
+                    Ok::<_, Infallible>(Status::new(code, "").into_http::<Body>())
+                }));
+                let request = Request::builder().uri(*path).body(Body::empty()).unwrap();
+                drop(answering.oneshot(request).await.unwrap());
+            }
+            let text = String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
+            assert_eq!(text.lines().count(), known.len() + unknown.len(), "{text}");
+            assert_eq!(text.matches("method=\"unknown\"").count(), unknown.len(), "{text}");
+            assert!(!text.contains("secret"), "{text}");
+            assert!(known.iter().all(|path| text.contains(path)), "{text}");
+        }
     }
 }

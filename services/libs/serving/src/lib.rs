@@ -22,6 +22,7 @@ mod hosts;
 mod socket;
 mod identity;
 mod access_log;
+mod methods;
 mod in_flight;
 mod call;
 mod message_limit;

@@ -23,6 +23,7 @@ use crate::in_flight::{Exceptions, InFlightLayer};
 use crate::listener::Listener;
 use crate::load::Load;
 use crate::message_limit::MessageLimitLayer;
+use crate::methods::Methods;
 use crate::places::Places;
 
 /// Calls of one connection that may be withdrawn before they are accepted; beyond it the connection is closed.
@@ -70,6 +71,7 @@ pub struct Routes {
     health: Health,
     exceptions: Exceptions,
     load: Load,
+    methods: Methods,
 }
 
 impl Routes {
@@ -90,7 +92,14 @@ impl Routes {
         let never_refused = vec!["/grpc.health.".to_owned(), "/grpc.reflection.".to_owned()];
         let exceptions = Exceptions { never_refused, bulk: Vec::new() };
         let health = Health { reporter, services: Vec::new() };
-        Ok(Self { builder, health, exceptions, load: Load::default() })
+        let methods = Methods::described(&[
+            reflection.0,
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+        ])
+        .map_err(tonic_reflection::server::Error::from)?;
+        Ok(Self { builder, health, exceptions, load: Load::default(), methods })
     }
 
     /// Adds a service.
@@ -160,7 +169,7 @@ pub async fn serve<L: Listener>(
     config: &ServingConfig,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
-    let Routes { builder, health, exceptions, load } = routes;
+    let Routes { builder, health, exceptions, load, methods } = routes;
     let answer_within = std::time::Duration::from_millis(config.deadline_ms_max);
     let (draining, cut_off) = (Shutdown::new(), Shutdown::new());
     // However this ends, no connection outlives it.
@@ -185,7 +194,7 @@ pub async fn serve<L: Listener>(
         // First, for those behind it go by who calls.
         .layer(IdentityLayer)
         // Next, so that what is refused is told too.
-        .layer(AccessLogLayer)
+        .layer(AccessLogLayer { methods })
         // Next, so that a flood is refused before anything of it is read.
         .layer(InFlightLayer::new(places, exceptions, answer_within))
         // Next, so that a message too large, or one too many, is refused by its length before its bytes arrive.
