@@ -20,11 +20,7 @@ use crate::connections::Limited;
 use crate::hosts::Hosts;
 use crate::load::Load;
 use crate::socket::Socket;
-
-/// Lines about refused handshakes in one [`WINDOW`]: enough to see what is wrong, and few enough that nobody fills a disk
-/// by knocking.
-const LINES_MAX: u32 = 50;
-const WINDOW: Duration = Duration::from_secs(1);
+use crate::told::Told;
 
 /// What came of a handshake: if nothing did, with whom and why.
 type Outcome<Io> = Result<Socket<Io>, (Option<SocketAddr>, Refused)>;
@@ -73,14 +69,26 @@ where
     type Item = io::Result<Socket<Io>>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
+        let next = self.poll_connection(context);
+        self.told.poll(context);
+        next
+    }
+}
+
+impl<S, Io> Handshakes<S, Io>
+where
+    S: Stream<Item = io::Result<Limited<Io>>>,
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    fn poll_connection(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Socket<Io>>>> {
+        let this = self;
         loop {
             while let Poll::Ready(Some(ended)) = this.under_way.poll_join_next(context) {
                 match ended {
                     Ok(Ok(socket)) => return Poll::Ready(Some(Ok(socket))),
                     Ok(Err((peer, refused))) => {
                         this.load.refuse_handshake();
-                        this.told.tell(peer, &refused.to_string(), refused.is_a_visit());
+                        this.told.tell(peer, refused);
                     }
                     // It was aborted with the runtime, or panicked: then its connection is closed.
                     Err(error) => tracing::error!(%error, "a handshake did not end"),
@@ -105,12 +113,12 @@ where
             };
             if this.under_way.len() >= tls.config().handshakes_max {
                 this.load.refuse_handshake();
-                this.told.tell(address, "too many handshakes are under way", false);
+                this.told.tell(address, Refused::TooMany);
                 continue;
             }
             let Some(entered) = this.hosts.enter(address) else {
                 this.load.refuse_handshake();
-                this.told.tell(address, "too many handshakes of its host are under way", false);
+                this.told.tell(address, Refused::TooManyOfHost);
                 continue;
             };
             let tls = tls.clone();
@@ -122,35 +130,5 @@ where
                 }
             });
         }
-    }
-}
-
-/// Bounds the lines.
-#[derive(Debug, Default)]
-struct Told {
-    window: Option<Instant>,
-    lines: u32,
-    left_out: u64,
-}
-
-impl Told {
-    fn tell(&mut self, peer: Option<SocketAddr>, reason: &str, is_a_visit: bool) {
-        if is_a_visit {
-            let peer = peer.map(tracing::field::display);
-            tracing::debug!(peer, reason, "a connection came to nothing");
-            return;
-        }
-        let now = Instant::now();
-        if self.window.is_none_or(|begun| now >= begun + WINDOW) {
-            (self.window, self.lines) = (Some(now), 0);
-        }
-        self.lines += 1;
-        if self.lines > LINES_MAX {
-            self.left_out += 1;
-            return;
-        }
-        let left_out = std::mem::take(&mut self.left_out);
-        let left_out = (left_out > 0).then_some(left_out);
-        tracing::warn!(peer = peer.map(tracing::field::display), reason, left_out, "refused a handshake");
     }
 }

@@ -8,8 +8,9 @@
 //! service says `NOT_SERVING` before it stops listening, and calls that were accepted are answered.
 //!
 //! Reading order: [`ServingConfig`], [`Listener`], [`serve`], then what each connection passes: `connections` (their number),
-//! `handshakes` (TLS), `hosts` (how many of each host), `socket` (until HTTP/2 begins); then what each call passes: `identity` (who calls), `access_log`, `in_flight` (a place or a
-//! refusal), [`Call`] (what a handler sees of it), `message_limit` (bytes), [`deadline`]. How places are given:
+//! `handshakes` (TLS), `hosts` (how many of each host), `told` (what the log says of those that are refused), `socket`
+//! (until HTTP/2 begins); then what each call passes: `identity` (who calls), `access_log` and `methods`, `in_flight` (a
+//! place or a refusal), [`Call`] (what a handler sees of it), `message_limit` (bytes), [`deadline`]. How places are given:
 //! `places` (the shell), `admission` (who gets one), `limit` (how many there are), `clients` (fair shares),
 //! `refusal`, [`Load`] (what there is to see).
 
@@ -19,6 +20,7 @@ mod serve;
 mod connections;
 mod handshakes;
 mod hosts;
+mod told;
 mod socket;
 mod identity;
 mod access_log;

@@ -49,6 +49,12 @@ pub enum Refused {
         /// The longest that it may take.
         ms: u64,
     },
+    /// As many as may be are under way.
+    #[error("too many handshakes are under way")]
+    TooMany,
+    /// As many as one host may have are under way.
+    #[error("too many handshakes of its host are under way")]
+    TooManyOfHost,
     /// There is no certificate to answer with.
     #[error("this process is a client only")]
     NoServer,

@@ -1,0 +1,169 @@
+//! Tells of refused handshakes, in so many lines that nobody fills a disk by knocking.
+//!
+//! Each reason has lines of its own: who knocks in one way does not keep another's refusal out of the log.
+
+use std::collections::HashMap;
+use std::future::Future as _;
+use std::mem::{Discriminant, discriminant};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep};
+use vigie_tls::Refused;
+
+/// Lines for each reason in one [`WINDOW`]: enough to see what is wrong.
+const LINES_MAX: u32 = 10;
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// As many at most as there are reasons.
+    windows: HashMap<Discriminant<Refused>, Window>,
+    /// When the first window ends in which something was left out.
+    ends: Option<Pin<Box<Sleep>>>,
+}
+
+#[derive(Debug)]
+struct Window {
+    begun: Instant,
+    lines: u32,
+    left_out: u64,
+    /// What was left out last.
+    reason: Option<Refused>,
+}
+
+impl Told {
+    pub(crate) fn tell(&mut self, peer: Option<SocketAddr>, refused: Refused) {
+        let peer = peer.map(tracing::field::display);
+        if refused.is_a_visit() {
+            tracing::debug!(peer, reason = %refused, "a connection came to nothing");
+            return;
+        }
+        let now = Instant::now();
+        self.end(now);
+        let window = self.windows.entry(discriminant(&refused)).or_insert(Window {
+            begun: now,
+            lines: 0,
+            left_out: 0,
+            reason: None,
+        });
+        if window.lines < LINES_MAX {
+            window.lines += 1;
+            tracing::warn!(peer, reason = %refused, "refused a handshake");
+            return;
+        }
+        window.left_out += 1;
+        window.reason = Some(refused);
+        let ends = window.begun + WINDOW;
+        self.ends.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(ends)));
+    }
+
+    /// Tells how many were left out when that is due, and wakes the task then.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) {
+        while let Some(ends) = &mut self.ends
+            && ends.as_mut().poll(context) == Poll::Ready(())
+        {
+            self.ends = None;
+            self.end(Instant::now());
+            let next = self.windows.values().filter(|window| window.left_out > 0);
+            let next = next.map(|window| window.begun + WINDOW).min();
+            self.ends = next.map(|at| Box::pin(tokio::time::sleep_until(at)));
+        }
+    }
+
+    /// Ends the windows whose time is over.
+    fn end(&mut self, now: Instant) {
+        self.windows.retain(|_, window| {
+            let goes_on = now < window.begun + WINDOW;
+            if !goes_on {
+                window.tell();
+            }
+            goes_on
+        });
+    }
+}
+
+impl Window {
+    fn tell(&self) {
+        if let Some(reason) = &self.reason {
+            let left_out = self.left_out;
+            tracing::warn!(%reason, left_out, "refused more handshakes, which had no lines of their own");
+        }
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.windows.values().for_each(Window::tell);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Log {
+        fn lines(&self, what: &str) -> Vec<String> {
+            let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+            text.lines().filter(|line| line.contains(what)).map(str::to_owned).collect()
+        }
+    }
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_reason_has_its_lines_and_what_is_left_out_is_told_when_the_second_ends() {
+        let log = Log::default();
+        let writer = log.clone();
+        let lines = tracing_subscriber::fmt().with_ansi(false);
+        let _here = tracing::subscriber::set_default(lines.with_writer(move || writer.clone()).finish());
+        let mut told = Told::default();
+        for _ in 0..1_000 {
+            told.tell(None, Refused::NotTls);
+        }
+        told.tell(None, Refused::Expired);
+        assert_eq!((log.lines("does not speak TLS").len(), log.lines("has expired").len()), (10, 1));
+        assert!(log.lines("left_out").is_empty());
+
+        // Nothing more comes, and it is told all the same.
+        let ended = std::future::poll_fn(|context| {
+            told.poll(context);
+            if log.lines("left_out").is_empty() { Poll::Pending } else { Poll::Ready(()) }
+        });
+        let begun = Instant::now();
+        tokio::time::timeout(Duration::from_secs(5), ended).await.unwrap();
+        assert!(begun.elapsed() < WINDOW + Duration::from_millis(100));
+        let left_out = log.lines("left_out");
+        assert_eq!(left_out.len(), 1, "{left_out:?}");
+        assert!(
+            left_out[0].contains("left_out=990") && left_out[0].contains("does not speak TLS"),
+            "{left_out:?}"
+        );
+
+        // The next second has its own, and the end of the server keeps nothing back.
+        for _ in 0..12 {
+            told.tell(None, Refused::NotTls);
+        }
+        assert_eq!(log.lines("does not speak TLS").len(), 10 + 1 + 10);
+        drop(told);
+        assert!(log.lines("left_out=2").len() == 1, "{:?}", log.lines("left_out"));
+    }
+}
