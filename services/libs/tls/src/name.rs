@@ -11,17 +11,33 @@ const SPIFFE_BYTES_MAX: usize = 2_048;
 /// The longest DNS name, in bytes (RFC 1035, section 2.3.4, without the length of the root).
 const DNS_BYTES_MAX: usize = 253;
 
-/// The name of the peer whose chain of certificates this is, which has been checked: its first SPIFFE ID, or else its first
-/// DNS name.
+/// The longest trust domain, in bytes (SPIFFE-ID, section 2.1).
+const TRUST_DOMAIN_BYTES_MAX: usize = 255;
+
+/// The name of the peer whose chain of certificates this is, which has been checked: its SPIFFE ID, or else its first DNS
+/// name, in lower case.
+///
+/// A certificate with a SPIFFE ID has no other URI (X509-SVID, section 2). One that has, or whose ID is malformed, has no
+/// name at all: whoever takes it for somebody by another of its names is mistaken.
 ///
 /// What an authority signed is trusted to be the peer's name, and nothing more: a name that holds anything that has no
 /// place in one is none, so it can be written to a log as it is.
 #[must_use]
 pub fn peer_name(chain: &[CertificateDer<'_>]) -> Option<String> {
     let certificate = EndEntityCert::try_from(chain.first()?).ok()?;
-    let spiffe = certificate.valid_uri_names().find(|uri| is_spiffe(uri));
-    let name = spiffe.or_else(|| certificate.valid_dns_names().next())?;
-    Some(name.to_owned())
+    let uris: Vec<&str> = certificate.valid_uri_names().collect();
+    if uris.iter().any(|uri| claims_to_be_spiffe(uri)) {
+        return match uris[..] {
+            [uri] if is_spiffe(uri) => Some(uri.to_owned()),
+            _ => None,
+        };
+    }
+    certificate.valid_dns_names().next().map(str::to_ascii_lowercase)
+}
+
+/// The scheme of a URI is the same in capitals.
+fn claims_to_be_spiffe(uri: &str) -> bool {
+    uri.get(..SPIFFE.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SPIFFE))
 }
 
 /// Whether [`peer_name`] may say this of somebody.
@@ -33,15 +49,19 @@ pub(crate) fn is_name(name: &str) -> bool {
     is_spiffe(name) || (name.len() <= DNS_BYTES_MAX && name.split('.').all(is_label))
 }
 
-fn is_spiffe(uri: &str) -> bool {
-    let Some(rest) = uri.strip_prefix(SPIFFE) else { return false };
-    let (domain, path) = rest.split_once('/').unwrap_or((rest, ""));
+/// Whether this is the SPIFFE ID of somebody (SPIFFE-ID, section 2): a trust domain and a path, of which no segment is
+/// empty or leads elsewhere.
+pub(crate) fn is_spiffe(uri: &str) -> bool {
+    let Some((domain, path)) = uri.strip_prefix(SPIFFE).and_then(|rest| rest.split_once('/')) else {
+        return false;
+    };
     let of_domain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
-    let of_path = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
+    let of_path = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let is_segment = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(of_path);
     uri.len() <= SPIFFE_BYTES_MAX
-        && !domain.is_empty()
+        && (1..=TRUST_DOMAIN_BYTES_MAX).contains(&domain.len())
         && domain.bytes().all(of_domain)
-        && path.bytes().all(of_path)
+        && path.split('/').all(is_segment)
 }
 
 #[cfg(test)]
@@ -69,9 +89,8 @@ mod tests {
     fn a_spiffe_id_goes_before_a_dns_name_and_that_before_none() {
         let spiffe = "spiffe://vigie.dev/ns/a/sa/Frontend-1";
         let other = uri("https://example.org/frontend");
-        let named = vec![dns("frontend.example"), other.clone(), uri(spiffe), uri("spiffe://other.dev/x")];
-        assert_eq!(name_of(named).as_deref(), Some(spiffe));
-        let named = vec![other.clone(), dns("frontend.example"), dns("b.example")];
+        assert_eq!(name_of(vec![dns("frontend.example"), uri(spiffe)]).as_deref(), Some(spiffe));
+        let named = vec![other.clone(), dns("Frontend.Example"), dns("b.example")];
         assert_eq!(name_of(named).as_deref(), Some("frontend.example"));
         let address = SanType::IpAddress([127, 0, 0, 1].into());
         assert_eq!(name_of(vec![other, address]), None);
@@ -81,12 +100,44 @@ mod tests {
     }
 
     #[test]
+    fn a_spiffe_id_beside_another_uri_is_no_name_and_nothing_stands_in_for_it() {
+        let spiffe = || uri("spiffe://vigie.dev/frontend");
+        for other in ["spiffe://other.dev/x", "https://example.org/frontend", "spiffe://vigie.dev/frontend"] {
+            for names in [vec![spiffe(), uri(other)], vec![uri(other), dns("a.example"), spiffe()]] {
+                assert_eq!(name_of(names), None, "{other}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_name_is_not_taken_for_one() {
         let long = format!("spiffe://vigie.dev/{}", "a".repeat(SPIFFE_BYTES_MAX));
-        for bad in
-            ["spiffe://", "spiffe:///path", "spiffe://UPPER/a", "spiffe://a/b\nc", "spiffe://a/b c", &long]
-        {
-            assert_eq!(name_of(vec![uri(bad)]), None, "{bad:?}");
+        let long_domain = format!("spiffe://{}/a", "a".repeat(TRUST_DOMAIN_BYTES_MAX + 1));
+        for bad in [
+            "spiffe://",
+            "spiffe:///path",
+            "spiffe://UPPER/a",
+            "SPIFFE://vigie.dev/a",
+            "spiffe://a/b\nc",
+            "spiffe://a/b c",
+            "spiffe://a",
+            "spiffe://a/",
+            "spiffe://a/b/",
+            "spiffe://a//b",
+            "spiffe://a/./b",
+            "spiffe://a/..",
+            "spiffe://a:1/b",
+            "spiffe://u@a/b",
+            "spiffe://a/b?c",
+            "spiffe://a/%62",
+            &long,
+            &long_domain,
+        ] {
+            assert_eq!(name_of(vec![uri(bad), dns("a.example")]), None, "{bad:?}");
+            assert!(!is_name(bad), "{bad:?}");
+        }
+        for good in ["spiffe://a/b", "spiffe://a.b-c_1/...", "a", "a.example", "_x.a-b.example"] {
+            assert!(is_name(good), "{good:?}");
         }
     }
 }
