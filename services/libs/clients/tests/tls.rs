@@ -193,7 +193,7 @@ async fn a_client_checks_the_authority_and_the_name_of_a_server() {
 /// Certificates as Kubernetes gives them: `tls.crt` and the others lead through the link `..data` into a folder, and the
 /// link is replaced in one step.
 struct Mounted {
-    ca: DevCa,
+    authority: PathBuf,
     folder: PathBuf,
     generation: u64,
 }
@@ -204,7 +204,7 @@ impl Mounted {
         for name in ["tls.crt", "tls.key", "ca.crt"] {
             symlink(Path::new("..data").join(name), folder.join(name)).unwrap();
         }
-        let mut mounted = Self { ca: DevCa::open(authority).unwrap(), folder, generation: 0 };
+        let mut mounted = Self { authority: authority.to_owned(), folder, generation: 0 };
         mounted.rotate();
         mounted
     }
@@ -215,10 +215,11 @@ impl Mounted {
         let at = |generation: u64| self.folder.join(format!("..{generation}"));
         let new = at(self.generation);
         std::fs::create_dir(&new).unwrap();
-        let leaf = self.ca.server(&["localhost".to_owned()], Validity::days(1)).unwrap();
+        let ca = DevCa::open(&self.authority).unwrap();
+        let leaf = ca.server(&["localhost".to_owned()], Validity::days(1)).unwrap();
         std::fs::copy(leaf.certificate, new.join("tls.crt")).unwrap();
         std::fs::copy(leaf.key, new.join("tls.key")).unwrap();
-        std::fs::copy(self.ca.certificate(), new.join("ca.crt")).unwrap();
+        std::fs::copy(ca.certificate(), new.join("ca.crt")).unwrap();
         symlink(new.file_name().unwrap(), self.folder.join("..data_tmp")).unwrap();
         std::fs::rename(self.folder.join("..data_tmp"), self.folder.join("..data")).unwrap();
         if self.generation > 1 {

@@ -1,20 +1,25 @@
 //! A certificate authority for development and tests: its key lies in a file beside what it signs.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType,
 };
-use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
+use webpki::EndEntityCert;
+
+use crate::name::is_spiffe;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the authority is good.
@@ -33,9 +38,12 @@ pub enum DevCaError {
     /// A file cannot be read or written.
     #[error("cannot use {}", .0.display())]
     File(PathBuf, #[source] io::Error),
-    /// The authority's key is there and is none, or the key without the certificate, or the other way round.
+    /// The authority's key is there and is none, or not the one of the certificate, or one of both is missing.
     #[error("{}: {}", .0.display(), .1)]
     Authority(PathBuf, &'static str),
+    /// Two names of this run stand for the same file.
+    #[error("{} was written already: two names stand for it", .0.display())]
+    Twice(PathBuf),
     /// The name is not one that a certificate can hold.
     #[error("`{0}` is no name that a certificate can hold")]
     Name(String),
@@ -49,6 +57,8 @@ pub enum DevCaError {
 pub struct DevCa {
     folder: PathBuf,
     issuer: Issuer<'static, KeyPair>,
+    /// What it has signed since it was opened, by the names of the files.
+    written: Mutex<HashSet<String>>,
     /// It was not there before.
     pub is_new: bool,
 }
@@ -100,12 +110,16 @@ impl DevCa {
         };
         let pair = if is_new { KeyPair::generate()? } else { read_key(&key)? };
         let params = authority_params(&pair);
+        if !is_new && !is_of(&certificate, &pair)? {
+            return Err(DevCaError::Authority(certificate, "does not belong to ca.key"));
+        }
         if is_new {
             let signed = params.self_signed(&pair)?;
             write_key(&key, &pair)?;
             write_certificate(&certificate, &signed)?;
         }
-        Ok(Self { folder: folder.to_owned(), issuer: Issuer::new(params, pair), is_new })
+        let (folder, issuer) = (folder.to_owned(), Issuer::new(params, pair));
+        Ok(Self { folder, issuer, written: Mutex::default(), is_new })
     }
 
     /// Its own certificate, by which others know what it signed.
@@ -115,7 +129,7 @@ impl DevCa {
     }
 
     /// A certificate of a server of these names, which it also shows where it is a client: `NAME.crt` and `NAME.key`, of the
-    /// first name.
+    /// first name. Files of a former run are replaced, and those of this one are not.
     pub fn server(&self, names: &[String], validity: Validity) -> Result<Leaf, DevCaError> {
         let first = names.first().ok_or_else(|| DevCaError::Name(String::new()))?;
         let names = names.iter().map(|name| host(name)).collect::<Result<_, _>>()?;
@@ -126,11 +140,11 @@ impl DevCa {
     /// A certificate of a client by the name of `spiffe://vigie.dev/NAME`: `client-NAME.crt` and `client-NAME.key`.
     pub fn client(&self, name: &str, validity: Validity) -> Result<Leaf, DevCaError> {
         let wrong = || DevCaError::Name(name.to_owned());
-        let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
-        if name.is_empty() || name.len() > 200 || !name.bytes().all(is_fit) {
+        let uri = format!("{TRUST_DOMAIN}{name}");
+        if name.len() > 200 || !is_spiffe(&uri) {
             return Err(wrong());
         }
-        let uri = format!("{TRUST_DOMAIN}{name}").try_into().map_err(|_| wrong())?;
+        let uri = uri.try_into().map_err(|_| wrong())?;
         let file = format!("client-{}", file_name(name)?);
         self.leaf(&file, vec![SanType::URI(uri)], &[ExtendedKeyUsagePurpose::ClientAuth], validity)
     }
@@ -142,6 +156,9 @@ impl DevCa {
         uses: &[ExtendedKeyUsagePurpose],
         validity: Validity,
     ) -> Result<Leaf, DevCaError> {
+        if !self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(file.to_owned()) {
+            return Err(DevCaError::Twice(self.folder.join(format!("{file}.crt"))));
+        }
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, format!("{file} (development)"));
@@ -208,6 +225,15 @@ fn read_key(file: &Path) -> Result<KeyPair, DevCaError> {
     let wrong = || DevCaError::Authority(file.to_owned(), "holds no private key that can sign");
     let der = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| wrong())?;
     KeyPair::try_from(&der).map_err(|_| wrong())
+}
+
+/// Whether the certificate in this file is that of this key.
+fn is_of(file: &Path, pair: &KeyPair) -> Result<bool, DevCaError> {
+    let pem = fs::read(file).map_err(|error| DevCaError::File(file.to_owned(), error))?;
+    let wrong = || DevCaError::Authority(file.to_owned(), "holds no certificate");
+    let der = CertificateDer::from_pem_slice(&pem).map_err(|_| wrong())?;
+    let certificate = EndEntityCert::try_from(&der).map_err(|_| wrong())?;
+    Ok(certificate.subject_public_key_info().as_ref() == pair.subject_public_key_info())
 }
 
 fn write_certificate(file: &Path, certificate: &Certificate) -> Result<(), DevCaError> {

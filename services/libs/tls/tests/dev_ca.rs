@@ -16,11 +16,10 @@ fn the_authority_is_kept_and_what_it_signs_is_renewed() {
     let before = fs::read(&leaf.certificate).unwrap();
     assert_eq!(second.server(&names, Validity::days(90)).unwrap(), leaf);
     assert_ne!(fs::read(&leaf.certificate).unwrap(), before);
-    for (file, mode) in
-        [(&leaf.key, 0o600), (&leaf.certificate, 0o644), (&folder.path().join("ca.key"), 0o600)]
-    {
-        assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o755, mode, "{file:?}");
+    for key in [&leaf.key, &folder.path().join("ca.key")] {
+        assert_eq!(fs::metadata(key).unwrap().permissions().mode() & 0o777, 0o600, "{key:?}");
     }
+    assert_eq!(fs::metadata(&leaf.certificate).unwrap().permissions().mode() & 0o700, 0o600);
     let config = TlsConfig {
         certificate: Some(leaf.certificate),
         key: Some(leaf.key),
@@ -54,6 +53,33 @@ fn half_an_authority_is_not_made_whole() {
 }
 
 #[test]
+fn two_names_that_stand_for_one_file_are_refused_and_the_first_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = DevCa::open(folder.path()).unwrap();
+    let day = || Validity::days(1);
+    let server = |name: &str| ca.server(&[name.to_owned()], day());
+    let leaf = ca.client("a/b", day()).unwrap();
+    let key = fs::read(&leaf.key).unwrap();
+    server("x_y").unwrap();
+    for refused in [ca.client("a_b", day()), ca.client("a/b", day()), server("client-a_b"), server("x_y")] {
+        assert!(matches!(refused, Err(DevCaError::Twice(_))), "{refused:?}");
+    }
+    assert_eq!(fs::read(&leaf.key).unwrap(), key);
+    // The next run replaces it.
+    DevCa::open(folder.path()).unwrap().client("a_b", day()).unwrap();
+    assert_ne!(fs::read(&leaf.key).unwrap(), key);
+}
+
+#[test]
+fn a_certificate_of_another_authority_beside_the_key_is_refused() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [ca, other] = [&folders[0], &folders[1]].map(|folder| DevCa::open(folder.path()).unwrap());
+    fs::copy(other.certificate(), ca.certificate()).unwrap();
+    let error = DevCa::open(folders[0].path()).unwrap_err();
+    assert!(matches!(error, DevCaError::Authority(..)) && error.to_string().contains("ca.key"), "{error}");
+}
+
+#[test]
 fn what_is_no_name_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let ca = DevCa::open(folder.path()).unwrap();
@@ -61,7 +87,7 @@ fn what_is_no_name_is_refused() {
         let refused = ca.server(&[bad.to_owned()], Validity::days(1));
         assert!(matches!(refused, Err(DevCaError::Name(_))), "{bad:?}: {refused:?}");
     }
-    for bad in ["", "a b", "..", "ca", "a\nb", "ä"] {
+    for bad in ["", "a b", "..", "ca", "a\nb", "ä", "a//b", "/a", "a/", "a/../b"] {
         let refused = ca.client(bad, Validity::days(1));
         assert!(matches!(refused, Err(DevCaError::Name(_))), "{bad:?}: {refused:?}");
     }
