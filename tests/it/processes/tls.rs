@@ -11,6 +11,9 @@ use vigie_tests::process::{Finished, RoleProcess, run};
 /// A cluster that takes longer than this to be ready is stuck.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
+/// The files are looked at every second.
+const READ_AGAIN_WITHIN: Duration = Duration::from_secs(15);
+
 struct Cluster {
     folder: PathBuf,
     roles: Vec<RoleProcess>,
@@ -137,6 +140,13 @@ fn a_cluster_of_processes_under_mutual_tls_adds_matches_and_removes() {
     make();
     assert_eq!(std::fs::read(certificates.join("ca.crt")).unwrap(), authority);
     assert_ne!(std::fs::read(certificates.join("localhost.crt")).unwrap(), before);
+    let deadline = Instant::now() + READ_AGAIN_WITHIN;
+    while let Some(role) =
+        cluster.roles.iter().find(|role| !role.logged().unwrap().contains("were read again"))
+    {
+        assert!(Instant::now() < deadline, "not read again: {}", role.logged().unwrap());
+        std::thread::sleep(Duration::from_millis(50));
+    }
     let removed = &cluster.done(&["item", "remove", &item])[0];
     let matched = &cluster.done(&["match", copy, "--min-sequence", &removed["sequence"].to_string()])[0];
     assert_eq!(matched["matches"].as_array().map(Vec::len), Some(0), "{matched}");
