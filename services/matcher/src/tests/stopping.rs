@@ -221,6 +221,11 @@ async fn what_waits_for_a_thread_is_never_begun_for_nobody() {
     }));
     waiting.await;
     assert_eq!(most.into_inner(), 1, "one at a time");
+    // The matcher hears of those that were given up, or of their deadlines, a moment after their callers.
+    while ended_for_nobody(&loaded) < 20 {
+        assert!(Instant::now() < deadline, "those that wait do not end");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     assert!(loaded.metrics.stop_delays().is_empty(), "nothing that was begun has been stopped yet");
     holding.abort();
     assert!(holding.await.unwrap_err().is_cancelled());
