@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::maybe_done;
+use vigie_model::Sequence;
 use vigie_proto::DESCRIPTORS;
 use vigie_proto::pb::bank::v1::bank_service_server::BankServiceServer;
 use vigie_proto::pb::bank::v1::feed_service_server::FeedServiceServer;
 use vigie_serving::{Listener, Reflection, Routes, Shutdown, serve};
-use vigie_telemetry::Telemetry;
+use vigie_telemetry::{Telemetry, register_gauge};
 
 use crate::RunError;
 use crate::change_log;
@@ -49,7 +50,21 @@ async fn run_open(
     let routes = Routes::new(Reflection(DESCRIPTORS))?
         .with(BankServiceServer::new(bank).max_decoding_message_size(config.message_bytes_max))
         .with(FeedServiceServer::new(follow).max_decoding_message_size(config.message_bytes_max));
-    telemetry.register(|registry| routes.load().register(registry));
+    let (head, has_term) = (current.clone(), current.clone());
+    telemetry.register(|registry| {
+        routes.load().register(registry);
+        let name = "vigie_bank_sequence";
+        register_gauge(registry, name, "The newest change; 0 while another bank serves", move || {
+            head.get().map_or(0.0, |term| figure(term.feed.head()))
+        });
+        let name = "vigie_bank_serving";
+        register_gauge(
+            registry,
+            name,
+            "Whether this bank serves, 0 or 1; one of several stands by",
+            move || f64::from(u8::from(has_term.get().is_ok())),
+        );
+    });
     let leadership = Leadership {
         store,
         clock,
@@ -75,6 +90,11 @@ async fn run_open(
     let led = led.take_output().unwrap_or(Ok(()));
     served?;
     led
+}
+
+#[expect(clippy::cast_precision_loss, reason = "2^53 changes are out of reach")]
+fn figure(sequence: Sequence) -> f64 {
+    sequence.0 as f64
 }
 
 fn leadership_limits(config: &Config) -> leadership::Limits {

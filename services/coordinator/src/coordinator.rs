@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::directory::{Directory, View};
 use crate::error::{RunError, SearchError};
 use crate::fan_out::FanOut;
-use crate::metrics::CallMetrics;
+use crate::metrics::{CallMetrics, register_view};
 
 /// Answers for all matchers of a cluster, as one.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ impl Coordinator {
         }
         let view = Arc::new(ArcSwap::from_pointee(View::default()));
         let directory = Directory::start(config.watching(network), Arc::clone(&view))?;
+        register_view(registry, &view);
         let fan_out = FanOut { view, hedging: config.hedging(), metrics: CallMetrics::register(registry) };
         Ok(Self { fan_out, directory: tokio::spawn(directory.run()) })
     }

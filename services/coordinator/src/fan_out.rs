@@ -51,7 +51,9 @@ impl FanOut {
         let ask = Ask::new(queries, options, priority, deadline);
         let asked = view.shards.iter().map(|shard| async {
             self.metrics.asks.inc();
+            let begun = Instant::now();
             let outcome = shard.search(ask.clone(), self.hedging, &self.metrics).await;
+            self.metrics.observe(shard.identity.shard(), begun.elapsed(), outcome.is_ok());
             ShardOutcome { shard: shard.identity.shard(), hashes_known: shard.hashes_known, outcome }
         });
         let outcomes = futures::future::join_all(asked).await;

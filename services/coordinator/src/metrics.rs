@@ -1,10 +1,26 @@
-//! What is counted of the calls to matchers.
+//! What is counted of the calls to matchers, and what is told of the matchers.
 
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use vigie_clients::lane::LaneTraffic;
+use vigie_model::{ReplicaState, ShardId};
+use vigie_telemetry::{names, register_gauge, register_gauges};
+
+use crate::directory::View;
+
+/// Shards that have lines of their own; the others share one. Each has two dozen lines.
+const SHARDS_MAX: u16 = 256;
 
 /// See the module.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct CallMetrics {
     /// Searches of one shard.
     pub(crate) asks: Counter,
@@ -12,6 +28,38 @@ pub(crate) struct CallMetrics {
     pub(crate) retries: Counter,
     /// Answers that cover less than everything.
     pub(crate) incomplete: Counter,
+    durations: Family<OfShard, Histogram>,
+    unanswered: Family<OfShard, Counter>,
+}
+
+/// Which shard, if it has lines of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct OfShard(Option<u16>);
+
+impl OfShard {
+    fn new(shard: ShardId) -> Self {
+        Self(Some(shard.0).filter(|shard| *shard < SHARDS_MAX))
+    }
+}
+
+impl EncodeLabelSet for OfShard {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        let shard = self.0.map_or(names::OTHER.to_owned(), |shard| shard.to_string());
+        [("shard", shard)].encode(encoder)
+    }
+}
+
+impl Default for CallMetrics {
+    fn default() -> Self {
+        Self {
+            asks: Counter::default(),
+            hedges: Counter::default(),
+            retries: Counter::default(),
+            incomplete: Counter::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(names::DURATION_BOUNDS)),
+            unanswered: Family::default(),
+        }
+    }
 }
 
 impl CallMetrics {
@@ -36,6 +84,92 @@ impl CallMetrics {
             "Searches that not every shard answered",
             &metrics.incomplete,
         );
+        registry.register(
+            "vigie_coordinator_shard_search_duration_seconds",
+            "How long a shard took to answer, hedges and retries included",
+            metrics.durations.clone(),
+        );
+        registry.register(
+            "vigie_coordinator_shard_unanswered",
+            "Searches that this shard did not answer",
+            metrics.unanswered.clone(),
+        );
         metrics
+    }
+
+    /// A shard has answered, or not, after this time.
+    pub(crate) fn observe(&self, shard: ShardId, took: Duration, is_answered: bool) {
+        let shard = OfShard::new(shard);
+        if is_answered {
+            self.durations.get_or_create_owned(&shard).observe(took.as_secs_f64());
+        } else {
+            self.unanswered.get_or_create_owned(&shard).inc();
+        }
+    }
+}
+
+/// Shows what is known of the matchers, and what waits for them.
+pub(crate) fn register_view(registry: &mut Registry, view: &Arc<ArcSwap<View>>) {
+    let gauge = |registry: &mut Registry, name, help, read: fn(&View) -> usize| {
+        let view = Arc::clone(view);
+        register_gauge(registry, name, help, move || figure(read(&view.load())));
+    };
+    gauge(registry, "vigie_coordinator_shards", "Shards of the set in use", |view| view.shards.len());
+    gauge(registry, "vigie_coordinator_shards_ready", "Shards of which a replica is ready", |view| {
+        view.shards.iter().filter(|shard| !shard.ready.is_empty()).count()
+    });
+    gauge(
+        registry,
+        "vigie_coordinator_queued_searches",
+        "Searches that wait for a call to a matcher",
+        |view| traffic(view).map(|traffic| traffic.queued).sum(),
+    );
+    gauge(
+        registry,
+        "vigie_coordinator_queued_searches_longest",
+        "Searches that wait for a call to the matcher for which most do",
+        |view| traffic(view).map(|traffic| traffic.queued).max().unwrap_or(0),
+    );
+    gauge(registry, "vigie_coordinator_calls", "Calls that are out to matchers", |view| {
+        traffic(view).map(|traffic| traffic.calls).sum()
+    });
+    let view = Arc::clone(view);
+    let name = "vigie_coordinator_replicas";
+    register_gauges(registry, name, "Matchers, by what is known of them", "state", move || {
+        let topology = view.load().table.topology(|_| None);
+        let count = |state| topology.replicas.iter().filter(|replica| replica.state == state).count();
+        STATES.map(|state| (state.name(), figure(count(state)))).into()
+    });
+}
+
+const STATES: [ReplicaState; 4] =
+    [ReplicaState::Ready, ReplicaState::NotReady, ReplicaState::Unreachable, ReplicaState::Refused];
+
+fn traffic(view: &View) -> impl Iterator<Item = LaneTraffic> {
+    view.replicas.values().map(|replica| replica.traffic())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "2^53 of anything is out of reach")]
+fn figure(count: usize) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_shards_there_are_their_lines_are_bounded() {
+        let mut registry = Registry::default();
+        let metrics = CallMetrics::register(&mut registry);
+        for shard in 0..2_000 {
+            metrics.observe(ShardId(shard), Duration::from_millis(1), shard % 2 == 0);
+        }
+        let mut told = String::new();
+        prometheus_client::encoding::text::encode(&mut told, &registry).unwrap();
+        let lines = |name: &str| told.lines().filter(|line| line.starts_with(name)).count();
+        assert_eq!(lines("vigie_coordinator_shard_search_duration_seconds_count"), 129);
+        assert_eq!(lines("vigie_coordinator_shard_unanswered_total"), 129);
+        assert!(told.contains("vigie_coordinator_shard_unanswered_total{shard=\"_OTHER\"} 872\n"), "{told}");
     }
 }

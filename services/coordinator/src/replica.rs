@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
-use vigie_clients::lane::{Ask, Carry, Lane, LaneLimits};
+use vigie_clients::lane::{Ask, Carry, Lane, LaneLimits, LaneTraffic};
 use vigie_clients::load::{CallEnd, Load};
 use vigie_clients::{CallError, Code, MatcherClient, Network, TargetError};
 use vigie_model::{SearchOptions, Sequence, ShardAnswer};
@@ -28,6 +28,11 @@ impl Replica {
     /// Its client as it is now.
     pub(crate) fn client(&self) -> Arc<MatcherClient> {
         self.lane.carrier().client.load_full()
+    }
+
+    /// What waits for it and is out to it.
+    pub(crate) fn traffic(&self) -> LaneTraffic {
+        self.lane.traffic()
     }
 
     /// Gives up a connection on which nothing comes any more: a new one may get through at once, where the old one would

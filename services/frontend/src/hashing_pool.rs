@@ -18,8 +18,10 @@ use prometheus_client::registry::Registry;
 use tokio::sync::oneshot;
 use vigie_hashing::{DecodeError, Limits};
 use vigie_model::{ImageFingerprint, Priority};
+use vigie_telemetry::register_gauges;
 
 use crate::error::HashingError;
+use crate::searcher::figure;
 
 /// What became of images that were hashed.
 #[derive(Debug, Clone, Default)]
@@ -100,6 +102,19 @@ impl HashingPool {
                 .spawn(move || work(jobs, &limits, &metrics, &image_nanos))?;
         }
         Ok(Self { interactive, bulk, threads, image_nanos })
+    }
+
+    /// Shows what waits. The registry holds a handle of the pool from then on.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let queues = (self.interactive.clone(), self.bulk.clone());
+        let name = "vigie_images_queued";
+        register_gauges(
+            registry,
+            name,
+            "Images that wait for a thread to hash them",
+            "priority",
+            move || vec![("interactive", figure(queues.0.len())), ("bulk", figure(queues.1.len()))],
+        );
     }
 
     /// Decodes and hashes one image.

@@ -14,6 +14,7 @@ use vigie_clients::{CoordinatorClient, Network};
 use vigie_coordinator::{Coordinator, SearchError};
 use vigie_model::{Priority, Query, SearchAnswer, SearchOptions, Sequence};
 use vigie_proto::status;
+use vigie_telemetry::register_gauge;
 
 use crate::config::{Config, CoordinatorAt};
 use crate::error::{RunError, search_status};
@@ -82,7 +83,16 @@ impl Searcher {
             }
         };
         let limits = LaneLimits { calls: config.coordinator_calls_max, queries: config.queries_per_call_max };
-        Ok(Self { lane: Lane::new(coordinators, limits) })
+        let lane = Lane::new(coordinators, limits);
+        let (queued, out) = (lane.clone(), lane.clone());
+        let name = "vigie_frontend_queued_searches";
+        register_gauge(registry, name, "Searches that wait for a call to a coordinator", move || {
+            figure(queued.traffic().queued)
+        });
+        register_gauge(registry, "vigie_frontend_calls", "Calls that are out to coordinators", move || {
+            figure(out.traffic().calls)
+        });
+        Ok(Self { lane })
     }
 
     /// Waits until an embedded coordinator has seen every matcher once. What is elsewhere is not waited for: that it does
@@ -228,6 +238,11 @@ impl Carry for Coordinators {
         };
         SearchFailure::Call(status)
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "2^53 of anything is out of reach")]
+pub(crate) fn figure(count: usize) -> f64 {
+    count as f64
 }
 
 /// The answer to each of several searches that so many queries were of.

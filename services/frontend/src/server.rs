@@ -39,6 +39,7 @@ pub async fn run_with(
     let (threads, queue_max) = (config.hashing_threads(), config.hashing_queue_max);
     let pool = HashingPool::start(threads, queue_max, config.image_limits(), &metrics)
         .map_err(RunError::HashingPool)?;
+    telemetry.register(|registry| pool.register(registry));
     let searcher = telemetry.register(|registry| Searcher::start(&config, network, registry))?;
     let matching = Matching {
         pool,

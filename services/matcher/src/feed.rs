@@ -12,7 +12,7 @@
 //! When the bank no longer has what follows (`OUT_OF_RANGE`), a change contradicts what is held, or a digest differs, the
 //! shard leaves readiness, is dropped with its snapshot, and loads the bank's state anew.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -46,6 +46,17 @@ pub(crate) struct Replica {
     pub(crate) plan: StorePlan,
     pub(crate) metrics: MatcherMetrics,
     progress: watch::Sender<Progress>,
+    /// When it last held everything that the bank had said it has; before that, when it began.
+    level_at: Mutex<Instant>,
+}
+
+/// How far a replica is behind the bank.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Lag {
+    /// Changes that the bank has told of and that are not applied.
+    pub(crate) changes: u64,
+    /// Since when it is not known to hold everything.
+    pub(crate) time: Duration,
 }
 
 impl Replica {
@@ -58,7 +69,15 @@ impl Replica {
             plan,
             metrics,
             progress: watch::Sender::new(empty),
+            level_at: Mutex::new(Instant::now()),
         }
+    }
+
+    /// How far it is behind the bank. While nothing is heard of the bank the time grows: nobody knows what it has.
+    pub(crate) fn lag(&self) -> Lag {
+        let progress = *self.progress.borrow();
+        let level_at = *self.level_at.lock().unwrap_or_else(PoisonError::into_inner);
+        Lag { changes: progress.head.0.saturating_sub(progress.applied.0), time: level_at.elapsed() }
     }
 
     /// Where the follower stands, and when that changes.
@@ -129,6 +148,9 @@ impl Replica {
     /// Tells how far the shard has come, and whether it is proven by now. Says whether it became ready by this.
     pub(crate) fn advance(&self, applied: Sequence, head: Sequence, is_proven: bool) -> bool {
         let mut became_ready = false;
+        if applied >= head {
+            *self.level_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        }
         self.progress.send_modify(|progress| {
             became_ready = !progress.ready && is_proven;
             *progress = Progress { applied, head: head.max(applied), ready: progress.ready || became_ready };

@@ -48,6 +48,20 @@ pub(crate) const MANIFEST: &str = "manifest";
 const PUBLISHING: &str = "publishing";
 const BOOTSTRAPPING: &str = "bootstrapping";
 
+/// How deep the folder of a shard may be: each index has a folder, and may have folders in it.
+const FOLDERS_DEEP_MAX: u32 = 4;
+
+/// What cannot be read has just been deleted, and counts nothing.
+fn bytes_in(folder: &Path, deep_max: u32) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let sizes = entries.map(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() && deep_max > 0 => bytes_in(&entry.path(), deep_max - 1),
+        Ok(metadata) if metadata.is_file() => metadata.len(),
+        Ok(_) | Err(_) => 0,
+    });
+    sizes.sum()
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -63,6 +77,13 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
+    /// Bytes of the files of its shards.
+    pub(crate) fn shard_bytes(&self) -> u64 {
+        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        let of_shards = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(SHARD));
+        of_shards.map(|entry| bytes_in(&entry.path(), FOLDERS_DEEP_MAX)).sum()
+    }
+
     /// Takes the folder, and leaves in it what is there.
     pub(crate) fn take(path: &Path) -> Result<Self, FolderError> {
         let fault = |source| FolderError::Prepare { path: path.to_owned(), source };

@@ -1,5 +1,6 @@
 //! What a matcher counts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -8,6 +9,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use vigie_telemetry::{register_gauge, register_gauges};
+
+use crate::feed::Replica;
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -25,7 +29,7 @@ pub(crate) struct MatcherMetrics {
     stop_delays: Histogram,
     /// Every delay, and not only how many fall into each of the histogram's buckets.
     #[cfg(test)]
-    delays: std::sync::Arc<std::sync::Mutex<Vec<Duration>>>,
+    delays: Arc<std::sync::Mutex<Vec<Duration>>>,
 }
 
 /// Seconds. Some tens of microseconds are usual, and 5 milliseconds are promised.
@@ -46,7 +50,7 @@ impl Default for MatcherMetrics {
             running: Gauge::default(),
             stop_delays: Histogram::new(STOP_DELAYS),
             #[cfg(test)]
-            delays: std::sync::Arc::default(),
+            delays: Arc::default(),
         }
     }
 }
@@ -94,6 +98,11 @@ impl Drop for CountedSearch<'_> {
         let labels = SearchLabels { outcome: self.outcome.name() };
         self.metrics.searches.get_or_create_owned(&labels).inc();
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "2^53 of anything is out of reach")]
+fn figure(count: u64) -> f64 {
+    count as f64
 }
 
 /// Counts one that is running until it is dropped, by a panic too.
@@ -187,6 +196,47 @@ impl MatcherMetrics {
             metrics.stop_delays.clone(),
         );
         metrics
+    }
+
+    /// Shows how a replica is: how far behind the bank, and how much it holds.
+    pub(crate) fn register_replica(registry: &mut Registry, replica: &Arc<Replica>) {
+        let gauge = |registry: &mut Registry, name, help, read: fn(&Replica) -> f64| {
+            let replica = Arc::clone(replica);
+            register_gauge(registry, name, help, move || read(&replica));
+        };
+        gauge(
+            registry,
+            "vigie_matcher_feed_lag_changes",
+            "Changes that the bank has told of and that are not applied yet",
+            |replica| figure(replica.lag().changes),
+        );
+        gauge(
+            registry,
+            "vigie_matcher_feed_lag_seconds",
+            "Time since the shard was last known to hold everything that the bank had; up to two seconds are usual, since \
+             the bank says with its heartbeat what it has",
+            |replica| replica.lag().time.as_secs_f64(),
+        );
+        gauge(registry, "vigie_matcher_sequence", "The newest change that is applied", |replica| {
+            figure(replica.describe().sequence.0)
+        });
+        gauge(registry, "vigie_matcher_ready", "Whether the shard answers searches, 0 or 1", |replica| {
+            f64::from(u8::from(replica.unready_reason().is_none()))
+        });
+        gauge(registry, "vigie_matcher_items", "Items that the shard holds", |replica| {
+            figure(replica.describe().items)
+        });
+        let held = Arc::clone(replica);
+        let name = "vigie_matcher_hashes";
+        register_gauges(registry, name, "Hashes that the shard holds", "hash_type", move || {
+            let counts = held.describe().hashes.into_iter();
+            counts.map(|count| (count.hash_type.name(), figure(count.hashes))).collect()
+        });
+        let held = Arc::clone(replica);
+        let name = "vigie_matcher_files_bytes";
+        register_gauge(registry, name, "Bytes of the shard's files, which are mapped", move || {
+            figure(held.plan.file_bytes())
+        });
     }
 
     /// A search that begins.

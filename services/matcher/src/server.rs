@@ -52,7 +52,10 @@ pub async fn run_with(
     let metrics = telemetry.register(MatcherMetrics::register);
     let replica = Arc::new(Replica::new(identity, plan, metrics));
     let routes = routes(&replica, &config, &shutdown)?;
-    telemetry.register(|registry| routes.load().register(registry));
+    telemetry.register(|registry| {
+        routes.load().register(registry);
+        MatcherMetrics::register_replica(registry, &replica);
+    });
     let told = Arc::clone(&replica);
     telemetry.tell_condition(move || Condition::starting(told.unready_reason()));
     let patience = Patience {

@@ -44,6 +44,11 @@ pub(crate) struct StorePlan {
 }
 
 impl StorePlan {
+    /// Bytes of the shard's files; 0 where it has none.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.folder.as_ref().map_or(0, |folder| folder.shard_bytes())
+    }
+
     /// Takes the folder, if there is one.
     pub(crate) fn new(
         engine: PdqEngine,

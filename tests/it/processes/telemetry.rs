@@ -11,6 +11,8 @@ use vigie_pictures::{draw, encode_jpeg};
 use vigie_tests::metrics::Exposition;
 use vigie_tests::process::{Finished, RoleProcess, run};
 
+use crate::chart::root;
+
 /// What takes longer than this is stuck.
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -131,7 +133,19 @@ fn a_matchers_probes_follow_its_life() {
 }
 
 /// All label names there are. What a caller sends is in none of their values.
-const LABELS: [&str; 4] = ["kind", "le", "outcome", "reason"];
+const LABELS: [&str; 11] = [
+    "hash_type",
+    "kind",
+    "le",
+    "outcome",
+    "priority",
+    "reason",
+    "rpc_method",
+    "rpc_response_status_code",
+    "rpc_system_name",
+    "shard",
+    "state",
+];
 
 fn is_word(text: &str) -> bool {
     text.len() <= 80 && text.chars().all(|one| one.is_ascii_alphanumeric() || "_./-+".contains(one))
@@ -180,11 +194,16 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
         .collect();
     assert!(hashes.len() >= 3, "{hashed}");
 
+    let mut known = Vec::new();
     for role in [&bank, &matcher, &coordinator, &frontend] {
         let (text, told) = role.scrape();
         for (name, family) in &told.families {
-            assert!(["vigie_", "process_"].iter().any(|prefix| name.starts_with(prefix)), "{name}");
-            assert!(family.samples.len() <= 200, "{name} has {} lines", family.samples.len());
+            assert!(
+                ["vigie_", "process_", "rpc_server_"].iter().any(|prefix| name.starts_with(prefix)),
+                "{name}"
+            );
+            // A histogram has two dozen lines for each set of labels.
+            assert!(family.samples.len() <= 500, "{name} has {} lines", family.samples.len());
             for (label, value) in family.samples.iter().flat_map(|sample| &sample.labels) {
                 assert!(LABELS.contains(&label.as_str()) && is_word(value), "{name}: {label}={value}");
             }
@@ -196,12 +215,69 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
             assert!(!text.contains(hash) && !logged.contains(hash), "{} tells a hash", role.name);
         }
         check_with_promtool(&told);
+        known.push(told);
+    }
+    for name in names_in_the_chart() {
+        assert!(
+            known.iter().any(|told| told.knows(&name)),
+            "no role tells {name}, and the chart asks for it"
+        );
     }
     let (_, told) = frontend.scrape();
     assert!(told.sum("vigie_images_hashed_total", &[]) >= 1.0);
     assert!(told.sum("vigie_image_decode_failures_total", &[]) >= 1.0);
+    check_calls(&told, "vigie.matching.v1.MatchService/Match", "OK");
+    let (_, told) = bank.scrape();
+    check_calls(&told, "vigie.bank.v1.BankService/AddItems", "OK");
+    assert_eq!(told.sum("vigie_bank_sequence", &[]), 2.0);
+    let (_, told) = coordinator.scrape();
+    check_calls(&told, "vigie.coordinator.v1.CoordinatorService/Search", "OK");
+    assert!(told.sum("vigie_coordinator_shard_search_duration_seconds_count", &[("shard", "0")]) >= 1.0);
+    assert_eq!(told.sum("vigie_coordinator_shards_ready", &[]), 1.0);
+    assert_eq!(told.sum("vigie_coordinator_replicas", &[("state", "ready")]), 1.0);
     let (_, told) = matcher.scrape();
     assert!(told.sum("vigie_matcher_searches_total", &[("outcome", "answered")]) >= 1.0);
+    check_calls(&told, "vigie.matcher.v1.MatcherService/Search", "OK");
+    assert_eq!(told.sum("vigie_matcher_items", &[]), 1.0);
+    assert_eq!(told.sum("vigie_matcher_hashes", &[]), 3.0);
+    assert_eq!(told.sum("vigie_matcher_feed_lag_changes", &[]), 0.0);
+    assert!(told.sum("vigie_matcher_feed_lag_seconds", &[]) < 10.0);
+
+    // The bank dies: how far the matcher is behind is not known any more, and that is told. A call of what nobody has is
+    // counted with all others of its kind, and its name is not repeated.
+    bank.process = None;
+    let deadline = Instant::now() + WITHIN;
+    while matcher.scrape().1.sum("vigie_matcher_feed_lag_seconds", &[]) < 3.0 {
+        assert!(Instant::now() < deadline, "the lag does not grow");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    vigie(&["bank", "list", "--bank-url", &format!("http://{frontend_at}")], 1);
+    let (_, told) = frontend.scrape();
+    check_calls(&told, "_OTHER", "UNIMPLEMENTED");
+}
+
+/// Calls of this method that ended so were seen, and each is in a bucket.
+fn check_calls(told: &Exposition, method: &str, code: &str) {
+    let labels = [("rpc_system_name", "grpc"), ("rpc_method", method), ("rpc_response_status_code", code)];
+    let seen = told.sum("rpc_server_call_duration_seconds_count", &labels);
+    assert!(seen >= 1.0, "{method} {code} in {:?}", told.families["rpc_server_call_duration_seconds"]);
+    let all = [&labels[..], &[("le", "+Inf")]].concat();
+    assert_eq!(told.sum("rpc_server_call_duration_seconds_bucket", &all), seen);
+}
+
+/// Each metric of ours that the chart's dashboard, its alerts and its scaler go by.
+fn names_in_the_chart() -> BTreeSet<String> {
+    let dashboard = std::fs::read_to_string(root().join("helm/vigie/files/dashboard.json")).unwrap();
+    let objects = std::fs::read_to_string(root().join("helm/vigie/ci/golden/production.yaml")).unwrap();
+    let rules =
+        objects.lines().filter(|line| line.contains("expr: ") || line.contains("name: vigie_serving"));
+    let expressions = dashboard.lines().filter(|line| line.contains("\"expr\"")).chain(rules);
+    let words =
+        expressions.flat_map(|line| line.split(|one: char| !one.is_ascii_alphanumeric() && one != '_'));
+    let ours = words.filter(|word| word.starts_with("vigie_") || word.starts_with("rpc_server_"));
+    let names: BTreeSet<_> = ours.map(str::to_owned).collect();
+    assert!(names.len() >= 20, "{names:?}");
+    names
 }
 
 /// What Prometheus' own tool finds wrong, where it is installed.

@@ -122,6 +122,15 @@ pub struct LaneLimits {
     pub queries: usize,
 }
 
+/// What a [`Lane`] has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LaneTraffic {
+    /// Searches that wait for a call.
+    pub queued: usize,
+    /// Calls that are out; those that wait for a change to come are not counted.
+    pub calls: usize,
+}
+
 /// See the module. A handle that is cheap to clone.
 #[derive(Debug)]
 pub struct Lane<C: Carry>(Arc<Shared<C>>);
@@ -162,6 +171,13 @@ impl<C: Carry> Lane<C> {
             queue: Mutex::new(Queue::default()),
             waits: Semaphore::new(WAITING_MAX),
         }))
+    }
+
+    /// How much there is to do now.
+    #[must_use]
+    pub fn traffic(&self) -> LaneTraffic {
+        let queue = self.0.queue();
+        LaneTraffic { queued: queue.len(), calls: queue.out }
     }
 
     /// What makes the calls.

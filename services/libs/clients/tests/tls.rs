@@ -159,7 +159,7 @@ async fn the_name_in_the_certificate_reaches_the_handler_and_the_access_log() {
     let lines = logged("the-first-platform");
     assert_eq!(lines.len(), 2, "{lines:?}");
     for (line, method, code) in [(&lines[0], "Describe", "Ok"), (&lines[1], "Search", "Aborted")] {
-        let method = format!("method=\"/vigie.matcher.v1.MatcherService/{method}\" code={code} ms=");
+        let method = format!("method=\"vigie.matcher.v1.MatcherService/{method}\" code={code} ms=");
         assert!(line.contains(" access: call ") && line.contains(&method), "{line}");
         assert!(line.contains("peer=127.0.0.1:"), "{line}");
     }

@@ -9,8 +9,8 @@
 //!
 //! Reading order: [`ServingConfig`], [`Listener`], [`serve`], then what each connection passes: `connections` (their number),
 //! `handshakes` (TLS), `hosts` (how many of each host), `told` (what the log says of those that are refused), `socket`
-//! (until HTTP/2 begins); then what each call passes: `identity` (who calls), `access_log` and `methods`, `in_flight` (a
-//! place or a refusal), [`Call`] (what a handler sees of it), `message_limit` (bytes), [`deadline`]. How places are given:
+//! (until HTTP/2 begins); then what each call passes: `identity` (who calls), `observed` and `rpc` (how it went),
+//! `in_flight` (a place or a refusal), [`Call`] (what a handler sees of it), `message_limit` (bytes), [`deadline`]. How places are given:
 //! `places` (the shell), `admission` (who gets one), `limit` (how many there are), `clients` (fair shares),
 //! `refusal`, [`Load`] (what there is to see).
 
@@ -23,8 +23,8 @@ mod hosts;
 mod told;
 mod socket;
 mod identity;
-mod access_log;
-mod methods;
+mod observed;
+mod rpc;
 mod in_flight;
 mod call;
 mod message_limit;

@@ -7,6 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::admission::Refusal;
+use crate::rpc::CallDurations;
 
 /// The load of one server. Clones are handles of the same numbers.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +19,7 @@ pub struct Load {
     connections: Gauge,
     accepted: Counter,
     refused: Family<Reason, Counter>,
+    pub(crate) durations: CallDurations,
 }
 
 /// Why something was refused; one label value for each.
@@ -59,8 +61,9 @@ const fn name(refusal: Refusal) -> &'static str {
 }
 
 impl Load {
-    /// Shows these numbers in a registry, as `vigie_serving_*`.
+    /// Shows these numbers in a registry, as `vigie_serving_*`, and how long calls took, as OpenTelemetry names that.
     pub fn register(&self, registry: &mut Registry) {
+        self.durations.register(registry);
         let registry = registry.sub_registry_with_prefix("vigie_serving");
         registry.register("calls_limit", "Calls that may be in flight, as learned", self.limit.clone());
         registry.register("calls_in_flight", "Calls being worked on", self.in_flight.clone());

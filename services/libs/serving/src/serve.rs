@@ -13,7 +13,6 @@ use tonic_health::server::HealthReporter;
 use tower::Service;
 
 use crate::Shutdown;
-use crate::access_log::AccessLogLayer;
 use crate::config::ServingConfig;
 use crate::connections::limited;
 use crate::handshakes::Handshakes;
@@ -23,8 +22,9 @@ use crate::in_flight::{Exceptions, InFlightLayer};
 use crate::listener::Listener;
 use crate::load::Load;
 use crate::message_limit::MessageLimitLayer;
-use crate::methods::Methods;
+use crate::observed::ObservedLayer;
 use crate::places::Places;
+use crate::rpc::Methods;
 
 /// Calls of one connection that may be withdrawn before they are accepted; beyond it the connection is closed.
 const PENDING_RESETS_MAX: usize = 4_096;
@@ -35,6 +35,9 @@ pub enum ServeError {
     /// The descriptors for reflection do not decode.
     #[error("cannot offer reflection")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// The descriptors do not tell the methods.
+    #[error("cannot tell the methods of the server")]
+    Descriptors(#[from] prost::DecodeError),
     /// The transport failed.
     #[error("cannot serve")]
     Transport(#[from] tonic::transport::Error),
@@ -71,7 +74,7 @@ pub struct Routes {
     health: Health,
     exceptions: Exceptions,
     load: Load,
-    methods: Methods,
+    reflection: Reflection,
 }
 
 impl Routes {
@@ -92,14 +95,7 @@ impl Routes {
         let never_refused = vec!["/grpc.health.".to_owned(), "/grpc.reflection.".to_owned()];
         let exceptions = Exceptions { never_refused, bulk: Vec::new() };
         let health = Health { reporter, services: Vec::new() };
-        let methods = Methods::described(&[
-            reflection.0,
-            tonic_health::pb::FILE_DESCRIPTOR_SET,
-            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
-            tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
-        ])
-        .map_err(tonic_reflection::server::Error::from)?;
-        Ok(Self { builder, health, exceptions, load: Load::default(), methods })
+        Ok(Self { builder, health, exceptions, load: Load::default(), reflection })
     }
 
     /// Adds a service.
@@ -133,6 +129,20 @@ impl Routes {
         self
     }
 
+    /// The methods that are served.
+    fn methods(&self) -> Result<Methods, ServeError> {
+        use tonic_reflection::pb::{v1, v1alpha};
+        let descriptors = [
+            self.reflection.0,
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            v1::FILE_DESCRIPTOR_SET,
+            v1alpha::FILE_DESCRIPTOR_SET,
+        ];
+        let mut services = self.health.services.clone();
+        services.extend(SHARED_SERVICES);
+        Ok(Methods::of(&descriptors, &services)?)
+    }
+
     /// The handle that tells what the server has to do and what it refuses.
     #[must_use]
     pub fn load(&self) -> Load {
@@ -146,6 +156,12 @@ impl Routes {
     }
 }
 
+/// What every server offers.
+const SHARED_SERVICES: [&str; 3] = [
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
 /// The most bytes of a call's headers.
 const HEADERS_BYTES_MAX: u32 = 16 << 10;
 
@@ -169,7 +185,8 @@ pub async fn serve<L: Listener>(
     config: &ServingConfig,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
-    let Routes { builder, health, exceptions, load, methods } = routes;
+    let observed = ObservedLayer { methods: routes.methods()?, durations: routes.load.durations.clone() };
+    let Routes { builder, health, exceptions, load, .. } = routes;
     let answer_within = std::time::Duration::from_millis(config.deadline_ms_max);
     let (draining, cut_off) = (Shutdown::new(), Shutdown::new());
     // However this ends, no connection outlives it.
@@ -194,7 +211,7 @@ pub async fn serve<L: Listener>(
         // First, for those behind it go by who calls.
         .layer(IdentityLayer)
         // Next, so that what is refused is told too.
-        .layer(AccessLogLayer { methods })
+        .layer(observed)
         // Next, so that a flood is refused before anything of it is read.
         .layer(InFlightLayer::new(places, exceptions, answer_within))
         // Next, so that a message too large, or one too many, is refused by its length before its bytes arrive.

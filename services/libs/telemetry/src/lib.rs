@@ -5,7 +5,7 @@
 //! a probe needs no certificate: it tells numbers and reasons, and nothing that came with a call.
 //!
 //! Reading order: [`init_logs`]; [`Telemetry`], to which a role gives its metrics and the [`Condition`] it is in;
-//! [`TelemetryConfig`]; [`serve`], which shows both by HTTP; `process` (memory, time and files of the process); [`ask`], the
+//! [`TelemetryConfig`]; [`serve`], which shows both by HTTP; [`names`] and [`register_gauge`]; `process` (memory, time and files of the process); [`ask`], the
 //! other end of a probe.
 
 mod logs;
@@ -14,10 +14,13 @@ mod telemetry;
 mod serve;
 mod process;
 mod ask;
+pub mod names;
+mod sampled;
 
 pub use ask::{AskError, Readiness, ask};
 pub use config::TelemetryConfig;
 pub use logs::{LogFormat, init_logs};
 pub use prometheus_client::registry::Registry;
+pub use sampled::{register_gauge, register_gauges};
 pub use serve::serve;
 pub use telemetry::{Condition, Telemetry};

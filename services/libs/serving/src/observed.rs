@@ -1,8 +1,9 @@
-//! One line for each call: who asked for what, from where, how it ended and how long it took. Never what was asked: a path
-//! that is no method's may be anything, and is not repeated.
+//! Looks at each call from its head to the end of its answer, and tells how it went: to the histogram of durations, and to
+//! the access log. Never what was asked.
 //!
-//! The lines are of the level DEBUG and the target `access`: `--log info,access=debug` turns them on. Where nobody reads
-//! them they cost nothing.
+//! The access log has one line for each call: who asked for what, from where, how it ended and how long it took. The lines are
+//! of the level DEBUG and the target `access`: `--log info,access=debug` turns them on. Where nobody reads them they cost
+//! nothing.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,71 +20,83 @@ use tower::{Layer, Service};
 use tracing::Level;
 
 use crate::identity::{ClientIdentity, Peer};
-use crate::methods::Methods;
+use crate::rpc::{CallDurations, Methods};
 
 /// What the lines are known by.
 const TARGET: &str = "access";
 
 /// See the module.
 #[derive(Debug, Clone)]
-pub(crate) struct AccessLogLayer {
+pub(crate) struct ObservedLayer {
     pub(crate) methods: Methods,
+    pub(crate) durations: CallDurations,
 }
 
-impl<S> Layer<S> for AccessLogLayer {
-    type Service = AccessLog<S>;
+impl<S> Layer<S> for ObservedLayer {
+    type Service = Observed<S>;
 
-    fn layer(&self, inner: S) -> AccessLog<S> {
-        AccessLog { inner, methods: self.methods.clone() }
+    fn layer(&self, inner: S) -> Observed<S> {
+        Observed { inner, to: self.clone() }
     }
 }
 
 /// See the module.
 #[derive(Debug, Clone)]
-pub(crate) struct AccessLog<S> {
+pub(crate) struct Observed<S> {
     inner: S,
-    methods: Methods,
+    to: ObservedLayer,
 }
 
-impl<S> Service<Request<Body>> for AccessLog<S>
+impl<S> Service<Request<Body>> for Observed<S>
 where
     S: Service<Request<Body>, Response = Response<Body>>,
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = AccessLogFuture<S::Future>;
+    type Future = ObservedFuture<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let line = tracing::enabled!(target: TARGET, Level::DEBUG).then(|| Line::of(&request, &self.methods));
-        AccessLogFuture { call: self.inner.call(request), line }
+        let told = Told::of(&request, &self.to);
+        ObservedFuture { call: self.inner.call(request), told: Some(told) }
     }
 }
 
 /// What will be told of a call. It is told when this is dropped, once.
 #[derive(Debug)]
-pub(crate) struct Line {
-    /// None where there is no such method.
-    method: Option<Arc<str>>,
-    client: Option<ClientIdentity>,
-    peer: Peer,
+pub(crate) struct Told {
+    method: Arc<str>,
+    durations: CallDurations,
     begun: Instant,
     /// None as long as the answer has not ended: then the caller has gone.
     code: Option<Code>,
+    /// None where nobody reads the access log.
+    caller: Option<Caller>,
 }
 
-impl Line {
-    fn of(request: &Request<Body>, methods: &Methods) -> Self {
+/// Who calls.
+#[derive(Debug)]
+struct Caller {
+    client: Option<ClientIdentity>,
+    peer: Peer,
+}
+
+impl Told {
+    fn of(request: &Request<Body>, to: &ObservedLayer) -> Self {
         let extensions = request.extensions();
-        Self {
-            method: methods.named(request.uri().path()),
+        let caller = || Caller {
             client: extensions.get().cloned(),
             peer: extensions.get().cloned().unwrap_or_default(),
+        };
+        Self {
+            method: to.methods.name(request.uri().path()),
+            durations: to.durations.clone(),
             begun: Instant::now(),
             code: None,
+            caller: tracing::enabled!(target: TARGET, Level::DEBUG).then(caller),
         }
     }
 
@@ -94,28 +107,31 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for Told {
     fn drop(&mut self) {
         let code = self.code.unwrap_or(Code::Cancelled);
-        let method = self.method.as_deref().unwrap_or("unknown");
-        let ms = self.begun.elapsed().as_secs_f64() * 1e3;
-        let client = self.client.as_ref().map(|client| &*client.0);
-        let peer = self.peer.address.map(tracing::field::display);
-        tracing::debug!(target: TARGET, method, ?code, ms, client, peer, "call");
+        let took = self.begun.elapsed();
+        self.durations.observe(&self.method, code, took);
+        if let Some(Caller { client, peer }) = &self.caller {
+            let (method, ms) = (&*self.method, took.as_secs_f64() * 1e3);
+            let client = client.as_ref().map(|client| &*client.0);
+            let peer = peer.address.map(tracing::field::display);
+            tracing::debug!(target: TARGET, method, ?code, ms, client, peer, "call");
+        }
     }
 }
 
 pin_project_lite::pin_project! {
     /// The call, up to the head of its answer.
     #[derive(Debug)]
-    pub(crate) struct AccessLogFuture<F> {
+    pub(crate) struct ObservedFuture<F> {
         #[pin]
         call: F,
-        line: Option<Line>,
+        told: Option<Told>,
     }
 }
 
-impl<F, E> Future for AccessLogFuture<F>
+impl<F, E> Future for ObservedFuture<F>
 where
     F: Future<Output = Result<Response<Body>, E>>,
 {
@@ -124,20 +140,20 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let answered = ready!(this.call.poll(context));
-        let Some(mut line) = this.line.take() else { return Poll::Ready(answered) };
+        let Some(mut told) = this.told.take() else { return Poll::Ready(answered) };
         Poll::Ready(answered.map(|answer| {
-            line.ended_with(answer.headers());
-            answer.map(|body| Body::new(LoggedBody { body, line }))
+            told.ended_with(answer.headers());
+            answer.map(|body| Body::new(ObservedBody { body, told }))
         }))
     }
 }
 
-struct LoggedBody {
+struct ObservedBody {
     body: Body,
-    line: Line,
+    told: Told,
 }
 
-impl http_body::Body for LoggedBody {
+impl http_body::Body for ObservedBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -149,10 +165,10 @@ impl http_body::Body for LoggedBody {
         match &frame {
             Some(Ok(frame)) => {
                 if let Some(trailers) = frame.trailers_ref() {
-                    self.line.ended_with(trailers);
+                    self.told.ended_with(trailers);
                 }
             }
-            Some(Err(status)) => self.line.code = Some(status.code()),
+            Some(Err(status)) => self.told.code = Some(status.code()),
             None => {}
         }
         Poll::Ready(frame)
@@ -198,7 +214,9 @@ mod tests {
         let lines = tracing_subscriber::fmt().with_max_level(Level::DEBUG).with_ansi(false);
         let _here = tracing::subscriber::set_default(lines.with_writer(move || writer.clone()).finish());
         let descriptors = [vigie_proto::DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET];
-        let layer = AccessLogLayer { methods: Methods::described(&descriptors).unwrap() };
+        let services = ["vigie.matching.v1.MatchService", "grpc.health.v1.Health"];
+        let methods = Methods::of(&descriptors, &services).unwrap();
+        let layer = ObservedLayer { methods, durations: CallDurations::default() };
         for code in [Code::ResourceExhausted, Code::Unavailable, Code::Unimplemented, Code::Ok] {
             let known = ["/vigie.matching.v1.MatchService/Match", "/grpc.health.v1.Health/Check"];
             let unknown = ["/secret", "/vigie.matching.v1.MatchService/secret", "/secret/Match"];
@@ -211,9 +229,9 @@ mod tests {
             }
             let text = String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
             assert_eq!(text.lines().count(), known.len() + unknown.len(), "{text}");
-            assert_eq!(text.matches("method=\"unknown\"").count(), unknown.len(), "{text}");
+            assert_eq!(text.matches("method=\"_OTHER\"").count(), unknown.len(), "{text}");
             assert!(!text.contains("secret"), "{text}");
-            assert!(known.iter().all(|path| text.contains(path)), "{text}");
+            assert!(known.iter().all(|path| text.contains(&path[1..])), "{text}");
         }
     }
 }

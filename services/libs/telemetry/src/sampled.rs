@@ -1,0 +1,88 @@
+//! Gauges that are read when they are asked for, of what somebody else keeps: the length of a queue, the size of an index.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+/// Registers a gauge whose value is what `read` gives at each scrape; it is quick.
+pub fn register_gauge(
+    registry: &mut Registry,
+    name: &'static str,
+    help: &'static str,
+    read: impl Fn() -> f64 + Send + Sync + 'static,
+) {
+    let read = Box::new(move || vec![("", read())]);
+    registry.register_collector(Box::new(Sampled { name, help, label: "", read }));
+}
+
+/// The same with a label, of which each value comes once.
+pub fn register_gauges(
+    registry: &mut Registry,
+    name: &'static str,
+    help: &'static str,
+    label: &'static str,
+    read: impl Fn() -> Vec<(&'static str, f64)> + Send + Sync + 'static,
+) {
+    registry.register_collector(Box::new(Sampled { name, help, label, read: Box::new(read) }));
+}
+
+struct Sampled {
+    name: &'static str,
+    help: &'static str,
+    /// Empty for none.
+    label: &'static str,
+    read: Box<dyn Fn() -> Vec<(&'static str, f64)> + Send + Sync>,
+}
+
+impl fmt::Debug for Sampled {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Sampled").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Collector for Sampled {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let help = format!("{}.", self.help);
+        let mut metric = encoder.encode_descriptor(self.name, &help, None, MetricType::Gauge)?;
+        for (value, figure) in (self.read)() {
+            if self.label.is_empty() {
+                metric.encode_gauge(&figure)?;
+            } else {
+                metric.encode_family(&[(self.label, value)])?.encode_gauge(&figure)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::telemetry::Telemetry;
+
+    #[test]
+    fn a_gauge_tells_what_is_there_at_each_scrape() {
+        let (telemetry, length) = (Telemetry::default(), Arc::new(AtomicU32::new(3)));
+        let read = Arc::clone(&length);
+        telemetry.register(|registry| {
+            register_gauge(registry, "queue", "Waiting", move || read.load(Ordering::Relaxed).into());
+            register_gauges(registry, "replicas", "By state", "state", || {
+                vec![("ready", 2.0), ("lost", 1.0)]
+            });
+        });
+        assert!(
+            telemetry.exposition().unwrap().contains("# HELP queue Waiting.\n# TYPE queue gauge\nqueue 3")
+        );
+        length.store(4, Ordering::Relaxed);
+        let told = telemetry.exposition().unwrap();
+        for line in ["queue 4", "replicas{state=\"ready\"} 2", "replicas{state=\"lost\"} 1"] {
+            assert!(told.contains(line), "{line} in {told}");
+        }
+    }
+}
