@@ -72,6 +72,8 @@ impl Load {
         registry.register("connections", "Open connections", self.connections.clone());
         registry.register("calls_accepted", "Calls that were accepted", self.accepted.clone());
         registry.register("refused", "Calls and connections refused, by reason", self.refused.clone());
+        // Every reason is there from the start, at zero: what begins at one has no rate.
+        let _every_reason = self.refused();
     }
 
     /// Calls that may be in flight, as learned from how long they take.
