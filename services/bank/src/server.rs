@@ -49,7 +49,8 @@ async fn run_open(
     let follow = FeedGrpc { current: current.clone() };
     let routes = Routes::new(Reflection(DESCRIPTORS))?
         .with(BankServiceServer::new(bank).max_decoding_message_size(config.message_bytes_max))
-        .with(FeedServiceServer::new(follow).max_decoding_message_size(config.message_bytes_max));
+        .with(FeedServiceServer::new(follow).max_decoding_message_size(config.message_bytes_max))
+        .traced_by(telemetry.tracer());
     let (head, has_term) = (current.clone(), current.clone());
     telemetry.register(|registry| {
         routes.load().register(registry);

@@ -17,6 +17,8 @@ use vigie_clients::lane::Ask;
 use vigie_clients::load::choose;
 use vigie_clients::{CallError, Code, retry::retryable};
 use vigie_model::{Sequence, ShardAnswer, ShardIdentity};
+use vigie_telemetry::names;
+use vigie_telemetry::trace::{self, Span};
 
 use crate::extra_calls::{Budget, Latencies};
 use crate::merge::ShardRefusal;
@@ -107,9 +109,23 @@ impl<'a> Attempts<'a> {
 }
 
 impl Shard {
-    /// Searches the shard until the deadline of `ask`.
+    /// Searches the shard until the deadline of `ask`, as a part of its trace.
     pub(crate) async fn search(
         &self,
+        ask: Ask,
+        hedging: Hedging,
+        metrics: &CallMetrics,
+    ) -> Result<ShardAnswer, ShardRefusal> {
+        let mut span = trace::child("search a shard");
+        span.set(names::vigie::SHARD, i64::from(self.identity.shard().0));
+        let searched = self.search_in(&mut span, ask, hedging, metrics).await;
+        span.ended_with(searched.as_ref().map_or_else(|refusal| refusal.code, |_| Code::Ok));
+        searched
+    }
+
+    async fn search_in(
+        &self,
+        span: &mut Span,
         ask: Ask,
         hedging: Hedging,
         metrics: &CallMetrics,
@@ -121,6 +137,7 @@ impl Shard {
             return Err(ShardRefusal { code: Code::Unavailable, message: self.why_none.clone() });
         };
         let mut attempts = Attempts::new();
+        let ask = ask.under(span);
         attempts.begin(first, &ask);
         // What waits for a change to come says nothing of how quick a replica is.
         let waits = ask.options.min_sequence > first.sequence;
@@ -146,6 +163,7 @@ impl Shard {
                         && let Some(other) = untried.take_cheapest(Instant::now())
                     {
                         metrics.hedges.inc();
+                        span.event("hedge");
                         attempts.begin(other, &ask);
                     }
                     continue;
@@ -156,6 +174,7 @@ impl Shard {
             let refusal = match checked {
                 Ok(answer) => {
                     let now = Instant::now();
+                    span.set(names::vigie::ANSWERED_BY, i64::try_from(number).unwrap_or(i64::MAX));
                     if !waits {
                         attempts.answered_by(number, now);
                         self.record.latencies.observe(now - begun);
@@ -173,6 +192,7 @@ impl Shard {
                 Some(other) if may_retry && retryable(refusal.code) && self.record.budget.take_retry() => {
                     may_retry = false;
                     metrics.retries.inc();
+                    span.event("retry");
                     attempts.begin(other, &ask);
                 }
                 Some(_) | None => return Err(refusal),

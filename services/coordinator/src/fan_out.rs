@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 use vigie_clients::lane::Ask;
 use vigie_model::{MinCoverage, Priority, Query, SearchAnswer, SearchOptions};
+use vigie_telemetry::trace;
 
 use crate::ask::Hedging;
 use crate::directory::View;
@@ -59,6 +60,9 @@ impl FanOut {
         let outcomes = futures::future::join_all(asked).await;
         if outcomes.iter().any(|outcome| outcome.outcome.is_err()) {
             self.metrics.incomplete.inc();
+            if let Some(context) = trace::current() {
+                context.keep();
+            }
         }
         merge(outcomes, query_count, limit, min_coverage)
     }

@@ -38,7 +38,8 @@ pub async fn run_with(
     let coordinator = Arc::new(coordinator);
     let grpc = Grpc { coordinator: Arc::clone(&coordinator), serving: config.serving };
     let service = CoordinatorServiceServer::new(grpc).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS))?.with(service);
+    let routes =
+        Routes::new(Reflection(vigie_proto::DESCRIPTORS))?.with(service).traced_by(telemetry.tracer());
     telemetry.register(|registry| routes.load().register(registry));
     let looking = Arc::clone(&coordinator);
     telemetry.tell_condition(move || Condition::starting(looking.unready_reason()));

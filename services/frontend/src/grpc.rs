@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::{Stream, StreamExt as _, future, stream};
 use tokio::time::Instant;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 use vigie_model::{Content, MatchCall, Priority, Sequence};
 use vigie_proto::Invalid;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_server::MatchService;
 use vigie_serving::{Call, ServingConfig, Shutdown, Work, deadline};
+use vigie_telemetry::trace::{self, Context, Span};
 
 use crate::matching::{Answer, Failed, Matching};
 use crate::searcher::Urgency;
@@ -51,6 +52,7 @@ impl MatchService for Grpc {
         request: Request<Streaming<pb::MatchStreamRequest>>,
     ) -> Result<Response<Self::MatchStreamStream>, Status> {
         let (matching, serving, call) = (self.matching.clone(), self.serving, Call::of(&request));
+        let stream_context = trace::current();
         let has_ended = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&has_ended);
         let cut_off = stream::once(async move {
@@ -79,11 +81,11 @@ impl MatchService for Grpc {
                 }
             })
             .map(move |entered: Result<_, Status>| {
-                let matching = matching.clone();
+                let (matching, stream_context) = (matching.clone(), stream_context.clone());
                 async move {
                     let (request_id, entered) = entered?;
                     let outcome = match entered {
-                        Ok(entered) => entered.answer(&matching).await,
+                        Ok(entered) => entered.answer(&matching, stream_context).await,
                         Err(status) => Err(status),
                     };
                     let outcome = match outcome {
@@ -126,10 +128,14 @@ async fn enter(call: &Call, request: Option<pb::MatchRequest>, deadline: Instant
 }
 
 impl Entered {
-    async fn answer(self, matching: &Matching) -> Result<pb::MatchResponse, Status> {
+    /// Each has a trace of its own, for a stream may bring any number.
+    async fn answer(self, matching: &Matching, stream: Option<Context>) -> Result<pb::MatchResponse, Status> {
         let Self { asked, deadline, work } = self;
         let tells_of_the_load = !waits_for_a_sequence(&asked);
-        let outcome = answer(matching, asked, Urgency::STREAMED, deadline).await;
+        let mut span = stream.map_or_else(Span::none, |stream| stream.linked_root("a request of a stream"));
+        let answering = answer(matching, asked, Urgency::STREAMED, deadline);
+        let outcome = trace::scope(span.context().cloned(), answering).await;
+        span.ended_with(outcome.as_ref().map_or_else(Status::code, |_| Code::Ok));
         if tells_of_the_load {
             work.end(&outcome);
         }
@@ -155,6 +161,15 @@ fn bytes(asked: &MatchCall) -> usize {
     asked.contents.iter().map(content).sum()
 }
 
+/// The trace of an answer that does not cover all shards is kept.
+fn keep_if_incomplete(answer: &Answer) {
+    if answer.coverage.shards_answered < answer.coverage.shards_total
+        && let Some(context) = trace::current()
+    {
+        context.keep();
+    }
+}
+
 async fn answer(
     matching: &Matching,
     asked: MatchCall,
@@ -163,7 +178,10 @@ async fn answer(
 ) -> Result<pb::MatchResponse, Status> {
     deadline::within(deadline, async {
         match matching.answer(asked, urgency, deadline).await {
-            Ok(answer) => Ok(response(answer)),
+            Ok(answer) => {
+                keep_if_incomplete(&answer);
+                Ok(response(answer))
+            }
             Err(Failed::Call(status)) => Err(status),
             Err(Failed::Incomplete { status, partial }) => {
                 Err(vigie_proto::status::with_partial(status.code(), status.message(), response(*partial)))

@@ -18,7 +18,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::oneshot;
 use vigie_hashing::{DecodeError, Limits};
 use vigie_model::{ImageFingerprint, Priority};
-use vigie_telemetry::register_gauges;
+use vigie_telemetry::{register_gauges, trace};
 
 use crate::error::HashingError;
 use crate::searcher::figure;
@@ -124,6 +124,8 @@ impl HashingPool {
         priority: Priority,
         deadline: tokio::time::Instant,
     ) -> Result<ImageFingerprint, HashingError> {
+        // With the time that it waits for its turn.
+        let _span = trace::child("hash an image");
         let (reply, answer) = oneshot::channel();
         let queue = match priority {
             Priority::Interactive => &self.interactive,

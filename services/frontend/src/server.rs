@@ -56,7 +56,8 @@ pub async fn run_with(
     let service = MatchServiceServer::new(grpc).max_decoding_message_size(config.message_bytes_max());
     let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS))?
         .with(service)
-        .bulk(MatchServiceServer::<Grpc>::NAME, "MatchStream");
+        .bulk(MatchServiceServer::<Grpc>::NAME, "MatchStream")
+        .traced_by(telemetry.tracer());
     telemetry.register(|registry| routes.load().register(registry));
     let told = searcher.clone();
     telemetry.tell_condition(move || Condition::starting(told.unready_reason()));

@@ -13,6 +13,7 @@ use vigie_model::{Query, SearchOptions, Sequence, ShardAnswer};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherService;
 use vigie_serving::{Call, ServingConfig, Shutdown, deadline};
+use vigie_telemetry::{names, trace};
 
 use crate::error::SearchError;
 use crate::feed::Replica;
@@ -42,6 +43,8 @@ impl Grpc {
         let (queries, options): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
         let shard = self.shard_at(options.min_sequence, deadline, &call).await?;
         let size = Size::of(&queries, &options);
+        let mut span = trace::child("search the index");
+        span.set(names::vigie::QUERIES, i64::try_from(queries.len()).unwrap_or(i64::MAX));
         let work = move |cancel: &Cancellation| {
             search(&shard, &queries, &options, cancel).and_then(|answer| encode(answer, cancel))
         };

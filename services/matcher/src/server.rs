@@ -51,7 +51,7 @@ pub async fn run_with(
     let plan = StorePlan::new(config.pdq_engine, config.hnsw, config.index_folder.as_deref())?;
     let metrics = telemetry.register(MatcherMetrics::register);
     let replica = Arc::new(Replica::new(identity, plan, metrics));
-    let routes = routes(&replica, &config, &shutdown)?;
+    let routes = routes(&replica, &config, &shutdown)?.traced_by(telemetry.tracer());
     telemetry.register(|registry| {
         routes.load().register(registry);
         MatcherMetrics::register_replica(registry, &replica);

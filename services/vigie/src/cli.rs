@@ -168,6 +168,9 @@ pub struct UpArgs {
     /// 0 takes any that are free
     #[arg(long, default_value_t = 7740)]
     pub port: u16,
+    /// Send every trace to this collector, by OTLP over gRPC, such as http://127.0.0.1:4317
+    #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
+    pub otlp_endpoint: String,
 }
 
 /// Arguments of `vigie match`.

@@ -17,9 +17,11 @@ mod try_out;
 mod health;
 pub mod lines;
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use vigie_clients::{Deadline, Network, TlsConfig};
+use vigie_telemetry::trace::{self, Scoped};
 
 use crate::cli::{Cli, Command, TlsArgs, TlsCommand};
 use crate::config::client_network;
@@ -30,12 +32,12 @@ pub async fn run(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Demo(args) => Box::pin(demo::run(args, output)).await,
         Command::Up(args) => Box::pin(up::run(args, output)).await,
-        Command::Match(args) => match_files::run(args, output).await,
-        Command::Hash(args) => hash::run(args, output).await,
-        Command::Bank(args) => Box::pin(bank::run(args, output)).await,
-        Command::Item(command) => Box::pin(item::run(command, output)).await,
-        Command::Status(args) => status::run(args, output).await,
-        Command::Try(args) => Box::pin(try_out::run(args, output)).await,
+        Command::Match(args) => traced(match_files::run(args, output)).await,
+        Command::Hash(args) => traced(hash::run(args, output)).await,
+        Command::Bank(args) => traced(bank::run(args, output)).await,
+        Command::Item(command) => traced(item::run(command, output)).await,
+        Command::Status(args) => traced(status::run(args, output)).await,
+        Command::Try(args) => traced(try_out::run(args, output)).await,
         Command::Health(args) => health::run(&args, output).await,
         Command::Matcher(args) => Box::pin(role::matcher(&args)).await,
         Command::Coordinator(args) => Box::pin(role::coordinator(&args)).await,
@@ -43,6 +45,11 @@ pub async fn run(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Config(command) => config_check::run(command, output),
         Command::Tls(TlsCommand::DevCa(args)) => dev_ca::run(&args, output),
     }
+}
+
+/// Runs a command in the trace of whoever runs it, if the environment names one.
+fn traced<F: Future>(command: F) -> Pin<Box<Scoped<F>>> {
+    Box::pin(trace::scope(trace::from_environment(), command))
 }
 
 fn deadline(timeout_ms: u64) -> Deadline {

@@ -12,10 +12,13 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use vigie_clients::{BankClient, CoordinatorClient, Deadline, MatchClient, MatcherClient};
+use vigie_clients::{BankClient, CoordinatorClient, Deadline, MatchClient, MatcherClient, Network};
 use vigie_frontend::CoordinatorAt;
 use vigie_model::Topology;
 use vigie_serving::{ServingConfig, Shutdown};
+use vigie_telemetry::{Telemetry, TelemetryConfig};
+
+use crate::traces;
 
 /// How long one look at a cluster that starts may take, before the next.
 const PROBE_WITHIN: Duration = Duration::from_secs(1);
@@ -44,6 +47,8 @@ pub struct LocalClusterConfig {
     pub matcher: vigie_matcher::Config,
     /// What the frontend is told; its coordinator is set.
     pub frontend: vigie_frontend::Config,
+    /// Where the traces of all roles go, if anywhere. Nothing else of it is used: metrics and probes are for a role alone.
+    pub telemetry: TelemetryConfig,
 }
 
 impl LocalClusterConfig {
@@ -61,6 +66,7 @@ impl LocalClusterConfig {
             bank: vigie_bank::Config { serving, ..vigie_bank::Config::default() },
             matcher: vigie_matcher::Config { serving, ..vigie_matcher::Config::default() },
             frontend,
+            telemetry: TelemetryConfig::default(),
         }
     }
 }
@@ -79,14 +85,20 @@ impl Role {
     fn start<F>(
         name: impl Into<String>,
         listener: TcpListener,
-        run: impl FnOnce(TcpListener, Shutdown) -> F,
+        telemetry: Telemetry,
+        run: impl FnOnce(TcpListener, Shutdown, Telemetry) -> F,
     ) -> anyhow::Result<Self>
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
         let shutdown = Shutdown::new();
         let address = listener.local_addr()?;
-        let task = tokio::spawn(run(listener, shutdown.clone()));
+        let running = run(listener, shutdown.clone(), telemetry.clone());
+        let task = tokio::spawn(async move {
+            let ran = running.await;
+            traces::stop(&telemetry).await;
+            ran
+        });
         Ok(Self { name: name.into(), address, shutdown, task: Some(task) })
     }
 
@@ -121,6 +133,7 @@ pub struct LocalCluster {
     frontend: Role,
     bank_url: String,
     matcher_config: vigie_matcher::Config,
+    telemetry: TelemetryConfig,
     data: PathBuf,
     matcher_addresses: Vec<SocketAddr>,
     /// Held while the cluster runs: two banks on one folder would overwrite each other.
@@ -130,7 +143,9 @@ pub struct LocalCluster {
 impl LocalCluster {
     /// Starts every role. They listen when this returns; [`Self::wait_ready`] waits until they answer.
     pub async fn start(config: LocalClusterConfig) -> anyhow::Result<Self> {
-        let LocalClusterConfig { data, shard_count, ports, bank, matcher, frontend } = config;
+        let LocalClusterConfig { data, shard_count, ports, bank, matcher, frontend, telemetry } = config;
+        let network = Network::tcp();
+        let told = |service| traces::start(service, &telemetry, &network);
         let lock = lock(&data)?;
         let store = data.join("bank.db");
         let bank_config =
@@ -144,30 +159,36 @@ impl LocalCluster {
             matcher_listeners.push(bind(ports, 10 + shard).await?);
         }
 
-        let bank = Role::start("bank", bank_listener, |listener, shutdown| async move {
-            Ok(vigie_bank::run(bank_config, listener, shutdown).await?)
-        })?;
+        let run = |listener, shutdown, telemetry| async move {
+            Ok(vigie_bank::run_with(bank_config, listener, shutdown, &telemetry).await?)
+        };
+        let bank = Role::start("bank", bank_listener, told("vigie-bank")?, run)?;
         let bank_url = bank.url();
         let mut matchers = Vec::new();
         for (shard, listener) in (0..shard_count).zip(matcher_listeners) {
-            matchers.push(start_matcher(&matcher, &data, &bank_url, shard, shard_count, listener)?);
+            let place = MatcherPlace { shard, shard_count, listener };
+            matchers.push(start_matcher(&matcher, &data, &bank_url, place, &telemetry)?);
         }
         let coordinator_config = vigie_coordinator::Config {
             matchers: matchers.iter().map(Role::url).collect(),
             serving: ServingConfig::default().without_lame_duck(),
             ..vigie_coordinator::Config::default()
         };
-        let coordinator =
-            Role::start("coordinator", coordinator_listener, |listener, shutdown| async move {
-                Ok(vigie_coordinator::run(coordinator_config, listener, shutdown).await?)
-            })?;
+        let run = |listener, shutdown, telemetry| async move {
+            let network = Network::tcp();
+            Ok(vigie_coordinator::run_with(coordinator_config, listener, shutdown, &network, &telemetry)
+                .await?)
+        };
+        let coordinator = Role::start("coordinator", coordinator_listener, told("vigie-coordinator")?, run)?;
         let frontend_config = vigie_frontend::Config {
             coordinator: CoordinatorAt::Endpoints(vec![coordinator.url()]),
             ..frontend
         };
-        let frontend = Role::start("frontend", frontend_listener, |listener, shutdown| async move {
-            Ok(vigie_frontend::run(frontend_config, listener, shutdown).await?)
-        })?;
+        let run = |listener, shutdown, telemetry| async move {
+            let network = Network::tcp();
+            Ok(vigie_frontend::run_with(frontend_config, listener, shutdown, &network, &telemetry).await?)
+        };
+        let frontend = Role::start("frontend", frontend_listener, told("vigie-frontend")?, run)?;
         Ok(Self {
             bank,
             matcher_addresses: matchers.iter().map(|matcher| matcher.address).collect(),
@@ -176,6 +197,7 @@ impl LocalCluster {
             frontend,
             bank_url,
             matcher_config: matcher,
+            telemetry,
             data,
             _lock: lock,
         })
@@ -290,15 +312,10 @@ impl LocalCluster {
     /// Starts the matcher of a shard again, where it listened before. It goes on from its last snapshot.
     pub async fn start_matcher(&mut self, shard: u16) -> anyhow::Result<()> {
         let listener = TcpListener::bind(self.matcher_addresses[usize::from(shard)]).await?;
-        let shard_count = u16::try_from(self.matchers.len())?;
-        self.matchers[usize::from(shard)] = Some(start_matcher(
-            &self.matcher_config,
-            &self.data,
-            &self.bank_url,
-            shard,
-            shard_count,
-            listener,
-        )?);
+        let place = MatcherPlace { shard, shard_count: u16::try_from(self.matchers.len())?, listener };
+        let started =
+            start_matcher(&self.matcher_config, &self.data, &self.bank_url, place, &self.telemetry)?;
+        self.matchers[usize::from(shard)] = Some(started);
         Ok(())
     }
 
@@ -313,14 +330,21 @@ impl LocalCluster {
     }
 }
 
+/// Which matcher one is.
+struct MatcherPlace {
+    shard: u16,
+    shard_count: u16,
+    listener: TcpListener,
+}
+
 fn start_matcher(
     config: &vigie_matcher::Config,
     data: &Path,
     bank_url: &str,
-    shard: u16,
-    shard_count: u16,
-    listener: TcpListener,
+    place: MatcherPlace,
+    telemetry: &TelemetryConfig,
 ) -> anyhow::Result<Role> {
+    let MatcherPlace { shard, shard_count, listener } = place;
     let config = vigie_matcher::Config {
         bank: bank_url.to_owned(),
         shard: shard.into(),
@@ -328,9 +352,11 @@ fn start_matcher(
         index_folder: Some(data.join(format!("matcher-{shard}"))),
         ..config.clone()
     };
-    Role::start(format!("matcher {shard}"), listener, |listener, shutdown| async move {
-        Ok(vigie_matcher::run(config, listener, shutdown).await?)
-    })
+    let told = traces::start("vigie-matcher", telemetry, &Network::tcp())?;
+    let run = |listener, shutdown, telemetry| async move {
+        Ok(vigie_matcher::run_with(config, listener, shutdown, &Network::tcp(), &telemetry).await?)
+    };
+    Role::start(format!("matcher {shard}"), listener, told, run)
 }
 
 async fn bind(ports: Ports, offset: u16) -> anyhow::Result<TcpListener> {

@@ -58,11 +58,14 @@ pub struct BankClient {
 
 /// Makes one retried call: the request is built for each attempt, the answer converted once.
 macro_rules! call {
-    ($self:ident, $deadline:ident, $method:ident, $request:expr) => {{
+    ($self:ident, $deadline:ident, $stub:ident, $method:literal, $request:expr) => {{
         let request = $request;
         retry::until($deadline, || {
             let (mut stub, request) = ($self.stub.clone(), request.clone());
-            async move { $self.target.call($deadline, request, |request| stub.$method(request)).await }
+            async move {
+                let method = concat!("vigie.bank.v1.BankService/", $method);
+                $self.target.call(method, $deadline, request, |request| stub.$stub(request)).await
+            }
         })
         .await
     }};
@@ -95,14 +98,14 @@ impl BankClient {
         deadline: Instant,
     ) -> Result<Written<Bank>, CallError> {
         let request = pb::CreateBankRequest { name: name.to_string(), idempotency_key: key.0 };
-        let answer: pb::CreateBankResponse = call!(self, deadline, create_bank, request)?;
+        let answer: pb::CreateBankResponse = call!(self, deadline, create_bank, "CreateBank", request)?;
         self.bank_written(answer.bank, answer.sequence)
     }
 
     /// Reads a bank.
     pub async fn get_bank(&self, name: &BankName, deadline: Instant) -> Result<Written<Bank>, CallError> {
         let request = pb::GetBankRequest { name: name.to_string() };
-        let answer: pb::GetBankResponse = call!(self, deadline, get_bank, request)?;
+        let answer: pb::GetBankResponse = call!(self, deadline, get_bank, "GetBank", request)?;
         self.bank_written(answer.bank, answer.sequence)
     }
 
@@ -115,7 +118,7 @@ impl BankClient {
     ) -> Result<Written<Vec<Bank>>, CallError> {
         let after_id = after.map_or(0, |bank| bank.0);
         let request = pb::ListBanksRequest { after_id, page_size: page_size.into() };
-        let answer: pb::ListBanksResponse = call!(self, deadline, list_banks, request)?;
+        let answer: pb::ListBanksResponse = call!(self, deadline, list_banks, "ListBanks", request)?;
         let banks = answer.banks.into_iter().map(Bank::try_from).collect::<Result<_, _>>();
         self.written(banks, answer.sequence)
     }
@@ -133,7 +136,7 @@ impl BankClient {
             new_name: new_name.to_string(),
             idempotency_key: key.0,
         };
-        let answer: pb::RenameBankResponse = call!(self, deadline, rename_bank, request)?;
+        let answer: pb::RenameBankResponse = call!(self, deadline, rename_bank, "RenameBank", request)?;
         self.bank_written(answer.bank, answer.sequence)
     }
 
@@ -146,7 +149,8 @@ impl BankClient {
         deadline: Instant,
     ) -> Result<Written<Bank>, CallError> {
         let request = pb::SetBankEnabledRequest { name: name.to_string(), enabled, idempotency_key: key.0 };
-        let answer: pb::SetBankEnabledResponse = call!(self, deadline, set_bank_enabled, request)?;
+        let answer: pb::SetBankEnabledResponse =
+            call!(self, deadline, set_bank_enabled, "SetBankEnabled", request)?;
         self.bank_written(answer.bank, answer.sequence)
     }
 
@@ -158,7 +162,7 @@ impl BankClient {
         deadline: Instant,
     ) -> Result<Written<u64>, CallError> {
         let request = pb::DeleteBankRequest { name: name.to_string(), idempotency_key: key.0 };
-        let answer: pb::DeleteBankResponse = call!(self, deadline, delete_bank, request)?;
+        let answer: pb::DeleteBankResponse = call!(self, deadline, delete_bank, "DeleteBank", request)?;
         self.written(Ok(answer.item_count), answer.sequence)
     }
 
@@ -175,7 +179,7 @@ impl BankClient {
             items: items.into_iter().map(Into::into).collect(),
             idempotency_key: key.0,
         };
-        let answer: pb::AddItemsResponse = call!(self, deadline, add_items, request)?;
+        let answer: pb::AddItemsResponse = call!(self, deadline, add_items, "AddItems", request)?;
         self.written(Ok(answer.item_ids.into_iter().map(ItemId).collect()), answer.sequence)
     }
 
@@ -186,7 +190,7 @@ impl BankClient {
         deadline: Instant,
     ) -> Result<Written<(Item, BankName)>, CallError> {
         let request = pb::GetItemRequest { item_id: item.0 };
-        let answer: pb::GetItemResponse = call!(self, deadline, get_item, request)?;
+        let answer: pb::GetItemResponse = call!(self, deadline, get_item, "GetItem", request)?;
         let found = answer
             .item
             .ok_or_else(|| Invalid::missing("item"))
@@ -208,7 +212,7 @@ impl BankClient {
             after_id: after.map_or(0, |item| item.0),
             page_size: page_size.into(),
         };
-        let answer: pb::ListItemsResponse = call!(self, deadline, list_items, request)?;
+        let answer: pb::ListItemsResponse = call!(self, deadline, list_items, "ListItems", request)?;
         let items = answer.items.into_iter().map(Item::try_from).collect::<Result<_, _>>();
         self.written(items, answer.sequence)
     }
@@ -224,13 +228,14 @@ impl BankClient {
             item_ids: items.iter().map(|item| item.0).collect(),
             idempotency_key: key.0,
         };
-        let answer: pb::RemoveItemsResponse = call!(self, deadline, remove_items, request)?;
+        let answer: pb::RemoveItemsResponse = call!(self, deadline, remove_items, "RemoveItems", request)?;
         self.written(Ok(()), answer.sequence)
     }
 
     /// Asks how far the log has come.
     pub async fn log_head(&self, deadline: Instant) -> Result<LogHead, CallError> {
-        let answer: pb::GetLogHeadResponse = call!(self, deadline, get_log_head, pb::GetLogHeadRequest {})?;
+        let answer: pb::GetLogHeadResponse =
+            call!(self, deadline, get_log_head, "GetLogHead", pb::GetLogHeadRequest {})?;
         answer.try_into().map_err(|invalid| self.target.unreadable(&invalid))
     }
 

@@ -14,6 +14,9 @@ use crate::target::{Target, TargetError};
 /// The largest answer: as many matches as one call may ask for, each of an item at all its bounds.
 const ANSWER_BYTES_MAX: usize = 128 << 20;
 
+const SEARCH: &str = "vigie.coordinator.v1.CoordinatorService/Search";
+const DESCRIBE_TOPOLOGY: &str = "vigie.coordinator.v1.CoordinatorService/DescribeTopology";
+
 /// Speaks to the coordinators of a cluster, of which any one answers for all of it.
 #[derive(Debug, Clone)]
 pub struct CoordinatorClient {
@@ -64,7 +67,8 @@ impl CoordinatorClient {
     ) -> Result<SearchAnswer, CallError> {
         let message = &pb::SearchRequest::of(queries, options);
         let search = |Endpoint { target, mut stub }: Endpoint| async move {
-            let call = target.call_as(priority, deadline, message.clone(), |request| stub.search(request));
+            let call =
+                target.call_as(SEARCH, priority, deadline, message.clone(), |request| stub.search(request));
             call.await?.try_into().map_err(|invalid| target.unreadable(&invalid))
         };
         self.pool.call(search).await
@@ -74,7 +78,9 @@ impl CoordinatorClient {
     pub async fn describe_topology(&self, deadline: Instant) -> Result<Topology, CallError> {
         let Endpoint { target, mut stub } = self.pool.pick();
         let message = pb::DescribeTopologyRequest {};
-        let answer = target.call(deadline, message, |request| stub.describe_topology(request)).await?;
+        let answer = target
+            .call(DESCRIBE_TOPOLOGY, deadline, message, |request| stub.describe_topology(request))
+            .await?;
         answer.try_into().map_err(|invalid| target.unreadable(&invalid))
     }
 }

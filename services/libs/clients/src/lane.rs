@@ -10,6 +10,9 @@
 //! an answer counts, and with about as much time left, for the call gets the time of the one that has least: what is
 //! answered in part is so at the end of that time. A search whose caller has gone, or whose time is up, is never sent; a call that nobody waits
 //! for any more is cancelled on the wire.
+//!
+//! In traces a shared call is under one of its searches, one that is chosen if there is any, and is linked to the others; each of
+//! those has a span that is linked to it.
 
 mod queue;
 
@@ -23,6 +26,8 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tonic::Code;
 use vigie_model::{HashType, Priority, Query, SearchOptions, Sequence};
+use vigie_telemetry::names;
+use vigie_telemetry::trace::{self, Context, Span};
 
 use queue::{Pending, Queue};
 
@@ -50,10 +55,12 @@ pub struct Ask {
     pub deadline: Instant,
     /// Which types its hashes are of, which an answer counts.
     hash_types: [bool; HashType::ALL.len()],
+    /// Where in a trace it is made.
+    context: Option<Context>,
 }
 
 impl Ask {
-    /// A search.
+    /// A search, in the trace of what runs now.
     #[must_use]
     pub fn new(
         queries: Arc<[Query]>,
@@ -65,13 +72,19 @@ impl Ask {
             let mut hashes = queries.iter().flat_map(|query| &query.hashes);
             hashes.any(|one| one.hash.hash_type() == hash_type)
         });
-        Self { queries, options, priority, deadline, hash_types }
+        Self { queries, options, priority, deadline, hash_types, context: trace::current() }
     }
 
     /// The same with other options.
     #[must_use]
     pub fn with_options(&self, options: Arc<SearchOptions>) -> Self {
         Self { options, ..self.clone() }
+    }
+
+    /// The same as a part of this span's work.
+    #[must_use]
+    pub fn under(&self, span: &Span) -> Self {
+        Self { context: span.context().cloned(), ..self.clone() }
     }
 
     /// Whether an answer to both is an answer to each.
@@ -197,10 +210,10 @@ impl<C: Carry> Lane<C> {
                 let text = "too many searches wait for a change that has not come yet";
                 return Err(shared.carrier.refused(Code::ResourceExhausted, text));
             };
-            return shared.carrier.carry(one, ask.deadline).await;
+            return shared.carry(one, ask.deadline).await;
         }
         match shared.begin(&ask)? {
-            Way::Now(_place) => shared.carrier.carry(one, ask.deadline).await,
+            Way::Now(_place) => shared.carry(one, ask.deadline).await,
             Way::Shared(answer) => shared.wait(answer, ask.deadline).await,
         }
     }
@@ -285,14 +298,25 @@ impl<C: Carry> Shared<C> {
         drop(place);
     }
 
+    /// Makes a call of its own for one search.
+    async fn carry(&self, one: &[Ask], deadline: Instant) -> Reply<C> {
+        let context = one.first().and_then(|ask| ask.context.clone());
+        trace::scope(context, self.carrier.carry(one, deadline)).await
+    }
+
     async fn call_for(&self, mut batch: Vec<Pending<C>>) {
         let asks: Vec<Ask> = batch.iter().map(|pending| pending.ask.clone()).collect();
         let deadline = asks.iter().map(|ask| ask.deadline).min().unwrap_or_else(Instant::now);
+        // It ends before anybody is answered.
+        let spans = shared_spans(&batch, Instant::now());
+        let call =
+            trace::scope(spans.first().and_then(Span::context).cloned(), self.carrier.carry(&asks, deadline));
         let outcome = tokio::select! {
-            outcome = self.carrier.carry(&asks, deadline) => outcome,
+            outcome = call => outcome,
             // The call is dropped with its future, which cancels it on the wire.
             () = all_gone(&mut batch) => return,
         };
+        drop(spans);
         if let Err(error) = &outcome
             && batch.len() > 1
             && self.carrier.may_be_of_one(error)
@@ -315,6 +339,34 @@ impl<C: Carry> Shared<C> {
             let _ = pending.reply.send(part);
         }
     }
+}
+
+/// The spans of a call that begins now: one under each search, the one that the call is under first.
+fn shared_spans<C: Carry>(batch: &[Pending<C>], now: Instant) -> Vec<Span> {
+    let contexts = batch.iter().filter_map(|pending| Some((pending.ask.context.as_ref()?, pending.since)));
+    let mut contexts: Vec<_> = contexts.collect();
+    if let Some(chosen) = contexts.iter().position(|(context, _)| context.is_chosen()) {
+        contexts.swap(0, chosen);
+    }
+    let mut spans: Vec<Span> = Vec::with_capacity(contexts.len());
+    for (context, since) in contexts {
+        let mut span = context.child("shared call");
+        let queued = now.saturating_duration_since(since).as_secs_f64() * 1e3;
+        span.set(names::vigie::QUEUED_MS, queued);
+        if let Some(call) = spans.first_mut() {
+            if let Some(other) = span.context() {
+                call.link(other);
+            }
+            if let Some(call) = call.context() {
+                span.link(call);
+            }
+        }
+        spans.push(span);
+    }
+    if let Some(call) = spans.first_mut() {
+        call.set(names::vigie::SEARCHES, i64::try_from(batch.len()).unwrap_or(i64::MAX));
+    }
+    spans
 }
 
 /// Ends when every reply has lost its receiver.

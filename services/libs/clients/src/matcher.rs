@@ -16,6 +16,9 @@ use crate::target::{Target, TargetError};
 /// The largest answer: as many matches as one call may ask for, each of an item at all its bounds.
 const ANSWER_BYTES_MAX: usize = 128 << 20;
 
+const SEARCH: &str = "vigie.matcher.v1.MatcherService/Search";
+const DESCRIBE: &str = "vigie.matcher.v1.MatcherService/Describe";
+
 /// Speaks to one matcher.
 #[derive(Debug, Clone)]
 pub struct MatcherClient {
@@ -57,7 +60,8 @@ impl MatcherClient {
     ) -> Result<ShardAnswer, CallError> {
         let mut stub = self.stub.clone();
         let message = pb::SearchRequest::of(queries, options);
-        let answer = self.target.call_as(priority, deadline, message, |request| stub.search(request)).await?;
+        let answer =
+            self.target.call_as(SEARCH, priority, deadline, message, |request| stub.search(request)).await?;
         answer.try_into().map_err(|invalid| self.target.unreadable(&invalid))
     }
 
@@ -71,7 +75,7 @@ impl MatcherClient {
     pub async fn describe(&self, deadline: Instant) -> Result<ReplicaDescription, CallError> {
         let mut stub = self.stub.clone();
         let message = pb::DescribeRequest {};
-        let answer = self.target.call(deadline, message, |request| stub.describe(request)).await?;
+        let answer = self.target.call(DESCRIBE, deadline, message, |request| stub.describe(request)).await?;
         answer.try_into().map_err(|invalid| self.target.unreadable(&invalid))
     }
 

@@ -9,6 +9,7 @@ use vigie_model::{Coverage, ImageFingerprint, MatchCall, Matched, Sequence};
 use vigie_proto::Invalid;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
+use vigie_telemetry::trace;
 
 use crate::error::CallError;
 use crate::network::Network;
@@ -63,6 +64,9 @@ impl TryFrom<pb::MatchResponse> for MatchAnswer {
     }
 }
 
+const MATCH: &str = "vigie.matching.v1.MatchService/Match";
+const HASH: &str = "vigie.matching.v1.MatchService/Hash";
+
 /// Speaks to the frontends of a cluster, of which any one answers for all of it.
 #[derive(Debug, Clone)]
 pub struct MatchClient {
@@ -97,7 +101,7 @@ impl MatchClient {
     pub async fn match_content(&self, call: MatchCall, deadline: Instant) -> Result<MatchAnswer, CallError> {
         let message = &pb::MatchRequest::from(call);
         let ask = |Endpoint { target, mut stub }: Endpoint| async move {
-            let call = target.call(deadline, message.clone(), |request| stub.r#match(request));
+            let call = target.call(MATCH, deadline, message.clone(), |request| stub.r#match(request));
             call.await?.try_into().map_err(|invalid| target.unreadable(&invalid))
         };
         self.pool.call(ask).await
@@ -107,7 +111,7 @@ impl MatchClient {
     pub async fn hash(&self, image: Bytes, deadline: Instant) -> Result<ImageFingerprint, CallError> {
         let message = &pb::HashRequest { image };
         let hash = |Endpoint { target, mut stub }: Endpoint| async move {
-            let call = target.call(deadline, message.clone(), |request| stub.hash(request));
+            let call = target.call(HASH, deadline, message.clone(), |request| stub.hash(request));
             call.await?.try_into().map_err(|invalid| target.unreadable(&invalid))
         };
         self.pool.call(hash).await
@@ -126,7 +130,11 @@ impl MatchClient {
         let Endpoint { target, mut stub } = self.pool.pick();
         let messages =
             calls.map(|(request_id, call)| pb::MatchStreamRequest { request_id, request: Some(call.into()) });
-        let answers = stub.match_stream(messages).await.map_err(|status| target.failed(status))?;
+        let mut request = tonic::Request::new(messages);
+        if let Some(context) = trace::current() {
+            context.write(request.metadata_mut().as_mut());
+        }
+        let answers = stub.match_stream(request).await.map_err(|status| target.failed(status))?;
         Ok(answers.into_inner().map(move |answer| match answer {
             Ok(answer) => stream_answer(&target, answer),
             Err(status) => Err(target.failed(status)),

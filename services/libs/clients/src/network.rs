@@ -16,6 +16,8 @@ use tonic::transport::{Channel, Endpoint};
 use tower::Service as _;
 use vigie_tls::Tls;
 
+use crate::target::{Target, TargetError};
+
 /// A connection.
 pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
 
@@ -76,6 +78,11 @@ impl Network {
             None => Ok(tokio::net::lookup_host((host, port)).await?.collect()),
             Some(connect) => connect.resolve(host, port).await,
         }
+    }
+
+    /// A channel to a service that is none of Vigie's, such as a collector.
+    pub fn channel_to(&self, service: &'static str, endpoint: &str) -> Result<Channel, TargetError> {
+        Ok(Target::new(service, endpoint, self)?.channel())
     }
 
     /// A channel that connects when it is first used, and again whenever the connection is lost.

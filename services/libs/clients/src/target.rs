@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status, TimeoutExpired};
 use vigie_model::Priority;
 use vigie_proto::{Invalid, priority};
+use vigie_telemetry::trace::{self, Span};
 
 use crate::error::CallError;
 use crate::network::Network;
@@ -72,9 +74,11 @@ impl Target {
         self.channel.clone()
     }
 
-    /// Sends `message` and waits for the answer until `deadline`, and for no longer.
+    /// Sends `message` to a method, such as `package.Service/Method`, and waits for the answer until `deadline`, and for no
+    /// longer.
     pub(crate) async fn call<Q, A, F>(
         &self,
+        method: &'static str,
         deadline: Instant,
         message: Q,
         send: impl FnOnce(Request<Q>) -> F,
@@ -82,12 +86,13 @@ impl Target {
     where
         F: Future<Output = Result<Response<A>, Status>>,
     {
-        self.call_as(Priority::Interactive, deadline, message, send).await
+        self.call_as(method, Priority::Interactive, deadline, message, send).await
     }
 
-    /// The same for a call that may not be urgent.
+    /// The same for a call that may not be urgent. In a trace it has a span, and tells the service of it.
     pub(crate) async fn call_as<Q, A, F>(
         &self,
+        method: &'static str,
         priority: Priority,
         deadline: Instant,
         message: Q,
@@ -104,10 +109,28 @@ impl Target {
         if let Some(value) = priority::value(priority) {
             request.metadata_mut().insert(priority::HEADER, MetadataValue::from_static(value));
         }
-        match tokio::time::timeout_at(deadline, send(request)).await {
+        let mut span = match trace::current() {
+            Some(context) => context.client(method, &self.endpoint),
+            None => Span::none(),
+        };
+        if let Some(context) = span.context() {
+            context.write(request.metadata_mut().as_mut());
+        }
+        let ended = self.ended(tokio::time::timeout_at(deadline, send(request)).await, begun + passed_on);
+        span.ended_with(ended.as_ref().map_or_else(CallError::code, |_| Code::Ok));
+        ended
+    }
+
+    /// What comes of a call that was given until `passed_on`.
+    fn ended<A>(
+        &self,
+        outcome: Result<Result<Response<A>, Status>, Elapsed>,
+        passed_on: Instant,
+    ) -> Result<A, CallError> {
+        match outcome {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
             // A server of tonic's says so of a call that outlasted the time passed on: nobody here cancels and listens.
-            Ok(Err(status)) if status.code() == Code::Cancelled && begun.elapsed() >= passed_on => {
+            Ok(Err(status)) if status.code() == Code::Cancelled && Instant::now() >= passed_on => {
                 Err(self.failed(too_late()))
             }
             Ok(Err(status)) => Err(self.failed(status)),

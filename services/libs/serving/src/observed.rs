@@ -1,5 +1,5 @@
-//! Looks at each call from its head to the end of its answer, and tells how it went: to the histogram of durations, and to
-//! the access log. Never what was asked.
+//! Looks at each call from its head to the end of its answer, and tells how it went: to the histogram of durations, to the
+//! trace that it is part of, and to the access log. Never what was asked.
 //!
 //! The access log has one line for each call: who asked for what, from where, how it ended and how long it took. The lines are
 //! of the level DEBUG and the target `access`: `--log info,access=debug` turns them on. Where nobody reads them they cost
@@ -18,9 +18,10 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Level;
+use vigie_telemetry::trace::{self, Scoped, Span, Tracer};
 
 use crate::identity::{ClientIdentity, Peer};
-use crate::rpc::{CallDurations, Methods};
+use crate::rpc::{CallDurations, Method, Methods, Traced};
 
 /// What the lines are known by.
 const TARGET: &str = "access";
@@ -30,6 +31,7 @@ const TARGET: &str = "access";
 pub(crate) struct ObservedLayer {
     pub(crate) methods: Methods,
     pub(crate) durations: CallDurations,
+    pub(crate) tracer: Tracer,
 }
 
 impl<S> Layer<S> for ObservedLayer {
@@ -61,7 +63,8 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let told = Told::of(&request, &self.to);
-        ObservedFuture { call: self.inner.call(request), told: Some(told) }
+        let context = told.span.context().cloned();
+        ObservedFuture { call: trace::scope(context, self.inner.call(request)), told: Some(told) }
     }
 }
 
@@ -70,6 +73,7 @@ where
 pub(crate) struct Told {
     method: Arc<str>,
     durations: CallDurations,
+    span: Span,
     begun: Instant,
     /// None as long as the answer has not ended: then the caller has gone.
     code: Option<Code>,
@@ -91,9 +95,17 @@ impl Told {
             client: extensions.get().cloned(),
             peer: extensions.get().cloned().unwrap_or_default(),
         };
+        let Method { name, traced } = to.methods.at(request.uri().path());
+        let span = match traced {
+            Traced::Never => Span::none(),
+            Traced::AsCalls | Traced::AsStreams => {
+                to.tracer.serve(name, request.headers(), *traced == Traced::AsStreams)
+            }
+        };
         Self {
-            method: to.methods.name(request.uri().path()),
+            method: Arc::clone(name),
             durations: to.durations.clone(),
+            span,
             begun: Instant::now(),
             code: None,
             caller: tracing::enabled!(target: TARGET, Level::DEBUG).then(caller),
@@ -110,13 +122,15 @@ impl Told {
 impl Drop for Told {
     fn drop(&mut self) {
         let code = self.code.unwrap_or(Code::Cancelled);
+        self.span.ended_with(code);
         let took = self.begun.elapsed();
         self.durations.observe(&self.method, code, took);
         if let Some(Caller { client, peer }) = &self.caller {
             let (method, ms) = (&*self.method, took.as_secs_f64() * 1e3);
             let client = client.as_ref().map(|client| &*client.0);
             let peer = peer.address.map(tracing::field::display);
-            tracing::debug!(target: TARGET, method, ?code, ms, client, peer, "call");
+            let tell = || tracing::debug!(target: TARGET, method, ?code, ms, client, peer, "call");
+            self.span.context().map_or_else(tell, |context| context.enter(tell));
         }
     }
 }
@@ -124,9 +138,12 @@ impl Drop for Told {
 pin_project_lite::pin_project! {
     /// The call, up to the head of its answer.
     #[derive(Debug)]
-    pub(crate) struct ObservedFuture<F> {
+    pub(crate) struct ObservedFuture<F>
+    where
+        F: Future,
+    {
         #[pin]
-        call: F,
+        call: Scoped<F>,
         told: Option<Told>,
     }
 }
@@ -214,9 +231,9 @@ mod tests {
         let lines = tracing_subscriber::fmt().with_max_level(Level::DEBUG).with_ansi(false);
         let _here = tracing::subscriber::set_default(lines.with_writer(move || writer.clone()).finish());
         let descriptors = [vigie_proto::DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET];
-        let services = ["vigie.matching.v1.MatchService", "grpc.health.v1.Health"];
-        let methods = Methods::of(&descriptors, &services).unwrap();
-        let layer = ObservedLayer { methods, durations: CallDurations::default() };
+        let (traced, untraced) = (["vigie.matching.v1.MatchService"], ["grpc.health.v1.Health"]);
+        let methods = Methods::of(&descriptors, &traced, &untraced).unwrap();
+        let layer = ObservedLayer { methods, durations: CallDurations::default(), tracer: Tracer::default() };
         for code in [Code::ResourceExhausted, Code::Unavailable, Code::Unimplemented, Code::Ok] {
             let known = ["/vigie.matching.v1.MatchService/Match", "/grpc.health.v1.Health/Check"];
             let unknown = ["/secret", "/vigie.matching.v1.MatchService/secret", "/secret/Match"];

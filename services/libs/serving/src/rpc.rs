@@ -20,31 +20,64 @@ use vigie_telemetry::names;
 #[derive(Debug, Clone)]
 pub(crate) struct Methods {
     /// By path.
-    known: Arc<HashMap<String, Arc<str>>>,
-    other: Arc<str>,
+    known: Arc<HashMap<String, Method>>,
+    other: Method,
+}
+
+/// What is known of a method.
+#[derive(Debug, Clone)]
+pub(crate) struct Method {
+    pub(crate) name: Arc<str>,
+    pub(crate) traced: Traced,
+}
+
+/// Whether its calls are traced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Traced {
+    /// They are.
+    AsCalls,
+    /// They are, and may last for as long as they like.
+    AsStreams,
+    /// Signs of life, and what is no method.
+    Never,
 }
 
 impl Methods {
-    /// The methods that these descriptors tell of these services.
-    pub(crate) fn of(descriptors: &[&[u8]], services: &[&str]) -> Result<Self, prost::DecodeError> {
+    /// The methods that these descriptors tell of these services; calls of `untraced` services are not traced.
+    pub(crate) fn of(
+        descriptors: &[&[u8]],
+        services: &[&str],
+        untraced: &[&str],
+    ) -> Result<Self, prost::DecodeError> {
         let mut known = HashMap::new();
         for encoded in descriptors {
             for file in FileDescriptorSet::decode(*encoded)?.file {
                 for service in &file.service {
-                    let name = format!("{}.{}", file.package(), service.name());
-                    if services.contains(&name.as_str()) {
-                        let methods = service.method.iter().map(|method| format!("{name}/{}", method.name()));
-                        known.extend(methods.map(|method| (format!("/{method}"), method.into())));
+                    let service_name = format!("{}.{}", file.package(), service.name());
+                    let is_traced = services.contains(&service_name.as_str());
+                    if !is_traced && !untraced.contains(&service_name.as_str()) {
+                        continue;
+                    }
+                    for method in &service.method {
+                        let name = format!("{service_name}/{}", method.name());
+                        let is_stream = method.client_streaming() || method.server_streaming();
+                        let traced = match (is_traced, is_stream) {
+                            (false, _) => Traced::Never,
+                            (true, false) => Traced::AsCalls,
+                            (true, true) => Traced::AsStreams,
+                        };
+                        known.insert(format!("/{name}"), Method { name: name.into(), traced });
                     }
                 }
             }
         }
-        Ok(Self { known: known.into(), other: names::OTHER.into() })
+        let other = Method { name: names::OTHER.into(), traced: Traced::Never };
+        Ok(Self { known: known.into(), other })
     }
 
     /// What a call of this path is counted as.
-    pub(crate) fn name(&self, path: &str) -> Arc<str> {
-        Arc::clone(self.known.get(path).unwrap_or(&self.other))
+    pub(crate) fn at(&self, path: &str) -> &Method {
+        self.known.get(path).unwrap_or(&self.other)
     }
 }
 
@@ -87,31 +120,8 @@ impl CallDurations {
     }
 
     pub(crate) fn observe(&self, method: &Arc<str>, code: Code, took: Duration) {
-        let labels = Labels { method: Arc::clone(method), code: code_name(code) };
+        let labels = Labels { method: Arc::clone(method), code: names::code(code) };
         self.durations.get_or_create_owned(&labels).observe(took.as_secs_f64());
-    }
-}
-
-/// A code as gRPC writes it (grpc.io/docs/guides/status-codes).
-pub(crate) const fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 
@@ -121,21 +131,26 @@ mod tests {
 
     fn methods() -> Methods {
         let descriptors = [vigie_proto::DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET];
-        Methods::of(&descriptors, &["vigie.matching.v1.MatchService", "grpc.health.v1.Health"]).unwrap()
+        Methods::of(&descriptors, &["vigie.matching.v1.MatchService"], &["grpc.health.v1.Health"]).unwrap()
     }
 
     #[test]
     fn a_method_of_the_server_has_its_name_and_all_others_share_one() {
         let methods = methods();
-        let known = ["vigie.matching.v1.MatchService/Match", "grpc.health.v1.Health/Check"];
-        for method in known {
-            assert_eq!(&*methods.name(&format!("/{method}")), method);
+        for (method, traced) in [
+            ("vigie.matching.v1.MatchService/Match", Traced::AsCalls),
+            ("vigie.matching.v1.MatchService/MatchStream", Traced::AsStreams),
+            ("grpc.health.v1.Health/Check", Traced::Never),
+        ] {
+            let known = methods.at(&format!("/{method}"));
+            assert_eq!((&*known.name, known.traced), (method, traced));
         }
         // Of another server, of nobody, and what is no path of a method.
         for path in
             ["/vigie.bank.v1.BankService/AddItems", "/vigie.matching.v1.MatchService/Nothing", "/", ""]
         {
-            assert_eq!(&*methods.name(path), names::OTHER, "{path}");
+            let other = methods.at(path);
+            assert_eq!((&*other.name, other.traced), (names::OTHER, Traced::Never), "{path}");
         }
     }
 
@@ -143,8 +158,8 @@ mod tests {
     fn whatever_callers_make_up_there_are_no_more_lines_than_methods_and_codes() {
         let (methods, durations) = (methods(), CallDurations::default());
         for made_up in 0..10_000 {
-            let method = methods.name(&format!("/vigie.matching.v1.MatchService/{made_up}"));
-            durations.observe(&method, Code::from_i32(made_up % 17), Duration::from_millis(1));
+            let method = methods.at(&format!("/vigie.matching.v1.MatchService/{made_up}"));
+            durations.observe(&method.name, Code::from_i32(made_up % 17), Duration::from_millis(1));
         }
         let mut registry = Registry::default();
         durations.register(&mut registry);

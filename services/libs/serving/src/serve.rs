@@ -11,6 +11,7 @@ use tonic::service::RoutesBuilder;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tower::Service;
+use vigie_telemetry::trace::Tracer;
 
 use crate::Shutdown;
 use crate::config::ServingConfig;
@@ -75,6 +76,7 @@ pub struct Routes {
     exceptions: Exceptions,
     load: Load,
     reflection: Reflection,
+    tracer: Tracer,
 }
 
 impl Routes {
@@ -95,7 +97,7 @@ impl Routes {
         let never_refused = vec!["/grpc.health.".to_owned(), "/grpc.reflection.".to_owned()];
         let exceptions = Exceptions { never_refused, bulk: Vec::new() };
         let health = Health { reporter, services: Vec::new() };
-        Ok(Self { builder, health, exceptions, load: Load::default(), reflection })
+        Ok(Self { builder, health, exceptions, load: Load::default(), reflection, tracer: Tracer::default() })
     }
 
     /// Adds a service.
@@ -129,6 +131,12 @@ impl Routes {
         self
     }
 
+    /// Traces calls, but for those that ask whether the server lives.
+    #[must_use]
+    pub fn traced_by(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
+    }
+
     /// The methods that are served.
     fn methods(&self) -> Result<Methods, ServeError> {
         use tonic_reflection::pb::{v1, v1alpha};
@@ -138,9 +146,7 @@ impl Routes {
             v1::FILE_DESCRIPTOR_SET,
             v1alpha::FILE_DESCRIPTOR_SET,
         ];
-        let mut services = self.health.services.clone();
-        services.extend(SHARED_SERVICES);
-        Ok(Methods::of(&descriptors, &services)?)
+        Ok(Methods::of(&descriptors, &self.health.services, &SHARED_SERVICES)?)
     }
 
     /// The handle that tells what the server has to do and what it refuses.
@@ -185,8 +191,9 @@ pub async fn serve<L: Listener>(
     config: &ServingConfig,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
-    let observed = ObservedLayer { methods: routes.methods()?, durations: routes.load.durations.clone() };
-    let Routes { builder, health, exceptions, load, .. } = routes;
+    let methods = routes.methods()?;
+    let Routes { builder, health, exceptions, load, tracer, .. } = routes;
+    let observed = ObservedLayer { methods, durations: load.durations.clone(), tracer };
     let answer_within = std::time::Duration::from_millis(config.deadline_ms_max);
     let (draining, cut_off) = (Shutdown::new(), Shutdown::new());
     // However this ends, no connection outlives it.

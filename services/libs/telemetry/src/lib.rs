@@ -1,12 +1,12 @@
-//! What an operator sees of a process: logs, metrics, and whether it is well.
+//! What an operator sees of a process: logs, metrics, traces, and whether it is well.
 //!
-//! Always true: no hash and no content in a log or a metric. Messages are lower-case fragments with fields; ERROR
+//! Always true: no hash and no content in a log, a metric or a trace. Messages are lower-case fragments with fields; ERROR
 //! means that a person must look. What is served here is served in plain text, to whoever can reach the address, so that
 //! a probe needs no certificate: it tells numbers and reasons, and nothing that came with a call.
 //!
 //! Reading order: [`init_logs`]; [`Telemetry`], to which a role gives its metrics and the [`Condition`] it is in;
-//! [`TelemetryConfig`]; [`serve`], which shows both by HTTP; [`names`] and [`register_gauge`]; `process` (memory, time and files of the process); [`ask`], the
-//! other end of a probe.
+//! [`TelemetryConfig`]; [`serve`], which shows both by HTTP; [`names`] and [`register_gauge`]; `process` (memory, time and files
+//! of the process); [`ask`], the other end of a probe; [`trace`].
 
 mod logs;
 mod config;
@@ -16,6 +16,7 @@ mod process;
 mod ask;
 pub mod names;
 mod sampled;
+pub mod trace;
 
 pub use ask::{AskError, Readiness, ask};
 pub use config::TelemetryConfig;

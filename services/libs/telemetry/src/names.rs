@@ -4,6 +4,8 @@
 //! Prometheus takes no dots: a metric's name is written with underscores and ends with its unit, as the conventions'
 //! mapping says (`opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics`).
 
+use tonic::Code;
+
 /// How long calls took that a server answered, in seconds: `rpc.server.call.duration`.
 pub const RPC_SERVER_CALL_DURATION: &str = "rpc_server_call_duration_seconds";
 /// Label: which kind of remote call, `rpc.system.name`.
@@ -23,3 +25,63 @@ pub const DURATION_BOUNDS: [f64; 18] = [
     0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
     7.5, 10.0,
 ];
+
+/// The same three on spans, where dots are allowed.
+pub const SPAN_RPC_SYSTEM_NAME: &str = "rpc.system.name";
+/// See [`SPAN_RPC_SYSTEM_NAME`].
+pub const SPAN_RPC_METHOD: &str = "rpc.method";
+/// See [`SPAN_RPC_SYSTEM_NAME`].
+pub const SPAN_RPC_RESPONSE_STATUS_CODE: &str = "rpc.response.status_code";
+/// On a span that is an error: its code.
+pub const SPAN_ERROR_TYPE: &str = "error.type";
+/// On the span of a client: the host that is called, and its port.
+pub const SPAN_SERVER_ADDRESS: &str = "server.address";
+/// See [`SPAN_SERVER_ADDRESS`].
+pub const SPAN_SERVER_PORT: &str = "server.port";
+
+/// Of the resource: the service that tells, such as `vigie-frontend`.
+pub const SERVICE_NAME: &str = "service.name";
+/// Of the resource: what the service is part of.
+pub const SERVICE_NAMESPACE: &str = "service.namespace";
+/// Of the resource: which version it is.
+pub const SERVICE_VERSION: &str = "service.version";
+/// Of the resource: which process it is, at random.
+pub const SERVICE_INSTANCE_ID: &str = "service.instance.id";
+
+/// A code as gRPC writes it (grpc.io/docs/guides/status-codes).
+#[must_use]
+pub const fn code(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+/// Names of ours on spans.
+pub mod vigie {
+    /// The shard that is searched.
+    pub const SHARD: &str = "vigie.shard";
+    /// Queries of a search.
+    pub const QUERIES: &str = "vigie.queries";
+    /// Searches that share a call.
+    pub const SEARCHES: &str = "vigie.searches";
+    /// Milliseconds that a search waited for its call.
+    pub const QUEUED_MS: &str = "vigie.queued_ms";
+    /// Which of the calls to a shard's replicas gave the answer, from 0.
+    pub const ANSWERED_BY: &str = "vigie.answered_by";
+}

@@ -8,6 +8,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 
+use crate::trace::Tracer;
+
 /// Whether a role does what it is there for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
@@ -33,6 +35,7 @@ impl Condition {
 #[derive(Clone, Default)]
 pub struct Telemetry {
     shared: Arc<Shared>,
+    tracer: Tracer,
 }
 
 #[derive(Default)]
@@ -50,6 +53,18 @@ impl fmt::Debug for Telemetry {
 }
 
 impl Telemetry {
+    /// The same, with traces.
+    #[must_use]
+    pub fn with_tracer(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
+    }
+
+    /// What records the calls of the role.
+    #[must_use]
+    pub fn tracer(&self) -> Tracer {
+        self.tracer.clone()
+    }
+
     /// Lets `register` add metrics.
     pub fn register<T>(&self, register: impl FnOnce(&mut Registry) -> T) -> T {
         register(&mut self.shared.registry.write().unwrap_or_else(PoisonError::into_inner))

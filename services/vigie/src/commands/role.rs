@@ -13,6 +13,7 @@ use vigie_telemetry::{Telemetry, TelemetryConfig};
 use crate::cli::RoleArgs;
 use crate::config::{Told, load};
 use crate::output::Exit;
+use crate::traces;
 
 pub(super) async fn bank(args: &RoleArgs) -> anyhow::Result<Exit> {
     if args.config.is_none() && args.listen.is_none() && args.set.is_empty() {
@@ -21,7 +22,7 @@ pub(super) async fn bank(args: &RoleArgs) -> anyhow::Result<Exit> {
     let run = async |role: Role<vigie_bank::Config>| {
         Ok(vigie_bank::run_with(role.config, role.listener, role.shutdown, &role.telemetry).await?)
     };
-    serve(load(args)?, run).await
+    serve("vigie-bank", load(args)?, run).await
 }
 
 pub(super) async fn matcher(args: &RoleArgs) -> anyhow::Result<Exit> {
@@ -29,7 +30,7 @@ pub(super) async fn matcher(args: &RoleArgs) -> anyhow::Result<Exit> {
         let Role { config, listener, network, shutdown, telemetry } = role;
         Ok(vigie_matcher::run_with(config, listener, shutdown, &network, &telemetry).await?)
     };
-    serve(load(args)?, run).await
+    serve("vigie-matcher", load(args)?, run).await
 }
 
 pub(super) async fn coordinator(args: &RoleArgs) -> anyhow::Result<Exit> {
@@ -37,7 +38,7 @@ pub(super) async fn coordinator(args: &RoleArgs) -> anyhow::Result<Exit> {
         let Role { config, listener, network, shutdown, telemetry } = role;
         Ok(vigie_coordinator::run_with(config, listener, shutdown, &network, &telemetry).await?)
     };
-    serve(load(args)?, run).await
+    serve("vigie-coordinator", load(args)?, run).await
 }
 
 pub(super) async fn frontend(args: &RoleArgs) -> anyhow::Result<Exit> {
@@ -45,7 +46,7 @@ pub(super) async fn frontend(args: &RoleArgs) -> anyhow::Result<Exit> {
         let Role { config, listener, network, shutdown, telemetry } = role;
         Ok(vigie_frontend::run_with(config, listener, shutdown, &network, &telemetry).await?)
     };
-    serve(load(args)?, run).await
+    serve("vigie-frontend", load(args)?, run).await
 }
 
 /// What a role runs with.
@@ -58,12 +59,14 @@ struct Role<C> {
 }
 
 async fn serve<C>(
+    service: &'static str,
     told: Told<C>,
     run: impl AsyncFnOnce(Role<C>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
     let Told { listen, transport, telemetry: shown, config } = told;
     let tls = transport.start()?;
-    let telemetry = Telemetry::default();
+    let network = Network::tcp().with_tls(tls.clone());
+    let telemetry = traces::start(service, &shown, &network)?;
     // Before anything that takes time, so that probes are answered from the start. It ends with this.
     let _shown = show(&shown, telemetry.clone()).await?;
     let listener = listen_on(listen).await?;
@@ -76,9 +79,10 @@ async fn serve<C>(
         told.stopping();
         stopping.cancel();
     });
-    let network = Network::tcp().with_tls(tls.clone());
-    run(Role { config, listener: Secured::new(listener, tls), network, shutdown, telemetry }).await?;
-    Ok(Exit::Done)
+    let (listener, told) = (Secured::new(listener, tls), telemetry.clone());
+    let ran = run(Role { config, listener, network, shutdown, telemetry }).await;
+    traces::stop(&told).await;
+    ran.map(|()| Exit::Done)
 }
 
 /// Serves metrics and probes, if they are wanted.
@@ -88,9 +92,6 @@ async fn show(config: &TelemetryConfig, telemetry: Telemetry) -> anyhow::Result<
         let listener = listen_on(listen).await.context("telemetry")?;
         tracing::info!(address = %listener.local_addr()?, "telemetry listens");
         shown.spawn(vigie_telemetry::serve(listener, telemetry));
-    }
-    if !config.otlp_endpoint.is_empty() {
-        tracing::warn!("telemetry.otlp_endpoint is set, but this version sends no traces yet");
     }
     Ok(shown)
 }

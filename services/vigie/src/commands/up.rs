@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use vigie_clients::Deadline;
+use vigie_telemetry::TelemetryConfig;
 
 use super::role::asked_to_stop;
 use crate::cli::UpArgs;
@@ -20,7 +21,13 @@ pub(super) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
         None => default_data()?,
     };
     let ports = if args.port == 0 { Ports::Any } else { Ports::From(args.port) };
-    let config = LocalClusterConfig { shard_count: args.shards, ports, ..LocalClusterConfig::new(&data) };
+    let telemetry =
+        TelemetryConfig { otlp_endpoint: args.otlp_endpoint, trace_ratio: 1.0, ..TelemetryConfig::default() };
+    if let Some(fault) = telemetry.faults().first() {
+        bail!("--{}", fault.replace('_', "-"));
+    }
+    let config =
+        LocalClusterConfig { shard_count: args.shards, ports, telemetry, ..LocalClusterConfig::new(&data) };
     let mut cluster = LocalCluster::start(config).await?;
     output.note(format!("starting; the bank's data is in {}", data.display()));
     tokio::select! {

@@ -1,0 +1,146 @@
+//! `traceparent` and `tracestate` (W3C Trace Context, level 1).
+
+use std::str;
+
+use http::{HeaderMap, HeaderValue};
+use opentelemetry::{SpanId, TraceId};
+
+/// `00-`, 32 digits, `-`, 16 digits, `-`, 2 digits.
+const LENGTH: usize = 55;
+/// A `tracestate` beyond it is dropped: the standard asks that 512 are passed on.
+const STATE_BYTES_MAX: usize = 512;
+
+/// What a caller says of its trace.
+#[derive(Debug, PartialEq)]
+pub(super) struct Parent {
+    pub(super) trace: TraceId,
+    pub(super) span: SpanId,
+    pub(super) chosen: bool,
+    pub(super) state: Option<HeaderValue>,
+}
+
+/// The caller's context; none if it sent none, or one that is malformed.
+pub(super) fn read(headers: &HeaderMap) -> Option<Parent> {
+    let mut parents = headers.get_all("traceparent").into_iter();
+    let parent = parents.next()?.as_bytes();
+    if parents.next().is_some() {
+        return None;
+    }
+    let (head, rest) = parent.split_at_checked(LENGTH)?;
+    let version = digits(&head[..2])?;
+    // A later version may have more to say, behind another dash.
+    let is_well_formed = match version {
+        0 => rest.is_empty(),
+        0xff => false,
+        _ => rest.is_empty() || rest[0] == b'-',
+    };
+    if !is_well_formed || [2, 35, 52].iter().any(|at| head[*at] != b'-') {
+        return None;
+    }
+    let trace = TraceId::from(digits(&head[3..35])?);
+    let span = SpanId::from(u64::try_from(digits(&head[36..52])?).ok()?);
+    let flags = digits(&head[53..])?;
+    let mut states = headers.get_all("tracestate").into_iter();
+    let state = states.next().filter(|state| state.len() <= STATE_BYTES_MAX && states.next().is_none());
+    let is_valid = trace != TraceId::INVALID && span != SpanId::INVALID;
+    is_valid.then(|| Parent { trace, span, chosen: flags & 1 == 1, state: state.cloned() })
+}
+
+/// Hexadecimal digits, of which those above nine are small.
+fn digits(text: &[u8]) -> Option<u128> {
+    let are_digits = text.iter().all(|one| matches!(one, b'0'..=b'9' | b'a'..=b'f'));
+    are_digits.then(|| u128::from_str_radix(str::from_utf8(text).ok()?, 16).ok()).flatten()
+}
+
+pub(super) fn traceparent(trace: TraceId, span: SpanId, chosen: bool) -> HeaderValue {
+    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+    write_digits(&mut text[3..35], &trace.to_bytes());
+    write_digits(&mut text[36..52], &span.to_bytes());
+    text[LENGTH - 1] = if chosen { b'1' } else { b'0' };
+    HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+fn write_digits(text: &mut [u8], bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(parent: &str) -> Option<Parent> {
+        read(&HeaderMap::from_iter([("traceparent".parse().unwrap(), parent.parse().unwrap())]))
+    }
+
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const SPAN: &str = "b7ad6b7169203331";
+
+    #[test]
+    fn the_standards_example_is_understood() {
+        let parent = of(&format!("00-{TRACE}-{SPAN}-01")).unwrap();
+        assert_eq!((parent.trace.to_string().as_str(), parent.span.to_string().as_str()), (TRACE, SPAN));
+        assert!(parent.chosen);
+        assert!(!of(&format!("00-{TRACE}-{SPAN}-00")).unwrap().chosen);
+        // Other flags are for others, and a later version may say more.
+        assert!(of(&format!("00-{TRACE}-{SPAN}-03")).unwrap().chosen);
+        assert!(of(&format!("cc-{TRACE}-{SPAN}-01-what-the-future-says")).is_some());
+    }
+
+    #[test]
+    fn what_is_malformed_is_as_if_it_had_not_come() {
+        let none = format!("00-{}-{SPAN}-01", "0".repeat(32));
+        let wrong = [
+            "",
+            "00",
+            &none,
+            &format!("00-{TRACE}-{}-01", "0".repeat(16)),
+            &format!("00-{TRACE}-{SPAN}"),
+            &format!("00-{TRACE}-{SPAN}-01-more"),
+            &format!("00-{TRACE}-{SPAN}-01."),
+            &format!("ff-{TRACE}-{SPAN}-01"),
+            &format!("cc-{TRACE}-{SPAN}-01.what"),
+            &format!("00-{}-{SPAN}-01", TRACE.to_uppercase()),
+            &format!("00-{}-{SPAN}-01", TRACE.replace('0', "g")),
+            &format!("00_{TRACE}_{SPAN}_01"),
+            &format!("00-+{}-{SPAN}-01", &TRACE[1..]),
+        ];
+        for wrong in wrong {
+            assert_eq!(of(wrong), None, "{wrong}");
+        }
+        let mut twice = HeaderMap::new();
+        for _ in 0..2 {
+            twice.append("traceparent", format!("00-{TRACE}-{SPAN}-01").parse().unwrap());
+        }
+        assert_eq!(read(&twice), None);
+    }
+
+    #[test]
+    fn the_state_is_passed_on_unless_it_is_large() {
+        for (length, kept) in [(1, true), (512, true), (513, false)] {
+            let mut headers = HeaderMap::new();
+            headers.append("traceparent", format!("00-{TRACE}-{SPAN}-01").parse().unwrap());
+            headers.append("tracestate", "a".repeat(length).parse().unwrap());
+            assert_eq!(read(&headers).unwrap().state.is_some(), kept, "{length}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(trace in 1_u128.., span in 1_u64.., chosen: bool) {
+            let written = traceparent(trace.into(), span.into(), chosen);
+            let read = of(written.to_str().unwrap()).unwrap();
+            prop_assert_eq!(read, Parent { trace: trace.into(), span: span.into(), chosen, state: None });
+        }
+
+        #[test]
+        fn nothing_that_a_caller_sends_breaks_it(bytes in prop::collection::vec(32_u8..127, 0..80)) {
+            of(str::from_utf8(&bytes).unwrap());
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The part of a trace that one call has in this process, until it is known whether it is kept.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::HeaderValue;
+use opentelemetry::{TraceFlags, TraceId};
+
+use super::Tracing;
+use super::span::Record;
+
+/// A recording of more spans than this loses the rest.
+const SPANS_MAX: usize = 1_024;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Recording {
+    pub(super) trace: TraceId,
+    /// The trace is kept, here and by those who are called.
+    pub(super) chosen: bool,
+    pub(super) state: Option<HeaderValue>,
+    /// None where nothing is recorded, and the context only passed on.
+    recorder: Option<Recorder>,
+}
+
+#[derive(Debug)]
+struct Recorder {
+    tracing: Arc<Tracing>,
+    /// Something in it is worth it.
+    worth_it: AtomicBool,
+    spans: Mutex<Spans>,
+}
+
+/// The spans that have ended.
+#[derive(Debug)]
+enum Spans {
+    /// It goes on.
+    Open(Vec<Record>),
+    /// It has ended and is kept, and so is what ends later.
+    Kept,
+    /// It has ended and is not.
+    Forgotten,
+}
+
+impl Recording {
+    pub(super) fn new(
+        tracing: Option<Arc<Tracing>>,
+        trace: TraceId,
+        chosen: bool,
+        state: Option<HeaderValue>,
+    ) -> Self {
+        let spans = || Mutex::new(Spans::Open(Vec::with_capacity(4)));
+        let recorder =
+            tracing.map(|tracing| Recorder { tracing, worth_it: AtomicBool::new(false), spans: spans() });
+        Self { trace, chosen, state, recorder }
+    }
+
+    pub(super) fn tracing(&self) -> Option<&Arc<Tracing>> {
+        self.recorder.as_ref().map(|recorder| &recorder.tracing)
+    }
+
+    pub(super) const fn flags(&self) -> TraceFlags {
+        if self.chosen { TraceFlags::SAMPLED } else { TraceFlags::NOT_SAMPLED }
+    }
+
+    pub(super) fn keep(&self) {
+        if let Some(recorder) = &self.recorder {
+            recorder.worth_it.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A span below the one of this process has ended.
+    pub(super) fn ended(&self, record: Record) {
+        let Some(recorder) = &self.recorder else { return };
+        let mut spans = recorder.spans();
+        match &mut *spans {
+            Spans::Open(spans) if spans.len() < SPANS_MAX => spans.push(record),
+            Spans::Open(_) => recorder.tracing.export.lose(1),
+            Spans::Forgotten => {}
+            Spans::Kept => {
+                drop(spans);
+                recorder.tracing.export.send(self.trace, record);
+            }
+        }
+    }
+
+    /// The span of this process has ended, and with it the recording.
+    pub(super) fn all_ended(&self, root: Record, is_stream: bool) {
+        let Some(recorder) = &self.recorder else { return };
+        let is_slow = !is_stream && root.took >= recorder.tracing.slow;
+        let is_kept = self.chosen || is_slow || recorder.worth_it.load(Ordering::Relaxed);
+        let after = if is_kept { Spans::Kept } else { Spans::Forgotten };
+        let before = std::mem::replace(&mut *recorder.spans(), after);
+        if let (true, Spans::Open(spans)) = (is_kept, before) {
+            for record in spans.into_iter().chain([root]) {
+                recorder.tracing.export.send(self.trace, record);
+            }
+        }
+    }
+}
+
+impl Recorder {
+    fn spans(&self) -> MutexGuard<'_, Spans> {
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
