@@ -25,6 +25,7 @@ use tower::{Layer, Service};
 
 use crate::call::Call;
 use crate::places;
+use crate::rpc::Traced;
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
@@ -68,8 +69,18 @@ where
     fn call(&mut self, request: Request<Body>) -> S::Future {
         let prefixes = Prefixes::new(self.bytes_max);
         let call = request.extensions().get::<Call>().cloned().unwrap_or_default();
-        let body =
-            |body| LimitedBody { body, prefixes, call, pending_since: None, rest: None, waiting: None };
+        let has_one_message = request.extensions().get() == Some(&Traced::AsCalls);
+        let body = |body| LimitedBody {
+            body,
+            prefixes,
+            call,
+            has_one_message,
+            has_begun: false,
+            has_ended: false,
+            pending_since: None,
+            rest: None,
+            waiting: None,
+        };
         self.inner.call(request.map(|inner| Body::new(body(inner))))
     }
 }
@@ -80,6 +91,12 @@ struct LimitedBody {
     body: Body,
     prefixes: Prefixes,
     call: Call,
+    /// It is not the body of a stream, nor one of which nothing is known.
+    has_one_message: bool,
+    /// Something of a message has come.
+    has_begun: bool,
+    /// It has ended too early.
+    has_ended: bool,
     pending_since: Option<Instant>,
     /// What came in one frame with the end of a message: the reader gets that message before there has to be room for the
     /// next.
@@ -103,6 +120,17 @@ impl LimitedBody {
             (Poll::Pending, Some(_)) | (Poll::Ready(_), None) => {}
         }
         polled
+    }
+
+    /// Whether a body may end here.
+    fn check_end(&self) -> Result<(), Status> {
+        if !self.prefixes.between_messages() {
+            Err(Status::invalid_argument("the call ends within its message"))
+        } else if self.has_one_message && !self.has_begun {
+            Err(Status::invalid_argument("the call has no message"))
+        } else {
+            Ok(())
+        }
     }
 
     fn poll_room(&mut self, context: &mut Context<'_>) -> Polled {
@@ -137,8 +165,18 @@ impl http_body::Body for LimitedBody {
             None => match ready!(body.poll_inner(context)) {
                 Some(Ok(frame)) => frame,
                 ended => {
+                    let ended = match ended {
+                        None => body.check_end().err(),
+                        failed => failed.and_then(Result::err),
+                    };
+                    if ended.is_some() && !body.has_ended {
+                        // A call that was withdrawn is dropped when this is left, before anything is made of its end.
+                        body.has_ended = true;
+                        context.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
                     body.call.arrive();
-                    return Poll::Ready(ended);
+                    return Poll::Ready(ended.map(Err));
                 }
             },
         };
@@ -152,6 +190,7 @@ impl http_body::Body for LimitedBody {
             Err(frame) => return Poll::Ready(Some(Ok(frame))),
         };
         let Some(data) = frame.data_ref() else { return Poll::Ready(Some(Ok(frame))) };
+        body.has_begun |= !data.is_empty();
         let begun = match body.prefixes.follow(data) {
             Ok(begun) => begun,
             Err(refusal) => return Poll::Ready(Some(Err(refusal))),
@@ -173,7 +212,9 @@ impl http_body::Body for LimitedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.waiting.is_none() && self.rest.is_none() && self.body.is_end_stream()
+        // Without its message it has to be read, to be refused.
+        let lacks_message = self.has_one_message && !self.has_begun;
+        !lacks_message && self.waiting.is_none() && self.rest.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -61,8 +61,11 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let told = Told::of(&request, &self.to);
+        // What reads the body has to know whether there must be a message in it.
+        let traced = self.to.methods.at(request.uri().path()).traced;
+        request.extensions_mut().insert(traced);
         let context = told.span.context().cloned();
         ObservedFuture { call: trace::scope(context, self.inner.call(request)), told: Some(told) }
     }

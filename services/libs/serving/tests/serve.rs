@@ -298,3 +298,51 @@ async fn a_stream_takes_a_place_for_each_request_and_none_between_them() {
     assert!(answers.next().await.is_none());
     assert_eq!(server.load.bytes(), 0);
 }
+
+/// Calls so far, by how they ended.
+fn codes(load: &Load) -> Vec<(String, u64)> {
+    let mut registry = prometheus_client::registry::Registry::default();
+    load.register(&mut registry);
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    let counts = text.lines().filter_map(|line| line.strip_prefix("rpc_server_call_duration_seconds_count{"));
+    let code = |line: &str| {
+        let (_, code) = line.split_once("status_code=\"")?;
+        let (code, count) = code.split_once("\"} ")?;
+        Some((code.to_owned(), count.parse().ok()?))
+    };
+    counts.filter_map(code).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_is_withdrawn_while_it_arrives_is_no_error_of_the_server() {
+    let server = Server::start(ServingConfig::default()).await;
+    server.gate.add_permits(Semaphore::MAX_PERMITS / 2);
+    let channel = server.channel().await;
+    for number in 0..2_000_u64 {
+        let mut client = MatchServiceClient::new(channel.clone());
+        let call = client.hash(pb::HashRequest { image: vec![7; 1_000].into() });
+        // From before its head is sent until after it is answered.
+        let _ = tokio::time::timeout(Duration::from_micros(number % 100 * 10), call).await;
+    }
+    until("all have ended", || server.load.in_flight() == 0).await;
+    let codes = codes(&server.load);
+    assert!(codes.iter().all(|(code, _)| code == "OK" || code == "CANCELLED"), "{codes:?}");
+    assert!(codes.len() == 2, "some were withdrawn and some were not: {codes:?}");
+}
+
+#[tokio::test]
+async fn a_call_without_its_message_is_told_so() {
+    let server = Server::start(ServingConfig::default()).await;
+    let channel = server.channel().await;
+    for (body, text) in [(&b""[..], "no message"), (b"\0\0\0\0\x09and", "within its message")] {
+        let uri = format!("http://{}/vigie.matching.v1.MatchService/Match", server.address);
+        let body = http_body_util::Full::new(bytes::Bytes::from_static(body));
+        let request = http::Request::post(uri).header("content-type", "application/grpc");
+        let request = request.body(tonic::body::Body::new(body)).unwrap();
+        let answer = tower::ServiceExt::oneshot(channel.clone(), request).await.unwrap();
+        let status = Status::from_header_map(answer.headers()).unwrap();
+        assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+        assert!(status.message().contains(text), "{status}");
+    }
+}
