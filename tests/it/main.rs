@@ -7,6 +7,7 @@ mod figures;
 mod freshness;
 mod feed_mutations;
 mod cost;
+mod traces;
 mod slow_replica;
 mod rolling_restart;
 mod coverage;

@@ -5,7 +5,7 @@
 //! [`process`] (the real binary, to be killed), [`slow_link`], [`isolation`] (hosts for processes, to be cut off),
 //! [`fleet`] (a process for each role), [`workload`] (writers and readers that hold a cluster to what it said), [`crash`]
 //! (kills processes under it), [`faults`] (replicas that die, stop, and are cut off under it), [`metrics`] (what a process tells of
-//! itself).
+//! itself), [`collector`] (of traces).
 
 pub mod cluster;
 pub mod material;
@@ -17,3 +17,4 @@ pub mod workload;
 pub mod crash;
 pub mod faults;
 pub mod metrics;
+pub mod collector;

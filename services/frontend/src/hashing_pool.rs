@@ -49,6 +49,10 @@ impl HashingMetrics {
             "Images that could not be decoded, by what was wrong; a panic is a decoder's fault that was caught",
             metrics.failures.clone(),
         );
+        // Every kind is there from the start, at zero: what begins at one has no rate.
+        for kind in DecodeError::KINDS {
+            let _counter = metrics.failures.get_or_create_owned(&FailureLabels { kind });
+        }
         metrics
     }
 

@@ -75,6 +75,8 @@ pub(crate) enum SearchOutcome {
 }
 
 impl SearchOutcome {
+    const ALL: [Self; 5] = [Self::Answered, Self::Cancelled, Self::OutOfTime, Self::Refused, Self::Failed];
+
     const fn name(self) -> &'static str {
         match self {
             Self::Answered => "answered",
@@ -132,6 +134,8 @@ pub(crate) enum RebuildReason {
 }
 
 impl RebuildReason {
+    const ALL: [Self; 3] = [Self::Log, Self::Change, Self::Digest];
+
     const fn name(self) -> &'static str {
         match self {
             Self::Log => "log",
@@ -195,6 +199,13 @@ impl MatcherMetrics {
             "How long searches were worked on after their caller had gone or their deadline had passed",
             metrics.stop_delays.clone(),
         );
+        // Every label is there from the start, at zero: what begins at one has no rate.
+        for reason in RebuildReason::ALL {
+            let _counter = metrics.rebuilds.get_or_create_owned(&RebuildLabels { reason: reason.name() });
+        }
+        for outcome in SearchOutcome::ALL {
+            let _counter = metrics.searches.get_or_create_owned(&SearchLabels { outcome: outcome.name() });
+        }
         metrics
     }
 

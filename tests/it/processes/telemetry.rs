@@ -1,4 +1,4 @@
-//! What a cluster of processes tells of itself by HTTP: metrics and probes.
+//! What a cluster of processes tells of itself: metrics, probes, traces and logs.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use vigie_pictures::{draw, encode_jpeg};
+use vigie_tests::collector::{Collector, SeenSpan};
 use vigie_tests::metrics::Exposition;
 use vigie_tests::process::{Finished, RoleProcess, run};
 
@@ -15,6 +16,9 @@ use crate::chart::root;
 
 /// What takes longer than this is stuck.
 const WITHIN: Duration = Duration::from_secs(60);
+
+/// The trace that commands are told to be part of.
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
 /// A role, and where its telemetry is.
 struct Role {
@@ -27,7 +31,8 @@ struct Role {
 
 impl Role {
     fn new(folder: &Path, name: &'static str, listen: &str, telemetry: &str, set: &[String]) -> Self {
-        let mut arguments = ["--log", "debug", name, "--listen", listen].map(str::to_owned).to_vec();
+        let mut arguments =
+            ["--log", "debug", "--log-format", "json", name, "--listen", listen].map(str::to_owned).to_vec();
         arguments.extend(["--set".to_owned(), format!("telemetry.listen={telemetry}")]);
         arguments.extend(set.iter().flat_map(|one| ["--set".to_owned(), one.clone()]));
         let log = folder.join(format!("{name}-{}.log", listen.rsplit(':').next().unwrap()));
@@ -155,19 +160,23 @@ fn is_word(text: &str) -> bool {
 fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
     let folder = tempfile::tempdir().unwrap();
     let [mut bank, mut matcher] = bank_and_matcher(folder.path());
-    let listens = |role: &Role| format!("http://{}", role.arguments[4]);
+    let listens = |role: &Role| format!("http://{}", role.arguments[6]);
     let [coordinator_at, coordinator_tells, frontend_at, frontend_tells] = addresses();
     let matchers = format!("coordinator.matchers=['{}']", listens(&matcher));
     let mut coordinator =
         Role::new(folder.path(), "coordinator", &coordinator_at, &coordinator_tells, &[matchers]);
     let via = format!("frontend.coordinator=http://{coordinator_at}");
     let mut frontend = Role::new(folder.path(), "frontend", &frontend_at, &frontend_tells, &[via]);
+    let collector = Collector::start().unwrap();
     for role in [&mut bank, &mut matcher, &mut coordinator, &mut frontend] {
+        let to = format!("telemetry.otlp_endpoint={}", collector.url());
+        role.arguments.extend(["--set", &to, "--set", "telemetry.trace_ratio=1.0"].map(str::to_owned));
         role.start();
         role.wait_for("/readyz", 200, "");
     }
 
     let environment = [
+        ("TRACEPARENT".to_owned(), format!("00-{TRACE}-b7ad6b7169203331-01")),
         ("VIGIE_BANK".to_owned(), listens(&bank)),
         ("VIGIE_COORDINATOR".to_owned(), format!("http://{coordinator_at}")),
         ("VIGIE_FRONTEND".to_owned(), format!("http://{frontend_at}")),
@@ -193,6 +202,13 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
         .filter(|text| text.len() >= 32 && text.chars().all(|one| one.is_ascii_hexdigit()))
         .collect();
     assert!(hashes.len() >= 3, "{hashed}");
+    // One trace for all commands, which went through every role.
+    let everywhere = |spans: &[SeenSpan]| {
+        let of_trace = spans.iter().filter(|span| span.trace == TRACE).map(|span| span.service.as_str());
+        let services: BTreeSet<_> = of_trace.collect();
+        services.len() == 4 && spans.iter().any(|span| span.name == "hash an image")
+    };
+    let traces = format!("{:?}", collector.wait_for(everywhere).unwrap());
 
     let mut known = Vec::new();
     for role in [&bank, &matcher, &coordinator, &frontend] {
@@ -210,10 +226,13 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
         }
         assert!(told.sum("vigie_serving_calls_accepted_total", &[]) >= 1.0, "{}: {text}", role.name);
         assert!(told.sum("process_resident_memory_bytes", &[]) > 1e6);
+        assert!(told.sum("vigie_trace_spans_total", &[("outcome", "sent")]) >= 1.0, "{}: {text}", role.name);
         let logged = role.process.as_ref().unwrap().logged().unwrap().to_lowercase();
         for hash in &hashes {
-            assert!(!text.contains(hash) && !logged.contains(hash), "{} tells a hash", role.name);
+            let is_told = [&text, &logged, &traces].iter().any(|told| told.contains(hash));
+            assert!(!is_told, "{} tells a hash", role.name);
         }
+        check_log(&logged, role.name);
         check_with_promtool(&told);
         known.push(told);
     }
@@ -254,6 +273,13 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
     vigie(&["bank", "list", "--bank-url", &format!("http://{frontend_at}")], 1);
     let (_, told) = frontend.scrape();
     check_calls(&told, "_OTHER", "UNIMPLEMENTED");
+}
+
+/// Each line is an object, and that of a call says of which trace it is.
+fn check_log(logged: &str, role: &str) {
+    let lines = logged.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect(line));
+    let mut calls = lines.filter(|line| line["target"] == "access" && line["trace_id"] == TRACE);
+    assert!(calls.any(|call| call["span_id"].as_str().is_some_and(|id| id.len() == 16)), "{role}: {logged}");
 }
 
 /// Calls of this method that ended so were seen, and each is in a bucket.

@@ -85,6 +85,20 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
+    /// Every [`Self::kind`].
+    pub const KINDS: [&str; 10] = [
+        "empty",
+        "too_large_input",
+        "unknown_format",
+        "unsupported",
+        "too_many_pixels",
+        "side_too_long",
+        "alloc",
+        "truncated",
+        "corrupt",
+        "panicked",
+    ];
+
     /// A short label for metrics and scripts.
     #[must_use]
     pub const fn kind(&self) -> &'static str {

@@ -93,6 +93,9 @@ impl Exported {
             "Spans that were kept, and whether a collector took them or they are lost",
             sent.spans.clone(),
         );
+        for outcome in [SENT, LOST] {
+            let _counter = sent.spans.get_or_create_owned(&outcome);
+        }
         let scope = InstrumentationScope::builder("vigie").with_version(env!("CARGO_PKG_VERSION")).build();
         Self { processor: Box::new(processor), scope, sent }
     }

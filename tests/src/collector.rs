@@ -1,0 +1,176 @@
+//! A collector of traces: what OTLP brings is decoded and kept.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+
+/// Receives on a runtime of its own until it is dropped.
+#[derive(Debug)]
+pub struct Collector {
+    address: SocketAddr,
+    received: Received,
+    /// Taken when it ends: a runtime cannot be dropped where others run.
+    runtime: Option<Runtime>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Received(Arc<Mutex<Vec<SeenSpan>>>);
+
+/// A span as it came.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeenSpan {
+    /// `service.name` of who sent it.
+    pub service: String,
+    /// The trace, in hexadecimal digits, as all ids.
+    pub trace: String,
+    /// The span.
+    pub id: String,
+    /// What it is under; empty for a root.
+    pub parent: String,
+    /// What it is called.
+    pub name: String,
+    /// 1 internal, 2 server, 3 client.
+    pub kind: i32,
+    /// When it began and ended, in nanoseconds since 1970.
+    pub times: (u64, u64),
+    /// Its attributes, as text.
+    pub attributes: BTreeMap<String, String>,
+    /// What happened in it.
+    pub events: Vec<String>,
+    /// Trace and span of each that it is linked to.
+    pub links: Vec<(String, String)>,
+    /// Whether it is an error.
+    pub is_error: bool,
+}
+
+impl SeenSpan {
+    /// An attribute; empty if there is none.
+    #[must_use]
+    pub fn attribute(&self, key: &str) -> &str {
+        self.attributes.get(key).map_or("", String::as_str)
+    }
+}
+
+#[tonic::async_trait]
+impl TraceService for Received {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let mut seen = Vec::new();
+        for resource in request.into_inner().resource_spans {
+            let of = resource.resource.map(|resource| texts(&resource.attributes)).unwrap_or_default();
+            let service = of.get("service.name").cloned().unwrap_or_default();
+            let spans = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
+            seen.extend(spans.map(|span| read(&service, span)));
+        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(seen);
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+fn read(service: &str, span: Span) -> SeenSpan {
+    SeenSpan {
+        service: service.to_owned(),
+        trace: hex(&span.trace_id),
+        id: hex(&span.span_id),
+        parent: hex(&span.parent_span_id),
+        name: span.name,
+        kind: span.kind,
+        times: (span.start_time_unix_nano, span.end_time_unix_nano),
+        attributes: texts(&span.attributes),
+        events: span.events.into_iter().map(|event| event.name).collect(),
+        links: span.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect(),
+        is_error: span.status.is_some_and(|status| status.code == 2),
+    }
+}
+
+fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
+    attributes.iter().map(|one| (one.key.clone(), text(one.value.as_ref()))).collect()
+}
+
+fn text(value: Option<&AnyValue>) -> String {
+    match value.and_then(|value| value.value.as_ref()) {
+        Some(any_value::Value::StringValue(text)) => text.clone(),
+        Some(any_value::Value::IntValue(number)) => number.to_string(),
+        Some(any_value::Value::DoubleValue(number)) => number.to_string(),
+        Some(any_value::Value::BoolValue(yes)) => yes.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Collector {
+    /// Listens on a free port.
+    pub fn start() -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let received = Received::default();
+        let service = TraceServiceServer::new(received.clone());
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let incoming = {
+            let _on = runtime.enter();
+            TcpIncoming::from(TcpListener::from_std(listener)?)
+        };
+        runtime.spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
+        Ok(Self { address, received, runtime: Some(runtime) })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// All that has come.
+    #[must_use]
+    pub fn spans(&self) -> Vec<SeenSpan> {
+        self.received.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The spans of a trace.
+    #[must_use]
+    pub fn trace(&self, trace: &str) -> Vec<SeenSpan> {
+        self.spans().into_iter().filter(|span| span.trace == trace).collect()
+    }
+
+    /// Waits until what has come is as it should be, and gives it; an error if it never is.
+    pub fn wait_for(&self, is_there: impl Fn(&[SeenSpan]) -> bool) -> anyhow::Result<Vec<SeenSpan>> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let spans = self.spans();
+            if is_there(&spans) {
+                return Ok(spans);
+            }
+            anyhow::ensure!(Instant::now() < deadline, "it did not come; there are {} spans", spans.len());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
