@@ -10,6 +10,13 @@
 //! ```
 //!
 //! To look at one of them in a profiler, `VIGIE_WAYS=batch VIGIE_SERVERS=cluster`.
+//!
+//! And what traces cost: a cluster that sends one in a hundred to a collector, and all that is slow, against one that sends
+//! none, in turns.
+//!
+//! ```text
+//! cargo test --release --package vigie-tests --test it -- cost::traces --ignored --nocapture
+//! ```
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -27,12 +34,16 @@ use vigie_model::{BankId, Content, Distance, Hash, ItemId, MatchCall, PdqHash, S
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_server::{MatchService, MatchServiceServer};
 use vigie_serving::Shutdown;
-use vigie_telemetry::Telemetry;
+use vigie_telemetry::{Telemetry, TelemetryConfig};
 use vigie_tests::cluster::{Cluster, as_of, soon};
+use vigie_tests::collector::Collector;
 use vigie_tests::material::{generator, item, pdq, random_pdq};
 
 const ROUNDS: usize = 3;
 const EACH: Duration = Duration::from_secs(3);
+/// Runs without and with traces, in pairs, and how long one takes: many short ones, for the machine's own pace changes.
+const PAIRS: usize = 25;
+const TURN: Duration = Duration::from_secs(1);
 const CALLERS: usize = 64;
 const BATCH: usize = 64;
 const BATCH_CALLERS: usize = 8;
@@ -79,9 +90,9 @@ async fn lookups_through_the_cluster_against_the_bare_index_and_bare_grpc() {
             for (name, url) in servers.iter().filter(|(name, _)| names.contains(name)) {
                 let client = MatchClient::new(url).unwrap();
                 let rate = match way {
-                    "single" => by_calls(&client, &queries, 1, CALLERS).await,
-                    "stream" => by_streams(&client, &queries).await,
-                    _ => by_calls(&client, &queries, BATCH, BATCH_CALLERS).await,
+                    "single" => by_calls(&client, &queries, 1, CALLERS, EACH).await,
+                    "stream" => by_streams(&client, &queries, EACH).await,
+                    _ => by_calls(&client, &queries, BATCH, BATCH_CALLERS, EACH).await,
                 };
                 figures.entry((way, name)).or_default().push(rate);
             }
@@ -103,6 +114,57 @@ async fn lookups_through_the_cluster_against_the_bare_index_and_bare_grpc() {
         }
     }
     cluster.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn traces_of_one_in_a_hundred_against_none() {
+    let collector = Collector::start().unwrap();
+    let told = TelemetryConfig { otlp_endpoint: collector.url(), ..TelemetryConfig::default() };
+    assert!((told.trace_ratio - 0.01).abs() < 1e-9, "the default is what is measured");
+    let without = Cluster::start().await.unwrap();
+    let with = Cluster::start_with(|config| config.telemetry = told).await.unwrap();
+    let mut rng = generator(19);
+    let banked: Vec<PdqHash> = (0..10_000).map(|_| random_pdq(&mut rng)).collect();
+    for cluster in [&without, &with] {
+        let bank = cluster.create_bank("known").await.unwrap();
+        let contents = banked.iter().map(|hash| item([Hash::Pdq(*hash)]).unwrap()).collect();
+        let (_, sequence) = cluster.add(&bank, contents).await.unwrap();
+        cluster.ask(vec![pdq(banked[0])], as_of(sequence)).await.unwrap();
+    }
+    let queries: Arc<[PdqHash]> = (0..10_000).map(|_| random_pdq(&mut rng)).collect();
+    println!(
+        "lookups a second without and with traces, and the share that is left: medians and quartiles of {PAIRS} pairs"
+    );
+    for way in chosen("VIGIE_WAYS", &WAYS) {
+        let rate = async |cluster: &Cluster| match way {
+            "single" => by_calls(&cluster.matching, &queries, 1, CALLERS, TURN).await,
+            "stream" => by_streams(&cluster.matching, &queries, TURN).await,
+            _ => by_calls(&cluster.matching, &queries, BATCH, BATCH_CALLERS, TURN).await,
+        };
+        let (mut plain, mut traced, mut shares) = (Vec::new(), Vec::new(), Vec::new());
+        for pair in 0..PAIRS {
+            // Which of them is first changes.
+            let (first, second) = if pair % 2 == 0 { (&without, &with) } else { (&with, &without) };
+            let (one, other) = (rate(first).await, rate(second).await);
+            let (before, after) = if pair % 2 == 0 { (one, other) } else { (other, one) };
+            plain.push(before);
+            traced.push(after);
+            shares.push(after / before);
+        }
+        for figures in [&mut plain, &mut traced, &mut shares] {
+            figures.sort_unstable_by(f64::total_cmp);
+        }
+        let (low, median, high) = (shares[PAIRS / 4], shares[PAIRS / 2], shares[PAIRS * 3 / 4]);
+        let (plain, traced) = (plain[PAIRS / 2], traced[PAIRS / 2]);
+        println!("{way:>7} {plain:>9.0} {traced:>9.0}  {median:.3}  ({low:.3} to {high:.3})");
+    }
+    with.stop().await.unwrap();
+    without.stop().await.unwrap();
+    let spans = collector.spans();
+    let traces: std::collections::BTreeSet<_> = spans.iter().map(|span| &span.trace).collect();
+    println!("{} spans of {} traces came", spans.len(), traces.len());
+    assert!(spans.len() > 1_000, "hardly anything was traced");
 }
 
 /// All hashes in one index, merged.
@@ -144,14 +206,20 @@ fn call(queries: &[PdqHash]) -> MatchCall {
     MatchCall { contents, options: SearchOptions::default(), quality_floor: None }
 }
 
-async fn by_calls(client: &MatchClient, queries: &Arc<[PdqHash]>, batch: usize, callers: usize) -> f64 {
+async fn by_calls(
+    client: &MatchClient,
+    queries: &Arc<[PdqHash]>,
+    batch: usize,
+    callers: usize,
+    lasts: Duration,
+) -> f64 {
     let (done, begun) = (Arc::new(AtomicU64::new(0)), Instant::now());
     let running: Vec<_> = (0..callers)
         .map(|caller| {
             let (client, queries, done) = (client.clone(), Arc::clone(queries), Arc::clone(&done));
             tokio::spawn(async move {
                 for part in queries.chunks_exact(batch).cycle().skip(caller * 17) {
-                    if begun.elapsed() > EACH {
+                    if begun.elapsed() > lasts {
                         break;
                     }
                     match client.match_content(call(part), soon()).await {
@@ -175,7 +243,7 @@ async fn by_calls(client: &MatchClient, queries: &Arc<[PdqHash]>, batch: usize, 
     done.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64()
 }
 
-async fn by_streams(client: &MatchClient, queries: &Arc<[PdqHash]>) -> f64 {
+async fn by_streams(client: &MatchClient, queries: &Arc<[PdqHash]>, lasts: Duration) -> f64 {
     let (done, begun) = (Arc::new(AtomicU64::new(0)), Instant::now());
     let running: Vec<_> = (0..STREAMS.0)
         .map(|number| {
@@ -213,7 +281,7 @@ async fn by_streams(client: &MatchClient, queries: &Arc<[PdqHash]>) -> f64 {
                         done.fetch_add(1, Ordering::Relaxed);
                     }
                     permits.add_permits(1);
-                    if begun.elapsed() > EACH {
+                    if begun.elapsed() > lasts {
                         stop.store(true, Ordering::Relaxed);
                     }
                 }

@@ -1,23 +1,28 @@
 //! A collector of traces: what OTLP brings is decoded and kept.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
-    TraceService, TraceServiceServer,
-};
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{HeaderMap, HeaderValue};
+use http_body_util::BodyExt as _;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message as _;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::server::NamedService;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
-use tonic::{Request, Response, Status};
+use tower::Service;
 
 /// Receives on a runtime of its own until it is dropped.
 #[derive(Debug)]
@@ -28,8 +33,9 @@ pub struct Collector {
     runtime: Option<Runtime>,
 }
 
+/// The messages as they came: they are decoded when somebody looks, so that a measurement is not one of the collector.
 #[derive(Debug, Clone, Default)]
-struct Received(Arc<Mutex<Vec<SeenSpan>>>);
+struct Received(Arc<Mutex<Vec<Bytes>>>);
 
 /// A span as it came.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,21 +72,56 @@ impl SeenSpan {
     }
 }
 
-#[tonic::async_trait]
-impl TraceService for Received {
-    async fn export(
-        &self,
-        request: Request<ExportTraceServiceRequest>,
-    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+impl NamedService for Received {
+    const NAME: &'static str = "opentelemetry.proto.collector.trace.v1.TraceService";
+}
+
+impl Service<http::Request<Body>> for Received {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let received = self.clone();
+        Box::pin(async move {
+            if let Ok(body) = request.into_body().collect().await {
+                received.messages().push(body.to_bytes());
+            }
+            // An answer without a field.
+            let answer = http_body_util::Full::new(Bytes::from_static(&[0; PREFIX_LEN]));
+            let trailers = HeaderMap::from_iter([(Status::GRPC_STATUS, HeaderValue::from_static("0"))]);
+            let answer = answer.with_trailers(std::future::ready(Some(Ok(trailers))));
+            let head = http::Response::builder().header("content-type", "application/grpc");
+            Ok(head.body(Body::new(answer)).unwrap_or_default())
+        })
+    }
+}
+
+/// What each message of gRPC begins with.
+const PREFIX_LEN: usize = 5;
+
+impl Received {
+    fn messages(&self) -> MutexGuard<'_, Vec<Bytes>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spans(&self) -> Vec<SeenSpan> {
+        let messages = self.messages().clone();
+        let decoded = messages.into_iter().map(|message| {
+            ExportTraceServiceRequest::decode(message.slice(PREFIX_LEN..)).expect("it is a message of OTLP")
+        });
         let mut seen = Vec::new();
-        for resource in request.into_inner().resource_spans {
+        for resource in decoded.flat_map(|request| request.resource_spans) {
             let of = resource.resource.map(|resource| texts(&resource.attributes)).unwrap_or_default();
             let service = of.get("service.name").cloned().unwrap_or_default();
             let spans = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
             seen.extend(spans.map(|span| read(&service, span)));
         }
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(seen);
-        Ok(Response::new(ExportTraceServiceResponse::default()))
+        seen
     }
 }
 
@@ -123,7 +164,6 @@ impl Collector {
     pub fn start() -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let received = Received::default();
-        let service = TraceServiceServer::new(received.clone());
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -131,7 +171,7 @@ impl Collector {
             let _on = runtime.enter();
             TcpIncoming::from(TcpListener::from_std(listener)?)
         };
-        runtime.spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
+        runtime.spawn(Server::builder().add_service(received.clone()).serve_with_incoming(incoming));
         Ok(Self { address, received, runtime: Some(runtime) })
     }
 
@@ -144,7 +184,7 @@ impl Collector {
     /// All that has come.
     #[must_use]
     pub fn spans(&self) -> Vec<SeenSpan> {
-        self.received.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.received.spans()
     }
 
     /// The spans of a trace.

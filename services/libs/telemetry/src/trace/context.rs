@@ -79,10 +79,10 @@ impl Context {
     }
 
     /// Writes the headers of a call that is made under this span.
-    pub fn write(&self, headers: &mut HeaderMap) {
-        headers.insert("traceparent", self.traceparent());
+    pub fn write(&self, to: &mut HeaderMap) {
+        to.insert(&headers::TRACEPARENT, self.traceparent());
         if let Some(state) = &self.recording.state {
-            headers.insert("tracestate", state.clone());
+            to.insert(&headers::TRACESTATE, state.clone());
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use opentelemetry::{InstrumentationScope, KeyValue, TraceId};
 use opentelemetry_otlp::{
@@ -100,12 +100,12 @@ impl Exported {
         Self { processor: Box::new(processor), scope, sent }
     }
 
-    pub(super) fn send(&self, trace: TraceId, record: Record) {
+    pub(super) fn send(&self, trace: TraceId, began: (Instant, SystemTime), record: Record) {
         if self.sent.queued.fetch_add(1, Ordering::Relaxed) >= QUEUE_MAX {
             self.sent.queued.fetch_sub(1, Ordering::Relaxed);
             return self.lose(1);
         }
-        self.processor.on_end(record.into_data(trace, &self.scope));
+        self.processor.on_end(record.into_data(trace, began, &self.scope));
     }
 
     pub(super) fn lose(&self, count: u64) {

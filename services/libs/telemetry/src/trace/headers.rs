@@ -1,7 +1,6 @@
 //! `traceparent` and `tracestate` (W3C Trace Context, level 1).
 
-use std::str;
-
+use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 use opentelemetry::{SpanId, TraceId};
 
@@ -19,15 +18,13 @@ pub(super) struct Parent {
     pub(super) state: Option<HeaderValue>,
 }
 
+pub(super) static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
 /// The caller's context; none if it sent none, or one that is malformed.
 pub(super) fn read(headers: &HeaderMap) -> Option<Parent> {
-    let mut parents = headers.get_all("traceparent").into_iter();
-    let parent = parents.next()?.as_bytes();
-    if parents.next().is_some() {
-        return None;
-    }
-    let (head, rest) = parent.split_at_checked(LENGTH)?;
-    let version = digits(&head[..2])?;
+    let (head, rest) = only(headers, &TRACEPARENT)?.as_bytes().split_at_checked(LENGTH)?;
+    let [version] = bytes(&head[..2])?;
     // A later version may have more to say, behind another dash.
     let is_well_formed = match version {
         0 => rest.is_empty(),
@@ -37,20 +34,46 @@ pub(super) fn read(headers: &HeaderMap) -> Option<Parent> {
     if !is_well_formed || [2, 35, 52].iter().any(|at| head[*at] != b'-') {
         return None;
     }
-    let trace = TraceId::from(digits(&head[3..35])?);
-    let span = SpanId::from(u64::try_from(digits(&head[36..52])?).ok()?);
-    let flags = digits(&head[53..])?;
-    let mut states = headers.get_all("tracestate").into_iter();
-    let state = states.next().filter(|state| state.len() <= STATE_BYTES_MAX && states.next().is_none());
-    let is_valid = trace != TraceId::INVALID && span != SpanId::INVALID;
-    is_valid.then(|| Parent { trace, span, chosen: flags & 1 == 1, state: state.cloned() })
+    let (trace, span) =
+        (TraceId::from_bytes(bytes(&head[3..35])?), SpanId::from_bytes(bytes(&head[36..52])?));
+    let [flags] = bytes(&head[53..])?;
+    if trace == TraceId::INVALID || span == SpanId::INVALID {
+        return None;
+    }
+    let state = only(headers, &TRACESTATE).filter(|state| state.len() <= STATE_BYTES_MAX);
+    Some(Parent { trace, span, chosen: flags & 1 == 1, state: state.cloned() })
+}
+
+/// The value of a header that is there once.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).into_iter();
+    values.next().filter(|_| values.next().is_none())
 }
 
 /// Hexadecimal digits, of which those above nine are small.
-fn digits(text: &[u8]) -> Option<u128> {
-    let are_digits = text.iter().all(|one| matches!(one, b'0'..=b'9' | b'a'..=b'f'));
-    are_digits.then(|| u128::from_str_radix(str::from_utf8(text).ok()?, 16).ok()).flatten()
+fn bytes<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    let mut are_digits = digits.len() == 2 * N;
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+        are_digits &= high | low < 16;
+        *byte = high << 4 | low;
+    }
+    are_digits.then_some(bytes)
 }
+
+/// The value of each digit; 16 for what is none.
+const VALUES: [u8; 256] = {
+    let mut values = [16; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[DIGITS[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 pub(super) fn traceparent(trace: TraceId, span: SpanId, chosen: bool) -> HeaderValue {
     let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
@@ -61,7 +84,6 @@ pub(super) fn traceparent(trace: TraceId, span: SpanId, chosen: bool) -> HeaderV
 }
 
 fn write_digits(text: &mut [u8], bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
         pair[0] = DIGITS[usize::from(byte >> 4)];
         pair[1] = DIGITS[usize::from(byte & 15)];
@@ -140,7 +162,7 @@ mod tests {
 
         #[test]
         fn nothing_that_a_caller_sends_breaks_it(bytes in prop::collection::vec(32_u8..127, 0..80)) {
-            of(str::from_utf8(&bytes).unwrap());
+            of(std::str::from_utf8(&bytes).unwrap());
         }
     }
 }

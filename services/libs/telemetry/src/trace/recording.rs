@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
 
 use http::HeaderValue;
 use opentelemetry::{TraceFlags, TraceId};
@@ -26,6 +27,8 @@ pub(super) struct Recording {
 #[derive(Debug)]
 struct Recorder {
     tracing: Arc<Tracing>,
+    /// The same moment by both clocks: spans take the time by one of them.
+    began: (Instant, SystemTime),
     /// Something in it is worth it.
     worth_it: AtomicBool,
     spans: Mutex<Spans>,
@@ -49,14 +52,22 @@ impl Recording {
         chosen: bool,
         state: Option<HeaderValue>,
     ) -> Self {
-        let spans = || Mutex::new(Spans::Open(Vec::with_capacity(4)));
-        let recorder =
-            tracing.map(|tracing| Recorder { tracing, worth_it: AtomicBool::new(false), spans: spans() });
+        let recorder = tracing.map(|tracing| Recorder {
+            tracing,
+            began: (Instant::now(), SystemTime::now()),
+            worth_it: AtomicBool::new(false),
+            spans: Mutex::new(Spans::Open(Vec::new())),
+        });
         Self { trace, chosen, state, recorder }
     }
 
     pub(super) fn tracing(&self) -> Option<&Arc<Tracing>> {
         self.recorder.as_ref().map(|recorder| &recorder.tracing)
+    }
+
+    /// When it began, by the clock that spans are measured with; none where nothing is recorded.
+    pub(super) fn began(&self) -> Option<Instant> {
+        self.recorder.as_ref().map(|recorder| recorder.began.0)
     }
 
     pub(super) const fn flags(&self) -> TraceFlags {
@@ -79,7 +90,7 @@ impl Recording {
             Spans::Forgotten => {}
             Spans::Kept => {
                 drop(spans);
-                recorder.tracing.export.send(self.trace, record);
+                recorder.tracing.export.send(self.trace, recorder.began, record);
             }
         }
     }
@@ -93,7 +104,7 @@ impl Recording {
         let before = std::mem::replace(&mut *recorder.spans(), after);
         if let (true, Spans::Open(spans)) = (is_kept, before) {
             for record in spans.into_iter().chain([root]) {
-                recorder.tracing.export.send(self.trace, record);
+                recorder.tracing.export.send(self.trace, recorder.began, record);
             }
         }
     }

@@ -49,8 +49,7 @@ pub struct Span {
 #[derive(Debug)]
 struct Open {
     record: Record,
-    since: Instant,
-    kind: Part,
+    part: Part,
 }
 
 /// Which part of the recording it is.
@@ -68,7 +67,7 @@ pub(super) struct Record {
     parent_is_remote: bool,
     kind: SpanKind,
     name: Name,
-    began: SystemTime,
+    began: Instant,
     pub(super) took: Duration,
     /// How it ended.
     code: Option<Code>,
@@ -101,9 +100,11 @@ impl Span {
     }
 
     fn begin(recording: Arc<Recording>, name: Name, kind: SpanKind, parent: SpanId, part: Part) -> Self {
-        if recording.tracing().is_none() {
+        let Some(recording_began) = recording.began() else {
             return Self { context: Some(Context { recording, span: parent }), open: None };
-        }
+        };
+        // The whole begins with its recording.
+        let began = if part == Part::Below { Instant::now() } else { recording_began };
         let id = RandomIdGenerator::default().new_span_id();
         let record = Record {
             id,
@@ -111,7 +112,7 @@ impl Span {
             parent_is_remote: part != Part::Below && parent != SpanId::INVALID,
             kind,
             name,
-            began: SystemTime::now(),
+            began,
             took: Duration::ZERO,
             code: None,
             endpoint: None,
@@ -119,7 +120,7 @@ impl Span {
             events: Vec::new(),
             links: Vec::new(),
         };
-        let open = Some(Box::new(Open { record, since: Instant::now(), kind: part }));
+        let open = Some(Box::new(Open { record, part }));
         Self { context: Some(Context { recording, span: id }), open }
     }
 
@@ -167,12 +168,12 @@ impl Span {
 impl Drop for Span {
     fn drop(&mut self) {
         let (Some(context), Some(open)) = (self.context.take(), self.open.take()) else { return };
-        let Open { mut record, since, kind } = *open;
-        record.took = since.elapsed();
+        let Open { mut record, part } = *open;
+        record.took = record.began.elapsed();
         if record.code.is_some_and(is_fault) {
             context.recording.keep();
         }
-        match kind {
+        match part {
             Part::Below => context.recording.ended(record),
             Part::Whole { is_stream } => context.recording.all_ended(record, is_stream),
         }
@@ -204,7 +205,13 @@ const fn is_fault(code: Code) -> bool {
 
 impl Record {
     /// The span as OpenTelemetry has it.
-    pub(super) fn into_data(self, trace: TraceId, scope: &InstrumentationScope) -> SpanData {
+    pub(super) fn into_data(
+        self,
+        trace: TraceId,
+        (instant, time): (Instant, SystemTime),
+        scope: &InstrumentationScope,
+    ) -> SpanData {
+        let start_time = time + self.began.saturating_duration_since(instant);
         let is_call = matches!(self.kind, SpanKind::Client | SpanKind::Server);
         let mut attributes = self.attributes;
         if is_call {
@@ -239,8 +246,8 @@ impl Record {
             parent_span_is_remote: self.parent_is_remote,
             span_kind: self.kind,
             name: self.name.into_text(),
-            start_time: self.began,
-            end_time: self.began + self.took,
+            start_time,
+            end_time: start_time + self.took,
             attributes,
             dropped_attributes_count: 0,
             events,

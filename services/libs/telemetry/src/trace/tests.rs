@@ -204,3 +204,30 @@ fn a_piece_of_a_streams_work_has_a_trace_of_its_own_that_links_to_the_stream() {
     assert_eq!(spans[0].parent_span_id, SpanId::INVALID);
     assert_eq!(spans[0].links[0].span_context.trace_id().to_string(), TRACE);
 }
+
+/// What a call pays for traces that nobody looks at:
+/// `cargo test --release -p vigie-telemetry --lib -- costs --ignored --nocapture`
+#[test]
+#[ignore = "a measurement"]
+fn what_an_unchosen_call_costs() {
+    let (tracer, _) = tracer(0.0, 60_000);
+    let method: std::sync::Arc<str> = METHOD.into();
+    let endpoint: std::sync::Arc<str> = "http://127.0.0.1:7750".into();
+    let nanos = |work: &mut dyn FnMut()| {
+        let began = std::time::Instant::now();
+        (0..1_000_000).for_each(|_| work());
+        began.elapsed().as_secs_f64() * 1e3
+    };
+    for _ in 0..3 {
+        let whole_of = |headers: &HeaderMap| tracer.serve(&method, headers, false).ended_with(Code::Ok);
+        let root = nanos(&mut || whole_of(&HeaderMap::new()));
+        let headers = headers("00");
+        let parented = nanos(&mut || whole_of(&headers));
+        let whole = tracer.serve(&method, &headers, false);
+        let context = whole.context().unwrap().clone();
+        let below = nanos(&mut || context.client("a.B/C", &endpoint).ended_with(Code::Ok));
+        let mut written = HeaderMap::new();
+        let header = nanos(&mut || context.write(&mut written));
+        println!("ns: root {root:.0}, with a parent {parented:.0}, below {below:.0}, header {header:.0}");
+    }
+}
