@@ -17,6 +17,8 @@
 //! ```text
 //! cargo test --release --package vigie-tests --test it -- cost::traces --ignored --nocapture
 //! ```
+//!
+//! `VIGIE_TRACE_RATIO` is another share than 0.01, or `none` for no traces on either side.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -120,8 +122,14 @@ async fn lookups_through_the_cluster_against_the_bare_index_and_bare_grpc() {
 #[ignore = "a measurement"]
 async fn traces_of_one_in_a_hundred_against_none() {
     let collector = Collector::start().unwrap();
-    let told = TelemetryConfig { otlp_endpoint: collector.url(), ..TelemetryConfig::default() };
-    assert!((told.trace_ratio - 0.01).abs() < 1e-9, "the default is what is measured");
+    let ratio = std::env::var("VIGIE_TRACE_RATIO").unwrap_or_else(|_| "0.01".to_owned());
+    let told = match ratio.parse() {
+        Ok(trace_ratio) => {
+            TelemetryConfig { otlp_endpoint: collector.url(), trace_ratio, ..TelemetryConfig::default() }
+        }
+        // The same against the same: what there is to see of a machine's moods.
+        Err(_) => TelemetryConfig::default(),
+    };
     let without = Cluster::start().await.unwrap();
     let with = Cluster::start_with(|config| config.telemetry = told).await.unwrap();
     let mut rng = generator(19);
@@ -164,7 +172,7 @@ async fn traces_of_one_in_a_hundred_against_none() {
     let spans = collector.spans();
     let traces: std::collections::BTreeSet<_> = spans.iter().map(|span| &span.trace).collect();
     println!("{} spans of {} traces came", spans.len(), traces.len());
-    assert!(spans.len() > 1_000, "hardly anything was traced");
+    assert!(ratio != "0.01" || spans.len() > 1_000, "hardly anything was traced");
 }
 
 /// All hashes in one index, merged.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
 use opentelemetry::SpanId;
-use opentelemetry::trace::{SpanContext, SpanKind, TraceState};
+use opentelemetry::trace::SpanKind;
 use tokio::task::futures::TaskLocalFuture;
 
 use super::recording::Recording;
-use super::span::{Name, Span};
+use super::span::{Linked, Name, Span};
 use super::{Tracer, headers};
 
 /// The span that work is done under. Clones are cheap.
@@ -103,8 +103,7 @@ impl Context {
         (self.recording.trace.to_string(), self.span.to_string())
     }
 
-    pub(super) fn span_context(&self) -> SpanContext {
-        let flags = self.recording.flags();
-        SpanContext::new(self.recording.trace, self.span, flags, false, TraceState::default())
+    pub(super) fn linked(&self) -> Linked {
+        Linked { trace: self.recording.trace, span: self.span, flags: self.recording.flags() }
     }
 }

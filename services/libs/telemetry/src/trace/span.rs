@@ -74,7 +74,15 @@ pub(super) struct Record {
     endpoint: Option<Arc<str>>,
     attributes: Vec<KeyValue>,
     events: Vec<Event>,
-    links: Vec<SpanContext>,
+    links: Vec<Linked>,
+}
+
+/// What is remembered of a span elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Linked {
+    pub(super) trace: TraceId,
+    pub(super) span: SpanId,
+    pub(super) flags: TraceFlags,
 }
 
 impl Span {
@@ -147,7 +155,7 @@ impl Span {
     /// Tells that another span has to do with this one.
     pub fn link(&mut self, to: &Context) {
         if let Some(open) = &mut self.open {
-            open.record.links.push(to.span_context());
+            open.record.links.push(to.linked());
         }
     }
 
@@ -236,7 +244,11 @@ impl Record {
             attributes.push(KeyValue::new(names::SPAN_SERVER_PORT, i64::from(port)));
         }
         let mut links = SpanLinks::default();
-        links.links = self.links.into_iter().map(|to| Link::new(to, Vec::new(), 0)).collect();
+        let link = |to: Linked| {
+            let context = SpanContext::new(to.trace, to.span, to.flags, false, TraceState::default());
+            Link::new(context, Vec::new(), 0)
+        };
+        links.links = self.links.into_iter().map(link).collect();
         let mut events = SpanEvents::default();
         events.events = self.events;
         SpanData {
