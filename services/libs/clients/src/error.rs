@@ -19,21 +19,37 @@ pub struct CallError {
     endpoint: Arc<str>,
     status: Box<Status>,
     is_of_the_connection: bool,
+    is_for_good: bool,
 }
 
 impl CallError {
     pub(crate) fn new(service: &'static str, endpoint: Arc<str>, status: Status) -> Self {
-        Self { service, endpoint, status: Box::new(status), is_of_the_connection: false }
+        let status = Box::new(status);
+        Self { service, endpoint, status, is_of_the_connection: false, is_for_good: false }
     }
 
-    pub(crate) fn of_the_connection(self) -> Self {
-        Self { is_of_the_connection: true, ..self }
+    pub(crate) fn of_the_connection(self, is_for_good: bool) -> Self {
+        Self { is_of_the_connection: true, is_for_good, ..self }
+    }
+
+    /// The same, of an attempt whose time was up, and that came after one which failed so.
+    pub(crate) fn after(mut self, last: &Self) -> Self {
+        let message = format!("{}; the last attempt: {}", self.message(), with_causes(last));
+        *self.status = Status::new(self.code(), message);
+        self
     }
 
     /// Whether the service could not be reached, or was lost on the way, rather than having said something.
     #[must_use]
     pub const fn is_of_the_connection(&self) -> bool {
         self.is_of_the_connection
+    }
+
+    /// Whether every connection to the service fails like this one, until somebody changes a certificate or an address: for
+    /// who waits there is no use in another attempt.
+    #[must_use]
+    pub const fn is_for_good(&self) -> bool {
+        self.is_for_good
     }
 
     /// How a call that failed by this ended, as far as the endpoint is concerned.
@@ -113,4 +129,10 @@ impl std::error::Error for CallError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         std::error::Error::source(&*self.status)
     }
+}
+
+/// An error's words and those of all that it comes from.
+pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let all = std::iter::successors(Some(error), |error| error.source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -32,4 +32,4 @@ pub use target::{Target, TargetError, is_plaintext_off_loopback};
 pub use tokio::time::Instant as Deadline;
 pub use tonic::Code;
 pub use vigie_model::Priority;
-pub use vigie_tls::{ClientCertificates, Sides, Tls, TlsConfig};
+pub use vigie_tls::{ClientCertificates, Sides, Tls, TlsConfig, is_for_good};

@@ -83,7 +83,8 @@ impl Default for Backoff {
     }
 }
 
-/// Makes an attempt until one succeeds, one fails for good, or the deadline leaves no time for another.
+/// Makes an attempt until one succeeds, one fails for good, or the deadline leaves no time for another. An attempt that the
+/// deadline ended says why the one before it failed.
 ///
 /// Only for calls that may be made twice: reads, and writes with an idempotency key.
 pub(crate) async fn until<A, F>(deadline: Instant, mut attempt: impl FnMut() -> F) -> Result<A, CallError>
@@ -91,17 +92,25 @@ where
     F: Future<Output = Result<A, CallError>>,
 {
     let mut backoff = Backoff::default();
+    let mut last: Option<CallError> = None;
     loop {
         let error = match attempt().await {
             Ok(answer) => return Ok(answer),
-            Err(error) if retryable(error.code()) => error,
-            Err(error) => return Err(error),
+            Err(error) if retryable(error.code()) && !error.is_for_good() => error,
+            Err(error) => {
+                let late = error.code() == Code::DeadlineExceeded;
+                return Err(match last {
+                    Some(last) if late => error.after(&last),
+                    Some(_) | None => error,
+                });
+            }
         };
         let pause = backoff.next_pause().max(error.retry_after().unwrap_or_default());
         if Instant::now() + pause >= deadline {
             return Err(error);
         }
         tokio::time::sleep(pause).await;
+        last = Some(error);
     }
 }
 
@@ -140,6 +149,31 @@ mod tests {
         });
         assert_eq!(refused.await.unwrap_err().code(), Code::NotFound);
         assert_eq!(attempts.get(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_as_it_is_is_not_tried_again() {
+        let attempts = Cell::new(0);
+        let begun = Instant::now();
+        let refused = until(begun + Duration::from_secs(30), || async {
+            attempts.set(attempts.get() + 1);
+            Err::<(), _>(error(Code::Unavailable).of_the_connection(attempts.get() == 2))
+        });
+        assert!(refused.await.unwrap_err().is_for_good());
+        assert_eq!(attempts.get(), 2);
+        assert!(begun.elapsed() < Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_that_the_deadline_ends_says_why_the_one_before_it_failed() {
+        let attempts = Cell::new(0);
+        let late = until(Instant::now() + Duration::from_secs(30), || async {
+            attempts.set(attempts.get() + 1);
+            Err::<(), _>(error(if attempts.get() < 3 { Code::Unavailable } else { Code::DeadlineExceeded }))
+        });
+        let late = late.await.unwrap_err();
+        assert_eq!(late.code(), Code::DeadlineExceeded);
+        assert_eq!(late.message(), "x; the last attempt: bank at http://test: x");
     }
 
     #[test]

@@ -14,8 +14,9 @@ use tonic::{Code, Request, Response, Status, TimeoutExpired};
 use vigie_model::Priority;
 use vigie_proto::{Invalid, priority};
 use vigie_telemetry::trace::{self, Span};
+use vigie_tls::is_for_good;
 
-use crate::error::CallError;
+use crate::error::{CallError, with_causes};
 use crate::network::Network;
 
 /// How long a connection may take. On a local network one that takes longer will not come.
@@ -145,16 +146,17 @@ impl Target {
     /// "cancelled" too.
     pub(crate) fn failed(&self, status: Status) -> CallError {
         let source = std::error::Error::source(&status);
+        let for_good = source.is_some_and(is_for_good);
         let (status, broke) = match source {
             Some(source) if is_timeout(source) => (too_late(), false),
             Some(source) if status.code() != Code::Unavailable => {
-                (Status::unavailable(format!("the connection broke: {source}")), true)
+                (Status::unavailable(format!("the connection broke: {}", with_causes(source))), true)
             }
             Some(_) => (status, true),
             None => (status, false),
         };
         let error = CallError::new(self.service, Arc::clone(&self.endpoint), status);
-        if broke { error.of_the_connection() } else { error }
+        if broke { error.of_the_connection(for_good) } else { error }
     }
 
     /// The error of a call that was not made.

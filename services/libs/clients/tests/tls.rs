@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
-use vigie_clients::{Code, MatcherClient, Network, Sides, Tls, TlsConfig};
+use vigie_clients::{BankClient, Code, Connect, Connection, MatcherClient, Network, Sides, Tls, TlsConfig};
 use vigie_model::{ReplicaDescription, Sequence, ShardIdentity};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::{MatcherService, MatcherServiceServer};
@@ -188,6 +189,60 @@ async fn a_client_checks_the_authority_and_the_name_of_a_server() {
     fails(Network::tcp(), "the endpoint asks for TLS").await;
     let expecting = network(&ca, &leaf).expecting("matchers.vigie.internal");
     server.client(&expecting).describe(soon()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_trusted_is_told_at_once_and_not_at_the_deadline() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [ca, other] = [&folders[0], &folders[1]].map(|folder| DevCa::open(folder.path()).unwrap());
+    let leaf = ca.server(&["localhost".to_owned()], Validity::days(1)).unwrap();
+    let server = Server::of(&ca, &leaf).await;
+    let url = format!("https://localhost:{}", server.address.port());
+    let nameless = TlsConfig { certificate: None, key: None, ..config(&ca, &leaf) };
+    let nameless = Network::tcp().with_tls(Some(Tls::start(nameless, Sides::Client).unwrap()));
+    for (network, why) in [(network(&other, &leaf), "UnknownIssuer"), (nameless, "CertificateRequired")] {
+        let begun = Instant::now();
+        let bank = BankClient::new_on(&url, &network).unwrap();
+        let refused = bank.log_head(begun + Duration::from_secs(60)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unavailable);
+        assert!(refused.is_for_good() && causes(&refused).contains(why), "{}", causes(&refused));
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    }
+}
+
+/// Refuses the first connections, and leaves who comes later waiting.
+#[derive(Debug)]
+struct Closing(AtomicU64);
+
+impl Connect for Closing {
+    fn connect(&self, _: &str, _: u16) -> BoxFuture<'static, io::Result<Box<dyn Connection>>> {
+        let refused = self.0.fetch_add(1, Ordering::Relaxed) < 2;
+        Box::pin(async move {
+            if !refused {
+                std::future::pending::<()>().await;
+            }
+            Err(io::ErrorKind::ConnectionRefused.into())
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_told_with_the_last_attempt() {
+    let nobody = BankClient::new("http://127.0.0.1:1").unwrap();
+    let refused = nobody.log_head(Instant::now() + Duration::from_secs(1)).await.unwrap_err();
+    assert!(
+        !refused.is_for_good() && causes(&refused).contains("Connection refused"),
+        "{}",
+        causes(&refused)
+    );
+
+    let network = Network::of(Closing(AtomicU64::new(0)));
+    let bank = BankClient::new_on("http://bank:1", &network).unwrap();
+    let late = bank.log_head(Instant::now() + Duration::from_secs(1)).await.unwrap_err();
+    assert_eq!(late.code(), Code::DeadlineExceeded, "{}", causes(&late));
+    for word in ["no answer within the deadline; the last attempt: ", "connection refused"] {
+        assert!(late.message().contains(word), "{word} in {}", late.message());
+    }
 }
 
 /// Certificates as Kubernetes gives them: `tls.crt` and the others lead through the link `..data` into a folder, and the

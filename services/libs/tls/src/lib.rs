@@ -8,7 +8,7 @@
 //! error.
 //!
 //! Reading order: [`TlsConfig`], [`Tls`] (both sides of a handshake), `files` (what is read, and how it is checked), `in_time`,
-//! `keep_up` (reading it again), [`Refused`] (why a handshake failed), [`peer_name`], [`dev_ca`].
+//! `keep_up` (reading it again), [`Refused`] (why a handshake failed) and [`is_for_good`], [`peer_name`], [`dev_ca`].
 
 mod config;
 mod tls;
@@ -21,5 +21,5 @@ pub mod dev_ca;
 
 pub use config::{ClientCertificates, TlsConfig};
 pub use name::peer_name;
-pub use refused::Refused;
+pub use refused::{Refused, is_for_good};
 pub use tls::{ClientStream, ServerStream, Sides, Tls};

@@ -2,10 +2,54 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "the enums of errors are other crates' own, and grow")]
 
+use std::error::Error as StdError;
 use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 use thiserror::Error;
+
+/// Whether a connection that failed so fails in the same way however often it is tried: until a certificate, an authority or
+/// an address is another one. For who has a deadline and a person that waits.
+#[must_use]
+pub fn is_for_good(error: &(dyn StdError + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.any(|cause| {
+        // What an error of IO holds is not among its causes, only what that one stands on.
+        let held = cause.downcast_ref::<io::Error>().and_then(|error| error.get_ref());
+        let tls = cause.downcast_ref::<Error>().or_else(|| held?.downcast_ref());
+        match tls {
+            Some(
+                Error::InvalidCertificate(_) | Error::NoApplicationProtocol | Error::PeerIncompatible(_),
+            ) => true,
+            // Plain text, in most cases.
+            Some(Error::InvalidMessage(_)) => true,
+            Some(Error::AlertReceived(alert)) => LASTING.contains(alert),
+            Some(_) => false,
+            // In TLS 1.3 a server looks at the client's certificate when the handshake is over for the client: what it says then
+            // is read by HTTP/2, which keeps the words of an error and not the error.
+            None => {
+                let text = cause.to_string();
+                LASTING.iter().any(|alert| text.contains(&Error::AlertReceived(*alert).to_string()))
+            }
+        }
+    })
+}
+
+/// What a server says to a client that it will never take as it is.
+const LASTING: [AlertDescription; 12] = [
+    AlertDescription::NoCertificate,
+    AlertDescription::BadCertificate,
+    AlertDescription::UnsupportedCertificate,
+    AlertDescription::CertificateRevoked,
+    AlertDescription::CertificateExpired,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::CertificateRequired,
+    AlertDescription::UnknownCA,
+    AlertDescription::AccessDenied,
+    AlertDescription::HandshakeFailure,
+    AlertDescription::ProtocolVersion,
+    AlertDescription::NoApplicationProtocol,
+];
 
 /// Why a server did not take a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
