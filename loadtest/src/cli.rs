@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
+use vigie_clients::TlsArgs;
 
 use crate::load::span::Span;
 
@@ -96,6 +97,9 @@ pub struct DataArguments {
     /// That bank's name; by default the one under which load tests of this data look for it.
     #[arg(long, requires = "bank_url")]
     pub bank: Option<String>,
+    /// How it is reached.
+    #[command(flatten)]
+    pub tls: TlsArgs,
 }
 
 /// What searches.
@@ -225,7 +229,7 @@ pub enum Protocol {
 /// Where requests go.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TargetArguments {
-    /// A frontend, such as `http://127.0.0.1:7740`; several share the connections. Without one, a cluster of the real
+    /// A frontend, such as `https://vigie.example:7740`; several share the connections. Without one, a cluster of the real
     /// binary is started on this machine.
     #[arg(long, value_name = "URL")]
     pub target: Vec<String>,
@@ -245,6 +249,9 @@ pub struct TargetArguments {
     /// The binary of which an own cluster is made; by default the one beside this program.
     #[arg(long, value_name = "PATH")]
     pub vigie: Option<PathBuf>,
+    /// How they are reached. A generator that joins a run is told where they are, and has files of its own.
+    #[command(flatten)]
+    pub tls: TlsArgs,
 }
 
 /// Arguments of `find-max`.

@@ -150,6 +150,7 @@ impl Sink {
 
 #[cfg(test)]
 mod tests {
+    use vigie_clients::TlsArgs;
     use vigie_index::oracle::LinearScan;
     use vigie_index::{BankFilter, Entry};
     use vigie_model::{BankId, Distance, ItemId};
@@ -171,6 +172,7 @@ mod tests {
             csv: None,
             bank_url: None,
             bank: None,
+            tls: TlsArgs::default(),
         };
         run(&arguments, &mut Vec::new()).unwrap();
         let rows = hash_file::read(&path, None).unwrap();

@@ -332,6 +332,35 @@ fn every_role_has_a_certificate_for_the_names_that_others_call_it() {
 }
 
 #[test]
+fn the_load_test_shows_the_certificate_of_clients_where_there_is_tls_and_may_else_speak_plain_text() {
+    for (golden, scheme) in [("tls", "https://"), ("small", "http://")] {
+        let objects = rendered(golden);
+        let job = of_kind(&objects, "Job").next().unwrap();
+        let container = &job["spec"]["template"]["spec"]["containers"][0];
+        let reached: Vec<_> =
+            list(&container["args"]).iter().map(text).filter_map(|one| one.split_once('=')).collect();
+        for argument in ["--target", "--bank-url"] {
+            let (_, url) = reached.iter().find(|(name, _)| *name == argument).unwrap();
+            assert!(url.starts_with(scheme), "{golden} {url}");
+        }
+        let env: BTreeMap<_, _> =
+            list(&container["env"]).iter().map(|one| (text(&one["name"]), text(&one["value"]))).collect();
+        let mounts: Vec<_> =
+            list(&container["volumeMounts"]).iter().map(|one| text(&one["mountPath"])).collect();
+        let files = ["VIGIE_CA", "VIGIE_CERTIFICATE", "VIGIE_KEY"].map(|name| env.get(name).copied());
+        if golden == "tls" {
+            for file in files {
+                let folder = Path::new(file.unwrap()).parent().unwrap();
+                assert!(mounts.contains(&folder.to_str().unwrap()), "{file:?}");
+            }
+            assert!(!env.contains_key("VIGIE_ALLOW_PLAINTEXT"));
+        } else {
+            assert_eq!((files, env["VIGIE_ALLOW_PLAINTEXT"]), ([None; 3], "true"));
+        }
+    }
+}
+
+#[test]
 fn every_alert_says_what_to_do() {
     let objects = rendered("production");
     let readme = std::fs::read_to_string(root().join("helm/vigie/README.md")).unwrap();

@@ -18,13 +18,27 @@ const OF_A_PACKAGE: [&str; 3] = ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "C
 
 /// The path of the binary `vigie`, of the profile that the tests were built with.
 pub fn vigie_binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| build().expect("the binary can be built"))
+    &binaries().vigie
+}
+
+/// The path of the binary `vigie-loadtest`, of the same.
+pub fn loadtest_binary() -> &'static Path {
+    &binaries().loadtest
+}
+
+struct Binaries {
+    vigie: PathBuf,
+    loadtest: PathBuf,
+}
+
+fn binaries() -> &'static Binaries {
+    static BINARIES: OnceLock<Binaries> = OnceLock::new();
+    BINARIES.get_or_init(|| build().expect("the binaries can be built"))
 }
 
 /// Asks for the tests of the whole workspace, which use the binary: `cargo test --workspace` has built all of it with
 /// the same features already, whereas `--package vigie` would choose other features and build much of it again.
-fn build() -> anyhow::Result<PathBuf> {
+fn build() -> anyhow::Result<Binaries> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["test", "--workspace", "--no-run", "--quiet", "--message-format", "json"]);
     if !cfg!(debug_assertions) {
@@ -40,21 +54,29 @@ fn build() -> anyhow::Result<PathBuf> {
     let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output()?;
     ensure!(output.status.success(), "cargo could not build the workspace");
     let messages = String::from_utf8(output.stdout)?;
-    let mut executables = messages.lines().filter_map(|line| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        let target = &message["target"];
-        let is_binary = target["name"] == "vigie" && target["kind"][0] == "bin";
-        // The unit tests of the binary are an executable too.
-        let is_tests = message["profile"]["test"] == true;
-        message["executable"].as_str().filter(|_| is_binary && !is_tests).map(PathBuf::from)
-    });
-    executables.next().context("cargo named no executable")
+    let executable = |name: &str| {
+        let mut executables = messages.lines().filter_map(|line| {
+            let message: serde_json::Value = serde_json::from_str(line).ok()?;
+            let target = &message["target"];
+            let is_binary = target["name"] == name && target["kind"][0] == "bin";
+            // The unit tests of the binary are an executable too.
+            let is_tests = message["profile"]["test"] == true;
+            message["executable"].as_str().filter(|_| is_binary && !is_tests).map(PathBuf::from)
+        });
+        executables.next().with_context(|| format!("cargo named no executable of {name}"))
+    };
+    Ok(Binaries { vigie: executable("vigie")?, loadtest: executable("vigie-loadtest")? })
 }
 
-/// Runs the binary to its end: its exit code, what it printed as lines, and what it said on standard error.
+/// Runs the binary `vigie` to its end: its exit code, what it printed as lines, and what it said on standard error.
 pub fn run(args: &[&str], environment: &[(String, String)]) -> anyhow::Result<Finished> {
+    run_of(vigie_binary(), args, environment)
+}
+
+/// The same of another binary.
+pub fn run_of(binary: &Path, args: &[&str], environment: &[(String, String)]) -> anyhow::Result<Finished> {
     let environment = environment.iter().map(|(name, value)| (name, value));
-    let output = Command::new(vigie_binary()).args(args).envs(environment).stdin(Stdio::null()).output()?;
+    let output = Command::new(binary).args(args).envs(environment).stdin(Stdio::null()).output()?;
     let stdout = String::from_utf8(output.stdout)?;
     Ok(Finished {
         code: output.status.code().context("it was killed")?,

@@ -19,9 +19,6 @@
 {{- if and .Values.tls.certManager.enabled (not .Values.tls.certManager.issuer.name) }}
 {{- $faults = append $faults "tls.certManager.issuer.name: is missing" }}
 {{- end }}
-{{- if and .Values.loadtest.enabled .Values.tls.enabled }}
-{{- $faults = append $faults "loadtest.enabled: the load generator speaks plain text, and tls is enabled" }}
-{{- end }}
 {{- $frontend := .Values.frontend }}
 {{- $frontends := int (ternary $frontend.autoscaling.maxReplicas $frontend.replicas $frontend.autoscaling.enabled) }}
 {{- if lt (int $frontend.autoscaling.maxReplicas) (int $frontend.autoscaling.minReplicas) }}

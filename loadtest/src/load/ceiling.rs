@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
+use vigie_clients::Network;
 
 use crate::Exit;
 use crate::cli::CeilingArguments;
@@ -52,7 +53,7 @@ pub(crate) async fn measure(arguments: &CeilingArguments) -> anyhow::Result<RunR
         scenario: scenario.clone(),
     });
     let urls = [url];
-    let targets = Targets::vigie(&urls, Options::new(&scenario, Vec::new()))?;
+    let targets = Targets::vigie(&urls, &Network::tcp(), Options::new(&scenario, Vec::new()))?;
     let session = Session::ready(&shared, &targets, 0, scenario.drive.lanes.into()).await?;
     let ended = session.run(Session::soon(), |_, _| {}).await?;
     machine.finish();

@@ -37,7 +37,7 @@ pub(crate) fn block_on<T, F: Future<Output = anyhow::Result<T>>>(
 
 pub(crate) fn run(arguments: &RunArguments, out: &mut impl Write) -> anyhow::Result<Exit> {
     if let Some(leader) = &arguments.join {
-        let followed = block_on(|_| join::follow(leader))?;
+        let followed = block_on(|_| join::follow(leader, &arguments.target.tls))?;
         return Ok(if followed.is_some() { Exit::Done } else { Exit::Interrupted });
     }
     let Some(result) = block_on(|interrupt| run_scenario(arguments, interrupt))? else {

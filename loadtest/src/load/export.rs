@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -43,11 +44,15 @@ pub(crate) fn run(arguments: &DataArguments, out: &mut impl Write) -> anyhow::Re
     if let Some(url) = &arguments.bank_url {
         let name = scenario.bank().parse()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let filled = runtime.block_on(fill::fill(url, &name, &rows, |items, took| {
-            if items % 100_000 == 0 {
-                say(&format!("{items} items, {:.0}/s", items as f64 / took.as_secs_f64().max(1e-9)));
-            }
-        }))?;
+        let filled = runtime.block_on(async {
+            let network = arguments.tls.network(&[url])?;
+            let progress = |items: u64, took: Duration| {
+                if items.is_multiple_of(100_000) {
+                    say(&format!("{items} items, {:.0}/s", items as f64 / took.as_secs_f64().max(1e-9)));
+                }
+            };
+            fill::fill(url, &network, &name, &rows, progress).await
+        })?;
         if filled.items == 0 {
             // Standard output may be the CSV.
             say(&format!("{name} holds all {} items already", rows.count()));
@@ -81,6 +86,8 @@ fn write_csv(file: &mut impl Write, rows: &Rows) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use vigie_clients::TlsArgs;
+
     use super::*;
     use crate::cli::ShapeName;
 
@@ -100,6 +107,7 @@ mod tests {
             csv: Some(path.clone()),
             bank_url: None,
             bank: None,
+            tls: TlsArgs::default(),
         };
         run(&arguments, &mut Vec::new()).unwrap();
         let text = std::fs::read_to_string(path).unwrap();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use vigie_clients::{BankClient, Code, IdempotencyKey};
+use vigie_clients::{BankClient, Code, IdempotencyKey, Network};
 use vigie_model::{BankName, Hash, ItemContent, ItemDraft, Sequence};
 
 use crate::load::oracle::Identity;
@@ -39,12 +39,14 @@ pub(crate) struct Filled {
 /// Makes the bank hold exactly these rows.
 pub(crate) async fn fill(
     bank_url: &str,
+    network: &Network,
     name: &BankName,
     rows: &Arc<Rows>,
     mut progress: impl FnMut(u64, Duration),
 ) -> anyhow::Result<Filled> {
     let begin = Instant::now();
-    let clients = (0..CONNECTIONS).map(|_| BankClient::new(bank_url)).collect::<Result<Vec<_>, _>>()?;
+    let clients = (0..CONNECTIONS).map(|_| BankClient::new_on(bank_url, network));
+    let clients = clients.collect::<Result<Vec<_>, _>>()?;
     let first = &clients[0];
     let deadline = || (Instant::now() + FIRST_WITHIN).into();
     let count = u64::from(rows.count());

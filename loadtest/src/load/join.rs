@@ -19,13 +19,13 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use vigie_clients::BankClient;
+use vigie_clients::{BankClient, TlsArgs};
 use vigie_model::Sequence;
 
 use crate::load::drive::{Recorder, Shared};
 use crate::load::kind::Chooser;
 use crate::load::ledger::Ledger;
-use crate::load::prepare::{Prepared, establish, say};
+use crate::load::prepare::{Prepared, establish, reached, say};
 use crate::load::record::Record;
 use crate::load::request::Bank;
 use crate::load::scenario::Scenario;
@@ -222,8 +222,9 @@ impl Followers {
     }
 }
 
-/// Takes part in the run of the leader at this address.
-pub(crate) async fn follow(leader: &str) -> anyhow::Result<()> {
+/// Takes part in the run of the leader at this address, who tells which services are put under load; how they are reached is for
+/// each generator to say.
+pub(crate) async fn follow(leader: &str, tls: &TlsArgs) -> anyhow::Result<()> {
     let deadline = Instant::now() + REACH_WITHIN;
     let stream = loop {
         match TcpStream::connect(leader).await {
@@ -237,7 +238,7 @@ pub(crate) async fn follow(leader: &str) -> anyhow::Result<()> {
     let mut peer = Peer::new(stream, "the leader".to_owned())?;
     peer.tell(&FromFollower::Hello { version: env!("CARGO_PKG_VERSION").to_owned() }).await?;
     let FromLeader::Plan(plan) = peer.hear().await? else { bail!("the leader begins without a plan") };
-    let session = match take_part(&plan).await {
+    let session = match take_part(&plan, tls).await {
         Ok(session) => session,
         Err(error) => {
             peer.tell(&FromFollower::Failed(format!("{error:#}"))).await?;
@@ -290,14 +291,17 @@ pub(crate) async fn follow(leader: &str) -> anyhow::Result<()> {
     }
 }
 
-async fn take_part(plan: &Plan) -> anyhow::Result<Session> {
+async fn take_part(plan: &Plan, tls: &TlsArgs) -> anyhow::Result<Session> {
     let scenario = plan.scenario.clone();
     let truth = establish(&scenario).await?;
+    let network = tls.network(&reached(plan.target.endpoints(), plan.bank_url.as_deref()))?;
     let bank = match (&plan.bank_url, &plan.live) {
-        (Some(url), Some(live)) => Some(Bank { client: BankClient::new(url)?, live: live.parse()? }),
+        (Some(url), Some(live)) => {
+            Some(Bank { client: BankClient::new_on(url, &network)?, live: live.parse()? })
+        }
         _ => None,
     };
-    let targets = Targets::from_plan(&plan.target, &scenario)?;
+    let targets = Targets::from_plan(&plan.target, &network, &scenario)?;
     let shared = Shared {
         truth,
         ledger: Ledger::default(),

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use rand::RngExt as _;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
-use vigie_clients::{BankClient, IdempotencyKey};
+use vigie_clients::{BankClient, IdempotencyKey, Network};
 use vigie_model::{BankName, Sequence};
 
 use crate::cli::{Protocol, TargetArguments};
@@ -107,6 +107,7 @@ impl Prepared {
         } else {
             (None, target.target.clone(), target.bank_url.clone())
         };
+        let network = target.tls.network(&reached(&endpoints, bank_url.as_deref()))?;
         let facts = TargetFacts {
             protocol: "vigie".to_owned(),
             endpoints: endpoints.clone(),
@@ -116,20 +117,20 @@ impl Prepared {
         let mut banks = vec![name.to_string()];
         let mut sequence = Sequence(0);
         if let Some(url) = &bank_url {
-            sequence = fill_bank(url, &name, &truth).await?;
+            sequence = fill_bank(url, &network, &name, &truth).await?;
         }
         let mut bank = None;
         if scenario.writes() {
             let url = bank_url.as_ref().context("the scenario writes, so --bank-url has to say where")?;
             let live: BankName = format!("load-live-{:016x}", rand::rng().random::<u64>()).parse()?;
-            let client = BankClient::new(url)?;
+            let client = BankClient::new_on(url, &network)?;
             let deadline = Instant::now() + Duration::from_secs(10);
             let made = client.create_bank(&live, IdempotencyKey::random(), deadline.into()).await;
             sequence = made.context("cannot create the bank that this run writes to")?.sequence;
             banks.push(live.to_string());
             bank = Some(Bank { client, live });
         }
-        let targets = Targets::vigie(&endpoints, Options::new(scenario, banks))?;
+        let targets = Targets::vigie(&endpoints, &network, Options::new(scenario, banks))?;
         session::wait_ready(&targets, sequence, READY_WITHIN).await?;
         Ok(Self { truth, targets, cluster, bank, bank_url, sequence, facts })
     }
@@ -149,7 +150,9 @@ impl Prepared {
         };
         let facts =
             TargetFacts { protocol: "hma".to_owned(), endpoints: target.target.clone(), own_cluster: false };
-        let targets = Targets::hma(&target.target, contents)?;
+        // It is plain HTTP, so the rule about that is all there is to keep.
+        let network = target.tls.network(&target.target)?;
+        let targets = Targets::hma(&target.target, &network, contents)?;
         Ok(Self { truth, targets, cluster: None, bank: None, bank_url: None, sequence: Sequence(0), facts })
     }
 
@@ -263,11 +266,16 @@ impl Prepared {
     }
 }
 
-async fn fill_bank(url: &str, name: &BankName, truth: &Truth) -> anyhow::Result<Sequence> {
+/// Every service that a run reaches.
+pub(crate) fn reached<'a>(targets: &'a [String], bank: Option<&'a str>) -> Vec<&'a str> {
+    targets.iter().map(String::as_str).chain(bank).collect()
+}
+
+async fn fill_bank(url: &str, network: &Network, name: &BankName, truth: &Truth) -> anyhow::Result<Sequence> {
     let rows = Arc::clone(&truth.rows);
     let mut told = Instant::now();
     let per_s = |items: u64, took: Duration| items as f64 / took.as_secs_f64().max(1e-9);
-    let filled = fill::fill(url, name, &rows, |items, took| {
+    let filled = fill::fill(url, network, name, &rows, |items, took| {
         if told.elapsed() > SAY_EVERY {
             told = Instant::now();
             say(&format!("{items} of {} items added, {:.0}/s", rows.count(), per_s(items, took)));

@@ -36,6 +36,14 @@ impl Endpoint {
         }
     }
 
+    /// Why it will never be connected, if that is known.
+    pub(crate) fn hopeless(&self) -> Option<String> {
+        match self {
+            Self::Vigie(frontend) => frontend.hopeless(),
+            Self::Hma(_) => None,
+        }
+    }
+
     pub(crate) async fn ask(&self, call: &Call<'_>, deadline: Instant) -> Result<Answer, Refusal> {
         match self {
             Self::Vigie(frontend) => frontend.ask(call, deadline).await,

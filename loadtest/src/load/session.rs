@@ -48,6 +48,9 @@ pub(crate) async fn wait_ready(
                 Ok(Err(refusal)) => crate::load::record::note::code_name(refusal.code).to_owned(),
                 Err(_) => "no answer".to_owned(),
             };
+            if let Some(reason) = endpoint.hopeless() {
+                bail!(reason);
+            }
             let now = Instant::now();
             if now >= deadline {
                 bail!("{} is not ready: {lacking}", targets.endpoints[number]);

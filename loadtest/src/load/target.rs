@@ -12,6 +12,7 @@ use anyhow::{Context as _, bail};
 use http::Uri;
 use serde::{Deserialize, Serialize};
 use tonic::Code;
+use vigie_clients::Network;
 use vigie_model::Sequence;
 
 use crate::Hash;
@@ -81,6 +82,7 @@ impl Refusal {
 pub(crate) struct Targets {
     pub(crate) endpoints: Vec<Uri>,
     protocol: Protocol,
+    network: Network,
     plan: TargetPlan,
 }
 
@@ -99,25 +101,37 @@ pub(crate) struct TargetPlan {
     contents: Option<Contents>,
 }
 
+impl TargetPlan {
+    pub(crate) fn endpoints(&self) -> &[String] {
+        &self.endpoints
+    }
+}
+
 impl Targets {
-    pub(crate) fn vigie(urls: &[String], options: Options) -> anyhow::Result<Self> {
+    pub(crate) fn vigie(urls: &[String], network: &Network, options: Options) -> anyhow::Result<Self> {
         let plan = TargetPlan { endpoints: urls.to_vec(), banks: Some(options.banks()), contents: None };
-        Ok(Self { endpoints: endpoints(urls)?, protocol: Protocol::Vigie(Arc::new(options)), plan })
+        let protocol = Protocol::Vigie(Arc::new(options));
+        Ok(Self { endpoints: endpoints(urls)?, protocol, network: network.clone(), plan })
     }
 
-    pub(crate) fn hma(urls: &[String], contents: Contents) -> anyhow::Result<Self> {
+    pub(crate) fn hma(urls: &[String], network: &Network, contents: Contents) -> anyhow::Result<Self> {
         let plan = TargetPlan { endpoints: urls.to_vec(), banks: None, contents: Some(contents.clone()) };
-        Ok(Self { endpoints: endpoints(urls)?, protocol: Protocol::Hma(Arc::new(contents)), plan })
+        let protocol = Protocol::Hma(Arc::new(contents));
+        Ok(Self { endpoints: endpoints(urls)?, protocol, network: network.clone(), plan })
     }
 
     pub(crate) fn plan(&self) -> TargetPlan {
         self.plan.clone()
     }
 
-    pub(crate) fn from_plan(plan: &TargetPlan, scenario: &Scenario) -> anyhow::Result<Self> {
+    pub(crate) fn from_plan(
+        plan: &TargetPlan,
+        network: &Network,
+        scenario: &Scenario,
+    ) -> anyhow::Result<Self> {
         match (&plan.banks, &plan.contents) {
-            (Some(banks), _) => Self::vigie(&plan.endpoints, Options::new(scenario, banks.clone())),
-            (None, Some(contents)) => Self::hma(&plan.endpoints, contents.clone()),
+            (Some(banks), _) => Self::vigie(&plan.endpoints, network, Options::new(scenario, banks.clone())),
+            (None, Some(contents)) => Self::hma(&plan.endpoints, network, contents.clone()),
             (None, None) => bail!("the plan names no protocol"),
         }
     }
@@ -128,7 +142,11 @@ impl Targets {
             Protocol::Vigie(options) => (first..first + connections)
                 .map(|number| {
                     let endpoint = &self.endpoints[number % self.endpoints.len()];
-                    Ok(Endpoint::Vigie(Box::new(Frontend::new(endpoint, Arc::clone(options))?)))
+                    Ok(Endpoint::Vigie(Box::new(Frontend::new(
+                        endpoint,
+                        &self.network,
+                        Arc::clone(options),
+                    )?)))
                 })
                 .collect(),
             // Their connections carry one request at a time, so they are shared by all requests of a lane.

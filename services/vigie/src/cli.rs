@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use vigie_clients::TlsArgs;
 use vigie_model::BankName;
 
 /// Vigie recognises known images, exactly.
@@ -89,23 +90,6 @@ pub enum Command {
     /// Make certificates for development
     #[command(subcommand)]
     Tls(TlsCommand),
-}
-
-/// How the cluster is reached.
-#[derive(Debug, Clone, Args)]
-pub struct TlsArgs {
-    /// The authorities of the servers at https:// addresses [default: those of the system]
-    #[arg(long, env = "VIGIE_CA", value_name = "FILE")]
-    pub ca: Option<PathBuf>,
-    /// The certificate to show to servers that ask for one
-    #[arg(long, env = "VIGIE_CERTIFICATE", value_name = "FILE", requires = "key")]
-    pub certificate: Option<PathBuf>,
-    /// The private key of the certificate
-    #[arg(long, env = "VIGIE_KEY", value_name = "FILE", requires = "certificate")]
-    pub key: Option<PathBuf>,
-    /// Speak plain text to other machines, too, where an address says http://
-    #[arg(long, env = "VIGIE_ALLOW_PLAINTEXT")]
-    pub allow_plaintext: bool,
 }
 
 /// Where the frontend is.

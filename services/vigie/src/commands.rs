@@ -20,11 +20,10 @@ pub mod lines;
 use std::pin::Pin;
 use std::time::Duration;
 
-use vigie_clients::{Deadline, Network, TlsConfig};
+use vigie_clients::Deadline;
 use vigie_telemetry::trace::{self, Scoped};
 
-use crate::cli::{Cli, Command, TlsArgs, TlsCommand};
-use crate::config::client_network;
+use crate::cli::{Cli, Command, TlsCommand};
 use crate::output::{Exit, Output};
 
 /// Runs the command that was typed.
@@ -54,10 +53,4 @@ fn traced<F: Future>(command: F) -> Pin<Box<Scoped<F>>> {
 
 fn deadline(timeout_ms: u64) -> Deadline {
     Deadline::now() + Duration::from_millis(timeout_ms)
-}
-
-/// The network by which a command reaches these endpoints.
-fn network(args: &TlsArgs, endpoints: &[&str]) -> anyhow::Result<Network> {
-    let TlsArgs { ca, certificate, key, allow_plaintext } = args.clone();
-    client_network(TlsConfig { ca, certificate, key, ..TlsConfig::default() }, allow_plaintext, endpoints)
 }

@@ -19,7 +19,7 @@ use vigie_telemetry::TelemetryConfig;
 
 use crate::cli::{Cli, Command, LogFormat, RoleArgs, StoreArgs};
 
-pub use transport::{Transport, client_network};
+pub use transport::Transport;
 
 use transport::{ALLOW_PLAINTEXT, TLS};
 

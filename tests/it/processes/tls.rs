@@ -6,10 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use vigie_pictures::{Alteration, draw, encode_jpeg};
-use vigie_tests::process::{Finished, RoleProcess, run};
+use vigie_tests::process::{Finished, RoleProcess, loadtest_binary, run, run_of};
 
 /// A cluster that takes longer than this to be ready is stuck.
 const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// What is told at once comes sooner than a second attempt would be given up; starting a program, and drawing the data of a small
+/// scenario, is most of it.
+const AT_ONCE: Duration = Duration::from_secs(8);
 
 /// The files are looked at every second.
 const READ_AGAIN_WITHIN: Duration = Duration::from_secs(15);
@@ -66,8 +70,8 @@ impl Cluster {
         Self { folder: folder.to_owned(), roles, environment }
     }
 
-    /// A command of the client of this name; without a name it shows no certificate.
-    fn vigie(&self, client: Option<&str>, args: &[&str]) -> Finished {
+    /// The variables for the client of this name; without a name it shows no certificate.
+    fn environment(&self, client: Option<&str>) -> Vec<(String, String)> {
         let mut environment = self.environment.clone();
         if let Some(client) = client {
             for (variable, kind) in [("VIGIE_CERTIFICATE", "crt"), ("VIGIE_KEY", "key")] {
@@ -75,7 +79,12 @@ impl Cluster {
                 environment.push((variable.to_owned(), file.display().to_string()));
             }
         }
-        run(args, &environment).unwrap()
+        environment
+    }
+
+    /// A command of the client of this name.
+    fn vigie(&self, client: Option<&str>, args: &[&str]) -> Finished {
+        run(args, &self.environment(client)).unwrap()
     }
 
     fn done(&self, args: &[&str]) -> Vec<serde_json::Value> {
@@ -158,6 +167,67 @@ fn a_cluster_of_processes_under_mutual_tls_adds_matches_and_removes() {
     assert!(logged.contains("refused a handshake") && logged.contains("shows no certificate"), "{logged}");
     for word in ["BankService/CreateBank", "spiffe://vigie.dev/curator", "client=\"localhost\""] {
         assert!(logged.contains(word), "{word} in {logged}");
+    }
+}
+
+/// The same without this variable.
+fn without(environment: &[(String, String)], variable: &str) -> Vec<(String, String)> {
+    environment.iter().filter(|(name, _)| name != variable).cloned().collect()
+}
+
+#[test]
+fn a_cluster_under_mutual_tls_is_put_under_load_and_every_answer_is_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificates = folder.path().join("certificates");
+    let made = run(&["tls", "dev-ca", certificates.to_str().unwrap(), "--client", "curator"], &[]).unwrap();
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let mut cluster = Cluster::start(folder.path());
+    cluster.wait_ready();
+    let curator = cluster.environment(Some("curator"));
+    let url = |variable: &str| curator.iter().find(|(name, _)| name == variable).unwrap().1.clone();
+    let (frontend, bank) = (url("VIGIE_FRONTEND"), url("VIGIE_BANK"));
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let results = folder.path().join("results").display().to_string();
+    let arguments = ["run", "smoke", "--target", &frontend, "--bank-url", &bank, "--json", "--plain"];
+    let short = [
+        "--set",
+        "data.hashes=2000",
+        "--set",
+        "drive.warm_up=1s",
+        "--set",
+        "drive.duration=3s",
+        "--set",
+        "arrivals.rate=50",
+    ];
+    let two = ["--out", &results, "--generators", "2", "--listen", &address];
+    let lead = [&arguments[..], &short, &two].concat();
+    let (led, joined) = std::thread::scope(|scope| {
+        let leader = scope.spawn(|| run_of(loadtest_binary(), &lead, &curator).unwrap());
+        let joined = run_of(loadtest_binary(), &["run", "--join", &address], &curator).unwrap();
+        (leader.join().unwrap(), joined)
+    });
+    // Among its thresholds: nothing is missed, false or stale, and nothing fails.
+    assert_eq!(led.code, 0, "{:?} {}", led.lines, led.stderr);
+    assert_eq!(joined.code, 0, "{}", joined.stderr);
+    let result = &led.json().unwrap()[0];
+    assert!(result["verdict"]["judged"].as_u64().unwrap() > 100, "{}", result["verdict"]);
+    assert_eq!(result["generator"]["processes"], 2);
+
+    // Who does not know the authority, or shows no certificate, is told so at once.
+    let lookups = folder.path().join("lookups.toml");
+    std::fs::write(&lookups, "name = 'lookups'\n[data]\nhashes = 1000\n[arrivals]\nrate = 10\n").unwrap();
+    let lookups = lookups.to_str().unwrap();
+    let no_authority = without(&curator, "VIGIE_CA");
+    let stranger = cluster.environment(None);
+    for (environment, reason) in [(no_authority, "UnknownIssuer"), (stranger, "CertificateRequired")] {
+        // Once by the connection to the bank, and once by those to the frontend.
+        for arguments in [[&arguments[..], &short].concat(), vec!["run", lookups, "--target", &frontend]] {
+            let begun = Instant::now();
+            let refused = run_of(loadtest_binary(), &arguments, &environment).unwrap();
+            assert_eq!(refused.code, 1, "{}", refused.stderr);
+            assert!(refused.stderr.contains(reason), "{reason} in {}", refused.stderr);
+            assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Empty, Limited};
@@ -22,7 +22,6 @@ use tonic::Code;
 
 use crate::Hash;
 use crate::load::oracle::{Hit, Identity};
-use crate::load::target::wire::authority;
 use crate::load::target::{Answer, Asked, Call, Refusal};
 use crate::load::truth::Ask;
 
@@ -60,6 +59,13 @@ impl Contents {
         };
         row.map_or(Identity::Unknown, Identity::Row)
     }
+}
+
+/// The host and port of an endpoint such as `http://127.0.0.1:7740`.
+fn authority(endpoint: &Uri) -> anyhow::Result<String> {
+    ensure!(endpoint.scheme_str() == Some("http"), "{endpoint} is no endpoint; write it as http://host:port");
+    let host = endpoint.host().with_context(|| format!("{endpoint} names no host"))?;
+    Ok(format!("{host}:{}", endpoint.port_u16().unwrap_or(80)))
 }
 
 /// Some connections to one service.

@@ -10,6 +10,7 @@ use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
+use vigie_clients::Network;
 use vigie_model::Sequence;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
@@ -88,8 +89,8 @@ struct Waiting {
 
 impl Frontend {
     /// Begins to connect.
-    pub(crate) fn new(endpoint: &Uri, options: Arc<Options>) -> anyhow::Result<Self> {
-        let wire = Wire::new(endpoint)?;
+    pub(crate) fn new(endpoint: &Uri, network: &Network, options: Arc<Options>) -> anyhow::Result<Self> {
+        let wire = Wire::new(endpoint, network)?;
         let lookups = Lookups::new(endpoint)?;
         let stub = MatchServiceClient::with_origin(wire.clone(), endpoint.clone())
             .max_decoding_message_size(ANSWER_BYTES_MAX);
@@ -99,6 +100,11 @@ impl Frontend {
     /// Waits until the connection is open, and fails with the reason if it is not in time.
     pub(crate) async fn opened(&self, within: Duration) -> anyhow::Result<()> {
         self.wire.opened(within).await
+    }
+
+    /// Why it will never be open, if that is known.
+    pub(crate) fn hopeless(&self) -> Option<String> {
+        self.wire.hopeless()
     }
 
     /// Asks once. Whoever calls keeps the deadline too.

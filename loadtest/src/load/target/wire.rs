@@ -1,4 +1,4 @@
-//! One HTTP/2 connection to a service, kept open.
+//! One HTTP/2 connection to a service, in plain text or over TLS, kept open.
 //!
 //! `tonic`'s own channel queues requests behind a worker and hides how many connections there are. Here a connection is
 //! what it says: opened before the run, on the thread that uses it, opened again when it is lost, and while it is lost a
@@ -15,11 +15,11 @@ use http::Uri;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tonic::Status;
 use tonic::body::Body;
+use vigie_clients::{Connection, Network, is_for_good};
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -29,19 +29,12 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The host and port of an endpoint such as `http://127.0.0.1:7740`.
-pub(crate) fn authority(endpoint: &Uri) -> anyhow::Result<String> {
-    ensure!(endpoint.scheme_str() == Some("http"), "{endpoint} is no endpoint; write it as http://host:port");
-    let host = endpoint.host().with_context(|| format!("{endpoint} names no host"))?;
-    Ok(format!("{host}:{}", endpoint.port_u16().unwrap_or(80)))
-}
-
 /// See the module.
 #[derive(Debug, Clone)]
 pub(crate) struct Wire {
     sender: Arc<Mutex<Option<SendRequest<Body>>>>,
     link: watch::Receiver<Link>,
-    authority: Arc<str>,
+    endpoint: Uri,
     _keeper: Arc<Keeper>,
 }
 
@@ -51,7 +44,11 @@ enum Link {
     Opening,
     Open,
     /// The last attempt, and why.
-    Failed(String),
+    Failed {
+        reason: String,
+        /// Whether no further attempt can succeed.
+        for_good: bool,
+    },
 }
 
 /// Ends the task that keeps the connection when nobody uses it any more.
@@ -66,44 +63,67 @@ impl Drop for Keeper {
 
 impl Wire {
     /// Begins to connect; within a runtime, whose thread does the work.
-    pub(crate) fn new(endpoint: &Uri) -> anyhow::Result<Self> {
-        let authority: Arc<str> = authority(endpoint)?.into();
+    pub(crate) fn new(endpoint: &Uri, network: &Network) -> anyhow::Result<Self> {
+        let is_known = matches!(endpoint.scheme_str(), Some("http" | "https"));
+        ensure!(is_known, "{endpoint} is no endpoint; write it as http://host:port or https://host:port");
+        ensure!(endpoint.host().is_some(), "{endpoint} names no host");
         let sender = Arc::new(Mutex::new(None));
         let (tell, link) = watch::channel(Link::Opening);
-        let reached = Arc::clone(&authority);
+        let (reached, network) = (endpoint.clone(), network.clone());
         let held = Arc::clone(&sender);
         let keeping = tokio::spawn(async move {
             loop {
-                match connect(&reached).await {
+                match connect(&reached, &network).await {
                     Ok((sender, connection)) => {
                         *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
                         tell.send_replace(Link::Open);
-                        // Why it ended, each request that it carried is told.
-                        let _ = connection.await;
+                        // What it carried, each request is told; here it is for who waits until all is ready.
+                        let ended = connection.await;
                         *held.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                        tell.send_replace(Link::Opening);
+                        tell.send_replace(match ended {
+                            Ok(()) => Link::Opening,
+                            Err(error) => Link::failed(error.into()),
+                        });
                     }
                     Err(error) => {
-                        tell.send_replace(Link::Failed(format!("{error:#}")));
+                        tell.send_replace(Link::failed(error));
                     }
                 }
                 tokio::time::sleep(RECONNECT_PAUSE).await;
             }
         });
-        Ok(Self { sender, link, authority, _keeper: Arc::new(Keeper(keeping.abort_handle())) })
+        let keeper = Arc::new(Keeper(keeping.abort_handle()));
+        Ok(Self { sender, link, endpoint: endpoint.clone(), _keeper: keeper })
     }
 
-    /// Waits until the connection is open, and fails with the reason if it is not in time.
+    /// Waits until the connection is open, and fails with the reason if it is not in time, or cannot be.
     pub(crate) async fn opened(&self, within: Duration) -> anyhow::Result<()> {
         let mut link = self.link.clone();
-        let opening = tokio::time::timeout(within, link.wait_for(|link| matches!(link, Link::Open)));
+        let settled = |link: &Link| matches!(link, Link::Open | Link::Failed { for_good: true, .. });
+        let opening = tokio::time::timeout(within, link.wait_for(settled)).await;
         // The keeper lives as long as this does, so the channel is not closed.
-        let open = opening.await.is_ok();
+        let open = opening.is_ok_and(|settled| settled.is_ok_and(|link| matches!(*link, Link::Open)));
         match &*self.link.borrow() {
             _ if open => Ok(()),
-            Link::Failed(reason) => bail!("cannot connect to {}: {reason}", self.authority),
-            Link::Opening | Link::Open => bail!("cannot connect to {} within {within:?}", self.authority),
+            Link::Failed { reason, .. } => bail!("cannot connect to {}: {reason}", self.endpoint),
+            Link::Opening | Link::Open => bail!("cannot connect to {} within {within:?}", self.endpoint),
         }
+    }
+
+    /// Why it will never be open, if that is known.
+    pub(crate) fn hopeless(&self) -> Option<String> {
+        match &*self.link.borrow() {
+            Link::Failed { reason, for_good: true } => {
+                Some(format!("cannot connect to {}: {reason}", self.endpoint))
+            }
+            Link::Failed { .. } | Link::Opening | Link::Open => None,
+        }
+    }
+}
+
+impl Link {
+    fn failed(error: anyhow::Error) -> Self {
+        Self::Failed { reason: format!("{error:#}"), for_good: is_for_good(error.as_ref()) }
     }
 }
 
@@ -119,12 +139,11 @@ impl Wire {
     }
 }
 
-type Connection = http2::Connection<TokioIo<TcpStream>, Body, TokioExecutor>;
+type Held = http2::Connection<TokioIo<Box<dyn Connection>>, Body, TokioExecutor>;
 
-async fn connect(authority: &str) -> anyhow::Result<(SendRequest<Body>, Connection)> {
+async fn connect(endpoint: &Uri, network: &Network) -> anyhow::Result<(SendRequest<Body>, Held)> {
     let connecting = async {
-        let stream = TcpStream::connect(authority).await?;
-        stream.set_nodelay(true)?;
+        let stream = network.connect(endpoint, Some(CONNECT_TIMEOUT)).await?;
         let made = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .initial_stream_window_size(1 << 20)

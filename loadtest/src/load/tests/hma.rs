@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use vigie_clients::Network;
 
 use crate::load::scenario::Scenario;
 use crate::load::target::Targets;
@@ -56,7 +57,7 @@ async fn the_same_questions_go_to_another_system_and_the_same_oracle_judges_it()
             tokio::spawn(serving);
         }
     });
-    let targets = Targets::hma(&[url], Contents::From(FIRST)).unwrap();
+    let targets = Targets::hma(&[url], &Network::tcp(), Contents::From(FIRST)).unwrap();
     let result = super::run(&scenario, truth, &targets, 0).await;
     let (drops, asked) = (counted_drops.load(Ordering::Relaxed), counted.load(Ordering::Relaxed));
     assert_eq!(result.summary.sent, asked);

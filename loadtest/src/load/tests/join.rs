@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::net::TcpListener;
+use vigie_clients::TlsArgs;
 
 use super::service::{response, serve};
 use crate::cli::TargetArguments;
@@ -36,7 +37,7 @@ async fn generators_share_the_schedule_and_their_histograms_are_merged() {
     let followers: Vec<_> = (0..2)
         .map(|_| {
             let leader = leader.clone();
-            tokio::spawn(async move { follow(&leader).await })
+            tokio::spawn(async move { follow(&leader, &TlsArgs::default()).await })
         })
         .collect();
     let others =

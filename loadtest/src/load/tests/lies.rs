@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use vigie_clients::Network;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::model::v1 as model;
 
@@ -96,7 +97,7 @@ async fn every_lie_of_a_service_is_counted_and_nothing_else() {
     let truth = Arc::new(Truth::establish(&scenario, |_| {}).unwrap());
     let lies = Arc::new(Lies::default());
     let url = serve(lying(&truth, Arc::clone(&lies)));
-    let targets = Targets::vigie(&[url], Options::new(&scenario, Vec::new())).unwrap();
+    let targets = Targets::vigie(&[url], &Network::tcp(), Options::new(&scenario, Vec::new())).unwrap();
     let result = super::run(&scenario, truth, &targets, SEQUENCE).await;
 
     assert_eq!((result.summary.failed, result.record.totals.unsent), (0, 0));

@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use vigie_clients::Network;
+
 use super::service::{Behaviour, response, serve};
 use crate::load::scenario::Scenario;
 use crate::load::target::vigie::Options;
@@ -41,7 +43,7 @@ fn scenario(rate: u32, duration: &str) -> Scenario {
 /// Each quantile is at least what arithmetic says, and little more.
 async fn check(stall: Duration, cycle: Duration, scenario: Scenario, slack_ms: f64) -> Targets {
     let targets = serve(stalling(stall, cycle));
-    let targets = Targets::vigie(&[targets], Options::new(&scenario, Vec::new())).unwrap();
+    let targets = Targets::vigie(&[targets], &Network::tcp(), Options::new(&scenario, Vec::new())).unwrap();
     let truth = Arc::new(Truth::establish(&scenario, |_| {}).unwrap());
     let result = super::run(&scenario, truth, &targets, 0).await;
     assert_eq!(result.summary.failed, 0);

@@ -8,6 +8,8 @@
 
 mod error;
 mod network;
+#[cfg(feature = "args")]
+mod args;
 mod target;
 pub mod retry;
 pub mod load;
@@ -20,6 +22,8 @@ mod state;
 mod matcher;
 mod matching;
 
+#[cfg(feature = "args")]
+pub use args::{TlsArgs, TlsArgsError};
 pub use bank::{BankClient, IdempotencyKey, ItemPage, Written};
 pub use coordinator::CoordinatorClient;
 pub use error::CallError;

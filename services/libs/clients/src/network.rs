@@ -98,7 +98,9 @@ impl Network {
         }))
     }
 
-    async fn connect(&self, uri: &Uri, timeout: Option<Duration>) -> io::Result<Box<dyn Connection>> {
+    /// One connection to an endpoint, for who holds it himself: of TCP, which may take so long, and TLS where the endpoint
+    /// asks for it.
+    pub async fn connect(&self, uri: &Uri, timeout: Option<Duration>) -> io::Result<Box<dyn Connection>> {
         let host = uri.host().unwrap_or_default();
         let secure = is_secure(uri);
         let io = match &self.connect {

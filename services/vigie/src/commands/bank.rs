@@ -5,7 +5,7 @@ use vigie_clients::{BankClient, Deadline, IdempotencyKey, Written};
 use vigie_model::{Bank, BankId, LogHead};
 
 use super::lines::BankObject;
-use super::{deadline, network, role};
+use super::{deadline, role};
 use crate::cli::{BankAddressArgs, BankArgs, BankCommand, OneBankArgs};
 use crate::config::load_store;
 use crate::output::{Exit, Output, counted, counted_as};
@@ -133,6 +133,6 @@ const fn state(bank: &Bank) -> &'static str {
 }
 
 pub(super) fn connect(address: &BankAddressArgs) -> anyhow::Result<(BankClient, Deadline)> {
-    let network = network(&address.tls, &[&address.bank_url])?;
+    let network = address.tls.network(&[&address.bank_url])?;
     Ok((BankClient::new_on(&address.bank_url, &network)?, deadline(address.timeout_ms)))
 }

@@ -18,7 +18,7 @@ use vigie_model::{
 
 use super::folders::find_files;
 use super::lines::{FailedFileLine, MatchLine, SkippedObject};
-use super::{deadline, image_file, network};
+use super::{deadline, image_file};
 use crate::cli::MatchArgs;
 use crate::output::{
     ErrorLine, Exit, NOT_FOUND_HINT, Output, Printed, code_name, counted, exit_of, sentence,
@@ -38,7 +38,7 @@ pub(super) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<
         min_coverage: MinCoverage::new(args.min_coverage).context("--min-coverage")?,
     };
     let frontend = &args.frontend.frontend;
-    let client = MatchClient::new_on(&[frontend], &network(&args.frontend.tls, &[frontend])?)?;
+    let client = MatchClient::new_on(&[frontend], &args.frontend.tls.network(&[frontend])?)?;
     let files = find_files(&args.paths, output)?;
     let progress = output.progress(u64::try_from(files.len())?, "matching");
     let timeout_ms = args.frontend.timeout_ms;

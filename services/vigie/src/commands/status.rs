@@ -7,13 +7,13 @@ use vigie_clients::CoordinatorClient;
 use vigie_model::{HashCount, HashType, Recall, ReplicaState, ReplicaView};
 
 use super::bank::connect;
-use super::{deadline, network};
+use super::deadline;
 use crate::cli::StatusArgs;
 use crate::output::{Exit, Output};
 
 pub(super) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let (bank, bank_deadline) = connect(&args.address)?;
-    let coordinator_network = network(&args.address.tls, &[&args.coordinator])?;
+    let coordinator_network = args.address.tls.network(&[&args.coordinator])?;
     let coordinator = CoordinatorClient::new_on(&[&args.coordinator], &coordinator_network)?;
     let head = bank.log_head(bank_deadline).await?;
     let topology = coordinator.describe_topology(deadline(args.address.timeout_ms)).await?;

@@ -14,7 +14,6 @@ use vigie_model::{BankName, Content, ItemContent, ItemDraft, ItemId, MatchCall, 
 use vigie_pictures::{draw, encode_jpeg, scene_name};
 
 use super::bank::connect;
-use super::network;
 use crate::cli::TryArgs;
 use crate::output::{Exit, Output};
 
@@ -24,7 +23,7 @@ const SIZE: (u32, u32) = (640, 480);
 pub(super) async fn run(args: TryArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let (bank, deadline) = connect(&args.address)?;
     let frontend = [args.frontend.as_str()];
-    let frontend = MatchClient::new_on(&frontend, &network(&args.address.tls, &frontend)?)?;
+    let frontend = MatchClient::new_on(&frontend, &args.address.tls.network(&frontend)?)?;
     let trial = Trial { bank, frontend, name: args.bank, deadline };
     let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     // Its lower bits change from one run to the next, and those are what the drawing goes by.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use anyhow::bail;
 use toml::{Table, Value};
-use vigie_clients::{Network, Sides, Tls, TlsConfig, is_plaintext_off_loopback};
+use vigie_clients::{Sides, Tls, TlsConfig, is_plaintext_off_loopback};
 
 use super::fitting;
 
@@ -86,28 +86,5 @@ impl Transport {
                 bail!("TLS has faults: {}", faults.join("; "))
             }
         }
-    }
-}
-
-/// The network of a client that reaches these endpoints, which keeps the rule about plain text.
-pub fn client_network(
-    config: TlsConfig,
-    allow_plaintext: bool,
-    endpoints: &[&str],
-) -> anyhow::Result<Network> {
-    if let Some(far) = endpoints.iter().find(|endpoint| is_plaintext_off_loopback(endpoint))
-        && !allow_plaintext
-    {
-        bail!(
-            "{far} is on another machine, and would be called in plain text: write https:// (and --ca, --certificate \
-             and --key as it needs), or --allow-plaintext where everybody on the way may read and change what is said"
-        );
-    }
-    if !endpoints.iter().any(|endpoint| endpoint.starts_with("https://")) {
-        return Ok(Network::tcp());
-    }
-    match Tls::start(config, Sides::Client) {
-        Ok(tls) => Ok(Network::tcp().with_tls(Some(tls))),
-        Err(faults) => bail!("TLS has faults: --{}", faults.join("; --")),
     }
 }
