@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use vigie_pictures::{draw, encode_jpeg};
 use vigie_tests::collector::{Collector, SeenSpan};
@@ -227,6 +227,8 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
         assert!(told.sum("vigie_serving_calls_accepted_total", &[]) >= 1.0, "{}: {text}", role.name);
         assert!(told.sum("process_resident_memory_bytes", &[]) > 1e6);
         assert!(told.sum("vigie_trace_spans_total", &[("outcome", "sent")]) >= 1.0, "{}: {text}", role.name);
+        // Without TLS there is no certificate: the metric is known, and no alert finds a value in it.
+        assert!(told.families["vigie_tls_certificate_not_after_seconds"].samples.is_empty());
         let logged = role.process.as_ref().unwrap().logged().unwrap().to_lowercase();
         for hash in &hashes {
             let is_told = [&text, &logged, &traces].iter().any(|told| told.contains(hash));
@@ -280,6 +282,48 @@ fn check_log(logged: &str, role: &str) {
     let lines = logged.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect(line));
     let mut calls = lines.filter(|line| line["target"] == "access" && line["trace_id"] == TRACE);
     assert!(calls.any(|call| call["span_id"].as_str().is_some_and(|id| id.len() == 16)), "{role}: {logged}");
+}
+
+#[test]
+fn a_role_tells_when_its_certificate_ends_and_whether_it_took_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificates = folder.path().join("certificates");
+    let make = || {
+        let made = run(&["tls", "dev-ca", certificates.to_str().unwrap()], &[]).unwrap();
+        assert_eq!(made.code, 0, "{}", made.stderr);
+    };
+    make();
+    let [listen, tells] = addresses();
+    let mut set = vec![format!("bank.store=sqlite:{}", folder.path().join("bank.db").display())];
+    for (key, file) in [("certificate", "localhost.crt"), ("key", "localhost.key"), ("ca", "ca.crt")] {
+        set.push(format!("tls.{key}={}", certificates.join(file).display()));
+    }
+    let mut bank = Role::new(folder.path(), "bank", &listen, &tells, &set);
+    bank.start();
+    bank.wait_for("/readyz", 200, "");
+    let reloads =
+        |bank: &Role, outcome| bank.scrape().1.sum("vigie_tls_reloads_total", &[("outcome", outcome)]);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    let (_, told) = bank.scrape();
+    let ends = told.sum("vigie_tls_certificate_not_after_seconds", &[]);
+    assert!(ends > now + 86_400.0, "{ends}");
+    check_with_promtool(&told);
+    assert_eq!((reloads(&bank, "ok"), reloads(&bank, "failed")), (0.0, 0.0));
+
+    let wait_for = |bank: &Role, outcome| {
+        let deadline = Instant::now() + WITHIN;
+        while reloads(bank, outcome) < 1.0 {
+            assert!(Instant::now() < deadline, "{outcome} does not grow");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    make();
+    wait_for(&bank, "ok");
+    let renewed = bank.scrape().1.sum("vigie_tls_certificate_not_after_seconds", &[]);
+    assert!(renewed >= ends, "{renewed} {ends}");
+    std::fs::write(certificates.join("localhost.key"), "no key").unwrap();
+    wait_for(&bank, "failed");
+    assert_eq!(bank.scrape().1.sum("vigie_tls_certificate_not_after_seconds", &[]), renewed);
 }
 
 /// Calls of this method that ended so were seen, and each is in a bucket.

@@ -22,6 +22,6 @@ pub use ask::{AskError, Readiness, ask};
 pub use config::TelemetryConfig;
 pub use logs::{LogFormat, init_logs};
 pub use prometheus_client::registry::Registry;
-pub use sampled::{register_gauge, register_gauges};
+pub use sampled::{register_counters, register_gauge, register_gauges, register_optional_gauge};
 pub use serve::serve;
 pub use telemetry::{Condition, Telemetry};

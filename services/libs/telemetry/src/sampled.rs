@@ -1,9 +1,9 @@
-//! Gauges that are read when they are asked for, of what somebody else keeps: the length of a queue, the size of an index.
+//! Gauges and counters that are read when they are asked for, of what somebody else keeps: the length of a queue, the size of an index.
 
 use std::fmt;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
@@ -14,8 +14,18 @@ pub fn register_gauge(
     help: &'static str,
     read: impl Fn() -> f64 + Send + Sync + 'static,
 ) {
-    let read = Box::new(move || vec![("", read())]);
-    registry.register_collector(Box::new(Sampled { name, help, label: "", read }));
+    register_optional_gauge(registry, name, help, move || Some(read()));
+}
+
+/// The same of what may have no value.
+pub fn register_optional_gauge(
+    registry: &mut Registry,
+    name: &'static str,
+    help: &'static str,
+    read: impl Fn() -> Option<f64> + Send + Sync + 'static,
+) {
+    let read = Box::new(move || read().map(|value| ("", value)).into_iter().collect());
+    registry.register_collector(Box::new(Sampled { name, help, kind: MetricType::Gauge, label: "", read }));
 }
 
 /// The same with a label, of which each value comes once.
@@ -26,12 +36,26 @@ pub fn register_gauges(
     label: &'static str,
     read: impl Fn() -> Vec<(&'static str, f64)> + Send + Sync + 'static,
 ) {
-    registry.register_collector(Box::new(Sampled { name, help, label, read: Box::new(read) }));
+    let kind = MetricType::Gauge;
+    registry.register_collector(Box::new(Sampled { name, help, kind, label, read: Box::new(read) }));
+}
+
+/// The same of what only grows: `_total` is added to the name.
+pub fn register_counters(
+    registry: &mut Registry,
+    name: &'static str,
+    help: &'static str,
+    label: &'static str,
+    read: impl Fn() -> Vec<(&'static str, f64)> + Send + Sync + 'static,
+) {
+    let kind = MetricType::Counter;
+    registry.register_collector(Box::new(Sampled { name, help, kind, label, read: Box::new(read) }));
 }
 
 struct Sampled {
     name: &'static str,
     help: &'static str,
+    kind: MetricType,
     /// Empty for none.
     label: &'static str,
     read: Box<dyn Fn() -> Vec<(&'static str, f64)> + Send + Sync>,
@@ -43,15 +67,24 @@ impl fmt::Debug for Sampled {
     }
 }
 
+impl Sampled {
+    fn tell(&self, sample: &mut MetricEncoder<'_>, figure: f64) -> fmt::Result {
+        if matches!(self.kind, MetricType::Counter) {
+            return sample.encode_counter::<NoLabelSet, _, f64>(&figure, None);
+        }
+        sample.encode_gauge(&figure)
+    }
+}
+
 impl Collector for Sampled {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let help = format!("{}.", self.help);
-        let mut metric = encoder.encode_descriptor(self.name, &help, None, MetricType::Gauge)?;
+        let mut metric = encoder.encode_descriptor(self.name, &help, None, self.kind)?;
         for (value, figure) in (self.read)() {
             if self.label.is_empty() {
-                metric.encode_gauge(&figure)?;
+                self.tell(&mut metric, figure)?;
             } else {
-                metric.encode_family(&[(self.label, value)])?.encode_gauge(&figure)?;
+                self.tell(&mut metric.encode_family(&[(self.label, value)])?, figure)?;
             }
         }
         Ok(())
@@ -75,6 +108,8 @@ mod tests {
             register_gauges(registry, "replicas", "By state", "state", || {
                 vec![("ready", 2.0), ("lost", 1.0)]
             });
+            register_optional_gauge(registry, "end", "Of nothing", || None);
+            register_counters(registry, "reloads", "By outcome", "outcome", || vec![("ok", 5.0)]);
         });
         assert!(
             telemetry.exposition().unwrap().contains("# HELP queue Waiting.\n# TYPE queue gauge\nqueue 3")
@@ -84,5 +119,8 @@ mod tests {
         for line in ["queue 4", "replicas{state=\"ready\"} 2", "replicas{state=\"lost\"} 1"] {
             assert!(told.contains(line), "{line} in {told}");
         }
+        assert!(told.contains("# TYPE reloads counter\nreloads_total{outcome=\"ok\"} 5"), "{told}");
+        // It is known, and has no value.
+        assert!(told.contains("# TYPE end gauge\n") && !told.contains("\nend "), "{told}");
     }
 }

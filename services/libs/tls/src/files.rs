@@ -109,6 +109,8 @@ pub(crate) struct Material {
     /// None where there is only a client.
     pub(crate) server: Option<Arc<ServerConfig>>,
     pub(crate) client: Arc<ClientConfig>,
+    /// When the first certificate of the chain ends, in seconds since 1970.
+    pub(crate) not_after: Option<u64>,
 }
 
 impl Material {
@@ -127,7 +129,9 @@ impl Material {
             _ => None,
         };
         let client = Arc::new(client(files, config, own.as_ref())?);
-        Ok(Self { fingerprint: files.fingerprint(), server, client })
+        let algorithms = PROVIDER.signature_verification_algorithms.all;
+        let not_after = own.as_ref().and_then(|own| in_time::ends(&own.certified.cert, algorithms));
+        Ok(Self { fingerprint: files.fingerprint(), server, client, not_after })
     }
 }
 

@@ -3,6 +3,8 @@
 //! Everything else about the certificate of this process is for those to judge to whom it is shown: it may be of an
 //! authority that only they know.
 
+use std::time::Duration;
+
 use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeIdIter};
 
@@ -22,6 +24,22 @@ pub(crate) fn check(
         Err(Error::CertNotValidYet { .. }) => Err("holds a certificate that is not valid yet"),
         Ok(_) | Err(_) => Ok(()),
     }
+}
+
+/// When the first of these certificates ends, in seconds since 1970.
+pub(crate) fn ends(
+    chain: &[CertificateDer<'_>],
+    algorithms: &[&dyn SignatureVerificationAlgorithm],
+) -> Option<u64> {
+    // Its time is what the checker looks at first: at the end of time every certificate is over, and it says since when.
+    let end_of_time = UnixTime::since_unix_epoch(Duration::from_secs(u64::MAX));
+    let end = |certificate| {
+        let certificate = EndEntityCert::try_from(certificate).ok()?;
+        let checked = certificate.verify_for_usage(algorithms, &[], &[], end_of_time, AnyUse, None, None);
+        let Err(Error::CertExpired { not_after, .. }) = checked else { return None };
+        Some(not_after.as_secs())
+    };
+    chain.iter().filter_map(end).min()
 }
 
 struct AnyUse;

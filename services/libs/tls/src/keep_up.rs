@@ -3,7 +3,7 @@
 //! They are looked at from time to time and compared by content: that notices every way of replacing them, a link swapped
 //! in one step as Kubernetes does with its secrets included, and takes a copy of the same for no change.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,11 +16,20 @@ const TELL_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// Goes on until nobody uses what it keeps up.
 pub(crate) async fn keep_up(shared: Weak<Shared>, every: Duration) {
-    repeat(every, || shared.upgrade().map(|shared| move || look(&shared))).await;
+    let note = |taken: bool| {
+        let Some(shared) = shared.upgrade() else { return };
+        let mut reloads = shared.reloads.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken {
+            reloads.ok += 1;
+        } else {
+            reloads.failed += 1;
+        }
+    };
+    repeat(every, || shared.upgrade().map(|shared| move || look(&shared)), note).await;
 }
 
-/// Looks again and again, until there is nothing to look at.
-async fn repeat<Look>(every: Duration, next: impl Fn() -> Option<Look>)
+/// Looks again and again, until there is nothing to look at, and notes whether what is new was taken.
+async fn repeat<Look>(every: Duration, next: impl Fn() -> Option<Look>, note: impl Fn(bool))
 where
     Look: FnOnce() -> Result<bool, FileFault> + Send + 'static,
 {
@@ -32,14 +41,17 @@ where
             Ok(Ok(false)) => told.0 = None,
             Ok(Ok(true)) => {
                 told.0 = None;
+                note(true);
                 tracing::info!("certificates and authorities were read again: new connections use them");
             }
             Ok(Err(fault)) => {
+                note(false);
                 if told.is_new(Some(&fault)) {
                     tracing::warn!(%fault, "cannot take the new certificates: those before stay in use");
                 }
             }
             Err(error) if error.is_panic() => {
+                note(false);
                 // What it says may repeat what was read.
                 if told.is_new(None) {
                     tracing::error!("reading the certificates panicked: those before stay in use");
@@ -114,7 +126,7 @@ mod tests {
             let number = number.fetch_add(1, Ordering::Relaxed);
             (number < looks).then_some(move || look(number))
         };
-        repeat(Duration::from_secs(60), next).await;
+        repeat(Duration::from_secs(60), next, |_| {}).await;
         let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
         text.lines().map(str::to_owned).collect()
     }

@@ -22,4 +22,4 @@ pub mod dev_ca;
 pub use config::{ClientCertificates, TlsConfig};
 pub use name::peer_name;
 pub use refused::{Refused, is_for_good};
-pub use tls::{ClientStream, ServerStream, Sides, Tls};
+pub use tls::{ClientStream, Reloads, ServerStream, Sides, Tls};

@@ -1,7 +1,7 @@
 //! Both sides of a handshake, with what the files hold now.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -45,6 +45,16 @@ pub(crate) struct Shared {
     pub(crate) config: TlsConfig,
     pub(crate) sides: Sides,
     pub(crate) current: ArcSwap<Material>,
+    pub(crate) reloads: Mutex<Reloads>,
+}
+
+/// How often what the files hold was to be taken anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reloads {
+    /// It was, and is in use.
+    pub ok: u64,
+    /// It could not be: what was before stays in use. Each look at the same fault counts.
+    pub failed: u64,
 }
 
 impl Tls {
@@ -62,7 +72,8 @@ impl Tls {
             .and_then(|files| Material::new(&files, &config, sides))
             .map_err(|fault| vec![fault.to_string()])?;
         let every = config.reload_every();
-        let shared = Arc::new(Shared { config, sides, current: ArcSwap::from_pointee(material) });
+        let current = ArcSwap::from_pointee(material);
+        let shared = Arc::new(Shared { config, sides, current, reloads: Mutex::default() });
         tokio::spawn(keep_up(Arc::downgrade(&shared), every));
         Ok(Self(shared))
     }
@@ -71,6 +82,19 @@ impl Tls {
     #[must_use]
     pub fn config(&self) -> &TlsConfig {
         &self.0.config
+    }
+
+    /// How often what the files hold was to be taken anew since the start.
+    #[must_use]
+    pub fn reloads(&self) -> Reloads {
+        *self.0.reloads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the certificate in use ends, or one between it and its authority, in seconds since 1970. None without a
+    /// certificate.
+    #[must_use]
+    pub fn certificate_not_after(&self) -> Option<u64> {
+        self.0.current.load().not_after
     }
 
     /// The server's side of a handshake, in the time that it may take. A peer that is refused is told why, as far as TLS

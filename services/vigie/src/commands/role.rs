@@ -6,9 +6,9 @@ use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
-use vigie_clients::Network;
+use vigie_clients::{Network, Tls};
 use vigie_serving::{Secured, Shutdown};
-use vigie_telemetry::{Telemetry, TelemetryConfig};
+use vigie_telemetry::{Telemetry, TelemetryConfig, register_counters, register_optional_gauge};
 
 use crate::cli::RoleArgs;
 use crate::config::{Told, load};
@@ -67,6 +67,7 @@ async fn serve<C>(
     let tls = transport.start()?;
     let network = Network::tcp().with_tls(tls.clone());
     let telemetry = traces::start(service, &shown, &network)?;
+    tell_certificates(&telemetry, tls.clone());
     // Before anything that takes time, so that probes are answered from the start. It ends with this.
     let _shown = show(&shown, telemetry.clone()).await?;
     let listener = listen_on(listen).await?;
@@ -83,6 +84,29 @@ async fn serve<C>(
     let ran = run(Role { config, listener, network, shutdown, telemetry }).await;
     traces::stop(&told).await;
     ran.map(|()| Exit::Done)
+}
+
+/// Tells how the certificates do. Without TLS the metrics are there, with nothing in them that an alert could go by.
+fn tell_certificates(telemetry: &Telemetry, tls: Option<Tls>) {
+    let of = tls.clone();
+    telemetry.register(|registry| {
+        register_counters(
+            registry,
+            "vigie_tls_reloads",
+            "Looks at certificates and authorities that had changed, by whether they are in use now (failed: those before are)",
+            "outcome",
+            move || {
+                let reloads = of.as_ref().map(Tls::reloads).unwrap_or_default();
+                vec![("ok", reloads.ok as f64), ("failed", reloads.failed as f64)]
+            },
+        );
+        register_optional_gauge(
+            registry,
+            "vigie_tls_certificate_not_after_seconds",
+            "When the certificate in use ends, in seconds since 1970",
+            move || tls.as_ref().and_then(Tls::certificate_not_after).map(|seconds| seconds as f64),
+        );
+    });
 }
 
 /// Serves metrics and probes, if they are wanted.
