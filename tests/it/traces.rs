@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use tokio::net::TcpListener;
-use vigie_clients::{MatchClient, Network};
+use vigie_clients::{CoordinatorClient, MatchClient, Network};
 use vigie_frontend::CoordinatorAt;
 use vigie_model::{Hash, PdqHash, SearchOptions};
 use vigie_serving::Shutdown;
-use vigie_telemetry::trace::{self, Context, Tracer};
+use vigie_telemetry::trace::{self, Context, EXPORT_TIMEOUT, Tracer};
 use vigie_telemetry::{Registry, Telemetry, TelemetryConfig};
 use vigie_tests::cluster::{Cluster, soon};
 use vigie_tests::collector::{Collector, SeenSpan};
@@ -37,13 +37,16 @@ struct Traced {
     matching: MatchClient,
     link: SlowLink,
     known: PdqHash,
+    coordinator: CoordinatorClient,
+    /// Stops the replicas of one shard.
+    second_shard: Shutdown,
     shutdown: Shutdown,
 }
 
-fn telemetry(collector: &Collector, service: &'static str, trace_ratio: f64) -> Telemetry {
-    let config =
-        TelemetryConfig { otlp_endpoint: collector.url(), trace_ratio, ..TelemetryConfig::default() };
-    let channel = Network::tcp().channel_to("collector", &collector.url()).unwrap();
+fn telemetry(collector: &Collector, service: &'static str, trace_slow_ms: u64) -> Telemetry {
+    let otlp_endpoint = collector.url();
+    let config = TelemetryConfig { otlp_endpoint, trace_ratio: 0.0, trace_slow_ms, listen: None };
+    let channel = Network::tcp().channel_to(&collector.url(), EXPORT_TIMEOUT).unwrap();
     let tracer = Tracer::start(&config, service, channel, &mut Registry::default()).unwrap();
     Telemetry::default().with_tracer(tracer)
 }
@@ -55,7 +58,8 @@ async fn listen() -> (TcpListener, SocketAddr) {
 }
 
 impl Traced {
-    async fn start(trace_ratio: f64) -> Self {
+    /// No trace is chosen but by its caller, and those that take so long are slow.
+    async fn start(trace_slow_ms: u64) -> Self {
         let cluster = Cluster::start_with(|config| config.shard_count = 1).await.unwrap();
         let mut rng = generator(31);
         let bank = cluster.create_bank("known").await.unwrap();
@@ -64,6 +68,7 @@ impl Traced {
         cluster.add(&bank, items).await.unwrap();
 
         let (collector, shutdown) = (Collector::start().unwrap(), Shutdown::new());
+        let second_shard = shutdown.child_token();
         let (mut matchers, mut slow) = (Vec::new(), None);
         for number in 0..SHARDS * REPLICAS {
             let (listener, address) = listen().await;
@@ -73,8 +78,8 @@ impl Traced {
                 shard_count: SHARDS,
                 ..vigie_matcher::Config::default()
             };
-            let telemetry = telemetry(&collector, "vigie-matcher", trace_ratio);
-            let shutdown = shutdown.clone();
+            let telemetry = telemetry(&collector, "vigie-matcher", trace_slow_ms);
+            let shutdown = if number % SHARDS == 1 { second_shard.clone() } else { shutdown.clone() };
             tokio::spawn(async move {
                 let network = Network::tcp();
                 vigie_matcher::run_with(config, listener, shutdown, &network, &telemetry).await.unwrap();
@@ -95,7 +100,7 @@ impl Traced {
             hedge_after_ms_first: 5,
             ..vigie_coordinator::Config::default()
         };
-        let told = telemetry(&collector, "vigie-coordinator", trace_ratio);
+        let told = telemetry(&collector, "vigie-coordinator", trace_slow_ms);
         let until = shutdown.clone();
         tokio::spawn(async move {
             vigie_coordinator::run_with(config, listener, until, &Network::tcp(), &told).await.unwrap();
@@ -103,21 +108,30 @@ impl Traced {
         let (listener, frontend_at) = listen().await;
         let coordinator = CoordinatorAt::Endpoints(vec![format!("http://{coordinator_at}")]);
         let config = vigie_frontend::Config { coordinator, ..vigie_frontend::Config::default() };
-        let told = telemetry(&collector, "vigie-frontend", trace_ratio);
+        let told = telemetry(&collector, "vigie-frontend", trace_slow_ms);
         let until = shutdown.clone();
         tokio::spawn(async move {
             vigie_frontend::run_with(config, listener, until, &Network::tcp(), &told).await.unwrap();
         });
-        let coordinator = vigie_clients::CoordinatorClient::new(&format!("http://{coordinator_at}")).unwrap();
-        while !coordinator
-            .describe_topology(soon())
-            .await
-            .is_ok_and(|topology| topology.ready_count() == (SHARDS * REPLICAS) as usize)
-        {
+        let coordinator = CoordinatorClient::new(&format!("http://{coordinator_at}")).unwrap();
+        let matching = MatchClient::new(&format!("http://{frontend_at}")).unwrap();
+        let (link, known) = (slow.unwrap(), hashes[0]);
+        let traced = Self { cluster, collector, matching, link, known, coordinator, second_shard, shutdown };
+        traced.wait_ready(SHARDS * REPLICAS).await;
+        traced
+    }
+
+    /// Waits until the coordinator knows so many replicas that are ready.
+    async fn wait_ready(&self, replicas: u32) {
+        let within = soon();
+        loop {
+            let topology = self.coordinator.describe_topology(soon()).await;
+            if topology.is_ok_and(|topology| topology.ready_count() == replicas as usize) {
+                return;
+            }
+            assert!(vigie_clients::Deadline::now() < within, "never {replicas} replicas");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let matching = MatchClient::new(&format!("http://{frontend_at}")).unwrap();
-        Self { cluster, collector, matching, link: slow.unwrap(), known: hashes[0], shutdown }
     }
 
     /// A call as a part of the caller's trace of this number. It is answered in full.
@@ -234,13 +248,12 @@ async fn all_of(traced: &Traced) -> Vec<SeenSpan> {
         u64::try_from(firsts.count()).unwrap() == REQUESTS
     };
     tokio::task::block_in_place(|| traced.collector.wait_for(frontends)).unwrap();
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    traced.collector.spans()
+    tokio::task::block_in_place(|| traced.collector.settled())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_traces_of_a_hundred_are_whole_hedged_ones_too() {
-    let traced = Traced::start(0.0).await;
+    let traced = Traced::start(60_000).await;
     let mut hedged = 0;
     for number in 1..=REQUESTS {
         // Long enough to be hedged; and not so often that it is left out for being slow.
@@ -261,7 +274,7 @@ async fn a_hundred_traces_of_a_hundred_are_whole_hedged_ones_too() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn searches_that_share_a_call_are_linked_to_it() {
-    let traced = Traced::start(0.0).await;
+    let traced = Traced::start(60_000).await;
     let numbers: Vec<_> = (1..=REQUESTS).collect();
     for together in numbers.chunks(20) {
         futures::future::join_all(together.iter().map(|number| traced.ask(*number, true))).await;
@@ -313,7 +326,7 @@ async fn searches_that_share_a_call_are_linked_to_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_traces_that_nobody_chose_only_those_of_failures_come() {
-    let traced = Traced::start(0.0).await;
+    let traced = Traced::start(60_000).await;
     for number in 1..=20 {
         traced.ask(number, false).await;
     }
@@ -327,8 +340,53 @@ async fn of_traces_that_nobody_chose_only_those_of_failures_come() {
     let failed = trace::scope(Some(caller(77, false)), traced.matching.match_content(call, deadline)).await;
     assert!(failed.is_err());
     let is_there = |spans: &[SeenSpan]| spans.iter().any(|span| span.parent == CALLER);
-    let spans = tokio::task::block_in_place(|| traced.collector.wait_for(is_there)).unwrap();
+    tokio::task::block_in_place(|| traced.collector.wait_for(is_there)).unwrap();
+    let spans = tokio::task::block_in_place(|| traced.collector.settled());
     assert!(spans.iter().all(|span| span.trace == trace_id(77)), "{spans:?}");
     assert!(spans.iter().any(|span| span.is_error), "{spans:?}");
+    traced.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_incomplete_answer_is_kept_though_nobody_chose_its_trace() {
+    let traced = Traced::start(60_000).await;
+    traced.second_shard.cancel();
+    traced.wait_ready(REPLICAS).await;
+    let call = vigie_model::MatchCall {
+        contents: vec![pdq(traced.known)],
+        options: SearchOptions {
+            min_coverage: vigie_model::MinCoverage::new(0.0).unwrap(),
+            ..SearchOptions::default()
+        },
+        quality_floor: None,
+    };
+    let answered = trace::scope(Some(caller(7, false)), traced.matching.match_content(call, soon())).await;
+    assert!(!answered.unwrap().coverage.is_full());
+    let is_there = |spans: &[SeenSpan]| {
+        let services: BTreeSet<_> = spans.iter().map(|span| span.service.as_str()).collect();
+        services.is_superset(&["vigie-frontend", "vigie-coordinator"].into())
+    };
+    let spans = tokio::task::block_in_place(|| traced.collector.wait_for(is_there)).unwrap();
+    let of_shards = spans.iter().filter(|span| span.name == "search a shard");
+    let failed: Vec<_> = of_shards.filter(|span| span.is_error).collect();
+    assert_eq!(failed.len(), 1, "{spans:?}");
+    assert_eq!(failed[0].attribute("vigie.shard"), "1");
+    traced.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_answer_is_kept_in_every_service_that_was_slow() {
+    // Whatever takes a millisecond is slow.
+    let traced = Traced::start(1).await;
+    for number in 1..=20 {
+        traced.ask(number, false).await;
+    }
+    let is_there = |spans: &[SeenSpan]| spans.iter().any(|span| span.parent == CALLER);
+    tokio::task::block_in_place(|| traced.collector.wait_for(is_there)).unwrap();
+    let spans = tokio::task::block_in_place(|| traced.collector.settled());
+    // What is kept of a service is the span of its call, which took that long, and what is below it.
+    for span in spans.iter().filter(|span| span.kind == 2) {
+        assert!(span.times.1 - span.times.0 >= 1_000_000, "{span:?}");
+    }
     traced.stop().await;
 }

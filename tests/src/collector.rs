@@ -109,13 +109,15 @@ impl Received {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn spans(&self) -> Vec<SeenSpan> {
-        let messages = self.messages().clone();
-        let decoded = messages.into_iter().map(|message| {
+    fn decoded(&self) -> impl Iterator<Item = ExportTraceServiceRequest> {
+        self.messages().clone().into_iter().map(|message| {
             ExportTraceServiceRequest::decode(message.slice(PREFIX_LEN..)).expect("it is a message of OTLP")
-        });
+        })
+    }
+
+    fn spans(&self) -> Vec<SeenSpan> {
         let mut seen = Vec::new();
-        for resource in decoded.flat_map(|request| request.resource_spans) {
+        for resource in self.decoded().flat_map(|request| request.resource_spans) {
             let of = resource.resource.map(|resource| texts(&resource.attributes)).unwrap_or_default();
             let service = of.get("service.name").cloned().unwrap_or_default();
             let spans = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
@@ -185,6 +187,29 @@ impl Collector {
     #[must_use]
     pub fn spans(&self) -> Vec<SeenSpan> {
         self.received.spans()
+    }
+
+    /// All that has come, byte by byte, and each message as a text: for what should not be there.
+    #[must_use]
+    pub fn raw(&self) -> Vec<u8> {
+        let mut raw = self.received.messages().concat();
+        for message in self.received.decoded() {
+            raw.extend(format!("{message:?}").bytes());
+        }
+        raw
+    }
+
+    /// Waits until nothing more has come for a while, longer than anybody holds anything back.
+    pub fn settled(&self) -> Vec<SeenSpan> {
+        let mut seen = 0;
+        loop {
+            let spans = self.spans();
+            if spans.len() == seen {
+                return spans;
+            }
+            seen = spans.len();
+            std::thread::sleep(Duration::from_secs(3));
+        }
     }
 
     /// The spans of a trace.

@@ -46,6 +46,11 @@ pub(crate) struct ChangeLog {
 }
 
 impl ChangeLog {
+    /// Writes that wait to be committed.
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
     /// The log, and the writer that has to run for it.
     pub(crate) fn new(
         store: Arc<dyn Store>,

@@ -51,12 +51,16 @@ async fn run_open(
         .with(BankServiceServer::new(bank).max_decoding_message_size(config.message_bytes_max))
         .with(FeedServiceServer::new(follow).max_decoding_message_size(config.message_bytes_max))
         .traced_by(telemetry.tracer());
-    let (head, has_term) = (current.clone(), current.clone());
+    let (head, has_term, queue) = (current.clone(), current.clone(), current.clone());
     telemetry.register(|registry| {
         routes.load().register(registry);
         let name = "vigie_bank_sequence";
         register_gauge(registry, name, "The newest change; 0 while another bank serves", move || {
             head.get().map_or(0.0, |term| figure(term.feed.head()))
+        });
+        let name = "vigie_bank_writes_queued";
+        register_gauge(registry, name, "Writes that wait to be committed", move || {
+            queue.get().map_or(0.0, |term| figure(Sequence(term.log.queued() as u64)))
         });
         let name = "vigie_bank_serving";
         register_gauge(

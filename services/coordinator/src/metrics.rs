@@ -100,10 +100,12 @@ impl CallMetrics {
     /// A shard has answered, or not, after this time.
     pub(crate) fn observe(&self, shard: ShardId, took: Duration, is_answered: bool) {
         let shard = OfShard::new(shard);
+        // It is there from the shard's first search, at zero: what begins at one has no rate.
+        let unanswered = self.unanswered.get_or_create_owned(&shard);
         if is_answered {
             self.durations.get_or_create_owned(&shard).observe(took.as_secs_f64());
         } else {
-            self.unanswered.get_or_create_owned(&shard).inc();
+            unanswered.inc();
         }
     }
 }

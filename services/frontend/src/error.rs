@@ -47,14 +47,23 @@ pub(crate) enum HashingError {
 }
 
 impl HashingError {
+    /// The code that its image gets.
+    pub(crate) const fn code(&self) -> Code {
+        match self {
+            Self::Decode(_) => Code::InvalidArgument,
+            Self::QueueFull { .. } => Code::ResourceExhausted,
+            Self::OutOfTime => Code::DeadlineExceeded,
+            Self::Closed => Code::Unavailable,
+        }
+    }
+
     /// The status of the image in the request's field `field`.
     pub(crate) fn into_status(self, field: String) -> Status {
-        let text = self.to_string();
+        let (text, code) = (self.to_string(), self.code());
         match self {
             Self::Decode(_) => Invalid::new(field, text).into(),
             Self::QueueFull { retry_after, .. } => status::resource_exhausted(text, retry_after),
-            Self::OutOfTime => Status::new(Code::DeadlineExceeded, text),
-            Self::Closed => Status::new(Code::Unavailable, text),
+            Self::OutOfTime | Self::Closed => Status::new(code, text),
         }
     }
 }

@@ -16,9 +16,11 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tokio::sync::oneshot;
+use tonic::Code;
 use vigie_hashing::{DecodeError, Limits};
 use vigie_model::{ImageFingerprint, Priority};
-use vigie_telemetry::{register_gauges, trace};
+use vigie_telemetry::register_gauges;
+use vigie_telemetry::trace::{self, Context};
 
 use crate::error::HashingError;
 use crate::searcher::figure;
@@ -75,6 +77,8 @@ impl HashingMetrics {
 struct Job {
     image: Bytes,
     deadline: Instant,
+    /// Where in a trace it is done.
+    context: Option<Context>,
     reply: oneshot::Sender<Result<ImageFingerprint, HashingError>>,
 }
 
@@ -129,17 +133,20 @@ impl HashingPool {
         deadline: tokio::time::Instant,
     ) -> Result<ImageFingerprint, HashingError> {
         // With the time that it waits for its turn.
-        let _span = trace::child("hash an image");
+        let mut span = trace::child("hash an image");
         let (reply, answer) = oneshot::channel();
         let queue = match priority {
             Priority::Interactive => &self.interactive,
             Priority::Bulk => &self.bulk,
         };
-        match queue.try_send(Job { image, deadline: deadline.into_std(), reply }) {
+        let context = span.context().cloned();
+        let hashed = match queue.try_send(Job { image, deadline: deadline.into_std(), context, reply }) {
             Ok(()) => answer.await.unwrap_or(Err(HashingError::Closed)),
             Err(TrySendError::Full(_)) => Err(self.full(priority)),
             Err(TrySendError::Disconnected(_)) => Err(HashingError::Closed),
-        }
+        };
+        span.ended_with(hashed.as_ref().map_or_else(HashingError::code, |_| Code::Ok));
+        hashed
     }
 
     /// The refusal tells how long the images take that go before.
@@ -174,7 +181,7 @@ impl Iterator for Jobs {
 }
 
 fn work(jobs: Jobs, limits: &Limits, metrics: &HashingMetrics, image_nanos: &AtomicU64) {
-    for Job { image, deadline, reply } in jobs {
+    for Job { image, deadline, context, reply } in jobs {
         if reply.is_closed() {
             continue;
         }
@@ -183,7 +190,15 @@ fn work(jobs: Jobs, limits: &Limits, metrics: &HashingMetrics, image_nanos: &Ato
             Err(HashingError::OutOfTime)
         } else {
             let hashed = vigie_hashing::fingerprint(&image, limits);
-            metrics.count(&hashed);
+            let count = || metrics.count(&hashed);
+            match &context {
+                Some(context) => context.enter(count),
+                None => count(),
+            }
+            if let (Some(context), Err(DecodeError::DecoderPanicked { .. })) = (&context, &hashed) {
+                // The caller is told that its image is wrong, but it is a fault of ours.
+                context.keep();
+            }
             let taken = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
             // Racing threads may lose an update: it is an average.
             let before = image_nanos.load(Ordering::Relaxed);

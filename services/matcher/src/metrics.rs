@@ -26,6 +26,7 @@ pub(crate) struct MatcherMetrics {
     failed_bootstraps: Counter,
     searches: Family<SearchLabels, Counter>,
     running: Gauge,
+    waiting: Gauge,
     stop_delays: Histogram,
     /// Every delay, and not only how many fall into each of the histogram's buckets.
     #[cfg(test)]
@@ -48,6 +49,7 @@ impl Default for MatcherMetrics {
             failed_bootstraps: Counter::default(),
             searches: Family::default(),
             running: Gauge::default(),
+            waiting: Gauge::default(),
             stop_delays: Histogram::new(STOP_DELAYS),
             #[cfg(test)]
             delays: Arc::default(),
@@ -195,6 +197,11 @@ impl MatcherMetrics {
             metrics.running.clone(),
         );
         registry.register(
+            "vigie_matcher_searches_waiting",
+            "Searches that wait for one of the threads for long ones",
+            metrics.waiting.clone(),
+        );
+        registry.register(
             "vigie_matcher_stop_delay_seconds",
             "How long searches were worked on after their caller had gone or their deadline had passed",
             metrics.stop_delays.clone(),
@@ -248,6 +255,13 @@ impl MatcherMetrics {
         register_gauge(registry, name, "Bytes of the shard's files, which are mapped", move || {
             figure(held.plan.file_bytes())
         });
+    }
+
+    /// Counts a search as one that waits for as long as `turn` takes, or is waited for.
+    pub(crate) async fn wait_for_thread<T>(&self, turn: impl Future<Output = T>) -> T {
+        self.waiting.inc();
+        let _waiting = Running(&self.waiting);
+        turn.await
     }
 
     /// A search that begins.

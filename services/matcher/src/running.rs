@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use vigie_index::Cancellation;
 use vigie_model::{Hash, HashType, Query, SearchOptions};
+use vigie_telemetry::trace;
 
 use crate::error::SearchError;
 use crate::metrics::MatcherMetrics;
@@ -74,16 +75,22 @@ impl Runner {
             }
         }
         // Given up with the future: who waits here has begun nothing.
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let permit = self.metrics.wait_for_thread(Arc::clone(&self.permits).acquire_owned()).await;
         let waiting = Waiting::default();
         let gone = Arc::clone(&waiting.0);
         let metrics = self.metrics.clone();
+        let context = trace::current();
         let running = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let cancel = Cancellation::at(deadline).with_flag(Arc::clone(&gone.flag));
             let computed = thread_time();
             let begins = || if cancel.is_cancelled() { Err(SearchError::OutOfTime) } else { work(&cancel) };
-            let outcome = metrics.run(|| caught(begins));
+            let work = || metrics.run(|| caught(begins));
+            // What is logged of it is of its trace.
+            let outcome = match &context {
+                Some(context) => context.enter(work),
+                None => work(),
+            };
             let computed = thread_time().saturating_sub(computed);
             let outcome = if gone.flag.load(Ordering::Relaxed) {
                 // Nobody takes it, and to give it up is work too.

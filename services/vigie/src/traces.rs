@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use vigie_clients::Network;
-use vigie_telemetry::trace::Tracer;
+use vigie_telemetry::trace::{EXPORT_TIMEOUT, Tracer};
 use vigie_telemetry::{Telemetry, TelemetryConfig};
 
 /// How long a role that ends tries to send its last traces.
@@ -20,7 +20,7 @@ pub(crate) fn start(
     if config.otlp_endpoint.is_empty() {
         return Ok(telemetry);
     }
-    let collector = network.channel_to("collector", &config.otlp_endpoint).context("otlp_endpoint")?;
+    let collector = network.channel_to(&config.otlp_endpoint, EXPORT_TIMEOUT).context("otlp_endpoint")?;
     let started = telemetry.register(|registry| Tracer::start(config, service, collector, registry));
     let (collector, ratio) = (&config.otlp_endpoint, config.trace_ratio);
     tracing::info!(service, collector, ratio, slow_ms = config.trace_slow_ms, "traces are sent");

@@ -80,9 +80,9 @@ impl Network {
         }
     }
 
-    /// A channel to a service that is none of Vigie's, such as a collector.
-    pub fn channel_to(&self, service: &'static str, endpoint: &str) -> Result<Channel, TargetError> {
-        Ok(Target::new(service, endpoint, self)?.channel())
+    /// A channel to a service that is none of Vigie's, such as a collector. A call on it is given up after `timeout`.
+    pub fn channel_to(&self, endpoint: &str, timeout: Duration) -> Result<Channel, TargetError> {
+        Ok(self.channel(&Target::at(endpoint)?.timeout(timeout)))
     }
 
     /// A channel that connects when it is first used, and again whenever the connection is lost.

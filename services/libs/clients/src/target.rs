@@ -50,14 +50,19 @@ impl TargetError {
 
 impl Target {
     pub(crate) fn new(service: &'static str, endpoint: &str, network: &Network) -> Result<Self, TargetError> {
-        let parsed = parse(endpoint)?
+        let channel = network.channel(&Self::at(endpoint)?);
+        Ok(Self { service, endpoint: endpoint.into(), channel })
+    }
+
+    /// How connections to `endpoint` are made.
+    pub(crate) fn at(endpoint: &str) -> Result<Endpoint, TargetError> {
+        Ok(parse(endpoint)?
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .initial_stream_window_size(1 << 20)
-            .initial_connection_window_size(4 << 20);
-        Ok(Self { service, endpoint: endpoint.into(), channel: network.channel(&parsed) })
+            .initial_connection_window_size(4 << 20))
     }
 
     /// Fails where `endpoint` is none.

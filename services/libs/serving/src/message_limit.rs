@@ -25,7 +25,7 @@ use tower::{Layer, Service};
 
 use crate::call::Call;
 use crate::places;
-use crate::rpc::Traced;
+use crate::rpc::HasOneMessage;
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
@@ -69,14 +69,14 @@ where
     fn call(&mut self, request: Request<Body>) -> S::Future {
         let prefixes = Prefixes::new(self.bytes_max);
         let call = request.extensions().get::<Call>().cloned().unwrap_or_default();
-        let has_one_message = request.extensions().get() == Some(&Traced::AsCalls);
+        let has_one_message = request.extensions().get() == Some(&HasOneMessage(true));
         let body = |body| LimitedBody {
             body,
             prefixes,
             call,
             has_one_message,
             has_begun: false,
-            has_ended: false,
+            wrong_end: None,
             pending_since: None,
             rest: None,
             waiting: None,
@@ -95,8 +95,8 @@ struct LimitedBody {
     has_one_message: bool,
     /// Something of a message has come.
     has_begun: bool,
-    /// It has ended too early.
-    has_ended: bool,
+    /// It has ended, and should not have; that is told when it is asked once more.
+    wrong_end: Option<Status>,
     pending_since: Option<Instant>,
     /// What came in one frame with the end of a message: the reader gets that message before there has to be room for the
     /// next.
@@ -153,6 +153,9 @@ impl http_body::Body for LimitedBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Polled {
         let body = &mut *self;
+        if let Some(wrong) = body.wrong_end.take() {
+            return Poll::Ready(Some(Err(wrong)));
+        }
         if body.waiting.is_some() {
             return body.poll_room(context);
         }
@@ -165,18 +168,18 @@ impl http_body::Body for LimitedBody {
             None => match ready!(body.poll_inner(context)) {
                 Some(Ok(frame)) => frame,
                 ended => {
-                    let ended = match ended {
+                    body.call.arrive();
+                    let wrong = match ended {
                         None => body.check_end().err(),
                         failed => failed.and_then(Result::err),
                     };
-                    if ended.is_some() && !body.has_ended {
-                        // A call that was withdrawn is dropped when this is left, before anything is made of its end.
-                        body.has_ended = true;
-                        context.waker().wake_by_ref();
-                        return Poll::Pending;
+                    if wrong.is_none() {
+                        return Poll::Ready(None);
                     }
-                    body.call.arrive();
-                    return Poll::Ready(ended.map(Err));
+                    // A call that was withdrawn is dropped when this is left, before anything is made of its end.
+                    body.wrong_end = wrong;
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
             },
         };

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -20,6 +21,7 @@ use tower::{Layer, Service};
 use tracing::Level;
 use vigie_telemetry::trace::{self, Scoped, Span, Tracer};
 
+use crate::deadline;
 use crate::identity::{ClientIdentity, Peer};
 use crate::rpc::{CallDurations, Method, Methods, Traced};
 
@@ -62,10 +64,10 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let told = Told::of(&request, &self.to);
+        let method = self.to.methods.at(request.uri().path());
+        let told = Told::of(&request, method, &self.to);
         // What reads the body has to know whether there must be a message in it.
-        let traced = self.to.methods.at(request.uri().path()).traced;
-        request.extensions_mut().insert(traced);
+        request.extensions_mut().insert(method.has_one_message);
         let context = told.span.context().cloned();
         ObservedFuture { call: trace::scope(context, self.inner.call(request)), told: Some(told) }
     }
@@ -78,7 +80,9 @@ pub(crate) struct Told {
     durations: CallDurations,
     span: Span,
     begun: Instant,
-    /// None as long as the answer has not ended: then the caller has gone.
+    /// How long the caller waits, if it says so.
+    asked: Option<Duration>,
+    /// None as long as the answer has not ended.
     code: Option<Code>,
     /// None where nobody reads the access log.
     caller: Option<Caller>,
@@ -92,13 +96,13 @@ struct Caller {
 }
 
 impl Told {
-    fn of(request: &Request<Body>, to: &ObservedLayer) -> Self {
+    fn of(request: &Request<Body>, method: &Method, to: &ObservedLayer) -> Self {
         let extensions = request.extensions();
         let caller = || Caller {
             client: extensions.get().cloned(),
             peer: extensions.get().cloned().unwrap_or_default(),
         };
-        let Method { name, traced } = to.methods.at(request.uri().path());
+        let Method { name, traced, .. } = method;
         let span = match traced {
             Traced::Never => Span::none(),
             Traced::AsCalls | Traced::AsStreams => {
@@ -109,6 +113,7 @@ impl Told {
             method: Arc::clone(name),
             durations: to.durations.clone(),
             span,
+            asked: deadline::asked(request.headers()),
             begun: Instant::now(),
             code: None,
             caller: tracing::enabled!(target: TARGET, Level::DEBUG).then(caller),
@@ -124,9 +129,15 @@ impl Told {
 
 impl Drop for Told {
     fn drop(&mut self) {
-        let code = self.code.unwrap_or(Code::Cancelled);
-        self.span.ended_with(code);
         let took = self.begun.elapsed();
+        let code = self.code.unwrap_or_else(|| match self.asked {
+            _ if std::thread::panicking() => Code::Internal,
+            // The transport cuts a call off that has no more time, and leaves its end to be told by this.
+            Some(asked) if took >= asked.mul_f64(0.9) => Code::DeadlineExceeded,
+            // Its caller has gone.
+            Some(_) | None => Code::Cancelled,
+        });
+        self.span.ended_with(code);
         self.durations.observe(&self.method, code, took);
         if let Some(Caller { client, peer }) = &self.caller {
             let (method, ms) = (&*self.method, took.as_secs_f64() * 1e3);
@@ -227,16 +238,20 @@ mod tests {
         }
     }
 
+    fn layer() -> ObservedLayer {
+        let descriptors = [vigie_proto::DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET];
+        let (traced, untraced) = (["vigie.matching.v1.MatchService"], ["grpc.health.v1.Health"]);
+        let methods = Methods::of(&descriptors, &traced, &untraced).unwrap();
+        ObservedLayer { methods, durations: CallDurations::default(), tracer: Tracer::default() }
+    }
+
     #[tokio::test]
     async fn a_path_that_is_no_method_is_not_repeated_whatever_becomes_of_the_call() {
         let log = Log::default();
         let writer = log.clone();
         let lines = tracing_subscriber::fmt().with_max_level(Level::DEBUG).with_ansi(false);
         let _here = tracing::subscriber::set_default(lines.with_writer(move || writer.clone()).finish());
-        let descriptors = [vigie_proto::DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET];
-        let (traced, untraced) = (["vigie.matching.v1.MatchService"], ["grpc.health.v1.Health"]);
-        let methods = Methods::of(&descriptors, &traced, &untraced).unwrap();
-        let layer = ObservedLayer { methods, durations: CallDurations::default(), tracer: Tracer::default() };
+        let layer = layer();
         for code in [Code::ResourceExhausted, Code::Unavailable, Code::Unimplemented, Code::Ok] {
             let known = ["/vigie.matching.v1.MatchService/Match", "/grpc.health.v1.Health/Check"];
             let unknown = ["/secret", "/vigie.matching.v1.MatchService/secret", "/secret/Match"];
@@ -252,6 +267,31 @@ mod tests {
             assert_eq!(text.matches("method=\"_OTHER\"").count(), unknown.len(), "{text}");
             assert!(!text.contains("secret"), "{text}");
             assert!(known.iter().all(|path| text.contains(&path[1..])), "{text}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_without_an_end_is_told_by_why_it_has_none() {
+        let layer = layer();
+        let call = |waits_ms: u64, panics: bool| {
+            let silent = layer.layer(tower::service_fn(move |_: Request<Body>| async move {
+                assert!(!panics, "it panics");
+                std::future::pending::<Result<Response<Body>, Infallible>>().await
+            }));
+            let request =
+                Request::builder().uri("/grpc.health.v1.Health/Check").header("grpc-timeout", "100m");
+            let answer = silent.oneshot(request.body(Body::empty()).unwrap());
+            tokio::spawn(tokio::time::timeout(Duration::from_millis(waits_ms), answer))
+        };
+        for (waits_ms, panics, expected) in
+            [(50, false, "CANCELLED"), (95, false, "DEADLINE_EXCEEDED"), (1, true, "INTERNAL")]
+        {
+            assert!(!matches!(call(waits_ms, panics).await, Ok(Ok(_))));
+            let mut registry = prometheus_client::registry::Registry::default();
+            layer.durations.register(&mut registry);
+            let mut text = String::new();
+            prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+            assert!(text.contains(&format!("rpc_response_status_code=\"{expected}\"")), "{text}");
         }
     }
 }

@@ -29,7 +29,12 @@ pub(crate) struct Methods {
 pub(crate) struct Method {
     pub(crate) name: Arc<str>,
     pub(crate) traced: Traced,
+    pub(crate) has_one_message: HasOneMessage,
 }
+
+/// Whether its requests are one message, and not a stream of any number. An extension of each request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HasOneMessage(pub(crate) bool);
 
 /// Whether its calls are traced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,12 +71,17 @@ impl Methods {
                             (true, false) => Traced::AsCalls,
                             (true, true) => Traced::AsStreams,
                         };
-                        known.insert(format!("/{name}"), Method { name: name.into(), traced });
+                        let has_one_message = HasOneMessage(!method.client_streaming());
+                        known.insert(
+                            format!("/{name}"),
+                            Method { name: name.into(), traced, has_one_message },
+                        );
                     }
                 }
             }
         }
-        let other = Method { name: names::OTHER.into(), traced: Traced::Never };
+        let has_one_message = HasOneMessage(false);
+        let other = Method { name: names::OTHER.into(), traced: Traced::Never, has_one_message };
         Ok(Self { known: known.into(), other })
     }
 
@@ -96,17 +106,20 @@ impl Default for CallDurations {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Labels {
     method: Arc<str>,
-    code: &'static str,
+    code: Code,
 }
 
 impl EncodeLabelSet for Labels {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
-        let labels = [
-            (names::RPC_SYSTEM_NAME, names::GRPC),
-            (names::RPC_METHOD, &*self.method),
-            (names::RPC_RESPONSE_STATUS_CODE, self.code),
-        ];
-        labels.encode(encoder)
+        let system = (names::RPC_SYSTEM_NAME, names::GRPC);
+        let method = (names::RPC_METHOD, &*self.method);
+        let code = (names::RPC_RESPONSE_STATUS_CODE, names::code(self.code));
+        if names::is_fault(self.code) {
+            // The conventions want it where a call failed, and nowhere else.
+            [system, method, code, (names::ERROR_TYPE, code.1)].encode(encoder)
+        } else {
+            [system, method, code].encode(encoder)
+        }
     }
 }
 
@@ -120,7 +133,7 @@ impl CallDurations {
     }
 
     pub(crate) fn observe(&self, method: &Arc<str>, code: Code, took: Duration) {
-        let labels = Labels { method: Arc::clone(method), code: names::code(code) };
+        let labels = Labels { method: Arc::clone(method), code };
         self.durations.get_or_create_owned(&labels).observe(took.as_secs_f64());
     }
 }

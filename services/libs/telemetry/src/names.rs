@@ -19,6 +19,9 @@ pub const OTHER: &str = "_OTHER";
 /// Label: how it ended, `rpc.response.status_code`, in gRPC's words such as `OK`.
 pub const RPC_RESPONSE_STATUS_CODE: &str = "rpc_response_status_code";
 
+/// Label: on calls that failed by a fault of the server, its code once more, `error.type`.
+pub const ERROR_TYPE: &str = "error_type";
+
 /// The bounds of durations in seconds: those that the conventions advise, and some below them, since most searches take
 /// about a millisecond.
 pub const DURATION_BOUNDS: [f64; 18] = [
@@ -69,6 +72,30 @@ pub const fn code(code: Code) -> &'static str {
         Code::Unavailable => "UNAVAILABLE",
         Code::DataLoss => "DATA_LOSS",
         Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+/// Codes for which the server is to blame (the semantic conventions of gRPC), and not its caller or the load.
+#[must_use]
+pub const fn is_fault(code: Code) -> bool {
+    match code {
+        Code::Unknown
+        | Code::DeadlineExceeded
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::Unavailable
+        | Code::DataLoss => true,
+        Code::Ok
+        | Code::Cancelled
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unauthenticated => false,
     }
 }
 

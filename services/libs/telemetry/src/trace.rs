@@ -8,8 +8,8 @@
 //!
 //! Every call is recorded, in memory. When the part of this process has ended, it is kept if the trace was chosen (by the
 //! caller, or one in so many by its id), or if something in it failed, was incomplete or slow, and otherwise forgotten.
-//! Each process decides that for its own part: of a trace that was not chosen there is what was slow or failed, and who waited
-//! for it, and not the services that were quick and well. That is why the spans are recorded here and not by
+//! Each process decides that for its own part: of a trace that was not chosen there is what was slow or failed, and not the
+//! services that were quick and well, even where they are between. That is why the spans are recorded here and not by
 //! `tracing-opentelemetry`, which has to know at the beginning; it has to cost next to nothing, too, for each
 //! lookup has a dozen spans. What is kept goes to OpenTelemetry's own exporter.
 //!
@@ -35,8 +35,8 @@ use tonic::transport::Channel;
 
 use crate::config::TelemetryConfig;
 pub use context::{Context, Scoped, child, current, scope};
-pub use export::ExportError;
 use export::Exported;
+pub use export::{EXPORT_TIMEOUT, ExportError};
 use recording::Recording;
 pub use span::{Name, Span};
 
@@ -79,7 +79,8 @@ impl Ratio {
 }
 
 impl Tracer {
-    /// Sends what is kept over `collector`, by OTLP, as of this service. Has to be called in a runtime.
+    /// Sends what is kept over `collector`, by OTLP, as of this service. Has to be called in a runtime. The channel has to give
+    /// calls up after [`EXPORT_TIMEOUT`].
     pub fn start(
         config: &TelemetryConfig,
         service: &'static str,
@@ -108,18 +109,18 @@ impl Tracer {
     #[must_use]
     pub fn serve(&self, method: &Arc<str>, headers: &HeaderMap, is_stream: bool) -> Span {
         let Some(parent) = headers::read(headers) else {
-            return self.root(Name::Shared(Arc::clone(method)), SpanKind::Server, is_stream);
+            return self.root(Name::Shared(Arc::clone(method)), SpanKind::Server, is_stream, false);
         };
         let recording = Recording::new(self.0.clone(), parent.trace, parent.chosen, parent.state);
         let name = Name::Shared(Arc::clone(method));
         Span::root(Arc::new(recording), name, SpanKind::Server, Some(parent.span), is_stream)
     }
 
-    /// Begins a trace of nobody else's.
-    fn root(&self, name: Name, kind: SpanKind, is_stream: bool) -> Span {
+    /// Begins a trace of nobody else's, chosen or left to the ratio.
+    fn root(&self, name: Name, kind: SpanKind, is_stream: bool, chosen: bool) -> Span {
         let Some(tracing) = &self.0 else { return Span::none() };
         let trace = RandomIdGenerator::default().new_trace_id();
-        let recording = Recording::new(self.0.clone(), trace, tracing.ratio.chooses(trace), None);
+        let recording = Recording::new(self.0.clone(), trace, chosen || tracing.ratio.chooses(trace), None);
         Span::root(Arc::new(recording), name, kind, None, is_stream)
     }
 

@@ -24,7 +24,7 @@ pub(super) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
     let telemetry =
         TelemetryConfig { otlp_endpoint: args.otlp_endpoint, trace_ratio: 1.0, ..TelemetryConfig::default() };
     if let Some(fault) = telemetry.faults().first() {
-        bail!("--{}", fault.replace('_', "-"));
+        bail!("--otlp-endpoint: {}", fault.trim_start_matches("otlp_endpoint: "));
     }
     let config =
         LocalClusterConfig { shard_count: args.shards, ports, telemetry, ..LocalClusterConfig::new(&data) };

@@ -58,11 +58,13 @@ impl Context {
         span
     }
 
-    /// Begins a trace of its own that is linked to this span: for one of many pieces of work that a long span brings.
+    /// Begins a trace of its own that is linked to this span: for one of many pieces of work that a long span brings. It is
+    /// chosen if this one is. Where nothing is recorded it is a part of this one.
     #[must_use]
     pub fn linked_root(&self, name: &'static str) -> Span {
-        let tracer = Tracer(self.recording.tracing().cloned());
-        let mut span = tracer.root(Name::Static(name), SpanKind::Internal, false);
+        let Some(tracing) = self.recording.tracing() else { return self.child(name) };
+        let tracer = Tracer(Some(Arc::clone(tracing)));
+        let mut span = tracer.root(Name::Static(name), SpanKind::Internal, false, self.is_chosen());
         span.link(self);
         span
     }

@@ -29,8 +29,8 @@ const QUEUE_MAX: usize = 8_192;
 const BATCH_MAX: usize = 512;
 /// Between two messages, unless there is a batch before.
 const EVERY: Duration = Duration::from_secs(1);
-/// A message that takes longer is lost.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// A message that takes longer is lost. The channel to the collector has to keep to it: the exporter does not.
+pub const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The exporter cannot be put together.
 #[derive(Debug, Error)]
@@ -68,8 +68,11 @@ impl Exported {
         collector: Channel,
         registry: &mut Registry,
     ) -> Result<Self, ExportError> {
-        let exporter =
-            OtlpExporter::builder().with_tonic().with_channel(collector).with_timeout(TIMEOUT).build()?;
+        let exporter = OtlpExporter::builder()
+            .with_tonic()
+            .with_channel(collector)
+            .with_timeout(EXPORT_TIMEOUT)
+            .build()?;
         let sent = Arc::new(Sent::default());
         let batches = BatchConfigBuilder::default()
             .with_max_queue_size(QUEUE_MAX)

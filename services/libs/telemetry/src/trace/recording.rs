@@ -86,7 +86,8 @@ impl Recording {
         let mut spans = recorder.spans();
         match &mut *spans {
             Spans::Open(spans) if spans.len() < SPANS_MAX => spans.push(record),
-            Spans::Open(_) => recorder.tracing.export.lose(1),
+            Spans::Open(_) if self.chosen => recorder.tracing.export.lose(1),
+            Spans::Open(_) => {}
             Spans::Forgotten => {}
             Spans::Kept => {
                 drop(spans);

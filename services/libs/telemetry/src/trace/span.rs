@@ -178,36 +178,13 @@ impl Drop for Span {
         let (Some(context), Some(open)) = (self.context.take(), self.open.take()) else { return };
         let Open { mut record, part } = *open;
         record.took = record.began.elapsed();
-        if record.code.is_some_and(is_fault) {
+        if record.code.is_some_and(names::is_fault) {
             context.recording.keep();
         }
         match part {
             Part::Below => context.recording.ended(record),
             Part::Whole { is_stream } => context.recording.all_ended(record, is_stream),
         }
-    }
-}
-
-/// Codes for which the server is to blame (the semantic conventions of gRPC), and not its caller or the load.
-const fn is_fault(code: Code) -> bool {
-    match code {
-        Code::Unknown
-        | Code::DeadlineExceeded
-        | Code::Unimplemented
-        | Code::Internal
-        | Code::Unavailable
-        | Code::DataLoss => true,
-        Code::Ok
-        | Code::Cancelled
-        | Code::InvalidArgument
-        | Code::NotFound
-        | Code::AlreadyExists
-        | Code::PermissionDenied
-        | Code::ResourceExhausted
-        | Code::FailedPrecondition
-        | Code::Aborted
-        | Code::OutOfRange
-        | Code::Unauthenticated => false,
     }
 }
 
@@ -228,9 +205,9 @@ impl Record {
             attributes.push(KeyValue::new(names::SPAN_RPC_METHOD, self.name.text().to_owned()));
             attributes.push(KeyValue::new(names::SPAN_RPC_RESPONSE_STATUS_CODE, names::code(code)));
         }
-        let is_error = |code: &Code| {
-            is_fault(*code) || (self.kind == SpanKind::Client && !matches!(code, Code::Ok | Code::Cancelled))
-        };
+        // To a client every code but OK is an error; not so what it has withdrawn itself, as a hedge that lost.
+        let is_error =
+            |code: &Code| names::is_fault(*code) || (self.kind == SpanKind::Client && *code != Code::Ok);
         let status = match self.code.filter(is_error) {
             Some(code) => {
                 attributes.push(KeyValue::new(names::SPAN_ERROR_TYPE, names::code(code)));

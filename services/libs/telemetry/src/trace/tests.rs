@@ -203,6 +203,16 @@ fn a_piece_of_a_streams_work_has_a_trace_of_its_own_that_links_to_the_stream() {
     assert_ne!(spans[0].span_context.trace_id().to_string(), TRACE);
     assert_eq!(spans[0].parent_span_id, SpanId::INVALID);
     assert_eq!(spans[0].links[0].span_context.trace_id().to_string(), TRACE);
+    // What its caller chose goes for each; and without a tracer all are of the caller's trace.
+    let (unwilling, kept) = self::tracer(0.0, 60_000);
+    for (flags, expected) in [("01", 1), ("00", 0)] {
+        let stream = unwilling.serve(&METHOD.into(), &headers(flags), true);
+        drop(stream.context().unwrap().linked_root("a request of a stream"));
+        assert_eq!(kept.take().len(), expected, "{flags}");
+    }
+    let stream = Tracer::default().serve(&METHOD.into(), &headers("01"), true);
+    let request = stream.context().unwrap().linked_root("a request of a stream");
+    assert_eq!(request.context().unwrap().ids().0, TRACE);
 }
 
 /// What a call pays for traces that nobody looks at:
