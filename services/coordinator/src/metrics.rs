@@ -171,7 +171,7 @@ mod tests {
         prometheus_client::encoding::text::encode(&mut told, &registry).unwrap();
         let lines = |name: &str| told.lines().filter(|line| line.starts_with(name)).count();
         assert_eq!(lines("vigie_coordinator_shard_search_duration_seconds_count"), 129);
-        assert_eq!(lines("vigie_coordinator_shard_unanswered_total"), 129);
+        assert_eq!(lines("vigie_coordinator_shard_unanswered_total"), 257);
         assert!(told.contains("vigie_coordinator_shard_unanswered_total{shard=\"_OTHER\"} 872\n"), "{told}");
     }
 }

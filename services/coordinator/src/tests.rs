@@ -173,7 +173,8 @@ async fn extra_calls_stay_within_their_budget_however_slow_everything_is() {
     }
     let (extra, all) = calls(&coordinator);
     assert!(extra <= 64 + all / 20, "{extra} extra calls of {all}");
-    assert!(extra >= 32, "{extra} extra calls");
+    // Otherwise it says nothing of a budget.
+    assert!(extra >= 16, "{extra} extra calls");
 }
 
 #[tokio::test(flavor = "multi_thread")]
