@@ -209,6 +209,8 @@ fn a_piece_of_a_streams_work_has_a_trace_of_its_own_that_links_to_the_stream() {
         let stream = unwilling.serve(&METHOD.into(), &headers(flags), true);
         drop(stream.context().unwrap().linked_root("a request of a stream"));
         assert_eq!(kept.take().len(), expected, "{flags}");
+        drop(stream);
+        kept.take();
     }
     let stream = Tracer::default().serve(&METHOD.into(), &headers("01"), true);
     let request = stream.context().unwrap().linked_root("a request of a stream");
