@@ -222,14 +222,15 @@ async fn when_the_caller_goes_the_call_is_cancelled_on_the_wire() {
             tokio::spawn(async move { search(&coordinator, number).await })
         })
         .collect();
-    until(|| matcher.calls() == 2).await;
+    // More, where the others have queued for so long that they went out of turn.
+    until(|| matcher.calls() >= 2).await;
     tokio::time::sleep(20 * MS).await;
     searches.iter().for_each(tokio::task::JoinHandle::abort);
     // They end one after the other, so that one more may be sent for those that have not yet.
     until(|| matcher.cancelled() >= 2 && matcher.cancelled() == matcher.calls()).await;
     tokio::time::sleep(20 * MS).await;
     let before = matcher.calls();
-    assert!(before <= 4, "{before} calls");
+    assert!(before <= 6, "{before} calls");
 
     // A shared call goes on while anyone waits for it.
     let first = search_within(&coordinator, 0, SearchOptions::default(), 100 * MS);
