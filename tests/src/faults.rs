@@ -118,7 +118,9 @@ pub async fn run(plan: &FaultPlan, tell: impl Fn(&str)) -> anyhow::Result<FaultR
         };
         report.rounds_without_a_shard += u64::from((0..plan.shard_count).any(is_away));
         wait(plan.pause_max, &lookups, &mut rng, &mut tasks).await?;
-        report.answers_under_faults += lookups.tally().answers() - before;
+        if !struck.is_empty() {
+            report.answers_under_faults += lookups.tally().answers() - before;
+        }
         for (replica, fault) in &struck {
             fleet.heal(*replica, *fault).with_context(|| format!("{replica:?}, {fault:?}"))?;
         }
