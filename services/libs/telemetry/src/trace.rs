@@ -14,7 +14,7 @@
 //! lookup has a dozen spans. What is kept goes to OpenTelemetry's own exporter.
 //!
 //! Context goes from service to service in the headers of W3C Trace Context (level 1, `w3.org/TR/trace-context-1`), and within a
-//! process with the task ([`Context::scope`]). What is spawned has to take it along.
+//! process with the task ([`scope`]). What is spawned has to take it along.
 //!
 //! Reading order: [`Tracer`], [`Context`], [`Span`], `recording` (what is kept), `headers`, `export`.
 
