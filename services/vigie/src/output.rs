@@ -10,6 +10,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use vigie_clients::{CallError, Code};
+use vigie_telemetry::names;
 
 /// How the command ended, as scripts see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,7 +164,7 @@ impl Output {
         if called == Some(Code::NotFound) {
             self.note(NOT_FOUND_HINT);
         }
-        let code = called.map_or("failed", code_name).to_owned();
+        let code = called.map_or_else(|| "failed".to_owned(), code_name);
         let line = serde_json::json!({ "error": ErrorLine { code, message: sentence(error) } });
         if let Err(error) = self.object(&line) {
             self.note(format!("vigie: {}", sentence(&error.into())));
@@ -229,26 +230,8 @@ pub const fn exit_of(code: Code) -> Exit {
 
 /// A gRPC code as scripts see it.
 #[must_use]
-pub const fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "ok",
-        Code::Cancelled => "cancelled",
-        Code::Unknown => "unknown",
-        Code::InvalidArgument => "invalid_argument",
-        Code::DeadlineExceeded => "deadline_exceeded",
-        Code::NotFound => "not_found",
-        Code::AlreadyExists => "already_exists",
-        Code::PermissionDenied => "permission_denied",
-        Code::ResourceExhausted => "resource_exhausted",
-        Code::FailedPrecondition => "failed_precondition",
-        Code::Aborted => "aborted",
-        Code::OutOfRange => "out_of_range",
-        Code::Unimplemented => "unimplemented",
-        Code::Internal => "internal",
-        Code::Unavailable => "unavailable",
-        Code::DataLoss => "data_loss",
-        Code::Unauthenticated => "unauthenticated",
-    }
+pub fn code_name(code: Code) -> String {
+    names::code(code).to_ascii_lowercase()
 }
 
 #[cfg(test)]

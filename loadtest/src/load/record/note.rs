@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use vigie_telemetry::names;
+
 use crate::load::kind::Kind;
 use crate::load::oracle::Verdict;
 use crate::load::record::{Record, least};
@@ -45,7 +47,7 @@ impl Record {
         let second = self.seconds.entry(sample.intended.as_secs()).or_default();
         let code = match sample.outcome {
             Outcome::Answered | Outcome::Unsent => None,
-            Outcome::Failed(code) => Some(code_name(code)),
+            Outcome::Failed(code) => Some(names::code(code)),
         };
         second.sent += u64::from(sample.outcome != Outcome::Unsent);
         second.answered += u64::from(sample.outcome == Outcome::Answered);
@@ -121,30 +123,6 @@ impl Record {
 /// anybody should be glad of.
 fn has_latency(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Answered | Outcome::Failed(tonic::Code::DeadlineExceeded))
-}
-
-/// The code's name in gRPC's own spelling.
-pub(crate) const fn code_name(code: tonic::Code) -> &'static str {
-    use tonic::Code;
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
 }
 
 #[cfg(test)]

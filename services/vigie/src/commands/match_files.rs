@@ -104,7 +104,7 @@ async fn ask(client: &MatchClient, path: &Path, options: SearchOptions, timeout_
     match answer.results.into_iter().next() {
         Some(Ok(matched)) => Outcome::Found { matched, coverage: answer.coverage },
         Some(Err(failure)) => {
-            Outcome::of_file(ErrorLine { code: code_name(failure.code).to_owned(), message: failure.message })
+            Outcome::of_file(ErrorLine { code: code_name(failure.code), message: failure.message })
         }
         None => Outcome::of_file(ErrorLine {
             code: "internal".to_owned(),
@@ -115,7 +115,7 @@ async fn ask(client: &MatchClient, path: &Path, options: SearchOptions, timeout_
 
 fn failed(call: &CallError) -> Outcome {
     let code = call.code();
-    let line = |message: String| ErrorLine { code: code_name(code).to_owned(), message };
+    let line = |message: String| ErrorLine { code: code_name(code), message };
     if let Some(partial) = call.partial_match() {
         let matched = partial.results.into_iter().next().and_then(Result::ok);
         return Outcome::Partial { matched, coverage: partial.coverage, code, error: line(call.to_string()) };
