@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -20,32 +20,20 @@ use vigie_model::{ReplicaDescription, Sequence, ShardIdentity};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::{MatcherService, MatcherServiceServer};
 use vigie_serving::{Call, Reflection, Routes, Secured, ServingConfig, Shutdown, serve};
+use vigie_telemetry::CapturedLog;
 use vigie_tls::dev_ca::{DevCa, Leaf, Validity};
 
 /// What all tests of this file have logged.
-static LOG: LazyLock<Mutex<Vec<u8>>> = LazyLock::new(|| {
+static LOG: LazyLock<CapturedLog> = LazyLock::new(|| {
+    let log = CapturedLog::default();
     let lines = tracing_subscriber::fmt().with_env_filter("access=debug,vigie_serving=warn,vigie_tls=warn");
-    lines.with_ansi(false).with_writer(|| LogWriter).init();
-    Mutex::default()
+    lines.with_ansi(false).with_writer(log.clone()).init();
+    log
 });
-
-struct LogWriter;
-
-impl io::Write for LogWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LOG.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// The lines with this in them.
 fn logged(what: &str) -> Vec<String> {
-    let text = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
-    text.lines().filter(|line| line.contains(what)).map(str::to_owned).collect()
+    LOG.lines(what)
 }
 
 /// A matcher that tells its callers who they are.

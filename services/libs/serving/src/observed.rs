@@ -217,26 +217,11 @@ impl http_body::Body for ObservedBody {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
-    use std::io;
-    use std::sync::Mutex;
 
     use tower::ServiceExt as _;
+    use vigie_telemetry::CapturedLog;
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     fn layer() -> ObservedLayer {
         let descriptors = [vigie_proto::DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET];
@@ -247,10 +232,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_path_that_is_no_method_is_not_repeated_whatever_becomes_of_the_call() {
-        let log = Log::default();
-        let writer = log.clone();
+        let log = CapturedLog::default();
         let lines = tracing_subscriber::fmt().with_max_level(Level::DEBUG).with_ansi(false);
-        let _here = tracing::subscriber::set_default(lines.with_writer(move || writer.clone()).finish());
+        let _here = tracing::subscriber::set_default(lines.with_writer(log.clone()).finish());
         let layer = layer();
         for code in [Code::ResourceExhausted, Code::Unavailable, Code::Unimplemented, Code::Ok] {
             let known = ["/vigie.matching.v1.MatchService/Match", "/grpc.health.v1.Health/Check"];
@@ -262,7 +246,7 @@ mod tests {
                 let request = Request::builder().uri(*path).body(Body::empty()).unwrap();
                 drop(answering.oneshot(request).await.unwrap());
             }
-            let text = String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
+            let text = log.take();
             assert_eq!(text.lines().count(), known.len() + unknown.len(), "{text}");
             assert_eq!(text.matches("method=\"_OTHER\"").count(), unknown.len(), "{text}");
             assert!(!text.contains("secret"), "{text}");

@@ -103,38 +103,15 @@ impl Drop for Told {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
+    use vigie_telemetry::CapturedLog;
 
     use super::*;
 
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Log {
-        fn lines(&self, what: &str) -> Vec<String> {
-            let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-            text.lines().filter(|line| line.contains(what)).map(str::to_owned).collect()
-        }
-    }
-
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     #[tokio::test(start_paused = true)]
     async fn each_reason_has_its_lines_and_what_is_left_out_is_told_when_the_second_ends() {
-        let log = Log::default();
-        let writer = log.clone();
+        let log = CapturedLog::default();
         let lines = tracing_subscriber::fmt().with_ansi(false);
-        let _here = tracing::subscriber::set_default(lines.with_writer(move || writer.clone()).finish());
+        let _here = tracing::subscriber::set_default(lines.with_writer(log.clone()).finish());
         let mut told = Told::default();
         for _ in 0..1_000 {
             told.tell(None, Refused::NotTls);

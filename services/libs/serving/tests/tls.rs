@@ -5,7 +5,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
@@ -20,33 +20,21 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use vigie_serving::{Load, Reflection, Routes, Secured, ServeError, ServingConfig, Shutdown, serve};
+use vigie_telemetry::CapturedLog;
 use vigie_tls::dev_ca::{DevCa, Leaf, Validity};
 use vigie_tls::{ClientCertificates, Sides, Tls, TlsConfig};
 
 /// What all tests of this file have logged.
-static LOG: LazyLock<Mutex<Vec<u8>>> = LazyLock::new(|| {
+static LOG: LazyLock<CapturedLog> = LazyLock::new(|| {
+    let log = CapturedLog::default();
     let lines = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false);
-    lines.with_writer(|| LogWriter).init();
-    Mutex::default()
+    lines.with_writer(log.clone()).init();
+    log
 });
-
-struct LogWriter;
-
-impl io::Write for LogWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LOG.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// The lines with this in them.
 fn logged(what: &str) -> Vec<String> {
-    let text = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
-    text.lines().filter(|line| line.contains(what)).map(str::to_owned).collect()
+    LOG.lines(what)
 }
 
 /// Waits for what comes about by itself.

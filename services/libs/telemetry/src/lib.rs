@@ -4,11 +4,12 @@
 //! means that a person must look. What is served here is served in plain text, to whoever can reach the address, so that
 //! a probe needs no certificate: it tells numbers and reasons, and nothing that came with a call.
 //!
-//! Reading order: [`init_logs`]; [`Telemetry`], to which a role gives its metrics and the [`Condition`] it is in;
+//! Reading order: [`init_logs`], [`CapturedLog`]; [`Telemetry`], to which a role gives its metrics and the [`Condition`] it is in;
 //! [`TelemetryConfig`]; [`serve`], which shows both by HTTP; [`names`] and [`register_gauge`]; `process` (memory, time and files
 //! of the process); [`ask`], the other end of a probe; [`trace`].
 
 mod logs;
+mod captured;
 mod config;
 mod telemetry;
 mod serve;
@@ -19,6 +20,7 @@ mod sampled;
 pub mod trace;
 
 pub use ask::{AskError, Readiness, ask};
+pub use captured::CapturedLog;
 pub use config::TelemetryConfig;
 pub use logs::{LogFormat, init_logs};
 pub use prometheus_client::registry::Registry;

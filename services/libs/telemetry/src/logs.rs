@@ -72,33 +72,16 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
     use super::*;
+    use crate::captured::CapturedLog;
     use crate::trace::Tracer;
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
     /// Three lines: outside a trace, inside, and outside again.
     fn lines(format: LogFormat) -> Vec<String> {
-        let log = Log::default();
-        let writer = log.clone();
-        let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+        let log = CapturedLog::default();
+        let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone());
         let subscriber: Box<dyn Subscriber + Send + Sync> = match format {
             LogFormat::Text => {
                 Box::new(lines.event_format(Traced(self::format().with_target(false))).finish())
@@ -112,8 +95,7 @@ mod tests {
         let span = Tracer::default().serve(&"a.B/C".into(), &headers, false);
         span.context().unwrap().enter(|| tracing::info!(figure = 2, "during \"it\""));
         tracing::info!(figure = 3, "after");
-        let written = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        written.lines().map(str::to_owned).collect()
+        log.lines("")
     }
 
     #[test]

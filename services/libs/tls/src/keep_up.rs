@@ -91,44 +91,28 @@ fn look(shared: &Arc<Shared>) -> Result<bool, FileFault> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::path::Path;
-    use std::sync::Mutex;
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use vigie_telemetry::CapturedLog;
+
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     /// The lines about what so many looks, one a minute, come to.
     async fn told(
         looks: u32,
         look: impl Fn(u32) -> Result<bool, FileFault> + Copy + Send + 'static,
     ) -> Vec<String> {
-        let log = Log::default();
-        let writer = log.clone();
+        let log = CapturedLog::default();
         let lines = tracing_subscriber::fmt().with_ansi(false).without_time();
-        let _here = tracing::subscriber::set_default(lines.with_writer(move || writer.clone()).finish());
+        let _here = tracing::subscriber::set_default(lines.with_writer(log.clone()).finish());
         let number = AtomicU32::new(0);
         let next = || {
             let number = number.fetch_add(1, Ordering::Relaxed);
             (number < looks).then_some(move || look(number))
         };
         repeat(Duration::from_secs(60), next, |_| {}).await;
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        text.lines().map(str::to_owned).collect()
+        log.lines("")
     }
 
     #[tokio::test(start_paused = true)]
