@@ -29,7 +29,7 @@ chart *arguments:
 
 # Benchmarks of single functions
 bench:
-    cargo bench -p vigie-hashing -p vigie-index
+    cargo bench -p vigie-media -p vigie-index
 
 # Durable writes a second, through gRPC; then searches, on data of this shape with known answers
 load shape="pdq" hashes="1000000" data="target/load":

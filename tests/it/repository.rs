@@ -39,7 +39,7 @@ fn no_service_depends_on_a_service() {
 #[test]
 fn the_core_knows_no_network() {
     let members = members();
-    for core in ["vigie-model", "vigie-hashing", "vigie-index", "vigie-pictures"] {
+    for core in ["vigie-model", "vigie-media", "vigie-index", "vigie-pictures"] {
         for network in ["tokio", "tonic", "prost", "vigie-proto", "vigie-clients"] {
             assert!(!members[core].contains(network), "{core} depends on {network}");
         }
@@ -51,7 +51,7 @@ fn the_core_knows_no_network() {
 #[test]
 fn serving_knows_of_the_domain_only_how_urgent_a_call_is() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    for file in std::fs::read_dir(root.join("services/libs/serving/src")).unwrap() {
+    for file in std::fs::read_dir(root.join("services/platform/serving/src")).unwrap() {
         let path = file.unwrap().path();
         if path.is_file() {
             let text = std::fs::read_to_string(&path).unwrap();

@@ -1,7 +1,7 @@
 //! Hashes and pictures to bank and to ask for.
 
 use rand::{Rng, RngExt as _, SeedableRng as _, rngs::SmallRng};
-use vigie_hashing::Limits;
+use vigie_media::Limits;
 use vigie_model::{Content, Hash, ItemContent, ItemDraft, PdqHash, QueryHash, Variant};
 
 /// A generator whose seed is given, so that a failure can be had again.
@@ -37,7 +37,7 @@ pub fn item(hashes: impl Into<Vec<Hash>>) -> anyhow::Result<ItemContent> {
 
 /// An item of the fingerprints of an image file.
 pub fn image_item(file: &[u8]) -> anyhow::Result<ItemContent> {
-    item(vigie_hashing::fingerprint(file, &Limits::default())?.banked_hashes())
+    item(vigie_media::fingerprint(file, &Limits::default())?.banked_hashes())
 }
 
 /// A question about hashes.

@@ -2,7 +2,7 @@
 //! of a data set has to be kept, however large it is.
 
 use anyhow::Context as _;
-use vigie_hashing::Limits;
+use vigie_media::Limits;
 
 use crate::Hash;
 use crate::load::scenario::Scenario;
@@ -32,7 +32,7 @@ impl Rows {
             let picture =
                 vigie_pictures::draw(picture_seed(scenario.seed, number), PICTURE_SIDE, PICTURE_SIDE);
             let file = vigie_pictures::encode_jpeg(&picture, 90);
-            let printed = vigie_hashing::fingerprint(&file, &Limits::default());
+            let printed = vigie_media::fingerprint(&file, &Limits::default());
             Ok(printed.context("a drawn picture cannot be hashed")?.pdq[0])
         });
         let pictures = pictures.collect::<anyhow::Result<Vec<_>>>()?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
-use vigie_hashing::Limits;
+use vigie_media::Limits;
 use vigie_model::{Quality, Variant};
 use vigie_pictures::Alteration;
 
@@ -193,7 +193,7 @@ fn image(scenario: &Scenario, number: u64) -> anyhow::Result<Ask> {
     let side = plan.image_sides[at % plan.image_sides.len()];
     let drawn = vigie_pictures::draw(picture_seed(scenario.seed, picture), side, side);
     let file = Bytes::from(ALTERATIONS[at % ALTERATIONS.len()].apply(&drawn));
-    let printed = vigie_hashing::fingerprint(&file, &Limits::default());
+    let printed = vigie_media::fingerprint(&file, &Limits::default());
     let printed = printed.context("a drawn picture cannot be hashed")?;
     ensure!(printed.pdq.len() == Variant::ALL.len(), "a fingerprint has one hash for each variant");
     let hashes = if printed.quality >= Quality::FLOOR_DEFAULT { printed.pdq.to_vec() } else { Vec::new() };

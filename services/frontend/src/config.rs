@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use vigie_clients::CoordinatorClient;
-use vigie_hashing::Limits;
+use vigie_media::Limits;
 use vigie_model::{Quality, Query};
 use vigie_serving::ServingConfig;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tonic::{Code, Status};
 use vigie_clients::{CallError, TargetError};
-use vigie_hashing::DecodeError;
+use vigie_media::DecodeError;
 use vigie_model::QualityError;
 use vigie_proto::{Invalid, status};
 use vigie_serving::ServeError;

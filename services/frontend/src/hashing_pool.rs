@@ -17,7 +17,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tokio::sync::oneshot;
 use tonic::Code;
-use vigie_hashing::{DecodeError, Limits};
+use vigie_media::{DecodeError, Limits};
 use vigie_model::{ImageFingerprint, Priority};
 use vigie_telemetry::register_gauges;
 use vigie_telemetry::trace::{self, Context};
@@ -189,7 +189,7 @@ fn work(jobs: Jobs, limits: &Limits, metrics: &HashingMetrics, image_nanos: &Ato
         let outcome = if begun >= deadline {
             Err(HashingError::OutOfTime)
         } else {
-            let hashed = vigie_hashing::fingerprint(&image, limits);
+            let hashed = vigie_media::fingerprint(&image, limits);
             let count = || metrics.count(&hashed);
             match &context {
                 Some(context) => context.enter(count),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
-use vigie_hashing::Limits;
+use vigie_media::Limits;
 use vigie_model::Priority;
 
 use crate::error::HashingError;

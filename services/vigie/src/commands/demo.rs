@@ -11,7 +11,7 @@ use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use vigie_clients::{BankClient, Deadline, IdempotencyKey, MatchClient};
-use vigie_hashing::Limits;
+use vigie_media::Limits;
 use vigie_model::{
     BankName, Content, ItemContent, ItemDraft, ItemId, Match, MatchCall, SearchOptions, Sequence,
 };
@@ -141,7 +141,7 @@ fn draw_one(seed: u64, banked: bool) -> anyhow::Result<Drawn> {
         return Ok(Drawn { seed, item: None, copies: vec![Sent { seed, alteration: None, bytes }] });
     }
     let file = encode_jpeg(&picture, 95);
-    let fingerprint = vigie_hashing::fingerprint(&file, &Limits::default())?;
+    let fingerprint = vigie_media::fingerprint(&file, &Limits::default())?;
     let item = ItemContent::try_from(ItemDraft {
         hashes: fingerprint.banked_hashes().into(),
         labels: vec!["drawn".to_owned()],

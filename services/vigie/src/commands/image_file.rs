@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use vigie_hashing::Limits;
+use vigie_media::Limits;
 use vigie_model::ImageFingerprint;
 
 use crate::output::ErrorLine;
@@ -34,7 +34,7 @@ pub(super) async fn read(path: &Path) -> Result<Vec<u8>, ErrorLine> {
 pub(super) async fn fingerprint(path: &Path) -> Result<ImageFingerprint, ErrorLine> {
     let content = read(path).await?;
     let hashed =
-        tokio::task::spawn_blocking(move || vigie_hashing::fingerprint(&content, &Limits::default())).await;
+        tokio::task::spawn_blocking(move || vigie_media::fingerprint(&content, &Limits::default())).await;
     match hashed {
         Ok(Ok(fingerprint)) => Ok(fingerprint),
         Ok(Err(error)) => Err(ErrorLine { code: error.kind().into(), message: error.to_string() }),

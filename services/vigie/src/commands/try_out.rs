@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use vigie_clients::{BankClient, Code, Deadline, IdempotencyKey, MatchClient};
-use vigie_hashing::Limits;
+use vigie_media::Limits;
 use vigie_model::{BankName, Content, ItemContent, ItemDraft, ItemId, MatchCall, SearchOptions, Sequence};
 use vigie_pictures::{draw, encode_jpeg, scene_name};
 
@@ -107,7 +107,7 @@ impl Trial {
 /// What is banked of the picture, and the altered copy that is asked about.
 fn draw_one(seed: u64) -> anyhow::Result<(ItemContent, Bytes)> {
     let picture = draw(seed, SIZE.0, SIZE.1);
-    let fingerprint = vigie_hashing::fingerprint(&encode_jpeg(&picture, 95), &Limits::default())?;
+    let fingerprint = vigie_media::fingerprint(&encode_jpeg(&picture, 95), &Limits::default())?;
     let content = ItemContent::try_from(ItemDraft {
         hashes: fingerprint.banked_hashes().into(),
         labels: vec!["drawn".to_owned()],

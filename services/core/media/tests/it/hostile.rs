@@ -7,7 +7,7 @@ use std::{fs, sync::LazyLock};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use vigie_hashing::{DecodeError, Limits, decode, fingerprint};
+use vigie_media::{DecodeError, Limits, decode, fingerprint};
 
 /// All files of the crate's own vectors.
 static FILES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {

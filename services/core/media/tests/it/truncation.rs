@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::{fs, iter};
 
-use vigie_hashing::{DecodeError, Limits, decode};
+use vigie_media::{DecodeError, Limits, decode};
 
 /// Cuts `file` at many places. `tail_max` is how many bytes at its end may be missing unnoticed because they are not part of the
 /// picture; what is decoded then is the same picture.

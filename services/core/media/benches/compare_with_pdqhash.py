@@ -2,7 +2,7 @@
 """Times this crate beside PyPI's Pillow + pdqhash: JPEG bytes to PDQ, one thread, both in one run.
 
     pip install pdqhash==0.2.8 pillow numpy
-    cargo build --release -p vigie-hashing --example hash_timing
+    cargo build --release -p vigie-media --example hash_timing
     python3 benches/compare_with_pdqhash.py [--rounds 9] [--binary PATH]
 
 The two take turns, round by round, so that a busy machine is busy for both. Two ratios are printed, because the two
@@ -82,7 +82,7 @@ def main():
         decoding, hashing, everything = map(statistics.median, zip(*ours))
         print(f"{name}: {width} x {height}, {len(content)} bytes, medians of {arguments.rounds} rounds in ms")
         print(f"  Pillow + pdqhash: compute {upright:.1f}, compute_dihedral {dihedral:.1f}")
-        print(f"  vigie-hashing: bytes to pdq (eight variants) {hashing:.1f}, fingerprint {everything:.1f}; "
+        print(f"  vigie-media: bytes to pdq (eight variants) {hashing:.1f}, fingerprint {everything:.1f}; "
               f"decoding to RGB alone {decoding:.1f}")
         print(f"  PDQ with eight variants: {dihedral / hashing:.1f}x as fast; "
               f"against the upright hash alone: {upright / hashing:.1f}x")

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use vigie_hashing::{Limits, decode, digest, fingerprint};
+use vigie_media::{Limits, decode, digest, fingerprint};
 use vigie_model::{Hash, HashType, ImageFingerprint, PdqHash};
 
 /// One line of an `expected.csv`, by column name.

@@ -10,7 +10,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use image::codecs::jpeg::JpegEncoder;
-use vigie_hashing::{Limits, decode, fingerprint, pdq};
+use vigie_media::{Limits, decode, fingerprint, pdq};
 
 /// A JPEG of waves and a fixed pseudo-random texture.
 fn jpeg(width: u16, height: u16) -> Vec<u8> {

@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::time::Instant;
 use std::{env, fs};
 
-use vigie_hashing::{Limits, decode, fingerprint, pdq_of_image};
+use vigie_media::{Limits, decode, fingerprint, pdq_of_image};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);

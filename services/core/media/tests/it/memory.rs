@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use image::ImageEncoder;
-use vigie_hashing::{Limits, decode};
+use vigie_media::{Limits, decode};
 
 struct Counting;
 

@@ -1,4 +1,0 @@
-//! Opens hostile segment files. `cargo +nightly fuzz run segment_file -- -max_total_time=600`, in `services/libs/index`.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| vigie_index::fuzzing::segment_file(data));
