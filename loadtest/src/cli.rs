@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use vigie_clients::TlsArgs;
 
-use crate::load::span::Span;
+use crate::run::scenario::span::Span;
 
 /// Makes data with known answers, and measures against it.
 #[derive(Debug, Parser)]

@@ -3,6 +3,16 @@
 //! Each thread draws a chunk of rows and compares it with all queries while it is warm; then the chunks are
 //! written in their order, and the next ones are drawn. Memory is a chunk for each thread and the answers.
 
+pub(crate) mod draw;
+pub(crate) mod shape;
+pub(crate) mod hash_file;
+pub(crate) mod answers;
+pub(crate) mod queries;
+pub(crate) mod scan;
+pub(crate) mod rows;
+pub(crate) mod fill;
+pub(crate) mod export;
+
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::num::NonZero;
@@ -12,12 +22,10 @@ use std::time::Instant;
 use anyhow::{Context as _, ensure};
 
 use crate::Hash;
-use crate::answers::{Answer, Answers};
 use crate::cli::DataArguments;
-use crate::hash_file;
-use crate::queries;
-use crate::scan::{Found, scan};
-use crate::shape::{Shape, shape};
+use crate::data::answers::{Answer, Answers};
+use crate::data::scan::{Found, scan};
+use crate::data::shape::{Shape, shape};
 
 /// Rows that a thread draws before they are written: 2 MiB.
 const CHUNK: usize = 65_536;
@@ -201,7 +209,7 @@ mod tests {
                             distance: hit.distance.0,
                         })
                         .collect();
-                    let mut total = crate::answers::Total::default();
+                    let mut total = crate::data::answers::Total::default();
                     found.iter().for_each(|&one| total.add(one));
                     assert_eq!(answer.totals[level], total, "{shape:?} within {radius}");
                     if level < answer.listed_radii {

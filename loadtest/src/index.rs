@@ -1,5 +1,11 @@
 //! The `index` command: builds, checks, measures, checks again.
 
+pub(crate) mod engine;
+pub(crate) mod check;
+pub(crate) mod measure;
+pub(crate) mod memory;
+mod report;
+
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,15 +15,15 @@ use vigie_index::Entry;
 use vigie_model::Distance;
 
 use crate::Hash;
-use crate::answers::Answers;
-use crate::check::check;
 use crate::cli::{IndexArguments, Measurement};
-use crate::engine::{self, Engine, entry};
-use crate::hash_file;
-use crate::machine::Machine;
-use crate::measure::{Plan, latency, tail, throughput, updates};
-use crate::memory::Resident;
-use crate::report::{Memory, Opened, Report};
+use crate::data::answers::Answers;
+use crate::data::hash_file;
+use crate::index::check::check;
+use crate::index::engine::{Engine, entry};
+use crate::index::measure::{Plan, latency, tail, throughput, updates};
+use crate::index::memory::Resident;
+use crate::index::report::{Memory, Opened, Report};
+use crate::report::machine::Machine;
 
 /// Rows that updates remove and insert again: enough that they lie all over an index.
 const HELD: usize = 4_096;

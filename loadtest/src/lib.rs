@@ -15,28 +15,19 @@
 //! - **Files are bounded in memory while they are made**: rows come in chunks, and of the answers to a query
 //!   only the nearest thousand or so are listed; all are counted.
 //!
-//! The third command, `run`, puts a cluster under load: [`load`] has its own reading order.
+//! The other commands put a cluster under load, and look at every answer: [`run`] has their rules and reading order.
 //!
-//! Reading order of the first two: [`cli`]; `hash_file` and `answers` for the files; `draw`, `shape`, `queries` for what is in
-//! them, `scan` for the right answers, `data` for the command; then `engine`, `check`, `measure`, `memory`,
-//! `machine`, `report`, and `index` for the other command.
+//! Reading order: [`cli`]; `data` (drawn rows, queries and right answers), `index` (the index benchmark), `run` (schedules,
+//! lanes, sessions, targets), `judge` (what is true of a question, and thresholds), `report` (results, for each reader), `cluster`
+//! (processes of an own cluster, and faults).
 
 pub mod cli;
-mod hash_file;
-mod answers;
-mod draw;
-mod shape;
-mod queries;
-mod scan;
 mod data;
-mod engine;
-mod check;
-mod measure;
-mod memory;
-mod machine;
-mod report;
 mod index;
-pub mod load;
+mod run;
+mod judge;
+mod report;
+mod cluster;
 
 use std::io::Write as _;
 
@@ -51,14 +42,14 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Data(arguments) => {
             data::run(&arguments, &mut out)?;
-            load::export::run(&arguments, &mut out)?;
+            data::export::run(&arguments, &mut out)?;
         }
         Command::Index(arguments) => index::run(&arguments, &mut out)?,
-        Command::Run(arguments) => return load::command::run(&arguments, &mut out),
-        Command::FindMax(arguments) => return load::find_max::run(&arguments, &mut out),
-        Command::Report(arguments) => return load::command::report(&arguments, &mut out),
-        Command::Compare(arguments) => return load::command::compare(&arguments, &mut out),
-        Command::Ceiling(arguments) => return load::ceiling::run(&arguments, &mut out),
+        Command::Run(arguments) => return run::command::run(&arguments, &mut out),
+        Command::FindMax(arguments) => return run::command::find_max::run(&arguments, &mut out),
+        Command::Report(arguments) => return run::command::report(&arguments, &mut out),
+        Command::Compare(arguments) => return run::command::compare(&arguments, &mut out),
+        Command::Ceiling(arguments) => return run::command::ceiling::run(&arguments, &mut out),
     }
     out.flush()?;
     Ok(Exit::Done)

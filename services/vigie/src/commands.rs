@@ -1,20 +1,9 @@
 //! One file for each command.
 
-mod demo;
-mod up;
-mod role;
-mod config_check;
-mod hash;
-mod image_file;
-mod folders;
-mod match_files;
-mod bank;
-mod item;
-mod item_import;
-mod status;
-mod dev_ca;
-mod try_out;
-mod health;
+mod cluster;
+mod banks;
+mod content;
+mod state;
 pub mod lines;
 
 use std::pin::Pin;
@@ -24,6 +13,10 @@ use vigie_clients::Deadline;
 use vigie_telemetry::trace::{self, Scoped};
 
 use crate::cli::{Cli, Command, TlsCommand};
+use crate::commands::banks::{bank, item};
+use crate::commands::cluster::{config_check, demo, dev_ca, role, up};
+use crate::commands::content::{hash, match_files};
+use crate::commands::state::{health, status, try_out};
 use crate::output::{Exit, Output};
 
 /// Runs the command that was typed.

@@ -14,7 +14,7 @@ use vigie_tests::collector::{Collector, SeenSpan};
 use vigie_tests::metrics::Exposition;
 use vigie_tests::process::{Finished, RoleProcess, run};
 
-use crate::chart::root;
+use crate::repository::chart::root;
 
 /// What takes longer than this is stuck.
 const WITHIN: Duration = Duration::from_secs(60);

@@ -1,0 +1,109 @@
+//! Puts a data set into a bank, at full speed.
+//!
+//! Rows are drawn on threads of their own and sent in batches, several at once over several connections, so that the bank
+//! can commit them together. Every batch has an idempotency key that says which rows it holds: sent twice, it is done
+//! once.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use vigie_clients::{BankClient, Code, IdempotencyKey, Network};
+use vigie_model::{BankName, Hash, ItemContent, ItemDraft, Sequence};
+
+use crate::data::rows::Rows;
+use crate::judge::oracle::Identity;
+
+/// Items of one batch: the most that the bank takes at once.
+const BATCH: u32 = 1_000;
+/// Batches under way at once.
+const AT_ONCE: usize = 8;
+/// Connections to the bank.
+const CONNECTIONS: usize = 4;
+/// How long the bank may take to be reached: here it shows whether there is one.
+const FIRST_WITHIN: Duration = Duration::from_secs(10);
+/// How long a batch may take, retries and all.
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// What filling a bank came to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Filled {
+    /// Items that were added; none if the bank held them already.
+    pub(crate) items: u64,
+    pub(crate) took: Duration,
+    /// A search that holds the log up to here finds them all.
+    pub(crate) sequence: Sequence,
+}
+
+/// Makes the bank hold exactly these rows.
+pub(crate) async fn fill(
+    bank_url: &str,
+    network: &Network,
+    name: &BankName,
+    rows: &Arc<Rows>,
+    mut progress: impl FnMut(u64, Duration),
+) -> anyhow::Result<Filled> {
+    let begin = Instant::now();
+    let clients = (0..CONNECTIONS).map(|_| BankClient::new_on(bank_url, network));
+    let clients = clients.collect::<Result<Vec<_>, _>>()?;
+    let first = &clients[0];
+    let deadline = || (Instant::now() + FIRST_WITHIN).into();
+    let count = u64::from(rows.count());
+    // Keys name the bank by its id: one of the same name that was deleted is another.
+    let id = match first.get_bank(name, deadline()).await {
+        Ok(found) if found.value.item_count == count => {
+            let sequence = found.sequence;
+            return Ok(Filled { items: 0, took: begin.elapsed(), sequence });
+        }
+        // A batch that was interrupted is not known; all of them are sent again, and those that are in are not doubled.
+        Ok(found) if found.value.item_count > count => bail!(
+            "the bank {name} holds {} items, and {count} should be all; delete it, or name another",
+            found.value.item_count
+        ),
+        Ok(found) => found.value.id,
+        Err(error) if error.code() == Code::NotFound => {
+            let key = IdempotencyKey::random();
+            first.create_bank(name, key, deadline()).await.context("cannot create the bank")?.value.id
+        }
+        Err(error) => return Err(error).context("cannot ask the bank"),
+    };
+    let batches = (0..rows.count()).step_by(BATCH as usize).enumerate();
+    let sent = stream::iter(batches)
+        .map(|(turn, from)| {
+            let (rows, client) = (Arc::clone(rows), clients[turn % clients.len()].clone());
+            async move {
+                let items = tokio::task::spawn_blocking(move || items(&rows, from)).await??;
+                let count = items.len() as u64;
+                let key = IdempotencyKey::named(format_args!("load-{id}-{from}"));
+                let added = client
+                    .add_items(name, items, key, (Instant::now() + WITHIN).into())
+                    .await
+                    .with_context(|| format!("cannot add rows from {from} on"))?;
+                anyhow::Ok((count, added.sequence))
+            }
+        })
+        .buffer_unordered(AT_ONCE);
+    let mut filled = Filled { items: 0, took: Duration::ZERO, sequence: Sequence(0) };
+    let mut sent = std::pin::pin!(sent);
+    while let Some((items, sequence)) = sent.try_next().await? {
+        filled.items += items;
+        filled.sequence = filled.sequence.max(sequence);
+        progress(filled.items, begin.elapsed());
+    }
+    filled.took = begin.elapsed();
+    Ok(filled)
+}
+
+fn items(rows: &Rows, from: u32) -> anyhow::Result<Vec<ItemContent>> {
+    let drawn = (from..).zip(rows.rows(from, BATCH));
+    let item = |(row, hash)| {
+        let draft = ItemDraft {
+            hashes: vec![Hash::Pdq(hash)],
+            external_reference: Identity::Row(row).reference(),
+            ..ItemDraft::default()
+        };
+        Ok(ItemContent::try_from(draft)?)
+    };
+    drawn.map(item).collect()
+}

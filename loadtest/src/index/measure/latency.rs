@@ -1,0 +1,26 @@
+//! Single queries on one thread.
+
+use serde::Serialize;
+
+use super::{Asker, Plan, Times};
+use crate::index::engine::Engine;
+
+/// Single queries on one thread, nothing else going on.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Latency {
+    #[serde(flatten)]
+    pub(crate) times: Times,
+    pub(crate) p99_over_median: f64,
+}
+
+/// A warm-up slice that is not counted, then the slices that are.
+pub(crate) fn latency(engine: &dyn Engine, plan: &Plan<'_>) -> Latency {
+    Asker::new(plan).ask_for(engine, plan.slice);
+    let mut asker = Asker::new(plan);
+    for _ in 0..plan.rounds {
+        asker.ask_for(engine, plan.slice);
+    }
+    let times = asker.summary();
+    let p99_over_median = times.p99_us / times.median_us;
+    Latency { times, p99_over_median }
+}

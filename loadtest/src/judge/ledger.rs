@@ -1,0 +1,210 @@
+//! What this run has written to the bank, and what an answer therefore has to hold.
+//!
+//! Each item that is added has a hash of 256 random bits, which is near nothing else, so its truth is its own: it has to
+//! be found by an answer that holds its addition, and not by one that holds its removal.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use vigie_model::{ItemId, Sequence};
+
+use crate::Hash;
+use crate::data::draw::{Draw, Stream};
+use crate::judge::oracle::{Identity, Presence};
+
+/// Removed items that are still asked for.
+const GONE_KEPT: usize = 1_000;
+
+/// An item that the run has added.
+#[derive(Debug)]
+pub(crate) struct LiveItem {
+    number: u64,
+    pub(crate) id: ItemId,
+    added: Sequence,
+    removal_begun: AtomicBool,
+    /// 0 while no removal is acknowledged.
+    removed: AtomicU64,
+}
+
+impl LiveItem {
+    pub(crate) const fn new(number: u64, id: ItemId, added: Sequence) -> Self {
+        Self { number, id, added, removal_begun: AtomicBool::new(false), removed: AtomicU64::new(0) }
+    }
+
+    pub(crate) const fn identity(&self) -> Identity {
+        Identity::Live(self.number)
+    }
+
+    /// The hash under which an item of this number is banked.
+    pub(crate) fn hash_of(seed: u64, number: u64) -> Hash {
+        Draw::new(seed, Stream::Update, number).hash()
+    }
+
+    pub(crate) fn hash(&self, seed: u64) -> Hash {
+        Self::hash_of(seed, self.number)
+    }
+
+    /// Whether an answer that holds the log up to `sequence`, and has come by now, has to hold the item.
+    pub(crate) fn presence(&self, sequence: Sequence) -> Presence {
+        let removed = self.removed.load(Ordering::Acquire);
+        if removed > 0 && sequence.0 >= removed {
+            Presence::MustNot
+        } else if self.removal_begun.load(Ordering::Acquire) || sequence < self.added {
+            Presence::May
+        } else {
+            Presence::Must
+        }
+    }
+}
+
+/// See the module. One for each process that generates load.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    state: Mutex<State>,
+    acknowledged: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    living: VecDeque<Arc<LiveItem>>,
+    gone: VecDeque<Arc<LiveItem>>,
+    /// When which sequence was acknowledged, the newest last, each higher than the one before.
+    acknowledgements: VecDeque<(Instant, Sequence)>,
+}
+
+impl Ledger {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        // Whoever panicked has left whole items.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what the bank had acknowledged before the run.
+    pub(crate) fn begin(&self, sequence: Sequence, now: Instant) {
+        self.acknowledge(&mut self.state(), sequence, now);
+    }
+
+    pub(crate) fn added(&self, number: u64, id: ItemId, sequence: Sequence, now: Instant) -> Arc<LiveItem> {
+        let item = Arc::new(LiveItem::new(number, id, sequence));
+        let mut state = self.state();
+        state.living.push_back(Arc::clone(&item));
+        self.acknowledge(&mut state, sequence, now);
+        item
+    }
+
+    /// The item that has lived longest, which is no longer sure to be found from now on.
+    pub(crate) fn begin_removal(&self) -> Option<Arc<LiveItem>> {
+        let item = self.state().living.pop_front()?;
+        item.removal_begun.store(true, Ordering::Release);
+        Some(item)
+    }
+
+    pub(crate) fn removed(&self, item: Arc<LiveItem>, sequence: Sequence, now: Instant) {
+        item.removed.store(sequence.0, Ordering::Release);
+        let mut state = self.state();
+        state.gone.push_back(item);
+        if state.gone.len() > GONE_KEPT {
+            state.gone.pop_front();
+        }
+        self.acknowledge(&mut state, sequence, now);
+    }
+
+    fn acknowledge(&self, state: &mut State, sequence: Sequence, now: Instant) {
+        let newest = state.acknowledgements.back().map_or(0, |newest| newest.1.0);
+        if sequence.0 > newest {
+            state.acknowledgements.push_back((now, sequence));
+            self.acknowledged.store(sequence.0, Ordering::Release);
+        }
+    }
+
+    /// One of the items to ask for: of four, three that live and one that is gone, where there are such.
+    pub(crate) fn pick(&self, draw: &mut Draw) -> Option<Arc<LiveItem>> {
+        let state = self.state();
+        let gone = draw.below(4) == 0;
+        let items = if (gone && !state.gone.is_empty()) || state.living.is_empty() {
+            &state.gone
+        } else {
+            &state.living
+        };
+        let at = draw.below(items.len().max(1) as u64);
+        items.get(usize::try_from(at).expect("below a length")).cloned()
+    }
+
+    /// The newest write that was acknowledged.
+    pub(crate) fn newest(&self) -> Sequence {
+        Sequence(self.acknowledged.load(Ordering::Acquire))
+    }
+
+    /// The newest write that was acknowledged at least `age` before `now`: an answer to a question sent then has to
+    /// hold it.
+    pub(crate) fn newest_before(&self, now: Instant, age: Duration) -> Sequence {
+        let mut state = self.state();
+        let mut found = Sequence(0);
+        // All but the newest of those that are old enough are of no more use.
+        while let Some(&(at, sequence)) = state.acknowledgements.front() {
+            if now.saturating_duration_since(at) < age {
+                return found;
+            }
+            found = sequence;
+            match state.acknowledgements.get(1) {
+                Some(&(next, _)) if now.saturating_duration_since(next) >= age => {
+                    state.acknowledgements.pop_front();
+                }
+                _ => return found,
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_has_to_be_found_between_its_addition_and_its_removal() {
+        let ledger = Ledger::default();
+        let now = Instant::now();
+        let item = ledger.added(7, ItemId(1), Sequence(10), now);
+        assert_eq!(item.presence(Sequence(9)), Presence::May);
+        assert_eq!(item.presence(Sequence(10)), Presence::Must);
+        let same = ledger.begin_removal().unwrap();
+        assert_eq!(item.presence(Sequence(50)), Presence::May);
+        ledger.removed(same, Sequence(12), now);
+        assert_eq!(item.presence(Sequence(11)), Presence::May);
+        assert_eq!(item.presence(Sequence(12)), Presence::MustNot);
+        assert!(ledger.begin_removal().is_none());
+    }
+
+    #[test]
+    fn a_write_is_demanded_when_it_is_old_enough() {
+        let ledger = Ledger::default();
+        let begin = Instant::now();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        let age = Duration::from_secs(5);
+        assert_eq!(ledger.newest_before(at(100), age), Sequence(0));
+        ledger.begin(Sequence(3), at(0));
+        ledger.added(1, ItemId(1), Sequence(4), at(2));
+        ledger.added(2, ItemId(2), Sequence(6), at(3));
+        ledger.added(3, ItemId(3), Sequence(5), at(4));
+        assert_eq!(ledger.newest(), Sequence(6));
+        let demanded: Vec<u64> = [4, 5, 6, 7, 8, 100].map(|now| ledger.newest_before(at(now), age).0).into();
+        assert_eq!(demanded, [0, 3, 3, 4, 6, 6]);
+    }
+
+    #[test]
+    fn both_living_and_removed_items_are_asked_for() {
+        let ledger = Ledger::default();
+        let now = Instant::now();
+        let mut draw = Draw::new(1, Stream::Request, 1);
+        assert!(ledger.pick(&mut draw).is_none());
+        (0..10).for_each(|number| drop(ledger.added(number, ItemId(number), Sequence(number + 1), now)));
+        let item = ledger.begin_removal().unwrap();
+        ledger.removed(item, Sequence(11), now);
+        let picked: Vec<u64> = (0..400).map(|_| ledger.pick(&mut draw).unwrap().number).collect();
+        let gone = picked.iter().filter(|&&number| number == 0).count();
+        assert!((50..150).contains(&gone), "{gone}");
+        assert!((1..10).all(|number| picked.contains(&number)));
+    }
+}

@@ -1,0 +1,334 @@
+//! What changed from one run to another, and whether that is more than noise.
+//!
+//! A run's seconds differ among themselves, and by that much a figure of the run would differ if it were run again. The
+//! moving-block bootstrap (Künsch 1989) puts that to use: runs are put together again and again from blocks of their own
+//! seconds, drawn with replacement (blocks, because a bad second is seldom alone), and the figure is taken of each. Where
+//! 99 % of the ratios between such runs of B and of A lie on one side of 1, the change is more than the noise within the
+//! runs: 99 and not 95, for there are six figures, and one in twenty would be wrong too often. Changes below 2 % are called
+//! noise in any case: no two runs are as alike as that, and seconds are kept to two digits. Runs of a few seconds say
+//! nothing of their own noise, so of them nothing is said either.
+//!
+//! What makes whole runs differ, such as another machine or another neighbour, is in no second, and is not seen here.
+
+mod text;
+
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt as _, SeedableRng as _};
+use serde::Serialize;
+
+use crate::report::result::RunResult;
+use crate::report::rounding::whole;
+use crate::run::record::Second;
+use crate::run::record::hist::Hist;
+
+pub(crate) use text::text;
+
+/// Runs that are put together.
+const RESAMPLES: usize = 1_000;
+/// The share of them that lies on each side beyond the bounds that are told.
+const TAIL: f64 = 0.005;
+/// A change below this is noise: of a ratio.
+const RELATIVE_MIN: f64 = 0.02;
+/// The same of a share, such as that of failures.
+const SHARE_MIN: f64 = 0.001;
+/// Fewer measured seconds than this say nothing of their noise.
+const SECONDS_MIN: usize = 8;
+
+/// What a comparison came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Comparison {
+    pub(crate) schema: &'static str,
+    pub(crate) changes: Vec<Change>,
+    /// What should be nothing, or was refused.
+    pub(crate) counts: Vec<Count>,
+    /// Whether a figure is worse by more than noise, or answers are wrong of which there were fewer before.
+    pub(crate) worse: bool,
+    /// Why it may mean less than it seems to.
+    pub(crate) reservations: Vec<String>,
+}
+
+/// Of one figure.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Change {
+    pub(crate) figure: &'static str,
+    pub(crate) a: Option<f64>,
+    pub(crate) b: Option<f64>,
+    /// By what `change`, `low` and `high` compare: `ratio` is B divided by A, `difference` B less A.
+    pub(crate) by: Scale,
+    pub(crate) change: Option<f64>,
+    /// Between which bounds the change lies, by the noise within the runs.
+    pub(crate) low: Option<f64>,
+    pub(crate) high: Option<f64>,
+    pub(crate) verdict: Direction,
+}
+
+/// How two values of a figure are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Scale {
+    Ratio,
+    Difference,
+}
+
+/// What a change is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Direction {
+    Better,
+    Worse,
+    Noise,
+    /// One of the runs has no such figure, or is too short to say.
+    Unknown,
+}
+
+/// How often something happened in each run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Count {
+    pub(crate) what: &'static str,
+    pub(crate) a: u64,
+    pub(crate) b: u64,
+}
+
+/// One run's seconds after its warm-up, but not the last: it may be a part of one only.
+fn measured(result: &RunResult) -> Vec<&Second> {
+    let warm_up = result.scenario.drive.warm_up.0.as_secs();
+    let end = warm_up + whole(result.measured_s) as u64;
+    result.record.seconds.range(warm_up..end.max(warm_up)).map(|(_, second)| second).collect()
+}
+
+struct Figure {
+    name: &'static str,
+    of: fn(&Sum) -> Option<f64>,
+    by: Scale,
+    more_is_better: bool,
+}
+
+const fn latency(name: &'static str, of: fn(&Sum) -> Option<f64>) -> Figure {
+    Figure { name, of, by: Scale::Ratio, more_is_better: false }
+}
+
+const FIGURES: [Figure; 6] = [
+    Figure {
+        name: "answered a second",
+        of: |sum| Some(sum.answered as f64 / sum.seconds),
+        by: Scale::Ratio,
+        more_is_better: true,
+    },
+    latency("p50, ms", |sum| sum.latency.quantile_ms(0.5)),
+    latency("p90, ms", |sum| sum.latency.quantile_ms(0.9)),
+    latency("p99, ms", |sum| sum.latency.quantile_ms(0.99)),
+    latency("p99.9, ms", |sum| sum.latency.quantile_ms(0.999)),
+    Figure {
+        name: "not answered",
+        of: |sum| (sum.due > 0).then(|| (sum.due - sum.answered) as f64 / sum.due as f64),
+        by: Scale::Difference,
+        more_is_better: false,
+    },
+];
+
+/// Some seconds together.
+struct Sum {
+    seconds: f64,
+    /// Requests that were to be sent.
+    due: u64,
+    answered: u64,
+    latency: Hist,
+}
+
+impl Sum {
+    fn of<'a>(seconds: impl Iterator<Item = &'a Second>) -> Self {
+        let mut sum = Self { seconds: 0.0, due: 0, answered: 0, latency: Hist::with_digits(2) };
+        for second in seconds {
+            sum.seconds += 1.0;
+            sum.due += second.sent + second.unsent;
+            sum.answered += second.answered;
+            sum.latency.add(&second.latency);
+        }
+        sum
+    }
+}
+
+/// As many seconds as there are, in blocks drawn with replacement.
+fn resample(seconds: &[&Second], rng: &mut Xoshiro256PlusPlus) -> Sum {
+    let count = seconds.len();
+    let block = whole((count as f64).sqrt()).max(1);
+    let starts = (0..count.div_ceil(block)).map(|_| rng.random_range(0..count));
+    let drawn = starts.flat_map(|start| (start..start + block).map(|at| seconds[at % count]));
+    Sum::of(drawn.take(count))
+}
+
+/// Every figure of both runs; `None` if there is not one whole second in both.
+pub(crate) fn compare(a: &RunResult, b: &RunResult) -> Option<Comparison> {
+    let (seconds_a, seconds_b) = (measured(a), measured(b));
+    let shorter = seconds_a.len().min(seconds_b.len());
+    if shorter == 0 {
+        return None;
+    }
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    let resamples = if shorter < SECONDS_MIN { 0 } else { RESAMPLES };
+    let pairs: Vec<(Sum, Sum)> =
+        (0..resamples).map(|_| (resample(&seconds_a, &mut rng), resample(&seconds_b, &mut rng))).collect();
+    let runs = (Sum::of(seconds_a.into_iter()), Sum::of(seconds_b.into_iter()));
+    let changes: Vec<Change> = FIGURES.iter().map(|figure| change(figure, &runs, &pairs)).collect();
+    let wrong = counts(a, b);
+    let mut reservations = Vec::new();
+    if shorter < SECONDS_MIN {
+        reservations.push(format!(
+            "{shorter} seconds are too few to tell a change from noise; measure {SECONDS_MIN} or more"
+        ));
+    }
+    for (name, result) in [("A", a), ("B", b)] {
+        if result.generator.ran_late {
+            reservations.push(format!("in {name} the generator ran late: its latencies cannot be believed"));
+        }
+        if result.interrupted {
+            reservations.push(format!("{name} was stopped before its end"));
+        }
+    }
+    if a.scenario != b.scenario {
+        reservations.push("the scenarios differ: the figures may not be of the same thing".to_owned());
+    }
+    Some(Comparison {
+        schema: "vigie-loadtest-compare/1",
+        worse: changes.iter().any(|change| change.verdict == Direction::Worse)
+            || wrong.iter().any(|count| count.b > count.a),
+        changes,
+        counts: wrong,
+        reservations,
+    })
+}
+
+/// Wrong answers: of them a single one is more than noise.
+fn counts(a: &RunResult, b: &RunResult) -> Vec<Count> {
+    let of = |result: &RunResult| {
+        let verdict = &result.record.totals.verdict;
+        [
+            ("missed", verdict.missed),
+            ("false", verdict.false_matches),
+            ("wrong distance", verdict.wrong_distance),
+            ("stale", verdict.stale),
+        ]
+    };
+    let pairs = of(a).into_iter().zip(of(b));
+    pairs.map(|((what, a), (_, b))| Count { what, a, b }).collect()
+}
+
+fn change(figure: &Figure, runs: &(Sum, Sum), pairs: &[(Sum, Sum)]) -> Change {
+    let compared = |(a, b): &(Sum, Sum)| match (figure.by, (figure.of)(a), (figure.of)(b)) {
+        (Scale::Difference, Some(a), Some(b)) => Some(b - a),
+        (Scale::Ratio, Some(a), Some(b)) if a > 0.0 => Some(b / a),
+        _ => None,
+    };
+    let (same, least) = match figure.by {
+        Scale::Ratio => (1.0, RELATIVE_MIN),
+        Scale::Difference => (0.0, SHARE_MIN),
+    };
+    let mut noise: Vec<f64> = pairs.iter().filter_map(compared).collect();
+    noise.sort_unstable_by(f64::total_cmp);
+    let at = |share: f64| noise.get(whole(noise.len() as f64 * share)).copied();
+    let (low, high) = (at(TAIL), at(1.0 - TAIL));
+    let verdict = match (compared(runs), low, high) {
+        (Some(change), Some(low), Some(high)) => {
+            let more = low > same && change > same + least;
+            let less = high < same && change < same - least;
+            match (more, less) {
+                (true, _) if figure.more_is_better => Direction::Better,
+                (true, _) => Direction::Worse,
+                (_, true) if figure.more_is_better => Direction::Worse,
+                (_, true) => Direction::Better,
+                (false, false) => Direction::Noise,
+            }
+        }
+        _ => Direction::Unknown,
+    };
+    Change {
+        figure: figure.name,
+        a: (figure.of)(&runs.0),
+        b: (figure.of)(&runs.1),
+        by: figure.by,
+        change: compared(runs),
+        low,
+        high,
+        verdict,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::result::tests::result;
+
+    /// Latencies with some spread, 100 of them a second.
+    fn run(seconds: u64, base_ms: u64, seed: u64) -> RunResult {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let latencies: Vec<u64> =
+            (0..seconds * 100).map(|_| base_ms + rng.random_range(0..base_ms)).collect();
+        result(&latencies, 0, &[])
+    }
+
+    fn verdicts(a: &RunResult, b: &RunResult) -> Vec<(&'static str, Direction)> {
+        compare(a, b).unwrap().changes.into_iter().map(|change| (change.figure, change.verdict)).collect()
+    }
+
+    #[test]
+    fn two_runs_of_the_same_are_noise_and_a_run_and_itself_too() {
+        let one = run(20, 100, 1);
+        assert!(verdicts(&one, &one).iter().all(|(_, verdict)| *verdict == Direction::Noise));
+        for seed in 2..8 {
+            let told = verdicts(&one, &run(20, 100, seed));
+            assert!(told.iter().all(|(_, verdict)| *verdict == Direction::Noise), "seed {seed}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn a_slower_run_is_worse_and_a_faster_one_better() {
+        let (quick, slow) = (run(20, 100, 1), run(20, 120, 2));
+        let told = verdicts(&quick, &slow);
+        assert_eq!(told[0].1, Direction::Noise, "the rate is the same: {told:?}");
+        assert!(told[1..5].iter().all(|(_, verdict)| *verdict == Direction::Worse), "{told:?}");
+        assert_eq!(told[5].1, Direction::Noise, "all are answered: {told:?}");
+        assert!(verdicts(&slow, &quick)[1..5].iter().all(|(_, verdict)| *verdict == Direction::Better));
+        let compared = compare(&quick, &slow).unwrap();
+        assert!(compared.worse);
+        let said = text(&compared);
+        assert!(said.contains("WORSE") && said.contains("p99"), "{said}");
+    }
+
+    #[test]
+    fn a_single_bad_second_is_noise_in_the_tail_and_says_so_by_its_range() {
+        let quiet = run(20, 100, 1);
+        let mut latencies: Vec<u64> = (0..2_000).map(|at| 100 + at * 7 % 100).collect();
+        latencies[700..800].fill(2_000);
+        let told = compare(&quiet, &result(&latencies, 0, &[])).unwrap().changes;
+        let tail = told.iter().find(|change| change.figure == "p99, ms").unwrap();
+        assert_eq!(tail.verdict, Direction::Noise, "{tail:?}");
+        assert!(tail.high.unwrap() > 5.0 && tail.low.unwrap() < 1.1, "{tail:?}");
+    }
+
+    #[test]
+    fn runs_without_a_whole_second_are_not_compared() {
+        assert!(compare(&result(&[1; 5], 0, &[]), &run(3, 100, 1)).is_none());
+    }
+
+    #[test]
+    fn of_runs_of_a_few_seconds_nothing_is_said_but_what_is_wrong_is_told() {
+        let (quick, mut slow) = (run(3, 100, 1), run(3, 300, 2));
+        let compared = compare(&quick, &slow).unwrap();
+        assert!(compared.changes.iter().all(|change| change.verdict == Direction::Unknown), "{compared:?}");
+        assert!(!compared.worse && compared.reservations[0].contains("too few"), "{compared:?}");
+        slow.record.totals.verdict.missed = 1;
+        assert!(compare(&quick, &slow).unwrap().worse, "one missed match is no noise");
+        assert!(!compare(&slow, &quick).unwrap().worse);
+    }
+
+    #[test]
+    fn requests_that_are_no_longer_answered_are_worse() {
+        let (whole, mut failing) = (run(20, 100, 1), run(20, 100, 2));
+        for second in failing.record.seconds.values_mut() {
+            second.answered -= 5;
+        }
+        let told = verdicts(&whole, &failing);
+        assert_eq!(told[5], ("not answered", Direction::Worse), "{told:?}");
+        assert_eq!(verdicts(&failing, &whole)[5].1, Direction::Better);
+    }
+}

@@ -1,0 +1,53 @@
+//! The thresholds as test cases, in the XML that builds show.
+
+use std::fmt::Write as _;
+
+use crate::report::result::RunResult;
+
+/// One suite with a case for each threshold.
+pub(super) fn report(result: &RunResult) -> String {
+    let failures = result.thresholds.iter().filter(|judgement| !judgement.holds).count();
+    let (name, time) = (escape(&result.scenario.name), result.measured_s);
+    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    // Writing to a string does not fail.
+    let _ = writeln!(
+        out,
+        "<testsuites>\n  <testsuite name=\"vigie-loadtest {name}\" tests=\"{}\" failures=\"{failures}\" time=\"{time:.3}\">",
+        result.thresholds.len()
+    );
+    for judgement in &result.thresholds {
+        let case = escape(&judgement.threshold.to_string());
+        let _ = write!(out, "    <testcase classname=\"{name}\" name=\"{case}\"");
+        if judgement.holds {
+            out.push_str("/>\n");
+            continue;
+        }
+        let mut message = format!("measured: {}", judgement.shown);
+        if let Some(because) = &judgement.because {
+            let _ = write!(message, "; {because}");
+        }
+        let _ = writeln!(out, ">\n      <failure message=\"{}\"/>\n    </testcase>", escape(&message));
+    }
+    out.push_str("  </testsuite>\n</testsuites>\n");
+    out
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::result::tests::result;
+
+    #[test]
+    fn a_threshold_is_a_case_and_one_that_fails_says_what_was_measured() {
+        let xml = report(&result(&[5; 200], 0, &["p99 < 1ms", "missed == 0"]));
+        assert!(xml.contains("tests=\"2\" failures=\"1\""), "{xml}");
+        assert!(xml.contains("name=\"p99 &lt; 1ms\">"), "{xml}");
+        assert!(xml.contains("<failure message=\"measured: 5."), "{xml}");
+        assert!(xml.contains("name=\"missed == 0\"/>"), "{xml}");
+        assert_eq!(xml.matches("<testcase").count(), 2);
+    }
+}

@@ -1,0 +1,302 @@
+//! What a run came to: the file that everything else is made from.
+//!
+//! `SCHEMA.md` beside the scenarios says what each field means. Fields may be added to a schema of one number; none
+//! changes its meaning.
+
+use serde::{Deserialize, Serialize};
+
+use crate::judge::judge;
+use crate::judge::threshold::Threshold;
+use crate::report::machine::Machine;
+use crate::run::lanes::kind::Kind;
+use crate::run::record::Record;
+use crate::run::record::hist::Hist;
+use crate::run::scenario::Scenario;
+
+/// The schema that this program writes.
+pub const SCHEMA: &str = "vigie-loadtest/1";
+
+/// Of the requests, this share may be late or unsent; beyond it the generator was not fit for the load, and no latency
+/// is to be believed.
+pub const LATE_SHARE_MAX: f64 = 0.01;
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// What was run.
+    pub scenario: Scenario,
+    /// What it ran against.
+    pub target: TargetFacts,
+    /// When the warm-up began, in milliseconds since 1970.
+    pub began_unix_ms: u64,
+    /// How long was measured, in seconds.
+    pub measured_s: f64,
+    /// Whether it was stopped before its end.
+    #[serde(default)]
+    pub interrupted: bool,
+    /// What sent the requests.
+    pub generator: Generator,
+    /// The figures that people ask for first, of all kinds of request together.
+    pub summary: Summary,
+    /// The same for each kind of request.
+    pub by_kind: std::collections::BTreeMap<Kind, Summary>,
+    /// How the thresholds came out.
+    pub thresholds: Vec<Judgement>,
+    /// Whether all of them hold.
+    pub passed: bool,
+    /// What was done to the cluster, and processes of an own one that ended by themselves.
+    pub faults: Vec<Mark>,
+    /// Counts and histograms.
+    pub record: Record,
+}
+
+/// What a run ran against.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TargetFacts {
+    /// `vigie` or `hma`.
+    pub protocol: String,
+    /// Where the requests went.
+    pub endpoints: Vec<String>,
+    /// Whether the harness started the cluster.
+    pub own_cluster: bool,
+}
+
+/// What sent the requests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Generator {
+    /// Of this program.
+    pub version: String,
+    /// Processes.
+    pub processes: u32,
+    /// Threads that sent, in all processes.
+    pub lanes: u32,
+    /// Processor time of the lanes of this process, in seconds.
+    pub cpu_s: f64,
+    /// The machine of this process.
+    pub machine: Machine,
+    /// Requests that were sent more than 10 ms late, or not at all.
+    pub late_or_unsent: u64,
+    /// Their share of all requests.
+    pub late_or_unsent_share: f64,
+    /// Whether that is too many.
+    pub ran_late: bool,
+    /// How long after its time a request was sent.
+    pub lag: Times,
+}
+
+/// Figures of requests.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Summary {
+    /// Requests that were sent.
+    pub sent: u64,
+    /// Those that were answered.
+    pub answered: u64,
+    /// Those that were not.
+    pub failed: u64,
+    /// Requests sent in a second.
+    pub sent_per_s: f64,
+    /// Requests answered in a second.
+    pub answered_per_s: f64,
+    /// Questions answered in a second; a batch holds several.
+    pub questions_per_s: f64,
+    /// From the intended start.
+    pub latency: Times,
+    /// From the actual start.
+    pub latency_from_send: Times,
+}
+
+/// A histogram in a few figures: milliseconds, `null` where there were none.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Times {
+    /// How many.
+    pub count: u64,
+    /// The mean.
+    pub mean_ms: Option<f64>,
+    /// Half of them took no longer.
+    pub p50_ms: Option<f64>,
+    /// 90 % of them.
+    pub p90_ms: Option<f64>,
+    /// 99 % of them.
+    pub p99_ms: Option<f64>,
+    /// 99.9 % of them.
+    pub p999_ms: Option<f64>,
+    /// The longest.
+    pub max_ms: Option<f64>,
+}
+
+impl From<&Hist> for Times {
+    fn from(hist: &Hist) -> Self {
+        Self {
+            count: hist.count(),
+            mean_ms: hist.mean_ms(),
+            p50_ms: hist.quantile_ms(0.5),
+            p90_ms: hist.quantile_ms(0.9),
+            p99_ms: hist.quantile_ms(0.99),
+            p999_ms: hist.quantile_ms(0.999),
+            max_ms: hist.max_ms(),
+        }
+    }
+}
+
+/// How a threshold came out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// The condition.
+    pub threshold: Threshold,
+    /// What was measured, in the metric's own unit; `null` where nothing was.
+    pub value: Option<f64>,
+    /// The same for people.
+    pub shown: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// Why it does not, where the value alone would not tell.
+    pub because: Option<String>,
+}
+
+/// Something that was done at a moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Seconds after the beginning of the warm-up.
+    pub at_s: f64,
+    /// What.
+    pub what: String,
+    /// Why it could not be done.
+    pub failed: Option<String>,
+}
+
+/// What a run is made a result of.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) scenario: Scenario,
+    pub(crate) target: TargetFacts,
+    pub(crate) began_unix_ms: u64,
+    pub(crate) measured_s: f64,
+    pub(crate) interrupted: bool,
+    pub(crate) processes: u32,
+    pub(crate) lanes: u32,
+    pub(crate) cpu_s: f64,
+    pub(crate) machine: Machine,
+    pub(crate) faults: Vec<Mark>,
+    pub(crate) record: Record,
+}
+
+impl RunResult {
+    /// What did not happen as the scenario says, or happened though it does not: then the run was not the one that the
+    /// thresholds are meant for.
+    pub fn unplanned(&self) -> impl Iterator<Item = &Mark> {
+        self.faults.iter().filter(|mark| mark.failed.is_some())
+    }
+}
+
+impl From<Ran> for RunResult {
+    fn from(ran: Ran) -> Self {
+        let totals = &ran.record.totals;
+        let all = totals.all_kinds();
+        let late_or_unsent = totals.late + totals.unsent;
+        let due = all.sent + totals.unsent;
+        let late_or_unsent_share = late_or_unsent as f64 / due.max(1) as f64;
+        let generator = Generator {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            processes: ran.processes,
+            lanes: ran.lanes,
+            cpu_s: ran.cpu_s,
+            machine: ran.machine,
+            late_or_unsent,
+            late_or_unsent_share,
+            ran_late: late_or_unsent_share > LATE_SHARE_MAX,
+            lag: Times::from(&totals.lag),
+        };
+        let thresholds: Vec<Judgement> = ran
+            .scenario
+            .thresholds
+            .iter()
+            .map(|threshold| judge(threshold, &ran.record, ran.measured_s, generator.ran_late))
+            .collect();
+        let by_kind =
+            totals.kinds.iter().map(|(kind, totals)| (*kind, summary(totals, ran.measured_s))).collect();
+        Self {
+            schema: SCHEMA.to_owned(),
+            target: ran.target,
+            began_unix_ms: ran.began_unix_ms,
+            measured_s: ran.measured_s,
+            interrupted: ran.interrupted,
+            generator,
+            summary: summary(&all, ran.measured_s),
+            by_kind,
+            passed: thresholds.iter().all(|judgement| judgement.holds),
+            thresholds,
+            faults: ran.faults,
+            scenario: ran.scenario,
+            record: ran.record,
+        }
+    }
+}
+
+fn summary(totals: &crate::run::record::KindTotals, measured_s: f64) -> Summary {
+    let per_s = |count: u64| if measured_s > 0.0 { count as f64 / measured_s } else { 0.0 };
+    Summary {
+        sent: totals.sent,
+        answered: totals.answered,
+        failed: totals.failures.values().sum(),
+        sent_per_s: per_s(totals.sent),
+        answered_per_s: per_s(totals.answered),
+        questions_per_s: per_s(totals.questions),
+        latency: Times::from(&totals.latency),
+        latency_from_send: Times::from(&totals.latency_from_send),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::run::record::note::{Outcome, Sample};
+
+    /// A result of requests that took so many milliseconds each, sent `lag_ms` late, one every 10 ms.
+    pub(crate) fn result(latencies_ms: &[u64], lag_ms: u64, thresholds: &[&str]) -> RunResult {
+        let mut scenario = Scenario::parse("name = 'x'\n[arrivals]\nrate = 100\n").unwrap();
+        scenario.thresholds = thresholds.iter().map(|text| text.parse().unwrap()).collect();
+        scenario.drive.warm_up = crate::run::scenario::span::Span::from_secs(0);
+        let mut record = Record::default();
+        let at = Duration::from_millis;
+        for (number, &latency) in (0..).zip(latencies_ms) {
+            let sample = Sample {
+                kind: Kind::Lookup,
+                outcome: Outcome::Answered,
+                intended: at(number * 10),
+                started: at(number * 10 + lag_ms),
+                finished: at(number * 10 + latency),
+                retries: 0,
+                questions: 1,
+                verdict: crate::judge::oracle::Verdict { judged: 1, ..Default::default() },
+                coverage: Some(1.0),
+            };
+            record.note(&sample, Duration::ZERO);
+        }
+        RunResult::from(Ran {
+            scenario,
+            target: TargetFacts::default(),
+            began_unix_ms: 0,
+            measured_s: latencies_ms.len() as f64 / 100.0,
+            interrupted: false,
+            processes: 1,
+            lanes: 1,
+            cpu_s: 0.0,
+            machine: Machine::now(),
+            faults: Vec::new(),
+            record,
+        })
+    }
+
+    #[test]
+    fn a_result_comes_back_from_its_file() {
+        let result = result(&[1, 2, 3], 0, &["p99 < 1s"]);
+        let text = serde_json::to_string(&result).unwrap();
+        let again: RunResult = serde_json::from_str(&text).unwrap();
+        assert_eq!(again.summary, result.summary);
+        assert_eq!(serde_json::to_string(&again).unwrap(), text);
+    }
+}

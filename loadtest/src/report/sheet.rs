@@ -1,0 +1,173 @@
+//! What people are told of a run in words and rows, whatever these are written on: a terminal, or a summary.
+
+use crate::report::result::{Judgement, RunResult, Times};
+
+/// The names of the columns of [`Row::times_ms`].
+pub(crate) const COLUMNS: [&str; 5] = ["p50", "p90", "p99", "p99.9", "max"];
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Sheet<'a> {
+    pub(crate) name: &'a str,
+    /// In a word or two: do all thresholds hold?
+    pub(crate) outcome: &'static str,
+    /// How long was measured, where, and how much was sent and answered.
+    pub(crate) rates: String,
+    /// Why not all that follows can be believed.
+    pub(crate) alarms: Vec<String>,
+    pub(crate) times: Vec<Row>,
+    /// What the oracle says.
+    pub(crate) verdict: String,
+    /// Codes of failures, and how often.
+    pub(crate) failures: Vec<(String, u64)>,
+    /// What sending took.
+    pub(crate) generator: String,
+    /// What was done to the cluster, and when.
+    pub(crate) faults: Vec<String>,
+    pub(crate) thresholds: &'a [Judgement],
+}
+
+/// A histogram in a few figures.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) times_ms: [Option<f64>; COLUMNS.len()],
+}
+
+impl Row {
+    fn new(name: impl Into<String>, times: &Times) -> Self {
+        let Times { p50_ms, p90_ms, p99_ms, p999_ms, max_ms, .. } = *times;
+        Self { name: name.into(), times_ms: [p50_ms, p90_ms, p99_ms, p999_ms, max_ms] }
+    }
+}
+
+impl<'a> Sheet<'a> {
+    pub(crate) fn new(result: &'a RunResult) -> Self {
+        let RunResult { scenario, summary, record, .. } = result;
+        let verdict = &record.totals.verdict;
+        let marks = result.faults.iter().map(|mark| {
+            let failed = mark.failed.as_ref().map_or(String::new(), |why| format!(": FAILED, {why}"));
+            format!("at {:.1} s: {}{failed}", mark.at_s, mark.what)
+        });
+        Self {
+            name: &scenario.name,
+            outcome: match (result.thresholds.is_empty(), result.passed) {
+                (true, _) => "no thresholds",
+                (false, true) => "every threshold holds",
+                (false, false) => "a threshold does not hold",
+            },
+            rates: format!(
+                "{:.0} s measured at {}: {:.1} sent/s, {:.1} answered/s, {:.1} questions/s, {} failed",
+                result.measured_s,
+                result.target.endpoints.join(", "),
+                summary.sent_per_s,
+                summary.answered_per_s,
+                summary.questions_per_s,
+                summary.failed
+            ),
+            alarms: alarms(result),
+            times: times(result),
+            verdict: format!(
+                "{} questions judged, {} matches right: {} missed, {} false, {} at a wrong distance; {} answers incomplete, {} stale",
+                verdict.judged,
+                verdict.right,
+                verdict.missed,
+                verdict.false_matches,
+                verdict.wrong_distance,
+                verdict.incomplete,
+                verdict.stale
+            ),
+            failures: record.totals.all_kinds().failures.into_iter().collect(),
+            generator: generator(result),
+            faults: marks.collect(),
+            thresholds: &result.thresholds,
+        }
+    }
+}
+
+fn alarms(result: &RunResult) -> Vec<String> {
+    let mut alarms = Vec::new();
+    if result.generator.ran_late {
+        alarms.push(format!(
+            "THE GENERATOR RAN LATE ({:.2} % of the requests): no latency here can be believed",
+            result.generator.late_or_unsent_share * 100.0
+        ));
+    }
+    if result.interrupted {
+        alarms.push("THE RUN WAS STOPPED before its end: this is what was measured so far".to_owned());
+    }
+    let unplanned = result.unplanned().count();
+    if unplanned > 0 {
+        alarms.push(format!("NOT AS PLANNED: {unplanned} of the faults below"));
+    }
+    alarms
+}
+
+fn times(result: &RunResult) -> Vec<Row> {
+    let RunResult { summary, generator, record, .. } = result;
+    let mut rows = vec![
+        Row::new("from the intended start", &summary.latency),
+        Row::new("from the actual start", &summary.latency_from_send),
+    ];
+    if result.by_kind.len() > 1 {
+        let kinds = result.by_kind.iter();
+        rows.extend(
+            kinds.map(|(kind, of)| Row::new(format!("{kind}, {:.1}/s", of.answered_per_s), &of.latency)),
+        );
+    }
+    let totals = &record.totals;
+    let others = [
+        ("until a failure", &totals.all_kinds().latency_of_failures),
+        ("add to match", &totals.add_to_match),
+        ("remove to gone", &totals.remove_to_gone),
+    ];
+    let others = others.into_iter().filter(|(_, hist)| hist.count() > 0);
+    rows.extend(others.map(|(name, hist)| Row::new(name, &Times::from(hist))));
+    rows.push(Row::new("sent after its time by", &generator.lag));
+    rows
+}
+
+fn generator(result: &RunResult) -> String {
+    let RunResult { scenario, generator, record, .. } = result;
+    let seconds = result.measured_s + scenario.drive.warm_up.0.as_secs_f64();
+    // Those of other processes have used other processors.
+    let sent = record.seconds.values().map(|second| second.sent).sum::<u64>()
+        / u64::from(generator.processes.max(1));
+    format!(
+        "the generator used {:.2} cores, {:.1} us a request; {} requests late or unsent ({:.3} %)",
+        generator.cpu_s / seconds.max(1e-9),
+        generator.cpu_s * 1e6 / sent.max(1) as f64,
+        generator.late_or_unsent,
+        generator.late_or_unsent_share * 100.0
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::result::Mark;
+    use crate::report::result::tests::result;
+
+    #[test]
+    fn whatever_makes_a_run_less_than_it_seems_is_said_first() {
+        let mut run = result(&[50; 200], 0, &["p99 < 1s"]);
+        assert!(Sheet::new(&run).alarms.is_empty());
+        run.interrupted = true;
+        let failed = Some("there is no such process".to_owned());
+        run.faults = vec![
+            Mark { at_s: 1.0, what: "kill bank".to_owned(), failed: None },
+            Mark { at_s: 2.0, what: "kill nobody".to_owned(), failed },
+        ];
+        let sheet = Sheet::new(&run);
+        assert!(
+            sheet.alarms[0].contains("STOPPED") && sheet.alarms[1].contains("1 of the faults"),
+            "{sheet:?}"
+        );
+        assert_eq!(
+            sheet.faults,
+            ["at 1.0 s: kill bank", "at 2.0 s: kill nobody: FAILED, there is no such process"]
+        );
+        let late = result(&[50; 200], 20, &["p99 < 1s"]);
+        assert!(Sheet::new(&late).alarms[0].contains("RAN LATE (100.00 %"));
+    }
+}

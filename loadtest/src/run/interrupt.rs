@@ -1,0 +1,124 @@
+//! Ctrl-C and SIGTERM: a run that is under way ends early and is reported; anything else is given up, and the processes
+//! of an own cluster with it. Asked a second time, a run is given up too.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::run::prepare::say;
+
+/// Whether the program has been asked to end.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Interrupt(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// What stops the run that is under way.
+    run: Mutex<Option<CancellationToken>>,
+    given_up: CancellationToken,
+}
+
+impl Interrupt {
+    /// Listens from now on, within a runtime.
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        let interrupt = Self::default();
+        let told = interrupt.clone();
+        let mut asked = Asked::new()?;
+        tokio::spawn(async move {
+            loop {
+                asked.again().await;
+                told.ask();
+            }
+        });
+        Ok(interrupt)
+    }
+
+    fn ask(&self) {
+        match self.run().take() {
+            Some(stop) => {
+                say("stopping; what was measured so far is reported");
+                stop.cancel();
+            }
+            None => self.0.given_up.cancel(),
+        }
+    }
+
+    /// From now on the first request to end stops this run, until [`Self::run_ended`].
+    pub(crate) fn run_begins(&self, stop: CancellationToken) {
+        *self.run() = Some(stop);
+    }
+
+    pub(crate) fn run_ended(&self) {
+        *self.run() = None;
+    }
+
+    fn run(&self) -> std::sync::MutexGuard<'_, Option<CancellationToken>> {
+        self.0.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What `work` comes to; `None` if it is given up, and dropped, before it ends.
+    pub(crate) async fn unless_given_up<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.0.given_up.run_until_cancelled(work).await
+    }
+}
+
+#[cfg(unix)]
+struct Asked(tokio::signal::unix::Signal, tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Asked {
+    fn new() -> anyhow::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
+    }
+
+    async fn again(&mut self) {
+        tokio::select! {
+            _ = self.0.recv() => {}
+            _ = self.1.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Asked;
+
+#[cfg(not(unix))]
+impl Asked {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn again(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // It cannot be heard, so it never comes.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_run_is_stopped_first_and_given_up_when_asked_again() {
+        let interrupt = Interrupt::default();
+        let stop = CancellationToken::new();
+        interrupt.run_begins(stop.clone());
+        interrupt.ask();
+        assert!(stop.is_cancelled());
+        assert_eq!(interrupt.unless_given_up(async { 7 }).await, Some(7));
+        interrupt.ask();
+        assert_eq!(interrupt.unless_given_up(std::future::pending::<()>()).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_run_is_given_up_at_once() {
+        let interrupt = Interrupt::default();
+        interrupt.run_begins(CancellationToken::new());
+        interrupt.run_ended();
+        interrupt.ask();
+        assert_eq!(interrupt.unless_given_up(std::future::pending::<()>()).await, None);
+    }
+}

@@ -1,0 +1,315 @@
+//! Several generator processes as one.
+//!
+//! One leads: it listens, waits for the others, tells each what the run is and which lanes of it are its own, and says when
+//! it begins. The others send their records as they go, and the leader adds them to its own: histograms are merged, never
+//! percentiles. Since every lane works out the whole schedule and keeps its share, the arrivals of all processes together
+//! are those that one would have sent.
+//!
+//! The processes speak JSON, one message a line, over TCP. The beginning is told as a time from now, so clocks need not
+//! agree; it differs by what the message takes, which is recorded as lag like any other.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use vigie_clients::{BankClient, TlsArgs};
+use vigie_model::Sequence;
+
+use crate::judge::ledger::Ledger;
+use crate::run::lanes::drive::{Recorder, Shared};
+use crate::run::lanes::kind::Chooser;
+use crate::run::lanes::request::Bank;
+use crate::run::prepare::{Prepared, establish, reached, say};
+use crate::run::record::Record;
+use crate::run::scenario::Scenario;
+use crate::run::session::Session;
+use crate::run::target::{TargetPlan, Targets};
+
+/// How long a follower tries to reach its leader, which may start later.
+const REACH_WITHIN: Duration = Duration::from_secs(120);
+
+/// How long whoever connects may take to say who it is.
+const HELLO_WITHIN: Duration = Duration::from_secs(5);
+/// The longest message: the record of a second takes some tens of kilobytes, that of a stall of minutes a megabyte.
+const MESSAGE_BYTES_MAX: u64 = 64 << 20;
+
+/// What the leader tells.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum FromLeader {
+    Plan(Box<Plan>),
+    /// The run begins in so many microseconds.
+    Begin(u64),
+    /// Nothing more is to be sent.
+    Stop,
+}
+
+/// What a follower tells.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum FromFollower {
+    Hello { version: String },
+    Ready,
+    Recorded(Box<Record>),
+    Ended,
+    Failed(String),
+}
+
+/// What a follower has to know.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    scenario: Scenario,
+    target: TargetPlan,
+    bank_url: Option<String>,
+    live: Option<String>,
+    live_seed: u64,
+    sequence: u64,
+    first_lane: u64,
+    lanes: u64,
+}
+
+impl Plan {
+    pub(crate) fn new(prepared: &Prepared, shared: &Shared) -> anyhow::Result<Self> {
+        Ok(Self {
+            scenario: shared.scenario.clone(),
+            target: prepared.targets.plan(),
+            bank_url: prepared.bank_url.clone(),
+            live: shared.bank.as_ref().map(|bank| bank.live.to_string()),
+            live_seed: shared.live_seed,
+            sequence: shared.ledger.newest().0,
+            first_lane: 0,
+            lanes: 0,
+        })
+    }
+}
+
+/// One end of a connection.
+#[derive(Debug)]
+struct Peer {
+    name: String,
+    from: BufReader<OwnedReadHalf>,
+    to: OwnedWriteHalf,
+}
+
+impl Peer {
+    fn new(stream: TcpStream, name: String) -> anyhow::Result<Self> {
+        stream.set_nodelay(true)?;
+        let (from, to) = stream.into_split();
+        Ok(Self { name, from: BufReader::new(from), to })
+    }
+
+    async fn hear<M: DeserializeOwned>(&mut self) -> anyhow::Result<M> {
+        hear(&self.name, &mut self.from).await
+    }
+
+    async fn tell(&mut self, message: &impl Serialize) -> anyhow::Result<()> {
+        tell(&mut self.to, message).await
+    }
+}
+
+async fn hear<M: DeserializeOwned>(name: &str, from: &mut BufReader<OwnedReadHalf>) -> anyhow::Result<M> {
+    let mut line = Vec::new();
+    let read = from.take(MESSAGE_BYTES_MAX).read_until(b'\n', &mut line).await?;
+    ensure!(read > 0, "{name} has gone");
+    ensure!(line.ends_with(b"\n"), "{name} broke off, or said more than {MESSAGE_BYTES_MAX} bytes at once");
+    serde_json::from_slice(&line).with_context(|| format!("cannot read what {name} said"))
+}
+
+/// Adds the records of a follower until it has ended.
+async fn gather(name: &str, from: &mut BufReader<OwnedReadHalf>, recorder: &Recorder) -> anyhow::Result<()> {
+    loop {
+        match hear(name, from).await? {
+            FromFollower::Recorded(record) => recorder.add(&record),
+            FromFollower::Ended => return Ok(()),
+            FromFollower::Failed(reason) => bail!("{name}: {reason}"),
+            FromFollower::Hello { .. } | FromFollower::Ready => bail!("{name} begins again during the run"),
+        }
+    }
+}
+
+async fn tell(to: &mut OwnedWriteHalf, message: &impl Serialize) -> anyhow::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    Ok(to.write_all(&line).await?)
+}
+
+/// The other generators, as the leader has them.
+#[derive(Debug)]
+pub(crate) struct Followers(Vec<Peer>);
+
+impl Followers {
+    /// Waits until so many have come.
+    pub(crate) async fn gather(listener: &TcpListener, count: u32) -> anyhow::Result<Self> {
+        let mut peers = Vec::new();
+        while peers.len() < count as usize {
+            let (stream, address) = listener.accept().await?;
+            let mut peer = Peer::new(stream, format!("the generator at {address}"))?;
+            let hello = tokio::time::timeout(HELLO_WITHIN, peer.hear()).await;
+            match hello {
+                Ok(Ok(FromFollower::Hello { version })) if version == env!("CARGO_PKG_VERSION") => {
+                    peers.push(peer);
+                    say(&format!("{} of {count} generators have joined", peers.len()));
+                }
+                Ok(Ok(FromFollower::Hello { version })) => bail!("{} is of version {version}", peer.name),
+                // Somebody else has found the port; the others are waited for all the same.
+                Ok(_) | Err(_) => say(&format!("{} does not say that it is one", peer.name)),
+            }
+        }
+        Ok(Self(peers))
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Tells each its part and waits until all are ready.
+    pub(crate) async fn prepare(&mut self, plan: &Plan) -> anyhow::Result<()> {
+        let lanes = u64::from(plan.scenario.drive.lanes);
+        let of = lanes * (1 + self.0.len() as u64);
+        for (peer, number) in self.0.iter_mut().zip(1..) {
+            let part = Plan { first_lane: lanes * number, lanes: of, ..plan.clone() };
+            peer.tell(&FromLeader::Plan(Box::new(part))).await?;
+        }
+        for peer in &mut self.0 {
+            match peer.hear().await? {
+                FromFollower::Ready => {}
+                FromFollower::Failed(reason) => bail!("{}: {reason}", peer.name),
+                FromFollower::Hello { .. } | FromFollower::Recorded(_) | FromFollower::Ended => {
+                    bail!("{} does not say whether it is ready", peer.name)
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins, and gathers records into `recorder` until all have ended; what came too late for it is given back.
+    pub(crate) async fn follow(
+        self,
+        begins_in: Duration,
+        recorder: Recorder,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Record> {
+        let begin = FromLeader::Begin(u64::try_from(begins_in.as_micros())?);
+        let each = self.0.into_iter().map(|mut peer| {
+            let (begin, recorder, stop) = (&begin, &recorder, stop.clone());
+            async move {
+                peer.tell(begin).await?;
+                let Peer { name, mut from, mut to } = peer;
+                let stopping = async {
+                    stop.cancelled().await;
+                    // If it has gone, its silence is heard below.
+                    let _ = tell(&mut to, &FromLeader::Stop).await;
+                    std::future::pending::<()>().await;
+                };
+                let asked = stop.clone();
+                tokio::select! {
+                    // Whoever is asked to stop may be gone before it has said all.
+                    outcome = gather(&name, &mut from, recorder) =>
+                        outcome.or_else(|error| if asked.is_cancelled() { Ok(()) } else { Err(error) }),
+                    () = stopping => Ok(()),
+                }
+            }
+        });
+        futures::future::try_join_all(each).await?;
+        Ok(recorder.collect())
+    }
+}
+
+/// Takes part in the run of the leader at this address, who tells which services are put under load; how they are reached is for
+/// each generator to say.
+pub(crate) async fn follow(leader: &str, tls: &TlsArgs) -> anyhow::Result<()> {
+    let deadline = Instant::now() + REACH_WITHIN;
+    let stream = loop {
+        match TcpStream::connect(leader).await {
+            Ok(stream) => break stream,
+            Err(error) if Instant::now() >= deadline => {
+                return Err(error).with_context(|| format!("cannot reach the leader at {leader}"));
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    };
+    let mut peer = Peer::new(stream, "the leader".to_owned())?;
+    peer.tell(&FromFollower::Hello { version: env!("CARGO_PKG_VERSION").to_owned() }).await?;
+    let FromLeader::Plan(plan) = peer.hear().await? else { bail!("the leader begins without a plan") };
+    let session = match take_part(&plan, tls).await {
+        Ok(session) => session,
+        Err(error) => {
+            peer.tell(&FromFollower::Failed(format!("{error:#}"))).await?;
+            return Err(error);
+        }
+    };
+    peer.tell(&FromFollower::Ready).await?;
+    let FromLeader::Begin(micros) = peer.hear().await? else { bail!("the leader does not begin") };
+    let start = Instant::now() + Duration::from_micros(micros);
+    say(&format!("{}: lanes {} on, of {}", plan.scenario.name, plan.first_lane, plan.lanes));
+
+    let stop = session.stop.clone();
+    let Peer { mut from, mut to, .. } = peer;
+    let listening = tokio::spawn(async move {
+        let mut line = String::new();
+        // Told to stop, or left alone: either way there is nobody to send for.
+        let _ = from.read_line(&mut line).await;
+        stop.cancel();
+    });
+    // What the leader has not been told yet adds up here, so that a slow one makes nothing grow.
+    let untold = Recorder::default();
+    let (more, mut is_more) = watch::channel(());
+    let telling = tokio::spawn({
+        let untold = untold.clone();
+        async move {
+            while is_more.changed().await.is_ok() {
+                tell(&mut to, &FromFollower::Recorded(Box::new(untold.collect()))).await?;
+            }
+            anyhow::Ok(to)
+        }
+    });
+    let outcome = session
+        .run(start, |part, line| {
+            untold.add(part);
+            more.send_replace(());
+            if let Some(line) = line {
+                say(&line);
+            }
+        })
+        .await;
+    drop(more);
+    let mut to = telling.await??;
+    listening.abort();
+    match outcome {
+        Ok(_) => tell(&mut to, &FromFollower::Ended).await,
+        Err(error) => {
+            tell(&mut to, &FromFollower::Failed(format!("{error:#}"))).await?;
+            Err(error)
+        }
+    }
+}
+
+async fn take_part(plan: &Plan, tls: &TlsArgs) -> anyhow::Result<Session> {
+    let scenario = plan.scenario.clone();
+    let truth = establish(&scenario).await?;
+    let network = tls.network(&reached(plan.target.endpoints(), plan.bank_url.as_deref()))?;
+    let bank = match (&plan.bank_url, &plan.live) {
+        (Some(url), Some(live)) => {
+            Some(Bank { client: BankClient::new_on(url, &network)?, live: live.parse()? })
+        }
+        _ => None,
+    };
+    let targets = Targets::from_plan(&plan.target, &network, &scenario)?;
+    let shared = Shared {
+        truth,
+        ledger: Ledger::default(),
+        chooser: Chooser::new(&scenario.mix),
+        bank,
+        live_seed: plan.live_seed,
+        scenario,
+    };
+    shared.ledger.begin(Sequence(plan.sequence), Instant::now());
+    Session::ready(&Arc::new(shared), &targets, plan.first_lane, plan.lanes).await
+}

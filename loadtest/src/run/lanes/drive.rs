@@ -1,0 +1,155 @@
+//! Sends what is due when it is due, and never waits for an answer.
+//!
+//! A lane is a thread with an event loop and connections of its own. It works out the schedule, waits for the next
+//! arrival, starts a request as a task, and goes on. Its record is shared with whoever collects it once a second.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::data::draw::{Draw, Stream};
+use crate::judge::ledger::Ledger;
+use crate::judge::oracle::Verdict;
+use crate::judge::truth::Truth;
+use crate::run::lanes::kind::{Chooser, Kind};
+use crate::run::lanes::pace::Pace;
+use crate::run::lanes::request::{self, Bank, Endpoint};
+use crate::run::lanes::schedule::Arrival;
+use crate::run::record::Record;
+use crate::run::record::note::{Outcome, Sample};
+use crate::run::scenario::Scenario;
+
+/// What requests that are under way at the end may take beyond their deadline.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// When requests are due, and of which kind where that is said beforehand.
+pub(crate) type Arrivals = Box<dyn Iterator<Item = (Arrival, Option<Kind>)> + Send>;
+
+/// What all lanes of a process share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) scenario: Scenario,
+    pub(crate) truth: Arc<Truth>,
+    pub(crate) ledger: Ledger,
+    pub(crate) chooser: Chooser,
+    /// Where items are added and removed; `None` where nothing is written.
+    pub(crate) bank: Option<Bank>,
+    /// Hashes of the items that this run adds are drawn from it.
+    pub(crate) live_seed: u64,
+}
+
+/// One lane, of how many in all processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) lane: u64,
+    pub(crate) of: u64,
+}
+
+/// The record of a lane, as far as it has not been collected.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Recorder(Arc<Mutex<Record>>);
+
+impl Recorder {
+    pub(crate) fn note(&self, sample: &Sample, warm_up: Duration) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).note(sample, warm_up);
+    }
+
+    pub(crate) fn note_probe(&self, began: Duration, added: bool, took: Option<Duration>, warm_up: Duration) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).note_probe(began, added, took, warm_up);
+    }
+
+    /// Adds what another generator has recorded.
+    pub(crate) fn add(&self, part: &Record) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).add(part);
+    }
+
+    /// What has come since it was last collected.
+    pub(crate) fn collect(&self) -> Record {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A lane that is ready to run.
+pub(crate) struct Lane {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) place: Place,
+    pub(crate) arrivals: Arrivals,
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) recorder: Recorder,
+    /// Requests under way, and the most of them.
+    pub(crate) in_flight: Arc<AtomicU32>,
+    pub(crate) in_flight_max: u32,
+}
+
+impl Lane {
+    /// Sends everything from `start` on, and returns when all of it has ended or `stop` says so.
+    pub(crate) async fn drive(self, start: Instant, stop: &CancellationToken) -> anyhow::Result<()> {
+        let Self { shared, place, arrivals, endpoints, recorder, in_flight, in_flight_max } = self;
+        let endpoints: Arc<[Endpoint]> = endpoints.into();
+        let mut pace = Pace::new()?;
+        let mine = arrivals.filter(|(arrival, _)| arrival.number % place.of == place.lane);
+        for (turn, (arrival, kind)) in mine.enumerate() {
+            let now = tokio::select! {
+                biased;
+                now = pace.until(start + arrival.at) => now?,
+                () = stop.cancelled() => break,
+            };
+            let mut draw = Draw::new(shared.scenario.seed, Stream::Request, arrival.number);
+            let kind = kind.unwrap_or_else(|| shared.chooser.choose(&mut draw));
+            // What is past its deadline before it begins is nobody's question any more.
+            let expired = now - start >= arrival.at + shared.scenario.drive.deadline.0;
+            if expired || in_flight.load(Ordering::Relaxed) >= in_flight_max {
+                recorder.note(&unsent(kind, arrival, now - start), shared.scenario.drive.warm_up.0);
+                continue;
+            }
+            in_flight.fetch_add(1, Ordering::Relaxed);
+            let under_way = UnderWay(Arc::clone(&in_flight));
+            let (shared, recorder, endpoints) =
+                (Arc::clone(&shared), recorder.clone(), Arc::clone(&endpoints));
+            tokio::spawn(async move {
+                let endpoint = &endpoints[turn % endpoints.len()];
+                let sample = request::make(&shared, endpoint, kind, arrival, draw, start).await;
+                recorder.note(&sample, shared.scenario.drive.warm_up.0);
+                drop(under_way);
+            });
+        }
+        let patience = Instant::now() + shared.scenario.drive.deadline.0 + DRAIN;
+        while in_flight.load(Ordering::Relaxed) > 0 && Instant::now() < patience {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+}
+
+/// Counts a request as under way until it is dropped.
+struct UnderWay(Arc<AtomicU32>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+const fn unsent(kind: Kind, arrival: Arrival, now: Duration) -> Sample {
+    Sample {
+        kind,
+        outcome: Outcome::Unsent,
+        intended: arrival.at,
+        started: now,
+        finished: now,
+        retries: 0,
+        questions: 0,
+        verdict: Verdict {
+            judged: 0,
+            right: 0,
+            missed: 0,
+            false_matches: 0,
+            wrong_distance: 0,
+            incomplete: 0,
+            stale: 0,
+        },
+        coverage: None,
+    }
+}

@@ -1,0 +1,110 @@
+//! Kinds of request, and which one comes next.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::draw::Draw;
+use crate::run::scenario::Mix;
+
+/// What a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// One hash.
+    Lookup,
+    /// Several hashes in one call.
+    Batch,
+    /// One hash on an open stream.
+    Stream,
+    /// One image.
+    Image,
+    /// One item more.
+    Add,
+    /// One item less.
+    Remove,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Lookup, Self::Batch, Self::Stream, Self::Image, Self::Add, Self::Remove];
+
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Lookup => "lookup",
+            Self::Batch => "batch",
+            Self::Stream => "stream",
+            Self::Image => "image",
+            Self::Add => "add",
+            Self::Remove => "remove",
+        }
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Whether it asks, and is told matches.
+    #[must_use]
+    pub const fn asks(self) -> bool {
+        matches!(self, Self::Lookup | Self::Batch | Self::Stream | Self::Image)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Draws kinds by their weights.
+#[derive(Debug, Clone)]
+pub(crate) struct Chooser {
+    /// Each kind with the sum of the weights up to it.
+    ends: Vec<(u64, Kind)>,
+}
+
+impl Chooser {
+    pub(crate) fn new(mix: &Mix) -> Self {
+        let weights = [mix.lookup, mix.batch, mix.stream, mix.image, mix.add, mix.remove];
+        let mut end = 0;
+        let ends = Kind::ALL.into_iter().zip(weights).map(|(kind, weight)| {
+            end += u64::from(weight);
+            (end, kind)
+        });
+        Self { ends: ends.collect() }
+    }
+
+    pub(crate) fn choose(&self, draw: &mut Draw) -> Kind {
+        let total = self.ends.last().map_or(1, |&(end, _)| end.max(1));
+        let at = draw.below(total);
+        self.ends.iter().find(|&&(end, _)| at < end).map_or(Kind::Lookup, |&(_, kind)| kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::draw::Stream;
+
+    #[test]
+    fn kinds_come_as_often_as_their_weights_say() {
+        let mix = Mix { lookup: 70, image: 20, add: 10, ..Mix::default() };
+        let chooser = Chooser::new(&mix);
+        let count = |kind: Kind| {
+            (0..20_000).filter(|&n| chooser.choose(&mut Draw::new(1, Stream::Request, n)) == kind).count()
+        };
+        for (kind, expected) in
+            [(Kind::Lookup, 14_000), (Kind::Image, 4_000), (Kind::Add, 2_000), (Kind::Batch, 0)]
+        {
+            // Six standard deviations at most.
+            assert!(count(kind).abs_diff(expected) < 400, "{kind}: {}", count(kind));
+        }
+        assert_eq!(Kind::ALL.map(|kind| Kind::named(kind.as_str())), Kind::ALL.map(Some));
+    }
+}

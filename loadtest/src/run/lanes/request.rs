@@ -1,0 +1,265 @@
+//! One request from its draw to its verdict.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tonic::Code;
+use vigie_clients::retry::{Backoff, retryable};
+use vigie_clients::{BankClient, CallError, IdempotencyKey};
+use vigie_model::{BankName, Hash, ItemContent, ItemDraft, Sequence};
+
+use crate::data::draw::Draw;
+use crate::judge::ledger::LiveItem;
+use crate::judge::oracle::{self, Identity, Verdict};
+use crate::judge::truth::Question;
+use crate::run::lanes::drive::Shared;
+use crate::run::lanes::kind::Kind;
+use crate::run::lanes::schedule::Arrival;
+use crate::run::record::note::{Outcome, Sample};
+use crate::run::target::hma::Lookups;
+use crate::run::target::vigie::Frontend;
+use crate::run::target::{Answer, Asked, Call, Refusal};
+
+/// One connection to what is put under load.
+#[derive(Debug, Clone)]
+pub(crate) enum Endpoint {
+    Vigie(Box<Frontend>),
+    Hma(Lookups),
+}
+
+impl Endpoint {
+    /// Waits until it is connected, and fails with the reason if it is not in time.
+    pub(crate) async fn opened(&self, within: Duration) -> anyhow::Result<()> {
+        match self {
+            Self::Vigie(frontend) => frontend.opened(within).await,
+            Self::Hma(lookups) => lookups.opened(within).await,
+        }
+    }
+
+    /// Why it will never be connected, if that is known.
+    pub(crate) fn hopeless(&self) -> Option<String> {
+        match self {
+            Self::Vigie(frontend) => frontend.hopeless(),
+            Self::Hma(_) => None,
+        }
+    }
+
+    pub(crate) async fn ask(&self, call: &Call<'_>, deadline: Instant) -> Result<Answer, Refusal> {
+        match self {
+            Self::Vigie(frontend) => frontend.ask(call, deadline).await,
+            Self::Hma(lookups) => lookups.ask(call).await,
+        }
+    }
+}
+
+/// The bank that this run writes to.
+#[derive(Debug, Clone)]
+pub(crate) struct Bank {
+    pub(crate) client: BankClient,
+    /// Made for this run, and deleted after it.
+    pub(crate) live: BankName,
+}
+
+impl Bank {
+    /// Adds one item.
+    pub(crate) async fn add(
+        &self,
+        live_seed: u64,
+        number: u64,
+        deadline: Instant,
+    ) -> Result<(vigie_model::ItemId, Sequence), CallError> {
+        let item = live_item(live_seed, number);
+        let key = IdempotencyKey::named(format_args!("{}-{number}", self.live));
+        let added = self.client.add_items(&self.live, vec![item], key, deadline.into()).await?;
+        let id = added.value.first().copied().unwrap_or(vigie_model::ItemId(0));
+        Ok((id, added.sequence))
+    }
+
+    /// Removes an item.
+    pub(crate) async fn remove(&self, item: &LiveItem, deadline: Instant) -> Result<Sequence, CallError> {
+        let key = IdempotencyKey::named(format_args!("{}-{}-gone", self.live, item.identity().reference()));
+        Ok(self.client.remove_items(&[item.id], key, deadline.into()).await?.sequence)
+    }
+}
+
+impl Bank {
+    /// Items of an import: nobody asks for them.
+    pub(crate) fn imported(seed: u64, numbers: std::ops::Range<u64>) -> Vec<ItemContent> {
+        // Another seed than that of the items which are asked for.
+        numbers.map(|number| live_item(!seed, number)).collect()
+    }
+}
+
+fn live_item(seed: u64, number: u64) -> ItemContent {
+    let draft = ItemDraft {
+        hashes: vec![Hash::Pdq(LiveItem::hash_of(seed, number))],
+        external_reference: Identity::Live(number).reference(),
+        ..ItemDraft::default()
+    };
+    ItemContent::try_from(draft).expect("one hash and a short reference are an item")
+}
+
+/// What one question of a request is about.
+enum Topic<'a> {
+    Pool(&'a Question),
+    Live { item: Arc<LiveItem>, distance: u16, asked: [u8; 32] },
+}
+
+/// Makes a request and tells how it went.
+pub(crate) async fn make(
+    shared: &Shared,
+    endpoint: &Endpoint,
+    kind: Kind,
+    arrival: Arrival,
+    mut draw: Draw,
+    start: Instant,
+) -> Sample {
+    let started = Instant::now();
+    let deadline = start + arrival.at + shared.scenario.drive.deadline.0;
+    let mut sample = Sample {
+        kind,
+        outcome: Outcome::Answered,
+        intended: arrival.at,
+        started: started - start,
+        finished: started - start,
+        retries: 0,
+        questions: 1,
+        verdict: Verdict::default(),
+        coverage: None,
+    };
+    if kind.asks() {
+        ask(shared, endpoint, kind, &mut draw, (started, deadline), &mut sample).await;
+    } else {
+        // Boxed, for what lookups do not use should not make their tasks larger.
+        sample.outcome = Box::pin(write(shared, kind, arrival.number, deadline)).await;
+    }
+    sample.finished = sample.started + started.elapsed();
+    sample
+}
+
+async fn ask(
+    shared: &Shared,
+    endpoint: &Endpoint,
+    kind: Kind,
+    draw: &mut Draw,
+    (started, deadline): (Instant, Instant),
+    sample: &mut Sample,
+) {
+    let drive = &shared.scenario.drive;
+    let count = if kind == Kind::Batch { shared.scenario.mix.batch_size } else { 1 };
+    sample.questions = count;
+    let topics: Vec<Topic<'_>> = (0..count).map(|_| topic(shared, kind, draw)).collect();
+    let asks: Vec<Asked<'_>> = topics
+        .iter()
+        .map(|topic| match topic {
+            Topic::Pool(question) => Asked::Pool(&question.ask),
+            Topic::Live { asked, .. } => Asked::Hash(*asked),
+        })
+        .collect();
+    // What an answer has to hold: what is demanded, or else what is old enough to be expected.
+    let min_sequence = if drive.read_your_writes { shared.ledger.newest() } else { Sequence(0) };
+    let expected = shared.ledger.newest_before(started, drive.stale_after.0).max(min_sequence);
+    let call = Call { asks: &asks, min_sequence, streamed: kind == Kind::Stream };
+
+    let mut backoff = Backoff::default();
+    let outcome = loop {
+        let asked = tokio::time::timeout_at(deadline.into(), endpoint.ask(&call, deadline)).await;
+        let refusal = match asked {
+            Ok(Ok(answer)) => break Ok(answer),
+            Ok(Err(refusal)) => refusal,
+            Err(_) => Refusal::new(Code::DeadlineExceeded),
+        };
+        if sample.retries >= drive.retries || !retryable(refusal.code) {
+            break Err(refusal);
+        }
+        let pause = backoff.next_pause().max(refusal.retry_after.unwrap_or_default());
+        if Instant::now() + pause >= deadline {
+            break Err(refusal);
+        }
+        tokio::time::sleep(pause).await;
+        sample.retries += 1;
+    };
+    let answer = match outcome {
+        Ok(answer) => answer,
+        Err(refusal) => {
+            sample.outcome = Outcome::Failed(refusal.code);
+            let Some(partial) = refusal.partial else { return };
+            partial
+        }
+    };
+    sample.coverage = answer.coverage;
+    judge(shared, &topics, &answer, expected, sample);
+}
+
+fn topic<'a>(shared: &'a Shared, kind: Kind, draw: &mut Draw) -> Topic<'a> {
+    let questions = &shared.scenario.questions;
+    let matching = draw.share() < questions.matching;
+    let live = matching && draw.share() < questions.live;
+    if kind == Kind::Image {
+        return Topic::Pool(shared.truth.image(draw, matching));
+    }
+    if live && let Some(item) = shared.ledger.pick(draw) {
+        let mut asked = item.hash(shared.live_seed);
+        let distance = u16::try_from(draw.below(u64::from(questions.max_distance) + 1)).unwrap_or_default();
+        draw.flip(&mut asked, distance.into());
+        return Topic::Live { item, distance, asked };
+    }
+    Topic::Pool(shared.truth.lookup(draw, matching))
+}
+
+fn judge(shared: &Shared, topics: &[Topic<'_>], answer: &Answer, expected: Sequence, sample: &mut Sample) {
+    let mut verdict = Verdict::default();
+    if !answer.complete && answer.results.is_empty() {
+        // A partial answer whose results were too many to come along.
+        verdict.incomplete = 1;
+    } else if answer.results.len() != topics.len() {
+        sample.outcome = Outcome::Failed(Code::Internal);
+        return;
+    }
+    let sequence = answer.sequence.unwrap_or(Sequence(u64::MAX));
+    for (topic, result) in topics.iter().zip(&answer.results) {
+        let hits = match result {
+            Ok(hits) => hits,
+            Err(code) => {
+                sample.outcome = Outcome::Failed(*code);
+                continue;
+            }
+        };
+        verdict += match topic {
+            Topic::Pool(question) => oracle::judge(
+                &question.profile,
+                shared.scenario.questions.limit,
+                hits,
+                answer.complete,
+                |row| shared.truth.distance(question, row),
+            ),
+            Topic::Live { item, distance, .. } => {
+                let presence = item.presence(sequence);
+                oracle::judge_live(item.identity(), *distance, presence, hits, answer.complete)
+            }
+        };
+    }
+    // Of an answer, not of each of its questions.
+    verdict.incomplete = verdict.incomplete.min(1);
+    verdict.stale = u64::from(sample.outcome == Outcome::Answered && sequence < expected);
+    sample.verdict = verdict;
+}
+
+async fn write(shared: &Shared, kind: Kind, number: u64, deadline: Instant) -> Outcome {
+    let Some(bank) = &shared.bank else { return Outcome::Failed(Code::FailedPrecondition) };
+    let written = if kind == Kind::Add {
+        bank.add(shared.live_seed, number, deadline).await.map(|(id, sequence)| {
+            shared.ledger.added(number, id, sequence, Instant::now());
+        })
+    } else {
+        // Nothing has been added yet that could be removed: then there is nothing to do.
+        let Some(item) = shared.ledger.begin_removal() else { return Outcome::Answered };
+        bank.remove(&item, deadline)
+            .await
+            .map(|sequence| shared.ledger.removed(item, sequence, Instant::now()))
+    };
+    match written {
+        Ok(()) => Outcome::Answered,
+        Err(error) => Outcome::Failed(error.code()),
+    }
+}

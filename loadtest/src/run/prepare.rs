@@ -1,0 +1,290 @@
+//! Everything that a run needs and that outlives it: the truth, the cluster, the data in the bank.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use rand::RngExt as _;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use vigie_clients::{BankClient, IdempotencyKey, Network};
+use vigie_model::{BankName, Sequence};
+
+use crate::cli::{Protocol, TargetArguments};
+use crate::cluster::fault::{self, Victims};
+use crate::cluster::{LocalCluster, find_vigie};
+use crate::data::fill;
+use crate::judge::ledger::Ledger;
+use crate::judge::truth::Truth;
+use crate::report::machine::Machine;
+use crate::report::result::{Mark, Ran, RunResult, TargetFacts};
+use crate::run::interrupt::Interrupt;
+use crate::run::lanes::drive::Shared;
+use crate::run::lanes::kind::Chooser;
+use crate::run::lanes::probe;
+use crate::run::lanes::request::Bank;
+use crate::run::record::Record;
+use crate::run::scenario::Scenario;
+use crate::run::session::{self, Session};
+use crate::run::target::Targets;
+use crate::run::target::hma::Contents;
+use crate::run::target::vigie::Options;
+
+/// How long a cluster may take to hold the data after the bank does.
+const READY_WITHIN: Duration = Duration::from_secs(600);
+
+/// How often progress is told.
+const SAY_EVERY: Duration = Duration::from_secs(2);
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) truth: Arc<Truth>,
+    pub(crate) targets: Targets,
+    cluster: Option<Arc<Mutex<LocalCluster>>>,
+    bank: Option<Bank>,
+    pub(crate) bank_url: Option<String>,
+    sequence: Sequence,
+    facts: TargetFacts,
+}
+
+/// Who else has a part in a run.
+#[derive(Debug, Default)]
+pub(crate) struct Others {
+    /// Generators elsewhere.
+    pub(crate) followers: Option<crate::run::join::Followers>,
+    /// Whoever may want it to end early.
+    pub(crate) interrupt: Interrupt,
+}
+
+/// Works out what is true, and says how far it has come where that takes long.
+pub(crate) async fn establish(scenario: &Scenario) -> anyhow::Result<Arc<Truth>> {
+    say(&format!("{}: working out what is true of {} questions", scenario.name, scenario.questions.pool));
+    let scenario = scenario.clone();
+    let truth = tokio::task::spawn_blocking(move || {
+        let rows = f64::from(scenario.data.hashes) + f64::from(scenario.data.pictures);
+        let told = std::sync::Mutex::new(Instant::now());
+        Truth::establish(&scenario, |compared| {
+            // Whoever finds it taken says nothing.
+            if let Ok(mut told) = told.try_lock()
+                && told.elapsed() > SAY_EVERY
+            {
+                *told = Instant::now();
+                say(&format!("{:.0} % of {rows} items compared", f64::from(compared) / rows * 100.0));
+            }
+        })
+    });
+    Ok(Arc::new(truth.await??))
+}
+
+/// Progress goes to standard error: standard output is for results.
+pub(crate) fn say(line: &str) {
+    eprintln!("{line}");
+}
+
+impl Prepared {
+    pub(crate) async fn new(scenario: &Scenario, target: &TargetArguments) -> anyhow::Result<Self> {
+        let truth = establish(scenario).await?;
+        say(&format!(
+            "a question matches {:.3} of {} items on average",
+            truth.matches_mean(),
+            truth.rows.count()
+        ));
+        if target.protocol == Protocol::Hma {
+            return Self::of_hma(scenario, target, truth);
+        }
+        let (cluster, endpoints, bank_url) = if target.target.is_empty() {
+            let vigie: PathBuf = target.vigie.clone().map_or_else(find_vigie, Ok)?;
+            let plan = &scenario.cluster;
+            say(&format!(
+                "starting a cluster: {} shards of {} replicas, {} frontends",
+                plan.shards, plan.replicas, plan.frontends
+            ));
+            let cluster = LocalCluster::start(scenario, &vigie).await?;
+            let (frontends, bank) = (cluster.frontends.clone(), cluster.bank_url.clone());
+            (Some(Arc::new(Mutex::new(cluster))), frontends, Some(bank))
+        } else {
+            (None, target.target.clone(), target.bank_url.clone())
+        };
+        let network = target.tls.network(&reached(&endpoints, bank_url.as_deref()))?;
+        let facts = TargetFacts {
+            protocol: "vigie".to_owned(),
+            endpoints: endpoints.clone(),
+            own_cluster: cluster.is_some(),
+        };
+        let name: BankName = scenario.bank().parse()?;
+        let mut banks = vec![name.to_string()];
+        let mut sequence = Sequence(0);
+        if let Some(url) = &bank_url {
+            sequence = fill_bank(url, &network, &name, &truth).await?;
+        }
+        let mut bank = None;
+        if scenario.writes() {
+            let url = bank_url.as_ref().context("the scenario writes, so --bank-url has to say where")?;
+            let live: BankName = format!("load-live-{:016x}", rand::rng().random::<u64>()).parse()?;
+            let client = BankClient::new_on(url, &network)?;
+            let deadline = Instant::now() + Duration::from_secs(10);
+            let made = client.create_bank(&live, IdempotencyKey::random(), deadline.into()).await;
+            sequence = made.context("cannot create the bank that this run writes to")?.sequence;
+            banks.push(live.to_string());
+            bank = Some(Bank { client, live });
+        }
+        let targets = Targets::vigie(&endpoints, &network, Options::new(scenario, banks))?;
+        session::wait_ready(&targets, sequence, READY_WITHIN).await?;
+        Ok(Self { truth, targets, cluster, bank, bank_url, sequence, facts })
+    }
+
+    fn of_hma(scenario: &Scenario, target: &TargetArguments, truth: Arc<Truth>) -> anyhow::Result<Self> {
+        let mix = &scenario.mix;
+        if scenario.writes() || mix.batch > 0 || mix.stream > 0 || mix.image > 0 {
+            bail!("with --protocol hma there are lookups only; set the other weights of the mix to 0");
+        }
+        let contents = match &target.hma_contents {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
+                Contents::read(&text).with_context(|| format!("{} lists no contents", path.display()))?
+            }
+            None => Contents::From(target.hma_first_content),
+        };
+        let facts =
+            TargetFacts { protocol: "hma".to_owned(), endpoints: target.target.clone(), own_cluster: false };
+        // It is plain HTTP, so the rule about that is all there is to keep.
+        let network = target.tls.network(&target.target)?;
+        let targets = Targets::hma(&target.target, &network, contents)?;
+        Ok(Self { truth, targets, cluster: None, bank: None, bank_url: None, sequence: Sequence(0), facts })
+    }
+
+    /// The parts that lanes share, anew for each run: what one has written is not the next one's to know.
+    fn shared(&self, scenario: &Scenario) -> Arc<Shared> {
+        let shared = Shared {
+            scenario: scenario.clone(),
+            truth: Arc::clone(&self.truth),
+            ledger: Ledger::default(),
+            chooser: Chooser::new(&scenario.mix),
+            bank: self.bank.clone(),
+            live_seed: rand::rng().random(),
+        };
+        shared.ledger.begin(self.sequence, Instant::now());
+        Arc::new(shared)
+    }
+
+    /// One run. `tell` gets what was recorded since the last time, and a line for people.
+    pub(crate) async fn run(
+        &self,
+        scenario: &Scenario,
+        others: Others,
+        tell: impl FnMut(&Record, Option<String>),
+    ) -> anyhow::Result<RunResult> {
+        let mut machine = Machine::now();
+        let shared = self.shared(scenario);
+        let processes = 1 + others.followers.as_ref().map_or(0, crate::run::join::Followers::count);
+        let of = u64::from(scenario.drive.lanes) * u64::from(processes);
+        let mut session = Session::ready(&shared, &self.targets, 0, of).await?;
+        let stop = session.stop.clone();
+        others.interrupt.run_begins(stop.clone());
+        let mut following = None;
+        if let Some(mut followers) = others.followers {
+            let recorder = session.recorder();
+            let plan = crate::run::join::Plan::new(self, &shared)?;
+            followers.prepare(&plan).await?;
+            following = Some(tokio::spawn(followers.follow(session::LEAD, recorder, stop.clone())));
+        }
+        let start = Session::soon();
+        let ended = CancellationToken::new();
+        if let (Some(plan), Some(bank)) = (&scenario.probes, &self.bank) {
+            tokio::spawn(probe::probe(
+                Arc::clone(&shared),
+                plan.clone(),
+                bank.clone(),
+                self.targets.open_one()?,
+                session.recorder(),
+                start,
+                ended.clone(),
+            ));
+        }
+        let victims =
+            Victims { cluster: self.cluster.clone(), bank: self.bank.clone(), live_seed: shared.live_seed };
+        let faults = tokio::spawn(fault::inflict(scenario.faults.clone(), victims, start));
+        let outcome = session.run(start, tell).await;
+        ended.cancel();
+        others.interrupt.run_ended();
+        let mut record = Record::default();
+        if let Some(following) = following {
+            record = following.await??;
+        }
+        let stopped = stop.is_cancelled();
+        let outcome = outcome?;
+        let mut marks = if stopped {
+            faults.abort();
+            Vec::new()
+        } else {
+            faults.await?
+        };
+        if let Some(cluster) = &self.cluster {
+            let at_s = start.elapsed().as_secs_f64();
+            let mut cluster = cluster.lock().await;
+            for what in cluster.ended() {
+                say(&what);
+                marks.push(Mark { at_s, what, failed: Some("it should not have".to_owned()) });
+            }
+        }
+        machine.finish();
+        record.add(&outcome.record);
+        Ok(RunResult::from(Ran {
+            target: self.facts.clone(),
+            began_unix_ms: outcome.began_unix_ms,
+            measured_s: outcome.measured.as_secs_f64(),
+            interrupted: stopped,
+            processes,
+            lanes: u32::try_from(of)?,
+            cpu_s: outcome.cpu_s,
+            machine,
+            faults: marks,
+            record,
+            scenario: scenario.clone(),
+        }))
+    }
+
+    /// Takes away what was made for the run. The cluster's folder is kept where that is asked for.
+    pub(crate) async fn finish(self, keep: bool) -> anyhow::Result<()> {
+        if let (Some(bank), None) = (&self.bank, &self.cluster) {
+            let deadline = Instant::now() + Duration::from_secs(30);
+            let deleted =
+                bank.client.delete_bank(&bank.live, IdempotencyKey::random(), deadline.into()).await;
+            if let Err(error) = deleted {
+                say(&format!("the bank {} is left behind: {error}", bank.live));
+            }
+        }
+        if let Some(cluster) = &self.cluster
+            && keep
+        {
+            say(&format!("data and logs of the cluster: {}", cluster.lock().await.keep_folder().display()));
+        }
+        Ok(())
+    }
+}
+
+/// Every service that a run reaches.
+pub(crate) fn reached<'a>(targets: &'a [String], bank: Option<&'a str>) -> Vec<&'a str> {
+    targets.iter().map(String::as_str).chain(bank).collect()
+}
+
+async fn fill_bank(url: &str, network: &Network, name: &BankName, truth: &Truth) -> anyhow::Result<Sequence> {
+    let rows = Arc::clone(&truth.rows);
+    let mut told = Instant::now();
+    let per_s = |items: u64, took: Duration| items as f64 / took.as_secs_f64().max(1e-9);
+    let filled = fill::fill(url, network, name, &rows, |items, took| {
+        if told.elapsed() > SAY_EVERY {
+            told = Instant::now();
+            say(&format!("{items} of {} items added, {:.0}/s", rows.count(), per_s(items, took)));
+        }
+    })
+    .await?;
+    if filled.items > 0 {
+        let (rate, took) = (per_s(filled.items, filled.took), filled.took.as_secs_f64());
+        say(&format!("added {} items in {took:.1} s, {rate:.0}/s", filled.items));
+    }
+    Ok(filled.sequence)
+}

@@ -1,0 +1,248 @@
+//! One run from its beginning to its record: lanes are started, fed with a common beginning, and collected.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, anyhow, bail};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use vigie_model::Sequence;
+use vigie_telemetry::names;
+
+use crate::report::progress;
+use crate::run::descriptors;
+use crate::run::lanes::drive::{Arrivals, Lane, Place, Recorder, Shared};
+use crate::run::lanes::schedule::Schedule;
+use crate::run::prepare::say;
+use crate::run::record::Record;
+use crate::run::scenario::Scenario;
+use crate::run::target::{Asked, Call, Targets};
+
+/// How long connections may take to open.
+const CONNECT_WITHIN: Duration = Duration::from_secs(20);
+/// How often it is told that a target is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// From the moment at which all is ready to the first arrival.
+pub(crate) const LEAD: Duration = Duration::from_millis(200);
+
+/// Waits until every target answers completely, as of `sequence`.
+pub(crate) async fn wait_ready(
+    targets: &Targets,
+    sequence: Sequence,
+    within: Duration,
+) -> anyhow::Result<()> {
+    let deadline = Instant::now() + within;
+    for number in 0..targets.endpoints.len() {
+        let endpoint = targets.open(number, 1)?.pop().context("there is nothing to send to")?;
+        endpoint.opened(CONNECT_WITHIN).await?;
+        let mut say_at = Instant::now() + PATIENCE;
+        loop {
+            let asks = [Asked::Hash([0x55; 32])];
+            let call = Call { asks: &asks, min_sequence: sequence, streamed: false };
+            let soon = Instant::now() + Duration::from_secs(5);
+            let asked = tokio::time::timeout_at(soon.into(), endpoint.ask(&call, soon)).await;
+            let lacking = match asked {
+                Ok(Ok(answer)) if answer.complete => break,
+                Ok(Ok(_)) => "its answer does not cover all shards".to_owned(),
+                Ok(Err(refusal)) => names::code(refusal.code).to_owned(),
+                Err(_) => "no answer".to_owned(),
+            };
+            if let Some(reason) = endpoint.hopeless() {
+                bail!(reason);
+            }
+            let now = Instant::now();
+            if now >= deadline {
+                bail!("{} is not ready: {lacking}", targets.endpoints[number]);
+            }
+            if now >= say_at {
+                say(&format!("waiting for {}: {lacking}", targets.endpoints[number]));
+                say_at = now + PATIENCE;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    Ok(())
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) record: Record,
+    pub(crate) began_unix_ms: u64,
+    pub(crate) cpu_s: f64,
+    /// How long requests were sent after the warm-up.
+    pub(crate) measured: Duration,
+}
+
+/// A run whose lanes are connected and wait for its beginning.
+#[derive(Debug)]
+pub(crate) struct Session {
+    scenario: Scenario,
+    recorders: Vec<Recorder>,
+    in_flight: Vec<Arc<AtomicU32>>,
+    threads: Vec<JoinHandle<anyhow::Result<f64>>>,
+    begin: watch::Sender<Option<Instant>>,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Session {
+    /// Starts the lanes of this process, of which there are `first..first + scenario.drive.lanes` among `of`.
+    pub(crate) async fn ready(
+        shared: &Arc<Shared>,
+        targets: &Targets,
+        first: u64,
+        of: u64,
+    ) -> anyhow::Result<Self> {
+        let scenario = shared.scenario.clone();
+        let lanes = scenario.drive.lanes;
+        descriptors::check(scenario.drive.connections)?;
+        let stop = CancellationToken::new();
+        let (begin, begun) = watch::channel(None);
+        let (tell_ready, mut are_ready) = mpsc::channel(usize::from(lanes));
+        let (mut recorders, mut in_flight, mut threads) = (Vec::new(), Vec::new(), Vec::new());
+        for lane in 0..lanes {
+            let recorder = Recorder::default();
+            let flying = Arc::new(AtomicU32::new(0));
+            // Of what is said for all lanes of all processes, this one's.
+            let number = first + u64::from(lane);
+            let before = |whole: u32, lane: u64| u64::from(whole) * lane / of;
+            let share = |whole: u32| (before(whole, number + 1) - before(whole, number)).max(1);
+            let (shared, targets, arrivals) = (Arc::clone(shared), targets.clone(), arrivals(&scenario)?);
+            let (recorder_of_lane, flying_of_lane) = (recorder.clone(), Arc::clone(&flying));
+            let first_connection = usize::try_from(before(scenario.drive.connections, number))?;
+            let connections = usize::try_from(share(scenario.drive.connections))?;
+            let in_flight_max = u32::try_from(share(scenario.drive.in_flight_max))?;
+            let (mut begun, tell_ready, stop) = (begun.clone(), tell_ready.clone(), stop.clone());
+            let run = async move {
+                let opening = targets.open(first_connection, connections)?;
+                let all = opening.iter().map(|endpoint| endpoint.opened(CONNECT_WITHIN));
+                futures::future::try_join_all(all).await?;
+                let lane = Lane {
+                    shared,
+                    place: Place { lane: number, of },
+                    arrivals,
+                    endpoints: opening,
+                    recorder: recorder_of_lane,
+                    in_flight: flying_of_lane,
+                    in_flight_max,
+                };
+                tell_ready.send(()).await.context("the run was given up")?;
+                drop(tell_ready);
+                let start = *begun.wait_for(Option::is_some).await.context("the run was given up")?;
+                let start = start.context("there is no beginning")?;
+                lane.drive(start, &stop).await
+            };
+            let thread = std::thread::Builder::new().name(format!("lane-{lane}")).spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                runtime.block_on(run)?;
+                Ok(cpu_s())
+            });
+            threads.push(thread.context("cannot start a thread")?);
+            recorders.push(recorder);
+            in_flight.push(flying);
+        }
+        drop(tell_ready);
+        let mut ready = 0;
+        while are_ready.recv().await.is_some() {
+            ready += 1;
+        }
+        let session = Self { scenario, recorders, in_flight, threads, begin, stop };
+        if ready < lanes {
+            session.begin.send_replace(Some(Instant::now()));
+            session.stop.cancel();
+            session.join().await?;
+            bail!("a lane ended before it was ready");
+        }
+        Ok(session)
+    }
+
+    /// Another recorder whose record is collected with those of the lanes.
+    pub(crate) fn recorder(&mut self) -> Recorder {
+        let recorder = Recorder::default();
+        self.recorders.push(recorder.clone());
+        recorder
+    }
+
+    /// A moment soon.
+    pub(crate) fn soon() -> Instant {
+        Instant::now() + LEAD
+    }
+
+    /// Runs to the end. `tell` gets what was recorded since the last time, and a line for people.
+    pub(crate) async fn run(
+        self,
+        start: Instant,
+        mut tell: impl FnMut(&Record, Option<String>),
+    ) -> anyhow::Result<Ended> {
+        let began = SystemTime::now() + start.saturating_duration_since(Instant::now());
+        let began_unix_ms = u64::try_from(began.duration_since(UNIX_EPOCH)?.as_millis())?;
+        self.begin.send_replace(Some(start));
+        let mut record = Record::default();
+        let warm_up = self.scenario.drive.warm_up.0;
+        let mut told = None;
+        for tick in 1.. {
+            tokio::time::sleep_until((start + Duration::from_secs(tick)).into()).await;
+            let ended = self.threads.iter().all(JoinHandle::is_finished);
+            let part = self.collect();
+            record.add(&part);
+            let line = progress::settled(&record, tick).filter(|(second, _)| told < Some(*second)).map(
+                |(second, of)| {
+                    told = Some(second);
+                    let in_flight = self.in_flight.iter().map(|one| one.load(Ordering::Relaxed)).sum();
+                    progress::line(&self.scenario, second, of, in_flight)
+                },
+            );
+            tell(&part, line);
+            if ended {
+                break;
+            }
+        }
+        let measured = if self.stop.is_cancelled() {
+            start.elapsed().min(self.scenario.length()).saturating_sub(warm_up)
+        } else {
+            self.scenario.length().saturating_sub(warm_up)
+        };
+        let recorders = self.recorders.clone();
+        let cpu_s = self.join().await?;
+        for recorder in recorders {
+            let part = recorder.collect();
+            tell(&part, None);
+            record.add(&part);
+        }
+        Ok(Ended { record, began_unix_ms, cpu_s, measured })
+    }
+
+    fn collect(&self) -> Record {
+        let mut sum = Record::default();
+        self.recorders.iter().for_each(|recorder| sum.add(&recorder.collect()));
+        sum
+    }
+
+    /// Waits for the lanes, and tells the processor time that they used.
+    async fn join(self) -> anyhow::Result<f64> {
+        let mut cpu_s = 0.0;
+        for thread in self.threads {
+            let ended = tokio::task::spawn_blocking(move || thread.join()).await?;
+            cpu_s += ended.map_err(|_| anyhow!("a lane panicked"))?.context("a lane failed")?;
+        }
+        Ok(cpu_s)
+    }
+}
+
+fn arrivals(scenario: &Scenario) -> anyhow::Result<Arrivals> {
+    if let Some(trace) = &scenario.arrivals.trace {
+        let length = scenario.length();
+        let read = crate::run::lanes::trace::read(trace)?;
+        return Ok(Box::new(read.into_iter().take_while(move |(arrival, _)| arrival.at < length)));
+    }
+    let schedule = Schedule::new(&scenario.stages(), scenario.arrivals.spacing, scenario.seed);
+    Ok(Box::new(schedule.map(|arrival| (arrival, None))))
+}
+
+/// Processor time that this thread has used, in seconds: a lane is one thread.
+fn cpu_s() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}

@@ -1,0 +1,281 @@
+//! A frontend of Vigie, by gRPC.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::Uri;
+use prost::Message as _;
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status};
+use vigie_clients::Network;
+use vigie_model::Sequence;
+use vigie_proto::pb::matching::v1 as pb;
+use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
+use vigie_proto::pb::model::v1 as model;
+use vigie_proto::status;
+
+use crate::judge::oracle::{Hit, Identity};
+use crate::judge::truth::Ask;
+use crate::run::scenario::Scenario;
+use crate::run::target::unary::{self, ANSWER_BYTES_MAX, Lookups};
+use crate::run::target::wire::Wire;
+use crate::run::target::{Answer, Asked, Call, Refusal};
+
+/// What an answer needs to come back: kept from the time that the service is told.
+const ANSWER_MARGIN: Duration = Duration::from_millis(2);
+/// Requests that wait to be written to a stream; one more waits in its caller, and its time runs.
+const STREAM_QUEUE: usize = 1_024;
+
+/// What all calls have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    options: model::SearchOptions,
+    /// A request that holds them and nothing else.
+    encoded: Vec<u8>,
+}
+
+impl Options {
+    /// `banks` are those that hold what the harness knows.
+    pub(crate) fn new(scenario: &Scenario, banks: Vec<String>) -> Self {
+        let options = model::SearchOptions {
+            banks,
+            max_distance: vec![model::MaxDistance {
+                hash_type: model::HashType::Pdq.into(),
+                distance: scenario.questions.max_distance.into(),
+            }],
+            limit: scenario.questions.limit.into(),
+            min_sequence: 0,
+            min_coverage: (scenario.drive.min_coverage < 1.0).then_some(scenario.drive.min_coverage),
+        };
+        let request = pb::MatchRequest { options: Some(options.clone()), ..pb::MatchRequest::default() };
+        Self { encoded: request.encode_to_vec(), options }
+    }
+
+    pub(crate) fn banks(&self) -> Vec<String> {
+        self.options.banks.clone()
+    }
+
+    fn at_least(&self, min_sequence: Sequence) -> model::SearchOptions {
+        model::SearchOptions { min_sequence: min_sequence.0, ..self.options.clone() }
+    }
+}
+
+/// One connection to a frontend.
+#[derive(Debug, Clone)]
+pub(crate) struct Frontend {
+    wire: Wire,
+    lookups: Lookups,
+    stub: MatchServiceClient<Wire>,
+    options: Arc<Options>,
+    stream: Arc<Mutex<Option<OpenStream>>>,
+}
+
+/// A stream of requests, and who waits for which answer.
+#[derive(Debug, Clone)]
+struct OpenStream {
+    requests: mpsc::Sender<pb::MatchStreamRequest>,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    next: u64,
+    callers: HashMap<u64, oneshot::Sender<Result<pb::MatchResponse, Status>>>,
+    ended: bool,
+}
+
+impl Frontend {
+    /// Begins to connect.
+    pub(crate) fn new(endpoint: &Uri, network: &Network, options: Arc<Options>) -> anyhow::Result<Self> {
+        let wire = Wire::new(endpoint, network)?;
+        let lookups = Lookups::new(endpoint)?;
+        let stub = MatchServiceClient::with_origin(wire.clone(), endpoint.clone())
+            .max_decoding_message_size(ANSWER_BYTES_MAX);
+        Ok(Self { wire, lookups, stub, options, stream: Arc::default() })
+    }
+
+    /// Waits until the connection is open, and fails with the reason if it is not in time.
+    pub(crate) async fn opened(&self, within: Duration) -> anyhow::Result<()> {
+        self.wire.opened(within).await
+    }
+
+    /// Why it will never be open, if that is known.
+    pub(crate) fn hopeless(&self) -> Option<String> {
+        self.wire.hopeless()
+    }
+
+    /// Asks once. Whoever calls keeps the deadline too.
+    pub(crate) async fn ask(&self, call: &Call<'_>, deadline: Instant) -> Result<Answer, Refusal> {
+        let answered = if call.streamed {
+            // Boxed, for what a lookup does not use should not make its task larger.
+            Box::pin(self.ask_on_stream(self.message(call))).await
+        } else {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let message = self.framed(call);
+            self.lookups.ask(&self.wire, message, left - ANSWER_MARGIN.min(left / 10)).await
+        };
+        match answered {
+            Ok(response) => Ok(read(response)),
+            // The server's own clock of the call was first. Nobody cancels a call here and still waits for its answer.
+            Err(status) if status.code() == Code::Cancelled && deadline <= Instant::now() + ANSWER_MARGIN => {
+                Err(Refusal::new(Code::DeadlineExceeded))
+            }
+            Err(status) => Err(refusal(&status)),
+        }
+    }
+
+    fn message(&self, call: &Call<'_>) -> pb::MatchRequest {
+        let options = Some(self.options.at_least(call.min_sequence));
+        pb::MatchRequest { queries: queries(call), options, quality_floor: None }
+    }
+
+    /// The same as it goes over the wire; options that are those of every call have been encoded once.
+    fn framed(&self, call: &Call<'_>) -> Bytes {
+        if call.min_sequence > Sequence(0) {
+            return unary::framed(&self.message(call), &[]);
+        }
+        let queries = pb::MatchRequest { queries: queries(call), ..pb::MatchRequest::default() };
+        unary::framed(&queries, &self.options.encoded)
+    }
+
+    async fn ask_on_stream(&self, message: pb::MatchRequest) -> Result<pb::MatchResponse, Status> {
+        let stream = self.open_stream();
+        let (answer, answered) = oneshot::channel();
+        let request_id = {
+            let mut waiting = stream.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            if waiting.ended {
+                return Err(Status::unavailable("the stream has ended"));
+            }
+            waiting.next += 1;
+            let id = waiting.next;
+            waiting.callers.insert(id, answer);
+            id
+        };
+        // Takes the entry out again if the caller gives up.
+        let _guard = WaitingGuard { waiting: &stream.waiting, request_id };
+        let ended = |_| Status::unavailable("the stream has ended");
+        let request = pb::MatchStreamRequest { request_id, request: Some(message) };
+        stream.requests.send(request).await.map_err(|_| Status::unavailable("the stream has ended"))?;
+        answered.await.map_err(ended)?
+    }
+
+    /// The open stream, or a new one.
+    fn open_stream(&self) -> OpenStream {
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = &*stream
+            && !open.waiting.lock().unwrap_or_else(PoisonError::into_inner).ended
+        {
+            return open.clone();
+        }
+        let (requests, received) = mpsc::channel(STREAM_QUEUE);
+        let waiting = Arc::new(Mutex::new(Waiting::default()));
+        let (mut stub, shared) = (self.stub.clone(), Arc::clone(&waiting));
+        tokio::spawn(async move {
+            let end = match stub.match_stream(ReceiverStream::new(received)).await {
+                Ok(answers) => read_stream(answers.into_inner(), &shared).await,
+                Err(status) => status,
+            };
+            let mut waiting = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.ended = true;
+            for (_, caller) in waiting.callers.drain() {
+                // Whoever has given up does not listen.
+                let _ = caller.send(Err(end.clone()));
+            }
+        });
+        let open = OpenStream { requests, waiting };
+        *stream = Some(open.clone());
+        open
+    }
+}
+
+struct WaitingGuard<'a> {
+    waiting: &'a Mutex<Waiting>,
+    request_id: u64,
+}
+
+impl Drop for WaitingGuard<'_> {
+    fn drop(&mut self) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).callers.remove(&self.request_id);
+    }
+}
+
+/// Hands answers to those who wait for them until the stream ends, and tells why it did.
+async fn read_stream(
+    mut answers: tonic::Streaming<pb::MatchStreamResponse>,
+    waiting: &Mutex<Waiting>,
+) -> Status {
+    use pb::match_stream_response::Outcome;
+    loop {
+        let answer = match answers.message().await {
+            Ok(Some(answer)) => answer,
+            Ok(None) => return Status::unavailable("the stream has ended"),
+            Err(status) => return status,
+        };
+        let caller =
+            waiting.lock().unwrap_or_else(PoisonError::into_inner).callers.remove(&answer.request_id);
+        let outcome = match answer.outcome {
+            Some(Outcome::Response(response)) => Ok(response),
+            Some(Outcome::Failure(failure)) => Err(failure.into()),
+            None => Err(Status::internal("an answer of the stream holds nothing")),
+        };
+        if let Some(caller) = caller {
+            // As above.
+            let _ = caller.send(outcome);
+        }
+    }
+}
+
+fn queries(call: &Call<'_>) -> Vec<pb::MatchQuery> {
+    call.asks.iter().map(|asked| pb::MatchQuery { content: Some(content(asked)) }).collect()
+}
+
+fn content(asked: &Asked<'_>) -> pb::match_query::Content {
+    match asked {
+        Asked::Pool(Ask::Image { file, .. }) => pb::match_query::Content::Image(file.clone()),
+        Asked::Pool(Ask::Hash(hash)) | Asked::Hash(hash) => {
+            let hash = model::Hash { hash_type: model::HashType::Pdq.into(), value: hash.to_vec() };
+            let hash = model::QueryHash { hash: Some(hash), variant: model::Variant::Original.into() };
+            pb::match_query::Content::Hashed(pb::HashedContent { hashes: vec![hash], pdq_quality: None })
+        }
+    }
+}
+
+fn read(response: pb::MatchResponse) -> Answer {
+    let coverage = response.coverage.unwrap_or_default();
+    let hit = |found: &model::Match| Hit {
+        item: Identity::of_reference(&found.external_reference),
+        distance: Some(u16::try_from(found.distance).unwrap_or(u16::MAX)),
+    };
+    let result = |result: pb::MatchResult| match result.outcome {
+        Some(pb::match_result::Outcome::Matched(matched)) => Ok(matched.matches.iter().map(hit).collect()),
+        Some(pb::match_result::Outcome::Failure(failure)) => Err(Code::from(failure.code)),
+        None => Err(Code::Internal),
+    };
+    let share = if coverage.shards_total == 0 {
+        0.0
+    } else {
+        f64::from(coverage.shards_answered) / f64::from(coverage.shards_total)
+    };
+    Answer {
+        results: response.results.into_iter().map(result).collect(),
+        coverage: Some(share),
+        complete: coverage.shards_total > 0 && coverage.shards_answered == coverage.shards_total,
+        sequence: Some(Sequence(response.sequence)),
+    }
+}
+
+fn refusal(status: &Status) -> Refusal {
+    let code = match (status.code(), std::error::Error::source(status)) {
+        // A connection that broke under the call is an outage, whatever code it gets.
+        (Code::Unknown | Code::Internal | Code::Cancelled, Some(_)) => Code::Unavailable,
+        (code, _) => code,
+    };
+    Refusal {
+        code,
+        retry_after: status::retry_after(status),
+        partial: status::message::<pb::MatchResponse>(status).map(read),
+    }
+}

@@ -1,0 +1,119 @@
+//! Against a service that lies now and then, the counts reported have to be those of its lies.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use vigie_clients::Network;
+use vigie_proto::pb::matching::v1 as pb;
+use vigie_proto::pb::model::v1 as model;
+
+use super::service::{Behaviour, response, serve};
+use crate::Hash;
+use crate::judge::oracle::{Identity, Verdict};
+use crate::judge::truth::Truth;
+use crate::run::scenario::Scenario;
+use crate::run::target::Targets;
+use crate::run::target::vigie::Options;
+
+/// The log as everybody knows it before the run.
+const SEQUENCE: u64 = 10;
+
+/// What a service has answered, and how often it lied.
+#[derive(Debug, Default)]
+struct Lies {
+    answers: AtomicU64,
+    matches: AtomicU64,
+    dropped: AtomicU64,
+    bent: AtomicU64,
+    invented: AtomicU64,
+    stale: AtomicU64,
+}
+
+/// Whether it is the turn of a lie that is told once in `every`.
+fn turn(counter: &AtomicU64, every: u64) -> bool {
+    counter.fetch_add(1, Ordering::Relaxed) % every == every - 1
+}
+
+fn lying(truth: &Truth, lies: Arc<Lies>) -> Behaviour {
+    let known: Arc<HashMap<Hash, Vec<(u32, u16)>>> = Arc::new(truth.listed().into_iter().collect());
+    Arc::new(move |request| {
+        let (known, lies) = (Arc::clone(&known), Arc::clone(&lies));
+        Box::pin(async move {
+            let results = request.queries.iter().map(|query| answer(query, &known, &lies)).collect();
+            let min_sequence = request.options.unwrap_or_default().min_sequence;
+            assert_eq!(min_sequence, SEQUENCE, "the run asks for what it knows");
+            let stale = turn(&lies.answers, 100);
+            lies.stale.fetch_add(stale.into(), Ordering::Relaxed);
+            Ok(response(results, min_sequence - u64::from(stale)))
+        })
+    })
+}
+
+fn answer(query: &pb::MatchQuery, known: &HashMap<Hash, Vec<(u32, u16)>>, lies: &Lies) -> pb::Matched {
+    let Some(pb::match_query::Content::Hashed(hashed)) = &query.content else { panic!("no hash") };
+    let hash: Hash = hashed.hashes[0].hash.as_ref().unwrap().value.as_slice().try_into().unwrap();
+    let told = |item: Identity, distance: u16| model::Match {
+        external_reference: item.reference(),
+        distance: distance.into(),
+        ..model::Match::default()
+    };
+    let mut matches = Vec::new();
+    for &(row, distance) in &known[&hash] {
+        // One in a thousand each, at different ones.
+        match lies.matches.fetch_add(1, Ordering::Relaxed) % 1_000 {
+            300 => drop(lies.dropped.fetch_add(1, Ordering::Relaxed)),
+            600 => {
+                lies.bent.fetch_add(1, Ordering::Relaxed);
+                matches.push(told(Identity::Row(row), (distance + 1) % 32));
+            }
+            900 => {
+                // A match, and an invention beside it: an item of nobody, one that is too far, one that is told twice.
+                matches.push(told(Identity::Row(row), distance));
+                let invented = match lies.invented.fetch_add(1, Ordering::Relaxed) % 3 {
+                    0 => told(Identity::Unknown, 5),
+                    1 => told(Identity::Row((row + 7) % 1_000), 5),
+                    _ => told(Identity::Row(row), distance),
+                };
+                matches.push(invented);
+            }
+            _ => matches.push(told(Identity::Row(row), distance)),
+        }
+    }
+    pb::Matched { matches, ..pb::Matched::default() }
+}
+
+#[tokio::test]
+async fn every_lie_of_a_service_is_counted_and_nothing_else() {
+    let scenario = Scenario::parse(
+        "name = 'lies'
+        data = { shape = 'uniform', hashes = 2000 }
+        questions = { pool = 500, matching = 0.8 }
+        arrivals = { spacing = 'poisson', rate = 250 }
+        mix = { lookup = 2, batch = 1, stream = 1, batch_size = 64 }
+        drive = { warm_up = '0s', duration = '4s', deadline = '60s', read_your_writes = true }",
+    )
+    .unwrap();
+    let truth = Arc::new(Truth::establish(&scenario, |_| {}).unwrap());
+    let lies = Arc::new(Lies::default());
+    let url = serve(lying(&truth, Arc::clone(&lies)));
+    let targets = Targets::vigie(&[url], &Network::tcp(), Options::new(&scenario, Vec::new())).unwrap();
+    let result = super::run(&scenario, truth, &targets, SEQUENCE).await;
+
+    assert_eq!((result.summary.failed, result.record.totals.unsent), (0, 0));
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let matches = count(&lies.matches);
+    assert!(matches > 5_000 && count(&lies.stale) >= 5, "{lies:?}");
+    assert_eq!(result.summary.answered, count(&lies.answers));
+    let expected = Verdict {
+        judged: result.record.totals.verdict.judged,
+        right: matches - count(&lies.dropped) - count(&lies.bent),
+        missed: count(&lies.dropped),
+        false_matches: count(&lies.invented),
+        wrong_distance: count(&lies.bent),
+        incomplete: 0,
+        stale: count(&lies.stale),
+    };
+    assert_eq!(result.record.totals.verdict, expected);
+    assert!(expected.missed >= 5 && expected.false_matches >= 5 && expected.wrong_distance >= 5);
+}

@@ -1,0 +1,5 @@
+//! Commands about banks and their items.
+
+pub(crate) mod bank;
+pub(crate) mod item;
+pub(crate) mod item_import;

@@ -1,0 +1,139 @@
+//! `vigie bank`: runs a bank, looks after its store, or manages banks.
+
+use anyhow::bail;
+use vigie_clients::{BankClient, Deadline, IdempotencyKey, Written};
+use vigie_model::{Bank, BankId, LogHead};
+
+use crate::cli::{BankAddressArgs, BankArgs, BankCommand, OneBankArgs};
+use crate::commands::cluster::role;
+use crate::commands::deadline;
+use crate::commands::lines::BankObject;
+use crate::config::load_store;
+use crate::output::{Exit, Output, counted, counted_as};
+
+/// Banks of one page.
+const PAGE: u16 = 500;
+
+pub(crate) async fn run(args: BankArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let Some(command) = args.command else {
+        return role::bank(&args.role).await;
+    };
+    match command {
+        BankCommand::Create(one) => {
+            let (client, deadline) = connect(&one.address)?;
+            let made = client.create_bank(&one.name, IdempotencyKey::random(), deadline).await?;
+            show(output, "created: ", &made)
+        }
+        BankCommand::List(address) => list(&address, output).await,
+        BankCommand::Show(one) => {
+            let (client, deadline) = connect(&one.address)?;
+            show(output, "", &client.get_bank(&one.name, deadline).await?)
+        }
+        BankCommand::Rename { name, new_name, address } => {
+            let (client, deadline) = connect(&address)?;
+            let made = client.rename_bank(&name, &new_name, IdempotencyKey::random(), deadline).await?;
+            show(output, "renamed: ", &made)
+        }
+        BankCommand::Enable(one) => enable(&one, true, output).await,
+        BankCommand::Disable(one) => enable(&one, false, output).await,
+        BankCommand::Delete { one, with_items } => {
+            let (client, deadline) = connect(&one.address)?;
+            let items = client.get_bank(&one.name, deadline).await?.value.item_count;
+            if items > 0 && !with_items {
+                let items = counted(items, "item");
+                bail!("bank {} holds {items}: add --with-items to delete them too", one.name);
+            }
+            let gone = client.delete_bank(&one.name, IdempotencyKey::random(), deadline).await?;
+            let items = counted(gone.value, "item");
+            output.say(format!("deleted {} and {items} (sequence {})", one.name, gone.sequence))?;
+            output.object(&serde_json::json!({
+                "bank": one.name.as_str(), "items": gone.value, "sequence": gone.sequence.0
+            }))?;
+            Ok(Exit::Done)
+        }
+        BankCommand::Migrate(store) => {
+            vigie_bank::migrate(&load_store(&store)?).await?;
+            output.say("the store is up to date")?;
+            output.object(&serde_json::json!({ "migrated": true }))?;
+            Ok(Exit::Done)
+        }
+        BankCommand::Verify(store) => {
+            let head = vigie_bank::verify(&load_store(&store)?).await?;
+            show_head(output, "the store holds what its log says", &head)
+        }
+        BankCommand::Backup { file, store } => {
+            let head = vigie_bank::backup(&load_store(&store)?, &file).await?;
+            show_head(output, &format!("copied to {}", file.display()), &head)
+        }
+        BankCommand::Restore { file, store } => {
+            let head = vigie_bank::restore(&load_store(&store)?, &file).await?;
+            show_head(output, &format!("restored from {}", file.display()), &head)
+        }
+    }
+}
+
+fn show_head(output: &mut Output, done: &str, head: &LogHead) -> anyhow::Result<Exit> {
+    let banks = counted(head.banks, "bank");
+    let (items, hashes) = (counted(head.items, "item"), counted_as(head.hashes, "hash", "hashes"));
+    output.say(format!("{done}: {banks}, {items}, {hashes} (sequence {})", head.sequence))?;
+    output.object(&serde_json::json!({
+        "sequence": head.sequence.0, "banks": head.banks, "items": head.items, "hashes": head.hashes
+    }))?;
+    Ok(Exit::Done)
+}
+
+async fn list(address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let (client, _) = connect(address)?;
+    let mut rows = Vec::new();
+    let mut after: Option<BankId> = None;
+    loop {
+        let page = client.list_banks(after, PAGE, deadline(address.timeout_ms)).await?;
+        for bank in &page.value {
+            output.object(&BankObject::new(bank, page.sequence))?;
+            rows.push(vec![
+                bank.name.to_string(),
+                state(bank).to_owned(),
+                bank.item_count.to_string(),
+                bank.hash_count.to_string(),
+            ]);
+        }
+        after = page.value.last().map(|bank| bank.id);
+        if page.value.len() < usize::from(PAGE) {
+            break;
+        }
+    }
+    if rows.is_empty() {
+        output.say("no banks yet; make one with `vigie bank create NAME`")?;
+    } else {
+        output.table(&["bank", "state", "items", "hashes"], &rows)?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn enable(one: &OneBankArgs, enabled: bool, output: &mut Output) -> anyhow::Result<Exit> {
+    let (client, deadline) = connect(&one.address)?;
+    let made = client.set_bank_enabled(&one.name, enabled, IdempotencyKey::random(), deadline).await?;
+    show(output, "", &made)
+}
+
+fn show(output: &mut Output, done: &str, made: &Written<Bank>) -> anyhow::Result<Exit> {
+    let Written { value: bank, sequence } = made;
+    output.say(format!(
+        "{done}{} is {}, with {} and {} (sequence {sequence})",
+        bank.name,
+        state(bank),
+        counted(bank.item_count, "item"),
+        counted_as(bank.hash_count, "hash", "hashes"),
+    ))?;
+    output.object(&BankObject::new(bank, *sequence))?;
+    Ok(Exit::Done)
+}
+
+const fn state(bank: &Bank) -> &'static str {
+    if bank.enabled { "enabled" } else { "disabled" }
+}
+
+pub(crate) fn connect(address: &BankAddressArgs) -> anyhow::Result<(BankClient, Deadline)> {
+    let network = address.tls.network(&[&address.bank_url])?;
+    Ok((BankClient::new_on(&address.bank_url, &network)?, deadline(address.timeout_ms)))
+}

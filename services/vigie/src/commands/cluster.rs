@@ -1,0 +1,7 @@
+//! Commands that start something, or prepare its start.
+
+pub(crate) mod up;
+pub(crate) mod role;
+pub(crate) mod demo;
+pub(crate) mod dev_ca;
+pub(crate) mod config_check;

@@ -1,0 +1,139 @@
+//! Runs one role until it is told to stop.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, bail};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use vigie_clients::{Network, Tls};
+use vigie_serving::{Secured, Shutdown};
+use vigie_telemetry::{Telemetry, TelemetryConfig, register_counters, register_optional_gauge};
+
+use crate::cli::RoleArgs;
+use crate::config::{Told, load};
+use crate::output::Exit;
+use crate::traces;
+
+pub(crate) async fn bank(args: &RoleArgs) -> anyhow::Result<Exit> {
+    if args.config.is_none() && args.listen.is_none() && args.set.is_empty() {
+        bail!("say what to do: `vigie bank --config FILE` runs a bank; `vigie bank --help` shows the rest");
+    }
+    let run = async |role: Role<vigie_bank::Config>| {
+        Ok(vigie_bank::run_with(role.config, role.listener, role.shutdown, &role.telemetry).await?)
+    };
+    serve("vigie-bank", load(args)?, run).await
+}
+
+pub(crate) async fn matcher(args: &RoleArgs) -> anyhow::Result<Exit> {
+    let run = async |role: Role<vigie_matcher::Config>| {
+        let Role { config, listener, network, shutdown, telemetry } = role;
+        Ok(vigie_matcher::run_with(config, listener, shutdown, &network, &telemetry).await?)
+    };
+    serve("vigie-matcher", load(args)?, run).await
+}
+
+pub(crate) async fn coordinator(args: &RoleArgs) -> anyhow::Result<Exit> {
+    let run = async |role: Role<vigie_coordinator::Config>| {
+        let Role { config, listener, network, shutdown, telemetry } = role;
+        Ok(vigie_coordinator::run_with(config, listener, shutdown, &network, &telemetry).await?)
+    };
+    serve("vigie-coordinator", load(args)?, run).await
+}
+
+pub(crate) async fn frontend(args: &RoleArgs) -> anyhow::Result<Exit> {
+    let run = async |role: Role<vigie_frontend::Config>| {
+        let Role { config, listener, network, shutdown, telemetry } = role;
+        Ok(vigie_frontend::run_with(config, listener, shutdown, &network, &telemetry).await?)
+    };
+    serve("vigie-frontend", load(args)?, run).await
+}
+
+/// What a role runs with.
+struct Role<C> {
+    config: C,
+    listener: Secured<TcpListener>,
+    network: Network,
+    shutdown: Shutdown,
+    telemetry: Telemetry,
+}
+
+async fn serve<C>(
+    service: &'static str,
+    told: Told<C>,
+    run: impl AsyncFnOnce(Role<C>) -> anyhow::Result<()>,
+) -> anyhow::Result<Exit> {
+    let Told { listen, transport, telemetry: shown, config } = told;
+    let tls = transport.start()?;
+    let network = Network::tcp().with_tls(tls.clone());
+    let telemetry = traces::start(service, &shown, &network)?;
+    tell_certificates(&telemetry, tls.clone());
+    // Before anything that takes time, so that probes are answered from the start. It ends with this.
+    let _shown = show(&shown, telemetry.clone()).await?;
+    let listener = listen_on(listen).await?;
+    tracing::info!(address = %listener.local_addr()?, tls = tls.is_some(), "listening");
+    let shutdown = Shutdown::new();
+    let (stopping, told) = (shutdown.clone(), telemetry.clone());
+    tokio::spawn(async move {
+        asked_to_stop().await;
+        tracing::info!("stopping");
+        told.stopping();
+        stopping.cancel();
+    });
+    let (listener, told) = (Secured::new(listener, tls), telemetry.clone());
+    let ran = run(Role { config, listener, network, shutdown, telemetry }).await;
+    traces::stop(&told).await;
+    ran.map(|()| Exit::Done)
+}
+
+/// Tells how the certificates do. Without TLS the metrics are there, with nothing in them that an alert could go by.
+fn tell_certificates(telemetry: &Telemetry, tls: Option<Tls>) {
+    let of = tls.clone();
+    telemetry.register(|registry| {
+        register_counters(
+            registry,
+            "vigie_tls_reloads",
+            "Looks at certificates and authorities that had changed, by whether they are in use now (failed: those before are)",
+            "outcome",
+            move || {
+                let reloads = of.as_ref().map(Tls::reloads).unwrap_or_default();
+                vec![("ok", reloads.ok as f64), ("failed", reloads.failed as f64)]
+            },
+        );
+        register_optional_gauge(
+            registry,
+            "vigie_tls_certificate_not_after_seconds",
+            "When the certificate in use ends, in seconds since 1970",
+            move || tls.as_ref().and_then(Tls::certificate_not_after).map(|seconds| seconds as f64),
+        );
+    });
+}
+
+/// Serves metrics and probes, if they are wanted.
+async fn show(config: &TelemetryConfig, telemetry: Telemetry) -> anyhow::Result<JoinSet<()>> {
+    let mut shown = JoinSet::new();
+    if let Some(listen) = config.listen {
+        let listener = listen_on(listen).await.context("telemetry")?;
+        tracing::info!(address = %listener.local_addr()?, "telemetry listens");
+        shown.spawn(vigie_telemetry::serve(listener, telemetry));
+    }
+    Ok(shown)
+}
+
+async fn listen_on(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+}
+
+/// Waits for SIGTERM (what orchestrators send) or SIGINT (what a person types).
+pub(crate) async fn asked_to_stop() {
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        // Without handlers the signals end the process by themselves.
+        _ => std::future::pending().await,
+    }
+}

@@ -1,0 +1,80 @@
+//! `vigie up`: a whole cluster in this process.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use vigie_clients::Deadline;
+use vigie_telemetry::TelemetryConfig;
+
+use crate::cli::UpArgs;
+use crate::commands::cluster::role::asked_to_stop;
+use crate::local_cluster::{LocalCluster, LocalClusterConfig, Ports};
+use crate::output::{Exit, Output};
+
+/// A large bank takes a while to load; what is stuck for longer than this will not come.
+const READY_WITHIN: Duration = Duration::from_secs(30 * 60);
+
+pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let data = match args.data {
+        Some(data) => data,
+        None => default_data()?,
+    };
+    let ports = if args.port == 0 { Ports::Any } else { Ports::From(args.port) };
+    let telemetry =
+        TelemetryConfig { otlp_endpoint: args.otlp_endpoint, trace_ratio: 1.0, ..TelemetryConfig::default() };
+    if let Some(fault) = telemetry.faults().first() {
+        bail!("--otlp-endpoint: {}", fault.trim_start_matches("otlp_endpoint: "));
+    }
+    let config =
+        LocalClusterConfig { shard_count: args.shards, ports, telemetry, ..LocalClusterConfig::new(&data) };
+    let mut cluster = LocalCluster::start(config).await?;
+    output.note(format!("starting; the bank's data is in {}", data.display()));
+    tokio::select! {
+        ready = cluster.wait_ready(Deadline::now() + READY_WITHIN) => ready?,
+        () = asked_to_stop() => return stop(cluster, output).await,
+    }
+    announce(&cluster, output)?;
+    let ended = tokio::select! {
+        ended = cluster.wait_ended() => Some(ended),
+        () = asked_to_stop() => None,
+    };
+    let stopped = stop(cluster, output).await;
+    ended.map_or(stopped, Err)
+}
+
+fn announce(cluster: &LocalCluster, output: &mut Output) -> anyhow::Result<()> {
+    let (frontend, coordinator, bank) =
+        (cluster.frontend_url(), cluster.coordinator_url(), cluster.bank_url());
+    output.object(&serde_json::json!({
+        "ready": true, "frontend": frontend, "coordinator": coordinator, "bank": bank
+    }))?;
+    output.say("ready")?;
+    output.say(format!("  frontend     {frontend}"))?;
+    output.say(format!("  coordinator  {coordinator}"))?;
+    output.say(format!("  bank         {bank}"))?;
+    let elsewhere = frontend != "http://127.0.0.1:7740";
+    if elsewhere {
+        output.say("in another terminal, first:")?;
+        output.say(format!(
+            "  export VIGIE_FRONTEND={frontend} VIGIE_COORDINATOR={coordinator} VIGIE_BANK={bank}"
+        ))?;
+    }
+    output.say(
+        "then, for example: vigie bank create known; vigie item add known FILE...; vigie match FILE...",
+    )?;
+    output.say("stop with Ctrl-C; what was acknowledged is kept")?;
+    Ok(())
+}
+
+async fn stop(cluster: LocalCluster, output: &Output) -> anyhow::Result<Exit> {
+    output.note("stopping");
+    cluster.stop().await?;
+    Ok(Exit::Done)
+}
+
+fn default_data() -> anyhow::Result<PathBuf> {
+    let folders = directories::ProjectDirs::from("", "", "vigie")
+        .context("this platform has no data directory; use --data")?;
+    Ok(folders.data_dir().to_owned())
+}

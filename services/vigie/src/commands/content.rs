@@ -1,0 +1,6 @@
+//! Commands about files: their hashes and matches.
+
+pub(crate) mod match_files;
+pub(crate) mod hash;
+pub(crate) mod image_file;
+pub(crate) mod folders;

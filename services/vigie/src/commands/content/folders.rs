@@ -1,0 +1,71 @@
+//! The files that a person names, and those in the folders that they name.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::output::Output;
+
+/// The files named, and those in the folders named, in the order of their names.
+///
+/// In a folder, links to files are followed; links to folders are told and left out, so that no walk goes round in
+/// circles or out of the folder. What is no file and no folder is left out.
+pub(crate) fn find_files(paths: &[PathBuf], output: &Output) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let before = files.len();
+            walk(path, &mut files, output)?;
+            if files.len() == before {
+                output.note(format!("{}: holds no files", path.display()));
+            }
+        } else {
+            files.push(path.clone());
+        }
+    }
+    Ok(files)
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>, output: &Output) -> anyhow::Result<()> {
+    let cannot = || format!("cannot list {}", folder.display());
+    let listed = std::fs::read_dir(folder).with_context(cannot)?;
+    let mut entries = listed.collect::<Result<Vec<_>, _>>().with_context(cannot)?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        if kind.is_dir() {
+            walk(&path, files, output)?;
+        } else if kind.is_symlink() && path.is_dir() {
+            output.note(format!("{}: a link to a folder is not followed", path.display()));
+        } else if kind.is_symlink() && !path.exists() || path.is_file() {
+            // A link that leads nowhere is among them: that it cannot be read is told where it is read.
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_to_files_are_followed_and_links_to_folders_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(at("deep/empty")).unwrap();
+        std::fs::write(at("deep/a"), "a").unwrap();
+        std::fs::write(at("z"), "z").unwrap();
+        symlink(at("z"), at("deep/link")).unwrap();
+        symlink(folder.path(), at("deep/circle")).unwrap();
+        symlink(at("nowhere"), at("broken")).unwrap();
+
+        let output = Output::new(false);
+        let found =
+            find_files(&[folder.path().to_owned(), at("missing"), at("deep/empty")], &output).unwrap();
+        assert_eq!(found, ["broken", "deep/a", "deep/link", "z", "missing"].map(at));
+        // A folder that is named itself is walked, link or not.
+        assert_eq!(find_files(&[at("deep/circle/deep")], &output).unwrap().len(), 2);
+    }
+}

@@ -1,0 +1,47 @@
+//! `vigie hash`: fingerprints of images, computed here.
+
+use futures::{StreamExt as _, stream};
+use vigie_model::{Hash, ImageFingerprint};
+
+use crate::cli::HashArgs;
+use crate::commands::content::image_file;
+use crate::commands::lines::{FailedFileLine, HashLine};
+use crate::output::{ErrorLine, Exit, Output, Printed};
+
+/// Files that are hashed at once.
+const AT_ONCE: usize = 4;
+
+pub(crate) async fn run(args: HashArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let mut exit = Exit::Done;
+    let progress = output.progress(u64::try_from(args.files.len())?, "hashing");
+    let mut hashed = stream::iter(args.files)
+        .map(|path| async move {
+            let fingerprint = image_file::fingerprint(&path).await;
+            (path, fingerprint)
+        })
+        .buffered(AT_ONCE);
+    while let Some((path, fingerprint)) = hashed.next().await {
+        let file = path.display().to_string();
+        if fingerprint.is_err() {
+            exit = Exit::SomeInputsFailed;
+        }
+        progress.suspend(|| tell(&file, fingerprint, output))?;
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    Ok(exit)
+}
+
+fn tell(file: &str, hashed: Result<ImageFingerprint, ErrorLine>, output: &mut Output) -> Printed {
+    match hashed {
+        Ok(fingerprint) => {
+            let pdq = Hash::Pdq(fingerprint.pdq[0]).to_hex();
+            output.say(format!("{pdq}  quality {:>3}  {file}", fingerprint.quality))?;
+            output.object(&HashLine::new(file, &fingerprint))
+        }
+        Err(error) => {
+            output.note(format!("{file}: {}", error.message));
+            output.object(&FailedFileLine { file, error })
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Reads and hashes image files here, as a contributor does: no image leaves the machine.
+
+use std::path::Path;
+
+use vigie_media::Limits;
+use vigie_model::ImageFingerprint;
+
+use crate::output::ErrorLine;
+
+/// Reads a file that may be an image, and no more of it than an image may have.
+pub(crate) async fn read(path: &Path) -> Result<Vec<u8>, ErrorLine> {
+    let path = path.to_owned();
+    let bytes_max = Limits::default().input_bytes_max;
+    let read = tokio::task::spawn_blocking(move || {
+        use std::io::Read as _;
+        let mut content = Vec::new();
+        let bound = u64::try_from(bytes_max).unwrap_or(u64::MAX) + 1;
+        std::fs::File::open(path)?.take(bound).read_to_end(&mut content)?;
+        Ok::<_, std::io::Error>(content)
+    })
+    .await;
+    match read {
+        Ok(Ok(content)) => Ok(content),
+        Ok(Err(error)) => {
+            Err(ErrorLine { code: "unreadable".into(), message: format!("cannot read it: {error}") })
+        }
+        Err(error) => {
+            Err(ErrorLine { code: "unreadable".into(), message: format!("cannot read it: {error}") })
+        }
+    }
+}
+
+/// Reads and hashes a file.
+pub(crate) async fn fingerprint(path: &Path) -> Result<ImageFingerprint, ErrorLine> {
+    let content = read(path).await?;
+    let hashed =
+        tokio::task::spawn_blocking(move || vigie_media::fingerprint(&content, &Limits::default())).await;
+    match hashed {
+        Ok(Ok(fingerprint)) => Ok(fingerprint),
+        Ok(Err(error)) => Err(ErrorLine { code: error.kind().into(), message: error.to_string() }),
+        Err(error) => Err(ErrorLine { code: "panicked".into(), message: error.to_string() }),
+    }
+}

@@ -1,0 +1,5 @@
+//! Commands that look at a running cluster.
+
+pub(crate) mod status;
+pub(crate) mod health;
+pub(crate) mod try_out;

@@ -1,0 +1,39 @@
+//! `vigie health`: whether a role is ready, by its exit code.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use vigie_telemetry::{AskError, Readiness, ask};
+
+use crate::cli::HealthArgs;
+use crate::output::{ErrorLine, Exit, Output, sentence};
+
+/// What is printed for scripts.
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    ready: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+/// Says whether the role is ready, and why not.
+pub(crate) async fn run(args: &HealthArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let (exit, reason) = match ask(&args.url, Duration::from_millis(args.timeout_ms)).await {
+        Ok(Readiness::Ready) => (Exit::Done, None),
+        Ok(Readiness::Unready(reason)) => (Exit::Failed, Some(reason)),
+        Err(error @ (AskError::Address(_) | AskError::NoProbe(..))) => return Err(error.into()),
+        Err(
+            error
+            @ (AskError::TooLate(_) | AskError::Connect(..) | AskError::Http(..) | AskError::Answer(..)),
+        ) => {
+            let message = sentence(&error.into());
+            output.note(format!("vigie: {message}"));
+            let code = "unavailable".to_owned();
+            output.object(&serde_json::json!({ "error": ErrorLine { code, message } }))?;
+            return Ok(Exit::Unavailable);
+        }
+    };
+    output.say(reason.as_deref().map_or("ready".to_owned(), |reason| format!("not ready: {reason}")))?;
+    output.object(&Told { ready: reason.is_none(), reason: reason.as_deref() })?;
+    Ok(exit)
+}

@@ -1,0 +1,189 @@
+//! `vigie status`: the topology, how far each part has come, and what is banked.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use vigie_clients::CoordinatorClient;
+use vigie_model::{HashCount, HashType, Recall, ReplicaState, ReplicaView};
+
+use crate::cli::StatusArgs;
+use crate::commands::banks::bank::connect;
+use crate::commands::deadline;
+use crate::output::{Exit, Output};
+
+pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let (bank, bank_deadline) = connect(&args.address)?;
+    let coordinator_network = args.address.tls.network(&[&args.coordinator])?;
+    let coordinator = CoordinatorClient::new_on(&[&args.coordinator], &coordinator_network)?;
+    let head = bank.log_head(bank_deadline).await?;
+    let topology = coordinator.describe_topology(deadline(args.address.timeout_ms)).await?;
+
+    output.say(format!(
+        "bank         {}  sequence {}  {} banks, {} items, {} hashes",
+        args.address.bank_url, head.sequence, head.banks, head.items, head.hashes
+    ))?;
+    let shards = topology.shard_count.map_or(0, vigie_model::ShardCount::get);
+    output.say(format!("coordinator  {}  {shards} shards", args.coordinator))?;
+    output.say("")?;
+    let lag = |sequence: vigie_model::Sequence| head.sequence.0.saturating_sub(sequence.0);
+    let rows: Vec<Vec<String>> = topology
+        .replicas
+        .iter()
+        .map(|replica| {
+            vec![
+                replica.identity.map_or("?".to_owned(), |identity| identity.to_string()),
+                replica.endpoint.clone(),
+                replica.state.name().to_owned(),
+                replica.sequence.to_string(),
+                lag(replica.sequence).to_string(),
+                replica.items.to_string(),
+                replica.hashes.to_string(),
+                format!("{} MiB", replica.memory_bytes >> 20),
+                format!("{:.1} ms", std::time::Duration::from_micros(replica.latency_us).as_secs_f64() * 1e3),
+                replica.in_flight.to_string(),
+                remark(replica),
+            ]
+        })
+        .collect();
+    let head_row =
+        ["shard", "matcher", "state", "sequence", "lag", "items", "hashes", "memory", "latency", "calls", ""];
+    output.table(&head_row, &rows)?;
+
+    let held: Vec<Held> =
+        HashType::ALL.into_iter().map(|hash_type| Held::by(&topology.replicas, hash_type)).collect();
+    output.say("")?;
+    for one in &held {
+        output.say(one.to_string())?;
+    }
+
+    let replicas: Vec<_> = topology
+        .replicas
+        .iter()
+        .map(|replica| {
+            serde_json::json!({
+                "endpoint": replica.endpoint, "state": replica.state.name(),
+                "shard": replica.identity.map(|identity| identity.shard().0),
+                "shard_count": replica.identity.map(|identity| identity.shard_count().get()),
+                "sequence": replica.sequence.0, "lag": lag(replica.sequence),
+                "items": replica.items, "hashes": replica.hashes, "reason": replica.reason,
+                "memory_bytes": replica.memory_bytes, "latency_us": replica.latency_us,
+                "in_flight": replica.in_flight, "ejected": replica.ejected,
+                "hash_types": replica.hash_counts.iter().map(object).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let covered = |shard: u16| {
+        topology.replicas.iter().any(|replica| {
+            let serves = replica.identity.is_some_and(|identity| identity.shard().0 == shard);
+            serves && replica.state == ReplicaState::Ready
+        })
+    };
+    let complete = shards > 0 && (0..shards).all(covered);
+    output.object(&serde_json::json!({
+        "sequence": head.sequence.0, "banks": head.banks, "items": head.items, "hashes": head.hashes,
+        "shard_count": shards, "complete": complete, "replicas": replicas,
+        "hash_types": held.iter().map(|one| object(&one.0)).collect::<Vec<_>>(),
+    }))?;
+    if !complete {
+        output.note(
+            "not every shard has a ready matcher: searches are incomplete and fail unless they ask for less",
+        );
+        return Ok(Exit::Unavailable);
+    }
+    Ok(Exit::Done)
+}
+
+/// What is to be said of a replica.
+fn remark(replica: &ReplicaView) -> String {
+    match (replica.ejected, replica.reason.is_empty()) {
+        (false, _) => replica.reason.clone(),
+        (true, true) => "left out for a while: it failed".to_owned(),
+        (true, false) => format!("{}; left out for a while: it failed", replica.reason),
+    }
+}
+
+/// The hashes of one type in the whole cluster: exact only if they are so everywhere, with the least recall of all
+/// replicas.
+struct Held(HashCount);
+
+impl Held {
+    fn by(replicas: &[ReplicaView], hash_type: HashType) -> Self {
+        let mut by_shard: BTreeMap<u16, u64> = BTreeMap::new();
+        let mut all = HashCount { hash_type, hashes: 0, exact: true, recall: None };
+        let used = replicas.iter().filter(|replica| replica.state != ReplicaState::Refused);
+        for replica in used {
+            let Some(identity) = replica.identity else { continue };
+            for count in replica.hash_counts.iter().filter(|count| count.hash_type == hash_type) {
+                // Replicas of a shard hold the same.
+                let of_shard = by_shard.entry(identity.shard().0).or_default();
+                *of_shard = count.hashes.max(*of_shard);
+                all.exact &= count.exact;
+                all.recall = match (all.recall, count.recall) {
+                    (Some(one), Some(other)) => Some(if other.value < one.value { other } else { one }),
+                    (one, other) => one.or(other),
+                };
+            }
+        }
+        all.hashes = by_shard.values().sum();
+        Self(all)
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let HashCount { hash_type, hashes, exact, recall } = self.0;
+        write!(f, "{hash_type}: {hashes} hashes, ")?;
+        match recall {
+            _ if exact => f.write_str("exact"),
+            Some(Recall { value, sample, .. }) => {
+                write!(f, "approximate (hnsw), recall {value:.3} over {sample} samples")
+            }
+            None => f.write_str("approximate (hnsw), all of it scanned so far"),
+        }
+    }
+}
+
+fn object(count: &HashCount) -> serde_json::Value {
+    let recall = count
+        .recall
+        .map(|recall| serde_json::json!({ "value": recall.value, "sample": recall.sample, "k": recall.k }));
+    serde_json::json!({
+        "hash_type": count.hash_type.name(), "hashes": count.hashes, "exact": count.exact, "recall": recall,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::{Sequence, ShardIdentity};
+
+    use super::*;
+
+    fn replica(shard: u32, hashes: u64, recall: Option<f64>) -> ReplicaView {
+        let recall = recall.map(|value| Recall { value, sample: 200, k: 10 });
+        ReplicaView {
+            endpoint: String::new(),
+            state: ReplicaState::Ready,
+            identity: Some(ShardIdentity::new(shard, 2).unwrap()),
+            sequence: Sequence(1),
+            head: Sequence(1),
+            items: 0,
+            hashes: 0,
+            hash_counts: vec![HashCount { hash_type: HashType::Pdq, hashes, exact: false, recall }],
+            reason: String::new(),
+            memory_bytes: 0,
+            latency_us: 0,
+            in_flight: 0,
+            ejected: false,
+        }
+    }
+
+    #[test]
+    fn each_shard_counts_once_and_the_least_recall_is_told() {
+        let replicas = [replica(0, 10, Some(0.9871)), replica(0, 9, Some(0.9812)), replica(1, 5, None)];
+        let held = Held::by(&replicas, HashType::Pdq);
+        assert_eq!(held.to_string(), "pdq: 15 hashes, approximate (hnsw), recall 0.981 over 200 samples");
+        assert_eq!(Held::by(&replicas, HashType::Md5).to_string(), "md5: 0 hashes, exact");
+        let unmeasured = Held::by(&replicas[2..], HashType::Pdq);
+        assert_eq!(unmeasured.to_string(), "pdq: 5 hashes, approximate (hnsw), all of it scanned so far");
+    }
+}

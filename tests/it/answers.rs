@@ -1,0 +1,8 @@
+//! What is answered is right, whole, and as fresh as was asked for.
+
+mod matching;
+mod approximate;
+mod coverage;
+mod freshness;
+mod streams;
+mod wrong_requests;

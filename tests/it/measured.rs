@@ -1,0 +1,4 @@
+//! Measurements of a release build; short forms of some run with every test.
+
+mod figures;
+mod cost;

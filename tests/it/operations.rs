@@ -1,0 +1,9 @@
+//! What operators do to a cluster and see of it.
+
+mod serving;
+mod cli;
+mod slow_replica;
+mod rolling_restart;
+mod reshard;
+mod feed_mutations;
+mod traces;
