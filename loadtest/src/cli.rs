@@ -15,12 +15,12 @@ use crate::run::scenario::span::Span;
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Writes hashes, queries (FILE.queries) and the right answers (FILE.answers).
     Data(DataArguments),
     /// Builds an index of a data file, checks its answers, and measures it.
@@ -40,7 +40,7 @@ pub enum Command {
 /// What the rows look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum ShapeName {
+pub(crate) enum ShapeName {
     /// Random bits.
     Uniform,
     /// Half of the bits set, correlated bits, 20 % near-duplicates.
@@ -61,50 +61,50 @@ impl fmt::Display for ShapeName {
 
 /// Arguments of `data`.
 #[derive(Debug, Args)]
-pub struct DataArguments {
+pub(crate) struct DataArguments {
     /// What the rows look like.
     #[arg(long)]
-    pub shape: ShapeName,
+    pub(crate) shape: ShapeName,
     /// Rows to write.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    pub hashes: u32,
+    pub(crate) hashes: u32,
     /// Queries to write: every other one planted at 0 to 31 flips of a row, the others fresh of the same shape.
     #[arg(long, default_value_t = 10_000)]
-    pub queries: u32,
+    pub(crate) queries: u32,
     /// Queries, from the first, whose answers are written; all by default. Ten billion pairs of row and query
     /// take some 10 seconds on two cores.
     #[arg(long)]
-    pub answered: Option<u32>,
+    pub(crate) answered: Option<u32>,
     /// The same seed gives the same files.
     #[arg(long, default_value_t = 1)]
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Distances within which answers are written, ascending: 31, or 0,15,31,48,64.
     #[arg(long, value_delimiter = ',', default_value = "31")]
-    pub radius: Vec<u16>,
+    pub(crate) radius: Vec<u16>,
     /// Threads that draw and scan; by default one for each core.
     #[arg(long)]
-    pub threads: Option<usize>,
+    pub(crate) threads: Option<usize>,
     /// Where the rows go, 32 bytes each, with queries and answers beside them.
     #[arg(long, required_unless_present_any = ["csv", "bank_url"])]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// Where the rows go as `vigie item add --hashes` reads them: CSV of the hash and a reference that names the row. `-` is
     /// standard output.
     #[arg(long, value_name = "FILE")]
-    pub csv: Option<PathBuf>,
+    pub(crate) csv: Option<PathBuf>,
     /// The bank that the rows are loaded into.
     #[arg(long, value_name = "URL")]
-    pub bank_url: Option<String>,
+    pub(crate) bank_url: Option<String>,
     /// That bank's name; by default the one under which load tests of this data look for it.
     #[arg(long, requires = "bank_url")]
-    pub bank: Option<String>,
+    pub(crate) bank: Option<String>,
     /// How it is reached.
     #[command(flatten)]
-    pub tls: TlsArgs,
+    pub(crate) tls: TlsArgs,
 }
 
 /// What searches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum EngineName {
+pub(crate) enum EngineName {
     /// Vigie's exact radius index.
     Mih,
     /// Vigie's approximate index, a graph.
@@ -116,7 +116,7 @@ pub enum EngineName {
 impl EngineName {
     /// The name, as on the command line.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Mih => "mih",
             Self::Hnsw => "hnsw",
@@ -127,7 +127,7 @@ impl EngineName {
 
 /// What can be measured, beyond building, memory and answers, which always are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Measurement {
+pub(crate) enum Measurement {
     /// Single queries on one thread.
     Latency,
     /// Queries a second on each number of threads.
@@ -140,85 +140,85 @@ pub enum Measurement {
 
 /// Arguments of `index`.
 #[derive(Debug, Args)]
-pub struct IndexArguments {
+pub(crate) struct IndexArguments {
     /// A file that `data` wrote, with its queries and answers beside it.
     #[arg(long)]
-    pub data: PathBuf,
+    pub(crate) data: PathBuf,
     /// What searches.
     #[arg(long)]
-    pub engine: EngineName,
+    pub(crate) engine: EngineName,
     /// The distance that is measured; all distances of the answers file are checked.
     #[arg(long, default_value_t = 31)]
-    pub radius: u16,
+    pub(crate) radius: u16,
     /// Queries to use, from the first; all by default. Few queries, over and over, keep what they touch in the
     /// caches: take thousands for times that mean something.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    pub queries: Option<u32>,
+    pub(crate) queries: Option<u32>,
     /// Queries a call; above 1, throughput is measured with single queries and with these batches.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub batch: u32,
+    pub(crate) batch: u32,
     /// Numbers of threads to measure throughput on.
     #[arg(long, value_delimiter = ',', default_value = "1,2", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub threads: Vec<u16>,
+    pub(crate) threads: Vec<u16>,
     /// Inserts a second, and as many removals, while searching.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub updates_per_second: u32,
+    pub(crate) updates_per_second: u32,
     /// An empty or missing folder for the index's files; without it, the index lives in memory only.
     #[arg(long)]
-    pub directory: Option<PathBuf>,
+    pub(crate) directory: Option<PathBuf>,
     /// What to measure.
     #[arg(long, value_delimiter = ',', default_value = "latency,throughput,updates,tail")]
-    pub measure: Vec<Measurement>,
+    pub(crate) measure: Vec<Measurement>,
     /// Slices of each condition; conditions take turns.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    pub rounds: u32,
+    pub(crate) rounds: u32,
     /// How long a slice lasts.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
-    pub slice_milliseconds: u64,
+    pub(crate) slice_milliseconds: u64,
     /// Prints one JSON object instead of a table.
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// Arguments of `run`.
 #[derive(Debug, Clone, Args)]
-pub struct RunArguments {
+pub(crate) struct RunArguments {
     /// A file, or the name of a scenario that comes with the program: smoke, steady, ramp, overload, rolling-restart,
     /// lost-shard, slow-replica, bulk-import, images.
     #[arg(required_unless_present = "join")]
-    pub scenario: Option<String>,
+    pub(crate) scenario: Option<String>,
     /// Where to reach it.
     #[command(flatten)]
-    pub target: TargetArguments,
+    pub(crate) target: TargetArguments,
     /// Sets a key of the scenario, such as `arrivals.rate=5000` or `drive.duration=30s`; may be given again.
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
+    pub(crate) set: Vec<String>,
     /// A folder for the results; by default one of the scenario's name and the time.
     #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// Prints the figures as one JSON object, without the histograms, instead of as text.
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Says one line a second also at a terminal.
     #[arg(long)]
-    pub plain: bool,
+    pub(crate) plain: bool,
     /// Leaves the data and the logs of an own cluster where they are.
     #[arg(long)]
-    pub keep: bool,
+    pub(crate) keep: bool,
     /// Generator processes that send together, this one included: it leads, and waits for the others to join.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    pub generators: u32,
+    pub(crate) generators: u32,
     /// Where to wait for them. Whoever reaches this address takes part.
     #[arg(long, default_value = "127.0.0.1:7799", value_name = "ADDRESS:PORT")]
-    pub listen: String,
+    pub(crate) listen: String,
     /// Takes part in the run of the leader at this address, which tells the scenario.
     #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["scenario", "set", "out", "target"])]
-    pub join: Option<String>,
+    pub(crate) join: Option<String>,
 }
 
 /// What a target speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Protocol {
+pub(crate) enum Protocol {
     /// Vigie's gRPC.
     #[default]
     Vigie,
@@ -228,108 +228,108 @@ pub enum Protocol {
 
 /// Where requests go.
 #[derive(Debug, Clone, Default, Args)]
-pub struct TargetArguments {
+pub(crate) struct TargetArguments {
     /// A frontend, such as `https://vigie.example:7740`; several share the connections. Without one, a cluster of the real
     /// binary is started on this machine.
     #[arg(long, value_name = "URL")]
-    pub target: Vec<String>,
+    pub(crate) target: Vec<String>,
     /// The bank behind it, which is filled with the scenario's data if it does not hold it yet. Without one nothing is
     /// written, and the data has to be there.
     #[arg(long, value_name = "URL")]
-    pub bank_url: Option<String>,
+    pub(crate) bank_url: Option<String>,
     /// What the target speaks.
     #[arg(long, default_value = "vigie", requires = "target")]
-    pub protocol: Protocol,
+    pub(crate) protocol: Protocol,
     /// With `hma`: the number of the content that is row 0 of the data, where the rows were added in their order.
     #[arg(long, default_value_t = 1)]
-    pub hma_first_content: u64,
+    pub(crate) hma_first_content: u64,
     /// With `hma`: a file whose line for each row, from the first, is the number of its content.
     #[arg(long, value_name = "FILE")]
-    pub hma_contents: Option<PathBuf>,
+    pub(crate) hma_contents: Option<PathBuf>,
     /// The binary of which an own cluster is made; by default the one beside this program.
     #[arg(long, value_name = "PATH")]
-    pub vigie: Option<PathBuf>,
+    pub(crate) vigie: Option<PathBuf>,
     /// How they are reached. A generator that joins a run is told where they are, and has files of its own.
     #[command(flatten)]
-    pub tls: TlsArgs,
+    pub(crate) tls: TlsArgs,
 }
 
 /// Arguments of `find-max`.
 #[derive(Debug, Clone, Args)]
-pub struct FindMaxArguments {
+pub(crate) struct FindMaxArguments {
     /// A file, or the name of a scenario that comes with the program. Its arrivals and faults are left out.
     #[arg(default_value = "steady")]
-    pub scenario: String,
+    pub(crate) scenario: String,
     /// Where to reach it.
     #[command(flatten)]
-    pub target: TargetArguments,
+    pub(crate) target: TargetArguments,
     /// Sets a key of the scenario; may be given again.
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
+    pub(crate) set: Vec<String>,
     /// What half of the requests may take at most.
     #[arg(long)]
-    pub p50: Option<Span>,
+    pub(crate) p50: Option<Span>,
     /// What 99 % of the requests may take at most.
     #[arg(long)]
-    pub p99: Option<Span>,
+    pub(crate) p99: Option<Span>,
     /// What 99.9 % of the requests may take at most.
     #[arg(long)]
-    pub p999: Option<Span>,
+    pub(crate) p999: Option<Span>,
     /// The first rate that is tried, in requests a second.
     #[arg(long, default_value_t = 200.0)]
-    pub from: f64,
+    pub(crate) from: f64,
     /// How long each rate is measured.
     #[arg(long, default_value = "5s")]
-    pub step: Span,
+    pub(crate) step: Span,
     /// The pause after each.
     #[arg(long, default_value = "1s")]
-    pub pause: Span,
+    pub(crate) pause: Span,
     /// A file for the result as JSON.
     #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// Prints the result as JSON.
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// Arguments of `report`.
 #[derive(Debug, Clone, Args)]
-pub struct ReportArguments {
+pub(crate) struct ReportArguments {
     /// The `result.json` of a run.
-    pub result: PathBuf,
+    pub(crate) result: PathBuf,
     /// A folder for the files.
     #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
 }
 
 /// Arguments of `compare`.
 #[derive(Debug, Clone, Args)]
-pub struct CompareArguments {
+pub(crate) struct CompareArguments {
     /// The `result.json` of one run.
-    pub a: PathBuf,
+    pub(crate) a: PathBuf,
     /// That of another.
-    pub b: PathBuf,
+    pub(crate) b: PathBuf,
     /// Prints the changes as JSON.
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Exits with 99 if a figure is worse by more than noise, or more answers are wrong.
     #[arg(long)]
-    pub strict: bool,
+    pub(crate) strict: bool,
 }
 
 /// Arguments of `ceiling`.
 #[derive(Debug, Clone, Args)]
-pub struct CeilingArguments {
+pub(crate) struct CeilingArguments {
     /// Lookups a second.
     #[arg(long, default_value_t = 20_000)]
-    pub rate: u32,
+    pub(crate) rate: u32,
     /// Threads that send; each takes a core at its ceiling. The service that does nothing takes another.
     #[arg(long, default_value_t = 1)]
-    pub lanes: u16,
+    pub(crate) lanes: u16,
     /// Connections, in all.
     #[arg(long, default_value_t = 4)]
-    pub connections: u32,
+    pub(crate) connections: u32,
     /// How long is measured.
     #[arg(long, default_value = "5s")]
-    pub duration: Span,
+    pub(crate) duration: Span,
 }

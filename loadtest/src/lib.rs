@@ -21,7 +21,7 @@
 //! lanes, sessions, targets), `judge` (what is true of a question, and thresholds), `report` (results, for each reader), `cluster`
 //! (processes of an own cluster, and faults).
 
-pub mod cli;
+mod cli;
 mod data;
 mod index;
 mod run;
@@ -31,7 +31,9 @@ mod cluster;
 
 use std::io::Write as _;
 
-use crate::cli::{Cli, Command};
+use crate::cli::Command;
+
+pub use crate::cli::Cli;
 
 /// A 256-bit hash: one record of a data file.
 pub(crate) type Hash = [u8; 32];

@@ -4,8 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use vigie_loadtest::Exit;
-use vigie_loadtest::cli::Cli;
+use vigie_loadtest::{Cli, Exit};
 
 fn main() -> ExitCode {
     match vigie_loadtest::run(Cli::parse()) {

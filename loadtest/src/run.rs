@@ -17,6 +17,8 @@ pub(crate) mod scenario;
 pub(crate) mod lanes;
 pub(crate) mod target;
 pub(crate) mod record;
+pub(crate) mod say;
+mod establish;
 pub(crate) mod descriptors;
 pub(crate) mod interrupt;
 pub(crate) mod session;

@@ -11,8 +11,8 @@ use vigie_clients::IdempotencyKey;
 
 use crate::cluster::LocalCluster;
 use crate::report::result::Mark;
-use crate::run::lanes::request::Bank;
 use crate::run::scenario::{Action, Fault};
+use crate::run::target::live_bank::LiveBank;
 
 /// Items of a batch of an import.
 const BATCH: u64 = 1_000;
@@ -26,7 +26,7 @@ const ACT_WITHIN: Duration = Duration::from_secs(300);
 #[derive(Debug, Clone)]
 pub(crate) struct Victims {
     pub(crate) cluster: Option<Arc<Mutex<LocalCluster>>>,
-    pub(crate) bank: Option<Bank>,
+    pub(crate) bank: Option<LiveBank>,
     pub(crate) live_seed: u64,
 }
 
@@ -92,7 +92,7 @@ async fn import(victims: &Victims, items: u64) -> anyhow::Result<()> {
             let (bank, end) = (bank.clone(), (first + BATCH).min(items));
             let seed = victims.live_seed;
             async move {
-                let batch = tokio::task::spawn_blocking(move || Bank::imported(seed, first..end)).await?;
+                let batch = tokio::task::spawn_blocking(move || LiveBank::imported(seed, first..end)).await?;
                 let key = IdempotencyKey::named(format_args!("{}-import-{first}", bank.live));
                 let deadline = Instant::now() + Duration::from_secs(60);
                 bank.client.add_items(&bank.live, batch, key, deadline.into()).await?;

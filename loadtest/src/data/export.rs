@@ -14,7 +14,7 @@ use crate::cli::DataArguments;
 use crate::data::fill;
 use crate::data::rows::Rows;
 use crate::judge::oracle::Identity;
-use crate::run::prepare::say;
+use crate::run::say::say;
 use crate::run::scenario::Scenario;
 
 /// Rows that are drawn and written at a time.

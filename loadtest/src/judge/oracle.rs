@@ -51,22 +51,22 @@ impl Identity {
 
 /// What was wrong with answers, and how many were looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     /// Questions whose answers were judged.
-    pub judged: u64,
+    pub(crate) judged: u64,
     /// Matches that were told and are right.
-    pub right: u64,
+    pub(crate) right: u64,
     /// Matches that were not told, though the answer says that it is complete.
-    pub missed: u64,
+    pub(crate) missed: u64,
     /// Matches that were told and are none: unknown items, removed ones, too far ones, and repetitions.
     #[serde(rename = "false")]
-    pub false_matches: u64,
+    pub(crate) false_matches: u64,
     /// Right matches with another distance than theirs.
-    pub wrong_distance: u64,
+    pub(crate) wrong_distance: u64,
     /// Answers that say themselves that they do not cover all shards.
-    pub incomplete: u64,
+    pub(crate) incomplete: u64,
     /// Answers that lack a write which they had to hold.
-    pub stale: u64,
+    pub(crate) stale: u64,
 }
 
 impl AddAssign for Verdict {

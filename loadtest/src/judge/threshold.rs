@@ -15,7 +15,7 @@ use crate::run::scenario::span::Span;
 
 /// One condition.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Threshold {
+pub(crate) struct Threshold {
     /// Of which kind of request; of all where none is named.
     pub(crate) kind: Option<Kind>,
     pub(crate) metric: Metric,
@@ -168,7 +168,7 @@ const COMPARISONS: [(&str, Comparison); 5] = [
 impl Threshold {
     /// Whether it holds of this value.
     #[must_use]
-    pub fn holds(&self, value: f64) -> bool {
+    pub(crate) fn holds(&self, value: f64) -> bool {
         match self.comparison {
             Comparison::Less => value < self.bound,
             Comparison::LessOrEqual => value <= self.bound,
@@ -180,7 +180,7 @@ impl Threshold {
 
     /// A value of its metric, with the unit.
     #[must_use]
-    pub fn show(&self, value: f64) -> String {
+    pub(crate) fn show(&self, value: f64) -> String {
         if self.metric.is_time() {
             format!("{value:.3} ms")
         } else if self.metric.is_share() {

@@ -10,7 +10,7 @@
 //!
 //! What makes whole runs differ, such as another machine or another neighbour, is in no second, and is not seen here.
 
-mod text;
+pub(crate) mod text;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt as _, SeedableRng as _};
@@ -20,8 +20,6 @@ use crate::report::result::RunResult;
 use crate::report::rounding::whole;
 use crate::run::record::Second;
 use crate::run::record::hist::Hist;
-
-pub(crate) use text::text;
 
 /// Runs that are put together.
 const RESAMPLES: usize = 1_000;
@@ -290,7 +288,7 @@ mod tests {
         assert!(verdicts(&slow, &quick)[1..5].iter().all(|(_, verdict)| *verdict == Direction::Better));
         let compared = compare(&quick, &slow).unwrap();
         assert!(compared.worse);
-        let said = text(&compared);
+        let said = text::text(&compared);
         assert!(said.contains("WORSE") && said.contains("p99"), "{said}");
     }
 

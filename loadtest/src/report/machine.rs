@@ -8,7 +8,7 @@ const FEATURES: [&str; 8] =
 
 /// What the figures were measured on. Empty or 0 where the system does not tell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Machine {
+pub(crate) struct Machine {
     pub(crate) processor: String,
     pub(crate) cores: usize,
     pub(crate) features: Vec<String>,

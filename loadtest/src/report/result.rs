@@ -5,8 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::judge::judge;
-use crate::judge::threshold::Threshold;
+use crate::judge::judgement::{Judgement, judge};
 use crate::report::machine::Machine;
 use crate::run::lanes::kind::Kind;
 use crate::run::record::Record;
@@ -14,116 +13,116 @@ use crate::run::record::hist::Hist;
 use crate::run::scenario::Scenario;
 
 /// The schema that this program writes.
-pub const SCHEMA: &str = "vigie-loadtest/1";
+pub(crate) const SCHEMA: &str = "vigie-loadtest/1";
 
 /// Of the requests, this share may be late or unsent; beyond it the generator was not fit for the load, and no latency
 /// is to be believed.
-pub const LATE_SHARE_MAX: f64 = 0.01;
+pub(crate) const LATE_SHARE_MAX: f64 = 0.01;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunResult {
+pub(crate) struct RunResult {
     /// [`SCHEMA`].
-    pub schema: String,
+    pub(crate) schema: String,
     /// What was run.
-    pub scenario: Scenario,
+    pub(crate) scenario: Scenario,
     /// What it ran against.
-    pub target: TargetFacts,
+    pub(crate) target: TargetFacts,
     /// When the warm-up began, in milliseconds since 1970.
-    pub began_unix_ms: u64,
+    pub(crate) began_unix_ms: u64,
     /// How long was measured, in seconds.
-    pub measured_s: f64,
+    pub(crate) measured_s: f64,
     /// Whether it was stopped before its end.
     #[serde(default)]
-    pub interrupted: bool,
+    pub(crate) interrupted: bool,
     /// What sent the requests.
-    pub generator: Generator,
+    pub(crate) generator: Generator,
     /// The figures that people ask for first, of all kinds of request together.
-    pub summary: Summary,
+    pub(crate) summary: Summary,
     /// The same for each kind of request.
-    pub by_kind: std::collections::BTreeMap<Kind, Summary>,
+    pub(crate) by_kind: std::collections::BTreeMap<Kind, Summary>,
     /// How the thresholds came out.
-    pub thresholds: Vec<Judgement>,
+    pub(crate) thresholds: Vec<Judgement>,
     /// Whether all of them hold.
-    pub passed: bool,
+    pub(crate) passed: bool,
     /// What was done to the cluster, and processes of an own one that ended by themselves.
-    pub faults: Vec<Mark>,
+    pub(crate) faults: Vec<Mark>,
     /// Counts and histograms.
-    pub record: Record,
+    pub(crate) record: Record,
 }
 
 /// What a run ran against.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct TargetFacts {
+pub(crate) struct TargetFacts {
     /// `vigie` or `hma`.
-    pub protocol: String,
+    pub(crate) protocol: String,
     /// Where the requests went.
-    pub endpoints: Vec<String>,
+    pub(crate) endpoints: Vec<String>,
     /// Whether the harness started the cluster.
-    pub own_cluster: bool,
+    pub(crate) own_cluster: bool,
 }
 
 /// What sent the requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Generator {
+pub(crate) struct Generator {
     /// Of this program.
-    pub version: String,
+    pub(crate) version: String,
     /// Processes.
-    pub processes: u32,
+    pub(crate) processes: u32,
     /// Threads that sent, in all processes.
-    pub lanes: u32,
+    pub(crate) lanes: u32,
     /// Processor time of the lanes of this process, in seconds.
-    pub cpu_s: f64,
+    pub(crate) cpu_s: f64,
     /// The machine of this process.
-    pub machine: Machine,
+    pub(crate) machine: Machine,
     /// Requests that were sent more than 10 ms late, or not at all.
-    pub late_or_unsent: u64,
+    pub(crate) late_or_unsent: u64,
     /// Their share of all requests.
-    pub late_or_unsent_share: f64,
+    pub(crate) late_or_unsent_share: f64,
     /// Whether that is too many.
-    pub ran_late: bool,
+    pub(crate) ran_late: bool,
     /// How long after its time a request was sent.
-    pub lag: Times,
+    pub(crate) lag: Times,
 }
 
 /// Figures of requests.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Requests that were sent.
-    pub sent: u64,
+    pub(crate) sent: u64,
     /// Those that were answered.
-    pub answered: u64,
+    pub(crate) answered: u64,
     /// Those that were not.
-    pub failed: u64,
+    pub(crate) failed: u64,
     /// Requests sent in a second.
-    pub sent_per_s: f64,
+    pub(crate) sent_per_s: f64,
     /// Requests answered in a second.
-    pub answered_per_s: f64,
+    pub(crate) answered_per_s: f64,
     /// Questions answered in a second; a batch holds several.
-    pub questions_per_s: f64,
+    pub(crate) questions_per_s: f64,
     /// From the intended start.
-    pub latency: Times,
+    pub(crate) latency: Times,
     /// From the actual start.
-    pub latency_from_send: Times,
+    pub(crate) latency_from_send: Times,
 }
 
 /// A histogram in a few figures: milliseconds, `null` where there were none.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Times {
+pub(crate) struct Times {
     /// How many.
-    pub count: u64,
+    pub(crate) count: u64,
     /// The mean.
-    pub mean_ms: Option<f64>,
+    pub(crate) mean_ms: Option<f64>,
     /// Half of them took no longer.
-    pub p50_ms: Option<f64>,
+    pub(crate) p50_ms: Option<f64>,
     /// 90 % of them.
-    pub p90_ms: Option<f64>,
+    pub(crate) p90_ms: Option<f64>,
     /// 99 % of them.
-    pub p99_ms: Option<f64>,
+    pub(crate) p99_ms: Option<f64>,
     /// 99.9 % of them.
-    pub p999_ms: Option<f64>,
+    pub(crate) p999_ms: Option<f64>,
     /// The longest.
-    pub max_ms: Option<f64>,
+    pub(crate) max_ms: Option<f64>,
 }
 
 impl From<&Hist> for Times {
@@ -140,30 +139,15 @@ impl From<&Hist> for Times {
     }
 }
 
-/// How a threshold came out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Judgement {
-    /// The condition.
-    pub threshold: Threshold,
-    /// What was measured, in the metric's own unit; `null` where nothing was.
-    pub value: Option<f64>,
-    /// The same for people.
-    pub shown: String,
-    /// Whether it holds.
-    pub holds: bool,
-    /// Why it does not, where the value alone would not tell.
-    pub because: Option<String>,
-}
-
 /// Something that was done at a moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Mark {
+pub(crate) struct Mark {
     /// Seconds after the beginning of the warm-up.
-    pub at_s: f64,
+    pub(crate) at_s: f64,
     /// What.
-    pub what: String,
+    pub(crate) what: String,
     /// Why it could not be done.
-    pub failed: Option<String>,
+    pub(crate) failed: Option<String>,
 }
 
 /// What a run is made a result of.
@@ -185,7 +169,7 @@ pub(crate) struct Ran {
 impl RunResult {
     /// What did not happen as the scenario says, or happened though it does not: then the run was not the one that the
     /// thresholds are meant for.
-    pub fn unplanned(&self) -> impl Iterator<Item = &Mark> {
+    pub(crate) fn unplanned(&self) -> impl Iterator<Item = &Mark> {
         self.faults.iter().filter(|mark| mark.failed.is_some())
     }
 }

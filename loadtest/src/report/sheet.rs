@@ -1,6 +1,7 @@
 //! What people are told of a run in words and rows, whatever these are written on: a terminal, or a summary.
 
-use crate::report::result::{Judgement, RunResult, Times};
+use crate::judge::judgement::Judgement;
+use crate::report::result::{RunResult, Times};
 
 /// The names of the columns of [`Row::times_ms`].
 pub(crate) const COLUMNS: [&str; 5] = ["p50", "p90", "p99", "p99.9", "max"];

@@ -21,7 +21,8 @@ use crate::report::view::View;
 use crate::run::descriptors;
 use crate::run::interrupt::Interrupt;
 use crate::run::join::{self, Followers};
-use crate::run::prepare::{Others, Prepared, say};
+use crate::run::prepare::{Others, Prepared};
+use crate::run::say::say;
 use crate::run::scenario::Scenario;
 use crate::run::scenario::{builtin, setting};
 
@@ -116,7 +117,7 @@ pub(crate) fn compare(arguments: &CompareArguments, out: &mut impl Write) -> any
     if arguments.json {
         writeln!(out, "{}", serde_json::to_string(&compared)?)?;
     } else {
-        write!(out, "{}", compare::text(&compared))?;
+        write!(out, "{}", compare::text::text(&compared))?;
     }
     Ok(if compared.worse && arguments.strict { Exit::ThresholdMissed } else { Exit::Done })
 }

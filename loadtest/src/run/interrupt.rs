@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::run::prepare::say;
+use crate::run::say::say;
 
 /// Whether the program has been asked to end.
 #[derive(Debug, Clone, Default)]

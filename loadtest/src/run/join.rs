@@ -23,14 +23,16 @@ use vigie_clients::{BankClient, TlsArgs};
 use vigie_model::Sequence;
 
 use crate::judge::ledger::Ledger;
-use crate::run::lanes::drive::{Recorder, Shared};
+use crate::run::establish::establish;
 use crate::run::lanes::kind::Chooser;
-use crate::run::lanes::request::Bank;
-use crate::run::prepare::{Prepared, establish, reached, say};
+use crate::run::lanes::shared::Shared;
 use crate::run::record::Record;
+use crate::run::record::recorder::Recorder;
+use crate::run::say::say;
 use crate::run::scenario::Scenario;
 use crate::run::session::Session;
-use crate::run::target::{TargetPlan, Targets};
+use crate::run::target::live_bank::LiveBank;
+use crate::run::target::{TargetPlan, Targets, reached};
 
 /// How long a follower tries to reach its leader, which may start later.
 const REACH_WITHIN: Duration = Duration::from_secs(120);
@@ -76,17 +78,17 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(prepared: &Prepared, shared: &Shared) -> anyhow::Result<Self> {
-        Ok(Self {
+    pub(crate) fn new(target: TargetPlan, bank_url: Option<String>, shared: &Shared) -> Self {
+        Self {
             scenario: shared.scenario.clone(),
-            target: prepared.targets.plan(),
-            bank_url: prepared.bank_url.clone(),
+            target,
+            bank_url,
             live: shared.bank.as_ref().map(|bank| bank.live.to_string()),
             live_seed: shared.live_seed,
             sequence: shared.ledger.newest().0,
             first_lane: 0,
             lanes: 0,
-        })
+        }
     }
 }
 
@@ -297,7 +299,7 @@ async fn take_part(plan: &Plan, tls: &TlsArgs) -> anyhow::Result<Session> {
     let network = tls.network(&reached(plan.target.endpoints(), plan.bank_url.as_deref()))?;
     let bank = match (&plan.bank_url, &plan.live) {
         (Some(url), Some(live)) => {
-            Some(Bank { client: BankClient::new_on(url, &network)?, live: live.parse()? })
+            Some(LiveBank { client: BankClient::new_on(url, &network)?, live: live.parse()? })
         }
         _ => None,
     };

@@ -19,17 +19,20 @@ use crate::judge::ledger::Ledger;
 use crate::judge::truth::Truth;
 use crate::report::machine::Machine;
 use crate::report::result::{Mark, Ran, RunResult, TargetFacts};
+use crate::run::establish::establish;
 use crate::run::interrupt::Interrupt;
-use crate::run::lanes::drive::Shared;
+use crate::run::join::{Followers, Plan};
 use crate::run::lanes::kind::Chooser;
 use crate::run::lanes::probe;
-use crate::run::lanes::request::Bank;
+use crate::run::lanes::shared::Shared;
 use crate::run::record::Record;
+use crate::run::say::say;
 use crate::run::scenario::Scenario;
 use crate::run::session::{self, Session};
-use crate::run::target::Targets;
 use crate::run::target::hma::Contents;
+use crate::run::target::live_bank::LiveBank;
 use crate::run::target::vigie::Options;
+use crate::run::target::{Targets, reached};
 
 /// How long a cluster may take to hold the data after the bank does.
 const READY_WITHIN: Duration = Duration::from_secs(600);
@@ -43,7 +46,7 @@ pub(crate) struct Prepared {
     pub(crate) truth: Arc<Truth>,
     pub(crate) targets: Targets,
     cluster: Option<Arc<Mutex<LocalCluster>>>,
-    bank: Option<Bank>,
+    bank: Option<LiveBank>,
     pub(crate) bank_url: Option<String>,
     sequence: Sequence,
     facts: TargetFacts,
@@ -53,34 +56,9 @@ pub(crate) struct Prepared {
 #[derive(Debug, Default)]
 pub(crate) struct Others {
     /// Generators elsewhere.
-    pub(crate) followers: Option<crate::run::join::Followers>,
+    pub(crate) followers: Option<Followers>,
     /// Whoever may want it to end early.
     pub(crate) interrupt: Interrupt,
-}
-
-/// Works out what is true, and says how far it has come where that takes long.
-pub(crate) async fn establish(scenario: &Scenario) -> anyhow::Result<Arc<Truth>> {
-    say(&format!("{}: working out what is true of {} questions", scenario.name, scenario.questions.pool));
-    let scenario = scenario.clone();
-    let truth = tokio::task::spawn_blocking(move || {
-        let rows = f64::from(scenario.data.hashes) + f64::from(scenario.data.pictures);
-        let told = std::sync::Mutex::new(Instant::now());
-        Truth::establish(&scenario, |compared| {
-            // Whoever finds it taken says nothing.
-            if let Ok(mut told) = told.try_lock()
-                && told.elapsed() > SAY_EVERY
-            {
-                *told = Instant::now();
-                say(&format!("{:.0} % of {rows} items compared", f64::from(compared) / rows * 100.0));
-            }
-        })
-    });
-    Ok(Arc::new(truth.await??))
-}
-
-/// Progress goes to standard error: standard output is for results.
-pub(crate) fn say(line: &str) {
-    eprintln!("{line}");
 }
 
 impl Prepared {
@@ -128,7 +106,7 @@ impl Prepared {
             let made = client.create_bank(&live, IdempotencyKey::random(), deadline.into()).await;
             sequence = made.context("cannot create the bank that this run writes to")?.sequence;
             banks.push(live.to_string());
-            bank = Some(Bank { client, live });
+            bank = Some(LiveBank { client, live });
         }
         let targets = Targets::vigie(&endpoints, &network, Options::new(scenario, banks))?;
         session::wait_ready(&targets, sequence, READY_WITHIN).await?;
@@ -179,7 +157,7 @@ impl Prepared {
     ) -> anyhow::Result<RunResult> {
         let mut machine = Machine::now();
         let shared = self.shared(scenario);
-        let processes = 1 + others.followers.as_ref().map_or(0, crate::run::join::Followers::count);
+        let processes = 1 + others.followers.as_ref().map_or(0, Followers::count);
         let of = u64::from(scenario.drive.lanes) * u64::from(processes);
         let mut session = Session::ready(&shared, &self.targets, 0, of).await?;
         let stop = session.stop.clone();
@@ -187,7 +165,7 @@ impl Prepared {
         let mut following = None;
         if let Some(mut followers) = others.followers {
             let recorder = session.recorder();
-            let plan = crate::run::join::Plan::new(self, &shared)?;
+            let plan = Plan::new(self.targets.plan(), self.bank_url.clone(), &shared);
             followers.prepare(&plan).await?;
             following = Some(tokio::spawn(followers.follow(session::LEAD, recorder, stop.clone())));
         }
@@ -264,11 +242,6 @@ impl Prepared {
         }
         Ok(())
     }
-}
-
-/// Every service that a run reaches.
-pub(crate) fn reached<'a>(targets: &'a [String], bank: Option<&'a str>) -> Vec<&'a str> {
-    targets.iter().map(String::as_str).chain(bank).collect()
 }
 
 async fn fill_bank(url: &str, network: &Network, name: &BankName, truth: &Truth) -> anyhow::Result<Sequence> {

@@ -6,6 +6,7 @@
 
 pub(crate) mod hist;
 pub(crate) mod note;
+pub(crate) mod recorder;
 
 use std::collections::BTreeMap;
 
@@ -17,28 +18,28 @@ use crate::run::record::hist::Hist;
 
 /// Requests of one kind.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct KindTotals {
+pub(crate) struct KindTotals {
     /// Requests that were sent.
-    pub sent: u64,
+    pub(crate) sent: u64,
     /// Those that were answered.
-    pub answered: u64,
+    pub(crate) answered: u64,
     /// Attempts beyond the first.
-    pub retries: u64,
+    pub(crate) retries: u64,
     /// Questions that were answered.
-    pub questions: u64,
+    pub(crate) questions: u64,
     /// Requests that failed, by code.
-    pub failures: BTreeMap<String, u64>,
+    pub(crate) failures: BTreeMap<String, u64>,
     /// From the intended start to the answer, or to the deadline where there was none by then.
-    pub latency: Hist,
+    pub(crate) latency: Hist,
     /// From the actual start.
-    pub latency_from_send: Hist,
+    pub(crate) latency_from_send: Hist,
     /// From the intended start to a refusal or another failure.
-    pub latency_of_failures: Hist,
+    pub(crate) latency_of_failures: Hist,
 }
 
 impl KindTotals {
     /// Adds other requests.
-    pub fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.sent += other.sent;
         self.answered += other.answered;
         self.retries += other.retries;
@@ -52,38 +53,38 @@ impl KindTotals {
 
 /// The whole run, without its warm-up.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Totals {
+pub(crate) struct Totals {
     /// By kind of request.
-    pub kinds: BTreeMap<Kind, KindTotals>,
+    pub(crate) kinds: BTreeMap<Kind, KindTotals>,
     /// Requests that were not sent, because too many were under way or their deadline had passed before.
-    pub unsent: u64,
+    pub(crate) unsent: u64,
     /// Requests that were sent more than 10 ms after their time.
-    pub late: u64,
+    pub(crate) late: u64,
     /// How long after its time each request was sent.
-    pub lag: Hist,
+    pub(crate) lag: Hist,
     /// What was wrong with the answers.
-    pub verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// The least coverage of an answer; `null` where none told it.
-    pub coverage_min: Option<f64>,
+    pub(crate) coverage_min: Option<f64>,
     /// From an acknowledged addition until it was found.
-    pub add_to_match: Hist,
+    pub(crate) add_to_match: Hist,
     /// From an acknowledged removal until it was no longer found.
-    pub remove_to_gone: Hist,
+    pub(crate) remove_to_gone: Hist,
     /// Probes that were not seen to succeed in time.
-    pub probes_failed: u64,
+    pub(crate) probes_failed: u64,
 }
 
 impl Totals {
     /// All kinds of request together.
     #[must_use]
-    pub fn all_kinds(&self) -> KindTotals {
+    pub(crate) fn all_kinds(&self) -> KindTotals {
         let mut sum = KindTotals::default();
         self.kinds.values().for_each(|kind| sum.add(kind));
         sum
     }
 
     /// Adds another part of the run.
-    pub fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         for (kind, totals) in &other.kinds {
             self.kinds.entry(*kind).or_default().add(totals);
         }
@@ -100,29 +101,29 @@ impl Totals {
 
 /// One second of the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Second {
+pub(crate) struct Second {
     /// Requests that were to be sent in it and were.
-    pub sent: u64,
+    pub(crate) sent: u64,
     /// Those of them that were answered.
-    pub answered: u64,
+    pub(crate) answered: u64,
     /// Those that were not sent.
-    pub unsent: u64,
+    pub(crate) unsent: u64,
     /// Those that failed, by code.
-    pub failures: BTreeMap<String, u64>,
+    pub(crate) failures: BTreeMap<String, u64>,
     /// As in the totals; to two digits.
-    pub latency: Hist,
+    pub(crate) latency: Hist,
     /// The greatest lag, in milliseconds.
-    pub lag_max_ms: f64,
+    pub(crate) lag_max_ms: f64,
     /// What was wrong with the answers.
-    pub verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// The least coverage of an answer.
-    pub coverage_min: Option<f64>,
+    pub(crate) coverage_min: Option<f64>,
     /// Coverage summed up over the answers that told it, and how many these were.
-    pub coverage_sum: (f64, u64),
+    pub(crate) coverage_sum: (f64, u64),
     /// Probes of additions.
-    pub add_to_match: Hist,
+    pub(crate) add_to_match: Hist,
     /// Probes of removals.
-    pub remove_to_gone: Hist,
+    pub(crate) remove_to_gone: Hist,
 }
 
 impl Default for Second {
@@ -175,11 +176,11 @@ fn least(one: Option<f64>, other: Option<f64>) -> Option<f64> {
 
 /// Part of what happened in a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Record {
+pub(crate) struct Record {
     /// Without the warm-up.
-    pub totals: Totals,
+    pub(crate) totals: Totals,
     /// By the second of the intended start, from the beginning of the warm-up.
-    pub seconds: BTreeMap<u64, Second>,
+    pub(crate) seconds: BTreeMap<u64, Second>,
 }
 
 impl Record {
@@ -207,7 +208,7 @@ impl Record {
     }
 
     /// Adds another part.
-    pub fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.totals.add(&other.totals);
         for (second, part) in &other.seconds {
             self.seconds.entry(*second).or_default().add(part);

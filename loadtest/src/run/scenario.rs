@@ -17,47 +17,48 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::ShapeName;
 use crate::judge::threshold::Threshold;
+use crate::run::lanes::kind::Mix;
 use crate::run::lanes::schedule::{Spacing, Stage};
 use crate::run::scenario::span::Span;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Scenario {
+pub(crate) struct Scenario {
     /// What it is called.
-    pub name: String,
+    pub(crate) name: String,
     /// What it is for, in a sentence or two.
     #[serde(default)]
-    pub about: String,
+    pub(crate) about: String,
     /// Arrivals, questions and data are the same for the same seed.
     #[serde(default = "one")]
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// What the bank holds.
     #[serde(default)]
-    pub data: DataPlan,
+    pub(crate) data: DataPlan,
     /// What is asked.
     #[serde(default)]
-    pub questions: Questions,
+    pub(crate) questions: Questions,
     /// When it is asked.
-    pub arrivals: Arrivals,
+    pub(crate) arrivals: Arrivals,
     /// How often each kind of request comes.
     #[serde(default)]
-    pub mix: Mix,
+    pub(crate) mix: Mix,
     /// How requests are made.
     #[serde(default)]
-    pub drive: Drive,
+    pub(crate) drive: Drive,
     /// Probes of how soon a write is seen.
     #[serde(default)]
-    pub probes: Option<Probes>,
+    pub(crate) probes: Option<Probes>,
     /// The cluster that is started where no target is given.
     #[serde(default)]
-    pub cluster: ClusterPlan,
+    pub(crate) cluster: ClusterPlan,
     /// What is done to that cluster, and when.
     #[serde(default)]
-    pub faults: Vec<Fault>,
+    pub(crate) faults: Vec<Fault>,
     /// What has to hold, such as `p99 < 20ms`, `missed == 0`, `rate >= 5000`.
     #[serde(default)]
-    pub thresholds: Vec<Threshold>,
+    pub(crate) thresholds: Vec<Threshold>,
 }
 
 const fn one() -> u64 {
@@ -67,15 +68,15 @@ const fn one() -> u64 {
 /// What the bank holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct DataPlan {
+pub(crate) struct DataPlan {
     /// What the hashes look like.
-    pub shape: ShapeName,
+    pub(crate) shape: ShapeName,
     /// How many there are, each an item of its own.
-    pub hashes: u32,
+    pub(crate) hashes: u32,
     /// Drawn pictures that are banked beside them.
-    pub pictures: u32,
+    pub(crate) pictures: u32,
     /// The bank's name; by default one that tells shape, number and seed, so that an equal one is used again.
-    pub bank: Option<String>,
+    pub(crate) bank: Option<String>,
 }
 
 impl Default for DataPlan {
@@ -87,23 +88,23 @@ impl Default for DataPlan {
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Questions {
+pub(crate) struct Questions {
     /// Distinct questions, whose right answers are worked out before the run by a linear scan.
-    pub pool: u32,
+    pub(crate) pool: u32,
     /// The share of requests that ask for something known, 0 to 1.
-    pub matching: f64,
+    pub(crate) matching: f64,
     /// In how many bits a planted question differs from what is known; each is as likely as the next.
-    pub distances: Vec<u16>,
+    pub(crate) distances: Vec<u16>,
     /// Of the matching questions, the share that asks for what this very run has added or removed.
-    pub live: f64,
+    pub(crate) live: f64,
     /// The largest distance of a match, 0 to 64.
-    pub max_distance: u16,
+    pub(crate) max_distance: u16,
     /// The most matches of one answer, 1 to 1000.
-    pub limit: u16,
+    pub(crate) limit: u16,
     /// Distinct images; half of them altered copies of banked pictures.
-    pub images: u32,
+    pub(crate) images: u32,
     /// Sides of the images in pixels, taken in turn.
-    pub image_sides: Vec<u32>,
+    pub(crate) image_sides: Vec<u32>,
 }
 
 impl Default for Questions {
@@ -124,88 +125,54 @@ impl Default for Questions {
 /// When requests are made: at one rate, in stages, or as a trace says.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Arrivals {
+pub(crate) struct Arrivals {
     /// How arrivals lie within a stage.
-    pub spacing: Spacing,
+    pub(crate) spacing: Spacing,
     /// Requests a second throughout.
-    pub rate: Option<f64>,
+    pub(crate) rate: Option<f64>,
     /// One after the other; then the duration is the sum of theirs.
-    pub stages: Vec<StagePlan>,
+    pub(crate) stages: Vec<StagePlan>,
     /// A file with one arrival a line: seconds from the beginning, then perhaps a kind of request.
-    pub trace: Option<PathBuf>,
+    pub(crate) trace: Option<PathBuf>,
 }
 
 /// One stage of the arrivals.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StagePlan {
+pub(crate) struct StagePlan {
     /// How long it lasts.
-    pub over: Span,
+    pub(crate) over: Span,
     /// Requests a second, throughout or at the beginning.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Requests a second at the end; by default those of the beginning.
     #[serde(default)]
-    pub to: Option<f64>,
-}
-
-/// How often each kind of request comes: weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Mix {
-    /// One hash, in a call of its own.
-    pub lookup: u32,
-    /// Several hashes in one call.
-    pub batch: u32,
-    /// One hash, on a stream that stays open.
-    pub stream: u32,
-    /// One image.
-    pub image: u32,
-    /// One item more in the bank.
-    pub add: u32,
-    /// One item less, of those that this run has added.
-    pub remove: u32,
-    /// Hashes in a batch, at most 256.
-    pub batch_size: u32,
-}
-
-impl Default for Mix {
-    fn default() -> Self {
-        Self { lookup: 1, batch: 0, stream: 0, image: 0, add: 0, remove: 0, batch_size: 64 }
-    }
-}
-
-impl Mix {
-    /// Whether the bank is written to.
-    #[must_use]
-    pub const fn writes(&self) -> bool {
-        self.add > 0 || self.remove > 0
-    }
+    pub(crate) to: Option<f64>,
 }
 
 /// How requests are made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Drive {
+pub(crate) struct Drive {
     /// What is left out of the figures at the beginning.
-    pub warm_up: Span,
+    pub(crate) warm_up: Span,
     /// How long is measured, of a trace too; not said where the arrivals are stages.
-    pub duration: Span,
+    pub(crate) duration: Span,
     /// How long a request may take, from its intended start, retries and all.
-    pub deadline: Span,
+    pub(crate) deadline: Span,
     /// How often a request is made again after a failure that may pass.
-    pub retries: u32,
+    pub(crate) retries: u32,
     /// Connections to the frontends, in all.
-    pub connections: u32,
+    pub(crate) connections: u32,
     /// Threads that send; each has its share of the connections.
-    pub lanes: u16,
+    pub(crate) lanes: u16,
     /// Requests under way at once, in all. One more is not sent, and counted as such.
-    pub in_flight_max: u32,
+    pub(crate) in_flight_max: u32,
     /// The least share of shards to take an answer from.
-    pub min_coverage: f64,
+    pub(crate) min_coverage: f64,
     /// Ask for answers that hold every write of this run that was acknowledged when the question was sent.
-    pub read_your_writes: bool,
+    pub(crate) read_your_writes: bool,
     /// An answer that lacks a write acknowledged longer ago than this is stale.
-    pub stale_after: Span,
+    pub(crate) stale_after: Span,
 }
 
 impl Default for Drive {
@@ -229,11 +196,11 @@ impl Default for Drive {
 /// it is not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Probes {
+pub(crate) struct Probes {
     /// How often one begins.
-    pub every: Span,
+    pub(crate) every: Span,
     /// How long a write may take to be seen; then the probe has failed.
-    pub within: Span,
+    pub(crate) within: Span,
 }
 
 impl Default for Probes {
@@ -245,15 +212,15 @@ impl Default for Probes {
 /// The cluster that is started where no target is given: processes of the real binary.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct ClusterPlan {
+pub(crate) struct ClusterPlan {
     /// Shards.
-    pub shards: u16,
+    pub(crate) shards: u16,
     /// Matchers of each shard.
-    pub replicas: u16,
+    pub(crate) replicas: u16,
     /// Frontends.
-    pub frontends: u16,
+    pub(crate) frontends: u16,
     /// Further settings, such as `matcher.searches_at_once_max=1`.
-    pub set: Vec<String>,
+    pub(crate) set: Vec<String>,
 }
 
 impl Default for ClusterPlan {
@@ -264,19 +231,19 @@ impl Default for ClusterPlan {
 
 /// What is done to the cluster at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// After the beginning of the run, warm-up included.
-    pub at: Span,
+    pub(crate) at: Span,
     /// What is done.
     #[serde(flatten)]
-    pub action: Action,
+    pub(crate) action: Action,
 }
 
 /// What can be done. A process is named by its role and number: `bank`, `coordinator`, `frontend-0`, and `matcher-1-0`
 /// for the first replica of shard 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Action {
+pub(crate) enum Action {
     /// Halts a process, which keeps its connections (SIGSTOP).
     Stop(String),
     /// Lets it go on (SIGCONT).
@@ -322,7 +289,7 @@ impl fmt::Display for Action {
 
 impl Scenario {
     /// Reads a scenario and checks it.
-    pub fn parse(text: &str) -> anyhow::Result<Self> {
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let scenario: Self = toml::from_str(text).map_err(|error| {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             anyhow::anyhow!("line {}: {}", before.matches('\n').count() + 1, error.message())
@@ -333,13 +300,13 @@ impl Scenario {
 
     /// Whether the bank is written to while it is asked.
     #[must_use]
-    pub fn writes(&self) -> bool {
+    pub(crate) fn writes(&self) -> bool {
         let imports = self.faults.iter().any(|fault| matches!(fault.action, Action::Import { .. }));
         self.mix.writes() || self.probes.is_some() || imports
     }
 
     /// Fails with all that is wrong.
-    pub fn check(&self) -> anyhow::Result<()> {
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
         let mistakes = self.mistakes();
         if !mistakes.is_empty() {
             bail!("{}", mistakes.join("; "));
@@ -349,7 +316,7 @@ impl Scenario {
 
     /// The rates from the beginning of the warm-up to the end, where no trace says otherwise.
     #[must_use]
-    pub fn stages(&self) -> Vec<Stage> {
+    pub(crate) fn stages(&self) -> Vec<Stage> {
         let Arrivals { rate, stages, .. } = &self.arrivals;
         let mut planned: Vec<Stage> = stages
             .iter()
@@ -366,7 +333,7 @@ impl Scenario {
 
     /// How long requests are sent for, warm-up included.
     #[must_use]
-    pub fn length(&self) -> Duration {
+    pub(crate) fn length(&self) -> Duration {
         if self.arrivals.trace.is_some() {
             return self.drive.warm_up.0 + self.drive.duration.0;
         }
@@ -375,7 +342,7 @@ impl Scenario {
 
     /// The bank that holds the data.
     #[must_use]
-    pub fn bank(&self) -> String {
+    pub(crate) fn bank(&self) -> String {
         let DataPlan { shape, hashes, pictures, bank } = &self.data;
         bank.clone().unwrap_or_else(|| format!("load-{shape}-{hashes}-{pictures}-seed-{}", self.seed))
     }

@@ -13,12 +13,15 @@ use vigie_telemetry::names;
 
 use crate::report::progress;
 use crate::run::descriptors;
-use crate::run::lanes::drive::{Arrivals, Lane, Place, Recorder, Shared};
+use crate::run::lanes::drive::{Arrivals, Lane, Place};
 use crate::run::lanes::schedule::Schedule;
-use crate::run::prepare::say;
+use crate::run::lanes::shared::Shared;
 use crate::run::record::Record;
+use crate::run::record::recorder::Recorder;
+use crate::run::say::say;
 use crate::run::scenario::Scenario;
-use crate::run::target::{Asked, Call, Targets};
+use crate::run::target::Targets;
+use crate::run::target::call::{Asked, Call};
 
 /// How long connections may take to open.
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);

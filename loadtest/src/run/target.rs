@@ -1,82 +1,25 @@
 //! What is put under load: it is asked, and answers or refuses.
 
+pub(crate) mod call;
 pub(crate) mod hma;
 mod unary;
 pub(crate) mod vigie;
 pub(crate) mod wire;
+pub(crate) mod endpoint;
+pub(crate) mod live_bank;
 pub(crate) mod noop;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use http::Uri;
 use serde::{Deserialize, Serialize};
-use tonic::Code;
 use vigie_clients::Network;
-use vigie_model::Sequence;
 
-use crate::Hash;
-use crate::judge::oracle::Hit;
-use crate::judge::truth::Ask;
-use crate::run::lanes::request::Endpoint;
 use crate::run::scenario::Scenario;
+use crate::run::target::endpoint::Endpoint;
 use crate::run::target::hma::{Contents, Lookups};
 use crate::run::target::vigie::{Frontend, Options};
-
-/// One call.
-#[derive(Debug)]
-pub(crate) struct Call<'a> {
-    pub(crate) asks: &'a [Asked<'a>],
-    /// The answer has to hold the log up to here.
-    pub(crate) min_sequence: Sequence,
-    /// On the stream of the connection, where the protocol has one.
-    pub(crate) streamed: bool,
-}
-
-/// What one question asks about.
-pub(crate) enum Asked<'a> {
-    Pool(&'a Ask),
-    Hash(Hash),
-}
-
-impl std::fmt::Debug for Asked<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Pool(_) => "Pool",
-            Self::Hash(_) => "Hash",
-        })
-    }
-}
-
-/// What came back.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Answer {
-    /// The matches of each question, or the code with which it failed alone.
-    pub(crate) results: Vec<Result<Vec<Hit>, Code>>,
-    /// The share of shards that answered, where the protocol tells it.
-    pub(crate) coverage: Option<f64>,
-    /// Whether it says that nothing is missing.
-    pub(crate) complete: bool,
-    /// Up to where it holds the log, where the protocol tells it.
-    pub(crate) sequence: Option<Sequence>,
-}
-
-/// Why nothing came back, or not all.
-#[derive(Debug, Clone)]
-pub(crate) struct Refusal {
-    pub(crate) code: Code,
-    /// When to ask again.
-    pub(crate) retry_after: Option<Duration>,
-    /// The answer of those shards that did answer.
-    pub(crate) partial: Option<Answer>,
-}
-
-impl Refusal {
-    pub(crate) const fn new(code: Code) -> Self {
-        Self { code, retry_after: None, partial: None }
-    }
-}
 
 /// Where the lanes of a run send.
 #[derive(Debug, Clone)]
@@ -162,6 +105,11 @@ impl Targets {
     pub(crate) fn open_one(&self) -> anyhow::Result<Endpoint> {
         self.open(0, 1)?.pop().context("there is nothing to send to")
     }
+}
+
+/// Every service that a run reaches: its targets, and the bank if there is one.
+pub(crate) fn reached<'a>(targets: &'a [String], bank: Option<&'a str>) -> Vec<&'a str> {
+    targets.iter().map(String::as_str).chain(bank).collect()
 }
 
 fn endpoints(urls: &[String]) -> anyhow::Result<Vec<Uri>> {

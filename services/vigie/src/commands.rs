@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod deadline;
 mod cluster;
 mod banks;
 mod content;
@@ -7,9 +8,7 @@ mod state;
 pub mod lines;
 
 use std::pin::Pin;
-use std::time::Duration;
 
-use vigie_clients::Deadline;
 use vigie_telemetry::trace::{self, Scoped};
 
 use crate::cli::{Cli, Command, TlsCommand};
@@ -42,8 +41,4 @@ pub async fn run(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
 /// Runs a command in the trace of whoever runs it, if the environment names one.
 fn traced<F: Future>(command: F) -> Pin<Box<Scoped<F>>> {
     Box::pin(trace::scope(trace::from_environment(), command))
-}
-
-fn deadline(timeout_ms: u64) -> Deadline {
-    Deadline::now() + Duration::from_millis(timeout_ms)
 }

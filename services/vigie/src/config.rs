@@ -5,6 +5,7 @@
 //! `VIGIE__MATCHER__SHARD=2` sets the key `matcher.shard`; so does the argument `--set matcher.shard=2`. Only this file and
 //! the command line read the environment.
 
+mod fitting;
 mod transport;
 
 use std::collections::BTreeSet;
@@ -21,6 +22,7 @@ use crate::cli::{Cli, Command, LogFormat, RoleArgs, StoreArgs};
 
 pub use transport::Transport;
 
+use fitting::{fitting, one_line};
 use transport::{ALLOW_PLAINTEXT, TLS};
 
 /// Variables that set keys of the configuration begin so.
@@ -265,21 +267,6 @@ fn role<C: RoleConfig>(table: &Table, transport: &Transport, faults: &mut Vec<St
     (faults.len() == known).then_some(config)
 }
 
-/// The table of this name, if every key fits. Each key has a default.
-fn fitting<C: DeserializeOwned>(name: &str, value: &Value, faults: &mut Vec<String>) -> Option<C> {
-    let Some(table) = value.as_table() else {
-        faults.push(format!("{name}: is a {}, not a table", value.type_str()));
-        return None;
-    };
-    // So each can be read alone: all faults are told, not only the first.
-    let unfit = table.iter().filter_map(|(key, value)| {
-        let alone = Table::from_iter([(key.clone(), value.clone())]);
-        Some(format!("{name}.{key}: {}", one_line(&alone.try_into::<C>().err()?)))
-    });
-    faults.extend(unfit);
-    table.clone().try_into::<C>().ok()
-}
-
 fn text(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
@@ -289,11 +276,6 @@ fn parse(text: &str) -> Result<Table, String> {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         format!("line {}: {}", before.matches('\n').count() + 1, one_line(&error))
     })
-}
-
-/// The error's own words, without the excerpt that its `Display` draws.
-fn one_line(error: &toml::de::Error) -> String {
-    error.message().lines().map(str::trim).collect::<Vec<_>>().join(", ")
 }
 
 /// Sets the key at `path` to `value`, read as TOML where it can be and as text where not.

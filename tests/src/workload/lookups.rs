@@ -17,9 +17,9 @@ use vigie_model::{
     Coverage, Hash, MinCoverage, Query, QueryMatches, SearchAnswer, SearchOptions, Sequence, ShardCount,
 };
 
-use super::ledger::Entry;
-use super::{Workload, agrees, may_be_an_outage, query, question};
 use crate::material::random_pdq;
+use crate::workload::ledger::Entry;
+use crate::workload::writers::{Workload, agrees, may_be_an_outage, query, question};
 
 /// A caller that has to know soon.
 const LOOKUP_WITHIN: Duration = Duration::from_secs(1);

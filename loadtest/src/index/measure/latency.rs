@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Asker, Plan, Times};
+use super::times::{Asker, Plan, Times};
 use crate::index::engine::Engine;
 
 /// Single queries on one thread, nothing else going on.

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use vigie_index::Edit;
 
-use super::{Asker, Plan, Times};
+use super::times::{Asker, Plan, Times};
 use crate::data::draw::{Draw, Stream};
 use crate::index::engine::{Updates, entry};
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::Plan;
+use super::times::Plan;
 use crate::index::engine::Engine;
 
 /// Queries a second of one batch size on one number of threads.

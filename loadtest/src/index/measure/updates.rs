@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use vigie_index::{Edit, Entry};
 
-use super::{Asker, Plan, Times, histogram, microseconds};
+use super::times::{Asker, Plan, Times, histogram, microseconds};
 use crate::Hash;
 use crate::data::draw::{Draw, Stream};
 use crate::index::engine::{Engine, Updates, entry};

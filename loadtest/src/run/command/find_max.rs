@@ -12,7 +12,8 @@ use crate::report::result::RunResult;
 use crate::run::command::search::{Search, Tried};
 use crate::run::command::{block_on, scenario};
 use crate::run::interrupt::Interrupt;
-use crate::run::prepare::{Others, Prepared, say};
+use crate::run::prepare::{Others, Prepared};
+use crate::run::say::say;
 use crate::run::scenario::Scenario;
 
 /// What has to hold at every rate, whatever else is asked for: a rate at which answers are wrong is none.

@@ -3,23 +3,22 @@
 //! A lane is a thread with an event loop and connections of its own. It works out the schedule, waits for the next
 //! arrival, starts a request as a task, and goes on. Its record is shared with whoever collects it once a second.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::data::draw::{Draw, Stream};
-use crate::judge::ledger::Ledger;
 use crate::judge::oracle::Verdict;
-use crate::judge::truth::Truth;
-use crate::run::lanes::kind::{Chooser, Kind};
+use crate::run::lanes::kind::Kind;
 use crate::run::lanes::pace::Pace;
-use crate::run::lanes::request::{self, Bank, Endpoint};
+use crate::run::lanes::request;
 use crate::run::lanes::schedule::Arrival;
-use crate::run::record::Record;
+use crate::run::lanes::shared::Shared;
 use crate::run::record::note::{Outcome, Sample};
-use crate::run::scenario::Scenario;
+use crate::run::record::recorder::Recorder;
+use crate::run::target::endpoint::Endpoint;
 
 /// What requests that are under way at the end may take beyond their deadline.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -27,48 +26,11 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// When requests are due, and of which kind where that is said beforehand.
 pub(crate) type Arrivals = Box<dyn Iterator<Item = (Arrival, Option<Kind>)> + Send>;
 
-/// What all lanes of a process share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) scenario: Scenario,
-    pub(crate) truth: Arc<Truth>,
-    pub(crate) ledger: Ledger,
-    pub(crate) chooser: Chooser,
-    /// Where items are added and removed; `None` where nothing is written.
-    pub(crate) bank: Option<Bank>,
-    /// Hashes of the items that this run adds are drawn from it.
-    pub(crate) live_seed: u64,
-}
-
 /// One lane, of how many in all processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) lane: u64,
     pub(crate) of: u64,
-}
-
-/// The record of a lane, as far as it has not been collected.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Recorder(Arc<Mutex<Record>>);
-
-impl Recorder {
-    pub(crate) fn note(&self, sample: &Sample, warm_up: Duration) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).note(sample, warm_up);
-    }
-
-    pub(crate) fn note_probe(&self, began: Duration, added: bool, took: Option<Duration>, warm_up: Duration) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).note_probe(began, added, took, warm_up);
-    }
-
-    /// Adds what another generator has recorded.
-    pub(crate) fn add(&self, part: &Record) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).add(part);
-    }
-
-    /// What has come since it was last collected.
-    pub(crate) fn collect(&self) -> Record {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
 /// A lane that is ready to run.

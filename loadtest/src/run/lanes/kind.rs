@@ -5,12 +5,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::data::draw::Draw;
-use crate::run::scenario::Mix;
 
 /// What a request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub(crate) enum Kind {
     /// One hash.
     Lookup,
     /// Several hashes in one call.
@@ -27,12 +26,12 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] =
+    pub(crate) const ALL: [Self; 6] =
         [Self::Lookup, Self::Batch, Self::Stream, Self::Image, Self::Add, Self::Remove];
 
     /// Its name.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Lookup => "lookup",
             Self::Batch => "batch",
@@ -45,13 +44,13 @@ impl Kind {
 
     /// The kind of that name.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
     /// Whether it asks, and is told matches.
     #[must_use]
-    pub const fn asks(self) -> bool {
+    pub(crate) const fn asks(self) -> bool {
         matches!(self, Self::Lookup | Self::Batch | Self::Stream | Self::Image)
     }
 }
@@ -59,6 +58,40 @@ impl Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+/// How often each kind of request comes: weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Mix {
+    /// One hash, in a call of its own.
+    pub(crate) lookup: u32,
+    /// Several hashes in one call.
+    pub(crate) batch: u32,
+    /// One hash, on a stream that stays open.
+    pub(crate) stream: u32,
+    /// One image.
+    pub(crate) image: u32,
+    /// One item more in the bank.
+    pub(crate) add: u32,
+    /// One item less, of those that this run has added.
+    pub(crate) remove: u32,
+    /// Hashes in a batch, at most 256.
+    pub(crate) batch_size: u32,
+}
+
+impl Default for Mix {
+    fn default() -> Self {
+        Self { lookup: 1, batch: 0, stream: 0, image: 0, add: 0, remove: 0, batch_size: 64 }
+    }
+}
+
+impl Mix {
+    /// Whether the bank is written to.
+    #[must_use]
+    pub(crate) const fn writes(&self) -> bool {
+        self.add > 0 || self.remove > 0
     }
 }
 

@@ -12,10 +12,12 @@ use vigie_model::Sequence;
 
 use crate::judge::ledger::LiveItem;
 use crate::judge::oracle::Identity;
-use crate::run::lanes::drive::{Recorder, Shared};
-use crate::run::lanes::request::{Bank, Endpoint};
+use crate::run::lanes::shared::Shared;
+use crate::run::record::recorder::Recorder;
 use crate::run::scenario::Probes;
-use crate::run::target::{Asked, Call};
+use crate::run::target::call::{Asked, Call};
+use crate::run::target::endpoint::Endpoint;
+use crate::run::target::live_bank::LiveBank;
 
 /// Numbers of probes begin here, above those of any request.
 const FIRST: u64 = 1 << 62;
@@ -28,7 +30,7 @@ const AT_ONCE: usize = 16;
 pub(crate) async fn probe(
     shared: Arc<Shared>,
     plan: Probes,
-    bank: Bank,
+    bank: LiveBank,
     endpoint: Endpoint,
     recorder: Recorder,
     start: Instant,
@@ -60,7 +62,7 @@ pub(crate) async fn probe(
 
 struct Probe {
     shared: Arc<Shared>,
-    bank: Bank,
+    bank: LiveBank,
     endpoint: Endpoint,
     recorder: Recorder,
     number: u64,

@@ -1,103 +1,22 @@
 //! One request from its draw to its verdict.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tonic::Code;
 use vigie_clients::retry::{Backoff, retryable};
-use vigie_clients::{BankClient, CallError, IdempotencyKey};
-use vigie_model::{BankName, Hash, ItemContent, ItemDraft, Sequence};
+use vigie_model::Sequence;
 
 use crate::data::draw::Draw;
 use crate::judge::ledger::LiveItem;
-use crate::judge::oracle::{self, Identity, Verdict};
+use crate::judge::oracle::{self, Verdict};
 use crate::judge::truth::Question;
-use crate::run::lanes::drive::Shared;
 use crate::run::lanes::kind::Kind;
 use crate::run::lanes::schedule::Arrival;
+use crate::run::lanes::shared::Shared;
 use crate::run::record::note::{Outcome, Sample};
-use crate::run::target::hma::Lookups;
-use crate::run::target::vigie::Frontend;
-use crate::run::target::{Answer, Asked, Call, Refusal};
-
-/// One connection to what is put under load.
-#[derive(Debug, Clone)]
-pub(crate) enum Endpoint {
-    Vigie(Box<Frontend>),
-    Hma(Lookups),
-}
-
-impl Endpoint {
-    /// Waits until it is connected, and fails with the reason if it is not in time.
-    pub(crate) async fn opened(&self, within: Duration) -> anyhow::Result<()> {
-        match self {
-            Self::Vigie(frontend) => frontend.opened(within).await,
-            Self::Hma(lookups) => lookups.opened(within).await,
-        }
-    }
-
-    /// Why it will never be connected, if that is known.
-    pub(crate) fn hopeless(&self) -> Option<String> {
-        match self {
-            Self::Vigie(frontend) => frontend.hopeless(),
-            Self::Hma(_) => None,
-        }
-    }
-
-    pub(crate) async fn ask(&self, call: &Call<'_>, deadline: Instant) -> Result<Answer, Refusal> {
-        match self {
-            Self::Vigie(frontend) => frontend.ask(call, deadline).await,
-            Self::Hma(lookups) => lookups.ask(call).await,
-        }
-    }
-}
-
-/// The bank that this run writes to.
-#[derive(Debug, Clone)]
-pub(crate) struct Bank {
-    pub(crate) client: BankClient,
-    /// Made for this run, and deleted after it.
-    pub(crate) live: BankName,
-}
-
-impl Bank {
-    /// Adds one item.
-    pub(crate) async fn add(
-        &self,
-        live_seed: u64,
-        number: u64,
-        deadline: Instant,
-    ) -> Result<(vigie_model::ItemId, Sequence), CallError> {
-        let item = live_item(live_seed, number);
-        let key = IdempotencyKey::named(format_args!("{}-{number}", self.live));
-        let added = self.client.add_items(&self.live, vec![item], key, deadline.into()).await?;
-        let id = added.value.first().copied().unwrap_or(vigie_model::ItemId(0));
-        Ok((id, added.sequence))
-    }
-
-    /// Removes an item.
-    pub(crate) async fn remove(&self, item: &LiveItem, deadline: Instant) -> Result<Sequence, CallError> {
-        let key = IdempotencyKey::named(format_args!("{}-{}-gone", self.live, item.identity().reference()));
-        Ok(self.client.remove_items(&[item.id], key, deadline.into()).await?.sequence)
-    }
-}
-
-impl Bank {
-    /// Items of an import: nobody asks for them.
-    pub(crate) fn imported(seed: u64, numbers: std::ops::Range<u64>) -> Vec<ItemContent> {
-        // Another seed than that of the items which are asked for.
-        numbers.map(|number| live_item(!seed, number)).collect()
-    }
-}
-
-fn live_item(seed: u64, number: u64) -> ItemContent {
-    let draft = ItemDraft {
-        hashes: vec![Hash::Pdq(LiveItem::hash_of(seed, number))],
-        external_reference: Identity::Live(number).reference(),
-        ..ItemDraft::default()
-    };
-    ItemContent::try_from(draft).expect("one hash and a short reference are an item")
-}
+use crate::run::target::call::{Answer, Asked, Call, Refusal};
+use crate::run::target::endpoint::Endpoint;
 
 /// What one question of a request is about.
 enum Topic<'a> {

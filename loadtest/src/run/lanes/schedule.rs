@@ -21,25 +21,25 @@ use serde::{Deserialize, Serialize};
 
 /// A stretch of the profile in which the rate is constant or changes evenly.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Stage {
+pub(crate) struct Stage {
     /// How long it lasts.
-    pub over: Duration,
+    pub(crate) over: Duration,
     /// Requests a second at its beginning.
-    pub from: f64,
+    pub(crate) from: f64,
     /// Requests a second at its end.
-    pub to: f64,
+    pub(crate) to: f64,
 }
 
 impl Stage {
     /// A stage of one rate.
     #[must_use]
-    pub const fn flat(over: Duration, rate: f64) -> Self {
+    pub(crate) const fn flat(over: Duration, rate: f64) -> Self {
         Self { over, from: rate, to: rate }
     }
 
     /// How many requests are due in it.
     #[must_use]
-    pub fn due(&self) -> f64 {
+    pub(crate) fn due(&self) -> f64 {
         self.over.as_secs_f64() * (self.from + self.to) / 2.0
     }
 
@@ -55,7 +55,7 @@ impl Stage {
 /// How arrivals lie within a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Spacing {
+pub(crate) enum Spacing {
     /// Evenly.
     Constant,
     /// As those of many users who know nothing of each other.
@@ -65,16 +65,16 @@ pub enum Spacing {
 
 /// A request that is due: its number in the whole schedule, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arrival {
+pub(crate) struct Arrival {
     /// From 0.
-    pub number: u64,
+    pub(crate) number: u64,
     /// After the beginning of the run.
-    pub at: Duration,
+    pub(crate) at: Duration,
 }
 
 /// The arrivals of a profile, in order.
 #[derive(Debug, Clone)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     stages: Vec<Stage>,
     spacing: Spacing,
     rng: Xoshiro256PlusPlus,
@@ -88,7 +88,7 @@ pub struct Schedule {
 impl Schedule {
     /// The same arguments give the same arrivals.
     #[must_use]
-    pub fn new(stages: &[Stage], spacing: Spacing, seed: u64) -> Self {
+    pub(crate) fn new(stages: &[Stage], spacing: Spacing, seed: u64) -> Self {
         let mut schedule = Self {
             stages: stages.to_vec(),
             spacing,

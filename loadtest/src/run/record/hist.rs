@@ -20,7 +20,7 @@ const MICROS_MAX: u64 = 86_400_000_000;
 
 /// Times, each to three digits.
 #[derive(Clone, PartialEq)]
-pub struct Hist(Histogram<u64>);
+pub(crate) struct Hist(Histogram<u64>);
 
 impl Default for Hist {
     fn default() -> Self {
@@ -52,25 +52,25 @@ impl Hist {
 
     /// How many times there are.
     #[must_use]
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.0.len()
     }
 
     /// The time in milliseconds that this share (0 to 1) of the times does not exceed; `None` without any.
     #[must_use]
-    pub fn quantile_ms(&self, quantile: f64) -> Option<f64> {
+    pub(crate) fn quantile_ms(&self, quantile: f64) -> Option<f64> {
         (!self.0.is_empty()).then(|| self.0.value_at_quantile(quantile) as f64 / 1e3)
     }
 
     /// The longest time, in milliseconds.
     #[must_use]
-    pub fn max_ms(&self) -> Option<f64> {
+    pub(crate) fn max_ms(&self) -> Option<f64> {
         (!self.0.is_empty()).then(|| self.0.max() as f64 / 1e3)
     }
 
     /// The mean, in milliseconds.
     #[must_use]
-    pub fn mean_ms(&self) -> Option<f64> {
+    pub(crate) fn mean_ms(&self) -> Option<f64> {
         (!self.0.is_empty()).then(|| self.0.mean() / 1e3)
     }
 

@@ -7,7 +7,7 @@ use crate::run::scenario::{Arrivals, Scenario};
 impl Scenario {
     /// Every mistake in the values, each as `key: what is wrong`.
     #[must_use]
-    pub fn mistakes(&self) -> Vec<String> {
+    pub(crate) fn mistakes(&self) -> Vec<String> {
         let mut mistakes = Vec::new();
         let mut check = |holds: bool, mistake: &str| {
             if !holds {

@@ -23,7 +23,7 @@ use tonic::Code;
 use crate::Hash;
 use crate::judge::oracle::{Hit, Identity};
 use crate::judge::truth::Ask;
-use crate::run::target::{Answer, Asked, Call, Refusal};
+use crate::run::target::call::{Answer, Asked, Call, Refusal};
 
 /// The largest answer that is read.
 const ANSWER_BYTES_MAX: usize = 16 << 20;

@@ -20,9 +20,9 @@ use vigie_proto::status;
 use crate::judge::oracle::{Hit, Identity};
 use crate::judge::truth::Ask;
 use crate::run::scenario::Scenario;
+use crate::run::target::call::{Answer, Asked, Call, Refusal};
 use crate::run::target::unary::{self, ANSWER_BYTES_MAX, Lookups};
 use crate::run::target::wire::Wire;
-use crate::run::target::{Answer, Asked, Call, Refusal};
 
 /// What an answer needs to come back: kept from the time that the service is told.
 const ANSWER_MARGIN: Duration = Duration::from_millis(2);

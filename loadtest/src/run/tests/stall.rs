@@ -12,8 +12,9 @@ use vigie_clients::Network;
 use super::service::{Behaviour, response, serve};
 use crate::judge::truth::Truth;
 use crate::run::scenario::Scenario;
+use crate::run::target::Targets;
+use crate::run::target::call::{Asked, Call};
 use crate::run::target::vigie::Options;
-use crate::run::target::{Asked, Call, Targets};
 
 /// A service that stands still for the first `stall` of each `cycle`.
 fn stalling(stall: Duration, cycle: Duration) -> Behaviour {

@@ -9,7 +9,7 @@ use anyhow::bail;
 use toml::{Table, Value};
 use vigie_clients::{Sides, Tls, TlsConfig, is_plaintext_off_loopback};
 
-use super::fitting;
+use super::fitting::fitting;
 
 /// The table of TLS.
 pub(super) const TLS: &str = "tls";

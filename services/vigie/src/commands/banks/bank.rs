@@ -6,7 +6,7 @@ use vigie_model::{Bank, BankId, LogHead};
 
 use crate::cli::{BankAddressArgs, BankArgs, BankCommand, OneBankArgs};
 use crate::commands::cluster::role;
-use crate::commands::deadline;
+use crate::commands::deadline::deadline;
 use crate::commands::lines::BankObject;
 use crate::config::load_store;
 use crate::output::{Exit, Output, counted, counted_as};

@@ -11,6 +11,7 @@ use crate::cli::{BankAddressArgs, ItemAddArgs, ItemCommand};
 use crate::commands::banks::bank::connect;
 use crate::commands::banks::item_import;
 use crate::commands::content::image_file;
+use crate::commands::deadline::deadline;
 use crate::commands::lines::{FailedFileLine, ItemObject};
 use crate::hash_file::file_name;
 use crate::output::{ErrorLine, Exit, Output, Printed, counted};
@@ -69,7 +70,7 @@ async fn add_images(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Ex
                 Err(error) => return Ok((file, Err(error))),
             };
             let types: Vec<&str> = content.hashes().iter().map(|hash| hash.hash_type().name()).collect();
-            let (key, deadline) = (IdempotencyKey::random(), crate::commands::deadline(timeout_ms));
+            let (key, deadline) = (IdempotencyKey::random(), deadline(timeout_ms));
             let added = client.add_items(bank, vec![content], key, deadline).await.with_context(|| {
                 format!("{file} was not acknowledged; of the files after it some may be banked")
             })?;
@@ -145,7 +146,7 @@ async fn list(
     let mut left = limit;
     while left > 0 {
         let size = u16::try_from(left).unwrap_or(PAGE).min(PAGE);
-        let deadline = crate::commands::deadline(address.timeout_ms);
+        let deadline = deadline(address.timeout_ms);
         let page = client.list_items(bank, Some(after), size, deadline).await?.value;
         for item in &page {
             output.object(&ItemObject::new(item, bank.as_str()))?;

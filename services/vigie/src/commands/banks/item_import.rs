@@ -15,6 +15,7 @@ use vigie_model::ItemContent;
 
 use crate::cli::ItemAddArgs;
 use crate::commands::banks::bank::connect;
+use crate::commands::deadline::deadline as within;
 use crate::hash_file::{BadLine, HashFile};
 use crate::output::{Exit, Output, Printed, counted};
 
@@ -78,7 +79,7 @@ pub(crate) async fn run(args: ItemAddArgs, output: &mut Output) -> anyhow::Resul
                     return Ok((bad, through_line, 0, None));
                 }
                 let key = IdempotencyKey::random();
-                let added = client.add_items(bank, items, key, crate::commands::deadline(timeout_ms)).await?;
+                let added = client.add_items(bank, items, key, within(timeout_ms)).await?;
                 Ok::<_, anyhow::Error>((bad, through_line, count, Some(added.sequence)))
             })
             .buffered(BATCHES_AT_ONCE),

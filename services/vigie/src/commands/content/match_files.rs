@@ -19,7 +19,7 @@ use vigie_model::{
 use crate::cli::MatchArgs;
 use crate::commands::content::folders::find_files;
 use crate::commands::content::image_file;
-use crate::commands::deadline;
+use crate::commands::deadline::deadline;
 use crate::commands::lines::{FailedFileLine, MatchLine, SkippedObject};
 use crate::output::{
     ErrorLine, Exit, NOT_FOUND_HINT, Output, Printed, code_name, counted, exit_of, sentence,

@@ -8,7 +8,7 @@ use vigie_model::{HashCount, HashType, Recall, ReplicaState, ReplicaView};
 
 use crate::cli::StatusArgs;
 use crate::commands::banks::bank::connect;
-use crate::commands::deadline;
+use crate::commands::deadline::deadline;
 use crate::output::{Exit, Output};
 
 pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result<Exit> {

@@ -1,0 +1,131 @@
+//! Times of single searches, taken in short slices.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use vigie_model::Distance;
+
+use crate::Hash;
+use crate::index::engine::Search;
+
+/// What every measurement needs to know.
+pub(crate) struct Plan<'a> {
+    pub(crate) queries: &'a [Hash],
+    pub(crate) radius: Distance,
+    /// Slices of each condition.
+    pub(crate) rounds: u32,
+    pub(crate) slice: Duration,
+}
+
+/// Asks the queries one by one, over and over, and keeps how long each took.
+pub(crate) struct Asker<'a> {
+    queries: &'a [Hash],
+    radius: Distance,
+    next: usize,
+    nanoseconds: Histogram<u64>,
+    slice_medians: Vec<f64>,
+}
+
+impl<'a> Asker<'a> {
+    pub(crate) fn new(plan: &Plan<'a>) -> Self {
+        Self {
+            queries: plan.queries,
+            radius: plan.radius,
+            next: 0,
+            nanoseconds: histogram(),
+            slice_medians: Vec::new(),
+        }
+    }
+
+    /// Goes on with the next query for as long as `more` says so, which is asked after each one. The queries
+    /// of one slice follow those of the slice before.
+    pub(crate) fn ask_while(&mut self, search: &dyn Search, more: impl Fn() -> bool) {
+        let mut slice = Histogram::new_from(&self.nanoseconds);
+        loop {
+            let query = &self.queries[self.next..=self.next];
+            self.next = (self.next + 1) % self.queries.len();
+            let begin = Instant::now();
+            black_box(search.search(black_box(query), self.radius));
+            let taken = begin.elapsed();
+            slice.saturating_record(u64::try_from(taken.as_nanos()).unwrap_or(u64::MAX));
+            if !more() {
+                break;
+            }
+        }
+        self.slice_medians.push(microseconds(slice.value_at_quantile(0.5)));
+        self.nanoseconds.add(&slice).expect("both hold the same range");
+    }
+
+    /// Goes on for this long.
+    pub(crate) fn ask_for(&mut self, search: &dyn Search, time: Duration) {
+        let begin = Instant::now();
+        self.ask_while(search, || begin.elapsed() < time);
+    }
+
+    /// What was seen in all slices.
+    pub(crate) fn summary(&self) -> Times {
+        let quantile = |quantile| microseconds(self.nanoseconds.value_at_quantile(quantile));
+        Times {
+            searches: self.nanoseconds.len(),
+            median_us: quantile(0.5),
+            p90_us: quantile(0.9),
+            p99_us: quantile(0.99),
+            max_us: microseconds(self.nanoseconds.max()),
+            slice_medians_us: self.slice_medians.clone(),
+        }
+    }
+}
+
+/// How long single searches took, in microseconds. Reading the clock, some 0.03 us, is included.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Times {
+    pub(crate) searches: u64,
+    pub(crate) median_us: f64,
+    pub(crate) p90_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) max_us: f64,
+    /// Of each slice: how steady the machine was.
+    pub(crate) slice_medians_us: Vec<f64>,
+}
+
+/// Of nanoseconds up to a minute; longer times count as a minute. Three digits: a bucket is at most 0.1 % wide.
+pub(super) fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("the bounds are allowed")
+}
+
+pub(super) fn microseconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_index::Hit;
+
+    use super::*;
+
+    /// Takes as many milliseconds as the first byte of the query says.
+    struct Sleeper;
+
+    impl Search for Sleeper {
+        fn search(&self, queries: &[Hash], _: Distance) -> Vec<Vec<Hit>> {
+            std::thread::sleep(Duration::from_millis(queries[0][0].into()));
+            vec![Vec::new()]
+        }
+    }
+
+    #[test]
+    fn times_are_those_that_searches_took_and_slices_go_on_where_the_last_one_ended() {
+        let queries = [[1; 32], [1; 32], [1; 32], [20; 32]];
+        let plan = Plan { queries: &queries, radius: Distance(31), rounds: 1, slice: Duration::ZERO };
+        let mut asker = Asker::new(&plan);
+        for _ in 0..8 {
+            asker.ask_for(&Sleeper, plan.slice);
+        }
+        let times = asker.summary();
+        assert_eq!((times.searches, times.slice_medians_us.len()), (8, 8));
+        assert!(times.median_us >= 1_000.0 && times.p90_us >= 20_000.0, "{times:?}");
+        assert!(times.p99_us <= times.max_us && times.slice_medians_us[3] >= 20_000.0, "{times:?}");
+    }
+}

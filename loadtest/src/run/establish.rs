@@ -1,0 +1,31 @@
+//! Works out what is true of the questions of a scenario.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::judge::truth::Truth;
+use crate::run::say::say;
+use crate::run::scenario::Scenario;
+
+/// How often progress is reported.
+const SAY_EVERY: Duration = Duration::from_secs(2);
+
+/// Works out what is true, and says how far it has come where that takes long.
+pub(crate) async fn establish(scenario: &Scenario) -> anyhow::Result<Arc<Truth>> {
+    say(&format!("{}: working out what is true of {} questions", scenario.name, scenario.questions.pool));
+    let scenario = scenario.clone();
+    let truth = tokio::task::spawn_blocking(move || {
+        let rows = f64::from(scenario.data.hashes) + f64::from(scenario.data.pictures);
+        let told = std::sync::Mutex::new(Instant::now());
+        Truth::establish(&scenario, |compared| {
+            // Whoever finds it taken says nothing.
+            if let Ok(mut told) = told.try_lock()
+                && told.elapsed() > SAY_EVERY
+            {
+                *told = Instant::now();
+                say(&format!("{:.0} % of {rows} items compared", f64::from(compared) / rows * 100.0));
+            }
+        })
+    });
+    Ok(Arc::new(truth.await??))
+}

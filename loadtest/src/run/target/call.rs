@@ -1,0 +1,64 @@
+//! A call and its answer, whatever the protocol.
+
+use std::time::Duration;
+
+use tonic::Code;
+use vigie_model::Sequence;
+
+use crate::Hash;
+use crate::judge::oracle::Hit;
+use crate::judge::truth::Ask;
+
+/// One call.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) asks: &'a [Asked<'a>],
+    /// The answer has to hold the log up to here.
+    pub(crate) min_sequence: Sequence,
+    /// On the stream of the connection, where the protocol has one.
+    pub(crate) streamed: bool,
+}
+
+/// What one question asks about.
+pub(crate) enum Asked<'a> {
+    Pool(&'a Ask),
+    Hash(Hash),
+}
+
+impl std::fmt::Debug for Asked<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Pool(_) => "Pool",
+            Self::Hash(_) => "Hash",
+        })
+    }
+}
+
+/// What came back.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Answer {
+    /// The matches of each question, or the code with which it failed alone.
+    pub(crate) results: Vec<Result<Vec<Hit>, Code>>,
+    /// The share of shards that answered, where the protocol tells it.
+    pub(crate) coverage: Option<f64>,
+    /// Whether it says that nothing is missing.
+    pub(crate) complete: bool,
+    /// Up to where it holds the log, where the protocol tells it.
+    pub(crate) sequence: Option<Sequence>,
+}
+
+/// Why nothing came back, or not all.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    pub(crate) code: Code,
+    /// When to ask again.
+    pub(crate) retry_after: Option<Duration>,
+    /// The answer of those shards that did answer.
+    pub(crate) partial: Option<Answer>,
+}
+
+impl Refusal {
+    pub(crate) const fn new(code: Code) -> Self {
+        Self { code, retry_after: None, partial: None }
+    }
+}
