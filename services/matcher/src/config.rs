@@ -8,10 +8,10 @@ use vigie_index::HnswConfig;
 use vigie_model::ShardIdentity;
 use vigie_serving::ServingConfig;
 
-use crate::objects::Objects;
-use crate::pdq::PdqEngine;
-use crate::replica_number::ReplicaNumber;
-use crate::store_config::{StoreOptions, StoreUrl};
+use crate::shard::pdq::PdqEngine;
+use crate::sharing::objects::Objects;
+use crate::sharing::replica_number::ReplicaNumber;
+use crate::sharing::store_config::{StoreOptions, StoreUrl};
 
 /// Configuration of one matcher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

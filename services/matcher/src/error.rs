@@ -7,7 +7,7 @@ use vigie_clients::TargetError;
 use vigie_model::{BankName, LogId, Sequence, SetDigest, ShardIdentityError};
 use vigie_serving::ServeError;
 
-use crate::folder::FolderError;
+use crate::saving::folder::FolderError;
 
 /// Why a matcher could not run.
 #[derive(Debug, Error)]

@@ -16,12 +16,12 @@ use vigie_serving::{Call, ServingConfig, Shutdown, deadline};
 use vigie_telemetry::{names, trace};
 
 use crate::error::SearchError;
-use crate::feed::Replica;
+use crate::following::feed::Replica;
+use crate::following::presence::{Presence, Watcher};
 use crate::metrics::{MatcherMetrics, SearchOutcome};
-use crate::presence::{Presence, Watcher};
-use crate::running::{Runner, Size};
-use crate::search::search;
-use crate::shard::Shard;
+use crate::searching::running::{Runner, Size};
+use crate::searching::search::search;
+use crate::shard::state::Shard;
 
 /// Answers searches of one replica.
 #[derive(Debug)]

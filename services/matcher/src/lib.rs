@@ -15,47 +15,60 @@
 //! - What was saved is used whole, as it was saved, or not at all.
 //! - Readers never wait for the follower.
 //!
-//! Reading order: `config`, `pdq` (which engine), `folder`, `stores` and `records` (what a shard holds),
-//! `shard` (the state: apply a range), `loading` (a shard from the bank's present state), `manifest` and `snapshot` (a
-//! shard from what was saved), `replica_number`, `store_config` and `objects` (the object store), `publication` and `bootstrap` (a snapshot
-//! from here to there, and from there to here), `found` and `search` (one search over a shard), `running`
-//! (where a search runs, and when it ends), `keeping` (when snapshots are saved
-//! and published), `feed` (keeps the state up with the log), `presence` and `memory` (what the replica says of itself),
+//! Reading order: `config`; `shard` (what a replica holds: which PDQ engine, records, stores, the state and how a range of
+//! the log is applied, loading from the bank's present state); `saving` (a shard in the matcher's folder); `sharing` (snapshots in an
+//! object store, from here to there and from there to here); `searching` (one search over a shard, where it runs, and
+//! when it ends); `following` (keeps the state up with the log, saves and publishes it, and describes the replica); then
 //! `grpc`, `error`, `metrics`, `server`.
 
 mod config;
-mod store_config;
-mod replica_number;
 mod server;
 mod grpc;
 mod error;
 mod metrics;
-mod pdq;
-mod folder;
-mod stores;
-mod records;
-mod shard;
-mod loading;
-mod manifest;
-mod snapshot;
-mod objects;
-mod publication;
-mod bootstrap;
-mod found;
-mod search;
-mod running;
-mod keeping;
-mod feed;
-mod memory;
-mod presence;
+/// What a shard is and holds.
+mod shard {
+    pub(crate) mod state;
+    pub(crate) mod pdq;
+    pub(crate) mod records;
+    pub(crate) mod stores;
+    pub(crate) mod loading;
+}
+/// A shard in the matcher's folder.
+mod saving {
+    pub(crate) mod folder;
+    pub(crate) mod manifest;
+    pub(crate) mod snapshot;
+}
+/// Snapshots in an object store.
+mod sharing {
+    pub(crate) mod replica_number;
+    pub(crate) mod store_config;
+    pub(crate) mod objects;
+    pub(crate) mod publication;
+    pub(crate) mod bootstrap;
+}
+/// One search over a shard.
+mod searching {
+    pub(crate) mod found;
+    pub(crate) mod search;
+    pub(crate) mod running;
+}
+/// What keeps a shard up with the log, and what it says of itself.
+mod following {
+    pub(crate) mod keeping;
+    pub(crate) mod feed;
+    pub(crate) mod memory;
+    pub(crate) mod presence;
+}
 
 pub use config::Config;
 pub use error::RunError;
-pub use folder::FolderError;
-pub use pdq::PdqEngine;
-pub use replica_number::ReplicaNumber;
+pub use saving::folder::FolderError;
 pub use server::{run, run_with};
-pub use store_config::{StoreOptions, StoreUrl};
+pub use shard::pdq::PdqEngine;
+pub use sharing::replica_number::ReplicaNumber;
+pub use sharing::store_config::{StoreOptions, StoreUrl};
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use vigie_telemetry::{register_gauge, register_gauges};
 
-use crate::feed::Replica;
+use crate::following::feed::Replica;
 
 /// See the module.
 #[derive(Debug, Clone)]

@@ -13,13 +13,13 @@ use vigie_telemetry::{Condition, Telemetry};
 
 use crate::config::Config;
 use crate::error::RunError;
-use crate::feed::{Patience, Replica, follow};
+use crate::following::feed::{Patience, Replica, follow};
+use crate::following::keeping::{Schedule, Sharing};
+use crate::following::presence::Presence;
 use crate::grpc::Grpc;
-use crate::keeping::{Schedule, Sharing};
 use crate::metrics::MatcherMetrics;
-use crate::presence::Presence;
-use crate::running::Runner;
-use crate::stores::StorePlan;
+use crate::searching::running::Runner;
+use crate::shard::stores::StorePlan;
 
 /// The largest request: a batch of 256 queries of 64 hashes, and room for names.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 2 << 20;

@@ -12,10 +12,10 @@ use vigie_model::{
 };
 
 use crate::error::{Contradiction, SearchError};
-use crate::pdq::PdqEngine;
-use crate::search::search;
-use crate::shard::{Proof, Shard};
-use crate::stores::{StorePlan, Stores};
+use crate::searching::search::search;
+use crate::shard::pdq::PdqEngine;
+use crate::shard::state::{Proof, Shard};
+use crate::shard::stores::{StorePlan, Stores};
 
 mod fake_bank;
 mod follow;

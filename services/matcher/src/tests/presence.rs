@@ -14,11 +14,11 @@ use super::follow::{some_steps, whole};
 use super::service::{Service, WITHIN};
 use super::{Step, query};
 use crate::config::Config;
-use crate::feed::Replica;
+use crate::following::feed::Replica;
+use crate::following::presence::{Presence, Watcher};
 use crate::metrics::MatcherMetrics;
-use crate::pdq::PdqEngine;
-use crate::presence::{Presence, Watcher};
-use crate::stores::StorePlan;
+use crate::shard::pdq::PdqEngine;
+use crate::shard::stores::StorePlan;
 
 async fn search(
     client: &MatcherClient,

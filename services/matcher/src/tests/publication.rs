@@ -14,17 +14,17 @@ use super::fake_bank::FakeBank;
 use super::follow::{Follower, plan as follower_plan, some_steps, whole};
 use super::snapshot::{Log, copy_of, files_below, loaded, plan};
 use super::{LOG, Step, identity};
-use crate::bootstrap::bootstrap;
 use crate::config::Config;
-use crate::keeping::Sharing;
-use crate::manifest::Manifest;
+use crate::following::keeping::Sharing;
 use crate::metrics::RebuildReason;
-use crate::objects::Objects;
-use crate::pdq::PdqEngine;
-use crate::publication::{PublishError, Staged};
-use crate::shard::Shard;
-use crate::store_config::{StoreOptions, StoreUrl};
-use crate::stores::StorePlan;
+use crate::saving::manifest::Manifest;
+use crate::shard::pdq::PdqEngine;
+use crate::shard::state::Shard;
+use crate::shard::stores::StorePlan;
+use crate::sharing::bootstrap::bootstrap;
+use crate::sharing::objects::Objects;
+use crate::sharing::publication::{PublishError, Staged};
+use crate::sharing::store_config::{StoreOptions, StoreUrl};
 
 pub(super) fn objects_in(folder: &Path) -> Arc<Objects> {
     let url = StoreUrl::new(format!("file://{}", folder.display()));
@@ -392,7 +392,7 @@ async fn what_a_configuration_says_of_the_store_is_checked_and_never_printed() {
 #[tokio::test]
 #[ignore = "needs an S3 server at VIGIE_S3_ENDPOINT"]
 async fn a_snapshot_goes_through_s3() {
-    use crate::objects::transfer;
+    use crate::sharing::objects::transfer;
 
     let endpoint = std::env::var("VIGIE_S3_ENDPOINT").expect("the endpoint of an S3 server");
     let options = |secret: &str| {

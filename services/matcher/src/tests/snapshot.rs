@@ -11,13 +11,13 @@ use vigie_model::change::Cursor;
 use vigie_model::{Bank, Change, FeedRange, Sequence, UnixMillis};
 
 use super::{LOG, Replay, Step, identity, options, query};
-use crate::loading::Loading;
-use crate::manifest::Manifest;
-use crate::pdq::PdqEngine;
-use crate::search::search;
-use crate::shard::{Proof, Shard};
-use crate::snapshot::{SaveError, save};
-use crate::stores::StorePlan;
+use crate::saving::manifest::Manifest;
+use crate::saving::snapshot::{SaveError, save};
+use crate::searching::search::search;
+use crate::shard::loading::Loading;
+use crate::shard::pdq::PdqEngine;
+use crate::shard::state::{Proof, Shard};
+use crate::shard::stores::StorePlan;
 
 /// A log, and what it comes to.
 #[derive(Default)]

@@ -20,7 +20,7 @@ use object_store::{GetOptions, ObjectStore, ObjectStoreExt as _};
 use thiserror::Error;
 use url::Url;
 
-use crate::store_config::{Provider, StoreOptions, StoreUrl};
+use crate::sharing::store_config::{Provider, StoreOptions, StoreUrl};
 
 /// Transfers that are on their way at once, each with [`PIECE_BYTES`] of memory.
 pub(crate) const TRANSFERS_MAX: usize = 4;

@@ -18,14 +18,14 @@ use thiserror::Error;
 use vigie_index::container::Container;
 use vigie_model::{HashType, ShardIdentity};
 
-use crate::folder::{self, Folder};
-use crate::manifest::{FileEntry, Manifest};
-use crate::objects::{Objects, StoreError, transfer};
-use crate::pdq::PdqEngine;
-use crate::publication::{Place, Pointer, content_name};
-use crate::shard::Shard;
-use crate::snapshot::{self, RestoreError};
-use crate::stores::RECORDS;
+use crate::saving::folder::{self, Folder};
+use crate::saving::manifest::{FileEntry, Manifest};
+use crate::saving::snapshot::{self, RestoreError};
+use crate::shard::pdq::PdqEngine;
+use crate::shard::state::Shard;
+use crate::shard::stores::RECORDS;
+use crate::sharing::objects::{Objects, StoreError, transfer};
+use crate::sharing::publication::{Place, Pointer, content_name};
 
 /// The snapshot in the store cannot be used.
 #[derive(Debug, Error)]

@@ -25,12 +25,12 @@ use vigie_index::{IndexOptions, OpenError, SavedFile, SegmentError};
 use vigie_model::change::{Cursor, LogId};
 use vigie_model::{BankId, HashType, Sequence, SetDigest, ShardIdentity};
 
-use crate::folder::{self, Folder};
-use crate::manifest::{BankEntry, FORMAT, FileEntry, Manifest, RecordsEntry, Settings};
-use crate::pdq::PdqEngine;
-use crate::records::{RecordStore, SavedRecords};
-use crate::shard::{BankState, BankTable, Books, Shard, ShardState, Still};
-use crate::stores::{Indexes, RECORDS, Stores};
+use crate::saving::folder::{self, Folder};
+use crate::saving::manifest::{BankEntry, FORMAT, FileEntry, Manifest, RecordsEntry, Settings};
+use crate::shard::pdq::PdqEngine;
+use crate::shard::records::{RecordStore, SavedRecords};
+use crate::shard::state::{BankState, BankTable, Books, Shard, ShardState, Still};
+use crate::shard::stores::{Indexes, RECORDS, Stores};
 
 /// A shard was not saved. The snapshot before stands.
 #[derive(Debug, Error)]

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use vigie_index::SegmentError;
 use vigie_index::container::{Container, ContainerWriter};
 
-use crate::pdq::PdqEngine;
+use crate::shard::pdq::PdqEngine;
 
 const TEXT: u32 = 1;
 const DEAD: u32 = 2;

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use vigie_index::{EqualityIndex, HnswConfig, IndexOptions, OpenError, SegmentError};
 use vigie_model::{HashType, Sequence, ShardIdentity};
 
-use crate::folder::{Folder, FolderError};
-use crate::pdq::{PdqEngine, PdqIndex};
-use crate::records::RecordStore;
-use crate::shard::Shard;
-use crate::snapshot::{self, RestoreError, SaveError};
+use crate::saving::folder::{Folder, FolderError};
+use crate::saving::snapshot::{self, RestoreError, SaveError};
+use crate::shard::pdq::{PdqEngine, PdqIndex};
+use crate::shard::records::RecordStore;
+use crate::shard::state::Shard;
 
 /// Indexes of every hash type.
 #[derive(Debug)]

@@ -10,10 +10,10 @@ use tokio::time::Instant;
 use vigie_clients::retry::Backoff;
 use vigie_model::Sequence;
 
-use crate::bootstrap::{BootstrapError, Bootstrapped, bootstrap};
-use crate::feed::Replica;
-use crate::objects::Objects;
-use crate::publication::{PublishError, Staged};
+use crate::following::feed::Replica;
+use crate::sharing::bootstrap::{BootstrapError, Bootstrapped, bootstrap};
+use crate::sharing::objects::Objects;
+use crate::sharing::publication::{PublishError, Staged};
 
 /// How often snapshots are saved.
 #[derive(Debug, Clone, Copy)]

@@ -7,9 +7,9 @@ use vigie_model::{
 };
 
 use crate::error::SearchError;
-use crate::found::{Best, Found};
-use crate::records::Notes;
-use crate::shard::{BankState, BankTable, Moment, Shard};
+use crate::searching::found::{Best, Found};
+use crate::shard::records::Notes;
+use crate::shard::state::{BankState, BankTable, Moment, Shard};
 
 /// Searches the shard for a batch of queries, at one moment. Never waits for the follower.
 ///

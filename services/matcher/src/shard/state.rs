@@ -1,6 +1,6 @@
 //! The state of one shard: banks, items, and the indexes of their hashes.
 //!
-//! Synchronous and without I/O: [`Shard::apply`] takes a range of the log, `crate::search` reads. There is one
+//! Synchronous and without I/O: [`Shard::apply`] takes a range of the log, `crate::searching::search` reads. There is one
 //! caller of `apply`; there may be any number of searches at the same time, and none of them waits.
 //!
 //! A search works on one [`Moment`]: banks and indexes as they were at one sequence, swapped as a whole once a range is
@@ -23,9 +23,9 @@ use vigie_model::{
 };
 
 use crate::error::Contradiction;
-use crate::pdq::PdqSnapshot;
-use crate::records::Record;
-use crate::stores::Stores;
+use crate::shard::pdq::PdqSnapshot;
+use crate::shard::records::Record;
+use crate::shard::stores::Stores;
 
 /// One bank as searches need it.
 #[derive(Debug, Clone)]

@@ -23,12 +23,12 @@ use vigie_model::{ReplicaDescription, Sequence, ShardIdentity, StatePart};
 use vigie_serving::{Health, Shutdown};
 
 use crate::error::{Contradiction, SearchError};
-use crate::keeping::{Keeping, Schedule, Sharing};
-use crate::loading::{LoadError, Loading};
+use crate::following::keeping::{Keeping, Schedule, Sharing};
 use crate::metrics::{MatcherMetrics, RebuildReason};
-use crate::shard::{Proof, Shard};
-use crate::snapshot::RestoreError;
-use crate::stores::{StorePlan, Stores};
+use crate::saving::snapshot::RestoreError;
+use crate::shard::loading::{LoadError, Loading};
+use crate::shard::state::{Proof, Shard};
+use crate::shard::stores::{StorePlan, Stores};
 
 /// Where the follower stands, for those who wait for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -28,9 +28,9 @@ use vigie_index::{SavedFile, SegmentError};
 use vigie_model::change::LogId;
 use vigie_model::{Sequence, ShardIdentity};
 
-use crate::folder::{self, Folder};
-use crate::manifest::{FileEntry, Manifest};
-use crate::objects::{Objects, StoreError, TRANSFERS_MAX, transfer};
+use crate::saving::folder::{self, Folder};
+use crate::saving::manifest::{FileEntry, Manifest};
+use crate::sharing::objects::{Objects, StoreError, TRANSFERS_MAX, transfer};
 
 /// A snapshot was not published, or not tidied up after.
 #[derive(Debug, Error)]
