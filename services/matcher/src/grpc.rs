@@ -16,8 +16,8 @@ use vigie_serving::{Call, ServingConfig, Shutdown, deadline};
 use vigie_telemetry::{names, trace};
 
 use crate::error::SearchError;
-use crate::following::feed::Replica;
 use crate::following::presence::{Presence, Watcher};
+use crate::following::replica::Replica;
 use crate::metrics::{MatcherMetrics, SearchOutcome};
 use crate::searching::running::{Runner, Size};
 use crate::searching::search::search;

@@ -28,10 +28,12 @@ mod error;
 mod metrics;
 /// What a shard is and holds.
 mod shard {
-    pub(crate) mod state;
     pub(crate) mod pdq;
     pub(crate) mod records;
     pub(crate) mod stores;
+    pub(crate) mod banks;
+    pub(crate) mod contradiction;
+    pub(crate) mod state;
     pub(crate) mod loading;
 }
 /// A shard in the matcher's folder.
@@ -39,6 +41,7 @@ mod saving {
     pub(crate) mod folder;
     pub(crate) mod manifest;
     pub(crate) mod snapshot;
+    pub(crate) mod plan;
 }
 /// Snapshots in an object store.
 mod sharing {
@@ -56,6 +59,7 @@ mod searching {
 }
 /// What keeps a shard up with the log, and what it says of itself.
 mod following {
+    pub(crate) mod replica;
     pub(crate) mod keeping;
     pub(crate) mod feed;
     pub(crate) mod memory;

@@ -9,9 +9,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use vigie_model::{HashCount, Sequence};
 use vigie_telemetry::{register_gauge, register_gauges};
-
-use crate::following::feed::Replica;
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -151,38 +150,38 @@ impl MatcherMetrics {
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         registry.register(
-            "vigie_shard_rebuilds",
+            "vigie_matcher_shard_rebuilds",
             "Shards that were dropped and built anew, by reason; a differing digest or a contradicting change is a fault",
             metrics.rebuilds.clone(),
         );
-        registry.register("vigie_snapshots", "Snapshots that were saved", metrics.snapshots.clone());
+        registry.register("vigie_matcher_snapshots", "Snapshots that were saved", metrics.snapshots.clone());
         registry.register(
-            "vigie_snapshots_failed",
+            "vigie_matcher_snapshots_failed",
             "Snapshots that could not be saved; the one before stands",
             metrics.failed_snapshots.clone(),
         );
         registry.register(
-            "vigie_snapshots_refused",
+            "vigie_matcher_snapshots_refused",
             "Snapshots that were found at a start and could not be used",
             metrics.refused_snapshots.clone(),
         );
         registry.register(
-            "vigie_snapshots_published",
+            "vigie_matcher_snapshots_published",
             "Snapshots that were published to the object store",
             metrics.publications.clone(),
         );
         registry.register(
-            "vigie_snapshots_unpublished",
+            "vigie_matcher_snapshots_unpublished",
             "Attempts to publish a snapshot that failed; the one that was published before stands",
             metrics.failed_publications.clone(),
         );
         registry.register(
-            "vigie_bootstraps",
+            "vigie_matcher_bootstraps",
             "Shards that were begun with a snapshot from the object store",
             metrics.bootstraps.clone(),
         );
         registry.register(
-            "vigie_bootstraps_failed",
+            "vigie_matcher_bootstraps_failed",
             "Snapshots of the object store that could not be used; the state was loaded from the bank",
             metrics.failed_bootstraps.clone(),
         );
@@ -214,47 +213,6 @@ impl MatcherMetrics {
             let _counter = metrics.searches.get_or_create_owned(&SearchLabels { outcome: outcome.name() });
         }
         metrics
-    }
-
-    /// Shows how a replica is: how far behind the bank, and how much it holds.
-    pub(crate) fn register_replica(registry: &mut Registry, replica: &Arc<Replica>) {
-        let gauge = |registry: &mut Registry, name, help, read: fn(&Replica) -> f64| {
-            let replica = Arc::clone(replica);
-            register_gauge(registry, name, help, move || read(&replica));
-        };
-        gauge(
-            registry,
-            "vigie_matcher_feed_lag_changes",
-            "Changes that the bank has told of and that are not applied yet",
-            |replica| figure(replica.lag().changes),
-        );
-        gauge(
-            registry,
-            "vigie_matcher_feed_lag_seconds",
-            "Time since the shard was last known to hold everything that the bank had; up to two seconds are usual, since \
-             the bank says with its heartbeat what it has",
-            |replica| replica.lag().time.as_secs_f64(),
-        );
-        gauge(registry, "vigie_matcher_sequence", "The newest change that is applied", |replica| {
-            figure(replica.describe().sequence.0)
-        });
-        gauge(registry, "vigie_matcher_ready", "Whether the shard answers searches, 0 or 1", |replica| {
-            f64::from(u8::from(replica.unready_reason().is_none()))
-        });
-        gauge(registry, "vigie_matcher_items", "Items that the shard holds", |replica| {
-            figure(replica.describe().items)
-        });
-        let held = Arc::clone(replica);
-        let name = "vigie_matcher_hashes";
-        register_gauges(registry, name, "Hashes that the shard holds", "hash_type", move || {
-            let counts = held.describe().hashes.into_iter();
-            counts.map(|count| (count.hash_type.name(), figure(count.hashes))).collect()
-        });
-        let held = Arc::clone(replica);
-        let name = "vigie_matcher_files_bytes";
-        register_gauge(registry, name, "Bytes of the shard's files, which are mapped", move || {
-            figure(held.plan.file_bytes())
-        });
     }
 
     /// Counts a search as one that waits for as long as `turn` takes, or is waited for.
@@ -347,4 +305,54 @@ impl MatcherMetrics {
     pub(crate) fn rebuilds(&self, reason: RebuildReason) -> u64 {
         self.rebuilds.get_or_create_owned(&RebuildLabels { reason: reason.name() }).get()
     }
+}
+
+/// What is read of a replica whenever the metrics are.
+pub(crate) trait Observed: Send + Sync + 'static {
+    /// How far it is behind the bank: changes that it knows of and has not applied, and the time since it last had all.
+    fn feed_lag(&self) -> (u64, Duration);
+    /// The newest change that is applied.
+    fn sequence(&self) -> Sequence;
+    /// Whether it answers searches.
+    fn is_ready(&self) -> bool;
+    fn items(&self) -> u64;
+    fn hashes(&self) -> Vec<HashCount>;
+    /// Bytes of its files, which are mapped.
+    fn file_bytes(&self) -> u64;
+}
+
+/// Shows how a replica is: how far behind the bank, and how much it holds.
+pub(crate) fn register_replica<R: Observed>(registry: &mut Registry, replica: Arc<R>) {
+    let gauge = |registry: &mut Registry, name, help, read: fn(&R) -> f64| {
+        let replica = Arc::clone(&replica);
+        register_gauge(registry, name, help, move || read(&replica));
+    };
+    gauge(
+        registry,
+        "vigie_matcher_feed_lag_changes",
+        "Changes that the bank has told of and that are not applied yet",
+        |replica| figure(replica.feed_lag().0),
+    );
+    gauge(
+        registry,
+        "vigie_matcher_feed_lag_seconds",
+        "Time since the shard was last known to hold everything that the bank had; up to two seconds are usual, since \
+         the bank says with its heartbeat what it has",
+        |replica| replica.feed_lag().1.as_secs_f64(),
+    );
+    gauge(registry, "vigie_matcher_sequence", "The newest change that is applied", |replica| {
+        figure(replica.sequence().0)
+    });
+    gauge(registry, "vigie_matcher_ready", "Whether the shard answers searches, 0 or 1", |replica| {
+        f64::from(u8::from(replica.is_ready()))
+    });
+    gauge(registry, "vigie_matcher_items", "Items that the shard holds", |replica| figure(replica.items()));
+    gauge(registry, "vigie_matcher_files_bytes", "Bytes of the shard's files, which are mapped", |replica| {
+        figure(replica.file_bytes())
+    });
+    let name = "vigie_matcher_hashes";
+    register_gauges(registry, name, "Hashes that the shard holds", "hash_type", move || {
+        let counts = replica.hashes().into_iter();
+        counts.map(|count| (count.hash_type.name(), figure(count.hashes))).collect()
+    });
 }

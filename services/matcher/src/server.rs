@@ -13,13 +13,14 @@ use vigie_telemetry::{Condition, Telemetry};
 
 use crate::config::Config;
 use crate::error::RunError;
-use crate::following::feed::{Patience, Replica, follow};
+use crate::following::feed::{Patience, follow};
 use crate::following::keeping::{Schedule, Sharing};
 use crate::following::presence::Presence;
+use crate::following::replica::Replica;
 use crate::grpc::Grpc;
-use crate::metrics::MatcherMetrics;
+use crate::metrics::{MatcherMetrics, register_replica};
+use crate::saving::plan::StorePlan;
 use crate::searching::running::Runner;
-use crate::shard::stores::StorePlan;
 
 /// The largest request: a batch of 256 queries of 64 hashes, and room for names.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 2 << 20;
@@ -54,7 +55,7 @@ pub async fn run_with(
     let routes = routes(&replica, &config, &shutdown)?.traced_by(telemetry.tracer());
     telemetry.register(|registry| {
         routes.load().register(registry);
-        MatcherMetrics::register_replica(registry, &replica);
+        register_replica(registry, Arc::clone(&replica));
     });
     let told = Arc::clone(&replica);
     telemetry.tell_condition(move || Condition::starting(told.unready_reason()));

@@ -11,11 +11,13 @@ use vigie_model::{
     UnixMillis, Variant,
 };
 
-use crate::error::{Contradiction, SearchError};
+use crate::error::SearchError;
+use crate::saving::plan::StorePlan;
 use crate::searching::search::search;
+use crate::shard::contradiction::Contradiction;
 use crate::shard::pdq::PdqEngine;
 use crate::shard::state::{Proof, Shard};
-use crate::shard::stores::{StorePlan, Stores};
+use crate::shard::stores::Stores;
 
 mod fake_bank;
 mod follow;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use vigie_clients::retry::Backoff;
 use vigie_model::Sequence;
 
-use crate::following::feed::Replica;
+use crate::following::replica::Replica;
 use crate::sharing::bootstrap::{BootstrapError, Bootstrapped, bootstrap};
 use crate::sharing::objects::Objects;
 use crate::sharing::publication::{PublishError, Staged};

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use vigie_model::ReplicaDescription;
 use vigie_serving::Shutdown;
 
-use crate::following::feed::{Progress, Replica};
 use crate::following::memory::Memory;
+use crate::following::replica::{Progress, Replica};
 
 /// A feed moves many times a second; those who watch only need to know about how far it is.
 const MOVED_EVERY: Duration = Duration::from_millis(100);

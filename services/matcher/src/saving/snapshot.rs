@@ -27,9 +27,10 @@ use vigie_model::{BankId, HashType, Sequence, SetDigest, ShardIdentity};
 
 use crate::saving::folder::{self, Folder};
 use crate::saving::manifest::{BankEntry, FORMAT, FileEntry, Manifest, RecordsEntry, Settings};
+use crate::shard::banks::{BankState, BankTable, Books};
 use crate::shard::pdq::PdqEngine;
 use crate::shard::records::{RecordStore, SavedRecords};
-use crate::shard::state::{BankState, BankTable, Books, Shard, ShardState, Still};
+use crate::shard::state::{Shard, ShardState, Still};
 use crate::shard::stores::{Indexes, RECORDS, Stores};
 
 /// A shard was not saved. The snapshot before stands.

@@ -8,8 +8,9 @@ use vigie_model::{
 
 use crate::error::SearchError;
 use crate::searching::found::{Best, Found};
+use crate::shard::banks::{BankState, BankTable};
 use crate::shard::records::Notes;
-use crate::shard::state::{BankState, BankTable, Moment, Shard};
+use crate::shard::state::{Moment, Shard};
 
 /// Searches the shard for a batch of queries, at one moment. Never waits for the follower.
 ///

@@ -13,7 +13,8 @@ use vigie_index::{Entry, SegmentError};
 use vigie_model::change::Cursor;
 use vigie_model::{Bank, BankId, Hash, Item, ItemId, Sequence, SetDigest, ShardIdentity};
 
-use crate::shard::state::{BankState, BankTable, Books, Shard, ShardState};
+use crate::shard::banks::{BankState, BankTable, Books};
+use crate::shard::state::{Shard, ShardState};
 use crate::shard::stores::Stores;
 
 /// Rows that are gathered before they are made into a segment: 48 MiB of the longest hashes, as much again while they

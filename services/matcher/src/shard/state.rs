@@ -10,62 +10,22 @@
 //! Only the records of items are not kept for old moments. A search that finds a hash whose record is gone has been
 //! overtaken by a removal, and searches again at the newest moment.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use vigie_index::{Edit, Entry, EqualitySnapshot};
 
 use vigie_model::{
-    BankId, BankName, Change, ChangeKind, Cursor, FeedRange, Hash, HashCount, HashType, Item, ItemId,
-    Sequence, SetDigest, ShardIdentity,
+    BankId, Change, ChangeKind, Cursor, FeedRange, Hash, HashCount, HashType, Item, ItemId, Sequence,
+    SetDigest, ShardIdentity,
 };
 
-use crate::error::Contradiction;
+use crate::shard::banks::{BankState, BankTable, Books};
+use crate::shard::contradiction::Contradiction;
 use crate::shard::pdq::PdqSnapshot;
 use crate::shard::records::Record;
 use crate::shard::stores::Stores;
-
-/// One bank as searches need it.
-#[derive(Debug, Clone)]
-pub(crate) struct BankState {
-    pub(crate) name: BankName,
-    pub(crate) enabled: bool,
-    /// Its living hashes on this shard, shared by all moments: a count to tell, not one to decide by.
-    counts: Arc<HashCounts>,
-}
-
-/// A count for each of [`HashType::ALL`].
-#[derive(Debug, Default)]
-struct HashCounts([AtomicU64; HashType::ALL.len()]);
-
-impl HashCounts {
-    fn of(&self, hash_type: HashType) -> &AtomicU64 {
-        match hash_type {
-            HashType::Pdq => &self.0[0],
-            HashType::Md5 => &self.0[1],
-            HashType::Sha256 => &self.0[2],
-        }
-    }
-}
-
-impl BankState {
-    /// A bank without an item.
-    pub(crate) fn new(name: BankName, enabled: bool) -> Self {
-        Self { name, enabled, counts: Arc::default() }
-    }
-
-    /// Counts that many more of its hashes.
-    pub(crate) fn count(&self, hash_type: HashType, more: u64) {
-        self.counts.of(hash_type).fetch_add(more, Ordering::Relaxed);
-    }
-
-    /// Its living hashes of a type.
-    pub(crate) fn hashes(&self, hash_type: HashType) -> u64 {
-        self.counts.of(hash_type).load(Ordering::Relaxed)
-    }
-}
 
 /// A shard that nothing is applied to.
 pub(crate) struct Still<'a> {
@@ -84,9 +44,6 @@ pub(crate) enum Proof {
     /// That it is equal to the bank's.
     Equal,
 }
-
-/// The living banks.
-pub(crate) type BankTable = HashMap<BankId, BankState>;
 
 /// Everything that a search reads, as of one sequence.
 #[derive(Debug)]
@@ -111,38 +68,6 @@ pub(crate) struct Shard {
     settled: Sequence,
     moment: ArcSwap<Moment>,
     books: Mutex<Books>,
-}
-
-/// What only the one who applies needs to know.
-#[derive(Debug, Default)]
-pub(crate) struct Books {
-    /// Of each bank its living hashes, so that those of a deleted bank go at once.
-    digests: HashMap<BankId, SetDigest>,
-    /// Of all banks.
-    whole: SetDigest,
-    /// Whether a range was begun and not ended: by a contradiction, or by a panic.
-    is_broken: bool,
-}
-
-impl Books {
-    pub(crate) fn add(&mut self, bank: BankId, part: SetDigest) {
-        *self.digests.entry(bank).or_default() += part;
-        self.whole += part;
-    }
-
-    /// What the living hashes of a bank come to.
-    pub(crate) fn digest(&self, bank: BankId) -> SetDigest {
-        self.digests.get(&bank).copied().unwrap_or_default()
-    }
-
-    fn take(&mut self, bank: BankId, part: SetDigest) {
-        *self.digests.entry(bank).or_default() -= part;
-        self.whole -= part;
-    }
-
-    fn take_bank(&mut self, bank: BankId) {
-        self.whole -= self.digests.remove(&bank).unwrap_or_default();
-    }
 }
 
 /// Where a shard stands that does not begin with the log's first change, beside its indexes and records.
@@ -399,7 +324,7 @@ impl Shard {
         }
         books.take(bank, SetDigest::of_item(id, &hashes));
         for hash in hashes {
-            state.counts.of(hash.hash_type()).fetch_sub(1, Ordering::Relaxed);
+            state.discount(hash.hash_type());
             match hash {
                 Hash::Pdq(bytes) => work.pdq.push(Edit::Remove(bytes, id)),
                 Hash::Md5(bytes) => work.md5.push(Edit::Remove(bytes, id)),

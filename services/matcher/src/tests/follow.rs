@@ -11,12 +11,13 @@ use vigie_serving::{Reflection, Routes, Shutdown};
 
 use super::fake_bank::FakeBank;
 use super::{Step, options, query};
-use crate::following::feed::{Patience, Replica, follow};
+use crate::following::feed::{Patience, follow};
 use crate::following::keeping::{Schedule, Sharing};
+use crate::following::replica::Replica;
 use crate::metrics::{MatcherMetrics, RebuildReason};
+use crate::saving::plan::StorePlan;
 use crate::searching::search::search;
 use crate::shard::pdq::PdqEngine;
-use crate::shard::stores::StorePlan;
 
 /// Longer than anything here takes.
 const WITHIN: Duration = Duration::from_secs(20);

@@ -17,13 +17,13 @@ use vigie_serving::Shutdown;
 use super::follow::whole;
 use super::{LOG, name};
 use crate::config::Config;
-use crate::following::feed::Replica;
+use crate::following::replica::Replica;
 use crate::metrics::MatcherMetrics;
+use crate::saving::plan::StorePlan;
 use crate::server::{MESSAGE_BYTES_MAX, routes};
 use crate::shard::loading::Loading;
 use crate::shard::pdq::PdqEngine;
 use crate::shard::state::Shard;
-use crate::shard::stores::StorePlan;
 
 /// See the module. It ends with the test's runtime.
 #[derive(Clone)]

@@ -14,11 +14,11 @@ use super::follow::{some_steps, whole};
 use super::service::{Service, WITHIN};
 use super::{Step, query};
 use crate::config::Config;
-use crate::following::feed::Replica;
 use crate::following::presence::{Presence, Watcher};
+use crate::following::replica::Replica;
 use crate::metrics::MatcherMetrics;
+use crate::saving::plan::StorePlan;
 use crate::shard::pdq::PdqEngine;
-use crate::shard::stores::StorePlan;
 
 async fn search(
     client: &MatcherClient,

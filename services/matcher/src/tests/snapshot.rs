@@ -12,12 +12,12 @@ use vigie_model::{Bank, Change, FeedRange, Sequence, UnixMillis};
 
 use super::{LOG, Replay, Step, identity, options, query};
 use crate::saving::manifest::Manifest;
+use crate::saving::plan::StorePlan;
 use crate::saving::snapshot::{SaveError, save};
 use crate::searching::search::search;
 use crate::shard::loading::Loading;
 use crate::shard::pdq::PdqEngine;
 use crate::shard::state::{Proof, Shard};
-use crate::shard::stores::StorePlan;
 
 /// A log, and what it comes to.
 #[derive(Default)]

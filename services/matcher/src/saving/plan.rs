@@ -1,0 +1,89 @@
+//! How the stores of a shard are made, saved and opened again: in memory or in a folder, and by which engine.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use vigie_index::HnswConfig;
+use vigie_model::{Sequence, ShardIdentity};
+
+use crate::saving::folder::{Folder, FolderError};
+use crate::saving::snapshot::{self, RestoreError, SaveError};
+use crate::shard::pdq::PdqEngine;
+use crate::shard::records::RecordStore;
+use crate::shard::state::Shard;
+use crate::shard::stores::{Indexes, RECORDS, Stores};
+
+/// How the stores of a shard are made. A shard that is rebuilt gets new ones.
+#[derive(Debug)]
+pub(crate) struct StorePlan {
+    engine: PdqEngine,
+    hnsw: HnswConfig,
+    folder: Option<Arc<Folder>>,
+}
+
+impl StorePlan {
+    /// Bytes of the shard's files; 0 where it has none.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.folder.as_ref().map_or(0, |folder| folder.shard_bytes())
+    }
+
+    /// Takes the folder, if there is one.
+    pub(crate) fn new(
+        engine: PdqEngine,
+        hnsw: HnswConfig,
+        folder: Option<&Path>,
+    ) -> Result<Self, FolderError> {
+        Ok(Self { engine, hnsw, folder: folder.map(Folder::take).transpose()?.map(Arc::new) })
+    }
+
+    /// Empty stores.
+    pub(crate) fn begin(&self) -> Result<Stores, FolderError> {
+        let Some(folder) = &self.folder else { return Ok(self.in_memory()) };
+        let name = folder.begin_shard()?;
+        let home = folder.path().join(&name);
+        let records = home.join(RECORDS);
+        fs::create_dir(&records).map_err(|source| FolderError::Prepare { path: records.clone(), source })?;
+        let indexes = Indexes::begin(&home, self.engine, self.hnsw)?;
+        let folder = self.makes_snapshots().then_some(name);
+        Ok(Stores { indexes, records: RecordStore::begin(&records), folder })
+    }
+
+    /// Empty stores that need no folder.
+    pub(crate) fn in_memory(&self) -> Stores {
+        Stores::in_memory(self.engine, self.hnsw)
+    }
+
+    /// Whether shards can be saved and found again. The approximate engine has no files.
+    pub(crate) fn makes_snapshots(&self) -> bool {
+        self.folder.is_some() && self.engine == PdqEngine::Exact
+    }
+
+    /// The shard that was saved last; `None` where none was, or none can be used.
+    pub(crate) fn restore(&self, identity: ShardIdentity) -> Result<Option<Shard>, RestoreError> {
+        match &self.folder {
+            Some(folder) => snapshot::restore(folder, identity, self.engine),
+            None => Ok(None),
+        }
+    }
+
+    /// Saves a shard, and answers its last change that is in the snapshot.
+    pub(crate) fn save(&self, shard: &Shard) -> Result<Sequence, SaveError> {
+        let folder = self.folder.as_ref().ok_or(SaveError::NotKept)?;
+        snapshot::save(folder, shard, self.engine, &mut |_| Ok(()))
+    }
+
+    /// Disowns what was saved.
+    pub(crate) fn discard_snapshot(&self) -> Result<(), FolderError> {
+        self.folder.as_ref().map_or(Ok(()), |folder| folder.discard_snapshot())
+    }
+
+    /// Where snapshots are kept, if they can be made.
+    pub(crate) fn snapshot_folder(&self) -> Option<&Arc<Folder>> {
+        self.folder.as_ref().filter(|_| self.makes_snapshots())
+    }
+
+    pub(crate) const fn engine(&self) -> PdqEngine {
+        self.engine
+    }
+}
