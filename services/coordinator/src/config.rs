@@ -8,9 +8,9 @@ use vigie_clients::lane::LaneLimits;
 use vigie_model::{Query, ShardCount};
 use vigie_serving::ServingConfig;
 
-use crate::ask::Hedging;
-use crate::directory::Watching;
-use crate::endpoint::MatcherEndpoint;
+use crate::asking::ask::Hedging;
+use crate::replicas::directory::Watching;
+use crate::replicas::endpoint::MatcherEndpoint;
 
 /// Configuration of a coordinator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

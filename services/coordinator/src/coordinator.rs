@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use vigie_clients::Network;
 use vigie_model::{Priority, Query, SearchAnswer, SearchOptions, Topology};
 
+use crate::asking::fan_out::FanOut;
 use crate::config::Config;
-use crate::directory::{Directory, View};
 use crate::error::{RunError, SearchError};
-use crate::fan_out::FanOut;
 use crate::metrics::{CallMetrics, register_view};
+use crate::replicas::directory::{Directory, View};
 
 /// Answers for all matchers of a cluster, as one.
 #[derive(Debug)]

@@ -6,24 +6,15 @@
 //!
 //! Stateless: what it knows of the topology it has from the matchers themselves.
 //!
-//! Reading order: `config`, `endpoint` (how matchers are named), `table` (who serves which shard), `directory` (finds and
-//! hears the matchers), `replica` (the way to one of them), `extra_calls` (what hedges and retries may cost),
-//! `ask` (one shard), `fan_out` (all shards), `merge` (one answer of many), `coordinator`, `grpc`, `error`, `metrics`,
-//! `server`.
+//! Reading order: `config`, `replicas` (the matchers), `asking` (one search), `coordinator`, `grpc`, `error`, `metrics`, `server`.
 
 mod config;
-mod endpoint;
 mod server;
 mod grpc;
 mod error;
 mod metrics;
-mod table;
-mod directory;
-mod replica;
-mod extra_calls;
-mod ask;
-mod fan_out;
-mod merge;
+mod replicas;
+mod asking;
 mod coordinator;
 
 pub use config::Config;

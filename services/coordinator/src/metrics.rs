@@ -14,7 +14,7 @@ use vigie_clients::lane::LaneTraffic;
 use vigie_model::{ReplicaState, ShardId};
 use vigie_telemetry::{names, register_gauge, register_gauges};
 
-use crate::directory::View;
+use crate::replicas::directory::View;
 
 /// Shards that have lines of their own; the others share one. Each has two dozen lines.
 const SHARDS_MAX: u16 = 256;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limit::Aim;
+use crate::admission::limit::Aim;
 
 /// Limits of one server. Each has a default that suits a service on a small machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

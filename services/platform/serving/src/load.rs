@@ -6,8 +6,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::admission::Refusal;
-use crate::rpc::CallDurations;
+use crate::admission::gate::Refusal;
+use crate::call::methods::CallDurations;
 
 /// The load of one server. Clones are handles of the same numbers.
 #[derive(Debug, Clone, Default)]

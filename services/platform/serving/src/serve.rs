@@ -14,18 +14,18 @@ use tower::Service;
 use vigie_telemetry::trace::Tracer;
 
 use crate::Shutdown;
+use crate::admission::slots::Places;
+use crate::authorization::identity::IdentityLayer;
+use crate::call::health_watch::HealthWatchLayer;
+use crate::call::in_flight::{Exceptions, InFlightLayer};
+use crate::call::message_limit::MessageLimitLayer;
+use crate::call::methods::Methods;
+use crate::call::observed::ObservedLayer;
 use crate::config::ServingConfig;
-use crate::connections::limited;
-use crate::handshakes::Handshakes;
-use crate::health_watch::HealthWatchLayer;
-use crate::identity::IdentityLayer;
-use crate::in_flight::{Exceptions, InFlightLayer};
-use crate::listener::Listener;
+use crate::connection::handshakes::Handshakes;
+use crate::connection::limited::limited;
+use crate::connection::listener::Listener;
 use crate::load::Load;
-use crate::message_limit::MessageLimitLayer;
-use crate::observed::ObservedLayer;
-use crate::places::Places;
-use crate::rpc::Methods;
 
 /// Calls of one connection that may be withdrawn before they are accepted; beyond it the connection is closed.
 const PENDING_RESETS_MAX: usize = 4_096;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::ClientIdentity;
-use crate::simulation::{Cost, Server, Source, run};
+use crate::admission::simulation::{Cost, Server, Source, run};
 
 fn named(name: &str) -> Client {
     Client::Named(ClientIdentity(name.into()))

@@ -27,10 +27,10 @@ use tower::{Layer, Service};
 use vigie_model::Priority;
 use vigie_proto::priority;
 
-use crate::call::Call;
-use crate::clients::Client;
-use crate::deadline;
-use crate::places::{Place, Places};
+use crate::admission::shares::Client;
+use crate::admission::slots::{Place, Places};
+use crate::call::deadline;
+use crate::call::handle::Call;
 
 /// Methods that are treated otherwise, each by the beginning of its path.
 #[derive(Debug, Clone, Default)]

@@ -21,9 +21,9 @@ use tower::{Layer, Service};
 use tracing::Level;
 use vigie_telemetry::trace::{self, Scoped, Span, Tracer};
 
-use crate::deadline;
-use crate::identity::{ClientIdentity, Peer};
-use crate::rpc::{CallDurations, Method, Methods, Traced};
+use crate::authorization::identity::{ClientIdentity, Peer};
+use crate::call::deadline;
+use crate::call::methods::{CallDurations, Method, Methods, Traced};
 
 /// What the lines are known by.
 const TARGET: &str = "access";

@@ -1,6 +1,6 @@
 //! Asks every shard at once, and gathers each shard's own outcome.
 //!
-//! Never all-or-nothing: a lost shard is an outcome like any other, and [`crate::merge`] accounts for it. One search sees
+//! Never all-or-nothing: a lost shard is an outcome like any other, and [`crate::asking::merge`] accounts for it. One search sees
 //! one [`View`] from beginning to end, so all its shards are of one set.
 
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use vigie_clients::lane::Ask;
 use vigie_model::{MinCoverage, Priority, Query, SearchAnswer, SearchOptions};
 use vigie_telemetry::trace;
 
-use crate::ask::Hedging;
-use crate::directory::View;
+use crate::asking::ask::Hedging;
+use crate::asking::merge::{ShardOutcome, merge, nobody};
 use crate::error::SearchError;
-use crate::merge::{ShardOutcome, merge, nobody};
 use crate::metrics::CallMetrics;
+use crate::replicas::directory::View;
 
 /// What is kept back of the caller's time to merge and answer: a tenth, within these bounds. A shard that does not
 /// answer in time then still leaves time to say so.

@@ -4,7 +4,7 @@
 //! others have taken all of it; beyond its share it takes what is left. So a client that sends little is never pushed
 //! out by one that sends much, and one that is alone has everything.
 //!
-//! A client is who it has proved to be ([`crate::identity`]), and otherwise where it calls from. Behind a proxy all calls come
+//! A client is who it has proved to be ([`crate::authorization::identity`]), and otherwise where it calls from. Behind a proxy all calls come
 //! from the proxy's address: without certificates all are one client.
 //!
 //! Memory is bounded: clients beyond [`CLIENTS_MAX`] are told apart by [`BUCKETS`] values of a hash only, and share.
@@ -14,7 +14,7 @@ use std::hash::BuildHasher as _;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::identity::{ClientIdentity, Peer};
+use crate::authorization::identity::{ClientIdentity, Peer};
 
 /// Clients that are told apart.
 const CLIENTS_MAX: usize = 1_024;

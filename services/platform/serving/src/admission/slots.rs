@@ -12,12 +12,12 @@ use tonic::Status;
 use tonic::body::Body;
 use vigie_model::Priority;
 
-use crate::admission::{Admission, Asked, Held};
-use crate::clients::Client;
+use crate::admission::gate::{Admission, Asked, Held};
+use crate::admission::limit::Class;
+use crate::admission::refusal::Refusals;
+use crate::admission::shares::Client;
 use crate::config::ServingConfig;
-use crate::limit::Class;
 use crate::load::{Counted, Load};
-use crate::refusal::Refusals;
 
 /// Bulk work that waits for a place. Each stream has one request waiting at most: it is read no further meanwhile.
 const WAITING_MAX: usize = 4_096;

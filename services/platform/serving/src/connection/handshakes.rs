@@ -2,7 +2,7 @@
 //!
 //! A handshake waits for its peer, so each is a task of its own: neither a slow one nor a hostile one keeps others from
 //! being accepted. They are bounded in number, by host too, and in time. A connection counts from the moment it is accepted
-//! ([`crate::connections`]), so one that never ends its handshake has a place of those too.
+//! ([`crate::connection::limited`]), so one that never ends its handshake has a place of those too.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,11 +16,11 @@ use tokio::time::Instant;
 use tokio_stream::Stream;
 use vigie_tls::{Refused, Tls, TlsConfig};
 
-use crate::connections::Limited;
-use crate::hosts::Hosts;
+use crate::connection::hosts::Hosts;
+use crate::connection::limited::Limited;
+use crate::connection::refusal_log::Told;
+use crate::connection::socket::Socket;
 use crate::load::Load;
-use crate::socket::Socket;
-use crate::told::Told;
 
 /// What came of a handshake: if nothing did, with whom and why.
 type Outcome<Io> = Result<Socket<Io>, (Option<SocketAddr>, Refused)>;

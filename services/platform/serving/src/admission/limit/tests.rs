@@ -1,7 +1,7 @@
 //! The limit before a server with workers. What is asserted holds for every seed that was tried; one is run.
 
 use super::*;
-use crate::simulation::{Cost, Report, Server, Source, run};
+use crate::admission::simulation::{Cost, Report, Server, Source, run};
 
 fn at_load(server: &Server, load: f64) -> Report {
     run(server, &[Source::interactive("a", load)], 7)

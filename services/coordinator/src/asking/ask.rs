@@ -20,10 +20,10 @@ use vigie_model::{Sequence, ShardAnswer, ShardIdentity};
 use vigie_telemetry::names;
 use vigie_telemetry::trace::{self, Span};
 
-use crate::extra_calls::{Budget, Latencies};
-use crate::merge::ShardRefusal;
+use crate::asking::merge::ShardRefusal;
 use crate::metrics::CallMetrics;
-use crate::replica::{Replica, options_for};
+use crate::replicas::extra_calls::{Budget, Latencies};
+use crate::replicas::replica::{Replica, options_for};
 
 /// What the searches of a shard have been like.
 #[derive(Debug)]

@@ -23,9 +23,9 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use crate::call::Call;
-use crate::places;
-use crate::rpc::HasOneMessage;
+use crate::admission::slots;
+use crate::call::handle::Call;
+use crate::call::methods::HasOneMessage;
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +85,7 @@ where
     }
 }
 
-type Waiting = Pin<Box<dyn Future<Output = Result<places::Bytes, Status>> + Send>>;
+type Waiting = Pin<Box<dyn Future<Output = Result<slots::Bytes, Status>> + Send>>;
 
 struct LimitedBody {
     body: Body,

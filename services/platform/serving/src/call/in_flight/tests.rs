@@ -6,8 +6,8 @@ use tonic_types::StatusExt as _;
 use tower::service_fn;
 
 use super::*;
+use crate::call::message_limit::MessageLimitLayer;
 use crate::load::Load;
-use crate::message_limit::MessageLimitLayer;
 use crate::{ClientIdentity, ServingConfig};
 
 const CALL: &str = "/vigie.x.v1.S/A";

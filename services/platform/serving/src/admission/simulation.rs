@@ -9,9 +9,9 @@ use std::time::Duration;
 use vigie_model::Priority;
 
 use crate::ClientIdentity;
-use crate::admission::{Admission, Held};
-use crate::clients::Client;
-use crate::limit::{Aim, Class};
+use crate::admission::gate::{Admission, Held};
+use crate::admission::limit::{Aim, Class};
+use crate::admission::shares::Client;
 
 /// Random numbers, the same in every run: SplitMix64.
 pub(crate) struct Random(pub(crate) u64);
@@ -211,8 +211,8 @@ pub(crate) fn run(server: &Server, sources: &[Source], seed: u64) -> Report {
                 }
             } else {
                 match admission.ask(when, source.client(), number).unwrap() {
-                    crate::admission::Asked::Now(held) => begin.push((number, held)),
-                    crate::admission::Asked::Later(_) => {}
+                    crate::admission::gate::Asked::Now(held) => begin.push((number, held)),
+                    crate::admission::gate::Asked::Later(_) => {}
                 }
             }
         } else {

@@ -16,11 +16,11 @@ use tokio::time::{Instant, MissedTickBehavior};
 use vigie_clients::{CallError, Code, Network, TargetError, lane::LaneLimits, retry::Backoff};
 use vigie_model::{ReplicaDescription, ShardCount, ShardIdentity};
 
-use crate::ask::{Candidate, Shard, ShardRecord};
-use crate::endpoint::MatcherEndpoint;
-use crate::extra_calls::{Budget, Latencies};
-use crate::replica::Replica;
-use crate::table::Table;
+use crate::asking::ask::{Candidate, Shard, ShardRecord};
+use crate::replicas::endpoint::MatcherEndpoint;
+use crate::replicas::extra_calls::{Budget, Latencies};
+use crate::replicas::replica::Replica;
+use crate::replicas::table::Table;
 
 /// A matcher that has no room for another watcher is asked this often.
 const ASKED_EVERY: Duration = Duration::from_secs(1);

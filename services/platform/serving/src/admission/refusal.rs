@@ -12,7 +12,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::admission::Refusal;
+use crate::admission::gate::Refusal;
 
 /// The pause of a server that refuses nearly nothing: about what a full server takes to finish some calls.
 const PAUSE: Duration = Duration::from_millis(50);

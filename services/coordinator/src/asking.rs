@@ -1,0 +1,5 @@
+//! One search of the whole cluster: `ask` (one shard), `fan_out` (all shards), `merge` (one answer of many).
+
+pub(crate) mod ask;
+pub(crate) mod fan_out;
+pub(crate) mod merge;

@@ -1,0 +1,237 @@
+//! Decides who gets a place: the limit, priority and fairness together. No clock and no waiting in here.
+//!
+//! - An **interactive** call gets a place while there is one, and beyond that if its client has less than is due to it
+//!   (see `clients`): up to half the limit more in all. The others get none meanwhile, so that is soon made good, and
+//!   a client that sends little does not suffer for one that sends much.
+//! - A **bulk** call gets one while less than three quarters of the limit are in use, so that interactive calls find
+//!   room. Of the last eighth of that, a client that has its share gets nothing while there are others.
+//! - Bulk work that may wait does so in a queue of bounded length: the first whose client has least in flight comes
+//!   next, and bulk work of a client that has as much comes after it. Interactive calls never wait.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use vigie_model::Priority;
+
+use crate::admission::limit::{AdaptiveLimit, Aim, Class, Evidence, Room};
+use crate::admission::shares::{Client, Clients};
+
+/// Of the waiting, those from whom the next is chosen: a bound on the work of one choice.
+const CHOSEN_FROM: usize = 64;
+/// How many of the last decisions the share of refusals is of, about.
+const DECISIONS: f64 = 128.0;
+
+/// Why there is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// As many calls as may be are in flight.
+    Full,
+    /// What is left is kept for interactive calls.
+    Bulk,
+    /// The client has its share, and others want theirs.
+    Share,
+    /// As many as may wait do so.
+    Waiting,
+}
+
+/// A place that somebody has.
+#[derive(Debug)]
+pub(crate) struct Held {
+    client: Client,
+    evidence: Evidence,
+}
+
+/// Who waits; `T` is how it is told.
+#[derive(Debug)]
+struct Waiter<T> {
+    number: u64,
+    client: Client,
+    tell: T,
+}
+
+/// What came of asking for a place that may be waited for.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// Here it is.
+    Now(Held),
+    /// It comes later; this number takes the wish back.
+    Later(u64),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Admission<T> {
+    limit: AdaptiveLimit,
+    clients: Clients,
+    in_flight: usize,
+    in_flight_max: usize,
+    waiting: VecDeque<Waiter<T>>,
+    /// How many of them each client is.
+    waiting_of: HashMap<Client, usize>,
+    waiting_max: usize,
+    waiters: u64,
+    /// The share of refusals among the last decisions.
+    refused: f64,
+}
+
+impl<T> Admission<T> {
+    pub(crate) fn new(aim: Aim, waiting_max: usize, now: Duration) -> Self {
+        Self {
+            limit: AdaptiveLimit::new(aim, now),
+            clients: Clients::default(),
+            in_flight: 0,
+            in_flight_max: aim.limit_max.max(1),
+            waiting: VecDeque::new(),
+            waiting_of: HashMap::new(),
+            waiting_max,
+            waiters: 0,
+            refused: 0.0,
+        }
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit.learned()
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// How much more is asked for than is accepted: 1 is all accepted, 2 is half.
+    pub(crate) fn overload(&self) -> f64 {
+        1.0 / (1.0 - self.refused).max(0.01)
+    }
+
+    /// A place now, or none.
+    pub(crate) fn admit(
+        &mut self,
+        now: Duration,
+        client: Client,
+        priority: Priority,
+    ) -> Result<Held, Refusal> {
+        let (client, own) = self.clients.meet(client, now);
+        let behind = priority == Priority::Bulk && self.waits_before(&client, own);
+        let refusal = if behind { Some(Refusal::Bulk) } else { self.refusal(now, &client, own, priority) };
+        self.refused += (f64::from(u8::from(refusal.is_some())) - self.refused) / DECISIONS;
+        match refusal {
+            None => Ok(self.enter(client)),
+            Some(refusal) => {
+                self.limit.reached(now, priority);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Whether somebody waits who comes before this client, which has so much in flight.
+    fn waits_before(&self, client: &Client, own: usize) -> bool {
+        if self.waiting_of.contains_key(client) {
+            return true;
+        }
+        let mut candidates = self.waiting.iter().take(CHOSEN_FROM);
+        candidates.any(|waiter| self.clients.in_flight(&waiter.client) <= own)
+    }
+
+    /// A place for bulk work, now or later.
+    pub(crate) fn ask(&mut self, now: Duration, client: Client, tell: T) -> Result<Asked, Refusal> {
+        let (client, own) = self.clients.meet(client, now);
+        if !self.waits_before(&client, own) && self.refusal(now, &client, own, Priority::Bulk).is_none() {
+            return Ok(Asked::Now(self.enter(client)));
+        }
+        self.limit.reached(now, Priority::Bulk);
+        if self.waiting.len() >= self.waiting_max {
+            return Err(Refusal::Waiting);
+        }
+        self.waiters += 1;
+        *self.waiting_of.entry(client.clone()).or_default() += 1;
+        self.waiting.push_back(Waiter { number: self.waiters, client, tell });
+        Ok(Asked::Later(self.waiters))
+    }
+
+    /// Who waited longest and may go on, if any may. To be asked again whenever a place is given back.
+    pub(crate) fn next(&mut self, now: Duration) -> Option<(T, Held)> {
+        let candidates = self.waiting.iter().take(CHOSEN_FROM).enumerate();
+        let (at, own) = candidates
+            .map(|(at, waiter)| (at, self.clients.in_flight(&waiter.client)))
+            .min_by_key(|(_, own)| *own)?;
+        let client = self.waiting.get(at)?.client.clone();
+        if self.refusal(now, &client, own, Priority::Bulk).is_some() {
+            self.limit.reached(now, Priority::Bulk);
+            return None;
+        }
+        let Waiter { tell, .. } = self.take_out(at)?;
+        // It may have been forgotten while it waited.
+        let (client, _) = self.clients.meet(client, now);
+        Some((tell, self.enter(client)))
+    }
+
+    /// It waits no longer.
+    pub(crate) fn give_up(&mut self, number: u64) {
+        if let Ok(at) = self.waiting.binary_search_by_key(&number, |waiter| waiter.number) {
+            drop(self.take_out(at));
+        }
+    }
+
+    fn take_out(&mut self, at: usize) -> Option<Waiter<T>> {
+        let waiter = self.waiting.remove(at)?;
+        if let Entry::Occupied(mut entry) = self.waiting_of.entry(waiter.client.clone()) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+        Some(waiter)
+    }
+
+    /// Gives a place back. `took` is what its call tells of the load: its class and latency, if anything.
+    pub(crate) fn leave(&mut self, now: Duration, held: Held, took: Option<(Class, Duration)>) {
+        if let Some((class, took)) = took {
+            self.limit.record(now, class, took, held.evidence, self.in_flight);
+        }
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.clients.leave(&held.client);
+    }
+
+    fn enter(&mut self, client: Client) -> Held {
+        self.in_flight += 1;
+        self.clients.enter(&client);
+        Held { client, evidence: self.limit.admit(self.in_flight) }
+    }
+
+    fn refusal(&mut self, now: Duration, client: &Client, own: usize, priority: Priority) -> Option<Refusal> {
+        let Room { places, within_share } = self.limit.at(now, priority);
+        let several = self.clients.several();
+        match priority {
+            Priority::Interactive => {
+                let borrows = several && own < self.clients.due(client, self.limit.learned());
+                if self.in_flight < places
+                    || (borrows && self.in_flight < within_share.min(self.in_flight_max))
+                {
+                    None
+                } else if borrows || !several {
+                    Some(Refusal::Full)
+                } else {
+                    Some(Refusal::Share)
+                }
+            }
+            Priority::Bulk => {
+                let bulk = (places * 3 / 4).max(1);
+                let has_share = several && own >= self.clients.share(bulk).max(1);
+                if self.in_flight >= bulk {
+                    Some(Refusal::Bulk)
+                } else if has_share && self.in_flight >= bulk - bulk / 8 {
+                    Some(Refusal::Share)
+                } else {
+                    None
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

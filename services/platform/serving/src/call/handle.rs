@@ -1,0 +1,298 @@
+//! What a handler may know, and tell, of the call it works on.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tonic::{Code, Status};
+use vigie_model::Priority;
+
+use crate::admission::limit::Class;
+use crate::admission::shares::Client;
+use crate::admission::slots::{Bytes, Place, Places, too_late};
+use crate::authorization::identity::ClientIdentity;
+
+/// A call, as the server sees it: its priority, its client, and what it does to the load.
+///
+/// Every request carries one as an extension, [`Call::of`] finds it. Clones are handles of the same call.
+#[derive(Debug, Clone, Default)]
+pub struct Call {
+    priority: Priority,
+    identity: Option<ClientIdentity>,
+    /// None outside a server, and for calls that are never refused.
+    served: Option<Arc<Served>>,
+}
+
+#[derive(Debug)]
+struct Served {
+    places: Places,
+    client: Client,
+    path: http::Uri,
+    bytes: AtomicU64,
+    room: Mutex<Room>,
+    /// The first message, or the end of the body, has arrived.
+    arrived: AtomicBool,
+    not_load: AtomicBool,
+    /// Time that was spent waiting for something that is no load.
+    waited_nanos: AtomicU64,
+}
+
+/// The room that a call's body has.
+#[derive(Debug)]
+enum Room {
+    /// The answer has not begun: what arrives is kept.
+    Kept(Option<Bytes>),
+    /// It has begun, or the call has ended: what there is is that of a stream's messages that were read last.
+    Given(Option<Bytes>),
+}
+
+impl Call {
+    pub(crate) fn new(
+        places: Places,
+        client: Client,
+        identity: Option<ClientIdentity>,
+        priority: Priority,
+        path: http::Uri,
+    ) -> Self {
+        let served = Served {
+            places,
+            client,
+            path,
+            bytes: AtomicU64::new(0),
+            room: Mutex::new(Room::Kept(None)),
+            arrived: AtomicBool::new(false),
+            not_load: AtomicBool::new(false),
+            waited_nanos: AtomicU64::new(0),
+        };
+        Self { priority, identity, served: Some(Arc::new(served)) }
+    }
+
+    pub(crate) const fn never_refused(identity: Option<ClientIdentity>, priority: Priority) -> Self {
+        Self { priority, identity, served: None }
+    }
+
+    /// The call of a request. Outside a server, as in a handler's own tests: one that is interactive and unbounded.
+    #[must_use]
+    pub fn of<T>(request: &tonic::Request<T>) -> Self {
+        request.extensions().get::<Self>().cloned().unwrap_or_default()
+    }
+
+    /// What the caller said of its priority.
+    #[must_use]
+    pub const fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// Who calls, if that is known for certain: by its certificate.
+    #[must_use]
+    pub const fn identity(&self) -> Option<&ClientIdentity> {
+        self.identity.as_ref()
+    }
+
+    /// Says that the latency of this call tells nothing of the load: it depends on something else.
+    pub fn not_load(&self) {
+        if let Some(served) = &self.served {
+            served.not_load.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The time until the guard is dropped is no load: it is spent waiting for something else, a sequence to be
+    /// reached, for example.
+    #[must_use]
+    pub fn waiting(&self) -> Waiting {
+        Waiting { call: self.clone(), since: Instant::now() }
+    }
+
+    /// A place for one piece of bulk work that came by this call's stream: waits for it until `deadline`, and holds
+    /// room for `bytes` with it. `DEADLINE_EXCEEDED` if there is none in time; then the work is not to be begun.
+    pub async fn enter(&self, bytes: usize, deadline: Instant) -> Result<Work, Status> {
+        if Instant::now() >= deadline {
+            return Err(too_late());
+        }
+        let Some(served) = &self.served else {
+            return Ok(Work { call: self.clone(), held: None, bytes, begun: Instant::now() });
+        };
+        let room = match served.take_room(bytes) {
+            Some(room) => room,
+            // It holds none while it waits.
+            None => {
+                let room = served.places.clone().wait_bytes(bytes);
+                tokio::time::timeout_at(deadline, room).await.unwrap_or_else(|_| Err(too_late()))?
+            }
+        };
+        let place = served.places.wait(served.client.clone(), deadline).await?;
+        let begun = Instant::now();
+        // Queued work whose deadline has passed is never begun.
+        if begun >= deadline {
+            return Err(too_late());
+        }
+        Ok(Work { call: self.clone(), held: Some((place, room)), bytes, begun })
+    }
+
+    pub(crate) fn places(&self) -> Option<&Places> {
+        self.served.as_ref().map(|served| &served.places)
+    }
+
+    /// The answer has begun, or will not: what of the body was kept has been read or is dropped.
+    pub(crate) fn give_room(&self) {
+        if let Some(served) = &self.served {
+            let kept = std::mem::replace(&mut *served.room(), Room::Given(None));
+            drop(kept);
+        }
+    }
+
+    /// Keeps room for a message that arrives. True if the answer has begun: then the room is for the body to find.
+    pub(crate) fn keep_room(&self, bytes: usize) -> Result<bool, Status> {
+        let Some(served) = &self.served else { return Ok(false) };
+        served.bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let mut room = served.room();
+        let Room::Kept(kept) = &mut *room else { return Ok(true) };
+        let more = served.places.take_bytes(bytes)?;
+        match kept {
+            Some(kept) => kept.merge(more),
+            None => *kept = Some(more),
+        }
+        Ok(false)
+    }
+
+    /// There is room for a message of a stream that is being read.
+    pub(crate) fn has_room(&self, more: Bytes) {
+        let Some(served) = &self.served else { return };
+        if let Room::Given(reading) = &mut *served.room() {
+            match reading {
+                Some(reading) => reading.merge(more),
+                None => *reading = Some(more),
+            }
+        }
+    }
+
+    /// The stream is read on: what of its room no work has taken over is not needed.
+    pub(crate) fn read_on(&self) {
+        let Some(served) = &self.served else { return };
+        let unused = match &mut *served.room() {
+            Room::Given(reading) => reading.take(),
+            Room::Kept(_) => None,
+        };
+        drop(unused);
+    }
+
+    pub(crate) fn arrive(&self) {
+        if let Some(served) = &self.served {
+            served.arrived.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn waited(&self, time: Duration) {
+        if let Some(served) = &self.served {
+            let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+            served.waited_nanos.fetch_add(nanos, Ordering::Relaxed);
+        }
+    }
+
+    /// The class of this call, and what it took of `elapsed`, if that tells anything of the load.
+    ///
+    /// A call that failed did not do what its class does: it tells nothing. One that ran out of time does.
+    pub(crate) fn took(&self, code: Code, elapsed: Duration) -> Option<(Class, Duration)> {
+        let served = self.served.as_ref()?;
+        // A call that ran out of time before it had arrived was slow itself.
+        let never_came = code == Code::DeadlineExceeded && !served.arrived.load(Ordering::Relaxed);
+        if !tells(code) || never_came || served.not_load.load(Ordering::Relaxed) {
+            return None;
+        }
+        let waited = Duration::from_nanos(served.waited_nanos.load(Ordering::Relaxed));
+        let bytes = served.bytes.load(Ordering::Relaxed);
+        Some((class(served.path.path(), bytes, false), elapsed.saturating_sub(waited)))
+    }
+}
+
+impl Served {
+    /// So much of the room of the messages that were read last. If that is not enough, it is given back.
+    fn take_room(&self, bytes: usize) -> Option<Bytes> {
+        let mut room = self.room();
+        let Room::Given(reading) = &mut *room else { return None };
+        let taken = reading.as_mut()?.split(self.places.room_for(bytes));
+        let too_little = if taken.is_none() { reading.take() } else { None };
+        drop(room);
+        drop(too_little);
+        taken
+    }
+
+    fn room(&self) -> std::sync::MutexGuard<'_, Room> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const fn tells(code: Code) -> bool {
+    matches!(code, Code::Ok | Code::DeadlineExceeded)
+}
+
+/// Method and order of magnitude of the size, in powers of four. Two methods of one hash count as one: no harm.
+fn class(path: &str, bytes: u64, of_stream: bool) -> Class {
+    let magnitude = (u64::BITS - bytes.leading_zeros()).div_ceil(2);
+    // FNV-1a (Fowler, Noll and Vo): paths are short.
+    let hash =
+        path.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    Class((hash << 7) ^ (u32::from(of_stream) << 6) ^ magnitude)
+}
+
+/// See [`Call::waiting`].
+#[derive(Debug)]
+pub struct Waiting {
+    call: Call,
+    since: Instant,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.call.waited(self.since.elapsed());
+    }
+}
+
+/// A piece of work that has a place. It is given back when this is dropped.
+#[derive(Debug)]
+pub struct Work {
+    call: Call,
+    held: Option<(Place, Bytes)>,
+    bytes: usize,
+    begun: Instant,
+}
+
+impl Work {
+    /// Ends the work, which had this outcome: what it took tells of the load.
+    pub fn end<T>(mut self, outcome: &Result<T, Status>) {
+        let code = outcome.as_ref().err().map_or(Code::Ok, Status::code);
+        let (Some((place, _room)), Some(served)) = (self.held.take(), &self.call.served) else { return };
+        if tells(code) && !served.not_load.load(Ordering::Relaxed) {
+            let bytes = u64::try_from(self.bytes).unwrap_or(u64::MAX);
+            place.leave(class(served.path.path(), bytes, true), self.begun.elapsed());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_differ_by_method_and_order_of_magnitude() {
+        let sizes = [0, 1, 4, 16, 1_000, 100_000, 20_000_000];
+        let paths = ["/vigie.matching.v1.MatchService/Match", "/vigie.matching.v1.MatchService/Hash"];
+        let classes: std::collections::HashSet<_> = paths
+            .iter()
+            .flat_map(|path| sizes.map(|size| [class(path, size, false), class(path, size, true)]))
+            .flatten()
+            .collect();
+        assert_eq!(classes.len(), 2 * 2 * sizes.len());
+        assert_eq!(class(paths[0], 1_025, false), class(paths[0], 4_000, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn outside_a_server_a_call_is_unbounded() {
+        let call = Call::of(&tonic::Request::new(()));
+        assert_eq!(call.priority(), Priority::Interactive);
+        let soon = Instant::now() + Duration::from_secs(1);
+        call.enter(usize::MAX, soon).await.unwrap().end(&Ok(()));
+        assert_eq!(call.enter(1, Instant::now()).await.unwrap_err().code(), Code::DeadlineExceeded);
+    }
+}
