@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
-use vigie_clients::TlsArgs;
+use vigie_net::TlsArgs;
 
 use crate::run::scenario::span::Span;
 

@@ -158,10 +158,10 @@ impl Sink {
 
 #[cfg(test)]
 mod tests {
-    use vigie_clients::TlsArgs;
     use vigie_index::oracle::LinearScan;
     use vigie_index::{BankFilter, Entry};
     use vigie_model::{BankId, Distance, ItemId};
+    use vigie_net::TlsArgs;
 
     use super::*;
     use crate::cli::ShapeName;

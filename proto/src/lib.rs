@@ -4,12 +4,11 @@
 //! message passes through `TryFrom<pb::X>` for a model type, which checks each bound that the protocol's comments
 //! state and names the field at fault ([`Invalid`]). On sending, `From` cannot fail.
 //!
-//! Reading order: [`pb`], [`invalid`], [`status`], [`priority`], then one module for each package.
+//! Reading order: [`pb`], [`invalid`], [`status`], then one module for each package.
 
 pub mod pb;
 pub mod invalid;
 pub mod status;
-pub mod priority;
 mod model;
 mod matching;
 mod coordinator;

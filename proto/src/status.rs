@@ -1,32 +1,16 @@
-//! What travels in a status beside its code and message: when to retry, and a partial answer.
+//! The partial answers that a status carries beside its code and text, and the failures that an answer carries.
 
 use std::time::Duration;
 
-use prost::{Message as _, Name};
+use prost::Name;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt as _};
+use vigie_rpc::details;
+pub use vigie_rpc::details::{message, resource_exhausted, retry_after};
 
 use crate::pb::coordinator::v1::SearchResponse;
 use crate::pb::matching::v1 as pb;
 use crate::pb::model::v1::Coverage;
 
-/// A refusal because too much is going on, with the time after which to try again.
-#[must_use]
-pub fn resource_exhausted(message: impl Into<String>, retry_after: Duration) -> Status {
-    let details = ErrorDetails::with_retry_info(Some(retry_after));
-    Status::with_error_details(Code::ResourceExhausted, message, details)
-}
-
-/// The time after which to try again, if the status carries one.
-#[must_use]
-pub fn retry_after(status: &Status) -> Option<Duration> {
-    status.get_details_retry_info().and_then(|info| info.retry_delay)
-}
-
-/// The most bytes of details: they travel in HTTP/2 trailers, base64, where many gRPC stacks accept 8 KiB in all.
-const DETAILS_BYTES_MAX: usize = 4 << 10;
-/// The most bytes of a status's text, for the same reason.
-const TEXT_BYTES_MAX: usize = 1 << 10;
 /// Failed shards that are told where there is no room for all.
 const FAILURES_MAX: usize = 8;
 /// Bytes of the reason of each of them.
@@ -62,38 +46,22 @@ impl PartialAnswer for pb::MatchResponse {
     }
 }
 
-/// A status that carries an answer, as `google.rpc.Status` carries details. Of an answer that is too large for
-/// trailers it carries what it covers, without the results.
+/// Returns a status that carries an answer. Of an answer that is too large for trailers it carries what it covers, without
+/// the results.
 #[must_use]
 pub fn with_partial<M: PartialAnswer>(code: Code, text: &str, mut partial: M) -> Status {
-    let text = cut(text, TEXT_BYTES_MAX);
-    if partial.encoded_len() > DETAILS_BYTES_MAX {
+    if partial.encoded_len() > details::MESSAGE_BYTES_MAX {
         partial.omit_results();
     }
-    if partial.encoded_len() > DETAILS_BYTES_MAX
+    if partial.encoded_len() > details::MESSAGE_BYTES_MAX
         && let Some(coverage) = partial.coverage()
     {
         coverage.failures.truncate(FAILURES_MAX);
         for failure in &mut coverage.failures {
-            failure.reason = cut(&failure.reason, REASON_BYTES_MAX).to_owned();
+            failure.reason = details::cut(&failure.reason, REASON_BYTES_MAX).to_owned();
         }
     }
-    let detail = prost_types::Any { type_url: M::type_url(), value: partial.encode_to_vec() };
-    let details =
-        tonic_types::Status { code: i32::from(code), message: text.to_owned(), details: vec![detail] };
-    Status::with_details(code, text, details.encode_to_vec().into())
-}
-
-fn cut(text: &str, bytes_max: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes_max)]
-}
-
-/// The message of this type that the status carries, if it carries one.
-#[must_use]
-pub fn message<M: prost::Message + Name + Default>(status: &Status) -> Option<M> {
-    let details = tonic_types::Status::decode(status.details()).ok()?;
-    let carried = details.details.iter().find(|detail| detail.type_url == M::type_url())?;
-    M::decode(carried.value.as_slice()).ok()
+    details::with_message(code, text, &partial)
 }
 
 /// One query of a batch, or one request of a stream, carries its failure in the answer.
@@ -116,10 +84,7 @@ impl From<pb::Failure> for Status {
         match (failure.partial, failure.retry_after_ms) {
             (Some(partial), _) => with_partial(code, &failure.message, partial),
             (None, 0) => Self::new(code, failure.message),
-            (None, pause) => {
-                let details = ErrorDetails::with_retry_info(Some(Duration::from_millis(pause)));
-                Self::with_error_details(code, failure.message, details)
-            }
+            (None, pause) => details::with_retry_after(code, failure.message, Duration::from_millis(pause)),
         }
     }
 }
@@ -160,13 +125,6 @@ mod tests {
         assert!(carried.results.is_empty() && carried.results_omitted);
         let coverage = carried.coverage.unwrap();
         assert_eq!((coverage.shards_total, coverage.hashes_searched, coverage.failures.len()), (256, 7, 8));
-    }
-
-    #[test]
-    fn a_refusal_says_when_to_try_again() {
-        let status = resource_exhausted("busy", Duration::from_millis(250));
-        assert_eq!(retry_after(&status), Some(Duration::from_millis(250)));
-        assert_eq!(retry_after(&Status::internal("x")), None);
     }
 
     #[test]

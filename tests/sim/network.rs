@@ -10,7 +10,8 @@ use futures::{FutureExt as _, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::transport::server::Connected;
 use turmoil::net::{TcpListener, TcpStream};
-use vigie_clients::{Connect, Connection, Network};
+use vigie_clients::Network;
+use vigie_net::{Connect, Connection};
 use vigie_serving::Listener;
 
 /// Where every service listens, each on a host of its own.

@@ -86,7 +86,7 @@ fn write_csv(file: &mut impl Write, rows: &Rows) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use vigie_clients::TlsArgs;
+    use vigie_net::TlsArgs;
 
     use super::*;
     use crate::cli::ShapeName;

@@ -19,8 +19,9 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use vigie_clients::{BankClient, TlsArgs};
+use vigie_clients::BankClient;
 use vigie_model::Sequence;
+use vigie_net::TlsArgs;
 
 use crate::judge::ledger::Ledger;
 use crate::run::establish::establish;

@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow, bail};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use vigie_model::Sequence;
-use vigie_telemetry::names;
+use vigie_rpc::code;
 
 use crate::report::progress;
 use crate::run::descriptors;
@@ -49,7 +49,7 @@ pub(crate) async fn wait_ready(
             let lacking = match asked {
                 Ok(Ok(answer)) if answer.complete => break,
                 Ok(Ok(_)) => "its answer does not cover all shards".to_owned(),
-                Ok(Err(refusal)) => names::code(refusal.code).to_owned(),
+                Ok(Err(refusal)) => code::word(refusal.code).to_owned(),
                 Err(_) => "no answer".to_owned(),
             };
             if let Some(reason) = endpoint.hopeless() {

@@ -6,14 +6,10 @@ use rand::RngExt as _;
 use tokio::time::Instant;
 use tonic::transport::Channel;
 use vigie_model::{Bank, BankId, BankName, Item, ItemContent, ItemId, LogHead, Sequence};
+use vigie_net::{CallError, EndpointError, Network, Target, retry};
 use vigie_proto::Invalid;
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
-
-use crate::error::CallError;
-use crate::network::Network;
-use crate::retry;
-use crate::target::{Target, TargetError};
 
 /// The largest answer: a page of items at their bounds.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -73,12 +69,12 @@ macro_rules! call {
 
 impl BankClient {
     /// The bank at `endpoint`, such as `http://127.0.0.1:7742`.
-    pub fn new(endpoint: &str) -> Result<Self, TargetError> {
+    pub fn new(endpoint: &str) -> Result<Self, EndpointError> {
         Self::new_on(endpoint, &Network::tcp())
     }
 
     /// The same on another network.
-    pub fn new_on(endpoint: &str, network: &Network) -> Result<Self, TargetError> {
+    pub fn new_on(endpoint: &str, network: &Network) -> Result<Self, EndpointError> {
         let target = Target::new("bank", endpoint, network)?;
         let stub = BankServiceClient::new(target.channel()).max_decoding_message_size(ANSWER_BYTES_MAX);
         Ok(Self { target, stub })

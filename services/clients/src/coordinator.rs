@@ -2,20 +2,23 @@
 
 use tokio::time::Instant;
 use tonic::transport::Channel;
-use vigie_model::{Priority, Query, SearchAnswer, SearchOptions, Topology};
+use vigie_model::{Query, SearchAnswer, SearchOptions, Topology};
+use vigie_net::{CallError, EndpointError, Network, Pool, Target};
 use vigie_proto::pb::coordinator::v1 as pb;
 use vigie_proto::pb::coordinator::v1::coordinator_service_client::CoordinatorServiceClient;
-
-use crate::error::CallError;
-use crate::network::Network;
-use crate::pool::Pool;
-use crate::target::{Target, TargetError};
+use vigie_rpc::Priority;
 
 /// The largest answer: as many matches as one call may ask for, each of an item at all its bounds.
 const ANSWER_BYTES_MAX: usize = 128 << 20;
 
 const SEARCH: &str = "vigie.coordinator.v1.CoordinatorService/Search";
 const DESCRIBE_TOPOLOGY: &str = "vigie.coordinator.v1.CoordinatorService/DescribeTopology";
+
+/// Returns the partial answer of a coordinator whose coverage was less than asked for, if the error carries one.
+#[must_use]
+pub fn partial_search(error: &CallError) -> Option<SearchAnswer> {
+    error.detail::<pb::SearchResponse>()?.try_into().ok()
+}
 
 /// Speaks to the coordinators of a cluster, of which any one answers for all of it.
 #[derive(Debug, Clone)]
@@ -31,13 +34,13 @@ struct Endpoint {
 
 impl CoordinatorClient {
     /// The coordinator at `endpoint`, such as `http://127.0.0.1:7741`.
-    pub fn new(endpoint: &str) -> Result<Self, TargetError> {
+    pub fn new(endpoint: &str) -> Result<Self, EndpointError> {
         Self::new_on(&[endpoint], &Network::tcp())
     }
 
     /// The coordinators at these endpoints, at least one, on a network. Calls go where they are answered soonest, and
     /// elsewhere when a connection breaks.
-    pub fn new_on(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, TargetError> {
+    pub fn new_on(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
         let endpoint = |endpoint: &str| {
             let target = Target::new("coordinator", endpoint, network)?;
             let stub =
@@ -48,8 +51,8 @@ impl CoordinatorClient {
     }
 
     /// Fails where `endpoint` is none.
-    pub fn check_endpoint(endpoint: &str) -> Result<(), TargetError> {
-        Target::check(endpoint)
+    pub fn check_endpoint(endpoint: &str) -> Result<(), EndpointError> {
+        vigie_net::check_endpoint(endpoint)
     }
 
     /// Where they are.

@@ -7,13 +7,11 @@ use tonic::Streaming;
 use tonic::transport::Channel;
 use vigie_model::change::{Cursor, LogId};
 use vigie_model::{FeedRange, Sequence, ShardIdentity};
+use vigie_net::{CallError, EndpointError, Network, Target};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::feed_service_client::FeedServiceClient;
 
-use crate::error::CallError;
-use crate::network::Network;
 use crate::state::StateStream;
-use crate::target::{Target, TargetError};
 
 /// The largest message of the feed: one change is never cut, and an item has at most 64 hashes and 32 labels. A state
 /// begins with all banks, some 120 bytes each.
@@ -28,12 +26,12 @@ pub struct FeedClient {
 
 impl FeedClient {
     /// The bank at `endpoint`, such as `http://127.0.0.1:7742`.
-    pub fn new(endpoint: &str) -> Result<Self, TargetError> {
+    pub fn new(endpoint: &str) -> Result<Self, EndpointError> {
         Self::new_on(endpoint, &Network::tcp())
     }
 
     /// The same on another network.
-    pub fn new_on(endpoint: &str, network: &Network) -> Result<Self, TargetError> {
+    pub fn new_on(endpoint: &str, network: &Network) -> Result<Self, EndpointError> {
         let target = Target::new("bank", endpoint, network)?;
         let stub = FeedServiceClient::new(target.channel()).max_decoding_message_size(RANGE_BYTES_MAX);
         Ok(Self { target, stub })

@@ -1,20 +1,11 @@
-//! Typed clients of every service.
+//! Typed clients of every service, in one file for each.
 //!
-//! A client speaks in model types; the wire is behind it. Every call has a deadline: it travels to the service as
-//! `grpc-timeout`, less what the answer needs to come back, and is kept here too, so a call never outlasts it.
-//! [`retry::retryable`] is the one place that decides which failures are worth another attempt.
+//! A client speaks in model types; the wire format stays inside. How calls are made, kept in time, retried and spread over
+//! endpoints is `vigie-net`'s; the types of it that a client's functions take and return are exported here as well.
 //!
-//! Reading order: [`CallError`], [`Target`], [`retry`], [`lane`], then one module for each service.
+//! Reading order: [`Ask`], then one module for each service.
 
-mod error;
-mod network;
-#[cfg(feature = "args")]
-mod args;
-mod target;
-pub mod retry;
-pub mod load;
-pub mod lane;
-mod pool;
+mod ask;
 mod bank;
 mod coordinator;
 mod feed;
@@ -22,18 +13,13 @@ mod state;
 mod matcher;
 mod matching;
 
-#[cfg(feature = "args")]
-pub use args::{TlsArgs, TlsArgsError};
+pub use ask::Ask;
 pub use bank::{BankClient, IdempotencyKey, ItemPage, Written};
-pub use coordinator::CoordinatorClient;
-pub use error::CallError;
+pub use coordinator::{CoordinatorClient, partial_search};
 pub use feed::{FeedClient, FeedStream};
 pub use matcher::{DescriptionStream, MatcherClient};
-pub use matching::{MatchAnswer, MatchClient, MatchStreamAnswer, QueryFailure};
-pub use network::{Connect, Connection, Network};
+pub use matching::{MatchAnswer, MatchClient, MatchStreamAnswer, QueryFailure, partial_match};
 pub use state::StateStream;
-pub use target::{Target, TargetError, is_plaintext_off_loopback};
 pub use tokio::time::Instant as Deadline;
-pub use tonic::Code;
-pub use vigie_model::Priority;
-pub use vigie_tls::{ClientCertificates, Sides, Tls, TlsConfig, is_for_good};
+pub use vigie_net::{CallError, EndpointError, Network};
+pub use vigie_rpc::{Code, Priority};

@@ -5,13 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
-use vigie_model::{Priority, Query, ReplicaDescription, SearchOptions, ShardAnswer};
+use vigie_model::{Query, ReplicaDescription, SearchOptions, ShardAnswer};
+use vigie_net::{CallError, EndpointError, Network, Target};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_client::MatcherServiceClient;
-
-use crate::error::CallError;
-use crate::network::Network;
-use crate::target::{Target, TargetError};
+use vigie_rpc::Priority;
 
 /// The largest answer: as many matches as one call may ask for, each of an item at all its bounds.
 const ANSWER_BYTES_MAX: usize = 128 << 20;
@@ -28,20 +26,20 @@ pub struct MatcherClient {
 
 impl MatcherClient {
     /// The matcher at `endpoint`, such as `http://127.0.0.1:7750`.
-    pub fn new(endpoint: &str) -> Result<Self, TargetError> {
+    pub fn new(endpoint: &str) -> Result<Self, EndpointError> {
         Self::new_on(endpoint, &Network::tcp())
     }
 
     /// The same on another network.
-    pub fn new_on(endpoint: &str, network: &Network) -> Result<Self, TargetError> {
+    pub fn new_on(endpoint: &str, network: &Network) -> Result<Self, EndpointError> {
         let target = Target::new("matcher", endpoint, network)?;
         let stub = MatcherServiceClient::new(target.channel()).max_decoding_message_size(ANSWER_BYTES_MAX);
         Ok(Self { target, stub })
     }
 
     /// Fails where `endpoint` is none.
-    pub fn check_endpoint(endpoint: &str) -> Result<(), TargetError> {
-        Target::check(endpoint)
+    pub fn check_endpoint(endpoint: &str) -> Result<(), EndpointError> {
+        vigie_net::check_endpoint(endpoint)
     }
 
     /// Where it is.

@@ -6,15 +6,11 @@ use tokio::time::Instant;
 use tonic::Code;
 use tonic::transport::Channel;
 use vigie_model::{Coverage, ImageFingerprint, MatchCall, Matched, Sequence};
+use vigie_net::{CallError, EndpointError, Network, Pool, Target};
 use vigie_proto::Invalid;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
 use vigie_telemetry::trace;
-
-use crate::error::CallError;
-use crate::network::Network;
-use crate::pool::Pool;
-use crate::target::{Target, TargetError};
 
 /// The largest answer: as many matches as one call may ask for, each of an item at all its bounds.
 const ANSWER_BYTES_MAX: usize = 128 << 20;
@@ -64,6 +60,12 @@ impl TryFrom<pb::MatchResponse> for MatchAnswer {
     }
 }
 
+/// Returns the partial answer of a frontend whose coverage was less than asked for, if the error carries one.
+#[must_use]
+pub fn partial_match(error: &CallError) -> Option<MatchAnswer> {
+    error.detail::<pb::MatchResponse>()?.try_into().ok()
+}
+
 const MATCH: &str = "vigie.matching.v1.MatchService/Match";
 const HASH: &str = "vigie.matching.v1.MatchService/Hash";
 
@@ -81,13 +83,13 @@ struct Endpoint {
 
 impl MatchClient {
     /// The frontend at `endpoint`, such as `http://127.0.0.1:7740`.
-    pub fn new(endpoint: &str) -> Result<Self, TargetError> {
+    pub fn new(endpoint: &str) -> Result<Self, EndpointError> {
         Self::new_on(&[endpoint], &Network::tcp())
     }
 
     /// The frontends at these endpoints, at least one, on a network. Calls go where they are answered soonest, and
     /// elsewhere when a connection breaks; a stream stays where it began.
-    pub fn new_on(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, TargetError> {
+    pub fn new_on(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
         let endpoint = |endpoint: &str| {
             let target = Target::new("frontend", endpoint, network)?;
             let stub = MatchServiceClient::new(target.channel()).max_decoding_message_size(ANSWER_BYTES_MAX);

@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use tonic::{Status, Streaming};
 use vigie_model::{ItemId, Sequence, ShardIdentity, StatePart};
+use vigie_net::{CallError, Target};
 use vigie_proto::pb::bank::v1 as pb;
-
-use crate::error::CallError;
-use crate::target::Target;
 
 /// An open stream of a shard's state, whose parts are proven to come in order and to belong to the shard.
 ///

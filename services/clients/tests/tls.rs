@@ -15,13 +15,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
-use vigie_clients::{BankClient, Code, Connect, Connection, MatcherClient, Network, Sides, Tls, TlsConfig};
+use vigie_clients::{BankClient, Code, MatcherClient, Network};
 use vigie_model::{ReplicaDescription, Sequence, ShardIdentity};
+use vigie_net::{Connect, Connection};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::{MatcherService, MatcherServiceServer};
 use vigie_serving::{Call, Reflection, Routes, Secured, ServingConfig, Shutdown, serve};
 use vigie_telemetry::CapturedLog;
 use vigie_tls::dev_ca::{DevCa, Leaf, Validity};
+use vigie_tls::{Sides, Tls, TlsConfig};
 
 /// What all tests of this file have logged.
 static LOG: LazyLock<CapturedLog> = LazyLock::new(|| {

@@ -1,5 +1,6 @@
-//! One search of the whole cluster: `ask` (one shard), `fan_out` (all shards), `merge` (one answer of many).
+//! One search of the whole cluster: `ask` (one shard), `fan_out` (all shards), `merge` (one answer of many), `metrics`.
 
 pub(crate) mod ask;
 pub(crate) mod fan_out;
 pub(crate) mod merge;
+pub(crate) mod metrics;

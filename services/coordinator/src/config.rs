@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vigie_clients::Network;
-use vigie_clients::lane::LaneLimits;
 use vigie_model::{Query, ShardCount};
+use vigie_net::lane::LaneLimits;
 use vigie_serving::ServingConfig;
 
 use crate::asking::ask::Hedging;

@@ -7,13 +7,16 @@ use prometheus_client::registry::Registry;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use vigie_clients::Network;
-use vigie_model::{Priority, Query, SearchAnswer, SearchOptions, Topology};
+use vigie_model::{Query, SearchAnswer, SearchOptions, Topology};
+use vigie_rpc::Priority;
 
 use crate::asking::fan_out::FanOut;
+use crate::asking::metrics::CallMetrics;
 use crate::config::Config;
 use crate::error::{RunError, SearchError};
-use crate::metrics::{CallMetrics, register_view};
-use crate::replicas::directory::{Directory, View};
+use crate::replicas::directory::Directory;
+use crate::replicas::metrics::register_view;
+use crate::replicas::view::View;
 
 /// Answers for all matchers of a cluster, as one.
 #[derive(Debug)]

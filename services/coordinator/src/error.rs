@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tonic::{Code, Status};
-use vigie_clients::TargetError;
+use vigie_clients::EndpointError;
 use vigie_model::SearchAnswer;
 use vigie_proto::pb::coordinator::v1::SearchResponse;
 use vigie_serving::ServeError;
@@ -17,7 +17,7 @@ pub enum RunError {
     Config(Vec<String>),
     /// A matcher's endpoint is none.
     #[error("cannot reach a matcher")]
-    Matcher(#[from] TargetError),
+    Matcher(#[from] EndpointError),
     /// The watcher of the matchers ended by a fault of its own.
     #[error("the watcher of the matchers ended unexpectedly")]
     Watcher,

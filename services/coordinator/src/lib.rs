@@ -6,13 +6,12 @@
 //!
 //! Stateless: what it knows of the topology it has from the matchers themselves.
 //!
-//! Reading order: `config`, `replicas` (the matchers), `asking` (one search), `coordinator`, `grpc`, `error`, `metrics`, `server`.
+//! Reading order: `config`, `replicas` (the matchers), `asking` (one search), `coordinator`, `grpc`, `error`, `server`.
 
 mod config;
 mod server;
 mod grpc;
 mod error;
-mod metrics;
 mod replicas;
 mod asking;
 mod coordinator;

@@ -10,8 +10,10 @@ use std::time::Duration;
 use futures::future::{BoxFuture, join_all};
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
-use vigie_clients::{Code, Connect, Connection, Network};
-use vigie_model::{MaxDistances, MinCoverage, Priority, SearchAnswer, SearchOptions, Sequence};
+use vigie_clients::{Code, Network};
+use vigie_model::{MaxDistances, MinCoverage, SearchAnswer, SearchOptions, Sequence};
+use vigie_net::{Connect, Connection};
+use vigie_rpc::Priority;
 
 use self::fake_matcher::{FakeMatcher, query};
 use crate::config::Config;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tonic::{Code, Status};
-use vigie_clients::{CallError, TargetError};
+use vigie_clients::{CallError, EndpointError};
 use vigie_media::DecodeError;
 use vigie_model::QualityError;
 use vigie_proto::{Invalid, status};
@@ -18,7 +18,7 @@ pub enum RunError {
     Config(Vec<String>),
     /// The coordinator's endpoint is none.
     #[error("cannot reach the coordinator")]
-    Coordinator(#[from] TargetError),
+    Coordinator(#[from] EndpointError),
     /// The coordinator inside cannot run.
     #[error("cannot run a coordinator inside")]
     Embedded(#[from] vigie_coordinator::RunError),

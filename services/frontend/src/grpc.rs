@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::{Stream, StreamExt as _, future, stream};
 use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status, Streaming};
-use vigie_model::{Content, MatchCall, Priority, Sequence};
+use vigie_model::{Content, MatchCall, Sequence};
 use vigie_proto::Invalid;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_server::MatchService;
+use vigie_rpc::Priority;
 use vigie_serving::{Call, ServingConfig, Shutdown, Work, deadline};
 use vigie_telemetry::trace::{self, Context, Span};
 

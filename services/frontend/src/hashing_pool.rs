@@ -18,7 +18,8 @@ use prometheus_client::registry::Registry;
 use tokio::sync::oneshot;
 use tonic::Code;
 use vigie_media::{DecodeError, Limits};
-use vigie_model::{ImageFingerprint, Priority};
+use vigie_model::ImageFingerprint;
+use vigie_rpc::Priority;
 use vigie_telemetry::register_gauges;
 use vigie_telemetry::trace::{self, Context};
 

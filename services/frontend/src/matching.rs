@@ -4,9 +4,10 @@ use futures::{StreamExt as _, stream};
 use tokio::time::Instant;
 use tonic::Status;
 use vigie_model::{
-    Content, Coverage, HashType, HashTypeSearch, MatchCall, Matched, MaxDistances, Priority, Quality, Query,
-    QueryHash, QueryMatches, SearchAnswer, SkipReason,
+    Content, Coverage, HashType, HashTypeSearch, MatchCall, Matched, MaxDistances, Quality, Query, QueryHash,
+    QueryMatches, SearchAnswer, SkipReason,
 };
+use vigie_rpc::Priority;
 
 use crate::error::HashingError;
 use crate::hashing_pool::HashingPool;

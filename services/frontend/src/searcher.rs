@@ -1,6 +1,6 @@
 //! The way to the coordinator: by gRPC, or to one inside this process.
 //!
-//! Small searches that are under way at once share calls ([`vigie_clients::lane`]): a coordinator's work for a search of
+//! Small searches that are under way at once share calls ([`vigie_net::lane`]): a coordinator's work for a search of
 //! one query is nearly that for a search of many.
 
 use std::sync::Arc;
@@ -9,11 +9,13 @@ use std::time::Duration;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 use tonic::{Code, Status};
-use vigie_clients::lane::{Ask, Carry, Lane, LaneLimits};
-use vigie_clients::{CoordinatorClient, Network};
+use vigie_clients::Ask;
+use vigie_clients::{CoordinatorClient, Network, partial_search};
 use vigie_coordinator::{Coordinator, SearchError};
-use vigie_model::{Priority, Query, SearchAnswer, SearchOptions, Sequence};
+use vigie_model::{Query, SearchAnswer, SearchOptions, Sequence};
+use vigie_net::lane::{Carry, Lane, LaneLimits};
 use vigie_proto::status;
+use vigie_rpc::Priority;
 use vigie_telemetry::register_gauge;
 
 use crate::config::{Config, CoordinatorAt};
@@ -155,6 +157,7 @@ impl Searcher {
 }
 
 impl Carry for Coordinators {
+    type Search = Ask;
     type Answer = SearchAnswer;
     type Error = SearchFailure;
 
@@ -164,7 +167,7 @@ impl Carry for Coordinators {
             Self::Remote(client) => {
                 let queries = asks.iter().flat_map(|ask| ask.queries.iter());
                 let searched = client.search(queries, &alike.options, alike.priority, deadline).await;
-                searched.map_err(|error| match error.partial_search() {
+                searched.map_err(|error| match partial_search(&error) {
                     None => SearchFailure::Call(search_status(error)),
                     Some(partial) => SearchFailure::Incomplete {
                         status: Status::new(error.code(), error.message()),

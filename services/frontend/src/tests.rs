@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 use vigie_media::Limits;
-use vigie_model::Priority;
+use vigie_rpc::Priority;
 
 use crate::error::HashingError;
 use crate::hashing_pool::{HashingMetrics, HashingPool};

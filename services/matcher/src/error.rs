@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 use tonic::{Code, Status};
-use vigie_clients::TargetError;
+use vigie_clients::EndpointError;
 
 use vigie_model::{BankName, Sequence, ShardIdentityError};
 use vigie_serving::ServeError;
@@ -20,7 +20,7 @@ pub enum RunError {
     Identity(#[from] ShardIdentityError),
     /// The bank's endpoint is none.
     #[error("cannot reach the bank")]
-    Bank(#[from] TargetError),
+    Bank(#[from] EndpointError),
     /// The folder of the shard cannot be used.
     #[error("cannot keep the shard on disk")]
     Folder(#[from] FolderError),

@@ -13,7 +13,7 @@ use vigie_model::{Query, SearchOptions, Sequence, ShardAnswer};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherService;
 use vigie_serving::{Call, ServingConfig, Shutdown, deadline};
-use vigie_telemetry::{names, trace};
+use vigie_telemetry::trace;
 
 use crate::error::SearchError;
 use crate::following::presence::{Presence, Watcher};
@@ -22,6 +22,9 @@ use crate::metrics::{MatcherMetrics, SearchOutcome};
 use crate::searching::running::{Runner, Size};
 use crate::searching::search::search;
 use crate::shard::state::Shard;
+
+/// On a span: the queries of a search.
+const QUERIES: &str = "vigie.queries";
 
 /// Answers searches of one replica.
 #[derive(Debug)]
@@ -44,7 +47,7 @@ impl Grpc {
         let shard = self.shard_at(options.min_sequence, deadline, &call).await?;
         let size = Size::of(&queries, &options);
         let mut span = trace::child("search the index");
-        span.set(names::vigie::QUERIES, i64::try_from(queries.len()).unwrap_or(i64::MAX));
+        span.set(QUERIES, i64::try_from(queries.len()).unwrap_or(i64::MAX));
         let work = move |cancel: &Cancellation| {
             search(&shard, &queries, &options, cancel).and_then(|answer| encode(answer, cancel))
         };

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use vigie_clients::TlsArgs;
 use vigie_model::BankName;
+use vigie_net::TlsArgs;
 
 /// Vigie recognises known images, exactly.
 ///

@@ -10,7 +10,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use vigie_clients::{CallError, Code};
-use vigie_telemetry::names;
+use vigie_rpc::code;
 
 /// How the command ended, as scripts see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,33 +205,16 @@ pub fn sentence(error: &anyhow::Error) -> String {
     text
 }
 
-/// The exit code of a call that failed.
+/// The exit code of a call that failed: [`Exit::Unavailable`] where the same command may succeed later.
 #[must_use]
-pub const fn exit_of(code: Code) -> Exit {
-    match code {
-        Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted => {
-            Exit::Unavailable
-        }
-        Code::Ok
-        | Code::Cancelled
-        | Code::Unknown
-        | Code::InvalidArgument
-        | Code::NotFound
-        | Code::AlreadyExists
-        | Code::PermissionDenied
-        | Code::FailedPrecondition
-        | Code::OutOfRange
-        | Code::Unimplemented
-        | Code::Internal
-        | Code::DataLoss
-        | Code::Unauthenticated => Exit::Failed,
-    }
+pub fn exit_of(code: Code) -> Exit {
+    if code::retryable(code) || code == Code::DeadlineExceeded { Exit::Unavailable } else { Exit::Failed }
 }
 
 /// A gRPC code as scripts see it.
 #[must_use]
 pub fn code_name(code: Code) -> String {
-    names::code(code).to_ascii_lowercase()
+    code::word(code).to_ascii_lowercase()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A partial answer never looks complete.
 
-use vigie_clients::Code;
+use vigie_clients::{Code, partial_match};
 use vigie_model::{Hash, MatchCall, MinCoverage, SearchOptions};
 use vigie_tests::cluster::{Cluster, as_of, soon};
 use vigie_tests::material::{generator, item, pdq, random_pdq};
@@ -32,7 +32,7 @@ async fn a_lost_shard_fails_the_call_and_its_return_completes_it() {
     assert_eq!(error.code(), Code::Unavailable);
     assert!(error.message().starts_with("3 of 4 shards answered; shard 2: "), "{error}");
 
-    let partial = error.partial_match().expect("the partial answer is in the details");
+    let partial = partial_match(&error).expect("the partial answer is in the details");
     let found = partial.results.iter().filter(|one| !one.as_ref().unwrap().found.matches.is_empty()).count();
     assert!((15..40).contains(&found), "{found} of 40 on three of four shards");
     assert_eq!((partial.coverage.shards_answered, partial.coverage.shards_total), (3, 4));
@@ -84,7 +84,7 @@ async fn a_lost_shard_is_told_however_large_the_partial_answer_is() {
         };
         let error = cluster.matching.match_content(call, soon()).await.unwrap_err();
         assert_eq!(error.code(), Code::Unavailable, "{error}");
-        let partial = error.partial_match().expect("the coverage is in the details");
+        let partial = partial_match(&error).expect("the coverage is in the details");
         assert_eq!((partial.coverage.shards_answered, partial.coverage.shards_total), (1, 2));
         assert_eq!(partial.results_omitted, omitted);
         assert_eq!(partial.results.len(), if omitted { 0 } else { 1 });

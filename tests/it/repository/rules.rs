@@ -1,75 +1,129 @@
 //! Rules of the repository that a reviewer would otherwise have to remember.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Command;
 
-/// The names of each member's dependencies within the workspace, and of all its direct ones.
-fn members() -> BTreeMap<String, BTreeSet<String>> {
+/// A crate of the workspace.
+struct Member {
+    layer: Layer,
+    /// The names of its direct dependencies, but those of tests only.
+    dependencies: BTreeSet<String>,
+}
+
+/// What a crate is, by its folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layer {
+    Core,
+    Platform,
+    Proto,
+    Clients,
+    Service,
+    /// The one binary, which puts the services together.
+    Binary,
+    /// Material of tests, some of which the binary's demonstration shows.
+    Fixture,
+    /// The load test and the tests of everything.
+    Outside,
+}
+
+impl Layer {
+    fn of(folder: &Path) -> Self {
+        let parts: Vec<_> = folder.iter().map(|part| part.to_str().unwrap()).collect();
+        match parts[..] {
+            ["services", "core", _] => Self::Core,
+            ["services", "platform", _] => Self::Platform,
+            ["proto"] => Self::Proto,
+            ["services", "clients"] => Self::Clients,
+            ["services", "vigie"] => Self::Binary,
+            ["services", _] => Self::Service,
+            ["tests", _] => Self::Fixture,
+            ["loadtest" | "tests"] => Self::Outside,
+            _ => panic!("{} is in no layer: say here in which", folder.display()),
+        }
+    }
+
+    /// The layers that a crate of this one may depend on.
+    const fn below(self) -> &'static [Self] {
+        use Layer::{Binary, Clients, Core, Fixture, Outside, Platform, Proto, Service};
+        match self {
+            Core => &[Core],
+            Platform => &[Platform],
+            Fixture => &[Fixture],
+            Proto => &[Core, Platform],
+            Clients => &[Core, Platform, Proto],
+            Service => &[Core, Platform, Proto, Clients],
+            Binary => &[Core, Platform, Proto, Clients, Service, Fixture],
+            Outside => &[Core, Platform, Proto, Clients, Service, Binary, Fixture, Outside],
+        }
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn members() -> BTreeMap<String, Member> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(root())
         .output()
         .unwrap();
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap().iter();
     packages
         .map(|package| {
+            let manifest = Path::new(package["manifest_path"].as_str().unwrap());
+            let folder = manifest.parent().unwrap().strip_prefix(root().canonicalize().unwrap()).unwrap();
             let dependencies = package["dependencies"].as_array().unwrap().iter();
-            let normal = dependencies.filter(|one| one["kind"].is_null());
-            let names = normal.map(|one| one["name"].as_str().unwrap().to_owned()).collect();
-            (package["name"].as_str().unwrap().to_owned(), names)
+            let of_the_crate = dependencies.filter(|one| one["kind"] != "dev");
+            let dependencies = of_the_crate.map(|one| one["name"].as_str().unwrap().to_owned()).collect();
+            let member = Member { layer: Layer::of(folder), dependencies };
+            (package["name"].as_str().unwrap().to_owned(), member)
         })
         .collect()
 }
 
+/// `core <- proto <- clients <- services <- the binary <- loadtest, tests`, and `platform` beside `core`, knowing no domain.
 #[test]
-fn no_service_depends_on_a_service() {
-    let services = ["vigie-bank", "vigie-matcher", "vigie-coordinator", "vigie-frontend"];
+fn dependencies_point_one_way() {
+    // A frontend may be its own coordinator.
+    let exceptions = [("vigie-frontend", "vigie-coordinator")];
     let members = members();
-    for service in services {
-        // A frontend may be its own coordinator.
-        let others =
-            services.into_iter().filter(|other| (service, *other) != ("vigie-frontend", "vigie-coordinator"));
-        for other in others {
-            assert!(!members[service].contains(other), "{service} depends on {other}");
+    for (name, member) in &members {
+        for dependency in &member.dependencies {
+            let Some(other) = members.get(dependency) else { continue };
+            assert!(
+                member.layer.below().contains(&other.layer)
+                    || exceptions.contains(&(name.as_str(), dependency.as_str())),
+                "{name} ({:?}) depends on {dependency} ({:?})",
+                member.layer,
+                other.layer
+            );
         }
     }
+    assert!(members.values().filter(|member| member.layer == Layer::Platform).count() >= 5);
 }
 
 #[test]
 fn the_core_knows_no_network() {
-    let members = members();
-    for core in ["vigie-model", "vigie-media", "vigie-index", "vigie-pictures"] {
-        for network in ["tokio", "tonic", "prost", "vigie-proto", "vigie-clients"] {
-            assert!(!members[core].contains(network), "{core} depends on {network}");
-        }
-    }
-    assert!(!members["vigie-telemetry"].contains("vigie-model"), "telemetry knows the domain");
-}
-
-/// How urgent a call is goes with it through every service; of the rest of the domain a server knows nothing.
-#[test]
-fn serving_knows_of_the_domain_only_how_urgent_a_call_is() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    for file in std::fs::read_dir(root.join("services/platform/serving/src")).unwrap() {
-        let path = file.unwrap().path();
-        if path.is_file() {
-            let text = std::fs::read_to_string(&path).unwrap();
-            let mut known = text.split("vigie_model::").skip(1);
-            assert!(known.all(|rest| rest.starts_with("Priority")), "{}", path.display());
+    for (name, member) in members() {
+        if matches!(member.layer, Layer::Core | Layer::Fixture) && name != "vigie-test-postgres" {
+            for network in ["tokio", "tonic", "prost"] {
+                assert!(!member.dependencies.contains(network), "{name} depends on {network}");
+            }
         }
     }
 }
 
 #[test]
 fn every_member_keeps_the_workspace_lints() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let folders = manifest.split("members = [").nth(1).unwrap().split(']').next().unwrap();
     for folder in
         folders.lines().map(|line| line.trim().trim_matches([',', '"'])).filter(|line| !line.is_empty())
     {
-        let member = std::fs::read_to_string(root.join(folder).join("Cargo.toml")).unwrap();
+        let member = std::fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
         assert!(member.contains("[lints]\nworkspace = true"), "{folder}");
         assert!(member.contains("publish.workspace = true"), "{folder}");
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
-use vigie_clients::{CoordinatorClient, Deadline, Priority};
+use vigie_clients::{CoordinatorClient, Deadline, Priority, partial_search};
 use vigie_model::shard::Partition;
 use vigie_model::{
     Coverage, Hash, MinCoverage, Query, QueryMatches, SearchAnswer, SearchOptions, Sequence, ShardCount,
@@ -104,7 +104,7 @@ impl Workload {
                 }
                 Err(error) => {
                     ensure!(may_be_an_outage(&error), "a search was refused: {error}");
-                    match error.partial_search() {
+                    match partial_search(&error) {
                         Some(partial) => {
                             ensure!(!partial.coverage.is_full(), "it failed and is complete: {error}");
                             partial

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tonic::Code;
-use vigie_clients::retry::{Backoff, retryable};
 use vigie_model::Sequence;
+use vigie_net::retry::Backoff;
+use vigie_rpc::code::retryable;
 
 use crate::data::draw::Draw;
 use crate::judge::ledger::LiveItem;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vigie_telemetry::names;
+use vigie_rpc::code;
 
 use crate::judge::oracle::Verdict;
 use crate::run::lanes::kind::Kind;
@@ -47,7 +47,7 @@ impl Record {
         let second = self.seconds.entry(sample.intended.as_secs()).or_default();
         let code = match sample.outcome {
             Outcome::Answered | Outcome::Unsent => None,
-            Outcome::Failed(code) => Some(names::code(code)),
+            Outcome::Failed(code) => Some(code::word(code)),
         };
         second.sent += u64::from(sample.outcome != Outcome::Unsent);
         second.answered += u64::from(sample.outcome == Outcome::Answered);

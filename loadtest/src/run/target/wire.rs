@@ -19,7 +19,9 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tonic::Status;
 use tonic::body::Body;
-use vigie_clients::{Connection, Network, is_for_good};
+use vigie_clients::Network;
+use vigie_net::Connection;
+use vigie_tls::is_for_good;
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::net::TcpListener;
-use vigie_clients::TlsArgs;
+use vigie_net::TlsArgs;
 
 use super::service::{response, serve};
 use crate::cli::TargetArguments;

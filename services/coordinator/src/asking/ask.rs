@@ -1,36 +1,33 @@
 //! Asks one shard: one of its replicas, and another where the first is slow or lost.
 //!
-//! The replica is the cheaper of two ([`vigie_clients::load`]). If it has not answered when 95 % of the shard's searches
+//! The replica is the cheaper of two ([`vigie_net::balance`]). If it has not answered when 95 % of the shard's searches
 //! would have been, another one is asked beside it ("hedged requests", Dean and Barroso, The Tail at Scale, 2013). The
 //! first success wins, and the other search is withdrawn. A replica that cannot be reached or refuses is replaced by
 //! another once. Both kinds of extra calls come out of one budget.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use tokio::time::Instant;
-use vigie_clients::lane::Ask;
-use vigie_clients::load::choose;
-use vigie_clients::{CallError, Code, retry::retryable};
-use vigie_model::{Sequence, ShardAnswer, ShardIdentity};
-use vigie_telemetry::names;
+use vigie_clients::Ask;
+use vigie_clients::{CallError, Code};
+use vigie_model::ShardAnswer;
+use vigie_net::balance::choose;
+use vigie_rpc::code::retryable;
 use vigie_telemetry::trace::{self, Span};
 
 use crate::asking::merge::ShardRefusal;
-use crate::metrics::CallMetrics;
-use crate::replicas::extra_calls::{Budget, Latencies};
+use crate::asking::metrics::CallMetrics;
 use crate::replicas::replica::{Replica, options_for};
+use crate::replicas::view::{Candidate, Shard};
 
-/// What the searches of a shard have been like.
-#[derive(Debug)]
-pub(crate) struct ShardRecord {
-    pub(crate) budget: Budget,
-    pub(crate) latencies: Latencies,
-}
+/// On a span: the shard that is searched.
+const SHARD: &str = "vigie.shard";
+/// On a span: which of the calls to a shard's replicas gave the answer, from 0.
+const ANSWERED_BY: &str = "vigie.answered_by";
 
 /// When another replica is asked, as far as that is configured.
 #[derive(Debug, Clone, Copy)]
@@ -39,28 +36,6 @@ pub(crate) struct Hedging {
     pub(crate) after_min: Duration,
     /// While the shard's latencies are not known yet.
     pub(crate) after_first: Duration,
-}
-
-/// A replica that may be asked, and how far it is known to have come.
-#[derive(Debug, Clone)]
-pub(crate) struct Candidate {
-    pub(crate) replica: Arc<Replica>,
-    pub(crate) sequence: Sequence,
-}
-
-/// A shard as it can be asked now.
-#[derive(Debug, Clone)]
-pub(crate) struct Shard {
-    pub(crate) identity: ShardIdentity,
-    /// Replicas that say that they are ready.
-    pub(crate) ready: Vec<Candidate>,
-    /// Replicas that said so when they were last heard.
-    pub(crate) silent: Vec<Candidate>,
-    /// Hashes that it was last known to hold.
-    pub(crate) hashes_known: u64,
-    /// Why no replica is ready, if none is.
-    pub(crate) why_none: String,
-    pub(crate) record: Arc<ShardRecord>,
 }
 
 /// How long a replica is waited for that is no longer heard of: it may only be too busy to say that it lives.
@@ -117,7 +92,7 @@ impl Shard {
         metrics: &CallMetrics,
     ) -> Result<ShardAnswer, ShardRefusal> {
         let mut span = trace::child("search a shard");
-        span.set(names::vigie::SHARD, i64::from(self.identity.shard().0));
+        span.set(SHARD, i64::from(self.identity.shard().0));
         let searched = self.search_in(&mut span, ask, hedging, metrics).await;
         span.ended_with(searched.as_ref().map_or_else(|refusal| refusal.code, |_| Code::Ok));
         searched
@@ -174,7 +149,7 @@ impl Shard {
             let refusal = match checked {
                 Ok(answer) => {
                     let now = Instant::now();
-                    span.set(names::vigie::ANSWERED_BY, i64::try_from(number).unwrap_or(i64::MAX));
+                    span.set(ANSWERED_BY, i64::try_from(number).unwrap_or(i64::MAX));
                     if !waits {
                         attempts.answered_by(number, now);
                         self.record.latencies.observe(now - begun);

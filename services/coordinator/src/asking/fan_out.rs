@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
-use vigie_clients::lane::Ask;
-use vigie_model::{MinCoverage, Priority, Query, SearchAnswer, SearchOptions};
+use vigie_clients::Ask;
+use vigie_model::{MinCoverage, Query, SearchAnswer, SearchOptions};
+use vigie_rpc::Priority;
 use vigie_telemetry::trace;
 
 use crate::asking::ask::Hedging;
 use crate::asking::merge::{ShardOutcome, merge, nobody};
+use crate::asking::metrics::CallMetrics;
 use crate::error::SearchError;
-use crate::metrics::CallMetrics;
-use crate::replicas::directory::View;
+use crate::replicas::view::View;
 
 /// What is kept back of the caller's time to merge and answer: a tenth, within these bounds. A shard that does not
 /// answer in time then still leaves time to say so.

@@ -13,30 +13,20 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
-use vigie_clients::{CallError, Code, Network, TargetError, lane::LaneLimits, retry::Backoff};
+use vigie_clients::{CallError, Code, EndpointError, Network};
 use vigie_model::{ReplicaDescription, ShardCount, ShardIdentity};
+use vigie_net::{lane::LaneLimits, retry::Backoff};
 
-use crate::asking::ask::{Candidate, Shard, ShardRecord};
 use crate::replicas::endpoint::MatcherEndpoint;
 use crate::replicas::extra_calls::{Budget, Latencies};
 use crate::replicas::replica::Replica;
 use crate::replicas::table::Table;
+use crate::replicas::view::{Candidate, Shard, ShardRecord, View};
 
 /// A matcher that has no room for another watcher is asked this often.
 const ASKED_EVERY: Duration = Duration::from_secs(1);
 /// A thousand matchers speak ten times a second each; the view is made anew at most this often.
 const PUBLISH_PAUSE: Duration = Duration::from_millis(2);
-
-/// What searches see of the topology.
-#[derive(Debug, Default)]
-pub(crate) struct View {
-    pub(crate) table: Table,
-    pub(crate) replicas: BTreeMap<Arc<str>, Arc<Replica>>,
-    /// Each shard of the set in use.
-    pub(crate) shards: Vec<Shard>,
-    /// Every name has been looked up and every matcher heard or found silent, once.
-    pub(crate) is_complete: bool,
-}
 
 /// How matchers are found and heard.
 #[derive(Debug, Clone)]
@@ -99,7 +89,7 @@ pub(crate) struct Directory {
 
 impl Directory {
     /// Begins to watch the matchers and to look names up.
-    pub(crate) fn start(watching: Watching, published: Arc<ArcSwap<View>>) -> Result<Self, TargetError> {
+    pub(crate) fn start(watching: Watching, published: Arc<ArcSwap<View>>) -> Result<Self, EndpointError> {
         let (news, hearing) = mpsc::channel(256);
         let mut directory = Self {
             table: Table::new(watching.shard_count),
@@ -176,7 +166,7 @@ impl Directory {
         }
     }
 
-    fn add(&mut self, endpoint: Arc<str>) -> Result<(), TargetError> {
+    fn add(&mut self, endpoint: Arc<str>) -> Result<(), EndpointError> {
         let Watching { network, limits, patience, .. } = &self.watching;
         let network = match self.name_of(&endpoint) {
             // The certificate is the name's: addresses come and go.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
-use vigie_clients::lane::{Ask, Carry, Lane, LaneLimits, LaneTraffic};
-use vigie_clients::load::{CallEnd, Load};
-use vigie_clients::{CallError, Code, MatcherClient, Network, TargetError};
+use vigie_clients::Ask;
+use vigie_clients::{CallError, Code, EndpointError, MatcherClient, Network};
 use vigie_model::{SearchOptions, Sequence, ShardAnswer};
+use vigie_net::lane::{Carry, Lane, LaneLimits, LaneTraffic};
+use vigie_net::{CallEnd, balance::Load};
 
 /// See the module.
 #[derive(Debug)]
@@ -19,7 +20,11 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    pub(crate) fn new(endpoint: Arc<str>, network: Network, limits: LaneLimits) -> Result<Self, TargetError> {
+    pub(crate) fn new(
+        endpoint: Arc<str>,
+        network: Network,
+        limits: LaneLimits,
+    ) -> Result<Self, EndpointError> {
         let client = ArcSwap::from_pointee(MatcherClient::new_on(&endpoint, &network)?);
         let lane = Lane::new(MatcherCalls { client }, limits);
         Ok(Self { lane, endpoint, load: Load::default(), network })
@@ -65,6 +70,7 @@ struct MatcherCalls {
 }
 
 impl Carry for MatcherCalls {
+    type Search = Ask;
     type Answer = ShardAnswer;
     type Error = CallError;
 

@@ -9,8 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use vigie_clients::load::LoadView;
 use vigie_model::{ReplicaDescription, ReplicaState, ReplicaView, Sequence, ShardCount, ShardId, Topology};
+use vigie_net::balance::LoadView;
 
 /// A matcher's latest word.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@
 //! type alone, and the digits come only from [`Hash::to_hex`].
 //!
 //! Reading order: [`hash`], [`fingerprint`], [`bank`], [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`query`],
-//! [`priority`], [`coverage`], [`matching`], [`topology`].
+//! [`coverage`], [`matching`], [`topology`].
 
 pub mod hash;
 pub mod fingerprint;
@@ -19,7 +19,6 @@ pub mod shard;
 pub mod digest;
 pub mod change;
 pub mod query;
-pub mod priority;
 pub mod coverage;
 pub mod matching;
 pub mod topology;
@@ -32,7 +31,6 @@ pub use fingerprint::{ImageFingerprint, Quality, QualityError, Variant};
 pub use hash::{Distance, Hash, HashError, HashType, Md5Hash, PdqHash, Sha256Hash};
 pub use item::{Item, ItemContent, ItemContentError, ItemDraft, ItemId};
 pub use matching::{Content, HashTypeSearch, MatchCall, Matched, SkipReason};
-pub use priority::Priority;
 pub use query::{
     Limit, LimitError, Match, MaxDistanceError, MaxDistances, Query, QueryHash, QueryMatches, SearchAnswer,
     SearchOptions, ShardAnswer,

@@ -16,8 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vigie_clients::{CallError, Code, FeedClient, retry::Backoff};
+use vigie_clients::{CallError, Code, FeedClient};
 use vigie_model::{Sequence, StatePart};
+use vigie_net::retry::Backoff;
 use vigie_serving::{Health, Shutdown};
 
 use crate::following::keeping::{Keeping, Schedule, Sharing};

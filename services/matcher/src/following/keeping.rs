@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use vigie_clients::retry::Backoff;
 use vigie_model::Sequence;
+use vigie_net::retry::Backoff;
 
 use crate::following::replica::Replica;
 use crate::sharing::bootstrap::{BootstrapError, Bootstrapped, bootstrap};

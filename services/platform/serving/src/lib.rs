@@ -26,5 +26,5 @@ pub use connection::listener::{Listener, Secured};
 pub use load::{Load, Refused};
 pub use serve::{Health, Reflection, Routes, ServeError, serve};
 pub use tokio_util::sync::CancellationToken as Shutdown;
-pub use vigie_model::Priority;
+pub use vigie_rpc::Priority;
 pub use vigie_tls::Tls;

@@ -4,8 +4,6 @@
 //! Prometheus takes no dots: a metric's name is written with underscores and ends with its unit, as the conventions'
 //! mapping says (`opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics`).
 
-use tonic::Code;
-
 /// How long calls took that a server answered, in seconds: `rpc.server.call.duration`.
 pub const RPC_SERVER_CALL_DURATION: &str = "rpc_server_call_duration_seconds";
 /// Label: which kind of remote call, `rpc.system.name`.
@@ -50,65 +48,3 @@ pub const SERVICE_NAMESPACE: &str = "service.namespace";
 pub const SERVICE_VERSION: &str = "service.version";
 /// Of the resource: which process it is, at random.
 pub const SERVICE_INSTANCE_ID: &str = "service.instance.id";
-
-/// A code as gRPC writes it (grpc.io/docs/guides/status-codes).
-#[must_use]
-pub const fn code(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
-}
-
-/// Codes for which the server is to blame (the semantic conventions of gRPC), and not its caller or the load.
-#[must_use]
-pub const fn is_fault(code: Code) -> bool {
-    match code {
-        Code::Unknown
-        | Code::DeadlineExceeded
-        | Code::Unimplemented
-        | Code::Internal
-        | Code::Unavailable
-        | Code::DataLoss => true,
-        Code::Ok
-        | Code::Cancelled
-        | Code::InvalidArgument
-        | Code::NotFound
-        | Code::AlreadyExists
-        | Code::PermissionDenied
-        | Code::ResourceExhausted
-        | Code::FailedPrecondition
-        | Code::Aborted
-        | Code::OutOfRange
-        | Code::Unauthenticated => false,
-    }
-}
-
-/// Names of ours on spans.
-pub mod vigie {
-    /// The shard that is searched.
-    pub const SHARD: &str = "vigie.shard";
-    /// Queries of a search.
-    pub const QUERIES: &str = "vigie.queries";
-    /// Searches that share a call.
-    pub const SEARCHES: &str = "vigie.searches";
-    /// Milliseconds that a search waited for its call.
-    pub const QUEUED_MS: &str = "vigie.queued_ms";
-    /// Which of the calls to a shard's replicas gave the answer, from 0.
-    pub const ANSWERED_BY: &str = "vigie.answered_by";
-}

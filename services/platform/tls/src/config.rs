@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::{self, Material};
 use crate::name::is_name;
-use crate::tls::Sides;
 
 /// The most names of clients that may be listed: they are compared one by one.
 const CLIENT_NAMES_MAX: usize = 1_000;
@@ -55,6 +53,15 @@ pub enum ClientCertificates {
     None,
 }
 
+/// The sides of TLS that a process takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sides {
+    /// It is called, and calls.
+    ServerAndClient,
+    /// It only calls; it may do without a certificate.
+    Client,
+}
+
 impl Default for TlsConfig {
     fn default() -> Self {
         Self {
@@ -72,18 +79,6 @@ impl Default for TlsConfig {
 }
 
 impl TlsConfig {
-    /// Every fault of these values and of the files that they name, each as `field: what is wrong`.
-    #[must_use]
-    pub fn faults(&self, sides: Sides) -> Vec<String> {
-        let mut faults = self.faults_of_values(sides);
-        if faults.is_empty()
-            && let Err(fault) = files::read(self).and_then(|files| Material::new(&files, self, sides))
-        {
-            faults.push(fault.to_string());
-        }
-        faults
-    }
-
     pub(crate) fn faults_of_values(&self, sides: Sides) -> Vec<String> {
         let mut faults = Vec::new();
         let mut check = |holds: bool, fault: &str| {

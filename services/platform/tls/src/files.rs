@@ -16,9 +16,8 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use thiserror::Error;
 
-use crate::config::{ClientCertificates, TlsConfig};
+use crate::config::{ClientCertificates, Sides, TlsConfig};
 use crate::in_time;
-use crate::tls::Sides;
 
 /// The largest file: every authority of a system has room in it twice.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -63,6 +62,20 @@ impl Files {
 
     fn of(&self, file: &Path) -> &[u8] {
         self.0.get(file).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl TlsConfig {
+    /// Every fault of these values and of the files that they name, each as `field: what is wrong`.
+    #[must_use]
+    pub fn faults(&self, sides: Sides) -> Vec<String> {
+        let mut faults = self.faults_of_values(sides);
+        if faults.is_empty()
+            && let Err(fault) = read(self).and_then(|files| Material::new(&files, self, sides))
+        {
+            faults.push(fault.to_string());
+        }
+        faults
     }
 }
 

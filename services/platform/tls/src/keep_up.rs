@@ -3,16 +3,35 @@
 //! They are looked at from time to time and compared by content: that notices every way of replacing them, a link swapped
 //! in one step as Kubernetes does with its secrets included, and takes a copy of the same for no change.
 
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
+use crate::config::{Sides, TlsConfig};
 use crate::files::{self, FileFault, Material};
-use crate::tls::Shared;
 
 /// What lasts is told again so often: whoever reads the log of an hour sees it.
 const TELL_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// What all handles of one [`Tls`](crate::Tls) share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: TlsConfig,
+    pub(crate) sides: Sides,
+    pub(crate) current: ArcSwap<Material>,
+    pub(crate) reloads: Mutex<Reloads>,
+}
+
+/// How often changed files were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reloads {
+    /// Their content is in use.
+    pub ok: u64,
+    /// They had a fault, and the content before stays in use. Each look at the same fault counts.
+    pub failed: u64,
+}
 
 /// Goes on until nobody uses what it keeps up.
 pub(crate) async fn keep_up(shared: Weak<Shared>, every: Duration) {

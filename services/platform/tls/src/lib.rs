@@ -19,7 +19,8 @@ mod refused;
 mod name;
 pub mod dev_ca;
 
-pub use config::{ClientCertificates, TlsConfig};
+pub use config::{ClientCertificates, Sides, TlsConfig};
+pub use keep_up::Reloads;
 pub use name::peer_name;
 pub use refused::{Refused, is_for_good};
-pub use tls::{ClientStream, Reloads, ServerStream, Sides, Tls};
+pub use tls::{ClientStream, ServerStream, Tls};

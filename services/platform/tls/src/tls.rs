@@ -10,9 +10,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::config::TlsConfig;
+use crate::config::{Sides, TlsConfig};
 use crate::files::{self, HTTP_2, Material};
-use crate::keep_up::keep_up;
+use crate::keep_up::{Reloads, Shared, keep_up};
 use crate::name::peer_name;
 use crate::refused::Refused;
 
@@ -26,36 +26,10 @@ const PARTING_MAX: Duration = Duration::from_millis(500);
 /// How much of what it had sent already is read and thrown away for that.
 const PARTING_BYTES_MAX: u64 = 64 << 10;
 
-/// What the process does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sides {
-    /// It is called, and calls.
-    ServerAndClient,
-    /// It only calls; it may do without a certificate.
-    Client,
-}
-
 /// TLS as it is configured, with what the files hold now. Clones are handles of the same; with the last one, the reading
 /// of the files ends.
 #[derive(Debug, Clone)]
 pub struct Tls(Arc<Shared>);
-
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) config: TlsConfig,
-    pub(crate) sides: Sides,
-    pub(crate) current: ArcSwap<Material>,
-    pub(crate) reloads: Mutex<Reloads>,
-}
-
-/// How often what the files hold was to be taken anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Reloads {
-    /// It was, and is in use.
-    pub ok: u64,
-    /// It could not be: what was before stays in use. Each look at the same fault counts.
-    pub failed: u64,
-}
 
 impl Tls {
     /// Reads the files, and from then on again whenever they change; within a runtime.

@@ -111,7 +111,7 @@ async fn tls_is_read_and_its_faults_are_told() {
     check_faults(&good, &[]);
     let set = ["tls.client_certificates=optional", "tls.reload_ms=500"];
     let tls = load_matcher(&good, &set).unwrap().transport.tls.unwrap();
-    assert_eq!((tls.client_certificates, tls.reload_ms), (vigie_clients::ClientCertificates::Optional, 500));
+    assert_eq!((tls.client_certificates, tls.reload_ms), (vigie_tls::ClientCertificates::Optional, 500));
     let names = "client_names = ['spiffe://vigie.dev/frontend', 'Frontend']\n[matcher]";
     check_faults(&good.replace("[matcher]", names), &["tls.client_names: \"Frontend\""]);
     let error = format!("{:#}", load_matcher(&good, &["tls.key=/nowhere.key"]).unwrap_err());

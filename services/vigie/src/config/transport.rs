@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 
 use anyhow::bail;
 use toml::{Table, Value};
-use vigie_clients::{Sides, Tls, TlsConfig, is_plaintext_off_loopback};
+use vigie_net::is_plaintext_off_loopback;
+use vigie_tls::{Sides, Tls, TlsConfig};
 
 use super::fitting::fitting;
 

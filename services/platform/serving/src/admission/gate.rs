@@ -12,7 +12,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use vigie_model::Priority;
+use vigie_rpc::Priority;
 
 use crate::admission::limit::{AdaptiveLimit, Aim, Class, Evidence, Room};
 use crate::admission::shares::{Client, Clients};

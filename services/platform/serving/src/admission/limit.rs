@@ -30,7 +30,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use vigie_model::Priority;
+use vigie_rpc::Priority;
 
 /// How many times their idle time calls may take. At one, workers would be idle between calls; at two, one call waits
 /// for each that is worked on.

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, Response};
+use tonic::Status;
 use tonic::body::Body;
-use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt as _};
+use vigie_rpc::details::resource_exhausted;
 
 use crate::admission::gate::Refusal;
 
@@ -47,7 +47,8 @@ impl Refusals {
         let longer = |pause: &Duration| Some(pause.mul_f64(STEP)).filter(|pause| *pause < PAUSE_MAX);
         let mut pauses: Vec<_> = std::iter::successors(Some(PAUSE / 2), longer).collect();
         pauses.push(PAUSE_MAX);
-        let head = |reason, pause| status(text(reason), pause).into_http::<()>().into_parts().0.headers;
+        let head =
+            |reason, pause| resource_exhausted(text(reason), pause).into_http::<()>().into_parts().0.headers;
         let heads = REASONS.map(|reason| pauses.iter().map(|pause| head(reason, *pause)).collect()).into();
         Self { pauses, heads, drawn: AtomicU64::new(seed) }
     }
@@ -64,12 +65,12 @@ impl Refusals {
 
     /// The answer to what is no call of its own.
     pub(crate) fn status(&self, refusal: Refusal, overload: f64) -> Status {
-        status(text(refusal), self.pause(overload))
+        resource_exhausted(text(refusal), self.pause(overload))
     }
 
     /// The answer to a call whose body has no room.
     pub(crate) fn no_bytes(&self, overload: f64) -> Status {
-        status("too many bytes of requests in flight; try again later", self.pause(overload))
+        resource_exhausted("too many bytes of requests in flight; try again later", self.pause(overload))
     }
 
     fn pause(&self, overload: f64) -> Duration {
@@ -84,10 +85,6 @@ impl Refusals {
     }
 }
 
-fn status(text: &str, pause: Duration) -> Status {
-    Status::with_error_details(Code::ResourceExhausted, text, ErrorDetails::with_retry_info(Some(pause)))
-}
-
 /// Of a counter a number from 0 to 1 that looks random: SplitMix64 (Steele, Lea and Flood, 2014).
 fn splitmix(count: u64) -> f64 {
     let mut z = count.wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -99,11 +96,14 @@ fn splitmix(count: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use tonic::Code;
+    use vigie_rpc::details::retry_after;
+
     use super::*;
 
     fn told(response: &Response<Body>) -> (Code, Duration) {
         let status = Status::from_header_map(response.headers()).unwrap();
-        (status.code(), status.get_details_retry_info().unwrap().retry_delay.unwrap())
+        (status.code(), retry_after(&status).unwrap())
     }
 
     #[test]
@@ -115,7 +115,7 @@ mod tests {
             assert!((PAUSE / 2..=PAUSE * 2).contains(&pause), "{pause:?}");
         }
         let status = refusals.no_bytes(1.0);
-        assert!(status.get_details_retry_info().is_some());
+        assert!(retry_after(&status).is_some());
     }
 
     #[test]

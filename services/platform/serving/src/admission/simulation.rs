@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use vigie_model::Priority;
+use vigie_rpc::Priority;
 
 use crate::ClientIdentity;
 use crate::admission::gate::{Admission, Held};

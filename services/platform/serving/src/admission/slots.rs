@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
-use vigie_model::Priority;
+use vigie_rpc::Priority;
 
 use crate::admission::gate::{Admission, Asked, Held};
 use crate::admission::limit::Class;

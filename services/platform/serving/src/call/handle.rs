@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::{Code, Status};
-use vigie_model::Priority;
+use vigie_rpc::Priority;
 
 use crate::admission::limit::Class;
 use crate::admission::shares::Client;

@@ -24,12 +24,10 @@ use tokio::time::{Instant, Timeout};
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
-use vigie_model::Priority;
-use vigie_proto::priority;
+use vigie_rpc::{Priority, deadline, priority};
 
 use crate::admission::shares::Client;
 use crate::admission::slots::{Place, Places};
-use crate::call::deadline;
 use crate::call::handle::Call;
 
 /// Methods that are treated otherwise, each by the beginning of its path.
@@ -57,9 +55,7 @@ impl InFlightLayer {
         if self.exceptions.bulk.iter().any(|bulk| path.starts_with(bulk.as_str())) {
             return Priority::Bulk;
         }
-        let said = request.headers().get(priority::HEADER).map(http::HeaderValue::as_bytes);
-        let bulk = priority::value(Priority::Bulk).map(str::as_bytes);
-        if said.is_some() && said == bulk { Priority::Bulk } else { Priority::Interactive }
+        priority::read(request.headers())
     }
 
     fn never_refuses(&self, request: &Request<Body>) -> bool {

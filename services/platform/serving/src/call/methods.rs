@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tonic::Code;
+use vigie_rpc::code;
 use vigie_telemetry::names;
 
 /// The methods of one server.
@@ -113,12 +114,12 @@ impl EncodeLabelSet for Labels {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
         let system = (names::RPC_SYSTEM_NAME, names::GRPC);
         let method = (names::RPC_METHOD, &*self.method);
-        let code = (names::RPC_RESPONSE_STATUS_CODE, names::code(self.code));
-        if names::is_fault(self.code) {
+        let word = (names::RPC_RESPONSE_STATUS_CODE, code::word(self.code));
+        if code::is_fault(self.code) {
             // The conventions want it where a call failed, and nowhere else.
-            [system, method, code, (names::ERROR_TYPE, code.1)].encode(encoder)
+            [system, method, word, (names::ERROR_TYPE, word.1)].encode(encoder)
         } else {
-            [system, method, code].encode(encoder)
+            [system, method, word].encode(encoder)
         }
     }
 }

@@ -19,10 +19,10 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Level;
+use vigie_rpc::deadline;
 use vigie_telemetry::trace::{self, Scoped, Span, Tracer};
 
 use crate::authorization::identity::{ClientIdentity, Peer};
-use crate::call::deadline;
 use crate::call::methods::{CallDurations, Method, Methods, Traced};
 
 /// What the lines are known by.

@@ -1,16 +1,15 @@
-//! Where in a trace a piece of work is, and how that goes with it.
+//! Where in a trace a piece of work is, and how that goes with its task and its calls.
 
 use std::future::Future;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
 use opentelemetry::SpanId;
-use opentelemetry::trace::SpanKind;
 use tokio::task::futures::TaskLocalFuture;
 
+use super::headers;
+use super::record::Linked;
 use super::recording::Recording;
-use super::span::{Linked, Name, Span};
-use super::{Tracer, headers};
 
 /// The span that work is done under. Clones are cheap.
 #[derive(Debug, Clone)]
@@ -29,13 +28,7 @@ pub fn current() -> Option<Context> {
     CURRENT.try_with(Clone::clone).ok().flatten()
 }
 
-/// Begins a span under the one of what runs now; none outside a trace.
-#[must_use]
-pub fn child(name: &'static str) -> Span {
-    current().map_or_else(Span::none, |context| context.child(name))
-}
-
-/// What [`scope`] gives, where it has to be named.
+/// The future that [`scope`] returns.
 pub type Scoped<F> = TaskLocalFuture<Option<Context>, F>;
 
 /// Runs `work` in a context, or in none.
@@ -44,31 +37,6 @@ pub fn scope<F: Future>(context: Option<Context>, work: F) -> Scoped<F> {
 }
 
 impl Context {
-    /// Begins a span under this one.
-    #[must_use]
-    pub fn child(&self, name: &'static str) -> Span {
-        Span::under(self, Name::Static(name), SpanKind::Internal)
-    }
-
-    /// Begins the span of a call to another service.
-    #[must_use]
-    pub fn client(&self, method: &'static str, endpoint: &Arc<str>) -> Span {
-        let mut span = Span::under(self, Name::Static(method), SpanKind::Client);
-        span.at(endpoint);
-        span
-    }
-
-    /// Begins a trace of its own that is linked to this span: for one of many pieces of work that a long span brings. It is
-    /// chosen if this one is. Where nothing is recorded it is a part of this one.
-    #[must_use]
-    pub fn linked_root(&self, name: &'static str) -> Span {
-        let Some(tracing) = self.recording.tracing() else { return self.child(name) };
-        let tracer = Tracer(Some(Arc::clone(tracing)));
-        let mut span = tracer.root(Name::Static(name), SpanKind::Internal, false, self.is_chosen());
-        span.link(self);
-        span
-    }
-
     /// Whether the trace is kept whatever becomes of it.
     #[must_use]
     pub fn is_chosen(&self) -> bool {

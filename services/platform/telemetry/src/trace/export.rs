@@ -20,7 +20,7 @@ use prometheus_client::registry::Registry;
 use thiserror::Error;
 use tonic::transport::Channel;
 
-use super::span::Record;
+use super::record::Record;
 use crate::names;
 
 /// Spans that wait to be sent.
@@ -37,7 +37,7 @@ pub const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 #[error("cannot send traces")]
 pub struct ExportError(#[from] ExporterBuildError);
 
-/// See the module.
+/// The way to the collector.
 #[derive(Debug)]
 pub(super) struct Exported {
     processor: Box<dyn SpanProcessor>,

@@ -1,4 +1,8 @@
 //! `traceparent` and `tracestate` (W3C Trace Context, level 1).
+//!
+//! The SDK's `TraceContextPropagator` is not used: it accepts identifiers of any length, signs, and a second `traceparent`,
+//! which the standard has us ignore; it sees one `tracestate` header only and does not bound it; and it allocates several strings
+//! and a context for each call, most of which are not sampled. A test holds it to that.
 
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
@@ -6,10 +10,10 @@ use opentelemetry::{SpanId, TraceId};
 
 /// `00-`, 32 digits, `-`, 16 digits, `-`, 2 digits.
 const LENGTH: usize = 55;
-/// A `tracestate` beyond it is dropped: the standard asks that 512 are passed on.
+/// A longer `tracestate` is dropped: the standard asks that 512 bytes are passed on.
 const STATE_BYTES_MAX: usize = 512;
 
-/// What a caller says of its trace.
+/// The caller's span.
 #[derive(Debug, PartialEq)]
 pub(super) struct Parent {
     pub(super) trace: TraceId,
@@ -40,17 +44,38 @@ pub(super) fn read(headers: &HeaderMap) -> Option<Parent> {
     if trace == TraceId::INVALID || span == SpanId::INVALID {
         return None;
     }
-    let state = only(headers, &TRACESTATE).filter(|state| state.len() <= STATE_BYTES_MAX);
-    Some(Parent { trace, span, chosen: flags & 1 == 1, state: state.cloned() })
+    Some(Parent { trace, span, chosen: flags & 1 == 1, state: state(headers) })
 }
 
-/// The value of a header that is there once.
+/// The caller's `tracestate`: several headers are one list, in their order (section 3.3.1). Only several of them cost a copy.
+fn state(headers: &HeaderMap) -> Option<HeaderValue> {
+    let values = || headers.get_all(&TRACESTATE).into_iter().filter(|value| !value.is_empty());
+    let mut rest = values();
+    let first = rest.next()?;
+    let bytes = values().map(|value| value.len() + 1).sum::<usize>() - 1;
+    if bytes > STATE_BYTES_MAX {
+        return None;
+    }
+    if rest.next().is_none() {
+        return Some(first.clone());
+    }
+    let mut joined = Vec::with_capacity(bytes);
+    for value in values() {
+        if !joined.is_empty() {
+            joined.push(b',');
+        }
+        joined.extend_from_slice(value.as_bytes());
+    }
+    HeaderValue::from_bytes(&joined).ok()
+}
+
+/// The value of a header that occurs once.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).into_iter();
     values.next().filter(|_| values.next().is_none())
 }
 
-/// Hexadecimal digits, of which those above nine are small.
+/// Reads hexadecimal digits in lower case.
 fn bytes<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     let mut are_digits = digits.len() == 2 * N;
@@ -149,6 +174,41 @@ mod tests {
             headers.append("traceparent", format!("00-{TRACE}-{SPAN}-01").parse().unwrap());
             headers.append("tracestate", "a".repeat(length).parse().unwrap());
             assert_eq!(read(&headers).unwrap().state.is_some(), kept, "{length}");
+        }
+    }
+
+    #[test]
+    fn several_states_are_one_in_their_order() {
+        let state = |states: &[&str]| {
+            let mut headers = HeaderMap::new();
+            headers.append("traceparent", format!("00-{TRACE}-{SPAN}-01").parse().unwrap());
+            for state in states {
+                headers.append("tracestate", state.parse().unwrap());
+            }
+            read(&headers).unwrap().state
+        };
+        assert_eq!(state(&["a=1", "b=2,c=3", "", "d=4"]).unwrap(), "a=1,b=2,c=3,d=4");
+        assert_eq!(state(&["", "a=1"]).unwrap(), "a=1");
+        assert_eq!(state(&["", ""]), None);
+        let (half, more) = (format!("a={}", "1".repeat(253)), format!("b={}", "2".repeat(254)));
+        assert_eq!(state(&[&half, &half]).unwrap().len(), 511);
+        assert_eq!(state(&[&half, &more]).unwrap().len(), 512);
+        assert_eq!(state(&[&more, &more]), None, "the bound is on all of them");
+    }
+
+    #[test]
+    fn the_propagator_of_the_sdk_is_laxer() {
+        use opentelemetry::propagation::TextMapPropagator as _;
+        use opentelemetry::trace::TraceContextExt as _;
+        use opentelemetry_sdk::propagation::TraceContextPropagator;
+
+        let malformed =
+            ["00-1-2-1", "0-1-2-1", &format!("00-{TRACE}-{SPAN}-01-"), &format!("00-+1-{SPAN}-+1")];
+        for parent in malformed {
+            assert_eq!(of(parent), None, "{parent}");
+            let headers = std::collections::HashMap::from([("traceparent".to_owned(), parent.to_owned())]);
+            let context = TraceContextPropagator::new().extract(&headers);
+            assert!(context.span().span_context().is_valid(), "it has become stricter: {parent}");
         }
     }
 

@@ -7,13 +7,13 @@ use std::time::{Instant, SystemTime};
 use http::HeaderValue;
 use opentelemetry::{TraceFlags, TraceId};
 
-use super::Tracing;
-use super::span::Record;
+use super::keeping::Keeping;
+use super::record::Record;
 
 /// A recording of more spans than this loses the rest.
 const SPANS_MAX: usize = 1_024;
 
-/// See the module.
+/// The recording of one call.
 #[derive(Debug)]
 pub(super) struct Recording {
     pub(super) trace: TraceId,
@@ -26,7 +26,7 @@ pub(super) struct Recording {
 
 #[derive(Debug)]
 struct Recorder {
-    tracing: Arc<Tracing>,
+    keeping: Arc<Keeping>,
     /// The same moment by both clocks: spans take the time by one of them.
     began: (Instant, SystemTime),
     /// Something in it is worth it.
@@ -47,13 +47,13 @@ enum Spans {
 
 impl Recording {
     pub(super) fn new(
-        tracing: Option<Arc<Tracing>>,
+        keeping: Option<Arc<Keeping>>,
         trace: TraceId,
         chosen: bool,
         state: Option<HeaderValue>,
     ) -> Self {
-        let recorder = tracing.map(|tracing| Recorder {
-            tracing,
+        let recorder = keeping.map(|keeping| Recorder {
+            keeping,
             began: (Instant::now(), SystemTime::now()),
             worth_it: AtomicBool::new(false),
             spans: Mutex::new(Spans::Open(Vec::new())),
@@ -61,8 +61,8 @@ impl Recording {
         Self { trace, chosen, state, recorder }
     }
 
-    pub(super) fn tracing(&self) -> Option<&Arc<Tracing>> {
-        self.recorder.as_ref().map(|recorder| &recorder.tracing)
+    pub(super) fn keeping(&self) -> Option<&Arc<Keeping>> {
+        self.recorder.as_ref().map(|recorder| &recorder.keeping)
     }
 
     /// When it began, by the clock that spans are measured with; none where nothing is recorded.
@@ -86,12 +86,12 @@ impl Recording {
         let mut spans = recorder.spans();
         match &mut *spans {
             Spans::Open(spans) if spans.len() < SPANS_MAX => spans.push(record),
-            Spans::Open(_) if self.chosen => recorder.tracing.export.lose(1),
+            Spans::Open(_) if self.chosen => recorder.keeping.export.lose(1),
             Spans::Open(_) => {}
             Spans::Forgotten => {}
             Spans::Kept => {
                 drop(spans);
-                recorder.tracing.export.send(self.trace, recorder.began, record);
+                recorder.keeping.export.send(self.trace, recorder.began, record);
             }
         }
     }
@@ -99,13 +99,13 @@ impl Recording {
     /// The span of this process has ended, and with it the recording.
     pub(super) fn all_ended(&self, root: Record, is_stream: bool) {
         let Some(recorder) = &self.recorder else { return };
-        let is_slow = !is_stream && root.took >= recorder.tracing.slow;
+        let is_slow = !is_stream && root.took >= recorder.keeping.slow;
         let is_kept = self.chosen || is_slow || recorder.worth_it.load(Ordering::Relaxed);
         let after = if is_kept { Spans::Kept } else { Spans::Forgotten };
         let before = std::mem::replace(&mut *recorder.spans(), after);
         if let (true, Spans::Open(spans)) = (is_kept, before) {
             for record in spans.into_iter().chain([root]) {
-                recorder.tracing.export.send(self.trace, recorder.began, record);
+                recorder.keeping.export.send(self.trace, recorder.began, record);
             }
         }
     }

@@ -6,9 +6,10 @@ use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
-use vigie_clients::{Network, Tls};
+use vigie_clients::Network;
 use vigie_serving::{Secured, Shutdown};
 use vigie_telemetry::{Telemetry, TelemetryConfig, register_counters, register_optional_gauge};
+use vigie_tls::Tls;
 
 use crate::cli::RoleArgs;
 use crate::config::{Told, load};

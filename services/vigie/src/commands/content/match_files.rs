@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
-use vigie_clients::{CallError, Code, MatchClient};
+use vigie_clients::{CallError, Code, MatchClient, partial_match};
 use vigie_model::{
     Content, Coverage, HashType, Limit, MatchCall, Matched, MaxDistances, MinCoverage, Quality,
     SearchOptions, Sequence,
@@ -117,7 +117,7 @@ async fn ask(client: &MatchClient, path: &Path, options: SearchOptions, timeout_
 fn failed(call: &CallError) -> Outcome {
     let code = call.code();
     let line = |message: String| ErrorLine { code: code_name(code), message };
-    if let Some(partial) = call.partial_match() {
+    if let Some(partial) = partial_match(call) {
         let matched = partial.results.into_iter().next().and_then(Result::ok);
         return Outcome::Partial { matched, coverage: partial.coverage, code, error: line(call.to_string()) };
     }

@@ -98,7 +98,7 @@ async fn bulk_calls_are_refused_first_and_handlers_see_what_a_call_is() {
     }));
     let bulk = || {
         let mut request = request(CALL);
-        request.headers_mut().insert(priority::HEADER, "bulk".parse().unwrap());
+        request.headers_mut().insert(vigie_rpc::priority::HEADER, "bulk".parse().unwrap());
         request
     };
     // The limit begins at the least of it: 8.

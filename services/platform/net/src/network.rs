@@ -1,4 +1,4 @@
-//! How connections are made: by TCP, or as a simulation has it; in plain text or over TLS, as the endpoint says.
+//! How connections are made: by TCP or by a simulation; in plain text or over TLS, as the endpoint's scheme says.
 
 use std::fmt::Debug;
 use std::io;
@@ -16,7 +16,7 @@ use tonic::transport::{Channel, Endpoint};
 use tower::Service as _;
 use vigie_tls::Tls;
 
-use crate::target::{Target, TargetError};
+use crate::endpoint::{self, EndpointError};
 
 /// A connection.
 pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -36,43 +36,43 @@ pub trait Connect: Debug + Send + Sync + 'static {
 
 /// The network that clients use.
 ///
-/// Endpoints say how they are reached: `http://` in plain text, `https://` over TLS, by what the network was told of it.
+/// `http://` endpoints are reached in plain text, `https://` endpoints over the network's TLS.
 #[derive(Debug, Clone, Default)]
 pub struct Network {
     /// TCP, unless there is another.
     connect: Option<Arc<dyn Connect>>,
     tls: Option<Tls>,
-    /// What servers are called in their certificates, where that is not the host of the endpoint.
+    /// The name in the servers' certificates, where that is not the host of the endpoint.
     server_name: Option<Arc<str>>,
 }
 
 impl Network {
-    /// TCP.
+    /// TCP by the system's resolver.
     #[must_use]
     pub const fn tcp() -> Self {
         Self { connect: None, tls: None, server_name: None }
     }
 
-    /// Another one.
+    /// A network on which `connect` makes the connections.
     #[must_use]
     pub fn of(connect: impl Connect) -> Self {
         Self { connect: Some(Arc::new(connect)), ..Self::tcp() }
     }
 
-    /// The same, on which `https://` endpoints are reached by this TLS.
+    /// The same network, on which `https://` endpoints are reached by this TLS.
     #[must_use]
     pub fn with_tls(self, tls: Option<Tls>) -> Self {
         Self { tls, ..self }
     }
 
-    /// The same, on which the certificate of a server has to be for `name`, whatever its address: for addresses that a
-    /// name stands for.
+    /// The same network, on which the certificate of a server has to be for `name`, whatever its address: for addresses that
+    /// were found by that name.
     #[must_use]
     pub fn expecting(self, name: &str) -> Self {
         Self { server_name: Some(name.into()), ..self }
     }
 
-    /// Every address that a host has now, by the system's resolver.
+    /// Looks up every address that a host has now.
     pub async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         match &self.connect {
             None => Ok(tokio::net::lookup_host((host, port)).await?.collect()),
@@ -80,12 +80,16 @@ impl Network {
         }
     }
 
-    /// A channel to a service that is none of Vigie's, such as a collector. A call on it is given up after `timeout`.
-    pub fn channel_to(&self, endpoint: &str, timeout: Duration) -> Result<Channel, TargetError> {
-        Ok(self.channel(&Target::at(endpoint)?.timeout(timeout)))
+    /// Returns a channel to a service that is none of ours, such as a collector. A call on it is given up after `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// The text is no endpoint.
+    pub fn channel_to(&self, endpoint: &str, timeout: Duration) -> Result<Channel, EndpointError> {
+        Ok(self.channel(&endpoint::settings(endpoint)?.timeout(timeout)))
     }
 
-    /// A channel that connects when it is first used, and again whenever the connection is lost.
+    /// Returns a channel that connects when it is first used, and again whenever the connection is lost.
     pub(crate) fn channel(&self, endpoint: &Endpoint) -> Channel {
         if self.connect.is_none() && !is_secure(endpoint.uri()) {
             return endpoint.connect_lazy();
@@ -98,8 +102,8 @@ impl Network {
         }))
     }
 
-    /// One connection to an endpoint, for who holds it himself: of TCP, which may take so long, and TLS where the endpoint
-    /// asks for it.
+    /// Makes one connection to an endpoint, for a caller that keeps it itself. TCP may take as long as `timeout`; TLS follows
+    /// where the endpoint asks for it.
     pub async fn connect(&self, uri: &Uri, timeout: Option<Duration>) -> io::Result<Box<dyn Connection>> {
         let host = uri.host().unwrap_or_default();
         let secure = is_secure(uri);

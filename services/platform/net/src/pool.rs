@@ -1,22 +1,23 @@
 //! Several endpoints of one stateless service, as one.
 //!
-//! Each call goes to the cheaper of two endpoints ([`crate::load`]). Where the connection breaks under it, it is made once
-//! more, elsewhere if there is another endpoint: so that an endpoint that is being restarted is not noticed. So it is where
-//! the endpoint says that it is not available, if there is another of which that is not known.
+//! Each call goes to the cheaper of two endpoints ([`crate::balance`]). Where the connection breaks under a call, the call is
+//! made once more, at another endpoint if there is one, so that the restart of an endpoint is not noticed. The same holds where
+//! the endpoint answers that it is not available, if another one is not known to be in trouble.
 
 use std::future::Future;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 use tonic::Code;
+use vigie_rpc::CallEnd;
 
+use crate::balance::{self, Load};
+use crate::endpoint::EndpointError;
 use crate::error::CallError;
-use crate::load::{self, CallEnd, Load};
-use crate::target::TargetError;
 
-/// See the module. An endpoint is a handle that is cheap to clone.
+/// The endpoints of a service. `T` is the handle of one endpoint, which is cheap to clone. A clone is a handle of the same pool.
 #[derive(Debug, Clone)]
-pub(crate) struct Pool<T>(Arc<[Member<T>]>);
+pub struct Pool<T>(Arc<[Member<T>]>);
 
 #[derive(Debug)]
 struct Member<T> {
@@ -26,12 +27,16 @@ struct Member<T> {
 
 impl<T: Clone> Pool<T> {
     /// A pool of the handles of these endpoints, of which there has to be one at least.
-    pub(crate) fn new(
+    ///
+    /// # Errors
+    ///
+    /// There is no endpoint, or `handle` refuses one.
+    pub fn new(
         endpoints: &[impl AsRef<str>],
-        handle: impl Fn(&str) -> Result<T, TargetError>,
-    ) -> Result<Self, TargetError> {
+        handle: impl Fn(&str) -> Result<T, EndpointError>,
+    ) -> Result<Self, EndpointError> {
         if endpoints.is_empty() {
-            return Err(TargetError::none());
+            return Err(EndpointError::none());
         }
         let member = |endpoint: &str| Ok(Member { endpoint: handle(endpoint)?, load: Load::default() });
         let members = endpoints.iter().map(|endpoint| member(endpoint.as_ref()));
@@ -39,17 +44,18 @@ impl<T: Clone> Pool<T> {
     }
 
     /// Every endpoint.
-    pub(crate) fn endpoints(&self) -> impl Iterator<Item = &T> {
+    pub fn endpoints(&self) -> impl Iterator<Item = &T> {
         self.0.iter().map(|member| &member.endpoint)
     }
 
-    /// The cheapest endpoint for something that is no call, such as a stream.
-    pub(crate) fn pick(&self) -> T {
+    /// The cheapest endpoint, for something that is no call, such as a stream.
+    #[must_use]
+    pub fn pick(&self) -> T {
         self.choose(None).endpoint.clone()
     }
 
     /// Makes a call, and once more elsewhere if its connection breaks. Only for calls that may be made twice.
-    pub(crate) async fn call<A, F>(&self, call: impl Fn(T) -> F) -> Result<A, CallError>
+    pub async fn call<A, F>(&self, call: impl Fn(T) -> F) -> Result<A, CallError>
     where
         F: Future<Output = Result<A, CallError>>,
     {
@@ -64,7 +70,7 @@ impl<T: Clone> Pool<T> {
         }
     }
 
-    /// Another than `first` that is not left out.
+    /// Another endpoint than `first` that is not left out.
     fn another_in(&self, first: &Member<T>) -> Option<&Member<T>> {
         let now = Instant::now();
         let mut others = self.0.iter().filter(|member| !std::ptr::eq(*member, first));
@@ -73,7 +79,7 @@ impl<T: Clone> Pool<T> {
 
     fn choose(&self, but: Option<&Member<T>>) -> &Member<T> {
         let others = self.0.iter().filter(|member| !but.is_some_and(|but| std::ptr::eq(*member, but)));
-        load::choose(others, |member| &member.load, Instant::now()).unwrap_or(&self.0[0])
+        balance::choose(others, |member| &member.load, Instant::now()).unwrap_or(&self.0[0])
     }
 }
 

@@ -4,15 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prost::Name;
 use tonic::{Code, Status};
-use vigie_model::SearchAnswer;
-use vigie_proto::pb::coordinator::v1::SearchResponse;
-use vigie_proto::{Invalid, status};
+use vigie_rpc::{CallEnd, code, details};
 
-use crate::load::CallEnd;
-use crate::matching::MatchAnswer;
-
-/// A call that failed: which service, where, and what it said.
+/// A call that failed: which service, at which endpoint, and what it answered.
 #[derive(Debug, Clone)]
 pub struct CallError {
     service: &'static str,
@@ -32,45 +28,30 @@ impl CallError {
         Self { is_of_the_connection: true, is_for_good, ..self }
     }
 
-    /// The same, of an attempt whose time was up, and that came after one which failed so.
+    /// Adds the error of the attempt before, to one that the deadline ended.
     pub(crate) fn after(mut self, last: &Self) -> Self {
         let message = format!("{}; the last attempt: {}", self.message(), with_causes(last));
         *self.status = Status::new(self.code(), message);
         self
     }
 
-    /// Whether the service could not be reached, or was lost on the way, rather than having said something.
+    /// Whether the service could not be reached, or the connection broke under the call; the service answered nothing.
     #[must_use]
     pub const fn is_of_the_connection(&self) -> bool {
         self.is_of_the_connection
     }
 
-    /// Whether every connection to the service fails like this one, until somebody changes a certificate or an address: for
-    /// who waits there is no use in another attempt.
+    /// Whether every connection to the service fails like this one until somebody changes a certificate or an address:
+    /// another attempt is of no use.
     #[must_use]
     pub const fn is_for_good(&self) -> bool {
         self.is_for_good
     }
 
-    /// How a call that failed by this ended, as far as the endpoint is concerned.
+    /// How the call ended, as far as the endpoint is concerned.
     #[must_use]
     pub fn call_end(&self) -> CallEnd {
-        match self.code() {
-            _ if self.is_of_the_connection => CallEnd::Failed,
-            Code::Unavailable | Code::Internal | Code::Unknown | Code::DataLoss => CallEnd::Failed,
-            Code::ResourceExhausted => CallEnd::Refused,
-            // A deadline may have been too short.
-            Code::DeadlineExceeded | Code::Cancelled | Code::Aborted => CallEnd::Abandoned,
-            Code::Ok
-            | Code::InvalidArgument
-            | Code::NotFound
-            | Code::AlreadyExists
-            | Code::PermissionDenied
-            | Code::FailedPrecondition
-            | Code::OutOfRange
-            | Code::Unimplemented
-            | Code::Unauthenticated => CallEnd::Answered,
-        }
+        if self.is_of_the_connection { CallEnd::Failed } else { code::end(self.code()) }
     }
 
     /// The gRPC code.
@@ -79,28 +60,22 @@ impl CallError {
         self.status.code()
     }
 
-    /// What the service said.
+    /// The text that the service answered.
     #[must_use]
     pub fn message(&self) -> &str {
         self.status.message()
     }
 
-    /// When the service asks to be called again.
+    /// The time after which the service asks to be called again.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        status::retry_after(&self.status)
+        details::retry_after(&self.status)
     }
 
-    /// The partial answer of a coordinator whose coverage was less than asked for.
+    /// The message of this type among the details of the error, if there is one.
     #[must_use]
-    pub fn partial_search(&self) -> Option<SearchAnswer> {
-        status::message::<SearchResponse>(&self.status)?.try_into().ok()
-    }
-
-    /// The partial answer of a frontend whose coverage was less than asked for.
-    #[must_use]
-    pub fn partial_match(&self) -> Option<MatchAnswer> {
-        status::message::<vigie_proto::pb::matching::v1::MatchResponse>(&self.status)?.try_into().ok()
+    pub fn detail<M: prost::Message + Name + Default>(&self) -> Option<M> {
+        details::message(&self.status)
     }
 
     /// The status itself, for a service that passes it on.
@@ -108,17 +83,13 @@ impl CallError {
     pub fn into_status(self) -> Status {
         *self.status
     }
-
-    pub(crate) fn unreadable(invalid: &Invalid) -> Status {
-        Status::internal(format!("the answer breaks the contract: {invalid}"))
-    }
 }
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { service, endpoint, status, .. } = self;
         match std::error::Error::source(&**status) {
-            // The transport's own words ("tcp connect error") say more than the status it became.
+            // The text of the transport's error ("tcp connect error") says more than that of the status.
             Some(_) => write!(f, "cannot reach the {service} at {endpoint}"),
             None => write!(f, "{service} at {endpoint}: {}", status.message()),
         }
@@ -131,7 +102,7 @@ impl std::error::Error for CallError {
     }
 }
 
-/// An error's words and those of all that it comes from.
+/// Returns the text of an error and of all its causes.
 pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let all = std::iter::successors(Some(error), |error| error.source());
     all.map(ToString::to_string).collect::<Vec<_>>().join(": ")

@@ -1,33 +1,42 @@
-//! What queues for a service, and what of it goes out together.
+//! The searches that queue for a service, and which of them go out together.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use vigie_model::{Priority, Query};
+use vigie_rpc::Priority;
 
-use super::{Ask, Carry, Reply};
+use super::carry::{Carry, Reply, Search as _};
 
-/// One in so many calls is bulk's, if there is any, however much else there is.
+/// One call in this many is for bulk, if bulk waits.
 const BULK_TURN: u64 = 8;
-/// Between two looks at all that queues.
+/// The least time between two sweeps of the whole queue.
 const SWEEP_EVERY: Duration = Duration::from_millis(5);
+/// Searches share a call if their remaining times differ by at most this part: an eighth.
+const TIME_SHARE: u32 = 8;
 
-/// An ask that queues.
+/// A search that queues.
 #[derive(Debug)]
 pub(super) struct Pending<C: Carry> {
-    pub(super) ask: Ask,
+    pub(super) search: C::Search,
     pub(super) reply: oneshot::Sender<Reply<C>>,
     /// When it began to queue.
     pub(super) since: Instant,
-    /// It shares no call: what it asks for may be what broke the last one.
+    /// It shares no call: one of its queries may have broken the last one.
     pub(super) alone: bool,
 }
 
 impl<C: Carry> Pending<C> {
     fn is_wanted(&self, now: Instant) -> bool {
-        !self.reply.is_closed() && self.ask.deadline > now
+        !self.reply.is_closed() && self.search.deadline() > now
+    }
+
+    /// Whether the two may share a call.
+    fn shares_with(&self, other: &Self, now: Instant) -> bool {
+        let left = |pending: &Self| pending.search.deadline().saturating_duration_since(now);
+        let (one, another) = (left(self), left(other));
+        one.abs_diff(another) <= one / TIME_SHARE && self.search.is_alike(&other.search)
     }
 }
 
@@ -57,15 +66,15 @@ impl<C: Carry> Queue<C> {
     }
 
     pub(super) fn put(&mut self, pending: Pending<C>) {
-        self.of(pending.ask.priority).push_back(pending);
+        self.of(pending.search.priority()).push_back(pending);
     }
 
     /// Before all others.
     pub(super) fn put_back(&mut self, pending: Pending<C>) {
-        self.of(pending.ask.priority).push_front(pending);
+        self.of(pending.search.priority()).push_front(pending);
     }
 
-    /// Forgets those that nobody waits for any more. That takes a while, and is not done all the time.
+    /// Forgets the searches that nobody waits for any more. It takes a while, so it is done now and then.
     pub(super) fn sweep(&mut self, now: Instant) {
         if self.swept.is_none_or(|swept| now >= swept + SWEEP_EVERY) {
             self.swept = Some(now);
@@ -74,7 +83,7 @@ impl<C: Carry> Queue<C> {
         }
     }
 
-    /// The asks of a call out of turn: those of the queue whose oldest has waited for `patience`, if there is one.
+    /// Takes the searches of a call out of turn: from the queue whose oldest has waited for `patience`, if there is one.
     pub(super) fn overdue(
         &mut self,
         queries_max: usize,
@@ -99,7 +108,7 @@ impl<C: Carry> Queue<C> {
         }
     }
 
-    /// The asks of the next call; none where nobody waits.
+    /// Takes the searches of the next call; none where nobody waits.
     pub(super) fn next(&mut self, queries_max: usize, now: Instant) -> Vec<Pending<C>> {
         self.turns += 1;
         let bulk_first = self.turns.is_multiple_of(BULK_TURN);
@@ -113,7 +122,7 @@ impl<C: Carry> Queue<C> {
     }
 }
 
-/// Takes the oldest ask that somebody waits for, and those that can share its call, in order.
+/// Takes the oldest search that somebody waits for, and those that can share its call, in order.
 fn take_alike<C: Carry>(
     queue: &mut VecDeque<Pending<C>>,
     queries_max: usize,
@@ -126,9 +135,8 @@ fn take_alike<C: Carry>(
             Some(_) => {}
         }
     };
-    let limit = first.ask.options.limit.get();
-    let queries_max = queries_max.min(Query::BATCH_MAX).min(Query::ANSWERS_MAX / limit);
-    let mut count = first.ask.queries.len();
+    let queries_max = queries_max.min(first.search.shared_queries_max());
+    let mut count = first.search.query_count();
     let mut taken = vec![first];
     if taken[0].alone {
         return taken;
@@ -139,9 +147,9 @@ fn take_alike<C: Carry>(
         if !pending.is_wanted(now) {
             continue;
         }
-        let fits = count + pending.ask.queries.len() <= queries_max;
-        if fits && !pending.alone && taken[0].ask.shares_with(&pending.ask, now) {
-            count += pending.ask.queries.len();
+        let fits = count + pending.search.query_count() <= queries_max;
+        if fits && !pending.alone && taken[0].shares_with(&pending, now) {
+            count += pending.search.query_count();
             taken.push(pending);
         } else {
             passed_over.push(pending);

@@ -1,11 +1,52 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::task::JoinHandle;
-use vigie_model::{Hash, Limit, QueryHash, Variant};
+use vigie_rpc::Priority;
+use vigie_telemetry::trace::Context;
 
 use super::*;
 
-/// A service that answers each query with the first byte of its hash, once the gate lets the call through.
+/// A search for one byte.
+#[derive(Debug, Clone)]
+struct Ask {
+    byte: u8,
+    /// Searches of other kinds are not alike.
+    kind: u8,
+    priority: Priority,
+    deadline: Instant,
+}
+
+impl Search for Ask {
+    fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn context(&self) -> Option<&Context> {
+        None
+    }
+
+    fn query_count(&self) -> usize {
+        1
+    }
+
+    fn shared_queries_max(&self) -> usize {
+        256
+    }
+
+    fn waits_for_change(&self) -> bool {
+        false
+    }
+
+    fn is_alike(&self, other: &Self) -> bool {
+        self.kind == other.kind
+    }
+}
+
+/// A service that answers each search with its byte, once the gate lets the call through.
 #[derive(Debug)]
 struct Gated {
     gate: Semaphore,
@@ -28,6 +69,7 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Carry for Gated {
+    type Search = Ask;
     type Answer = Vec<u8>;
     type Error = Code;
 
@@ -37,8 +79,7 @@ impl Carry for Gated {
         self.under_way.fetch_add(1, Ordering::Relaxed);
         let _under_way = UnderWay(&self.under_way);
         self.gate.acquire().await.unwrap().forget();
-        let queries = asks.iter().flat_map(|ask| ask.queries.iter());
-        let bytes: Vec<u8> = queries.map(|query| query.hashes[0].hash.as_bytes()[0]).collect();
+        let bytes: Vec<u8> = asks.iter().map(|ask| ask.byte).collect();
         if self.breaks_at.is_some_and(|byte| bytes.contains(&byte)) { Err(Code::Internal) } else { Ok(bytes) }
     }
 
@@ -73,9 +114,8 @@ fn lane(calls: usize, breaks_at: Option<u8>) -> Lane<Gated> {
 }
 
 fn ask(byte: u8) -> Ask {
-    let query = Query { hashes: vec![QueryHash { hash: Hash::Md5([byte; 16]), variant: Variant::Original }] };
     let deadline = Instant::now() + Duration::from_secs(10);
-    Ask::new([query].into(), Arc::default(), Priority::Interactive, deadline)
+    Ask { byte, kind: 0, priority: Priority::Interactive, deadline }
 }
 
 fn search(lane: &Lane<Gated>, ask: Ask) -> JoinHandle<Result<Vec<u8>, Code>> {
@@ -203,10 +243,8 @@ async fn only_what_is_alike_shares_a_call() {
     let lane = lane(1, None);
     let first = search(&lane, ask(0));
     settle().await;
-    let limited = SearchOptions { limit: Limit::new(1).unwrap(), ..SearchOptions::default() };
-    let query = Query { hashes: vec![QueryHash { hash: Hash::Pdq([5; 32]), variant: Variant::Original }] };
-    let of_pdq = Ask::new([query].into(), Arc::default(), Priority::Interactive, ask(0).deadline);
-    let asks = [ask(1), ask(2).with_options(Arc::new(limited)), ask(3), of_pdq];
+    let of_kind = |byte, kind| Ask { kind, ..ask(byte) };
+    let asks = [ask(1), of_kind(2, 1), ask(3), of_kind(5, 2)];
     let searches: Vec<_> = asks.into_iter().map(|ask| search(&lane, ask)).collect();
     settle().await;
     lane.carrier().gate.add_permits(4);
@@ -246,12 +284,7 @@ async fn bulk_waits_for_interactive_searches_but_not_for_ever() {
     settle().await;
     let bulk = search(&lane, Ask { priority: Priority::Bulk, ..ask(200) });
     // Each goes alone, for no two are alike.
-    let others: Vec<_> = (1..12)
-        .map(|limit| {
-            let limited = SearchOptions { limit: Limit::new(limit).unwrap(), ..SearchOptions::default() };
-            search(&lane, ask(1).with_options(Arc::new(limited)))
-        })
-        .collect();
+    let others: Vec<_> = (1..12).map(|kind| search(&lane, Ask { kind, ..ask(1) })).collect();
     settle().await;
     lane.carrier().gate.add_permits(2);
     settle().await;

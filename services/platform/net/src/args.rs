@@ -6,8 +6,8 @@ use clap::Args;
 use thiserror::Error;
 use vigie_tls::{Sides, Tls, TlsConfig};
 
+use crate::endpoint::is_plaintext_off_loopback;
 use crate::network::Network;
-use crate::target::is_plaintext_off_loopback;
 
 /// How the cluster is reached.
 #[derive(Debug, Clone, Default, Args)]

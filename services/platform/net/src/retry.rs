@@ -1,4 +1,4 @@
-//! Which failures are worth another attempt, and when to make it.
+//! When to make another attempt. Which failures are worth one is a column of the table in [`vigie_rpc::code`].
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -8,32 +8,9 @@ use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 use tonic::Code;
+use vigie_rpc::code::retryable;
 
 use crate::error::CallError;
-
-/// Whether the same call may succeed if it is made again.
-///
-/// A spent deadline is not worth it: the time is gone. An unknown failure is not either: it may repeat for ever.
-#[must_use]
-pub const fn retryable(code: Code) -> bool {
-    match code {
-        Code::Unavailable | Code::ResourceExhausted | Code::Aborted => true,
-        Code::Ok
-        | Code::Cancelled
-        | Code::Unknown
-        | Code::InvalidArgument
-        | Code::DeadlineExceeded
-        | Code::NotFound
-        | Code::AlreadyExists
-        | Code::PermissionDenied
-        | Code::FailedPrecondition
-        | Code::OutOfRange
-        | Code::Unimplemented
-        | Code::Internal
-        | Code::DataLoss
-        | Code::Unauthenticated => false,
-    }
-}
 
 /// Growing pauses between attempts, each drawn at random below a bound that doubles ("full jitter"), so that many
 /// clients that failed together do not come back together.
@@ -70,7 +47,7 @@ thread_local! {
     static SEEDED: RefCell<Option<SmallRng>> = const { RefCell::new(None) };
 }
 
-/// Draws the pauses of this thread from a seed, so that a simulation can be had again.
+/// Draws the pauses of this thread from a seed, so that a simulation can be repeated.
 #[doc(hidden)]
 pub fn seed(seed: u64) {
     SEEDED.set(Some(SmallRng::seed_from_u64(seed)));
@@ -83,11 +60,11 @@ impl Default for Backoff {
     }
 }
 
-/// Makes an attempt until one succeeds, one fails for good, or the deadline leaves no time for another. An attempt that the
-/// deadline ended says why the one before it failed.
+/// Makes attempts until one succeeds, one fails permanently, or the deadline leaves no time for another. The error of an attempt
+/// that the deadline ended names the error before it.
 ///
 /// Only for calls that may be made twice: reads, and writes with an idempotency key.
-pub(crate) async fn until<A, F>(deadline: Instant, mut attempt: impl FnMut() -> F) -> Result<A, CallError>
+pub async fn until<A, F>(deadline: Instant, mut attempt: impl FnMut() -> F) -> Result<A, CallError>
 where
     F: Future<Output = Result<A, CallError>>,
 {

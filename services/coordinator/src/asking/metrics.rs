@@ -1,25 +1,20 @@
-//! What is counted of the calls to matchers, and what is told of the matchers.
+//! The counters and durations of the calls to matchers.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use vigie_clients::lane::LaneTraffic;
-use vigie_model::{ReplicaState, ShardId};
-use vigie_telemetry::{names, register_gauge, register_gauges};
-
-use crate::replicas::directory::View;
+use vigie_model::ShardId;
+use vigie_telemetry::names;
 
 /// Shards that have lines of their own; the others share one. Each has two dozen lines.
 const SHARDS_MAX: u16 = 256;
 
-/// See the module.
+/// The metrics of the calls to matchers. Clones count together.
 #[derive(Debug, Clone)]
 pub(crate) struct CallMetrics {
     /// Searches of one shard.
@@ -108,52 +103,6 @@ impl CallMetrics {
             unanswered.inc();
         }
     }
-}
-
-/// Shows what is known of the matchers, and what waits for them.
-pub(crate) fn register_view(registry: &mut Registry, view: &Arc<ArcSwap<View>>) {
-    let gauge = |registry: &mut Registry, name, help, read: fn(&View) -> usize| {
-        let view = Arc::clone(view);
-        register_gauge(registry, name, help, move || figure(read(&view.load())));
-    };
-    gauge(registry, "vigie_coordinator_shards", "Shards of the set in use", |view| view.shards.len());
-    gauge(registry, "vigie_coordinator_shards_ready", "Shards of which a replica is ready", |view| {
-        view.shards.iter().filter(|shard| !shard.ready.is_empty()).count()
-    });
-    gauge(
-        registry,
-        "vigie_coordinator_queued_searches",
-        "Searches that wait for a call to a matcher",
-        |view| traffic(view).map(|traffic| traffic.queued).sum(),
-    );
-    gauge(
-        registry,
-        "vigie_coordinator_queued_searches_longest",
-        "Searches that wait for a call to the matcher for which most do",
-        |view| traffic(view).map(|traffic| traffic.queued).max().unwrap_or(0),
-    );
-    gauge(registry, "vigie_coordinator_calls", "Calls that are out to matchers", |view| {
-        traffic(view).map(|traffic| traffic.calls).sum()
-    });
-    let view = Arc::clone(view);
-    let name = "vigie_coordinator_replicas";
-    register_gauges(registry, name, "Matchers, by what is known of them", "state", move || {
-        let topology = view.load().table.topology(|_| None);
-        let count = |state| topology.replicas.iter().filter(|replica| replica.state == state).count();
-        STATES.map(|state| (state.name(), figure(count(state)))).into()
-    });
-}
-
-const STATES: [ReplicaState; 4] =
-    [ReplicaState::Ready, ReplicaState::NotReady, ReplicaState::Unreachable, ReplicaState::Refused];
-
-fn traffic(view: &View) -> impl Iterator<Item = LaneTraffic> {
-    view.replicas.values().map(|replica| replica.traffic())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "2^53 of anything is out of reach")]
-fn figure(count: usize) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

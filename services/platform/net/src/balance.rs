@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use rand::seq::IteratorRandom as _;
 use tokio::time::Instant;
+use vigie_rpc::CallEnd;
 
 /// After so long, 63 % of a peak is forgotten.
 const FORGETTING: Duration = Duration::from_secs(3);
@@ -29,24 +30,11 @@ const TRIAL_MAX: Duration = Duration::from_secs(1);
 /// What is expected of an endpoint that was never called: the others are asked as often as this allows.
 const EXPECTED_FIRST: Duration = Duration::from_millis(1);
 
-/// See the module.
+/// The load of one endpoint: its expected latency, its calls under way, its failures.
 #[derive(Debug)]
 pub struct Load(Mutex<State>);
 
-/// How a call ended, as far as its endpoint is concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallEnd {
-    /// It was answered; a refusal in words is an answer.
-    Answered,
-    /// It was not, and the endpoint is to blame.
-    Failed,
-    /// Nobody waits for it any more: it says only how long it has taken so far.
-    Abandoned,
-    /// It was turned away for want of room. That is quick, which must not make the endpoint look quick.
-    Refused,
-}
-
-/// What people are shown of a [`Load`].
+/// The figures of a [`Load`] that are shown to people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoadView {
     /// The latency that is expected of the next call.

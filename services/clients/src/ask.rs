@@ -1,0 +1,108 @@
+//! One search as clients hand it on: queries that several callers may ask in one call.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use vigie_model::{HashType, Query, SearchOptions, Sequence};
+use vigie_net::lane::Search;
+use vigie_rpc::Priority;
+use vigie_telemetry::trace::{self, Context, Span};
+
+/// A search. Searches share a call ([`vigie_net::lane`]) if they have the same options and ask for the same hash types, which
+/// an answer counts.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// What is looked for.
+    pub queries: Arc<[Query]>,
+    /// How.
+    pub options: Arc<SearchOptions>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// When there has to be an answer.
+    pub deadline: Instant,
+    /// The types of its hashes, which an answer counts.
+    hash_types: [bool; HashType::ALL.len()],
+    /// Where in a trace it is made.
+    context: Option<Context>,
+}
+
+impl Ask {
+    /// A search, in the trace of what runs now.
+    #[must_use]
+    pub fn new(
+        queries: Arc<[Query]>,
+        options: Arc<SearchOptions>,
+        priority: Priority,
+        deadline: Instant,
+    ) -> Self {
+        let hash_types = HashType::ALL.map(|hash_type| {
+            let mut hashes = queries.iter().flat_map(|query| &query.hashes);
+            hashes.any(|one| one.hash.hash_type() == hash_type)
+        });
+        Self { queries, options, priority, deadline, hash_types, context: trace::current() }
+    }
+
+    /// The same search with other options.
+    #[must_use]
+    pub fn with_options(&self, options: Arc<SearchOptions>) -> Self {
+        Self { options, ..self.clone() }
+    }
+
+    /// The same search as a part of this span's work.
+    #[must_use]
+    pub fn under(&self, span: &Span) -> Self {
+        Self { context: span.context().cloned(), ..self.clone() }
+    }
+}
+
+impl Search for Ask {
+    fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn context(&self) -> Option<&Context> {
+        self.context.as_ref()
+    }
+
+    fn query_count(&self) -> usize {
+        self.queries.len()
+    }
+
+    fn shared_queries_max(&self) -> usize {
+        Query::BATCH_MAX.min(Query::ANSWERS_MAX / self.options.limit.get())
+    }
+
+    fn waits_for_change(&self) -> bool {
+        self.options.min_sequence > Sequence::ZERO
+    }
+
+    fn is_alike(&self, other: &Self) -> bool {
+        self.hash_types == other.hash_types
+            && (Arc::ptr_eq(&self.options, &other.options) || self.options == other.options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::{Hash, Limit, QueryHash, Variant};
+
+    use super::*;
+
+    fn ask(hash: Hash) -> Ask {
+        let query = Query { hashes: vec![QueryHash { hash, variant: Variant::Original }] };
+        Ask::new([query].into(), Arc::default(), Priority::Interactive, Instant::now())
+    }
+
+    #[test]
+    fn only_searches_with_the_same_options_and_hash_types_are_alike() {
+        let one = ask(Hash::Md5([1; 16]));
+        assert!(one.is_alike(&ask(Hash::Md5([2; 16]))));
+        assert!(!one.is_alike(&ask(Hash::Pdq([5; 32]))));
+        let limited = SearchOptions { limit: Limit::new(1).unwrap(), ..SearchOptions::default() };
+        assert!(!one.is_alike(&one.with_options(Arc::new(limited))));
+    }
+}

@@ -1,0 +1,50 @@
+//! What searches see of the topology. It is replaced as a whole, so a search reads one state of it without waiting.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use vigie_model::{Sequence, ShardIdentity};
+
+use crate::replicas::extra_calls::{Budget, Latencies};
+use crate::replicas::replica::Replica;
+use crate::replicas::table::Table;
+
+/// The topology as it can be searched.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    pub(crate) table: Table,
+    pub(crate) replicas: BTreeMap<Arc<str>, Arc<Replica>>,
+    /// Each shard of the set in use.
+    pub(crate) shards: Vec<Shard>,
+    /// Every name has been looked up and every matcher heard or found silent, once.
+    pub(crate) is_complete: bool,
+}
+
+/// A replica that may be asked, and how far it is known to have come.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate {
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) sequence: Sequence,
+}
+
+/// A shard as it can be asked now.
+#[derive(Debug, Clone)]
+pub(crate) struct Shard {
+    pub(crate) identity: ShardIdentity,
+    /// Replicas that say that they are ready.
+    pub(crate) ready: Vec<Candidate>,
+    /// Replicas that said so when they were last heard.
+    pub(crate) silent: Vec<Candidate>,
+    /// Hashes that it was last known to hold.
+    pub(crate) hashes_known: u64,
+    /// Why no replica is ready, if none is.
+    pub(crate) why_none: String,
+    pub(crate) record: Arc<ShardRecord>,
+}
+
+/// What the searches of a shard have been like.
+#[derive(Debug)]
+pub(crate) struct ShardRecord {
+    pub(crate) budget: Budget,
+    pub(crate) latencies: Latencies,
+}

@@ -1,0 +1,28 @@
+//! Calls to services, whichever they are.
+//!
+//! Always true: a call never outlasts its deadline, which travels with it; what breaks a connection is told from what a service
+//! answers; every queue has a bound.
+//!
+//! Reading order: [`is_plaintext_off_loopback`] and [`EndpointError`] (addresses), [`Network`] (how connections are made),
+//! [`CallError`], [`Target`] (one endpoint and the calls to it), [`retry`], [`balance`] (which of several endpoints), [`Pool`]
+//! (several endpoints as one), [`lane`] (many requests in one call), [`TlsArgs`].
+
+mod endpoint;
+mod network;
+mod error;
+mod target;
+pub mod retry;
+pub mod balance;
+mod pool;
+pub mod lane;
+#[cfg(feature = "args")]
+mod args;
+
+#[cfg(feature = "args")]
+pub use args::{TlsArgs, TlsArgsError};
+pub use endpoint::{EndpointError, check as check_endpoint, is_plaintext_off_loopback};
+pub use error::CallError;
+pub use network::{Connect, Connection, Network};
+pub use pool::Pool;
+pub use target::Target;
+pub use vigie_rpc::{CallEnd, Code, Priority};

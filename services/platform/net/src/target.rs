@@ -1,0 +1,214 @@
+//! One endpoint of a service, and calls to it that keep their deadline.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tokio::time::error::Elapsed;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Response, Status, TimeoutExpired};
+use vigie_rpc::{Priority, deadline, priority};
+use vigie_telemetry::trace::{self, Span};
+use vigie_tls::is_for_good;
+
+use crate::endpoint::{self, EndpointError};
+use crate::error::{CallError, with_causes};
+use crate::network::Network;
+
+/// One service at one endpoint, connected when it is first called and again whenever the connection is lost.
+#[derive(Debug, Clone)]
+pub struct Target {
+    service: &'static str,
+    endpoint: Arc<str>,
+    channel: Channel,
+}
+
+impl Target {
+    /// The `service`, as errors call it, at `endpoint` on a network.
+    ///
+    /// # Errors
+    ///
+    /// The text is no endpoint.
+    pub fn new(service: &'static str, endpoint: &str, network: &Network) -> Result<Self, EndpointError> {
+        let channel = network.channel(&endpoint::settings(endpoint)?);
+        Ok(Self { service, endpoint: endpoint.into(), channel })
+    }
+
+    /// The endpoint's address.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The channel, for the service's generated client.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// Sends `message` to a method, such as `package.Service/Method`, and waits for the answer until `deadline`.
+    pub async fn call<Q, A, F>(
+        &self,
+        method: &'static str,
+        deadline: Instant,
+        message: Q,
+        send: impl FnOnce(Request<Q>) -> F,
+    ) -> Result<A, CallError>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        self.call_as(method, Priority::Interactive, deadline, message, send).await
+    }
+
+    /// The same for a call of any priority. Within a trace the call has a span, whose context is sent to the service.
+    pub async fn call_as<Q, A, F>(
+        &self,
+        method: &'static str,
+        priority: Priority,
+        deadline: Instant,
+        message: Q,
+        send: impl FnOnce(Request<Q>) -> F,
+    ) -> Result<A, CallError>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let begun = Instant::now();
+        let passed_on = deadline::passed_on(deadline.saturating_duration_since(begun));
+        let mut request = Request::new(message);
+        request.set_timeout(passed_on);
+        priority::write(priority, request.metadata_mut());
+        let mut span = match trace::current() {
+            Some(context) => context.client(method, &self.endpoint),
+            None => Span::none(),
+        };
+        if let Some(context) = span.context() {
+            context.write(request.metadata_mut().as_mut());
+        }
+        let ended = self.ended(tokio::time::timeout_at(deadline, send(request)).await, begun + passed_on);
+        span.ended_with(ended.as_ref().map_or_else(CallError::code, |_| Code::Ok));
+        ended
+    }
+
+    /// The outcome of a call whose service had time until `passed_on`.
+    fn ended<A>(
+        &self,
+        outcome: Result<Result<Response<A>, Status>, Elapsed>,
+        passed_on: Instant,
+    ) -> Result<A, CallError> {
+        match outcome {
+            Ok(Ok(answer)) => Ok(answer.into_inner()),
+            // tonic's server answers so to a call that outlasted the time passed on: nobody here cancels a call and listens.
+            Ok(Err(status)) if status.code() == Code::Cancelled && Instant::now() >= passed_on => {
+                Err(self.failed(too_late()))
+            }
+            Ok(Err(status)) => Err(self.failed(status)),
+            Err(_) => Err(self.failed(too_late())),
+        }
+    }
+
+    /// The error of a call that ended with `status`.
+    ///
+    /// A connection that broke under the call is an outage, whatever code tonic gives it (unknown, internal or
+    /// cancelled): the caller may try elsewhere, or again. Where its own copy of the timeout ran out, tonic's code is
+    /// "cancelled" too.
+    #[must_use]
+    pub fn failed(&self, status: Status) -> CallError {
+        let source = std::error::Error::source(&status);
+        let for_good = source.is_some_and(is_for_good);
+        let (status, broke) = match source {
+            Some(source) if is_timeout(source) => (too_late(), false),
+            Some(source) if status.code() != Code::Unavailable => {
+                (Status::unavailable(format!("the connection broke: {}", with_causes(source))), true)
+            }
+            Some(_) => (status, true),
+            None => (status, false),
+        };
+        let error = CallError::new(self.service, Arc::clone(&self.endpoint), status);
+        if broke { error.of_the_connection(for_good) } else { error }
+    }
+
+    /// The error of a call that was not made.
+    #[must_use]
+    pub fn refused(&self, code: Code, message: &str) -> CallError {
+        self.failed(Status::new(code, message))
+    }
+
+    /// The error of an answer that breaks the contract in this way.
+    #[must_use]
+    pub fn unreadable(&self, fault: &dyn Display) -> CallError {
+        self.failed(Status::internal(format!("the answer breaks the contract: {fault}")))
+    }
+}
+
+/// Whether the channel's own timer ran out: the transport's error may be wrapped around its error.
+fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.any(|cause| cause.is::<TimeoutExpired>())
+}
+
+fn too_late() -> Status {
+    Status::deadline_exceeded("no answer within the deadline")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use tokio::net::TcpListener;
+    use tonic::transport::server::TcpIncoming;
+    use tonic_health::pb::health_client::HealthClient;
+    use tonic_health::pb::health_server::{Health, HealthServer};
+    use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+    use super::*;
+
+    /// A service that never answers.
+    struct Silent;
+
+    #[tonic::async_trait]
+    impl Health for Silent {
+        async fn check(
+            &self,
+            _: Request<HealthCheckRequest>,
+        ) -> Result<Response<HealthCheckResponse>, Status> {
+            std::future::pending().await
+        }
+
+        type WatchStream = tokio_stream::Pending<Result<HealthCheckResponse, Status>>;
+
+        async fn watch(&self, _: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
+            Ok(Response::new(tokio_stream::pending()))
+        }
+    }
+
+    /// Which clock is first, the server's, the channel's or the caller's, is a matter of chance.
+    async fn check_late(at: SocketAddr) {
+        let target = Target::new("service", &format!("http://{at}"), &Network::tcp()).unwrap();
+        for _ in 0..20 {
+            let (message, deadline) =
+                (HealthCheckRequest::default(), Instant::now() + Duration::from_millis(20));
+            let mut client = HealthClient::new(target.channel());
+            let call = target
+                .call("grpc.health.v1.Health/Check", deadline, message, |request| client.check(request));
+            let error = call.await.unwrap_err();
+            assert_eq!(error.code(), Code::DeadlineExceeded, "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_not_answered_in_time_is_late_and_not_lost() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        check_late(silent.local_addr().unwrap()).await;
+    }
+
+    #[tokio::test]
+    async fn a_call_that_its_server_cuts_off_in_time_is_late_and_not_cancelled() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let server = tonic::transport::Server::builder().add_service(HealthServer::new(Silent));
+        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+        check_late(at).await;
+    }
+}
