@@ -37,8 +37,8 @@ impl Layer {
             ["services", "clients"] => Self::Clients,
             ["services", "vigie"] => Self::Binary,
             ["services", _] => Self::Service,
-            ["tests", _] => Self::Fixture,
-            ["loadtest" | "tests"] => Self::Outside,
+            ["tests", "pictures" | "test-postgres"] => Self::Fixture,
+            ["loadtest" | "tests"] | ["tests", _] => Self::Outside,
             _ => panic!("{} is in no layer: say here in which", folder.display()),
         }
     }
