@@ -44,24 +44,44 @@ impl<const BYTES: usize> EqualityIndex<BYTES> {
     /// An empty index in memory.
     #[must_use]
     pub fn with_options(options: IndexOptions) -> Self {
-        Self { store: Store::in_memory(layout(), options) }
+        Self::in_memory(WHOLE, options)
+    }
+
+    /// An empty index in memory, of keys of this form.
+    pub(crate) fn in_memory(form: u64, options: IndexOptions) -> Self {
+        Self { store: Store::in_memory(layout(form), options) }
     }
 
     /// As [`crate::RadiusIndex::open`].
     pub fn open(folder: &Path, options: IndexOptions) -> Result<(Self, Option<Vec<u8>>), OpenError> {
-        let (store, tag) = Store::open(layout(), options, folder, None)?;
+        let (store, tag) = Store::open(layout(WHOLE), options, folder, None)?;
         Ok((Self { store }, tag))
     }
 
     /// As [`crate::RadiusIndex::open_tagged`].
     pub fn open_tagged(folder: &Path, options: IndexOptions, tag: &[u8]) -> Result<Self, OpenError> {
-        let (store, _) = Store::open(layout(), options, folder, Some(tag))?;
+        Self::open_tagged_of(WHOLE, folder, options, tag)
+    }
+
+    /// [`Self::open_tagged`] of keys of this form. Fails if what was saved is of another one.
+    pub(crate) fn open_tagged_of(
+        form: u64,
+        folder: &Path,
+        options: IndexOptions,
+        tag: &[u8],
+    ) -> Result<Self, OpenError> {
+        let (store, _) = Store::open(layout(form), options, folder, Some(tag))?;
         Ok(Self { store })
     }
 
     /// As [`crate::RadiusIndex::begin`].
     pub fn begin(folder: &Path, options: IndexOptions) -> Result<Self, OpenError> {
-        Ok(Self { store: Store::begin(layout(), options, folder)? })
+        Self::begin_of(WHOLE, folder, options)
+    }
+
+    /// [`Self::begin`] of keys of this form.
+    pub(crate) fn begin_of(form: u64, folder: &Path, options: IndexOptions) -> Result<Self, OpenError> {
+        Ok(Self { store: Store::begin(layout(form), options, folder)? })
     }
 
     /// Adds a digest of an item, and says whether it was new.
@@ -85,7 +105,12 @@ impl<const BYTES: usize> EqualityIndex<BYTES> {
     /// Makes the edits in their order and shows them to lookups all at once. Says how many changed something:
     /// pairs that were new, and pairs that were removed.
     pub fn apply(&self, edits: &[Edit<BYTES>]) -> usize {
-        self.store.apply(edits.iter().copied())
+        self.apply_each(edits.iter().copied())
+    }
+
+    /// [`Self::apply`] of edits that need not lie in memory.
+    pub(crate) fn apply_each(&self, edits: impl Iterator<Item = Edit<BYTES>>) -> usize {
+        self.store.apply(edits)
     }
 
     /// As [`crate::RadiusIndex::load`].
@@ -152,9 +177,13 @@ impl<const BYTES: usize> EqualityIndex<BYTES> {
     }
 }
 
-/// Keyed at random, so that nobody can prepare digests that all share a list.
-fn layout() -> Layout {
-    Layout { keys: Keys::Digest(RandomState::new()), seed: 0, distance: None }
+/// The form of keys that are whole digests.
+const WHOLE: u64 = 0;
+
+/// Keyed at random, so that nobody can prepare digests that all share a list. Digests are not permuted: in the place of
+/// the permutation's seed, files keep the form of the keys.
+fn layout(form: u64) -> Layout {
+    Layout { keys: Keys::Digest(RandomState::new()), seed: form, distance: None }
 }
 
 impl<const BYTES: usize> Default for EqualityIndex<BYTES> {
@@ -206,17 +235,28 @@ impl<const BYTES: usize> EqualitySnapshot<BYTES> {
         queries: &[[u8; BYTES]],
         filter: &BankFilter,
         cancel: &Cancellation,
+        take: impl FnMut(usize, Entry),
+    ) -> Result<(), Cancelled> {
+        self.each_of(queries.iter().copied(), filter, cancel, take)
+    }
+
+    /// [`Self::each`] of queries that need not lie in memory.
+    pub(crate) fn each_of(
+        &self,
+        queries: impl Iterator<Item = [u8; BYTES]>,
+        filter: &BankFilter,
+        cancel: &Cancellation,
         mut take: impl FnMut(usize, Entry),
     ) -> Result<(), Cancelled> {
         let tally = Checkpoint::begin(cancel)?.tally();
-        for (number, query) in queries.iter().enumerate() {
-            self.each_of(query, filter, &tally, |entry| take(number, entry));
+        for (number, query) in queries.enumerate() {
+            self.each_equal(&query, filter, &tally, |entry| take(number, entry));
             tally.end()?;
         }
         Ok(())
     }
 
-    fn each_of(
+    fn each_equal(
         &self,
         query: &[u8; BYTES],
         filter: &BankFilter,

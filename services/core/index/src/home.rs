@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytemuck::cast_slice;
 use thiserror::Error;
 
+use crate::any_hash::shape::UnsupportedShape;
 use crate::segment::Segment;
 use crate::segment_file::{SectionId, SegmentError, SegmentFile};
 use crate::segment_writer::{self, SegmentWriter};
@@ -62,6 +63,9 @@ pub enum OpenError {
         /// The folder.
         path: PathBuf,
     },
+    /// No index holds such hashes.
+    #[error(transparent)]
+    Shape(#[from] UnsupportedShape),
     /// A file of the index is damaged or missing.
     #[error(transparent)]
     Segment(#[from] SegmentError),

@@ -3,7 +3,8 @@
 //! Two indexes. [`RadiusIndex`] holds hashes that are compared by Hamming distance and finds every one within
 //! a radius, or the k nearest; [`EqualityIndex`] holds digests and finds those equal to a query. Both are
 //! searched while they are written to. [`HnswIndex`] and [`hnsw::VectorIndex`] do the like with graphs, for
-//! vectors above all; they may miss what they should find.
+//! vectors above all; they may miss what they should find. A [`HashIndex`] is any of those for hashes, for callers that
+//! learn the length of hashes at run time: [`HashShape`] makes one.
 //!
 //! Rows live in immutable *segments*, sorted and mapped from files, and in a mutable *tail* for the newest; a
 //! removal is a *tombstone* beside either. Segments are searched by multi-index hashing with chain signatures:
@@ -30,7 +31,8 @@
 //! holds the rows: `segment_file` and `segment_writer` (bytes), [`container`] (the same for files of others), `segment`
 //! (columns), `tail`. What changes:
 //! `tombstones` and `moment` (which rows a reader may see), `view`, `merge` (the policy), `home` (the folder),
-//! `store` (edits, publication, background merges). On top, [`radius`], [`equality`] and [`oracle`]; [`hnsw`] by itself.
+//! `store` (edits, publication, background merges). On top, [`radius`], [`equality`] and [`oracle`]; `any_hash`
+//! for hashes whose length is known only at run time; [`hnsw`] by itself.
 
 pub mod entry;
 pub mod filter;
@@ -62,9 +64,14 @@ mod store;
 mod nearest;
 pub mod radius;
 pub mod equality;
+mod any_hash;
 pub mod hnsw;
 pub mod oracle;
 
+pub use any_hash::{
+    EQUALITY_BYTES_MAX, EQUALITY_BYTES_MIN, HAMMING_BYTES, HashEdit, HashEdits, HashIndex, HashRows,
+    HashShape, HashSnapshot, UnsupportedShape,
+};
 pub use cancel::{Cancellation, Cancelled};
 pub use entry::{Edit, Entry, Hit};
 pub use equality::{EqualityIndex, EqualitySnapshot};

@@ -113,7 +113,12 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
     ///
     /// Loading many hashes is faster by this than one by one.
     pub fn apply(&self, edits: &[Edit<BYTES>]) -> usize {
-        self.store.apply(edits.iter().map(|edit| edit.map_hash(|hash| self.permutation.apply(hash))))
+        self.apply_each(edits.iter().copied())
+    }
+
+    /// [`Self::apply`] of edits that need not lie in memory.
+    pub(crate) fn apply_each(&self, edits: impl Iterator<Item = Edit<BYTES>>) -> usize {
+        self.store.apply(edits.map(|edit| edit.map_hash(|hash| self.permutation.apply(hash))))
     }
 
     /// Adds many pairs at once, in any order, and shows them to searches all at once: quicker by far than
@@ -271,6 +276,18 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         cancel: &Cancellation,
         take: impl FnMut(usize, Hit),
     ) -> Result<(), Cancelled> {
+        self.each_of(queries.iter(), radius, filter, cancel, take)
+    }
+
+    /// [`Self::each`] of queries that need not lie side by side.
+    pub(crate) fn each_of<'a>(
+        &self,
+        queries: impl Iterator<Item = &'a [u8; BYTES]>,
+        radius: Distance,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+        take: impl FnMut(usize, Hit),
+    ) -> Result<(), Cancelled> {
         let mut checkpoint = Checkpoint::begin(cancel)?;
         self.each_within(&self.stored(queries), radius.0.into(), filter, &mut checkpoint, take)
     }
@@ -289,7 +306,7 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         cancel: &Cancellation,
     ) -> Result<Vec<Vec<Hit>>, Cancelled> {
         let mut checkpoint = Checkpoint::begin(cancel)?;
-        let stored = self.stored(queries);
+        let stored = self.stored(queries.iter());
         let mut answers = vec![Vec::new(); queries.len()];
         let mut pending: Vec<usize> = (0..queries.len()).collect();
         let rows = self.rows();
@@ -381,8 +398,8 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         in_segments + self.view.tails_at(self.moment).map(|(_, rows)| rows).sum::<usize>()
     }
 
-    fn stored(&self, queries: &[[u8; BYTES]]) -> Vec<[u8; BYTES]> {
-        queries.iter().map(|query| self.permutation.apply(query)).collect()
+    fn stored<'a>(&self, queries: impl Iterator<Item = &'a [u8; BYTES]>) -> Vec<[u8; BYTES]> {
+        queries.map(|query| self.permutation.apply(query)).collect()
     }
 }
 

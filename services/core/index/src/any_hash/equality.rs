@@ -1,0 +1,156 @@
+//! An index of hashes of any length that are compared for equality.
+//!
+//! Compiling a store for each length would take minutes, so hashes stand in the next of four widths. A shorter one is
+//! filled up with zeros: all hashes of an index have the same length, so different hashes stay different. One of more than
+//! 64 bytes is replaced by its BLAKE3-256 digest.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use vigie_model::{BankId, Distance};
+
+use super::batch::{HashEdit, HashEdits, HashRows};
+use super::index::{HashIndex, HashSnapshot};
+use super::shape::HashShape;
+use crate::cancel::{Cancellation, Cancelled};
+use crate::entry::{Edit, Hit};
+use crate::equality::{EqualityIndex, EqualitySnapshot};
+use crate::filter::BankFilter;
+use crate::home::{OpenError, SavedFile};
+use crate::options::IndexOptions;
+use crate::segment_file::SegmentError;
+
+/// The longest hash that is held as it is.
+pub(super) const HELD_BYTES_MAX: usize = 64;
+
+/// Hashes of `bytes` bytes that stand in an index of `WIDTH`.
+#[derive(Debug)]
+pub(super) struct KeyedIndex<const WIDTH: usize> {
+    index: EqualityIndex<WIDTH>,
+    bytes: usize,
+}
+
+/// A [`KeyedIndex`] at one moment.
+#[derive(Debug)]
+struct KeyedSnapshot<const WIDTH: usize> {
+    snapshot: EqualitySnapshot<WIDTH>,
+    bytes: usize,
+}
+
+impl<const WIDTH: usize> KeyedIndex<WIDTH> {
+    pub(super) fn in_memory(bytes: usize, options: IndexOptions) -> Self {
+        Self { index: EqualityIndex::in_memory(key_form::<WIDTH>(bytes), options), bytes }
+    }
+
+    pub(super) fn begin(bytes: usize, folder: &Path, options: IndexOptions) -> Result<Self, OpenError> {
+        Ok(Self { index: EqualityIndex::begin_of(key_form::<WIDTH>(bytes), folder, options)?, bytes })
+    }
+
+    pub(super) fn open_tagged(
+        bytes: usize,
+        folder: &Path,
+        options: IndexOptions,
+        tag: &[u8],
+    ) -> Result<Self, OpenError> {
+        let index = EqualityIndex::open_tagged_of(key_form::<WIDTH>(bytes), folder, options, tag)?;
+        Ok(Self { index, bytes })
+    }
+
+    fn key(&self, hash: &[u8]) -> [u8; WIDTH] {
+        key_of(self.bytes, hash)
+    }
+}
+
+/// What the files of an index remember of the form of its keys, so that they are not opened as those of another length: 0
+/// where the key is the hash.
+const fn key_form<const WIDTH: usize>(bytes: usize) -> u64 {
+    if bytes == WIDTH { 0 } else { bytes as u64 }
+}
+
+/// The hash as it stands in an index of `WIDTH`.
+fn key_of<const WIDTH: usize>(bytes: usize, hash: &[u8]) -> [u8; WIDTH] {
+    assert_eq!(hash.len(), bytes, "a hash as long as those of the index");
+    let mut key = [0; WIDTH];
+    if let Some(held) = key.get_mut(..bytes) {
+        held.copy_from_slice(hash);
+    } else {
+        // Digests have 32 bytes, as has the width that `begin` takes for such hashes.
+        key.copy_from_slice(&blake3::hash(hash).as_bytes()[..WIDTH]);
+    }
+    key
+}
+
+impl<const WIDTH: usize> HashIndex for KeyedIndex<WIDTH> {
+    fn shape(&self) -> HashShape {
+        HashShape::Equality { bytes: self.bytes }
+    }
+
+    fn apply(&self, edits: &HashEdits) -> usize {
+        self.index.apply_each(edits.iter().map(|edit| match edit {
+            HashEdit::Insert(hash, entry) => Edit::Insert(self.key(hash), entry),
+            HashEdit::Remove(hash, item) => Edit::Remove(self.key(hash), item),
+        }))
+    }
+
+    fn load(&self, rows: HashRows) -> Result<(), SegmentError> {
+        let pairs = rows.iter().map(|(hash, entry)| (self.key(hash), entry)).collect();
+        drop(rows);
+        self.index.load(pairs)
+    }
+
+    fn remove_bank(&self, bank: BankId) -> usize {
+        self.index.remove_bank(bank)
+    }
+
+    fn merge(&self) -> Result<(), SegmentError> {
+        self.index.merge()
+    }
+
+    fn save(&self, tag: &[u8]) -> Result<Vec<SavedFile>, SegmentError> {
+        self.index.save(tag)
+    }
+
+    fn forget_before(&self, tag: &[u8]) {
+        self.index.forget_before(tag);
+    }
+
+    fn fault(&self) -> Option<String> {
+        self.index.footprint().fault
+    }
+
+    fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    fn is_exact(&self) -> bool {
+        true
+    }
+
+    fn snapshot(&self) -> Arc<dyn HashSnapshot> {
+        Arc::new(KeyedSnapshot { snapshot: self.index.snapshot(), bytes: self.bytes })
+    }
+}
+
+impl<const WIDTH: usize> HashSnapshot for KeyedSnapshot<WIDTH> {
+    fn shape(&self) -> HashShape {
+        HashShape::Equality { bytes: self.bytes }
+    }
+
+    fn each(
+        &self,
+        queries: &[&[u8]],
+        _: Distance,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+        take: &mut dyn FnMut(usize, Hit),
+    ) -> Result<(), Cancelled> {
+        let keys = queries.iter().map(|query| key_of(self.bytes, query));
+        self.snapshot.each_of(keys, filter, cancel, |query, entry| {
+            take(query, Hit { entry, distance: Distance(0) });
+        })
+    }
+
+    fn is_exact(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,92 @@
+//! The exact index by Hamming distance as a [`HashIndex`].
+
+use std::sync::Arc;
+
+use vigie_model::{BankId, Distance};
+
+use super::batch::{HashEdit, HashEdits, HashRows};
+use super::index::{HashIndex, HashSnapshot};
+use super::shape::HashShape;
+use crate::cancel::{Cancellation, Cancelled};
+use crate::entry::{Edit, Hit};
+use crate::filter::BankFilter;
+use crate::home::SavedFile;
+use crate::radius::{RadiusIndex, RadiusSnapshot};
+use crate::segment_file::SegmentError;
+
+impl<const BYTES: usize> HashIndex for RadiusIndex<BYTES> {
+    fn shape(&self) -> HashShape {
+        HashShape::Hamming { bytes: BYTES }
+    }
+
+    fn apply(&self, edits: &HashEdits) -> usize {
+        self.apply_each(edits.iter().map(|edit| match edit {
+            HashEdit::Insert(hash, entry) => Edit::Insert(*whole(hash), entry),
+            HashEdit::Remove(hash, item) => Edit::Remove(*whole(hash), item),
+        }))
+    }
+
+    fn load(&self, rows: HashRows) -> Result<(), SegmentError> {
+        let pairs = rows.iter().map(|(hash, entry)| (*whole(hash), entry)).collect();
+        drop(rows);
+        self.load(pairs)
+    }
+
+    fn remove_bank(&self, bank: BankId) -> usize {
+        self.remove_bank(bank)
+    }
+
+    fn merge(&self) -> Result<(), SegmentError> {
+        self.merge()
+    }
+
+    fn save(&self, tag: &[u8]) -> Result<Vec<SavedFile>, SegmentError> {
+        self.save(tag)
+    }
+
+    fn forget_before(&self, tag: &[u8]) {
+        self.forget_before(tag);
+    }
+
+    fn fault(&self) -> Option<String> {
+        self.footprint().fault
+    }
+
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn is_exact(&self) -> bool {
+        true
+    }
+
+    fn snapshot(&self) -> Arc<dyn HashSnapshot> {
+        Arc::new(self.snapshot())
+    }
+}
+
+impl<const BYTES: usize> HashSnapshot for RadiusSnapshot<BYTES> {
+    fn shape(&self) -> HashShape {
+        HashShape::Hamming { bytes: BYTES }
+    }
+
+    fn each(
+        &self,
+        queries: &[&[u8]],
+        radius: Distance,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+        take: &mut dyn FnMut(usize, Hit),
+    ) -> Result<(), Cancelled> {
+        self.each_of(queries.iter().map(|query| whole(query)), radius, filter, cancel, take)
+    }
+
+    fn is_exact(&self) -> bool {
+        true
+    }
+}
+
+/// A hash of the index's length.
+fn whole<const BYTES: usize>(hash: &[u8]) -> &[u8; BYTES] {
+    hash.try_into().expect("a hash as long as those of the index")
+}

@@ -1,0 +1,102 @@
+//! What every index of hashes can do, whatever their length and comparison.
+
+use std::fmt;
+use std::sync::Arc;
+
+use vigie_model::{BankId, Distance, Recall};
+
+use super::batch::{HashEdits, HashRows};
+use super::shape::HashShape;
+use crate::cancel::{Cancellation, Cancelled};
+use crate::entry::Hit;
+use crate::filter::BankFilter;
+use crate::home::SavedFile;
+use crate::segment_file::SegmentError;
+
+/// Pairs of a hash and an item that are searched while they are written to. It holds the same pair once.
+///
+/// Searches take no lock and see the index as it is at one moment; edits wait for each other, and are visible to every
+/// snapshot that is taken after they returned.
+pub trait HashIndex: Send + Sync + fmt::Debug {
+    /// Which hashes it holds.
+    fn shape(&self) -> HashShape;
+
+    /// Makes the edits in their order and shows them to searches all at once. Returns how many changed something: pairs
+    /// that were new, and pairs that were removed. Inserting a pair again only replaces its bank.
+    ///
+    /// # Panics
+    ///
+    /// If the hashes have another length than those of the index.
+    fn apply(&self, edits: &HashEdits) -> usize;
+
+    /// Adds many pairs at once, in any order: much quicker than [`Self::apply`] where the index can build from them
+    /// directly. Of equal pairs, the one with the greatest bank counts.
+    ///
+    /// # Panics
+    ///
+    /// If the hashes have another length than those of the index.
+    fn load(&self, rows: HashRows) -> Result<(), SegmentError>;
+
+    /// Removes every hash of every item of a bank, all at one moment, and returns how many they were.
+    fn remove_bank(&self, bank: BankId) -> usize;
+
+    /// Makes one segment of everything, or as few as the greatest size of a segment allows; nothing where the index
+    /// arranges its rows by itself.
+    fn merge(&self) -> Result<(), SegmentError>;
+
+    /// Writes the index to its folder as it is now, under a tag by which it can be opened, and returns the files that it
+    /// consists of; none where the index is in memory.
+    fn save(&self, tag: &[u8]) -> Result<Vec<SavedFile>, SegmentError>;
+
+    /// Gives up what was saved before the tag was, and the files that only that needed.
+    fn forget_before(&self, tag: &[u8]);
+
+    /// What last went wrong with its files. Nothing is lost by it: what could not be merged stays in use.
+    fn fault(&self) -> Option<String>;
+
+    /// The living hashes, counted once for each item.
+    fn len(&self) -> usize;
+
+    /// Whether there is no living hash.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether answers are always those of a linear scan.
+    fn is_exact(&self) -> bool;
+
+    /// How much of the truth an approximate index finds, once it has been measured.
+    fn recall(&self) -> Option<Recall> {
+        None
+    }
+
+    /// The index as it is now, and stays in this view however it changes meanwhile. Cheap.
+    fn snapshot(&self) -> Arc<dyn HashSnapshot>;
+}
+
+/// A [`HashIndex`] at one moment: later edits do not show.
+///
+/// It holds what the index held then until it is dropped.
+pub trait HashSnapshot: Send + Sync + fmt::Debug {
+    /// Which hashes it holds.
+    fn shape(&self) -> HashShape;
+
+    /// Hands over every hash within `radius` of each query with the number of the query, in no particular order. What was
+    /// handed over before a failure is of no use. An index that compares for equality answers with distance 0, whatever
+    /// the radius.
+    ///
+    /// # Panics
+    ///
+    /// If a query has another length than the hashes of the index.
+    fn each(
+        &self,
+        queries: &[&[u8]],
+        radius: Distance,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+        take: &mut dyn FnMut(usize, Hit),
+    ) -> Result<(), Cancelled>;
+
+    /// Whether answers are always those of a linear scan.
+    fn is_exact(&self) -> bool;
+}
