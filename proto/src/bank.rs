@@ -3,12 +3,12 @@
 use prost::Message as _;
 use vigie_model::change::{Cursor, LogId};
 use vigie_model::{
-    Bank, BankId, BankName, Change, ChangeKind, FeedRange, Hash, Item, ItemContent, ItemDraft, ItemId,
-    LogHead, Sequence, ShardIdentity, StatePart, UnixMillis,
+    Bank, BankId, BankName, Change, ChangeKind, FeedRange, Item, ItemContent, ItemDraft, ItemId, LogHead,
+    Sequence, ShardIdentity, StatePart, UnixMillis,
 };
 
 use crate::invalid::{Invalid, check_len, each};
-use crate::model::{bank_name, digest};
+use crate::model::{Sender, bank_name, digest, hash};
 use crate::pb::bank::v1 as pb;
 
 /// Items or ids of one write.
@@ -49,7 +49,7 @@ pub fn page_size(size: i32) -> Result<u16, Invalid> {
 /// Reads the items of one write.
 pub fn item_contents(messages: Vec<pb::ItemContent>) -> Result<Vec<ItemContent>, Invalid> {
     check_len("items", messages.len(), 1, WRITE_ITEMS_MAX)?;
-    each("items", messages, ItemContent::try_from)
+    each("items", messages, |message| item_content(message, Sender::Client))
 }
 
 /// Reads the ids of one removal.
@@ -117,26 +117,22 @@ impl TryFrom<pb::Bank> for Bank {
 impl From<ItemContent> for pb::ItemContent {
     fn from(content: ItemContent) -> Self {
         Self {
-            hashes: content.hashes().iter().map(|&hash| hash.into()).collect(),
+            hashes: content.hashes().iter().map(|hash| hash.clone().into()).collect(),
             labels: content.labels().iter().map(|label| label.to_string()).collect(),
             external_reference: content.external_reference().unwrap_or_default().to_owned(),
         }
     }
 }
 
-impl TryFrom<pb::ItemContent> for ItemContent {
-    type Error = Invalid;
-
-    fn try_from(message: pb::ItemContent) -> Result<Self, Invalid> {
-        // Checked before the conversion too: a flood of hashes is not worth reading.
-        check_len("hashes", message.hashes.len(), 1, Self::HASHES_MAX)?;
-        let draft = ItemDraft {
-            hashes: each("hashes", message.hashes, Hash::try_from)?,
-            labels: message.labels,
-            external_reference: message.external_reference,
-        };
-        Self::try_from(draft).map_err(|error| Invalid::new(error.field(), error))
-    }
+fn item_content(message: pb::ItemContent, sender: Sender) -> Result<ItemContent, Invalid> {
+    // Checked before the conversion too: a flood of hashes is not worth reading.
+    check_len("hashes", message.hashes.len(), 1, ItemContent::HASHES_MAX)?;
+    let draft = ItemDraft {
+        hashes: each("hashes", message.hashes, |message| hash(message, sender))?,
+        labels: message.labels,
+        external_reference: message.external_reference,
+    };
+    ItemContent::try_from(draft).map_err(|error| Invalid::new(error.field(), error))
 }
 
 impl From<Item> for pb::Item {
@@ -159,7 +155,7 @@ impl TryFrom<pb::Item> for Item {
             id: ItemId(message.id),
             bank: BankId(message.bank_id),
             added_at: UnixMillis(message.added_at_unix_ms),
-            content: content.try_into().map_err(|invalid: Invalid| invalid.within("content"))?,
+            content: item_content(content, Sender::Peer).map_err(|invalid| invalid.within("content"))?,
         })
     }
 }
@@ -410,14 +406,14 @@ impl TryFrom<pb::GetLogHeadResponse> for LogHead {
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::SetDigest;
+    use vigie_model::{Hash, SetDigest};
 
     use super::*;
     use crate::pb::model::v1 as pb_model;
 
     fn item() -> Item {
         let draft = ItemDraft {
-            hashes: vec![Hash::Pdq([9; 32]), Hash::Md5([1; 16])],
+            hashes: vec![Hash::pdq([9; 32]), Hash::md5([1; 16])],
             labels: vec!["a".into(), "b".into()],
             external_reference: "ref".into(),
         };

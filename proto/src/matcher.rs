@@ -5,7 +5,7 @@ use vigie_model::{
 };
 
 use crate::invalid::{Invalid, each};
-use crate::model::{check_answers, digest, hash_type_number, hash_types, queries, search_options};
+use crate::model::{Sender, check_answers, digest, hash_type_number, hash_types, queries, search_options};
 use crate::pb::matcher::v1 as pb;
 
 impl pb::SearchRequest {
@@ -19,7 +19,7 @@ impl TryFrom<pb::SearchRequest> for (Vec<Query>, SearchOptions) {
     type Error = Invalid;
 
     fn try_from(message: pb::SearchRequest) -> Result<Self, Invalid> {
-        let options = search_options(message.options)?;
+        let options = search_options(message.options, Sender::Peer)?;
         check_answers(message.queries.len(), &options)?;
         Ok((queries(message.queries)?, options))
     }

@@ -1,12 +1,14 @@
 //! Package `vigie.matching.v1`: the public service of a frontend.
 
 use vigie_model::{
-    Content, HashTypeSearch, ImageFingerprint, MatchCall, Matched, Quality, Query, QueryHash, QueryMatches,
-    SkipReason, Variant,
+    Content, Hash, HashType, HashTypeSearch, ImageFingerprint, MatchCall, Matched, Quality, Query, QueryHash,
+    QueryMatches, SkipReason, Variant,
 };
 
 use crate::invalid::{Invalid, check_len, each};
-use crate::model::{check_answers, distance, hash_type, hash_type_number, query_hashes, search_options};
+use crate::model::{
+    Sender, check_answers, distance, hash_type, hash_type_number, query_hashes, search_options,
+};
 use crate::pb::matching::v1 as pb;
 
 impl From<Content> for pb::MatchQuery {
@@ -33,7 +35,7 @@ impl TryFrom<pb::MatchQuery> for Content {
             Some(Wire::Hashed(hashed)) => {
                 let within = |invalid: Invalid| invalid.within("hashed");
                 Ok(Self::Hashed {
-                    hashes: query_hashes(hashed.hashes).map_err(within)?,
+                    hashes: query_hashes(hashed.hashes, Sender::Client).map_err(within)?,
                     pdq_quality: quality("pdq_quality", hashed.pdq_quality).map_err(within)?,
                 })
             }
@@ -61,7 +63,7 @@ impl TryFrom<pb::MatchRequest> for MatchCall {
 
     fn try_from(message: pb::MatchRequest) -> Result<Self, Invalid> {
         check_len("queries", message.queries.len(), 1, Query::BATCH_MAX)?;
-        let options = search_options(message.options)?;
+        let options = search_options(message.options, Sender::Client)?;
         check_answers(message.queries.len(), &options)?;
         Ok(Self {
             contents: each("queries", message.queries, Content::try_from)?,
@@ -96,7 +98,7 @@ impl TryFrom<pb::HashTypeSearch> for HashTypeSearch {
             Err(_) => return Err(Invalid::new("skip_reason", "is none that this version knows")),
         };
         Ok(Self {
-            hash_type: hash_type("hash_type", message.hash_type)?,
+            hash_type: hash_type("hash_type", message.hash_type, Sender::Peer)?,
             max_distance: distance(message.max_distance)?,
             exact: message.exact,
             skipped,
@@ -149,41 +151,50 @@ impl From<ImageFingerprint> for pb::HashResponse {
     }
 }
 
+/// Requires PDQ of all eight variants, MD5 and SHA-256: every version of the frontend sends them. Keeps every other digest.
 impl TryFrom<pb::HashResponse> for ImageFingerprint {
     type Error = Invalid;
 
     fn try_from(message: pb::HashResponse) -> Result<Self, Invalid> {
-        use vigie_model::Hash;
-        let mut fingerprint = Self {
-            width: message.width,
-            height: message.height,
-            pdq: [[0; 32]; 8],
-            quality: Quality::new(message.pdq_quality.into())
-                .map_err(|error| Invalid::new("pdq_quality", error))?,
-            md5: [0; 16],
-            sha256: [0; 32],
-        };
-        for QueryHash { hash, variant } in query_hashes(message.hashes)? {
-            match hash {
-                Hash::Pdq(bytes) => {
-                    let place =
-                        Variant::ALL.iter().zip(&mut fingerprint.pdq).find(|(one, _)| **one == variant);
-                    if let Some((_, slot)) = place {
-                        *slot = bytes;
-                    }
-                }
-                Hash::Md5(bytes) => fingerprint.md5 = bytes,
-                Hash::Sha256(bytes) => fingerprint.sha256 = bytes,
+        let quality = Quality::new(message.pdq_quality.into());
+        let mut pdq = [None; Variant::ALL.len()];
+        let mut digests: Vec<Hash> = Vec::new();
+        for QueryHash { hash, variant } in query_hashes(message.hashes, Sender::Peer)? {
+            if hash.hash_type() != HashType::PDQ {
+                digests.push(hash);
+            } else if let Some(slot) = Variant::ALL.iter().position(|one| *one == variant) {
+                pdq[slot] = hash.as_bytes().try_into().ok();
             }
         }
-        Ok(fingerprint)
+        digests.sort_unstable();
+        let missing = |what: String| Invalid::new("hashes", format!("hold no {what}"));
+        if let Some(twice) = digests.windows(2).find(|pair| pair[0].hash_type() == pair[1].hash_type()) {
+            return Err(Invalid::new("hashes", format!("hold {} twice", twice[0].hash_type())));
+        }
+        for required in [HashType::MD5, HashType::SHA256] {
+            if !digests.iter().any(|digest| digest.hash_type() == required) {
+                return Err(missing(required.to_string()));
+            }
+        }
+        let mut hashes = [[0; 32]; Variant::ALL.len()];
+        for ((hash, found), variant) in hashes.iter_mut().zip(pdq).zip(Variant::ALL) {
+            *hash = found.ok_or_else(|| missing(format!("pdq of the variant {variant}")))?;
+        }
+        Ok(Self {
+            width: message.width,
+            height: message.height,
+            pdq: hashes,
+            quality: quality.map_err(|error| Invalid::new("pdq_quality", error))?,
+            digests,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vigie_model::{Distance, HashType, SearchOptions};
+    use crate::pb::model::v1 as pb_model;
+    use vigie_model::{Distance, SearchOptions};
 
     #[test]
     fn a_query_without_content_says_what_to_send() {
@@ -204,10 +215,7 @@ mod tests {
             contents: vec![
                 Content::Image(bytes::Bytes::from_static(b"abc")),
                 Content::Hashed {
-                    hashes: vec![QueryHash {
-                        hash: vigie_model::Hash::Md5([7; 16]),
-                        variant: Variant::FlipMinus1,
-                    }],
+                    hashes: vec![QueryHash { hash: Hash::md5([7; 16]), variant: Variant::FlipMinus1 }],
                     pdq_quality: Some(Quality::new(61).unwrap()),
                 },
             ],
@@ -219,7 +227,7 @@ mod tests {
         let matched = Matched {
             found: QueryMatches::default(),
             searches: vec![HashTypeSearch {
-                hash_type: HashType::Pdq,
+                hash_type: HashType::PDQ,
                 max_distance: Distance(31),
                 exact: true,
                 skipped: Some(SkipReason::QualityBelowFloor),
@@ -229,5 +237,38 @@ mod tests {
             size: Some((640, 480)),
         };
         assert_eq!(Matched::try_from(pb::Matched::from(matched.clone())).unwrap(), matched);
+    }
+
+    fn fingerprint() -> ImageFingerprint {
+        ImageFingerprint {
+            width: 3,
+            height: 4,
+            pdq: [1, 2, 3, 4, 5, 6, 7, 8].map(|byte| [byte; 32]),
+            quality: Quality::new(80).unwrap(),
+            digests: vec![Hash::md5([9; 16]), Hash::sha256([9; 32])],
+        }
+    }
+
+    #[test]
+    fn fingerprints_survive_the_wire_with_digests_that_this_version_does_not_know() {
+        let mut message = pb::HashResponse::from(fingerprint());
+        assert_eq!(ImageFingerprint::try_from(message.clone()).unwrap(), fingerprint());
+        let unknown = pb_model::Hash { hash_type: 4_000, value: vec![1; 20] };
+        message.hashes.push(pb_model::QueryHash { hash: Some(unknown), variant: 1 });
+        assert_eq!(ImageFingerprint::try_from(message).unwrap().digests.len(), 3);
+    }
+
+    #[test]
+    fn a_fingerprint_from_which_a_hash_is_missing_is_refused() {
+        let whole = pb::HashResponse::from(fingerprint());
+        for missing in 0..whole.hashes.len() {
+            let mut message = whole.clone();
+            message.hashes.remove(missing);
+            let invalid = ImageFingerprint::try_from(message).unwrap_err();
+            assert!(invalid.to_string().starts_with("hashes: hold no "), "{invalid}");
+        }
+        let mut message = whole;
+        message.hashes.push(message.hashes[8].clone());
+        assert_eq!(ImageFingerprint::try_from(message).unwrap_err().to_string(), "hashes: hold md5 twice");
     }
 }

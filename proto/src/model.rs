@@ -9,35 +9,42 @@ use vigie_model::{
 use crate::invalid::{Invalid, check_len, each};
 use crate::pb::model::v1 as pb;
 
-impl From<HashType> for pb::HashType {
-    fn from(hash_type: HashType) -> Self {
-        match hash_type {
-            HashType::Pdq => Self::Pdq,
-            HashType::Md5 => Self::Md5,
-            HashType::Sha256 => Self::Sha256,
+/// Whose message is read.
+///
+/// A newer process may know a hash type more than this one. What a peer has accepted is kept and handed on under its number;
+/// what a client sends has to be understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// A client: hash types without a row in this build are refused.
+    Client,
+    /// Another part of the system, or this one's own files: they are accepted.
+    Peer,
+}
+
+/// Reads a hash type from its number on the wire.
+pub(crate) fn hash_type(field: &str, number: i32, sender: Sender) -> Result<HashType, Invalid> {
+    let hash_type = u16::try_from(number).map(HashType::from_number);
+    match hash_type {
+        Ok(None) => Err(Invalid::missing(field)),
+        Ok(Some(hash_type)) if hash_type.is_known() || sender == Sender::Peer => Ok(hash_type),
+        Ok(Some(_)) | Err(_) => {
+            let known: Vec<String> =
+                HashType::known().map(|one| format!("{} ({one})", one.number())).collect();
+            let reason =
+                format!("{number} is no hash type that this version knows; it knows {}", known.join(", "));
+            Err(Invalid::new(field, reason))
         }
     }
 }
 
-/// Reads a hash type from its number on the wire.
-pub(crate) fn hash_type(field: &str, number: i32) -> Result<HashType, Invalid> {
-    match pb::HashType::try_from(number) {
-        Ok(pb::HashType::Pdq) => Ok(HashType::Pdq),
-        Ok(pb::HashType::Md5) => Ok(HashType::Md5),
-        Ok(pb::HashType::Sha256) => Ok(HashType::Sha256),
-        Ok(pb::HashType::Unspecified) => Err(Invalid::missing(field)),
-        Err(_) => Err(Invalid::new(field, format!("{number} is no hash type that this version knows"))),
-    }
-}
-
-/// Reads a list of hash types.
+/// Reads a list of hash types that a peer sent.
 pub(crate) fn hash_types(field: &str, numbers: Vec<i32>) -> Result<Vec<HashType>, Invalid> {
-    each(field, numbers, |number| hash_type("", number))
+    each(field, numbers, |number| hash_type("", number, Sender::Peer))
 }
 
 /// The number of a hash type on the wire.
 pub(crate) fn hash_type_number(hash_type: HashType) -> i32 {
-    pb::HashType::from(hash_type).into()
+    hash_type.number().into()
 }
 
 impl From<SetDigest> for pb::SetDigest {
@@ -73,6 +80,7 @@ impl From<HashCount> for pb::HashCount {
             hash_type: hash_type_number(count.hash_type),
             hashes: count.hashes,
             exact: count.exact,
+            not_searched: !count.is_searched,
             recall: count.recall.map(recall),
         }
     }
@@ -89,8 +97,9 @@ impl TryFrom<pb::HashCount> for HashCount {
                 .ok_or_else(|| Invalid::new("recall.value", "is not a share from 0 to 1"))
         };
         Ok(Self {
-            hash_type: hash_type("hash_type", message.hash_type)?,
+            hash_type: hash_type("hash_type", message.hash_type, Sender::Peer)?,
             hashes: message.hashes,
+            is_searched: !message.not_searched,
             exact: message.exact,
             recall: message.recall.map(recall).transpose()?,
         })
@@ -132,13 +141,10 @@ impl From<Hash> for pb::Hash {
     }
 }
 
-impl TryFrom<pb::Hash> for Hash {
-    type Error = Invalid;
-
-    fn try_from(message: pb::Hash) -> Result<Self, Invalid> {
-        let hash_type = hash_type("hash_type", message.hash_type)?;
-        Self::from_bytes(hash_type, &message.value).map_err(|error| Invalid::new("value", error))
-    }
+/// Reads a hash.
+pub(crate) fn hash(message: pb::Hash, sender: Sender) -> Result<Hash, Invalid> {
+    let hash_type = hash_type("hash_type", message.hash_type, sender)?;
+    Hash::from_peer(hash_type, &message.value).map_err(|error| Invalid::new("value", error))
 }
 
 impl From<QueryHash> for pb::QueryHash {
@@ -147,27 +153,23 @@ impl From<QueryHash> for pb::QueryHash {
     }
 }
 
-impl TryFrom<pb::QueryHash> for QueryHash {
-    type Error = Invalid;
-
-    fn try_from(message: pb::QueryHash) -> Result<Self, Invalid> {
-        let hash = message.hash.ok_or_else(|| Invalid::missing("hash"))?;
-        Ok(Self {
-            hash: hash.try_into().map_err(|invalid: Invalid| invalid.within("hash"))?,
-            variant: variant(message.variant)?,
-        })
-    }
+fn query_hash(message: pb::QueryHash, sender: Sender) -> Result<QueryHash, Invalid> {
+    let hash_message = message.hash.ok_or_else(|| Invalid::missing("hash"))?;
+    Ok(QueryHash {
+        hash: hash(hash_message, sender).map_err(|invalid| invalid.within("hash"))?,
+        variant: variant(message.variant)?,
+    })
 }
 
 /// Reads the hashes of one query.
-pub(crate) fn query_hashes(hashes: Vec<pb::QueryHash>) -> Result<Vec<QueryHash>, Invalid> {
+pub(crate) fn query_hashes(hashes: Vec<pb::QueryHash>, sender: Sender) -> Result<Vec<QueryHash>, Invalid> {
     check_len("hashes", hashes.len(), 1, Query::HASHES_MAX)?;
-    each("hashes", hashes, QueryHash::try_from)
+    each("hashes", hashes, |hash| query_hash(hash, sender))
 }
 
 impl From<&Query> for pb::HashQuery {
     fn from(query: &Query) -> Self {
-        Self { hashes: query.hashes.iter().map(|&hash| hash.into()).collect() }
+        Self { hashes: query.hashes.iter().map(|hash| hash.clone().into()).collect() }
     }
 }
 
@@ -176,19 +178,19 @@ pub(crate) fn queries(messages: Vec<pb::HashQuery>) -> Result<Vec<Query>, Invali
     check_len("queries", messages.len(), 1, Query::BATCH_MAX)?;
     each("queries", messages, |message| {
         check_len("hashes", message.hashes.len(), 0, Query::HASHES_MAX)?;
-        Ok(Query { hashes: each("hashes", message.hashes, QueryHash::try_from)? })
+        Ok(Query { hashes: each("hashes", message.hashes, |hash| query_hash(hash, Sender::Peer))? })
     })
 }
 
 impl From<SearchOptions> for pb::SearchOptions {
     fn from(options: SearchOptions) -> Self {
-        let distance = |hash_type| pb::MaxDistance {
+        let distance = |(hash_type, distance): (HashType, Distance)| pb::MaxDistance {
             hash_type: hash_type_number(hash_type),
-            distance: options.max_distances.get(hash_type).0.into(),
+            distance: distance.0.into(),
         };
         Self {
             banks: options.banks.iter().map(ToString::to_string).collect(),
-            max_distance: HashType::ALL.map(distance).into(),
+            max_distance: options.max_distances.asked().map(distance).collect(),
             limit: i32::try_from(options.limit.get()).unwrap_or(i32::MAX),
             min_sequence: options.min_sequence.0,
             min_coverage: Some(options.min_coverage.get()),
@@ -196,40 +198,40 @@ impl From<SearchOptions> for pb::SearchOptions {
     }
 }
 
-impl TryFrom<pb::SearchOptions> for SearchOptions {
-    type Error = Invalid;
-
-    fn try_from(message: pb::SearchOptions) -> Result<Self, Invalid> {
-        check_len("banks", message.banks.len(), 0, Self::BANKS_MAX)?;
-        check_len("max_distance", message.max_distance.len(), 0, HashType::ALL.len())?;
-        let mut max_distances = MaxDistances::default();
-        let mut named = Vec::new();
-        for (index, wanted) in message.max_distance.iter().enumerate() {
-            let entry = format!("max_distance[{index}]");
-            let hash_type =
-                hash_type("hash_type", wanted.hash_type).map_err(|invalid| invalid.within(&entry))?;
-            if named.contains(&hash_type) {
-                return Err(Invalid::new(entry, format!("names {hash_type} a second time")));
-            }
-            named.push(hash_type);
-            max_distances = max_distances
-                .with(hash_type, wanted.distance)
-                .map_err(|error| Invalid::new(format!("{entry}.distance"), error))?;
-        }
-        let min_coverage = message.min_coverage.map_or(Ok(MinCoverage::default()), MinCoverage::new);
-        Ok(Self {
-            banks: each("banks", message.banks, |name| bank_name("", &name))?,
-            max_distances,
-            limit: Limit::new(message.limit.into()).map_err(|error| Invalid::new("limit", error))?,
-            min_sequence: Sequence(message.min_sequence),
-            min_coverage: min_coverage.map_err(|error| Invalid::new("min_coverage", error))?,
-        })
-    }
-}
+/// Hash types for which one call may name a distance: more than the table is likely to have.
+const DISTANCES_MAX: usize = 64;
 
 /// Reads options that may be left out as a whole.
-pub(crate) fn search_options(message: Option<pb::SearchOptions>) -> Result<SearchOptions, Invalid> {
-    message.unwrap_or_default().try_into().map_err(|invalid: Invalid| invalid.within("options"))
+pub(crate) fn search_options(
+    message: Option<pb::SearchOptions>,
+    sender: Sender,
+) -> Result<SearchOptions, Invalid> {
+    options_of(message.unwrap_or_default(), sender).map_err(|invalid| invalid.within("options"))
+}
+
+fn options_of(message: pb::SearchOptions, sender: Sender) -> Result<SearchOptions, Invalid> {
+    check_len("banks", message.banks.len(), 0, SearchOptions::BANKS_MAX)?;
+    check_len("max_distance", message.max_distance.len(), 0, DISTANCES_MAX)?;
+    let mut max_distances = MaxDistances::default();
+    for (index, wanted) in message.max_distance.iter().enumerate() {
+        let entry = format!("max_distance[{index}]");
+        let hash_type =
+            hash_type("hash_type", wanted.hash_type, sender).map_err(|invalid| invalid.within(&entry))?;
+        if max_distances.asked().any(|(named, _)| named == hash_type) {
+            return Err(Invalid::new(entry, format!("names {hash_type} a second time")));
+        }
+        max_distances = max_distances
+            .with(hash_type, wanted.distance)
+            .map_err(|error| Invalid::new(format!("{entry}.distance"), error))?;
+    }
+    let min_coverage = message.min_coverage.map_or(Ok(MinCoverage::default()), MinCoverage::new);
+    Ok(SearchOptions {
+        banks: each("banks", message.banks, |name| bank_name("", &name))?,
+        max_distances,
+        limit: Limit::new(message.limit.into()).map_err(|error| Invalid::new("limit", error))?,
+        min_sequence: Sequence(message.min_sequence),
+        min_coverage: min_coverage.map_err(|error| Invalid::new("min_coverage", error))?,
+    })
 }
 
 /// Checks that the largest answer to so many queries has a bound.
@@ -276,7 +278,7 @@ impl TryFrom<pb::Match> for Match {
             bank_name: bank_name("bank", &message.bank)?,
             external_reference: (!reference.is_empty()).then(|| reference.into_boxed_str()),
             labels: message.labels.into_iter().map(String::into_boxed_str).collect(),
-            hash_type: hash_type("hash_type", message.hash_type)?,
+            hash_type: hash_type("hash_type", message.hash_type, Sender::Peer)?,
             distance: distance(message.distance)?,
             variant: variant(message.variant)?,
             exact: message.exact,
@@ -365,24 +367,28 @@ mod tests {
     fn refusal(edit: impl FnOnce(&mut pb::SearchOptions)) -> String {
         let mut message = pb::SearchOptions::default();
         edit(&mut message);
-        search_options(Some(message)).unwrap_err().to_string()
+        search_options(Some(message), Sender::Client).unwrap_err().to_string()
     }
 
     #[test]
     fn options_left_out_take_their_defaults() {
-        assert_eq!(search_options(None).unwrap(), SearchOptions::default());
+        assert_eq!(search_options(None, Sender::Client).unwrap(), SearchOptions::default());
     }
 
     #[test]
     fn options_survive_the_wire() {
         let options = SearchOptions {
             banks: vec!["a".parse().unwrap(), "b-2".parse().unwrap()],
-            max_distances: MaxDistances::default().with(HashType::Pdq, 12).unwrap(),
+            max_distances: MaxDistances::default().with(HashType::PDQ, 12).unwrap(),
             limit: Limit::new(7).unwrap(),
             min_sequence: Sequence(99),
             min_coverage: MinCoverage::new(0.25).unwrap(),
         };
-        assert_eq!(SearchOptions::try_from(pb::SearchOptions::from(options.clone())).unwrap(), options);
+        let message = pb::SearchOptions::from(options.clone());
+        assert_eq!(message.max_distance, [pb::MaxDistance { hash_type: 1, distance: 12 }]);
+        assert_eq!(search_options(Some(message), Sender::Client).unwrap(), options);
+        let plain = pb::SearchOptions::from(SearchOptions::default());
+        assert_eq!(plain.max_distance, [], "defaults do not travel");
     }
 
     #[test]
@@ -411,5 +417,38 @@ mod tests {
         let invalid = queries(vec![query]).unwrap_err();
         assert_eq!(invalid.field, "queries[0].hashes[0].hash.value");
         assert!(!invalid.reason.contains("ab"), "{}", invalid.reason);
+    }
+
+    /// The names of the enumeration are those of the table, and both have the same numbers.
+    #[test]
+    fn every_row_of_the_table_is_named_on_the_wire() {
+        for hash_type in HashType::known() {
+            let named = pb::HashType::try_from(hash_type_number(hash_type)).unwrap();
+            let name = hash_type.to_string().to_uppercase();
+            assert_eq!(named.as_str_name(), format!("HASH_TYPE_{name}"));
+        }
+    }
+
+    #[test]
+    fn an_unknown_type_is_refused_from_clients_and_kept_from_peers() {
+        let message = pb::Hash { hash_type: 4_321, value: vec![7; 9] };
+        let refused = hash(message.clone(), Sender::Client).unwrap_err();
+        assert_eq!(refused.field, "hash_type");
+        assert!(
+            refused.reason.starts_with("4321 is no hash type that this version knows; it knows 1 (pdq)"),
+            "{refused}"
+        );
+        let kept = hash(message.clone(), Sender::Peer).unwrap();
+        assert_eq!(pb::Hash::from(kept), message);
+        for number in [-1, 0, 70_000] {
+            assert!(hash_type("", number, Sender::Peer).is_err(), "{number}");
+        }
+        let far = pb::SearchOptions {
+            max_distance: vec![pb::MaxDistance { hash_type: 4_321, distance: 500 }],
+            ..Default::default()
+        };
+        assert!(search_options(Some(far.clone()), Sender::Client).is_err());
+        let kept = search_options(Some(far.clone()), Sender::Peer).unwrap();
+        assert_eq!(pb::SearchOptions::from(kept).max_distance, far.max_distance);
     }
 }

@@ -50,5 +50,5 @@ pub fn hashed(hashes: impl IntoIterator<Item = Hash>) -> Content {
 /// A question about one PDQ hash.
 #[must_use]
 pub fn pdq(hash: PdqHash) -> Content {
-    hashed([Hash::Pdq(hash)])
+    hashed([Hash::pdq(hash)])
 }

@@ -99,7 +99,7 @@ fn items(rows: &Rows, from: u32) -> anyhow::Result<Vec<ItemContent>> {
     let drawn = (from..).zip(rows.rows(from, BATCH));
     let item = |(row, hash)| {
         let draft = ItemDraft {
-            hashes: vec![Hash::Pdq(hash)],
+            hashes: vec![Hash::pdq(hash)],
             external_reference: Identity::Row(row).reference(),
             ..ItemDraft::default()
         };

@@ -106,10 +106,10 @@ mod tests {
 
     #[test]
     fn the_digests_of_shards_are_those_of_their_items_for_any_shard_count() {
-        let items: Vec<_> = (1..500_u64).map(|id| (ItemId(id), Hash::Md5([(id % 251) as u8; 16]))).collect();
+        let items: Vec<_> = (1..500_u64).map(|id| (ItemId(id), Hash::md5([(id % 251) as u8; 16]))).collect();
         let mut totals = Totals::empty();
         for (item, hash) in &items {
-            let delta = SetDigest::of_item(*item, &[*hash]);
+            let delta = SetDigest::of_item(*item, std::slice::from_ref(hash));
             totals.apply(&[(Partition::of(*item).get(), delta)]);
         }
         for shard_count in [1, 2, 7, 256] {
@@ -117,7 +117,7 @@ mod tests {
                 let shard = ShardIdentity::new(shard, shard_count).unwrap();
                 let mut expected = SetDigest::EMPTY;
                 for (item, hash) in items.iter().filter(|(item, _)| shard.holds(*item)) {
-                    expected += SetDigest::of_item(*item, &[*hash]);
+                    expected += SetDigest::of_item(*item, std::slice::from_ref(hash));
                 }
                 assert_eq!(totals.of(shard), expected, "shard {shard}");
             }

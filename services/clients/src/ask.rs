@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use vigie_model::{HashType, Query, SearchOptions, Sequence};
+use vigie_model::{HashTypeSet, Query, SearchOptions, Sequence, hash_types};
 use vigie_net::lane::Search;
 use vigie_rpc::Priority;
 use vigie_telemetry::trace::{self, Context, Span};
@@ -21,7 +21,7 @@ pub struct Ask {
     /// When there has to be an answer.
     pub deadline: Instant,
     /// The types of its hashes, which an answer counts.
-    hash_types: [bool; HashType::ALL.len()],
+    hash_types: HashTypeSet,
     /// Where in a trace it is made.
     context: Option<Context>,
 }
@@ -35,10 +35,7 @@ impl Ask {
         priority: Priority,
         deadline: Instant,
     ) -> Self {
-        let hash_types = HashType::ALL.map(|hash_type| {
-            let mut hashes = queries.iter().flat_map(|query| &query.hashes);
-            hashes.any(|one| one.hash.hash_type() == hash_type)
-        });
+        let hash_types = hash_types(&queries);
         Self { queries, options, priority, deadline, hash_types, context: trace::current() }
     }
 
@@ -99,9 +96,9 @@ mod tests {
 
     #[test]
     fn only_searches_with_the_same_options_and_hash_types_are_alike() {
-        let one = ask(Hash::Md5([1; 16]));
-        assert!(one.is_alike(&ask(Hash::Md5([2; 16]))));
-        assert!(!one.is_alike(&ask(Hash::Pdq([5; 32]))));
+        let one = ask(Hash::md5([1; 16]));
+        assert!(one.is_alike(&ask(Hash::md5([2; 16]))));
+        assert!(!one.is_alike(&ask(Hash::pdq([5; 32]))));
         let limited = SearchOptions { limit: Limit::new(1).unwrap(), ..SearchOptions::default() };
         assert!(!one.is_alike(&one.with_options(Arc::new(limited))));
     }

@@ -125,7 +125,7 @@ mod tests {
     }
 
     fn items(ids: &[u64]) -> StatePart {
-        let draft = ItemDraft { hashes: vec![Hash::Md5([1; 16])], ..ItemDraft::default() };
+        let draft = ItemDraft { hashes: vec![Hash::md5([1; 16])], ..ItemDraft::default() };
         let content = ItemContent::try_from(draft).unwrap();
         let item = |&id: &u64| Item {
             id: ItemId(id),

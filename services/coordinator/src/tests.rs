@@ -107,7 +107,7 @@ async fn searches_that_differ_in_what_they_ask_share_no_call() {
     let coordinator = start(Config { calls_per_matcher_max: 1, ..over(&[&matcher]) }).await;
     matcher.behave(|manner| manner.delay = Some(20 * MS));
     let searches = (0..10).map(|distance| {
-        let max_distances = MaxDistances::default().with(vigie_model::HashType::Pdq, distance).unwrap();
+        let max_distances = MaxDistances::default().with(vigie_model::HashType::PDQ, distance).unwrap();
         let options = SearchOptions { max_distances, ..SearchOptions::default() };
         search_within(&coordinator, 7, options, Duration::from_secs(10))
     });

@@ -80,10 +80,10 @@ impl Matching {
             // Nothing could be read; banks and sequence of the call are checked all the same.
             queries.push(Query::default());
         }
-        let (query_count, max_distances) = (queries.len(), options.max_distances);
+        let (query_count, max_distances) = (queries.len(), options.max_distances.clone());
         match self.searcher.search(queries, options, urgency, deadline).await {
             Ok(searched) if searched.results.len() == query_count => {
-                Ok(assemble(prepared, searched, max_distances, floor))
+                Ok(assemble(prepared, searched, &max_distances, floor))
             }
             // A missing result must never be told as "no match".
             Ok(searched) => {
@@ -98,7 +98,7 @@ impl Matching {
             Err(SearchFailure::Call(status)) => Err(Failed::Call(status)),
             Err(SearchFailure::Incomplete { status, partial }) => {
                 let partial = if partial.results.len() == query_count {
-                    assemble(prepared, *partial, max_distances, floor)
+                    assemble(prepared, *partial, &max_distances, floor)
                 } else {
                     Answer { results: Vec::new(), coverage: partial.coverage, results_omitted: true }
                 };
@@ -135,7 +135,7 @@ impl Matching {
     }
 }
 
-/// Leaves out the PDQ hashes of a content whose quality is below the floor, and remembers that it did.
+/// Leaves out the perceptual hashes of a content whose quality is below the floor, and remembers that it did.
 fn prepare(
     mut hashes: Vec<QueryHash>,
     pdq_quality: Option<Quality>,
@@ -147,13 +147,14 @@ fn prepare(
         .iter()
         .map(|one| one.hash.hash_type())
         .map(|hash_type| {
-            let skipped = (too_poor && hash_type == HashType::Pdq).then_some(SkipReason::QualityBelowFloor);
+            let skipped =
+                (too_poor && hash_type.has_quality_floor()).then_some(SkipReason::QualityBelowFloor);
             (hash_type, skipped)
         })
         .collect();
     hash_types.sort_unstable_by_key(|(hash_type, _)| *hash_type);
     hash_types.dedup();
-    hashes.retain(|one| !(too_poor && one.hash.hash_type() == HashType::Pdq));
+    hashes.retain(|one| !(too_poor && one.hash.hash_type().has_quality_floor()));
     Prepared { query: Query { hashes }, hash_types, pdq_quality, size }
 }
 
@@ -161,7 +162,7 @@ fn prepare(
 fn assemble(
     prepared: Vec<Result<Prepared, Status>>,
     searched: SearchAnswer,
-    max_distances: MaxDistances,
+    max_distances: &MaxDistances,
     quality_floor: Quality,
 ) -> Answer {
     let SearchAnswer { results: found, coverage, approximate } = searched;

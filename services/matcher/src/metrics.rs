@@ -353,6 +353,6 @@ pub(crate) fn register_replica<R: Observed>(registry: &mut Registry, replica: Ar
     let name = "vigie_matcher_hashes";
     register_gauges(registry, name, "Hashes that the shard holds", "hash_type", move || {
         let counts = replica.hashes().into_iter();
-        counts.map(|count| (count.hash_type.name(), figure(count.hashes))).collect()
+        counts.map(|count| (count.hash_type.name().unwrap_or("unknown"), figure(count.hashes))).collect()
     });
 }

@@ -52,9 +52,9 @@ fn hash(number: u8) -> Hash {
     let mut pdq = [0; 32];
     pdq[usize::from(number % 7)] = number;
     match number % 4 {
-        0 => Hash::Md5([number / 8; 16]),
-        1 => Hash::Sha256([number / 8; 32]),
-        _ => Hash::Pdq(pdq),
+        0 => Hash::md5([number / 8; 16]),
+        1 => Hash::sha256([number / 8; 32]),
+        _ => Hash::pdq(pdq),
     }
 }
 
@@ -158,7 +158,7 @@ impl Replay {
             if banks.is_empty() { *enabled } else { banks.contains(name) }
         };
         // A hash that a query names twice counts once.
-        let mut asked: Vec<Hash> = query.hashes.iter().map(|one| one.hash).collect();
+        let mut asked: Vec<Hash> = query.hashes.iter().map(|one| one.hash.clone()).collect();
         asked.sort_unstable();
         asked.dedup();
         let mut answers = Vec::new();
@@ -176,13 +176,12 @@ impl Replay {
 }
 
 fn distance(held: &Hash, asked: &Hash, radius: u16) -> Option<u16> {
-    match (held, asked) {
-        (Hash::Pdq(held), Hash::Pdq(asked)) => {
-            let bits: u32 = held.iter().zip(asked).map(|(one, other)| (one ^ other).count_ones()).sum();
-            u16::try_from(bits).ok().filter(|bits| *bits <= radius)
-        }
-        (held, asked) => (held == asked).then_some(0),
+    if (held.hash_type(), asked.hash_type()) == (HashType::PDQ, HashType::PDQ) {
+        let bytes = held.as_bytes().iter().zip(asked.as_bytes());
+        let bits: u32 = bytes.map(|(one, other)| (one ^ other).count_ones()).sum();
+        return u16::try_from(bits).ok().filter(|bits| *bits <= radius);
     }
+    (held == asked).then_some(0)
 }
 
 fn query(numbers: &[u8]) -> Query {
@@ -199,7 +198,7 @@ fn query(numbers: &[u8]) -> Query {
 fn options(banks: Vec<BankName>, radius: u16, limit: u16) -> SearchOptions {
     SearchOptions {
         banks,
-        max_distances: MaxDistances::default().with(HashType::Pdq, radius.into()).unwrap(),
+        max_distances: MaxDistances::default().with(HashType::PDQ, radius.into()).unwrap(),
         limit: Limit::new(limit.into()).unwrap(),
         ..SearchOptions::default()
     }

@@ -166,9 +166,9 @@ pub struct MatchArgs {
     /// Search this bank only; may be given again
     #[arg(long = "bank", value_name = "BANK")]
     pub banks: Vec<BankName>,
-    /// The largest PDQ distance of a match, 0 to 64
-    #[arg(long, default_value_t = 31, value_name = "BITS")]
-    pub max_distance: u32,
+    /// The largest PDQ distance of a match, 0 to 64 [default: 31]
+    #[arg(long, value_name = "BITS")]
+    pub max_distance: Option<u32>,
     /// Items to show for each image, the nearest first, 1 to 1000
     #[arg(long, default_value_t = 100, allow_negative_numbers = true)]
     pub limit: i64,

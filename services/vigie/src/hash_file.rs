@@ -1,19 +1,19 @@
 //! Files of hashes: CSV, JSON Lines, or one PDQ hash a line. The first line tells which.
 //!
-//! - JSON Lines: an object a line with `pdq`, `md5`, `sha256` (a hash or a list of them), `labels`,
+//! - JSON Lines: an object a line with `pdq`, `md5` or any other hash type (a hash or a list of them), `labels`,
 //!   `external_reference`; or as `vigie item list --json` prints items, with `hashes`; or as `vigie hash --json` prints
 //!   files, whose names become external references and whose PDQ hashes are left out below the usual quality.
-//! - CSV with a header that names any of `pdq`, `md5`, `sha256`, `labels` (separated by `;`), `external_reference`.
+//! - CSV with a header that names any of the hash types, `labels` (separated by `;`) and `external_reference`.
 //! - One PDQ hash a line: 64 hexadecimal digits.
 //!
 //! A line that is none of this is reported by its number, and reading goes on: it costs no other line. No hash is repeated in a report.
 
+mod json;
+
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use vigie_model::{Hash, HashType, ItemContent, ItemDraft, Quality};
+use vigie_model::{Hash, HashType, ItemContent, ItemDraft};
 
 /// The longest line: an item at all its bounds has a tenth of it.
 const LINE_BYTES_MAX: u64 = 64 << 10;
@@ -68,8 +68,8 @@ impl<R: Read> HashFile<R> {
         };
         let shape = if begin.starts_with('{') {
             Shape::Json
-        } else if begin.is_empty() || Hash::from_hex(HashType::Pdq, begin.trim_matches('"')).is_ok() {
-            Shape::Csv(vec![Column::Hash(HashType::Pdq)])
+        } else if begin.is_empty() || Hash::from_text(HashType::PDQ, begin.trim_matches('"')).is_ok() {
+            Shape::Csv(vec![Column::Hash(HashType::PDQ)])
         } else {
             let header = Shape::Csv(header(begin)?);
             first = None;
@@ -91,7 +91,7 @@ impl<R: Read> Iterator for HashFile<R> {
         let draft = text.and_then(|text| {
             let text = text.trim_start_matches('\u{feff}');
             match &self.shape {
-                Shape::Json => read_json(text),
+                Shape::Json => json::read(text),
                 Shape::Csv(columns) => read_csv(text, columns),
             }
         });
@@ -160,8 +160,11 @@ impl Column {
 
 fn header(text: &str) -> io::Result<Vec<Column>> {
     let unknown = |name: &str| {
-        let text =
-            "the header names an unknown column; known are pdq, md5, sha256, labels, external_reference";
+        let types: Vec<String> = HashType::known().map(|hash_type| hash_type.to_string()).collect();
+        let text = format!(
+            "the header names an unknown column; known are {}, labels, external_reference",
+            types.join(", ")
+        );
         // A name that looks like a hash is not repeated.
         let shown = if name.len() <= 24 { format!(" (`{name}`)") } else { String::new() };
         invalid(format!("{text}{shown}"))
@@ -209,106 +212,7 @@ fn read_csv(text: &str, columns: &[Column]) -> Draft {
 }
 
 fn hash(hash_type: HashType, text: &str) -> Result<Hash, String> {
-    Hash::from_hex(hash_type, text).map_err(|error| error.to_string())
-}
-
-/// An item as a line of JSON.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct JsonItem {
-    #[serde(default)]
-    pdq: OneOrMany,
-    #[serde(default)]
-    md5: OneOrMany,
-    #[serde(default)]
-    sha256: OneOrMany,
-    #[serde(default)]
-    hashes: Vec<JsonHash>,
-    #[serde(default)]
-    labels: Vec<String>,
-    #[serde(default)]
-    external_reference: Option<String>,
-    /// A hashed file's path, and the quality below which its PDQ hash is not to be trusted.
-    #[serde(default)]
-    file: Option<String>,
-    #[serde(default)]
-    quality: Option<u8>,
-    /// A file that was not hashed.
-    #[serde(default)]
-    error: Option<IgnoredAny>,
-    /// These are printed with hashed files; the bank has no use for them.
-    #[serde(default, rename = "width")]
-    _width: IgnoredAny,
-    #[serde(default, rename = "height")]
-    _height: IgnoredAny,
-    #[serde(default, rename = "variants")]
-    _variants: IgnoredAny,
-    /// These are printed with items and have no meaning in another bank.
-    #[serde(default, rename = "item_id")]
-    _item_id: IgnoredAny,
-    #[serde(default, rename = "bank")]
-    _bank: IgnoredAny,
-    #[serde(default, rename = "added_at_unix_ms")]
-    _added_at_unix_ms: IgnoredAny,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct JsonHash {
-    hash_type: String,
-    hash: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    #[default]
-    None,
-    One(String),
-    Many(Vec<String>),
-}
-
-impl OneOrMany {
-    fn as_slice(&self) -> &[String] {
-        match self {
-            Self::None => &[],
-            Self::One(text) => std::slice::from_ref(text),
-            Self::Many(texts) => texts,
-        }
-    }
-}
-
-fn read_json(text: &str) -> Draft {
-    // serde_json's messages may repeat a value, which may be a hash: say where, and what is expected.
-    let item: JsonItem = serde_json::from_str(text).map_err(|error| {
-        let place = error.column();
-        if error.is_data() {
-            format!("has an unknown field or a value of the wrong kind at column {place}")
-        } else {
-            format!("is not JSON at column {place}")
-        }
-    })?;
-    let JsonItem { pdq, md5, sha256, hashes, labels, external_reference, file, quality, error, .. } = item;
-    if error.is_some() {
-        return Err("tells of a file that could not be hashed".to_owned());
-    }
-    let of_file = || file.map(|file| file_name(Path::new(&file))).unwrap_or_default();
-    let external_reference = external_reference.unwrap_or_else(of_file);
-    let mut draft = ItemDraft { hashes: Vec::new(), labels, external_reference };
-    let trusted = quality.is_none_or(|quality| quality >= Quality::FLOOR_DEFAULT.get());
-    for (hash_type, texts) in [(HashType::Pdq, pdq), (HashType::Md5, md5), (HashType::Sha256, sha256)] {
-        for text in texts.as_slice() {
-            let hash = hash(hash_type, text)?;
-            if trusted || hash_type != HashType::Pdq {
-                draft.hashes.push(hash);
-            }
-        }
-    }
-    for JsonHash { hash_type, hash: text } in hashes {
-        let hash_type = hash_type.parse().map_err(|error: vigie_model::HashError| error.to_string())?;
-        draft.hashes.push(hash(hash_type, &text)?);
-    }
-    Ok(draft)
+    Hash::from_text(hash_type, text).map_err(|error| error.to_string())
 }
 
 /// The external reference of a hashed file: its name, cut to what fits, without what would not be accepted.
@@ -369,7 +273,7 @@ mod tests {
         assert_eq!(items[0].hashes().len(), 2);
         assert_eq!(items[0].labels().iter().map(|label| &**label).collect::<Vec<_>>(), ["a", "b", "given"]);
         assert_eq!(items[0].external_reference(), Some("first"));
-        assert_eq!(items[2].hashes()[0].to_hex(), md5().to_lowercase());
+        assert_eq!(items[2].hashes()[0].to_text(), md5().to_lowercase());
     }
 
     #[test]
@@ -428,8 +332,8 @@ mod tests {
         let items = check(&text, &[1, 2], &[(3, "could not be hashed")]);
         assert_eq!(items[0].external_reference(), Some("a.jpg"));
         let types = |item: &ItemContent| item.hashes().iter().map(Hash::hash_type).collect::<Vec<_>>();
-        assert_eq!(types(&items[0]), [HashType::Pdq, HashType::Md5, HashType::Sha256]);
-        assert_eq!(types(&items[1]), [HashType::Md5, HashType::Sha256]);
+        assert_eq!(types(&items[0]), [HashType::PDQ, HashType::MD5, HashType::SHA256]);
+        assert_eq!(types(&items[1]), [HashType::MD5, HashType::SHA256]);
     }
 
     #[test]

@@ -37,7 +37,7 @@ async fn answers_by_hnsw_say_that_they_are_approximate() {
     let bank = cluster.create_bank("hashes").await.unwrap();
     let mut rng = generator(1);
     let hashes: Vec<PdqHash> = (0..1_000).map(|_| random_pdq(&mut rng)).collect();
-    let items = hashes.iter().map(|hash| item([Hash::Pdq(*hash)]).unwrap()).collect();
+    let items = hashes.iter().map(|hash| item([Hash::pdq(*hash)]).unwrap()).collect();
     let (ids, sequence) = cluster.add(&bank, items).await.unwrap();
     wait_for_recall(&cluster, 1_000).await;
 
@@ -70,8 +70,8 @@ async fn answers_by_hnsw_say_that_they_are_approximate() {
     assert_eq!((&told[1]["exact"], &told[1]["recall"]), (&true.into(), &serde_json::Value::Null));
 
     // Digests are searched exactly all the same.
-    let md5 = Hash::Md5([7; 16]);
-    let (_, sequence) = cluster.add(&bank, vec![item([md5]).unwrap()]).await.unwrap();
+    let md5 = Hash::md5([7; 16]);
+    let (_, sequence) = cluster.add(&bank, vec![item([md5.clone()]).unwrap()]).await.unwrap();
     let matched = cluster.ask_one(hashed([md5]), as_of(sequence)).await.unwrap();
     assert!(matched.searches[0].exact && matched.found.matches[0].exact);
 

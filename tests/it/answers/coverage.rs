@@ -11,7 +11,7 @@ async fn a_lost_shard_fails_the_call_and_its_return_completes_it() {
     let mut cluster = Cluster::start().await.unwrap();
     let bank = cluster.create_bank("known").await.unwrap();
     let hashes: Vec<_> = (0..40).map(|_| random_pdq(&mut rng)).collect();
-    let items = hashes.iter().map(|hash| item([Hash::Pdq(*hash)]).unwrap()).collect();
+    let items = hashes.iter().map(|hash| item([Hash::pdq(*hash)]).unwrap()).collect();
     let (_, sequence) = cluster.add(&bank, items).await.unwrap();
     cluster.ask(vec![pdq(hashes[0])], as_of(sequence)).await.unwrap();
     // What a lost shard held is told by its last word to the coordinator.
@@ -70,7 +70,7 @@ async fn a_lost_shard_is_told_however_large_the_partial_answer_is() {
     let mut cluster = Cluster::start_with(|config| config.shard_count = 2).await.unwrap();
     let bank = cluster.create_bank("known").await.unwrap();
     let hash = random_pdq(&mut rng);
-    let items = vec![item([Hash::Pdq(hash)]).unwrap(); 300];
+    let items = vec![item([Hash::pdq(hash)]).unwrap(); 300];
     let (_, sequence) = cluster.add(&bank, items).await.unwrap();
     cluster.ask(vec![pdq(hash)], as_of(sequence)).await.unwrap();
     cluster.stop_matcher(1).await.unwrap();

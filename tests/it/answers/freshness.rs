@@ -15,7 +15,7 @@ async fn a_search_that_asks_for_its_own_write_sees_it_and_its_own_removal_too() 
     let bank = cluster.create_bank("known").await.unwrap();
     for _ in 0..100 {
         let hash = random_pdq(&mut rng);
-        let (ids, added) = cluster.add(&bank, vec![item([Hash::Pdq(hash)]).unwrap()]).await.unwrap();
+        let (ids, added) = cluster.add(&bank, vec![item([Hash::pdq(hash)]).unwrap()]).await.unwrap();
         let matched = cluster.ask_one(pdq(hash), as_of(added)).await.unwrap();
         assert_eq!(matched.found.matches.len(), 1, "added at {added}");
 
@@ -34,7 +34,7 @@ async fn an_answer_never_claims_to_be_newer_than_it_is() {
     let bank = cluster.create_bank("known").await.unwrap();
     for _ in 0..15 {
         let hash = random_pdq(&mut rng);
-        let (ids, added) = cluster.add(&bank, vec![item([Hash::Pdq(hash)]).unwrap()]).await.unwrap();
+        let (ids, added) = cluster.add(&bank, vec![item([Hash::pdq(hash)]).unwrap()]).await.unwrap();
         cluster.ask(vec![pdq(hash)], as_of(added)).await.unwrap();
         let reads = Arc::new(AtomicU64::new(0));
         let (removal_sent, removal_acknowledged) =
@@ -99,7 +99,7 @@ async fn a_disabled_bank_is_not_searched_and_a_deleted_one_is_gone() {
     let mut ids = Vec::new();
     for name in ["kept", "switched", "dropped"] {
         let bank = cluster.create_bank(name).await.unwrap();
-        ids.extend(cluster.add(&bank, vec![item([Hash::Pdq(hash)]).unwrap()]).await.unwrap().0);
+        ids.extend(cluster.add(&bank, vec![item([Hash::pdq(hash)]).unwrap()]).await.unwrap().0);
     }
     let found = |sequence| {
         let cluster = &cluster;

@@ -91,13 +91,13 @@ async fn an_image_of_low_quality_is_answered_with_that_fact() {
         .filter(|one| one.skipped.is_some())
         .map(|one| (one.hash_type, one.skipped))
         .collect();
-    assert_eq!(skipped, [(HashType::Pdq, Some(SkipReason::QualityBelowFloor))]);
+    assert_eq!(skipped, [(HashType::PDQ, Some(SkipReason::QualityBelowFloor))]);
     assert_eq!((matched.pdq_quality.unwrap().get(), matched.quality_floor.get()), (0, 50));
 
     // Its exact copy is still recognised, by its digests.
     let exact = cluster.ask_one(Content::Image(flat.into()), as_of(sequence)).await.unwrap();
     assert_eq!(exact.found.matches[0].item, ids[0]);
-    assert_eq!(exact.found.matches[0].hash_type, HashType::Md5);
+    assert_eq!(exact.found.matches[0].hash_type, HashType::MD5);
 }
 
 /// The whole cluster against a linear scan over what was banked.
@@ -115,7 +115,7 @@ async fn answers_equal_a_linear_scan_over_everything_that_is_banked() {
         let hashes: Vec<_> = (0..600_usize)
             .map(|index| flipped(&centres[index % 20], (index * 7 + number) % 70, &mut rng))
             .collect();
-        let items = hashes.iter().map(|hash| item([Hash::Pdq(*hash)]).unwrap()).collect();
+        let items = hashes.iter().map(|hash| item([Hash::pdq(*hash)]).unwrap()).collect();
         let (ids, at) = cluster.add(bank, items).await.unwrap();
         known.extend(ids.into_iter().zip(hashes).map(|(id, hash)| (id, hash, number)));
         sequence = at;
@@ -125,7 +125,7 @@ async fn answers_equal_a_linear_scan_over_everything_that_is_banked() {
         for (searched, limit) in [(vec![], 1_000), (vec![banks[1].clone()], 1_000), (vec![], 7)] {
             let options = SearchOptions {
                 banks: searched.clone(),
-                max_distances: MaxDistances::default().with(HashType::Pdq, radius).unwrap(),
+                max_distances: MaxDistances::default().with(HashType::PDQ, radius).unwrap(),
                 limit: Limit::new(limit).unwrap(),
                 ..as_of(sequence)
             };
@@ -160,15 +160,15 @@ async fn an_item_with_several_hashes_is_answered_once_by_its_nearest() {
     let bank = cluster.create_bank("pictures").await.unwrap();
     let base = random_pdq(&mut rng);
     let hashes =
-        [Hash::Pdq(flipped(&base, 9, &mut rng)), Hash::Pdq(flipped(&base, 4, &mut rng)), Hash::Md5([3; 16])];
+        [Hash::pdq(flipped(&base, 9, &mut rng)), Hash::pdq(flipped(&base, 4, &mut rng)), Hash::md5([3; 16])];
     let (ids, sequence) = cluster.add(&bank, vec![item(hashes).unwrap()]).await.unwrap();
     let matched = cluster.ask_one(pdq(base), as_of(sequence)).await.unwrap();
     assert_eq!(matched.found.matches.len(), 1);
     let found = &matched.found.matches[0];
     assert_eq!((found.item, found.distance, found.other_matches), (ids[0], Distance(4), 1));
 
-    let by_digest = cluster.ask_one(hashed([Hash::Md5([3; 16])]), as_of(sequence)).await.unwrap();
+    let by_digest = cluster.ask_one(hashed([Hash::md5([3; 16])]), as_of(sequence)).await.unwrap();
     assert_eq!(by_digest.found.matches[0].item, ids[0]);
-    let by_other = cluster.ask_one(hashed([Hash::Sha256([3; 32])]), as_of(sequence)).await.unwrap();
+    let by_other = cluster.ask_one(hashed([Hash::sha256([3; 32])]), as_of(sequence)).await.unwrap();
     assert!(by_other.found.matches.is_empty());
 }

@@ -14,7 +14,7 @@ async fn every_request_of_a_stream_is_answered_once_and_a_bad_one_harms_no_other
     let cluster = Cluster::start().await.unwrap();
     let bank = cluster.create_bank("known").await.unwrap();
     let hashes: Vec<_> = (0..50).map(|_| random_pdq(&mut rng)).collect();
-    let items = hashes.iter().map(|hash| item([Hash::Pdq(*hash)]).unwrap()).collect();
+    let items = hashes.iter().map(|hash| item([Hash::pdq(*hash)]).unwrap()).collect();
     let (ids, sequence) = cluster.add(&bank, items).await.unwrap();
 
     let call = |contents, options| MatchCall { contents, options, quality_floor: None };

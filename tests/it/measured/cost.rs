@@ -70,7 +70,7 @@ async fn lookups_through_the_cluster_against_the_bare_index_and_bare_grpc() {
 
     let cluster = Cluster::start().await.unwrap();
     let bank = cluster.create_bank("known").await.unwrap();
-    let contents = banked.iter().map(|hash| item([Hash::Pdq(*hash)]).unwrap()).collect();
+    let contents = banked.iter().map(|hash| item([Hash::pdq(*hash)]).unwrap()).collect();
     let (_, sequence) = cluster.add(&bank, contents).await.unwrap();
     cluster.ask(vec![pdq(banked[0])], as_of(sequence)).await.unwrap();
     let matchers = (0..4).map(|shard| cluster.matcher_url(shard)).collect();
@@ -136,7 +136,7 @@ async fn traces_of_one_in_a_hundred_against_none() {
     let banked: Vec<PdqHash> = (0..10_000).map(|_| random_pdq(&mut rng)).collect();
     for cluster in [&without, &with] {
         let bank = cluster.create_bank("known").await.unwrap();
-        let contents = banked.iter().map(|hash| item([Hash::Pdq(*hash)]).unwrap()).collect();
+        let contents = banked.iter().map(|hash| item([Hash::pdq(*hash)]).unwrap()).collect();
         let (_, sequence) = cluster.add(&bank, contents).await.unwrap();
         cluster.ask(vec![pdq(banked[0])], as_of(sequence)).await.unwrap();
     }

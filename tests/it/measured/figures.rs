@@ -38,7 +38,7 @@ async fn adds_and_removals_show_on_all_shards() {
                         let id = ids.swap_remove(rng.random_range(0..ids.len()));
                         bank.remove_items(&[id], IdempotencyKey::random(), soon()).await.unwrap();
                     } else {
-                        let new = item([Hash::Pdq(random_pdq(&mut rng))]).unwrap();
+                        let new = item([Hash::pdq(random_pdq(&mut rng))]).unwrap();
                         let added = bank.add_items(&name, vec![new], IdempotencyKey::random(), soon()).await;
                         ids.extend(added.unwrap().value);
                     }
@@ -53,7 +53,7 @@ async fn adds_and_removals_show_on_all_shards() {
     for _ in 0..PROBES {
         let hash = random_pdq(&mut rng);
         let sent = Instant::now();
-        let (ids, sequence) = cluster.add(&name, vec![item([Hash::Pdq(hash)]).unwrap()]).await.unwrap();
+        let (ids, sequence) = cluster.add(&name, vec![item([Hash::pdq(hash)]).unwrap()]).await.unwrap();
         let found = cluster.ask_one(pdq(hash), as_of(sequence)).await.unwrap();
         adds.push(sent.elapsed());
         assert_eq!(found.found.matches.len(), 1);

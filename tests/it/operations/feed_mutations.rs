@@ -199,7 +199,7 @@ async fn one_change_dropped_doubled_swapped_or_altered_is_found_by_the_next_proo
             let key = vigie_clients::IdempotencyKey::random();
             cluster.bank.remove_items(&items, key, soon()).await.unwrap();
         } else {
-            let items = (0..6).map(|_| item([Hash::Pdq(random_pdq(&mut rng))]).unwrap()).collect();
+            let items = (0..6).map(|_| item([Hash::pdq(random_pdq(&mut rng))]).unwrap()).collect();
             living.extend(cluster.add(&name, items).await.unwrap().0);
         }
         let mut mutated = proxy.mutated.subscribe();

@@ -74,7 +74,7 @@ async fn a_cluster_is_given_another_shard_count_without_an_error_or_an_incomplet
     let mut rng = generator(91);
     let bank = cluster.create_bank("known").await.unwrap();
     let hashes: Vec<_> = (0..300).map(|_| random_pdq(&mut rng)).collect();
-    let items = hashes.iter().map(|hash| item([Hash::Pdq(*hash)]).unwrap()).collect();
+    let items = hashes.iter().map(|hash| item([Hash::pdq(*hash)]).unwrap()).collect();
     let (ids, sequence) = cluster.add(&bank, items).await.unwrap();
 
     // The second set has its places in the configuration before it runs.

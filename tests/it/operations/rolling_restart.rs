@@ -193,7 +193,7 @@ async fn search(
 async fn write(client: BankClient, bank: BankName, stop: Arc<AtomicBool>) -> u64 {
     let (mut rng, mut writes) = (generator(7), 0);
     while !stop.load(Ordering::Relaxed) {
-        let new = item([Hash::Pdq(random_pdq(&mut rng))]).unwrap();
+        let new = item([Hash::pdq(random_pdq(&mut rng))]).unwrap();
         client.add_items(&bank, vec![new], IdempotencyKey::random(), soon()).await.unwrap();
         writes += 1;
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -209,7 +209,7 @@ async fn every_role_is_restarted_in_turn_without_an_error_or_an_incomplete_answe
     bank.create_bank(&name, IdempotencyKey::random(), soon()).await.unwrap();
     let mut rng = generator(3);
     let hashes: Vec<PdqHash> = (0..200).map(|_| random_pdq(&mut rng)).collect();
-    let items = hashes.iter().map(|hash| item([Hash::Pdq(*hash)]).unwrap()).collect();
+    let items = hashes.iter().map(|hash| item([Hash::pdq(*hash)]).unwrap()).collect();
     let added = bank.add_items(&name, items, IdempotencyKey::random(), soon()).await.unwrap();
     for number in 0..all.matchers.len() {
         all.matcher_ready(number).await;

@@ -41,7 +41,7 @@ impl Replicated {
         let mut rng = generator(23);
         let bank = cluster.create_bank("known").await.unwrap();
         let hashes: Vec<_> = (0..4_000).map(|_| random_pdq(&mut rng)).collect();
-        let items = hashes.iter().map(|hash| item([Hash::Pdq(*hash)]).unwrap()).collect();
+        let items = hashes.iter().map(|hash| item([Hash::pdq(*hash)]).unwrap()).collect();
         let (ids, _) = cluster.add(&bank, items).await.unwrap();
         let shutdown = Shutdown::new();
         let (mut matchers, mut slow) = (Vec::new(), None);
@@ -84,7 +84,7 @@ impl Replicated {
             tokio::time::sleep_until(due).await;
             running.push(tokio::spawn(async move {
                 let query =
-                    Query { hashes: vec![QueryHash { hash: Hash::Pdq(hash), variant: Variant::Original }] };
+                    Query { hashes: vec![QueryHash { hash: Hash::pdq(hash), variant: Variant::Original }] };
                 let deadline = due + Duration::from_secs(10);
                 let options = SearchOptions::default();
                 let answer =

@@ -64,7 +64,7 @@ impl Traced {
         let mut rng = generator(31);
         let bank = cluster.create_bank("known").await.unwrap();
         let hashes: Vec<_> = (0..200).map(|_| random_pdq(&mut rng)).collect();
-        let items = hashes.iter().map(|hash| item([Hash::Pdq(*hash)]).unwrap()).collect();
+        let items = hashes.iter().map(|hash| item([Hash::pdq(*hash)]).unwrap()).collect();
         cluster.add(&bank, items).await.unwrap();
 
         let (collector, shutdown) = (Collector::start().unwrap(), Shutdown::new());

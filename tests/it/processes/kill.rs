@@ -50,7 +50,7 @@ fn bank_name() -> BankName {
 fn two_hashes(hash: &PdqHash) -> ItemContent {
     let mut md5 = [0; 16];
     md5.copy_from_slice(&hash[..16]);
-    item([Hash::Pdq(*hash), Hash::Md5(md5)]).unwrap()
+    item([Hash::pdq(*hash), Hash::md5(md5)]).unwrap()
 }
 
 async fn add_until_killed(data: &Path, round: u64, pause: Duration, seed: u64, ledger: &Ledger) {
@@ -111,12 +111,12 @@ async fn verify(data: &Path, ledger: &Ledger) {
         }
     }
     assert!(kept.values().all(|hashes| hashes.len() == 2), "an item has lost a hash");
-    let by_hash: BTreeMap<Hash, ItemId> = kept.iter().map(|(id, hashes)| (hashes[0], *id)).collect();
+    let by_hash: BTreeMap<Hash, ItemId> = kept.iter().map(|(id, hashes)| (hashes[0].clone(), *id)).collect();
 
     let mut expected = 0;
     for Attempt { hashes, acknowledged } in &attempts {
         let found: Vec<Option<ItemId>> =
-            hashes.iter().map(|hash| by_hash.get(&Hash::Pdq(*hash)).copied()).collect();
+            hashes.iter().map(|hash| by_hash.get(&Hash::pdq(*hash)).copied()).collect();
         let there = found.iter().flatten().count();
         expected += there;
         match acknowledged {

@@ -69,7 +69,7 @@ impl Ledger {
         let mut digest = SetDigest::EMPTY;
         for entry in self.entries().iter().filter(|entry| entry.fate == Fate::Living) {
             if shard.holds(entry.item) {
-                digest += SetDigest::of_item(entry.item, &[Hash::Pdq(entry.hash)]);
+                digest += SetDigest::of_item(entry.item, &[Hash::pdq(entry.hash)]);
             }
         }
         digest

@@ -86,7 +86,7 @@ impl Workload {
             let entries: Vec<Entry> = places.iter().map(|place| self.ledger.entry(*place)).collect();
             let mut queries: Vec<Query> = entries.iter().map(query).collect();
             // Nobody has ever banked it.
-            queries.push(question(Hash::Pdq(random_pdq(&mut rng))));
+            queries.push(question(Hash::pdq(random_pdq(&mut rng))));
             let newest = entries.iter().map(Entry::as_of).max().unwrap_or(Sequence::ZERO);
             let takes_less = rng.random();
             let options = SearchOptions {

@@ -114,7 +114,7 @@ impl Workload {
                 let count = rng.random_range(1..9);
                 let hashes: Vec<PdqHash> = (0..count).map(|_| random_pdq(&mut rng)).collect();
                 let items =
-                    hashes.iter().map(|hash| item([Hash::Pdq(*hash)])).collect::<anyhow::Result<Vec<_>>>()?;
+                    hashes.iter().map(|hash| item([Hash::pdq(*hash)])).collect::<anyhow::Result<Vec<_>>>()?;
                 let added = self
                     .until_answered(|deadline| bank.add_items(&name, items.clone(), key.clone(), deadline))
                     .await?;
@@ -235,7 +235,7 @@ async fn ask(
 
 /// A question about the entry's hash.
 pub(super) fn query(entry: &Entry) -> Query {
-    question(Hash::Pdq(entry.hash))
+    question(Hash::pdq(entry.hash))
 }
 
 /// A question about one hash.

@@ -46,7 +46,7 @@ impl LiveBank {
 
 fn live_item(seed: u64, number: u64) -> ItemContent {
     let draft = ItemDraft {
-        hashes: vec![Hash::Pdq(LiveItem::hash_of(seed, number))],
+        hashes: vec![Hash::pdq(LiveItem::hash_of(seed, number))],
         external_reference: Identity::Live(number).reference(),
         ..ItemDraft::default()
     };

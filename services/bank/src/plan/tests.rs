@@ -25,7 +25,7 @@ fn name(number: u8) -> BankName {
 }
 
 fn content(hashes: u8) -> ItemContent {
-    let hashes = (0..hashes).map(|byte| Hash::Md5([byte; 16])).collect();
+    let hashes = (0..hashes).map(|byte| Hash::md5([byte; 16])).collect();
     ItemDraft { hashes, ..ItemDraft::default() }.try_into().unwrap()
 }
 

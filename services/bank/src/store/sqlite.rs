@@ -415,7 +415,7 @@ mod tests {
         let mut planner = Planner::new(&mut state, Known::default(), UnixMillis(1), 10);
         let name: BankName = format!("bank-{}", head.next_bank).parse().unwrap();
         planner.plan(&Write::CreateBank { name: name.clone() }, None).unwrap();
-        let draft = |byte| ItemDraft { hashes: vec![Hash::Md5([byte; 16])], ..ItemDraft::default() };
+        let draft = |byte| ItemDraft { hashes: vec![Hash::md5([byte; 16])], ..ItemDraft::default() };
         let items = (0..count).map(|byte| draft(byte).try_into().unwrap()).collect();
         planner.plan(&Write::AddItems { bank: name, items }, None).unwrap();
         planner.finish().unwrap().batch

@@ -126,7 +126,7 @@ mod tests {
             bank_name: "known".parse().unwrap(),
             external_reference: None,
             labels: Box::default(),
-            hash_type: HashType::Pdq,
+            hash_type: HashType::PDQ,
             distance: Distance(distance),
             variant: Variant::Original,
             exact: true,

@@ -120,14 +120,14 @@ impl Drop for FakeMatcher {
 pub(super) fn query(number: u64) -> Query {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&number.to_be_bytes());
-    Query { hashes: vec![QueryHash { hash: Hash::Pdq(bytes), variant: Variant::Original }] }
+    Query { hashes: vec![QueryHash { hash: Hash::pdq(bytes), variant: Variant::Original }] }
 }
 
 fn found(query: &Query, identity: ShardIdentity) -> QueryMatches {
-    let Some(Hash::Pdq(bytes)) = query.hashes.first().map(|one| one.hash) else {
+    let Some(QueryHash { hash, .. }) = query.hashes.first() else {
         return QueryMatches::default();
     };
-    let number = u64::from_be_bytes(bytes[..8].try_into().unwrap());
+    let number = u64::from_be_bytes(hash.as_bytes()[..8].try_into().unwrap());
     if number % u64::from(identity.shard_count().get()) != u64::from(identity.shard().0) {
         return QueryMatches::default();
     }
@@ -137,7 +137,7 @@ fn found(query: &Query, identity: ShardIdentity) -> QueryMatches {
         bank_name: "known".parse().unwrap(),
         external_reference: None,
         labels: Box::default(),
-        hash_type: HashType::Pdq,
+        hash_type: HashType::PDQ,
         distance: Distance(0),
         variant: Variant::Original,
         exact: true,

@@ -1,33 +1,44 @@
 //! Digests of the file's bytes, for equality only.
 
-use md5::{Digest, Md5};
-use sha2::Sha256;
-use vigie_model::{Md5Hash, Sha256Hash};
+use md5::Md5;
+use sha2::{Digest, Sha256};
+use vigie_model::{Hash, HashType};
 
-/// MD5 of the bytes: what many older banks hold. Equality of files, not security.
+/// Computes the digest of a type from the bytes of a file.
+type Hasher = fn(&[u8]) -> Vec<u8>;
+
+/// Every digest that is computed of a file, by ascending type.
+///
+/// MD5 is what many older banks hold. It proves that two files are equal, and nothing against a forger.
+const HASHERS: &[(HashType, Hasher)] = &[(HashType::MD5, of::<Md5>), (HashType::SHA256, of::<Sha256>)];
+
+/// All digests of a file's bytes, by ascending type.
 #[must_use]
-pub fn md5(content: &[u8]) -> Md5Hash {
-    Md5::digest(content).into()
+pub fn digests(content: &[u8]) -> Vec<Hash> {
+    let compute = |(hash_type, hasher): &(HashType, Hasher)| {
+        Hash::from_bytes(*hash_type, &hasher(content)).expect("a hasher yields a length of its row")
+    };
+    HASHERS.iter().map(compute).collect()
 }
 
-/// SHA-256 of the bytes.
-#[must_use]
-pub fn sha256(content: &[u8]) -> Sha256Hash {
-    Sha256::digest(content).into()
+fn of<D: Digest>(content: &[u8]) -> Vec<u8> {
+    D::digest(content).to_vec()
 }
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::Hash;
-
     use super::*;
+
+    /// The digests of "abc": RFC 1321, FIPS 180-4.
+    const OF_ABC: &[(HashType, &str)] = &[
+        (HashType::MD5, "900150983cd24fb0d6963f7d28e17f72"),
+        (HashType::SHA256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+    ];
 
     #[test]
     fn digests_are_those_of_the_standards_test_vectors() {
-        assert_eq!(Hash::Md5(md5(b"abc")).to_hex(), "900150983cd24fb0d6963f7d28e17f72");
-        assert_eq!(
-            Hash::Sha256(sha256(b"abc")).to_hex(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        let expected: Vec<_> =
+            OF_ABC.iter().map(|(hash_type, text)| Hash::from_text(*hash_type, text).unwrap()).collect();
+        assert_eq!(digests(b"abc"), expected);
     }
 }

@@ -79,12 +79,5 @@ pub fn pdq_of_image(content: &[u8], limits: &Limits) -> Result<ImagePdq, DecodeE
 /// [`DecodeError`], when the bytes are no picture that this crate accepts.
 pub fn fingerprint(content: &[u8], limits: &Limits) -> Result<ImageFingerprint, DecodeError> {
     let ImagePdq { width, height, hashes, quality } = pdq_of_image(content, limits)?;
-    Ok(ImageFingerprint {
-        width,
-        height,
-        pdq: hashes,
-        quality,
-        md5: digest::md5(content),
-        sha256: digest::sha256(content),
-    })
+    Ok(ImageFingerprint { width, height, pdq: hashes, quality, digests: digest::digests(content) })
 }

@@ -1,8 +1,9 @@
 //! A digest of a set of hashes that does not depend on their order, so that two sides that come to the same set by
 //! different ways can tell that they have.
 //!
-//! Each (item, hash type, hash) is mapped to a *term*: the first 128 bits of BLAKE3 over the item's id, the type and
-//! the bytes, taken as four 32-bit words. The digest is the sum of the terms, word by word, in four 64-bit counters.
+//! Each (item, hash type, hash) is mapped to a *term*: the first 128 bits of BLAKE3 over the item's id (8 bytes,
+//! big-endian), the number of the type (1 byte up to 255; above, a zero byte and 2 bytes, big-endian) and the bytes of the
+//! hash, taken as four 32-bit words. A type without a row in this build counts like any other. The digest is the sum of the terms, word by word, in four 64-bit counters.
 //! A sum is changed by one addition when an element comes or goes, and the sums of disjoint sets add up to that of
 //! their union. This is the additive construction of Bellare and Micciancio, "A New Paradigm for Collision-Free
 //! Hashing" (EUROCRYPT 1997), at a size meant for faults and not for forgers: two different sets that come about by
@@ -15,10 +16,10 @@
 use std::fmt;
 use std::ops::{AddAssign, SubAssign};
 
-use crate::hash::{Hash, HashType};
 use crate::item::ItemId;
+use vigie_hashes::Hash;
 
-/// See the module.
+/// A digest of a set of pairs of an item and a hash.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct SetDigest {
     /// Sums of the terms' words.
@@ -46,19 +47,16 @@ impl SetDigest {
 
 fn term(item: ItemId, hash: &Hash) -> [u32; 4] {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&item.0.to_be_bytes()).update(&[type_number(hash.hash_type())]).update(hash.as_bytes());
+    hasher.update(&item.0.to_be_bytes());
+    match u8::try_from(hash.hash_type().number()) {
+        Ok(number) => hasher.update(&[number]),
+        // No type has the number 0, so the two forms cannot be confused.
+        Err(_) => hasher.update(&[0]).update(&hash.hash_type().number().to_be_bytes()),
+    };
+    hasher.update(hash.as_bytes());
     let digest = hasher.finalize();
     let (words, _) = digest.as_bytes().as_chunks::<4>();
     [0, 1, 2, 3].map(|at| u32::from_be_bytes(words[at]))
-}
-
-/// Fixed for ever: digests are stored.
-const fn type_number(hash_type: HashType) -> u8 {
-    match hash_type {
-        HashType::Pdq => 1,
-        HashType::Md5 => 2,
-        HashType::Sha256 => 3,
-    }
 }
 
 /// Joins two disjoint sets.
@@ -92,40 +90,61 @@ impl fmt::Debug for SetDigest {
 
 #[cfg(test)]
 mod tests {
+    use vigie_hashes::HashType;
+
     use super::*;
 
     fn of(elements: &[(u64, Hash)]) -> SetDigest {
         let mut digest = SetDigest::EMPTY;
         for (item, hash) in elements {
-            digest += SetDigest::of_item(ItemId(*item), &[*hash]);
+            digest += SetDigest::of_item(ItemId(*item), std::slice::from_ref(hash));
         }
         digest
     }
 
     #[test]
     fn order_does_not_count_and_every_part_of_an_element_does() {
-        let (one, two) = ((1, Hash::Pdq([1; 32])), (2, Hash::Md5([2; 16])));
-        assert_eq!(of(&[one, two]), of(&[two, one]));
+        let (one, two) = ((1, Hash::pdq([1; 32])), (2, Hash::md5([2; 16])));
+        let both = of(&[one.clone(), two.clone()]);
+        assert_eq!(both, of(&[two.clone(), one.clone()]));
         let others = [
-            of(&[one]),
-            of(&[one, one]),
-            of(&[one, two, two]),
-            of(&[one, (3, two.1)]),
-            of(&[(1, Hash::Sha256([1; 32])), two]),
-            of(&[(1, Hash::Pdq([3; 32])), two]),
+            of(&[one.clone()]),
+            of(&[one.clone(), one.clone()]),
+            of(&[one.clone(), two.clone(), two.clone()]),
+            of(&[one.clone(), (3, two.1.clone())]),
+            of(&[(1, Hash::sha256([1; 32])), two.clone()]),
+            of(&[(1, Hash::pdq([3; 32])), two.clone()]),
             of(&[(1, two.1), (2, one.1)]),
         ];
-        assert!(others.iter().all(|other| *other != of(&[one, two])));
+        assert!(others.iter().all(|other| *other != both));
     }
 
     #[test]
     fn what_came_can_go() {
-        let (one, two) = ((1, Hash::Pdq([1; 32])), (2, Hash::Md5([2; 16])));
-        let mut digest = of(&[one, two]);
+        let (one, two) = ((1, Hash::pdq([1; 32])), (2, Hash::md5([2; 16])));
+        let mut digest = of(&[one.clone(), two.clone()]);
         digest -= of(&[one]);
-        assert_eq!(digest, of(&[two]));
+        assert_eq!(digest, of(std::slice::from_ref(&two)));
         digest -= of(&[two]);
         assert_eq!(digest, SetDigest::EMPTY);
+    }
+
+    #[test]
+    fn unknown_types_count_under_their_number() {
+        let term = |number: u16, bytes: &[u8]| {
+            let hash_type = HashType::from_number(number).unwrap();
+            of(&[(7, Hash::from_peer(hash_type, bytes).unwrap())])
+        };
+        let all =
+            [term(200, &[9]), term(300, &[9]), term(301, &[9]), term(1 << 8 | 9, &[9]), term(9, &[9, 9])];
+        for (at, one) in all.iter().enumerate() {
+            assert!(all[..at].iter().all(|other| other != one), "{at}");
+        }
+        let mut bytes = 7_u64.to_be_bytes().to_vec();
+        bytes.extend([0, 300_u16.to_be_bytes()[0], 300_u16.to_be_bytes()[1], 9]);
+        let expected = blake3::hash(&bytes);
+        let word = u32::from_be_bytes(expected.as_bytes()[..4].try_into().unwrap());
+        assert_eq!(all[1].sums[0], u64::from(word));
     }
 
     #[test]
@@ -137,7 +156,7 @@ mod tests {
         let expected = blake3::hash(&bytes);
         let word =
             |at: usize| u64::from(u32::from_be_bytes(expected.as_bytes()[at..at + 4].try_into().unwrap()));
-        let digest = of(&[(7, Hash::Md5([9; 16]))]);
+        let digest = of(&[(7, Hash::md5([9; 16]))]);
         assert_eq!(digest, SetDigest { sums: [word(0), word(4), word(8), word(12)], hashes: 1 });
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::hash::{Hash, Md5Hash, PdqHash, Sha256Hash};
 use crate::query::QueryHash;
+use vigie_hashes::{Hash, HashType, PdqHash};
 
 /// PDQ's score of how much detail an image holds, 0 to 100. Below 50 a hash is not to be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -110,28 +110,32 @@ pub struct ImageFingerprint {
     pub pdq: [PdqHash; 8],
     /// PDQ's quality of the image; the same for all eight variants.
     pub quality: Quality,
-    /// MD5 of the file's bytes.
-    pub md5: Md5Hash,
-    /// SHA-256 of the file's bytes.
-    pub sha256: Sha256Hash,
+    /// Digests of the file's bytes, each of another type, by ascending type.
+    pub digests: Vec<Hash>,
 }
 
 impl ImageFingerprint {
-    /// The hashes to look for: all eight variants and both digests.
+    /// The hashes to look for: all eight variants and every digest.
     #[must_use]
     pub fn query_hashes(&self) -> Vec<QueryHash> {
         let turned = Variant::ALL.into_iter().zip(self.pdq);
-        let pdq = turned.map(|(variant, bytes)| QueryHash { hash: Hash::Pdq(bytes), variant });
-        let digests = [Hash::Md5(self.md5), Hash::Sha256(self.sha256)];
+        let pdq = turned.map(|(variant, bytes)| QueryHash { hash: Hash::pdq(bytes), variant });
+        let digests = self.digests.iter().cloned();
         pdq.chain(digests.map(|hash| QueryHash { hash, variant: Variant::Original })).collect()
     }
 
-    /// The hashes under which a known image is banked: the upright PDQ and both digests.
+    /// The hashes under which a known image is banked: the upright PDQ and every digest.
     ///
     /// Queries carry all eight variants, so the bank needs one.
     #[must_use]
-    pub const fn banked_hashes(&self) -> [Hash; 3] {
-        [Hash::Pdq(self.pdq[0]), Hash::Md5(self.md5), Hash::Sha256(self.sha256)]
+    pub fn banked_hashes(&self) -> Vec<Hash> {
+        [Hash::pdq(self.pdq[0])].into_iter().chain(self.digests.iter().cloned()).collect()
+    }
+
+    /// The digest of a type; `None` if it was not computed.
+    #[must_use]
+    pub fn digest(&self, hash_type: HashType) -> Option<&Hash> {
+        self.digests.iter().find(|digest| digest.hash_type() == hash_type)
     }
 }
 

@@ -5,8 +5,8 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::bank::BankId;
-use crate::hash::Hash;
 use crate::sequence::UnixMillis;
+use vigie_hashes::Hash;
 
 /// The id of an item: the sequence of the change that added it, hence unique, ordered, and never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -155,7 +155,7 @@ mod tests {
 
     fn draft() -> ItemDraft {
         ItemDraft {
-            hashes: vec![Hash::Md5([2; 16]), Hash::Pdq([1; 32]), Hash::Md5([2; 16])],
+            hashes: vec![Hash::md5([2; 16]), Hash::pdq([1; 32]), Hash::md5([2; 16])],
             labels: vec!["known".into()],
             external_reference: "case-7".into(),
         }
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn hashes_are_sorted_and_kept_once() {
         let content = ItemContent::try_from(draft()).unwrap();
-        assert_eq!(content.hashes(), [Hash::Pdq([1; 32]), Hash::Md5([2; 16])]);
+        assert_eq!(content.hashes(), [Hash::pdq([1; 32]), Hash::md5([2; 16])]);
         assert_eq!(content.external_reference(), Some("case-7"));
     }
 
@@ -177,7 +177,7 @@ mod tests {
         };
         check(|draft| draft.hashes.clear(), ItemContentError::NoHashes);
         check(
-            |draft| draft.hashes = (0..65).map(|i| Hash::Md5([i; 16])).collect(),
+            |draft| draft.hashes = (0..65).map(|i| Hash::md5([i; 16])).collect(),
             ItemContentError::TooManyHashes(65),
         );
         check(|draft| draft.labels = vec!["x".into(); 33], ItemContentError::TooManyLabels(33));

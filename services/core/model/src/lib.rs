@@ -5,12 +5,11 @@
 //! type, a [`MaxDistances`] lies within what the index accepts.
 //!
 //! A hash is sensitive (it can be partly inverted), so no type here prints one by accident: `Debug` shows the hash
-//! type alone, and the digits come only from [`Hash::to_hex`].
+//! type alone, and the digits come only from [`Hash::to_text`].
 //!
-//! Reading order: [`hash`], [`fingerprint`], [`bank`], [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`query`],
+//! Reading order: [`fingerprint`], [`bank`], [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`query`],
 //! [`coverage`], [`matching`], [`topology`].
 
-pub mod hash;
 pub mod fingerprint;
 pub mod bank;
 pub mod item;
@@ -23,17 +22,20 @@ pub mod coverage;
 pub mod matching;
 pub mod topology;
 
+pub use vigie_hashes::{
+    Distance, Hash, HashError, HashType, HashTypeSet, Md5Hash, Metric, PdqHash, Sha256Hash, UnknownHashType,
+};
+
 pub use bank::{Bank, BankId, BankName, BankNameError};
 pub use change::{Change, ChangeKind, Cursor, FeedRange, LogId, StatePart};
 pub use coverage::{Coverage, MinCoverage, MinCoverageError, ShardFailure};
 pub use digest::SetDigest;
 pub use fingerprint::{ImageFingerprint, Quality, QualityError, Variant};
-pub use hash::{Distance, Hash, HashError, HashType, Md5Hash, PdqHash, Sha256Hash};
 pub use item::{Item, ItemContent, ItemContentError, ItemDraft, ItemId};
 pub use matching::{Content, HashTypeSearch, MatchCall, Matched, SkipReason};
 pub use query::{
     Limit, LimitError, Match, MaxDistanceError, MaxDistances, Query, QueryHash, QueryMatches, SearchAnswer,
-    SearchOptions, ShardAnswer,
+    SearchOptions, ShardAnswer, hash_types,
 };
 pub use sequence::{Sequence, UnixMillis};
 pub use shard::{Partition, ShardCount, ShardId, ShardIdentity, ShardIdentityError};

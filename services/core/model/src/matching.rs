@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::fingerprint::Quality;
-use crate::hash::{Distance, HashType};
 use crate::query::{QueryHash, QueryMatches, SearchOptions};
+use vigie_hashes::{Distance, HashType};
 
 /// One piece of content that is asked about.
 #[derive(Clone, PartialEq, Eq)]

@@ -2,18 +2,19 @@
 
 use std::cmp::Ordering;
 
+use smallvec::SmallVec;
 use thiserror::Error;
+use vigie_hashes::{Distance, Hash, HashType, HashTypeSet};
 
 use crate::bank::{BankId, BankName};
 use crate::coverage::{Coverage, MinCoverage};
 use crate::fingerprint::Variant;
-use crate::hash::{Distance, Hash, HashType};
 use crate::item::ItemId;
 use crate::sequence::Sequence;
 use crate::shard::ShardIdentity;
 
 /// One hash that is looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryHash {
     /// The hash.
     pub hash: Hash,
@@ -26,6 +27,12 @@ pub struct QueryHash {
 pub struct Query {
     /// The hashes; a match of any of them is a match of the query.
     pub hashes: Vec<QueryHash>,
+}
+
+/// The types of the hashes of all these queries.
+#[must_use]
+pub fn hash_types(queries: &[Query]) -> HashTypeSet {
+    queries.iter().flat_map(|query| &query.hashes).map(|one| one.hash.hash_type()).collect()
 }
 
 impl Query {
@@ -57,10 +64,11 @@ impl SearchOptions {
     pub const BANKS_MAX: usize = 256;
 }
 
-/// The largest distance of a match, for each hash type. The default is [`HashType::distance_default`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The largest distances that a caller asked for. A type that it did not name has [`HashType::distance_default`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MaxDistances {
-    pdq: Distance,
+    /// By ascending type, each once.
+    asked: SmallVec<[(HashType, Distance); 2]>,
 }
 
 /// The distance is more than the hash type accepts.
@@ -73,33 +81,32 @@ pub struct MaxDistanceError {
     pub distance: u32,
 }
 
-impl Default for MaxDistances {
-    fn default() -> Self {
-        Self { pdq: HashType::Pdq.distance_default() }
-    }
-}
-
 impl MaxDistances {
-    /// These distances, but `distance` for `hash_type`.
-    pub fn with(self, hash_type: HashType, distance: u32) -> Result<Self, MaxDistanceError> {
+    /// These distances, but `distance` for `hash_type`, checked against the table. A type that is unknown to this build
+    /// accepts any: the replica that knows it decides.
+    pub fn with(mut self, hash_type: HashType, distance: u32) -> Result<Self, MaxDistanceError> {
         let accepted = u16::try_from(distance)
             .ok()
             .map(Distance)
-            .filter(|&accepted| accepted <= hash_type.distance_max())
+            .filter(|&accepted| !hash_type.is_known() || accepted <= hash_type.distance_max())
             .ok_or(MaxDistanceError { hash_type, distance })?;
-        match hash_type {
-            HashType::Pdq => Ok(Self { pdq: accepted }),
-            HashType::Md5 | HashType::Sha256 => Ok(self),
+        match self.asked.binary_search_by_key(&hash_type, |(asked, _)| *asked) {
+            Ok(at) => self.asked[at].1 = accepted,
+            Err(at) => self.asked.insert(at, (hash_type, accepted)),
         }
+        Ok(self)
     }
 
     /// The largest distance of a match of `hash_type`.
     #[must_use]
-    pub const fn get(&self, hash_type: HashType) -> Distance {
-        match hash_type {
-            HashType::Pdq => self.pdq,
-            HashType::Md5 | HashType::Sha256 => Distance(0),
-        }
+    pub fn get(&self, hash_type: HashType) -> Distance {
+        let asked = self.asked.iter().find(|(asked, _)| *asked == hash_type);
+        asked.map_or_else(|| hash_type.distance_default(), |(_, distance)| *distance)
+    }
+
+    /// What the caller asked for, by ascending type. Only this travels: a peer of another version knows its own defaults.
+    pub fn asked(&self) -> impl ExactSizeIterator<Item = (HashType, Distance)> {
+        self.asked.iter().copied()
     }
 }
 
@@ -217,11 +224,28 @@ mod tests {
     #[test]
     fn distances_are_checked_for_each_type() {
         let accept = |hash_type, distance| MaxDistances::default().with(hash_type, distance);
-        assert_eq!(accept(HashType::Pdq, 64).unwrap().get(HashType::Pdq), Distance(64));
-        assert!(accept(HashType::Md5, 0).is_ok());
-        assert!(accept(HashType::Md5, 1).is_err());
-        let error = accept(HashType::Pdq, 300).unwrap_err();
+        assert_eq!(accept(HashType::PDQ, 64).unwrap().get(HashType::PDQ), Distance(64));
+        assert!(accept(HashType::MD5, 0).is_ok());
+        assert!(accept(HashType::MD5, 1).is_err());
+        let error = accept(HashType::PDQ, 300).unwrap_err();
         assert_eq!(error.to_string(), "max_distance for pdq is 300; it must be 0 to 64");
+        let unknown = HashType::from_number(777).unwrap();
+        assert_eq!(accept(unknown, 200).unwrap().get(unknown), Distance(200));
+        assert!(accept(unknown, 70_000).is_err());
+    }
+
+    #[test]
+    fn only_what_was_asked_for_travels() {
+        assert_eq!(MaxDistances::default().asked().len(), 0);
+        assert_eq!(MaxDistances::default().get(HashType::PDQ), Distance(31));
+        let both = MaxDistances::default().with(HashType::SHA256, 0).unwrap().with(HashType::PDQ, 9).unwrap();
+        let again = both.clone().with(HashType::PDQ, 12).unwrap();
+        assert_eq!(
+            both.asked().collect::<Vec<_>>(),
+            [(HashType::PDQ, Distance(9)), (HashType::SHA256, Distance(0))]
+        );
+        assert_eq!(again.asked().len(), 2);
+        assert_eq!(again.get(HashType::PDQ), Distance(12));
     }
 
     #[test]

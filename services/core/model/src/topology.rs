@@ -1,9 +1,9 @@
 //! Who serves which shard, and how far each has come.
 
 use crate::digest::SetDigest;
-use crate::hash::HashType;
 use crate::sequence::Sequence;
 use crate::shard::{ShardCount, ShardIdentity};
+use vigie_hashes::HashType;
 
 /// How much of the truth an approximate index was measured to find.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,6 +23,8 @@ pub struct HashCount {
     pub hash_type: HashType,
     /// How many.
     pub hashes: u64,
+    /// Whether the replica can search them; it cannot where its build has no row for the type.
+    pub is_searched: bool,
     /// Whether their index finds everything.
     pub exact: bool,
     /// What an approximate index finds, once that was measured; before, everything in it is still scanned.

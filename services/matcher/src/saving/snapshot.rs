@@ -102,14 +102,13 @@ fn save_still(
     let saved = records.saved();
     let mut files: Vec<FileEntry> = saved.iter().map(|one| entry(name, RECORDS, &one.file)).collect();
     checkpoint("records")?;
-    for hash_type in HashType::ALL {
-        let saved = match hash_type {
-            HashType::Pdq => indexes.pdq.save(&tag)?,
-            HashType::Md5 => indexes.md5.save(&tag)?,
-            HashType::Sha256 => indexes.sha256.save(&tag)?,
-        };
-        files.extend(saved.iter().map(|file| entry(name, hash_type.name(), file)));
-        checkpoint(hash_type.name())?;
+    for (part, saved) in [
+        ("pdq", indexes.pdq.save(&tag)?),
+        ("md5", indexes.md5.save(&tag)?),
+        ("sha256", indexes.sha256.save(&tag)?),
+    ] {
+        files.extend(saved.iter().map(|file| entry(name, part, file)));
+        checkpoint(part)?;
     }
     for path in [&home, folder.path()] {
         folder::sync(path).map_err(|source| SaveError::Flush { path: path.to_owned(), source })?;
@@ -167,9 +166,9 @@ pub(crate) fn restore(
     let (banks, books) = count_anew(&manifest, &records).map_err(wrong)?;
     let counted = |hash_type| banks.values().map(|bank: &BankState| bank.hashes(hash_type)).sum::<u64>();
     let lengths = [
-        (HashType::Pdq, indexes.pdq.len()),
-        (HashType::Md5, indexes.md5.len()),
-        (HashType::Sha256, indexes.sha256.len()),
+        (HashType::PDQ, indexes.pdq.len()),
+        (HashType::MD5, indexes.md5.len()),
+        (HashType::SHA256, indexes.sha256.len()),
     ];
     if lengths.iter().any(|(hash_type, length)| counted(*hash_type) != *length as u64) {
         return Err(wrong("its indexes and its records do not hold the same"));
@@ -224,7 +223,7 @@ fn names_are_plain(manifest: &Manifest) -> bool {
     let is_plain = |name: &str| {
         let parts: Vec<&str> = name.split('/').collect();
         matches!(parts[..], [folder, part, file] if folder == manifest.folder
-            && (part == RECORDS || HashType::ALL.iter().any(|hash_type| hash_type.name() == part))
+            && (part == RECORDS || HashType::known().any(|hash_type| hash_type.name() == Some(part)))
             && !matches!(file, "" | "." | ".."))
     };
     let is_listed = |record: &RecordsEntry| {
@@ -264,7 +263,7 @@ fn count_anew(manifest: &Manifest, records: &RecordStore) -> Result<(BankTable, 
     // One look-up for a run of items of one bank would do; a map of a few banks is as quick.
     records.each_living(|item, bank, hashes| match banks.get(&bank) {
         Some(state) => {
-            hashes.iter().for_each(|hash| state.count(hash.hash_type(), 1));
+            hashes.iter().for_each(|hash| state.count(hash.hash_type()));
             books.add(bank, SetDigest::of_item(item, hashes));
         }
         None => is_known = false,

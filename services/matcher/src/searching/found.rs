@@ -96,7 +96,7 @@ mod tests {
             let mut found = Found::new(wanted);
             let mut all = BTreeMap::new();
             for (item, distance, variant) in hits {
-                let nearest = (Distance(distance), HashType::Pdq, Variant::ALL[variant]);
+                let nearest = (Distance(distance), HashType::PDQ, Variant::ALL[variant]);
                 found.note(Entry { item: ItemId(item), bank: BankId(7) }, nearest);
                 prop_assert!(found.items.len() <= 2 * wanted);
                 all.entry(ItemId(item)).and_modify(|best| *best = nearest.min(*best)).or_insert(nearest);

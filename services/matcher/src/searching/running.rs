@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use vigie_index::Cancellation;
-use vigie_model::{Hash, HashType, Query, SearchOptions};
+use vigie_model::{HashType, Query, SearchOptions};
 use vigie_telemetry::trace;
 
 use crate::error::SearchError;
@@ -169,8 +169,8 @@ impl Size {
     /// That of these queries.
     pub(crate) fn of(queries: &[Query], options: &SearchOptions) -> Self {
         let mut hashes = queries.iter().flat_map(|query| &query.hashes);
-        let has_pdq = hashes.any(|one| matches!(one.hash, Hash::Pdq(_)));
-        let bits = usize::from(options.max_distances.get(HashType::Pdq).0);
+        let has_pdq = hashes.any(|one| one.hash.hash_type() == HashType::PDQ);
+        let bits = usize::from(options.max_distances.get(HashType::PDQ).0);
         Self {
             hashes: queries.iter().map(|query| query.hashes.len()).sum::<usize>().max(1),
             class: if has_pdq { (1 + bits / CLASS_BITS).min(CLASSES - 1) } else { 0 },

@@ -10,7 +10,7 @@ use crate::error::SearchError;
 use crate::searching::found::{Best, Found};
 use crate::shard::banks::{BankState, BankTable};
 use crate::shard::records::Notes;
-use crate::shard::state::{Moment, Shard};
+use crate::shard::state::{Moment, Shard, bytes_of};
 
 /// Searches the shard for a batch of queries, at one moment. Never waits for the follower.
 ///
@@ -69,14 +69,14 @@ fn search_moment(
     for group in groups(queries) {
         let found = search_group(moment, group, options, &filter, cancel)?;
         for (query, found) in group.iter().zip(found) {
-            results.push(answer(shard, moment, query, found, options.max_distances, cancel)?);
+            results.push(answer(shard, moment, query, found, &options.max_distances, cancel)?);
         }
     }
     let asked = |hash_type: &HashType| {
         queries.iter().flat_map(|query| &query.hashes).any(|one| one.hash.hash_type() == *hash_type)
     };
-    let counts = HashType::ALL.into_iter().filter(asked);
-    let approximate = (!moment.pdq.is_exact() && asked(&HashType::Pdq)).then_some(HashType::Pdq);
+    let counts = HashType::known().filter(asked);
+    let approximate = (!moment.pdq.is_exact() && asked(&HashType::PDQ)).then_some(HashType::PDQ);
     Ok(ShardAnswer {
         identity: shard.identity(),
         sequence: moment.sequence,
@@ -138,30 +138,21 @@ fn search_group(
     cancel: &Cancellation,
 ) -> Result<Vec<Found>, Cancelled> {
     let mut found: Vec<Found> = queries.iter().map(|_| Found::new(options.limit.get())).collect();
-    let pdq = hashes_of(queries, |hash| match hash {
-        Hash::Pdq(bytes) => Some(bytes),
-        Hash::Md5(_) | Hash::Sha256(_) => None,
-    });
-    let radius = options.max_distances.get(HashType::Pdq);
+    let pdq = hashes_of(queries, HashType::PDQ);
+    let radius = options.max_distances.get(HashType::PDQ);
     moment.pdq.each(&pdq.hashes, radius, filter, cancel, |at, hit| {
         let (query, variant) = pdq.origins[at];
-        found[query].note(hit.entry, (hit.distance, HashType::Pdq, variant));
+        found[query].note(hit.entry, (hit.distance, HashType::PDQ, variant));
     })?;
-    let md5 = hashes_of(queries, |hash| match hash {
-        Hash::Md5(bytes) => Some(bytes),
-        Hash::Pdq(_) | Hash::Sha256(_) => None,
-    });
+    let md5 = hashes_of(queries, HashType::MD5);
     moment.md5.each(&md5.hashes, filter, cancel, |at, entry| {
         let (query, variant) = md5.origins[at];
-        found[query].note(entry, (Distance(0), HashType::Md5, variant));
+        found[query].note(entry, (Distance(0), HashType::MD5, variant));
     })?;
-    let sha256 = hashes_of(queries, |hash| match hash {
-        Hash::Sha256(bytes) => Some(bytes),
-        Hash::Pdq(_) | Hash::Md5(_) => None,
-    });
+    let sha256 = hashes_of(queries, HashType::SHA256);
     moment.sha256.each(&sha256.hashes, filter, cancel, |at, entry| {
         let (query, variant) = sha256.origins[at];
-        found[query].note(entry, (Distance(0), HashType::Sha256, variant));
+        found[query].note(entry, (Distance(0), HashType::SHA256, variant));
     })?;
     Ok(found)
 }
@@ -173,17 +164,13 @@ struct Batch<const BYTES: usize> {
 }
 
 /// A hash that a query names twice (a picture that is its own mirror image) is looked for once.
-fn hashes_of<const BYTES: usize>(
-    queries: &[Query],
-    pick: impl Fn(Hash) -> Option<[u8; BYTES]>,
-) -> Batch<BYTES> {
+fn hashes_of<const BYTES: usize>(queries: &[Query], hash_type: HashType) -> Batch<BYTES> {
     let mut batch = Batch { hashes: Vec::new(), origins: Vec::new() };
     for (index, query) in queries.iter().enumerate() {
         let first = batch.hashes.len();
-        for one in &query.hashes {
-            if let Some(hash) = pick(one.hash)
-                && !batch.hashes[first..].contains(&hash)
-            {
+        for one in query.hashes.iter().filter(|one| one.hash.hash_type() == hash_type) {
+            let hash = bytes_of(&one.hash);
+            if !batch.hashes[first..].contains(&hash) {
                 batch.hashes.push(hash);
                 batch.origins.push((index, one.variant));
             }
@@ -198,10 +185,10 @@ fn answer(
     moment: &Moment,
     query: &Query,
     found: Found,
-    max_distances: MaxDistances,
+    max_distances: &MaxDistances,
     cancel: &Cancellation,
 ) -> Result<QueryMatches, Stopped> {
-    let mut asked: Vec<Hash> = query.hashes.iter().map(|one| one.hash).collect();
+    let mut asked: Vec<Hash> = query.hashes.iter().map(|one| one.hash.clone()).collect();
     asked.sort_unstable();
     asked.dedup();
     let (nearest, limit_reached) = found.into_nearest();
@@ -224,7 +211,7 @@ fn describe(
     item: ItemId,
     best: Best,
     asked: &[Hash],
-    max_distances: MaxDistances,
+    max_distances: &MaxDistances,
 ) -> Option<Match> {
     let bank_name = moment.banks.get(&best.bank)?.name.clone();
     let (distance, hash_type, variant) = best.nearest;
@@ -241,18 +228,12 @@ fn describe(
         hash_type,
         distance,
         variant,
-        exact: hash_type != HashType::Pdq || moment.pdq.is_exact(),
+        exact: hash_type != HashType::PDQ || moment.pdq.is_exact(),
         other_matches: u32::try_from(matching.saturating_sub(1)).unwrap_or(u32::MAX),
     })
 }
 
 /// Whether two hashes are of one type and near.
-fn is_match(asked: &Hash, held: &Hash, max_distances: MaxDistances) -> bool {
-    match (asked, held) {
-        (Hash::Pdq(asked), Hash::Pdq(held)) => {
-            let bits: u32 = asked.iter().zip(held).map(|(asked, held)| (asked ^ held).count_ones()).sum();
-            bits <= max_distances.get(HashType::Pdq).0.into()
-        }
-        (asked, held) => asked == held,
-    }
+fn is_match(asked: &Hash, held: &Hash, max_distances: &MaxDistances) -> bool {
+    asked.distance(held).is_some_and(|distance| distance <= max_distances.get(asked.hash_type()))
 }

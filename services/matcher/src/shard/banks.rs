@@ -1,8 +1,8 @@
 //! The banks of a shard: their names, how many living hashes each has, and the digests of those.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use vigie_model::{BankId, BankName, HashType, SetDigest};
 
@@ -15,17 +15,48 @@ pub(crate) struct BankState {
     counts: Arc<HashCounts>,
 }
 
-/// A count for each of [`HashType::ALL`].
-#[derive(Debug, Default)]
-struct HashCounts([AtomicU64; HashType::ALL.len()]);
+/// Living hashes by type: a counter for each row of the table, and a map for types without a row.
+#[derive(Debug)]
+struct HashCounts {
+    known: Box<[AtomicU64]>,
+    unknown: Mutex<BTreeMap<HashType, u64>>,
+}
+
+impl Default for HashCounts {
+    fn default() -> Self {
+        Self { known: HashType::known().map(|_| AtomicU64::new(0)).collect(), unknown: Mutex::default() }
+    }
+}
 
 impl HashCounts {
-    fn of(&self, hash_type: HashType) -> &AtomicU64 {
-        match hash_type {
-            HashType::Pdq => &self.0[0],
-            HashType::Md5 => &self.0[1],
-            HashType::Sha256 => &self.0[2],
+    /// Adds, or with a negative number takes away.
+    fn change(&self, hash_type: HashType, by: i64) {
+        match hash_type.position() {
+            Some(at) => {
+                self.known[at].fetch_add(by.cast_unsigned(), Ordering::Relaxed);
+            }
+            None => {
+                let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+                let count = unknown.entry(hash_type).or_default();
+                *count = count.wrapping_add_signed(by);
+            }
         }
+    }
+
+    fn of(&self, hash_type: HashType) -> u64 {
+        match hash_type.position() {
+            Some(at) => self.known[at].load(Ordering::Relaxed),
+            None => {
+                let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+                unknown.get(&hash_type).copied().unwrap_or_default()
+            }
+        }
+    }
+
+    /// The types without a row of which it holds any.
+    fn unknown(&self) -> Vec<HashType> {
+        let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        unknown.iter().filter(|(_, count)| **count > 0).map(|(hash_type, _)| *hash_type).collect()
     }
 }
 
@@ -35,19 +66,24 @@ impl BankState {
         Self { name, enabled, counts: Arc::default() }
     }
 
-    /// Counts that many more of its hashes.
-    pub(crate) fn count(&self, hash_type: HashType, more: u64) {
-        self.counts.of(hash_type).fetch_add(more, Ordering::Relaxed);
+    /// Counts one more of its hashes.
+    pub(crate) fn count(&self, hash_type: HashType) {
+        self.counts.change(hash_type, 1);
     }
 
     /// Counts one less of its hashes.
     pub(crate) fn discount(&self, hash_type: HashType) {
-        self.counts.of(hash_type).fetch_sub(1, Ordering::Relaxed);
+        self.counts.change(hash_type, -1);
+    }
+
+    /// The types without a row in this build of which it has living hashes.
+    pub(crate) fn unknown_types(&self) -> Vec<HashType> {
+        self.counts.unknown()
     }
 
     /// Its living hashes of a type.
     pub(crate) fn hashes(&self, hash_type: HashType) -> u64 {
-        self.counts.of(hash_type).load(Ordering::Relaxed)
+        self.counts.of(hash_type)
     }
 }
 

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use thiserror::Error;
 use vigie_index::{Entry, SegmentError};
 use vigie_model::change::Cursor;
-use vigie_model::{Bank, BankId, Hash, Item, ItemId, Sequence, SetDigest, ShardIdentity};
+use vigie_model::{Bank, BankId, HashType, Item, ItemId, Sequence, SetDigest, ShardIdentity};
 
 use crate::shard::banks::{BankState, BankTable, Books};
-use crate::shard::state::{Shard, ShardState};
+use crate::shard::state::{Shard, ShardState, bytes_of};
 use crate::shard::stores::Stores;
 
 /// Rows that are gathered before they are made into a segment: 48 MiB of the longest hashes, as much again while they
@@ -68,11 +68,12 @@ impl Loading {
             let state = self.banks.get(&bank).ok_or(LoadError::NoSuchBank { item: id, bank })?;
             let entry = Entry { item: id, bank };
             for hash in content.hashes() {
-                state.count(hash.hash_type(), 1);
-                match *hash {
-                    Hash::Pdq(bytes) => self.pdq.push((bytes, entry)),
-                    Hash::Md5(bytes) => self.md5.push((bytes, entry)),
-                    Hash::Sha256(bytes) => self.sha256.push((bytes, entry)),
+                state.count(hash.hash_type());
+                match hash.hash_type() {
+                    HashType::PDQ => self.pdq.push((bytes_of(hash), entry)),
+                    HashType::MD5 => self.md5.push((bytes_of(hash), entry)),
+                    HashType::SHA256 => self.sha256.push((bytes_of(hash), entry)),
+                    _ => {}
                 }
             }
             self.books.add(bank, SetDigest::of_item(id, content.hashes()));

@@ -334,7 +334,7 @@ mod tests {
     fn content(number: u64) -> ItemContent {
         let byte = number.to_le_bytes()[0];
         let draft = ItemDraft {
-            hashes: vec![Hash::Md5([byte; 16])],
+            hashes: vec![Hash::md5([byte; 16])],
             labels: vec![format!("label-{number}")],
             external_reference: format!("case-{number}"),
         };

@@ -166,18 +166,19 @@ impl Shard {
         let exact = |hash_type, hashes: usize| HashCount {
             hash_type,
             hashes: u64::try_from(hashes).unwrap_or(u64::MAX),
+            is_searched: true,
             exact: true,
             recall: None,
         };
-        let pdq = exact(HashType::Pdq, self.stores.indexes.pdq.len());
+        let pdq = exact(HashType::PDQ, self.stores.indexes.pdq.len());
         vec![
             HashCount {
                 exact: self.stores.indexes.pdq.is_exact(),
                 recall: self.stores.indexes.pdq.recall(),
                 ..pdq
             },
-            exact(HashType::Md5, self.stores.indexes.md5.len()),
-            exact(HashType::Sha256, self.stores.indexes.sha256.len()),
+            exact(HashType::MD5, self.stores.indexes.md5.len()),
+            exact(HashType::SHA256, self.stores.indexes.sha256.len()),
         ]
     }
 
@@ -294,11 +295,12 @@ impl Shard {
         let entry = Entry { item: id, bank };
         books.add(bank, SetDigest::of_item(id, content.hashes()));
         for hash in content.hashes() {
-            state.count(hash.hash_type(), 1);
-            match *hash {
-                Hash::Pdq(bytes) => work.pdq.push(Edit::Insert(bytes, entry)),
-                Hash::Md5(bytes) => work.md5.push(Edit::Insert(bytes, entry)),
-                Hash::Sha256(bytes) => work.sha256.push(Edit::Insert(bytes, entry)),
+            state.count(hash.hash_type());
+            match hash.hash_type() {
+                HashType::PDQ => work.pdq.push(Edit::Insert(bytes_of(hash), entry)),
+                HashType::MD5 => work.md5.push(Edit::Insert(bytes_of(hash), entry)),
+                HashType::SHA256 => work.sha256.push(Edit::Insert(bytes_of(hash), entry)),
+                _ => {}
             }
         }
         self.stores.records.insert(id, bank, &content);
@@ -325,10 +327,11 @@ impl Shard {
         books.take(bank, SetDigest::of_item(id, &hashes));
         for hash in hashes {
             state.discount(hash.hash_type());
-            match hash {
-                Hash::Pdq(bytes) => work.pdq.push(Edit::Remove(bytes, id)),
-                Hash::Md5(bytes) => work.md5.push(Edit::Remove(bytes, id)),
-                Hash::Sha256(bytes) => work.sha256.push(Edit::Remove(bytes, id)),
+            match hash.hash_type() {
+                HashType::PDQ => work.pdq.push(Edit::Remove(bytes_of(&hash), id)),
+                HashType::MD5 => work.md5.push(Edit::Remove(bytes_of(&hash), id)),
+                HashType::SHA256 => work.sha256.push(Edit::Remove(bytes_of(&hash), id)),
+                _ => {}
             }
         }
         Ok(())
@@ -340,6 +343,11 @@ impl Shard {
         self.stores.indexes.md5.apply(&std::mem::take(&mut work.md5));
         self.stores.indexes.sha256.apply(&std::mem::take(&mut work.sha256));
     }
+}
+
+/// The bytes of a hash whose type has this length.
+pub(crate) fn bytes_of<const BYTES: usize>(hash: &Hash) -> [u8; BYTES] {
+    hash.as_bytes().try_into().expect("a hash has a length of its row")
 }
 
 /// A range that is being applied.

@@ -45,23 +45,23 @@ impl Stores {
 impl Indexes {
     /// Empty indexes in a shard's folder.
     pub(crate) fn begin(home: &Path, engine: PdqEngine, hnsw: HnswConfig) -> Result<Self, OpenError> {
-        let of = |hash_type: HashType| home.join(hash_type.name());
+        let of = |hash_type: HashType| home.join(hash_type.to_string());
         let options = IndexOptions::default();
         Ok(Self {
-            pdq: PdqIndex::begin(engine, hnsw, &of(HashType::Pdq))?,
-            md5: EqualityIndex::begin(&of(HashType::Md5), options)?,
-            sha256: EqualityIndex::begin(&of(HashType::Sha256), options)?,
+            pdq: PdqIndex::begin(engine, hnsw, &of(HashType::PDQ))?,
+            md5: EqualityIndex::begin(&of(HashType::MD5), options)?,
+            sha256: EqualityIndex::begin(&of(HashType::SHA256), options)?,
         })
     }
 
     /// The exact indexes that were saved under this tag in a shard's folder.
     pub(crate) fn open(home: &Path, tag: &[u8]) -> Result<Self, OpenError> {
-        let of = |hash_type: HashType| home.join(hash_type.name());
+        let of = |hash_type: HashType| home.join(hash_type.to_string());
         let options = IndexOptions::default();
         Ok(Self {
-            pdq: PdqIndex::open(&of(HashType::Pdq), tag)?,
-            md5: EqualityIndex::open_tagged(&of(HashType::Md5), options, tag)?,
-            sha256: EqualityIndex::open_tagged(&of(HashType::Sha256), options, tag)?,
+            pdq: PdqIndex::open(&of(HashType::PDQ), tag)?,
+            md5: EqualityIndex::open_tagged(&of(HashType::MD5), options, tag)?,
+            sha256: EqualityIndex::open_tagged(&of(HashType::SHA256), options, tag)?,
         })
     }
 

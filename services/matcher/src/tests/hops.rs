@@ -58,7 +58,7 @@ async fn round(client: &MatcherClient, hashes: usize) -> Vec<Duration> {
         tokio::spawn(async move {
             let (mut hash, mut took) = (random_hashes(1_000 + seed), Vec::new());
             while Instant::now() < ends {
-                let queries = vec![query_of(hash.by_ref().take(hashes).map(Hash::Pdq))];
+                let queries = vec![query_of(hash.by_ref().take(hashes).map(Hash::pdq))];
                 let begun = Instant::now();
                 client
                     .search(&queries, &SearchOptions::default(), Priority::Interactive, begun + WITHIN)
@@ -78,7 +78,7 @@ async fn round(client: &MatcherClient, hashes: usize) -> Vec<Duration> {
 #[ignore = "a measurement, for a release build and an idle machine"]
 async fn a_short_search_is_quicker_without_a_thread_hop() {
     let hashes = random_hashes(1).take(1_000_000);
-    let loaded = Loaded::new(hashes.map(|hash| bare(vec![Hash::Pdq(hash)])));
+    let loaded = Loaded::new(hashes.map(|hash| bare(vec![Hash::pdq(hash)])));
     let always_hops = loaded.serve(Config { search_inline_us_max: 0, ..Config::default() }).await;
     let stays = loaded.serve(Config::default()).await;
     for hashes in [1, 8] {

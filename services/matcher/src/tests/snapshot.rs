@@ -341,8 +341,8 @@ async fn measure() {
         }
         let draft = vigie_model::ItemDraft {
             hashes: vec![
-                vigie_model::Hash::Pdq(bytes),
-                vigie_model::Hash::Md5(bytes[..16].try_into().unwrap()),
+                vigie_model::Hash::pdq(bytes),
+                vigie_model::Hash::md5(bytes[..16].try_into().unwrap()),
             ],
             labels: vec!["violent-extremism".to_owned()],
             external_reference: format!("case-{id}"),

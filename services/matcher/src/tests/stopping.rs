@@ -25,12 +25,12 @@ const WITHIN: Duration = Duration::from_secs(60);
 
 /// Items of each kind: neighbours of one hash, copies of one, bearers of one digest, and of long names and labels.
 fn contents(each: usize) -> impl Iterator<Item = ItemContent> {
-    let near = neighbours(1, 60).map(|hash| bare(vec![Hash::Pdq(hash)]));
-    let one = std::iter::repeat_with(|| bare(vec![Hash::Pdq([0x33; 32]), Hash::Md5([7; 16])]));
+    let near = neighbours(1, 60).map(|hash| bare(vec![Hash::pdq(hash)]));
+    let one = std::iter::repeat_with(|| bare(vec![Hash::pdq([0x33; 32]), Hash::md5([7; 16])]));
     let long = std::iter::repeat_with(|| {
         let labels = (0..ItemContent::LABELS_MAX).map(|label| format!("{label:030}")).collect();
         let draft =
-            ItemDraft { hashes: vec![Hash::Sha256([9; 32])], labels, external_reference: "x".repeat(200) };
+            ItemDraft { hashes: vec![Hash::sha256([9; 32])], labels, external_reference: "x".repeat(200) };
         draft.try_into().unwrap()
     });
     near.take(each).chain(one.take(each)).chain(long.take(each / 10))
@@ -44,16 +44,16 @@ fn request(kind: usize) -> (Vec<Query>, SearchOptions) {
         (0..Query::BATCH_MAX as u64).map(|seed| query_of(hash(seed).into_iter())).collect()
     };
     let queries: Vec<Query> = match kind {
-        0 => full_batch(|seed| neighbours(seed, 30).take(Query::HASHES_MAX).map(Hash::Pdq).collect()),
+        0 => full_batch(|seed| neighbours(seed, 30).take(Query::HASHES_MAX).map(Hash::pdq).collect()),
         1 => full_batch(|seed| {
-            let near = |hash: [u8; 32]| Hash::Pdq(hash.map(|byte| byte ^ 0x5a ^ 0x33));
+            let near = |hash: [u8; 32]| Hash::pdq(hash.map(|byte| byte ^ 0x5a ^ 0x33));
             neighbours(seed, 20).take(Query::HASHES_MAX).map(near).collect()
         }),
-        2 => full_batch(|_| vec![Hash::Md5([7; 16])]),
-        _ => full_batch(|_| vec![Hash::Sha256([9; 32])]),
+        2 => full_batch(|_| vec![Hash::md5([7; 16])]),
+        _ => full_batch(|_| vec![Hash::sha256([9; 32])]),
     };
     let max_distances =
-        MaxDistances::default().with(HashType::Pdq, HashType::Pdq.distance_max().0.into()).unwrap();
+        MaxDistances::default().with(HashType::PDQ, HashType::PDQ.distance_max().0.into()).unwrap();
     let limit = i64::try_from(Query::ANSWERS_MAX / queries.len()).unwrap();
     (queries, SearchOptions { max_distances, limit: Limit::new(limit).unwrap(), ..SearchOptions::default() })
 }

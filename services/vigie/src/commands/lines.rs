@@ -1,5 +1,7 @@
 //! The objects that `--json` prints. Their fields are a contract with scripts.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use vigie_model::{Bank, Coverage, Hash, ImageFingerprint, Item, Match, SkipReason};
 
@@ -20,17 +22,16 @@ pub struct HashLine<'a> {
     pub quality: u8,
     /// Original, rotate 90, 180, 270, flip x, flip y, flip +1, flip -1.
     pub variants: [String; 8],
-    /// 32 hexadecimal digits.
-    pub md5: String,
-    /// 64 hexadecimal digits.
-    pub sha256: String,
+    /// Digests of the file's bytes in hexadecimal digits, by the name of their type: `md5`, `sha256` ...
+    #[serde(flatten)]
+    pub digests: BTreeMap<String, String>,
 }
 
 impl<'a> HashLine<'a> {
     /// The line of a file.
     #[must_use]
     pub fn new(file: &'a str, fingerprint: &ImageFingerprint) -> Self {
-        let variants = fingerprint.pdq.map(|bytes| Hash::Pdq(bytes).to_hex());
+        let variants = fingerprint.pdq.map(|bytes| Hash::pdq(bytes).to_text());
         Self {
             file,
             width: fingerprint.width,
@@ -38,8 +39,11 @@ impl<'a> HashLine<'a> {
             pdq: variants[0].clone(),
             quality: fingerprint.quality.get(),
             variants,
-            md5: Hash::Md5(fingerprint.md5).to_hex(),
-            sha256: Hash::Sha256(fingerprint.sha256).to_hex(),
+            digests: fingerprint
+                .digests
+                .iter()
+                .map(|one| (one.hash_type().to_string(), one.to_text()))
+                .collect(),
         }
     }
 }
@@ -68,7 +72,7 @@ pub struct MatchLine<'a> {
     pub skipped: Vec<SkippedObject>,
     /// Hash types whose index may have missed a match.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub approximate: Vec<&'static str>,
+    pub approximate: Vec<String>,
     /// What was searched.
     pub coverage: CoverageObject,
     /// The answer holds every change up to this one.
@@ -85,7 +89,7 @@ pub struct MatchLine<'a> {
 #[derive(Debug, Serialize)]
 pub struct SkippedObject {
     /// Its name.
-    pub hash_type: &'static str,
+    pub hash_type: String,
     /// `quality_below_floor`.
     pub reason: &'static str,
 }
@@ -93,11 +97,11 @@ pub struct SkippedObject {
 impl SkippedObject {
     /// The object of a skipped type.
     #[must_use]
-    pub const fn new(hash_type: vigie_model::HashType, reason: SkipReason) -> Self {
+    pub fn new(hash_type: vigie_model::HashType, reason: SkipReason) -> Self {
         let reason = match reason {
             SkipReason::QualityBelowFloor => "quality_below_floor",
         };
-        Self { hash_type: hash_type.name(), reason }
+        Self { hash_type: hash_type.to_string(), reason }
     }
 }
 
@@ -115,7 +119,7 @@ pub struct MatchObject {
     /// The contributor's labels.
     pub labels: Vec<String>,
     /// The type of the hash that matched.
-    pub hash_type: &'static str,
+    pub hash_type: String,
     /// Differing bits.
     pub distance: u16,
     /// Which way round the image was when it matched.
@@ -134,7 +138,7 @@ impl From<&Match> for MatchObject {
             bank_id: found.bank.0,
             external_reference: found.external_reference.as_deref().map(str::to_owned),
             labels: found.labels.iter().map(ToString::to_string).collect(),
-            hash_type: found.hash_type.name(),
+            hash_type: found.hash_type.to_string(),
             distance: found.distance.0,
             variant: found.variant.name(),
             exact: found.exact,
@@ -245,7 +249,7 @@ pub struct ItemObject {
 #[derive(Debug, Serialize)]
 pub struct HashObject {
     /// Its type.
-    pub hash_type: &'static str,
+    pub hash_type: String,
     /// Hexadecimal digits.
     pub hash: String,
 }
@@ -254,7 +258,7 @@ impl ItemObject {
     /// The object of an item of the bank called `bank`.
     #[must_use]
     pub fn new(item: &Item, bank: &str) -> Self {
-        let hash = |hash: &Hash| HashObject { hash_type: hash.hash_type().name(), hash: hash.to_hex() };
+        let hash = |hash: &Hash| HashObject { hash_type: hash.hash_type().to_string(), hash: hash.to_text() };
         Self {
             item_id: item.id.0,
             bank: bank.to_owned(),

@@ -1,14 +1,17 @@
-//! How an item's content is written down: no field names, and lengths of one byte.
+//! How an item's content is written down: no field names, and lengths of one byte for what is short.
+//!
+//! A hash is read without the table of hash types, so a record survives in a build that does not know a type of it.
 //!
 //! | bytes | what |
 //! |---|---|
 //! | 1 | number of hashes |
-//! | 1 + 16 or 32 each | a hash: its type (1 `pdq`, 2 `md5`, 3 `sha256`) and its bytes |
+//! | 1 + 32, 16 or 32 | a hash of type `pdq`, `md5` or `sha256`: the number of the type (1, 2 or 3) and its bytes |
+//! | 5 + length | any other hash: 0, the number of its type and its length, 2 bytes each, little-endian, and its bytes |
 //! | 1 | number of labels |
 //! | 1 + length each | a label: its length and its text |
 //! | 2 + length | the external reference: its length, little-endian, and its text; 0 for none |
 
-use vigie_model::{BankId, Hash, ItemContent};
+use vigie_model::{BankId, Hash, HashType, ItemContent};
 
 /// An item's bank and content, as they are written down.
 #[derive(Clone, Copy)]
@@ -58,11 +61,16 @@ pub(super) fn encode(content: &ItemContent) -> Vec<u8> {
     let short = |length: usize| u8::try_from(length).expect("an item's content is bounded");
     let mut bytes = vec![short(content.hashes().len())];
     for hash in content.hashes() {
-        bytes.push(match hash {
-            Hash::Pdq(_) => PDQ,
-            Hash::Md5(_) => MD5,
-            Hash::Sha256(_) => SHA256,
-        });
+        let number = hash.hash_type().number();
+        match SHORT.iter().find(|(short, _)| u16::from(*short) == number) {
+            Some((tag, _)) => bytes.push(*tag),
+            None => {
+                let length = u16::try_from(hash.as_bytes().len()).expect("a hash is bounded");
+                bytes.push(LONG);
+                bytes.extend(number.to_le_bytes());
+                bytes.extend(length.to_le_bytes());
+            }
+        }
         bytes.extend(hash.as_bytes());
     }
     bytes.push(short(content.labels().len()));
@@ -76,9 +84,10 @@ pub(super) fn encode(content: &ItemContent) -> Vec<u8> {
     bytes
 }
 
-const PDQ: u8 = 1;
-const MD5: u8 = 2;
-const SHA256: u8 = 3;
+/// The types that are written as one byte, and the length of their hashes. Fixed permanently: files hold them.
+const SHORT: [(u8, usize); 3] = [(1, 32), (2, 16), (3, 32)];
+/// A hash whose type and length follow.
+const LONG: u8 = 0;
 
 /// Takes fields off the front; `None` where there are too few bytes, or they mean nothing.
 struct Fields<'a>(&'a [u8]);
@@ -105,19 +114,27 @@ impl<'a> Fields<'a> {
 
 fn hashes(fields: &mut Fields<'_>) -> Option<Vec<Hash>> {
     let count = fields.byte()?;
-    let hash = |_| match fields.byte()? {
-        PDQ => fields.array().map(Hash::Pdq),
-        MD5 => fields.array().map(Hash::Md5),
-        SHA256 => fields.array().map(Hash::Sha256),
-        _ => None,
+    let hash = |_| {
+        let (number, bytes) = hash(fields)?;
+        Hash::from_peer(HashType::from_number(number)?, bytes).ok()
     };
     (0..count).map(hash).collect()
 }
 
+/// The number of a hash's type, and its bytes.
+fn hash<'a>(fields: &mut Fields<'a>) -> Option<(u16, &'a [u8])> {
+    let tag = fields.byte()?;
+    if tag == LONG {
+        let (number, length) = (u16::from_le_bytes(fields.array()?), u16::from_le_bytes(fields.array()?));
+        return Some((number, fields.take(length.into())?));
+    }
+    let (tag, length) = *SHORT.iter().find(|(short, _)| *short == tag)?;
+    Some((tag.into(), fields.take(length)?))
+}
+
 fn pass_hashes(fields: &mut Fields<'_>) -> Option<()> {
     for _ in 0..fields.byte()? {
-        let bytes = if fields.byte()? == MD5 { 16 } else { 32 };
-        fields.take(bytes)?;
+        hash(fields)?;
     }
     Some(())
 }
@@ -157,10 +174,18 @@ mod tests {
 
     #[test]
     fn content_is_read_as_it_was_written() {
-        check(ItemDraft { hashes: vec![Hash::Md5([3; 16])], ..ItemDraft::default() });
+        check(ItemDraft { hashes: vec![Hash::md5([3; 16])], ..ItemDraft::default() });
         let every = (0..ItemContent::HASHES_MAX).map(|at| {
             let at = u8::try_from(at).unwrap();
-            [Hash::Pdq([at; 32]), Hash::Md5([at; 16]), Hash::Sha256([at; 32])][usize::from(at % 3)]
+            match at % 4 {
+                0 => Hash::pdq([at; 32]),
+                1 => Hash::md5([at; 16]),
+                2 => Hash::sha256([at; 32]),
+                _ => {
+                    let unknown = HashType::from_number(60_000 + u16::from(at)).unwrap();
+                    Hash::from_peer(unknown, &vec![at; 1 + usize::from(at) * 8]).unwrap()
+                }
+            }
         });
         check(ItemDraft {
             hashes: every.collect(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use futures::{StreamExt as _, stream};
 use vigie_clients::IdempotencyKey;
-use vigie_model::{BankName, HashType, Item, ItemContent, ItemDraft, ItemId, Quality, Sequence};
+use vigie_model::{BankName, Item, ItemContent, ItemDraft, ItemId, Quality, Sequence};
 
 use crate::cli::{BankAddressArgs, ItemAddArgs, ItemCommand};
 use crate::commands::banks::bank::connect;
@@ -34,7 +34,7 @@ pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
             output.say(format!("item {} of {bank}", item.id))?;
             output.say(describe(&item))?;
             for hash in item.content.hashes() {
-                output.say(format!("  {:<6} {}", hash.hash_type().name(), hash.to_hex()))?;
+                output.say(format!("  {:<6} {}", hash.hash_type(), hash.to_text()))?;
             }
             Ok(Exit::Done)
         }
@@ -69,7 +69,8 @@ async fn add_images(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Ex
                 Ok(prepared) => prepared,
                 Err(error) => return Ok((file, Err(error))),
             };
-            let types: Vec<&str> = content.hashes().iter().map(|hash| hash.hash_type().name()).collect();
+            let types: Vec<String> =
+                content.hashes().iter().map(|hash| hash.hash_type().to_string()).collect();
             let (key, deadline) = (IdempotencyKey::random(), deadline(timeout_ms));
             let added = client.add_items(bank, vec![content], key, deadline).await.with_context(|| {
                 format!("{file} was not acknowledged; of the files after it some may be banked")
@@ -98,7 +99,7 @@ async fn add_images(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Ex
 struct Added {
     item: Option<ItemId>,
     quality: Quality,
-    types: Vec<&'static str>,
+    types: Vec<String>,
     sequence: Sequence,
 }
 
@@ -127,7 +128,7 @@ async fn prepare(path: &Path, labels: &[String]) -> Result<(ItemContent, Quality
     let fingerprint = image_file::fingerprint(path).await?;
     let trusted = fingerprint.quality >= Quality::FLOOR_DEFAULT;
     let hashes = fingerprint.banked_hashes().into_iter();
-    let hashes = hashes.filter(|hash| trusted || hash.hash_type() != HashType::Pdq).collect();
+    let hashes = hashes.filter(|hash| trusted || !hash.hash_type().has_quality_floor()).collect();
     let draft = ItemDraft { hashes, labels: labels.to_vec(), external_reference: file_name(path) };
     let content = ItemContent::try_from(draft)
         .map_err(|error| ErrorLine { code: "invalid_argument".to_owned(), message: error.to_string() })?;
@@ -166,7 +167,7 @@ async fn list(
 }
 
 fn describe(item: &Item) -> String {
-    let types: Vec<&str> = item.content.hashes().iter().map(|hash| hash.hash_type().name()).collect();
+    let types: Vec<String> = item.content.hashes().iter().map(|hash| hash.hash_type().to_string()).collect();
     let labels = item.content.labels().join(" ");
     format!("{}  {}  {labels}", types.join("+"), item.content.external_reference().unwrap_or("-"))
 }

@@ -35,7 +35,7 @@ pub(crate) async fn run(args: HashArgs, output: &mut Output) -> anyhow::Result<E
 fn tell(file: &str, hashed: Result<ImageFingerprint, ErrorLine>, output: &mut Output) -> Printed {
     match hashed {
         Ok(fingerprint) => {
-            let pdq = Hash::Pdq(fingerprint.pdq[0]).to_hex();
+            let pdq = Hash::pdq(fingerprint.pdq[0]).to_text();
             output.say(format!("{pdq}  quality {:>3}  {file}", fingerprint.quality))?;
             output.object(&HashLine::new(file, &fingerprint))
         }

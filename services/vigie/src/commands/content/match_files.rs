@@ -31,9 +31,10 @@ const AT_ONCE: usize = 8;
 pub(crate) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let options = SearchOptions {
         banks: args.banks,
-        max_distances: MaxDistances::default()
-            .with(HashType::Pdq, args.max_distance)
-            .context("--max-distance")?,
+        max_distances: match args.max_distance {
+            Some(bits) => MaxDistances::default().with(HashType::PDQ, bits).context("--max-distance")?,
+            None => MaxDistances::default(),
+        },
         limit: Limit::new(args.limit).context("--limit")?,
         min_sequence: Sequence(args.min_sequence),
         min_coverage: MinCoverage::new(args.min_coverage).context("--min-coverage")?,
@@ -262,9 +263,9 @@ fn print(output: &mut Output, file: &str, outcome: &Outcome) -> Printed {
 }
 
 /// The hash types whose index may have missed a match.
-fn approximate(matched: &Matched) -> Vec<&'static str> {
+fn approximate(matched: &Matched) -> Vec<String> {
     let searched = matched.searches.iter().filter(|one| !one.exact && one.skipped.is_none());
-    searched.map(|one| one.hash_type.name()).collect()
+    searched.map(|one| one.hash_type.to_string()).collect()
 }
 
 fn line<'a>(

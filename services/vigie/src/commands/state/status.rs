@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use vigie_clients::CoordinatorClient;
-use vigie_model::{HashCount, HashType, Recall, ReplicaState, ReplicaView};
+use vigie_model::{HashCount, HashType, HashTypeSet, Recall, ReplicaState, ReplicaView};
 
 use crate::cli::StatusArgs;
 use crate::commands::banks::bank::connect;
@@ -49,8 +49,9 @@ pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
         ["shard", "matcher", "state", "sequence", "lag", "items", "hashes", "memory", "latency", "calls", ""];
     output.table(&head_row, &rows)?;
 
-    let held: Vec<Held> =
-        HashType::ALL.into_iter().map(|hash_type| Held::by(&topology.replicas, hash_type)).collect();
+    let counts = topology.replicas.iter().flat_map(|replica| &replica.hash_counts);
+    let types: HashTypeSet = HashType::known().chain(counts.map(|count| count.hash_type)).collect();
+    let held: Vec<Held> = types.iter().map(|hash_type| Held::by(&topology.replicas, hash_type)).collect();
     output.say("")?;
     for one in &held {
         output.say(one.to_string())?;
@@ -109,7 +110,7 @@ struct Held(HashCount);
 impl Held {
     fn by(replicas: &[ReplicaView], hash_type: HashType) -> Self {
         let mut by_shard: BTreeMap<u16, u64> = BTreeMap::new();
-        let mut all = HashCount { hash_type, hashes: 0, exact: true, recall: None };
+        let mut all = HashCount { hash_type, hashes: 0, is_searched: true, exact: true, recall: None };
         let used = replicas.iter().filter(|replica| replica.state != ReplicaState::Refused);
         for replica in used {
             let Some(identity) = replica.identity else { continue };
@@ -117,6 +118,7 @@ impl Held {
                 // Replicas of a shard hold the same.
                 let of_shard = by_shard.entry(identity.shard().0).or_default();
                 *of_shard = count.hashes.max(*of_shard);
+                all.is_searched &= count.is_searched;
                 all.exact &= count.exact;
                 all.recall = match (all.recall, count.recall) {
                     (Some(one), Some(other)) => Some(if other.value < one.value { other } else { one }),
@@ -131,9 +133,12 @@ impl Held {
 
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let HashCount { hash_type, hashes, exact, recall } = self.0;
+        let HashCount { hash_type, hashes, is_searched, exact, recall } = self.0;
         write!(f, "{hash_type}: {hashes} hashes, ")?;
         match recall {
+            _ if !is_searched => {
+                f.write_str("not searched by every replica: some run a version that does not know the type")
+            }
             _ if exact => f.write_str("exact"),
             Some(Recall { value, sample, .. }) => {
                 write!(f, "approximate (hnsw), recall {value:.3} over {sample} samples")
@@ -148,7 +153,8 @@ fn object(count: &HashCount) -> serde_json::Value {
         .recall
         .map(|recall| serde_json::json!({ "value": recall.value, "sample": recall.sample, "k": recall.k }));
     serde_json::json!({
-        "hash_type": count.hash_type.name(), "hashes": count.hashes, "exact": count.exact, "recall": recall,
+        "hash_type": count.hash_type.to_string(), "hashes": count.hashes, "searched": count.is_searched, "exact": count.exact,
+        "recall": recall,
     })
 }
 
@@ -168,7 +174,13 @@ mod tests {
             head: Sequence(1),
             items: 0,
             hashes: 0,
-            hash_counts: vec![HashCount { hash_type: HashType::Pdq, hashes, exact: false, recall }],
+            hash_counts: vec![HashCount {
+                hash_type: HashType::PDQ,
+                hashes,
+                is_searched: true,
+                exact: false,
+                recall,
+            }],
             reason: String::new(),
             memory_bytes: 0,
             latency_us: 0,
@@ -180,10 +192,14 @@ mod tests {
     #[test]
     fn each_shard_counts_once_and_the_least_recall_is_told() {
         let replicas = [replica(0, 10, Some(0.9871)), replica(0, 9, Some(0.9812)), replica(1, 5, None)];
-        let held = Held::by(&replicas, HashType::Pdq);
+        let held = Held::by(&replicas, HashType::PDQ);
         assert_eq!(held.to_string(), "pdq: 15 hashes, approximate (hnsw), recall 0.981 over 200 samples");
-        assert_eq!(Held::by(&replicas, HashType::Md5).to_string(), "md5: 0 hashes, exact");
-        let unmeasured = Held::by(&replicas[2..], HashType::Pdq);
+        assert_eq!(Held::by(&replicas, HashType::MD5).to_string(), "md5: 0 hashes, exact");
+        let unmeasured = Held::by(&replicas[2..], HashType::PDQ);
         assert_eq!(unmeasured.to_string(), "pdq: 5 hashes, approximate (hnsw), all of it scanned so far");
+        let mut older = replica(1, 5, None);
+        older.hash_counts[0].is_searched = false;
+        let held = Held::by(&[replica(0, 10, None), older], HashType::PDQ);
+        assert!(held.to_string().starts_with("pdq: 15 hashes, not searched by every replica"), "{held}");
     }
 }

@@ -1,0 +1,274 @@
+//! One fingerprint: a hash type and its bytes.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use smallvec::SmallVec;
+use thiserror::Error;
+
+use crate::hex;
+use crate::table::{Distance, HashType, Metric, Row, TextForm};
+
+/// The 32 bytes of a PDQ hash, in the order of its usual hexadecimal form.
+pub type PdqHash = [u8; 32];
+/// The 16 bytes of an MD5 digest.
+pub type Md5Hash = [u8; 16];
+/// The 32 bytes of a SHA-256 digest.
+pub type Sha256Hash = [u8; 32];
+
+/// One fingerprint. Of a known type it has one of the lengths of its row; of an unknown type it has 1 to
+/// [`Hash::LEN_MAX`] bytes.
+///
+/// Ordered by type, then by bytes.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Hash {
+    hash_type: HashType,
+    /// Up to 32 bytes lie inline: the types that most queries carry need no allocation.
+    bytes: SmallVec<[u8; 32]>,
+}
+
+/// Why bytes or text are not a hash. Never repeats the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum HashError {
+    /// This build has no row for the type.
+    #[error("hash type {} is not known to this version", .0.number())]
+    UnknownType(HashType),
+    /// The hash has the wrong number of bytes.
+    #[error("a {hash_type} hash has {}, not {actual}", expected(*hash_type))]
+    Length {
+        /// The type that was named.
+        hash_type: HashType,
+        /// The bytes that were given.
+        actual: usize,
+    },
+    /// The text is not written in a form that the type accepts.
+    #[error("a {hash_type} hash is written as {}; this text is something else", text_form(*hash_type))]
+    Text {
+        /// The type that was named.
+        hash_type: HashType,
+    },
+}
+
+impl Hash {
+    /// The most bytes that a hash of any type has.
+    pub const LEN_MAX: usize = 512;
+
+    /// A PDQ hash.
+    #[must_use]
+    pub fn pdq(bytes: PdqHash) -> Self {
+        Self { hash_type: HashType::PDQ, bytes: SmallVec::from(bytes) }
+    }
+
+    /// An MD5 digest.
+    #[must_use]
+    pub fn md5(bytes: Md5Hash) -> Self {
+        Self { hash_type: HashType::MD5, bytes: SmallVec::from_slice(&bytes) }
+    }
+
+    /// A SHA-256 digest.
+    #[must_use]
+    pub fn sha256(bytes: Sha256Hash) -> Self {
+        Self { hash_type: HashType::SHA256, bytes: SmallVec::from(bytes) }
+    }
+
+    /// Checks `bytes` against the row of a known type. Refuses an unknown one: what enters the system has been understood.
+    pub fn from_bytes(hash_type: HashType, bytes: &[u8]) -> Result<Self, HashError> {
+        let row = hash_type.row().ok_or(HashError::UnknownType(hash_type))?;
+        Self::of_row(row, bytes)
+    }
+
+    /// The same, but takes a hash of an unknown type as it is: what another part of the system has accepted is kept and
+    /// handed on.
+    pub fn from_peer(hash_type: HashType, bytes: &[u8]) -> Result<Self, HashError> {
+        match hash_type.row() {
+            Some(row) => Self::of_row(row, bytes),
+            None if (1..=Self::LEN_MAX).contains(&bytes.len()) => {
+                Ok(Self { hash_type, bytes: SmallVec::from_slice(bytes) })
+            }
+            None => Err(HashError::Length { hash_type, actual: bytes.len() }),
+        }
+    }
+
+    fn of_row(row: &Row, bytes: &[u8]) -> Result<Self, HashError> {
+        let hash_type = row.hash_type;
+        if row.accepts(bytes.len()) {
+            Ok(Self { hash_type, bytes: SmallVec::from_slice(bytes) })
+        } else {
+            Err(HashError::Length { hash_type, actual: bytes.len() })
+        }
+    }
+
+    /// Reads the text of a hash of a known type: hexadecimal digits of either case without prefix or separators, or base64
+    /// where the row allows it.
+    pub fn from_text(hash_type: HashType, text: &str) -> Result<Self, HashError> {
+        let row = hash_type.row().ok_or(HashError::UnknownType(hash_type))?;
+        if let Some(bytes) = hex::decode(text) {
+            match (Self::of_row(row, &bytes), row.text) {
+                (Ok(hash), _) => return Ok(hash),
+                (Err(error), TextForm::Hex) => return Err(error),
+                // Base64 may consist of hexadecimal digits alone.
+                (Err(error), TextForm::HexOrBase64) => return base64_of(row, text).ok_or(error),
+            }
+        }
+        match row.text {
+            TextForm::Hex => None,
+            TextForm::HexOrBase64 => base64_of(row, text),
+        }
+        .ok_or(HashError::Text { hash_type })
+    }
+
+    /// How the hash is computed and compared.
+    #[must_use]
+    pub const fn hash_type(&self) -> HashType {
+        self.hash_type
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How far two hashes are apart by the metric of their type; `None` if they cannot be compared (other types, other
+    /// lengths, a type without a row) or if their metric is equality and they differ.
+    #[must_use]
+    pub fn distance(&self, other: &Self) -> Option<Distance> {
+        if self.hash_type != other.hash_type || self.bytes.len() != other.bytes.len() {
+            return None;
+        }
+        match self.hash_type.row()?.metric {
+            Metric::Equality => (self.bytes == other.bytes).then_some(Distance(0)),
+            Metric::Hamming => {
+                let (words, rest) = self.bytes.as_chunks::<8>();
+                let (other_words, other_rest) = other.bytes.as_chunks::<8>();
+                let bits = |one: &[u8; 8], other: &[u8; 8]| {
+                    (u64::from_ne_bytes(*one) ^ u64::from_ne_bytes(*other)).count_ones()
+                };
+                let whole: u32 = words.iter().zip(other_words).map(|(one, other)| bits(one, other)).sum();
+                let last: u32 =
+                    rest.iter().zip(other_rest).map(|(one, other)| (one ^ other).count_ones()).sum();
+                u16::try_from(whole + last).ok().map(Distance)
+            }
+        }
+    }
+
+    /// The usual written form: lower-case hexadecimal digits.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        hex::encode(&self.bytes)
+    }
+}
+
+fn base64_of(row: &Row, text: &str) -> Option<Hash> {
+    // Longer text cannot be a hash, and is not worth decoding.
+    let fits = text.len() <= Hash::LEN_MAX.div_ceil(3) * 4;
+    let bytes = fits.then(|| STANDARD.decode(text).ok()).flatten()?;
+    Hash::of_row(row, &bytes).ok()
+}
+
+/// The lengths of a type in words: "32 bytes (64 hexadecimal digits)".
+fn expected(hash_type: HashType) -> String {
+    match hash_type.row().map(|row| row.lengths) {
+        Some(&[only]) => format!("{only} bytes ({} hexadecimal digits)", only * 2),
+        Some(lengths) => {
+            let lengths: Vec<String> = lengths.iter().map(ToString::to_string).collect();
+            format!("{} bytes", lengths.join(" or "))
+        }
+        None => format!("1 to {} bytes", Hash::LEN_MAX),
+    }
+}
+
+/// The text forms of a type in words: "64 hexadecimal digits".
+fn text_form(hash_type: HashType) -> String {
+    let Some(row) = hash_type.row() else { return "hexadecimal digits".to_owned() };
+    let digits: Vec<String> = row.lengths.iter().map(|len| (2 * len).to_string()).collect();
+    let hex = format!("{} hexadecimal digits", digits.join(" or "));
+    match row.text {
+        TextForm::Hex => hex,
+        TextForm::HexOrBase64 => format!("{hex} or as base64"),
+    }
+}
+
+/// Shows the type only: hashes are sensitive and must not reach a log through a derived `Debug`.
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Hash({})", self.hash_type)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::ROWS;
+
+    fn bytes(len: usize) -> Vec<u8> {
+        (0..len).map(|at| u8::try_from(at * 37 % 256).unwrap()).collect()
+    }
+
+    #[test]
+    fn every_type_reads_back_what_it_wrote() {
+        for row in ROWS {
+            for &len in row.lengths {
+                let hash = Hash::from_bytes(row.hash_type, &bytes(len)).unwrap();
+                assert_eq!(Hash::from_text(row.hash_type, &hash.to_text()), Ok(hash.clone()));
+                assert_eq!(Hash::from_text(row.hash_type, &hash.to_text().to_uppercase()), Ok(hash.clone()));
+                let base64 = Hash::from_text(row.hash_type, &STANDARD.encode(bytes(len)));
+                assert_eq!(base64.is_ok(), row.text == TextForm::HexOrBase64, "{}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_length_is_answered_with_the_right_one() {
+        let error = Hash::from_bytes(HashType::PDQ, &[0; 31]).unwrap_err();
+        assert_eq!(error.to_string(), "a pdq hash has 32 bytes (64 hexadecimal digits), not 31");
+        let error = Hash::from_text(HashType::SHA256, &"ab".repeat(16)).unwrap_err();
+        assert_eq!(error.to_string(), "a sha256 hash has 32 bytes (64 hexadecimal digits), not 16");
+    }
+
+    #[test]
+    fn text_of_another_form_is_refused() {
+        for text in ["abc", "zz", "+1", "é", "AAAA", &"A".repeat(100_000)] {
+            assert!(Hash::from_text(HashType::MD5, text).is_err(), "{}", text.len());
+        }
+        let error = Hash::from_text(HashType::PDQ, "zz").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a pdq hash is written as 64 hexadecimal digits; this text is something else"
+        );
+    }
+
+    #[test]
+    fn a_hash_of_an_unknown_type_is_kept_from_peers_and_refused_from_clients() {
+        let unknown = HashType::from_number(40_000).unwrap();
+        assert_eq!(Hash::from_bytes(unknown, &[1; 5]), Err(HashError::UnknownType(unknown)));
+        let hash = Hash::from_peer(unknown, &[1; 5]).unwrap();
+        assert_eq!((hash.hash_type(), hash.as_bytes()), (unknown, &[1; 5][..]));
+        assert!(Hash::from_peer(unknown, &[1; 512]).is_ok());
+        for len in [0, 513] {
+            assert!(Hash::from_peer(unknown, &vec![1; len]).is_err(), "{len}");
+        }
+        assert!(Hash::from_peer(HashType::PDQ, &[0; 31]).is_err());
+    }
+
+    #[test]
+    fn distances_are_those_of_the_metric() {
+        let (mut one, other) = ([0_u8; 32], [0_u8; 32]);
+        (one[0], one[31]) = (0b101, 0x80);
+        assert_eq!(Hash::pdq(one).distance(&Hash::pdq(other)), Some(Distance(3)));
+        assert_eq!(Hash::sha256(one).distance(&Hash::sha256(other)), None);
+        assert_eq!(Hash::sha256(one).distance(&Hash::sha256(one)), Some(Distance(0)));
+        assert_eq!(Hash::sha256(one).distance(&Hash::pdq(one)), None);
+    }
+
+    #[test]
+    fn debug_never_shows_the_digits() {
+        assert_eq!(format!("{:?}", Hash::md5([0xab; 16])), "Hash(md5)");
+    }
+
+    #[test]
+    fn a_hash_is_small() {
+        assert!(size_of::<Hash>() <= 48, "{}", size_of::<Hash>());
+    }
+}

@@ -1,0 +1,25 @@
+//! The table of hash types, and the hash: one fingerprint of one of these types.
+//!
+//! A hash type is a row of the table in [`rows`]: its number, name, lengths, text forms, metric and distances. Everything
+//! else in the workspace derives from the row: parsing and printing, protocol messages, indexes, files, digests, counts, the
+//! command line. A new type is one row, and a hasher in `vigie-media` if Vigie computes it.
+//!
+//! Always true:
+//!
+//! - A number names one type permanently. Digests, files and messages hold the number.
+//! - A [`HashType`] may have no row: a newer process may know a type more. Such a hash is kept, counted and handed on as its
+//!   number and its bytes, at most [`Hash::LEN_MAX`] of them, and is not searched.
+//! - A hash is sensitive (it can be partly inverted), so no type here prints one by accident: `Debug` shows the type alone,
+//!   and the digits come only from [`Hash::to_text`].
+//!
+//! Reading order: [`table`], [`rows`], [`set`], [`hash`](mod@hash), [`hex`].
+
+pub mod table;
+pub mod rows;
+pub mod set;
+pub mod hash;
+pub mod hex;
+
+pub use hash::{Hash, HashError, Md5Hash, PdqHash, Sha256Hash};
+pub use set::HashTypeSet;
+pub use table::{Distance, HashType, Metric, Row, TextForm, UnknownHashType};

@@ -1,0 +1,60 @@
+//! The rows of the table of hash types.
+//!
+//! Numbers are those of `vigie.model.v1.HashType`, which names the numbers of types that other systems exchange even while
+//! they have no row here. A test of `vigie-proto` compares the two.
+
+use crate::table::{Distance, HashType, Metric, Row, TextForm};
+
+/// Declares each type as a constant of [`HashType`] and as a row.
+macro_rules! rows {
+    ($($(#[$doc:meta])* $constant:ident = $number:literal { $($field:ident: $value:expr),* $(,)? })*) => {
+        impl HashType {
+            $($(#[$doc])* pub const $constant: Self = Self::new($number);)*
+        }
+
+        /// The table, by ascending number.
+        pub static ROWS: &[Row] = &[$(Row { hash_type: HashType::$constant, $($field: $value),* }),*];
+    };
+}
+
+rows! {
+    /// PDQ, a perceptual hash of pictures.
+    ///
+    /// The default distance of 31 bits is the reference implementation's threshold. 64 bits is twice that: beyond it unrelated
+    /// pictures begin to match.
+    PDQ = 1 {
+        name: "pdq",
+        aliases: &["HASH_PDQ"],
+        lengths: &[32],
+        text: TextForm::Hex,
+        metric: Metric::Hamming,
+        distance_default: Distance(31),
+        distance_max: Distance(64),
+        has_variants: true,
+        has_quality_floor: true,
+    }
+    /// MD5 of the content's bytes, of a picture or of a video.
+    MD5 = 2 {
+        name: "md5",
+        aliases: &["HASH_MD5", "HASH_VIDEO_MD5", "video_md5"],
+        lengths: &[16],
+        text: TextForm::HexOrBase64,
+        metric: Metric::Equality,
+        distance_default: Distance(0),
+        distance_max: Distance(0),
+        has_variants: false,
+        has_quality_floor: false,
+    }
+    /// SHA-256 of the content's bytes.
+    SHA256 = 3 {
+        name: "sha256",
+        aliases: &["HASH_SHA256", "sha-256"],
+        lengths: &[32],
+        text: TextForm::HexOrBase64,
+        metric: Metric::Equality,
+        distance_default: Distance(0),
+        distance_max: Distance(0),
+        has_variants: false,
+        has_quality_floor: false,
+    }
+}

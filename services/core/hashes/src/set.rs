@@ -1,0 +1,62 @@
+//! A small set of hash types.
+
+use smallvec::SmallVec;
+
+use crate::table::HashType;
+
+/// Some hash types, ascending, each once. Four lie inline: a query seldom has more.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HashTypeSet(SmallVec<[HashType; 4]>);
+
+impl HashTypeSet {
+    /// Whether it holds a type.
+    #[must_use]
+    pub fn contains(&self, hash_type: HashType) -> bool {
+        self.0.contains(&hash_type)
+    }
+
+    /// Adds a type.
+    pub fn insert(&mut self, hash_type: HashType) {
+        if let Err(at) = self.0.binary_search(&hash_type) {
+            self.0.insert(at, hash_type);
+        }
+    }
+
+    /// The types, ascending.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = HashType> {
+        self.0.iter().copied()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The first type of this set that `others` does not hold.
+    #[must_use]
+    pub fn missing_in(&self, others: &Self) -> Option<HashType> {
+        self.iter().find(|hash_type| !others.contains(*hash_type))
+    }
+}
+
+impl FromIterator<HashType> for HashTypeSet {
+    fn from_iter<I: IntoIterator<Item = HashType>>(types: I) -> Self {
+        let mut set = Self::default();
+        types.into_iter().for_each(|hash_type| set.insert(hash_type));
+        set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_held_once_and_in_order() {
+        let set: HashTypeSet = [HashType::SHA256, HashType::PDQ, HashType::SHA256].into_iter().collect();
+        assert_eq!(set.iter().collect::<Vec<_>>(), [HashType::PDQ, HashType::SHA256]);
+        let known: HashTypeSet = HashType::known().collect();
+        assert_eq!((set.missing_in(&known), known.missing_in(&set)), (None, Some(HashType::MD5)));
+    }
+}
