@@ -1,22 +1,27 @@
 //! The limits that every server keeps.
 
+use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::admission::limit::Aim;
+use crate::admission::limit::{Aim, Limit};
 
 /// Limits of one server. Each has a default that suits a service on a small machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServingConfig {
-    /// Calls that are worked on at once, at most. Below it the server learns how many are good for it; one more than
-    /// that is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`, bulk calls from three quarters of it on.
+    /// How many calls are worked on at once: `"adaptive"`, as many as the server learns to be good for it, from how long calls
+    /// take; or a number, which never changes. One call more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`, bulk calls
+    /// from three quarters of it on.
+    pub concurrency: Concurrency,
+    /// The most calls that are worked on at once: neither a learned limit nor a fixed one is larger.
     pub calls_in_flight_max: usize,
-    /// Calls that are worked on at once, at least: what is learned never goes below it (nor above the most).
+    /// The least that a learned limit may be, unless the most is less. A fixed limit ignores it.
     pub calls_in_flight_min: usize,
     /// A mean latency that is never too long, in milliseconds. Calls that take longer may take twice what they take on
-    /// an idle server before the server admits fewer of them.
+    /// an idle server before a learned limit shrinks. A fixed limit ignores it.
     pub latency_ms_target: u64,
     /// Bytes of requests that are read or worked on at once; a message for which there is no room is refused with
     /// `RESOURCE_EXHAUSTED` and `RetryInfo`, a stream waits. There is always room for one message of the largest size.
@@ -35,9 +40,66 @@ pub struct ServingConfig {
     pub drain_ms_max: u64,
 }
 
+/// How the limit of calls in flight is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Concurrency {
+    /// It is learned. Written as `"adaptive"`.
+    #[default]
+    Adaptive,
+    /// It is this number. Written as the number.
+    Fixed(usize),
+}
+
+const ADAPTIVE: &str = "adaptive";
+
+impl Serialize for Concurrency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Adaptive => serializer.serialize_str(ADAPTIVE),
+            Self::Fixed(calls) => calls.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Concurrency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ConcurrencyVisitor)
+    }
+}
+
+struct ConcurrencyVisitor;
+
+impl Visitor<'_> for ConcurrencyVisitor {
+    type Value = Concurrency;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("\"adaptive\" or a number of calls")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Concurrency, E> {
+        if text == ADAPTIVE {
+            Ok(Concurrency::Adaptive)
+        } else {
+            Err(E::invalid_value(serde::de::Unexpected::Str(text), &self))
+        }
+    }
+
+    fn visit_u64<E: Error>(self, calls: u64) -> Result<Concurrency, E> {
+        Ok(Concurrency::Fixed(usize::try_from(calls).unwrap_or(usize::MAX)))
+    }
+
+    fn visit_i64<E: Error>(self, calls: i64) -> Result<Concurrency, E> {
+        match u64::try_from(calls) {
+            Ok(calls) => self.visit_u64(calls),
+            Err(_) => Err(E::invalid_value(serde::de::Unexpected::Signed(calls), &self)),
+        }
+    }
+}
+
 impl Default for ServingConfig {
     fn default() -> Self {
         Self {
+            concurrency: Concurrency::Adaptive,
             calls_in_flight_max: 512,
             calls_in_flight_min: 8,
             // What CoDel takes for a queue that is no trouble (RFC 8289, section 4.2).
@@ -71,6 +133,13 @@ impl ServingConfig {
         };
         check(self.calls_in_flight_max >= 1, "calls_in_flight_max: must be at least 1");
         check(self.calls_in_flight_min >= 1, "calls_in_flight_min: must be at least 1");
+        if let Concurrency::Fixed(calls) = self.concurrency {
+            check(calls >= 1, "concurrency: must be \"adaptive\" or at least 1");
+            check(
+                calls <= self.calls_in_flight_max,
+                "concurrency: must be at most calls_in_flight_max; raise both for a larger limit",
+            );
+        }
         check(self.latency_ms_target >= 1, "latency_ms_target: must be at least 1");
         check(self.bytes_in_flight_max >= 1, "bytes_in_flight_max: must be at least 1");
         check(self.connections_max >= 1, "connections_max: must be at least 1");
@@ -83,13 +152,19 @@ impl ServingConfig {
         faults
     }
 
-    /// What the limit of calls aims at. It begins at a quarter of its most.
-    pub(crate) fn aim(&self) -> Aim {
-        Aim {
-            limit_min: self.calls_in_flight_min,
-            limit_max: self.calls_in_flight_max,
-            limit_initial: self.calls_in_flight_max / 4,
-            latency_target: Duration::from_millis(self.latency_ms_target),
+    /// The limit of calls in flight, from now on. A learned limit begins at a quarter of its most.
+    pub(crate) fn limit(&self) -> Limit {
+        match self.concurrency {
+            Concurrency::Fixed(calls) => Limit::fixed(calls.min(self.calls_in_flight_max)),
+            Concurrency::Adaptive => {
+                let aim = Aim {
+                    limit_min: self.calls_in_flight_min,
+                    limit_max: self.calls_in_flight_max,
+                    limit_initial: self.calls_in_flight_max / 4,
+                    latency_target: Duration::from_millis(self.latency_ms_target),
+                };
+                Limit::adaptive(aim, Duration::ZERO)
+            }
         }
     }
 
@@ -99,5 +174,40 @@ impl ServingConfig {
 
     pub(crate) const fn drain_max(&self) -> Duration {
         Duration::from_millis(self.drain_ms_max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<ServingConfig, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    #[test]
+    fn concurrency_is_a_word_or_a_number() {
+        assert_eq!(read("{}").unwrap().concurrency, Concurrency::Adaptive);
+        for (json, expected) in [("\"adaptive\"", Concurrency::Adaptive), ("64", Concurrency::Fixed(64))] {
+            let config = read(&format!("{{\"concurrency\": {json}}}")).unwrap();
+            assert_eq!(config.concurrency, expected);
+            assert!(config.faults().is_empty());
+            assert_eq!(serde_json::to_string(&config.concurrency).unwrap(), json);
+        }
+        for wrong in ["\"fixed\"", "-1", "1.5", "true"] {
+            let error = read(&format!("{{\"concurrency\": {wrong}}}")).unwrap_err().to_string();
+            assert!(error.contains("\"adaptive\" or a number of calls"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_fixed_limit_lies_between_one_and_the_most() {
+        let faults = |calls, calls_in_flight_max| {
+            let concurrency = Concurrency::Fixed(calls);
+            ServingConfig { concurrency, calls_in_flight_max, ..Default::default() }.faults()
+        };
+        assert!(faults(512, 512).is_empty() && faults(1, 1).is_empty());
+        assert_eq!(faults(0, 512), ["serving.concurrency: must be \"adaptive\" or at least 1"]);
+        assert!(faults(513, 512)[0].starts_with("serving.concurrency: must be at most calls_in_flight_max"));
     }
 }

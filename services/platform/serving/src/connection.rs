@@ -1,9 +1,10 @@
 //! What each connection passes, from the listener to the first bytes of HTTP/2.
 //!
-//! `listener` (where connections come from), `limited` (how many there may be), `handshakes` (TLS, many at once) with `hosts`
+//! `listener` (where connections come from), `peer` (the other end), `limited` (how many there may be), `handshakes` (TLS, many at once) with `hosts`
 //! (how many of each host) and `refusal_log` (log lines of refused handshakes), `socket` (a connection that can carry calls).
 
 pub(crate) mod listener;
+pub(crate) mod peer;
 pub(crate) mod limited;
 pub(crate) mod handshakes;
 mod hosts;

@@ -21,7 +21,7 @@ mod load;
 pub use authorization::identity::ClientIdentity;
 pub use call::deadline;
 pub use call::handle::{Call, Waiting, Work};
-pub use config::ServingConfig;
+pub use config::{Concurrency, ServingConfig};
 pub use connection::listener::{Listener, Secured};
 pub use load::{Load, Refused};
 pub use serve::{Health, Reflection, Routes, ServeError, serve};

@@ -65,9 +65,13 @@ impl Load {
     pub fn register(&self, registry: &mut Registry) {
         self.durations.register(registry);
         let registry = registry.sub_registry_with_prefix("vigie_serving");
-        registry.register("calls_limit", "Calls that may be in flight, as learned", self.limit.clone());
+        registry.register(
+            "calls_limit",
+            "Calls that may be in flight, as learned or fixed",
+            self.limit.clone(),
+        );
         registry.register("calls_in_flight", "Calls being worked on", self.in_flight.clone());
-        registry.register("calls_waiting", "Bulk work that waits for a place", self.waiting.clone());
+        registry.register("calls_waiting", "Bulk work that waits for a slot", self.waiting.clone());
         registry.register("body_bytes", "Bytes of requests being read or worked on", self.bytes.clone());
         registry.register("connections", "Open connections", self.connections.clone());
         registry.register("calls_accepted", "Calls that were accepted", self.accepted.clone());
@@ -76,7 +80,7 @@ impl Load {
         let _every_reason = self.refused();
     }
 
-    /// Calls that may be in flight, as learned from how long they take.
+    /// Calls that may be in flight: fixed, or as learned from how long they take.
     #[must_use]
     pub fn limit(&self) -> usize {
         read(&self.limit)
@@ -88,7 +92,7 @@ impl Load {
         read(&self.in_flight)
     }
 
-    /// Bulk work that waits for a place.
+    /// Bulk work that waits for a slot.
     #[must_use]
     pub fn waiting(&self) -> usize {
         read(&self.waiting)

@@ -14,7 +14,7 @@ use tower::Service;
 use vigie_telemetry::trace::Tracer;
 
 use crate::Shutdown;
-use crate::admission::slots::Places;
+use crate::admission::slots::Slots;
 use crate::authorization::identity::IdentityLayer;
 use crate::call::health_watch::HealthWatchLayer;
 use crate::call::in_flight::{Exceptions, InFlightLayer};
@@ -202,7 +202,7 @@ pub async fn serve<L: Listener>(
     let tls = listener.tls().cloned();
     let incoming = limited(listener.incoming(), config.connections_max, load.clone(), cut_off);
     let incoming = Handshakes::new(incoming, tls, load.clone(), L::peer);
-    let places = Places::new(config, message_bytes_max, load, seed);
+    let slots = Slots::new(config, message_bytes_max, load, seed);
     let server = tonic::transport::Server::builder()
         .max_concurrent_streams(config.streams_per_connection_max)
         // Streams that were reset before they were accepted, beyond which the peer is taken for an attacker
@@ -220,7 +220,7 @@ pub async fn serve<L: Listener>(
         // Next, so that what is refused is told too.
         .layer(observed)
         // Next, so that a flood is refused before anything of it is read.
-        .layer(InFlightLayer::new(places, exceptions, answer_within))
+        .layer(InFlightLayer::new(slots, exceptions, answer_within))
         // Next, so that a message too large, or one too many, is refused by its length before its bytes arrive.
         .layer(MessageLimitLayer::new(message_bytes_max))
         // Innermost, for one method only: its streams would hold the drain up.

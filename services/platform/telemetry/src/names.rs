@@ -28,23 +28,23 @@ pub const DURATION_BOUNDS: [f64; 18] = [
 ];
 
 /// The same three on spans, where dots are allowed.
-pub const SPAN_RPC_SYSTEM_NAME: &str = "rpc.system.name";
+pub(crate) const SPAN_RPC_SYSTEM_NAME: &str = "rpc.system.name";
 /// See [`SPAN_RPC_SYSTEM_NAME`].
-pub const SPAN_RPC_METHOD: &str = "rpc.method";
+pub(crate) const SPAN_RPC_METHOD: &str = "rpc.method";
 /// See [`SPAN_RPC_SYSTEM_NAME`].
-pub const SPAN_RPC_RESPONSE_STATUS_CODE: &str = "rpc.response.status_code";
+pub(crate) const SPAN_RPC_RESPONSE_STATUS_CODE: &str = "rpc.response.status_code";
 /// On a span that is an error: its code.
-pub const SPAN_ERROR_TYPE: &str = "error.type";
+pub(crate) const SPAN_ERROR_TYPE: &str = "error.type";
 /// On the span of a client: the host that is called, and its port.
-pub const SPAN_SERVER_ADDRESS: &str = "server.address";
+pub(crate) const SPAN_SERVER_ADDRESS: &str = "server.address";
 /// See [`SPAN_SERVER_ADDRESS`].
-pub const SPAN_SERVER_PORT: &str = "server.port";
+pub(crate) const SPAN_SERVER_PORT: &str = "server.port";
 
 /// Of the resource: the service that tells, such as `vigie-frontend`.
-pub const SERVICE_NAME: &str = "service.name";
+pub(crate) const SERVICE_NAME: &str = "service.name";
 /// Of the resource: what the service is part of.
-pub const SERVICE_NAMESPACE: &str = "service.namespace";
+pub(crate) const SERVICE_NAMESPACE: &str = "service.namespace";
 /// Of the resource: which version it is.
-pub const SERVICE_VERSION: &str = "service.version";
+pub(crate) const SERVICE_VERSION: &str = "service.version";
 /// Of the resource: which process it is, at random.
-pub const SERVICE_INSTANCE_ID: &str = "service.instance.id";
+pub(crate) const SERVICE_INSTANCE_ID: &str = "service.instance.id";

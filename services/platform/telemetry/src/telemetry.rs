@@ -97,7 +97,7 @@ impl Telemetry {
 
     /// Whether the role has come to work once, or to where it waits for its turn.
     #[must_use]
-    pub fn has_started(&self) -> bool {
+    pub(crate) fn has_started(&self) -> bool {
         // A probe may be the first to ask.
         let _asked = self.condition();
         self.shared.has_started.load(Ordering::Relaxed)

@@ -40,7 +40,7 @@ pub use context::{Context, Scoped, current, scope};
 use export::Exported;
 pub use export::{EXPORT_TIMEOUT, ExportError};
 use keeping::{Keeping, Ratio};
-pub use record::Name;
+use record::Name;
 use recording::Recording;
 pub use span::{Span, child};
 

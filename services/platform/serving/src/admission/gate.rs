@@ -1,10 +1,10 @@
-//! Decides who gets a place: the limit, priority and fairness together. No clock and no waiting in here.
+//! Decides who gets a slot: the limit, priority and fairness together. It has no clock and never waits.
 //!
-//! - An **interactive** call gets a place while there is one, and beyond that if its client has less than is due to it
-//!   (see `clients`): up to half the limit more in all. The others get none meanwhile, so that is soon made good, and
+//! - An **interactive** call gets a slot while one is free, and beyond that if its client has less than is due to it
+//!   (see `shares`): up to half the limit more in all. The other clients get none meanwhile, so that is soon made good, and
 //!   a client that sends little does not suffer for one that sends much.
-//! - A **bulk** call gets one while less than three quarters of the limit are in use, so that interactive calls find
-//!   room. Of the last eighth of that, a client that has its share gets nothing while there are others.
+//! - A **bulk** call gets a slot while less than three quarters of the limit are in use, so that interactive calls find
+//!   capacity. Of the last eighth of that, a client that has its share gets nothing while there are others.
 //! - Bulk work that may wait does so in a queue of bounded length: the first whose client has least in flight comes
 //!   next, and bulk work of a client that has as much comes after it. Interactive calls never wait.
 
@@ -14,35 +14,39 @@ use std::time::Duration;
 
 use vigie_rpc::Priority;
 
-use crate::admission::limit::{AdaptiveLimit, Aim, Class, Evidence, Room};
+use crate::admission::limit::{Capacity, Class, Evidence, Limit};
 use crate::admission::shares::{Client, Clients};
 
-/// Of the waiting, those from whom the next is chosen: a bound on the work of one choice.
+/// The share of the limit that bulk calls may use: three quarters.
+const BULK: (usize, usize) = (3, 4);
+/// The part of the bulk calls' share that is kept for clients with less than theirs: an eighth.
+const BULK_KEPT: usize = 8;
+/// The next to go on is chosen from this many of the waiting: a bound on the work of one choice.
 const CHOSEN_FROM: usize = 64;
-/// How many of the last decisions the share of refusals is of, about.
+/// The share of refusals is that of about this many of the last decisions.
 const DECISIONS: f64 = 128.0;
 
-/// Why there is no place.
+/// Why a call gets no slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// As many calls as may be are in flight.
+    /// The limit is reached.
     Full,
     /// What is left is kept for interactive calls.
     Bulk,
     /// The client has its share, and others want theirs.
     Share,
-    /// As many as may wait do so.
+    /// The queue is full.
     Waiting,
 }
 
-/// A place that somebody has.
+/// A slot that is in use.
 #[derive(Debug)]
 pub(crate) struct Held {
     client: Client,
     evidence: Evidence,
 }
 
-/// Who waits; `T` is how it is told.
+/// Work that waits; `T` is how its slot is handed to it.
 #[derive(Debug)]
 struct Waiter<T> {
     number: u64,
@@ -50,24 +54,25 @@ struct Waiter<T> {
     tell: T,
 }
 
-/// What came of asking for a place that may be waited for.
+/// The outcome of asking for a slot that may be waited for.
 #[derive(Debug)]
 pub(crate) enum Asked {
-    /// Here it is.
+    /// The slot.
     Now(Held),
-    /// It comes later; this number takes the wish back.
+    /// The slot comes later; this number withdraws the request.
     Later(u64),
 }
 
-/// See the module.
+/// The slots of one server, as numbers.
 #[derive(Debug)]
-pub(crate) struct Admission<T> {
-    limit: AdaptiveLimit,
+pub(crate) struct Gate<T> {
+    limit: Limit,
     clients: Clients,
     in_flight: usize,
+    /// Whoever borrows, no more calls than this are in flight.
     in_flight_max: usize,
     waiting: VecDeque<Waiter<T>>,
-    /// How many of them each client is.
+    /// How many of the waiting each client has.
     waiting_of: HashMap<Client, usize>,
     waiting_max: usize,
     waiters: u64,
@@ -75,13 +80,13 @@ pub(crate) struct Admission<T> {
     refused: f64,
 }
 
-impl<T> Admission<T> {
-    pub(crate) fn new(aim: Aim, waiting_max: usize, now: Duration) -> Self {
+impl<T> Gate<T> {
+    pub(crate) fn new(limit: Limit, in_flight_max: usize, waiting_max: usize) -> Self {
         Self {
-            limit: AdaptiveLimit::new(aim, now),
+            limit,
             clients: Clients::default(),
             in_flight: 0,
-            in_flight_max: aim.limit_max.max(1),
+            in_flight_max: in_flight_max.max(1),
             waiting: VecDeque::new(),
             waiting_of: HashMap::new(),
             waiting_max,
@@ -95,7 +100,7 @@ impl<T> Admission<T> {
     }
 
     pub(crate) fn limit(&self) -> usize {
-        self.limit.learned()
+        self.limit.current()
     }
 
     pub(crate) fn waiting(&self) -> usize {
@@ -107,7 +112,7 @@ impl<T> Admission<T> {
         1.0 / (1.0 - self.refused).max(0.01)
     }
 
-    /// A place now, or none.
+    /// Gives a slot now, or none.
     pub(crate) fn admit(
         &mut self,
         now: Duration,
@@ -127,7 +132,7 @@ impl<T> Admission<T> {
         }
     }
 
-    /// Whether somebody waits who comes before this client, which has so much in flight.
+    /// Whether work waits that comes before that of this client, which has `own` calls in flight.
     fn waits_before(&self, client: &Client, own: usize) -> bool {
         if self.waiting_of.contains_key(client) {
             return true;
@@ -136,7 +141,7 @@ impl<T> Admission<T> {
         candidates.any(|waiter| self.clients.in_flight(&waiter.client) <= own)
     }
 
-    /// A place for bulk work, now or later.
+    /// Gives a slot for bulk work, now or later.
     pub(crate) fn ask(&mut self, now: Duration, client: Client, tell: T) -> Result<Asked, Refusal> {
         let (client, own) = self.clients.meet(client, now);
         if !self.waits_before(&client, own) && self.refusal(now, &client, own, Priority::Bulk).is_none() {
@@ -152,7 +157,7 @@ impl<T> Admission<T> {
         Ok(Asked::Later(self.waiters))
     }
 
-    /// Who waited longest and may go on, if any may. To be asked again whenever a place is given back.
+    /// Takes the next of the waiting out of the queue, if it may go on. To be called whenever a slot is given back.
     pub(crate) fn next(&mut self, now: Duration) -> Option<(T, Held)> {
         let candidates = self.waiting.iter().take(CHOSEN_FROM).enumerate();
         let (at, own) = candidates
@@ -169,7 +174,7 @@ impl<T> Admission<T> {
         Some((tell, self.enter(client)))
     }
 
-    /// It waits no longer.
+    /// Withdraws the request of this number.
     pub(crate) fn give_up(&mut self, number: u64) {
         if let Ok(at) = self.waiting.binary_search_by_key(&number, |waiter| waiter.number) {
             drop(self.take_out(at));
@@ -187,7 +192,7 @@ impl<T> Admission<T> {
         Some(waiter)
     }
 
-    /// Gives a place back. `took` is what its call tells of the load: its class and latency, if anything.
+    /// Takes a slot back. `took` is what its call says of the load: its class and latency, if anything.
     pub(crate) fn leave(&mut self, now: Duration, held: Held, took: Option<(Class, Duration)>) {
         if let Some((class, took)) = took {
             self.limit.record(now, class, took, held.evidence, self.in_flight);
@@ -203,12 +208,12 @@ impl<T> Admission<T> {
     }
 
     fn refusal(&mut self, now: Duration, client: &Client, own: usize, priority: Priority) -> Option<Refusal> {
-        let Room { places, within_share } = self.limit.at(now, priority);
+        let Capacity { slots, within_share } = self.limit.at(now, priority);
         let several = self.clients.several();
         match priority {
             Priority::Interactive => {
-                let borrows = several && own < self.clients.due(client, self.limit.learned());
-                if self.in_flight < places
+                let borrows = several && own < self.clients.due(client, self.limit.current());
+                if self.in_flight < slots
                     || (borrows && self.in_flight < within_share.min(self.in_flight_max))
                 {
                     None
@@ -219,11 +224,11 @@ impl<T> Admission<T> {
                 }
             }
             Priority::Bulk => {
-                let bulk = (places * 3 / 4).max(1);
+                let bulk = (slots * BULK.0 / BULK.1).max(1);
                 let has_share = several && own >= self.clients.share(bulk).max(1);
                 if self.in_flight >= bulk {
                     Some(Refusal::Bulk)
-                } else if has_share && self.in_flight >= bulk - bulk / 8 {
+                } else if has_share && self.in_flight >= bulk - bulk / BULK_KEPT {
                     Some(Refusal::Share)
                 } else {
                     None

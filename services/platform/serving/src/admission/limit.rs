@@ -1,309 +1,65 @@
-//! How many calls may be in flight: learned from how long they take.
-//!
-//! A gradient limit, after Netflix's [concurrency-limits] (`limit x RTTnoload / RTTactual + queueSize`) and Envoy's
-//! [adaptive concurrency] filter: while calls take about as long as they do on an idle server, nothing queues and the
-//! limit may grow; when they take longer, the excess is time in a queue, and the limit shrinks by that ratio. In four
-//! things it is otherwise than those two:
-//!
-//! - **Mixed costs.** A lookup of 1 ms and a batch of 100 ms have no latency in common. Each [`Class`] (method and
-//!   size) has an idle time of its own, and what is compared is the *sum* of what the calls of a window took with the
-//!   sum of what they would have taken. A change of the mix changes both sums alike.
-//! - **Bursts.** Where costs vary, a healthy server has queues now and then. As in CoDel ([RFC 8289]) only a queue that
-//!   *stays* counts: a single good window within a second keeps the limit from shrinking. The room for a queue also
-//!   grows with the spread of the costs ([`Spread`]).
-//! - **Short calls.** Four times 0.1 ms is no overload: a mean latency up to the target is always allowed (CoDel's
-//!   5 ms, by default).
-//! - **The idle server.** A least latency is no baseline where costs vary, and a mean drifts up with the overload that
-//!   it should show. The idle time is a moving mean of calls that were admitted while at most a quarter of the limit
-//!   was in use. Under lasting pressure there are none, so every [`PROBE_EVERY`] the limit is held to that quarter for
-//!   a moment, as BBR drains its pipe to see the round-trip time. An idle time that was learned in a queue is mended by
-//!   that: a quarter of the calls queue a quarter of the time, which is less than the [`STRETCH_TARGET`] allows for.
-//!
-//! The limit moves only where it is reached: a server with room to spare learns nothing about its end.
-//!
-//! Times are counted from any fixed moment; there is no clock in here.
-//!
-//! [concurrency-limits]: https://github.com/Netflix/concurrency-limits
-//! [adaptive concurrency]: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/adaptive_concurrency_filter
-//! [RFC 8289]: https://www.rfc-editor.org/rfc/rfc8289
+//! How many calls may be in flight: a fixed number, or one that is learned.
 
-use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use vigie_rpc::Priority;
 
-/// How many times their idle time calls may take. At one, workers would be idle between calls; at two, one call waits
-/// for each that is worked on.
-const STRETCH_TARGET: f64 = 2.0;
-/// Calls that may queue beside that: for one or two workers twice their number is too few to keep them busy.
-const SLACK: f64 = 4.0;
-/// The slack is at most this many times larger where costs vary.
-const QUEUE_FACTOR_MAX: f64 = 3.0;
-/// A window has this many calls, or ends after [`WINDOW_MAX`].
-const WINDOW_CALLS: u32 = 32;
-/// Fewer calls than this say nothing.
-const WINDOW_CALLS_MIN: u32 = 8;
-const WINDOW_MIN: Duration = Duration::from_millis(50);
-const WINDOW_MAX: Duration = Duration::from_secs(1);
-/// A queue stays if no window of this time was without one...
-const STANDING: Duration = Duration::from_secs(1);
-/// ... and there were at least this many.
-const STANDING_WINDOWS: usize = 4;
-/// Of the way to a smaller limit, the part that one window goes: the calls it counted were admitted under a larger
-/// limit still.
-const SHRINK_STEP: f64 = 0.3;
-/// How much larger one window makes the limit at most.
-const GROWTH_MAX: f64 = 1.1;
-/// A call meets an idle server while at most this share of the limit is in use.
-const IDLE_SHARE: f64 = 0.25;
-/// Idle times are means of about this many calls.
-const IDLE_CALLS: f64 = 50.0;
-/// Their spread is one of about this many.
-const SPREAD_CALLS: f64 = 400.0;
-/// Under lasting pressure idle times are measured this often (and less often if that takes long)...
-const PROBE_EVERY: Duration = Duration::from_secs(20);
-/// ... or this often while they still change...
-const PROBE_AGAIN: Duration = Duration::from_secs(1);
-/// ... by more than this part.
-const PROBE_SETTLED: f64 = 0.5;
-/// A probe ends with this many calls; or with fewer, after a few times what a call takes; or after the most.
-const PROBE_CALLS: u32 = 64;
-const PROBE_CALLS_MIN: u32 = 16;
-const PROBE_MIN: Duration = Duration::from_millis(250);
-const PROBE_MAX: Duration = Duration::from_secs(2);
-/// After so many times what a call takes, the calls of before have ended.
-const SETTLING_MEANS: f64 = 3.0;
-/// If the limit is not reached again in this time after a probe, the pressure is gone.
-const SETTLING_MAX: Duration = Duration::from_secs(1);
-/// Classes that are told apart; all others count as one.
-const CLASSES_MAX: usize = 1_024;
+use super::adaptive::AdaptiveLimit;
+pub(crate) use super::adaptive::{Aim, Capacity, Class, Evidence};
 
-/// Calls that cost about the same: a method, and the order of magnitude of the request's size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Class(pub(crate) u32);
-
-/// What a call's latency tells, by how the server was when the call was admitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Evidence {
-    /// It met an idle server.
-    Idle,
-    /// It met a server that was held idle by the probe of this number. If it outlasts the probe, it tells nothing.
-    Probe(u32),
-    /// It tells how loaded the server is.
-    Loaded,
-    /// Nothing: the limit was held down.
-    Nothing,
-}
-
-/// The range of the limit, and what it aims at.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Aim {
-    pub(crate) limit_min: usize,
-    pub(crate) limit_max: usize,
-    pub(crate) limit_initial: usize,
-    /// A mean latency that is never too long.
-    pub(crate) latency_target: Duration,
-}
-
-/// How many calls may be in flight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Room {
-    /// For everybody.
-    pub(crate) places: usize,
-    /// If one more is of a client that has less than its share: the others are to make room for it.
-    pub(crate) within_share: usize,
-}
-
-/// See the module.
+/// The limit of one server.
 #[derive(Debug)]
-pub(crate) struct AdaptiveLimit {
-    limit: f64,
-    limit_min: f64,
-    limit_max: f64,
-    latency_target: f64,
-    classes: HashMap<Class, Latencies>,
-    spread: Spread,
-    window: Window,
-    recent: VecDeque<Closed>,
-    phase: Phase,
-    probe_due: Duration,
-    probes: u32,
-    /// What a call of the last window took on average, in seconds.
-    mean: f64,
+pub(crate) enum Limit {
+    /// This many calls, whatever they take.
+    Fixed(usize),
+    /// As many as the latencies of calls allow.
+    Adaptive(Box<AdaptiveLimit>),
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Phase {
-    /// Latencies tell how loaded the server is.
-    Steady,
-    /// The limit is held to its idle share.
-    Probing(Probe),
-    /// After a probe, until the limit has been reached again and the calls of before have ended. Those that end first
-    /// are the short ones: no fair sample.
-    Settling { begun: Duration, until: Option<Duration> },
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Probe {
-    begun: Duration,
-    until: Duration,
-    /// Interactive calls are held back too: it was they who reached the limit.
-    holds_all: bool,
-    admitted: u32,
-    ended: u32,
-    /// By how much idle times have moved, as a part of what they were.
-    moved: f64,
-}
-
-impl Probe {
-    fn is_over(&self, now: Duration) -> bool {
-        self.ended >= PROBE_CALLS
-            || (now >= self.until && self.ended >= PROBE_CALLS_MIN)
-            || now >= self.begun + PROBE_MAX
-    }
-}
-
-/// What calls of a class take, in seconds.
-#[derive(Debug, Clone, Copy, Default)]
-struct Latencies {
-    idle: Mean,
-    latest: Mean,
-}
-
-impl Latencies {
-    /// As long as no call has met an idle server, all that is known is a queue.
-    fn idle_seconds(&self) -> f64 {
-        if self.idle.calls > 0.0 { self.idle.value } else { self.latest.value * IDLE_SHARE }
-    }
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Mean {
-    value: f64,
-    calls: f64,
-}
-
-impl Mean {
-    /// Plain over the first `calls_max` values, exponential after that.
-    fn add(&mut self, value: f64, calls_max: f64) {
-        self.calls = (self.calls + 1.0).min(calls_max);
-        self.value += (value - self.value) / self.calls;
-    }
-}
-
-/// How much calls differ in what they take of an idle server.
-#[derive(Debug, Clone, Copy, Default)]
-struct Spread {
-    mean: Mean,
-    mean_square: Mean,
-}
-
-impl Spread {
-    fn add(&mut self, seconds: f64) {
-        self.mean.add(seconds, SPREAD_CALLS);
-        self.mean_square.add(seconds * seconds, SPREAD_CALLS);
+impl Limit {
+    /// A limit that never moves: this many calls, at least one.
+    pub(crate) fn fixed(calls: usize) -> Self {
+        Self::Fixed(calls.max(1))
     }
 
-    /// By how much queues are longer than with exponential costs: `(1 + C^2) / 2` on average, where `C` is the
-    /// coefficient of variation (Pollaczek and Khinchine). The root of that: long queues weigh more in the average
-    /// than they last.
-    fn queue_factor(&self) -> f64 {
-        let ratio = self.mean_square.value / (self.mean.value * self.mean.value).max(f64::MIN_POSITIVE);
-        (ratio / 2.0).sqrt().clamp(1.0, QUEUE_FACTOR_MAX)
-    }
-}
-
-/// The calls that ended since `begun`, in seconds of all together.
-#[derive(Debug, Clone, Copy, Default)]
-struct Window {
-    begun: Duration,
-    calls: u32,
-    taken: f64,
-    idle: f64,
-    reached: bool,
-    reached_by_interactive: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Closed {
-    at: Duration,
-    allowed: f64,
-    taken: f64,
-}
-
-impl AdaptiveLimit {
-    pub(crate) fn new(aim: Aim, now: Duration) -> Self {
-        let limit_max = count(aim.limit_max).max(1.0);
-        let limit_min = count(aim.limit_min).clamp(1.0, limit_max);
-        Self {
-            limit: count(aim.limit_initial).clamp(limit_min, limit_max),
-            limit_min,
-            limit_max,
-            latency_target: aim.latency_target.as_secs_f64(),
-            classes: HashMap::new(),
-            spread: Spread::default(),
-            window: Window { begun: now, ..Window::default() },
-            recent: VecDeque::new(),
-            phase: Phase::Steady,
-            probe_due: now + PROBE_AGAIN,
-            probes: 0,
-            mean: 0.0,
-        }
+    /// A limit that is learned from now on.
+    pub(crate) fn adaptive(aim: Aim, now: Duration) -> Self {
+        Self::Adaptive(Box::new(AdaptiveLimit::new(aim, now)))
     }
 
     /// Calls that may be in flight now if one more of this priority is to be admitted.
-    pub(crate) fn at(&mut self, now: Duration, priority: Priority) -> Room {
-        match self.phase {
-            Phase::Probing(probe) if probe.is_over(now) => self.end_probe(now, probe),
-            Phase::Settling { begun, until: None } if now >= begun + SETTLING_MAX => self.settle(now),
-            Phase::Settling { until: Some(until), .. } if now >= until => self.settle(now),
-            Phase::Steady | Phase::Probing(_) | Phase::Settling { .. } => {}
-        }
-        let all = Room { places: floor(self.limit), within_share: floor(self.limit * 1.5) };
-        match self.phase {
-            Phase::Probing(probe) if probe.holds_all || priority == Priority::Bulk => {
-                let places = self.idle_level();
-                // Those who have least are held back last.
-                let lenient = now < probe.begun + probe.until.saturating_sub(probe.begun) / 2;
-                Room { places, within_share: if lenient { all.within_share } else { places } }
-            }
-            Phase::Probing(_) | Phase::Steady | Phase::Settling { .. } => all,
+    pub(crate) fn at(&mut self, now: Duration, priority: Priority) -> Capacity {
+        match self {
+            Self::Fixed(calls) => Capacity { slots: *calls, within_share: *calls },
+            Self::Adaptive(limit) => limit.at(now, priority),
         }
     }
 
-    /// The limit, were there no probe.
-    pub(crate) fn learned(&self) -> usize {
-        floor(self.limit)
+    /// The limit as it is shown, and as shares are taken of it.
+    pub(crate) fn current(&self) -> usize {
+        match self {
+            Self::Fixed(calls) => *calls,
+            Self::Adaptive(limit) => limit.learned(),
+        }
     }
 
-    fn idle_level(&self) -> usize {
-        floor(self.limit * IDLE_SHARE)
-    }
-
-    /// What the latency of a call that is admitted now will tell. `in_flight` counts it.
+    /// What the latency of a call that is admitted now will say. `in_flight` counts the call.
     pub(crate) fn admit(&mut self, in_flight: usize) -> Evidence {
-        let idle = in_flight <= self.idle_level();
-        match &mut self.phase {
-            Phase::Steady if idle => Evidence::Idle,
-            Phase::Steady | Phase::Settling { .. } => Evidence::Loaded,
-            Phase::Probing(probe) if idle && probe.admitted < PROBE_CALLS => {
-                probe.admitted += 1;
-                Evidence::Probe(self.probes)
-            }
-            Phase::Probing(_) => Evidence::Nothing,
+        match self {
+            Self::Fixed(_) => Evidence::Nothing,
+            Self::Adaptive(limit) => limit.admit(in_flight),
         }
     }
 
-    /// A call was refused or has to wait: the limit is reached.
+    /// Notes that a call was refused or has to wait: the limit is reached.
     pub(crate) fn reached(&mut self, now: Duration, priority: Priority) {
-        self.window.reached = true;
-        self.window.reached_by_interactive |= priority == Priority::Interactive;
-        if let Phase::Settling { until: until @ None, .. } = &mut self.phase {
-            *until = Some(now + Duration::from_secs_f64(self.mean * SETTLING_MEANS));
+        match self {
+            Self::Fixed(_) => {}
+            Self::Adaptive(limit) => limit.reached(now, priority),
         }
     }
 
-    /// A call took this long. `in_flight` still counts it.
+    /// Notes what a call took. `in_flight` still counts the call.
     pub(crate) fn record(
         &mut self,
         now: Duration,
@@ -312,127 +68,9 @@ impl AdaptiveLimit {
         evidence: Evidence,
         in_flight: usize,
     ) {
-        let probing = matches!(self.phase, Phase::Probing(_)).then_some(self.probes);
-        let idle = match evidence {
-            Evidence::Nothing => return,
-            Evidence::Probe(number) if probing != Some(number) => return,
-            Evidence::Probe(_) => true,
-            // Unless the server has become busy under it.
-            Evidence::Idle => in_flight <= floor(self.limit / 2.0),
-            Evidence::Loaded => false,
-        };
-        let took = took.as_secs_f64();
-        let (idle_seconds, moved) = self.learn(class, took, idle);
-        match &mut self.phase {
-            Phase::Steady => {
-                self.window.calls += 1;
-                self.window.taken += took;
-                self.window.idle += idle_seconds;
-                self.close_window(now);
-            }
-            Phase::Probing(probe) => {
-                probe.ended += u32::from(idle);
-                probe.moved += moved;
-                if probe.is_over(now) {
-                    let probe = *probe;
-                    self.end_probe(now, probe);
-                }
-            }
-            Phase::Settling { .. } => {}
+        match self {
+            Self::Fixed(_) => {}
+            Self::Adaptive(limit) => limit.record(now, class, took, evidence, in_flight),
         }
-    }
-
-    /// The class's idle time, and by what part of it this call moved it.
-    fn learn(&mut self, class: Class, took: f64, idle: bool) -> (f64, f64) {
-        let known = self.classes.len() < CLASSES_MAX || self.classes.contains_key(&class);
-        let class = if known { class } else { Class(u32::MAX) };
-        let latencies = self.classes.entry(class).or_default();
-        latencies.latest.add(took, IDLE_CALLS);
-        if !idle {
-            return (latencies.idle_seconds(), 0.0);
-        }
-        self.spread.add(took);
-        let before = latencies.idle.value;
-        latencies.idle.add(took, IDLE_CALLS);
-        let after = latencies.idle.value;
-        (after, (after - before) / after.max(f64::MIN_POSITIVE))
-    }
-
-    fn close_window(&mut self, now: Duration) {
-        let Window { begun, calls, taken, idle, reached, reached_by_interactive } = self.window;
-        let age = now.saturating_sub(begun);
-        if age < WINDOW_MIN || (age < WINDOW_MAX && calls < WINDOW_CALLS) {
-            return;
-        }
-        self.window = Window { begun: now, ..Window::default() };
-        if calls < WINDOW_CALLS_MIN {
-            return;
-        }
-        self.mean = taken / f64::from(calls);
-        let allowed = (idle * STRETCH_TARGET).max(f64::from(calls) * self.latency_target);
-        self.recent.push_back(Closed { at: now, allowed, taken: taken.max(f64::MIN_POSITIVE) });
-        while self.recent.len() > STANDING_WINDOWS
-            && self.recent.front().is_some_and(|window| window.at + STANDING < now)
-        {
-            self.recent.pop_front();
-        }
-        if !reached {
-            return;
-        }
-        if now >= self.probe_due {
-            self.begin_probe(now, reached_by_interactive);
-        } else {
-            self.adapt();
-        }
-    }
-
-    fn adapt(&mut self) {
-        let slack = SLACK * self.spread.queue_factor();
-        let best = self.recent.iter().map(|window| window.allowed / window.taken).fold(0.0, f64::max);
-        let smaller = self.limit * best + slack;
-        let allowed: f64 = self.recent.iter().map(|window| window.allowed).sum();
-        let taken: f64 = self.recent.iter().map(|window| window.taken).sum();
-        let larger = self.limit * allowed / taken + slack;
-        if smaller < self.limit && self.recent.len() >= STANDING_WINDOWS {
-            self.limit += (smaller - self.limit) * SHRINK_STEP;
-        } else if larger > self.limit {
-            self.limit = larger.min(self.limit * GROWTH_MAX + 1.0);
-        }
-        self.limit = self.limit.clamp(self.limit_min, self.limit_max);
-    }
-
-    fn begin_probe(&mut self, now: Duration, holds_all: bool) {
-        // Calls in flight have to end first, then those of the probe.
-        let slowest = self.classes.values().map(|class| class.latest.value).fold(self.mean, f64::max);
-        let lasting = (slowest * SETTLING_MEANS).min(PROBE_MAX.as_secs_f64());
-        let until = now + Duration::from_secs_f64(lasting).max(PROBE_MIN);
-        self.probes = self.probes.wrapping_add(1);
-        self.phase =
-            Phase::Probing(Probe { begun: now, until, holds_all, admitted: 0, ended: 0, moved: 0.0 });
-    }
-
-    fn end_probe(&mut self, now: Duration, probe: Probe) {
-        self.phase = Phase::Settling { begun: now, until: None };
-        let cost = now.saturating_sub(probe.begun);
-        let settled = probe.moved.abs() <= PROBE_SETTLED;
-        let pause = if settled { PROBE_EVERY.max(cost * 20) } else { PROBE_AGAIN.max(cost * 5) };
-        self.probe_due = now + pause;
-    }
-
-    fn settle(&mut self, now: Duration) {
-        self.phase = Phase::Steady;
-        self.window = Window { begun: now, ..Window::default() };
     }
 }
-
-fn count(calls: usize) -> f64 {
-    u32::try_from(calls).map_or(f64::from(u32::MAX), f64::from)
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "limits are from 1 to 2^32")]
-fn floor(calls: f64) -> usize {
-    calls.max(1.0) as usize
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,28 +1,29 @@
-//! Who has how many calls in flight, and what the fair share of each is.
+//! The calls in flight of each client, and the fair share of each.
 //!
-//! The share is max-min: the limit divided by the clients that are active. A client within its share finds room though
-//! others have taken all of it; beyond its share it takes what is left. So a client that sends little is never pushed
+//! The share is max-min: the limit divided by the clients that are active. A client within its share gets a slot though
+//! others have taken all of them; beyond its share it takes what is left. So a client that sends little is never pushed
 //! out by one that sends much, and one that is alone has everything.
 //!
-//! A client is who it has proved to be ([`crate::authorization::identity`]), and otherwise where it calls from. Behind a proxy all calls come
-//! from the proxy's address: without certificates all are one client.
+//! A client is known by its identity ([`crate::authorization::identity`]), and otherwise by the host that it calls from. Behind a
+//! proxy all calls come from the proxy's address: without certificates all are one client.
 //!
 //! Memory is bounded: clients beyond [`CLIENTS_MAX`] are told apart by [`BUCKETS`] values of a hash only, and share.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::authorization::identity::{ClientIdentity, Peer};
+use crate::authorization::identity::ClientIdentity;
+use crate::connection::peer::{Peer, host};
 
-/// Clients that are told apart.
+/// The most clients that are told apart.
 const CLIENTS_MAX: usize = 1_024;
-/// What the others are sorted into.
+/// The others are sorted into this many.
 const BUCKETS: u64 = 64;
 /// A client is active while it has calls in flight, and this long after its last one.
 const ACTIVE_FOR: Duration = Duration::from_secs(1);
-/// Of how many calls the average is, about.
+/// The average is that of about this many calls.
 const AVERAGE_CALLS: f64 = 32.0;
 /// The part of its share that a client has on average if it has little.
 const LITTLE: f64 = 0.75;
@@ -35,7 +36,7 @@ pub(crate) enum Client {
     Named(ClientIdentity),
     /// See [`host`].
     Peer(IpAddr),
-    /// The transport tells nothing: all such calls are one client's.
+    /// The transport knows no address: all such calls are one client's.
     Unknown,
     Bucket(u64),
 }
@@ -52,22 +53,11 @@ impl Client {
     }
 }
 
-/// The host at this address. Of IPv6 the /64: hosts have as many addresses below it as they like.
-pub(crate) fn host(address: SocketAddr) -> IpAddr {
-    match address.ip().to_canonical() {
-        address @ IpAddr::V4(_) => address,
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-    }
-}
-
 fn count(calls: usize) -> f64 {
     u32::try_from(calls).map_or(f64::from(u32::MAX), f64::from)
 }
 
-/// See the module.
+/// All clients of one server.
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
     known: HashMap<Client, Known>,
@@ -78,13 +68,13 @@ pub(crate) struct Clients {
 #[derive(Debug, Clone, Copy)]
 struct Known {
     in_flight: usize,
-    /// What its calls found in flight of late.
+    /// The mean number of its own calls that its last calls found in flight.
     average: f64,
     seen: Duration,
 }
 
 impl Clients {
-    /// The client as it is counted here, and its calls in flight.
+    /// Counts a call of the client; returns the client as it is counted here, and its calls in flight.
     pub(crate) fn meet(&mut self, client: Client, now: Duration) -> (Client, usize) {
         if now >= self.counted + COUNT_EVERY {
             self.counted = now;
@@ -110,20 +100,20 @@ impl Clients {
         self.known.get(client).map_or(0, |known| known.in_flight)
     }
 
-    /// What each may have of `places`.
-    pub(crate) fn share(&self, places: usize) -> usize {
-        places / self.active.max(1)
+    /// The share of each client in `slots`.
+    pub(crate) fn share(&self, slots: usize) -> usize {
+        slots / self.active.max(1)
     }
 
-    /// What the client may have of `places` though others want them too. What is little on average comes in bursts:
-    /// then it is half as much again.
-    pub(crate) fn due(&self, client: &Client, places: usize) -> usize {
-        let share = self.share(places);
+    /// The part of `slots` that the client may have though others want them too. A client with few calls on average sends them
+    /// in bursts: its part is half as much again.
+    pub(crate) fn due(&self, client: &Client, slots: usize) -> usize {
+        let share = self.share(slots);
         let little = |known: &Known| known.average < LITTLE * count(share);
         if self.known.get(client).is_some_and(little) { share + share / 2 } else { share }
     }
 
-    /// Whether there is anybody to share with.
+    /// Whether there is more than one active client.
     pub(crate) fn several(&self) -> bool {
         self.active > 1
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use vigie_rpc::Priority;
 
 use crate::ClientIdentity;
-use crate::admission::gate::{Admission, Held};
-use crate::admission::limit::{Aim, Class};
+use crate::admission::gate::{Asked, Gate, Held};
+use crate::admission::limit::{Aim, Class, Limit};
 use crate::admission::shares::Client;
 
 /// Random numbers, the same in every run: SplitMix64.
@@ -77,7 +77,7 @@ pub(crate) struct Source {
     pub(crate) priority: Priority,
     /// Of what the server can do, the part that comes from here.
     pub(crate) load: f64,
-    /// It waits for its places, as the work of a stream does: this many at a time.
+    /// It waits for its slots, as the work of a stream does: this many at a time.
     pub(crate) streams: usize,
 }
 
@@ -98,6 +98,8 @@ pub(crate) struct Server {
     /// Costs are this many times larger from the first of these seconds to the second.
     pub(crate) slower: Option<(f64, f64, f64)>,
     pub(crate) calls_max: usize,
+    /// The limit, where it is not learned.
+    pub(crate) fixed: Option<usize>,
     pub(crate) seconds: f64,
     /// Nothing is counted before this.
     pub(crate) warm_up: f64,
@@ -105,7 +107,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(workers: usize, cost: Cost, seconds: f64) -> Self {
-        Self { workers, cost, slower: None, calls_max: 512, seconds, warm_up: seconds / 3.0 }
+        Self { workers, cost, slower: None, calls_max: 512, fixed: None, seconds, warm_up: seconds / 3.0 }
     }
 }
 
@@ -151,7 +153,7 @@ fn at(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-/// First come, first served by `workers`, behind the admission.
+/// First come, first served by `workers`, behind the gate.
 pub(crate) fn run(server: &Server, sources: &[Source], seed: u64) -> Report {
     let mut random = Random(seed);
     let aim = Aim {
@@ -160,7 +162,8 @@ pub(crate) fn run(server: &Server, sources: &[Source], seed: u64) -> Report {
         limit_initial: server.calls_max / 4,
         latency_target: Duration::from_millis(5),
     };
-    let mut admission: Admission<usize> = Admission::new(aim, 1_000, Duration::ZERO);
+    let limit = server.fixed.map_or_else(|| Limit::adaptive(aim, Duration::ZERO), Limit::fixed);
+    let mut gate: Gate<usize> = Gate::new(limit, server.calls_max, 1_000);
     let capacity = server.workers as f64 / server.cost.mean();
     let mut arrivals: BinaryHeap<Reverse<(Duration, usize)>> = BinaryHeap::new();
     let mut report = Report {
@@ -200,19 +203,19 @@ pub(crate) fn run(server: &Server, sources: &[Source], seed: u64) -> Report {
             let counted = now >= server.warm_up;
             outcome.offered += u64::from(counted);
             if counted {
-                report.limit_least = report.limit_least.min(admission.limit());
+                report.limit_least = report.limit_least.min(gate.limit());
             }
             if source.streams == 0 {
                 let next = now + random.exponential(1.0 / (source.load * capacity));
                 arrivals.push(Reverse((at(next), number)));
-                match admission.admit(when, source.client(), source.priority) {
+                match gate.admit(when, source.client(), source.priority) {
                     Ok(held) => begin.push((number, held)),
                     Err(_) => outcome.refused += u64::from(counted),
                 }
             } else {
-                match admission.ask(when, source.client(), number).unwrap() {
-                    crate::admission::gate::Asked::Now(held) => begin.push((number, held)),
-                    crate::admission::gate::Asked::Later(_) => {}
+                match gate.ask(when, source.client(), number).unwrap() {
+                    Asked::Now(held) => begin.push((number, held)),
+                    Asked::Later(_) => {}
                 }
             }
         } else {
@@ -227,8 +230,8 @@ pub(crate) fn run(server: &Server, sources: &[Source], seed: u64) -> Report {
                 idle_workers += 1;
             }
             let took = now - done.begun;
-            admission.leave(when, done.held, Some((done.class, at(took))));
-            while let Some((number, held)) = admission.next(when) {
+            gate.leave(when, done.held, Some((done.class, at(took))));
+            while let Some((number, held)) = gate.next(when) {
                 begin.push((number, held));
             }
             if done.begun >= server.warm_up {
@@ -262,7 +265,7 @@ pub(crate) fn run(server: &Server, sources: &[Source], seed: u64) -> Report {
             }
         }
     }
-    report.limit = admission.limit();
+    report.limit = gate.limit();
     report.goodput /= (server.seconds - server.warm_up) * server.workers as f64;
     report
 }

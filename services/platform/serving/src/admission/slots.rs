@@ -1,6 +1,6 @@
-//! The places of a server, and what a call holds of them: the shell around [`Admission`], with clock and waiting.
+//! The slots of a server, and what a call holds of them: the shell around [`Gate`], with its lock, clock and waiting.
 //!
-//! A [`Place`] is given back when it is dropped, whatever happened: answered, failed, cancelled. So are bytes.
+//! A [`Slot`] is given back when it is dropped, whatever happened: answered, failed, cancelled. So are bytes.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,25 +12,25 @@ use tonic::Status;
 use tonic::body::Body;
 use vigie_rpc::Priority;
 
-use crate::admission::gate::{Admission, Asked, Held};
+use crate::admission::gate::{Asked, Gate, Held};
 use crate::admission::limit::Class;
 use crate::admission::refusal::Refusals;
 use crate::admission::shares::Client;
 use crate::config::ServingConfig;
 use crate::load::{Counted, Load};
 
-/// Bulk work that waits for a place. Each stream has one request waiting at most: it is read no further meanwhile.
+/// The most bulk work that waits for a slot. Each stream has one request waiting at most: it is read no further meanwhile.
 const WAITING_MAX: usize = 4_096;
 
-/// All places of one server. Clones are handles.
+/// All slots of one server. A clone is a handle of the same.
 #[derive(Debug, Clone)]
-pub(crate) struct Places {
+pub(crate) struct Slots {
     inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
 struct Inner {
-    admission: Mutex<Admission<oneshot::Sender<Place>>>,
+    gate: Mutex<Gate<oneshot::Sender<Slot>>>,
     begun: Instant,
     load: Load,
     refusals: Refusals,
@@ -38,15 +38,15 @@ struct Inner {
     bytes_max: usize,
 }
 
-impl Places {
+impl Slots {
     /// `message_bytes_max` is the largest message: there is always room for one.
     pub(crate) fn new(config: &ServingConfig, message_bytes_max: usize, load: Load, seed: u64) -> Self {
-        let admission = Admission::new(config.aim(), WAITING_MAX, Duration::ZERO);
-        load.show(admission.limit(), 0, 0);
+        let gate = Gate::new(config.limit(), config.calls_in_flight_max, WAITING_MAX);
+        load.show(gate.limit(), 0, 0);
         let bytes_max = config.bytes_in_flight_max.max(message_bytes_max).min(Semaphore::MAX_PERMITS);
         Self {
             inner: Arc::new(Inner {
-                admission: Mutex::new(admission),
+                gate: Mutex::new(gate),
                 begun: Instant::now(),
                 load,
                 refusals: Refusals::new(seed),
@@ -56,51 +56,51 @@ impl Places {
         }
     }
 
-    /// A place at once, or the answer of the refused call.
-    pub(crate) fn take(&self, client: Client, priority: Priority) -> Result<Place, Box<Response<Body>>> {
+    /// A slot at once, or the answer of the refused call.
+    pub(crate) fn take(&self, client: Client, priority: Priority) -> Result<Slot, Box<Response<Body>>> {
         let inner = &*self.inner;
-        let mut admission = inner.lock();
-        match admission.admit(inner.now(), client, priority) {
+        let mut gate = inner.lock();
+        match gate.admit(inner.now(), client, priority) {
             Ok(held) => {
-                inner.show(&admission);
-                drop(admission);
+                inner.show(&gate);
+                drop(gate);
                 inner.load.accept();
-                Ok(self.place(held))
+                Ok(self.slot(held))
             }
             Err(refusal) => {
-                let overload = admission.overload();
-                drop(admission);
+                let overload = gate.overload();
+                drop(gate);
                 inner.load.refuse(refusal);
                 Err(Box::new(inner.refusals.response(refusal, overload)))
             }
         }
     }
 
-    /// A place for bulk work, as soon as there is one and before the deadline.
-    pub(crate) async fn wait(&self, client: Client, deadline: Instant) -> Result<Place, Status> {
+    /// A slot for bulk work, as soon as there is one and before the deadline.
+    pub(crate) async fn wait(&self, client: Client, deadline: Instant) -> Result<Slot, Status> {
         let (sender, receiver) = oneshot::channel();
         let asked = {
             let inner = &*self.inner;
-            let mut admission = inner.lock();
-            let asked = admission.ask(inner.now(), client, sender).map_err(|refusal| {
+            let mut gate = inner.lock();
+            let asked = gate.ask(inner.now(), client, sender).map_err(|refusal| {
                 inner.load.refuse(refusal);
-                inner.refusals.status(refusal, admission.overload())
+                inner.refusals.status(refusal, gate.overload())
             });
-            inner.show(&admission);
+            inner.show(&gate);
             asked?
         };
-        let place = match asked {
-            Asked::Now(held) => self.place(held),
+        let slot = match asked {
+            Asked::Now(held) => self.slot(held),
             Asked::Later(number) => {
-                let _wish = Wish { places: self, number };
+                let _request = Request { slots: self, number };
                 match tokio::time::timeout_at(deadline, receiver).await {
-                    Ok(Ok(place)) => place,
+                    Ok(Ok(slot)) => slot,
                     Ok(Err(_)) | Err(_) => return Err(too_late()),
                 }
             }
         };
         self.inner.load.accept();
-        Ok(place)
+        Ok(slot)
     }
 
     /// Room for this many bytes at once.
@@ -125,86 +125,86 @@ impl Places {
         }
     }
 
-    /// What a wish for so many bytes comes to: more than there are would never come.
+    /// The bytes that are taken for a request of this many: more than there are would never come.
     pub(crate) fn room_for(&self, bytes: usize) -> usize {
         bytes.min(self.inner.bytes_max)
     }
 
-    fn place(&self, held: Held) -> Place {
-        Place { places: self.clone(), held: Some(held) }
+    fn slot(&self, held: Held) -> Slot {
+        Slot { slots: self.clone(), held: Some(held) }
     }
 
     fn leave(&self, held: Held, took: Option<(Class, Duration)>) {
         let inner = &*self.inner;
-        let mut admission = inner.lock();
-        admission.leave(inner.now(), held, took);
+        let mut gate = inner.lock();
+        gate.leave(inner.now(), held, took);
         let mut next = Vec::new();
-        while let Some(one) = admission.next(inner.now()) {
+        while let Some(one) = gate.next(inner.now()) {
             next.push(one);
         }
-        inner.show(&admission);
-        drop(admission);
-        // Told without the lock: a place that nobody takes any more comes back here.
+        inner.show(&gate);
+        drop(gate);
+        // Without the lock: a slot that nobody takes any more comes back here.
         for (tell, held) in next {
-            drop(tell.send(self.place(held)));
+            drop(tell.send(self.slot(held)));
         }
     }
 }
 
 impl Inner {
-    fn lock(&self) -> MutexGuard<'_, Admission<oneshot::Sender<Place>>> {
-        self.admission.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Gate<oneshot::Sender<Slot>>> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> Duration {
         self.begun.elapsed()
     }
 
-    fn show(&self, admission: &Admission<oneshot::Sender<Place>>) {
-        self.load.show(admission.limit(), admission.in_flight(), admission.waiting());
+    fn show(&self, gate: &Gate<oneshot::Sender<Slot>>) {
+        self.load.show(gate.limit(), gate.in_flight(), gate.waiting());
     }
 
-    /// More than there is room for would wait for ever.
+    /// A request for more than there is would wait for ever.
     fn permits(&self, bytes: usize) -> u32 {
         u32::try_from(bytes.min(self.bytes_max)).unwrap_or(u32::MAX)
     }
 }
 
-/// One place of a server's.
+/// One slot of a server.
 #[derive(Debug)]
-pub(crate) struct Place {
-    places: Places,
+pub(crate) struct Slot {
+    slots: Slots,
     held: Option<Held>,
 }
 
-impl Place {
-    /// Gives it back, and tells what the call took.
+impl Slot {
+    /// Gives the slot back, with what the call took.
     pub(crate) fn leave(mut self, class: Class, took: Duration) {
         if let Some(held) = self.held.take() {
-            self.places.leave(held, Some((class, took)));
+            self.slots.leave(held, Some((class, took)));
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(held) = self.held.take() {
-            self.places.leave(held, None);
+            self.slots.leave(held, None);
         }
     }
 }
 
-/// Takes the wish for a place back.
-struct Wish<'a> {
-    places: &'a Places,
+/// A request that waits for its slot; withdrawn when it is dropped.
+struct Request<'a> {
+    slots: &'a Slots,
     number: u64,
 }
 
-impl Drop for Wish<'_> {
+impl Drop for Request<'_> {
     fn drop(&mut self) {
-        let mut admission = self.places.inner.lock();
-        admission.give_up(self.number);
-        self.places.inner.show(&admission);
+        let mut gate = self.slots.inner.lock();
+        gate.give_up(self.number);
+        self.slots.inner.show(&gate);
     }
 }
 

@@ -1,41 +1,33 @@
-//! Who calls: the one place where that is decided.
+//! Who calls: this file alone decides that.
 //!
-//! A caller is who its certificate says, if it showed one; the handshake has checked that. Otherwise nobody knows, and the
-//! caller is told from others by its address alone. What is decided here goes with the call: fair shares are kept by it,
-//! the access log tells it, and a handler finds it in [`crate::Call::identity`].
+//! A caller that showed a certificate is identified by the name in it; the handshake has checked that. Any other caller is
+//! unknown, and told from others by its address alone. The identity goes with the call: fair shares are kept by it, the access
+//! log shows it, and a handler finds it in [`crate::Call::identity`].
 //!
 //! API keys and bearer tokens belong into [`identify`]: it sees the connection and the headers of each call before anything
-//! else does. A credential that is there and wrong has to fail the call in [`Identity`] with `UNAUTHENTICATED`, before the
-//! call has a place; and its text must not reach a log.
+//! else does. A credential that is present and wrong has to fail the call in [`Identity`] with `UNAUTHENTICATED`, before the
+//! call has a slot; and its text must not reach a log.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Extensions, Request};
 use tower::{Layer, Service};
 
-/// Who calls, as far as that is known for certain: the SPIFFE ID or the DNS name in a client's certificate. A request has it
-/// as an extension.
+use crate::connection::peer::Peer;
+
+/// The caller, where it is known for certain: the SPIFFE ID or the DNS name in a client's certificate. An extension of each
+/// request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ClientIdentity(pub Arc<str>);
 
-/// The other end of a connection. Each of its requests has it as an extension.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Peer {
-    /// None where the network does not tell.
-    pub(crate) address: Option<SocketAddr>,
-    /// What its certificate says, which has been checked.
-    pub(crate) certificate_name: Option<Arc<str>>,
-}
-
-/// See the module.
+/// Returns who makes the request with these extensions.
 fn identify(extensions: &Extensions) -> Option<ClientIdentity> {
     let certificate_name = extensions.get::<Peer>()?.certificate_name.clone();
     certificate_name.map(ClientIdentity)
 }
 
-/// See the module.
+/// Identifies the caller of each request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IdentityLayer;
 
@@ -47,7 +39,7 @@ impl<S> Layer<S> for IdentityLayer {
     }
 }
 
-/// See the module.
+/// The service of [`IdentityLayer`].
 #[derive(Debug, Clone)]
 pub(crate) struct Identity<S> {
     inner: S,

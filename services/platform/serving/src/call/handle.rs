@@ -10,7 +10,7 @@ use vigie_rpc::Priority;
 
 use crate::admission::limit::Class;
 use crate::admission::shares::Client;
-use crate::admission::slots::{Bytes, Place, Places, too_late};
+use crate::admission::slots::{Bytes, Slot, Slots, too_late};
 use crate::authorization::identity::ClientIdentity;
 
 /// A call, as the server sees it: its priority, its client, and what it does to the load.
@@ -26,7 +26,7 @@ pub struct Call {
 
 #[derive(Debug)]
 struct Served {
-    places: Places,
+    slots: Slots,
     client: Client,
     path: http::Uri,
     bytes: AtomicU64,
@@ -49,14 +49,14 @@ enum Room {
 
 impl Call {
     pub(crate) fn new(
-        places: Places,
+        slots: Slots,
         client: Client,
         identity: Option<ClientIdentity>,
         priority: Priority,
         path: http::Uri,
     ) -> Self {
         let served = Served {
-            places,
+            slots,
             client,
             path,
             bytes: AtomicU64::new(0),
@@ -104,7 +104,7 @@ impl Call {
         Waiting { call: self.clone(), since: Instant::now() }
     }
 
-    /// A place for one piece of bulk work that came by this call's stream: waits for it until `deadline`, and holds
+    /// A slot for one piece of bulk work that came by this call's stream: waits for it until `deadline`, and holds
     /// room for `bytes` with it. `DEADLINE_EXCEEDED` if there is none in time; then the work is not to be begun.
     pub async fn enter(&self, bytes: usize, deadline: Instant) -> Result<Work, Status> {
         if Instant::now() >= deadline {
@@ -117,21 +117,21 @@ impl Call {
             Some(room) => room,
             // It holds none while it waits.
             None => {
-                let room = served.places.clone().wait_bytes(bytes);
+                let room = served.slots.clone().wait_bytes(bytes);
                 tokio::time::timeout_at(deadline, room).await.unwrap_or_else(|_| Err(too_late()))?
             }
         };
-        let place = served.places.wait(served.client.clone(), deadline).await?;
+        let slot = served.slots.wait(served.client.clone(), deadline).await?;
         let begun = Instant::now();
         // Queued work whose deadline has passed is never begun.
         if begun >= deadline {
             return Err(too_late());
         }
-        Ok(Work { call: self.clone(), held: Some((place, room)), bytes, begun })
+        Ok(Work { call: self.clone(), held: Some((slot, room)), bytes, begun })
     }
 
-    pub(crate) fn places(&self) -> Option<&Places> {
-        self.served.as_ref().map(|served| &served.places)
+    pub(crate) fn slots(&self) -> Option<&Slots> {
+        self.served.as_ref().map(|served| &served.slots)
     }
 
     /// The answer has begun, or will not: what of the body was kept has been read or is dropped.
@@ -148,7 +148,7 @@ impl Call {
         served.bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
         let mut room = served.room();
         let Room::Kept(kept) = &mut *room else { return Ok(true) };
-        let more = served.places.take_bytes(bytes)?;
+        let more = served.slots.take_bytes(bytes)?;
         match kept {
             Some(kept) => kept.merge(more),
             None => *kept = Some(more),
@@ -211,7 +211,7 @@ impl Served {
     fn take_room(&self, bytes: usize) -> Option<Bytes> {
         let mut room = self.room();
         let Room::Given(reading) = &mut *room else { return None };
-        let taken = reading.as_mut()?.split(self.places.room_for(bytes));
+        let taken = reading.as_mut()?.split(self.slots.room_for(bytes));
         let too_little = if taken.is_none() { reading.take() } else { None };
         drop(room);
         drop(too_little);
@@ -249,11 +249,11 @@ impl Drop for Waiting {
     }
 }
 
-/// A piece of work that has a place. It is given back when this is dropped.
+/// A piece of work that has a slot. It is given back when this is dropped.
 #[derive(Debug)]
 pub struct Work {
     call: Call,
-    held: Option<(Place, Bytes)>,
+    held: Option<(Slot, Bytes)>,
     bytes: usize,
     begun: Instant,
 }
@@ -262,10 +262,10 @@ impl Work {
     /// Ends the work, which had this outcome: what it took tells of the load.
     pub fn end<T>(mut self, outcome: &Result<T, Status>) {
         let code = outcome.as_ref().err().map_or(Code::Ok, Status::code);
-        let (Some((place, _room)), Some(served)) = (self.held.take(), &self.call.served) else { return };
+        let (Some((slot, _room)), Some(served)) = (self.held.take(), &self.call.served) else { return };
         if tells(code) && !served.not_load.load(Ordering::Relaxed) {
             let bytes = u64::try_from(self.bytes).unwrap_or(u64::MAX);
-            place.leave(class(served.path.path(), bytes, true), self.begun.elapsed());
+            slot.leave(class(served.path.path(), bytes, true), self.begun.elapsed());
         }
     }
 }

@@ -1,17 +1,17 @@
-//! Gives each call a place, or refuses it at once.
+//! Gives each call a slot, or refuses it at once.
 //!
 //! Refusing is better than queueing: the caller learns in microseconds that it should go elsewhere or come back later,
-//! and the calls that were accepted keep their latency. A stream holds a place until its answer begins; each piece of
+//! and the calls that were accepted keep their latency. A stream holds a slot until its answer begins; each piece of
 //! work that comes by it after that has to [enter](crate::Call::enter). Health, reflection and what a service names as
 //! its own sign of life are never refused: a busy server is not a dead one.
 //!
 //! What queues before it reaches this layer is not seen here. A handler that computes on the threads which answer calls
 //! makes the runtime's own queue the one that grows: no more calls are in flight than there are such threads, and none
 //! is refused, however late they are. So work that takes more than some hundred microseconds belongs on threads of its
-//! own, where it waits with a place.
+//! own, where it waits with a slot.
 //!
 //! A call that was accepted has to begin its answer within the longest deadline of the server, the arrival of its body
-//! included, so a caller who sends a byte now and then does not keep a place for ever.
+//! included, so a caller who sends a byte now and then does not keep a slot for ever.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -27,7 +27,7 @@ use tower::{Layer, Service};
 use vigie_rpc::{Priority, deadline, priority};
 
 use crate::admission::shares::Client;
-use crate::admission::slots::{Place, Places};
+use crate::admission::slots::{Slot, Slots};
 use crate::call::handle::Call;
 
 /// Methods that are treated otherwise, each by the beginning of its path.
@@ -40,14 +40,14 @@ pub(crate) struct Exceptions {
 /// See the module.
 #[derive(Debug, Clone)]
 pub(crate) struct InFlightLayer {
-    places: Places,
+    slots: Slots,
     exceptions: Arc<Exceptions>,
     answer_within: Duration,
 }
 
 impl InFlightLayer {
-    pub(crate) fn new(places: Places, exceptions: Exceptions, answer_within: Duration) -> Self {
-        Self { places, exceptions: exceptions.into(), answer_within }
+    pub(crate) fn new(slots: Slots, exceptions: Exceptions, answer_within: Duration) -> Self {
+        Self { slots, exceptions: exceptions.into(), answer_within }
     }
 
     fn priority(&self, request: &Request<Body>) -> Priority {
@@ -94,23 +94,23 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let priority = self.limits.priority(&request);
         let identity = request.extensions().get().cloned();
-        let (call, place) = if self.limits.never_refuses(&request) {
+        let (call, slot) = if self.limits.never_refuses(&request) {
             (Call::never_refused(identity, priority), None)
         } else {
             let client = Client::of(request.extensions());
-            match self.limits.places.take(client.clone(), priority) {
-                Ok(place) => {
+            match self.limits.slots.take(client.clone(), priority) {
+                Ok(slot) => {
                     let path = request.uri().clone();
-                    (Call::new(self.limits.places.clone(), client, identity, priority, path), Some(place))
+                    (Call::new(self.limits.slots.clone(), client, identity, priority, path), Some(slot))
                 }
                 Err(refusal) => return InFlightFuture::Refused { answer: Some(refusal) },
             }
         };
-        let held = HeldPlace {
+        let held = HeldSlot {
             asked: deadline::asked(request.headers()),
             begun: Instant::now(),
             call: call.clone(),
-            place,
+            slot,
         };
         request.extensions_mut().insert(priority);
         request.extensions_mut().insert(call);
@@ -119,26 +119,26 @@ where
     }
 }
 
-/// A call's place, given back when its answer begins or it is dropped.
+/// A call's slot, given back when its answer begins or it is dropped.
 #[derive(Debug)]
-pub(crate) struct HeldPlace {
+pub(crate) struct HeldSlot {
     call: Call,
-    place: Option<Place>,
+    slot: Option<Slot>,
     begun: Instant,
     asked: Option<Duration>,
 }
 
-impl HeldPlace {
+impl HeldSlot {
     fn leave(&mut self, code: Code) {
         self.call.give_room();
-        let Some(place) = self.place.take() else { return };
+        let Some(slot) = self.slot.take() else { return };
         if let Some((class, took)) = self.call.took(code, self.begun.elapsed()) {
-            place.leave(class, took);
+            slot.leave(class, took);
         }
     }
 }
 
-impl Drop for HeldPlace {
+impl Drop for HeldSlot {
     fn drop(&mut self) {
         // Who leaves when the time is up leaves because it took too long; who leaves before has reasons of its own.
         let too_late = self.asked.is_some_and(|asked| self.begun.elapsed() >= asked.mul_f64(0.9));
@@ -151,7 +151,7 @@ pin_project_lite::pin_project! {
     #[project = InFlightProjection]
     #[derive(Debug)]
     pub(crate) enum InFlightFuture<F> {
-        Accepted { #[pin] call: Timeout<F>, held: HeldPlace },
+        Accepted { #[pin] call: Timeout<F>, held: HeldSlot },
         Refused { answer: Option<Box<Response<Body>>> },
     }
 }

@@ -199,9 +199,9 @@ impl http_body::Body for LimitedBody {
             Err(refusal) => return Poll::Ready(Some(Err(refusal))),
         };
         if begun > 0 {
-            match (body.call.keep_room(begun), body.call.places()) {
-                (Ok(true), Some(places)) => {
-                    body.waiting = Some((Box::pin(places.clone().wait_bytes(begun)), frame));
+            match (body.call.keep_room(begun), body.call.slots()) {
+                (Ok(true), Some(slots)) => {
+                    body.waiting = Some((Box::pin(slots.clone().wait_bytes(begun)), frame));
                     return body.poll_room(context);
                 }
                 (Ok(_), _) => {}

@@ -22,8 +22,9 @@ use tracing::Level;
 use vigie_rpc::deadline;
 use vigie_telemetry::trace::{self, Scoped, Span, Tracer};
 
-use crate::authorization::identity::{ClientIdentity, Peer};
+use crate::authorization::identity::ClientIdentity;
 use crate::call::methods::{CallDurations, Method, Methods, Traced};
+use crate::connection::peer::Peer;
 
 /// What the lines are known by.
 const TARGET: &str = "access";

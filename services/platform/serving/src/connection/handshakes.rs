@@ -2,7 +2,7 @@
 //!
 //! A handshake waits for its peer, so each is a task of its own: neither a slow one nor a hostile one keeps others from
 //! being accepted. They are bounded in number, by host too, and in time. A connection counts from the moment it is accepted
-//! ([`crate::connection::limited`]), so one that never ends its handshake has a place of those too.
+//! ([`crate::connection::limited`]), so one that never ends its handshake has a slot of those too.
 
 use std::io;
 use std::net::SocketAddr;

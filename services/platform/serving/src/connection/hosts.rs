@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::admission::shares::host;
+use crate::connection::peer::host;
 
 /// The part of all handshakes that one host may have.
 const PART: usize = 8;

@@ -16,8 +16,8 @@ use tokio::time::{Instant, Sleep};
 use tonic::transport::server::Connected;
 use vigie_tls::{ServerStream, peer_name};
 
-use crate::authorization::identity::Peer;
 use crate::connection::limited::Limited;
+use crate::connection::peer::Peer;
 
 /// What a client sends first (RFC 9113, section 3.4).
 const PREFACE_BYTES: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();

@@ -58,7 +58,7 @@ impl Context {
 
     /// The `traceparent` of calls that are made under this span.
     #[must_use]
-    pub fn traceparent(&self) -> HeaderValue {
+    pub(super) fn traceparent(&self) -> HeaderValue {
         headers::traceparent(self.recording.trace, self.span, self.recording.chosen)
     }
 

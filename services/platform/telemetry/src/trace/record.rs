@@ -13,7 +13,7 @@ use crate::names;
 
 /// The name of a span. There are few names: none contains anything that a caller sent.
 #[derive(Debug, Clone)]
-pub enum Name {
+pub(super) enum Name {
     /// One of ours.
     Static(&'static str),
     /// A method.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::ClientIdentity;
+use crate::admission::limit::Aim;
 use crate::admission::simulation::{Cost, Server, Source, run};
 
 fn named(name: &str) -> Client {
@@ -8,17 +9,17 @@ fn named(name: &str) -> Client {
 
 const NOW: Duration = Duration::from_secs(1);
 
-fn admission(limit: usize, waiting_max: usize) -> Admission<&'static str> {
-    let aim = Aim {
-        limit_min: limit,
-        limit_max: limit,
-        limit_initial: limit,
-        latency_target: Duration::from_millis(5),
-    };
-    Admission::new(aim, waiting_max, NOW)
+fn adaptive(least: usize, most: usize) -> Limit {
+    let latency_target = Duration::from_millis(5);
+    let aim = Aim { limit_min: least, limit_max: most, limit_initial: least, latency_target };
+    Limit::adaptive(aim, NOW)
 }
 
-fn fill(admission: &mut Admission<&'static str>, client: &str, priority: Priority) -> Vec<Held> {
+fn admission(limit: usize, waiting_max: usize) -> Gate<&'static str> {
+    Gate::new(adaptive(limit, limit), limit, waiting_max)
+}
+
+fn fill(admission: &mut Gate<&'static str>, client: &str, priority: Priority) -> Vec<Held> {
     std::iter::from_fn(|| admission.admit(NOW, named(client), priority).ok()).collect()
 }
 
@@ -43,11 +44,7 @@ fn a_single_place_serves_both_priorities() {
 
 #[test]
 fn a_client_within_its_share_finds_room_though_another_took_all() {
-    let mut admission = Admission::<()>::new(
-        Aim { limit_min: 12, limit_max: 100, limit_initial: 12, latency_target: NOW },
-        0,
-        NOW,
-    );
+    let mut admission = Gate::<()>::new(adaptive(12, 100), 100, 0);
     let greedy: Vec<_> =
         std::iter::from_fn(|| admission.admit(NOW, named("greedy"), Priority::Interactive).ok()).collect();
     assert_eq!(greedy.len(), 12);
@@ -110,7 +107,7 @@ fn who_gives_up_is_not_told() {
         .into_iter()
         .map(|tell| match admission.ask(NOW, named("a"), tell).unwrap() {
             Asked::Later(number) => number,
-            Asked::Now(_) => panic!("there is no place"),
+            Asked::Now(_) => panic!("there is no slot"),
         })
         .collect();
     admission.give_up(numbers[0]);
@@ -130,7 +127,7 @@ fn bulk_calls_overtake_bulk_work_that_waits_only_where_their_client_has_less() {
     admission.leave(NOW, held.pop().unwrap(), None);
     assert!(admission.admit(NOW, named("a"), Priority::Bulk).is_err());
     let other = admission.admit(NOW, named("b"), Priority::Bulk).unwrap();
-    assert!(admission.next(NOW).is_none(), "there was one place");
+    assert!(admission.next(NOW).is_none(), "there was one slot");
     admission.leave(NOW, other, None);
     assert!(matches!(admission.ask(NOW, named("b"), "another"), Ok(Asked::Now(_))));
     admission.leave(NOW, held.pop().unwrap(), None);
@@ -181,4 +178,42 @@ fn interactive_calls_find_room_beside_bulk_streams_without_end() {
         // And what is left is used.
         assert!(report.goodput > 0.9, "{context}");
     }
+}
+
+/// Whether interactive calls of one client, calls of two, or bulk work: no more than the limit, and it stays.
+#[test]
+fn a_fixed_limit_is_kept_to_the_call_whatever_calls_take() {
+    let mut gate = Gate::<&'static str>::new(Limit::fixed(12), 512, 2);
+    let mut held = fill(&mut gate, "a", Priority::Interactive);
+    assert_eq!(held.len(), 12);
+    assert_eq!(gate.admit(NOW, named("a"), Priority::Interactive).unwrap_err(), Refusal::Full);
+    // A client with less than its share borrows from a learned limit, which finds its end again; not from this one.
+    assert_eq!(gate.admit(NOW, named("b"), Priority::Interactive).unwrap_err(), Refusal::Full);
+    assert!(matches!(gate.ask(NOW, named("b"), "b1"), Ok(Asked::Later(_))));
+    assert!(matches!(gate.ask(NOW, named("b"), "b2"), Ok(Asked::Later(_))));
+    assert_eq!(gate.ask(NOW, named("b"), "b3").unwrap_err(), Refusal::Waiting);
+
+    // Calls that take ever longer, and refusals all the time, for ten minutes.
+    let mut now = NOW;
+    for call in 0..60_000_u32 {
+        now += Duration::from_millis(10);
+        gate.leave(now, held.remove(0), Some((Class(call % 7), Duration::from_millis(u64::from(call)))));
+        held.push(gate.admit(now, named("a"), Priority::Interactive).unwrap());
+        assert_eq!((gate.limit(), gate.in_flight()), (12, 12));
+        assert!(gate.admit(now, named("a"), Priority::Interactive).is_err());
+    }
+    // Of twelve, bulk work may have nine.
+    for one in held.drain(..4) {
+        gate.leave(now, one, None);
+    }
+    assert_eq!(gate.next(now).unwrap().0, "b1");
+    assert!(gate.next(now).is_none());
+}
+
+#[test]
+fn a_fixed_limit_under_overload_never_moves() {
+    let server = Server { fixed: Some(24), ..Server::new(4, Cost::Exponential(0.010), 30.0) };
+    let report = run(&server, &[Source::interactive("a", 3.0)], 11);
+    assert_eq!((report.limit, report.limit_least), (24, 24));
+    assert!(report.goodput > 0.9, "{}", report.goodput);
 }

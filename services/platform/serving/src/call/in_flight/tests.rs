@@ -8,7 +8,7 @@ use tower::service_fn;
 use super::*;
 use crate::call::message_limit::MessageLimitLayer;
 use crate::load::Load;
-use crate::{ClientIdentity, ServingConfig};
+use crate::{ClientIdentity, Concurrency, ServingConfig};
 
 const CALL: &str = "/vigie.x.v1.S/A";
 
@@ -19,12 +19,12 @@ struct Limited {
 
 fn limited(config: ServingConfig) -> Limited {
     let load = Load::default();
-    let places = Places::new(&config, 100, load.clone(), 1);
+    let slots = Slots::new(&config, 100, load.clone(), 1);
     let exceptions = Exceptions {
         never_refused: vec!["/grpc.health.".to_owned()],
         bulk: vec!["/vigie.x.v1.S/Stream".to_owned()],
     };
-    Limited { layer: InFlightLayer::new(places, exceptions, Duration::from_secs(60)), load }
+    Limited { layer: InFlightLayer::new(slots, exceptions, Duration::from_secs(60)), load }
 }
 
 fn calls_max(calls_in_flight_max: usize) -> Limited {
@@ -64,6 +64,35 @@ async fn one_call_too_many_is_refused_at_once_and_the_next_is_not() {
     drop(first);
     assert_eq!(load.in_flight(), 0);
     assert!(is_accepted(&service.call(request(CALL))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_fixed_limit_exactly_so_many_calls_run_however_slow_they_are() {
+    let Limited { layer, load } =
+        limited(ServingConfig { concurrency: Concurrency::Fixed(5), ..Default::default() });
+    let mut service = layer.layer(service_fn(|_: Request<Body>| async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        answered()
+    }));
+    for _ in 0..200 {
+        let calls: Vec<_> = (0..8).map(|_| service.call(request(CALL))).collect();
+        assert_eq!((load.limit(), load.in_flight()), (5, 5));
+        let mut running = tokio::task::JoinSet::new();
+        calls.into_iter().for_each(|call| drop(running.spawn(call)));
+        let answers = running.join_all().await;
+        let refused = answers.iter().filter_map(|answer| status(answer.as_ref().unwrap()));
+        assert!(refused.map(|refusal| refusal.code()).eq([Code::ResourceExhausted; 3]));
+        assert_eq!((load.limit(), load.in_flight()), (5, 0));
+    }
+    // Bulk work of a stream waits for its slot: three quarters of five are three.
+    let call = Call::new(layer.slots.clone(), Client::Unknown, None, Priority::Bulk, "/a".parse().unwrap());
+    let later = || Instant::now() + Duration::from_secs(1);
+    let mut working = Vec::new();
+    for _ in 0..3 {
+        working.push(call.enter(1, later()).await.unwrap());
+    }
+    assert_eq!(call.enter(1, later()).await.unwrap_err().code(), Code::DeadlineExceeded);
+    assert_eq!((load.limit(), load.in_flight()), (5, 3));
 }
 
 #[tokio::test]
@@ -203,7 +232,7 @@ async fn time_spent_waiting_for_something_else_is_no_load() {
 #[tokio::test(start_paused = true)]
 async fn work_of_a_stream_waits_for_a_place_and_never_begins_too_late() {
     let Limited { layer, load } = calls_max(1);
-    let call = Call::new(layer.places.clone(), Client::Unknown, None, Priority::Bulk, "/a".parse().unwrap());
+    let call = Call::new(layer.slots.clone(), Client::Unknown, None, Priority::Bulk, "/a".parse().unwrap());
     let soon = || Instant::now() + Duration::from_secs(1);
     let first = call.enter(10, soon()).await.unwrap();
     assert_eq!((load.in_flight(), load.bytes()), (1, 10));
@@ -225,7 +254,7 @@ async fn work_of_a_stream_waits_for_a_place_and_never_begins_too_late() {
 #[tokio::test]
 async fn a_place_that_came_to_one_who_has_gone_goes_to_the_next() {
     let Limited { layer, load } = calls_max(1);
-    let call = Call::new(layer.places.clone(), Client::Unknown, None, Priority::Bulk, "/a".parse().unwrap());
+    let call = Call::new(layer.slots.clone(), Client::Unknown, None, Priority::Bulk, "/a".parse().unwrap());
     let later = Instant::now() + Duration::from_secs(60);
     let first = call.enter(1, later).await.unwrap();
     let mut gone = Box::pin(call.enter(1, later));
@@ -341,7 +370,7 @@ proptest! {
             drop(alive);
             prop_assert_eq!((load.in_flight(), load.bytes(), load.waiting()), (0, 0, 0));
             // And all the room is there again.
-            let whole = layer.places.take_bytes(150);
+            let whole = layer.slots.take_bytes(150);
             prop_assert!(whole.is_ok());
             Ok(())
         })?;
@@ -351,7 +380,7 @@ proptest! {
 #[tokio::test]
 async fn a_body_without_room_is_refused_and_told_when_to_return() {
     let Limited { layer, load } = limited(ServingConfig { bytes_in_flight_max: 100, ..Default::default() });
-    let kept = layer.places.take_bytes(60).unwrap();
+    let kept = layer.slots.take_bytes(60).unwrap();
     let mut service =
         layer.layer(MessageLimitLayer::new(100).layer(service_fn(|request: Request<Body>| async move {
             let mut body = request.into_body();

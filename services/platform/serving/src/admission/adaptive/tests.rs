@@ -92,14 +92,14 @@ fn the_limit_stays_in_its_range_whatever_is_told() {
         let mut now = Duration::ZERO;
         for call in 0..20_000_u32 {
             now += Duration::from_millis(5);
-            let allowed = limit.at(now, Priority::Interactive).places;
+            let allowed = limit.at(now, Priority::Interactive).slots;
             assert!((1..=40).contains(&allowed), "{allowed}");
             let evidence = limit.admit(1 + usize::try_from(call).unwrap() % allowed);
             limit.reached(now, Priority::Interactive);
             limit.record(now, Class(call), took, evidence, allowed);
         }
         assert!((4..=40).contains(&limit.learned()));
-        assert!(limit.classes.len() <= CLASSES_MAX + 1);
+        assert!(limit.classes.len() <= Tuning::CLASSES_MAX + 1);
     }
 }
 

@@ -1,0 +1,24 @@
+//! The other end of a connection.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+/// The other end of a connection. An extension of each request that comes by it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Peer {
+    /// None where the network has no addresses.
+    pub(crate) address: Option<SocketAddr>,
+    /// The name in its certificate, which has been checked.
+    pub(crate) certificate_name: Option<Arc<str>>,
+}
+
+/// Returns the host at this address. Of IPv6 that is the /64: hosts have as many addresses below it as they like.
+pub(crate) fn host(address: SocketAddr) -> IpAddr {
+    match address.ip().to_canonical() {
+        address @ IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
+}
