@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use vigie_index::HnswConfig;
 use vigie_model::ShardIdentity;
 use vigie_serving::ServingConfig;
+use vigie_vectors::HnswConfig;
 
 use crate::shard::pdq::PdqEngine;
 use crate::sharing::objects::Objects;

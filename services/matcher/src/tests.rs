@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use vigie_index::{Cancellation, HnswConfig};
+use vigie_index::Cancellation;
+use vigie_vectors::HnswConfig;
 
 use vigie_model::{
     BankId, BankName, Change, ChangeKind, Distance, FeedRange, Hash, HashType, Item, ItemContent, ItemDraft,

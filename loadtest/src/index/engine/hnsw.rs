@@ -5,7 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::bail;
-use vigie_index::{BankFilter, Cancellation, Edit, Entry, Hit, HnswConfig, HnswIndex};
+use vigie_index::{BankFilter, Cancellation, Edit, Entry, Hit};
+use vigie_vectors::{HnswConfig, HnswIndex};
 use vigie_model::Distance;
 
 use super::{Engine, Search, Updates};

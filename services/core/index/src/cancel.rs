@@ -56,24 +56,25 @@ impl Cancellation {
     }
 }
 
-/// Counts comparisons, and looks at the [`Cancellation`] now and then.
-pub(crate) struct Checkpoint<'a> {
+/// Counts the comparisons of a search, and looks at its [`Cancellation`] now and then. For indexes of other crates, too.
+#[derive(Debug)]
+pub struct Checkpoint<'a> {
     cancel: &'a Cancellation,
     left: usize,
 }
 
 impl<'a> Checkpoint<'a> {
-    /// Fails at once if there is nothing to begin.
-    pub(crate) fn begin(cancel: &'a Cancellation) -> Result<Self, Cancelled> {
+    /// Fails at once if the search is cancelled already.
+    pub fn begin(cancel: &'a Cancellation) -> Result<Self, Cancelled> {
         if cancel.is_cancelled() {
             return Err(Cancelled);
         }
         Ok(Self { cancel, left: COMPARISONS_BETWEEN_CHECKS })
     }
 
-    /// Accounts for `comparisons` about to be made.
+    /// Accounts for `comparisons` about to be made. Fails if the search is to stop.
     #[inline]
-    pub(crate) fn spend(&mut self, comparisons: usize) -> Result<(), Cancelled> {
+    pub fn spend(&mut self, comparisons: usize) -> Result<(), Cancelled> {
         if let Some(left) = self.left.checked_sub(comparisons) {
             self.left = left;
             return Ok(());

@@ -1,10 +1,9 @@
-//! Searches the hashes of one shard: exactly, and approximately where nothing exact is fast.
+//! Searches the hashes of one shard, exactly. (The crate `vigie-vectors` does the like approximately.)
 //!
 //! Two indexes. [`RadiusIndex`] holds hashes that are compared by Hamming distance and finds every one within
 //! a radius, or the k nearest; [`EqualityIndex`] holds digests and finds those equal to a query. Both are
-//! searched while they are written to. [`HnswIndex`] and [`hnsw::VectorIndex`] do the like with graphs, for
-//! vectors above all; they may miss what they should find. A [`HashIndex`] is any of those for hashes, for callers that
-//! learn the length of hashes at run time: [`HashShape`] makes one.
+//! searched while they are written to. A [`HashIndex`] is either of them, or another crate's, for callers that learn the
+//! length of hashes at run time: [`HashShape`] makes one.
 //!
 //! Rows live in immutable *segments*, sorted and mapped from files, and in a mutable *tail* for the newest; a
 //! removal is a *tombstone* beside either. Segments are searched by multi-index hashing with chain signatures:
@@ -13,8 +12,7 @@
 //!
 //! Always true:
 //!
-//! - **Exact.** An answer is the set that a linear scan ([`oracle::LinearScan`]) gives; `chain` has the proof. Of the
-//!   approximate indexes it is a part of that set, and they say so.
+//! - **Exact.** An answer is the set that a linear scan ([`oracle::LinearScan`]) gives; `chain` has the proof.
 //! - **Readers never wait.** A search takes no lock. It reads an immutable view, swapped atomically, and rows that
 //!   are written once.
 //! - **One moment.** A search sees the index as it was between two writes: a row that is moved meanwhile is
@@ -32,7 +30,7 @@
 //! (columns), `tail`. What changes:
 //! `tombstones` and `moment` (which rows a reader may see), `view`, `merge` (the policy), `home` (the folder),
 //! `store` (edits, publication, background merges). On top, [`radius`], [`equality`] and [`oracle`]; `any_hash`
-//! for hashes whose length is known only at run time; [`hnsw`] by itself.
+//! for hashes whose length is known only at run time.
 
 pub mod entry;
 pub mod filter;
@@ -65,7 +63,6 @@ mod nearest;
 pub mod radius;
 pub mod equality;
 mod any_hash;
-pub mod hnsw;
 pub mod oracle;
 
 pub use any_hash::{
@@ -76,7 +73,6 @@ pub use cancel::{Cancellation, Cancelled};
 pub use entry::{Edit, Entry, Hit};
 pub use equality::{EqualityIndex, EqualitySnapshot};
 pub use filter::BankFilter;
-pub use hnsw::{HnswConfig, HnswIndex, HnswSnapshot, Recall};
 pub use home::{OpenError, SavedFile};
 pub use options::{Footprint, IndexOptions, SegmentFootprint};
 pub use radius::{RadiusIndex, RadiusSnapshot};

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use vigie_index::HnswConfig;
 use vigie_model::{Sequence, ShardIdentity};
+use vigie_vectors::HnswConfig;
 
 use crate::saving::folder::{Folder, FolderError};
 use crate::saving::snapshot::{self, RestoreError, SaveError};

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use vigie_index::{
-    BankFilter, Cancellation, Cancelled, Edit, Entry, Hit, HnswConfig, HnswIndex, HnswSnapshot, IndexOptions,
-    OpenError, RadiusIndex, RadiusSnapshot, SavedFile, SegmentError,
+    BankFilter, Cancellation, Cancelled, Edit, Entry, Hit, IndexOptions, OpenError, RadiusIndex,
+    RadiusSnapshot, SavedFile, SegmentError,
 };
 use vigie_model::{BankId, Distance, Recall};
+use vigie_vectors::{HnswConfig, HnswIndex, HnswSnapshot};
 
 /// Which engine searches PDQ hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -134,17 +135,9 @@ impl PdqIndex {
     }
 
     pub(crate) fn recall(&self) -> Option<Recall> {
-        let small = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         match self {
             Self::Exact(_) => None,
-            Self::Approximate(index) => {
-                let recall = |one: vigie_index::Recall| Recall {
-                    value: one.value,
-                    sample: small(one.sample),
-                    k: small(one.k),
-                };
-                index.recall().map(recall)
-            }
+            Self::Approximate(index) => index.recall(),
         }
     }
 

@@ -4,8 +4,9 @@
 
 use std::path::Path;
 
-use vigie_index::{EqualityIndex, HnswConfig, IndexOptions, OpenError, SegmentError};
+use vigie_index::{EqualityIndex, IndexOptions, OpenError, SegmentError};
 use vigie_model::HashType;
+use vigie_vectors::HnswConfig;
 
 use crate::shard::pdq::{PdqEngine, PdqIndex};
 use crate::shard::records::RecordStore;

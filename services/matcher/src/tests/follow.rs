@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vigie_index::{Cancellation, HnswConfig};
+use vigie_index::Cancellation;
 use vigie_model::change::LogId;
 use vigie_model::{ReplicaDescription, Sequence, ShardIdentity};
 use vigie_serving::{Reflection, Routes, Shutdown};
+use vigie_vectors::HnswConfig;
 
 use super::fake_bank::FakeBank;
 use super::{Step, options, query};

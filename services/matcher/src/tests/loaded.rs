@@ -7,12 +7,12 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use tokio::net::TcpListener;
 use vigie_clients::MatcherClient;
-use vigie_index::HnswConfig;
 use vigie_model::change::Cursor;
 use vigie_model::{
     Bank, BankId, Hash, Item, ItemContent, ItemDraft, ItemId, Query, QueryHash, Sequence, UnixMillis, Variant,
 };
 use vigie_serving::Shutdown;
+use vigie_vectors::HnswConfig;
 
 use super::follow::whole;
 use super::{LOG, name};

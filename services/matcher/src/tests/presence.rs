@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use vigie_clients::{CallError, Code, DescriptionStream, MatcherClient, Priority};
-use vigie_index::HnswConfig;
 use vigie_model::{ReplicaDescription, SearchOptions, Sequence, ShardAnswer};
 use vigie_serving::{ServingConfig, Shutdown};
+use vigie_vectors::HnswConfig;
 
 use super::fake_bank::FakeBank;
 use super::follow::{some_steps, whole};

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use vigie_index::{Cancellation, HnswConfig};
+use vigie_index::Cancellation;
 use vigie_model::change::Cursor;
 use vigie_model::{Bank, Change, FeedRange, Sequence, UnixMillis};
+use vigie_vectors::HnswConfig;
 
 use super::{LOG, Replay, Step, identity, options, query};
 use crate::saving::manifest::Manifest;

@@ -1,5 +1,6 @@
 //! The approximate index as its users see it. What each part does is tested beside it.
 
+mod any_hash;
 mod bits;
 mod concurrency;
 mod vectors;
@@ -10,8 +11,8 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use vigie_model::{BankId, ItemId};
 
-use super::HnswConfig;
-use crate::Entry;
+use crate::HnswConfig;
+use vigie_index::Entry;
 
 /// Graphs that are small and quick to build, and searched even where a scan would be quicker.
 fn graphs_only() -> HnswConfig {

@@ -5,10 +5,11 @@ use rand::{RngExt, SeedableRng};
 use vigie_model::{BankId, ItemId};
 
 use super::{entry, graphs_only, wait_until};
-use crate::hnsw::{
+use crate::HnswConfig;
+use crate::{
     MAGNITUDE_MAX, VectorElement, VectorError, VectorHit, VectorIndex, VectorMetric, VectorSearchError,
 };
-use crate::{BankFilter, Cancellation, Cancelled, HnswConfig};
+use vigie_index::{BankFilter, Cancellation, Cancelled};
 
 const COUNT: usize = 1_500;
 

@@ -87,6 +87,9 @@ const fn small_count(word: u64) -> u16 {
     word.count_ones() as u16
 }
 
+/// The longest vector. The embeddings in use have up to 4,096 numbers.
+pub const LENGTH_MAX: usize = 4_096;
+
 /// How vectors of numbers are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum VectorMetric {
@@ -157,7 +160,7 @@ pub struct DenseBytes(pub(crate) VectorMetric);
 impl Metric for DenseBytes {
     type Element = u8;
 
-    /// Whole numbers up to the end: the sums of [`super::vectors::LENGTH_MAX`] squares fit into 32 bits.
+    /// Whole numbers up to the end: the sums of [`LENGTH_MAX`] squares fit into 32 bits.
     #[expect(clippy::cast_possible_truncation, reason = "an f32 is precise enough for an answer")]
     fn distance(&self, one: &[u8], other: &[u8]) -> f32 {
         let pairs = one.iter().zip(other).map(|(&one, &other)| (u32::from(one), u32::from(other)));
@@ -217,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_longest_byte_vectors_do_not_overflow() {
-        let (low, high) = ([0; super::super::vectors::LENGTH_MAX], [255; super::super::vectors::LENGTH_MAX]);
+        let (low, high) = ([0; LENGTH_MAX], [255; LENGTH_MAX]);
         assert_eq!(DenseBytes(VectorMetric::L2).distance(&low, &high), 255.0 * 64.0);
         assert_eq!(DenseBytes(VectorMetric::Cosine).distance(&high, &high), 0.0);
     }

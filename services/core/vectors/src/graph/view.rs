@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::answer::{Answer, Found, Wanted};
-use super::config::HnswConfig;
 use super::metric::Metric;
 use super::rows::Rows;
 use super::segment::{Asked, Segment, scan};
-use crate::cancel::{Cancellation, Cancelled, Checkpoint};
-use crate::filter::BankFilter;
+use crate::config::HnswConfig;
+use vigie_index::BankFilter;
+use vigie_index::cancel::{Cancellation, Cancelled, Checkpoint};
 
 /// Replaced as a whole by every write, and never changed: the rows that it speaks of do not either, but for stamps
 /// with numbers above its own.

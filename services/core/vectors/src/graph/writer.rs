@@ -16,12 +16,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use vigie_model::{BankId, ItemId};
 
-use super::config::HnswConfig;
 use super::metric::{Element, Metric};
 use super::rows::{Origin, Rows};
 use super::segment::Segment;
 use super::view::View;
-use crate::entry::Entry;
+use crate::config::HnswConfig;
+use vigie_index::Entry;
 
 /// A segment is built again once one of this many rows has died.
 const DEAD_SHARE: usize = 5;

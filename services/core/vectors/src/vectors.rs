@@ -4,20 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use thiserror::Error;
-use vigie_model::{BankId, ItemId};
+use vigie_index::{BankFilter, Cancellation, Cancelled, Entry};
+use vigie_model::{BankId, ItemId, Recall};
 
-use super::answer::{Found, Wanted};
-use super::config::HnswConfig;
-use super::engine::Engine;
-use super::metric::{Dense, DenseBytes, Metric, VectorMetric, unit};
-use super::recall::Recall;
-use super::view::View;
-use crate::cancel::{Cancellation, Cancelled};
-use crate::entry::Entry;
-use crate::filter::BankFilter;
-
-/// The longest vector. The embeddings in use have up to 4,096 numbers.
-pub const LENGTH_MAX: usize = 4_096;
+use crate::config::HnswConfig;
+use crate::graph::answer::{Found, Wanted};
+use crate::graph::engine::Engine;
+use crate::graph::metric::{Dense, DenseBytes, LENGTH_MAX, Metric, VectorMetric, unit};
+use crate::graph::view::View;
 
 /// The largest magnitude of a number: the squares of as many differences as fit into a vector still add up to a
 /// finite number.
@@ -123,10 +117,10 @@ impl From<Found> for VectorHit {
 
 /// Vectors of a declared length and the items that bear them, found by cosine or Euclidean distance.
 ///
-/// Approximate: see [`crate::hnsw`]. It holds pairs of a vector and an item, the same pair once. With the cosine,
+/// Approximate: the crate's documentation says what may be missed. It holds pairs of a vector and an item, the same pair once. With the cosine,
 /// vectors of `f32` are held at length 1, so that two of the same direction are the same.
 pub struct VectorIndex<T: VectorElement> {
-    pub(super) engine: Engine<T::Metric>,
+    pub(crate) engine: Engine<T::Metric>,
     length: usize,
     metric: VectorMetric,
 }
@@ -143,7 +137,7 @@ impl<T: VectorElement> VectorIndex<T> {
         Self { engine: Engine::new(T::metric(metric), length, config), length, metric }
     }
 
-    /// As [`crate::RadiusIndex::insert`].
+    /// As [`vigie_index::RadiusIndex::insert`].
     pub fn insert(&self, vector: &[T], entry: Entry) -> Result<bool, VectorError> {
         let vector = self.admit(vector)?;
         Ok(self.engine.write(|writer| writer.insert(&vector, entry)))
@@ -159,13 +153,13 @@ impl<T: VectorElement> VectorIndex<T> {
             .write(|writer| pairs.iter().filter(|(vector, entry)| writer.insert(vector, *entry)).count()))
     }
 
-    /// As [`crate::RadiusIndex::remove`].
+    /// As [`vigie_index::RadiusIndex::remove`].
     pub fn remove(&self, vector: &[T], item: ItemId) -> Result<bool, VectorError> {
         let vector = self.admit(vector)?;
         Ok(self.engine.write(|writer| writer.remove(&vector, item)))
     }
 
-    /// As [`crate::RadiusIndex::remove_bank`].
+    /// As [`vigie_index::RadiusIndex::remove_bank`].
     pub fn remove_bank(&self, bank: BankId) -> usize {
         self.engine.write(|writer| writer.remove_bank(bank))
     }

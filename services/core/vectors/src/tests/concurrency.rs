@@ -8,7 +8,9 @@ use rand::{RngExt, SeedableRng};
 use vigie_model::{Distance, ItemId};
 
 use super::{entry, graphs_only, wait_until};
-use crate::{BankFilter, Cancellation, Edit, HnswConfig, HnswIndex};
+use vigie_index::{BankFilter, Cancellation, Edit};
+
+use crate::{HnswConfig, HnswIndex};
 
 fn hash_of(item: u64) -> [u8; 32] {
     SmallRng::seed_from_u64(item).random()

@@ -1,8 +1,8 @@
 //! What the approximate index costs, beside a scan of the same hashes.
 //!
 //! ```text
-//! cargo run --release -p vigie-index --example hnsw_cost -- 100000 uniform
-//! cargo run --release -p vigie-index --example hnsw_cost -- 100000 clustered
+//! cargo run --release -p vigie-vectors --example hnsw_cost -- 100000 uniform
+//! cargo run --release -p vigie-vectors --example hnsw_cost -- 100000 clustered
 //! ```
 //!
 //! `clustered` hashes lie in groups of 20, up to 47 flips from their middle. Queries are hashes of the index with up
@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use vigie_index::{BankFilter, Cancellation, Edit, Entry, Hit, HnswConfig, HnswIndex, RadiusIndex};
+use vigie_index::{BankFilter, Cancellation, Edit, Entry, Hit, RadiusIndex};
 use vigie_model::{BankId, Distance, ItemId};
+use vigie_vectors::{HnswConfig, HnswIndex};
 
 type Hash = [u8; 32];
 

@@ -26,11 +26,11 @@ use rand::seq::SliceRandom;
 use vigie_model::BankId;
 
 use super::answer::{Answer, Found, Wanted};
-use super::config::HnswConfig;
 use super::metric::{Metric, OfGraph};
 use super::rows::{Rows, index};
-use crate::cancel::{Cancelled, Checkpoint};
-use crate::filter::BankFilter;
+use crate::config::HnswConfig;
+use vigie_index::BankFilter;
+use vigie_index::cancel::{Cancelled, Checkpoint};
 
 /// A search asks a graph for at most this many nodes: each costs about as much as scanning four thousand.
 const GRAPH_NODES_MAX: usize = 1_024;

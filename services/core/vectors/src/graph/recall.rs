@@ -2,33 +2,18 @@
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use vigie_index::{BankFilter, Cancellation, Cancelled};
+use vigie_model::Recall;
 
 use super::answer::Wanted;
 use super::metric::Metric;
 use super::view::View;
-use crate::cancel::{Cancellation, Cancelled};
-use crate::filter::BankFilter;
 
 /// Neighbours that are looked for. The usual figure of the field is the recall at 10.
 const K: usize = 10;
 
 /// Members that are drawn. The figure is then good to about 0.01; the scans take 200 times as long as one.
-const SAMPLE: usize = 200;
-
-/// A recall that was measured.
-///
-/// It asks for the nearest neighbours of members that were altered a little. For the search of a radius that is a
-/// hard test: most of what is counted are strangers farther off than any radius in use, which no graph finds well
-/// among hashes that lie evenly in all directions. What is near is found more often.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Recall {
-    /// The share of the true nearest neighbours that was found, 0 to 1.
-    pub value: f64,
-    /// Over how many queries.
-    pub sample: usize,
-    /// Neighbours of each query.
-    pub k: usize,
-}
+const SAMPLE: u32 = 200;
 
 impl<M: Metric> View<M> {
     /// Measures this view; `None` if it is empty or the measurement was cancelled.
@@ -52,7 +37,7 @@ impl<M: Metric> View<M> {
             found += found_here;
             true_ones += true_here;
         }
-        Some(Recall { value: f64::from(found) / f64::from(true_ones), sample: SAMPLE, k: K })
+        Some(Recall { value: f64::from(found) / f64::from(true_ones), sample: SAMPLE, k: small(K) })
     }
 
     /// How many neighbours were found no farther than the true ones lie, and how many true ones there are.

@@ -12,15 +12,15 @@ use std::thread;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use vigie_index::Cancellation;
+use vigie_model::Recall;
 
-use super::config::HnswConfig;
 use super::metric::Metric;
-use super::recall::Recall;
 use super::rows::Rows;
 use super::segment::Segment;
 use super::view::View;
 use super::writer::{Job, Writer};
-use crate::cancel::Cancellation;
+use crate::config::HnswConfig;
 
 /// How often replaced segments are looked at, whether somebody still reads them.
 const RETIRED_CHECK: Duration = Duration::from_millis(200);

@@ -1,66 +1,24 @@
-//! An approximate index, for vectors where nothing exact is fast.
-//!
-//! The method is the navigable small-world graph in layers (HNSW; Malkov and Yashunin, IEEE TPAMI 42(4), 2020), by
-//! the crate `hnsw_rs`. The crate has no removals, and nothing can be inserted while it is searched. So it is used
-//! as a store of graphs that are built once:
-//!
-//! - What is new stands in a list that is scanned, until a thread of the index has built a graph of it.
-//! - What is removed is stamped, and left out by a filter inside the search. A graph of which more than a fifth has
-//!   died is built again.
-//! - A search looks through the list and the graphs of one view, and takes no lock that a writer takes.
-//!   An insertion or removal is visible to every search that begins after it returned.
-//!
-//! **What is approximate.** An answer never holds what does not belong there, and distances are those of the
-//! vectors; but something may be missing from it, however near it is. How often is measured after every build, by
-//! [`HnswIndex::recall`]. Everything in the list is found, as is everything in a graph for which a scan was taken
-//! instead (`segment` says when).
-//!
-//! **Persistence.** There is none: the matcher builds an index from the bank's log. The crate's loader ends the
-//! process or panics on damaged files, so its dumps could not be used.
-//!
-//! Reading order: `config`; `metric`, `rows`, `answer` for the parts; `segment` for the graph; `view`, `writer`,
-//! `engine` for how they become an index; `recall`; then [`HnswIndex`] here and `vectors`.
-
-mod answer;
-mod config;
-mod engine;
-mod metric;
-mod recall;
-mod rows;
-mod segment;
-mod vectors;
-mod view;
-mod writer;
+//! An approximate index of hashes by Hamming distance.
 
 use std::fmt;
 use std::sync::Arc;
 
-use vigie_model::{BankId, Distance, ItemId};
+use vigie_index::{BankFilter, Cancellation, Cancelled, Edit, Entry, Hit};
+use vigie_model::{BankId, Distance, ItemId, Recall};
 
-pub use config::HnswConfig;
-pub use metric::VectorMetric;
-pub use recall::Recall;
-pub use vectors::{
-    LENGTH_MAX, MAGNITUDE_MAX, VectorElement, VectorError, VectorHit, VectorIndex, VectorSearchError,
-    VectorSnapshot,
-};
-
-use answer::{Found, Wanted};
-use engine::Engine;
-use metric::Bits;
-use view::View;
-
-use crate::cancel::{Cancellation, Cancelled};
-use crate::entry::{Edit, Entry, Hit};
-use crate::filter::BankFilter;
+use crate::config::HnswConfig;
+use crate::graph::answer::{Found, Wanted};
+use crate::graph::engine::Engine;
+use crate::graph::metric::Bits;
+use crate::graph::view::View;
 
 /// Hashes of `BYTES` bytes (1 to 64) and the items that bear them, found by Hamming distance, approximately.
 ///
-/// It has the methods of [`crate::RadiusIndex`] and keeps their promises, but that of finding everything.
+/// It has the methods of [`vigie_index::RadiusIndex`] and keeps their promises, but that of finding everything.
 ///
 /// An edit waits while the list is full (see [`HnswConfig::list_rows_max`]), which may take as long as a build.
 pub struct HnswIndex<const BYTES: usize> {
-    engine: Engine<Bits>,
+    pub(crate) engine: Engine<Bits>,
 }
 
 impl<const BYTES: usize> HnswIndex<BYTES> {
@@ -75,22 +33,22 @@ impl<const BYTES: usize> HnswIndex<BYTES> {
         Self { engine: Engine::new(Bits { count: 8 * BYTES }, BYTES.div_ceil(8), config) }
     }
 
-    /// As [`crate::RadiusIndex::insert`].
+    /// As [`vigie_index::RadiusIndex::insert`].
     pub fn insert(&self, hash: &[u8; BYTES], entry: Entry) -> bool {
         self.engine.write(|writer| writer.insert(&words_of(hash), entry))
     }
 
-    /// As [`crate::RadiusIndex::remove`].
+    /// As [`vigie_index::RadiusIndex::remove`].
     pub fn remove(&self, hash: &[u8; BYTES], item: ItemId) -> bool {
         self.engine.write(|writer| writer.remove(&words_of(hash), item))
     }
 
-    /// As [`crate::RadiusIndex::remove_bank`].
+    /// As [`vigie_index::RadiusIndex::remove_bank`].
     pub fn remove_bank(&self, bank: BankId) -> usize {
         self.engine.write(|writer| writer.remove_bank(bank))
     }
 
-    /// As [`crate::RadiusIndex::apply`].
+    /// As [`vigie_index::RadiusIndex::apply`].
     pub fn apply(&self, edits: &[Edit<BYTES>]) -> usize {
         self.engine.write(|writer| {
             let mut apply = |edit: &&Edit<BYTES>| match edit {
@@ -234,6 +192,3 @@ impl<const BYTES: usize> fmt::Debug for HnswSnapshot<BYTES> {
         f.debug_struct("HnswSnapshot").field("bytes", &BYTES).finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,8 +8,10 @@ use rand::{RngExt, SeedableRng};
 use vigie_model::{BankId, Distance, ItemId};
 
 use super::{clustered, entry, flipped, graphs_only, wait_until};
-use crate::oracle::LinearScan;
-use crate::{BankFilter, Cancellation, Cancelled, Edit, Hit, HnswConfig, HnswIndex};
+use vigie_index::oracle::LinearScan;
+use vigie_index::{BankFilter, Cancellation, Cancelled, Edit, Hit};
+
+use crate::{HnswConfig, HnswIndex};
 
 type Hash = [u8; 32];
 
@@ -130,6 +132,33 @@ fn copies_of_one_hash_are_all_found_and_hide_nothing() {
     assert_eq!(answers[1][0].entry.item, ItemId(3_500));
     let nearest = index.nearest(&[[7; 32]], 5, &all, &never).unwrap();
     assert!(nearest[0].iter().map(|hit| hit.entry.item.0).eq(0..5));
+}
+
+/// The graph library loses a third of these where every copy is a node (`findings/hnsw-rs-equal-points.sh`).
+#[test]
+fn a_thousand_copies_of_one_hash_make_no_other_unfindable() {
+    let mut random = SmallRng::seed_from_u64(11);
+    let (copied, others): (Hash, Vec<Hash>) =
+        (random.random(), (0..1_000).map(|_| random.random()).collect());
+    let hashes: Vec<Hash> = std::iter::repeat_n(copied, 1_000).chain(others.iter().copied()).collect();
+    let edits = inserts(&hashes);
+    let (all, never) = (BankFilter::all(), Cancellation::never());
+    // In one graph; and in graphs that are built again as more comes, of copies alone at first.
+    for list_rows_build in [2_000, 500] {
+        let config = HnswConfig { list_rows_build, scan_rows_per_ef: 0, ..HnswConfig::default() };
+        let index = HnswIndex::new(config);
+        for part in edits.chunks(list_rows_build) {
+            index.apply(part);
+            wait_until("the list is built", || index.engine.view().list.is_empty());
+        }
+        let found = index.search(&others, Distance(31), &all, &never).unwrap();
+        let lost = found.iter().zip(1_000..).filter(|(hits, item)| {
+            !hits.iter().any(|hit| hit.entry.item == ItemId(*item) && hit.distance == Distance(0))
+        });
+        let lost = lost.count();
+        assert!(lost <= 10, "{lost} of 1,000 are lost, graphs of {list_rows_build}");
+        assert_eq!(index.search(&[copied], Distance(31), &all, &never).unwrap()[0].len(), 1_000);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use crate::entry::Entry;
+use vigie_index::Entry;
 
 /// A row that was found. Ordered by distance, then by entry.
 #[derive(Debug, Clone, Copy)]

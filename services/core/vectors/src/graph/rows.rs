@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use vigie_model::ItemId;
 
 use super::metric::Element;
-use crate::entry::Entry;
+use vigie_index::Entry;
 
 /// See the module.
 pub(crate) struct Rows<E> {
