@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::bail;
 use vigie_index::{BankFilter, Cancellation, Edit, Entry, Hit};
-use vigie_vectors::{HnswConfig, HnswIndex};
 use vigie_model::Distance;
+use vigie_vectors::{HnswConfig, HnswIndex};
 
 use super::{Engine, Search, Updates};
 use crate::Hash;
