@@ -1,5 +1,8 @@
 //! Rules of the repository, and files beside the code that have to agree with it.
 
+pub(crate) mod source;
 mod rules;
-pub(crate) mod chart;
+mod layout;
+mod circles;
+mod chart;
 mod compose;

@@ -10,14 +10,17 @@ use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use tokio::task::JoinSet;
 use vigie_clients::{BankClient, CoordinatorClient};
+use vigie_harness::cluster::{Cluster, Replica};
 use vigie_model::Sequence;
 
-use crate::fleet::{Fleet, FleetConfig, Replica, Role};
 use crate::material::generator;
 use crate::workload::{Tally, Workload};
 
 /// A cluster that takes longer than this to be whole again is stuck.
 const WHOLE_WITHIN: Duration = Duration::from_secs(120);
+
+/// The name of the bank's process.
+const BANK: &str = "bank";
 
 /// What a run does.
 #[derive(Debug, Clone)]
@@ -65,19 +68,17 @@ pub struct CrashReport {
 pub async fn run(plan: &CrashPlan, tell: impl Fn(&str)) -> anyhow::Result<CrashReport> {
     let began = Instant::now();
     let mut rng = generator(plan.seed);
-    let mut fleet = Fleet::start(&FleetConfig {
-        vigie: plan.vigie.clone(),
-        folder: plan.folder.clone(),
-        store: plan.store.clone(),
-        shard_count: plan.shard_count,
-        replica_count: 1,
-        network: None,
+    let mut cluster = Cluster::of(&plan.vigie)
+        .folder(&plan.folder)
+        .store(&plan.store)
+        .shards(plan.shard_count)
+        .frontends(0)
         // Often, so that many kills hit a snapshot that is being saved.
-        matcher: vec!["snapshot_changes=300".to_owned()],
-    })?;
-    let (bank, coordinator) = (fleet.bank_client()?, fleet.coordinator_client()?);
+        .set(["matcher.snapshot_changes=300"])
+        .start()?;
+    let (bank, coordinator) = (cluster.bank_client()?, cluster.coordinator_client()?);
     let workload = Arc::new(Workload::new(WHOLE_WITHIN, Duration::ZERO));
-    fleet.wait_ready(Sequence::ZERO, WHOLE_WITHIN).await?;
+    cluster.wait_ready(Sequence::ZERO, WHOLE_WITHIN).await?;
     workload.prepare(&bank).await?;
 
     let mut tasks = JoinSet::new();
@@ -95,17 +96,18 @@ pub async fn run(plan: &CrashPlan, tell: impl Fn(&str)) -> anyhow::Result<CrashR
         let victim = draw_victim(plan.shard_count, &mut rng);
         pause(plan.pause_max, &mut rng).await;
         fail_if_one_ended(&mut tasks).await?;
-        fleet.check_running()?;
-        fleet.kill(victim)?;
+        cluster.check_running()?;
+        cluster.process(&victim)?.kill()?;
         // A process that comes back at once, and one that stays away for a while.
         pause(plan.pause_max / 3, &mut rng).await;
-        fleet.revive(victim)?;
-        match victim {
-            Role::Bank => report.bank_kills += 1,
-            Role::Matcher(_) => report.matcher_kills += 1,
+        cluster.process(&victim)?.start()?;
+        if victim == BANK {
+            report.bank_kills += 1;
+        } else {
+            report.matcher_kills += 1;
         }
         if kill % plan.kills_between_checks == 0 || kill == plan.kills {
-            let checked = check(&mut fleet, &workload, &bank, &coordinator).await;
+            let checked = check(&mut cluster, &workload, &bank, &coordinator).await;
             let whole_after = checked.with_context(|| format!("after kill {kill}"))?;
             report.whole_after_max = report.whole_after_max.max(whole_after);
             report.checks += 1;
@@ -117,8 +119,8 @@ pub async fn run(plan: &CrashPlan, tell: impl Fn(&str)) -> anyhow::Result<CrashR
         ended??;
     }
     // Writers went on after the last comparison.
-    check(&mut fleet, &workload, &bank, &coordinator).await.context("at the end")?;
-    drop(fleet);
+    check(&mut cluster, &workload, &bank, &coordinator).await.context("at the end")?;
+    drop(cluster);
     let store = vigie_bank::Config { store: plan.store.clone().into(), ..vigie_bank::Config::default() };
     vigie_bank::verify(&store).await.context("the store is not proven")?;
     report.tally = workload.tally();
@@ -127,9 +129,11 @@ pub async fn run(plan: &CrashPlan, tell: impl Fn(&str)) -> anyhow::Result<CrashR
 }
 
 /// The bank as often as all matchers together: it is the one that must not lose anything.
-fn draw_victim(shard_count: u16, rng: &mut SmallRng) -> Role {
-    let matcher = |shard| Role::Matcher(Replica { shard, replica: 0 });
-    if rng.random() { Role::Bank } else { matcher(rng.random_range(0..shard_count)) }
+fn draw_victim(shard_count: u16, rng: &mut SmallRng) -> String {
+    if rng.random() {
+        return BANK.to_owned();
+    }
+    Replica { shard: rng.random_range(0..shard_count), replica: 0 }.to_string()
 }
 
 /// The moment of a kill is what the rig draws; this waits for nothing.
@@ -149,7 +153,7 @@ async fn fail_if_one_ended(tasks: &mut JoinSet<anyhow::Result<()>>) -> anyhow::R
 
 /// Lets the writers pause, and compares everything; tells how long the cluster took to be whole.
 async fn check(
-    fleet: &mut Fleet,
+    cluster: &mut Cluster,
     workload: &Workload,
     bank: &BankClient,
     coordinator: &CoordinatorClient,
@@ -157,7 +161,7 @@ async fn check(
     let _paused = workload.pause().await;
     let began = Instant::now();
     let head = workload.head(bank).await?;
-    let replicas = fleet.wait_ready(head.sequence, WHOLE_WITHIN).await?;
+    let replicas = cluster.wait_ready(head.sequence, WHOLE_WITHIN).await?;
     let whole_after = began.elapsed();
     workload.compare(coordinator, &head, &replicas).await?;
     Ok(whole_after)

@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
+use rustix::process::Signal;
 use tokio::task::JoinSet;
 use vigie_clients::{BankClient, CoordinatorClient};
+use vigie_harness::cluster::{Cluster, Replica};
+use vigie_harness::isolation::{Host, Network};
 use vigie_model::{Sequence, ShardCount};
 
-use crate::fleet::{Fault, Fleet, FleetConfig, Replica};
-use crate::isolation::Network;
 use crate::material::generator;
 use crate::workload::{LookupTally, Lookups, Workload};
 
@@ -25,6 +26,17 @@ const WHOLE_WITHIN: Duration = Duration::from_secs(120);
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// Lookups rest between two calls, so that the cluster itself has some of the machine.
 const REST: Duration = Duration::from_millis(2);
+
+/// What is done to a matcher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// SIGSTOP: its connections stay open, and nobody answers.
+    Stopped,
+    /// SIGKILL: its connections are reset, and new ones refused.
+    Killed,
+    /// No packet comes in or out. The matcher goes on working.
+    CutOff,
+}
 
 /// What a run does.
 #[derive(Debug, Clone)]
@@ -80,20 +92,19 @@ pub struct FaultReport {
 pub async fn run(plan: &FaultPlan, tell: impl Fn(&str)) -> anyhow::Result<FaultReport> {
     let began = Instant::now();
     let mut rng = generator(plan.seed);
-    let config = FleetConfig {
-        vigie: plan.vigie.clone(),
-        folder: plan.folder.clone(),
-        store: format!("sqlite:{}", plan.folder.join("bank.db").display()),
-        shard_count: plan.shard_count,
-        replica_count: plan.replica_count,
-        network: plan.network.clone(),
-        matcher: vec!["snapshot_changes=500".to_owned()],
-    };
-    let mut fleet = Fleet::start(&config)?;
-    let (bank, coordinator) = (fleet.bank_client()?, fleet.coordinator_client()?);
+    let mut cluster = Cluster::of(&plan.vigie)
+        .folder(&plan.folder)
+        .shards(plan.shard_count)
+        .replicas(plan.replica_count)
+        .frontends(0)
+        .network(plan.network.clone())
+        .set(["matcher.snapshot_changes=500"])
+        .start()?;
+    let replicas = cluster.matchers().to_vec();
+    let (bank, coordinator) = (cluster.bank_client()?, cluster.coordinator_client()?);
     let workload = Arc::new(Workload::new(WHOLE_WITHIN, REST));
     let lookups = Arc::new(Lookups::default());
-    fleet.wait_ready(Sequence::ZERO, WHOLE_WITHIN).await?;
+    cluster.wait_ready(Sequence::ZERO, WHOLE_WITHIN).await?;
     workload.prepare(&bank).await?;
 
     let mut tasks = JoinSet::new();
@@ -110,25 +121,24 @@ pub async fn run(plan: &FaultPlan, tell: impl Fn(&str)) -> anyhow::Result<FaultR
     let mut report = FaultReport::default();
     while report.answers_under_faults < plan.answers {
         report.rounds += 1;
-        let struck = draw_faults(&config, &mut rng);
-        strike(&mut fleet, &struck, &mut report)?;
+        let struck = draw_faults(plan, &replicas, &mut rng);
+        strike(&mut cluster, &struck, &mut report)?;
         let before = lookups.tally().answers();
-        let is_away = |shard: u16| {
-            config.replicas().filter(|one| one.shard == shard).all(|one| struck.contains_key(&one))
-        };
+        let is_away =
+            |shard: u16| replicas.iter().filter(|one| one.shard == shard).all(|one| struck.contains_key(one));
         report.rounds_without_a_shard += u64::from((0..plan.shard_count).any(is_away));
         wait(plan.pause_max, &lookups, &mut rng, &mut tasks).await?;
         if !struck.is_empty() {
             report.answers_under_faults += lookups.tally().answers() - before;
         }
         for (replica, fault) in &struck {
-            fleet.heal(*replica, *fault).with_context(|| format!("{replica:?}, {fault:?}"))?;
+            heal(&mut cluster, *replica, *fault).with_context(|| format!("{replica:?}, {fault:?}"))?;
         }
         // Sometimes the next ones are struck before these are back.
         wait(plan.pause_max / 2, &lookups, &mut rng, &mut tasks).await?;
-        fleet.check_running()?;
+        cluster.check_running()?;
         if report.rounds.is_multiple_of(plan.rounds_between_checks) {
-            check(&mut fleet, &workload, &bank, &coordinator, &mut report).await?;
+            check(&mut cluster, &workload, &bank, &coordinator, &mut report).await?;
             let FaultReport { rounds, answers_under_faults, .. } = report;
             tell(&format!(
                 "{rounds} rounds, {answers_under_faults} answers under faults: all agrees; {:?}",
@@ -136,7 +146,7 @@ pub async fn run(plan: &FaultPlan, tell: impl Fn(&str)) -> anyhow::Result<FaultR
             ));
         }
     }
-    check(&mut fleet, &workload, &bank, &coordinator, &mut report).await.context("at the end")?;
+    check(&mut cluster, &workload, &bank, &coordinator, &mut report).await.context("at the end")?;
     workload.stop();
     while let Some(ended) = tasks.join_next().await {
         ended??;
@@ -147,22 +157,21 @@ pub async fn run(plan: &FaultPlan, tell: impl Fn(&str)) -> anyhow::Result<FaultR
 }
 
 /// A few matchers, all of one shard, or each with the same chance; each gets a fault of its own.
-fn draw_faults(config: &FleetConfig, rng: &mut SmallRng) -> BTreeMap<Replica, Fault> {
-    let faults: &[Fault] = match config.network {
+fn draw_faults(plan: &FaultPlan, all: &[Replica], rng: &mut SmallRng) -> BTreeMap<Replica, Fault> {
+    let faults: &[Fault] = match plan.network {
         Some(_) => &[Fault::Stopped, Fault::Killed, Fault::CutOff],
         None => &[Fault::Stopped, Fault::Killed],
     };
-    let all: Vec<Replica> = config.replicas().collect();
     let one = all[rng.random_range(0..all.len())];
     let share = rng.random_range(0.1..0.9);
     let kind = rng.random_range(0..4);
     let mut struck = BTreeMap::new();
-    for replica in all {
+    for &replica in all {
         let is_struck = match kind {
             0 => replica == one,
             1 => replica.shard == one.shard,
             // One of each shard: nothing is missing.
-            2 => replica.replica == one.replica && config.replica_count > 1,
+            2 => replica.replica == one.replica && plan.replica_count > 1,
             _ => rng.random_bool(share),
         };
         if is_struck {
@@ -173,12 +182,18 @@ fn draw_faults(config: &FleetConfig, rng: &mut SmallRng) -> BTreeMap<Replica, Fa
 }
 
 fn strike(
-    fleet: &mut Fleet,
+    cluster: &mut Cluster,
     struck: &BTreeMap<Replica, Fault>,
     report: &mut FaultReport,
 ) -> anyhow::Result<()> {
     for (replica, fault) in struck {
-        fleet.strike(*replica, *fault).with_context(|| format!("{replica:?}, {fault:?}"))?;
+        let process = cluster.process(&replica.to_string())?;
+        let done = match fault {
+            Fault::Stopped => process.signal(Signal::STOP),
+            Fault::Killed => process.kill(),
+            Fault::CutOff => process.host().and_then(Host::cut_off),
+        };
+        done.with_context(|| format!("{replica:?}, {fault:?}"))?;
         match fault {
             Fault::Stopped => report.stopped += 1,
             Fault::Killed => report.killed += 1,
@@ -186,6 +201,16 @@ fn strike(
         }
     }
     Ok(())
+}
+
+/// Ends what was done to a matcher.
+fn heal(cluster: &mut Cluster, replica: Replica, fault: Fault) -> anyhow::Result<()> {
+    let process = cluster.process(&replica.to_string())?;
+    match fault {
+        Fault::Stopped => process.signal(Signal::CONT),
+        Fault::Killed => process.start(),
+        Fault::CutOff => process.host()?.mend(),
+    }
 }
 
 /// Lets a while pass that the rig draws; and fails if nothing is answered any more, or something was answered wrongly.
@@ -216,7 +241,7 @@ async fn wait(
 
 /// Lets the writer pause, waits until the cluster is whole, and compares everything.
 async fn check(
-    fleet: &mut Fleet,
+    cluster: &mut Cluster,
     workload: &Workload,
     bank: &BankClient,
     coordinator: &CoordinatorClient,
@@ -225,7 +250,7 @@ async fn check(
     let _paused = workload.pause().await;
     let began = Instant::now();
     let head = workload.head(bank).await?;
-    let replicas = fleet.wait_ready(head.sequence, WHOLE_WITHIN).await?;
+    let replicas = cluster.wait_ready(head.sequence, WHOLE_WITHIN).await?;
     report.whole_after_max = report.whole_after_max.max(began.elapsed());
     report.checks += 1;
     workload.compare(coordinator, &head, &replicas).await

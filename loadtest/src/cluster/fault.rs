@@ -8,8 +8,9 @@ use anyhow::{Context as _, bail, ensure};
 use futures::{TryStreamExt as _, stream};
 use tokio::sync::Mutex;
 use vigie_clients::IdempotencyKey;
+use vigie_harness::cluster::Cluster;
 
-use crate::cluster::LocalCluster;
+use crate::cluster;
 use crate::report::result::Mark;
 use crate::run::scenario::{Action, Fault};
 use crate::run::target::live_bank::LiveBank;
@@ -25,7 +26,7 @@ const ACT_WITHIN: Duration = Duration::from_secs(300);
 /// What faults act upon.
 #[derive(Debug, Clone)]
 pub(crate) struct Victims {
-    pub(crate) cluster: Option<Arc<Mutex<LocalCluster>>>,
+    pub(crate) cluster: Option<Arc<Mutex<Cluster>>>,
     pub(crate) bank: Option<LiveBank>,
     pub(crate) live_seed: u64,
 }
@@ -71,7 +72,7 @@ async fn act(action: &Action, victims: &Victims) -> anyhow::Result<()> {
         | Action::Start(_)
         | Action::Slow { .. } => {
             let cluster = victims.cluster.as_ref().context("the cluster is not the harness's own")?;
-            cluster.lock().await.inflict(action).await
+            cluster::inflict(&mut *cluster.lock().await, action).await
         }
     }
 }

@@ -9,11 +9,13 @@ use rand::RngExt as _;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use vigie_clients::{BankClient, IdempotencyKey, Network};
+use vigie_harness::binary::find_vigie;
+use vigie_harness::cluster::Cluster;
 use vigie_model::{BankName, Sequence};
 
 use crate::cli::{Protocol, TargetArguments};
+use crate::cluster;
 use crate::cluster::fault::{self, Victims};
-use crate::cluster::{LocalCluster, find_vigie};
 use crate::data::fill;
 use crate::judge::ledger::Ledger;
 use crate::judge::truth::Truth;
@@ -45,7 +47,7 @@ const SAY_EVERY: Duration = Duration::from_secs(2);
 pub(crate) struct Prepared {
     pub(crate) truth: Arc<Truth>,
     pub(crate) targets: Targets,
-    cluster: Option<Arc<Mutex<LocalCluster>>>,
+    cluster: Option<Arc<Mutex<Cluster>>>,
     bank: Option<LiveBank>,
     pub(crate) bank_url: Option<String>,
     sequence: Sequence,
@@ -79,8 +81,8 @@ impl Prepared {
                 "starting a cluster: {} shards of {} replicas, {} frontends",
                 plan.shards, plan.replicas, plan.frontends
             ));
-            let cluster = LocalCluster::start(scenario, &vigie).await?;
-            let (frontends, bank) = (cluster.frontends.clone(), cluster.bank_url.clone());
+            let cluster = cluster::start(scenario, &vigie).await?;
+            let (frontends, bank) = (cluster.frontend_urls().to_vec(), cluster.bank_url().to_owned());
             (Some(Arc::new(Mutex::new(cluster))), frontends, Some(bank))
         } else {
             (None, target.target.clone(), target.bank_url.clone())

@@ -3,21 +3,22 @@
 //! `vigie up` is this and nothing else; the demonstration and the tests use it too. Each role runs as it does alone:
 //! it has its own listener, and the roles speak gRPC to each other.
 
+pub mod role;
+
 use std::fs::File;
-use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use vigie_clients::{BankClient, CoordinatorClient, Deadline, MatchClient, MatcherClient, Network};
 use vigie_frontend::CoordinatorAt;
 use vigie_model::Topology;
-use vigie_serving::{ServingConfig, Shutdown};
-use vigie_telemetry::{Telemetry, TelemetryConfig};
+use vigie_serving::ServingConfig;
+use vigie_telemetry::TelemetryConfig;
 
+use crate::local_cluster::role::Role;
 use crate::traces;
 
 /// How long one look at a cluster that starts may take, before the next.
@@ -71,59 +72,6 @@ impl LocalClusterConfig {
     }
 }
 
-/// A role that runs.
-#[derive(Debug)]
-struct Role {
-    name: String,
-    address: SocketAddr,
-    shutdown: Shutdown,
-    /// Taken when its outcome is known.
-    task: Option<JoinHandle<anyhow::Result<()>>>,
-}
-
-impl Role {
-    fn start<F>(
-        name: impl Into<String>,
-        listener: TcpListener,
-        telemetry: Telemetry,
-        run: impl FnOnce(TcpListener, Shutdown, Telemetry) -> F,
-    ) -> anyhow::Result<Self>
-    where
-        F: Future<Output = anyhow::Result<()>> + Send + 'static,
-    {
-        let shutdown = Shutdown::new();
-        let address = listener.local_addr()?;
-        let running = run(listener, shutdown.clone(), telemetry.clone());
-        let task = tokio::spawn(async move {
-            let ran = running.await;
-            traces::stop(&telemetry).await;
-            ran
-        });
-        Ok(Self { name: name.into(), address, shutdown, task: Some(task) })
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    fn has_ended(&self) -> bool {
-        self.task.as_ref().is_some_and(JoinHandle::is_finished)
-    }
-
-    async fn outcome(&mut self) -> anyhow::Result<()> {
-        let Some(task) = self.task.take() else { return Ok(()) };
-        let name = &self.name;
-        task.await
-            .with_context(|| format!("the {name} panicked"))?
-            .with_context(|| format!("the {name} failed"))
-    }
-
-    async fn stop(mut self) -> anyhow::Result<()> {
-        self.shutdown.cancel();
-        self.outcome().await
-    }
-}
-
 /// A cluster that runs until it is stopped.
 #[derive(Debug)]
 pub struct LocalCluster {
@@ -159,10 +107,7 @@ impl LocalCluster {
             matcher_listeners.push(bind(ports, 10 + shard).await?);
         }
 
-        let run = |listener, shutdown, telemetry| async move {
-            Ok(vigie_bank::run_with(bank_config, listener, shutdown, &telemetry).await?)
-        };
-        let bank = Role::start("bank", bank_listener, told("vigie-bank")?, run)?;
+        let bank = Role::bank(bank_config, bank_listener, told("vigie-bank")?)?;
         let bank_url = bank.url();
         let mut matchers = Vec::new();
         for (shard, listener) in (0..shard_count).zip(matcher_listeners) {
@@ -174,24 +119,16 @@ impl LocalCluster {
             serving: ServingConfig::default().without_lame_duck(),
             ..vigie_coordinator::Config::default()
         };
-        let run = |listener, shutdown, telemetry| async move {
-            let network = Network::tcp();
-            Ok(vigie_coordinator::run_with(coordinator_config, listener, shutdown, &network, &telemetry)
-                .await?)
-        };
-        let coordinator = Role::start("coordinator", coordinator_listener, told("vigie-coordinator")?, run)?;
+        let coordinator =
+            Role::coordinator(coordinator_config, coordinator_listener, told("vigie-coordinator")?)?;
         let frontend_config = vigie_frontend::Config {
             coordinator: CoordinatorAt::Endpoints(vec![coordinator.url()]),
             ..frontend
         };
-        let run = |listener, shutdown, telemetry| async move {
-            let network = Network::tcp();
-            Ok(vigie_frontend::run_with(frontend_config, listener, shutdown, &network, &telemetry).await?)
-        };
-        let frontend = Role::start("frontend", frontend_listener, told("vigie-frontend")?, run)?;
+        let frontend = Role::frontend(frontend_config, frontend_listener, told("vigie-frontend")?)?;
         Ok(Self {
             bank,
-            matcher_addresses: matchers.iter().map(|matcher| matcher.address).collect(),
+            matcher_addresses: matchers.iter().map(Role::address).collect(),
             matchers: matchers.into_iter().map(Some).collect(),
             coordinator,
             frontend,
@@ -288,7 +225,7 @@ impl LocalCluster {
         let mut roles = fixed.into_iter().chain(self.matchers.iter_mut().flatten());
         let role = roles.find(|role| role.has_ended())?;
         let outcome = role.outcome().await;
-        Some(outcome.err().unwrap_or_else(|| anyhow!("the {} ended by itself", role.name)))
+        Some(outcome.err().unwrap_or_else(|| anyhow!("the {} ended by itself", role.name())))
     }
 
     /// Waits for a role to end by itself, which none should, and tells why.
@@ -353,10 +290,7 @@ fn start_matcher(
         ..config.clone()
     };
     let told = traces::start("vigie-matcher", telemetry, &Network::tcp())?;
-    let run = |listener, shutdown, telemetry| async move {
-        Ok(vigie_matcher::run_with(config, listener, shutdown, &Network::tcp(), &telemetry).await?)
-    };
-    Role::start(format!("matcher {shard}"), listener, told, run)
+    Role::matcher(config, listener, told)
 }
 
 async fn bind(ports: Ports, offset: u16) -> anyhow::Result<TcpListener> {

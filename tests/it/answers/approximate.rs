@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use vigie::local_cluster::LocalClusterConfig;
 use vigie_clients::IdempotencyKey;
+use vigie_harness::binary::run;
+use vigie_harness::in_process::{Cluster, as_of, soon};
 use vigie_matcher::PdqEngine;
 use vigie_model::{Hash, PdqHash, ReplicaView};
-use vigie_tests::cluster::{Cluster, as_of, soon};
 use vigie_tests::material::{flipped, generator, hashed, item, pdq, random_pdq};
-use vigie_tests::process::run;
 
 /// Graphs even of few hashes, and no scans in their place.
 fn by_hnsw(config: &mut LocalClusterConfig) {

@@ -1,8 +1,8 @@
 //! A partial answer never looks complete.
 
 use vigie_clients::{Code, partial_match};
+use vigie_harness::in_process::{Cluster, as_of, soon};
 use vigie_model::{Hash, MatchCall, MinCoverage, SearchOptions};
-use vigie_tests::cluster::{Cluster, as_of, soon};
 use vigie_tests::material::{generator, item, pdq, random_pdq};
 
 #[tokio::test(flavor = "multi_thread")]

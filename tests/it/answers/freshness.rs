@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use vigie_clients::{CallError, Code, IdempotencyKey};
+use vigie_harness::in_process::{Cluster, as_of, soon};
 use vigie_model::{Hash, SearchOptions, Sequence};
-use vigie_tests::cluster::{Cluster, as_of, soon};
 use vigie_tests::material::{generator, item, pdq, random_pdq};
 
 #[tokio::test(flavor = "multi_thread")]

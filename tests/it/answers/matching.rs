@@ -1,11 +1,11 @@
 //! Real images in, exact matches out.
 
 use image::RgbImage;
+use vigie_harness::in_process::{Cluster, as_of};
 use vigie_model::{
     Content, Distance, Hash, HashType, Limit, MaxDistances, SearchOptions, SkipReason, Variant,
 };
 use vigie_pictures::{Alteration, Format, draw, encode_jpeg, encode_png};
-use vigie_tests::cluster::{Cluster, as_of};
 use vigie_tests::material::{distance, flipped, generator, hashed, image_item, item, pdq, random_pdq};
 
 fn picture(seed: u64) -> RgbImage {

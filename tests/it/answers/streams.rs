@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
 use vigie_clients::Code;
+use vigie_harness::in_process::{Cluster, as_of};
 use vigie_model::{Content, Hash, MatchCall, SearchOptions};
-use vigie_tests::cluster::{Cluster, as_of};
 use vigie_tests::material::{generator, item, pdq, random_pdq};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+use vigie_harness::in_process::Cluster;
 use vigie_pictures::{draw, encode_jpeg, encode_png};
 use vigie_proto::pb::bank::v1 as bank;
 use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
@@ -10,7 +11,6 @@ use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_query::Content;
 use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
 use vigie_proto::pb::model::v1 as model;
-use vigie_tests::cluster::Cluster;
 
 async fn connect(url: String) -> Channel {
     Channel::from_shared(url).unwrap().connect().await.unwrap()
@@ -53,7 +53,12 @@ async fn every_wrong_match_request_is_refused_in_words() {
     let name = cluster.create_bank("switched-off").await.unwrap();
     let off = cluster
         .bank
-        .set_bank_enabled(&name, false, vigie_clients::IdempotencyKey::random(), vigie_tests::cluster::soon())
+        .set_bank_enabled(
+            &name,
+            false,
+            vigie_clients::IdempotencyKey::random(),
+            vigie_harness::in_process::soon(),
+        )
         .await
         .unwrap();
     let client =

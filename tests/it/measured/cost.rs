@@ -29,15 +29,14 @@ use std::time::{Duration, Instant};
 use futures::{Stream, StreamExt as _};
 use tokio::net::TcpListener;
 use tonic::{Request, Response, Status, Streaming};
-use vigie_clients::{Code, MatchClient, Network};
+use vigie_clients::{Code, MatchClient};
 use vigie_frontend::CoordinatorAt;
+use vigie_harness::in_process::{Cluster, Role, as_of, soon};
 use vigie_index::{BankFilter, Cancellation, Edit, Entry, RadiusIndex};
 use vigie_model::{BankId, Content, Distance, Hash, ItemId, MatchCall, PdqHash, SearchOptions};
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_server::{MatchService, MatchServiceServer};
-use vigie_serving::Shutdown;
-use vigie_telemetry::{Telemetry, TelemetryConfig};
-use vigie_tests::cluster::{Cluster, as_of, soon};
+use vigie_telemetry::TelemetryConfig;
 use vigie_tests::collector::Collector;
 use vigie_tests::material::{generator, item, pdq, random_pdq};
 
@@ -82,7 +81,7 @@ async fn lookups_through_the_cluster_against_the_bare_index_and_bare_grpc() {
     let queries: Arc<[PdqHash]> = (0..10_000)
         .map(|number| if number % 10 == 0 { banked[number % banked.len()] } else { random_pdq(&mut rng) })
         .collect();
-    let servers = [("cluster", cluster.frontend_url()), ("embedded", embedded), ("echo", echo)];
+    let servers = [("cluster", cluster.frontend_url()), ("embedded", embedded.url()), ("echo", echo)];
     let (ways, names) = (chosen("VIGIE_WAYS", &WAYS), chosen("VIGIE_SERVERS", &SERVERS));
     let mut figures: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
     for _ in 0..ROUNDS {
@@ -304,19 +303,13 @@ async fn by_streams(client: &MatchClient, queries: &Arc<[PdqHash]>, lasts: Durat
 }
 
 /// A frontend that is its own coordinator.
-async fn embedded(matchers: Vec<String>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+async fn embedded(matchers: Vec<String>) -> Role {
     let config = vigie_frontend::Config {
         coordinator: CoordinatorAt::Embedded,
         embedded: vigie_coordinator::Config { matchers, ..vigie_coordinator::Config::default() },
         ..vigie_frontend::Config::default()
     };
-    tokio::spawn(async move {
-        let (network, telemetry) = (Network::tcp(), Telemetry::default());
-        vigie_frontend::run_with(config, listener, Shutdown::new(), &network, &telemetry).await.unwrap();
-    });
-    url
+    Role::start(config).await.unwrap()
 }
 
 /// A server that does nothing but gRPC.

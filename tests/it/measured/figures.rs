@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
 use vigie_clients::IdempotencyKey;
+use vigie_harness::in_process::{Cluster, as_of, soon};
 use vigie_model::Hash;
-use vigie_tests::cluster::{Cluster, as_of, soon};
 use vigie_tests::material::{generator, item, pdq, random_pdq};
 
 /// Writes a second that go on meanwhile.

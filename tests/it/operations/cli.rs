@@ -4,11 +4,12 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use vigie_harness::binary::{Finished, run, vigie_binary};
+use vigie_harness::in_process::{Cluster, as_of, soon};
+use vigie_harness::up::UpProcess;
 use vigie_model::{Content, Partition, ShardCount};
 use vigie_pictures::{Alteration, draw, encode_jpeg, encode_png};
-use vigie_tests::cluster::{Cluster, as_of, soon};
 use vigie_tests::material::image_item;
-use vigie_tests::process::{Finished, UpProcess, run, vigie_binary};
 
 fn json(args: &[&str], up: &UpProcess) -> (i32, Vec<serde_json::Value>) {
     let mut all = vec!["--json"];
@@ -61,7 +62,7 @@ fn hashing_prints_one_line_of_json_for_each_file() {
 #[test]
 fn a_running_cluster_is_tried_out_and_left_as_it_was() {
     let data = tempfile::tempdir().unwrap();
-    let up = UpProcess::start(data.path()).unwrap();
+    let up = UpProcess::start(vigie_binary(), data.path()).unwrap();
     for _ in 0..2 {
         let (code, tried) = json(&["try"], &up);
         assert_eq!(code, 0, "{tried:?}");
@@ -79,7 +80,7 @@ fn a_running_cluster_is_tried_out_and_left_as_it_was() {
 fn the_commands_tell_one_story() {
     let data = tempfile::tempdir().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let up = UpProcess::start(data.path()).unwrap();
+    let up = UpProcess::start(vigie_binary(), data.path()).unwrap();
     let original = draw(2, 640, 480);
     let (_, banked) = write(folder.path(), "original.jpg", &encode_jpeg(&original, 95));
     let copies = folder.path().join("copies");
@@ -140,7 +141,7 @@ fn the_commands_tell_one_story() {
 fn hashes_are_imported_from_a_file_and_bad_lines_are_told() {
     let data = tempfile::tempdir().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let up = UpProcess::start(data.path()).unwrap();
+    let up = UpProcess::start(vigie_binary(), data.path()).unwrap();
     json(&["bank", "create", "known"], &up);
     let mut csv = "pdq,labels\n".to_owned();
     for number in 0..2_500 {
@@ -270,7 +271,7 @@ async fn an_answer_that_does_not_cover_everything_says_so() {
 fn what_was_hashed_elsewhere_can_be_banked() {
     let data = tempfile::tempdir().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let up = UpProcess::start(data.path()).unwrap();
+    let up = UpProcess::start(vigie_binary(), data.path()).unwrap();
     json(&["bank", "create", "known"], &up);
     let (_, good) = write(folder.path(), "good.png", &encode_png(&draw(3, 320, 240)));
     let (_, flat) = write(folder.path(), "flat.png", &encode_png(&image::RgbImage::new(300, 300)));
@@ -302,7 +303,7 @@ fn what_was_hashed_elsewhere_can_be_banked() {
 #[test]
 fn two_clusters_never_share_a_folder() {
     let data = tempfile::tempdir().unwrap();
-    let up = UpProcess::start(data.path()).unwrap();
+    let up = UpProcess::start(vigie_binary(), data.path()).unwrap();
     let second = run(&["up", "--port", "0", "--data", data.path().to_str().unwrap()], &[]).unwrap();
     assert_eq!(second.code, 1);
     assert!(second.stderr.contains("another cluster runs on"), "{}", second.stderr);

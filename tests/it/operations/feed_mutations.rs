@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 use vigie_clients::{Deadline, MatcherClient};
+use vigie_harness::in_process::{Cluster, Role, soon};
 use vigie_model::{Hash, ShardIdentity};
 use vigie_proto::bank::changes_checksum;
 use vigie_proto::pb::bank::v1 as pb;
@@ -26,7 +27,6 @@ use vigie_proto::pb::bank::v1::change::Kind;
 use vigie_proto::pb::bank::v1::feed_service_client::FeedServiceClient;
 use vigie_proto::pb::bank::v1::feed_service_server::{FeedService, FeedServiceServer};
 use vigie_serving::Shutdown;
-use vigie_tests::cluster::{Cluster, soon};
 use vigie_tests::material::{generator, item, random_pdq};
 
 /// Trials of a short run.
@@ -176,15 +176,14 @@ async fn one_change_dropped_doubled_swapped_or_altered_is_found_by_the_next_proo
         .add_service(FeedServiceServer::new(proxy.clone()))
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown.clone().cancelled_owned());
     tokio::spawn(server);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let matcher = MatcherClient::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     // A silence is not what the mutation is to be found by: the proxy is silent after the proof.
     let config = vigie_matcher::Config {
         bank: proxy_url,
         feed_silence_ms_max: 120_000,
         ..vigie_matcher::Config::default()
     };
-    let running = tokio::spawn(vigie_matcher::run(config, listener, shutdown.clone()));
+    let mut running = Role::start(config).await.unwrap();
+    let matcher = MatcherClient::new(&running.url()).unwrap();
 
     let truth = MatcherClient::new(&cluster.matcher_url(0)).unwrap();
     let mut living = Vec::new();
@@ -213,8 +212,8 @@ async fn one_change_dropped_doubled_swapped_or_altered_is_found_by_the_next_proo
             .unwrap();
     }
     agree(&matcher, &truth).await;
+    running.stop().await.unwrap();
     shutdown.cancel();
-    running.await.unwrap().unwrap();
     cluster.stop().await.unwrap();
 }
 

@@ -6,32 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rand::RngExt as _;
-use tokio::net::TcpListener;
-use vigie_clients::{Deadline, MatchClient, MatcherClient, Network};
+use vigie_clients::{Deadline, MatchClient, MatcherClient};
 use vigie_frontend::CoordinatorAt;
+use vigie_harness::in_process::{Cluster, Role, Slot, as_of, soon};
 use vigie_model::{Hash, ItemId, MatchCall, PdqHash, Sequence};
-use vigie_serving::{ServingConfig, Shutdown};
+use vigie_serving::ServingConfig;
 use vigie_telemetry::Telemetry;
-use vigie_tests::cluster::{Cluster, as_of, soon};
 use vigie_tests::material::{generator, item, pdq, random_pdq};
-
-/// A role that ends with the test.
-struct Running {
-    url: String,
-    shutdown: Shutdown,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.shutdown.cancel();
-    }
-}
-
-async fn listen() -> (TcpListener, Running) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    (listener, Running { url, shutdown: Shutdown::new() })
-}
 
 /// What searches are held to, and what they saw.
 struct Load {
@@ -80,23 +61,18 @@ async fn a_cluster_is_given_another_shard_count_without_an_error_or_an_incomplet
     // The second set has its places in the configuration before it runs.
     let mut places = Vec::new();
     for _ in 0..3 {
-        places.push(listen().await);
+        places.push(Slot::take().await.unwrap());
     }
-    let (listener, frontend) = listen().await;
-    let new = places.iter().map(|(_, running)| running.url.clone());
+    let new = places.iter().map(Slot::url);
     let matchers = (0..2).map(|shard| cluster.matcher_url(shard)).chain(new).collect();
     let config = vigie_frontend::Config {
         coordinator: CoordinatorAt::Embedded,
         embedded: vigie_coordinator::Config { matchers, ..vigie_coordinator::Config::default() },
         ..vigie_frontend::Config::default()
     };
-    let shutdown = frontend.shutdown.clone();
-    tokio::spawn(async move {
-        let (network, telemetry) = (Network::tcp(), Telemetry::default());
-        vigie_frontend::run_with(config, listener, shutdown, &network, &telemetry).await.unwrap();
-    });
+    let frontend = Role::start(config).await.unwrap();
 
-    let client = MatchClient::new(&frontend.url).unwrap();
+    let client = MatchClient::new(&frontend.url()).unwrap();
     let load = Arc::new(Load {
         known: hashes.into_iter().zip(ids).collect(),
         sequence,
@@ -121,19 +97,17 @@ async fn a_cluster_is_given_another_shard_count_without_an_error_or_an_incomplet
         .collect();
 
     let mut set = Vec::new();
-    for (shard, (listener, running)) in (0..).zip(places) {
+    for (shard, place) in (0..).zip(places) {
         let config = vigie_matcher::Config {
             bank: cluster.bank_url(),
             shard,
             shard_count: 3,
             ..vigie_matcher::Config::default()
         };
-        let shutdown = running.shutdown.clone();
-        tokio::spawn(async move { vigie_matcher::run(config, listener, shutdown).await.unwrap() });
-        set.push(running);
+        set.push(place.start(config, Telemetry::default()).unwrap());
     }
     for matcher in &set {
-        let matcher = MatcherClient::new(&matcher.url).unwrap();
+        let matcher = MatcherClient::new(&matcher.url()).unwrap();
         while !matcher.describe(soon()).await.is_ok_and(|replica| replica.unready_reason.is_none()) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

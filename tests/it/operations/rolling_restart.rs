@@ -1,78 +1,18 @@
 //! Every role is restarted in turn, under load, where there are two of each but the bank.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use rand::RngExt as _;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use vigie_clients::{BankClient, Deadline, IdempotencyKey, MatchClient, MatcherClient, Network};
 use vigie_frontend::CoordinatorAt;
+use vigie_harness::in_process::{Role, as_of, soon};
 use vigie_model::{BankName, Hash, ItemId, MatchCall, PdqHash, Sequence};
-use vigie_serving::{ServingConfig, Shutdown};
-use vigie_telemetry::Telemetry;
-use vigie_tests::cluster::{as_of, soon};
+use vigie_serving::ServingConfig;
 use vigie_tests::material::{generator, item, pdq, random_pdq};
 
 const SHARDS: u32 = 2;
-
-type Run = Box<dyn Fn(TcpListener, Shutdown) -> BoxFuture<'static, anyhow::Result<()>> + Send>;
-
-/// A role that can be stopped as an orchestrator does it, and started again where it was.
-struct Role {
-    address: SocketAddr,
-    run: Run,
-    running: Option<(Shutdown, JoinHandle<anyhow::Result<()>>)>,
-}
-
-impl Role {
-    async fn place() -> (TcpListener, SocketAddr) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        (listener, address)
-    }
-
-    fn start(
-        (listener, address): (TcpListener, SocketAddr),
-        run: impl Fn(TcpListener, Shutdown) -> BoxFuture<'static, anyhow::Result<()>> + Send + 'static,
-    ) -> Self {
-        let mut role = Self { address, run: Box::new(run), running: None };
-        role.start_on(listener);
-        role
-    }
-
-    fn start_on(&mut self, listener: TcpListener) {
-        let shutdown = Shutdown::new();
-        let task = tokio::spawn((self.run)(listener, shutdown.clone()));
-        self.running = Some((shutdown, task));
-    }
-
-    async fn stop(&mut self) {
-        let (shutdown, task) = self.running.take().unwrap();
-        shutdown.cancel();
-        task.await.unwrap().unwrap();
-    }
-
-    async fn restart(&mut self) {
-        self.stop().await;
-        // The port may be held for a moment by connections that have just ended.
-        let listener = loop {
-            match TcpListener::bind(self.address).await {
-                Ok(listener) => break listener,
-                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-            }
-        };
-        self.start_on(listener);
-    }
-}
-
-fn url(address: SocketAddr) -> String {
-    format!("http://{address}")
-}
 
 fn serving() -> ServingConfig {
     ServingConfig { lame_duck_ms: 300, ..ServingConfig::default() }
@@ -90,32 +30,25 @@ impl Deployment {
     async fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
         let store = format!("sqlite:{}", data.path().join("bank.db").display());
-        let place = Role::place().await;
-        let bank_url = url(place.1);
-        let bank = Role::start(place, move |listener, shutdown| {
-            let config = vigie_bank::Config {
-                store: store.clone().into(),
-                serving: serving(),
-                ..vigie_bank::Config::default()
-            };
-            Box::pin(async move { Ok(vigie_bank::run(config, listener, shutdown).await?) })
+        let bank = Role::start(vigie_bank::Config {
+            store: store.into(),
+            serving: serving(),
+            ..vigie_bank::Config::default()
         });
+        let bank = bank.await.unwrap();
         let mut matchers = Vec::new();
         for number in 0..SHARDS * 2 {
             let config = vigie_matcher::Config {
-                bank: bank_url.clone(),
+                bank: bank.url(),
                 shard: number % SHARDS,
                 shard_count: SHARDS,
-                index_folder: Some(PathBuf::from(data.path()).join(format!("matcher-{number}"))),
+                index_folder: Some(data.path().join(format!("matcher-{number}"))),
                 serving: serving(),
                 ..vigie_matcher::Config::default()
             };
-            matchers.push(Role::start(Role::place().await, move |listener, shutdown| {
-                let config = config.clone();
-                Box::pin(async move { Ok(vigie_matcher::run(config, listener, shutdown).await?) })
-            }));
+            matchers.push(Role::start(config).await.unwrap());
         }
-        let endpoints: Vec<String> = matchers.iter().map(|matcher| url(matcher.address)).collect();
+        let endpoints: Vec<String> = matchers.iter().map(Role::url).collect();
         let mut coordinators = Vec::new();
         for _ in 0..2 {
             let config = vigie_coordinator::Config {
@@ -123,13 +56,10 @@ impl Deployment {
                 serving: serving(),
                 ..vigie_coordinator::Config::default()
             };
-            coordinators.push(Role::start(Role::place().await, move |listener, shutdown| {
-                let config = config.clone();
-                Box::pin(async move { Ok(vigie_coordinator::run(config, listener, shutdown).await?) })
-            }));
+            coordinators.push(Role::start(config).await.unwrap());
         }
         // One with a coordinator inside, one without.
-        let remote = coordinators.iter().map(|coordinator| url(coordinator.address)).collect();
+        let remote = coordinators.iter().map(Role::url).collect();
         let embedded =
             vigie_coordinator::Config { matchers: endpoints, ..vigie_coordinator::Config::default() };
         let mut frontends = Vec::new();
@@ -140,26 +70,20 @@ impl Deployment {
                 serving: serving(),
                 ..vigie_frontend::Config::default()
             };
-            frontends.push(Role::start(Role::place().await, move |listener, shutdown| {
-                let config = config.clone();
-                Box::pin(async move {
-                    let (network, telemetry) = (Network::tcp(), Telemetry::default());
-                    Ok(vigie_frontend::run_with(config, listener, shutdown, &network, &telemetry).await?)
-                })
-            }));
+            frontends.push(Role::start(config).await.unwrap());
         }
         Self { bank, matchers, coordinators, frontends, _data: data }
     }
 
     fn clients(&self) -> (BankClient, MatchClient) {
-        let frontends: Vec<String> = self.frontends.iter().map(|frontend| url(frontend.address)).collect();
+        let frontends: Vec<String> = self.frontends.iter().map(Role::url).collect();
         let matching = MatchClient::new_on(&frontends, &Network::tcp()).unwrap();
-        (BankClient::new(&url(self.bank.address)).unwrap(), matching)
+        (BankClient::new(&self.bank.url()).unwrap(), matching)
     }
 
     /// Waits for a matcher to be ready, as an orchestrator does before it goes on to the next.
     async fn matcher_ready(&self, number: usize) {
-        let client = MatcherClient::new(&url(self.matchers[number].address)).unwrap();
+        let client = MatcherClient::new(&self.matchers[number].url()).unwrap();
         while !client.describe(soon()).await.is_ok_and(|replica| replica.unready_reason.is_none()) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -225,14 +149,14 @@ async fn every_role_is_restarted_in_turn_without_an_error_or_an_incomplete_answe
     let writing = tokio::spawn(write(bank, name, Arc::clone(&stop)));
 
     for number in 0..all.matchers.len() {
-        all.matchers[number].restart().await;
+        all.matchers[number].restart().await.unwrap();
         all.matcher_ready(number).await;
     }
     for role in all.coordinators.iter_mut().chain(&mut all.frontends) {
-        role.restart().await;
+        role.restart().await.unwrap();
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    all.bank.restart().await;
+    all.bank.restart().await.unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
 
     stop.store(true, Ordering::Relaxed);
@@ -243,6 +167,6 @@ async fn every_role_is_restarted_in_turn_without_an_error_or_an_incomplete_answe
     assert!(writing.await.unwrap() > 10);
     let roles = all.frontends.iter_mut().chain(&mut all.coordinators).chain(&mut all.matchers);
     for role in roles.chain([&mut all.bank]) {
-        role.stop().await;
+        role.stop().await.unwrap();
     }
 }

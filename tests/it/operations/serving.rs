@@ -8,7 +8,7 @@ use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
-use vigie_tests::cluster::Cluster;
+use vigie_harness::in_process::Cluster;
 
 async fn connect(url: String) -> Channel {
     Channel::from_shared(url).unwrap().connect().await.unwrap()

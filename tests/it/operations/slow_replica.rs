@@ -9,15 +9,13 @@ use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 use rand::RngExt as _;
-use tokio::net::TcpListener;
 use tokio::time::Instant;
 use vigie_clients::{Network, Priority};
 use vigie_coordinator::Coordinator;
+use vigie_harness::in_process::{Cluster, Replicas};
 use vigie_model::{Hash, ItemId, PdqHash, Query, QueryHash, SearchOptions, Variant};
-use vigie_serving::Shutdown;
-use vigie_tests::cluster::Cluster;
+use vigie_telemetry::Telemetry;
 use vigie_tests::material::{generator, item, random_pdq};
-use vigie_tests::slow_link::SlowLink;
 
 const SHARDS: u32 = 8;
 const REPLICAS: u32 = 2;
@@ -30,9 +28,8 @@ struct Replicated {
     cluster: Cluster,
     coordinator: Arc<Coordinator>,
     registry: Registry,
-    link: SlowLink,
+    replicas: Replicas,
     known: Arc<[(PdqHash, ItemId)]>,
-    shutdown: Shutdown,
 }
 
 impl Replicated {
@@ -43,27 +40,9 @@ impl Replicated {
         let hashes: Vec<_> = (0..4_000).map(|_| random_pdq(&mut rng)).collect();
         let items = hashes.iter().map(|hash| item([Hash::pdq(*hash)]).unwrap()).collect();
         let (ids, _) = cluster.add(&bank, items).await.unwrap();
-        let shutdown = Shutdown::new();
-        let (mut matchers, mut slow) = (Vec::new(), None);
-        for number in 0..SHARDS * REPLICAS {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let address = listener.local_addr().unwrap();
-            let config = vigie_matcher::Config {
-                bank: cluster.bank_url(),
-                shard: number % SHARDS,
-                shard_count: SHARDS,
-                ..vigie_matcher::Config::default()
-            };
-            let shutdown = shutdown.clone();
-            tokio::spawn(async move { vigie_matcher::run(config, listener, shutdown).await.unwrap() });
-            if number == 0 {
-                let link = SlowLink::start(address).await.unwrap();
-                matchers.push(link.url());
-                slow = Some(link);
-            } else {
-                matchers.push(format!("http://{address}"));
-            }
-        }
+        let config = vigie_matcher::Config { bank: cluster.bank_url(), ..vigie_matcher::Config::default() };
+        let replicas = Replicas::start(SHARDS, REPLICAS, &config, Telemetry::default).await.unwrap();
+        let matchers = replicas.urls();
         let mut registry = Registry::default();
         let config = vigie_coordinator::Config { matchers, ..vigie_coordinator::Config::default() };
         let coordinator = Coordinator::start(&config, &Network::tcp(), &mut registry).unwrap();
@@ -71,7 +50,7 @@ impl Replicated {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let known = hashes.into_iter().zip(ids).collect();
-        Self { cluster, coordinator: Arc::new(coordinator), registry, link: slow.unwrap(), known, shutdown }
+        Self { cluster, coordinator: Arc::new(coordinator), registry, replicas, known }
     }
 
     /// Latencies of all searches of a while, from the moment at which each was to begin; every answer is full and exact.
@@ -129,9 +108,9 @@ async fn one_slow_replica_is_not_noticed() {
     for _ in 0..3 {
         healthy.extend(replicated.drive(Duration::from_secs(10)).await);
         let before = replicated.calls();
-        replicated.link.set_delay(DELAY);
+        replicated.replicas.link().delay_answers(DELAY);
         slow.extend(replicated.drive(Duration::from_secs(10)).await);
-        replicated.link.set_delay(Duration::ZERO);
+        replicated.replicas.link().delay_answers(Duration::ZERO);
         let after = replicated.calls();
         (extra, asked) = (extra + after.0 - before.0, asked + after.1 - before.1);
     }
@@ -147,6 +126,5 @@ async fn one_slow_replica_is_not_noticed() {
     let share = 100.0 * extra as f64 / asked as f64;
     println!("p99 {ratio:.2}x; extra calls {share:.2} % ({extra} of {asked})");
     assert!(share <= 6.0 && ratio <= 1.5);
-    replicated.shutdown.cancel();
     replicated.cluster.stop().await.unwrap();
 }

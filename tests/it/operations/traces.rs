@@ -1,22 +1,18 @@
 //! What a collector gets to see of calls: whole trees, with hedges and shared calls.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use tokio::net::TcpListener;
 use vigie_clients::{CoordinatorClient, MatchClient, Network};
 use vigie_frontend::CoordinatorAt;
+use vigie_harness::in_process::{Cluster, Replicas, Role, Slot, soon};
 use vigie_model::{Hash, PdqHash, SearchOptions};
-use vigie_serving::Shutdown;
 use vigie_telemetry::trace::{self, Context, EXPORT_TIMEOUT, Tracer};
 use vigie_telemetry::{Registry, Telemetry, TelemetryConfig};
-use vigie_tests::cluster::{Cluster, soon};
 use vigie_tests::collector::{Collector, SeenSpan};
 use vigie_tests::material::{generator, item, pdq, random_pdq};
-use vigie_tests::slow_link::SlowLink;
 
 const SHARDS: u32 = 2;
 const REPLICAS: u32 = 2;
@@ -35,12 +31,11 @@ struct Traced {
     cluster: Cluster,
     collector: Collector,
     matching: MatchClient,
-    link: SlowLink,
+    replicas: Replicas,
     known: PdqHash,
     coordinator: CoordinatorClient,
-    /// Stops the replicas of one shard.
-    second_shard: Shutdown,
-    shutdown: Shutdown,
+    /// The coordinator and the frontend.
+    _roles: [Role; 2],
 }
 
 fn telemetry(collector: &Collector, service: &'static str, trace_slow_ms: u64) -> Telemetry {
@@ -49,12 +44,6 @@ fn telemetry(collector: &Collector, service: &'static str, trace_slow_ms: u64) -
     let channel = Network::tcp().channel_to(&collector.url(), EXPORT_TIMEOUT).unwrap();
     let tracer = Tracer::start(&config, service, channel, &mut Registry::default()).unwrap();
     Telemetry::default().with_tracer(tracer)
-}
-
-async fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address)
 }
 
 impl Traced {
@@ -67,56 +56,27 @@ impl Traced {
         let items = hashes.iter().map(|hash| item([Hash::pdq(*hash)]).unwrap()).collect();
         cluster.add(&bank, items).await.unwrap();
 
-        let (collector, shutdown) = (Collector::start().unwrap(), Shutdown::new());
-        let second_shard = shutdown.child_token();
-        let (mut matchers, mut slow) = (Vec::new(), None);
-        for number in 0..SHARDS * REPLICAS {
-            let (listener, address) = listen().await;
-            let config = vigie_matcher::Config {
-                bank: cluster.bank_url(),
-                shard: number % SHARDS,
-                shard_count: SHARDS,
-                ..vigie_matcher::Config::default()
-            };
-            let telemetry = telemetry(&collector, "vigie-matcher", trace_slow_ms);
-            let shutdown = if number % SHARDS == 1 { second_shard.clone() } else { shutdown.clone() };
-            tokio::spawn(async move {
-                let network = Network::tcp();
-                vigie_matcher::run_with(config, listener, shutdown, &network, &telemetry).await.unwrap();
-            });
-            if number == 0 {
-                let link = SlowLink::start(address).await.unwrap();
-                matchers.push(link.url());
-                slow = Some(link);
-            } else {
-                matchers.push(format!("http://{address}"));
-            }
-        }
-        let (listener, coordinator_at) = listen().await;
+        let collector = Collector::start().unwrap();
+        let telemetry = |service| telemetry(&collector, service, trace_slow_ms);
+        let config = vigie_matcher::Config { bank: cluster.bank_url(), ..vigie_matcher::Config::default() };
+        let replicas =
+            Replicas::start(SHARDS, REPLICAS, &config, || telemetry("vigie-matcher")).await.unwrap();
         let config = vigie_coordinator::Config {
-            matchers,
+            matchers: replicas.urls(),
             extra_calls_share: 1.0,
             hedge_after_ms_min: 5,
             hedge_after_ms_first: 5,
             ..vigie_coordinator::Config::default()
         };
-        let told = telemetry(&collector, "vigie-coordinator", trace_slow_ms);
-        let until = shutdown.clone();
-        tokio::spawn(async move {
-            vigie_coordinator::run_with(config, listener, until, &Network::tcp(), &told).await.unwrap();
-        });
-        let (listener, frontend_at) = listen().await;
-        let coordinator = CoordinatorAt::Endpoints(vec![format!("http://{coordinator_at}")]);
+        let slot = Slot::take().await.unwrap();
+        let coordinating = slot.start(config, telemetry("vigie-coordinator")).unwrap();
+        let coordinator = CoordinatorAt::Endpoints(vec![coordinating.url()]);
         let config = vigie_frontend::Config { coordinator, ..vigie_frontend::Config::default() };
-        let told = telemetry(&collector, "vigie-frontend", trace_slow_ms);
-        let until = shutdown.clone();
-        tokio::spawn(async move {
-            vigie_frontend::run_with(config, listener, until, &Network::tcp(), &told).await.unwrap();
-        });
-        let coordinator = CoordinatorClient::new(&format!("http://{coordinator_at}")).unwrap();
-        let matching = MatchClient::new(&format!("http://{frontend_at}")).unwrap();
-        let (link, known) = (slow.unwrap(), hashes[0]);
-        let traced = Self { cluster, collector, matching, link, known, coordinator, second_shard, shutdown };
+        let frontend = Slot::take().await.unwrap().start(config, telemetry("vigie-frontend")).unwrap();
+        let coordinator = CoordinatorClient::new(&coordinating.url()).unwrap();
+        let matching = MatchClient::new(&frontend.url()).unwrap();
+        let (known, roles) = (hashes[0], [coordinating, frontend]);
+        let traced = Self { cluster, collector, matching, replicas, known, coordinator, _roles: roles };
         traced.wait_ready(SHARDS * REPLICAS).await;
         traced
     }
@@ -148,7 +108,6 @@ impl Traced {
     }
 
     async fn stop(self) {
-        self.shutdown.cancel();
         self.cluster.stop().await.unwrap();
     }
 }
@@ -258,9 +217,9 @@ async fn a_hundred_traces_of_a_hundred_are_whole_hedged_ones_too() {
     for number in 1..=REQUESTS {
         // Long enough to be hedged; and not so often that it is left out for being slow.
         let is_slow = number % 5 == 0;
-        traced.link.set_delay(Duration::from_millis(if is_slow { 60 } else { 0 }));
+        traced.replicas.link().delay_answers(Duration::from_millis(if is_slow { 60 } else { 0 }));
         traced.ask(number, true).await;
-        traced.link.set_delay(Duration::ZERO);
+        traced.replicas.link().delay_answers(Duration::ZERO);
         tokio::time::sleep(Duration::from_millis(if is_slow { 80 } else { 0 })).await;
     }
     all_of(&traced).await;
@@ -350,7 +309,7 @@ async fn of_traces_that_nobody_chose_only_those_of_failures_come() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_incomplete_answer_is_kept_though_nobody_chose_its_trace() {
     let traced = Traced::start(60_000).await;
-    traced.second_shard.cancel();
+    traced.replicas.cancel(1);
     traced.wait_ready(REPLICAS).await;
     let call = vigie_model::MatchCall {
         contents: vec![pdq(traced.known)],

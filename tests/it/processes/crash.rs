@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rand::RngExt as _;
+use vigie_harness::binary::vigie_binary;
 use vigie_tests::crash::{self, CrashPlan};
-use vigie_tests::process::vigie_binary;
 
 async fn check(store: impl Fn(&std::path::Path) -> String, kills: u64) {
     let given = std::env::var("VIGIE_SEED").ok().map(|seed| seed.parse().expect("VIGIE_SEED is a number"));

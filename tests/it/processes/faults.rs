@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt as _;
+use vigie_harness::binary::vigie_binary;
+use vigie_harness::isolation::Network;
 use vigie_tests::faults::{self, FaultPlan, FaultReport};
-use vigie_tests::isolation::Network;
-use vigie_tests::process::vigie_binary;
 
 async fn check(network: Option<Arc<Network>>, answers: u64) -> FaultReport {
     let given = std::env::var("VIGIE_SEED").ok().map(|seed| seed.parse().expect("VIGIE_SEED is a number"));

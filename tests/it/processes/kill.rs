@@ -8,10 +8,11 @@ use std::time::Duration;
 use rand::RngExt as _;
 use tokio::sync::watch;
 use vigie_clients::{BankClient, Deadline, IdempotencyKey, MatchClient};
+use vigie_harness::binary::vigie_binary;
+use vigie_harness::in_process::soon;
+use vigie_harness::up::UpProcess;
 use vigie_model::{BankName, Hash, ItemContent, ItemId, MatchCall, PdqHash, SearchOptions};
-use vigie_tests::cluster::soon;
 use vigie_tests::material::{generator, item, pdq, random_pdq};
-use vigie_tests::process::UpProcess;
 
 const WRITERS: u64 = 4;
 const BATCH: usize = 50;
@@ -54,7 +55,7 @@ fn two_hashes(hash: &PdqHash) -> ItemContent {
 }
 
 async fn add_until_killed(data: &Path, round: u64, pause: Duration, seed: u64, ledger: &Ledger) {
-    let up = UpProcess::start(data).unwrap();
+    let up = UpProcess::start(vigie_binary(), data).unwrap();
     let bank = BankClient::new(&up.bank).unwrap();
     if round == 0 {
         bank.create_bank(&bank_name(), IdempotencyKey::random(), soon()).await.unwrap();
@@ -93,7 +94,7 @@ async fn add_until_killed(data: &Path, round: u64, pause: Duration, seed: u64, l
 }
 
 async fn verify(data: &Path, ledger: &Ledger) {
-    let up = UpProcess::start(data).unwrap();
+    let up = UpProcess::start(vigie_binary(), data).unwrap();
     let bank = BankClient::new(&up.bank).unwrap();
     let frontend = MatchClient::new(&up.frontend).unwrap();
     let attempts = ledger.lock().unwrap().clone();

@@ -4,17 +4,19 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
+use rustix::process::Signal;
+use vigie_harness::binary::{Finished, run, vigie_binary};
+use vigie_harness::cluster::Cluster;
+use vigie_harness::process::Process;
 use vigie_pictures::{draw, encode_jpeg};
 use vigie_tests::collector::{Collector, SeenSpan};
 use vigie_tests::metrics::Exposition;
-use vigie_tests::process::{Finished, RoleProcess, run};
 
-use crate::repository::chart::root;
+use crate::repository::source::root;
 
 /// What takes longer than this is stuck.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -22,100 +24,78 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// The trace that commands are told to be part of.
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
-/// A role, and where its telemetry is.
-struct Role {
-    name: &'static str,
-    arguments: Vec<String>,
-    log: std::path::PathBuf,
-    telemetry: String,
-    process: Option<RoleProcess>,
+/// A process as seen through its telemetry.
+trait Seen {
+    /// The status and the body, if anything answers.
+    fn get(&self, path: &str) -> Option<(u16, String)>;
+    /// Waits until the probe answers with this status, and with a text that begins so.
+    fn wait_for(&mut self, path: &str, status: u16, text: &str);
+    /// What `vigie health` finds.
+    fn health(&self) -> Finished;
+    /// The metrics, as text and as read.
+    fn scrape(&self) -> (String, Exposition);
 }
 
-impl Role {
-    fn new(folder: &Path, name: &'static str, listen: &str, telemetry: &str, set: &[String]) -> Self {
-        let mut arguments =
-            ["--log", "debug", "--log-format", "json", name, "--listen", listen].map(str::to_owned).to_vec();
-        arguments.extend(["--set".to_owned(), format!("telemetry.listen={telemetry}")]);
-        arguments.extend(set.iter().flat_map(|one| ["--set".to_owned(), one.clone()]));
-        let log = folder.join(format!("{name}-{}.log", listen.rsplit(':').next().unwrap()));
-        Self { name, arguments, log, telemetry: telemetry.to_owned(), process: None }
-    }
-
-    fn start(&mut self) {
-        self.process = Some(RoleProcess::start(&self.arguments, &self.log).unwrap());
-    }
-
-    /// The status and the body, if anything answers.
+impl Seen for Process {
     fn get(&self, path: &str) -> Option<(u16, String)> {
-        let mut io = TcpStream::connect(&self.telemetry).ok()?;
+        let telemetry = self.telemetry().unwrap();
+        let mut io = TcpStream::connect(telemetry).ok()?;
         io.set_read_timeout(Some(WITHIN)).unwrap();
-        write!(io, "GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.telemetry).ok()?;
+        write!(io, "GET {path} HTTP/1.1\r\nhost: {telemetry}\r\n\r\n").ok()?;
         let mut said = String::new();
         io.read_to_string(&mut said).ok()?;
         let (head, body) = said.split_once("\r\n\r\n")?;
         Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
     }
 
-    /// Waits until the probe answers with this status, and with a text that begins so.
     fn wait_for(&mut self, path: &str, status: u16, text: &str) {
         let deadline = Instant::now() + WITHIN;
         loop {
             match self.get(path) {
                 Some((is, body)) if is == status && body.starts_with(text) => return,
                 other => {
-                    let name = self.name;
+                    let name = self.name();
                     assert!(Instant::now() < deadline, "{name} {path} is {other:?}, not {status} {text}");
                 }
             }
-            self.process.as_mut().unwrap().check_running().unwrap();
+            self.check_running().unwrap();
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
     fn health(&self) -> Finished {
-        run(&["health", "--url", &format!("http://{}/readyz", self.telemetry)], &[]).unwrap()
+        run(&["health", "--url", &format!("http://{}/readyz", self.telemetry().unwrap())], &[]).unwrap()
     }
 
     fn scrape(&self) -> (String, Exposition) {
         let (status, body) = self.get("/metrics").unwrap();
         assert_eq!(status, 200);
         let read =
-            Exposition::parse(&body).unwrap_or_else(|error| panic!("{}: {error:#}\n{body}", self.name));
+            Exposition::parse(&body).unwrap_or_else(|error| panic!("{}: {error:#}\n{body}", self.name()));
         (body, read)
     }
 }
 
-/// Addresses that were free a moment ago.
-fn addresses<const N: usize>() -> [String; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().to_string())
-}
-
-fn bank_and_matcher(folder: &Path) -> [Role; 2] {
-    let [bank, bank_tells, matcher, matcher_tells] = addresses();
-    let store = format!("bank.store=sqlite:{}", folder.join("bank.db").display());
-    let follow = ["matcher.shard=0", "matcher.shard_count=1", &format!("matcher.bank=http://{bank}")];
-    [
-        Role::new(folder, "bank", &bank, &bank_tells, &[store]),
-        Role::new(folder, "matcher", &matcher, &matcher_tells, &follow.map(str::to_owned)),
-    ]
+/// A bank, a matcher and what reaches them, none of which runs yet.
+fn cluster(set: &[String]) -> Cluster {
+    Cluster::of(vigie_binary()).telemetry().log("debug", "json").set(set).build().unwrap()
 }
 
 #[test]
 fn a_matchers_probes_follow_its_life() {
-    let folder = tempfile::tempdir().unwrap();
-    let [mut bank, mut matcher] = bank_and_matcher(folder.path());
+    let mut cluster = cluster(&[]);
+    let [bank, matcher, ..] = cluster.processes_mut() else { unreachable!() };
     assert_eq!(matcher.health().code, 4, "nobody is there");
 
     // Without a bank it lives, and has neither started nor is it ready.
-    matcher.start();
+    matcher.start().unwrap();
     matcher.wait_for("/livez", 200, "");
     matcher.wait_for("/readyz", 503, "waiting for the bank's feed\n");
     assert_eq!(matcher.get("/startupz").unwrap().0, 503);
     let health = matcher.health();
     assert_eq!((health.code, &health.lines[0][..]), (1, "not ready: waiting for the bank's feed"));
 
-    bank.start();
+    bank.start().unwrap();
     bank.wait_for("/readyz", 200, "");
     matcher.wait_for("/readyz", 200, "");
     matcher.wait_for("/startupz", 200, "");
@@ -123,16 +103,16 @@ fn a_matchers_probes_follow_its_life() {
     assert_eq!((health.code, &health.lines[0][..]), (0, "ready"));
 
     // It goes on without the bank.
-    bank.process = None;
+    bank.kill().unwrap();
     assert_eq!(matcher.get("/readyz").unwrap().0, 200);
 
     // It is told to stop: not ready at once, while it still answers; and then it is gone.
-    matcher.process.as_ref().unwrap().terminate().unwrap();
+    matcher.signal(Signal::TERM).unwrap();
     matcher.wait_for("/readyz", 503, "shutting down\n");
     assert_eq!(matcher.get("/startupz").unwrap().0, 200);
     assert_eq!(matcher.get("/livez").unwrap().0, 200);
     let deadline = Instant::now() + WITHIN;
-    while matcher.process.as_mut().unwrap().ended().unwrap() != Some(0) {
+    while matcher.exit_code().unwrap() != Some(0) {
         assert!(Instant::now() < deadline, "it does not end");
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -161,29 +141,18 @@ fn is_word(text: &str) -> bool {
 
 #[test]
 fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
-    let folder = tempfile::tempdir().unwrap();
-    let [mut bank, mut matcher] = bank_and_matcher(folder.path());
-    let listens = |role: &Role| format!("http://{}", role.arguments[6]);
-    let [coordinator_at, coordinator_tells, frontend_at, frontend_tells] = addresses();
-    let matchers = format!("coordinator.matchers=['{}']", listens(&matcher));
-    let mut coordinator =
-        Role::new(folder.path(), "coordinator", &coordinator_at, &coordinator_tells, &[matchers]);
-    let via = format!("frontend.coordinator=http://{coordinator_at}");
-    let mut frontend = Role::new(folder.path(), "frontend", &frontend_at, &frontend_tells, &[via]);
     let collector = Collector::start().unwrap();
-    for role in [&mut bank, &mut matcher, &mut coordinator, &mut frontend] {
-        let to = format!("telemetry.otlp_endpoint={}", collector.url());
-        role.arguments.extend(["--set", &to, "--set", "telemetry.trace_ratio=1.0"].map(str::to_owned));
-        role.start();
+    let to = format!("telemetry.otlp_endpoint={}", collector.url());
+    let mut cluster = cluster(&[to, "telemetry.trace_ratio=1.0".to_owned()]);
+    let mut environment = cluster.environment();
+    environment.push(("TRACEPARENT".to_owned(), format!("00-{TRACE}-b7ad6b7169203331-01")));
+    let folder = cluster.folder().to_owned();
+    for role in cluster.processes_mut() {
+        role.start().unwrap();
         role.wait_for("/readyz", 200, "");
     }
+    let [bank, matcher, coordinator, frontend] = cluster.processes_mut() else { unreachable!() };
 
-    let environment = [
-        ("TRACEPARENT".to_owned(), format!("00-{TRACE}-b7ad6b7169203331-01")),
-        ("VIGIE_BANK".to_owned(), listens(&bank)),
-        ("VIGIE_COORDINATOR".to_owned(), format!("http://{coordinator_at}")),
-        ("VIGIE_FRONTEND".to_owned(), format!("http://{frontend_at}")),
-    ];
     // What commands say on standard error; the answers of `vigie hash` are hashes.
     let said = RefCell::new(String::new());
     let vigie = |args: &[&str], code: i32| {
@@ -192,9 +161,9 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
         said.borrow_mut().push_str(&finished.stderr);
         finished.json().unwrap()
     };
-    let picture = folder.path().join("picture.jpg");
+    let picture = folder.join("picture.jpg");
     std::fs::write(&picture, encode_jpeg(&draw(3, 320, 240), 90)).unwrap();
-    let broken = folder.path().join("broken.jpg");
+    let broken = folder.join("broken.jpg");
     std::fs::write(&broken, b"\xff\xd8\xff\xe0 and no more").unwrap();
     let picture = picture.to_str().unwrap();
     vigie(&["bank", "create", "known"], 0);
@@ -217,7 +186,7 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
     collector.wait_for(everywhere).unwrap();
 
     let mut known = Vec::new();
-    for role in [&bank, &matcher, &coordinator, &frontend] {
+    for role in [&*bank, &*matcher, &*coordinator, &*frontend] {
         let (text, told) = role.scrape();
         for (name, family) in &told.families {
             assert!(
@@ -230,13 +199,17 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
                 assert!(LABELS.contains(&label.as_str()) && is_word(value), "{name}: {label}={value}");
             }
         }
-        assert!(told.sum("vigie_serving_calls_accepted_total", &[]) >= 1.0, "{}: {text}", role.name);
+        assert!(told.sum("vigie_serving_calls_accepted_total", &[]) >= 1.0, "{}: {text}", role.name());
         assert!(told.sum("process_resident_memory_bytes", &[]) > 1e6);
-        assert!(told.sum("vigie_trace_spans_total", &[("outcome", "sent")]) >= 1.0, "{}: {text}", role.name);
+        assert!(
+            told.sum("vigie_trace_spans_total", &[("outcome", "sent")]) >= 1.0,
+            "{}: {text}",
+            role.name()
+        );
         // Without TLS there is no certificate: the metric is known, and no alert finds a value in it.
         assert!(told.families["vigie_tls_certificate_not_after_seconds"].samples.is_empty());
-        let logged = role.process.as_ref().unwrap().logged().unwrap().to_lowercase();
-        check_log(&logged, role.name);
+        let logged = role.logged().unwrap().to_lowercase();
+        check_log(&logged, role.name());
         check_with_promtool(&told);
         known.push(told);
     }
@@ -268,24 +241,24 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
 
     // The bank dies: how far the matcher is behind is not known any more, and that is told. A call of what nobody has is
     // counted with all others of its kind, and its name is not repeated.
-    bank.process = None;
+    bank.kill().unwrap();
     let deadline = Instant::now() + WITHIN;
     while matcher.scrape().1.sum("vigie_matcher_feed_lag_seconds", &[]) < 3.0 {
         assert!(Instant::now() < deadline, "the lag does not grow");
         std::thread::sleep(Duration::from_millis(200));
     }
-    vigie(&["bank", "list", "--bank-url", &format!("http://{frontend_at}")], 1);
+    vigie(&["bank", "list", "--bank-url", &frontend.url()], 1);
     let (_, told) = frontend.scrape();
     check_calls(&told, "_OTHER", "UNIMPLEMENTED");
 
     // All that was said, by anybody, to the end.
     collector.settled();
     let mut all = collector.raw();
-    for role in [&matcher, &coordinator, &frontend] {
+    for role in [&*matcher, &*coordinator, &*frontend] {
         all.extend(role.scrape().0.bytes());
     }
-    for role in [&bank, &matcher, &coordinator, &frontend] {
-        all.extend(std::fs::read(&role.log).unwrap());
+    for role in [&*bank, &*matcher, &*coordinator, &*frontend] {
+        all.extend(std::fs::read(role.log()).unwrap());
     }
     all.extend(said.borrow().bytes());
     assert!(all.len() > 10_000);
@@ -327,24 +300,21 @@ fn a_role_tells_when_its_certificate_ends_and_whether_it_took_the_next_one() {
         assert_eq!(made.code, 0, "{}", made.stderr);
     };
     make();
-    let [listen, tells] = addresses();
-    let mut set = vec![format!("bank.store=sqlite:{}", folder.path().join("bank.db").display())];
-    for (key, file) in [("certificate", "localhost.crt"), ("key", "localhost.key"), ("ca", "ca.crt")] {
-        set.push(format!("tls.{key}={}", certificates.join(file).display()));
-    }
-    let mut bank = Role::new(folder.path(), "bank", &listen, &tells, &set);
-    bank.start();
+    let builder = Cluster::of(vigie_binary()).telemetry().certificates(&certificates).log("debug", "json");
+    let mut cluster = builder.build().unwrap();
+    let bank = cluster.process("bank").unwrap();
+    bank.start().unwrap();
     bank.wait_for("/readyz", 200, "");
     let reloads =
-        |bank: &Role, outcome| bank.scrape().1.sum("vigie_tls_reloads_total", &[("outcome", outcome)]);
+        |bank: &Process, outcome| bank.scrape().1.sum("vigie_tls_reloads_total", &[("outcome", outcome)]);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
     let (_, told) = bank.scrape();
     let ends = told.sum("vigie_tls_certificate_not_after_seconds", &[]);
     assert!(ends > now + 86_400.0, "{ends}");
     check_with_promtool(&told);
-    assert_eq!((reloads(&bank, "ok"), reloads(&bank, "failed")), (0.0, 0.0));
+    assert_eq!((reloads(bank, "ok"), reloads(bank, "failed")), (0.0, 0.0));
 
-    let wait_for = |bank: &Role, outcome| {
+    let wait_for = |bank: &Process, outcome| {
         let deadline = Instant::now() + WITHIN;
         while reloads(bank, outcome) < 1.0 {
             assert!(Instant::now() < deadline, "{outcome} does not grow");
@@ -352,11 +322,11 @@ fn a_role_tells_when_its_certificate_ends_and_whether_it_took_the_next_one() {
         }
     };
     make();
-    wait_for(&bank, "ok");
+    wait_for(bank, "ok");
     let renewed = bank.scrape().1.sum("vigie_tls_certificate_not_after_seconds", &[]);
     assert!(renewed >= ends, "{renewed} {ends}");
     std::fs::write(certificates.join("localhost.key"), "no key").unwrap();
-    wait_for(&bank, "failed");
+    wait_for(bank, "failed");
     assert_eq!(bank.scrape().1.sum("vigie_tls_certificate_not_after_seconds", &[]), renewed);
 }
 

@@ -5,8 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use vigie_harness::binary::{Finished, loadtest_binary, run, run_of, vigie_binary};
+use vigie_harness::cluster::Cluster;
 use vigie_pictures::{Alteration, draw, encode_jpeg};
-use vigie_tests::process::{Finished, RoleProcess, loadtest_binary, run, run_of};
 
 /// A cluster that takes longer than this to be ready is stuck.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -18,61 +19,35 @@ const AT_ONCE: Duration = Duration::from_secs(8);
 /// The files are looked at every second.
 const READ_AGAIN_WITHIN: Duration = Duration::from_secs(15);
 
-struct Cluster {
+/// A cluster of processes, and the folder in which its certificates are.
+struct Secured {
+    cluster: Cluster,
     folder: PathBuf,
-    roles: Vec<RoleProcess>,
-    environment: Vec<(String, String)>,
 }
 
-impl Cluster {
+impl Secured {
     fn start(folder: &Path) -> Self {
-        let ports: Vec<TcpListener> = (0..5).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let urls: Vec<String> = ports
-            .iter()
-            .map(|port| format!("https://localhost:{}", port.local_addr().unwrap().port()))
-            .collect();
-        let listens: Vec<String> = ports.iter().map(|port| port.local_addr().unwrap().to_string()).collect();
-        drop(ports);
-        let [bank, matcher_0, matcher_1, coordinator, frontend] = &urls[..] else { unreachable!() };
-        let store = folder.join("bank.db");
-        let tables = [
-            ("bank", format!("[bank]\nstore = 'sqlite:{}'\n", store.display())),
-            ("matcher", format!("[matcher]\nbank = '{bank}'\nshard = 0\nshard_count = 2\n")),
-            ("matcher", format!("[matcher]\nbank = '{bank}'\nshard = 1\nshard_count = 2\n")),
-            ("coordinator", format!("[coordinator]\nmatchers = ['{matcher_0}', '{matcher_1}']\n")),
-            ("frontend", format!("[frontend]\ncoordinator = '{coordinator}'\n")),
-        ];
         let certificates = folder.join("certificates");
-        let file = |name: &str| certificates.join(name).display().to_string();
-        let tls = format!(
-            "[tls]\ncertificate = '{}'\nkey = '{}'\nca = '{}'\n",
-            file("localhost.crt"),
-            file("localhost.key"),
-            file("ca.crt")
-        );
-        let mut roles = Vec::new();
-        for (number, ((role, table), listen)) in tables.iter().zip(&listens).enumerate() {
-            let config = folder.join(format!("{number}-{role}.toml"));
-            std::fs::write(&config, format!("listen = '{listen}'\n{tls}{table}")).unwrap();
-            let config = config.display().to_string();
-            let checked = run(&["config", "check", &config], &[]).unwrap();
+        let mut cluster = Cluster::of(vigie_binary())
+            .folder(folder)
+            .shards(2)
+            .certificates(&certificates)
+            .log("info,access=debug", "text")
+            .config_files()
+            .build()
+            .unwrap();
+        for process in cluster.processes_mut() {
+            let config = process.config_file().unwrap();
+            let checked = run(&["config", "check", config.to_str().unwrap()], &[]).unwrap();
             assert_eq!(checked.code, 0, "{:?}", checked.lines);
-            let args = ["--log", "info,access=debug", role, "--config", &config].map(str::to_owned);
-            roles.push(RoleProcess::start(&args, &folder.join(format!("{number}-{role}.log"))).unwrap());
+            process.start().unwrap();
         }
-        let environment = [
-            ("VIGIE_FRONTEND", frontend.clone()),
-            ("VIGIE_COORDINATOR", coordinator.clone()),
-            ("VIGIE_BANK", bank.clone()),
-            ("VIGIE_CA", file("ca.crt")),
-        ];
-        let environment = environment.map(|(name, value)| (name.to_owned(), value)).into();
-        Self { folder: folder.to_owned(), roles, environment }
+        Self { cluster, folder: folder.to_owned() }
     }
 
     /// The variables for the client of this name; without a name it shows no certificate.
     fn environment(&self, client: Option<&str>) -> Vec<(String, String)> {
-        let mut environment = self.environment.clone();
+        let mut environment = self.cluster.environment();
         if let Some(client) = client {
             for (variable, kind) in [("VIGIE_CERTIFICATE", "crt"), ("VIGIE_KEY", "key")] {
                 let file = self.folder.join(format!("certificates/client-{client}.{kind}"));
@@ -101,9 +76,7 @@ impl Cluster {
             if status.code == 0 {
                 return;
             }
-            for role in &mut self.roles {
-                role.check_running().unwrap();
-            }
+            self.cluster.check_running().unwrap();
             assert!(Instant::now() < deadline, "not ready: {:?} {}", status.lines, status.stderr);
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -130,7 +103,7 @@ fn a_cluster_of_processes_under_mutual_tls_adds_matches_and_removes() {
         assert_eq!(mode & 0o777, 0o600, "{key}");
     }
 
-    let mut cluster = Cluster::start(folder.path());
+    let mut cluster = Secured::start(folder.path());
     cluster.wait_ready();
     let picture = draw(2, 640, 480);
     let (original, copy) = (folder.path().join("original.jpg"), folder.path().join("copy.jpg"));
@@ -151,7 +124,7 @@ fn a_cluster_of_processes_under_mutual_tls_adds_matches_and_removes() {
     assert_ne!(std::fs::read(certificates.join("localhost.crt")).unwrap(), before);
     let deadline = Instant::now() + READ_AGAIN_WITHIN;
     while let Some(role) =
-        cluster.roles.iter().find(|role| !role.logged().unwrap().contains("were read again"))
+        cluster.cluster.processes().iter().find(|role| !role.logged().unwrap().contains("were read again"))
     {
         assert!(Instant::now() < deadline, "not read again: {}", role.logged().unwrap());
         std::thread::sleep(Duration::from_millis(50));
@@ -163,7 +136,7 @@ fn a_cluster_of_processes_under_mutual_tls_adds_matches_and_removes() {
     // Who shows no certificate gets nothing, and the bank says who and why.
     let refused = cluster.vigie(None, &["bank", "list"]);
     assert_eq!(refused.code, 4, "{:?}", refused.lines);
-    let logged = cluster.roles[0].logged().unwrap();
+    let logged = cluster.cluster.processes()[0].logged().unwrap();
     assert!(logged.contains("refused a handshake") && logged.contains("shows no certificate"), "{logged}");
     for word in ["BankService/CreateBank", "spiffe://vigie.dev/curator", "client=\"localhost\""] {
         assert!(logged.contains(word), "{word} in {logged}");
@@ -181,7 +154,7 @@ fn a_cluster_under_mutual_tls_is_put_under_load_and_every_answer_is_right() {
     let certificates = folder.path().join("certificates");
     let made = run(&["tls", "dev-ca", certificates.to_str().unwrap(), "--client", "curator"], &[]).unwrap();
     assert_eq!(made.code, 0, "{}", made.stderr);
-    let mut cluster = Cluster::start(folder.path());
+    let mut cluster = Secured::start(folder.path());
     cluster.wait_ready();
     let curator = cluster.environment(Some("curator"));
     let url = |variable: &str| curator.iter().find(|(name, _)| name == variable).unwrap().1.clone();

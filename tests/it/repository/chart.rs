@@ -2,19 +2,17 @@
 //! it that these files are what helm renders.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use vigie_serving::ServingConfig;
 use vigie_telemetry::TelemetryConfig;
 use yaml_rust2::{Yaml, YamlLoader};
 
+use crate::repository::source::root;
+
 const ROLES: [&str; 4] = ["frontend", "coordinator", "matcher", "bank"];
 const COMPONENT: &str = "app.kubernetes.io/component";
-
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
 
 fn rendered(name: &str) -> Vec<Yaml> {
     let path = root().join(format!("helm/vigie/ci/golden/{name}.yaml"));

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::chart::{root, understood};
+use crate::repository::chart::understood;
+use crate::repository::source::root;
 
 #[tokio::test]
 async fn the_binary_understands_the_files_of_compose() {

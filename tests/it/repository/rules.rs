@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Command;
+
+use crate::repository::source::{members as folders, metadata, root};
 
 /// A crate of the workspace.
 struct Member {
@@ -59,17 +60,8 @@ impl Layer {
     }
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
-
 fn members() -> BTreeMap<String, Member> {
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
-        .current_dir(root())
-        .output()
-        .unwrap();
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let metadata = metadata();
     let packages = metadata["packages"].as_array().unwrap().iter();
     packages
         .map(|package| {
@@ -118,12 +110,8 @@ fn the_core_knows_no_network() {
 
 #[test]
 fn every_member_keeps_the_workspace_lints() {
-    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    let folders = manifest.split("members = [").nth(1).unwrap().split(']').next().unwrap();
-    for folder in
-        folders.lines().map(|line| line.trim().trim_matches([',', '"'])).filter(|line| !line.is_empty())
-    {
-        let member = std::fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+    for folder in folders() {
+        let member = std::fs::read_to_string(root().join(&folder).join("Cargo.toml")).unwrap();
         assert!(member.contains("[lints]\nworkspace = true"), "{folder}");
         assert!(member.contains("publish.workspace = true"), "{folder}");
     }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser;
 use rand::RngExt as _;
+use vigie_harness::binary::vigie_binary;
 use vigie_test_postgres::Server;
 use vigie_tests::crash::{self, CrashPlan};
-use vigie_tests::process::vigie_binary;
 
 /// Kills processes of a cluster at random moments, and proves that nothing acknowledged is lost.
 #[derive(Debug, Parser)]

@@ -8,9 +8,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser;
 use rand::RngExt as _;
+use vigie_harness::binary::vigie_binary;
+use vigie_harness::isolation::Network;
 use vigie_tests::faults::{self, FaultPlan};
-use vigie_tests::isolation::Network;
-use vigie_tests::process::vigie_binary;
 
 /// Stops, kills and cuts off replicas and whole shards, and proves that no answer is wrong or claims too much.
 #[derive(Debug, Parser)]

@@ -18,41 +18,70 @@ const CHUNK: usize = 32 << 10;
 /// Chunks on their way in each direction of a connection; the next is read when one has been written.
 const CHUNKS_MAX: usize = 256;
 
+/// A proxy in front of one address. It ends with its owner.
 #[derive(Debug)]
-pub(super) struct DelayProxy {
+pub struct DelayProxy {
     address: SocketAddr,
-    delay_us: Arc<AtomicU64>,
+    delays: Arc<Delays>,
     task: AbortHandle,
 }
 
+/// Microseconds in each direction.
+#[derive(Debug, Default)]
+struct Delays {
+    there: AtomicU64,
+    back: AtomicU64,
+}
+
 impl DelayProxy {
-    /// Passes on to `to`, at first without a delay.
-    pub(super) async fn start(to: SocketAddr) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    /// Passes on to `to`, at first without a delay; within a runtime.
+    pub fn start(to: SocketAddr) -> anyhow::Result<Self> {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
-        let delay_us = Arc::new(AtomicU64::new(0));
-        let delay = Arc::clone(&delay_us);
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        let delays = Arc::<Delays>::default();
+        let shared = Arc::clone(&delays);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let delay = Arc::clone(&delay);
+                let delays = Arc::clone(&shared);
                 tokio::spawn(async move {
                     // Where the service is not there, the client finds its connection closed.
                     if let Ok(service) = TcpStream::connect(to).await {
-                        pass(client, service, &delay).await;
+                        pass(client, service, &delays).await;
                     }
                 });
             }
         });
-        Ok(Self { address, delay_us, task: task.abort_handle() })
+        Ok(Self { address, delays, task: task.abort_handle() })
     }
 
-    pub(super) const fn address(&self) -> SocketAddr {
+    /// Where clients connect.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(super) fn delay(&self, by: Duration) {
-        self.delay_us.store(u64::try_from(by.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    /// The endpoint that clients connect to.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
+
+    /// Delays what passes by this much in each direction.
+    pub fn delay(&self, by: Duration) {
+        self.delays.there.store(micros(by), Ordering::Relaxed);
+        self.delay_answers(by);
+    }
+
+    /// Delays what the service sends by this much.
+    pub fn delay_answers(&self, by: Duration) {
+        self.delays.back.store(micros(by), Ordering::Relaxed);
+    }
+}
+
+fn micros(of: Duration) -> u64 {
+    u64::try_from(of.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Drop for DelayProxy {
@@ -61,8 +90,8 @@ impl Drop for DelayProxy {
     }
 }
 
-/// Until either side has closed.
-async fn pass(client: TcpStream, service: TcpStream, delay: &AtomicU64) {
+/// Passes bytes both ways until either side has closed.
+async fn pass(client: TcpStream, service: TcpStream, delays: &Delays) {
     // Without it the proxy would delay small writes by itself; a socket that refuses is as good as closed.
     if client.set_nodelay(true).is_err() || service.set_nodelay(true).is_err() {
         return;
@@ -70,8 +99,8 @@ async fn pass(client: TcpStream, service: TcpStream, delay: &AtomicU64) {
     let (from_client, to_client) = client.into_split();
     let (from_service, to_service) = service.into_split();
     tokio::select! {
-        () = one_way(from_client, to_service, delay) => {}
-        () = one_way(from_service, to_client, delay) => {}
+        () = one_way(from_client, to_service, &delays.there) => {}
+        () = one_way(from_service, to_client, &delays.back) => {}
     }
 }
 
@@ -121,7 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_passes_arrives_whole_and_not_before_the_delay() {
-        let proxy = DelayProxy::start(echo().await).await.unwrap();
+        let proxy = DelayProxy::start(echo().await).unwrap();
         let mut client = TcpStream::connect(proxy.address()).await.unwrap();
         let sent: Vec<u8> = (0..100_000_u32).map(|at| at.to_le_bytes()[1]).collect();
         for delay in [0, 40, 0] {
@@ -138,9 +167,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn answers_can_be_delayed_alone() {
+        let proxy = DelayProxy::start(echo().await).unwrap();
+        let mut client = TcpStream::connect(proxy.address()).await.unwrap();
+        proxy.delay_answers(Duration::from_millis(60));
+        let begin = Instant::now();
+        client.write_all(b"hello").await.unwrap();
+        client.read_exact(&mut [0; 5]).await.unwrap();
+        assert!(begin.elapsed() >= Duration::from_millis(60));
+    }
+
+    #[tokio::test]
     async fn a_service_that_is_not_there_closes_the_connection() {
         let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
-        let proxy = DelayProxy::start(nobody).await.unwrap();
+        let proxy = DelayProxy::start(nobody).unwrap();
         let mut client = TcpStream::connect(proxy.address()).await.unwrap();
         // Ended or broken off, but not left open.
         assert!(!matches!(client.read(&mut [0; 8]).await, Ok(1..)));

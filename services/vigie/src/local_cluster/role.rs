@@ -1,0 +1,140 @@
+//! One role in this process.
+
+use std::future::Future;
+use std::net::SocketAddr;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use vigie_clients::Network;
+use vigie_serving::Shutdown;
+use vigie_telemetry::Telemetry;
+
+use crate::traces;
+
+/// A role that runs until it is stopped. When it is dropped it goes on, for as long as the runtime does.
+#[derive(Debug)]
+pub struct Role {
+    name: String,
+    address: SocketAddr,
+    shutdown: Shutdown,
+    /// Taken when its outcome is known.
+    task: Option<JoinHandle<anyhow::Result<()>>>,
+}
+
+impl Role {
+    /// Starts a bank.
+    pub fn bank(
+        config: vigie_bank::Config,
+        listener: TcpListener,
+        telemetry: Telemetry,
+    ) -> anyhow::Result<Self> {
+        Self::start("bank".to_owned(), listener, telemetry, |listener, shutdown, telemetry| async move {
+            Ok(vigie_bank::run_with(config, listener, shutdown, &telemetry).await?)
+        })
+    }
+
+    /// Starts a matcher.
+    pub fn matcher(
+        config: vigie_matcher::Config,
+        listener: TcpListener,
+        telemetry: Telemetry,
+    ) -> anyhow::Result<Self> {
+        let name = format!("matcher {}", config.shard);
+        Self::start(name, listener, telemetry, |listener, shutdown, telemetry| async move {
+            Ok(vigie_matcher::run_with(config, listener, shutdown, &Network::tcp(), &telemetry).await?)
+        })
+    }
+
+    /// Starts a coordinator.
+    pub fn coordinator(
+        config: vigie_coordinator::Config,
+        listener: TcpListener,
+        telemetry: Telemetry,
+    ) -> anyhow::Result<Self> {
+        Self::start(
+            "coordinator".to_owned(),
+            listener,
+            telemetry,
+            |listener, shutdown, telemetry| async move {
+                Ok(vigie_coordinator::run_with(config, listener, shutdown, &Network::tcp(), &telemetry)
+                    .await?)
+            },
+        )
+    }
+
+    /// Starts a frontend.
+    pub fn frontend(
+        config: vigie_frontend::Config,
+        listener: TcpListener,
+        telemetry: Telemetry,
+    ) -> anyhow::Result<Self> {
+        Self::start("frontend".to_owned(), listener, telemetry, |listener, shutdown, telemetry| async move {
+            Ok(vigie_frontend::run_with(config, listener, shutdown, &Network::tcp(), &telemetry).await?)
+        })
+    }
+
+    fn start<F>(
+        name: String,
+        listener: TcpListener,
+        telemetry: Telemetry,
+        run: impl FnOnce(TcpListener, Shutdown, Telemetry) -> F,
+    ) -> anyhow::Result<Self>
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let shutdown = Shutdown::new();
+        let address = listener.local_addr()?;
+        let running = run(listener, shutdown.clone(), telemetry.clone());
+        let task = tokio::spawn(async move {
+            let ran = running.await;
+            traces::stop(&telemetry).await;
+            ran
+        });
+        Ok(Self { name, address, shutdown, task: Some(task) })
+    }
+
+    /// Its name in errors.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its endpoint.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Whether it has ended, by itself or because it was stopped.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.task.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
+    /// Waits until it ends. An error is its own; a second call returns at once.
+    pub async fn outcome(&mut self) -> anyhow::Result<()> {
+        let Some(task) = self.task.take() else { return Ok(()) };
+        let name = &self.name;
+        task.await
+            .with_context(|| format!("the {name} panicked"))?
+            .with_context(|| format!("the {name} failed"))
+    }
+
+    /// Tells it to stop, and does not wait.
+    pub fn cancel(&self) {
+        self.shutdown.cancel();
+    }
+
+    /// Stops it, and waits until it has ended.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.shutdown.cancel();
+        self.outcome().await
+    }
+}

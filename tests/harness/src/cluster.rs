@@ -1,0 +1,498 @@
+//! A cluster of processes of the real binary, one for each role, on addresses of this machine.
+//!
+//! The processes are those that a deployment has: a bank, matchers (shards times replicas), a coordinator and some frontends.
+//! They are named by role and number: `bank`, `matcher-1-0` for the first replica of shard 1, `coordinator`, `frontend-0`. Each
+//! can be killed, stopped and started again where it was. Matchers can also be reached through a link that delays, or run on
+//! hosts of their own that can be cut off.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tempfile::TempDir;
+use vigie_clients::{BankClient, CoordinatorClient, Deadline, MatcherClient};
+use vigie_model::{ReplicaDescription, Sequence};
+
+use crate::delay::DelayProxy;
+use crate::isolation::{Host, Network};
+use crate::process::{Process, Program};
+
+/// One matcher of a cluster. Its text is the name of its process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Replica {
+    /// Its shard.
+    pub shard: u16,
+    /// Its number among the shard's matchers.
+    pub replica: u16,
+}
+
+impl fmt::Display for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "matcher-{}-{}", self.shard, self.replica)
+    }
+}
+
+/// What a cluster is to be.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    vigie: PathBuf,
+    folder: Option<PathBuf>,
+    store: Option<String>,
+    shards: u16,
+    replicas: u16,
+    frontends: u16,
+    settings: Vec<String>,
+    slow: BTreeSet<String>,
+    network: Option<Arc<Network>>,
+    certificates: Option<PathBuf>,
+    log: Option<(String, &'static str)>,
+    telemetry: bool,
+    config_files: bool,
+    own_group: bool,
+}
+
+impl Builder {
+    /// The number of shards. By default 1.
+    #[must_use]
+    pub const fn shards(mut self, shards: u16) -> Self {
+        self.shards = shards;
+        self
+    }
+
+    /// The number of matchers of each shard. By default 1.
+    #[must_use]
+    pub const fn replicas(mut self, replicas: u16) -> Self {
+        self.replicas = replicas;
+        self
+    }
+
+    /// The number of frontends. By default 1.
+    #[must_use]
+    pub const fn frontends(mut self, frontends: u16) -> Self {
+        self.frontends = frontends;
+        self
+    }
+
+    /// Where data and logs are kept. By default a temporary folder that goes with the cluster.
+    #[must_use]
+    pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// The bank's store, as its settings name it. By default a SQLite file in the folder.
+    #[must_use]
+    pub fn store(mut self, store: impl Into<String>) -> Self {
+        self.store = Some(store.into());
+        self
+    }
+
+    /// Further settings, such as `matcher.searches_at_once_max=1`. A setting is passed to the processes of its role; one
+    /// of `telemetry` to all.
+    #[must_use]
+    pub fn set(mut self, settings: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.settings.extend(settings.into_iter().map(Into::into));
+        self
+    }
+
+    /// Matchers, by name, that the coordinator reaches through a link that can delay. Building takes a runtime then.
+    #[must_use]
+    pub fn slow(mut self, matchers: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.slow.extend(matchers.into_iter().map(Into::into));
+        self
+    }
+
+    /// Gives each matcher a host of its own on this network, so that it can be cut off.
+    #[must_use]
+    pub fn network(mut self, network: Option<Arc<Network>>) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// Makes all processes speak mutual TLS, with the certificates that `vigie tls dev-ca` has made in this folder.
+    #[must_use]
+    pub fn certificates(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.certificates = Some(folder.into());
+        self
+    }
+
+    /// What is logged, and in which format (`text` or `json`).
+    #[must_use]
+    pub fn log(mut self, filter: impl Into<String>, format: &'static str) -> Self {
+        self.log = Some((filter.into(), format));
+        self
+    }
+
+    /// Writes the settings of each process to a file of its own, instead of its command line.
+    #[must_use]
+    pub const fn config_files(mut self) -> Self {
+        self.config_files = true;
+        self
+    }
+
+    /// Gives each process an address for metrics and probes.
+    #[must_use]
+    pub const fn telemetry(mut self) -> Self {
+        self.telemetry = true;
+        self
+    }
+
+    /// Keeps interrupts at the terminal from the processes: the owner handles them.
+    #[must_use]
+    pub const fn own_group(mut self) -> Self {
+        self.own_group = true;
+        self
+    }
+
+    /// Builds the cluster and starts every process. They may not be ready yet.
+    pub fn start(self) -> anyhow::Result<Cluster> {
+        let mut cluster = self.build()?;
+        for process in &mut cluster.processes {
+            process.start()?;
+        }
+        Ok(cluster)
+    }
+
+    /// Builds the cluster; none of its processes runs.
+    pub fn build(self) -> anyhow::Result<Cluster> {
+        let (folder, temporary) = match &self.folder {
+            Some(folder) => (folder.clone(), None),
+            None => {
+                let temporary = tempfile::Builder::new().prefix("vigie-cluster-").tempdir()?;
+                (temporary.path().to_owned(), Some(temporary))
+            }
+        };
+        let here = self.network.as_ref().map_or(Ipv4Addr::LOCALHOST, |network| network.gateway());
+        let matchers: Vec<Replica> = (0..self.shards)
+            .flat_map(|shard| (0..self.replicas).map(move |replica| Replica { shard, replica }))
+            .collect();
+        // For each process, and as many again for telemetry.
+        let count = 2 + matchers.len() + usize::from(self.frontends);
+        let free = free_addresses(here, 2 * count)?;
+        let addresses = free[..count].iter().copied();
+        let telemetry = free[count..].iter().map(|address| self.telemetry.then_some(*address));
+        let mut addresses = addresses.zip(telemetry);
+        let mut address = || addresses.next().context("an address for each process was taken");
+        let make = Make { of: &self, folder: &folder };
+
+        let store = self.store.clone();
+        let store = store.unwrap_or_else(|| format!("sqlite:{}", folder.join("bank.db").display()));
+        let at = address()?;
+        let bank_url = self.url(at.0);
+        let mut processes =
+            vec![make.process("bank", "bank", at, vec![format!("bank.store={store}")], None)?];
+        let mut proxies = BTreeMap::new();
+        let mut reached = Vec::new();
+        for (number, replica) in matchers.iter().enumerate() {
+            let (name, mut at) = (replica.to_string(), address()?);
+            let host = match &self.network {
+                Some(network) => Some(network.host(u8::try_from(number)?)?),
+                None => None,
+            };
+            if let Some(host) = &host {
+                // Nobody else is there.
+                at.0 = SocketAddr::new(host.address(), 7750);
+            }
+            let set = vec![
+                format!("matcher.bank={bank_url}"),
+                format!("matcher.shard={}", replica.shard),
+                format!("matcher.shard_count={}", self.shards),
+                format!("matcher.index_folder={}", folder.join(&name).display()),
+            ];
+            let mut seen_at = at.0;
+            if self.slow.contains(&name) {
+                let proxy = DelayProxy::start(at.0)?;
+                seen_at = proxy.address();
+                proxies.insert(name.clone(), proxy);
+            }
+            reached.push(format!("\"{}\"", self.url(seen_at)));
+            processes.push(make.process(&name, "matcher", at, set, host)?);
+        }
+        if let Some(unknown) = self.slow.iter().find(|name| !proxies.contains_key(*name)) {
+            bail!("{unknown} cannot be slowed down: it is no matcher of the cluster");
+        }
+        let at = address()?;
+        let coordinator_url = self.url(at.0);
+        let set = vec![format!("coordinator.matchers=[{}]", reached.join(", "))];
+        processes.push(make.process("coordinator", "coordinator", at, set, None)?);
+        let mut frontend_urls = Vec::new();
+        for number in 0..self.frontends {
+            let at = address()?;
+            let set = vec![format!("frontend.coordinator={coordinator_url}")];
+            processes.push(make.process(&format!("frontend-{number}"), "frontend", at, set, None)?);
+            frontend_urls.push(self.url(at.0));
+        }
+        Ok(Cluster {
+            processes,
+            proxies,
+            matchers,
+            bank_url,
+            coordinator_url,
+            frontend_urls,
+            certificates: self.certificates,
+            folder,
+            temporary,
+        })
+    }
+
+    fn url(&self, address: SocketAddr) -> String {
+        match self.certificates {
+            // The certificates are for this name.
+            Some(_) => format!("https://localhost:{}", address.port()),
+            None => format!("http://{address}"),
+        }
+    }
+}
+
+/// Makes processes of one cluster.
+struct Make<'a> {
+    of: &'a Builder,
+    folder: &'a Path,
+}
+
+impl Make<'_> {
+    fn process(
+        &self,
+        name: &str,
+        role: &str,
+        addresses: (SocketAddr, Option<SocketAddr>),
+        mut set: Vec<String>,
+        host: Option<Host>,
+    ) -> anyhow::Result<Process> {
+        let of_role = |setting: &&String| {
+            [role, "telemetry"].iter().any(|table| setting.starts_with(&format!("{table}.")))
+        };
+        set.extend(self.of.settings.iter().filter(of_role).cloned());
+        if let (_, Some(telemetry)) = addresses {
+            set.push(format!("telemetry.listen={telemetry}"));
+        }
+        if self.of.network.is_some() {
+            // The hosts are on this machine, which their addresses do not show.
+            set.push("allow_plaintext=true".to_owned());
+        }
+        if let Some(certificates) = &self.of.certificates {
+            for (key, file) in [("certificate", "localhost.crt"), ("key", "localhost.key"), ("ca", "ca.crt")]
+            {
+                set.push(format!("tls.{key}={}", certificates.join(file).display()));
+            }
+        }
+        let mut config_file = None;
+        let arguments = if self.of.config_files {
+            let file = self.folder.join(format!("{name}.toml"));
+            std::fs::write(&file, as_file(addresses.0, &set))
+                .with_context(|| format!("cannot write {}", file.display()))?;
+            let arguments = vec![role.to_owned(), "--config".to_owned(), file.display().to_string()];
+            config_file = Some(file);
+            arguments
+        } else {
+            let listen = [role.to_owned(), "--listen".to_owned(), addresses.0.to_string()];
+            let set = set.into_iter().flat_map(|setting| ["--set".to_owned(), setting]);
+            listen.into_iter().chain(set).collect()
+        };
+        let mut environment = Vec::new();
+        if let Some((filter, format)) = &self.of.log {
+            environment.push(("VIGIE_LOG".to_owned(), filter.clone()));
+            environment.push(("VIGIE_LOG_FORMAT".to_owned(), (*format).to_owned()));
+        }
+        let own_group = self.of.own_group;
+        let program = Program { path: self.of.vigie.clone(), arguments, config_file, environment, own_group };
+        let log = self.folder.join(format!("{name}.log"));
+        Ok(Process::new(name.to_owned(), addresses, program, log, host))
+    }
+}
+
+/// The settings of a role in the form of a configuration file.
+fn as_file(listen: SocketAddr, set: &[String]) -> String {
+    let lines = set.iter().filter_map(|setting| setting.split_once('=')).map(|(key, value)| {
+        let is_text =
+            !value.starts_with('[') && value.parse::<f64>().is_err() && value.parse::<bool>().is_err();
+        if is_text { format!("{key} = '{value}'\n") } else { format!("{key} = {value}\n") }
+    });
+    format!("listen = '{listen}'\n") + &lines.collect::<String>()
+}
+
+/// A cluster of processes. They end with it.
+#[derive(Debug)]
+pub struct Cluster {
+    /// In the order in which they are started.
+    processes: Vec<Process>,
+    proxies: BTreeMap<String, DelayProxy>,
+    matchers: Vec<Replica>,
+    bank_url: String,
+    coordinator_url: String,
+    frontend_urls: Vec<String>,
+    certificates: Option<PathBuf>,
+    folder: PathBuf,
+    temporary: Option<TempDir>,
+}
+
+impl Cluster {
+    /// A cluster of this program, of one shard and one replica on free addresses of this machine, in plain text.
+    #[must_use]
+    pub fn of(vigie: impl Into<PathBuf>) -> Builder {
+        Builder {
+            vigie: vigie.into(),
+            folder: None,
+            store: None,
+            shards: 1,
+            replicas: 1,
+            frontends: 1,
+            settings: Vec::new(),
+            slow: BTreeSet::new(),
+            network: None,
+            certificates: None,
+            log: None,
+            telemetry: false,
+            config_files: false,
+            own_group: false,
+        }
+    }
+
+    /// The process of this name.
+    pub fn process(&mut self, name: &str) -> anyhow::Result<&mut Process> {
+        let names: Vec<String> = self.processes.iter().map(|process| process.name().to_owned()).collect();
+        self.processes
+            .iter_mut()
+            .find(|process| process.name() == name)
+            .with_context(|| format!("there is no {name}, only {}", names.join(", ")))
+    }
+
+    /// All processes, in the order in which they are started.
+    pub fn processes(&self) -> &[Process] {
+        &self.processes
+    }
+
+    /// All processes, to be started, killed and signalled.
+    pub fn processes_mut(&mut self) -> &mut [Process] {
+        &mut self.processes
+    }
+
+    /// Every matcher, by shard.
+    #[must_use]
+    pub fn matchers(&self) -> &[Replica] {
+        &self.matchers
+    }
+
+    /// The link of a matcher that was built with one.
+    pub fn link(&self, matcher: &str) -> anyhow::Result<&DelayProxy> {
+        self.proxies.get(matcher).with_context(|| format!("{matcher} has no proxy"))
+    }
+
+    /// The endpoint of the bank.
+    #[must_use]
+    pub fn bank_url(&self) -> &str {
+        &self.bank_url
+    }
+
+    /// The endpoint of the coordinator.
+    #[must_use]
+    pub fn coordinator_url(&self) -> &str {
+        &self.coordinator_url
+    }
+
+    /// The endpoints of the frontends.
+    #[must_use]
+    pub fn frontend_urls(&self) -> &[String] {
+        &self.frontend_urls
+    }
+
+    /// A client of the bank, in plain text.
+    pub fn bank_client(&self) -> anyhow::Result<BankClient> {
+        Ok(BankClient::new(&self.bank_url)?)
+    }
+
+    /// A client of the coordinator, in plain text.
+    pub fn coordinator_client(&self) -> anyhow::Result<CoordinatorClient> {
+        Ok(CoordinatorClient::new(&self.coordinator_url)?)
+    }
+
+    /// The variables by which client commands find it; of TLS the authority alone.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let mut environment = vec![
+            ("VIGIE_BANK".to_owned(), self.bank_url.clone()),
+            ("VIGIE_COORDINATOR".to_owned(), self.coordinator_url.clone()),
+        ];
+        environment.extend(self.frontend_urls.first().map(|url| ("VIGIE_FRONTEND".to_owned(), url.clone())));
+        let ca = self.certificates.as_ref().map(|folder| folder.join("ca.crt").display().to_string());
+        environment.extend(ca.map(|ca| ("VIGIE_CA".to_owned(), ca)));
+        environment
+    }
+
+    /// How processes ended that have ended by themselves, with the ends of their logs.
+    pub fn ended(&mut self) -> Vec<String> {
+        self.processes.iter_mut().filter_map(Process::ended).collect()
+    }
+
+    /// Fails if a process has ended by itself.
+    pub fn check_running(&mut self) -> anyhow::Result<()> {
+        self.processes.iter_mut().try_for_each(Process::check_running)
+    }
+
+    /// Waits until every matcher is ready and has applied the log up to `sequence`, and the coordinator has heard of it. The
+    /// cluster is one in plain text.
+    pub async fn wait_ready(
+        &mut self,
+        sequence: Sequence,
+        within: Duration,
+    ) -> anyhow::Result<Vec<ReplicaDescription>> {
+        let deadline = Deadline::now() + within;
+        loop {
+            self.check_running()?;
+            let soon = Deadline::now() + Duration::from_secs(2);
+            let (mut ready, mut lacking) = (Vec::new(), Vec::new());
+            for replica in self.matchers.clone() {
+                let name = replica.to_string();
+                match MatcherClient::new(&self.process(&name)?.url())?.describe(soon).await {
+                    Ok(replica) if replica.unready_reason.is_none() && replica.sequence >= sequence => {
+                        ready.push(replica);
+                    }
+                    Ok(replica) => {
+                        let reason = replica.unready_reason.as_deref().unwrap_or("ready");
+                        lacking.push(format!("{name}: at {}, {reason}", replica.sequence));
+                    }
+                    Err(error) => lacking.push(format!("{name}: {error}")),
+                }
+            }
+            let topology = self.coordinator_client()?.describe_topology(soon).await;
+            let known = topology.is_ok_and(|topology| topology.ready_count() == self.matchers.len());
+            if lacking.is_empty() && known {
+                return Ok(ready);
+            }
+            if Deadline::now() > deadline {
+                if lacking.is_empty() {
+                    lacking.push("the coordinator does not know every matcher".to_owned());
+                }
+                bail!("the cluster was not ready at {sequence} within {within:?}: {}", lacking.join("; "));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The folder with data and logs.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Leaves data and logs where they are when the cluster ends, and returns where that is.
+    pub fn keep_folder(&mut self) -> PathBuf {
+        if let Some(temporary) = &mut self.temporary {
+            temporary.disable_cleanup(true);
+        }
+        self.folder.clone()
+    }
+}
+
+/// Addresses that were free a moment ago, each with another port.
+pub fn free_addresses(here: Ipv4Addr, count: usize) -> anyhow::Result<Vec<SocketAddr>> {
+    let listeners: Vec<TcpListener> = (0..count)
+        .map(|_| TcpListener::bind((IpAddr::V4(here), 0)))
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("cannot listen on {here}"))?;
+    Ok(listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,9 @@
+//! Roles in this process: a whole cluster, or one role after the other.
+
+mod cluster;
+mod role;
+mod replicas;
+
+pub use self::cluster::{Cluster, as_of, soon};
+pub use self::replicas::Replicas;
+pub use self::role::{Config, Role, Slot};

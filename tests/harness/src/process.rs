@@ -1,0 +1,190 @@
+//! One process of a cluster, and how to start it again.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::isolation::Host;
+
+/// How long a process may take to end when it is asked to.
+const END_WITHIN: Duration = Duration::from_secs(30);
+/// How much of a log an error shows.
+const LOG_LINES: usize = 5;
+
+/// What is run, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    pub(crate) path: PathBuf,
+    pub(crate) arguments: Vec<String>,
+    /// The file that the arguments name, if they name one.
+    pub(crate) config_file: Option<PathBuf>,
+    pub(crate) environment: Vec<(String, String)>,
+    /// Whether the process is in a group of its own, so that an interrupt at the terminal does not reach it.
+    pub(crate) own_group: bool,
+}
+
+/// A process of one role. It does not run until it is started, and ends with its owner.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    address: SocketAddr,
+    telemetry: Option<SocketAddr>,
+    program: Program,
+    log: PathBuf,
+    /// `None` while it does not run on purpose.
+    child: Option<Child>,
+    /// The host that it runs on; `None` for this process's own. Dropped after the child.
+    host: Option<Host>,
+}
+
+impl Process {
+    pub(crate) const fn new(
+        name: String,
+        (address, telemetry): (SocketAddr, Option<SocketAddr>),
+        program: Program,
+        log: PathBuf,
+        host: Option<Host>,
+    ) -> Self {
+        Self { name, address, telemetry, program, log, child: None, host }
+    }
+
+    /// Its role and number, such as `matcher-1-0`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where its metrics and probes are, if the cluster was built with them.
+    #[must_use]
+    pub const fn telemetry(&self) -> Option<SocketAddr> {
+        self.telemetry
+    }
+
+    /// Its endpoint in plain text.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The host that it runs on, where that can be cut off.
+    pub fn host(&self) -> anyhow::Result<&Host> {
+        self.host.as_ref().with_context(|| format!("{} has no host of its own", self.name))
+    }
+
+    /// Starts it. Its log is appended to that of the last time.
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        ensure!(self.child.is_none(), "{} runs already", self.name);
+        let log = File::options().create(true).append(true).open(&self.log)?;
+        let mut words = self.host.as_ref().map_or(Vec::new(), Host::launcher);
+        words.push(self.program.path.to_str().context("the path is not UTF-8")?.to_owned());
+        let mut command = Command::new(&words[0]);
+        #[cfg(unix)]
+        if self.program.own_group {
+            std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        }
+        let child = command
+            .args(&words[1..])
+            .args(&self.program.arguments)
+            .envs(self.program.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("cannot start {} as {}", self.program.path.display(), self.name))?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let child = self.child.as_ref().with_context(|| format!("{} does not run", self.name))?;
+        kill_process(Pid::from_child(child), signal)
+            .with_context(|| format!("cannot send {signal:?} to {}", self.name))
+    }
+
+    /// Ends it with SIGKILL: it gets no chance to finish anything.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        let mut child = self.child.take().with_context(|| format!("{} does not run", self.name))?;
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to end (SIGTERM), and waits until it has.
+    pub async fn end(&mut self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)?;
+        let deadline = Instant::now() + END_WITHIN;
+        // The child stays in its field until it has ended: if this future is dropped, it is killed like the others.
+        while let Some(child) = &mut self.child {
+            if child.try_wait()?.is_some() {
+                self.child = None;
+            } else if Instant::now() >= deadline {
+                self.kill()?;
+                bail!("{} did not end within {END_WITHIN:?} and was killed", self.name);
+            } else {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The exit code, if it has ended by itself or after a signal; -1 if a signal ended it.
+    pub fn exit_code(&mut self) -> anyhow::Result<Option<i32>> {
+        let Some(child) = &mut self.child else { return Ok(None) };
+        Ok(child.try_wait()?.map(|status| status.code().unwrap_or(-1)))
+    }
+
+    /// How it ended, with the end of its log, if it has ended by itself.
+    pub fn ended(&mut self) -> Option<String> {
+        let status = self.child.as_mut()?.try_wait().ok().flatten()?;
+        let log = self.logged().unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines[lines.len().saturating_sub(LOG_LINES)..].join(" | ");
+        Some(format!("{} ended by itself with {status}: {last}", self.name))
+    }
+
+    /// Fails if it has ended by itself.
+    pub fn check_running(&mut self) -> anyhow::Result<()> {
+        match self.ended() {
+            None => Ok(()),
+            Some(ended) => bail!("{ended}"),
+        }
+    }
+
+    /// What it has logged.
+    pub fn logged(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(&self.log)?)
+    }
+
+    /// Its configuration file, if the cluster was built with such files.
+    #[must_use]
+    pub fn config_file(&self) -> Option<&Path> {
+        self.program.config_file.as_deref()
+    }
+
+    /// The file that it logs to.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.child.is_some() {
+            // It may have ended already.
+            let _ = self.kill();
+        }
+    }
+}

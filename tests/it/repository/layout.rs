@@ -1,0 +1,71 @@
+//! How files lie in folders, and members in the workspace.
+//!
+//! The lists of exceptions are exact: one that is no longer needed fails too.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::repository::source::{files, members, metadata, root};
+
+/// A file that is longer has two ideas.
+const LINES_MAX: usize = 500;
+/// A folder with more wants subfolders that name its parts.
+const FILES_MAX: usize = 14;
+
+/// Files that are longer.
+const LONG_FILES: [&str; 7] = [
+    "proto/src/bank.rs",
+    "services/bank/src/store/postgres.rs",
+    "services/bank/src/store/sqlite.rs",
+    "services/core/index/src/radius.rs",
+    "services/core/index/src/store.rs",
+    "services/core/index/src/tail.rs",
+    "services/platform/serving/tests/tls.rs",
+];
+/// Folders that have more.
+const FULL_FOLDERS: [&str; 2] = ["services/bank/src", "services/core/index/src"];
+
+#[test]
+fn no_source_file_is_too_long() {
+    let all = files("");
+    let long = all.iter().filter(|(_, text)| text.lines().count() > LINES_MAX).map(|(path, _)| path.as_str());
+    assert_eq!(long.collect::<BTreeSet<_>>(), LONG_FILES.into(), "of more than {LINES_MAX} lines");
+}
+
+#[test]
+fn no_folder_has_too_many_source_files() {
+    let all = files("");
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for path in all.keys() {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        *counts.entry(folder).or_default() += 1;
+    }
+    let full = counts.into_iter().filter(|(_, count)| *count > FILES_MAX).map(|(folder, _)| folder);
+    assert_eq!(full.collect::<BTreeSet<_>>(), FULL_FOLDERS.into(), "of more than {FILES_MAX} source files");
+}
+
+/// The list is a map: a reader who goes from top to bottom meets nothing that was not there before.
+#[test]
+fn members_are_listed_in_dependency_order() {
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let names: BTreeSet<String> = packages.iter().map(|package| text(&package["name"])).collect();
+    let mut above = BTreeSet::new();
+    for folder in members() {
+        let manifest = root().join(folder).join("Cargo.toml").canonicalize().unwrap();
+        let is_it =
+            |package: &&serde_json::Value| manifest == Path::new(package["manifest_path"].as_str().unwrap());
+        let package = packages.iter().find(is_it).unwrap();
+        let name = text(&package["name"]);
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let other = text(&dependency["name"]);
+            assert!(
+                !names.contains(&other) || above.contains(&other),
+                "{name} is listed above {other}, on which it depends"
+            );
+        }
+        above.insert(name);
+    }
+    assert_eq!(above, names);
+}
