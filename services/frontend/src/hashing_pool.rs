@@ -83,7 +83,7 @@ struct Job {
     reply: oneshot::Sender<Result<ImageFingerprint, HashingError>>,
 }
 
-/// See the module. Its threads end when the last handle is dropped.
+/// The threads that decode and hash images. They end when the last handle is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct HashingPool {
     interactive: Sender<Job>,

@@ -8,8 +8,10 @@ use crate::repository::source::{members as folders, metadata, root};
 /// A crate of the workspace.
 struct Member {
     layer: Layer,
-    /// The names of its direct dependencies, but those of tests only.
+    /// The names of its direct dependencies.
     dependencies: BTreeSet<String>,
+    /// The names of those that only its tests have.
+    for_tests: BTreeSet<String>,
 }
 
 /// What a crate is, by its folder.
@@ -67,10 +69,13 @@ fn members() -> BTreeMap<String, Member> {
         .map(|package| {
             let manifest = Path::new(package["manifest_path"].as_str().unwrap());
             let folder = manifest.parent().unwrap().strip_prefix(root().canonicalize().unwrap()).unwrap();
-            let dependencies = package["dependencies"].as_array().unwrap().iter();
-            let of_the_crate = dependencies.filter(|one| one["kind"] != "dev");
-            let dependencies = of_the_crate.map(|one| one["name"].as_str().unwrap().to_owned()).collect();
-            let member = Member { layer: Layer::of(folder), dependencies };
+            let names = |for_tests: bool| {
+                let all = package["dependencies"].as_array().unwrap().iter();
+                let some = all.filter(|one| (one["kind"] == "dev") == for_tests);
+                some.map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+            };
+            let (dependencies, for_tests) = (names(false), names(true));
+            let member = Member { layer: Layer::of(folder), dependencies, for_tests };
             (package["name"].as_str().unwrap().to_owned(), member)
         })
         .collect()
@@ -94,7 +99,14 @@ fn dependencies_point_one_way() {
             );
         }
     }
-    assert!(members.values().filter(|member| member.layer == Layer::Platform).count() >= 5);
+    // Not even the tests of the platform know a domain.
+    let platform = members.iter().filter(|(_, member)| member.layer == Layer::Platform);
+    for (name, member) in platform.clone() {
+        let of_the_domain =
+            |other: &&String| members.get(*other).is_some_and(|one| one.layer != Layer::Platform);
+        assert_eq!(member.for_tests.iter().find(of_the_domain), None, "of the tests of {name}");
+    }
+    assert!(platform.count() >= 5);
 }
 
 #[test]

@@ -15,7 +15,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 use vigie_clients::{CallError, Code, EndpointError, Network};
 use vigie_model::{ReplicaDescription, ShardCount, ShardIdentity};
-use vigie_net::{lane::LaneLimits, retry::Backoff};
+use vigie_net::lane::LaneLimits;
+use vigie_net::retry::Backoff;
 
 use crate::replicas::endpoint::MatcherEndpoint;
 use crate::replicas::extra_calls::{Budget, Latencies};
@@ -71,7 +72,7 @@ impl Drop for Task {
     }
 }
 
-/// See the module. Ends when it is dropped.
+/// The task that finds the matchers and hears them. Everything that it has spawned ends with it.
 #[derive(Debug)]
 pub(crate) struct Directory {
     watching: Watching,

@@ -15,7 +15,7 @@ const SAVED_MAX: u64 = 64 * CALL;
 /// Of these, hedges leave so many.
 const KEPT_FOR_RETRIES: u64 = 32 * CALL;
 
-/// See the module.
+/// The extra calls that a shard may still make.
 #[derive(Debug)]
 pub(crate) struct Budget {
     saved: AtomicU64,

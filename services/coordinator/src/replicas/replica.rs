@@ -1,4 +1,4 @@
-//! One matcher as the coordinator deals with it: the way to it, and what it costs.
+//! One matcher as the coordinator sees it: the way to it, and its load.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use vigie_model::{SearchOptions, Sequence, ShardAnswer};
 use vigie_net::lane::{Carry, Lane, LaneLimits, LaneTraffic};
 use vigie_net::{CallEnd, balance::Load};
 
-/// See the module.
+/// One matcher: its calls, its load, and the searches that wait for it.
 #[derive(Debug)]
 pub(crate) struct Replica {
     pub(crate) endpoint: Arc<str>,

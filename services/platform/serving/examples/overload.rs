@@ -10,7 +10,9 @@
 
 #![expect(clippy::print_stdout, reason = "a report for people")]
 
-use std::pin::Pin;
+#[path = "../tests/blobs/mod.rs"]
+mod blobs;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,10 +20,9 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status, Streaming};
-use vigie_proto::pb::matching::v1 as pb;
-use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
-use vigie_proto::pb::matching::v1::match_service_server::{MatchService, MatchServiceServer};
-use vigie_serving::{Load, Reflection, Routes, ServingConfig, Shutdown, serve};
+use vigie_serving::{Load, Routes, ServingConfig, Shutdown, serve};
+
+use blobs::{Answers, Blob, BlobClient, BlobServer, Blobs};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -45,24 +46,13 @@ fn spin(work: Duration) {
     }
 }
 
-type Answers = Pin<Box<dyn tokio_stream::Stream<Item = Result<pb::MatchStreamResponse, Status>> + Send>>;
-
 #[tonic::async_trait]
-impl MatchService for Spin {
-    async fn r#match(&self, _: Request<pb::MatchRequest>) -> Result<Response<pb::MatchResponse>, Status> {
-        Err(Status::unimplemented("only Hash is"))
+impl Blobs for Spin {
+    async fn put_all(&self, _: Request<Streaming<Blob>>) -> Result<Response<Answers>, Status> {
+        Err(Status::unimplemented("only Put is"))
     }
 
-    type MatchStreamStream = Answers;
-
-    async fn match_stream(
-        &self,
-        _: Request<Streaming<pb::MatchStreamRequest>>,
-    ) -> Result<Response<Answers>, Status> {
-        Err(Status::unimplemented("only Hash is"))
-    }
-
-    async fn hash(&self, _: Request<pb::HashRequest>) -> Result<Response<pb::HashResponse>, Status> {
+    async fn put(&self, _: Request<Blob>) -> Result<Response<Blob>, Status> {
         let work = self.work;
         if self.inline {
             spin(work);
@@ -74,7 +64,7 @@ impl MatchService for Spin {
             });
             worked.await.map_err(|_| Status::internal("the work failed"))?;
         }
-        Ok(Response::new(pb::HashResponse::default()))
+        Ok(Response::new(Blob::default()))
     }
 }
 
@@ -89,8 +79,8 @@ fn main() -> Result<(), Failure> {
     let (listener, routes) = server.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let spin = Spin { work, inline, threads: Arc::new(Semaphore::new(cores)) };
-        let service = MatchServiceServer::new(spin);
-        Ok::<_, Failure>((listener, Routes::new(Reflection(vigie_proto::DESCRIPTORS))?.with(service)))
+        let service = BlobServer::new(spin);
+        Ok::<_, Failure>((listener, Routes::new(blobs::reflection())?.with(service)))
     })?;
     let (endpoint, load) = (format!("http://{}", listener.local_addr()?), routes.load());
     server.spawn(async move {
@@ -104,7 +94,7 @@ async fn measure(endpoint: String, load: Load, work: Duration, cores: usize) -> 
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
         let channel = Channel::from_shared(endpoint.clone())?.connect().await?;
-        clients.push(MatchServiceClient::new(channel));
+        clients.push(BlobClient::new(channel));
     }
     let ideal = f64::from(u32::try_from(cores)?) / work.as_secs_f64();
     println!(
@@ -151,13 +141,7 @@ struct Report {
     refused_median: Duration,
 }
 
-async fn run(
-    name: &str,
-    clients: &[MatchServiceClient<Channel>],
-    load: &Load,
-    rate: f64,
-    time: Duration,
-) -> Report {
+async fn run(name: &str, clients: &[BlobClient], load: &Load, rate: f64, time: Duration) -> Report {
     let begun = Instant::now();
     let (sender, mut outcomes) = tokio::sync::mpsc::unbounded_channel();
     let mut intended = Duration::ZERO;
@@ -174,9 +158,9 @@ async fn run(
         let mut client = clients[offered % clients.len()].clone();
         let (sender, intended_at) = (sender.clone(), begun + intended);
         tokio::spawn(async move {
-            let mut request = Request::new(pb::HashRequest { image: vec![7; 64].into() });
+            let mut request = Request::new(Blob { number: 0, content: vec![7; 64].into() });
             request.set_timeout(PATIENCE);
-            let outcome = client.hash(request).await;
+            let outcome = client.put(request).await;
             let code = outcome.err().map_or(Code::Ok, |status| status.code());
             let _ = sender.send((code, intended_at.elapsed(), begun.elapsed()));
         });

@@ -6,8 +6,6 @@ use std::time::Duration;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::admission::limit::{Aim, Limit};
-
 /// Limits of one server. Each has a default that suits a service on a small machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -150,22 +148,6 @@ impl ServingConfig {
             "deadline_ms_max: must be at least deadline_ms_default",
         );
         faults
-    }
-
-    /// The limit of calls in flight, from now on. A learned limit begins at a quarter of its most.
-    pub(crate) fn limit(&self) -> Limit {
-        match self.concurrency {
-            Concurrency::Fixed(calls) => Limit::fixed(calls.min(self.calls_in_flight_max)),
-            Concurrency::Adaptive => {
-                let aim = Aim {
-                    limit_min: self.calls_in_flight_min,
-                    limit_max: self.calls_in_flight_max,
-                    limit_initial: self.calls_in_flight_max / 4,
-                    latency_target: Duration::from_millis(self.latency_ms_target),
-                };
-                Limit::adaptive(aim, Duration::ZERO)
-            }
-        }
     }
 
     pub(crate) const fn lame_duck(&self) -> Duration {

@@ -8,7 +8,8 @@
 //! service says `NOT_SERVING` before it stops listening, and calls that were accepted are answered.
 //!
 //! Reading order: [`ServingConfig`], [`serve`], then `connection` (what each connection passes), `authorization` (who calls),
-//! `admission` (who gets a slot, and when), `call` (what each call passes), [`Load`] (what there is to see).
+//! `admission` (who gets a slot, and when), `call` (what each call passes), `durations` and
+//! [`Load`] (what there is to see).
 
 mod config;
 mod serve;
@@ -16,6 +17,7 @@ mod connection;
 mod authorization;
 mod admission;
 mod call;
+mod durations;
 mod load;
 
 pub use authorization::identity::ClientIdentity;

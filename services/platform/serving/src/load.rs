@@ -1,4 +1,4 @@
-//! What a server has to do, and what it refused: for metrics, and for whoever steers by it.
+//! The load of a server and what it refused: for metrics, and for code that steers by it.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -6,8 +6,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::admission::gate::Refusal;
-use crate::call::methods::CallDurations;
+use crate::durations::CallDurations;
 
 /// The load of one server. Clones are handles of the same numbers.
 #[derive(Debug, Clone, Default)]
@@ -22,43 +21,58 @@ pub struct Load {
     pub(crate) durations: CallDurations,
 }
 
-/// Why something was refused; one label value for each.
+/// The label of refusals: one value for each reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
     reason: &'static str,
 }
 
+/// Why a call gets no slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The limit is reached.
+    Full,
+    /// What is left is kept for interactive calls.
+    Bulk,
+    /// The client has its share, and others want theirs.
+    Share,
+    /// The queue is full.
+    Waiting,
+}
+
+impl Refusal {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Bulk => "bulk",
+            Self::Share => "share",
+            Self::Waiting => "waiting",
+        }
+    }
+}
+
 /// The calls and connections that a server refused, by reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Refused {
-    /// Calls: as many as may be were in flight.
+    /// Calls: the limit of calls in flight was reached.
     pub full: u64,
-    /// Bulk calls: what was left was kept for interactive ones.
+    /// Bulk calls: the rest of the limit was kept for interactive ones.
     pub bulk: u64,
     /// Calls of clients that had their share while others wanted theirs.
     pub share: u64,
     /// Bulk work: too much of it waited.
     pub waiting: u64,
-    /// Calls: their bodies had no room.
+    /// Calls: there was no memory for their bodies.
     pub bytes: u64,
-    /// Connections: there were as many as may be.
+    /// Connections: their limit was reached.
     pub connections: u64,
-    /// Connections on which TLS was not agreed on.
+    /// Connections whose TLS handshake failed.
     pub handshakes: u64,
 }
 
 const BYTES: &str = "bytes";
 const CONNECTIONS: &str = "connections";
 const HANDSHAKES: &str = "handshakes";
-
-const fn name(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::Full => "full",
-        Refusal::Bulk => "bulk",
-        Refusal::Share => "share",
-        Refusal::Waiting => "waiting",
-    }
-}
 
 impl Load {
     /// Shows these numbers in a registry, as `vigie_serving_*`, and how long calls took, as OpenTelemetry names that.
@@ -121,10 +135,10 @@ impl Load {
     pub fn refused(&self) -> Refused {
         let of = |reason| self.refused.get_or_create_owned(&Reason { reason }).get();
         Refused {
-            full: of(name(Refusal::Full)),
-            bulk: of(name(Refusal::Bulk)),
-            share: of(name(Refusal::Share)),
-            waiting: of(name(Refusal::Waiting)),
+            full: of(Refusal::Full.name()),
+            bulk: of(Refusal::Bulk.name()),
+            share: of(Refusal::Share.name()),
+            waiting: of(Refusal::Waiting.name()),
             bytes: of(BYTES),
             connections: of(CONNECTIONS),
             handshakes: of(HANDSHAKES),
@@ -142,7 +156,7 @@ impl Load {
     }
 
     pub(crate) fn refuse(&self, refusal: Refusal) {
-        self.count(name(refusal));
+        self.count(refusal.name());
     }
 
     pub(crate) fn refuse_bytes(&self) {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use thiserror::Error;
+use tokio_util::sync::CancellationToken as Shutdown;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::RoutesBuilder;
@@ -14,7 +15,6 @@ use tonic_health::server::HealthReporter;
 use tower::Service;
 use vigie_telemetry::trace::Tracer;
 
-use crate::Shutdown;
 use crate::admission::slots::Slots;
 use crate::authorization::identity::IdentityLayer;
 use crate::call::health_watch::HealthWatchLayer;

@@ -2,9 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "it is a test")]
 
+mod blobs;
+
 use std::future::Future as _;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -14,17 +15,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_stream::{Stream, StreamExt as _};
+use tokio_stream::StreamExt as _;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt as _;
-use vigie_proto::pb::matching::v1 as pb;
-use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
-use vigie_proto::pb::matching::v1::match_service_server::{MatchService, MatchServiceServer};
-use vigie_serving::{Call, Load, Reflection, Routes, ServeError, ServingConfig, Shutdown, serve};
+use vigie_serving::{Call, Load, Routes, ServeError, ServingConfig, Shutdown, serve};
+
+use blobs::{Answers, Blob, BlobClient, BlobServer, Blobs};
 
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
 
@@ -33,49 +33,34 @@ struct Gated {
     gate: Arc<Semaphore>,
 }
 
-/// What a request of a stream holds: its images, or a little.
-fn bytes_of(request: Option<pb::MatchRequest>) -> usize {
-    let queries = request.unwrap_or_default().queries.into_iter();
-    let images = queries.map(|query| match query.content {
-        Some(pb::match_query::Content::Image(image)) => image.len(),
-        Some(pb::match_query::Content::Hashed(_)) | None => 0,
-    });
-    images.sum::<usize>().max(1_000)
-}
-
-type Answers = Pin<Box<dyn Stream<Item = Result<pb::MatchStreamResponse, Status>> + Send>>;
-
 #[tonic::async_trait]
-impl MatchService for Gated {
-    async fn r#match(&self, _: Request<pb::MatchRequest>) -> Result<Response<pb::MatchResponse>, Status> {
-        Ok(Response::new(Default::default()))
+impl Blobs for Gated {
+    async fn put(&self, _: Request<Blob>) -> Result<Response<Blob>, Status> {
+        self.gate.acquire().await.map_err(|_| Status::internal("closed"))?.forget();
+        Ok(Response::new(Blob::default()))
     }
 
-    type MatchStreamStream = Answers;
-
-    async fn match_stream(
-        &self,
-        request: Request<Streaming<pb::MatchStreamRequest>>,
-    ) -> Result<Response<Answers>, Status> {
+    async fn put_all(&self, request: Request<Streaming<Blob>>) -> Result<Response<Answers>, Status> {
         let call = Call::of(&request);
         let gate = Arc::clone(&self.gate);
         let answers = request.into_inner().then(move |incoming| {
             let (call, gate) = (call.clone(), Arc::clone(&gate));
             async move {
-                let pb::MatchStreamRequest { request_id, request } = incoming?;
-                let work = call.enter(bytes_of(request), Instant::now() + Duration::from_secs(5)).await?;
+                let Blob { number, content } = incoming?;
+                // A request holds its content, or a little.
+                let bytes = content.len().max(1_000);
+                let work = call.enter(bytes, Instant::now() + Duration::from_secs(5)).await?;
                 gate.acquire().await.map_err(|_| Status::internal("closed"))?.forget();
                 work.end(&Ok(()));
-                Ok(pb::MatchStreamResponse { request_id, outcome: None })
+                Ok(Blob { number, content: Default::default() })
             }
         });
         Ok(Response::new(Box::pin(answers)))
     }
+}
 
-    async fn hash(&self, _: Request<pb::HashRequest>) -> Result<Response<pb::HashResponse>, Status> {
-        self.gate.acquire().await.map_err(|_| Status::internal("closed"))?.forget();
-        Ok(Response::new(Default::default()))
-    }
+fn blob(bytes: usize) -> Blob {
+    Blob { number: 0, content: vec![7; bytes].into() }
 }
 
 struct Server {
@@ -89,8 +74,8 @@ struct Server {
 impl Server {
     async fn start(config: ServingConfig) -> Self {
         let gate = Arc::new(Semaphore::new(0));
-        let service = MatchServiceServer::new(Gated { gate: Arc::clone(&gate) });
-        let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS)).unwrap().with(service);
+        let service = BlobServer::new(Gated { gate: Arc::clone(&gate) });
+        let routes = Routes::new(blobs::reflection()).unwrap().with(service);
         routes.health().set(true).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, load) = (listener.local_addr().unwrap(), routes.load());
@@ -108,9 +93,9 @@ impl Server {
     }
 
     /// A call that waits for the gate.
-    async fn call(&self, bytes: usize) -> JoinHandle<Result<Response<pb::HashResponse>, Status>> {
-        let mut client = MatchServiceClient::new(self.channel().await);
-        tokio::spawn(async move { client.hash(pb::HashRequest { image: vec![7; bytes].into() }).await })
+    async fn call(&self, bytes: usize) -> JoinHandle<Result<Response<Blob>, Status>> {
+        let mut client = BlobClient::new(self.channel().await);
+        tokio::spawn(async move { client.put(blob(bytes)).await })
     }
 
     async fn ends_within(self, time: Duration) {
@@ -203,8 +188,8 @@ async fn one_connection_too_many_is_closed_as_it_comes() {
 
     drop(second);
     until("one connection", || server.load.connections() == 1).await;
-    let mut client = MatchServiceClient::new(server.channel().await);
-    client.r#match(pb::MatchRequest::default()).await.unwrap();
+    let mut client = BlobClient::new(server.channel().await);
+    client.ping().await.unwrap();
 }
 
 #[tokio::test]
@@ -254,16 +239,12 @@ async fn streams_of_large_messages_do_not_wait_for_each_other_with_room_in_their
             .await;
     let mut streams = Vec::new();
     for _ in 0..3 {
-        let query = pb::MatchQuery {
-            content: Some(pb::match_query::Content::Image(vec![7; MESSAGE_BYTES_MAX * 2 / 3].into())),
-        };
-        let request = pb::MatchRequest { queries: vec![query], ..Default::default() };
-        let requests = (0..3)
-            .map(move |request_id| pb::MatchStreamRequest { request_id, request: Some(request.clone()) });
-        let mut client = MatchServiceClient::new(server.channel().await);
+        let large = blob(MESSAGE_BYTES_MAX * 2 / 3);
+        let requests = (0..3).map(move |number| Blob { number, ..large.clone() });
+        let mut client = BlobClient::new(server.channel().await);
         streams.push(tokio::spawn(async move {
-            let answers = client.match_stream(tokio_stream::iter(requests)).await.unwrap().into_inner();
-            answers.map(|answer| answer.unwrap().request_id).collect::<Vec<_>>().await
+            let answers = client.put_all(tokio_stream::iter(requests)).await.unwrap().into_inner();
+            answers.map(|answer| answer.unwrap().number).collect::<Vec<_>>().await
         }));
     }
     server.gate.add_permits(9);
@@ -282,18 +263,17 @@ async fn a_stream_takes_a_place_for_each_request_and_none_between_them() {
     })
     .await;
     let (sender, receiver) = tokio::sync::mpsc::channel(8);
-    let mut client = MatchServiceClient::new(server.channel().await);
+    let mut client = BlobClient::new(server.channel().await);
     let sent = tokio_stream::wrappers::ReceiverStream::new(receiver);
-    let mut answers = client.match_stream(sent).await.unwrap().into_inner();
+    let mut answers = client.put_all(sent).await.unwrap().into_inner();
     until("the stream has begun", || server.load.in_flight() == 0).await;
 
-    for request_id in 0..3 {
-        let request = pb::MatchStreamRequest { request_id, request: None };
-        sender.send(request).await.unwrap();
+    for number in 0..3 {
+        sender.send(Blob { number, ..Blob::default() }).await.unwrap();
         until("a request in flight", || server.load.in_flight() == 1).await;
         assert_eq!(server.load.bytes(), 1_000);
         server.gate.add_permits(1);
-        assert_eq!(answers.next().await.unwrap().unwrap().request_id, request_id);
+        assert_eq!(answers.next().await.unwrap().unwrap().number, number);
         until("none in flight", || server.load.in_flight() == 0).await;
     }
     drop(sender);
@@ -322,8 +302,8 @@ async fn a_call_that_is_withdrawn_while_it_arrives_is_no_error_of_the_server() {
     server.gate.add_permits(Semaphore::MAX_PERMITS / 2);
     let channel = server.channel().await;
     for number in 0..2_000_u64 {
-        let mut client = MatchServiceClient::new(channel.clone());
-        let call = client.hash(pb::HashRequest { image: vec![7; 1_000].into() });
+        let mut client = BlobClient::new(channel.clone());
+        let call = client.put(blob(1_000));
         if number % 10 == 0 {
             call.await.unwrap();
             continue;
@@ -349,7 +329,7 @@ async fn a_call_without_its_message_is_told_so() {
     let server = Server::start(ServingConfig::default()).await;
     let channel = server.channel().await;
     for (body, text) in [(&b""[..], "no message"), (b"\0\0\0\0\x09and", "within its message")] {
-        let uri = format!("http://{}/vigie.matching.v1.MatchService/Match", server.address);
+        let uri = format!("http://{}{}", server.address, blobs::PING);
         let body = http_body_util::Full::new(bytes::Bytes::from_static(body));
         let request = http::Request::post(uri).header("content-type", "application/grpc");
         let request = request.body(tonic::body::Body::new(body)).unwrap();

@@ -16,6 +16,7 @@ use vigie_rpc::Priority;
 
 use crate::admission::limit::{Capacity, Class, Evidence, Limit};
 use crate::admission::shares::{Client, Clients};
+use crate::load::Refusal;
 
 /// The share of the limit that bulk calls may use: three quarters.
 const BULK: (usize, usize) = (3, 4);
@@ -25,19 +26,6 @@ const BULK_KEPT: usize = 8;
 const CHOSEN_FROM: usize = 64;
 /// The share of refusals is that of about this many of the last decisions.
 const DECISIONS: f64 = 128.0;
-
-/// Why a call gets no slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// The limit is reached.
-    Full,
-    /// What is left is kept for interactive calls.
-    Bulk,
-    /// The client has its share, and others want theirs.
-    Share,
-    /// The queue is full.
-    Waiting,
-}
 
 /// A slot that is in use.
 #[derive(Debug)]

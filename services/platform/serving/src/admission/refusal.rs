@@ -12,7 +12,7 @@ use tonic::Status;
 use tonic::body::Body;
 use vigie_rpc::details::resource_exhausted;
 
-use crate::admission::gate::Refusal;
+use crate::load::Refusal;
 
 /// The pause of a server that refuses nearly nothing: about what a full server takes to finish some calls.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -32,7 +32,7 @@ const fn text(refusal: Refusal) -> &'static str {
     }
 }
 
-/// See the module.
+/// The answers to refused calls, made in advance.
 #[derive(Debug)]
 pub(crate) struct Refusals {
     pauses: Vec<Duration>,

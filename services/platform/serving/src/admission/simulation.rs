@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use vigie_rpc::Priority;
 
-use crate::ClientIdentity;
 use crate::admission::gate::{Asked, Gate, Held};
 use crate::admission::limit::{Aim, Class, Limit};
 use crate::admission::shares::Client;
+use crate::authorization::identity::ClientIdentity;
 
 /// Random numbers, the same in every run: SplitMix64.
 pub(crate) struct Random(pub(crate) u64);

@@ -13,14 +13,30 @@ use tonic::body::Body;
 use vigie_rpc::Priority;
 
 use crate::admission::gate::{Asked, Gate, Held};
-use crate::admission::limit::Class;
+use crate::admission::limit::{Aim, Class, Limit};
 use crate::admission::refusal::Refusals;
 use crate::admission::shares::Client;
-use crate::config::ServingConfig;
+use crate::config::{Concurrency, ServingConfig};
 use crate::load::{Counted, Load};
 
 /// The most bulk work that waits for a slot. Each stream has one request waiting at most: it is read no further meanwhile.
 const WAITING_MAX: usize = 4_096;
+
+/// The limit of calls in flight, from now on. A learned limit begins at a quarter of its most.
+fn limit(config: &ServingConfig) -> Limit {
+    match config.concurrency {
+        Concurrency::Fixed(calls) => Limit::fixed(calls.min(config.calls_in_flight_max)),
+        Concurrency::Adaptive => {
+            let aim = Aim {
+                limit_min: config.calls_in_flight_min,
+                limit_max: config.calls_in_flight_max,
+                limit_initial: config.calls_in_flight_max / 4,
+                latency_target: Duration::from_millis(config.latency_ms_target),
+            };
+            Limit::adaptive(aim, Duration::ZERO)
+        }
+    }
+}
 
 /// All slots of one server. A clone is a handle of the same.
 #[derive(Debug, Clone)]
@@ -41,7 +57,7 @@ struct Inner {
 impl Slots {
     /// `message_bytes_max` is the largest message: there is always room for one.
     pub(crate) fn new(config: &ServingConfig, message_bytes_max: usize, load: Load, seed: u64) -> Self {
-        let gate = Gate::new(config.limit(), config.calls_in_flight_max, WAITING_MAX);
+        let gate = Gate::new(limit(config), config.calls_in_flight_max, WAITING_MAX);
         load.show(gate.limit(), 0, 0);
         let bytes_max = config.bytes_in_flight_max.max(message_bytes_max).min(Semaphore::MAX_PERMITS);
         Self {

@@ -11,16 +11,14 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::{Frame, SizeHint};
-use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_util::sync::{CancellationToken as Shutdown, WaitForCancellationFutureOwned};
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use crate::Shutdown;
-
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
 
-/// See the module.
+/// Ends the streams of health watchers.
 #[derive(Debug, Clone)]
 pub(crate) struct HealthWatchLayer {
     pub(crate) draining: Shutdown,
@@ -34,7 +32,7 @@ impl<S> Layer<S> for HealthWatchLayer {
     }
 }
 
-/// See the module.
+/// The service of [`HealthWatchLayer`].
 #[derive(Debug, Clone)]
 pub(crate) struct HealthWatch<S> {
     inner: S,

@@ -1,11 +1,10 @@
-//! Gives each call a slot, or refuses it at once.
+//! The layer that gives each call a slot ([`crate::admission`]), or refuses it at once.
 //!
-//! Refusing is better than queueing: the caller learns in microseconds that it should go elsewhere or come back later,
-//! and the calls that were accepted keep their latency. A stream holds a slot until its answer begins; each piece of
-//! work that comes by it after that has to [enter](crate::Call::enter). Health, reflection and what a service names as
-//! its own sign of life are never refused: a busy server is not a dead one.
+//! A stream holds a slot until its answer begins; each piece of work that comes by it after that has to
+//! [enter](crate::Call::enter). Health, reflection and the methods by which others see that a service lives are never refused:
+//! a busy server is not a dead one.
 //!
-//! What queues before it reaches this layer is not seen here. A handler that computes on the threads which answer calls
+//! Calls that queue before this layer are not seen here. A handler that computes on the threads which answer calls
 //! makes the runtime's own queue the one that grows: no more calls are in flight than there are such threads, and none
 //! is refused, however late they are. So work that takes more than some hundred microseconds belongs on threads of its
 //! own, where it waits with a slot.
@@ -37,7 +36,7 @@ pub(crate) struct Exceptions {
     pub(crate) bulk: Vec<String>,
 }
 
-/// See the module.
+/// Gives each call a slot, or refuses it.
 #[derive(Debug, Clone)]
 pub(crate) struct InFlightLayer {
     slots: Slots,
@@ -72,7 +71,7 @@ impl<S> Layer<S> for InFlightLayer {
     }
 }
 
-/// See the module.
+/// The service of [`InFlightLayer`].
 #[derive(Debug, Clone)]
 pub(crate) struct InFlight<S> {
     inner: S,

@@ -27,7 +27,7 @@ use crate::admission::slots;
 use crate::call::handle::Call;
 use crate::call::methods::HasOneMessage;
 
-/// See the module.
+/// Limits the messages of each call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MessageLimitLayer {
     bytes_max: usize,
@@ -47,7 +47,7 @@ impl<S> Layer<S> for MessageLimitLayer {
     }
 }
 
-/// See the module.
+/// The service of [`MessageLimitLayer`].
 #[derive(Debug, Clone)]
 pub(crate) struct MessageLimit<S> {
     inner: S,

@@ -1,20 +1,11 @@
-//! How long each method's calls take, and how they end: rate, errors and duration in one histogram.
-//!
-//! Its labels are bounded: a method is one that this server has, and everything else together is [`names::OTHER`].
+//! The methods of a server, by the path of a call. Whatever else callers ask for is one method, [`names::OTHER`]: so the labels
+//! of metrics and the names of spans are bounded.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
-use tonic::Code;
-use vigie_rpc::code;
 use vigie_telemetry::names;
 
 /// The methods of one server.
@@ -92,77 +83,36 @@ impl Methods {
     }
 }
 
-/// The durations of calls.
-#[derive(Debug, Clone)]
-pub(crate) struct CallDurations {
-    durations: Family<Labels, Histogram>,
-}
-
-impl Default for CallDurations {
-    fn default() -> Self {
-        Self { durations: Family::new_with_constructor(|| Histogram::new(names::DURATION_BOUNDS)) }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Labels {
-    method: Arc<str>,
-    code: Code,
-}
-
-impl EncodeLabelSet for Labels {
-    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
-        let system = (names::RPC_SYSTEM_NAME, names::GRPC);
-        let method = (names::RPC_METHOD, &*self.method);
-        let word = (names::RPC_RESPONSE_STATUS_CODE, code::word(self.code));
-        if code::is_fault(self.code) {
-            // The conventions want it where a call failed, and nowhere else.
-            [system, method, word, (names::ERROR_TYPE, word.1)].encode(encoder)
-        } else {
-            [system, method, word].encode(encoder)
-        }
-    }
-}
-
-impl CallDurations {
-    pub(crate) fn register(&self, registry: &mut Registry) {
-        registry.register(
-            names::RPC_SERVER_CALL_DURATION,
-            "How long calls took, from their first byte to the last of the answer, by method and code",
-            self.durations.clone(),
-        );
-    }
-
-    pub(crate) fn observe(&self, method: &Arc<str>, code: Code, took: Duration) {
-        let labels = Labels { method: Arc::clone(method), code };
-        self.durations.get_or_create_owned(&labels).observe(took.as_secs_f64());
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use prometheus_client::registry::Registry;
+    use tonic::Code;
+
     use super::*;
+    use crate::durations::CallDurations;
 
     fn methods() -> Methods {
-        let descriptors = [vigie_proto::DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET];
-        Methods::of(&descriptors, &["vigie.matching.v1.MatchService"], &["grpc.health.v1.Health"]).unwrap()
+        let descriptors =
+            [tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET];
+        let untraced = ["grpc.reflection.v1.ServerReflection"];
+        Methods::of(&descriptors, &["grpc.health.v1.Health"], &untraced).unwrap()
     }
 
     #[test]
     fn a_method_of_the_server_has_its_name_and_all_others_share_one() {
         let methods = methods();
         for (method, traced) in [
-            ("vigie.matching.v1.MatchService/Match", Traced::AsCalls),
-            ("vigie.matching.v1.MatchService/MatchStream", Traced::AsStreams),
-            ("grpc.health.v1.Health/Check", Traced::Never),
+            ("grpc.health.v1.Health/Check", Traced::AsCalls),
+            ("grpc.health.v1.Health/Watch", Traced::AsStreams),
+            ("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Traced::Never),
         ] {
             let known = methods.at(&format!("/{method}"));
             assert_eq!((&*known.name, known.traced), (method, traced));
         }
         // Of another server, of nobody, and what is no path of a method.
-        for path in
-            ["/vigie.bank.v1.BankService/AddItems", "/vigie.matching.v1.MatchService/Nothing", "/", ""]
-        {
+        for path in ["/vigie.bank.v1.BankService/AddItems", "/grpc.health.v1.Health/Nothing", "/", ""] {
             let other = methods.at(path);
             assert_eq!((&*other.name, other.traced), (names::OTHER, Traced::Never), "{path}");
         }
@@ -172,7 +122,7 @@ mod tests {
     fn whatever_callers_make_up_there_are_no_more_lines_than_methods_and_codes() {
         let (methods, durations) = (methods(), CallDurations::default());
         for made_up in 0..10_000 {
-            let method = methods.at(&format!("/vigie.matching.v1.MatchService/{made_up}"));
+            let method = methods.at(&format!("/grpc.health.v1.Health/{made_up}"));
             durations.observe(&method.name, Code::from_i32(made_up % 17), Duration::from_millis(1));
         }
         let mut registry = Registry::default();

@@ -1,9 +1,9 @@
-//! Looks at each call from its head to the end of its answer, and tells how it went: to the histogram of durations, to the
-//! trace that it is part of, and to the access log. Never what was asked.
+//! Observes each call from its head to the end of its answer, and reports how it went: to the histogram of durations, to the
+//! call's trace and to the access log. Never what was asked.
 //!
-//! The access log has one line for each call: who asked for what, from where, how it ended and how long it took. The lines are
-//! of the level DEBUG and the target `access`: `--log info,access=debug` turns them on. Where nobody reads them they cost
-//! nothing.
+//! The access log has one line for each call: the method, the caller and its address, how the call ended and how long it took.
+//! The lines have the level DEBUG and the target `access`: `--log info,access=debug` turns them on. While they are off they
+//! cost nothing.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,13 +23,14 @@ use vigie_rpc::deadline;
 use vigie_telemetry::trace::{self, Scoped, Span, Tracer};
 
 use crate::authorization::identity::ClientIdentity;
-use crate::call::methods::{CallDurations, Method, Methods, Traced};
+use crate::call::methods::{Method, Methods, Traced};
 use crate::connection::peer::Peer;
+use crate::durations::CallDurations;
 
-/// What the lines are known by.
+/// The target of the lines.
 const TARGET: &str = "access";
 
-/// See the module.
+/// Observes each call.
 #[derive(Debug, Clone)]
 pub(crate) struct ObservedLayer {
     pub(crate) methods: Methods,
@@ -45,7 +46,7 @@ impl<S> Layer<S> for ObservedLayer {
     }
 }
 
-/// See the module.
+/// The service of [`ObservedLayer`].
 #[derive(Debug, Clone)]
 pub(crate) struct Observed<S> {
     inner: S,
@@ -66,7 +67,7 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let method = self.to.methods.at(request.uri().path());
-        let told = Told::of(&request, method, &self.to);
+        let told = CallRecord::of(&request, method, &self.to);
         // What reads the body has to know whether there must be a message in it.
         request.extensions_mut().insert(method.has_one_message);
         let context = told.span.context().cloned();
@@ -74,18 +75,18 @@ where
     }
 }
 
-/// What will be told of a call. It is told when this is dropped, once.
+/// The report of a call. It is made when this is dropped, once.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct CallRecord {
     method: Arc<str>,
     durations: CallDurations,
     span: Span,
     begun: Instant,
-    /// How long the caller waits, if it says so.
+    /// How long the caller waits, if its headers say so.
     asked: Option<Duration>,
-    /// None as long as the answer has not ended.
+    /// None until the answer has ended.
     code: Option<Code>,
-    /// None where nobody reads the access log.
+    /// None while the access log is off.
     caller: Option<Caller>,
 }
 
@@ -96,7 +97,7 @@ struct Caller {
     peer: Peer,
 }
 
-impl Told {
+impl CallRecord {
     fn of(request: &Request<Body>, method: &Method, to: &ObservedLayer) -> Self {
         let extensions = request.extensions();
         let caller = || Caller {
@@ -128,12 +129,12 @@ impl Told {
     }
 }
 
-impl Drop for Told {
+impl Drop for CallRecord {
     fn drop(&mut self) {
         let took = self.begun.elapsed();
         let code = self.code.unwrap_or_else(|| match self.asked {
             _ if std::thread::panicking() => Code::Internal,
-            // The transport cuts a call off that has no more time, and leaves its end to be told by this.
+            // The transport drops a call whose time is up, and leaves its end to be reported here.
             Some(asked) if took >= asked.mul_f64(0.9) => Code::DeadlineExceeded,
             // Its caller has gone.
             Some(_) | None => Code::Cancelled,
@@ -159,7 +160,7 @@ pin_project_lite::pin_project! {
     {
         #[pin]
         call: Scoped<F>,
-        told: Option<Told>,
+        told: Option<CallRecord>,
     }
 }
 
@@ -182,7 +183,7 @@ where
 
 struct ObservedBody {
     body: Body,
-    told: Told,
+    told: CallRecord,
 }
 
 impl http_body::Body for ObservedBody {
@@ -225,8 +226,9 @@ mod tests {
     use super::*;
 
     fn layer() -> ObservedLayer {
-        let descriptors = [vigie_proto::DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET];
-        let (traced, untraced) = (["vigie.matching.v1.MatchService"], ["grpc.health.v1.Health"]);
+        let descriptors =
+            [tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET];
+        let (traced, untraced) = (["grpc.health.v1.Health"], ["grpc.reflection.v1.ServerReflection"]);
         let methods = Methods::of(&descriptors, &traced, &untraced).unwrap();
         ObservedLayer { methods, durations: CallDurations::default(), tracer: Tracer::default() }
     }
@@ -238,8 +240,9 @@ mod tests {
         let _here = tracing::subscriber::set_default(lines.with_writer(log.clone()).finish());
         let layer = layer();
         for code in [Code::ResourceExhausted, Code::Unavailable, Code::Unimplemented, Code::Ok] {
-            let known = ["/vigie.matching.v1.MatchService/Match", "/grpc.health.v1.Health/Check"];
-            let unknown = ["/secret", "/vigie.matching.v1.MatchService/secret", "/secret/Match"];
+            let reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+            let known = ["/grpc.health.v1.Health/Check", reflection];
+            let unknown = ["/secret", "/grpc.health.v1.Health/secret", "/secret/Check"];
             for path in known.iter().chain(&unknown) {
                 let answering = layer.layer(tower::service_fn(move |_: Request<Body>| async move {
                     Ok::<_, Infallible>(Status::new(code, "").into_http::<Body>())

@@ -1,8 +1,8 @@
-//! Speaks TLS on the connections that come, many at once, and tells of those that are refused.
+//! Performs the TLS handshakes of new connections, many at once, and logs those that are refused.
 //!
 //! A handshake waits for its peer, so each is a task of its own: neither a slow one nor a hostile one keeps others from
 //! being accepted. They are bounded in number, by host too, and in time. A connection counts from the moment it is accepted
-//! ([`crate::connection::limited`]), so one that never ends its handshake has a slot of those too.
+//! ([`crate::connection::limited`]), so one that never ends its handshake counts as a connection too.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,11 +18,11 @@ use vigie_tls::{Refused, Tls, TlsConfig};
 
 use crate::connection::hosts::Hosts;
 use crate::connection::limited::Limited;
-use crate::connection::refusal_log::Told;
+use crate::connection::refusal_log::RefusalLog;
 use crate::connection::socket::Socket;
 use crate::load::Load;
 
-/// What came of a handshake: if nothing did, with whom and why.
+/// The outcome of a handshake: a connection, or the peer and the reason.
 type Outcome<Io> = Result<Socket<Io>, (Option<SocketAddr>, Refused)>;
 
 /// The connections on which calls can be made.
@@ -36,7 +36,7 @@ pub(crate) struct Handshakes<S, Io> {
     peer: fn(&Io) -> Option<SocketAddr>,
     under_way: JoinSet<Outcome<Io>>,
     hosts: Hosts,
-    told: Told,
+    log: RefusalLog,
 }
 
 impl<S, Io> Handshakes<S, Io> {
@@ -48,13 +48,12 @@ impl<S, Io> Handshakes<S, Io> {
         peer: fn(&Io) -> Option<SocketAddr>,
     ) -> Self {
         let incoming = Some(Box::pin(incoming));
-        // In plain text there is nobody who says otherwise.
         let longest = tls
             .as_ref()
             .map_or_else(|| TlsConfig::default().handshake_max(), |tls| tls.config().handshake_max());
         let hosts = Hosts::new(tls.as_ref().map_or(0, |tls| tls.config().handshakes_max));
-        let (under_way, told) = (JoinSet::new(), Told::default());
-        Self { incoming, tls, longest, load, peer, under_way, hosts, told }
+        let (under_way, log) = (JoinSet::new(), RefusalLog::default());
+        Self { incoming, tls, longest, load, peer, under_way, hosts, log }
     }
 }
 
@@ -70,7 +69,7 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = self.poll_connection(context);
-        self.told.poll(context);
+        self.log.poll(context);
         next
     }
 }
@@ -88,7 +87,7 @@ where
                     Ok(Ok(socket)) => return Poll::Ready(Some(Ok(socket))),
                     Ok(Err((peer, refused))) => {
                         this.load.refuse_handshake();
-                        this.told.tell(peer, refused);
+                        this.log.add(peer, refused);
                     }
                     // It was aborted with the runtime, or panicked: then its connection is closed.
                     Err(error) => tracing::error!(%error, "a handshake did not end"),
@@ -113,12 +112,12 @@ where
             };
             if this.under_way.len() >= tls.config().handshakes_max {
                 this.load.refuse_handshake();
-                this.told.tell(address, Refused::TooMany);
+                this.log.add(address, Refused::TooMany);
                 continue;
             }
             let Some(entered) = this.hosts.enter(address) else {
                 this.load.refuse_handshake();
-                this.told.tell(address, Refused::TooManyOfHost);
+                this.log.add(address, Refused::TooManyOfHost);
                 continue;
             };
             let tls = tls.clone();

@@ -12,7 +12,7 @@ use crate::connection::peer::host;
 /// The part of all handshakes that one host may have.
 const PART: usize = 8;
 
-/// See the module.
+/// The handshakes under way, by host.
 #[derive(Debug)]
 pub(crate) struct Hosts {
     each_max: usize,

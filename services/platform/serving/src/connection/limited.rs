@@ -9,9 +9,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_stream::{Stream, StreamExt as _};
-use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_util::sync::{CancellationToken as Shutdown, WaitForCancellationFutureOwned};
 
-use crate::Shutdown;
 use crate::load::{Counted, Load};
 
 /// Those of `incoming` for which there is room. One more is closed as it comes: its client sees that at once, where a

@@ -1,6 +1,6 @@
-//! Tells of refused handshakes, in so many lines that nobody fills a disk by knocking.
+//! Logs refused handshakes, in a bounded number of lines, so that nobody fills a disk by connecting.
 //!
-//! Each reason has lines of its own: who knocks in one way does not keep another's refusal out of the log.
+//! Each reason has lines of its own: many refusals of one kind do not keep another out of the log.
 
 use std::collections::HashMap;
 use std::future::Future as _;
@@ -17,12 +17,12 @@ use vigie_tls::Refused;
 const LINES_MAX: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// See the module.
+/// The log lines of refused handshakes.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
-    /// As many at most as there are reasons.
+pub(crate) struct RefusalLog {
+    /// One for each reason at most.
     windows: HashMap<Discriminant<Refused>, Window>,
-    /// When the first window ends in which something was left out.
+    /// When the first window ends in which a refusal was left out.
     ends: Option<Pin<Box<Sleep>>>,
 }
 
@@ -31,12 +31,12 @@ struct Window {
     begun: Instant,
     lines: u32,
     left_out: u64,
-    /// What was left out last.
+    /// The last refusal that was left out.
     reason: Option<Refused>,
 }
 
-impl Told {
-    pub(crate) fn tell(&mut self, peer: Option<SocketAddr>, refused: Refused) {
+impl RefusalLog {
+    pub(crate) fn add(&mut self, peer: Option<SocketAddr>, refused: Refused) {
         let peer = peer.map(tracing::field::display);
         if refused.is_a_visit() {
             tracing::debug!(peer, reason = %refused, "a connection came to nothing");
@@ -61,7 +61,7 @@ impl Told {
         self.ends.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(ends)));
     }
 
-    /// Tells how many were left out when that is due, and wakes the task then.
+    /// Logs how many were left out when that is due, and wakes the task then.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) {
         while let Some(ends) = &mut self.ends
             && ends.as_mut().poll(context) == Poll::Ready(())
@@ -74,7 +74,7 @@ impl Told {
         }
     }
 
-    /// Ends the windows whose time is over.
+    /// Closes the windows whose time is over.
     fn end(&mut self, now: Instant) {
         self.windows.retain(|_, window| {
             let goes_on = now < window.begun + WINDOW;
@@ -95,7 +95,7 @@ impl Window {
     }
 }
 
-impl Drop for Told {
+impl Drop for RefusalLog {
     fn drop(&mut self) {
         self.windows.values().for_each(Window::tell);
     }
@@ -112,11 +112,11 @@ mod tests {
         let log = CapturedLog::default();
         let lines = tracing_subscriber::fmt().with_ansi(false);
         let _here = tracing::subscriber::set_default(lines.with_writer(log.clone()).finish());
-        let mut told = Told::default();
+        let mut told = RefusalLog::default();
         for _ in 0..1_000 {
-            told.tell(None, Refused::NotTls);
+            told.add(None, Refused::NotTls);
         }
-        told.tell(None, Refused::Expired);
+        told.add(None, Refused::Expired);
         assert_eq!((log.lines("does not speak TLS").len(), log.lines("has expired").len()), (10, 1));
         assert!(log.lines("left_out").is_empty());
 
@@ -137,7 +137,7 @@ mod tests {
 
         // The next second has its own, and the end of the server keeps nothing back.
         for _ in 0..12 {
-            told.tell(None, Refused::NotTls);
+            told.add(None, Refused::NotTls);
         }
         assert_eq!(log.lines("does not speak TLS").len(), 10 + 1 + 10);
         drop(told);

@@ -1,7 +1,7 @@
 use super::*;
-use crate::ClientIdentity;
 use crate::admission::limit::Aim;
 use crate::admission::simulation::{Cost, Server, Source, run};
+use crate::authorization::identity::ClientIdentity;
 
 fn named(name: &str) -> Client {
     Client::Named(ClientIdentity(name.into()))
