@@ -39,6 +39,12 @@ impl Ask {
         Self { queries, options, priority, deadline, hash_types, context: trace::current() }
     }
 
+    /// The types of its hashes.
+    #[must_use]
+    pub const fn hash_types(&self) -> &HashTypeSet {
+        &self.hash_types
+    }
+
     /// The same search with other options.
     #[must_use]
     pub fn with_options(&self, options: Arc<SearchOptions>) -> Self {

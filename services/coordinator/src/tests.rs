@@ -11,7 +11,10 @@ use futures::future::{BoxFuture, join_all};
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 use vigie_clients::{Code, Network};
-use vigie_model::{MaxDistances, MinCoverage, SearchAnswer, SearchOptions, Sequence};
+use vigie_model::{
+    Hash, HashCount, HashType, MaxDistances, MinCoverage, Query, QueryHash, SearchAnswer, SearchOptions,
+    Sequence, Variant,
+};
 use vigie_net::{Connect, Connection};
 use vigie_rpc::Priority;
 
@@ -107,7 +110,7 @@ async fn searches_that_differ_in_what_they_ask_share_no_call() {
     let coordinator = start(Config { calls_per_matcher_max: 1, ..over(&[&matcher]) }).await;
     matcher.behave(|manner| manner.delay = Some(20 * MS));
     let searches = (0..10).map(|distance| {
-        let max_distances = MaxDistances::default().with(vigie_model::HashType::PDQ, distance).unwrap();
+        let max_distances = MaxDistances::default().with(HashType::PDQ, distance).unwrap();
         let options = SearchOptions { max_distances, ..SearchOptions::default() };
         search_within(&coordinator, 7, options, Duration::from_secs(10))
     });
@@ -373,4 +376,55 @@ async fn matchers_come_and_go_with_the_addresses_of_their_name() {
     tokio::time::sleep(300 * MS).await;
     assert_eq!(endpoints(), [second.url()].into(), "a name that cannot be looked up stands for what it did");
     assert_exact(&coordinator, 1).await;
+}
+
+/// What a matcher reports that searches these types.
+fn counts(hash_types: &[HashType]) -> Vec<HashCount> {
+    let count = |&hash_type| HashCount { hash_type, hashes: 1, is_searched: true, exact: true, recall: None };
+    hash_types.iter().map(count).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_does_not_know_a_hash_type_is_not_asked_for_it() {
+    let newest = HashType::from_number(4_321).unwrap();
+    let (old, new) = (FakeMatcher::start(0, 1).await, FakeMatcher::start(0, 1).await);
+    old.behave(|manner| manner.counts = counts(&[HashType::PDQ]));
+    new.behave(|manner| manner.counts = counts(&[HashType::PDQ, newest]));
+    let coordinator = start(over(&[&old, &new])).await;
+    let number = 8_u64;
+    let hash = Hash::from_peer(newest, &number.to_be_bytes()).unwrap();
+    let query = Query { hashes: vec![QueryHash { hash, variant: Variant::Original }] };
+    let search_newest = || {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        coordinator.search(vec![query.clone()], SearchOptions::default(), Priority::Interactive, deadline)
+    };
+    until(|| coordinator.topology().ready_count() == 2).await;
+    for _ in 0..40 {
+        let answer = search_newest().await.unwrap();
+        assert!(is_exact(&answer, number), "{answer:?}");
+    }
+    assert_eq!(old.calls(), 0);
+
+    // Where no replica knows the type, the shard is missing, and other types are searched all the same.
+    new.behave(|manner| manner.unready = Some("draining"));
+    until(|| coordinator.topology().ready_count() == 1).await;
+    let Err(SearchError::CoverageTooLow(partial)) = search_newest().await else {
+        panic!("a shard that cannot be searched is no full answer");
+    };
+    assert_eq!(partial.coverage.shards_answered, 0);
+    let reason = &partial.coverage.failures[0].reason;
+    assert!(reason.contains("hashes of type 4321"), "{reason}");
+    assert_exact(&coordinator, 8).await;
+    assert_eq!(old.calls(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_replica_says_too_late_that_it_does_not_know_a_type_another_one_is_asked() {
+    let (old, new) = (FakeMatcher::start(0, 1).await, FakeMatcher::start(0, 1).await);
+    let coordinator = start(Config { extra_calls_share: 1.0, ..over(&[&old, &new]) }).await;
+    until(|| coordinator.topology().ready_count() == 2).await;
+    old.behave(|manner| manner.refusal = Some((Code::Unimplemented, "cannot search hashes of type 4321")));
+    for number in 0..40 {
+        assert_exact(&coordinator, number).await;
+    }
 }

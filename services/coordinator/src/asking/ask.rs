@@ -109,7 +109,8 @@ impl Shard {
         self.record.budget.pay_in();
         let (mut untried, ask) = self.candidates(ask, begun);
         let Some(first) = untried.take_cheapest(begun) else {
-            return Err(ShardRefusal { code: Code::Unavailable, message: self.why_none.clone() });
+            let message = self.lacking(&ask).unwrap_or_else(|| self.why_none.clone());
+            return Err(ShardRefusal { code: Code::Unavailable, message });
         };
         let mut attempts = Attempts::new();
         let ask = ask.under(span);
@@ -164,7 +165,9 @@ impl Shard {
             // Where there is no other replica, the same one is worth another call if only the connection was lost.
             let other = untried.take_cheapest(Instant::now()).or(lost_connection.then_some(first));
             match other {
-                Some(other) if may_retry && retryable(refusal.code) && self.record.budget.take_retry() => {
+                Some(other)
+                    if may_retry && another_may_answer(refusal.code) && self.record.budget.take_retry() =>
+                {
                     may_retry = false;
                     metrics.retries.inc();
                     span.event("retry");
@@ -175,17 +178,30 @@ impl Shard {
         }
     }
 
-    /// Who may be asked: who has come far enough, then who else is ready; where nobody is, who may only be too busy to
-    /// say so.
+    /// The replicas that may be asked, among those that can search every hash type of `ask`: those that have come far
+    /// enough, then the others that are ready; where none is, those that may only be too busy to report that they are.
     fn candidates(&self, mut ask: Ask, now: Instant) -> (Untried<'_>, Ask) {
         let wanted = ask.options.min_sequence;
+        let is_able = |candidate: &&Candidate| candidate.lacks(ask.hash_types()).is_none();
         if !self.ready.is_empty() {
-            let (first, then) = self.ready.iter().partition(|candidate| candidate.sequence >= wanted);
+            let able = self.ready.iter().filter(is_able);
+            let (first, then) = able.partition(|candidate| candidate.sequence >= wanted);
             return (Untried { first, then }, ask);
         }
-        let may_live = |candidate: &&Candidate| !candidate.replica.load.view(now).is_left_out;
+        let may_live =
+            |candidate: &&Candidate| is_able(candidate) && !candidate.replica.load.view(now).is_left_out;
+        let first = self.silent.iter().filter(may_live).collect();
         ask.deadline = ask.deadline.min(now + SILENT_PATIENCE);
-        (Untried { first: self.silent.iter().filter(may_live).collect(), then: Vec::new() }, ask)
+        (Untried { first, then: Vec::new() }, ask)
+    }
+
+    /// Why no replica can be asked, if that is for a hash type that none of the ready ones knows.
+    fn lacking(&self, ask: &Ask) -> Option<String> {
+        let hash_type = self.ready.iter().find_map(|candidate| candidate.lacks(ask.hash_types()))?;
+        Some(format!(
+            "none of its replicas can search hashes of type {}: their versions do not know it",
+            hash_type.number()
+        ))
     }
 
     /// A matcher that has changed its shard since it was last heard, or counts otherwise, or has gone back, has not
@@ -220,6 +236,12 @@ impl<'a> Untried<'a> {
         from.retain(|candidate| !std::ptr::eq(*candidate, chosen));
         Some(chosen)
     }
+}
+
+/// Whether another replica may answer what one has refused. A replica whose version does not know a hash type answers
+/// `UNIMPLEMENTED`; usually its description has said so before, and it is not asked.
+const fn another_may_answer(code: Code) -> bool {
+    matches!(code, Code::Unimplemented) || retryable(code)
 }
 
 fn refusal(error: &CallError) -> ShardRefusal {

@@ -206,8 +206,10 @@ impl Directory {
 
     fn shards(&mut self, count: ShardCount) -> Vec<Shard> {
         let (table, watched, share) = (&self.table, &self.watched, self.watching.extra_calls_share);
-        let candidate = |(endpoint, sequence): (&Arc<str>, _)| {
-            watched.get(endpoint).map(|one| Candidate { replica: Arc::clone(&one.replica), sequence })
+        let candidate = |(endpoint, said): (&Arc<str>, &ReplicaDescription)| {
+            let Watched { replica, .. } = watched.get(endpoint)?;
+            let (sequence, searched) = (said.sequence, said.searched());
+            Some(Candidate { replica: Arc::clone(replica), sequence, searched })
         };
         let shard = |identity: ShardIdentity| {
             let id = identity.shard();

@@ -111,20 +111,20 @@ impl Table {
     }
 
     /// The ready replicas of a shard, and how far each has come.
-    pub(crate) fn ready(&self, shard: ShardId) -> impl Iterator<Item = (&Arc<str>, Sequence)> {
+    pub(crate) fn ready(&self, shard: ShardId) -> impl Iterator<Item = (&Arc<str>, &ReplicaDescription)> {
         self.words.iter().filter_map(move |(endpoint, word)| {
             let said = ready(word).filter(|said| self.serves(said, shard))?;
-            Some((endpoint, said.sequence))
+            Some((endpoint, said))
         })
     }
 
     /// The replicas of a shard that were ready when they were last heard, and have been silent since.
-    pub(crate) fn silent(&self, shard: ShardId) -> impl Iterator<Item = (&Arc<str>, Sequence)> {
+    pub(crate) fn silent(&self, shard: ShardId) -> impl Iterator<Item = (&Arc<str>, &ReplicaDescription)> {
         self.words.iter().filter_map(move |(endpoint, word)| match word {
             Word::Silent { before: Some(said), .. }
                 if said.unready_reason.is_none() && self.serves(said, shard) =>
             {
-                Some((endpoint, said.sequence))
+                Some((endpoint, said))
             }
             Word::Said(_) | Word::Silent { .. } | Word::None => None,
         })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use vigie_model::{Sequence, ShardIdentity};
+use vigie_model::{HashType, HashTypeSet, Sequence, ShardIdentity};
 
 use crate::replicas::extra_calls::{Budget, Latencies};
 use crate::replicas::replica::Replica;
@@ -25,6 +25,15 @@ pub(crate) struct View {
 pub(crate) struct Candidate {
     pub(crate) replica: Arc<Replica>,
     pub(crate) sequence: Sequence,
+    /// The hash types that it can search; `None` if it does not report them.
+    pub(crate) searched: Option<HashTypeSet>,
+}
+
+impl Candidate {
+    /// The first of these types that the replica cannot search: its version may not know it.
+    pub(crate) fn lacks(&self, hash_types: &HashTypeSet) -> Option<HashType> {
+        self.searched.as_ref().and_then(|searched| hash_types.missing_in(searched))
+    }
 }
 
 /// A shard as it can be asked now.

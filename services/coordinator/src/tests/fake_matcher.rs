@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 use vigie_model::{
-    BankId, Distance, Hash, HashType, ItemId, Match, Query, QueryHash, QueryMatches, ReplicaDescription,
-    SearchOptions, Sequence, SetDigest, ShardAnswer, ShardIdentity, Variant,
+    BankId, Distance, Hash, HashCount, HashType, ItemId, Match, Query, QueryHash, QueryMatches,
+    ReplicaDescription, SearchOptions, Sequence, SetDigest, ShardAnswer, ShardIdentity, Variant,
 };
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::{MatcherService, MatcherServiceServer};
@@ -30,6 +30,8 @@ pub(super) struct Manner {
     /// Each answer takes so long; for ever, if there is no time.
     pub(super) delay: Option<Duration>,
     pub(super) refusal: Option<Refusal>,
+    /// The hashes that it reports; with none, coordinators do not know which types it searches.
+    pub(super) counts: Vec<HashCount>,
 }
 
 /// A code and a text: a status that can be compared.
@@ -68,6 +70,7 @@ impl FakeMatcher {
             answers_as_of: Sequence(1),
             delay: Some(Duration::ZERO),
             refusal: None,
+            counts: Vec::new(),
         });
         let asked = Arc::new(Asked::default());
         let shutdown = Shutdown::new();
@@ -219,7 +222,7 @@ impl MatcherService for Service {
                     head: manner.says,
                     unready_reason: manner.unready.map(str::to_owned),
                     items: 1,
-                    hashes: vec![],
+                    hashes: manner.counts.clone(),
                     digest: SetDigest::EMPTY,
                     memory_bytes: 0,
                 };

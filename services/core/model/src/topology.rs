@@ -3,7 +3,7 @@
 use crate::digest::SetDigest;
 use crate::sequence::Sequence;
 use crate::shard::{ShardCount, ShardIdentity};
-use vigie_hashes::HashType;
+use vigie_hashes::{HashType, HashTypeSet};
 
 /// How much of the truth an approximate index was measured to find.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,6 +53,13 @@ pub struct ReplicaDescription {
 }
 
 impl ReplicaDescription {
+    /// The types that it can search; `None` if it reports no counts, and so not which.
+    #[must_use]
+    pub fn searched(&self) -> Option<HashTypeSet> {
+        let searched = self.hashes.iter().filter(|count| count.is_searched).map(|count| count.hash_type);
+        (!self.hashes.is_empty()).then(|| searched.collect())
+    }
+
     /// Living hashes of all types.
     #[must_use]
     pub fn hash_count(&self) -> u64 {
