@@ -6,7 +6,6 @@
 
 use std::fmt::Debug;
 
-use futures::future::BoxFuture;
 use thiserror::Error;
 use vigie_model::{BankId, ItemId, LogHead, Sequence};
 use vigie_proto::bank::encode_item;
@@ -92,11 +91,7 @@ impl From<StoreError> for VerifyError {
 /// The bank may run meanwhile. If it writes whenever the store is read, nothing is proven, and that is said.
 ///
 /// Answers the head that is proven. Who has kept an older chain compares it with the one of that sequence.
-pub fn verify(config: &Config) -> BoxFuture<'_, Result<LogHead, VerifyError>> {
-    Box::pin(verify_store(config))
-}
-
-async fn verify_store(config: &Config) -> Result<LogHead, VerifyError> {
+pub async fn verify(config: &Config) -> Result<LogHead, VerifyError> {
     let location = Location::parse(&config.store).ok_or(VerifyError::Location)?;
     let store = store::open_to_read(&location).await?.ok_or(VerifyError::Location)?;
     let verified = all(&*store).await;

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use vigie_model::ShardIdentity;
+use vigie_model::{HashTypeSet, ShardIdentity};
 use vigie_serving::ServingConfig;
 use vigie_vectors::HnswConfig;
 
+use crate::shard::indexes::IndexPlan;
 use crate::shard::pdq::PdqEngine;
 use crate::sharing::objects::Objects;
 use crate::sharing::replica_number::ReplicaNumber;
@@ -74,6 +75,10 @@ pub struct Config {
     pub hnsw: HnswConfig,
     /// Limits of the server.
     pub serving: ServingConfig,
+    /// Hash types that this matcher does as if it did not know. No setting: tests make a replica of an older version of it.
+    #[serde(skip)]
+    #[doc(hidden)]
+    pub lacks: HashTypeSet,
 }
 
 /// A call that comes while such a search runs is answered by that much later.
@@ -103,6 +108,7 @@ impl Default for Config {
             pdq_engine: PdqEngine::Exact,
             hnsw: HnswConfig::default(),
             serving: ServingConfig::default(),
+            lacks: HashTypeSet::default(),
         }
     }
 }
@@ -151,6 +157,11 @@ impl Config {
             Some(url) => faults.extend(Objects::open(url, &self.snapshot_options).err().unwrap_or_default()),
         }
         faults
+    }
+
+    /// How the indexes of the shard are made.
+    pub(crate) fn indexes(&self) -> IndexPlan {
+        IndexPlan { pdq_engine: self.pdq_engine, hnsw: self.hnsw, lacks: self.lacks.clone() }
     }
 
     /// The object store, if there is one.

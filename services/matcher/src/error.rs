@@ -4,7 +4,7 @@ use thiserror::Error;
 use tonic::{Code, Status};
 use vigie_clients::EndpointError;
 
-use vigie_model::{BankName, Sequence, ShardIdentityError};
+use vigie_model::{BankName, HashType, Sequence, ShardIdentityError};
 use vigie_serving::ServeError;
 
 use crate::saving::folder::FolderError;
@@ -39,6 +39,8 @@ pub(crate) enum SearchError {
     UnknownBank { name: BankName, sequence: Sequence },
     #[error("bank {0} is disabled: enable it, or leave it out of the request")]
     DisabledBank(BankName),
+    #[error("this replica cannot search hashes of type {}: its version does not know it", .0.number())]
+    UnknownHashType(HashType),
     #[error("not ready: {0}")]
     NotReady(String),
     #[error("behind: sequence {reached} is reached, {wanted} was asked for")]
@@ -54,6 +56,8 @@ impl From<SearchError> for Status {
         let code = match &error {
             SearchError::UnknownBank { .. } => Code::NotFound,
             SearchError::DisabledBank(_) => Code::FailedPrecondition,
+            // Another replica of the shard may run a newer version.
+            SearchError::UnknownHashType(_) => Code::Unimplemented,
             SearchError::NotReady(_) | SearchError::Behind { .. } => Code::Unavailable,
             SearchError::OutOfTime => Code::DeadlineExceeded,
             SearchError::Failed => Code::Internal,

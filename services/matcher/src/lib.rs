@@ -29,6 +29,7 @@ mod metrics;
 /// What a shard is and holds.
 mod shard {
     pub(crate) mod pdq;
+    pub(crate) mod indexes;
     pub(crate) mod records;
     pub(crate) mod stores;
     pub(crate) mod banks;
@@ -59,10 +60,9 @@ mod searching {
 }
 /// What keeps a shard up with the log, and what it says of itself.
 mod following {
-    pub(crate) mod feed;
     pub(crate) mod replica;
     pub(crate) mod keeping;
-    pub(crate) mod follow;
+    pub(crate) mod feed;
     pub(crate) mod memory;
     pub(crate) mod presence;
 }

@@ -3,18 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tonic::server::NamedService as _;
 use vigie_clients::{FeedClient, Network};
 use vigie_model::ShardIdentity;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherServiceServer;
-use vigie_serving::{AnyListener, Listener, Reflection, Routes, ServeError, Shutdown};
+use vigie_serving::{Listener, Reflection, Routes, ServeError, Shutdown};
 use vigie_telemetry::{Condition, Telemetry};
 
 use crate::config::Config;
 use crate::error::RunError;
-use crate::following::follow::{Patience, follow};
+use crate::following::feed::{Patience, follow};
 use crate::following::keeping::{Schedule, Sharing};
 use crate::following::presence::Presence;
 use crate::following::replica::Replica;
@@ -43,28 +42,6 @@ pub async fn run_with(
     network: &Network,
     telemetry: &Telemetry,
 ) -> Result<(), RunError> {
-    boxed(config, AnyListener::new(listener), shutdown, network, telemetry).await
-}
-
-/// Boxes a matcher here, on one type of listener: a future is compiled by the crate that first awaits or boxes it, and the crates
-/// that run a matcher should not each compile one.
-fn boxed<'a>(
-    config: Config,
-    listener: AnyListener,
-    shutdown: Shutdown,
-    network: &'a Network,
-    telemetry: &'a Telemetry,
-) -> BoxFuture<'a, Result<(), RunError>> {
-    Box::pin(run_on(config, listener, shutdown, network, telemetry))
-}
-
-async fn run_on(
-    config: Config,
-    listener: AnyListener,
-    shutdown: Shutdown,
-    network: &Network,
-    telemetry: &Telemetry,
-) -> Result<(), RunError> {
     let faults = config.faults();
     if !faults.is_empty() {
         return Err(RunError::Config(faults));
@@ -72,7 +49,7 @@ async fn run_on(
     let identity = ShardIdentity::new(config.shard, config.shard_count)?;
     let feed = FeedClient::new_on(&config.bank, network)?;
     let objects = config.objects().map_err(RunError::Config)?.map(Arc::new);
-    let plan = StorePlan::new(config.pdq_engine, config.hnsw, config.index_folder.as_deref())?;
+    let plan = StorePlan::new(config.indexes(), config.index_folder.as_deref())?;
     let metrics = telemetry.register(MatcherMetrics::register);
     let replica = Arc::new(Replica::new(identity, plan, metrics));
     let routes = routes(&replica, &config, &shutdown)?.traced_by(telemetry.tracer());

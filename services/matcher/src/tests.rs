@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use vigie_follow::Proof;
 use vigie_index::Cancellation;
-use vigie_vectors::HnswConfig;
 
 use vigie_model::{
     BankId, BankName, Change, ChangeKind, Distance, FeedRange, Hash, HashType, Item, ItemContent, ItemDraft,
@@ -17,8 +15,8 @@ use crate::error::SearchError;
 use crate::saving::plan::StorePlan;
 use crate::searching::search::search;
 use crate::shard::contradiction::Contradiction;
-use crate::shard::pdq::PdqEngine;
-use crate::shard::state::Shard;
+use crate::shard::indexes::IndexPlan;
+use crate::shard::state::{Proof, Shard};
 use crate::shard::stores::Stores;
 
 mod fake_bank;
@@ -30,6 +28,7 @@ mod publication;
 mod service;
 mod snapshot;
 mod stopping;
+mod unknown_types;
 
 const LOG: LogId = LogId([7; 16]);
 
@@ -38,7 +37,7 @@ fn identity() -> ShardIdentity {
 }
 
 fn exact() -> Stores {
-    StorePlan::new(PdqEngine::Exact, HnswConfig::default(), None).unwrap().in_memory()
+    StorePlan::new(IndexPlan::default(), None).unwrap().in_memory()
 }
 
 fn empty_shard() -> Shard {

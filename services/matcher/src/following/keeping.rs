@@ -70,7 +70,7 @@ impl Keeping {
         let Some(objects) = self.bootstraps_from.take() else { return };
         let Some(folder) = replica.plan.snapshot_folder() else { return };
         let (shard, begun) = (replica.identity, Instant::now());
-        let found = bootstrap(&objects, folder, shard, replica.plan.engine()).await;
+        let found = bootstrap(&objects, folder, shard, replica.plan.indexes()).await;
         match found {
             Ok(Some(Bootstrapped { shard: found, object, files })) => {
                 let (sequence, took_ms) = (found.applied(), begun.elapsed().as_millis());

@@ -13,7 +13,9 @@ use bytemuck::cast_slice;
 use serde::{Deserialize, Serialize};
 use vigie_index::SegmentError;
 use vigie_index::container::{Container, ContainerWriter};
+use vigie_model::{Hash, HashType};
 
+use crate::shard::indexes::IndexKey;
 use crate::shard::pdq::PdqEngine;
 
 const TEXT: u32 = 1;
@@ -21,7 +23,9 @@ const DEAD: u32 = 2;
 const NOTE: &[u8] = b"vigie snapshot";
 
 /// The version of what [`Manifest`] says.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
+/// The version before it: without [`Manifest::indexes`].
+const FORMAT_OF_THREE_INDEXES: u32 = 1;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +48,9 @@ pub(crate) struct Manifest {
     pub(crate) banks: Vec<BankEntry>,
     /// The files of records, in order, and the words of their dead bits.
     pub(crate) records: Vec<RecordsEntry>,
+    /// The indexes. The first version had those of `pdq`, `md5` and `sha256`, and did not list them.
+    #[serde(default = "three_indexes")]
+    pub(crate) indexes: Vec<IndexEntry>,
     /// Every file but this one.
     pub(crate) files: Vec<FileEntry>,
 }
@@ -77,6 +84,37 @@ pub(crate) struct RecordsEntry {
     pub(crate) dead_words: usize,
 }
 
+/// An index of the shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IndexEntry {
+    /// The number of the hash type.
+    pub(crate) hash_type: u16,
+    /// The length of a hash.
+    pub(crate) bytes: usize,
+    /// The distance that the tables of the index are made for, in bits.
+    pub(crate) distance: u16,
+}
+
+impl IndexEntry {
+    /// The entry of an index.
+    pub(crate) fn of(key: IndexKey) -> Self {
+        let distance = key.options().distance.0;
+        Self { hash_type: key.hash_type.number(), bytes: key.bytes, distance }
+    }
+
+    /// The index, if its entry is sound.
+    pub(crate) fn key(&self) -> Option<IndexKey> {
+        let hash_type = HashType::from_number(self.hash_type)?;
+        (1..=Hash::LEN_MAX).contains(&self.bytes).then_some(IndexKey { hash_type, bytes: self.bytes })
+    }
+}
+
+fn three_indexes() -> Vec<IndexEntry> {
+    let keys = [(HashType::PDQ, 32), (HashType::MD5, 16), (HashType::SHA256, 32)];
+    keys.map(|(hash_type, bytes)| IndexEntry::of(IndexKey { hash_type, bytes })).into()
+}
+
 /// A file, relative to the manifest's folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,9 +128,21 @@ pub(crate) struct FileEntry {
 impl Manifest {
     /// Writes it, with the dead bits of all files of records one after the other.
     pub(crate) fn write(&self, path: &Path, dead: &[u64]) -> Result<(), SegmentError> {
-        let text = serde_json::to_vec(self).expect("it is made of numbers and text");
+        Self::write_text(path, &serde_json::to_vec(self).expect("it is made of numbers and text"), dead)
+    }
+
+    /// Writes it as the first version did.
+    #[cfg(test)]
+    pub(crate) fn write_first_format(&self, path: &Path, dead: &[u64]) {
+        let mut text = serde_json::to_value(self).unwrap();
+        text["format"] = FORMAT_OF_THREE_INDEXES.into();
+        text.as_object_mut().unwrap().remove("indexes");
+        Self::write_text(path, text.to_string().as_bytes(), dead).unwrap();
+    }
+
+    fn write_text(path: &Path, text: &[u8], dead: &[u64]) -> Result<(), SegmentError> {
         let writer = ContainerWriter::create(path, &[(TEXT, text.len()), (DEAD, dead.len() * 8)])?;
-        writer.write_at(TEXT, 0, &text)?;
+        writer.write_at(TEXT, 0, text)?;
         writer.write_at(DEAD, 0, cast_slice(dead))?;
         writer.finish(NOTE).map(drop)
     }
@@ -106,7 +156,7 @@ impl Manifest {
         let text = container.section(TEXT).unwrap_or_default();
         let manifest: Self = serde_json::from_slice(text)
             .map_err(|_| container.contradiction("it says what this version does not know"))?;
-        if manifest.format != FORMAT {
+        if ![FORMAT_OF_THREE_INDEXES, FORMAT].contains(&manifest.format) {
             return Err(container.contradiction("it is of another version"));
         }
         let (words, rest) = container.section(DEAD).unwrap_or_default().as_chunks::<8>();

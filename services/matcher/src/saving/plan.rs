@@ -5,20 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use vigie_model::{Sequence, ShardIdentity};
-use vigie_vectors::HnswConfig;
 
 use crate::saving::folder::{Folder, FolderError};
 use crate::saving::snapshot::{self, RestoreError, SaveError};
+use crate::shard::indexes::{IndexPlan, Indexes};
 use crate::shard::pdq::PdqEngine;
 use crate::shard::records::RecordStore;
 use crate::shard::state::Shard;
-use crate::shard::stores::{Indexes, RECORDS, Stores};
+use crate::shard::stores::{RECORDS, Stores};
 
 /// How the stores of a shard are made. A shard that is rebuilt gets new ones.
 #[derive(Debug)]
 pub(crate) struct StorePlan {
-    engine: PdqEngine,
-    hnsw: HnswConfig,
+    indexes: IndexPlan,
     folder: Option<Arc<Folder>>,
 }
 
@@ -29,12 +28,8 @@ impl StorePlan {
     }
 
     /// Takes the folder, if there is one.
-    pub(crate) fn new(
-        engine: PdqEngine,
-        hnsw: HnswConfig,
-        folder: Option<&Path>,
-    ) -> Result<Self, FolderError> {
-        Ok(Self { engine, hnsw, folder: folder.map(Folder::take).transpose()?.map(Arc::new) })
+    pub(crate) fn new(indexes: IndexPlan, folder: Option<&Path>) -> Result<Self, FolderError> {
+        Ok(Self { indexes, folder: folder.map(Folder::take).transpose()?.map(Arc::new) })
     }
 
     /// Empty stores.
@@ -44,25 +39,25 @@ impl StorePlan {
         let home = folder.path().join(&name);
         let records = home.join(RECORDS);
         fs::create_dir(&records).map_err(|source| FolderError::Prepare { path: records.clone(), source })?;
-        let indexes = Indexes::begin(&home, self.engine, self.hnsw)?;
+        let indexes = Indexes::new(self.indexes.clone(), Some(&home));
         let folder = self.makes_snapshots().then_some(name);
         Ok(Stores { indexes, records: RecordStore::begin(&records), folder })
     }
 
     /// Empty stores that need no folder.
     pub(crate) fn in_memory(&self) -> Stores {
-        Stores::in_memory(self.engine, self.hnsw)
+        Stores::in_memory(self.indexes.clone())
     }
 
     /// Whether shards can be saved and found again. The approximate engine has no files.
     pub(crate) fn makes_snapshots(&self) -> bool {
-        self.folder.is_some() && self.engine == PdqEngine::Exact
+        self.folder.is_some() && self.indexes.pdq_engine == PdqEngine::Exact
     }
 
     /// The shard that was saved last; `None` where none was, or none can be used.
     pub(crate) fn restore(&self, identity: ShardIdentity) -> Result<Option<Shard>, RestoreError> {
         match &self.folder {
-            Some(folder) => snapshot::restore(folder, identity, self.engine),
+            Some(folder) => snapshot::restore(folder, identity, &self.indexes),
             None => Ok(None),
         }
     }
@@ -70,7 +65,7 @@ impl StorePlan {
     /// Saves a shard, and answers its last change that is in the snapshot.
     pub(crate) fn save(&self, shard: &Shard) -> Result<Sequence, SaveError> {
         let folder = self.folder.as_ref().ok_or(SaveError::NotKept)?;
-        snapshot::save(folder, shard, self.engine, &mut |_| Ok(()))
+        snapshot::save(folder, shard, &mut |_| Ok(()))
     }
 
     /// Disowns what was saved.
@@ -83,7 +78,7 @@ impl StorePlan {
         self.folder.as_ref().filter(|_| self.makes_snapshots())
     }
 
-    pub(crate) const fn engine(&self) -> PdqEngine {
-        self.engine
+    pub(crate) const fn indexes(&self) -> &IndexPlan {
+        &self.indexes
     }
 }

@@ -21,17 +21,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
-use vigie_index::{IndexOptions, OpenError, SavedFile, SegmentError};
+use vigie_index::{OpenError, SavedFile, SegmentError};
 use vigie_model::change::{Cursor, LogId};
-use vigie_model::{BankId, HashType, Sequence, SetDigest, ShardIdentity};
+use vigie_model::{BankId, HashCount, HashType, Sequence, SetDigest, ShardIdentity};
 
 use crate::saving::folder::{self, Folder};
-use crate::saving::manifest::{BankEntry, FORMAT, FileEntry, Manifest, RecordsEntry, Settings};
+use crate::saving::manifest::{BankEntry, FORMAT, FileEntry, IndexEntry, Manifest, RecordsEntry, Settings};
 use crate::shard::banks::{BankState, BankTable, Books};
-use crate::shard::pdq::PdqEngine;
+use crate::shard::indexes::{IndexKey, IndexPlan, Indexes};
 use crate::shard::records::{RecordStore, SavedRecords};
 use crate::shard::state::{Shard, ShardState, Still};
-use crate::shard::stores::{Indexes, RECORDS, Stores};
+use crate::shard::stores::{RECORDS, Stores};
 
 /// A shard was not saved. The snapshot before stands.
 #[derive(Debug, Error)]
@@ -40,6 +40,8 @@ pub(crate) enum SaveError {
     NotKept,
     #[error("the shard has not come to a place in the log, or was left by a failure")]
     NotWhole,
+    #[error("the shard cannot be saved: {reason}")]
+    InMemory { reason: String },
     #[error("cannot flush {}", path.display())]
     Flush { path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -65,12 +67,12 @@ pub(crate) enum RestoreError {
 pub(crate) type Checkpoint<'a> = &'a mut dyn FnMut(&'static str) -> Result<(), SaveError>;
 
 /// What the files of a shard depend on.
-pub(crate) fn settings(identity: ShardIdentity, pdq_engine: PdqEngine) -> Settings {
+pub(crate) fn settings(identity: ShardIdentity, plan: &IndexPlan) -> Settings {
     Settings {
         shard: identity.shard().0,
         shard_count: identity.shard_count().get(),
-        pdq_engine,
-        pdq_distance: IndexOptions::default().distance.0,
+        pdq_engine: plan.pdq_engine,
+        pdq_distance: HashType::PDQ.distance_default().0,
     }
 }
 
@@ -78,18 +80,12 @@ pub(crate) fn settings(identity: ShardIdentity, pdq_engine: PdqEngine) -> Settin
 pub(crate) fn save(
     folder: &Folder,
     shard: &Shard,
-    pdq_engine: PdqEngine,
     checkpoint: Checkpoint<'_>,
 ) -> Result<Sequence, SaveError> {
-    shard.hold_still(|still| save_still(folder, &still, pdq_engine, checkpoint)).ok_or(SaveError::NotWhole)?
+    shard.hold_still(|still| save_still(folder, &still, checkpoint)).ok_or(SaveError::NotWhole)?
 }
 
-fn save_still(
-    folder: &Folder,
-    still: &Still<'_>,
-    pdq_engine: PdqEngine,
-    checkpoint: Checkpoint<'_>,
-) -> Result<Sequence, SaveError> {
+fn save_still(folder: &Folder, still: &Still<'_>, checkpoint: Checkpoint<'_>) -> Result<Sequence, SaveError> {
     let Still { identity, stores, moment, settled, books } = still;
     let name = stores.folder.as_deref().ok_or(SaveError::NotKept)?;
     let home = folder.shard(name).ok_or(SaveError::NotKept)?;
@@ -98,17 +94,17 @@ fn save_still(
     let tag = tag(number, cursor.sequence);
 
     let Stores { indexes, records, .. } = stores;
+    if let Some(reason) = indexes.unsaved() {
+        return Err(SaveError::InMemory { reason });
+    }
     records.flush()?;
     let saved = records.saved();
     let mut files: Vec<FileEntry> = saved.iter().map(|one| entry(name, RECORDS, &one.file)).collect();
     checkpoint("records")?;
-    for (part, saved) in [
-        ("pdq", indexes.pdq.save(&tag)?),
-        ("md5", indexes.md5.save(&tag)?),
-        ("sha256", indexes.sha256.save(&tag)?),
-    ] {
-        files.extend(saved.iter().map(|file| entry(name, part, file)));
-        checkpoint(part)?;
+    let all = indexes.all();
+    for (key, index) in &all {
+        files.extend(index.save(&tag)?.iter().map(|file| entry(name, &key.folder(), file)));
+        checkpoint(key.hash_type.name().unwrap_or_default())?;
     }
     for path in [&home, folder.path()] {
         folder::sync(path).map_err(|source| SaveError::Flush { path: path.to_owned(), source })?;
@@ -124,7 +120,7 @@ fn save_still(
     let manifest = Manifest {
         format: FORMAT,
         number,
-        settings: settings(*identity, pdq_engine),
+        settings: settings(*identity, indexes.plan()),
         log: cursor.log.0,
         sequence: cursor.sequence.0,
         chain: cursor.chain,
@@ -132,6 +128,7 @@ fn save_still(
         folder: name.to_owned(),
         banks,
         records: saved.iter().map(record).collect(),
+        indexes: all.iter().map(|(key, _)| IndexEntry::of(*key)).collect(),
         files,
     };
     let dead: Vec<u64> = saved.iter().flat_map(|one| one.dead.iter().copied()).collect();
@@ -149,7 +146,7 @@ fn save_still(
 pub(crate) fn restore(
     folder: &Folder,
     identity: ShardIdentity,
-    pdq_engine: PdqEngine,
+    plan: &IndexPlan,
 ) -> Result<Option<Shard>, RestoreError> {
     let path = folder.manifest();
     if !path.exists() {
@@ -157,21 +154,25 @@ pub(crate) fn restore(
     }
     let (manifest, dead) = Manifest::read(&path)?;
     let wrong = |reason| RestoreError::Manifest { path: path.clone(), reason };
-    let home = check_manifest(folder, &path, &manifest, settings(identity, pdq_engine))?;
+    let home = check_manifest(folder, &path, &manifest, settings(identity, plan))?;
     for file in &manifest.files {
         check_file(folder.path(), file)?;
     }
     let records = open_records(&home.join(RECORDS), &manifest, &dead)?;
-    let indexes = Indexes::open(&home, &tag(manifest.number, Sequence(manifest.sequence)))?;
+    let keys = manifest.indexes.iter().map(IndexEntry::key).collect::<Option<Vec<IndexKey>>>();
+    let keys = keys.ok_or_else(|| wrong("it names an index that there cannot be"))?;
+    let tag = tag(manifest.number, Sequence(manifest.sequence));
+    let indexes = Indexes::open(plan.clone(), &home, &keys, &tag)?;
     let (banks, books) = count_anew(&manifest, &records).map_err(wrong)?;
     let counted = |hash_type| banks.values().map(|bank: &BankState| bank.hashes(hash_type)).sum::<u64>();
-    let lengths = [
-        (HashType::PDQ, indexes.pdq.len()),
-        (HashType::MD5, indexes.md5.len()),
-        (HashType::SHA256, indexes.sha256.len()),
-    ];
-    if lengths.iter().any(|(hash_type, length)| counted(*hash_type) != *length as u64) {
-        return Err(wrong("its indexes and its records do not hold the same"));
+    for HashCount { hash_type, hashes, .. } in indexes.counts() {
+        match counted(hash_type) {
+            count if count == hashes => {}
+            _ if keys.iter().all(|key| key.hash_type != hash_type) => {
+                return Err(wrong("it was saved by a version that did not know a hash type of its records"));
+            }
+            _ => return Err(wrong("its indexes and its records do not hold the same")),
+        }
     }
     folder.count_from(manifest.number);
     folder.remove_shards_but(Some(&manifest.folder));
@@ -201,6 +202,12 @@ pub(crate) fn check_manifest(
         return Err(RestoreError::Settings { saved: manifest.settings, own });
     }
     let home = folder.shard(&manifest.folder).ok_or_else(|| wrong("it names no folder of a shard"))?;
+    let is_for_own_distance = |entry: &IndexEntry| {
+        entry.key().is_none_or(|key| !key.hash_type.is_known() || *entry == IndexEntry::of(key))
+    };
+    if !manifest.indexes.iter().all(is_for_own_distance) {
+        return Err(wrong("its indexes are made for other distances"));
+    }
     if names_are_plain(manifest) { Ok(home) } else { Err(wrong("it names files that are not the shard's")) }
 }
 
@@ -223,7 +230,8 @@ fn names_are_plain(manifest: &Manifest) -> bool {
     let is_plain = |name: &str| {
         let parts: Vec<&str> = name.split('/').collect();
         matches!(parts[..], [folder, part, file] if folder == manifest.folder
-            && (part == RECORDS || HashType::known().any(|hash_type| hash_type.name() == Some(part)))
+            && !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte))
             && !matches!(file, "" | "." | ".."))
     };
     let is_listed = |record: &RecordsEntry| {

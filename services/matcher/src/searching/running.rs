@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use vigie_index::Cancellation;
-use vigie_model::{HashType, Query, SearchOptions};
+use vigie_model::{HashType, HashTypeSet, Metric, Query, SearchOptions, hash_types};
 use vigie_telemetry::trace;
 
 use crate::error::SearchError;
@@ -168,12 +168,13 @@ const CLASSES: usize = 10;
 impl Size {
     /// That of these queries.
     pub(crate) fn of(queries: &[Query], options: &SearchOptions) -> Self {
-        let mut hashes = queries.iter().flat_map(|query| &query.hashes);
-        let has_pdq = hashes.any(|one| one.hash.hash_type() == HashType::PDQ);
-        let bits = usize::from(options.max_distances.get(HashType::PDQ).0);
+        let is_compared =
+            |hash_type: &HashType| hash_type.row().is_some_and(|row| row.metric == Metric::Hamming);
+        let compared = hash_types(queries).iter().filter(is_compared).collect::<HashTypeSet>();
+        let bits = compared.iter().map(|hash_type| usize::from(options.max_distances.get(hash_type).0)).max();
         Self {
             hashes: queries.iter().map(|query| query.hashes.len()).sum::<usize>().max(1),
-            class: if has_pdq { (1 + bits / CLASS_BITS).min(CLASSES - 1) } else { 0 },
+            class: bits.map_or(0, |bits| (1 + bits / CLASS_BITS).min(CLASSES - 1)),
         }
     }
 }

@@ -2,15 +2,16 @@
 
 use vigie_index::{BankFilter, Cancellation, Cancelled};
 use vigie_model::{
-    BankId, BankName, Distance, Hash, HashType, ItemId, Match, MaxDistances, Query, QueryMatches,
-    SearchOptions, Sequence, ShardAnswer, Variant,
+    BankId, BankName, Hash, ItemId, Match, MaxDistances, Query, QueryMatches, SearchOptions, Sequence,
+    ShardAnswer, Variant, hash_types,
 };
 
 use crate::error::SearchError;
 use crate::searching::found::{Best, Found};
 use crate::shard::banks::{BankState, BankTable};
+use crate::shard::indexes::IndexKey;
 use crate::shard::records::Notes;
-use crate::shard::state::{Moment, Shard, bytes_of};
+use crate::shard::state::{Moment, Shard};
 
 /// Searches the shard for a batch of queries, at one moment. Never waits for the follower.
 ///
@@ -64,6 +65,10 @@ fn search_moment(
     cancel: &Cancellation,
 ) -> Result<ShardAnswer, Stopped> {
     let banks = searched_banks(&moment.banks, &options.banks, moment.sequence)?;
+    let asked = hash_types(queries);
+    if let Some(unknown) = asked.iter().find(|hash_type| !shard.plan().searches(*hash_type)) {
+        return Err(SearchError::UnknownHashType(unknown).into());
+    }
     let filter = BankFilter::only(banks.iter().map(|(id, _)| **id));
     let mut results = Vec::with_capacity(queries.len());
     for group in groups(queries) {
@@ -72,17 +77,14 @@ fn search_moment(
             results.push(answer(shard, moment, query, found, &options.max_distances, cancel)?);
         }
     }
-    let asked = |hash_type: &HashType| {
-        queries.iter().flat_map(|query| &query.hashes).any(|one| one.hash.hash_type() == *hash_type)
-    };
-    let counts = HashType::known().filter(asked);
-    let approximate = (!moment.pdq.is_exact() && asked(&HashType::PDQ)).then_some(HashType::PDQ);
+    let approximate = asked.iter().filter(|hash_type| !shard.plan().is_exact(*hash_type));
+    let searched = |hash_type| banks.iter().map(move |(_, bank)| bank.hashes(hash_type));
     Ok(ShardAnswer {
         identity: shard.identity(),
         sequence: moment.sequence,
-        hashes_searched: counts.flat_map(|one| banks.iter().map(move |(_, bank)| bank.hashes(one))).sum(),
+        hashes_searched: asked.iter().flat_map(searched).sum(),
         results,
-        approximate: approximate.into_iter().collect(),
+        approximate: approximate.collect(),
     })
 }
 
@@ -138,38 +140,32 @@ fn search_group(
     cancel: &Cancellation,
 ) -> Result<Vec<Found>, Cancelled> {
     let mut found: Vec<Found> = queries.iter().map(|_| Found::new(options.limit.get())).collect();
-    let pdq = hashes_of(queries, HashType::PDQ);
-    let radius = options.max_distances.get(HashType::PDQ);
-    moment.pdq.each(&pdq.hashes, radius, filter, cancel, |at, hit| {
-        let (query, variant) = pdq.origins[at];
-        found[query].note(hit.entry, (hit.distance, HashType::PDQ, variant));
-    })?;
-    let md5 = hashes_of(queries, HashType::MD5);
-    moment.md5.each(&md5.hashes, filter, cancel, |at, entry| {
-        let (query, variant) = md5.origins[at];
-        found[query].note(entry, (Distance(0), HashType::MD5, variant));
-    })?;
-    let sha256 = hashes_of(queries, HashType::SHA256);
-    moment.sha256.each(&sha256.hashes, filter, cancel, |at, entry| {
-        let (query, variant) = sha256.origins[at];
-        found[query].note(entry, (Distance(0), HashType::SHA256, variant));
-    })?;
+    for hash_type in hash_types(queries).iter() {
+        let radius = options.max_distances.get(hash_type);
+        for (key, index) in moment.indexes.of(hash_type) {
+            let asked = hashes_of(queries, key);
+            index.each(&asked.hashes, radius, filter, cancel, &mut |at, hit| {
+                let (query, variant) = asked.origins[at];
+                found[query].note(hit.entry, (hit.distance, hash_type, variant));
+            })?;
+        }
+    }
     Ok(found)
 }
 
-/// The hashes of one type of all queries, and which query and variant each is of.
-struct Batch<const BYTES: usize> {
-    hashes: Vec<[u8; BYTES]>,
+/// The hashes of all queries that one index may hold, and which query and variant each is of.
+struct Batch<'a> {
+    hashes: Vec<&'a [u8]>,
     origins: Vec<(usize, Variant)>,
 }
 
 /// A hash that a query names twice (a picture that is its own mirror image) is looked for once.
-fn hashes_of<const BYTES: usize>(queries: &[Query], hash_type: HashType) -> Batch<BYTES> {
+fn hashes_of(queries: &[Query], key: IndexKey) -> Batch<'_> {
     let mut batch = Batch { hashes: Vec::new(), origins: Vec::new() };
     for (index, query) in queries.iter().enumerate() {
         let first = batch.hashes.len();
-        for one in query.hashes.iter().filter(|one| one.hash.hash_type() == hash_type) {
-            let hash = bytes_of(&one.hash);
+        for one in query.hashes.iter().filter(|one| IndexKey::of(&one.hash) == key) {
+            let hash = one.hash.as_bytes();
             if !batch.hashes[first..].contains(&hash) {
                 batch.hashes.push(hash);
                 batch.origins.push((index, one.variant));
@@ -228,7 +224,7 @@ fn describe(
         hash_type,
         distance,
         variant,
-        exact: hash_type != HashType::PDQ || moment.pdq.is_exact(),
+        exact: shard.plan().is_exact(hash_type),
         other_matches: u32::try_from(matching.saturating_sub(1)).unwrap_or(u32::MAX),
     })
 }

@@ -6,15 +6,17 @@
 //! The state is not of one moment. A shard that was built from it holds what the bank held, and no more, from
 //! [`Shard::settled`] on; until then digests prove nothing, and removals may be of items that were not in the state.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use thiserror::Error;
-use vigie_index::{Entry, SegmentError};
+use vigie_index::{Entry, HashRows, SegmentError};
 use vigie_model::change::Cursor;
-use vigie_model::{Bank, BankId, HashType, Item, ItemId, Sequence, SetDigest, ShardIdentity};
+use vigie_model::{Bank, BankId, Item, ItemId, Sequence, SetDigest, ShardIdentity};
 
 use crate::shard::banks::{BankState, BankTable, Books};
-use crate::shard::state::{Shard, ShardState, bytes_of};
+use crate::shard::indexes::IndexKey;
+use crate::shard::state::{Shard, ShardState};
 use crate::shard::stores::Stores;
 
 /// Rows that are gathered before they are made into a segment: 48 MiB of the longest hashes, as much again while they
@@ -26,8 +28,6 @@ const BULK_ROWS: usize = 1 << 20;
 pub(crate) enum LoadError {
     #[error("the state holds item {item} of bank {bank}, and no such bank")]
     NoSuchBank { item: ItemId, bank: BankId },
-    #[error("it has no beginning")]
-    NoBeginning,
     #[error("cannot write what it holds")]
     Index(#[from] SegmentError),
 }
@@ -40,9 +40,7 @@ pub(crate) struct Loading {
     cursor: Cursor,
     banks: BankTable,
     books: Books,
-    pdq: Vec<([u8; 32], Entry)>,
-    md5: Vec<([u8; 16], Entry)>,
-    sha256: Vec<([u8; 32], Entry)>,
+    rows: BTreeMap<IndexKey, HashRows>,
     /// Whether an index has got more than one segment.
     is_split: bool,
 }
@@ -57,16 +55,9 @@ impl Loading {
             cursor,
             banks: banks.collect(),
             books: Books::default(),
-            pdq: Vec::new(),
-            md5: Vec::new(),
-            sha256: Vec::new(),
+            rows: BTreeMap::new(),
             is_split: false,
         }
-    }
-
-    /// The place in the log that the banks and items are of.
-    pub(crate) const fn cursor(&self) -> Cursor {
-        self.cursor
     }
 
     /// Takes items, which come by ascending id.
@@ -76,11 +67,10 @@ impl Loading {
             let entry = Entry { item: id, bank };
             for hash in content.hashes() {
                 state.count(hash.hash_type());
-                match hash.hash_type() {
-                    HashType::PDQ => self.pdq.push((bytes_of(hash), entry)),
-                    HashType::MD5 => self.md5.push((bytes_of(hash), entry)),
-                    HashType::SHA256 => self.sha256.push((bytes_of(hash), entry)),
-                    _ => {}
+                if self.stores.indexes.plan().searches(hash.hash_type()) {
+                    let key = IndexKey::of(hash);
+                    let rows = self.rows.entry(key).or_insert_with(|| HashRows::new(key.bytes));
+                    rows.push(hash.as_bytes(), entry);
                 }
             }
             self.books.add(bank, SetDigest::of_item(id, content.hashes()));
@@ -91,20 +81,15 @@ impl Loading {
         Ok(())
     }
 
-    /// Gives what has gathered to the indexes, of each type that has at least `rows_min` rows.
+    /// Gives what has gathered to the indexes, of each that has at least `rows_min` rows.
     fn spill(&mut self, rows_min: usize) -> Result<bool, SegmentError> {
         let mut has_spilled = false;
-        if self.pdq.len() >= rows_min {
-            self.stores.indexes.pdq.load(std::mem::take(&mut self.pdq))?;
-            has_spilled = true;
-        }
-        if self.md5.len() >= rows_min {
-            self.stores.indexes.md5.load(std::mem::take(&mut self.md5))?;
-            has_spilled = true;
-        }
-        if self.sha256.len() >= rows_min {
-            self.stores.indexes.sha256.load(std::mem::take(&mut self.sha256))?;
-            has_spilled = true;
+        for (key, rows) in &mut self.rows {
+            if rows.len() >= rows_min {
+                let gathered = std::mem::replace(rows, HashRows::new(key.bytes));
+                self.stores.indexes.load(*key, gathered)?;
+                has_spilled = true;
+            }
         }
         Ok(has_spilled)
     }

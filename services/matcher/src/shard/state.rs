@@ -14,17 +14,16 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use vigie_follow::Proof;
-use vigie_index::{Edit, Entry, EqualitySnapshot};
+use vigie_index::{Entry, HashEdits};
 
 use vigie_model::{
-    BankId, Change, ChangeKind, Cursor, FeedRange, Hash, HashCount, HashType, Item, ItemId, Sequence,
-    SetDigest, ShardIdentity,
+    BankId, Change, ChangeKind, Cursor, FeedRange, Hash, HashCount, HashType, HashTypeSet, Item, ItemId,
+    Sequence, SetDigest, ShardIdentity,
 };
 
 use crate::shard::banks::{BankState, BankTable, Books};
 use crate::shard::contradiction::Contradiction;
-use crate::shard::pdq::PdqSnapshot;
+use crate::shard::indexes::{EditsByIndex, IndexKey, IndexPlan, Snapshots};
 use crate::shard::records::Record;
 use crate::shard::stores::Stores;
 
@@ -37,6 +36,15 @@ pub(crate) struct Still<'a> {
     pub(crate) books: &'a Books,
 }
 
+/// What a range of the log said of the shard's whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// Nothing.
+    None,
+    /// That it is equal to the bank's.
+    Equal,
+}
+
 /// Everything that a search reads, as of one sequence.
 #[derive(Debug)]
 pub(crate) struct Moment {
@@ -46,9 +54,7 @@ pub(crate) struct Moment {
     pub(crate) banks: Arc<BankTable>,
     /// What the living hashes come to.
     pub(crate) digest: SetDigest,
-    pub(crate) pdq: PdqSnapshot,
-    pub(crate) md5: EqualitySnapshot<16>,
-    pub(crate) sha256: EqualitySnapshot<32>,
+    pub(crate) indexes: Snapshots,
 }
 
 /// See the module.
@@ -75,15 +81,12 @@ pub(crate) struct ShardState {
 impl Shard {
     /// A shard that holds nothing, and stands before the log's first change.
     pub(crate) fn empty(identity: ShardIdentity, stores: Stores) -> Self {
-        let indexes = &stores.indexes;
         let moment = Moment {
             sequence: Sequence::ZERO,
             cursor: None,
             banks: Arc::default(),
             digest: SetDigest::EMPTY,
-            pdq: indexes.pdq.snapshot(),
-            md5: indexes.md5.snapshot(),
-            sha256: indexes.sha256.snapshot(),
+            indexes: stores.indexes.snapshot(),
         };
         Self {
             identity,
@@ -96,16 +99,13 @@ impl Shard {
 
     /// A shard that holds these hashes and records.
     pub(crate) fn of_state(identity: ShardIdentity, stores: Stores, state: ShardState) -> Self {
-        let indexes = &stores.indexes;
         let ShardState { cursor, settled, banks, books } = state;
         let moment = Moment {
             sequence: cursor.sequence,
             cursor: Some(cursor),
             banks,
             digest: books.whole,
-            pdq: indexes.pdq.snapshot(),
-            md5: indexes.md5.snapshot(),
-            sha256: indexes.sha256.snapshot(),
+            indexes: stores.indexes.snapshot(),
         };
         let (moment, books) = (ArcSwap::from_pointee(moment), Mutex::new(books));
         Self { identity, stores, settled, moment, books }
@@ -118,6 +118,11 @@ impl Shard {
     #[cfg(test)]
     pub(crate) const fn stores(&self) -> &Stores {
         &self.stores
+    }
+
+    /// Whether it has come to a place in the log, and goes on from there.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.moment.load().cursor.is_some()
     }
 
     /// Before this, digests prove nothing: the state that the shard began with was read while items went.
@@ -149,24 +154,27 @@ impl Shard {
         self.stores.indexes.fault().or_else(|| self.stores.records.fault())
     }
 
+    /// How the indexes are made, and so which types can be searched.
+    pub(crate) const fn plan(&self) -> &IndexPlan {
+        self.stores.indexes.plan()
+    }
+
+    /// The living hashes of every type that this build knows, and of every other that the shard holds.
     pub(crate) fn hash_counts(&self) -> Vec<HashCount> {
-        let exact = |hash_type, hashes: usize| HashCount {
+        let mut counts = self.stores.indexes.counts();
+        let moment = self.moment();
+        let lacking = HashType::known().filter(|hash_type| !self.plan().searches(*hash_type));
+        let unknown = moment.banks.values().flat_map(BankState::unknown_types);
+        let not_searched: HashTypeSet = lacking.chain(unknown).collect();
+        counts.extend(not_searched.iter().map(|hash_type| HashCount {
             hash_type,
-            hashes: u64::try_from(hashes).unwrap_or(u64::MAX),
-            is_searched: true,
+            hashes: moment.banks.values().map(|bank| bank.hashes(hash_type)).sum(),
+            is_searched: false,
             exact: true,
             recall: None,
-        };
-        let pdq = exact(HashType::PDQ, self.stores.indexes.pdq.len());
-        vec![
-            HashCount {
-                exact: self.stores.indexes.pdq.is_exact(),
-                recall: self.stores.indexes.pdq.recall(),
-                ..pdq
-            },
-            exact(HashType::MD5, self.stores.indexes.md5.len()),
-            exact(HashType::SHA256, self.stores.indexes.sha256.len()),
-        ]
+        }));
+        counts.sort_unstable_by_key(|count| count.hash_type);
+        counts
     }
 
     /// Lets nothing be applied while `read` looks at the shard; `None` if it was left half changed.
@@ -214,9 +222,7 @@ impl Shard {
             cursor: Some(cursor),
             banks: work.banks,
             digest: books.whole,
-            pdq: self.stores.indexes.pdq.snapshot(),
-            md5: self.stores.indexes.md5.snapshot(),
-            sha256: self.stores.indexes.sha256.snapshot(),
+            indexes: self.stores.indexes.snapshot(),
         }));
         // Nothing that a new search sees leads to these any more.
         for item in &work.gone {
@@ -252,9 +258,7 @@ impl Shard {
                 work.banks_mut().remove(&bank).ok_or(Contradiction::NoSuchBank(sequence))?;
                 books.take_bank(bank);
                 self.flush(work);
-                self.stores.indexes.pdq.remove_bank(bank);
-                self.stores.indexes.md5.remove_bank(bank);
-                self.stores.indexes.sha256.remove_bank(bank);
+                self.stores.indexes.remove_bank(bank);
                 work.gone_banks.insert(bank);
                 Ok(())
             }
@@ -283,11 +287,8 @@ impl Shard {
         books.add(bank, SetDigest::of_item(id, content.hashes()));
         for hash in content.hashes() {
             state.count(hash.hash_type());
-            match hash.hash_type() {
-                HashType::PDQ => work.pdq.push(Edit::Insert(bytes_of(hash), entry)),
-                HashType::MD5 => work.md5.push(Edit::Insert(bytes_of(hash), entry)),
-                HashType::SHA256 => work.sha256.push(Edit::Insert(bytes_of(hash), entry)),
-                _ => {}
+            if let Some(edits) = edits_of(&mut work.edits, hash, self.plan()) {
+                edits.insert(hash.as_bytes(), entry);
             }
         }
         self.stores.records.insert(id, bank, &content);
@@ -312,13 +313,10 @@ impl Shard {
             return Err(Contradiction::NoSuchItem(sequence));
         }
         books.take(bank, SetDigest::of_item(id, &hashes));
-        for hash in hashes {
+        for hash in &hashes {
             state.discount(hash.hash_type());
-            match hash.hash_type() {
-                HashType::PDQ => work.pdq.push(Edit::Remove(bytes_of(&hash), id)),
-                HashType::MD5 => work.md5.push(Edit::Remove(bytes_of(&hash), id)),
-                HashType::SHA256 => work.sha256.push(Edit::Remove(bytes_of(&hash), id)),
-                _ => {}
+            if let Some(edits) = edits_of(&mut work.edits, hash, self.plan()) {
+                edits.remove(hash.as_bytes(), id);
             }
         }
         Ok(())
@@ -326,24 +324,15 @@ impl Shard {
 
     /// Makes the gathered edits. Searches do not see them before the next moment.
     fn flush(&self, work: &mut Work) {
-        self.stores.indexes.pdq.apply(&std::mem::take(&mut work.pdq));
-        self.stores.indexes.md5.apply(&std::mem::take(&mut work.md5));
-        self.stores.indexes.sha256.apply(&std::mem::take(&mut work.sha256));
+        self.stores.indexes.apply(&std::mem::take(&mut work.edits));
     }
-}
-
-/// The bytes of a hash whose type has this length.
-pub(crate) fn bytes_of<const BYTES: usize>(hash: &Hash) -> [u8; BYTES] {
-    hash.as_bytes().try_into().expect("a hash has a length of its row")
 }
 
 /// A range that is being applied.
 #[derive(Debug, Default)]
 struct Work {
     banks: Arc<BankTable>,
-    pdq: Vec<Edit<32>>,
-    md5: Vec<Edit<16>>,
-    sha256: Vec<Edit<32>>,
+    edits: EditsByIndex,
     /// Items and banks whose records go once no new search leads to them.
     gone: HashSet<ItemId>,
     gone_banks: HashSet<BankId>,
@@ -358,4 +347,10 @@ impl Work {
     fn bank_mut(&mut self, bank: BankId, sequence: Sequence) -> Result<&mut BankState, Contradiction> {
         self.banks_mut().get_mut(&bank).ok_or(Contradiction::NoSuchBank(sequence))
     }
+}
+
+/// The edits of the index that holds such hashes; `None` if their type is not searched.
+fn edits_of<'a>(edits: &'a mut EditsByIndex, hash: &Hash, plan: &IndexPlan) -> Option<&'a mut HashEdits> {
+    let key = IndexKey::of(hash);
+    plan.searches(key.hash_type).then(|| edits.entry(key).or_insert_with(|| HashEdits::new(key.bytes)))
 }

@@ -16,12 +16,12 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use vigie_index::container::Container;
-use vigie_model::{HashType, ShardIdentity};
+use vigie_model::ShardIdentity;
 
 use crate::saving::folder::{self, Folder};
 use crate::saving::manifest::{FileEntry, Manifest};
 use crate::saving::snapshot::{self, RestoreError};
-use crate::shard::pdq::PdqEngine;
+use crate::shard::indexes::IndexPlan;
 use crate::shard::state::Shard;
 use crate::shard::stores::RECORDS;
 use crate::sharing::objects::{Objects, StoreError, transfer};
@@ -55,7 +55,7 @@ pub(crate) async fn bootstrap(
     objects: &Objects,
     folder: &Arc<Folder>,
     identity: ShardIdentity,
-    pdq_engine: PdqEngine,
+    plan: &IndexPlan,
 ) -> Result<Option<Bootstrapped>, BootstrapError> {
     let Some((place, pointer)) = newest(objects, identity).await? else { return Ok(None) };
     let object = place.manifest(&pointer);
@@ -65,13 +65,13 @@ pub(crate) async fn bootstrap(
     let path = arriving.join(folder::MANIFEST);
     objects.download(vec![transfer(object.clone(), &path, pointer.bytes)]).await?;
     let (own, name) = (Arc::clone(folder), object.clone());
+    let settings = snapshot::settings(identity, plan);
     let manifest = blocking(move || {
         check_content(&name, &path, pointer.checksum)?;
         let manifest = Manifest::read(&path).map_err(|error| damaged(&name, &error))?.0;
         if (manifest.sequence, manifest.number) != (pointer.sequence, pointer.number) {
             return Err(damaged(&name, &"it is of another snapshot"));
         }
-        let settings = snapshot::settings(identity, pdq_engine);
         match snapshot::check_manifest(&own, &path, &manifest, settings) {
             Ok(_) => Ok(manifest),
             Err(reason) => Err(BootstrapError::Refused { object: name, reason }),
@@ -80,20 +80,21 @@ pub(crate) async fn bootstrap(
     let manifest = manifest.await?;
 
     let home = arriving.join(&manifest.folder);
-    for part in HashType::known().filter_map(HashType::name).chain([RECORDS]) {
-        fs::create_dir_all(home.join(part))?;
+    fs::create_dir_all(home.join(RECORDS))?;
+    for part in manifest.files.iter().filter_map(|file| Path::new(&file.name).parent()) {
+        fs::create_dir_all(arriving.join(part))?;
     }
     let of = |file: &FileEntry| transfer(place.file(file), &arriving.join(&file.name), file.bytes);
     objects.download(manifest.files.iter().map(of).collect()).await?;
 
     let files = manifest.files.iter().map(content_name).collect();
-    let (own, name) = (Arc::clone(folder), object.clone());
+    let (own, name, plan) = (Arc::clone(folder), object.clone(), plan.clone());
     let shard = blocking(move || {
         for file in &manifest.files {
             check_content(&place.file(file), &arriving.join(&file.name), file.checksum)?;
         }
         own.adopt(&arriving, &manifest.folder)?;
-        snapshot::restore(&own, identity, pdq_engine)
+        snapshot::restore(&own, identity, &plan)
             .map_err(|reason| BootstrapError::Refused { object: name, reason })
     });
     Ok(shard.await?.map(|shard| Bootstrapped { shard, object, files }))

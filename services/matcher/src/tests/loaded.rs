@@ -7,13 +7,11 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use tokio::net::TcpListener;
 use vigie_clients::MatcherClient;
-use vigie_follow::{Position, Progress, State as _};
 use vigie_model::change::Cursor;
 use vigie_model::{
     Bank, BankId, Hash, Item, ItemContent, ItemDraft, ItemId, Query, QueryHash, Sequence, UnixMillis, Variant,
 };
 use vigie_serving::Shutdown;
-use vigie_vectors::HnswConfig;
 
 use super::follow::whole;
 use super::{LOG, name};
@@ -22,8 +20,8 @@ use crate::following::replica::Replica;
 use crate::metrics::MatcherMetrics;
 use crate::saving::plan::StorePlan;
 use crate::server::{MESSAGE_BYTES_MAX, routes};
+use crate::shard::indexes::IndexPlan;
 use crate::shard::loading::Loading;
-use crate::shard::pdq::PdqEngine;
 use crate::shard::state::Shard;
 
 /// See the module. It ends with the test's runtime.
@@ -36,12 +34,12 @@ pub(super) struct Loaded {
 impl Loaded {
     /// One whose items are these, of one bank.
     pub(super) fn new(contents: impl Iterator<Item = ItemContent>) -> Self {
-        let plan = StorePlan::new(PdqEngine::Exact, HnswConfig::default(), None).unwrap();
+        let plan = StorePlan::new(IndexPlan::default(), None).unwrap();
         let metrics = MatcherMetrics::default();
         let (shard, head) = shard_of(&plan, contents);
         let replica = Replica::new(whole(), plan, metrics.clone());
         replica.take(shard);
-        replica.standing().show(Progress::ready_at(Position(head.0)));
+        replica.advance(head, head, true);
         Self { replica: Arc::new(replica), metrics }
     }
 

@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use vigie_clients::{CallError, Code, DescriptionStream, MatcherClient, Priority};
-use vigie_follow::{Position, Progress, State as _};
 use vigie_model::{ReplicaDescription, SearchOptions, Sequence, ShardAnswer};
 use vigie_serving::{ServingConfig, Shutdown};
-use vigie_vectors::HnswConfig;
 
 use super::fake_bank::FakeBank;
 use super::follow::{some_steps, whole};
@@ -19,7 +17,7 @@ use crate::following::presence::{Presence, Watcher};
 use crate::following::replica::Replica;
 use crate::metrics::MatcherMetrics;
 use crate::saving::plan::StorePlan;
-use crate::shard::pdq::PdqEngine;
+use crate::shard::indexes::IndexPlan;
 
 async fn search(
     client: &MatcherClient,
@@ -31,7 +29,7 @@ async fn search(
 
 /// A watcher of a replica that nothing follows, and the time of its beginning, which stands still.
 fn watched(shutdown: &Shutdown) -> (Arc<Replica>, Watcher, Instant) {
-    let plan = StorePlan::new(PdqEngine::Exact, HnswConfig::default(), None).unwrap();
+    let plan = StorePlan::new(IndexPlan::default(), None).unwrap();
     let replica = Arc::new(Replica::new(whole(), plan, MatcherMetrics::default()));
     let presence = Presence::new(Arc::clone(&replica), 1, shutdown.clone());
     let watcher = presence.watch().unwrap();
@@ -56,12 +54,10 @@ async fn a_watcher_is_told_of_readiness_at_once_and_of_changes_now_and_then() {
     tokio::spawn(async move {
         for change in 1..=50 {
             tokio::time::sleep(Duration::from_millis(10)).await;
-            let at = Progress::ready_at(Position(change));
-            moving.standing().show(Progress { ready: change >= 25, ..at });
+            moving.advance(Sequence(change), Sequence(change), change >= 25);
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
-        let last = moving.standing().now();
-        moving.standing().show(Progress { ready: false, level: false, ..last });
+        moving.withdraw();
     });
     assert_eq!(told(&mut watcher, begun).await, (1_100, Sequence(9), false), "just before the tenth");
     assert_eq!(told(&mut watcher, begun).await, (1_200, Sequence(19), false));
@@ -76,7 +72,7 @@ async fn a_watcher_is_told_of_readiness_at_once_and_of_changes_now_and_then() {
 async fn a_watchers_last_word_is_that_the_replica_is_draining() {
     let shutdown = Shutdown::new();
     let (replica, mut watcher, begun) = watched(&shutdown);
-    replica.standing().show(Progress::ready_at(Position(3)));
+    replica.advance(Sequence(3), Sequence(3), true);
     assert_eq!(told(&mut watcher, begun).await, (0, Sequence(3), true));
     let stopping = shutdown.clone();
     tokio::spawn(async move {

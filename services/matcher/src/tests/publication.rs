@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
-use vigie_follow::Reason;
 use vigie_model::change::LogId;
 use vigie_model::{Sequence, ShardIdentity};
 
@@ -17,8 +16,10 @@ use super::snapshot::{Log, copy_of, files_below, loaded, plan};
 use super::{LOG, Step, identity};
 use crate::config::Config;
 use crate::following::keeping::Sharing;
+use crate::metrics::RebuildReason;
 use crate::saving::manifest::Manifest;
 use crate::saving::plan::StorePlan;
+use crate::shard::indexes::IndexPlan;
 use crate::shard::pdq::PdqEngine;
 use crate::shard::state::Shard;
 use crate::sharing::bootstrap::bootstrap;
@@ -96,7 +97,7 @@ async fn a_new_replica_begins_with_what_another_published() {
     assert_eq!(bank.held().loads, 1, "by the publisher");
     let metrics = publisher.metrics.clone();
     publisher.stop().await;
-    assert_eq!(metrics.rebuilds(Reason::Digest), 0);
+    assert_eq!(metrics.rebuilds(RebuildReason::Digest), 0);
     check_new(&bank, store.path(), 0, (1, 0), "whole").await;
     assert!(!folder.path().join("publishing/0").exists());
 }
@@ -224,7 +225,7 @@ async fn a_store_that_cannot_be_reached_keeps_nobody_from_serving() {
 /// The shard that a new matcher begins with, and how it is told where it does not.
 pub(super) async fn bootstrapped(objects: &Objects, folder: &TempDir) -> Result<Option<Shard>, String> {
     let plan = plan(folder.path());
-    let found = bootstrap(objects, plan.snapshot_folder().unwrap(), identity(), PdqEngine::Exact).await;
+    let found = bootstrap(objects, plan.snapshot_folder().unwrap(), identity(), &IndexPlan::default()).await;
     found.map(|found| found.map(|found| found.shard)).map_err(|error| error.to_string())
 }
 

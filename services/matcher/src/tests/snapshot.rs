@@ -6,26 +6,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use vigie_follow::Proof;
 use vigie_index::Cancellation;
 use vigie_model::change::Cursor;
 use vigie_model::{Bank, Change, FeedRange, Sequence, UnixMillis};
-use vigie_vectors::HnswConfig;
 
 use super::{LOG, Replay, Step, identity, options, query};
 use crate::saving::manifest::Manifest;
 use crate::saving::plan::StorePlan;
 use crate::saving::snapshot::{SaveError, save};
 use crate::searching::search::search;
+use crate::shard::indexes::IndexPlan;
 use crate::shard::loading::Loading;
-use crate::shard::pdq::PdqEngine;
-use crate::shard::state::Shard;
+use crate::shard::state::{Proof, Shard};
 
 /// A log, and what it comes to.
 #[derive(Default)]
 pub(super) struct Log {
-    replay: Replay,
-    changes: Vec<Change>,
+    pub(super) replay: Replay,
+    pub(super) changes: Vec<Change>,
 }
 
 impl Log {
@@ -64,7 +62,7 @@ impl Log {
 }
 
 pub(super) fn plan(folder: &Path) -> StorePlan {
-    StorePlan::new(PdqEngine::Exact, HnswConfig::default(), Some(folder)).unwrap()
+    StorePlan::new(IndexPlan::default(), Some(folder)).unwrap()
 }
 
 /// A shard of what the log comes to now.
@@ -187,7 +185,7 @@ fn a_crash_at_any_step_leaves_one_snapshot_or_the_other() {
         left.push((step, copy_of(folder.path())));
         Ok(())
     };
-    let second = save(plans.snapshot_folder().unwrap(), &shard, PdqEngine::Exact, &mut stop).unwrap();
+    let second = save(plans.snapshot_folder().unwrap(), &shard, &mut stop).unwrap();
     let steps: Vec<_> = left.iter().map(|(step, _)| *step).collect();
     assert_eq!(steps, ["before", "records", "pdq", "md5", "sha256", "manifest", "forgotten"]);
     log.take_some(4);
@@ -220,7 +218,7 @@ fn a_snapshot_that_fails_leaves_the_one_before_and_can_be_tried_again() {
             log.take_some(seed);
             log.bring_up(&shard);
             let mut fail = |step| if step == fails_at { Err(SaveError::NotKept) } else { Ok(()) };
-            save(plans.snapshot_folder().unwrap(), &shard, PdqEngine::Exact, &mut fail).unwrap_err();
+            save(plans.snapshot_folder().unwrap(), &shard, &mut fail).unwrap_err();
             shard.stores().indexes.merge().unwrap();
             if fails_at == "manifest" {
                 last = shard.applied();
@@ -296,7 +294,9 @@ fn any_file_that_is_not_as_it_was_saved_is_told_by_name() {
 fn a_file_of_another_snapshot_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let (mut log, plans) = (Log::default(), plan(folder.path()));
+    // Both, so that there are hashes of every type, and an index of each.
     log.take_some(1);
+    log.take_some(2);
     let shard = Arc::new(loaded(&plans, &log));
     plans.save(&shard).unwrap();
     let old = copy_of(folder.path());

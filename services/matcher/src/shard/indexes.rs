@@ -1,0 +1,261 @@
+//! The indexes of a shard: one for each hash type and length, made when the first such hash arrives.
+//!
+//! A hash whose type this build does not know has no index. It is kept in the records, counted and part of the digests, so that
+//! the shard equals the bank's; a search that asks for it is refused, and never answered with "no match".
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use vigie_index::{
+    HashEdits, HashIndex, HashRows, HashShape, HashSnapshot, IndexOptions, OpenError, SegmentError,
+};
+use vigie_model::{BankId, Hash, HashCount, HashType, HashTypeSet, Metric};
+use vigie_vectors::HnswConfig;
+
+use crate::shard::pdq::PdqEngine;
+
+/// How the indexes of a shard are made.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct IndexPlan {
+    /// What searches PDQ hashes.
+    pub(crate) pdq_engine: PdqEngine,
+    /// The parameters of the approximate engine.
+    pub(crate) hnsw: HnswConfig,
+    /// Types of the table that are treated as unknown: tests give a replica an older build's view this way.
+    pub(crate) lacks: HashTypeSet,
+}
+
+impl IndexPlan {
+    /// Whether this replica can search hashes of a type.
+    pub(crate) fn searches(&self, hash_type: HashType) -> bool {
+        hash_type.is_known() && !self.lacks.contains(hash_type)
+    }
+
+    /// The types that it can search, ascending.
+    pub(crate) fn searched(&self) -> impl Iterator<Item = HashType> {
+        HashType::known().filter(|hash_type| self.searches(*hash_type))
+    }
+
+    /// Whether the index of a type finds everything.
+    pub(crate) fn is_exact(&self, hash_type: HashType) -> bool {
+        hash_type != HashType::PDQ || self.pdq_engine == PdqEngine::Exact
+    }
+
+    fn make(
+        &self,
+        key: IndexKey,
+        shape: HashShape,
+        folder: Option<&Path>,
+    ) -> Result<Box<dyn HashIndex>, OpenError> {
+        if !self.is_exact(key.hash_type) {
+            return Ok(vigie_vectors::hamming_index(shape.bytes(), self.hnsw)?);
+        }
+        match folder {
+            Some(folder) => shape.begin(folder, key.options()),
+            None => Ok(shape.in_memory(key.options())?),
+        }
+    }
+}
+
+/// Which hashes an index holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct IndexKey {
+    pub(crate) hash_type: HashType,
+    /// Their length.
+    pub(crate) bytes: usize,
+}
+
+impl IndexKey {
+    /// The index that holds a hash, if its type is searched.
+    pub(crate) fn of(hash: &Hash) -> Self {
+        Self { hash_type: hash.hash_type(), bytes: hash.as_bytes().len() }
+    }
+
+    /// The index's folder in the shard's: the name of the type, and the length where the type has several.
+    pub(crate) fn folder(self) -> String {
+        let has_one_length = self.hash_type.row().is_some_and(|row| row.lengths.len() == 1);
+        if has_one_length { self.hash_type.to_string() } else { format!("{}-{}", self.hash_type, self.bytes) }
+    }
+
+    /// The tables of an index are made for the distance that most searches ask for.
+    pub(crate) fn options(self) -> IndexOptions {
+        IndexOptions { distance: self.hash_type.distance_default(), ..IndexOptions::default() }
+    }
+
+    fn shape(self) -> Option<HashShape> {
+        let bytes = self.bytes;
+        self.hash_type.row().map(|row| match row.metric {
+            Metric::Hamming => HashShape::Hamming { bytes },
+            Metric::Equality => HashShape::Equality { bytes },
+        })
+    }
+}
+
+/// The indexes, which are searched while they are written to.
+#[derive(Debug)]
+pub(crate) struct Indexes {
+    plan: IndexPlan,
+    /// The shard's folder; `None` in memory.
+    home: Option<PathBuf>,
+    by_key: RwLock<BTreeMap<IndexKey, Arc<dyn HashIndex>>>,
+    /// Why an index lies in memory though the shard has a folder. Nothing is lost by it, but nothing can be saved.
+    unsaved: Mutex<Option<String>>,
+}
+
+/// Edits by index.
+pub(crate) type EditsByIndex = BTreeMap<IndexKey, HashEdits>;
+
+impl Indexes {
+    /// No index yet; their files will be in `home`.
+    pub(crate) fn new(plan: IndexPlan, home: Option<&Path>) -> Self {
+        let (by_key, unsaved) = (RwLock::default(), Mutex::default());
+        Self { plan, home: home.map(Path::to_owned), by_key, unsaved }
+    }
+
+    /// The indexes that were saved under this tag in a shard's folder.
+    pub(crate) fn open(
+        plan: IndexPlan,
+        home: &Path,
+        keys: &[IndexKey],
+        tag: &[u8],
+    ) -> Result<Self, OpenError> {
+        let indexes = Self::new(plan, Some(home));
+        let mut by_key: BTreeMap<IndexKey, Arc<dyn HashIndex>> = BTreeMap::new();
+        for key in keys.iter().filter(|key| indexes.plan.searches(key.hash_type)) {
+            let Some(shape) = key.shape() else { continue };
+            by_key.insert(*key, shape.open_tagged(&home.join(key.folder()), key.options(), tag)?.into());
+        }
+        *indexes.by_key.write().unwrap_or_else(PoisonError::into_inner) = by_key;
+        Ok(indexes)
+    }
+
+    /// How they are made.
+    pub(crate) const fn plan(&self) -> &IndexPlan {
+        &self.plan
+    }
+
+    /// Every index and what it holds, by type.
+    pub(crate) fn all(&self) -> Vec<(IndexKey, Arc<dyn HashIndex>)> {
+        let by_key = self.by_key.read().unwrap_or_else(PoisonError::into_inner);
+        by_key.iter().map(|(key, index)| (*key, Arc::clone(index))).collect()
+    }
+
+    /// The index of these hashes, made if there is none yet; `None` if their type is not searched.
+    fn index(&self, key: IndexKey) -> Option<Arc<dyn HashIndex>> {
+        if let Some(index) = self.by_key.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Some(Arc::clone(index));
+        }
+        let shape = key.shape().filter(|_| self.plan.searches(key.hash_type))?;
+        let folder = self.home.as_ref().map(|home| home.join(key.folder()));
+        let made = self.plan.make(key, shape, folder.as_deref()).or_else(|error| {
+            let mut unsaved = self.unsaved.lock().unwrap_or_else(PoisonError::into_inner);
+            *unsaved = Some(format!("the index of {} hashes lies in memory: {error}", key.hash_type));
+            self.plan.make(key, shape, None)
+        });
+        // The table is tested to have no row that no index takes.
+        let index: Arc<dyn HashIndex> = made.expect("an index in memory is made for every row").into();
+        let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
+        Some(Arc::clone(by_key.entry(key).or_insert(index)))
+    }
+
+    /// Makes the edits of every index.
+    pub(crate) fn apply(&self, edits: &EditsByIndex) {
+        for (key, edits) in edits {
+            if let Some(index) = self.index(*key) {
+                index.apply(edits);
+            }
+        }
+    }
+
+    /// Adds many hashes at once to the index that they belong to.
+    pub(crate) fn load(&self, key: IndexKey, rows: HashRows) -> Result<(), SegmentError> {
+        self.index(key).map_or(Ok(()), |index| index.load(rows))
+    }
+
+    /// Removes every hash of a bank.
+    pub(crate) fn remove_bank(&self, bank: BankId) {
+        for (_, index) in self.all() {
+            index.remove_bank(bank);
+        }
+    }
+
+    /// Makes one segment of each.
+    pub(crate) fn merge(&self) -> Result<(), SegmentError> {
+        self.all().iter().try_for_each(|(_, index)| index.merge())
+    }
+
+    /// Why they cannot be saved, if they cannot.
+    pub(crate) fn unsaved(&self) -> Option<String> {
+        self.unsaved.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Gives up what was saved before this tag.
+    pub(crate) fn forget_before(&self, tag: &[u8]) {
+        self.all().iter().for_each(|(_, index)| index.forget_before(tag));
+    }
+
+    /// What last went wrong with their files. Nothing is lost by it.
+    pub(crate) fn fault(&self) -> Option<String> {
+        self.unsaved().or_else(|| self.all().iter().find_map(|(_, index)| index.fault()))
+    }
+
+    /// The living hashes of each type that is searched, those of no hash yet included.
+    pub(crate) fn counts(&self) -> Vec<HashCount> {
+        let all = self.all();
+        let count = |hash_type: HashType| {
+            let of_type = || all.iter().filter(|(key, _)| key.hash_type == hash_type).map(|(_, index)| index);
+            HashCount {
+                hash_type,
+                hashes: of_type().map(|index| index.len() as u64).sum(),
+                is_searched: true,
+                exact: self.plan.is_exact(hash_type),
+                recall: of_type().find_map(|index| index.recall()),
+            }
+        };
+        self.plan.searched().map(count).collect()
+    }
+
+    /// All of them as they are now.
+    pub(crate) fn snapshot(&self) -> Snapshots {
+        Snapshots(self.all().into_iter().map(|(key, index)| (key, index.snapshot())).collect())
+    }
+}
+
+/// The indexes of a shard at one moment, by type.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Snapshots(Vec<(IndexKey, Arc<dyn HashSnapshot>)>);
+
+impl Snapshots {
+    /// Those of one type: one for each length that has arrived.
+    pub(crate) fn of(&self, hash_type: HashType) -> impl Iterator<Item = (IndexKey, &dyn HashSnapshot)> {
+        self.0.iter().filter(move |(key, _)| key.hash_type == hash_type).map(|(key, one)| (*key, &**one))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_of_the_table_has_an_index_of_each_of_its_lengths() {
+        for hash_type in HashType::known() {
+            for &bytes in hash_type.row().unwrap().lengths {
+                let key = IndexKey { hash_type, bytes };
+                key.shape().unwrap().check().unwrap();
+                assert!(Indexes::new(IndexPlan::default(), None).index(key).is_some(), "{key:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn types_without_a_row_have_none() {
+        let unknown = HashType::from_number(9_999).unwrap();
+        let indexes = Indexes::new(IndexPlan::default(), None);
+        assert!(indexes.index(IndexKey { hash_type: unknown, bytes: 20 }).is_none());
+        let lacks = [HashType::MD5].into_iter().collect();
+        let indexes = Indexes::new(IndexPlan { lacks, ..IndexPlan::default() }, None);
+        assert!(indexes.index(IndexKey { hash_type: HashType::MD5, bytes: 16 }).is_none());
+        assert!(indexes.counts().iter().all(|count| count.hash_type != HashType::MD5));
+    }
+}
