@@ -1,0 +1,95 @@
+//! The changes of a group while it is planned: numbers them, and seals them with digests and chain.
+
+use std::sync::Arc;
+
+use crate::chain::{Link, digest};
+use crate::position::{Chain, Sequence, UnixMillis};
+use crate::store::{Batch, Head, Recorded, StoredChange};
+
+/// A change on its way to the followers.
+#[derive(Debug)]
+pub(crate) struct Logged<C> {
+    /// Its position.
+    pub(crate) sequence: Sequence,
+    /// The partition that it concerns.
+    pub(crate) partition: Option<u16>,
+    /// The change.
+    pub(crate) change: Arc<C>,
+    /// The chain as of it, where it ends its batch.
+    pub(crate) chain: Option<Chain>,
+    /// The number of its stored bytes.
+    pub(crate) bytes: usize,
+}
+
+/// The numbered changes of a group that is being planned.
+#[derive(Debug)]
+pub struct Draft<C> {
+    expected: Head,
+    last: Sequence,
+    now: UnixMillis,
+    logged: Vec<Logged<C>>,
+    stored: Vec<StoredChange>,
+}
+
+impl<C> Draft<C> {
+    /// An empty group after `head`, stamped with a time.
+    #[must_use]
+    pub const fn new(head: Head, now: UnixMillis) -> Self {
+        Self { expected: head, last: head.sequence, now, logged: Vec::new(), stored: Vec::new() }
+    }
+
+    /// The time of the group.
+    #[must_use]
+    pub const fn now(&self) -> UnixMillis {
+        self.now
+    }
+
+    /// The newest change, of this group or before it.
+    #[must_use]
+    pub const fn last(&self) -> Sequence {
+        self.last
+    }
+
+    /// Whether the group has no changes.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.stored.is_empty()
+    }
+
+    /// Numbers a change, made from its number, and appends it with its stored form. `partition` is the one that it concerns,
+    /// or `None` where it concerns every slice.
+    pub fn append(&mut self, partition: Option<u16>, bytes: Vec<u8>, change: impl FnOnce(Sequence) -> C) -> Sequence {
+        let sequence = self.last.next();
+        self.last = sequence;
+        let change = Arc::new(change(sequence));
+        self.logged.push(Logged { sequence, partition, change, chain: None, bytes: bytes.len() });
+        self.stored.push(StoredChange { sequence, partition, digest: digest(&bytes), bytes: Some(bytes) });
+        sequence
+    }
+
+    /// Ends the group: what to commit.
+    pub fn seal<R>(self, rows: R, recorded: Vec<Recorded>) -> Batch<R> {
+        self.seal_logged(rows, recorded).0
+    }
+
+    /// Ends the group: what to commit, and what to give to followers afterwards.
+    pub(crate) fn seal_logged<R>(mut self, rows: R, recorded: Vec<Recorded>) -> (Batch<R>, Vec<Logged<C>>) {
+        let mut link = Link::after(&self.expected.chain);
+        for change in &self.stored {
+            link.add(change.sequence, &change.digest);
+        }
+        let chain = link.end();
+        if let Some(last) = self.logged.last_mut() {
+            last.chain = Some(chain);
+        }
+        let batch = Batch {
+            expected: self.expected,
+            head: Head { sequence: self.last, chain, ..self.expected },
+            committed_at: self.now,
+            changes: self.stored,
+            recorded,
+            rows,
+        };
+        (batch, self.logged)
+    }
+}

@@ -1,0 +1,98 @@
+//! The newest changes in memory, and the summary as of the newest.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::application::{Application, Summary as _};
+use crate::draft::Logged;
+use crate::feed::limits::FeedLimits;
+use crate::position::{Chain, Sequence, Slice};
+
+/// The proof of an application.
+pub(super) type Proof<A> = <<A as Application>::Summary as crate::Summary>::Proof;
+/// What a group of changes does to an application's summary.
+type Delta<A> = <<A as Application>::Summary as crate::Summary>::Delta;
+
+/// What follows a cursor, and how far it reaches.
+#[derive(Debug)]
+pub(super) struct Page<A: Application> {
+    pub(super) through: Sequence,
+    /// The chain as of `through`, where a batch ends.
+    pub(super) chain: Option<Chain>,
+    pub(super) changes: Vec<Arc<A::Change>>,
+    /// The proof as of `through`, where that is known and due.
+    pub(super) proof: Option<Proof<A>>,
+}
+
+/// The newest changes, without a gap among them. Bounded in number and in bytes.
+#[derive(Debug)]
+pub(super) struct Recent<A: Application> {
+    logged: VecDeque<Logged<A::Change>>,
+    bytes: usize,
+    /// The summary as of a sequence; `None` before the log was loaded.
+    summary: Option<(Sequence, A::Summary)>,
+}
+
+impl<A: Application> Recent<A> {
+    pub(super) const fn new() -> Self {
+        Self { logged: VecDeque::new(), bytes: 0, summary: None }
+    }
+
+    pub(super) fn reset(&mut self, head: Sequence, summary: A::Summary) {
+        self.summary = Some((head, summary));
+    }
+
+    pub(super) fn append(&mut self, logged: Vec<Logged<A::Change>>, delta: &Delta<A>, limits: &FeedLimits) {
+        if let (Some((sequence, summary)), Some(last)) = (&mut self.summary, logged.last()) {
+            summary.apply(delta);
+            *sequence = last.sequence;
+        }
+        let joins = self.logged.back().map(|last| last.sequence.next())
+            == logged.first().map(|first| first.sequence);
+        if !joins {
+            // Another writer came in between; the store has what is missing.
+            (self.logged, self.bytes) = (VecDeque::new(), 0);
+        }
+        for entry in logged {
+            self.bytes += entry.bytes;
+            self.logged.push_back(entry);
+        }
+        while self.logged.len() > limits.recent_changes_max || self.bytes > limits.recent_bytes_max {
+            let Some(oldest) = self.logged.pop_front() else { break };
+            self.bytes -= oldest.bytes;
+        }
+    }
+
+    /// The proof of a slice at a sequence, if that is the newest.
+    pub(super) fn proof_at(&self, sequence: Sequence, slice: Slice) -> Option<Proof<A>> {
+        let (newest, summary) = self.summary.as_ref()?;
+        (*newest == sequence).then(|| summary.of(slice))
+    }
+
+    /// The changes of a slice after a cursor, and how far they reach; `None` where the cursor lies before the oldest change
+    /// or at the newest.
+    pub(super) fn after(
+        &self,
+        cursor: Sequence,
+        slice: Slice,
+        limits: &FeedLimits,
+        proof_due: bool,
+    ) -> Option<Page<A>> {
+        let first = self.logged.front()?.sequence;
+        let skip = usize::try_from(cursor.next().0.checked_sub(first.0)?).ok()?;
+        let (mut end, mut changes, mut bytes) = (None, Vec::new(), 0);
+        for logged in self.logged.range(skip.min(self.logged.len())..) {
+            if slice.has(logged.partition) {
+                bytes += logged.bytes;
+                if !changes.is_empty() && (bytes > limits.bytes_max || changes.len() >= limits.changes_max) {
+                    break;
+                }
+                changes.push(Arc::clone(&logged.change));
+            }
+            end = Some(logged);
+        }
+        let (through, chain) = end.map(|end| (end.sequence, end.chain))?;
+        let proof = if proof_due { self.proof_at(through, slice) } else { None };
+        Some(Page { through, chain, changes, proof })
+    }
+}

@@ -1,0 +1,163 @@
+//! What all followers of a log share: the head, the newest changes in memory, and the reads from the store.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
+
+use crate::application::{Application, Summary};
+use crate::draft::Logged;
+use crate::error::FollowError;
+use crate::feed::claims::Claims;
+use crate::feed::limits::FeedLimits;
+use crate::feed::recent::{Page, Recent};
+use crate::position::{Chain, LogId, Sequence, Slice};
+use crate::store::{ChangePage, ChangeRange, LogRead, StoreFault};
+
+/// Changes of the log that one page from the store looks through at most, whatever part of them is in the slice.
+const SCAN_MAX: u64 = 32_768;
+
+/// The streams of one log.
+pub struct Feed<A: Application> {
+    pub(super) store: Arc<dyn LogRead<Error = A::StoreError>>,
+    recent: Mutex<Recent<A>>,
+    pub(super) head: watch::Sender<Sequence>,
+    pub(super) claims: Arc<Claims>,
+    permits: Arc<Semaphore>,
+    readers: Semaphore,
+    pub(super) limits: FeedLimits,
+}
+
+impl<A: Application> fmt::Debug for Feed<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feed").field("head", &self.head()).finish_non_exhaustive()
+    }
+}
+
+impl<A: Application> Feed<A> {
+    /// A feed that knows of no change yet.
+    pub fn new(store: Arc<dyn LogRead<Error = A::StoreError>>, limits: FeedLimits) -> Self {
+        Self {
+            store,
+            recent: Mutex::new(Recent::new()),
+            head: watch::Sender::new(Sequence::ZERO),
+            claims: Arc::new(Claims::new(limits.followers_max, limits.claim_kept)),
+            permits: Arc::new(Semaphore::new(limits.followers_max.min(Semaphore::MAX_PERMITS))),
+            readers: Semaphore::new(limits.readers_max),
+            limits,
+        }
+    }
+
+    /// The newest change that followers know of.
+    #[must_use]
+    pub fn head(&self) -> Sequence {
+        *self.head.borrow()
+    }
+
+    /// Which log it is.
+    #[must_use]
+    pub fn log_id(&self) -> LogId {
+        self.store.log_id()
+    }
+
+    /// The last change that all followers have, of those that are there or may come back: the log is not cut beyond it.
+    #[must_use]
+    pub fn all_have(&self) -> Option<Sequence> {
+        self.claims.all_have()
+    }
+
+    /// How many entries one message holds at most, and their bytes.
+    #[must_use]
+    pub const fn page_max(&self) -> (usize, usize) {
+        (self.limits.changes_max, self.limits.bytes_max)
+    }
+
+    /// Notes that the log has come as far as this, by whoever's writes.
+    pub fn advance(&self, head: Sequence) {
+        self.head.send_if_modified(|known| {
+            let newer = head > *known;
+            *known = head.max(*known);
+            newer
+        });
+    }
+
+    /// Takes changes that were just committed, and what they do to the summary.
+    pub(crate) fn publish(&self, logged: Vec<Logged<A::Change>>, delta: &<A::Summary as Summary>::Delta) {
+        let Some(last) = logged.last().map(|logged| logged.sequence) else { return };
+        self.recent().append(logged, delta, &self.limits);
+        self.advance(last);
+    }
+
+    /// Takes the head of the log, and its summary there.
+    pub(crate) fn reset(&self, head: Sequence, summary: A::Summary) {
+        self.recent().reset(head, summary);
+        self.advance(head);
+    }
+
+    pub(super) fn permit(&self) -> Result<OwnedSemaphorePermit, FollowError> {
+        Arc::clone(&self.permits).try_acquire_owned().map_err(|_| FollowError::TooManyFollowers)
+    }
+
+    /// The chain where a batch ends, and the former one; none elsewhere.
+    pub(super) async fn chains_at(&self, last: Sequence) -> Result<(Option<Chain>, Option<Chain>), A::StoreError> {
+        if last == Sequence::ZERO {
+            return Ok((None, None));
+        }
+        let batches = self.store.batches(last.before(), 1).await?;
+        let batch = batches.first().filter(|batch| batch.last == last);
+        Ok((batch.map(|batch| batch.chain), batch.and_then(|batch| batch.former)))
+    }
+
+    /// Reads from the store what follows a cursor.
+    pub(super) async fn read_stored(&self, after: Sequence, head: Sequence, slice: Slice) -> Result<Page<A>, FollowError> {
+        let FeedLimits { changes_max, bytes_max, .. } = self.limits;
+        let _turn = self.turn_to_read().await;
+        let range = ChangeRange {
+            after,
+            through: head.min(Sequence(after.0 + SCAN_MAX)),
+            slice,
+            count_max: changes_max,
+            bytes_max,
+        };
+        let ChangePage { changes, through, floor } = self.store.changes(&range).await.map_err(unreadable)?;
+        if after < floor {
+            // It began to follow just when the log was cut.
+            return Err(FollowError::CursorBeforeFloor { cursor: after, floor });
+        }
+        // The follower needs a change that nobody has any longer. It cannot skip it: the log does not know what it did, and
+        // a removal that is skipped leaves what was removed. The present state has everything that the change did and that
+        // still counts, so the follower is sent to load it, as for changes before the floor. A follower whose slice does not
+        // have the change goes on.
+        if let Some(purged) = changes.iter().find(|change| change.is_purged()) {
+            return Err(FollowError::Purged { cursor: after, purged: purged.sequence });
+        }
+        let (chain, _) = self.chains_at(through).await.map_err(unreadable)?;
+        let mut read = Vec::with_capacity(changes.len());
+        for stored in changes {
+            let bytes = stored.proven_bytes();
+            let change = bytes.and_then(|bytes| A::read(stored.sequence, stored.partition, bytes));
+            let Some(change) = change else {
+                tracing::error!(sequence = stored.sequence.0, "a change of the log does not read back");
+                return Err(FollowError::Broken);
+            };
+            read.push(Arc::new(change));
+        }
+        Ok(Page { through, chain, changes: read, proof: None })
+    }
+
+    pub(super) async fn turn_to_read(&self) -> Option<SemaphorePermit<'_>> {
+        // Never closed, so it never fails; without a permit the read would be as good.
+        self.readers.acquire().await.ok()
+    }
+
+    pub(super) fn recent(&self) -> MutexGuard<'_, Recent<A>> {
+        // Nothing in there can be half done: it is emptied and refilled by single steps.
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns why a follower is refused when a read failed, and logs what the store reported.
+pub(super) fn unreadable(error: impl StoreFault) -> FollowError {
+    tracing::error!(error = &error as &dyn std::error::Error, "cannot read the store");
+    if error.is_corrupt() { FollowError::Broken } else { FollowError::Unreadable }
+}

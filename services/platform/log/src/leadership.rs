@@ -1,0 +1,280 @@
+//! Which of several processes on one store serves, and the others stand by.
+//!
+//! A process asks its store again and again whether it leads. While it does, a [`Term`] is under way: a log that takes writes and
+//! a feed that has followers, begun with what the store holds then. When another one leads, the term ends, its followers'
+//! streams with it, and the application refuses every call until the next one begins. A process that cannot reach its store
+//! goes on for a little: it can neither write nor read, and the store may be back and say who leads. Then its term ends too,
+//! for another process may lead, and followers must not take the silence for the end of the log.
+//!
+//! A process that has served, and learns that another one does, ends with [`LeadError::Superseded`]: nothing else makes its
+//! clients let go of their connections and find the other one. Whoever runs it starts it again, to stand by.
+//!
+//! Nothing that is always true of the log depends on this. Two processes that both take themselves for the leader still never
+//! number two changes alike: the store's compare-and-swap of the head prevents it ([`crate::LogStore::commit`]). What the lead
+//! adds is that followers get every write at once, and that writers do not hinder each other.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::Shutdown;
+use crate::application::Application;
+use crate::clock::Clock;
+use crate::error::LeadError;
+use crate::feed::{Feed, FeedLimits};
+use crate::position::Sequence;
+use crate::store::{LogRead, LogStore};
+use crate::sweep::{Keep, Sweeper};
+use crate::write::{Log, WriteLimits, Writer};
+
+/// How often the store is asked who leads: a process that stands by serves about so long after the other has gone.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// How long a term goes on while the store does not say who leads: as long as the store keeps the lock of a process that
+/// it does not hear of.
+const SIGHT_MAX: Duration = Duration::from_secs(10);
+
+/// A time during which this process serves.
+#[derive(Debug)]
+pub struct Term<A: Application> {
+    /// Where writes go.
+    pub log: Log<A>,
+    /// What is streamed.
+    pub feed: Arc<Feed<A>>,
+    /// Ends every stream.
+    pub ended: Shutdown,
+}
+
+/// The term that is under way, if one is.
+#[derive(Debug)]
+pub struct CurrentTerm<A: Application>(watch::Sender<Option<Arc<Term<A>>>>);
+
+impl<A: Application> Clone for CurrentTerm<A> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<A: Application> CurrentTerm<A> {
+    /// None is.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(watch::Sender::new(None))
+    }
+
+    /// The term, for one call; `None` while the process stands by.
+    #[must_use]
+    pub fn get(&self) -> Option<Arc<Term<A>>> {
+        self.0.borrow().clone()
+    }
+}
+
+/// Takes note of the beginning and the end of terms.
+#[async_trait]
+pub trait Announce: fmt::Debug + Send + Sync + 'static {
+    /// A term has begun, or is about to end.
+    async fn serves(&self, serves: bool);
+}
+
+/// The limits of a term.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The limits of its writes.
+    pub write: WriteLimits,
+    /// The limits of its feed.
+    pub feed: FeedLimits,
+    /// What the sweeper keeps.
+    pub keep: Keep,
+    /// Rows of one step of the sweeper.
+    pub sweep_rows_max: u32,
+}
+
+/// Begins and ends terms.
+#[derive(Debug)]
+pub struct Leadership<A: Application> {
+    /// The user of the log.
+    pub application: Arc<A>,
+    /// Knows who leads.
+    pub store: Arc<dyn LogStore<A::Rows, Error = A::StoreError>>,
+    /// Stamps changes.
+    pub clock: Arc<dyn Clock>,
+    /// The limits of a term.
+    pub limits: Limits,
+    /// Where calls find the term.
+    pub current: CurrentTerm<A>,
+    /// Takes note of terms.
+    pub announce: Arc<dyn Announce>,
+    /// Ends the streams of every term.
+    pub shutdown: Shutdown,
+}
+
+impl<A: Application> Leadership<A> {
+    /// Begins the first term, if this process leads already. A store that cannot be read now is an error: the process has
+    /// not promised anything to anybody yet.
+    pub async fn begin(self) -> Result<Leader<A>, LeadError<A::StoreError>> {
+        let leads = self.store.lead().await.map_err(LeadError::Store)?.is_some();
+        let term = if leads { Some(self.begin_term().await.map_err(LeadError::Store)?) } else { None };
+        if term.is_none() {
+            tracing::info!("standing by: another process serves");
+        }
+        let has_served = term.is_some();
+        Ok(Leader { leadership: self, term, has_served, heard_at: Instant::now(), lost_sight: false })
+    }
+
+    async fn begin_term(&self) -> Result<Tasks<A>, A::StoreError> {
+        let (application, store, clock) =
+            (Arc::clone(&self.application), Arc::clone(&self.store), Arc::clone(&self.clock));
+        let read: Arc<dyn LogRead<Error = A::StoreError>> = Arc::clone(&self.store) as _;
+        let feed = Arc::new(Feed::new(read, self.limits.feed));
+        let sweep = Arc::new(Notify::new());
+        let (log, mut writer) = Writer::new(
+            Arc::clone(&application),
+            Arc::clone(&store),
+            Arc::clone(&feed),
+            Arc::clone(&sweep),
+            Arc::clone(&clock),
+            self.limits.write,
+        );
+        writer.load().await?;
+        let sweeper = Sweeper {
+            application,
+            store,
+            feed: Arc::clone(&feed),
+            wake: sweep,
+            clock,
+            keep: self.limits.keep,
+            // The followers of the term before come back first.
+            cut_from: Instant::now() + self.limits.feed.claim_kept,
+            rows_max: self.limits.sweep_rows_max,
+        };
+        let (stop, look) = (Shutdown::new(), writer.look());
+        let writer = JoinSet::from_iter([writer.run(stop.clone())]);
+        let sweeper = JoinSet::from_iter([sweeper.run(stop.clone())]);
+        let term = Arc::new(Term { log, feed, ended: self.shutdown.child_token() });
+        self.current.0.send_replace(Some(Arc::clone(&term)));
+        self.announce.serves(true).await;
+        tracing::info!(sequence = term.feed.head().0, "the log is served");
+        Ok(Tasks { term, stop, look, writer, sweeper })
+    }
+}
+
+/// A process that knows whether it leads.
+#[derive(Debug)]
+pub struct Leader<A: Application> {
+    leadership: Leadership<A>,
+    term: Option<Tasks<A>>,
+    /// It has had a term.
+    has_served: bool,
+    /// When the store last said who leads.
+    heard_at: Instant,
+    /// The store did not say it when it was last asked.
+    lost_sight: bool,
+}
+
+impl<A: Application> Leader<A> {
+    /// Leads or stands by until `stop`, then ends the term: what its log has accepted is written and answered.
+    pub async fn run(mut self, stop: Shutdown) -> Result<(), LeadError<A::StoreError>> {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(INTERVAL) => {}
+                // Each ends only when it is told to, or by a fault of its own.
+                fault = Tasks::fault(self.term.as_mut()) => {
+                    self.end_term().await.ok();
+                    return Err(fault);
+                }
+            }
+            let leads = tokio::select! {
+                () = stop.cancelled() => break,
+                leads = self.leadership.store.lead() => leads,
+            };
+            self.look(leads).await?;
+        }
+        self.end_term().await
+    }
+
+    async fn look(
+        &mut self,
+        leads: Result<Option<Sequence>, A::StoreError>,
+    ) -> Result<(), LeadError<A::StoreError>> {
+        let lost_sight = leads.is_err();
+        match (leads, &self.term) {
+            (Ok(Some(newest)), Some(term)) => term.look(newest),
+            (Ok(Some(_)), None) => match self.leadership.begin_term().await {
+                Ok(term) => {
+                    self.has_served = true;
+                    self.term = Some(term);
+                }
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot begin to serve yet");
+                }
+            },
+            (Ok(None), _) if self.has_served => {
+                tracing::warn!("another process serves: this one ends");
+                self.end_term().await?;
+                return Err(LeadError::Superseded);
+            }
+            (Ok(None), _) => {}
+            (Err(error), term) => {
+                if !self.lost_sight {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot tell who leads");
+                }
+                if term.is_some() && self.heard_at.elapsed() >= SIGHT_MAX {
+                    tracing::warn!("the store is out of reach: standing by");
+                    self.end_term().await?;
+                }
+            }
+        }
+        if !lost_sight {
+            self.heard_at = Instant::now();
+        }
+        self.lost_sight = lost_sight;
+        Ok(())
+    }
+
+    async fn end_term(&mut self) -> Result<(), LeadError<A::StoreError>> {
+        let Some(Tasks { term, stop, mut writer, mut sweeper, .. }) = self.term.take() else { return Ok(()) };
+        self.leadership.announce.serves(false).await;
+        self.leadership.current.0.send_replace(None);
+        term.ended.cancel();
+        stop.cancel();
+        let (wrote, swept) = tokio::join!(writer.join_next(), sweeper.join_next());
+        wrote.and_then(Result::ok).ok_or(LeadError::Writer)?;
+        swept.and_then(Result::ok).ok_or(LeadError::Sweeper)
+    }
+}
+
+/// What runs during a term.
+#[derive(Debug)]
+struct Tasks<A: Application> {
+    term: Arc<Term<A>>,
+    stop: Shutdown,
+    look: Arc<Notify>,
+    /// One task each, which does not outlive this.
+    writer: JoinSet<()>,
+    sweeper: JoinSet<()>,
+}
+
+impl<A: Application> Tasks<A> {
+    /// Passes on changes that were written by a process that no longer leads, or does not know it yet.
+    fn look(&self, newest: Sequence) {
+        if newest > self.term.feed.head() {
+            self.term.feed.advance(newest);
+            self.look.notify_one();
+        }
+    }
+
+    /// Which of the tasks has ended, though nobody told it to.
+    async fn fault(tasks: Option<&mut Self>) -> LeadError<A::StoreError> {
+        let Some(Self { writer, sweeper, .. }) = tasks else { return std::future::pending().await };
+        tokio::select! {
+            _ = writer.join_next() => LeadError::Writer,
+            _ = sweeper.join_next() => LeadError::Sweeper,
+        }
+    }
+}

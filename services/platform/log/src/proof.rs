@@ -1,0 +1,7 @@
+//! The proof that a log is whole: its chain, and the digests of its changes.
+
+mod prove;
+mod purged;
+
+pub use prove::{Proof, ProofError, prove};
+pub use purged::Purged;

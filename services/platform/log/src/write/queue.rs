@@ -1,0 +1,95 @@
+//! The queue before the writer: bounded in writes and in bytes. One more is refused at once.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::application::{Application, Write};
+use crate::error::WriteRefused;
+use crate::write::keys::Key;
+
+/// The limits of a log's writes.
+#[derive(Debug, Clone, Copy)]
+pub struct WriteLimits {
+    /// Changes of one transaction; what is beyond waits for the next. A single larger write still goes alone.
+    pub group_changes_max: usize,
+    /// Writes that wait; one more is refused.
+    pub queue_max: usize,
+    /// Bytes of the writes that wait or are being written; refused beyond it likewise.
+    pub queue_bytes_max: usize,
+}
+
+/// Where writes are handed in.
+pub struct Log<A: Application> {
+    queue: mpsc::Sender<Queued<A>>,
+    bytes: Arc<Semaphore>,
+    bytes_max: usize,
+}
+
+impl<A: Application> fmt::Debug for Log<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Log({} writes wait)", self.queued())
+    }
+}
+
+/// A write that waits.
+#[derive(Debug)]
+pub(super) struct Queued<A: Application> {
+    pub(super) write: A::Write,
+    pub(super) key: Option<Key>,
+    pub(super) deadline: Instant,
+    answer: oneshot::Sender<Result<A::Answer, A::Error>>,
+    /// Its share of the queue's bytes, given back when it is answered.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<A: Application> Queued<A> {
+    /// Answers it.
+    pub(super) fn give(self, outcome: Result<A::Answer, A::Error>) {
+        // Nobody takes it where the caller has gone; the write is done all the same.
+        self.answer.send(outcome).ok();
+    }
+
+    /// Whether nobody waits for it any longer.
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        self.deadline <= now || self.answer.is_closed()
+    }
+}
+
+impl<A: Application> Log<A> {
+    /// A queue, and the end from which the writer takes.
+    pub(super) fn new(limits: &WriteLimits) -> (Self, mpsc::Receiver<Queued<A>>) {
+        let (sender, receiver) = mpsc::channel(limits.queue_max);
+        let bytes_max = limits.queue_bytes_max.min(Semaphore::MAX_PERMITS);
+        (Self { queue: sender, bytes: Arc::new(Semaphore::new(bytes_max)), bytes_max }, receiver)
+    }
+
+    /// The number of writes that wait.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
+    /// Writes, and answers once the write is committed and flushed. Refuses at once where too many writes wait.
+    pub async fn write(
+        &self,
+        write: A::Write,
+        key: Option<String>,
+        deadline: Instant,
+    ) -> Result<A::Answer, A::Error> {
+        // One write larger than the whole bound is let through when it is alone.
+        let weight = u32::try_from(write.weight().min(self.bytes_max)).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.bytes).try_acquire_many_owned(weight);
+        let permit = permit.map_err(|_| WriteRefused::QueueFull)?;
+        let key = key.map(|text| Key { text, digest: write.digest() });
+        let (sender, receiver) = oneshot::channel();
+        let queued = Queued { write, key, deadline, answer: sender, _permit: permit };
+        self.queue.try_send(queued).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => WriteRefused::QueueFull,
+            mpsc::error::TrySendError::Closed(_) => WriteRefused::Stopping,
+        })?;
+        receiver.await.unwrap_or_else(|_| Err(WriteRefused::Broken.into()))
+    }
+}
