@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tonic::{Code, Status};
-use vigie_model::change::LogId;
-use vigie_model::{BankName, ItemId, Sequence};
+use vigie_log::{FollowError, StoreFault as _, WriteRefused};
+use vigie_model::{BankName, ItemId};
 use vigie_proto::{Invalid, status};
 
 use crate::store::StoreError;
@@ -22,34 +22,14 @@ pub(crate) enum Error {
     /// No living bank holds this item.
     #[error("there is no item {0}")]
     ItemNotFound(ItemId),
-    /// The key came before, with another request.
-    #[error("came before with another request; a new request needs a new key")]
-    KeyReused,
     /// The table of banks is full.
     #[error("there are {0} banks already, and no more can be created")]
     TooManyBanks(usize),
-    /// The queue of writes is full.
-    #[error("too many writes are waiting; try again later")]
-    QueueFull,
-    /// The time of the call was over before the write began.
-    #[error("the call's time was over before the write began; nothing was written")]
-    TooLate,
     /// The time of the call was over while the write was waiting or being written.
     #[error(
         "the call's time is spent: the write may have been done or not; repeat it with the same idempotency key"
     )]
     TimeSpent,
-    /// Other writers were quicker, every time.
-    #[error("other writers moved the log each time this write was tried; nothing was written")]
-    Contended,
-    /// The store refused, and nothing of the write is there.
-    #[error("the store cannot take writes now; nothing was written")]
-    NotWritten,
-    /// The store failed while it was committing.
-    #[error(
-        "the store failed while it committed: the write may be done or not; repeat it with the same idempotency key"
-    )]
-    OutcomeUnknown,
     /// The store cannot be read.
     #[error("the store cannot be read now")]
     Unreadable,
@@ -59,47 +39,12 @@ pub(crate) enum Error {
     /// This bank does not lead.
     #[error("standby: this bank does not serve the log now; another one does, or will")]
     Standby,
-    /// The follower knows of changes that were never made here.
-    #[error(
-        "the cursor {cursor} lies beyond the head of the log, {head}: those changes were not made in this bank"
-    )]
-    CursorBeyondHead {
-        /// What the follower says it has.
-        cursor: Sequence,
-        /// What there is.
-        head: Sequence,
-    },
-    /// The log no longer keeps what follows the cursor.
-    #[error(
-        "the log keeps only what follows {floor}, and the cursor is {cursor}: load the state, and go on from there"
-    )]
-    CursorBeforeFloor {
-        /// What the follower says it has.
-        cursor: Sequence,
-        /// What is gone.
-        floor: Sequence,
-    },
-    /// The follower has followed another log.
-    #[error(
-        "the cursor is of the log {cursor}, and this bank's is {own}: nothing that was built from it goes on here"
-    )]
-    AnotherLog {
-        /// What the follower says it has.
-        cursor: LogId,
-        /// What there is.
-        own: LogId,
-    },
-    /// The follower has followed the same log, and then this one took another way.
-    #[error(
-        "the log has another chain at {cursor} than the cursor: it was restored from a backup and has gone another way"
-    )]
-    Diverged {
-        /// Where.
-        cursor: Sequence,
-    },
-    /// As many follow the log as may.
-    #[error("too many followers; try again later")]
-    TooManyFollowers,
+    /// The log refuses the write.
+    #[error(transparent)]
+    Log(WriteRefused),
+    /// The log refuses the follower.
+    #[error(transparent)]
+    Follow(FollowError),
     /// Something that is always true was not.
     #[error("the bank is at fault")]
     Broken,
@@ -116,40 +61,79 @@ impl Error {
         match self {
             Self::BankNotFound(_) | Self::ItemNotFound(_) => Code::NotFound,
             Self::NameTaken(_) => Code::AlreadyExists,
-            Self::KeyReused => Code::InvalidArgument,
             Self::TooManyBanks(_) => Code::FailedPrecondition,
-            Self::QueueFull | Self::TooManyFollowers => Code::ResourceExhausted,
-            Self::TooLate | Self::TimeSpent => Code::DeadlineExceeded,
-            Self::Contended => Code::Aborted,
-            Self::NotWritten | Self::OutcomeUnknown | Self::Unreadable | Self::Stopping | Self::Standby => {
-                Code::Unavailable
-            }
-            Self::CursorBeyondHead { .. }
-            | Self::CursorBeforeFloor { .. }
-            | Self::AnotherLog { .. }
-            | Self::Diverged { .. } => Code::OutOfRange,
+            Self::TimeSpent => Code::DeadlineExceeded,
+            Self::Unreadable | Self::Stopping | Self::Standby => Code::Unavailable,
             Self::Broken => Code::Internal,
+            Self::Log(refused) => match refused {
+                WriteRefused::KeyReused => Code::InvalidArgument,
+                WriteRefused::QueueFull => Code::ResourceExhausted,
+                WriteRefused::TooLate => Code::DeadlineExceeded,
+                WriteRefused::Contended => Code::Aborted,
+                WriteRefused::NotWritten | WriteRefused::OutcomeUnknown | WriteRefused::Stopping => {
+                    Code::Unavailable
+                }
+                WriteRefused::Broken => Code::Internal,
+            },
+            Self::Follow(refused) => match refused {
+                FollowError::TooManyFollowers => Code::ResourceExhausted,
+                FollowError::Unreadable | FollowError::Stopping => Code::Unavailable,
+                FollowError::CursorBeyondHead { .. }
+                | FollowError::CursorBeforeFloor { .. }
+                | FollowError::Purged { .. }
+                | FollowError::AnotherLog { .. }
+                | FollowError::Diverged { .. } => Code::OutOfRange,
+                FollowError::Broken => Code::Internal,
+            },
         }
     }
 }
 
 impl Error {
-    /// What a failed read comes to. Logs what the store said.
+    /// When a refused caller is to come back, where that is known.
+    fn retry_after(&self) -> Option<Duration> {
+        if *self == Self::Log(WriteRefused::QueueFull) {
+            return Some(RETRY_WRITE_AFTER);
+        }
+        (*self == Self::Follow(FollowError::TooManyFollowers)).then_some(RETRY_WATCH_AFTER)
+    }
+
+    /// The refusal of a call whose read failed. Logs what the store reported.
     pub(crate) fn from_read(error: &StoreError) -> Self {
         tracing::error!(error = error as &dyn std::error::Error, "cannot read the store");
-        match error {
-            StoreError::Corrupt { .. } => Self::Broken,
-            StoreError::Database { .. }
-            | StoreError::Folder { .. }
-            | StoreError::InUse { .. }
-            | StoreError::Lock { .. }
-            | StoreError::Open { .. }
-            | StoreError::Unflushed { .. }
-            | StoreError::ReadOnly { .. }
-            | StoreError::Migrate { .. }
-            | StoreError::Simulated => Self::Unreadable,
-            #[cfg(test)]
-            StoreError::Injected => Self::Unreadable,
+        if error.is_corrupt() { Self::Broken } else { Self::Unreadable }
+    }
+}
+
+/// What the bank has an error of its own for is told as that, whichever part of it found it.
+impl From<WriteRefused> for Error {
+    fn from(refused: WriteRefused) -> Self {
+        match refused {
+            WriteRefused::Stopping => Self::Stopping,
+            WriteRefused::Broken => Self::Broken,
+            WriteRefused::KeyReused
+            | WriteRefused::QueueFull
+            | WriteRefused::TooLate
+            | WriteRefused::Contended
+            | WriteRefused::NotWritten
+            | WriteRefused::OutcomeUnknown => Self::Log(refused),
+        }
+    }
+}
+
+/// As above.
+impl From<FollowError> for Error {
+    fn from(refused: FollowError) -> Self {
+        match refused {
+            FollowError::Unreadable => Self::Unreadable,
+            FollowError::Stopping => Self::Stopping,
+            FollowError::Broken => Self::Broken,
+            FollowError::CursorBeyondHead { .. }
+            | FollowError::CursorBeforeFloor { .. }
+            | FollowError::Purged { .. }
+            | FollowError::AnotherLog { .. }
+            | FollowError::Diverged { .. }
+            | FollowError::TooManyFollowers => Self::Follow(refused),
         }
     }
 }
@@ -157,27 +141,12 @@ impl Error {
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let text = error.to_string();
-        match error {
-            Error::KeyReused => Invalid::new("idempotency_key", text).into(),
-            Error::QueueFull => status::resource_exhausted(text, RETRY_WRITE_AFTER),
-            Error::TooManyFollowers => status::resource_exhausted(text, RETRY_WATCH_AFTER),
-            Error::BankNotFound(_)
-            | Error::NameTaken(_)
-            | Error::ItemNotFound(_)
-            | Error::TooManyBanks(_)
-            | Error::TooLate
-            | Error::TimeSpent
-            | Error::Contended
-            | Error::NotWritten
-            | Error::OutcomeUnknown
-            | Error::Unreadable
-            | Error::Stopping
-            | Error::Standby
-            | Error::CursorBeyondHead { .. }
-            | Error::CursorBeforeFloor { .. }
-            | Error::AnotherLog { .. }
-            | Error::Diverged { .. }
-            | Error::Broken => Self::new(error.code(), text),
+        if error == Error::Log(WriteRefused::KeyReused) {
+            return Invalid::new("idempotency_key", text).into();
+        }
+        match error.retry_after() {
+            Some(after) => status::resource_exhausted(text, after),
+            None => Self::new(error.code(), text),
         }
     }
 }

@@ -8,30 +8,37 @@ use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use vigie_model::change::Cursor;
-use vigie_model::{Bank, BankId, ItemId, ShardIdentity};
+use vigie_model::{Bank, BankId, ItemId, LogHead, ShardIdentity};
 use vigie_proto::bank::{idempotency_key, item_contents, item_ids, name, page_size};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_serving::{ServingConfig, deadline};
 
 use crate::error::Error;
-use crate::feed::Follower;
-use crate::leadership::CurrentTerm;
 use crate::load::Loader;
+use crate::log::{CurrentTerm, Follower, Term, cursor, feed_range};
+use crate::plan::digests::slice_of;
+use crate::plan::write::{Answer, Write};
 use crate::store::{Store, StoreError};
-use crate::write::{Answer, Write};
+
+/// The term under way, for one call.
+fn term(current: &CurrentTerm) -> Result<Arc<Term>, Error> {
+    current.get().ok_or(Error::Standby)
+}
 
 /// The service that keeps banks and items.
 #[derive(Debug)]
 pub(crate) struct BankGrpc {
     /// Where writes and reads go.
     pub(crate) current: CurrentTerm,
+    /// The log and the state.
+    pub(crate) store: Arc<dyn Store>,
     /// How long a call may take.
     pub(crate) serving: ServingConfig,
 }
 
 impl BankGrpc {
     async fn write(&self, metadata: &MetadataMap, write: Write, key: String) -> Result<Answer, Status> {
-        let term = self.current.get()?;
+        let term = term(&self.current)?;
         let deadline = deadline::of(metadata, &self.serving);
         let key = idempotency_key(key)?;
         let written = tokio::time::timeout_at(deadline, term.log.write(write, key, deadline)).await;
@@ -51,8 +58,9 @@ impl BankGrpc {
         Ok((Some(bank.into()), sequence.0))
     }
 
-    fn store(&self) -> Result<Arc<dyn Store>, Error> {
-        Ok(Arc::clone(&self.current.get()?.store))
+    /// The store, while this bank serves.
+    fn store(&self) -> Result<&dyn Store, Error> {
+        term(&self.current).map(|_| &*self.store)
     }
 
     async fn read<T>(
@@ -190,7 +198,8 @@ impl pb::bank_service_server::BankService for BankGrpc {
     ) -> Result<Response<pb::GetLogHeadResponse>, Status> {
         let store = self.store()?;
         let deadline = deadline::of(request.metadata(), &self.serving);
-        Ok(Response::new(self.read(deadline, store.head()).await?.into()))
+        let head: LogHead = self.read(deadline, store.head_row()).await?.into();
+        Ok(Response::new(head.into()))
     }
 }
 
@@ -199,6 +208,8 @@ impl pb::bank_service_server::BankService for BankGrpc {
 pub(crate) struct FeedGrpc {
     /// What is streamed, and what ends every stream.
     pub(crate) current: CurrentTerm,
+    /// The log and the state.
+    pub(crate) store: Arc<dyn Store>,
 }
 
 #[tonic::async_trait]
@@ -207,11 +218,13 @@ impl pb::feed_service_server::FeedService for FeedGrpc {
 
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let (from, shard): (Option<Cursor>, ShardIdentity) = request.into_inner().try_into()?;
-        let term = self.current.get()?;
-        let follower = term.feed.watch(from, shard, term.ended.clone()).await?;
+        let term = term(&self.current)?;
+        let watched = term.feed.watch(from.map(cursor), slice_of(shard), term.ended.clone()).await;
+        let follower = watched.map_err(Error::from)?;
         // Pulled: the next range is read when the client has room for it.
         let ranges = try_unfold(follower, |mut follower: Follower| async move {
-            Ok(follower.next().await?.map(|range| (range.into(), follower)))
+            let next = follower.next().await.map_err(Error::from)?;
+            Ok(next.map(|range| (feed_range(range).into(), follower)))
         });
         Ok(Response::new(ranges.boxed()))
     }
@@ -220,8 +233,8 @@ impl pb::feed_service_server::FeedService for FeedGrpc {
 
     async fn load(&self, request: Request<pb::LoadRequest>) -> Result<Response<Self::LoadStream>, Status> {
         let shard: ShardIdentity = request.into_inner().try_into()?;
-        let term = self.current.get()?;
-        let loader = term.feed.load(shard, term.ended.clone())?;
+        let term = term(&self.current)?;
+        let loader = Loader::new(Arc::clone(&self.store), term.feed.admit(), shard, term.ended.clone())?;
         let parts = try_unfold(loader, |mut loader: Loader| async move {
             Ok(loader.next().await?.map(|part| (part.into(), loader)))
         });

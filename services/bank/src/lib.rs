@@ -11,43 +11,40 @@
 //! - Changes of one transaction are covered by one link of a chain of hashes ([`verify()`]).
 //! - Queues, groups, pages, followers and what is kept in memory are bounded, and reads never wait for writes.
 //!
-//! Reading order: [`Config`], `server`, `grpc`, `error`, `leadership`; then a write's way through `write`, `plan`, `digests`,
-//! `change_log` and `store`; then `feed`, `followers`, `load`, `sweep`, `chain`,
-//! `verify` and `backup`.
+//! The log itself, its feed and the question who serves are the crate `vigie-log`. Here is what it does not know: banks and
+//! items, how writes to them are planned, where they are stored, and how a follower loads the present state.
+//!
+//! Reading order: [`Config`], `server`, `grpc`, `error`; then a write's way through `log`, `plan` and `store`; then `load`;
+//! and `upkeep`, which proves and copies stores.
 
 mod config;
 mod server;
 mod grpc;
 mod error;
-mod leadership;
-mod write;
+mod log;
 mod plan;
-mod digests;
-mod change_log;
 mod store;
-mod feed;
-mod followers;
 mod load;
-mod sweep;
-mod chain;
-mod verify;
-mod backup;
-mod clock;
+mod upkeep;
+#[doc(hidden)]
+pub mod simulated;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
 use thiserror::Error;
+use vigie_log::SystemClock;
 use vigie_serving::{Listener, ServeError, Shutdown};
 use vigie_telemetry::Telemetry;
 
-pub use crate::backup::{BackupError, backup, restore};
 pub use crate::config::{Config, StoreUrl};
-pub use crate::verify::{VerifyError, verify};
+pub use crate::upkeep::backup::{BackupError, backup, restore};
+pub use crate::upkeep::verify::{Verified, VerifyError, verify};
+pub use vigie_log::Purged;
 
-use crate::clock::{SimulatedClock, SystemClock};
 use crate::config::Location;
+use crate::simulated::SimulatedClock;
 use crate::store::StoreError;
 use crate::store::memory::MemoryStore;
 
@@ -112,12 +109,6 @@ pub async fn run_simulated(
     let store = Arc::new(MemoryStore::open(disk));
     let clock = Arc::new(SimulatedClock(now));
     server::run(config, store, listener, shutdown, clock, &Telemetry::default()).await
-}
-
-/// What a simulation gives a bank.
-#[doc(hidden)]
-pub mod simulated {
-    pub use crate::store::memory::{CommitFate, Disk, DrawFate};
 }
 
 /// Creates the store that the settings name, or brings its schema up to date, and leaves it at that.

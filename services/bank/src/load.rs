@@ -9,16 +9,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
+use vigie_log::{Admission, Chain, FollowError, Shutdown};
 use vigie_model::change::Cursor;
 use vigie_model::{BankId, Item, ItemId, ShardIdentity, StatePart};
-use vigie_serving::Shutdown;
 
-use crate::chain::GENESIS;
 use crate::error::Error;
-use crate::feed::Feed;
-use crate::followers::Place;
-use crate::store::{ItemRange, Store};
+use crate::log::BankLog;
+use crate::store::{HeadRow, ItemRange, Store, id_to_model, to_model};
 
 /// Items that one page looks through at most, whatever part of them is the shard's.
 const SCAN_MAX: u64 = 65_536;
@@ -26,14 +23,12 @@ const SCAN_MAX: u64 = 65_536;
 /// One that reads the state of a shard, a part at a time.
 #[derive(Debug)]
 pub(crate) struct Loader {
-    feed: Arc<Feed>,
+    store: Arc<dyn Store>,
+    /// Its slot among the followers, and its claim on the log.
+    admission: Admission<BankLog>,
     shard: ShardIdentity,
     shutdown: Shutdown,
     next: Next,
-    /// Keeps the log from the cursor on.
-    place: Option<Place>,
-    /// Its place among the followers, given up with it.
-    _permit: OwnedSemaphorePermit,
 }
 
 /// What comes next.
@@ -48,12 +43,12 @@ enum Next {
 impl Loader {
     /// Nothing is read yet.
     pub(crate) fn new(
-        feed: Arc<Feed>,
+        store: Arc<dyn Store>,
+        admission: Result<Admission<BankLog>, FollowError>,
         shard: ShardIdentity,
         shutdown: Shutdown,
-        permit: OwnedSemaphorePermit,
-    ) -> Self {
-        Self { feed, shard, shutdown, next: Next::Begin, place: None, _permit: permit }
+    ) -> Result<Self, Error> {
+        Ok(Self { store, admission: admission?, shard, shutdown, next: Next::Begin })
     }
 
     /// The next part; `None` after the last one, and on shutdown.
@@ -65,23 +60,22 @@ impl Loader {
             Next::Begin => self.begin().await.map(Some),
             Next::Items { banks, after, through } => self.items(banks, after, through).await.map(Some),
             Next::End => {
-                let head = self.store().head().await.map_err(|error| Error::from_read(&error))?;
-                Ok(Some(StatePart::End { settled: head.sequence }))
+                let head = self.store.head().await.map_err(|error| Error::from_read(&error))?;
+                Ok(Some(StatePart::End { settled: to_model(head.sequence) }))
             }
             Next::Nothing => Ok(None),
         }
     }
 
     async fn begin(&mut self) -> Result<StatePart, Error> {
-        // Held from before the head is read: what follows it is not cut.
-        self.place = Some(self.feed.join(self.feed.head()));
-        let (head, banks) = self.store().state().await.map_err(|error| Error::from_read(&error))?;
-        let sequence = head.log.sequence;
-        if let Some(place) = &mut self.place {
-            place.advance(sequence);
-        }
-        let chain = Some(head.log.chain).filter(|chain| *chain != GENESIS);
-        let cursor = Cursor { log: self.store().log_id(), sequence, chain };
+        // Claimed from before the head is read: what follows it is not cut.
+        self.admission.claim();
+        let read = self.store.head_and_banks().await;
+        let (HeadRow { head, .. }, banks) = read.map_err(|error| Error::from_read(&error))?;
+        self.admission.advance(head.sequence);
+        let chain = Some(head.chain).filter(|chain| *chain != Chain::GENESIS).map(|chain| chain.0);
+        let sequence = to_model(head.sequence);
+        let cursor = Cursor { log: id_to_model(self.store.log_id()), sequence, chain };
         let ids = banks.iter().map(|bank| bank.id).collect();
         self.next = Next::Items { banks: ids, after: ItemId(0), through: ItemId(sequence.0) };
         Ok(StatePart::Begin { cursor, banks })
@@ -93,11 +87,11 @@ impl Loader {
         after: ItemId,
         through: ItemId,
     ) -> Result<StatePart, Error> {
-        let (count_max, bytes_max) = self.feed.page_max();
+        let (count_max, bytes_max) = self.admission.page_max();
         let scanned = ItemId(through.0.min(after.0.saturating_add(SCAN_MAX)));
         let range = ItemRange { after, through: scanned, shard: Some(self.shard), count_max, bytes_max };
-        let turn = self.feed.turn_to_read().await;
-        let page = self.store().item_page(&range).await.map_err(|error| Error::from_read(&error))?;
+        let turn = self.admission.turn_to_read().await;
+        let page = self.store.item_page(&range).await.map_err(|error| Error::from_read(&error))?;
         drop(turn);
         let mut items: Vec<Item> = page.items;
         // Those of banks that were deleted before wait to be swept.
@@ -108,9 +102,5 @@ impl Loader {
             Next::End
         };
         Ok(StatePart::Items(items))
-    }
-
-    fn store(&self) -> &dyn Store {
-        self.feed.store()
     }
 }

@@ -1,46 +1,45 @@
 //! Decides what a group of writes does to the log and the state. Pure: data in, data out.
 //!
 //! A [`Planner`] takes writes one after another, each of which sees what those before it did. A write is checked as a
-//! whole before it touches anything, so a rejected one leaves no trace. What comes out is one [`Batch`].
+//! whole before it touches anything, so a rejected one leaves no trace. What comes out is a
+//! draft of changes and the [`Rows`] that they cause.
+
+pub(crate) mod digests;
+pub(crate) mod write;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
 
+use vigie_log::{Draft, Planned};
 use vigie_model::{
     Bank, BankId, BankName, Change, ChangeKind, Item, ItemContent, ItemId, Partition, Sequence, SetDigest,
     UnixMillis,
 };
 use vigie_proto::bank::{encode_change, encode_item};
 
-use crate::chain::{Link, checksum};
-use crate::digests::{PartDigest, Parts};
+use self::digests::{PartDigest, Parts};
+use self::write::{Answer, Write};
 use crate::error::Error;
-use crate::store::{Batch, Head, Placement, Recorded, StoredChange, StoredItem};
-use crate::write::{Answer, Write};
+use crate::log::BankLog;
+use crate::store::{Counts, Placement, Rows, StoredItem, to_model};
 
-/// The head and the living banks, as the writer keeps them in memory.
+/// The counts and the living banks, as the writer keeps them in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct State {
-    head: Head,
+    counts: Counts,
     banks: BTreeMap<BankId, Bank>,
     names: HashMap<BankName, BankId>,
 }
 
 impl State {
-    /// What the store holds.
-    pub(crate) fn new(head: Head, banks: Vec<Bank>) -> Self {
+    /// From the rows of the store.
+    pub(crate) fn new(counts: Counts, banks: Vec<Bank>) -> Self {
         let names = banks.iter().map(|bank| (bank.name.clone(), bank.id)).collect();
-        Self { head, banks: banks.into_iter().map(|bank| (bank.id, bank)).collect(), names }
+        Self { counts, banks: banks.into_iter().map(|bank| (bank.id, bank)).collect(), names }
     }
 
     /// The id of a living bank.
     pub(crate) fn id_of(&self, name: &BankName) -> Option<BankId> {
         self.names.get(name).copied()
-    }
-
-    /// How far the log has come.
-    pub(crate) const fn sequence(&self) -> Sequence {
-        self.head.log.sequence
     }
 
     fn bank(&mut self, name: &BankName) -> Result<&mut Bank, Error> {
@@ -49,162 +48,85 @@ impl State {
     }
 }
 
-/// A key, and what it was sent with.
-#[derive(Debug, Clone)]
-pub(crate) struct Key {
-    /// The caller's choice.
-    pub(crate) text: String,
-    /// See [`Write::digest`].
-    pub(crate) digest: [u8; 32],
-}
-
-/// What the store knows of the items and keys that a group of writes names.
+/// What the store knows of the items and of the deleted bank that a group of writes names.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     items: HashMap<ItemId, Placement>,
-    answers: HashMap<String, ([u8; 32], Answer)>,
-    /// Of banks that are to be deleted.
+    /// The digests of banks that are to be deleted.
     digests: Vec<PartDigest>,
 }
 
 impl Known {
-    /// From the rows; `None` where an answer does not read back.
-    pub(crate) fn new(
-        placements: Vec<Placement>,
-        recorded: Vec<Recorded>,
-        digests: Vec<PartDigest>,
-    ) -> Option<Self> {
-        let answers = recorded
-            .into_iter()
-            .map(|record| Some((record.key, (record.digest, Answer::decode(&record.response)?))))
-            .collect::<Option<_>>()?;
-        Some(Self {
-            items: placements.into_iter().map(|placement| (placement.item, placement)).collect(),
-            answers,
-            digests,
-        })
+    /// From the rows of the store.
+    pub(crate) fn new(placements: Vec<Placement>, digests: Vec<PartDigest>) -> Self {
+        let items = placements.into_iter().map(|placement| (placement.item, placement)).collect();
+        Self { items, digests }
     }
 }
 
-/// A change on its way into the log.
-#[derive(Debug, Clone)]
-pub(crate) struct Logged {
-    /// The change.
-    pub(crate) change: Arc<Change>,
-    /// The chain as of it, where it ends its batch.
-    pub(crate) chain: Option<[u8; 32]>,
-    /// The bytes that the log stores for it.
-    pub(crate) bytes: usize,
-}
-
-/// See the module.
+/// Plans one group of writes.
 #[derive(Debug)]
 pub(crate) struct Planner<'a> {
     state: &'a mut State,
     known: Known,
-    now: UnixMillis,
+    draft: Draft<Change>,
     banks_max: usize,
-    expected: Head,
     touched: BTreeSet<BankId>,
     removed: HashSet<ItemId>,
-    logged: Vec<Logged>,
-    stored: Vec<StoredChange>,
     items: Vec<StoredItem>,
-    recorded: Vec<Recorded>,
     /// How the digests of living banks change.
     parts: Parts,
     /// How those of the partitions change, over all banks.
     totals: BTreeMap<u16, SetDigest>,
 }
 
-/// What a group of writes comes to.
-#[derive(Debug)]
-pub(crate) struct Planned {
-    /// What to commit.
-    pub(crate) batch: Batch,
-    /// The changes, for those who follow.
-    pub(crate) logged: Vec<Logged>,
-    /// How what the partitions hold changes.
-    pub(crate) totals: Vec<(u16, SetDigest)>,
-}
-
 impl<'a> Planner<'a> {
-    /// Begins a group on `state`, which is as of the group's end once [`Self::finish`] has been called; if the group
-    /// is not committed, the state has to be loaded again.
-    pub(crate) fn new(state: &'a mut State, known: Known, now: UnixMillis, banks_max: usize) -> Self {
-        let expected = state.head;
+    /// Begins a group on `state`, which is as of the group's end once [`vigie_log::Planner::finish`] has been called; if the
+    /// group is not committed, the state has to be loaded again.
+    pub(crate) fn new(state: &'a mut State, known: Known, draft: Draft<Change>, banks_max: usize) -> Self {
         Self {
             state,
             known,
-            now,
+            draft,
             banks_max,
-            expected,
             touched: BTreeSet::new(),
             removed: HashSet::new(),
-            logged: Vec::new(),
-            stored: Vec::new(),
             items: Vec::new(),
-            recorded: Vec::new(),
             parts: Parts::default(),
             totals: BTreeMap::new(),
         }
     }
+}
 
-    /// Plans the next write, or says why it cannot be done.
-    pub(crate) fn plan(&mut self, write: &Write, key: Option<&Key>) -> Result<Answer, Error> {
-        if let Some(key) = key
-            && let Some((digest, answer)) = self.known.answers.get(&key.text)
-        {
-            return if *digest == key.digest { Ok(answer.clone()) } else { Err(Error::KeyReused) };
-        }
-        let answer = match write {
+impl vigie_log::Planner<BankLog> for Planner<'_> {
+    fn plan(&mut self, write: &Write) -> Result<Answer, Error> {
+        match write {
             Write::CreateBank { name } => self.create_bank(name),
             Write::RenameBank { name, new_name } => self.rename_bank(name, new_name),
             Write::SetBankEnabled { name, enabled } => self.set_bank_enabled(name, *enabled),
             Write::DeleteBank { name } => self.delete_bank(name),
             Write::AddItems { bank, items } => self.add_items(bank, items),
             Write::RemoveItems { items } => self.remove_items(items),
-        }?;
-        if let Some(Key { text, digest }) = key.cloned() {
-            let response = answer.encode();
-            self.recorded.push(Recorded { key: text.clone(), digest, response, created_at: self.now });
-            self.known.answers.insert(text, (digest, answer.clone()));
         }
-        Ok(answer)
     }
 
-    /// What the writes come to; `None` where nothing changes.
-    pub(crate) fn finish(mut self) -> Option<Planned> {
-        if self.stored.is_empty() {
-            return None;
-        }
-        let mut link = Link::after(&self.expected.log.chain);
-        for change in &self.stored {
-            link.add(change.sequence, &change.payload);
-        }
-        let chain = link.end();
-        self.state.head.log.chain = chain;
-        if let Some(last) = self.logged.last_mut() {
-            last.chain = Some(chain);
-        }
-        self.state.head.log.banks = self.state.banks.len() as u64;
+    fn finish(self) -> Planned<BankLog> {
+        self.state.counts.banks = self.state.banks.len() as u64;
         let (living, gone): (Vec<_>, Vec<_>) =
             self.touched.iter().map(|id| self.state.banks.get(id).ok_or(*id)).partition(Result::is_ok);
-        let batch = Batch {
-            expected: self.expected,
-            head: self.state.head,
-            committed_at: self.now,
-            changes: self.stored,
+        let rows = Rows {
+            counts: self.state.counts,
             banks_set: living.into_iter().filter_map(Result::ok).cloned().collect(),
             banks_deleted: gone.into_iter().filter_map(Result::err).collect(),
             items_added: self.items,
             items_removed: self.removed.into_iter().collect(),
             digests: self.parts.iter().collect(),
-            recorded: self.recorded,
         };
-        Some(Planned { batch, logged: self.logged, totals: self.totals.into_iter().collect() })
+        Planned { draft: self.draft, rows, delta: self.totals.into_iter().collect() }
     }
+}
 
+impl Planner<'_> {
     fn create_bank(&mut self, name: &BankName) -> Result<Answer, Error> {
         if self.state.names.contains_key(name) {
             return Err(Error::NameTaken(name.clone()));
@@ -212,22 +134,22 @@ impl<'a> Planner<'a> {
         if self.state.banks.len() >= self.banks_max {
             return Err(Error::TooManyBanks(self.banks_max));
         }
-        let id = BankId(self.state.head.next_bank);
+        let id = BankId(self.state.counts.next_bank);
         let bank = Bank {
             id,
             name: name.clone(),
             enabled: true,
-            created_at: self.now,
+            created_at: self.now(),
             item_count: 0,
             hash_count: 0,
         };
         // 4,294,967,295 banks in a lifetime: one each second for 136 years.
-        self.state.head.next_bank = id.0.checked_add(1).ok_or(Error::Broken)?;
+        self.state.counts.next_bank = id.0.checked_add(1).ok_or(Error::Broken)?;
         self.state.names.insert(name.clone(), id);
         self.state.banks.insert(id, bank.clone());
         self.touched.insert(id);
         let sequence =
-            self.log(ChangeKind::BankCreated { bank: id, name: name.clone(), created_at: self.now });
+            self.log(ChangeKind::BankCreated { bank: id, name: name.clone(), created_at: bank.created_at });
         Ok(Answer::Bank { bank, sequence })
     }
 
@@ -255,8 +177,8 @@ impl<'a> Planner<'a> {
         self.forget_digests(&bank)?;
         self.state.names.remove(name);
         self.state.banks.remove(&bank.id);
-        self.state.head.log.items -= bank.item_count;
-        self.state.head.log.hashes -= bank.hash_count;
+        self.state.counts.items -= bank.item_count;
+        self.state.counts.hashes -= bank.hash_count;
         self.touched.insert(bank.id);
         let sequence = self.log(ChangeKind::BankDeleted { bank: bank.id });
         Ok(Answer::BankDeleted { sequence, item_count: bank.item_count })
@@ -264,11 +186,11 @@ impl<'a> Planner<'a> {
 
     fn add_items(&mut self, bank: &BankName, contents: &[ItemContent]) -> Result<Answer, Error> {
         let bank = self.state.bank(bank)?.id;
-        let first = ItemId(self.state.sequence().next().0);
+        let first = ItemId(self.draft.last().next().0);
         let mut hashes = 0;
         for content in contents {
-            let id = ItemId(self.state.sequence().next().0);
-            let item = Item { id, bank, added_at: self.now, content: content.clone() };
+            let id = ItemId(self.draft.last().next().0);
+            let item = Item { id, bank, added_at: self.now(), content: content.clone() };
             let digest = SetDigest::of_item(id, content.hashes());
             let placement = Placement { item: id, bank, digest };
             hashes += digest.hashes;
@@ -282,9 +204,9 @@ impl<'a> Planner<'a> {
             bank.item_count += items;
             bank.hash_count += hashes;
         })?;
-        self.state.head.log.items += items;
-        self.state.head.log.hashes += hashes;
-        Ok(Answer::ItemsAdded { first, last: ItemId(self.state.sequence().0) })
+        self.state.counts.items += items;
+        self.state.counts.hashes += hashes;
+        Ok(Answer::ItemsAdded { first, last: ItemId(self.draft.last().0) })
     }
 
     fn remove_items(&mut self, items: &[ItemId]) -> Result<Answer, Error> {
@@ -303,11 +225,11 @@ impl<'a> Planner<'a> {
                 bank.item_count -= 1;
                 bank.hash_count -= digest.hashes;
             })?;
-            self.state.head.log.items -= 1;
-            self.state.head.log.hashes -= digest.hashes;
+            self.state.counts.items -= 1;
+            self.state.counts.hashes -= digest.hashes;
             self.log(ChangeKind::ItemRemoved { item, bank });
         }
-        Ok(Answer::ItemsRemoved { sequence: self.state.sequence() })
+        Ok(Answer::ItemsRemoved { sequence: to_model(self.draft.last()) })
     }
 
     /// Takes an item's hashes into the digests, or out of them.
@@ -340,21 +262,16 @@ impl<'a> Planner<'a> {
         Ok(bank.clone())
     }
 
+    fn now(&self) -> UnixMillis {
+        UnixMillis(self.draft.now().0)
+    }
+
     /// Numbers a change and takes it into the group.
     fn log(&mut self, kind: ChangeKind) -> Sequence {
-        let sequence = self.state.sequence().next();
-        self.state.head.log.sequence = sequence;
-        let payload = encode_change(kind.clone());
+        let bytes = encode_change(kind.clone());
         let partition = kind.partition().map(Partition::get);
-        let change = Arc::new(Change { sequence, kind });
-        self.logged.push(Logged { change, chain: None, bytes: payload.len() });
-        self.stored.push(StoredChange {
-            sequence,
-            partition,
-            checksum: checksum(sequence, &payload),
-            payload,
-        });
-        sequence
+        let change = |sequence| Change { sequence: to_model(sequence), kind };
+        to_model(self.draft.append(partition, bytes, change))
     }
 }
 

@@ -4,23 +4,20 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures::future::maybe_done;
-use vigie_model::Sequence;
+use vigie_log::{Announce, Clock, FeedLimits, Keep, LeadError, Leadership, Limits, WriteLimits};
 use vigie_proto::DESCRIPTORS;
 use vigie_proto::pb::bank::v1::bank_service_server::BankServiceServer;
 use vigie_proto::pb::bank::v1::feed_service_server::FeedServiceServer;
-use vigie_serving::{Listener, Reflection, Routes, Shutdown, serve};
-use vigie_telemetry::{Telemetry, register_gauge};
+use vigie_serving::{Health, Listener, Reflection, Routes, Shutdown, serve};
+use vigie_telemetry::{Condition, Telemetry, register_gauge};
 
-use crate::RunError;
-use crate::change_log;
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::feed;
 use crate::grpc::{BankGrpc, FeedGrpc};
-use crate::leadership::{self, CurrentTerm, Leadership};
-use crate::store::Store;
-use crate::sweep::Keep;
+use crate::log::{BankLog, CurrentTerm};
+use crate::store::{Store, StoreError};
+use crate::{RunError, StoreFailure};
 
 /// Runs a bank on a store that is open, and closes it, whatever happens.
 pub(crate) async fn run(
@@ -45,8 +42,8 @@ async fn run_open(
     telemetry: &Telemetry,
 ) -> Result<(), RunError> {
     let current = CurrentTerm::none();
-    let bank = BankGrpc { current: current.clone(), serving: config.serving };
-    let follow = FeedGrpc { current: current.clone() };
+    let bank = BankGrpc { current: current.clone(), store: Arc::clone(&store), serving: config.serving };
+    let follow = FeedGrpc { current: current.clone(), store: Arc::clone(&store) };
     let routes = Routes::new(Reflection(DESCRIPTORS))?
         .with(BankServiceServer::new(bank).max_decoding_message_size(config.message_bytes_max))
         .with(FeedServiceServer::new(follow).max_decoding_message_size(config.message_bytes_max))
@@ -56,35 +53,36 @@ async fn run_open(
         routes.load().register(registry);
         let name = "vigie_bank_sequence";
         register_gauge(registry, name, "The newest change; 0 while another bank serves", move || {
-            head.get().map_or(0.0, |term| figure(term.feed.head()))
+            head.get().map_or(0.0, |term| figure(term.feed.head().0))
         });
         let name = "vigie_bank_writes_queued";
         register_gauge(registry, name, "Writes that wait to be committed", move || {
-            queue.get().map_or(0.0, |term| figure(Sequence(term.log.queued() as u64)))
+            queue.get().map_or(0.0, |term| figure(term.log.queued() as u64))
         });
         let name = "vigie_bank_serving";
         register_gauge(
             registry,
             name,
             "Whether this bank serves, 0 or 1; one of several stands by",
-            move || f64::from(u8::from(has_term.get().is_ok())),
+            move || f64::from(u8::from(has_term.get().is_some())),
         );
     });
     let leadership = Leadership {
+        application: Arc::new(BankLog::new(Arc::clone(&store), config.banks_max)),
         store,
         clock,
-        limits: leadership_limits(&config),
+        limits: limits(&config),
         current: current.clone(),
-        health: routes.health(),
+        announce: Arc::new(Announced(routes.health())),
         shutdown: shutdown.clone(),
     };
-    let led = leadership.begin().await?;
-    telemetry.tell_condition(move || current.condition());
+    let leader = leadership.begin().await?;
+    telemetry.tell_condition(move || condition(&current));
     tracing::info!(address = ?listener.address(), "the bank answers");
 
     // The term outlives the server: what was accepted is written and answered before it ends.
     let stop = Shutdown::new();
-    let mut led = pin!(maybe_done(led.run(stop.clone())));
+    let mut led = pin!(maybe_done(leader.run(stop.clone())));
     let served = tokio::select! {
         served = serve(listener, routes, config.message_bytes_max, &config.serving, shutdown) => served,
         // It ends only when it is told to, or by a fault of its own.
@@ -94,17 +92,47 @@ async fn run_open(
     led.as_mut().await;
     let led = led.take_output().unwrap_or(Ok(()));
     served?;
-    led
+    Ok(led?)
+}
+
+/// Passes on to the health service whether this bank serves.
+#[derive(Debug)]
+struct Announced(Health);
+
+#[async_trait]
+impl Announce for Announced {
+    async fn serves(&self, serves: bool) {
+        self.0.set(serves).await;
+    }
+}
+
+/// How the bank is: it serves, or it waits for its turn.
+fn condition(current: &CurrentTerm) -> Condition {
+    if current.get().is_some() {
+        return Condition::Ready;
+    }
+    Condition::Unready("standing by: another bank serves, or the store is out of reach".into())
+}
+
+impl From<LeadError<StoreError>> for RunError {
+    fn from(error: LeadError<StoreError>) -> Self {
+        match error {
+            LeadError::Store(error) => Self::Store(StoreFailure::from(error)),
+            LeadError::Writer => Self::Writer,
+            LeadError::Sweeper => Self::Sweeper,
+            LeadError::Superseded => Self::Superseded,
+        }
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "2^53 changes are out of reach")]
-fn figure(sequence: Sequence) -> f64 {
-    sequence.0 as f64
+fn figure(number: u64) -> f64 {
+    number as f64
 }
 
-fn leadership_limits(config: &Config) -> leadership::Limits {
-    leadership::Limits {
-        log: log_limits(config),
+pub(crate) fn limits(config: &Config) -> Limits {
+    Limits {
+        write: write_limits(config),
         feed: feed_limits(config),
         keep: keep(config),
         sweep_rows_max: config.sweep_rows_max,
@@ -120,17 +148,16 @@ pub(crate) fn keep(config: &Config) -> Keep {
     }
 }
 
-pub(crate) fn log_limits(config: &Config) -> change_log::Limits {
-    change_log::Limits {
+pub(crate) fn write_limits(config: &Config) -> WriteLimits {
+    WriteLimits {
         group_changes_max: config.group_changes_max,
-        write_queue_max: config.write_queue_max,
-        write_queue_bytes_max: config.write_queue_bytes_max,
-        banks_max: config.banks_max,
+        queue_max: config.write_queue_max,
+        queue_bytes_max: config.write_queue_bytes_max,
     }
 }
 
-pub(crate) fn feed_limits(config: &Config) -> feed::Limits {
-    feed::Limits {
+pub(crate) fn feed_limits(config: &Config) -> FeedLimits {
+    FeedLimits {
         followers_max: config.followers_max,
         heartbeat: Duration::from_millis(config.heartbeat_ms),
         changes_max: config.feed_changes_max,
@@ -138,7 +165,7 @@ pub(crate) fn feed_limits(config: &Config) -> feed::Limits {
         recent_changes_max: config.recent_changes_max,
         recent_bytes_max: config.recent_bytes_max,
         lifetime: Duration::from_secs(u64::from(config.stream_minutes) * 60),
-        place_kept: Duration::from_secs(u64::from(config.follower_minutes) * 60),
+        claim_kept: Duration::from_secs(u64::from(config.follower_minutes) * 60),
         // A connection stays free of followers, for the writer's questions and for those who read an item.
         readers_max: config.read_connections_max.saturating_sub(1).max(1) as usize,
     }

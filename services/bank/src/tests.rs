@@ -4,16 +4,9 @@
 mod writes;
 mod idempotency;
 mod reads;
-mod follow;
-mod faults;
-mod proof;
-mod digest;
-mod load;
-mod retention;
-mod standby;
-mod disasters;
-mod backup;
-mod faulty;
+mod feed;
+mod failures;
+mod upkeep;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
-use vigie_model::UnixMillis;
+use vigie_log::{Clock, Draft, Planner as _, UnixMillis};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
 use vigie_proto::pb::bank::v1::feed_service_client::FeedServiceClient;
@@ -32,10 +25,11 @@ use vigie_serving::Shutdown;
 use vigie_telemetry::Telemetry;
 use vigie_test_postgres::{Database, Server};
 
-use crate::clock::Clock;
 use crate::config::{Config, Location};
+use crate::plan::write::Write;
+use crate::plan::{Known, Planner, State};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Batch, HeadRow, Store, StoreError};
 use crate::{RunError, server};
 
 /// A clock that a test sets.
@@ -256,4 +250,14 @@ fn refused<T: std::fmt::Debug>(outcome: Result<T, Status>, code: Code, text: &st
     assert_eq!(status.code(), code, "{}", status.message());
     assert!(status.message().contains(text), "{:?} does not say {text:?}", status.message());
     status
+}
+
+/// The batch that writes come to on a store that has no banks.
+pub(crate) fn batch_of(HeadRow { head, counts }: HeadRow, writes: &[Write]) -> Batch {
+    let mut state = State::new(counts, Vec::new());
+    let draft = Draft::new(head, UnixMillis(NOW));
+    let mut planner = Planner::new(&mut state, Known::default(), draft, 10_000);
+    writes.iter().for_each(|write| drop(planner.plan(write).unwrap()));
+    let planned = planner.finish();
+    planned.draft.seal(planned.rows, Vec::new())
 }

@@ -1,6 +1,6 @@
 //! Keys: a write is done once, however often it is sent.
 
-use super::faulty::Faulty;
+use super::failures::faulty::Faulty;
 use super::writes::{BareLog, create, in_a_minute};
 use super::*;
 

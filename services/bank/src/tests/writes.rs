@@ -7,13 +7,14 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use vigie_proto::status::retry_after;
 
-use super::faulty::Faulty;
+use vigie_log::{Feed, Log, LogRead, LogStore, Shutdown, Sweeper, WriteRefused, Writer};
+
+use super::failures::faulty::Faulty;
 use super::*;
-use crate::change_log::ChangeLog;
 use crate::error::Error;
-use crate::feed::Feed;
-use crate::sweep::Sweeper;
-use crate::write::{Answer, Write};
+use crate::log::BankLog;
+use crate::plan::write::{Answer, Write};
+use crate::store::Rows;
 
 on_both_stores! {
     what_was_acknowledged_survives_a_restart,
@@ -85,7 +86,7 @@ async fn concurrent_writers_get_dense_sequences_and_a_chain_that_holds(bed: Bed)
     assert_eq!(ids, (2..=head.sequence).collect::<Vec<_>>());
     assert_eq!(head.item_count, ids.len() as u64);
     served.stop().await;
-    assert_eq!(crate::verify(&config).await.unwrap().sequence.0, head.sequence);
+    assert_eq!(crate::verify(&config).await.unwrap().head.sequence.0, head.sequence);
 }
 
 async fn two_writers_on_one_file_never_number_two_changes_alike(bed: Bed) {
@@ -103,7 +104,7 @@ async fn two_writers_on_one_file_never_number_two_changes_alike(bed: Bed) {
                 match log.write(create(&name), None, in_a_minute()).await {
                     Ok(Answer::Bank { sequence, .. }) => sequences.push(sequence.0),
                     // The other was quicker each time: as the code says, try again.
-                    other => assert_eq!(other, Err(Error::Contended)),
+                    other => assert_eq!(other, Err(Error::Log(WriteRefused::Contended))),
                 }
             }
             sequences
@@ -115,7 +116,7 @@ async fn two_writers_on_one_file_never_number_two_changes_alike(bed: Bed) {
     for bare in logs {
         bare.stop().await;
     }
-    assert_eq!(crate::verify(&config).await.unwrap().banks, 60);
+    assert_eq!(crate::verify(&config).await.unwrap().head.banks, 60);
 }
 
 #[tokio::test]
@@ -185,8 +186,9 @@ async fn a_full_queue_refuses_at_once_and_says_when_to_come_back(bed: Bed) {
 
 /// A log without a server before it.
 pub(super) struct BareLog {
-    pub(super) log: ChangeLog,
-    pub(super) feed: Arc<Feed>,
+    pub(super) log: Log<BankLog>,
+    pub(super) feed: Arc<Feed<BankLog>>,
+    application: Arc<BankLog>,
     wake: Arc<Notify>,
     pub(super) clock: Arc<SetClock>,
     stop: Shutdown,
@@ -196,20 +198,28 @@ pub(super) struct BareLog {
 impl BareLog {
     pub(super) fn start(store: &Arc<dyn Store>, config: &Config) -> Self {
         let clock = Arc::new(SetClock(AtomicU64::new(NOW)));
-        let feed = Arc::new(Feed::new(Arc::clone(store), server::feed_limits(config)));
+        let read: Arc<dyn LogRead<Error = StoreError>> = Arc::clone(store) as _;
+        let feed = Arc::new(Feed::new(read, server::feed_limits(config)));
+        let application = Arc::new(BankLog::new(Arc::clone(store), config.banks_max));
         let (wake, stop) = (Arc::new(Notify::new()), Shutdown::new());
-        let limits = server::log_limits(config);
-        let (store, waker) = (Arc::clone(store), Arc::clone(&wake));
+        let limits = server::write_limits(config);
+        let (log_store, waker) = (Self::log_store(store), Arc::clone(&wake));
         let dyn_clock = Arc::clone(&clock) as Arc<dyn Clock>;
-        let (log, writer) = ChangeLog::new(store, Arc::clone(&feed), waker, dyn_clock, limits);
+        let user = Arc::clone(&application);
+        let (log, writer) = Writer::new(user, log_store, Arc::clone(&feed), waker, dyn_clock, limits);
         let writer = tokio::spawn(writer.run(stop.clone()));
-        Self { log, feed, wake, clock, stop, writer }
+        Self { log, feed, application, wake, clock, stop, writer }
+    }
+
+    fn log_store(store: &Arc<dyn Store>) -> Arc<dyn LogStore<Rows, Error = StoreError>> {
+        Arc::clone(store) as _
     }
 
     /// What sweeps beside it, by these settings.
-    pub(super) fn sweeper(&self, store: &Arc<dyn Store>, config: &Config) -> Sweeper {
+    pub(super) fn sweeper(&self, store: &Arc<dyn Store>, config: &Config) -> Sweeper<BankLog> {
         Sweeper {
-            store: Arc::clone(store),
+            application: Arc::clone(&self.application),
+            store: Self::log_store(store),
             feed: Arc::clone(&self.feed),
             wake: Arc::clone(&self.wake),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
@@ -243,7 +253,7 @@ async fn a_write_whose_time_is_over_before_it_begins_is_not_begun(bed: Bed) {
         gate.commit_waits().await;
         let late = bare.log.write(create("late"), None, Instant::now());
         let (late, ()) = tokio::join!(late, async { drop(closed) });
-        assert_eq!(late, Err(Error::TooLate));
+        assert_eq!(late, Err(Error::Log(WriteRefused::TooLate)));
     };
     let (first, ()) = tokio::join!(first, rest);
     first.unwrap();

@@ -58,7 +58,12 @@ impl<C> Draft<C> {
 
     /// Numbers a change, made from its number, and appends it with its stored form. `partition` is the one that it concerns,
     /// or `None` where it concerns every slice.
-    pub fn append(&mut self, partition: Option<u16>, bytes: Vec<u8>, change: impl FnOnce(Sequence) -> C) -> Sequence {
+    pub fn append(
+        &mut self,
+        partition: Option<u16>,
+        bytes: Vec<u8>,
+        change: impl FnOnce(Sequence) -> C,
+    ) -> Sequence {
         let sequence = self.last.next();
         self.last = sequence;
         let change = Arc::new(change(sequence));

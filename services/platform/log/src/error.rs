@@ -59,9 +59,7 @@ pub enum FollowError {
         floor: Sequence,
     },
     /// The follower needs a change whose bytes were purged.
-    #[error(
-        "change {purged} was purged, and the cursor is {cursor}: load the state, and go on from there"
-    )]
+    #[error("change {purged} was purged, and the cursor is {cursor}: load the state, and go on from there")]
     Purged {
         /// The follower's position.
         cursor: Sequence,
@@ -69,7 +67,9 @@ pub enum FollowError {
         purged: Sequence,
     },
     /// The follower has followed another log.
-    #[error("the cursor is of the log {cursor}, and this one is {own}: nothing that was built from it goes on here")]
+    #[error(
+        "the cursor is of the log {cursor}, and this one is {own}: nothing that was built from it goes on here"
+    )]
     AnotherLog {
         /// The follower's log.
         cursor: LogId,

@@ -7,8 +7,7 @@ use sqlx::{ConnectOptions as _, Row as _};
 use tokio::time::timeout;
 
 use crate::config::DatabaseUrl;
-use crate::store::StoreError;
-use crate::store::read::failed;
+use crate::store::error::{StoreError, failed};
 
 /// How long the server may take for one statement. A hung server or disk is told from a slow one by it.
 const STATEMENT_MAX: Duration = Duration::from_secs(20);
@@ -69,6 +68,13 @@ impl Connector {
         let mut connection = connecting.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failed_to_open)?;
         self.check(&mut connection).await?;
         Ok(connection)
+    }
+
+    /// A connection to look at a store that is there.
+    pub(super) async fn connect_to_read(&self) -> Result<PgConnection, StoreError> {
+        let failed_to_open = |source| StoreError::Open { location: self.location.clone(), source };
+        let connecting = timeout(CONNECT_MAX, self.read_only().connect()).await;
+        connecting.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failed_to_open)
     }
 
     /// Refuses a server that acknowledges commits before they are flushed, or that takes none.

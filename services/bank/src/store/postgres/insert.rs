@@ -1,11 +1,14 @@
 //! The statements that change rows. Each runs inside a transaction that the caller begins and ends.
 
 use sqlx::postgres::PgConnection;
-use vigie_model::{Bank, Partition, Sequence, UnixMillis};
+use vigie_log::{Recorded, Sequence, StoredChange, UnixMillis};
+use vigie_model::{Bank, Partition};
 
-use crate::digests::PartDigest;
-use crate::store::read::{failed, integer};
-use crate::store::{Batch, Recorded, StoreError, StoredChange, StoredItem};
+use crate::plan::digests::PartDigest;
+use crate::store::error::{StoreError, failed};
+use crate::store::records::{Batch, Rows, StoredItem};
+use crate::store::sql::read::integer;
+use crate::store::sql::rechain::RechainedBatch;
 
 /// Writes every row of the batch; `false` where the head is not where the batch expects it.
 pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Result<bool, StoreError> {
@@ -14,20 +17,21 @@ pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Resul
         return Ok(false);
     }
     add_changes(connection, &batch.changes).await?;
-    if !batch.items_added.is_empty() {
-        add_items(connection, &batch.items_added).await?;
+    let state = &batch.rows;
+    if !state.items_added.is_empty() {
+        add_items(connection, &state.items_added).await?;
     }
-    if !batch.items_removed.is_empty() {
-        let removed: Vec<_> = batch.items_removed.iter().map(|item| integer(item.0)).collect();
+    if !state.items_removed.is_empty() {
+        let removed: Vec<_> = state.items_removed.iter().map(|item| integer(item.0)).collect();
         sqlx::query("DELETE FROM items WHERE id = ANY($1)")
             .bind(removed)
             .execute(&mut *connection)
             .await
             .map_err(failed("remove items"))?;
     }
-    set_banks(connection, batch).await?;
-    if !batch.digests.is_empty() {
-        add_digests(connection, &batch.digests).await?;
+    set_banks(connection, state).await?;
+    if !state.digests.is_empty() {
+        add_digests(connection, &state.digests).await?;
     }
     if !batch.recorded.is_empty() {
         record(connection, &batch.recorded).await?;
@@ -38,20 +42,20 @@ pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Resul
 /// The compare-and-swap that lets two writers share a store. It waits for a writer that came before, and then sees
 /// where that one left the head.
 async fn move_head(connection: &mut PgConnection, batch: &Batch) -> Result<bool, StoreError> {
-    let (from, to) = (&batch.expected.log, &batch.head.log);
+    let (from, to, counts) = (&batch.expected, &batch.head, &batch.rows.counts);
     let moved = sqlx::query(
         "WITH moved AS (UPDATE head SET sequence = $1, chain = $2, next_bank_id = $3, bank_count = $4, \
          item_count = $5, hash_count = $6 WHERE id = 1 AND sequence = $7 AND chain = $8 RETURNING 1) \
          INSERT INTO batches (last_sequence, chain, committed_at_ms) SELECT $1, $2, $9 FROM moved",
     )
     .bind(integer(to.sequence.0))
-    .bind(to.chain)
-    .bind(i64::from(batch.head.next_bank))
-    .bind(integer(to.banks))
-    .bind(integer(to.items))
-    .bind(integer(to.hashes))
+    .bind(to.chain.0)
+    .bind(i64::from(counts.next_bank))
+    .bind(integer(counts.banks))
+    .bind(integer(counts.items))
+    .bind(integer(counts.hashes))
     .bind(integer(from.sequence.0))
-    .bind(from.chain)
+    .bind(from.chain.0)
     .bind(integer(batch.committed_at.0))
     .execute(&mut *connection)
     .await
@@ -59,22 +63,53 @@ async fn move_head(connection: &mut PgConnection, batch: &Batch) -> Result<bool,
     Ok(moved.rows_affected() == 1)
 }
 
-async fn add_changes(connection: &mut PgConnection, changes: &[StoredChange]) -> Result<(), StoreError> {
-    let column = |value: fn(&StoredChange) -> i64| changes.iter().map(value).collect::<Vec<_>>();
+/// Inserts rows of the log.
+pub(super) async fn add_changes(
+    connection: &mut PgConnection,
+    changes: &[StoredChange],
+) -> Result<(), StoreError> {
+    let sequences: Vec<_> = changes.iter().map(|change| integer(change.sequence.0)).collect();
     let partitions: Vec<_> = changes.iter().map(|change| change.partition.map(i64::from)).collect();
-    let payloads: Vec<&[u8]> = changes.iter().map(|change| &change.payload[..]).collect();
+    let digests: Vec<&[u8]> = changes.iter().map(|change| &change.digest.0[..]).collect();
+    let payloads: Vec<Option<&[u8]>> = changes.iter().map(|change| change.bytes.as_deref()).collect();
     sqlx::query(
-        "INSERT INTO changes (sequence, partition, checksum, payload) \
-         SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BYTEA[])",
+        "INSERT INTO changes (sequence, partition, digest, payload) \
+         SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BYTEA[], $4::BYTEA[])",
     )
-    .bind(column(|change| integer(change.sequence.0)))
+    .bind(sequences)
     .bind(partitions)
-    .bind(column(|change| change.checksum))
+    .bind(digests)
     .bind(payloads)
     .execute(connection)
     .await
     .map(drop)
     .map_err(failed("insert changes"))
+}
+
+/// Inserts batches that have both chains.
+pub(super) async fn add_rechained(
+    connection: &mut PgConnection,
+    batches: &[RechainedBatch],
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO batches (last_sequence, chain, committed_at_ms, former_chain) \
+         SELECT * FROM UNNEST($1::BIGINT[], $2::BYTEA[], $3::BIGINT[], $4::BYTEA[])",
+    )
+    .bind(batches.iter().map(|batch| integer(batch.last.0)).collect::<Vec<_>>())
+    .bind(batches.iter().map(|batch| &batch.chain.0[..]).collect::<Vec<_>>())
+    .bind(batches.iter().map(|batch| integer(batch.committed_at_ms)).collect::<Vec<_>>())
+    .bind(batches.iter().map(|batch| &batch.former.0[..]).collect::<Vec<_>>())
+    .execute(connection)
+    .await
+    .map(drop)
+    .map_err(failed("insert batches"))
+}
+
+/// Removes the bytes of a change; returns whether it had any.
+pub(super) async fn purge(connection: &mut PgConnection, sequence: Sequence) -> Result<bool, StoreError> {
+    let purge = "UPDATE changes SET payload = NULL WHERE sequence = $1 AND payload IS NOT NULL";
+    let purged = sqlx::query(purge).bind(integer(sequence.0)).execute(connection).await;
+    Ok(purged.map_err(failed("purge a change"))?.rows_affected() == 1)
 }
 
 async fn add_items(connection: &mut PgConnection, items: &[StoredItem]) -> Result<(), StoreError> {
@@ -97,8 +132,8 @@ async fn add_items(connection: &mut PgConnection, items: &[StoredItem]) -> Resul
 
 /// Replaces the rows of the banks that changed. Where one of them may have taken another's name, all go before any
 /// comes.
-async fn set_banks(connection: &mut PgConnection, batch: &Batch) -> Result<(), StoreError> {
-    let (set, deleted) = (&batch.banks_set, &batch.banks_deleted);
+async fn set_banks(connection: &mut PgConnection, state: &Rows) -> Result<(), StoreError> {
+    let (set, deleted) = (&state.banks_set, &state.banks_deleted);
     let touched: Vec<i64> =
         set.iter().map(|bank| bank.id).chain(deleted.iter().copied()).map(|id| id.0.into()).collect();
     sqlx::query("DELETE FROM banks WHERE id = ANY($1)")
@@ -168,7 +203,7 @@ async fn record(connection: &mut PgConnection, recorded: &[Recorded]) -> Result<
     )
     .bind(recorded.iter().map(|record| record.key.as_str()).collect::<Vec<_>>())
     .bind(bytes(|record| &record.digest))
-    .bind(bytes(|record| &record.response))
+    .bind(bytes(|record| &record.answer))
     .bind(recorded.iter().map(|record| integer(record.created_at.0)).collect::<Vec<_>>())
     .execute(connection)
     .await

@@ -1,11 +1,13 @@
 //! The statements that read rows by lists of keys, which are arrays here.
 
 use sqlx::postgres::PgConnection;
+use vigie_log::Recorded;
 use vigie_model::ItemId;
 
-use crate::store::read::{Read, failed, integer};
-use crate::store::rows::{to_item, to_recorded};
-use crate::store::{Placement, Recorded};
+use crate::store::error::failed;
+use crate::store::records::Placement;
+use crate::store::sql::read::{Read, integer};
+use crate::store::sql::rows::{to_item, to_recorded};
 
 pub(super) async fn placements(connection: &mut PgConnection, items: &[ItemId]) -> Read<Vec<Placement>> {
     let rows = sqlx::query("SELECT id, payload FROM items WHERE id = ANY($1)")

@@ -3,10 +3,13 @@
 use sqlx::query_builder::Separated;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Sqlite};
-use vigie_model::{Partition, Sequence, UnixMillis};
+use vigie_log::{Sequence, StoredChange, UnixMillis};
+use vigie_model::Partition;
 
-use crate::store::read::{self, failed, integer};
-use crate::store::{Batch, StoreError};
+use crate::store::error::{StoreError, failed};
+use crate::store::records::{Batch, Rows};
+use crate::store::sql::read::{self, integer};
+use crate::store::sql::rechain::RechainedBatch;
 
 /// Rows of one INSERT. A few fixed sizes make a few statements, which stay prepared; SQLite takes 32,766 values in a
 /// statement, and more than some hundred rows gain nothing.
@@ -17,16 +20,10 @@ pub(super) async fn batch(connection: &mut SqliteConnection, batch: &Batch) -> R
     if !move_head(connection, batch).await? {
         return Ok(false);
     }
-    let changes = "INSERT INTO changes (sequence, partition, checksum, payload) ";
-    rows(connection, changes, &batch.changes, |mut row, change| {
-        row.push_bind(integer(change.sequence.0))
-            .push_bind(change.partition)
-            .push_bind(change.checksum)
-            .push_bind(change.payload.clone());
-    })
-    .await?;
+    add_changes(connection, &batch.changes).await?;
+    let state = &batch.rows;
     let items = "INSERT INTO items (id, partition, bank_id, hash_count, payload) ";
-    rows(connection, items, &batch.items_added, |mut row, item| {
+    rows(connection, items, &state.items_added, |mut row, item| {
         row.push_bind(integer(item.placement.item.0))
             .push_bind(Partition::of(item.placement.item).get())
             .push_bind(item.placement.bank.0)
@@ -34,41 +31,78 @@ pub(super) async fn batch(connection: &mut SqliteConnection, batch: &Batch) -> R
             .push_bind(item.payload.clone());
     })
     .await?;
-    if !batch.items_removed.is_empty() {
+    if !state.items_removed.is_empty() {
         sqlx::query("DELETE FROM items WHERE id IN (SELECT value FROM json_each(?))")
-            .bind(json(batch.items_removed.iter().map(|item| item.0)))
+            .bind(json(state.items_removed.iter().map(|item| item.0)))
             .execute(&mut *connection)
             .await
             .map_err(failed("remove items"))?;
     }
-    set_banks(connection, batch).await?;
-    add_digests(connection, batch).await?;
+    set_banks(connection, state).await?;
+    add_digests(connection, state).await?;
     let recorded = "INSERT OR REPLACE INTO idempotency (key, request_digest, response, created_at_ms) ";
     rows(connection, recorded, &batch.recorded, |mut row, record| {
         row.push_bind(record.key.clone())
             .push_bind(record.digest.to_vec())
-            .push_bind(record.response.clone())
+            .push_bind(record.answer.clone())
             .push_bind(integer(record.created_at.0));
     })
     .await?;
     Ok(true)
 }
 
+/// Inserts rows of the log.
+pub(super) async fn add_changes(
+    connection: &mut SqliteConnection,
+    changes: &[StoredChange],
+) -> Result<(), StoreError> {
+    let insert = "INSERT INTO changes (sequence, partition, digest, payload) ";
+    rows(connection, insert, changes, |mut row, change| {
+        row.push_bind(integer(change.sequence.0))
+            .push_bind(change.partition)
+            .push_bind(change.digest.0.to_vec())
+            .push_bind(change.bytes.clone());
+    })
+    .await
+}
+
+/// Inserts batches that have both chains.
+pub(super) async fn add_rechained(
+    connection: &mut SqliteConnection,
+    batches: &[RechainedBatch],
+) -> Result<(), StoreError> {
+    let insert = "INSERT INTO batches (last_sequence, chain, committed_at_ms, former_chain) ";
+    rows(connection, insert, batches, |mut row, batch| {
+        row.push_bind(integer(batch.last.0))
+            .push_bind(batch.chain.0.to_vec())
+            .push_bind(integer(batch.committed_at_ms))
+            .push_bind(batch.former.0.to_vec());
+    })
+    .await
+}
+
+/// Removes the bytes of a change; returns whether it had any.
+pub(super) async fn purge(connection: &mut SqliteConnection, sequence: Sequence) -> Result<bool, StoreError> {
+    let purge = "UPDATE changes SET payload = NULL WHERE sequence = ? AND payload IS NOT NULL";
+    let purged = sqlx::query(purge).bind(integer(sequence.0)).execute(connection).await;
+    Ok(purged.map_err(failed("purge a change"))?.rows_affected() == 1)
+}
+
 /// The compare-and-swap that lets two writers share a store.
 async fn move_head(connection: &mut SqliteConnection, batch: &Batch) -> Result<bool, StoreError> {
-    let (from, to) = (&batch.expected.log, &batch.head.log);
+    let (from, to, counts) = (&batch.expected, &batch.head, &batch.rows.counts);
     let moved = sqlx::query(
         "UPDATE head SET sequence = ?, chain = ?, next_bank_id = ?, bank_count = ?, item_count = ?, \
          hash_count = ? WHERE id = 1 AND sequence = ? AND chain = ?",
     )
     .bind(integer(to.sequence.0))
-    .bind(to.chain.to_vec())
-    .bind(batch.head.next_bank)
-    .bind(integer(to.banks))
-    .bind(integer(to.items))
-    .bind(integer(to.hashes))
+    .bind(to.chain.0.to_vec())
+    .bind(counts.next_bank)
+    .bind(integer(counts.banks))
+    .bind(integer(counts.items))
+    .bind(integer(counts.hashes))
     .bind(integer(from.sequence.0))
-    .bind(from.chain.to_vec())
+    .bind(from.chain.0.to_vec())
     .execute(&mut *connection)
     .await
     .map_err(failed("move the head"))?;
@@ -77,7 +111,7 @@ async fn move_head(connection: &mut SqliteConnection, batch: &Batch) -> Result<b
     }
     sqlx::query("INSERT INTO batches (last_sequence, chain, committed_at_ms) VALUES (?, ?, ?)")
         .bind(integer(to.sequence.0))
-        .bind(to.chain.to_vec())
+        .bind(to.chain.0.to_vec())
         .bind(integer(batch.committed_at.0))
         .execute(&mut *connection)
         .await
@@ -86,16 +120,16 @@ async fn move_head(connection: &mut SqliteConnection, batch: &Batch) -> Result<b
 }
 
 /// Replaces the rows of the banks that changed. All go before any comes, since two of them may have swapped names.
-async fn set_banks(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
-    let set = batch.banks_set.iter().map(|bank| bank.id);
-    let touched = json(set.chain(batch.banks_deleted.iter().copied()).map(|bank| bank.0));
+async fn set_banks(connection: &mut SqliteConnection, state: &Rows) -> Result<(), StoreError> {
+    let set = state.banks_set.iter().map(|bank| bank.id);
+    let touched = json(set.chain(state.banks_deleted.iter().copied()).map(|bank| bank.0));
     sqlx::query("DELETE FROM banks WHERE id IN (SELECT value FROM json_each(?))")
         .bind(touched)
         .execute(&mut *connection)
         .await
         .map_err(failed("replace banks"))?;
     let banks = "INSERT INTO banks (id, name, enabled, created_at_ms, item_count, hash_count) ";
-    rows(connection, banks, &batch.banks_set, |mut row, bank| {
+    rows(connection, banks, &state.banks_set, |mut row, bank| {
         row.push_bind(bank.id.0)
             .push_bind(bank.name.to_string())
             .push_bind(bank.enabled)
@@ -104,17 +138,17 @@ async fn set_banks(connection: &mut SqliteConnection, batch: &Batch) -> Result<(
             .push_bind(integer(bank.hash_count));
     })
     .await?;
-    rows(connection, "INSERT INTO sweeps (bank_id) ", &batch.banks_deleted, |mut row, bank| {
+    rows(connection, "INSERT INTO sweeps (bank_id) ", &state.banks_deleted, |mut row, bank| {
         row.push_bind(bank.0);
     })
     .await
 }
 
 /// Adds to the digests of banks that are there, and forgets those of banks that are not.
-async fn add_digests(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
-    if !batch.banks_deleted.is_empty() {
+async fn add_digests(connection: &mut SqliteConnection, state: &Rows) -> Result<(), StoreError> {
+    if !state.banks_deleted.is_empty() {
         sqlx::query("DELETE FROM digests WHERE bank_id IN (SELECT value FROM json_each(?))")
-            .bind(json(batch.banks_deleted.iter().map(|bank| bank.0)))
+            .bind(json(state.banks_deleted.iter().map(|bank| bank.0)))
             .execute(&mut *connection)
             .await
             .map_err(failed("forget digests"))?;
@@ -123,7 +157,7 @@ async fn add_digests(connection: &mut SqliteConnection, batch: &Batch) -> Result
     let add = " ON CONFLICT (bank_id, partition) DO UPDATE SET hash_count = hash_count + excluded.hash_count, \
                sum_0 = sum_0 + excluded.sum_0, sum_1 = sum_1 + excluded.sum_1, \
                sum_2 = sum_2 + excluded.sum_2, sum_3 = sum_3 + excluded.sum_3";
-    rows_then(connection, insert, add, &batch.digests, |mut row, part| {
+    rows_then(connection, insert, add, &state.digests, |mut row, part| {
         row.push_bind(part.bank.0).push_bind(part.partition).push_bind(difference(part.digest.hashes));
         for sum in part.digest.sums {
             row.push_bind(difference(sum));
@@ -218,7 +252,7 @@ pub(super) async fn cut(
     through: Sequence,
     rows_max: u32,
 ) -> Result<bool, StoreError> {
-    let floor = read::head(connection).await?.log.floor;
+    let floor = read::head_row(connection).await?.head.floor;
     // The last batch within the bounds, or else the next one, which may be larger than a step.
     let end: Option<i64> = sqlx::query_scalar(
         "SELECT coalesce( \

@@ -2,12 +2,14 @@
 
 use sqlx::QueryBuilder;
 use sqlx::sqlite::SqliteConnection;
+use vigie_log::Recorded;
 use vigie_model::ItemId;
 
 use super::insert::json;
-use crate::store::read::{Read, failed};
-use crate::store::rows::{to_item, to_recorded};
-use crate::store::{Placement, Recorded};
+use crate::store::error::failed;
+use crate::store::records::Placement;
+use crate::store::sql::read::Read;
+use crate::store::sql::rows::{to_item, to_recorded};
 
 /// Keys asked for in one statement.
 const KEYS: usize = 64;

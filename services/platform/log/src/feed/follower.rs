@@ -62,7 +62,10 @@ pub struct Follower<A: Application> {
 
 impl<A: Application> fmt::Debug for Follower<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Follower").field("cursor", &self.cursor).field("slice", &self.slice).finish_non_exhaustive()
+        f.debug_struct("Follower")
+            .field("cursor", &self.cursor)
+            .field("slice", &self.slice)
+            .finish_non_exhaustive()
     }
 }
 

@@ -47,8 +47,8 @@ impl<A: Application> Recent<A> {
             summary.apply(delta);
             *sequence = last.sequence;
         }
-        let joins = self.logged.back().map(|last| last.sequence.next())
-            == logged.first().map(|first| first.sequence);
+        let joins =
+            self.logged.back().map(|last| last.sequence.next()) == logged.first().map(|first| first.sequence);
         if !joins {
             // Another writer came in between; the store has what is missing.
             (self.logged, self.bytes) = (VecDeque::new(), 0);

@@ -99,7 +99,10 @@ impl<A: Application> Feed<A> {
     }
 
     /// The chain where a batch ends, and the former one; none elsewhere.
-    pub(super) async fn chains_at(&self, last: Sequence) -> Result<(Option<Chain>, Option<Chain>), A::StoreError> {
+    pub(super) async fn chains_at(
+        &self,
+        last: Sequence,
+    ) -> Result<(Option<Chain>, Option<Chain>), A::StoreError> {
         if last == Sequence::ZERO {
             return Ok((None, None));
         }
@@ -109,7 +112,12 @@ impl<A: Application> Feed<A> {
     }
 
     /// Reads from the store what follows a cursor.
-    pub(super) async fn read_stored(&self, after: Sequence, head: Sequence, slice: Slice) -> Result<Page<A>, FollowError> {
+    pub(super) async fn read_stored(
+        &self,
+        after: Sequence,
+        head: Sequence,
+        slice: Slice,
+    ) -> Result<Page<A>, FollowError> {
         let FeedLimits { changes_max, bytes_max, .. } = self.limits;
         let _turn = self.turn_to_read().await;
         let range = ChangeRange {

@@ -61,7 +61,9 @@ mod tests {
     fn purged_changes_are_named_in_stretches_and_then_counted() {
         let mut purged = Purged::default();
         assert_eq!((purged.to_string(), purged.count()), (String::new(), 0));
-        [5, 17, 18, 19, 30].map(|sequence| purged.add(Sequence(sequence)));
+        for sequence in [5, 17, 18, 19, 30] {
+            purged.add(Sequence(sequence));
+        }
         assert_eq!((purged.to_string().as_str(), purged.count()), ("5, 17 to 19, 30", 5));
         for sequence in 50..200 {
             purged.add(Sequence(sequence * 2));

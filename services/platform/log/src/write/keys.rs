@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn an_answer_that_does_not_read_back_is_no_answer() {
-        let stored = Recorded { key: "k".into(), digest: [1; 32], answer: vec![0xff], created_at: UnixMillis(1) };
+        let stored =
+            Recorded { key: "k".into(), digest: [1; 32], answer: vec![0xff], created_at: UnixMillis(1) };
         assert!(Keys::<Text>::new(vec![stored], UnixMillis(2)).is_none());
     }
 }

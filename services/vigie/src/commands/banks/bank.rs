@@ -1,6 +1,7 @@
 //! `vigie bank`: runs a bank, looks after its store, or manages banks.
 
 use anyhow::bail;
+use vigie_bank::{Purged, Verified};
 use vigie_clients::{BankClient, Deadline, IdempotencyKey, Written};
 use vigie_model::{Bank, BankId, LogHead};
 
@@ -58,8 +59,8 @@ pub(crate) async fn run(args: BankArgs, output: &mut Output) -> anyhow::Result<E
             Ok(Exit::Done)
         }
         BankCommand::Verify(store) => {
-            let head = vigie_bank::verify(&load_store(&store)?).await?;
-            show_head(output, "the store holds what its log says", &head)
+            let Verified { head, purged } = vigie_bank::verify(&load_store(&store)?).await?;
+            show_verified(output, &head, &purged)
         }
         BankCommand::Backup { file, store } => {
             let head = vigie_bank::backup(&load_store(&store)?, &file).await?;
@@ -72,10 +73,30 @@ pub(crate) async fn run(args: BankArgs, output: &mut Output) -> anyhow::Result<E
     }
 }
 
-fn show_head(output: &mut Output, done: &str, head: &LogHead) -> anyhow::Result<Exit> {
+fn show_verified(output: &mut Output, head: &LogHead, purged: &Purged) -> anyhow::Result<Exit> {
+    let done = "the store holds what its log says";
+    output.say(format!("{done}: {} (sequence {})", contents(head), head.sequence))?;
+    if purged.count() > 0 {
+        let changes = counted(purged.count(), "purged change");
+        output.say(format!("{changes}, of which the log keeps the digests: {purged}"))?;
+    }
+    let stretches = purged.stretches().iter().map(|(first, last)| [first.0, last.0]);
+    output.object(&serde_json::json!({
+        "sequence": head.sequence.0, "banks": head.banks, "items": head.items, "hashes": head.hashes,
+        "purged": purged.count(), "purged_stretches": stretches.collect::<Vec<_>>()
+    }))?;
+    Ok(Exit::Done)
+}
+
+/// What the bank holds, in words.
+fn contents(head: &LogHead) -> String {
     let banks = counted(head.banks, "bank");
     let (items, hashes) = (counted(head.items, "item"), counted_as(head.hashes, "hash", "hashes"));
-    output.say(format!("{done}: {banks}, {items}, {hashes} (sequence {})", head.sequence))?;
+    format!("{banks}, {items}, {hashes}")
+}
+
+fn show_head(output: &mut Output, done: &str, head: &LogHead) -> anyhow::Result<Exit> {
+    output.say(format!("{done}: {} (sequence {})", contents(head), head.sequence))?;
     output.object(&serde_json::json!({
         "sequence": head.sequence.0, "banks": head.banks, "items": head.items, "hashes": head.hashes
     }))?;

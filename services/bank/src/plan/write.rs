@@ -47,8 +47,14 @@ pub(crate) enum Write {
 }
 
 impl Write {
-    /// How many changes it makes.
-    pub(crate) const fn change_count(&self) -> usize {
+    /// Whether it is the deletion of a bank.
+    pub(crate) const fn deletes_bank(&self) -> bool {
+        matches!(self, Self::DeleteBank { .. })
+    }
+}
+
+impl vigie_log::Write for Write {
+    fn change_count(&self) -> usize {
         match self {
             Self::CreateBank { .. }
             | Self::RenameBank { .. }
@@ -59,13 +65,12 @@ impl Write {
         }
     }
 
-    /// Whether it is the deletion of a bank.
-    pub(crate) const fn deletes_bank(&self) -> bool {
-        matches!(self, Self::DeleteBank { .. })
+    /// A deletion goes alone: what is looked up for it is of the bank as it was before the group.
+    fn goes_alone(&self) -> bool {
+        self.deletes_bank()
     }
 
-    /// About how many bytes it holds while it waits.
-    pub(crate) fn weight(&self) -> usize {
+    fn weight(&self) -> usize {
         const EACH: usize = 256;
         match self {
             Self::CreateBank { .. }
@@ -77,8 +82,8 @@ impl Write {
         }
     }
 
-    /// BLAKE3 of what is asked: equal for equal requests.
-    pub(crate) fn digest(&self) -> [u8; 32] {
+    /// BLAKE3 of the request.
+    fn digest(&self) -> [u8; 32] {
         let mut parts = Parts(blake3::Hasher::new());
         match self {
             Self::CreateBank { name } => parts.add(b"create").add(name.as_str().as_bytes()),
@@ -156,9 +161,9 @@ pub(crate) enum Answer {
     },
 }
 
-impl Answer {
-    /// The stored form: a byte that tells the variant, then the message that the wire has for it.
-    pub(crate) fn encode(&self) -> Vec<u8> {
+impl vigie_log::Answer for Answer {
+    /// A byte for the variant, then the message that the wire has for it.
+    fn encode(&self) -> Vec<u8> {
         let (tag, message) = match self.clone() {
             Self::Bank { bank, sequence } => {
                 (1, pb::CreateBankResponse { bank: Some(bank.into()), sequence: sequence.0 }.encode_to_vec())
@@ -178,8 +183,7 @@ impl Answer {
         std::iter::once(tag).chain(message).collect()
     }
 
-    /// Reads what [`Self::encode`] wrote; `None` where it is something else.
-    pub(crate) fn decode(stored: &[u8]) -> Option<Self> {
+    fn decode(stored: &[u8]) -> Option<Self> {
         let (tag, message) = stored.split_first()?;
         match tag {
             1 => {
@@ -208,6 +212,8 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
+    use vigie_log::{Answer as _, Write as _};
+
     use super::*;
 
     fn name(text: &str) -> BankName {

@@ -2,7 +2,7 @@
 
 use vigie_model::{FeedRange, Item, SetDigest, ShardIdentity};
 
-use super::*;
+use crate::tests::*;
 
 on_both_stores! {
     every_shard_is_told_what_its_items_come_to_after_every_kind_of_change,

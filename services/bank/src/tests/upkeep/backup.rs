@@ -5,7 +5,7 @@ use std::path::Path;
 use vigie_model::change::Cursor;
 use vigie_model::{FeedRange, Sequence, ShardIdentity};
 
-use super::*;
+use crate::tests::*;
 use crate::{BackupError, VerifyError, backup, restore, verify};
 
 fn embedded(path: &Path) -> Config {
@@ -53,7 +53,7 @@ async fn a_backup_under_writes_is_proven_and_a_follower_goes_on_with_what_is_res
 
     let other = embedded(&directory.path().join("other/bank.db"));
     assert_eq!(restore(&other, &file).await.unwrap(), copied);
-    assert_eq!(verify(&other).await.unwrap(), copied);
+    assert_eq!(verify(&other).await.unwrap().head, copied);
     let restored = Served::start(other).await;
     assert_eq!(restored.head().await.sequence, copied.sequence.0);
     restored.create_bank("b").await.unwrap();
@@ -90,7 +90,7 @@ async fn a_damaged_copy_does_not_become_a_store() {
     served.create_bank("a").await.unwrap();
     served.add("a", items(0..20)).await.unwrap();
     served.stop().await;
-    bed.alter("UPDATE changes SET checksum = 0 WHERE sequence = 9").await;
+    bed.alter("UPDATE changes SET digest = zeroblob(32) WHERE sequence = 9").await;
     let Bed::Sqlite(directory) = &bed else { return };
     let (file, other) = (directory.path().join("bank.db"), directory.path().join("other.db"));
     let refusal = restore(&embedded(&other), &file).await.unwrap_err();
@@ -125,7 +125,7 @@ async fn a_dump_of_a_database_restores_to_a_log_that_goes_on() {
     server.run("pg_restore", ["--exit-on-error", "--single-transaction", "--dbname", other.name(), file]);
 
     let config = Config { store: other.url().into(), ..bed.config() };
-    assert_eq!(verify(&config).await.unwrap().sequence.0, head.sequence);
+    assert_eq!(verify(&config).await.unwrap().head.sequence.0, head.sequence);
     let restored = Served::start(config).await;
     assert_eq!(restored.head().await, head);
     let (end, changes) = follow(&restored, Some(cursor)).await.unwrap();

@@ -5,38 +5,34 @@
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use sqlx::Database;
-use vigie_model::change::LogId;
-use vigie_model::{Bank, BankId, BankName, Item, ItemId, LogHead, Sequence, ShardIdentity, UnixMillis};
+use vigie_log::{ChangePage, ChangeRange, LogId, Sequence, Slice, StoredBatch, StoredChange, UnixMillis};
+use vigie_model::{Bank, BankId, BankName, Item, ItemId};
 
-use crate::digests::{PartDigest, Totals};
-use crate::store::rows::{
-    StoredRow, corrupt, to_bank, to_batch, to_change, to_head, to_item, to_item_and_bank, to_part,
+use crate::plan::digests::{PartDigest, Totals, slice_of};
+use crate::store::error::{StoreError, corrupt, failed};
+use crate::store::records::{AsOf, HeadRow, ItemPage, ItemRange, Loaded};
+use crate::store::sql::rows::{
+    StoredRow, to_bank, to_batch, to_change, to_head, to_item, to_item_and_bank, to_part,
 };
-use crate::store::{
-    AsOf, ChangePage, ChangeRange, Head, ItemPage, ItemRange, Loaded, StoreError, StoredBatch, StoredChange,
-};
 
-pub(super) type Read<T> = Result<T, StoreError>;
-
-/// Makes a [`StoreError`] of what the database said.
-pub(super) fn failed(attempt: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
-    move |source| StoreError::Database { attempt, source }
-}
+pub(in crate::store) type Read<T> = Result<T, StoreError>;
 
 /// The databases' integers are signed. What does not fit is beyond anything that is ever stored.
-pub(super) fn integer(value: u64) -> i64 {
+pub(in crate::store) fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// What a statement is given for `$1`, `$2` and so on.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Value<'a> {
+pub(in crate::store) enum Value<'a> {
     Number(u64),
     Text(&'a str),
 }
 
 /// A connection to either database, whose transactions see one moment unless they say otherwise.
-pub(super) trait Reader: sqlx::Connection<Database: Database<Connection = Self>> + Sized {
+pub(in crate::store) trait Reader:
+    sqlx::Connection<Database: Database<Connection = Self>> + Sized
+{
     /// What it reads.
     type Row: StoredRow;
 
@@ -50,21 +46,21 @@ pub(super) trait Reader: sqlx::Connection<Database: Database<Connection = Self>>
 
 macro_rules! reader {
     ($connection:ty, $row:ty) => {
-        impl $crate::store::read::Reader for $connection {
+        impl $crate::store::sql::read::Reader for $connection {
             type Row = $row;
 
             fn stream(
                 &mut self,
                 statement: &'static str,
-                values: &[$crate::store::read::Value<'_>],
+                values: &[$crate::store::sql::read::Value<'_>],
             ) -> futures::stream::BoxStream<'_, Result<$row, sqlx::Error>> {
                 let mut query = sqlx::query(statement);
                 for value in values {
                     query = match *value {
-                        $crate::store::read::Value::Number(number) => {
-                            query.bind($crate::store::read::integer(number))
+                        $crate::store::sql::read::Value::Number(number) => {
+                            query.bind($crate::store::sql::read::integer(number))
                         }
-                        $crate::store::read::Value::Text(text) => query.bind(text.to_owned()),
+                        $crate::store::sql::read::Value::Text(text) => query.bind(text.to_owned()),
                     };
                 }
                 query.fetch(self)
@@ -72,7 +68,7 @@ macro_rules! reader {
         }
     };
 }
-pub(super) use reader;
+pub(in crate::store) use reader;
 
 /// Runs a few reads as of one moment.
 macro_rules! snapshot {
@@ -85,7 +81,7 @@ macro_rules! snapshot {
     }};
 }
 
-async fn all<C: Reader, T>(
+pub(super) async fn all<C: Reader, T>(
     connection: &mut C,
     attempt: &'static str,
     statement: &'static str,
@@ -97,7 +93,7 @@ async fn all<C: Reader, T>(
     rows.iter().map(read).collect()
 }
 
-async fn first<C: Reader, T>(
+pub(super) async fn first<C: Reader, T>(
     connection: &mut C,
     attempt: &'static str,
     statement: &'static str,
@@ -112,7 +108,7 @@ async fn first<C: Reader, T>(
 }
 
 /// Rows up to a number of them and of bytes, though always one; tells whether a bound was reached.
-async fn page<C: Reader, T>(
+pub(super) async fn page<C: Reader, T>(
     connection: &mut C,
     attempt: &'static str,
     statement: &'static str,
@@ -134,25 +130,24 @@ async fn page<C: Reader, T>(
     Ok((page, full))
 }
 
-/// What a partition is compared with, as [`vigie_model::ShardCount::shard_of`] has it: all of them are those of one shard of one.
-fn modulus(shard: Option<ShardIdentity>) -> (Value<'static>, Value<'static>) {
-    let (count, shard) = shard.map_or((1, 0), |shard| (shard.shard_count().get(), shard.shard().0));
-    (Value::Number(count.into()), Value::Number(shard.into()))
+/// The divisor and the remainder that the partitions of a slice have.
+fn modulus(slice: Slice) -> (Value<'static>, Value<'static>) {
+    (Value::Number(slice.count().into()), Value::Number(slice.number().into()))
 }
 
-pub(super) async fn load<C: Reader>(connection: &mut C) -> Read<Loaded> {
+pub(in crate::store) async fn load<C: Reader>(connection: &mut C) -> Read<Loaded> {
     snapshot!(connection, |transaction| {
-        let (head, banks) = head_and_banks(transaction).await?;
-        Loaded { head, banks, totals: totals(transaction).await? }
+        let (HeadRow { head, counts }, banks) = rows_of_head_and_banks(transaction).await?;
+        Loaded { head, counts, banks, totals: totals(transaction).await? }
     })
 }
 
-pub(super) async fn state<C: Reader>(connection: &mut C) -> Read<(Head, Vec<Bank>)> {
-    snapshot!(connection, |transaction| head_and_banks(transaction).await?)
+pub(in crate::store) async fn head_and_banks<C: Reader>(connection: &mut C) -> Read<(HeadRow, Vec<Bank>)> {
+    snapshot!(connection, |transaction| rows_of_head_and_banks(transaction).await?)
 }
 
-async fn head_and_banks<C: Reader>(transaction: &mut C) -> Read<(Head, Vec<Bank>)> {
-    let head = head(transaction).await?;
+async fn rows_of_head_and_banks<C: Reader>(transaction: &mut C) -> Read<(HeadRow, Vec<Bank>)> {
+    let head = head_row(transaction).await?;
     let select = "SELECT id, name, enabled, created_at_ms, item_count, hash_count FROM banks ORDER BY id";
     Ok((head, all(transaction, "load the banks", select, &[], to_bank).await?))
 }
@@ -170,13 +165,16 @@ async fn totals<C: Reader>(connection: &mut C) -> Read<Totals> {
     Ok(totals)
 }
 
-pub(super) async fn bank_digests<C: Reader>(connection: &mut C, bank: BankId) -> Read<Vec<PartDigest>> {
+pub(in crate::store) async fn bank_digests<C: Reader>(
+    connection: &mut C,
+    bank: BankId,
+) -> Read<Vec<PartDigest>> {
     let select = "SELECT bank_id, partition, hash_count, sum_0, sum_1, sum_2, sum_3 FROM digests \
                   WHERE bank_id = $1";
     all(connection, "read a bank's digests", select, &[Value::Number(bank.0.into())], to_part).await
 }
 
-pub(super) async fn digests<C: Reader>(
+pub(in crate::store) async fn digests<C: Reader>(
     connection: &mut C,
     (bank, partition): (BankId, u16),
     limit: u16,
@@ -187,7 +185,7 @@ pub(super) async fn digests<C: Reader>(
     all(connection, "read the digests", select, &values, to_part).await
 }
 
-pub(super) async fn head<C: Reader>(connection: &mut C) -> Read<Head> {
+pub(in crate::store) async fn head_row<C: Reader>(connection: &mut C) -> Read<HeadRow> {
     let select = "SELECT sequence, chain, next_bank_id, bank_count, item_count, hash_count, floor FROM head \
                   WHERE id = 1";
     let head = first(connection, "read the head", select, &[], to_head).await?;
@@ -195,7 +193,7 @@ pub(super) async fn head<C: Reader>(connection: &mut C) -> Read<Head> {
 }
 
 /// Which log it is.
-pub(super) async fn log_id<C: Reader>(connection: &mut C) -> Read<LogId> {
+pub(in crate::store) async fn log_id<C: Reader>(connection: &mut C) -> Read<LogId> {
     let read = |row: &C::Row| {
         let id = row.bytes(0).ok().and_then(|id| id.try_into().ok());
         id.map(LogId).ok_or_else(|| corrupt("the head"))
@@ -204,14 +202,17 @@ pub(super) async fn log_id<C: Reader>(connection: &mut C) -> Read<LogId> {
     id.ok_or_else(|| corrupt("the head"))
 }
 
-pub(super) async fn sequence<C: Reader>(connection: &mut C) -> Read<Sequence> {
+pub(in crate::store) async fn sequence<C: Reader>(connection: &mut C) -> Read<Sequence> {
     let read = |row: &C::Row| row.number(0).map(Sequence).map_err(|_| corrupt("the head"));
     let select = "SELECT sequence FROM head WHERE id = 1";
     let sequence = first(connection, "read the head", select, &[], read).await?;
     sequence.ok_or_else(|| corrupt("the head"))
 }
 
-pub(super) async fn bank<C: Reader>(connection: &mut C, name: &BankName) -> Read<AsOf<Option<Bank>>> {
+pub(in crate::store) async fn bank<C: Reader>(
+    connection: &mut C,
+    name: &BankName,
+) -> Read<AsOf<Option<Bank>>> {
     snapshot!(connection, |transaction| {
         let sequence = sequence(transaction).await?;
         let select =
@@ -221,7 +222,11 @@ pub(super) async fn bank<C: Reader>(connection: &mut C, name: &BankName) -> Read
     })
 }
 
-pub(super) async fn banks<C: Reader>(connection: &mut C, after: BankId, limit: u16) -> Read<AsOf<Vec<Bank>>> {
+pub(in crate::store) async fn banks<C: Reader>(
+    connection: &mut C,
+    after: BankId,
+    limit: u16,
+) -> Read<AsOf<Vec<Bank>>> {
     snapshot!(connection, |transaction| {
         let sequence = sequence(transaction).await?;
         let select = "SELECT id, name, enabled, created_at_ms, item_count, hash_count FROM banks \
@@ -231,7 +236,10 @@ pub(super) async fn banks<C: Reader>(connection: &mut C, after: BankId, limit: u
     })
 }
 
-pub(super) async fn item<C: Reader>(connection: &mut C, id: ItemId) -> Read<AsOf<Option<(Item, BankName)>>> {
+pub(in crate::store) async fn item<C: Reader>(
+    connection: &mut C,
+    id: ItemId,
+) -> Read<AsOf<Option<(Item, BankName)>>> {
     snapshot!(connection, |transaction| {
         let sequence = sequence(transaction).await?;
         let select = "SELECT items.id, items.payload, banks.name FROM items \
@@ -241,7 +249,7 @@ pub(super) async fn item<C: Reader>(connection: &mut C, id: ItemId) -> Read<AsOf
     })
 }
 
-pub(super) async fn items<C: Reader>(
+pub(in crate::store) async fn items<C: Reader>(
     connection: &mut C,
     bank: &BankName,
     after: ItemId,
@@ -267,10 +275,10 @@ pub(super) async fn items<C: Reader>(
     })
 }
 
-pub(super) async fn item_page<C: Reader>(connection: &mut C, range: &ItemRange) -> Read<ItemPage> {
+pub(in crate::store) async fn item_page<C: Reader>(connection: &mut C, range: &ItemRange) -> Read<ItemPage> {
     let select = "SELECT id, payload FROM items WHERE id > $1 AND id <= $2 AND partition % $3 = $4 \
                   ORDER BY id LIMIT $5";
-    let (count, shard) = modulus(range.shard);
+    let (count, shard) = modulus(range.shard.map_or(Slice::ALL, slice_of));
     let [after, through, limit] = [range.after.0, range.through.0, range.count_max as u64].map(Value::Number);
     let bounds = (range.count_max, range.bytes_max);
     let values = [after, through, count, shard, limit];
@@ -279,36 +287,41 @@ pub(super) async fn item_page<C: Reader>(connection: &mut C, range: &ItemRange) 
     Ok(ItemPage { through: last.filter(|_| cut).unwrap_or(range.through), items })
 }
 
-pub(super) async fn changes<C: Reader>(connection: &mut C, range: &ChangeRange) -> Read<ChangePage> {
+pub(in crate::store) async fn changes<C: Reader>(
+    connection: &mut C,
+    range: &ChangeRange,
+) -> Read<ChangePage> {
     snapshot!(connection, |transaction| {
-        let LogHead { floor, .. } = head(transaction).await?.log;
-        let select = "SELECT sequence, partition, checksum, payload FROM changes \
+        let floor = head_row(transaction).await?.head.floor;
+        let select = "SELECT sequence, partition, digest, payload FROM changes \
                       WHERE sequence > $1 AND sequence <= $2 AND (partition IS NULL OR partition % $3 = $4) \
                       ORDER BY sequence LIMIT $5";
-        let (count, shard) = modulus(range.shard);
+        let (count, remainder) = modulus(range.slice);
         let [after, through, limit] =
             [range.after.0, range.through.0, range.count_max as u64].map(Value::Number);
         let bounds = (range.count_max, range.bytes_max);
-        let values = [after, through, count, shard, limit];
+        let values = [after, through, count, remainder, limit];
         let (changes, cut) = page(transaction, "read the log", select, &values, bounds, 3, to_change).await?;
         let last = changes.last().map(|change: &StoredChange| change.sequence);
         ChangePage { changes, through: last.filter(|_| cut).unwrap_or(range.through), floor }
     })
 }
 
-pub(super) async fn batches<C: Reader>(
+pub(in crate::store) async fn batches<C: Reader>(
     connection: &mut C,
     after: Sequence,
     limit: u16,
 ) -> Read<Vec<StoredBatch>> {
-    let select =
-        "SELECT last_sequence, chain FROM batches WHERE last_sequence > $1 ORDER BY last_sequence LIMIT $2";
+    let select = "SELECT last_sequence, chain, former_chain FROM batches WHERE last_sequence > $1 ORDER BY last_sequence LIMIT $2";
     let values = [after.0, limit.into()].map(Value::Number);
     all(connection, "read the batches", select, &values, to_batch).await
 }
 
 /// A batch that was committed before a time, such that all before it were too, as far as the clock went forward.
-pub(super) async fn last_before<C: Reader>(connection: &mut C, time: UnixMillis) -> Read<Option<Sequence>> {
+pub(in crate::store) async fn last_before<C: Reader>(
+    connection: &mut C,
+    time: UnixMillis,
+) -> Read<Option<Sequence>> {
     // By the index of times, from its end: the newest batches, of which there are many, are not looked at.
     let select = "SELECT last_sequence FROM batches WHERE committed_at_ms < $1 \
                   ORDER BY committed_at_ms DESC, last_sequence DESC LIMIT 1";

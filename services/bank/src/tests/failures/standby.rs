@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vigie_proto::pb::bank::v1::WatchRequest;
 
-use super::*;
+use crate::tests::*;
 
 /// Two banks on one database, of which the first serves.
 async fn two() -> Option<(Bed, Served, Served)> {
@@ -16,7 +16,7 @@ async fn two() -> Option<(Bed, Served, Served)> {
 }
 
 /// Ends those connections to the database for which a condition holds.
-pub(super) async fn terminate(bed: &Bed, what: &str) {
+pub(in crate::tests) async fn terminate(bed: &Bed, what: &str) {
     let Bed::Postgres(database) = bed else { return };
     database.sql(&format!(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND {what}"
@@ -29,7 +29,7 @@ async fn watch(served: &Served) -> Result<tonic::Streaming<pb::WatchResponse>, S
 }
 
 /// Waits until the bank serves, and writes.
-pub(super) async fn served_by(served: &Served, bank: &str) -> u64 {
+pub(in crate::tests) async fn served_by(served: &Served, bank: &str) -> u64 {
     for _ in 0..600 {
         match served.create_bank(bank).await {
             Ok(created) => return created.sequence,
@@ -131,15 +131,18 @@ async fn a_bank_that_loses_its_connections_gets_the_lead_back_or_ends() {
             }
         };
         assert_eq!(sequence, 2 + round);
-        // Within the next looks the one that does not lead knows it.
-        let mut serving = Vec::new();
+        // Within the next looks the one that does not lead knows it. One look alone may be of the moment before the other
+        // takes over, and so it has to stay for longer than two looks are apart.
+        let (mut serving, mut since) = (Vec::new(), 0);
         for _ in 0..100 {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            serving.clear();
+            let before = std::mem::take(&mut serving);
             for served in [&first, &second] {
                 serving.push(served.bank.clone().get_log_head(pb::GetLogHeadRequest {}).await.is_ok());
             }
-            if serving == [true, false] || serving == [false, true] {
+            let settled = serving == before && (serving == [true, false] || serving == [false, true]);
+            since = if settled { since + 1 } else { 0 };
+            if since == 12 {
                 break;
             }
         }

@@ -1,9 +1,11 @@
 //! A store that fails: what callers are told, and that nothing is half there.
 
-use super::faulty::{Fault, Faulty};
-use super::*;
-use crate::chain::GENESIS;
-use crate::store::{CommitError, Head};
+use crate::tests::failures::faulty::{Fault, Faulty};
+use crate::tests::*;
+use vigie_log::{Chain, Head, Sequence};
+
+use crate::store::CommitError;
+use crate::tests::writes::create;
 
 on_both_stores! {
     a_sweeper_that_dies_ends_the_bank_at_once_and_the_store_is_closed,
@@ -79,7 +81,7 @@ async fn a_store_that_refuses_loses_nothing_and_later_writes_go_on(bed: Bed) {
     assert_eq!(served.create_bank("b").await.unwrap().bank.unwrap().id, 2);
     assert_eq!(served.add("a", items(0..3)).await.unwrap().item_ids, [3, 4, 5]);
     served.stop().await;
-    assert_eq!(crate::verify(&config).await.unwrap().sequence.0, 5);
+    assert_eq!(crate::verify(&config).await.unwrap().head.sequence.0, 5);
 }
 
 async fn a_commit_whose_news_was_lost_is_found_to_be_done(bed: Bed) {
@@ -136,44 +138,30 @@ async fn a_commit_on_a_stale_head_is_refused_and_leaves_nothing(bed: Bed) {
     let store = open_beside(&config).await;
     let before = served.head().await;
 
-    let head = store.load().await.unwrap().head;
-    let stale = [
-        Head { log: vigie_model::LogHead { sequence: vigie_model::Sequence(0), ..head.log }, ..head },
-        Head { log: vigie_model::LogHead { chain: GENESIS, ..head.log }, ..head },
-    ];
-    for expected in stale {
-        let mut state = crate::plan::State::new(expected, Vec::new());
-        let known = crate::plan::Known::default();
-        let mut planner = crate::plan::Planner::new(&mut state, known, UnixMillis(NOW), 10);
-        let creation = crate::write::Write::CreateBank { name: "b".parse().unwrap() };
-        planner.plan(&creation, None).unwrap();
-        let batch = planner.finish().unwrap().batch;
+    let HeadRow { head, counts } = store.head_row().await.unwrap();
+    let stale = [Head { sequence: Sequence(0), ..head }, Head { chain: Chain::GENESIS, ..head }];
+    for head in stale {
+        let batch = batch_of(HeadRow { head, counts }, &[create("b")]);
         assert!(matches!(store.commit(&batch).await, Err(CommitError::StaleHead)));
     }
     assert_eq!(served.head().await, before);
-    assert_eq!(store.batches(vigie_model::Sequence(0), 10).await.unwrap().len(), 1);
+    assert_eq!(store.batches(Sequence(0), 10).await.unwrap().len(), 1);
     served.stop().await;
 }
 
 async fn a_commit_that_fails_half_way_leaves_nothing_and_the_connection_goes_on(bed: Bed) {
     let config = bed.config();
     let store = open_beside(&config).await;
-    let head = store.load().await.unwrap().head;
+    let head = store.head_row().await.unwrap();
     let batch_of = |names: &[&str]| {
-        let mut state = crate::plan::State::new(head, Vec::new());
-        let known = crate::plan::Known::default();
-        let mut planner = crate::plan::Planner::new(&mut state, known, UnixMillis(NOW), 10);
-        for name in names {
-            let creation = crate::write::Write::CreateBank { name: name.parse().unwrap() };
-            planner.plan(&creation, None).unwrap();
-        }
-        planner.finish().unwrap().batch
+        let writes: Vec<_> = names.iter().map(|name| create(name)).collect();
+        batch_of(head, &writes)
     };
     // The head, the batch and the changes are written by the time the two banks collide.
     let mut colliding = batch_of(&["a", "b"]);
-    colliding.banks_set[1].name = "a".parse().unwrap();
+    colliding.rows.banks_set[1].name = "a".parse().unwrap();
     assert!(matches!(store.commit(&colliding).await, Err(CommitError::Refused(_))));
-    assert_eq!(store.load().await.unwrap().head, head);
+    assert_eq!(store.head_row().await.unwrap(), head);
     store.commit(&batch_of(&["a", "b"])).await.unwrap();
     assert_eq!(store.load().await.unwrap().banks.len(), 2);
 }

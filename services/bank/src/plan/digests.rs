@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use vigie_log::{Slice, Summary};
 use vigie_model::{BankId, Item, Partition, SetDigest, ShardIdentity};
 
 /// A part of what the living hashes come to, or of how that changes.
@@ -71,23 +72,37 @@ impl Totals {
         self.0.get_mut(usize::from(partition))
     }
 
-    /// Goes over to what comes after some changes.
-    pub(crate) fn apply(&mut self, deltas: &[(u16, SetDigest)]) {
+    /// Adds digests of partitions, or what they change by.
+    pub(crate) fn add(&mut self, deltas: &[(u16, SetDigest)]) {
         for (partition, delta) in deltas {
             if let Some(digest) = self.partition_mut(*partition) {
                 *digest += *delta;
             }
         }
     }
+}
 
-    /// The digest of a shard.
-    pub(crate) fn of(&self, shard: ShardIdentity) -> SetDigest {
-        // As `ShardCount::shard_of` has it.
-        let own = self.0.iter().skip(shard.shard().0.into()).step_by(shard.shard_count().get().into());
+/// What followers are shown as proof: the digest of their shard's hashes.
+impl Summary for Totals {
+    type Delta = Vec<(u16, SetDigest)>;
+    type Proof = SetDigest;
+
+    fn apply(&mut self, delta: &Self::Delta) {
+        self.add(delta);
+    }
+
+    fn of(&self, slice: Slice) -> SetDigest {
+        let own = self.0.iter().skip(slice.number().into()).step_by(slice.count().into());
         let mut sum = SetDigest::EMPTY;
         own.for_each(|digest| sum += *digest);
         sum
     }
+}
+
+/// The slice of the log that a shard follows, as [`vigie_model::ShardCount::shard_of`] has it.
+pub(crate) fn slice_of(shard: ShardIdentity) -> Slice {
+    // A shard's number is below the count of shards.
+    Slice::new(shard.shard().0, shard.shard_count().get()).unwrap_or(Slice::ALL)
 }
 
 impl fmt::Debug for Totals {
@@ -110,7 +125,7 @@ mod tests {
         let mut totals = Totals::empty();
         for (item, hash) in &items {
             let delta = SetDigest::of_item(*item, std::slice::from_ref(hash));
-            totals.apply(&[(Partition::of(*item).get(), delta)]);
+            totals.add(&[(Partition::of(*item).get(), delta)]);
         }
         for shard_count in [1, 2, 7, 256] {
             for shard in 0..shard_count {
@@ -119,7 +134,7 @@ mod tests {
                 for (item, hash) in items.iter().filter(|(item, _)| shard.holds(*item)) {
                     expected += SetDigest::of_item(*item, std::slice::from_ref(hash));
                 }
-                assert_eq!(totals.of(shard), expected, "shard {shard}");
+                assert_eq!(totals.of(slice_of(shard)), expected, "shard {shard}");
             }
         }
     }

@@ -5,19 +5,19 @@ use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, watch};
-use vigie_model::change::LogId;
-use vigie_model::{Bank, BankId, BankName, Item, ItemId, LogHead, Sequence};
+use vigie_log::{ChangePage, ChangeRange, Head, LogId, LogRead, LogStore, Recorded, Sequence, StoredBatch};
+use vigie_model::{Bank, BankId, BankName, Item, ItemId};
 
-use super::*;
-use crate::digests::PartDigest;
+use crate::plan::digests::PartDigest;
 use crate::store::{
-    AsOf, Batch, ChangePage, ChangeRange, CommitError, Head, ItemPage, ItemRange, Loaded, Placement,
-    Recorded, StoreError, StoredBatch,
+    AsOf, Batch, CommitError, HeadRow, ItemPage, ItemRange, Loaded, Placement, ReadBanks, ReadDigests,
+    ReadItems, ReadState, Rows,
 };
+use crate::tests::*;
 
 /// What goes wrong with the next commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(in crate::tests) enum Fault {
     /// Nothing.
     None,
     /// They fail before they begin.
@@ -35,7 +35,7 @@ pub(super) enum Fault {
 }
 
 #[derive(Debug)]
-pub(super) struct Faulty {
+pub(in crate::tests) struct Faulty {
     inner: Arc<dyn Store>,
     gate: Arc<RwLock<()>>,
     commits: watch::Sender<u32>,
@@ -45,38 +45,38 @@ pub(super) struct Faulty {
 }
 
 /// Holds up commits.
-pub(super) struct Gate(Arc<Faulty>);
+pub(in crate::tests) struct Gate(Arc<Faulty>);
 
 impl Gate {
     /// From now on commits wait until the guard is dropped.
-    pub(super) async fn close(&self) -> OwnedRwLockWriteGuard<()> {
+    pub(in crate::tests) async fn close(&self) -> OwnedRwLockWriteGuard<()> {
         self.0.commits.send_replace(0);
         Arc::clone(&self.0.gate).write_owned().await
     }
 
     /// Waits until a commit has come to the closed gate.
-    pub(super) async fn commit_waits(&self) {
+    pub(in crate::tests) async fn commit_waits(&self) {
         self.0.commits.subscribe().wait_for(|commits| *commits > 0).await.unwrap();
     }
 
-    pub(super) fn set(&self, fault: Fault) {
+    pub(in crate::tests) fn set(&self, fault: Fault) {
         self.0.fault.send_replace(fault);
     }
 }
 
 impl Gate {
     /// How many keys were looked up for each group.
-    pub(super) fn lookups(&self) -> Vec<usize> {
+    pub(in crate::tests) fn lookups(&self) -> Vec<usize> {
         self.0.lookups.lock().unwrap().clone()
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    pub(in crate::tests) fn is_closed(&self) -> bool {
         self.0.closed.load(Ordering::Relaxed)
     }
 }
 
 impl Faulty {
-    pub(super) async fn open(config: &Config) -> (Arc<dyn Store>, Gate) {
+    pub(in crate::tests) async fn open(config: &Config) -> (Arc<dyn Store>, Gate) {
         let inner = open(config).await;
         let (gate, commits) = (Arc::default(), watch::Sender::new(0));
         let (fault, lookups, closed) =
@@ -95,11 +95,35 @@ impl Faulty {
 }
 
 #[async_trait]
-impl Store for Faulty {
+impl LogRead for Faulty {
+    type Error = StoreError;
+
     fn log_id(&self) -> LogId {
         self.inner.log_id()
     }
 
+    async fn head(&self) -> Result<Head, StoreError> {
+        self.readable()?;
+        self.inner.head().await
+    }
+
+    async fn changes(&self, range: &ChangeRange) -> Result<ChangePage, StoreError> {
+        self.readable()?;
+        self.fault.subscribe().wait_for(|fault| *fault != Fault::SlowReads).await.unwrap();
+        self.inner.changes(range).await
+    }
+
+    async fn batches(&self, after: Sequence, limit: u16) -> Result<Vec<StoredBatch>, StoreError> {
+        self.inner.batches(after, limit).await
+    }
+
+    async fn last_before(&self, time: UnixMillis) -> Result<Option<Sequence>, StoreError> {
+        self.inner.last_before(time).await
+    }
+}
+
+#[async_trait]
+impl LogStore<Rows> for Faulty {
     async fn lead(&self) -> Result<Option<Sequence>, StoreError> {
         self.readable()?;
         self.inner.lead().await
@@ -108,11 +132,6 @@ impl Store for Faulty {
     async fn newest(&self) -> Result<Sequence, StoreError> {
         self.readable()?;
         self.inner.newest().await
-    }
-
-    async fn load(&self) -> Result<Loaded, StoreError> {
-        self.readable()?;
-        self.inner.load().await
     }
 
     async fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
@@ -129,14 +148,9 @@ impl Store for Faulty {
         }
     }
 
-    async fn outcome(&self, batch: &Batch) -> Result<Option<bool>, StoreError> {
+    async fn outcome(&self, head: &Head) -> Result<Option<bool>, StoreError> {
         self.readable()?;
-        self.inner.outcome(batch).await
-    }
-
-    async fn placements(&self, items: &[ItemId]) -> Result<Vec<Placement>, StoreError> {
-        self.readable()?;
-        self.inner.placements(items).await
+        self.inner.outcome(head).await
     }
 
     async fn recorded(&self, keys: &[String]) -> Result<Vec<Recorded>, StoreError> {
@@ -145,41 +159,65 @@ impl Store for Faulty {
         self.inner.recorded(keys).await
     }
 
-    async fn bank_digests(&self, bank: BankId) -> Result<Vec<PartDigest>, StoreError> {
-        self.inner.bank_digests(bank).await
-    }
-
-    async fn state(&self) -> Result<(Head, Vec<Bank>), StoreError> {
-        self.inner.state().await
-    }
-
-    async fn item_page(&self, range: &ItemRange) -> Result<ItemPage, StoreError> {
-        self.inner.item_page(range).await
-    }
-
-    async fn digests(&self, after: (BankId, u16), limit: u16) -> Result<Vec<PartDigest>, StoreError> {
-        self.inner.digests(after, limit).await
-    }
-
-    async fn last_before(&self, time: UnixMillis) -> Result<Option<Sequence>, StoreError> {
-        self.inner.last_before(time).await
+    async fn sweep_keys(&self, before: UnixMillis, rows_max: u32) -> Result<bool, StoreError> {
+        self.inner.sweep_keys(before, rows_max).await
     }
 
     async fn cut(&self, through: Sequence, rows_max: u32) -> Result<bool, StoreError> {
         self.inner.cut(through, rows_max).await
     }
 
-    async fn head(&self) -> Result<LogHead, StoreError> {
-        self.readable()?;
-        self.inner.head().await
+    async fn purge(&self, sequence: Sequence) -> Result<bool, StoreError> {
+        self.inner.purge(sequence).await
     }
 
+    async fn close(&self) {
+        self.inner.close().await;
+        self.closed.store(true, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn sweep_items(&self, rows_max: u32) -> Result<bool, StoreError> {
+        assert_ne!(self.fault(), Fault::SweepPanics);
+        self.inner.sweep_items(rows_max).await
+    }
+}
+
+#[async_trait]
+impl ReadState for Faulty {
+    async fn load(&self) -> Result<Loaded, StoreError> {
+        self.readable()?;
+        self.inner.load().await
+    }
+
+    async fn head_row(&self) -> Result<HeadRow, StoreError> {
+        self.readable()?;
+        self.inner.head_row().await
+    }
+
+    async fn head_and_banks(&self) -> Result<(HeadRow, Vec<Bank>), StoreError> {
+        self.inner.head_and_banks().await
+    }
+}
+
+#[async_trait]
+impl ReadBanks for Faulty {
     async fn bank(&self, name: &BankName) -> Result<AsOf<Option<Bank>>, StoreError> {
         self.inner.bank(name).await
     }
 
     async fn banks(&self, after: BankId, limit: u16) -> Result<AsOf<Vec<Bank>>, StoreError> {
         self.inner.banks(after, limit).await
+    }
+}
+
+#[async_trait]
+impl ReadItems for Faulty {
+    async fn placements(&self, items: &[ItemId]) -> Result<Vec<Placement>, StoreError> {
+        self.readable()?;
+        self.inner.placements(items).await
     }
 
     async fn item(&self, item: ItemId) -> Result<AsOf<Option<(Item, BankName)>>, StoreError> {
@@ -196,27 +234,18 @@ impl Store for Faulty {
         self.inner.items(bank, after, limit).await
     }
 
-    async fn changes(&self, range: &ChangeRange) -> Result<ChangePage, StoreError> {
-        self.readable()?;
-        self.fault.subscribe().wait_for(|fault| *fault != Fault::SlowReads).await.unwrap();
-        self.inner.changes(range).await
+    async fn item_page(&self, range: &ItemRange) -> Result<ItemPage, StoreError> {
+        self.inner.item_page(range).await
+    }
+}
+
+#[async_trait]
+impl ReadDigests for Faulty {
+    async fn bank_digests(&self, bank: BankId) -> Result<Vec<PartDigest>, StoreError> {
+        self.inner.bank_digests(bank).await
     }
 
-    async fn batches(&self, after: Sequence, limit: u16) -> Result<Vec<StoredBatch>, StoreError> {
-        self.inner.batches(after, limit).await
-    }
-
-    async fn sweep_items(&self, rows_max: u32) -> Result<bool, StoreError> {
-        assert_ne!(self.fault(), Fault::SweepPanics);
-        self.inner.sweep_items(rows_max).await
-    }
-
-    async fn sweep_keys(&self, before: UnixMillis, rows_max: u32) -> Result<bool, StoreError> {
-        self.inner.sweep_keys(before, rows_max).await
-    }
-
-    async fn close(&self) {
-        self.inner.close().await;
-        self.closed.store(true, Ordering::Relaxed);
+    async fn digests(&self, after: (BankId, u16), limit: u16) -> Result<Vec<PartDigest>, StoreError> {
+        self.inner.digests(after, limit).await
     }
 }

@@ -4,7 +4,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use vigie_model::{BankId, ItemId, Sequence};
 
-use super::*;
+use crate::tests::*;
 use crate::{VerifyError, verify};
 
 on_both_stores! {
@@ -21,7 +21,7 @@ on_both_stores! {
 
 impl Bed {
     /// Alters what is stored.
-    pub(super) async fn alter(&self, statement: &str) {
+    pub(in crate::tests) async fn alter(&self, statement: &str) {
         match self {
             Self::Sqlite(directory) => {
                 let options = SqliteConnectOptions::new().filename(directory.path().join("bank.db"));
@@ -52,7 +52,7 @@ async fn altered(bed: &Bed, statement: &str) -> VerifyError {
     served.add("a", items(40..41)).await.unwrap();
     served.remove(vec![5]).await.unwrap();
     served.stop().await;
-    assert_eq!(verify(&config).await.unwrap().sequence, Sequence(43));
+    assert_eq!(verify(&config).await.unwrap().head.sequence, Sequence(43));
 
     bed.alter(statement).await;
     verify(&config).await.unwrap_err()
@@ -112,10 +112,10 @@ async fn a_log_is_proven_while_its_bank_runs(bed: Bed) {
     let served = Served::start(config.clone()).await;
     served.create_bank("a").await.unwrap();
     served.add("a", items(0..9)).await.unwrap();
-    assert_eq!(verify(&config).await.unwrap().sequence, Sequence(10));
+    assert_eq!(verify(&config).await.unwrap().head.sequence, Sequence(10));
     assert_eq!(served.add("a", items(9..10)).await.unwrap().sequence, 11);
     served.stop().await;
-    assert_eq!(verify(&config).await.unwrap().sequence, Sequence(11));
+    assert_eq!(verify(&config).await.unwrap().head.sequence, Sequence(11));
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn a_damaged_change_stops_its_followers_and_not_the_bank(bed: Bed) {
     let config = Config { recent_changes_max: 0, ..bed.config() };
     let served = Served::start(config).await;
     served.create_bank("a").await.unwrap();
-    bed.alter("UPDATE changes SET checksum = 0").await;
+    bed.alter("UPDATE changes SET digest = chain FROM head").await;
 
     let request = pb::WatchRequest { shard_count: 1, ..Default::default() };
     let mut ranges = served.feed.clone().watch(request).await.unwrap().into_inner();

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::time::Instant;
-use vigie_model::Sequence;
+use vigie_log::{ChangeRange, Sequence, Slice};
 
-use super::standby::terminate;
-use super::writes::create;
-use super::*;
-use crate::plan::{Known, Planner, State};
-use crate::store::{Batch, ChangeRange, CommitError, Loaded};
+use crate::store::{CommitError, Loaded};
+use crate::tests::failures::standby::terminate;
+use crate::tests::writes::create;
+use crate::tests::*;
 
 /// What writers sent, and the ids that they were answered: `None` where the answer did not come.
 type Ledger = BTreeMap<u64, Option<u64>>;
@@ -40,7 +39,7 @@ async fn write(served: &Served, writer: u64, until: Instant) -> Ledger {
 /// Compares what is there with what was acknowledged: that, once each, and beyond it only what got no answer.
 async fn check(bed: &Bed, served: Served, ledgers: Vec<Ledger>) {
     // Commits that were under way have their end before anything else is numbered.
-    super::standby::served_by(&served, "last").await;
+    crate::tests::failures::standby::served_by(&served, "last").await;
     let (mut kept, mut after_id) = (BTreeMap::new(), 0);
     loop {
         let request = pb::ListItemsRequest { bank: "a".into(), page_size: 1_000, after_id };
@@ -112,10 +111,12 @@ async fn connections_that_end_in_the_middle_of_commits_lose_nothing() {
 
 /// The next batch of a writer that plans by itself: a new bank.
 fn plan(loaded: Loaded, name: &str) -> Batch {
-    let mut state = State::new(loaded.head, loaded.banks);
-    let mut planner = Planner::new(&mut state, Known::default(), UnixMillis(NOW), 10_000);
-    planner.plan(&create(name), None).unwrap();
-    planner.finish().unwrap().batch
+    let mut state = State::new(loaded.counts, loaded.banks);
+    let draft = Draft::new(loaded.head, UnixMillis(NOW));
+    let mut planner = Planner::new(&mut state, Known::default(), draft, 10_000);
+    planner.plan(&create(name)).unwrap();
+    let planned = planner.finish();
+    planned.draft.seal(planned.rows, Vec::new())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -152,20 +153,20 @@ async fn who_polls_the_log_of_many_writers_misses_no_change() {
             let range = ChangeRange {
                 after: seen,
                 through: Sequence(u64::MAX >> 1),
-                shard: None,
+                slice: Slice::ALL,
                 count_max: 1_000,
                 bytes_max: 1 << 20,
             };
             for change in reader.changes(&range).await.unwrap().changes {
                 assert_eq!(change.sequence, seen.next());
                 seen = change.sequence;
-                assert!(names.insert(change.payload), "one change came twice");
+                assert!(names.insert(change.bytes), "one change came twice");
             }
         }
     };
     tokio::join!(join_all((0..WRITERS).map(writer)), follower);
     reader.close().await;
-    assert_eq!(crate::verify(&bed.config()).await.unwrap().banks, WRITERS * EACH);
+    assert_eq!(crate::verify(&bed.config()).await.unwrap().head.banks, WRITERS * EACH);
 }
 
 #[tokio::test]
@@ -197,7 +198,7 @@ async fn what_became_of_a_commit_is_told_for_certain_once_its_transaction_has_en
     let Bed::Postgres(database) = &bed else { return };
     let store = open(&bed.config()).await;
     let batch = plan(store.load().await.unwrap(), "a");
-    assert_eq!(store.outcome(&batch).await.unwrap(), Some(false));
+    assert_eq!(store.outcome(&batch.head).await.unwrap(), Some(false));
     // Its transaction is under way, and holds the head for a second after its last statement but one.
     database.sql(
         "CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS \
@@ -206,7 +207,7 @@ async fn what_became_of_a_commit_is_told_for_certain_once_its_transaction_has_en
     );
     let asked = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        store.outcome(&batch).await.unwrap()
+        store.outcome(&batch.head).await.unwrap()
     };
     let (committed, told) = tokio::join!(store.commit(&batch), asked);
     committed.unwrap();

@@ -1,7 +1,7 @@
 //! Copies the embedded store to a file while its bank runs, and makes a store of such a file.
 //!
 //! A copy is of one moment: SQLite writes it within one read transaction (`VACUUM INTO`), which the bank does not wait
-//! for. It is proven ([`crate::verify()`]) before it gets its name, and again before it becomes a store. Neither ever
+//! for. It is brought up to date, if an older build wrote it, and proven ([`crate::verify()`]) before it gets its name, and again before it becomes a store. Neither ever
 //! replaces a file that is there. PostgreSQL has its own tools: `pg_dump`, `pg_restore`, and archives of its log.
 //!
 //! A restored log has the id of the one that it was copied from. Followers that came further in that one find out: the
@@ -17,7 +17,9 @@ use thiserror::Error;
 use vigie_model::LogHead;
 
 use crate::config::{Config, Location};
-use crate::verify::{VerifyError, verify};
+use crate::store::StoreError;
+use crate::store::sqlite::SqliteStore;
+use crate::upkeep::verify::{VerifyError, verify};
 
 /// The end of the name of a file that is not finished.
 const PARTIAL: &str = ".partial";
@@ -67,7 +69,7 @@ pub async fn backup(config: &Config, to: &Path) -> Result<LogHead, BackupError> 
     remove(&partial)?;
     let copied = async {
         copy(&store, &partial).await?;
-        let head = verify(&on(&partial)).await?;
+        let head = prove(&partial).await?;
         put(&partial, to)?;
         Ok(head)
     };
@@ -94,10 +96,10 @@ pub async fn restore(config: &Config, from: &Path) -> Result<LogHead, BackupErro
         fs::create_dir_all(folder).map_err(failed("create", folder))?;
     }
     fs::copy(from, &partial).map_err(failed("copy", from))?;
-    let proven = verify(&on(&partial)).await;
+    let proven = prove(&partial).await;
     let Ok(head) = proven else {
         remove(&partial)?;
-        return Ok(proven?);
+        return proven;
     };
     put(&partial, &store)?;
     remove(&partial)?;
@@ -109,6 +111,13 @@ fn embedded(config: &Config) -> Result<PathBuf, BackupError> {
         Some(Location::File(path)) => Ok(path),
         Some(Location::Memory | Location::Postgres(_)) | None => Err(BackupError::NotEmbedded),
     }
+}
+
+/// Proves a copy, which may be of an older build and is then brought up to date first. Returns its head.
+async fn prove(copy: &Path) -> Result<LogHead, BackupError> {
+    let outdated = SqliteStore::bring_copy_up_to_date(copy).await;
+    outdated.map_err(|error: StoreError| BackupError::Unsound(error.into()))?;
+    Ok(verify(&on(copy)).await?.head)
 }
 
 /// The settings by which a file is proven.

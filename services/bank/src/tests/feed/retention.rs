@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use vigie_model::change::Cursor;
-use vigie_model::{LogHead, Sequence, ShardIdentity};
-use vigie_serving::Shutdown;
+use vigie_log::{Cursor, Sequence, Shutdown, Slice};
+use vigie_model::LogHead;
 
-use super::writes::{BareLog, create, in_a_minute};
-use super::*;
-use crate::feed::Follower;
+use crate::log::Follower;
+use crate::tests::writes::{BareLog, create, in_a_minute};
+use crate::tests::*;
 
 on_both_stores! {
     a_change_is_kept_for_its_time,
@@ -44,13 +43,13 @@ impl Old {
         self.bare.clock.0.store(NOW + milliseconds, Ordering::Relaxed);
         let sweeper = self.bare.sweeper(&self.store, &self.config);
         while sweeper.step().await.unwrap() {}
-        self.store.head().await.unwrap()
+        self.store.head_row().await.unwrap().into()
     }
 
     async fn follow(&self, after: u64) -> Result<Follower, crate::error::Error> {
         let cursor = Cursor { log: self.store.log_id(), sequence: Sequence(after), chain: None };
-        let shard = ShardIdentity::new(0, 1).unwrap();
-        self.bare.feed.watch(Some(cursor), shard, Shutdown::new()).await
+        let watched = self.bare.feed.watch(Some(cursor), Slice::ALL, Shutdown::new()).await;
+        watched.map_err(Into::into)
     }
 
     async fn proven(self) {
@@ -65,31 +64,31 @@ const TWO_HOURS: u64 = 7_200_000;
 
 async fn a_change_is_kept_for_its_time(bed: Bed) {
     let old = Old::new(bed, |config| config).await;
-    assert_eq!(old.swept_at(TWO_HOURS).await.floor, Sequence(0));
-    assert_eq!(old.swept_at(TWO_HOURS + 1).await.floor, Sequence(1));
-    assert_eq!(old.swept_at(TWO_HOURS + 5_500).await.floor, Sequence(6));
+    assert_eq!(old.swept_at(TWO_HOURS).await.floor.0, (0));
+    assert_eq!(old.swept_at(TWO_HOURS + 1).await.floor.0, (1));
+    assert_eq!(old.swept_at(TWO_HOURS + 5_500).await.floor.0, (6));
     assert_eq!(old.store.batches(Sequence(0), 100).await.unwrap().len(), 5);
     // The newest change is kept, however old.
-    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor, Sequence(9));
+    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor.0, (9));
     old.proven().await;
 }
 
 async fn the_newest_changes_are_kept_however_old(bed: Bed) {
     let old = Old::new(bed, |config| Config { log_changes: 7, ..config }).await;
-    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor, Sequence(3));
+    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor.0, (3));
     old.proven().await;
 }
 
 async fn what_a_follower_needs_is_never_cut(bed: Bed) {
     let old = Old::new(bed, |config| config).await;
     let mut slow = old.follow(4).await.unwrap();
-    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor, Sequence(4));
+    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor.0, (4));
     slow.next().await.unwrap();
     // It was told of what comes next, and may not have got it.
     assert_eq!(slow.next().await.unwrap().unwrap().through, Sequence(10));
-    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor, Sequence(4));
+    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor.0, (4));
     slow.next().await.unwrap();
-    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor, Sequence(9));
+    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor.0, (9));
     drop(slow);
     old.proven().await;
 }
@@ -97,11 +96,11 @@ async fn what_a_follower_needs_is_never_cut(bed: Bed) {
 async fn a_follower_that_has_gone_finds_its_place_for_a_while(bed: Bed) {
     let old = Old::new(bed, |config| Config { follower_minutes: 1, ..config }).await;
     drop(old.follow(4).await.unwrap());
-    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor, Sequence(4));
+    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor.0, (4));
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(61)).await;
     tokio::time::resume();
-    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor, Sequence(9));
+    assert_eq!(old.swept_at(9 * TWO_HOURS).await.floor.0, (9));
     old.proven().await;
 }
 
@@ -129,7 +128,7 @@ async fn a_page_that_was_cut_under_its_reader_is_refused(bed: Bed) {
     let refusal = loop {
         match follower.next().await {
             Ok(range) => assert!(range.unwrap().changes.is_empty()),
-            Err(refusal) => break refusal,
+            Err(refusal) => break crate::error::Error::from(refusal),
         }
     };
     assert_eq!(refusal.code(), Code::OutOfRange, "{refusal}");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use vigie_model::{BankId, Change, ChangeKind, FeedRange, ItemId, Sequence, ShardIdentity, StatePart};
 
-use super::*;
+use crate::tests::*;
 
 on_both_stores! {
     a_state_loaded_under_writes_and_its_log_come_to_the_truth,

@@ -6,8 +6,8 @@ use futures::future::join_all;
 use vigie_model::change::{Cursor, LogId};
 use vigie_model::{FeedRange, Sequence, ShardIdentity};
 
-use super::faulty::{Fault, Faulty};
-use super::*;
+use crate::tests::failures::faulty::{Fault, Faulty};
+use crate::tests::*;
 
 on_both_stores! {
     a_follower_resumes_at_any_cursor,

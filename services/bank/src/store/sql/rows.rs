@@ -3,21 +3,23 @@
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
-use vigie_model::{Bank, BankId, BankName, Item, LogHead, Sequence, SetDigest, UnixMillis};
+use vigie_log::{Chain, Digest, Head, Recorded, Sequence, StoredBatch, StoredChange};
+use vigie_model::{Bank, BankId, BankName, Item, SetDigest, UnixMillis};
 use vigie_proto::bank::decode_item;
 
-use crate::digests::PartDigest;
-use crate::store::{Head, Recorded, StoreError, StoredBatch, StoredChange};
+use crate::plan::digests::PartDigest;
+use crate::store::error::{StoreError, corrupt};
+use crate::store::records::{Counts, HeadRow};
 
 /// A column that does not read as it should.
-pub(super) type Column<T> = Result<T, sqlx::Error>;
+pub(in crate::store) type Column<T> = Result<T, sqlx::Error>;
 
 /// What a row can hold. Both databases keep numbers as signed 64-bit integers.
-pub(super) trait StoredRow: Send + Unpin {
+pub(in crate::store) trait StoredRow: Send + Unpin {
     /// A number, or none.
     fn number_if_any(&self, column: usize) -> Column<Option<i64>>;
-    /// Bytes.
-    fn bytes(&self, column: usize) -> Column<&[u8]>;
+    /// Bytes, or none.
+    fn bytes_if_any(&self, column: usize) -> Column<Option<&[u8]>>;
     /// Text.
     fn text(&self, column: usize) -> Column<&str>;
     /// Yes or no.
@@ -27,6 +29,16 @@ pub(super) trait StoredRow: Send + Unpin {
     fn number<T: TryFrom<i64>>(&self, column: usize) -> Column<T> {
         let number = self.number_if_any(column)?.and_then(|number| T::try_from(number).ok());
         number.ok_or_else(|| sqlx::Error::Decode("no number of this kind".into()))
+    }
+
+    /// Bytes.
+    fn bytes(&self, column: usize) -> Column<&[u8]> {
+        self.bytes_if_any(column)?.ok_or_else(|| sqlx::Error::Decode("no bytes".into()))
+    }
+
+    /// A partition, or none.
+    fn partition(&self, column: usize) -> Column<Option<u16>> {
+        self.number_if_any(column)?.is_some().then(|| self.number(column)).transpose()
     }
 
     /// A chain or a digest.
@@ -47,7 +59,7 @@ macro_rules! stored_row {
                 self.try_get(column)
             }
 
-            fn bytes(&self, column: usize) -> Column<&[u8]> {
+            fn bytes_if_any(&self, column: usize) -> Column<Option<&[u8]>> {
                 self.try_get(column)
             }
 
@@ -64,31 +76,28 @@ macro_rules! stored_row {
 
 stored_row!(SqliteRow, PgRow);
 
-/// What cannot be read, named without its content.
-pub(super) fn corrupt(row: &str) -> StoreError {
-    StoreError::Corrupt { row: row.to_owned() }
-}
-
 /// From `sequence, chain, next_bank_id, bank_count, item_count, hash_count, floor`.
-pub(super) fn to_head(row: &impl StoredRow) -> Result<Head, StoreError> {
-    let read = || -> Column<Head> {
-        Ok(Head {
-            log: LogHead {
+pub(in crate::store) fn to_head(row: &impl StoredRow) -> Result<HeadRow, StoreError> {
+    let read = || -> Column<HeadRow> {
+        Ok(HeadRow {
+            head: Head {
                 sequence: Sequence(row.number(0)?),
-                chain: row.array(1)?,
+                chain: Chain(row.array(1)?),
+                floor: Sequence(row.number(6)?),
+            },
+            counts: Counts {
+                next_bank: row.number(2)?,
                 banks: row.number(3)?,
                 items: row.number(4)?,
                 hashes: row.number(5)?,
-                floor: Sequence(row.number(6)?),
             },
-            next_bank: row.number(2)?,
         })
     };
     read().map_err(|_| corrupt("the head"))
 }
 
 /// From `id, name, enabled, created_at_ms, item_count, hash_count`.
-pub(super) fn to_bank(row: &impl StoredRow) -> Result<Bank, StoreError> {
+pub(in crate::store) fn to_bank(row: &impl StoredRow) -> Result<Bank, StoreError> {
     let read = || -> Column<Bank> {
         Ok(Bank {
             id: BankId(row.number(0)?),
@@ -103,7 +112,7 @@ pub(super) fn to_bank(row: &impl StoredRow) -> Result<Bank, StoreError> {
 }
 
 /// From `bank_id, partition, hash_count, sum_0, sum_1, sum_2, sum_3`.
-pub(super) fn to_part(row: &impl StoredRow) -> Result<PartDigest, StoreError> {
+pub(in crate::store) fn to_part(row: &impl StoredRow) -> Result<PartDigest, StoreError> {
     let read = || -> Column<PartDigest> {
         let sums = [row.number(3)?, row.number(4)?, row.number(5)?, row.number(6)?];
         let digest = SetDigest { sums, hashes: row.number(2)? };
@@ -113,7 +122,7 @@ pub(super) fn to_part(row: &impl StoredRow) -> Result<PartDigest, StoreError> {
 }
 
 /// From `id, payload`.
-pub(super) fn to_item(row: &impl StoredRow) -> Result<Item, StoreError> {
+pub(in crate::store) fn to_item(row: &impl StoredRow) -> Result<Item, StoreError> {
     let id: Option<u64> = row.number(0).ok();
     let item = row.bytes(1).ok().and_then(|payload| decode_item(payload).ok());
     item.filter(|item| Some(item.id.0) == id)
@@ -121,36 +130,41 @@ pub(super) fn to_item(row: &impl StoredRow) -> Result<Item, StoreError> {
 }
 
 /// From `id, payload` and the bank's `name`.
-pub(super) fn to_item_and_bank(row: &impl StoredRow) -> Result<(Item, BankName), StoreError> {
+pub(in crate::store) fn to_item_and_bank(row: &impl StoredRow) -> Result<(Item, BankName), StoreError> {
     Ok((to_item(row)?, row.name(2).map_err(|_| corrupt("the name of a bank"))?))
 }
 
-/// From `sequence, partition, checksum, payload`.
-pub(super) fn to_change(row: &impl StoredRow) -> Result<StoredChange, StoreError> {
+/// From `sequence, partition, digest, payload`.
+pub(in crate::store) fn to_change(row: &impl StoredRow) -> Result<StoredChange, StoreError> {
     let read = || -> Column<StoredChange> {
-        let partition = row.number_if_any(1)?.is_some().then(|| row.number(1)).transpose()?;
-        let (sequence, checksum) = (Sequence(row.number(0)?), row.number(2)?);
-        Ok(StoredChange { sequence, partition, checksum, payload: row.bytes(3)?.to_vec() })
+        let (sequence, digest) = (Sequence(row.number(0)?), Digest(row.array(2)?));
+        let bytes = row.bytes_if_any(3)?.map(<[u8]>::to_vec);
+        Ok(StoredChange { sequence, partition: row.partition(1)?, digest, bytes })
     };
     read().map_err(|_| corrupt("a change"))
 }
 
-/// From `last_sequence, chain`.
-pub(super) fn to_batch(row: &impl StoredRow) -> Result<StoredBatch, StoreError> {
+/// From `last_sequence, chain, former_chain`.
+pub(in crate::store) fn to_batch(row: &impl StoredRow) -> Result<StoredBatch, StoreError> {
     let read = || -> Column<StoredBatch> {
-        Ok(StoredBatch { last: Sequence(row.number(0)?), chain: row.array(1)? })
+        let former = row.bytes_if_any(2)?.is_some().then(|| row.array(2)).transpose()?;
+        Ok(StoredBatch {
+            last: Sequence(row.number(0)?),
+            chain: Chain(row.array(1)?),
+            former: former.map(Chain),
+        })
     };
     read().map_err(|_| corrupt("a batch"))
 }
 
 /// From `key, request_digest, response, created_at_ms`.
-pub(super) fn to_recorded(row: &impl StoredRow) -> Result<Recorded, StoreError> {
+pub(in crate::store) fn to_recorded(row: &impl StoredRow) -> Result<Recorded, StoreError> {
     let read = || -> Column<Recorded> {
         Ok(Recorded {
             key: row.text(0)?.to_owned(),
             digest: row.array(1)?,
-            response: row.bytes(2)?.to_vec(),
-            created_at: UnixMillis(row.number(3)?),
+            answer: row.bytes(2)?.to_vec(),
+            created_at: vigie_log::UnixMillis(row.number(3)?),
         })
     };
     read().map_err(|_| corrupt("a key"))

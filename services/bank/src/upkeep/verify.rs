@@ -1,20 +1,22 @@
 //! Proves what a store holds: recomputes the chain of its log and the digests of its items, and names the first record
 //! at fault.
 //!
-//! The log is proven from its floor on. An item is compared with the change that added it, where the log still keeps
-//! that, and all items of a bank and partition with their digest.
+//! The log is proven from its floor on ([`vigie_log::prove`]). A change whose bytes were purged is proven by its digest, and
+//! counted. An item is compared with the change that added it, where the log still keeps that, and all items of a bank and
+//! partition with their digest.
 
 use std::fmt::Debug;
 
 use thiserror::Error;
-use vigie_model::{BankId, ItemId, LogHead, Sequence};
-use vigie_proto::bank::encode_item;
+use vigie_log::{Application as _, ChangeRange, ProofError, Purged, Slice, StoredChange, digest, prove};
+use vigie_model::{BankId, ChangeKind, Item, ItemId, LogHead, Sequence};
+use vigie_proto::bank::{encode_change, encode_item};
 
 use crate::StoreFailure;
-use crate::chain::{GENESIS, Link};
 use crate::config::{Config, Location};
-use crate::digests::{PartDigest, Parts};
-use crate::store::{self, ChangeRange, ItemRange, Store, StoreError, StoredBatch, StoredChange};
+use crate::log::BankLog;
+use crate::plan::digests::{PartDigest, Parts};
+use crate::store::{self, HeadRow, ItemRange, Store, StoreError, to_model};
 
 /// How often a store is read that is written to meanwhile.
 const ATTEMPTS: usize = 3;
@@ -40,6 +42,9 @@ pub enum VerifyError {
     /// A change is not there.
     #[error("change {0} is missing")]
     Missing(Sequence),
+    /// A change is there twice.
+    #[error("change {0} is there twice")]
+    Doubled(Sequence),
     /// A change is not what was written.
     #[error("change {0} is not what was written")]
     Altered(Sequence),
@@ -86,12 +91,36 @@ impl From<StoreError> for VerifyError {
     }
 }
 
+impl From<ProofError<StoreError>> for VerifyError {
+    fn from(error: ProofError<StoreError>) -> Self {
+        match error {
+            ProofError::Store(error) => error.into(),
+            ProofError::Missing(sequence) => Self::Missing(to_model(sequence)),
+            ProofError::Doubled(sequence) => Self::Doubled(to_model(sequence)),
+            ProofError::Altered(sequence) => Self::Altered(to_model(sequence)),
+            ProofError::BatchAltered { first, last } => {
+                Self::BatchAltered { first: to_model(first), last: to_model(last) }
+            }
+            ProofError::HeadAltered { end, head } => {
+                Self::HeadAltered { end: to_model(end), head: to_model(head) }
+            }
+        }
+    }
+}
+
+/// A store that holds what its head says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// The head that is proven. Whoever has kept an older chain compares it with the one of that sequence.
+    pub head: LogHead,
+    /// The changes whose bytes were removed. Their digests are proven.
+    pub purged: Purged,
+}
+
 /// Reads the whole store of a bank, and recomputes the log's chain and the items' digests. Changes nothing.
 ///
-/// The bank may run meanwhile. If it writes whenever the store is read, nothing is proven, and that is said.
-///
-/// Answers the head that is proven. Who has kept an older chain compares it with the one of that sequence.
-pub async fn verify(config: &Config) -> Result<LogHead, VerifyError> {
+/// The bank may run meanwhile. If it writes whenever the store is read, nothing is proven, and the error says so.
+pub async fn verify(config: &Config) -> Result<Verified, VerifyError> {
     let location = Location::parse(&config.store).ok_or(VerifyError::Location)?;
     let store = store::open_to_read(&location).await?.ok_or(VerifyError::Location)?;
     let verified = all(&*store).await;
@@ -99,13 +128,10 @@ pub async fn verify(config: &Config) -> Result<LogHead, VerifyError> {
     verified
 }
 
-async fn all(store: &dyn Store) -> Result<LogHead, VerifyError> {
+async fn all(store: &dyn Store) -> Result<Verified, VerifyError> {
     for _ in 0..ATTEMPTS {
         let before = store.head().await?;
-        let proven = match log(store).await {
-            Ok(head) => items(store, &head).await.map(|()| head),
-            Err(error) => Err(error),
-        };
+        let proven = once(store).await;
         let after = store.head().await?;
         // What was read is of one moment, or else it says nothing.
         if (before.sequence, before.floor) == (after.sequence, after.floor) {
@@ -115,68 +141,25 @@ async fn all(store: &dyn Store) -> Result<LogHead, VerifyError> {
     Err(VerifyError::Busy)
 }
 
-pub(crate) async fn log(store: &dyn Store) -> Result<LogHead, VerifyError> {
-    // The head first: what is committed while the log is read lies beyond it.
-    let head = store.head().await?;
-    let mut end = start(store, head.floor).await?;
-    while end.last < head.sequence {
-        let batches = store.batches(end.last, ROWS).await?;
-        for batch in &batches {
-            check_batch(store, end, *batch).await?;
-            end = *batch;
-            if end.last >= head.sequence {
-                break;
-            }
-        }
-        if batches.is_empty() {
-            break;
-        }
-    }
-    if (end.last, end.chain) != (head.sequence, head.chain) {
-        return Err(VerifyError::HeadAltered { end: end.last, head: head.sequence });
-    }
-    Ok(head)
+async fn once(store: &dyn Store) -> Result<Verified, VerifyError> {
+    let proof = prove(store, reads).await?;
+    let head = items(store).await?;
+    Ok(Verified { head, purged: proof.purged })
 }
 
-/// Where the chain begins.
-async fn start(store: &dyn Store, floor: Sequence) -> Result<StoredBatch, VerifyError> {
-    let Some(before) = floor.0.checked_sub(1) else {
-        return Ok(StoredBatch { last: Sequence::ZERO, chain: GENESIS });
-    };
-    let anchor = store.batches(Sequence(before), 1).await?.first().copied();
-    anchor.filter(|batch| batch.last == floor).ok_or(VerifyError::Missing(floor))
+/// Whether a change whose bytes are there can be read.
+fn reads(change: &StoredChange) -> bool {
+    change
+        .bytes
+        .as_ref()
+        .is_none_or(|bytes| BankLog::read(change.sequence, change.partition, bytes).is_some())
 }
 
-async fn check_batch(store: &dyn Store, before: StoredBatch, batch: StoredBatch) -> Result<(), VerifyError> {
+/// Compares every living item with the log and the digests; returns the head.
+async fn items(store: &dyn Store) -> Result<LogHead, VerifyError> {
     let (count_max, bytes_max) = PAGE;
-    let mut link = Link::after(&before.chain);
-    let mut next = before.last.next();
-    while next <= batch.last {
-        let after = Sequence(next.0 - 1);
-        let range = ChangeRange { after, through: batch.last, shard: None, count_max, bytes_max };
-        let page = store.changes(&range).await?;
-        for change in &page.changes {
-            if change.sequence != next {
-                return Err(VerifyError::Missing(next));
-            }
-            change.read().ok_or(VerifyError::Altered(next))?;
-            link.add(next, &change.payload);
-            next = next.next();
-        }
-        if page.through >= next {
-            return Err(VerifyError::Missing(next));
-        }
-    }
-    if link.end() != batch.chain {
-        return Err(VerifyError::BatchAltered { first: before.last.next(), last: batch.last });
-    }
-    Ok(())
-}
-
-/// Compares every living item with the log and the digests.
-async fn items(store: &dyn Store, head: &LogHead) -> Result<(), VerifyError> {
-    let (count_max, bytes_max) = PAGE;
-    let (_, banks) = store.state().await?;
+    let (row, banks): (HeadRow, _) = store.head_and_banks().await?;
+    let head = LogHead::from(row);
     let living = |bank: BankId| banks.binary_search_by_key(&bank, |bank| bank.id).is_ok();
     let (mut after, through) = (ItemId(0), ItemId(head.sequence.0));
     let (mut parts, mut count) = (Parts::default(), 0);
@@ -184,12 +167,12 @@ async fn items(store: &dyn Store, head: &LogHead) -> Result<(), VerifyError> {
         let range = ItemRange { after, through, shard: None, count_max, bytes_max };
         let page = store.item_page(&range).await?;
         let items: Vec<_> = page.items.into_iter().filter(|item| living(item.bank)).collect();
-        let added = changes(store, head, items.iter().map(|item| item.id)).await?;
+        let added = changes(store, &head, items.iter().map(|item| item.id)).await?;
         for item in items {
             let kept = item.id.0 > head.floor.0;
             let logged = added.binary_search_by_key(&item.id.0, |change| change.sequence.0);
             let logged = logged.ok().map(|at| &added[at]);
-            if kept && !logged.is_some_and(|change| change.adds(&encode_item(item.clone()))) {
+            if kept && !logged.is_some_and(|change| adds(change, &item)) {
                 return Err(VerifyError::ItemAltered(item.id));
             }
             parts.add(&item);
@@ -203,7 +186,24 @@ async fn items(store: &dyn Store, head: &LogHead) -> Result<(), VerifyError> {
     if (items, hashes, count) != (head.items, head.hashes, head.items) {
         return Err(VerifyError::CountsAltered { items: count, hashes });
     }
-    Ok(())
+    Ok(head)
+}
+
+/// Whether a change added an item. Where its bytes were purged, those that it had are made anew from the item and compared with
+/// the digest.
+fn adds(change: &StoredChange, item: &Item) -> bool {
+    let Some(bytes) = &change.bytes else {
+        return digest(&encode_change(ChangeKind::ItemAdded(item.clone()))) == change.digest;
+    };
+    let read = BankLog::read(change.sequence, change.partition, bytes);
+    read.is_some_and(|change| match change.kind {
+        ChangeKind::ItemAdded(added) => encode_item(added) == encode_item(item.clone()),
+        ChangeKind::BankCreated { .. }
+        | ChangeKind::BankRenamed { .. }
+        | ChangeKind::BankEnabledSet { .. }
+        | ChangeKind::BankDeleted { .. }
+        | ChangeKind::ItemRemoved { .. } => false,
+    })
 }
 
 /// The changes of these numbers, as far as the log keeps them.
@@ -217,14 +217,20 @@ async fn changes(
     };
     let (count_max, bytes_max) = PAGE;
     let wanted: Vec<_> = ids.map(|id| id.0).collect();
-    let (mut after, through) = (Sequence((first.0 - 1).max(head.floor.0)), Sequence(last.0));
+    let (mut after, through) = ((first.0 - 1).max(head.floor.0), last.0);
     let mut found = Vec::new();
     while after < through {
-        let range = ChangeRange { after, through, shard: None, count_max, bytes_max };
+        let range = ChangeRange {
+            after: vigie_log::Sequence(after),
+            through: vigie_log::Sequence(through),
+            slice: Slice::ALL,
+            count_max,
+            bytes_max,
+        };
         let page = store.changes(&range).await?;
         let own = page.changes.into_iter().filter(|change| wanted.binary_search(&change.sequence.0).is_ok());
         found.extend(own);
-        after = page.through;
+        after = page.through.0;
     }
     Ok(found)
 }

@@ -1,0 +1,140 @@
+//! Why a store did not do what it was asked.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+use vigie_log::{ProofError, StoreFault};
+
+/// Why a batch was not committed.
+pub(crate) type CommitError = vigie_log::CommitError<StoreError>;
+
+/// Why the store did not do what it was asked. Nothing was changed.
+#[derive(Debug, Error)]
+pub(crate) enum StoreError {
+    /// The database failed.
+    #[error("the database failed while it was asked to {attempt}")]
+    Database {
+        /// What was attempted.
+        attempt: &'static str,
+        /// The database's error.
+        source: sqlx::Error,
+    },
+    /// The folder of the database is not there and cannot be made.
+    #[error("cannot create the folder {path}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// Another bank runs on the database.
+    #[error("another bank runs on {database}: it holds {lock}")]
+    InUse {
+        /// The database.
+        database: PathBuf,
+        /// The file that it has locked.
+        lock: PathBuf,
+    },
+    /// The file that keeps other banks away cannot be locked.
+    #[error("cannot lock {path}")]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// The database cannot be opened.
+    #[error("cannot open the database {location}")]
+    Open {
+        /// Its path, or its URL without the password.
+        location: String,
+        /// The database's error.
+        source: sqlx::Error,
+    },
+    /// The server would acknowledge commits before they are flushed.
+    #[error(
+        "{location} has {setting} = off and could lose what it has acknowledged: a bank does not run on it"
+    )]
+    Unflushed {
+        /// The database.
+        location: String,
+        /// The setting.
+        setting: &'static str,
+    },
+    /// The server takes no writes.
+    #[error("{location} is a replica and takes no writes")]
+    ReadOnly {
+        /// The database.
+        location: String,
+    },
+    /// The schema could not be brought up to date.
+    #[error("cannot bring the schema of {location} up to date")]
+    Migrate {
+        /// The database's path, or its URL without the password.
+        location: String,
+        /// Why not.
+        source: sqlx::migrate::MigrateError,
+    },
+    /// The store of an older build does not hold what its head says, and was not migrated.
+    #[error(
+        "the log in {location} is not what was committed: it was not migrated and is as it was; restore a backup of it"
+    )]
+    Unproven {
+        /// The database's path, or its URL without the password.
+        location: String,
+        /// What is wrong.
+        source: Box<ProofError<Self>>,
+    },
+    /// The store was written by an older build, and can be read only after its migration.
+    #[error(
+        "{location} was written by an older build: bring it up to date first, by `vigie bank migrate` or by starting a bank on it"
+    )]
+    Outdated {
+        /// The database's path, or its URL without the password.
+        location: String,
+    },
+    /// Stored data does not read back.
+    #[error("{row} does not read back")]
+    Corrupt {
+        /// Which row: its table and its key, and nothing of its content.
+        row: String,
+    },
+    /// A simulation made it fail.
+    #[error("simulated")]
+    Simulated,
+    /// A test made it fail.
+    #[cfg(test)]
+    #[error("injected")]
+    Injected,
+}
+
+impl StoreFault for StoreError {
+    fn is_corrupt(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } => true,
+            Self::Database { .. }
+            | Self::Folder { .. }
+            | Self::InUse { .. }
+            | Self::Lock { .. }
+            | Self::Open { .. }
+            | Self::Unflushed { .. }
+            | Self::ReadOnly { .. }
+            | Self::Migrate { .. }
+            | Self::Unproven { .. }
+            | Self::Outdated { .. }
+            | Self::Simulated => false,
+            #[cfg(test)]
+            Self::Injected => false,
+        }
+    }
+}
+
+/// Makes a [`StoreError`] of the database's error.
+pub(super) fn failed(attempt: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
+    move |source| StoreError::Database { attempt, source }
+}
+
+/// Data that cannot be read, named without its content.
+pub(super) fn corrupt(row: &str) -> StoreError {
+    StoreError::Corrupt { row: row.to_owned() }
+}

@@ -1,0 +1,84 @@
+//! Creates the schema or brings it up to date.
+
+use sqlx::migrate::{Migrate, MigrateError, Migration};
+use sqlx::postgres::PgConnection;
+use vigie_log::{Chain, StoredChange};
+
+use super::insert;
+use crate::store::error::{StoreError, failed};
+use crate::store::sql::read::{Read, integer};
+use crate::store::sql::rechain::{Rechain, RechainedBatch, Schema, is_due, rechain};
+
+/// The steps of the schema.
+const SCHEMA: Schema = Schema {
+    log_and_state: include_str!("../../../migrations/postgres/0001_log_and_state.sql"),
+    digests_begin: include_str!("../../../migrations/postgres/0002_chain_of_digests_begin.sql"),
+    digests_end: include_str!("../../../migrations/postgres/0002_chain_of_digests_end.sql"),
+    digests: concat!(
+        include_str!("../../../migrations/postgres/0002_chain_of_digests_begin.sql"),
+        include_str!("../../../migrations/postgres/0002_chain_of_digests_end.sql"),
+    ),
+};
+
+/// A migration takes as long as it takes: its statements wait for locks, and pause while the bank computes.
+const PATIENCE: &str =
+    "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0";
+/// Each statement sees what others have committed before the lock of the head was had.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+/// First of all, as in every transaction that writes. A bank of an older build that still runs on the database writes nothing
+/// afterwards: its inserts name a column that is gone, and its transactions fail as a whole.
+const LOCK_HEAD: &str = "SELECT 1 FROM head WHERE id = 1 FOR UPDATE";
+
+/// Brings the schema up to date, whatever it is now, on a connection that is not used for anything else.
+pub(super) async fn bring_up_to_date(
+    connection: &mut PgConnection,
+    location: &str,
+) -> Result<(), StoreError> {
+    let unmigrated = |source: MigrateError| StoreError::Migrate { location: location.to_owned(), source };
+    connection.run(PATIENCE).await?;
+    if is_due(connection).await? {
+        // Two banks that start at once take turns: the second finds it done.
+        connection.lock().await.map_err(unmigrated)?;
+        connection.run(BEGIN).await?;
+        connection.run(LOCK_HEAD).await?;
+        rechain(connection, &SCHEMA, location).await?;
+        connection.run("COMMIT").await?;
+        connection.unlock().await.map_err(unmigrated)?;
+    }
+    // Here too: sqlx locks the database meanwhile.
+    SCHEMA.migrator().run_direct(None, connection, false).await.map_err(unmigrated)
+}
+
+impl Rechain for PgConnection {
+    async fn run(&mut self, statements: &'static str) -> Read<()> {
+        sqlx::raw_sql(statements).execute(self).await.map(drop).map_err(failed("migrate the log"))
+    }
+
+    async fn has_versions(&mut self) -> Read<bool> {
+        let select = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
+        sqlx::query_scalar(select).fetch_one(self).await.map_err(failed("look for the schema"))
+    }
+
+    async fn add_changes(&mut self, changes: &[StoredChange]) -> Read<()> {
+        insert::add_changes(self, changes).await
+    }
+
+    async fn add_batches(&mut self, batches: &[RechainedBatch]) -> Read<()> {
+        insert::add_rechained(self, batches).await
+    }
+
+    async fn set_chain(&mut self, chain: &Chain) -> Read<()> {
+        let update = sqlx::query("UPDATE head SET chain = $1 WHERE id = 1").bind(chain.0);
+        update.execute(self).await.map(drop).map_err(failed("move the head to the new chain"))
+    }
+
+    async fn record(&mut self, step: &Migration) -> Read<()> {
+        let insert = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                      VALUES ($1, $2, TRUE, $3, 0)";
+        let insert = sqlx::query(insert)
+            .bind(integer(step.version.unsigned_abs()))
+            .bind(step.description.to_string())
+            .bind(step.checksum.to_vec());
+        insert.execute(self).await.map(drop).map_err(failed("record the migration"))
+    }
+}

@@ -1,0 +1,158 @@
+//! The rows of a bank, beside those of its log.
+
+use std::fmt::{self, Debug};
+
+use vigie_log::{Head, LogId, Sequence};
+use vigie_model::{Bank, BankId, Item, ItemId, LogHead, SetDigest, ShardIdentity};
+
+use crate::plan::digests::{PartDigest, Totals};
+
+/// A batch of the bank's log.
+pub(crate) type Batch = vigie_log::Batch<Rows>;
+
+/// What the head row has beside the head of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// The id of the next bank.
+    pub(crate) next_bank: u32,
+    /// Living banks.
+    pub(crate) banks: u64,
+    /// Living items.
+    pub(crate) items: u64,
+    /// Their hashes.
+    pub(crate) hashes: u64,
+}
+
+impl Counts {
+    /// The counts of a bank that has just begun.
+    pub(crate) const EMPTY: Self = Self { next_bank: 1, banks: 0, items: 0, hashes: 0 };
+}
+
+/// The rows that are committed together with changes.
+#[derive(Debug, Clone)]
+pub(crate) struct Rows {
+    /// The counts from now on.
+    pub(crate) counts: Counts,
+    /// Banks as they are from now on.
+    pub(crate) banks_set: Vec<Bank>,
+    /// Banks that are no longer there.
+    pub(crate) banks_deleted: Vec<BankId>,
+    /// Items that are there from now on, unless `items_removed` names them too.
+    pub(crate) items_added: Vec<StoredItem>,
+    /// Items that are no longer there.
+    pub(crate) items_removed: Vec<ItemId>,
+    /// What is to be added to the digests of banks that are there. Those of `banks_deleted` go.
+    pub(crate) digests: Vec<PartDigest>,
+}
+
+/// What the writer keeps in memory.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The head of the log.
+    pub(crate) head: Head,
+    /// The counts.
+    pub(crate) counts: Counts,
+    /// All living banks.
+    pub(crate) banks: Vec<Bank>,
+    /// The digests of their hashes, by partition.
+    pub(crate) totals: Totals,
+}
+
+/// The head row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HeadRow {
+    /// The head of the log.
+    pub(crate) head: Head,
+    /// The counts.
+    pub(crate) counts: Counts,
+}
+
+impl From<HeadRow> for LogHead {
+    fn from(HeadRow { head, counts }: HeadRow) -> Self {
+        Self {
+            sequence: to_model(head.sequence),
+            chain: head.chain.0,
+            banks: counts.banks,
+            items: counts.items,
+            hashes: counts.hashes,
+            floor: to_model(head.floor),
+        }
+    }
+}
+
+/// The model's type of a sequence.
+pub(crate) const fn to_model(sequence: Sequence) -> vigie_model::Sequence {
+    vigie_model::Sequence(sequence.0)
+}
+
+/// The model's type of a log's id.
+pub(crate) const fn id_to_model(log: LogId) -> vigie_model::change::LogId {
+    vigie_model::change::LogId(log.0)
+}
+
+/// A value, and the sequence up to which it holds every change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AsOf<T> {
+    /// The value.
+    pub(crate) value: T,
+    /// It holds every change up to this one, and none after it.
+    pub(crate) sequence: Sequence,
+}
+
+/// The row of one item.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct StoredItem {
+    /// Where it is.
+    pub(crate) placement: Placement,
+    /// What [`vigie_proto::bank::encode_item`] made.
+    pub(crate) payload: Vec<u8>,
+}
+
+/// Does not show the payload, which holds hashes.
+impl Debug for StoredItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoredItem({:?}, {} bytes)", self.placement, self.payload.len())
+    }
+}
+
+/// The bank that holds an item, and the digest of the item's hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Placement {
+    /// The item.
+    pub(crate) item: ItemId,
+    /// Its bank.
+    pub(crate) bank: BankId,
+    /// The digest of its hashes.
+    pub(crate) digest: SetDigest,
+}
+
+impl Placement {
+    /// The placement of an item.
+    pub(crate) fn of(item: &Item) -> Self {
+        Self { item: item.id, bank: item.bank, digest: SetDigest::of_item(item.id, item.content.hashes()) }
+    }
+}
+
+/// Which items to read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ItemRange {
+    /// After this one,
+    pub(crate) after: ItemId,
+    /// up to and with this one,
+    pub(crate) through: ItemId,
+    /// those of this shard, or all,
+    pub(crate) shard: Option<ShardIdentity>,
+    /// at most this many,
+    pub(crate) count_max: usize,
+    /// and no more once their payloads have this many bytes together.
+    pub(crate) bytes_max: usize,
+}
+
+/// Items that were read.
+#[derive(Debug)]
+pub(crate) struct ItemPage {
+    /// By id.
+    pub(crate) items: Vec<Item>,
+    /// Every item of the range up to this one is among them; the end of the range unless a bound was reached.
+    pub(crate) through: ItemId,
+}

@@ -1,0 +1,310 @@
+//! The migration of a log from the chain over bytes to the chain over digests.
+//!
+//! Everything happens in one transaction: the new tables are made, the rows are copied a page at a time, the old tables go, and
+//! the step is recorded as done. A bank that is killed in the middle leaves the store as it was. Memory holds one page of
+//! changes and one of batches, whatever the log holds; the disk needs room for a second copy of the log meanwhile.
+//!
+//! The old chain is recomputed while the rows are copied. A log that it does not prove is refused, and the transaction rolled
+//! back: a new chain over altered changes would make them look committed.
+//!
+//! The chain of the batch at the floor stays what it was, since nothing before it is known; the new chain goes on from it. Each
+//! batch keeps its old chain as `former_chain`, so that followers that come with it go on ([`vigie_log::StoredBatch`]).
+//! Sequences, the log's id, items and digests of items stay, so followers need not load anything anew.
+
+use std::collections::VecDeque;
+
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use vigie_log::{Chain, FormerLink, Head, Link, ProofError, Sequence, StoredChange, digest};
+
+use crate::store::error::{StoreError, corrupt};
+use crate::store::sql::read::{Read, Reader, Value, all, first, page};
+use crate::store::sql::rows::StoredRow;
+
+/// Changes read and written at once, and their bytes.
+const PAGE: (usize, usize) = (2_000, 4 << 20);
+/// Batches read and written at once.
+const BATCHES: u64 = 1_000;
+/// How often progress is logged, in changes.
+const PROGRESS: u64 = 1_000_000;
+
+/// The versions of the schema before and after the migration.
+const BYTES: i64 = 1;
+const DIGESTS: i64 = 2;
+
+/// The texts of the schema's steps, for one kind of database. A step that has been released is never edited: the next one
+/// changes what it made.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) struct Schema {
+    /// Step 1.
+    pub(in crate::store) log_and_state: &'static str,
+    /// Step 2, up to where rows are copied.
+    pub(in crate::store) digests_begin: &'static str,
+    /// The rest of step 2.
+    pub(in crate::store) digests_end: &'static str,
+    /// Both in one.
+    pub(in crate::store) digests: &'static str,
+}
+
+impl Schema {
+    /// The steps, for a store that has nothing to copy.
+    pub(in crate::store) fn migrator(&self) -> Migrator {
+        Migrator::with_migrations(vec![
+            step(BYTES, "log and state", self.log_and_state),
+            step(DIGESTS, "chain of digests", self.digests),
+        ])
+    }
+}
+
+fn step(version: i64, name: &'static str, sql: &'static str) -> Migration {
+    Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+}
+
+/// A batch on its way into the new table.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) struct RechainedBatch {
+    /// Its last change.
+    pub(in crate::store) last: Sequence,
+    /// The chain over digests.
+    pub(in crate::store) chain: Chain,
+    /// The chain over bytes.
+    pub(in crate::store) former: Chain,
+    /// When it was committed.
+    pub(in crate::store) committed_at_ms: u64,
+}
+
+/// A connection that can write what was rechained.
+pub(in crate::store) trait Rechain: Reader {
+    /// Runs statements.
+    fn run(&mut self, statements: &'static str) -> impl Future<Output = Read<()>> + Send;
+
+    /// Whether the table of the schema's versions is there.
+    fn has_versions(&mut self) -> impl Future<Output = Read<bool>> + Send;
+
+    /// Inserts changes.
+    fn add_changes(&mut self, changes: &[StoredChange]) -> impl Future<Output = Read<()>> + Send;
+
+    /// Inserts batches.
+    fn add_batches(&mut self, batches: &[RechainedBatch]) -> impl Future<Output = Read<()>> + Send;
+
+    /// Moves the head to the chain over digests.
+    fn set_chain(&mut self, chain: &Chain) -> impl Future<Output = Read<()>> + Send;
+
+    /// Records a step as done.
+    fn record(&mut self, step: &Migration) -> impl Future<Output = Read<()>> + Send;
+}
+
+/// The version of the schema; 0 for a store that has none yet.
+pub(in crate::store) async fn version<C: Rechain>(connection: &mut C) -> Read<i64> {
+    if !connection.has_versions().await? {
+        return Ok(0);
+    }
+    let select = "SELECT max(version) FROM _sqlx_migrations WHERE success";
+    let read = |row: &C::Row| row.number_if_any(0).map_err(|_| corrupt("the version of the schema"));
+    let version = first(connection, "read the version of the schema", select, &[], read).await?;
+    Ok(version.flatten().unwrap_or_default())
+}
+
+/// Whether a store is of an older build.
+pub(in crate::store) async fn is_outdated<C: Rechain>(connection: &mut C) -> Read<bool> {
+    Ok(version(connection).await? < DIGESTS)
+}
+
+/// Whether a log has to be rechained before the schema's steps are run.
+pub(in crate::store) async fn is_due<C: Rechain>(connection: &mut C) -> Read<bool> {
+    Ok(version(connection).await? == BYTES)
+}
+
+/// Rechains a log, inside a transaction that the caller began, in which nobody else writes, and which the caller commits where
+/// this succeeds and rolls back where it fails.
+pub(in crate::store) async fn rechain<C: Rechain>(
+    connection: &mut C,
+    schema: &Schema,
+    location: &str,
+) -> Read<()> {
+    // Another bank may have done it just now.
+    if !is_due(connection).await? {
+        return Ok(());
+    }
+    let head = old_head(connection).await?;
+    tracing::info!(location, sequence = head.sequence.0, "the log gets a chain over digests");
+    connection.run(schema.digests_begin).await?;
+    let copied = copy(connection, head).await.map_err(|error| match error {
+        ProofError::Store(error) => error,
+        fault => StoreError::Unproven { location: location.to_owned(), source: Box::new(fault) },
+    });
+    connection.set_chain(&copied?).await?;
+    connection.run(schema.digests_end).await?;
+    connection.record(&step(DIGESTS, "chain of digests", schema.digests)).await?;
+    tracing::info!(location, sequence = head.sequence.0, "the log has a chain over digests");
+    Ok(())
+}
+
+type Proven<T> = Result<T, ProofError<StoreError>>;
+
+/// Copies batches and changes; returns the chain over digests.
+async fn copy<C: Rechain>(connection: &mut C, head: Head) -> Proven<Chain> {
+    let mut changes = OldChanges { page: VecDeque::new(), read: head.floor, end: head.sequence };
+    let mut end = anchor(connection, head.floor).await?;
+    let (mut new, mut report_at) = (Vec::new(), head.floor.0 + PROGRESS);
+    while end.last < head.sequence {
+        let batches = old_batches(connection, end.last, BATCHES).await?;
+        if batches.is_empty() {
+            break;
+        }
+        let mut rechained = Vec::with_capacity(batches.len());
+        for batch in batches {
+            let (mut link, mut former) = (Link::after(&end.chain), FormerLink::after(&end.former));
+            let first = end.last.next();
+            let mut next = first;
+            while next <= batch.last {
+                let change = changes.next(connection, next).await?;
+                former.add(next, &change.payload);
+                let digest = digest(&change.payload);
+                link.add(next, &digest);
+                let (partition, bytes) = (change.partition, Some(change.payload));
+                new.push(StoredChange { sequence: next, partition, digest, bytes });
+                if changes.page.is_empty() {
+                    connection.add_changes(&new).await.map_err(ProofError::Store)?;
+                    new.clear();
+                }
+                next = next.next();
+            }
+            if former.end() != batch.former {
+                return Err(ProofError::BatchAltered { first, last: batch.last });
+            }
+            end = RechainedBatch { chain: link.end(), ..batch };
+            rechained.push(end);
+        }
+        connection.add_batches(&rechained).await.map_err(ProofError::Store)?;
+        if end.last.0 >= report_at {
+            tracing::info!(sequence = end.last.0, head = head.sequence.0, "changes have digests");
+            report_at = end.last.0 + PROGRESS;
+        }
+    }
+    connection.add_changes(&new).await.map_err(ProofError::Store)?;
+    if (end.last, end.former) != (head.sequence, head.chain) {
+        return Err(ProofError::HeadAltered { end: end.last, head: head.sequence });
+    }
+    match changes.next_if_any(connection).await.map_err(ProofError::Store)? {
+        Some(more) => Err(ProofError::Doubled(more.sequence)),
+        None => Ok(end.chain),
+    }
+}
+
+/// Copies the batch at the floor, from which the chain goes on.
+async fn anchor<C: Rechain>(connection: &mut C, floor: Sequence) -> Proven<RechainedBatch> {
+    if floor == Sequence::ZERO {
+        let (chain, former) = (Chain::GENESIS, Chain::GENESIS);
+        return Ok(RechainedBatch { last: floor, chain, former, committed_at_ms: 0 });
+    }
+    let found = old_batches(connection, floor.before(), 1).await?;
+    let anchor = found.first().copied().filter(|batch| batch.last == floor);
+    let anchor = anchor.ok_or(ProofError::Missing(floor))?;
+    connection.add_batches(&[anchor]).await.map_err(ProofError::Store)?;
+    Ok(anchor)
+}
+
+/// Reads batches as they were, with the old chain in the place of the new one too.
+async fn old_batches<C: Rechain>(
+    connection: &mut C,
+    after: Sequence,
+    limit: u64,
+) -> Proven<Vec<RechainedBatch>> {
+    let select = "SELECT last_sequence, chain, committed_at_ms FROM batches_of_bytes \
+                  WHERE last_sequence > $1 ORDER BY last_sequence LIMIT $2";
+    let read = |row: &C::Row| {
+        let read = || {
+            let former = Chain(row.array(1)?);
+            let (last, committed_at_ms) = (Sequence(row.number(0)?), row.number(2)?);
+            Ok::<_, sqlx::Error>(RechainedBatch { last, chain: former, former, committed_at_ms })
+        };
+        read().map_err(|_| corrupt("a batch"))
+    };
+    let values = [after.0, limit].map(Value::Number);
+    all(connection, "read the batches", select, &values, read).await.map_err(ProofError::Store)
+}
+
+async fn old_head<C: Rechain>(connection: &mut C) -> Read<Head> {
+    let read = |row: &C::Row| {
+        let read = || {
+            let (sequence, floor) = (Sequence(row.number(0)?), Sequence(row.number(2)?));
+            Ok::<_, sqlx::Error>(Head { sequence, chain: Chain(row.array(1)?), floor })
+        };
+        read().map_err(|_| corrupt("the head"))
+    };
+    let select = "SELECT sequence, chain, floor FROM head WHERE id = 1";
+    let head = first(connection, "read the head", select, &[], read).await?;
+    head.ok_or_else(|| corrupt("the head"))
+}
+
+/// A change as it was.
+#[derive(Debug)]
+struct OldChange {
+    sequence: Sequence,
+    partition: Option<u16>,
+    checksum: i64,
+    payload: Vec<u8>,
+}
+
+/// Reads the changes one by one, a page at a time.
+#[derive(Debug)]
+struct OldChanges {
+    page: VecDeque<OldChange>,
+    /// Up to where the store was read.
+    read: Sequence,
+    end: Sequence,
+}
+
+impl OldChanges {
+    /// The change that has to have this sequence.
+    async fn next<C: Rechain>(&mut self, connection: &mut C, sequence: Sequence) -> Proven<OldChange> {
+        let found = self.next_if_any(connection).await.map_err(ProofError::Store)?;
+        let found = found.ok_or(ProofError::Missing(sequence))?;
+        if found.sequence > sequence {
+            return Err(ProofError::Missing(sequence));
+        }
+        if found.sequence < sequence {
+            return Err(ProofError::Doubled(found.sequence));
+        }
+        if checksum(sequence, &found.payload) == found.checksum {
+            Ok(found)
+        } else {
+            Err(ProofError::Altered(sequence))
+        }
+    }
+
+    async fn next_if_any<C: Rechain>(&mut self, connection: &mut C) -> Read<Option<OldChange>> {
+        if self.page.is_empty() {
+            self.fill(connection).await?;
+        }
+        Ok(self.page.pop_front())
+    }
+
+    async fn fill<C: Rechain>(&mut self, connection: &mut C) -> Read<()> {
+        let select = "SELECT sequence, partition, checksum, payload FROM changes_of_bytes \
+                      WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3";
+        let read = |row: &C::Row| {
+            let read = || {
+                let (sequence, checksum) = (Sequence(row.number(0)?), row.number(2)?);
+                let (partition, payload) = (row.partition(1)?, row.bytes(3)?.to_vec());
+                Ok::<_, sqlx::Error>(OldChange { sequence, partition, checksum, payload })
+            };
+            read().map_err(|_| corrupt("a change"))
+        };
+        let values = [self.read.0, self.end.0, PAGE.0 as u64].map(Value::Number);
+        let (changes, _) = page(connection, "read the log", select, &values, PAGE, 3, read).await?;
+        self.read = changes.last().map_or(self.end, |last| last.sequence);
+        self.page = changes.into();
+        Ok(())
+    }
+}
+
+/// The former checksum of a change: the first 64 bits of BLAKE3 over the sequence and the stored bytes.
+fn checksum(sequence: Sequence, payload: &[u8]) -> i64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&sequence.0.to_be_bytes()).update(payload);
+    let mut first = [0; 8];
+    hasher.finalize_xof().fill(&mut first);
+    i64::from_be_bytes(first)
+}

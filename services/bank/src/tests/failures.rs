@@ -1,0 +1,6 @@
+//! Stores that fail, and banks that take over from each other.
+
+pub(in crate::tests) mod faulty;
+mod faults;
+pub(in crate::tests) mod standby;
+mod disasters;

@@ -1,0 +1,4 @@
+//! Proofs, copies and migrations of a store.
+
+mod proof;
+mod backup;
