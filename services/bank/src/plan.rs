@@ -19,7 +19,6 @@ use vigie_proto::bank::{encode_change, encode_item};
 use self::digests::{PartDigest, Parts};
 use self::write::{Answer, Write};
 use crate::error::Error;
-use crate::log::BankLog;
 use crate::store::{Counts, Placement, Rows, StoredItem, to_model};
 
 /// The counts and the living banks, as the writer keeps them in memory.
@@ -98,7 +97,14 @@ impl<'a> Planner<'a> {
     }
 }
 
-impl vigie_log::Planner<BankLog> for Planner<'_> {
+impl vigie_log::Planner for Planner<'_> {
+    type Write = Write;
+    type Answer = Answer;
+    type Error = Error;
+    type Change = Change;
+    type Rows = Rows;
+    type Delta = Vec<(u16, SetDigest)>;
+
     fn plan(&mut self, write: &Write) -> Result<Answer, Error> {
         match write {
             Write::CreateBank { name } => self.create_bank(name),
@@ -110,7 +116,7 @@ impl vigie_log::Planner<BankLog> for Planner<'_> {
         }
     }
 
-    fn finish(self) -> Planned<BankLog> {
+    fn finish(self) -> Planned<Change, Rows, Self::Delta> {
         self.state.counts.banks = self.state.banks.len() as u64;
         let (living, gone): (Vec<_>, Vec<_>) =
             self.touched.iter().map(|id| self.state.banks.get(id).ok_or(*id)).partition(Result::is_ok);

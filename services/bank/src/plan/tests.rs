@@ -5,6 +5,7 @@ use vigie_log::{Head, Planner as _};
 use vigie_model::{Hash, ItemDraft};
 
 use super::*;
+use crate::log::BankLog;
 use crate::store::{Batch, Counts};
 
 const BANKS_MAX: usize = 3;

@@ -2,3 +2,5 @@
 
 mod proof;
 mod backup;
+mod migration;
+mod purge;

@@ -32,7 +32,14 @@ pub trait Application: Debug + Send + Sync + Sized + 'static {
     /// Why the store did not do what it was asked.
     type StoreError: StoreFault;
     /// Plans one group of writes.
-    type Planner<'a>: Planner<Self>;
+    type Planner<'a>: Planner<
+            Write = Self::Write,
+            Answer = Self::Answer,
+            Error = Self::Error,
+            Change = Self::Change,
+            Rows = Self::Rows,
+            Delta = <Self::Summary as Summary>::Delta,
+        >;
 
     /// Reads everything that the writer keeps in memory, as of one moment.
     fn load(&self) -> impl Future<Output = Result<Loaded<Self>, Self::StoreError>> + Send;
@@ -98,23 +105,36 @@ pub struct Loaded<A: Application> {
 }
 
 /// Plans the writes of one group in turn. Each sees what those before it did, and a refused one leaves no trace.
-pub trait Planner<A: Application> {
+pub trait Planner {
+    /// See [`Application::Write`].
+    type Write;
+    /// See [`Application::Answer`].
+    type Answer;
+    /// See [`Application::Error`].
+    type Error;
+    /// See [`Application::Change`].
+    type Change;
+    /// See [`Application::Rows`].
+    type Rows;
+    /// See [`Summary::Delta`].
+    type Delta;
+
     /// Plans the next write: appends its changes to the draft, or refuses it as a whole.
-    fn plan(&mut self, write: &A::Write) -> Result<A::Answer, A::Error>;
+    fn plan(&mut self, write: &Self::Write) -> Result<Self::Answer, Self::Error>;
 
     /// Ends the group.
-    fn finish(self) -> Planned<A>;
+    fn finish(self) -> Planned<Self::Change, Self::Rows, Self::Delta>;
 }
 
 /// A planned group of writes.
 #[derive(Debug)]
-pub struct Planned<A: Application> {
+pub struct Planned<C, R, D> {
     /// The numbered changes; an empty draft is not committed.
-    pub draft: Draft<A::Change>,
+    pub draft: Draft<C>,
     /// The rows to commit with them.
-    pub rows: A::Rows,
+    pub rows: R,
     /// What they do to the summary.
-    pub delta: <A::Summary as Summary>::Delta,
+    pub delta: D,
 }
 
 /// A value that follows from all changes and that each follower can compute for its slice: the proof that it has missed

@@ -34,7 +34,7 @@ impl Bed {
     }
 
     /// A payload of which one byte is another.
-    const fn altered_payload(&self) -> &'static str {
+    pub(in crate::tests) const fn altered_payload(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "CAST(substr(payload, 1, 30) || x'ff' || substr(payload, 32) AS BLOB)",
             Self::Postgres(_) => "set_byte(payload, 30, 255)",
