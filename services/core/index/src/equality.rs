@@ -12,16 +12,16 @@ use std::sync::Arc;
 
 use vigie_model::{BankId, ItemId};
 
-use crate::cancel::{Cancellation, Cancelled, Checkpoint, Tally};
-use crate::entry::{Edit, Entry};
-use crate::filter::BankFilter;
-use crate::home::{OpenError, SavedFile};
-use crate::moment::Moment;
+use crate::changes::moment::Moment;
+use crate::changes::store::{Layout, Store};
+use crate::changes::view::{Sight, View};
 use crate::options::{Footprint, IndexOptions};
-use crate::segment_file::SegmentError;
-use crate::store::{Layout, Store};
-use crate::tail::Keys;
-use crate::view::{Sight, View};
+use crate::question::cancel::{Cancellation, Cancelled, Checkpoint, Tally};
+use crate::question::entry::{Edit, Entry};
+use crate::question::filter::BankFilter;
+use crate::rows::home::{OpenError, SavedFile};
+use crate::rows::segment_file::SegmentError;
+use crate::rows::tail::Keys;
 
 /// Digests of `BYTES` bytes (8, 12, 16, 32 or 64) and the items that bear them, found by equality.
 ///

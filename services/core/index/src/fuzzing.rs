@@ -2,15 +2,15 @@
 
 use vigie_model::{BankId, ItemId};
 
-use crate::cancel::{Cancellation, Checkpoint};
-use crate::chunking::Chunking;
-use crate::entry::Entry;
-use crate::home::Home;
-use crate::pipeline::Scratch;
-use crate::segment::{self, Segment, Shape};
-use crate::segment_file::{SectionId, forge};
-use crate::tombstones::SourceId;
-use crate::verify;
+use crate::question::cancel::{Cancellation, Checkpoint};
+use crate::question::entry::Entry;
+use crate::rows::home::Home;
+use crate::rows::segment::{self, Segment, Shape};
+use crate::rows::segment_file::{SectionId, forge};
+use crate::rows::tombstones::SourceId;
+use crate::search::chunking::Chunking;
+use crate::search::pipeline::Scratch;
+use crate::search::verify;
 
 /// Opens a segment and reads all of it. The first byte says what is made of the others.
 ///

@@ -23,45 +23,26 @@
 //! - **Whole or refused.** A file that is not as it was written is not searched.
 //! - **Nothing leaks.** Hashes can be partly inverted, so no `Debug` here prints one.
 //!
-//! Reading order: [`entry`], [`filter`], [`cancel`] for what is asked and answered. Then one segment's search:
-//! `permutation` and `chunking` cut a hash, `chain` says which rows can be near and proves it, `buckets` builds the
-//! tables, `pipeline` searches them with the kernels of `signature`, `verify` compares whole hashes. What
-//! holds the rows: `segment_file` and `segment_writer` (bytes), [`container`] (the same for files of others), `segment`
-//! (columns), `tail`. What changes:
-//! `tombstones` and `moment` (which rows a reader may see), `view`, `merge` (the policy), `home` (the folder),
-//! `store` (edits, publication, background merges). On top, [`radius`], [`equality`] and [`oracle`]; `any_hash`
-//! for hashes whose length is known only at run time.
+//! Reading order:
+//!
+//! - `question`: what is asked (`entry`, `filter`, `cancel`).
+//! - `search`: one segment's search. `permutation` and `chunking` cut a hash, `chain` says which rows can be near and proves
+//!   it, `buckets` builds the tables, `pipeline` searches them with the kernels of `signature`, `verify` compares whole
+//!   hashes.
+//! - `rows`: what holds the rows. `segment_file` and `segment_writer` (bytes), [`container`] (the same for files of others),
+//!   `tombstones` (which rows have died), `segment` (columns), `tail` (the newest), `home` (the folder).
+//! - `changes`: `moment` and `view` (what a reader sees), `merge` (the policy), `store` (edits, publication, background
+//!   merges).
+//! - On top: `options`, [`RadiusIndex`], [`EqualityIndex`] and [`oracle`]; `any_hash` for hashes whose length is known only at
+//!   run time.
 
-pub mod entry;
-pub mod filter;
-pub mod cancel;
-pub mod options;
-// One segment's search.
-mod permutation;
-mod flips;
-mod chunking;
-mod chain;
-mod pipeline;
-mod signature;
-mod verify;
-mod buckets;
-// What holds the rows.
-mod segment_file;
-mod segment_writer;
-pub mod container;
-mod segment;
-mod locator;
-mod tail;
-// What changes.
-mod tombstones;
-mod moment;
-mod view;
-mod merge;
-mod home;
-mod store;
-mod nearest;
-pub mod radius;
-pub mod equality;
+mod question;
+mod search;
+mod rows;
+mod changes;
+mod options;
+mod radius;
+mod equality;
 mod any_hash;
 pub mod oracle;
 
@@ -69,14 +50,15 @@ pub use any_hash::{
     EQUALITY_BYTES_MAX, EQUALITY_BYTES_MIN, HAMMING_BYTES, HashEdit, HashEdits, HashIndex, HashRows,
     HashShape, HashSnapshot, UnsupportedShape,
 };
-pub use cancel::{Cancellation, Cancelled};
-pub use entry::{Edit, Entry, Hit};
 pub use equality::{EqualityIndex, EqualitySnapshot};
-pub use filter::BankFilter;
-pub use home::{OpenError, SavedFile};
 pub use options::{Footprint, IndexOptions, SegmentFootprint};
+pub use question::cancel::{Cancellation, Cancelled, Checkpoint};
+pub use question::entry::{Edit, Entry, Hit};
+pub use question::filter::BankFilter;
 pub use radius::{RadiusIndex, RadiusSnapshot};
-pub use segment_file::{Fault, SegmentError};
+pub use rows::container;
+pub use rows::home::{OpenError, SavedFile};
+pub use rows::segment_file::{Fault, SegmentError};
 
 #[doc(hidden)]
 pub mod measuring;

@@ -1,9 +1,9 @@
 //! Single steps of a search, for the benchmarks in `benches/`, on instructions of their choice.
 
-use crate::cancel::{Cancellation, Checkpoint};
-use crate::permutation::{DEFAULT_SEED, Permutation};
-use crate::signature::{Instructions, Kernel, LANES, Task, dispatch_to};
-use crate::verify::Scan;
+use crate::question::cancel::{Cancellation, Checkpoint};
+use crate::search::permutation::{DEFAULT_SEED, Permutation};
+use crate::search::signature::{Instructions, Kernel, LANES, Task, dispatch_to};
+use crate::search::verify::Scan;
 
 /// The names of the instructions that this processor has.
 #[must_use]

@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard};
 
 use vigie_model::{BankId, Distance, ItemId};
 
-use crate::entry::{Edit, Entry, Hit};
-use crate::filter::BankFilter;
+use crate::question::entry::{Edit, Entry, Hit};
+use crate::question::filter::BankFilter;
 
 /// Every hash with its entry, in a `Vec` behind a lock.
 pub struct LinearScan<const BYTES: usize> {

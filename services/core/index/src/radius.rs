@@ -11,21 +11,21 @@ use std::thread;
 
 use vigie_model::{BankId, Distance, ItemId};
 
-use crate::cancel::{Cancellation, Cancelled, Checkpoint, Tally};
-use crate::entry::{Edit, Entry, Hit};
-use crate::filter::BankFilter;
-use crate::home::{OpenError, SavedFile};
-use crate::moment::Moment;
-use crate::nearest::Nearest;
+use crate::changes::moment::Moment;
+use crate::changes::store::{Layout, Store};
+use crate::changes::view::{Sight, View};
 use crate::options::{Footprint, IndexOptions};
-use crate::permutation::{DEFAULT_SEED, Permutation};
-use crate::pipeline::Scratch;
-use crate::segment::{Segment, run_length};
-use crate::segment_file::SegmentError;
-use crate::store::{Layout, Store};
-use crate::tail::{Keys, Tail, TailScratch};
-use crate::verify;
-use crate::view::{Sight, View};
+use crate::question::cancel::{Cancellation, Cancelled, Checkpoint, Tally};
+use crate::question::entry::{Edit, Entry, Hit};
+use crate::question::filter::BankFilter;
+use crate::rows::home::{OpenError, SavedFile};
+use crate::rows::segment::{Segment, run_length};
+use crate::rows::segment_file::SegmentError;
+use crate::rows::tail::{Keys, Tail, TailScratch};
+use crate::search::nearest::Nearest;
+use crate::search::permutation::{DEFAULT_SEED, Permutation};
+use crate::search::pipeline::Scratch;
+use crate::search::verify;
 
 /// The nearest are not sought within more than this before every row is looked at.
 const RADIUS_TRIED_MAX: u32 = 64;

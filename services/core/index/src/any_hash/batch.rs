@@ -4,7 +4,7 @@ use std::fmt;
 
 use vigie_model::ItemId;
 
-use crate::entry::Entry;
+use crate::question::entry::Entry;
 
 /// One step of a batch whose steps become visible together.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::path::Path;
 use super::equality::{HELD_BYTES_MAX, KeyedIndex};
 use super::index::HashIndex;
 use super::shape::{HashShape, UnsupportedShape};
-use crate::home::OpenError;
 use crate::options::IndexOptions;
 use crate::radius::RadiusIndex;
+use crate::rows::home::OpenError;
 
 /// How an index comes to be, whatever its type.
 trait Origin {

@@ -12,13 +12,13 @@ use vigie_model::{BankId, Distance};
 use super::batch::{HashEdit, HashEdits, HashRows};
 use super::index::{HashIndex, HashSnapshot};
 use super::shape::HashShape;
-use crate::cancel::{Cancellation, Cancelled};
-use crate::entry::{Edit, Hit};
 use crate::equality::{EqualityIndex, EqualitySnapshot};
-use crate::filter::BankFilter;
-use crate::home::{OpenError, SavedFile};
 use crate::options::IndexOptions;
-use crate::segment_file::SegmentError;
+use crate::question::cancel::{Cancellation, Cancelled};
+use crate::question::entry::{Edit, Hit};
+use crate::question::filter::BankFilter;
+use crate::rows::home::{OpenError, SavedFile};
+use crate::rows::segment_file::SegmentError;
 
 /// The longest hash that is held as it is.
 pub(super) const HELD_BYTES_MAX: usize = 64;

@@ -7,12 +7,12 @@ use vigie_model::{BankId, Distance};
 use super::batch::{HashEdit, HashEdits, HashRows};
 use super::index::{HashIndex, HashSnapshot};
 use super::shape::HashShape;
-use crate::cancel::{Cancellation, Cancelled};
-use crate::entry::{Edit, Hit};
-use crate::filter::BankFilter;
-use crate::home::SavedFile;
+use crate::question::cancel::{Cancellation, Cancelled};
+use crate::question::entry::{Edit, Hit};
+use crate::question::filter::BankFilter;
 use crate::radius::{RadiusIndex, RadiusSnapshot};
-use crate::segment_file::SegmentError;
+use crate::rows::home::SavedFile;
+use crate::rows::segment_file::SegmentError;
 
 impl<const BYTES: usize> HashIndex for RadiusIndex<BYTES> {
     fn shape(&self) -> HashShape {

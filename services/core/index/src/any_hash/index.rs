@@ -7,11 +7,11 @@ use vigie_model::{BankId, Distance, Recall};
 
 use super::batch::{HashEdits, HashRows};
 use super::shape::HashShape;
-use crate::cancel::{Cancellation, Cancelled};
-use crate::entry::Hit;
-use crate::filter::BankFilter;
-use crate::home::SavedFile;
-use crate::segment_file::SegmentError;
+use crate::question::cancel::{Cancellation, Cancelled};
+use crate::question::entry::Hit;
+use crate::question::filter::BankFilter;
+use crate::rows::home::SavedFile;
+use crate::rows::segment_file::SegmentError;
 
 /// Pairs of a hash and an item that are searched while they are written to. It holds the same pair once.
 ///

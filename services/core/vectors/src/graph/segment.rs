@@ -30,7 +30,7 @@ use super::metric::{Metric, OfGraph};
 use super::rows::{Rows, index};
 use crate::config::HnswConfig;
 use vigie_index::BankFilter;
-use vigie_index::cancel::{Cancelled, Checkpoint};
+use vigie_index::{Cancelled, Checkpoint};
 
 /// A search asks a graph for at most this many nodes: each costs about as much as scanning four thousand.
 const GRAPH_NODES_MAX: usize = 1_024;

@@ -8,7 +8,7 @@ use super::rows::Rows;
 use super::segment::{Asked, Segment, scan};
 use crate::config::HnswConfig;
 use vigie_index::BankFilter;
-use vigie_index::cancel::{Cancellation, Cancelled, Checkpoint};
+use vigie_index::{Cancellation, Cancelled, Checkpoint};
 
 /// Replaced as a whole by every write, and never changed: the rows that it speaks of do not either, but for stamps
 /// with numbers above its own.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::*;
-use crate::segment_writer::SegmentWriter;
+use crate::rows::segment_writer::SegmentWriter;
 
 /// About what ten million hashes need: rows, directory, signatures, ids, items, banks.
 const LENGTHS: [(SectionId, usize); 6] = [

@@ -1,6 +1,6 @@
 //! The header of a segment file: where its sections lie, and their checksums.
 //!
-//! The format is described in [`crate::segment_file`]. Decoding takes any bytes: nothing here panics, and nothing
+//! The format is described in [`crate::rows::segment_file`]. Decoding takes any bytes: nothing here panics, and nothing
 //! is believed before it was compared with the length of the file.
 
 use std::ops::Range;

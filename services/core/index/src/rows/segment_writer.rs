@@ -9,7 +9,7 @@
 //! dropped deletes it itself.
 //!
 //! **Each 2 MiB begin with one write.** The page cache takes the size of its pages from the first write to them
-//! (see [`crate::segment_file`]). A smaller write to a part that has none yet is therefore preceded by one of
+//! (see [`crate::rows::segment_file`]). A smaller write to a part that has none yet is therefore preceded by one of
 //! zeros that covers all of the 2 MiB, and flushing and mapping become quicker. But the zeros are copied while the
 //! file is locked against other threads' writes, so callers gather what fills whole 2 MiB where they can.
 
@@ -22,7 +22,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 
 use memmap2::MmapMut;
 
-use crate::segment_file::{
+use crate::rows::segment_file::{
     self, Layout, META_BYTES_MAX, PAGE_BYTES, PIECE_BYTES, SectionId, SegmentError, SegmentFile,
 };
 

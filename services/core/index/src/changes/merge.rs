@@ -23,11 +23,11 @@ use std::sync::Arc;
 
 use vigie_model::{BankId, ItemId};
 
-use crate::chunking::Chunking;
-use crate::entry::Entry;
-use crate::segment::{Segment, Shape};
-use crate::tail::Tail;
-use crate::tombstones::SourceId;
+use crate::question::entry::Entry;
+use crate::rows::segment::{Segment, Shape};
+use crate::rows::tail::Tail;
+use crate::rows::tombstones::SourceId;
+use crate::search::chunking::Chunking;
 
 /// A segment is merged with the smaller ones when it holds at most so many times their rows.
 const GROWTH_MAX: usize = 2;

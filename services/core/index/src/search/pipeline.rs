@@ -12,12 +12,12 @@
 //!
 //! Everything here is `inline(always)`, so that it is compiled for the instructions of the kernel.
 
-use crate::cancel::{COMPARISONS_PER_HIT, Cancelled, Checkpoint};
-use crate::chain::{ChainTables, cost};
-use crate::chunking::{Allowances, Chunk};
-use crate::flips::Flips;
-use crate::signature::{Kernel, LANES, Line, Task, prefetch};
-use crate::verify::Found;
+use crate::question::cancel::{COMPARISONS_PER_HIT, Cancelled, Checkpoint};
+use crate::search::chain::{ChainTables, cost};
+use crate::search::chunking::{Allowances, Chunk};
+use crate::search::flips::Flips;
+use crate::search::signature::{Kernel, LANES, Line, Task, prefetch};
+use crate::search::verify::Found;
 
 mod scratch;
 

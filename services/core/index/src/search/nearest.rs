@@ -2,7 +2,7 @@
 
 use std::collections::BinaryHeap;
 
-use crate::entry::Hit;
+use crate::question::entry::Hit;
 
 /// The least `k` of the hits it was offered, in the order of [`Hit`].
 pub(crate) struct Nearest {
@@ -54,7 +54,7 @@ mod tests {
     use vigie_model::{BankId, Distance, ItemId};
 
     use super::*;
-    use crate::entry::Entry;
+    use crate::question::entry::Entry;
 
     proptest! {
         #[test]

@@ -24,10 +24,10 @@ use bytemuck::cast_slice;
 use thiserror::Error;
 
 use crate::any_hash::shape::UnsupportedShape;
-use crate::segment::Segment;
-use crate::segment_file::{SectionId, SegmentError, SegmentFile};
-use crate::segment_writer::{self, SegmentWriter};
-use crate::tombstones::DeadRows;
+use crate::rows::segment::Segment;
+use crate::rows::segment_file::{SectionId, SegmentError, SegmentFile};
+use crate::rows::segment_writer::{self, SegmentWriter};
+use crate::rows::tombstones::DeadRows;
 
 const MANIFEST: &str = "manifest-";
 const LOCK: &str = "lock";

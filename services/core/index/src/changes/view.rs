@@ -9,11 +9,11 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::cancel::Tally;
-use crate::moment::{Moment, MomentCell};
-use crate::segment::Segment;
-use crate::tail::{TAIL_ROWS, Tail};
-use crate::tombstones::{DeadRows, LogPage, Removal, SourceId};
+use crate::changes::moment::{Moment, MomentCell};
+use crate::question::cancel::Tally;
+use crate::rows::segment::Segment;
+use crate::rows::tail::{TAIL_ROWS, Tail};
+use crate::rows::tombstones::{DeadRows, LogPage, Removal, SourceId};
 
 /// Enough for a full tail; the other 46 bits count removals, for two years at a million a second.
 pub(crate) const ROW_BITS: u32 = TAIL_ROWS.ilog2() + 1;

@@ -4,8 +4,8 @@
 //! with them. The source is plain; compiled for a processor's instructions it counts ones with `popcnt`, or eight
 //! words at a time with AVX-512.
 
-use crate::cancel::{Cancelled, Checkpoint};
-use crate::signature::{Kernel, Task, dispatch};
+use crate::question::cancel::{Cancelled, Checkpoint};
+use crate::search::signature::{Kernel, Task, dispatch};
 
 /// A block of the longest hashes fills half of a first-level cache of 32 KiB.
 const BLOCK_BYTES: usize = 16 << 10;
@@ -85,8 +85,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cancel::Cancellation;
-    use crate::signature::{Instructions, dispatch_to};
+    use crate::question::cancel::Cancellation;
+    use crate::search::signature::{Instructions, dispatch_to};
 
     fn check<const BYTES: usize>(rows: &[[u8; 64]], queries: &[[u8; 64]], radius: u32) {
         let cut = |hash: &[u8; 64]| <[u8; BYTES]>::try_from(&hash[..BYTES]).unwrap();

@@ -7,7 +7,7 @@
 //!
 //! - **Whole or refused.** [`SegmentFile::open`] reads every byte once and compares checksums before it returns.
 //!   Any byte changed, added or missing is an error that names the file.
-//! - **Written once.** A file appears under its name complete and flushed ([`crate::segment_writer`]), and is
+//! - **Written once.** A file appears under its name complete and flushed ([`crate::rows::segment_writer`]), and is
 //!   never changed afterwards.
 //! - **Not copied.** A section is a slice of the mapping, aligned to 64 bytes at least.
 //!
@@ -50,7 +50,7 @@
 //! 350-400 and 190-220; a mapped file is then as quick as anonymous memory (Zen 3, Linux 6.18, ext4).
 //!
 //! The page cache of ext4 keeps a file in pages as large as the `write` that brought them, and maps 2 MiB at once
-//! where alignment allows. So [`crate::segment_writer`] begins each aligned 2 MiB by one write, and the advice
+//! where alignment allows. So [`crate::rows::segment_writer`] begins each aligned 2 MiB by one write, and the advice
 //! given here makes a file that is read from disk come in 2 MiB pages too. Where a system has no such pages
 //! everything works the same, slower.
 
@@ -187,7 +187,7 @@ impl SegmentFile {
 
     /// The error that says what is wrong with what it holds.
     pub(crate) fn contradiction(&self, reason: &'static str) -> SegmentError {
-        let path = self.path.clone().unwrap_or_else(|| crate::segment_writer::IN_MEMORY.into());
+        let path = self.path.clone().unwrap_or_else(|| crate::rows::segment_writer::IN_MEMORY.into());
         SegmentError::Refused { path, fault: Fault::Contradiction(reason) }
     }
 

@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use crate::home::SavedFile;
-use crate::segment_file::{SectionId, SegmentError, SegmentFile};
-use crate::segment_writer::SegmentWriter;
+use crate::rows::home::SavedFile;
+use crate::rows::segment_file::{SectionId, SegmentError, SegmentFile};
+use crate::rows::segment_writer::SegmentWriter;
 
 /// A file that is being written, or the same in memory.
 ///

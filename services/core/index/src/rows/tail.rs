@@ -25,14 +25,14 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, Ordering::Relaxed};
 
 use vigie_model::{BankId, ItemId};
 
-use crate::cancel::{COMPARISONS_PER_HIT, Cancelled, Checkpoint};
-use crate::chunking::{Allowances, Chunking};
-use crate::entry::Entry;
-use crate::flips::Flips;
-use crate::locator::Locator;
-use crate::segment_file::Cells;
-use crate::signature::{Kernel, Task, dispatch, prefetch};
-use crate::tombstones::{DeadRows, SourceId};
+use crate::question::cancel::{COMPARISONS_PER_HIT, Cancelled, Checkpoint};
+use crate::question::entry::Entry;
+use crate::rows::locator::Locator;
+use crate::rows::segment_file::Cells;
+use crate::rows::tombstones::{DeadRows, SourceId};
+use crate::search::chunking::{Allowances, Chunking};
+use crate::search::flips::Flips;
+use crate::search::signature::{Kernel, Task, dispatch, prefetch};
 
 /// Rows of a full tail. Filling one takes two minutes at 1,000 inserts a second, and making a segment of it a
 /// tenth of a second.

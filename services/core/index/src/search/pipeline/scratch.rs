@@ -1,7 +1,7 @@
 //! What is on its way through the pipeline, and the memory that it is kept in from search to search.
 
-use crate::chunking::Chunk;
-use crate::signature::LANES;
+use crate::search::chunking::Chunk;
+use crate::search::signature::LANES;
 
 /// Buckets that go through a step together: enough to hide the overhead of a step, few enough that a group's
 /// lines stay in a first-level cache.

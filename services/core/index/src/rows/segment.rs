@@ -16,14 +16,14 @@ use std::thread;
 use bytemuck::{AnyBitPattern, cast_slice, try_cast_slice};
 use vigie_model::{BankId, ItemId};
 
-use crate::buckets::{self, RowSource, TableSink};
-use crate::chain::{ChainTables, Lengths};
-use crate::chunking::Chunking;
-use crate::entry::Entry;
-use crate::home::Home;
-use crate::segment_file::{SectionId, SegmentError, SegmentFile};
-use crate::segment_writer::SegmentWriter;
-use crate::tombstones::{DeadRows, SourceId};
+use crate::question::entry::Entry;
+use crate::rows::home::Home;
+use crate::rows::segment_file::{SectionId, SegmentError, SegmentFile};
+use crate::rows::segment_writer::SegmentWriter;
+use crate::rows::tombstones::{DeadRows, SourceId};
+use crate::search::buckets::{self, RowSource, TableSink};
+use crate::search::chain::{ChainTables, Lengths};
+use crate::search::chunking::Chunking;
 
 /// Those of a segment, which together are all of it.
 #[cfg(any(test, fuzzing))]

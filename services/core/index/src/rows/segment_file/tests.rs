@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::segment_writer::{SegmentWriter, remove_leftovers};
+use crate::rows::segment_writer::{SegmentWriter, remove_leftovers};
 
 fn fault_of(bytes: &[u8]) -> Fault {
     match forge::open(bytes) {

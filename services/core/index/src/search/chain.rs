@@ -51,13 +51,13 @@
 
 use thiserror::Error;
 
-use crate::cancel::{Cancelled, Checkpoint};
-use crate::chunking::{Allowances, Chunk, Chunking};
-use crate::pipeline::{Scratch, Search};
+use crate::question::cancel::{Cancelled, Checkpoint};
+use crate::search::chunking::{Allowances, Chunk, Chunking};
+use crate::search::pipeline::{Scratch, Search};
 #[cfg(test)]
-use crate::signature::{Instructions, dispatch_to};
-use crate::signature::{LANES, Task, dispatch};
-use crate::verify::{Found, Scan};
+use crate::search::signature::{Instructions, dispatch_to};
+use crate::search::signature::{LANES, Task, dispatch};
+use crate::search::verify::{Found, Scan};
 
 /// A segment has no more rows than this, so that at least 5 spare bits are left beside a row's number.
 pub(crate) const ROWS_MAX: usize = 1 << 27;
@@ -232,7 +232,7 @@ impl<const BYTES: usize> Task for Whole<'_, '_, '_, BYTES> {
     type Output = Result<(), Cancelled>;
 
     #[inline(always)]
-    fn run<K: crate::signature::Kernel>(self, kernel: K) -> Self::Output {
+    fn run<K: crate::search::signature::Kernel>(self, kernel: K) -> Self::Output {
         let Self { tables, queries, radius, checkpoint, scratch, found } = self;
         let budget = tables.scan_cost();
         let allowances = tables.chunking.allowances(radius);

@@ -17,7 +17,7 @@
     )
 )]
 
-use crate::verify;
+use crate::search::verify;
 
 mod portable;
 #[cfg(target_arch = "x86_64")]

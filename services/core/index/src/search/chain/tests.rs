@@ -8,9 +8,9 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use super::*;
-use crate::buckets::build;
-use crate::buckets::tests::Arrays;
-use crate::cancel::Cancellation;
+use crate::question::cancel::Cancellation;
+use crate::search::buckets::build;
+use crate::search::buckets::tests::Arrays;
 
 /// Rows with tables of their own.
 struct Built<const BYTES: usize> {
@@ -245,7 +245,7 @@ fn no_data_makes_a_search_much_slower_than_a_scan() {
         for radius in [5, 31, 47] {
             let query = [[0; 32]];
             let scan = least(&mut |tell| {
-                crate::verify::scan(&built.rows, &query, radius, &mut checkpoint, tell).unwrap();
+                crate::search::verify::scan(&built.rows, &query, radius, &mut checkpoint, tell).unwrap();
             });
             let search = least(&mut |mut tell| {
                 tables.search(&query, radius, &mut checkpoint, &mut scratch, &mut tell).unwrap();
@@ -344,7 +344,7 @@ proptest! {
         for instructions in Instructions::ALL {
             for (query, row, distance) in built.found_on(instructions, &queries, 31).unwrap_or_default() {
                 prop_assert!(distance <= 31);
-                prop_assert_eq!(distance, crate::verify::distance(&built.rows[row as usize], &queries[query]));
+                prop_assert_eq!(distance, crate::search::verify::distance(&built.rows[row as usize], &queries[query]));
             }
         }
     }

@@ -18,16 +18,16 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use vigie_model::{BankId, ItemId};
 
-use crate::entry::{Edit, Entry};
-use crate::home::{Home, OpenError, Saved, SavedFile};
-use crate::merge::{self, Extent, Source};
-use crate::moment::{Moment, MomentCell};
+use crate::changes::merge::{self, Extent, Source};
+use crate::changes::moment::{Moment, MomentCell};
+use crate::changes::view::View;
 use crate::options::{Footprint, IndexOptions, SegmentFootprint};
-use crate::segment::{self, ROWS_AT_ONCE, Segment, Shape};
-use crate::segment_file::{SegmentError, SegmentFile};
-use crate::tail::{Keys, TAIL_ROWS, Tail, TailBooks};
-use crate::tombstones::{LogEnd, LogPage, Removal, SourceId};
-use crate::view::View;
+use crate::question::entry::{Edit, Entry};
+use crate::rows::home::{Home, OpenError, Saved, SavedFile};
+use crate::rows::segment::{self, ROWS_AT_ONCE, Segment, Shape};
+use crate::rows::segment_file::{SegmentError, SegmentFile};
+use crate::rows::tail::{Keys, TAIL_ROWS, Tail, TailBooks};
+use crate::rows::tombstones::{LogEnd, LogPage, Removal, SourceId};
 
 /// Full tails that may wait for the merging thread, 20 MiB each for 256-bit hashes. One more edit waits with
 /// them.

@@ -12,7 +12,7 @@
 
 use thiserror::Error;
 
-use crate::flips::{FLIPS_MAX, Flips};
+use crate::search::flips::{FLIPS_MAX, Flips};
 
 /// Narrower chunks have too full buckets for any number of hashes that is worth a table.
 pub(crate) const WIDTH_MIN: u32 = 8;

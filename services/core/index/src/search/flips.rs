@@ -5,7 +5,7 @@
 
 use std::sync::OnceLock;
 
-use crate::chunking::WIDTH_MAX;
+use crate::search::chunking::WIDTH_MAX;
 
 /// As many flips as a list is made for. Twenty bits have 21,700 masks of up to five ones; with six more there
 /// would be 60,460, for which a scan of most segments is quicker.

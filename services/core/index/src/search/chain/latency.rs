@@ -18,13 +18,13 @@ use std::time::Instant;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::buckets::{TableSink, build};
-use crate::cancel::{Cancellation, Checkpoint};
-use crate::chain::{ChainTables, Lengths};
-use crate::chunking::Chunking;
-use crate::permutation::{DEFAULT_SEED, Permutation};
-use crate::pipeline::Scratch;
-use crate::signature::Instructions;
+use crate::question::cancel::{Cancellation, Checkpoint};
+use crate::search::buckets::{TableSink, build};
+use crate::search::chain::{ChainTables, Lengths};
+use crate::search::chunking::Chunking;
+use crate::search::permutation::{DEFAULT_SEED, Permutation};
+use crate::search::pipeline::Scratch;
+use crate::search::signature::Instructions;
 
 type Hash = [u8; 32];
 

@@ -1,0 +1,11 @@
+//! One segment's search: how a hash is cut up, which rows can be near, and how they are looked at.
+
+pub(crate) mod permutation;
+pub(crate) mod flips;
+pub(crate) mod chunking;
+pub(crate) mod chain;
+pub(crate) mod pipeline;
+pub(crate) mod signature;
+pub(crate) mod verify;
+pub(crate) mod buckets;
+pub(crate) mod nearest;
