@@ -3,4 +3,8 @@
 pub(crate) mod moment;
 pub(crate) mod view;
 pub(crate) mod merge;
+pub(crate) mod layout;
+mod writer;
+mod job;
+mod merger;
 pub(crate) mod store;

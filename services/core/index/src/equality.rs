@@ -12,14 +12,16 @@ use std::sync::Arc;
 
 use vigie_model::{BankId, ItemId};
 
+use crate::changes::layout::Layout;
 use crate::changes::moment::Moment;
-use crate::changes::store::{Layout, Store};
+use crate::changes::store::Store;
 use crate::changes::view::{Sight, View};
 use crate::options::{Footprint, IndexOptions};
 use crate::question::cancel::{Cancellation, Cancelled, Checkpoint, Tally};
 use crate::question::entry::{Edit, Entry};
 use crate::question::filter::BankFilter;
-use crate::rows::home::{OpenError, SavedFile};
+use crate::rows::home::OpenError;
+use crate::rows::saved::SavedFile;
 use crate::rows::segment_file::SegmentError;
 use crate::rows::tail::Keys;
 

@@ -57,7 +57,8 @@ pub use question::entry::{Edit, Entry, Hit};
 pub use question::filter::BankFilter;
 pub use radius::{RadiusIndex, RadiusSnapshot};
 pub use rows::container;
-pub use rows::home::{OpenError, SavedFile};
+pub use rows::home::OpenError;
+pub use rows::saved::SavedFile;
 pub use rows::segment_file::{Fault, SegmentError};
 
 #[doc(hidden)]

@@ -1,9 +1,11 @@
 //! An exact index by Hamming distance that is searched while it is written to.
 //!
-//! This file is the readers' side: a search takes a view of the index, asks each segment and each tail of it
-//! for the rows near its queries, and keeps those that live at its moment, in banks that were asked for.
+//! A search takes a view of the index (`snapshot`), asks each segment and each tail of it for the rows near its queries, and
+//! keeps those that live at its moment, in banks that were asked for (`asked`).
 
-use std::cell::RefCell;
+mod asked;
+mod snapshot;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,30 +13,19 @@ use std::thread;
 
 use vigie_model::{BankId, Distance, ItemId};
 
-use crate::changes::moment::Moment;
-use crate::changes::store::{Layout, Store};
-use crate::changes::view::{Sight, View};
+pub use snapshot::RadiusSnapshot;
+
+use crate::changes::layout::Layout;
+use crate::changes::store::Store;
 use crate::options::{Footprint, IndexOptions};
-use crate::question::cancel::{Cancellation, Cancelled, Checkpoint, Tally};
+use crate::question::cancel::{Cancellation, Cancelled};
 use crate::question::entry::{Edit, Entry, Hit};
 use crate::question::filter::BankFilter;
-use crate::rows::home::{OpenError, SavedFile};
-use crate::rows::segment::{Segment, run_length};
+use crate::rows::home::OpenError;
+use crate::rows::saved::SavedFile;
 use crate::rows::segment_file::SegmentError;
-use crate::rows::tail::{Keys, Tail, TailScratch};
-use crate::search::nearest::Nearest;
+use crate::rows::tail::Keys;
 use crate::search::permutation::{DEFAULT_SEED, Permutation};
-use crate::search::pipeline::Scratch;
-use crate::search::verify;
-
-/// The nearest are not sought within more than this before every row is looked at.
-const RADIUS_TRIED_MAX: u32 = 64;
-
-/// Rows that the nearest are sought among by looking at each.
-const SCANNED_ROWS: usize = 16_384;
-
-/// Rows of a scan between two looks at how near a row must be by now.
-const ROWS_PER_LOOK: usize = 4_096;
 
 /// Hashes of `BYTES` bytes (8, 12, 16, 32 or 64) and the items that bear them, found by distance.
 ///
@@ -182,9 +173,7 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
     /// The index as it is now, and stays in this view however it changes meanwhile.
     #[must_use]
     pub fn snapshot(&self) -> RadiusSnapshot<BYTES> {
-        let view = self.store.view();
-        let moment = view.moment.read();
-        RadiusSnapshot { view, moment, permutation: Arc::clone(&self.permutation) }
+        RadiusSnapshot::of(self.store.view(), Arc::clone(&self.permutation))
     }
 
     /// [`RadiusSnapshot::search`] of the index as it is now.
@@ -224,279 +213,6 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
 
 fn layout<const BYTES: usize>(options: IndexOptions) -> Layout {
     Layout { keys: Keys::chunks_of(BYTES), seed: DEFAULT_SEED, distance: Some(options.distance.0.into()) }
-}
-
-/// A [`RadiusIndex`] as it was at one moment: later edits do not show.
-///
-/// Cheap to take. It holds what the index held then until it is dropped, and a search has to look through
-/// what was removed since.
-pub struct RadiusSnapshot<const BYTES: usize> {
-    view: Arc<View<BYTES>>,
-    moment: Moment,
-    permutation: Arc<Permutation<BYTES>>,
-}
-
-thread_local! {
-    /// Buffers of searches, kept for the next one of the thread.
-    static BUFFERS: RefCell<(Scratch, TailScratch)> = RefCell::new((Scratch::new(), TailScratch::default()));
-}
-
-impl<const BYTES: usize> RadiusSnapshot<BYTES> {
-    /// Every hash within `radius` of each query, in the order of [`Hit`]; one answer for each query, all as
-    /// of the same moment. A radius above the length of a hash finds everything.
-    ///
-    /// The queries of a batch are searched together, so that the wait for memory of one is the work of
-    /// another. The number of hits is not bounded here: a bank may hold one hash a million times. To put them into
-    /// their order is not interrupted.
-    ///
-    /// Whatever the data, a search takes at most about twice as long as comparing every hash: hashes that
-    /// agree in many bits overfill buckets, and where they do, every hash is compared.
-    pub fn search(
-        &self,
-        queries: &[[u8; BYTES]],
-        radius: Distance,
-        filter: &BankFilter,
-        cancel: &Cancellation,
-    ) -> Result<Vec<Vec<Hit>>, Cancelled> {
-        let mut answers = vec![Vec::new(); queries.len()];
-        self.each(queries, radius, filter, cancel, |query, hit| answers[query].push(hit))?;
-        for hits in &mut answers {
-            hits.sort_unstable();
-        }
-        Ok(answers)
-    }
-
-    /// The same, each hit handed over with the number of its query as it is found, in no particular order: for who
-    /// keeps only some of them. What was handed over before a failure is of no use.
-    pub fn each(
-        &self,
-        queries: &[[u8; BYTES]],
-        radius: Distance,
-        filter: &BankFilter,
-        cancel: &Cancellation,
-        take: impl FnMut(usize, Hit),
-    ) -> Result<(), Cancelled> {
-        self.each_of(queries.iter(), radius, filter, cancel, take)
-    }
-
-    /// [`Self::each`] of queries that need not lie side by side.
-    pub(crate) fn each_of<'a>(
-        &self,
-        queries: impl Iterator<Item = &'a [u8; BYTES]>,
-        radius: Distance,
-        filter: &BankFilter,
-        cancel: &Cancellation,
-        take: impl FnMut(usize, Hit),
-    ) -> Result<(), Cancelled> {
-        let mut checkpoint = Checkpoint::begin(cancel)?;
-        self.each_within(&self.stored(queries), radius.0.into(), filter, &mut checkpoint, take)
-    }
-
-    /// The `k` hashes nearest to each query, fewer if the index holds fewer, in the order of [`Hit`]; one
-    /// answer for each query, all as of the same moment.
-    ///
-    /// Of several equally far the least items are taken. Meant for `k` of 1 to 1,000. Searches with a
-    /// growing radius until there are `k`; for those queries that have no `k` neighbours within
-    /// a quarter of the bits, it compares every hash.
-    pub fn nearest(
-        &self,
-        queries: &[[u8; BYTES]],
-        k: usize,
-        filter: &BankFilter,
-        cancel: &Cancellation,
-    ) -> Result<Vec<Vec<Hit>>, Cancelled> {
-        let mut checkpoint = Checkpoint::begin(cancel)?;
-        let stored = self.stored(queries.iter());
-        let mut answers = vec![Vec::new(); queries.len()];
-        let mut pending: Vec<usize> = (0..queries.len()).collect();
-        let rows = self.rows();
-        // Each step allows one more bit to each chunk of 16.
-        let steps = (1..=4).map(|flips| flips * u32::try_from(BYTES).expect("at most 64") / 2 - 1);
-        for radius in steps.filter(|&radius| radius <= RADIUS_TRIED_MAX) {
-            if rows <= SCANNED_ROWS.max(k) || pending.is_empty() {
-                break;
-            }
-            let asked: Vec<[u8; BYTES]> = pending.iter().map(|&query| stored[query]).collect();
-            let mut found: Vec<Nearest> = asked.iter().map(|_| Nearest::new(k)).collect();
-            self.each_within(&asked, radius, filter, &mut checkpoint, |at, hit| found[at].offer(hit))?;
-            let mut found = found.into_iter();
-            pending.retain(|&query| {
-                let nearest = found.next().expect("one for each query that was asked");
-                let is_full = nearest.is_full();
-                if is_full {
-                    answers[query] = nearest.into_hits();
-                }
-                !is_full
-            });
-        }
-        for query in pending {
-            answers[query] = self.nearest_of_all(&stored[query], k, filter, &mut checkpoint)?;
-        }
-        Ok(answers)
-    }
-
-    /// By comparing every hash.
-    fn nearest_of_all(
-        &self,
-        query: &[u8; BYTES],
-        k: usize,
-        filter: &BankFilter,
-        checkpoint: &mut Checkpoint<'_>,
-    ) -> Result<Vec<Hit>, Cancelled> {
-        let nearest = RefCell::new(Nearest::new(k));
-        let tally = checkpoint.tally();
-        let asked = Asked { sight: Sight::new(&self.view, self.moment, &tally), filter, tally: &tally };
-        let reach = || nearest.borrow().reach();
-        for segment in &self.view.segments {
-            let hashes = segment.hashes();
-            for first in (0..hashes.len()).step_by(ROWS_PER_LOOK) {
-                let Some(radius) = reach() else { break };
-                let rows = &hashes[first..hashes.len().min(first + ROWS_PER_LOOK)];
-                verify::scan(rows, &[*query], radius, checkpoint, &mut |_, row, distance| {
-                    for copy in copies_of(rows, row) {
-                        let row = number(first) + copy;
-                        asked.offer(segment, row, distance, |hit| nearest.borrow_mut().offer(hit));
-                    }
-                })?;
-            }
-        }
-        for (tail, rows) in self.view.tails_at(self.moment) {
-            tail.scan(rows, query, |_| reach(), checkpoint, &mut |row, distance| {
-                asked.offer_of_tail(tail, row, distance, |hit| nearest.borrow_mut().offer(hit));
-            })?;
-        }
-        tally.end()?;
-        Ok(nearest.into_inner().into_hits())
-    }
-
-    /// Hands over every hit within `radius` of each query, in any order.
-    fn each_within(
-        &self,
-        queries: &[[u8; BYTES]],
-        radius: u32,
-        filter: &BankFilter,
-        checkpoint: &mut Checkpoint<'_>,
-        mut take: impl FnMut(usize, Hit),
-    ) -> Result<(), Cancelled> {
-        let tally = checkpoint.tally();
-        let asked = Asked { sight: Sight::new(&self.view, self.moment, &tally), filter, tally: &tally };
-        BUFFERS.with_borrow_mut(|(scratch, tail_scratch)| {
-            for segment in &self.view.segments {
-                asked.search(segment, queries, radius, checkpoint, scratch, &mut take)?;
-            }
-            for (tail, rows) in self.view.tails_at(self.moment) {
-                tail.search(rows, queries, radius, checkpoint, tail_scratch, &mut |query, row, distance| {
-                    asked.offer_of_tail(tail, row, distance, |hit| take(query, hit));
-                })?;
-            }
-            tally.end()
-        })
-    }
-
-    fn rows(&self) -> usize {
-        let in_segments: usize = self.view.segments.iter().map(|segment| segment.rows()).sum();
-        in_segments + self.view.tails_at(self.moment).map(|(_, rows)| rows).sum::<usize>()
-    }
-
-    fn stored<'a>(&self, queries: impl Iterator<Item = &'a [u8; BYTES]>) -> Vec<[u8; BYTES]> {
-        queries.map(|query| self.permutation.apply(query)).collect()
-    }
-}
-
-/// Which rows a search may answer with.
-struct Asked<'a, 'c> {
-    sight: Sight<'a, 'c>,
-    filter: &'a BankFilter,
-    tally: &'a Tally<'c>,
-}
-
-impl Asked<'_, '_> {
-    /// Hands over the hits of one segment.
-    fn search<const BYTES: usize>(
-        &self,
-        segment: &Segment<BYTES>,
-        queries: &[[u8; BYTES]],
-        radius: u32,
-        checkpoint: &mut Checkpoint<'_>,
-        scratch: &mut Scratch,
-        take: &mut impl FnMut(usize, Hit),
-    ) -> Result<(), Cancelled> {
-        if radius == 0 {
-            for (query, hash) in queries.iter().enumerate() {
-                let rows = segment.lookup(hash);
-                checkpoint.spend(1)?;
-                for row in rows {
-                    self.offer(segment, number(row), 0, |hit| take(query, hit));
-                    self.tally.end()?;
-                }
-            }
-            return Ok(());
-        }
-        let hashes = segment.hashes();
-        let mut found = |query, row, distance| {
-            for row in copies_of(hashes, row) {
-                self.offer(segment, row, distance, |hit| take(query, hit));
-                if self.tally.end().is_err() {
-                    break;
-                }
-            }
-        };
-        match segment.tables() {
-            Some(tables) => tables.search(queries, radius, checkpoint, scratch, &mut found),
-            None => verify::scan(hashes, queries, radius, checkpoint, &mut found),
-        }
-    }
-
-    #[inline]
-    fn offer<const BYTES: usize>(
-        &self,
-        segment: &Segment<BYTES>,
-        row: u32,
-        distance: u32,
-        take: impl FnOnce(Hit),
-    ) {
-        let bank = segment.bank(row as usize);
-        if self.tally.goes_on()
-            && self.filter.contains(bank)
-            && self.sight.shows(segment.id, &segment.dead, row)
-        {
-            take(hit(Entry { item: segment.item(row as usize), bank }, distance));
-        }
-    }
-
-    #[inline]
-    fn offer_of_tail<const BYTES: usize>(
-        &self,
-        tail: &Tail<BYTES>,
-        row: u32,
-        distance: u32,
-        take: impl FnOnce(Hit),
-    ) {
-        let bank = tail.bank(row as usize);
-        if self.tally.goes_on() && self.filter.contains(bank) && self.sight.shows(tail.id, &tail.dead, row) {
-            take(hit(Entry { item: tail.item(row as usize), bank }, distance));
-        }
-    }
-}
-
-/// The rows of a hash, of which this one is the first.
-fn copies_of<const BYTES: usize>(hashes: &[[u8; BYTES]], row: u32) -> std::ops::Range<u32> {
-    let rows = &hashes[row as usize..];
-    row..row + rows.first().map_or(0, |hash| number(run_length(rows, hash)))
-}
-
-fn hit(entry: Entry, distance: u32) -> Hit {
-    Hit { entry, distance: Distance(u16::try_from(distance).expect("a hash has at most 512 bits")) }
-}
-
-fn number(row: usize) -> u32 {
-    u32::try_from(row).expect("a segment has fewer than 2^32 rows")
-}
-
-impl<const BYTES: usize> fmt::Debug for RadiusSnapshot<BYTES> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RadiusSnapshot").field("bytes", &BYTES).finish_non_exhaustive()
-    }
 }
 
 impl<const BYTES: usize> Default for RadiusIndex<BYTES> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod segment_file;
 pub(crate) mod segment_writer;
+pub(crate) mod saved;
 pub mod container;
 pub(crate) mod locator;
 pub(crate) mod tombstones;

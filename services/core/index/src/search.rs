@@ -3,6 +3,7 @@
 pub(crate) mod permutation;
 pub(crate) mod flips;
 pub(crate) mod chunking;
+pub(crate) mod tables;
 pub(crate) mod chain;
 pub(crate) mod pipeline;
 pub(crate) mod signature;

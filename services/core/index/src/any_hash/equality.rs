@@ -17,7 +17,8 @@ use crate::options::IndexOptions;
 use crate::question::cancel::{Cancellation, Cancelled};
 use crate::question::entry::{Edit, Hit};
 use crate::question::filter::BankFilter;
-use crate::rows::home::{OpenError, SavedFile};
+use crate::rows::home::OpenError;
+use crate::rows::saved::SavedFile;
 use crate::rows::segment_file::SegmentError;
 
 /// The longest hash that is held as it is.

@@ -11,7 +11,7 @@ use crate::question::cancel::{Cancellation, Cancelled};
 use crate::question::entry::{Edit, Hit};
 use crate::question::filter::BankFilter;
 use crate::radius::{RadiusIndex, RadiusSnapshot};
-use crate::rows::home::SavedFile;
+use crate::rows::saved::SavedFile;
 use crate::rows::segment_file::SegmentError;
 
 impl<const BYTES: usize> HashIndex for RadiusIndex<BYTES> {

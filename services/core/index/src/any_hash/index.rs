@@ -10,7 +10,7 @@ use super::shape::HashShape;
 use crate::question::cancel::{Cancellation, Cancelled};
 use crate::question::entry::Hit;
 use crate::question::filter::BankFilter;
-use crate::rows::home::SavedFile;
+use crate::rows::saved::SavedFile;
 use crate::rows::segment_file::SegmentError;
 
 /// Pairs of a hash and an item that are searched while they are written to. It holds the same pair once.

@@ -43,6 +43,10 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
+    pub(crate) fn of<const BYTES: usize>(segment: &Segment<BYTES>) -> Self {
+        Self { live: segment.live(), dead: segment.dead.count() }
+    }
+
     /// Whether so much of it is dead that it is to be rewritten.
     pub(crate) fn is_sparse(&self) -> bool {
         self.dead > 0 && self.dead * DEAD_SHARE >= self.live + self.dead

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::rows::home::SavedFile;
+use crate::rows::saved::SavedFile;
 use crate::rows::segment_file::{SectionId, SegmentError, SegmentFile};
 use crate::rows::segment_writer::SegmentWriter;
 

@@ -15,16 +15,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytemuck::cast_slice;
 use thiserror::Error;
 
 use crate::any_hash::shape::UnsupportedShape;
-use crate::rows::segment::Segment;
+use crate::rows::saved::SavedFile;
 use crate::rows::segment_file::{SectionId, SegmentError, SegmentFile};
 use crate::rows::segment_writer::{self, SegmentWriter};
 use crate::rows::tombstones::DeadRows;
@@ -71,21 +70,6 @@ pub enum OpenError {
     Segment(#[from] SegmentError),
 }
 
-/// Of a file of this length.
-fn header_checksum(file: &File, bytes: u64) -> io::Result<Option<u64>> {
-    let mut length = [0; 4];
-    if bytes < 32 {
-        return Ok(None);
-    }
-    file.read_exact_at(&mut length, 12)?;
-    let Some(at) = u64::from(u32::from_le_bytes(length)).checked_sub(8).filter(|at| at + 8 <= bytes) else {
-        return Ok(None);
-    };
-    let mut checksum = [0; 8];
-    file.read_exact_at(&mut checksum, at)?;
-    Ok(Some(u64::from_le_bytes(checksum)))
-}
-
 /// See the module.
 pub(crate) enum Home {
     Memory,
@@ -105,36 +89,6 @@ struct Checkpoint {
     tag: Vec<u8>,
     /// Segments that it names.
     files: HashSet<PathBuf>,
-}
-
-/// A file of a checkpoint, as it has to be found again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SavedFile {
-    /// Its name in the folder.
-    pub name: String,
-    /// Its length.
-    pub bytes: u64,
-    /// The checksum of its header, which covers the checksums of everything else.
-    pub checksum: u64,
-}
-
-impl SavedFile {
-    /// Reads the length of a file, and the checksum in its header, of which nothing is verified; `None` where it is no
-    /// segment file. Quick: it tells a file from another one, and not whether it is whole.
-    pub fn look_at(path: &Path) -> Result<Option<Self>, SegmentError> {
-        let failed = |source| SegmentError::io("open", path, source);
-        let file = File::open(path).map_err(failed)?;
-        let bytes = file.metadata().map_err(failed)?.len();
-        let Some(checksum) = header_checksum(&file, bytes).map_err(failed)? else { return Ok(None) };
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        Ok(Some(Self { name, bytes, checksum }))
-    }
-
-    /// Of a file that was written or opened; `None` in memory.
-    pub(crate) fn of(file: &SegmentFile) -> Option<Self> {
-        let name = file.path()?.file_name()?.to_str()?.to_owned();
-        Some(Self { name, bytes: file.len() as u64, checksum: file.checksum()? })
-    }
 }
 
 /// What the last checkpoint left.
@@ -218,19 +172,19 @@ impl Home {
         }
     }
 
-    /// Writes a manifest of these segments beside those before, and answers the files of the checkpoint; without
+    /// Writes a manifest of these segments and their dead rows beside those before, and answers the files of the checkpoint; without
     /// a folder there is nothing to do.
-    pub(crate) fn save<const BYTES: usize>(
+    pub(crate) fn save(
         &self,
-        segments: &[Arc<Segment<BYTES>>],
+        segments: &[(&SegmentFile, &DeadRows)],
         tag: &[u8],
     ) -> Result<Vec<SavedFile>, SegmentError> {
         let Self::Folder(folder) = self else { return Ok(Vec::new()) };
-        let path = |segment: &Arc<Segment<BYTES>>| segment.file().path().map(Path::to_owned);
+        let path = |(file, _): &(&SegmentFile, &DeadRows)| file.path().map(Path::to_owned);
         let files: HashSet<PathBuf> = segments.iter().filter_map(path).collect();
         let numbers: Vec<u64> =
             segments.iter().filter_map(path).filter_map(|path| number_in(&path)).collect();
-        let dead: Vec<Vec<u64>> = segments.iter().map(|segment| segment.dead.words()).collect();
+        let dead: Vec<Vec<u64>> = segments.iter().map(|(_, dead)| dead.words()).collect();
         let lengths: Vec<u64> = dead.iter().map(|words| words.len() as u64).collect();
         let dead = dead.concat();
         let sections: [(SectionId, &[u8]); 4] = [
@@ -247,8 +201,8 @@ impl Home {
         }
         let manifest = writer.finish(&[])?;
         folder.checkpoints().insert(number, Checkpoint { tag: tag.to_vec(), files });
-        let segments = segments.iter().map(|segment| segment.file());
-        Ok(segments.chain([&manifest]).filter_map(SavedFile::of).collect())
+        let files = segments.iter().map(|(file, _)| *file);
+        Ok(files.chain([&manifest]).filter_map(SavedFile::of).collect())
     }
 
     /// Deletes the manifests before the one of this tag, and the files that only they named. Without one of this

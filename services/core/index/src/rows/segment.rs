@@ -22,8 +22,8 @@ use crate::rows::segment_file::{SectionId, SegmentError, SegmentFile};
 use crate::rows::segment_writer::SegmentWriter;
 use crate::rows::tombstones::{DeadRows, SourceId};
 use crate::search::buckets::{self, RowSource, TableSink};
-use crate::search::chain::{ChainTables, Lengths};
 use crate::search::chunking::Chunking;
+use crate::search::tables::{ChainTables, Lengths};
 
 /// Those of a segment, which together are all of it.
 #[cfg(any(test, fuzzing))]

@@ -66,6 +66,7 @@ use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 
+pub(crate) use error::IN_MEMORY;
 pub use error::{Fault, SegmentError};
 pub(crate) use header::{META_BYTES_MAX, SectionId};
 pub(crate) use mapping::Cells;
@@ -187,7 +188,7 @@ impl SegmentFile {
 
     /// The error that says what is wrong with what it holds.
     pub(crate) fn contradiction(&self, reason: &'static str) -> SegmentError {
-        let path = self.path.clone().unwrap_or_else(|| crate::rows::segment_writer::IN_MEMORY.into());
+        let path = self.path.clone().unwrap_or_else(|| IN_MEMORY.into());
         SegmentError::Refused { path, fault: Fault::Contradiction(reason) }
     }
 

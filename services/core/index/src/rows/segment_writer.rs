@@ -23,11 +23,8 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use memmap2::MmapMut;
 
 use crate::rows::segment_file::{
-    self, Layout, META_BYTES_MAX, PAGE_BYTES, PIECE_BYTES, SectionId, SegmentError, SegmentFile,
+    self, IN_MEMORY, Layout, META_BYTES_MAX, PAGE_BYTES, PIECE_BYTES, SectionId, SegmentError, SegmentFile,
 };
-
-/// What errors name where there is no file.
-pub(crate) const IN_MEMORY: &str = "(in memory)";
 
 /// A segment that is being written.
 pub(crate) struct SegmentWriter {

@@ -17,8 +17,8 @@ use std::thread;
 
 use memmap2::MmapMut;
 
-use crate::search::chain::{ROWS_MAX, id_bits};
 use crate::search::chunking::{Chunk, Chunking, WIDTH_MIN};
+use crate::search::tables::{ROWS_MAX, id_bits};
 
 /// Rows are read so many at a time: 128 KiB of 32-byte hashes, a part of the second-level cache.
 const ROWS_READ: usize = 4_096;
@@ -65,7 +65,7 @@ pub(crate) trait TableSink: Sync {
 
 /// Builds the tables and says how many distinct hashes they hold.
 ///
-/// The sink must have room for the [`Lengths`](crate::search::chain::Lengths) of so many; the caller knows their number
+/// The sink must have room for the [`Lengths`](crate::search::tables::Lengths) of so many; the caller knows their number
 /// since it sorted the rows. Fails if there are too many rows, or if the source or the sink does.
 pub(crate) fn build<const BYTES: usize>(
     chunking: &Chunking,
@@ -313,7 +313,7 @@ fn panicked() -> io::Error {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::search::chain::Lengths;
+    use crate::search::tables::Lengths;
 
     /// Tables in memory.
     pub(crate) struct Arrays {

@@ -49,104 +49,15 @@
 //! Sections are checked for their lengths only; what they hold may be anything. Wrong places and rows are passed
 //! over, so a damaged table gives wrong answers (the file's checksum is there to tell), but never a panic.
 
-use thiserror::Error;
-
 use crate::question::cancel::{Cancelled, Checkpoint};
-use crate::search::chunking::{Allowances, Chunk, Chunking};
 use crate::search::pipeline::{Scratch, Search};
 #[cfg(test)]
 use crate::search::signature::{Instructions, dispatch_to};
-use crate::search::signature::{LANES, Task, dispatch};
+use crate::search::signature::{Kernel, Task, dispatch};
+use crate::search::tables::ChainTables;
 use crate::search::verify::{Found, Scan};
 
-/// A segment has no more rows than this, so that at least 5 spare bits are left beside a row's number.
-pub(crate) const ROWS_MAX: usize = 1 << 27;
-
-/// How many numbers each array of the tables has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Lengths {
-    /// Where each bucket begins, and one more: where the last one ends.
-    pub(crate) directory: usize,
-    /// One for each distinct hash and chunk; as many `ids`.
-    pub(crate) signatures: usize,
-    pub(crate) ids: usize,
-}
-
-impl Lengths {
-    /// Those of the tables of so many distinct hashes.
-    pub(crate) fn of(chunking: &Chunking, distinct: usize) -> Self {
-        let entries = chunking.len() * distinct;
-        Self { directory: chunking.buckets() + 1, signatures: entries, ids: entries }
-    }
-}
-
-/// How many low bits of an id are the row's number, in tables of so many rows.
-pub(crate) fn id_bits(rows: usize) -> u32 {
-    rows.max(2).next_power_of_two().ilog2()
-}
-
-/// Sections that cannot be tables of these rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(crate) enum TablesError {
-    #[error("chunks of {0} bits together, where the hash has {1}")]
-    Bits(usize, usize),
-    #[error("{0} rows, where there may be 2^27")]
-    Rows(usize),
-    #[error("a directory of {0} buckets, where the chunks have {1}")]
-    Directory(usize, usize),
-    #[error("{0} signatures, {1} ids and {2} entries in the directory, where all must be equal")]
-    Entries(usize, usize, usize),
-    #[error("{0} entries, where each of {1} chunks has as many, at most one for a row")]
-    Uneven(usize, usize),
-}
-
-/// Rows and their tables, as `buckets` builds them.
-///
-/// The arrays should begin at multiples of 64 bytes: otherwise lines of signatures lie across two cache lines,
-/// and searches are slower.
-#[derive(Clone, Copy)]
-pub(crate) struct ChainTables<'a, const BYTES: usize> {
-    /// Permuted hashes in ascending order.
-    pub(crate) rows: &'a [[u8; BYTES]],
-    pub(crate) chunking: &'a Chunking,
-    /// For each bucket of each chunk, where its entries begin; the next one's beginning is its end.
-    pub(crate) directory: &'a [u32],
-    /// For each entry the low 16 bits of the next chunk.
-    pub(crate) signatures: &'a [u16],
-    /// For each entry the row in the low `id_bits` bits, and spare bits of the chunk after the next.
-    pub(crate) ids: &'a [u32],
-    pub(crate) id_bits: u32,
-}
-
-impl<'a, const BYTES: usize> ChainTables<'a, BYTES> {
-    /// Checks that the sections fit together; takes no time.
-    pub(crate) fn new(
-        rows: &'a [[u8; BYTES]],
-        chunking: &'a Chunking,
-        directory: &'a [u32],
-        signatures: &'a [u16],
-        ids: &'a [u32],
-    ) -> Result<Self, TablesError> {
-        let bits = chunking.chunks().iter().map(|chunk| chunk.width as usize).sum();
-        if bits != 8 * BYTES {
-            return Err(TablesError::Bits(bits, 8 * BYTES));
-        }
-        if rows.len() > ROWS_MAX {
-            return Err(TablesError::Rows(rows.len()));
-        }
-        if directory.len() != chunking.buckets() + 1 {
-            return Err(TablesError::Directory(directory.len().saturating_sub(1), chunking.buckets()));
-        }
-        let entries = directory.last().map_or(0, |&end| end as usize);
-        if signatures.len() != entries || ids.len() != entries {
-            return Err(TablesError::Entries(signatures.len(), ids.len(), entries));
-        }
-        if !entries.is_multiple_of(chunking.len()) || entries / chunking.len() > rows.len() {
-            return Err(TablesError::Uneven(entries, chunking.len()));
-        }
-        Ok(Self { rows, chunking, directory, signatures, ids, id_bits: id_bits(rows.len()) })
-    }
-
+impl<const BYTES: usize> ChainTables<'_, BYTES> {
     /// Tells of every distinct row within `radius` of each query: the query's number, the first row that bears
     /// the hash, the distance. In no particular order.
     ///
@@ -187,35 +98,6 @@ impl<'a, const BYTES: usize> ChainTables<'a, BYTES> {
     ) -> Whole<'s, 'c, 'f, BYTES> {
         Whole { tables: self, queries, radius, checkpoint, scratch, found }
     }
-
-    /// What scanning the rows costs, in the unit of [`cost`].
-    fn scan_cost(&self) -> u64 {
-        self.rows.len() as u64 * BYTES as u64 * cost::SCANNED_BYTE
-    }
-
-    /// What a query's search is expected to cost in the tables if the hashes are spread evenly.
-    fn tables_cost(&self, allowances: &Allowances) -> u64 {
-        let distinct = (self.signatures.len() / self.chunking.len()) as u64;
-        let chunk_cost = |(at, chunk): (usize, &Chunk)| {
-            let probes = self.chunking.probes_of(at, allowances) as u64;
-            let lines = probes + ((probes * distinct) >> chunk.width) / LANES as u64;
-            probes * cost::PROBE + lines * cost::LINE
-        };
-        self.chunking.chunks().iter().enumerate().map(chunk_cost).sum()
-    }
-}
-
-/// What the steps of a search take, in units of 0.01 ns on one core of a Zen 3 server at 2.4 GHz. They decide only
-/// when to give the tables up for a scan.
-pub(crate) mod cost {
-    /// A byte of a hash in the scan of all rows.
-    pub(crate) const SCANNED_BYTE: u64 = 4;
-    /// A bucket is looked up.
-    pub(crate) const PROBE: u64 = 1_500;
-    /// A line of signatures is compared.
-    pub(crate) const LINE: u64 = 600;
-    /// An entry whose signature is near is looked at further.
-    pub(crate) const SURVIVOR: u64 = 3_000;
 }
 
 /// A search of tables or, where that costs more, a scan.
@@ -232,7 +114,7 @@ impl<const BYTES: usize> Task for Whole<'_, '_, '_, BYTES> {
     type Output = Result<(), Cancelled>;
 
     #[inline(always)]
-    fn run<K: crate::search::signature::Kernel>(self, kernel: K) -> Self::Output {
+    fn run<K: Kernel>(self, kernel: K) -> Self::Output {
         let Self { tables, queries, radius, checkpoint, scratch, found } = self;
         let budget = tables.scan_cost();
         let allowances = tables.chunking.allowances(radius);

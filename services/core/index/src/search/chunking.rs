@@ -12,13 +12,10 @@
 
 use thiserror::Error;
 
-use crate::search::flips::{FLIPS_MAX, Flips};
+use crate::search::flips::{FLIPS_MAX, Flips, WIDTH_MAX};
 
 /// Narrower chunks have too full buckets for any number of hashes that is worth a table.
 pub(crate) const WIDTH_MIN: u32 = 8;
-
-/// A table of 2^20 buckets is what 100 million hashes fill with a hundred entries each.
-pub(crate) const WIDTH_MAX: u32 = 20;
 
 /// 512 bits in chunks of the least width.
 pub(crate) const CHUNKS_MAX: usize = 64;

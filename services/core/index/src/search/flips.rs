@@ -5,7 +5,8 @@
 
 use std::sync::OnceLock;
 
-use crate::search::chunking::WIDTH_MAX;
+/// The width of the widest chunk. A table of 2^20 buckets is what 100 million hashes fill with a hundred entries each.
+pub(crate) const WIDTH_MAX: u32 = 20;
 
 /// As many flips as a list is made for. Twenty bits have 21,700 masks of up to five ones; with six more there
 /// would be 60,460, for which a scan of most segments is quicker.

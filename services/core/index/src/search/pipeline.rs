@@ -13,10 +13,10 @@
 //! Everything here is `inline(always)`, so that it is compiled for the instructions of the kernel.
 
 use crate::question::cancel::{COMPARISONS_PER_HIT, Cancelled, Checkpoint};
-use crate::search::chain::{ChainTables, cost};
 use crate::search::chunking::{Allowances, Chunk};
 use crate::search::flips::Flips;
 use crate::search::signature::{Kernel, LANES, Line, Task, prefetch};
+use crate::search::tables::{ChainTables, cost};
 use crate::search::verify::Found;
 
 mod scratch;

@@ -17,8 +17,6 @@
     )
 )]
 
-use crate::search::verify;
-
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -50,8 +48,23 @@ pub(crate) trait Kernel: Copy {
     /// The number of bits in which two hashes differ.
     #[inline(always)]
     fn distance<const BYTES: usize>(self, one: &[u8; BYTES], other: &[u8; BYTES]) -> u32 {
-        verify::distance(one, other)
+        distance(one, other)
     }
+}
+
+/// The number of bits in which two hashes differ.
+#[inline(always)]
+pub(crate) fn distance<const BYTES: usize>(one: &[u8; BYTES], other: &[u8; BYTES]) -> u32 {
+    let (words, rest) = one.as_chunks::<8>();
+    let (other_words, other_rest) = other.as_chunks::<8>();
+    let mut ones = 0;
+    for (word, other) in words.iter().zip(other_words) {
+        ones += (u64::from_le_bytes(*word) ^ u64::from_le_bytes(*other)).count_ones();
+    }
+    for (byte, other) in rest.iter().zip(other_rest) {
+        ones += (byte ^ other).count_ones();
+    }
+    ones
 }
 
 /// Something to be done on whichever kernel the processor has.

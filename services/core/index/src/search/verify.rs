@@ -13,21 +13,6 @@ const BLOCK_BYTES: usize = 16 << 10;
 /// What is told of a row within the radius: the number of the query, the row, the distance.
 pub(crate) type Found<'a> = dyn FnMut(usize, u32, u32) + 'a;
 
-/// The number of bits in which two hashes differ.
-#[inline(always)]
-pub(crate) fn distance<const BYTES: usize>(one: &[u8; BYTES], other: &[u8; BYTES]) -> u32 {
-    let (words, rest) = one.as_chunks::<8>();
-    let (other_words, other_rest) = other.as_chunks::<8>();
-    let mut ones = 0;
-    for (word, other) in words.iter().zip(other_words) {
-        ones += (u64::from_le_bytes(*word) ^ u64::from_le_bytes(*other)).count_ones();
-    }
-    for (byte, other) in rest.iter().zip(other_rest) {
-        ones += (byte ^ other).count_ones();
-    }
-    ones
-}
-
 /// Whether the row is the first of those with its hash; rows are sorted.
 #[inline(always)]
 pub(crate) fn begins_a_run<const BYTES: usize>(rows: &[[u8; BYTES]], row: usize) -> bool {

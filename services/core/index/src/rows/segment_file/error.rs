@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+/// What errors name where there is no file.
+pub(crate) const IN_MEMORY: &str = "(in memory)";
+
 /// Writing, opening or removing a segment failed.
 #[derive(Debug, Error)]
 pub enum SegmentError {

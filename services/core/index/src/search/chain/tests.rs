@@ -11,6 +11,8 @@ use super::*;
 use crate::question::cancel::Cancellation;
 use crate::search::buckets::build;
 use crate::search::buckets::tests::Arrays;
+use crate::search::chunking::{Chunk, Chunking};
+use crate::search::tables::{Lengths, TablesError};
 
 /// Rows with tables of their own.
 struct Built<const BYTES: usize> {
@@ -344,7 +346,7 @@ proptest! {
         for instructions in Instructions::ALL {
             for (query, row, distance) in built.found_on(instructions, &queries, 31).unwrap_or_default() {
                 prop_assert!(distance <= 31);
-                prop_assert_eq!(distance, crate::search::verify::distance(&built.rows[row as usize], &queries[query]));
+                prop_assert_eq!(distance, crate::search::signature::distance(&built.rows[row as usize], &queries[query]));
             }
         }
     }

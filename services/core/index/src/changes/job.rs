@@ -1,0 +1,111 @@
+//! A merge from the plan to its end: which sources it takes, and how its segment takes their place.
+
+use std::sync::Arc;
+
+use super::layout::Layout;
+use super::merge::{self, Extent, Source};
+use super::writer::{BookedTail, Writer};
+use crate::rows::home::Home;
+use crate::rows::segment::{Segment, Shape};
+use crate::rows::segment_file::{SegmentError, SegmentFile};
+use crate::rows::tombstones::{LogPage, SourceId};
+
+/// A merge that is to be made.
+pub(super) struct Job<const BYTES: usize> {
+    pub(super) sources: Vec<Source<BYTES>>,
+    pub(super) shape: Shape,
+    /// Where the log stood when the sources were looked at.
+    log: Arc<LogPage>,
+    since: u64,
+}
+
+impl<const BYTES: usize> Writer<BYTES> {
+    fn extents(&self) -> Vec<Extent> {
+        self.segments.iter().map(|segment| Extent::of(segment)).collect()
+    }
+
+    pub(super) fn has_job(&self) -> bool {
+        !self.sealed.is_empty()
+            || !merge::next_merge(&self.extents(), self.options.segment_rows_max).is_empty()
+    }
+
+    pub(super) fn next_job(&self) -> Option<Job<BYTES>> {
+        self.job_of_sealed().or_else(|| {
+            let chosen = merge::next_merge(&self.extents(), self.options.segment_rows_max);
+            self.job(chosen.into_iter().map(|at| self.segment_source(at)).collect())
+        })
+    }
+
+    /// Tails that are no longer filled, as many as the greatest size allows, but one at least.
+    pub(super) fn job_of_sealed(&self) -> Option<Job<BYTES>> {
+        let mut total = 0;
+        let chosen = self.sealed.iter().take_while(|one| {
+            let is_first = total == 0;
+            total += one.books.rows();
+            is_first || total <= self.options.segment_rows_max
+        });
+        let source = |one: &BookedTail<BYTES>| {
+            let tail = Arc::clone(&one.tail);
+            Source::Tail { dead: tail.dead.words(), rows: one.books.rows(), tail }
+        };
+        self.job(chosen.map(source).collect())
+    }
+
+    /// All segments, the greatest left out as long as the sum would be too large.
+    pub(super) fn job_of_segments(&self) -> Option<Job<BYTES>> {
+        let mut order: Vec<usize> = (0..self.segments.len()).collect();
+        order.sort_by_key(|&at| self.segments[at].live());
+        let mut total = 0;
+        order.retain(|&at| {
+            total += self.segments[at].live();
+            total <= self.options.segment_rows_max
+        });
+        let is_done = matches!(order[..], [at] if self.segments[at].dead.count() == 0);
+        if is_done { None } else { self.job(order.into_iter().map(|at| self.segment_source(at)).collect()) }
+    }
+
+    fn segment_source(&self, at: usize) -> Source<BYTES> {
+        let segment = Arc::clone(&self.segments[at]);
+        Source::Segment { dead: segment.dead.words(), segment }
+    }
+
+    fn job(&self, sources: Vec<Source<BYTES>>) -> Option<Job<BYTES>> {
+        if sources.is_empty() {
+            return None;
+        }
+        let Layout { seed, distance, .. } = self.layout;
+        let shape = merge::shape_of(&sources, seed, distance);
+        Some(Job { sources, shape, log: Arc::clone(self.log.page()), since: self.log.position() })
+    }
+
+    /// Puts what a job made in the place of its sources.
+    pub(super) fn install(
+        &mut self,
+        job: &Job<BYTES>,
+        file: Option<SegmentFile>,
+        home: &Home,
+    ) -> Result<(), SegmentError> {
+        if let Some(file) = file {
+            let segment = Segment::open(self.new_source(), file, None)?;
+            for removal in job.log.since(job.since) {
+                if let Some(source) = job.sources.iter().find(|source| source.id() == removal.source) {
+                    let (hash, item) = source.pair(removal.row as usize);
+                    let row = segment.find(&hash, item).expect("what lived when the merge began was merged");
+                    segment.dead.insert(row);
+                }
+            }
+            self.segments.push(Arc::new(segment));
+        }
+        // The disk takes files again.
+        self.fault = None;
+        let is_merged = |id: SourceId| job.sources.iter().any(|source| source.id() == id);
+        for segment in self.segments.extract_if(.., |segment| is_merged(segment.id)) {
+            if let Err(error) = home.release(segment.file()) {
+                self.fault = Some(error.to_string());
+            }
+        }
+        self.sealed.retain(|one| !is_merged(one.tail.id));
+        self.relisted = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! Which rows of a view a search answers with.
+
+use vigie_model::Distance;
+
+use crate::changes::view::Sight;
+use crate::question::cancel::{Cancelled, Checkpoint, Tally};
+use crate::question::entry::{Entry, Hit};
+use crate::question::filter::BankFilter;
+use crate::rows::segment::{Segment, run_length};
+use crate::rows::tail::Tail;
+use crate::search::pipeline::Scratch;
+use crate::search::verify;
+
+/// Which rows a search may answer with.
+pub(super) struct Asked<'a, 'c> {
+    pub(super) sight: Sight<'a, 'c>,
+    pub(super) filter: &'a BankFilter,
+    pub(super) tally: &'a Tally<'c>,
+}
+
+impl Asked<'_, '_> {
+    /// Hands over the hits of one segment.
+    pub(super) fn search<const BYTES: usize>(
+        &self,
+        segment: &Segment<BYTES>,
+        queries: &[[u8; BYTES]],
+        radius: u32,
+        checkpoint: &mut Checkpoint<'_>,
+        scratch: &mut Scratch,
+        take: &mut impl FnMut(usize, Hit),
+    ) -> Result<(), Cancelled> {
+        if radius == 0 {
+            for (query, hash) in queries.iter().enumerate() {
+                let rows = segment.lookup(hash);
+                checkpoint.spend(1)?;
+                for row in rows {
+                    self.offer(segment, number(row), 0, |hit| take(query, hit));
+                    self.tally.end()?;
+                }
+            }
+            return Ok(());
+        }
+        let hashes = segment.hashes();
+        let mut found = |query, row, distance| {
+            for row in copies_of(hashes, row) {
+                self.offer(segment, row, distance, |hit| take(query, hit));
+                if self.tally.end().is_err() {
+                    break;
+                }
+            }
+        };
+        match segment.tables() {
+            Some(tables) => tables.search(queries, radius, checkpoint, scratch, &mut found),
+            None => verify::scan(hashes, queries, radius, checkpoint, &mut found),
+        }
+    }
+
+    #[inline]
+    pub(super) fn offer<const BYTES: usize>(
+        &self,
+        segment: &Segment<BYTES>,
+        row: u32,
+        distance: u32,
+        take: impl FnOnce(Hit),
+    ) {
+        let bank = segment.bank(row as usize);
+        if self.tally.goes_on()
+            && self.filter.contains(bank)
+            && self.sight.shows(segment.id, &segment.dead, row)
+        {
+            take(hit(Entry { item: segment.item(row as usize), bank }, distance));
+        }
+    }
+
+    #[inline]
+    pub(super) fn offer_of_tail<const BYTES: usize>(
+        &self,
+        tail: &Tail<BYTES>,
+        row: u32,
+        distance: u32,
+        take: impl FnOnce(Hit),
+    ) {
+        let bank = tail.bank(row as usize);
+        if self.tally.goes_on() && self.filter.contains(bank) && self.sight.shows(tail.id, &tail.dead, row) {
+            take(hit(Entry { item: tail.item(row as usize), bank }, distance));
+        }
+    }
+}
+
+/// The rows of a hash, of which this one is the first.
+#[inline]
+pub(super) fn copies_of<const BYTES: usize>(hashes: &[[u8; BYTES]], row: u32) -> std::ops::Range<u32> {
+    let rows = &hashes[row as usize..];
+    row..row + rows.first().map_or(0, |hash| number(run_length(rows, hash)))
+}
+
+#[inline]
+fn hit(entry: Entry, distance: u32) -> Hit {
+    Hit { entry, distance: Distance(u16::try_from(distance).expect("a hash has at most 512 bits")) }
+}
+
+#[inline]
+pub(super) fn number(row: usize) -> u32 {
+    u32::try_from(row).expect("a segment has fewer than 2^32 rows")
+}

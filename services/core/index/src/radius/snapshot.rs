@@ -1,0 +1,217 @@
+//! The readers' side of a radius index: a view at one moment, and its searches.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::Arc;
+
+use vigie_model::Distance;
+
+use super::asked::{Asked, copies_of, number};
+use crate::changes::moment::Moment;
+use crate::changes::view::{Sight, View};
+use crate::question::cancel::{Cancellation, Cancelled, Checkpoint};
+use crate::question::entry::Hit;
+use crate::question::filter::BankFilter;
+use crate::rows::tail::TailScratch;
+use crate::search::nearest::Nearest;
+use crate::search::permutation::Permutation;
+use crate::search::pipeline::Scratch;
+use crate::search::verify;
+
+/// The nearest are not sought within more than this before every row is looked at.
+const RADIUS_TRIED_MAX: u32 = 64;
+
+/// Rows that the nearest are sought among by looking at each.
+const SCANNED_ROWS: usize = 16_384;
+
+/// Rows of a scan between two looks at how near a row must be by now.
+const ROWS_PER_LOOK: usize = 4_096;
+
+/// A [`RadiusIndex`](crate::RadiusIndex) as it was at one moment: later edits do not show.
+///
+/// Cheap to take. It holds what the index held then until it is dropped, and a search has to look through
+/// what was removed since.
+pub struct RadiusSnapshot<const BYTES: usize> {
+    view: Arc<View<BYTES>>,
+    moment: Moment,
+    permutation: Arc<Permutation<BYTES>>,
+}
+
+thread_local! {
+    /// Buffers of searches, kept for the next one of the thread.
+    static BUFFERS: RefCell<(Scratch, TailScratch)> = RefCell::new((Scratch::new(), TailScratch::default()));
+}
+
+impl<const BYTES: usize> RadiusSnapshot<BYTES> {
+    /// The view as it is now.
+    pub(super) fn of(view: Arc<View<BYTES>>, permutation: Arc<Permutation<BYTES>>) -> Self {
+        let moment = view.moment.read();
+        Self { view, moment, permutation }
+    }
+
+    /// Every hash within `radius` of each query, in the order of [`Hit`]; one answer for each query, all as
+    /// of the same moment. A radius above the length of a hash finds everything.
+    ///
+    /// The queries of a batch are searched together, so that the wait for memory of one is the work of
+    /// another. The number of hits is not bounded here: a bank may hold one hash a million times. To put them into
+    /// their order is not interrupted.
+    ///
+    /// Whatever the data, a search takes at most about twice as long as comparing every hash: hashes that
+    /// agree in many bits overfill buckets, and where they do, every hash is compared.
+    pub fn search(
+        &self,
+        queries: &[[u8; BYTES]],
+        radius: Distance,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+    ) -> Result<Vec<Vec<Hit>>, Cancelled> {
+        let mut answers = vec![Vec::new(); queries.len()];
+        self.each(queries, radius, filter, cancel, |query, hit| answers[query].push(hit))?;
+        for hits in &mut answers {
+            hits.sort_unstable();
+        }
+        Ok(answers)
+    }
+
+    /// The same, each hit handed over with the number of its query as it is found, in no particular order: for who
+    /// keeps only some of them. What was handed over before a failure is of no use.
+    pub fn each(
+        &self,
+        queries: &[[u8; BYTES]],
+        radius: Distance,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+        take: impl FnMut(usize, Hit),
+    ) -> Result<(), Cancelled> {
+        self.each_of(queries.iter(), radius, filter, cancel, take)
+    }
+
+    /// [`Self::each`] of queries that need not lie side by side.
+    pub(crate) fn each_of<'a>(
+        &self,
+        queries: impl Iterator<Item = &'a [u8; BYTES]>,
+        radius: Distance,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+        take: impl FnMut(usize, Hit),
+    ) -> Result<(), Cancelled> {
+        let mut checkpoint = Checkpoint::begin(cancel)?;
+        self.each_within(&self.stored(queries), radius.0.into(), filter, &mut checkpoint, take)
+    }
+
+    /// The `k` hashes nearest to each query, fewer if the index holds fewer, in the order of [`Hit`]; one
+    /// answer for each query, all as of the same moment.
+    ///
+    /// Of several equally far the least items are taken. Meant for `k` of 1 to 1,000. Searches with a
+    /// growing radius until there are `k`; for those queries that have no `k` neighbours within
+    /// a quarter of the bits, it compares every hash.
+    pub fn nearest(
+        &self,
+        queries: &[[u8; BYTES]],
+        k: usize,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+    ) -> Result<Vec<Vec<Hit>>, Cancelled> {
+        let mut checkpoint = Checkpoint::begin(cancel)?;
+        let stored = self.stored(queries.iter());
+        let mut answers = vec![Vec::new(); queries.len()];
+        let mut pending: Vec<usize> = (0..queries.len()).collect();
+        let rows = self.rows();
+        // Each step allows one more bit to each chunk of 16.
+        let steps = (1..=4).map(|flips| flips * u32::try_from(BYTES).expect("at most 64") / 2 - 1);
+        for radius in steps.filter(|&radius| radius <= RADIUS_TRIED_MAX) {
+            if rows <= SCANNED_ROWS.max(k) || pending.is_empty() {
+                break;
+            }
+            let asked: Vec<[u8; BYTES]> = pending.iter().map(|&query| stored[query]).collect();
+            let mut found: Vec<Nearest> = asked.iter().map(|_| Nearest::new(k)).collect();
+            self.each_within(&asked, radius, filter, &mut checkpoint, |at, hit| found[at].offer(hit))?;
+            let mut found = found.into_iter();
+            pending.retain(|&query| {
+                let nearest = found.next().expect("one for each query that was asked");
+                let is_full = nearest.is_full();
+                if is_full {
+                    answers[query] = nearest.into_hits();
+                }
+                !is_full
+            });
+        }
+        for query in pending {
+            answers[query] = self.nearest_of_all(&stored[query], k, filter, &mut checkpoint)?;
+        }
+        Ok(answers)
+    }
+
+    /// By comparing every hash.
+    fn nearest_of_all(
+        &self,
+        query: &[u8; BYTES],
+        k: usize,
+        filter: &BankFilter,
+        checkpoint: &mut Checkpoint<'_>,
+    ) -> Result<Vec<Hit>, Cancelled> {
+        let nearest = RefCell::new(Nearest::new(k));
+        let tally = checkpoint.tally();
+        let asked = Asked { sight: Sight::new(&self.view, self.moment, &tally), filter, tally: &tally };
+        let reach = || nearest.borrow().reach();
+        for segment in &self.view.segments {
+            let hashes = segment.hashes();
+            for first in (0..hashes.len()).step_by(ROWS_PER_LOOK) {
+                let Some(radius) = reach() else { break };
+                let rows = &hashes[first..hashes.len().min(first + ROWS_PER_LOOK)];
+                verify::scan(rows, &[*query], radius, checkpoint, &mut |_, row, distance| {
+                    for copy in copies_of(rows, row) {
+                        let row = number(first) + copy;
+                        asked.offer(segment, row, distance, |hit| nearest.borrow_mut().offer(hit));
+                    }
+                })?;
+            }
+        }
+        for (tail, rows) in self.view.tails_at(self.moment) {
+            tail.scan(rows, query, |_| reach(), checkpoint, &mut |row, distance| {
+                asked.offer_of_tail(tail, row, distance, |hit| nearest.borrow_mut().offer(hit));
+            })?;
+        }
+        tally.end()?;
+        Ok(nearest.into_inner().into_hits())
+    }
+
+    /// Hands over every hit within `radius` of each query, in any order.
+    fn each_within(
+        &self,
+        queries: &[[u8; BYTES]],
+        radius: u32,
+        filter: &BankFilter,
+        checkpoint: &mut Checkpoint<'_>,
+        mut take: impl FnMut(usize, Hit),
+    ) -> Result<(), Cancelled> {
+        let tally = checkpoint.tally();
+        let asked = Asked { sight: Sight::new(&self.view, self.moment, &tally), filter, tally: &tally };
+        BUFFERS.with_borrow_mut(|(scratch, tail_scratch)| {
+            for segment in &self.view.segments {
+                asked.search(segment, queries, radius, checkpoint, scratch, &mut take)?;
+            }
+            for (tail, rows) in self.view.tails_at(self.moment) {
+                tail.search(rows, queries, radius, checkpoint, tail_scratch, &mut |query, row, distance| {
+                    asked.offer_of_tail(tail, row, distance, |hit| take(query, hit));
+                })?;
+            }
+            tally.end()
+        })
+    }
+
+    fn rows(&self) -> usize {
+        let in_segments: usize = self.view.segments.iter().map(|segment| segment.rows()).sum();
+        in_segments + self.view.tails_at(self.moment).map(|(_, rows)| rows).sum::<usize>()
+    }
+
+    fn stored<'a>(&self, queries: impl Iterator<Item = &'a [u8; BYTES]>) -> Vec<[u8; BYTES]> {
+        queries.map(|query| self.permutation.apply(query)).collect()
+    }
+}
+
+impl<const BYTES: usize> fmt::Debug for RadiusSnapshot<BYTES> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RadiusSnapshot").field("bytes", &BYTES).finish_non_exhaustive()
+    }
+}
