@@ -60,6 +60,7 @@ pub use rows::container;
 pub use rows::home::OpenError;
 pub use rows::saved::SavedFile;
 pub use rows::segment_file::{Fault, SegmentError};
+pub use rows::tombstones::DeadRows;
 
 #[doc(hidden)]
 pub mod measuring;

@@ -20,21 +20,25 @@ use std::sync::{Arc, OnceLock};
 /// Entries of a page, 8 KiB: a view is made anew as often, so that old pages can go.
 const PAGE_ENTRIES: usize = 1_024;
 
-/// A set of rows that only grows. A bit for each row.
+/// A set of rows that only grows: those of an immutable file that have died since. A bit for each row.
+///
+/// One thread adds rows, while any number look at it.
 #[derive(Debug)]
-pub(crate) struct DeadRows {
+pub struct DeadRows {
     words: Box<[AtomicU64]>,
     count: AtomicUsize,
 }
 
 impl DeadRows {
     /// None of `rows` rows.
-    pub(crate) fn none_of(rows: usize) -> Self {
+    #[must_use]
+    pub fn none_of(rows: usize) -> Self {
         Self::of((0..rows.div_ceil(64)).map(|_| 0))
     }
 
-    /// Those whose bits are set.
-    pub(crate) fn of(words: impl Iterator<Item = u64>) -> Self {
+    /// Those whose bits are set, as [`Self::words`] returned them.
+    #[must_use]
+    pub fn of(words: impl Iterator<Item = u64>) -> Self {
         let words: Box<[AtomicU64]> = words.map(AtomicU64::new).collect();
         let count = words.iter().map(|word| word.load(Ordering::Relaxed).count_ones() as usize).sum();
         Self { words, count: AtomicUsize::new(count) }
@@ -42,13 +46,14 @@ impl DeadRows {
 
     /// Whether the row has died; a row that does not exist has not.
     #[inline]
-    pub(crate) fn contains(&self, row: usize) -> bool {
+    #[must_use]
+    pub fn contains(&self, row: usize) -> bool {
         let word = self.words.get(row / 64).map_or(0, |word| word.load(Ordering::Acquire));
         word >> (row % 64) & 1 == 1
     }
 
-    /// Adds a row, and says whether it was not there.
-    pub(crate) fn insert(&self, row: usize) -> bool {
+    /// Adds a row, which must exist, and returns whether it was not there.
+    pub fn insert(&self, row: usize) -> bool {
         let bit = 1 << (row % 64);
         let fresh = self.words[row / 64].fetch_or(bit, Ordering::Release) & bit == 0;
         self.count.fetch_add(usize::from(fresh), Ordering::Relaxed);
@@ -56,12 +61,14 @@ impl DeadRows {
     }
 
     /// How many they are.
-    pub(crate) fn count(&self) -> usize {
+    #[must_use]
+    pub fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
 
     /// The bits as they are now.
-    pub(crate) fn words(&self) -> Vec<u64> {
+    #[must_use]
+    pub fn words(&self) -> Vec<u64> {
         self.words.iter().map(|word| word.load(Ordering::Acquire)).collect()
     }
 

@@ -5,11 +5,10 @@
 //! that have died since are bits beside it.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use bytemuck::cast_slice;
-use vigie_index::SegmentError;
 use vigie_index::container::{Container, ContainerWriter};
+use vigie_index::{DeadRows, SegmentError};
 use vigie_model::{BankId, ItemId};
 
 use super::encoding::Record;
@@ -35,8 +34,7 @@ pub(super) struct RecordFile {
     rows: usize,
     /// Banks that have, or had, an item in it.
     banks: Box<[BankId]>,
-    dead: Box<[AtomicU64]>,
-    dead_count: AtomicUsize,
+    dead: DeadRows,
 }
 
 /// One record that is to be written: item, bank and content.
@@ -68,7 +66,7 @@ impl RecordFile {
         }
         starts.add(&position(start).to_le_bytes())?;
         [ids, banks, starts, contents].into_iter().try_for_each(Gather::finish)?;
-        Ok(Self::of(number, writer.finish(NOTE)?, count))
+        Ok(Self::of(number, writer.finish(NOTE)?, count, DeadRows::none_of(count)))
     }
 
     /// Takes a file that was opened, and checks that its parts fit together.
@@ -83,22 +81,15 @@ impl RecordFile {
         if dead.len() != rows.div_ceil(64) {
             return Err(container.contradiction("it has another number of rows than was saved"));
         }
-        let file = Self::of(number, container, rows);
+        let file = Self::of(number, container, rows, DeadRows::of(dead.iter().copied()));
         if !file.fits_together() {
             return Err(file.container.contradiction("its records do not fit together"));
         }
-        for (word, dead) in file.dead.iter().zip(dead) {
-            word.store(*dead, Ordering::Relaxed);
-        }
-        let count = dead.iter().map(|word| word.count_ones() as usize).sum();
-        file.dead_count.store(count, Ordering::Relaxed);
         Ok(file)
     }
 
-    fn of(number: u64, container: Container, rows: usize) -> Self {
-        let dead = (0..rows.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        let mut file =
-            Self { number, container, rows, banks: Box::default(), dead, dead_count: AtomicUsize::new(0) };
+    fn of(number: u64, container: Container, rows: usize, dead: DeadRows) -> Self {
+        let mut file = Self { number, container, rows, banks: Box::default(), dead };
         let banks: HashSet<u32> = file.bank_column().iter().copied().collect();
         file.banks = banks.into_iter().map(BankId).collect();
         file
@@ -146,27 +137,16 @@ impl RecordFile {
 
     /// The row of a living item.
     fn row_of(&self, item: ItemId) -> Option<usize> {
-        self.ids().binary_search(&item.0).ok().filter(|&row| !self.is_dead(row))
+        self.ids().binary_search(&item.0).ok().filter(|&row| !self.dead.contains(row))
     }
 
     pub(super) fn get(&self, item: ItemId) -> Option<Record<'_>> {
         self.row_of(item).map(|row| self.record(row))
     }
 
-    fn is_dead(&self, row: usize) -> bool {
-        self.dead[row / 64].load(Ordering::Acquire) >> (row % 64) & 1 == 1
-    }
-
     /// Ends a living item, and says whether there was one.
     pub(super) fn remove(&self, item: ItemId) -> bool {
-        let row = self.row_of(item);
-        row.into_iter().for_each(|row| self.end(row));
-        row.is_some()
-    }
-
-    fn end(&self, row: usize) {
-        self.dead[row / 64].fetch_or(1 << (row % 64), Ordering::Release);
-        self.dead_count.fetch_add(1, Ordering::Relaxed);
+        self.row_of(item).is_some_and(|row| self.dead.insert(row))
     }
 
     /// Ends the living items of some banks, and says how many they were.
@@ -175,18 +155,18 @@ impl RecordFile {
             return 0;
         }
         let rows = self.bank_column().iter().enumerate();
-        let gone = rows.filter(|(row, bank)| is_gone(BankId(**bank)) && !self.is_dead(*row));
-        gone.map(|(row, _)| self.end(row)).count()
+        let gone = rows.filter(|(_, bank)| is_gone(BankId(**bank)));
+        gone.filter(|(row, _)| self.dead.insert(*row)).count()
     }
 
     /// What lives, by ascending id.
     pub(super) fn living(&self) -> impl Iterator<Item = (ItemId, Record<'_>)> {
-        let rows = self.ids().iter().enumerate().filter(|(row, _)| !self.is_dead(*row));
+        let rows = self.ids().iter().enumerate().filter(|(row, _)| !self.dead.contains(*row));
         rows.map(|(row, id)| (ItemId(*id), self.record(row)))
     }
 
     pub(super) fn living_count(&self) -> usize {
-        self.rows - self.dead_count.load(Ordering::Relaxed)
+        self.rows - self.dead.count()
     }
 
     pub(super) fn extent(&self) -> Extent {
@@ -198,7 +178,7 @@ impl RecordFile {
 
     /// The bits of the rows that have died.
     pub(super) fn dead_words(&self) -> Vec<u64> {
-        self.dead.iter().map(|word| word.load(Ordering::Acquire)).collect()
+        self.dead.words()
     }
 
     pub(super) const fn container(&self) -> &Container {

@@ -1,6 +1,8 @@
 //! Which record files are made into one.
 //!
-//! Files lie side by side in the order of their items, so only neighbours are merged:
+//! The index has a policy of its own: its segments may be merged in any choice, and are measured in rows, which all have the
+//! same length. Files of records lie side by side in the order of their items, so only neighbours are merged, and are measured
+//! in bytes:
 //!
 //! - **Half dead.** A file of which at least half has died is written anew without it. That rewrites a living record
 //!   for a dead one that goes.
