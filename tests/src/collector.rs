@@ -23,6 +23,7 @@ use tonic::server::NamedService;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tower::Service;
+use vigie_hashes::hex;
 
 /// Receives on a runtime of its own until it is dropped.
 #[derive(Debug)]
@@ -130,15 +131,19 @@ impl Received {
 fn read(service: &str, span: Span) -> SeenSpan {
     SeenSpan {
         service: service.to_owned(),
-        trace: hex(&span.trace_id),
-        id: hex(&span.span_id),
-        parent: hex(&span.parent_span_id),
+        trace: hex::encode(&span.trace_id),
+        id: hex::encode(&span.span_id),
+        parent: hex::encode(&span.parent_span_id),
         name: span.name,
         kind: span.kind,
         times: (span.start_time_unix_nano, span.end_time_unix_nano),
         attributes: texts(&span.attributes),
         events: span.events.into_iter().map(|event| event.name).collect(),
-        links: span.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect(),
+        links: span
+            .links
+            .iter()
+            .map(|link| (hex::encode(&link.trace_id), hex::encode(&link.span_id)))
+            .collect(),
         is_error: span.status.is_some_and(|status| status.code == 2),
     }
 }
@@ -155,10 +160,6 @@ fn text(value: Option<&AnyValue>) -> String {
         Some(any_value::Value::BoolValue(yes)) => yes.to_string(),
         other => format!("{other:?}"),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Collector {

@@ -2,13 +2,13 @@
 //!
 //! Row number 7 has the external reference `r7`, by which a load test knows it again in an answer.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use vigie_hashes::hex::Hex;
 
 use crate::cli::DataArguments;
 use crate::data::fill;
@@ -70,15 +70,9 @@ pub(crate) fn run(arguments: &DataArguments, out: &mut impl Write) -> anyhow::Re
 
 fn write_csv(file: &mut impl Write, rows: &Rows) -> anyhow::Result<()> {
     writeln!(file, "pdq,external_reference")?;
-    let mut line = String::new();
     for first in (0..rows.count()).step_by(CHUNK as usize) {
         for (row, hash) in (first..).zip(rows.rows(first, CHUNK)) {
-            line.clear();
-            for byte in hash {
-                // Writing to a string does not fail.
-                let _ = write!(line, "{byte:02x}");
-            }
-            writeln!(file, "{line},{}", Identity::Row(row).reference())?;
+            writeln!(file, "{},{}", Hex(&hash), Identity::Row(row).reference())?;
         }
     }
     Ok(file.flush()?)
@@ -114,7 +108,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!((lines.len(), lines[0]), (70_001, "pdq,external_reference"));
         let expected = crate::data::shape::shape(ShapeName::Uniform, 9).draw_row(69_999);
-        let hex: String = expected.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = Hex(&expected);
         assert_eq!(lines[70_000], format!("{hex},r69999"));
     }
 }

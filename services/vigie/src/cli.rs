@@ -19,7 +19,7 @@ pub struct Cli {
     pub json: bool,
     /// What to log to standard error, such as `info` or `warn,vigie_matcher=debug`
     #[arg(long, global = true, help_heading = GLOBAL, env = "VIGIE_LOG", value_name = "FILTER")]
-    pub log: Option<String>,
+    pub(crate) log: Option<String>,
     /// What a log line looks like
     #[arg(
         long,
@@ -29,10 +29,10 @@ pub struct Cli {
         value_enum,
         default_value = "text"
     )]
-    pub log_format: LogFormat,
+    pub(crate) log_format: LogFormat,
     /// What to do
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// Where `--help` shows the options that every command has.
@@ -48,7 +48,7 @@ const EXIT_CODES: &str = "Exit codes:
 
 /// See [`Cli::log_format`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For a person at a terminal
     Text,
     /// One JSON object a line
@@ -57,7 +57,7 @@ pub enum LogFormat {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Show the whole thing at work: a cluster, a bank of drawn pictures, altered copies recognised
     Demo(DemoArgs),
     /// Run a whole cluster in this process: bank, matchers, coordinator, frontend
@@ -94,21 +94,21 @@ pub enum Command {
 
 /// Where the frontend is.
 #[derive(Debug, Clone, Args)]
-pub struct FrontendArgs {
+pub(crate) struct FrontendArgs {
     /// The frontend to ask
     #[arg(long, env = "VIGIE_FRONTEND", default_value = "http://127.0.0.1:7740", value_name = "URL")]
-    pub frontend: String,
+    pub(crate) frontend: String,
     /// How long a call may take, in milliseconds
     #[arg(long, default_value_t = 30_000, value_name = "MS")]
-    pub timeout_ms: u64,
+    pub(crate) timeout_ms: u64,
     /// How it is reached
     #[command(flatten)]
-    pub tls: TlsArgs,
+    pub(crate) tls: TlsArgs,
 }
 
 /// Where the bank is.
 #[derive(Debug, Clone, Args)]
-pub struct BankAddressArgs {
+pub(crate) struct BankAddressArgs {
     /// The bank to speak to
     #[arg(
         long = "bank-url",
@@ -116,98 +116,98 @@ pub struct BankAddressArgs {
         default_value = "http://127.0.0.1:7742",
         value_name = "URL"
     )]
-    pub bank_url: String,
+    pub(crate) bank_url: String,
     /// How long a call may take, retries included, in milliseconds
     #[arg(long, default_value_t = 30_000, value_name = "MS")]
-    pub timeout_ms: u64,
+    pub(crate) timeout_ms: u64,
     /// How it is reached
     #[command(flatten)]
-    pub tls: TlsArgs,
+    pub(crate) tls: TlsArgs,
 }
 
 /// Arguments of `vigie demo`.
 #[derive(Debug, Args)]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// Pictures to bank; each is then sent in every alteration
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1_000))]
-    pub pictures: u16,
+    pub(crate) pictures: u16,
     /// Unrelated pictures to send
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(0..=10_000))]
-    pub unrelated: u16,
+    pub(crate) unrelated: u16,
     /// Leave the cluster running, and the pictures in a folder to try commands on
     #[arg(long)]
-    pub keep: bool,
+    pub(crate) keep: bool,
 }
 
 /// Arguments of `vigie up`.
 #[derive(Debug, Args)]
-pub struct UpArgs {
+pub(crate) struct UpArgs {
     /// Where the bank keeps its data [default: the platform's data directory]
     #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
+    pub(crate) data: Option<PathBuf>,
     /// Shards, each served by one matcher
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub shards: u16,
+    pub(crate) shards: u16,
     /// First of the loopback ports: frontend here, then coordinator, bank, and matchers from the tenth on;
     /// 0 takes any that are free
     #[arg(long, default_value_t = 7740)]
-    pub port: u16,
+    pub(crate) port: u16,
     /// Send every trace to this collector, by OTLP over gRPC, such as http://127.0.0.1:4317
     #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
-    pub otlp_endpoint: String,
+    pub(crate) otlp_endpoint: String,
 }
 
 /// Arguments of `vigie match`.
 #[derive(Debug, Args)]
-pub struct MatchArgs {
+pub(crate) struct MatchArgs {
     /// Image files, or folders of them; links to files in a folder are followed, links to folders are not
     #[arg(required = true, value_name = "FILE|DIR")]
-    pub paths: Vec<PathBuf>,
+    pub(crate) paths: Vec<PathBuf>,
     /// Search this bank only; may be given again
     #[arg(long = "bank", value_name = "BANK")]
-    pub banks: Vec<BankName>,
+    pub(crate) banks: Vec<BankName>,
     /// The largest PDQ distance of a match, 0 to 64 [default: 31]
     #[arg(long, value_name = "BITS")]
-    pub max_distance: Option<u32>,
+    pub(crate) max_distance: Option<u32>,
     /// Items to show for each image, the nearest first, 1 to 1000
     #[arg(long, default_value_t = 100, allow_negative_numbers = true)]
-    pub limit: i64,
+    pub(crate) limit: i64,
     /// Wait until the answer holds this change of the bank's log
     #[arg(long, default_value_t = 0, value_name = "SEQUENCE")]
-    pub min_sequence: u64,
+    pub(crate) min_sequence: u64,
     /// Take an answer from this share of the shards, 0.0 to 1.0
     #[arg(long, default_value_t = 1.0, value_name = "SHARE")]
-    pub min_coverage: f64,
+    pub(crate) min_coverage: f64,
     /// Exit with 10 when anything matched
     #[arg(long)]
-    pub exit_code: bool,
+    pub(crate) exit_code: bool,
     /// Where to ask
     #[command(flatten)]
-    pub frontend: FrontendArgs,
+    pub(crate) frontend: FrontendArgs,
 }
 
 /// Arguments of `vigie hash`.
 #[derive(Debug, Args)]
-pub struct HashArgs {
+pub(crate) struct HashArgs {
     /// Image files
     #[arg(required = true, value_name = "FILE")]
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// Arguments of `vigie bank`.
 #[derive(Debug, Args)]
-pub struct BankArgs {
+pub(crate) struct BankArgs {
     /// Run a bank with this configuration
     #[command(flatten)]
-    pub role: RoleArgs,
+    pub(crate) role: RoleArgs,
     /// Or do this with banks
     #[command(subcommand)]
-    pub command: Option<BankCommand>,
+    pub(crate) command: Option<BankCommand>,
 }
 
 /// What to do with banks.
 #[derive(Debug, Subcommand)]
-pub enum BankCommand {
+pub(crate) enum BankCommand {
     /// Create an empty bank
     Create(OneBankArgs),
     /// List all banks
@@ -261,28 +261,28 @@ pub enum BankCommand {
 
 /// The store of a bank, by its configuration.
 #[derive(Debug, Args)]
-pub struct StoreArgs {
+pub(crate) struct StoreArgs {
     /// The configuration file of the bank
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// Set a key of the file, such as `bank.store=sqlite:bank.db`; may be given again
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
+    pub(crate) set: Vec<String>,
 }
 
 /// One bank by name.
 #[derive(Debug, Args)]
-pub struct OneBankArgs {
+pub(crate) struct OneBankArgs {
     /// Its name: 1 to 64 of A-Z a-z 0-9 . _ -
-    pub name: BankName,
+    pub(crate) name: BankName,
     /// Where
     #[command(flatten)]
-    pub address: BankAddressArgs,
+    pub(crate) address: BankAddressArgs,
 }
 
 /// What to do with items.
 #[derive(Debug, Subcommand)]
-pub enum ItemCommand {
+pub(crate) enum ItemCommand {
     /// Add items to a bank: images, which are hashed here and never sent, or a file of hashes
     Add(ItemAddArgs),
     /// Show one item
@@ -320,81 +320,81 @@ pub enum ItemCommand {
 
 /// Arguments of `vigie item add`.
 #[derive(Debug, Args)]
-pub struct ItemAddArgs {
+pub(crate) struct ItemAddArgs {
     /// The bank's name
-    pub bank: BankName,
+    pub(crate) bank: BankName,
     /// Image files
     #[arg(value_name = "FILE", required_unless_present = "hashes", conflicts_with = "hashes")]
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     /// A file of hashes, or `-` for standard input: CSV with a header of pdq, md5, sha256, labels (separated by `;`) and
     /// external_reference, any of them; one PDQ hash a line; JSON Lines with the same names; or what `vigie hash --json`
     /// or `vigie item list --json` prints
     #[arg(long, value_name = "FILE")]
-    pub hashes: Option<PathBuf>,
+    pub(crate) hashes: Option<PathBuf>,
     /// Refuse the whole file, before anything is added, if any of its lines is bad
     #[arg(long, requires = "hashes")]
-    pub strict: bool,
+    pub(crate) strict: bool,
     /// A label for each item; may be given again
     #[arg(long = "label", value_name = "LABEL")]
-    pub labels: Vec<String>,
+    pub(crate) labels: Vec<String>,
     /// Where
     #[command(flatten)]
-    pub address: BankAddressArgs,
+    pub(crate) address: BankAddressArgs,
 }
 
 /// Arguments of `vigie status`.
 #[derive(Debug, Args)]
-pub struct StatusArgs {
+pub(crate) struct StatusArgs {
     /// The coordinator to ask
     #[arg(long, env = "VIGIE_COORDINATOR", default_value = "http://127.0.0.1:7741", value_name = "URL")]
-    pub coordinator: String,
+    pub(crate) coordinator: String,
     /// Where the bank is
     #[command(flatten)]
-    pub address: BankAddressArgs,
+    pub(crate) address: BankAddressArgs,
 }
 
 /// Arguments of `vigie try`.
 #[derive(Debug, Args)]
-pub struct TryArgs {
+pub(crate) struct TryArgs {
     /// The frontend to ask
     #[arg(long, env = "VIGIE_FRONTEND", default_value = "http://127.0.0.1:7740", value_name = "URL")]
-    pub frontend: String,
+    pub(crate) frontend: String,
     /// The bank that is used for it, made where it is not there
     #[arg(long, default_value = "vigie-try", value_name = "BANK")]
-    pub bank: BankName,
+    pub(crate) bank: BankName,
     /// Where to write
     #[command(flatten)]
-    pub address: BankAddressArgs,
+    pub(crate) address: BankAddressArgs,
 }
 
 /// Arguments of a role.
 #[derive(Debug, Clone, Default, Args)]
-pub struct RoleArgs {
+pub(crate) struct RoleArgs {
     /// The configuration file, in TOML: required, unless --listen and --set (or VIGIE__... variables) say everything
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// Where to listen, instead of what the file says
     #[arg(long, value_name = "ADDRESS:PORT")]
-    pub listen: Option<SocketAddr>,
+    pub(crate) listen: Option<SocketAddr>,
     /// Set a key of the file, such as `matcher.shard=2`; may be given again
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
+    pub(crate) set: Vec<String>,
 }
 
 /// Which role to ask.
 #[derive(Debug, Args)]
-pub struct HealthArgs {
+pub(crate) struct HealthArgs {
     /// Its probe: /readyz, /livez or /startupz where its `telemetry.listen` says
     #[arg(long, env = "VIGIE_HEALTH", default_value = "http://127.0.0.1:9464/readyz", value_name = "URL")]
-    pub url: String,
+    pub(crate) url: String,
     /// How long it may take to answer, in milliseconds
     #[arg(long, default_value_t = 2_000, value_name = "MS")]
-    pub timeout_ms: u64,
+    pub(crate) timeout_ms: u64,
 }
 
 /// What to do with configuration files.
 #[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
+pub(crate) enum ConfigCommand {
     /// Report every fault of a configuration file
     Check {
         /// The file
@@ -404,21 +404,21 @@ pub enum ConfigCommand {
 
 /// What to do with certificates.
 #[derive(Debug, Subcommand)]
-pub enum TlsCommand {
+pub(crate) enum TlsCommand {
     /// Make an authority for development, and certificates that it signs; the authority is kept if it is there
     DevCa(DevCaArgs),
 }
 
 /// Arguments of `vigie tls dev-ca`.
 #[derive(Debug, Args)]
-pub struct DevCaArgs {
+pub(crate) struct DevCaArgs {
     /// The folder of the authority and its certificates; made if it is missing
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// A server to make a certificate for: a DNS name or an address, or several of one server, separated by commas; may be
     /// given again
     #[arg(long = "name", value_name = "HOST", default_value = "localhost,127.0.0.1,::1")]
-    pub names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// A client to make a certificate for, by the name of spiffe://vigie.dev/NAME; may be given again
     #[arg(long = "client", value_name = "NAME")]
-    pub clients: Vec<String>,
+    pub(crate) clients: Vec<String>,
 }

@@ -5,7 +5,7 @@ mod cluster;
 mod banks;
 mod content;
 mod state;
-pub mod lines;
+pub(crate) mod lines;
 
 use std::pin::Pin;
 

@@ -20,7 +20,7 @@ use vigie_telemetry::TelemetryConfig;
 
 use crate::cli::{Cli, Command, LogFormat, RoleArgs, StoreArgs};
 
-pub use transport::Transport;
+pub(crate) use transport::Transport;
 
 use fitting::{fitting, one_line};
 use transport::{ALLOW_PLAINTEXT, TLS};
@@ -33,7 +33,7 @@ const LISTEN: &str = "listen";
 const TELEMETRY: &str = "telemetry";
 
 /// What one role is told. Every key has a default.
-pub trait RoleConfig: DeserializeOwned {
+pub(crate) trait RoleConfig: DeserializeOwned {
     /// The role's name, which is that of its table.
     const NAME: &'static str;
 
@@ -101,21 +101,21 @@ impl RoleConfig for vigie_frontend::Config {
 
 /// What one role is told, with what all roles share.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Told<C> {
+pub(crate) struct Told<C> {
     /// Where it listens.
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// How it is reached, and how it reaches others.
-    pub transport: Transport,
+    pub(crate) transport: Transport,
     /// Where its metrics, probes and traces are.
-    pub telemetry: TelemetryConfig,
+    pub(crate) telemetry: TelemetryConfig,
     /// The rest.
-    pub config: C,
+    pub(crate) config: C,
 }
 
 /// Puts together what the file, the environment and the arguments say to one role.
 ///
 /// The tables of other roles are theirs to check.
-pub fn load<C: RoleConfig>(args: &RoleArgs) -> anyhow::Result<Told<C>> {
+pub(crate) fn load<C: RoleConfig>(args: &RoleArgs) -> anyhow::Result<Told<C>> {
     let mut table = merged(args.config.as_deref(), &args.set)?;
     if let Some(listen) = args.listen {
         table.insert(LISTEN.to_owned(), Value::String(listen.to_string()));
@@ -135,7 +135,7 @@ pub fn load<C: RoleConfig>(args: &RoleArgs) -> anyhow::Result<Told<C>> {
 
 /// What the file, the environment and the arguments say of a bank's store: the bank is not to run, and need not know
 /// where to listen.
-pub fn load_store(args: &StoreArgs) -> anyhow::Result<vigie_bank::Config> {
+pub(crate) fn load_store(args: &StoreArgs) -> anyhow::Result<vigie_bank::Config> {
     let table = merged(args.config.as_deref(), &args.set)?;
     let mut faults = unknown_keys(&table);
     match told(&table, &Transport::default(), &mut faults) {
@@ -182,7 +182,7 @@ fn merged(file: Option<&Path>, arguments: &[String]) -> anyhow::Result<Table> {
 /// # Errors
 ///
 /// The file cannot be read.
-pub fn check(path: &Path) -> anyhow::Result<Vec<String>> {
+pub(crate) fn check(path: &Path) -> anyhow::Result<Vec<String>> {
     let table = match parse(&text(path)?) {
         Ok(table) => table,
         Err(fault) => return Ok(vec![fault]),

@@ -20,18 +20,18 @@ const LINE_BYTES_MAX: u64 = 64 << 10;
 
 /// A line that is no item.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadLine {
+pub(crate) struct BadLine {
     /// Its number, from 1.
-    pub line: u64,
+    pub(crate) line: u64,
     /// What is wrong with it.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// A line's number, and the item that it is or why it is none.
-pub type Line = (u64, Result<ItemContent, BadLine>);
+pub(crate) type Line = (u64, Result<ItemContent, BadLine>);
 
 /// The items of a file, in its order.
-pub struct HashFile<R: Read> {
+pub(crate) struct HashFile<R: Read> {
     lines: Lines<R>,
     shape: Shape,
     /// The first line, where it is an item and no header.
@@ -58,7 +58,7 @@ impl<R: Read> HashFile<R> {
     /// # Errors
     ///
     /// The source cannot be read, or is a CSV file whose header names a column that is not known.
-    pub fn open(source: R, labels: &[String]) -> io::Result<Self> {
+    pub(crate) fn open(source: R, labels: &[String]) -> io::Result<Self> {
         let mut lines = Lines { reader: BufReader::with_capacity(1 << 16, source), read: 0 };
         let mut first = lines.next().transpose()?;
         let begin = match &first {

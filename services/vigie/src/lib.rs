@@ -2,16 +2,21 @@
 //!
 //! The library behind `main.rs` holds what the tests need too: [`local_cluster`] runs every role in this process.
 //!
-//! Reading order: [`cli`] (what can be typed), [`config`] (defaults, file, environment, arguments), [`output`] (lines
-//! for people, JSON for scripts, exit codes), [`hash_file`], `traces`, [`local_cluster`], then [`commands`], a file for each.
+//! Reading order: `cli` (what can be typed), `config` (defaults, file, environment, arguments), `output` (lines
+//! for people, JSON for scripts, exit codes), `hash_file`, `traces`, [`local_cluster`], then `commands`, a file for each.
 
-pub mod cli;
-pub mod config;
-pub mod output;
-pub mod hash_file;
+mod cli;
+mod config;
+mod output;
+mod hash_file;
 mod traces;
 pub mod local_cluster;
-pub mod commands;
+mod commands;
+
+pub use cli::Cli;
+pub use commands::run;
+pub use config::init_logs;
+pub use output::{Exit, Output};
 
 /// Of every program that the crate is part of.
 #[global_allocator]

@@ -3,20 +3,19 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use vigie::cli::Cli;
-use vigie::output::{Exit, Output};
+use vigie::{Cli, Exit, Output};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut output = Output::new(cli.json);
-    if let Err(error) = vigie::config::init_logs(&cli) {
+    if let Err(error) = vigie::init_logs(&cli) {
         return output.fail(&error);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return output.fail(&anyhow::Error::new(error).context("cannot start the runtime")),
     };
-    let outcome = runtime.block_on(vigie::commands::run(cli, &mut output));
+    let outcome = runtime.block_on(vigie::run(cli, &mut output));
     // Blocking work that nobody waits for any more does not keep the process.
     runtime.shutdown_background();
     match outcome {

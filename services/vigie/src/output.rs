@@ -48,21 +48,21 @@ pub struct Output {
 
 /// An error as scripts see it.
 #[derive(Debug, Clone, Serialize)]
-pub struct ErrorLine {
+pub(crate) struct ErrorLine {
     /// A word that does not change: a gRPC code in lower case, or the kind of a file's fault.
-    pub code: String,
+    pub(crate) code: String,
     /// What was wrong, for a person.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// A result could not be printed. Of all errors only this one can mean that nobody reads the output any more: a
 /// connection that broke says `BrokenPipe` too.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot print")]
-pub struct PrintError(#[from] io::Error);
+pub(crate) struct PrintError(#[from] io::Error);
 
 /// What printing gives.
-pub type Printed = Result<(), PrintError>;
+pub(crate) type Printed = Result<(), PrintError>;
 
 impl Output {
     /// Results for people, or for scripts.
@@ -71,14 +71,8 @@ impl Output {
         Self { json, to: io::stdout() }
     }
 
-    /// Whether results are JSON.
-    #[must_use]
-    pub const fn is_json(&self) -> bool {
-        self.json
-    }
-
     /// Prints a line for people; nothing with `--json`.
-    pub fn say(&mut self, line: impl AsRef<str>) -> Printed {
+    pub(crate) fn say(&mut self, line: impl AsRef<str>) -> Printed {
         if self.json {
             return Ok(());
         }
@@ -86,7 +80,7 @@ impl Output {
     }
 
     /// Prints an object for scripts; nothing without `--json`.
-    pub fn object(&mut self, object: &impl Serialize) -> Printed {
+    pub(crate) fn object(&mut self, object: &impl Serialize) -> Printed {
         if !self.json {
             return Ok(());
         }
@@ -99,13 +93,13 @@ impl Output {
     }
 
     /// Tells something about the way there, on standard error.
-    pub fn note(&self, line: impl AsRef<str>) {
+    pub(crate) fn note(&self, line: impl AsRef<str>) {
         // Standard error may be closed; nobody is left to be told that.
         let _ = writeln!(io::stderr(), "{}", line.as_ref());
     }
 
     /// A table for people: columns as wide as their widest cell.
-    pub fn table(&mut self, header: &[&str], rows: &[Vec<String>]) -> Printed {
+    pub(crate) fn table(&mut self, header: &[&str], rows: &[Vec<String>]) -> Printed {
         if self.json {
             return Ok(());
         }
@@ -130,13 +124,13 @@ impl Output {
 
     /// A progress bar on standard error, where that is a terminal and people are looking.
     #[must_use]
-    pub fn progress(&self, length: u64, what: &'static str) -> ProgressBar {
+    pub(crate) fn progress(&self, length: u64, what: &'static str) -> ProgressBar {
         self.bar(length, what, "{msg:>12} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}")
     }
 
     /// A progress bar over the bytes of a file.
     #[must_use]
-    pub fn byte_progress(&self, bytes: u64, what: &'static str) -> ProgressBar {
+    pub(crate) fn byte_progress(&self, bytes: u64, what: &'static str) -> ProgressBar {
         self.bar(bytes, what, "{msg:>12} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
     }
 
@@ -174,24 +168,24 @@ impl Output {
 }
 
 /// Where to look up what there is, for a person who named what there is not.
-pub const NOT_FOUND_HINT: &str =
+pub(crate) const NOT_FOUND_HINT: &str =
     "hint: `vigie bank list` shows the banks, `vigie item list BANK` the items of one";
 
 /// A number of things: `1 file`, `2 files`.
 #[must_use]
-pub fn counted(count: u64, thing: &str) -> String {
+pub(crate) fn counted(count: u64, thing: &str) -> String {
     counted_as(count, thing, &format!("{thing}s"))
 }
 
 /// A number of things whose plural is not regular: `1 hash`, `2 hashes`.
 #[must_use]
-pub fn counted_as(count: u64, thing: &str, things: &str) -> String {
+pub(crate) fn counted_as(count: u64, thing: &str, things: &str) -> String {
     format!("{count} {}", if count == 1 { thing } else { things })
 }
 
 /// The error and its causes in one line, each said once.
 #[must_use]
-pub fn sentence(error: &anyhow::Error) -> String {
+pub(crate) fn sentence(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if text.contains(&cause) {
@@ -207,13 +201,13 @@ pub fn sentence(error: &anyhow::Error) -> String {
 
 /// The exit code of a call that failed: [`Exit::Unavailable`] where the same command may succeed later.
 #[must_use]
-pub fn exit_of(code: Code) -> Exit {
+pub(crate) fn exit_of(code: Code) -> Exit {
     if code::retryable(code) || code == Code::DeadlineExceeded { Exit::Unavailable } else { Exit::Failed }
 }
 
 /// A gRPC code as scripts see it.
 #[must_use]
-pub fn code_name(code: Code) -> String {
+pub(crate) fn code_name(code: Code) -> String {
     code::word(code).to_ascii_lowercase()
 }
 

@@ -12,6 +12,7 @@ use rustix::process::Signal;
 use vigie_harness::binary::{Finished, run, vigie_binary};
 use vigie_harness::cluster::Cluster;
 use vigie_harness::process::Process;
+use vigie_hashes::hex;
 use vigie_pictures::{draw, encode_jpeg};
 use vigie_tests::collector::{Collector, SeenSpan};
 use vigie_tests::metrics::Exposition;
@@ -273,8 +274,7 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
 
 /// A hash as it might be written: digits of either kind, its bytes, those as a list of numbers, and as base64.
 fn forms(hash: &str) -> Vec<Vec<u8>> {
-    let pairs = hash.as_bytes().chunks_exact(2).map(|pair| std::str::from_utf8(pair).unwrap());
-    let bytes: Vec<u8> = pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+    let bytes = hex::decode(hash).unwrap();
     let list = bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
     let base64 = base64::engine::general_purpose::STANDARD_NO_PAD.encode(&bytes);
     vec![hash.to_lowercase().into(), hash.to_uppercase().into(), bytes, list.into(), base64.into()]

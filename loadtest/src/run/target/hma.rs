@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tonic::Code;
+use vigie_hashes::hex::Hex;
 
 use crate::Hash;
 use crate::judge::oracle::{Hit, Identity};
@@ -160,8 +161,7 @@ impl Pool {
     }
 
     fn request(&self, hash: &Hash) -> anyhow::Result<Request<Empty<Bytes>>> {
-        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        let path = format!("/m/raw_lookup?signal={hex}&signal_type=pdq&include_distance=true");
+        let path = format!("/m/raw_lookup?signal={}&signal_type=pdq&include_distance=true", Hex(hash));
         let request = Request::get(path).header(http::header::HOST, &self.authority);
         Ok(request.header(http::header::ACCEPT, "application/json").body(Empty::new())?)
     }

@@ -14,6 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use vigie_clients::Network;
+use vigie_hashes::hex;
 
 use crate::judge::truth::Truth;
 use crate::run::scenario::Scenario;
@@ -34,11 +35,8 @@ async fn the_same_questions_go_to_another_system_and_the_same_oracle_judges_it()
     )
     .unwrap();
     let truth = Arc::new(Truth::establish(&scenario, |_| {}).unwrap());
-    let known: HashMap<String, Vec<(u32, u16)>> = truth
-        .listed()
-        .into_iter()
-        .map(|(hash, matches)| (hash.iter().map(|byte| format!("{byte:02x}")).collect(), matches))
-        .collect();
+    let known: HashMap<String, Vec<(u32, u16)>> =
+        truth.listed().into_iter().map(|(hash, matches)| (hex::encode(&hash), matches)).collect();
     let known = Arc::new(known);
     let dropped = Arc::new(AtomicU64::new(0));
     let asked = Arc::new(AtomicU64::new(0));

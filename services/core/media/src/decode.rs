@@ -53,7 +53,7 @@ impl Format {
     /// The format as people write it.
     const fn name(self) -> &'static str {
         match self {
-            Self::Jpeg => jpeg::FORMAT,
+            Self::Jpeg => jpeg_header::FORMAT,
             Self::Png => png::FORMAT,
             Self::WebP => webp::FORMAT,
             Self::Gif => gif::FORMAT,
@@ -88,7 +88,7 @@ pub fn decode(content: &[u8], limits: &Limits) -> Result<Picture, DecodeError> {
 pub(crate) fn decode_luma(content: &[u8], limits: &Limits) -> Result<Option<Luma>, DecodeError> {
     limits.check_input(content)?;
     match Format::of(content) {
-        Some(Format::Jpeg) => guard::catch_panic(jpeg::FORMAT, || jpeg::decode_luma(content, limits)),
+        Some(Format::Jpeg) => guard::catch_panic(jpeg_header::FORMAT, || jpeg::decode_luma(content, limits)),
         _ => Ok(None),
     }
 }

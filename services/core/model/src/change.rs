@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use vigie_hashes::hex;
+
 use crate::bank::{Bank, BankId, BankName};
 use crate::digest::SetDigest;
 use crate::item::{Item, ItemId};
@@ -26,7 +28,7 @@ pub struct LogId(pub [u8; 16]);
 /// As hexadecimal digits.
 impl fmt::Display for LogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        hex::write(f, &self.0)
     }
 }
 

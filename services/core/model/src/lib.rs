@@ -7,9 +7,10 @@
 //! A hash is sensitive (it can be partly inverted), so no type here prints one by accident: `Debug` shows the hash
 //! type alone, and the digits come only from [`Hash::to_text`].
 //!
-//! Reading order: [`fingerprint`], [`bank`], [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`query`],
+//! Reading order: [`variant`], [`fingerprint`], [`bank`], [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`query`],
 //! [`coverage`], [`matching`], [`topology`].
 
+pub mod variant;
 pub mod fingerprint;
 pub mod bank;
 pub mod item;
@@ -30,7 +31,7 @@ pub use bank::{Bank, BankId, BankName, BankNameError};
 pub use change::{Change, ChangeKind, Cursor, FeedRange, LogId, StatePart};
 pub use coverage::{Coverage, MinCoverage, MinCoverageError, ShardFailure};
 pub use digest::SetDigest;
-pub use fingerprint::{ImageFingerprint, Quality, QualityError, Variant};
+pub use fingerprint::{ImageFingerprint, Quality, QualityError};
 pub use item::{Item, ItemContent, ItemContentError, ItemDraft, ItemId};
 pub use matching::{Content, HashTypeSearch, MatchCall, Matched, SkipReason};
 pub use query::{
@@ -40,3 +41,4 @@ pub use query::{
 pub use sequence::{Sequence, UnixMillis};
 pub use shard::{Partition, ShardCount, ShardId, ShardIdentity, ShardIdentityError};
 pub use topology::{HashCount, LogHead, Recall, ReplicaDescription, ReplicaState, ReplicaView, Topology};
+pub use variant::Variant;

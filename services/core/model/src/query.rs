@@ -8,10 +8,10 @@ use vigie_hashes::{Distance, Hash, HashType, HashTypeSet};
 
 use crate::bank::{BankId, BankName};
 use crate::coverage::{Coverage, MinCoverage};
-use crate::fingerprint::Variant;
 use crate::item::ItemId;
 use crate::sequence::Sequence;
 use crate::shard::ShardIdentity;
+use crate::variant::Variant;
 
 /// One hash that is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

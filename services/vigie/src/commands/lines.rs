@@ -9,28 +9,28 @@ use crate::output::ErrorLine;
 
 /// A file whose fingerprints were computed.
 #[derive(Debug, Serialize)]
-pub struct HashLine<'a> {
+pub(crate) struct HashLine<'a> {
     /// The path as it was typed.
-    pub file: &'a str,
+    pub(crate) file: &'a str,
     /// Pixels.
-    pub width: u32,
+    pub(crate) width: u32,
     /// Pixels.
-    pub height: u32,
+    pub(crate) height: u32,
     /// 64 hexadecimal digits.
-    pub pdq: String,
+    pub(crate) pdq: String,
     /// 0 to 100.
-    pub quality: u8,
+    pub(crate) quality: u8,
     /// Original, rotate 90, 180, 270, flip x, flip y, flip +1, flip -1.
-    pub variants: [String; 8],
+    pub(crate) variants: [String; 8],
     /// Digests of the file's bytes in hexadecimal digits, by the name of their type: `md5`, `sha256` ...
     #[serde(flatten)]
-    pub digests: BTreeMap<String, String>,
+    pub(crate) digests: BTreeMap<String, String>,
 }
 
 impl<'a> HashLine<'a> {
     /// The line of a file.
     #[must_use]
-    pub fn new(file: &'a str, fingerprint: &ImageFingerprint) -> Self {
+    pub(crate) fn new(file: &'a str, fingerprint: &ImageFingerprint) -> Self {
         let variants = fingerprint.pdq.map(|bytes| Hash::pdq(bytes).to_text());
         Self {
             file,
@@ -50,54 +50,54 @@ impl<'a> HashLine<'a> {
 
 /// A file that could not be used.
 #[derive(Debug, Serialize)]
-pub struct FailedFileLine<'a> {
+pub(crate) struct FailedFileLine<'a> {
     /// The path as it was typed, or found in a folder.
-    pub file: &'a str,
+    pub(crate) file: &'a str,
     /// Why.
-    pub error: ErrorLine,
+    pub(crate) error: ErrorLine,
 }
 
 /// A file that was asked about.
 #[derive(Debug, Serialize)]
-pub struct MatchLine<'a> {
+pub(crate) struct MatchLine<'a> {
     /// The path as it was typed, or found in a folder.
-    pub file: &'a str,
+    pub(crate) file: &'a str,
     /// The items, the nearest first.
-    pub matches: Vec<MatchObject>,
+    pub(crate) matches: Vec<MatchObject>,
     /// More items match than the limit let through.
-    pub limit_reached: bool,
+    pub(crate) limit_reached: bool,
     /// PDQ's quality of the image.
-    pub quality: Option<u8>,
+    pub(crate) quality: Option<u8>,
     /// Hash types that were not searched, and why.
-    pub skipped: Vec<SkippedObject>,
+    pub(crate) skipped: Vec<SkippedObject>,
     /// Hash types whose index may have missed a match.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub approximate: Vec<String>,
+    pub(crate) approximate: Vec<String>,
     /// What was searched.
-    pub coverage: CoverageObject,
+    pub(crate) coverage: CoverageObject,
     /// The answer holds every change up to this one.
-    pub sequence: u64,
+    pub(crate) sequence: u64,
     /// The call failed, and what was found was too much to come with the error: `matches` is empty for that reason.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub results_omitted: bool,
+    pub(crate) results_omitted: bool,
     /// The call failed, because less was searched than was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<ErrorLine>,
+    pub(crate) error: Option<ErrorLine>,
 }
 
 /// A hash type that was not searched.
 #[derive(Debug, Serialize)]
-pub struct SkippedObject {
+pub(crate) struct SkippedObject {
     /// Its name.
-    pub hash_type: String,
+    pub(crate) hash_type: String,
     /// `quality_below_floor`.
-    pub reason: &'static str,
+    pub(crate) reason: &'static str,
 }
 
 impl SkippedObject {
     /// The object of a skipped type.
     #[must_use]
-    pub fn new(hash_type: vigie_model::HashType, reason: SkipReason) -> Self {
+    pub(crate) fn new(hash_type: vigie_model::HashType, reason: SkipReason) -> Self {
         let reason = match reason {
             SkipReason::QualityBelowFloor => "quality_below_floor",
         };
@@ -107,27 +107,27 @@ impl SkippedObject {
 
 /// An item that matched.
 #[derive(Debug, Serialize)]
-pub struct MatchObject {
+pub(crate) struct MatchObject {
     /// Its id.
-    pub item_id: u64,
+    pub(crate) item_id: u64,
     /// Its bank's name.
-    pub bank: String,
+    pub(crate) bank: String,
     /// Its bank's id.
-    pub bank_id: u32,
+    pub(crate) bank_id: u32,
     /// The contributor's own name for it.
-    pub external_reference: Option<String>,
+    pub(crate) external_reference: Option<String>,
     /// The contributor's labels.
-    pub labels: Vec<String>,
+    pub(crate) labels: Vec<String>,
     /// The type of the hash that matched.
-    pub hash_type: String,
+    pub(crate) hash_type: String,
     /// Differing bits.
-    pub distance: u16,
+    pub(crate) distance: u16,
     /// Which way round the image was when it matched.
-    pub variant: &'static str,
+    pub(crate) variant: &'static str,
     /// Whether the index that found it finds everything.
-    pub exact: bool,
+    pub(crate) exact: bool,
     /// Further hashes that matched.
-    pub other_matches: u32,
+    pub(crate) other_matches: u32,
 }
 
 impl From<&Match> for MatchObject {
@@ -149,30 +149,30 @@ impl From<&Match> for MatchObject {
 
 /// What an answer covers.
 #[derive(Debug, Serialize)]
-pub struct CoverageObject {
+pub(crate) struct CoverageObject {
     /// Shards of the cluster.
-    pub shards_total: u16,
+    pub(crate) shards_total: u16,
     /// Shards that answered.
-    pub shards_answered: u16,
+    pub(crate) shards_answered: u16,
     /// Hashes that were searched.
-    pub hashes_searched: u64,
+    pub(crate) hashes_searched: u64,
     /// Hashes of all shards.
-    pub hashes_total: u64,
+    pub(crate) hashes_total: u64,
     /// The answer holds every change up to this one.
-    pub sequence_min: u64,
+    pub(crate) sequence_min: u64,
     /// The newest change that any shard had applied.
-    pub sequence_max: u64,
+    pub(crate) sequence_max: u64,
     /// Shards that did not answer.
-    pub failures: Vec<ShardFailureObject>,
+    pub(crate) failures: Vec<ShardFailureObject>,
 }
 
 /// A shard that did not answer.
 #[derive(Debug, Serialize)]
-pub struct ShardFailureObject {
+pub(crate) struct ShardFailureObject {
     /// Which one.
-    pub shard: u16,
+    pub(crate) shard: u16,
     /// Why.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 impl From<&Coverage> for CoverageObject {
@@ -195,27 +195,27 @@ impl From<&Coverage> for CoverageObject {
 
 /// A bank.
 #[derive(Debug, Serialize)]
-pub struct BankObject {
+pub(crate) struct BankObject {
     /// Its name.
-    pub bank: String,
+    pub(crate) bank: String,
     /// Its id.
-    pub bank_id: u32,
+    pub(crate) bank_id: u32,
     /// Whether it is searched.
-    pub enabled: bool,
+    pub(crate) enabled: bool,
     /// Milliseconds since 1970.
-    pub created_at_unix_ms: u64,
+    pub(crate) created_at_unix_ms: u64,
     /// Living items.
-    pub items: u64,
+    pub(crate) items: u64,
     /// Their hashes.
-    pub hashes: u64,
+    pub(crate) hashes: u64,
     /// As of this change, or the change that made it so.
-    pub sequence: u64,
+    pub(crate) sequence: u64,
 }
 
 impl BankObject {
     /// The object of a bank as of a sequence.
     #[must_use]
-    pub fn new(bank: &Bank, sequence: vigie_model::Sequence) -> Self {
+    pub(crate) fn new(bank: &Bank, sequence: vigie_model::Sequence) -> Self {
         Self {
             bank: bank.name.to_string(),
             bank_id: bank.id.0,
@@ -230,34 +230,34 @@ impl BankObject {
 
 /// An item, with its hashes: for those who may read the bank.
 #[derive(Debug, Serialize)]
-pub struct ItemObject {
+pub(crate) struct ItemObject {
     /// Its id.
-    pub item_id: u64,
+    pub(crate) item_id: u64,
     /// Its bank's name.
-    pub bank: String,
+    pub(crate) bank: String,
     /// Milliseconds since 1970.
-    pub added_at_unix_ms: u64,
+    pub(crate) added_at_unix_ms: u64,
     /// The contributor's own name for it.
-    pub external_reference: Option<String>,
+    pub(crate) external_reference: Option<String>,
     /// The contributor's labels.
-    pub labels: Vec<String>,
+    pub(crate) labels: Vec<String>,
     /// Its hashes.
-    pub hashes: Vec<HashObject>,
+    pub(crate) hashes: Vec<HashObject>,
 }
 
 /// One hash of an item.
 #[derive(Debug, Serialize)]
-pub struct HashObject {
+pub(crate) struct HashObject {
     /// Its type.
-    pub hash_type: String,
+    pub(crate) hash_type: String,
     /// Hexadecimal digits.
-    pub hash: String,
+    pub(crate) hash: String,
 }
 
 impl ItemObject {
     /// The object of an item of the bank called `bank`.
     #[must_use]
-    pub fn new(item: &Item, bank: &str) -> Self {
+    pub(crate) fn new(item: &Item, bank: &str) -> Self {
         let hash = |hash: &Hash| HashObject { hash_type: hash.hash_type().to_string(), hash: hash.to_text() };
         Self {
             item_id: item.id.0,

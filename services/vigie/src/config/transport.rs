@@ -21,11 +21,11 @@ const REMEDIES: &str = "add a [tls] table, or set allow_plaintext = true where e
 
 /// How a process is reached, and how it reaches others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Transport {
+pub(crate) struct Transport {
     /// None for plain text.
-    pub tls: Option<TlsConfig>,
+    pub(crate) tls: Option<TlsConfig>,
     /// Whether plain text may leave the machine.
-    pub allow_plaintext: bool,
+    pub(crate) allow_plaintext: bool,
 }
 
 impl Transport {
@@ -78,7 +78,7 @@ impl Transport {
     }
 
     /// Begins to keep the certificates up, within a runtime.
-    pub fn start(&self) -> anyhow::Result<Option<Tls>> {
+    pub(crate) fn start(&self) -> anyhow::Result<Option<Tls>> {
         let Some(config) = self.tls.clone() else { return Ok(None) };
         match Tls::start(config, Sides::ServerAndClient) {
             Ok(tls) => Ok(Some(tls)),

@@ -20,10 +20,8 @@ use crate::picture::{CHANNELS, Picture};
 use crate::pixels::Pixels;
 
 use super::jpeg_chroma::Rearranged;
-use super::jpeg_header::{self, Colours, Header};
+use super::jpeg_header::{self, Colours, FORMAT, Header};
 use super::jpeg_luma;
-
-pub(super) const FORMAT: &str = "JPEG";
 
 /// A progressive file may repeat the whole picture in each scan: so many times and no more. Encoders write about ten.
 const SCANS_MAX: usize = 100;

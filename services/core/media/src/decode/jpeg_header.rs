@@ -11,7 +11,7 @@ use std::io::BufRead;
 
 use crate::error::DecodeError;
 
-use super::jpeg::FORMAT;
+pub(super) const FORMAT: &str = "JPEG";
 
 /// What the components of a pixel are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
