@@ -68,8 +68,8 @@ impl Slot {
 
     /// Starts a role there.
     pub fn start(self, config: impl Into<Config>, telemetry: Telemetry) -> anyhow::Result<Role> {
-        let mut role = Role { address: self.address, config: config.into(), telemetry, running: None };
-        role.start_on(self.listener)?;
+        let mut role = Role { address: self.address, config: config.into(), running: None };
+        role.start_on(self.listener, telemetry)?;
         Ok(role)
     }
 }
@@ -79,7 +79,6 @@ impl Slot {
 pub struct Role {
     address: SocketAddr,
     config: Config,
-    telemetry: Telemetry,
     running: Option<role::Role>,
 }
 
@@ -113,7 +112,7 @@ impl Role {
         }
     }
 
-    /// Stops it and starts it again where it was.
+    /// Stops it and starts it again where it was, without telemetry: what it had knows that it has stopped.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.stop().await?;
         // The port may be held for a moment by connections that have just ended.
@@ -123,11 +122,10 @@ impl Role {
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             }
         };
-        self.start_on(listener)
+        self.start_on(listener, Telemetry::default())
     }
 
-    fn start_on(&mut self, listener: TcpListener) -> anyhow::Result<()> {
-        let telemetry = self.telemetry.clone();
+    fn start_on(&mut self, listener: TcpListener, telemetry: Telemetry) -> anyhow::Result<()> {
         self.running = Some(match self.config.clone() {
             Config::Bank(config) => role::Role::bank(config, listener, telemetry)?,
             Config::Matcher(config) => role::Role::matcher(config, listener, telemetry)?,
