@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::repository::source::{files, members};
 
 /// Circles that may be there, each with the reason. The list is exact: one that is gone fails too.
-const CIRCLES: [(&[&str], &str); 9] = [
+const CIRCLES: [(&[&str], &str); 8] = [
     (&["services/core/hashes/src/rows.rs", "services/core/hashes/src/table.rs"], "to be mended"),
+    (&["services/core/index/src/chunking.rs", "services/core/index/src/flips.rs"], "to be mended"),
     (
         &[
             "services/core/index/src/signature.rs",
@@ -19,7 +20,6 @@ const CIRCLES: [(&[&str], &str); 9] = [
         ],
         "to be mended",
     ),
-    (&["services/core/index/src/chunking.rs", "services/core/index/src/flips.rs"], "to be mended"),
     (&["services/core/index/src/chain.rs", "services/core/index/src/pipeline.rs"], "to be mended"),
     (
         &["services/core/index/src/segment_file.rs", "services/core/index/src/segment_writer.rs"],
@@ -30,16 +30,22 @@ const CIRCLES: [(&[&str], &str); 9] = [
         &[
             "services/bank/src/store.rs",
             "services/bank/src/store/postgres.rs",
-            "services/bank/src/store/postgres/connect.rs",
-            "services/bank/src/store/read.rs",
-            "services/bank/src/store/rows.rs",
+            "services/bank/src/store/postgres/insert.rs",
+            "services/bank/src/store/postgres/lead.rs",
+            "services/bank/src/store/postgres/writer.rs",
+            "services/bank/src/store/sql/read.rs",
+            "services/bank/src/store/sql/rechain.rs",
+            "services/bank/src/store/sql/rows.rs",
             "services/bank/src/store/sqlite.rs",
         ],
         "to be mended",
     ),
-    (&["services/bank/src/feed.rs", "services/bank/src/load.rs"], "to be mended"),
     (
-        &["services/bank/src/backup.rs", "services/bank/src/lib.rs", "services/bank/src/verify.rs"],
+        &[
+            "services/bank/src/lib.rs",
+            "services/bank/src/upkeep/backup.rs",
+            "services/bank/src/upkeep/verify.rs",
+        ],
         "to be mended",
     ),
 ];
