@@ -54,6 +54,16 @@ impl Canvas {
         paint: impl Fn(Point, f32) -> Ink,
         bottom: f32,
     ) {
+        self.ground_with(&skyline, &paint, bottom);
+    }
+
+    /// Compiled once, and not for each of some hundred paints.
+    fn ground_with(
+        &mut self,
+        skyline: &dyn Fn(f32) -> f32,
+        paint: &dyn Fn(Point, f32) -> Ink,
+        bottom: f32,
+    ) {
         let width = self.image.width() as usize;
         let tops: Vec<f32> = (0..width).map(|column| skyline(self.middle(column)) * self.unit).collect();
         let first = numbers::index(tops.iter().copied().fold(f32::MAX, f32::min));
@@ -75,6 +85,11 @@ impl Canvas {
 
     /// Fills a closed outline; where it crosses itself, what is enclosed an even number of times stays clear.
     pub(crate) fn fill(&mut self, outline: &[Point], paint: impl Fn(Point) -> Ink) {
+        self.fill_with(outline, &paint);
+    }
+
+    /// Compiled once, and not for each of some hundred paints.
+    fn fill_with(&mut self, outline: &[Point], paint: &dyn Fn(Point) -> Ink) {
         let (width, height) = (self.image.width() as usize, self.image.height() as usize);
         let (mut top, mut bottom) = (f32::MAX, f32::MIN);
         for point in outline {
