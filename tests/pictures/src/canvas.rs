@@ -58,12 +58,7 @@ impl Canvas {
     }
 
     /// Compiled once, and not for each of some hundred paints.
-    fn ground_with(
-        &mut self,
-        skyline: &dyn Fn(f32) -> f32,
-        paint: &dyn Fn(Point, f32) -> Ink,
-        bottom: f32,
-    ) {
+    fn ground_with(&mut self, skyline: &dyn Fn(f32) -> f32, paint: &dyn Fn(Point, f32) -> Ink, bottom: f32) {
         let width = self.image.width() as usize;
         let tops: Vec<f32> = (0..width).map(|column| skyline(self.middle(column)) * self.unit).collect();
         let first = numbers::index(tops.iter().copied().fold(f32::MAX, f32::min));
