@@ -1,12 +1,12 @@
-//! What another call to an endpoint would cost, and whether it is to be called at all.
+//! Which of several endpoints gets the next call: the cost of a call at each, and which are left out.
 //!
-//! The cost is the latency that is to be expected there, times the work that is under way. What is expected follows a
-//! peak at once and forgets it in time ("peak EWMA", of Finagle's load balancer); a call that has not come back yet
-//! counts by its age, so an endpoint that hangs becomes dear while it hangs and not only when it answers. Of two endpoints
-//! drawn at random the cheaper one is taken ("power of two choices", Mitzenmacher 2001): nobody flocks to the one that
-//! was best a moment ago.
+//! The cost is the expected latency times the number of calls under way. The expected latency follows a peak at once and
+//! forgets it in time ("peak EWMA", of Finagle's load balancer); a call that has not come back yet counts with its age, so an
+//! endpoint that hangs becomes expensive while it hangs and not only when it answers. Of two endpoints drawn at random the
+//! cheaper one is taken ("power of two choices", Mitzenmacher 2001), so that callers do not all choose the endpoint that was
+//! best a moment ago.
 //!
-//! An endpoint that fails, or is outrun by another that was asked after it, several times in a row is left out for a
+//! An endpoint that fails several times in a row, or is outrun by another that was asked later, is left out for a
 //! while, longer each time. After that it gets one call at a time, until one is answered.
 
 use std::collections::VecDeque;
@@ -17,17 +17,17 @@ use rand::seq::IteratorRandom as _;
 use tokio::time::Instant;
 use vigie_rpc::CallEnd;
 
-/// After so long, 63 % of a peak is forgotten.
+/// After this time, 63 % of a peak is forgotten.
 const FORGETTING: Duration = Duration::from_secs(3);
-/// So many failures in a row leave an endpoint out.
+/// This many failures in a row leave an endpoint out.
 const FAILURES_MAX: u32 = 3;
-/// The first time for so long, then twice as long each time.
+/// How long it is left out the first time; then twice as long each time.
 const LEFT_OUT_FIRST: Duration = Duration::from_secs(1);
 /// And never for longer than this.
 const LEFT_OUT_MAX: Duration = Duration::from_secs(30);
-/// A trial that takes longer says nothing, and another call may.
+/// A trial that takes longer is no trial any more: another call may be made.
 const TRIAL_MAX: Duration = Duration::from_secs(1);
-/// What is expected of an endpoint that was never called: the others are asked as often as this allows.
+/// The expected latency of an endpoint that was never called.
 const EXPECTED_FIRST: Duration = Duration::from_millis(1);
 
 /// The load of one endpoint: its expected latency, its calls under way, its failures.
@@ -41,7 +41,7 @@ pub struct LoadView {
     pub latency: Duration,
     /// Calls under way.
     pub in_flight: u32,
-    /// It is left out for the time being.
+    /// Whether it is left out for the time being.
     pub is_left_out: bool,
 }
 
@@ -53,7 +53,7 @@ struct State {
     under_way: UnderWay,
     failures: u32,
     left_out: Option<LeftOut>,
-    /// When the call began that tries whether an endpoint that was left out answers again.
+    /// When the call began that tries an endpoint which was left out.
     trial: Option<Instant>,
 }
 
@@ -63,7 +63,7 @@ struct LeftOut {
     next: Duration,
 }
 
-/// When each call began that has not ended, oldest first. Ended ones are kept until they are the oldest.
+/// The beginning of each call that has not ended, oldest first. Ended calls are kept until they are the oldest.
 #[derive(Debug, Default)]
 struct UnderWay {
     calls: VecDeque<Option<Instant>>,
@@ -103,7 +103,7 @@ impl State {
         (self.expected * self.kept(now)).max(oldest)
     }
 
-    /// The share of the past that is not forgotten yet.
+    /// The share of the expected latency that is not forgotten yet.
     fn kept(&self, now: Instant) -> f64 {
         (-now.saturating_duration_since(self.at).as_secs_f64() / FORGETTING.as_secs_f64()).exp()
     }
@@ -153,7 +153,7 @@ impl Default for Load {
 }
 
 impl Load {
-    /// A call begins; it ends with [`Call::end`], or abandoned.
+    /// Begins a call, which ends with [`Call::end`], or abandoned where that is dropped.
     pub fn begin(&self, now: Instant) -> Call<'_> {
         let mut state = self.state();
         if state.left_out.is_some() && !state.pauses(now) {
@@ -162,21 +162,21 @@ impl Load {
         Call { load: self, number: Some(state.under_way.begin(now)) }
     }
 
-    /// The endpoint has given a sign of life: it is not left out any longer.
+    /// Notes that the endpoint lives: it is not left out any longer.
     pub fn revive(&self) {
         let mut state = self.state();
         (state.failures, state.left_out, state.trial) = (0, None, None);
     }
 
-    /// Another endpoint was asked later and answered sooner. How long the call that began at `begun` would have taken
-    /// will never be known: it counts as twice as long as it has, and as a failure.
+    /// Notes that another endpoint was asked later and answered sooner. How long the call that began at `begun` would have taken
+    /// will never be known: it counts as twice its age, and as a failure.
     pub fn outrun(&self, begun: Instant, now: Instant) {
         let mut state = self.state();
         state.observe(now.saturating_duration_since(begun) * 2, now);
         state.fail(now);
     }
 
-    /// What it looks like now.
+    /// The figures of this moment.
     #[must_use]
     pub fn view(&self, now: Instant) -> LoadView {
         let state = self.state();
@@ -227,7 +227,7 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// The call has ended.
+    /// Ends the call.
     pub fn end(mut self, end: CallEnd, now: Instant) {
         if let Some(number) = self.number.take() {
             self.load.end(number, end, now);
@@ -243,8 +243,8 @@ impl Drop for Call<'_> {
     }
 }
 
-/// The cheaper of two of `candidates` drawn at random, among those that are not left out if there are any. `None` where
-/// there is no candidate.
+/// Returns the cheaper of two of `candidates` drawn at random, among those that are not left out if there are any. `None`
+/// where there is no candidate.
 pub fn choose<'a, T>(
     candidates: impl IntoIterator<Item = &'a T>,
     load: impl Fn(&'a T) -> &'a Load,

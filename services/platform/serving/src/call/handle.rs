@@ -1,4 +1,4 @@
-//! What a handler may know, and tell, of the call it works on.
+//! The call as its handler sees it: its priority and its caller, and what the handler reports of its load.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,9 +13,9 @@ use crate::admission::shares::Client;
 use crate::admission::slots::{Bytes, Slot, Slots, too_late};
 use crate::authorization::identity::ClientIdentity;
 
-/// A call, as the server sees it: its priority, its client, and what it does to the load.
+/// A call: its priority, its caller, and its part in the load.
 ///
-/// Every request carries one as an extension, [`Call::of`] finds it. Clones are handles of the same call.
+/// Every request carries one as an extension; [`Call::of`] finds it. Clones are handles of the same call.
 #[derive(Debug, Clone, Default)]
 pub struct Call {
     priority: Priority,
@@ -34,16 +34,16 @@ struct Served {
     /// The first message, or the end of the body, has arrived.
     arrived: AtomicBool,
     not_load: AtomicBool,
-    /// Time that was spent waiting for something that is no load.
+    /// The time that the call waited for something that is no load.
     waited_nanos: AtomicU64,
 }
 
-/// The room that a call's body has.
+/// The memory that a call's body has reserved.
 #[derive(Debug)]
 enum Room {
-    /// The answer has not begun: what arrives is kept.
+    /// The answer has not begun: whatever arrives is kept.
     Kept(Option<Bytes>),
-    /// It has begun, or the call has ended: what there is is that of a stream's messages that were read last.
+    /// The answer has begun, or the call has ended: the reservation is that of the messages that a stream read last.
     Given(Option<Bytes>),
 }
 
@@ -78,7 +78,7 @@ impl Call {
         request.extensions().get::<Self>().cloned().unwrap_or_default()
     }
 
-    /// What the caller said of its priority.
+    /// The priority that the caller gave it.
     #[must_use]
     pub const fn priority(&self) -> Priority {
         self.priority
@@ -90,14 +90,14 @@ impl Call {
         self.identity.as_ref()
     }
 
-    /// Says that the latency of this call tells nothing of the load: it depends on something else.
+    /// Reports that the latency of this call says nothing of the load: it depends on something else.
     pub fn not_load(&self) {
         if let Some(served) = &self.served {
             served.not_load.store(true, Ordering::Relaxed);
         }
     }
 
-    /// The time until the guard is dropped is no load: it is spent waiting for something else, a sequence to be
+    /// Reports that the time until the guard is dropped is no load: the call waits for something else, a sequence to be
     /// reached, for example.
     #[must_use]
     pub fn waiting(&self) -> Waiting {
@@ -227,7 +227,8 @@ const fn tells(code: Code) -> bool {
     matches!(code, Code::Ok | Code::DeadlineExceeded)
 }
 
-/// Method and order of magnitude of the size, in powers of four. Two methods of one hash count as one: no harm.
+/// The class of a method and the order of magnitude of a size, in powers of four. Two methods with the same hash count as one,
+/// which does no harm.
 fn class(path: &str, bytes: u64, of_stream: bool) -> Class {
     let magnitude = (u64::BITS - bytes.leading_zeros()).div_ceil(2);
     // FNV-1a (Fowler, Noll and Vo): paths are short.
@@ -236,7 +237,7 @@ fn class(path: &str, bytes: u64, of_stream: bool) -> Class {
     Class((hash << 7) ^ (u32::from(of_stream) << 6) ^ magnitude)
 }
 
-/// See [`Call::waiting`].
+/// The guard of [`Call::waiting`].
 #[derive(Debug)]
 pub struct Waiting {
     call: Call,
@@ -249,7 +250,7 @@ impl Drop for Waiting {
     }
 }
 
-/// A piece of work that has a slot. It is given back when this is dropped.
+/// A piece of work that has a slot, until it is dropped.
 #[derive(Debug)]
 pub struct Work {
     call: Call,
@@ -259,7 +260,7 @@ pub struct Work {
 }
 
 impl Work {
-    /// Ends the work, which had this outcome: what it took tells of the load.
+    /// Ends the work with this outcome: what it took is evidence of the load.
     pub fn end<T>(mut self, outcome: &Result<T, Status>) {
         let code = outcome.as_ref().err().map_or(Code::Ok, Status::code);
         let (Some((slot, _room)), Some(served)) = (self.held.take(), &self.call.served) else { return };
