@@ -58,7 +58,10 @@ impl<const BYTES: usize> Store<BYTES> {
         for (source, (file, dead)) in (0..).zip(segments) {
             let segment = Segment::open(SourceId(source), file, Some(dead))?;
             if segment.shape().seed != layout.seed {
-                return Err(segment.file().contradiction("its hashes are permuted, padded or digested otherwise").into());
+                return Err(segment
+                    .file()
+                    .contradiction("its hashes are permuted, padded or digested otherwise")
+                    .into());
             }
             opened.push(Arc::new(segment));
         }
