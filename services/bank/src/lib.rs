@@ -33,9 +33,10 @@ mod tests;
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use thiserror::Error;
 use vigie_log::SystemClock;
-use vigie_serving::{Listener, ServeError, Shutdown};
+use vigie_serving::{AnyListener, Listener, ServeError, Shutdown};
 use vigie_telemetry::Telemetry;
 
 pub use crate::config::{Config, StoreUrl};
@@ -92,6 +93,26 @@ pub async fn run_with(
     shutdown: Shutdown,
     telemetry: &Telemetry,
 ) -> Result<(), RunError> {
+    boxed(config, AnyListener::new(listener), shutdown, telemetry).await
+}
+
+/// Boxes a bank here, on one type of listener: a future is compiled by the crate that first awaits or boxes it, and the crates
+/// that run a bank should not each compile one.
+fn boxed(
+    config: Config,
+    listener: AnyListener,
+    shutdown: Shutdown,
+    telemetry: &Telemetry,
+) -> BoxFuture<'_, Result<(), RunError>> {
+    Box::pin(run_on(config, listener, shutdown, telemetry))
+}
+
+async fn run_on(
+    config: Config,
+    listener: AnyListener,
+    shutdown: Shutdown,
+    telemetry: &Telemetry,
+) -> Result<(), RunError> {
     let location = location(&config)?;
     let store = store::open(&location, &config).await.map_err(StoreFailure::from)?;
     server::run(config, store, listener, shutdown, Arc::new(SystemClock), telemetry).await
@@ -112,7 +133,11 @@ pub async fn run_simulated(
 }
 
 /// Creates the store that the settings name, or brings its schema up to date, and leaves it at that.
-pub async fn migrate(config: &Config) -> Result<(), RunError> {
+pub fn migrate(config: &Config) -> BoxFuture<'_, Result<(), RunError>> {
+    Box::pin(migrate_store(config))
+}
+
+async fn migrate_store(config: &Config) -> Result<(), RunError> {
     let store = store::open(&location(config)?, config).await.map_err(StoreFailure::from)?;
     store.close().await;
     Ok(())

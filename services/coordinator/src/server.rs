@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use vigie_clients::Network;
 use vigie_proto::pb::coordinator::v1::coordinator_service_server::CoordinatorServiceServer;
-use vigie_serving::{Health, Listener, Reflection, Routes, Shutdown};
+use vigie_serving::{AnyListener, Health, Listener, Reflection, Routes, Shutdown};
 use vigie_telemetry::{Condition, Telemetry};
 
 use crate::config::Config;
@@ -30,6 +31,28 @@ pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) ->
 pub async fn run_with(
     config: Config,
     listener: impl Listener,
+    shutdown: Shutdown,
+    network: &Network,
+    telemetry: &Telemetry,
+) -> Result<(), RunError> {
+    boxed(config, AnyListener::new(listener), shutdown, network, telemetry).await
+}
+
+/// Boxes a coordinator here, on one type of listener: a future is compiled by the crate that first awaits or boxes it, and the crates
+/// that run a coordinator should not each compile one.
+fn boxed<'a>(
+    config: Config,
+    listener: AnyListener,
+    shutdown: Shutdown,
+    network: &'a Network,
+    telemetry: &'a Telemetry,
+) -> BoxFuture<'a, Result<(), RunError>> {
+    Box::pin(run_on(config, listener, shutdown, network, telemetry))
+}
+
+async fn run_on(
+    config: Config,
+    listener: AnyListener,
     shutdown: Shutdown,
     network: &Network,
     telemetry: &Telemetry,

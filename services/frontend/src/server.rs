@@ -1,10 +1,11 @@
 //! Puts a frontend together and runs it.
 
+use futures::future::BoxFuture;
 use tonic::server::NamedService as _;
 use vigie_clients::Network;
 use vigie_model::Quality;
 use vigie_proto::pb::matching::v1::match_service_server::MatchServiceServer;
-use vigie_serving::{Listener, Reflection, Routes, Shutdown};
+use vigie_serving::{AnyListener, Listener, Reflection, Routes, Shutdown};
 use vigie_telemetry::{Condition, Telemetry};
 
 use crate::config::Config;
@@ -27,6 +28,28 @@ pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) ->
 pub async fn run_with(
     config: Config,
     listener: impl Listener,
+    shutdown: Shutdown,
+    network: &Network,
+    telemetry: &Telemetry,
+) -> Result<(), RunError> {
+    boxed(config, AnyListener::new(listener), shutdown, network, telemetry).await
+}
+
+/// Boxes a frontend here, on one type of listener: a future is compiled by the crate that first awaits or boxes it, and the crates
+/// that run a frontend should not each compile one.
+fn boxed<'a>(
+    config: Config,
+    listener: AnyListener,
+    shutdown: Shutdown,
+    network: &'a Network,
+    telemetry: &'a Telemetry,
+) -> BoxFuture<'a, Result<(), RunError>> {
+    Box::pin(run_on(config, listener, shutdown, network, telemetry))
+}
+
+async fn run_on(
+    config: Config,
+    listener: AnyListener,
     shutdown: Shutdown,
     network: &Network,
     telemetry: &Telemetry,

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tonic::server::NamedService as _;
 use vigie_clients::{FeedClient, Network};
 use vigie_model::ShardIdentity;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherServiceServer;
-use vigie_serving::{Listener, Reflection, Routes, ServeError, Shutdown};
+use vigie_serving::{AnyListener, Listener, Reflection, Routes, ServeError, Shutdown};
 use vigie_telemetry::{Condition, Telemetry};
 
 use crate::config::Config;
@@ -38,6 +39,28 @@ pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) ->
 pub async fn run_with(
     config: Config,
     listener: impl Listener,
+    shutdown: Shutdown,
+    network: &Network,
+    telemetry: &Telemetry,
+) -> Result<(), RunError> {
+    boxed(config, AnyListener::new(listener), shutdown, network, telemetry).await
+}
+
+/// Boxes a matcher here, on one type of listener: a future is compiled by the crate that first awaits or boxes it, and the crates
+/// that run a matcher should not each compile one.
+fn boxed<'a>(
+    config: Config,
+    listener: AnyListener,
+    shutdown: Shutdown,
+    network: &'a Network,
+    telemetry: &'a Telemetry,
+) -> BoxFuture<'a, Result<(), RunError>> {
+    Box::pin(run_on(config, listener, shutdown, network, telemetry))
+}
+
+async fn run_on(
+    config: Config,
+    listener: AnyListener,
     shutdown: Shutdown,
     network: &Network,
     telemetry: &Telemetry,

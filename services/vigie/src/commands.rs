@@ -9,6 +9,7 @@ pub(crate) mod lines;
 
 use std::pin::Pin;
 
+use futures::future::LocalBoxFuture;
 use vigie_telemetry::trace::{self, Scoped};
 
 use crate::cli::{Cli, Command, TlsCommand};
@@ -18,8 +19,12 @@ use crate::commands::content::{hash, match_files};
 use crate::commands::state::{health, status, try_out};
 use crate::output::{Exit, Output};
 
-/// Runs the command that was typed.
-pub async fn run(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
+/// Runs the command that was typed. Boxed, so that the commands are compiled here and not in the program.
+pub fn run(cli: Cli, output: &mut Output) -> LocalBoxFuture<'_, anyhow::Result<Exit>> {
+    Box::pin(run_command(cli, output))
+}
+
+async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Demo(args) => Box::pin(demo::run(args, output)).await,
         Command::Up(args) => Box::pin(up::run(args, output)).await,

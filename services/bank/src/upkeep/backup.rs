@@ -11,6 +11,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use futures::future::BoxFuture;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use thiserror::Error;
@@ -62,7 +63,11 @@ pub enum BackupError {
 }
 
 /// Copies the store to a new file; a bank may run on it. Answers the head of the copy.
-pub async fn backup(config: &Config, to: &Path) -> Result<LogHead, BackupError> {
+pub fn backup<'a>(config: &'a Config, to: &'a Path) -> BoxFuture<'a, Result<LogHead, BackupError>> {
+    Box::pin(backup_store(config, to))
+}
+
+async fn backup_store(config: &Config, to: &Path) -> Result<LogHead, BackupError> {
     let store = embedded(config)?;
     refuse_existing(to)?;
     let partial = with_suffix(to, PARTIAL);
@@ -79,7 +84,11 @@ pub async fn backup(config: &Config, to: &Path) -> Result<LogHead, BackupError> 
 }
 
 /// Makes a store, where there is none, of a file that [`backup`] wrote. Answers its head.
-pub async fn restore(config: &Config, from: &Path) -> Result<LogHead, BackupError> {
+pub fn restore<'a>(config: &'a Config, from: &'a Path) -> BoxFuture<'a, Result<LogHead, BackupError>> {
+    Box::pin(restore_store(config, from))
+}
+
+async fn restore_store(config: &Config, from: &Path) -> Result<LogHead, BackupError> {
     let store = embedded(config)?;
     // The first of these may be gone while another still holds what was written last.
     for suffix in ["", "-wal"] {

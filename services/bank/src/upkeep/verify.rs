@@ -7,6 +7,7 @@
 
 use std::fmt::Debug;
 
+use futures::future::BoxFuture;
 use thiserror::Error;
 use vigie_log::{Application as _, ChangeRange, ProofError, Purged, Slice, StoredChange, digest, prove};
 use vigie_model::{BankId, ChangeKind, Item, ItemId, LogHead, Sequence};
@@ -120,7 +121,11 @@ pub struct Verified {
 /// Reads the whole store of a bank, and recomputes the log's chain and the items' digests. Changes nothing.
 ///
 /// The bank may run meanwhile. If it writes whenever the store is read, nothing is proven, and the error says so.
-pub async fn verify(config: &Config) -> Result<Verified, VerifyError> {
+pub fn verify(config: &Config) -> BoxFuture<'_, Result<Verified, VerifyError>> {
+    Box::pin(verify_store(config))
+}
+
+async fn verify_store(config: &Config) -> Result<Verified, VerifyError> {
     let location = Location::parse(&config.store).ok_or(VerifyError::Location)?;
     let store = store::open_to_read(&location).await?.ok_or(VerifyError::Location)?;
     let verified = all(&*store).await;

@@ -24,6 +24,7 @@ pub use authorization::identity::ClientIdentity;
 pub use call::deadline;
 pub use call::handle::{Call, Waiting, Work};
 pub use config::{Concurrency, ServingConfig};
+pub use connection::any::{AnyConnection, AnyListener};
 pub use connection::listener::{Listener, Secured};
 pub use load::{Load, Refused};
 pub use serve::{Health, Reflection, Routes, ServeError, serve};

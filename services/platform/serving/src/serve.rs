@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
+use std::pin::Pin;
 
 use thiserror::Error;
 use tokio_util::sync::CancellationToken as Shutdown;
@@ -22,6 +23,7 @@ use crate::call::message_limit::MessageLimitLayer;
 use crate::call::methods::Methods;
 use crate::call::observed::ObservedLayer;
 use crate::config::ServingConfig;
+use crate::connection::any::AnyListener;
 use crate::connection::handshakes::Handshakes;
 use crate::connection::limited::limited;
 use crate::connection::listener::Listener;
@@ -184,8 +186,30 @@ fn seed(address: Option<SocketAddr>) -> u64 {
 ///
 /// Long streams are the handlers' own: they watch the same token and end. Health watchers are ended here. What outlasts
 /// the drain is cut off.
-pub async fn serve<L: Listener>(
-    listener: L,
+pub async fn serve(
+    listener: impl Listener,
+    routes: Routes,
+    message_bytes_max: usize,
+    config: &ServingConfig,
+    shutdown: Shutdown,
+) -> Result<(), ServeError> {
+    boxed(AnyListener::new(listener), routes, message_bytes_max, config, shutdown).await
+}
+
+/// Boxes the server here: a future is compiled by the crate that first awaits or boxes it, and a server is the largest one
+/// there is.
+fn boxed(
+    listener: AnyListener,
+    routes: Routes,
+    message_bytes_max: usize,
+    config: &ServingConfig,
+    shutdown: Shutdown,
+) -> Pin<Box<dyn Future<Output = Result<(), ServeError>> + Send + '_>> {
+    Box::pin(serve_any(listener, routes, message_bytes_max, config, shutdown))
+}
+
+async fn serve_any(
+    listener: AnyListener,
     routes: Routes,
     message_bytes_max: usize,
     config: &ServingConfig,
@@ -201,7 +225,7 @@ pub async fn serve<L: Listener>(
     let seed = seed(listener.address());
     let tls = listener.tls().cloned();
     let incoming = limited(listener.incoming(), config.connections_max, load.clone(), cut_off);
-    let incoming = Handshakes::new(incoming, tls, load.clone(), L::peer);
+    let incoming = Handshakes::new(incoming, tls, load.clone(), AnyListener::peer);
     let slots = Slots::new(config, message_bytes_max, load, seed);
     let server = tonic::transport::Server::builder()
         .max_concurrent_streams(config.streams_per_connection_max)
