@@ -60,9 +60,10 @@ mod searching {
 }
 /// What keeps a shard up with the log, and what it says of itself.
 mod following {
+    pub(crate) mod feed;
     pub(crate) mod replica;
     pub(crate) mod keeping;
-    pub(crate) mod feed;
+    pub(crate) mod follow;
     pub(crate) mod memory;
     pub(crate) mod presence;
 }

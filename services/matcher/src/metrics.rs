@@ -9,6 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use vigie_follow::Reason;
 use vigie_model::{HashCount, Sequence};
 use vigie_telemetry::{register_gauge, register_gauges};
 
@@ -117,33 +118,21 @@ impl Drop for Running<'_> {
     }
 }
 
-/// The label set has one value for each [`RebuildReason`].
+/// The label set has one value for each [`Reason`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RebuildLabels {
     reason: &'static str,
 }
 
-/// Why a shard was dropped and built anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RebuildReason {
-    /// The bank does not go on from where the shard stood.
-    Log,
-    /// A change contradicted what the shard held.
-    Change,
-    /// The shard's digest was another than the bank's.
-    Digest,
-}
+const REASONS: [Reason; 3] = [Reason::Log, Reason::Change, Reason::Digest];
 
-impl RebuildReason {
-    const ALL: [Self; 3] = [Self::Log, Self::Change, Self::Digest];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Log => "log",
-            Self::Change => "change",
-            Self::Digest => "digest",
-        }
-    }
+const fn labels(reason: Reason) -> RebuildLabels {
+    let reason = match reason {
+        Reason::Log => "log",
+        Reason::Change => "change",
+        Reason::Digest => "digest",
+    };
+    RebuildLabels { reason }
 }
 
 impl MatcherMetrics {
@@ -206,8 +195,8 @@ impl MatcherMetrics {
             metrics.stop_delays.clone(),
         );
         // Every label is there from the start, at zero: what begins at one has no rate.
-        for reason in RebuildReason::ALL {
-            let _counter = metrics.rebuilds.get_or_create_owned(&RebuildLabels { reason: reason.name() });
+        for reason in REASONS {
+            let _counter = metrics.rebuilds.get_or_create_owned(&labels(reason));
         }
         for outcome in SearchOutcome::ALL {
             let _counter = metrics.searches.get_or_create_owned(&SearchLabels { outcome: outcome.name() });
@@ -243,8 +232,8 @@ impl MatcherMetrics {
         }
     }
 
-    pub(crate) fn count_rebuild(&self, reason: RebuildReason) {
-        self.rebuilds.get_or_create_owned(&RebuildLabels { reason: reason.name() }).inc();
+    pub(crate) fn count_rebuild(&self, reason: Reason) {
+        self.rebuilds.get_or_create_owned(&labels(reason)).inc();
     }
 
     pub(crate) fn count_snapshot(&self, is_saved: bool) {
@@ -302,8 +291,8 @@ impl MatcherMetrics {
     }
 
     #[cfg(test)]
-    pub(crate) fn rebuilds(&self, reason: RebuildReason) -> u64 {
-        self.rebuilds.get_or_create_owned(&RebuildLabels { reason: reason.name() }).get()
+    pub(crate) fn rebuilds(&self, reason: Reason) -> u64 {
+        self.rebuilds.get_or_create_owned(&labels(reason)).get()
     }
 }
 

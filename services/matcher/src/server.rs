@@ -14,7 +14,7 @@ use vigie_telemetry::{Condition, Telemetry};
 
 use crate::config::Config;
 use crate::error::RunError;
-use crate::following::feed::{Patience, follow};
+use crate::following::follow::{Patience, follow};
 use crate::following::keeping::{Schedule, Sharing};
 use crate::following::presence::Presence;
 use crate::following::replica::Replica;

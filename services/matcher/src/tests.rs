@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use vigie_follow::Proof;
 use vigie_index::Cancellation;
 
 use vigie_model::{
@@ -16,7 +17,7 @@ use crate::saving::plan::StorePlan;
 use crate::searching::search::search;
 use crate::shard::contradiction::Contradiction;
 use crate::shard::indexes::IndexPlan;
-use crate::shard::state::{Proof, Shard};
+use crate::shard::state::Shard;
 use crate::shard::stores::Stores;
 
 mod fake_bank;

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
+use vigie_follow::{Progress, State as _};
 use vigie_model::ReplicaDescription;
 use vigie_serving::Shutdown;
 
 use crate::following::memory::Memory;
-use crate::following::replica::{Progress, Replica};
+use crate::following::replica::Replica;
 
 /// A feed moves many times a second; those who watch only need to know about how far it is.
 const MOVED_EVERY: Duration = Duration::from_millis(100);
@@ -47,7 +48,7 @@ impl Presence {
     pub(crate) fn watch(&self) -> Option<Watcher> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         Some(Watcher {
-            progress: self.replica.progress(),
+            progress: self.replica.standing().watch(),
             replica: Arc::clone(&self.replica),
             memory: Arc::clone(&self.memory),
             shutdown: self.shutdown.clone(),

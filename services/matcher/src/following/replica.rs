@@ -1,27 +1,24 @@
 //! A replica: the shard that the rest of the matcher sees, how far it has come, and whether it may answer.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
 use tokio::time::Instant;
-use vigie_model::{HashCount, ReplicaDescription, Sequence, ShardIdentity};
+use vigie_follow::{
+    Lag, Loaded, NotLoaded, NotThere, Place, Position, Proof, Reason, Standing, State, Stretch, Unready,
+};
+use vigie_model::{FeedRange, HashCount, ReplicaDescription, Sequence, ShardIdentity, StatePart};
 
 use crate::error::SearchError;
-use crate::metrics::{MatcherMetrics, Observed, RebuildReason};
+use crate::following::feed;
+use crate::metrics::{MatcherMetrics, Observed};
 use crate::saving::plan::StorePlan;
 use crate::saving::snapshot::RestoreError;
+use crate::shard::contradiction::Contradiction;
+use crate::shard::loading::{LoadError, Loading};
 use crate::shard::state::Shard;
 use crate::shard::stores::Stores;
-
-/// Where the follower stands, for those who wait for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Progress {
-    applied: Sequence,
-    head: Sequence,
-    pub(crate) ready: bool,
-}
 
 /// The shard as the rest of the matcher sees it: replaced when it is rebuilt.
 #[derive(Debug)]
@@ -30,55 +27,30 @@ pub(crate) struct Replica {
     pub(crate) identity: ShardIdentity,
     pub(crate) plan: StorePlan,
     pub(crate) metrics: MatcherMetrics,
-    progress: watch::Sender<Progress>,
-    /// When it last held everything that the bank had said it has; before that, when it began.
-    level_at: Mutex<Instant>,
-}
-
-/// How far a replica is behind the bank.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Lag {
-    /// Changes that the bank has told of and that are not applied.
-    pub(crate) changes: u64,
-    /// Since when it is not known to hold everything.
-    pub(crate) time: Duration,
+    standing: Standing,
 }
 
 impl Replica {
     /// A replica that holds nothing yet.
     pub(crate) fn new(identity: ShardIdentity, plan: StorePlan, metrics: MatcherMetrics) -> Self {
-        let empty = Progress { applied: Sequence::ZERO, head: Sequence::ZERO, ready: false };
         Self {
             shard: ArcSwap::from_pointee(Shard::empty(identity, plan.in_memory())),
             identity,
             plan,
             metrics,
-            progress: watch::Sender::new(empty),
-            level_at: Mutex::new(Instant::now()),
+            standing: Standing::default(),
         }
-    }
-
-    /// How far it is behind the bank. While nothing is heard of the bank the time grows: nobody knows what it has.
-    pub(crate) fn lag(&self) -> Lag {
-        let progress = *self.progress.borrow();
-        let level_at = *self.level_at.lock().unwrap_or_else(PoisonError::into_inner);
-        Lag { changes: progress.head.0.saturating_sub(progress.applied.0), time: level_at.elapsed() }
-    }
-
-    /// Where the follower stands, and when that changes.
-    pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
-        self.progress.subscribe()
     }
 
     /// Who it is, as far as the shard itself tells.
     pub(crate) fn describe(&self) -> ReplicaDescription {
         let shard = self.shard.load();
         let moment = shard.moment();
-        let progress = *self.progress.borrow();
+        let progress = self.standing.now();
         ReplicaDescription {
             identity: self.identity,
             sequence: moment.sequence,
-            head: progress.head.max(moment.sequence),
+            head: Sequence(progress.head.0).max(moment.sequence),
             unready_reason: self.unready_reason(),
             items: shard.item_count(),
             hashes: shard.hash_counts(),
@@ -89,18 +61,17 @@ impl Replica {
 
     /// Why it does not answer now, unless it does.
     pub(crate) fn unready_reason(&self) -> Option<String> {
-        let progress = *self.progress.borrow();
-        (!progress.ready).then(|| unready_reason(progress))
+        self.standing.now().unready().map(reason)
     }
 
     /// The shard, if it holds every change up to `wanted` now.
     pub(crate) fn now_at_least(&self, wanted: Sequence) -> Result<Option<Arc<Shard>>, SearchError> {
-        let now = *self.progress.borrow();
-        if !now.ready {
-            return Err(SearchError::NotReady(unready_reason(now)));
+        let now = self.standing.now();
+        if let Some(unready) = now.unready() {
+            return Err(SearchError::NotReady(reason(unready)));
         }
         let shard = self.shard.load_full();
-        Ok((shard.applied() >= wanted.max(now.applied)).then_some(shard))
+        Ok((shard.applied() >= wanted.max(Sequence(now.applied.0))).then_some(shard))
     }
 
     /// The shard, once it holds every change up to `wanted`; waits for that until `deadline`.
@@ -109,52 +80,17 @@ impl Replica {
         wanted: Sequence,
         deadline: Instant,
     ) -> Result<Arc<Shard>, SearchError> {
-        let mut progress = self.progress.subscribe();
-        let waited =
-            tokio::time::timeout_at(deadline, progress.wait_for(|now| !now.ready || now.applied >= wanted));
-        let now = match waited.await {
-            Ok(Ok(now)) => *now,
-            Ok(Err(_)) | Err(_) => *self.progress.borrow(),
-        };
-        if !now.ready {
-            return Err(SearchError::NotReady(unready_reason(now)));
-        }
-        if now.applied < wanted {
-            return Err(SearchError::Behind { reached: now.applied, wanted });
-        }
+        let now = self.standing.at_least(Position(wanted.0), deadline).await;
+        let now = now.map_err(|missing| match missing {
+            NotThere::NotReady(unready) => SearchError::NotReady(reason(unready)),
+            NotThere::Behind { reached } => SearchError::Behind { reached: Sequence(reached.0), wanted },
+        })?;
         let shard = self.shard.load_full();
         // A rebuild may have begun since: the shard it begins with must not answer.
-        if shard.applied() < now.applied {
+        if shard.applied().0 < now.applied.0 {
             return Err(SearchError::NotReady("rebuilding".to_owned()));
         }
         Ok(shard)
-    }
-
-    /// Tells how far the shard has come, and whether it is proven by now. Says whether it became ready by this.
-    pub(crate) fn advance(&self, applied: Sequence, head: Sequence, is_proven: bool) -> bool {
-        let mut became_ready = false;
-        if applied >= head {
-            *self.level_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        }
-        self.progress.send_modify(|progress| {
-            became_ready = !progress.ready && is_proven;
-            *progress = Progress { applied, head: head.max(applied), ready: progress.ready || became_ready };
-        });
-        became_ready
-    }
-
-    /// The shard does not keep up, and is not to answer until it does.
-    pub(crate) fn withdraw(&self) {
-        self.progress.send_modify(|progress| progress.ready = false);
-    }
-
-    /// Drops the shard and its snapshot, and begins with an empty one.
-    pub(crate) fn restart(&self, reason: RebuildReason) {
-        self.metrics.count_rebuild(reason);
-        self.discard_snapshot();
-        let progress = Progress { applied: Sequence::ZERO, head: Sequence::ZERO, ready: false };
-        self.progress.send_replace(progress);
-        self.shard.store(Arc::new(Shard::empty(self.identity, self.plan.in_memory())));
     }
 
     pub(crate) fn discard_snapshot(&self) {
@@ -199,13 +135,8 @@ impl Replica {
         self.shard.store(Arc::new(shard));
     }
 
-    /// The shard as it is now, ready or not.
-    pub(crate) fn shard(&self) -> Arc<Shard> {
-        self.shard.load_full()
-    }
-
     pub(crate) fn is_ready(&self) -> bool {
-        self.progress.borrow().ready
+        self.standing.now().ready
     }
 
     pub(crate) fn applied(&self) -> Sequence {
@@ -231,17 +162,98 @@ impl Replica {
     }
 
     /// What a shard is to be loaded into.
-    pub(crate) fn begin(&self) -> Stores {
+    fn begin(&self) -> Stores {
         self.plan.begin().unwrap_or_else(|error| {
             tracing::error!(shard = %self.identity, %error, "the shard is kept in memory");
             self.plan.in_memory()
         })
     }
+
+    /// Takes a part of the bank's present state.
+    fn load_part(&self, loading: Option<Loading>, part: StatePart) -> Result<Option<Loading>, LoadError> {
+        Ok(match (part, loading) {
+            (StatePart::Begin { cursor, banks }, _) => {
+                Some(Loading::begin(self.identity, self.begin(), cursor, banks))
+            }
+            (StatePart::Items(items), Some(mut begun)) => {
+                begun.take(items)?;
+                Some(begun)
+            }
+            (StatePart::End { settled }, Some(begun)) => {
+                self.take(begun.finish(settled)?);
+                None
+            }
+            (StatePart::Items(_) | StatePart::End { .. }, None) => return Err(LoadError::NoBeginning),
+        })
+    }
+}
+
+impl State for Replica {
+    type Range = FeedRange;
+    type Part = StatePart;
+    type Loading = Loading;
+
+    fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    fn stretch(range: &FeedRange) -> Stretch {
+        feed::stretch(range)
+    }
+
+    fn place(&self) -> Option<Place> {
+        self.shard.load().moment().cursor.map(feed::place)
+    }
+
+    fn settled(&self) -> Position {
+        Position(self.shard.load().settled().0)
+    }
+
+    fn apply(&self, range: FeedRange) -> Result<Proof, vigie_follow::Contradiction> {
+        let applied = self.shard.load().apply(range);
+        applied.map_err(|contradiction| {
+            let reason = match contradiction {
+                Contradiction::Digest { .. } => Reason::Digest,
+                Contradiction::NoSuchBank(_)
+                | Contradiction::BankTwice(_)
+                | Contradiction::NoSuchItem(_)
+                | Contradiction::OtherId(_)
+                | Contradiction::OtherShard(_)
+                | Contradiction::OtherLog { .. }
+                | Contradiction::Gap { .. } => Reason::Change,
+            };
+            vigie_follow::Contradiction { reason, text: contradiction.to_string() }
+        })
+    }
+
+    fn load(&self, loading: Option<Loading>, part: StatePart) -> Result<Loaded<Loading>, NotLoaded> {
+        match self.load_part(loading, part) {
+            Ok(Some(loading)) => {
+                let through = Position(loading.cursor().sequence.0);
+                Ok(Loaded::Part { loading, through })
+            }
+            Ok(None) => Ok(Loaded::Whole),
+            Err(error) => {
+                let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
+                Err(NotLoaded(format!("{error}{}", source.unwrap_or_default())))
+            }
+        }
+    }
+
+    /// Drops the shard and its snapshot, and begins with an empty one.
+    fn clear(&self) {
+        self.discard_snapshot();
+        self.take(Shard::empty(self.identity, self.plan.in_memory()));
+    }
+
+    fn fault(&self) -> Option<String> {
+        self.shard.load().fault()
+    }
 }
 
 impl Observed for Replica {
     fn feed_lag(&self) -> (u64, Duration) {
-        let Lag { changes, time } = self.lag();
+        let Lag { changes, time } = self.standing.lag();
         (changes, time)
     }
 
@@ -250,7 +262,7 @@ impl Observed for Replica {
     }
 
     fn is_ready(&self) -> bool {
-        self.progress.borrow().ready
+        self.standing.now().ready
     }
 
     fn items(&self) -> u64 {
@@ -266,10 +278,10 @@ impl Observed for Replica {
     }
 }
 
-fn unready_reason(progress: Progress) -> String {
-    match progress.head {
-        Sequence::ZERO => "waiting for the bank's feed".to_owned(),
-        head if progress.applied < head => format!("loading: at change {} of {head}", progress.applied),
-        _ => "waiting for the bank's digest".to_owned(),
+fn reason(unready: Unready) -> String {
+    match unready {
+        Unready::Unheard => "waiting for the bank's feed".to_owned(),
+        Unready::Behind { applied, head } => format!("loading: at change {applied} of {head}"),
+        Unready::Unproven => "waiting for the bank's digest".to_owned(),
     }
 }

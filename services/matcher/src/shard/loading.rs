@@ -28,6 +28,8 @@ const BULK_ROWS: usize = 1 << 20;
 pub(crate) enum LoadError {
     #[error("the state holds item {item} of bank {bank}, and no such bank")]
     NoSuchBank { item: ItemId, bank: BankId },
+    #[error("it has no beginning")]
+    NoBeginning,
     #[error("cannot write what it holds")]
     Index(#[from] SegmentError),
 }
@@ -58,6 +60,11 @@ impl Loading {
             rows: BTreeMap::new(),
             is_split: false,
         }
+    }
+
+    /// The place in the log that the banks and items are of.
+    pub(crate) const fn cursor(&self) -> Cursor {
+        self.cursor
     }
 
     /// Takes items, which come by ascending id.

@@ -14,6 +14,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use vigie_follow::Proof;
 use vigie_index::{Entry, HashEdits};
 
 use vigie_model::{
@@ -34,15 +35,6 @@ pub(crate) struct Still<'a> {
     pub(crate) moment: Arc<Moment>,
     pub(crate) settled: Sequence,
     pub(crate) books: &'a Books,
-}
-
-/// What a range of the log said of the shard's whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Proof {
-    /// Nothing.
-    None,
-    /// That it is equal to the bank's.
-    Equal,
 }
 
 /// Everything that a search reads, as of one sequence.
@@ -118,11 +110,6 @@ impl Shard {
     #[cfg(test)]
     pub(crate) const fn stores(&self) -> &Stores {
         &self.stores
-    }
-
-    /// Whether it has come to a place in the log, and goes on from there.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.moment.load().cursor.is_some()
     }
 
     /// Before this, digests prove nothing: the state that the shard began with was read while items went.

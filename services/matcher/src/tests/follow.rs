@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use vigie_follow::Reason;
 use vigie_index::Cancellation;
 use vigie_model::change::LogId;
 use vigie_model::{ReplicaDescription, Sequence, ShardIdentity};
@@ -11,10 +12,10 @@ use vigie_serving::{Reflection, Routes, Shutdown};
 
 use super::fake_bank::FakeBank;
 use super::{Step, options, query};
-use crate::following::feed::{Patience, follow};
+use crate::following::follow::{Patience, follow};
 use crate::following::keeping::{Schedule, Sharing};
 use crate::following::replica::Replica;
-use crate::metrics::{MatcherMetrics, RebuildReason};
+use crate::metrics::MatcherMetrics;
 use crate::saving::plan::StorePlan;
 use crate::searching::search::search;
 use crate::shard::indexes::IndexPlan;
@@ -179,11 +180,11 @@ async fn a_differing_digest_and_another_log_rebuild_the_shard() {
     let follower = Follower::start(&bank, whole());
     follower.check_equal(&bank).await;
     bank.held().wrong_digests = 1;
-    follower.until("it is rebuilt", |_| follower.metrics.rebuilds(RebuildReason::Digest) == 1).await;
+    follower.until("it is rebuilt", |_| follower.metrics.rebuilds(Reason::Digest) == 1).await;
     follower.check_equal(&bank).await;
     assert_eq!(bank.held().loads, 2);
     bank.end_streams(LogId([9; 16]));
-    follower.until("it is rebuilt", |_| follower.metrics.rebuilds(RebuildReason::Log) == 1).await;
+    follower.until("it is rebuilt", |_| follower.metrics.rebuilds(Reason::Log) == 1).await;
     follower.check_equal(&bank).await;
     follower.stop().await;
 }
@@ -252,7 +253,7 @@ async fn a_snapshot_that_cannot_be_used_is_discarded_and_the_state_loaded() {
     // Of another log.
     bank.end_streams(LogId([9; 16]));
     let follower = start(whole(), PdqEngine::Exact);
-    follower.until("it is rebuilt", |_| follower.metrics.rebuilds(RebuildReason::Log) == 1).await;
+    follower.until("it is rebuilt", |_| follower.metrics.rebuilds(Reason::Log) == 1).await;
     check(follower, 7, 0).await;
 }
 
@@ -265,7 +266,7 @@ async fn a_contradiction_discards_the_snapshot_too() {
     assert!(manifest.exists());
     bank.held().refused_loads = u32::MAX;
     bank.held().wrong_digests = 1;
-    follower.until("it is rebuilt", |_| follower.metrics.rebuilds(RebuildReason::Digest) == 1).await;
+    follower.until("it is rebuilt", |_| follower.metrics.rebuilds(Reason::Digest) == 1).await;
     follower.until("the snapshot is gone", |_| !manifest.exists()).await;
     follower.stop().await;
     assert!(!manifest.exists(), "what is not ready is not saved");

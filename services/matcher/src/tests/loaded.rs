@@ -7,6 +7,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use tokio::net::TcpListener;
 use vigie_clients::MatcherClient;
+use vigie_follow::{Position, Progress, State as _};
 use vigie_model::change::Cursor;
 use vigie_model::{
     Bank, BankId, Hash, Item, ItemContent, ItemDraft, ItemId, Query, QueryHash, Sequence, UnixMillis, Variant,
@@ -39,7 +40,7 @@ impl Loaded {
         let (shard, head) = shard_of(&plan, contents);
         let replica = Replica::new(whole(), plan, metrics.clone());
         replica.take(shard);
-        replica.advance(head, head, true);
+        replica.standing().show(Progress::ready_at(Position(head.0)));
         Self { replica: Arc::new(replica), metrics }
     }
 

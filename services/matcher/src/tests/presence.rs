@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use vigie_clients::{CallError, Code, DescriptionStream, MatcherClient, Priority};
+use vigie_follow::{Position, Progress, State as _};
 use vigie_model::{ReplicaDescription, SearchOptions, Sequence, ShardAnswer};
 use vigie_serving::{ServingConfig, Shutdown};
 
@@ -54,10 +55,12 @@ async fn a_watcher_is_told_of_readiness_at_once_and_of_changes_now_and_then() {
     tokio::spawn(async move {
         for change in 1..=50 {
             tokio::time::sleep(Duration::from_millis(10)).await;
-            moving.advance(Sequence(change), Sequence(change), change >= 25);
+            let at = Progress::ready_at(Position(change));
+            moving.standing().show(Progress { ready: change >= 25, ..at });
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
-        moving.withdraw();
+        let last = moving.standing().now();
+        moving.standing().show(Progress { ready: false, level: false, ..last });
     });
     assert_eq!(told(&mut watcher, begun).await, (1_100, Sequence(9), false), "just before the tenth");
     assert_eq!(told(&mut watcher, begun).await, (1_200, Sequence(19), false));
@@ -72,7 +75,7 @@ async fn a_watcher_is_told_of_readiness_at_once_and_of_changes_now_and_then() {
 async fn a_watchers_last_word_is_that_the_replica_is_draining() {
     let shutdown = Shutdown::new();
     let (replica, mut watcher, begun) = watched(&shutdown);
-    replica.advance(Sequence(3), Sequence(3), true);
+    replica.standing().show(Progress::ready_at(Position(3)));
     assert_eq!(told(&mut watcher, begun).await, (0, Sequence(3), true));
     let stopping = shutdown.clone();
     tokio::spawn(async move {

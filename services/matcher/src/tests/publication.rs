@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
+use vigie_follow::Reason;
 use vigie_model::change::LogId;
 use vigie_model::{Sequence, ShardIdentity};
 
@@ -16,7 +17,6 @@ use super::snapshot::{Log, copy_of, files_below, loaded, plan};
 use super::{LOG, Step, identity};
 use crate::config::Config;
 use crate::following::keeping::Sharing;
-use crate::metrics::RebuildReason;
 use crate::saving::manifest::Manifest;
 use crate::saving::plan::StorePlan;
 use crate::shard::indexes::IndexPlan;
@@ -97,7 +97,7 @@ async fn a_new_replica_begins_with_what_another_published() {
     assert_eq!(bank.held().loads, 1, "by the publisher");
     let metrics = publisher.metrics.clone();
     publisher.stop().await;
-    assert_eq!(metrics.rebuilds(RebuildReason::Digest), 0);
+    assert_eq!(metrics.rebuilds(Reason::Digest), 0);
     check_new(&bank, store.path(), 0, (1, 0), "whole").await;
     assert!(!folder.path().join("publishing/0").exists());
 }

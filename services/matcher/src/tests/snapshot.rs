@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempDir;
+use vigie_follow::Proof;
 use vigie_index::Cancellation;
 use vigie_model::change::Cursor;
 use vigie_model::{Bank, Change, FeedRange, Sequence, UnixMillis};
@@ -17,7 +18,7 @@ use crate::saving::snapshot::{SaveError, save};
 use crate::searching::search::search;
 use crate::shard::indexes::IndexPlan;
 use crate::shard::loading::Loading;
-use crate::shard::state::{Proof, Shard};
+use crate::shard::state::Shard;
 
 /// A log, and what it comes to.
 #[derive(Default)]

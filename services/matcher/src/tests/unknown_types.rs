@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use vigie_follow::Proof;
 use vigie_index::Cancellation;
 use vigie_model::{
     BankId, Change, ChangeKind, FeedRange, Hash, HashCount, HashType, HashTypeSet, Item, ItemDraft, ItemId,
@@ -15,7 +16,7 @@ use crate::saving::manifest::Manifest;
 use crate::saving::plan::StorePlan;
 use crate::searching::search::search;
 use crate::shard::indexes::IndexPlan;
-use crate::shard::state::{Proof, Shard};
+use crate::shard::state::Shard;
 
 fn asked(hash: &Hash) -> Vec<Query> {
     let one = QueryHash { hash: hash.clone(), variant: Variant::Original };

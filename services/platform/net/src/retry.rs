@@ -35,8 +35,9 @@ impl Backoff {
     }
 }
 
-/// A share of a bound.
-fn draw() -> f64 {
+/// Draws a share of a bound at random.
+#[must_use]
+pub fn draw() -> f64 {
     SEEDED.with_borrow_mut(|seeded| match seeded {
         Some(seeded) => seeded.random_range(0.2..1.0),
         None => rand::rng().random_range(0.2..1.0),

@@ -1,0 +1,94 @@
+//! Keeps a replica up with the bank's log.
+//!
+//! [`vigie_follow`] resumes, proves and rebuilds. Here is what a matcher does beside it. A replica begins with the snapshot
+//! in its folder, if there is one; one that would be loaded begins with what was published in the object store, once in
+//! the matcher's life. Snapshots are saved and published from time to time, and saved at the end. Health is `SERVING` while the
+//! replica is ready. A replica that is dropped loses its snapshot too.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use vigie_clients::FeedClient;
+use vigie_follow::{Companion, Event, Limits, Reason};
+use vigie_model::Sequence;
+use vigie_net::retry;
+use vigie_serving::{Health, Shutdown};
+
+use crate::following::feed::BankFeed;
+use crate::following::keeping::{Keeping, Schedule, Sharing};
+use crate::following::replica::Replica;
+
+/// How long a feed may take to open and stay silent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    pub(crate) open: Duration,
+    pub(crate) silence: Duration,
+}
+
+/// Follows the log until `shutdown`, and saves a last snapshot then. Saving is considered whenever the bank gives a
+/// sign of life; while it is away nothing changes.
+pub(crate) async fn follow(
+    replica: Arc<Replica>,
+    client: FeedClient,
+    patience: Patience,
+    schedule: Schedule,
+    sharing: Sharing,
+    health: Health,
+    shutdown: Shutdown,
+) {
+    let restoring = Arc::clone(&replica);
+    // A panic there was logged by the panic hook; the shard is loaded instead.
+    let restored = tokio::task::spawn_blocking(move || restoring.restore()).await.unwrap_or_default();
+    let keeping = Keeping::begin(schedule, sharing, restored);
+    let source = BankFeed { client, identity: replica.identity };
+    let limits = Limits::new(patience.open, patience.silence, retry::draw);
+    let mut attendant = Attendant { replica: Arc::clone(&replica), keeping, health };
+    vigie_follow::follow(Arc::clone(&replica), source, &mut attendant, limits, shutdown.cancelled()).await;
+    attendant.keeping.end(&replica).await;
+}
+
+/// What happens beside following: logs, health, metrics and snapshots.
+struct Attendant {
+    replica: Arc<Replica>,
+    keeping: Keeping,
+    health: Health,
+}
+
+impl Companion for Attendant {
+    async fn before_loading(&mut self) {
+        self.keeping.bootstrap(&self.replica).await;
+    }
+
+    async fn hear(&mut self, event: Event) {
+        let shard = self.replica.identity;
+        match event {
+            Event::Loading(sequence) => tracing::info!(%shard, %sequence, "loading the bank's state"),
+            Event::Ready(sequence) => {
+                tracing::info!(%shard, %sequence, "ready");
+                self.health.set(true).await;
+            }
+            Event::Stalled(fault) => {
+                tracing::error!(%shard, fault, "not ready: changes cannot be applied");
+                self.health.set(false).await;
+            }
+            Event::Fault(Some(fault)) => tracing::error!(%shard, fault, "cannot write the shard's files"),
+            Event::Fault(None) => tracing::info!(%shard, "the shard's files are written again"),
+            Event::Applied(sequence) => self.keeping.tend(&self.replica, Sequence(sequence.0)).await,
+            Event::Lost(error) => tracing::warn!(%shard, error, "lost the bank's feed"),
+            Event::NotLoaded(reason) => tracing::error!(%shard, reason, "cannot load the bank's state"),
+            Event::Dropping(reason, error) => {
+                match reason {
+                    Reason::Log => {
+                        tracing::error!(%shard, error, "rebuilding: the bank does not go on from here");
+                    }
+                    Reason::Change | Reason::Digest => {
+                        tracing::error!(%shard, reason = error, "rebuilding: the feed contradicts what is held");
+                    }
+                }
+                self.health.set(false).await;
+                self.replica.metrics.count_rebuild(reason);
+                self.keeping.begin_anew();
+            }
+        }
+    }
+}

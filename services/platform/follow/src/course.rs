@@ -1,0 +1,175 @@
+//! What a follower does next. Pure: it is driven by what happened, and knows neither time nor tasks.
+
+use std::time::Duration;
+
+use crate::pauses::{Growth, Pauses};
+use crate::place::{Disjoint, Place, Position, Reached, Stretch};
+use crate::progress::Progress;
+
+/// What a range of the log proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// Nothing.
+    None,
+    /// The state is equal to the source's as of the end of the range.
+    Equal,
+}
+
+/// Why a state is dropped and loaded anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The source's log does not continue from where the state was.
+    Log,
+    /// A change contradicts what the state holds.
+    Change,
+    /// The state's digest differs from the source's.
+    Digest,
+}
+
+/// How an attempt to follow ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The source was lost. The state is good.
+    Lost,
+    /// The state cannot be continued.
+    Unusable(Reason),
+    /// The source's present state could not be loaded.
+    NotLoaded,
+}
+
+/// What follows from a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// Whether the state is to be dropped, and why.
+    pub drops: Option<Reason>,
+    /// How long to wait before the next attempt.
+    pub pause: Duration,
+}
+
+/// The course of one follower, over all its attempts.
+///
+/// For each attempt: [`begin`](Self::begin), then [`loading`](Self::loading) and [`loaded`](Self::loaded) if the state held
+/// nothing, then [`opened`](Self::opened), then [`received`](Self::received) and [`applied`](Self::applied) for each range, and
+/// at the end [`failed`](Self::failed).
+#[derive(Debug)]
+pub struct Course {
+    progress: Progress,
+    /// Where the attempt began, and how far it has come.
+    began_at: Position,
+    at: Position,
+    /// Whether the state was ready at any time of the attempt.
+    was_ready: bool,
+    feed: Feed,
+    lost: Pauses,
+    /// Loading is work for the source: a state that is dropped again and again asks for it ever more rarely, until it has
+    /// been ready once.
+    rebuilds: Pauses,
+}
+
+/// A feed that is open.
+#[derive(Debug, Default)]
+struct Feed {
+    reached: Reached,
+    /// Before this position digests prove nothing.
+    settled: Position,
+    /// The position from which on an equal digest makes the state ready; the first stretch sets it.
+    ready_from: Option<Position>,
+    is_proven: bool,
+}
+
+impl Course {
+    /// A course that has not begun. `draw` gives random numbers from 0 to 1.
+    #[must_use]
+    pub fn new(lost: Growth, rebuilds: Growth, draw: fn() -> f64) -> Self {
+        Self {
+            progress: Progress::default(),
+            began_at: Position::ZERO,
+            at: Position::ZERO,
+            was_ready: false,
+            feed: Feed::default(),
+            lost: Pauses::new(lost, draw),
+            rebuilds: Pauses::new(rebuilds, draw),
+        }
+    }
+
+    /// How far the state is.
+    #[must_use]
+    pub const fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// Begins an attempt with the state at a place.
+    pub fn begin(&mut self, place: Option<Place>) {
+        self.at = position(place);
+        self.began_at = self.at;
+        self.was_ready = self.progress.ready;
+    }
+
+    /// The source's state is being loaded, as of a position.
+    pub const fn loading(&mut self, through: Position) {
+        self.progress = Progress { applied: Position::ZERO, head: through, ready: false, level: false };
+    }
+
+    /// The state was begun with something that is at this place: the source's state, or one that was kept.
+    pub fn loaded(&mut self, place: Option<Place>) {
+        self.at = position(place);
+        if !self.progress.ready && self.progress.head > Position::ZERO {
+            self.progress.applied = self.at;
+            self.progress.head = self.progress.head.max(self.at);
+        }
+    }
+
+    /// The feed is open from a place. Before `settled` digests prove nothing.
+    pub fn opened(&mut self, from: Option<Place>, settled: Position) {
+        self.feed = Feed { reached: from.into(), settled, ..Feed::default() };
+    }
+
+    /// Takes note of a range before it is applied, unless it does not continue the one before.
+    pub fn received(&mut self, stretch: &Stretch) -> Result<(), Disjoint> {
+        self.feed.reached.take(stretch)?;
+        self.feed.ready_from.get_or_insert(stretch.head.max(self.feed.settled));
+        Ok(())
+    }
+
+    /// A range takes too long to apply: the state is behind, and must not answer as if it were not.
+    pub const fn stalled(&mut self) {
+        self.progress.ready = false;
+        self.progress.level = false;
+    }
+
+    /// A range was applied. Returns whether the state became ready.
+    pub fn applied(&mut self, stretch: &Stretch, proof: Proof) -> bool {
+        let (applied, told) = (stretch.through, stretch.head);
+        let is_from = self.feed.ready_from.is_some_and(|ready_from| applied >= ready_from);
+        self.feed.is_proven |= proof == Proof::Equal && is_from;
+        self.at = applied;
+        let became_ready = !self.progress.ready && self.feed.is_proven;
+        let ready = self.progress.ready || became_ready;
+        self.was_ready |= ready;
+        self.progress = Progress { applied, head: told.max(applied), ready, level: applied >= told };
+        became_ready
+    }
+
+    /// The attempt ended.
+    pub fn failed(&mut self, failure: Failure) -> Decision {
+        if self.was_ready {
+            self.rebuilds.reset();
+        }
+        if self.at > self.began_at {
+            self.lost.reset();
+        }
+        self.feed = Feed::default();
+        match failure {
+            Failure::Lost => Decision { drops: None, pause: self.lost.next() },
+            Failure::NotLoaded => Decision { drops: None, pause: self.rebuilds.next() },
+            Failure::Unusable(reason) => {
+                self.progress = Progress::default();
+                Decision { drops: Some(reason), pause: self.rebuilds.next() }
+            }
+        }
+    }
+}
+
+fn position(place: Option<Place>) -> Position {
+    place.map_or(Position::ZERO, |place| place.position)
+}

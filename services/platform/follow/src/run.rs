@@ -1,0 +1,246 @@
+//! The task of a follower: asks the source, applies what comes on threads that may block, and tells the course.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::Instant;
+
+use crate::course::{Course, Failure, Proof, Reason};
+use crate::pauses::Growth;
+use crate::place::Disjoint;
+use crate::user::{
+    Companion, Contradiction, Event, Loaded, NotLoaded, Source, SourceError, State, Stream as _,
+};
+
+/// Limits of a follower.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long the source may take to open a feed or a state.
+    pub open_max: Duration,
+    /// How long either may be silent.
+    pub silence_max: Duration,
+    /// How long a range may take to apply before the state leaves readiness: it waits for a disk, and falls behind.
+    pub apply_max: Duration,
+    /// Pauses after the source was lost.
+    pub lost: Growth,
+    /// Pauses after the state was dropped or could not be loaded.
+    pub rebuilds: Growth,
+    /// Draws a random number from 0 to 1, by which a pause is shortened.
+    pub draw: fn() -> f64,
+}
+
+impl Limits {
+    /// The usual limits beside these.
+    #[must_use]
+    pub const fn new(open_max: Duration, silence_max: Duration, draw: fn() -> f64) -> Self {
+        let first = Duration::from_millis(50);
+        Self {
+            open_max,
+            silence_max,
+            apply_max: Duration::from_secs(30),
+            lost: Growth { first, bound_max: Duration::from_secs(2) },
+            rebuilds: Growth { first, bound_max: Duration::from_secs(60) },
+            draw,
+        }
+    }
+}
+
+/// Keeps a state up with a source until `stop`. Afterwards nothing works on the state any more.
+pub async fn follow<S, F, C>(
+    state: Arc<S>,
+    source: F,
+    companion: &mut C,
+    limits: Limits,
+    stop: impl Future<Output = ()>,
+) where
+    S: State,
+    F: Source<Range = S::Range, Part = S::Part>,
+    C: Companion,
+{
+    let course = Course::new(limits.lost, limits.rebuilds, limits.draw);
+    let work = Work { state, turn: Arc::default() };
+    let turn = Arc::clone(&work.turn);
+    let mut follower = Follower { work, source, companion, limits, course };
+    tokio::select! {
+        () = stop => {}
+        never = follower.attempts() => match never {},
+    }
+    drop(follower);
+    // A range that was being applied is not interrupted.
+    let _done = turn.lock().await;
+}
+
+/// Why an attempt ended.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Disjoint(#[from] Disjoint),
+    #[error(transparent)]
+    Contradiction(#[from] Contradiction),
+    #[error(transparent)]
+    NotLoaded(#[from] NotLoaded),
+}
+
+impl Broken {
+    const fn failure(&self) -> Failure {
+        match self {
+            Self::Source(SourceError::OutOfRange(_)) => Failure::Unusable(Reason::Log),
+            Self::Source(SourceError::Lost(_)) => Failure::Lost,
+            Self::Disjoint(disjoint) if disjoint.is_final() => Failure::Unusable(Reason::Log),
+            Self::Disjoint(_) => Failure::Lost,
+            Self::Contradiction(contradiction) => Failure::Unusable(contradiction.reason),
+            Self::NotLoaded(_) => Failure::NotLoaded,
+        }
+    }
+}
+
+/// Work on a state takes milliseconds at least: it is done on threads that may block, and not on those that answer calls.
+struct Work<S> {
+    state: Arc<S>,
+    /// Held while something works on the state, even if nobody waits for it any longer.
+    turn: Arc<Mutex<()>>,
+}
+
+impl<S: State> Work<S> {
+    async fn start<T: Send + 'static>(&self, work: impl FnOnce(&S) -> T + Send + 'static) -> JoinHandle<T> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let state = Arc::clone(&self.state);
+        tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            // Dropped before the turn, after a panic too.
+            let state = state;
+            work(&state)
+        })
+    }
+}
+
+struct Follower<'a, S, F, C> {
+    work: Work<S>,
+    source: F,
+    companion: &'a mut C,
+    limits: Limits,
+    course: Course,
+}
+
+impl<S, F, C> Follower<'_, S, F, C>
+where
+    S: State,
+    F: Source<Range = S::Range, Part = S::Part>,
+    C: Companion,
+{
+    fn state(&self) -> &S {
+        &self.work.state
+    }
+
+    fn show(&self) {
+        self.state().standing().show(self.course.progress());
+    }
+
+    /// Makes attempts for ever.
+    async fn attempts(&mut self) -> Infallible {
+        loop {
+            let Err(broken) = self.attempt().await;
+            let decision = self.course.failed(broken.failure());
+            let text = broken.to_string();
+            match (decision.drops, broken) {
+                (Some(reason), _) => {
+                    self.show();
+                    self.companion.hear(Event::Dropping(reason, text)).await;
+                    let cleared = self.work.start(S::clear).await.await;
+                    // A state that cannot be dropped must not be used.
+                    if let Some(panic) = cleared.err().and_then(|error| error.try_into_panic().ok()) {
+                        std::panic::resume_unwind(panic);
+                    }
+                }
+                (None, Broken::NotLoaded(_)) => self.companion.hear(Event::NotLoaded(text)).await,
+                (None, Broken::Source(_) | Broken::Disjoint(_) | Broken::Contradiction(_)) => {
+                    self.companion.hear(Event::Lost(text)).await;
+                }
+            }
+            tokio::time::sleep(decision.pause).await;
+        }
+    }
+
+    /// Follows until something breaks.
+    async fn attempt(&mut self) -> Result<Infallible, Broken> {
+        self.course.begin(self.state().place());
+        if self.state().place().is_none() {
+            self.companion.before_loading().await;
+        }
+        if self.state().place().is_none() {
+            self.load().await?;
+        }
+        let from = self.state().place();
+        self.course.loaded(from);
+        self.show();
+        let mut ranges = self.source.watch(from, Instant::now() + self.limits.open_max).await?;
+        let settled = self.state().settled();
+        self.course.opened(from, settled);
+        let mut fault_told = None;
+        loop {
+            let range = ranges.next_within(self.limits.silence_max).await?;
+            let stretch = S::stretch(&range);
+            self.course.received(&stretch)?;
+            let proof = self.apply(range).await?;
+            let fault = self.state().fault();
+            if fault != fault_told {
+                self.companion.hear(Event::Fault(fault.clone())).await;
+                fault_told = fault;
+            }
+            let became_ready = self.course.applied(&stretch, proof);
+            self.show();
+            if became_ready {
+                self.companion.hear(Event::Ready(stretch.through)).await;
+            }
+            self.companion.hear(Event::Applied(stretch.through)).await;
+        }
+    }
+
+    async fn apply(&mut self, range: S::Range) -> Result<Proof, Broken> {
+        let mut applying = self.work.start(move |state| state.apply(range)).await;
+        let applied = match tokio::time::timeout(self.limits.apply_max, &mut applying).await {
+            Ok(applied) => applied,
+            Err(_) => {
+                self.course.stalled();
+                self.show();
+                let fault = self.state().fault();
+                self.companion.hear(Event::Stalled(fault)).await;
+                applying.await
+            }
+        };
+        let panicked = |panic: JoinError| {
+            let text = format!("applying a change failed: {panic}");
+            Contradiction { reason: Reason::Change, text }
+        };
+        Ok(applied.map_err(panicked)??)
+    }
+
+    /// Builds the state from the source's present one.
+    async fn load(&mut self) -> Result<(), Broken> {
+        let mut parts = self.source.load(Instant::now() + self.limits.open_max).await?;
+        let mut loading = None;
+        let mut told = None;
+        loop {
+            let part = parts.next_within(self.limits.silence_max).await?;
+            let begun = loading.take();
+            let loaded = self.work.start(move |state| state.load(begun, part)).await.await;
+            let loaded = loaded.map_err(|panic| NotLoaded(format!("it failed: {panic}")))?;
+            match loaded? {
+                Loaded::Part { loading: begun, through } => {
+                    loading = Some(begun);
+                    if told.replace(through) != Some(through) {
+                        self.course.loading(through);
+                        self.show();
+                        self.companion.hear(Event::Loading(through)).await;
+                    }
+                }
+                Loaded::Whole => return Ok(()),
+            }
+        }
+    }
+}
