@@ -14,15 +14,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::buffered::BufWriter;
 use object_store::local::LocalFileSystem;
 use object_store::path::{Path as ObjectPath, PathPart};
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt as _};
 use thiserror::Error;
+use tokio::io::AsyncWriteExt as _;
 use url::Url;
 
 use crate::sharing::store_config::{Provider, StoreOptions, StoreUrl};
 
-/// Transfers that are on their way at once, each with [`PIECE_BYTES`] of memory.
+/// Transfers that are on their way at once, each with [`PIECE_BYTES`] of memory; twice that for an upload.
 pub(crate) const TRANSFERS_MAX: usize = 4;
 
 /// What is read or written by one request: large enough that its latency hardly counts, and above the 5 MiB that S3 asks
@@ -116,27 +118,27 @@ impl Objects {
     }
 
     /// Writes a file. It appears complete, or not at all.
+    ///
+    /// A file larger than one piece is uploaded in parts, one at a time while the next is read.
     pub(crate) async fn upload(&self, transfer: &Transfer) -> Result<(), StoreError> {
         let Transfer { object, bytes, .. } = transfer;
-        let piece_bytes = piece_bytes(*bytes);
-        if *bytes <= piece_bytes {
-            return self.write(object, self.piece_of_file(transfer, 0..*bytes).await?).await;
-        }
-        let failed = |error| self.failed("write", object, &error);
-        let mut upload = self.store.put_multipart(&self.path(object)).await.map_err(failed)?;
+        let capacity = usize::try_from(piece_bytes(*bytes)).unwrap_or(usize::MAX);
+        let writer = BufWriter::with_capacity(Arc::clone(&self.store), self.path(object), capacity);
+        let mut writer = writer.with_max_concurrency(1);
         let sent = async {
             for range in pieces(*bytes) {
                 let piece = self.piece_of_file(transfer, range).await?;
-                upload.put_part(piece.into()).await.map_err(failed)?;
+                writer.put(piece.into()).await.map_err(|error| self.failed("write", object, &error))?;
             }
-            upload.complete().await.map(drop).map_err(failed)
+            Ok(())
         };
-        let sent = sent.await;
-        if sent.is_err() {
-            // What cannot be taken back now goes by the bucket's own rule for unfinished uploads.
-            let _later = upload.abort().await;
+        if let Err(error) = sent.await {
+            // Parts that cannot be deleted now are left to the bucket's own rule for unfinished uploads.
+            let _later = writer.abort().await;
+            return Err(error);
         }
-        sent
+        // Aborts by itself if it fails.
+        writer.shutdown().await.map_err(|error| self.told("write", object, error.to_string()))
     }
 
     async fn piece_of_file(&self, transfer: &Transfer, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
@@ -350,6 +352,42 @@ mod tests {
             assert!(pieces.len() as u64 <= PIECES_MAX);
             assert!(pieces.windows(2).all(|two| two[0].end == two[1].start));
             assert_eq!(pieces.iter().map(|piece| piece.end - piece.start).sum::<u64>(), bytes);
+        }
+    }
+
+    /// Uploads a file of which so many bytes are promised, and returns the outcome and the names in the store.
+    async fn upload(held: u64, promised: u64) -> (Result<(), StoreError>, Vec<String>) {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let url = StoreUrl::new(format!("file://{}", there.path().display()));
+        let objects = Objects::open(&url, &StoreOptions::default()).unwrap();
+        let file = here.path().join("file");
+        let bytes: Vec<u8> = (0..held).map(|at| (at % 251) as u8).collect();
+        std::fs::write(&file, &bytes).unwrap();
+        let outcome = objects.upload(&transfer("a/b".to_owned(), &file, promised)).await;
+        let names = std::fs::read_dir(there.path().join("a")).into_iter().flatten().flatten();
+        let names: Vec<String> = names.map(|name| name.file_name().into_string().unwrap()).collect();
+        let found = std::fs::read(there.path().join("a/b")).unwrap_or_default();
+        assert!(outcome.is_err() || found == bytes, "{promised}");
+        (outcome, names)
+    }
+
+    #[tokio::test]
+    async fn a_file_of_any_length_is_uploaded_whole() {
+        for bytes in
+            [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 2 * PIECE_BYTES, 5 * PIECE_BYTES / 2]
+        {
+            let (outcome, names) = upload(bytes, bytes).await;
+            outcome.unwrap();
+            assert_eq!(names, ["b"], "{bytes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_fails_leaves_nothing() {
+        for (held, promised) in [(0, 1), (PIECE_BYTES, 2 * PIECE_BYTES), (2 * PIECE_BYTES, 3 * PIECE_BYTES)] {
+            let (outcome, names) = upload(held, promised).await;
+            assert!(outcome.unwrap_err().to_string().contains("a/b"));
+            assert!(names.is_empty(), "{names:?}");
         }
     }
 
