@@ -63,7 +63,7 @@ pub fn item_ids(ids: Vec<u64>) -> Result<Vec<ItemId>, Invalid> {
     Ok(ids.into_iter().map(ItemId).collect())
 }
 
-/// The bytes that the log stores for a change and that its chain covers: the [`pb::Change`] without its sequence.
+/// The bytes that the log stores for a change and whose digest its chain covers: the [`pb::Change`] without its sequence.
 #[must_use]
 pub fn encode_change(kind: ChangeKind) -> Vec<u8> {
     pb::Change { sequence: 0, kind: Some(kind.into()) }.encode_to_vec()

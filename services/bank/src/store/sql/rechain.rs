@@ -129,11 +129,17 @@ pub(in crate::store) async fn rechain<C: Rechain>(
     let head = old_head(connection).await?;
     tracing::info!(location, sequence = head.sequence.0, "the log gets a chain over digests");
     connection.run(schema.digests_begin).await?;
-    let copied = copy(connection, head).await.map_err(|error| match error {
+    let chain = copy(connection, head).await.map_err(|error| match error {
         ProofError::Store(error) => error,
-        fault => StoreError::Unproven { location: location.to_owned(), source: Box::new(fault) },
-    });
-    connection.set_chain(&copied?).await?;
+        fault @ (ProofError::Missing(_)
+        | ProofError::Doubled(_)
+        | ProofError::Altered(_)
+        | ProofError::BatchAltered { .. }
+        | ProofError::HeadAltered { .. }) => {
+            StoreError::Unproven { location: location.to_owned(), source: Box::new(fault) }
+        }
+    })?;
+    connection.set_chain(&chain).await?;
     connection.run(schema.digests_end).await?;
     connection.record(&step(DIGESTS, "chain of digests", schema.digests)).await?;
     tracing::info!(location, sequence = head.sequence.0, "the log has a chain over digests");
