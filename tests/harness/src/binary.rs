@@ -9,6 +9,9 @@ use anyhow::{Context as _, ensure};
 /// Further variables that cargo sets for one package.
 const OF_A_PACKAGE: [&str; 3] = ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_MANIFEST_LINKS"];
 
+/// The variable that names a folder with the programs to test, such as those of a release.
+const FOLDER: &str = "VIGIE_BINARIES";
+
 /// Finds `vigie` beside this program, or one folder above, where it is for tests.
 pub fn find_vigie() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("cannot find this program")?;
@@ -40,9 +43,20 @@ fn binaries() -> &'static Binaries {
     BINARIES.get_or_init(|| build().expect("the binaries can be built"))
 }
 
+/// The programs of the folder that a variable names, if it is set; or else those of the workspace.
+fn build() -> anyhow::Result<Binaries> {
+    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return build_workspace() };
+    let named = |name: &str| {
+        let path = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+        ensure!(path.is_file(), "{FOLDER} has no {}", path.display());
+        Ok(path)
+    };
+    Ok(Binaries { vigie: named("vigie")?, loadtest: named("vigie-loadtest")? })
+}
+
 /// Asks for the tests of the whole workspace, which use the binary: `cargo test --workspace` has built all of it with
 /// the same features already, whereas `--package vigie` would choose other features and build much of it again.
-fn build() -> anyhow::Result<Binaries> {
+fn build_workspace() -> anyhow::Result<Binaries> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["test", "--workspace", "--no-run", "--quiet", "--message-format", "json"]);
     if !cfg!(debug_assertions) {
