@@ -23,6 +23,7 @@ mod grpc;
 mod error;
 mod log;
 mod plan;
+mod failure;
 mod store;
 mod load;
 mod upkeep;
@@ -40,13 +41,13 @@ use vigie_serving::{AnyListener, Listener, ServeError, Shutdown};
 use vigie_telemetry::Telemetry;
 
 pub use crate::config::{Config, StoreUrl};
+pub use crate::failure::StoreFailure;
 pub use crate::upkeep::backup::{BackupError, backup, restore};
 pub use crate::upkeep::verify::{Verified, VerifyError, verify};
 pub use vigie_log::Purged;
 
 use crate::config::Location;
 use crate::simulated::SimulatedClock;
-use crate::store::StoreError;
 use crate::store::memory::MemoryStore;
 
 /// Why a bank could not run.
@@ -71,11 +72,6 @@ pub enum RunError {
     #[error("the sweeper ended unexpectedly")]
     Sweeper,
 }
-
-/// What the store said.
-#[derive(Debug, Error)]
-#[error(transparent)]
-pub struct StoreFailure(#[from] StoreError);
 
 /// Runs a bank until `shutdown`.
 ///

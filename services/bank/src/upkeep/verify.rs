@@ -13,8 +13,8 @@ use vigie_log::{Application as _, ChangeRange, ProofError, Purged, Slice, Stored
 use vigie_model::{BankId, ChangeKind, Item, ItemId, LogHead, Sequence};
 use vigie_proto::bank::{encode_change, encode_item};
 
-use crate::StoreFailure;
 use crate::config::{Config, Location};
+use crate::failure::StoreFailure;
 use crate::log::BankLog;
 use crate::plan::digests::{PartDigest, Parts};
 use crate::store::{self, HeadRow, ItemRange, Store, StoreError, to_model};
