@@ -9,7 +9,7 @@ ARG RUST=1.95
 FROM rust:${RUST}-bookworm AS skeleton
 WORKDIR /src
 COPY . .
-RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -name '*.rs' -delete \
+RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -path './.cargo/*' ! -name '*.rs' -delete \
     && find . -name '*.rs' ! -path '*/src/lib.rs' ! -path '*/src/main.rs' ! -path '*/src/bin/*' ! -path '*/benches/*' \
         ! -path './tests/*/main.rs' ! -name build.rs -delete \
     && find . -name '*.rs' -exec sh -c 'echo "fn main() {}" >"$1"' _ {} \; \
