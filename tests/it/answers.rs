@@ -4,5 +4,6 @@ mod matching;
 mod approximate;
 mod coverage;
 mod freshness;
+mod hash_types;
 mod streams;
 mod wrong_requests;

@@ -100,6 +100,12 @@ impl Role {
         format!("http://{}", self.address)
     }
 
+    /// Whether it has been started and not stopped.
+    #[must_use]
+    pub const fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Stops it as an orchestrator does, and waits until it has ended; its own error is an error here.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
         self.running.take().context("the role does not run")?.stop().await
