@@ -57,4 +57,16 @@ rows! {
         has_variants: false,
         has_quality_floor: false,
     }
+    /// SHA-1 of the content's bytes.
+    SHA1 = 4 {
+        name: "sha1",
+        aliases: &["HASH_SHA1", "sha-1"],
+        lengths: &[20],
+        text: TextForm::HexOrBase64,
+        metric: Metric::Equality,
+        distance_default: Distance(0),
+        distance_max: Distance(0),
+        has_variants: false,
+        has_quality_floor: false,
+    }
 }

@@ -1,6 +1,7 @@
 //! Digests of the file's bytes, for equality only.
 
 use md5::Md5;
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use vigie_model::{Hash, HashType};
 
@@ -10,7 +11,8 @@ type Hasher = fn(&[u8]) -> Vec<u8>;
 /// Every digest that is computed of a file, by ascending type.
 ///
 /// MD5 is what many older banks hold. It proves that two files are equal, and nothing against a forger.
-const HASHERS: &[(HashType, Hasher)] = &[(HashType::MD5, of::<Md5>), (HashType::SHA256, of::<Sha256>)];
+const HASHERS: &[(HashType, Hasher)] =
+    &[(HashType::MD5, of::<Md5>), (HashType::SHA256, of::<Sha256>), (HashType::SHA1, of::<Sha1>)];
 
 /// All digests of a file's bytes, by ascending type.
 #[must_use]
@@ -33,6 +35,7 @@ mod tests {
     const OF_ABC: &[(HashType, &str)] = &[
         (HashType::MD5, "900150983cd24fb0d6963f7d28e17f72"),
         (HashType::SHA256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        (HashType::SHA1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
     ];
 
     #[test]
