@@ -138,7 +138,8 @@ async fn every_hash_type_is_banked_matched_kept_over_restarts_and_removed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_is_recognised_by_each_of_its_digests() {
     let deployment = Deployment::start(&[]).await;
-    let picture = image::RgbImage::from_fn(200, 160, |x, y| image::Rgb([x as u8, y as u8, (x * y) as u8]));
+    let bytes = |x: u32, y: u32| [x, y, x * y].map(|value| u8::try_from(value % 256).unwrap());
+    let picture = image::RgbImage::from_fn(200, 160, |x, y| image::Rgb(bytes(x, y)));
     let mut file = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut file, image::ImageFormat::Png).unwrap();
     let content = image_item(file.get_ref()).unwrap();

@@ -108,7 +108,7 @@ mod tests {
         let both = of(&[one.clone(), two.clone()]);
         assert_eq!(both, of(&[two.clone(), one.clone()]));
         let others = [
-            of(&[one.clone()]),
+            of(std::slice::from_ref(&one)),
             of(&[one.clone(), one.clone()]),
             of(&[one.clone(), two.clone(), two.clone()]),
             of(&[one.clone(), (3, two.1.clone())]),

@@ -143,7 +143,7 @@ fn draw_one(seed: u64, banked: bool) -> anyhow::Result<Drawn> {
     let file = encode_jpeg(&picture, 95);
     let fingerprint = vigie_media::fingerprint(&file, &Limits::default())?;
     let item = ItemContent::try_from(ItemDraft {
-        hashes: fingerprint.banked_hashes().into(),
+        hashes: fingerprint.banked_hashes(),
         labels: vec!["drawn".to_owned()],
         external_reference: scene_name(seed),
     })?;

@@ -109,7 +109,7 @@ fn draw_one(seed: u64) -> anyhow::Result<(ItemContent, Bytes)> {
     let picture = draw(seed, SIZE.0, SIZE.1);
     let fingerprint = vigie_media::fingerprint(&encode_jpeg(&picture, 95), &Limits::default())?;
     let content = ItemContent::try_from(ItemDraft {
-        hashes: fingerprint.banked_hashes().into(),
+        hashes: fingerprint.banked_hashes(),
         labels: vec!["drawn".to_owned()],
         external_reference: scene_name(seed),
     })?;
