@@ -12,14 +12,16 @@
 //! - A hash is sensitive (it can be partly inverted), so no type here prints one by accident: `Debug` shows the type alone,
 //!   and the digits come only from [`Hash::to_text`].
 //!
-//! Reading order: [`table`], [`rows`], [`set`], [`hash`](mod@hash), [`hex`].
+//! Reading order: [`table`], [`rows`], [`lookup`], [`set`], [`hash`](mod@hash), [`hex`].
 
 pub mod table;
 pub mod rows;
+pub mod lookup;
 pub mod set;
 pub mod hash;
 pub mod hex;
 
 pub use hash::{Hash, HashError, Md5Hash, PdqHash, Sha256Hash};
+pub use lookup::UnknownHashType;
 pub use set::HashTypeSet;
-pub use table::{Distance, HashType, Metric, Row, TextForm, UnknownHashType};
+pub use table::{Distance, HashType, Metric, Row, TextForm};
