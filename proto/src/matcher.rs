@@ -56,8 +56,13 @@ fn identity(shard: u32, shard_count: u32) -> Result<ShardIdentity, Invalid> {
     ShardIdentity::new(shard, shard_count).map_err(|error| Invalid::new("shard", error))
 }
 
+/// The greatest number of a hash type that the first version knows, which refuses a description with any other.
+const FIRST_TYPES_MAX: u16 = 3;
+
 impl From<ReplicaDescription> for pb::DescribeResponse {
     fn from(description: ReplicaDescription) -> Self {
+        let is_of_the_first = |count: &HashCount| count.hash_type.number() <= FIRST_TYPES_MAX;
+        let (first, others): (Vec<_>, Vec<_>) = description.hashes.into_iter().partition(is_of_the_first);
         Self {
             shard: description.identity.shard().0.into(),
             shard_count: description.identity.shard_count().get().into(),
@@ -66,7 +71,8 @@ impl From<ReplicaDescription> for pb::DescribeResponse {
             ready: description.unready_reason.is_none(),
             reason: description.unready_reason.unwrap_or_default(),
             items: description.items,
-            hashes: description.hashes.into_iter().map(Into::into).collect(),
+            hashes: first.into_iter().map(Into::into).collect(),
+            other_hashes: others.into_iter().map(Into::into).collect(),
             digest: Some(description.digest.into()),
             resident_bytes: description.memory_bytes,
         }
@@ -77,13 +83,15 @@ impl TryFrom<pb::DescribeResponse> for ReplicaDescription {
     type Error = Invalid;
 
     fn try_from(message: pb::DescribeResponse) -> Result<Self, Invalid> {
+        let mut hashes = each("hashes", message.hashes, HashCount::try_from)?;
+        hashes.extend(each("other_hashes", message.other_hashes, HashCount::try_from)?);
         Ok(Self {
             identity: identity(message.shard, message.shard_count)?,
             sequence: Sequence(message.sequence),
             head: Sequence(message.head_sequence),
             unready_reason: (!message.ready).then_some(message.reason),
             items: message.items,
-            hashes: each("hashes", message.hashes, HashCount::try_from)?,
+            hashes,
             digest: digest("digest", message.digest.ok_or_else(|| Invalid::missing("digest"))?)?,
             memory_bytes: message.resident_bytes,
         })
@@ -101,5 +109,39 @@ impl TryFrom<pb::WatchResponse> for ReplicaDescription {
 
     fn try_from(message: pb::WatchResponse) -> Result<Self, Invalid> {
         message.replica.ok_or_else(|| Invalid::missing("replica"))?.try_into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::{HashType, SetDigest};
+
+    use super::*;
+
+    #[test]
+    fn the_first_version_can_read_the_counts_of_a_newer_one() {
+        let numbers = [1, 2, 3, 4, 4_321];
+        let count = |number| HashCount {
+            hash_type: HashType::from_number(number).unwrap(),
+            hashes: 1,
+            is_searched: number < 5,
+            exact: true,
+            recall: None,
+        };
+        let description = ReplicaDescription {
+            identity: ShardIdentity::new(0, 1).unwrap(),
+            sequence: Sequence(1),
+            head: Sequence(1),
+            unready_reason: None,
+            items: 1,
+            hashes: numbers.map(count).into(),
+            digest: SetDigest::EMPTY,
+            memory_bytes: 0,
+        };
+        let message = pb::DescribeResponse::from(description.clone());
+        assert!(message.hashes.iter().all(|count| (1..=3).contains(&count.hash_type)));
+        let read = ReplicaDescription::try_from(message).unwrap();
+        assert_eq!(read, description);
+        assert_eq!(read.searched().unwrap().iter().map(HashType::number).collect::<Vec<_>>(), [1, 2, 3, 4]);
     }
 }

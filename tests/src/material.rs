@@ -2,7 +2,7 @@
 
 use rand::{Rng, RngExt as _, SeedableRng as _, rngs::SmallRng};
 use vigie_media::Limits;
-use vigie_model::{Content, Hash, ItemContent, ItemDraft, PdqHash, QueryHash, Variant};
+use vigie_model::{Content, Hash, HashType, ItemContent, ItemDraft, PdqHash, QueryHash, Variant};
 
 /// A generator whose seed is given, so that a failure can be had again.
 #[must_use]
@@ -38,6 +38,18 @@ pub fn item(hashes: impl Into<Vec<Hash>>) -> anyhow::Result<ItemContent> {
 /// An item of the fingerprints of an image file.
 pub fn image_item(file: &[u8]) -> anyhow::Result<ItemContent> {
     item(vigie_media::fingerprint(file, &Limits::default())?.banked_hashes())
+}
+
+/// The hash types of the digests that are computed of every file.
+#[must_use]
+pub fn digest_types() -> Vec<HashType> {
+    vigie_media::digest::digests(b"").iter().map(Hash::hash_type).collect()
+}
+
+/// The hashes under which a picture with enough detail is banked: PDQ and every digest.
+#[must_use]
+pub fn hashes_of_a_picture() -> usize {
+    1 + digest_types().len()
 }
 
 /// A question about hashes.

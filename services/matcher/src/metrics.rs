@@ -341,7 +341,11 @@ pub(crate) fn register_replica<R: Observed>(registry: &mut Registry, replica: Ar
     });
     let name = "vigie_matcher_hashes";
     register_gauges(registry, name, "Hashes that the shard holds", "hash_type", move || {
-        let counts = replica.hashes().into_iter();
-        counts.map(|count| (count.hash_type.name().unwrap_or("unknown"), figure(count.hashes))).collect()
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            replica.hashes().into_iter().partition(|count| count.hash_type.is_known());
+        let named = known.iter().filter_map(|count| Some((count.hash_type.name()?, figure(count.hashes))));
+        // One sample for all types without a name: a sample is named once.
+        let rest = (!unknown.is_empty()).then(|| unknown.iter().map(|count| count.hashes).sum());
+        named.chain(rest.map(|hashes| ("unknown", figure(hashes)))).collect()
     });
 }

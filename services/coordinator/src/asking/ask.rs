@@ -165,9 +165,9 @@ impl Shard {
             // Where there is no other replica, the same one is worth another call if only the connection was lost.
             let other = untried.take_cheapest(Instant::now()).or(lost_connection.then_some(first));
             match other {
-                Some(other)
-                    if may_retry && another_may_answer(refusal.code) && self.record.budget.take_retry() =>
-                {
+                // A replica that does not know a hash type has done no work, and each is asked once: no budget is needed.
+                Some(other) if refusal.code == Code::Unimplemented => attempts.begin(other, &ask),
+                Some(other) if may_retry && retryable(refusal.code) && self.record.budget.take_retry() => {
                     may_retry = false;
                     metrics.retries.inc();
                     span.event("retry");
@@ -185,8 +185,10 @@ impl Shard {
         let is_able = |candidate: &&Candidate| candidate.lacks(ask.hash_types()).is_none();
         if !self.ready.is_empty() {
             let able = self.ready.iter().filter(is_able);
-            let (first, then) = able.partition(|candidate| candidate.sequence >= wanted);
-            return (Untried { first, then }, ask);
+            let (first, then): (Vec<_>, Vec<_>) = able.partition(|candidate| candidate.sequence >= wanted);
+            if !(first.is_empty() && then.is_empty()) {
+                return (Untried { first, then }, ask);
+            }
         }
         let may_live =
             |candidate: &&Candidate| is_able(candidate) && !candidate.replica.load.view(now).is_left_out;
@@ -197,7 +199,8 @@ impl Shard {
 
     /// Why no replica can be asked, if that is for a hash type that none of the ready ones knows.
     fn lacking(&self, ask: &Ask) -> Option<String> {
-        let hash_type = self.ready.iter().find_map(|candidate| candidate.lacks(ask.hash_types()))?;
+        let mut known = self.ready.iter().chain(&self.silent);
+        let hash_type = known.find_map(|candidate| candidate.lacks(ask.hash_types()))?;
         Some(format!(
             "none of its replicas can search hashes of type {}: their versions do not know it",
             hash_type.number()
@@ -236,12 +239,6 @@ impl<'a> Untried<'a> {
         from.retain(|candidate| !std::ptr::eq(*candidate, chosen));
         Some(chosen)
     }
-}
-
-/// Whether another replica may answer what one has refused. A replica whose version does not know a hash type answers
-/// `UNIMPLEMENTED`; usually its description has said so before, and it is not asked.
-const fn another_may_answer(code: Code) -> bool {
-    matches!(code, Code::Unimplemented) || retryable(code)
 }
 
 fn refusal(error: &CallError) -> ShardRefusal {

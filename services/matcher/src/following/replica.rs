@@ -113,7 +113,7 @@ impl Replica {
             }
             Err(error) => {
                 match &error {
-                    RestoreError::Settings { .. } => {
+                    RestoreError::Settings { .. } | RestoreError::OtherTable(_) => {
                         tracing::warn!(%shard, %error, "discarding the snapshot")
                     }
                     RestoreError::OtherFile { .. }

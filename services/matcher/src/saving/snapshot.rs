@@ -53,6 +53,8 @@ pub(crate) enum SaveError {
 pub(crate) enum RestoreError {
     #[error("the snapshot was made with other settings: {saved:?}, and not {own:?}")]
     Settings { saved: Settings, own: Settings },
+    #[error("it was saved by a version with another table of hash types: {0}")]
+    OtherTable(&'static str),
     #[error("{} is not the file that the snapshot names", path.display())]
     OtherFile { path: PathBuf },
     #[error("{}: {reason}", path.display())]
@@ -169,7 +171,7 @@ pub(crate) fn restore(
         match counted(hash_type) {
             count if count == hashes => {}
             _ if keys.iter().all(|key| key.hash_type != hash_type) => {
-                return Err(wrong("it was saved by a version that did not know a hash type of its records"));
+                return Err(RestoreError::OtherTable("it did not know a hash type of the records"));
             }
             _ => return Err(wrong("its indexes and its records do not hold the same")),
         }
@@ -206,7 +208,7 @@ pub(crate) fn check_manifest(
         entry.key().is_none_or(|key| !key.hash_type.is_known() || *entry == IndexEntry::of(key))
     };
     if !manifest.indexes.iter().all(is_for_own_distance) {
-        return Err(wrong("its indexes are made for other distances"));
+        return Err(RestoreError::OtherTable("its indexes are made for other distances"));
     }
     if names_are_plain(manifest) { Ok(home) } else { Err(wrong("it names files that are not the shard's")) }
 }

@@ -19,9 +19,11 @@ use crate::shard::indexes::IndexKey;
 use crate::shard::state::{Shard, ShardState};
 use crate::shard::stores::Stores;
 
-/// Rows that are gathered before they are made into a segment: 48 MiB of the longest hashes, as much again while they
-/// are sorted.
+/// Rows of one index that are gathered before they are made into a segment.
 const BULK_ROWS: usize = 1 << 20;
+/// Bytes of their hashes, where these are long. With their entries, rows of the usual lengths take 48 MiB; up to three times as
+/// much while they are sorted.
+const BULK_BYTES: usize = 32 << 20;
 
 /// Why a state is no shard.
 #[derive(Debug, Error)]
@@ -84,15 +86,16 @@ impl Loading {
             self.stores.records.insert(id, bank, &content);
         }
         self.stores.records.tend();
-        self.is_split |= self.spill(BULK_ROWS)?;
+        self.is_split |=
+            self.spill(|rows| rows.len() >= BULK_ROWS || rows.len() * rows.bytes() >= BULK_BYTES)?;
         Ok(())
     }
 
-    /// Gives what has gathered to the indexes, of each that has at least `rows_min` rows.
-    fn spill(&mut self, rows_min: usize) -> Result<bool, SegmentError> {
+    /// Gives the gathered rows to each index for which `is_due` says so, and returns whether there was one.
+    fn spill(&mut self, is_due: impl Fn(&HashRows) -> bool) -> Result<bool, SegmentError> {
         let mut has_spilled = false;
         for (key, rows) in &mut self.rows {
-            if rows.len() >= rows_min {
+            if is_due(rows) {
                 let gathered = std::mem::replace(rows, HashRows::new(key.bytes));
                 self.stores.indexes.load(*key, gathered)?;
                 has_spilled = true;
@@ -103,7 +106,7 @@ impl Loading {
 
     /// The shard, as of its cursor.
     pub(crate) fn finish(mut self, settled: Sequence) -> Result<Shard, LoadError> {
-        self.spill(1)?;
+        self.spill(|rows| !rows.is_empty())?;
         if self.is_split {
             self.stores.indexes.merge()?;
         }

@@ -95,7 +95,7 @@ fn a_snapshot_of_a_version_that_lacked_a_type_is_of_use_to_that_version_alone() 
     // A newer version has no index of these hashes, so it loads the bank's state.
     let newer = copy_of(folder.path());
     let error = plan(newer.path()).restore(identity()).unwrap_err();
-    assert!(error.to_string().contains("did not know a hash type"), "{error}");
+    assert!(error.to_string().contains("did not know a hash type of the records"), "{error}");
 }
 
 #[test]

@@ -11,7 +11,8 @@ pub enum CallEnd {
     Failed,
     /// The caller stopped waiting. The time until then is all that is known of the endpoint's latency.
     Abandoned,
-    /// The endpoint refused the call for lack of capacity. A refusal is quick, which must not make the endpoint look quick.
+    /// The endpoint refused the call for lack of capacity, or does not know what is asked. A refusal is quick, which must not
+    /// make the endpoint look quick.
     Refused,
 }
 
@@ -50,7 +51,7 @@ const fn meaning(code: Code) -> Meaning {
         Code::FailedPrecondition => row("FAILED_PRECONDITION", NO,       NO,    Answered),
         Code::Aborted =>            row("ABORTED",             YES,      NO,    Abandoned),
         Code::OutOfRange =>         row("OUT_OF_RANGE",        NO,       NO,    Answered),
-        Code::Unimplemented =>      row("UNIMPLEMENTED",       NO,       YES,   Answered),
+        Code::Unimplemented =>      row("UNIMPLEMENTED",       NO,       YES,   Refused),
         Code::Internal =>           row("INTERNAL",            NO,       YES,   Failed),
         Code::Unavailable =>        row("UNAVAILABLE",         YES,      YES,   Failed),
         Code::DataLoss =>           row("DATA_LOSS",           NO,       YES,   Failed),
