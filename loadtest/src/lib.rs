@@ -17,7 +17,7 @@
 //!
 //! The other commands put a cluster under load, and look at every answer: [`run`] has their rules and reading order.
 //!
-//! Reading order: [`cli`]; `data` (drawn rows, queries and right answers), `index` (the index benchmark), `run` (schedules,
+//! Reading order: `cli`; `data` (drawn rows, queries and right answers), `index` (the index benchmark), `run` (schedules,
 //! lanes, sessions, targets), `judge` (what is true of a question, and thresholds), `report` (results, for each reader), `cluster`
 //! (processes of an own cluster, and faults).
 

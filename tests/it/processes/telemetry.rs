@@ -237,8 +237,8 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
     assert!(told.sum("vigie_matcher_searches_total", &[("outcome", "answered")]) >= 1.0);
     check_calls(&told, "vigie.matcher.v1.MatcherService/Search", "OK");
     assert_eq!(told.sum("vigie_matcher_items", &[]), 1.0);
-    let hashes = u32::try_from(hashes_of_a_picture()).unwrap();
-    assert_eq!(told.sum("vigie_matcher_hashes", &[]), f64::from(hashes));
+    let held = u32::try_from(hashes_of_a_picture()).unwrap();
+    assert_eq!(told.sum("vigie_matcher_hashes", &[]), f64::from(held));
     assert_eq!(told.sum("vigie_matcher_feed_lag_changes", &[]), 0.0);
     assert!(told.sum("vigie_matcher_feed_lag_seconds", &[]) < 10.0);
 
