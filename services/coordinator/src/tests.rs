@@ -171,10 +171,14 @@ async fn a_replica_that_hangs_costs_no_answer() {
 async fn extra_calls_stay_within_their_budget_however_slow_everything_is() {
     let replicas = [FakeMatcher::start(0, 1).await, FakeMatcher::start(0, 1).await];
     let coordinator = start(Config { hedge_after_ms_min: 0, ..over(&[&replicas[0], &replicas[1]]) }).await;
-    for round in 0..40 {
+    // On a busy machine timers are late, and fewer searches are hedged in a round.
+    for round in 0..200 {
         // Ever slower, so that every search outlasts what was known.
         replicas.iter().for_each(|one| one.behave(|manner| manner.delay = Some((2 + round) * MS)));
         join_all((0..50).map(|number| assert_exact_later(&coordinator, number))).await;
+        if round >= 39 && calls(&coordinator).0 >= 16 {
+            break;
+        }
     }
     let (extra, all) = calls(&coordinator);
     assert!(extra <= 64 + all / 20, "{extra} extra calls of {all}");

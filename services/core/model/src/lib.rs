@@ -1,7 +1,7 @@
 //! The words of the domain as types: ids, hashes, distances, sequences, coverage.
 //!
 //! Every crate of the project speaks in these types; none of them knows a wire format, a database or a runtime.
-//! What is constructed here has been checked: a [`BankName`] is a valid name, a [`Hash`](enum@Hash) has the length of its
+//! What is constructed here has been checked: a [`BankName`] is a valid name, a [`Hash`](struct@Hash) has the length of its
 //! type, a [`MaxDistances`] lies within what the index accepts.
 //!
 //! A hash is sensitive (it can be partly inverted), so no type here prints one by accident: `Debug` shows the hash
