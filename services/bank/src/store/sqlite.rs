@@ -159,8 +159,11 @@ impl SqliteStore {
         let failed_to_open = |source| StoreError::Open { location: path.display().to_string(), source };
         let options = SqliteConnectOptions::new().filename(path).disable_statement_logging();
         let mut connection = options.connect().await.map_err(failed_to_open)?;
-        migrate::bring_up_to_date(&mut connection, &path.display().to_string()).await?;
-        connection.close().await.map_err(failed("close the copy"))
+        let brought = migrate::bring_up_to_date(&mut connection, &path.display().to_string()).await;
+        // Closed after a failure too: until then its journal lies beside the copy.
+        let closed = connection.close().await.map_err(failed("close the copy"));
+        brought?;
+        closed
     }
 
     /// A connection to read with.

@@ -218,6 +218,8 @@ pub(super) struct Listener {
     pub(super) state: Arc<FakeState>,
     pub(super) kept: Option<(u64, u64)>,
     pub(super) heard: Arc<Mutex<Vec<Event>>>,
+    /// Whether the state was ready at each of these events. A watcher sees only the latest value, and may miss some.
+    pub(super) ready: Arc<Mutex<Vec<bool>>>,
 }
 
 impl Companion for Listener {
@@ -228,6 +230,7 @@ impl Companion for Listener {
     }
 
     async fn hear(&mut self, event: Event) {
+        self.ready.lock().unwrap().push(self.state.standing().now().ready);
         self.heard.lock().unwrap().push(event);
     }
 }
