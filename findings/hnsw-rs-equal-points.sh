@@ -13,14 +13,14 @@
 # already than from the new point; the first of several copies discards all others, so a point whose candidates are copies
 # gets one link, to a copy that links only to copies. The graph falls into parts.
 #
-# Source: hnsw_rs 0.3.5 from crates.io (https://github.com/jean-pierreBoth/hnswlib-rs). Until 0.3.4 reverse edges were
+# Source: hnsw_rs 0.3.5 (https://github.com/jean-pierreBoth/hnswlib-rs). Until 0.3.4 reverse edges were
 # stored in the wrong layer, too (pull request 38 there); that is mended in 0.3.5 and is another fault.
 #
 # Why it matters here: banks hold thousands of items with one hash (a flat picture, a logo, a frame of a title). The crate
 # `vigie-vectors` therefore inserts each distinct hash once and keeps the items that bear it beside the graph
 # (services/core/vectors/src/graph/rows.rs). If this script fails, that may have become unnecessary.
 #
-# Needs cargo, and crates.io or its local cache. No Vigie code. Fails if the behaviour has changed.
+# Needs cargo, and the package registry or its local cache. No Vigie code. Fails if the behaviour has changed.
 set -euo pipefail
 
 folder=$(mktemp -d)
