@@ -103,6 +103,8 @@ impl Course {
         self.at = position(place);
         self.began_at = self.at;
         self.was_ready = self.progress.ready;
+        // Nothing says that the state holds all that the source has before a range of this attempt does.
+        self.progress.level = false;
     }
 
     /// The source's state is being loaded, as of a position.

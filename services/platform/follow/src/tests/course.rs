@@ -139,3 +139,17 @@ fn a_state_that_is_dropped_again_and_again_is_loaded_ever_more_rarely() {
     assert_eq!(dropped(Proof::Equal, Failure::Unusable(Reason::Digest)), (Some(Reason::Digest), 10));
     assert_eq!(dropped(Proof::None, Failure::Unusable(Reason::Digest)), (Some(Reason::Digest), 20));
 }
+
+#[test]
+fn an_attempt_that_hears_nothing_does_not_call_the_state_level() {
+    let mut course = opened(0, 0);
+    take(&mut course, 0, 4, 4, Proof::Equal);
+    assert!(course.progress().level);
+    course.failed(Failure::Lost);
+    course.begin(place(4));
+    course.loaded(place(4));
+    assert!(
+        course.progress().ready && !course.progress().level,
+        "the lag must grow while the source is away"
+    );
+}
