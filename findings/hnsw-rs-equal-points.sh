@@ -13,7 +13,7 @@
 # already than from the new point; the first of several copies discards all others, so a point whose candidates are copies
 # gets one link, to a copy that links only to copies. The graph falls into parts.
 #
-# Source: hnsw_rs 0.3.5 (https://github.com/jean-pierreBoth/hnswlib-rs). Until 0.3.4 reverse edges were
+# Source: hnsw_rs, version 0.3.5 (https://github.com/jean-pierreBoth/hnswlib-rs). Until 0.3.4 reverse edges were
 # stored in the wrong layer, too (pull request 38 there); that is mended in 0.3.5 and is another fault.
 #
 # Why it matters here: banks hold thousands of items with one hash (a flat picture, a logo, a frame of a title). The crate
