@@ -1,0 +1,52 @@
+//! The steps of a lock-down on Linux.
+
+mod limits;
+mod landlock;
+mod seccomp;
+
+use rustix::process::{DumpableBehavior, Signal};
+
+use crate::{Posture, Profile};
+
+/// What failed is not named: the process that asks has no log, and its parent needs the posture.
+type Step = Result<(), Failed>;
+
+/// A step that the kernel refused.
+#[derive(Debug, thiserror::Error)]
+#[error("the kernel refused a step of the lock-down")]
+struct Failed;
+
+impl From<rustix::io::Errno> for Failed {
+    fn from(_: rustix::io::Errno) -> Self {
+        Self
+    }
+}
+
+pub(crate) fn lock_down(profile: Profile) -> Posture {
+    match steps(profile) {
+        Err(Failed) => Posture::None,
+        Ok(false) => Posture::SeccompOnly,
+        Ok(true) => Posture::Full,
+    }
+}
+
+/// Takes every step; returns whether Landlock is among what holds.
+fn steps(profile: Profile) -> Result<bool, Failed> {
+    let Profile::Decoder { memory_bytes_max } = profile;
+    give_up_privileges()?;
+    limits::address_space(memory_bytes_max)?;
+    let has_landlock = landlock::nothing();
+    limits::nothing_new()?;
+    seccomp::computation_on_pipes()?;
+    Ok(has_landlock)
+}
+
+fn give_up_privileges() -> Step {
+    rustix::thread::set_no_new_privs(true)?;
+    // Neither a core file nor a debugger of the same user sees the content.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    // The signal comes when the thread ends that started this process. A parent that has gone before is noticed by the end of
+    // standard input.
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! Resource limits of the process.
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use super::Step;
+
+/// Address space of a process whose size cannot be read, in bytes: the program, its libraries and a first heap.
+const OWN_BYTES_UNKNOWN: u64 = 512 << 20;
+
+/// Limits the address space to what the process has and `more` bytes.
+///
+/// Address space and not resident memory, since the kernel enforces nothing on the latter. An allocator that reserves without
+/// using needs to be told to reserve little.
+///
+/// When memory is short all the same, such as at the limit of a container, this process ends before its parent: so says the
+/// score, which needs no right to be raised. A kernel that refuses it takes no protection away.
+pub(super) fn address_space(more: u64) -> Step {
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    let own = own_bytes().unwrap_or(OWN_BYTES_UNKNOWN);
+    to(Resource::As, own.saturating_add(more))
+}
+
+/// Allows no new descriptor, no byte in a file, no process, no locked memory, no core file, no message queue.
+pub(super) fn nothing_new() -> Step {
+    // `Nproc` does not bind the superuser: the filter, which has no call to start one, does.
+    for resource in [
+        Resource::Nofile,
+        Resource::Fsize,
+        Resource::Nproc,
+        Resource::Memlock,
+        Resource::Core,
+        Resource::Msgqueue,
+    ] {
+        to(resource, 0)?;
+    }
+    Ok(())
+}
+
+fn to(resource: Resource, bound: u64) -> Step {
+    let before = rustix::process::getrlimit(resource);
+    // A lower limit from outside stays.
+    let bound = before.maximum.map_or(bound, |maximum| maximum.min(bound));
+    setrlimit(resource, Rlimit { current: Some(bound), maximum: Some(bound) })?;
+    Ok(())
+}
+
+/// Address space in use now, in bytes.
+fn own_bytes() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split_ascii_whitespace().next()?.parse().ok()?;
+    pages.checked_mul(u64::try_from(rustix::param::page_size()).ok()?)
+}
