@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::time::Instant;
 use std::{env, fs};
 
-use vigie_media::{Limits, decode, fingerprint, pdq_of_image};
+use vigie_media::{Limits, Ways, decode, fingerprint, picture};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let decoding = start.elapsed();
 
         let start = Instant::now();
-        black_box(pdq_of_image(black_box(&content), &limits)?);
+        black_box(picture(black_box(&content), &limits, Ways::NONE)?);
         let hashing = start.elapsed();
 
         let start = Instant::now();

@@ -6,6 +6,9 @@
 
 use std::ops::RangeInclusive;
 
+/// A side shorter than this is scaled up to it by [`scaled_tent`]: from here on PDQ's blur hardly depends on the size.
+pub(crate) const SCALED_SIDE_PX: usize = 640;
+
 /// One row of a band matrix.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Tent {
@@ -82,5 +85,58 @@ pub(crate) fn tent(length: usize, index: usize, side: usize) -> Tent {
         Tent { start, weights: Weights::Counts(counts), divisor }
     } else {
         Tent { start, weights: Weights::Fractions(weights.collect()), divisor: size(&outer) as f64 }
+    }
+}
+
+/// Row `index` of the band matrix for a side that is scaled up to [`SCALED_SIDE_PX`] samples first, where it is shorter.
+///
+/// Scaling is linear interpolation between the centres of the samples, so a row is the tent of the longer side, each of its weights
+/// shared by the two samples that a scaled sample lies between.
+pub(crate) fn scaled_tent(length: usize, index: usize, side: usize) -> Tent {
+    if length >= SCALED_SIDE_PX {
+        return tent(length, index, side);
+    }
+    let large = tent(SCALED_SIDE_PX, index, side);
+    let weights: Vec<f64> = match large.weights {
+        Weights::Counts(counts) => counts.into_iter().map(f64::from).collect(),
+        Weights::Fractions(fractions) => fractions,
+    };
+    let step = length as f64 / SCALED_SIDE_PX as f64;
+    // The two source samples of a scaled sample, and the share of the second.
+    let between = |place: usize| {
+        let centre = ((place as f64 + 0.5) * step - 0.5).clamp(0.0, (length - 1) as f64);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the side")]
+        let first = centre as usize;
+        (first, (first + 1).min(length - 1), centre - first as f64)
+    };
+    let start = between(large.start).0;
+    let end = between(large.start + weights.len() - 1).1;
+    let mut shared = vec![0.0; end + 1 - start];
+    for (place, weight) in (large.start..).zip(weights) {
+        let (first, second, share) = between(place);
+        shared[first - start] += weight * (1.0 - share);
+        shared[second - start] += weight * share;
+    }
+    Tent { start, weights: Weights::Fractions(shared), divisor: large.divisor }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scaled_tents_weigh_as_much_as_their_divisor_and_stay_within_the_side() {
+        for length in [1, 2, 5, 64, 129, 256, 639, 640, 3_000] {
+            for index in 0..64 {
+                let tent = scaled_tent(length, index, 64);
+                let weights: Vec<f64> = match tent.weights {
+                    Weights::Counts(counts) => counts.into_iter().map(f64::from).collect(),
+                    Weights::Fractions(fractions) => fractions,
+                };
+                assert!(tent.start + weights.len() <= length, "{length}, row {index}");
+                let sum: f64 = weights.iter().sum();
+                assert!((sum / tent.divisor - 1.0).abs() < 1e-9, "{length}, row {index}: {sum}");
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Bytes to an 8-bit RGB [`Picture`], within limits.
+//! Bytes to frames of 8-bit RGB, within limits.
 //!
 //! The format is told from the first bytes, never from a name. What a pixel means follows PyPI's Pillow and its
 //! `convert("RGB")`, with which most banks' hashes were made: alpha is dropped and not composited, 16 bits keep their upper
@@ -9,8 +9,9 @@
 //! A file is complete when nothing of the hashed picture is missing; what follows the picture (later frames, metadata) may be cut.
 
 use crate::error::DecodeError;
+use crate::frames::{Frame, Frames, Samples, Taken};
 use crate::limits::Limits;
-use crate::luma::Luma;
+use crate::orientation::Orientation;
 use crate::picture::Picture;
 
 mod guard;
@@ -63,32 +64,53 @@ impl Format {
     }
 }
 
-/// Decodes `content` to 8-bit RGB.
+/// Decodes `content` and hands its frames on.
 ///
-/// # Errors
-/// [`DecodeError`]: the input or what it declares is beyond `limits`, or it is unknown, truncated, corrupt or unsupported, or
-/// the decoder panicked (which is caught).
-pub fn decode(content: &[u8], limits: &Limits) -> Result<Picture, DecodeError> {
+/// A fault after the first frame is no error: the frames before it are hashed, and the others are left out.
+pub(crate) fn decode_frames(
+    content: &[u8],
+    limits: &Limits,
+    frames: &mut Frames<'_>,
+) -> Result<(), DecodeError> {
     if content.is_empty() {
         return Err(DecodeError::Empty);
     }
     limits.check_input(content)?;
     let format = Format::of(content).ok_or(DecodeError::UnknownFormat)?;
-    guard::catch_panic(format.name(), || match format {
-        Format::Jpeg => jpeg::decode(content, limits),
-        Format::Png => png::decode(content, limits),
-        Format::WebP => webp::decode(content, limits),
-        Format::Gif => gif::decode(content, limits),
-        Format::Bmp => bmp::decode(content, limits),
-        Format::Tiff => tiff::decode(content, limits),
-    })
+    let decoded = guard::catch_panic(format.name(), || match format {
+        Format::Jpeg => jpeg::decode(content, limits, frames),
+        Format::Png => png::decode(content, limits, frames),
+        Format::WebP => webp::decode(content, limits, frames),
+        Format::Gif => gif::decode(content, limits, frames),
+        Format::Bmp => bmp::decode(content, limits, frames),
+        Format::Tiff => tiff::decode(content, limits, frames),
+    });
+    match decoded {
+        Ok(()) if frames.taken() == 0 => Err(DecodeError::Corrupt { reason: "the file holds no picture" }),
+        Err(_) if frames.taken() > 0 => {
+            frames.leave_out(1);
+            Ok(())
+        }
+        decoded => decoded,
+    }
 }
 
-/// Decodes `content` to luma alone where that is quicker and as good; `None` where [`decode`] has to be asked.
-pub(crate) fn decode_luma(content: &[u8], limits: &Limits) -> Result<Option<Luma>, DecodeError> {
-    limits.check_input(content)?;
-    match Format::of(content) {
-        Some(Format::Jpeg) => guard::catch_panic(jpeg_header::FORMAT, || jpeg::decode_luma(content, limits)),
-        _ => Ok(None),
-    }
+/// Decodes the first frame of `content` to 8-bit RGB, upright.
+///
+/// # Errors
+/// [`DecodeError`]: the input or what it declares is beyond `limits`, or it is unknown, truncated, corrupt or unsupported, or
+/// the decoder panicked (which is caught).
+pub fn decode(content: &[u8], limits: &Limits) -> Result<Picture, DecodeError> {
+    let limits = Limits { frames_max: 1, ..*limits };
+    let mut first = None;
+    let mut visit = |_, frame: Frame| match frame.samples {
+        Samples::Luma(_) => Taken::NeedsRgb,
+        Samples::Rgb(stored) => {
+            let upright = frame.orientation == Orientation::UPRIGHT;
+            first = if upright { Some(stored) } else { frame.orientation.turn(&stored) };
+            Taken::Hashed
+        }
+    };
+    decode_frames(content, &limits, &mut Frames::new(&limits, &mut visit))?;
+    first.ok_or(DecodeError::Corrupt { reason: "the file holds no picture" })
 }

@@ -1,6 +1,7 @@
 //! Why bytes were not hashed. Each message says what was wrong and what is accepted, and repeats none of the bytes.
 
 use thiserror::Error;
+use vigie_model::{DecodeFailure, DecodeFailureKind};
 
 /// Why a file is no picture that this crate accepts.
 ///
@@ -85,34 +86,26 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// Every [`Self::kind`].
-    pub const KINDS: [&str; 10] = [
-        "empty",
-        "too_large_input",
-        "unknown_format",
-        "unsupported",
-        "too_many_pixels",
-        "side_too_long",
-        "alloc",
-        "truncated",
-        "corrupt",
-        "panicked",
-    ];
-
-    /// A short label for metrics and scripts.
+    /// The kind of this failure.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
+    pub const fn kind(&self) -> DecodeFailureKind {
         match self {
-            Self::Empty => "empty",
-            Self::InputTooLarge { .. } => "too_large_input",
-            Self::UnknownFormat => "unknown_format",
-            Self::Unsupported { .. } => "unsupported",
-            Self::TooManyPixels { .. } => "too_many_pixels",
-            Self::SideTooLong { .. } => "side_too_long",
-            Self::AllocTooLarge { .. } => "alloc",
-            Self::Truncated { .. } => "truncated",
-            Self::Corrupt { .. } => "corrupt",
-            Self::DecoderPanicked { .. } => "panicked",
+            Self::Empty => DecodeFailureKind::Empty,
+            Self::InputTooLarge { .. } => DecodeFailureKind::TooLargeInput,
+            Self::UnknownFormat => DecodeFailureKind::UnknownFormat,
+            Self::Unsupported { .. } => DecodeFailureKind::Unsupported,
+            Self::TooManyPixels { .. } => DecodeFailureKind::TooManyPixels,
+            Self::SideTooLong { .. } => DecodeFailureKind::SideTooLong,
+            Self::AllocTooLarge { .. } => DecodeFailureKind::OutOfMemory,
+            Self::Truncated { .. } => DecodeFailureKind::Truncated,
+            Self::Corrupt { .. } => DecodeFailureKind::Corrupt,
+            Self::DecoderPanicked { .. } => DecodeFailureKind::Panicked,
         }
+    }
+}
+
+impl From<DecodeError> for DecodeFailure {
+    fn from(error: DecodeError) -> Self {
+        Self { kind: error.kind(), message: error.to_string() }
     }
 }

@@ -13,7 +13,9 @@
 //! The matrices are not cached: a band costs a few additions per source row or column, some 20 us for a picture that takes
 //! 60 ms to decode, and a cache would need a bound, a lock and a test.
 
-use crate::band::{COUNT_MAX, Tent, Weights, tent};
+use std::ops::Range;
+
+use crate::band::{COUNT_MAX, Tent, Weights, scaled_tent, tent};
 use crate::luma::LumaSource;
 use crate::picture::{CHANNELS, Picture};
 
@@ -26,22 +28,61 @@ pub type Buffer = [[f32; SIDE]; SIDE];
 /// The samples that the inner loop of [`add_counted`] holds in registers: one cache line of bytes.
 const STRIP: usize = 64;
 
+/// A part of a picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) columns: Range<usize>,
+    pub(crate) rows: Range<usize>,
+}
+
+impl Window {
+    /// All of the picture.
+    pub(crate) fn whole(source: &impl LumaSource) -> Self {
+        let (width, height) = source.size();
+        Self { columns: 0..width, rows: 0..height }
+    }
+}
+
+/// Whether short sides are scaled up before anything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scale {
+    /// PDQ as the reference computes it.
+    AsIs,
+    /// Each side is scaled up to the length from which on PDQ's blur hardly depends on it.
+    Up,
+}
+
+impl Scale {
+    /// The rows of the band matrix of one side, for the samples of `range`.
+    fn tents(self, range: &Range<usize>) -> Vec<Tent> {
+        let tent = match self {
+            Self::AsIs => tent,
+            Self::Up => scaled_tent,
+        };
+        (0..SIDE)
+            .map(|index| {
+                let row = tent(range.len(), index, SIDE);
+                Tent { start: row.start + range.start, ..row }
+            })
+            .collect()
+    }
+}
+
 /// Blurs and decimates the picture's luma to 64 x 64.
 #[must_use]
 pub fn downsample(picture: &Picture) -> Buffer {
-    downsample_source(picture)
+    downsample_window(picture, &Window::whole(picture), Scale::AsIs)
 }
 
-/// As [`downsample`], from either kind of source.
-pub(crate) fn downsample_source<S: LumaSource>(source: &S) -> Buffer {
-    let ((width, height), stride) = (source.size(), source.stride());
-    let columns: Vec<Tent> = (0..SIDE).map(|j| tent(width, j, SIDE)).collect();
+/// As [`downsample`], from a part of either kind of source.
+pub(crate) fn downsample_window<S: LumaSource>(source: &S, window: &Window, scale: Scale) -> Buffer {
+    let stride = source.stride();
+    let columns = scale.tents(&window.columns);
 
     let mut buffer = [[0.0; SIDE]; SIDE];
     let mut sums = vec![0_u32; stride];
     let mut luma = vec![0.0_f32; stride / S::PER_PIXEL];
-    for (i, out) in buffer.iter_mut().enumerate() {
-        let rows = tent(height, i, SIDE);
+    for (rows, out) in scale.tents(&window.rows).into_iter().zip(&mut buffer) {
         let bytes = &source.samples()[rows.start * stride..];
         let divisor = match &rows.weights {
             Weights::Counts(counts) => {

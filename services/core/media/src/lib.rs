@@ -23,11 +23,14 @@ pub mod error;
 mod pixels;
 pub mod picture;
 mod luma;
+mod orientation;
+mod frames;
 pub mod decode;
 mod band;
 pub mod filter;
 pub mod dct;
 pub mod pdq;
+mod ways;
 pub mod digest;
 
 pub use decode::decode;
@@ -35,49 +38,43 @@ pub use error::DecodeError;
 pub use limits::Limits;
 pub use pdq::pdq;
 pub use picture::Picture;
+pub use ways::Ways;
 
-use vigie_model::{ImageFingerprint, PdqHash, Quality};
+use vigie_model::{FrameFingerprint, ImageFingerprint, PictureFingerprint};
 
-/// Below this quality rounding may decide a bit, and luma is computed from RGB as the reference does it.
-const QUALITY_OF_LUMA_MIN: u8 = 80;
+use frames::{Frame, Frames, Taken};
 
-/// A picture's PDQ and what belongs to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImagePdq {
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
-    /// The hashes of the picture and its variants, in the order of [`vigie_model::Variant::ALL`].
-    pub hashes: [PdqHash; 8],
-    /// How much detail the picture holds.
-    pub quality: Quality,
-}
-
-/// Decodes `content` within `limits` as far as PDQ needs it, and computes that.
+/// Decodes `content` within `limits` and computes the PDQ hashes of its frames, in the ways that `ways` names.
 ///
-/// Of a large JPEG with enough detail only luma is decoded. Its samples are rounded elsewhere than those of RGB, so a hash
-/// may be 2 bits, rarely 4, from that of [`fn@decode`] and [`fn@pdq`]; nearly always it is the same.
+/// Of a JPEG with enough detail only luma is decoded. Its samples are rounded elsewhere than those of RGB, so a hash
+/// may be 2 bits from that of [`fn@decode`] and [`fn@pdq`]; nearly always it is the same.
 ///
 /// # Errors
 /// [`DecodeError`], when the bytes are no picture that this crate accepts.
-pub fn pdq_of_image(content: &[u8], limits: &Limits) -> Result<ImagePdq, DecodeError> {
-    if let Some(luma) = decode::decode_luma(content, limits)? {
-        let (hashes, quality) = pdq::pdq_of_source(&luma);
-        if quality.get() >= QUALITY_OF_LUMA_MIN {
-            return Ok(ImagePdq { width: luma.width(), height: luma.height(), hashes, quality });
+pub fn picture(content: &[u8], limits: &Limits, ways: Ways) -> Result<PictureFingerprint, DecodeError> {
+    let mut size = (0, 0);
+    let mut hashed: Vec<FrameFingerprint> = Vec::new();
+    let mut visit = |number, frame: Frame| {
+        let Some((frame_size, fingerprint)) = ways::hash(number, frame, ways) else { return Taken::NeedsRgb };
+        if hashed.is_empty() {
+            size = frame_size;
         }
-    }
-    let picture = decode(content, limits)?;
-    let (hashes, quality) = pdq(&picture);
-    Ok(ImagePdq { width: picture.width(), height: picture.height(), hashes, quality })
+        hashed.push(fingerprint);
+        Taken::Hashed
+    };
+    let mut frames = Frames::new(limits, &mut visit);
+    decode::decode_frames(content, limits, &mut frames)?;
+    let frames_left_out = frames.left_out();
+    let mut hashed = hashed.into_iter();
+    let first = hashed.next().ok_or(DecodeError::Corrupt { reason: "the file holds no picture" })?;
+    Ok(PictureFingerprint { width: size.0, height: size.1, first, later: hashed.collect(), frames_left_out })
 }
 
-/// Decodes `content` within `limits` and computes everything that is computed from an image.
+/// Decodes `content` within `limits` and computes everything that is computed from an image, in every way.
 ///
 /// # Errors
 /// [`DecodeError`], when the bytes are no picture that this crate accepts.
 pub fn fingerprint(content: &[u8], limits: &Limits) -> Result<ImageFingerprint, DecodeError> {
-    let ImagePdq { width, height, hashes, quality } = pdq_of_image(content, limits)?;
-    Ok(ImageFingerprint { width, height, pdq: hashes, quality, digests: digest::digests(content) })
+    let picture = picture(content, limits, Ways::default())?;
+    Ok(ImageFingerprint { picture, digests: digest::digests(content) })
 }

@@ -16,10 +16,14 @@ pub struct Limits {
     pub input_bytes_max: usize,
     /// The most memory that decoding may ask for, in bytes; the file itself is not counted.
     pub alloc_bytes_max: u64,
+    /// The most frames or pages of one file that are decoded.
+    pub frames_max: u32,
+    /// The most pixels of all decoded frames of one file. The first frame is decoded whatever this is.
+    pub frames_pixels_max: u64,
 }
 
 impl Default for Limits {
-    /// 50 megapixels, 16,384 pixels a side, 20 MB of input, 512 MB of allocation: above what phones and the
+    /// 50 megapixels, 16,384 pixels a side, 20 MB of input, 512 MB of allocation, 64 frames of together 100 megapixels: above what phones and the
     /// sharing of photographs produce, and small enough for one process to serve many calls.
     fn default() -> Self {
         Self {
@@ -27,6 +31,8 @@ impl Default for Limits {
             side_px_max: 16_384,
             input_bytes_max: 20_000_000,
             alloc_bytes_max: 512_000_000,
+            frames_max: 64,
+            frames_pixels_max: 100_000_000,
         }
     }
 }

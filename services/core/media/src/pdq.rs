@@ -5,31 +5,31 @@
 //! and negates its coefficients, so the seven variants need a median each and nothing else. A variant's hash is near, but not
 //! always equal to, the hash of the turned file: that is why a query carries all eight.
 
-use vigie_model::{PdqHash, Quality, Variant};
+use vigie_model::{PdqHash, PictureHashes, Quality, Variant};
 
 use crate::dct::{Coefficients, FREQUENCIES, dct};
-use crate::filter::{Buffer, downsample_source};
+use crate::filter::{Buffer, Scale, Window, downsample_window};
 use crate::luma::LumaSource;
 use crate::picture::Picture;
 
 /// Pictures with a side below this have the all-zero hash and quality 0, as in the reference.
 const SIDE_PX_MIN: usize = 5;
 
-/// The PDQ hashes of the picture and its variants, in the order of [`Variant::ALL`], and its quality.
+/// The PDQ hashes of the picture and its variants, and its quality.
 #[must_use]
-pub fn pdq(picture: &Picture) -> ([PdqHash; 8], Quality) {
-    pdq_of_source(picture)
+pub fn pdq(picture: &Picture) -> PictureHashes {
+    pdq_of_window(picture, &Window::whole(picture), Scale::AsIs)
 }
 
-/// As [`pdq`], from either kind of source.
-pub(crate) fn pdq_of_source(source: &impl LumaSource) -> ([PdqHash; 8], Quality) {
-    let (width, height) = source.size();
-    if width.min(height) < SIDE_PX_MIN {
-        return ([[0; 32]; 8], quality_of(0));
+/// As [`pdq`], from a part of either kind of source.
+pub(crate) fn pdq_of_window(source: &impl LumaSource, window: &Window, scale: Scale) -> PictureHashes {
+    if window.columns.len().min(window.rows.len()) < SIDE_PX_MIN {
+        return PictureHashes { pdq: [[0; 32]; 8], quality: quality_of(0) };
     }
-    let buffer = downsample_source(source);
+    let buffer = downsample_window(source, window, scale);
     let coefficients = dct(&buffer);
-    (Variant::ALL.map(|variant| hash(&turned(&coefficients, variant))), quality(&buffer))
+    let pdq = Variant::ALL.map(|variant| hash(&turned(&coefficients, variant)));
+    PictureHashes { pdq, quality: quality(&buffer) }
 }
 
 /// How much detail the buffer holds: differences of neighbours in percent of the full scale, each truncated to a
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_flat_picture_has_no_quality() {
         let flat = Picture::from_rgb(80, 90, vec![77; 80 * 90 * 3]).unwrap();
-        assert_eq!(pdq(&flat).1.get(), 0);
+        assert_eq!(pdq(&flat).quality.get(), 0);
     }
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
         for (width, height) in [(4, 100), (100, 4), (1, 1)] {
             let noise = (0..width * height * 3).map(|i: u32| (i * 89 % 251).to_le_bytes()[0]).collect();
             let picture = Picture::from_rgb(width, height, noise).unwrap();
-            assert_eq!(pdq(&picture), ([[0; 32]; 8], Quality::new(0).unwrap()));
+            assert_eq!(pdq(&picture), PictureHashes { pdq: [[0; 32]; 8], quality: Quality::new(0).unwrap() });
         }
     }
 }

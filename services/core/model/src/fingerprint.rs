@@ -1,10 +1,12 @@
 //! What one image yields: its hashes, their quality, and which way round it was held.
 
 use std::fmt;
+use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::query::QueryHash;
+use crate::rendition::Way;
 use crate::variant::Variant;
 use vigie_hashes::{Hash, HashType, PdqHash};
 
@@ -42,37 +44,101 @@ impl fmt::Display for Quality {
     }
 }
 
-/// Everything that is computed from one image. The image itself is not kept.
+/// The PDQ hashes of one picture.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PictureHashes {
+    /// The hash of the picture and of its seven turned and mirrored variants, in the order of [`Variant::ALL`].
+    pub pdq: [PdqHash; 8],
+    /// PDQ's quality of the picture; the same for all eight variants.
+    pub quality: Quality,
+}
+
+impl PictureHashes {
+    /// The hashes to search for.
+    pub fn query_hashes(&self) -> impl Iterator<Item = QueryHash> + use<> {
+        let turned = Variant::ALL.into_iter().zip(self.pdq);
+        turned.map(|(variant, bytes)| QueryHash { hash: Hash::pdq(bytes), variant })
+    }
+}
+
+/// Shows the quality only: hashes are sensitive.
+impl fmt::Debug for PictureHashes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PictureHashes").field("quality", &self.quality).finish_non_exhaustive()
+    }
+}
+
+/// The hashes of one frame of an animation, or of one page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrameFingerprint {
+    /// The frame's number in its file, from 0.
+    pub number: u32,
+    /// When the frame is shown, from the beginning of the animation; `None` for a page, and for a picture that stands still.
+    pub time: Option<Duration>,
+    /// The hashes of the frame as it is.
+    pub plain: PictureHashes,
+    /// Further hashes to search for, each way once, in the order of [`Way::FURTHER`].
+    pub further: Vec<(Way, PictureHashes)>,
+}
+
+impl FrameFingerprint {
+    /// All hashes of the frame, each with the way in which it was taken: first [`Way::Plain`].
+    pub fn ways(&self) -> impl Iterator<Item = (Way, &PictureHashes)> {
+        let further = self.further.iter().map(|(way, hashes)| (*way, hashes));
+        std::iter::once((Way::Plain, &self.plain)).chain(further)
+    }
+}
+
+/// The hashes of a picture file, of one frame or several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PictureFingerprint {
+    /// Width of the first frame, in pixels.
+    pub width: u32,
+    /// Height of the first frame, in pixels.
+    pub height: u32,
+    /// The first frame.
+    pub first: FrameFingerprint,
+    /// The frames after it that were hashed, by ascending number.
+    pub later: Vec<FrameFingerprint>,
+    /// At least so many frames of the file were not hashed: too many, too large, or damaged. 0: the whole file was hashed.
+    pub frames_left_out: u32,
+}
+
+impl PictureFingerprint {
+    /// The frames that were hashed.
+    pub fn frames(&self) -> impl Iterator<Item = &FrameFingerprint> {
+        std::iter::once(&self.first).chain(&self.later)
+    }
+
+    /// How many frames were hashed.
+    #[must_use]
+    pub fn frames_seen(&self) -> u32 {
+        u32::try_from(1 + self.later.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The quality of the first frame.
+    #[must_use]
+    pub const fn quality(&self) -> Quality {
+        self.first.plain.quality
+    }
+}
+
+/// Everything that is computed from one image file. The image itself is not kept.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ImageFingerprint {
-    /// Width of the decoded image, in pixels.
-    pub width: u32,
-    /// Height of the decoded image, in pixels.
-    pub height: u32,
-    /// The PDQ hash of the image and of its seven turned and mirrored variants, in the order of [`Variant::ALL`].
-    pub pdq: [PdqHash; 8],
-    /// PDQ's quality of the image; the same for all eight variants.
-    pub quality: Quality,
+    /// The hashes of the picture.
+    pub picture: PictureFingerprint,
     /// Digests of the file's bytes, each of another type, by ascending type.
     pub digests: Vec<Hash>,
 }
 
 impl ImageFingerprint {
-    /// The hashes to look for: all eight variants and every digest.
-    #[must_use]
-    pub fn query_hashes(&self) -> Vec<QueryHash> {
-        let turned = Variant::ALL.into_iter().zip(self.pdq);
-        let pdq = turned.map(|(variant, bytes)| QueryHash { hash: Hash::pdq(bytes), variant });
-        let digests = self.digests.iter().cloned();
-        pdq.chain(digests.map(|hash| QueryHash { hash, variant: Variant::Original })).collect()
-    }
-
-    /// The hashes under which a known image is banked: the upright PDQ and every digest.
+    /// The hashes under which a known image is banked: the upright PDQ of the first frame and every digest.
     ///
     /// Queries carry all eight variants, so the bank needs one.
     #[must_use]
     pub fn banked_hashes(&self) -> Vec<Hash> {
-        [Hash::pdq(self.pdq[0])].into_iter().chain(self.digests.iter().cloned()).collect()
+        [Hash::pdq(self.picture.first.plain.pdq[0])].into_iter().chain(self.digests.iter().cloned()).collect()
     }
 
     /// The digest of a type; `None` if it was not computed.
@@ -82,13 +148,9 @@ impl ImageFingerprint {
     }
 }
 
-/// Shows size and quality only: hashes are sensitive.
+/// Shows the picture's size and quality only: hashes are sensitive.
 impl fmt::Debug for ImageFingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ImageFingerprint")
-            .field("width", &self.width)
-            .field("height", &self.height)
-            .field("quality", &self.quality)
-            .finish_non_exhaustive()
+        f.debug_struct("ImageFingerprint").field("picture", &self.picture).finish_non_exhaustive()
     }
 }

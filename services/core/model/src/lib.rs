@@ -7,10 +7,12 @@
 //! A hash is sensitive (it can be partly inverted), so no type here prints one by accident: `Debug` shows the hash
 //! type alone, and the digits come only from [`Hash::to_text`].
 //!
-//! Reading order: [`variant`], [`fingerprint`], [`bank`], [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`query`],
+//! Reading order: [`variant`], [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`query`],
 //! [`coverage`], [`matching`], [`topology`].
 
 pub mod variant;
+pub mod rendition;
+pub mod failure;
 pub mod fingerprint;
 pub mod bank;
 pub mod item;
@@ -31,13 +33,17 @@ pub use bank::{Bank, BankId, BankName, BankNameError};
 pub use change::{Change, ChangeKind, Cursor, FeedRange, LogId, StatePart};
 pub use coverage::{Coverage, MinCoverage, MinCoverageError, ShardFailure};
 pub use digest::SetDigest;
-pub use fingerprint::{ImageFingerprint, Quality, QualityError};
+pub use failure::{DecodeFailure, DecodeFailureKind};
+pub use fingerprint::{
+    FrameFingerprint, ImageFingerprint, PictureFingerprint, PictureHashes, Quality, QualityError,
+};
 pub use item::{Item, ItemContent, ItemContentError, ItemDraft, ItemId};
 pub use matching::{Content, HashTypeSearch, MatchCall, Matched, SkipReason};
 pub use query::{
     Limit, LimitError, Match, MaxDistanceError, MaxDistances, Query, QueryHash, QueryMatches, SearchAnswer,
     SearchOptions, ShardAnswer, hash_types,
 };
+pub use rendition::{Rendition, Way};
 pub use sequence::{Sequence, UnixMillis};
 pub use shard::{Partition, ShardCount, ShardId, ShardIdentity, ShardIdentityError};
 pub use topology::{HashCount, LogHead, Recall, ReplicaDescription, ReplicaState, ReplicaView, Topology};

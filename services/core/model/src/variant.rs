@@ -26,7 +26,7 @@ pub enum Variant {
 }
 
 impl Variant {
-    /// All eight, in the order of [`ImageFingerprint::pdq`](crate::ImageFingerprint::pdq).
+    /// All eight, in the order of [`PictureHashes::pdq`](crate::PictureHashes::pdq).
     pub const ALL: [Self; 8] = [
         Self::Original,
         Self::Rotate90,

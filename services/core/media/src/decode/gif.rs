@@ -9,13 +9,14 @@ use std::num::NonZeroU64;
 use gif::{ColorOutput, DecodeOptions, DecodingError, MemoryLimit};
 
 use crate::error::DecodeError;
+use crate::frames::{Frame, Frames};
 use crate::limits::Limits;
 use crate::picture::{CHANNELS, Picture};
 
 pub(super) const FORMAT: &str = "GIF";
 
 /// Decodes the first frame of a GIF.
-pub(super) fn decode(content: &[u8], limits: &Limits) -> Result<Picture, DecodeError> {
+pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -> Result<(), DecodeError> {
     let refusal = |error: DecodingError| refusal(&error, limits);
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
@@ -49,8 +50,11 @@ pub(super) fn decode(content: &[u8], limits: &Limits) -> Result<Picture, DecodeE
             *out = colour(index);
         }
     }
-    Picture::from_rgb(decoder.width().into(), decoder.height().into(), rgb)
-        .ok_or(DecodeError::Corrupt { reason: "the GIF holds another number of pixels than it declares" })
+    let picture = Picture::from_rgb(decoder.width().into(), decoder.height().into(), rgb)
+        .ok_or(DecodeError::Corrupt { reason: "the GIF holds another number of pixels than it declares" })?;
+    frames.wants(picture.width(), picture.height());
+    frames.take(Frame::still(picture));
+    Ok(())
 }
 
 /// The decoder's error by its kind alone.

@@ -14,8 +14,8 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use crate::error::DecodeError;
+use crate::frames::{Frame, Frames, Samples, Taken};
 use crate::limits::Limits;
-use crate::luma::Luma;
 use crate::picture::{CHANNELS, Picture};
 use crate::pixels::Pixels;
 
@@ -26,20 +26,26 @@ use super::jpeg_luma;
 /// A progressive file may repeat the whole picture in each scan: so many times and no more. Encoders write about ten.
 const SCANS_MAX: usize = 100;
 
-/// Decodes a JPEG to its luma; `None` where it has to be decoded to RGB.
-pub(super) fn decode_luma(content: &[u8], limits: &Limits) -> Result<Option<Luma>, DecodeError> {
+/// Decodes a JPEG: to luma where that is quicker and decides the hash, else to RGB.
+pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -> Result<(), DecodeError> {
     let header = checked_header(content, limits)?;
-    Ok(jpeg_luma::decode(content, &header, limits))
+    frames.wants(header.width.into(), header.height.into());
+    if let Some(luma) = jpeg_luma::decode(content, &header, limits)
+        && frames.take(Frame::of(Samples::Luma(luma))) == Taken::Hashed
+    {
+        return Ok(());
+    }
+    frames.take(Frame::still(decode_rgb(content, &header)?));
+    Ok(())
 }
 
-/// Decodes a JPEG.
-pub(super) fn decode(content: &[u8], limits: &Limits) -> Result<Picture, DecodeError> {
-    let header = checked_header(content, limits)?;
+/// Decodes a JPEG to RGB.
+fn decode_rgb(content: &[u8], header: &Header) -> Result<Picture, DecodeError> {
     let (width, height) = (u32::from(header.width), u32::from(header.height));
-    let content = with_adobe_transform(content, &header);
-    let rgb = if let Some(rearranged) = Rearranged::of(&header) {
+    let content = with_adobe_transform(content, header);
+    let rgb = if let Some(rearranged) = Rearranged::of(header) {
         let (width, height) = rearranged.declared_size();
-        let content = rearranged.declare(&header, &content);
+        let content = rearranged.declare(header, &content);
         // As stored: luma and colours.
         Pixels::Heap(rearranged.to_rgb(&samples(&content, ColorSpace::YCbCr, width, height)?))
     } else {

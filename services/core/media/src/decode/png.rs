@@ -8,15 +8,15 @@ use std::io::Cursor;
 use image::codecs::png::PngDecoder;
 
 use crate::error::DecodeError;
+use crate::frames::{Frame, Frames};
 use crate::limits::Limits;
-use crate::picture::Picture;
 
 use super::samples;
 
 pub(super) const FORMAT: &str = "PNG";
 
 /// Decodes a PNG.
-pub(super) fn decode(content: &[u8], limits: &Limits) -> Result<Picture, DecodeError> {
+pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -> Result<(), DecodeError> {
     // The header chunk comes first and has a fixed place: size and limits before any decoder runs.
     let header = content.get(16..24).ok_or(DecodeError::Truncated { format: FORMAT })?;
     let [w3, w2, w1, w0, h3, h2, h1, h0] = *header else {
@@ -26,5 +26,8 @@ pub(super) fn decode(content: &[u8], limits: &Limits) -> Result<Picture, DecodeE
     let refusal = |error: image::ImageError| samples::refusal_of(&error, FORMAT, limits);
     let decoder =
         PngDecoder::with_limits(Cursor::new(content), samples::image_limits(limits)).map_err(refusal)?;
-    samples::decode_with(decoder, limits, FORMAT, 0, refusal)
+    let picture = samples::decode_with(decoder, limits, FORMAT, 0, refusal)?;
+    frames.wants(picture.width(), picture.height());
+    frames.take(Frame::still(picture));
+    Ok(())
 }

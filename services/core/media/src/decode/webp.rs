@@ -8,8 +8,8 @@ use image::ImageDecoder;
 use image::codecs::webp::WebPDecoder;
 
 use crate::error::DecodeError;
+use crate::frames::{Frame, Frames};
 use crate::limits::Limits;
-use crate::picture::Picture;
 
 use super::samples;
 
@@ -19,7 +19,7 @@ pub(super) const FORMAT: &str = "WebP";
 const CONTAINER_HEADER_BYTES: usize = 8;
 
 /// Decodes a WebP.
-pub(super) fn decode(content: &[u8], limits: &Limits) -> Result<Picture, DecodeError> {
+pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -> Result<(), DecodeError> {
     let size = content.get(4..8).ok_or(DecodeError::Truncated { format: FORMAT })?;
     let declared = u32::from_le_bytes([size[0], size[1], size[2], size[3]]);
     let cut_short = content.len() - CONTAINER_HEADER_BYTES < declared as usize;
@@ -39,5 +39,8 @@ pub(super) fn decode(content: &[u8], limits: &Limits) -> Result<Picture, DecodeE
     // The decoder's own planes or pixels, and an animation's canvas.
     let pixels = u64::from(width) * u64::from(height);
     let extra_bytes = pixels * if decoder.has_animation() { 8 } else { 4 };
-    samples::decode_with(decoder, limits, FORMAT, extra_bytes, refusal)
+    let picture = samples::decode_with(decoder, limits, FORMAT, extra_bytes, refusal)?;
+    frames.wants(picture.width(), picture.height());
+    frames.take(Frame::still(picture));
+    Ok(())
 }

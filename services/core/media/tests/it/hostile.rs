@@ -29,7 +29,7 @@ fn check(content: &[u8], kind: &str, words: &str) {
         let start = Instant::now();
         let error = decode(content, &Limits::default()).unwrap_err();
         best = best.min(start.elapsed());
-        assert_eq!(error.kind(), kind, "{error}");
+        assert_eq!(error.kind().name(), kind, "{error}");
         assert!(error.to_string().contains(words), "{error}");
     }
     assert!(best < Duration::from_millis(5), "took {best:?}");
@@ -135,7 +135,7 @@ fn memory_beyond_the_limit_is_refused_by_the_header() {
     // Progressive: two bytes for each coefficient besides the picture.
     let limits = Limits { alloc_bytes_max: 20_000_000, ..Limits::default() };
     let error = decode(&jpeg(2_000, 2_000, 0xc2, 8), &limits).unwrap_err();
-    assert_eq!(error.kind(), "alloc");
+    assert_eq!(error.kind().name(), "alloc");
     assert!(error.to_string().contains("20000000 bytes"));
 }
 
@@ -165,8 +165,8 @@ fn every_error_has_a_short_label_of_its_own() {
         fingerprint(b"many", &limits).unwrap_err(),
         DecodeError::InputTooLarge { bytes: 4, bytes_max: 3 }
     );
-    assert_eq!(DecodeError::DecoderPanicked { format: "PNG" }.kind(), "panicked");
-    assert_eq!(DecodeError::Truncated { format: "PNG" }.kind(), "truncated");
+    assert_eq!(DecodeError::DecoderPanicked { format: "PNG" }.kind().name(), "panicked");
+    assert_eq!(DecodeError::Truncated { format: "PNG" }.kind().name(), "truncated");
 }
 
 /// Decodes with room for little, so that a mutation that survives as a large picture stays quick.

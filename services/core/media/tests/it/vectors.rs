@@ -68,18 +68,18 @@ fn differences(
 ) -> Vec<String> {
     let mut out = Vec::new();
     let quality = row.number("quality");
-    if (actual.width, actual.height) != (row.number("width"), row.number("height")) {
-        out.push(format!("size is {} x {}", actual.width, actual.height));
+    if (actual.picture.width, actual.picture.height) != (row.number("width"), row.number("height")) {
+        out.push(format!("size is {} x {}", actual.picture.width, actual.picture.height));
     }
-    if u32::from(actual.quality.get()).abs_diff(quality) > quality_tolerance {
-        out.push(format!("quality is {} and not {quality}", actual.quality));
+    if u32::from(actual.picture.quality().get()).abs_diff(quality) > quality_tolerance {
+        out.push(format!("quality is {} and not {quality}", actual.picture.quality()));
     }
     let columns = if row.find("d0").is_some() {
         &["d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7"][..]
     } else {
         &["pdq"]
     };
-    for (column, hash) in columns.iter().zip(&actual.pdq).filter(|_| quality > 0) {
+    for (column, hash) in columns.iter().zip(&actual.picture.first.plain.pdq).filter(|_| quality > 0) {
         let bits = distance(&row.hash(column), hash);
         if bits > distance_max {
             out.push(format!("{column} is {bits} bits off"));
@@ -143,7 +143,7 @@ fn every_reference_photo_is_within_two_bits() {
     let mut distances = [0; 257];
     for (row, content) in rows(&folder) {
         let actual = fingerprint(&content, &Limits::default()).unwrap();
-        distances[distance(&row.hash("pdq"), &actual.pdq[0]) as usize] += 1;
+        distances[distance(&row.hash("pdq"), &actual.picture.first.plain.pdq[0]) as usize] += 1;
         wrong.extend(differences(&row, &actual, 2, 1));
     }
     println!("photos at 0, 1, 2 bits: {:?}", &distances[..3]);

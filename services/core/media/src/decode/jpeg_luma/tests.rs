@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
-use crate::decode::{jpeg, jpeg_header};
+use crate::decode::jpeg_header;
 use crate::luma::LumaSource;
 use crate::picture::{CHANNELS, Picture};
 
@@ -28,7 +28,7 @@ fn file(name: &str) -> Vec<u8> {
 /// picture proves something.
 fn check(name: &str, content: &[u8], clamped_min: usize) {
     let luma = luma_of(content).unwrap_or_else(|| panic!("{name}: not decoded"));
-    let picture = jpeg::decode(content, &Limits::default()).unwrap();
+    let picture = crate::decode(content, &Limits::default()).unwrap();
     let (width, height) = picture.size();
     assert_eq!(luma.size(), (width, height), "{name}");
     let rows = luma.samples().chunks_exact(luma.stride());
@@ -144,7 +144,7 @@ proptest! {
             Ok(luma_of(&content))
         });
         if let Ok(Some(_)) = checked {
-            prop_assert!(jpeg::decode(&content, &limits).is_ok());
+            prop_assert!(crate::decode(&content, &limits).is_ok());
         }
     }
 }

@@ -1,0 +1,109 @@
+//! Why an image file has no picture hashes.
+
+use std::fmt;
+
+/// The kind of a [`DecodeFailure`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DecodeFailureKind {
+    /// There are no bytes.
+    Empty,
+    /// The file is larger than accepted.
+    TooLargeInput,
+    /// The first bytes are those of no accepted format.
+    UnknownFormat,
+    /// The format is accepted, but not this way of using it.
+    Unsupported,
+    /// The format needs a program that is not installed.
+    DecoderMissing,
+    /// The picture has more pixels than accepted.
+    TooManyPixels,
+    /// A side of the picture is longer than accepted.
+    SideTooLong,
+    /// Decoding needs more memory than allowed.
+    OutOfMemory,
+    /// The file ends before the picture does.
+    Truncated,
+    /// The file breaks its format's rules.
+    Corrupt,
+    /// The decoder panicked, and the panic was caught.
+    Panicked,
+    /// The decoder's process died.
+    Crashed,
+    /// The decoder's process made a system call that it has no right to, and was killed.
+    RefusedCall,
+    /// Decoding took more processor time than one image may.
+    TimedOut,
+}
+
+impl DecodeFailureKind {
+    /// All kinds.
+    pub const ALL: [Self; 14] = [
+        Self::Empty,
+        Self::TooLargeInput,
+        Self::UnknownFormat,
+        Self::Unsupported,
+        Self::DecoderMissing,
+        Self::TooManyPixels,
+        Self::SideTooLong,
+        Self::OutOfMemory,
+        Self::Truncated,
+        Self::Corrupt,
+        Self::Panicked,
+        Self::Crashed,
+        Self::RefusedCall,
+        Self::TimedOut,
+    ];
+
+    /// A short label for metrics, the wire and scripts.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::TooLargeInput => "too_large_input",
+            Self::UnknownFormat => "unknown_format",
+            Self::Unsupported => "unsupported",
+            Self::DecoderMissing => "decoder_missing",
+            Self::TooManyPixels => "too_many_pixels",
+            Self::SideTooLong => "side_too_long",
+            Self::OutOfMemory => "alloc",
+            Self::Truncated => "truncated",
+            Self::Corrupt => "corrupt",
+            Self::Panicked => "panicked",
+            Self::Crashed => "crashed",
+            Self::RefusedCall => "refused_call",
+            Self::TimedOut => "timed_out",
+        }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+impl fmt::Display for DecodeFailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Why an image file has no picture hashes. Its digests are searched all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodeFailure {
+    /// The kind.
+    pub kind: DecodeFailureKind,
+    /// What was wrong, for a person to read. It repeats none of the file's bytes.
+    pub message: String,
+}
+
+impl DecodeFailure {
+    /// The longest message, in bytes.
+    pub const MESSAGE_BYTES_MAX: usize = 512;
+}
+
+impl fmt::Display for DecodeFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
