@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // Sensitive: `src/pb.rs` gives these a `Debug` that shows no hash and no image.
         .skip_debug([
             ".vigie.model.v1.Hash",
+            ".vigie.model.v1.PictureHashes",
             ".vigie.matching.v1.MatchQuery",
             ".vigie.matching.v1.HashRequest",
         ])

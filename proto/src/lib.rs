@@ -10,6 +10,7 @@ pub mod pb;
 pub mod invalid;
 pub mod status;
 mod model;
+mod picture;
 mod matching;
 mod coordinator;
 mod matcher;

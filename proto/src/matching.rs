@@ -1,8 +1,8 @@
 //! Package `vigie.matching.v1`: the public service of a frontend.
 
 use vigie_model::{
-    Content, Hash, HashType, HashTypeSearch, ImageFingerprint, MatchCall, Matched, Quality, Query, QueryHash,
-    QueryMatches, SkipReason, Variant,
+    Content, Decoded, FrameFingerprint, Hash, HashType, HashTypeSearch, ImageFingerprint, MatchCall, Matched,
+    PictureFingerprint, PictureHashes, Quality, Query, QueryHash, QueryMatches, SkipReason, Source, Variant,
 };
 
 use crate::invalid::{Invalid, check_len, each};
@@ -78,6 +78,7 @@ impl From<HashTypeSearch> for pb::HashTypeSearch {
         let skip_reason = match search.skipped {
             None => pb::SkipReason::Unspecified,
             Some(SkipReason::QualityBelowFloor) => pb::SkipReason::QualityBelowFloor,
+            Some(SkipReason::NotDecoded) => pb::SkipReason::NotDecoded,
         };
         Self {
             hash_type: hash_type_number(search.hash_type),
@@ -95,6 +96,7 @@ impl TryFrom<pb::HashTypeSearch> for HashTypeSearch {
         let skipped = match pb::SkipReason::try_from(message.skip_reason) {
             Ok(pb::SkipReason::Unspecified) => None,
             Ok(pb::SkipReason::QualityBelowFloor) => Some(SkipReason::QualityBelowFloor),
+            Ok(pb::SkipReason::NotDecoded) => Some(SkipReason::NotDecoded),
             Err(_) => return Err(Invalid::new("skip_reason", "is none that this version knows")),
         };
         Ok(Self {
@@ -108,15 +110,25 @@ impl TryFrom<pb::HashTypeSearch> for HashTypeSearch {
 
 impl From<Matched> for pb::Matched {
     fn from(matched: Matched) -> Self {
-        let (width, height) = matched.size.unwrap_or_default();
-        Self {
+        let answer = Self {
             matches: matched.found.matches.into_iter().map(Into::into).collect(),
             limit_reached: matched.found.limit_reached,
             searches: matched.searches.into_iter().map(Into::into).collect(),
             pdq_quality: matched.pdq_quality.map(|quality| quality.get().into()),
             quality_floor: matched.quality_floor.get().into(),
-            width,
-            height,
+            ..Self::default()
+        };
+        match matched.source {
+            Source::Hashed => answer,
+            Source::Decoded(decoded) => Self {
+                width: decoded.width,
+                height: decoded.height,
+                frames_seen: decoded.frames_seen,
+                frames_left_out: decoded.frames_left_out,
+                frames_below_floor: decoded.frames_below_floor,
+                ..answer
+            },
+            Source::Undecoded(failure) => Self { decode_failure: Some(failure.into()), ..answer },
         }
     }
 }
@@ -127,7 +139,23 @@ impl TryFrom<pb::Matched> for Matched {
     fn try_from(message: pb::Matched) -> Result<Self, Invalid> {
         let floor = Quality::new(message.quality_floor.into())
             .map_err(|error| Invalid::new("quality_floor", error))?;
+        let source = match message.decode_failure {
+            Some(failure) => {
+                let failure = failure.try_into();
+                Source::Undecoded(failure.map_err(|invalid: Invalid| invalid.within("decode_failure"))?)
+            }
+            None if message.width == 0 => Source::Hashed,
+            None => Source::Decoded(Decoded {
+                width: message.width,
+                height: message.height,
+                // A frontend that does not count frames has decoded one.
+                frames_seen: message.frames_seen.max(1),
+                frames_left_out: message.frames_left_out,
+                frames_below_floor: message.frames_below_floor,
+            }),
+        };
         Ok(Self {
+            source,
             found: QueryMatches {
                 matches: each("matches", message.matches, TryInto::try_into)?,
                 limit_reached: message.limit_reached,
@@ -135,18 +163,21 @@ impl TryFrom<pb::Matched> for Matched {
             searches: each("searches", message.searches, TryInto::try_into)?,
             pdq_quality: quality("pdq_quality", message.pdq_quality)?,
             quality_floor: floor,
-            size: (message.width > 0).then_some((message.width, message.height)),
         })
     }
 }
 
 impl From<ImageFingerprint> for pb::HashResponse {
     fn from(fingerprint: ImageFingerprint) -> Self {
+        let first = fingerprint.picture.first.plain.query_hashes();
+        let digests =
+            fingerprint.digests.into_iter().map(|hash| QueryHash { hash, variant: Variant::Original });
         Self {
-            width: fingerprint.width,
-            height: fingerprint.height,
-            pdq_quality: fingerprint.quality.get().into(),
-            hashes: fingerprint.query_hashes().into_iter().map(Into::into).collect(),
+            width: fingerprint.picture.width,
+            height: fingerprint.picture.height,
+            pdq_quality: fingerprint.picture.quality().get().into(),
+            hashes: first.chain(digests).map(Into::into).collect(),
+            picture: Some((&fingerprint.picture).into()),
         }
     }
 }
@@ -180,13 +211,27 @@ impl TryFrom<pb::HashResponse> for ImageFingerprint {
         for ((hash, found), variant) in hashes.iter_mut().zip(pdq).zip(Variant::ALL) {
             *hash = found.ok_or_else(|| missing(format!("pdq of the variant {variant}")))?;
         }
-        Ok(Self {
-            width: message.width,
-            height: message.height,
-            pdq: hashes,
-            quality: quality.map_err(|error| Invalid::new("pdq_quality", error))?,
-            digests,
-        })
+        let quality = quality.map_err(|error| Invalid::new("pdq_quality", error))?;
+        let plain = PictureHashes { pdq: hashes, quality };
+        let picture = match message.picture {
+            Some(picture) => {
+                let picture = PictureFingerprint::try_from(picture);
+                let picture = picture.map_err(|invalid| invalid.within("picture"))?;
+                if picture.first.plain != plain {
+                    return Err(Invalid::new("picture", "has other hashes of the first frame than `hashes`"));
+                }
+                picture
+            }
+            // A frontend that hashes the first frame only does not know whether there are more.
+            None => PictureFingerprint {
+                width: message.width,
+                height: message.height,
+                first: FrameFingerprint { number: 0, time: None, plain, further: Vec::new() },
+                later: Vec::new(),
+                frames_left_out: 0,
+            },
+        };
+        Ok(Self { picture, digests })
     }
 }
 
@@ -194,7 +239,7 @@ impl TryFrom<pb::HashResponse> for ImageFingerprint {
 mod tests {
     use super::*;
     use crate::pb::model::v1 as pb_model;
-    use vigie_model::{Distance, SearchOptions};
+    use vigie_model::{DecodeFailure, DecodeFailureKind, Distance, SearchOptions, Way};
 
     #[test]
     fn a_query_without_content_says_what_to_send() {
@@ -234,19 +279,36 @@ mod tests {
             }],
             pdq_quality: Some(Quality::new(3).unwrap()),
             quality_floor: Quality::FLOOR_DEFAULT,
-            size: Some((640, 480)),
+            source: Source::Hashed,
         };
-        assert_eq!(Matched::try_from(pb::Matched::from(matched.clone())).unwrap(), matched);
+        let decoded =
+            Decoded { width: 640, height: 480, frames_seen: 3, frames_left_out: 2, frames_below_floor: 1 };
+        let failure = DecodeFailure { kind: DecodeFailureKind::Corrupt, message: "it is".to_owned() };
+        for source in [Source::Hashed, Source::Decoded(decoded), Source::Undecoded(failure)] {
+            let matched = Matched { source, ..matched.clone() };
+            assert_eq!(Matched::try_from(pb::Matched::from(matched.clone())).unwrap(), matched);
+        }
     }
 
     fn fingerprint() -> ImageFingerprint {
-        ImageFingerprint {
+        let hashes = |first: u8| PictureHashes {
+            pdq: [0, 1, 2, 3, 4, 5, 6, 7].map(|more| [first + more; 32]),
+            quality: Quality::new(80).unwrap(),
+        };
+        let frame = |number: u32| FrameFingerprint {
+            number,
+            time: None,
+            plain: hashes(1),
+            further: vec![(Way::Scaled, hashes(30))],
+        };
+        let picture = PictureFingerprint {
             width: 3,
             height: 4,
-            pdq: [1, 2, 3, 4, 5, 6, 7, 8].map(|byte| [byte; 32]),
-            quality: Quality::new(80).unwrap(),
-            digests: vec![Hash::md5([9; 16]), Hash::sha256([9; 32])],
-        }
+            first: frame(0),
+            later: vec![frame(1)],
+            frames_left_out: 5,
+        };
+        ImageFingerprint { picture, digests: vec![Hash::md5([9; 16]), Hash::sha256([9; 32])] }
     }
 
     #[test]
@@ -256,6 +318,19 @@ mod tests {
         let unknown = pb_model::Hash { hash_type: 4_000, value: vec![1; 20] };
         message.hashes.push(pb_model::QueryHash { hash: Some(unknown), variant: 1 });
         assert_eq!(ImageFingerprint::try_from(message).unwrap().digests.len(), 3);
+    }
+
+    #[test]
+    fn a_fingerprint_of_a_frontend_that_hashes_the_first_frame_only_is_read() {
+        let mut message = pb::HashResponse::from(fingerprint());
+        message.picture = None;
+        let read = ImageFingerprint::try_from(message.clone()).unwrap();
+        assert_eq!(read.picture.first.plain, fingerprint().picture.first.plain);
+        assert_eq!((read.picture.frames_seen(), read.digests.len()), (1, 2));
+        message.picture = Some((&fingerprint().picture).into());
+        message.hashes[0].hash.as_mut().unwrap().value[0] ^= 1;
+        let invalid = ImageFingerprint::try_from(message).unwrap_err();
+        assert!(invalid.to_string().starts_with("picture: has other hashes"), "{invalid}");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use vigie_model::{
     BankId, BankName, Coverage, Distance, Hash, HashCount, HashType, ItemId, Limit, Match, MaxDistances,
-    MinCoverage, Query, QueryHash, QueryMatches, Recall, SearchOptions, Sequence, SetDigest, ShardFailure,
-    ShardId, Variant,
+    MinCoverage, Query, QueryHash, QueryMatches, Recall, Rendition, SearchOptions, Sequence, SetDigest,
+    ShardFailure, ShardId, Variant, Way,
 };
 
 use crate::invalid::{Invalid, check_len, each};
@@ -135,6 +135,30 @@ fn variant(number: i32) -> Result<Variant, Invalid> {
     }
 }
 
+impl From<Way> for pb::Way {
+    fn from(way: Way) -> Self {
+        match way {
+            Way::Plain => Self::Plain,
+            Way::Scaled => Self::Scaled,
+            Way::Unbordered => Self::Unbordered,
+            Way::PaletteIndices => Self::PaletteIndices,
+            Way::AsStored => Self::AsStored,
+        }
+    }
+}
+
+/// Reads a way.
+pub(crate) fn way(number: i32) -> Result<Way, Invalid> {
+    match pb::Way::try_from(number) {
+        Ok(pb::Way::Unspecified | pb::Way::Plain) => Ok(Way::Plain),
+        Ok(pb::Way::Scaled) => Ok(Way::Scaled),
+        Ok(pb::Way::Unbordered) => Ok(Way::Unbordered),
+        Ok(pb::Way::PaletteIndices) => Ok(Way::PaletteIndices),
+        Ok(pb::Way::AsStored) => Ok(Way::AsStored),
+        Err(_) => Err(Invalid::new("way", format!("{number} is no way that this version knows"))),
+    }
+}
+
 impl From<Hash> for pb::Hash {
     fn from(hash: Hash) -> Self {
         Self { hash_type: hash_type_number(hash.hash_type()), value: hash.as_bytes().to_vec() }
@@ -263,6 +287,12 @@ impl From<Match> for pb::Match {
             variant: pb::Variant::from(found.variant).into(),
             exact: found.exact,
             other_matches: found.other_matches,
+            frame: found.rendition.frame,
+            // The plain way is left out: services behind a frontend know no other.
+            way: match found.rendition.way {
+                Way::Plain => pb::Way::Unspecified.into(),
+                way => pb::Way::from(way).into(),
+            },
         }
     }
 }
@@ -283,6 +313,7 @@ impl TryFrom<pb::Match> for Match {
             variant: variant(message.variant)?,
             exact: message.exact,
             other_matches: message.other_matches,
+            rendition: Rendition { frame: message.frame, way: way(message.way)? },
         })
     }
 }

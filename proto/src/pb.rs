@@ -1,6 +1,6 @@
 //! Generated code, in modules that follow the packages.
 //!
-//! Three messages hold hashes or images; their `Debug` is written here and shows neither.
+//! Four messages hold hashes or images; their `Debug` is written here and shows neither.
 #![allow(missing_docs, missing_debug_implementations, unreachable_pub, rust_2018_idioms)]
 #![allow(clippy::all, clippy::large_futures, clippy::wildcard_enum_match_arm)]
 
@@ -47,6 +47,12 @@ pub mod bank {
 impl std::fmt::Debug for model::v1::Hash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Hash({:?}, {} bytes)", self.hash_type(), self.value.len())
+    }
+}
+
+impl std::fmt::Debug for model::v1::PictureHashes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PictureHashes({:?}, quality {}, {} hashes)", self.way(), self.pdq_quality, self.pdq.len())
     }
 }
 

@@ -117,7 +117,7 @@ pub(crate) fn nobody(query_count: usize) -> SearchError {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use vigie_model::{BankId, Distance, HashType, ItemId, Match, ShardIdentity, Variant};
+    use vigie_model::{BankId, Distance, HashType, ItemId, Match, Rendition, ShardIdentity, Variant};
 
     fn one_match(item: u64, distance: u16) -> Match {
         Match {
@@ -131,6 +131,7 @@ mod tests {
             variant: Variant::Original,
             exact: true,
             other_matches: 0,
+            rendition: Rendition::default(),
         }
     }
 

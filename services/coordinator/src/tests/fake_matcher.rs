@@ -13,7 +13,7 @@ use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 use vigie_model::{
     BankId, Distance, Hash, HashCount, HashType, ItemId, Match, Query, QueryHash, QueryMatches,
-    ReplicaDescription, SearchOptions, Sequence, SetDigest, ShardAnswer, ShardIdentity, Variant,
+    Rendition, ReplicaDescription, SearchOptions, Sequence, SetDigest, ShardAnswer, ShardIdentity, Variant,
 };
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::{MatcherService, MatcherServiceServer};
@@ -145,6 +145,7 @@ fn found(query: &Query, identity: ShardIdentity) -> QueryMatches {
         variant: Variant::Original,
         exact: true,
         other_matches: 0,
+        rendition: Rendition::default(),
     };
     QueryMatches { matches: vec![found], limit_reached: false }
 }

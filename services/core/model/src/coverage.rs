@@ -49,6 +49,27 @@ impl Coverage {
         self.shards_total > 0 && self.shards_answered == self.shards_total
     }
 
+    /// What two searches cover that answer one question together: the lesser of both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let mut failures = self.failures;
+        for failure in other.failures {
+            if !failures.iter().any(|known| known.shard == failure.shard) {
+                failures.push(failure);
+            }
+        }
+        failures.sort_by_key(|failure| failure.shard);
+        Self {
+            shards_total: self.shards_total.max(other.shards_total),
+            shards_answered: self.shards_answered.min(other.shards_answered),
+            hashes_searched: self.hashes_searched.min(other.hashes_searched),
+            hashes_total: self.hashes_total.max(other.hashes_total),
+            sequence_min: self.sequence_min.min(other.sequence_min),
+            sequence_max: self.sequence_max.max(other.sequence_max),
+            failures,
+        }
+    }
+
     /// Whether the caller takes an answer of this coverage.
     #[must_use]
     pub fn satisfies(&self, wanted: MinCoverage) -> bool {

@@ -38,7 +38,7 @@ pub use fingerprint::{
     FrameFingerprint, ImageFingerprint, PictureFingerprint, PictureHashes, Quality, QualityError,
 };
 pub use item::{Item, ItemContent, ItemContentError, ItemDraft, ItemId};
-pub use matching::{Content, HashTypeSearch, MatchCall, Matched, SkipReason};
+pub use matching::{Content, Decoded, HashTypeSearch, MatchCall, Matched, SkipReason, Source};
 pub use query::{
     Limit, LimitError, Match, MaxDistanceError, MaxDistances, Query, QueryHash, QueryMatches, SearchAnswer,
     SearchOptions, ShardAnswer, hash_types,

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::failure::DecodeFailure;
 use crate::fingerprint::Quality;
 use crate::query::{QueryHash, QueryMatches, SearchOptions};
 use vigie_hashes::{Distance, HashType};
@@ -46,6 +47,42 @@ pub struct MatchCall {
 pub enum SkipReason {
     /// The image holds too little detail for a trustworthy hash.
     QualityBelowFloor,
+    /// The image could not be decoded.
+    NotDecoded,
+}
+
+/// Where the hashes of a content come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The caller sent them.
+    Hashed,
+    /// An image file, of which these frames were hashed.
+    Decoded(Decoded),
+    /// An image file that could not be decoded: only its digests were searched.
+    Undecoded(DecodeFailure),
+}
+
+/// What was decoded of an image file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decoded {
+    /// Width of the first frame, in pixels.
+    pub width: u32,
+    /// Height of the first frame, in pixels.
+    pub height: u32,
+    /// Frames or pages that were decoded.
+    pub frames_seen: u32,
+    /// At least so many frames were not decoded: "no match" says nothing of them.
+    pub frames_left_out: u32,
+    /// Of the frames that were decoded, those of too little detail for a trustworthy hash: "no match" says nothing of them.
+    pub frames_below_floor: u32,
+}
+
+impl Decoded {
+    /// Whether every frame of the file was decoded.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.frames_left_out == 0
+    }
 }
 
 /// How one hash type of one query was searched.
@@ -72,6 +109,6 @@ pub struct Matched {
     pub pdq_quality: Option<Quality>,
     /// The floor that the quality was held against.
     pub quality_floor: Quality,
-    /// Width and height of the decoded image in pixels; `None` where hashes were sent.
-    pub size: Option<(u32, u32)>,
+    /// Where the hashes come from.
+    pub source: Source,
 }

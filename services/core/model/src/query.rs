@@ -9,6 +9,7 @@ use vigie_hashes::{Distance, Hash, HashType, HashTypeSet};
 use crate::bank::{BankId, BankName};
 use crate::coverage::{Coverage, MinCoverage};
 use crate::item::ItemId;
+use crate::rendition::Rendition;
 use crate::sequence::Sequence;
 use crate::shard::ShardIdentity;
 use crate::variant::Variant;
@@ -170,14 +171,16 @@ pub struct Match {
     pub exact: bool,
     /// Further pairs of a query hash and a hash of this item within the asked distance.
     pub other_matches: u32,
+    /// Which frame of the content matched, and how it was hashed. The frontend knows it; for others it is the first frame, plain.
+    pub rendition: Rendition,
 }
 
 impl Match {
-    /// The order of answers: nearest first, then by item. Within one item the hash type and the variant decide
-    /// which of several equally near hashes is told.
+    /// The order of answers: nearest first, then by item. Within one item the hash type, the variant and the rendition decide
+    /// which of several equally near hashes the answer names.
     #[must_use]
     pub fn answer_order(&self, other: &Self) -> Ordering {
-        let key = |one: &Self| (one.distance, one.item, one.hash_type, one.variant);
+        let key = |one: &Self| (one.distance, one.item, one.hash_type, one.variant, one.rendition);
         key(self).cmp(&key(other))
     }
 }

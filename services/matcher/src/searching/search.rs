@@ -2,7 +2,7 @@
 
 use vigie_index::{BankFilter, Cancellation, Cancelled};
 use vigie_model::{
-    BankId, BankName, Hash, ItemId, Match, MaxDistances, Query, QueryMatches, SearchOptions, Sequence,
+    BankId, BankName, Hash, ItemId, Match, MaxDistances, Query, QueryMatches, Rendition, SearchOptions, Sequence,
     ShardAnswer, Variant, hash_types,
 };
 
@@ -226,6 +226,7 @@ fn describe(
         variant,
         exact: shard.plan().is_exact(hash_type),
         other_matches: u32::try_from(matching.saturating_sub(1)).unwrap_or(u32::MAX),
+        rendition: Rendition::default(),
     })
 }
 
