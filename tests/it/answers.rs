@@ -1,6 +1,7 @@
 //! What is answered is right, whole, and as fresh as was asked for.
 
 mod matching;
+mod pictures;
 mod approximate;
 mod coverage;
 mod freshness;

@@ -33,7 +33,7 @@ impl Rows {
                 vigie_pictures::draw(picture_seed(scenario.seed, number), PICTURE_SIDE, PICTURE_SIDE);
             let file = vigie_pictures::encode_jpeg(&picture, 90);
             let printed = vigie_media::fingerprint(&file, &Limits::default());
-            Ok(printed.context("a drawn picture cannot be hashed")?.pdq[0])
+            Ok(printed.context("a drawn picture cannot be hashed")?.picture.first.plain.pdq[0])
         });
         let pictures = pictures.collect::<anyhow::Result<Vec<_>>>()?;
         data.hashes.checked_add(data.pictures).context("there are more than 2^32 rows")?;

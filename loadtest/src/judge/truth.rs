@@ -6,10 +6,10 @@
 use std::num::NonZero;
 use std::sync::Arc;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use bytes::Bytes;
 use vigie_media::Limits;
-use vigie_model::{Quality, Variant};
+use vigie_model::Quality;
 use vigie_pictures::Alteration;
 
 use crate::Hash;
@@ -195,8 +195,9 @@ fn image(scenario: &Scenario, number: u64) -> anyhow::Result<Ask> {
     let file = Bytes::from(ALTERATIONS[at % ALTERATIONS.len()].apply(&drawn));
     let printed = vigie_media::fingerprint(&file, &Limits::default());
     let printed = printed.context("a drawn picture cannot be hashed")?;
-    ensure!(printed.pdq.len() == Variant::ALL.len(), "a fingerprint has one hash for each variant");
-    let hashes = if printed.quality >= Quality::FLOOR_DEFAULT { printed.pdq.to_vec() } else { Vec::new() };
+    // A frontend searches every way of hashing that holds enough detail.
+    let ways = printed.picture.first.ways().filter(|(_, hashes)| hashes.quality >= Quality::FLOOR_DEFAULT);
+    let hashes = ways.flat_map(|(_, hashes)| hashes.pdq).collect();
     Ok(Ask::Image { file, hashes })
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use vigie_clients::CoordinatorClient;
-use vigie_media::Limits;
+use vigie_media::{Limits, Ways};
 use vigie_model::{Quality, Query};
 use vigie_serving::ServingConfig;
 
@@ -36,6 +36,12 @@ pub struct Config {
     pub image_side_px_max: u32,
     /// Memory that decoding one image may take, in bytes.
     pub image_alloc_bytes_max: u64,
+    /// Frames or pages of one image file that are decoded; the answer says how many were left out.
+    pub image_frames_max: u32,
+    /// Pixels of all decoded frames of one image file together. The first frame is decoded whatever this is.
+    pub image_frames_pixels_max: u64,
+    /// Further ways in which each frame is hashed and searched, beside the plain one.
+    pub query_ways: Vec<QueryWay>,
     /// Requests of one stream that are worked on at once; the stream is read no further until one is answered. Each takes
     /// one of the server's places for bulk work, and the stream waits for it.
     pub stream_requests_in_flight_max: usize,
@@ -43,8 +49,23 @@ pub struct Config {
     pub serving: ServingConfig,
 }
 
+/// A way of hashing that can be switched on and off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueryWay {
+    /// The frame scaled up, where a side is shorter than 640 pixels: finds the large original of a thumbnail.
+    Scaled,
+    /// The frame without its uniform borders: finds the original of a copy with bars around it.
+    Unbordered,
+    /// The palette indices of a palette picture taken as grey: finds hashes by tools that hash them so.
+    PaletteIndices,
+}
+
 /// Coordinators that one frontend asks.
 const COORDINATORS_MAX: usize = 64;
+
+/// The most frames of one file: each may be searched in several ways.
+const FRAMES_MAX: u32 = 64;
 
 /// Where the coordinator is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +121,9 @@ impl Default for Config {
             image_pixels_max: image.pixels_max,
             image_side_px_max: image.side_px_max,
             image_alloc_bytes_max: image.alloc_bytes_max,
+            image_frames_max: image.frames_max,
+            image_frames_pixels_max: image.frames_pixels_max,
+            query_ways: vec![QueryWay::Scaled, QueryWay::Unbordered, QueryWay::PaletteIndices],
             stream_requests_in_flight_max: 32,
             serving: ServingConfig { calls_in_flight_max: 256, ..ServingConfig::default() },
         }
@@ -136,6 +160,9 @@ impl Config {
             ("image_alloc_bytes_max", self.image_alloc_bytes_max >= 1),
             ("stream_requests_in_flight_max", self.stream_requests_in_flight_max >= 1),
         ];
+        if !(1..=FRAMES_MAX).contains(&self.image_frames_max) {
+            faults.push(format!("image_frames_max: must be 1 to {FRAMES_MAX}"));
+        }
         let missed = at_least_one.into_iter().filter(|(_, holds)| !holds);
         faults.extend(missed.map(|(field, _)| format!("{field}: must be at least 1")));
         faults
@@ -147,6 +174,16 @@ impl Config {
             side_px_max: self.image_side_px_max,
             input_bytes_max: self.image_bytes_max,
             alloc_bytes_max: self.image_alloc_bytes_max,
+            frames_max: self.image_frames_max,
+            frames_pixels_max: self.image_frames_pixels_max,
+        }
+    }
+
+    pub(crate) fn ways(&self) -> Ways {
+        Ways {
+            scaled: self.query_ways.contains(&QueryWay::Scaled),
+            unbordered: self.query_ways.contains(&QueryWay::Unbordered),
+            palette_indices: self.query_ways.contains(&QueryWay::PaletteIndices),
         }
     }
 

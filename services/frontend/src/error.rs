@@ -5,9 +5,8 @@ use std::time::Duration;
 use thiserror::Error;
 use tonic::{Code, Status};
 use vigie_clients::{CallError, EndpointError};
-use vigie_media::DecodeError;
 use vigie_model::QualityError;
-use vigie_proto::{Invalid, status};
+use vigie_proto::status;
 use vigie_serving::ServeError;
 
 /// Why a frontend could not run.
@@ -33,11 +32,9 @@ pub enum RunError {
     Serve(#[from] ServeError),
 }
 
-/// Why one image has no fingerprint.
+/// Why one image was not hashed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum HashingError {
-    #[error(transparent)]
-    Decode(#[from] DecodeError),
     #[error("{waiting} images are waiting to be hashed; try again later")]
     QueueFull { waiting: usize, retry_after: Duration },
     #[error("the image's time ran out before it could be hashed")]
@@ -50,18 +47,16 @@ impl HashingError {
     /// The code that its image gets.
     pub(crate) const fn code(&self) -> Code {
         match self {
-            Self::Decode(_) => Code::InvalidArgument,
             Self::QueueFull { .. } => Code::ResourceExhausted,
             Self::OutOfTime => Code::DeadlineExceeded,
             Self::Closed => Code::Unavailable,
         }
     }
 
-    /// The status of the image in the request's field `field`.
-    pub(crate) fn into_status(self, field: String) -> Status {
+    /// The status of the image.
+    pub(crate) fn into_status(self) -> Status {
         let (text, code) = (self.to_string(), self.code());
         match self {
-            Self::Decode(_) => Invalid::new(field, text).into(),
             Self::QueueFull { retry_after, .. } => status::resource_exhausted(text, retry_after),
             Self::OutOfTime | Self::Closed => Status::new(code, text),
         }

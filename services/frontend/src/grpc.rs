@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::{Stream, StreamExt as _, future, stream};
 use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status, Streaming};
-use vigie_model::{Content, MatchCall, Sequence};
+use vigie_model::{Content, ImageFingerprint, MatchCall, Sequence};
 use vigie_proto::Invalid;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_server::MatchService;
@@ -15,6 +15,8 @@ use vigie_rpc::Priority;
 use vigie_serving::{Call, ServingConfig, Shutdown, Work, deadline};
 use vigie_telemetry::trace::{self, Context, Span};
 
+use crate::error::HashingError;
+use crate::hashing_pool::HashedImage;
 use crate::matching::{Answer, Failed, Matching};
 use crate::searcher::Urgency;
 
@@ -106,9 +108,10 @@ impl MatchService for Grpc {
         let priority = Call::of(&request).priority();
         let image = request.into_inner().image;
         deadline::within(deadline, async {
-            let hashed = self.matching.pool.fingerprint(image, priority, deadline).await;
-            let fingerprint = hashed.map_err(|error| error.into_status("image".to_owned()))?;
-            Ok(Response::new(fingerprint.into()))
+            let hashed = self.matching.pool.hash(image, priority, deadline).await;
+            let HashedImage { digests, picture } = hashed.map_err(HashingError::into_status)?;
+            let picture = picture.map_err(|failure| Invalid::new("image", failure))?;
+            Ok(Response::new(ImageFingerprint { picture, digests }.into()))
         })
         .await
     }

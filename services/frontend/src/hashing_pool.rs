@@ -17,8 +17,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tokio::sync::oneshot;
 use tonic::Code;
-use vigie_media::{DecodeError, Limits};
-use vigie_model::ImageFingerprint;
+use vigie_media::{Limits, Ways, digest};
+use vigie_model::{DecodeFailure, DecodeFailureKind, Hash, PictureFingerprint};
 use vigie_rpc::Priority;
 use vigie_telemetry::register_gauges;
 use vigie_telemetry::trace::{self, Context};
@@ -33,7 +33,7 @@ pub(crate) struct HashingMetrics {
     failures: Family<FailureLabels, Counter>,
 }
 
-/// The label set has one value for each kind of [`DecodeError`].
+/// The label set has one value for each [`DecodeFailureKind`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FailureLabels {
     kind: &'static str,
@@ -53,21 +53,21 @@ impl HashingMetrics {
             metrics.failures.clone(),
         );
         // Every kind is there from the start, at zero: what begins at one has no rate.
-        for kind in DecodeError::KINDS {
-            let _counter = metrics.failures.get_or_create_owned(&FailureLabels { kind });
+        for kind in DecodeFailureKind::ALL {
+            let _counter = metrics.failures.get_or_create_owned(&FailureLabels { kind: kind.name() });
         }
         metrics
     }
 
-    fn count(&self, outcome: &Result<ImageFingerprint, DecodeError>) {
-        match outcome {
+    fn count(&self, picture: &Result<PictureFingerprint, DecodeFailure>) {
+        match picture {
             Ok(_) => {
                 self.hashed.inc();
             }
-            Err(error) => {
-                let kind = error.kind();
-                let failures = self.failures.get_or_create_owned(&FailureLabels { kind }).inc() + 1;
-                if matches!(error, DecodeError::DecoderPanicked { .. }) {
+            Err(failure) => {
+                let labels = FailureLabels { kind: failure.kind.name() };
+                let failures = self.failures.get_or_create_owned(&labels).inc() + 1;
+                if failure.kind == DecodeFailureKind::Panicked {
                     tracing::error!(failures, "a decoder panicked and was caught");
                 }
             }
@@ -75,12 +75,21 @@ impl HashingMetrics {
     }
 }
 
+/// The hashes of one image file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HashedImage {
+    /// Digests of the file's bytes, by ascending type: there for every file, whether or not it can be decoded.
+    pub(crate) digests: Vec<Hash>,
+    /// The hashes of its picture, or why it has none.
+    pub(crate) picture: Result<PictureFingerprint, DecodeFailure>,
+}
+
 struct Job {
     image: Bytes,
     deadline: Instant,
     /// Where in a trace it is done.
     context: Option<Context>,
-    reply: oneshot::Sender<Result<ImageFingerprint, HashingError>>,
+    reply: oneshot::Sender<Result<HashedImage, HashingError>>,
 }
 
 /// The threads that decode and hash images. They end when the last handle is dropped.
@@ -99,6 +108,7 @@ impl HashingPool {
         threads: usize,
         queue_max: usize,
         limits: Limits,
+        ways: Ways,
         metrics: &HashingMetrics,
     ) -> std::io::Result<Self> {
         let ((interactive, first), (bulk, then)) = (bounded::<Job>(queue_max), bounded::<Job>(queue_max));
@@ -108,7 +118,7 @@ impl HashingPool {
             let (metrics, image_nanos) = (metrics.clone(), Arc::clone(&image_nanos));
             std::thread::Builder::new()
                 .name(format!("hashing-{number}"))
-                .spawn(move || work(jobs, &limits, &metrics, &image_nanos))?;
+                .spawn(move || work(jobs, &limits, ways, &metrics, &image_nanos))?;
         }
         Ok(Self { interactive, bulk, threads, image_nanos })
     }
@@ -126,13 +136,13 @@ impl HashingPool {
         );
     }
 
-    /// Decodes and hashes one image.
-    pub(crate) async fn fingerprint(
+    /// Decodes and hashes one image. An image that cannot be decoded is no error: it has digests.
+    pub(crate) async fn hash(
         &self,
         image: Bytes,
         priority: Priority,
         deadline: tokio::time::Instant,
-    ) -> Result<ImageFingerprint, HashingError> {
+    ) -> Result<HashedImage, HashingError> {
         // With the time that it waits for its turn.
         let mut span = trace::child("hash an image");
         let (reply, answer) = oneshot::channel();
@@ -181,7 +191,7 @@ impl Iterator for Jobs {
     }
 }
 
-fn work(jobs: Jobs, limits: &Limits, metrics: &HashingMetrics, image_nanos: &AtomicU64) {
+fn work(jobs: Jobs, limits: &Limits, ways: Ways, metrics: &HashingMetrics, image_nanos: &AtomicU64) {
     for Job { image, deadline, context, reply } in jobs {
         if reply.is_closed() {
             continue;
@@ -190,13 +200,16 @@ fn work(jobs: Jobs, limits: &Limits, metrics: &HashingMetrics, image_nanos: &Ato
         let outcome = if begun >= deadline {
             Err(HashingError::OutOfTime)
         } else {
-            let hashed = vigie_media::fingerprint(&image, limits);
-            let count = || metrics.count(&hashed);
+            // Before decoding: a file that harms its decoder is found by its digests all the same.
+            let digests = digest::digests(&image);
+            let picture = vigie_media::picture(&image, limits, ways).map_err(DecodeFailure::from);
+            let count = || metrics.count(&picture);
             match &context {
                 Some(context) => context.enter(count),
                 None => count(),
             }
-            if let (Some(context), Err(DecodeError::DecoderPanicked { .. })) = (&context, &hashed) {
+            let panicked = matches!(&picture, Err(failure) if failure.kind == DecodeFailureKind::Panicked);
+            if let (Some(context), true) = (&context, panicked) {
                 // The caller is told that its image is wrong, but it is a fault of ours.
                 context.keep();
             }
@@ -204,7 +217,7 @@ fn work(jobs: Jobs, limits: &Limits, metrics: &HashingMetrics, image_nanos: &Ato
             // Racing threads may lose an update: it is an average.
             let before = image_nanos.load(Ordering::Relaxed);
             image_nanos.store(before - before / 8 + taken / 8, Ordering::Relaxed);
-            hashed.map_err(HashingError::from)
+            Ok(HashedImage { digests, picture })
         };
         drop(image);
         // The caller may have gone meanwhile; then nobody is told.

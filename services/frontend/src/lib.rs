@@ -6,9 +6,11 @@
 //! - Images are decoded on a bounded pool of threads, never on those that answer calls; when its queue is full the
 //!   caller is refused at once.
 //! - An image of low PDQ quality is answered with that fact: its PDQ hash is not searched, and the answer says so.
+//! - An image that cannot be decoded is searched by its digests, and the answer says that its picture was not searched.
+//! - An answer says how many frames of an image were searched and how many were left out, and a match names its frame.
 //! - "No match" comes with the coverage that it rests on.
 //!
-//! Reading order: `config`, `hashing_pool` (bounded decoding), `searcher` (the way to the coordinator), `matching` (one call from content to answer),
+//! Reading order: `config`, `hashing_pool` (bounded decoding), `searcher` (the way to the coordinator), `prepared` (a content as queries), `matching` (one call from content to answer),
 //! `grpc`, `error`, `server`.
 
 mod config;
@@ -17,9 +19,10 @@ mod grpc;
 mod error;
 mod hashing_pool;
 mod searcher;
+mod prepared;
 mod matching;
 
-pub use config::{Config, CoordinatorAt};
+pub use config::{Config, CoordinatorAt, QueryWay};
 pub use error::RunError;
 pub use server::{run, run_with};
 

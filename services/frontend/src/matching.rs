@@ -3,14 +3,13 @@
 use futures::{StreamExt as _, stream};
 use tokio::time::Instant;
 use tonic::Status;
-use vigie_model::{
-    Content, Coverage, HashType, HashTypeSearch, MatchCall, Matched, MaxDistances, Quality, Query, QueryHash,
-    QueryMatches, SearchAnswer, SkipReason,
-};
+use vigie_model::{Content, Coverage, MatchCall, Matched, Quality, Query, Rendition, SearchOptions};
+use vigie_proto::Invalid;
 use vigie_rpc::Priority;
 
 use crate::error::HashingError;
 use crate::hashing_pool::HashingPool;
+use crate::prepared::{Found, Prepared, Searched};
 use crate::searcher::{SearchFailure, Searcher, Urgency};
 
 /// Images of one call that are in the hashing queue at once: so that one large batch does not fill it alone.
@@ -42,19 +41,8 @@ pub(crate) struct Matching {
     pub(crate) quality_floor: Quality,
 }
 
-/// A content that can be searched for.
-#[derive(Debug)]
-struct Prepared {
-    /// Its hashes, without those that are not to be trusted.
-    query: Query,
-    /// Every hash type of the content, and why it is not searched if it is not.
-    hash_types: Vec<(HashType, Option<SkipReason>)>,
-    pdq_quality: Option<Quality>,
-    size: Option<(u32, u32)>,
-}
-
 impl Matching {
-    /// Answers a call. One content that cannot be read fails the call if it is alone, and only itself in a batch.
+    /// Answers a call. One content that cannot be searched fails the call if it is alone, and only itself in a batch.
     pub(crate) async fn answer(
         &self,
         call: MatchCall,
@@ -75,39 +63,81 @@ impl Matching {
         {
             return Err(Failed::Call(refused.clone()));
         }
-        let mut queries: Vec<Query> = prepared.iter().flatten().map(|one| one.query.clone()).collect();
+        self.search(prepared, options, floor, urgency, deadline).await
+    }
+
+    /// Searches for all contents, in as few calls as may be, and gives each its part of the answers.
+    async fn search(
+        &self,
+        prepared: Vec<Result<Prepared, Status>>,
+        options: SearchOptions,
+        quality_floor: Quality,
+        urgency: Urgency,
+        deadline: Instant,
+    ) -> Result<Answer, Failed> {
+        let contents = prepared.iter().flatten().enumerate();
+        let mut queries: Vec<(usize, Rendition, Query)> = contents
+            .flat_map(|(at, content)| content.queries.iter().map(move |(of, query)| (at, *of, query.clone())))
+            .collect();
         if queries.is_empty() {
             // Nothing could be read; banks and sequence of the call are checked all the same.
-            queries.push(Query::default());
+            queries.push((usize::MAX, Rendition::default(), Query::default()));
         }
-        let (query_count, max_distances) = (queries.len(), options.max_distances.clone());
-        match self.searcher.search(queries, options, urgency, deadline).await {
-            Ok(searched) if searched.results.len() == query_count => {
-                Ok(assemble(prepared, searched, &max_distances, floor))
+        let mut found: Vec<Found> = prepared.iter().flatten().map(|_| Found::new(options.limit)).collect();
+        let (mut coverage, mut approximate, mut incomplete) = (None::<Coverage>, Vec::new(), None);
+        let mut results_omitted = false;
+        for queries in queries.chunks(queries_per_call(&options)) {
+            let asked = queries.iter().map(|(.., query)| query.clone()).collect();
+            let searched = match self.searcher.search(asked, options.clone(), urgency, deadline).await {
+                Ok(searched) if searched.results.len() == queries.len() => searched,
+                // A missing result must never count as "no match".
+                Ok(searched) => {
+                    let (asked, answered) = (queries.len(), searched.results.len());
+                    tracing::error!(
+                        asked,
+                        answered,
+                        "the coordinator answered other queries than were asked"
+                    );
+                    return Err(Failed::Call(Status::internal("the search failed")));
+                }
+                Err(SearchFailure::Call(status)) => return Err(Failed::Call(status)),
+                Err(SearchFailure::Incomplete { status, partial }) => {
+                    results_omitted |= partial.results.len() != queries.len();
+                    incomplete.get_or_insert(status);
+                    *partial
+                }
+            };
+            coverage = Some(match coverage {
+                None => searched.coverage,
+                Some(others) => others.and(searched.coverage),
+            });
+            approximate.extend(searched.approximate);
+            for ((at, rendition, _), answer) in queries.iter().zip(searched.results) {
+                if let Some(found) = found.get_mut(*at) {
+                    found.add(*rendition, answer);
+                }
             }
-            // A missing result must never be told as "no match".
-            Ok(searched) => {
-                let answered = searched.results.len();
-                tracing::error!(
-                    asked = query_count,
-                    answered,
-                    "the coordinator answered other queries than were asked"
-                );
-                Err(Failed::Call(Status::internal("the search failed")))
-            }
-            Err(SearchFailure::Call(status)) => Err(Failed::Call(status)),
-            Err(SearchFailure::Incomplete { status, partial }) => {
-                let partial = if partial.results.len() == query_count {
-                    assemble(prepared, *partial, &max_distances, floor)
-                } else {
-                    Answer { results: Vec::new(), coverage: partial.coverage, results_omitted: true }
-                };
-                Err(Failed::Incomplete { status, partial: Box::new(partial) })
-            }
+        }
+        let searched =
+            Searched { max_distances: &options.max_distances, approximate: &approximate, quality_floor };
+        let mut found = found.into_iter();
+        let mut answered = |content: Prepared| {
+            let found = found.next().map(Found::finish).unwrap_or_default();
+            content.answered(found, searched)
+        };
+        let results = if results_omitted {
+            Vec::new()
+        } else {
+            prepared.into_iter().map(|one| one.map(&mut answered)).collect()
+        };
+        let answer = Answer { results, coverage: coverage.unwrap_or_default(), results_omitted };
+        match incomplete {
+            None => Ok(answer),
+            Some(status) => Err(Failed::Incomplete { status, partial: Box::new(answer) }),
         }
     }
 
-    /// Fingerprints every image, a few at a time, in order.
+    /// Hashes every image, a few at a time, in order.
     async fn prepare_all(
         &self,
         contents: Vec<Content>,
@@ -118,14 +148,16 @@ impl Matching {
         stream::iter(contents.into_iter().enumerate())
             .map(|(index, content)| async move {
                 match content {
-                    Content::Hashed { hashes, pdq_quality } => Ok(prepare(hashes, pdq_quality, None, floor)),
+                    Content::Hashed { hashes, pdq_quality } => {
+                        Ok(Prepared::of_hashes(hashes, pdq_quality, floor))
+                    }
+                    Content::Image(image) if image.is_empty() => {
+                        let field = format!("queries[{index}].image");
+                        Err(Invalid::new(field, "is empty; send the bytes of an image file").into())
+                    }
                     Content::Image(image) => {
-                        let hashed = self.pool.fingerprint(image, priority, deadline).await;
-                        let fingerprint = hashed.map_err(|error: HashingError| {
-                            error.into_status(format!("queries[{index}].image"))
-                        })?;
-                        let size = Some((fingerprint.width, fingerprint.height));
-                        Ok(prepare(fingerprint.query_hashes(), Some(fingerprint.quality), size, floor))
+                        let hashed = self.pool.hash(image, priority, deadline).await;
+                        Ok(Prepared::of_image(hashed.map_err(HashingError::into_status)?, floor))
                     }
                 }
             })
@@ -135,54 +167,7 @@ impl Matching {
     }
 }
 
-/// Leaves out the perceptual hashes of a content whose quality is below the floor, and remembers that it did.
-fn prepare(
-    mut hashes: Vec<QueryHash>,
-    pdq_quality: Option<Quality>,
-    size: Option<(u32, u32)>,
-    floor: Quality,
-) -> Prepared {
-    let too_poor = pdq_quality.is_some_and(|quality| quality < floor);
-    let mut hash_types: Vec<_> = hashes
-        .iter()
-        .map(|one| one.hash.hash_type())
-        .map(|hash_type| {
-            let skipped =
-                (too_poor && hash_type.has_quality_floor()).then_some(SkipReason::QualityBelowFloor);
-            (hash_type, skipped)
-        })
-        .collect();
-    hash_types.sort_unstable_by_key(|(hash_type, _)| *hash_type);
-    hash_types.dedup();
-    hashes.retain(|one| !(too_poor && one.hash.hash_type().has_quality_floor()));
-    Prepared { query: Query { hashes }, hash_types, pdq_quality, size }
-}
-
-/// Gives each prepared content its part of the search's answer.
-fn assemble(
-    prepared: Vec<Result<Prepared, Status>>,
-    searched: SearchAnswer,
-    max_distances: &MaxDistances,
-    quality_floor: Quality,
-) -> Answer {
-    let SearchAnswer { results: found, coverage, approximate } = searched;
-    let mut found = found.into_iter();
-    let mut matched = |prepared: Prepared| Matched {
-        found: found.next().unwrap_or_else(QueryMatches::default),
-        searches: prepared
-            .hash_types
-            .into_iter()
-            .map(|(hash_type, skipped)| HashTypeSearch {
-                hash_type,
-                max_distance: max_distances.get(hash_type),
-                exact: !approximate.contains(&hash_type),
-                skipped,
-            })
-            .collect(),
-        pdq_quality: prepared.pdq_quality,
-        quality_floor,
-        size: prepared.size,
-    };
-    let results = prepared.into_iter().map(|one| one.map(&mut matched)).collect();
-    Answer { results, coverage, results_omitted: false }
+/// So many queries that one call neither holds more than a call may, nor asks for more matches.
+fn queries_per_call(options: &SearchOptions) -> usize {
+    Query::BATCH_MAX.min(Query::ANSWERS_MAX / options.limit.get()).max(1)
 }

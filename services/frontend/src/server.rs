@@ -60,7 +60,7 @@ async fn run_on(
     }
     let metrics = telemetry.register(HashingMetrics::register);
     let (threads, queue_max) = (config.hashing_threads(), config.hashing_queue_max);
-    let pool = HashingPool::start(threads, queue_max, config.image_limits(), &metrics)
+    let pool = HashingPool::start(threads, queue_max, config.image_limits(), config.ways(), &metrics)
         .map_err(RunError::HashingPool)?;
     telemetry.register(|registry| pool.register(registry));
     let searcher = telemetry.register(|registry| Searcher::start(&config, network, registry))?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
-use vigie_media::Limits;
+use vigie_media::{Limits, Ways};
 use vigie_rpc::Priority;
 
 use crate::error::HashingError;
@@ -33,7 +33,7 @@ fn slow_image() -> Bytes {
 fn pool(queue_max: usize) -> (HashingPool, Registry) {
     let mut registry = Registry::default();
     let metrics = HashingMetrics::register(&mut registry);
-    (HashingPool::start(1, queue_max, Limits::default(), &metrics).unwrap(), registry)
+    (HashingPool::start(1, queue_max, Limits::default(), Ways::default(), &metrics).unwrap(), registry)
 }
 
 fn soon() -> Instant {
@@ -53,15 +53,16 @@ async fn one_image_more_than_the_queue_holds_is_refused_at_once_and_told_when_to
     let calls: Vec<_> = (0..40)
         .map(|_| {
             let (pool, image) = (pool.clone(), image.clone());
-            tokio::spawn(async move { pool.fingerprint(image, Priority::Interactive, soon()).await })
+            tokio::spawn(async move { pool.hash(image, Priority::Interactive, soon()).await })
         })
         .collect();
     let mut refused = 0;
     let mut hashed = 0;
     for call in calls {
         match call.await.unwrap() {
-            Ok(fingerprint) => {
-                assert_eq!((fingerprint.width, fingerprint.height), (2_000, 2_000));
+            Ok(image) => {
+                let picture = image.picture.unwrap();
+                assert_eq!((picture.width, picture.height), (2_000, 2_000));
                 hashed += 1;
             }
             Err(HashingError::QueueFull { retry_after, .. }) => {
@@ -72,13 +73,13 @@ async fn one_image_more_than_the_queue_holds_is_refused_at_once_and_told_when_to
         }
     }
     assert!(hashed >= 2 && refused > 0, "{hashed} hashed, {refused} refused");
-    assert!(pool.fingerprint(image, Priority::Interactive, soon()).await.is_ok(), "the pool goes on");
+    assert!(pool.hash(image, Priority::Interactive, soon()).await.is_ok(), "the pool goes on");
 }
 
 #[tokio::test]
 async fn an_image_whose_time_is_up_is_not_hashed() {
     let (pool, registry) = pool(8);
-    let outcome = pool.fingerprint(slow_image(), Priority::Interactive, Instant::now()).await;
+    let outcome = pool.hash(slow_image(), Priority::Interactive, Instant::now()).await;
     assert_eq!(outcome.unwrap_err(), HashingError::OutOfTime);
     assert!(text(&registry).contains("vigie_images_hashed_total 0"), "{}", text(&registry));
 }
@@ -87,7 +88,13 @@ async fn an_image_whose_time_is_up_is_not_hashed() {
 async fn failures_are_counted_by_kind() {
     let (pool, registry) = pool(8);
     for content in [&b""[..], b"no image", b"GIF89a"] {
-        assert!(pool.fingerprint(Bytes::from_static(content), Priority::Bulk, soon()).await.is_err());
+        let image = pool.hash(Bytes::from_static(content), Priority::Bulk, soon()).await.unwrap();
+        assert!(image.picture.is_err());
+        assert_eq!(
+            image.digests,
+            vigie_media::digest::digests(content),
+            "what cannot be decoded has digests"
+        );
     }
     let counted = text(&registry);
     for kind in ["empty", "unknown_format", "truncated"] {
@@ -104,7 +111,7 @@ async fn interactive_images_go_before_bulk_ones_that_came_first() {
         let (pool, sender) = (pool.clone(), sender.clone());
         tokio::spawn(async move {
             let later = Instant::now() + Duration::from_secs(300);
-            pool.fingerprint(slow_image(), priority, later).await.unwrap();
+            pool.hash(slow_image(), priority, later).await.unwrap();
             sender.send(priority).unwrap();
         });
     }

@@ -53,7 +53,8 @@ async fn the_same_picture_is_the_same_in_every_lossless_format() {
         let matched = cluster.ask_one(content, as_of(sequence)).await.unwrap();
         let nearest = &matched.found.matches[0];
         assert_eq!((nearest.item, nearest.distance), (ids[0], Distance(0)), "{}", format.name());
-        assert_eq!(matched.size, Some((640, 480)));
+        let vigie_model::Source::Decoded(decoded) = matched.source else { panic!("it was decoded") };
+        assert_eq!((decoded.width, decoded.height, decoded.frames_seen), (640, 480, 1));
     }
 }
 

@@ -86,9 +86,6 @@ async fn every_wrong_match_request_is_refused_in_words() {
 
     let invalid = Code::InvalidArgument;
     let cases = [
-        (request(image(truncated), options()), invalid, "queries[0].image", "truncated"),
-        (request(image(bomb()), options()), invalid, "queries[0].image", "60000 x 60000"),
-        (request(image(b"hello".to_vec()), options()), invalid, "queries[0].image", "no known image format"),
         (request(image(vec![]), options()), invalid, "queries[0].image", "empty"),
         (
             request(hashed(1, vec![7; 31]), options()),
@@ -127,6 +124,21 @@ async fn every_wrong_match_request_is_refused_in_words() {
         let status = client.clone().r#match(request).await.unwrap_err();
         check(&status, code, field, words);
     }
+
+    // An image that cannot be decoded is no wrong request: its digests are searched, and the answer says so.
+    let undecodable =
+        [(truncated, "truncated"), (bomb(), "60000 x 60000"), (b"hello".to_vec(), "no known image format")];
+    for (file, words) in undecodable {
+        let answer = client.clone().r#match(request(image(file), options())).await.unwrap().into_inner();
+        let Some(pb::match_result::Outcome::Matched(matched)) = &answer.results[0].outcome else {
+            panic!("{answer:?}");
+        };
+        let failure = matched.decode_failure.as_ref().unwrap();
+        assert!(failure.message.contains(words), "{failure:?}");
+        let skipped: Vec<_> = matched.searches.iter().map(|one| (one.hash_type, one.skip_reason)).collect();
+        assert_eq!(skipped, [(1, 2), (2, 0), (3, 0), (4, 0)], "PDQ alone was not searched");
+        assert!(answer.coverage.is_some_and(|coverage| coverage.shards_answered > 0));
+    }
     cluster.stop().await.unwrap();
 }
 
@@ -149,9 +161,15 @@ async fn a_body_of_30_mb_is_refused_by_its_length() {
             client.r#match(request(image(vec![1; 30_000_000]), Default::default())).await.unwrap_err();
         check(&status, Code::InvalidArgument, "", "at most 21048576 are accepted");
     }
-    // Between the limit of an image and that of a message, the image's own limit speaks.
-    let status = client.r#match(request(image(vec![1; 20_500_000]), Default::default())).await.unwrap_err();
-    check(&status, Code::InvalidArgument, "queries[0].image", "20000000 bytes are accepted");
+    // Between the limit of an image and that of a message, the image is not decoded, but its digests are searched.
+    let answer = client.r#match(request(image(vec![1; 20_500_000]), Default::default())).await.unwrap();
+    let answer = answer.into_inner();
+    let Some(pb::match_result::Outcome::Matched(matched)) = &answer.results[0].outcome else {
+        panic!("{answer:?}");
+    };
+    let failure = matched.decode_failure.as_ref().unwrap();
+    assert_eq!(failure.kind, "too_large_input");
+    assert!(failure.message.contains("20000000 bytes are accepted"), "{failure:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -120,6 +120,23 @@ fn the_commands_tell_one_story() {
     assert!(told.lines[0].contains("KNOWN, item") && told.lines[0].contains("rotate-90"), "{:?}", told.lines);
     assert!(told.lines[2].contains("only exact copies"), "{:?}", told.lines);
 
+    // A file that cannot be decoded is searched by its digests, and the answer says so.
+    let (_, broken) = write(folder.path(), "broken.bin", b"not an image");
+    let (code, lines) = json(&["match", &broken], &up);
+    assert_eq!((code, lines[0]["decode_failure"]["code"].as_str()), (3, Some("unknown_format")));
+    assert_eq!(lines[0]["skipped"][0]["reason"], "not_decoded");
+    let told = text(&["match", &broken], &up);
+    assert!(
+        told.lines[0].contains("nothing found") && told.lines[0].contains("by its digests only"),
+        "{:?}",
+        told.lines
+    );
+    assert!(
+        told.lines[1].contains("1 open") && told.lines[1].contains("could not be decoded"),
+        "{:?}",
+        told.lines
+    );
+
     let (code, shown) = json(&["item", "show", &item.to_string()], &up);
     assert_eq!((code, shown[0]["hashes"].as_array().unwrap().len()), (0, hashes_of_a_picture()));
     let (_, listed) = json(&["item", "list", "known"], &up);
@@ -253,8 +270,9 @@ async fn an_answer_that_does_not_cover_everything_says_so() {
     assert_eq!(lines[0]["coverage"]["failures"][0]["shard"], 1);
     assert_eq!(lines[0]["matches"].as_array().unwrap().len(), stays);
     assert_eq!(lines[1]["matches"].as_array().unwrap().len(), 0);
-    assert_eq!(lines[2]["error"]["code"], "invalid_argument");
-    assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
+    assert_eq!(lines[2]["error"]["code"], "unavailable");
+    assert_eq!(lines[2]["decode_failure"]["code"], "unknown_format");
+    assert_eq!(finished.stderr.lines().count(), 0, "{}", finished.stderr);
 
     // An unknown bank is unknown to every file, once every shard says so.
     cluster.start_matcher(1).await.unwrap();

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 use vigie_model::{
-    BankId, Distance, Hash, HashCount, HashType, ItemId, Match, Query, QueryHash, QueryMatches,
-    Rendition, ReplicaDescription, SearchOptions, Sequence, SetDigest, ShardAnswer, ShardIdentity, Variant,
+    BankId, Distance, Hash, HashCount, HashType, ItemId, Match, Query, QueryHash, QueryMatches, Rendition,
+    ReplicaDescription, SearchOptions, Sequence, SetDigest, ShardAnswer, ShardIdentity, Variant,
 };
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::{MatcherService, MatcherServiceServer};

@@ -2,8 +2,8 @@
 
 use vigie_index::{BankFilter, Cancellation, Cancelled};
 use vigie_model::{
-    BankId, BankName, Hash, ItemId, Match, MaxDistances, Query, QueryMatches, Rendition, SearchOptions, Sequence,
-    ShardAnswer, Variant, hash_types,
+    BankId, BankName, Hash, ItemId, Match, MaxDistances, Query, QueryMatches, Rendition, SearchOptions,
+    Sequence, ShardAnswer, Variant, hash_types,
 };
 
 use crate::error::SearchError;

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use vigie_model::{Bank, Coverage, Hash, ImageFingerprint, Item, Match, SkipReason};
+use vigie_model::{
+    Bank, Coverage, DecodeFailure, Decoded, FrameFingerprint, Hash, ImageFingerprint, Item, Match,
+    PictureHashes, SkipReason, Source, Way,
+};
 
 use crate::output::ErrorLine;
 
-/// A file whose fingerprints were computed.
+/// A file whose fingerprints were computed. The fields up to `variants` are of the first frame.
 #[derive(Debug, Serialize)]
 pub(crate) struct HashLine<'a> {
     /// The path as it was typed.
@@ -22,6 +25,15 @@ pub(crate) struct HashLine<'a> {
     pub(crate) quality: u8,
     /// Original, rotate 90, 180, 270, flip x, flip y, flip +1, flip -1.
     pub(crate) variants: [String; 8],
+    /// Further query hashes of the first frame.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ways: Vec<WayObject>,
+    /// Every frame that was hashed, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) frames: Vec<FrameObject>,
+    /// At least so many frames were not hashed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) frames_left_out: u32,
     /// Digests of the file's bytes in hexadecimal digits, by the name of their type: `md5`, `sha256` ...
     #[serde(flatten)]
     pub(crate) digests: BTreeMap<String, String>,
@@ -31,19 +43,75 @@ impl<'a> HashLine<'a> {
     /// The line of a file.
     #[must_use]
     pub(crate) fn new(file: &'a str, fingerprint: &ImageFingerprint) -> Self {
-        let variants = fingerprint.pdq.map(|bytes| Hash::pdq(bytes).to_text());
+        let picture = &fingerprint.picture;
+        let variants = picture.first.plain.pdq.map(|bytes| Hash::pdq(bytes).to_text());
+        let frames =
+            if picture.later.is_empty() { Vec::new() } else { picture.frames().map(Into::into).collect() };
         Self {
             file,
-            width: fingerprint.width,
-            height: fingerprint.height,
+            width: picture.width,
+            height: picture.height,
             pdq: variants[0].clone(),
-            quality: fingerprint.quality.get(),
+            quality: picture.quality().get(),
             variants,
+            ways: picture.first.further.iter().map(Into::into).collect(),
+            frames,
+            frames_left_out: picture.frames_left_out,
             digests: fingerprint
                 .digests
                 .iter()
                 .map(|one| (one.hash_type().to_string(), one.to_text()))
                 .collect(),
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// A further query hash of a frame.
+#[derive(Debug, Serialize)]
+pub(crate) struct WayObject {
+    /// `scaled`, `unbordered`, `palette_indices` or `as_stored`.
+    pub(crate) way: &'static str,
+    /// 64 hexadecimal digits.
+    pub(crate) pdq: String,
+    /// 0 to 100.
+    pub(crate) quality: u8,
+}
+
+impl From<&(Way, PictureHashes)> for WayObject {
+    fn from((way, hashes): &(Way, PictureHashes)) -> Self {
+        Self { way: way.name(), pdq: Hash::pdq(hashes.pdq[0]).to_text(), quality: hashes.quality.get() }
+    }
+}
+
+/// One frame of a file of several.
+#[derive(Debug, Serialize)]
+pub(crate) struct FrameObject {
+    /// Its number, from 0.
+    pub(crate) frame: u32,
+    /// When it is shown, in seconds from the beginning; `null` for a page.
+    pub(crate) time_s: Option<f64>,
+    /// 64 hexadecimal digits.
+    pub(crate) pdq: String,
+    /// 0 to 100.
+    pub(crate) quality: u8,
+    /// Further query hashes of the frame.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ways: Vec<WayObject>,
+}
+
+impl From<&FrameFingerprint> for FrameObject {
+    fn from(frame: &FrameFingerprint) -> Self {
+        Self {
+            frame: frame.number,
+            time_s: frame.time.map(|time| time.as_secs_f64()),
+            pdq: Hash::pdq(frame.plain.pdq[0]).to_text(),
+            quality: frame.plain.quality.get(),
+            ways: frame.further.iter().map(Into::into).collect(),
         }
     }
 }
@@ -68,6 +136,12 @@ pub(crate) struct MatchLine<'a> {
     pub(crate) limit_reached: bool,
     /// PDQ's quality of the image.
     pub(crate) quality: Option<u8>,
+    /// The frames of the image that were searched, and those that were not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) frames: Option<FramesObject>,
+    /// Why the image's picture was not searched; its digests were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) decode_failure: Option<ErrorLine>,
     /// Hash types that were not searched, and why.
     pub(crate) skipped: Vec<SkippedObject>,
     /// Hash types whose index may have missed a match.
@@ -85,12 +159,40 @@ pub(crate) struct MatchLine<'a> {
     pub(crate) error: Option<ErrorLine>,
 }
 
+/// How much of an image an answer covers.
+#[derive(Debug, Serialize)]
+pub(crate) struct FramesObject {
+    /// Frames that were decoded.
+    pub(crate) seen: u32,
+    /// At least so many were not decoded.
+    pub(crate) left_out: u32,
+    /// Frames that were decoded, and hold too little detail to be searched.
+    pub(crate) below_floor: u32,
+}
+
+impl FramesObject {
+    /// The frames of a content; `None` where none were decoded.
+    #[must_use]
+    pub(crate) fn of(source: &Source) -> Option<Self> {
+        let Source::Decoded(Decoded { frames_seen, frames_left_out, frames_below_floor, .. }) = source else {
+            return None;
+        };
+        Some(Self { seen: *frames_seen, left_out: *frames_left_out, below_floor: *frames_below_floor })
+    }
+}
+
+/// The object of a failure to decode.
+#[must_use]
+pub(crate) fn decode_failure(failure: &DecodeFailure) -> ErrorLine {
+    ErrorLine { code: failure.kind.name().to_owned(), message: failure.message.clone() }
+}
+
 /// A hash type that was not searched.
 #[derive(Debug, Serialize)]
 pub(crate) struct SkippedObject {
     /// Its name.
     pub(crate) hash_type: String,
-    /// `quality_below_floor`.
+    /// `quality_below_floor` or `not_decoded`.
     pub(crate) reason: &'static str,
 }
 
@@ -100,6 +202,7 @@ impl SkippedObject {
     pub(crate) fn new(hash_type: vigie_model::HashType, reason: SkipReason) -> Self {
         let reason = match reason {
             SkipReason::QualityBelowFloor => "quality_below_floor",
+            SkipReason::NotDecoded => "not_decoded",
         };
         Self { hash_type: hash_type.to_string(), reason }
     }
@@ -128,6 +231,10 @@ pub(crate) struct MatchObject {
     pub(crate) exact: bool,
     /// Further hashes that matched.
     pub(crate) other_matches: u32,
+    /// The frame of the image that matched, from 0.
+    pub(crate) frame: u32,
+    /// The way in which that frame was hashed.
+    pub(crate) way: &'static str,
 }
 
 impl From<&Match> for MatchObject {
@@ -143,6 +250,8 @@ impl From<&Match> for MatchObject {
             variant: found.variant.name(),
             exact: found.exact,
             other_matches: found.other_matches,
+            frame: found.rendition.frame,
+            way: found.rendition.way.name(),
         }
     }
 }

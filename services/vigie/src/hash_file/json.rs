@@ -65,7 +65,17 @@ impl OneOrMany {
 }
 
 /// Fields that are printed with hashed files and with items, and mean nothing to a bank.
-const IGNORED: [&str; 6] = ["width", "height", "variants", "item_id", "bank", "added_at_unix_ms"];
+const IGNORED: [&str; 9] = [
+    "width",
+    "height",
+    "variants",
+    "ways",
+    "frames",
+    "frames_left_out",
+    "item_id",
+    "bank",
+    "added_at_unix_ms",
+];
 
 impl<'de> Deserialize<'de> for Item {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -126,13 +126,13 @@ fn tell(file: &str, added: Result<Added, ErrorLine>, output: &mut Output) -> Pri
 /// The item of an image file. A PDQ hash that is not to be trusted is left out.
 async fn prepare(path: &Path, labels: &[String]) -> Result<(ItemContent, Quality), ErrorLine> {
     let fingerprint = image_file::fingerprint(path).await?;
-    let trusted = fingerprint.quality >= Quality::FLOOR_DEFAULT;
+    let trusted = fingerprint.picture.quality() >= Quality::FLOOR_DEFAULT;
     let hashes = fingerprint.banked_hashes().into_iter();
     let hashes = hashes.filter(|hash| trusted || !hash.hash_type().has_quality_floor()).collect();
     let draft = ItemDraft { hashes, labels: labels.to_vec(), external_reference: file_name(path) };
     let content = ItemContent::try_from(draft)
         .map_err(|error| ErrorLine { code: "invalid_argument".to_owned(), message: error.to_string() })?;
-    Ok((content, fingerprint.quality))
+    Ok((content, fingerprint.picture.quality()))
 }
 
 async fn list(

@@ -35,8 +35,20 @@ pub(crate) async fn run(args: HashArgs, output: &mut Output) -> anyhow::Result<E
 fn tell(file: &str, hashed: Result<ImageFingerprint, ErrorLine>, output: &mut Output) -> Printed {
     match hashed {
         Ok(fingerprint) => {
-            let pdq = Hash::pdq(fingerprint.pdq[0]).to_text();
-            output.say(format!("{pdq}  quality {:>3}  {file}", fingerprint.quality))?;
+            let picture = &fingerprint.picture;
+            for frame in picture.frames() {
+                let pdq = Hash::pdq(frame.plain.pdq[0]).to_text();
+                let of_frame = if picture.later.is_empty() {
+                    String::new()
+                } else {
+                    format!("  frame {}", frame.number)
+                };
+                output.say(format!("{pdq}  quality {:>3}  {file}{of_frame}", frame.plain.quality))?;
+            }
+            if picture.frames_left_out > 0 {
+                let left_out = picture.frames_left_out;
+                output.note(format!("{file}: at least {left_out} more frames were not hashed"));
+            }
             output.object(&HashLine::new(file, &fingerprint))
         }
         Err(error) => {

@@ -37,7 +37,7 @@ pub(crate) async fn fingerprint(path: &Path) -> Result<ImageFingerprint, ErrorLi
         tokio::task::spawn_blocking(move || vigie_media::fingerprint(&content, &Limits::default())).await;
     match hashed {
         Ok(Ok(fingerprint)) => Ok(fingerprint),
-        Ok(Err(error)) => Err(ErrorLine { code: error.kind().into(), message: error.to_string() }),
+        Ok(Err(error)) => Err(ErrorLine { code: error.kind().name().into(), message: error.to_string() }),
         Err(error) => Err(ErrorLine { code: "panicked".into(), message: error.to_string() }),
     }
 }

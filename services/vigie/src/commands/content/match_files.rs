@@ -12,15 +12,15 @@ use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use vigie_clients::{CallError, Code, MatchClient, partial_match};
 use vigie_model::{
-    Content, Coverage, HashType, Limit, MatchCall, Matched, MaxDistances, MinCoverage, Quality,
-    SearchOptions, Sequence,
+    Content, Coverage, DecodeFailure, Decoded, HashType, Limit, MatchCall, Matched, MaxDistances,
+    MinCoverage, Quality, Rendition, SearchOptions, Sequence, Source, Way,
 };
 
 use crate::cli::MatchArgs;
 use crate::commands::content::folders::find_files;
 use crate::commands::content::image_file;
 use crate::commands::deadline::deadline;
-use crate::commands::lines::{FailedFileLine, MatchLine, SkippedObject};
+use crate::commands::lines::{FailedFileLine, FramesObject, MatchLine, SkippedObject, decode_failure};
 use crate::output::{
     ErrorLine, Exit, NOT_FOUND_HINT, Output, Printed, code_name, counted, exit_of, sentence,
 };
@@ -139,8 +139,10 @@ struct Summary {
     known: u64,
     /// Searched by every shard, and nothing was found.
     unknown: u64,
-    /// Nothing was found, but not every shard was searched.
+    /// Nothing was found, but not everything was searched: a shard, the picture, or some of its frames.
     open: u64,
+    /// Files whose picture could not be decoded.
+    undecoded: u64,
     failed: u64,
     /// What some shards did not answer.
     gaps: BTreeSet<String>,
@@ -161,19 +163,23 @@ impl Summary {
         };
         self.lost = self.lost.or(code.map(exit_of));
         self.gaps.extend(gap(coverage));
+        self.undecoded += u64::from(matched.is_some_and(|matched| undecoded(matched).is_some()));
         match matched {
             Some(matched) if !matched.found.matches.is_empty() => self.known += 1,
-            Some(_) if coverage.is_full() => self.unknown += 1,
+            Some(matched) if coverage.is_full() && is_whole(matched) => self.unknown += 1,
             _ => self.open += 1,
         }
     }
 
     fn line(&self) -> String {
-        let Self { known, unknown, open, failed, gaps, .. } = self;
+        let Self { known, unknown, open, failed, undecoded, gaps, .. } = self;
         let files = counted(known + unknown + open + failed, "file");
         let mut text = format!("{files}: {known} known, {unknown} not, {failed} failed");
         if *open > 0 {
             text.push_str(&format!(", {open} open"));
+        }
+        if *undecoded > 0 {
+            text.push_str(&format!("; {} could not be decoded", counted(*undecoded, "picture")));
         }
         for gap in gaps {
             text.push_str("; ");
@@ -186,7 +192,7 @@ impl Summary {
         match self.lost {
             Some(exit) => exit,
             None if !self.gaps.is_empty() => Exit::Unavailable,
-            None if self.failed > 0 => Exit::SomeInputsFailed,
+            None if self.failed > 0 || self.undecoded > 0 => Exit::SomeInputsFailed,
             None if tell_matches && self.known > 0 => Exit::Matched,
             None => Exit::Done,
         }
@@ -223,14 +229,7 @@ fn print(output: &mut Output, file: &str, outcome: &Outcome) -> Printed {
     let Some(matched) = matched else {
         return output.say(format!("{file}: what was found is too much for an error{gap}"));
     };
-    let poor = matched.searches.iter().any(|one| one.skipped.is_some());
-    let caveat = match (poor, matched.pdq_quality) {
-        (true, Some(quality)) => format!(
-            " (quality {quality} is below {}: only exact copies can be recognised)",
-            matched.quality_floor
-        ),
-        _ => String::new(),
-    };
+    let caveat = not_searched(matched);
     let approximate = approximate(matched);
     let missed = if approximate.is_empty() {
         String::new()
@@ -238,7 +237,8 @@ fn print(output: &mut Output, file: &str, outcome: &Outcome) -> Printed {
         format!(" (approximately: a match by {} may have been missed)", approximate.join(" or "))
     };
     if matched.found.matches.is_empty() {
-        let said = if gap.is_empty() && approximate.is_empty() { "not known" } else { "nothing found" };
+        let is_full = gap.is_empty() && approximate.is_empty() && is_whole(matched);
+        let said = if is_full { "not known" } else { "nothing found" };
         let Coverage { hashes_searched, sequence_min, .. } = coverage;
         output.say(format!(
             "{file}: {said}, {hashes_searched} hashes searched as of {sequence_min}{missed}{caveat}{gap}"
@@ -252,14 +252,69 @@ fn print(output: &mut Output, file: &str, outcome: &Outcome) -> Printed {
             format!(", labels {}", found.labels.join(" "))
         };
         output.say(format!(
-            "{file}: KNOWN, item {} of {}{reference}{labels}: {} at distance {} ({}){missed}{caveat}{gap}",
-            found.item, found.bank_name, found.hash_type, found.distance, found.variant
+            "{file}: KNOWN, item {} of {}{reference}{labels}: {} at distance {} ({}{}){missed}{caveat}{gap}",
+            found.item,
+            found.bank_name,
+            found.hash_type,
+            found.distance,
+            found.variant,
+            seen_as(found.rendition)
         ))?;
     }
     if matched.found.limit_reached {
         output.say(format!("{file}: there are more matches; see --limit"))?;
     }
     Ok(())
+}
+
+/// Why the picture was not searched.
+const fn undecoded(matched: &Matched) -> Option<&DecodeFailure> {
+    match &matched.source {
+        Source::Undecoded(failure) => Some(failure),
+        Source::Hashed | Source::Decoded(_) => None,
+    }
+}
+
+/// Whether every frame of the file was searched, so that "not known" may be said of it.
+const fn is_whole(matched: &Matched) -> bool {
+    match &matched.source {
+        Source::Hashed => true,
+        Source::Decoded(decoded) => decoded.is_whole(),
+        Source::Undecoded(_) => false,
+    }
+}
+
+/// Which part of the picture was not searched, for a person to read.
+fn not_searched(matched: &Matched) -> String {
+    let decoded = match &matched.source {
+        Source::Hashed => return String::new(),
+        Source::Undecoded(failure) => {
+            return format!(" (searched by its digests only, not by its picture: {failure})");
+        }
+        Source::Decoded(decoded) => decoded,
+    };
+    let Decoded { frames_seen, frames_left_out, frames_below_floor, .. } = *decoded;
+    let floor = matched.quality_floor;
+    match (matched.pdq_quality, frames_left_out, frames_below_floor) {
+        (Some(quality), 0, 1..) if frames_seen == 1 => {
+            format!(" (quality {quality} is below {floor}: only exact copies can be recognised)")
+        }
+        (_, 0, 0) => String::new(),
+        (_, 0, poor) => {
+            format!(" ({poor} of {frames_seen} frames have a quality below {floor}: not searched)")
+        }
+        (_, left_out, 0) => format!(" ({frames_seen} frames searched, at least {left_out} NOT SEARCHED)"),
+        (_, left_out, poor) => format!(
+            " ({frames_seen} frames decoded, {poor} of them with a quality below {floor}; at least {left_out} more NOT SEARCHED)"
+        ),
+    }
+}
+
+/// The frame and the way of a match, where these are not the first and plain.
+fn seen_as(rendition: Rendition) -> String {
+    let frame = if rendition.frame > 0 { format!(", frame {}", rendition.frame) } else { String::new() };
+    let way = if rendition.way == Way::Plain { String::new() } else { format!(", {}", rendition.way) };
+    format!("{frame}{way}")
 }
 
 /// The hash types whose index may have missed a match.
@@ -280,6 +335,8 @@ fn line<'a>(
         matches: matched.iter().flat_map(|matched| &matched.found.matches).map(Into::into).collect(),
         limit_reached: matched.is_some_and(|matched| matched.found.limit_reached),
         quality: matched.and_then(|matched| matched.pdq_quality).map(Quality::get),
+        frames: matched.and_then(|matched| FramesObject::of(&matched.source)),
+        decode_failure: matched.and_then(undecoded).map(decode_failure),
         skipped: searches.filter_map(|one| Some(SkippedObject::new(one.hash_type, one.skipped?))).collect(),
         approximate: matched.map(approximate).unwrap_or_default(),
         coverage: coverage.into(),

@@ -1,0 +1,136 @@
+use super::*;
+use vigie_model::{BankId, DecodeFailureKind, Distance, FrameFingerprint, PictureHashes, Way};
+
+const FLOOR: Quality = Quality::FLOOR_DEFAULT;
+
+fn hashes(byte: u8, quality: u64) -> PictureHashes {
+    let pdq = std::array::from_fn(|at| [byte.wrapping_add(u8::try_from(at).unwrap()); 32]);
+    PictureHashes { pdq, quality: Quality::new(quality).unwrap() }
+}
+
+fn frame(number: u32, byte: u8, quality: u64) -> FrameFingerprint {
+    FrameFingerprint { number, time: None, plain: hashes(byte, quality), further: Vec::new() }
+}
+
+fn image(first: FrameFingerprint, later: Vec<FrameFingerprint>) -> HashedImage {
+    let picture = PictureFingerprint { width: 8, height: 9, first, later, frames_left_out: 2 };
+    HashedImage { digests: vec![Hash::md5([1; 16]), Hash::sha256([2; 32])], picture: Ok(picture) }
+}
+
+fn renditions(prepared: &Prepared) -> Vec<(u32, Way, usize)> {
+    let each = prepared.queries.iter();
+    each.map(|(rendition, query)| (rendition.frame, rendition.way, query.hashes.len())).collect()
+}
+
+fn one_match(item: u64, distance: u16) -> Match {
+    Match {
+        item: ItemId(item),
+        bank: BankId(1),
+        bank_name: "known".parse().unwrap(),
+        external_reference: None,
+        labels: Box::default(),
+        hash_type: HashType::PDQ,
+        distance: Distance(distance),
+        variant: Variant::Original,
+        exact: true,
+        other_matches: 0,
+        rendition: Rendition::default(),
+    }
+}
+
+#[test]
+fn each_frame_and_way_is_a_query_and_the_digests_go_with_the_first() {
+    let mut first = frame(0, 10, 90);
+    first.further = vec![(Way::Scaled, hashes(30, 90)), (Way::Unbordered, hashes(50, 20))];
+    let prepared = Prepared::of_image(image(first, vec![frame(1, 10, 90), frame(4, 70, 90)]), FLOOR);
+    // The unbordered one is too poor, and the second frame is the first again.
+    assert_eq!(renditions(&prepared), [(0, Way::Plain, 10), (0, Way::Scaled, 8), (4, Way::Plain, 8)]);
+    assert_eq!(prepared.hash_types, [(HashType::PDQ, None), (HashType::MD5, None), (HashType::SHA256, None)]);
+}
+
+#[test]
+fn a_first_frame_that_is_too_poor_does_not_keep_the_others_from_being_searched() {
+    let prepared = Prepared::of_image(image(frame(0, 10, 3), vec![frame(1, 70, 90)]), FLOOR);
+    assert_eq!(renditions(&prepared), [(0, Way::Plain, 2), (1, Way::Plain, 8)]);
+    assert_eq!(prepared.hash_types[0], (HashType::PDQ, None));
+    let Source::Decoded(decoded) = prepared.source else { panic!("it was decoded") };
+    assert_eq!((decoded.frames_seen, decoded.frames_left_out, decoded.frames_below_floor), (2, 2, 1));
+}
+
+#[test]
+fn where_every_frame_is_too_poor_pdq_is_skipped() {
+    let prepared = Prepared::of_image(image(frame(0, 10, 3), vec![]), FLOOR);
+    assert_eq!(renditions(&prepared), [(0, Way::Plain, 2)]);
+    assert_eq!(prepared.hash_types[0], (HashType::PDQ, Some(SkipReason::QualityBelowFloor)));
+}
+
+#[test]
+fn what_cannot_be_decoded_is_searched_by_its_digests() {
+    let failure = DecodeFailure { kind: DecodeFailureKind::Corrupt, message: "it is".to_owned() };
+    let image = HashedImage { digests: vec![Hash::md5([1; 16])], picture: Err(failure.clone()) };
+    let prepared = Prepared::of_image(image, FLOOR);
+    assert_eq!(renditions(&prepared), [(0, Way::Plain, 1)]);
+    assert_eq!(prepared.hash_types, [(HashType::PDQ, Some(SkipReason::NotDecoded)), (HashType::MD5, None)]);
+    assert_eq!(prepared.source, Source::Undecoded(failure));
+}
+
+#[test]
+fn hashes_of_a_poor_image_are_left_out_but_its_digests_are_not() {
+    let query = |hash| QueryHash { hash, variant: Variant::Original };
+    let sent = vec![query(Hash::md5([1; 16])), query(Hash::pdq([1; 32])), query(Hash::pdq([2; 32]))];
+    let poor = Prepared::of_hashes(sent.clone(), Some(Quality::new(49).unwrap()), FLOOR);
+    assert_eq!(renditions(&poor), [(0, Way::Plain, 1)]);
+    let skipped = Some(SkipReason::QualityBelowFloor);
+    assert_eq!(poor.hash_types, [(HashType::PDQ, skipped), (HashType::MD5, None)]);
+    assert_eq!(renditions(&Prepared::of_hashes(sent, None, FLOOR)), [(0, Way::Plain, 3)]);
+}
+
+#[test]
+fn an_item_is_answered_once_by_its_nearest_match_with_its_frame_and_way() {
+    let rendition = |frame, way| Rendition { frame, way };
+    let found = |matches| QueryMatches { matches, limit_reached: false };
+    let twice = Match { other_matches: 2, ..one_match(7, 9) };
+    let all = [
+        (rendition(0, Way::Plain), found(vec![one_match(5, 4), twice])),
+        (rendition(0, Way::Scaled), found(vec![one_match(7, 3)])),
+        (rendition(2, Way::Plain), found(vec![one_match(7, 3), one_match(6, 30)])),
+    ];
+    let merge = |limit| {
+        let mut merged = Found::new(limit);
+        for (rendition, answer) in all.clone() {
+            merged.add(rendition, answer);
+        }
+        merged.finish()
+    };
+    let merged = merge(Limit::default());
+    let told: Vec<_> = merged
+        .matches
+        .iter()
+        .map(|one| (one.item.0, one.distance.0, one.rendition, one.other_matches))
+        .collect();
+    let expected = [
+        (7, 3, rendition(0, Way::Scaled), 4),
+        (5, 4, rendition(0, Way::Plain), 0),
+        (6, 30, rendition(2, Way::Plain), 0),
+    ];
+    assert_eq!(told, expected);
+    assert!(!merged.limit_reached);
+    let cut = merge(Limit::new(2).unwrap());
+    assert_eq!((cut.matches.len(), cut.limit_reached), (2, true));
+}
+
+#[test]
+fn of_many_items_the_nearest_are_kept() {
+    let limit = Limit::new(3).unwrap();
+    let mut found = Found::new(limit);
+    for query in 0..40_u64 {
+        let matches =
+            vec![one_match(query * 2, 30), one_match(query * 2 + 1, u16::try_from(query % 29).unwrap())];
+        found.add(Rendition::default(), QueryMatches { matches, limit_reached: false });
+        assert!(found.items.len() <= limit.get() * 4);
+    }
+    let found = found.finish();
+    let nearest: Vec<_> = found.matches.iter().map(|one| (one.distance.0, one.item.0)).collect();
+    assert_eq!(nearest, [(0, 1), (0, 59), (1, 3)]);
+    assert!(found.limit_reached);
+}

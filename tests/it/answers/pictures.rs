@@ -1,0 +1,76 @@
+//! Image files that are not one plain picture: undecodable ones, thumbnails, copies with borders.
+
+use image::{RgbImage, imageops};
+use vigie_harness::in_process::{Cluster, as_of};
+use vigie_model::{
+    BankName, Content, DecodeFailureKind, HashType, ItemId, Matched, Sequence, SkipReason, Source, Way,
+};
+use vigie_pictures::{draw, encode_jpeg, encode_png};
+use vigie_tests::material::{image_item, item};
+
+/// A cluster that knows one picture, and the picture.
+async fn cluster_that_knows(picture: &RgbImage) -> (Cluster, ItemId, Sequence) {
+    let cluster = Cluster::start().await.unwrap();
+    let bank = cluster.create_bank("pictures").await.unwrap();
+    let item = image_item(&encode_jpeg(picture, 95)).unwrap();
+    let (ids, sequence) = cluster.add(&bank, vec![item]).await.unwrap();
+    (cluster, ids[0], sequence)
+}
+
+async fn ask(cluster: &Cluster, file: Vec<u8>, sequence: Sequence) -> Matched {
+    cluster.ask_one(Content::Image(file.into()), as_of(sequence)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_file_is_found_by_its_digests_though_it_cannot_be_decoded() {
+    let cluster = Cluster::start().await.unwrap();
+    let bank: BankName = cluster.create_bank("files").await.unwrap();
+    let jpeg = encode_jpeg(&draw(1, 640, 480), 90);
+    let files = [
+        (
+            "an unknown format",
+            b"a known file in a format of its own".to_vec(),
+            DecodeFailureKind::UnknownFormat,
+        ),
+        ("half a picture", jpeg[..jpeg.len() / 2].to_vec(), DecodeFailureKind::Truncated),
+    ];
+    for (name, file, kind) in files {
+        let known = item(vigie_media::digest::digests(&file)).unwrap();
+        let (ids, sequence) = cluster.add(&bank, vec![known]).await.unwrap();
+        let matched = ask(&cluster, file.clone(), sequence).await;
+        let nearest = &matched.found.matches[0];
+        assert_eq!((nearest.item, nearest.hash_type), (ids[0], HashType::MD5), "{name}");
+        assert_eq!(nearest.other_matches, 2, "{name}: its SHA-256 and SHA-1 match too");
+        let Source::Undecoded(failure) = &matched.source else { panic!("{name}: {:?}", matched.source) };
+        assert_eq!(failure.kind, kind, "{name}");
+        let skipped: Vec<_> =
+            matched.searches.iter().filter_map(|one| Some((one.hash_type, one.skipped?))).collect();
+        assert_eq!(skipped, [(HashType::PDQ, SkipReason::NotDecoded)], "{name}");
+
+        // Another file of this kind is not known, and the answer still says that no picture was searched.
+        let other = [file, vec![0]].concat();
+        let matched = ask(&cluster, other, sequence).await;
+        assert!(matched.found.matches.is_empty(), "{name}");
+        assert!(matches!(matched.source, Source::Undecoded(_)), "{name}");
+    }
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thumbnails_and_copies_with_borders_are_found_and_the_match_names_the_way() {
+    let original = draw(8, 1_600, 1_200);
+    let (cluster, item, sequence) = cluster_that_knows(&original).await;
+
+    let thumbnail = imageops::resize(&original, 129, 129, imageops::FilterType::Lanczos3);
+    let matched = ask(&cluster, encode_png(&thumbnail), sequence).await;
+    let nearest = &matched.found.matches[0];
+    assert_eq!((nearest.item, nearest.rendition.way), (item, Way::Scaled));
+    assert!(nearest.distance.0 <= 10, "{}", nearest.distance);
+
+    let mut letterbox = RgbImage::new(1_600, 1_500);
+    imageops::replace(&mut letterbox, &original, 0, 150);
+    let matched = ask(&cluster, encode_jpeg(&letterbox, 90), sequence).await;
+    let nearest = &matched.found.matches[0];
+    assert_eq!((nearest.item, nearest.rendition.way), (item, Way::Unbordered));
+    cluster.stop().await.unwrap();
+}
