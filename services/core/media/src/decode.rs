@@ -3,7 +3,7 @@
 //! The format is told from the first bytes, never from a name. What a pixel means follows PyPI's Pillow and its
 //! `convert("RGB")`, with which most banks' hashes were made: alpha is dropped and not composited, 16 bits keep their upper
 //! eight, grey is repeated, palettes are looked up, Adobe's CMYK is inverted, orientation tags and colour profiles are ignored,
-//! and of an animation the first frame counts, on its full canvas.
+//! and an image that reaches beyond a canvas enlarges it.
 //!
 //! Each format's module first reads the declared size and checks the limits, then that the file is complete, then decodes.
 //! A file is complete when nothing of the hashed picture is missing; what follows the picture (later frames, metadata) may be cut.
@@ -25,6 +25,7 @@ mod gif;
 mod bmp;
 mod tiff;
 mod samples;
+mod palette;
 
 /// The accepted formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,3 +115,6 @@ pub fn decode(content: &[u8], limits: &Limits) -> Result<Picture, DecodeError> {
     decode_frames(content, &limits, &mut Frames::new(&limits, &mut visit))?;
     first.ok_or(DecodeError::Corrupt { reason: "the file holds no picture" })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,77 +1,195 @@
-//! GIF: the first frame on its full canvas, by `gif`, which gives palette indices.
+//! GIF: all frames, each on the full canvas, composed as Pillow does it. LZW is decoded by `weezl`.
 //!
-//! Pillow keeps indices too and looks colours up last. So a transparent pixel has the colour that its index has in the palette,
-//! and what the first frame leaves uncovered has the colour of the transparent index, or of index 0 where there is none.
-//! Drawing onto a transparent RGBA canvas, as `image` does, gives black instead.
+//! The `gif` crate is not used: it refuses files that Pillow and browsers read (images without a palette, extensions of other lengths,
+//! bytes between blocks) and cannot pass over frames that nobody wants.
+//!
+//! Pillow keeps the first frame as indices and looks colours up last. So a transparent pixel has the colour that its index has in the
+//! palette, and what the first frame leaves uncovered has the colour of the transparent index, or of index 0 where there is none.
+//! An index beyond the palette is grey of that brightness. An image that reaches beyond the canvas enlarges it.
+//! Later frames are drawn in RGB onto the one before, after its disposal; a transparent pixel leaves what is below.
 
-use std::num::NonZeroU64;
-
-use gif::{ColorOutput, DecodeOptions, DecodingError, MemoryLimit};
+use std::time::Duration;
 
 use crate::error::DecodeError;
 use crate::frames::{Frame, Frames};
 use crate::limits::Limits;
+use crate::luma::Luma;
 use crate::picture::{CHANNELS, Picture};
+use crate::pixels::Pixels;
+
+use super::palette::{self, Colours, GREYS};
+
+mod blocks;
+mod canvas;
+
+use blocks::{Disposal, Image, Images, Palette, Screen};
+use canvas::{Canvas, Patch};
 
 pub(super) const FORMAT: &str = "GIF";
 
-/// Decodes the first frame of a GIF.
+/// Decodes the frames of a GIF.
 pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -> Result<(), DecodeError> {
-    let refusal = |error: DecodingError| refusal(&error, limits);
-    let mut options = DecodeOptions::new();
-    options.set_color_output(ColorOutput::Indexed);
-    if let Some(bytes) = NonZeroU64::new(limits.alloc_bytes_max) {
-        options.set_memory_limit(MemoryLimit::Bytes(bytes));
+    let (screen, mut images) = blocks::read(content)?;
+    let Some(first) = images.next() else {
+        return Err(if images.cut_short {
+            DecodeError::Truncated { format: FORMAT }
+        } else {
+            DecodeError::Corrupt { reason: "the GIF has no picture" }
+        });
+    };
+    let further = u32::try_from(images.clone().count()).unwrap_or(u32::MAX);
+    let time = (further > 0).then_some(Duration::ZERO);
+    let canvas = first_frame(&screen, &first, time, limits, frames)?;
+    if further > 0 {
+        let shown = frames.taken() + frames.left_out();
+        // A frame that cannot be drawn leaves nothing to draw the next one on.
+        let _ = later_frames(canvas, &screen, first, images, limits, frames);
+        frames.leave_out((shown + further).saturating_sub(frames.taken() + frames.left_out()));
     }
-    let mut decoder = options.read_info(content).map_err(refusal)?;
-    let (width, height) = (decoder.width(), decoder.height());
-    limits.check_dimensions(width.into(), height.into())?;
-
-    let frame = decoder
-        .next_frame_info()
-        .map_err(refusal)?
-        .ok_or(DecodeError::Corrupt { reason: "the GIF has no picture" })?;
-    let (left, top) = (usize::from(frame.left), usize::from(frame.top));
-    let (frame_width, frame_height) = (usize::from(frame.width), usize::from(frame.height));
-    let uncovered = frame.transparent.unwrap_or(0);
-    limits.check_dimensions(frame.width.into(), frame.height.into())?;
-    let (width, height) = (usize::from(width), usize::from(height));
-    let pixels = width.max(left + frame_width) as u64 * height.max(top + frame_height) as u64;
-    limits.check_alloc(pixels * (1 + CHANNELS as u64))?;
-
-    let mut indices = vec![0; decoder.buffer_size()];
-    decoder.read_into_buffer(&mut indices).map_err(refusal)?;
-    let palette = decoder.palette().map_err(refusal)?.as_chunks::<CHANNELS>().0;
-    let colour = |index: u8| palette.get(usize::from(index)).copied().unwrap_or([0; CHANNELS]);
-    let mut rgb = colour(uncovered).repeat(width * height);
-    for (row, indices) in indices.chunks_exact(frame_width).enumerate() {
-        let from = (top + row) * width + left;
-        for (out, &index) in rgb[from * CHANNELS..].as_chunks_mut::<CHANNELS>().0.iter_mut().zip(indices) {
-            *out = colour(index);
-        }
-    }
-    let picture = Picture::from_rgb(decoder.width().into(), decoder.height().into(), rgb)
-        .ok_or(DecodeError::Corrupt { reason: "the GIF holds another number of pixels than it declares" })?;
-    frames.wants(picture.width(), picture.height());
-    frames.take(Frame::still(picture));
     Ok(())
 }
 
-/// The decoder's error by its kind alone.
-fn refusal(error: &DecodingError, limits: &Limits) -> DecodeError {
-    match error {
-        DecodingError::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            DecodeError::Truncated { format: FORMAT }
-        }
-        DecodingError::OutOfMemory | DecodingError::MemoryLimit => {
-            DecodeError::AllocTooLarge { bytes_max: limits.alloc_bytes_max }
-        }
-        DecodingError::UnexpectedEof => DecodeError::Truncated { format: FORMAT },
-        DecodingError::DecoderNotFound
-        | DecodingError::EndCodeNotFound
-        | DecodingError::LzwError(_)
-        | DecodingError::Format(_)
-        | DecodingError::Io(_)
-        | _ => DecodeError::Corrupt { reason: "the GIF's data cannot be decoded" },
+/// Hands the first frame on. Returns the canvas with it.
+fn first_frame(
+    screen: &Screen<'_>,
+    image: &Image<'_>,
+    time: Option<Duration>,
+    limits: &Limits,
+    frames: &mut Frames<'_>,
+) -> Result<Canvas, DecodeError> {
+    let size = image.rectangle.enlarge((screen.width, screen.height));
+    let (width, height) = check_size(image, size, limits)?;
+    let drawn = image.rectangle.width * image.rectangle.height;
+    // The indices of the image and of the canvas, and the colours of the canvas, twice if another frame follows.
+    let copies = 1 + usize::from(time.is_some());
+    limits.check_alloc((drawn + size.0 * size.1 * (1 + copies * CHANNELS)) as u64)?;
+
+    let mut plane = vec![image.transparent.unwrap_or(0); size.0 * size.1];
+    let indices = image.indices()?;
+    for (row, indices) in image.rows().zip(indices.chunks_exact(image.rectangle.width)) {
+        let from = (image.rectangle.top + row) * size.0 + image.rectangle.left;
+        plane[from..from + indices.len()].copy_from_slice(indices);
     }
+    drop(indices);
+    let lookup = Lookup::of_first(screen, image);
+    let canvas = Canvas::new(size, &plane, &lookup.colours);
+    // Pillow opens a file without a palette as a grey picture.
+    let indices =
+        if lookup.colours == GREYS { None } else { Luma::new(width, height, size.0, Pixels::Heap(plane)) };
+    let (rgb, canvas) =
+        if time.is_some() { (canvas.rgb.clone(), canvas) } else { (canvas.rgb, Canvas::EMPTY) };
+    let picture = Picture::from_rgb(width, height, rgb)
+        .ok_or(DecodeError::Corrupt { reason: "the GIF holds another number of pixels than it declares" })?;
+    frames.wants(width, height);
+    frames.take(Frame { time, indices, ..Frame::still(picture) });
+    Ok(canvas)
+}
+
+/// Hands the frames after the first on, until one is not wanted or cannot be drawn.
+fn later_frames(
+    mut canvas: Canvas,
+    screen: &Screen<'_>,
+    first: Image<'_>,
+    images: Images<'_>,
+    limits: &Limits,
+    frames: &mut Frames<'_>,
+) -> Result<(), DecodeError> {
+    let mut time = first.delay;
+    let lookup = Lookup::of_first(screen, &first);
+    let mut restored = match first.disposal {
+        Disposal::Keep => None,
+        Disposal::Background => Some(first.transparent.unwrap_or(screen.background)),
+        // There is nothing before the first frame.
+        Disposal::Previous => first.transparent,
+    }
+    .map(|index| Patch::filled(first.rectangle, lookup.colour(index)));
+    for image in images {
+        let size = image.rectangle.enlarge(canvas.size);
+        let (width, height) = check_size(&image, size, limits)?;
+        let drawn = image.rectangle.width * image.rectangle.height;
+        // The canvas before and after it is enlarged or copied, indices, and what this frame and the one before cover.
+        limits.check_alloc((size.0 * size.1 * 4 * CHANNELS + drawn * (1 + CHANNELS)) as u64)?;
+        if !frames.wants(width, height) {
+            break;
+        }
+        if let Some(patch) = restored.take() {
+            canvas.put(&patch);
+        }
+        let lookup = Lookup::of_later(screen, &image);
+        restored = match image.disposal {
+            Disposal::Keep => None,
+            Disposal::Background => {
+                let index = image.transparent.unwrap_or(screen.background);
+                Some(Patch::filled(image.rectangle, lookup.declared_colour(index)))
+            }
+            Disposal::Previous => Some(canvas.patch(image.rectangle)),
+        };
+        let indices = image.indices()?;
+        canvas.enlarge(size, if image.transparent.is_some() { [0; CHANNELS] } else { lookup.colour(0) });
+        canvas.draw(&image, &indices, &lookup.colours);
+        drop(indices);
+        let picture = Picture::from_rgb(width, height, canvas.rgb.clone()).ok_or(DecodeError::Corrupt {
+            reason: "the GIF holds another number of pixels than it declares",
+        })?;
+        frames.take(Frame { time: Some(time), ..Frame::still(picture) });
+        time += image.delay;
+    }
+    Ok(())
+}
+
+/// Checks the size of an image, and of the canvas that holds it.
+fn check_size(
+    image: &Image<'_>,
+    (width, height): (usize, usize),
+    limits: &Limits,
+) -> Result<(u32, u32), DecodeError> {
+    if image.rectangle.width == 0 || image.rectangle.height == 0 {
+        return Err(DecodeError::Corrupt { reason: "the GIF has an image without pixels" });
+    }
+    let side = |length| u32::try_from(length).unwrap_or(u32::MAX);
+    limits.check_dimensions(side(width), side(height))?;
+    Ok((side(width), side(height)))
+}
+
+/// The colours of an image.
+struct Lookup {
+    colours: Colours,
+    /// How many of them its palette has.
+    entries: usize,
+}
+
+impl Lookup {
+    /// As in Pillow, a palette of greys in order is none, so that an index beyond it is grey too, and no longer black.
+    fn of(palette: Option<Palette<'_>>) -> Self {
+        match palette {
+            Some(palette) if !is_greys(palette) => {
+                Self { colours: palette::colours(palette), entries: palette.len() }
+            }
+            _ => Self { colours: GREYS, entries: GREYS.len() },
+        }
+    }
+
+    /// As in Pillow, a first image whose own palette is none has the screen's.
+    fn of_first(screen: &Screen<'_>, image: &Image<'_>) -> Self {
+        let own = image.own_palette.filter(|palette| !is_greys(palette));
+        Self::of(own.or(screen.palette))
+    }
+
+    fn of_later(screen: &Screen<'_>, image: &Image<'_>) -> Self {
+        Self::of(image.own_palette.or(screen.palette))
+    }
+
+    fn colour(&self, index: u8) -> [u8; CHANNELS] {
+        self.colours[usize::from(index)]
+    }
+
+    /// The colour of an index, or of index 0 where the palette has no such entry.
+    fn declared_colour(&self, index: u8) -> [u8; CHANNELS] {
+        self.colour(if usize::from(index) < self.entries { index } else { 0 })
+    }
+}
+
+/// Whether the colour of each index is its brightness.
+fn is_greys(palette: Palette<'_>) -> bool {
+    *palette == GREYS[..palette.len()]
 }

@@ -1,33 +1,90 @@
-//! PNG: every colour type and depth, by `image`. Of an animated PNG, the default image.
+//! PNG: every colour type and depth, and all frames of an APNG, by `png`.
 //!
-//! `png` stops reading once it has all rows, so a file may lose its last chunks unnoticed; they are none of the picture. A file
-//! cut within its pixels is refused.
+//! A file that is cut after its pixels (checksums, later chunks, `IEND`) has lost none of the picture; one that is cut within them is
+//! refused. Checksums are not checked, as Pillow does not check those of pixels.
+//!
+//! Samples are kept as the file has them, in 8 bits, and become RGB last: the palette indices of a palette picture are hashed
+//! too, and Pillow composes an animation in the mode of its file. A default image that is no part of the animation is the first frame.
 
-use std::io::Cursor;
-
-use image::codecs::png::PngDecoder;
+use std::time::Duration;
 
 use crate::error::DecodeError;
 use crate::frames::{Frame, Frames};
 use crate::limits::Limits;
+use crate::luma::Luma;
+use crate::picture::{CHANNELS, Picture};
+use crate::pixels::Pixels;
 
-use super::samples;
+use super::palette;
+
+mod animation;
+mod chunks;
+mod samples;
+mod stream;
+
+use animation::Animation;
+use chunks::{Colour, Head, Images};
 
 pub(super) const FORMAT: &str = "PNG";
 
-/// Decodes a PNG.
+/// Decodes the frames of a PNG.
 pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -> Result<(), DecodeError> {
-    // The header chunk comes first and has a fixed place: size and limits before any decoder runs.
-    let header = content.get(16..24).ok_or(DecodeError::Truncated { format: FORMAT })?;
-    let [w3, w2, w1, w0, h3, h2, h1, h0] = *header else {
-        return Err(DecodeError::Truncated { format: FORMAT });
-    };
-    limits.check_dimensions(u32::from_be_bytes([w3, w2, w1, w0]), u32::from_be_bytes([h3, h2, h1, h0]))?;
-    let refusal = |error: image::ImageError| samples::refusal_of(&error, FORMAT, limits);
-    let decoder =
-        PngDecoder::with_limits(Cursor::new(content), samples::image_limits(limits)).map_err(refusal)?;
-    let picture = samples::decode_with(decoder, limits, FORMAT, 0, refusal)?;
-    frames.wants(picture.width(), picture.height());
-    frames.take(Frame::still(picture));
+    let (head, mut images) = chunks::read(content, limits)?;
+    let first = images.next().ok_or(DecodeError::Corrupt { reason: "the PNG has no pixels" })?;
+    let further = u32::try_from(images.clone().count()).unwrap_or(u32::MAX);
+    let size = (head.header.width, head.header.height);
+    let animated = further > 0 && limits.check_alloc(Animation::alloc_bytes(&head)).is_ok();
+    frames.wants(size.0, size.1);
+    if !animated {
+        limits.check_alloc(samples::alloc_bytes(&head.header, size) + rgb_bytes(&head))?;
+        let samples = samples::decode(&head.header, size, &first, limits)?;
+        frames.take(frame(&head, samples, None)?);
+        frames.leave_out(further);
+        return Ok(());
+    }
+    let mut animation = Animation::new(&head, limits);
+    let time = animation.draw(&first)?;
+    frames.take(frame(&head, animation.samples().to_vec(), time)?);
+    let known = frames.taken() + frames.left_out() + further;
+    // A frame that cannot be drawn leaves nothing to draw the next one on.
+    let _ = later_frames(&head, &mut animation, images, frames);
+    frames.leave_out(known.saturating_sub(frames.taken() + frames.left_out()));
     Ok(())
+}
+
+/// Hands the frames after the first on, until one is not wanted or cannot be drawn.
+fn later_frames(
+    head: &Head<'_>,
+    animation: &mut Animation<'_>,
+    images: Images<'_>,
+    frames: &mut Frames<'_>,
+) -> Result<(), DecodeError> {
+    for image in images {
+        if !frames.wants(head.header.width, head.header.height) {
+            break;
+        }
+        let time = animation.draw(&image)?;
+        frames.take(frame(head, animation.samples().to_vec(), time)?);
+    }
+    Ok(())
+}
+
+/// A frame of these samples.
+fn frame(head: &Head<'_>, samples: Vec<u8>, time: Option<Duration>) -> Result<Frame, DecodeError> {
+    let (width, height) = (head.header.width, head.header.height);
+    let (rgb, indices) = if head.header.colour == Colour::Palette {
+        let rgb = samples::to_rgb(head, &samples);
+        (rgb, Luma::new(width, height, width as usize, Pixels::Heap(samples)))
+    } else {
+        (samples::into_rgb(head, samples), None)
+    };
+    let picture = Picture::from_rgb(width, height, rgb)
+        .ok_or(DecodeError::Corrupt { reason: "the PNG holds another number of pixels than it declares" })?;
+    Ok(Frame { time, indices, ..Frame::still(picture) })
+}
+
+/// The bytes of RGB that a frame needs besides its samples.
+fn rgb_bytes(head: &Head<'_>) -> u64 {
+    let beside = if head.header.channels() < CHANNELS { CHANNELS as u64 } else { 0 };
+    u64::from(head.header.width) * u64::from(head.header.height) * beside
 }

@@ -12,7 +12,9 @@ use vigie_media::{DecodeError, Limits, decode, fingerprint};
 /// All files of the crate's own vectors.
 static FILES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
-    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let entries = [fs::read_dir(folder.join("frames")).unwrap(), fs::read_dir(folder).unwrap()];
+    let mut paths: Vec<_> = entries.into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.is_file());
     paths.sort();
     paths
         .iter()

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use image::ImageEncoder;
-use vigie_media::{Limits, decode};
+use vigie_media::{Limits, Ways, decode, picture};
 use vigie_model::DecodeFailureKind;
 
 struct Counting;
@@ -69,6 +69,9 @@ fn no_file_makes_decoding_hold_more_than_the_limit() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         let content = fs::read(&path).unwrap();
         for alloc_bytes_max in [60_000, 150_000, 400_000, 5_000_000] {
             let limits = Limits { alloc_bytes_max, ..Limits::default() };
@@ -76,6 +79,83 @@ fn no_file_makes_decoding_hold_more_than_the_limit() {
             let allowed = usize::try_from(alloc_bytes_max).unwrap() + SLACK_BYTES;
             assert!(held <= allowed, "{}: held {held} bytes, {allowed} are allowed", path.display());
         }
+    }
+}
+
+/// A chunk of a PNG. Its checksum is not one.
+fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    [&u32::try_from(data.len()).unwrap().to_be_bytes(), &kind[..], data, &[0; 4]].concat()
+}
+
+/// 20 MB of zeros, compressed.
+fn packed_zeros() -> Vec<u8> {
+    let mut packed = Vec::new();
+    let mut encoder = png::Encoder::new(&mut packed, 20_000, 1_000);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.write_header().unwrap().write_image_data(&vec![0; 20_000_000]).unwrap();
+    // Signature and header before it, its own length and kind, and the last chunk behind.
+    let data = packed.windows(4).position(|kind| kind == b"IDAT").unwrap() + 4;
+    packed[data..packed.len() - 16].to_vec()
+}
+
+#[test]
+fn the_metadata_of_a_png_take_no_memory() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/palette.png");
+    let content = fs::read(path).unwrap();
+    let limits = Limits { alloc_bytes_max: 200_000, ..Limits::default() };
+    let plain = decode(&content, &limits).unwrap();
+    let (head, rest) = content.split_at(33);
+    let packed = packed_zeros();
+    let metadata = [
+        chunk(b"iCCP", &[&b"name\0\0"[..], &packed].concat()),
+        chunk(b"zTXt", &[&b"name\0\0"[..], &packed].concat()),
+        chunk(b"iTXt", &[&b"name\0\x01\0\0\0"[..], &packed].concat()),
+        chunk(b"tEXt", &[&b"name\0"[..], &[b'a'; 4_000_000]].concat()),
+        chunk(b"eXIf", &[0; 4_000_000]),
+        chunk(b"abCd", &[0; 4_000_000]),
+    ];
+    for chunk in &metadata {
+        // Several times: each is within a limit that all together exceed.
+        let content = [head, &chunk.repeat(3), rest].concat();
+        let held = peak(|| assert!(decode(&content, &limits).unwrap().rgb() == plain.rgb()));
+        assert!(held <= 200_000 + SLACK_BYTES, "{:?}: held {held} bytes", &chunk[4..8]);
+    }
+}
+
+/// Three frames of 2,000 x 1,000 pixels, the last two in a part of it.
+fn large_animations() -> [Vec<u8>; 2] {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/frames/disposal-3.gif");
+    let mut gif = fs::read(path).unwrap();
+    gif[6..10].copy_from_slice(&[0xd0, 0x07, 0xe8, 0x03]);
+    let mut png = Vec::new();
+    let mut encoder = png::Encoder::new(&mut png, 2_000, 1_000);
+    encoder.set_color(png::ColorType::Rgba);
+    encoder.set_animated(3, 0).unwrap();
+    encoder.set_dispose_op(png::DisposeOp::Previous).unwrap();
+    let mut writer = encoder.write_header().unwrap();
+    for height in [1_000, 900, 900] {
+        writer.set_frame_dimension(2_000, height).unwrap();
+        writer.write_image_data(&vec![7; 2_000 * height as usize * 4]).unwrap();
+    }
+    writer.finish().unwrap();
+    [gif, png]
+}
+
+#[test]
+fn an_animation_holds_what_was_announced() {
+    for content in large_animations() {
+        let mut frames = Vec::new();
+        for alloc_bytes_max in [5_000_000, 16_000_000, 20_000_000, 40_000_000] {
+            let limits = Limits { alloc_bytes_max, ..Limits::default() };
+            let held = peak(|| {
+                let decoded = picture(&content, &limits, Ways::NONE);
+                frames.push(decoded.map_or(0, |decoded| decoded.later.len() + 1));
+            });
+            let allowed = usize::try_from(alloc_bytes_max).unwrap() + SLACK_BYTES;
+            assert!(held <= allowed, "held {held} bytes, {allowed} are allowed");
+        }
+        assert_eq!(frames[..2], [0, 1], "one frame needs less than several");
+        assert!(frames[3] > 2, "{frames:?}");
     }
 }
 

@@ -1,0 +1,267 @@
+//! The chunks of a PNG that decide what its pixels are. All others are passed over unread, however large.
+//!
+//! Source: the PNG specification (third edition, which has APNG), and Pillow where files break it. So checksums are not checked, and a
+//! file needs no `IEND`.
+
+use std::time::Duration;
+
+use crate::error::DecodeError;
+use crate::limits::Limits;
+
+use super::FORMAT;
+
+const SIGNATURE_BYTES: usize = 8;
+
+/// One chunk, cut where the bytes end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chunk<'a> {
+    pub(super) kind: [u8; 4],
+    pub(super) data: &'a [u8],
+}
+
+/// The chunks of a file up to `IEND`, in order.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chunks<'a> {
+    rest: &'a [u8],
+    /// Whether the bytes ended within the last chunk, or after it without an `IEND`.
+    pub(super) cut_short: bool,
+}
+
+/// The header chunk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Header {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    /// Bits of a sample.
+    pub(super) depth: u8,
+    pub(super) colour: Colour,
+    /// The methods of compression, filtering and interlacing.
+    pub(super) methods: [u8; 3],
+}
+
+/// What the samples of a pixel are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Colour {
+    Grey,
+    Rgb,
+    Palette,
+    GreyAlpha,
+    Rgba,
+}
+
+/// What comes before the pixels.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head<'a> {
+    pub(super) header: Header,
+    /// Red, green and blue of each entry.
+    pub(super) palette: &'a [[u8; 3]],
+    pub(super) transparency: &'a [u8],
+}
+
+/// One frame of an animation, as its control chunk has it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Control {
+    pub(super) left: u32,
+    pub(super) top: u32,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) delay: Duration,
+    pub(super) disposal: Disposal,
+    /// Whether the frame is blended with what is below it.
+    pub(super) blended: bool,
+}
+
+/// What is done with a frame's rectangle before the next frame is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Disposal {
+    Keep,
+    Clear,
+    Previous,
+}
+
+/// One image, not decoded: its data begin with the first of these chunks and end before the first of another kind.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Image<'a> {
+    /// `None` for an image that is not part of an animation.
+    pub(super) control: Option<Control>,
+    pub(super) data: Chunks<'a>,
+}
+
+/// The images of a file, in order.
+#[derive(Debug, Clone)]
+pub(super) struct Images<'a> {
+    chunks: Chunks<'a>,
+    control: Option<Control>,
+    animated: bool,
+    first: bool,
+}
+
+/// Reads what comes before the pixels, and checks the size; the images follow.
+pub(super) fn read<'a>(content: &'a [u8], limits: &Limits) -> Result<(Head<'a>, Images<'a>), DecodeError> {
+    let mut chunks = Chunks { rest: content.get(SIGNATURE_BYTES..).unwrap_or_default(), cut_short: false };
+    let header = match chunks.next() {
+        Some(Chunk { kind: [b'I', b'H', b'D', b'R'], data }) => Header::read(data)?,
+        Some(_) => return Err(DecodeError::Corrupt { reason: "the PNG does not begin with its header" }),
+        None => return Err(DecodeError::Truncated { format: FORMAT }),
+    };
+    limits.check_dimensions(header.width, header.height)?;
+    let mut head = Head { header, palette: &[], transparency: &[] };
+    let (mut control, mut animation_controls) = (None, 0);
+    loop {
+        let before = chunks;
+        let Some(chunk) = chunks.next() else {
+            return Err(if chunks.cut_short {
+                DecodeError::Truncated { format: FORMAT }
+            } else {
+                DecodeError::Corrupt { reason: "the PNG has no pixels" }
+            });
+        };
+        match &chunk.kind {
+            b"IDAT" => {
+                let animated = animation_controls == 1;
+                return Ok((head, Images { chunks: before, control, animated, first: true }));
+            }
+            b"PLTE" => head.palette = chunk.data.as_chunks().0,
+            b"tRNS" => head.transparency = chunk.data,
+            b"acTL" if chunk.data.len() >= 8 && chunk.data[..4] != [0; 4] => animation_controls += 1,
+            b"fcTL" => control = Control::read(chunk.data),
+            _ => {}
+        }
+    }
+}
+
+impl<'a> Iterator for Chunks<'a> {
+    type Item = Chunk<'a>;
+
+    fn next(&mut self) -> Option<Chunk<'a>> {
+        let Some(([l3, l2, l1, l0, kind @ ..], rest)) = self.rest.split_first_chunk::<8>() else {
+            self.cut_short = true;
+            return None;
+        };
+        if kind == b"IEND" {
+            return None;
+        }
+        let length = u32::from_be_bytes([*l3, *l2, *l1, *l0]) as usize;
+        self.cut_short = length > rest.len();
+        let (data, rest) = rest.split_at(length.min(rest.len()));
+        // After the data comes a checksum.
+        self.rest = rest.get(4..).unwrap_or_default();
+        Some(Chunk { kind: *kind, data })
+    }
+}
+
+impl<'a> Iterator for Images<'a> {
+    type Item = Image<'a>;
+
+    fn next(&mut self) -> Option<Image<'a>> {
+        let kind = if self.first { *b"IDAT" } else { *b"fdAT" };
+        // Without an animation, what follows the first image is no picture.
+        while self.first || self.animated {
+            let data = self.chunks;
+            let chunk = self.chunks.next()?;
+            if chunk.kind == kind {
+                self.first = false;
+                self.chunks = after(data, kind);
+                let control = self.control.take().filter(|_| self.animated);
+                return Some(Image { control, data });
+            }
+            if chunk.kind == *b"fcTL" {
+                self.control = Control::read(chunk.data);
+            }
+        }
+        None
+    }
+}
+
+impl Image<'_> {
+    /// Whether the data end with the file.
+    pub(super) fn is_cut_short(&self) -> bool {
+        let kind = { self.data }.next().map_or([0; 4], |chunk| chunk.kind);
+        let mut rest = after(self.data, kind);
+        rest.next().is_none() && rest.cut_short
+    }
+}
+
+/// What follows the chunks of this kind.
+fn after(mut chunks: Chunks<'_>, kind: [u8; 4]) -> Chunks<'_> {
+    loop {
+        let before = chunks;
+        if chunks.next().is_none_or(|chunk| chunk.kind != kind) {
+            return before;
+        }
+    }
+}
+
+impl Header {
+    fn read(data: &[u8]) -> Result<Self, DecodeError> {
+        let Some(&[w3, w2, w1, w0, h3, h2, h1, h0, depth, colour, ref methods @ ..]) =
+            data.first_chunk::<13>()
+        else {
+            return Err(DecodeError::Truncated { format: FORMAT });
+        };
+        let colour = match (colour, depth) {
+            (0, 1 | 2 | 4 | 8 | 16) => Colour::Grey,
+            (2, 8 | 16) => Colour::Rgb,
+            (3, 1 | 2 | 4 | 8) => Colour::Palette,
+            (4, 8 | 16) => Colour::GreyAlpha,
+            (6, 8 | 16) => Colour::Rgba,
+            _ => {
+                return Err(DecodeError::Corrupt {
+                    reason: "the PNG declares an unknown colour type or depth",
+                });
+            }
+        };
+        Ok(Self {
+            width: u32::from_be_bytes([w3, w2, w1, w0]),
+            height: u32::from_be_bytes([h3, h2, h1, h0]),
+            depth,
+            colour,
+            methods: *methods,
+        })
+    }
+
+    /// Samples of one pixel.
+    pub(super) const fn channels(&self) -> usize {
+        match self.colour {
+            Colour::Grey | Colour::Palette => 1,
+            Colour::GreyAlpha => 2,
+            Colour::Rgb => 3,
+            Colour::Rgba => 4,
+        }
+    }
+
+    /// Bytes of one packed row.
+    pub(super) fn row_bytes(&self, width: u32) -> usize {
+        (width as usize * self.channels() * usize::from(self.depth)).div_ceil(8)
+    }
+
+    /// Whether rows come in passes.
+    pub(super) const fn is_interlaced(&self) -> bool {
+        self.methods[2] != 0
+    }
+}
+
+impl Control {
+    /// `None` where the chunk is too short.
+    fn read(data: &[u8]) -> Option<Self> {
+        let data = data.first_chunk::<26>()?;
+        let word = |index: usize| {
+            u32::from_be_bytes([data[index], data[index + 1], data[index + 2], data[index + 3]])
+        };
+        let count = |index: usize| u64::from(u16::from_be_bytes([data[index], data[index + 1]]));
+        let denominator = if count(22) == 0 { 100 } else { count(22) };
+        Some(Self {
+            width: word(4),
+            height: word(8),
+            left: word(12),
+            top: word(16),
+            delay: Duration::from_nanos(count(20) * 1_000_000_000 / denominator),
+            disposal: match data[24] {
+                1 => Disposal::Clear,
+                2 => Disposal::Previous,
+                _ => Disposal::Keep,
+            },
+            blended: data[25] == 1,
+        })
+    }
+}
