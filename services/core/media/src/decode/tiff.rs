@@ -1,32 +1,195 @@
-//! TIFF: the first image, grey, RGB and CMYK, with the usual compressions, by `image`.
+//! TIFF and BigTIFF: every page of the main chain, in the layouts, compressions and colours that Pillow reads.
 //!
-//! Palettes, YCbCr and floating point are refused as unsupported: `tiff` does not read them. A refusal is an answer;
-//! a hash of palette indices would be a miss that nobody notices.
-
-use std::io::Cursor;
-
-use image::ImageDecoder;
-use image::codecs::tiff::TiffDecoder;
+//! The crate `tiff` is not used: it reads no palettes, no YCbCr and no reversed bits, undoes the wrong predictor of four
+//! samples, and allocates and works by what a file declares. This module reads the directories in place ([`directory`]),
+//! checks what a page declares ([`page`]), hands its strips and tiles to the usual decompressors ([`unpack`], [`fax`],
+//! [`jpeg`]) and converts the samples ([`rows`]). Pillow itself reads uncompressed files, and libtiff the others; where they
+//! differ, so does this.
+//!
+//! Work is bounded by the picture and the file: a page's decompressed bytes are what its declared pixels need, and all strips
+//! together may not read more bytes than the file and the decompressed samples have ([`Work`]).
 
 use crate::error::DecodeError;
-use crate::frames::{Frame, Frames};
+use crate::frames::{Frame, Frames, Samples};
 use crate::limits::Limits;
+use crate::luma::Luma;
+use crate::orientation::Orientation;
+use crate::picture::{CHANNELS, Picture};
+use crate::pixels::Pixels;
 
-use super::samples;
+mod directory;
+mod page;
+mod unpack;
+mod fax;
+mod jpeg;
+mod ycbcr;
+mod lab;
+mod rows;
+
+use directory::{Directory, File};
+use page::{Colour, Compression, Page};
+use rows::Rows;
 
 pub(super) const FORMAT: &str = "TIFF";
 
+/// The most directories that are looked at. Those beyond count as one page that was left out.
+const DIRECTORIES_MAX: usize = 1_000;
+
+/// Strips and tiles may have so many bytes more than their samples, each: shared tables, and what does not shrink.
+const CHUNK_OVERHEAD_BYTES: u64 = 1_024;
+
+const TRUNCATED: DecodeError = DecodeError::Truncated { format: FORMAT };
+
+const fn corrupt(reason: &'static str) -> DecodeError {
+    DecodeError::Corrupt { reason }
+}
+
+const fn unsupported(reason: &'static str) -> DecodeError {
+    DecodeError::Unsupported { format: FORMAT, reason }
+}
+
 /// Decodes a TIFF.
+///
+/// A page that cannot be decoded is left out, unless it is the first one.
 pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -> Result<(), DecodeError> {
-    let refusal = |error: image::ImageError| samples::refusal_of(&error, FORMAT, limits);
-    let mut decoder = TiffDecoder::new(Cursor::new(content)).map_err(refusal)?;
-    let (width, height) = decoder.dimensions();
-    limits.check_dimensions(width, height)?;
-    decoder.set_limits(samples::image_limits(limits)).map_err(refusal)?;
-    // `image` decodes into a buffer of its own first, and CMYK has four samples where RGB has three.
-    let extra_bytes = decoder.total_bytes().saturating_mul(4) / 3;
-    let picture = samples::decode_with(decoder, limits, FORMAT, extra_bytes, refusal)?;
-    frames.wants(picture.width(), picture.height());
-    frames.take(Frame::still(picture));
+    let file = File::new(content);
+    let mut offset = file.first().ok_or(TRUNCATED)?;
+    let mut seen = Vec::new();
+    let mut work = Work { bytes_left: content.len() as u64 };
+    while offset != 0 && !seen.contains(&offset) {
+        if seen.len() == DIRECTORIES_MAX {
+            frames.leave_out(1);
+            break;
+        }
+        seen.push(offset);
+        let directory = file.directory(offset).ok_or(TRUNCATED)?;
+        offset = directory.next;
+        match decode_page(&directory, limits, &mut work, frames) {
+            Err(error) if frames.taken() == 0 => return Err(error),
+            Err(_) => frames.leave_out(1),
+            Ok(()) => {}
+        }
+    }
     Ok(())
+}
+
+/// Decodes the page of one directory, if it is wanted.
+fn decode_page(
+    directory: &Directory<'_>,
+    limits: &Limits,
+    work: &mut Work,
+    frames: &mut Frames<'_>,
+) -> Result<(), DecodeError> {
+    let (width, height) = page::dimensions(directory, limits)?;
+    if !frames.wants(width, height) {
+        return Ok(());
+    }
+    let page = Page::of(directory, limits)?;
+    let orientation = Orientation::from_tag(page.orientation);
+    let (picture, indices) = samples(&page, limits, work)?;
+    // Indices are not turned, and those as stored are no plane that a tool hashes.
+    let indices = indices.filter(|_| orientation == Orientation::UPRIGHT);
+    frames.take(Frame { time: None, samples: Samples::Rgb(picture), orientation, indices });
+    Ok(())
+}
+
+/// Decodes the samples of a page: as RGB, and as palette indices.
+fn samples(
+    page: &Page<'_>,
+    limits: &Limits,
+    work: &mut Work,
+) -> Result<(Picture, Option<Luma>), DecodeError> {
+    let (width, height) = (page.width as usize, page.height as usize);
+    let chunks = &page.chunks;
+    let planes = page.planes();
+    // Uncompressed samples are read where they lie.
+    let in_place = page.compression == Compression::None && !page.bits_reversed && planes == 1;
+    let buffer_bytes = if in_place { 0 } else { planes * page.chunk_bytes(chunks.height) };
+    let index_bytes = if matches!(page.colour, Colour::Palette(_)) { width * height } else { 0 };
+    let bytes = width * height * CHANNELS + index_bytes + buffer_bytes + chunks.width * page.samples_used();
+    limits.check_alloc(bytes as u64)?;
+    let rest = Limits { alloc_bytes_max: limits.alloc_bytes_max - bytes as u64, ..*limits };
+    work.allow(page);
+
+    let mut rgb = Pixels::zeroed(width * height * CHANNELS);
+    let mut indices = Pixels::zeroed(index_bytes);
+    let mut buffer = vec![0; buffer_bytes];
+    let mut rows = Rows::new(page);
+    for down in 0..chunks.down {
+        let chunk_rows = page.chunk_rows(down);
+        let top = down * chunks.height;
+        let expected = page.chunk_bytes(chunk_rows);
+        for across in 0..chunks.across {
+            let index = down * chunks.across + across;
+            let stored = if in_place {
+                page.stored(0, index, expected)?
+            } else {
+                for (plane, out) in buffer.chunks_exact_mut(expected).take(planes).enumerate() {
+                    let data = page.stored(plane, index, expected)?;
+                    work.spend(page, data)?;
+                    unpack(page, data, chunk_rows, out, &rest)?;
+                }
+                &buffer[..planes * expected]
+            };
+            let left = across * chunks.width;
+            let columns = chunks.width.min(width - left);
+            for row in 0..chunk_rows.min(height - top) {
+                let first = (top + row) * width + left;
+                let rgb = &mut rgb[first * CHANNELS..][..columns * CHANNELS];
+                let indices = (index_bytes > 0).then(|| &mut indices[first..][..columns]);
+                rows.convert(stored, row, rgb, indices);
+            }
+        }
+    }
+    let picture = Picture::from_pixels(page.width, page.height, rgb)
+        .ok_or(corrupt("the image holds another number of pixels than it declares"))?;
+    let indices = (index_bytes > 0).then(|| Luma::new(page.width, page.height, width, indices)).flatten();
+    Ok((picture, indices))
+}
+
+/// Decompresses a strip or tile of `rows` rows.
+fn unpack(
+    page: &Page<'_>,
+    data: &[u8],
+    rows: usize,
+    out: &mut [u8],
+    limits: &Limits,
+) -> Result<(), DecodeError> {
+    match page.compression {
+        Compression::Jpeg | Compression::OldJpeg | Compression::WebP => {
+            jpeg::decode(page, data, rows, out, limits)
+        }
+        _ => {
+            unpack::decompress(page, data, out, limits.alloc_bytes_max)?;
+            unpack::unpredict(page, out)
+        }
+    }
+}
+
+/// How many bytes of the file decompressors may still read.
+///
+/// A directory may name the same bytes for every strip, and most compressions have codes that yield nothing. All strips
+/// together therefore read at most as much as the file has, and for each page as much as its samples have, which is
+/// what a file needs that shares its blank tiles.
+struct Work {
+    bytes_left: u64,
+}
+
+impl Work {
+    /// Adds what a page's samples have.
+    fn allow(&mut self, page: &Page<'_>) {
+        let chunks = page.chunk_count() as u64;
+        let bytes = chunks * (page.chunk_bytes(page.chunks.height) as u64 + CHUNK_OVERHEAD_BYTES);
+        self.bytes_left = self.bytes_left.saturating_add(bytes);
+    }
+
+    /// Counts the bytes of a strip or tile, and the tables that it needs.
+    fn spend(&mut self, page: &Page<'_>, data: &[u8]) -> Result<(), DecodeError> {
+        let tables = page.jpeg_tables.map_or(0, |tables| tables.bytes().len());
+        self.bytes_left = self
+            .bytes_left
+            .checked_sub((data.len() + tables) as u64)
+            .ok_or(corrupt("strips or tiles overlap"))?;
+        Ok(())
+    }
 }

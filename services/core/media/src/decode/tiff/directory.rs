@@ -1,0 +1,197 @@
+//! The container: header, directories and the values of their tags, classic and BigTIFF, read in place.
+//!
+//! Nothing is allocated here: a tag's values stay in the content and are read one by one. An offset or a count that leads
+//! out of the content gives `None`.
+
+/// A TIFF file's content and how its numbers are stored.
+#[derive(Clone, Copy)]
+pub(super) struct File<'a> {
+    content: &'a [u8],
+    big_endian: bool,
+    /// BigTIFF: offsets and counts of 64 bits.
+    big: bool,
+}
+
+impl<'a> File<'a> {
+    /// Reads the header's first four bytes, which the caller has recognised as a TIFF signature.
+    pub(super) fn new(content: &'a [u8]) -> Self {
+        let big = matches!(content, [b'I', b'I', 43, ..] | [b'M', b'M', _, 43, ..]);
+        Self { content, big_endian: content.starts_with(b"MM"), big }
+    }
+
+    /// The offset of the first directory.
+    pub(super) fn first(&self) -> Option<u64> {
+        self.offset_at(if self.big { 8 } else { 4 })
+    }
+
+    /// `len` bytes at `offset`.
+    pub(super) fn bytes(&self, offset: u64, len: u64) -> Option<&'a [u8]> {
+        let start = usize::try_from(offset).ok()?;
+        self.content.get(start..start.checked_add(usize::try_from(len).ok()?)?)
+    }
+
+    /// The bytes from `offset` to the end of the content.
+    pub(super) fn rest(&self, offset: u64) -> Option<&'a [u8]> {
+        self.content.get(usize::try_from(offset).ok()?..)
+    }
+
+    /// The directory at `offset`; `None` where the content ends before it does.
+    pub(super) fn directory(&self, offset: u64) -> Option<Directory<'a>> {
+        let (count_bytes, entry_bytes) = if self.big { (8, 20) } else { (2, 12) };
+        let count = unsigned(self.bytes(offset, count_bytes)?, self.big_endian);
+        let start = offset.checked_add(count_bytes)?;
+        let len = count.checked_mul(entry_bytes)?;
+        let entries = self.bytes(start, len)?;
+        let next = self.offset_at(start.checked_add(len)?)?;
+        Some(Directory { file: *self, entries, next })
+    }
+
+    fn offset_at(&self, at: u64) -> Option<u64> {
+        let bytes = self.bytes(at, if self.big { 8 } else { 4 })?;
+        Some(unsigned(bytes, self.big_endian))
+    }
+}
+
+/// A directory: the tags of one picture.
+pub(super) struct Directory<'a> {
+    file: File<'a>,
+    entries: &'a [u8],
+    /// The offset of the next directory, or 0.
+    pub(super) next: u64,
+}
+
+impl<'a> Directory<'a> {
+    /// The file that holds the directory.
+    pub(super) const fn file(&self) -> &File<'a> {
+        &self.file
+    }
+
+    /// Whether numbers of several bytes begin with the most significant one.
+    pub(super) const fn big_endian(&self) -> bool {
+        self.file.big_endian
+    }
+
+    /// The values of a tag; `None` where it is missing, of an unknown type, or out of the content.
+    pub(super) fn values(&self, tag: u16) -> Option<Values<'a>> {
+        let big_endian = self.file.big_endian;
+        let (entry_bytes, count_bytes) = if self.file.big { (20, 8) } else { (12, 4) };
+        let entry = self
+            .entries
+            .chunks_exact(entry_bytes)
+            .find(|entry| unsigned(&entry[..2], big_endian) == u64::from(tag))?;
+        let kind = Kind::of(unsigned(&entry[2..4], big_endian))?;
+        let count = unsigned(&entry[4..][..count_bytes], big_endian);
+        let len = count.checked_mul(kind.bytes() as u64)?;
+        let value = &entry[4 + count_bytes..];
+        let bytes = if len <= value.len() as u64 {
+            &value[..usize::try_from(len).ok()?]
+        } else {
+            self.file.bytes(unsigned(value, big_endian), len)?
+        };
+        Some(Values { bytes, kind, big_endian })
+    }
+
+    /// The first value of a tag.
+    pub(super) fn value(&self, tag: u16) -> Option<u64> {
+        self.values(tag)?.get(0)
+    }
+}
+
+/// How a tag's values are stored.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Unsigned(usize),
+    Signed(usize),
+    Rational,
+    SignedRational,
+    Float,
+    Double,
+}
+
+impl Kind {
+    /// The kind of a type number of TIFF 6.0 or BigTIFF.
+    const fn of(number: u64) -> Option<Self> {
+        Some(match number {
+            1 | 2 | 7 => Self::Unsigned(1),
+            3 => Self::Unsigned(2),
+            4 | 13 => Self::Unsigned(4),
+            16 | 18 => Self::Unsigned(8),
+            6 => Self::Signed(1),
+            8 => Self::Signed(2),
+            9 => Self::Signed(4),
+            17 => Self::Signed(8),
+            5 => Self::Rational,
+            10 => Self::SignedRational,
+            11 => Self::Float,
+            12 => Self::Double,
+            _ => return None,
+        })
+    }
+
+    const fn bytes(self) -> usize {
+        match self {
+            Self::Unsigned(bytes) | Self::Signed(bytes) => bytes,
+            Self::Float => 4,
+            Self::Rational | Self::SignedRational | Self::Double => 8,
+        }
+    }
+}
+
+/// The values of one tag.
+#[derive(Clone, Copy)]
+pub(super) struct Values<'a> {
+    bytes: &'a [u8],
+    kind: Kind,
+    big_endian: bool,
+}
+
+impl<'a> Values<'a> {
+    /// How many there are.
+    pub(super) const fn len(&self) -> usize {
+        self.bytes.len() / self.kind.bytes()
+    }
+
+    /// The values as bytes.
+    pub(super) const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    fn raw(&self, index: usize) -> Option<u64> {
+        let bytes = self.bytes.chunks_exact(self.kind.bytes()).nth(index)?;
+        Some(unsigned(bytes, self.big_endian))
+    }
+
+    /// The value at `index`, where it is a whole number and not negative.
+    pub(super) fn get(&self, index: usize) -> Option<u64> {
+        let raw = self.raw(index)?;
+        match self.kind {
+            Kind::Unsigned(_) => Some(raw),
+            Kind::Signed(bytes) => (raw >> (8 * bytes - 1) == 0).then_some(raw),
+            Kind::Rational | Kind::SignedRational | Kind::Float | Kind::Double => None,
+        }
+    }
+
+    /// The value at `index` of any type but a signed one.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a reference level")]
+    pub(super) fn number(&self, index: usize) -> Option<f32> {
+        let raw = self.raw(index)?;
+        match self.kind {
+            Kind::Unsigned(_) => Some(raw as f32),
+            Kind::Rational => {
+                let (first, second) = (raw >> 32, raw & 0xffff_ffff);
+                let (above, below) = if self.big_endian { (first, second) } else { (second, first) };
+                (below != 0).then(|| above as f32 / below as f32)
+            }
+            Kind::Float => Some(f32::from_bits(raw as u32)),
+            Kind::Double => Some(f64::from_bits(raw) as f32),
+            Kind::Signed(_) | Kind::SignedRational => None,
+        }
+        .filter(|number| number.is_finite())
+    }
+}
+
+/// A number of at most eight bytes.
+fn unsigned(bytes: &[u8], big_endian: bool) -> u64 {
+    let add = |number: u64, &byte: &u8| number << 8 | u64::from(byte);
+    if big_endian { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) }
+}

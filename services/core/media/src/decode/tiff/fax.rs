@@ -1,0 +1,253 @@
+//! The fax codes of CCITT: rows of run lengths (TIFF 6.0, section 10), group 3 in one and two dimensions, and group 4.
+//!
+//! The code tables are those of the crate `fax`. Its own decoders are not used: they read no group 3 in two dimensions, no rows
+//! without end-of-line codes, and give no row where one is damaged. The rules are those of ITU-T T.4 and T.6. A damaged row of
+//! group 3 keeps what was read of it, and the next row is looked for at the next end-of-line code, as libtiff does it.
+
+use fax::BitReader;
+use fax::maps::{Mode, black, mode, white};
+
+use crate::error::DecodeError;
+
+use super::{TRUNCATED, corrupt};
+
+/// How rows are coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    /// Rows of run lengths that begin at a byte, or at an even one.
+    Rows { word: bool },
+    /// Group 3; in two dimensions a bit after each end of line says how the row is coded.
+    Group3 { two_dimensional: bool },
+    /// Group 4.
+    Group4,
+}
+
+/// Why a row is not complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    /// The data end.
+    DataEnd,
+    /// A code marks the end of all rows.
+    End,
+    /// No code, or one that leads out of the row.
+    Damaged,
+}
+
+/// Decodes rows of `width` pixels, packed eight to a byte, into `out`; black is 1.
+pub(super) fn decode(
+    data: &[u8],
+    coding: Coding,
+    width: usize,
+    row_bytes: usize,
+    out: &mut [u8],
+) -> Result<(), DecodeError> {
+    let mut rows = Rows::new(data, u32::try_from(width).map_err(|_| corrupt("a row is too long"))?);
+    out.fill(0);
+    for row in out.chunks_exact_mut(row_bytes) {
+        let stop = match coding {
+            Coding::Rows { word } => {
+                rows.bits.align(if word { 16 } else { 8 });
+                rows.one_dimension()
+            }
+            Coding::Group3 { two_dimensional } => rows.group_3(two_dimensional),
+            Coding::Group4 => rows.two_dimensions(),
+        };
+        match stop {
+            Ok(()) => {}
+            Err(Stop::End) => return Ok(()),
+            Err(Stop::DataEnd) => return Err(TRUNCATED),
+            Err(Stop::Damaged) if matches!(coding, Coding::Group3 { .. }) => rows.cut_row(),
+            Err(Stop::Damaged) => return Err(corrupt("a row of fax codes is damaged")),
+        }
+        rows.draw(row);
+    }
+    Ok(())
+}
+
+/// A reader of single bits, the most significant bit of a byte first. After the data it finds zeros, which it does not skip.
+struct Bits<'a> {
+    data: &'a [u8],
+    /// Bits that are read.
+    at: usize,
+}
+
+impl Bits<'_> {
+    const fn has_ended(&self) -> bool {
+        self.at >= self.data.len() * 8
+    }
+
+    /// Skips bits to the next multiple of `unit` bits.
+    const fn align(&mut self, unit: usize) {
+        self.at = self.at.next_multiple_of(unit);
+    }
+
+    fn bit(&mut self) -> Result<bool, Stop> {
+        let bit = self.peek(1).ok_or(Stop::DataEnd)?;
+        self.consume(1)?;
+        Ok(bit == 1)
+    }
+}
+
+impl BitReader for Bits<'_> {
+    type Error = Stop;
+
+    fn peek(&self, bits: u8) -> Option<u16> {
+        let byte = |index: usize| u32::from(self.data.get(self.at / 8 + index).copied().unwrap_or(0));
+        let ahead = (byte(0) << 16 | byte(1) << 8 | byte(2)) << 8 << (self.at % 8);
+        u16::try_from(ahead.checked_shr(32 - u32::from(bits))?).ok()
+    }
+
+    fn consume(&mut self, bits: u8) -> Result<(), Stop> {
+        let at = self.at + usize::from(bits);
+        if at > self.data.len() * 8 {
+            self.at = self.data.len() * 8;
+            return Err(Stop::DataEnd);
+        }
+        self.at = at;
+        Ok(())
+    }
+
+    fn bits_to_byte_boundary(&self) -> u8 {
+        ((8 - self.at % 8) % 8) as u8
+    }
+}
+
+/// The bits of an end-of-line code, of which all but the last are zeros.
+const END_OF_LINE_BITS: u8 = 12;
+
+/// A reader of rows.
+struct Rows<'a> {
+    bits: Bits<'a>,
+    width: u32,
+    /// Where the colour changes in the row above, beginning with its first black pixel.
+    above: Vec<u32>,
+    /// The same of the row that is being read.
+    row: Vec<u32>,
+}
+
+impl<'a> Rows<'a> {
+    const fn new(data: &'a [u8], width: u32) -> Self {
+        Self { bits: Bits { data, at: 0 }, width, above: Vec::new(), row: Vec::new() }
+    }
+
+    /// Reads a row of group 3 and what stands before it.
+    fn group_3(&mut self, two_dimensional: bool) -> Result<(), Stop> {
+        let mut ends = 0;
+        // Two ends of line in a row mark the end of all rows.
+        while self.end_of_line_ahead() {
+            self.to_end_of_line()?;
+            ends += 1;
+            let one_dimension = !two_dimensional || self.bits.bit()?;
+            if ends > 1 && self.end_of_line_ahead() {
+                return Err(Stop::End);
+            }
+            if !self.end_of_line_ahead() {
+                return if one_dimension { self.one_dimension() } else { self.two_dimensions() };
+            }
+        }
+        if two_dimensional { self.two_dimensions() } else { self.one_dimension() }
+    }
+
+    /// No code of a run begins with so many zeros.
+    fn end_of_line_ahead(&self) -> bool {
+        self.bits.peek(END_OF_LINE_BITS - 1) == Some(0)
+    }
+
+    /// Skips zeros and the one that ends the code.
+    fn to_end_of_line(&mut self) -> Result<(), Stop> {
+        while !self.bits.bit()? {}
+        Ok(())
+    }
+
+    /// Keeps what was read of a damaged row, the rest of which is white, and goes to the next end of line.
+    fn cut_row(&mut self) {
+        if self.row.len() % 2 == 1 {
+            self.row.pop();
+        }
+        std::mem::swap(&mut self.above, &mut self.row);
+        while !self.end_of_line_ahead() && self.bits.bit().is_ok() {}
+    }
+
+    /// A row of runs, white first.
+    fn one_dimension(&mut self) -> Result<(), Stop> {
+        self.row.clear();
+        let (mut at, mut black) = (0, false);
+        while at < self.width {
+            at = self.run(at, black)?;
+            self.row.push(at);
+            black = !black;
+        }
+        std::mem::swap(&mut self.above, &mut self.row);
+        Ok(())
+    }
+
+    /// A row that is coded by the one above it.
+    fn two_dimensions(&mut self) -> Result<(), Stop> {
+        self.row.clear();
+        let (mut at, mut black, mut begun) = (0, false, false);
+        // The change in the row above that is looked at.
+        let mut near = 0;
+        while at < self.width {
+            // The first change above to the right of this place and to the other colour. The first pixel of a row
+            // counts as right of the place where the row begins.
+            while near > 0 && self.above[near - 1] > at {
+                near -= 1;
+            }
+            let left = |change: u32| if begun { change <= at } else { change < at };
+            while near < self.above.len() && (left(self.above[near]) || (near % 2 == 1) != black) {
+                near += 1;
+            }
+            let below = self.above.get(near).copied().unwrap_or(self.width);
+            match mode::decode(&mut self.bits) {
+                Some(Mode::Pass) => at = self.above.get(near + 1).copied().unwrap_or(self.width),
+                Some(Mode::Vertical(by)) => {
+                    let change = below.checked_add_signed(by.into()).filter(|&change| change >= at);
+                    at = change.ok_or(Stop::Damaged)?.min(self.width);
+                    self.row.push(at);
+                    black = !black;
+                }
+                Some(Mode::Horizontal) => {
+                    for colour in [black, !black] {
+                        at = self.run(at, colour)?;
+                        self.row.push(at);
+                    }
+                }
+                Some(Mode::EOF) => return Err(Stop::End),
+                Some(Mode::Extension) => return Err(Stop::Damaged),
+                None => return Err(self.why_no_code()),
+            }
+            begun = true;
+        }
+        std::mem::swap(&mut self.above, &mut self.row);
+        Ok(())
+    }
+
+    /// Where a run ends that begins at `at`.
+    fn run(&mut self, at: u32, black: bool) -> Result<u32, Stop> {
+        let mut end = at;
+        loop {
+            let run = if black { black::decode(&mut self.bits) } else { white::decode(&mut self.bits) };
+            let run = run.ok_or_else(|| self.why_no_code())?;
+            end = (end + u32::from(run)).min(self.width);
+            // A code of less than 64 ends the run.
+            if run < 64 {
+                return Ok(end);
+            }
+        }
+    }
+
+    fn why_no_code(&self) -> Stop {
+        if self.bits.has_ended() { Stop::DataEnd } else { Stop::Damaged }
+    }
+
+    /// Draws the row that was read last.
+    fn draw(&self, out: &mut [u8]) {
+        for run in self.above.chunks(2) {
+            let start = run[0] as usize;
+            let end = run.get(1).map_or(self.width, |&end| end) as usize;
+            for bit in start..end.max(start) {
+                out[bit / 8] |= 0x80 >> (bit % 8);
+            }
+        }
+    }
+}

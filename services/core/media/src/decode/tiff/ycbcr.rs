@@ -1,0 +1,129 @@
+//! YCbCr to RGB, with the levels and weights that a file may declare.
+//!
+//! The formulas are those of TIFF 6.0, section 21; the defaults are full range and the weights of ITU-R BT.601.
+
+use super::directory::Directory;
+
+const COEFFICIENTS: u16 = 529;
+const REFERENCE_BLACK_WHITE: u16 = 532;
+
+/// Which numbers are black, white and no colour, and what red, green and blue weigh in luma.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Levels {
+    weights: [f32; 3],
+    /// Black and white of Y, then zero and full scale of Cb and of Cr.
+    references: [f32; 6],
+}
+
+impl Levels {
+    /// The defaults.
+    pub(super) const FULL: Self =
+        Self { weights: [0.299, 0.587, 0.114], references: [0.0, 255.0, 128.0, 255.0, 128.0, 255.0] };
+
+    /// What the directory declares.
+    pub(super) fn of(directory: &Directory<'_>) -> Self {
+        let mut levels = Self::FULL;
+        if let Some(numbers) = numbers(directory, COEFFICIENTS)
+            && numbers[1] != 0.0
+        {
+            levels.weights = numbers;
+        }
+        if let Some(numbers) = numbers(directory, REFERENCE_BLACK_WHITE) {
+            levels.references = numbers;
+        }
+        levels
+    }
+
+    /// The conversion as tables.
+    pub(super) fn converter(&self) -> Converter {
+        let [red, green, blue] = self.weights;
+        let [black, white, no_blue, full_blue, no_red, full_red] = self.references;
+        let span = |from: f32, to: f32| if to == from { 1.0 } else { to - from };
+        let mut converter = Converter { luma: [0; 256], from_blue: [[0; 2]; 256], from_red: [[0; 2]; 256] };
+        for (code, number) in (0..=255_u8).map(f32::from).enumerate() {
+            converter.luma[code] = fixed((number - black) * 255.0 / span(black, white));
+            let cb = (number - no_blue) * 127.0 / span(no_blue, full_blue);
+            let cr = (number - no_red) * 127.0 / span(no_red, full_red);
+            let (to_blue, to_red) = (2.0 - 2.0 * blue, 2.0 - 2.0 * red);
+            converter.from_blue[code] = [fixed(-blue * to_blue / green * cb), fixed(to_blue * cb)];
+            converter.from_red[code] = [fixed(to_red * cr), fixed(-red * to_red / green * cr)];
+        }
+        converter
+    }
+}
+
+/// The first `N` numbers of a tag.
+fn numbers<const N: usize>(directory: &Directory<'_>, tag: u16) -> Option<[f32; N]> {
+    let values = directory.values(tag)?;
+    let mut numbers = [0.0; N];
+    for (index, number) in numbers.iter_mut().enumerate() {
+        *number = values.number(index)?;
+    }
+    Some(numbers)
+}
+
+const FRACTION_BITS: u32 = 16;
+
+/// A number in units of 1/65536. Beyond 32 times the range of a sample nothing depends on it.
+#[expect(clippy::cast_possible_truncation, reason = "clamped before")]
+fn fixed(number: f32) -> i32 {
+    (number.clamp(-8192.0, 8192.0) * f32::from(1_u16 << 15) * 2.0).round() as i32
+}
+
+/// A conversion of 8-bit samples.
+pub(super) struct Converter {
+    luma: [i32; 256],
+    /// What Cb adds to green and to blue.
+    from_blue: [[i32; 2]; 256],
+    /// What Cr adds to red and to green.
+    from_red: [[i32; 2]; 256],
+}
+
+impl Converter {
+    /// Red, green and blue.
+    pub(super) fn rgb(&self, [y, cb, cr]: [u8; 3]) -> [u8; 3] {
+        let luma = self.luma[usize::from(y)];
+        let [green_of_blue, blue] = self.from_blue[usize::from(cb)];
+        let [red, green_of_red] = self.from_red[usize::from(cr)];
+        [red, green_of_blue + green_of_red, blue].map(|add| byte(luma + add))
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
+fn byte(fixed: i32) -> u8 {
+    ((fixed + (1 << (FRACTION_BITS - 1))) >> FRACTION_BITS).clamp(0, 255) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_range_has_the_primary_colours_of_jfif() {
+        let converter = Levels::FULL.converter();
+        for (ycbcr, rgb) in [
+            ([0, 128, 128], [0, 0, 0]),
+            ([255, 128, 128], [255, 255, 255]),
+            ([76, 85, 255], [254, 0, 0]),
+            ([150, 44, 21], [0, 255, 1]),
+            ([29, 255, 107], [0, 0, 254]),
+        ] {
+            assert_eq!(converter.rgb(ycbcr), rgb);
+        }
+    }
+
+    #[test]
+    fn declared_levels_stretch_luma_and_chroma() {
+        let levels = Levels { references: [16.0, 235.0, 128.0, 240.0, 128.0, 240.0], ..Levels::FULL };
+        let converter = levels.converter();
+        assert_eq!(converter.rgb([16, 128, 128]), [0; 3]);
+        assert_eq!(converter.rgb([235, 128, 128]), [255; 3]);
+        assert_eq!(converter.rgb([81, 90, 240]), [254, 0, 0]);
+    }
+
+    #[test]
+    fn levels_without_a_span_do_not_divide_by_zero() {
+        let levels = Levels { references: [7.0; 6], ..Levels::FULL };
+        assert_eq!(levels.converter().rgb([0, 0, 0]), [0, 183, 0]);
+    }
+}
