@@ -85,8 +85,9 @@ pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -
             *out = palette[usize::from(index)];
         }
     }
-    let picture = Picture::from_pixels(header.width, header.height, rgb)
-        .ok_or(DecodeError::Corrupt { reason: "the image holds another number of pixels than it declares" })?;
+    let picture = Picture::from_pixels(header.width, header.height, rgb).ok_or(DecodeError::Corrupt {
+        reason: "the image holds another number of pixels than it declares",
+    })?;
     let indices = indexed.then(|| Luma::new(header.width, header.height, width, indices)).flatten();
     frames.take(Frame { indices, ..Frame::still(picture) });
     Ok(())
@@ -251,7 +252,7 @@ fn run_lengths(header: &Header, data: &[u8], indices: &mut [u8]) -> Result<(), D
     let index_of = |pair: &[u8], place: usize| {
         if !nibbles {
             pair[place % pair.len()]
-        } else if place % 2 == 0 {
+        } else if place.is_multiple_of(2) {
             pair[place / 2 % pair.len()] >> 4
         } else {
             pair[place / 2 % pair.len()] & 0xf

@@ -25,8 +25,11 @@ mod jpeg;
 mod ycbcr;
 mod lab;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use directory::{Directory, File};
+use jpeg::Streams;
 use page::{Colour, Compression, Page};
 use rows::Rows;
 
@@ -63,11 +66,15 @@ pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -
         }
         seen.push(offset);
         let directory = file.directory(offset).ok_or(TRUNCATED)?;
-        offset = directory.next;
+        offset = directory.next.unwrap_or(0);
         match decode_page(&directory, limits, &mut work, frames) {
             Err(error) if frames.taken() == 0 => return Err(error),
             Err(_) => frames.leave_out(1),
             Ok(()) => {}
+        }
+        if directory.next.is_none() {
+            // There may have been more pages.
+            frames.leave_out(1);
         }
     }
     Ok(())
@@ -115,6 +122,7 @@ fn samples(
     let mut indices = Pixels::zeroed(index_bytes);
     let mut buffer = vec![0; buffer_bytes];
     let mut rows = Rows::new(page);
+    let streams = Streams::new(page)?;
     for down in 0..chunks.down {
         let chunk_rows = page.chunk_rows(down);
         let top = down * chunks.height;
@@ -126,8 +134,8 @@ fn samples(
             } else {
                 for (plane, out) in buffer.chunks_exact_mut(expected).take(planes).enumerate() {
                     let data = page.stored(plane, index, expected)?;
-                    work.spend(page, data)?;
-                    unpack(page, data, chunk_rows, out, &rest)?;
+                    work.spend(data.len() + streams.header_bytes())?;
+                    unpack(page, &streams, data, chunk_rows, out, &rest)?;
                 }
                 &buffer[..planes * expected]
             };
@@ -150,20 +158,17 @@ fn samples(
 /// Decompresses a strip or tile of `rows` rows.
 fn unpack(
     page: &Page<'_>,
+    streams: &Streams,
     data: &[u8],
     rows: usize,
     out: &mut [u8],
     limits: &Limits,
 ) -> Result<(), DecodeError> {
-    match page.compression {
-        Compression::Jpeg | Compression::OldJpeg | Compression::WebP => {
-            jpeg::decode(page, data, rows, out, limits)
-        }
-        _ => {
-            unpack::decompress(page, data, out, limits.alloc_bytes_max)?;
-            unpack::unpredict(page, out)
-        }
+    if matches!(page.compression, Compression::Jpeg | Compression::OldJpeg | Compression::WebP) {
+        return streams.decode(page, data, rows, out, limits);
     }
+    unpack::decompress(page, data, out, limits.alloc_bytes_max)?;
+    unpack::unpredict(page, out)
 }
 
 /// How many bytes of the file decompressors may still read.
@@ -183,13 +188,10 @@ impl Work {
         self.bytes_left = self.bytes_left.saturating_add(bytes);
     }
 
-    /// Counts the bytes of a strip or tile, and the tables that it needs.
-    fn spend(&mut self, page: &Page<'_>, data: &[u8]) -> Result<(), DecodeError> {
-        let tables = page.jpeg_tables.map_or(0, |tables| tables.bytes().len());
-        self.bytes_left = self
-            .bytes_left
-            .checked_sub((data.len() + tables) as u64)
-            .ok_or(corrupt("strips or tiles overlap"))?;
+    /// Counts the bytes that a strip or tile reads.
+    fn spend(&mut self, bytes: usize) -> Result<(), DecodeError> {
+        let left = self.bytes_left.checked_sub(bytes as u64);
+        self.bytes_left = left.ok_or(corrupt("strips or tiles overlap"))?;
         Ok(())
     }
 }

@@ -25,8 +25,10 @@ fn bmp(width: i32, height: i32, bits: u16, compression: u32, pixels: &[u8]) -> V
     out
 }
 
-/// RGB pixels and palette indices.
-fn decoded(content: &[u8]) -> Result<(Vec<[u8; 3]>, Option<Vec<u8>>), DecodeError> {
+/// RGB pixels, and palette indices.
+type Decoded = (Vec<[u8; 3]>, Option<Vec<u8>>);
+
+fn decoded(content: &[u8]) -> Result<Decoded, DecodeError> {
     use crate::luma::LumaSource as _;
     let mut taken = None;
     let mut visit = |_, frame: Frame| {

@@ -42,7 +42,7 @@ impl<'a> File<'a> {
         let start = offset.checked_add(count_bytes)?;
         let len = count.checked_mul(entry_bytes)?;
         let entries = self.bytes(start, len)?;
-        let next = self.offset_at(start.checked_add(len)?)?;
+        let next = self.offset_at(start.checked_add(len)?);
         Some(Directory { file: *self, entries, next })
     }
 
@@ -56,8 +56,8 @@ impl<'a> File<'a> {
 pub(super) struct Directory<'a> {
     file: File<'a>,
     entries: &'a [u8],
-    /// The offset of the next directory, or 0.
-    pub(super) next: u64,
+    /// The offset of the next directory, or 0; `None` where the content ends before it.
+    pub(super) next: Option<u64>,
 }
 
 impl<'a> Directory<'a> {
@@ -71,14 +71,22 @@ impl<'a> Directory<'a> {
         self.file.big_endian
     }
 
+    /// Whether the values of a tag are all there, if the directory has the tag.
+    pub(super) fn is_whole(&self, tag: u16) -> bool {
+        self.entry(tag).is_none() || self.values(tag).is_some()
+    }
+
+    fn entry(&self, tag: u16) -> Option<&'a [u8]> {
+        self.entries
+            .chunks_exact(if self.file.big { 20 } else { 12 })
+            .find(|entry| unsigned(&entry[..2], self.file.big_endian) == u64::from(tag))
+    }
+
     /// The values of a tag; `None` where it is missing, of an unknown type, or out of the content.
     pub(super) fn values(&self, tag: u16) -> Option<Values<'a>> {
         let big_endian = self.file.big_endian;
-        let (entry_bytes, count_bytes) = if self.file.big { (20, 8) } else { (12, 4) };
-        let entry = self
-            .entries
-            .chunks_exact(entry_bytes)
-            .find(|entry| unsigned(&entry[..2], big_endian) == u64::from(tag))?;
+        let count_bytes = if self.file.big { 8 } else { 4 };
+        let entry = self.entry(tag)?;
         let kind = Kind::of(unsigned(&entry[2..4], big_endian))?;
         let count = unsigned(&entry[4..][..count_bytes], big_endian);
         let len = count.checked_mul(kind.bytes() as u64)?;

@@ -108,7 +108,7 @@ impl BitReader for Bits<'_> {
     }
 
     fn bits_to_byte_boundary(&self) -> u8 {
-        ((8 - self.at % 8) % 8) as u8
+        [0, 7, 6, 5, 4, 3, 2, 1][self.at % 8]
     }
 }
 
@@ -135,7 +135,7 @@ impl<'a> Rows<'a> {
         let mut ends = 0;
         // Two ends of line in a row mark the end of all rows.
         while self.end_of_line_ahead() {
-            self.to_end_of_line()?;
+            self.skip_end_of_line()?;
             ends += 1;
             let one_dimension = !two_dimensional || self.bits.bit()?;
             if ends > 1 && self.end_of_line_ahead() {
@@ -154,7 +154,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Skips zeros and the one that ends the code.
-    fn to_end_of_line(&mut self) -> Result<(), Stop> {
+    fn skip_end_of_line(&mut self) -> Result<(), Stop> {
         while !self.bits.bit()? {}
         Ok(())
     }

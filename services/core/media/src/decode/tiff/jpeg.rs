@@ -3,64 +3,208 @@
 //! TIFF keeps the tables that all strips share in a tag, and says itself whether the samples are YCbCr: markers in the
 //! strips do not count (TIFF Technical Note 2). So each strip is made a whole JPEG file, with the tables and with a marker
 //! that says what its samples are.
+//!
+//! The older way (TIFF 6.0, section 22) has the headers in a stream of their own, or each table in tags, or all in the strip,
+//! and writers mixed these. What a strip lacks is taken from there.
 
 use crate::error::DecodeError;
 use crate::frames::{Frame, Frames, Samples, Taken};
 use crate::limits::Limits;
 use crate::picture::Picture;
 
-use super::page::{Compression, Page};
+use super::directory::Directory;
+use super::page::{Compression, JPEG_TABLES, Page, SUBSAMPLING};
 use super::{TRUNCATED, corrupt, unsupported};
 
-const START: [u8; 2] = [0xff, 0xd8];
-const END_MARKER: u8 = 0xd9;
-const SCAN_MARKER: u8 = 0xda;
+mod tag {
+    pub(super) const INTERCHANGE: u16 = 513;
+    pub(super) const INTERCHANGE_BYTES: u16 = 514;
+    pub(super) const QUANTISATION_TABLES: u16 = 519;
+    pub(super) const DC_TABLES: u16 = 520;
+    pub(super) const AC_TABLES: u16 = 521;
+}
+
+mod marker {
+    pub(super) const START: u8 = 0xd8;
+    pub(super) const END: u8 = 0xd9;
+    pub(super) const SCAN: u8 = 0xda;
+    pub(super) const FRAME: u8 = 0xc0;
+    pub(super) const HUFFMAN: u8 = 0xc4;
+    pub(super) const QUANTISATION: u8 = 0xdb;
+}
+
+const START: [u8; 2] = [0xff, marker::START];
+const END: [u8; 2] = [0xff, marker::END];
+const SCAN: [u8; 2] = [0xff, marker::SCAN];
 
 /// A strip's JPEG may have so many rows more than the strip: encoders fill up the last row of blocks.
 const ROWS_MORE_MAX: usize = 64;
 
-/// Decodes the stream of a strip or tile of `rows` rows into `out`, sample by sample.
-pub(super) fn decode(
-    page: &Page<'_>,
-    data: &[u8],
-    rows: usize,
-    out: &mut [u8],
-    limits: &Limits,
-) -> Result<(), DecodeError> {
-    let samples = page.samples_together();
-    if !matches!(samples, 1 | 3) {
-        return Err(unsupported("JPEG with this many samples; re-encode the picture as PNG or JPEG"));
-    }
-    let picture = if page.compression == Compression::WebP {
-        decode_nested(super::super::webp::decode, data, limits)?
-    } else {
-        let tables = page.jpeg_tables.map_or(&[][..], |tables| tables.bytes());
-        let (stream, shape) = whole_stream(tables, data, page.jpeg_ycbcr)?;
-        let fits = shape.width == page.chunks.width
-            && (rows..=page.chunks.height + ROWS_MORE_MAX).contains(&shape.height)
-            && shape.components == samples;
-        if !fits {
-            return Err(corrupt("a strip's JPEG has another size than the strip"));
+/// What the streams of a page's strips share.
+#[derive(Default)]
+pub(super) struct Streams {
+    /// The beginning of a JPEG file: a marker of colour, and the tables.
+    tables: Vec<u8>,
+    /// Where in it a frame header is, and what it declares.
+    frame: Option<Shape>,
+    /// The header of the scan, for strips that are a scan's data only.
+    scan: Vec<u8>,
+}
+
+/// Where a frame header lies in a stream, and the width, height and components that it declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shape {
+    at: usize,
+    width: usize,
+    height: usize,
+    components: usize,
+}
+
+impl Streams {
+    /// Reads what the page's directory holds for all strips.
+    pub(super) fn new(page: &Page<'_>) -> Result<Self, DecodeError> {
+        let mut streams = Self::default();
+        if !matches!(page.compression, Compression::Jpeg | Compression::OldJpeg) {
+            return Ok(streams);
         }
-        decode_nested(super::super::jpeg::decode, &stream, limits)?
-    };
-    let pixels = page.chunks.width * rows;
-    if picture.width() as usize != page.chunks.width || picture.rgb().len() < pixels * 3 {
-        return Err(corrupt("a strip's JPEG has another size than the strip"));
-    }
-    let rgb = &picture.rgb()[..pixels * 3];
-    if samples == 3 {
-        out.copy_from_slice(rgb);
-    } else {
-        for (grey, pixel) in out.iter_mut().zip(rgb.as_chunks::<3>().0) {
-            *grey = pixel[0];
+        streams.tables.extend(START);
+        // Adobe's marker: version 100, no flags, and whether three components are YCbCr.
+        streams.tables.extend(*b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0");
+        streams.tables.push(u8::from(page.jpeg_ycbcr));
+        if page.compression == Compression::Jpeg {
+            let tables = page.directory.values(JPEG_TABLES).map_or(&[][..], |tables| tables.bytes());
+            copy_segments(tables, &mut streams.tables, &mut streams.frame)?;
+            return Ok(streams);
         }
+        match interchange(page) {
+            Some(stream) => {
+                // Of a scan's header the end may lie in the first strip.
+                let scan = copy_segments(stream, &mut streams.tables, &mut streams.frame)?;
+                streams.scan.extend(scan_header(scan).unwrap_or(scan));
+            }
+            None => {
+                copy_tables(page.directory, &mut streams.tables)?;
+                streams.frame = Some(frame_header(page, &mut streams.tables)?);
+            }
+        }
+        if streams.scan.is_empty()
+            && let Some(scan) = page.stored(0, 0, 0).ok().and_then(scan_header)
+        {
+            streams.scan.extend(scan);
+        }
+        if streams.scan.is_empty() {
+            // One scan of all components, each with its own tables.
+            let count = byte(page.samples)?;
+            streams.scan.extend([0xff, marker::SCAN, 0, 6 + 2 * count, count]);
+            streams.scan.extend((1..=count).flat_map(|number| [number, (number - 1) * 0x11]));
+            streams.scan.extend([0, 63, 0]);
+        }
+        Ok(streams)
     }
-    Ok(())
+
+    /// Bytes that each strip reads besides its own.
+    pub(super) const fn header_bytes(&self) -> usize {
+        self.tables.len() + self.scan.len()
+    }
+
+    /// Decodes the stream of a strip or tile of `rows` rows into `out`, sample by sample.
+    pub(super) fn decode(
+        &self,
+        page: &Page<'_>,
+        data: &[u8],
+        rows: usize,
+        out: &mut [u8],
+        limits: &Limits,
+    ) -> Result<(), DecodeError> {
+        let samples = page.samples_together();
+        if !matches!(samples, 1 | 3) {
+            return Err(unsupported("JPEG with this many samples; re-encode the picture as PNG or JPEG"));
+        }
+        let picture = if page.compression == Compression::WebP {
+            decode_nested(super::super::webp::decode, data, limits)?
+        } else {
+            let (stream, shape) = self.whole_stream(page, data, rows)?;
+            let fits = shape.width == page.chunks.width
+                && (rows..=page.chunks.height + ROWS_MORE_MAX).contains(&shape.height)
+                && shape.components == samples;
+            if !fits {
+                return Err(OTHER_SIZE);
+            }
+            decode_nested(super::super::jpeg::decode, &stream, limits)?
+        };
+        let pixels = page.chunks.width * rows;
+        if picture.width() as usize != page.chunks.width || picture.rgb().len() < pixels * 3 {
+            return Err(OTHER_SIZE);
+        }
+        let rgb = &picture.rgb()[..pixels * 3];
+        if samples == 3 {
+            out.copy_from_slice(rgb);
+        } else {
+            for (grey, pixel) in out.iter_mut().zip(rgb.as_chunks::<3>().0) {
+                *grey = pixel[0];
+            }
+        }
+        Ok(())
+    }
+
+    /// A JPEG file of what strips share and a strip's own stream.
+    fn whole_stream(
+        &self,
+        page: &Page<'_>,
+        data: &[u8],
+        rows: usize,
+    ) -> Result<(Vec<u8>, Shape), DecodeError> {
+        let mut stream = Vec::with_capacity(self.header_bytes() + data.len() + 8);
+        stream.extend(&self.tables);
+        let mut shape = self.frame;
+        let old = page.compression == Compression::OldJpeg;
+        let is_scan_data = old && !data.starts_with(&START) && !data.starts_with(&SCAN);
+        let scans = if is_scan_data {
+            data
+        } else {
+            // A frame header of the strip's own replaces the shared one.
+            let shared = shape.filter(|_| data.starts_with(&START)).map(|shape| (shape, stream.len()));
+            let mut own = None;
+            let scans = copy_segments(data, &mut stream, &mut own)?;
+            if let (Some(mut own), Some((shared, _))) = (own, shared) {
+                let len = segment_bytes(&stream, shared.at);
+                stream.drain(shared.at..shared.at + len);
+                own.at -= len;
+                shape = Some(own);
+            } else {
+                shape = own.or(shape);
+            }
+            scans
+        };
+        let mut shape = shape.ok_or(corrupt("a strip's JPEG declares no size"))?;
+        if old && !data.starts_with(&START) {
+            // The shared header has the size of the whole picture.
+            shape.height = rows;
+            shape.width = page.chunks.width;
+            let (height, width) = (u16::try_from(rows), u16::try_from(page.chunks.width));
+            let (Ok(height), Ok(width)) = (height, width) else { return Err(OTHER_SIZE) };
+            stream[shape.at + 5..][..2].copy_from_slice(&height.to_be_bytes());
+            stream[shape.at + 7..][..2].copy_from_slice(&width.to_be_bytes());
+        }
+        if is_scan_data {
+            stream.extend(&self.scan);
+        }
+        stream.extend(scans);
+        if old && !stream.ends_with(&END) {
+            stream.extend(END);
+        }
+        Ok((stream, shape))
+    }
+}
+
+const OTHER_SIZE: DecodeError = corrupt("a strip's JPEG has another size than the strip");
+
+fn byte(number: usize) -> Result<u8, DecodeError> {
+    u8::try_from(number).map_err(|_| corrupt("a JPEG's header has a number that is too large"))
 }
 
 /// Decodes one picture of another format.
-pub(super) fn decode_nested(
+fn decode_nested(
     decode: impl Fn(&[u8], &Limits, &mut Frames<'_>) -> Result<(), DecodeError>,
     data: &[u8],
     limits: &Limits,
@@ -78,33 +222,11 @@ pub(super) fn decode_nested(
     picture.ok_or(corrupt("a strip holds no picture"))
 }
 
-/// Width, height and components that a JPEG declares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Shape {
-    pub(super) width: usize,
-    pub(super) height: usize,
-    pub(super) components: usize,
-}
-
-/// A JPEG file of shared tables and a strip's own stream.
-fn whole_stream(tables: &[u8], data: &[u8], ycbcr: bool) -> Result<(Vec<u8>, Shape), DecodeError> {
-    let mut stream = Vec::with_capacity(tables.len() + data.len() + 16);
-    stream.extend(START);
-    // Adobe's marker: version 100, no flags, and whether three components are YCbCr.
-    stream.extend(*b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0");
-    stream.push(u8::from(ycbcr));
-    let mut shape = Shape::default();
-    copy_segments(tables, &mut stream, &mut shape)?;
-    let scans = copy_segments(data, &mut stream, &mut shape)?;
-    stream.extend(scans);
-    Ok((stream, shape))
-}
-
 /// Copies the segments before the first scan, without applications' markers and comments; the rest is returned.
-pub(super) fn copy_segments<'a>(
+fn copy_segments<'a>(
     mut data: &'a [u8],
     out: &mut Vec<u8>,
-    shape: &mut Shape,
+    frame: &mut Option<Shape>,
 ) -> Result<&'a [u8], DecodeError> {
     data = data.strip_prefix(&START).unwrap_or(data);
     loop {
@@ -114,8 +236,8 @@ pub(super) fn copy_segments<'a>(
                 data = &data[1..];
                 continue;
             }
-            [0xff, SCAN_MARKER, ..] => return Ok(data),
-            [0xff, END_MARKER, ..] => return Ok(&[]),
+            [0xff, marker::SCAN, ..] => return Ok(data),
+            [0xff, marker::END, ..] => return Ok(&[]),
             [0xff, _, high, low, ..] => {
                 let len = 2 + usize::from(u16::from_be_bytes([*high, *low]));
                 let (segment, rest) = data.split_at_checked(len).ok_or(TRUNCATED)?;
@@ -130,13 +252,14 @@ pub(super) fn copy_segments<'a>(
             0xe0..=0xef | 0xfe => continue,
             // Frame headers; tables and reserved markers have numbers among them.
             0xc0..=0xcf if !matches!(segment[1], 0xc4 | 0xc8 | 0xcc) => {
-                let [height_1, height_0, width_1, width_0, components] =
-                    *segment.get(5..10).and_then(|sides| sides.first_chunk()).ok_or(TRUNCATED)?;
-                *shape = Shape {
+                let &[height_1, height_0, width_1, width_0, components] =
+                    segment.get(5..10).and_then(|sides| sides.first_chunk()).ok_or(TRUNCATED)?;
+                *frame = Some(Shape {
+                    at: out.len(),
                     width: u16::from_be_bytes([width_1, width_0]).into(),
                     height: u16::from_be_bytes([height_1, height_0]).into(),
                     components: components.into(),
-                };
+                });
             }
             _ => {}
         }
@@ -144,19 +267,88 @@ pub(super) fn copy_segments<'a>(
     }
 }
 
+/// The stream of headers that old strips share: it ends where the first strip begins.
+fn interchange<'a>(page: &Page<'a>) -> Option<&'a [u8]> {
+    let offset = page.directory.value(tag::INTERCHANGE)?;
+    let stream = page.directory.file().rest(offset)?;
+    let to_strip = page.first_offset().and_then(|strip| strip.checked_sub(offset));
+    let declared = page.directory.value(tag::INTERCHANGE_BYTES).filter(|&bytes| bytes > 0);
+    let len = to_strip.into_iter().chain(declared).min().and_then(|len| usize::try_from(len).ok());
+    let stream = len.and_then(|len| stream.get(..len)).unwrap_or(stream);
+    (stream.is_empty() || stream.starts_with(&START)).then_some(stream)
+}
+
+/// Bytes of the segment at `at`, with its marker.
+fn segment_bytes(stream: &[u8], at: usize) -> usize {
+    2 + usize::from(u16::from_be_bytes([stream[at + 2], stream[at + 3]]))
+}
+
+/// The header with which a scan begins.
+fn scan_header(scan: &[u8]) -> Option<&[u8]> {
+    let &[0xff, marker::SCAN, high, low] = scan.first_chunk()? else { return None };
+    scan.get(..2 + usize::from(u16::from_be_bytes([high, low])))
+}
+
+/// Writes the tables that are in tags of their own, in the order of the components.
+fn copy_tables(directory: &Directory<'_>, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+    let table = |tag, number: u8| {
+        let offset = directory.values(tag)?.get(number.into())?;
+        directory.file().rest(offset)
+    };
+    for number in 0..3 {
+        if let Some(steps) = table(tag::QUANTISATION_TABLES, number) {
+            out.extend([0xff, marker::QUANTISATION, 0, 2 + 1 + 64, number]);
+            out.extend(steps.get(..64).ok_or(TRUNCATED)?);
+        }
+        for (class, tag) in [tag::DC_TABLES, tag::AC_TABLES].into_iter().enumerate() {
+            if let Some(codes) = table(tag, number) {
+                let counts = codes.get(..16).ok_or(TRUNCATED)?;
+                let len = 16 + counts.iter().map(|&count| usize::from(count)).sum::<usize>();
+                let segment_len = u16::try_from(2 + 1 + len).map_err(|_| OTHER_SIZE)?;
+                out.extend([0xff, marker::HUFFMAN]);
+                out.extend(segment_len.to_be_bytes());
+                out.push(byte(class)? << 4 | number);
+                out.extend(codes.get(..len).ok_or(TRUNCATED)?);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes the header of a baseline frame.
+fn frame_header(page: &Page<'_>, out: &mut Vec<u8>) -> Result<Shape, DecodeError> {
+    let sampling = page.directory.values(SUBSAMPLING);
+    let sampling = |index| {
+        let declared = sampling.map_or(Some(2), |values| values.get(index));
+        declared.and_then(|factor| u8::try_from(factor).ok()).filter(|factor| (1..=4).contains(factor))
+    };
+    let (Some(across), Some(down)) = (sampling(0), sampling(1)) else {
+        return Err(corrupt("a JPEG's subsampling is none"));
+    };
+    let at = out.len();
+    let count = byte(page.samples)?;
+    out.extend([0xff, marker::FRAME, 0, 8 + 3 * count, 8, 0, 0, 0, 0, count]);
+    for number in 1..=count {
+        let factors = if number == 1 && count > 1 { across << 4 | down } else { 0x11 };
+        out.extend([number, factors, number - 1]);
+    }
+    Ok(Shape { at, width: 0, height: 0, components: page.samples })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn tables_and_strip_become_one_stream_with_one_marker_of_colour() {
-        let tables = b"\xff\xd8\xff\xdb\0\x04QQ\xff\xd9";
-        let strip = b"\xff\xd8\xff\xee\0\x04xx\xff\xc0\0\x0b\x08\0\x10\0\x20\x03\x01\x22\0\xff\xda\0\x02data\xff\xd9";
-        let (stream, shape) = whole_stream(tables, strip, true).unwrap();
-        let expected = b"\xff\xd8\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\x01\xff\xdb\0\x04QQ\
-            \xff\xc0\0\x0b\x08\0\x10\0\x20\x03\x01\x22\0\xff\xda\0\x02data\xff\xd9";
-        assert_eq!(stream, expected);
-        assert_eq!(shape, Shape { width: 32, height: 16, components: 3 });
-        assert_eq!(whole_stream(tables, &strip[..20], true).unwrap_err(), TRUNCATED);
+    fn segments_are_copied_up_to_the_scan_without_markers_of_applications() {
+        let strip =
+            b"\xff\xd8\xff\xee\0\x04xx\xff\xff\xfe\0\x03c\xff\xdb\0\x04QQ\xff\xc0\0\x09\x08\0\x10\0\x20\x03\x01\xff\xda\0\x02data\xff\xd9";
+        let (mut out, mut frame) = (b"..".to_vec(), None);
+        let scans = copy_segments(strip, &mut out, &mut frame).unwrap();
+        assert_eq!(scans, b"\xff\xda\0\x02data\xff\xd9");
+        assert_eq!(out, b"..\xff\xdb\0\x04QQ\xff\xc0\0\x09\x08\0\x10\0\x20\x03\x01");
+        assert_eq!(frame, Some(Shape { at: 8, width: 32, height: 16, components: 3 }));
+        assert_eq!(scan_header(scans), Some(&b"\xff\xda\0\x02"[..]));
+        assert_eq!(copy_segments(&strip[..24], &mut out, &mut frame).unwrap_err(), TRUNCATED);
     }
 }

@@ -50,8 +50,7 @@ fn linear(root: f32) -> f32 {
 /// The sample of an amount of light.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
 fn encoded(light: f32) -> u8 {
-    let sample =
-        if light <= 0.003_130_8 { 12.92 * light } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 };
+    let sample = if light <= 0.003_130_8 { 12.92 * light } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 };
     (sample * 255.0).round() as u8
 }
 

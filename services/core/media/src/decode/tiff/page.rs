@@ -31,9 +31,29 @@ mod tag {
     pub(super) const TILE_BYTES: u16 = 325;
     pub(super) const EXTRA_SAMPLES: u16 = 338;
     pub(super) const SAMPLE_FORMAT: u16 = 339;
-    pub(super) const JPEG_TABLES: u16 = 347;
-    pub(super) const SUBSAMPLING: u16 = 530;
 }
+
+/// Pixels across and down that share their chroma samples.
+pub(super) const SUBSAMPLING: u16 = 530;
+
+/// The tables that JPEG strips share.
+pub(super) const JPEG_TABLES: u16 = 347;
+
+/// Tags whose values lie elsewhere in the file and may be cut off. Their defaults would give another picture.
+const LONG_TAGS: [u16; 12] = [
+    tag::BITS,
+    tag::STRIP_OFFSETS,
+    tag::STRIP_BYTES,
+    tag::COLOUR_MAP,
+    tag::TILE_OFFSETS,
+    tag::TILE_BYTES,
+    tag::EXTRA_SAMPLES,
+    tag::SAMPLE_FORMAT,
+    JPEG_TABLES,
+    SUBSAMPLING,
+    super::ycbcr::COEFFICIENTS,
+    super::ycbcr::REFERENCE_BLACK_WHITE,
+];
 
 /// The most samples of a pixel, as in Pillow.
 const SAMPLES_MAX: usize = 6;
@@ -142,9 +162,8 @@ pub(super) struct Page<'a> {
     pub(super) predictor: Predictor,
     /// The bits of each byte are stored in the other order.
     pub(super) bits_reversed: bool,
-    /// The JPEG data are YCbCr.
+    /// The JPEG decoder is to convert YCbCr to RGB.
     pub(super) jpeg_ycbcr: bool,
-    pub(super) jpeg_tables: Option<Values<'a>>,
     pub(super) chunks: Chunks<'a>,
     pub(super) orientation: u16,
 }
@@ -164,20 +183,22 @@ impl<'a> Page<'a> {
     /// Reads what the directory declares.
     pub(super) fn of(directory: &'a Directory<'a>, limits: &Limits) -> Result<Self, DecodeError> {
         let (width, height) = dimensions(directory, limits)?;
+        if !LONG_TAGS.iter().all(|&tag| directory.is_whole(tag)) {
+            return Err(TRUNCATED);
+        }
         let value = |tag, default| directory.value(tag).unwrap_or(default);
         let compression = compression(directory)?;
-        let photometric = match compression {
-            Compression::OldJpeg => 6,
-            _ => value(tag::PHOTOMETRIC, 0),
-        };
-        let default = if compression == Compression::OldJpeg { 3 } else { 1 };
-        let samples = usize::try_from(value(tag::SAMPLES, default)).unwrap_or(usize::MAX);
+        // Of the older JPEG, YCbCr and three samples go without saying.
+        let old_jpeg = compression == Compression::OldJpeg;
+        let photometric = if old_jpeg { 6 } else { value(tag::PHOTOMETRIC, 0) };
+        let samples =
+            usize::try_from(value(tag::SAMPLES, if old_jpeg { 3 } else { 1 })).unwrap_or(usize::MAX);
         if !(1..=SAMPLES_MAX).contains(&samples) {
             return Err(unsupported("this many samples of a pixel; 1 to 6 are accepted"));
         }
         let depth = depth(directory, samples)?;
         let planar = value(tag::PLANAR, 1) == 2 && samples > 1;
-        let jpeg_ycbcr = photometric == 6 && samples == 3;
+        let jpeg_ycbcr = photometric == 6 && samples == 3 && compression == Compression::Jpeg;
         let mut page = Self {
             directory,
             width,
@@ -192,8 +213,7 @@ impl<'a> Page<'a> {
             predictor: predictor(directory, compression)?,
             bits_reversed: value(tag::FILL_ORDER, 1) == 2,
             jpeg_ycbcr,
-            jpeg_tables: directory.values(tag::JPEG_TABLES),
-            chunks: chunks(directory, (width, height), limits)?,
+            chunks: chunks(directory, compression, (width, height), limits)?,
             orientation: u16::try_from(value(tag::ORIENTATION, 1)).unwrap_or(1),
         };
         page.colour = page.colour(photometric)?;
@@ -209,7 +229,6 @@ impl<'a> Page<'a> {
 
     /// What the samples mean. Notes units of shared chroma.
     fn colour(&mut self, photometric: u64) -> Result<Colour<'a>, DecodeError> {
-        let jpeg = matches!(self.compression, Compression::Jpeg | Compression::OldJpeg);
         Ok(match photometric {
             0 | 1 => Colour::Grey { inverted: photometric == 0 },
             2 => Colour::Rgb,
@@ -219,7 +238,8 @@ impl<'a> Page<'a> {
             5 => Colour::Cmyk,
             6 if self.samples == 1 => Colour::Grey { inverted: false },
             // JPEG's own conversion gives RGB.
-            6 if jpeg && !self.planar => Colour::Rgb,
+            6 if self.compression == Compression::Jpeg && !self.planar => Colour::Rgb,
+            6 if self.compression == Compression::OldJpeg => Colour::YCbCr(Levels::of(self.directory)),
             6 => {
                 self.units = self.units()?;
                 let raw = self.compression == Compression::None;
@@ -233,7 +253,7 @@ impl<'a> Page<'a> {
     /// The units of YCbCr. Uncompressed samples without the tag are whole, which is how Pillow writes and reads them,
     /// unless the strip is too short for that.
     fn units(&self) -> Result<Option<(usize, usize)>, DecodeError> {
-        let declared = self.directory.values(tag::SUBSAMPLING);
+        let declared = self.directory.values(SUBSAMPLING);
         let (across, down) = match declared {
             Some(values) => (values.get(0).unwrap_or(0), values.get(1).unwrap_or(0)),
             None if self.compression == Compression::None && self.first_chunk_is_whole() => (1, 1),
@@ -335,6 +355,11 @@ impl<'a> Page<'a> {
         }
     }
 
+    /// Where the first strip or tile begins.
+    pub(super) fn first_offset(&self) -> Option<u64> {
+        self.chunks.offsets.get(0)
+    }
+
     /// The stored bytes of a strip or tile, which are to become `expected` bytes.
     pub(super) fn stored(
         &self,
@@ -416,12 +441,15 @@ fn depth(directory: &Directory<'_>, samples: usize) -> Result<Depth, DecodeError
 
 fn chunks<'a>(
     directory: &'a Directory<'a>,
+    compression: Compression,
     (width, height): (u32, u32),
     limits: &Limits,
 ) -> Result<Chunks<'a>, DecodeError> {
     let tile = directory.value(tag::TILE_WIDTH).zip(directory.value(tag::TILE_HEIGHT));
-    let tile_offsets = directory.values(tag::TILE_OFFSETS);
     let strip_offsets = directory.values(tag::STRIP_OFFSETS);
+    // Old files have their tiles in the tags of strips. Uncompressed, Pillow reads them as strips.
+    let tile_offsets =
+        directory.values(tag::TILE_OFFSETS).or(strip_offsets.filter(|_| compression != Compression::None));
     let chunks = match tile.filter(|_| tile_offsets.is_some()) {
         Some((tile_width, tile_height)) => {
             let side = |side| usize::try_from(side).ok().filter(|side| (1..1 << 24).contains(side));
@@ -435,7 +463,7 @@ fn chunks<'a>(
                 down: (height as usize).div_ceil(tile_height),
                 tiled: true,
                 offsets: tile_offsets.ok_or(TRUNCATED)?,
-                bytes: directory.values(tag::TILE_BYTES),
+                bytes: directory.values(tag::TILE_BYTES).or(directory.values(tag::STRIP_BYTES)),
             }
         }
         None => {

@@ -164,9 +164,7 @@ fn gather(row: &[u8], page: &Page<'_>, layout: Layout, out: &mut [u8]) {
         (_, 1 | 2 | 4) => {
             let per_byte = 8 / bits;
             let mask = (1_u8 << bits) - 1;
-            each(layout, out, |at| {
-                (row[at / per_byte] >> (8 - bits - at % per_byte * bits) & mask) * scale
-            });
+            each(layout, out, |at| (row[at / per_byte] >> (8 - bits - at % per_byte * bits) & mask) * scale);
         }
         (_, 12) => each(layout, out, |at| {
             let byte = at / 2 * 3 + at % 2;

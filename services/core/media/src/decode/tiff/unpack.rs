@@ -147,28 +147,8 @@ pub(super) fn unpredict(page: &Page<'_>, rows: &mut [u8]) -> Result<(), DecodeEr
         match needed {
             (Predictor::None, _) => return Ok(()),
             (Predictor::Horizontal, 8) => add_up(row, samples),
-            (Predictor::Horizontal, 16) => {
-                let (from, to): (fn([u8; 2]) -> u16, fn(u16) -> [u8; 2]) = if big_endian {
-                    (u16::from_be_bytes, u16::to_be_bytes)
-                } else {
-                    (u16::from_le_bytes, u16::to_le_bytes)
-                };
-                let row = row.as_chunks_mut::<2>().0;
-                for at in samples..row.len() {
-                    row[at] = to(from(row[at]).wrapping_add(from(row[at - samples])));
-                }
-            }
-            (Predictor::Horizontal, 32) => {
-                let (from, to): (fn([u8; 4]) -> u32, fn(u32) -> [u8; 4]) = if big_endian {
-                    (u32::from_be_bytes, u32::to_be_bytes)
-                } else {
-                    (u32::from_le_bytes, u32::to_le_bytes)
-                };
-                let row = row.as_chunks_mut::<4>().0;
-                for at in samples..row.len() {
-                    row[at] = to(from(row[at]).wrapping_add(from(row[at - samples])));
-                }
-            }
+            (Predictor::Horizontal, 16) => add_up_wide::<2>(row, samples, big_endian),
+            (Predictor::Horizontal, 32) => add_up_wide::<4>(row, samples, big_endian),
             (Predictor::Float, 32) => {
                 add_up(row, samples);
                 // The most significant bytes of all samples come first, then the next ones.
@@ -181,7 +161,11 @@ pub(super) fn unpredict(page: &Page<'_>, rows: &mut [u8]) -> Result<(), DecodeEr
                     }
                 }
             }
-            _ => return Err(unsupported("this predictor at this depth; re-encode the picture as PNG or JPEG")),
+            _ => {
+                return Err(unsupported(
+                    "this predictor at this depth; re-encode the picture as PNG or JPEG",
+                ));
+            }
         }
     }
     Ok(())
@@ -211,6 +195,22 @@ fn add_up_by<const N: usize>(row: &mut [u8]) {
     }
 }
 
+/// The same for samples of two or four bytes.
+fn add_up_wide<const N: usize>(row: &mut [u8], step: usize, big_endian: bool) {
+    let number = |bytes: [u8; N]| -> u32 {
+        let add = |number, &byte: &u8| number << 8 | u32::from(byte);
+        if big_endian { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) }
+    };
+    let row = row.as_chunks_mut::<N>().0;
+    for at in step..row.len() {
+        let sum = number(row[at]).wrapping_add(number(row[at - step]));
+        row[at].copy_from_slice(&sum.to_le_bytes()[..N]);
+        if big_endian {
+            row[at].reverse();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,18 +221,25 @@ mod tests {
         let packed = [0xfe, 0xaa, 0x02, 0x80, 0x00, 0x2a, 0xfd, 0xaa, 0x80, 0x03, 0x80, 0x00, 0x2a, 0x22];
         let mut out = [0; 14];
         pack_bits(&packed, &mut out).unwrap();
-        assert_eq!(
-            out,
-            [0xaa, 0xaa, 0xaa, 0x80, 0, 0x2a, 0xaa, 0xaa, 0xaa, 0xaa, 0x80, 0, 0x2a, 0x22]
-        );
+        assert_eq!(out, [0xaa, 0xaa, 0xaa, 0x80, 0, 0x2a, 0xaa, 0xaa, 0xaa, 0xaa, 0x80, 0, 0x2a, 0x22]);
         assert_eq!(pack_bits(&packed[..13], &mut out), Err(TRUNCATED));
         assert_eq!(pack_bits(&[0x80; 9], &mut out), Err(TRUNCATED));
     }
 
     #[test]
+    fn differences_of_wide_samples_carry() {
+        let mut row = [0xff, 0, 2, 0, 0xff, 0xff];
+        add_up_wide::<2>(&mut row, 1, false);
+        assert_eq!(row, [0xff, 0, 1, 1, 0, 1]);
+        let mut row = [0, 0, 0, 0xff, 0, 0, 0, 9, 0, 0, 0, 2];
+        add_up_wide::<4>(&mut row, 2, true);
+        assert_eq!(row, [0, 0, 0, 0xff, 0, 0, 0, 9, 0, 0, 1, 1]);
+    }
+
+    #[test]
     fn differences_add_up_by_pixel() {
         for step in 1..=6 {
-            let mut row: Vec<u8> = (0..60).map(|number| number * 7).collect();
+            let mut row: Vec<u8> = (0..60).map(|number: u8| number.wrapping_mul(7)).collect();
             let mut expected = row.clone();
             for at in step..expected.len() {
                 expected[at] = expected[at].wrapping_add(expected[at - step]);

@@ -4,8 +4,10 @@
 
 use super::directory::Directory;
 
-const COEFFICIENTS: u16 = 529;
-const REFERENCE_BLACK_WHITE: u16 = 532;
+/// What red, green and blue weigh in luma.
+pub(super) const COEFFICIENTS: u16 = 529;
+/// Black and white of each component.
+pub(super) const REFERENCE_BLACK_WHITE: u16 = 532;
 
 /// Which numbers are black, white and no colour, and what red, green and blue weigh in luma.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -89,7 +91,6 @@ impl Converter {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
 fn byte(fixed: i32) -> u8 {
     ((fixed + (1 << (FRACTION_BITS - 1))) >> FRACTION_BITS).clamp(0, 255) as u8
 }
@@ -124,6 +125,6 @@ mod tests {
     #[test]
     fn levels_without_a_span_do_not_divide_by_zero() {
         let levels = Levels { references: [7.0; 6], ..Levels::FULL };
-        assert_eq!(levels.converter().rgb([0, 0, 0]), [0, 183, 0]);
+        assert_eq!(levels.converter().rgb([7; 3]), [0; 3]);
     }
 }
