@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
-    let files = ["model", "matching", "coordinator", "matcher", "bank"]
+    let files = ["model", "matching", "coordinator", "matcher", "bank", "decoder"]
         .map(|name| format!("vigie/{name}/v1/{name}.proto"));
     println!("cargo::rerun-if-changed=vigie");
 

@@ -15,6 +15,8 @@ mod matching;
 mod coordinator;
 mod matcher;
 pub mod bank;
+#[cfg(feature = "decoder")]
+pub mod decoder;
 
 pub use invalid::Invalid;
 

@@ -1,6 +1,6 @@
 //! Generated code, in modules that follow the packages.
 //!
-//! Four messages hold hashes or images; their `Debug` is written here and shows neither.
+//! Three messages hold hashes or images; their `Debug` is written here and shows neither.
 #![allow(missing_docs, missing_debug_implementations, unreachable_pub, rust_2018_idioms)]
 #![allow(clippy::all, clippy::large_futures, clippy::wildcard_enum_match_arm)]
 
@@ -33,6 +33,14 @@ pub mod matcher {
     /// Package `vigie.matcher.v1`.
     pub mod v1 {
         tonic::include_proto!("vigie.matcher.v1");
+    }
+}
+
+/// Package `vigie.decoder`.
+pub mod decoder {
+    /// Package `vigie.decoder.v1`.
+    pub mod v1 {
+        tonic::include_proto!("vigie.decoder.v1");
     }
 }
 

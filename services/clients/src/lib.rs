@@ -12,6 +12,8 @@ mod feed;
 mod state;
 mod matcher;
 mod matching;
+#[cfg(feature = "decoder")]
+pub mod decoder;
 
 pub use ask::Ask;
 pub use bank::{BankClient, IdempotencyKey, ItemPage, Written};

@@ -1,0 +1,198 @@
+//! Package `vigie.decoder.v1`: what passes between a hashing thread and its decoder process.
+//!
+//! The process may have been taken over by what it decoded: its answers are checked like those of a stranger.
+
+use vigie_media::{Limits, Ways};
+use vigie_model::{DecodeFailure, DecodeFailureKind, PictureFingerprint};
+use vigie_sandbox::Posture;
+
+use crate::invalid::Invalid;
+use crate::pb::decoder::v1 as pb;
+
+/// The hidden command of `vigie` that is a decoder process. Its one argument is a number of bytes: its memory.
+pub const COMMAND: &str = "decode-worker";
+/// The first bytes of a process, before its first message.
+pub const GREETING: [u8; 8] = *b"vigie\0d1";
+/// The longest [`pb::WorkerHello`], in bytes.
+pub const HELLO_BYTES_MAX: usize = 64;
+/// The longest [`pb::DecodeRequest`], in bytes, without the file.
+pub const REQUEST_BYTES_MAX: usize = 1 << 10;
+/// The longest [`pb::DecodeResponse`], in bytes: 256 frames with all ways have a third of it.
+pub const ANSWER_BYTES_MAX: usize = 1 << 20;
+
+/// The first message of a process with this protection.
+#[must_use]
+pub fn hello(posture: Posture) -> pb::WorkerHello {
+    let posture = match posture {
+        Posture::None => pb::Posture::None,
+        Posture::SeccompOnly => pb::Posture::SeccompOnly,
+        Posture::Full => pb::Posture::Full,
+    };
+    pb::WorkerHello { posture: posture.into() }
+}
+
+/// The protection that a process says it has.
+///
+/// # Errors
+/// [`Invalid`], when the message says none that is known.
+pub fn posture(hello: &pb::WorkerHello) -> Result<Posture, Invalid> {
+    match pb::Posture::try_from(hello.posture) {
+        Ok(pb::Posture::None) => Ok(Posture::None),
+        Ok(pb::Posture::SeccompOnly) => Ok(Posture::SeccompOnly),
+        Ok(pb::Posture::Full) => Ok(Posture::Full),
+        Ok(pb::Posture::Unspecified) | Err(_) => Err(Invalid::missing("posture")),
+    }
+}
+
+/// What one file is decoded with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    /// The bytes of the file, which follow.
+    pub content_bytes: usize,
+    /// Bounds.
+    pub limits: Limits,
+    /// Further query hashes.
+    pub ways: Ways,
+}
+
+/// The request for a file of so many bytes.
+#[must_use]
+pub fn request(content_bytes: usize, limits: &Limits, ways: Ways) -> pb::DecodeRequest {
+    let number = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
+    let limits = pb::DecodeLimits {
+        pixels_max: limits.pixels_max,
+        side_px_max: limits.side_px_max,
+        input_bytes_max: number(limits.input_bytes_max),
+        alloc_bytes_max: limits.alloc_bytes_max,
+        frames_max: limits.frames_max,
+        frames_pixels_max: limits.frames_pixels_max,
+    };
+    let Ways { scaled, unbordered, palette_indices } = ways;
+    pb::DecodeRequest {
+        content_bytes: number(content_bytes),
+        limits: Some(limits),
+        ways: Some(pb::DecodeWays { scaled, unbordered, palette_indices }),
+    }
+}
+
+impl TryFrom<pb::DecodeRequest> for Order {
+    type Error = Invalid;
+
+    fn try_from(message: pb::DecodeRequest) -> Result<Self, Invalid> {
+        let limits = message.limits.ok_or_else(|| Invalid::missing("limits"))?;
+        let pb::DecodeWays { scaled, unbordered, palette_indices } =
+            message.ways.ok_or_else(|| Invalid::missing("ways"))?;
+        let size = |field: &str, bytes: u64| {
+            usize::try_from(bytes).map_err(|_| Invalid::new(field, "is more than this machine can address"))
+        };
+        let order = Self {
+            content_bytes: size("content_bytes", message.content_bytes)?,
+            limits: Limits {
+                pixels_max: limits.pixels_max,
+                side_px_max: limits.side_px_max,
+                input_bytes_max: size("limits.input_bytes_max", limits.input_bytes_max)?,
+                alloc_bytes_max: limits.alloc_bytes_max,
+                frames_max: limits.frames_max,
+                frames_pixels_max: limits.frames_pixels_max,
+            },
+            ways: Ways { scaled, unbordered, palette_indices },
+        };
+        if order.content_bytes > order.limits.input_bytes_max {
+            return Err(Invalid::new("content_bytes", "is more than limits.input_bytes_max"));
+        }
+        Ok(order)
+    }
+}
+
+/// The answer to a file with this outcome.
+#[must_use]
+pub fn response(outcome: Result<&PictureFingerprint, DecodeFailure>) -> pb::DecodeResponse {
+    let outcome = match outcome {
+        Ok(picture) => pb::decode_response::Outcome::Picture(picture.into()),
+        Err(mut failure) => {
+            failure.message.truncate(failure.message.floor_char_boundary(DecodeFailure::MESSAGE_BYTES_MAX));
+            pb::decode_response::Outcome::Failure(failure.into())
+        }
+    };
+    pb::DecodeResponse { outcome: Some(outcome) }
+}
+
+/// The outcome that an answer holds.
+///
+/// # Errors
+/// [`Invalid`], when it holds none, or one that no decoder gives.
+pub fn outcome(answer: pb::DecodeResponse) -> Result<Result<PictureFingerprint, DecodeFailure>, Invalid> {
+    match answer.outcome {
+        Some(pb::decode_response::Outcome::Picture(picture)) => Ok(Ok(picture.try_into()?)),
+        Some(pb::decode_response::Outcome::Failure(failure)) => {
+            let kind = DecodeFailureKind::from_name(&failure.kind);
+            if kind.is_none() {
+                return Err(Invalid::new("kind", "is none of this version, and both ends are of one"));
+            }
+            let failure = DecodeFailure::try_from(failure)?;
+            // It may come into the caller's log.
+            if failure.message.is_empty() || failure.message.contains(char::is_control) {
+                return Err(Invalid::new("message", "is not one line of text"));
+            }
+            Ok(Err(failure))
+        }
+        None => Err(Invalid::missing("outcome")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pb::model::v1 as pb_model;
+    use prost::Message as _;
+    use vigie_model::{FrameFingerprint, PictureHashes, Quality};
+
+    fn picture() -> PictureFingerprint {
+        let plain = PictureHashes { pdq: [[7; 32]; 8], quality: Quality::new(80).unwrap() };
+        let first = FrameFingerprint { number: 0, time: None, plain, further: Vec::new() };
+        PictureFingerprint { width: 640, height: 1, first, later: Vec::new(), frames_left_out: 7 }
+    }
+
+    fn failure(message: &str) -> DecodeFailure {
+        DecodeFailure { kind: DecodeFailureKind::Truncated, message: message.to_owned() }
+    }
+
+    #[test]
+    fn requests_and_answers_survive_the_wire() {
+        let ways = Ways { scaled: false, ..Ways::default() };
+        let order = Order { content_bytes: 12, limits: Limits::default(), ways };
+        let sent = request(order.content_bytes, &order.limits, order.ways);
+        assert!(sent.encoded_len() <= REQUEST_BYTES_MAX);
+        assert_eq!(Order::try_from(sent).unwrap(), order);
+        assert_eq!(outcome(response(Ok(&picture()))).unwrap(), Ok(picture()));
+        let failure = failure("the file ends early");
+        assert_eq!(outcome(response(Err(failure.clone()))).unwrap(), Err(failure));
+        for one in Posture::ALL {
+            assert!(hello(one).encoded_len() <= HELLO_BYTES_MAX);
+            assert_eq!(posture(&hello(one)).unwrap(), one);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_larger_than_its_limit_is_not_read() {
+        let limits = Limits { input_bytes_max: 11, ..Limits::default() };
+        assert!(Order::try_from(request(12, &limits, Ways::default())).is_err());
+    }
+
+    #[test]
+    fn a_long_message_is_cut_and_not_refused() {
+        let cut = outcome(response(Err(failure(&"é".repeat(400))))).unwrap().unwrap_err();
+        assert_eq!(cut.message, "é".repeat(256));
+    }
+
+    #[test]
+    fn answers_that_no_decoder_gives_are_refused() {
+        assert!(outcome(pb::DecodeResponse::default()).is_err());
+        for message in ["", "two\nlines"] {
+            assert!(outcome(response(Err(failure(message)))).is_err());
+        }
+        let unknown = pb_model::DecodeFailure { kind: "no".to_owned(), message: "text".to_owned() };
+        let outcome_of = |failure| Some(pb::decode_response::Outcome::Failure(failure));
+        assert!(outcome(pb::DecodeResponse { outcome: outcome_of(unknown) }).is_err());
+    }
+}

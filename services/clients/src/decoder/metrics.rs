@@ -1,0 +1,88 @@
+//! Figures of the decoder processes.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use vigie_sandbox::Posture;
+
+use super::failure::WorkerDeath;
+
+/// Counts processes: how many there are, how many were started, and how they died. Clones share their counts.
+#[derive(Debug, Clone, Default)]
+pub struct DecoderMetrics {
+    workers: Gauge,
+    starts: Counter,
+    deaths: Family<DeathLabels, Counter>,
+    posture: Family<PostureLabels, Gauge>,
+}
+
+/// The label set has one value for each [`WorkerDeath`], and one for processes that could not be started.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeathLabels {
+    kind: &'static str,
+}
+
+/// The label set has one value for each [`Posture`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PostureLabels {
+    posture: &'static str,
+}
+
+/// The kind of a process that could not be started.
+const NOT_STARTED: &str = "not_started";
+
+impl DecoderMetrics {
+    /// Figures that are read by way of `registry`.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let Self { workers, starts, deaths, posture } = metrics.clone();
+        registry.register("vigie_decoder_workers", "Decoder processes that run", workers);
+        registry.register("vigie_decoder_starts", "Decoder processes that were started", starts);
+        registry.register(
+            "vigie_decoder_deaths",
+            "Decoder processes that died or were killed while they decoded an image, by kind, and those that could not be started",
+            deaths,
+        );
+        registry.register(
+            "vigie_decoder_posture",
+            "1 for the protection that decoder processes have: full, seccomp only, or none, which is also that of decoding \
+             without processes",
+            posture,
+        );
+        // Every kind is there from the start, at zero: what begins at one has no rate.
+        for kind in WorkerDeath::ALL.map(WorkerDeath::name).into_iter().chain([NOT_STARTED]) {
+            let _counter = metrics.deaths.get_or_create_owned(&DeathLabels { kind });
+        }
+        metrics.protected_by(Posture::None);
+        metrics
+    }
+
+    /// Shows the protection that decoding has.
+    pub fn protected_by(&self, posture: Posture) {
+        for one in Posture::ALL {
+            let labels = PostureLabels { posture: one.name() };
+            self.posture.get_or_create_owned(&labels).set(i64::from(one == posture));
+        }
+    }
+
+    pub(super) fn started(&self, posture: Posture) {
+        self.starts.inc();
+        self.workers.inc();
+        self.protected_by(posture);
+    }
+
+    pub(super) fn start_failed(&self) {
+        self.deaths.get_or_create_owned(&DeathLabels { kind: NOT_STARTED }).inc();
+    }
+
+    pub(super) fn died(&self, death: WorkerDeath) {
+        self.workers.dec();
+        self.deaths.get_or_create_owned(&DeathLabels { kind: death.name() }).inc();
+    }
+
+    pub(super) fn retired(&self) {
+        self.workers.dec();
+    }
+}

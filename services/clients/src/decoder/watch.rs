@@ -1,0 +1,111 @@
+//! The clock of one image: until when, and for how much processor time.
+
+use std::time::{Duration, Instant};
+
+/// Bounds of one exchange.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) deadline: Instant,
+    pub(super) processor_time_max: Duration,
+}
+
+/// A bound that was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reached {
+    Deadline,
+    ProcessorTime,
+}
+
+/// Processor time is looked at only when an image takes longer than this: nearly all have been answered then.
+const UNWATCHED: Duration = Duration::from_millis(100);
+/// The system counts processor time in steps of 10 ms.
+const STEP: Duration = Duration::from_millis(10);
+
+/// Watches one image in a process. The process has one thread, so its processor time never exceeds the time that has passed.
+#[derive(Debug)]
+pub(super) struct Watch {
+    process: u32,
+    bounds: Bounds,
+    begun: Instant,
+    /// Processor time that the process had used at the first look, and how much of it counts as this image's.
+    first: Option<(Duration, Duration)>,
+}
+
+impl Watch {
+    pub(super) fn new(process: u32, bounds: Bounds) -> Self {
+        Self { process, bounds, begun: Instant::now(), first: None }
+    }
+
+    /// How long to wait before looking again.
+    pub(super) fn wait(&mut self) -> Result<Duration, Reached> {
+        let passed = self.begun.elapsed();
+        let until_deadline = self.bounds.deadline.saturating_duration_since(Instant::now());
+        if until_deadline.is_zero() {
+            return Err(Reached::Deadline);
+        }
+        let left = match self.unwatched().checked_sub(passed) {
+            Some(left) if !left.is_zero() => left,
+            _ => self.bounds.processor_time_max.saturating_sub(self.used(passed)),
+        };
+        if left.is_zero() {
+            return Err(Reached::ProcessorTime);
+        }
+        Ok(left.max(STEP).min(until_deadline))
+    }
+
+    fn unwatched(&self) -> Duration {
+        UNWATCHED.min(self.bounds.processor_time_max / 2)
+    }
+
+    /// Processor time of this image, at most as much as has passed.
+    fn used(&mut self, passed: Duration) -> Duration {
+        // Where it cannot be measured it is the time that has passed.
+        let Some(total) = processor_time(self.process) else { return passed };
+        // Where this thread woke late, the time until then is not held against the image.
+        let (first, unwatched) = *self.first.get_or_insert((total, passed.min(self.unwatched())));
+        total.saturating_sub(first).saturating_add(unwatched).min(passed)
+    }
+}
+
+/// Processor time of a process since its start.
+#[cfg(target_os = "linux")]
+fn processor_time(process: u32) -> Option<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name of the program is in brackets, and may hold spaces and brackets; `utime` and `stime` are the 12th and 13th after.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    let ticks = ticks()?.checked_add(ticks()?)?;
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    Some(Duration::from_millis(ticks.saturating_mul(1_000) / per_second))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn processor_time(_: u32) -> Option<Duration> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_computes_uses_up_its_processor_time_and_one_that_waits_does_not() {
+        let bounds = Bounds {
+            deadline: Instant::now() + Duration::from_secs(60),
+            processor_time_max: Duration::from_millis(150),
+        };
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut idle = Watch::new(child.id(), bounds);
+        let mut own = Watch::new(std::process::id(), bounds);
+        while own.wait().is_ok() {
+            std::hint::black_box((0..100_000_u64).sum::<u64>());
+        }
+        assert_eq!(own.wait(), Err(Reached::ProcessorTime));
+        #[cfg(target_os = "linux")]
+        assert!(idle.wait().is_ok());
+        idle.bounds.deadline = Instant::now();
+        assert_eq!(idle.wait(), Err(Reached::Deadline));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

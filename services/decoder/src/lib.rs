@@ -1,0 +1,94 @@
+//! A decoder process: reads hostile images from standard input, hashes them, and answers on standard output.
+//!
+//! `vigie decode-worker` is this and nothing else. Decoding and hashing both happen here, so that no pixel crosses a process:
+//! a file comes in, and hashes go out. The other end is `vigie_clients::decoder`.
+//!
+//! Always true:
+//! - The process is locked down before it reads the first byte, and has one thread.
+//! - It writes nothing of an image anywhere but in its answer: panics are silent, and there is no log.
+//! - An error of the protocol ends it. Its parent is of the same version, so nothing else can be wanted.
+//!
+//! Reading order: [`run`], then [`mod@messages`].
+
+mod messages;
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use prost::Message as _;
+use thiserror::Error;
+use vigie_model::{DecodeFailure, DecodeFailureKind, PictureFingerprint};
+use vigie_proto::decoder::{self, Order};
+use vigie_sandbox::{Profile, lock_down};
+
+/// Decodes one file.
+pub type Decode = fn(&[u8], &Order) -> Result<PictureFingerprint, DecodeFailure>;
+
+/// Why a decoder process ended other than by the end of its input.
+#[derive(Debug, Error)]
+enum WorkerError {
+    #[error("cannot read a request or write an answer")]
+    Pipe(#[from] std::io::Error),
+    #[error("a request is malformed")]
+    Malformed,
+}
+
+/// Runs this process as a decoder process if its arguments, without its name, say so. Called before anything else: nothing of
+/// the process has been started then, and it has one thread.
+#[must_use]
+pub fn run_if_asked(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
+    run_with(arguments, |content, order| {
+        vigie_media::picture(content, &order.limits, order.ways).map_err(Into::into)
+    })
+}
+
+/// Does the same with another way of decoding: for the tests of the process that watches this one.
+#[must_use]
+pub fn run_with(arguments: impl IntoIterator<Item = OsString>, decode: Decode) -> Option<ExitCode> {
+    let mut arguments = arguments.into_iter();
+    if arguments.next()? != decoder::COMMAND {
+        return None;
+    }
+    let memory_bytes_max = arguments.next().and_then(|bytes| bytes.to_str()?.parse().ok());
+    let Some(memory_bytes_max) = memory_bytes_max else { return Some(ExitCode::FAILURE) };
+    // Printing where a panic happened opens files, which the lock-down answers with death; and it may quote the content.
+    std::panic::set_hook(Box::new(|_| {}));
+    let posture = lock_down(Profile::Decoder { memory_bytes_max });
+    let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());
+    let worked = greet(output, posture).and_then(|output| work(input, output, decode));
+    Some(if worked.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn greet<W: Write>(mut output: W, posture: vigie_sandbox::Posture) -> Result<W, WorkerError> {
+    output.write_all(&decoder::GREETING)?;
+    messages::write(&mut output, &decoder::hello(posture).encode_to_vec())?;
+    Ok(output)
+}
+
+/// Answers requests until the input ends.
+fn work(mut input: impl Read, mut output: impl Write, decode: Decode) -> Result<(), WorkerError> {
+    while let Some(request) = messages::read(&mut input, decoder::REQUEST_BYTES_MAX)? {
+        let order = decoder_order(&request)?;
+        let content = messages::read_content(&mut input, order.content_bytes)?;
+        // The decoders catch their own panics; this one is of what comes after them.
+        let outcome = catch_unwind(AssertUnwindSafe(|| decode(&content, &order))).unwrap_or_else(|_| {
+            let message =
+                "the decoder failed on this image: send a file that image viewers open without error";
+            Err(DecodeFailure { kind: DecodeFailureKind::Panicked, message: message.to_owned() })
+        });
+        drop(content);
+        let answer = decoder::response(outcome.as_ref().map_err(Clone::clone));
+        messages::write(&mut output, &answer.encode_to_vec())?;
+    }
+    Ok(())
+}
+
+fn decoder_order(request: &[u8]) -> Result<Order, WorkerError> {
+    let message = vigie_proto::pb::decoder::v1::DecodeRequest::decode(request);
+    message.ok().and_then(|message| Order::try_from(message).ok()).ok_or(WorkerError::Malformed)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! The loop of a decoder process, without its process.
+
+use vigie_media::{Limits, Ways};
+use vigie_model::{FrameFingerprint, PictureHashes, Quality};
+use vigie_proto::pb::decoder::v1 as pb;
+
+use super::*;
+
+/// A picture as wide as the content is long. Empty content panics.
+fn decode(content: &[u8], _: &Order) -> Result<PictureFingerprint, DecodeFailure> {
+    assert!(!content.is_empty(), "on purpose");
+    let plain = PictureHashes { pdq: [[content[0]; 32]; 8], quality: Quality::new(80).unwrap() };
+    let first = FrameFingerprint { number: 0, time: None, plain, further: Vec::new() };
+    let width = u32::try_from(content.len()).unwrap();
+    Ok(PictureFingerprint { width, height: 1, first, later: Vec::new(), frames_left_out: 0 })
+}
+
+fn request(content: &[u8]) -> Vec<u8> {
+    let message = decoder::request(content.len(), &Limits::default(), Ways::default()).encode_to_vec();
+    let mut request = Vec::new();
+    messages::write(&mut request, &message).unwrap();
+    request.extend(content);
+    request
+}
+
+fn answers(mut output: &[u8]) -> Vec<Result<PictureFingerprint, DecodeFailure>> {
+    let mut answers = Vec::new();
+    while let Some(answer) = messages::read(&mut output, decoder::ANSWER_BYTES_MAX).unwrap() {
+        answers.push(decoder::outcome(pb::DecodeResponse::decode(answer.as_slice()).unwrap()).unwrap());
+    }
+    answers
+}
+
+#[test]
+fn each_request_has_its_answer_and_a_panic_is_one_of_them() {
+    let input = [request(b"abc"), request(b""), request(b"z")].concat();
+    let mut output = Vec::new();
+    work(input.as_slice(), &mut output, decode).unwrap();
+    let outcomes: Vec<_> = answers(&output)
+        .into_iter()
+        .map(|answer| answer.map(|picture| picture.width).map_err(|failure| failure.kind))
+        .collect();
+    assert_eq!(outcomes, [Ok(3), Err(DecodeFailureKind::Panicked), Ok(1)]);
+}
+
+#[test]
+fn a_request_that_is_cut_off_too_long_or_malformed_ends_the_loop() {
+    let whole = request(b"abc");
+    let mut output = Vec::new();
+    assert!(work(&whole[..whole.len() - 1], &mut output, decode).is_err());
+    assert!(work([0xff; 64].as_slice(), &mut output, decode).is_err());
+    assert!(work([4, 0, 0, 0, 0xff, 0xff, 0xff, 0xff].as_slice(), &mut output, decode).is_err());
+    assert!(output.is_empty());
+}
+
+#[test]
+fn other_commands_are_left_alone() {
+    let arguments = |all: &[&str]| all.iter().map(OsString::from).collect::<Vec<_>>();
+    assert!(run_with(arguments(&["hash", "decode-worker"]), decode).is_none());
+    assert!(run_with(arguments(&[]), decode).is_none());
+    let refused = run_with(arguments(&["decode-worker", "much"]), decode).unwrap();
+    assert_eq!(format!("{refused:?}"), format!("{:?}", ExitCode::FAILURE));
+}
