@@ -1,9 +1,14 @@
 //! What a frontend is told, and its limits.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use vigie_clients::CoordinatorClient;
+use vigie_clients::decoder::DecoderSettings;
 use vigie_media::{Limits, Ways};
 use vigie_model::{Quality, Query};
+use vigie_sandbox::Requirement;
 use vigie_serving::ServingConfig;
 
 /// Configuration of a frontend.
@@ -34,8 +39,16 @@ pub struct Config {
     pub image_pixels_max: u64,
     /// The longest side of a decoded image, in pixels.
     pub image_side_px_max: u32,
-    /// Memory that decoding one image may take, in bytes.
+    /// Memory that decoding one image may take, in bytes. A decoder process may take as much, the largest file, and 64 MiB.
     pub image_alloc_bytes_max: u64,
+    /// Processor time that one image may take in its decoder process, in milliseconds; there it ends, as an image that cannot be
+    /// decoded. Without decoder processes nothing ends it.
+    pub image_cpu_ms_max: u64,
+    /// Whether images are decoded in processes without rights: `required` (with full protection, or the frontend does not start),
+    /// `best_effort` (with as much protection as the platform gives), `off` (in the frontend itself).
+    pub sandbox: Requirement,
+    /// The program of decoder processes, which is `vigie` of the same version; the frontend's own if it is not set.
+    pub decoder_program: Option<PathBuf>,
     /// Frames or pages of one image file that are decoded; the answer says how many were left out.
     pub image_frames_max: u32,
     /// Pixels of all decoded frames of one image file together. The first frame is decoded whatever this is.
@@ -121,6 +134,10 @@ impl Default for Config {
             image_pixels_max: image.pixels_max,
             image_side_px_max: image.side_px_max,
             image_alloc_bytes_max: image.alloc_bytes_max,
+            image_cpu_ms_max: u64::try_from(DecoderSettings::PROCESSOR_TIME_MAX.as_millis())
+                .unwrap_or(u64::MAX),
+            sandbox: Requirement::default(),
+            decoder_program: None,
             image_frames_max: image.frames_max,
             image_frames_pixels_max: image.frames_pixels_max,
             query_ways: vec![QueryWay::Scaled, QueryWay::Unbordered, QueryWay::PaletteIndices],
@@ -158,6 +175,7 @@ impl Config {
             ("image_pixels_max", self.image_pixels_max >= 1),
             ("image_side_px_max", self.image_side_px_max >= 1),
             ("image_alloc_bytes_max", self.image_alloc_bytes_max >= 1),
+            ("image_cpu_ms_max", self.image_cpu_ms_max >= 1),
             ("stream_requests_in_flight_max", self.stream_requests_in_flight_max >= 1),
         ];
         if !(1..=FRAMES_MAX).contains(&self.image_frames_max) {
@@ -176,6 +194,15 @@ impl Config {
             alloc_bytes_max: self.image_alloc_bytes_max,
             frames_max: self.image_frames_max,
             frames_pixels_max: self.image_frames_pixels_max,
+        }
+    }
+
+    pub(crate) fn decoder_settings(&self) -> DecoderSettings {
+        DecoderSettings {
+            program: self.decoder_program.clone(),
+            requirement: self.sandbox,
+            processor_time_max: Duration::from_millis(self.image_cpu_ms_max),
+            ..DecoderSettings::for_limits(&self.image_limits())
         }
     }
 

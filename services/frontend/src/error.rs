@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tonic::{Code, Status};
+use vigie_clients::decoder::StartError;
 use vigie_clients::{CallError, EndpointError};
 use vigie_model::QualityError;
 use vigie_proto::status;
@@ -24,6 +25,9 @@ pub enum RunError {
     /// The quality floor is none.
     #[error("cannot use the quality floor")]
     QualityFloor(#[from] QualityError),
+    /// Images cannot be decoded in processes with the required protection.
+    #[error("cannot decode images in a sandbox, which sandbox = \"required\" asks for")]
+    Sandbox(#[source] StartError),
     /// A hashing thread could not be started.
     #[error("cannot start the hashing pool")]
     HashingPool(#[source] std::io::Error),
@@ -39,6 +43,8 @@ pub(crate) enum HashingError {
     QueueFull { waiting: usize, retry_after: Duration },
     #[error("the image's time ran out before it could be hashed")]
     OutOfTime,
+    #[error("no decoder process can be started; try again later")]
+    NoDecoder,
     #[error("the hashing pool is shutting down")]
     Closed,
 }
@@ -49,7 +55,7 @@ impl HashingError {
         match self {
             Self::QueueFull { .. } => Code::ResourceExhausted,
             Self::OutOfTime => Code::DeadlineExceeded,
-            Self::Closed => Code::Unavailable,
+            Self::NoDecoder | Self::Closed => Code::Unavailable,
         }
     }
 
@@ -58,7 +64,7 @@ impl HashingError {
         let (text, code) = (self.to_string(), self.code());
         match self {
             Self::QueueFull { retry_after, .. } => status::resource_exhausted(text, retry_after),
-            Self::OutOfTime | Self::Closed => Status::new(code, text),
+            Self::OutOfTime | Self::NoDecoder | Self::Closed => Status::new(code, text),
         }
     }
 }

@@ -17,6 +17,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tokio::sync::oneshot;
 use tonic::Code;
+use vigie_clients::decoder::{DecoderError, Hashing};
 use vigie_media::{Limits, Ways, digest};
 use vigie_model::{DecodeFailure, DecodeFailureKind, Hash, PictureFingerprint};
 use vigie_rpc::Priority;
@@ -49,7 +50,7 @@ impl HashingMetrics {
         );
         registry.register(
             "vigie_image_decode_failures",
-            "Images that could not be decoded, by what was wrong; a panic is a decoder's fault that was caught",
+            "Images that could not be decoded, by what was wrong; panicked, crashed and refused_call are a decoder's faults",
             metrics.failures.clone(),
         );
         // Every kind is there from the start, at zero: what begins at one has no rate.
@@ -67,8 +68,8 @@ impl HashingMetrics {
             Err(failure) => {
                 let labels = FailureLabels { kind: failure.kind.name() };
                 let failures = self.failures.get_or_create_owned(&labels).inc() + 1;
-                if failure.kind == DecodeFailureKind::Panicked {
-                    tracing::error!(failures, "a decoder panicked and was caught");
+                if is_a_fault_of_ours(failure.kind) {
+                    tracing::error!(kind = %failure.kind, failures, "a decoder failed on an image and was stopped");
                 }
             }
         }
@@ -107,18 +108,17 @@ impl HashingPool {
     pub(crate) fn start(
         threads: usize,
         queue_max: usize,
-        limits: Limits,
-        ways: Ways,
+        work: &Work,
         metrics: &HashingMetrics,
     ) -> std::io::Result<Self> {
         let ((interactive, first), (bulk, then)) = (bounded::<Job>(queue_max), bounded::<Job>(queue_max));
         let image_nanos = Arc::new(AtomicU64::new(10_000_000));
         for number in 0..threads {
             let jobs = Jobs { interactive: first.clone(), bulk: then.clone() };
-            let (metrics, image_nanos) = (metrics.clone(), Arc::clone(&image_nanos));
+            let (work, metrics, image_nanos) = (work.clone(), metrics.clone(), Arc::clone(&image_nanos));
             std::thread::Builder::new()
                 .name(format!("hashing-{number}"))
-                .spawn(move || work(jobs, &limits, ways, &metrics, &image_nanos))?;
+                .spawn(move || work.on(jobs, &metrics, &image_nanos))?;
         }
         Ok(Self { interactive, bulk, threads, image_nanos })
     }
@@ -191,36 +191,73 @@ impl Iterator for Jobs {
     }
 }
 
-fn work(jobs: Jobs, limits: &Limits, ways: Ways, metrics: &HashingMetrics, image_nanos: &AtomicU64) {
-    for Job { image, deadline, context, reply } in jobs {
-        if reply.is_closed() {
-            continue;
+/// What a thread hashes images with.
+#[derive(Debug, Clone)]
+pub(crate) struct Work {
+    pub(crate) hashing: Hashing,
+    pub(crate) limits: Limits,
+    pub(crate) ways: Ways,
+}
+
+impl Work {
+    /// Hashes one image after the other.
+    fn on(&self, jobs: Jobs, metrics: &HashingMetrics, image_nanos: &AtomicU64) {
+        // The thread's own: its process ends with it.
+        let mut hasher = self.hashing.hasher();
+        for Job { image, deadline, context, reply } in jobs {
+            if reply.is_closed() {
+                continue;
+            }
+            let begun = Instant::now();
+            let outcome = if begun >= deadline {
+                Err(HashingError::OutOfTime)
+            } else {
+                // Before decoding: a file that harms its decoder is found by its digests all the same.
+                let digests = digest::digests(&image);
+                let hashed = hasher.hash(&image, &self.limits, self.ways, deadline);
+                let conclude = || concluded(hashed, metrics);
+                let picture = match &context {
+                    Some(context) => context.enter(conclude),
+                    None => conclude(),
+                };
+                let is_ours = matches!(&picture, Ok(Err(failure)) if is_a_fault_of_ours(failure.kind));
+                if let (Some(context), true) = (&context, is_ours) {
+                    // The caller is told that its image is wrong, but it is a fault of ours.
+                    context.keep();
+                }
+                let taken = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                // Racing threads may lose an update: it is an average.
+                let before = image_nanos.load(Ordering::Relaxed);
+                image_nanos.store(before - before / 8 + taken / 8, Ordering::Relaxed);
+                picture.map(|picture| HashedImage { digests, picture })
+            };
+            drop(image);
+            // The caller may have gone meanwhile; then nobody is told.
+            let _ = reply.send(outcome);
         }
-        let begun = Instant::now();
-        let outcome = if begun >= deadline {
-            Err(HashingError::OutOfTime)
-        } else {
-            // Before decoding: a file that harms its decoder is found by its digests all the same.
-            let digests = digest::digests(&image);
-            let picture = vigie_media::picture(&image, limits, ways).map_err(DecodeFailure::from);
-            let count = || metrics.count(&picture);
-            match &context {
-                Some(context) => context.enter(count),
-                None => count(),
-            }
-            let panicked = matches!(&picture, Err(failure) if failure.kind == DecodeFailureKind::Panicked);
-            if let (Some(context), true) = (&context, panicked) {
-                // The caller is told that its image is wrong, but it is a fault of ours.
-                context.keep();
-            }
-            let taken = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            // Racing threads may lose an update: it is an average.
-            let before = image_nanos.load(Ordering::Relaxed);
-            image_nanos.store(before - before / 8 + taken / 8, Ordering::Relaxed);
-            Ok(HashedImage { digests, picture })
-        };
-        drop(image);
-        // The caller may have gone meanwhile; then nobody is told.
-        let _ = reply.send(outcome);
     }
+}
+
+/// Counts and logs an outcome, and divides it: by the image, or by the frontend.
+fn concluded(
+    hashed: Result<PictureFingerprint, DecoderError>,
+    metrics: &HashingMetrics,
+) -> Result<Result<PictureFingerprint, DecodeFailure>, HashingError> {
+    let picture = match hashed {
+        Ok(picture) => Ok(picture),
+        Err(DecoderError::Decode(failure)) => Err(failure),
+        Err(DecoderError::OutOfTime) => return Err(HashingError::OutOfTime),
+        Err(DecoderError::Start(error)) => {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, "cannot start a decoder process");
+            return Err(HashingError::NoDecoder);
+        }
+    };
+    metrics.count(&picture);
+    Ok(picture)
+}
+
+/// A decoder that panics, crashes or does what it must not has a fault, whatever its image is.
+const fn is_a_fault_of_ours(kind: DecodeFailureKind) -> bool {
+    matches!(kind, DecodeFailureKind::Panicked | DecodeFailureKind::Crashed | DecodeFailureKind::RefusedCall)
 }

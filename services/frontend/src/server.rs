@@ -3,15 +3,17 @@
 use futures::future::BoxFuture;
 use tonic::server::NamedService as _;
 use vigie_clients::Network;
+use vigie_clients::decoder::{DecoderMetrics, Hashing};
 use vigie_model::Quality;
 use vigie_proto::pb::matching::v1::match_service_server::MatchServiceServer;
+use vigie_sandbox::Posture;
 use vigie_serving::{AnyListener, Listener, Reflection, Routes, Shutdown};
 use vigie_telemetry::{Condition, Telemetry};
 
 use crate::config::Config;
 use crate::error::RunError;
 use crate::grpc::Grpc;
-use crate::hashing_pool::{HashingMetrics, HashingPool};
+use crate::hashing_pool::{HashingMetrics, HashingPool, Work};
 use crate::matching::Matching;
 use crate::searcher::Searcher;
 
@@ -60,8 +62,9 @@ async fn run_on(
     }
     let metrics = telemetry.register(HashingMetrics::register);
     let (threads, queue_max) = (config.hashing_threads(), config.hashing_queue_max);
-    let pool = HashingPool::start(threads, queue_max, config.image_limits(), config.ways(), &metrics)
-        .map_err(RunError::HashingPool)?;
+    let hashing = prepare_hashing(&config, telemetry).await?;
+    let work = Work { hashing, limits: config.image_limits(), ways: config.ways() };
+    let pool = HashingPool::start(threads, queue_max, &work, &metrics).map_err(RunError::HashingPool)?;
     telemetry.register(|registry| pool.register(registry));
     let searcher = telemetry.register(|registry| Searcher::start(&config, network, registry))?;
     let matching = Matching {
@@ -99,4 +102,23 @@ async fn run_on(
         served = serving => Ok(served?),
         () = stand_by => Err(vigie_coordinator::RunError::Watcher.into()),
     }
+}
+
+/// Finds out whether there are decoder processes, and logs which protection they have.
+async fn prepare_hashing(config: &Config, telemetry: &Telemetry) -> Result<Hashing, RunError> {
+    let metrics = telemetry.register(DecoderMetrics::register);
+    let settings = config.decoder_settings();
+    let prepared = tokio::task::spawn_blocking(move || Hashing::prepare(settings, metrics)).await;
+    let hashing =
+        prepared.map_err(|error| RunError::HashingPool(error.into()))?.map_err(RunError::Sandbox)?;
+    let (sandbox, posture) = (config.sandbox, hashing.posture());
+    if let Some(error) = hashing.instead() {
+        let error: &dyn std::error::Error = error;
+        tracing::warn!(error, ?sandbox, %posture, "no decoder process can be had: images are decoded in this process");
+    } else if hashing.has_processes() && posture < Posture::Full {
+        tracing::warn!(?sandbox, %posture, "decoder processes have less than full protection");
+    } else {
+        tracing::info!(?sandbox, %posture, processes = hashing.has_processes(), "decoding images");
+    }
+    Ok(hashing)
 }

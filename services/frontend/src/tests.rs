@@ -5,11 +5,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
+use vigie_clients::decoder::{DecoderMetrics, DecoderSettings, Hashing};
 use vigie_media::{Limits, Ways};
 use vigie_rpc::Priority;
+use vigie_sandbox::Requirement;
 
 use crate::error::HashingError;
-use crate::hashing_pool::{HashingMetrics, HashingPool};
+use crate::hashing_pool::{HashingMetrics, HashingPool, Work};
 
 /// A grey picture of 2000 x 2000 pixels, uncompressed: some milliseconds of work.
 fn slow_image() -> Bytes {
@@ -33,7 +35,12 @@ fn slow_image() -> Bytes {
 fn pool(queue_max: usize) -> (HashingPool, Registry) {
     let mut registry = Registry::default();
     let metrics = HashingMetrics::register(&mut registry);
-    (HashingPool::start(1, queue_max, Limits::default(), Ways::default(), &metrics).unwrap(), registry)
+    let limits = Limits::default();
+    // In this process: its own program is that of a test.
+    let settings = DecoderSettings { requirement: Requirement::Off, ..DecoderSettings::for_limits(&limits) };
+    let hashing = Hashing::prepare(settings, DecoderMetrics::default()).unwrap();
+    let work = Work { hashing, limits, ways: Ways::default() };
+    (HashingPool::start(1, queue_max, &work, &metrics).unwrap(), registry)
 }
 
 fn soon() -> Instant {

@@ -1,4 +1,4 @@
-//! Reads the command line, sets up logs, runs the command, and exits with its code.
+//! Is a decoder process if that is asked for; else reads the command line, sets up logs, runs the command, and exits with its code.
 
 use std::process::ExitCode;
 
@@ -6,6 +6,10 @@ use clap::Parser as _;
 use vigie::{Cli, Exit, Output};
 
 fn main() -> ExitCode {
+    // Before anything else: a decoder process has one thread, and no more than that.
+    if let Some(code) = vigie_decoder::run_if_asked(std::env::args_os().skip(1)) {
+        return code;
+    }
     let cli = Cli::parse();
     let mut output = Output::new(cli.json);
     if let Err(error) = vigie::init_logs(&cli) {

@@ -2,5 +2,6 @@
 
 pub(crate) mod match_files;
 pub(crate) mod hash;
+pub(crate) mod image_hasher;
 pub(crate) mod image_file;
 pub(crate) mod folders;

@@ -8,6 +8,8 @@ use vigie::local_cluster::{LocalCluster, LocalClusterConfig};
 use vigie_clients::{BankClient, Deadline, IdempotencyKey, MatchAnswer, MatchClient};
 use vigie_model::{BankName, Content, ItemContent, ItemId, MatchCall, Matched, SearchOptions, Sequence};
 
+use super::role::in_this_process;
+
 /// A cluster with clients.
 #[derive(Debug)]
 pub struct Cluster {
@@ -30,6 +32,7 @@ impl Cluster {
         let data = tempfile::tempdir()?;
         let mut config = LocalClusterConfig::new(data.path());
         edit(&mut config);
+        config.frontend = in_this_process(config.frontend);
         let mut running = LocalCluster::start(config).await?;
         running.wait_ready(soon()).await?;
         let (bank, matching) = (running.bank_client()?, running.match_client()?);

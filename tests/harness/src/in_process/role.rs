@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use vigie::local_cluster::role;
+use vigie_sandbox::Requirement;
 use vigie_telemetry::Telemetry;
 
 /// The configuration of a role.
@@ -136,10 +137,18 @@ impl Role {
             Config::Bank(config) => role::Role::bank(config, listener, telemetry)?,
             Config::Matcher(config) => role::Role::matcher(config, listener, telemetry)?,
             Config::Coordinator(config) => role::Role::coordinator(config, listener, telemetry)?,
-            Config::Frontend(config) => role::Role::frontend(*config, listener, telemetry)?,
+            Config::Frontend(config) => role::Role::frontend(in_this_process(*config), listener, telemetry)?,
         });
         Ok(())
     }
+}
+
+/// A frontend without decoder processes, unless it is given a program for them: this process's own program is that of a test.
+pub(super) fn in_this_process(mut config: vigie_frontend::Config) -> vigie_frontend::Config {
+    if config.decoder_program.is_none() {
+        config.sandbox = Requirement::Off;
+    }
+    config
 }
 
 impl Drop for Role {

@@ -11,6 +11,7 @@ use crate::cli::{BankAddressArgs, ItemAddArgs, ItemCommand};
 use crate::commands::banks::bank::connect;
 use crate::commands::banks::item_import;
 use crate::commands::content::image_file;
+use crate::commands::content::image_hasher::ImageHasher;
 use crate::commands::deadline::deadline;
 use crate::commands::lines::{FailedFileLine, ItemObject};
 use crate::hash_file::file_name;
@@ -59,10 +60,11 @@ pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
 /// Hashes each image here and banks its hashes. The image stays where it is.
 async fn add_images(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let (client, _) = connect(&args.address)?;
+    let hasher = &ImageHasher::start(HASHED_AT_ONCE.min(args.files.len())).await?;
     let progress = output.progress(u64::try_from(args.files.len())?, "adding");
     let (client, bank, labels, timeout_ms) = (&client, &args.bank, &args.labels, args.address.timeout_ms);
     let mut added = stream::iter(&args.files)
-        .map(|path| async move { (path.display().to_string(), prepare(path, labels).await) })
+        .map(|path| async move { (path.display().to_string(), prepare(path, labels, hasher).await) })
         .buffered(HASHED_AT_ONCE)
         .map(|(file, prepared)| async move {
             let (content, quality) = match prepared {
@@ -124,8 +126,12 @@ fn tell(file: &str, added: Result<Added, ErrorLine>, output: &mut Output) -> Pri
 }
 
 /// The item of an image file. A PDQ hash that is not to be trusted is left out.
-async fn prepare(path: &Path, labels: &[String]) -> Result<(ItemContent, Quality), ErrorLine> {
-    let fingerprint = image_file::fingerprint(path).await?;
+async fn prepare(
+    path: &Path,
+    labels: &[String],
+    hasher: &ImageHasher,
+) -> Result<(ItemContent, Quality), ErrorLine> {
+    let fingerprint = image_file::fingerprint(path, hasher).await?;
     let trusted = fingerprint.picture.quality() >= Quality::FLOOR_DEFAULT;
     let hashes = fingerprint.banked_hashes().into_iter();
     let hashes = hashes.filter(|hash| trusted || !hash.hash_type().has_quality_floor()).collect();

@@ -5,6 +5,7 @@ use vigie_model::{Hash, ImageFingerprint};
 
 use crate::cli::HashArgs;
 use crate::commands::content::image_file;
+use crate::commands::content::image_hasher::ImageHasher;
 use crate::commands::lines::{FailedFileLine, HashLine};
 use crate::output::{ErrorLine, Exit, Output, Printed};
 
@@ -13,10 +14,11 @@ const AT_ONCE: usize = 4;
 
 pub(crate) async fn run(args: HashArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let mut exit = Exit::Done;
+    let hasher = &ImageHasher::start(AT_ONCE.min(args.files.len())).await?;
     let progress = output.progress(u64::try_from(args.files.len())?, "hashing");
     let mut hashed = stream::iter(args.files)
         .map(|path| async move {
-            let fingerprint = image_file::fingerprint(&path).await;
+            let fingerprint = image_file::fingerprint(&path, hasher).await;
             (path, fingerprint)
         })
         .buffered(AT_ONCE);

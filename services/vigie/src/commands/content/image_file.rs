@@ -5,6 +5,7 @@ use std::path::Path;
 use vigie_media::Limits;
 use vigie_model::ImageFingerprint;
 
+use crate::commands::content::image_hasher::ImageHasher;
 use crate::output::ErrorLine;
 
 /// Reads a file that may be an image, and no more of it than an image may have.
@@ -30,14 +31,7 @@ pub(crate) async fn read(path: &Path) -> Result<Vec<u8>, ErrorLine> {
     }
 }
 
-/// Reads and hashes a file.
-pub(crate) async fn fingerprint(path: &Path) -> Result<ImageFingerprint, ErrorLine> {
-    let content = read(path).await?;
-    let hashed =
-        tokio::task::spawn_blocking(move || vigie_media::fingerprint(&content, &Limits::default())).await;
-    match hashed {
-        Ok(Ok(fingerprint)) => Ok(fingerprint),
-        Ok(Err(error)) => Err(ErrorLine { code: error.kind().name().into(), message: error.to_string() }),
-        Err(error) => Err(ErrorLine { code: "panicked".into(), message: error.to_string() }),
-    }
+/// Reads a file and has it hashed.
+pub(crate) async fn fingerprint(path: &Path, hasher: &ImageHasher) -> Result<ImageFingerprint, ErrorLine> {
+    hasher.fingerprint(read(path).await?).await
 }
