@@ -245,6 +245,31 @@ async fn the_binary_understands_every_configuration_and_gets_the_time_to_stop() 
     }
 }
 
+/// In bytes, of what the chart writes.
+fn quantity(text: &str) -> u64 {
+    let (number, unit) = text.split_at(text.find(|one: char| !one.is_ascii_digit()).unwrap());
+    let exponent = ["Ki", "Mi", "Gi"].iter().position(|one| *one == unit).unwrap() + 1;
+    number.parse::<u64>().unwrap() << (10 * exponent)
+}
+
+#[test]
+fn decoder_processes_are_required_and_fit_into_the_memory_of_their_frontend() {
+    for golden in ["production", "small", "tls"] {
+        let objects = rendered(golden);
+        let configurations = configurations(&objects);
+        let (_, table) = configurations.iter().find(|(role, _)| *role == "frontend").unwrap();
+        let config: vigie_frontend::Config = read(table, "frontend");
+        assert_eq!(table["frontend"]["sandbox"].as_str(), Some("required"), "{golden}");
+        let (_, template) =
+            roles(&objects).into_iter().find(|(_, one)| component(one) == "frontend").unwrap();
+        let limit = quantity(text(&template["spec"]["containers"][0]["resources"]["limits"]["memory"]));
+        let process =
+            config.image_alloc_bytes_max + u64::try_from(config.image_bytes_max).unwrap() + (64 << 20);
+        let threads = u64::try_from(config.hashing_threads).unwrap();
+        assert!(threads >= 1 && (256 << 20) + threads * process <= limit, "{golden}");
+    }
+}
+
 #[test]
 fn coordinators_hear_matchers_that_are_not_ready_yet() {
     let objects = rendered("tls");

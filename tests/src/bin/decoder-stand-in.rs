@@ -1,0 +1,70 @@
+//! A decoder process whose images are orders to misbehave: for the tests of what watches such processes. An image that is no
+//! order is decoded as `vigie` decodes it.
+
+use std::process::ExitCode;
+
+use vigie_model::{DecodeFailure, PictureFingerprint};
+use vigie_proto::decoder::Order;
+
+fn main() -> ExitCode {
+    vigie_decoder::run_with(std::env::args_os().skip(1), decode).unwrap_or(ExitCode::FAILURE)
+}
+
+/// The first bytes of an order.
+const ORDER: &[u8] = b"stand-in: ";
+
+fn decode(content: &[u8], order: &Order) -> Result<PictureFingerprint, DecodeFailure> {
+    if let Some(deed) = content.strip_prefix(ORDER) {
+        misbehave(deed);
+    }
+    vigie_media::picture(content, &order.limits, order.ways).map_err(Into::into)
+}
+
+fn misbehave(deed: &[u8]) {
+    match deed {
+        b"loop" => loop {
+            std::hint::spin_loop();
+        },
+        b"wait" => std::thread::park(),
+        b"panic" => panic!("on purpose"),
+        b"abort" => std::process::abort(),
+        b"exit" => std::process::exit(0),
+        b"allocate" => drop(std::hint::black_box(vec![1_u8; 4 << 30])),
+        b"allocate in pieces" => {
+            let mut pieces = Vec::new();
+            loop {
+                pieces.push(std::hint::black_box(vec![1_u8; 1 << 20]));
+            }
+        }
+        b"overflow" => drop(std::hint::black_box(overflow(1))),
+        b"open" => drop(std::fs::File::open("/etc/hostname")),
+        b"write" => drop(std::fs::write("written", b"1")),
+        b"connect" => drop(std::net::TcpStream::connect("127.0.0.1:9")),
+        b"execute" => drop(std::process::Command::new("/bin/true").spawn()),
+        b"thread" => drop(std::thread::Builder::new().spawn(|| ())),
+        b"signal" => drop(rustix::process::getppid().map(rustix::process::test_kill_process)),
+        // Not an answer, but as long as one.
+        b"lie" => lie(&[0xff; 12]),
+        b"lie at length" => lie(&u32::MAX.to_le_bytes()),
+        b"answer nothing" => lie(&[0; 4]),
+        b"half" => {
+            lie(&[40, 0, 0, 0, 1, 2, 3]);
+            std::process::abort();
+        }
+        _ => {}
+    }
+}
+
+/// Writes what is no answer.
+fn lie(bytes: &[u8]) {
+    use std::io::Write as _;
+    let mut stdout = std::io::stdout();
+    let _ = stdout.write_all(bytes);
+    let _ = stdout.flush();
+}
+
+/// Ends at the end of the stack.
+fn overflow(depth: u64) -> u64 {
+    let here = std::hint::black_box([depth; 64]);
+    if depth == u64::MAX { 0 } else { overflow(depth + 1) + here[0] }
+}
