@@ -137,6 +137,9 @@ pub(crate) struct DemoArgs {
     /// Leave the cluster running, and the pictures in a folder to try commands on
     #[arg(long)]
     pub(crate) keep: bool,
+    /// Send copies that are harder to recognise instead, and show which of them are missed
+    #[arg(long)]
+    pub(crate) recall: bool,
 }
 
 /// Arguments of `vigie up`.

@@ -1,6 +1,7 @@
-//! Image files that are not one plain picture: undecodable ones, thumbnails, copies with borders.
+//! Image files that are not one plain picture: undecodable ones, animations, thumbnails, copies with borders.
 
-use image::{RgbImage, imageops};
+use image::codecs::gif::GifEncoder;
+use image::{Delay, Frame, RgbImage, imageops};
 use vigie_harness::in_process::{Cluster, as_of};
 use vigie_model::{
     BankName, Content, DecodeFailureKind, HashType, ItemId, Matched, Sequence, SkipReason, Source, Way,
@@ -53,6 +54,42 @@ async fn a_known_file_is_found_by_its_digests_though_it_cannot_be_decoded() {
         assert!(matched.found.matches.is_empty(), "{name}");
         assert!(matches!(matched.source, Source::Undecoded(_)), "{name}");
     }
+    cluster.stop().await.unwrap();
+}
+
+fn gif(pictures: &[RgbImage]) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = GifEncoder::new_with_speed(&mut file, 10);
+    for picture in pictures {
+        let frame = image::DynamicImage::ImageRgb8(picture.clone()).into_rgba8();
+        let frame = Frame::from_parts(frame, 0, 0, Delay::from_numer_denom_ms(200, 1));
+        encoder.encode_frame(frame).unwrap();
+    }
+    drop(encoder);
+    file
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_picture_is_found_in_a_later_frame_and_the_match_names_it() {
+    let known = draw(3, 320, 240);
+    let (cluster, item, sequence) = cluster_that_knows(&known).await;
+    let other = |seed| draw(seed, 320, 240);
+    let file = gif(&[other(500), other(501), known, other(502)]);
+    let matched = ask(&cluster, file, sequence).await;
+    let found: Vec<_> = matched.found.matches.iter().map(|one| (one.item, one.rendition.frame)).collect();
+    assert_eq!(found, [(item, 2)]);
+    let Source::Decoded(decoded) = &matched.source else { panic!("{:?}", matched.source) };
+    assert_eq!((decoded.frames_seen, decoded.frames_left_out), (4, 0));
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_animation_of_more_frames_than_are_decoded_says_how_many_were_left_out() {
+    let (cluster, _, sequence) = cluster_that_knows(&draw(3, 320, 240)).await;
+    let frames: Vec<_> = (0..70).map(|seed| draw(600 + seed, 64, 64)).collect();
+    let matched = ask(&cluster, gif(&frames), sequence).await;
+    let Source::Decoded(decoded) = &matched.source else { panic!("{:?}", matched.source) };
+    assert_eq!((decoded.frames_seen, decoded.frames_left_out), (64, 6));
     cluster.stop().await.unwrap();
 }
 

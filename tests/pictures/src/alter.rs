@@ -58,6 +58,33 @@ pub enum Alteration {
         /// What each side loses, in thousandths of the width or height.
         per_mille: u8,
     },
+    /// Scaled to a square, as for a list of search results.
+    Thumbnail {
+        /// The side in pixels.
+        side: u32,
+    },
+    /// Given a uniform border on all four sides.
+    Bordered {
+        /// The width of each border, in thousandths of the side that it lies along.
+        per_mille: u16,
+        /// Its grey, 0 to 255.
+        grey: u8,
+    },
+    /// Given black bars above and below, as for another aspect.
+    Letterboxed {
+        /// The height of each bar, in thousandths of the picture's height.
+        per_mille: u16,
+    },
+    /// Turned clockwise by less than a quarter, on a black ground of the same size.
+    RotatedBy {
+        /// Tenths of a degree.
+        tenths: u16,
+    },
+    /// Written over with one line of large letters across the middle.
+    Captioned {
+        /// The height of the letters, in percent of the picture's height.
+        percent: u8,
+    },
     /// Brightened, or darkened where negative.
     Brightened {
         /// What is added to each level, of 255.
@@ -96,6 +123,37 @@ impl Alteration {
         Self::MirroredAntidiagonally,
     ];
 
+    /// Copies that are harder to recognise, and some that PDQ does not recognise: what a demonstration of its limits shows.
+    pub const RECALL: &[Self] = &[
+        Self::Recompressed { quality: 50 },
+        Self::Recompressed { quality: 20 },
+        Self::Recompressed { quality: 5 },
+        Self::Cropped { per_mille: 5 },
+        Self::Cropped { per_mille: 10 },
+        Self::Cropped { per_mille: 20 },
+        Self::Cropped { per_mille: 50 },
+        Self::Cropped { per_mille: 100 },
+        Self::Letterboxed { per_mille: 20 },
+        Self::Letterboxed { per_mille: 100 },
+        Self::Letterboxed { per_mille: 250 },
+        Self::Bordered { per_mille: 20, grey: 255 },
+        Self::Bordered { per_mille: 100, grey: 0 },
+        Self::RotatedBy { tenths: 5 },
+        Self::RotatedBy { tenths: 10 },
+        Self::RotatedBy { tenths: 20 },
+        Self::RotatedBy { tenths: 50 },
+        Self::RotatedBy { tenths: 150 },
+        Self::Thumbnail { side: 256 },
+        Self::Thumbnail { side: 200 },
+        Self::Thumbnail { side: 160 },
+        Self::Thumbnail { side: 129 },
+        Self::Thumbnail { side: 64 },
+        Self::Captioned { percent: 5 },
+        Self::Captioned { percent: 10 },
+        Self::Captioned { percent: 20 },
+        Self::Captioned { percent: 40 },
+    ];
+
     /// What was done, for people: `blurred`, `recompressed at quality 30`.
     #[must_use]
     pub fn name(&self) -> String {
@@ -112,6 +170,16 @@ impl Alteration {
             Self::MirroredDiagonally => "mirrored at the diagonal".to_owned(),
             Self::MirroredAntidiagonally => "mirrored at the other diagonal".to_owned(),
             Self::Cropped { per_mille } => format!("cropped by {} % a side", f32::from(per_mille) / 10.0),
+            Self::Thumbnail { side } => format!("thumbnail of {side} x {side} pixels"),
+            Self::Bordered { per_mille, grey } => {
+                let colour = if grey < 128 { "dark" } else { "light" };
+                format!("{colour} border of {} % a side", f32::from(per_mille) / 10.0)
+            }
+            Self::Letterboxed { per_mille } => {
+                format!("bars of {} % above and below", f32::from(per_mille) / 10.0)
+            }
+            Self::RotatedBy { tenths } => format!("rotated by {}\u{b0}", f32::from(tenths) / 10.0),
+            Self::Captioned { percent } => format!("text of {percent} % of the height across it"),
             Self::Brightened { levels: ..0 } => "darkened".to_owned(),
             Self::Brightened { .. } => "brightened".to_owned(),
             Self::Contrasted { percent: ..0 } => "less contrast".to_owned(),
@@ -142,6 +210,11 @@ impl Alteration {
             Self::MirroredDiagonally => imageops::flip_horizontal(&imageops::rotate90(picture)),
             Self::MirroredAntidiagonally => imageops::flip_horizontal(&imageops::rotate270(picture)),
             Self::Cropped { per_mille } => cropped(picture, per_mille),
+            Self::Thumbnail { side } => imageops::resize(picture, side, side, FilterType::CatmullRom),
+            Self::Bordered { per_mille, grey } => bordered(picture, [per_mille; 2], grey),
+            Self::Letterboxed { per_mille } => bordered(picture, [0, per_mille], 0),
+            Self::RotatedBy { tenths } => rotated(picture, f32::from(tenths) / 10.0),
+            Self::Captioned { percent } => captioned(picture, percent),
             Self::Brightened { levels } => imageops::brighten(picture, i32::from(levels)),
             Self::Contrasted { percent } => imageops::contrast(picture, f32::from(percent)),
             Self::Greyed => greyed(picture),
@@ -173,6 +246,38 @@ fn cropped(picture: &RgbImage, per_mille: u8) -> RgbImage {
     imageops::crop_imm(picture, left, top, width - 2 * left, height - 2 * top).to_image()
 }
 
+/// Borders of these shares, in thousandths, of the width and of the height.
+fn bordered(picture: &RgbImage, [across, down]: [u16; 2], grey: u8) -> RgbImage {
+    let (width, height) = picture.dimensions();
+    let border = |side: u32, per_mille: u16| (side * u32::from(per_mille)).div_ceil(1000);
+    let (left, top) = (border(width, across), border(height, down));
+    let mut out = RgbImage::from_pixel(width + 2 * left, height + 2 * top, image::Rgb([grey; 3]));
+    imageops::replace(&mut out, picture, left.into(), top.into());
+    out
+}
+
+/// The picture turned about its centre, each pixel read at the four nearest of where it comes from.
+fn rotated(picture: &RgbImage, degrees: f32) -> RgbImage {
+    let (sine, cosine) = degrees.to_radians().sin_cos();
+    let (width, height) = picture.dimensions();
+    let (middle_x, middle_y) = ((width as f32 - 1.0) / 2.0, (height as f32 - 1.0) / 2.0);
+    RgbImage::from_fn(width, height, |x, y| {
+        let (x, y) = (x as f32 - middle_x, y as f32 - middle_y);
+        let (from_x, from_y) = (x * cosine + y * sine + middle_x, y * cosine - x * sine + middle_y);
+        imageops::interpolate_bilinear(picture, from_x, from_y).unwrap_or(image::Rgb([0; 3]))
+    })
+}
+
+/// VIGIE in solid white with a black shadow, centred, and as wide as it comes with this height.
+fn captioned(picture: &RgbImage, percent: u8) -> RgbImage {
+    let mut canvas = Canvas::over(picture.clone());
+    // The letters are four boxes high, the whole word 14 wide.
+    let size = (f32::from(percent) / 400.0).min(canvas.aspect() / 15.0);
+    let (left, top) = ((canvas.aspect() - size * 14.0) / 2.0, 0.5 - size * 2.0);
+    write(&mut canvas, (left, top), size, 1.0);
+    canvas.finish()
+}
+
 fn greyed(picture: &RgbImage) -> RgbImage {
     let mut grey = picture.clone();
     for pixel in grey.pixels_mut() {
@@ -195,7 +300,13 @@ const LETTERS: [&[&[(f32, f32)]]; 5] = [
 fn watermarked(picture: &RgbImage) -> RgbImage {
     let mut canvas = Canvas::over(picture.clone());
     let size = 0.012_f32.min(canvas.aspect() * 0.02);
-    let (left, top) = (canvas.aspect() - size * 16.5, 1.0 - size * 6.0);
+    let at = (canvas.aspect() - size * 16.5, 1.0 - size * 6.0);
+    write(&mut canvas, at, size, 0.6);
+    canvas.finish()
+}
+
+/// Writes VIGIE with its upper left corner there, in white on a thin shadow.
+fn write(canvas: &mut Canvas, (left, top): (f32, f32), size: f32, opacity: f32) {
     for (shift, colour) in [(0.25, Colour::hex(0x00_0000)), (0.0, Colour::hex(0xff_ffff))] {
         for (place, letter) in LETTERS.iter().enumerate() {
             let x = left + size * (place as f32 * 3.0 + shift);
@@ -205,11 +316,10 @@ fn watermarked(picture: &RgbImage) -> RgbImage {
                     .iter()
                     .map(|(right, down)| shapes::Point { x: x + right * size, y: y + down * size })
                     .collect();
-                canvas.stroke(&points, size * 0.55, colour.sheer(0.6));
+                canvas.stroke(&points, size * 0.55, colour.sheer(opacity));
             }
         }
     }
-    canvas.finish()
 }
 
 #[cfg(test)]
@@ -242,6 +352,11 @@ mod tests {
                 | Alteration::Brightened { .. }
                 | Alteration::Contrasted { .. }
                 | Alteration::Greyed
+                | Alteration::Thumbnail { .. }
+                | Alteration::Bordered { .. }
+                | Alteration::Letterboxed { .. }
+                | Alteration::RotatedBy { .. }
+                | Alteration::Captioned { .. }
                 | Alteration::Converted(_) => (200, 120),
             };
             check(*alteration, size);
@@ -255,6 +370,26 @@ mod tests {
         check(Alteration::Cropped { per_mille: 255 }, (98, 58));
         check(Alteration::Brightened { levels: -128 }, (200, 120));
         check(Alteration::Contrasted { percent: -100 }, (200, 120));
+    }
+
+    #[test]
+    fn thumbnails_borders_and_turns_have_the_size_that_they_say() {
+        check(Alteration::Thumbnail { side: 64 }, (64, 64));
+        check(Alteration::Bordered { per_mille: 100, grey: 9 }, (240, 144));
+        check(Alteration::Letterboxed { per_mille: 250 }, (200, 180));
+        check(Alteration::RotatedBy { tenths: 50 }, (200, 120));
+        check(Alteration::Captioned { percent: 40 }, (200, 120));
+    }
+
+    #[test]
+    fn a_turn_by_nothing_changes_nothing_and_a_turn_by_a_half_is_upside_down() {
+        let picture = draw(4, 61, 41);
+        assert_eq!(rotated(&picture, 0.0), picture);
+        let (turned, expected) = (rotated(&picture, 180.0), imageops::rotate180(&picture));
+        let inner = |picture: &RgbImage| imageops::crop_imm(picture, 2, 2, 57, 37).to_image();
+        for (one, other) in inner(&turned).as_raw().iter().zip(inner(&expected).as_raw()) {
+            assert!(one.abs_diff(*other) <= 2, "{one} and {other}");
+        }
     }
 
     #[test]
@@ -275,9 +410,11 @@ mod tests {
 
     #[test]
     fn names_tell_the_alterations_apart() {
-        let mut names: Vec<String> = Alteration::DEMO.iter().map(Alteration::name).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), Alteration::DEMO.len());
+        for alterations in [Alteration::DEMO, Alteration::RECALL] {
+            let mut names: Vec<String> = alterations.iter().map(Alteration::name).collect();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), alterations.len());
+        }
     }
 }

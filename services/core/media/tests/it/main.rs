@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
 mod vectors;
+mod matrix;
 mod truncation;
 mod hostile;
 mod memory;

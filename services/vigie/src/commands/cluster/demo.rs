@@ -11,9 +11,10 @@ use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use vigie_clients::{BankClient, Deadline, IdempotencyKey, MatchClient};
-use vigie_media::Limits;
+use vigie_media::{Limits, Ways};
 use vigie_model::{
-    BankName, Content, ItemContent, ItemDraft, ItemId, Match, MatchCall, SearchOptions, Sequence,
+    BankName, Content, HashType, ItemContent, ItemDraft, ItemId, Match, MatchCall, PdqHash, SearchOptions,
+    Sequence,
 };
 use vigie_pictures::{Alteration, draw, encode_jpeg, scene_name};
 
@@ -34,6 +35,12 @@ struct Sent {
     /// `None` for an unrelated picture.
     alteration: Option<String>,
     bytes: Bytes,
+    /// The distance of its plain hashes from that of its original.
+    plain: Option<u32>,
+}
+
+fn bits_between(one: &PdqHash, other: &PdqHash) -> u32 {
+    one.iter().zip(other).map(|(one, other)| (one ^ other).count_ones()).sum()
 }
 
 /// What came of it.
@@ -41,6 +48,8 @@ struct Outcome {
     seed: u64,
     alteration: Option<String>,
     nearest: Option<Match>,
+    /// The distance of the plain hashes from that of the original.
+    plain: Option<u32>,
     right: bool,
     wrong: bool,
     time: Duration,
@@ -76,8 +85,9 @@ async fn show(
 
     let begun = Instant::now();
     let progress = output.progress(u64::from(args.pictures) + u64::from(args.unrelated), "drawing");
-    let originals = draw_all(0, args.pictures, true, &progress).await?;
-    let unrelated = draw_all(UNRELATED_FROM, args.unrelated, false, &progress).await?;
+    let alterations = if args.recall { Alteration::RECALL } else { Alteration::DEMO };
+    let originals = draw_all(0, args.pictures, alterations, &progress).await?;
+    let unrelated = draw_all(UNRELATED_FROM, args.unrelated, &[], &progress).await?;
     progress.finish_and_clear();
     let drawn = begun.elapsed();
 
@@ -91,7 +101,7 @@ async fn show(
         .flat_map(|drawn| drawn.copies)
         .chain(unrelated.into_iter().flat_map(|drawn| drawn.copies))
         .collect();
-    let altered = u64::from(args.pictures) * u64::try_from(Alteration::DEMO.len())?;
+    let altered = u64::from(args.pictures) * u64::try_from(alterations.len())?;
     output.say(format!(
         "{} of them, {} unchanged and {} are sent to the frontend, one after the other.\n",
         counted_as(altered, "altered copy", "altered copies"),
@@ -99,7 +109,11 @@ async fn show(
         counted(args.unrelated.into(), "unrelated picture")
     ))?;
     let outcomes = send_all(&cluster.match_client()?, &sent, &items, sequence, output).await?;
-    report(&outcomes, drawn, output)?;
+    if args.recall {
+        report_recall(&outcomes, output)?;
+    } else {
+        report(&outcomes, drawn, output)?;
+    }
     let summary = Summary::of(&outcomes);
     if args.keep {
         let pictures = keep_pictures(folder, &sent)?;
@@ -110,7 +124,9 @@ async fn show(
             .say("(From the source: `cargo run --release -- demo --keep`, `cargo run --release -- up`.)")?;
     }
     output.object(&summary.line())?;
-    Ok(if summary.missed + summary.falsely == 0 { Exit::Done } else { Exit::Failed })
+    // Copies that PDQ does not recognise are what `--recall` is there to show.
+    let missed = if args.recall { 0 } else { summary.missed };
+    Ok(if missed + summary.falsely == 0 { Exit::Done } else { Exit::Failed })
 }
 
 /// One drawn picture: its item for the bank, and what is sent of it.
@@ -123,22 +139,27 @@ struct Drawn {
 async fn draw_all(
     first_seed: u64,
     count: u16,
-    banked: bool,
+    alterations: &'static [Alteration],
     progress: &indicatif::ProgressBar,
 ) -> anyhow::Result<Vec<Drawn>> {
     let at_once = std::thread::available_parallelism().map_or(1, usize::from);
     let drawn = stream::iter(0..u64::from(count))
-        .map(|offset| tokio::task::spawn_blocking(move || draw_one(first_seed + offset, banked)))
+        .map(|offset| tokio::task::spawn_blocking(move || draw_one(first_seed + offset, alterations)))
         .buffered(at_once)
         .inspect(|_| progress.inc(1));
     drawn.map(|one| one.context("drawing failed")?).collect::<Vec<_>>().await.into_iter().collect()
 }
 
-fn draw_one(seed: u64, banked: bool) -> anyhow::Result<Drawn> {
+/// A picture to bank, with its altered copies; without alterations, one that is not banked.
+fn draw_one(seed: u64, alterations: &[Alteration]) -> anyhow::Result<Drawn> {
     let picture = draw(seed, SIZE.0, SIZE.1);
-    if !banked {
+    if alterations.is_empty() {
         let bytes = encode_jpeg(&picture, 90).into();
-        return Ok(Drawn { seed, item: None, copies: vec![Sent { seed, alteration: None, bytes }] });
+        return Ok(Drawn {
+            seed,
+            item: None,
+            copies: vec![Sent { seed, alteration: None, bytes, plain: None }],
+        });
     }
     let file = encode_jpeg(&picture, 95);
     let fingerprint = vigie_media::fingerprint(&file, &Limits::default())?;
@@ -147,14 +168,16 @@ fn draw_one(seed: u64, banked: bool) -> anyhow::Result<Drawn> {
         labels: vec!["drawn".to_owned()],
         external_reference: scene_name(seed),
     })?;
-    let copy = |alteration: &Alteration| Sent {
-        seed,
-        alteration: Some(alteration.name()),
-        bytes: alteration.apply(&picture).into(),
+    let known = fingerprint.picture.first.plain.pdq[0];
+    let sent = |name: String, file: Vec<u8>| {
+        let plain = vigie_media::picture(&file, &Limits::default(), Ways::NONE)?.first.plain;
+        let distances = plain.pdq.map(|turned| bits_between(&turned, &known));
+        let plain = distances.into_iter().min();
+        anyhow::Ok(Sent { seed, alteration: Some(name), bytes: file.into(), plain })
     };
-    let copies = std::iter::once(Sent { seed, alteration: Some("unchanged".to_owned()), bytes: file.into() })
-        .chain(Alteration::DEMO.iter().map(copy))
-        .collect();
+    let altered = alterations.iter().map(|alteration| sent(alteration.name(), alteration.apply(&picture)));
+    let unchanged = sent("unchanged".to_owned(), file);
+    let copies = std::iter::once(unchanged).chain(altered).collect::<anyhow::Result<_>>()?;
     Ok(Drawn { seed, item: Some(item), copies })
 }
 
@@ -180,7 +203,7 @@ async fn send_all(
 ) -> anyhow::Result<Vec<Outcome>> {
     let progress = output.progress(u64::try_from(sent.len())?, "matching");
     let mut outcomes = Vec::with_capacity(sent.len());
-    for Sent { seed, alteration, bytes } in sent {
+    for Sent { seed, alteration, bytes, plain } in sent {
         let options = SearchOptions { min_sequence: sequence, ..SearchOptions::default() };
         let call = MatchCall { contents: vec![Content::Image(bytes.clone())], options, quality_floor: None };
         let begun = Instant::now();
@@ -194,6 +217,7 @@ async fn send_all(
         let outcome = Outcome {
             seed: *seed,
             alteration: alteration.clone(),
+            plain: *plain,
             right: matches.iter().any(|one| Some(&one.item) == original),
             wrong: matches.iter().any(|one| Some(&one.item) != original),
             nearest: matches.into_iter().next(),
@@ -216,6 +240,8 @@ impl Outcome {
             "distance": self.nearest.as_ref().map(|found| found.distance.0),
             "hash_type": self.nearest.as_ref().map(|found| found.hash_type.name()),
             "variant": self.nearest.as_ref().map(|found| found.variant.name()),
+            "way": self.nearest.as_ref().map(|found| found.rendition.way.name()),
+            "plain_distance": self.plain,
             "ms": millis(self.time),
         })
     }
@@ -259,7 +285,34 @@ fn median<T: Ord + Copy + Default>(mut values: Vec<T>) -> T {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-fn report(outcomes: &[Outcome], drawn: Duration, output: &mut Output) -> anyhow::Result<()> {
+/// A table of what is recognised, by the plain hash and by all ways.
+fn report_recall(outcomes: &[Outcome], output: &mut Output) -> anyhow::Result<()> {
+    let reach = u32::from(HashType::PDQ.distance_default().0);
+    let row = |kind: Option<&str>| {
+        let of_kind: Vec<&Outcome> =
+            outcomes.iter().filter(|outcome| outcome.alteration.as_deref() == kind).collect();
+        let share = |count: usize| format!("{} %", count * 100 / of_kind.len().max(1));
+        let plain: Vec<u32> = of_kind.iter().filter_map(|outcome| outcome.plain).collect();
+        let near = plain.iter().filter(|distance| **distance <= reach).count();
+        let found = of_kind.iter().filter(|outcome| outcome.right).count();
+        let spread = match (plain.iter().min(), plain.iter().max()) {
+            (Some(least), Some(most)) => format!("{} ({least}-{most})", median(plain.clone())),
+            _ => "-".to_owned(),
+        };
+        let wrong = of_kind.iter().filter(|outcome| outcome.wrong).count();
+        let plainly = if plain.is_empty() { "-".to_owned() } else { share(near) };
+        let name = kind.unwrap_or("unrelated pictures").to_owned();
+        vec![name, spread, plainly, share(found), wrong.to_string()]
+    };
+    let rows: Vec<Vec<String>> = kinds(outcomes).into_iter().map(row).collect();
+    let columns = ["sent", "plain distance, median (range)", "found by the plain hash", "found", "false"];
+    output.table(&columns, &rows)?;
+    output.say(format!("\nA match is within {reach} bits."))?;
+    Ok(())
+}
+
+/// The kinds of pictures that were sent, each once, in their order.
+fn kinds(outcomes: &[Outcome]) -> Vec<Option<&str>> {
     let mut kinds: Vec<Option<&str>> = Vec::new();
     for outcome in outcomes {
         let kind = outcome.alteration.as_deref();
@@ -267,6 +320,11 @@ fn report(outcomes: &[Outcome], drawn: Duration, output: &mut Output) -> anyhow:
             kinds.push(kind);
         }
     }
+    kinds
+}
+
+fn report(outcomes: &[Outcome], drawn: Duration, output: &mut Output) -> anyhow::Result<()> {
+    let kinds = kinds(outcomes);
     let row = |kind: &Option<&str>| {
         let of_kind: Vec<&Outcome> =
             outcomes.iter().filter(|outcome| outcome.alteration.as_deref() == *kind).collect();
@@ -307,7 +365,7 @@ fn report(outcomes: &[Outcome], drawn: Duration, output: &mut Output) -> anyhow:
 fn keep_pictures(folder: &Path, sent: &[Sent]) -> anyhow::Result<std::path::PathBuf> {
     let pictures = folder.join("pictures");
     std::fs::create_dir_all(&pictures)?;
-    for Sent { seed, alteration, bytes } in sent {
+    for Sent { seed, alteration, bytes, .. } in sent {
         let what = alteration
             .as_deref()
             .unwrap_or("unrelated")
