@@ -6,3 +6,4 @@ mod faults;
 mod tls;
 mod telemetry;
 mod decoder;
+mod hostile_images;

@@ -45,7 +45,7 @@ fn main() -> ExitCode {
             (digests, decoder.hash(&file, &limits, Ways::default(), deadline).unwrap())
         })
     };
-    let mut here = || {
+    let here = || {
         measure(
             || processor_time("self"),
             || (digest::digests(&file), vigie_media::picture(&file, &limits, Ways::default()).unwrap()),

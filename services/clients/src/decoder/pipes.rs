@@ -50,11 +50,12 @@ pub(super) fn read_exact(
 
 /// Waits until the pipe is ready, if it is not.
 fn pass(error: &std::io::Error, pipe: impl AsFd, flags: PollFlags, watch: &mut Watch) -> Result<(), Halted> {
-    match error.kind() {
-        ErrorKind::Interrupted => return Ok(()),
-        ErrorKind::WouldBlock => {}
-        // A broken pipe, or what no pipe should say.
-        _ => return Err(Halted::Ended),
+    if error.kind() == ErrorKind::Interrupted {
+        return Ok(());
+    }
+    // Else a broken pipe, or what no pipe should say.
+    if error.kind() != ErrorKind::WouldBlock {
+        return Err(Halted::Ended);
     }
     let wait = watch.wait().map_err(Halted::Reached)?;
     let timeout = Timespec::try_from(wait).map_err(|_| Halted::Ended)?;
