@@ -16,6 +16,8 @@ import hashlib
 import io
 import pathlib
 import struct
+import subprocess
+import tempfile
 import zlib
 
 import numpy
@@ -85,6 +87,15 @@ def tiff_rgb16(width, height, samples):
     ]
     return (b"II*\0" + struct.pack("<I", ifd) + struct.pack("<H", count) + b"".join(entries)
             + struct.pack("<I", 0) + struct.pack("<HHH", 16, 16, 16) + samples)
+
+
+def tiffcp(tiff, *options):
+    """The TIFF as libtiff's `tiffcp` copies it with these options: forms that Pillow does not write."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, copy = pathlib.Path(folder, "source.tif"), pathlib.Path(folder, "copy.tif")
+        source.write_bytes(tiff)
+        subprocess.run(["tiffcp", *options, source, copy], check=True)
+        return copy.read_bytes()
 
 
 def segment(jpeg, marker):
@@ -186,6 +197,21 @@ def make():
     add("rgb-16-bit.tif", tiff_rgb16(width, height // 2, wide[: height // 2].astype("<u2").tobytes()))
     save("grey-16-bit.tif", Image.fromarray(wide[..., 1].copy()), compression="tiff_lzw")
     save("big-endian-16-bit.tif", Image.fromarray(wide[..., 1].astype(">u2")))
+    save("palette.tif", palette, compression="tiff_lzw")
+    save("lzma.tif", grey, compression="lzma")
+    save("zstd.tif", grey, compression="zstd")
+    save("two-pages.tif", palette, compression="tiff_lzw", save_all=True, append_images=[grey])
+    save("orientation.tif", palette, compression="tiff_lzw", tiffinfo={274: 6})
+    two = save("two-colours.tif", grey.point(lambda sample: 255 * (sample > 120)).convert("1"))
+    for name, options in {
+        "group-3.tif": ["-c", "g3:1d:fill"],
+        "group-3-2d.tif": ["-c", "g3:2d", "-r", "50"],
+        "group-4.tif": ["-c", "g4", "-r", "37"],
+        "group-4-reversed-bits.tif": ["-c", "g4", "-f", "lsb2msb"],
+        "big.tif": ["-c", "lzw", "-8"],
+    }.items():
+        add(name, tiffcp(two, *options))
+    add("jpeg-ycbcr-tiles.tif", tiffcp(FILES["rgb.tif"][0], "-c", "jpeg:85", "-t", "-w", "64", "-l", "64"), 2)
 
 
 def decoded(content):

@@ -18,6 +18,7 @@ use crate::picture::{CHANNELS, Picture};
 use crate::pixels::Pixels;
 
 mod directory;
+mod tag;
 mod page;
 mod unpack;
 mod fax;
@@ -133,7 +134,7 @@ fn samples(
                 page.stored(0, index, expected)?
             } else {
                 for (plane, out) in buffer.chunks_exact_mut(expected).take(planes).enumerate() {
-                    let data = page.stored(plane, index, expected)?;
+                    let data = jpeg::enclosed(page, page.stored(plane, index, expected)?);
                     work.spend(data.len() + streams.header_bytes())?;
                     unpack(page, &streams, data, chunk_rows, out, &rest)?;
                 }

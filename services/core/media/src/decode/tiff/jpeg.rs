@@ -13,16 +13,8 @@ use crate::limits::Limits;
 use crate::picture::Picture;
 
 use super::directory::Directory;
-use super::page::{Compression, JPEG_TABLES, Page, SUBSAMPLING};
-use super::{TRUNCATED, corrupt, unsupported};
-
-mod tag {
-    pub(super) const INTERCHANGE: u16 = 513;
-    pub(super) const INTERCHANGE_BYTES: u16 = 514;
-    pub(super) const QUANTISATION_TABLES: u16 = 519;
-    pub(super) const DC_TABLES: u16 = 520;
-    pub(super) const AC_TABLES: u16 = 521;
-}
+use super::page::{Compression, Page};
+use super::{TRUNCATED, corrupt, tag, unsupported};
 
 mod marker {
     pub(super) const START: u8 = 0xd8;
@@ -72,7 +64,7 @@ impl Streams {
         streams.tables.extend(*b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0");
         streams.tables.push(u8::from(page.jpeg_ycbcr));
         if page.compression == Compression::Jpeg {
-            let tables = page.directory.values(JPEG_TABLES).map_or(&[][..], |tables| tables.bytes());
+            let tables = page.directory.values(tag::JPEG_TABLES).map_or(&[][..], |tables| tables.bytes());
             copy_segments(tables, &mut streams.tables, &mut streams.frame)?;
             return Ok(streams);
         }
@@ -278,6 +270,19 @@ fn interchange<'a>(page: &Page<'a>) -> Option<&'a [u8]> {
     (stream.is_empty() || stream.starts_with(&START)).then_some(stream)
 }
 
+/// The data of an only strip: they reach to the end of the interchange stream, where that encloses them. Writers have counted
+/// fewer.
+pub(super) fn enclosed<'a>(page: &Page<'a>, data: &'a [u8]) -> &'a [u8] {
+    let longer = || {
+        let offset = page.first_offset()?;
+        let start = page.directory.value(tag::INTERCHANGE)?;
+        let end = start.checked_add(page.directory.value(tag::INTERCHANGE_BYTES)?)?;
+        page.directory.file().bytes(offset, end.checked_sub(offset)?)
+    };
+    let only = page.compression == Compression::OldJpeg && page.chunk_count() == 1;
+    longer().filter(|longer| only && longer.len() > data.len()).unwrap_or(data)
+}
+
 /// Bytes of the segment at `at`, with its marker.
 fn segment_bytes(stream: &[u8], at: usize) -> usize {
     2 + usize::from(u16::from_be_bytes([stream[at + 2], stream[at + 3]]))
@@ -317,7 +322,7 @@ fn copy_tables(directory: &Directory<'_>, out: &mut Vec<u8>) -> Result<(), Decod
 
 /// Writes the header of a baseline frame.
 fn frame_header(page: &Page<'_>, out: &mut Vec<u8>) -> Result<Shape, DecodeError> {
-    let sampling = page.directory.values(SUBSAMPLING);
+    let sampling = page.directory.values(tag::SUBSAMPLING);
     let sampling = |index| {
         let declared = sampling.map_or(Some(2), |values| values.get(index));
         declared.and_then(|factor| u8::try_from(factor).ok()).filter(|factor| (1..=4).contains(factor))

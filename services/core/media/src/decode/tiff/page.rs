@@ -7,37 +7,7 @@ use crate::limits::Limits;
 
 use super::directory::{Directory, Values};
 use super::ycbcr::Levels;
-use super::{TRUNCATED, corrupt, unsupported};
-
-mod tag {
-    pub(super) const WIDTH: u16 = 256;
-    pub(super) const HEIGHT: u16 = 257;
-    pub(super) const BITS: u16 = 258;
-    pub(super) const COMPRESSION: u16 = 259;
-    pub(super) const PHOTOMETRIC: u16 = 262;
-    pub(super) const FILL_ORDER: u16 = 266;
-    pub(super) const STRIP_OFFSETS: u16 = 273;
-    pub(super) const ORIENTATION: u16 = 274;
-    pub(super) const SAMPLES: u16 = 277;
-    pub(super) const ROWS_PER_STRIP: u16 = 278;
-    pub(super) const STRIP_BYTES: u16 = 279;
-    pub(super) const PLANAR: u16 = 284;
-    pub(super) const GROUP_3_OPTIONS: u16 = 292;
-    pub(super) const PREDICTOR: u16 = 317;
-    pub(super) const COLOUR_MAP: u16 = 320;
-    pub(super) const TILE_WIDTH: u16 = 322;
-    pub(super) const TILE_HEIGHT: u16 = 323;
-    pub(super) const TILE_OFFSETS: u16 = 324;
-    pub(super) const TILE_BYTES: u16 = 325;
-    pub(super) const EXTRA_SAMPLES: u16 = 338;
-    pub(super) const SAMPLE_FORMAT: u16 = 339;
-}
-
-/// Pixels across and down that share their chroma samples.
-pub(super) const SUBSAMPLING: u16 = 530;
-
-/// The tables that JPEG strips share.
-pub(super) const JPEG_TABLES: u16 = 347;
+use super::{TRUNCATED, corrupt, tag, unsupported};
 
 /// Tags whose values lie elsewhere in the file and may be cut off. Their defaults would give another picture.
 const LONG_TAGS: [u16; 12] = [
@@ -49,10 +19,10 @@ const LONG_TAGS: [u16; 12] = [
     tag::TILE_BYTES,
     tag::EXTRA_SAMPLES,
     tag::SAMPLE_FORMAT,
-    JPEG_TABLES,
-    SUBSAMPLING,
-    super::ycbcr::COEFFICIENTS,
-    super::ycbcr::REFERENCE_BLACK_WHITE,
+    tag::JPEG_TABLES,
+    tag::SUBSAMPLING,
+    tag::COEFFICIENTS,
+    tag::REFERENCE_BLACK_WHITE,
 ];
 
 /// The most samples of a pixel, as in Pillow.
@@ -206,7 +176,7 @@ impl<'a> Page<'a> {
             depth,
             samples,
             colour: Colour::Rgb,
-            premultiplied: directory.value(tag::EXTRA_SAMPLES) == Some(1),
+            premultiplied: premultiplied(directory, compression, planar),
             planar,
             units: None,
             compression,
@@ -221,7 +191,7 @@ impl<'a> Page<'a> {
         if samples < colours {
             return Err(corrupt("a pixel has fewer samples than its colour needs"));
         }
-        page.premultiplied &= samples > colours;
+        page.premultiplied &= samples > colours && matches!(page.colour, Colour::Grey { .. } | Colour::Rgb);
         page.check_depth()?;
         page.check_chunks()?;
         Ok(page)
@@ -253,7 +223,7 @@ impl<'a> Page<'a> {
     /// The units of YCbCr. Uncompressed samples without the tag are whole, which is how Pillow writes and reads them,
     /// unless the strip is too short for that.
     fn units(&self) -> Result<Option<(usize, usize)>, DecodeError> {
-        let declared = self.directory.values(SUBSAMPLING);
+        let declared = self.directory.values(tag::SUBSAMPLING);
         let (across, down) = match declared {
             Some(values) => (values.get(0).unwrap_or(0), values.get(1).unwrap_or(0)),
             None if self.compression == Compression::None && self.first_chunk_is_whole() => (1, 1),
@@ -405,6 +375,15 @@ fn compression(directory: &Directory<'_>) -> Result<Compression, DecodeError> {
         50001 => Compression::WebP,
         _ => return Err(unsupported("this compression; re-encode the picture as PNG or JPEG")),
     })
+}
+
+/// Whether the first extra sample is an alpha by which the colours are multiplied. Of compressed planes Pillow takes
+/// also one of no declared meaning for such.
+fn premultiplied(directory: &Directory<'_>, compression: Compression, planar: bool) -> bool {
+    match directory.value(tag::EXTRA_SAMPLES) {
+        Some(kind) => kind == 1,
+        None => planar && compression != Compression::None,
+    }
 }
 
 /// The predictor, which only some compressions have.

@@ -10,7 +10,7 @@
 //! | Lab | through D50 and sRGB ([`super::lab`]) |
 
 use super::lab::Lab;
-use super::page::{Colour, Depth, Number, Page};
+use super::page::{Colour, Compression, Depth, Number, Page};
 use super::ycbcr::Converter;
 
 /// Converts the rows of one page.
@@ -51,7 +51,10 @@ impl<'a> Rows<'a> {
                 Meaning::Palette(palette)
             }
             Colour::Cmyk => Meaning::Cmyk,
-            Colour::YCbCr(levels) => Meaning::YCbCr(Box::new(levels.converter())),
+            Colour::YCbCr(levels) => {
+                let downwards = page.compression == Compression::None;
+                Meaning::YCbCr(Box::new(levels.converter(downwards)))
+            }
             Colour::Lab => Meaning::Lab(Box::new(Lab::new())),
         };
         let used = page.samples_used();

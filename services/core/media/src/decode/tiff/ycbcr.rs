@@ -3,11 +3,7 @@
 //! The formulas are those of TIFF 6.0, section 21; the defaults are full range and the weights of ITU-R BT.601.
 
 use super::directory::Directory;
-
-/// What red, green and blue weigh in luma.
-pub(super) const COEFFICIENTS: u16 = 529;
-/// Black and white of each component.
-pub(super) const REFERENCE_BLACK_WHITE: u16 = 532;
+use super::tag;
 
 /// Which numbers are black, white and no colour, and what red, green and blue weigh in luma.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,25 +21,26 @@ impl Levels {
     /// What the directory declares.
     pub(super) fn of(directory: &Directory<'_>) -> Self {
         let mut levels = Self::FULL;
-        if let Some(numbers) = numbers(directory, COEFFICIENTS)
+        if let Some(numbers) = numbers(directory, tag::COEFFICIENTS)
             && numbers[1] != 0.0
         {
             levels.weights = numbers;
         }
-        if let Some(numbers) = numbers(directory, REFERENCE_BLACK_WHITE) {
+        if let Some(numbers) = numbers(directory, tag::REFERENCE_BLACK_WHITE) {
             levels.references = numbers;
         }
         levels
     }
 
-    /// The conversion as tables.
-    pub(super) fn converter(&self) -> Converter {
+    /// The conversion as tables. Pillow's own conversion, of uncompressed files, rounds downwards.
+    pub(super) fn converter(&self, downwards: bool) -> Converter {
         let [red, green, blue] = self.weights;
         let [black, white, no_blue, full_blue, no_red, full_red] = self.references;
         let span = |from: f32, to: f32| if to == from { 1.0 } else { to - from };
+        let rounding = if downwards { 0 } else { 1 << (FRACTION_BITS - 1) };
         let mut converter = Converter { luma: [0; 256], from_blue: [[0; 2]; 256], from_red: [[0; 2]; 256] };
         for (code, number) in (0..=255_u8).map(f32::from).enumerate() {
-            converter.luma[code] = fixed((number - black) * 255.0 / span(black, white));
+            converter.luma[code] = fixed((number - black) * 255.0 / span(black, white)) + rounding;
             let cb = (number - no_blue) * 127.0 / span(no_blue, full_blue);
             let cr = (number - no_red) * 127.0 / span(no_red, full_red);
             let (to_blue, to_red) = (2.0 - 2.0 * blue, 2.0 - 2.0 * red);
@@ -74,6 +71,7 @@ fn fixed(number: f32) -> i32 {
 
 /// A conversion of 8-bit samples.
 pub(super) struct Converter {
+    /// With what rounds the sum.
     luma: [i32; 256],
     /// What Cb adds to green and to blue.
     from_blue: [[i32; 2]; 256],
@@ -92,7 +90,7 @@ impl Converter {
 }
 
 fn byte(fixed: i32) -> u8 {
-    ((fixed + (1 << (FRACTION_BITS - 1))) >> FRACTION_BITS).clamp(0, 255) as u8
+    (fixed >> FRACTION_BITS).clamp(0, 255) as u8
 }
 
 #[cfg(test)]
@@ -101,7 +99,7 @@ mod tests {
 
     #[test]
     fn full_range_has_the_primary_colours_of_jfif() {
-        let converter = Levels::FULL.converter();
+        let converter = Levels::FULL.converter(false);
         for (ycbcr, rgb) in [
             ([0, 128, 128], [0, 0, 0]),
             ([255, 128, 128], [255, 255, 255]),
@@ -116,15 +114,23 @@ mod tests {
     #[test]
     fn declared_levels_stretch_luma_and_chroma() {
         let levels = Levels { references: [16.0, 235.0, 128.0, 240.0, 128.0, 240.0], ..Levels::FULL };
-        let converter = levels.converter();
+        let converter = levels.converter(false);
         assert_eq!(converter.rgb([16, 128, 128]), [0; 3]);
         assert_eq!(converter.rgb([235, 128, 128]), [255; 3]);
         assert_eq!(converter.rgb([81, 90, 240]), [254, 0, 0]);
     }
 
     #[test]
+    fn sums_are_rounded_or_cut_off() {
+        // Red is 100 + 1.402, green 100 - 0.714.
+        assert_eq!(Levels::FULL.converter(false).rgb([100, 128, 129]), [101, 99, 100]);
+        assert_eq!(Levels::FULL.converter(true).rgb([100, 128, 130]), [102, 98, 100]);
+        assert_eq!(Levels::FULL.converter(false).rgb([100, 128, 130]), [103, 99, 100]);
+    }
+
+    #[test]
     fn levels_without_a_span_do_not_divide_by_zero() {
         let levels = Levels { references: [7.0; 6], ..Levels::FULL };
-        assert_eq!(levels.converter().rgb([7; 3]), [0; 3]);
+        assert_eq!(levels.converter(false).rgb([7; 3]), [0; 3]);
     }
 }

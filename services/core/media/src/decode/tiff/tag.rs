@@ -1,0 +1,32 @@
+//! The numbers of tags: TIFF 6.0, and Technical Note 2 for the tables of JPEG.
+
+pub(super) const WIDTH: u16 = 256;
+pub(super) const HEIGHT: u16 = 257;
+pub(super) const BITS: u16 = 258;
+pub(super) const COMPRESSION: u16 = 259;
+pub(super) const PHOTOMETRIC: u16 = 262;
+pub(super) const FILL_ORDER: u16 = 266;
+pub(super) const STRIP_OFFSETS: u16 = 273;
+pub(super) const ORIENTATION: u16 = 274;
+pub(super) const SAMPLES: u16 = 277;
+pub(super) const ROWS_PER_STRIP: u16 = 278;
+pub(super) const STRIP_BYTES: u16 = 279;
+pub(super) const PLANAR: u16 = 284;
+pub(super) const GROUP_3_OPTIONS: u16 = 292;
+pub(super) const PREDICTOR: u16 = 317;
+pub(super) const COLOUR_MAP: u16 = 320;
+pub(super) const TILE_WIDTH: u16 = 322;
+pub(super) const TILE_HEIGHT: u16 = 323;
+pub(super) const TILE_OFFSETS: u16 = 324;
+pub(super) const TILE_BYTES: u16 = 325;
+pub(super) const EXTRA_SAMPLES: u16 = 338;
+pub(super) const SAMPLE_FORMAT: u16 = 339;
+pub(super) const JPEG_TABLES: u16 = 347;
+pub(super) const INTERCHANGE: u16 = 513;
+pub(super) const INTERCHANGE_BYTES: u16 = 514;
+pub(super) const QUANTISATION_TABLES: u16 = 519;
+pub(super) const DC_TABLES: u16 = 520;
+pub(super) const AC_TABLES: u16 = 521;
+pub(super) const COEFFICIENTS: u16 = 529;
+pub(super) const SUBSAMPLING: u16 = 530;
+pub(super) const REFERENCE_BLACK_WHITE: u16 = 532;
