@@ -39,10 +39,17 @@ pub(super) const FORMAT: &str = "TIFF";
 /// The most directories that are looked at. Those beyond count as one page that was left out.
 const DIRECTORIES_MAX: usize = 1_000;
 
+/// The most strips and tiles of one file that are decompressed. To begin with one takes up to 16 microseconds (measured), whatever
+/// it holds, and all pages may name the same ones.
+const CHUNKS_MAX: usize = 131_072;
+
 /// Strips and tiles may have so many bytes more than their samples, each: shared tables, and what does not shrink.
 const CHUNK_OVERHEAD_BYTES: u64 = 1_024;
 
 const TRUNCATED: DecodeError = DecodeError::Truncated { format: FORMAT };
+
+const TOO_MANY_CHUNKS: DecodeError =
+    unsupported("this many strips or tiles; re-encode the picture as PNG or JPEG");
 
 const fn corrupt(reason: &'static str) -> DecodeError {
     DecodeError::Corrupt { reason }
@@ -59,7 +66,7 @@ pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -
     let file = File::new(content);
     let mut offset = file.first().ok_or(TRUNCATED)?;
     let mut seen = Vec::new();
-    let mut work = Work { bytes_left: content.len() as u64 };
+    let mut work = Work { bytes_left: content.len() as u64, chunks_left: CHUNKS_MAX };
     while offset != 0 && !seen.contains(&offset) {
         if seen.len() == DIRECTORIES_MAX {
             frames.leave_out(1);
@@ -172,13 +179,15 @@ fn unpack(
     unpack::unpredict(page, out)
 }
 
-/// How many bytes of the file decompressors may still read.
+/// How much decompressors may still read and begin.
 ///
 /// A directory may name the same bytes for every strip, and most compressions have codes that yield nothing. All strips
 /// together therefore read at most as much as the file has, and for each page as much as its samples have, which is
 /// what a file needs that shares its blank tiles.
 struct Work {
     bytes_left: u64,
+    /// How many strips and tiles may still be decompressed.
+    chunks_left: usize,
 }
 
 impl Work {
@@ -191,6 +200,7 @@ impl Work {
 
     /// Counts the bytes that a strip or tile reads.
     fn spend(&mut self, bytes: usize) -> Result<(), DecodeError> {
+        self.chunks_left = self.chunks_left.checked_sub(1).ok_or(TOO_MANY_CHUNKS)?;
         let left = self.bytes_left.checked_sub(bytes as u64);
         self.bytes_left = left.ok_or(corrupt("strips or tiles overlap"))?;
         Ok(())

@@ -406,6 +406,19 @@ fn strips_that_name_the_same_bytes_read_no_more_than_a_file_could_hold() {
 }
 
 #[test]
+fn a_file_has_so_many_strips_in_all() {
+    // PackBits, of which one strip costs little; each page has as many as the side of a picture allows.
+    let rows = 16_384;
+    let page = with(tags(1, rows, 1, &[1]), &[(259, &[32773]), (278, &[1])]);
+    let mut writer = Writer::new(Order::Little, false);
+    let strips = vec![&[0_u8, 0x80][..]; rows as usize];
+    let pages = CHUNKS_MAX / rows as usize + 1;
+    (0..pages).fold(4, |link, _| writer.page(link, &page, &strips));
+    let (frames, left_out) = decode_all(&writer.out, &Limits::default()).unwrap();
+    assert_eq!((frames.len(), left_out), (pages - 1, 1));
+}
+
+#[test]
 fn what_a_page_lacks_is_named() {
     let whole = tags(2, 2, 1, &[8]);
     for (tags, kind) in [
