@@ -95,7 +95,8 @@ fn deflate(mut data: &[u8], mut out: &mut [u8]) -> Result<(), DecodeError> {
     let mut decoder = Decompress::new(true);
     while !out.is_empty() {
         let (read, written) = (decoder.total_in(), decoder.total_out());
-        let status = decoder.decompress(data, out, FlushDecompress::None);
+        // To finish at once spares the decompressor a window of its own.
+        let status = decoder.decompress(data, out, FlushDecompress::Finish);
         let read = usize::try_from(decoder.total_in() - read).map_err(|_| DAMAGED)?;
         let written = usize::try_from(decoder.total_out() - written).map_err(|_| DAMAGED)?;
         data = &data[read..];
