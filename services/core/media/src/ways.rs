@@ -3,15 +3,12 @@
 //! The plain hash is PDQ's own. Two kinds of copies are far from their original by PDQ's rules, and a second hash repairs that:
 //!
 //! - **Small copies.** PDQ's blur window steps with the size of the picture, and an even window moves the picture by half a pixel,
-//!   so a copy of 129 x 129 pixels is blurred and placed otherwise than its large original. Each side below [`SIDE_PX_MIN`] is
+//!   so a copy of 129 x 129 pixels is blurred and placed otherwise than its large original. Each side below [`SCALED_SIDE_PX`] is
 //!   scaled up to that length first ([`crate::band::scaled_tent`]); that is one more band matrix, and no larger picture is made.
-//! - **Borders.** Bars around a picture move everything in it. Rows and columns at the edges that have one brightness are left
-//!   out.
+//! - **Borders.** Bars around a picture move everything in it. They are left out (`borders.rs`).
 //!
 //! A tool that opens a file with Pillow and does not convert it to RGB hashes the palette indices of a palette picture, and
 //! some banks hold such hashes: where the decoder has indices, they are hashed too.
-
-use std::ops::Range;
 
 use vigie_model::{FrameFingerprint, PictureHashes, Way};
 
@@ -22,14 +19,10 @@ use crate::luma::LumaSource;
 use crate::orientation::Orientation;
 use crate::pdq::pdq_of_window;
 
+mod borders;
+
 /// Below this quality rounding may decide a bit, and luma is computed from RGB as the reference does it.
 const QUALITY_OF_LUMA_MIN: u8 = 80;
-
-/// Brightness may vary by so much within a border, of 255: JPEG's noise.
-const BORDER_RANGE_MAX: f32 = 12.0;
-
-/// A picture has no border that leaves less than this share of a side.
-const BORDERED_SIDE_SHARE_MIN: f32 = 0.25;
 
 /// Which ways are taken beside the plain one. Hashing as stored needs no switch: it is done where a file asks for a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,53 +94,11 @@ fn hash_source(
         further.push((Way::Scaled, pdq_of_window(source, &whole, Scale::Up)));
     }
     if ways.unbordered
-        && let Some(inner) = without_borders(source)
+        && let Some(inner) = borders::without_borders(source)
     {
         further.push((Way::Unbordered, pdq_of_window(source, &inner, Scale::Up)));
     }
     plain
-}
-
-/// The picture within its uniform borders; `None` where it has none, or is nothing else.
-fn without_borders(source: &impl LumaSource) -> Option<Window> {
-    let (width, height) = source.size();
-    // Rows first, since a row of a bar at the top is uniform over the whole width; then columns of what is left.
-    let rows = inner(height, |y| is_uniform(source, 0..width, y..y + 1))?;
-    let columns = inner(width, |x| is_uniform(source, x..x + 1, rows.clone()))?;
-    // Bars on all four sides: rows that were not uniform over the whole width may be so over what is left of it.
-    let rows = inner(height, |y| is_uniform(source, columns.clone(), y..y + 1))?;
-    let window = Window { columns, rows };
-    (window != Window::whole(source)).then_some(window)
-}
-
-/// What is left of a side between its uniform lines; `None` where that is too little.
-#[expect(clippy::cast_precision_loss, reason = "a side has at most 65,535 pixels")]
-fn inner(length: usize, is_uniform: impl Fn(usize) -> bool) -> Option<Range<usize>> {
-    let start = (0..length).find(|&line| !is_uniform(line))?;
-    let end = (start..length).rev().find(|&line| !is_uniform(line))? + 1;
-    ((end - start) as f32 >= length as f32 * BORDERED_SIDE_SHARE_MIN).then_some(start..end)
-}
-
-/// Whether all pixels of these columns and rows are about equally bright.
-fn is_uniform<S: LumaSource>(source: &S, columns: Range<usize>, rows: Range<usize>) -> bool {
-    let (mut least, mut most) = (f32::INFINITY, f32::NEG_INFINITY);
-    for y in rows {
-        let row = &source.samples()[y * source.stride()..];
-        let row = &row[columns.start * S::PER_PIXEL..columns.end * S::PER_PIXEL];
-        for pixel in row.chunks_exact(S::PER_PIXEL) {
-            let mut samples = [0.0; 3];
-            for (sample, &byte) in samples.iter_mut().zip(pixel) {
-                *sample = f32::from(byte);
-            }
-            let luma = S::luma(&samples);
-            least = least.min(luma);
-            most = most.max(luma);
-            if most - least > BORDER_RANGE_MAX {
-                return false;
-            }
-        }
-    }
-    true
 }
 
 #[cfg(test)]

@@ -90,3 +90,28 @@ fn ways_that_are_switched_off_are_not_taken() {
     let (_, fingerprint) = hash(0, frame, Ways::NONE).unwrap();
     assert_eq!(fingerprint.further, []);
 }
+
+#[test]
+fn a_uniform_edge_of_the_picture_within_a_border_stays() {
+    // A light sky of one brightness above, as wide as the picture.
+    let mut rgb = vec![230; 900 * 80 * 3];
+    rgb.extend(draw(900, 620).rgb());
+    let picture = || Picture::from_rgb(900, 700, rgb.clone()).unwrap();
+    let plain = hashed(picture()).plain;
+    let copy = hashed(bordered(&picture(), [0, 60, 0, 60], 0));
+    assert_eq!(way(&copy, Way::Unbordered), Some(plain));
+}
+
+#[test]
+fn a_border_of_few_lines_that_ring_ends_where_the_picture_begins() {
+    let picture = draw(700, 700);
+    let mut copy = bordered(&picture, [0, 5, 0, 0], 20).rgb().to_vec();
+    // Each line of the bar waves a little, the more the nearer to the picture.
+    for (row, wave) in copy.chunks_exact_mut(700 * 3).zip([8, 11, 14, 17, 20]) {
+        for (x, pixel) in row.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+            *pixel = [20 + if x % 7 < 2 { wave } else { 0 }; 3];
+        }
+    }
+    let copy = Picture::from_rgb(700, 705, copy).unwrap();
+    assert_eq!(way(&hashed(copy), Way::Unbordered), Some(hashed(picture).plain));
+}
