@@ -1,0 +1,7 @@
+//! Decodes and hashes hostile BMP files. `cargo +nightly fuzz run bmp -- -max_total_time=600`, in `services/core/media`, after
+//! `cargo +nightly run --bin seeds` in `fuzz`.
+#![no_main]
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+
+fuzz_target!(|data: &[u8]| -> Corpus { vigie_media_fuzz::hash(&[&[Some(b'B'), Some(b'M')]], data) });

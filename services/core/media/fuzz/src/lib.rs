@@ -1,0 +1,36 @@
+//! What the fuzz targets call: the entry of the services, with small limits, on files of one format.
+
+use libfuzzer_sys::Corpus;
+use vigie_media::{DecodeError, Limits, Ways, picture};
+
+/// Room for little, so that a run is quick.
+const LIMITS: Limits = Limits {
+    pixels_max: 1_000_000,
+    side_px_max: 4_096,
+    input_bytes_max: 1_000_000,
+    alloc_bytes_max: 64_000_000,
+    frames_max: 6,
+    frames_pixels_max: 2_000_000,
+};
+
+/// The first bytes of a format's files: `None` stands for any byte.
+pub type Signature = &'static [Option<u8>];
+
+/// Hashes `data`; bytes of another format are not worth keeping.
+///
+/// # Panics
+///
+/// When a decoder panicked. Services answer that, but a decoder that panics is to be known.
+#[must_use]
+pub fn hash(signatures: &[Signature], data: &[u8]) -> Corpus {
+    let begins_with = |signature: &Signature| {
+        data.len() >= signature.len()
+            && signature.iter().zip(data).all(|(wanted, byte)| wanted.is_none_or(|wanted| wanted == *byte))
+    };
+    if !signatures.iter().any(begins_with) {
+        return Corpus::Reject;
+    }
+    let hashed = picture(data, &LIMITS, Ways::default());
+    assert!(!matches!(hashed, Err(DecodeError::DecoderPanicked { .. })), "a decoder panicked");
+    Corpus::Keep
+}
