@@ -32,6 +32,57 @@ pub(crate) enum Weights {
 /// The largest count, so that a byte times a count (or a few counts that add up to it) fits 16 bits.
 pub(crate) const COUNT_MAX: u16 = u16::MAX / 255;
 
+impl Tent {
+    /// The weights of the means of cells: each cell is `cell` samples long, and begins at a multiple of that.
+    ///
+    /// Within a cell the samples are taken to lie on a line, as steep as from the cell before to the cell after. So a mean counts
+    /// with the sum of its samples' weights, and its neighbours with a share that follows from how these weights lean.
+    pub(crate) fn folded(&self, cell: usize, length: usize) -> Self {
+        let weights = self.weights.fractions();
+        let last = length.div_ceil(cell) - 1;
+        let start = (self.start / cell).saturating_sub(1);
+        let end = ((self.start + weights.len() - 1) / cell + 1).min(last);
+        let mut folded = vec![0.0; end + 1 - start];
+        for (place, weight) in (self.start..).zip(weights) {
+            let own = place / cell;
+            let (before, after) = (own.saturating_sub(1), (own + 1).min(last));
+            folded[own - start] += weight;
+            if before < after {
+                let from_centre = (place % cell) as f64 - (cell - 1) as f64 / 2.0;
+                let lean = weight * from_centre / ((after - before) * cell) as f64;
+                folded[after - start] += lean;
+                folded[before - start] -= lean;
+            }
+        }
+        Self { start, weights: Weights::Fractions(folded), divisor: self.divisor }
+    }
+
+    /// The weights of `length` cells, two for each cell that this row is about.
+    pub(crate) fn halved(&self, length: usize) -> Self {
+        let mut halves: Vec<f64> =
+            self.weights.fractions().into_iter().flat_map(|weight| [weight / 2.0; 2]).collect();
+        let start = self.start * 2;
+        if start + halves.len() > length {
+            // The last cell has no second half.
+            let half = halves.pop().unwrap_or_default();
+            if let Some(whole) = halves.last_mut() {
+                *whole += half;
+            }
+        }
+        Self { start, weights: Weights::Fractions(halves), divisor: self.divisor }
+    }
+}
+
+impl Weights {
+    /// The weights as fractions.
+    fn fractions(&self) -> Vec<f64> {
+        match self {
+            Self::Counts(counts) => counts.iter().map(|&count| f64::from(count)).collect(),
+            Self::Fractions(fractions) => fractions.clone(),
+        }
+    }
+}
+
 /// The box window along an axis, and how far it reaches.
 struct BoxFilter {
     length: usize,
@@ -97,10 +148,7 @@ pub(crate) fn scaled_tent(length: usize, index: usize, side: usize) -> Tent {
         return tent(length, index, side);
     }
     let large = tent(SCALED_SIDE_PX, index, side);
-    let weights: Vec<f64> = match large.weights {
-        Weights::Counts(counts) => counts.into_iter().map(f64::from).collect(),
-        Weights::Fractions(fractions) => fractions,
-    };
+    let weights = large.weights.fractions();
     let step = length as f64 / SCALED_SIDE_PX as f64;
     // The two source samples of a scaled sample, and the share of the second.
     let between = |place: usize| {
@@ -129,10 +177,7 @@ mod tests {
         for length in [1, 2, 5, 64, 129, 256, 639, 640, 3_000] {
             for index in 0..64 {
                 let tent = scaled_tent(length, index, 64);
-                let weights: Vec<f64> = match tent.weights {
-                    Weights::Counts(counts) => counts.into_iter().map(f64::from).collect(),
-                    Weights::Fractions(fractions) => fractions,
-                };
+                let weights = tent.weights.fractions();
                 assert!(tent.start + weights.len() <= length, "{length}, row {index}");
                 let sum: f64 = weights.iter().sum();
                 assert!((sum / tent.divisor - 1.0).abs() < 1e-9, "{length}, row {index}: {sum}");

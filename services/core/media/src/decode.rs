@@ -16,9 +16,6 @@ use crate::picture::Picture;
 
 mod guard;
 mod jpeg;
-mod jpeg_header;
-mod jpeg_chroma;
-mod jpeg_luma;
 mod png;
 mod webp;
 mod gif;
@@ -55,7 +52,7 @@ impl Format {
     /// The format as people write it.
     const fn name(self) -> &'static str {
         match self {
-            Self::Jpeg => jpeg_header::FORMAT,
+            Self::Jpeg => jpeg::header::FORMAT,
             Self::Png => png::FORMAT,
             Self::WebP => webp::FORMAT,
             Self::Gif => gif::FORMAT,
@@ -105,14 +102,14 @@ pub fn decode(content: &[u8], limits: &Limits) -> Result<Picture, DecodeError> {
     let limits = Limits { frames_max: 1, ..*limits };
     let mut first = None;
     let mut visit = |_, frame: Frame| match frame.samples {
-        Samples::Luma(_) => Taken::NeedsRgb,
+        Samples::Near(_) => Taken::NeedsRgb,
         Samples::Rgb(stored) => {
             let upright = frame.orientation == Orientation::UPRIGHT;
             first = if upright { Some(stored) } else { frame.orientation.turn(&stored) };
             Taken::Hashed
         }
     };
-    decode_frames(content, &limits, &mut Frames::new(&limits, &mut visit))?;
+    decode_frames(content, &limits, &mut Frames::exact(&limits, &mut visit))?;
     first.ok_or(DecodeError::Corrupt { reason: "the file holds no picture" })
 }
 

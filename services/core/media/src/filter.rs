@@ -76,13 +76,17 @@ pub fn downsample(picture: &Picture) -> Buffer {
 
 /// As [`downsample`], from a part of either kind of source.
 pub(crate) fn downsample_window<S: LumaSource>(source: &S, window: &Window, scale: Scale) -> Buffer {
+    apply(source, &scale.tents(&window.columns), &scale.tents(&window.rows))
+}
+
+/// The sums of the source's samples, weighted by the rows of two band matrices: one for its columns, one for its rows.
+pub(crate) fn apply<S: LumaSource>(source: &S, columns: &[Tent], rows: &[Tent]) -> Buffer {
     let stride = source.stride();
-    let columns = scale.tents(&window.columns);
 
     let mut buffer = [[0.0; SIDE]; SIDE];
     let mut sums = vec![0_u32; stride];
     let mut luma = vec![0.0_f32; stride / S::PER_PIXEL];
-    for (rows, out) in scale.tents(&window.rows).into_iter().zip(&mut buffer) {
+    for (rows, out) in rows.iter().zip(&mut buffer) {
         let bytes = &source.samples()[rows.start * stride..];
         let divisor = match &rows.weights {
             Weights::Counts(counts) => {
@@ -98,7 +102,7 @@ pub(crate) fn downsample_window<S: LumaSource>(source: &S, window: &Window, scal
                 1.0
             }
         };
-        for (out, tent) in out.iter_mut().zip(&columns) {
+        for (out, tent) in out.iter_mut().zip(columns) {
             // Rounded once, to the `f32` of the reference.
             #[expect(clippy::cast_possible_truncation, reason = "one rounding")]
             let value = (weigh(&luma[tent.start..], &tent.weights) / (tent.divisor * divisor)) as f32;

@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use crate::limits::Limits;
 use crate::luma::Luma;
+use crate::near::Near;
 use crate::orientation::Orientation;
 use crate::picture::Picture;
 
 /// The samples of a frame, as the file stores them.
 pub(crate) enum Samples {
     Rgb(Picture),
-    /// Luma alone, from a format that stores it. Its samples are rounded elsewhere than those of RGB.
-    Luma(Luma),
+    /// RGB that is not exact.
+    Near(Near),
 }
 
 /// One decoded frame.
@@ -45,7 +46,7 @@ impl Frame {
 pub(crate) enum Taken {
     /// It is hashed.
     Hashed,
-    /// Luma alone does not decide its hash: the decoder has to hand on the same frame as RGB.
+    /// These samples do not decide its hash: the decoder has to hand on the same frame as RGB.
     NeedsRgb,
 }
 
@@ -53,6 +54,7 @@ pub(crate) enum Taken {
 pub(crate) struct Frames<'a> {
     limits: &'a Limits,
     visit: &'a mut dyn FnMut(u32, Frame) -> Taken,
+    exact: bool,
     taken: u32,
     /// Pixels of all frames that were wanted.
     pixels: u64,
@@ -62,7 +64,17 @@ pub(crate) struct Frames<'a> {
 impl<'a> Frames<'a> {
     /// `visit` gets each frame's number, from 0, and the frame.
     pub(crate) fn new(limits: &'a Limits, visit: &'a mut dyn FnMut(u32, Frame) -> Taken) -> Self {
-        Self { limits, visit, taken: 0, pixels: 0, left_out: 0 }
+        Self { limits, visit, exact: false, taken: 0, pixels: 0, left_out: 0 }
+    }
+
+    /// The same, for a `visit` that takes no [`Samples::Near`].
+    pub(crate) fn exact(limits: &'a Limits, visit: &'a mut dyn FnMut(u32, Frame) -> Taken) -> Self {
+        Self { exact: true, ..Self::new(limits, visit) }
+    }
+
+    /// Whether a decoder has to hand on exact samples at once.
+    pub(crate) const fn are_exact(&self) -> bool {
+        self.exact
     }
 
     /// Whether the next frame, of this size, is to be decoded. If not, it counts as left out.
@@ -150,11 +162,11 @@ mod tests {
         let limits = Limits::default();
         let mut visit = |number, frame: Frame| {
             numbers.push(number);
-            if matches!(frame.samples, Samples::Luma(_)) { Taken::NeedsRgb } else { Taken::Hashed }
+            if matches!(frame.samples, Samples::Near(_)) { Taken::NeedsRgb } else { Taken::Hashed }
         };
         let mut frames = Frames::new(&limits, &mut visit);
-        let luma = Luma::new(1, 1, 1, crate::pixels::Pixels::zeroed(1)).unwrap();
-        assert_eq!(frames.take(Frame::of(Samples::Luma(luma))), Taken::NeedsRgb);
+        let near = Near::new(8, 8, 8, 0.0, crate::pixels::Pixels::zeroed(3)).unwrap();
+        assert_eq!(frames.take(Frame::of(Samples::Near(near))), Taken::NeedsRgb);
         assert_eq!(frames.take(picture()), Taken::Hashed);
         assert_eq!(numbers, [0, 0]);
     }

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! bytes --limits--> decode/{jpeg,png,webp,gif,bmp,tiff} --> Picture (RGB, 8 bits)
-//!   |                 or, of a large JPEG, decode/jpeg_luma --> Luma (8 bits)
+//!   |                        or, of a large JPEG, first a Near (RGB that is not exact)
 //!   |                                                          | filter: two band matrices, 64 x 64 luma
 //!   +--> digest: MD5, SHA-256                                  | dct:    16 x 16 coefficients
 //!                                                              +-> pdq:  quality and eight hashes
@@ -16,7 +16,8 @@
 //! - Limits are checked on what the header declares, before pixels are allocated.
 //! - A decoder that panics costs its caller one error, [`DecodeError::DecoderPanicked`].
 //!
-//! Reading order: [`limits`], [`error`], `pixels`, [`picture`], `luma`, [`mod@decode`], `band`, [`filter`], [`dct`], [`mod@pdq`], [`digest`].
+//! Reading order: [`limits`], [`error`], `pixels`, [`picture`], `luma`, `band`, [`filter`], [`dct`], [`mod@pdq`], `near`, `frames`,
+//! [`mod@decode`], `ways`, [`digest`].
 
 pub mod limits;
 pub mod error;
@@ -24,12 +25,13 @@ mod pixels;
 pub mod picture;
 mod luma;
 mod orientation;
-mod frames;
-pub mod decode;
 mod band;
 pub mod filter;
 pub mod dct;
 pub mod pdq;
+mod near;
+mod frames;
+pub mod decode;
 mod ways;
 pub mod digest;
 
@@ -46,8 +48,8 @@ use frames::{Frame, Frames, Taken};
 
 /// Decodes `content` within `limits` and computes the PDQ hashes of its frames, in the ways that `ways` names.
 ///
-/// Of a JPEG with enough detail only luma is decoded. Its samples are rounded elsewhere than those of RGB, so a hash
-/// may be 2 bits from that of [`fn@decode`] and [`fn@pdq`]; nearly always it is the same.
+/// A large JPEG is decoded quickly and not exactly where that decides the hash, so a hash may be 2 bits from that of
+/// [`fn@decode`] and [`fn@pdq`]; nearly always it is the same.
 ///
 /// # Errors
 /// [`DecodeError`], when the bytes are no picture that this crate accepts.

@@ -1,4 +1,4 @@
-//! Where the filter takes luma from: a picture of RGB, or a plane that is luma already.
+//! Where the filter takes luma from: a picture of RGB, or a plane of one sample a pixel.
 
 use crate::picture::{CHANNELS, Picture};
 use crate::pixels::Pixels;
@@ -43,7 +43,7 @@ impl LumaSource for Picture {
     }
 }
 
-/// A plane of luma, whose rows may be longer than the picture is wide.
+/// A plane of luma or of palette indices, whose rows may be longer than the picture is wide.
 pub(crate) struct Luma {
     width: u32,
     height: u32,
@@ -57,14 +57,6 @@ impl Luma {
         let fits = width > 0 && height > 0 && stride >= width as usize;
         let rows = samples.len().checked_div(stride)?;
         (fits && rows >= height as usize).then_some(Self { width, height, stride, samples })
-    }
-
-    pub(crate) const fn width(&self) -> u32 {
-        self.width
-    }
-
-    pub(crate) const fn height(&self) -> u32 {
-        self.height
     }
 }
 

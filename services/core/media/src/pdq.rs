@@ -27,9 +27,25 @@ pub(crate) fn pdq_of_window(source: &impl LumaSource, window: &Window, scale: Sc
         return PictureHashes { pdq: [[0; 32]; 8], quality: quality_of(0) };
     }
     let buffer = downsample_window(source, window, scale);
-    let coefficients = dct(&buffer);
-    let pdq = Variant::ALL.map(|variant| hash(&turned(&coefficients, variant)));
-    PictureHashes { pdq, quality: quality(&buffer) }
+    hashes(&buffer, &dct(&buffer))
+}
+
+/// The hashes and the quality, from the picture's 64 x 64 luma and the coefficients of that.
+pub(crate) fn hashes(buffer: &Buffer, coefficients: &Coefficients) -> PictureHashes {
+    let pdq = Variant::ALL.map(|variant| hash(&turned(coefficients, variant)));
+    PictureHashes { pdq, quality: quality(buffer) }
+}
+
+/// Whether an error of this size in the distance of each coefficient to the median changes at most two bits of the upright hash.
+///
+/// As many bits are set as not, so bits change in pairs: one of each. With at most one coefficient within reach of the median
+/// on either of its sides there is at most one pair.
+pub(crate) fn is_certain(coefficients: &Coefficients, error: f32) -> bool {
+    let values = coefficients.as_flattened();
+    let median = median(coefficients);
+    let above = values.iter().filter(|&&value| value > median && value <= median + error).count();
+    let below = values.iter().filter(|&&value| value <= median && value >= median - error).count();
+    above.min(below) <= 1
 }
 
 /// How much detail the buffer holds: differences of neighbours in percent of the full scale, each truncated to a
@@ -85,10 +101,8 @@ fn turned(original: &Coefficients, variant: Variant) -> Coefficients {
 /// Bit `k = 16 i + j` is bit `k % 16` of word `k / 16`, and the hexadecimal form prints word 15 first: bit `k` is therefore
 /// bit `k % 8` of byte `31 - k / 8`.
 fn hash(coefficients: &Coefficients) -> PdqHash {
+    let median = median(coefficients);
     let values = coefficients.as_flattened();
-    let mut sorted: [f32; FREQUENCIES * FREQUENCIES] = [0.0; FREQUENCIES * FREQUENCIES];
-    sorted.copy_from_slice(values);
-    let (_, &mut median, _) = sorted.select_nth_unstable_by(values.len() / 2 - 1, f32::total_cmp);
     let mut bytes = [0; 32];
     for (k, &value) in values.iter().enumerate() {
         if value > median {
@@ -96,6 +110,15 @@ fn hash(coefficients: &Coefficients) -> PdqHash {
         }
     }
     bytes
+}
+
+/// The lower median.
+fn median(coefficients: &Coefficients) -> f32 {
+    let mut sorted: [f32; FREQUENCIES * FREQUENCIES] = [0.0; FREQUENCIES * FREQUENCIES];
+    sorted.copy_from_slice(coefficients.as_flattened());
+    let (_, &mut median, _) =
+        sorted.select_nth_unstable_by(FREQUENCIES * FREQUENCIES / 2 - 1, f32::total_cmp);
+    median
 }
 
 #[cfg(test)]

@@ -21,9 +21,6 @@ use crate::pdq::pdq_of_window;
 
 mod borders;
 
-/// Below this quality rounding may decide a bit, and luma is computed from RGB as the reference does it.
-const QUALITY_OF_LUMA_MIN: u8 = 80;
-
 /// Which ways are taken beside the plain one. Hashing as stored needs no switch: it is done where a file asks for a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ways {
@@ -46,12 +43,12 @@ impl Default for Ways {
     }
 }
 
-/// Hashes a frame; also its width and height, upright. `None` where luma alone does not decide the hash.
+/// Hashes a frame; also its width and height, upright. `None` where its samples do not decide the hash.
 pub(crate) fn hash(number: u32, frame: Frame, ways: Ways) -> Option<((u32, u32), FrameFingerprint)> {
     let Frame { time, samples, orientation, indices } = frame;
     let mut further = Vec::new();
     let upright = match samples {
-        Samples::Luma(luma) => Samples::Luma(luma),
+        Samples::Near(near) => Samples::Near(near),
         Samples::Rgb(stored) if orientation != Orientation::UPRIGHT => {
             let turned = orientation.turn(&stored)?;
             further.push((Way::AsStored, crate::pdq(&stored)));
@@ -60,12 +57,16 @@ pub(crate) fn hash(number: u32, frame: Frame, ways: Ways) -> Option<((u32, u32),
         Samples::Rgb(upright) => Samples::Rgb(upright),
     };
     let (size, plain) = match &upright {
-        Samples::Luma(luma) => {
-            let plain = hash_source(luma, ways, &mut further);
-            if plain.quality.get() < QUALITY_OF_LUMA_MIN {
+        Samples::Near(near) => {
+            if near.is_scaled() && ways.unbordered && without_borders(near).is_some() {
+                // A border may end within a cell.
                 return None;
             }
-            ((luma.width(), luma.height()), plain)
+            let plain = near.hashes()?;
+            if !near.is_scaled() {
+                further_ways(near, ways, &mut further);
+            }
+            (near.declared_size(), plain)
         }
         Samples::Rgb(picture) => {
             ((picture.width(), picture.height()), hash_source(picture, ways, &mut further))
@@ -87,18 +88,21 @@ fn hash_source(
     ways: Ways,
     further: &mut Vec<(Way, PictureHashes)>,
 ) -> PictureHashes {
-    let whole = Window::whole(source);
-    let plain = pdq_of_window(source, &whole, Scale::AsIs);
+    further_ways(source, ways, further);
+    pdq_of_window(source, &Window::whole(source), Scale::AsIs)
+}
+
+/// The hashes of the samples in further ways.
+fn further_ways(source: &impl LumaSource, ways: Ways, further: &mut Vec<(Way, PictureHashes)>) {
     let (width, height) = source.size();
     if ways.scaled && width.min(height) < SCALED_SIDE_PX {
-        further.push((Way::Scaled, pdq_of_window(source, &whole, Scale::Up)));
+        further.push((Way::Scaled, pdq_of_window(source, &Window::whole(source), Scale::Up)));
     }
     if ways.unbordered
         && let Some(inner) = borders::without_borders(source)
     {
         further.push((Way::Unbordered, pdq_of_window(source, &inner, Scale::Up)));
     }
-    plain
 }
 
 #[cfg(test)]

@@ -1,115 +1,141 @@
-//! JPEG: baseline and progressive, grey, YCbCr, RGB, CMYK and YCCK, by `zune-jpeg` in its strict mode.
+//! JPEG: baseline, progressive and arithmetic coding; grey, YCbCr, RGB, CMYK and YCCK.
 //!
-//! `zune-jpeg` is what `image` uses. It is called directly because `image` runs it in its lenient mode, in which a damaged or
-//! truncated file becomes a half-grey picture without an error.
-//! The components' meaning is libjpeg's (see `jpeg_header.rs`); where `zune-jpeg` would read them otherwise, it decodes a copy
-//! of the file whose Adobe marker says so. For PDQ alone a large file need not become RGB: see `jpeg_luma.rs`.
-
-use std::borrow::Cow;
-
-use zune_jpeg::JpegDecoder;
-use zune_jpeg::errors::DecodeErrors;
-use zune_jpeg::zune_core::bytestream::ZCursor;
-use zune_jpeg::zune_core::colorspace::ColorSpace;
-use zune_jpeg::zune_core::options::DecoderOptions;
+//! What a sample is follows libjpeg, which Pillow decodes with, so exact pictures come from libjpeg (`libjpeg.rs`). Its vector
+//! code needs an assembler that a user may not have, and without it a photograph takes twice the time. Two quicker ways
+//! come first where a picture is large, and each is taken only where it decides the hash (see `near.rs`):
+//!
+//! - libjpeg decodes to the means of cells of 4 or 8 pixels each way, from fewer coefficients, and converts fewer pixels;
+//! - `zune-jpeg` decodes ordinary files, with vector instructions and slightly other rounding (`ordinary.rs`).
 
 use crate::error::DecodeError;
 use crate::frames::{Frame, Frames, Samples, Taken};
 use crate::limits::Limits;
+use crate::near::Near;
 use crate::picture::{CHANNELS, Picture};
 use crate::pixels::Pixels;
 
-use super::jpeg_chroma::Rearranged;
-use super::jpeg_header::{self, Colours, FORMAT, Header};
-use super::jpeg_luma;
+pub(super) mod header;
+mod inks;
+mod libjpeg;
+mod ordinary;
+mod pictures;
 
-/// A progressive file may repeat the whole picture in each scan: so many times and no more. Encoders write about ten.
-const SCANS_MAX: usize = 100;
+use header::{Colours, Header};
+use libjpeg::{Output, Rows};
 
-/// Decodes a JPEG: to luma where that is quicker and decides the hash, else to RGB.
+/// A picture is decoded to cells of so many pixels each way where PDQ's window is at least so long, in pixels. The shorter side
+/// decides, of which the window is the 128th part. Three cells to a window keep the error small enough for most pictures.
+const CELLS: [(u32, u8); 2] = [(24, 8), (12, 4)];
+
+/// Decodes the pictures of a JPEG file: one, unless it is a multi-picture file.
 pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -> Result<(), DecodeError> {
     let header = checked_header(content, limits)?;
-    frames.wants(header.width.into(), header.height.into());
-    if let Some(luma) = jpeg_luma::decode(content, &header, limits)
-        && frames.take(Frame::of(Samples::Luma(luma))) == Taken::Hashed
-    {
+    decode_picture(content, &header, frames)?;
+    let Some(index) = header.index else { return Ok(()) };
+    let further = pictures::further(content, index);
+    let known = further.len().min(usize::try_from(limits.frames_max).unwrap_or(usize::MAX));
+    for &start in &further[..known] {
+        let content = content.get(start..).unwrap_or_default();
+        let decoded =
+            checked_header(content, limits).and_then(|header| decode_picture(content, &header, frames));
+        if decoded.is_err() {
+            frames.leave_out(1);
+        }
+    }
+    frames.leave_out(u32::try_from(further.len() - known).unwrap_or(u32::MAX));
+    Ok(())
+}
+
+/// Decodes one picture: quickly where that decides the hash, else exactly.
+fn decode_picture(content: &[u8], header: &Header, frames: &mut Frames<'_>) -> Result<(), DecodeError> {
+    if !frames.wants(header.width.into(), header.height.into()) {
         return Ok(());
     }
-    frames.take(Frame::still(decode_rgb(content, &header)?));
+    let exact = frames.are_exact();
+    let mut taken = |samples| frames.take(Frame::of(samples)) == Taken::Hashed;
+    let hashed = !exact
+        && (cells(content, header)?.is_some_and(|cells| taken(Samples::Near(cells)))
+            || ordinary::decode(content, header).is_some_and(|rgb| taken(Samples::Near(rgb))));
+    if !hashed {
+        taken(Samples::Rgb(decode_rgb(content, header)?));
+    }
     Ok(())
+}
+
+/// The means of cells of the picture; `None` where it is too small, or not of colours that have a mean.
+fn cells(content: &[u8], header: &Header) -> Result<Option<Near>, DecodeError> {
+    let window = u32::from(header.width.min(header.height)).div_ceil(128);
+    let Some((_, cell)) = CELLS.into_iter().find(|&(window_min, _)| window >= window_min) else {
+        return Ok(None);
+    };
+    if !matches!(header.colours, Colours::Grey | Colours::YCbCr) {
+        return Ok(None);
+    }
+    let mut rows = started(content, header, Output::Rgb, cell)?;
+    let (across, down) = rows.size();
+    let mut rgb = Pixels::zeroed(across * down * CHANNELS);
+    rows.read_into(&mut rgb)?;
+    Ok(Near::new(header.width.into(), header.height.into(), cell.into(), 0.0, rgb))
 }
 
 /// Decodes a JPEG to RGB.
 fn decode_rgb(content: &[u8], header: &Header) -> Result<Picture, DecodeError> {
-    let (width, height) = (u32::from(header.width), u32::from(header.height));
-    let content = with_adobe_transform(content, header);
-    let rgb = if let Some(rearranged) = Rearranged::of(header) {
-        let (width, height) = rearranged.declared_size();
-        let content = rearranged.declare(header, &content);
-        // As stored: luma and colours.
-        Pixels::Heap(rearranged.to_rgb(&samples(&content, ColorSpace::YCbCr, width, height)?))
-    } else {
-        let output = match header.colours {
-            // As stored: the three components are red, green and blue already.
-            Colours::Rgb => ColorSpace::YCbCr,
-            Colours::Grey | Colours::YCbCr | Colours::Cmyk | Colours::Ycck => ColorSpace::RGB,
-        };
-        samples(&content, output, header.width.into(), header.height.into())?
+    let output = match header.colours {
+        Colours::Grey => Output::Grey,
+        Colours::YCbCr | Colours::Rgb => Output::Rgb,
+        Colours::Cmyk | Colours::Ycck => Output::Cmyk,
     };
-    Picture::from_pixels(width, height, rgb)
+    let mut rows = started(content, header, output, 1)?;
+    let width = usize::from(header.width);
+    let mut rgb = Pixels::zeroed(width * usize::from(header.height) * CHANNELS);
+    match output {
+        Output::Rgb => rows.read_into(&mut rgb)?,
+        Output::Grey => {
+            let mut row = vec![0; width];
+            for rgb in rgb.chunks_exact_mut(width * CHANNELS) {
+                rows.read_into(&mut row)?;
+                for (rgb, &grey) in rgb.as_chunks_mut().0.iter_mut().zip(&row) {
+                    *rgb = [grey; CHANNELS];
+                }
+            }
+        }
+        Output::Cmyk => {
+            let mut row = vec![0; width * inks::INKS];
+            for rgb in rgb.chunks_exact_mut(width * CHANNELS) {
+                rows.read_into(&mut row)?;
+                inks::to_rgb(&row, rgb);
+            }
+        }
+    }
+    Picture::from_pixels(header.width.into(), header.height.into(), rgb)
         .ok_or(DecodeError::Corrupt { reason: "the JPEG holds another number of pixels than it declares" })
 }
 
-/// The header of a complete file within the limits.
+/// The rows of a picture that is as large as its header says.
+fn started<'a>(
+    content: &'a [u8],
+    header: &Header,
+    output: Output,
+    cell: u8,
+) -> Result<Rows<'a>, DecodeError> {
+    let rows = libjpeg::start(content, output, cell)?;
+    let size = [header.width, header.height].map(|side| usize::from(side).div_ceil(cell.into()));
+    if rows.size() == size.into() {
+        Ok(rows)
+    } else {
+        Err(DecodeError::Corrupt { reason: "the JPEG declares its size more than once" })
+    }
+}
+
+/// The header of a file within the limits.
 fn checked_header(content: &[u8], limits: &Limits) -> Result<Header, DecodeError> {
-    let header = jpeg_header::read(content)?;
+    let header = header::read(content)?;
     limits.check_dimensions(header.width.into(), header.height.into())?;
     limits.check_alloc(alloc_bytes(&header))?;
-    header.check_complete(content)?;
+    if header.buffered {
+        header.check_scans(content)?;
+    }
     Ok(header)
-}
-
-/// The decoder's samples, three to a pixel, of a picture of this size.
-fn samples(content: &[u8], output: ColorSpace, width: usize, height: usize) -> Result<Pixels, DecodeError> {
-    let options = DecoderOptions::default()
-        .set_strict_mode(true)
-        .set_max_width(usize::from(u16::MAX))
-        .set_max_height(usize::from(u16::MAX))
-        .jpeg_set_max_scans(SCANS_MAX)
-        .jpeg_set_out_colorspace(output);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(content), options);
-    decoder.decode_headers().map_err(refusal)?;
-    if decoder.dimensions() != Some((width, height)) {
-        return Err(DecodeError::Corrupt { reason: "the JPEG declares its size more than once" });
-    }
-    if decoder.input_colorspace() == Some(ColorSpace::RGB) {
-        // Recognised by the components' identifiers: asking for RGB is what leaves them as they are.
-        decoder.set_options(options.jpeg_set_out_colorspace(ColorSpace::RGB));
-    }
-    let mut samples = Pixels::zeroed(width * height * CHANNELS);
-    decoder.decode_into(&mut samples).map_err(refusal)?;
-    Ok(samples)
-}
-
-/// The file, with an Adobe marker that says what its components mean, or without one. Borrowed where it is so already.
-fn with_adobe_transform<'a>(content: &'a [u8], header: &Header) -> Cow<'a, [u8]> {
-    let Some((at, declared)) = header.adobe else { return Cow::Borrowed(content) };
-    let transform = match header.colours {
-        Colours::Cmyk => Some(0),
-        Colours::YCbCr => Some(1),
-        Colours::Ycck => Some(2),
-        Colours::Grey | Colours::Rgb => None,
-    };
-    if transform == Some(declared) {
-        return Cow::Borrowed(content);
-    }
-    let mut copy = content.to_vec();
-    match transform {
-        Some(transform) => copy[at + 11] = transform,
-        // An identifier that decoders do not know.
-        None => copy[at] = b'a',
-    }
-    Cow::Owned(copy)
 }
 
 /// What decoding allocates: the output, and all coefficients where they are buffered.
@@ -126,30 +152,5 @@ fn alloc_bytes(header: &Header) -> u64 {
     pixels * CHANNELS as u64 + coefficients + rows
 }
 
-/// The decoder's error without its text, which may quote the content.
-fn refusal(error: DecodeErrors) -> DecodeError {
-    match error {
-        DecodeErrors::Unsupported(_) => DecodeError::Unsupported {
-            format: FORMAT,
-            reason: "this coding; Huffman-coded baseline and progressive files are accepted",
-        },
-        DecodeErrors::ExhaustedData | DecodeErrors::IoErrors(_) => DecodeError::Truncated { format: FORMAT },
-        DecodeErrors::HuffmanDecode(_) => {
-            DecodeError::Corrupt { reason: "a Huffman table of the JPEG is missing or wrong" }
-        }
-        DecodeErrors::DqtError(_) => {
-            DecodeError::Corrupt { reason: "a quantisation table of the JPEG is wrong" }
-        }
-        DecodeErrors::SosError(_) => DecodeError::Corrupt { reason: "a scan header of the JPEG is wrong" },
-        DecodeErrors::SofError(_) | DecodeErrors::ZeroError | DecodeErrors::LargeDimensions(_) => {
-            DecodeError::Corrupt { reason: "the frame header of the JPEG is wrong" }
-        }
-        DecodeErrors::Format(_)
-        | DecodeErrors::FormatStatic(_)
-        | DecodeErrors::IllegalMagicBytes(_)
-        | DecodeErrors::MCUError(_)
-        | DecodeErrors::TooSmallOutput(..) => {
-            DecodeError::Corrupt { reason: "the JPEG's data cannot be decoded" }
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

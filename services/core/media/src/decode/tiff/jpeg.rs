@@ -204,13 +204,13 @@ fn decode_nested(
     let limits = Limits { frames_max: 1, ..*limits };
     let mut picture = None;
     let mut visit = |_, frame: Frame| match frame.samples {
-        Samples::Luma(_) => Taken::NeedsRgb,
+        Samples::Near(_) => Taken::NeedsRgb,
         Samples::Rgb(rgb) => {
             picture = Some(rgb);
             Taken::Hashed
         }
     };
-    decode(data, &limits, &mut Frames::new(&limits, &mut visit))?;
+    decode(data, &limits, &mut Frames::exact(&limits, &mut visit))?;
     picture.ok_or(corrupt("a strip holds no picture"))
 }
 

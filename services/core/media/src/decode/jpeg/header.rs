@@ -1,17 +1,13 @@
-//! What a JPEG's markers say: its size, its colours, and whether it is all there.
+//! What a JPEG's markers say: its size, its colours, and how much decoding it asks for.
 //!
 //! Source: ITU-T T.81, annex B, for the markers; libjpeg's `default_decompress_parms` for what the components mean, since the
 //! file itself does not say so reliably.
-//!
-//! A decoder fills what is missing with grey and calls it a picture. Hence the one rule here: the markers must lead to the
-//! end-of-image marker. It is the last thing of a picture, so a file cut anywhere before it is refused, also where only those two
-//! bytes are missing. What follows it (a gain map, a preview) is not part of the picture and may be cut.
 
 use std::io::BufRead;
 
 use crate::error::DecodeError;
 
-pub(super) const FORMAT: &str = "JPEG";
+pub(in crate::decode) const FORMAT: &str = "JPEG";
 
 /// What the components of a pixel are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,16 +30,16 @@ pub(super) struct Header {
     pub(super) sampling: Vec<(u8, u8)>,
     /// All coefficients have to be held until the last scan.
     pub(super) buffered: bool,
-    /// Where Adobe's marker keeps its identifier, and its colour transform.
-    pub(super) adobe: Option<(usize, u8)>,
-    /// Where the frame header's fields begin.
-    pub(super) frame: usize,
+    /// Where the index of a multi-picture file begins.
+    pub(super) index: Option<usize>,
     /// Where the first scan's segment begins.
     scan: usize,
 }
 
 const SOF0: u8 = 0xc0;
 const SOF2: u8 = 0xc2;
+const SOF9: u8 = 0xc9;
+const SOF10: u8 = 0xca;
 const DHT: u8 = 0xc4;
 const JPG: u8 = 0xc8;
 const DAC: u8 = 0xcc;
@@ -53,7 +49,12 @@ const RST7: u8 = 0xd7;
 const EOI: u8 = 0xd9;
 const SOS: u8 = 0xda;
 const APP0: u8 = 0xe0;
+const APP1: u8 = 0xe1;
+const APP2: u8 = 0xe2;
 const APP14: u8 = 0xee;
+
+/// A progressive file may repeat the whole picture in each scan: so many times and no more. Encoders write about ten.
+const SCANS_MAX: usize = 100;
 
 const TRUNCATED: DecodeError = DecodeError::Truncated { format: FORMAT };
 
@@ -62,6 +63,8 @@ pub(super) fn read(content: &[u8]) -> Result<Header, DecodeError> {
     let mut frame = None;
     let mut jfif = false;
     let mut adobe = None;
+    let mut index = None;
+    let mut is_ultra_hdr = false;
     let mut at = 2;
     loop {
         let (marker, start) = next_marker(content, at)?;
@@ -69,18 +72,17 @@ pub(super) fn read(content: &[u8]) -> Result<Header, DecodeError> {
             EOI => return Err(DecodeError::Corrupt { reason: "the JPEG ends before its first scan" }),
             SOS => {
                 let (_, segment) = segment(content, start)?;
-                let (frame, Frame { width, height, progressive, components }) = frame
+                let Frame { width, height, progressive, components } = frame
                     .ok_or(DecodeError::Corrupt { reason: "the JPEG has a scan before its frame header" })?;
                 let buffered = progressive
                     || segment.first().is_some_and(|&count| usize::from(count) < components.len());
                 return Ok(Header {
                     width,
                     height,
-                    colours: colours(&components, jfif, adobe.map(|(_, transform)| transform))?,
+                    colours: colours(&components, jfif, adobe)?,
                     sampling: components.iter().map(|&(_, factors)| (factors >> 4, factors & 15)).collect(),
                     buffered,
-                    adobe,
-                    frame,
+                    index: index.filter(|_| !is_ultra_hdr),
                     scan: start,
                 });
             }
@@ -88,22 +90,18 @@ pub(super) fn read(content: &[u8]) -> Result<Header, DecodeError> {
             _ => {
                 let (end, segment) = segment(content, start)?;
                 match marker {
-                    SOF0..=SOF2 => frame = Some((start + 2, Frame::read(marker, segment)?)),
-                    DHT | JPG => {}
+                    SOF0..=SOF2 | SOF9 | SOF10 => frame = Some(Frame::read(marker, segment)?),
+                    DHT | JPG | DAC => {}
                     0xc3..=SOF15 => {
-                        let reason = match marker {
-                            0xc9..=0xcb | DAC | 0xcd..=SOF15 => {
-                                "arithmetic coding; Huffman-coded baseline and progressive files are accepted"
-                            }
-                            _ => {
-                                "lossless or hierarchical coding; baseline and progressive files are accepted"
-                            }
-                        };
+                        let reason =
+                            "lossless or hierarchical coding; baseline and progressive files are accepted";
                         return Err(DecodeError::Unsupported { format: FORMAT, reason });
                     }
+                    APP1 => is_ultra_hdr |= is_xmp_of_ultra_hdr(segment),
+                    APP2 if segment.starts_with(b"MPF\0") => index = Some(start + 6),
                     APP0 => jfif |= segment.starts_with(b"JFIF\0"),
                     APP14 if segment.starts_with(b"Adobe") && segment.len() >= 12 => {
-                        adobe = Some((start + 2, segment[11]));
+                        adobe = Some(segment[11]);
                     }
                     _ => {}
                 }
@@ -114,19 +112,24 @@ pub(super) fn read(content: &[u8]) -> Result<Header, DecodeError> {
 }
 
 impl Header {
-    /// Follows the scans to the end-of-image marker.
-    pub(super) fn check_complete(&self, content: &[u8]) -> Result<(), DecodeError> {
-        let mut at = segment(content, self.scan)?.0;
-        loop {
-            // Inside a scan every ff of the data is followed by 00; a restart marker stands alone.
-            let start = after_ff(content, at)?;
-            match content.get(start).ok_or(TRUNCATED)? {
-                0x00 | RST0..=RST7 => at = start + 1,
-                0xff => at = start,
-                &EOI => return Ok(()),
-                _ => at = segment(content, start + 1)?.0,
+    /// Counts the scans: each may go through the whole picture.
+    pub(super) fn check_scans(&self, content: &[u8]) -> Result<(), DecodeError> {
+        let mut at = self.scan;
+        for _ in 0..SCANS_MAX {
+            // Inside a scan every ff of the data is followed by 00, and a restart marker stands alone.
+            loop {
+                let Ok((marker, start)) = next_marker(content, at) else { return Ok(()) };
+                match marker {
+                    EOI => return Ok(()),
+                    SOS => {
+                        at = start;
+                        break;
+                    }
+                    _ => at = start,
+                }
             }
         }
+        Err(DecodeError::Corrupt { reason: "the JPEG has too many scans" })
     }
 }
 
@@ -162,7 +165,7 @@ impl Frame {
         Ok(Self {
             width: u16::from_be_bytes([w1, w0]),
             height: u16::from_be_bytes([h1, h0]),
-            progressive: marker == SOF2,
+            progressive: matches!(marker, SOF2 | SOF10),
             components,
         })
     }
@@ -186,8 +189,15 @@ fn colours(components: &[(u8, u8)], jfif: bool, adobe_transform: Option<u8>) -> 
     }
 }
 
+/// Whether the further pictures of the file are gain maps, which are for the display of the first and no pictures to look at.
+fn is_xmp_of_ultra_hdr(segment: &[u8]) -> bool {
+    const VERSION: &[u8] = b" hdrgm:Version=\"";
+    segment.starts_with(b"http://ns.adobe.com/xap/")
+        && segment.windows(VERSION.len()).any(|window| window == VERSION)
+}
+
 /// The next marker from `at` on, and where its segment begins. Bytes between segments are skipped, as decoders do.
-pub(super) fn next_marker(content: &[u8], at: usize) -> Result<(u8, usize), DecodeError> {
+fn next_marker(content: &[u8], at: usize) -> Result<(u8, usize), DecodeError> {
     let mut at = at;
     loop {
         at = after_ff(content, at)?;
@@ -199,14 +209,14 @@ pub(super) fn next_marker(content: &[u8], at: usize) -> Result<(u8, usize), Deco
 }
 
 /// The place after the next ff from `at` on. The library's search goes many bytes at a time.
-pub(super) fn after_ff(content: &[u8], at: usize) -> Result<usize, DecodeError> {
+fn after_ff(content: &[u8], at: usize) -> Result<usize, DecodeError> {
     let mut rest = content.get(at..).ok_or(TRUNCATED)?;
     let after = at + rest.skip_until(0xff).map_err(|_| TRUNCATED)?;
     if after > at && content[after - 1] == 0xff { Ok(after) } else { Err(TRUNCATED) }
 }
 
 /// The segment whose length stands at `start`: where it ends, and what it holds.
-pub(super) fn segment(content: &[u8], start: usize) -> Result<(usize, &[u8]), DecodeError> {
+fn segment(content: &[u8], start: usize) -> Result<(usize, &[u8]), DecodeError> {
     let length = content.get(start..start + 2).ok_or(TRUNCATED)?;
     let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
     if length < 2 {

@@ -1,0 +1,47 @@
+//! Ordinary baseline files, by `zune-jpeg` in its strict mode: with vector instructions, twice as fast as libjpeg without.
+
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use crate::near::Near;
+use crate::picture::CHANNELS;
+use crate::pixels::Pixels;
+
+use super::header::{Colours, Header};
+
+/// Smaller pictures are decoded exactly: rounding averages out over many pixels only, and there is little time to win.
+const PIXELS_MIN: u32 = 512 * 512;
+
+/// No side may be shorter, for the same reason.
+const SIDE_PX_MIN: u16 = 256;
+
+/// How far this decoder's rounding moves a coefficient of PDQ, at most, in pictures of this size; measured on drawn pictures and
+/// photographs of 0.3 to 12 megapixels and qualities 50 to 95, against libjpeg. The mean is a tenth of it.
+const ROUNDING: f32 = 0.15;
+
+/// Decodes to RGB; `None` where this decoder does not accept the file, so that libjpeg decides.
+pub(super) fn decode(content: &[u8], header: &Header) -> Option<Near> {
+    let large = u32::from(header.width) * u32::from(header.height) >= PIXELS_MIN
+        && header.width.min(header.height) >= SIDE_PX_MIN;
+    let sampled = matches!(header.sampling[..], [(1, 1) | (2, 1) | (2, 2), (1, 1), (1, 1)]);
+    if !large || header.buffered || header.colours != Colours::YCbCr || !sampled {
+        return None;
+    }
+    let (width, height) = (usize::from(header.width), usize::from(header.height));
+    let options = DecoderOptions::default()
+        .set_strict_mode(true)
+        .set_max_width(usize::from(u16::MAX))
+        .set_max_height(usize::from(u16::MAX))
+        .jpeg_set_out_colorspace(ColorSpace::RGB);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(content), options);
+    decoder.decode_headers().ok()?;
+    if decoder.dimensions() != Some((width, height)) || decoder.input_colorspace() != Some(ColorSpace::YCbCr)
+    {
+        return None;
+    }
+    let mut rgb = Pixels::zeroed(width * height * CHANNELS);
+    decoder.decode_into(&mut rgb).ok()?;
+    Near::new(header.width.into(), header.height.into(), 1, ROUNDING, rgb)
+}

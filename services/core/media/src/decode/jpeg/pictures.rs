@@ -1,0 +1,59 @@
+//! The further pictures of a multi-picture file: stereo pairs, bursts, large previews.
+//!
+//! Source: CIPA DC-007 (Multi-Picture Format). An index in an application segment, in the form of a TIFF directory, has where each picture
+//! begins, counted from the index. As in Pillow the pictures of the index are the frames of the file, and the first is
+//! where the file begins, whatever the index has for it.
+
+/// How many pictures there are.
+const NUMBER: u16 = 0xb001;
+
+/// A list of 16 bytes for each picture.
+const ENTRIES: u16 = 0xb002;
+
+/// Where the pictures after the first begin, by the index at `index`. Empty where the index is damaged.
+pub(super) fn further(content: &[u8], index: usize) -> Vec<usize> {
+    Index::new(content, index).and_then(|index| index.starts()).unwrap_or_default()
+}
+
+/// The index, from its byte order on.
+struct Index<'a> {
+    bytes: &'a [u8],
+    begins: usize,
+    is_big_endian: bool,
+}
+
+impl<'a> Index<'a> {
+    fn new(content: &'a [u8], begins: usize) -> Option<Self> {
+        let bytes = content.get(begins..)?;
+        Some(Self { bytes, begins, is_big_endian: bytes.starts_with(b"MM\0*") })
+    }
+
+    fn starts(&self) -> Option<Vec<usize>> {
+        let directory = self.long(4)?;
+        let (mut number, mut entries) = (None, None);
+        for field in 0..usize::from(self.short(directory)?) {
+            let at = directory.checked_add(2 + field * 12)?;
+            match self.short(at)? {
+                NUMBER => number = Some(self.long(at + 8)?),
+                ENTRIES => entries = Some((self.long(at + 8)?, self.long(at + 4)? / 16)),
+                _ => {}
+            }
+        }
+        let (number, (entries, listed)) = (number?, entries?);
+        if number > listed {
+            return None;
+        }
+        (1..number).map(|picture| Some(self.begins + self.long(entries + picture * 16 + 8)?)).collect()
+    }
+
+    fn short(&self, at: usize) -> Option<u16> {
+        let bytes = *self.bytes.get(at..)?.first_chunk()?;
+        Some(if self.is_big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) })
+    }
+
+    fn long(&self, at: usize) -> Option<usize> {
+        let bytes = *self.bytes.get(at..)?.first_chunk()?;
+        let long = if self.is_big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) };
+        usize::try_from(long).ok()
+    }
+}
