@@ -58,7 +58,7 @@ pub(crate) fn hash(number: u32, frame: Frame, ways: Ways) -> Option<((u32, u32),
     };
     let (size, plain) = match &upright {
         Samples::Near(near) => {
-            if near.is_scaled() && ways.unbordered && without_borders(near).is_some() {
+            if near.is_scaled() && ways.unbordered && borders::without_borders(near).is_some() {
                 // A border may end within a cell.
                 return None;
             }
