@@ -18,6 +18,7 @@ mod guard;
 mod jpeg;
 mod png;
 mod webp;
+mod avif;
 mod gif;
 mod bmp;
 mod tiff;
@@ -30,6 +31,7 @@ enum Format {
     Jpeg,
     Png,
     WebP,
+    Avif,
     Gif,
     Bmp,
     Tiff,
@@ -45,6 +47,7 @@ impl Format {
             [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Self::Gif),
             [b'B', b'M', ..] => Some(Self::Bmp),
             [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Self::Tiff),
+            _ if avif::signature::is_avif(content) => Some(Self::Avif),
             _ => None,
         }
     }
@@ -55,6 +58,7 @@ impl Format {
             Self::Jpeg => jpeg::header::FORMAT,
             Self::Png => png::FORMAT,
             Self::WebP => webp::FORMAT,
+            Self::Avif => avif::FORMAT,
             Self::Gif => gif::FORMAT,
             Self::Bmp => bmp::FORMAT,
             Self::Tiff => tiff::FORMAT,
@@ -74,11 +78,15 @@ pub(crate) fn decode_frames(
         return Err(DecodeError::Empty);
     }
     limits.check_input(content)?;
-    let format = Format::of(content).ok_or(DecodeError::UnknownFormat)?;
+    let format = Format::of(content).ok_or_else(|| {
+        avif::signature::undecoded(content)
+            .map_or(DecodeError::UnknownFormat, |format| DecodeError::DecoderMissing { format })
+    })?;
     let decoded = guard::catch_panic(format.name(), || match format {
         Format::Jpeg => jpeg::decode(content, limits, frames),
         Format::Png => png::decode(content, limits, frames),
         Format::WebP => webp::decode(content, limits, frames),
+        Format::Avif => avif::decode(content, limits, frames),
         Format::Gif => gif::decode(content, limits, frames),
         Format::Bmp => bmp::decode(content, limits, frames),
         Format::Tiff => tiff::decode(content, limits, frames),

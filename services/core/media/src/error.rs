@@ -10,7 +10,7 @@ use vigie_model::{DecodeFailure, DecodeFailureKind};
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DecodeError {
     /// There are no bytes.
-    #[error("the content is empty: send the bytes of a JPEG, PNG, WebP, GIF, BMP or TIFF file")]
+    #[error("the content is empty: send the bytes of a JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF file")]
     Empty,
     /// The file is larger than [`Limits::input_bytes_max`](crate::Limits::input_bytes_max).
     #[error("the content has {bytes} bytes: at most {bytes_max} bytes are accepted")]
@@ -21,7 +21,7 @@ pub enum DecodeError {
         bytes_max: usize,
     },
     /// The first bytes are those of no accepted format.
-    #[error("the content is in no known image format: JPEG, PNG, WebP, GIF, BMP and TIFF are accepted")]
+    #[error("the content is in no known image format: JPEG, PNG, WebP, AVIF, GIF, BMP and TIFF are accepted")]
     UnknownFormat,
     /// The format is accepted, but not this way of using it.
     #[error("unsupported {format}: {reason}")]
@@ -30,6 +30,12 @@ pub enum DecodeError {
         format: &'static str,
         /// What is not supported, and what is.
         reason: &'static str,
+    },
+    /// The format is known, and this build has no decoder for it.
+    #[error("this build has no decoder for {format}: convert the picture to JPEG or PNG")]
+    DecoderMissing {
+        /// The format, as people write it.
+        format: &'static str,
     },
     /// The picture is larger than [`Limits::pixels_max`](crate::Limits::pixels_max).
     #[error(
@@ -94,6 +100,7 @@ impl DecodeError {
             Self::InputTooLarge { .. } => DecodeFailureKind::TooLargeInput,
             Self::UnknownFormat => DecodeFailureKind::UnknownFormat,
             Self::Unsupported { .. } => DecodeFailureKind::Unsupported,
+            Self::DecoderMissing { .. } => DecodeFailureKind::DecoderMissing,
             Self::TooManyPixels { .. } => DecodeFailureKind::TooManyPixels,
             Self::SideTooLong { .. } => DecodeFailureKind::SideTooLong,
             Self::AllocTooLarge { .. } => DecodeFailureKind::OutOfMemory,

@@ -98,6 +98,95 @@ def tiffcp(tiff, *options):
         return copy.read_bytes()
 
 
+def riff(*chunks):
+    """A WebP of these chunks."""
+    body = b"WEBP" + b"".join(
+        name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2) for name, data in chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def webp_header(flags, width, height):
+    size = struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
+    return b"VP8X", struct.pack("<I", flags) + size
+
+
+def webp_animation(width, height, *frames):
+    """An animation of (picture, left, top, milliseconds, flags): 1 clears the frame's area after it, 2 draws without blending."""
+    chunks = [webp_header(0x12, width, height), (b"ANIM", bytes(6))]
+    for image, left, top, duration, flags in frames:
+        buffer = io.BytesIO()
+        image.save(buffer, "webp", lossless=True, exact=True)
+        still = buffer.getvalue()
+        at = still.index(b"VP8L")
+        numbers = (left // 2, top // 2, image.width - 1, image.height - 1, duration)
+        place = b"".join(struct.pack("<I", number)[:3] for number in numbers)
+        chunks.append((b"ANMF", place + bytes([flags]) + still[at:]))
+    return riff(*chunks)
+
+
+def box(kind, *parts):
+    body = b"".join(parts)
+    return struct.pack(">I", 8 + len(body)) + kind + body
+
+
+def full_box(kind, version, *parts):
+    return box(kind, bytes([version, 0, 0, 0]), *parts)
+
+
+def boxes(data):
+    while data:
+        size = struct.unpack(">I", data[:4])[0]
+        yield data[4:8], data[8:size]
+        data = data[size:]
+
+
+def avif(image, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, "avif", codec="aom", max_threads=1, **options)
+    return buffer.getvalue()
+
+
+def avif_grid(image, columns, rows, matrix, **options):
+    """An AVIF of tiles, which overlap the right and lower edge, with its AV1 data in an `idat` box."""
+    width, height = (-(-side // (2 * count)) * 2 + 8 for side, count in ((image.width, columns), (image.height, rows)))
+    assert width * (columns - 1) < image.width and height * (rows - 1) < image.height
+    whole = image.crop((0, 0, width * columns, height * rows))
+    data = [struct.pack(">BBBBHH", 0, 0, rows - 1, columns - 1, image.width, image.height)]
+    for row in range(rows):
+        for column in range(columns):
+            left, top = column * width, row * height
+            tile = avif(whole.crop((left, top, left + width, top + height)), **options)
+            data.append(dict(boxes(tile))[b"mdat"])
+            configuration = tile[tile.index(b"av1C") + 4 :][:4]
+    infos, places, at = [], [], 0
+    for number, part in enumerate(data, 1):
+        kind = b"grid" if number == 1 else b"av01"
+        infos.append(full_box(b"infe", 2, struct.pack(">HH", number, 0), kind, b"\0"))
+        places.append(struct.pack(">HHHHII", number, 1, 0, 1, at, len(part)))
+        at += len(part)
+    tiles = range(2, len(data) + 1)
+    properties = box(b"ipco", full_box(b"ispe", 0, struct.pack(">II", image.width, image.height)),
+        full_box(b"ispe", 0, struct.pack(">II", width, height)), box(b"av1C", configuration),
+        box(b"colr", b"nclx", struct.pack(">HHHB", 1, 13, matrix, 0)), full_box(b"pixi", 0, bytes([3, 8, 8, 8])))
+    associations = struct.pack(">IHBBBB", len(data), 1, 3, 1, 0x84, 5) + b"".join(
+        struct.pack(">HBBBBB", number, 4, 2, 0x83, 0x84, 5) for number in tiles)
+    return box(b"ftyp", b"avif\0\0\0\0avifmif1miaf") + full_box(b"meta", 0,
+        full_box(b"hdlr", 0, bytes(4), b"pict", bytes(13)), full_box(b"pitm", 0, struct.pack(">H", 1)),
+        full_box(b"iloc", 1, b"\x44\0", struct.pack(">H", len(data)), *places),
+        full_box(b"iinf", 0, struct.pack(">H", len(data)), *infos),
+        full_box(b"iref", 0, box(b"dimg", struct.pack(">HH", 1, len(data) - 1), *(struct.pack(">H", n) for n in tiles))),
+        box(b"iprp", properties, full_box(b"ipma", 0, associations)), box(b"idat", *data))
+
+
+def without_dates(movie):
+    """The AVIF sequence with the times at which it was written set to 0."""
+    movie = bytearray(movie)
+    for kind in (b"mvhd", b"tkhd", b"mdhd"):
+        at = movie.index(kind) + 8
+        movie[at : at + 16] = bytes(16)
+    return bytes(movie)
+
+
 def segment(jpeg, marker):
     """Where the JPEG's segment with this marker begins, and its length with the marker."""
     at = jpeg.index(bytes([0xFF, marker]))
@@ -167,6 +256,26 @@ def make():
     save("lossless-alpha.webp", alpha, lossless=True, exact=True)
     others = [scene(width, height, seed) for seed in (103, 104)]
     save("animated.webp", base, save_all=True, append_images=others, lossless=True, duration=100)
+
+    lossy = FILES["lossy.webp"][0]
+    for name, flags in {"exif": 8, "colour-profile": 32, "alpha": 16}.items():
+        add(f"announced-{name}.webp", riff(webp_header(flags, width, height), (b"VP8 ", lossy[20:])), 2)
+    moving = [scene(90, 70, 105, levels=6), alpha.crop((0, 0, 60, 40)), alpha.crop((40, 30, 90, 90)), scene(90, 70, 106, levels=6)]
+    moving[2] = moving[2].quantize(8).convert("RGBA")
+    moving[2].putalpha(120)
+    add("animated-areas.webp", webp_animation(120, 90, (moving[0], 10, 20, 100, 0), (moving[1], 0, 0, 250, 1),
+        (moving[2], 40, 10, 70, 0), (moving[3], 30, 20, 1000, 2)))
+
+    add("colour-420.avif", avif(base, quality=70))
+    add("colour-422.avif", avif(scene(161, 119, 107), quality=60, subsampling="4:2:2"))
+    add("colour-444.avif", avif(base, quality=60, subsampling="4:4:4"))
+    add("grey.avif", avif(grey, quality=70))
+    add("alpha.avif", avif(alpha, quality=60))
+    add("limited-range.avif", avif(base, quality=60, range="limited"))
+    add("turned.avif", avif(base, quality=60, exif=exif))
+    add("tiles.avif", avif_grid(scene(230, 170, 108), 3, 2, matrix=1, quality=50), 2)
+    moving = avif(base, quality=50, save_all=True, append_images=others, duration=[100, 250, 70])
+    add("animated.avif", without_dates(moving))
 
     gif = save("still.gif", palette)
     save("not-interlaced.gif", palette, interlace=0)

@@ -1,46 +1,131 @@
-//! WebP: lossy, lossless, with alpha; of an animation the first frame on its canvas, by `image`.
+//! WebP: lossy, lossless, with alpha; of an animation each frame as it appears on the canvas, by libwebp.
 //!
-//! The lossy decoder reads zeros where its data end, so the container's declared size is checked first.
-
-use std::io::Cursor;
-
-use image::ImageDecoder;
-use image::codecs::webp::WebPDecoder;
+//! Pillow uses libwebp too, so the samples are equal. A picture that stands still is decoded straight to RGB and without its alpha,
+//! which would be dropped. An animation's canvas has alpha, for later frames are blended with what is there.
+//!
+//! A file that is shorter than its container declares is refused, as Pillow does it. So is one whose canvas does not fit its picture;
+//! but a header that announces chunks which are not there does no harm.
 
 use crate::error::DecodeError;
 use crate::frames::{Frame, Frames};
 use crate::limits::Limits;
+use crate::picture::{CHANNELS, Picture};
+use crate::pixels::Pixels;
 
-use super::samples;
+mod libwebp;
+
+use libwebp::{Animation, CANVAS_CHANNELS, Container, Fault, Fragment};
 
 pub(super) const FORMAT: &str = "WebP";
 
 /// `RIFF` and the size, which counts what follows it.
 const CONTAINER_HEADER_BYTES: usize = 8;
 
+/// A chunk's name and the size of what follows.
+const CHUNK_HEADER_BYTES: usize = 8;
+
+/// What the lossy decoder keeps for each pixel of a row: samples of two rows of blocks, their contexts, filters' strengths.
+const ROW_BYTES_PER_PX: u64 = 160;
+
 /// Decodes a WebP.
 pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -> Result<(), DecodeError> {
-    let size = content.get(4..8).ok_or(DecodeError::Truncated { format: FORMAT })?;
-    let declared = u32::from_le_bytes([size[0], size[1], size[2], size[3]]);
-    let cut_short = content.len() - CONTAINER_HEADER_BYTES < declared as usize;
-    let refusal = |error: image::ImageError| {
-        let refusal = samples::refusal_of(&error, FORMAT, limits);
-        // What the decoder could not make sense of is that the rest is missing.
-        let truncated = cut_short && matches!(refusal, DecodeError::Corrupt { .. });
-        if truncated { DecodeError::Truncated { format: FORMAT } } else { refusal }
+    let &[s0, s1, s2, s3] = content.get(4..8).ok_or(DecodeError::Truncated { format: FORMAT })? else {
+        return Err(DecodeError::Truncated { format: FORMAT });
     };
-    let mut decoder = WebPDecoder::new(Cursor::new(content)).map_err(refusal)?;
-    let (width, height) = decoder.dimensions();
-    limits.check_dimensions(width, height)?;
-    decoder.set_limits(samples::image_limits(limits)).map_err(refusal)?;
-    if cut_short {
+    // A canvas beyond 32 bits of pixels is refused by libwebp, without a word on why.
+    if let Some(&[w0, w1, w2, h0, h1, h2]) = content.get(24..30)
+        && &content[12..16] == b"VP8X"
+    {
+        let size = |bytes| u32::from_le_bytes(bytes) + 1;
+        limits.check_dimensions(size([w0, w1, w2, 0]), size([h0, h1, h2, 0]))?;
+    }
+    if content.len() - CONTAINER_HEADER_BYTES < u32::from_le_bytes([s0, s1, s2, s3]) as usize {
         return Err(DecodeError::Truncated { format: FORMAT });
     }
-    // The decoder's own planes or pixels, and an animation's canvas.
+    let container = Container::parse(content)
+        .ok_or(DecodeError::Corrupt { reason: "the WebP's chunks are no picture" })?;
+    limits.check_dimensions(container.width(), container.height())?;
+    let first = container.first().ok_or(DecodeError::Corrupt { reason: "the WebP has no picture" })?;
+    let fills_canvas = (first.width, first.height) == (container.width(), container.height());
+    if container.frame_count() == 1 && fills_canvas {
+        frames.wants(first.width, first.height);
+        frames.take(Frame::still(still(&first, limits)?));
+        return Ok(());
+    }
+    animation(content, &container, limits, frames)
+}
+
+/// Decodes a picture that stands still.
+fn still(fragment: &Fragment<'_>, limits: &Limits) -> Result<Picture, DecodeError> {
+    let picture = without_alpha(fragment.chunks);
+    let pixels = u64::from(fragment.width) * u64::from(fragment.height);
+    // The lossless decoder keeps a picture of its own, of four bytes for each pixel. Of its tables, of which a file can ask for
+    // many, no header says how many there are.
+    let own = if picture.starts_with(b"VP8 ") { 0 } else { pixels * 4 };
+    let rows = u64::from(fragment.width) * ROW_BYTES_PER_PX;
+    limits.check_alloc(pixels * CHANNELS as u64 + own + rows)?;
+    let rgb = libwebp::decode_rgb(picture, fragment.width, fragment.height).map_err(|fault| match fault {
+        Fault::OutOfMemory => DecodeError::AllocTooLarge { bytes_max: limits.alloc_bytes_max },
+        Fault::Truncated => DecodeError::Truncated { format: FORMAT },
+        Fault::Unsupported => DecodeError::Unsupported {
+            format: FORMAT,
+            reason: "this kind of picture; re-encode it as PNG or JPEG",
+        },
+        Fault::Corrupt => DecodeError::Corrupt { reason: "the WebP's data cannot be decoded" },
+    })?;
+    Picture::from_pixels(fragment.width, fragment.height, rgb)
+        .ok_or(DecodeError::Corrupt { reason: "the WebP holds another number of pixels than it declares" })
+}
+
+/// A frame's chunks from the lossy picture on, without the alpha that precedes it.
+fn without_alpha(chunks: &[u8]) -> &[u8] {
+    let mut rest = chunks;
+    while let Some(([n0, n1, n2, n3, s0, s1, s2, s3], _)) = rest.split_first_chunk::<CHUNK_HEADER_BYTES>() {
+        if [*n0, *n1, *n2, *n3] == *b"VP8 " {
+            return rest;
+        }
+        let bytes = (u32::from_le_bytes([*s0, *s1, *s2, *s3]) as usize).next_multiple_of(2);
+        let Some(after) = rest.get(CHUNK_HEADER_BYTES + bytes..) else { break };
+        rest = after;
+    }
+    chunks
+}
+
+/// Decodes an animation.
+fn animation(
+    content: &[u8],
+    container: &Container<'_>,
+    limits: &Limits,
+    frames: &mut Frames<'_>,
+) -> Result<(), DecodeError> {
+    let (width, height, count) = (container.width(), container.height(), container.frame_count());
     let pixels = u64::from(width) * u64::from(height);
-    let extra_bytes = pixels * if decoder.has_animation() { 8 } else { 4 };
-    let picture = samples::decode_with(decoder, limits, FORMAT, extra_bytes, refusal)?;
-    frames.wants(picture.width(), picture.height());
-    frames.take(Frame::still(picture));
+    // Two canvases, the RGB of one, and what a lossless frame or the alpha of a lossy one takes meanwhile.
+    let bytes = 2 * CANVAS_CHANNELS as u64 + CHANNELS as u64 + 5;
+    limits.check_alloc(pixels * bytes + u64::from(width) * ROW_BYTES_PER_PX)?;
+    let mut drawn = Animation::new(content, container)
+        .ok_or(DecodeError::AllocTooLarge { bytes_max: limits.alloc_bytes_max })?;
+    for number in 0..count {
+        if !frames.wants(width, height) {
+            frames.leave_out(count - number - 1);
+            break;
+        }
+        let Some((time, canvas)) = drawn.next() else {
+            // The later ones are drawn on this one.
+            frames.leave_out(count - number - 1);
+            return Err(DecodeError::Corrupt { reason: "a frame of the WebP cannot be decoded" });
+        };
+        let mut rgb = Pixels::zeroed(canvas.len() / CANVAS_CHANNELS * CHANNELS);
+        let from = canvas.as_chunks::<CANVAS_CHANNELS>().0;
+        for (out, &[red, green, blue, _]) in rgb.as_chunks_mut::<CHANNELS>().0.iter_mut().zip(from) {
+            *out = [red, green, blue];
+        }
+        let picture = Picture::from_pixels(width, height, rgb)
+            .ok_or(DecodeError::Corrupt { reason: "the WebP has a frame of another size" })?;
+        frames.take(Frame { time: Some(time), ..Frame::still(picture) });
+    }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

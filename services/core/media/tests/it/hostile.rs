@@ -151,8 +151,10 @@ fn a_small_frame_header_hides_no_large_frame() {
 
 #[test]
 fn what_is_no_picture_says_what_is_accepted() {
-    check(b"", "empty", "JPEG, PNG, WebP, GIF, BMP or TIFF");
-    check(b"%PDF-1.7 and so on", "unknown_format", "JPEG, PNG, WebP, GIF, BMP and TIFF");
+    check(b"", "empty", "JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF");
+    check(b"%PDF-1.7 and so on", "unknown_format", "JPEG, PNG, WebP, AVIF, GIF, BMP and TIFF");
+    check(b"\0\0\0\x0cjP  \r\n\x87\n and so on", "decoder_missing", "no decoder for JPEG 2000: convert");
+    check(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic and so on", "decoder_missing", "no decoder for HEIC: convert");
     check(&vec![0xff; 20_000_001], "too_large_input", "at most 20000000 bytes");
     check(&png(0, 10), "corrupt", "without pixels");
     check(&jpeg(10, 10, 0xc9, 8), "corrupt", "table of the JPEG is missing");
@@ -204,9 +206,10 @@ proptest! {
     }
 
     #[test]
-    fn noise_after_a_signature_gives_an_error_or_a_picture(signature in 0_usize..7, noise in vec(any::<u8>(), 0..400)) {
-        let signatures: [&[u8]; 7] = [
+    fn noise_after_a_signature_gives_an_error_or_a_picture(signature in 0_usize..8, noise in vec(any::<u8>(), 0..400)) {
+        let signatures: [&[u8]; 8] = [
             b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", b"RIFF\x40\0\0\0WEBPVP8 ", b"GIF89a", b"BM", b"II*\0", b"",
+            b"\0\0\0\x18ftypavif\0\0\0\0avifmif1\0\0\x01\0meta\0\0\0\0",
         ];
         let content = [signatures[signature], &noise].concat();
         let _ = fingerprint(&content, &small());

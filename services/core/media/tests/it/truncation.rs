@@ -77,6 +77,13 @@ fn a_truncated_webp_is_refused() {
 }
 
 #[test]
+fn a_truncated_avif_is_refused() {
+    for file in ["colour-420.avif", "colour-444.avif", "grey.avif", "tiles.avif"] {
+        check(file, 0);
+    }
+}
+
+#[test]
 fn a_truncated_gif_is_refused_unless_only_what_follows_the_first_frame_is_missing() {
     for file in ["still.gif", "not-interlaced.gif", "partial-first-frame.gif"] {
         check(file, 4);
@@ -85,7 +92,7 @@ fn a_truncated_gif_is_refused_unless_only_what_follows_the_first_frame_is_missin
 
 #[test]
 fn an_animation_cut_after_its_first_frame_is_still_that_frame() {
-    for file in ["animated.gif", "animated.webp"] {
+    for file in ["animated.gif", "animated.webp", "animated.avif"] {
         check(file, usize::MAX);
     }
 }

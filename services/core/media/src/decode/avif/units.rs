@@ -1,0 +1,56 @@
+//! The units of AV1 data (AV1 specification, section 5.3), as far as to count frames.
+//!
+//! A frame of any size may take some bytes only, and most are not shown. So a small file may ask for any amount of work; this bounds it.
+
+use super::boxes::Reader;
+
+/// The most frames that one sample may hold: layers, and those that later ones are predicted from. Encoders write at most 16.
+pub(super) const FRAMES_MAX: usize = 32;
+
+const FRAME_HEADER: u8 = 3;
+const FRAME: u8 = 6;
+
+/// How many frames the data hold, up to where they are damaged.
+pub(super) fn frame_count(data: &[u8]) -> usize {
+    let mut data = Reader(data);
+    std::iter::from_fn(|| next_kind(&mut data)).filter(|kind| [FRAME_HEADER, FRAME].contains(kind)).count()
+}
+
+/// The kind of the next unit, which is skipped.
+fn next_kind(data: &mut Reader<'_>) -> Option<u8> {
+    let header = data.u8()?;
+    if header & 4 != 0 {
+        data.u8()?;
+    }
+    let bytes = if header & 2 != 0 { leb128(data)? } else { data.0.len() };
+    data.bytes(bytes)?;
+    Some(header >> 3 & 15)
+}
+
+/// A number of at most eight bytes, of which each holds seven bits.
+fn leb128(data: &mut Reader<'_>) -> Option<usize> {
+    let mut value = 0;
+    for place in 0..8 {
+        let byte = data.u8()?;
+        value |= usize::from(byte & 0x7f).checked_shl(place * 7)?;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_counted_and_other_units_are_not() {
+        // A delimiter, a sequence header of two bytes, a frame with an extension, a frame without a length.
+        let data = [0x12, 0, 0x0a, 2, 1, 2, 0x36, 8, 0x81, 0, 9, 0x30, 1, 2, 3];
+        assert_eq!(frame_count(&data), 2);
+        assert_eq!(frame_count(&data[..10]), 0);
+        assert_eq!(frame_count(&[0x1a, 0].repeat(40)), 40);
+        assert_eq!(frame_count(&[0x32, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), 0);
+    }
+}
