@@ -22,7 +22,6 @@ mod avif;
 mod gif;
 mod bmp;
 mod tiff;
-mod samples;
 mod palette;
 
 /// The accepted formats.
