@@ -291,7 +291,9 @@ impl From<Match> for pb::Match {
             // The plain way is left out: services behind a frontend know no other.
             way: match found.rendition.way {
                 Way::Plain => pb::Way::Unspecified.into(),
-                way => pb::Way::from(way).into(),
+                way @ (Way::Scaled | Way::Unbordered | Way::PaletteIndices | Way::AsStored) => {
+                    pb::Way::from(way).into()
+                }
             },
         }
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::limits::Limits;
 use crate::luma::Luma;
-use crate::near::Near;
 use crate::orientation::Orientation;
+use crate::pdq::near::Near;
 use crate::picture::Picture;
 
 /// The samples of a frame, as the file stores them.

@@ -1,13 +1,14 @@
-//! Decodes an image within hard limits and computes its fingerprints: PDQ with its eight variants, MD5, SHA-256.
+//! Decodes an image within hard limits and computes its fingerprints: PDQ of each frame with its eight variants, digests.
 //!
 //! Synchronous, without network, and without memory: pixels live as long as one call, and neither pixels, bytes
-//! nor hashes reach an error text. The one entry point of the services is [`fingerprint`].
+//! nor hashes reach an error text. The one entry point of the services is [`fn@picture`], beside [`digest::digests`].
 //!
 //! ```text
-//! bytes --limits--> decode/{jpeg,png,webp,gif,bmp,tiff} --> Picture (RGB, 8 bits)
+//! bytes --limits--> decode/{jpeg,png,webp,gif,bmp,tiff,avif} --> frames of Picture (RGB, 8 bits)
 //!   |                        or, of a large JPEG, first a Near (RGB that is not exact)
+//!   |                                                          | ways:   as it is, scaled up, without borders ...
 //!   |                                                          | filter: two band matrices, 64 x 64 luma
-//!   +--> digest: MD5, SHA-256                                  | dct:    16 x 16 coefficients
+//!   +--> digest: MD5, SHA-1, SHA-256                              | dct:    16 x 16 coefficients
 //!                                                              +-> pdq:  quality and eight hashes
 //! ```
 //!
@@ -16,8 +17,8 @@
 //! - Limits are checked on what the header declares, before pixels are allocated.
 //! - A decoder that panics costs its caller one error, [`DecodeError::DecoderPanicked`].
 //!
-//! Reading order: [`limits`], [`error`], `pixels`, [`picture`], `luma`, `band`, [`filter`], [`dct`], [`mod@pdq`], `near`, `frames`,
-//! [`mod@decode`], `ways`, [`digest`].
+//! Reading order: [`limits`], [`error`], `pixels`, [`picture`], `luma`, [`mod@pdq`] (`band`, `filter`, `dct`, `near`), `frames`, [`mod@decode`], `ways`,
+//! [`digest`].
 
 pub mod limits;
 pub mod error;
@@ -25,11 +26,7 @@ mod pixels;
 pub mod picture;
 mod luma;
 mod orientation;
-mod band;
-pub mod filter;
-pub mod dct;
 pub mod pdq;
-mod near;
 mod frames;
 pub mod decode;
 mod ways;

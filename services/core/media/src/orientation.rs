@@ -58,7 +58,8 @@ mod tests {
     /// Rows of grey pixels.
     fn picture(rows: &[&[u8]]) -> Picture {
         let rgb = rows.iter().flat_map(|row| row.iter().flat_map(|&grey| [grey; CHANNELS])).collect();
-        Picture::from_rgb(rows[0].len() as u32, rows.len() as u32, rgb).unwrap()
+        let side = |length: usize| u32::try_from(length).unwrap();
+        Picture::from_rgb(side(rows[0].len()), side(rows.len()), rgb).unwrap()
     }
 
     #[test]

@@ -7,9 +7,14 @@
 
 use vigie_model::{PdqHash, PictureHashes, Quality, Variant};
 
-use crate::dct::{Coefficients, FREQUENCIES, dct};
-use crate::filter::{Buffer, Scale, Window, downsample_window};
+pub(crate) mod band;
+pub(crate) mod filter;
+mod dct;
+pub(crate) mod near;
+
 use crate::luma::LumaSource;
+use crate::pdq::dct::{Coefficients, FREQUENCIES, dct};
+use crate::pdq::filter::{Buffer, Scale, Window, downsample_window};
 use crate::picture::Picture;
 
 /// Pictures with a side below this have the all-zero hash and quality 0, as in the reference.
@@ -128,7 +133,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::filter::SIDE;
+    use crate::pdq::filter::SIDE;
 
     /// The buffer of the turned picture: pixel for pixel, by what each variant's name means.
     fn turned_buffer(buffer: &Buffer, variant: Variant) -> Buffer {

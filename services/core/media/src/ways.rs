@@ -4,7 +4,7 @@
 //!
 //! - **Small copies.** PDQ's blur window steps with the size of the picture, and an even window moves the picture by half a pixel,
 //!   so a copy of 129 x 129 pixels is blurred and placed otherwise than its large original. Each side below [`SCALED_SIDE_PX`] is
-//!   scaled up to that length first ([`crate::band::scaled_tent`]); that is one more band matrix, and no larger picture is made.
+//!   scaled up to that length first ([`crate::pdq::band::scaled_tent`]); that is one more band matrix, and no larger picture is made.
 //! - **Borders.** Bars around a picture move everything in it. They are left out (`borders.rs`).
 //!
 //! A tool that opens a file with Pillow and does not convert it to RGB hashes the palette indices of a palette picture, and
@@ -12,11 +12,11 @@
 
 use vigie_model::{FrameFingerprint, PictureHashes, Way};
 
-use crate::band::SCALED_SIDE_PX;
-use crate::filter::{Scale, Window};
 use crate::frames::{Frame, Samples};
 use crate::luma::LumaSource;
 use crate::orientation::Orientation;
+use crate::pdq::band::SCALED_SIDE_PX;
+use crate::pdq::filter::{Scale, Window};
 use crate::pdq::pdq_of_window;
 
 mod borders;

@@ -6,8 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::query::QueryHash;
-use crate::rendition::Way;
-use crate::variant::Variant;
+use crate::rendition::{Variant, Way};
 use vigie_hashes::{Hash, HashType, PdqHash};
 
 /// PDQ's score of how much detail an image holds, 0 to 100. Below 50 a hash is not to be trusted.

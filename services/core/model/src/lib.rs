@@ -7,10 +7,9 @@
 //! A hash is sensitive (it can be partly inverted), so no type here prints one by accident: `Debug` shows the hash
 //! type alone, and the digits come only from [`Hash::to_text`].
 //!
-//! Reading order: [`variant`], [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`query`],
+//! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`query`],
 //! [`coverage`], [`matching`], [`topology`].
 
-pub mod variant;
 pub mod rendition;
 pub mod failure;
 pub mod fingerprint;
@@ -43,8 +42,7 @@ pub use query::{
     Limit, LimitError, Match, MaxDistanceError, MaxDistances, Query, QueryHash, QueryMatches, SearchAnswer,
     SearchOptions, ShardAnswer, hash_types,
 };
-pub use rendition::{Rendition, Way};
+pub use rendition::{Rendition, Variant, Way};
 pub use sequence::{Sequence, UnixMillis};
 pub use shard::{Partition, ShardCount, ShardId, ShardIdentity, ShardIdentityError};
 pub use topology::{HashCount, LogHead, Recall, ReplicaDescription, ReplicaState, ReplicaView, Topology};
-pub use variant::Variant;

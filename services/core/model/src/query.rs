@@ -9,10 +9,9 @@ use vigie_hashes::{Distance, Hash, HashType, HashTypeSet};
 use crate::bank::{BankId, BankName};
 use crate::coverage::{Coverage, MinCoverage};
 use crate::item::ItemId;
-use crate::rendition::Rendition;
+use crate::rendition::{Rendition, Variant};
 use crate::sequence::Sequence;
 use crate::shard::ShardIdentity;
-use crate::variant::Variant;
 
 /// One hash that is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@
 use crate::error::DecodeError;
 use crate::frames::{Frame, Frames, Samples, Taken};
 use crate::limits::Limits;
-use crate::near::Near;
+use crate::pdq::near::Near;
 use crate::picture::{CHANNELS, Picture};
 use crate::pixels::Pixels;
 

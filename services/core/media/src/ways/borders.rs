@@ -10,8 +10,8 @@
 
 use std::ops::Range;
 
-use crate::filter::Window;
 use crate::luma::LumaSource;
+use crate::pdq::filter::Window;
 
 /// A pixel of a bar is so near the brightness of the outermost line, of 255: noise where nothing rings.
 const NOISE_MAX: f32 = 10.0;

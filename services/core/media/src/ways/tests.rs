@@ -25,7 +25,7 @@ fn bordered(picture: &Picture, [left, top, right, bottom]: [usize; 4], grey: u8)
     for (y, row) in picture.rgb().chunks_exact(picture.width() as usize * 3).enumerate() {
         rgb[((y + top) * width + left) * 3..][..row.len()].copy_from_slice(row);
     }
-    Picture::from_rgb(width as u32, height as u32, rgb).unwrap()
+    Picture::from_rgb(u32::try_from(width).unwrap(), u32::try_from(height).unwrap(), rgb).unwrap()
 }
 
 fn hashed(picture: Picture) -> FrameFingerprint {

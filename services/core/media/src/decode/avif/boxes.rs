@@ -25,7 +25,7 @@ pub(super) fn boxes(data: &[u8]) -> impl Iterator<Item = Box<'_>> {
 }
 
 /// The body of the first box of this kind.
-pub(super) fn find<'a>(data: &'a [u8], kind: [u8; 4]) -> Option<&'a [u8]> {
+pub(super) fn find(data: &[u8], kind: [u8; 4]) -> Option<&[u8]> {
     boxes(data).find(|found| found.kind == kind).map(|found| found.body)
 }
 

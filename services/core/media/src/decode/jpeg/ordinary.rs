@@ -5,7 +5,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use crate::near::Near;
+use crate::pdq::near::Near;
 use crate::picture::CHANNELS;
 use crate::pixels::Pixels;
 

@@ -11,10 +11,10 @@
 
 use vigie_model::PictureHashes;
 
-use crate::band::{Tent, tent};
-use crate::dct::dct;
-use crate::filter::{SIDE, apply};
 use crate::luma::LumaSource;
+use crate::pdq::band::{Tent, tent};
+use crate::pdq::dct::dct;
+use crate::pdq::filter::{SIDE, apply};
 use crate::pdq::{hashes, is_certain};
 use crate::picture::{CHANNELS, Picture};
 use crate::pixels::Pixels;

@@ -15,15 +15,15 @@
 
 use std::ops::Range;
 
-use crate::band::{COUNT_MAX, Tent, Weights, scaled_tent, tent};
 use crate::luma::LumaSource;
-use crate::picture::{CHANNELS, Picture};
+use crate::pdq::band::{COUNT_MAX, Tent, Weights, scaled_tent, tent};
+use crate::picture::CHANNELS;
 
 /// Rows and columns of the result.
-pub const SIDE: usize = 64;
+pub(crate) const SIDE: usize = 64;
 
 /// 64 rows of 64 luma values, 0 to 255.
-pub type Buffer = [[f32; SIDE]; SIDE];
+pub(crate) type Buffer = [[f32; SIDE]; SIDE];
 
 /// The samples that the inner loop of [`add_counted`] holds in registers: one cache line of bytes.
 const STRIP: usize = 64;
@@ -68,13 +68,7 @@ impl Scale {
     }
 }
 
-/// Blurs and decimates the picture's luma to 64 x 64.
-#[must_use]
-pub fn downsample(picture: &Picture) -> Buffer {
-    downsample_window(picture, &Window::whole(picture), Scale::AsIs)
-}
-
-/// As [`downsample`], from a part of either kind of source.
+/// Blurs and decimates the luma of a part of the source to 64 x 64.
 pub(crate) fn downsample_window<S: LumaSource>(source: &S, window: &Window, scale: Scale) -> Buffer {
     apply(source, &scale.tents(&window.columns), &scale.tents(&window.rows))
 }
@@ -205,6 +199,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::picture::Picture;
+
+    fn downsample(picture: &Picture) -> Buffer {
+        downsample_window(picture, &Window::whole(picture), Scale::AsIs)
+    }
 
     /// A picture whose samples follow from the seed.
     fn picture(width: u32, height: u32, seed: u32) -> Picture {

@@ -7,13 +7,13 @@
 use std::f64::consts::PI;
 use std::sync::LazyLock;
 
-use crate::filter::{Buffer, SIDE};
+use crate::pdq::filter::{Buffer, SIDE};
 
 /// Rows and columns of the result.
-pub const FREQUENCIES: usize = 16;
+pub(crate) const FREQUENCIES: usize = 16;
 
 /// The result: row is the vertical frequency, column the horizontal one.
-pub type Coefficients = [[f32; FREQUENCIES]; FREQUENCIES];
+pub(crate) type Coefficients = [[f32; FREQUENCIES]; FREQUENCIES];
 
 /// `D`, and its transpose for the second product.
 struct Basis {
@@ -43,7 +43,7 @@ impl Basis {
 
 /// `D A D^t` of the buffer `A`.
 #[must_use]
-pub fn dct(buffer: &Buffer) -> Coefficients {
+pub(crate) fn dct(buffer: &Buffer) -> Coefficients {
     let basis = &*BASIS;
     let mut result = [[0.0; FREQUENCIES]; FREQUENCIES];
     for (weights, out) in basis.rows.iter().zip(&mut result) {
