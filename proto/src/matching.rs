@@ -78,7 +78,7 @@ impl From<HashTypeSearch> for pb::HashTypeSearch {
         let skip_reason = match search.skipped {
             None => pb::SkipReason::Unspecified,
             Some(SkipReason::QualityBelowFloor) => pb::SkipReason::QualityBelowFloor,
-            Some(SkipReason::NotDecoded) => pb::SkipReason::NotDecoded,
+            Some(SkipReason::NotDecoded | SkipReason::Other) => pb::SkipReason::NotDecoded,
         };
         Self {
             hash_type: hash_type_number(search.hash_type),
@@ -97,7 +97,8 @@ impl TryFrom<pb::HashTypeSearch> for HashTypeSearch {
             Ok(pb::SkipReason::Unspecified) => None,
             Ok(pb::SkipReason::QualityBelowFloor) => Some(SkipReason::QualityBelowFloor),
             Ok(pb::SkipReason::NotDecoded) => Some(SkipReason::NotDecoded),
-            Err(_) => return Err(Invalid::new("skip_reason", "is none that this version knows")),
+            // A newer frontend has more reasons; that the type was not searched is what counts.
+            Err(_) => Some(SkipReason::Other),
         };
         Ok(Self {
             hash_type: hash_type("hash_type", message.hash_type, Sender::Peer)?,
@@ -148,8 +149,7 @@ impl TryFrom<pb::Matched> for Matched {
             None => Source::Decoded(Decoded {
                 width: message.width,
                 height: message.height,
-                // A frontend that does not count frames has decoded one.
-                frames_seen: message.frames_seen.max(1),
+                frames_seen: message.frames_seen,
                 frames_left_out: message.frames_left_out,
                 frames_below_floor: message.frames_below_floor,
             }),
@@ -288,6 +288,21 @@ mod tests {
             let matched = Matched { source, ..matched.clone() };
             assert_eq!(Matched::try_from(pb::Matched::from(matched.clone())).unwrap(), matched);
         }
+    }
+
+    #[test]
+    fn what_a_newer_frontend_says_costs_no_answer() {
+        let search = pb::HashTypeSearch { hash_type: 1, max_distance: 31, exact: true, skip_reason: 77 };
+        assert_eq!(HashTypeSearch::try_from(search).unwrap().skipped, Some(SkipReason::Other));
+    }
+
+    #[test]
+    fn an_image_of_a_frontend_that_counts_no_frames_is_not_known_to_be_whole() {
+        let message = pb::Matched { width: 640, height: 480, ..pb::Matched::default() };
+        let Source::Decoded(decoded) = Matched::try_from(message).unwrap().source else {
+            panic!("it was decoded")
+        };
+        assert!(!decoded.is_whole());
     }
 
     fn fingerprint() -> ImageFingerprint {

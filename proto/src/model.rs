@@ -143,19 +143,20 @@ impl From<Way> for pb::Way {
             Way::Unbordered => Self::Unbordered,
             Way::PaletteIndices => Self::PaletteIndices,
             Way::AsStored => Self::AsStored,
+            Way::Other => Self::Unspecified,
         }
     }
 }
 
 /// Reads a way.
-pub(crate) fn way(number: i32) -> Result<Way, Invalid> {
+pub(crate) fn way(number: i32) -> Way {
     match pb::Way::try_from(number) {
-        Ok(pb::Way::Unspecified | pb::Way::Plain) => Ok(Way::Plain),
-        Ok(pb::Way::Scaled) => Ok(Way::Scaled),
-        Ok(pb::Way::Unbordered) => Ok(Way::Unbordered),
-        Ok(pb::Way::PaletteIndices) => Ok(Way::PaletteIndices),
-        Ok(pb::Way::AsStored) => Ok(Way::AsStored),
-        Err(_) => Err(Invalid::new("way", format!("{number} is no way that this version knows"))),
+        Ok(pb::Way::Unspecified | pb::Way::Plain) => Way::Plain,
+        Ok(pb::Way::Scaled) => Way::Scaled,
+        Ok(pb::Way::Unbordered) => Way::Unbordered,
+        Ok(pb::Way::PaletteIndices) => Way::PaletteIndices,
+        Ok(pb::Way::AsStored) => Way::AsStored,
+        Err(_) => Way::Other,
     }
 }
 
@@ -291,7 +292,7 @@ impl From<Match> for pb::Match {
             // The plain way is left out: services behind a frontend know no other.
             way: match found.rendition.way {
                 Way::Plain => pb::Way::Unspecified.into(),
-                way @ (Way::Scaled | Way::Unbordered | Way::PaletteIndices | Way::AsStored) => {
+                way @ (Way::Scaled | Way::Unbordered | Way::PaletteIndices | Way::AsStored | Way::Other) => {
                     pb::Way::from(way).into()
                 }
             },
@@ -315,7 +316,7 @@ impl TryFrom<pb::Match> for Match {
             variant: variant(message.variant)?,
             exact: message.exact,
             other_matches: message.other_matches,
-            rendition: Rendition { frame: message.frame, way: way(message.way)? },
+            rendition: Rendition { frame: message.frame, way: way(message.way) },
         })
     }
 }

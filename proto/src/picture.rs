@@ -56,7 +56,7 @@ impl TryFrom<pb::PictureHashes> for (Way, PictureHashes) {
         }
         let quality =
             Quality::new(message.pdq_quality.into()).map_err(|error| Invalid::new("pdq_quality", error))?;
-        Ok((way(message.way)?, PictureHashes { pdq, quality }))
+        Ok((way(message.way), PictureHashes { pdq, quality }))
     }
 }
 

@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 
 use prost::Message as _;
 use vigie_media::{DecodeError, Limits, Ways};
-use vigie_model::{DecodeFailure, PictureFingerprint};
+use vigie_model::{DecodeFailure, PictureFingerprint, Way};
 use vigie_proto::decoder;
 use vigie_proto::pb::decoder::v1 as pb;
 use vigie_sandbox::Posture;
@@ -136,7 +136,7 @@ impl Decoder {
             let Some(process) = &mut self.process else { continue };
             let answered_before = process.answered();
             let bounds = Bounds { deadline, processor_time_max: self.settings.processor_time_max };
-            let answer = process.exchange(&head, content, bounds).and_then(|answer| outcome(&answer));
+            let answer = process.exchange(&head, content, bounds).and_then(|answer| outcome(&answer, limits));
             let death = match answer {
                 Ok(outcome) => {
                     self.barren = 0;
@@ -204,7 +204,21 @@ impl Drop for Decoder {
 }
 
 /// What an answer says. One that is malformed is that of a process that was taken over or is of another version.
-fn outcome(answer: &[u8]) -> Result<Result<PictureFingerprint, DecodeFailure>, process::Stopped> {
+fn outcome(
+    answer: &[u8],
+    limits: &Limits,
+) -> Result<Result<PictureFingerprint, DecodeFailure>, process::Stopped> {
     let message = pb::DecodeResponse::decode(answer).map_err(|_| process::Stopped::Malformed)?;
-    decoder::outcome(message).map_err(|_| process::Stopped::Malformed)
+    let outcome = decoder::outcome(message).map_err(|_| process::Stopped::Malformed)?;
+    let is_possible = |picture: &PictureFingerprint| {
+        let sides = 1..=limits.side_px_max;
+        sides.contains(&picture.width)
+            && sides.contains(&picture.height)
+            && picture.frames_seen() <= limits.frames_max
+            && picture.frames().all(|frame| frame.ways().all(|(way, _)| way != Way::Other))
+    };
+    match outcome {
+        Ok(picture) if !is_possible(&picture) => Err(process::Stopped::Malformed),
+        outcome => Ok(outcome),
+    }
 }

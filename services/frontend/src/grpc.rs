@@ -17,7 +17,7 @@ use vigie_telemetry::trace::{self, Context, Span};
 
 use crate::error::HashingError;
 use crate::hashing_pool::HashedImage;
-use crate::matching::{Answer, Failed, Matching};
+use crate::matching::{Answer, Failed, INTERACTIVE_QUERIES_MAX, Matching};
 use crate::searcher::Urgency;
 
 /// Answers platforms.
@@ -28,9 +28,6 @@ pub(crate) struct Grpc {
     pub(crate) stream_requests_in_flight_max: usize,
     pub(crate) shutdown: Shutdown,
 }
-
-/// A call with more queries than this is bulk work behind this frontend, whatever its caller says.
-const INTERACTIVE_QUERIES_MAX: usize = 16;
 
 #[tonic::async_trait]
 impl MatchService for Grpc {

@@ -191,6 +191,9 @@ impl Iterator for Jobs {
     }
 }
 
+/// The share of a call's time that decoding may take.
+const DECODING_SHARE: f64 = 0.7;
+
 /// What a thread hashes images with.
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
@@ -214,7 +217,9 @@ impl Work {
             } else {
                 // Before decoding: a file that harms its decoder is found by its digests all the same.
                 let digests = digest::digests(&image);
-                let hashed = hasher.hash(&image, &self.limits, self.ways, deadline);
+                // The rest of the time is for the search, of the digests at least.
+                let decode_by = begun + deadline.saturating_duration_since(begun).mul_f64(DECODING_SHARE);
+                let hashed = hasher.hash(&image, &self.limits, self.ways, decode_by);
                 let conclude = || concluded(hashed, metrics);
                 let picture = match &context {
                     Some(context) => context.enter(conclude),
@@ -246,7 +251,10 @@ fn concluded(
     let picture = match hashed {
         Ok(picture) => Ok(picture),
         Err(DecoderError::Decode(failure)) => Err(failure),
-        Err(DecoderError::OutOfTime) => return Err(HashingError::OutOfTime),
+        Err(DecoderError::OutOfTime) => Err(DecodeFailure {
+            kind: DecodeFailureKind::TimedOut,
+            message: "decoding this image took too much of the time that the call has".to_owned(),
+        }),
         Err(DecoderError::Start(error)) => {
             let error: &dyn std::error::Error = &error;
             tracing::error!(error, "cannot start a decoder process");

@@ -12,6 +12,9 @@ use crate::hashing_pool::HashingPool;
 use crate::prepared::{Found, Prepared, Searched};
 use crate::searcher::{SearchFailure, Searcher, Urgency};
 
+/// A call with more queries than this is bulk work behind this frontend, whatever its caller says.
+pub(crate) const INTERACTIVE_QUERIES_MAX: usize = 16;
+
 /// Images of one call that are in the hashing queue at once: so that one large batch does not fill it alone.
 const IMAGES_QUEUED_MAX: usize = 4;
 
@@ -83,6 +86,10 @@ impl Matching {
             // Nothing could be read; banks and sequence of the call are checked all the same.
             queries.push((usize::MAX, Rendition::default(), Query::default()));
         }
+        // However few its contents are: many queries are bulk work.
+        let priority =
+            if queries.len() > INTERACTIVE_QUERIES_MAX { Priority::Bulk } else { urgency.priority };
+        let urgency = Urgency { priority, ..urgency };
         let mut found: Vec<Found> = prepared.iter().flatten().map(|_| Found::new(options.limit)).collect();
         let (mut coverage, mut approximate, mut incomplete) = (None::<Coverage>, Vec::new(), None);
         let mut results_omitted = false;

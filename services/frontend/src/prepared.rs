@@ -65,7 +65,7 @@ impl Prepared {
         // A still stretch of an animation has one hash many times.
         let mut known: BTreeSet<[PdqHash; 8]> = BTreeSet::new();
         for frame in picture.frames() {
-            frames_below_floor += u32::from(frame.plain.quality < floor);
+            frames_below_floor += u32::from(frame.ways().all(|(_, hashes)| hashes.quality < floor));
             for (way, hashes) in frame.ways().filter(|(_, hashes)| hashes.quality >= floor) {
                 if known.insert(hashes.pdq) {
                     let query = Query { hashes: hashes.query_hashes().collect() };

@@ -281,9 +281,11 @@ fn protection_is_full_with_a_read_only_root_under_the_filter_of_a_container_runt
 
 fn fixtures() -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services/core/media/testdata");
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let folders = [folder.clone(), folder.join("frames"), folder.join("jpeg")];
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let files = files.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
     let mut all: Vec<_> = files
-        .filter(|path| path.extension().is_some_and(|end| end != "csv" && end != "py"))
+        .filter(|path| path.extension().is_some_and(|end| end != "csv" && end != "py" && end != "txt"))
         .map(|path| (path.display().to_string(), std::fs::read(&path).unwrap()))
         .collect();
     for seed in 0..12 {

@@ -18,6 +18,10 @@ pub(super) enum Reached {
 
 /// Processor time is looked at only when an image takes longer than this: nearly all have been answered then.
 const UNWATCHED: Duration = Duration::from_millis(100);
+/// A process that waits, as no decoder should, is ended after so many times the bound of processor time,
+const WAITING_FACTOR: u32 = 4;
+/// and not before this, since a busy machine makes every process wait.
+const WAITING_MIN: Duration = Duration::from_secs(10);
 /// The system counts processor time in steps of 10 ms.
 const STEP: Duration = Duration::from_millis(10);
 
@@ -42,6 +46,9 @@ impl Watch {
         let until_deadline = self.bounds.deadline.saturating_duration_since(Instant::now());
         if until_deadline.is_zero() {
             return Err(Reached::Deadline);
+        }
+        if passed >= self.bounds.processor_time_max.saturating_mul(WAITING_FACTOR).max(WAITING_MIN) {
+            return Err(Reached::ProcessorTime);
         }
         let left = match self.unwatched().checked_sub(passed) {
             Some(left) if !left.is_zero() => left,

@@ -4,7 +4,7 @@
 //! many, too large, damaged) it reports with [`Frames::leave_out`], so that no answer claims to cover it. A format of
 //! one frame calls `take` once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::limits::Limits;
 use crate::luma::Luma;
@@ -50,6 +50,10 @@ pub(crate) enum Taken {
     NeedsRgb,
 }
 
+/// After this time no further frame is begun. A file of many costly frames must not cost the answer about those before them: its
+/// decoder process would be ended, and all hashes with it.
+const FURTHER_FRAMES_WITHIN: Duration = Duration::from_secs(2);
+
 /// Takes the frames of one file, within the limits.
 pub(crate) struct Frames<'a> {
     limits: &'a Limits,
@@ -59,12 +63,13 @@ pub(crate) struct Frames<'a> {
     /// Pixels of all frames that were wanted.
     pixels: u64,
     left_out: u32,
+    begun: Instant,
 }
 
 impl<'a> Frames<'a> {
     /// `visit` gets each frame's number, from 0, and the frame.
     pub(crate) fn new(limits: &'a Limits, visit: &'a mut dyn FnMut(u32, Frame) -> Taken) -> Self {
-        Self { limits, visit, exact: false, taken: 0, pixels: 0, left_out: 0 }
+        Self { limits, visit, exact: false, taken: 0, pixels: 0, left_out: 0, begun: Instant::now() }
     }
 
     /// The same, for a `visit` that takes no [`Samples::Near`].
@@ -83,7 +88,9 @@ impl<'a> Frames<'a> {
     pub(crate) fn wants(&mut self, width: u32, height: u32) -> bool {
         let pixels = self.pixels.saturating_add(u64::from(width) * u64::from(height));
         let wanted = self.taken == 0
-            || (self.taken < self.limits.frames_max && pixels <= self.limits.frames_pixels_max);
+            || (self.taken < self.limits.frames_max
+                && pixels <= self.limits.frames_pixels_max
+                && self.begun.elapsed() < FURTHER_FRAMES_WITHIN);
         if wanted {
             self.pixels = pixels;
         } else {
@@ -144,6 +151,18 @@ mod tests {
         }
         assert_eq!((frames.taken(), frames.left_out()), (3, 2));
         assert_eq!(seen, [0, 2, 3]);
+    }
+
+    #[test]
+    fn what_takes_too_long_leaves_out_further_frames_and_not_the_first() {
+        let limits = Limits::default();
+        let mut visit = |_, _| Taken::Hashed;
+        let mut frames = Frames::new(&limits, &mut visit);
+        frames.begun -= FURTHER_FRAMES_WITHIN;
+        assert!(frames.wants(2, 2));
+        frames.take(picture());
+        assert!(!frames.wants(2, 2));
+        assert_eq!(frames.left_out(), 1);
     }
 
     #[test]

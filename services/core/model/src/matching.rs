@@ -49,6 +49,8 @@ pub enum SkipReason {
     QualityBelowFloor,
     /// The image could not be decoded.
     NotDecoded,
+    /// A reason that this version does not know.
+    Other,
 }
 
 /// Where the hashes of a content come from.
@@ -69,7 +71,7 @@ pub struct Decoded {
     pub width: u32,
     /// Height of the first frame, in pixels.
     pub height: u32,
-    /// Frames or pages that were decoded.
+    /// Frames or pages that were decoded; 0: the frontend is of a version that decodes the first and does not count others.
     pub frames_seen: u32,
     /// At least so many frames were not decoded: "no match" says nothing of them.
     pub frames_left_out: u32,
@@ -78,10 +80,11 @@ pub struct Decoded {
 }
 
 impl Decoded {
-    /// Whether every frame of the file was decoded.
+    /// Whether every frame of the file is known to have been decoded, and none of several was too poor to be searched.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
-        self.frames_left_out == 0
+        let is_searched = self.frames_seen == 1 || self.frames_below_floor == 0;
+        self.frames_seen > 0 && self.frames_left_out == 0 && is_searched
     }
 }
 

@@ -77,10 +77,12 @@ pub enum Way {
     PaletteIndices,
     /// The frame as the file stores it, without the turn that its orientation asks for.
     AsStored,
+    /// A way that this version does not know, in the answer of a newer frontend.
+    Other,
 }
 
 impl Way {
-    /// All ways but [`Way::Plain`].
+    /// All ways that are taken, but [`Way::Plain`].
     pub const FURTHER: [Self; 4] = [Self::Scaled, Self::Unbordered, Self::PaletteIndices, Self::AsStored];
 
     /// The name used in output, settings and messages.
@@ -92,6 +94,7 @@ impl Way {
             Self::Unbordered => "unbordered",
             Self::PaletteIndices => "palette_indices",
             Self::AsStored => "as_stored",
+            Self::Other => "other",
         }
     }
 }

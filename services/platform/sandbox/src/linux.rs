@@ -33,6 +33,7 @@ pub(crate) fn lock_down(profile: Profile) -> Posture {
 /// Takes every step; returns whether Landlock is among what holds.
 fn steps(profile: Profile) -> Result<bool, Failed> {
     let Profile::Decoder { memory_bytes_max } = profile;
+    limits::first_to_go();
     give_up_privileges()?;
     limits::address_space(memory_bytes_max)?;
     let has_landlock = landlock::nothing();

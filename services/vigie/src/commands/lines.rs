@@ -192,7 +192,7 @@ pub(crate) fn decode_failure(failure: &DecodeFailure) -> ErrorLine {
 pub(crate) struct SkippedObject {
     /// Its name.
     pub(crate) hash_type: String,
-    /// `quality_below_floor` or `not_decoded`.
+    /// `quality_below_floor`, `not_decoded`, or `other` for a reason that this version does not know.
     pub(crate) reason: &'static str,
 }
 
@@ -203,6 +203,7 @@ impl SkippedObject {
         let reason = match reason {
             SkipReason::QualityBelowFloor => "quality_below_floor",
             SkipReason::NotDecoded => "not_decoded",
+            SkipReason::Other => "other",
         };
         Self { hash_type: hash_type.to_string(), reason }
     }

@@ -1,8 +1,8 @@
 //! Keeps a decoder's panic from taking the process down, and its message from reaching a log.
 //!
 //! Decoders of hostile input do panic now and then, and a panic's message may quote what was being decoded. The panic is
-//! caught and becomes an error. While a decoder runs, the panic hook prints where it panicked and nothing else; every other
-//! panic of the process goes to the hook that was there before, unchanged.
+//! caught and becomes an error. While a decoder runs, the panic hook is silent; every other panic of the process goes to the
+//! hook that was there before, unchanged.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
@@ -28,8 +28,6 @@ pub(super) fn catch_panic<T>(
         panic::set_hook(Box::new(move |info| {
             if !DECODING.get() {
                 previous(info);
-            } else if let Some(place) = info.location() {
-                eprintln!("an image decoder panicked at {place}; the panic is caught");
             }
         }));
     });

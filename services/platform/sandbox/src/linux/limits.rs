@@ -11,13 +11,17 @@ const OWN_BYTES_UNKNOWN: u64 = 512 << 20;
 ///
 /// Address space and not resident memory, since the kernel enforces nothing on the latter. An allocator that reserves without
 /// using needs to be told to reserve little.
-///
-/// When memory is short all the same, such as at the limit of a container, this process ends before its parent: so says the
-/// score, which needs no right to be raised. A kernel that refuses it takes no protection away.
 pub(super) fn address_space(more: u64) -> Step {
-    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let own = own_bytes().unwrap_or(OWN_BYTES_UNKNOWN);
     to(Resource::As, own.saturating_add(more))
+}
+
+/// When memory is short all the same, such as at the limit of a container, this process ends before its parent: so says the
+/// score, which needs no right to be raised. A kernel that refuses it takes no protection away.
+///
+/// This comes before the process is made untraceable, since from then on its files in `/proc` belong to the superuser.
+pub(super) fn first_to_go() {
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
 }
 
 /// Allows no new descriptor, no byte in a file, no process, no locked memory, no core file, no message queue.

@@ -141,7 +141,7 @@ struct Summary {
     unknown: u64,
     /// Nothing was found, but not everything was searched: a shard, the picture, or some of its frames.
     open: u64,
-    /// Files whose picture could not be decoded.
+    /// Files whose picture could not be decoded, and whose digests found nothing.
     undecoded: u64,
     failed: u64,
     /// What some shards did not answer.
@@ -163,7 +163,10 @@ impl Summary {
         };
         self.lost = self.lost.or(code.map(exit_of));
         self.gaps.extend(gap(coverage));
-        self.undecoded += u64::from(matched.is_some_and(|matched| undecoded(matched).is_some()));
+        // A file that its digests have found needs no picture.
+        let is_undecoded =
+            |matched: &Matched| undecoded(matched).is_some() && matched.found.matches.is_empty();
+        self.undecoded += u64::from(matched.is_some_and(is_undecoded));
         match matched {
             Some(matched) if !matched.found.matches.is_empty() => self.known += 1,
             Some(matched) if coverage.is_full() && is_whole(matched) => self.unknown += 1,
@@ -295,6 +298,9 @@ fn not_searched(matched: &Matched) -> String {
     };
     let Decoded { frames_seen, frames_left_out, frames_below_floor, .. } = *decoded;
     let floor = matched.quality_floor;
+    if frames_seen == 0 {
+        return " (the frontend is of a version that searches the first frame only)".to_owned();
+    }
     match (matched.pdq_quality, frames_left_out, frames_below_floor) {
         (Some(quality), 0, 1..) if frames_seen == 1 => {
             format!(" (quality {quality} is below {floor}: only exact copies can be recognised)")
