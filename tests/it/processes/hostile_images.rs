@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use rand::{Rng, RngExt as _};
-use vigie_clients::{CallError, Code, Deadline, IdempotencyKey, MatchClient};
+use vigie_clients::{CallError, Deadline, IdempotencyKey, MatchClient};
 use vigie_harness::binary::{run, vigie_binary};
 use vigie_harness::cluster::Cluster;
 use vigie_harness::in_process::{as_of, soon};
