@@ -8,7 +8,7 @@
 //! - It writes nothing of an image anywhere but in its answer: panics are silent, and there is no log.
 //! - An error of the protocol ends it. Its parent is of the same version, so nothing else can be wanted.
 //!
-//! Reading order: [`run`], then [`mod@messages`].
+//! Reading order: [`run_if_asked`], then `messages`.
 
 mod messages;
 
