@@ -16,7 +16,7 @@
 //! - A process that has died or was killed has been waited for, and its pipes are closed, before the answer is given.
 //! - What a process sends is bounded and checked like the message of a stranger: it may have been taken over.
 //!
-//! Reading order: [`failure`], `settings`, `pipes` and `watch` (waiting within bounds), `process`, `metrics`, then
+//! Reading order: `failure`, `settings`, `pipes` and `watch` (waiting within bounds), `process`, `metrics`, then
 //! [`Decoder`], and [`Hashing`] for those that choose between processes and none.
 
 mod failure;
