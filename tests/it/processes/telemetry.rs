@@ -122,12 +122,13 @@ fn a_matchers_probes_follow_its_life() {
 }
 
 /// All label names there are. What a caller sends is in none of their values.
-const LABELS: [&str; 12] = [
+const LABELS: [&str; 13] = [
     "error_type",
     "hash_type",
     "kind",
     "le",
     "outcome",
+    "posture",
     "priority",
     "reason",
     "rpc_method",

@@ -33,6 +33,15 @@ struct PostureLabels {
 /// The kind of a process that could not be started.
 const NOT_STARTED: &str = "not_started";
 
+/// The label of a posture: a word, as labels are.
+const fn label(posture: Posture) -> &'static str {
+    match posture {
+        Posture::None => "none",
+        Posture::SeccompOnly => "seccomp_only",
+        Posture::Full => "full",
+    }
+}
+
 impl DecoderMetrics {
     /// Figures that are read by way of `registry`.
     pub fn register(registry: &mut Registry) -> Self {
@@ -47,7 +56,7 @@ impl DecoderMetrics {
         );
         registry.register(
             "vigie_decoder_posture",
-            "1 for the protection that decoder processes have: full, seccomp only, or none, which is also that of decoding \
+            "1 for the protection that decoder processes have: full, seccomp_only, or none, which is also that of decoding \
              without processes",
             posture,
         );
@@ -62,7 +71,7 @@ impl DecoderMetrics {
     /// Shows the protection that decoding has.
     pub fn protected_by(&self, posture: Posture) {
         for one in Posture::ALL {
-            let labels = PostureLabels { posture: one.name() };
+            let labels = PostureLabels { posture: label(one) };
             self.posture.get_or_create_owned(&labels).set(i64::from(one == posture));
         }
     }

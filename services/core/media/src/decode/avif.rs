@@ -12,6 +12,7 @@ use crate::pixels::Pixels;
 
 mod av1;
 mod boxes;
+mod cicp;
 mod colour;
 mod items;
 pub(super) mod signature;
@@ -20,7 +21,8 @@ mod units;
 
 use av1::{Decoder, Header, Layout, Planes};
 use boxes::find;
-use colour::{Cicp, Converter};
+use cicp::Cicp;
+use colour::Converter;
 use items::Still;
 use track::Track;
 

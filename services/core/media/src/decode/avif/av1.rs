@@ -21,7 +21,7 @@ use re_rav1d::include::dav1d::headers::{
 use re_rav1d::include::dav1d::picture::Dav1dPicture;
 use re_rav1d::src::lib as dav1d;
 
-use super::colour::Cicp;
+use super::cicp::Cicp;
 
 /// The decoder's answer when it needs more data: `EAGAIN`, negated, as Linux and the systems of BSD number it.
 const NEEDS_DATA: i32 = if cfg!(target_os = "linux") { -11 } else { -35 };

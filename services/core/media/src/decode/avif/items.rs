@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::error::DecodeError;
 
 use super::boxes::{Reader, boxes, find};
-use super::colour::Cicp;
+use super::cicp::Cicp;
 use super::{FORMAT, damaged, signature};
 
 /// A file has no more tiles: a grid of 16 x 16 is more than any encoder writes.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::boxes::{Box, Reader, boxes, find, find_path};
-use super::colour::Cicp;
+use super::cicp::Cicp;
 
 /// Bytes of a sample entry for pictures before the boxes that it holds.
 const VISUAL_SAMPLE_ENTRY_BYTES: usize = 78;
