@@ -17,7 +17,7 @@
 //! - Limits are checked on what the header declares, before pixels are allocated.
 //! - A decoder that panics costs its caller one error, [`DecodeError::DecoderPanicked`].
 //!
-//! Reading order: [`limits`], [`error`], `pixels`, [`picture`], `luma`, [`mod@pdq`] (`band`, `filter`, `dct`, `near`), `frames`, [`mod@decode`], `ways`,
+//! Reading order: [`limits`], [`error`], `pixels`, [`mod@picture`], `luma`, [`mod@pdq`] (`band`, `filter`, `dct`, `near`), `frames`, [`mod@decode`], `ways`,
 //! [`digest`].
 
 pub mod limits;
