@@ -72,15 +72,15 @@ impl Matching {
     /// Searches for all contents, in as few calls as may be, and gives each its part of the answers.
     async fn search(
         &self,
-        prepared: Vec<Result<Prepared, Status>>,
+        mut prepared: Vec<Result<Prepared, Status>>,
         options: SearchOptions,
         quality_floor: Quality,
         urgency: Urgency,
         deadline: Instant,
     ) -> Result<Answer, Failed> {
-        let contents = prepared.iter().flatten().enumerate();
+        let contents = prepared.iter_mut().flatten().enumerate();
         let mut queries: Vec<(usize, Rendition, Query)> = contents
-            .flat_map(|(at, content)| content.queries.iter().map(move |(of, query)| (at, *of, query.clone())))
+            .flat_map(|(at, content)| content.queries.drain(..).map(move |(of, query)| (at, of, query)))
             .collect();
         if queries.is_empty() {
             // Nothing could be read; banks and sequence of the call are checked all the same.
@@ -93,8 +93,8 @@ impl Matching {
         let mut found: Vec<Found> = prepared.iter().flatten().map(|_| Found::new(options.limit)).collect();
         let (mut coverage, mut approximate, mut incomplete) = (None::<Coverage>, Vec::new(), None);
         let mut results_omitted = false;
-        for queries in queries.chunks(queries_per_call(&options)) {
-            let asked = queries.iter().map(|(.., query)| query.clone()).collect();
+        for queries in queries.chunks_mut(queries_per_call(&options)) {
+            let asked = queries.iter_mut().map(|(.., query)| std::mem::take(query)).collect();
             let searched = match self.searcher.search(asked, options.clone(), urgency, deadline).await {
                 Ok(searched) if searched.results.len() == queries.len() => searched,
                 // A missing result must never count as "no match".
