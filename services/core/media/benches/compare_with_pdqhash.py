@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Times this crate beside PyPI's Pillow + pdqhash: JPEG bytes to PDQ, one thread, both in one run.
+"""Times this crate beside PyPI's Pillow + pdqhash: bytes of a file to PDQ, one thread, both in one run.
 
     pip install pdqhash==0.2.8 pillow numpy
     cargo build --release -p vigie-media --example hash_timing
-    python3 benches/compare_with_pdqhash.py [--rounds 9] [--binary PATH]
+    python3 benches/compare_with_pdqhash.py [--rounds 9] [--binary PATH] [--only "JPEG 1 MP"]
 
 The two take turns, round by round, so that a busy machine is busy for both. Two ratios are printed, because the two
 libraries do not do the same work: `compute_dihedral` gives all eight variants, as this crate always does, and `compute`
-gives the upright hash alone. The whole fingerprint (with MD5 and SHA-256, which Python is not asked for) is printed too, and what decoding
-to RGB would take: for PDQ, a large JPEG is decoded to luma alone.
+gives the upright hash alone. The whole fingerprint (with its digests, which Python is not asked for) is printed too, and what
+exact decoding to RGB takes: a large JPEG is decoded less exactly where that decides its hash.
 """
 
 import argparse
@@ -24,7 +24,7 @@ import numpy
 import pdqhash
 from PIL import Image
 
-SIZES = {"1 MP": (1152, 864), "12 MP": (4000, 3000)}
+SIZES = {"0.3 MP": (640, 480), "1 MP": (1152, 864), "4 MP": (2304, 1728), "12 MP": (4000, 3000)}
 
 
 def photograph(width, height):
@@ -43,9 +43,28 @@ def photograph(width, height):
         out[(x - cx) ** 2 + (y - cy) ** 2 < radius**2] += (random.random(3) - 0.5) * 0.6
     out += random.normal(0, 0.06, out.shape)
     out = (out - out.min()) / (out.max() - out.min())
+    return Image.fromarray((out * 255).astype(numpy.uint8))
+
+
+def smooth(width, height):
+    """A small photograph scaled up: hardly any detail of single pixels."""
+    return photograph(480, 360).resize((width, height), Image.BICUBIC)
+
+
+def encoded(picture, form, **options):
     buffer = io.BytesIO()
-    Image.fromarray((out * 255).astype(numpy.uint8)).save(buffer, "jpeg", quality=90)
+    picture.save(buffer, form, **options)
     return buffer.getvalue()
+
+
+def files():
+    """The files to hash, by name."""
+    for name, size in SIZES.items():
+        yield f"JPEG {name}", encoded(photograph(*size), "jpeg", quality=90)
+        if name in ("1 MP", "12 MP"):
+            yield f"JPEG {name}, smooth", encoded(smooth(*size), "jpeg", quality=90)
+    yield "WebP 1 MP", encoded(photograph(*SIZES["1 MP"]), "webp", quality=80)
+    yield "PNG 1 MP", encoded(photograph(*SIZES["1 MP"]), "png")
 
 
 def python_round(content):
@@ -63,13 +82,15 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--rounds", type=int, default=9)
     target = os.environ.get("CARGO_TARGET_DIR", pathlib.Path(__file__).parents[4] / "target")
+    arguments.add_argument("--only", default="", help="files whose name begins so")
     arguments.add_argument("--binary", default=pathlib.Path(target) / "release/examples/hash_timing")
     arguments = arguments.parse_args()
 
-    for name, (width, height) in SIZES.items():
-        content = photograph(width, height)
+    for name, content in files():
+        if not name.startswith(arguments.only):
+            continue
         ours, theirs = [], []
-        with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
+        with tempfile.NamedTemporaryFile() as file:
             file.write(content)
             file.flush()
             for _ in range(arguments.rounds):
@@ -80,7 +101,7 @@ def main():
                 ours.append([statistics.median(times) for times in zip(*rounds)])
         upright, dihedral = map(statistics.median, zip(*theirs))
         decoding, hashing, everything = map(statistics.median, zip(*ours))
-        print(f"{name}: {width} x {height}, {len(content)} bytes, medians of {arguments.rounds} rounds in ms")
+        print(f"{name}: {len(content)} bytes, medians of {arguments.rounds} rounds in ms")
         print(f"  Pillow + pdqhash: compute {upright:.1f}, compute_dihedral {dihedral:.1f}")
         print(f"  vigie-media: bytes to pdq (eight variants) {hashing:.1f}, fingerprint {everything:.1f}; "
               f"decoding to RGB alone {decoding:.1f}")
