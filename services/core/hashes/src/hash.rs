@@ -17,7 +17,7 @@ pub type Md5Hash = [u8; 16];
 /// The 32 bytes of a SHA-256 digest.
 pub type Sha256Hash = [u8; 32];
 
-/// One fingerprint. Of a known type it has one of the lengths of its row; of an unknown type it has 1 to
+/// One fingerprint. A hash of a known type has one of the lengths of its row; a hash of an unknown type has 1 to
 /// [`Hash::LEN_MAX`] bytes.
 ///
 /// Ordered by type, then by bytes.
@@ -78,8 +78,8 @@ impl Hash {
         Self::of_row(row, bytes)
     }
 
-    /// The same, but takes a hash of an unknown type as it is: what another part of the system has accepted is kept and
-    /// handed on.
+    /// Checks `bytes` in the same way, but accepts a hash of an unknown type as it is: what another part of the system has accepted
+    /// is kept and handed on.
     pub fn from_peer(hash_type: HashType, bytes: &[u8]) -> Result<Self, HashError> {
         match hash_type.row() {
             Some(row) => Self::of_row(row, bytes),
@@ -118,7 +118,7 @@ impl Hash {
         .ok_or(HashError::Text { hash_type })
     }
 
-    /// How the hash is computed and compared.
+    /// The type, which decides how the hash is computed and compared.
     #[must_use]
     pub const fn hash_type(&self) -> HashType {
         self.hash_type

@@ -1,4 +1,4 @@
-//! What the table says of a hash type: by its number, by its name, and as text.
+//! Looks up rows of the table of hash types, by number and by name, and writes a type as text.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,19 +19,19 @@ impl HashType {
         ROWS.iter().map(|row| row.hash_type)
     }
 
-    /// The position of its row in the table, from 0; `None` if the type is unknown to this build.
+    /// The position of the type's row in the table, from 0; `None` if the type is unknown to this build.
     #[must_use]
     pub fn position(self) -> Option<usize> {
         ROWS.iter().position(|row| row.hash_type == self)
     }
 
-    /// What the table says of this type; `None` if it is unknown to this build.
+    /// The row of this type; `None` if the type is unknown to this build.
     #[must_use]
     pub fn row(self) -> Option<&'static Row> {
         ROWS.iter().find(|row| row.hash_type == self)
     }
 
-    /// Whether this build has a row for it.
+    /// Whether this build has a row for the type.
     #[must_use]
     pub fn is_known(self) -> bool {
         self.row().is_some()
@@ -99,7 +99,7 @@ mod tests {
     use crate::hash::Hash;
     use crate::table::Metric;
 
-    /// What every row must hold, so that a new one needs no test of its own for it.
+    /// The rules that every row must keep, so that a new row needs no tests of its own for them.
     #[test]
     fn every_row_is_sound() {
         for row in ROWS {

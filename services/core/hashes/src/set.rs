@@ -9,7 +9,7 @@ use crate::table::HashType;
 pub struct HashTypeSet(SmallVec<[HashType; 4]>);
 
 impl HashTypeSet {
-    /// Whether it holds a type.
+    /// Whether the set holds a type.
     #[must_use]
     pub fn contains(&self, hash_type: HashType) -> bool {
         self.0.contains(&hash_type)
@@ -27,7 +27,7 @@ impl HashTypeSet {
         self.0.iter().copied()
     }
 
-    /// Whether it holds none.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

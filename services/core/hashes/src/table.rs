@@ -1,10 +1,10 @@
-//! What a row of the table says of a hash type.
+//! The types of the table's columns: number, distance, text form, metric.
 
 use std::fmt;
 
 /// A kind of fingerprint, by its permanent number.
 ///
-/// Any number but 0 is a hash type. One without a row in this build is *unknown*: see the crate.
+/// Any number but 0 is a hash type. A type without a row in this build is *unknown*: see the crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HashType(u16);
 
