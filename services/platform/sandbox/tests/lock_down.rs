@@ -2,8 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "it is a test")]
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 
-use std::io::Write as _;
-use std::os::unix::process::ExitStatusExt as _;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
 use std::process::{Command, ExitStatus, Output, Stdio};
 
 use vigie_sandbox::{Posture, Profile, lock_down};
@@ -35,21 +38,22 @@ fn child() {
         "execute" => drop(Command::new("/bin/true").spawn()),
         "thread" => drop(std::thread::Builder::new().spawn(|| ())),
         "signal" => drop(rustix::process::test_kill_process(rustix::process::getppid().unwrap())),
+        // Until its parent has looked at it.
+        "wait" => assert_eq!(std::io::stdin().read(&mut [0]).unwrap(), 0),
         "sleep" => std::thread::sleep(std::time::Duration::from_millis(1)),
         other => panic!("no deed {other}"),
     }
     std::process::exit(0);
 }
 
+fn command(program: &Path, deed: &str) -> Command {
+    let mut command = Command::new(program);
+    command.args(["--exact", "child", "--nocapture", "--test-threads", "1"]).env_clear().env(DEED, deed);
+    command
+}
+
 fn run(deed: &str) -> Output {
-    let arguments = ["--exact", "child", "--nocapture", "--test-threads", "1"];
-    Command::new(std::env::current_exe().unwrap())
-        .args(arguments)
-        .env_clear()
-        .env(DEED, deed)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+    command(&std::env::current_exe().unwrap(), deed).stdin(Stdio::null()).output().unwrap()
 }
 
 #[track_caller]
@@ -73,6 +77,47 @@ fn a_computation_is_left_in_peace() {
 #[test]
 fn an_abort_is_seen_as_one() {
     check("abort", |status| status.signal() == Some(SIGABRT));
+}
+
+/// The score by which the kernel chooses a process to end when memory is short, of a locked-down process that runs as `user`.
+fn oom_score_of(user: Option<u32>) -> String {
+    // Another user may have no way to the folder of this program.
+    let folder = std::env::temp_dir().join(format!("vigie-sandbox-{}-{user:?}", std::process::id()));
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let program = folder.join("child");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = command(&program, "wait");
+    if let Some(user) = user {
+        command.uid(user).gid(user);
+    }
+    let mut child = command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let posture =
+        lines.find_map(|line| line.unwrap().split_once("posture: ").map(|(_, word)| word.to_owned()));
+    let score = fs::read_to_string(format!("/proc/{}/oom_score_adj", child.id())).unwrap();
+    drop(child.stdin.take());
+    let status = child.wait().unwrap();
+    fs::remove_dir_all(&folder).unwrap();
+    assert!(status.success(), "{status:?}");
+    assert_ne!(posture.as_deref(), Some("none"));
+    score
+}
+
+#[test]
+fn a_process_ends_before_its_parent_when_memory_is_short() {
+    assert_eq!(oom_score_of(None), "1000\n");
+}
+
+/// A service in a container seldom runs as the superuser. Only the superuser can try that.
+#[test]
+fn a_process_of_another_user_ends_before_its_parent_too() {
+    if !rustix::process::geteuid().is_root() {
+        println!("SKIPPED: only the superuser can start a process of another user");
+        return;
+    }
+    assert_eq!(oom_score_of(Some(65_534)), "1000\n");
 }
 
 #[test]
