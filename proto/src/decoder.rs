@@ -2,6 +2,8 @@
 //!
 //! The process may have been taken over by what it decoded: its answers are checked like those of a stranger.
 
+use std::time::Duration;
+
 use vigie_media::{Limits, Ways};
 use vigie_model::{DecodeFailure, DecodeFailureKind, PictureFingerprint};
 use vigie_sandbox::Posture;
@@ -44,7 +46,7 @@ pub fn posture(hello: &pb::WorkerHello) -> Result<Posture, Invalid> {
     }
 }
 
-/// What one file is decoded with.
+/// The bounds and the further query hashes of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Order {
     /// The bytes of the file, which follow.
@@ -55,22 +57,71 @@ pub struct Order {
     pub ways: Ways,
 }
 
+/// A field of [`pb::DecodeLimits`] and one of [`Limits`] have the same name, and times are in milliseconds; every field is named on both sides, so that a
+/// new one cannot be forgotten.
+impl From<&Limits> for pb::DecodeLimits {
+    fn from(limits: &Limits) -> Self {
+        let &Limits {
+            pixels_max,
+            side_px_max,
+            input_bytes_max,
+            alloc_bytes_max,
+            frames_max,
+            frames_pixels_max,
+            further_frames_within,
+        } = limits;
+        Self {
+            pixels_max,
+            side_px_max,
+            input_bytes_max: bytes(input_bytes_max),
+            alloc_bytes_max,
+            frames_max,
+            frames_pixels_max,
+            further_frames_within_ms: u64::try_from(further_frames_within.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl TryFrom<pb::DecodeLimits> for Limits {
+    type Error = Invalid;
+
+    fn try_from(message: pb::DecodeLimits) -> Result<Self, Invalid> {
+        let pb::DecodeLimits {
+            pixels_max,
+            side_px_max,
+            input_bytes_max,
+            alloc_bytes_max,
+            frames_max,
+            frames_pixels_max,
+            further_frames_within_ms,
+        } = message;
+        Ok(Self {
+            pixels_max,
+            side_px_max,
+            input_bytes_max: size("input_bytes_max", input_bytes_max)?,
+            alloc_bytes_max,
+            frames_max,
+            frames_pixels_max,
+            further_frames_within: Duration::from_millis(further_frames_within_ms),
+        })
+    }
+}
+
+fn bytes(size: usize) -> u64 {
+    u64::try_from(size).unwrap_or(u64::MAX)
+}
+
+fn size(field: &str, bytes: u64) -> Result<usize, Invalid> {
+    usize::try_from(bytes).map_err(|_| Invalid::new(field, "is more than this machine can address"))
+}
+
 /// The request for a file of so many bytes.
 #[must_use]
 pub fn request(content_bytes: usize, limits: &Limits, ways: Ways) -> pb::DecodeRequest {
-    let number = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
-    let limits = pb::DecodeLimits {
-        pixels_max: limits.pixels_max,
-        side_px_max: limits.side_px_max,
-        input_bytes_max: number(limits.input_bytes_max),
-        alloc_bytes_max: limits.alloc_bytes_max,
-        frames_max: limits.frames_max,
-        frames_pixels_max: limits.frames_pixels_max,
-    };
     let Ways { scaled, unbordered, palette_indices } = ways;
     pb::DecodeRequest {
-        content_bytes: number(content_bytes),
-        limits: Some(limits),
+        content_bytes: bytes(content_bytes),
+        limits: Some(limits.into()),
         ways: Some(pb::DecodeWays { scaled, unbordered, palette_indices }),
     }
 }
@@ -82,19 +133,9 @@ impl TryFrom<pb::DecodeRequest> for Order {
         let limits = message.limits.ok_or_else(|| Invalid::missing("limits"))?;
         let pb::DecodeWays { scaled, unbordered, palette_indices } =
             message.ways.ok_or_else(|| Invalid::missing("ways"))?;
-        let size = |field: &str, bytes: u64| {
-            usize::try_from(bytes).map_err(|_| Invalid::new(field, "is more than this machine can address"))
-        };
         let order = Self {
             content_bytes: size("content_bytes", message.content_bytes)?,
-            limits: Limits {
-                pixels_max: limits.pixels_max,
-                side_px_max: limits.side_px_max,
-                input_bytes_max: size("limits.input_bytes_max", limits.input_bytes_max)?,
-                alloc_bytes_max: limits.alloc_bytes_max,
-                frames_max: limits.frames_max,
-                frames_pixels_max: limits.frames_pixels_max,
-            },
+            limits: limits.try_into().map_err(|invalid: Invalid| invalid.within("limits"))?,
             ways: Ways { scaled, unbordered, palette_indices },
         };
         if order.content_bytes > order.limits.input_bytes_max {
@@ -123,7 +164,14 @@ pub fn response(outcome: Result<&PictureFingerprint, DecodeFailure>) -> pb::Deco
 /// [`Invalid`], when it holds none, or one that no decoder gives.
 pub fn outcome(answer: pb::DecodeResponse) -> Result<Result<PictureFingerprint, DecodeFailure>, Invalid> {
     match answer.outcome {
-        Some(pb::decode_response::Outcome::Picture(picture)) => Ok(Ok(picture.try_into()?)),
+        Some(pb::decode_response::Outcome::Picture(picture)) => {
+            let picture = PictureFingerprint::try_from(picture)?;
+            // Of every other fault a process dies.
+            if !matches!(picture.later_fault, None | Some(DecodeFailureKind::Panicked)) {
+                return Err(Invalid::new("later_fault", "is none that a decoder process can answer"));
+            }
+            Ok(Ok(picture))
+        }
         Some(pb::decode_response::Outcome::Failure(failure)) => {
             let kind = DecodeFailureKind::from_name(&failure.kind);
             if kind.is_none() {
@@ -150,7 +198,14 @@ mod tests {
     fn picture() -> PictureFingerprint {
         let plain = PictureHashes { pdq: [[7; 32]; 8], quality: Quality::new(80).unwrap() };
         let first = FrameFingerprint { number: 0, time: None, plain, further: Vec::new() };
-        PictureFingerprint { width: 640, height: 1, first, later: Vec::new(), frames_left_out: 7 }
+        PictureFingerprint {
+            width: 640,
+            height: 1,
+            first,
+            later: Vec::new(),
+            frames_left_out: 7,
+            later_fault: Some(DecodeFailureKind::Panicked),
+        }
     }
 
     fn failure(message: &str) -> DecodeFailure {
@@ -194,5 +249,9 @@ mod tests {
         let unknown = pb_model::DecodeFailure { kind: "no".to_owned(), message: "text".to_owned() };
         let outcome_of = |failure| Some(pb::decode_response::Outcome::Failure(failure));
         assert!(outcome(pb::DecodeResponse { outcome: outcome_of(unknown) }).is_err());
+        for later_fault in [DecodeFailureKind::Crashed, DecodeFailureKind::Unsupported] {
+            let picture = PictureFingerprint { later_fault: Some(later_fault), ..picture() };
+            assert!(outcome(response(Ok(&picture))).is_err());
+        }
     }
 }

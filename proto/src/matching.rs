@@ -229,6 +229,7 @@ impl TryFrom<pb::HashResponse> for ImageFingerprint {
                 first: FrameFingerprint { number: 0, time: None, plain, further: Vec::new() },
                 later: Vec::new(),
                 frames_left_out: 0,
+                later_fault: None,
             },
         };
         Ok(Self { picture, digests })
@@ -322,6 +323,7 @@ mod tests {
             first: frame(0),
             later: vec![frame(1)],
             frames_left_out: 5,
+            later_fault: None,
         };
         ImageFingerprint { picture, digests: vec![Hash::md5([9; 16]), Hash::sha256([9; 32])] }
     }

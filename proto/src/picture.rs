@@ -29,9 +29,12 @@ impl TryFrom<pb::DecodeFailure> for DecodeFailure {
 
     fn try_from(message: pb::DecodeFailure) -> Result<Self, Invalid> {
         check_len("message", message.message.len(), 0, Self::MESSAGE_BYTES_MAX)?;
-        let kind = DecodeFailureKind::from_name(&message.kind).unwrap_or(DecodeFailureKind::Unsupported);
-        Ok(Self { kind, message: message.message })
+        Ok(Self { kind: kind(&message.kind), message: message.message })
     }
+}
+
+fn kind(name: &str) -> DecodeFailureKind {
+    DecodeFailureKind::from_name(name).unwrap_or(DecodeFailureKind::Unsupported)
 }
 
 fn picture_hashes(way: Way, hashes: &PictureHashes) -> pb::PictureHashes {
@@ -97,6 +100,7 @@ impl From<&PictureFingerprint> for pb::PictureFingerprint {
             height: picture.height,
             frames: picture.frames().map(Into::into).collect(),
             frames_left_out: picture.frames_left_out,
+            later_fault: picture.later_fault.map_or_else(String::new, |kind| kind.name().to_owned()),
         }
     }
 }
@@ -113,12 +117,17 @@ impl TryFrom<pb::PictureFingerprint> for PictureFingerprint {
         if first.number != 0 || !numbers.is_sorted_by(|one, next| one < next) {
             return Err(Invalid::new("frames", "are not numbered from 0 in ascending order"));
         }
+        let later_fault = (!message.later_fault.is_empty()).then(|| kind(&message.later_fault));
+        if later_fault.is_some() && message.frames_left_out == 0 {
+            return Err(Invalid::new("frames_left_out", "is 0 although a decoder failed on a later frame"));
+        }
         Ok(Self {
             width: message.width,
             height: message.height,
             first,
             later,
             frames_left_out: message.frames_left_out,
+            later_fault,
         })
     }
 }
@@ -148,6 +157,7 @@ mod tests {
             first: frame(0),
             later: vec![frame(2), frame(3)],
             frames_left_out: 1,
+            later_fault: Some(DecodeFailureKind::Panicked),
         }
     }
 
@@ -166,7 +176,8 @@ mod tests {
     #[test]
     fn a_picture_that_breaks_a_rule_is_refused() {
         type Fault = fn(&mut pb::PictureFingerprint);
-        let faults: [(&str, Fault); 8] = [
+        let faults: [(&str, Fault); 9] = [
+            ("frames_left_out: is 0", |wire| wire.frames_left_out = 0),
             ("frames: has 0 entries", |wire| wire.frames.clear()),
             ("frames: are not numbered", |wire| wire.frames.swap(1, 2)),
             ("frames: are not numbered", |wire| wire.frames[0].frame = 1),

@@ -5,9 +5,11 @@
 //!
 //! ```text
 //! Decoder::hash(content, deadline)
+//!   |-- a file of several frames: a part of the time is for the first frame alone
 //!   |-- no process: start one, and check its first bytes and its posture
 //!   |-- request ->  <- answer, both bounded; at the deadline or at the bound of processor time the process is killed
-//!   |-- the process died: wait for it, name the kind; once more in a fresh one if it had answered others before
+//!   |-- the process died: wait for it, name the kind; once more in a fresh one if it had answered others before;
+//!   |   then once for the first frame alone, in a fresh one, if a later frame may be the cause
 //!   +-- after 1,000 images: a new process
 //! ```
 //!
@@ -32,7 +34,7 @@ use std::time::{Duration, Instant};
 
 use prost::Message as _;
 use vigie_media::{DecodeError, Limits, Ways};
-use vigie_model::{DecodeFailure, PictureFingerprint, Way};
+use vigie_model::{DecodeFailure, DecodeFailureKind, PictureFingerprint, Way};
 use vigie_proto::decoder;
 use vigie_proto::pb::decoder::v1 as pb;
 use vigie_sandbox::Posture;
@@ -45,15 +47,38 @@ pub use settings::DecoderSettings;
 use process::Process;
 use watch::Bounds;
 
-/// How long a process may take from its start to its first bytes. It takes milliseconds; a machine may be busy.
+/// How long a process may take from its start to its first bytes: milliseconds, if the machine is not busy.
 const START_WITHIN: Duration = Duration::from_secs(10);
 /// The wait before the next process when one could not be started: doubled with each in a row, up to the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// Processor time for the first frame of a file that killed its process. A decoder begins no later frame after
+/// [`Limits::FURTHER_FRAMES_WITHIN`], so a first frame before one has taken less; half as much again is for a busy machine.
+const FIRST_FRAME_PROCESSOR_TIME_MAX: Duration = Duration::from_secs(3);
+const _: () =
+    assert!(FIRST_FRAME_PROCESSOR_TIME_MAX.as_millis() * 2 >= Limits::FURTHER_FRAMES_WITHIN.as_millis() * 3);
+
+/// The shares of a file's time after which no further frame is begun, and after which a file of several frames is ended. The rest is
+/// for the first frame alone.
+const FURTHER_FRAMES_SHARE: f64 = 0.5;
+const SEVERAL_FRAMES_SHARE: f64 = 0.75;
+
+/// One file, and how it is to be decoded.
+#[derive(Clone, Copy)]
+struct Task<'a> {
+    content: &'a [u8],
+    limits: Limits,
+    ways: Ways,
+    bounds: Bounds,
+}
+
+/// The outcome of a file in one process.
+type Attempt = Result<Result<PictureFingerprint, DecodeFailure>, WorkerDeath>;
+
 /// A thread's decoder process, started when it is needed.
 ///
-/// It stays on the thread that made it: Linux ends the process when that thread ends.
+/// A decoder stays on the thread that made it: Linux ends the process when that thread ends.
 #[derive(Debug)]
 pub struct Decoder {
     settings: DecoderSettings,
@@ -87,24 +112,28 @@ impl Decoder {
     /// # Errors
     /// [`StartError`], when it cannot be started or has less protection than is required.
     pub fn start(&mut self) -> Result<Posture, StartError> {
-        if let Some(process) = &self.process {
-            return Ok(process.posture());
+        self.running().map(|process| process.posture())
+    }
+
+    /// The process, started if there is none.
+    fn running(&mut self) -> Result<&mut Process, StartError> {
+        match &mut self.process {
+            Some(process) => Ok(process),
+            none @ None => match Process::start(&self.settings, Instant::now() + START_WITHIN) {
+                Ok(process) => {
+                    self.failed_starts = 0;
+                    self.metrics.started(process.posture());
+                    Ok(none.insert(process))
+                }
+                Err(error) => {
+                    self.metrics.start_failed();
+                    let pause = PAUSE_MIN.saturating_mul(1 << self.failed_starts.min(10)).min(PAUSE_MAX);
+                    self.failed_starts += 1;
+                    self.not_before = Some(Instant::now() + pause);
+                    Err(error)
+                }
+            },
         }
-        let started = Process::start(&self.settings, Instant::now() + START_WITHIN);
-        let posture = match &started {
-            Ok(process) => process.posture(),
-            Err(_) => {
-                self.metrics.start_failed();
-                let pause = PAUSE_MIN.saturating_mul(1 << self.failed_starts.min(10)).min(PAUSE_MAX);
-                self.failed_starts += 1;
-                self.not_before = Some(Instant::now() + pause);
-                return started.map(|process| process.posture());
-            }
-        };
-        self.failed_starts = 0;
-        self.metrics.started(posture);
-        self.process = started.ok();
-        Ok(posture)
     }
 
     /// The process's number, while there is one.
@@ -114,6 +143,9 @@ impl Decoder {
     }
 
     /// Decodes and hashes the picture `content` within `limits`, in the ways that `ways` names, until `deadline`.
+    ///
+    /// Where a later frame may have killed the process, the answer has the first frame alone, with the fault and with the others
+    /// among the frames left out.
     ///
     /// # Errors
     /// [`DecoderError`]: the file is no picture, its process died of it, the time is up, or there is no process.
@@ -128,30 +160,67 @@ impl Decoder {
             let (bytes, bytes_max) = (content.len(), limits.input_bytes_max);
             return Err(DecoderError::Decode(DecodeError::InputTooLarge { bytes, bytes_max }.into()));
         }
-        let head = decoder::request(content.len(), limits, ways).encode_to_vec();
-        let mut is_second = false;
-        loop {
-            self.pause(deadline)?;
-            self.start().map_err(DecoderError::Start)?;
-            let Some(process) = &mut self.process else { continue };
-            let answered_before = process.answered();
-            let bounds = Bounds { deadline, processor_time_max: self.settings.processor_time_max };
-            let answer = process.exchange(&head, content, bounds).and_then(|answer| outcome(&answer, limits));
-            let death = match answer {
-                Ok(outcome) => {
-                    self.barren = 0;
-                    self.retire(&outcome);
-                    return outcome.map_err(DecoderError::Decode);
-                }
-                Err(stopped) => self.end(stopped, answered_before),
-            };
-            // The fault may be that of an image before.
-            let may_be_others = answered_before > 0 && death.may_be_of_others();
-            if is_second || !may_be_others {
-                return Err(death.into());
-            }
-            is_second = true;
+        let (now, mut limits) = (Instant::now(), *limits);
+        let left = deadline.saturating_duration_since(now);
+        let has_several = limits.frames_max > 1 && vigie_media::may_have_several_frames(content);
+        let mut bounds = Bounds { deadline, processor_time_max: self.settings.processor_time_max };
+        if has_several {
+            bounds.deadline = now + left.mul_f64(SEVERAL_FRAMES_SHARE);
+            limits.further_frames_within =
+                limits.further_frames_within.min(left.mul_f64(FURTHER_FRAMES_SHARE));
         }
+        let task = Task { content, limits, ways, bounds };
+        let is_used = self.process.as_ref().is_some_and(|process| process.answered() > 0);
+        let mut attempt = self.attempt(&task)?;
+        // The fault may be that of an image before.
+        if is_used && attempt.as_ref().is_err_and(|death| death.may_be_of_others()) {
+            attempt = self.attempt(&task)?;
+        }
+        match attempt {
+            Ok(outcome) => outcome.map_err(DecoderError::Decode),
+            Err(death) if has_several => self.first_frame(task, death, deadline).ok_or_else(|| death.into()),
+            Err(death) => Err(death.into()),
+        }
+    }
+
+    /// Decodes the first frame alone of a file that `death` ended, where a later frame may have been the cause. Once: if the first
+    /// frame cannot be had either, the file has the failure that it had.
+    fn first_frame(
+        &mut self,
+        whole: Task<'_>,
+        death: WorkerDeath,
+        deadline: Instant,
+    ) -> Option<PictureFingerprint> {
+        let fault = death.failure_kind().unwrap_or(DecodeFailureKind::TimedOut);
+        let processor_time_max = whole.bounds.processor_time_max.min(FIRST_FRAME_PROCESSOR_TIME_MAX);
+        let task = Task {
+            limits: Limits { frames_max: 1, ..whole.limits },
+            bounds: Bounds { deadline, processor_time_max },
+            ..whole
+        };
+        let picture = self.attempt(&task).ok().and_then(Result::ok).and_then(Result::ok);
+        self.metrics.tried_first_frame(picture.is_some());
+        let picture = picture?;
+        let frames_left_out = picture.frames_left_out.max(1);
+        Some(PictureFingerprint { frames_left_out, later_fault: Some(fault), ..picture })
+    }
+
+    /// Sends a file to the process, and returns its answer or how it died.
+    fn attempt(&mut self, task: &Task<'_>) -> Result<Attempt, DecoderError> {
+        let Task { content, limits, ways, bounds } = task;
+        self.pause(bounds.deadline)?;
+        let head = decoder::request(content.len(), limits, *ways).encode_to_vec();
+        let process = self.running().map_err(DecoderError::Start)?;
+        let answered_before = process.answered();
+        let answer = process.exchange(&head, content, *bounds).and_then(|answer| outcome(&answer, limits));
+        Ok(match answer {
+            Ok(outcome) => {
+                self.barren = 0;
+                self.retire(&outcome);
+                Ok(outcome)
+            }
+            Err(stopped) => Err(self.end(stopped, answered_before)),
+        })
     }
 
     /// Waits where processes have failed in a row, so that starting them is not all that the machine does.
@@ -184,8 +253,11 @@ impl Decoder {
 
     /// Ends a process that has answered often enough, or in which a decoder has failed.
     fn retire(&mut self, outcome: &Result<PictureFingerprint, DecodeFailure>) {
-        let panicked =
-            outcome.as_ref().is_err_and(|failure| failure.kind == vigie_model::DecodeFailureKind::Panicked);
+        let fault = match outcome {
+            Ok(picture) => picture.later_fault,
+            Err(failure) => Some(failure.kind),
+        };
+        let panicked = fault == Some(DecodeFailureKind::Panicked);
         let is_worn = |process: &Process| panicked || process.answered() >= self.settings.images_max;
         if let Some(process) = self.process.take_if(|process| is_worn(process)) {
             process.retire();
@@ -203,7 +275,7 @@ impl Drop for Decoder {
     }
 }
 
-/// What an answer says. One that is malformed is that of a process that was taken over or is of another version.
+/// The outcome that an answer holds. A malformed answer is that of a process that was taken over or is of another version.
 fn outcome(
     answer: &[u8],
     limits: &Limits,

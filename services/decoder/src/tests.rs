@@ -6,13 +6,15 @@ use vigie_proto::pb::decoder::v1 as pb;
 
 use super::*;
 
-/// A picture as wide as the content is long. Empty content panics.
+/// A picture as wide as the content is long. Empty content panics, and of content that begins with `L` the second frame does.
 fn decode(content: &[u8], _: &Order) -> Result<PictureFingerprint, DecodeFailure> {
     assert!(!content.is_empty(), "on purpose");
     let plain = PictureHashes { pdq: [[content[0]; 32]; 8], quality: Quality::new(80).unwrap() };
     let first = FrameFingerprint { number: 0, time: None, plain, further: Vec::new() };
     let width = u32::try_from(content.len()).unwrap();
-    Ok(PictureFingerprint { width, height: 1, first, later: Vec::new(), frames_left_out: 0 })
+    let later_fault = (content[0] == b'L').then_some(DecodeFailureKind::Panicked);
+    let frames_left_out = later_fault.map_or(0, |_| 1);
+    Ok(PictureFingerprint { width, height: 1, first, later: Vec::new(), frames_left_out, later_fault })
 }
 
 fn request(content: &[u8]) -> Vec<u8> {
@@ -41,6 +43,17 @@ fn each_request_has_its_answer_and_a_panic_is_one_of_them() {
         .map(|answer| answer.map(|picture| picture.width).map_err(|failure| failure.kind))
         .collect();
     assert_eq!(outcomes, [Ok(3), Err(DecodeFailureKind::Panicked), Ok(1)]);
+}
+
+#[test]
+fn an_answer_carries_the_panic_of_a_later_frame() {
+    let mut output = Vec::new();
+    work([request(b"Later"), request(b"sound")].concat().as_slice(), &mut output, decode).unwrap();
+    let faults: Vec<_> = answers(&output)
+        .into_iter()
+        .map(|answer| answer.map(|picture| (picture.later_fault, picture.frames_left_out)).unwrap())
+        .collect();
+    assert_eq!(faults, [(Some(DecodeFailureKind::Panicked), 1), (None, 0)]);
 }
 
 #[test]

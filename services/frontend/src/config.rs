@@ -42,10 +42,12 @@ pub struct Config {
     /// Memory that decoding one image may take, in bytes. A decoder process may take as much, the largest file, and 64 MiB.
     pub image_alloc_bytes_max: u64,
     /// Processor time that one image may take in its decoder process, in milliseconds; there it ends, as an image that cannot be
-    /// decoded. Without decoder processes nothing ends it.
+    /// decoded. A file of several frames may then take up to 3 seconds more for its first frame alone. Without decoder processes
+    /// nothing ends it.
     pub image_cpu_ms_max: u64,
     /// Whether images are decoded in processes without rights: `required` (with full protection, or the frontend does not start),
-    /// `best_effort` (with as much protection as the platform gives), `off` (in the frontend itself).
+    /// `best_effort` (with as much protection as the platform gives; in the frontend itself as long as no process can be started
+    /// at all), `off` (in the frontend itself).
     pub sandbox: Requirement,
     /// The program of decoder processes, which is `vigie` of the same version; the frontend's own if it is not set.
     pub decoder_program: Option<PathBuf>,
@@ -194,6 +196,7 @@ impl Config {
             alloc_bytes_max: self.image_alloc_bytes_max,
             frames_max: self.image_frames_max,
             frames_pixels_max: self.image_frames_pixels_max,
+            further_frames_within: Limits::FURTHER_FRAMES_WITHIN,
         }
     }
 

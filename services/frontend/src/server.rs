@@ -112,10 +112,7 @@ async fn prepare_hashing(config: &Config, telemetry: &Telemetry) -> Result<Hashi
     let hashing =
         prepared.map_err(|error| RunError::HashingPool(error.into()))?.map_err(RunError::Sandbox)?;
     let (sandbox, posture) = (config.sandbox, hashing.posture());
-    if let Some(error) = hashing.instead() {
-        let error: &dyn std::error::Error = error;
-        tracing::warn!(error, ?sandbox, %posture, "no decoder process can be had: images are decoded in this process");
-    } else if hashing.has_processes() && posture < Posture::Full {
+    if hashing.has_processes() && posture < Posture::Full {
         tracing::warn!(?sandbox, %posture, "decoder processes have less than full protection");
     } else {
         tracing::info!(?sandbox, %posture, processes = hashing.has_processes(), "decoding images");

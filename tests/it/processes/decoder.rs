@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use prometheus_client::registry::Registry;
-use vigie_clients::decoder::{Decoder, DecoderError, DecoderMetrics, DecoderSettings, StartError};
+use vigie_clients::decoder::{Decoder, DecoderError, DecoderMetrics, DecoderSettings, Hashing, StartError};
 use vigie_media::{Limits, Ways};
 use vigie_model::{DecodeFailureKind, PictureFingerprint};
 use vigie_pictures::{Format, draw};
@@ -43,10 +43,18 @@ impl Watched {
     }
 
     fn figure(&self, line: &str) -> u64 {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
-        let value = text.lines().find_map(|one| one.strip_prefix(line)?.strip_prefix(' ')).unwrap();
-        value.parse().unwrap()
+        figure(&self.registry, line)
+    }
+
+    fn deaths(&self, kind: &str) -> u64 {
+        self.figure(&format!("vigie_decoder_deaths_total{{kind=\"{kind}\"}}"))
+    }
+
+    /// How often the first frame alone was tried, with success and without.
+    fn first_frame_tries(&self) -> [u64; 2] {
+        ["hashed", "failed"].map(|outcome| {
+            self.figure(&format!("vigie_decoder_first_frame_tries_total{{outcome=\"{outcome}\"}}"))
+        })
     }
 
     /// The process, which is there.
@@ -55,12 +63,25 @@ impl Watched {
     }
 }
 
+fn figure(registry: &Registry, line: &str) -> u64 {
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, registry).unwrap();
+    let value = text.lines().find_map(|one| one.strip_prefix(line)?.strip_prefix(' ')).unwrap();
+    value.parse().unwrap()
+}
+
 fn order(deed: &str) -> Vec<u8> {
     format!("stand-in: {deed}").into_bytes()
 }
 
 fn picture() -> Vec<u8> {
     Format::Jpeg(90).encode(&draw(7, 400, 300))
+}
+
+/// A picture of several frames, and an order for some of them.
+fn animation(order: &str) -> Vec<u8> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services/core/media/testdata/animated.gif");
+    [std::fs::read(file).unwrap(), order.as_bytes().to_vec()].concat()
 }
 
 fn exists(process: u32) -> bool {
@@ -90,7 +111,7 @@ fn check_with(settings: DecoderSettings, deed: &str, expected: DecodeFailureKind
     assert_eq!(kind(watched.hash(&order(deed))), expected, "{deed}");
     assert!(begun.elapsed() < PATIENCE / 2, "{deed}: {:?}", begun.elapsed());
     assert!(!exists(process), "{deed}: the process is still there, or nobody waited for it");
-    assert_eq!(watched.figure(&format!("vigie_decoder_deaths_total{{kind=\"{counted}\"}}")), 1, "{deed}");
+    assert_eq!(watched.deaths(counted), 1, "{deed}");
     assert_eq!(watched.figure("vigie_decoder_workers"), 0, "{deed}");
     assert!(watched.hash(&picture()).is_ok(), "{deed}");
     assert_eq!(watched.figure("vigie_decoder_starts_total"), 2, "{deed}");
@@ -142,9 +163,18 @@ fn the_deadline_of_an_image_ends_its_process() {
         assert!(matches!(outcome, Err(DecoderError::OutOfTime)), "{outcome:?}");
         assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
         assert!(!exists(process));
-        assert_eq!(watched.figure("vigie_decoder_deaths_total{kind=\"deadline\"}"), 1);
+        assert_eq!(watched.deaths("deadline"), 1);
         assert!(watched.hash(&picture()).is_ok());
     }
+}
+
+/// A process that neither computes nor answers, under a deadline that is far away.
+#[test]
+fn a_process_that_waits_ends_at_the_bound_of_time_for_that() {
+    let settings = DecoderSettings { processor_time_max: Duration::from_millis(200), ..settings() };
+    let begun = Instant::now();
+    check_with(settings, "wait", DecodeFailureKind::TimedOut, "timed_out");
+    assert!(begun.elapsed() >= Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -162,7 +192,128 @@ fn a_panic_is_an_answer_and_renews_the_process() {
     let process = watched.id();
     assert_eq!(kind(watched.hash(&order("panic"))), DecodeFailureKind::Panicked);
     assert!(!exists(process));
-    assert_eq!(watched.figure("vigie_decoder_deaths_total{kind=\"crashed\"}"), 0);
+    assert_eq!(watched.deaths("crashed"), 0);
+}
+
+/// The frames before a panic are hashed, and the process is renewed as after any other panic.
+#[test]
+fn a_panic_in_a_later_frame_is_in_the_answer_and_renews_the_process() {
+    let mut watched = Watched::new(settings());
+    watched.decoder.start().unwrap();
+    let process = watched.id();
+    let picture = watched.hash(&animation("later frame: panic")).unwrap();
+    assert_eq!((picture.frames_seen(), picture.later_fault), (1, Some(DecodeFailureKind::Panicked)));
+    assert!(picture.frames_left_out > 0);
+    assert!(!exists(process));
+    assert_eq!((watched.deaths("crashed"), watched.first_frame_tries()), (0, [0, 0]));
+}
+
+#[test]
+fn a_later_frame_that_ends_its_process_leaves_the_hash_of_the_first() {
+    let whole = vigie_media::picture(&animation(""), &Limits::default(), Ways::default()).unwrap();
+    assert!(whole.frames_seen() > 1 && whole.frames_left_out == 0);
+    for (deed, fault, counted) in [
+        ("abort", DecodeFailureKind::Crashed, "crashed"),
+        ("overflow", DecodeFailureKind::Crashed, "crashed"),
+        ("lie", DecodeFailureKind::Crashed, "crashed"),
+        ("allocate", DecodeFailureKind::OutOfMemory, "out_of_memory"),
+        ("loop", DecodeFailureKind::TimedOut, "timed_out"),
+        #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+        ("open", DecodeFailureKind::RefusedCall, "refused_call"),
+    ] {
+        let mut watched = Watched::new(DecoderSettings {
+            processor_time_max: Duration::from_millis(500),
+            memory_bytes_max: 128 << 20,
+            ..settings()
+        });
+        let picture = watched.hash(&animation(&format!("later frame: {deed}"))).unwrap();
+        assert_eq!(picture.first.plain, whole.first.plain, "{deed}");
+        assert_eq!((picture.frames_seen(), picture.later_fault), (1, Some(fault)), "{deed}");
+        assert_eq!(picture.frames_left_out, whole.frames_seen() - 1, "{deed}");
+        assert_eq!((watched.deaths(counted), watched.first_frame_tries()), (1, [1, 0]), "{deed}");
+        assert_eq!(watched.figure("vigie_decoder_starts_total"), 2, "{deed}");
+        assert!(watched.hash(&animation("")).unwrap() == whole, "{deed}");
+    }
+}
+
+/// The first frame alone is tried once, and only where that can help.
+#[test]
+fn a_first_frame_that_ends_its_process_is_tried_once_more() {
+    let mut watched = Watched::new(settings());
+    assert_eq!(kind(watched.hash(&animation("every frame: abort"))), DecodeFailureKind::Crashed);
+    assert_eq!((watched.deaths("crashed"), watched.first_frame_tries()), (2, [0, 1]));
+    // In a process that has answered another image the whole file is tried once more before.
+    assert!(watched.hash(&picture()).is_ok());
+    assert_eq!(kind(watched.hash(&animation("every frame: abort"))), DecodeFailureKind::Crashed);
+    assert_eq!((watched.deaths("crashed"), watched.first_frame_tries()), (2 + 3, [0, 2]));
+    let outcome = watched.decoder.hash(
+        &animation("every frame: abort"),
+        &Limits { frames_max: 1, ..Limits::default() },
+        Ways::default(),
+        Instant::now() + PATIENCE,
+    );
+    assert_eq!(kind(outcome), DecodeFailureKind::Crashed);
+    assert_eq!((watched.deaths("crashed"), watched.first_frame_tries()), (2 + 3 + 1, [0, 2]));
+    let of_one_frame = [picture(), b"every frame: abort".to_vec()].concat();
+    assert_eq!(kind(watched.hash(&of_one_frame)), DecodeFailureKind::Crashed);
+    assert_eq!((watched.deaths("crashed"), watched.first_frame_tries()), (2 + 3 + 1 + 1, [0, 2]));
+}
+
+/// A later frame that takes all the time there is costs neither the first frame nor more than that time.
+#[test]
+fn a_deadline_leaves_time_for_the_first_frame() {
+    let mut watched = Watched::new(settings());
+    watched.decoder.start().unwrap();
+    let (begun, time) = (Instant::now(), Duration::from_secs(3));
+    let picture = watched.hash_within(&animation("later frame: loop"), time).unwrap();
+    assert!(begun.elapsed() < time, "{:?}", begun.elapsed());
+    assert_eq!((picture.frames_seen(), picture.later_fault), (1, Some(DecodeFailureKind::TimedOut)));
+    assert_eq!((watched.deaths("deadline"), watched.first_frame_tries()), (1, [1, 0]));
+    let outcome = watched.hash_within(&animation("every frame: loop"), Duration::from_millis(400));
+    assert!(matches!(outcome, Err(DecoderError::OutOfTime)), "{outcome:?}");
+    assert_eq!(watched.first_frame_tries(), [1, 1]);
+}
+
+/// Where no process can be started at first, images are decoded in this process until one can; from then on never again.
+#[test]
+fn best_effort_returns_to_processes_when_they_can_be_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("vigie");
+    let mut registry = Registry::default();
+    let metrics = DecoderMetrics::register(&mut registry);
+    let settings = DecoderSettings {
+        program: Some(program.clone()),
+        requirement: Requirement::BestEffort,
+        ..settings()
+    };
+    let posture = |label: &str| figure(&registry, &format!("vigie_decoder_posture{{posture=\"{label}\"}}"));
+    let hashing = Hashing::prepare(settings.clone(), metrics).unwrap();
+    let mut hasher = hashing.hasher();
+    let mut hash =
+        |content: &[u8]| hasher.hash(content, &Limits::default(), Ways::default(), Instant::now() + PATIENCE);
+    assert!(!hashing.has_processes() && hash(&picture()).is_ok());
+    assert_eq!((posture("none"), figure(&registry, "vigie_decoder_starts_total")), (1, 0));
+    // No order is obeyed in this process: it is no picture.
+    assert_eq!(kind(hash(&order("abort"))), DecodeFailureKind::UnknownFormat);
+
+    std::os::unix::fs::symlink(STAND_IN, &program).unwrap();
+    let begun = Instant::now();
+    while !hashing.has_processes() {
+        assert!(begun.elapsed() < PATIENCE, "no process was started");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let expected = Decoder::new(settings, DecoderMetrics::default()).start().unwrap();
+    assert_eq!(hashing.posture(), expected);
+    if expected > Posture::None {
+        assert_eq!(posture("none"), 0);
+    }
+    assert_eq!(kind(hash(&order("abort"))), DecodeFailureKind::Crashed);
+
+    std::fs::remove_file(&program).unwrap();
+    let outcome = hash(&picture());
+    assert!(matches!(outcome, Err(DecoderError::Start(StartError::Program { .. }))), "{outcome:?}");
+    std::os::unix::fs::symlink(STAND_IN, &program).unwrap();
+    assert!(hash(&picture()).is_ok());
 }
 
 #[test]
@@ -187,13 +338,13 @@ fn an_image_is_tried_again_where_another_one_may_be_at_fault() {
     let mut watched = Watched::new(settings());
     assert!(watched.hash(&picture()).is_ok());
     assert_eq!(kind(watched.hash(&order("abort"))), DecodeFailureKind::Crashed);
-    assert_eq!(watched.figure("vigie_decoder_deaths_total{kind=\"crashed\"}"), 2);
+    assert_eq!(watched.deaths("crashed"), 2);
     // The one that is stopped by the clock had its chance.
     let mut watched =
         Watched::new(DecoderSettings { processor_time_max: Duration::from_millis(200), ..settings() });
     assert!(watched.hash(&picture()).is_ok());
     assert_eq!(kind(watched.hash(&order("loop"))), DecodeFailureKind::TimedOut);
-    assert_eq!(watched.figure("vigie_decoder_deaths_total{kind=\"timed_out\"}"), 1);
+    assert_eq!(watched.deaths("timed_out"), 1);
 }
 
 #[test]
@@ -240,7 +391,7 @@ fn another_program_is_refused_with_a_clear_error() {
     let error = watched.hash(&picture()).unwrap_err();
     assert!(matches!(error, DecoderError::Start(StartError::Foreign { .. })), "{error:?}");
     assert!(begun.elapsed() < Duration::from_secs(5));
-    assert_eq!(watched.figure("vigie_decoder_deaths_total{kind=\"not_started\"}"), 1);
+    assert_eq!(watched.deaths("not_started"), 1);
 }
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]

@@ -3,7 +3,8 @@
 
 use std::process::ExitCode;
 
-use vigie_model::{DecodeFailure, PictureFingerprint};
+use vigie_media::Limits;
+use vigie_model::{DecodeFailure, DecodeFailureKind, PictureFingerprint};
 use vigie_proto::decoder::Order;
 
 fn main() -> ExitCode {
@@ -12,12 +13,31 @@ fn main() -> ExitCode {
 
 /// The first bytes of an order.
 const ORDER: &[u8] = b"stand-in: ";
+/// The last bytes of a picture, before the order for each frame after the first.
+const LATER_FRAME: &[u8] = b"later frame: ";
+/// The last bytes of a picture, before the order for every frame.
+const EVERY_FRAME: &[u8] = b"every frame: ";
 
 fn decode(content: &[u8], order: &Order) -> Result<PictureFingerprint, DecodeFailure> {
-    if let Some(deed) = content.strip_prefix(ORDER) {
+    if let Some(deed) = content.strip_prefix(ORDER).or_else(|| after(content, EVERY_FRAME)) {
         misbehave(deed);
     }
-    vigie_media::picture(content, &order.limits, order.ways).map_err(Into::into)
+    let decode =
+        |limits: &Limits| vigie_media::picture(content, limits, order.ways).map_err(DecodeFailure::from);
+    let Some(deed) = after(content, LATER_FRAME).filter(|_| order.limits.frames_max > 1) else {
+        return decode(&order.limits);
+    };
+    let first: PictureFingerprint = decode(&Limits { frames_max: 1, ..order.limits })?;
+    match std::panic::catch_unwind(|| misbehave(deed)) {
+        Ok(()) => Ok(first),
+        Err(_) => Ok(PictureFingerprint { later_fault: Some(DecodeFailureKind::Panicked), ..first }),
+    }
+}
+
+/// The end of `content` after `mark`.
+fn after<'a>(content: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
+    let at = content.windows(mark.len()).rposition(|bytes| bytes == mark)?;
+    content.get(at + mark.len()..)
 }
 
 fn misbehave(deed: &[u8]) {

@@ -40,7 +40,7 @@ pub enum StartError {
         /// The program.
         program: PathBuf,
     },
-    /// The program was started by a decoder itself, as what it took for `vigie`. It must not go on so.
+    /// This process was itself started by a decoder that took its program for `vigie`, and must not start another in turn.
     #[error("this process was itself started as a decoder: decoder_program must be the path of `vigie`")]
     Nested,
     /// The process has less protection than is required.
@@ -93,29 +93,36 @@ impl WorkerDeath {
             Self::ProcessorTime | Self::Deadline => false,
         }
     }
+
+    /// The kind of failure that its image has; `None` where the image's time ran out, which is not the image's fault.
+    pub(super) const fn failure_kind(self) -> Option<DecodeFailureKind> {
+        match self {
+            Self::Crashed => Some(DecodeFailureKind::Crashed),
+            Self::OutOfMemory => Some(DecodeFailureKind::OutOfMemory),
+            Self::RefusedCall => Some(DecodeFailureKind::RefusedCall),
+            Self::ProcessorTime => Some(DecodeFailureKind::TimedOut),
+            Self::Deadline => None,
+        }
+    }
+
+    const fn message(self) -> &'static str {
+        match self {
+            Self::Crashed => {
+                "the decoder crashed on this image: it was stopped, and the image was not hashed"
+            }
+            Self::OutOfMemory => "decoding this image needs more memory than a decoder process may have",
+            Self::RefusedCall => {
+                "the decoder tried on this image what it has no right to do: it was stopped, and the image was not hashed"
+            }
+            Self::ProcessorTime => "decoding this image took more processor time than one image may have",
+            Self::Deadline => "decoding this image took more time than it had",
+        }
+    }
 }
 
 impl From<WorkerDeath> for DecoderError {
     fn from(death: WorkerDeath) -> Self {
-        let (kind, message) = match death {
-            WorkerDeath::Crashed => (
-                DecodeFailureKind::Crashed,
-                "the decoder crashed on this image: it was stopped, and the image was not hashed",
-            ),
-            WorkerDeath::OutOfMemory => (
-                DecodeFailureKind::OutOfMemory,
-                "decoding this image needs more memory than a decoder process may have",
-            ),
-            WorkerDeath::RefusedCall => (
-                DecodeFailureKind::RefusedCall,
-                "the decoder tried on this image what it has no right to do: it was stopped, and the image was not hashed",
-            ),
-            WorkerDeath::ProcessorTime => (
-                DecodeFailureKind::TimedOut,
-                "decoding this image took more processor time than one image may have",
-            ),
-            WorkerDeath::Deadline => return Self::OutOfTime,
-        };
-        Self::Decode(DecodeFailure { kind, message: message.to_owned() })
+        let message = death.message().to_owned();
+        death.failure_kind().map_or(Self::OutOfTime, |kind| Self::Decode(DecodeFailure { kind, message }))
     }
 }

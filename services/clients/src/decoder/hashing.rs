@@ -1,7 +1,18 @@
-//! Where images are hashed: in decoder processes, or in this process where there are none.
+//! The choice of where images are hashed: in decoder processes, or in this process where there are none.
+//!
+//! ```text
+//! sandbox       a process starts     none does, at the start           none does, later
+//! off           -                    -                                 -
+//! best_effort   in processes         in this process, until one does   no decoder: the image is not decoded
+//! required      in processes         the role does not start           no decoder: the image is not decoded
+//! ```
+//!
+//! A role that has had a process never decodes in itself again: whoever can keep processes from starting, by using up memory or
+//! process numbers, must not bring hostile files into the role by that.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
 
 use vigie_media::{Limits, Ways};
 use vigie_model::{DecodeFailure, PictureFingerprint};
@@ -12,70 +23,100 @@ use super::metrics::DecoderMetrics;
 use super::settings::DecoderSettings;
 use crate::decoder::Decoder;
 
-/// How a role hashes images, decided when it starts and the same from then on: what happens to a process later must not bring
-/// hostile files into the role.
-#[derive(Debug, Clone)]
-pub struct Hashing {
-    place: Place,
-    posture: Posture,
-    metrics: DecoderMetrics,
-}
+/// The wait before another process is tried where none could be started: doubled with each try, up to the longest.
+const RETRY_PAUSE_MIN: Duration = Duration::from_secs(1);
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(60);
 
+/// How a role hashes images. Clones share it.
 #[derive(Debug, Clone)]
-enum Place {
-    Processes(Arc<DecoderSettings>),
-    Here { instead: Option<Arc<StartError>> },
+pub struct Hashing(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    settings: DecoderSettings,
+    metrics: DecoderMetrics,
+    /// The protection of the first process. Never set where there is none.
+    processes: OnceLock<Posture>,
+    /// Ends the thread that tries again, when the last clone is dropped.
+    _alive: Sender<()>,
 }
 
 impl Hashing {
-    /// Starts a process to see that it can be had, which may take seconds, and ends it.
+    /// Starts a process to see that it can be had, which may take seconds, and ends it. If none can be had and none is required, a
+    /// thread tries again from time to time, until one can.
     ///
     /// # Errors
     /// [`StartError`], when protection is required and there is no process or it has less.
     pub fn prepare(settings: DecoderSettings, metrics: DecoderMetrics) -> Result<Self, StartError> {
-        let (place, posture) = if settings.requirement == Requirement::Off {
-            (Place::Here { instead: None }, Posture::None)
-        } else {
-            match Decoder::new(settings.clone(), metrics.clone()).start() {
-                Ok(posture) => (Place::Processes(Arc::new(settings)), posture),
-                Err(error) if settings.requirement == Requirement::Required => return Err(error),
-                Err(error) => (Place::Here { instead: Some(Arc::new(error)) }, Posture::None),
+        let (alive, ended) = channel();
+        let requirement = settings.requirement;
+        let shared = Arc::new(Shared { settings, metrics, processes: OnceLock::new(), _alive: alive });
+        shared.metrics.protected_by(Posture::None);
+        if requirement != Requirement::Off {
+            match shared.try_process() {
+                Ok(_) => {}
+                Err(error) if requirement == Requirement::Required => return Err(error),
+                Err(error) => shared.try_again_later(&error, ended),
             }
-        };
-        metrics.protected_by(posture);
-        Ok(Self { place, posture, metrics })
+        }
+        Ok(Self(shared))
     }
 
     /// The protection of hashing.
     #[must_use]
-    pub const fn posture(&self) -> Posture {
-        self.posture
+    pub fn posture(&self) -> Posture {
+        self.0.processes.get().copied().unwrap_or(Posture::None)
     }
 
-    /// Whether images are hashed in processes of their own.
+    /// Whether images are hashed in processes of their own: from the first process that could be started on.
     #[must_use]
-    pub const fn has_processes(&self) -> bool {
-        matches!(self.place, Place::Processes(_))
+    pub fn has_processes(&self) -> bool {
+        self.0.processes.get().is_some()
     }
 
-    /// Why images are hashed in this process although they were to be hashed in processes of their own.
-    #[must_use]
-    pub fn instead(&self) -> Option<&StartError> {
-        match &self.place {
-            Place::Here { instead } => instead.as_deref(),
-            Place::Processes(_) => None,
-        }
-    }
-
-    /// What one thread hashes with. It stays on the thread that calls this.
+    /// The hasher of one thread, which stays on the thread that calls this.
     #[must_use]
     pub fn hasher(&self) -> Hasher {
-        match &self.place {
-            Place::Processes(settings) => {
-                let decoder = Decoder::new((**settings).clone(), self.metrics.clone());
-                Hasher { decoder: Some(decoder) }
+        Hasher { hashing: self.clone(), decoder: None }
+    }
+}
+
+impl Shared {
+    /// Starts a process and ends it. If that succeeds, images are hashed in processes from then on.
+    fn try_process(&self) -> Result<Posture, StartError> {
+        let posture = Decoder::new(self.settings.clone(), self.metrics.clone()).start()?;
+        Ok(*self.processes.get_or_init(|| posture))
+    }
+
+    /// Logs that there is no process, and starts a thread that tries again.
+    fn try_again_later(self: &Arc<Self>, error: &StartError, ended: Receiver<()>) {
+        let error: &dyn std::error::Error = error;
+        tracing::warn!(
+            error,
+            "no decoder process can be had: images are decoded in this process until one can"
+        );
+        let shared = Arc::downgrade(self);
+        let thread = std::thread::Builder::new().name("decoder-retry".to_owned());
+        if let Err(error) = thread.spawn(move || retry(&shared, &ended)) {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, "cannot start the thread that tries decoder processes again");
+        }
+    }
+}
+
+/// Tries to start a process, with pauses, until one can be had or nobody hashes any more.
+fn retry(shared: &Weak<Shared>, ended: &Receiver<()>) {
+    let mut pause = RETRY_PAUSE_MIN;
+    while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+        let Some(shared) = shared.upgrade() else { return };
+        match shared.try_process() {
+            Ok(posture) => {
+                tracing::info!(%posture, "decoder processes can be had: images are decoded in them from now on");
+                return;
             }
-            Place::Here { .. } => Hasher { decoder: None },
+            // A process that was itself taken for a decoder starts none, ever.
+            Err(StartError::Nested) => return,
+            Err(_) => pause = pause.saturating_mul(2).min(RETRY_PAUSE_MAX),
         }
     }
 }
@@ -83,6 +124,7 @@ impl Hashing {
 /// Hashes the images of one thread.
 #[derive(Debug)]
 pub struct Hasher {
+    hashing: Hashing,
     decoder: Option<Decoder>,
 }
 
@@ -99,11 +141,13 @@ impl Hasher {
         ways: Ways,
         deadline: Instant,
     ) -> Result<PictureFingerprint, DecoderError> {
-        match &mut self.decoder {
-            Some(decoder) => decoder.hash(content, limits, ways, deadline),
-            None => vigie_media::picture(content, limits, ways)
-                .map_err(|error| DecoderError::Decode(DecodeFailure::from(error))),
+        if !self.hashing.has_processes() {
+            let picture = vigie_media::picture(content, limits, ways);
+            return picture.map_err(|error| DecoderError::Decode(DecodeFailure::from(error)));
         }
+        let Shared { settings, metrics, .. } = &*self.hashing.0;
+        let decoder = self.decoder.get_or_insert_with(|| Decoder::new(settings.clone(), metrics.clone()));
+        decoder.hash(content, limits, ways, deadline)
     }
 }
 
@@ -118,10 +162,9 @@ mod tests {
     }
 
     #[test]
-    fn best_effort_hashes_here_where_there_is_no_process_and_says_why() {
+    fn best_effort_hashes_here_where_there_is_no_process() {
         let hashing = prepare(Requirement::BestEffort).unwrap();
-        assert!(!hashing.has_processes());
-        assert!(matches!(hashing.instead(), Some(StartError::Foreign { .. })));
+        assert_eq!((hashing.has_processes(), hashing.posture()), (false, Posture::None));
         let outcome = hashing.hasher().hash(b"", &Limits::default(), Ways::default(), Instant::now());
         assert!(matches!(outcome, Err(DecoderError::Decode(_))));
     }
@@ -129,7 +172,17 @@ mod tests {
     #[test]
     fn required_is_refused_where_there_is_no_process_and_off_starts_none() {
         assert!(matches!(prepare(Requirement::Required), Err(StartError::Foreign { .. })));
-        let off = prepare(Requirement::Off).unwrap();
-        assert!(!off.has_processes() && off.instead().is_none());
+        assert!(!prepare(Requirement::Off).unwrap().has_processes());
+    }
+
+    /// The thread that tries again holds nothing that keeps it alive.
+    #[test]
+    fn nothing_is_tried_where_nobody_hashes_any_more() {
+        let (alive, ended) = channel();
+        let thread = std::thread::spawn(move || retry(&Weak::new(), &ended));
+        drop(alive);
+        let begun = Instant::now();
+        thread.join().unwrap();
+        assert!(begun.elapsed() < RETRY_PAUSE_MIN, "{:?}", begun.elapsed());
     }
 }

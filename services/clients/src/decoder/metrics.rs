@@ -15,6 +15,7 @@ pub struct DecoderMetrics {
     workers: Gauge,
     starts: Counter,
     deaths: Family<DeathLabels, Counter>,
+    first_frame_tries: Family<OutcomeLabels, Counter>,
     posture: Family<PostureLabels, Gauge>,
 }
 
@@ -22,6 +23,12 @@ pub struct DecoderMetrics {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DeathLabels {
     kind: &'static str,
+}
+
+/// The label set has one value for each of [`HASHED`] and [`FAILED`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
 }
 
 /// The label set has one value for each [`Posture`].
@@ -32,6 +39,11 @@ struct PostureLabels {
 
 /// The kind of a process that could not be started.
 const NOT_STARTED: &str = "not_started";
+
+/// The first frame of a file was hashed after its process had died.
+const HASHED: &str = "hashed";
+/// The first frame was not hashed either: the file has no picture hashes.
+const FAILED: &str = "failed";
 
 /// The label of a posture: a word, as labels are.
 const fn label(posture: Posture) -> &'static str {
@@ -46,13 +58,18 @@ impl DecoderMetrics {
     /// Figures that are read by way of `registry`.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
-        let Self { workers, starts, deaths, posture } = metrics.clone();
+        let Self { workers, starts, deaths, first_frame_tries, posture } = metrics.clone();
         registry.register("vigie_decoder_workers", "Decoder processes that run", workers);
         registry.register("vigie_decoder_starts", "Decoder processes that were started", starts);
         registry.register(
             "vigie_decoder_deaths",
             "Decoder processes that died or were killed while they decoded an image, by kind, and those that could not be started",
             deaths,
+        );
+        registry.register(
+            "vigie_decoder_first_frame_tries",
+            "Files of several frames that killed their process and whose first frame was then tried alone, by outcome: hashed, failed",
+            first_frame_tries,
         );
         registry.register(
             "vigie_decoder_posture",
@@ -63,6 +80,9 @@ impl DecoderMetrics {
         // Every kind is there from the start, at zero: what begins at one has no rate.
         for kind in WorkerDeath::ALL.map(WorkerDeath::name).into_iter().chain([NOT_STARTED]) {
             let _counter = metrics.deaths.get_or_create_owned(&DeathLabels { kind });
+        }
+        for outcome in [HASHED, FAILED] {
+            let _counter = metrics.first_frame_tries.get_or_create_owned(&OutcomeLabels { outcome });
         }
         metrics.protected_by(Posture::None);
         metrics
@@ -89,6 +109,11 @@ impl DecoderMetrics {
     pub(super) fn died(&self, death: WorkerDeath) {
         self.workers.dec();
         self.deaths.get_or_create_owned(&DeathLabels { kind: death.name() }).inc();
+    }
+
+    pub(super) fn tried_first_frame(&self, hashed: bool) {
+        let outcome = if hashed { HASHED } else { FAILED };
+        self.first_frame_tries.get_or_create_owned(&OutcomeLabels { outcome }).inc();
     }
 
     pub(super) fn retired(&self) {

@@ -25,12 +25,12 @@ const MARK: &str = "VIGIE_DECODER";
 const ENVIRONMENT: [(&str, &str); 2] =
     [("MIMALLOC_ARENA_RESERVE", "65536"), ("MIMALLOC_ARENA_MAX_OBJECT_SIZE", "32768")];
 
-/// What is read of the last words of a process, in bytes.
+/// The most that is read of a process's standard error, in bytes.
 const LAST_WORDS_BYTES: usize = 4 << 10;
 /// How long a process whose pipe has ended may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_millis(200);
 
-/// A running process. It is ended by [`Self::end`] or [`Self::retire`].
+/// A running process, until [`Self::end`] or [`Self::retire`].
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
@@ -189,7 +189,7 @@ impl Process {
         end(&mut self.child);
     }
 
-    /// What it wrote on standard error. Not for a log: a process that was taken over may write anything.
+    /// The process's standard error. Not for a log: a process that was taken over may write anything.
     fn last_words(&mut self) -> Vec<u8> {
         let mut words = vec![0; LAST_WORDS_BYTES];
         let length = self.stderr.read(&mut words).unwrap_or_default();
@@ -198,7 +198,7 @@ impl Process {
     }
 }
 
-/// This process's own program. By the link of the system, which leads to it even when the file has been replaced meanwhile.
+/// This process's own program, by the link of the system, which leads to the program even when its file has been replaced.
 fn own_program() -> Result<PathBuf, StartError> {
     let link = PathBuf::from("/proc/self/exe");
     if link.exists() {
@@ -209,12 +209,12 @@ fn own_program() -> Result<PathBuf, StartError> {
 
 /// Kills a process and waits for it.
 fn end(child: &mut Child) {
-    // It fails where the process has been waited for already.
+    // An error means that the process has been waited for already.
     let _ = child.kill();
     let _ = child.wait();
 }
 
-/// How a process has ended that seems to be gone. `None`: it only closed its pipe.
+/// The status of a process whose pipe has ended. `None`: the process only closed its pipe, and runs.
 fn gone(child: &mut Child) -> Option<ExitStatus> {
     let begun = Instant::now();
     loop {
@@ -276,7 +276,7 @@ mod tests {
     fn a_program_that_is_not_vigie_is_refused_and_ended() {
         check_foreign("true");
         check_foreign("echo");
-        // It says nothing.
+        // A program that writes nothing.
         check_foreign("cat");
         let own = std::env::current_exe().unwrap();
         check_foreign(own.to_str().unwrap());

@@ -115,4 +115,24 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
     }
+
+    /// Whatever its processor time, a process that has waited for long enough is ended, and no sooner.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_that_waits_is_ended_after_some_time() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let has_ended_after = |passed: Duration, processor_time_max: Duration| {
+            let deadline = Instant::now() + Duration::from_secs(600);
+            let mut watch = Watch::new(child.id(), Bounds { deadline, processor_time_max });
+            watch.begun = Instant::now().checked_sub(passed).unwrap();
+            watch.wait() == Err(Reached::ProcessorTime)
+        };
+        let (short, long) = (Duration::from_millis(200), Duration::from_secs(5));
+        assert!(!has_ended_after(WAITING_MIN / 2, short));
+        assert!(has_ended_after(WAITING_MIN, short));
+        assert!(!has_ended_after(WAITING_MIN, long));
+        assert!(has_ended_after(long * WAITING_FACTOR, long));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }

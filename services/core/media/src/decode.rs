@@ -65,6 +65,21 @@ impl Format {
     }
 }
 
+/// Whether a file may hold more than one frame or page. Nothing is decoded: the answer follows from the format, and from the names
+/// that files of several frames hold somewhere, so that it is `true` for some files of one frame.
+#[must_use]
+pub fn may_have_several_frames(content: &[u8]) -> bool {
+    let holds = |name: &[u8]| memchr::memmem::find(content, name).is_some();
+    match Format::of(content) {
+        Some(Format::Gif | Format::Tiff) => true,
+        Some(Format::Png) => holds(b"fcTL"),
+        Some(Format::WebP) => holds(b"ANMF"),
+        Some(Format::Avif) => holds(b"moov"),
+        Some(Format::Jpeg) => holds(b"MPF\0"),
+        Some(Format::Bmp) | None => false,
+    }
+}
+
 /// Decodes `content` and hands its frames on.
 ///
 /// A fault after the first frame is no error: the frames before it are hashed, and the others are left out.
@@ -92,8 +107,8 @@ pub(crate) fn decode_frames(
     });
     match decoded {
         Ok(()) if frames.taken() == 0 => Err(DecodeError::Corrupt { reason: "the file holds no picture" }),
-        Err(_) if frames.taken() > 0 => {
-            frames.leave_out(1);
+        Err(error) if frames.taken() > 0 => {
+            frames.end_early(&error);
             Ok(())
         }
         decoded => decoded,

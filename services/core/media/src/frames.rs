@@ -2,10 +2,13 @@
 //!
 //! A decoder asks [`Frames::wants`] before it decodes a frame, and gives it to [`Frames::take`]. A frame that it does not decode (too
 //! many, too large, damaged) it reports with [`Frames::leave_out`], so that no answer claims to cover it. A format of
-//! one frame calls `take` once.
+//! one frame calls `take` once. A failure after the first frame ends the file with [`Frames::end_early`].
 
 use std::time::{Duration, Instant};
 
+use vigie_model::DecodeFailureKind;
+
+use crate::error::DecodeError;
 use crate::limits::Limits;
 use crate::luma::Luma;
 use crate::orientation::Orientation;
@@ -50,10 +53,6 @@ pub(crate) enum Taken {
     NeedsRgb,
 }
 
-/// After this time no further frame is begun. A file of many costly frames must not cost the answer about those before them: its
-/// decoder process would be ended, and all hashes with it.
-const FURTHER_FRAMES_WITHIN: Duration = Duration::from_secs(2);
-
 /// Takes the frames of one file, within the limits.
 pub(crate) struct Frames<'a> {
     limits: &'a Limits,
@@ -63,13 +62,15 @@ pub(crate) struct Frames<'a> {
     /// Pixels of all frames that were wanted.
     pixels: u64,
     left_out: u32,
+    fault: Option<DecodeFailureKind>,
     begun: Instant,
 }
 
 impl<'a> Frames<'a> {
     /// `visit` gets each frame's number, from 0, and the frame.
     pub(crate) fn new(limits: &'a Limits, visit: &'a mut dyn FnMut(u32, Frame) -> Taken) -> Self {
-        Self { limits, visit, exact: false, taken: 0, pixels: 0, left_out: 0, begun: Instant::now() }
+        let begun = Instant::now();
+        Self { limits, visit, exact: false, taken: 0, pixels: 0, left_out: 0, fault: None, begun }
     }
 
     /// The same, for a `visit` that takes no [`Samples::Near`].
@@ -90,7 +91,7 @@ impl<'a> Frames<'a> {
         let wanted = self.taken == 0
             || (self.taken < self.limits.frames_max
                 && pixels <= self.limits.frames_pixels_max
-                && self.begun.elapsed() < FURTHER_FRAMES_WITHIN);
+                && self.begun.elapsed() < self.limits.further_frames_within);
         if wanted {
             self.pixels = pixels;
         } else {
@@ -113,6 +114,15 @@ impl<'a> Frames<'a> {
         self.left_out = self.left_out.saturating_add(count);
     }
 
+    /// The decoder failed after the first frame, so at least one frame is left out. A panic is kept as a fault of the decoder: the
+    /// frames before it are hashed, and somebody has to look.
+    pub(crate) fn end_early(&mut self, error: &DecodeError) {
+        self.leave_out(1);
+        if matches!(error, DecodeError::DecoderPanicked { .. }) {
+            self.fault = Some(error.kind());
+        }
+    }
+
     /// How many frames were taken.
     pub(crate) const fn taken(&self) -> u32 {
         self.taken
@@ -121,6 +131,11 @@ impl<'a> Frames<'a> {
     /// How many frames are known to have been left out.
     pub(crate) const fn left_out(&self) -> u32 {
         self.left_out
+    }
+
+    /// The decoder's fault that ended the file after its first frame.
+    pub(crate) const fn fault(&self) -> Option<DecodeFailureKind> {
+        self.fault
     }
 }
 
@@ -158,7 +173,7 @@ mod tests {
         let limits = Limits::default();
         let mut visit = |_, _| Taken::Hashed;
         let mut frames = Frames::new(&limits, &mut visit);
-        frames.begun -= FURTHER_FRAMES_WITHIN;
+        frames.begun -= limits.further_frames_within;
         assert!(frames.wants(2, 2));
         frames.take(picture());
         assert!(!frames.wants(2, 2));

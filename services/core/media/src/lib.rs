@@ -15,7 +15,8 @@
 //! Always true:
 //! - What is hashed is the whole picture: a file that ends early is refused, never hashed half grey.
 //! - Limits are checked on what the header declares, before pixels are allocated.
-//! - A decoder that panics costs its caller one error, [`DecodeError::DecoderPanicked`].
+//! - A decoder that panics costs its caller one error, [`DecodeError::DecoderPanicked`], or, after the first frame, the frames from
+//!   there on.
 //!
 //! Reading order: [`limits`], [`error`], `pixels`, [`mod@picture`], `luma`, [`mod@pdq`] (`band`, `filter`, `dct`, `near`), `frames`, [`mod@decode`], `ways`,
 //! [`digest`].
@@ -33,6 +34,7 @@ mod ways;
 pub mod digest;
 
 pub use decode::decode;
+pub use decode::may_have_several_frames;
 pub use error::DecodeError;
 pub use limits::Limits;
 pub use pdq::pdq;
@@ -63,10 +65,11 @@ pub fn picture(content: &[u8], limits: &Limits, ways: Ways) -> Result<PictureFin
     };
     let mut frames = Frames::new(limits, &mut visit);
     decode::decode_frames(content, limits, &mut frames)?;
-    let frames_left_out = frames.left_out();
+    let (frames_left_out, later_fault) = (frames.left_out(), frames.fault());
     let mut hashed = hashed.into_iter();
     let first = hashed.next().ok_or(DecodeError::Corrupt { reason: "the file holds no picture" })?;
-    Ok(PictureFingerprint { width: size.0, height: size.1, first, later: hashed.collect(), frames_left_out })
+    let (width, height) = size;
+    Ok(PictureFingerprint { width, height, first, later: hashed.collect(), frames_left_out, later_fault })
 }
 
 /// Decodes `content` within `limits` and computes everything that is computed from an image, in every way.

@@ -3,6 +3,8 @@
 //! A file of a few hundred bytes can declare four gigapixels. Every bound is therefore checked against what the
 //! header declares, before anything of that size is allocated.
 
+use std::time::Duration;
+
 use crate::error::DecodeError;
 
 /// How much one call may read, decode and allocate.
@@ -20,6 +22,9 @@ pub struct Limits {
     pub frames_max: u32,
     /// The most pixels of all decoded frames of one file. The first frame is decoded whatever this is.
     pub frames_pixels_max: u64,
+    /// The time after which no further frame of a file is begun. A file of many costly frames must not cost the answer about those
+    /// before them: its decoder process would be ended, and all hashes but those of the first frame with it.
+    pub further_frames_within: Duration,
 }
 
 impl Default for Limits {
@@ -33,11 +38,15 @@ impl Default for Limits {
             alloc_bytes_max: 512_000_000,
             frames_max: 64,
             frames_pixels_max: 100_000_000,
+            further_frames_within: Self::FURTHER_FRAMES_WITHIN,
         }
     }
 }
 
 impl Limits {
+    /// [`Self::further_frames_within`], if nothing else is set.
+    pub const FURTHER_FRAMES_WITHIN: Duration = Duration::from_secs(2);
+
     /// Checks the size of the file.
     pub(crate) fn check_input(&self, content: &[u8]) -> Result<(), DecodeError> {
         if content.len() > self.input_bytes_max {

@@ -33,11 +33,13 @@ pub enum DecodeFailureKind {
     RefusedCall,
     /// Decoding took more processor time than one image may.
     TimedOut,
+    /// There was no decoder for the image in time. The file may be sound: it can be sent again.
+    Unavailable,
 }
 
 impl DecodeFailureKind {
     /// All kinds.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Empty,
         Self::TooLargeInput,
         Self::UnknownFormat,
@@ -52,6 +54,7 @@ impl DecodeFailureKind {
         Self::Crashed,
         Self::RefusedCall,
         Self::TimedOut,
+        Self::Unavailable,
     ];
 
     /// A short label for metrics, the wire and scripts.
@@ -72,6 +75,7 @@ impl DecodeFailureKind {
             Self::Crashed => "crashed",
             Self::RefusedCall => "refused_call",
             Self::TimedOut => "timed_out",
+            Self::Unavailable => "unavailable",
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::failure::DecodeFailureKind;
 use crate::query::QueryHash;
 use crate::rendition::{Variant, Way};
 use vigie_hashes::{Hash, HashType, PdqHash};
@@ -99,8 +100,12 @@ pub struct PictureFingerprint {
     pub first: FrameFingerprint,
     /// The frames after it that were hashed, by ascending number.
     pub later: Vec<FrameFingerprint>,
-    /// At least so many frames of the file were not hashed: too many, too large, or damaged. 0: the whole file was hashed.
+    /// At least so many frames of the file were not hashed: too many, too large, damaged, or lost to a decoder's fault. 0: the
+    /// whole file was hashed.
     pub frames_left_out: u32,
+    /// How the decoder failed on a frame after the first, where it panicked or its process died. That frame and those after it
+    /// are among the frames left out.
+    pub later_fault: Option<DecodeFailureKind>,
 }
 
 impl PictureFingerprint {

@@ -13,7 +13,8 @@ fn frame(number: u32, byte: u8, quality: u64) -> FrameFingerprint {
 }
 
 fn image(first: FrameFingerprint, later: Vec<FrameFingerprint>) -> HashedImage {
-    let picture = PictureFingerprint { width: 8, height: 9, first, later, frames_left_out: 2 };
+    let picture =
+        PictureFingerprint { width: 8, height: 9, first, later, frames_left_out: 2, later_fault: None };
     HashedImage { digests: vec![Hash::md5([1; 16]), Hash::sha256([2; 32])], picture: Ok(picture) }
 }
 

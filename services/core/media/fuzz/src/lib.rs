@@ -11,6 +11,7 @@ const LIMITS: Limits = Limits {
     alloc_bytes_max: 64_000_000,
     frames_max: 6,
     frames_pixels_max: 2_000_000,
+    further_frames_within: Limits::FURTHER_FRAMES_WITHIN,
 };
 
 /// The first bytes of a format's files: `None` stands for any byte.
@@ -32,5 +33,7 @@ pub fn hash(signatures: &[Signature], data: &[u8]) -> Corpus {
     }
     let hashed = picture(data, &LIMITS, Ways::default());
     assert!(!matches!(hashed, Err(DecodeError::DecoderPanicked { .. })), "a decoder panicked");
+    let has_later_fault = hashed.is_ok_and(|picture| picture.later_fault.is_some());
+    assert!(!has_later_fault, "a decoder panicked on a later frame");
     Corpus::Keep
 }

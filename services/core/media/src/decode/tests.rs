@@ -59,6 +59,52 @@ fn every_frame_has_the_pixels_and_the_time_that_pillow_gives_it() {
     }
 }
 
+/// A decoder's panic on a later frame costs that frame and those after it, and is kept as a fault; that on the first is an error.
+#[test]
+fn a_panic_in_a_later_frame_keeps_the_frames_before_it() {
+    const COUNT: u32 = 5;
+    let content = std::fs::read(folder().join("disposal-1.gif")).unwrap();
+    let limits = Limits::default();
+    let of_panic_at = |panics_at: u32| {
+        let mut visited = 0;
+        let mut visit = |_, _: Frame| {
+            assert!(visited != panics_at, "on purpose");
+            visited += 1;
+            Taken::Hashed
+        };
+        let mut frames = Frames::new(&limits, &mut visit);
+        let decoded = decode_frames(&content, &limits, &mut frames);
+        (decoded, frames.taken(), frames.left_out() > 0, frames.fault())
+    };
+    assert_eq!(of_panic_at(u32::MAX), (Ok(()), COUNT, false, None));
+    let panicked = Some(vigie_model::DecodeFailureKind::Panicked);
+    assert_eq!(of_panic_at(1), (Ok(()), 1, true, panicked));
+    assert_eq!(of_panic_at(COUNT - 1), (Ok(()), COUNT - 1, true, panicked));
+    let first = Err(DecodeError::DecoderPanicked { format: gif::FORMAT });
+    assert_eq!(of_panic_at(0), (first, 0, false, None));
+}
+
+#[test]
+fn files_of_several_frames_are_known_without_decoding_them() {
+    let folders = [folder(), folder().join(".."), folder().join("../jpeg")];
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let (mut several, mut one) = (0, 0);
+    for path in files.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
+        let content = std::fs::read(&path).unwrap();
+        let Ok((frames, left_out)) = frames_of(&content, &Limits::default()) else { continue };
+        let may_have = may_have_several_frames(&content);
+        let has = frames.len() > 1 || left_out > 0;
+        assert!(may_have || !has, "{}", path.display());
+        let format = Format::of(&content).unwrap();
+        // Of these formats every file may have further frames.
+        assert!(has || !may_have || matches!(format, Format::Gif | Format::Tiff), "{}", path.display());
+        several += u32::from(has);
+        one += u32::from(!may_have);
+    }
+    assert!(several > 20 && one > 40, "{several} of several frames, {one} of one");
+    assert!(!may_have_several_frames(b"no picture with fcTL and MPF"));
+}
+
 /// The frames that are decoded and the number of those left out, of a file whose frames after `sound` are damaged.
 fn check_damaged(file: &str, sound: usize, limits: &Limits) -> (Vec<u32>, u32) {
     let mut content = std::fs::read(folder().join(file)).unwrap();

@@ -36,10 +36,6 @@ impl ImageHasher {
         let prepared =
             tokio::task::spawn_blocking(|| Hashing::prepare(settings, DecoderMetrics::default())).await?;
         let hashing = prepared?;
-        if let Some(error) = hashing.instead() {
-            let error: &dyn std::error::Error = error;
-            tracing::warn!(error, "no decoder process can be had: images are decoded in this process");
-        }
         let (jobs, waiting) = sync_channel(threads);
         let waiting = Arc::new(Mutex::new(waiting));
         for number in 0..threads {
