@@ -43,8 +43,6 @@ pub(crate) enum HashingError {
     QueueFull { waiting: usize, retry_after: Duration },
     #[error("the image's time ran out before it could be hashed")]
     OutOfTime,
-    #[error("no decoder process can be started; try again later")]
-    NoDecoder,
     #[error("the hashing pool is shutting down")]
     Closed,
 }
@@ -55,7 +53,7 @@ impl HashingError {
         match self {
             Self::QueueFull { .. } => Code::ResourceExhausted,
             Self::OutOfTime => Code::DeadlineExceeded,
-            Self::NoDecoder | Self::Closed => Code::Unavailable,
+            Self::Closed => Code::Unavailable,
         }
     }
 
@@ -64,7 +62,7 @@ impl HashingError {
         let (text, code) = (self.to_string(), self.code());
         match self {
             Self::QueueFull { retry_after, .. } => status::resource_exhausted(text, retry_after),
-            Self::OutOfTime | Self::NoDecoder | Self::Closed => Status::new(code, text),
+            Self::OutOfTime | Self::Closed => Status::new(code, text),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::{Stream, StreamExt as _, future, stream};
 use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status, Streaming};
-use vigie_model::{Content, ImageFingerprint, MatchCall, Sequence};
+use vigie_model::{Content, DecodeFailure, DecodeFailureKind, ImageFingerprint, MatchCall, Sequence};
 use vigie_proto::Invalid;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_server::MatchService;
@@ -107,10 +107,19 @@ impl MatchService for Grpc {
         deadline::within(deadline, async {
             let hashed = self.matching.pool.hash(image, priority, deadline).await;
             let HashedImage { digests, picture } = hashed.map_err(HashingError::into_status)?;
-            let picture = picture.map_err(|failure| Invalid::new("image", failure))?;
+            let picture = picture.map_err(not_hashed)?;
             Ok(Response::new(ImageFingerprint { picture, digests }.into()))
         })
         .await
+    }
+}
+
+/// The status of an image without hashes, of a caller that wants nothing else.
+fn not_hashed(failure: DecodeFailure) -> Status {
+    if failure.kind == DecodeFailureKind::Unavailable {
+        Status::unavailable(failure.message)
+    } else {
+        Invalid::new("image", failure).into()
     }
 }
 

@@ -4,6 +4,9 @@
 //! on an unbounded pool a burst would take all memory. So each queue has a bound, and one image more is refused at
 //! once. There is one queue for each priority: bulk images have their turn when no interactive one waits. An image whose
 //! caller has gone, or whose time is up, is dropped unhashed when its turn comes.
+//!
+//! An image that is to be searched is given digests in any case: if it waits too long for a thread, or if there is no decoder
+//! process, it is searched by these, and the answer says that it may be decoded when it is sent again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,7 +53,8 @@ impl HashingMetrics {
         );
         registry.register(
             "vigie_image_decode_failures",
-            "Images that could not be decoded, by what was wrong; panicked, crashed and refused_call are a decoder's faults",
+            "Images that could not be decoded, or not beyond their first frames, by what was wrong; panicked, crashed and \
+             refused_call are a decoder's faults, and unavailable is a lack of decoders",
             metrics.failures.clone(),
         );
         // Every kind is there from the start, at zero: what begins at one has no rate.
@@ -61,18 +65,23 @@ impl HashingMetrics {
     }
 
     fn count(&self, picture: &Result<PictureFingerprint, DecodeFailure>) {
-        match picture {
-            Ok(_) => {
-                self.hashed.inc();
-            }
-            Err(failure) => {
-                let labels = FailureLabels { kind: failure.kind.name() };
-                let failures = self.failures.get_or_create_owned(&labels).inc() + 1;
-                if is_a_fault_of_ours(failure.kind) {
-                    tracing::error!(kind = %failure.kind, failures, "a decoder failed on an image and was stopped");
-                }
-            }
+        if picture.is_ok() {
+            self.hashed.inc();
         }
+        let Some(kind) = failure_kind(picture) else { return };
+        let failures = self.failures.get_or_create_owned(&FailureLabels { kind: kind.name() }).inc() + 1;
+        if is_a_fault_of_ours(kind) {
+            let first_frame = picture.is_ok();
+            tracing::error!(%kind, failures, first_frame, "a decoder failed on an image and was stopped");
+        }
+    }
+}
+
+/// How a decoder failed on an image: on all of it, or on a frame after the first.
+fn failure_kind(picture: &Result<PictureFingerprint, DecodeFailure>) -> Option<DecodeFailureKind> {
+    match picture {
+        Ok(picture) => picture.later_fault,
+        Err(failure) => Some(failure.kind),
     }
 }
 
@@ -99,6 +108,7 @@ pub(crate) struct HashingPool {
     interactive: Sender<Job>,
     bulk: Sender<Job>,
     threads: usize,
+    metrics: HashingMetrics,
     /// Moving average of the time that one image takes, in nanoseconds: what a refused caller is told to wait by.
     image_nanos: Arc<AtomicU64>,
 }
@@ -120,7 +130,7 @@ impl HashingPool {
                 .name(format!("hashing-{number}"))
                 .spawn(move || work.on(jobs, &metrics, &image_nanos))?;
         }
-        Ok(Self { interactive, bulk, threads, image_nanos })
+        Ok(Self { interactive, bulk, threads, metrics: metrics.clone(), image_nanos })
     }
 
     /// Shows what waits. The registry holds a handle of the pool from then on.
@@ -160,6 +170,28 @@ impl HashingPool {
         hashed
     }
 
+    /// Does the same for an image that is to be searched: if it has no hashes when most of its time is over, it has digests, which
+    /// can be searched in the rest.
+    pub(crate) async fn hash_for_search(
+        &self,
+        image: Bytes,
+        priority: Priority,
+        deadline: tokio::time::Instant,
+    ) -> Result<HashedImage, HashingError> {
+        let now = tokio::time::Instant::now();
+        let wait = deadline.saturating_duration_since(now).mul_f64(HASHING_SHARE);
+        let hashing = self.hash(image.clone(), priority, deadline);
+        if let Ok(hashed) = tokio::time::timeout(wait, hashing).await {
+            return hashed;
+        }
+        let text = "no decoder was free for this image in the time that the call has: try again later";
+        let picture = Err(unavailable(text));
+        self.metrics.count(&picture);
+        // As many at once as images may wait. Some milliseconds for each megabyte, on a thread that may block.
+        let digests = tokio::task::spawn_blocking(move || digest::digests(&image)).await;
+        Ok(HashedImage { digests: digests.map_err(|_| HashingError::Closed)?, picture })
+    }
+
     /// The refusal tells how long the images take that go before.
     fn full(&self, priority: Priority) -> HashingError {
         let waiting = match priority {
@@ -194,6 +226,10 @@ impl Iterator for Jobs {
 /// The share of a call's time that decoding may take.
 const DECODING_SHARE: f64 = 0.7;
 
+/// The share of a call's time after which an image that has no hashes is searched by its digests: later than decoding ends that
+/// began at once, so that this is for images that wait.
+const HASHING_SHARE: f64 = 0.85;
+
 /// What a thread hashes images with.
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
@@ -225,7 +261,7 @@ impl Work {
                     Some(context) => context.enter(conclude),
                     None => conclude(),
                 };
-                let is_ours = matches!(&picture, Ok(Err(failure)) if is_a_fault_of_ours(failure.kind));
+                let is_ours = failure_kind(&picture).is_some_and(is_a_fault_of_ours);
                 if let (Some(context), true) = (&context, is_ours) {
                     // The caller is told that its image is wrong, but it is a fault of ours.
                     context.keep();
@@ -234,7 +270,7 @@ impl Work {
                 // Racing threads may lose an update: it is an average.
                 let before = image_nanos.load(Ordering::Relaxed);
                 image_nanos.store(before - before / 8 + taken / 8, Ordering::Relaxed);
-                picture.map(|picture| HashedImage { digests, picture })
+                Ok(HashedImage { digests, picture })
             };
             drop(image);
             // The caller may have gone meanwhile; then nobody is told.
@@ -243,26 +279,32 @@ impl Work {
     }
 }
 
-/// Counts and logs an outcome, and divides it: by the image, or by the frontend.
+/// Counts and logs an outcome. Whatever kept an image from being decoded, its digests are searched.
 fn concluded(
     hashed: Result<PictureFingerprint, DecoderError>,
     metrics: &HashingMetrics,
-) -> Result<Result<PictureFingerprint, DecodeFailure>, HashingError> {
+) -> Result<PictureFingerprint, DecodeFailure> {
     let picture = match hashed {
         Ok(picture) => Ok(picture),
         Err(DecoderError::Decode(failure)) => Err(failure),
         Err(DecoderError::OutOfTime) => Err(DecodeFailure {
             kind: DecodeFailureKind::TimedOut,
-            message: "decoding this image took too much of the time that the call has".to_owned(),
+            message: "decoding this image took too much of the time that the call has: try again with more"
+                .to_owned(),
         }),
         Err(DecoderError::Start(error)) => {
             let error: &dyn std::error::Error = &error;
             tracing::error!(error, "cannot start a decoder process");
-            return Err(HashingError::NoDecoder);
+            Err(unavailable("no decoder process can be started for this image: try again later"))
         }
     };
     metrics.count(&picture);
-    Ok(picture)
+    picture
+}
+
+/// The failure of an image that may be decoded when it is sent again.
+fn unavailable(message: &str) -> DecodeFailure {
+    DecodeFailure { kind: DecodeFailureKind::Unavailable, message: message.to_owned() }
 }
 
 /// A decoder that panics, crashes or does what it must not has a fault, whatever its image is.

@@ -163,7 +163,7 @@ impl Matching {
                         Err(Invalid::new(field, "is empty; send the bytes of an image file").into())
                     }
                     Content::Image(image) => {
-                        let hashed = self.pool.hash(image, priority, deadline).await;
+                        let hashed = self.pool.hash_for_search(image, priority, deadline).await;
                         Ok(Prepared::of_image(hashed.map_err(HashingError::into_status)?, floor))
                     }
                 }

@@ -7,24 +7,29 @@ use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 use vigie_clients::decoder::{DecoderMetrics, DecoderSettings, Hashing};
 use vigie_media::{Limits, Ways};
+use vigie_model::DecodeFailureKind;
 use vigie_rpc::Priority;
 use vigie_sandbox::Requirement;
 
 use crate::error::HashingError;
 use crate::hashing_pool::{HashingMetrics, HashingPool, Work};
 
-/// A grey picture of 2000 x 2000 pixels, uncompressed: some milliseconds of work.
+/// A grey picture of 2000 x 2000 pixels: some milliseconds of work.
 fn slow_image() -> Bytes {
-    const SIDE: u32 = 2_000;
-    let (data_at, data_len) = (54_u32, SIDE * SIDE * 3);
+    grey(2_000)
+}
+
+/// A grey square of this side, a multiple of 4 pixels, uncompressed.
+fn grey(side: u32) -> Bytes {
+    let (data_at, data_len) = (54_u32, side * side * 3);
     let mut file = Vec::new();
     file.extend(b"BM");
     file.extend((data_at + data_len).to_le_bytes());
     file.extend([0; 4]);
     file.extend(data_at.to_le_bytes());
     file.extend(40_u32.to_le_bytes());
-    file.extend(SIDE.to_le_bytes());
-    file.extend(SIDE.to_le_bytes());
+    file.extend(side.to_le_bytes());
+    file.extend(side.to_le_bytes());
     file.extend(1_u16.to_le_bytes());
     file.extend(24_u16.to_le_bytes());
     file.extend([0; 24]);
@@ -89,6 +94,30 @@ async fn an_image_whose_time_is_up_is_not_hashed() {
     let outcome = pool.hash(slow_image(), Priority::Interactive, Instant::now()).await;
     assert_eq!(outcome.unwrap_err(), HashingError::OutOfTime);
     assert!(text(&registry).contains("vigie_images_hashed_total 0"), "{}", text(&registry));
+}
+
+#[tokio::test]
+async fn an_image_that_waits_too_long_has_its_digests_while_there_is_time_to_search_them() {
+    let (pool, registry) = pool(64);
+    let image = grey(1_000);
+    // They go before the one that is bulk, and take together some times as long as it may wait.
+    let before: Vec<_> = (0..40)
+        .map(|_| {
+            let (pool, image) = (pool.clone(), image.clone());
+            tokio::spawn(async move { pool.hash(image, Priority::Interactive, soon()).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    let deadline = Instant::now() + Duration::from_millis(200);
+    let late = pool.hash_for_search(image.clone(), Priority::Bulk, deadline).await.unwrap();
+    assert_eq!(late.picture.unwrap_err().kind, DecodeFailureKind::Unavailable);
+    assert_eq!(late.digests, vigie_media::digest::digests(&image));
+    assert!(text(&registry).contains("{kind=\"unavailable\"} 1"), "{}", text(&registry));
+    for call in before {
+        call.abort();
+    }
+    let hashed = pool.hash_for_search(image, Priority::Bulk, soon()).await.unwrap();
+    assert!(hashed.picture.is_ok(), "the pool goes on");
 }
 
 #[tokio::test]

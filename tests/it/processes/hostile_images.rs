@@ -14,7 +14,7 @@ use vigie_harness::binary::{run, vigie_binary};
 use vigie_harness::cluster::Cluster;
 use vigie_harness::in_process::{as_of, soon};
 use vigie_media::digest::digests;
-use vigie_model::{BankName, Content, DecodeFailureKind, MatchCall, Matched, Sequence, Source};
+use vigie_model::{BankName, Content, DecodeFailureKind, MatchCall, Matched, Sequence, SkipReason, Source};
 use vigie_pictures::{Format, draw};
 use vigie_tests::material::{generator, image_item, item};
 use vigie_tests::metrics::Exposition;
@@ -24,6 +24,8 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
 /// Hostile calls at once.
 const AT_ONCE: usize = 8;
+
+const STAND_IN: &str = env!("CARGO_BIN_EXE_decoder-stand-in");
 
 /// A cluster whose frontend hashes on two threads.
 struct Attacked {
@@ -41,9 +43,20 @@ fn order(deed: &str) -> Vec<u8> {
     format!("stand-in: {deed}").into_bytes()
 }
 
+fn kind(matched: &Matched) -> DecodeFailureKind {
+    match &matched.source {
+        Source::Undecoded(failure) => failure.kind,
+        other @ (Source::Hashed | Source::Decoded(_)) => panic!("{other:?}"),
+    }
+}
+
 impl Attacked {
     async fn start() -> Self {
-        let program = format!("frontend.decoder_program={:?}", env!("CARGO_BIN_EXE_decoder-stand-in"));
+        Self::start_with(Path::new(STAND_IN)).await
+    }
+
+    async fn start_with(program: &Path) -> Self {
+        let program = format!("frontend.decoder_program={program:?}");
         let set = [program.as_str(), "frontend.hashing_threads=2", "frontend.image_cpu_ms_max=300"];
         let mut cluster =
             Cluster::of(vigie_binary()).telemetry().log("info", "json").set(set).start().unwrap();
@@ -94,10 +107,6 @@ async fn a_known_file_that_kills_its_decoder_is_found_by_its_digests() {
     let mut attacked = Attacked::start().await;
     let matched = attacked.ask(order("abort"), ANSWERED_WITHIN).await.unwrap();
     assert_eq!(matched.found.matches.len(), 1);
-    let kind = |matched: &Matched| match &matched.source {
-        Source::Undecoded(failure) => failure.kind,
-        other @ (Source::Hashed | Source::Decoded(_)) => panic!("{other:?}"),
-    };
     assert_eq!(kind(&matched), DecodeFailureKind::Crashed);
     for (deed, expected) in [
         ("loop", DecodeFailureKind::TimedOut),
@@ -120,6 +129,48 @@ async fn a_known_file_that_kills_its_decoder_is_found_by_its_digests() {
     for (kind, expected) in [("refused_call", 1.0), ("timed_out", 1.0), ("out_of_memory", 1.0)] {
         assert!(metrics.sum("vigie_decoder_deaths_total", &[("kind", kind)]) >= expected, "{kind}");
     }
+}
+
+/// A later frame costs neither the first nor the truth about itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_first_frame_is_found_before_one_that_kills_its_decoder() {
+    let mut attacked = Attacked::start().await;
+    for deed in ["abort", "loop", "panic"] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services/core/media/testdata/animated.gif");
+        let image = [std::fs::read(file).unwrap(), format!("later frame: {deed}").into_bytes()].concat();
+        let matched = attacked.ask(image, ANSWERED_WITHIN).await.unwrap();
+        let Source::Decoded(decoded) = matched.source else { panic!("{deed}: {:?}", matched.source) };
+        assert!(decoded.frames_seen == 1 && decoded.frames_left_out > 0, "{deed}: {decoded:?}");
+        assert!(!decoded.is_whole(), "{deed}: nothing may be claimed of the frames left out");
+    }
+    let metrics = attacked.metrics();
+    let tries = metrics.sum("vigie_decoder_first_frame_tries_total", &[("outcome", "hashed")]);
+    assert_eq!(tries, 2.0);
+    for kind in ["crashed", "timed_out", "panicked"] {
+        assert_eq!(metrics.sum("vigie_image_decode_failures_total", &[("kind", kind)]), 1.0, "{kind}");
+    }
+    attacked.check_known().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_decoder_process_digests_are_searched_and_the_image_may_be_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("vigie");
+    std::os::unix::fs::symlink(STAND_IN, &program).unwrap();
+    let mut attacked = Attacked::start_with(&program).await;
+    std::fs::remove_file(&program).unwrap();
+    let matched = attacked.ask(known(95), ANSWERED_WITHIN).await.unwrap();
+    assert_eq!((kind(&matched), matched.found.matches.len()), (DecodeFailureKind::Unavailable, 1));
+    let matched = attacked.ask(known(80), ANSWERED_WITHIN).await.unwrap();
+    assert_eq!((kind(&matched), matched.found.matches.len()), (DecodeFailureKind::Unavailable, 0));
+    let skipped: Vec<_> = matched.searches.iter().filter_map(|one| one.skipped).collect();
+    assert_eq!(skipped, [SkipReason::NotDecoded]);
+    let hashed = attacked.client.hash(Bytes::from(known(80)), Deadline::now() + ANSWERED_WITHIN).await;
+    assert_eq!(hashed.unwrap_err().code(), tonic::Code::Unavailable);
+    std::os::unix::fs::symlink(STAND_IN, &program).unwrap();
+    attacked.check_known().await;
+    let failures = attacked.metrics().sum("vigie_image_decode_failures_total", &[("kind", "unavailable")]);
+    assert!(failures >= 3.0, "{failures}");
 }
 
 /// Files that decoders accept, in every format.
