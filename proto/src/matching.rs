@@ -127,6 +127,7 @@ impl From<Matched> for pb::Matched {
                 frames_seen: decoded.frames_seen,
                 frames_left_out: decoded.frames_left_out,
                 frames_below_floor: decoded.frames_below_floor,
+                ways_left_out: decoded.ways_left_out,
                 ..answer
             },
             Source::Undecoded(failure) => Self { decode_failure: Some(failure.into()), ..answer },
@@ -152,6 +153,7 @@ impl TryFrom<pb::Matched> for Matched {
                 frames_seen: message.frames_seen,
                 frames_left_out: message.frames_left_out,
                 frames_below_floor: message.frames_below_floor,
+                ways_left_out: message.ways_left_out,
             }),
         };
         Ok(Self {
@@ -282,8 +284,14 @@ mod tests {
             quality_floor: Quality::FLOOR_DEFAULT,
             source: Source::Hashed,
         };
-        let decoded =
-            Decoded { width: 640, height: 480, frames_seen: 3, frames_left_out: 2, frames_below_floor: 1 };
+        let decoded = Decoded {
+            width: 640,
+            height: 480,
+            frames_seen: 3,
+            frames_left_out: 2,
+            frames_below_floor: 1,
+            ways_left_out: 4,
+        };
         let failure = DecodeFailure { kind: DecodeFailureKind::Corrupt, message: "it is".to_owned() };
         for source in [Source::Hashed, Source::Decoded(decoded), Source::Undecoded(failure)] {
             let matched = Matched { source, ..matched.clone() };

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use vigie_clients::CoordinatorClient;
 use vigie_clients::decoder::DecoderSettings;
 use vigie_media::{Limits, Ways};
-use vigie_model::{Quality, Query};
+use vigie_model::{Quality, Query, Way};
 use vigie_sandbox::Requirement;
 use vigie_serving::ServingConfig;
 
@@ -55,6 +55,9 @@ pub struct Config {
     pub image_frames_max: u32,
     /// Pixels of all decoded frames of one image file together. The first frame is decoded whatever this is.
     pub image_frames_pixels_max: u64,
+    /// Queries of one call: each frame of an image in each way is one. The first frame of every image is searched in any case, further
+    /// ones in turn, image by image, while there are queries left; each answer counts the frames and ways that were left out.
+    pub call_queries_max: usize,
     /// Further ways in which each frame is hashed and searched, beside the plain one.
     pub query_ways: Vec<QueryWay>,
     /// Requests of one stream that are worked on at once; the stream is read no further until one is answered. Each takes
@@ -81,6 +84,12 @@ const COORDINATORS_MAX: usize = 64;
 
 /// The most frames of one file: each may be searched in several ways.
 const FRAMES_MAX: u32 = 64;
+
+/// The queries of the first frames of as many images as a call may have, each in every way.
+const FIRST_FRAMES_QUERIES: usize = Query::BATCH_MAX * (1 + Way::FURTHER.len());
+
+/// The most queries of one call. They are searched in turn, so that more would outlast most deadlines.
+const CALL_QUERIES_MAX: usize = 16_384;
 
 /// Where the coordinator is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +151,8 @@ impl Default for Config {
             decoder_program: None,
             image_frames_max: image.frames_max,
             image_frames_pixels_max: image.frames_pixels_max,
+            // Eight calls to the coordinator. Three animations fit in at their full length.
+            call_queries_max: 8 * Query::BATCH_MAX,
             query_ways: vec![QueryWay::Scaled, QueryWay::Unbordered, QueryWay::PaletteIndices],
             stream_requests_in_flight_max: 32,
             serving: ServingConfig { calls_in_flight_max: 256, ..ServingConfig::default() },
@@ -182,6 +193,9 @@ impl Config {
         ];
         if !(1..=FRAMES_MAX).contains(&self.image_frames_max) {
             faults.push(format!("image_frames_max: must be 1 to {FRAMES_MAX}"));
+        }
+        if !(FIRST_FRAMES_QUERIES..=CALL_QUERIES_MAX).contains(&self.call_queries_max) {
+            faults.push(format!("call_queries_max: must be {FIRST_FRAMES_QUERIES} to {CALL_QUERIES_MAX}"));
         }
         let missed = at_least_one.into_iter().filter(|(_, holds)| !holds);
         faults.extend(missed.map(|(field, _)| format!("{field}: must be at least 1")));

@@ -9,7 +9,7 @@ use vigie_rpc::Priority;
 
 use crate::error::HashingError;
 use crate::hashing_pool::HashingPool;
-use crate::prepared::{Found, Prepared, Searched};
+use crate::prepared::{Found, Prepared, Searched, take_queries};
 use crate::searcher::{SearchFailure, Searcher, Urgency};
 
 /// A call with more queries than this is bulk work behind this frontend, whatever its caller says.
@@ -42,6 +42,8 @@ pub(crate) struct Matching {
     pub(crate) pool: HashingPool,
     pub(crate) searcher: Searcher,
     pub(crate) quality_floor: Quality,
+    /// Queries of one call.
+    pub(crate) queries_max: usize,
 }
 
 impl Matching {
@@ -78,10 +80,7 @@ impl Matching {
         urgency: Urgency,
         deadline: Instant,
     ) -> Result<Answer, Failed> {
-        let contents = prepared.iter_mut().flatten().enumerate();
-        let mut queries: Vec<(usize, Rendition, Query)> = contents
-            .flat_map(|(at, content)| content.queries.drain(..).map(move |(of, query)| (at, of, query)))
-            .collect();
+        let mut queries = take_queries(prepared.iter_mut().flatten(), self.queries_max);
         if queries.is_empty() {
             // Nothing could be read; banks and sequence of the call are checked all the same.
             queries.push((usize::MAX, Rendition::default(), Query::default()));

@@ -1,14 +1,15 @@
 //! A content as queries, and the answers to these as the answer for the content.
 //!
 //! Each frame of an image, in each way in which it was hashed, is a query of its own: so a match is known to be of that frame and
-//! way, and no service behind the frontend has to know of frames. The digests go with the first.
+//! way, and no service behind the frontend has to know of frames. The digests go with the first. A call has a bound of queries
+//! ([`take_queries`]); what is beyond it counts as left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use vigie_model::{
     DecodeFailure, Decoded, Hash, HashType, HashTypeSearch, ItemId, Limit, Match, Matched, MaxDistances,
-    PdqHash, PictureFingerprint, Quality, Query, QueryHash, QueryMatches, Rendition, SkipReason, Source,
-    Variant,
+    PdqHash, PictureFingerprint, PictureHashes, Quality, Query, QueryHash, QueryMatches, Rendition,
+    SkipReason, Source, Variant, Way,
 };
 
 use crate::hashing_pool::HashedImage;
@@ -16,8 +17,13 @@ use crate::hashing_pool::HashedImage;
 /// A content that can be searched for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Prepared {
-    /// At least one query, without hashes that are not to be trusted, and what each was taken of.
-    pub(crate) queries: Vec<(Rendition, Query)>,
+    /// At least one query, without hashes that are not to be trusted, and what each was taken of. The first frame's come first, then
+    /// further frames as they are, then these in further ways.
+    queries: Vec<(Rendition, Query)>,
+    /// How many of the queries are of the first frame.
+    first_queries: usize,
+    /// Of each decoded frame, the queries that its hashes are searched by. Frames that look the same share queries.
+    frames: Vec<Vec<usize>>,
     /// Every hash type of the content, and why it is not searched if it is not.
     hash_types: Vec<(HashType, Option<SkipReason>)>,
     pdq_quality: Option<Quality>,
@@ -48,7 +54,8 @@ impl Prepared {
         let hash_types = hash_types.into_iter().map(|hash_type| (hash_type, skipped(hash_type))).collect();
         hashes.retain(|one| skipped(one.hash.hash_type()).is_none());
         let queries = vec![(Rendition::default(), Query { hashes })];
-        Self { queries, hash_types, pdq_quality, source: Source::Hashed }
+        let source = Source::Hashed;
+        Self { queries, first_queries: 1, frames: Vec::new(), hash_types, pdq_quality, source }
     }
 
     /// The hashes of an image file.
@@ -61,36 +68,60 @@ impl Prepared {
     }
 
     fn of_picture(picture: &PictureFingerprint, digests: Vec<Hash>, floor: Quality) -> Self {
-        let (mut pdq, mut frames_below_floor) = (Vec::new(), 0);
-        // A still stretch of an animation has one hash many times.
-        let mut known: BTreeSet<[PdqHash; 8]> = BTreeSet::new();
-        for frame in picture.frames() {
-            frames_below_floor += u32::from(frame.ways().all(|(_, hashes)| hashes.quality < floor));
-            for (way, hashes) in frame.ways().filter(|(_, hashes)| hashes.quality >= floor) {
-                if known.insert(hashes.pdq) {
-                    let query = Query { hashes: hashes.query_hashes().collect() };
-                    pdq.push((Rendition { frame: frame.number, way }, query));
-                }
-            }
-        }
-        let skipped = pdq.is_empty().then_some(SkipReason::QualityBelowFloor);
+        let poor = picture.frames().filter(|frame| frame.ways().all(|(_, hashes)| hashes.quality < floor));
+        let frames_below_floor = u32::try_from(poor.count()).unwrap_or(u32::MAX);
+        let skipped = (frames_below_floor == picture.frames_seen()).then_some(SkipReason::QualityBelowFloor);
         let source = Source::Decoded(Decoded {
             width: picture.width,
             height: picture.height,
             frames_seen: picture.frames_seen(),
             frames_left_out: picture.frames_left_out,
             frames_below_floor,
+            ways_left_out: 0,
         });
-        Self::with_digests(pdq, digests, skipped, Some(picture.quality()), source)
+        let mut prepared = Self::of_file(digests, skipped, Some(picture.quality()), source);
+        let Self { queries, frames, .. } = &mut prepared;
+        frames.resize(1 + picture.later.len(), Vec::new());
+        // A still stretch of an animation has one hash many times.
+        let mut known: BTreeMap<[PdqHash; 8], usize> = BTreeMap::new();
+        let mut add = |at: usize, frame: u32, way: Way, hashes: &PictureHashes| {
+            if hashes.quality < floor {
+                return;
+            }
+            let query = *known.entry(hashes.pdq).or_insert_with(|| {
+                let rendition = Rendition { frame, way };
+                let hashes = hashes.query_hashes();
+                if rendition == Rendition::default() {
+                    queries[0].1.hashes.splice(..0, hashes);
+                    return 0;
+                }
+                queries.push((rendition, Query { hashes: hashes.collect() }));
+                queries.len() - 1
+            });
+            frames[at].push(query);
+        };
+        for (way, hashes) in picture.first.ways() {
+            add(0, picture.first.number, way, hashes);
+        }
+        let later = || (1..).zip(&picture.later);
+        for (at, frame) in later() {
+            add(at, frame.number, Way::Plain, &frame.plain);
+        }
+        for (at, frame) in later() {
+            for (way, hashes) in &frame.further {
+                add(at, frame.number, *way, hashes);
+            }
+        }
+        prepared.first_queries = prepared.frames[0].iter().max().map_or(1, |last| last + 1);
+        prepared
     }
 
     fn of_digests(digests: Vec<Hash>, failure: DecodeFailure) -> Self {
-        let skipped = Some(SkipReason::NotDecoded);
-        Self::with_digests(Vec::new(), digests, skipped, None, Source::Undecoded(failure))
+        Self::of_file(digests, Some(SkipReason::NotDecoded), None, Source::Undecoded(failure))
     }
 
-    fn with_digests(
-        mut queries: Vec<(Rendition, Query)>,
+    /// The digests of an image file, which are of the file and not of a frame: a match of them names the first.
+    fn of_file(
         digests: Vec<Hash>,
         pdq_skipped: Option<SkipReason>,
         pdq_quality: Option<Quality>,
@@ -100,12 +131,26 @@ impl Prepared {
         let mut hash_types: Vec<_> = std::iter::once((HashType::PDQ, pdq_skipped)).chain(types).collect();
         hash_types.sort_unstable_by_key(|(hash_type, _)| *hash_type);
         let digests = digests.into_iter().map(|hash| QueryHash { hash, variant: Variant::Original });
-        match queries.first_mut() {
-            Some((rendition, first)) if *rendition == Rendition::default() => first.hashes.extend(digests),
-            // A digest is of the file, and not of a frame: its match names the first.
-            _ => queries.insert(0, (Rendition::default(), Query { hashes: digests.collect() })),
+        let queries = vec![(Rendition::default(), Query { hashes: digests.collect() })];
+        Self { queries, first_queries: 1, frames: Vec::new(), hash_types, pdq_quality, source }
+    }
+
+    /// Takes the first `count` queries. What the others are of counts as left out.
+    fn take(&mut self, count: usize) -> Vec<(Rendition, Query)> {
+        let mut queries = std::mem::take(&mut self.queries);
+        queries.truncate(count);
+        if let Source::Decoded(decoded) = &mut self.source {
+            for hashes in &self.frames {
+                let left_out = hashes.iter().filter(|query| **query >= count).count();
+                if left_out > 0 && left_out == hashes.len() {
+                    decoded.frames_seen -= 1;
+                    decoded.frames_left_out = decoded.frames_left_out.saturating_add(1);
+                } else {
+                    decoded.ways_left_out += u32::try_from(left_out).unwrap_or(u32::MAX);
+                }
+            }
         }
-        Self { queries, hash_types, pdq_quality, source }
+        queries
     }
 
     /// The answer for the content, from what was found for its queries.
@@ -124,6 +169,29 @@ impl Prepared {
             source: self.source,
         }
     }
+}
+
+/// Takes the queries of a call: of each content, by its index, those of its first frame; of the rest one of each content in turn, up to
+/// `queries_max` in all.
+pub(crate) fn take_queries<'a>(
+    contents: impl Iterator<Item = &'a mut Prepared>,
+    queries_max: usize,
+) -> Vec<(usize, Rendition, Query)> {
+    let mut contents: Vec<&mut Prepared> = contents.collect();
+    let mut counts: Vec<usize> = contents.iter().map(|content| content.first_queries).collect();
+    let mut left = queries_max.saturating_sub(counts.iter().sum());
+    loop {
+        let unfilled = counts.iter_mut().zip(&contents).filter(|(count, of)| **count < of.queries.len());
+        let filled = unfilled.take(left).map(|(count, _)| *count += 1).count();
+        if filled == 0 {
+            break;
+        }
+        left -= filled;
+    }
+    let taken = contents.iter_mut().zip(counts).enumerate();
+    taken
+        .flat_map(|(at, (of, count))| of.take(count).into_iter().map(move |(of, query)| (at, of, query)))
+        .collect()
 }
 
 /// What was found for the queries of one content: each item once, by its nearest match.

@@ -71,6 +71,7 @@ async fn run_on(
         pool,
         searcher: searcher.clone(),
         quality_floor: Quality::new(config.quality_floor.into())?,
+        queries_max: config.call_queries_max,
     };
     let grpc = Grpc {
         matching,

@@ -1,5 +1,7 @@
 //! Image files that are not one plain picture: undecodable ones, animations, thumbnails, copies with borders.
 
+use std::collections::BTreeSet;
+
 use image::codecs::gif::GifEncoder;
 use image::{Delay, Frame, RgbImage, imageops};
 use vigie_harness::in_process::{Cluster, as_of};
@@ -90,6 +92,39 @@ async fn an_animation_of_more_frames_than_are_decoded_says_how_many_were_left_ou
     let matched = ask(&cluster, gif(&frames), sequence).await;
     let Source::Decoded(decoded) = &matched.source else { panic!("{:?}", matched.source) };
     assert_eq!((decoded.frames_seen, decoded.frames_left_out), (64, 6));
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_of_many_animations_searches_all_first_frames_and_says_what_it_left_out() {
+    // More first and plain hashes than the fewest queries that a frontend accepts.
+    const FILES: usize = 22;
+    let cluster = Cluster::start_with(|config| config.frontend.call_queries_max = 1_280).await.unwrap();
+    let bank = cluster.create_bank("pictures").await.unwrap();
+    let (first, last) = (draw(3, 64, 64), draw(4, 64, 64));
+    let items = [&first, &last].map(|picture| image_item(&encode_png(picture)).unwrap());
+    let (ids, sequence) = cluster.add(&bank, items.into()).await.unwrap();
+    let frames = (0..62).map(|seed| draw(700 + seed, 64, 64));
+    let file = gif(&std::iter::once(first).chain(frames).chain([last]).collect::<Vec<_>>());
+
+    let alone = ask(&cluster, file.clone(), sequence).await;
+    let found = |matched: &Matched| matched.found.matches.iter().map(|one| one.item).collect::<BTreeSet<_>>();
+    assert_eq!(found(&alone), ids.iter().copied().collect());
+    let Source::Decoded(decoded) = alone.source else { panic!("{:?}", alone.source) };
+    assert!(decoded.is_whole() && decoded.frames_seen == 64, "{decoded:?}");
+
+    let contents = vec![Content::Image(file.into()); FILES];
+    let answers = cluster.ask(contents, as_of(sequence)).await.unwrap().results;
+    assert_eq!(answers.len(), FILES);
+    for matched in answers.into_iter().map(Result::unwrap) {
+        let Source::Decoded(decoded) = matched.source else { panic!("{:?}", matched.source) };
+        // 58 or 59 queries each: some of the first frame, and then one for each frame.
+        assert!((50..59).contains(&decoded.frames_seen), "{decoded:?}");
+        assert_eq!(decoded.frames_seen + decoded.frames_left_out, 64);
+        assert!(decoded.ways_left_out > 0 && !decoded.is_whole(), "{decoded:?}");
+        // The last frame was not reached.
+        assert_eq!(found(&matched), BTreeSet::from([ids[0]]));
+    }
     cluster.stop().await.unwrap();
 }
 

@@ -71,20 +71,23 @@ pub struct Decoded {
     pub width: u32,
     /// Height of the first frame, in pixels.
     pub height: u32,
-    /// Frames or pages that were decoded; 0: the frontend is of a version that decodes the first and does not count others.
+    /// Frames or pages that were decoded and are not left out; 0: the frontend is of a version that decodes the first and does not
+    /// count others.
     pub frames_seen: u32,
-    /// At least so many frames were not decoded: "no match" says nothing of them.
+    /// At least so many frames were not searched: not decoded, or beyond the queries of one call. "No match" says nothing of them.
     pub frames_left_out: u32,
-    /// Of the frames that were decoded, those of too little detail for a trustworthy hash: "no match" says nothing of them.
+    /// Of the frames seen, those of too little detail for a trustworthy hash: "no match" says nothing of them.
     pub frames_below_floor: u32,
+    /// Of the frames seen, hashes in further ways that were not searched: they were beyond the queries of one call.
+    pub ways_left_out: u32,
 }
 
 impl Decoded {
-    /// Whether every frame of the file is known to have been decoded, and none of several was too poor to be searched.
+    /// Whether every frame of the file is known to have been searched in every way, and none of several was too poor for that.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
         let is_searched = self.frames_seen == 1 || self.frames_below_floor == 0;
-        self.frames_seen > 0 && self.frames_left_out == 0 && is_searched
+        self.frames_seen > 0 && self.frames_left_out == 0 && self.ways_left_out == 0 && is_searched
     }
 }
 

@@ -58,6 +58,75 @@ fn a_first_frame_that_is_too_poor_does_not_keep_the_others_from_being_searched()
     assert_eq!((decoded.frames_seen, decoded.frames_left_out, decoded.frames_below_floor), (2, 2, 1));
 }
 
+/// The rendition of each query that is taken of a call of these, by the index of its content.
+fn taken(contents: &mut [Prepared], queries_max: usize) -> Vec<(usize, u32, Way)> {
+    let queries = take_queries(contents.iter_mut(), queries_max);
+    queries.into_iter().map(|(at, rendition, _)| (at, rendition.frame, rendition.way)).collect()
+}
+
+/// The frames that were seen, the frames left out, and the ways left out.
+fn left_out(prepared: &Prepared) -> (u32, u32, u32) {
+    let Source::Decoded(decoded) = prepared.source else { panic!("it was decoded") };
+    (decoded.frames_seen, decoded.frames_left_out, decoded.ways_left_out)
+}
+
+/// An animation of so many frames, each with one way besides the plain one.
+fn animation(frames: u8) -> Prepared {
+    let mut frames = (0..frames).map(|number| FrameFingerprint {
+        further: vec![(Way::Scaled, hashes(20 * number + 10, 90))],
+        ..frame(number.into(), 20 * number, 90)
+    });
+    Prepared::of_image(image(frames.next().unwrap(), frames.collect()), FLOOR)
+}
+
+#[test]
+fn first_frames_go_first_then_one_query_of_each_content_in_turn() {
+    use Way::{Plain, Scaled};
+    let hashed = || Prepared::of_hashes(vec![], None, FLOOR);
+    // Seven queries of first frames, and four more.
+    let mut call = [animation(3), hashed(), animation(2), animation(4)];
+    let expected = [
+        [(0, 0, Plain), (0, 0, Scaled), (0, 1, Plain), (0, 2, Plain)].to_vec(),
+        [(1, 0, Plain)].to_vec(),
+        [(2, 0, Plain), (2, 0, Scaled), (2, 1, Plain)].to_vec(),
+        [(3, 0, Plain), (3, 0, Scaled), (3, 1, Plain)].to_vec(),
+    ];
+    assert_eq!(taken(&mut call, 11), expected.concat());
+    // Two frames of each file were left out by its decoder.
+    assert_eq!(left_out(&call[0]), (3, 2, 2));
+    assert_eq!(left_out(&call[2]), (2, 2, 1));
+    assert_eq!(left_out(&call[3]), (2, 4, 1));
+    assert_eq!(call[1].source, Source::Hashed);
+}
+
+#[test]
+fn a_call_within_its_bound_leaves_nothing_out() {
+    let mut call = [animation(3), animation(2)];
+    assert_eq!(taken(&mut call, 10).len(), 10);
+    assert_eq!([left_out(&call[0]), left_out(&call[1])], [(3, 2, 0), (2, 2, 0)]);
+}
+
+#[test]
+fn first_frames_are_searched_whatever_the_bound() {
+    let mut call = [animation(3), animation(2)];
+    assert_eq!(taken(&mut call, 1).len(), 4);
+    assert_eq!([left_out(&call[0]), left_out(&call[1])], [(1, 4, 0), (1, 3, 0)]);
+}
+
+#[test]
+fn a_frame_that_looks_like_an_earlier_one_is_left_out_only_with_it() {
+    let (first, again) = (frame(0, 10, 90), frame(1, 10, 90));
+    let scaled = |number, byte| FrameFingerprint {
+        further: vec![(Way::Scaled, hashes(byte, 90))],
+        ..frame(number, 10, 90)
+    };
+    let later = vec![again, frame(2, 50, 90), frame(3, 50, 90), scaled(4, 90), frame(5, 50, 3)];
+    let mut call = [Prepared::of_image(image(first, later), FLOOR)];
+    assert_eq!(taken(&mut call, 1), [(0, 0, Way::Plain)]);
+    // Frames 2 and 3 are left out, and of frame 4 one hash.
+    assert_eq!(left_out(&call[0]), (4, 4, 1));
+}
+
 #[test]
 fn where_every_frame_is_too_poor_pdq_is_skipped() {
     let prepared = Prepared::of_image(image(frame(0, 10, 3), vec![]), FLOOR);

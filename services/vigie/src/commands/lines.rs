@@ -162,22 +162,27 @@ pub(crate) struct MatchLine<'a> {
 /// How much of an image an answer covers.
 #[derive(Debug, Serialize)]
 pub(crate) struct FramesObject {
-    /// Frames that were decoded.
+    /// Frames that were decoded and are not left out.
     pub(crate) seen: u32,
-    /// At least so many were not decoded.
+    /// At least so many were not searched.
     pub(crate) left_out: u32,
-    /// Frames that were decoded, and hold too little detail to be searched.
+    /// Of the frames seen, those that hold too little detail to be searched.
     pub(crate) below_floor: u32,
+    /// Of the frames seen, hashes in further ways that were not searched.
+    pub(crate) ways_left_out: u32,
 }
 
 impl FramesObject {
     /// The frames of a content; `None` where none were decoded.
     #[must_use]
     pub(crate) fn of(source: &Source) -> Option<Self> {
-        let Source::Decoded(Decoded { frames_seen, frames_left_out, frames_below_floor, .. }) = source else {
-            return None;
-        };
-        Some(Self { seen: *frames_seen, left_out: *frames_left_out, below_floor: *frames_below_floor })
+        let Source::Decoded(decoded) = source else { return None };
+        Some(Self {
+            seen: decoded.frames_seen,
+            left_out: decoded.frames_left_out,
+            below_floor: decoded.frames_below_floor,
+            ways_left_out: decoded.ways_left_out,
+        })
     }
 }
 

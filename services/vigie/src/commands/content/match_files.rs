@@ -296,12 +296,17 @@ fn not_searched(matched: &Matched) -> String {
         }
         Source::Decoded(decoded) => decoded,
     };
-    let Decoded { frames_seen, frames_left_out, frames_below_floor, .. } = *decoded;
+    let Decoded { frames_seen, frames_left_out, frames_below_floor, ways_left_out, .. } = *decoded;
     let floor = matched.quality_floor;
     if frames_seen == 0 {
         return " (the frontend is of a version that searches the first frame only)".to_owned();
     }
-    match (matched.pdq_quality, frames_left_out, frames_below_floor) {
+    let ways = if ways_left_out > 0 {
+        format!(" ({ways_left_out} hashes of {frames_seen} frames NOT SEARCHED: ask in smaller calls)")
+    } else {
+        String::new()
+    };
+    let frames = match (matched.pdq_quality, frames_left_out, frames_below_floor) {
         (Some(quality), 0, 1..) if frames_seen == 1 => {
             format!(" (quality {quality} is below {floor}: only exact copies can be recognised)")
         }
@@ -313,7 +318,8 @@ fn not_searched(matched: &Matched) -> String {
         (_, left_out, poor) => format!(
             " ({frames_seen} frames decoded, {poor} of them with a quality below {floor}; at least {left_out} more NOT SEARCHED)"
         ),
-    }
+    };
+    frames + &ways
 }
 
 /// The frame and the way of a match, where these are not the first and plain.
