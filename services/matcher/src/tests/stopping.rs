@@ -67,13 +67,31 @@ async fn ask(client: &MatcherClient, kind: usize, patience: Duration) -> Result<
     client.search(queries, options, Priority::Interactive, Instant::now() + patience).await
 }
 
-/// Waits until the matcher computes nothing.
-async fn until_still(loaded: &Loaded) {
+/// Waits until something holds.
+async fn until(condition: impl Fn() -> bool) {
     let deadline = Instant::now() + WITHIN;
-    while loaded.metrics.running() > 0 {
+    while !condition() {
         assert!(Instant::now() < deadline, "it goes on and on");
         tokio::time::sleep(Duration::from_micros(200)).await;
     }
+}
+
+/// Waits until the matcher computes nothing.
+async fn until_still(loaded: &Loaded) {
+    until(|| loaded.metrics.running() == 0).await;
+}
+
+/// The kinds whose work is longer than anybody waits, on any machine.
+const LONG_KINDS: [usize; 2] = [0, 1];
+
+/// How long the work of a kind takes where nothing stops it, from a part of it.
+async fn uncut(client: &MatcherClient, kind: usize) -> Duration {
+    const PARTS: usize = 64;
+    let (mut queries, options) = REQUESTS[kind].clone();
+    queries.truncate(queries.len() / PARTS);
+    let begun = Instant::now();
+    client.search(&queries, &options, Priority::Interactive, begun + WITHIN).await.unwrap();
+    begun.elapsed() * u32::try_from(PARTS).unwrap()
 }
 
 /// How long searches of each kind were worked on for nobody.
@@ -87,6 +105,11 @@ impl Delays {
         self.0.extend(delays[self.0.len()..].iter().map(|delay| (*delay, kind)));
     }
 
+    /// Those of one kind.
+    fn of(&self, kind: usize) -> Self {
+        Self(self.0.iter().copied().filter(|(_, one)| *one == kind).collect())
+    }
+
     /// That of rank `share`, 0 to 1.
     fn at(&self, share: f64) -> Duration {
         let mut sorted = self.0.clone();
@@ -95,6 +118,18 @@ impl Delays {
         let place = (share * (sorted.len() - 1) as f64).round() as usize;
         sorted[place].0
     }
+
+    /// Checks that stopping took a small part of the work that it cut off. Both were measured in this run, so a busy machine slows
+    /// down the one as the other.
+    fn check(&self, uncut: [Duration; LONG_KINDS.len()], count_min: usize) {
+        println!("uncut {uncut:?}; {self}");
+        for (kind, uncut) in LONG_KINDS.into_iter().zip(uncut) {
+            let delays = self.of(kind);
+            assert!(delays.0.len() >= count_min, "kind {kind}: {self}");
+            assert!(delays.at(0.5) * 1_000 <= uncut, "kind {kind} takes {uncut:?} uncut: {self}");
+            assert!(delays.at(1.0) * 100 <= uncut, "kind {kind} takes {uncut:?} uncut: {self}");
+        }
+    }
 }
 
 impl std::fmt::Display for Delays {
@@ -102,48 +137,50 @@ impl std::fmt::Display for Delays {
         let (count, [half, most, all]) = (self.0.len(), [0.5, 0.99, 1.0].map(|share| self.at(share)));
         write!(f, "{count} stopped; p50 {half:?}, p99 {most:?}, max {all:?}; max of each kind")?;
         for kind in 0..KINDS {
-            let of_kind = self.0.iter().filter(|(_, one)| *one == kind).map(|(delay, _)| *delay);
-            write!(f, " {:?}", of_kind.max().unwrap_or_default())?;
+            write!(f, " {:?}", self.of(kind).0.into_iter().max().unwrap_or_default().0)?;
         }
         Ok(())
     }
 }
 
-/// So many calls whose caller goes away after 5 to 50 milliseconds.
-async fn cancelled(loaded: &Loaded, calls: usize) -> Delays {
-    let client = loaded.serve(Config::default()).await;
+/// So many calls whose caller goes away at most 45 milliseconds after the matcher has begun.
+async fn cancelled(client: &MatcherClient, loaded: &Loaded, calls: usize) -> Delays {
     LazyLock::force(&REQUESTS);
     let mut delays = Delays::default();
     let mut random = SmallRng::seed_from_u64(5);
-    for call in 0..calls {
-        let patience = Duration::from_micros(random.random_range(5_000..50_000));
+    for kind in (0..calls).map(|call| call % KINDS) {
+        let (asker, is_long) = (client.clone(), LONG_KINDS.contains(&kind));
+        let asking = tokio::spawn(async move { ask(&asker, kind, WITHIN).await });
+        until(|| asking.is_finished() || loaded.metrics.running() > 0).await;
+        tokio::time::sleep(Duration::from_micros(random.random_range(0..45_000))).await;
+        // Only the small ones have an answer so soon.
+        assert!(!is_long || !asking.is_finished(), "kind {kind} was answered");
         // Dropped, which resets the call's stream.
-        let given_up = tokio::time::timeout(patience, ask(&client, call % KINDS, WITHIN)).await;
-        if let Ok(answered) = given_up {
-            // Only the small ones have an answer so soon.
-            assert!(call % KINDS >= 2, "{answered:?}");
-        }
+        asking.abort();
+        until(|| !is_long || loaded.metrics.stop_delays().len() > delays.0.len()).await;
         until_still(loaded).await;
-        delays.take(call % KINDS, loaded);
+        delays.take(kind, loaded);
     }
     delays
 }
 
-/// So many calls with a deadline of 5 to 50 milliseconds.
-async fn out_of_time(loaded: &Loaded, calls: usize) -> Delays {
-    let client = loaded.serve(Config::default()).await;
+/// So many calls with a deadline, which is `patience` of the call's kind.
+async fn out_of_time(
+    client: &MatcherClient,
+    loaded: &Loaded,
+    calls: usize,
+    mut patience: impl FnMut(usize) -> Duration,
+) -> Delays {
     LazyLock::force(&REQUESTS);
     let mut delays = Delays::default();
-    let mut random = SmallRng::seed_from_u64(6);
-    for call in 0..calls {
-        let patience = Duration::from_micros(random.random_range(5_000..50_000));
-        if let Err(error) = ask(&client, call % KINDS, patience).await {
+    for kind in (0..calls).map(|call| call % KINDS) {
+        if let Err(error) = ask(client, kind, patience(kind)).await {
             assert_eq!(error.code(), Code::DeadlineExceeded, "{error}");
         } else {
-            assert!(call % KINDS >= 2);
+            assert!(!LONG_KINDS.contains(&kind), "kind {kind} was answered");
         }
         until_still(loaded).await;
-        delays.take(call % KINDS, loaded);
+        delays.take(kind, loaded);
     }
     delays
 }
@@ -153,28 +190,33 @@ fn ended_for_nobody(loaded: &Loaded) -> u64 {
     [SearchOutcome::Cancelled, SearchOutcome::OutOfTime].map(|one| loaded.metrics.searches(one)).iter().sum()
 }
 
-/// What the tests that run beside this one, in a debug build, may add to what is promised.
-const SLACK: Duration = Duration::from_millis(250);
+/// How long the long kinds take where nothing stops them.
+async fn uncut_each(client: &MatcherClient) -> [Duration; LONG_KINDS.len()] {
+    let [first, second] = LONG_KINDS;
+    [uncut(client, first).await, uncut(client, second).await]
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_search_stops_when_its_caller_goes() {
     let loaded = Loaded::new(contents(40_000));
-    let delays = cancelled(&loaded, 40).await;
-    assert!(delays.0.len() >= 20, "half of the calls take longer than anybody waits: {delays}");
+    let client = loaded.serve(Config::default()).await;
+    let uncut = uncut_each(&client).await;
+    let delays = cancelled(&client, &loaded, 40).await;
+    delays.check(uncut, 10);
     assert!(loaded.metrics.searches(SearchOutcome::Cancelled) >= 20, "{delays}");
-    assert!(delays.at(0.5) <= Duration::from_millis(5), "{delays}");
-    assert!(delays.at(1.0) <= Duration::from_millis(5) + SLACK, "{delays}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_search_stops_at_its_deadline() {
     let loaded = Loaded::new(contents(40_000));
-    let delays = out_of_time(&loaded, 40).await;
-    assert!(delays.0.len() >= 20, "half of the calls take longer than they may: {delays}");
+    let client = loaded.serve(Config::default()).await;
+    let uncut = uncut_each(&client).await;
+    // Long enough to arrive, and a small part of the work.
+    let patience = |kind: usize| uncut.get(kind).map_or(Duration::from_millis(20), |uncut| *uncut / 80);
+    let delays = out_of_time(&client, &loaded, 12, patience).await;
+    delays.check(uncut, 2);
     // A large request takes some of its time to arrive, and then the transport's own clock may be first.
-    assert!(ended_for_nobody(&loaded) >= 20, "{delays}");
-    assert!(delays.at(0.5) <= Duration::from_millis(10), "{delays}");
-    assert!(delays.at(1.0) <= Duration::from_millis(10) + SLACK, "{delays}");
+    assert!(ended_for_nobody(&loaded) >= 6, "{delays}");
 }
 
 /// The promise itself, on a machine that has nothing else to do:
@@ -182,8 +224,14 @@ async fn a_search_stops_at_its_deadline() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement, for a release build and an idle machine"]
 async fn a_search_for_nobody_stops_within_five_milliseconds() {
-    let when_gone = cancelled(&Loaded::new(contents(400_000)), 200).await;
-    let when_late = out_of_time(&Loaded::new(contents(400_000)), 200).await;
+    let loaded = Loaded::new(contents(400_000));
+    let client = loaded.serve(Config::default()).await;
+    let when_gone = cancelled(&client, &loaded, 200).await;
+    let loaded = Loaded::new(contents(400_000));
+    let client = loaded.serve(Config::default()).await;
+    let mut random = SmallRng::seed_from_u64(6);
+    let patience = |_| Duration::from_micros(random.random_range(5_000..50_000));
+    let when_late = out_of_time(&client, &loaded, 200, patience).await;
     let text = format!("cancelled: {when_gone}\nout of time: {when_late}");
     println!("{text}");
     assert!(when_gone.0.len() >= 100 && when_gone.at(1.0) <= Duration::from_millis(5), "{text}");
@@ -197,11 +245,7 @@ async fn what_waits_for_a_thread_is_never_begun_for_nobody() {
     let client = loaded.serve(config).await;
     let holder = client.clone();
     let holding = tokio::spawn(async move { ask(&holder, 0, WITHIN).await });
-    let deadline = Instant::now() + WITHIN;
-    while loaded.metrics.running() == 0 {
-        assert!(Instant::now() < deadline, "it does not begin");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(|| loaded.metrics.running() > 0).await;
     // They wait behind it: some are given up, and some run out of time.
     let most = AtomicUsize::new(0);
     let waiting = futures::future::join_all((0..20).map(|number| {
@@ -222,17 +266,11 @@ async fn what_waits_for_a_thread_is_never_begun_for_nobody() {
     waiting.await;
     assert_eq!(most.into_inner(), 1, "one at a time");
     // The matcher hears of those that were given up, or of their deadlines, a moment after their callers.
-    while ended_for_nobody(&loaded) < 20 {
-        assert!(Instant::now() < deadline, "those that wait do not end");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(|| ended_for_nobody(&loaded) >= 20).await;
     assert!(loaded.metrics.stop_delays().is_empty(), "nothing that was begun has been stopped yet");
     holding.abort();
     assert!(holding.await.unwrap_err().is_cancelled());
-    while ended_for_nobody(&loaded) < 21 {
-        assert!(Instant::now() < deadline, "the calls do not end");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(|| ended_for_nobody(&loaded) >= 21).await;
     until_still(&loaded).await;
     assert_eq!(loaded.metrics.stop_delays().len(), 1, "only the first was ever begun");
     // And the thread is free again.
