@@ -1,6 +1,6 @@
 //! A coordinator over matchers that do as they are told.
 
-mod fake_matcher;
+pub(crate) mod fake_matcher;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

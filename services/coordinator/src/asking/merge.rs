@@ -117,23 +117,9 @@ pub(crate) fn nobody(query_count: usize) -> SearchError {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use vigie_model::{BankId, Distance, HashType, ItemId, Match, Rendition, ShardIdentity, Variant};
+    use vigie_model::{Match, ShardIdentity};
 
-    fn one_match(item: u64, distance: u16) -> Match {
-        Match {
-            item: ItemId(item),
-            bank: BankId(1),
-            bank_name: "known".parse().unwrap(),
-            external_reference: None,
-            labels: Box::default(),
-            hash_type: HashType::PDQ,
-            distance: Distance(distance),
-            variant: Variant::Original,
-            exact: true,
-            other_matches: 0,
-            rendition: Rendition::default(),
-        }
-    }
+    use crate::tests::fake_matcher::one_match;
 
     fn answered(shard: u16, shard_count: u16, sequence: u64, found: Vec<Match>) -> ShardOutcome {
         let answer = ShardAnswer {

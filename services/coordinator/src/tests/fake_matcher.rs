@@ -134,20 +134,24 @@ fn found(query: &Query, identity: ShardIdentity) -> QueryMatches {
     if number % u64::from(identity.shard_count().get()) != u64::from(identity.shard().0) {
         return QueryMatches::default();
     }
-    let found = Match {
-        item: ItemId(number),
+    QueryMatches { matches: vec![one_match(number, 0)], limit_reached: false }
+}
+
+/// A match of an item, at a distance.
+pub(crate) fn one_match(item: u64, distance: u16) -> Match {
+    Match {
+        item: ItemId(item),
         bank: BankId(1),
         bank_name: "known".parse().unwrap(),
         external_reference: None,
         labels: Box::default(),
         hash_type: HashType::PDQ,
-        distance: Distance(0),
+        distance: Distance(distance),
         variant: Variant::Original,
         exact: true,
         other_matches: 0,
         rendition: Rendition::default(),
-    };
-    QueryMatches { matches: vec![found], limit_reached: false }
+    }
 }
 
 #[derive(Debug)]
