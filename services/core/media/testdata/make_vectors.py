@@ -15,6 +15,7 @@ import csv
 import hashlib
 import io
 import pathlib
+import re
 import struct
 import subprocess
 import tempfile
@@ -26,6 +27,7 @@ from PIL import Image
 
 HERE = pathlib.Path(__file__).parent
 FILES = {}  # name -> (bytes, distance_max)
+REFUSED = {}  # name -> bytes, of files that are not hashed; in a folder of their own
 
 
 def scene(width, height, seed, levels=32):
@@ -87,6 +89,60 @@ def tiff_rgb16(width, height, samples):
     ]
     return (b"II*\0" + struct.pack("<I", ifd) + struct.pack("<H", count) + b"".join(entries)
             + struct.pack("<I", 0) + struct.pack("<HHH", 16, 16, 16) + samples)
+
+
+def tiff_lossless_jpeg(samples, photometric, strips):
+    """A TIFF of 8 bits whose strips are lossless JPEGs, each with its predictor (1 to 7) and rows between restart markers, 0 for none."""
+    height, width, count = samples.shape
+    rows = -(-height // len(strips))
+    streams = [lossless_jpeg(samples[at * rows : (at + 1) * rows].astype(int), *strip) for at, strip in enumerate(strips)]
+    listed = 9
+    extra = 8 + 2 + 12 * listed + 4
+    tables = struct.pack(f"<{count}H", *[8] * count)
+    first = extra + len(tables) + 8 * len(strips)
+    offsets = [first + sum(len(one) for one in streams[:at]) for at in range(len(streams))]
+    tables += struct.pack(f"<{2 * len(strips)}I", *offsets, *[len(one) for one in streams])
+    strip_tables = extra + 2 * count
+    entry = lambda tag, kind, number, value: struct.pack("<HHII", tag, kind, number, value)
+    entries = [
+        entry(256, 4, 1, width), entry(257, 4, 1, height), entry(258, 3, count, extra), entry(259, 3, 1, 7),
+        entry(262, 3, 1, photometric), entry(273, 4, len(strips), strip_tables), entry(277, 3, 1, count),
+        entry(278, 4, 1, rows), entry(279, 4, len(strips), strip_tables + 4 * len(strips)),
+    ]
+    return (b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", listed) + b"".join(entries) + bytes(4)
+            + tables + b"".join(streams))
+
+
+def lossless_jpeg(samples, predictor, restart_rows):
+    """A lossless JPEG (ITU-T T.81, annex H). The code of each size of a difference has five bits."""
+    height, width, count = samples.shape
+    left, above, corner = (numpy.zeros_like(samples) for _ in range(3))
+    left[:, 1:], above[1:], corner[1:, 1:] = samples[:, :-1], samples[:-1], samples[:-1, :-1]
+    predicted = {
+        1: left, 2: above, 3: corner, 4: left + above - corner, 5: left + ((above - corner) >> 1),
+        6: above + ((left - corner) >> 1), 7: (left + above) >> 1,
+    }[predictor]
+    predicted[:, 0] = above[:, 0]
+    starts = range(0, height, restart_rows or height)
+    for row in starts:
+        predicted[row], predicted[row, 0] = left[row], 128
+    data, differences = b"", samples - predicted
+    for number, row in enumerate(starts):
+        bits = ""
+        for difference in map(int, differences[row : row + (restart_rows or height)].flat):
+            size = abs(difference).bit_length()
+            bits += f"{size:05b}"
+            if size:
+                bits += f"{difference if difference > 0 else difference + (1 << size) - 1:0{size}b}"
+        bits += "1" * (-len(bits) % 8)
+        if number:
+            data += bytes([0xFF, 0xD0 + (number - 1) % 8])
+        data += int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")
+    segment = lambda marker, body: bytes([0xFF, marker]) + struct.pack(">H", 2 + len(body)) + body
+    frame = struct.pack(">BHHB", 8, height, width, count) + b"".join(bytes([at + 1, 0x11, 0]) for at in range(count))
+    scan = bytes([count]) + b"".join(bytes([at + 1, 0]) for at in range(count)) + bytes([predictor, 0, 0])
+    return (b"\xff\xd8" + segment(0xC4, bytes([0, 0, 0, 0, 0, 17] + [0] * 11) + bytes(range(17))) + segment(0xC3, frame)
+            + segment(0xDD, struct.pack(">H", restart_rows * width)) + segment(0xDA, scan) + data + b"\xff\xd9")
 
 
 def tiffcp(tiff, *options):
@@ -181,8 +237,8 @@ def avif_grid(image, columns, rows, matrix, **options):
 def without_dates(movie):
     """The AVIF sequence with the times at which it was written set to 0."""
     movie = bytearray(movie)
-    for kind in (b"mvhd", b"tkhd", b"mdhd"):
-        at = movie.index(kind) + 8
+    for found in re.finditer(b"mvhd|tkhd|mdhd", movie):
+        at = found.start() + 8
         movie[at : at + 16] = bytes(16)
     return bytes(movie)
 
@@ -274,6 +330,9 @@ def make():
     add("limited-range.avif", avif(base, quality=60, range="limited"))
     add("turned.avif", avif(base, quality=60, exif=exif))
     add("tiles.avif", avif_grid(scene(230, 170, 108), 3, 2, matrix=1, quality=50), 2)
+    REFUSED["premultiplied.avif"] = avif(alpha, quality=60, alpha_premultiplied=True)
+    moving = avif(alpha, quality=60, alpha_premultiplied=True, save_all=True, append_images=[alpha.rotate(180)])
+    REFUSED["premultiplied-animated.avif"] = without_dates(moving)
     moving = avif(base, quality=50, save_all=True, append_images=others, duration=[100, 250, 70])
     add("animated.avif", without_dates(moving))
 
@@ -320,6 +379,11 @@ def make():
         "big.tif": ["-c", "lzw", "-8"],
     }.items():
         add(name, tiffcp(two, *options))
+    add("cmyk-jpeg.tif", tiffcp(FILES["cmyk.tif"][0], "-c", "jpeg:85", "-r", "64"), 2)
+    small = base.crop((0, 0, 90, 70))
+    predictors = [(predictor, 4 * (predictor % 2)) for predictor in range(1, 8)]
+    add("lossless-jpeg.tif", tiff_lossless_jpeg(numpy.asarray(small), 2, predictors))
+    add("lossless-jpeg-cmyk.tif", tiff_lossless_jpeg(numpy.asarray(small.convert("CMYK")), 5, predictors[3:5]))
     add("jpeg-ycbcr-tiles.tif", tiffcp(FILES["rgb.tif"][0], "-c", "jpeg:85", "-t", "-w", "64", "-l", "64"), 2)
 
 
@@ -338,6 +402,9 @@ def hexadecimal(bits):
 
 def main():
     make()
+    (HERE / "refused").mkdir(exist_ok=True)
+    for name, content in REFUSED.items():
+        (HERE / "refused" / name).write_bytes(content)
     with (HERE / "expected.csv").open("w", newline="") as out:
         rows = csv.writer(out, lineterminator="\n")
         rows.writerow(["file", "width", "height", "quality", "distance_max", "rgb_md5", "md5", "sha256"]

@@ -19,6 +19,7 @@ mod inks;
 mod libjpeg;
 mod ordinary;
 mod pictures;
+pub(super) mod stored;
 
 use header::{Colours, Header};
 use libjpeg::{Output, Rows};

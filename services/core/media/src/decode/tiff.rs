@@ -23,6 +23,7 @@ mod page;
 mod unpack;
 mod fax;
 mod jpeg;
+mod lossless;
 mod ycbcr;
 mod lab;
 mod rows;

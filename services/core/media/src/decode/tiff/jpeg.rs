@@ -14,7 +14,7 @@ use crate::picture::Picture;
 
 use super::directory::Directory;
 use super::page::{Compression, Page};
-use super::{TRUNCATED, corrupt, tag, unsupported};
+use super::{TRUNCATED, corrupt, lossless, tag, unsupported};
 
 mod marker {
     pub(super) const START: u8 = 0xd8;
@@ -109,7 +109,7 @@ impl Streams {
         limits: &Limits,
     ) -> Result<(), DecodeError> {
         let samples = page.samples_together();
-        if !matches!(samples, 1 | 3) {
+        if !matches!((page.compression, samples), (_, 1 | 3) | (Compression::Jpeg, 4)) {
             return Err(unsupported("JPEG with this many samples; re-encode the picture as PNG or JPEG"));
         }
         let picture = if page.compression == Compression::WebP {
@@ -121,6 +121,15 @@ impl Streams {
                 && shape.components == samples;
             if !fits {
                 return Err(OTHER_SIZE);
+            }
+            if stream[shape.at + 1] == lossless::FRAME && page.compression == Compression::Jpeg {
+                return decode_lossless(page, &stream, out);
+            }
+            if page.depth.bits != 8 {
+                return Err(unsupported("lossy JPEG of 12 bits; re-encode the picture as PNG or JPEG"));
+            }
+            if samples == 4 {
+                return super::super::jpeg::stored::decode(&stream, limits, out);
             }
             decode_nested(super::super::jpeg::decode, &stream, limits)?
         };
@@ -193,6 +202,15 @@ const OTHER_SIZE: DecodeError = corrupt("a strip's JPEG has another size than th
 
 fn byte(number: usize) -> Result<u8, DecodeError> {
     u8::try_from(number).map_err(|_| corrupt("a JPEG's header has a number that is too large"))
+}
+
+/// Decodes a strip's lossless JPEG. libjpeg converts no colours of such.
+fn decode_lossless(page: &Page<'_>, stream: &[u8], out: &mut [u8]) -> Result<(), DecodeError> {
+    if page.jpeg_ycbcr {
+        return Err(unsupported("lossless JPEG of YCbCr; re-encode the picture as PNG or JPEG"));
+    }
+    let output = lossless::Output { rows: out, row_bytes: page.row_bytes(), bits: page.depth.bits };
+    lossless::decode(stream, output)
 }
 
 /// Decodes one picture of another format.

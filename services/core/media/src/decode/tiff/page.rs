@@ -251,7 +251,8 @@ impl<'a> Page<'a> {
             Compression::HuffmanRows { .. } | Compression::Group3 { .. } | Compression::Group4 => {
                 bits == 1 && self.samples == 1
             }
-            Compression::Jpeg | Compression::OldJpeg | Compression::WebP => bits == 8,
+            Compression::Jpeg => bits == 8 || bits == 12,
+            Compression::OldJpeg | Compression::WebP => bits == 8,
             Compression::None
             | Compression::Lzw
             | Compression::Deflate

@@ -435,3 +435,33 @@ fn what_a_page_lacks_is_named() {
         assert_eq!(error.kind().name(), kind, "{error}");
     }
 }
+
+/// A lossless JPEG of three pixels of 12 bits: abc, the same again, and 800.
+const LOSSLESS: &[u8] = b"\xff\xd8\xff\xc4\0\x15\0\x01\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x0a\
+    \xff\xc3\0\x0b\x0c\0\x01\0\x03\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\x01\0\0\xab\xc4\xa1\xff\0\xff\xd9";
+
+#[test]
+fn lossless_jpeg_is_decoded_and_its_faults_are_named() {
+    let grey = with(tags(3, 1, 1, &[12]), &[(259, &[7])]);
+    check(&grey, &[LOSSLESS], &greys(&[0xab, 0xab, 0x80]));
+    let at = |marker: u8| LOSSLESS.windows(2).position(|bytes| bytes == [0xff, marker]).unwrap();
+    let colours = with(tags(3, 1, 6, &[8; 3]), &[(259, &[7]), (530, &[1, 1])]);
+    for (tags, at, byte, kind) in [
+        // Of 12 bits with losses, of other bits than the tags have, subsampled, without a predictor, of a table that is missing, of YCbCr.
+        (&grey, at(0xc3) + 1, 0xc1, "unsupported"),
+        (&grey, at(0xc3) + 4, 8, "corrupt"),
+        (&grey, at(0xc3) + 11, 0x21, "unsupported"),
+        (&grey, at(0xda) + 7, 0, "corrupt"),
+        (&grey, at(0xda) + 6, 0x10, "corrupt"),
+        (&colours, at(0xc3) + 9, 3, "unsupported"),
+    ] {
+        let mut strip = LOSSLESS.to_vec();
+        strip[at] = byte;
+        let error = first(&file(Order::Little, tags, &[&strip])).err().unwrap();
+        assert_eq!(error.kind().name(), kind, "{byte:02x} at {at}: {error}");
+    }
+    for length in at(0xda)..LOSSLESS.len() - 3 {
+        let error = first(&file(Order::Little, &grey, &[&LOSSLESS[..length]])).err();
+        assert!(error.is_some(), "cut at {length}");
+    }
+}
