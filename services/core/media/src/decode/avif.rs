@@ -2,7 +2,7 @@
 //!
 //! Pillow reads it with libavif, and so do we what Pillow hashes: alpha is dropped, rotation, mirroring and cropping that the file asks
 //! for are not applied, film grain is. A file whose first brand is `avis` is a sequence; one whose first brand is `avif` is its primary
-//! picture.
+//! picture. Where such a file has the other too, that is not hashed and counts as left out.
 
 use crate::error::DecodeError;
 use crate::frames::{Frame, Frames};
@@ -43,7 +43,11 @@ pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -
     if !prefers_still {
         let track = track::read(content, limits.frames_max);
         if let Some(track) = track {
-            return sequence(&track, limits, frames);
+            sequence(&track, limits, frames)?;
+            if has_other_picture(content, &track) {
+                frames.leave_out(1);
+            }
+            return Ok(());
         }
         if content.get(8..12) == Some(b"avis") {
             return Err(if find(content, *b"moov").is_some() {
@@ -53,8 +57,27 @@ pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -
             });
         }
     }
-    still(&items::read(content)?, limits, frames)
+    still(&items::read(content)?, limits, frames)?;
+    if find(content, *b"moov").is_some() {
+        let sequence = track::read(content, 0);
+        frames.leave_out(sequence.map_or(1, |track| track.sample_count.max(1)));
+    }
+    Ok(())
 }
+
+/// Whether the primary picture of a file with a sequence is another one than the first of the sequence, which encoders make it.
+fn has_other_picture(content: &[u8], track: &Track<'_>) -> bool {
+    let first = track.samples.first().map(|&(_, sample)| sample);
+    find(content, *b"meta").is_some()
+        && items::read(content)
+            .map_or(true, |still| still.tiles.len() != 1 || first != Some(&*still.tiles[0]))
+}
+
+/// Pillow divides such colours by alpha, which is not decoded here.
+const PREMULTIPLIED: DecodeError = DecodeError::Unsupported {
+    format: FORMAT,
+    reason: "colours that are multiplied by alpha; re-encode the picture as PNG or JPEG",
+};
 
 const fn damaged() -> DecodeError {
     DecodeError::Corrupt { reason: "the AVIF's boxes or its AV1 data cannot be decoded" }
@@ -98,6 +121,9 @@ fn still(still: &Still<'_>, limits: &Limits, frames: &mut Frames<'_>) -> Result<
 
 /// Decodes an image sequence.
 fn sequence(track: &Track<'_>, limits: &Limits, frames: &mut Frames<'_>) -> Result<(), DecodeError> {
+    if track.has_alpha && track.premultiplied {
+        return Err(PREMULTIPLIED);
+    }
     let (_, first) = track.samples.first().ok_or(DecodeError::Truncated { format: FORMAT })?;
     let header = Header::read(first).ok_or_else(damaged)?;
     limits.check_dimensions(header.width, header.height)?;

@@ -33,7 +33,11 @@ pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -
     let header = checked_header(content, limits)?;
     decode_picture(content, &header, frames)?;
     let Some(index) = header.index else { return Ok(()) };
-    let further = pictures::further(content, index);
+    let Some(further) = pictures::further(content, index) else {
+        // The file announces pictures, and their number is not known.
+        frames.leave_out(1);
+        return Ok(());
+    };
     let known = further.len().min(usize::try_from(limits.frames_max).unwrap_or(usize::MAX));
     for &start in &further[..known] {
         let content = content.get(start..).unwrap_or_default();

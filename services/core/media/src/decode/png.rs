@@ -30,6 +30,7 @@ pub(super) const FORMAT: &str = "PNG";
 /// Decodes the frames of a PNG.
 pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -> Result<(), DecodeError> {
     let (head, mut images) = chunks::read(content, limits)?;
+    let missing = images.missing();
     let first = images.next().ok_or(DecodeError::Corrupt { reason: "the PNG has no pixels" })?;
     let further = u32::try_from(images.clone().count()).unwrap_or(u32::MAX);
     let size = (head.header.width, head.header.height);
@@ -39,7 +40,7 @@ pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -
         limits.check_alloc(samples::alloc_bytes(&head.header, size) + rgb_bytes(&head))?;
         let samples = samples::decode(&head.header, size, &first, limits)?;
         frames.take(frame(&head, samples, None)?);
-        frames.leave_out(further);
+        frames.leave_out(further + missing);
         return Ok(());
     }
     let mut animation = Animation::new(&head, limits);
@@ -48,7 +49,7 @@ pub(super) fn decode(content: &[u8], limits: &Limits, frames: &mut Frames<'_>) -
     let known = frames.taken() + frames.left_out() + further;
     // A frame that cannot be drawn leaves nothing to draw the next one on.
     let _ = later_frames(&head, &mut animation, images, frames);
-    frames.leave_out(known.saturating_sub(frames.taken() + frames.left_out()));
+    frames.leave_out(known.saturating_sub(frames.taken() + frames.left_out()) + missing);
     Ok(())
 }
 

@@ -15,8 +15,16 @@ fn md5(bytes: &[u8]) -> String {
     Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The frames of a file, and how many are left out.
-fn frames_of(content: &[u8], limits: &Limits) -> Result<(Vec<Decoded>, u32), DecodeError> {
+/// A file of the test data.
+pub(super) fn file(name: &str) -> Vec<u8> {
+    std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name)).unwrap()
+}
+
+/// The decoder of one format.
+type Decode = fn(&[u8], &Limits, &mut Frames<'_>) -> Result<(), DecodeError>;
+
+/// The frames that a decoder hands on, how many are left out, and the fault.
+fn decoded_by(decode: Decode, content: &[u8], limits: &Limits) -> (Vec<Decoded>, u32, Option<DecodeError>) {
     let mut decoded = Vec::new();
     let mut visit = |number, frame: Frame| {
         let Samples::Rgb(picture) = frame.samples else { return Taken::NeedsRgb };
@@ -26,18 +34,31 @@ fn frames_of(content: &[u8], limits: &Limits) -> Result<(Vec<Decoded>, u32), Dec
         Taken::Hashed
     };
     let mut frames = Frames::new(limits, &mut visit);
-    decode_frames(content, limits, &mut frames)?;
+    let fault = decode(content, limits, &mut frames).err();
     let left_out = frames.left_out();
-    Ok((decoded, left_out))
+    (decoded, left_out, fault)
 }
 
-fn folder() -> std::path::PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/frames")
+/// The frames' times in milliseconds and digests of their RGB, how many were left out, and the fault. A picture that stands still has
+/// the largest time.
+pub(super) type Seen = (Vec<(u128, String)>, u32, Option<DecodeError>);
+
+/// What the decoder of one format hands on.
+pub(super) fn seen_by(decode: Decode, content: &[u8], limits: &Limits) -> Seen {
+    let (frames, left_out, fault) = decoded_by(decode, content, limits);
+    let time = |frame: &Decoded| frame.time.unwrap_or(std::time::Duration::MAX).as_millis();
+    (frames.into_iter().map(|frame| (time(&frame), frame.rgb)).collect(), left_out, fault)
+}
+
+/// The frames of a file, and how many are left out.
+fn frames_of(content: &[u8], limits: &Limits) -> Result<(Vec<Decoded>, u32), DecodeError> {
+    let (decoded, left_out, fault) = decoded_by(decode_frames, content, limits);
+    fault.map_or(Ok((decoded, left_out)), Err)
 }
 
 #[test]
 fn every_frame_has_the_pixels_and_the_time_that_pillow_gives_it() {
-    let expected = std::fs::read_to_string(folder().join("expected.csv")).unwrap();
+    let expected = String::from_utf8(file("frames/expected.csv")).unwrap();
     let mut rows: std::collections::BTreeMap<&str, Vec<[&str; 4]>> = std::collections::BTreeMap::new();
     for row in expected.lines().skip(1) {
         let fields: Vec<&str> = row.split(',').collect();
@@ -46,7 +67,7 @@ fn every_frame_has_the_pixels_and_the_time_that_pillow_gives_it() {
     }
     assert!(rows.len() >= 25, "{} files", rows.len());
     for (file, rows) in rows {
-        let content = std::fs::read(folder().join(file)).unwrap();
+        let content = self::file(&format!("frames/{file}"));
         let (frames, left_out) = frames_of(&content, &Limits::default()).unwrap();
         assert_eq!((frames.len(), left_out), (rows.len(), 0), "{file}");
         for (frame, [number, time, rgb, indices]) in frames.iter().zip(rows) {
@@ -107,7 +128,7 @@ fn files_of_several_frames_are_known_without_decoding_them() {
 
 /// The frames that are decoded and the number of those left out, of a file whose frames after `sound` are damaged.
 fn check_damaged(file: &str, sound: usize, limits: &Limits) -> (Vec<u32>, u32) {
-    let mut content = std::fs::read(folder().join(file)).unwrap();
+    let mut content = self::file(&format!("frames/{file}"));
     let starts: Vec<usize> = if content.starts_with(b"GIF") {
         // A graphic control extension comes before each image: after it 8 bytes, the descriptor, and the bits of a code.
         let starts = content.windows(3).enumerate().filter(|(_, bytes)| bytes == b"!\xf9\x04");
@@ -134,6 +155,50 @@ fn a_damaged_frame_and_those_after_it_are_left_out() {
     }
 }
 
+/// The digest of the first frame of a file, the number of the others, and of those left out.
+fn first_and_others(content: &[u8]) -> (String, usize, u32) {
+    let (mut frames, left_out) = frames_of(content, &Limits::default()).unwrap();
+    (frames.remove(0).rgb, frames.len(), left_out)
+}
+
+#[test]
+fn frames_that_a_png_announces_and_does_not_show_are_left_out() {
+    let content = file("frames/rgba.png");
+    let (first, ..) = first_and_others(&content);
+    let at = content.windows(4).position(|bytes| bytes == b"acTL").unwrap() - 4;
+    // Its length, kind, two numbers, and checksum.
+    let announcement = &content[at..at + 20];
+    let announced = |more: &[&[u8]]| {
+        let content = [&content[..at + 20], &more.concat(), &content[at + 20..]].concat();
+        let (seen, others, left_out) = first_and_others(&content);
+        assert_eq!(seen, first);
+        (others, left_out)
+    };
+    // As in Pillow, the second takes the first back, and the third counts again, unless it announces nothing.
+    assert_eq!(announced(&[]), (4, 0));
+    assert_eq!(announced(&[announcement]), (0, 4));
+    assert_eq!(announced(&[announcement; 2]), (4, 0));
+    let of_none = [&announcement[..8], &[0; 12]].concat();
+    assert_eq!(announced(&[&of_none]), (0, 4));
+    assert_eq!(announced(&[announcement, &of_none]), (0, 4));
+    // More frames than there are.
+    let mut content = content.clone();
+    content[at + 11] += 2;
+    assert_eq!(first_and_others(&content), (first, 4, 1));
+}
+
+#[test]
+fn pictures_that_a_jpeg_announces_in_a_damaged_index_are_left_out() {
+    let content = file("jpeg/two-pictures-little-endian.jpg");
+    let (first, others, left_out) = first_and_others(&content);
+    assert_eq!((others, left_out), (1, 0));
+    let index = content.windows(4).position(|bytes| bytes == b"MPF\0").unwrap() + 4;
+    // The directory lies beyond the file.
+    let mut damaged = content;
+    damaged[index + 7] = 0xff;
+    assert_eq!(first_and_others(&damaged), (first, 0, 1));
+}
+
 #[test]
 fn frames_beyond_a_limit_are_counted_and_not_decoded() {
     for file in ["disposal-1.gif", "rgba.png"] {
@@ -150,7 +215,7 @@ fn frames_beyond_a_limit_are_counted_and_not_decoded() {
 
 #[test]
 fn a_later_image_enlarges_the_canvas_within_the_limits_only() {
-    let content = std::fs::read(folder().join("beyond-the-screen-later.gif")).unwrap();
+    let content = file("frames/beyond-the-screen-later.gif");
     let (frames, _) = frames_of(&content, &Limits::default()).unwrap();
     assert_eq!(frames.iter().map(|frame| frame.size).collect::<Vec<_>>(), [(24, 18), (35, 29), (35, 29)]);
     let limits = Limits { side_px_max: 30, ..Limits::default() };

@@ -6,7 +6,7 @@ use crate::error::DecodeError;
 
 use super::boxes::{Reader, boxes, find};
 use super::cicp::Cicp;
-use super::{FORMAT, damaged, signature};
+use super::{FORMAT, PREMULTIPLIED, damaged, signature};
 
 /// A file has no more tiles: a grid of 16 x 16 is more than any encoder writes.
 const TILES_MAX: usize = 256;
@@ -42,6 +42,15 @@ pub(super) fn read<'a>(content: &'a [u8]) -> Result<Still<'a>, DecodeError> {
         properties.iter().find_map(of).unwrap_or(0)
     };
     let has_alpha = file.has_alpha(id);
+    if has_alpha && file.references(*b"prem").any(|(from, _)| from == id) {
+        return Err(PREMULTIPLIED);
+    }
+    if properties.iter().any(|&(kind, body)| selects_a_layer(kind, body)) {
+        return Err(DecodeError::Unsupported {
+            format: FORMAT,
+            reason: "one layer of several; re-encode the picture as PNG or JPEG",
+        });
+    }
     match &file.kind(id).ok_or_else(damaged)? {
         b"av01" => Ok(Still {
             tiles: vec![file.data(id)?],
@@ -77,6 +86,11 @@ pub(super) fn read<'a>(content: &'a [u8]) -> Result<Still<'a>, DecodeError> {
             reason: "a picture derived from others; one AV1 picture, a grid of them or a sequence is accepted",
         }),
     }
+}
+
+/// Whether a property asks for one layer of the picture's AV1 data. The largest number asks for all of them, of which the last counts.
+fn selects_a_layer(kind: [u8; 4], body: &[u8]) -> bool {
+    kind == *b"lsel" && body != [0xff; 2]
 }
 
 /// How tiles make a picture.

@@ -1,33 +1,12 @@
 //! Frames and their times are those that Pillow 13 gives; faults end where they should.
 
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
-use vigie_model::HashType;
-
 use super::*;
-use crate::digest;
-use crate::frames::{Samples, Taken};
+use crate::decode::tests::{Seen, file, seen_by};
 
-fn file(name: &str) -> Vec<u8> {
-    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name)).unwrap()
-}
-
-/// The frames' times in milliseconds and digests of their RGB, how many were left out, and the fault.
-fn decoded(content: &[u8], limits: &Limits) -> (Vec<(u128, String)>, u32, Option<DecodeError>) {
-    let mut seen = Vec::new();
-    let mut visit = |_, frame: Frame| {
-        let Samples::Rgb(picture) = frame.samples else { panic!("no RGB") };
-        let digests = digest::digests(picture.rgb());
-        let md5 = digests.iter().find(|digest| digest.hash_type() == HashType::MD5).unwrap();
-        seen.push((frame.time.unwrap_or(Duration::MAX).as_millis(), md5.to_text()));
-        Taken::Hashed
-    };
-    let mut frames = Frames::new(limits, &mut visit);
-    let fault = decode(content, limits, &mut frames).err();
-    let left_out = frames.left_out();
-    (seen, left_out, fault)
+fn decoded(content: &[u8], limits: &Limits) -> Seen {
+    seen_by(decode, content, limits)
 }
 
 /// The frames of `animated.avif`.
@@ -72,12 +51,26 @@ fn a_damaged_frame_ends_a_sequence_and_the_rest_is_counted() {
 }
 
 #[test]
-fn a_still_file_with_a_track_too_is_its_primary_picture() {
+fn a_still_file_with_a_track_too_is_its_primary_picture_and_the_track_is_left_out() {
     let mut content = file("animated.avif");
     content[8..12].copy_from_slice(b"avif");
     let (seen, left_out, fault) = decoded(&content, &Limits::default());
-    assert_eq!((seen.len(), left_out, fault), (1, 0, None));
+    assert_eq!((seen.len(), left_out, fault), (1, 3, None));
     assert_eq!(seen[0].0, Duration::MAX.as_millis());
+    // A track that cannot be read holds frames too.
+    let at = find_bytes(&content, b"stsd");
+    content[at] ^= 1;
+    assert_eq!(decoded(&content, &Limits::default()), (seen, 1, None));
+}
+
+#[test]
+fn a_primary_picture_beside_a_sequence_is_left_out_unless_it_is_the_first_frame() {
+    let mut content = file("animated.avif");
+    let at = find_bytes(&content, b"iloc") + 4;
+    // The item's extent, of 4 bytes each for offset and length, at the end of the box.
+    let end = at - 8 + u32::from_be_bytes(*content[at - 8..].first_chunk().unwrap()) as usize;
+    content[end - 1] ^= 1;
+    assert_eq!(decoded(&content, &Limits::default()), (animated(3), 1, None));
 }
 
 #[test]
@@ -91,6 +84,31 @@ fn tiles_cover_the_picture_and_are_as_many_as_declared() {
         content[at + place] = value;
         assert_eq!(decoded(&content, &Limits::default()).2, Some(damaged()), "{place}: {value}");
     }
+}
+
+#[test]
+fn colours_multiplied_by_alpha_are_refused() {
+    for name in ["refused/premultiplied.avif", "refused/premultiplied-animated.avif"] {
+        let content = file(name);
+        assert_eq!(decoded(&content, &Limits::default()), (vec![], 0, Some(PREMULTIPLIED)), "{name}");
+        // Without the reference they are colours beside an alpha.
+        let plain = content.iter().enumerate().map(|(at, byte)| match content[at..].get(..4) {
+            Some(b"prem") => b'x',
+            _ => *byte,
+        });
+        let (seen, _, fault) = decoded(&plain.collect::<Vec<_>>(), &Limits::default());
+        assert!(!seen.is_empty() && fault.is_none(), "{name}: {fault:?}");
+    }
+}
+
+#[test]
+fn one_layer_of_several_is_refused() {
+    let mut content = file("colour-420.avif");
+    // A property that the picture has and that does not change its pixels here, in the size of a layer's number.
+    let at = find_bytes(&content, b"pixi");
+    content[at..at + 4].copy_from_slice(b"lsel");
+    let fault = decoded(&content, &Limits::default()).2;
+    assert!(matches!(fault, Some(DecodeError::Unsupported { .. })), "{fault:?}");
 }
 
 #[test]

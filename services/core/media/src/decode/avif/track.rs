@@ -18,6 +18,8 @@ pub(super) struct Track<'a> {
     pub(super) colour: Option<Cicp>,
     /// Whether another track belongs to it, which is its alpha, or its depth.
     pub(super) has_alpha: bool,
+    /// Whether its colours are multiplied by that alpha.
+    pub(super) premultiplied: bool,
 }
 
 /// Reads the first `samples_max` samples of the first track of AV1 pictures that is not another's alpha.
@@ -61,7 +63,8 @@ fn read_track<'a>(content: &'a [u8], track: &'a [u8], samples_max: u32) -> Optio
         samples.push((time(ticks, ticks_per_s), sample));
         ticks = ticks.saturating_add(durations.next().into());
     }
-    Some(Track { samples, sample_count, colour, has_alpha: false })
+    let premultiplied = find_path(track, &[*b"tref", *b"prem"]).is_some();
+    Some(Track { samples, sample_count, colour, has_alpha: false, premultiplied })
 }
 
 fn time(ticks: u64, ticks_per_s: u32) -> Duration {

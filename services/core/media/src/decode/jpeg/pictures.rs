@@ -10,9 +10,9 @@ const NUMBER: u16 = 0xb001;
 /// A list of 16 bytes for each picture.
 const ENTRIES: u16 = 0xb002;
 
-/// Where the pictures after the first begin, by the index at `index`. Empty where the index is damaged.
-pub(super) fn further(content: &[u8], index: usize) -> Vec<usize> {
-    Index::new(content, index).and_then(|index| index.starts()).unwrap_or_default()
+/// Where the pictures after the first begin, by the index at `index`. `None` where the index is damaged.
+pub(super) fn further(content: &[u8], index: usize) -> Option<Vec<usize>> {
+    Index::new(content, index)?.starts()
 }
 
 /// The index, from its byte order on.

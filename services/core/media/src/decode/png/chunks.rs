@@ -87,6 +87,9 @@ pub(super) struct Image<'a> {
     pub(super) data: Chunks<'a>,
 }
 
+/// The most frames that an animation may announce.
+const ANNOUNCED_MAX: u32 = 1 << 31;
+
 /// The images of a file, in order.
 #[derive(Debug, Clone)]
 pub(super) struct Images<'a> {
@@ -94,6 +97,8 @@ pub(super) struct Images<'a> {
     control: Option<Control>,
     animated: bool,
     first: bool,
+    /// How many frames the file announces; `None` where it is no animation.
+    announced: Option<u32>,
 }
 
 /// Reads what comes before the pixels, and checks the size; the images follow.
@@ -106,7 +111,9 @@ pub(super) fn read<'a>(content: &'a [u8], limits: &Limits) -> Result<(Head<'a>, 
     };
     limits.check_dimensions(header.width, header.height)?;
     let mut head = Head { header, palette: &[], transparency: &[] };
-    let (mut control, mut animation_controls) = (None, 0);
+    let (mut control, mut announced) = (None, None);
+    // As in Pillow, where a further announcement takes the animation back, and the next one makes it one again.
+    let mut animated = false;
     loop {
         let before = chunks;
         let Some(chunk) = chunks.next() else {
@@ -118,12 +125,15 @@ pub(super) fn read<'a>(content: &'a [u8], limits: &Limits) -> Result<(Head<'a>, 
         };
         match &chunk.kind {
             b"IDAT" => {
-                let animated = animation_controls == 1;
-                return Ok((head, Images { chunks: before, control, animated, first: true }));
+                return Ok((head, Images { chunks: before, control, animated, first: true, announced }));
             }
             b"PLTE" => head.palette = chunk.data.as_chunks().0,
             b"tRNS" => head.transparency = chunk.data,
-            b"acTL" if chunk.data.len() >= 8 && chunk.data[..4] != [0; 4] => animation_controls += 1,
+            b"acTL" if chunk.data.len() >= 8 => {
+                let count = chunk.data.first_chunk().map_or(0, |count| u32::from_be_bytes(*count));
+                animated = !animated && (1..=ANNOUNCED_MAX).contains(&count);
+                announced = announced.max(Some(count));
+            }
             b"fcTL" => control = Control::read(chunk.data),
             _ => {}
         }
@@ -147,6 +157,21 @@ impl<'a> Iterator for Chunks<'a> {
         // After the data comes a checksum.
         self.rest = rest.get(4..).unwrap_or_default();
         Some(Chunk { kind: *kind, data })
+    }
+}
+
+impl Images<'_> {
+    /// How many images are not among these: those of a file that announces an animation and is none, and those that were announced
+    /// and are missing, which count as one.
+    pub(super) fn missing(&self) -> u32 {
+        let Some(announced) = self.announced else { return 0 };
+        let (mut images, mut frames) = (0, 0);
+        for image in (Images { animated: true, ..self.clone() }) {
+            images += 1;
+            frames += u32::from(image.control.is_some());
+        }
+        let hidden = if self.animated { 0_u32 } else { images - 1 };
+        hidden.max(u32::from(frames < announced))
     }
 }
 

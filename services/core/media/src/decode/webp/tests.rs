@@ -1,33 +1,13 @@
 //! Frames and their times are those that Pillow 13 gives; faults end where they should.
 
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
-use vigie_model::HashType;
-
 use super::*;
-use crate::frames::{Samples, Taken};
-use crate::{digest, limits::Limits};
+use crate::decode::tests::{Seen, file, seen_by};
+use crate::limits::Limits;
 
-fn file(name: &str) -> Vec<u8> {
-    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name)).unwrap()
-}
-
-/// The frames' times in milliseconds and digests of their RGB, how many were left out, and the fault.
-fn decoded(content: &[u8], limits: &Limits) -> (Vec<(u128, String)>, u32, Option<DecodeError>) {
-    let mut seen = Vec::new();
-    let mut visit = |_, frame: Frame| {
-        let Samples::Rgb(picture) = frame.samples else { panic!("no RGB") };
-        let digests = digest::digests(picture.rgb());
-        let md5 = digests.iter().find(|digest| digest.hash_type() == HashType::MD5).unwrap();
-        seen.push((frame.time.unwrap_or(Duration::MAX).as_millis(), md5.to_text()));
-        Taken::Hashed
-    };
-    let mut frames = Frames::new(limits, &mut visit);
-    let fault = decode(content, limits, &mut frames).err();
-    let left_out = frames.left_out();
-    (seen, left_out, fault)
+fn decoded(content: &[u8], limits: &Limits) -> Seen {
+    seen_by(decode, content, limits)
 }
 
 /// Partial frames, alpha, areas that are cleared, areas that are not blended.
