@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use vigie_model::{
-    Bank, Coverage, DecodeFailure, Decoded, FrameFingerprint, Hash, ImageFingerprint, Item, Match,
-    PictureHashes, SkipReason, Source, Way,
+    Bank, Coverage, DecodeFailure, FrameFingerprint, Hash, ImageFingerprint, Item, Match, PictureHashes,
+    SkipReason, Source, Way,
 };
 
 use crate::output::ErrorLine;

@@ -14,7 +14,10 @@ pub(in crate::decode) fn decode(content: &[u8], limits: &Limits, out: &mut [u8])
     let mut rows = started(content, &header, Output::Cmyk, 1)?;
     let (width, height) = rows.size();
     let row_bytes = width * inks::INKS;
-    if header.sampling.len() != inks::INKS || out.len() % row_bytes != 0 || out.len() / row_bytes > height {
+    if header.sampling.len() != inks::INKS
+        || !out.len().is_multiple_of(row_bytes)
+        || out.len() / row_bytes > height
+    {
         return Err(DecodeError::Corrupt {
             reason: "the JPEG holds another number of samples than it should",
         });
