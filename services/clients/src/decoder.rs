@@ -16,14 +16,21 @@
 //! - A process that has died or was killed has been waited for, and its pipes are closed, before the answer is given.
 //! - What a process sends is bounded and checked like the message of a stranger: it may have been taken over.
 //!
-//! Reading order: `failure`, `settings`, `pipes` and `watch` (waiting within bounds), `process`, `metrics`, then
+//! A picture that no decoder here decodes is decoded by the program `ffmpeg` where that is installed (`ffmpeg`): the process reads
+//! what of the file the program needs, and then hashes the program's pixels, which pass through this process piece by piece
+//! (`outside`).
+//!
+//! Reading order: `failure`, `settings`, `pipes` and `watch` (waiting within bounds), `child`, `process`, `ffmpeg`, `outside`, `metrics`, then
 //! [`Decoder`], and [`Hashing`] for those that choose between processes and none.
 
 mod failure;
 mod settings;
 mod watch;
 mod pipes;
+mod child;
 mod process;
+mod ffmpeg;
+mod outside;
 mod metrics;
 mod hashing;
 
@@ -33,20 +40,21 @@ use std::time::{Duration, Instant};
 use prost::Message as _;
 use vigie_media::{DecodeError, Limits, Ways};
 use vigie_model::{DecodeFailure, PictureFingerprint, Way};
-use vigie_proto::decoder;
+use vigie_proto::decoder::{self, Decoded};
 use vigie_proto::pb::decoder::v1 as pb;
 use vigie_sandbox::Posture;
 
 pub use failure::{DecoderError, StartError, WorkerDeath};
+pub use ffmpeg::{FfmpegAbsence, FfmpegReport, is_program};
 pub use hashing::{Hasher, Hashing};
 pub use metrics::DecoderMetrics;
 pub use settings::DecoderSettings;
 
+use child::{START_WITHIN, Stopped};
+use ffmpeg::Ffmpeg;
 use process::Process;
 use watch::Bounds;
 
-/// How long a process may take from its start to its first bytes. It takes milliseconds; a machine may be busy.
-const START_WITHIN: Duration = Duration::from_secs(10);
 /// The wait before the next process when one could not be started: doubled with each in a row, up to the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -58,6 +66,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 pub struct Decoder {
     settings: DecoderSettings,
     metrics: DecoderMetrics,
+    ffmpeg: Ffmpeg,
     process: Option<Process>,
     /// Processes in a row that could not be started.
     failed_starts: u32,
@@ -71,9 +80,15 @@ impl Decoder {
     /// A decoder without a process. Its figures go to `metrics`.
     #[must_use]
     pub fn new(settings: DecoderSettings, metrics: DecoderMetrics) -> Self {
+        Self::with(settings, metrics, Ffmpeg::new())
+    }
+
+    /// The same, with what is known of `ffmpeg`.
+    fn with(settings: DecoderSettings, metrics: DecoderMetrics, ffmpeg: Ffmpeg) -> Self {
         Self {
             settings,
             metrics,
+            ffmpeg,
             process: None,
             failed_starts: 0,
             barren: 0,
@@ -129,6 +144,19 @@ impl Decoder {
             return Err(DecoderError::Decode(DecodeError::InputTooLarge { bytes, bytes_max }.into()));
         }
         let head = decoder::request(content.len(), limits, ways).encode_to_vec();
+        match self.ask(limits, deadline, |process, bounds| process.exchange(&head, content, bounds))? {
+            Decoded::Picture(picture) => Ok(picture),
+            Decoded::Outside(outside) => self.hash_outside(content, &outside, limits, ways, deadline),
+        }
+    }
+
+    /// Asks a process, and once more a fresh one if the fault may be that of an image before.
+    fn ask(
+        &mut self,
+        limits: &Limits,
+        deadline: Instant,
+        exchange: impl Fn(&mut Process, Bounds) -> Result<Vec<u8>, Stopped>,
+    ) -> Result<Decoded, DecoderError> {
         let mut is_second = false;
         loop {
             self.pause(deadline)?;
@@ -136,7 +164,7 @@ impl Decoder {
             let Some(process) = &mut self.process else { continue };
             let answered_before = process.answered();
             let bounds = Bounds { deadline, processor_time_max: self.settings.processor_time_max };
-            let answer = process.exchange(&head, content, bounds).and_then(|answer| outcome(&answer, limits));
+            let answer = exchange(process, bounds).and_then(|answer| outcome(&answer, limits));
             let death = match answer {
                 Ok(outcome) => {
                     self.barren = 0;
@@ -145,7 +173,6 @@ impl Decoder {
                 }
                 Err(stopped) => self.end(stopped, answered_before),
             };
-            // The fault may be that of an image before.
             let may_be_others = answered_before > 0 && death.may_be_of_others();
             if is_second || !may_be_others {
                 return Err(death.into());
@@ -169,7 +196,7 @@ impl Decoder {
     }
 
     /// Ends the process that stopped as described.
-    fn end(&mut self, stopped: process::Stopped, answered: u32) -> WorkerDeath {
+    fn end(&mut self, stopped: Stopped, answered: u32) -> WorkerDeath {
         let Some(process) = self.process.take() else { return WorkerDeath::Crashed };
         let death = process.end(stopped);
         self.metrics.died(death);
@@ -183,7 +210,7 @@ impl Decoder {
     }
 
     /// Ends a process that has answered often enough, or in which a decoder has failed.
-    fn retire(&mut self, outcome: &Result<PictureFingerprint, DecodeFailure>) {
+    fn retire(&mut self, outcome: &Result<Decoded, DecodeFailure>) {
         let panicked =
             outcome.as_ref().is_err_and(|failure| failure.kind == vigie_model::DecodeFailureKind::Panicked);
         let is_worn = |process: &Process| panicked || process.answered() >= self.settings.images_max;
@@ -204,21 +231,19 @@ impl Drop for Decoder {
 }
 
 /// What an answer says. One that is malformed is that of a process that was taken over or is of another version.
-fn outcome(
-    answer: &[u8],
-    limits: &Limits,
-) -> Result<Result<PictureFingerprint, DecodeFailure>, process::Stopped> {
-    let message = pb::DecodeResponse::decode(answer).map_err(|_| process::Stopped::Malformed)?;
-    let outcome = decoder::outcome(message).map_err(|_| process::Stopped::Malformed)?;
-    let is_possible = |picture: &PictureFingerprint| {
-        let sides = 1..=limits.side_px_max;
-        sides.contains(&picture.width)
-            && sides.contains(&picture.height)
-            && picture.frames_seen() <= limits.frames_max
-            && picture.frames().all(|frame| frame.ways().all(|(way, _)| way != Way::Other))
+fn outcome(answer: &[u8], limits: &Limits) -> Result<Result<Decoded, DecodeFailure>, Stopped> {
+    let message = pb::DecodeResponse::decode(answer).map_err(|_| Stopped::Malformed)?;
+    let outcome = decoder::outcome(message).map_err(|_| Stopped::Malformed)?;
+    let is_possible = match &outcome {
+        Ok(Decoded::Picture(picture)) => {
+            let sides = 1..=limits.side_px_max;
+            sides.contains(&picture.width)
+                && sides.contains(&picture.height)
+                && picture.frames_seen() <= limits.frames_max
+                && picture.frames().all(|frame| frame.ways().all(|(way, _)| way != Way::Other))
+        }
+        Ok(Decoded::Outside(outside)) => outside.mosaic.check(limits).is_ok(),
+        Err(_) => true,
     };
-    match outcome {
-        Ok(picture) if !is_possible(&picture) => Err(process::Stopped::Malformed),
-        outcome => Ok(outcome),
-    }
+    if is_possible { Ok(outcome) } else { Err(Stopped::Malformed) }
 }

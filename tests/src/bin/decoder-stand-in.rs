@@ -3,8 +3,8 @@
 
 use std::process::ExitCode;
 
-use vigie_model::{DecodeFailure, PictureFingerprint};
-use vigie_proto::decoder::Order;
+use vigie_model::DecodeFailure;
+use vigie_proto::decoder::{Decoded, Order};
 
 fn main() -> ExitCode {
     vigie_decoder::run_with(std::env::args_os().skip(1), decode).unwrap_or(ExitCode::FAILURE)
@@ -13,11 +13,11 @@ fn main() -> ExitCode {
 /// The first bytes of an order.
 const ORDER: &[u8] = b"stand-in: ";
 
-fn decode(content: &[u8], order: &Order) -> Result<PictureFingerprint, DecodeFailure> {
+fn decode(content: &[u8], order: &Order) -> Result<Decoded, DecodeFailure> {
     if let Some(deed) = content.strip_prefix(ORDER) {
         misbehave(deed);
     }
-    vigie_media::picture(content, &order.limits, order.ways).map_err(Into::into)
+    vigie_decoder::decode(content, order)
 }
 
 fn misbehave(deed: &[u8]) {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use vigie_media::{Limits, Ways};
+use vigie_media::{Limits, Outside, Ways};
 use vigie_model::{DecodeFailure, PictureFingerprint};
 use vigie_sandbox::{Posture, Requirement};
 
 use super::failure::{DecoderError, StartError};
+use super::ffmpeg::{Ffmpeg, FfmpegAbsence, FfmpegReport, missing};
 use super::metrics::DecoderMetrics;
 use super::settings::DecoderSettings;
 use crate::decoder::Decoder;
@@ -23,7 +24,7 @@ pub struct Hashing {
 
 #[derive(Debug, Clone)]
 enum Place {
-    Processes(Arc<DecoderSettings>),
+    Processes { settings: Arc<DecoderSettings>, ffmpeg: Ffmpeg },
     Here { instead: Option<Arc<StartError>> },
 }
 
@@ -37,7 +38,9 @@ impl Hashing {
             (Place::Here { instead: None }, Posture::None)
         } else {
             match Decoder::new(settings.clone(), metrics.clone()).start() {
-                Ok(posture) => (Place::Processes(Arc::new(settings)), posture),
+                Ok(posture) => {
+                    (Place::Processes { settings: Arc::new(settings), ffmpeg: Ffmpeg::new() }, posture)
+                }
                 Err(error) if settings.requirement == Requirement::Required => return Err(error),
                 Err(error) => (Place::Here { instead: Some(Arc::new(error)) }, Posture::None),
             }
@@ -55,7 +58,7 @@ impl Hashing {
     /// Whether images are hashed in processes of their own.
     #[must_use]
     pub const fn has_processes(&self) -> bool {
-        matches!(self.place, Place::Processes(_))
+        matches!(self.place, Place::Processes { .. })
     }
 
     /// Why images are hashed in this process although they were to be hashed in processes of their own.
@@ -63,7 +66,22 @@ impl Hashing {
     pub fn instead(&self) -> Option<&StartError> {
         match &self.place {
             Place::Here { instead } => instead.as_deref(),
-            Place::Processes(_) => None,
+            Place::Processes { .. } => None,
+        }
+    }
+
+    /// The program `ffmpeg` for formats that no decoder here decodes. It is started if that was not done, to ask what it can do.
+    ///
+    /// # Errors
+    /// [`FfmpegAbsence`], when there is none.
+    pub fn ffmpeg(&self) -> Result<FfmpegReport, FfmpegAbsence> {
+        match &self.place {
+            Place::Processes { settings, ffmpeg } => {
+                let tool = ffmpeg.tool(settings)?;
+                self.metrics.decodes(&tool.decoders);
+                Ok(tool.report())
+            }
+            Place::Here { .. } => Err(FfmpegAbsence::NoProcesses),
         }
     }
 
@@ -71,8 +89,8 @@ impl Hashing {
     #[must_use]
     pub fn hasher(&self) -> Hasher {
         match &self.place {
-            Place::Processes(settings) => {
-                let decoder = Decoder::new((**settings).clone(), self.metrics.clone());
+            Place::Processes { settings, ffmpeg } => {
+                let decoder = Decoder::with((**settings).clone(), self.metrics.clone(), ffmpeg.clone());
                 Hasher { decoder: Some(decoder) }
             }
             Place::Here { .. } => Hasher { decoder: None },
@@ -101,8 +119,15 @@ impl Hasher {
     ) -> Result<PictureFingerprint, DecoderError> {
         match &mut self.decoder {
             Some(decoder) => decoder.hash(content, limits, ways, deadline),
-            None => vigie_media::picture(content, limits, ways)
-                .map_err(|error| DecoderError::Decode(DecodeFailure::from(error))),
+            None => {
+                let failed = |error| DecoderError::Decode(DecodeFailure::from(error));
+                match Outside::read(content, limits).map_err(failed)? {
+                    Some(outside) => {
+                        Err(DecoderError::Decode(missing(outside.coding, &FfmpegAbsence::NoProcesses)))
+                    }
+                    None => vigie_media::picture(content, limits, ways).map_err(failed),
+                }
+            }
         }
     }
 }

@@ -33,6 +33,7 @@ mod ways;
 pub mod digest;
 
 pub use decode::decode;
+pub use decode::outside::{self, Outside};
 pub use error::DecodeError;
 pub use limits::Limits;
 pub use pdq::pdq;
