@@ -183,12 +183,13 @@ fn what_a_program_must_not_do_is_refused() {
         "execute",
         "signal",
         "environment",
-        "change the file",
     ] {
         let mut watched = Watched::new(settings(FFMPEG));
         let outcome = watched.hash(&order(deed));
         assert!(outcome.is_ok(), "{deed}: {outcome:?}");
     }
+    // The limit on files ends a program that writes to one, if it is sealed or not.
+    check("change the file", DecodeFailureKind::Crashed, "crashed");
 }
 
 #[test]
@@ -346,10 +347,12 @@ fn jpeg_2000_in_many_forms_has_the_hashes_that_pillow_gives() {
 fn a_damaged_picture_has_no_hash() {
     let Some(settings) = installed() else { return };
     let mut watched = Watched::new(settings);
-    for name in ["rgb.heic", "grid.heic", "lossy.jxl"] {
+    for name in ["container.jxl", "lossy.jxl", "rgb.heic"] {
         let mut content = fs::read(samples().join(name)).unwrap();
-        let from = content.len() * 6 / 10;
-        content[from..from + 200].fill(0x5a);
+        // HEVC has no checksums, so its decoders see damage of the parameters alone: here, of the size that they declare.
+        let heic = content.windows(4).position(|bytes| bytes == b"hvcC").map(|at| at + 70);
+        let from = heic.unwrap_or(content.len() * 6 / 10);
+        content[from..from + 20].fill(0x5a);
         let (kind, message) = failure(watched.hash(&content));
         assert_eq!(kind, DecodeFailureKind::Corrupt, "{name}: {message}");
         assert!(message.contains("ffmpeg") && message.contains("damaged"), "{message}");

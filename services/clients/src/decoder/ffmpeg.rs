@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(find(Path::new("")), Err(FfmpegAbsence::Off));
         assert!(find(Path::new("true")).unwrap().is_absolute());
         assert_eq!(find(Path::new("/bin/true")), Ok(PathBuf::from("/bin/true")));
-        for absent in ["no-such-program", "/no/such/program", "/etc/hostname", "/bin"] {
+        for absent in ["no-such-program", "/no/such/program", "/etc/passwd", "/bin"] {
             assert_eq!(find(Path::new(absent)), Err(FfmpegAbsence::NotFound), "{absent}");
         }
     }

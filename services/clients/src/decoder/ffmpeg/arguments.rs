@@ -26,16 +26,14 @@ pub(super) fn decode(tool: &Tool, decoder: &str, outside: &Outside) -> Vec<OsStr
     let count = outside.mosaic.tiles().to_string();
     // Each picture as it is, whatever its time. Version 5.1 has given the option another name, and later ones have dropped the old.
     let as_they_are = if tool.has_fps_mode { "-fps_mode" } else { "-vsync" };
-    let filter = outside.meaning.and_then(scale);
-    let filter = filter.as_ref().map_or(vec![], |filter| vec!["-vf", filter]);
+    let filter = scale(outside.meaning);
     [
         ["-nostdin", "-hide_banner", "-v", "error", "-xerror"].as_slice(),
         &["-protocol_whitelist", "file,pipe", "-threads", "1", "-err_detect", "explode"],
         format,
         &["-c:v", decoder, "-noautorotate", "-i", input::PATH],
         &["-map", "0:v:0", "-an", "-sn", "-dn", "-frames:v", &count, "-filter_threads", "1"],
-        &filter,
-        &[as_they_are, "passthrough", "-c:v", "ppm", "-threads", "1", "-pix_fmt", "rgb24"],
+        &["-vf", &filter, as_they_are, "passthrough", "-c:v", "ppm", "-threads", "1", "-pix_fmt", "rgb24"],
         &["-f", "image2pipe", "pipe:1"],
     ]
     .concat()
@@ -44,20 +42,27 @@ pub(super) fn decode(tool: &Tool, decoder: &str, outside: &Outside) -> Vec<OsStr
     .collect()
 }
 
-/// The conversion to RGB, where the container says what samples mean. `None` where it leaves that to the coded data.
-fn scale(meaning: Meaning) -> Option<String> {
-    let matrix = match meaning.matrix {
+/// The conversion to RGB: chroma of the nearest sample, and no shortcuts in rounding, as libheif and OpenJPEG convert. The program's own
+/// way is off by several bits of the hash where chroma has fewer samples.
+fn scale(meaning: Option<Meaning>) -> String {
+    let said = meaning.and_then(|Meaning { matrix, full_range }| {
+        let range = if full_range { "pc" } else { "tv" };
+        Some(format!(":in_color_matrix={}:in_range={range}", name(matrix)?))
+    });
+    format!("scale=flags=neighbor+full_chroma_int+accurate_rnd{},format=rgb24", said.unwrap_or_default())
+}
+
+/// The program's name of a matrix. `None` where that is left to the coded data: RGB as it is, and what needs more than a matrix.
+const fn name(matrix: u16) -> Option<&'static str> {
+    Some(match matrix {
         1 => "bt709",
         4 => "fcc",
         // An unspecified one means that of BT.601, as with libheif.
         2 | 5 | 6 => "smpte170m",
         7 => "smpte240m",
         9 => "bt2020",
-        // RGB as it is, and those that need more than a matrix.
         _ => return None,
-    };
-    let range = if meaning.full_range { "pc" } else { "tv" };
-    Some(format!("scale=in_color_matrix={matrix}:in_range={range}"))
+    })
 }
 
 #[cfg(test)]
@@ -66,10 +71,14 @@ mod tests {
 
     #[test]
     fn a_matrix_that_is_no_sum_of_luma_and_chroma_is_left_to_the_program() {
-        let of = |matrix, full_range| scale(Meaning { matrix, full_range });
-        assert_eq!(of(6, true).unwrap(), "scale=in_color_matrix=smpte170m:in_range=pc");
-        assert_eq!(of(9, false).unwrap(), "scale=in_color_matrix=bt2020:in_range=tv");
+        let of = |matrix, full_range| {
+            let filter = scale(Some(Meaning { matrix, full_range }));
+            filter.split_once(':').map(|(_, rest)| rest.to_owned())
+        };
+        assert_eq!(of(6, true).unwrap(), "in_color_matrix=smpte170m:in_range=pc,format=rgb24");
+        assert_eq!(of(9, false).unwrap(), "in_color_matrix=bt2020:in_range=tv,format=rgb24");
         assert_eq!(of(0, true), None);
         assert_eq!(of(8, true), None);
+        assert!(scale(None).ends_with("accurate_rnd,format=rgb24"));
     }
 }

@@ -10,7 +10,7 @@ pub(super) const PATH: &str = if cfg!(target_os = "linux") { "/proc/self/fd/0" }
 #[cfg(target_os = "linux")]
 pub(super) fn of(pieces: &[&[u8]]) -> io::Result<Stdio> {
     use std::fs::File;
-    use std::io::Write as _;
+    use std::io::{Seek as _, Write as _};
 
     use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
@@ -18,6 +18,7 @@ pub(super) fn of(pieces: &[&[u8]]) -> io::Result<Stdio> {
     for piece in pieces {
         file.write_all(piece)?;
     }
+    file.rewind()?;
     fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
     Ok(file.into())
 }
