@@ -64,6 +64,7 @@ pub struct Order {
 }
 
 /// What a decoder process makes of a file.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and nearly all are pictures")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decoded {
     /// Its hashes.

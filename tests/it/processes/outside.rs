@@ -34,7 +34,7 @@ fn installed() -> Option<DecoderSettings> {
     let settings = settings(env::var("VIGIE_FFMPEG").unwrap_or_else(|_| DecoderSettings::FFMPEG.to_owned()));
     match Hashing::prepare(settings.clone(), DecoderMetrics::default()).unwrap().ffmpeg() {
         Ok(report) => {
-            println!("{report:?}");
+            eprintln!("{report:?}");
             Some(settings)
         }
         Err(absence) => {
@@ -42,7 +42,7 @@ fn installed() -> Option<DecoderSettings> {
                 env::var_os("VIGIE_REQUIRE_FFMPEG").is_none(),
                 "{absence}, and VIGIE_REQUIRE_FFMPEG is set"
             );
-            println!(
+            eprintln!(
                 "SKIPPED: {absence}, so what it decodes is not tested. Debian and Ubuntu: apt-get install ffmpeg"
             );
             None
@@ -304,7 +304,9 @@ fn pictures_have_the_hashes_that_their_formats_own_readers_give() {
         let stored = picture.frames().flat_map(|frame| frame.ways());
         let stored = stored.map(|(_, hashes)| distance(&hashes.pdq[0], &row["stored"])).min().unwrap();
         println!("{name}: {plain} bits, as stored {stored}");
-        if plain > BITS_MAX || stored > BITS_MAX {
+        // Versions of libjxl differ in how they decode what is lossy.
+        let bits_max = if name.ends_with(".jxl") { 2 * BITS_MAX } else { BITS_MAX };
+        if plain > bits_max || stored > bits_max {
             wrong.push(format!("{name}: {plain} bits, as stored {stored}"));
         }
     }

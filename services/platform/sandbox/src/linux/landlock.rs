@@ -16,8 +16,8 @@ pub(super) fn nothing() -> bool {
     is_enforced(&handled().and_then(RulesetCreated::restrict_self))
 }
 
-/// Where a system keeps its libraries, and what its loader reads. What is not there needs no rule.
-const LIBRARIES: [&str; 9] = [
+/// Where a system keeps its libraries, what its loader reads, and devices without content that libraries open at their start. What is not there needs no rule.
+const READABLE: [&str; 10] = [
     "/usr",
     "/lib",
     "/lib64",
@@ -27,12 +27,13 @@ const LIBRARIES: [&str; 9] = [
     "/etc/alternatives",
     "/nix/store",
     "/dev/null",
+    "/dev/urandom",
 ];
 
 /// The same, but the program and the system's libraries may be read and executed.
 pub(super) fn program(program: &Path) -> bool {
     let restricted = handled().and_then(|mut ruleset| {
-        for path in LIBRARIES.iter().map(PathBuf::from).chain(own_paths(program)) {
+        for path in READABLE.iter().map(PathBuf::from).chain(own_paths(program)) {
             // One that is not there, or that this process may not open.
             let (Ok(opened), Ok(metadata)) = (PathFd::new(&path), path.metadata()) else { continue };
             let files: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::Execute;
