@@ -2,11 +2,17 @@
 //!
 //! The process may have been taken over by what it decoded: its answers are checked like those of a stranger.
 
+mod outside;
+mod program;
+
 use std::time::Duration;
 
-use vigie_media::{Limits, Ways};
+use vigie_media::outside::{Coding, Meaning, Mosaic, Part};
+use vigie_media::{Limits, Outside, Ways};
 use vigie_model::{DecodeFailure, DecodeFailureKind, PictureFingerprint};
 use vigie_sandbox::Posture;
+
+pub use program::{PROGRAM_COMMAND, ProgramOrder};
 
 use crate::invalid::Invalid;
 use crate::pb::decoder::v1 as pb;
@@ -55,6 +61,25 @@ pub struct Order {
     pub limits: Limits,
     /// Further query hashes.
     pub ways: Ways,
+    /// If it is there, what follows is no file but pixels.
+    pub pixels: Option<Mosaic>,
+}
+
+/// What a decoder process makes of a file.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and nearly all are pictures")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decoded {
+    /// Its hashes.
+    Picture(PictureFingerprint),
+    /// What a program outside has to decode.
+    Outside(Outside),
+}
+
+/// The request for the pixels of a program outside.
+#[must_use]
+pub fn pixels_request(mosaic: &Mosaic, limits: &Limits, ways: Ways) -> pb::DecodeRequest {
+    let file = request(0, limits, ways);
+    pb::DecodeRequest { content_bytes: mosaic.pixel_bytes(), pixels: Some((*mosaic).into()), ..file }
 }
 
 /// A field of [`pb::DecodeLimits`] and one of [`Limits`] have the same name, and times are in milliseconds; every field is named on both sides, so that a
@@ -123,6 +148,7 @@ pub fn request(content_bytes: usize, limits: &Limits, ways: Ways) -> pb::DecodeR
         content_bytes: bytes(content_bytes),
         limits: Some(limits.into()),
         ways: Some(pb::DecodeWays { scaled, unbordered, palette_indices }),
+        pixels: None,
     }
 }
 
@@ -137,9 +163,20 @@ impl TryFrom<pb::DecodeRequest> for Order {
             content_bytes: size("content_bytes", message.content_bytes)?,
             limits: limits.try_into().map_err(|invalid: Invalid| invalid.within("limits"))?,
             ways: Ways { scaled, unbordered, palette_indices },
+            pixels: message.pixels.map(Mosaic::try_from).transpose()?,
         };
-        if order.content_bytes > order.limits.input_bytes_max {
-            return Err(Invalid::new("content_bytes", "is more than limits.input_bytes_max"));
+        match &order.pixels {
+            // Their number is that of a picture within the limits.
+            Some(mosaic) => {
+                mosaic.check(&order.limits).map_err(|_| Invalid::new("pixels", "is beyond the limits"))?;
+                if message.content_bytes != mosaic.pixel_bytes() {
+                    return Err(Invalid::new("content_bytes", "is not what the mosaic has"));
+                }
+            }
+            None if order.content_bytes > order.limits.input_bytes_max => {
+                return Err(Invalid::new("content_bytes", "is more than limits.input_bytes_max"));
+            }
+            None => {}
         }
         Ok(order)
     }
@@ -147,9 +184,10 @@ impl TryFrom<pb::DecodeRequest> for Order {
 
 /// The answer to a file with this outcome.
 #[must_use]
-pub fn response(outcome: Result<&PictureFingerprint, DecodeFailure>) -> pb::DecodeResponse {
+pub fn response(outcome: Result<&Decoded, DecodeFailure>) -> pb::DecodeResponse {
     let outcome = match outcome {
-        Ok(picture) => pb::decode_response::Outcome::Picture(picture.into()),
+        Ok(Decoded::Picture(picture)) => pb::decode_response::Outcome::Picture(picture.into()),
+        Ok(Decoded::Outside(outside)) => pb::decode_response::Outcome::Outside(outside.into()),
         Err(mut failure) => {
             failure.message.truncate(failure.message.floor_char_boundary(DecodeFailure::MESSAGE_BYTES_MAX));
             pb::decode_response::Outcome::Failure(failure.into())
@@ -162,7 +200,7 @@ pub fn response(outcome: Result<&PictureFingerprint, DecodeFailure>) -> pb::Deco
 ///
 /// # Errors
 /// [`Invalid`], when it holds none, or one that no decoder gives.
-pub fn outcome(answer: pb::DecodeResponse) -> Result<Result<PictureFingerprint, DecodeFailure>, Invalid> {
+pub fn outcome(answer: pb::DecodeResponse) -> Result<Result<Decoded, DecodeFailure>, Invalid> {
     match answer.outcome {
         Some(pb::decode_response::Outcome::Picture(picture)) => {
             let picture = PictureFingerprint::try_from(picture)?;
@@ -170,8 +208,9 @@ pub fn outcome(answer: pb::DecodeResponse) -> Result<Result<PictureFingerprint, 
             if !matches!(picture.later_fault, None | Some(DecodeFailureKind::Panicked)) {
                 return Err(Invalid::new("later_fault", "is none that a decoder process can answer"));
             }
-            Ok(Ok(picture))
+            Ok(Ok(Decoded::Picture(picture)))
         }
+        Some(pb::decode_response::Outcome::Outside(outside)) => Ok(Ok(Decoded::Outside(outside.try_into()?))),
         Some(pb::decode_response::Outcome::Failure(failure)) => {
             let kind = DecodeFailureKind::from_name(&failure.kind);
             if kind.is_none() {
@@ -215,16 +254,54 @@ mod tests {
     #[test]
     fn requests_and_answers_survive_the_wire() {
         let ways = Ways { scaled: false, ..Ways::default() };
-        let order = Order { content_bytes: 12, limits: Limits::default(), ways };
+        let order = Order { content_bytes: 12, limits: Limits::default(), ways, pixels: None };
         let sent = request(order.content_bytes, &order.limits, order.ways);
         assert!(sent.encoded_len() <= REQUEST_BYTES_MAX);
         assert_eq!(Order::try_from(sent).unwrap(), order);
-        assert_eq!(outcome(response(Ok(&picture()))).unwrap(), Ok(picture()));
+        assert_eq!(
+            outcome(response(Ok(&Decoded::Picture(picture())))).unwrap(),
+            Ok(Decoded::Picture(picture()))
+        );
         let failure = failure("the file ends early");
         assert_eq!(outcome(response(Err(failure.clone()))).unwrap(), Err(failure));
         for one in Posture::ALL {
             assert!(hello(one).encoded_len() <= HELLO_BYTES_MAX);
             assert_eq!(posture(&hello(one)).unwrap(), one);
+        }
+    }
+
+    fn mosaic() -> Mosaic {
+        Mosaic { columns: 2, orientation: 6, frames_left_out: 3, left: 1, top: 2, ..Mosaic::single(8, 6) }
+    }
+
+    #[test]
+    fn pictures_of_a_program_outside_survive_the_wire() {
+        let (limits, ways) = (Limits::default(), Ways::default());
+        let mosaic = Mosaic { height: 4, ..mosaic() };
+        let sent = pixels_request(&mosaic, &limits, ways);
+        assert!(sent.encoded_len() <= REQUEST_BYTES_MAX);
+        let order = Order { content_bytes: 2 * 8 * 6 * 3, limits, ways, pixels: Some(mosaic) };
+        assert_eq!(Order::try_from(sent).unwrap(), order);
+        for coding in Coding::ALL {
+            let parts = vec![Part { offset: usize::MAX, bytes: usize::MAX, is_unit: true }; Part::COUNT_MAX];
+            let meaning = Some(Meaning { matrix: 9, full_range: true });
+            let outside = Decoded::Outside(Outside { coding, parts, meaning, mosaic });
+            let sent = response(Ok(&outside));
+            assert!(sent.encoded_len() <= ANSWER_BYTES_MAX);
+            assert_eq!(outcome(sent).unwrap(), Ok(outside));
+        }
+    }
+
+    #[test]
+    fn pixels_are_as_many_as_their_picture_has_and_within_the_limits() {
+        let limits = Limits::default();
+        let sent = pixels_request(&Mosaic::single(8, 6), &limits, Ways::default());
+        assert!(Order::try_from(pb::DecodeRequest { content_bytes: 143, ..sent }).is_err());
+        for beyond in [Mosaic::single(20_000, 1), Mosaic::single(0, 1), mosaic()] {
+            assert!(
+                Order::try_from(pixels_request(&beyond, &limits, Ways::default())).is_err(),
+                "{beyond:?}"
+            );
         }
     }
 
@@ -251,7 +328,7 @@ mod tests {
         assert!(outcome(pb::DecodeResponse { outcome: outcome_of(unknown) }).is_err());
         for later_fault in [DecodeFailureKind::Crashed, DecodeFailureKind::Unsupported] {
             let picture = PictureFingerprint { later_fault: Some(later_fault), ..picture() };
-            assert!(outcome(response(Ok(&picture))).is_err());
+            assert!(outcome(response(Ok(&Decoded::Picture(picture)))).is_err());
         }
     }
 }

@@ -6,4 +6,5 @@ mod faults;
 mod tls;
 mod telemetry;
 mod decoder;
+mod outside;
 mod hostile_images;

@@ -18,14 +18,21 @@
 //! - A process that has died or was killed has been waited for, and its pipes are closed, before the answer is given.
 //! - What a process sends is bounded and checked like the message of a stranger: it may have been taken over.
 //!
-//! Reading order: `failure`, `settings`, `pipes` and `watch` (waiting within bounds), `process`, `metrics`, then
+//! A picture that no decoder here decodes is decoded by the program `ffmpeg` where that is installed (`ffmpeg`): the process reads
+//! what of the file the program needs, and then hashes the program's pixels, which pass through this process piece by piece
+//! (`outside`).
+//!
+//! Reading order: `failure`, `settings`, `pipes` and `watch` (waiting within bounds), `child`, `process`, `ffmpeg`, `outside`, `metrics`, then
 //! [`Decoder`], and [`Hashing`] for those that choose between processes and none.
 
 mod failure;
 mod settings;
 mod watch;
 mod pipes;
+mod child;
 mod process;
+mod ffmpeg;
+mod outside;
 mod metrics;
 mod hashing;
 
@@ -35,20 +42,21 @@ use std::time::{Duration, Instant};
 use prost::Message as _;
 use vigie_media::{DecodeError, Limits, Ways};
 use vigie_model::{DecodeFailure, DecodeFailureKind, PictureFingerprint, Way};
-use vigie_proto::decoder;
+use vigie_proto::decoder::{self, Decoded};
 use vigie_proto::pb::decoder::v1 as pb;
 use vigie_sandbox::Posture;
 
 pub use failure::{DecoderError, StartError, WorkerDeath};
+pub use ffmpeg::{FfmpegAbsence, FfmpegReport, is_program};
 pub use hashing::{Hasher, Hashing};
 pub use metrics::DecoderMetrics;
 pub use settings::DecoderSettings;
 
+use child::{START_WITHIN, Stopped};
+use ffmpeg::Ffmpeg;
 use process::Process;
 use watch::Bounds;
 
-/// How long a process may take from its start to its first bytes: milliseconds, if the machine is not busy.
-const START_WITHIN: Duration = Duration::from_secs(10);
 /// The wait before the next process when one could not be started: doubled with each in a row, up to the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -74,7 +82,7 @@ struct Task<'a> {
 }
 
 /// The outcome of a file in one process.
-type Attempt = Result<Result<PictureFingerprint, DecodeFailure>, WorkerDeath>;
+type Attempt = Result<Result<Decoded, DecodeFailure>, WorkerDeath>;
 
 /// A thread's decoder process, started when it is needed.
 ///
@@ -83,6 +91,7 @@ type Attempt = Result<Result<PictureFingerprint, DecodeFailure>, WorkerDeath>;
 pub struct Decoder {
     settings: DecoderSettings,
     metrics: DecoderMetrics,
+    ffmpeg: Ffmpeg,
     process: Option<Process>,
     /// Processes in a row that could not be started.
     failed_starts: u32,
@@ -96,9 +105,15 @@ impl Decoder {
     /// A decoder without a process. Its figures go to `metrics`.
     #[must_use]
     pub fn new(settings: DecoderSettings, metrics: DecoderMetrics) -> Self {
+        Self::with(settings, metrics, Ffmpeg::new())
+    }
+
+    /// The same, with what is known of `ffmpeg`.
+    fn with(settings: DecoderSettings, metrics: DecoderMetrics, ffmpeg: Ffmpeg) -> Self {
         Self {
             settings,
             metrics,
+            ffmpeg,
             process: None,
             failed_starts: 0,
             barren: 0,
@@ -177,7 +192,11 @@ impl Decoder {
             attempt = self.attempt(&task)?;
         }
         match attempt {
-            Ok(outcome) => outcome.map_err(DecoderError::Decode),
+            Ok(Ok(Decoded::Picture(picture))) => Ok(picture),
+            Ok(Ok(Decoded::Outside(outside))) => {
+                self.hash_outside(content, &outside, &limits, ways, deadline)
+            }
+            Ok(Err(failure)) => Err(DecoderError::Decode(failure)),
             Err(death) if has_several => self.first_frame(task, death, deadline).ok_or_else(|| death.into()),
             Err(death) => Err(death.into()),
         }
@@ -198,7 +217,10 @@ impl Decoder {
             bounds: Bounds { deadline, processor_time_max },
             ..whole
         };
-        let picture = self.attempt(&task).ok().and_then(Result::ok).and_then(Result::ok);
+        let picture = match self.attempt(&task) {
+            Ok(Ok(Ok(Decoded::Picture(picture)))) => Some(picture),
+            _ => None,
+        };
         self.metrics.tried_first_frame(picture.is_some());
         let picture = picture?;
         let frames_left_out = picture.frames_left_out.max(1);
@@ -238,7 +260,7 @@ impl Decoder {
     }
 
     /// Ends the process that stopped as described.
-    fn end(&mut self, stopped: process::Stopped, answered: u32) -> WorkerDeath {
+    fn end(&mut self, stopped: Stopped, answered: u32) -> WorkerDeath {
         let Some(process) = self.process.take() else { return WorkerDeath::Crashed };
         let death = process.end(stopped);
         self.metrics.died(death);
@@ -252,9 +274,10 @@ impl Decoder {
     }
 
     /// Ends a process that has answered often enough, or in which a decoder has failed.
-    fn retire(&mut self, outcome: &Result<PictureFingerprint, DecodeFailure>) {
+    fn retire(&mut self, outcome: &Result<Decoded, DecodeFailure>) {
         let fault = match outcome {
-            Ok(picture) => picture.later_fault,
+            Ok(Decoded::Picture(picture)) => picture.later_fault,
+            Ok(Decoded::Outside(_)) => None,
             Err(failure) => Some(failure.kind),
         };
         let panicked = fault == Some(DecodeFailureKind::Panicked);
@@ -276,21 +299,19 @@ impl Drop for Decoder {
 }
 
 /// The outcome that an answer holds. A malformed answer is that of a process that was taken over or is of another version.
-fn outcome(
-    answer: &[u8],
-    limits: &Limits,
-) -> Result<Result<PictureFingerprint, DecodeFailure>, process::Stopped> {
-    let message = pb::DecodeResponse::decode(answer).map_err(|_| process::Stopped::Malformed)?;
-    let outcome = decoder::outcome(message).map_err(|_| process::Stopped::Malformed)?;
-    let is_possible = |picture: &PictureFingerprint| {
-        let sides = 1..=limits.side_px_max;
-        sides.contains(&picture.width)
-            && sides.contains(&picture.height)
-            && picture.frames_seen() <= limits.frames_max
-            && picture.frames().all(|frame| frame.ways().all(|(way, _)| way != Way::Other))
+fn outcome(answer: &[u8], limits: &Limits) -> Result<Result<Decoded, DecodeFailure>, Stopped> {
+    let message = pb::DecodeResponse::decode(answer).map_err(|_| Stopped::Malformed)?;
+    let outcome = decoder::outcome(message).map_err(|_| Stopped::Malformed)?;
+    let is_possible = match &outcome {
+        Ok(Decoded::Picture(picture)) => {
+            let sides = 1..=limits.side_px_max;
+            sides.contains(&picture.width)
+                && sides.contains(&picture.height)
+                && picture.frames_seen() <= limits.frames_max
+                && picture.frames().all(|frame| frame.ways().all(|(way, _)| way != Way::Other))
+        }
+        Ok(Decoded::Outside(outside)) => outside.mosaic.check(limits).is_ok(),
+        Err(_) => true,
     };
-    match outcome {
-        Ok(picture) if !is_possible(&picture) => Err(process::Stopped::Malformed),
-        outcome => Ok(outcome),
-    }
+    if is_possible { Ok(outcome) } else { Err(Stopped::Malformed) }
 }

@@ -8,9 +8,13 @@
 //! - It writes nothing of an image anywhere but in its answer: panics are silent, and there is no log.
 //! - An error of the protocol ends it. Its parent is of the same version, so nothing else can be wanted.
 //!
-//! Reading order: [`run_if_asked`], then `messages`.
+//! `vigie program-worker` is the same for a program of others, which decodes what this one cannot: it locks itself down, greets, and
+//! becomes that program (`program`).
+//!
+//! Reading order: [`run_if_asked`], then `messages`, `program`.
 
 mod messages;
+mod program;
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -19,12 +23,14 @@ use std::process::ExitCode;
 
 use prost::Message as _;
 use thiserror::Error;
-use vigie_model::{DecodeFailure, DecodeFailureKind, PictureFingerprint};
-use vigie_proto::decoder::{self, Order};
+use vigie_media::Outside;
+use vigie_media::outside::picture_of_pixels;
+use vigie_model::{DecodeFailure, DecodeFailureKind};
+use vigie_proto::decoder::{self, Decoded, Order};
 use vigie_sandbox::{Profile, lock_down};
 
 /// Decodes one file.
-pub type Decode = fn(&[u8], &Order) -> Result<PictureFingerprint, DecodeFailure>;
+pub type Decode = fn(&[u8], &Order) -> Result<Decoded, DecodeFailure>;
 
 /// Why a decoder process ended other than by the end of its input.
 #[derive(Debug, Error)]
@@ -39,16 +45,29 @@ enum WorkerError {
 /// the process has been started then, and it has one thread.
 #[must_use]
 pub fn run_if_asked(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
-    run_with(arguments, |content, order| {
-        vigie_media::picture(content, &order.limits, order.ways).map_err(Into::into)
-    })
+    run_with(arguments, decode)
+}
+
+/// Decodes a file, or reads what an outside program has to decode.
+///
+/// # Errors
+/// [`DecodeFailure`], when the file is no picture that is accepted.
+pub fn decode(content: &[u8], order: &Order) -> Result<Decoded, DecodeFailure> {
+    match Outside::read(content, &order.limits)? {
+        Some(outside) => Ok(Decoded::Outside(outside)),
+        None => Ok(Decoded::Picture(vigie_media::picture(content, &order.limits, order.ways)?)),
+    }
 }
 
 /// Does the same with another way of decoding: for the tests of the process that watches this one.
 #[must_use]
 pub fn run_with(arguments: impl IntoIterator<Item = OsString>, decode: Decode) -> Option<ExitCode> {
     let mut arguments = arguments.into_iter();
-    if arguments.next()? != decoder::COMMAND {
+    let command = arguments.next()?;
+    if command == decoder::PROGRAM_COMMAND {
+        return Some(program::run(arguments));
+    }
+    if command != decoder::COMMAND {
         return None;
     }
     let memory_bytes_max = arguments.next().and_then(|bytes| bytes.to_str()?.parse().ok());
@@ -73,16 +92,23 @@ fn work(mut input: impl Read, mut output: impl Write, decode: Decode) -> Result<
         let order = decoder_order(&request)?;
         let content = messages::read_content(&mut input, order.content_bytes)?;
         // The decoders catch their own panics; this one is of what comes after them.
-        let outcome = catch_unwind(AssertUnwindSafe(|| decode(&content, &order))).unwrap_or_else(|_| {
-            let message =
-                "the decoder failed on this image: send a file that image viewers open without error";
-            Err(DecodeFailure { kind: DecodeFailureKind::Panicked, message: message.to_owned() })
-        });
-        drop(content);
+        let outcome =
+            catch_unwind(AssertUnwindSafe(|| answer(content, &order, decode))).unwrap_or_else(|_| {
+                let message =
+                    "the decoder failed on this image: send a file that image viewers open without error";
+                Err(DecodeFailure { kind: DecodeFailureKind::Panicked, message: message.to_owned() })
+            });
         let answer = decoder::response(outcome.as_ref().map_err(Clone::clone));
         messages::write(&mut output, &answer.encode_to_vec())?;
     }
     Ok(())
+}
+
+fn answer(content: Vec<u8>, order: &Order, decode: Decode) -> Result<Decoded, DecodeFailure> {
+    match &order.pixels {
+        Some(mosaic) => Ok(Decoded::Picture(picture_of_pixels(content, mosaic, &order.limits, order.ways)?)),
+        None => decode(&content, order),
+    }
 }
 
 fn decoder_order(request: &[u8]) -> Result<Order, WorkerError> {

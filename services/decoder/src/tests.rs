@@ -1,20 +1,22 @@
 //! The loop of a decoder process, without its process.
 
+use vigie_media::outside::Mosaic;
 use vigie_media::{Limits, Ways};
-use vigie_model::{FrameFingerprint, PictureHashes, Quality};
+use vigie_model::{FrameFingerprint, PictureFingerprint, PictureHashes, Quality};
 use vigie_proto::pb::decoder::v1 as pb;
 
 use super::*;
 
 /// A picture as wide as the content is long. Empty content panics, and of content that begins with `L` the second frame does.
-fn decode(content: &[u8], _: &Order) -> Result<PictureFingerprint, DecodeFailure> {
+fn decode(content: &[u8], _: &Order) -> Result<Decoded, DecodeFailure> {
     assert!(!content.is_empty(), "on purpose");
     let plain = PictureHashes { pdq: [[content[0]; 32]; 8], quality: Quality::new(80).unwrap() };
     let first = FrameFingerprint { number: 0, time: None, plain, further: Vec::new() };
     let width = u32::try_from(content.len()).unwrap();
     let later_fault = (content[0] == b'L').then_some(DecodeFailureKind::Panicked);
     let frames_left_out = later_fault.map_or(0, |_| 1);
-    Ok(PictureFingerprint { width, height: 1, first, later: Vec::new(), frames_left_out, later_fault })
+    let later = Vec::new();
+    Ok(Decoded::Picture(PictureFingerprint { width, height: 1, first, later, frames_left_out, later_fault }))
 }
 
 fn request(content: &[u8]) -> Vec<u8> {
@@ -25,7 +27,7 @@ fn request(content: &[u8]) -> Vec<u8> {
     request
 }
 
-fn answers(mut output: &[u8]) -> Vec<Result<PictureFingerprint, DecodeFailure>> {
+fn answers(mut output: &[u8]) -> Vec<Result<Decoded, DecodeFailure>> {
     let mut answers = Vec::new();
     while let Some(answer) = messages::read(&mut output, decoder::ANSWER_BYTES_MAX).unwrap() {
         answers.push(decoder::outcome(pb::DecodeResponse::decode(answer.as_slice()).unwrap()).unwrap());
@@ -40,9 +42,32 @@ fn each_request_has_its_answer_and_a_panic_is_one_of_them() {
     work(input.as_slice(), &mut output, decode).unwrap();
     let outcomes: Vec<_> = answers(&output)
         .into_iter()
-        .map(|answer| answer.map(|picture| picture.width).map_err(|failure| failure.kind))
+        .map(|answer| answer.map(width).map_err(|failure| failure.kind))
         .collect();
     assert_eq!(outcomes, [Ok(3), Err(DecodeFailureKind::Panicked), Ok(1)]);
+}
+
+fn width(decoded: Decoded) -> u32 {
+    match decoded {
+        Decoded::Picture(picture) => picture.width,
+        Decoded::Outside(outside) => outside.mosaic.width,
+    }
+}
+
+#[test]
+fn pixels_are_hashed_and_not_decoded() {
+    let mosaic = Mosaic { frames_left_out: 2, ..Mosaic::single(70, 60) };
+    let head = decoder::pixels_request(&mosaic, &Limits::default(), Ways::default()).encode_to_vec();
+    let mut input = Vec::new();
+    messages::write(&mut input, &head).unwrap();
+    let picture = vigie_pictures::draw(3, 70, 60);
+    input.extend(picture.as_raw());
+    let mut output = Vec::new();
+    work(input.as_slice(), &mut output, decode).unwrap();
+    let content = vigie_pictures::Format::Png.encode(&picture);
+    let expected = vigie_media::picture(&content, &Limits::default(), Ways::default()).unwrap();
+    let expected = PictureFingerprint { frames_left_out: 2, ..expected };
+    assert_eq!(answers(&output), [Ok(Decoded::Picture(expected))]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vigie_clients::CoordinatorClient;
-use vigie_clients::decoder::DecoderSettings;
+use vigie_clients::decoder::{DecoderSettings, is_program};
 use vigie_media::{Limits, Ways};
 use vigie_model::{Quality, Query, Way};
 use vigie_sandbox::Requirement;
@@ -51,6 +51,9 @@ pub struct Config {
     pub sandbox: Requirement,
     /// The program of decoder processes, which is `vigie` of the same version; the frontend's own if it is not set.
     pub decoder_program: Option<PathBuf>,
+    /// The program `ffmpeg`, which decodes JPEG 2000, HEIC and JPEG XL, each time in a process without rights: a path, or a name that is looked for in
+    /// `PATH` and where programs usually are. If it is empty, none is looked for. Without it such pictures are searched by their digests alone.
+    pub ffmpeg: PathBuf,
     /// Frames or pages of one image file that are decoded; the answer says how many were left out.
     pub image_frames_max: u32,
     /// Pixels of all decoded frames of one image file together. The first frame is decoded whatever this is.
@@ -149,6 +152,7 @@ impl Default for Config {
                 .unwrap_or(u64::MAX),
             sandbox: Requirement::default(),
             decoder_program: None,
+            ffmpeg: PathBuf::from(DecoderSettings::FFMPEG),
             image_frames_max: image.frames_max,
             image_frames_pixels_max: image.frames_pixels_max,
             // Eight calls to the coordinator. Three animations fit in at their full length.
@@ -197,6 +201,10 @@ impl Config {
         if !(FIRST_FRAMES_QUERIES..=CALL_QUERIES_MAX).contains(&self.call_queries_max) {
             faults.push(format!("call_queries_max: must be {FIRST_FRAMES_QUERIES} to {CALL_QUERIES_MAX}"));
         }
+        // A name that is not found is no fault: the program is optional.
+        if self.ffmpeg.components().nth(1).is_some() && !is_program(&self.ffmpeg) {
+            faults.push(format!("ffmpeg: {} is no program", self.ffmpeg.display()));
+        }
         let missed = at_least_one.into_iter().filter(|(_, holds)| !holds);
         faults.extend(missed.map(|(field, _)| format!("{field}: must be at least 1")));
         faults
@@ -218,6 +226,7 @@ impl Config {
         DecoderSettings {
             program: self.decoder_program.clone(),
             requirement: self.sandbox,
+            ffmpeg: self.ffmpeg.clone(),
             processor_time_max: Duration::from_millis(self.image_cpu_ms_max),
             ..DecoderSettings::for_limits(&self.image_limits())
         }

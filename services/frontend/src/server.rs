@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 use tonic::server::NamedService as _;
 use vigie_clients::Network;
-use vigie_clients::decoder::{DecoderMetrics, Hashing};
+use vigie_clients::decoder::{DecoderMetrics, FfmpegAbsence, FfmpegReport, Hashing};
 use vigie_model::Quality;
 use vigie_proto::pb::matching::v1::match_service_server::MatchServiceServer;
 use vigie_sandbox::Posture;
@@ -109,14 +109,38 @@ async fn run_on(
 async fn prepare_hashing(config: &Config, telemetry: &Telemetry) -> Result<Hashing, RunError> {
     let metrics = telemetry.register(DecoderMetrics::register);
     let settings = config.decoder_settings();
-    let prepared = tokio::task::spawn_blocking(move || Hashing::prepare(settings, metrics)).await;
-    let hashing =
-        prepared.map_err(|error| RunError::HashingPool(error.into()))?.map_err(RunError::Sandbox)?;
+    let prepared = tokio::task::spawn_blocking(move || {
+        let hashing = Hashing::prepare(settings, metrics)?;
+        let ffmpeg = hashing.has_processes().then(|| hashing.ffmpeg());
+        Ok((hashing, ffmpeg))
+    });
+    let (hashing, ffmpeg) =
+        prepared.await.map_err(|error| RunError::HashingPool(error.into()))?.map_err(RunError::Sandbox)?;
     let (sandbox, posture) = (config.sandbox, hashing.posture());
     if hashing.has_processes() && posture < Posture::Full {
         tracing::warn!(?sandbox, %posture, "decoder processes have less than full protection");
     } else {
         tracing::info!(?sandbox, %posture, processes = hashing.has_processes(), "decoding images");
     }
+    if let Some(ffmpeg) = ffmpeg {
+        log_ffmpeg(ffmpeg);
+    }
     Ok(hashing)
+}
+
+/// Logs which formats a program outside decodes.
+fn log_ffmpeg(ffmpeg: Result<FfmpegReport, FfmpegAbsence>) {
+    match ffmpeg {
+        Ok(FfmpegReport { program, version, formats, missing, posture }) => {
+            let program = program.display();
+            tracing::info!(%program, version, ?formats, ?missing, %posture, "ffmpeg decodes further formats");
+        }
+        Err(absence) => {
+            let reason: &dyn std::error::Error = &absence;
+            tracing::info!(
+                reason,
+                "no ffmpeg: JPEG 2000, HEIC and JPEG XL are searched by their digests alone"
+            );
+        }
+    }
 }

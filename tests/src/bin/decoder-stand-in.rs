@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use vigie_media::Limits;
 use vigie_model::{DecodeFailure, DecodeFailureKind, PictureFingerprint};
-use vigie_proto::decoder::Order;
+use vigie_proto::decoder::{Decoded, Order};
 
 fn main() -> ExitCode {
     vigie_decoder::run_with(std::env::args_os().skip(1), decode).unwrap_or(ExitCode::FAILURE)
@@ -18,20 +18,17 @@ const LATER_FRAME: &[u8] = b"later frame: ";
 /// The last bytes of a picture, before the order for every frame.
 const EVERY_FRAME: &[u8] = b"every frame: ";
 
-fn decode(content: &[u8], order: &Order) -> Result<PictureFingerprint, DecodeFailure> {
+fn decode(content: &[u8], order: &Order) -> Result<Decoded, DecodeFailure> {
     if let Some(deed) = content.strip_prefix(ORDER).or_else(|| after(content, EVERY_FRAME)) {
         misbehave(deed);
     }
-    let decode =
-        |limits: &Limits| vigie_media::picture(content, limits, order.ways).map_err(DecodeFailure::from);
     let Some(deed) = after(content, LATER_FRAME).filter(|_| order.limits.frames_max > 1) else {
-        return decode(&order.limits);
+        return vigie_decoder::decode(content, order);
     };
-    let first: PictureFingerprint = decode(&Limits { frames_max: 1, ..order.limits })?;
-    match std::panic::catch_unwind(|| misbehave(deed)) {
-        Ok(()) => Ok(first),
-        Err(_) => Ok(PictureFingerprint { later_fault: Some(DecodeFailureKind::Panicked), ..first }),
-    }
+    let limits = Limits { frames_max: 1, ..order.limits };
+    let first = vigie_media::picture(content, &limits, order.ways).map_err(DecodeFailure::from)?;
+    let later_fault = std::panic::catch_unwind(|| misbehave(deed)).err().map(|_| DecodeFailureKind::Panicked);
+    Ok(Decoded::Picture(PictureFingerprint { later_fault, ..first }))
 }
 
 /// The end of `content` after `mark`.

@@ -14,11 +14,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use vigie_media::{Limits, Ways};
+use vigie_media::{Limits, Outside, Ways};
 use vigie_model::{DecodeFailure, PictureFingerprint};
 use vigie_sandbox::{Posture, Requirement};
 
 use super::failure::{DecoderError, StartError};
+use super::ffmpeg::{Ffmpeg, FfmpegAbsence, FfmpegReport, missing};
 use super::metrics::DecoderMetrics;
 use super::settings::DecoderSettings;
 use crate::decoder::Decoder;
@@ -35,6 +36,7 @@ pub struct Hashing(Arc<Shared>);
 struct Shared {
     settings: DecoderSettings,
     metrics: DecoderMetrics,
+    ffmpeg: Ffmpeg,
     /// The protection of the first process. Never set where there is none.
     processes: OnceLock<Posture>,
     /// Ends the thread that tries again, when the last clone is dropped.
@@ -50,7 +52,8 @@ impl Hashing {
     pub fn prepare(settings: DecoderSettings, metrics: DecoderMetrics) -> Result<Self, StartError> {
         let (alive, ended) = channel();
         let requirement = settings.requirement;
-        let shared = Arc::new(Shared { settings, metrics, processes: OnceLock::new(), _alive: alive });
+        let (ffmpeg, processes) = (Ffmpeg::new(), OnceLock::new());
+        let shared = Arc::new(Shared { settings, metrics, ffmpeg, processes, _alive: alive });
         shared.metrics.protected_by(Posture::None);
         if requirement != Requirement::Off {
             match shared.try_process() {
@@ -72,6 +75,20 @@ impl Hashing {
     #[must_use]
     pub fn has_processes(&self) -> bool {
         self.0.processes.get().is_some()
+    }
+
+    /// The program `ffmpeg` for formats that no decoder here decodes. It is started if that was not done, to ask what it can do.
+    ///
+    /// # Errors
+    /// [`FfmpegAbsence`], when there is none.
+    pub fn ffmpeg(&self) -> Result<FfmpegReport, FfmpegAbsence> {
+        let Shared { settings, metrics, ffmpeg, .. } = &*self.0;
+        if !self.has_processes() {
+            return Err(FfmpegAbsence::NoProcesses);
+        }
+        let tool = ffmpeg.tool(settings)?;
+        metrics.decodes(&tool.decoders);
+        Ok(tool.report())
     }
 
     /// The hasher of one thread, which stays on the thread that calls this.
@@ -142,11 +159,17 @@ impl Hasher {
         deadline: Instant,
     ) -> Result<PictureFingerprint, DecoderError> {
         if !self.hashing.has_processes() {
-            let picture = vigie_media::picture(content, limits, ways);
-            return picture.map_err(|error| DecoderError::Decode(DecodeFailure::from(error)));
+            let failed = |error| DecoderError::Decode(DecodeFailure::from(error));
+            return match Outside::read(content, limits).map_err(failed)? {
+                Some(outside) => {
+                    Err(DecoderError::Decode(missing(outside.coding, &FfmpegAbsence::NoProcesses)))
+                }
+                None => vigie_media::picture(content, limits, ways).map_err(failed),
+            };
         }
-        let Shared { settings, metrics, .. } = &*self.hashing.0;
-        let decoder = self.decoder.get_or_insert_with(|| Decoder::new(settings.clone(), metrics.clone()));
+        let Shared { settings, metrics, ffmpeg, .. } = &*self.hashing.0;
+        let new = || Decoder::with(settings.clone(), metrics.clone(), ffmpeg.clone());
+        let decoder = self.decoder.get_or_insert_with(new);
         decoder.hash(content, limits, ways, deadline)
     }
 }

@@ -5,9 +5,11 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use vigie_media::outside::Coding;
 use vigie_sandbox::Posture;
 
 use super::failure::WorkerDeath;
+use super::ffmpeg::RunFault;
 
 /// Counts processes: how many there are, how many were started, and how they died. Clones share their counts.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +19,24 @@ pub struct DecoderMetrics {
     deaths: Family<DeathLabels, Counter>,
     first_frame_tries: Family<OutcomeLabels, Counter>,
     posture: Family<PostureLabels, Gauge>,
+    formats: Family<FormatLabels, Gauge>,
+    runs: Counter,
+    run_failures: Family<DeathLabels, Counter>,
+}
+
+/// The label set has one value for each [`Coding`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FormatLabels {
+    format: &'static str,
+}
+
+/// The label of a coding: a word, as labels are.
+const fn format_label(coding: Coding) -> &'static str {
+    match coding {
+        Coding::Jpeg2000 => "jpeg_2000",
+        Coding::Hevc => "heic",
+        Coding::JpegXl => "jpeg_xl",
+    }
 }
 
 /// The label set has one value for each [`WorkerDeath`], and one for processes that could not be started.
@@ -58,7 +78,8 @@ impl DecoderMetrics {
     /// Figures that are read by way of `registry`.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
-        let Self { workers, starts, deaths, first_frame_tries, posture } = metrics.clone();
+        let Self { workers, starts, deaths, first_frame_tries, posture, formats, runs, run_failures } =
+            metrics.clone();
         registry.register("vigie_decoder_workers", "Decoder processes that run", workers);
         registry.register("vigie_decoder_starts", "Decoder processes that were started", starts);
         registry.register(
@@ -77,6 +98,21 @@ impl DecoderMetrics {
              without processes",
             posture,
         );
+        registry.register(
+            "vigie_ffmpeg_formats",
+            "1 for each format that the program ffmpeg decodes here; 0 where it is missing or has no such decoder",
+            formats,
+        );
+        registry.register("vigie_ffmpeg_runs", "Pictures that ffmpeg was started for", runs);
+        registry.register(
+            "vigie_ffmpeg_failures",
+            "Pictures that ffmpeg gave no pixels of, by kind; refused is the program's own word for a damaged or unknown file",
+            run_failures,
+        );
+        for kind in RunFault::NAMES {
+            let _counter = metrics.run_failures.get_or_create_owned(&DeathLabels { kind });
+        }
+        metrics.decodes(&[]);
         // Every kind is there from the start, at zero: what begins at one has no rate.
         for kind in WorkerDeath::ALL.map(WorkerDeath::name).into_iter().chain([NOT_STARTED]) {
             let _counter = metrics.deaths.get_or_create_owned(&DeathLabels { kind });
@@ -94,6 +130,24 @@ impl DecoderMetrics {
             let labels = PostureLabels { posture: label(one) };
             self.posture.get_or_create_owned(&labels).set(i64::from(one == posture));
         }
+    }
+
+    /// Shows which formats the program outside decodes.
+    pub(super) fn decodes(&self, decoders: &[(Coding, String)]) {
+        for coding in Coding::ALL {
+            let labels = FormatLabels { format: format_label(coding) };
+            let is_there = decoders.iter().any(|(one, _)| *one == coding);
+            self.formats.get_or_create_owned(&labels).set(i64::from(is_there));
+        }
+    }
+
+    /// The program outside was started for a picture.
+    pub(super) fn ran(&self) {
+        self.runs.inc();
+    }
+
+    pub(super) fn run_failed(&self, fault: RunFault) {
+        self.run_failures.get_or_create_owned(&DeathLabels { kind: fault.name() }).inc();
     }
 
     pub(super) fn started(&self, posture: Posture) {

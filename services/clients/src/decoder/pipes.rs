@@ -31,6 +31,21 @@ pub(super) fn write_all(
     Ok(())
 }
 
+/// Fills `buffer` as far as something is there, with a byte at least.
+pub(super) fn read_some(
+    mut pipe: impl Read + AsFd,
+    buffer: &mut [u8],
+    watch: &mut Watch,
+) -> Result<usize, Halted> {
+    loop {
+        match pipe.read(buffer) {
+            Ok(0) => return Err(Halted::Ended),
+            Ok(read) => return Ok(read),
+            Err(error) => pass(&error, &pipe, PollFlags::IN, watch)?,
+        }
+    }
+}
+
 /// Fills all of `buffer`.
 pub(super) fn read_exact(
     mut pipe: impl Read + AsFd,
@@ -39,11 +54,7 @@ pub(super) fn read_exact(
 ) -> Result<(), Halted> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match pipe.read(rest) {
-            Ok(0) => return Err(Halted::Ended),
-            Ok(read) => filled += read,
-            Err(error) => pass(&error, &pipe, PollFlags::IN, watch)?,
-        }
+        filled += read_some(&mut pipe, rest, watch)?;
     }
     Ok(())
 }

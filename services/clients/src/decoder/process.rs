@@ -1,34 +1,20 @@
 //! One decoder process and its pipes.
 
 use std::io::Read as _;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::PathBuf;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Stdio};
+use std::time::Instant;
 
-use prost::Message as _;
-use vigie_proto::decoder::{ANSWER_BYTES_MAX, COMMAND, GREETING, HELLO_BYTES_MAX, posture};
-use vigie_proto::pb::decoder::v1 as pb;
+use vigie_proto::decoder::{ANSWER_BYTES_MAX, COMMAND};
 use vigie_sandbox::Posture;
 
+use super::child::{Stopped, death, end, gone, greeting, read_message, vigie};
 use super::failure::{StartError, WorkerDeath};
-use super::pipes::{Halted, read_exact, write_all};
+use super::pipes::write_all;
 use super::settings::DecoderSettings;
 use super::watch::{Bounds, Reached, Watch};
 
-/// The variable that marks a process as a decoder's, or as what was taken for one. Nobody so marked starts another.
-const MARK: &str = "VIGIE_DECODER";
-
-/// The whole environment of a process beside the mark. The allocator of `vigie` reserves a gigabyte of address space at its
-/// start by default, which counts against the limit on it; this much it takes at a time. Larger blocks come from the system,
-/// and go back to it, so that address space is not used up by blocks of the wrong size.
-const ENVIRONMENT: [(&str, &str); 2] =
-    [("MIMALLOC_ARENA_RESERVE", "65536"), ("MIMALLOC_ARENA_MAX_OBJECT_SIZE", "32768")];
-
 /// The most that is read of a process's standard error, in bytes.
 const LAST_WORDS_BYTES: usize = 4 << 10;
-/// How long a process whose pipe has ended may take to be gone.
-const GONE_WITHIN: Duration = Duration::from_millis(200);
 
 /// A running process, until [`Self::end`] or [`Self::retire`].
 #[derive(Debug)]
@@ -41,40 +27,13 @@ pub(super) struct Process {
     answered: u32,
 }
 
-/// Why there is no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stopped {
-    /// The process has gone, or is going.
-    Ended,
-    /// The answer is none.
-    Malformed,
-    /// A bound was reached; the process goes on.
-    Reached(Reached),
-}
-
-impl From<Halted> for Stopped {
-    fn from(halted: Halted) -> Self {
-        match halted {
-            Halted::Ended => Self::Ended,
-            Halted::Reached(reached) => Self::Reached(reached),
-        }
-    }
-}
-
 impl Process {
     /// Starts a process and waits for its first message, until `deadline`.
     pub(super) fn start(settings: &DecoderSettings, deadline: Instant) -> Result<Self, StartError> {
-        if std::env::var_os(MARK).is_some() {
-            return Err(StartError::Nested);
-        }
-        let program = settings.program.clone().map_or_else(own_program, Ok)?;
+        let arguments = [COMMAND.into(), settings.memory_bytes_max.to_string().into()];
+        let (program, mut command) = vigie(settings, arguments)?;
         let failed = |source| StartError::Program { program: program.clone(), source };
-        let mut child = Command::new(&program)
-            .arg0("vigie")
-            .args([COMMAND, &settings.memory_bytes_max.to_string()])
-            .env_clear()
-            .envs(ENVIRONMENT)
-            .env(MARK, "1")
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -87,7 +46,8 @@ impl Process {
         };
         let mut process = Self { child, stdin, stdout, stderr, posture: Posture::None, answered: 0 };
         let greeted = process.unblock().and_then(|()| {
-            process.greeting(deadline).ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidData))
+            let greeting = greeting(&mut process.stdout, process.child.id(), deadline);
+            greeting.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidData))
         });
         match greeted {
             Ok(posture) if settings.requirement.accepts(posture) => {
@@ -112,19 +72,6 @@ impl Process {
         Ok(())
     }
 
-    /// The first message: fixed bytes, and the process's protection.
-    fn greeting(&mut self, deadline: Instant) -> Option<Posture> {
-        let processor_time_max = deadline.saturating_duration_since(Instant::now());
-        let mut watch = Watch::new(self.id(), Bounds { deadline, processor_time_max });
-        let mut greeting = [0; GREETING.len()];
-        read_exact(&mut self.stdout, &mut greeting, &mut watch).ok()?;
-        if greeting != GREETING {
-            return None;
-        }
-        let hello = self.read_message(HELLO_BYTES_MAX, &mut watch).ok()?;
-        posture(&pb::WorkerHello::decode(hello.as_slice()).ok()?).ok()
-    }
-
     pub(super) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -138,33 +85,25 @@ impl Process {
         self.answered
     }
 
-    /// Sends a request and returns its answer. After an error the process is of no more use.
+    /// Sends a request and the content that follows it, and returns its answer. After an error the process is of no more use.
     pub(super) fn exchange(
         &mut self,
         head: &[u8],
         content: &[u8],
         bounds: Bounds,
     ) -> Result<Vec<u8>, Stopped> {
-        let mut watch = Watch::new(self.id(), bounds);
-        let length = u32::try_from(head.len()).map_err(|_| Stopped::Malformed)?.to_le_bytes();
-        let framed = [&length, head].concat();
-        write_all(&mut self.stdin, &framed, &mut watch)?;
-        write_all(&mut self.stdin, content, &mut watch)?;
-        let answer = self.read_message(ANSWER_BYTES_MAX, &mut watch)?;
-        self.answered += 1;
-        Ok(answer)
+        let mut exchange = self.begin(head, bounds)?;
+        exchange.send(content)?;
+        exchange.answer()
     }
 
-    fn read_message(&mut self, bytes_max: usize, watch: &mut Watch) -> Result<Vec<u8>, Stopped> {
-        let mut length = [0; 4];
-        read_exact(&mut self.stdout, &mut length, watch)?;
-        let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
-        if length > bytes_max {
-            return Err(Stopped::Malformed);
-        }
-        let mut message = vec![0; length];
-        read_exact(&mut self.stdout, &mut message, watch)?;
-        Ok(message)
+    /// Sends a request. Its content follows.
+    pub(super) fn begin(&mut self, head: &[u8], bounds: Bounds) -> Result<Exchange<'_>, Stopped> {
+        let watch = Watch::new(self.id(), bounds);
+        let mut exchange = Exchange { process: self, watch };
+        let length = u32::try_from(head.len()).map_err(|_| Stopped::Malformed)?.to_le_bytes();
+        exchange.send(&[&length, head].concat())?;
+        Ok(exchange)
     }
 
     /// Ends a process that stopped in the middle of an image, and names the kind of its death.
@@ -198,69 +137,32 @@ impl Process {
     }
 }
 
-/// This process's own program, by the link of the system, which leads to the program even when its file has been replaced.
-fn own_program() -> Result<PathBuf, StartError> {
-    let link = PathBuf::from("/proc/self/exe");
-    if link.exists() {
-        return Ok(link);
+/// A request whose content is on its way. If it is not all sent the process is of no more use.
+#[derive(Debug)]
+pub(super) struct Exchange<'a> {
+    process: &'a mut Process,
+    watch: Watch,
+}
+
+impl Exchange<'_> {
+    /// Sends more of the content.
+    pub(super) fn send(&mut self, content: &[u8]) -> Result<(), Stopped> {
+        Ok(write_all(&mut self.process.stdin, content, &mut self.watch)?)
     }
-    std::env::current_exe().map_err(|source| StartError::Program { program: link, source })
-}
 
-/// Kills a process and waits for it.
-fn end(child: &mut Child) {
-    // An error means that the process has been waited for already.
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-/// The status of a process whose pipe has ended. `None`: the process only closed its pipe, and runs.
-fn gone(child: &mut Child) -> Option<ExitStatus> {
-    let begun = Instant::now();
-    loop {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Some(status);
-        }
-        if begun.elapsed() > GONE_WITHIN {
-            return None;
-        }
-        std::thread::sleep(Duration::from_micros(200));
-    }
-}
-
-/// The kind of a death by the status that the system gives.
-fn death(status: ExitStatus, last_words: &[u8]) -> WorkerDeath {
-    use rustix::process::Signal;
-    let is = |signal: Signal| status.signal() == Some(signal.as_raw());
-    // The words of the standard library before it aborts.
-    let words: &[u8] = b"memory allocation of ";
-    if is(Signal::SYS) {
-        WorkerDeath::RefusedCall
-    } else if is(Signal::ABORT) && last_words.windows(words.len()).any(|one| one == words) {
-        WorkerDeath::OutOfMemory
-    } else if is(Signal::KILL) {
-        // Not by this process: by the system, when a machine or a container has no memory left.
-        WorkerDeath::OutOfMemory
-    } else {
-        WorkerDeath::Crashed
+    /// Waits for the answer to all that was sent.
+    pub(super) fn answer(mut self) -> Result<Vec<u8>, Stopped> {
+        let answer = read_message(&mut self.process.stdout, ANSWER_BYTES_MAX, &mut self.watch)?;
+        self.process.answered += 1;
+        Ok(answer)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
 
-    #[test]
-    fn a_death_is_named_by_its_signal_and_last_words() {
-        let signal = |signal: i32| ExitStatus::from_raw(signal);
-        assert_eq!(death(signal(6), b"memory allocation of 12 bytes failed\n"), WorkerDeath::OutOfMemory);
-        assert_eq!(death(signal(6), b""), WorkerDeath::Crashed);
-        assert_eq!(death(signal(9), b""), WorkerDeath::OutOfMemory);
-        assert_eq!(death(signal(11), b""), WorkerDeath::Crashed);
-        assert_eq!(death(ExitStatus::from_raw(101 << 8), b""), WorkerDeath::Crashed);
-        #[cfg(target_os = "linux")]
-        assert_eq!(death(signal(31), b""), WorkerDeath::RefusedCall);
-    }
+    use super::*;
 
     #[track_caller]
     fn check_foreign(program: &str) {

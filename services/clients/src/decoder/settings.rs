@@ -17,6 +17,10 @@ pub struct DecoderSettings {
     pub memory_bytes_max: u64,
     /// Processor time that one image may take. At the bound the image is refused and its process killed.
     pub processor_time_max: Duration,
+    /// The program `ffmpeg`: a path, a name that is looked for, or nothing for none.
+    pub ffmpeg: PathBuf,
+    /// Address space of `ffmpeg` with its libraries, in bytes.
+    pub ffmpeg_memory_bytes_max: u64,
     /// Images after which a process is replaced, so that what one of them left behind does not last.
     pub images_max: u32,
 }
@@ -25,7 +29,14 @@ pub struct DecoderSettings {
 /// the allocator has not given back.
 const MEMORY_BESIDE_BYTES: u64 = 64 << 20;
 
+/// Address space of `ffmpeg` beside what its decoder asks for, in bytes: its libraries, and the stacks of its threads. Nearly all of
+/// it is never touched.
+const FFMPEG_BYTES: u64 = 1 << 30;
+
 impl DecoderSettings {
+    /// The name of the program that decodes what no decoder here does, if nothing else is set.
+    pub const FFMPEG: &str = "ffmpeg";
+
     /// Processor time of one image, if nothing else is set.
     pub const PROCESSOR_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -41,6 +52,8 @@ impl DecoderSettings {
                 .saturating_add(input)
                 .saturating_add(MEMORY_BESIDE_BYTES),
             processor_time_max: Self::PROCESSOR_TIME_MAX,
+            ffmpeg: PathBuf::from(Self::FFMPEG),
+            ffmpeg_memory_bytes_max: limits.alloc_bytes_max.saturating_add(FFMPEG_BYTES),
             images_max: 1_000,
         }
     }

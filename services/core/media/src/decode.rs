@@ -15,6 +15,9 @@ use crate::orientation::Orientation;
 use crate::picture::Picture;
 
 mod guard;
+mod signature;
+mod boxes;
+mod heif;
 mod jpeg;
 mod png;
 mod webp;
@@ -23,6 +26,7 @@ mod gif;
 mod bmp;
 mod tiff;
 mod palette;
+pub mod outside;
 
 /// The accepted formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +50,7 @@ impl Format {
             [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Self::Gif),
             [b'B', b'M', ..] => Some(Self::Bmp),
             [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Self::Tiff),
-            _ if avif::signature::is_avif(content) => Some(Self::Avif),
+            _ if signature::is_avif(content) => Some(Self::Avif),
             _ => None,
         }
     }
@@ -93,8 +97,9 @@ pub(crate) fn decode_frames(
     }
     limits.check_input(content)?;
     let format = Format::of(content).ok_or_else(|| {
-        avif::signature::undecoded(content)
-            .map_or(DecodeError::UnknownFormat, |format| DecodeError::DecoderMissing { format })
+        signature::foreign(content).map_or(DecodeError::UnknownFormat, |format| DecodeError::DecoderMissing {
+            format: format.name(),
+        })
     })?;
     let decoded = guard::catch_panic(format.name(), || match format {
         Format::Jpeg => jpeg::decode(content, limits, frames),

@@ -35,6 +35,7 @@ pub mod digest;
 
 pub use decode::decode;
 pub use decode::may_have_several_frames;
+pub use decode::outside::{self, Outside};
 pub use error::DecodeError;
 pub use limits::Limits;
 pub use pdq::pdq;

@@ -33,6 +33,31 @@ impl Orientation {
         Self { transposed, mirrored, flipped }
     }
 
+    /// This turn, and `next` after it.
+    pub(crate) const fn then(self, next: Self) -> Self {
+        let (mirrored, flipped) =
+            if next.transposed { (self.flipped, self.mirrored) } else { (self.mirrored, self.flipped) };
+        Self {
+            transposed: self.transposed != next.transposed,
+            mirrored: mirrored != next.mirrored,
+            flipped: flipped != next.flipped,
+        }
+    }
+
+    /// The tag's value.
+    pub(crate) const fn tag(self) -> u16 {
+        match (self.transposed, self.mirrored, self.flipped) {
+            (false, false, false) => 1,
+            (false, true, false) => 2,
+            (false, true, true) => 3,
+            (false, false, true) => 4,
+            (true, false, false) => 5,
+            (true, true, false) => 6,
+            (true, true, true) => 7,
+            (true, false, true) => 8,
+        }
+    }
+
     /// The upright picture.
     pub(crate) fn turn(self, stored: &Picture) -> Option<Picture> {
         let (stored_width, stored_height) = (stored.width() as usize, stored.height() as usize);
@@ -82,5 +107,17 @@ mod tests {
         }
         assert_eq!(Orientation::from_tag(0), Orientation::UPRIGHT);
         assert_eq!(Orientation::from_tag(9), Orientation::UPRIGHT);
+    }
+
+    #[test]
+    fn one_turn_after_another_is_one_turn() {
+        let stored = picture(&[&[1, 2, 3], &[4, 5, 6]]);
+        for (first, second) in (1..=8).flat_map(|first| (1..=8).map(move |second| (first, second))) {
+            let (first, second) = (Orientation::from_tag(first), Orientation::from_tag(second));
+            let both = second.turn(&first.turn(&stored).unwrap()).unwrap();
+            let one = first.then(second);
+            assert_eq!(one.turn(&stored).unwrap().rgb(), both.rgb(), "{first:?}, {second:?}");
+            assert_eq!(Orientation::from_tag(one.tag()), one);
+        }
     }
 }

@@ -16,24 +16,40 @@
 //! - The filter comes last: what the steps before it need is not on its list.
 //! - Namespaces are not used: in a container of the restricted level they cannot be had.
 //!
+//! A program of others, which decodes what this one cannot, gets less of this: [`Profile::Ffmpeg`]. It needs threads, its
+//! libraries, and whatever calls its loader makes.
+//!
 //! Elsewhere than on Linux on x86-64 and 64-bit ARM nothing is taken, and the posture is [`Posture::None`].
 //!
-//! Reading order: [`posture`], then `linux`: `limits`, `landlock`, `seccomp`.
+//! Reading order: [`posture`], then `linux`: `limits`, `landlock`, `seccomp` (`calls`).
 
 pub mod posture;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod linux;
 
+use std::path::PathBuf;
+
 pub use posture::{Posture, Requirement};
 
 /// The work of a process, which decides the rights that are left to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Profile {
     /// Computes on what standard input brings and answers on standard output: no file, no network, no process, no thread.
     Decoder {
         /// Address space that the process may take beyond what it has when it is locked down, in bytes.
         memory_bytes_max: u64,
+    },
+    /// Is about to become the program `ffmpeg`, and computes on standard input and inherited descriptors: it may read and execute the
+    /// program and the system's libraries, start threads, and write to descriptors that it has. No other file, no network, no
+    /// process beside it.
+    Ffmpeg {
+        /// The program.
+        program: PathBuf,
+        /// Its address space, in bytes, with its libraries.
+        memory_bytes_max: u64,
+        /// Its processor time, in seconds, over its whole life.
+        processor_time_s_max: u64,
     },
 }
 

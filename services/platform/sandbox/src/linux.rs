@@ -2,6 +2,7 @@
 
 mod limits;
 mod landlock;
+mod calls;
 mod seccomp;
 
 use rustix::process::{DumpableBehavior, Signal};
@@ -32,14 +33,23 @@ pub(crate) fn lock_down(profile: Profile) -> Posture {
 
 /// Takes every step; returns whether Landlock is among what holds.
 fn steps(profile: Profile) -> Result<bool, Failed> {
-    let Profile::Decoder { memory_bytes_max } = profile;
     limits::first_to_go();
     give_up_privileges()?;
-    limits::address_space(memory_bytes_max)?;
-    let has_landlock = landlock::nothing();
-    limits::nothing_new()?;
-    seccomp::computation_on_pipes()?;
-    Ok(has_landlock)
+    match profile {
+        Profile::Decoder { memory_bytes_max } => {
+            limits::address_space(memory_bytes_max)?;
+            let has_landlock = landlock::nothing();
+            limits::nothing_new()?;
+            seccomp::computation_on_pipes()?;
+            Ok(has_landlock)
+        }
+        Profile::Ffmpeg { program, memory_bytes_max, processor_time_s_max } => {
+            let has_landlock = landlock::program(&program);
+            limits::of_program(memory_bytes_max, processor_time_s_max)?;
+            seccomp::program_on_descriptors()?;
+            Ok(has_landlock)
+        }
+    }
 }
 
 fn give_up_privileges() -> Step {

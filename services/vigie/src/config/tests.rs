@@ -75,6 +75,17 @@ async fn every_fault_is_told_with_its_place() {
 }
 
 #[tokio::test]
+async fn a_path_that_is_no_program_is_a_fault_and_a_name_or_none_is_not() {
+    let of = |ffmpeg: &str| format!("listen = '127.0.0.1:9'\n[frontend]\nffmpeg = '{ffmpeg}'\n");
+    for path in ["/no/such/ffmpeg", "/etc/passwd", "./ffmpeg", "/bin"] {
+        check_faults(&of(path), &["frontend.ffmpeg: "]);
+    }
+    for other in ["", "ffmpeg", "no-such-ffmpeg", "/bin/true"] {
+        check_faults(&of(other), &[]);
+    }
+}
+
+#[tokio::test]
 async fn plain_text_does_not_leave_the_machine_unless_it_is_allowed() {
     let near = "listen = '127.0.0.1:9'\n[matcher]\nbank = 'http://localhost:1'\n";
     check_faults(near, &[]);

@@ -11,16 +11,14 @@ use crate::picture::{CHANNELS, Picture};
 use crate::pixels::Pixels;
 
 mod av1;
-mod boxes;
-mod cicp;
+pub(super) mod cicp;
 mod colour;
 mod items;
-pub(super) mod signature;
 mod track;
 mod units;
 
+use super::boxes::find;
 use av1::{Decoder, Header, Layout, Planes};
-use boxes::find;
 use cicp::Cicp;
 use colour::Converter;
 use items::Still;

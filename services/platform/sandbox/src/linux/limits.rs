@@ -7,6 +7,9 @@ use super::Step;
 /// Address space of a process whose size cannot be read, in bytes: the program, its libraries and a first heap.
 const OWN_BYTES_UNKNOWN: u64 = 512 << 20;
 
+/// Descriptors of a program: a loader has one or two open at a time.
+const PROGRAM_DESCRIPTORS: u64 = 64;
+
 /// Limits the address space to what the process has and `more` bytes.
 ///
 /// Address space and not resident memory, since the kernel enforces nothing on the latter. An allocator that reserves without
@@ -36,6 +39,24 @@ pub(super) fn nothing_new() -> Step {
         Resource::Msgqueue,
     ] {
         to(resource, 0)?;
+    }
+    Ok(())
+}
+
+/// Limits a program that this process is about to become: its address space, its processor time, few descriptors, no byte in a file.
+/// There is no bound on processes, since those of the user count, threads among them: the filter has no call to start one.
+pub(super) fn of_program(memory_bytes_max: u64, processor_time_s_max: u64) -> Step {
+    for (resource, bound) in [
+        (Resource::Cpu, processor_time_s_max),
+        (Resource::Nofile, PROGRAM_DESCRIPTORS),
+        (Resource::Fsize, 0),
+        (Resource::Memlock, 0),
+        (Resource::Core, 0),
+        (Resource::Msgqueue, 0),
+        // The last: this process too may need some until it has become the program.
+        (Resource::As, memory_bytes_max),
+    ] {
+        to(resource, bound)?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
-//! The filter of system calls: what a computation on two pipes needs, and nothing else.
+//! The filters of system calls: what a computation on two pipes needs, or a program of others, and nothing else.
 //!
-//! A refused call ends the process at once, so that nobody can try one after the other.
+//! In a decoder process a refused call ends the process at once, so that nobody can try one after the other. A program of others
+//! and its libraries try calls and do without them: there a refused call fails as on a kernel that does not have it.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +10,7 @@ use seccompiler::{
     TargetArch,
 };
 
+use super::calls::{PROGRAM, PROGRAM_FCNTL, PROGRAM_IOCTL, PROGRAM_PRCTL};
 use super::{Failed, Step};
 
 /// Allowed with any arguments: memory, time, randomness, the process's own signals and its end. Both processors have all of
@@ -47,11 +49,42 @@ const ARCH: TargetArch = TargetArch::x86_64;
 #[cfg(target_arch = "aarch64")]
 const ARCH: TargetArch = TargetArch::aarch64;
 
-/// Applies the filter to this thread.
+/// Applies the filter of a decoder process to this thread.
 pub(super) fn computation_on_pipes() -> Step {
-    let own = u64::try_from(rustix::process::getpid().as_raw_nonzero().get()).map_err(|_| Failed)?;
-    let program = program(own).map_err(|_| Failed)?;
+    let program = program(own_number()?).map_err(|_| Failed)?;
     seccompiler::apply_filter(&program).map_err(|_| Failed)
+}
+
+/// Applies the filter of a program of others to this thread, which is about to become it.
+pub(super) fn program_on_descriptors() -> Step {
+    let program = outside_program(own_number()?).map_err(|_| Failed)?;
+    seccompiler::apply_filter(&program).map_err(|_| Failed)
+}
+
+/// The number of this process, which stays when it becomes another program.
+fn own_number() -> Result<u64, Failed> {
+    u64::try_from(rustix::process::getpid().as_raw_nonzero().get()).map_err(|_| Failed)
+}
+
+/// The filter of a program of others in the process `own`.
+fn outside_program(own: u64) -> Result<BpfProgram, seccompiler::BackendError> {
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = PROGRAM.iter().map(|&call| (call, Vec::new())).collect();
+    // Threads, and no processes. `clone3` hides its flags behind a pointer, so it is refused, and libraries fall back to this one.
+    let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
+    rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![masked(0, thread, thread)?])?]);
+    // Signals to itself, as `abort` sends one; never to its parent, which has the same user. And limits of its own.
+    rules.insert(libc::SYS_tgkill, vec![equal(0, own)?]);
+    rules.insert(libc::SYS_prlimit64, vec![equal(0, 0)?, equal(0, own)?]);
+    for (call, argument, values) in [
+        (libc::SYS_prctl, 0, PROGRAM_PRCTL.as_slice()),
+        (libc::SYS_fcntl, 1, PROGRAM_FCNTL.as_slice()),
+        (libc::SYS_ioctl, 1, PROGRAM_IOCTL.as_slice()),
+    ] {
+        let allowed = values.iter().map(|&value| equal(argument, value)).collect::<Result<_, _>>()?;
+        rules.insert(call, allowed);
+    }
+    let missing = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
+    SeccompFilter::new(rules, missing, SeccompAction::Allow, ARCH)?.try_into()
 }
 
 /// The filter of the process `own`.

@@ -1,18 +1,18 @@
 //! The meaning of samples, as a file or its AV1 data name it.
 
-use super::boxes::Reader;
+use crate::decode::boxes::Reader;
 
 /// The meaning of samples, in the numbers of ITU-T H.273.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cicp {
-    pub(super) primaries: u16,
-    pub(super) matrix: u16,
-    pub(super) full_range: bool,
+pub(in crate::decode) struct Cicp {
+    pub(in crate::decode) primaries: u16,
+    pub(in crate::decode) matrix: u16,
+    pub(in crate::decode) full_range: bool,
 }
 
 impl Cicp {
     /// The meaning that a property of an item or a track gives.
-    pub(super) fn of_property(kind: [u8; 4], body: &[u8]) -> Option<Self> {
+    pub(in crate::decode) fn of_property(kind: [u8; 4], body: &[u8]) -> Option<Self> {
         let mut body = Reader(body);
         if kind != *b"colr" || body.array()? != *b"nclx" {
             return None;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::boxes::{Box, Reader, boxes, find, find_path};
 use super::cicp::Cicp;
+use crate::decode::boxes::{Box, Reader, boxes, find, find_path};
 
 /// Bytes of a sample entry for pictures before the boxes that it holds.
 const VISUAL_SAMPLE_ENTRY_BYTES: usize = 78;

@@ -2,7 +2,7 @@
 //!
 //! A frame of any size may take some bytes only, and most are not shown. So a small file may ask for any amount of work; this bounds it.
 
-use super::boxes::Reader;
+use crate::decode::boxes::Reader;
 
 /// The most frames that one sample may hold: layers, and those that later ones are predicted from. Encoders write at most 16.
 pub(super) const FRAMES_MAX: usize = 32;

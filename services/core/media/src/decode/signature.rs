@@ -1,7 +1,27 @@
-//! What a file of boxes begins with: AVIF's brands, and those of its relatives, which are recognised and not decoded. So an answer
-//! names what was sent.
+//! The beginning of a file of boxes: AVIF's brands, and those of formats that an outside program decodes.
 
 pub(super) const HEIC: &str = "HEIC";
+pub(super) const JPEG_2000: &str = "JPEG 2000";
+pub(super) const JPEG_XL: &str = "JPEG XL";
+
+/// A format that is recognised and not decoded here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Foreign {
+    Jpeg2000,
+    Heic,
+    JpegXl,
+}
+
+impl Foreign {
+    /// The format as people write it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Jpeg2000 => JPEG_2000,
+            Self::Heic => HEIC,
+            Self::JpegXl => JPEG_XL,
+        }
+    }
+}
 
 /// The size of a box and its kind.
 const BOX_HEADER_BYTES: usize = 8;
@@ -11,20 +31,22 @@ const HEIC_BRANDS: [&[u8; 4]; 9] =
     [b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1"];
 
 /// Whether the content begins as an AVIF.
-pub(in crate::decode) fn is_avif(content: &[u8]) -> bool {
+pub(super) fn is_avif(content: &[u8]) -> bool {
     brands(content).any(|brand| brand == b"avif" || brand == b"avis")
 }
 
-/// The format that the content begins as, where it is one that is not decoded.
-pub(in crate::decode) fn undecoded(content: &[u8]) -> Option<&'static str> {
+/// The format that the content begins as, where it is one that is not decoded here.
+pub(super) fn foreign(content: &[u8]) -> Option<Foreign> {
     match content {
         // A file of boxes, and a bare codestream.
         [0, 0, 0, 12, b'j', b'P', b' ', b' ', b'\r', b'\n', 0x87, b'\n', ..]
-        | [0xff, 0x4f, 0xff, 0x51, ..] => Some("JPEG 2000"),
+        | [0xff, 0x4f, 0xff, 0x51, ..] => Some(Foreign::Jpeg2000),
         [0, 0, 0, 12, b'J', b'X', b'L', b' ', b'\r', b'\n', 0x87, b'\n', ..] | [0xff, 0x0a, ..] => {
-            Some("JPEG XL")
+            Some(Foreign::JpegXl)
         }
-        _ if brands(content).any(|brand| HEIC_BRANDS.contains(&brand)) => Some(HEIC),
+        _ if !is_avif(content) && brands(content).any(|brand| HEIC_BRANDS.contains(&brand)) => {
+            Some(Foreign::Heic)
+        }
         _ => None,
     }
 }
@@ -69,6 +91,7 @@ mod tests {
             (b"\0\0\0\x0cJXL \r\n\x87\n and on".to_vec(), Some("JPEG XL")),
             (b"\xff\x0a and on".to_vec(), Some("JPEG XL")),
             (file_type(b"heic\0\0\0\0mif1heic"), Some("HEIC")),
+            (file_type(b"mif1\0\0\0\0mif1avif"), None),
             (file_type(b"mif1\0\0\0\0mif1heix"), Some("HEIC")),
             (file_type(b"msf1\0\0\0\0hevcmsf1"), Some("HEIC")),
             // The version of a brand is no brand, and a video is no picture.
@@ -77,7 +100,7 @@ mod tests {
             (b"\0\0\0\x04ftyp".to_vec(), None),
             (b"".to_vec(), None),
         ] {
-            assert_eq!(undecoded(&content), expected, "{}", content.escape_ascii());
+            assert_eq!(foreign(&content).map(Foreign::name), expected, "{}", content.escape_ascii());
         }
     }
 }

@@ -24,6 +24,16 @@ pub(super) fn boxes(data: &[u8]) -> impl Iterator<Item = Box<'_>> {
     })
 }
 
+/// Whether boxes cover all of `data`: none is cut off.
+pub(super) fn cover(data: &[u8]) -> bool {
+    let mut end = data;
+    for found in boxes(data) {
+        let until = found.body.as_ptr().addr() - data.as_ptr().addr() + found.body.len();
+        end = data.get(until..).unwrap_or_default();
+    }
+    end.is_empty()
+}
+
 /// The body of the first box of this kind.
 pub(super) fn find(data: &[u8], kind: [u8; 4]) -> Option<&[u8]> {
     boxes(data).find(|found| found.kind == kind).map(|found| found.body)

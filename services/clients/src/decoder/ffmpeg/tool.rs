@@ -1,0 +1,53 @@
+//! The program that was found.
+
+use std::path::PathBuf;
+
+use vigie_media::outside::Coding;
+use vigie_sandbox::Posture;
+
+/// The program, with what it can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::decoder) struct Tool {
+    pub(in crate::decoder) program: PathBuf,
+    /// As it writes it: letters, digits and a few signs.
+    pub(in crate::decoder) version: String,
+    /// Its decoder of each coding.
+    pub(in crate::decoder) decoders: Vec<(Coding, String)>,
+    /// Whether an option that version 5.1 has brought is there.
+    pub(in crate::decoder) has_fps_mode: bool,
+    pub(in crate::decoder) posture: Posture,
+}
+
+/// What of `ffmpeg` there is, for a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FfmpegReport {
+    /// The program.
+    pub program: PathBuf,
+    /// Its version, as it writes it.
+    pub version: String,
+    /// Formats that it decodes.
+    pub formats: Vec<&'static str>,
+    /// Formats for which it has no decoder.
+    pub missing: Vec<&'static str>,
+    /// The protection that it runs with.
+    pub posture: Posture,
+}
+
+impl Tool {
+    pub(in crate::decoder) fn decoder(&self, coding: Coding) -> Option<&str> {
+        self.decoders.iter().find(|(one, _)| *one == coding).map(|(_, name)| name.as_str())
+    }
+
+    pub(in crate::decoder) fn report(&self) -> FfmpegReport {
+        let (there, missing): (Vec<_>, Vec<_>) =
+            Coding::ALL.into_iter().partition(|&coding| self.decoder(coding).is_some());
+        let names = |codings: Vec<Coding>| codings.into_iter().map(Coding::format).collect();
+        FfmpegReport {
+            program: self.program.clone(),
+            version: self.version.clone(),
+            formats: names(there),
+            missing: names(missing),
+            posture: self.posture,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Pictures that the program `ffmpeg` decodes and a decoder process hashes.
+
+use std::time::Instant;
+
+use prost::Message as _;
+use vigie_media::{Limits, Outside, Ways};
+use vigie_model::PictureFingerprint;
+use vigie_proto::decoder::{self, Decoded};
+
+use super::child::Stopped;
+use super::failure::{DecoderError, WorkerDeath};
+use super::ffmpeg::{Run, RunFault, Tool, Unpassed, missing, without_decoder};
+use super::watch::Bounds;
+use super::{Decoder, outcome};
+
+impl Decoder {
+    /// Decodes a picture by `ffmpeg`, and has its pixels hashed.
+    pub(super) fn hash_outside(
+        &mut self,
+        content: &[u8],
+        outside: &Outside,
+        limits: &Limits,
+        ways: Ways,
+        deadline: Instant,
+    ) -> Result<PictureFingerprint, DecoderError> {
+        let tool = self.ffmpeg.tool(&self.settings);
+        self.metrics.decodes(tool.as_ref().map_or(&[], |tool| &tool.decoders));
+        let tool = tool.map_err(|absence| DecoderError::Decode(missing(outside.coding, &absence)))?;
+        let Some(name) = tool.decoder(outside.coding) else {
+            return Err(DecoderError::Decode(without_decoder(outside.coding, &tool)));
+        };
+        self.metrics.ran();
+        let bounds = Bounds { deadline, processor_time_max: self.settings.processor_time_max };
+        let run = Run::decode(&self.settings, &tool, name, outside, content, bounds);
+        let run = run.map_err(|fault| self.fault(fault, outside, &tool))?;
+        self.pass_on(run, outside, &tool, limits, ways, bounds)
+    }
+
+    /// Hands the pixels of a run to a decoder process.
+    fn pass_on(
+        &mut self,
+        mut run: Run,
+        outside: &Outside,
+        tool: &Tool,
+        limits: &Limits,
+        ways: Ways,
+        bounds: Bounds,
+    ) -> Result<PictureFingerprint, DecoderError> {
+        // A decoder process that waits for pixels which do not come is of no more use, so the first ones come first.
+        if let Err(unpassed) = run.begun(&outside.mosaic) {
+            return Err(self.unpassed(run, unpassed, outside, tool));
+        }
+        self.pause(bounds.deadline)?;
+        self.start().map_err(DecoderError::Start)?;
+        let Some(process) = &mut self.process else { return Err(WorkerDeath::Crashed.into()) };
+        let answered_before = process.answered();
+        let head = decoder::pixels_request(&outside.mosaic, limits, ways).encode_to_vec();
+        let passed = process.begin(&head, bounds).map_err(Unpassed::Sink).and_then(|mut exchange| {
+            run.pixels(&outside.mosaic, |pixels| exchange.send(pixels))?;
+            exchange.answer().map_err(Unpassed::Sink)
+        });
+        let answer = match passed {
+            Ok(answer) => outcome(&answer, limits),
+            Err(Unpassed::Sink(stopped)) => Err(stopped),
+            Err(unpassed) => {
+                // It has a part of the pixels.
+                if let Some(process) = self.process.take() {
+                    process.retire();
+                    self.metrics.retired();
+                }
+                return Err(self.unpassed(run, unpassed, outside, tool));
+            }
+        };
+        // An answer to pixels is a picture or a failure.
+        let answer = match answer {
+            Ok(Ok(Decoded::Outside(_))) => Err(Stopped::Malformed),
+            answer => answer,
+        };
+        let outcome = answer.map_err(|stopped| self.end(stopped, answered_before))?;
+        self.barren = 0;
+        self.retire(&outcome);
+        // The program may have found a fault after it had written all.
+        run.finish().map_err(|fault| self.fault(fault, outside, tool))?;
+        match outcome.map_err(DecoderError::Decode)? {
+            Decoded::Picture(picture) => Ok(picture),
+            Decoded::Outside(_) => Err(WorkerDeath::Crashed.into()),
+        }
+    }
+
+    fn unpassed(&self, run: Run, unpassed: Unpassed, outside: &Outside, tool: &Tool) -> DecoderError {
+        let fault = match unpassed {
+            Unpassed::OtherSize => RunFault::OtherSize,
+            Unpassed::Run(stopped) | Unpassed::Sink(stopped) => run.end(stopped),
+        };
+        self.fault(fault, outside, tool)
+    }
+
+    fn fault(&self, fault: RunFault, outside: &Outside, tool: &Tool) -> DecoderError {
+        self.metrics.run_failed(fault);
+        fault.error(outside.coding, tool)
+    }
+}
