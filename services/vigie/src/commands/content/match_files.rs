@@ -302,7 +302,7 @@ fn not_searched(matched: &Matched) -> String {
         return " (the frontend is of a version that searches the first frame only)".to_owned();
     }
     let ways = if ways_left_out > 0 {
-        format!(" ({ways_left_out} hashes of {frames_seen} frames NOT SEARCHED: ask in smaller calls)")
+        format!(" ({ways_left_out} hashes of {frames_seen} frames NOT SEARCHED)")
     } else {
         String::new()
     };
@@ -355,5 +355,36 @@ fn line<'a>(
         sequence: coverage.sequence_min.0,
         results_omitted: matched.is_none(),
         error: error.cloned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::QueryMatches;
+
+    use super::*;
+
+    /// Whether "not known" may be said, and the caveat, of an image of so many frames.
+    fn said(frames_left_out: u32, ways_left_out: u32) -> (bool, String) {
+        let (width, height, frames_seen, frames_below_floor) = (8, 8, 5, 0);
+        let decoded =
+            Decoded { width, height, frames_seen, frames_left_out, frames_below_floor, ways_left_out };
+        let matched = Matched {
+            found: QueryMatches::default(),
+            searches: Vec::new(),
+            pdq_quality: Some(Quality::FLOOR_DEFAULT),
+            quality_floor: Quality::FLOOR_DEFAULT,
+            source: Source::Decoded(decoded),
+        };
+        (is_whole(&matched), not_searched(&matched))
+    }
+
+    #[test]
+    fn what_was_left_out_is_said_and_is_not_known_to_be_absent() {
+        assert_eq!(said(0, 0), (true, String::new()));
+        let ways = " (7 hashes of 5 frames NOT SEARCHED)";
+        assert_eq!(said(0, 7), (false, ways.to_owned()));
+        let frames = " (5 frames searched, at least 2 NOT SEARCHED)";
+        assert_eq!(said(2, 7), (false, format!("{frames}{ways}")));
     }
 }
