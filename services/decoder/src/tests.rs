@@ -76,7 +76,10 @@ fn an_answer_carries_the_panic_of_a_later_frame() {
     work([request(b"Later"), request(b"sound")].concat().as_slice(), &mut output, decode).unwrap();
     let faults: Vec<_> = answers(&output)
         .into_iter()
-        .map(|answer| answer.map(|picture| (picture.later_fault, picture.frames_left_out)).unwrap())
+        .map(|answer| match answer {
+            Ok(Decoded::Picture(picture)) => (picture.later_fault, picture.frames_left_out),
+            other => panic!("{other:?}"),
+        })
         .collect();
     assert_eq!(faults, [(Some(DecodeFailureKind::Panicked), 1), (None, 0)]);
 }

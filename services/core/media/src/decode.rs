@@ -76,7 +76,7 @@ pub fn may_have_several_frames(content: &[u8]) -> bool {
     let holds = |name: &[u8]| memchr::memmem::find(content, name).is_some();
     match Format::of(content) {
         Some(Format::Gif | Format::Tiff) => true,
-        Some(Format::Png) => holds(b"fcTL"),
+        Some(Format::Png) => holds(b"acTL"),
         Some(Format::WebP) => holds(b"ANMF"),
         Some(Format::Avif) => holds(b"moov"),
         Some(Format::Jpeg) => holds(b"MPF\0"),

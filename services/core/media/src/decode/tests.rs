@@ -84,7 +84,7 @@ fn every_frame_has_the_pixels_and_the_time_that_pillow_gives_it() {
 #[test]
 fn a_panic_in_a_later_frame_keeps_the_frames_before_it() {
     const COUNT: u32 = 5;
-    let content = std::fs::read(folder().join("disposal-1.gif")).unwrap();
+    let content = file("frames/disposal-1.gif");
     let limits = Limits::default();
     let of_panic_at = |panics_at: u32| {
         let mut visited = 0;
@@ -107,7 +107,8 @@ fn a_panic_in_a_later_frame_keeps_the_frames_before_it() {
 
 #[test]
 fn files_of_several_frames_are_known_without_decoding_them() {
-    let folders = [folder(), folder().join(".."), folder().join("../jpeg")];
+    let testdata = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
+    let folders = ["frames", "", "jpeg"].map(|folder| testdata.join(folder));
     let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
     let (mut several, mut one) = (0, 0);
     for path in files.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
