@@ -122,8 +122,9 @@ fn a_matchers_probes_follow_its_life() {
 }
 
 /// All label names there are. What a caller sends is in none of their values.
-const LABELS: [&str; 13] = [
+const LABELS: [&str; 14] = [
     "error_type",
+    "format",
     "hash_type",
     "kind",
     "le",
