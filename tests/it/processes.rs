@@ -7,3 +7,4 @@ mod tls;
 mod telemetry;
 mod decoder;
 mod hostile_images;
+mod limits;
