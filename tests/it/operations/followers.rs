@@ -19,6 +19,8 @@ async fn a_matcher_starts_though_one_client_has_all_the_followers_that_it_can_ha
     let mut cluster = Cluster::start().await.unwrap();
     cluster.stop_matcher(0).await.unwrap();
 
+    // With its connections: streams end with theirs.
+    let mut connections = Vec::new();
     let mut streams: Vec<Streaming<WatchResponse>> = Vec::new();
     let mut refused = 0;
     for _ in 0..3 {
@@ -33,12 +35,13 @@ async fn a_matcher_starts_though_one_client_has_all_the_followers_that_it_can_ha
                 }
             }
         }
+        connections.push(feed);
     }
     assert_eq!(streams.len() + refused, 510);
     assert!(refused > 0 && streams.len() < 400, "{}", streams.len());
 
     cluster.start_matcher(0).await.unwrap();
     cluster.wait_ready(soon()).await.unwrap();
-    drop(streams);
+    drop((streams, connections));
     cluster.stop().await.unwrap();
 }
