@@ -7,3 +7,4 @@ mod rolling_restart;
 mod reshard;
 mod feed_mutations;
 mod traces;
+mod followers;

@@ -8,3 +8,4 @@ mod telemetry;
 mod decoder;
 mod outside;
 mod hostile_images;
+mod limits;

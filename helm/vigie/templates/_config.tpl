@@ -48,7 +48,12 @@ allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
 {{- $parameters := ternary (printf "?%s" $postgres.parameters) "" (ne $postgres.parameters "") }}
 {{- $store = printf "postgres://%s@%s:%d/%s%s" $postgres.user (default "told-by-the-secret.invalid" $postgres.host) (int $postgres.port) $postgres.database $parameters }}
 {{- end }}
-{{- mergeOverwrite (dict "store" $store) (deepCopy .Values.bank.config) | toYaml }}
+{{- $known := dict "store" $store }}
+{{- if and .Values.tls.enabled .Values.tls.certManager.enabled }}
+{{- /* A certificate's name is its first DNS name. */}}
+{{- $known = set $known "matcher_names" (list (printf "%s-matcher-%s" (include "vigie.fullname" .) (first .Values.matcher.sets).name)) }}
+{{- end }}
+{{- mergeOverwrite $known (deepCopy .Values.bank.config) | toYaml }}
 {{- end }}
 
 {{/* What the matchers of a set are told, as YAML; which shard, each pod's environment tells. (dict "root" $ "set" $set) */}}

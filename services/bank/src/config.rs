@@ -58,8 +58,15 @@ pub struct Config {
     pub stream_minutes: u32,
     /// Rows that one sweep of deleted data takes away in one transaction, between which writes go on.
     pub sweep_rows_max: u32,
-    /// Followers of the log; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`.
+    /// Followers of the log; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`. A quarter is kept: for those with
+    /// one of `matcher_names`, and where there are none for clients that have less than four.
     pub followers_max: usize,
+    /// Followers of one client: of one name in certificates, and of one host where clients show no certificates. One more is
+    /// refused likewise, unless its name is one of `matcher_names`.
+    pub followers_per_client_max: usize,
+    /// The names in the certificates of the deployment's own matchers, whole, such as `spiffe://vigie.dev/matcher`. Of no
+    /// meaning without TLS, where nothing proves who follows.
+    pub matcher_names: Vec<String>,
     /// The longest silence towards a follower, in milliseconds; then it gets a sign of life. At most 2,000: a matcher
     /// gives a feed up after 5 seconds of silence.
     pub heartbeat_ms: u64,
@@ -95,6 +102,8 @@ impl Default for Config {
             stream_minutes: 60,
             sweep_rows_max: 1_000,
             followers_max: 512,
+            followers_per_client_max: 128,
+            matcher_names: Vec::new(),
             heartbeat_ms: 500,
             feed_changes_max: 2_000,
             feed_bytes_max: 1 << 20,
@@ -238,6 +247,7 @@ impl Config {
             ("idempotency_hours", self.idempotency_hours >= 1),
             ("sweep_rows_max", self.sweep_rows_max >= 1),
             ("followers_max", self.followers_max >= 1),
+            ("followers_per_client_max", self.followers_per_client_max >= 1),
             ("stream_minutes", self.stream_minutes >= 1),
         ];
         faults.extend(

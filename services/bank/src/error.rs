@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 use vigie_log::{FollowError, StoreFault as _, WriteRefused};
 use vigie_model::{BankName, ItemId};
 use vigie_proto::{Invalid, status};
+use vigie_serving::TooManyStreams;
 
 use crate::store::StoreError;
 
@@ -45,6 +46,9 @@ pub(crate) enum Error {
     /// The log refuses the follower.
     #[error(transparent)]
     Follow(FollowError),
+    /// There are too many followers, in all or of this client.
+    #[error(transparent)]
+    Followers(TooManyStreams),
     /// Something that is always true was not.
     #[error("the bank is at fault")]
     Broken,
@@ -64,6 +68,7 @@ impl Error {
             Self::TooManyBanks(_) => Code::FailedPrecondition,
             Self::TimeSpent => Code::DeadlineExceeded,
             Self::Unreadable | Self::Stopping | Self::Standby => Code::Unavailable,
+            Self::Followers(_) => Code::ResourceExhausted,
             Self::Broken => Code::Internal,
             Self::Log(refused) => match refused {
                 WriteRefused::KeyReused => Code::InvalidArgument,
@@ -95,7 +100,8 @@ impl Error {
         if *self == Self::Log(WriteRefused::QueueFull) {
             return Some(RETRY_WRITE_AFTER);
         }
-        (*self == Self::Follow(FollowError::TooManyFollowers)).then_some(RETRY_WATCH_AFTER)
+        let is_full = matches!(self, Self::Followers(_) | Self::Follow(FollowError::TooManyFollowers));
+        is_full.then_some(RETRY_WATCH_AFTER)
     }
 
     /// The refusal of a call whose read failed. Logs what the store reported.

@@ -1,6 +1,7 @@
 //! The gRPC side: converts, calls, converts. Decides nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::{BoxStream, try_unfold};
@@ -11,7 +12,7 @@ use vigie_model::change::Cursor;
 use vigie_model::{Bank, BankId, ItemId, LogHead, ShardIdentity};
 use vigie_proto::bank::{idempotency_key, item_contents, item_ids, name, page_size};
 use vigie_proto::pb::bank::v1 as pb;
-use vigie_serving::{ServingConfig, deadline};
+use vigie_serving::{Call, LongStream, LongStreams, ServingConfig, deadline};
 
 use crate::error::Error;
 use crate::load::Loader;
@@ -210,6 +211,10 @@ pub(crate) struct FeedGrpc {
     pub(crate) current: CurrentTerm,
     /// The log and the state.
     pub(crate) store: Arc<dyn Store>,
+    /// Those who follow, and those who load the state in order to follow.
+    pub(crate) followers: LongStreams,
+    /// How long the state may take to be loaded.
+    pub(crate) load_max: Duration,
 }
 
 #[tonic::async_trait]
@@ -217,27 +222,35 @@ impl pb::feed_service_server::FeedService for FeedGrpc {
     type WatchStream = BoxStream<'static, Result<pb::WatchResponse, Status>>;
 
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let call = Call::of(&request);
         let (from, shard): (Option<Cursor>, ShardIdentity) = request.into_inner().try_into()?;
         let term = term(&self.current)?;
+        let place = self.followers.enter(&call).map_err(Error::Followers)?;
         let watched = term.feed.watch(from.map(cursor), slice_of(shard), term.ended.clone()).await;
         let follower = watched.map_err(Error::from)?;
         // Pulled: the next range is read when the client has room for it.
-        let ranges = try_unfold(follower, |mut follower: Follower| async move {
-            let next = follower.next().await.map_err(Error::from)?;
-            Ok(next.map(|range| (feed_range(range).into(), follower)))
-        });
+        let ranges =
+            try_unfold((follower, place), |(mut follower, place): (Follower, LongStream)| async move {
+                let next = follower.next().await.map_err(Error::from)?;
+                Ok(next.map(|range| (feed_range(range).into(), (follower, place))))
+            });
         Ok(Response::new(ranges.boxed()))
     }
 
     type LoadStream = BoxStream<'static, Result<pb::LoadResponse, Status>>;
 
     async fn load(&self, request: Request<pb::LoadRequest>) -> Result<Response<Self::LoadStream>, Status> {
+        let call = Call::of(&request);
         let shard: ShardIdentity = request.into_inner().try_into()?;
         let term = term(&self.current)?;
+        let place = self.followers.enter(&call).map_err(Error::Followers)?;
         let loader = Loader::new(Arc::clone(&self.store), term.feed.admit(), shard, term.ended.clone())?;
-        let parts = try_unfold(loader, |mut loader: Loader| async move {
-            Ok(loader.next().await?.map(|part| (part.into(), loader)))
-        });
+        let ends_at = Instant::now() + self.load_max;
+        let parts =
+            try_unfold((loader, place), move |(mut loader, place): (Loader, LongStream)| async move {
+                let part = deadline::within(ends_at, async { Ok(loader.next().await?) }).await?;
+                Ok(part.map(|part| (part.into(), (loader, place))))
+            });
         Ok(Response::new(parts.boxed()))
     }
 }

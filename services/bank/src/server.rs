@@ -10,7 +10,7 @@ use vigie_log::{Announce, Clock, FeedLimits, Keep, LeadError, Leadership, Limits
 use vigie_proto::DESCRIPTORS;
 use vigie_proto::pb::bank::v1::bank_service_server::BankServiceServer;
 use vigie_proto::pb::bank::v1::feed_service_server::FeedServiceServer;
-use vigie_serving::{Health, Listener, Reflection, Routes, Shutdown, serve};
+use vigie_serving::{Health, Listener, LongStreamLimits, LongStreams, Reflection, Routes, Shutdown, serve};
 use vigie_telemetry::{Condition, Telemetry, register_gauge};
 
 use crate::config::Config;
@@ -43,7 +43,12 @@ async fn run_open(
 ) -> Result<(), RunError> {
     let current = CurrentTerm::none();
     let bank = BankGrpc { current: current.clone(), store: Arc::clone(&store), serving: config.serving };
-    let follow = FeedGrpc { current: current.clone(), store: Arc::clone(&store) };
+    let follow = FeedGrpc {
+        current: current.clone(),
+        store: Arc::clone(&store),
+        followers: LongStreams::new(follower_limits(&config)),
+        load_max: Duration::from_secs(u64::from(config.stream_minutes) * 60),
+    };
     let routes = Routes::new(Reflection(DESCRIPTORS))?
         .with(BankServiceServer::new(bank).max_decoding_message_size(config.message_bytes_max))
         .with(FeedServiceServer::new(follow).max_decoding_message_size(config.message_bytes_max))
@@ -153,6 +158,15 @@ pub(crate) fn write_limits(config: &Config) -> WriteLimits {
         group_changes_max: config.group_changes_max,
         queue_max: config.write_queue_max,
         queue_bytes_max: config.write_queue_bytes_max,
+    }
+}
+
+fn follower_limits(config: &Config) -> LongStreamLimits {
+    LongStreamLimits {
+        what: "followers",
+        streams_max: config.followers_max,
+        per_client_max: config.followers_per_client_max,
+        own_names: config.matcher_names.clone(),
     }
 }
 

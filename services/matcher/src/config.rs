@@ -37,7 +37,7 @@ pub struct Config {
     /// Calls that wait for their `min_sequence` at once; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`.
     pub sequence_waits_max: usize,
     /// Those who watch the state of this replica at once, a stream for each coordinator; one more is refused with
-    /// `RESOURCE_EXHAUSTED` and `RetryInfo`, and can still ask.
+    /// `RESOURCE_EXHAUSTED` and `RetryInfo`, and can still ask. The last quarter is kept for clients that have less than four.
     pub watchers_max: usize,
     /// How long the bank may take to open the feed, in milliseconds; then the follower tries again.
     pub feed_open_ms_max: u64,

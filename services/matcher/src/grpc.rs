@@ -12,7 +12,7 @@ use vigie_index::Cancellation;
 use vigie_model::{Query, SearchOptions, Sequence, ShardAnswer};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherService;
-use vigie_serving::{Call, ServingConfig, Shutdown, deadline};
+use vigie_serving::{Call, LongStream, LongStreams, ServingConfig, Shutdown, deadline};
 use vigie_telemetry::trace;
 
 use crate::error::SearchError;
@@ -31,6 +31,7 @@ const QUERIES: &str = "vigie.queries";
 pub(crate) struct Grpc {
     pub(crate) replica: Arc<Replica>,
     pub(crate) presence: Presence,
+    pub(crate) watchers: LongStreams,
     pub(crate) shutdown: Shutdown,
     pub(crate) serving: ServingConfig,
     pub(crate) runner: Runner,
@@ -101,15 +102,20 @@ impl MatcherService for Grpc {
 
     type WatchStream = BoxStream<'static, Result<pb::WatchResponse, Status>>;
 
-    async fn watch(&self, _: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+    async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let entered = self.watchers.enter(&Call::of(&request));
+        let place = entered.map_err(|refusal| {
+            vigie_proto::status::resource_exhausted(refusal.to_string(), WATCH_RETRY_AFTER)
+        })?;
         let Some(watcher) = self.presence.watch() else {
             let text = "too many watch this replica already; ask now and then, or try again later";
             return Err(vigie_proto::status::resource_exhausted(text, WATCH_RETRY_AFTER));
         };
         // Pulled: a slow watcher is told the newest when it has room for it.
-        let descriptions = unfold(watcher, |mut watcher: Watcher| async move {
-            watcher.next().await.map(|description| (Ok(description.into()), watcher))
-        });
+        let descriptions =
+            unfold((watcher, place), |(mut watcher, place): (Watcher, LongStream)| async move {
+                watcher.next().await.map(|description| (Ok(description.into()), (watcher, place)))
+            });
         Ok(Response::new(descriptions.boxed()))
     }
 }

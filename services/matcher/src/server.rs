@@ -9,7 +9,8 @@ use tonic::server::NamedService as _;
 use vigie_clients::{FeedClient, Network};
 use vigie_model::ShardIdentity;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherServiceServer;
-use vigie_serving::{AnyListener, Listener, Reflection, Routes, ServeError, Shutdown};
+use vigie_serving::{AnyListener, Listener, LongStreamLimits, LongStreams};
+use vigie_serving::{Reflection, Routes, ServeError, Shutdown};
 use vigie_telemetry::{Condition, Telemetry};
 
 use crate::config::Config;
@@ -127,6 +128,13 @@ pub(crate) fn routes(
     let inline_max = Duration::from_micros(config.search_inline_us_max);
     let grpc = Grpc {
         presence: Presence::new(Arc::clone(replica), config.watchers_max, shutdown.clone()),
+        // Every coordinator of a cluster may have the same name, so a name may have three quarters.
+        watchers: LongStreams::new(LongStreamLimits {
+            what: "watchers",
+            streams_max: config.watchers_max,
+            per_client_max: config.watchers_max,
+            own_names: Vec::new(),
+        }),
         replica: Arc::clone(replica),
         shutdown: shutdown.clone(),
         serving: config.serving,

@@ -16,13 +16,16 @@ use vigie_clients::{BankClient, CoordinatorClient, Deadline, MatchClient, Matche
 use vigie_frontend::CoordinatorAt;
 use vigie_model::Topology;
 use vigie_serving::ServingConfig;
-use vigie_telemetry::TelemetryConfig;
+use vigie_telemetry::{OpenFiles, TelemetryConfig};
 
 use crate::local_cluster::role::Role;
 use crate::traces;
 
 /// How long one look at a cluster that starts may take, before the next.
 const PROBE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Bank, coordinator and frontend.
+const OTHER_SERVERS: usize = 3;
 
 /// Which ports to listen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +95,17 @@ impl LocalCluster {
     /// Starts every role. They listen when this returns; [`Self::wait_ready`] waits until they answer.
     pub async fn start(config: LocalClusterConfig) -> anyhow::Result<Self> {
         let LocalClusterConfig { data, shard_count, ports, bank, matcher, frontend, telemetry } = config;
+        // Its servers share the files that one process may have open.
+        let connections = OpenFiles::now().connections(usize::from(shard_count) + OTHER_SERVERS);
+        let bounded = |serving: ServingConfig| serving.with_connections_at_most(connections);
+        let bank = vigie_bank::Config {
+            // All matchers are of one host.
+            followers_per_client_max: bank.followers_max,
+            serving: bounded(bank.serving),
+            ..bank
+        };
+        let matcher = vigie_matcher::Config { serving: bounded(matcher.serving), ..matcher };
+        let frontend = vigie_frontend::Config { serving: bounded(frontend.serving), ..frontend };
         let network = Network::tcp();
         let told = |service| traces::start(service, &telemetry, &network);
         let lock = lock(&data)?;
@@ -116,7 +130,7 @@ impl LocalCluster {
         }
         let coordinator_config = vigie_coordinator::Config {
             matchers: matchers.iter().map(Role::url).collect(),
-            serving: ServingConfig::default().without_lame_duck(),
+            serving: bounded(ServingConfig::default().without_lame_duck()),
             ..vigie_coordinator::Config::default()
         };
         let coordinator =

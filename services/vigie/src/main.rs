@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     if let Err(error) = vigie::init_logs(&cli) {
         return output.fail(&error);
     }
+    vigie::raise_open_files();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return output.fail(&anyhow::Error::new(error).context("cannot start the runtime")),

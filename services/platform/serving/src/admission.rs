@@ -14,6 +14,8 @@
 //!    calls take with what they take on an idle server (`measures`), in windows of some dozen calls, and moves the limit by the
 //!    rule of `tuning`, where every constant is.
 //!
+//! Bytes of requests go another way: [`budget`] is the shell, and [`ledger`] decides, by the same fair shares.
+//!
 //! `simulation` runs all of this against a server with workers and queues, event by event: the tests of `gate` and `adaptive`.
 
 pub(crate) mod slots;
@@ -21,6 +23,8 @@ pub(crate) mod gate;
 pub(crate) mod shares;
 pub(crate) mod limit;
 pub(crate) mod adaptive;
+pub(crate) mod budget;
+pub(crate) mod ledger;
 mod measures;
 mod tuning;
 mod refusal;

@@ -21,11 +21,27 @@ pub struct ServingConfig {
     /// A mean latency that is never too long, in milliseconds. Calls that take longer may take twice what they take on
     /// an idle server before a learned limit shrinks. A fixed limit ignores it.
     pub latency_ms_target: u64,
-    /// Bytes of requests that are read or worked on at once; a message for which there is no room is refused with
-    /// `RESOURCE_EXHAUSTED` and `RetryInfo`, a stream waits. There is always room for one message of the largest size.
+    /// Bytes of requests that have arrived and are read or worked on at once, at least three messages of the largest size. A
+    /// message for which there is no room is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`, a stream waits. A third is kept
+    /// for clients that have less than their share.
     pub bytes_in_flight_max: usize,
-    /// Connections; one more is closed as it comes.
+    /// The rate at which a message has to arrive, in bytes per second, after `body_grace_ms`; 0 stands for any rate. A call
+    /// whose message arrives more slowly ends with `DEADLINE_EXCEEDED`.
+    pub body_bytes_per_second_min: u32,
+    /// How long a message may be waited for before its rate counts, in milliseconds. Without a rate it is of no meaning.
+    pub body_grace_ms: u64,
+    /// Connections; one more is closed as it comes. Three quarters of the files that the process may have open, if that is
+    /// less.
     pub connections_max: usize,
+    /// Connections of one host (an IPv4 address, or a /64 of IPv6); one more is closed as it comes. Never more than three
+    /// quarters of all. Behind a proxy all clients are one host.
+    pub connections_per_host_max: usize,
+    /// Connections of clients with the same name in their certificates; one more is closed after its handshake. Never more
+    /// than three quarters of all.
+    pub connections_per_identity_max: usize,
+    /// How long a connection may have no call, in milliseconds, at least 1,000; then its client is told to open another one
+    /// for its next call (GOAWAY), and it is closed.
+    pub connection_idle_ms_max: u64,
     /// Streams of one connection; one more waits in the client.
     pub streams_per_connection_max: u32,
     /// The time that a call without a deadline gets, in milliseconds.
@@ -103,7 +119,13 @@ impl Default for ServingConfig {
             // What CoDel takes for a queue that is no trouble (RFC 8289, section 4.2).
             latency_ms_target: 5,
             bytes_in_flight_max: 256 << 20,
+            // An eighth of a megabit per second: within the longest deadline not even 1 MB would arrive at this rate.
+            body_bytes_per_second_min: 16_384,
+            body_grace_ms: 5_000,
             connections_max: 10_000,
+            connections_per_host_max: 1_000,
+            connections_per_identity_max: 1_000,
+            connection_idle_ms_max: 300_000,
             streams_per_connection_max: 256,
             deadline_ms_default: 10_000,
             deadline_ms_max: 60_000,
@@ -118,6 +140,12 @@ impl ServingConfig {
     #[must_use]
     pub const fn without_lame_duck(self) -> Self {
         Self { lame_duck_ms: 0, ..self }
+    }
+
+    /// The same with no more connections than this.
+    #[must_use]
+    pub fn with_connections_at_most(self, connections: usize) -> Self {
+        Self { connections_max: self.connections_max.min(connections), ..self }
     }
 
     /// Every fault of these values, each as `field: what is wrong`.
@@ -141,6 +169,9 @@ impl ServingConfig {
         check(self.latency_ms_target >= 1, "latency_ms_target: must be at least 1");
         check(self.bytes_in_flight_max >= 1, "bytes_in_flight_max: must be at least 1");
         check(self.connections_max >= 1, "connections_max: must be at least 1");
+        check(self.connections_per_host_max >= 1, "connections_per_host_max: must be at least 1");
+        check(self.connections_per_identity_max >= 1, "connections_per_identity_max: must be at least 1");
+        check(self.connection_idle_ms_max >= 1_000, "connection_idle_ms_max: must be at least 1000");
         check(self.streams_per_connection_max >= 1, "streams_per_connection_max: must be at least 1");
         check(self.deadline_ms_default >= 1, "deadline_ms_default: must be at least 1");
         check(
@@ -148,6 +179,18 @@ impl ServingConfig {
             "deadline_ms_max: must be at least deadline_ms_default",
         );
         faults
+    }
+
+    pub(crate) const fn connection_idle_max(&self) -> Duration {
+        Duration::from_millis(self.connection_idle_ms_max)
+    }
+
+    pub(crate) const fn deadline_default(&self) -> Duration {
+        Duration::from_millis(self.deadline_ms_default)
+    }
+
+    pub(crate) const fn deadline_max(&self) -> Duration {
+        Duration::from_millis(self.deadline_ms_max)
     }
 
     pub(crate) const fn lame_duck(&self) -> Duration {

@@ -1,14 +1,16 @@
-//! What each connection passes, from the listener to the first bytes of HTTP/2.
+//! What each connection passes, from the listener to its end.
 //!
 //! `listener` (where connections come from) and `any` (a listener of any kind), `peer` (the other end), `limited` (how many there
-//! may be), `handshakes` (TLS, many at once) with `hosts` (how many of each host) and `refusal_log` (log lines of refused
-//! handshakes), `socket` (a connection that can carry calls).
+//! may be, in all and of a host), `handshakes` (TLS, many at once), `counts` (how many of each host and identity), `socket` (a
+//! connection that can carry calls), `carry` (accepts connections and carries their calls until they are idle or the server
+//! ends), `open_calls` (which calls are under way).
 
 pub(crate) mod listener;
 pub(crate) mod any;
 pub(crate) mod peer;
+pub(crate) mod counts;
 pub(crate) mod limited;
 pub(crate) mod handshakes;
-mod hosts;
-mod refusal_log;
+pub(crate) mod open_calls;
+pub(crate) mod carry;
 mod socket;

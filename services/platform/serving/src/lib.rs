@@ -8,8 +8,8 @@
 //! service says `NOT_SERVING` before it stops listening, and calls that were accepted are answered.
 //!
 //! Reading order: [`ServingConfig`], [`serve`], then `connection` (what each connection passes), `authorization` (who calls),
-//! `admission` (who gets a slot, and when), `call` (what each call passes), `durations` and
-//! [`Load`] (what there is to see).
+//! `admission` (who gets a slot, and when), `call` (what each call passes), `durations`, [`Load`] and `refusal_log` (what there
+//! is to see).
 
 mod config;
 mod serve;
@@ -19,10 +19,12 @@ mod admission;
 mod call;
 mod durations;
 mod load;
+mod refusal_log;
 
 pub use authorization::identity::ClientIdentity;
 pub use call::deadline;
 pub use call::handle::{Call, Waiting, Work};
+pub use call::long_streams::{LongStream, LongStreamLimits, LongStreams, TooManyStreams};
 pub use config::{Concurrency, ServingConfig};
 pub use connection::any::{AnyConnection, AnyListener};
 pub use connection::listener::{Listener, Secured};

@@ -64,14 +64,23 @@ pub struct Refused {
     pub waiting: u64,
     /// Calls: there was no memory for their bodies.
     pub bytes: u64,
+    /// Calls whose bodies arrived too slowly: they were ended.
+    pub slow: u64,
     /// Connections: their limit was reached.
     pub connections: u64,
+    /// Connections of hosts that had as many as one may have.
+    pub connections_of_host: u64,
+    /// Connections of clients that had as many as one name in certificates may have.
+    pub connections_of_identity: u64,
     /// Connections whose TLS handshake failed.
     pub handshakes: u64,
 }
 
 const BYTES: &str = "bytes";
+const SLOW: &str = "slow";
 const CONNECTIONS: &str = "connections";
+const CONNECTIONS_OF_HOST: &str = "connections_of_host";
+const CONNECTIONS_OF_IDENTITY: &str = "connections_of_identity";
 const HANDSHAKES: &str = "handshakes";
 
 impl Load {
@@ -140,7 +149,10 @@ impl Load {
             share: of(Refusal::Share.name()),
             waiting: of(Refusal::Waiting.name()),
             bytes: of(BYTES),
+            slow: of(SLOW),
             connections: of(CONNECTIONS),
+            connections_of_host: of(CONNECTIONS_OF_HOST),
+            connections_of_identity: of(CONNECTIONS_OF_IDENTITY),
             handshakes: of(HANDSHAKES),
         }
     }
@@ -163,8 +175,20 @@ impl Load {
         self.count(BYTES);
     }
 
+    pub(crate) fn end_slow(&self) {
+        self.count(SLOW);
+    }
+
     pub(crate) fn refuse_connection(&self) {
         self.count(CONNECTIONS);
+    }
+
+    pub(crate) fn refuse_connection_of_host(&self) {
+        self.count(CONNECTIONS_OF_HOST);
+    }
+
+    pub(crate) fn refuse_connection_of_identity(&self) {
+        self.count(CONNECTIONS_OF_IDENTITY);
     }
 
     pub(crate) fn refuse_handshake(&self) {
@@ -204,7 +228,8 @@ impl Counted {
         Self { gauge: self.gauge.clone(), amount }
     }
 
-    pub(crate) fn merge(&mut self, mut other: Self) {
+    /// Takes all of another one.
+    pub(crate) fn merge(&mut self, other: &mut Self) {
         self.amount += std::mem::take(&mut other.amount);
     }
 }

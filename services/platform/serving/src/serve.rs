@@ -12,7 +12,8 @@ use tonic::server::NamedService;
 use tonic::service::RoutesBuilder;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
-use tower::Service;
+use tower::{Layer as _, Service};
+use vigie_telemetry::OpenFiles;
 use vigie_telemetry::trace::Tracer;
 
 use crate::admission::slots::Slots;
@@ -24,13 +25,12 @@ use crate::call::methods::Methods;
 use crate::call::observed::ObservedLayer;
 use crate::config::ServingConfig;
 use crate::connection::any::AnyListener;
+use crate::connection::carry::Connections;
 use crate::connection::handshakes::Handshakes;
-use crate::connection::limited::limited;
+use crate::connection::limited::{Limits, limited};
 use crate::connection::listener::Listener;
 use crate::load::Load;
-
-/// Calls of one connection that may be withdrawn before they are accepted; beyond it the connection is closed.
-const PENDING_RESETS_MAX: usize = 4_096;
+use crate::refusal_log::RefusalLog;
 
 /// Why a server could not run.
 #[derive(Debug, Error)]
@@ -41,9 +41,6 @@ pub enum ServeError {
     /// The descriptors do not tell the methods.
     #[error("cannot tell the methods of the server")]
     Descriptors(#[from] prost::DecodeError),
-    /// The transport failed.
-    #[error("cannot serve")]
-    Transport(#[from] tonic::transport::Error),
 }
 
 /// Whether the service answers, as gRPC health checks see it.
@@ -170,8 +167,6 @@ const SHARED_SERVICES: [&str; 3] = [
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
 ];
-/// The most bytes of a call's headers.
-const HEADERS_BYTES_MAX: u32 = 16 << 10;
 
 /// A number that differs between servers, and not between runs of a simulation.
 fn seed(address: Option<SocketAddr>) -> u64 {
@@ -182,10 +177,10 @@ fn seed(address: Option<SocketAddr>) -> u64 {
 }
 
 /// Serves until `shutdown`, then says `NOT_SERVING`, waits the lame-duck time, stops listening, and answers what it
-/// had accepted for at most `drain_ms_max`.
+/// had accepted for at most `drain_ms_max`. Connections without calls end at once.
 ///
 /// Long streams are the handlers' own: they watch the same token and end. Health watchers are ended here. What outlasts
-/// the drain is cut off.
+/// the drain is cut off, and a warning says how many calls that were.
 pub async fn serve(
     listener: impl Listener,
     routes: Routes,
@@ -218,62 +213,69 @@ async fn serve_any(
     let methods = routes.methods()?;
     let Routes { builder, health, exceptions, load, tracer, .. } = routes;
     let observed = ObservedLayer { methods, durations: load.durations.clone(), tracer };
-    let answer_within = std::time::Duration::from_millis(config.deadline_ms_max);
-    let (draining, cut_off) = (Shutdown::new(), Shutdown::new());
-    // However this ends, no connection outlives it.
-    let _cut_off = cut_off.clone().drop_guard();
-    let seed = seed(listener.address());
     let tls = listener.tls().cloned();
-    let incoming = limited(listener.incoming(), config.connections_max, load.clone(), cut_off);
-    let incoming = Handshakes::new(incoming, tls, load.clone(), AnyListener::peer);
-    let slots = Slots::new(config, message_bytes_max, load, seed);
-    let server = tonic::transport::Server::builder()
-        .max_concurrent_streams(config.streams_per_connection_max)
-        // Streams that were reset before they were accepted, beyond which the peer is taken for an attacker
-        // (CVE-2023-44487) and loses its connection with all calls on it: twenty by default, which a coordinator that
-        // withdraws what others have answered comes to.
-        .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS_MAX))
-        // Names and a deadline: some hundred bytes. Said here so that no other default comes by an upgrade.
-        .http2_max_header_list_size(HEADERS_BYTES_MAX)
-        // Windows that hold a whole image or a page of the feed: the default 64 KiB costs a round trip for each.
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20)
-        .http2_keepalive_interval(Some(std::time::Duration::from_secs(20)))
-        // First, for those behind it go by who calls.
-        .layer(IdentityLayer)
-        // Next, so that what is refused is told too.
-        .layer(observed)
-        // Next, so that a flood is refused before anything of it is read.
-        .layer(InFlightLayer::new(slots, exceptions, answer_within))
-        // Next, so that a message too large, or one too many, is refused by its length before its bytes arrive.
-        .layer(MessageLimitLayer::new(message_bytes_max))
-        // Innermost, for one method only: its streams would hold the drain up.
-        .layer(HealthWatchLayer { draining: draining.clone() })
-        .serve_with_incoming_shutdown(
-            builder.routes().prepare(),
-            incoming,
-            draining.clone().cancelled_owned(),
-        );
-    let mut server = std::pin::pin!(server);
-
-    tokio::select! {
-        ended = &mut server => return Ok(ended?),
-        () = shutdown.cancelled() => {}
-    }
-    health.set(false).await;
-    tokio::select! {
-        ended = &mut server => return Ok(ended?),
-        () = tokio::time::sleep(config.lame_duck()) => {}
-    }
-    draining.cancel();
-    match tokio::time::timeout(config.drain_max(), server).await {
-        Ok(ended) => Ok(ended?),
-        Err(_) => {
-            tracing::warn!(
-                drain_ms = config.drain_ms_max,
-                "calls were cut off: they outlasted the drain time"
-            );
-            Ok(())
+    let (draining, refusals) = (Shutdown::new(), RefusalLog::default());
+    let limits = limits(config);
+    let slots = Slots::new(config, message_bytes_max, load.clone(), seed(listener.address()));
+    let incoming = limited(listener.incoming(), AnyListener::peer, limits, load.clone(), refusals.clone());
+    let incoming = Handshakes::new(incoming, tls, load.clone(), AnyListener::peer, refusals.clone());
+    // Innermost, for one method only: its streams would hold the drain up.
+    let service = HealthWatchLayer { draining: draining.clone() }.layer(builder.routes().prepare());
+    // So that a message too large, or one too many, is refused by its length before its bytes arrive, and one that does not
+    // arrive is ended.
+    let service = MessageLimitLayer::new(message_bytes_max, config, refusals.clone()).layer(service);
+    // So that a flood is refused before anything of it is read.
+    let service = InFlightLayer::new(slots, exceptions, config).layer(service);
+    // So that what is refused is told too.
+    let service = observed.layer(service);
+    // First, for those behind it go by who calls.
+    let service = IdentityLayer.layer(service);
+    let mut connections =
+        Connections::new(service, config, limits.of_identity, draining.clone(), load, refusals.clone());
+    let serving = async move {
+        {
+            // The port is closed at the end of this.
+            let mut accepting = std::pin::pin!(connections.accept(incoming));
+            tokio::select! {
+                () = &mut accepting => return,
+                () = shutdown.cancelled() => {}
+            }
+            health.set(false).await;
+            tokio::select! {
+                () = &mut accepting => return,
+                () = tokio::time::sleep(config.lame_duck()) => {}
+            }
         }
+        draining.cancel();
+        if tokio::time::timeout(config.drain_max(), connections.ended()).await.is_err() {
+            let calls = connections.open_calls();
+            if calls > 0 {
+                tracing::warn!(
+                    calls,
+                    drain_ms = config.drain_ms_max,
+                    "calls were cut off: they outlasted the drain time"
+                );
+            }
+        }
+    };
+    tokio::select! {
+        () = serving => {}
+        () = refusals.tell_left_out() => {}
     }
+    Ok(())
+}
+
+/// How many connections there may be. Says so if they are fewer than was configured.
+fn limits(config: &ServingConfig) -> Limits {
+    let files = OpenFiles::now();
+    let limits = Limits::new(config, files);
+    if limits.all < config.connections_max {
+        tracing::warn!(
+            connections_max = limits.all,
+            configured = config.connections_max,
+            open_files_max = files.soft,
+            "the process may not open enough files for all connections: raise its hard limit"
+        );
+    }
+    limits
 }

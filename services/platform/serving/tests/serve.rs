@@ -3,114 +3,27 @@
 #![expect(clippy::unwrap_used, reason = "it is a test")]
 
 mod blobs;
+mod server;
 
 use std::future::Future as _;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt as _;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_stream::StreamExt as _;
-use tonic::transport::Channel;
-use tonic::{Code, Request, Response, Status, Streaming};
+use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt as _;
-use vigie_serving::{Call, Load, Routes, ServeError, ServingConfig, Shutdown, serve};
+use vigie_serving::{Load, ServingConfig};
+use vigie_telemetry::CapturedLog;
 
-use blobs::{Answers, Blob, BlobClient, BlobServer, Blobs};
-
-const MESSAGE_BYTES_MAX: usize = 64 << 10;
-
-/// Answers when it is let to.
-struct Gated {
-    gate: Arc<Semaphore>,
-}
-
-#[tonic::async_trait]
-impl Blobs for Gated {
-    async fn put(&self, _: Request<Blob>) -> Result<Response<Blob>, Status> {
-        self.gate.acquire().await.map_err(|_| Status::internal("closed"))?.forget();
-        Ok(Response::new(Blob::default()))
-    }
-
-    async fn put_all(&self, request: Request<Streaming<Blob>>) -> Result<Response<Answers>, Status> {
-        let call = Call::of(&request);
-        let gate = Arc::clone(&self.gate);
-        let answers = request.into_inner().then(move |incoming| {
-            let (call, gate) = (call.clone(), Arc::clone(&gate));
-            async move {
-                let Blob { number, content } = incoming?;
-                // A request holds its content, or a little.
-                let bytes = content.len().max(1_000);
-                let work = call.enter(bytes, Instant::now() + Duration::from_secs(5)).await?;
-                gate.acquire().await.map_err(|_| Status::internal("closed"))?.forget();
-                work.end(&Ok(()));
-                Ok(Blob { number, content: Default::default() })
-            }
-        });
-        Ok(Response::new(Box::pin(answers)))
-    }
-}
-
-fn blob(bytes: usize) -> Blob {
-    Blob { number: 0, content: vec![7; bytes].into() }
-}
-
-struct Server {
-    address: SocketAddr,
-    gate: Arc<Semaphore>,
-    load: Load,
-    shutdown: Shutdown,
-    ended: JoinHandle<Result<(), ServeError>>,
-}
-
-impl Server {
-    async fn start(config: ServingConfig) -> Self {
-        let gate = Arc::new(Semaphore::new(0));
-        let service = BlobServer::new(Gated { gate: Arc::clone(&gate) });
-        let routes = Routes::new(blobs::reflection()).unwrap().with(service);
-        routes.health().set(true).await;
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, load) = (listener.local_addr().unwrap(), routes.load());
-        let shutdown = Shutdown::new();
-        let ended = tokio::spawn({
-            let shutdown = shutdown.clone();
-            async move { serve(listener, routes, MESSAGE_BYTES_MAX, &config, shutdown).await }
-        });
-        Self { address, gate, load, shutdown, ended }
-    }
-
-    async fn channel(&self) -> Channel {
-        let endpoint = Channel::from_shared(format!("http://{}", self.address)).unwrap();
-        endpoint.connect().await.unwrap()
-    }
-
-    /// A call that waits for the gate.
-    async fn call(&self, bytes: usize) -> JoinHandle<Result<Response<Blob>, Status>> {
-        let mut client = BlobClient::new(self.channel().await);
-        tokio::spawn(async move { client.put(blob(bytes)).await })
-    }
-
-    async fn ends_within(self, time: Duration) {
-        tokio::time::timeout(time, self.ended).await.expect("it takes too long").unwrap().unwrap();
-    }
-}
-
-/// Waits for what comes about by itself.
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !holds() {
-        assert!(Instant::now() < deadline, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-}
+use blobs::{Blob, BlobClient};
+use server::{MESSAGE_BYTES_MAX, Server, blob, until};
 
 #[tokio::test]
 async fn a_health_watcher_is_told_and_does_not_hold_the_drain_up() {
@@ -159,8 +72,74 @@ async fn a_connection_on_which_nothing_is_said_is_closed_and_does_not_hold_the_d
     server.ends_within(Duration::from_secs(6)).await;
 }
 
+/// Logs go here while the guard lives: a test runs on one thread.
+fn logged() -> (CapturedLog, tracing::subscriber::DefaultGuard) {
+    let log = CapturedLog::default();
+    let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+    (log, tracing::subscriber::set_default(lines))
+}
+
+/// HTTP/2 begins, and nothing is answered after that, as by a program that is not looking: not even that it will end.
+async fn deaf(server: &Server) -> TcpStream {
+    let mut deaf = TcpStream::connect(server.address).await.unwrap();
+    deaf.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    deaf
+}
+
+/// Reads up to the end, and returns the types of the frames that came (RFC 9113, section 6).
+async fn frames(mut from: TcpStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    let _either = from.read_to_end(&mut all).await;
+    let (mut types, mut rest) = (Vec::new(), all.as_slice());
+    while let [a, b, c, kind, _, _, _, _, _, payload @ ..] = rest {
+        types.push(*kind);
+        let length = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
+        rest = payload.get(length..).unwrap_or_default();
+    }
+    types
+}
+
+const GOAWAY: u8 = 7;
+
+#[tokio::test]
+async fn connections_without_calls_end_at_once_and_nothing_is_said_of_calls() {
+    let (log, _here) = logged();
+    let config = ServingConfig { drain_ms_max: 60_000, ..ServingConfig::default().without_lame_duck() };
+    let server = Server::start(config).await;
+    let mut idle = BlobClient::new(server.channel().await);
+    idle.ping().await.unwrap();
+    let deaf = deaf(&server).await;
+    until("two connections", || server.load.connections() == 2).await;
+    server.shutdown.cancel();
+    server.ends_within(Duration::from_secs(4)).await;
+    assert!(frames(deaf).await.contains(&GOAWAY));
+    assert!(log.lines("cut off").is_empty(), "{:?}", log.lines("cut off"));
+}
+
+#[tokio::test]
+async fn a_connection_without_calls_is_closed_after_a_while_and_one_with_a_call_is_not() {
+    let config =
+        ServingConfig { connection_idle_ms_max: 1_000, ..ServingConfig::default().without_lame_duck() };
+    let server = Server::start(config).await;
+    let call = server.call(1).await;
+    until("a call in flight", || server.load.in_flight() == 1).await;
+    let mut idle = BlobClient::new(server.channel().await);
+    idle.ping().await.unwrap();
+    let deaf = deaf(&server).await;
+    until("three connections", || server.load.connections() == 3).await;
+    let begun = Instant::now();
+    until("one connection", || server.load.connections() == 1).await;
+    assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
+    assert!(frames(deaf).await.contains(&GOAWAY));
+    // The next call opens another one.
+    idle.ping().await.unwrap();
+    server.gate.add_permits(1);
+    call.await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn what_outlasts_the_drain_is_cut_off() {
+    let (log, _here) = logged();
     let server =
         Server::start(ServingConfig { drain_ms_max: 200, ..ServingConfig::default().without_lame_duck() })
             .await;
@@ -172,6 +151,8 @@ async fn what_outlasts_the_drain_is_cut_off() {
     let ended = tokio::time::timeout(Duration::from_secs(2), call).await.expect("it hangs").unwrap();
     assert!(ended.is_err());
     until("nothing left", || (load.in_flight(), load.bytes(), load.connections()) == (0, 0, 0)).await;
+    let cut_off = log.lines("cut off");
+    assert!(cut_off.len() == 1 && cut_off[0].contains("calls=1 "), "{cut_off:?}");
 }
 
 #[tokio::test]
@@ -190,6 +171,30 @@ async fn one_connection_too_many_is_closed_as_it_comes() {
     until("one connection", || server.load.connections() == 1).await;
     let mut client = BlobClient::new(server.channel().await);
     client.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn one_host_does_not_have_all_connections_and_its_refusals_are_logged() {
+    let (log, _here) = logged();
+    let config =
+        ServingConfig { connections_per_host_max: 3, ..ServingConfig::default().without_lame_duck() };
+    let server = Server::start(config).await;
+    let mut greedy = Vec::new();
+    for _ in 0..50 {
+        greedy.push(server.tcp_from(2).await);
+    }
+    until("refusals", || server.load.refused().connections_of_host == 47).await;
+    assert_eq!((server.load.connections(), server.load.refused().connections), (3, 0));
+    let lines = log.lines("refused a connection");
+    assert_eq!(lines.len(), 10, "{lines:?}");
+    assert!(lines.iter().all(|line| line.contains("peer=127.0.0.2:")), "{lines:?}");
+    assert!(lines.iter().all(|line| line.contains("its host has 3 connections")), "{lines:?}");
+
+    BlobClient::new(server.channel_from(1).await).ping().await.unwrap();
+    drop(greedy);
+    until("the host's are free", || server.load.connections() <= 1).await;
+    BlobClient::new(server.channel_from(2).await).ping().await.unwrap();
+    until("the rest is told", || !log.lines("left_out=37").is_empty()).await;
 }
 
 #[tokio::test]
@@ -322,6 +327,59 @@ async fn a_call_that_is_withdrawn_while_it_arrives_is_no_error_of_the_server() {
     let codes = codes(&server.load);
     assert!(codes.iter().all(|(code, _)| code == "OK" || code == "CANCELLED"), "{codes:?}");
     assert!(codes.len() == 2, "some were withdrawn and some were not: {codes:?}");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_ends_its_call_and_one_that_arrives_slowly_does_not() {
+    let (log, _here) = logged();
+    let config = ServingConfig {
+        body_grace_ms: 500,
+        body_bytes_per_second_min: 2_000,
+        ..ServingConfig::default().without_lame_duck()
+    };
+    let server = Server::start(config).await;
+    server.gate.add_permits(1);
+    let put = async |drops: usize, bytes: usize| {
+        let (body, answer) = server.drip(2, blobs::PUT, 8_000).await;
+        let begun = Instant::now();
+        for _ in 0..drops {
+            if body.send(vec![0; bytes].into()).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let status = answer.await.unwrap().unwrap();
+        drop(body);
+        (status, begun.elapsed())
+    };
+    let (status, took) = put(1, 5).await;
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    assert!(status.message().contains("the message did not arrive: 10 bytes"), "{status}");
+    assert!(took >= Duration::from_millis(450) && took < Duration::from_secs(4), "{took:?}");
+    assert_eq!((server.load.refused().slow, server.load.bytes()), (1, 0));
+    let lines = log.lines("ended a call");
+    assert!(lines.len() == 1 && lines[0].contains("peer=127.0.0.2:"), "{lines:?}");
+    assert!(lines[0].contains("2000 a second are the least"), "{lines:?}");
+
+    let (status, took) = put(100, 100).await;
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    // 4,000 bytes a second: its message is no Blob, and all of it has come.
+    let (status, took) = put(20, 400).await;
+    assert_ne!(status.code(), Code::DeadlineExceeded, "{status}");
+    assert!(took >= Duration::from_millis(1_900), "{took:?}");
+    assert_eq!(server.load.refused().slow, 2);
+}
+
+#[tokio::test]
+async fn a_call_without_a_deadline_has_the_default_one() {
+    let config = ServingConfig { deadline_ms_default: 300, ..ServingConfig::default().without_lame_duck() };
+    let server = Server::start(config).await;
+    let begun = Instant::now();
+    let late = server.call(1).await.await.unwrap().unwrap_err();
+    assert_eq!(late.code(), Code::DeadlineExceeded);
+    assert!(begun.elapsed() < Duration::from_secs(4));
+    assert_eq!(server.load.in_flight(), 0);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`init_logs`], [`CapturedLog`]; [`Telemetry`], to which a role gives its metrics and the [`Condition`] it is in;
 //! [`TelemetryConfig`]; [`serve`], which shows both by HTTP; [`names`] and [`register_gauge`]; `process` (memory, time and files
-//! of the process); [`ask`], the other end of a probe; [`trace`].
+//! of the process); [`OpenFiles`]; [`ask`], the other end of a probe; [`trace`].
 
 mod logs;
 mod captured;
@@ -14,6 +14,7 @@ mod config;
 mod telemetry;
 mod serve;
 mod process;
+mod open_files;
 mod ask;
 pub mod names;
 mod sampled;
@@ -23,6 +24,7 @@ pub use ask::{AskError, Readiness, ask};
 pub use captured::CapturedLog;
 pub use config::TelemetryConfig;
 pub use logs::{LogFormat, init_logs};
+pub use open_files::OpenFiles;
 pub use prometheus_client::registry::Registry;
 pub use sampled::{register_counters, register_gauge, register_gauges, register_optional_gauge};
 pub use serve::serve;

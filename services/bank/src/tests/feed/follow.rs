@@ -17,6 +17,7 @@ on_both_stores! {
     a_log_keeps_its_id_and_its_followers_over_a_restart,
     a_follower_that_waits_for_its_turn_hears_signs_of_life,
     one_follower_too_many_is_refused_until_another_goes,
+    one_client_does_not_have_all_followers,
     streams_end_when_the_bank_stops,
     ; threads:
     the_shards_together_see_every_change_once_and_in_order,
@@ -294,6 +295,23 @@ async fn one_follower_too_many_is_refused_until_another_goes(bed: Bed) {
     assert!(vigie_proto::status::retry_after(&refusal).is_some());
     drop(one);
     while served.watch(0, 0, 1).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    served.stop().await;
+}
+
+async fn one_client_does_not_have_all_followers(bed: Bed) {
+    let config = bed.config();
+    let served = Served::start(Config { followers_per_client_max: 2, ..config }).await;
+    let watch = || served.watch(0, 0, 1);
+    let (one, _two) = (watch().await.unwrap(), watch().await.unwrap());
+    let refusal = refused(watch().await.map(drop), Code::ResourceExhausted, "this client has 2 followers");
+    assert!(vigie_proto::status::retry_after(&refusal).is_some());
+    // Whoever loads the state counts too.
+    let load = pb::LoadRequest { shard: 0, shard_count: 1 };
+    refused(served.feed.clone().load(load).await.map(drop), Code::ResourceExhausted, "2 followers");
+    drop(one);
+    while watch().await.is_err() {
         tokio::task::yield_now().await;
     }
     served.stop().await;

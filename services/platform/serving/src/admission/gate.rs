@@ -186,12 +186,12 @@ impl<T> Gate<T> {
             self.limit.record(now, class, took, held.evidence, self.in_flight);
         }
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.clients.leave(&held.client);
+        self.clients.leave(&held.client, 1);
     }
 
     fn enter(&mut self, client: Client) -> Held {
         self.in_flight += 1;
-        self.clients.enter(&client);
+        self.clients.enter(&client, 1);
         Held { client, evidence: self.limit.admit(self.in_flight) }
     }
 

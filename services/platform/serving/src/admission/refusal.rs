@@ -12,6 +12,7 @@ use tonic::Status;
 use tonic::body::Body;
 use vigie_rpc::details::resource_exhausted;
 
+use crate::admission::ledger::Shortage;
 use crate::load::Refusal;
 
 /// The pause of a server that refuses nearly nothing: about what a full server takes to finish some calls.
@@ -69,8 +70,12 @@ impl Refusals {
     }
 
     /// The answer to a call whose body has no room.
-    pub(crate) fn no_bytes(&self, overload: f64) -> Status {
-        resource_exhausted("too many bytes of requests in flight; try again later", self.pause(overload))
+    pub(crate) fn no_bytes(&self, shortage: Shortage, overload: f64) -> Status {
+        let text = match shortage {
+            Shortage::Full => "too many bytes of requests in flight; try again later",
+            Shortage::Share => "this client has its share of the bytes in flight; try again later",
+        };
+        resource_exhausted(text, self.pause(overload))
     }
 
     fn pause(&self, overload: f64) -> Duration {
@@ -114,7 +119,7 @@ mod tests {
             assert_eq!(code, Code::ResourceExhausted);
             assert!((PAUSE / 2..=PAUSE * 2).contains(&pause), "{pause:?}");
         }
-        let status = refusals.no_bytes(1.0);
+        let status = refusals.no_bytes(Shortage::Full, 1.0);
         assert!(retry_after(&status).is_some());
     }
 

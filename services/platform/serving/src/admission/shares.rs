@@ -1,4 +1,4 @@
-//! The calls in flight of each client, and the fair share of each.
+//! What each client has in flight, calls or bytes, and the fair share of each.
 //!
 //! The share is max-min: the limit divided by the clients that are active. A client within its share gets a slot though
 //! others have taken all of them; beyond its share it takes what is left. So a client that sends little is never pushed
@@ -31,12 +31,13 @@ const LITTLE: f64 = 0.75;
 const COUNT_EVERY: Duration = Duration::from_millis(100);
 
 /// One client.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) enum Client {
     Named(ClientIdentity),
     /// See [`host`].
     Peer(IpAddr),
     /// The transport knows no address: all such calls are one client's.
+    #[default]
     Unknown,
     Bucket(u64),
 }
@@ -74,7 +75,7 @@ struct Known {
 }
 
 impl Clients {
-    /// Counts a call of the client; returns the client as it is counted here, and its calls in flight.
+    /// Counts a request of the client; returns the client as it is counted here, and what it has in flight.
     pub(crate) fn meet(&mut self, client: Client, now: Duration) -> (Client, usize) {
         if now >= self.counted + COUNT_EVERY {
             self.counted = now;
@@ -118,15 +119,15 @@ impl Clients {
         self.active > 1
     }
 
-    pub(crate) fn enter(&mut self, client: &Client) {
+    pub(crate) fn enter(&mut self, client: &Client, amount: usize) {
         if let Some(known) = self.known.get_mut(client) {
-            known.in_flight += 1;
+            known.in_flight += amount;
         }
     }
 
-    pub(crate) fn leave(&mut self, client: &Client) {
+    pub(crate) fn leave(&mut self, client: &Client, amount: usize) {
         if let Some(known) = self.known.get_mut(client) {
-            known.in_flight = known.in_flight.saturating_sub(1);
+            known.in_flight = known.in_flight.saturating_sub(amount);
         }
     }
 }
@@ -144,7 +145,7 @@ mod tests {
         let mut clients = Clients::default();
         let mut now = Duration::from_secs(1);
         clients.meet(named("a"), now);
-        clients.enter(&named("a"));
+        clients.enter(&named("a"), 1);
         assert_eq!(clients.share(12), 12);
         clients.meet(named("b"), now);
         assert_eq!((clients.share(12), clients.several()), (6, true));
@@ -152,7 +153,7 @@ mod tests {
         now += ACTIVE_FOR;
         assert_eq!(clients.meet(named("a"), now), (named("a"), 1));
         assert_eq!((clients.share(12), clients.several()), (12, false), "b has left");
-        clients.leave(&named("a"));
+        clients.leave(&named("a"), 1);
         assert_eq!(clients.in_flight(&named("a")), 0);
     }
 
@@ -161,7 +162,7 @@ mod tests {
         let mut clients = Clients::default();
         for number in 0..10 * CLIENTS_MAX {
             let (client, _) = clients.meet(named(&number.to_string()), Duration::from_secs(1));
-            clients.enter(&client);
+            clients.enter(&client, 1);
         }
         let most = CLIENTS_MAX + usize::try_from(BUCKETS).unwrap();
         assert!(clients.known.len() <= most, "{}", clients.known.len());

@@ -1,23 +1,25 @@
 //! The slots of a server, and what a call holds of them: the shell around [`Gate`], with its lock, clock and waiting.
 //!
-//! A [`Slot`] is given back when it is dropped, whatever happened: answered, failed, cancelled. So are bytes.
+//! A [`Slot`] is given back when it is dropped, whatever happened: answered, failed, cancelled. So are [`HeldBytes`].
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::Response;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 use vigie_rpc::Priority;
 
+use crate::admission::budget::{Announced, Budget, HeldBytes};
 use crate::admission::gate::{Asked, Gate, Held};
+use crate::admission::ledger::{Shortage, Sizes};
 use crate::admission::limit::{Aim, Class, Limit};
 use crate::admission::refusal::Refusals;
 use crate::admission::shares::Client;
 use crate::config::{Concurrency, ServingConfig};
-use crate::load::{Counted, Load};
+use crate::load::Load;
 
 /// The most bulk work that waits for a slot. Each stream has one request waiting at most: it is read no further meanwhile.
 const WAITING_MAX: usize = 4_096;
@@ -50,8 +52,7 @@ struct Inner {
     begun: Instant,
     load: Load,
     refusals: Refusals,
-    bytes: Arc<Semaphore>,
-    bytes_max: usize,
+    bytes: Budget,
 }
 
 impl Slots {
@@ -59,15 +60,14 @@ impl Slots {
     pub(crate) fn new(config: &ServingConfig, message_bytes_max: usize, load: Load, seed: u64) -> Self {
         let gate = Gate::new(limit(config), config.calls_in_flight_max, WAITING_MAX);
         load.show(gate.limit(), 0, 0);
-        let bytes_max = config.bytes_in_flight_max.max(message_bytes_max).min(Semaphore::MAX_PERMITS);
+        let bytes = Budget::new(Sizes::new(config.bytes_in_flight_max, message_bytes_max), load.clone());
         Self {
             inner: Arc::new(Inner {
                 gate: Mutex::new(gate),
                 begun: Instant::now(),
                 load,
                 refusals: Refusals::new(seed),
-                bytes: Arc::new(Semaphore::new(bytes_max)),
-                bytes_max,
+                bytes,
             }),
         }
     }
@@ -120,30 +120,41 @@ impl Slots {
     }
 
     /// Room for this many bytes at once.
-    pub(crate) fn take_bytes(&self, bytes: usize) -> Result<Bytes, Status> {
+    pub(crate) fn take_bytes(&self, client: &Client, bytes: usize) -> Result<HeldBytes, Status> {
+        self.inner.bytes.take(client, bytes).map_err(|shortage| self.no_bytes(shortage))
+    }
+
+    /// Notes the length of a message whose bytes are to come; refused if not all of them could.
+    pub(crate) fn announce_bytes(&self, client: &Client, bytes: usize) -> Result<Announced, Status> {
+        self.inner.bytes.announce(client, bytes).map_err(|shortage| self.no_bytes(shortage))
+    }
+
+    /// Room for this many bytes, as soon as there is and before the deadline.
+    pub(crate) async fn wait_bytes(
+        &self,
+        client: &Client,
+        bytes: usize,
+        overdraws: bool,
+        deadline: Instant,
+    ) -> Result<HeldBytes, Status> {
+        let waited = tokio::time::timeout_at(deadline, self.inner.bytes.wait(client, bytes, overdraws)).await;
+        waited.map_err(|_| self.no_bytes(Shortage::Full))
+    }
+
+    /// Returns what counts of a request of this many bytes.
+    pub(crate) fn countable(&self, bytes: usize) -> usize {
+        self.inner.bytes.countable(bytes)
+    }
+
+    fn no_bytes(&self, shortage: Shortage) -> Status {
         let inner = &*self.inner;
-        let wanted = inner.permits(bytes);
-        match Arc::clone(&inner.bytes).try_acquire_many_owned(wanted) {
-            Ok(permit) => Ok(Bytes { permit, counted: inner.load.reserved(bytes) }),
-            Err(_) => {
-                inner.load.refuse_bytes();
-                Err(inner.refusals.no_bytes(inner.lock().overload()))
-            }
-        }
+        inner.load.refuse_bytes();
+        inner.refusals.no_bytes(shortage, inner.lock().overload())
     }
 
-    /// Room for this many bytes, as soon as there is.
-    pub(crate) async fn wait_bytes(self, bytes: usize) -> Result<Bytes, Status> {
-        let wanted = self.inner.permits(bytes);
-        match Arc::clone(&self.inner.bytes).acquire_many_owned(wanted).await {
-            Ok(permit) => Ok(Bytes { permit, counted: self.inner.load.reserved(bytes) }),
-            Err(_) => Err(Status::unavailable("the server is shutting down")),
-        }
-    }
-
-    /// The bytes that are taken for a request of this many: more than there are would never come.
-    pub(crate) fn room_for(&self, bytes: usize) -> usize {
-        bytes.min(self.inner.bytes_max)
+    /// Counts a call that was ended because its body arrived too slowly.
+    pub(crate) fn end_slow(&self) {
+        self.inner.load.end_slow();
     }
 
     fn slot(&self, held: Held) -> Slot {
@@ -178,11 +189,6 @@ impl Inner {
 
     fn show(&self, gate: &Gate<oneshot::Sender<Slot>>) {
         self.load.show(gate.limit(), gate.in_flight(), gate.waiting());
-    }
-
-    /// A request for more than there is would wait for ever.
-    fn permits(&self, bytes: usize) -> u32 {
-        u32::try_from(bytes.min(self.bytes_max)).unwrap_or(u32::MAX)
     }
 }
 
@@ -221,25 +227,6 @@ impl Drop for Request<'_> {
         let mut gate = self.slots.inner.lock();
         gate.give_up(self.number);
         self.slots.inner.show(&gate);
-    }
-}
-
-/// Room for bytes, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Bytes {
-    permit: OwnedSemaphorePermit,
-    counted: Counted,
-}
-
-impl Bytes {
-    /// Takes so many of them, if there are.
-    pub(crate) fn split(&mut self, bytes: usize) -> Option<Self> {
-        Some(Self { permit: self.permit.split(bytes)?, counted: self.counted.split(bytes) })
-    }
-
-    pub(crate) fn merge(&mut self, other: Self) {
-        self.permit.merge(other.permit);
-        self.counted.merge(other.counted);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The call as its handler sees it: its priority and its caller, and what the handler reports of its load.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,10 +9,12 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 use vigie_rpc::Priority;
 
+use crate::admission::budget::{Announced, HeldBytes};
 use crate::admission::limit::Class;
 use crate::admission::shares::Client;
-use crate::admission::slots::{Bytes, Slot, Slots, too_late};
+use crate::admission::slots::{Slot, Slots, too_late};
 use crate::authorization::identity::ClientIdentity;
+use crate::connection::peer::Peer;
 
 /// A call: its priority, its caller, and its part in the load.
 ///
@@ -19,9 +22,27 @@ use crate::authorization::identity::ClientIdentity;
 #[derive(Debug, Clone, Default)]
 pub struct Call {
     priority: Priority,
-    identity: Option<ClientIdentity>,
+    caller: Caller,
     /// None outside a server, and for calls that are never refused.
     served: Option<Arc<Served>>,
+}
+
+/// Who makes a call.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Caller {
+    pub(crate) client: Client,
+    pub(crate) identity: Option<ClientIdentity>,
+    pub(crate) address: Option<SocketAddr>,
+}
+
+impl Caller {
+    pub(crate) fn of(extensions: &http::Extensions) -> Self {
+        Self {
+            client: Client::of(extensions),
+            identity: extensions.get().cloned(),
+            address: extensions.get::<Peer>().and_then(|peer| peer.address),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -29,6 +50,8 @@ struct Served {
     slots: Slots,
     client: Client,
     path: http::Uri,
+    /// Its requests are one message: all of it has been read when the answer begins.
+    has_one_message: bool,
     bytes: AtomicU64,
     room: Mutex<Room>,
     /// The first message, or the end of the body, has arrived.
@@ -41,35 +64,62 @@ struct Served {
 /// The memory that a call's body has reserved.
 #[derive(Debug)]
 enum Room {
-    /// The answer has not begun: whatever arrives is kept.
-    Kept(Option<Bytes>),
+    /// The answer has not begun: whatever arrives is kept. A large message is announced until all of it has come.
+    Kept(Option<HeldBytes>, Option<Announced>),
     /// The answer has begun, or the call has ended: the reservation is that of the messages that a stream read last.
-    Given(Option<Bytes>),
+    Given(Option<HeldBytes>),
+}
+
+/// The room for bytes that have arrived.
+#[derive(Debug)]
+pub(crate) enum Reserved {
+    /// There is enough.
+    Now,
+    /// The call is a stream that is being read: it has to wait for room.
+    Waits(RoomWaiter),
+}
+
+/// Waits for room for a stream.
+#[derive(Debug)]
+pub(crate) struct RoomWaiter {
+    slots: Slots,
+    client: Client,
+    bytes: usize,
+    overdraws: bool,
+}
+
+impl RoomWaiter {
+    /// `RESOURCE_EXHAUSTED` if there is none in time.
+    pub(crate) async fn wait(self, within: Duration) -> Result<HeldBytes, Status> {
+        let deadline = Instant::now() + within;
+        self.slots.wait_bytes(&self.client, self.bytes, self.overdraws, deadline).await
+    }
 }
 
 impl Call {
     pub(crate) fn new(
         slots: Slots,
-        client: Client,
-        identity: Option<ClientIdentity>,
+        caller: Caller,
         priority: Priority,
         path: http::Uri,
+        has_one_message: bool,
     ) -> Self {
         let served = Served {
             slots,
-            client,
+            client: caller.client.clone(),
             path,
+            has_one_message,
             bytes: AtomicU64::new(0),
-            room: Mutex::new(Room::Kept(None)),
+            room: Mutex::new(Room::Kept(None, None)),
             arrived: AtomicBool::new(false),
             not_load: AtomicBool::new(false),
             waited_nanos: AtomicU64::new(0),
         };
-        Self { priority, identity, served: Some(Arc::new(served)) }
+        Self { priority, caller, served: Some(Arc::new(served)) }
     }
 
-    pub(crate) const fn never_refused(identity: Option<ClientIdentity>, priority: Priority) -> Self {
-        Self { priority, identity, served: None }
+    pub(crate) const fn never_refused(caller: Caller, priority: Priority) -> Self {
+        Self { priority, caller, served: None }
     }
 
     /// The call of a request. Outside a server, as in a handler's own tests: one that is interactive and unbounded.
@@ -87,7 +137,11 @@ impl Call {
     /// Who calls, if that is known for certain: by its certificate.
     #[must_use]
     pub const fn identity(&self) -> Option<&ClientIdentity> {
-        self.identity.as_ref()
+        self.caller.identity.as_ref()
+    }
+
+    pub(crate) const fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// Reports that the latency of this call says nothing of the load: it depends on something else.
@@ -117,8 +171,12 @@ impl Call {
             Some(room) => room,
             // It holds none while it waits.
             None => {
-                let room = served.slots.clone().wait_bytes(bytes);
-                tokio::time::timeout_at(deadline, room).await.unwrap_or_else(|_| Err(too_late()))?
+                let bytes = served.slots.countable(bytes);
+                served
+                    .slots
+                    .wait_bytes(&served.client, bytes, false, deadline)
+                    .await
+                    .map_err(|_| too_late())?
             }
         };
         let slot = served.slots.wait(served.client.clone(), deadline).await?;
@@ -130,34 +188,72 @@ impl Call {
         Ok(Work { call: self.clone(), held: Some((slot, room)), bytes, begun })
     }
 
-    pub(crate) fn slots(&self) -> Option<&Slots> {
-        self.served.as_ref().map(|served| &served.slots)
-    }
-
-    /// The answer has begun, or will not: what of the body was kept has been read or is dropped.
+    /// The answer has begun, or will not: what of the body was kept has been read or is dropped. What a stream keeps is given
+    /// back when it is read on.
     pub(crate) fn give_room(&self) {
+        let Some(served) = &self.served else { return };
+        let mut room = served.room();
+        let kept = match &mut *room {
+            Room::Kept(kept, announced) => (kept.take(), announced.take()),
+            Room::Given(_) => return,
+        };
+        let (reading, dropped) = if served.has_one_message { (None, kept) } else { (kept.0, (None, kept.1)) };
+        *room = Room::Given(reading);
+        drop(room);
+        drop(dropped);
+    }
+
+    /// Notes that a message of this length begins; refused if its client has announced so many that not all can arrive.
+    pub(crate) fn announce(&self, bytes: usize) -> Result<(), Status> {
+        let Some(served) = &self.served else { return Ok(()) };
+        let mut room = served.room();
+        if let Room::Kept(_, announced) = &mut *room {
+            let more = served.slots.announce_bytes(&served.client, bytes)?;
+            let former = announced.replace(more);
+            drop(room);
+            drop(former);
+        }
+        Ok(())
+    }
+
+    /// Counts the bytes of messages that begin: the size of the call.
+    pub(crate) fn grow(&self, bytes: usize) {
         if let Some(served) = &self.served {
-            let kept = std::mem::replace(&mut *served.room(), Room::Given(None));
-            drop(kept);
+            served.bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
     }
 
-    /// Keeps room for a message that arrives. True if the answer has begun: then the room is for the body to find.
-    pub(crate) fn keep_room(&self, bytes: usize) -> Result<bool, Status> {
-        let Some(served) = &self.served else { return Ok(false) };
-        served.bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    /// Reserves room for bytes that have arrived. Refused if there is none, and the answer has not begun.
+    pub(crate) fn reserve(&self, bytes: usize) -> Result<Reserved, Status> {
+        let Some(served) = &self.served else { return Ok(Reserved::Now) };
         let mut room = served.room();
-        let Room::Kept(kept) = &mut *room else { return Ok(true) };
-        let more = served.slots.take_bytes(bytes)?;
-        match kept {
-            Some(kept) => kept.merge(more),
-            None => *kept = Some(more),
+        match &mut *room {
+            Room::Kept(kept, _) => {
+                let more = served.slots.take_bytes(&served.client, bytes)?;
+                match kept {
+                    Some(kept) => kept.merge(more),
+                    None => *kept = Some(more),
+                }
+                Ok(Reserved::Now)
+            }
+            Room::Given(reading) => Ok(Reserved::Waits(RoomWaiter {
+                slots: served.slots.clone(),
+                client: served.client.clone(),
+                bytes: served.slots.countable(bytes),
+                overdraws: reading.as_ref().is_some_and(HeldBytes::is_overdrawn),
+            })),
         }
-        Ok(false)
+    }
+
+    /// Counts the call as one that was ended because its body arrived too slowly.
+    pub(crate) fn end_slow(&self) {
+        if let Some(served) = &self.served {
+            served.slots.end_slow();
+        }
     }
 
     /// There is room for a message of a stream that is being read.
-    pub(crate) fn has_room(&self, more: Bytes) {
+    pub(crate) fn has_room(&self, more: HeldBytes) {
         let Some(served) = &self.served else { return };
         if let Room::Given(reading) = &mut *served.room() {
             match reading {
@@ -167,14 +263,15 @@ impl Call {
         }
     }
 
-    /// The stream is read on: what of its room no work has taken over is not needed.
-    pub(crate) fn read_on(&self) {
-        let Some(served) = &self.served else { return };
+    /// The stream is read on: what of its room no work has taken over is not needed. False if it is no stream yet.
+    pub(crate) fn read_on(&self) -> bool {
+        let Some(served) = &self.served else { return false };
         let unused = match &mut *served.room() {
             Room::Given(reading) => reading.take(),
-            Room::Kept(_) => None,
+            Room::Kept(..) => return false,
         };
         drop(unused);
+        true
     }
 
     pub(crate) fn arrive(&self) {
@@ -208,10 +305,10 @@ impl Call {
 
 impl Served {
     /// So much of the room of the messages that were read last. If that is not enough, it is given back.
-    fn take_room(&self, bytes: usize) -> Option<Bytes> {
+    fn take_room(&self, bytes: usize) -> Option<HeldBytes> {
         let mut room = self.room();
         let Room::Given(reading) = &mut *room else { return None };
-        let taken = reading.as_mut()?.split(self.slots.room_for(bytes));
+        let taken = reading.as_mut()?.split(self.slots.countable(bytes));
         let too_little = if taken.is_none() { reading.take() } else { None };
         drop(room);
         drop(too_little);
@@ -254,7 +351,7 @@ impl Drop for Waiting {
 #[derive(Debug)]
 pub struct Work {
     call: Call,
-    held: Option<(Slot, Bytes)>,
+    held: Option<(Slot, HeldBytes)>,
     bytes: usize,
     begun: Instant,
 }

@@ -9,8 +9,9 @@
 //! is refused, however late they are. So work that takes more than some hundred microseconds belongs on threads of its
 //! own, where it waits with a slot.
 //!
-//! A call that was accepted has to begin its answer within the longest deadline of the server, the arrival of its body
-//! included, so a caller who sends a byte now and then does not keep a slot for ever.
+//! A call of any method has to begin its answer within its deadline, the arrival of its body included: the one that its caller
+//! names, the server's default where it names none, and never more than the server's longest. A handler's own deadline
+//! ([`crate::deadline`]) is a little earlier, so this one shows only where a handler has none, or the body does not come.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,9 +26,10 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use vigie_rpc::{Priority, deadline, priority};
 
-use crate::admission::shares::Client;
 use crate::admission::slots::{Slot, Slots};
-use crate::call::handle::Call;
+use crate::call::handle::{Call, Caller};
+use crate::call::methods::HasOneMessage;
+use crate::config::ServingConfig;
 
 /// Methods that are treated otherwise, each by the beginning of its path.
 #[derive(Debug, Clone, Default)]
@@ -41,12 +43,14 @@ pub(crate) struct Exceptions {
 pub(crate) struct InFlightLayer {
     slots: Slots,
     exceptions: Arc<Exceptions>,
-    answer_within: Duration,
+    deadline_default: Duration,
+    deadline_max: Duration,
 }
 
 impl InFlightLayer {
-    pub(crate) fn new(slots: Slots, exceptions: Exceptions, answer_within: Duration) -> Self {
-        Self { slots, exceptions: exceptions.into(), answer_within }
+    pub(crate) fn new(slots: Slots, exceptions: Exceptions, config: &ServingConfig) -> Self {
+        let (deadline_default, deadline_max) = (config.deadline_default(), config.deadline_max());
+        Self { slots, exceptions: exceptions.into(), deadline_default, deadline_max }
     }
 
     fn priority(&self, request: &Request<Body>) -> Priority {
@@ -92,28 +96,26 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let priority = self.limits.priority(&request);
-        let identity = request.extensions().get().cloned();
+        let caller = Caller::of(request.extensions());
         let (call, slot) = if self.limits.never_refuses(&request) {
-            (Call::never_refused(identity, priority), None)
+            (Call::never_refused(caller, priority), None)
         } else {
-            let client = Client::of(request.extensions());
-            match self.limits.slots.take(client.clone(), priority) {
+            match self.limits.slots.take(caller.client.clone(), priority) {
                 Ok(slot) => {
                     let path = request.uri().clone();
-                    (Call::new(self.limits.slots.clone(), client, identity, priority, path), Some(slot))
+                    let has_one_message = request.extensions().get() == Some(&HasOneMessage(true));
+                    let slots = self.limits.slots.clone();
+                    (Call::new(slots, caller, priority, path, has_one_message), Some(slot))
                 }
                 Err(refusal) => return InFlightFuture::Refused { answer: Some(refusal) },
             }
         };
-        let held = HeldSlot {
-            asked: deadline::asked(request.headers()),
-            begun: Instant::now(),
-            call: call.clone(),
-            slot,
-        };
+        let asked = deadline::asked(request.headers());
+        let held = HeldSlot { asked, begun: Instant::now(), call: call.clone(), slot };
         request.extensions_mut().insert(priority);
         request.extensions_mut().insert(call);
-        let call = tokio::time::timeout(self.limits.answer_within, self.inner.call(request));
+        let within = asked.unwrap_or(self.limits.deadline_default).min(self.limits.deadline_max);
+        let call = tokio::time::timeout(within, self.inner.call(request));
         InFlightFuture::Accepted { call, held }
     }
 }
@@ -166,7 +168,7 @@ where
             InFlightProjection::Accepted { call, held } => {
                 let Poll::Ready(answered) = call.poll(context) else { return Poll::Pending };
                 let answered = answered.unwrap_or_else(|_| {
-                    let text = "the call did not arrive and finish in the time that this server gives";
+                    let text = "the call did not arrive and was not answered within its deadline";
                     Ok(Status::deadline_exceeded(text).into_http())
                 });
                 held.leave(answered.as_ref().map_or(Code::Unknown, code));

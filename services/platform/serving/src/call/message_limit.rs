@@ -1,41 +1,50 @@
-//! Refuses what has no room by its length prefix, before its bytes arrive: a message that is too large, and one more
-//! than the server has memory for.
+//! Bounds the messages of a call: their size, the memory that they take, and the time in which they arrive.
 //!
-//! tonic's own limit answers `OUT_OF_RANGE`, which in this project means an old feed cursor. A message that is too
-//! large is a wrong argument: the caller gets `INVALID_ARGUMENT` and the limit. A gRPC body is a run of messages,
-//! each behind five bytes: a compression flag and the length (gRPC over HTTP/2, "Length-Prefixed-Message"), so it is
+//! tonic's own limit of size answers `OUT_OF_RANGE`, which in this project means an old feed cursor. A message that is too
+//! large is a wrong argument: the caller gets `INVALID_ARGUMENT` and the limit, before its bytes arrive. A gRPC body is a run of
+//! messages, each behind five bytes: a compression flag and the length (gRPC over HTTP/2, "Length-Prefixed-Message"), so it is
 //! enough to follow the prefixes while the bytes pass through.
 //!
-//! Each message reserves its length of the bytes that may be in flight. Until the call's answer begins, what it has
-//! reserved is kept, and a message that finds no room fails it with `RESOURCE_EXHAUSTED`. After that the call is a
-//! stream: its next message waits for room, which holds the sender back by flow control. The work that comes of it takes
-//! that room over ([`Call::enter`]); what is not taken over is given back when the stream is read on.
+//! Each message reserves what has arrived of it, in steps, of the bytes that may be in flight ([`crate::admission`]). Until the
+//! call's answer begins, what it has reserved is kept, and a message that finds no room fails it with `RESOURCE_EXHAUSTED`. After
+//! that the call is a stream: it waits for room, which holds the sender back by flow control. The work that comes of a message takes
+//! its room over ([`Call::enter`]); what is not taken over is given back when the stream is read on.
+//!
+//! A message that does not arrive at a minimum rate ends its call with `DEADLINE_EXCEEDED`: so none of those that hold room
+//! holds it for ever.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
-use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use crate::admission::slots;
-use crate::call::handle::Call;
+use crate::admission::budget::HeldBytes;
+use crate::call::handle::{Call, Reserved};
 use crate::call::methods::HasOneMessage;
+use crate::call::pace::{Pace, PaceLimits, TooSlow};
+use crate::config::ServingConfig;
+use crate::refusal_log::{Reason, RefusalLog};
 
 /// Limits the messages of each call.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct MessageLimitLayer {
     bytes_max: usize,
+    pace: PaceLimits,
+    /// The longest time that a stream waits for room.
+    room_within: Duration,
+    refusals: RefusalLog,
 }
 
 impl MessageLimitLayer {
-    pub(crate) const fn new(bytes_max: usize) -> Self {
-        Self { bytes_max }
+    pub(crate) fn new(bytes_max: usize, config: &ServingConfig, refusals: RefusalLog) -> Self {
+        Self { bytes_max, pace: PaceLimits::new(config), room_within: config.deadline_max(), refusals }
     }
 }
 
@@ -43,7 +52,7 @@ impl<S> Layer<S> for MessageLimitLayer {
     type Service = MessageLimit<S>;
 
     fn layer(&self, inner: S) -> MessageLimit<S> {
-        MessageLimit { inner, bytes_max: self.bytes_max }
+        MessageLimit { inner, limits: self.clone() }
     }
 }
 
@@ -51,7 +60,7 @@ impl<S> Layer<S> for MessageLimitLayer {
 #[derive(Debug, Clone)]
 pub(crate) struct MessageLimit<S> {
     inner: S,
-    bytes_max: usize,
+    limits: MessageLimitLayer,
 }
 
 impl<S> Service<Request<Body>> for MessageLimit<S>
@@ -67,17 +76,20 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> S::Future {
-        let prefixes = Prefixes::new(self.bytes_max);
+        let prefixes = Prefixes::new(self.limits.bytes_max);
         let call = request.extensions().get::<Call>().cloned().unwrap_or_default();
         let has_one_message = request.extensions().get() == Some(&HasOneMessage(true));
         let body = |body| LimitedBody {
             body,
             prefixes,
+            pace: Pace::new(self.limits.pace),
+            room_within: self.limits.room_within,
+            refusals: self.limits.refusals.clone(),
             call,
             has_one_message,
             has_begun: false,
+            arrival: Arrival::default(),
             wrong_end: None,
-            pending_since: None,
             rest: None,
             waiting: None,
         };
@@ -85,19 +97,44 @@ where
     }
 }
 
-type Waiting = Pin<Box<dyn Future<Output = Result<slots::Bytes, Status>> + Send>>;
+/// A message is reserved for in steps of so many bytes, or of an eighth of what has arrived, so that not every frame asks.
+const STEP_BYTES: usize = 64 << 10;
+
+/// The bytes of the messages that a call keeps.
+#[derive(Debug, Default)]
+struct Arrival {
+    /// By their prefixes.
+    announced: usize,
+    arrived: usize,
+    /// For so many there was room.
+    reserved: usize,
+}
+
+impl Arrival {
+    /// Returns for how many more bytes there has to be room.
+    fn wanted(&self) -> Option<usize> {
+        let lacking = self.arrived.checked_sub(self.reserved).filter(|lacking| *lacking > 0)?;
+        let step = STEP_BYTES.max(self.arrived / 8);
+        Some(lacking.max(step).min(self.announced - self.reserved))
+    }
+}
+
+type Waiting = Pin<Box<dyn Future<Output = Result<HeldBytes, Status>> + Send>>;
 
 struct LimitedBody {
     body: Body,
     prefixes: Prefixes,
+    pace: Pace,
+    room_within: Duration,
+    refusals: RefusalLog,
     call: Call,
     /// It is not the body of a stream, nor one of which nothing is known.
     has_one_message: bool,
     /// Something of a message has come.
     has_begun: bool,
+    arrival: Arrival,
     /// It has ended, and should not have; that is told when it is asked once more.
     wrong_end: Option<Status>,
-    pending_since: Option<Instant>,
     /// What came in one frame with the end of a message: the reader gets that message before there has to be room for the
     /// next.
     rest: Option<Bytes>,
@@ -111,15 +148,31 @@ impl LimitedBody {
     /// The next frame, with the time that it took the sender.
     fn poll_inner(&mut self, context: &mut Context<'_>) -> Polled {
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        match (&polled, self.pending_since) {
-            (Poll::Pending, None) => self.pending_since = Some(Instant::now()),
-            (Poll::Ready(_), Some(since)) => {
-                self.call.waited(since.elapsed());
-                self.pending_since = None;
-            }
-            (Poll::Pending, Some(_)) | (Poll::Ready(_), None) => {}
+        if polled.is_pending() {
+            self.pace.pause();
+        } else if let Some(took) = self.pace.resume() {
+            self.call.waited(took);
         }
         polled
+    }
+
+    /// Ready when what is waited for has taken too long. A stream may be silent between its messages.
+    fn poll_too_slow(&mut self, context: &mut Context<'_>) -> Poll<Status> {
+        if !self.has_one_message && self.prefixes.between_messages() {
+            return Poll::Pending;
+        }
+        let too_slow = ready!(self.pace.poll_too_slow(context));
+        Poll::Ready(self.end_slow(too_slow))
+    }
+
+    fn end_slow(&self, too_slow: TooSlow) -> Status {
+        let TooSlow { arrived, waited, bytes_per_second_min: rate_min } = too_slow;
+        let seconds = waited.as_secs_f64();
+        self.call.end_slow();
+        self.refusals.add(self.call.caller().address, Reason::Slow { arrived, seconds, rate_min });
+        Status::deadline_exceeded(format!(
+            "the message did not arrive: {arrived} bytes in {seconds:.1} seconds; {rate_min} a second are the least"
+        ))
     }
 
     /// Whether a body may end here.
@@ -160,14 +213,18 @@ impl http_body::Body for LimitedBody {
             return body.poll_room(context);
         }
         // All that came so far has been read: the reader asks for more.
-        if body.prefixes.between_messages() {
-            body.call.read_on();
+        if body.prefixes.between_messages() && body.call.read_on() {
+            body.arrival = Arrival::default();
         }
         let frame = match body.rest.take() {
             Some(rest) => Frame::data(rest),
-            None => match ready!(body.poll_inner(context)) {
-                Some(Ok(frame)) => frame,
-                ended => {
+            None => match body.poll_inner(context) {
+                Poll::Pending => {
+                    let too_slow = ready!(body.poll_too_slow(context));
+                    return Poll::Ready(Some(Err(too_slow)));
+                }
+                Poll::Ready(Some(Ok(frame))) => frame,
+                Poll::Ready(ended) => {
                     body.call.arrive();
                     let wrong = match ended {
                         None => body.check_end().err(),
@@ -194,18 +251,34 @@ impl http_body::Body for LimitedBody {
         };
         let Some(data) = frame.data_ref() else { return Poll::Ready(Some(Ok(frame))) };
         body.has_begun |= !data.is_empty();
-        let begun = match body.prefixes.follow(data) {
-            Ok(begun) => begun,
+        let is_another = body.prefixes.between_messages();
+        let Passed { begun, arrived } = match body.prefixes.follow(data) {
+            Ok(passed) => passed,
             Err(refusal) => return Poll::Ready(Some(Err(refusal))),
         };
+        if is_another && !body.has_one_message {
+            body.pace.restart();
+        }
+        body.pace.arrive(data.len());
+        body.arrival.announced += begun;
+        body.arrival.arrived += arrived;
         if begun > 0 {
-            match (body.call.keep_room(begun), body.call.slots()) {
-                (Ok(true), Some(slots)) => {
-                    body.waiting = Some((Box::pin(slots.clone().wait_bytes(begun)), frame));
+            body.call.grow(begun);
+        }
+        if begun > STEP_BYTES
+            && let Err(refusal) = body.call.announce(begun)
+        {
+            return Poll::Ready(Some(Err(refusal)));
+        }
+        if let Some(wanted) = body.arrival.wanted() {
+            body.arrival.reserved += wanted;
+            match body.call.reserve(wanted) {
+                Ok(Reserved::Now) => {}
+                Ok(Reserved::Waits(room)) => {
+                    body.waiting = Some((Box::pin(room.wait(body.room_within)), frame));
                     return body.poll_room(context);
                 }
-                (Ok(_), _) => {}
-                (Err(refusal), _) => return Poll::Ready(Some(Err(refusal))),
+                Err(refusal) => return Poll::Ready(Some(Err(refusal))),
             }
         }
         if body.prefixes.between_messages() {
@@ -250,13 +323,14 @@ impl Prefixes {
         if self.payload_left > 0 && self.payload_left < data.len() { Some(self.payload_left) } else { None }
     }
 
-    /// The bytes of the messages that begin in `data`.
-    fn follow(&mut self, mut data: &[u8]) -> Result<usize, Status> {
-        let mut begun = 0_usize;
+    /// Follows `data`.
+    fn follow(&mut self, mut data: &[u8]) -> Result<Passed, Status> {
+        let (mut begun, mut arrived) = (0_usize, 0_usize);
         while !data.is_empty() {
             if self.payload_left > 0 {
                 let passed = self.payload_left.min(data.len());
                 self.payload_left -= passed;
+                arrived += passed;
                 data = &data[passed..];
                 continue;
             }
@@ -277,7 +351,23 @@ impl Prefixes {
                 begun = begun.saturating_add(length);
             }
         }
-        Ok(begun)
+        Ok(Passed { begun, arrived })
+    }
+}
+
+/// What passed of messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Passed {
+    /// The lengths of those that began.
+    begun: usize,
+    /// The bytes of their payloads.
+    arrived: usize,
+}
+
+impl Drop for LimitedBody {
+    fn drop(&mut self) {
+        // What a stream has reserved and no work has taken over.
+        self.call.read_on();
     }
 }
 
@@ -295,10 +385,16 @@ mod tests {
     fn check(messages: &[usize], frame_len: usize, accepted: bool) {
         let body: Vec<u8> = messages.iter().flat_map(|&length| message(length)).collect();
         let mut prefixes = Prefixes::new(10);
-        let followed: Result<usize, _> = body.chunks(frame_len).map(|frame| prefixes.follow(frame)).sum();
+        let followed = body.chunks(frame_len).try_fold(Passed::default(), |sum, frame| {
+            let Passed { begun, arrived } = prefixes.follow(frame)?;
+            let sum = Passed { begun: sum.begun + begun, arrived: sum.arrived + arrived };
+            assert!(sum.arrived <= sum.begun);
+            Ok::<_, Status>(sum)
+        });
+        let all = messages.iter().sum();
         assert_eq!(
             followed.ok(),
-            accepted.then(|| messages.iter().sum()),
+            accepted.then_some(Passed { begun: all, arrived: all }),
             "{messages:?} in frames of {frame_len}"
         );
     }

@@ -24,6 +24,7 @@ use vigie_telemetry::trace::{self, Scoped, Span, Tracer};
 
 use crate::authorization::identity::ClientIdentity;
 use crate::call::methods::{Method, Methods, Traced};
+use crate::connection::open_calls::{ConnectionCalls, OpenCall};
 use crate::connection::peer::Peer;
 use crate::durations::CallDurations;
 
@@ -88,6 +89,8 @@ pub(crate) struct CallRecord {
     code: Option<Code>,
     /// None while the access log is off.
     caller: Option<Caller>,
+    /// Its connection has a call until its answer has ended. None outside a connection.
+    _open: Option<OpenCall>,
 }
 
 /// Who calls.
@@ -119,6 +122,7 @@ impl CallRecord {
             begun: Instant::now(),
             code: None,
             caller: tracing::enabled!(target: TARGET, Level::DEBUG).then(caller),
+            _open: extensions.get().map(ConnectionCalls::enter),
         }
     }
 

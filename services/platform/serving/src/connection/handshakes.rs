@@ -16,11 +16,14 @@ use tokio::time::Instant;
 use tokio_stream::Stream;
 use vigie_tls::{Refused, Tls, TlsConfig};
 
-use crate::connection::hosts::Hosts;
+use crate::connection::counts::{Counts, Host, host_of};
 use crate::connection::limited::Limited;
-use crate::connection::refusal_log::RefusalLog;
 use crate::connection::socket::Socket;
 use crate::load::Load;
+use crate::refusal_log::RefusalLog;
+
+/// The part of all handshakes that one host may have.
+const PART_OF_HOST: usize = 8;
 
 /// The outcome of a handshake: a connection, or the peer and the reason.
 type Outcome<Io> = Result<Socket<Io>, (Option<SocketAddr>, Refused)>;
@@ -35,7 +38,7 @@ pub(crate) struct Handshakes<S, Io> {
     load: Load,
     peer: fn(&Io) -> Option<SocketAddr>,
     under_way: JoinSet<Outcome<Io>>,
-    hosts: Hosts,
+    hosts: Counts<Host>,
     log: RefusalLog,
 }
 
@@ -46,14 +49,14 @@ impl<S, Io> Handshakes<S, Io> {
         tls: Option<Tls>,
         load: Load,
         peer: fn(&Io) -> Option<SocketAddr>,
+        log: RefusalLog,
     ) -> Self {
         let incoming = Some(Box::pin(incoming));
         let longest = tls
             .as_ref()
             .map_or_else(|| TlsConfig::default().handshake_max(), |tls| tls.config().handshake_max());
-        let hosts = Hosts::new(tls.as_ref().map_or(0, |tls| tls.config().handshakes_max));
-        let (under_way, log) = (JoinSet::new(), RefusalLog::default());
-        Self { incoming, tls, longest, load, peer, under_way, hosts, log }
+        let hosts = Counts::new(tls.as_ref().map_or(0, |tls| tls.config().handshakes_max / PART_OF_HOST));
+        Self { incoming, tls, longest, load, peer, under_way: JoinSet::new(), hosts, log }
     }
 }
 
@@ -68,19 +71,7 @@ where
     type Item = io::Result<Socket<Io>>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = self.poll_connection(context);
-        self.log.poll(context);
-        next
-    }
-}
-
-impl<S, Io> Handshakes<S, Io>
-where
-    S: Stream<Item = io::Result<Limited<Io>>>,
-    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    fn poll_connection(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Socket<Io>>>> {
-        let this = self;
+        let this = &mut *self;
         loop {
             while let Poll::Ready(Some(ended)) = this.under_way.poll_join_next(context) {
                 match ended {
@@ -115,7 +106,7 @@ where
                 this.log.add(address, Refused::TooMany);
                 continue;
             }
-            let Some(entered) = this.hosts.enter(address) else {
+            let Some(entered) = this.hosts.enter(host_of(address)) else {
                 this.load.refuse_handshake();
                 this.log.add(address, Refused::TooManyOfHost);
                 continue;

@@ -13,7 +13,6 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
-use tonic::transport::server::Connected;
 use vigie_tls::{ServerStream, peer_name};
 
 use crate::connection::limited::Limited;
@@ -67,11 +66,9 @@ impl Preface {
     }
 }
 
-impl<Io> Connected for Socket<Io> {
-    type ConnectInfo = Peer;
-
-    fn connect_info(&self) -> Peer {
-        self.peer.clone()
+impl<Io> Socket<Io> {
+    pub(crate) const fn peer(&self) -> &Peer {
+        &self.peer
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) type Answers = Pin<Box<dyn Stream<Item = Result<Blob, Status>> + Send
 const NAME: &str = "test.v1.BlobService";
 /// Answers at once.
 pub(crate) const PING: &str = "/test.v1.BlobService/Ping";
-const PUT: &str = "/test.v1.BlobService/Put";
+pub(crate) const PUT: &str = "/test.v1.BlobService/Put";
 const PUT_ALL: &str = "/test.v1.BlobService/PutAll";
 
 /// The methods of the service, but Ping.

@@ -9,7 +9,7 @@ use vigie_serving::ServingConfig;
 use vigie_tls::dev_ca::Validity;
 use vigie_tls::{Sides, Tls, TlsConfig};
 
-use crate::server::{LOG, Server, ca, config, greet, until};
+use crate::server::{LOG, Server, ca, config, greet, logged, until};
 
 #[tokio::test]
 async fn a_handshake_that_does_not_end_is_cut_off_and_holds_nobody_up() {
@@ -122,5 +122,32 @@ async fn a_connection_counts_while_it_is_in_its_handshake() {
     assert!(matches!(closed.expect("it is not closed"), Ok(0) | Err(_)));
     assert_eq!((server.load.refused().connections, server.load.refused().handshakes), (1, 0));
     drop(silent);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn one_identity_cannot_have_all_connections_from_however_many_hosts() {
+    let serving = ServingConfig { connections_per_identity_max: 2, ..Default::default() };
+    let server = Server::start(|_| {}, serving.without_lame_duck()).await;
+    let greedy = server.client(Some(&server.ca.client("greedy", Validity::days(1)).unwrap()));
+    let mut held = Vec::new();
+    for host in [1, 2] {
+        let from = tokio::net::TcpSocket::new_v4().unwrap();
+        from.bind(([127, 0, 0, host], 0).into()).unwrap();
+        held.push(greedy.connect("localhost", from.connect(server.address).await.unwrap()).await.unwrap());
+    }
+    until("two connections", || server.load.connections() == 2).await;
+    let (refused, here) = server.takes(&greedy).await;
+    assert!(refused.is_err());
+    assert_eq!(server.load.refused().connections_of_identity, 1);
+    let lines = logged(&format!("peer={here} "));
+    assert!(lines.len() == 1 && lines[0].contains("refused a connection"), "{lines:?}");
+    assert!(lines[0].contains("the client spiffe://vigie.dev/greedy has 2 connections"), "{lines:?}");
+
+    let modest = server.ca.client("modest", Validity::days(1)).unwrap();
+    server.takes(&server.client(Some(&modest))).await.0.unwrap();
+    drop(held);
+    until("they are free", || server.load.connections() == 0).await;
+    server.takes(&greedy).await.0.unwrap();
     server.stop().await;
 }

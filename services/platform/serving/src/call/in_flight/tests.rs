@@ -6,8 +6,10 @@ use tonic_types::StatusExt as _;
 use tower::service_fn;
 
 use super::*;
+use crate::admission::shares::Client;
 use crate::call::message_limit::MessageLimitLayer;
 use crate::load::Load;
+use crate::refusal_log::RefusalLog;
 use crate::{ClientIdentity, Concurrency, ServingConfig};
 
 const CALL: &str = "/vigie.x.v1.S/A";
@@ -24,7 +26,7 @@ fn limited(config: ServingConfig) -> Limited {
         never_refused: vec!["/grpc.health.".to_owned()],
         bulk: vec!["/vigie.x.v1.S/Stream".to_owned()],
     };
-    Limited { layer: InFlightLayer::new(slots, exceptions, Duration::from_secs(60)), load }
+    Limited { layer: InFlightLayer::new(slots, exceptions, &config), load }
 }
 
 fn calls_max(calls_in_flight_max: usize) -> Limited {
@@ -33,6 +35,15 @@ fn calls_max(calls_in_flight_max: usize) -> Limited {
 
 fn request(path: &str) -> Request<Body> {
     Request::builder().uri(path).body(Body::empty()).unwrap()
+}
+
+fn bulk_stream(layer: &InFlightLayer) -> Call {
+    Call::new(layer.slots.clone(), Caller::default(), Priority::Bulk, "/a".parse().unwrap(), false)
+}
+
+/// Messages of 100 bytes at most.
+fn message_limit(config: &ServingConfig) -> MessageLimitLayer {
+    MessageLimitLayer::new(100, config, RefusalLog::default())
 }
 
 fn answered() -> Result<Response<Body>, Infallible> {
@@ -85,7 +96,7 @@ async fn of_a_fixed_limit_exactly_so_many_calls_run_however_slow_they_are() {
         assert_eq!((load.limit(), load.in_flight()), (5, 0));
     }
     // Bulk work of a stream waits for its slot: three quarters of five are three.
-    let call = Call::new(layer.slots.clone(), Client::Unknown, None, Priority::Bulk, "/a".parse().unwrap());
+    let call = bulk_stream(&layer);
     let later = || Instant::now() + Duration::from_secs(1);
     let mut working = Vec::new();
     for _ in 0..3 {
@@ -232,7 +243,7 @@ async fn time_spent_waiting_for_something_else_is_no_load() {
 #[tokio::test(start_paused = true)]
 async fn work_of_a_stream_waits_for_a_place_and_never_begins_too_late() {
     let Limited { layer, load } = calls_max(1);
-    let call = Call::new(layer.slots.clone(), Client::Unknown, None, Priority::Bulk, "/a".parse().unwrap());
+    let call = bulk_stream(&layer);
     let soon = || Instant::now() + Duration::from_secs(1);
     let first = call.enter(10, soon()).await.unwrap();
     assert_eq!((load.in_flight(), load.bytes()), (1, 10));
@@ -254,7 +265,7 @@ async fn work_of_a_stream_waits_for_a_place_and_never_begins_too_late() {
 #[tokio::test]
 async fn a_place_that_came_to_one_who_has_gone_goes_to_the_next() {
     let Limited { layer, load } = calls_max(1);
-    let call = Call::new(layer.slots.clone(), Client::Unknown, None, Priority::Bulk, "/a".parse().unwrap());
+    let call = bulk_stream(&layer);
     let later = Instant::now() + Duration::from_secs(60);
     let first = call.enter(1, later).await.unwrap();
     let mut gone = Box::pin(call.enter(1, later));
@@ -274,6 +285,30 @@ fn message(length: usize) -> bytes::Bytes {
     bytes.extend(u32::try_from(length).unwrap().to_be_bytes());
     bytes.resize(5 + length, 7);
     bytes.into()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_without_a_deadline_has_the_default_one_and_nobody_has_more_than_the_longest() {
+    let config = ServingConfig { deadline_ms_default: 3_000, deadline_ms_max: 7_000, ..Default::default() };
+    let Limited { layer, load } = limited(config);
+    let mut service = layer.layer(service_fn(|_: Request<Body>| async {
+        pending::<()>().await;
+        answered()
+    }));
+    // One that is never refused has a deadline too.
+    for path in [CALL, "/grpc.health.v1.Health/Check"] {
+        for (timeout, expected_ms) in [(None, 3_000), (Some("500m"), 500), (Some("1H"), 7_000)] {
+            let mut request = request(path);
+            if let Some(timeout) = timeout {
+                request.headers_mut().insert("grpc-timeout", timeout.parse().unwrap());
+            }
+            let begun = Instant::now();
+            let answer = service.call(request).await.unwrap();
+            assert_eq!(status(&answer).unwrap().code(), Code::DeadlineExceeded);
+            assert_eq!(begun.elapsed(), Duration::from_millis(expected_ms), "{path} {timeout:?}");
+        }
+    }
+    assert_eq!(load.in_flight(), 0);
 }
 
 /// What happens to one call: its messages, whether its body breaks off, and when it is dropped.
@@ -338,7 +373,7 @@ proptest! {
                     // The answer begins; the body is read on with it, as a stream's is.
                     Ok(Response::new(body))
                 });
-                layer.layer(MessageLimitLayer::new(100).layer(handler))
+                layer.layer(message_limit(&ServingConfig::default()).layer(handler))
             };
             let mut alive = Vec::new();
             for fate in &fates {
@@ -364,13 +399,13 @@ proptest! {
                         }
                     }
                 }
-                assert!(load.bytes() <= 150, "{}", load.bytes());
+                assert!(load.bytes() <= 300, "{}", load.bytes());
                 alive.push((call, answer));
             }
             drop(alive);
             prop_assert_eq!((load.in_flight(), load.bytes(), load.waiting()), (0, 0, 0));
             // And all the room is there again.
-            let whole = layer.slots.take_bytes(150);
+            let whole = layer.slots.take_bytes(&Client::Unknown, 100);
             prop_assert!(whole.is_ok());
             Ok(())
         })?;
@@ -380,9 +415,9 @@ proptest! {
 #[tokio::test]
 async fn a_body_without_room_is_refused_and_told_when_to_return() {
     let Limited { layer, load } = limited(ServingConfig { bytes_in_flight_max: 100, ..Default::default() });
-    let kept = layer.slots.take_bytes(60).unwrap();
-    let mut service =
-        layer.layer(MessageLimitLayer::new(100).layer(service_fn(|request: Request<Body>| async move {
+    let kept = layer.slots.take_bytes(&Client::Unknown, 60).unwrap();
+    let mut service = layer.layer(message_limit(&ServingConfig::default()).layer(service_fn(
+        |request: Request<Body>| async move {
             let mut body = request.into_body();
             let frame =
                 std::future::poll_fn(|context| http_body::Body::poll_frame(Pin::new(&mut body), context));
@@ -390,7 +425,8 @@ async fn a_body_without_room_is_refused_and_told_when_to_return() {
                 Some(Err(status)) => status.into_http(),
                 Some(Ok(_)) | None => Response::new(Body::empty()),
             })
-        })));
+        },
+    )));
     let sent = || {
         let body = Broken { frames: vec![message(60)].into_iter(), breaks: false };
         Request::builder().uri(CALL).body(Body::new(body)).unwrap()
@@ -407,6 +443,12 @@ async fn a_body_without_room_is_refused_and_told_when_to_return() {
 #[tokio::test]
 async fn the_end_of_one_message_is_read_before_there_is_room_for_the_next() {
     let Limited { layer, load } = limited(ServingConfig { bytes_in_flight_max: 100, ..Default::default() });
+    // One other stream finishes beyond what there is for all, and no second one may.
+    let _overdrawn = {
+        let _all = layer.slots.take_bytes(&Client::Unknown, 100).unwrap();
+        let soon = Instant::now() + Duration::from_secs(1);
+        layer.slots.wait_bytes(&Client::Unknown, 20, false, soon).await.unwrap()
+    };
     let both = bytes::Bytes::from([message(60), message(60)].concat());
     let frames = vec![both.slice(..30), both.slice(30..)];
     let body = Broken { frames: frames.into_iter(), breaks: false };
@@ -417,7 +459,8 @@ async fn the_end_of_one_message_is_read_before_there_is_room_for_the_next() {
         Ok::<_, Infallible>(response)
     });
     let request = Request::builder().uri(CALL).body(Body::new(body)).unwrap();
-    let response = layer.layer(MessageLimitLayer::new(100).layer(stack)).call(request).await.unwrap();
+    let response =
+        layer.layer(message_limit(&ServingConfig::default()).layer(stack)).call(request).await.unwrap();
     let call = response.extensions().get::<Call>().cloned().unwrap();
     let mut body = response.into_body();
     let mut polled = || {
@@ -427,7 +470,7 @@ async fn the_end_of_one_message_is_read_before_there_is_room_for_the_next() {
     };
     assert_eq!((polled(), polled()), (Poll::Ready(30), Poll::Ready(35)), "the first message, and no more");
     let work = call.enter(60, Instant::now() + Duration::from_secs(1)).await.unwrap();
-    assert_eq!(load.bytes(), 60, "its room went over to the work");
+    assert_eq!(load.bytes(), 20 + 60, "its room went over to the work");
     assert_eq!(polled(), Poll::Pending, "there is none for the second");
     work.end(&Ok(()));
     assert_eq!(polled(), Poll::Ready(65));

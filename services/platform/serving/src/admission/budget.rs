@@ -1,0 +1,164 @@
+//! The bytes of requests that are in flight: the shell around [`Ledger`], with its lock, clock and waiting.
+//!
+//! [`HeldBytes`] are given back when they are dropped, whatever happened to their call.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::admission::ledger::{Asked, Ledger, Portion, Shortage, Sizes};
+use crate::admission::shares::Client;
+use crate::load::{Counted, Load};
+
+/// The room for the bytes of one server. A clone is a handle of the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Budget {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    ledger: Mutex<Ledger<oneshot::Sender<HeldBytes>>>,
+    sizes: Sizes,
+    begun: Instant,
+    load: Load,
+}
+
+impl Budget {
+    pub(crate) fn new(sizes: Sizes, load: Load) -> Self {
+        let ledger = Mutex::new(Ledger::new(sizes));
+        Self { inner: Arc::new(Inner { ledger, sizes, begun: Instant::now(), load }) }
+    }
+
+    /// Room for this many bytes at once.
+    pub(crate) fn take(&self, client: &Client, bytes: usize) -> Result<HeldBytes, Shortage> {
+        let taken = self.inner.lock().take(self.inner.now(), client, bytes);
+        taken.map(|portion| self.held(portion))
+    }
+
+    /// Room for this many bytes, as soon as there is. `overdraws` says that bytes of the same message are overdrawn.
+    pub(crate) async fn wait(&self, client: &Client, bytes: usize, overdraws: bool) -> HeldBytes {
+        loop {
+            let (sender, receiver) = oneshot::channel();
+            let asked = self.inner.lock().ask(self.inner.now(), client, bytes, overdraws, sender);
+            match asked {
+                Asked::Now(portion) => return self.held(portion),
+                Asked::Later(number) => {
+                    let _request = Request { budget: self, number };
+                    // The sender is dropped with the request alone.
+                    if let Ok(bytes) = receiver.await {
+                        return bytes;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes the length of a message whose bytes are to come.
+    pub(crate) fn announce(&self, client: &Client, bytes: usize) -> Result<Announced, Shortage> {
+        let client = self.inner.lock().announce(self.inner.now(), client, bytes)?;
+        Ok(Announced { budget: self.clone(), client, bytes })
+    }
+
+    /// Returns what counts of one request of this many bytes.
+    pub(crate) fn countable(&self, bytes: usize) -> usize {
+        self.inner.sizes.countable(bytes)
+    }
+
+    fn held(&self, portion: Portion) -> HeldBytes {
+        let counted = self.inner.load.reserved(portion.bytes());
+        HeldBytes { budget: self.clone(), portion, counted }
+    }
+
+    fn give_back(&self, portion: &Portion) {
+        let inner = &*self.inner;
+        let mut ledger = inner.lock();
+        ledger.leave(portion);
+        let mut next = Vec::new();
+        while let Some(one) = ledger.next(inner.now()) {
+            next.push(one);
+        }
+        drop(ledger);
+        // Without the lock: bytes that nobody takes any more come back here.
+        for (tell, portion) in next {
+            drop(tell.send(self.held(portion)));
+        }
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, Ledger<oneshot::Sender<HeldBytes>>> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Duration {
+        self.begun.elapsed()
+    }
+}
+
+/// A request that waits for its room; withdrawn when it is dropped.
+struct Request<'a> {
+    budget: &'a Budget,
+    number: u64,
+}
+
+impl Drop for Request<'_> {
+    fn drop(&mut self) {
+        self.budget.inner.lock().give_up(self.number);
+    }
+}
+
+/// Room for bytes, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct HeldBytes {
+    budget: Budget,
+    portion: Portion,
+    counted: Counted,
+}
+
+impl HeldBytes {
+    /// Takes so many of them, if there are.
+    pub(crate) fn split(&mut self, bytes: usize) -> Option<Self> {
+        let portion = self.portion.split(bytes)?;
+        Some(Self { budget: self.budget.clone(), portion, counted: self.counted.split(bytes) })
+    }
+
+    /// Adds others of the same call.
+    pub(crate) fn merge(&mut self, mut other: Self) {
+        let client = self.portion.client();
+        if other.portion.client() != client {
+            self.budget.inner.lock().transfer(&mut other.portion, client);
+        }
+        self.portion.merge(&mut other.portion);
+        self.counted.merge(&mut other.counted);
+    }
+
+    /// Whether some of them are beyond what there is for all.
+    pub(crate) fn is_overdrawn(&self) -> bool {
+        self.portion.is_overdrawn()
+    }
+}
+
+impl Drop for HeldBytes {
+    fn drop(&mut self) {
+        if self.portion.bytes() > 0 {
+            self.budget.give_back(&self.portion);
+        }
+    }
+}
+
+/// The length of a message that arrives, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Announced {
+    budget: Budget,
+    client: Client,
+    bytes: usize,
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        self.budget.inner.lock().forget(&self.client, self.bytes);
+    }
+}

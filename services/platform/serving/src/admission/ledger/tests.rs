@@ -1,0 +1,144 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::ClientIdentity;
+
+const NOW: Duration = Duration::from_secs(1);
+
+fn named(name: &str) -> Client {
+    Client::Named(ClientIdentity(name.into()))
+}
+
+/// Of 900 bytes, 600 are open to all; a message has 100 at most.
+fn ledger() -> Ledger<u32> {
+    Ledger::new(Sizes::new(900, 100))
+}
+
+#[test]
+fn there_is_room_for_messages_however_little_is_configured() {
+    assert_eq!(Sizes::new(900, 100), Sizes { open: 600, within_share: 800, message_max: 100 });
+    assert_eq!(Sizes::new(10, 100), Sizes { open: 100, within_share: 200, message_max: 100 });
+    assert_eq!(Sizes::new(0, 0), Sizes { open: 1, within_share: 2, message_max: 1 });
+    assert_eq!(Sizes::new(900, 100).countable(1_000), 100);
+}
+
+#[test]
+fn a_client_within_its_share_is_not_refused_though_another_has_taken_all_it_could() {
+    let mut ledger = ledger();
+    let mut taken = 0;
+    while ledger.take(NOW, &named("greedy"), 50).is_ok() {
+        taken += 50;
+    }
+    assert_eq!(taken, 600, "one that is alone has the open part");
+    assert!(ledger.take(NOW, &named("modest"), 100).is_ok());
+    assert_eq!(ledger.take(NOW, &named("greedy"), 1).unwrap_err(), Shortage::Share);
+    assert!(ledger.take(NOW, &named("modest"), 100).is_ok());
+    assert_eq!(ledger.take(NOW, &named("modest"), 1).unwrap_err(), Shortage::Share, "no more than all");
+}
+
+#[test]
+fn what_is_announced_and_not_sent_counts_against_its_own_client_alone() {
+    let mut ledger = ledger();
+    for _ in 0..6 {
+        ledger.announce(NOW, &named("stalled"), 100).unwrap();
+    }
+    assert_eq!(ledger.announce(NOW, &named("stalled"), 100).unwrap_err(), Shortage::Full);
+    for _ in 0..3 {
+        ledger.announce(NOW, &named("modest"), 100).unwrap();
+        ledger.take(NOW, &named("modest"), 100).unwrap();
+    }
+    ledger.forget(&named("stalled"), 600);
+    assert!(!ledger.announced.contains_key(&named("stalled")));
+}
+
+#[test]
+fn messages_that_hold_all_bytes_and_wait_for_more_finish_one_after_the_other() {
+    let mut ledger = ledger();
+    let streams: Vec<_> = (0..8).map(|number| named(&number.to_string())).collect();
+    // Each has 75 of 100 bytes.
+    let mut held: Vec<_> = streams.iter().map(|client| ledger.take(NOW, client, 75).unwrap()).collect();
+    let mut finished = Vec::new();
+    let mut waiting = 0;
+    for (number, client) in (0..).zip(&streams) {
+        match ledger.ask(NOW, client, 100, false, number) {
+            Asked::Now(portion) => finished.push(portion),
+            Asked::Later(_) => waiting += 1,
+        }
+    }
+    assert!(waiting > 1, "{waiting}");
+    let mut told = 0;
+    while let Some(portion) = finished.pop().or_else(|| held.pop()) {
+        ledger.leave(&portion);
+        while let Some((_, portion)) = ledger.next(NOW) {
+            finished.push(portion);
+            told += 1;
+        }
+        assert!(ledger.in_use + ledger.overdrawn <= 900);
+    }
+    assert_eq!(told, waiting);
+    assert_eq!((ledger.in_use, ledger.overdrawn, ledger.waiting.len()), (0, 0, 0));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Take(u8, usize),
+    Ask(u8, usize),
+    Leave(usize),
+    Split(usize),
+    GiveUp(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0_u8..4, 1_usize..=100).prop_map(|(client, bytes)| Step::Take(client, bytes)),
+        (0_u8..4, 1_usize..=100).prop_map(|(client, bytes)| Step::Ask(client, bytes)),
+        (0_usize..64).prop_map(Step::Leave),
+        (0_usize..64).prop_map(Step::Split),
+        (0_u64..64).prop_map(Step::GiveUp),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_total_is_bounded_and_all_of_it_comes_back(steps in prop::collection::vec(step(), 0..300)) {
+        let mut ledger = ledger();
+        let mut held: Vec<Portion> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Take(client, bytes) => {
+                    held.extend(ledger.take(NOW, &named(&client.to_string()), bytes));
+                }
+                Step::Ask(client, bytes) => {
+                    if let Asked::Now(portion) = ledger.ask(NOW, &named(&client.to_string()), bytes, false, 0) {
+                        held.push(portion);
+                    }
+                }
+                Step::Leave(at) if !held.is_empty() => {
+                    let portion = held.remove(at % held.len());
+                    ledger.leave(&portion);
+                }
+                Step::Split(at) if !held.is_empty() => {
+                    let at = at % held.len();
+                    let half = held[at].bytes() / 2;
+                    let part = held[at].split(half).unwrap();
+                    held.push(part);
+                }
+                Step::GiveUp(number) => ledger.give_up(number),
+                Step::Leave(_) | Step::Split(_) => {}
+            }
+            while let Some((_, portion)) = ledger.next(NOW) {
+                held.push(portion);
+            }
+            let total: usize = held.iter().map(Portion::bytes).sum();
+            prop_assert_eq!(total, ledger.in_use + ledger.overdrawn);
+            prop_assert!(total <= 900, "{}", total);
+            // Whoever waits waits for one that has overdrawn, and that one does not wait.
+            prop_assert!(ledger.waiting.is_empty() || ledger.overdrawn > 0);
+        }
+        held.iter().for_each(|portion| ledger.leave(portion));
+        while let Some((_, portion)) = ledger.next(NOW) {
+            ledger.leave(&portion);
+        }
+        prop_assert_eq!((ledger.in_use, ledger.overdrawn, ledger.waiting.len()), (0, 0, 0));
+    }
+}

@@ -1,0 +1,203 @@
+//! Carries the calls of connections: HTTP/2 on each, until its client goes, it is idle, or the server ends.
+//!
+//! A connection that has had no call for a while is closed, and so is every one when the server drains. The client is told first
+//! (GOAWAY) and opens another connection for its next call. One that answers goes at once; one that does not, as its program is not
+//! looking, is closed [`LINGER`] later, if it has no call.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_stream::{Stream, StreamExt as _};
+use tokio_util::sync::CancellationToken as Shutdown;
+use tonic::body::Body;
+use tower::util::{Oneshot, ServiceExt as _};
+
+use crate::config::ServingConfig;
+use crate::connection::counts::Counts;
+use crate::connection::open_calls::{ConnectionCalls, ServerCalls};
+use crate::connection::peer::Peer;
+use crate::connection::socket::Socket;
+use crate::load::Load;
+use crate::refusal_log::{Reason, RefusalLog};
+
+/// Calls of one connection that may be withdrawn before they are accepted; beyond it the connection is closed.
+const PENDING_RESETS_MAX: usize = 4_096;
+/// The most bytes of a call's headers.
+const HEADERS_BYTES_MAX: u32 = 16 << 10;
+/// How long a connection without calls stays after its client was told that it ends: the calls that the client had begun by then
+/// arrive, and the end of the last answer is sent.
+const LINGER: Duration = Duration::from_secs(1);
+/// The pause after the system gave no connection, for want of files or memory: without one the loop would be busy for nothing.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The HTTP/2 of every connection.
+fn http2(config: &ServingConfig) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(config.streams_per_connection_max)
+        // Streams that were reset before they were accepted, beyond which the peer is taken for an attacker
+        // (CVE-2023-44487) and loses its connection with all calls on it: twenty by default, which a coordinator that
+        // withdraws what others have answered comes to.
+        .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+        // Names and a deadline: some hundred bytes. Said here so that no other default comes by an upgrade.
+        .max_header_list_size(HEADERS_BYTES_MAX)
+        // Windows that hold a whole image or a page of the feed: the default 64 KiB costs a round trip for each.
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}
+
+/// The connections of one server.
+pub(crate) struct Connections<S> {
+    service: S,
+    http2: http2::Builder<TokioExecutor>,
+    identities: Counts<Arc<str>>,
+    idle_max: Duration,
+    calls: ServerCalls,
+    draining: Shutdown,
+    load: Load,
+    refusals: RefusalLog,
+    /// However the server ends, no connection outlives it.
+    running: JoinSet<()>,
+}
+
+impl<S> Connections<S>
+where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    /// None yet. Of clients with the same name in their certificates there are at most `of_identity_max`; from `draining` on
+    /// all of them end.
+    pub(crate) fn new(
+        service: S,
+        config: &ServingConfig,
+        of_identity_max: usize,
+        draining: Shutdown,
+        load: Load,
+        refusals: RefusalLog,
+    ) -> Self {
+        Self {
+            service,
+            http2: http2(config),
+            identities: Counts::new(of_identity_max),
+            idle_max: config.connection_idle_max(),
+            calls: ServerCalls::default(),
+            draining,
+            load,
+            refusals,
+            running: JoinSet::new(),
+        }
+    }
+
+    /// Carries all connections as they come, until no more do and all have ended.
+    pub(crate) async fn accept<Io>(&mut self, incoming: impl Stream<Item = io::Result<Socket<Io>>>)
+    where
+        Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut incoming = std::pin::pin!(incoming);
+        loop {
+            tokio::select! {
+                next = incoming.next() => match next {
+                    Some(Ok(socket)) => self.begin(socket),
+                    Some(Err(error)) => self.failed(error).await,
+                    None => break,
+                },
+                Some(_ended) = self.running.join_next() => {}
+            }
+        }
+        self.ended().await;
+    }
+
+    /// Waits until all connections have ended.
+    pub(crate) async fn ended(&mut self) {
+        while self.running.join_next().await.is_some() {}
+    }
+
+    /// How many calls are open.
+    pub(crate) fn open_calls(&self) -> usize {
+        self.calls.open()
+    }
+
+    async fn failed(&self, error: io::Error) {
+        use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+        // The client went away before it was accepted: that is its own affair, and the next may be there.
+        if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
+            self.refusals.add(None, Reason::Accept(error));
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+        }
+    }
+
+    fn begin<Io>(&mut self, socket: Socket<Io>)
+    where
+        Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let peer = socket.peer().clone();
+        let entered = match peer.certificate_name.clone() {
+            None => None,
+            Some(name) => {
+                let Some(entered) = self.identities.enter(Arc::clone(&name)) else {
+                    self.load.refuse_connection_of_identity();
+                    let max = self.identities.each_max();
+                    self.refusals.add(peer.address, Reason::ConnectionsOfIdentity { name, max });
+                    return;
+                };
+                Some(entered)
+            }
+        };
+        let calls = self.calls.connection();
+        let service = CallService { inner: self.service.clone(), peer, calls: calls.clone() };
+        let connection = self.http2.serve_connection(TokioIo::new(socket), service);
+        let (draining, idle_max) = (self.draining.clone(), self.idle_max);
+        self.running.spawn(async move {
+            let _entered = entered;
+            let mut connection = std::pin::pin!(connection);
+            tokio::select! {
+                _ended = connection.as_mut() => return,
+                () = draining.cancelled() => {}
+                () = calls.quiet(Instant::now(), idle_max) => {}
+            }
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                _ended = connection => {}
+                () = calls.quiet(Instant::now(), LINGER) => {}
+            }
+        });
+    }
+}
+
+/// The service of one connection: it says with each call whose it is.
+#[derive(Clone)]
+struct CallService<S> {
+    inner: S,
+    peer: Peer,
+    calls: ConnectionCalls,
+}
+
+impl<S> hyper::service::Service<Request<Incoming>> for CallService<S>
+where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Oneshot<S, Request<Body>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(self.peer.clone());
+        request.extensions_mut().insert(self.calls.clone());
+        self.inner.clone().oneshot(request)
+    }
+}

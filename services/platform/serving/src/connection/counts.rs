@@ -1,0 +1,101 @@
+//! How many of something each host or client has: a count for each key, bounded, and given back by a guard.
+//!
+//! It bounds handshakes and connections by host: a peer in its handshake has proved nothing yet but its address, and if one host could
+//! have all of them, it could keep everybody else out by saying nothing. It bounds connections by identity afterwards.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::connection::peer::host;
+
+/// A host. Those of whom the network tells nothing are one.
+pub(crate) type Host = Option<IpAddr>;
+
+/// Returns the key of the host at an address.
+pub(crate) fn host_of(address: Option<SocketAddr>) -> Host {
+    address.map(host)
+}
+
+/// The counts, none of which is zero.
+#[derive(Debug)]
+pub(crate) struct Counts<K> {
+    each_max: usize,
+    held: Arc<Mutex<HashMap<K, usize>>>,
+}
+
+impl<K: Hash + Eq + Clone> Counts<K> {
+    /// Each may have so many, and one at least.
+    pub(crate) fn new(each_max: usize) -> Self {
+        Self { each_max: each_max.max(1), held: Arc::default() }
+    }
+
+    pub(crate) const fn each_max(&self) -> usize {
+        self.each_max
+    }
+
+    /// Counts one more; none where there are as many as there may be.
+    pub(crate) fn enter(&self, key: K) -> Option<Entered<K>> {
+        let mut held = lock(&self.held);
+        let count = held.get(&key).map_or(0, |count| *count);
+        if count >= self.each_max {
+            return None;
+        }
+        held.insert(key.clone(), count + 1);
+        Some(Entered { key, held: Arc::clone(&self.held) })
+    }
+}
+
+/// One that is counted, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Entered<K: Hash + Eq> {
+    key: K,
+    held: Arc<Mutex<HashMap<K, usize>>>,
+}
+
+impl<K: Hash + Eq> Drop for Entered<K> {
+    fn drop(&mut self) {
+        let mut held = lock(&self.held);
+        if let Some(count) = held.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&self.key);
+            }
+        }
+    }
+}
+
+fn lock<K>(held: &Mutex<HashMap<K, usize>>) -> MutexGuard<'_, HashMap<K, usize>> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_has_its_number_and_gives_back_what_it_had() {
+        let hosts = Counts::new(2);
+        let enter =
+            |address: &str| hosts.enter(host_of(Some((address.parse::<IpAddr>().unwrap(), 1).into())));
+        let first = enter("2001:db8::1").unwrap();
+        let second = enter("2001:db8::2").unwrap();
+        assert!(enter("2001:db8::3").is_none(), "the /64 is one host");
+        let other = enter("2001:db8:0:1::1").unwrap();
+        drop(first);
+        let third = enter("2001:db8::3").unwrap();
+        drop((second, third, other));
+        assert!(lock(&hosts.held).is_empty(), "nothing is kept of who has gone");
+    }
+
+    #[test]
+    fn each_has_one_at_least_and_loopback_is_no_exception() {
+        let hosts = Counts::new(0);
+        let near = host_of(Some(([127, 0, 0, 1], 1).into()));
+        let entered = hosts.enter(near);
+        assert!(entered.is_some() && hosts.enter(near).is_none());
+        let unknown = hosts.enter(None);
+        assert!(unknown.is_some() && hosts.enter(None).is_none());
+    }
+}

@@ -1,0 +1,216 @@
+//! Logs what a server refuses, in a bounded number of lines, so that nobody fills a disk by connecting.
+//!
+//! Each reason has lines of its own: many refusals of one kind do not keep another out of the log.
+
+use std::collections::HashMap;
+use std::io;
+use std::mem::{Discriminant, discriminant};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use vigie_tls::Refused;
+
+/// Lines for each reason in one [`WINDOW`]: enough to see what is wrong.
+const LINES_MAX: u32 = 10;
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// Why a server refused or ended something. Names the limit.
+#[derive(Debug, Error)]
+pub(crate) enum Reason {
+    #[error(transparent)]
+    Handshake(#[from] Refused),
+    #[error("there are {max} connections, as many as there may be")]
+    Connections { max: usize },
+    #[error("its host has {max} connections, as many as one host may have")]
+    ConnectionsOfHost { max: usize },
+    #[error("the client {name} has {max} connections, as many as one name may have")]
+    ConnectionsOfIdentity { name: Arc<str>, max: usize },
+    #[error("the system gave no connection: {0}")]
+    Accept(io::Error),
+    #[error("{arrived} bytes of its body arrived in {seconds:.1} s; {rate_min} a second are the least")]
+    Slow { arrived: usize, seconds: f64, rate_min: u32 },
+    #[error("there are {max} {what}, as many as there may be")]
+    Streams { what: &'static str, max: usize },
+    #[error("its client has {max} {what}, as many as one client may have")]
+    StreamsOfClient { what: &'static str, max: usize },
+}
+
+impl Reason {
+    /// What was refused.
+    const fn message(&self) -> &'static str {
+        match self {
+            Self::Handshake(_) => "refused a handshake",
+            Self::Connections { .. }
+            | Self::ConnectionsOfHost { .. }
+            | Self::ConnectionsOfIdentity { .. } => "refused a connection",
+            Self::Accept(_) => "cannot accept connections",
+            Self::Slow { .. } => "ended a call",
+            Self::Streams { .. } | Self::StreamsOfClient { .. } => "refused a stream",
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        let handshake = if let Self::Handshake(refused) = self { Some(discriminant(refused)) } else { None };
+        (discriminant(self), handshake)
+    }
+}
+
+type Kind = (Discriminant<Reason>, Option<Discriminant<Refused>>);
+
+/// The log lines of refusals. A clone is a handle of the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RefusalLog {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    windows: Mutex<Windows>,
+    /// A refusal was left out.
+    left_out: Notify,
+}
+
+/// One for each reason at most.
+#[derive(Debug, Default)]
+struct Windows(HashMap<Kind, Window>);
+
+#[derive(Debug)]
+struct Window {
+    begun: Instant,
+    lines: u32,
+    left_out: u64,
+    /// The last refusal that was left out.
+    last: Option<(Option<SocketAddr>, Reason)>,
+}
+
+impl RefusalLog {
+    pub(crate) fn add(&self, peer: Option<SocketAddr>, reason: impl Into<Reason>) {
+        let reason = reason.into();
+        if let Reason::Handshake(refused) = &reason
+            && refused.is_a_visit()
+        {
+            let peer = peer.map(tracing::field::display);
+            tracing::debug!(peer, %reason, "a connection came to nothing");
+            return;
+        }
+        let now = Instant::now();
+        let mut windows = self.lock();
+        windows.end(now);
+        let window = windows.0.entry(reason.kind()).or_insert(Window {
+            begun: now,
+            lines: 0,
+            left_out: 0,
+            last: None,
+        });
+        if window.lines < LINES_MAX {
+            window.lines += 1;
+            let peer = peer.map(tracing::field::display);
+            tracing::warn!(peer, %reason, "{}", reason.message());
+            return;
+        }
+        if window.left_out == 0 {
+            self.inner.left_out.notify_one();
+        }
+        window.left_out += 1;
+        window.last = Some((peer, reason));
+    }
+
+    /// Logs how many were left out when that is due, for as long as this is polled.
+    pub(crate) async fn tell_left_out(&self) {
+        loop {
+            self.inner.left_out.notified().await;
+            // One that is left out meanwhile, of another window, notifies once more.
+            tokio::time::sleep(WINDOW).await;
+            self.lock().end(Instant::now());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Windows> {
+        self.inner.windows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Windows {
+    /// Closes the windows whose time is over.
+    fn end(&mut self, now: Instant) {
+        self.0.retain(|_, window| {
+            let goes_on = now < window.begun + WINDOW;
+            if !goes_on {
+                window.tell();
+            }
+            goes_on
+        });
+    }
+}
+
+impl Window {
+    fn tell(&self) {
+        if let Some((peer, reason)) = &self.last {
+            let (left_out, peer) = (self.left_out, peer.map(tracing::field::display));
+            tracing::warn!(peer, %reason, left_out, "{}, and more, which have no lines of their own", reason.message());
+        }
+    }
+}
+
+impl Drop for Windows {
+    fn drop(&mut self) {
+        self.0.values().for_each(Window::tell);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_telemetry::CapturedLog;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn each_reason_has_its_lines_and_what_is_left_out_is_told_when_the_second_ends() {
+        let log = CapturedLog::default();
+        let lines = tracing_subscriber::fmt().with_ansi(false);
+        let _here = tracing::subscriber::set_default(lines.with_writer(log.clone()).finish());
+        let told = RefusalLog::default();
+        for _ in 0..1_000 {
+            told.add(None, Refused::NotTls);
+        }
+        told.add(None, Refused::Expired);
+        told.add(Some(([192, 0, 2, 1], 7).into()), Reason::ConnectionsOfHost { max: 3 });
+        assert_eq!((log.lines("does not speak TLS").len(), log.lines("has expired").len()), (10, 1));
+        let of_host = log.lines("refused a connection");
+        assert!(of_host.len() == 1 && of_host[0].contains("its host has 3 connections"), "{of_host:?}");
+        assert!(of_host[0].contains("peer=192.0.2.1:7"), "{of_host:?}");
+        assert!(log.lines("left_out").is_empty());
+
+        // Nothing more comes, and it is told all the same.
+        let begun = Instant::now();
+        let ended = async {
+            while log.lines("left_out").is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            () = ended => {}
+            () = told.tell_left_out() => {}
+            () = tokio::time::sleep(Duration::from_secs(5)) => panic!("it is not told"),
+        }
+        assert!(begun.elapsed() < WINDOW + Duration::from_millis(100));
+        let left_out = log.lines("left_out");
+        assert_eq!(left_out.len(), 1, "{left_out:?}");
+        assert!(
+            left_out[0].contains("left_out=990") && left_out[0].contains("does not speak TLS"),
+            "{left_out:?}"
+        );
+
+        // The next second has its own, and the end of the server keeps nothing back.
+        for _ in 0..12 {
+            told.add(None, Refused::NotTls);
+        }
+        assert_eq!(log.lines("does not speak TLS").len(), 10 + 1 + 10);
+        drop(told);
+        assert!(log.lines("left_out=2").len() == 1, "{:?}", log.lines("left_out"));
+    }
+}
