@@ -27,6 +27,11 @@ use server::{Server, blob, drip, until};
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// What a call of the well-behaved client takes of the server.
 const TAKES: Duration = Duration::from_millis(30);
+/// A busy machine makes a call wait so long now and then, and in a short round that is the 99th percentile. A server that serves the
+/// neighbour first costs a call more.
+const NOT_TOLD_APART: Duration = Duration::from_millis(60);
+/// In rounds of this length a few calls that had to wait do not count.
+const LONG: Duration = Duration::from_secs(10);
 /// The host of the well-behaved client, and that of its neighbour.
 const GOOD: u8 = 1;
 const BAD: u8 = 2;
@@ -79,7 +84,8 @@ async fn check<G>(server: &Server, rounds: u32, time: Duration, neighbour: impl 
     }
     let ratio = beside.as_secs_f64() / alone.as_secs_f64();
     eprintln!("p99 alone {alone:?}, beside a neighbour {beside:?}: {ratio:.2} times");
-    assert!(ratio <= 2.0, "{alone:?} alone, {beside:?} beside a neighbour");
+    let told_apart = time >= LONG || beside.saturating_sub(alone) > NOT_TOLD_APART;
+    assert!(ratio <= 2.0 || !told_apart, "{alone:?} alone, {beside:?} beside a neighbour");
 }
 
 /// Calls that send so much of a large message, and then next to nothing; another one as soon as one ends. Counts those that have
