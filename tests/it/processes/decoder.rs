@@ -22,27 +22,31 @@ fn settings() -> DecoderSettings {
 }
 
 /// A decoder and the figures of it.
-struct Watched {
+pub(super) struct Watched {
     decoder: Decoder,
     registry: Registry,
 }
 
 impl Watched {
-    fn new(settings: DecoderSettings) -> Self {
+    pub(super) fn new(settings: DecoderSettings) -> Self {
         let mut registry = Registry::default();
         let metrics = DecoderMetrics::register(&mut registry);
         Self { decoder: Decoder::new(settings, metrics), registry }
     }
 
-    fn hash(&mut self, content: &[u8]) -> Result<PictureFingerprint, DecoderError> {
+    pub(super) fn hash(&mut self, content: &[u8]) -> Result<PictureFingerprint, DecoderError> {
         self.hash_within(content, PATIENCE)
     }
 
-    fn hash_within(&mut self, content: &[u8], time: Duration) -> Result<PictureFingerprint, DecoderError> {
+    pub(super) fn hash_within(
+        &mut self,
+        content: &[u8],
+        time: Duration,
+    ) -> Result<PictureFingerprint, DecoderError> {
         self.decoder.hash(content, &Limits::default(), Ways::default(), Instant::now() + time)
     }
 
-    fn figure(&self, line: &str) -> u64 {
+    pub(super) fn figure(&self, line: &str) -> u64 {
         figure(&self.registry, line)
     }
 

@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use prometheus_client::registry::Registry;
-use vigie_clients::decoder::{
-    Decoder, DecoderError, DecoderMetrics, DecoderSettings, FfmpegAbsence, Hashing,
-};
+use vigie_clients::decoder::{DecoderError, DecoderMetrics, DecoderSettings, FfmpegAbsence, Hashing};
 use vigie_media::{Limits, Ways};
 use vigie_model::{DecodeFailureKind, PdqHash, PictureFingerprint};
 use vigie_sandbox::{Posture, Requirement};
+
+use super::decoder::Watched;
 
 const DECODER: &str = env!("CARGO_BIN_EXE_decoder-stand-in");
 const FFMPEG: &str = env!("CARGO_BIN_EXE_ffmpeg-stand-in");
@@ -47,34 +46,6 @@ fn installed() -> Option<DecoderSettings> {
             );
             None
         }
-    }
-}
-
-/// A decoder and its figures.
-struct Watched {
-    decoder: Decoder,
-    registry: Registry,
-}
-
-impl Watched {
-    fn new(settings: DecoderSettings) -> Self {
-        let mut registry = Registry::default();
-        let metrics = DecoderMetrics::register(&mut registry);
-        Self { decoder: Decoder::new(settings, metrics), registry }
-    }
-
-    fn hash(&mut self, content: &[u8]) -> Result<PictureFingerprint, DecoderError> {
-        self.hash_within(content, PATIENCE)
-    }
-
-    fn hash_within(&mut self, content: &[u8], time: Duration) -> Result<PictureFingerprint, DecoderError> {
-        self.decoder.hash(content, &Limits::default(), Ways::default(), Instant::now() + time)
-    }
-
-    fn figure(&self, line: &str) -> u64 {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
-        text.lines().find_map(|one| one.strip_prefix(line)?.strip_prefix(' ')).unwrap().parse().unwrap()
     }
 }
 
