@@ -72,7 +72,7 @@ const _: () =
 const FURTHER_FRAMES_SHARE: f64 = 0.5;
 const SEVERAL_FRAMES_SHARE: f64 = 0.75;
 
-/// One file, and how it is to be decoded.
+/// A file, and the order to decode it.
 #[derive(Clone, Copy)]
 struct Task<'a> {
     content: &'a [u8],
@@ -235,14 +235,19 @@ impl Decoder {
         let process = self.running().map_err(DecoderError::Start)?;
         let answered_before = process.answered();
         let answer = process.exchange(&head, content, *bounds).and_then(|answer| outcome(&answer, limits));
-        Ok(match answer {
-            Ok(outcome) => {
-                self.barren = 0;
-                self.retire(&outcome);
-                Ok(outcome)
-            }
-            Err(stopped) => Err(self.end(stopped, answered_before)),
-        })
+        Ok(self.conclude(answer, answered_before))
+    }
+
+    /// Keeps, renews or ends the process after an answer, or after none. It had answered so many images before.
+    fn conclude(
+        &mut self,
+        answer: Result<Result<Decoded, DecodeFailure>, Stopped>,
+        answered_before: u32,
+    ) -> Attempt {
+        let outcome = answer.map_err(|stopped| self.end(stopped, answered_before))?;
+        self.barren = 0;
+        self.retire(&outcome);
+        Ok(outcome)
     }
 
     /// Waits where processes have failed in a row, so that starting them is not all that the machine does.

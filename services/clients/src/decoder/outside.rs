@@ -51,8 +51,7 @@ impl Decoder {
             return Err(self.unpassed(run, unpassed, outside, tool));
         }
         self.pause(bounds.deadline)?;
-        self.start().map_err(DecoderError::Start)?;
-        let Some(process) = &mut self.process else { return Err(WorkerDeath::Crashed.into()) };
+        let process = self.running().map_err(DecoderError::Start)?;
         let answered_before = process.answered();
         let head = decoder::pixels_request(&outside.mosaic, limits, ways).encode_to_vec();
         let passed = process.begin(&head, bounds).map_err(Unpassed::Sink).and_then(|mut exchange| {
@@ -76,9 +75,7 @@ impl Decoder {
             Ok(Ok(Decoded::Outside(_))) => Err(Stopped::Malformed),
             answer => answer,
         };
-        let outcome = answer.map_err(|stopped| self.end(stopped, answered_before))?;
-        self.barren = 0;
-        self.retire(&outcome);
+        let outcome = self.conclude(answer, answered_before)?;
         // The program may have found a fault after it had written all.
         run.finish().map_err(|fault| self.fault(fault, outside, tool))?;
         match outcome.map_err(DecoderError::Decode)? {
