@@ -8,7 +8,7 @@
 #
 # Why: 7.0 can read the items and describes the grid as a group of streams, but `ffmpeg` maps streams; putting a group together came later.
 #
-# Source: FFmpeg 7.0.2 and 9.0.2 (https://ffmpeg.org), the static builds in imageio-ffmpeg 0.6.0 and 0.8.1 on the Python package registry. The picture below was
+# Source: FFmpeg, versions 7.0.2 and 9.0.2 (https://ffmpeg.org), the static builds in imageio-ffmpeg 0.6.0 and 0.8.1 on the Python package registry. The picture below was
 # drawn and coded by `heif-enc` of libheif 1.15.1; libheif shows it as 110 x 90.
 #
 # Why it matters here: phones cut nearly every HEIC photograph into such tiles. The hash of one tile is that of another picture, and nothing says so.

@@ -65,13 +65,13 @@ pub struct Order {
     pub pixels: Option<Mosaic>,
 }
 
-/// What a decoder process makes of a file.
+/// The outcome of a file that a decoder process read without a fault.
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, and nearly all are pictures")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decoded {
     /// Its hashes.
     Picture(PictureFingerprint),
-    /// What a program outside has to decode.
+    /// The parts that a program outside has to decode.
     Outside(Outside),
 }
 
@@ -204,7 +204,7 @@ pub fn outcome(answer: pb::DecodeResponse) -> Result<Result<Decoded, DecodeFailu
     match answer.outcome {
         Some(pb::decode_response::Outcome::Picture(picture)) => {
             let picture = PictureFingerprint::try_from(picture)?;
-            // Of every other fault a process dies.
+            // Every other fault ends the process, which then answers nothing.
             if !matches!(picture.later_fault, None | Some(DecodeFailureKind::Panicked)) {
                 return Err(Invalid::new("later_fault", "is none that a decoder process can answer"));
             }

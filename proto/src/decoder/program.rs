@@ -8,7 +8,7 @@ use vigie_sandbox::Requirement;
 /// The hidden command of `vigie` that locks itself down and becomes another program. It greets as a decoder process does, before.
 pub const PROGRAM_COMMAND: &str = "program-worker";
 
-/// What a process becomes, and within which bounds.
+/// The program that a process becomes, and its bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgramOrder {
     /// The program.

@@ -58,8 +58,8 @@ pub struct Config {
     pub stream_minutes: u32,
     /// Rows that one sweep of deleted data takes away in one transaction, between which writes go on.
     pub sweep_rows_max: u32,
-    /// Followers of the log; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`. A quarter is kept: for those with
-    /// one of `matcher_names`, and where there are none for clients that have less than four.
+    /// Followers of the log; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`. A quarter is kept for
+    /// the names in `matcher_names`; if there are none, for clients with fewer than four followers.
     pub followers_max: usize,
     /// Followers of one client: of one name in certificates, and of one host where clients show no certificates. One more is
     /// refused likewise, unless its name is one of `matcher_names`.

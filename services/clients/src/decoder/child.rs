@@ -17,7 +17,7 @@ use super::pipes::{Halted, read_exact};
 use super::settings::DecoderSettings;
 use super::watch::{Bounds, Reached, Watch};
 
-/// How long a process may take from its start to its first bytes. It takes milliseconds; a machine may be busy.
+/// How long a process may take from its start to its first bytes: milliseconds, if the machine is not busy.
 pub(super) const START_WITHIN: Duration = Duration::from_secs(10);
 /// The variable that marks a process as a decoder's, or as what was taken for one. Nobody so marked starts another.
 const MARK: &str = "VIGIE_DECODER";
@@ -99,7 +99,7 @@ pub(super) fn read_message(
     Ok(message)
 }
 
-/// This process's own program. By the link of the system, which leads to it even when the file has been replaced meanwhile.
+/// This process's own program, by the link of the system, which leads to the program even when its file has been replaced.
 fn own_program() -> Result<PathBuf, StartError> {
     let link = PathBuf::from("/proc/self/exe");
     if link.exists() {
@@ -110,12 +110,12 @@ fn own_program() -> Result<PathBuf, StartError> {
 
 /// Kills a process and waits for it.
 pub(super) fn end(child: &mut Child) {
-    // It fails where the process has been waited for already.
+    // An error means that the process has been waited for already.
     let _ = child.kill();
     let _ = child.wait();
 }
 
-/// How a process has ended that seems to be gone. `None`: it only closed its pipe.
+/// The status of a process whose pipe has ended. `None`: the process only closed its pipe, and runs.
 pub(super) fn gone(child: &mut Child) -> Option<ExitStatus> {
     let begun = Instant::now();
     loop {

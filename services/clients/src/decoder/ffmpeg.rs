@@ -44,7 +44,7 @@ pub(super) struct Ffmpeg {
     known: Arc<Mutex<Option<Known>>>,
 }
 
-/// What is known, and since when.
+/// The outcome of the last look for the program, and when that was.
 #[derive(Debug)]
 struct Known {
     tool: Result<Arc<Tool>, FfmpegAbsence>,

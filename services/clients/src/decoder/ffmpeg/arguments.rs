@@ -16,10 +16,10 @@ pub(super) fn probe() -> Vec<OsString> {
 /// Decodes a picture with the decoder of this name.
 ///
 /// The format of the file is given, so that no demuxer is chosen that opens other files or reads scripts. An error of the decoder is an error
-/// of the whole, so that no picture comes with a part missing. There is one thread, for one image must not take the machine.
+/// of the whole, so that no picture comes with a part missing. One thread decodes, so that one image does not take the whole machine.
 pub(super) fn decode(tool: &Tool, decoder: &str, outside: &Outside) -> Vec<OsString> {
     let format = match outside.coding {
-        // Of one picture, which is the whole file.
+        // The whole file is one picture.
         Coding::Jpeg2000 | Coding::JpegXl => ["-f", "image2", "-pattern_type", "none"].as_slice(),
         Coding::Hevc => ["-f", "hevc"].as_slice(),
     };
