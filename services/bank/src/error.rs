@@ -9,6 +9,7 @@ use vigie_model::{BankName, ItemId};
 use vigie_proto::{Invalid, status};
 
 use crate::store::StoreError;
+use crate::upkeep::verify::RESTORE;
 
 /// Why a call is refused. Holds no source: what the store said is logged where it was handled, once.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -33,6 +34,9 @@ pub(crate) enum Error {
     /// The store cannot be read.
     #[error("the store cannot be read now")]
     Unreadable,
+    /// A record is damaged, and the bank cannot prove what it was.
+    #[error("{0} is damaged in the bank's store: stop the bank, and {RESTORE}")]
+    Damaged(String),
     /// The bank is going down.
     #[error("the bank is stopping; nothing was written")]
     Stopping,
@@ -65,6 +69,7 @@ impl Error {
             Self::TimeSpent => Code::DeadlineExceeded,
             Self::Unreadable | Self::Stopping | Self::Standby => Code::Unavailable,
             Self::Broken => Code::Internal,
+            Self::Damaged(_) => Code::DataLoss,
             Self::Log(refused) => match refused {
                 WriteRefused::KeyReused => Code::InvalidArgument,
                 WriteRefused::QueueFull => Code::ResourceExhausted,
@@ -96,6 +101,13 @@ impl Error {
             return Some(RETRY_WRITE_AFTER);
         }
         (*self == Self::Follow(FollowError::TooManyFollowers)).then_some(RETRY_WATCH_AFTER)
+    }
+
+    /// The refusal of a follower for whom a state cannot be read: names a row that does not read back, since without it no
+    /// state is whole. Logs what the store reported.
+    pub(crate) fn from_load(error: &StoreError) -> Self {
+        let refusal = Self::from_read(error);
+        if let StoreError::Corrupt { row } = error { Self::Damaged(row.clone()) } else { refusal }
     }
 
     /// The refusal of a call whose read failed. Logs what the store reported.
