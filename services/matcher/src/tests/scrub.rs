@@ -40,6 +40,9 @@ use crate::shard::indexes::IndexPlan;
 /// Enough PDQ hashes for tables.
 const ITEMS: u64 = 4_000;
 
+/// Items that are looked for once the period after a flip is over.
+const CHECKED: u64 = 400;
+
 /// A bank of items with random hashes, of which only the state is kept.
 async fn bank() -> FakeBank {
     let bank = FakeBank::start([Step::Create]).await;
@@ -228,8 +231,9 @@ async fn flip_at(matcher: &Matcher, flips: usize, period: Duration, seed: u64, t
             matcher.until_ready().await;
         }
         // The period is over: every answer is right from here on.
-        let all: Vec<u64> = (2..2 + ITEMS).collect();
-        let found = matcher.finds(&all).await;
+        let first = random.random_range(2..2 + ITEMS - CHECKED);
+        let some: Vec<u64> = (first..first + CHECKED).collect();
+        let found = matcher.finds(&some).await;
         assert!(matches!(found, Ok(true)), "seed {seed}, flip {number}: {found:?} after the period");
     }
 }
@@ -254,10 +258,10 @@ async fn check_flips(matchers: usize, flips: usize, period: Duration) -> Tally {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_answer_is_wrong_for_longer_than_a_period_of_the_scrub() {
-    let tally = check_flips(6, 6, Duration::from_secs(2)).await;
+    let tally = check_flips(4, 4, Duration::from_secs(2)).await;
     println!("{tally:?}");
     let (flips, noticed) = (tally.flips.into_inner(), tally.noticed.into_inner());
-    assert!(flips >= 30 && noticed * 2 > flips, "{noticed} of {flips} flips were noticed");
+    assert!(flips >= 14 && noticed * 2 > flips, "{noticed} of {flips} flips were noticed");
 }
 
 /// The long form: 1,000 flips with a period of five seconds.
