@@ -9,6 +9,7 @@
 pub mod pb;
 pub mod invalid;
 pub mod status;
+mod time;
 mod model;
 mod picture;
 mod matching;

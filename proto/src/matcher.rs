@@ -34,6 +34,7 @@ impl From<ShardAnswer> for pb::SearchResponse {
             sequence: answer.sequence.0,
             hashes_searched: answer.hashes_searched,
             approximate_hash_types: answer.approximate.into_iter().map(hash_type_number).collect(),
+            as_of: Some(answer.as_of.into()),
         }
     }
 }
@@ -45,6 +46,7 @@ impl TryFrom<pb::SearchResponse> for ShardAnswer {
         Ok(Self {
             identity: identity(message.shard, message.shard_count)?,
             sequence: Sequence(message.sequence),
+            as_of: message.as_of.map(Into::into).unwrap_or_default(),
             hashes_searched: message.hashes_searched,
             results: each("results", message.results, QueryMatches::try_from)?,
             approximate: hash_types("approximate_hash_types", message.approximate_hash_types)?,

@@ -360,6 +360,7 @@ impl From<Coverage> for pb::Coverage {
             sequence_min: coverage.sequence_min.0,
             sequence_max: coverage.sequence_max.0,
             failures: coverage.failures.into_iter().map(failure).collect(),
+            as_of: Some(coverage.as_of.into()),
         }
     }
 }
@@ -381,6 +382,7 @@ impl TryFrom<pb::Coverage> for Coverage {
             hashes_total: message.hashes_total,
             sequence_min: Sequence(message.sequence_min),
             sequence_max: Sequence(message.sequence_max),
+            as_of: message.as_of.map(Into::into).unwrap_or_default(),
             failures: each("failures", message.failures, failure)?,
         })
     }

@@ -7,6 +7,7 @@ use vigie_model::{Bank, Change, FeedRange, Item, Sequence, ShardIdentity, StateP
 use crate::invalid::{Invalid, each};
 use crate::model::digest;
 use crate::pb::bank::v1 as pb;
+use crate::time::{time, unix_ms};
 
 /// See `WatchResponse.changes_checksum`.
 #[must_use]
@@ -33,6 +34,7 @@ impl From<FeedRange> for pb::WatchResponse {
             after_sequence: range.after.0,
             through_sequence: range.through.0,
             head_sequence: range.head.0,
+            head_committed_unix_ms: unix_ms(range.head_committed),
             changes_checksum: changes_checksum(&changes),
             changes,
             log_id: range.log.0.to_vec(),
@@ -60,7 +62,9 @@ impl TryFrom<pb::WatchResponse> for FeedRange {
         let log = log_id(message.log_id)?;
         let chain = chain("through_chain", message.through_chain)?;
         let digest = message.digest.map(|message| digest("digest", message)).transpose()?;
-        Ok(Self { log, after, through, head: Sequence(message.head_sequence), chain, changes, digest })
+        let head = Sequence(message.head_sequence);
+        let head_committed = time(message.head_committed_unix_ms);
+        Ok(Self { log, after, through, head, head_committed, chain, changes, digest })
     }
 }
 
@@ -193,6 +197,7 @@ mod tests {
                 after_sequence: after,
                 through_sequence: through,
                 head_sequence: through,
+                head_committed_unix_ms: 0,
                 changes_checksum: changes_checksum(&changes),
                 changes,
                 log_id: vec![7; 16],
@@ -218,6 +223,7 @@ mod tests {
             after: Sequence(4),
             through: Sequence(9),
             head: Sequence(9),
+            head_committed: None,
             chain: None,
             changes: vec![change(5), change(7), change(9)],
             digest: None,
@@ -244,6 +250,7 @@ mod tests {
             after: Sequence(4),
             through: Sequence(4),
             head: Sequence(9),
+            head_committed: Some(UnixMillis(1_700_000_000_000)),
             chain: Some([3; 32]),
             changes: Vec::new(),
             digest: Some(SetDigest { sums: [1, 2, 3, u64::MAX], hashes: 5 }),

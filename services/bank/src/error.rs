@@ -10,6 +10,7 @@ use vigie_proto::{Invalid, status};
 use vigie_serving::TooManyStreams;
 
 use crate::store::StoreError;
+use crate::upkeep::verify::RESTORE;
 
 /// Why a call is refused. Holds no source: what the store said is logged where it was handled, once.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -34,6 +35,9 @@ pub(crate) enum Error {
     /// The store cannot be read.
     #[error("the store cannot be read now")]
     Unreadable,
+    /// A record is damaged, and the bank cannot prove what it was.
+    #[error("{0} is damaged in the bank's store: stop the bank, and {RESTORE}")]
+    Damaged(String),
     /// The bank is going down.
     #[error("the bank is stopping; nothing was written")]
     Stopping,
@@ -70,6 +74,7 @@ impl Error {
             Self::Unreadable | Self::Stopping | Self::Standby => Code::Unavailable,
             Self::Followers(_) => Code::ResourceExhausted,
             Self::Broken => Code::Internal,
+            Self::Damaged(_) => Code::DataLoss,
             Self::Log(refused) => match refused {
                 WriteRefused::KeyReused => Code::InvalidArgument,
                 WriteRefused::QueueFull => Code::ResourceExhausted,
@@ -102,6 +107,13 @@ impl Error {
         }
         let is_full = matches!(self, Self::Followers(_) | Self::Follow(FollowError::TooManyFollowers));
         is_full.then_some(RETRY_WATCH_AFTER)
+    }
+
+    /// The refusal of a follower for whom a state cannot be read: names a row that does not read back, since without it no
+    /// state is whole. Logs what the store reported.
+    pub(crate) fn from_load(error: &StoreError) -> Self {
+        let refusal = Self::from_read(error);
+        if let StoreError::Corrupt { row } = error { Self::Damaged(row.clone()) } else { refusal }
     }
 
     /// The refusal of a call whose read failed. Logs what the store reported.

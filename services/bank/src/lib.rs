@@ -25,6 +25,7 @@ mod log;
 mod plan;
 mod failure;
 mod store;
+mod logged;
 mod load;
 mod upkeep;
 #[doc(hidden)]

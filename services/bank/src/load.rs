@@ -15,7 +15,10 @@ use vigie_model::{BankId, Item, ItemId, ShardIdentity, StatePart};
 
 use crate::error::Error;
 use crate::log::BankLog;
+use crate::logged::{Altered, altered};
+use crate::plan::digests::slice_of;
 use crate::store::{HeadRow, ItemRange, Store, id_to_model, to_model};
+use crate::upkeep::verify::RESTORE;
 
 /// Items that one page looks through at most, whatever part of them is the shard's.
 const SCAN_MAX: u64 = 65_536;
@@ -81,6 +84,23 @@ impl Loader {
         Ok(StatePart::Begin { cursor, banks })
     }
 
+    /// Puts what the log proves to have been added in the place of items whose rows are damaged. With one damaged item the
+    /// shard would come to another digest than the bank's, and never become ready.
+    async fn mend(&self, items: &mut [Item]) -> Result<(), Error> {
+        let altered = altered(&*self.store, slice_of(self.shard), items).await;
+        for Altered { item, added } in altered.map_err(|error| Error::from_read(&error))? {
+            let Some(added) = added else {
+                tracing::error!(%item, "the item is damaged in the store, and the log cannot prove what it was; {RESTORE}");
+                return Err(Error::Damaged(format!("item {item}")));
+            };
+            tracing::error!(%item, "the item is damaged in the store: serving what the log proves was added; {RESTORE}");
+            if let Ok(at) = items.binary_search_by_key(&item, |one| one.id) {
+                items[at] = added;
+            }
+        }
+        Ok(())
+    }
+
     async fn items(
         &mut self,
         banks: HashSet<BankId>,
@@ -91,11 +111,12 @@ impl Loader {
         let scanned = ItemId(through.0.min(after.0.saturating_add(SCAN_MAX)));
         let range = ItemRange { after, through: scanned, shard: Some(self.shard), count_max, bytes_max };
         let turn = self.admission.turn_to_read().await;
-        let page = self.store.item_page(&range).await.map_err(|error| Error::from_read(&error))?;
-        drop(turn);
+        let page = self.store.item_page(&range).await.map_err(|error| Error::from_load(&error))?;
         let mut items: Vec<Item> = page.items;
         // Those of banks that were deleted before wait to be swept.
         items.retain(|item| banks.contains(&item.bank));
+        self.mend(&mut items).await?;
+        drop(turn);
         self.next = if page.through < through {
             Next::Items { banks, after: page.through, through }
         } else {

@@ -116,6 +116,7 @@ pub(crate) fn feed_range(range: vigie_log::Range<BankLog>) -> FeedRange {
         after: to_model(range.after),
         through: to_model(range.through),
         head: to_model(range.head),
+        head_committed: range.head_committed_at.map(|at| vigie_model::UnixMillis(at.0)),
         chain: range.chain.map(|chain| chain.0),
         changes: range.changes.into_iter().map(Arc::unwrap_or_clone).collect(),
         digest: range.proof,

@@ -55,7 +55,31 @@ pub(crate) trait Store:
 {
     /// Removes at most `rows_max` items of deleted banks. Returns whether more may be there.
     async fn sweep_items(&self, rows_max: u32) -> Result<bool, StoreError>;
+
+    /// Has the database check its own structures: indexes, pages, tables. Takes as long as reading everything.
+    async fn integrity(&self) -> Result<Integrity, StoreError> {
+        Ok(Integrity::Unchecked("this store has none".to_owned()))
+    }
 }
+
+/// What a database says of its own structures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Integrity {
+    /// They are whole.
+    Whole,
+    /// They are broken.
+    Damaged {
+        /// How, at most [`FAULTS_MAX`] of it, without any content.
+        faults: Vec<String>,
+        /// What to do about it.
+        way_out: &'static str,
+    },
+    /// They were not checked.
+    Unchecked(String),
+}
+
+/// Faults that are told of one database.
+pub(crate) const FAULTS_MAX: usize = 10;
 
 /// Reads what belongs to the whole bank.
 #[async_trait]

@@ -10,7 +10,7 @@
 //! - An answer says how many frames of an image were searched and how many were left out, and a match names its frame.
 //! - "No match" comes with the coverage that it rests on.
 //!
-//! Reading order: `config`, `hashing_pool` (bounded decoding), `searcher` (the way to the coordinator), `prepared` (a content as queries), `matching` (one call from content to answer),
+//! Reading order: `config`, `hashing_pool` (bounded decoding), `lost_shards` (what is logged of answers), `searcher` (the way to the coordinator), `prepared` (a content as queries), `matching` (one call from content to answer),
 //! `grpc`, `error`, `server`.
 
 mod config;
@@ -18,6 +18,7 @@ mod server;
 mod grpc;
 mod error;
 mod hashing_pool;
+mod lost_shards;
 mod searcher;
 mod prepared;
 mod matching;

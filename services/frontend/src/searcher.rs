@@ -3,7 +3,7 @@
 //! Small searches that are under way at once share calls ([`vigie_net::lane`]): a coordinator's work for a search of
 //! one query is nearly that for a search of many.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
@@ -19,6 +19,7 @@ use vigie_telemetry::register_gauge;
 
 use crate::config::{Config, CoordinatorAt};
 use crate::error::{RunError, search_status};
+use crate::lost_shards::{LostShards, Notice};
 
 /// How often an embedded coordinator is looked at that has not seen all matchers yet.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -32,7 +33,8 @@ pub(crate) struct Searcher {
 /// Who searches.
 #[derive(Debug)]
 enum Coordinators {
-    Remote(CoordinatorClient),
+    /// Others, and which shards their answers have lacked. One inside this process logs that itself.
+    Remote(CoordinatorClient, Mutex<LostShards>),
     Embedded(Coordinator),
 }
 
@@ -77,7 +79,7 @@ impl Searcher {
     ) -> Result<Self, RunError> {
         let coordinators = match &config.coordinator {
             CoordinatorAt::Endpoints(endpoints) => {
-                Coordinators::Remote(CoordinatorClient::new_on(endpoints, network)?)
+                Coordinators::Remote(CoordinatorClient::new_on(endpoints, network)?, Mutex::default())
             }
             CoordinatorAt::Embedded => {
                 Coordinators::Embedded(Coordinator::start(&config.embedded, network, registry)?)
@@ -109,7 +111,7 @@ impl Searcher {
     /// Why it cannot search yet, unless it can.
     pub(crate) fn unready_reason(&self) -> Option<&'static str> {
         match self.lane.carrier() {
-            Coordinators::Remote(_) => None,
+            Coordinators::Remote(..) => None,
             Coordinators::Embedded(coordinator) => coordinator.unready_reason(),
         }
     }
@@ -117,7 +119,7 @@ impl Searcher {
     /// Ends when an embedded coordinator has stopped to watch the matchers, as it never should.
     pub(crate) async fn blind(&self) {
         match self.lane.carrier() {
-            Coordinators::Remote(_) => std::future::pending().await,
+            Coordinators::Remote(..) => std::future::pending().await,
             Coordinators::Embedded(coordinator) => {
                 while !coordinator.is_blind() {
                     tokio::time::sleep(LOOK_EVERY * 50).await;
@@ -163,15 +165,22 @@ impl Carry for Coordinators {
     async fn carry(&self, asks: &[Ask], deadline: Instant) -> Result<SearchAnswer, SearchFailure> {
         let alike = &asks[0];
         match self {
-            Self::Remote(client) => {
+            Self::Remote(client, lost_shards) => {
+                let note = |answer: &SearchAnswer| {
+                    let mut lost_shards = lost_shards.lock().unwrap_or_else(PoisonError::into_inner);
+                    lost_shards.take(&answer.coverage, Instant::now()).iter().for_each(Notice::log);
+                };
                 let queries = asks.iter().flat_map(|ask| ask.queries.iter());
                 let searched = client.search(queries, &alike.options, alike.priority, deadline).await;
-                searched.map_err(|error| match partial_search(&error) {
+                searched.inspect(note).map_err(|error| match partial_search(&error) {
                     None => SearchFailure::Call(search_status(error)),
-                    Some(partial) => SearchFailure::Incomplete {
-                        status: Status::new(error.code(), error.message()),
-                        partial: Box::new(partial),
-                    },
+                    Some(partial) => {
+                        note(&partial);
+                        SearchFailure::Incomplete {
+                            status: Status::new(error.code(), error.message()),
+                            partial: Box::new(partial),
+                        }
+                    }
                 })
             }
             Self::Embedded(coordinator) => {
@@ -264,7 +273,7 @@ mod tests {
     use vigie_model::{Coverage, QueryMatches};
 
     fn coordinators() -> Coordinators {
-        Coordinators::Remote(CoordinatorClient::new("http://127.0.0.1:1").unwrap())
+        Coordinators::Remote(CoordinatorClient::new("http://127.0.0.1:1").unwrap(), Mutex::default())
     }
 
     /// Results that can be told apart by whether their limit was reached.

@@ -8,6 +8,7 @@ use vigie_model::{HashTypeSet, ShardIdentity};
 use vigie_serving::ServingConfig;
 use vigie_vectors::HnswConfig;
 
+use crate::following::scrub::Scrubbing;
 use crate::shard::indexes::IndexPlan;
 use crate::shard::pdq::PdqEngine;
 use crate::sharing::objects::Objects;
@@ -56,6 +57,13 @@ pub struct Config {
     /// A snapshot is taken after this many minutes, at least 1, if anything has changed; and when the matcher is asked to
     /// stop. After one that failed, the next is tried a minute later.
     pub snapshot_minutes: u64,
+    /// Everything that searches read is compared with its checksums once in so many seconds, at most a week: memory, files,
+    /// and whether every hash can be reached. A fault takes the replica out of readiness until it is rebuilt from the
+    /// bank. 0 stands for never.
+    pub scrub_seconds: u64,
+    /// Bytes that are compared in a second, at least 1 MiB. Where that is too little for `scrub_seconds`, comparing everything
+    /// takes longer.
+    pub scrub_bytes_per_second_max: u64,
     /// An object store where snapshots are published, such as `file:///var/lib/vigie/snapshots` or `s3://bucket/prefix`;
     /// `gs://` and `az://` too. Those that are not of files need a build with the feature `cloud`. A matcher that finds
     /// nothing of use in its `index_folder`, which it needs for that, begins with what was published last, and only where
@@ -86,6 +94,8 @@ const SEARCH_INLINE_US_MAX: u64 = 500;
 
 const MINUTES_MAX: u64 = 366 * 24 * 60;
 
+const SCRUB_SECONDS_MAX: u64 = 7 * 24 * 60 * 60;
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -102,6 +112,8 @@ impl Default for Config {
             index_folder: None,
             snapshot_changes: 200_000,
             snapshot_minutes: 10,
+            scrub_seconds: 3_600,
+            scrub_bytes_per_second_max: 64 << 20,
             snapshot_url: None,
             snapshot_options: StoreOptions::default(),
             publish_minutes: 60,
@@ -140,6 +152,12 @@ impl Config {
         if !(1..=MINUTES_MAX).contains(&self.snapshot_minutes) {
             faults.push(format!("snapshot_minutes: must be 1 to {MINUTES_MAX}, a year"));
         }
+        if self.scrub_seconds > SCRUB_SECONDS_MAX {
+            faults.push(format!("scrub_seconds: must be 0, for never, to {SCRUB_SECONDS_MAX}, a week"));
+        }
+        if self.scrub_bytes_per_second_max < 1 << 20 {
+            faults.push("scrub_bytes_per_second_max: must be at least 1048576, 1 MiB".to_owned());
+        }
         if self.publish_minutes > MINUTES_MAX {
             faults.push(format!("publish_minutes: must be 0, for never, to {MINUTES_MAX}, a year"));
         }
@@ -167,6 +185,14 @@ impl Config {
     /// The object store, if there is one.
     pub(crate) fn objects(&self) -> Result<Option<Objects>, Vec<String>> {
         self.snapshot_url.as_ref().map(|url| Objects::open(url, &self.snapshot_options)).transpose()
+    }
+
+    /// How often and how fast what is searched is compared with its checksums.
+    pub(crate) fn scrubbing(&self) -> Scrubbing {
+        Scrubbing {
+            every: (self.scrub_seconds > 0).then(|| Duration::from_secs(self.scrub_seconds)),
+            bytes_per_second_max: self.scrub_bytes_per_second_max,
+        }
     }
 
     /// How often this replica publishes its snapshots, if it does.

@@ -4,7 +4,7 @@ use thiserror::Error;
 use tonic::{Code, Status};
 use vigie_clients::EndpointError;
 
-use vigie_model::{BankName, HashType, Sequence, ShardIdentityError};
+use vigie_model::{BankName, HashType, ItemId, Sequence, ShardIdentityError};
 use vigie_serving::ServeError;
 
 use crate::saving::folder::FolderError;
@@ -45,6 +45,8 @@ pub(crate) enum SearchError {
     NotReady(String),
     #[error("behind: sequence {reached} is reached, {wanted} was asked for")]
     Behind { reached: Sequence, wanted: Sequence },
+    #[error("the index leads to item {0}, of which there is no record")]
+    Damaged(ItemId),
     #[error("the search ran out of time")]
     OutOfTime,
     #[error("the search failed")]
@@ -58,7 +60,9 @@ impl From<SearchError> for Status {
             SearchError::DisabledBank(_) => Code::FailedPrecondition,
             // Another replica of the shard may run a newer version.
             SearchError::UnknownHashType(_) => Code::Unimplemented,
-            SearchError::NotReady(_) | SearchError::Behind { .. } => Code::Unavailable,
+            SearchError::NotReady(_) | SearchError::Behind { .. } | SearchError::Damaged(_) => {
+                Code::Unavailable
+            }
             SearchError::OutOfTime => Code::DeadlineExceeded,
             SearchError::Failed => Code::Internal,
         };

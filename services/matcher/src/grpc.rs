@@ -18,7 +18,7 @@ use vigie_telemetry::trace;
 use crate::error::SearchError;
 use crate::following::presence::{Presence, Watcher};
 use crate::following::replica::Replica;
-use crate::metrics::{MatcherMetrics, SearchOutcome};
+use crate::metrics::{Damage, MatcherMetrics, SearchOutcome};
 use crate::searching::running::{Runner, Size};
 use crate::searching::search::search;
 use crate::shard::state::Shard;
@@ -49,10 +49,31 @@ impl Grpc {
         let size = Size::of(&queries, &options);
         let mut span = trace::child("search the index");
         span.set(QUERIES, i64::try_from(queries.len()).unwrap_or(i64::MAX));
+        // Before the search, so that it is not younger than what is found.
+        let (searched, as_of) = (Arc::clone(&shard), self.replica.as_of());
         let work = move |cancel: &Cancellation| {
-            search(&shard, &queries, &options, cancel).and_then(|answer| encode(answer, cancel))
+            let found = search(&searched, &queries, &options, cancel);
+            found.and_then(|answer| encode(ShardAnswer { as_of, ..answer }, cancel))
         };
-        deadline::within(deadline, async { Ok(self.runner.run(size, deadline, work).await?) }).await
+        deadline::within(deadline, async {
+            let outcome = self.runner.run(size, deadline, work).await;
+            Ok(outcome.inspect_err(|error| self.doubt(&shard, error))?)
+        })
+        .await
+    }
+
+    /// Has a shard rebuilt that a search found damaged, and one compared with its checksums in which a search failed.
+    fn doubt(&self, shard: &Arc<Shard>, error: &SearchError) {
+        match error {
+            SearchError::Damaged(_) => self.replica.damage(shard, Damage::Search, error.to_string()),
+            SearchError::Failed => self.replica.suspect(),
+            SearchError::UnknownBank { .. }
+            | SearchError::DisabledBank(_)
+            | SearchError::UnknownHashType(_)
+            | SearchError::NotReady(_)
+            | SearchError::Behind { .. }
+            | SearchError::OutOfTime => {}
+        }
     }
 
     async fn shard_at(&self, wanted: Sequence, deadline: Instant, call: &Call) -> Result<Arc<Shard>, Status> {

@@ -13,6 +13,8 @@
 //!   is a digest of the bank's that differs from the shard's own.
 //! - A shard that has never held, by that digest, what the bank holds does not answer.
 //! - What was saved is used whole, as it was saved, or not at all.
+//! - What searches reach is compared with what the shard should hold from time to time, and memory and files with their
+//!   checksums. A shard that differs leaves readiness and is rebuilt.
 //! - Readers never wait for the follower.
 //!
 //! Reading order: `config`; `shard` (what a replica holds: which PDQ engine, records, stores, the state and how a range of
@@ -35,6 +37,7 @@ mod shard {
     pub(crate) mod banks;
     pub(crate) mod contradiction;
     pub(crate) mod state;
+    pub(crate) mod audit;
     pub(crate) mod loading;
 }
 /// A shard in the matcher's folder.
@@ -63,6 +66,7 @@ mod following {
     pub(crate) mod feed;
     pub(crate) mod replica;
     pub(crate) mod keeping;
+    pub(crate) mod scrub;
     pub(crate) mod follow;
     pub(crate) mod memory;
     pub(crate) mod presence;

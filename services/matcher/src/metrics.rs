@@ -17,6 +17,8 @@ use vigie_telemetry::{register_gauge, register_gauges};
 #[derive(Debug, Clone)]
 pub(crate) struct MatcherMetrics {
     rebuilds: Family<RebuildLabels, Counter>,
+    damages: Family<DamageLabels, Counter>,
+    scrubs: Counter,
     snapshots: Counter,
     failed_snapshots: Counter,
     refused_snapshots: Counter,
@@ -40,6 +42,8 @@ impl Default for MatcherMetrics {
     fn default() -> Self {
         Self {
             rebuilds: Family::default(),
+            damages: Family::default(),
+            scrubs: Counter::default(),
             snapshots: Counter::default(),
             failed_snapshots: Counter::default(),
             refused_snapshots: Counter::default(),
@@ -124,15 +128,49 @@ struct RebuildLabels {
     reason: &'static str,
 }
 
-const REASONS: [Reason; 3] = [Reason::Log, Reason::Change, Reason::Digest];
+const REASONS: [Reason; 4] = [Reason::Log, Reason::Change, Reason::Digest, Reason::Damage];
 
 const fn labels(reason: Reason) -> RebuildLabels {
     let reason = match reason {
         Reason::Log => "log",
         Reason::Change => "change",
         Reason::Digest => "digest",
+        Reason::Damage => "damage",
     };
     RebuildLabels { reason }
+}
+
+/// The label set has one value for each [`Damage`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DamageLabels {
+    kind: &'static str,
+}
+
+/// Where a shard was found damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Damage {
+    /// A checksum of the memory that is searched.
+    Memory,
+    /// A file differs from that memory.
+    File,
+    /// An audit: searches do not reach what they should.
+    Index,
+    /// A search came upon an item that there is not.
+    Search,
+}
+
+impl Damage {
+    const ALL: [Self; 4] = [Self::Memory, Self::File, Self::Index, Self::Search];
+
+    /// The word for people and scripts.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::File => "file",
+            Self::Index => "index",
+            Self::Search => "search",
+        }
+    }
 }
 
 impl MatcherMetrics {
@@ -142,6 +180,16 @@ impl MatcherMetrics {
             "vigie_matcher_shard_rebuilds",
             "Shards that were dropped and built anew, by reason; a differing digest or a contradicting change is a fault",
             metrics.rebuilds.clone(),
+        );
+        registry.register(
+            "vigie_matcher_damages",
+            "Times that the shard was found damaged, by where: in memory, in a file, by an audit of the index or by a search",
+            metrics.damages.clone(),
+        );
+        registry.register(
+            "vigie_matcher_scrubs",
+            "Passes in which everything was compared with its checksums and found whole",
+            metrics.scrubs.clone(),
         );
         registry.register("vigie_matcher_snapshots", "Snapshots that were saved", metrics.snapshots.clone());
         registry.register(
@@ -198,6 +246,9 @@ impl MatcherMetrics {
         for reason in REASONS {
             let _counter = metrics.rebuilds.get_or_create_owned(&labels(reason));
         }
+        for damage in Damage::ALL {
+            let _counter = metrics.damages.get_or_create_owned(&DamageLabels { kind: damage.name() });
+        }
         for outcome in SearchOutcome::ALL {
             let _counter = metrics.searches.get_or_create_owned(&SearchLabels { outcome: outcome.name() });
         }
@@ -234,6 +285,24 @@ impl MatcherMetrics {
 
     pub(crate) fn count_rebuild(&self, reason: Reason) {
         self.rebuilds.get_or_create_owned(&labels(reason)).inc();
+    }
+
+    pub(crate) fn count_damage(&self, damage: Damage) {
+        self.damages.get_or_create_owned(&DamageLabels { kind: damage.name() }).inc();
+    }
+
+    pub(crate) fn count_scrub(&self) {
+        self.scrubs.inc();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn damages(&self, damage: Damage) -> u64 {
+        self.damages.get_or_create_owned(&DamageLabels { kind: damage.name() }).get()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn scrubs(&self) -> u64 {
+        self.scrubs.get()
     }
 
     pub(crate) fn count_snapshot(&self, is_saved: bool) {
@@ -306,7 +375,7 @@ pub(crate) trait Observed: Send + Sync + 'static {
     fn is_ready(&self) -> bool;
     fn items(&self) -> u64;
     fn hashes(&self) -> Vec<HashCount>;
-    /// Bytes of its files, which are mapped.
+    /// Bytes of its files, which are read into memory.
     fn file_bytes(&self) -> u64;
 }
 
@@ -336,9 +405,12 @@ pub(crate) fn register_replica<R: Observed>(registry: &mut Registry, replica: Ar
         f64::from(u8::from(replica.is_ready()))
     });
     gauge(registry, "vigie_matcher_items", "Items that the shard holds", |replica| figure(replica.items()));
-    gauge(registry, "vigie_matcher_files_bytes", "Bytes of the shard's files, which are mapped", |replica| {
-        figure(replica.file_bytes())
-    });
+    gauge(
+        registry,
+        "vigie_matcher_files_bytes",
+        "Bytes of the shard's files, which are read into memory",
+        |replica| figure(replica.file_bytes()),
+    );
     let name = "vigie_matcher_hashes";
     register_gauges(registry, name, "Hashes that the shard holds", "hash_type", move || {
         let (known, unknown): (Vec<_>, Vec<_>) =

@@ -19,6 +19,7 @@ use crate::following::follow::{Patience, follow};
 use crate::following::keeping::{Schedule, Sharing};
 use crate::following::presence::Presence;
 use crate::following::replica::Replica;
+use crate::following::scrub::scrub;
 use crate::grpc::Grpc;
 use crate::metrics::{MatcherMetrics, register_replica};
 use crate::saving::plan::StorePlan;
@@ -93,9 +94,15 @@ async fn run_on(
     };
     let sharing = Sharing { objects, every: config.publish_every() };
     tracing::info!(shard = %identity, bank = config.bank, "starting");
+    let scrubbing = scrub(Arc::clone(&replica), config.scrubbing());
     let following =
         follow(replica, feed, patience, schedule, sharing, routes.health(), shutdown.child_token());
-    let mut follower = tokio::spawn(following);
+    let mut follower = tokio::spawn(async move {
+        tokio::select! {
+            () = following => {}
+            () = scrubbing => {}
+        }
+    });
     let serving =
         vigie_serving::serve(listener, routes, MESSAGE_BYTES_MAX, &config.serving, shutdown.clone());
     let mut serving = std::pin::pin!(serving);

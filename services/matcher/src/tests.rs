@@ -26,6 +26,7 @@ mod hops;
 mod loaded;
 mod presence;
 mod publication;
+mod scrub;
 mod service;
 mod snapshot;
 mod stopping;
@@ -225,7 +226,7 @@ proptest! {
             let after = Sequence(replay.sequence);
             let changes = steps.into_iter().filter_map(|step| replay.take(step)).collect();
             let through = Sequence(replay.sequence);
-            shard.apply(FeedRange { log: LOG, after, through, head: through, chain: None, changes, digest: Some(replay.digest()) }).unwrap();
+            shard.apply(FeedRange { log: LOG, after, through, head: through, head_committed: None, chain: None, changes, digest: Some(replay.digest()) }).unwrap();
             prop_assert_eq!(shard.moment().digest, replay.digest());
 
             let enabled: Vec<_> = replay.banks.values().filter(|(_, enabled)| *enabled).map(|(name, _)| name.clone()).collect();
@@ -274,7 +275,16 @@ fn added(sequence: u64) -> Change {
 
 fn range(after: u64, changes: Vec<Change>) -> FeedRange {
     let through = changes.last().map_or(Sequence(after), |change| change.sequence);
-    FeedRange { log: LOG, after: Sequence(after), through, head: through, chain: None, changes, digest: None }
+    FeedRange {
+        log: LOG,
+        after: Sequence(after),
+        through,
+        head: through,
+        head_committed: None,
+        chain: None,
+        changes,
+        digest: None,
+    }
 }
 
 #[test]

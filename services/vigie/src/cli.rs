@@ -181,6 +181,9 @@ pub(crate) struct MatchArgs {
     /// Take an answer from this share of the shards, 0.0 to 1.0
     #[arg(long, default_value_t = 1.0, value_name = "SHARE")]
     pub(crate) min_coverage: f64,
+    /// Warn when an answer may lack changes of the last so many seconds; 0 for never
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub(crate) warn_age: u64,
     /// Exit with 10 when anything matched
     #[arg(long)]
     pub(crate) exit_code: bool,

@@ -179,6 +179,10 @@ impl LogRead for MemoryStore {
         Ok(self.disk.contents().log.batches(after, limit))
     }
 
+    async fn committed_at(&self, last: Sequence) -> Result<Option<UnixMillis>, StoreError> {
+        Ok(self.disk.contents().log.committed_at(last))
+    }
+
     async fn last_before(&self, time: UnixMillis) -> Result<Option<Sequence>, StoreError> {
         Ok(self.disk.contents().log.last_before(time))
     }

@@ -14,6 +14,7 @@
 
 mod connect;
 mod insert;
+mod integrity;
 mod lead;
 mod lists;
 mod migrate;
@@ -42,7 +43,7 @@ use crate::store::error::{CommitError, StoreError, failed};
 use crate::store::records::{AsOf, Batch, HeadRow, ItemPage, ItemRange, Loaded, Placement, Rows};
 use crate::store::sql::read::{self, integer};
 use crate::store::sql::rechain;
-use crate::store::{ReadBanks, ReadDigests, ReadItems, ReadState, Store};
+use crate::store::{Integrity, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
 
 /// How long it is tried to learn what became of a commit: longer than the server leaves a lost transaction open.
 const OUTCOME_MAX: Duration = Duration::from_secs(20);
@@ -196,6 +197,10 @@ impl LogRead for PostgresStore {
         read!(self, |connection| read::batches(connection, after, limit))
     }
 
+    async fn committed_at(&self, last: Sequence) -> Result<Option<UnixMillis>, StoreError> {
+        read!(self, |connection| read::committed_at(connection, last))
+    }
+
     async fn last_before(&self, time: UnixMillis) -> Result<Option<Sequence>, StoreError> {
         read!(self, |connection| read::last_before(connection, time))
     }
@@ -268,6 +273,10 @@ impl LogStore<Rows> for PostgresStore {
 impl Store for PostgresStore {
     async fn sweep_items(&self, rows_max: u32) -> Result<bool, StoreError> {
         self.writer().await.sweep(Work::SweepItems { rows_max }).await
+    }
+
+    async fn integrity(&self) -> Result<Integrity, StoreError> {
+        integrity::check(&mut *self.reader().await?).await
     }
 }
 

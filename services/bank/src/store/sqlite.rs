@@ -25,7 +25,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tokio::sync::{Mutex, MutexGuard};
 use vigie_log::{
     ChangePage, ChangeRange, Head, LogId, LogRead, LogStore, Recorded, Sequence, StoredBatch, UnixMillis,
@@ -39,7 +39,7 @@ use crate::store::error::{CommitError, StoreError, failed};
 use crate::store::records::{AsOf, Batch, HeadRow, ItemPage, ItemRange, Loaded, Placement, Rows};
 use crate::store::sql::read;
 use crate::store::sql::rechain;
-use crate::store::{ReadBanks, ReadDigests, ReadItems, ReadState, Store};
+use crate::store::{FAULTS_MAX, Integrity, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
 
 /// How long a write waits for another process that has the file.
 const BUSY_MAX: std::time::Duration = std::time::Duration::from_secs(5);
@@ -47,6 +47,10 @@ const BUSY_MAX: std::time::Duration = std::time::Duration::from_secs(5);
 /// Pages that the write-ahead log gathers before they are moved to the file. Each move costs a flush of its own, and
 /// four times SQLite's default keeps that a small part of the writing.
 const CHECKPOINT_PAGES: &str = "4000";
+
+/// An index can be made anew from its table; a table cannot.
+const WAY_OUT: &str = "stop the bank, and where only indexes are named run `sqlite3 FILE REINDEX` and verify again; else restore \
+                       the newest backup that `vigie bank verify` accepts";
 
 /// See the module.
 pub(crate) struct SqliteStore {
@@ -202,6 +206,10 @@ impl LogRead for SqliteStore {
         read::batches(&mut *self.reader().await?, after, limit).await
     }
 
+    async fn committed_at(&self, last: Sequence) -> Result<Option<UnixMillis>, StoreError> {
+        read::committed_at(&mut *self.reader().await?, last).await
+    }
+
     async fn last_before(&self, time: UnixMillis) -> Result<Option<Sequence>, StoreError> {
         read::last_before(&mut *self.reader().await?, time).await
     }
@@ -287,6 +295,26 @@ impl Store for SqliteStore {
         writer.begin().await?;
         let swept = insert::sweep_items(&mut writer.connection, rows_max).await;
         writer.end(swept).await
+    }
+
+    /// `PRAGMA integrity_check`: pages, the order of tables and indexes, and whether each index holds the rows of its table.
+    async fn integrity(&self) -> Result<Integrity, StoreError> {
+        let mut reader = self.reader().await?;
+        let check = format!("PRAGMA integrity_check({FAULTS_MAX})");
+        let checked: Result<Vec<String>, _> =
+            sqlx::query_scalar(AssertSqlSafe(check)).fetch_all(&mut *reader).await;
+        let faults = match checked {
+            Ok(faults) if matches!(&faults[..], [one] if one == "ok") => return Ok(Integrity::Whole),
+            Ok(faults) => faults,
+            // A page that cannot be read at all ends the check with SQLITE_CORRUPT or SQLITE_NOTADB.
+            Err(sqlx::Error::Database(error))
+                if error.code().is_some_and(|code| matches!(&*code, "11" | "26")) =>
+            {
+                vec![error.message().to_owned()]
+            }
+            Err(source) => return Err(failed("check its structures")(source)),
+        };
+        Ok(Integrity::Damaged { faults, way_out: WAY_OUT })
     }
 }
 

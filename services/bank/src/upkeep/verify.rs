@@ -1,5 +1,5 @@
-//! Proves what a store holds: recomputes the chain of its log and the digests of its items, and names the first record
-//! at fault.
+//! Proves what a store holds: has the database check its own structures, recomputes the chain of the log and the digests of
+//! the items, and names the first record at fault.
 //!
 //! The log is proven from its floor on ([`vigie_log::prove`]). A change whose bytes were purged is proven by its digest, and
 //! counted. An item is compared with the change that added it, where the log still keeps that, and all items of a bank and
@@ -9,21 +9,21 @@ use std::fmt::Debug;
 
 use futures::future::BoxFuture;
 use thiserror::Error;
-use vigie_log::{Application as _, ChangeRange, ProofError, Purged, Slice, StoredChange, digest, prove};
-use vigie_model::{BankId, ChangeKind, Item, ItemId, LogHead, Sequence};
-use vigie_proto::bank::{encode_change, encode_item};
+use vigie_log::{Application as _, ProofError, Purged, Slice, StoredChange, prove};
+use vigie_model::{BankId, ItemId, LogHead, Sequence};
 
 use crate::config::{Config, Location};
 use crate::failure::StoreFailure;
 use crate::log::BankLog;
+use crate::logged::altered;
 use crate::plan::digests::{PartDigest, Parts};
-use crate::store::{self, HeadRow, ItemRange, Store, StoreError, to_model};
+use crate::store::{self, HeadRow, Integrity, ItemRange, Store, StoreError, to_model};
 
 /// How often a store is read that is written to meanwhile.
 const ATTEMPTS: usize = 3;
 /// Batches or digests read at once.
 const ROWS: u16 = 1_000;
-/// Changes or items read at once, and their bytes.
+/// Items read at once, and their bytes.
 const PAGE: (usize, usize) = (2_000, 4 << 20);
 
 /// Why a store does not hold what its head says.
@@ -65,11 +65,29 @@ pub enum VerifyError {
         /// What the head says.
         head: Sequence,
     },
+    /// The database's own check found its structures broken.
+    #[error("the database is damaged: {}; {}", faults.join("; "), way_out)]
+    Damaged {
+        /// What the check reported, some of it where that is much.
+        faults: Vec<String>,
+        /// What to do about it.
+        way_out: &'static str,
+    },
+    /// A record cannot be read back.
+    #[error("{row} does not read back: it is damaged; {RESTORE}")]
+    Unreadable {
+        /// Which one: its table and its key.
+        row: String,
+    },
     /// An item is not what its change says.
-    #[error("item {0} is not what was added")]
+    #[error("item {0} is not what was added: its row is damaged; {RESTORE}")]
     ItemAltered(ItemId),
     /// The items of a bank and partition are not those that its digest says.
-    #[error("the items of bank {} in partition {partition} are not those that were added and not removed", bank.0)]
+    #[error(
+        "the items of bank {} in partition {partition} are not those that were added and not removed, so their shard \
+         cannot become ready; {RESTORE}",
+        bank.0
+    )]
     DigestAltered {
         /// The bank.
         bank: BankId,
@@ -86,9 +104,16 @@ pub enum VerifyError {
     },
 }
 
+/// What to do about damage of what the bank holds.
+pub(crate) const RESTORE: &str = "restore the newest backup that `vigie bank verify` accepts";
+
 impl From<StoreError> for VerifyError {
     fn from(error: StoreError) -> Self {
-        Self::Store(error.into())
+        if let StoreError::Corrupt { row } = error {
+            Self::Unreadable { row }
+        } else {
+            Self::Store(error.into())
+        }
     }
 }
 
@@ -116,6 +141,8 @@ pub struct Verified {
     pub head: LogHead,
     /// The changes whose bytes were removed. Their digests are proven.
     pub purged: Purged,
+    /// Why the database's own check of its structures was not made, where it was not.
+    pub structure_unchecked: Option<String>,
 }
 
 /// Reads the whole store of a bank, and recomputes the log's chain and the items' digests. Changes nothing.
@@ -128,9 +155,19 @@ pub fn verify(config: &Config) -> BoxFuture<'_, Result<Verified, VerifyError>> {
 async fn verify_store(config: &Config) -> Result<Verified, VerifyError> {
     let location = Location::parse(&config.store).ok_or(VerifyError::Location)?;
     let store = store::open_to_read(&location).await?.ok_or(VerifyError::Location)?;
-    let verified = all(&*store).await;
+    let verified = structure_and_all(&*store).await;
     store.close().await;
     verified
+}
+
+/// The database's own check first: what is read through a broken structure need not be what is there.
+async fn structure_and_all(store: &dyn Store) -> Result<Verified, VerifyError> {
+    let structure_unchecked = match store.integrity().await? {
+        Integrity::Whole => None,
+        Integrity::Unchecked(reason) => Some(reason),
+        Integrity::Damaged { faults, way_out } => return Err(VerifyError::Damaged { faults, way_out }),
+    };
+    Ok(Verified { structure_unchecked, ..all(store).await? })
 }
 
 async fn all(store: &dyn Store) -> Result<Verified, VerifyError> {
@@ -149,7 +186,7 @@ async fn all(store: &dyn Store) -> Result<Verified, VerifyError> {
 async fn once(store: &dyn Store) -> Result<Verified, VerifyError> {
     let proof = prove(store, reads).await?;
     let head = items(store).await?;
-    Ok(Verified { head, purged: proof.purged })
+    Ok(Verified { head, purged: proof.purged, structure_unchecked: None })
 }
 
 /// Whether a change whose bytes are there can be read.
@@ -172,17 +209,11 @@ async fn items(store: &dyn Store) -> Result<LogHead, VerifyError> {
         let range = ItemRange { after, through, shard: None, count_max, bytes_max };
         let page = store.item_page(&range).await?;
         let items: Vec<_> = page.items.into_iter().filter(|item| living(item.bank)).collect();
-        let added = changes(store, &head, items.iter().map(|item| item.id)).await?;
-        for item in items {
-            let kept = item.id.0 > head.floor.0;
-            let logged = added.binary_search_by_key(&item.id.0, |change| change.sequence.0);
-            let logged = logged.ok().map(|at| &added[at]);
-            if kept && !logged.is_some_and(|change| adds(change, &item)) {
-                return Err(VerifyError::ItemAltered(item.id));
-            }
-            parts.add(&item);
-            count += 1;
+        if let Some(altered) = altered(store, Slice::ALL, &items).await?.first() {
+            return Err(VerifyError::ItemAltered(altered.item));
         }
+        items.iter().for_each(|item| parts.add(item));
+        count += items.len() as u64;
         after = page.through;
     }
     check_digests(store, parts).await?;
@@ -192,52 +223,6 @@ async fn items(store: &dyn Store) -> Result<LogHead, VerifyError> {
         return Err(VerifyError::CountsAltered { items: count, hashes });
     }
     Ok(head)
-}
-
-/// Whether a change added an item. Where its bytes were purged, those that it had are made anew from the item and compared with
-/// the digest.
-fn adds(change: &StoredChange, item: &Item) -> bool {
-    let Some(bytes) = &change.bytes else {
-        return digest(&encode_change(ChangeKind::ItemAdded(item.clone()))) == change.digest;
-    };
-    let read = BankLog::read(change.sequence, change.partition, bytes);
-    read.is_some_and(|change| match change.kind {
-        ChangeKind::ItemAdded(added) => encode_item(added) == encode_item(item.clone()),
-        ChangeKind::BankCreated { .. }
-        | ChangeKind::BankRenamed { .. }
-        | ChangeKind::BankEnabledSet { .. }
-        | ChangeKind::BankDeleted { .. }
-        | ChangeKind::ItemRemoved { .. } => false,
-    })
-}
-
-/// The changes of these numbers, as far as the log keeps them.
-async fn changes(
-    store: &dyn Store,
-    head: &LogHead,
-    ids: impl DoubleEndedIterator<Item = ItemId> + Clone,
-) -> Result<Vec<StoredChange>, VerifyError> {
-    let (Some(first), Some(last)) = (ids.clone().next(), ids.clone().next_back()) else {
-        return Ok(Vec::new());
-    };
-    let (count_max, bytes_max) = PAGE;
-    let wanted: Vec<_> = ids.map(|id| id.0).collect();
-    let (mut after, through) = ((first.0 - 1).max(head.floor.0), last.0);
-    let mut found = Vec::new();
-    while after < through {
-        let range = ChangeRange {
-            after: vigie_log::Sequence(after),
-            through: vigie_log::Sequence(through),
-            slice: Slice::ALL,
-            count_max,
-            bytes_max,
-        };
-        let page = store.changes(&range).await?;
-        let own = page.changes.into_iter().filter(|change| wanted.binary_search(&change.sequence.0).is_ok());
-        found.extend(own);
-        after = page.through.0;
-    }
-    Ok(found)
 }
 
 async fn check_digests(store: &dyn Store, mut parts: Parts) -> Result<(), VerifyError> {

@@ -78,7 +78,9 @@ impl<'a> Attempts<'a> {
     /// One has answered: those that were asked before it and have not are slow.
     fn answered_by(&self, winner: usize, now: Instant) {
         for (replica, begun, _) in self.asked[..winner].iter().filter(|(.., has_ended)| !has_ended) {
-            replica.load.outrun(*begun, now);
+            if let Some(turn) = replica.load.outrun(*begun, now) {
+                turn.log(&replica.endpoint, "another replica was asked later and answered sooner");
+            }
         }
     }
 }

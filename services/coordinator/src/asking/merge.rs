@@ -4,7 +4,8 @@
 
 use vigie_clients::Code;
 use vigie_model::{
-    Coverage, Limit, MinCoverage, QueryMatches, SearchAnswer, Sequence, ShardAnswer, ShardFailure, ShardId,
+    AsOf, Coverage, Limit, MinCoverage, QueryMatches, SearchAnswer, Sequence, ShardAnswer, ShardFailure,
+    ShardId,
 };
 
 use crate::error::{SearchError, too_little};
@@ -41,6 +42,7 @@ pub(crate) fn merge(
     coverage.shards_total = u16::try_from(outcomes.len()).unwrap_or(u16::MAX);
     let (mut of_a_bank, mut refused_for_a_bank, mut overloaded) = (None, 0, 0);
     let mut sequences: Vec<Sequence> = Vec::with_capacity(outcomes.len());
+    let mut as_of: Option<AsOf> = None;
     for ShardOutcome { shard, hashes_known, outcome } in outcomes {
         match outcome {
             Ok(answer) => {
@@ -48,6 +50,7 @@ pub(crate) fn merge(
                 coverage.hashes_searched += answer.hashes_searched;
                 coverage.hashes_total += answer.hashes_searched;
                 sequences.push(answer.sequence);
+                as_of = Some(as_of.map_or(answer.as_of, |oldest| oldest.oldest(answer.as_of)));
                 for (result, found) in merged.results.iter_mut().zip(answer.results) {
                     result.matches.extend(found.matches);
                     result.limit_reached |= found.limit_reached;
@@ -67,6 +70,7 @@ pub(crate) fn merge(
     if let (Some(error), true) = (of_a_bank, refused_for_a_bank == coverage.shards_total) {
         return Err(error);
     }
+    merged.coverage.as_of = as_of.unwrap_or_default();
     finish(&mut merged, &sequences, limit);
     if merged.coverage.satisfies(min_coverage) {
         Ok(merged)
@@ -117,7 +121,7 @@ pub(crate) fn nobody(query_count: usize) -> SearchError {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use vigie_model::{Match, ShardIdentity};
+    use vigie_model::{Match, ShardIdentity, UnixMillis};
 
     use crate::tests::fake_matcher::one_match;
 
@@ -125,11 +129,31 @@ mod tests {
         let answer = ShardAnswer {
             identity: ShardIdentity::new(shard.into(), shard_count.into()).unwrap(),
             sequence: Sequence(sequence),
+            as_of: as_of(sequence),
             hashes_searched: 10,
             results: vec![QueryMatches { matches: found, limit_reached: false }],
             approximate: vec![],
         };
         ShardOutcome { shard: ShardId(shard), hashes_known: 7, outcome: Ok(answer) }
+    }
+
+    /// Committed at a time like its sequence, and heard the later the smaller that is.
+    fn as_of(sequence: u64) -> AsOf {
+        AsOf { committed: Some(UnixMillis(sequence)), heard: Some(UnixMillis(10_000 - sequence)) }
+    }
+
+    #[test]
+    fn an_answer_is_as_old_in_time_as_its_oldest_shard() {
+        let merged = merge_all(vec![answered(0, 2, 20, vec![]), answered(1, 2, 30, vec![])], 1.0).unwrap();
+        let AsOf { committed, heard } = merged.coverage.as_of;
+        assert_eq!((committed, heard), (Some(UnixMillis(20)), Some(UnixMillis(9_970))));
+        let mut unknown = answered(1, 2, 30, vec![]);
+        unknown.outcome.as_mut().unwrap().as_of = AsOf::default();
+        let merged = merge_all(vec![answered(0, 2, 20, vec![]), unknown], 1.0).unwrap();
+        assert_eq!(merged.coverage.as_of, AsOf::default(), "an older matcher says nothing");
+        let partial =
+            merge_all(vec![answered(0, 2, 20, vec![]), refused(1, Code::Unavailable)], 0.5).unwrap();
+        assert_eq!(partial.coverage.as_of, as_of(20));
     }
 
     fn refused(shard: u16, code: Code) -> ShardOutcome {

@@ -20,6 +20,7 @@ use vigie_net::retry::Backoff;
 
 use crate::replicas::endpoint::MatcherEndpoint;
 use crate::replicas::extra_calls::{Budget, Latencies};
+use crate::replicas::notices::{Notice, Notices};
 use crate::replicas::replica::Replica;
 use crate::replicas::table::Table;
 use crate::replicas::view::{Candidate, Shard, ShardRecord, View};
@@ -80,6 +81,7 @@ pub(crate) struct Directory {
     table: Table,
     watched: BTreeMap<Arc<str>, Watched>,
     records: BTreeMap<(u16, u16), Arc<ShardRecord>>,
+    notices: Notices,
     /// What each name came to when it was last looked up.
     resolved: BTreeMap<MatcherEndpoint, BTreeSet<Arc<str>>>,
     names: usize,
@@ -96,6 +98,7 @@ impl Directory {
             table: Table::new(watching.shard_count),
             watched: BTreeMap::new(),
             records: BTreeMap::new(),
+            notices: Notices::default(),
             resolved: BTreeMap::new(),
             names: 0,
             _resolvers: Vec::new(),
@@ -200,6 +203,9 @@ impl Directory {
         }
         let replicas =
             self.watched.iter().map(|(endpoint, one)| (endpoint.clone(), Arc::clone(&one.replica))).collect();
+        if is_complete {
+            self.notices.take(&self.table).iter().for_each(Notice::log);
+        }
         let view = View { table: self.table.clone(), replicas, shards, is_complete };
         self.published.store(Arc::new(view));
     }
@@ -279,7 +285,9 @@ async fn hear(
         if is_first {
             *backoff = reopening();
             // What made it be left out lies before this.
-            replica.load.revive();
+            if let Some(turn) = replica.load.revive() {
+                turn.log(&replica.endpoint, "");
+            }
             is_first = false;
         }
         if news.send(News::Said(replica.endpoint.clone(), Ok(said))).await.is_err() {

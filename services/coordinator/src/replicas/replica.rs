@@ -58,7 +58,10 @@ impl Replica {
         }
         let call = self.load.begin(Instant::now());
         let ended = self.lane.search(ask).await;
-        call.end(ended.as_ref().map_or_else(CallError::call_end, |_| CallEnd::Answered), Instant::now());
+        let end = ended.as_ref().map_or_else(CallError::call_end, |_| CallEnd::Answered);
+        if let Some(turn) = call.end(end, Instant::now()) {
+            turn.log(&self.endpoint, &ended.as_ref().err().map(ToString::to_string).unwrap_or_default());
+        }
         ended
     }
 }
@@ -94,11 +97,11 @@ impl Carry for MatcherCalls {
             }
             Err(error) => return vec![Err(error); query_counts.len()],
         };
-        let ShardAnswer { identity, sequence, hashes_searched, results, approximate } = answer;
+        let ShardAnswer { identity, sequence, as_of, hashes_searched, results, approximate } = answer;
         let mut results = results.into_iter();
         let part = |count: &usize| {
             let (results, approximate) = (results.by_ref().take(*count).collect(), approximate.clone());
-            Ok(ShardAnswer { identity, sequence, hashes_searched, results, approximate })
+            Ok(ShardAnswer { identity, sequence, as_of, hashes_searched, results, approximate })
         };
         query_counts.iter().map(part).collect()
     }

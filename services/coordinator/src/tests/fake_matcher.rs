@@ -196,6 +196,7 @@ impl MatcherService for Service {
         let answer = ShardAnswer {
             identity: manner.identity,
             sequence: manner.answers_as_of,
+            as_of: vigie_model::AsOf::default(),
             hashes_searched: 1,
             results,
             approximate: vec![],

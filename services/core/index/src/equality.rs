@@ -7,8 +7,9 @@
 
 use std::fmt;
 use std::hash::RandomState;
+use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use vigie_model::{BankId, ItemId};
 
@@ -17,12 +18,14 @@ use crate::changes::moment::Moment;
 use crate::changes::store::Store;
 use crate::changes::view::{Sight, View};
 use crate::options::{Footprint, IndexOptions};
+use crate::question::audit::{AuditError, Pace, Taken};
 use crate::question::cancel::{Cancellation, Cancelled, Checkpoint, Tally};
 use crate::question::entry::{Edit, Entry};
 use crate::question::filter::BankFilter;
 use crate::rows::home::OpenError;
 use crate::rows::saved::SavedFile;
 use crate::rows::segment_file::SegmentError;
+use crate::rows::stored::Stored;
 use crate::rows::tail::Keys;
 
 /// Digests of `BYTES` bytes (8, 12, 16, 32 or 64) and the items that bear them, found by equality.
@@ -256,6 +259,19 @@ impl<const BYTES: usize> EqualitySnapshot<BYTES> {
             tally.end()?;
         }
         Ok(())
+    }
+
+    /// See [`HashSnapshot::audit`](crate::HashSnapshot::audit).
+    pub(crate) fn audit(&self, pace: &mut Pace<'_>, take: &mut Taken<'_, BYTES>) -> Result<(), AuditError> {
+        self.view.audit(self.moment, pace, take)
+    }
+
+    pub(crate) fn stored(&self) -> Vec<Weak<dyn Stored>> {
+        self.view.stored()
+    }
+
+    pub(crate) fn tail_memory(&self) -> Vec<Range<usize>> {
+        self.view.tail_memory()
     }
 
     fn each_equal(

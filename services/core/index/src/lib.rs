@@ -5,7 +5,7 @@
 //! searched while they are written to. A [`HashIndex`] is either of them, or another crate's, for callers that learn the
 //! length of hashes at run time: [`HashShape`] makes one.
 //!
-//! Rows live in immutable *segments*, sorted and mapped from files, and in a mutable *tail* for the newest; a
+//! Rows live in immutable *segments*, sorted and read from files, and in a mutable *tail* for the newest; a
 //! removal is a *tombstone* beside either. Segments are searched by multi-index hashing with chain signatures:
 //! a few hundred buckets are looked into, and what they hold is ruled out 32 rows at a time, so that a search of
 //! a million 256-bit hashes for those within 31 bits compares a dozen.
@@ -20,12 +20,15 @@
 //!   the search began is seen. A snapshot keeps such a moment, for several searches that must agree.
 //! - **Bounded.** A search takes at most about twice as long as comparing every row, whatever the data; dead
 //!   rows are reclaimed; merging rewrites a row a stated number of times, in stated memory (`merge`).
-//! - **Whole or refused.** A file that is not as it was written is not searched.
+//! - **Whole or refused.** A file that is not as it was written is not searched. What is searched lies in memory of the
+//!   process: a file that is damaged or cut later changes nothing ([`Stored`] compares both with their checksums).
+//! - **No walk without end.** A search of damaged memory may find too little or fail; it ends all the same. An *audit*
+//!   ([`HashSnapshot::audit`]) proves that searches reach everything.
 //! - **Nothing leaks.** Hashes can be partly inverted, so no `Debug` here prints one.
 //!
 //! Reading order:
 //!
-//! - `question`: what is asked (`entry`, `filter`, `cancel`).
+//! - `question`: what is asked (`entry`, `filter`, `cancel`), and whether all of it can be found (`audit`).
 //! - `search`: one segment's search. `permutation` and `chunking` cut a hash, `chain` says which rows can be near and proves
 //!   it, `buckets` builds the tables, `pipeline` searches them with the kernels of `signature`, `verify` compares whole
 //!   hashes.
@@ -52,6 +55,7 @@ pub use any_hash::{
 };
 pub use equality::{EqualityIndex, EqualitySnapshot};
 pub use options::{Footprint, IndexOptions, SegmentFootprint};
+pub use question::audit::{AuditError, Pace};
 pub use question::cancel::{Cancellation, Cancelled, Checkpoint};
 pub use question::entry::{Edit, Entry, Hit};
 pub use question::filter::BankFilter;
@@ -60,6 +64,7 @@ pub use rows::container;
 pub use rows::home::OpenError;
 pub use rows::saved::SavedFile;
 pub use rows::segment_file::{Fault, SegmentError};
+pub use rows::stored::Stored;
 pub use rows::tombstones::DeadRows;
 
 #[doc(hidden)]

@@ -1,9 +1,14 @@
-//! Single steps of a search, for the benchmarks in `benches/`, on instructions of their choice.
+//! Single steps of a search, for the benchmarks in `benches/`, on instructions of their choice; and memory that tests damage.
 
 use crate::question::cancel::{Cancellation, Checkpoint};
 use crate::search::permutation::{DEFAULT_SEED, Permutation};
 use crate::search::signature::{Instructions, Kernel, LANES, Task, dispatch_to};
 use crate::search::verify::Scan;
+
+/// Leaves memory that is filled from now on writable, so that a test may flip bits in it from outside.
+pub fn leave_memory_writable() {
+    crate::rows::segment_file::leave_writable();
+}
 
 /// The names of the instructions that this processor has.
 #[must_use]

@@ -3,3 +3,4 @@
 pub(crate) mod entry;
 pub(crate) mod filter;
 pub(crate) mod cancel;
+pub(crate) mod audit;

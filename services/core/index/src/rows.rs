@@ -3,6 +3,7 @@
 pub(crate) mod segment_file;
 pub(crate) mod segment_writer;
 pub(crate) mod saved;
+pub(crate) mod stored;
 pub mod container;
 pub(crate) mod locator;
 pub(crate) mod tombstones;

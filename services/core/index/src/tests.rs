@@ -3,4 +3,5 @@
 mod agreement;
 mod cancelling;
 mod concurrency;
+mod damage;
 mod life;

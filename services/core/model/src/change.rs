@@ -61,6 +61,8 @@ pub struct FeedRange {
     pub through: Sequence,
     /// The newest change of the whole log when the range was sent.
     pub head: Sequence,
+    /// When that change was committed, by the bank's clock; `None` where the bank does not know, or does not say.
+    pub head_committed: Option<UnixMillis>,
     /// The log's chain as of `through`, where that is the end of a batch.
     pub chain: Option<[u8; 32]>,
     /// The shard's changes in the range, in order.

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::sequence::Sequence;
+use crate::sequence::{Sequence, UnixMillis};
 use crate::shard::ShardId;
 
 /// Which shards answered, how many hashes were searched, and as of which sequence.
@@ -20,8 +20,31 @@ pub struct Coverage {
     pub sequence_min: Sequence,
     /// The newest change that any shard had applied.
     pub sequence_max: Sequence,
+    /// The age of the answer in time.
+    pub as_of: AsOf,
     /// The shards that did not answer, and why.
     pub failures: Vec<ShardFailure>,
+}
+
+/// The age of an answer, as times. Of several shards it is the oldest, each time by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AsOf {
+    /// The answer holds every change that was committed up to this time, by the bank's clock. `None` where the time of none
+    /// is known.
+    pub committed: Option<UnixMillis>,
+    /// When the bank was last heard to have nothing that the answer lacks, by the matcher's clock. `None` where it is not
+    /// known. It goes on while nothing is changed, and stands still while the bank is away.
+    pub heard: Option<UnixMillis>,
+}
+
+impl AsOf {
+    /// The age of an answer that needs both: what is not known of one is not known of both.
+    #[must_use]
+    pub fn oldest(self, other: Self) -> Self {
+        let older =
+            |one: Option<UnixMillis>, other: Option<UnixMillis>| one.zip(other).map(|(a, b)| a.min(b));
+        Self { committed: older(self.committed, other.committed), heard: older(self.heard, other.heard) }
+    }
 }
 
 /// A shard that did not answer.
@@ -66,6 +89,7 @@ impl Coverage {
             hashes_total: self.hashes_total.max(other.hashes_total),
             sequence_min: self.sequence_min.min(other.sequence_min),
             sequence_max: self.sequence_max.max(other.sequence_max),
+            as_of: self.as_of.oldest(other.as_of),
             failures,
         }
     }
@@ -118,6 +142,18 @@ mod tests {
         assert!(answered(4, 4).satisfies(MinCoverage::default()));
         assert!(!answered(3, 4).satisfies(MinCoverage::default()));
         assert!(answered(3, 4).satisfies(MinCoverage::new(0.75).unwrap()));
+    }
+
+    #[test]
+    fn an_answer_is_as_old_as_its_oldest_part() {
+        let as_of = |committed: u64, heard: u64| AsOf {
+            committed: (committed > 0).then_some(UnixMillis(committed)),
+            heard: (heard > 0).then_some(UnixMillis(heard)),
+        };
+        assert_eq!(as_of(5, 9).oldest(as_of(7, 8)), as_of(5, 8));
+        assert_eq!(as_of(5, 9).oldest(as_of(0, 10)), as_of(0, 9), "an older version says nothing");
+        let both = Coverage { as_of: as_of(5, 9), ..answered(1, 2) };
+        assert_eq!(both.clone().and(Coverage { as_of: as_of(7, 8), ..both }).as_of, as_of(5, 8));
     }
 
     #[test]

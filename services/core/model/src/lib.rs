@@ -30,7 +30,7 @@ pub use vigie_hashes::{
 
 pub use bank::{Bank, BankId, BankName, BankNameError};
 pub use change::{Change, ChangeKind, Cursor, FeedRange, LogId, StatePart};
-pub use coverage::{Coverage, MinCoverage, MinCoverageError, ShardFailure};
+pub use coverage::{AsOf, Coverage, MinCoverage, MinCoverageError, ShardFailure};
 pub use digest::SetDigest;
 pub use failure::{DecodeFailure, DecodeFailureKind};
 pub use fingerprint::{

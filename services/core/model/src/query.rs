@@ -7,7 +7,7 @@ use thiserror::Error;
 use vigie_hashes::{Distance, Hash, HashType, HashTypeSet};
 
 use crate::bank::{BankId, BankName};
-use crate::coverage::{Coverage, MinCoverage};
+use crate::coverage::{AsOf, Coverage, MinCoverage};
 use crate::item::ItemId;
 use crate::rendition::{Rendition, Variant};
 use crate::sequence::Sequence;
@@ -200,6 +200,8 @@ pub struct ShardAnswer {
     pub identity: ShardIdentity,
     /// The answer holds every change of this shard up to this one.
     pub sequence: Sequence,
+    /// The age of the answer in time.
+    pub as_of: AsOf,
     /// Hashes that were searched.
     pub hashes_searched: u64,
     /// One for each query, in the order of the request.

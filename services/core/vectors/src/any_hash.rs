@@ -1,10 +1,10 @@
 //! The approximate index of hashes as a [`HashIndex`], for callers that learn the length of hashes at run time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use vigie_index::{
-    BankFilter, Cancellation, Cancelled, Edit, HashEdit, HashEdits, HashIndex, HashRows, HashShape,
-    HashSnapshot, Hit, SavedFile, SegmentError, UnsupportedShape,
+    AuditError, BankFilter, Cancellation, Cancelled, Edit, Entry, HashEdit, HashEdits, HashIndex, HashRows,
+    HashShape, HashSnapshot, Hit, Pace, SavedFile, SegmentError, Stored, UnsupportedShape,
 };
 use vigie_model::{BankId, Distance, Recall};
 
@@ -117,6 +117,15 @@ impl<const BYTES: usize> HashSnapshot for HnswSnapshot<BYTES> {
 
     fn is_exact(&self) -> bool {
         false
+    }
+
+    fn audit(&self, pace: &mut Pace<'_>, take: &mut dyn FnMut(&[u8], Entry)) -> Result<(), AuditError> {
+        self.audit(pace, take)
+    }
+
+    /// It has no files and no checksums.
+    fn stored(&self) -> Vec<Weak<dyn Stored>> {
+        Vec::new()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use vigie_index::{BankFilter, Cancellation, Cancelled, Edit, Entry, Hit};
+use vigie_index::{AuditError, BankFilter, Cancellation, Cancelled, Edit, Entry, Hit, Pace};
 use vigie_model::{BankId, Distance, ItemId, Recall};
 
 use crate::config::HnswConfig;
@@ -146,6 +146,39 @@ impl<const BYTES: usize> HnswSnapshot<BYTES> {
         self.ask(queries, Wanted::Nearest(k), filter, cancel)
     }
 
+    /// Hands over every living hash of this moment, after checking that nodes are in order and lead to each row once.
+    ///
+    /// Scans reach these. Which of them a graph leads to is measured as its recall, and not proven here.
+    pub(crate) fn audit(
+        &self,
+        pace: &mut Pace<'_>,
+        take: &mut dyn FnMut(&[u8], Entry),
+    ) -> Result<(), AuditError> {
+        let check = |holds, what| if holds { Ok(()) } else { Err(AuditError::Damaged(what)) };
+        for rows in self.view.all_rows() {
+            let mut reached = 0;
+            for node in 0..rows.node_count() {
+                let vector = rows.vector(node);
+                let is_after = |before: usize| rows.vector(before) < vector;
+                check(node.checked_sub(1).is_none_or(is_after), "the nodes of a graph are not in order")?;
+                let hash = bytes_of::<BYTES>(vector);
+                let of_node = rows.rows_of(node);
+                check(of_node.start == reached && of_node.end <= rows.row_count(), "a node has other rows")?;
+                reached = of_node.end;
+                for row in of_node {
+                    if rows.lives_at(row, self.view.removals) {
+                        take(&hash, rows.entry(row));
+                    }
+                }
+                if node % NODES_AT_ONCE == NODES_AT_ONCE - 1 && !pace(NODES_AT_ONCE * BYTES) {
+                    return Err(AuditError::Stopped);
+                }
+            }
+            check(reached == rows.row_count(), "rows belong to no node")?;
+        }
+        Ok(())
+    }
+
     fn ask(
         &self,
         queries: &[[u8; BYTES]],
@@ -168,6 +201,18 @@ impl From<Found> for Hit {
     fn from(Found { distance, entry }: Found) -> Self {
         Self { entry, distance: Distance(distance as u16) }
     }
+}
+
+/// Nodes that an audit looks at between two looks at its pace.
+const NODES_AT_ONCE: usize = 4_096;
+
+/// The hash of these words.
+fn bytes_of<const BYTES: usize>(words: &[u64]) -> [u8; BYTES] {
+    let mut hash = [0; BYTES];
+    for (bytes, word) in hash.chunks_mut(8).zip(words) {
+        bytes.copy_from_slice(&word.to_le_bytes()[..bytes.len()]);
+    }
+    hash
 }
 
 /// A hash as the words that are compared. The last one is filled up with zeros.

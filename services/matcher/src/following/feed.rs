@@ -79,5 +79,11 @@ impl Stream for Parts {
 
 fn failed(error: CallError) -> SourceError {
     let text = error.to_string();
-    if error.code() == Code::OutOfRange { SourceError::OutOfRange(text) } else { SourceError::Lost(text) }
+    if error.code() == Code::OutOfRange {
+        SourceError::OutOfRange(text)
+    } else if error.code() == Code::DataLoss {
+        SourceError::Damaged(text)
+    } else {
+        SourceError::Lost(text)
+    }
 }

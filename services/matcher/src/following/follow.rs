@@ -61,6 +61,19 @@ impl Companion for Attendant {
 
     async fn hear(&mut self, event: Event) {
         let shard = self.replica.identity;
+        match &event {
+            Event::Ready(_) => self.replica.note(None),
+            Event::Lost(error) | Event::NotLoaded(error) => self.replica.note(Some(error.clone())),
+            // The bank's digest is kept beside its items: where a state that was just loaded comes to another one, an item
+            // is damaged there.
+            Event::Dropping(Reason::Digest, error) => self.replica.note(Some(format!(
+                "{error}; if this comes again after a rebuild, an item is damaged in the bank: run `vigie bank verify`"
+            ))),
+            Event::Dropping(Reason::Log | Reason::Change | Reason::Damage, error) => {
+                self.replica.note(Some(error.clone()));
+            }
+            Event::Loading(_) | Event::Stalled(_) | Event::Fault(_) | Event::Applied(_) => {}
+        }
         match event {
             Event::Loading(sequence) => tracing::info!(%shard, %sequence, "loading the bank's state"),
             Event::Ready(sequence) => {
@@ -81,6 +94,8 @@ impl Companion for Attendant {
                     Reason::Log => {
                         tracing::error!(%shard, error, "rebuilding: the bank does not go on from here");
                     }
+                    // It was logged where it was found.
+                    Reason::Damage => tracing::info!(%shard, "rebuilding from the bank"),
                     Reason::Change | Reason::Digest => {
                         tracing::error!(%shard, reason = error, "rebuilding: the feed contradicts what is held");
                     }

@@ -1,24 +1,51 @@
 //! A replica: the shard that the rest of the matcher sees, how far it has come, and whether it may answer.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use vigie_follow::{
     Lag, Loaded, NotLoaded, NotThere, Place, Position, Proof, Reason, Standing, State, Stretch, Unready,
 };
-use vigie_model::{FeedRange, HashCount, ReplicaDescription, Sequence, ShardIdentity, StatePart};
+use vigie_model::{
+    AsOf, FeedRange, HashCount, ReplicaDescription, Sequence, ShardIdentity, StatePart, UnixMillis,
+};
 
 use crate::error::SearchError;
 use crate::following::feed;
-use crate::metrics::{MatcherMetrics, Observed};
+use crate::metrics::{Damage, MatcherMetrics, Observed};
 use crate::saving::plan::StorePlan;
 use crate::saving::snapshot::RestoreError;
 use crate::shard::contradiction::Contradiction;
 use crate::shard::loading::{LoadError, Loading};
 use crate::shard::state::Shard;
 use crate::shard::stores::Stores;
+
+/// Changes of which the bank said when they were committed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Commits {
+    /// The newest that is applied.
+    held: Option<(Sequence, UnixMillis)>,
+    /// The oldest that is not: its time is the next that will be known.
+    coming: Option<(Sequence, UnixMillis)>,
+}
+
+impl Commits {
+    /// Everything up to `applied` is, and the bank's newest change is `head`.
+    fn note(&mut self, applied: Sequence, head: Option<(Sequence, UnixMillis)>) {
+        if let Some(head) = head {
+            self.coming.get_or_insert(head);
+            if head.0 <= applied {
+                self.coming = Some(head);
+            }
+        }
+        if let Some(coming) = self.coming.take_if(|(sequence, _)| *sequence <= applied) {
+            self.held = Some(coming);
+        }
+    }
+}
 
 /// The shard as the rest of the matcher sees it: replaced when it is rebuilt.
 #[derive(Debug)]
@@ -28,6 +55,13 @@ pub(crate) struct Replica {
     pub(crate) plan: StorePlan,
     pub(crate) metrics: MatcherMetrics,
     standing: Standing,
+    /// What was found damaged, until the shard is dropped.
+    damage: watch::Sender<Option<String>>,
+    /// A search failed as it never should.
+    suspicion: Notify,
+    /// What last went wrong between the replica and the bank, until it is ready.
+    trouble: Mutex<Option<String>>,
+    commits: Mutex<Commits>,
 }
 
 impl Replica {
@@ -39,7 +73,63 @@ impl Replica {
             plan,
             metrics,
             standing: Standing::default(),
+            damage: watch::Sender::default(),
+            suspicion: Notify::new(),
+            trouble: Mutex::default(),
+            commits: Mutex::default(),
         }
+    }
+
+    /// The age of what is answered now.
+    pub(crate) fn as_of(&self) -> AsOf {
+        let committed = self.commits().held;
+        // It was ready, and so level, once it is asked.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let heard = now.saturating_sub(self.standing.lag().time).as_millis();
+        let heard = u64::try_from(heard).ok().map(UnixMillis);
+        AsOf { committed: committed.map(|(_, at)| at), heard }
+    }
+
+    fn commits(&self) -> MutexGuard<'_, Commits> {
+        self.commits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The shard as it is now, ready or not.
+    pub(crate) fn shard(&self) -> Arc<Shard> {
+        self.shard.load_full()
+    }
+
+    /// Takes the replica out of readiness because this shard is damaged, unless it has been replaced. The follower drops it
+    /// and loads it from the bank.
+    pub(crate) fn damage(&self, damaged: &Arc<Shard>, damage: Damage, what: String) {
+        if !Arc::ptr_eq(damaged, &self.shard.load()) {
+            return;
+        }
+        self.metrics.count_damage(damage);
+        self.damage.send_if_modified(|known| {
+            let is_first = known.is_none();
+            if is_first {
+                let (shard, kind) = (self.identity, damage.name());
+                tracing::error!(%shard, kind, fault = what, "not ready: what the shard holds is damaged");
+                *known = Some(what);
+            }
+            is_first
+        });
+    }
+
+    /// What was found damaged, while the replica is not ready for that.
+    fn damage_found(&self) -> Option<String> {
+        self.damage.borrow().as_ref().map(|what| format!("rebuilding, because of damage: {what}"))
+    }
+
+    /// Has the shard compared with its checksums soon.
+    pub(crate) fn suspect(&self) {
+        self.suspicion.notify_one();
+    }
+
+    /// Completes when the shard is suspected.
+    pub(crate) async fn suspected(&self) {
+        self.suspicion.notified().await;
     }
 
     /// Who it is, as far as the shard itself tells.
@@ -61,14 +151,26 @@ impl Replica {
 
     /// Why it does not answer now, unless it does.
     pub(crate) fn unready_reason(&self) -> Option<String> {
-        self.standing.now().unready().map(reason)
+        self.damage_found().or_else(|| {
+            let unready = reason(self.standing.now().unready()?);
+            let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+            Some(match &*trouble {
+                Some(trouble) => format!("{unready}; before that: {trouble}"),
+                None => unready,
+            })
+        })
+    }
+
+    /// Takes note of what went wrong between the replica and the bank, for as long as it is not ready.
+    pub(crate) fn note(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
     /// The shard, if it holds every change up to `wanted` now.
     pub(crate) fn now_at_least(&self, wanted: Sequence) -> Result<Option<Arc<Shard>>, SearchError> {
         let now = self.standing.now();
-        if let Some(unready) = now.unready() {
-            return Err(SearchError::NotReady(reason(unready)));
+        if let Some(unready) = self.unready_reason() {
+            return Err(SearchError::NotReady(unready));
         }
         let shard = self.shard.load_full();
         Ok((shard.applied() >= wanted.max(Sequence(now.applied.0))).then_some(shard))
@@ -85,6 +187,9 @@ impl Replica {
             NotThere::NotReady(unready) => SearchError::NotReady(reason(unready)),
             NotThere::Behind { reached } => SearchError::Behind { reached: Sequence(reached.0), wanted },
         })?;
+        if let Some(damage) = self.damage_found() {
+            return Err(SearchError::NotReady(damage));
+        }
         let shard = self.shard.load_full();
         // A rebuild may have begun since: the shard it begins with must not answer.
         if shard.applied().0 < now.applied.0 {
@@ -136,7 +241,7 @@ impl Replica {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        self.standing.now().ready
+        self.unready_reason().is_none()
     }
 
     pub(crate) fn applied(&self) -> Sequence {
@@ -210,7 +315,11 @@ impl State for Replica {
     }
 
     fn apply(&self, range: FeedRange) -> Result<Proof, vigie_follow::Contradiction> {
+        let (through, head) = (range.through, range.head_committed.map(|at| (range.head, at)));
         let applied = self.shard.load().apply(range);
+        if applied.is_ok() {
+            self.commits().note(through, head);
+        }
         applied.map_err(|contradiction| {
             let reason = match contradiction {
                 Contradiction::Digest { .. } => Reason::Digest,
@@ -244,6 +353,15 @@ impl State for Replica {
     fn clear(&self) {
         self.discard_snapshot();
         self.take(Shard::empty(self.identity, self.plan.in_memory()));
+        *self.commits() = Commits::default();
+        self.damage.send_replace(None);
+    }
+
+    async fn damaged(&self) -> String {
+        let mut damage = self.damage.subscribe();
+        let found = damage.wait_for(Option::is_some).await;
+        // The sender lives as long as the replica.
+        found.ok().and_then(|found| found.clone()).unwrap_or_default()
     }
 
     fn fault(&self) -> Option<String> {
@@ -262,7 +380,7 @@ impl Observed for Replica {
     }
 
     fn is_ready(&self) -> bool {
-        self.standing.now().ready
+        Self::is_ready(self)
     }
 
     fn items(&self) -> u64 {
@@ -283,5 +401,28 @@ fn reason(unready: Unready) -> String {
         Unready::Unheard => "waiting for the bank's feed".to_owned(),
         Unready::Behind { applied, head } => format!("loading: at change {applied} of {head}"),
         Unready::Unproven => "waiting for the bank's digest".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_change_whose_time_is_known_is_one_that_is_held() {
+        let mut commits = Commits::default();
+        let mut after = |applied: u64, head: u64, at: u64| {
+            let head = (at > 0).then_some((Sequence(head), UnixMillis(at)));
+            commits.note(Sequence(applied), head);
+            commits.held.map(|(sequence, at)| (sequence.0, at.0))
+        };
+        assert_eq!(after(0, 0, 0), None);
+        assert_eq!(after(3, 5, 50), None, "what is committed later is not held");
+        assert_eq!(after(4, 7, 70), None);
+        assert_eq!(after(5, 8, 80), Some((5, 50)));
+        assert_eq!(after(8, 8, 0), Some((5, 50)), "the bank does not say when");
+        assert_eq!(after(8, 9, 90), Some((5, 50)));
+        assert_eq!(after(9, 9, 90), Some((9, 90)));
+        assert_eq!(after(12, 12, 120), Some((12, 120)));
     }
 }

@@ -165,7 +165,7 @@ pub(crate) fn restore(
     let keys = keys.ok_or_else(|| wrong("it names an index that there cannot be"))?;
     let tag = tag(manifest.number, Sequence(manifest.sequence));
     let indexes = Indexes::open(plan.clone(), &home, &keys, &tag)?;
-    let (banks, books) = count_anew(&manifest, &records).map_err(wrong)?;
+    let (banks, books) = count_anew(&manifest, &records, plan).map_err(wrong)?;
     let counted = |hash_type| banks.values().map(|bank: &BankState| bank.hashes(hash_type)).sum::<u64>();
     for HashCount { hash_type, hashes, .. } in indexes.counts() {
         match counted(hash_type) {
@@ -262,7 +262,11 @@ fn open_records(folder: &Path, manifest: &Manifest, dead: &[u64]) -> Result<Reco
 }
 
 /// The banks, with the hashes that their records bear, which must come to what was saved.
-fn count_anew(manifest: &Manifest, records: &RecordStore) -> Result<(BankTable, Books), &'static str> {
+fn count_anew(
+    manifest: &Manifest,
+    records: &RecordStore,
+    plan: &IndexPlan,
+) -> Result<(BankTable, Books), &'static str> {
     let mut banks = BankTable::new();
     for bank in &manifest.banks {
         let name = bank.name.parse().map_err(|_| "it holds a bank without a name")?;
@@ -274,7 +278,7 @@ fn count_anew(manifest: &Manifest, records: &RecordStore) -> Result<(BankTable, 
     records.each_living(|item, bank, hashes| match banks.get(&bank) {
         Some(state) => {
             hashes.iter().for_each(|hash| state.count(hash.hash_type()));
-            books.add(bank, SetDigest::of_item(item, hashes));
+            books.add(bank, item, hashes, plan);
         }
         None => is_known = false,
     });

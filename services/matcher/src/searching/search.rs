@@ -1,8 +1,10 @@
 //! One search over a shard.
 
+use std::collections::HashSet;
+
 use vigie_index::{BankFilter, Cancellation, Cancelled};
 use vigie_model::{
-    BankId, BankName, Hash, ItemId, Match, MaxDistances, Query, QueryMatches, Rendition, SearchOptions,
+    AsOf, BankId, BankName, Hash, ItemId, Match, MaxDistances, Query, QueryMatches, Rendition, SearchOptions,
     Sequence, ShardAnswer, Variant, hash_types,
 };
 
@@ -26,13 +28,16 @@ pub(crate) fn search(
     options: &SearchOptions,
     cancel: &Cancellation,
 ) -> Result<ShardAnswer, SearchError> {
-    // A search is overtaken only by a removal of what it has found; then the next moment is asked. The caller's
-    // deadline bounds how often.
+    // A search is overtaken only by a removal of what it has found; then the next moment is asked. A record goes after the
+    // moment without its item is shown, so an item that lacks its record at a later moment still was not removed: the
+    // index is damaged. Otherwise each attempt is one removal, and the caller's deadline bounds how many.
+    let mut gone = HashSet::new();
     loop {
         match search_moment(shard, &shard.moment(), queries, options, cancel) {
             Ok(answer) => return Ok(answer),
-            Err(Stopped::Overtaken) if !cancel.is_cancelled() => {}
-            Err(Stopped::Overtaken) => return Err(SearchError::OutOfTime),
+            Err(Stopped::Overtaken(item)) if !gone.insert(item) => return Err(SearchError::Damaged(item)),
+            Err(Stopped::Overtaken(_)) if !cancel.is_cancelled() => {}
+            Err(Stopped::Overtaken(_)) => return Err(SearchError::OutOfTime),
             Err(Stopped::Failed(error)) => return Err(error),
         }
     }
@@ -41,7 +46,7 @@ pub(crate) fn search(
 /// Why a search of one moment has no answer.
 enum Stopped {
     /// An item that it found has been removed since.
-    Overtaken,
+    Overtaken(ItemId),
     Failed(SearchError),
 }
 
@@ -82,6 +87,8 @@ fn search_moment(
     Ok(ShardAnswer {
         identity: shard.identity(),
         sequence: moment.sequence,
+        // The replica knows it.
+        as_of: AsOf::default(),
         hashes_searched: asked.iter().flat_map(searched).sum(),
         results,
         approximate: approximate.collect(),
@@ -195,7 +202,7 @@ fn answer(
             return Err(Cancelled.into());
         }
         let described = describe(shard, moment, item, best, &asked, max_distances);
-        matches.push(described.ok_or(Stopped::Overtaken)?);
+        matches.push(described.ok_or(Stopped::Overtaken(item))?);
     }
     Ok(QueryMatches { matches, limit_reached })
 }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use vigie_model::{BankId, BankName, HashType, SetDigest};
+use vigie_model::{BankId, BankName, Hash, HashType, ItemId, SetDigest};
+
+use crate::shard::indexes::IndexPlan;
 
 /// One bank as searches need it.
 #[derive(Debug, Clone)]
@@ -90,34 +92,97 @@ impl BankState {
 /// The living banks.
 pub(crate) type BankTable = HashMap<BankId, BankState>;
 
+/// The digest of the living hashes that an index holds, and of which bank each is. An audit computes the same from what
+/// searches reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Searched {
+    pub(crate) digest: SetDigest,
+    /// For each bank a sum of its digest times a weight of its own, modulo 2^64: linear, so that a whole bank can go at once.
+    placed: u64,
+}
+
+impl Searched {
+    pub(crate) fn add(&mut self, bank: BankId, part: SetDigest) {
+        self.digest += part;
+        self.placed = self.placed.wrapping_add(weight(bank).wrapping_mul(part.sums[0]));
+    }
+
+    fn take(&mut self, bank: BankId, part: SetDigest) {
+        self.digest -= part;
+        self.placed = self.placed.wrapping_sub(weight(bank).wrapping_mul(part.sums[0]));
+    }
+}
+
+/// Different for every bank, and odd. The multiplier is that of Fibonacci hashing.
+fn weight(bank: BankId) -> u64 {
+    (u64::from(bank.0) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1
+}
+
+/// Digests of the living hashes of a bank.
+#[derive(Debug, Clone, Copy, Default)]
+struct Parts {
+    whole: SetDigest,
+    /// Those that an index holds.
+    searched: SetDigest,
+}
+
+impl Parts {
+    fn of(item: ItemId, hashes: &[Hash], plan: &IndexPlan) -> Self {
+        let whole = SetDigest::of_item(item, hashes);
+        let is_searched = |hash: &&Hash| plan.searches(hash.hash_type());
+        let searched = hashes.iter().filter(is_searched);
+        let searched = if searched.clone().count() == hashes.len() {
+            whole
+        } else {
+            SetDigest::of_item(item, &searched.cloned().collect::<Vec<_>>())
+        };
+        Self { whole, searched }
+    }
+}
+
 /// What only the one who applies needs to know.
 #[derive(Debug, Default)]
 pub(crate) struct Books {
     /// Of each bank its living hashes, so that those of a deleted bank go at once.
-    digests: HashMap<BankId, SetDigest>,
+    digests: HashMap<BankId, Parts>,
     /// Of all banks.
     pub(crate) whole: SetDigest,
+    /// Of all banks, what an index holds.
+    pub(crate) searched: Searched,
     /// Whether a range was begun and not ended: by a contradiction, or by a panic.
     pub(crate) is_broken: bool,
 }
 
 impl Books {
-    pub(crate) fn add(&mut self, bank: BankId, part: SetDigest) {
-        *self.digests.entry(bank).or_default() += part;
-        self.whole += part;
+    /// An item of a bank comes, in indexes as planned.
+    pub(crate) fn add(&mut self, bank: BankId, item: ItemId, hashes: &[Hash], plan: &IndexPlan) {
+        let Parts { whole, searched } = Parts::of(item, hashes, plan);
+        let parts = self.digests.entry(bank).or_default();
+        parts.whole += whole;
+        parts.searched += searched;
+        self.whole += whole;
+        self.searched.add(bank, searched);
     }
 
     /// What the living hashes of a bank come to.
     pub(crate) fn digest(&self, bank: BankId) -> SetDigest {
-        self.digests.get(&bank).copied().unwrap_or_default()
+        self.digests.get(&bank).copied().unwrap_or_default().whole
     }
 
-    pub(crate) fn take(&mut self, bank: BankId, part: SetDigest) {
-        *self.digests.entry(bank).or_default() -= part;
-        self.whole -= part;
+    /// An item of a bank goes.
+    pub(crate) fn take(&mut self, bank: BankId, item: ItemId, hashes: &[Hash], plan: &IndexPlan) {
+        let Parts { whole, searched } = Parts::of(item, hashes, plan);
+        let parts = self.digests.entry(bank).or_default();
+        parts.whole -= whole;
+        parts.searched -= searched;
+        self.whole -= whole;
+        self.searched.take(bank, searched);
     }
 
+    /// A bank goes with its items.
     pub(crate) fn take_bank(&mut self, bank: BankId) {
-        self.whole -= self.digests.remove(&bank).unwrap_or_default();
+        let Parts { whole, searched } = self.digests.remove(&bank).unwrap_or_default();
+        self.whole -= whole;
+        self.searched.take(bank, searched);
     }
 }

@@ -229,7 +229,12 @@ pub(crate) struct Snapshots(Vec<(IndexKey, Arc<dyn HashSnapshot>)>);
 impl Snapshots {
     /// Those of one type: one for each length that has arrived.
     pub(crate) fn of(&self, hash_type: HashType) -> impl Iterator<Item = (IndexKey, &dyn HashSnapshot)> {
-        self.0.iter().filter(move |(key, _)| key.hash_type == hash_type).map(|(key, one)| (*key, &**one))
+        self.all().filter(move |(key, _)| key.hash_type == hash_type)
+    }
+
+    /// Those of all types.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (IndexKey, &dyn HashSnapshot)> {
+        self.0.iter().map(|(key, one)| (*key, &**one))
     }
 }
 

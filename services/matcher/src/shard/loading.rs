@@ -12,7 +12,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use vigie_index::{Entry, HashRows, SegmentError};
 use vigie_model::change::Cursor;
-use vigie_model::{Bank, BankId, Item, ItemId, Sequence, SetDigest, ShardIdentity};
+use vigie_model::{Bank, BankId, Item, ItemId, Sequence, ShardIdentity};
 
 use crate::shard::banks::{BankState, BankTable, Books};
 use crate::shard::indexes::IndexKey;
@@ -82,7 +82,7 @@ impl Loading {
                     rows.push(hash.as_bytes(), entry);
                 }
             }
-            self.books.add(bank, SetDigest::of_item(id, content.hashes()));
+            self.books.add(bank, id, content.hashes(), self.stores.indexes.plan());
             self.stores.records.insert(id, bank, &content);
         }
         self.stores.records.tend();

@@ -1,13 +1,13 @@
 //! What is known of each item: its bank, and what its contributor says of it.
 //!
-//! Records lie in immutable *files*, mapped, or in memory where there is no folder; those of the newest items lie in an
+//! Records lie in immutable *files*, read into memory, or in memory alone where there is no folder; those of the newest items lie in an
 //! *overlay* on the heap, which becomes a file when it is full or a snapshot is
 //! taken. Ids ascend, so files cover ranges of ids one after the
 //! other, and the overlay covers what is newer. A removed item is a bit beside its file. Neighbouring files are merged
 //! as `policy` says, whenever a file is written.
 //!
 //! Readers take no lock that is held for longer than a step in the overlay: files are listed in an immutable list, swapped
-//! as a whole. A file that goes out of use stays mapped until the last reader has left it.
+//! as a whole. A file that goes out of use stays in memory until the last reader has left it.
 //!
 //! There is one writer. It waits while it writes a full overlay (16 MiB or so) and merges files (128 MiB at most): some
 //! ten milliseconds to a second, once in [`OVERLAY_ITEMS_MAX`] items.
@@ -19,12 +19,12 @@ mod policy;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use vigie_index::container::{Container, ContainerWriter};
-use vigie_index::{SavedFile, SegmentError};
+use vigie_index::{SavedFile, SegmentError, Stored};
 use vigie_model::{BankId, Hash, ItemContent, ItemId};
 
 pub(crate) use encoding::{Notes, Record};
@@ -259,6 +259,15 @@ impl RecordStore {
             None => ContainerWriter::in_memory(sections),
         };
         RecordFile::write(number, begin, rows)
+    }
+
+    /// The files, as long as something uses them.
+    pub(crate) fn stored(&self) -> Vec<Weak<dyn Stored>> {
+        let weak = |file: &Arc<RecordFile>| {
+            let weak: Weak<RecordFile> = Arc::downgrade(file);
+            weak as Weak<dyn Stored>
+        };
+        self.files.load().iter().map(weak).collect()
     }
 
     /// Hands over the living items of all files, and their hashes.

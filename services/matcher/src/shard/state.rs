@@ -11,18 +11,18 @@
 //! overtaken by a removal, and searches again at the newest moment.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 use vigie_follow::Proof;
-use vigie_index::{Entry, HashEdits};
+use vigie_index::{Entry, HashEdits, Stored};
 
 use vigie_model::{
     BankId, Change, ChangeKind, Cursor, FeedRange, Hash, HashCount, HashType, HashTypeSet, Item, ItemId,
     Sequence, SetDigest, ShardIdentity,
 };
 
-use crate::shard::banks::{BankState, BankTable, Books};
+use crate::shard::banks::{BankState, BankTable, Books, Searched};
 use crate::shard::contradiction::Contradiction;
 use crate::shard::indexes::{EditsByIndex, IndexKey, IndexPlan, Snapshots};
 use crate::shard::records::Record;
@@ -46,6 +46,8 @@ pub(crate) struct Moment {
     pub(crate) banks: Arc<BankTable>,
     /// What the living hashes come to.
     pub(crate) digest: SetDigest,
+    /// What searches of this moment must reach.
+    pub(crate) searched: Searched,
     pub(crate) indexes: Snapshots,
 }
 
@@ -78,6 +80,7 @@ impl Shard {
             cursor: None,
             banks: Arc::default(),
             digest: SetDigest::EMPTY,
+            searched: Searched::default(),
             indexes: stores.indexes.snapshot(),
         };
         Self {
@@ -97,6 +100,7 @@ impl Shard {
             cursor: Some(cursor),
             banks,
             digest: books.whole,
+            searched: books.searched,
             indexes: stores.indexes.snapshot(),
         };
         let (moment, books) = (ArcSwap::from_pointee(moment), Mutex::new(books));
@@ -139,6 +143,22 @@ impl Shard {
     /// What last went wrong with the files of the shard. Nothing is lost by it.
     pub(crate) fn fault(&self) -> Option<String> {
         self.stores.indexes.fault().or_else(|| self.stores.records.fault())
+    }
+
+    /// What of it has checksums of its own, as long as something uses it.
+    pub(crate) fn stored(&self) -> Vec<Weak<dyn Stored>> {
+        let mut stored = self.stores.records.stored();
+        stored.extend(self.moment().indexes.all().flat_map(|(_, index)| index.stored()));
+        stored
+    }
+
+    /// Where what is searched lies in memory, for tests that damage it there.
+    #[cfg(test)]
+    pub(crate) fn memory(&self) -> Vec<std::ops::Range<usize>> {
+        let moment = self.moment();
+        let tails = moment.indexes.all().flat_map(|(_, index)| index.tail_memory());
+        let stored = self.stored().into_iter().filter_map(|one| one.upgrade());
+        tails.chain(stored.flat_map(|one| one.memory())).collect()
     }
 
     /// How the indexes are made, and so which types can be searched.
@@ -209,6 +229,7 @@ impl Shard {
             cursor: Some(cursor),
             banks: work.banks,
             digest: books.whole,
+            searched: books.searched,
             indexes: self.stores.indexes.snapshot(),
         }));
         // Nothing that a new search sees leads to these any more.
@@ -271,7 +292,7 @@ impl Shard {
         }
         let state = work.banks.get(&bank).ok_or(Contradiction::NoSuchBank(sequence))?;
         let entry = Entry { item: id, bank };
-        books.add(bank, SetDigest::of_item(id, content.hashes()));
+        books.add(bank, id, content.hashes(), self.plan());
         for hash in content.hashes() {
             state.count(hash.hash_type());
             if let Some(edits) = edits_of(&mut work.edits, hash, self.plan()) {
@@ -299,7 +320,7 @@ impl Shard {
         if !work.gone.insert(id) {
             return Err(Contradiction::NoSuchItem(sequence));
         }
-        books.take(bank, SetDigest::of_item(id, &hashes));
+        books.take(bank, id, &hashes, self.plan());
         for hash in &hashes {
             state.discount(hash.hash_type());
             if let Some(edits) = edits_of(&mut work.edits, hash, self.plan()) {

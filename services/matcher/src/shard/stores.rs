@@ -1,6 +1,6 @@
 //! What a shard holds its items in: indexes of their hashes, and records.
 //!
-//! With a folder, both are files that the system maps and may drop from memory; without one they are memory.
+//! Both lie in memory. With a folder, they are beside that in files, from which a matcher goes on after a restart.
 
 use crate::shard::indexes::{IndexPlan, Indexes};
 use crate::shard::records::RecordStore;

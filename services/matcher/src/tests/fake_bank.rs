@@ -59,7 +59,18 @@ impl Held {
             self.wrong_digests -= 1;
             digest.sums[3] ^= 1;
         }
-        FeedRange { log: self.log, after, through, head: through, chain: None, changes, digest }
+        // A second after another.
+        let head_committed = Some(UnixMillis(1_000 * through.0));
+        FeedRange {
+            log: self.log,
+            after,
+            through,
+            head: through,
+            head_committed,
+            chain: None,
+            changes,
+            digest,
+        }
     }
 
     fn state(&mut self, identity: ShardIdentity) -> Vec<StatePart> {

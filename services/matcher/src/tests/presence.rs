@@ -197,3 +197,24 @@ async fn watchers_are_bounded_and_no_load_keeps_one_out() {
     waiting.abort();
     service.stop().await;
 }
+
+#[tokio::test]
+async fn an_answer_says_how_old_it_is_in_time() {
+    let bank = FakeBank::start(some_steps()).await;
+    let service = Service::start(&bank, Config::default()).await;
+    service.until_ready().await;
+    let begun = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    let ask = || search(&service.client, SearchOptions::default(), WITHIN);
+    let answer = ask().await.unwrap();
+    let (committed, heard) = (answer.as_of.committed.unwrap(), answer.as_of.heard.unwrap());
+    assert_eq!(committed.0, 1_000 * answer.sequence.0, "the newest change that it holds");
+    // A sign of life came a moment ago.
+    assert!(heard.0.abs_diff(u64::try_from(begun.as_millis()).unwrap()) < 5_000, "{heard:?}");
+    bank.take([Step::Add(0, vec![3])]);
+    let wanted = Sequence(answer.sequence.0 + 1);
+    let options = SearchOptions { min_sequence: wanted, ..SearchOptions::default() };
+    let newer = search(&service.client, options, WITHIN).await.unwrap().as_of;
+    assert_eq!(newer.committed.unwrap().0, 1_000 * wanted.0);
+    assert!(newer.heard.unwrap() >= heard);
+    service.stop().await;
+}

@@ -44,13 +44,27 @@ impl Log {
         self.take([Step::Enable(seed, false), Step::Delete(seed / 2)]);
     }
 
-    /// Brings a shard up to the end of the log, which it must then be equal to.
-    pub(super) fn bring_up(&self, shard: &Shard) {
+    /// Applies what a shard lacks of the log, to which it must then be equal.
+    pub(super) fn apply_to(&self, shard: &Shard) {
         let (after, through) = (shard.applied(), Sequence(self.replay.sequence));
         let changes = self.changes.iter().filter(|change| change.sequence > after).cloned().collect();
         let digest = Some(self.replay.digest());
-        let range = FeedRange { log: LOG, after, through, head: through, chain: None, changes, digest };
+        let range = FeedRange {
+            log: LOG,
+            after,
+            through,
+            head: through,
+            head_committed: None,
+            chain: None,
+            changes,
+            digest,
+        };
         assert_eq!(shard.apply(range), Ok(Proof::Equal));
+    }
+
+    /// Brings a shard up to the end of the log, and searches it.
+    pub(super) fn bring_up(&self, shard: &Shard) {
+        self.apply_to(shard);
         let queries: Vec<_> = (0..=255).map(|number| query(&[number])).collect();
         let answer = search(shard, &queries, &options(vec![], 6, 100), &Cancellation::never()).unwrap();
         for (asked, result) in queries.iter().zip(answer.results) {
@@ -395,7 +409,16 @@ async fn measure() {
             ids.map(|id| Change { sequence: Sequence(id), kind: kind(item(id)) }).collect();
         let through = changes.last().map_or(after, |change| change.sequence);
         let begun = std::time::Instant::now();
-        let range = FeedRange { log: LOG, after, through, head: through, chain: None, changes, digest: None };
+        let range = FeedRange {
+            log: LOG,
+            after,
+            through,
+            head: through,
+            head_committed: None,
+            chain: None,
+            changes,
+            digest: None,
+        };
         shard.apply(range).unwrap();
         timed("apply before", begun);
         let begun = std::time::Instant::now();

@@ -41,7 +41,16 @@ fn apply(shard: &Shard, sequence: u64, kind: ChangeKind, living: &[(u64, &[Hash]
     let (after, through) = (Sequence(sequence - 1), Sequence(sequence));
     let changes = vec![Change { sequence: through, kind }];
     let digest = Some(digest);
-    let range = FeedRange { log: LOG, after, through, head: through, chain: None, changes, digest };
+    let range = FeedRange {
+        log: LOG,
+        after,
+        through,
+        head: through,
+        head_committed: None,
+        chain: None,
+        changes,
+        digest,
+    };
     assert_eq!(shard.apply(range), Ok(Proof::Equal));
 }
 

@@ -24,6 +24,8 @@ pub enum Reason {
     Change,
     /// The state's digest differs from the source's.
     Digest,
+    /// The state was found damaged where it is kept.
+    Damage,
 }
 
 /// How an attempt to follow ended.

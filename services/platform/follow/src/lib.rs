@@ -9,8 +9,8 @@
 //! - A gap in the feed is never stepped over: the feed is opened again after the last change that was applied.
 //! - A state is ready only after it has held everything that the source had when the feed opened and, at or after that, a
 //!   digest of the source was equal to its own. It stays ready while the source is away, and its age is known.
-//! - A state that the log does not continue, that a change contradicts, or whose digest differs leaves readiness, is
-//!   dropped and loaded anew.
+//! - A state that the log does not continue, that a change contradicts, whose digest differs or that is found damaged leaves
+//!   readiness, is dropped and loaded anew.
 //! - Every wait has a limit, and the pauses between attempts grow at random up to a bound.
 //!
 //! Reading order: `place` (points and stretches of a log, and how they join), `pauses`, `progress`, `course` (what a follower does

@@ -84,17 +84,21 @@ enum Broken {
     Contradiction(#[from] Contradiction),
     #[error(transparent)]
     NotLoaded(#[from] NotLoaded),
+    #[error("{0}")]
+    Damaged(String),
 }
 
 impl Broken {
     const fn failure(&self) -> Failure {
         match self {
             Self::Source(SourceError::OutOfRange(_)) => Failure::Unusable(Reason::Log),
+            Self::Source(SourceError::Damaged(_)) => Failure::NotLoaded,
             Self::Source(SourceError::Lost(_)) => Failure::Lost,
             Self::Disjoint(disjoint) if disjoint.is_final() => Failure::Unusable(Reason::Log),
             Self::Disjoint(_) => Failure::Lost,
             Self::Contradiction(contradiction) => Failure::Unusable(contradiction.reason),
             Self::NotLoaded(_) => Failure::NotLoaded,
+            Self::Damaged(_) => Failure::Unusable(Reason::Damage),
         }
     }
 }
@@ -157,8 +161,13 @@ where
                         std::panic::resume_unwind(panic);
                     }
                 }
-                (None, Broken::NotLoaded(_)) => self.companion.hear(Event::NotLoaded(text)).await,
-                (None, Broken::Source(_) | Broken::Disjoint(_) | Broken::Contradiction(_)) => {
+                (None, Broken::NotLoaded(_) | Broken::Source(SourceError::Damaged(_))) => {
+                    self.companion.hear(Event::NotLoaded(text)).await
+                }
+                (
+                    None,
+                    Broken::Source(_) | Broken::Disjoint(_) | Broken::Contradiction(_) | Broken::Damaged(_),
+                ) => {
                     self.companion.hear(Event::Lost(text)).await;
                 }
             }
@@ -183,7 +192,11 @@ where
         self.course.opened(from, settled);
         let mut fault_told = None;
         loop {
-            let range = ranges.next_within(self.limits.silence_max).await?;
+            let range = tokio::select! {
+                biased;
+                damage = self.state().damaged() => return Err(Broken::Damaged(damage)),
+                range = ranges.next_within(self.limits.silence_max) => range?,
+            };
             let stretch = S::stretch(&range);
             self.course.received(&stretch)?;
             let proof = self.apply(range).await?;

@@ -75,6 +75,12 @@ pub trait State: Send + Sync + 'static {
     /// Drops everything, and what was kept of it elsewhere.
     fn clear(&self);
 
+    /// Completes with a description once the state is found damaged where it is kept; never by default. The state is
+    /// dropped and loaded anew, after which this does not complete until the next damage.
+    fn damaged(&self) -> impl Future<Output = String> + Send {
+        std::future::pending()
+    }
+
     /// What last went wrong with the state's storage, as long as it does. Nothing is lost by it.
     fn fault(&self) -> Option<String> {
         None
@@ -87,6 +93,9 @@ pub enum SourceError {
     /// Its log does not continue from the place that was asked for.
     #[error("{0}")]
     OutOfRange(String),
+    /// What it holds is damaged, so that its present state cannot be had.
+    #[error("{0}")]
+    Damaged(String),
     /// It could not be reached, was lost or fell silent.
     #[error("{0}")]
     Lost(String),

@@ -141,6 +141,10 @@ impl<A: Application> Leadership<A> {
             self.limits.write,
         );
         writer.load().await?;
+        let head = feed.head();
+        if let Some(committed_at) = self.store.committed_at(head).await? {
+            feed.note_commit(head, committed_at);
+        }
         let sweeper = Sweeper {
             application,
             store,

@@ -32,6 +32,9 @@ pub trait LogRead: Debug + Send + Sync + 'static {
     /// Reads batches that ended after a sequence, at most `limit`, by sequence. The one that ended at the floor is kept.
     async fn batches(&self, after: Sequence, limit: u16) -> Result<Vec<StoredBatch>, Self::Error>;
 
+    /// Returns when the batch that ends with a change was committed; `None` where no batch does, or it is not known.
+    async fn committed_at(&self, last: Sequence) -> Result<Option<UnixMillis>, Self::Error>;
+
     /// Returns the last batch that was committed before a time.
     async fn last_before(&self, time: UnixMillis) -> Result<Option<Sequence>, Self::Error>;
 }

@@ -198,6 +198,10 @@ impl LogRead for Store {
         Ok(self.kept().log.batches(after, limit))
     }
 
+    async fn committed_at(&self, last: Sequence) -> Result<Option<UnixMillis>, Failed> {
+        Ok(self.kept().log.committed_at(last))
+    }
+
     async fn last_before(&self, time: UnixMillis) -> Result<Option<Sequence>, Failed> {
         Ok(self.kept().log.last_before(time))
     }

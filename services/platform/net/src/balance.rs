@@ -45,6 +45,25 @@ pub struct LoadView {
     pub is_left_out: bool,
 }
 
+/// What a call changed in whether an endpoint is left out: told once each time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It failed too often in a row, and is left out from now on.
+    LeftOut,
+    /// It answers again.
+    Back,
+}
+
+impl Turn {
+    /// Logs the turn of an endpoint, with the reason of the last failure.
+    pub fn log(self, endpoint: &str, reason: &str) {
+        match self {
+            Self::LeftOut => tracing::warn!(endpoint, reason, "left out for a while: its calls fail"),
+            Self::Back => tracing::info!(endpoint, "no longer left out: it answers again"),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct State {
     /// Seconds, as of `at`.
@@ -120,14 +139,21 @@ impl State {
         self.at = now;
     }
 
-    fn fail(&mut self, now: Instant) {
+    fn fail(&mut self, now: Instant) -> Option<Turn> {
         self.failures = self.failures.saturating_add(1);
         // Calls that began before it was left out say nothing new.
-        if self.failures >= FAILURES_MAX && !self.pauses(now) {
-            let pause = self.left_out.map_or(LEFT_OUT_FIRST, |before| before.next);
-            let next = (pause * 2).min(LEFT_OUT_MAX);
-            self.left_out = Some(LeftOut { until: now + pause, next });
+        if self.failures < FAILURES_MAX || self.pauses(now) {
+            return None;
         }
+        let pause = self.left_out.map_or(LEFT_OUT_FIRST, |before| before.next);
+        let next = (pause * 2).min(LEFT_OUT_MAX);
+        let before = self.left_out.replace(LeftOut { until: now + pause, next });
+        before.is_none().then_some(Turn::LeftOut)
+    }
+
+    fn come_back(&mut self) -> Option<Turn> {
+        (self.failures, self.trial) = (0, None);
+        self.left_out.take().map(|_| Turn::Back)
     }
 
     fn pauses(&self, now: Instant) -> bool {
@@ -163,17 +189,16 @@ impl Load {
     }
 
     /// Notes that the endpoint lives: it is not left out any longer.
-    pub fn revive(&self) {
-        let mut state = self.state();
-        (state.failures, state.left_out, state.trial) = (0, None, None);
+    pub fn revive(&self) -> Option<Turn> {
+        self.state().come_back()
     }
 
     /// Notes that another endpoint was asked later and answered sooner. How long the call that began at `begun` would have taken
     /// will never be known: it counts as twice its age, and as a failure.
-    pub fn outrun(&self, begun: Instant, now: Instant) {
+    pub fn outrun(&self, begun: Instant, now: Instant) -> Option<Turn> {
         let mut state = self.state();
         state.observe(now.saturating_duration_since(begun) * 2, now);
-        state.fail(now);
+        state.fail(now)
     }
 
     /// The figures of this moment.
@@ -187,9 +212,9 @@ impl Load {
         }
     }
 
-    fn end(&self, number: u64, end: CallEnd, now: Instant) {
+    fn end(&self, number: u64, end: CallEnd, now: Instant) -> Option<Turn> {
         let mut state = self.state();
-        let Some(begun) = state.under_way.end(number) else { return };
+        let begun = state.under_way.end(number)?;
         let took = now.saturating_duration_since(begun);
         if state.trial == Some(begun) {
             state.trial = None;
@@ -197,7 +222,7 @@ impl Load {
         match end {
             CallEnd::Answered => {
                 state.observe(took, now);
-                (state.failures, state.left_out, state.trial) = (0, None, None);
+                state.come_back()
             }
             // A quick failure must not make an endpoint look quick.
             CallEnd::Failed => state.fail(now),
@@ -205,11 +230,13 @@ impl Load {
             CallEnd::Refused => {
                 state.expected = state.expected.max(took.as_secs_f64());
                 state.at = now;
+                None
             }
             CallEnd::Abandoned => {
                 if took.as_secs_f64() > state.expected(now) {
                     state.observe(took, now);
                 }
+                None
             }
         }
     }
@@ -227,18 +254,17 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Ends the call.
-    pub fn end(mut self, end: CallEnd, now: Instant) {
-        if let Some(number) = self.number.take() {
-            self.load.end(number, end, now);
-        }
+    /// Ends the call. Returns whether the endpoint is left out from now on, or no longer.
+    pub fn end(mut self, end: CallEnd, now: Instant) -> Option<Turn> {
+        self.number.take().and_then(|number| self.load.end(number, end, now))
     }
 }
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
         if let Some(number) = self.number.take() {
-            self.load.end(number, CallEnd::Abandoned, Instant::now());
+            // An abandoned call makes no turn.
+            let _none = self.load.end(number, CallEnd::Abandoned, Instant::now());
         }
     }
 }
@@ -268,7 +294,11 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn answered(load: &Load, took: Duration, now: Instant) {
-        load.begin(now - took).end(CallEnd::Answered, now);
+        let _turn = load.begin(now - took).end(CallEnd::Answered, now);
+    }
+
+    fn fail_thrice(load: &Load, now: Instant) {
+        let _turns = [(); 3].map(|()| load.begin(now).end(CallEnd::Failed, now));
     }
 
     fn chosen_of(loads: &[Load], now: Instant) -> usize {
@@ -323,9 +353,9 @@ mod tests {
     async fn failures_in_a_row_leave_an_endpoint_out_for_longer_each_time_and_one_answer_brings_it_back() {
         let (both, mut now) = (loads(2), Instant::now());
         let fail = |now| both[0].begin(now).end(CallEnd::Failed, now);
-        (0..2).for_each(|_| fail(now));
+        let _turns = [fail(now), fail(now)];
         answered(&both[0], MS, now);
-        (0..2).for_each(|_| fail(now));
+        let _turns = [fail(now), fail(now)];
         assert!(!both[0].view(now).is_left_out, "they were not in a row");
         fail(now);
         for pause in [1, 2, 4, 8, 16, 30, 30] {
@@ -341,9 +371,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn that_an_endpoint_is_left_out_and_that_it_is_back_is_told_once() {
+        let (load, mut now) = (Load::default(), Instant::now());
+        let fail = |now| load.begin(now).end(CallEnd::Failed, now);
+        assert_eq!([fail(now), fail(now), fail(now), fail(now)], [None, None, Some(Turn::LeftOut), None]);
+        for _ in 0..5 {
+            now += LEFT_OUT_MAX;
+            assert_eq!(fail(now), None, "it has been told");
+        }
+        let answer = |now| load.begin(now).end(CallEnd::Answered, now);
+        assert_eq!([answer(now), answer(now)], [Some(Turn::Back), None]);
+        assert_eq!([load.outrun(now, now), load.outrun(now, now)], [None, None]);
+        assert_eq!(load.outrun(now, now), Some(Turn::LeftOut));
+        assert_eq!([load.revive(), load.revive()], [Some(Turn::Back), None]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn one_that_was_left_out_gets_one_call_at_a_time_until_it_answers() {
         let (both, mut now) = (loads(2), Instant::now());
-        (0..3).for_each(|_| both[0].begin(now).end(CallEnd::Failed, now));
+        fail_thrice(&both[0], now);
         now += LEFT_OUT_FIRST;
         let trial = both[0].begin(now);
         assert!((0..100).all(|_| chosen_of(&both, now) == 1));
@@ -382,7 +428,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn where_all_are_left_out_one_is_tried_all_the_same() {
         let (one, now) = (loads(1), Instant::now());
-        (0..3).for_each(|_| one[0].begin(now).end(CallEnd::Failed, now));
+        fail_thrice(&one[0], now);
         assert!(one[0].view(now).is_left_out);
         assert_eq!(chosen_of(&one, now), 0);
     }

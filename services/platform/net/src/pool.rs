@@ -21,6 +21,8 @@ pub struct Pool<T>(Arc<[Member<T>]>);
 
 #[derive(Debug)]
 struct Member<T> {
+    /// As it was given.
+    name: String,
     endpoint: T,
     load: Load,
 }
@@ -38,7 +40,9 @@ impl<T: Clone> Pool<T> {
         if endpoints.is_empty() {
             return Err(EndpointError::none());
         }
-        let member = |endpoint: &str| Ok(Member { endpoint: handle(endpoint)?, load: Load::default() });
+        let member = |endpoint: &str| {
+            Ok(Member { name: endpoint.to_owned(), endpoint: handle(endpoint)?, load: Load::default() })
+        };
         let members = endpoints.iter().map(|endpoint| member(endpoint.as_ref()));
         Ok(Self(members.collect::<Result<_, _>>()?))
     }
@@ -90,7 +94,10 @@ impl<T: Clone> Member<T> {
     {
         let under_way = self.load.begin(Instant::now());
         let ended = call(self.endpoint.clone()).await;
-        under_way.end(ended.as_ref().map_or_else(CallError::call_end, |_| CallEnd::Answered), Instant::now());
+        let end = ended.as_ref().map_or_else(CallError::call_end, |_| CallEnd::Answered);
+        if let Some(turn) = under_way.end(end, Instant::now()) {
+            turn.log(&self.name, &ended.as_ref().err().map(ToString::to_string).unwrap_or_default());
+        }
         ended
     }
 }

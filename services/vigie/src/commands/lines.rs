@@ -277,6 +277,12 @@ pub(crate) struct CoverageObject {
     pub(crate) sequence_min: u64,
     /// The newest change that any shard had applied.
     pub(crate) sequence_max: u64,
+    /// Milliseconds since 1970: the answer holds every change that was committed up to then. Left out where not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) committed_unix_ms: Option<u64>,
+    /// Milliseconds since 1970: when the bank was last heard to have nothing newer. Left out where not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) heard_unix_ms: Option<u64>,
     /// Shards that did not answer.
     pub(crate) failures: Vec<ShardFailureObject>,
 }
@@ -303,6 +309,8 @@ impl From<&Coverage> for CoverageObject {
             hashes_total: coverage.hashes_total,
             sequence_min: coverage.sequence_min.0,
             sequence_max: coverage.sequence_max.0,
+            committed_unix_ms: coverage.as_of.committed.map(|at| at.0),
+            heard_unix_ms: coverage.as_of.heard.map(|at| at.0),
             failures: coverage.failures.iter().map(failure).collect(),
         }
     }

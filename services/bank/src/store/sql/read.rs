@@ -317,6 +317,16 @@ pub(in crate::store) async fn batches<C: Reader>(
     all(connection, "read the batches", select, &values, to_batch).await
 }
 
+/// When the batch that ends with a change was committed; 0 stands for a time that an older build did not keep.
+pub(in crate::store) async fn committed_at<C: Reader>(
+    connection: &mut C,
+    last: Sequence,
+) -> Read<Option<UnixMillis>> {
+    let select = "SELECT committed_at_ms FROM batches WHERE last_sequence = $1 AND committed_at_ms > 0";
+    let read = |row: &C::Row| row.number(0).map(UnixMillis).map_err(|_| corrupt("a batch"));
+    first(connection, "find a batch", select, &[Value::Number(last.0)], read).await
+}
+
 /// A batch that was committed before a time, such that all before it were too, as far as the clock went forward.
 pub(in crate::store) async fn last_before<C: Reader>(
     connection: &mut C,

@@ -117,6 +117,10 @@ impl LogRead for Faulty {
         self.inner.batches(after, limit).await
     }
 
+    async fn committed_at(&self, last: Sequence) -> Result<Option<UnixMillis>, StoreError> {
+        self.inner.committed_at(last).await
+    }
+
     async fn last_before(&self, time: UnixMillis) -> Result<Option<Sequence>, StoreError> {
         self.inner.last_before(time).await
     }

@@ -17,6 +17,8 @@ on_both_stores! {
     a_batch_with_another_chain_is_named,
     a_log_is_proven_while_its_bank_runs,
     a_damaged_change_stops_its_followers_and_not_the_bank,
+    a_damaged_item_is_served_as_the_log_proves_it_was_added,
+    a_damaged_item_that_nothing_proves_is_named_to_its_followers,
 }
 
 impl Bed {
@@ -65,7 +67,8 @@ async fn one_altered_byte_is_found_and_its_change_named(bed: Bed) {
 
 async fn an_altered_item_is_named(bed: Bed) {
     let statement = "UPDATE items SET payload = (SELECT payload FROM items WHERE id = 18) WHERE id = 17";
-    assert!(matches!(altered(&bed, statement).await, VerifyError::Store(_)));
+    let error = altered(&bed, statement).await;
+    assert!(matches!(&error, VerifyError::Unreadable { row } if row.contains("17")), "{error}");
     // One byte of its hash.
     let statement = format!("UPDATE items SET payload = {} WHERE id = 17", bed.altered_payload());
     assert!(matches!(altered(&bed, &statement).await, VerifyError::ItemAltered(ItemId(17))));
@@ -116,6 +119,67 @@ async fn a_log_is_proven_while_its_bank_runs(bed: Bed) {
     assert_eq!(served.add("a", items(9..10)).await.unwrap().sequence, 11);
     served.stop().await;
     assert_eq!(verify(&config).await.unwrap().head.sequence, Sequence(11));
+}
+
+/// The items that a follower is sent, or why it is sent none.
+async fn loaded(served: &Served) -> Result<Vec<vigie_model::Item>, tonic::Status> {
+    let request = pb::LoadRequest { shard: 0, shard_count: 1 };
+    let mut parts = served.feed.clone().load(request).await?.into_inner();
+    let mut loaded = Vec::new();
+    while let Some(part) = parts.message().await? {
+        if let vigie_model::StatePart::Items(items) = part.try_into().unwrap() {
+            loaded.extend(items);
+        }
+    }
+    Ok(loaded)
+}
+
+async fn a_damaged_item_is_served_as_the_log_proves_it_was_added(bed: Bed) {
+    let served = Served::start(bed.config()).await;
+    served.create_bank("a").await.unwrap();
+    served.add("a", items(0..30)).await.unwrap();
+    let whole = loaded(&served).await.unwrap();
+    bed.alter(&format!("UPDATE items SET payload = {} WHERE id = 17", bed.altered_payload())).await;
+    assert_eq!(loaded(&served).await.unwrap(), whole);
+    served.stop().await;
+}
+
+async fn a_damaged_item_that_nothing_proves_is_named_to_its_followers(bed: Bed) {
+    let served = Served::start(bed.config()).await;
+    served.create_bank("a").await.unwrap();
+    served.add("a", items(0..30)).await.unwrap();
+    // Its change is damaged alike.
+    for table in ["items SET payload = {} WHERE id = 17", "changes SET payload = {} WHERE sequence = 17"] {
+        bed.alter(&format!("UPDATE {}", table.replace("{}", bed.altered_payload()))).await;
+    }
+    let refused = loaded(&served).await.unwrap_err();
+    assert_eq!(refused.code(), Code::DataLoss, "{refused}");
+    let text = refused.message();
+    assert!(text.starts_with("item 17 is damaged") && text.contains("restore the newest backup"), "{text}");
+    served.stop().await;
+}
+
+/// An index of SQLite whose entries are no longer those of its table: reads that go by it miss rows.
+#[tokio::test]
+async fn a_broken_index_of_the_database_is_named() {
+    let (directory, config) = on_file();
+    let served = Served::start(config.clone()).await;
+    served.create_bank("a").await.unwrap();
+    served.add("a", items(0..40)).await.unwrap();
+    served.stop().await;
+    assert_eq!(verify(&config).await.unwrap().structure_unchecked, None);
+    let bed = Bed::Sqlite(directory);
+    // The schema says the index is over other columns than it was built for.
+    bed.alter(
+        "PRAGMA writable_schema = ON; \
+         UPDATE sqlite_schema SET sql = 'CREATE INDEX items_by_bank ON items (partition, id)' \
+         WHERE name = 'items_by_bank'",
+    )
+    .await;
+    let error = verify(&config).await.unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, VerifyError::Damaged { .. }), "{text}");
+    assert!(text.contains("items_by_bank") && text.contains("REINDEX"), "{text}");
 }
 
 #[tokio::test]

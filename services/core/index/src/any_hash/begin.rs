@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::equality::{HELD_BYTES_MAX, KeyedIndex};
+use super::equality::KeyedIndex;
 use super::index::HashIndex;
-use super::shape::{HashShape, UnsupportedShape};
+use super::shape::{HELD_BYTES_MAX, HashShape, UnsupportedShape};
 use crate::options::IndexOptions;
 use crate::radius::RadiusIndex;
 use crate::rows::home::OpenError;

@@ -4,8 +4,9 @@
 //! filled up with zeros: all hashes of an index have the same length, so different hashes stay different. One of more than
 //! 64 bytes is replaced by its BLAKE3-256 digest.
 
+use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use vigie_model::{BankId, Distance};
 
@@ -14,15 +15,14 @@ use super::index::{HashIndex, HashSnapshot};
 use super::shape::HashShape;
 use crate::equality::{EqualityIndex, EqualitySnapshot};
 use crate::options::IndexOptions;
+use crate::question::audit::{AuditError, Pace, check};
 use crate::question::cancel::{Cancellation, Cancelled};
-use crate::question::entry::{Edit, Hit};
+use crate::question::entry::{Edit, Entry, Hit};
 use crate::question::filter::BankFilter;
 use crate::rows::home::OpenError;
 use crate::rows::saved::SavedFile;
 use crate::rows::segment_file::SegmentError;
-
-/// The longest hash that is held as it is.
-pub(super) const HELD_BYTES_MAX: usize = 64;
+use crate::rows::stored::Stored;
 
 /// Hashes of `bytes` bytes that stand in an index of `WIDTH`.
 #[derive(Debug)]
@@ -154,4 +154,25 @@ impl<const WIDTH: usize> HashSnapshot for KeyedSnapshot<WIDTH> {
     fn is_exact(&self) -> bool {
         true
     }
+
+    fn audit(&self, pace: &mut Pace<'_>, take: &mut dyn FnMut(&[u8], Entry)) -> Result<(), AuditError> {
+        let length = self.bytes.min(if self.shape().holds_digests() { DIGEST_BYTES } else { WIDTH });
+        self.snapshot.audit(pace, &mut |key, entry| {
+            let (held, rest) = key.split_at(length);
+            check(rest.iter().all(|&byte| byte == 0), "a digest is longer than those of its index")?;
+            take(held, entry);
+            Ok(())
+        })
+    }
+
+    fn stored(&self) -> Vec<Weak<dyn Stored>> {
+        self.snapshot.stored()
+    }
+
+    fn tail_memory(&self) -> Vec<Range<usize>> {
+        self.snapshot.tail_memory()
+    }
 }
+
+/// What stands in the place of a hash that is too long.
+const DIGEST_BYTES: usize = blake3::OUT_LEN;

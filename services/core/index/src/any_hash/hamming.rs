@@ -1,18 +1,21 @@
 //! The exact index by Hamming distance as a [`HashIndex`].
 
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Weak};
 
 use vigie_model::{BankId, Distance};
 
 use super::batch::{HashEdit, HashEdits, HashRows};
 use super::index::{HashIndex, HashSnapshot};
 use super::shape::HashShape;
+use crate::question::audit::{AuditError, Pace};
 use crate::question::cancel::{Cancellation, Cancelled};
-use crate::question::entry::{Edit, Hit};
+use crate::question::entry::{Edit, Entry, Hit};
 use crate::question::filter::BankFilter;
 use crate::radius::{RadiusIndex, RadiusSnapshot};
 use crate::rows::saved::SavedFile;
 use crate::rows::segment_file::SegmentError;
+use crate::rows::stored::Stored;
 
 impl<const BYTES: usize> HashIndex for RadiusIndex<BYTES> {
     fn shape(&self) -> HashShape {
@@ -83,6 +86,18 @@ impl<const BYTES: usize> HashSnapshot for RadiusSnapshot<BYTES> {
 
     fn is_exact(&self) -> bool {
         true
+    }
+
+    fn audit(&self, pace: &mut Pace<'_>, take: &mut dyn FnMut(&[u8], Entry)) -> Result<(), AuditError> {
+        self.audit(pace, &mut |hash, entry| take(hash, entry))
+    }
+
+    fn stored(&self) -> Vec<Weak<dyn Stored>> {
+        self.stored()
+    }
+
+    fn tail_memory(&self) -> Vec<Range<usize>> {
+        self.tail_memory()
     }
 }
 

@@ -1,17 +1,20 @@
 //! What every index of hashes can do, whatever their length and comparison.
 
 use std::fmt;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Weak};
 
 use vigie_model::{BankId, Distance, Recall};
 
 use super::batch::{HashEdits, HashRows};
 use super::shape::HashShape;
+use crate::question::audit::{AuditError, Pace};
 use crate::question::cancel::{Cancellation, Cancelled};
-use crate::question::entry::Hit;
+use crate::question::entry::{Entry, Hit};
 use crate::question::filter::BankFilter;
 use crate::rows::saved::SavedFile;
 use crate::rows::segment_file::SegmentError;
+use crate::rows::stored::Stored;
 
 /// Pairs of a hash and an item that are searched while they are written to. It holds the same pair once.
 ///
@@ -99,4 +102,20 @@ pub trait HashSnapshot: Send + Sync + fmt::Debug {
 
     /// Whether answers are always those of a linear scan.
     fn is_exact(&self) -> bool;
+
+    /// Checks that searches of this moment reach every living hash that the index holds, by each of the ways that a search
+    /// may take, and hands over each with its item and bank, as [`HashShape::held`] returns it. What was handed over before
+    /// a failure is of no use.
+    ///
+    /// It reads everything once, and most of it at random: seconds for ten million hashes. `pace` may slow it down.
+    fn audit(&self, pace: &mut Pace<'_>, take: &mut dyn FnMut(&[u8], Entry)) -> Result<(), AuditError>;
+
+    /// What of it has checksums of its own; gone once a merge has replaced it and no search reads it any more.
+    fn stored(&self) -> Vec<Weak<dyn Stored>>;
+
+    /// Where the newest rows lie in memory. For tests that damage them there.
+    #[doc(hidden)]
+    fn tail_memory(&self) -> Vec<Range<usize>> {
+        Vec::new()
+    }
 }

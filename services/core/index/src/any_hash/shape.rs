@@ -1,5 +1,7 @@
 //! Which hashes an index holds: their length, and how they are compared.
 
+use std::borrow::Cow;
+
 use thiserror::Error;
 
 /// Lengths of hashes that are compared by Hamming distance, in bytes.
@@ -10,6 +12,9 @@ pub const EQUALITY_BYTES_MIN: usize = 4;
 
 /// The greatest length of a hash that is compared for equality, in bytes.
 pub const EQUALITY_BYTES_MAX: usize = 512;
+
+/// The longest hash that is compared for equality and held as it is, in bytes.
+pub(super) const HELD_BYTES_MAX: usize = 64;
 
 /// The hashes of one index: all have the same length and are compared in the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,6 +53,22 @@ impl HashShape {
         match self {
             Self::Hamming { bytes } | Self::Equality { bytes } => bytes,
         }
+    }
+
+    /// What an index holds of a hash of this shape: the hash itself, or its digest where it is longer than an index holds.
+    #[must_use]
+    pub fn held(self, hash: &[u8]) -> Cow<'_, [u8]> {
+        if self.holds_digests() {
+            Cow::Owned(blake3::hash(hash).as_bytes().to_vec())
+        } else {
+            Cow::Borrowed(hash)
+        }
+    }
+
+    /// Whether an index holds digests of such hashes in their place.
+    #[must_use]
+    pub const fn holds_digests(self) -> bool {
+        matches!(self, Self::Equality { bytes } if bytes > HELD_BYTES_MAX)
     }
 
     /// Fails if no index holds hashes of this shape.

@@ -83,6 +83,14 @@ impl<const BYTES: usize> Shared<BYTES> {
         self.writer.lock().expect(NO_PANIC)
     }
 
+    /// The writing side for those who must not panic, and whether a thread panicked while it held it.
+    pub(super) fn lock_even_broken(&self) -> (MutexGuard<'_, Writer<BYTES>>, bool) {
+        match self.writer.lock() {
+            Ok(writer) => (writer, false),
+            Err(poisoned) => (poisoned.into_inner(), true),
+        }
+    }
+
     pub(super) fn lock_merging(&self) -> MutexGuard<'_, ()> {
         self.merging.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

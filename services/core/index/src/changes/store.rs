@@ -32,6 +32,9 @@ use crate::rows::tombstones::SourceId;
 /// them.
 const SEALED_MAX: usize = 4;
 
+/// A fault of its own or of the memory, after which nothing can be written.
+const BROKEN: &str = "the index failed while it was changed";
+
 /// See the module.
 pub(crate) struct Store<const BYTES: usize> {
     shared: Arc<Shared<BYTES>>,
@@ -204,7 +207,7 @@ impl<const BYTES: usize> Store<BYTES> {
     }
 
     pub(crate) fn footprint(&self) -> Footprint {
-        let writer = self.shared.lock();
+        let (writer, is_broken) = self.shared.lock_even_broken();
         let segment = |segment: &Arc<Segment<BYTES>>| SegmentFootprint {
             rows: segment.rows(),
             dead: segment.dead.count(),
@@ -216,7 +219,7 @@ impl<const BYTES: usize> Store<BYTES> {
             tails: tails().count(),
             tail_rows: tails().map(|one| one.books.rows()).sum(),
             tail_bytes: tails().map(|one| one.tail.bytes() + one.books.bytes()).sum(),
-            fault: writer.fault.clone(),
+            fault: if is_broken { Some(BROKEN.to_owned()) } else { writer.fault.clone() },
         }
     }
 }
@@ -226,7 +229,7 @@ impl<const BYTES: usize> Drop for Store<BYTES> {
         self.shared.closing.store(true, Ordering::Relaxed);
         if let Some(merger) = self.merger.take() {
             // Between its look at `closing` and its wait the thread holds the lock.
-            drop(self.shared.lock());
+            drop(self.shared.lock_even_broken());
             self.shared.work.notify_one();
             // A panic there was told by the panic hook.
             let _told = merger.join();

@@ -7,11 +7,15 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Weak};
 
 use crate::changes::moment::{Moment, MomentCell};
-use crate::question::cancel::Tally;
+use crate::question::audit::{AuditError, Pace, Steps, Taken};
+use crate::question::cancel::{Cancellation, Checkpoint, Tally};
+use crate::question::entry::Entry;
 use crate::rows::segment::Segment;
+use crate::rows::stored::Stored;
 use crate::rows::tail::{TAIL_ROWS, Tail};
 use crate::rows::tombstones::{DeadRows, LogPage, Removal, SourceId};
 
@@ -34,6 +38,57 @@ impl<const BYTES: usize> View<BYTES> {
     pub(crate) fn tails_at(&self, moment: Moment) -> impl Iterator<Item = (&Tail<BYTES>, usize)> {
         let sealed = self.sealed.iter().map(|(tail, rows)| (&**tail, *rows));
         sealed.chain([(&*self.active, moment.rows)])
+    }
+}
+
+impl<const BYTES: usize> View<BYTES> {
+    /// Checks the ways to every row, and hands over those that live at this moment.
+    pub(crate) fn audit(
+        &self,
+        moment: Moment,
+        pace: &mut Pace<'_>,
+        take: &mut Taken<'_, BYTES>,
+    ) -> Result<(), AuditError> {
+        let never = Cancellation::never();
+        let tally = Checkpoint::begin(&never).map_err(|_| AuditError::Stopped)?.tally();
+        let sight = Sight::new(self, moment, &tally);
+        for segment in &self.segments {
+            segment.audit(pace, &mut |row, hash| {
+                if sight.shows(segment.id, &segment.dead, row) {
+                    take(hash, segment.entry(row as usize))?;
+                }
+                Ok(())
+            })?;
+        }
+        for (tail, rows) in self.tails_at(moment) {
+            tail.audit(rows, pace)?;
+            let mut steps = Steps::of(BYTES + size_of::<Entry>(), pace);
+            for row in 0..rows {
+                let number =
+                    u32::try_from(row).map_err(|_| AuditError::Damaged("a tail has too many rows"))?;
+                if sight.shows(tail.id, &tail.dead, number) {
+                    take(&tail.hash(row), tail.entry(row))?;
+                }
+                steps.step()?;
+            }
+            steps.end()?;
+        }
+        Ok(())
+    }
+
+    /// The segments, as long as something uses them.
+    pub(crate) fn stored(&self) -> Vec<Weak<dyn Stored>> {
+        let weak = |segment: &Arc<Segment<BYTES>>| {
+            let weak: Weak<Segment<BYTES>> = Arc::downgrade(segment);
+            weak as Weak<dyn Stored>
+        };
+        self.segments.iter().map(weak).collect()
+    }
+
+    /// Where the tails lie in memory.
+    pub(crate) fn tail_memory(&self) -> Vec<Range<usize>> {
+        let sealed = self.sealed.iter().flat_map(|(tail, _)| tail.memory());
+        sealed.chain(self.active.memory()).collect()
     }
 }
 

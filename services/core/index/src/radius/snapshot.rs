@@ -2,16 +2,19 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Weak};
 
 use vigie_model::Distance;
 
 use super::asked::{Asked, copies_of, number};
 use crate::changes::moment::Moment;
 use crate::changes::view::{Sight, View};
+use crate::question::audit::{AuditError, Pace};
 use crate::question::cancel::{Cancellation, Cancelled, Checkpoint};
-use crate::question::entry::Hit;
+use crate::question::entry::{Entry, Hit};
 use crate::question::filter::BankFilter;
+use crate::rows::stored::Stored;
 use crate::rows::tail::TailScratch;
 use crate::search::nearest::Nearest;
 use crate::search::permutation::Permutation;
@@ -96,7 +99,7 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         take: impl FnMut(usize, Hit),
     ) -> Result<(), Cancelled> {
         let mut checkpoint = Checkpoint::begin(cancel)?;
-        self.each_within(&self.stored(queries), radius.0.into(), filter, &mut checkpoint, take)
+        self.each_within(&self.permuted(queries), radius.0.into(), filter, &mut checkpoint, take)
     }
 
     /// The `k` hashes nearest to each query, fewer if the index holds fewer, in the order of [`Hit`]; one
@@ -113,7 +116,7 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         cancel: &Cancellation,
     ) -> Result<Vec<Vec<Hit>>, Cancelled> {
         let mut checkpoint = Checkpoint::begin(cancel)?;
-        let stored = self.stored(queries.iter());
+        let stored = self.permuted(queries.iter());
         let mut answers = vec![Vec::new(); queries.len()];
         let mut pending: Vec<usize> = (0..queries.len()).collect();
         let rows = self.rows();
@@ -200,12 +203,33 @@ impl<const BYTES: usize> RadiusSnapshot<BYTES> {
         })
     }
 
+    /// See [`HashSnapshot::audit`](crate::HashSnapshot::audit).
+    pub(crate) fn audit(
+        &self,
+        pace: &mut Pace<'_>,
+        take: &mut dyn FnMut(&[u8; BYTES], Entry),
+    ) -> Result<(), AuditError> {
+        let inverse = self.permutation.inverse();
+        self.view.audit(self.moment, pace, &mut |hash, entry| {
+            take(&inverse.of(hash), entry);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn stored(&self) -> Vec<Weak<dyn Stored>> {
+        self.view.stored()
+    }
+
+    pub(crate) fn tail_memory(&self) -> Vec<Range<usize>> {
+        self.view.tail_memory()
+    }
+
     fn rows(&self) -> usize {
         let in_segments: usize = self.view.segments.iter().map(|segment| segment.rows()).sum();
         in_segments + self.view.tails_at(self.moment).map(|(_, rows)| rows).sum::<usize>()
     }
 
-    fn stored<'a>(&self, queries: impl Iterator<Item = &'a [u8; BYTES]>) -> Vec<[u8; BYTES]> {
+    fn permuted<'a>(&self, queries: impl Iterator<Item = &'a [u8; BYTES]>) -> Vec<[u8; BYTES]> {
         queries.map(|query| self.permutation.apply(query)).collect()
     }
 }

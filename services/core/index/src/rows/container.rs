@@ -1,13 +1,15 @@
 //! Files of checksummed sections, for those who keep immutable data of their own beside an index.
 //!
 //! The format, and what is always true of such a file, are those of the index's own segments: it appears under its
-//! name complete and flushed, is never changed afterwards, and is mapped whole or refused by name.
+//! name complete and flushed, is never changed afterwards, and is read into memory whole or refused by name.
 
+use std::ops::Range;
 use std::path::Path;
 
 use crate::rows::saved::SavedFile;
 use crate::rows::segment_file::{SectionId, SegmentError, SegmentFile};
 use crate::rows::segment_writer::SegmentWriter;
+use crate::rows::stored::Stored;
 
 /// A file that is being written, or the same in memory.
 ///
@@ -39,12 +41,12 @@ impl ContainerWriter {
     }
 }
 
-/// A file that is mapped and was found to be as it was written.
+/// A file that was read into memory and found to be as it was written.
 #[derive(Debug)]
 pub struct Container(SegmentFile);
 
 impl Container {
-    /// Maps a file and compares all checksums. Nobody may write to it from then on.
+    /// Reads a file into memory and compares all checksums.
     pub fn open(path: &Path) -> Result<Self, SegmentError> {
         SegmentFile::open(path).map(Self)
     }
@@ -76,6 +78,20 @@ impl Container {
     #[must_use]
     pub fn contradiction(&self, reason: &'static str) -> SegmentError {
         self.0.contradiction(reason)
+    }
+}
+
+impl Stored for Container {
+    fn block_count(&self) -> usize {
+        self.0.block_count()
+    }
+
+    fn verify(&self, block: usize) -> Result<usize, SegmentError> {
+        self.0.verify(block)
+    }
+
+    fn memory(&self) -> Vec<Range<usize>> {
+        self.0.memory()
     }
 }
 

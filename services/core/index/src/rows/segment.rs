@@ -9,6 +9,8 @@
 //! in a list of the segment's banks, of one byte if there are few. With 256-bit hashes in tables a row takes
 //! 32 + 96 + 5 bytes and two bits, and the directories a few hundred kilobytes.
 
+mod audit;
+
 use std::io;
 use std::ops::Range;
 use std::thread;
@@ -269,6 +271,11 @@ pub(crate) fn run_length<const BYTES: usize>(rows: &[[u8; BYTES]], hash: &[u8; B
     }
     let rows = &rows[..reach.min(rows.len())];
     rows.partition_point(|row| row <= hash)
+}
+
+/// A row's number as it is kept.
+fn number(row: usize) -> u32 {
+    u32::try_from(row).expect("a segment has fewer than 2^32 rows")
 }
 
 /// The leading bits of a hash.

@@ -1,4 +1,4 @@
-//! An immutable segment: numbered sections of bytes in one mapped file, or in memory.
+//! An immutable segment: numbered sections of bytes in memory, read from one file or never written to one.
 //!
 //! The container knows nothing of what it holds. Whoever writes a segment numbers its sections and says what
 //! they mean; `meta` is a short note (counts, seeds) that travels in the header.
@@ -6,10 +6,12 @@
 //! Always true:
 //!
 //! - **Whole or refused.** [`SegmentFile::open`] reads every byte once and compares checksums before it returns.
-//!   Any byte changed, added or missing is an error that names the file.
+//!   Any byte changed, added or missing is an error that names the file. What was compared is what is searched: the
+//!   bytes are copied to memory of this process, and a file that is damaged or cut later changes no search.
+//! - **Compared again.** [`SegmentFile::verify`] compares memory and file with the checksums at any later time.
 //! - **Written once.** A file appears under its name complete and flushed ([`crate::rows::segment_writer`]), and is
 //!   never changed afterwards.
-//! - **Not copied.** A section is a slice of the mapping, aligned to 64 bytes at least.
+//! - **Aligned.** A section is a slice of one mapping, at a multiple of 64 bytes at least.
 //!
 //! # Format, version 1
 //!
@@ -43,16 +45,17 @@
 //! and so on to L. Blocks and not sections have the checksums, so that threads share the work evenly, and so that
 //! padding is covered like everything else.
 //!
-//! # Huge pages
+//! # Memory
+//!
+//! A mapped file would save the copy. But then a truncated file or a disk that fails ends the process by SIGBUS at the next
+//! look at the page, and a bit that flips in the file or in the page cache is searched as it is. The price is that the bytes are
+//! anonymous memory, as many as the file has, where a mapping is pages of the file that the system may drop and read again; and
+//! a merge holds its sources and what it made at the same time. `measure` prints both, and how long either takes to open.
 //!
 //! Random reads of a large index wait for address translation as long as for memory: of 1 GiB, an independent
 //! 64-byte read takes 33-50 ns through 4 KiB pages and 23-26 ns through 2 MiB pages, one that depends on the last
-//! 350-400 and 190-220; a mapped file is then as quick as anonymous memory (Zen 3, Linux 6.18, ext4).
-//!
-//! The page cache of ext4 keeps a file in pages as large as the `write` that brought them, and maps 2 MiB at once
-//! where alignment allows. So [`crate::rows::segment_writer`] begins each aligned 2 MiB by one write, and the advice
-//! given here makes a file that is read from disk come in 2 MiB pages too. Where a system has no such pages
-//! everything works the same, slower.
+//! 350-400 and 190-220 (Zen 3, Linux 6.18). So sections are aligned to 2 MiB in memory too, and huge pages are asked for.
+//! Where a system has no such pages everything works the same, slower.
 
 mod checksum;
 mod error;
@@ -62,9 +65,12 @@ mod mapping;
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use memmap2::Mmap;
+use memmap2::MmapMut;
 
 pub(crate) use error::IN_MEMORY;
 pub use error::{Fault, SegmentError};
@@ -73,18 +79,25 @@ pub(crate) use mapping::Cells;
 // For the writer.
 pub(crate) use checksum::{PIECE_BYTES, Running, of_blocks};
 pub(crate) use header::{Layout, PAGE_BYTES, encode};
-pub(crate) use mapping::{anonymous, populate_fresh};
+pub(crate) use mapping::{anonymous, leave_writable, populate_fresh};
+
+use mapping::Filled;
 
 #[cfg(target_endian = "big")]
 compile_error!("sections are mapped as they are, and they are little-endian");
 
 /// A segment that is read.
 pub(crate) struct SegmentFile {
-    /// `None` for a segment in memory.
+    /// `None` for a segment that is in no file.
     path: Option<PathBuf>,
-    /// One for a file, one for each section of a segment in memory.
-    maps: Vec<Mmap>,
+    /// One for a file, one for each section of a segment that is in none.
+    maps: Vec<Filled>,
     sections: Vec<Section>,
+    blocks: Vec<Block>,
+    /// Of the file, or of all sections.
+    bytes: usize,
+    /// The checksum of the header, which covers the checksums of all blocks; `None` where there is no file.
+    checksum: Option<u64>,
     meta: Vec<u8>,
 }
 
@@ -92,70 +105,136 @@ pub(crate) struct SegmentFile {
 struct Section {
     id: SectionId,
     map: usize,
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
 }
 
+/// A part of the memory that has a checksum.
+struct Block {
+    map: usize,
+    range: Range<usize>,
+    checksum: u64,
+}
+
+/// Reads bytes of a file from an offset on.
+type Read<'a> = &'a (dyn Fn(&mut [u8], u64) -> io::Result<()> + Sync);
+
 impl SegmentFile {
-    /// Maps the file and verifies all of it.
-    ///
-    /// The caller holds the lock of the folder: nobody else may write to the file while it is mapped.
+    /// Reads the file into memory and verifies all of it.
     pub(crate) fn open(path: &Path) -> Result<Self, SegmentError> {
         let failed = |source| SegmentError::io("open", path, source);
         let file = File::open(path).map_err(failed)?;
-        let map = mapping::of_file(&file).map_err(failed)?;
-        Self::verified(map, path)
+        Self::of_file(&file, path)
     }
 
-    /// Checks everything that the format promises.
-    fn verified(map: Mmap, path: &Path) -> Result<Self, SegmentError> {
+    /// [`Self::open`] of a file that is open already.
+    pub(crate) fn of_file(file: &File, path: &Path) -> Result<Self, SegmentError> {
+        let failed = |source| SegmentError::io("open", path, source);
+        let bytes = file.metadata().map_err(failed)?.len();
+        let bytes = usize::try_from(bytes).map_err(|error| failed(io::Error::other(error)))?;
+        Self::read(bytes, path, &|into, at| file.read_exact_at(into, at))
+    }
+
+    /// Reads and checks everything that the format promises.
+    fn read(bytes: usize, path: &Path, read: Read<'_>) -> Result<Self, SegmentError> {
         let refused = |fault| SegmentError::Refused { path: path.to_owned(), fault };
         let unread = |source| SegmentError::io("read", path, source);
-        mapping::populate(&map, 0..map.len().min(PAGE_BYTES)).map_err(unread)?;
-        let header = header::decode(&map).map_err(refused)?;
+        let mut map = mapping::anonymous(bytes).map_err(unread)?;
+        let head = bytes.min(PAGE_BYTES);
+        read(&mut map[..head], 0).map_err(unread)?;
+        // Of a header that is longer the rest is zero, and its checksum is wrong.
+        let header = header::decode(&map[..bytes]).map_err(refused)?;
         let blocks = header.layout.blocks();
-        let found = of_blocks(&blocks, |block| {
-            mapping::populate(&map, block.clone())?;
-            Ok(checksum::of(&map[block.clone()]))
-        });
-        let found = found.map_err(unread)?;
+        let found = read_blocks(&mut map, &blocks, read).map_err(unread)?;
         let differs = found.iter().zip(&header.checksums).position(|(found, expected)| found != expected);
         if let Some(block) = differs.map(|at| blocks[at].clone()) {
             let sections = header.layout.sections_within(&block);
             return Err(refused(Fault::Content { from: block.start, to: block.end, sections }));
         }
-        Ok(Self::of_map(map, path, &header.layout, header.meta))
+        let section = |(id, range): (SectionId, Range<usize>)| Section { id, map: 0, range };
+        let block = |(range, checksum)| Block { map: 0, range, checksum };
+        Ok(Self {
+            path: Some(path.to_owned()),
+            checksum: header::checksum_in(&map[..bytes]),
+            maps: vec![Filled::new(map).map_err(unread)?],
+            sections: header.layout.sections.into_iter().map(section).collect(),
+            blocks: blocks.into_iter().zip(header.checksums).map(block).collect(),
+            bytes,
+            meta: header.meta,
+        })
     }
 
-    /// Takes over what was just written, and checksummed on the way.
-    ///
-    /// Its pages are brought in as searches come upon them, 2 MiB at a time: what it takes the place of is still
-    /// in memory, and both at once would be twice as much.
-    pub(crate) fn of_written(
-        file: &File,
-        path: &Path,
-        layout: &Layout,
-        meta: &[u8],
-    ) -> Result<Self, SegmentError> {
-        let map = mapping::of_file(file).map_err(|source| SegmentError::io("map", path, source))?;
-        Ok(Self::of_map(map, path, layout, meta.to_vec()))
+    /// A segment that is in no file: memory for each section, which has its length at least.
+    pub(crate) fn of_memory(maps: Vec<(SectionId, usize, MmapMut)>, meta: &[u8]) -> io::Result<Self> {
+        let (mut sections, mut blocks, mut filled) = (Vec::new(), Vec::new(), Vec::new());
+        let mut sum = 0;
+        for (map, (id, bytes, memory)) in maps.into_iter().enumerate() {
+            sections.push(Section { id, map, range: 0..bytes });
+            for start in (0..bytes).step_by(PAGE_BYTES) {
+                let range = start..bytes.min(start + PAGE_BYTES);
+                let checksum = checksum::of(&memory[range.clone()]);
+                blocks.push(Block { map, range, checksum });
+            }
+            sum += memory.len();
+            filled.push(Filled::new(memory)?);
+        }
+        Ok(Self {
+            path: None,
+            maps: filled,
+            sections,
+            blocks,
+            bytes: sum,
+            checksum: None,
+            meta: meta.to_vec(),
+        })
     }
 
-    fn of_map(map: Mmap, path: &Path, layout: &Layout, meta: Vec<u8>) -> Self {
-        let section = |(id, range)| Section { id, map: 0, range };
-        let sections = layout.sections.iter().cloned().map(section).collect();
-        Self { path: Some(path.to_owned()), maps: vec![map], sections, meta }
+    /// The number of its blocks, of at most 2 MiB each.
+    pub(crate) const fn block_count(&self) -> usize {
+        self.blocks.len()
     }
 
-    /// A segment without a file: a mapping for each section.
-    pub(crate) fn of_memory(maps: Vec<(SectionId, usize, Mmap)>, meta: &[u8]) -> Self {
-        let place = |(map, (id, bytes, _)): (usize, &(SectionId, usize, Mmap))| Section {
-            id: *id,
-            map,
-            range: 0..*bytes,
+    /// Compares one block of the memory that is searched with its checksum, and the block of the file with the memory.
+    /// Returns how many bytes were read. A file that was deleted is out of use, and no fault.
+    pub(crate) fn verify(&self, at: usize) -> Result<usize, SegmentError> {
+        let Some(Block { map, range, checksum }) = self.blocks.get(at) else { return Ok(0) };
+        let memory = &self.maps[*map];
+        let refused = |fault| {
+            let path = self.path.clone().unwrap_or_else(|| IN_MEMORY.into());
+            SegmentError::Refused { path, fault }
         };
-        let sections = maps.iter().enumerate().map(place).collect();
-        let maps = maps.into_iter().map(|(_, _, map)| map).collect();
-        Self { path: None, maps, sections, meta: meta.to_vec() }
+        let touches =
+            |one: &&Section| one.map == *map && one.range.start < range.end && range.start < one.range.end;
+        let sections = || self.sections.iter().filter(touches).map(|one| one.id.0).collect();
+        let (from, to) = (range.start, range.end);
+        if checksum::of(&memory[range.clone()]) != *checksum {
+            return Err(refused(Fault::Memory { from, to, sections: sections() }));
+        }
+        let Some(path) = &self.path else { return Ok(range.len()) };
+        let unread = |source| SegmentError::io("read", path, source);
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(range.len()),
+            opened => opened.map_err(unread)?,
+        };
+        let (found, expected) = (file.metadata().map_err(unread)?.len(), self.bytes as u64);
+        if found < expected {
+            return Err(refused(Fault::Truncated { expected, found }));
+        }
+        if found > expected {
+            return Err(refused(Fault::TooLong { expected, found }));
+        }
+        mapping::forget_cached(&file);
+        // The header has no block of its own.
+        let from = if at == 0 { 0 } else { from };
+        let mut piece = vec![0; PIECE_BYTES];
+        for start in (from..to).step_by(PIECE_BYTES) {
+            let end = to.min(start + PIECE_BYTES);
+            let piece = &mut piece[..end - start];
+            file.read_exact_at(piece, start as u64).map_err(unread)?;
+            if *piece != memory[start..end] {
+                return Err(refused(Fault::File { from, to, sections: sections() }));
+            }
+        }
+        Ok(2 * (to - from))
     }
 
     /// The bytes of a section, which begin at a multiple of 64.
@@ -164,11 +243,18 @@ impl SegmentFile {
         self.maps.get(section.map)?.get(section.range.clone())
     }
 
+    /// Where its sections lie in memory, for tests that damage it there.
+    pub(crate) fn memory(&self) -> Vec<Range<usize>> {
+        let place = |one: &Section| {
+            let start = self.maps[one.map].as_ptr().addr() + one.range.start;
+            start..start + one.range.len()
+        };
+        self.sections.iter().map(place).collect()
+    }
+
     /// The checksum of the header, which covers the checksums of all blocks; `None` in memory.
-    pub(crate) fn checksum(&self) -> Option<u64> {
-        let [map] = &*self.maps else { return None };
-        self.path.as_ref()?;
-        header::checksum_in(map)
+    pub(crate) const fn checksum(&self) -> Option<u64> {
+        self.checksum
     }
 
     /// The note that the writer left.
@@ -176,9 +262,9 @@ impl SegmentFile {
         &self.meta
     }
 
-    /// Bytes that are mapped.
-    pub(crate) fn len(&self) -> usize {
-        self.maps.iter().map(|map| map.len()).sum()
+    /// Bytes that it takes.
+    pub(crate) const fn len(&self) -> usize {
+        self.bytes
     }
 
     /// Where it was opened or written; `None` in memory.
@@ -192,10 +278,9 @@ impl SegmentFile {
         SegmentError::Refused { path, fault: Fault::Contradiction(reason) }
     }
 
-    /// Deletes the file of a segment that nothing refers to any more, but for searches that still read it.
+    /// Deletes the file of a segment that nothing refers to any more, but for searches that still read it in memory.
     ///
-    /// The name goes at once; the bytes stay until the last reader drops the mapping, as POSIX has it. Done on
-    /// drop instead, a process that is killed meanwhile would leave the file behind.
+    /// Done on drop instead, a process that is killed meanwhile would leave the file behind.
     pub(crate) fn remove(&self) -> Result<(), SegmentError> {
         let Some(path) = &self.path else { return Ok(()) };
         match fs::remove_file(path) {
@@ -205,6 +290,24 @@ impl SegmentFile {
             _ => Ok(()),
         }
     }
+}
+
+/// Fills the blocks, which lie one after the other, and returns the checksum of each.
+fn read_blocks(map: &mut MmapMut, blocks: &[Range<usize>], read: Read<'_>) -> io::Result<Vec<u64>> {
+    let first = blocks.first().map_or(0, |block| block.start);
+    let mut rest = &mut map[first..];
+    let mut parts = Vec::with_capacity(blocks.len());
+    for block in blocks {
+        let (part, after) = std::mem::take(&mut rest).split_at_mut(block.len());
+        parts.push((block.start as u64, Mutex::new(part)));
+        rest = after;
+    }
+    of_blocks(&parts, |(start, part)| {
+        // Each part has one reader.
+        let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
+        read(&mut part, *start)?;
+        Ok(checksum::of(&part))
+    })
 }
 
 /// Without content: sections hold hashes.

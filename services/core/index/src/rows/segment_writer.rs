@@ -121,12 +121,11 @@ impl SegmentWriter {
             Target::Memory(maps) => {
                 let failed = |source| SegmentError::io("finish", Path::new(IN_MEMORY), source);
                 check_note(meta).map_err(failed)?;
-                let read_only = |((id, range), map): (&(SectionId, Range<usize>), RwLock<MmapMut>)| {
-                    let map = map.into_inner().unwrap_or_else(PoisonError::into_inner);
-                    Ok((*id, range.len(), map.make_read_only()?))
+                let filled = |((id, range), map): (&(SectionId, Range<usize>), RwLock<MmapMut>)| {
+                    (*id, range.len(), map.into_inner().unwrap_or_else(PoisonError::into_inner))
                 };
-                let maps = layout.sections.iter().zip(maps).map(read_only);
-                Ok(SegmentFile::of_memory(maps.collect::<io::Result<_>>().map_err(failed)?, meta))
+                let maps = layout.sections.iter().zip(maps).map(filled).collect();
+                SegmentFile::of_memory(maps, meta).map_err(failed)
             }
         }
     }
@@ -181,7 +180,8 @@ impl Growing {
 
     fn finish(mut self, layout: &Layout, meta: &[u8]) -> Result<SegmentFile, SegmentError> {
         self.complete(layout, meta).map_err(|source| SegmentError::io("finish", &self.path, source))?;
-        SegmentFile::of_written(&self.file, &self.path, layout, meta)
+        // Read back, so that what is searched has been compared with the checksums.
+        SegmentFile::of_file(&self.file, &self.path)
     }
 
     /// Writes the header, and gives the file its name when everything is on disk.

@@ -23,6 +23,7 @@ mod keys;
 mod columns;
 mod search;
 mod books;
+mod audit;
 
 pub(crate) use books::TailBooks;
 pub(crate) use columns::{TAIL_ROWS, Tail};

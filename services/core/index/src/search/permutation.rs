@@ -44,6 +44,18 @@ impl<const BYTES: usize> Permutation<BYTES> {
     pub(crate) fn apply(&self, hash: &[u8; BYTES]) -> [u8; BYTES] {
         self.forward.of(hash)
     }
+
+    /// What brings the bits back to their places.
+    pub(crate) fn inverse(&self) -> Spread<BYTES> {
+        let place = |bit: usize| {
+            let mut single = [0; BYTES];
+            single[bit / 8] = 1 << (bit % 8);
+            let permuted = self.apply(&single);
+            let byte = permuted.iter().position(|&byte| byte != 0).expect("no bit is lost");
+            8 * byte + permuted[byte].trailing_zeros() as usize
+        };
+        Spread::new((0..8 * BYTES).map(|bit| (place(bit), bit)))
+    }
 }
 
 /// Shows the seed only; the tables follow from it.
@@ -55,7 +67,7 @@ impl<const BYTES: usize> fmt::Debug for Permutation<BYTES> {
 
 /// Where the bits of each nibble go: for each byte the 16 values of its low nibble, then of its high one.
 #[derive(Clone)]
-struct Spread<const BYTES: usize> {
+pub(crate) struct Spread<const BYTES: usize> {
     nibbles: Box<[[[[u8; BYTES]; 16]; 2]]>,
 }
 
@@ -74,7 +86,7 @@ impl<const BYTES: usize> Spread<BYTES> {
         Self { nibbles }
     }
 
-    fn of(&self, hash: &[u8; BYTES]) -> [u8; BYTES] {
+    pub(crate) fn of(&self, hash: &[u8; BYTES]) -> [u8; BYTES] {
         let mut bits = [0; BYTES];
         for (&byte, [low, high]) in hash.iter().zip(&self.nibbles) {
             let (low, high) = (&low[usize::from(byte & 15)], &high[usize::from(byte >> 4)]);
@@ -112,6 +124,7 @@ mod tests {
         let [one, other] = [one, other].map(|hash| <[u8; BYTES]>::try_from(&hash[..BYTES]).unwrap());
         let (left, right) = (permutation.apply(&one), permutation.apply(&other));
         assert_eq!(distance(&left, &right), distance(&one, &other));
+        assert_eq!(permutation.inverse().of(&left), one);
         // Every bit has a place of its own.
         let mut places = [0; BYTES];
         for bit in 0..8 * BYTES {

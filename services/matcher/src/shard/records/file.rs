@@ -1,4 +1,4 @@
-//! An immutable file of records, mapped, or the same in memory.
+//! An immutable file of records, read into memory, or the same without a file.
 //!
 //! Four sections: the items' ids, ascending (8 bytes each); their banks (4); where the content of each begins, and
 //! where the last one ends (4); the content (see [`super::encoding`]). 16 bytes for an item beside its content. Rows
@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use bytemuck::cast_slice;
 use vigie_index::container::{Container, ContainerWriter};
-use vigie_index::{DeadRows, SegmentError};
+use vigie_index::{DeadRows, SegmentError, Stored};
 use vigie_model::{BankId, ItemId};
 
 use super::encoding::Record;
@@ -183,6 +183,20 @@ impl RecordFile {
 
     pub(super) const fn container(&self) -> &Container {
         &self.container
+    }
+}
+
+impl Stored for RecordFile {
+    fn block_count(&self) -> usize {
+        self.container.block_count()
+    }
+
+    fn verify(&self, block: usize) -> Result<usize, SegmentError> {
+        self.container.verify(block)
+    }
+
+    fn memory(&self) -> Vec<std::ops::Range<usize>> {
+        self.container.memory()
     }
 }
 

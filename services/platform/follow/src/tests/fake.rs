@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::course::{Proof, Reason};
@@ -70,6 +71,7 @@ pub(super) struct FakeState {
     held: Mutex<Sum>,
     clears: Mutex<u64>,
     pub(super) fault: Mutex<Option<String>>,
+    pub(super) damage: watch::Sender<Option<String>>,
 }
 
 impl FakeState {
@@ -152,7 +154,13 @@ impl State for FakeState {
         Ok(Loaded::Part { loading: sum, through })
     }
 
+    async fn damaged(&self) -> String {
+        let mut damage = self.damage.subscribe();
+        damage.wait_for(Option::is_some).await.unwrap().clone().unwrap()
+    }
+
     fn clear(&self) {
+        self.damage.send_replace(None);
         *self.held.lock().unwrap() = Sum::default();
         *self.clears.lock().unwrap() += 1;
     }

@@ -155,11 +155,31 @@ fn what_contradicts_the_state_drops_it() {
 }
 
 #[test]
+fn a_state_that_is_found_damaged_is_loaded_anew() {
+    let mut played = Played::new(
+        vec![Ok(parts(9, &[4]))],
+        vec![Ok(vec![range(6, &[1], None)]), Ok(vec![range(9, &[], 4)])],
+    );
+    played.state.begin(6, 9);
+    played.state.damage.send_replace(Some("a bit flipped".to_owned()));
+    let expected = [dropping(Reason::Damage, "a bit flipped"), Loading(Position(9)), Ready(Position(9))];
+    played.check(LIMITS, &expected);
+    assert_eq!((played.state.clears(), played.state.held().sum), (1, 4), "nothing was applied to it");
+}
+
+#[test]
 fn a_state_that_is_not_whole_is_asked_for_again() {
     let broken = parts(4, &[1, 2])[..2].to_vec();
     let refused = Err(SourceError::Lost("no such stream".to_owned()));
-    let states =
-        vec![refused, Ok(broken), Ok(parts(5, &[WRONG])), Ok(parts(6, &[PANIC])), Ok(parts(7, &[1]))];
+    let damaged = Err(SourceError::Damaged("item 5 is damaged".to_owned()));
+    let states = vec![
+        refused,
+        damaged,
+        Ok(broken),
+        Ok(parts(5, &[WRONG])),
+        Ok(parts(6, &[PANIC])),
+        Ok(parts(7, &[1])),
+    ];
     let mut played = Played::new(states, vec![Ok(vec![range(7, &[], 1)])]);
     let heard = Arc::clone(&played.listener.heard);
     let runtime =
@@ -174,15 +194,16 @@ fn a_state_that_is_not_whole_is_asked_for_again() {
     let heard = heard.lock().unwrap();
     let expected = [
         lost("no such stream"),
+        NotLoaded("item 5 is damaged".to_owned()),
         Loading(Position(4)),
         lost("ended"),
         Loading(Position(5)),
         NotLoaded("no such number".to_owned()),
         Loading(Position(6)),
     ];
-    assert_eq!(heard[..6], expected);
-    assert!(matches!(&heard[6], NotLoaded(why) if why.starts_with("it failed: ")), "{heard:?}");
-    assert_eq!(heard[7], Loading(Position(7)));
+    assert_eq!(heard[..7], expected);
+    assert!(matches!(&heard[7], NotLoaded(why) if why.starts_with("it failed: ")), "{heard:?}");
+    assert_eq!(heard[8], Loading(Position(7)));
     assert_eq!(played.state.clears(), 0);
 }
 

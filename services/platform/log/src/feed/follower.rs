@@ -13,7 +13,7 @@ use crate::error::FollowError;
 use crate::feed::claims::Claim;
 use crate::feed::recent::{Page, Proof};
 use crate::feed::shared::{Feed, unreadable};
-use crate::position::{Chain, Cursor, LogId, Sequence, Slice};
+use crate::position::{Chain, Cursor, LogId, Sequence, Slice, UnixMillis};
 
 /// A stretch of the log as one slice has it: proof that nothing of it is missing.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct Range<A: Application> {
     pub through: Sequence,
     /// The newest change of the whole log when the range was made.
     pub head: Sequence,
+    /// When that was committed, where it is known.
+    pub head_committed_at: Option<UnixMillis>,
     /// The chain as of `through`, where that is the end of a batch.
     pub chain: Option<Chain>,
     /// The slice's changes in the range, in order.
@@ -200,8 +202,9 @@ impl<A: Application> Follower<A> {
         if proof.is_some() {
             self.proved_at = self.spoke_at;
         }
-        let log = self.feed.log_id();
-        Range { log, after, through, head: head.max(through), chain, changes, proof }
+        let (log, head) = (self.feed.log_id(), head.max(through));
+        let head_committed_at = self.feed.committed_at(head);
+        Range { log, after, through, head, head_committed_at, chain, changes, proof }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::error::FollowError;
 use crate::feed::claims::Claims;
 use crate::feed::limits::FeedLimits;
 use crate::feed::recent::{Page, Recent};
-use crate::position::{Chain, LogId, Sequence, Slice};
+use crate::position::{Chain, LogId, Sequence, Slice, UnixMillis};
 use crate::store::{ChangePage, ChangeRange, LogRead, StoreFault};
 
 /// Changes of the log that one page from the store looks through at most, whatever part of them is in the slice.
@@ -22,6 +22,8 @@ pub struct Feed<A: Application> {
     pub(super) store: Arc<dyn LogRead<Error = A::StoreError>>,
     recent: Mutex<Recent<A>>,
     pub(super) head: watch::Sender<Sequence>,
+    /// A change and when it was committed: the newest, where that is known.
+    committed: Mutex<Option<(Sequence, UnixMillis)>>,
     pub(super) claims: Arc<Claims>,
     permits: Arc<Semaphore>,
     readers: Semaphore,
@@ -41,6 +43,7 @@ impl<A: Application> Feed<A> {
             store,
             recent: Mutex::new(Recent::new()),
             head: watch::Sender::new(Sequence::ZERO),
+            committed: Mutex::new(None),
             claims: Arc::new(Claims::new(limits.followers_max, limits.claim_kept)),
             permits: Arc::new(Semaphore::new(limits.followers_max.min(Semaphore::MAX_PERMITS))),
             readers: Semaphore::new(limits.readers_max),
@@ -81,11 +84,28 @@ impl<A: Application> Feed<A> {
         });
     }
 
-    /// Takes changes that were just committed, and what they do to the summary.
-    pub(crate) fn publish(&self, logged: Vec<Logged<A::Change>>, delta: &<A::Summary as Summary>::Delta) {
+    /// Takes changes that were just committed, when they were, and what they do to the summary.
+    pub(crate) fn publish(
+        &self,
+        logged: Vec<Logged<A::Change>>,
+        committed_at: UnixMillis,
+        delta: &<A::Summary as Summary>::Delta,
+    ) {
         let Some(last) = logged.last().map(|logged| logged.sequence) else { return };
         self.recent().append(logged, delta, &self.limits);
+        self.note_commit(last, committed_at);
         self.advance(last);
+    }
+
+    /// Takes note of when a change was committed.
+    pub(crate) fn note_commit(&self, last: Sequence, committed_at: UnixMillis) {
+        *self.committed.lock().unwrap_or_else(PoisonError::into_inner) = Some((last, committed_at));
+    }
+
+    /// When a change was committed, if it is the newest one of which that is known.
+    pub(super) fn committed_at(&self, sequence: Sequence) -> Option<UnixMillis> {
+        let committed = *self.committed.lock().unwrap_or_else(PoisonError::into_inner);
+        committed.filter(|(last, _)| *last == sequence).map(|(_, committed_at)| committed_at)
     }
 
     /// Takes the head of the log, and its summary there.

@@ -81,6 +81,12 @@ impl MemoryLog {
         beyond.take(limit.into()).collect()
     }
 
+    /// Returns when the batch that ends with a change was committed.
+    #[must_use]
+    pub fn committed_at(&self, last: Sequence) -> Option<UnixMillis> {
+        self.batches.get(&last).map(|(_, committed_at)| *committed_at)
+    }
+
     /// Returns the last batch that was committed before a time.
     #[must_use]
     pub fn last_before(&self, time: UnixMillis) -> Option<Sequence> {

@@ -217,7 +217,7 @@ impl<A: Application> Writer<A> {
         if let Some(standing) = &mut self.standing {
             standing.head = batch.head;
         }
-        self.feed.publish(logged, &delta);
+        self.feed.publish(logged, batch.committed_at, &delta);
         if A::needs_sweep(&batch.rows) {
             self.sweep.notify_one();
         }

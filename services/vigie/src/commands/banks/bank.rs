@@ -1,7 +1,7 @@
 //! `vigie bank`: runs a bank, looks after its store, or manages banks.
 
 use anyhow::bail;
-use vigie_bank::{Purged, Verified};
+use vigie_bank::Verified;
 use vigie_clients::{BankClient, Deadline, IdempotencyKey, Written};
 use vigie_model::{Bank, BankId, LogHead};
 
@@ -59,8 +59,8 @@ pub(crate) async fn run(args: BankArgs, output: &mut Output) -> anyhow::Result<E
             Ok(Exit::Done)
         }
         BankCommand::Verify(store) => {
-            let Verified { head, purged } = vigie_bank::verify(&load_store(&store)?).await?;
-            show_verified(output, &head, &purged)
+            let verified = vigie_bank::verify(&load_store(&store)?).await?;
+            show_verified(output, &verified)
         }
         BankCommand::Backup { file, store } => {
             let head = vigie_bank::backup(&load_store(&store)?, &file).await?;
@@ -73,17 +73,23 @@ pub(crate) async fn run(args: BankArgs, output: &mut Output) -> anyhow::Result<E
     }
 }
 
-fn show_verified(output: &mut Output, head: &LogHead, purged: &Purged) -> anyhow::Result<Exit> {
+fn show_verified(output: &mut Output, verified: &Verified) -> anyhow::Result<Exit> {
+    let Verified { head, purged, structure_unchecked } = verified;
     let done = "the store holds what its log says";
     output.say(format!("{done}: {} (sequence {})", contents(head), head.sequence))?;
     if purged.count() > 0 {
         let changes = counted(purged.count(), "purged change");
         output.say(format!("{changes}, of which the log keeps the digests: {purged}"))?;
     }
+    match structure_unchecked {
+        None => output.say("the database's own check finds its tables and indexes whole")?,
+        Some(reason) => output.say(format!("its tables and indexes were not checked: {reason}"))?,
+    }
     let stretches = purged.stretches().iter().map(|(first, last)| [first.0, last.0]);
     output.object(&serde_json::json!({
         "sequence": head.sequence.0, "banks": head.banks, "items": head.items, "hashes": head.hashes,
-        "purged": purged.count(), "purged_stretches": stretches.collect::<Vec<_>>()
+        "purged": purged.count(), "purged_stretches": stretches.collect::<Vec<_>>(),
+        "structure_checked": structure_unchecked.is_none(), "structure_unchecked_reason": structure_unchecked
     }))?;
     Ok(Exit::Done)
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use futures::{StreamExt as _, stream};
 use vigie_clients::{CallError, Code, MatchClient, partial_match};
 use vigie_model::{
     Content, Coverage, DecodeFailure, Decoded, HashType, Limit, MatchCall, Matched, MaxDistances,
-    MinCoverage, Quality, Rendition, SearchOptions, Sequence, Source, Way,
+    MinCoverage, Quality, Rendition, SearchOptions, Sequence, Source, UnixMillis, Way,
 };
 
 use crate::cli::MatchArgs;
@@ -71,6 +72,9 @@ pub(crate) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<
     if !not_asked.is_empty() {
         let count = counted(u64::try_from(not_asked.len())?, "file");
         output.note(format!("stopped there, since others would fail likewise: {count} not asked"));
+    }
+    if let Some(warning) = summary.age_warning(args.warn_age, SystemTime::now()) {
+        output.note(warning);
     }
     output.say(summary.line())?;
     Ok(summary.exit(args.exit_code))
@@ -148,6 +152,8 @@ struct Summary {
     gaps: BTreeSet<String>,
     /// How the first call that failed says to exit.
     lost: Option<Exit>,
+    /// The oldest time at which the bank was last heard to have nothing newer.
+    heard: Option<UnixMillis>,
 }
 
 impl Summary {
@@ -163,6 +169,7 @@ impl Summary {
         };
         self.lost = self.lost.or(code.map(exit_of));
         self.gaps.extend(gap(coverage));
+        self.heard = self.heard.into_iter().chain(coverage.as_of.heard).min();
         // A file that its digests have found needs no picture.
         let is_undecoded =
             |matched: &Matched| undecoded(matched).is_some() && matched.found.matches.is_empty();
@@ -189,6 +196,18 @@ impl Summary {
             text.push_str(gap);
         }
         text
+    }
+
+    /// What is to be said of the age of the answers: the oldest may lack what was added since.
+    fn age_warning(&self, warn_age: u64, now: SystemTime) -> Option<String> {
+        let heard = SystemTime::UNIX_EPOCH + Duration::from_millis(self.heard?.0);
+        // A clock that is behind makes no answer old.
+        let age = now.duration_since(heard).unwrap_or_default().as_secs();
+        (warn_age > 0 && age > warn_age).then(|| {
+            format!(
+                "warning: the answers are {age} s old: what was added to the bank since then is not in them"
+            )
+        })
     }
 
     fn exit(&self, tell_matches: bool) -> Exit {
@@ -386,5 +405,20 @@ mod tests {
         assert_eq!(said(0, 7), (false, ways.to_owned()));
         let frames = " (5 frames searched, at least 2 NOT SEARCHED)";
         assert_eq!(said(2, 7), (false, format!("{frames}{ways}")));
+    }
+
+    #[test]
+    fn old_answers_are_warned_of_by_the_oldest() {
+        let mut summary = Summary::default();
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        assert_eq!(summary.age_warning(60, now), None, "nothing is known of the age");
+        for heard in [990, 930, 960] {
+            summary.heard = summary.heard.into_iter().chain([UnixMillis(heard * 1_000)]).min();
+        }
+        let warning = summary.age_warning(60, now).unwrap();
+        assert!(warning.starts_with("warning: the answers are 70 s old"), "{warning}");
+        assert_eq!(summary.age_warning(70, now), None);
+        assert_eq!(summary.age_warning(0, now), None, "0 is never");
+        assert_eq!(summary.age_warning(60, SystemTime::UNIX_EPOCH), None, "a clock that is behind");
     }
 }

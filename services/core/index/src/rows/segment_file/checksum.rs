@@ -4,7 +4,6 @@
 //! like CRC-32C by instruction, and BLAKE3 3.2 GB/s.
 
 use std::io;
-use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
@@ -42,9 +41,9 @@ impl Running {
 }
 
 /// Asks for the checksum of each block, in parallel, and gives them in order.
-pub(crate) fn of_blocks(
-    blocks: &[Range<usize>],
-    checksum: impl Fn(&Range<usize>) -> io::Result<u64> + Sync,
+pub(crate) fn of_blocks<Block: Sync>(
+    blocks: &[Block],
+    checksum: impl Fn(&Block) -> io::Result<u64> + Sync,
 ) -> io::Result<Vec<u64>> {
     let next = AtomicUsize::new(0);
     let work = || {

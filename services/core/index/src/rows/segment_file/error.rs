@@ -73,6 +73,28 @@ pub enum Fault {
     /// Everything is as it was written and cannot be right.
     #[error("it contradicts itself: {0}")]
     Contradiction(&'static str),
+    /// Content is in memory as it was written, and not in the file.
+    #[error(
+        "bytes {from} to {to} of the file are no longer those that were written; sections there: {sections:?}"
+    )]
+    File {
+        /// First byte of the damaged block.
+        from: usize,
+        /// Byte after the block.
+        to: usize,
+        /// Ids of the sections that reach into the block.
+        sections: Vec<u32>,
+    },
+    /// Content is no longer in memory as it was written.
+    #[error("the checksum of bytes {from} to {to} in memory is wrong; sections there: {sections:?}")]
+    Memory {
+        /// First byte of the damaged block.
+        from: usize,
+        /// Byte after the block.
+        to: usize,
+        /// Ids of the sections that reach into the block.
+        sections: Vec<u32>,
+    },
     /// Content is not as it was written.
     #[error("the checksum of bytes {from} to {to} is wrong; sections there: {sections:?}")]
     Content {

@@ -2,18 +2,17 @@
 
 use std::path::Path;
 
-use memmap2::MmapMut;
-
 use super::header::{MAGIC, VERSION};
 use super::{Layout, SectionId, SegmentError, SegmentFile, checksum, encode};
 
 /// Opens bytes as if they were a file.
 pub(crate) fn open(bytes: &[u8]) -> Result<SegmentFile, SegmentError> {
-    let path = Path::new("(forged)");
-    let failed = |source| SegmentError::io("forge", path, source);
-    let mut map = MmapMut::map_anon(bytes.len()).map_err(failed)?;
-    map.copy_from_slice(bytes);
-    SegmentFile::verified(map.make_read_only().map_err(failed)?, path)
+    SegmentFile::read(bytes.len(), Path::new("(forged)"), &|into, at| {
+        let at = usize::try_from(at).map_err(std::io::Error::other)?;
+        let found = bytes.get(at..at + into.len()).ok_or(std::io::ErrorKind::UnexpectedEof)?;
+        into.copy_from_slice(found);
+        Ok(())
+    })
 }
 
 /// Reads all that a segment gives out, and checks what is promised of it.

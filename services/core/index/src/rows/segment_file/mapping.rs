@@ -1,27 +1,60 @@
-//! Memory that holds segments: mapped files, and anonymous memory in huge pages.
-#![expect(
-    unsafe_code,
-    reason = "mapping a file is unsafe, since others could change it; and mapped bytes become numbers"
-)]
+//! Memory that holds segments: anonymous, in huge pages, read-only once it is filled.
+#![expect(unsafe_code, reason = "anonymous memory becomes numbers")]
 
 use std::fs::File;
 use std::io;
-use std::ops::Range;
-use std::sync::atomic::AtomicU64;
+use std::ops::{Deref, Range};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use memmap2::{Mmap, MmapMut};
 
 use super::PAGE_BYTES;
 
-/// Maps a whole file for reading.
-pub(super) fn of_file(file: &File) -> io::Result<Mmap> {
-    // SAFETY: a mapping is sound as long as nothing changes or cuts the file under it. Segment files are written
-    // under another name, flushed, and renamed when they are complete; no code of this crate opens one for
-    // writing after that, and what replaces one is another file. Other processes are kept away by the lock on
-    // the folder, which the caller holds. Deleting the file leaves the mapping as it is.
-    let map = unsafe { Mmap::map(file)? };
-    advise_huge(&map, map.len());
-    Ok(map)
+/// Whether memory that is filled from now on stays writable, for tests that flip bits in it from outside
+/// (`/proc/self/mem`).
+static STAYS_WRITABLE: AtomicBool = AtomicBool::new(false);
+
+/// See [`STAYS_WRITABLE`].
+pub(crate) fn leave_writable() {
+    STAYS_WRITABLE.store(true, Ordering::Relaxed);
+}
+
+/// Memory that was filled, and that no code of this process writes to any more.
+pub(crate) enum Filled {
+    /// The processor refuses to write to it.
+    Protected(Mmap),
+    /// See [`STAYS_WRITABLE`].
+    Writable(MmapMut),
+}
+
+impl Filled {
+    /// Ends the filling.
+    pub(crate) fn new(map: MmapMut) -> io::Result<Self> {
+        if STAYS_WRITABLE.load(Ordering::Relaxed) {
+            return Ok(Self::Writable(map));
+        }
+        map.make_read_only().map(Self::Protected)
+    }
+}
+
+impl Deref for Filled {
+    type Target = [u8];
+
+    #[inline(always)]
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Protected(map) => map,
+            Self::Writable(map) => map,
+        }
+    }
+}
+
+/// Lets the system forget what it keeps of a file in memory, so that the next read comes from the disk. Advice.
+pub(super) fn forget_cached(file: &File) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
 }
 
 /// Zeros to be written to, in huge pages as far as they fill such.
@@ -67,46 +100,9 @@ impl Cells {
     }
 }
 
-/// Brings a part of a mapped file into the page tables, reading it from disk if need be.
-///
-/// Faster than a fault for each page; and a disk that fails is an error here, where a fault would kill the
-/// process.
-pub(super) fn populate(map: &Mmap, part: Range<usize>) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    match map.advise_range(memmap2::Advice::PopulateRead, part.start, part.len()) {
-        // Linux before 5.14 does not know this advice.
-        Err(error) if error.kind() != io::ErrorKind::InvalidInput => return Err(error),
-        _ => {}
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = (map, part);
-    Ok(())
-}
-
-/// Asks for huge pages. It is advice: where it is not taken, pages are small.
-fn advise_huge(map: &Mmap, bytes: usize) {
-    #[cfg(target_os = "linux")]
-    if bytes >= PAGE_BYTES {
-        let _ = map.advise(memmap2::Advice::HugePage);
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = (map, bytes);
-}
-
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_part_that_cannot_be_read_is_an_error() {
-        let file = tempfile::tempfile().unwrap();
-        file.set_len(3 << 20).unwrap();
-        let map = of_file(&file).unwrap();
-        populate(&map, 0..3 << 20).unwrap();
-        // Stands for a failing disk: both deny the page. Nothing reads through the mapping here.
-        file.set_len(0).unwrap();
-        assert!(populate(&map, 1 << 20..2 << 20).is_err());
-    }
 
     #[test]
     fn anonymous_memory_is_zero_and_long_enough() {

@@ -1,4 +1,5 @@
-//! How long the segment of ten million 32-byte hashes takes to write, to open, and to read at random.
+//! How long the segment of ten million 32-byte hashes takes to write, to open, and to read at random; and what it would take
+//! to map it instead of reading it.
 //!
 //! `cargo test --release -p vigie-index segment_file::measure -- --ignored --nocapture`. With
 //! `VIGIE_DROP_CACHES=1` (as root) a cold open is measured too.
@@ -74,7 +75,7 @@ fn random_read<const CHAINED: bool>(segment: &SegmentFile) -> Duration {
 /// Bytes of the segment's mappings that huge pages translate, by `/proc/self/smaps`.
 fn huge_bytes(segment: &SegmentFile) -> usize {
     let Ok(maps) = fs::read_to_string("/proc/self/smaps") else { return 0 };
-    let range = |map: &Mmap| map.as_ptr().addr()..map.as_ptr().addr() + map.len();
+    let range = |map: &Filled| map.as_ptr().addr()..map.as_ptr().addr() + map.len();
     let ranges: Vec<_> = segment.maps.iter().map(range).collect();
     let mut inside = false;
     let mut kib = 0;
@@ -103,6 +104,53 @@ fn report(segment: &SegmentFile) {
     let (independent, dependent) = (random_read::<false>(segment), random_read::<true>(segment));
     let (huge, all) = (huge_bytes(segment) >> 20, segment.len() >> 20);
     println!("{:>36}  {huge} of {all} MiB in huge pages; reads {independent:?}, dependent {dependent:?}", "");
+}
+
+/// Maps a file and compares its checksums, as this crate did before it copied files to memory.
+#[expect(unsafe_code, reason = "nothing changes the file while this test runs")]
+fn open_mapped(path: &Path) -> memmap2::Mmap {
+    let file = File::open(path).unwrap();
+    // SAFETY: the file is this test's own, and nothing writes to it while it is mapped.
+    let map = unsafe { memmap2::Mmap::map(&file).unwrap() };
+    let _advice = map.advise(memmap2::Advice::HugePage);
+    let header = header::decode(&map).unwrap();
+    let found = of_blocks(&header.layout.blocks(), |block| {
+        let _advice = map.advise_range(memmap2::Advice::PopulateRead, block.start, block.len());
+        Ok(checksum::of(&map[block.clone()]))
+    });
+    assert_eq!(found.unwrap(), header.checksums);
+    map
+}
+
+/// Memory of the process in MiB: anonymous, which only swapping gives back, and of files, which the system may drop.
+fn resident() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mib = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap_or(0) >> 10
+    };
+    format!("{} MiB anonymous, {} MiB of files", mib("RssAnon:"), mib("RssFile:"))
+}
+
+#[test]
+#[ignore = "writes 1.3 GB and measures"]
+fn what_reading_a_segment_costs_beside_mapping_it() {
+    let folder = TempDir::new_in(".").unwrap();
+    let path = folder.path().join("segment");
+    let writer = SegmentWriter::create(&path, &LENGTHS).unwrap();
+    fill(&writer);
+    drop(writer.finish(b"").unwrap());
+    for round in 0..3 {
+        println!("round {round}: {}", resident());
+        let mapped = timed("map and compare, warm", || open_mapped(&path));
+        println!("{:>36}: {}", "mapped", resident());
+        drop(mapped);
+        let read = timed("read and compare, warm", || SegmentFile::open(&path).unwrap());
+        println!("{:>36}: {}", "read", resident());
+        let blocks = read.block_count();
+        timed("scrub memory and file", || (0..blocks).map(|at| read.verify(at).unwrap()).sum::<usize>());
+        timed("read and compare, cold", || drop(SegmentFile::open(&path).unwrap()));
+    }
 }
 
 #[test]

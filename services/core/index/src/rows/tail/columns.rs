@@ -109,6 +109,11 @@ impl<const BYTES: usize> Tail<BYTES> {
         self.blocks[row / BLOCK_ROWS].get().expect("a row that is asked for was written")
     }
 
+    /// Whether the row was written, or is in a block where rows are written.
+    pub(super) fn has(&self, row: usize) -> bool {
+        self.blocks.get(row / BLOCK_ROWS).is_some_and(|block| block.get().is_some())
+    }
+
     pub(crate) fn hash(&self, row: usize) -> [u8; BYTES] {
         let mut hash = [0; BYTES];
         for (bytes, word) in hash.chunks_mut(8).zip(self.words(row)) {
@@ -132,6 +137,20 @@ impl<const BYTES: usize> Tail<BYTES> {
 
     pub(crate) fn entry(&self, row: usize) -> Entry {
         Entry { item: self.item(row), bank: self.bank(row) }
+    }
+
+    /// Where it lies in memory, for tests that damage it there.
+    pub(crate) fn memory(&self) -> Vec<std::ops::Range<usize>> {
+        fn place<T>(cells: &[T]) -> std::ops::Range<usize> {
+            let start = cells.as_ptr().addr();
+            start..start + size_of_val(cells)
+        }
+        let block = |block: &Block| {
+            [place(&block.words), place(&block.items), place(&block.banks), place(&block.copies)]
+        };
+        let lists = |lists: &Lists| [place(lists.heads.get()), place(lists.nodes.get())];
+        let blocks = self.blocks.iter().filter_map(OnceLock::get).flat_map(block);
+        blocks.chain(self.lists.get().into_iter().flat_map(lists)).collect()
     }
 
     /// Memory taken, the lists included.
@@ -188,8 +207,11 @@ impl<const BYTES: usize> Tail<BYTES> {
         let (list, check) = self.keys.of(hash).next().expect("a hash has a key");
         let words = words_of(hash);
         let mut link = Link::unpack(lists.heads.get()[list].load(Ordering::Acquire));
-        while !link.is_empty() {
+        // Lists go from newer rows to older ones. One that leads back is damaged, and would have no end.
+        let mut newer = usize::MAX;
+        while !link.is_empty() && link.row() < newer {
             let row = link.row();
+            newer = row;
             if check == link.check && distance(self.words(row), &words) == 0 {
                 return self.each_copy(row, rows, &mut found);
             }
@@ -202,14 +224,16 @@ impl<const BYTES: usize> Tail<BYTES> {
 
     /// A filed row and those with the same hash, as far as they are among the first `rows`, until `found` has enough.
     pub(super) fn each_copy(&self, filed: usize, rows: usize, mut found: impl FnMut(u32) -> bool) {
-        let mut row = filed;
+        let (mut row, mut newer) = (filed, usize::MAX);
         loop {
             if row < rows && !found(number_of(row)) {
                 return;
             }
             let copy = self.block(row).copies[row % BLOCK_ROWS].load(Ordering::Acquire);
-            let Some(next) = copy.checked_sub(1) else { return };
+            // From the newest copy to the oldest: one that leads back is damaged, and would have no end.
+            let Some(next) = copy.checked_sub(1).filter(|&next| (next as usize) < newer) else { return };
             row = next as usize;
+            newer = row;
         }
     }
 

@@ -1,0 +1,75 @@
+//! Items compared with the changes that added them, as far as the log still keeps those.
+
+use vigie_log::{Application as _, ChangeRange, Slice, StoredChange, digest};
+use vigie_model::{ChangeKind, Item, ItemId, Sequence};
+use vigie_proto::bank::{encode_change, encode_item};
+
+use crate::log::BankLog;
+use crate::store::{Store, StoreError, to_model};
+
+/// Changes that are read at once, and their bytes.
+const PAGE: (usize, usize) = (2_000, 4 << 20);
+
+/// An item that is not what its change added.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Altered {
+    pub(crate) item: ItemId,
+    /// What was added, where the log keeps that and can prove it.
+    pub(crate) added: Option<Item>,
+}
+
+/// The items, by ascending id and of one slice of the log, that are not what their changes added. Those whose changes are no
+/// longer kept are not looked at.
+pub(crate) async fn altered(
+    store: &dyn Store,
+    slice: Slice,
+    items: &[Item],
+) -> Result<Vec<Altered>, StoreError> {
+    let (Some(first), Some(last)) = (items.first(), items.last()) else { return Ok(Vec::new()) };
+    let (count_max, bytes_max) = PAGE;
+    let (mut after, through) = (first.id.0 - 1, last.id.0);
+    let (mut found, mut floor) = (Vec::new(), Sequence::ZERO);
+    while after < through {
+        let (after_sequence, through) = (vigie_log::Sequence(after), vigie_log::Sequence(through));
+        let range = ChangeRange { after: after_sequence, through, slice, count_max, bytes_max };
+        let page = store.changes(&range).await?;
+        let is_of_item =
+            |change: &StoredChange| items.binary_search_by_key(&change.sequence.0, |item| item.id.0).is_ok();
+        found.extend(page.changes.into_iter().filter(is_of_item));
+        (after, floor) = (page.through.0, floor.max(to_model(page.floor)));
+    }
+    let differing = items.iter().filter(|item| item.id.0 > floor.0).filter_map(|item| {
+        let logged = found.binary_search_by_key(&item.id.0, |change| change.sequence.0);
+        let logged = logged.ok().map(|at| &found[at]);
+        let differs = !logged.is_some_and(|change| adds(change, item));
+        differs.then(|| Altered { item: item.id, added: logged.and_then(proven_item) })
+    });
+    Ok(differing.collect())
+}
+
+/// Whether a change added an item. Where its bytes were purged, those that it had are made anew from the item and compared with
+/// the digest.
+fn adds(change: &StoredChange, item: &Item) -> bool {
+    if change.is_purged() {
+        return digest(&encode_change(ChangeKind::ItemAdded(item.clone()))) == change.digest;
+    }
+    added_by(change).is_some_and(|added| encode_item(added) == encode_item(item.clone()))
+}
+
+/// The item that a change added, by bytes that are those of its digest.
+fn proven_item(change: &StoredChange) -> Option<Item> {
+    change.proven_bytes()?;
+    added_by(change)
+}
+
+fn added_by(change: &StoredChange) -> Option<Item> {
+    let read = BankLog::read(change.sequence, change.partition, change.bytes.as_ref()?)?;
+    match read.kind {
+        ChangeKind::ItemAdded(added) => Some(added),
+        ChangeKind::BankCreated { .. }
+        | ChangeKind::BankRenamed { .. }
+        | ChangeKind::BankEnabledSet { .. }
+        | ChangeKind::BankDeleted { .. }
+        | ChangeKind::ItemRemoved { .. } => None,
+    }
+}

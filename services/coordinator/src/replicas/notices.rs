@@ -1,0 +1,184 @@
+//! What is logged of the matchers: each change that an operator must know of, once, with its reason.
+//!
+//! Pure: it compares what the table says now with what was logged before.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use vigie_model::{ReplicaState, ShardCount, ShardId};
+
+use crate::replicas::table::Table;
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// A shard that was served has no ready replica any more: answers lack it.
+    ShardLost { shard: ShardId, reason: String },
+    /// A shard has never been served yet.
+    ShardNotYet { shard: ShardId, reason: String },
+    /// A shard has a ready replica.
+    ShardServed { shard: ShardId },
+    /// A matcher counts shards otherwise than the set in use, and is not asked.
+    Refused { endpoint: String, reason: String },
+    /// A matcher that was ready does not answer, or is not ready.
+    ReplicaLost { endpoint: String, reason: String },
+    /// A matcher of which one of these was logged is ready.
+    ReplicaBack { endpoint: String },
+}
+
+impl Notice {
+    /// Logs it.
+    pub(crate) fn log(&self) {
+        match self {
+            Self::ShardLost { shard, reason } => {
+                tracing::warn!(%shard, reason, "lost a shard: it has no ready replica");
+            }
+            Self::ShardNotYet { shard, reason } => {
+                tracing::info!(%shard, reason, "a shard has no ready replica yet");
+            }
+            Self::ShardServed { shard } => tracing::info!(%shard, "a shard has a ready replica"),
+            Self::Refused { endpoint, reason } => tracing::warn!(endpoint, reason, "refused a matcher"),
+            Self::ReplicaLost { endpoint, reason } => {
+                tracing::warn!(endpoint, reason, "lost a replica: it is not asked");
+            }
+            Self::ReplicaBack { endpoint } => tracing::info!(endpoint, "a replica is ready again"),
+        }
+    }
+}
+
+/// What was logged.
+#[derive(Debug, Default)]
+pub(crate) struct Notices {
+    count: Option<ShardCount>,
+    /// Shards of that count, and whether each was last logged as served.
+    shards: BTreeMap<ShardId, bool>,
+    /// Matchers that have been ready.
+    once_ready: BTreeSet<String>,
+    /// Matchers that were logged as refused or lost, and as which.
+    told: BTreeMap<String, ReplicaState>,
+}
+
+impl Notices {
+    /// What has changed.
+    pub(crate) fn take(&mut self, table: &Table) -> Vec<Notice> {
+        let mut notices = self.of_shards(table);
+        notices.extend(self.of_replicas(table));
+        notices
+    }
+
+    fn of_shards(&mut self, table: &Table) -> Vec<Notice> {
+        if self.count != table.shard_count() {
+            (self.count, self.shards) = (table.shard_count(), BTreeMap::new());
+        }
+        let Some(count) = self.count else { return Vec::new() };
+        let mut notices = Vec::new();
+        for shard in count.identities().map(|identity| identity.shard()) {
+            let is_served = table.ready(shard).next().is_some();
+            let reason = || table.why_none(shard);
+            match (self.shards.insert(shard, is_served), is_served) {
+                (Some(true), false) => notices.push(Notice::ShardLost { shard, reason: reason() }),
+                (None, false) => notices.push(Notice::ShardNotYet { shard, reason: reason() }),
+                (Some(false), true) => notices.push(Notice::ShardServed { shard }),
+                (None, true) | (Some(true), true) | (Some(false), false) => {}
+            }
+        }
+        notices
+    }
+
+    fn of_replicas(&mut self, table: &Table) -> Vec<Notice> {
+        let replicas = table.topology(|_| None).replicas;
+        let named: BTreeSet<&String> = replicas.iter().map(|replica| &replica.endpoint).collect();
+        self.told.retain(|endpoint, _| named.contains(endpoint));
+        self.once_ready.retain(|endpoint| named.contains(endpoint));
+        let mut notices = Vec::new();
+        for replica in replicas {
+            let (endpoint, reason, state) = (replica.endpoint, replica.reason, replica.state);
+            match state {
+                ReplicaState::Ready => {
+                    if self.told.remove(&endpoint).is_some() {
+                        notices.push(Notice::ReplicaBack { endpoint: endpoint.clone() });
+                    }
+                    self.once_ready.insert(endpoint);
+                }
+                ReplicaState::Refused => {
+                    if self.told.insert(endpoint.clone(), state) != Some(ReplicaState::Refused) {
+                        notices.push(Notice::Refused { endpoint, reason });
+                    }
+                }
+                ReplicaState::NotReady | ReplicaState::Unreachable => {
+                    // One that has never been ready is starting; its shard says what is missing.
+                    if self.once_ready.contains(&endpoint) && !self.told.contains_key(&endpoint) {
+                        self.told.insert(endpoint.clone(), state);
+                        notices.push(Notice::ReplicaLost { endpoint, reason });
+                    }
+                }
+            }
+        }
+        notices
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::{ReplicaDescription, Sequence, SetDigest, ShardIdentity};
+
+    use super::*;
+
+    fn says(shard: u32, shard_count: u32, unready: Option<&str>) -> Result<ReplicaDescription, String> {
+        Ok(ReplicaDescription {
+            identity: ShardIdentity::new(shard, shard_count).unwrap(),
+            sequence: Sequence(5),
+            head: Sequence(6),
+            unready_reason: unready.map(str::to_owned),
+            items: 1,
+            hashes: vec![],
+            digest: SetDigest::EMPTY,
+            memory_bytes: 0,
+        })
+    }
+
+    /// What is logged when this is heard, and nothing when it is heard again.
+    fn hear(
+        table: &mut Table,
+        notices: &mut Notices,
+        endpoint: &str,
+        said: Result<ReplicaDescription, String>,
+    ) -> Vec<Notice> {
+        table.observe(endpoint, said.clone());
+        let taken = notices.take(table);
+        table.observe(endpoint, said);
+        assert_eq!(notices.take(table), [], "{taken:?} was logged twice");
+        taken
+    }
+
+    #[test]
+    fn a_lost_shard_and_a_refused_matcher_are_logged_once_and_so_is_their_return() {
+        let (mut table, mut notices) = (Table::new(None), Notices::default());
+        ["a", "b", "c"].into_iter().for_each(|endpoint| table.add(endpoint.into()));
+        let (zero, one) = (ShardId(0), ShardId(1));
+        let mut hear = |endpoint: &str, said| hear(&mut table, &mut notices, endpoint, said);
+        let loading = Notice::ShardNotYet { shard: zero, reason: "loading".to_owned() };
+        let missing = Notice::ShardNotYet { shard: one, reason: "no matcher serves it".to_owned() };
+        assert_eq!(hear("a", says(0, 2, Some("loading"))), [loading, missing]);
+        assert_eq!(hear("a", says(0, 2, None)), [Notice::ShardServed { shard: zero }]);
+        assert_eq!(hear("b", says(1, 2, None)), [Notice::ShardServed { shard: one }]);
+
+        let (endpoint, reason) = ("b".to_owned(), "the connection broke".to_owned());
+        let lost = [
+            Notice::ShardLost { shard: one, reason: reason.clone() },
+            Notice::ReplicaLost { endpoint: endpoint.clone(), reason: reason.clone() },
+        ];
+        assert_eq!(hear("b", Err(reason)), lost);
+        assert_eq!(hear("b", Err("still away".to_owned())), []);
+        let back = [Notice::ShardServed { shard: one }, Notice::ReplicaBack { endpoint }];
+        assert_eq!(hear("b", says(1, 2, None)), back);
+
+        let refused = hear("c", says(0, 3, None));
+        let [Notice::Refused { endpoint, reason }] = &refused[..] else { panic!("{refused:?}") };
+        assert!(endpoint == "c" && reason.contains("shard_count 3"), "{reason}");
+        assert_eq!(hear("c", says(0, 2, None)), [Notice::ReplicaBack { endpoint: "c".to_owned() }]);
+        // A shard with another replica is not lost.
+        let draining = hear("a", says(0, 2, Some("draining")));
+        let reason = "draining".to_owned();
+        assert_eq!(draining, [Notice::ReplicaLost { endpoint: "a".to_owned(), reason }]);
+    }
+}

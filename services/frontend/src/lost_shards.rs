@@ -1,0 +1,108 @@
+//! Which shards answers have lacked, so that each loss and each return is logged once, with the reason.
+//!
+//! A shard that is only too slow for some calls would be lost and back many times a second: after one line of a shard the
+//! next comes [`HOLD`] later at the earliest, if it is still so then.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use vigie_model::{Coverage, ShardId};
+
+/// The shortest time between two lines of one shard.
+const HOLD: Duration = Duration::from_secs(10);
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// Answers lack a shard.
+    Lost { shard: ShardId, reason: String },
+    /// Answers have it again.
+    Back { shard: ShardId },
+}
+
+impl Notice {
+    /// Logs it.
+    pub(crate) fn log(&self) {
+        match self {
+            Self::Lost { shard, reason } => tracing::warn!(%shard, reason, "answers lack a shard"),
+            Self::Back { shard } => tracing::info!(%shard, "answers have a shard again"),
+        }
+    }
+}
+
+/// The shards of which something was logged: whether as lost, and when.
+#[derive(Debug, Default)]
+pub(crate) struct LostShards(BTreeMap<ShardId, (bool, Instant)>);
+
+impl LostShards {
+    /// Takes in what an answer covers. Cheap where no shard has been lost of late.
+    pub(crate) fn take(&mut self, coverage: &Coverage, now: Instant) -> Vec<Notice> {
+        if coverage.failures.is_empty() && self.0.is_empty() {
+            return Vec::new();
+        }
+        let may_tell = |told: Option<&(bool, Instant)>| told.is_none_or(|(_, at)| now >= *at + HOLD);
+        let mut notices = Vec::new();
+        for failure in &coverage.failures {
+            let told = self.0.get(&failure.shard);
+            if told.is_none_or(|(is_lost, _)| !is_lost) && may_tell(told) {
+                self.0.insert(failure.shard, (true, now));
+                notices.push(Notice::Lost { shard: failure.shard, reason: failure.reason.clone() });
+            }
+        }
+        let is_missing = |shard: ShardId| coverage.failures.iter().any(|failure| failure.shard == shard);
+        self.0.retain(|shard, told| {
+            if is_missing(*shard) || !may_tell(Some(told)) {
+                return true;
+            }
+            if told.0 {
+                notices.push(Notice::Back { shard: *shard });
+                *told = (false, now);
+                return true;
+            }
+            // It has been back for long enough.
+            false
+        });
+        notices
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::ShardFailure;
+
+    use super::*;
+
+    fn lacking(shards: &[u16]) -> Coverage {
+        let failure =
+            |shard: &u16| ShardFailure { shard: ShardId(*shard), reason: format!("{shard} is away") };
+        Coverage { failures: shards.iter().map(failure).collect(), ..Coverage::default() }
+    }
+
+    fn lost(shard: u16) -> Notice {
+        Notice::Lost { shard: ShardId(shard), reason: format!("{shard} is away") }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loss_and_a_return_are_told_once_and_not_again_and_again() {
+        let (mut shards, mut now) = (LostShards::default(), Instant::now());
+        assert_eq!(shards.take(&lacking(&[]), now), []);
+        assert_eq!(shards.take(&lacking(&[1, 3]), now), [lost(1), lost(3)]);
+        for _ in 0..1_000 {
+            assert_eq!(shards.take(&lacking(&[1]), now), []);
+            assert_eq!(shards.take(&lacking(&[1, 3]), now), []);
+            now += Duration::from_millis(9);
+        }
+        now += HOLD;
+        assert_eq!(shards.take(&lacking(&[1]), now), [Notice::Back { shard: ShardId(3) }]);
+        assert_eq!(shards.take(&lacking(&[1, 3]), now), [], "it comes and goes");
+        now += HOLD;
+        assert_eq!(shards.take(&lacking(&[1, 3]), now), [lost(3)], "and is away");
+        now += HOLD;
+        let back = [1, 3].map(|shard| Notice::Back { shard: ShardId(shard) });
+        assert_eq!(shards.take(&lacking(&[]), now), back);
+        now += HOLD;
+        assert_eq!(shards.take(&lacking(&[]), now), []);
+        assert!(shards.0.is_empty(), "what has been back for long is forgotten");
+    }
+}

@@ -1,0 +1,77 @@
+//! Compares what searches of a shard reach with what the shard should hold.
+//!
+//! What a shard should hold is known from its changes alone: a sum that each of them moves, and that the bank's digest has
+//! confirmed. What searches reach is read from the tables, columns and lists of every index, as a search would.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use vigie_index::{AuditError, Pace};
+use vigie_model::{Hash, HashType, ItemId, SetDigest};
+
+use crate::shard::banks::Searched;
+use crate::shard::indexes::IndexKey;
+use crate::shard::state::Shard;
+
+/// How an audit without a fault ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audited {
+    /// Searches reach what they should.
+    Whole,
+    /// Its caller stopped it, or the shard changed so that nothing can be concluded.
+    Open,
+}
+
+/// Searches may miss something, or find what there is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum AuditFault {
+    #[error("the index of {hash_type} hashes is damaged: {what}")]
+    Index { hash_type: HashType, what: &'static str },
+    #[error("the index of {hash_type} hashes leads to item {item}, of which there is no such record")]
+    Record { hash_type: HashType, item: ItemId },
+    #[error("searches reach {reached}, and should reach {held}")]
+    Digest { reached: SetDigest, held: SetDigest },
+    #[error("searches reach hashes under a bank that is not theirs")]
+    Banks,
+}
+
+/// Walks everything that searches of the present moment reach.
+pub(crate) fn audit(shard: &Shard, pace: &mut Pace<'_>) -> Result<Audited, AuditFault> {
+    let moment = shard.moment();
+    let mut reached = Searched::default();
+    for (key, index) in moment.indexes.all() {
+        let shape = index.shape();
+        let (hash_type, mut lost) = (key.hash_type, None);
+        let recorded = |item: ItemId, held: &[u8]| {
+            let is_it = |hash: &Hash| IndexKey::of(hash) == key && *shape.held(hash.as_bytes()) == *held;
+            shard.item(item, |record| record.hashes().into_iter().find(is_it)).flatten()
+        };
+        let walked = index.audit(pace, &mut |held, entry| {
+            let hash = if shape.holds_digests() {
+                recorded(entry.item, held)
+            } else {
+                Hash::from_peer(hash_type, held).ok()
+            };
+            match hash {
+                Some(hash) => {
+                    reached.add(entry.bank, SetDigest::of_item(entry.item, std::slice::from_ref(&hash)));
+                }
+                None => lost = lost.or(Some(entry.item)),
+            }
+        });
+        match walked {
+            Ok(()) => {}
+            Err(AuditError::Stopped) => return Ok(Audited::Open),
+            Err(AuditError::Damaged(what)) => return Err(AuditFault::Index { hash_type, what }),
+        }
+        if let Some(item) = lost {
+            // Records are not kept for old moments: it may have been removed meanwhile.
+            let is_same = Arc::ptr_eq(&moment, &shard.moment());
+            return if is_same { Err(AuditFault::Record { hash_type, item }) } else { Ok(Audited::Open) };
+        }
+    }
+    if reached.digest != moment.searched.digest {
+        return Err(AuditFault::Digest { reached: reached.digest, held: moment.searched.digest });
+    }
+    if reached == moment.searched { Ok(Audited::Whole) } else { Err(AuditFault::Banks) }
+}
