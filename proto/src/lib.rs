@@ -10,6 +10,7 @@ pub mod pb;
 pub mod invalid;
 pub mod status;
 mod model;
+mod cost;
 mod picture;
 mod matching;
 mod coordinator;

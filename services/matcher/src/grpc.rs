@@ -9,10 +9,11 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
 use vigie_index::Cancellation;
-use vigie_model::{Query, SearchOptions, Sequence, ShardAnswer};
+use vigie_model::answer::answer_bytes as answer_bytes_max;
+use vigie_model::{ANSWER_BYTES_MAX, Cost, Query, QueryMatches, SearchOptions, Sequence, ShardAnswer};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherService;
-use vigie_serving::{Call, ServingConfig, Shutdown, deadline};
+use vigie_serving::{Answers, Call, ServingConfig, Shutdown, deadline};
 use vigie_telemetry::trace;
 
 use crate::error::SearchError;
@@ -42,16 +43,34 @@ pub(crate) struct Grpc {
 impl Grpc {
     async fn answer(&self, request: Request<pb::SearchRequest>) -> Result<pb::SearchResponse, Status> {
         let deadline = deadline::of(request.metadata(), &self.serving);
-        let call = Call::of(&request);
+        let (call, answers) = (Call::of(&request), Answers::of(&request));
+        let answer_bytes = request.get_ref().answer_bytes().unwrap_or(ANSWER_BYTES_MAX);
         let (queries, options): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
         let shard = self.shard_at(options.min_sequence, deadline, &call).await?;
-        let size = Size::of(&queries, &options);
+        let most = answer_bytes_max(queries.len(), options.limit.get(), answer_bytes);
+        // Before anything is found: so much is never more than can be held.
+        let mut room = {
+            let _not_load = call.waiting();
+            answers.room(most, deadline).await?
+        };
+        let cost = Cost::of(&queries, &options.max_distances);
+        if cost.slots() > 1 {
+            call.not_load();
+        }
+        let _weight = call.weigh(cost.slots(), deadline).await?;
+        let size = Size::of(&queries, &options, cost);
         let mut span = trace::child("search the index");
         span.set(QUERIES, i64::try_from(queries.len()).unwrap_or(i64::MAX));
-        let work = move |cancel: &Cancellation| {
-            search(&shard, &queries, &options, cancel).and_then(|answer| encode(answer, cancel))
+        let work = move |cancel: &Cancellation| -> Result<_, SearchError> {
+            let answer = search(&shard, &queries, &options, answer_bytes, cancel)?;
+            let bytes: usize = answer.results.iter().map(QueryMatches::bytes).sum();
+            Ok((encode(answer, cancel)?, bytes))
         };
-        deadline::within(deadline, async { Ok(self.runner.run(size, deadline, work).await?) }).await
+        let answered = async { Ok(self.runner.run(size, deadline, work).await?) };
+        let (answer, bytes) = deadline::within(deadline, answered).await?;
+        room.shrink(bytes);
+        answers.send(room);
+        Ok(answer)
     }
 
     async fn shard_at(&self, wanted: Sequence, deadline: Instant, call: &Call) -> Result<Arc<Shard>, Status> {

@@ -147,7 +147,7 @@ fn found(query: &Query, identity: ShardIdentity) -> QueryMatches {
         other_matches: 0,
         rendition: Rendition::default(),
     };
-    QueryMatches { matches: vec![found], limit_reached: false }
+    QueryMatches { matches: vec![found], ..QueryMatches::default() }
 }
 
 #[derive(Debug)]

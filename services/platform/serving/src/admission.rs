@@ -14,9 +14,12 @@
 //!    calls take with what they take on an idle server (`measures`), in windows of some dozen calls, and moves the limit by the
 //!    rule of `tuning`, where every constant is.
 //!
+//! Apart from slots, [`answers`] shares the bytes of answers among the clients.
+//!
 //! `simulation` runs all of this against a server with workers and queues, event by event: the tests of `gate` and `adaptive`.
 
 pub(crate) mod slots;
+pub(crate) mod answers;
 pub(crate) mod gate;
 pub(crate) mod shares;
 pub(crate) mod limit;

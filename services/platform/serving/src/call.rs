@@ -1,10 +1,11 @@
 //! What each call passes, in this order: `observed` and `methods` (how it went), `in_flight` (a slot or a refusal), `handle` (what
-//! a handler sees of it), `message_limit` (bytes), `deadline`, and `health_watch` (the end of health streams).
+//! a handler sees of it), `message_limit` (bytes), `answers` (bytes of what is sent), `deadline`, and `health_watch` (the end of health streams).
 
 pub(crate) mod observed;
 pub(crate) mod methods;
 pub(crate) mod in_flight;
 pub(crate) mod handle;
 pub(crate) mod message_limit;
+pub(crate) mod answers;
 pub mod deadline;
 pub(crate) mod health_watch;

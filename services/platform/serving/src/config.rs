@@ -24,6 +24,9 @@ pub struct ServingConfig {
     /// Bytes of requests that are read or worked on at once; a message for which there is no room is refused with
     /// `RESOURCE_EXHAUSTED` and `RetryInfo`, a stream waits. There is always room for one message of the largest size.
     pub bytes_in_flight_max: usize,
+    /// Bytes of answers that are built or sent at once, from before an answer is built until the client has taken it. One client
+    /// may have as many as it leaves free; a further answer waits within its deadline, a stream is read no further.
+    pub answer_bytes_in_flight_max: usize,
     /// Connections; one more is closed as it comes.
     pub connections_max: usize,
     /// Streams of one connection; one more waits in the client.
@@ -47,6 +50,9 @@ pub enum Concurrency {
     /// It is this number. Written as the number.
     Fixed(usize),
 }
+
+/// A server of less could not build the largest answer of a cluster of several shards.
+const ANSWER_BYTES_MIN: usize = 16 << 20;
 
 const ADAPTIVE: &str = "adaptive";
 
@@ -103,6 +109,7 @@ impl Default for ServingConfig {
             // What CoDel takes for a queue that is no trouble (RFC 8289, section 4.2).
             latency_ms_target: 5,
             bytes_in_flight_max: 256 << 20,
+            answer_bytes_in_flight_max: 64 << 20,
             connections_max: 10_000,
             streams_per_connection_max: 256,
             deadline_ms_default: 10_000,
@@ -140,6 +147,10 @@ impl ServingConfig {
         }
         check(self.latency_ms_target >= 1, "latency_ms_target: must be at least 1");
         check(self.bytes_in_flight_max >= 1, "bytes_in_flight_max: must be at least 1");
+        check(
+            self.answer_bytes_in_flight_max >= ANSWER_BYTES_MIN,
+            "answer_bytes_in_flight_max: must be at least 16777216, for a few of the largest answers",
+        );
         check(self.connections_max >= 1, "connections_max: must be at least 1");
         check(self.streams_per_connection_max >= 1, "streams_per_connection_max: must be at least 1");
         check(self.deadline_ms_default >= 1, "deadline_ms_default: must be at least 1");

@@ -21,8 +21,9 @@ mod durations;
 mod load;
 
 pub use authorization::identity::ClientIdentity;
+pub use call::answers::{AnswerRoom, Answers};
 pub use call::deadline;
-pub use call::handle::{Call, Waiting, Work};
+pub use call::handle::{Call, Waiting, Weight, Work};
 pub use config::{Concurrency, ServingConfig};
 pub use connection::any::{AnyConnection, AnyListener};
 pub use connection::listener::{Listener, Secured};

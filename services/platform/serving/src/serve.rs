@@ -15,8 +15,10 @@ use tonic_health::server::HealthReporter;
 use tower::Service;
 use vigie_telemetry::trace::Tracer;
 
+use crate::admission::answers::AnswerBytes;
 use crate::admission::slots::Slots;
 use crate::authorization::identity::IdentityLayer;
+use crate::call::answers::AnswersLayer;
 use crate::call::health_watch::HealthWatchLayer;
 use crate::call::in_flight::{Exceptions, InFlightLayer};
 use crate::call::message_limit::MessageLimitLayer;
@@ -226,6 +228,7 @@ async fn serve_any(
     let tls = listener.tls().cloned();
     let incoming = limited(listener.incoming(), config.connections_max, load.clone(), cut_off);
     let incoming = Handshakes::new(incoming, tls, load.clone(), AnyListener::peer);
+    let answers = AnswerBytes::new(config.answer_bytes_in_flight_max, load.clone());
     let slots = Slots::new(config, message_bytes_max, load, seed);
     let server = tonic::transport::Server::builder()
         .max_concurrent_streams(config.streams_per_connection_max)
@@ -247,6 +250,8 @@ async fn serve_any(
         .layer(InFlightLayer::new(slots, exceptions, answer_within))
         // Next, so that a message too large, or one too many, is refused by its length before its bytes arrive.
         .layer(MessageLimitLayer::new(message_bytes_max))
+        // Next, so that what was refused takes no part in it.
+        .layer(AnswersLayer(answers))
         // Innermost, for one method only: its streams would hold the drain up.
         .layer(HealthWatchLayer { draining: draining.clone() })
         .serve_with_incoming_shutdown(

@@ -118,15 +118,15 @@ impl Clients {
         self.active > 1
     }
 
-    pub(crate) fn enter(&mut self, client: &Client) {
+    pub(crate) fn enter(&mut self, client: &Client, slots: usize) {
         if let Some(known) = self.known.get_mut(client) {
-            known.in_flight += 1;
+            known.in_flight += slots;
         }
     }
 
-    pub(crate) fn leave(&mut self, client: &Client) {
+    pub(crate) fn leave(&mut self, client: &Client, slots: usize) {
         if let Some(known) = self.known.get_mut(client) {
-            known.in_flight = known.in_flight.saturating_sub(1);
+            known.in_flight = known.in_flight.saturating_sub(slots);
         }
     }
 }
@@ -144,7 +144,7 @@ mod tests {
         let mut clients = Clients::default();
         let mut now = Duration::from_secs(1);
         clients.meet(named("a"), now);
-        clients.enter(&named("a"));
+        clients.enter(&named("a"), 1);
         assert_eq!(clients.share(12), 12);
         clients.meet(named("b"), now);
         assert_eq!((clients.share(12), clients.several()), (6, true));
@@ -152,7 +152,7 @@ mod tests {
         now += ACTIVE_FOR;
         assert_eq!(clients.meet(named("a"), now), (named("a"), 1));
         assert_eq!((clients.share(12), clients.several()), (12, false), "b has left");
-        clients.leave(&named("a"));
+        clients.leave(&named("a"), 1);
         assert_eq!(clients.in_flight(&named("a")), 0);
     }
 
@@ -161,7 +161,7 @@ mod tests {
         let mut clients = Clients::default();
         for number in 0..10 * CLIENTS_MAX {
             let (client, _) = clients.meet(named(&number.to_string()), Duration::from_secs(1));
-            clients.enter(&client);
+            clients.enter(&client, 1);
         }
         let most = CLIENTS_MAX + usize::try_from(BUCKETS).unwrap();
         assert!(clients.known.len() <= most, "{}", clients.known.len());

@@ -12,7 +12,7 @@ use tonic::Status;
 use tonic::body::Body;
 use vigie_rpc::Priority;
 
-use crate::admission::gate::{Asked, Gate, Held};
+use crate::admission::gate::{Asked, Gate, Held, Want};
 use crate::admission::limit::{Aim, Class, Limit};
 use crate::admission::refusal::Refusals;
 use crate::admission::shares::Client;
@@ -92,17 +92,18 @@ impl Slots {
         }
     }
 
-    /// A slot for bulk work, as soon as there is one and before the deadline.
-    pub(crate) async fn wait(&self, client: Client, deadline: Instant) -> Result<Slot, Status> {
+    /// The slots of bulk work, as soon as there are and before the deadline.
+    pub(crate) async fn wait(&self, client: Client, want: Want, deadline: Instant) -> Result<Slot, Status> {
         let (sender, receiver) = oneshot::channel();
         let asked = {
             let inner = &*self.inner;
             let mut gate = inner.lock();
-            let asked = gate.ask(inner.now(), client, sender).map_err(|refusal| {
+            let asked = gate.ask(inner.now(), client, want, sender).map_err(|refusal| {
                 inner.load.refuse(refusal);
                 inner.refusals.status(refusal, gate.overload())
             });
-            inner.show(&gate);
+            // It may have given up a slot.
+            self.hand_on(gate);
             asked?
         };
         let slot = match asked {
@@ -154,6 +155,12 @@ impl Slots {
         let inner = &*self.inner;
         let mut gate = inner.lock();
         gate.leave(inner.now(), held, took);
+        self.hand_on(gate);
+    }
+
+    /// Gives free slots to those who wait for them.
+    fn hand_on(&self, mut gate: MutexGuard<'_, Gate<oneshot::Sender<Slot>>>) {
+        let inner = &*self.inner;
         let mut next = Vec::new();
         while let Some(one) = gate.next(inner.now()) {
             next.push(one);
