@@ -1,4 +1,5 @@
 //! Two clients of one cluster: one does its worst, and the other does not notice. And what the roles take of memory meanwhile.
+#![allow(clippy::print_stdout, reason = "measurements are printed")]
 
 mod answers;
 mod cost;
@@ -175,7 +176,7 @@ fn plain_item(hash: PdqHash) -> ItemContent {
 fn matched(answer: &pb::MatchResponse) -> impl Iterator<Item = &pb::Matched> {
     answer.results.iter().map(|result| match &result.outcome {
         Some(pb::match_result::Outcome::Matched(matched)) => matched,
-        other => panic!("{other:?}"),
+        Some(pb::match_result::Outcome::Failure(_)) | None => panic!("a query has no answer"),
     })
 }
 

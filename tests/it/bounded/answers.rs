@@ -16,7 +16,7 @@ use super::{GREEDY, Ground, check_quiet, client, is_held_back, matched, pb, quer
 /// The answers that gRPC clients accept by default.
 const ACCEPTED: usize = 4 << 20;
 /// What the answer to the largest query is, and what the bank holds near it.
-const LIMIT: i32 = 1_000;
+const LIMIT: usize = 1_000;
 const QUERIES: usize = 25;
 
 /// How much of it is done.
@@ -61,7 +61,7 @@ fn check(answer: &pb::MatchResponse) {
     assert!(few >= 1 && many <= few + 1, "{few} to {many} matches of equal size for each query");
     for one in matched(answer) {
         assert!(one.truncated && one.limit_reached);
-        assert_eq!(one.matches.len() + one.matches_left_out as usize, LIMIT as usize);
+        assert_eq!(one.matches.len() + one.matches_left_out as usize, LIMIT);
         assert_eq!(one.matches[0].distance, 0, "the best match is there");
         assert!(one.matches.is_sorted_by_key(|found| (found.distance, found.item_id)));
     }
@@ -77,8 +77,9 @@ async fn run(form: Form) {
     let items = hashes.iter().enumerate().map(|(number, hash)| large_item(*hash, number)).collect();
     ground.add(&bank, items).await;
     // Each of its queries is a copy of an item, and all items are near it.
-    let asked = request((0..QUERIES).map(|at| query([hashes[at]])).collect(), 31, LIMIT);
-    ground.wait_for(asked.clone(), LIMIT as usize).await;
+    let asked =
+        request((0..QUERIES).map(|at| query([hashes[at]])).collect(), 31, i32::try_from(LIMIT).unwrap());
+    ground.wait_for(asked.clone(), LIMIT).await;
     check(&client(ground.url(), GREEDY).await.r#match(asked.clone()).await.unwrap().into_inner());
 
     let quiet = ground.quiet().await;
