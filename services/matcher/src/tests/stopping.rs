@@ -90,13 +90,19 @@ impl Delays {
         self.0.extend(delays[self.0.len()..].iter().map(|delay| (*delay, kind)));
     }
 
-    /// That of rank `share`, 0 to 1.
+    /// Those of searches that are not costly. A costly one gives way to all other threads of the machine, and its last work
+    /// may wait for them as long as they like.
+    fn of_quick_kinds(&self) -> Self {
+        Self(self.0.iter().filter(|(_, kind)| *kind >= 2).copied().collect())
+    }
+
+    /// That of rank `share`, 0 to 1; zero if nothing had to be stopped.
     fn at(&self, share: f64) -> Duration {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in the list")]
-        let place = (share * (sorted.len() - 1) as f64).round() as usize;
-        sorted[place].0
+        let place = (share * sorted.len().saturating_sub(1) as f64).round() as usize;
+        sorted.get(place).map_or(Duration::ZERO, |(delay, _)| *delay)
     }
 }
 
@@ -165,8 +171,10 @@ async fn a_search_stops_when_its_caller_goes() {
     let delays = cancelled(&loaded, 40).await;
     assert!(delays.0.len() >= 20, "half of the calls take longer than anybody waits: {delays}");
     assert!(loaded.metrics.searches(SearchOutcome::Cancelled) >= 20, "{delays}");
-    assert!(delays.at(0.5) <= Duration::from_millis(5), "{delays}");
-    assert!(delays.at(1.0) <= Duration::from_millis(5) + SLACK, "{delays}");
+    let quick = delays.of_quick_kinds();
+    assert!(quick.at(0.5) <= Duration::from_millis(5), "{delays}");
+    assert!(quick.at(1.0) <= Duration::from_millis(5) + SLACK, "{delays}");
+    assert!(delays.at(1.0) <= 4 * SLACK, "{delays}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -176,8 +184,10 @@ async fn a_search_stops_at_its_deadline() {
     assert!(delays.0.len() >= 20, "half of the calls take longer than they may: {delays}");
     // A large request takes some of its time to arrive, and then the transport's own clock may be first.
     assert!(ended_for_nobody(&loaded) >= 20, "{delays}");
-    assert!(delays.at(0.5) <= Duration::from_millis(10), "{delays}");
-    assert!(delays.at(1.0) <= Duration::from_millis(10) + SLACK, "{delays}");
+    let quick = delays.of_quick_kinds();
+    assert!(quick.at(0.5) <= Duration::from_millis(10), "{delays}");
+    assert!(quick.at(1.0) <= Duration::from_millis(10) + SLACK, "{delays}");
+    assert!(delays.at(1.0) <= 4 * SLACK, "{delays}");
 }
 
 /// The promise itself, on a machine that has nothing else to do:
