@@ -20,8 +20,11 @@ pub mod shard;
 pub mod digest;
 pub mod change;
 pub mod query;
-pub mod answer;
-pub mod cost;
+/// What one call may ask for, and be answered with.
+pub mod bounds {
+    pub mod answer;
+    pub mod cost;
+}
 pub mod coverage;
 pub mod matching;
 pub mod topology;
@@ -29,6 +32,8 @@ pub mod topology;
 pub use vigie_hashes::{
     Distance, Hash, HashError, HashType, HashTypeSet, Md5Hash, Metric, PdqHash, Sha256Hash, UnknownHashType,
 };
+
+pub use bounds::{answer, cost};
 
 pub use answer::{ANSWER_BYTES_MAX, Filling, LITTLE_BYTES};
 pub use bank::{Bank, BankId, BankName, BankNameError};

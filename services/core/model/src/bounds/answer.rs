@@ -265,7 +265,8 @@ mod tests {
             ..one_match(1, 1)
         };
         assert_eq!(largest.bytes(), Match::BYTES_MAX);
-        assert!(Query::BATCH_MAX * Match::BYTES_MAX < ANSWER_BYTES_MAX, "the best of each query always fits");
+        // The best of each query always fits.
+        const { assert!(Query::BATCH_MAX * Match::BYTES_MAX < ANSWER_BYTES_MAX) };
         assert_eq!(answer_bytes(1, 1, ANSWER_BYTES_MAX), Match::BYTES_MAX);
         assert_eq!(answer_bytes(25, 1_000, ANSWER_BYTES_MAX), ANSWER_BYTES_MAX);
         assert_eq!(answer_bytes(256, 100, 1), 256 * Match::BYTES_MAX);
