@@ -11,6 +11,7 @@ pub mod invalid;
 pub mod status;
 mod time;
 mod model;
+mod cost;
 mod picture;
 mod matching;
 mod coordinator;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::{BoxStream, try_unfold};
+use prost::Message as _;
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
@@ -12,7 +13,7 @@ use vigie_model::change::Cursor;
 use vigie_model::{Bank, BankId, ItemId, LogHead, ShardIdentity};
 use vigie_proto::bank::{idempotency_key, item_contents, item_ids, name, page_size};
 use vigie_proto::pb::bank::v1 as pb;
-use vigie_serving::{Call, LongStream, LongStreams, ServingConfig, deadline};
+use vigie_serving::{Answers, Call, LongStream, LongStreams, ServingConfig, deadline};
 
 use crate::error::Error;
 use crate::load::Loader;
@@ -174,12 +175,17 @@ impl pb::bank_service_server::BankService for BankGrpc {
     ) -> Result<Response<pb::ListItemsResponse>, Status> {
         let store = self.store()?;
         let deadline = deadline::of(request.metadata(), &self.serving);
+        let answers = Answers::of(&request);
         let message = request.into_inner();
         let (bank, limit) = (name("bank", &message.bank)?, page_size(message.page_size)?);
+        // Before they are read: the page is cut when its items are known.
+        let mut room = answers.room(usize::from(limit) * ITEM_BYTES, deadline).await?;
         let page = self.read(deadline, store.items(&bank, ItemId(message.after_id), limit)).await?;
         let items = page.value.ok_or(Error::BankNotFound(bank))?;
-        let items = items.into_iter().map(Into::into).collect();
-        Ok(Response::new(pb::ListItemsResponse { items, sequence: page.sequence.0 }))
+        let (items, bytes, truncated) = first_of(items.into_iter().map(Into::into));
+        room.shrink(bytes);
+        answers.send(room);
+        Ok(Response::new(pb::ListItemsResponse { items, sequence: page.sequence.0, truncated }))
     }
 
     async fn remove_items(
@@ -202,6 +208,26 @@ impl pb::bank_service_server::BankService for BankGrpc {
         let head: LogHead = self.read(deadline, store.head_row()).await?.into();
         Ok(Response::new(head.into()))
     }
+}
+
+/// The most bytes of the items of one page: clients of gRPC refuse an answer of more than 4 MB by default.
+const PAGE_BYTES_MAX: usize = 3 << 20;
+/// The most bytes of an item that one page is expected to hold many of: 64 hashes of 64 bytes and 32 labels, all at their bounds.
+const ITEM_BYTES: usize = 10 << 10;
+
+/// The first of the items that a page may hold, at least one, their bytes, and whether there are more.
+fn first_of(items: impl Iterator<Item = pb::Item>) -> (Vec<pb::Item>, usize, bool) {
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    for item in items {
+        // With its tag and its length.
+        let more = item.encoded_len() + 5;
+        if !page.is_empty() && bytes + more > PAGE_BYTES_MAX {
+            return (page, bytes, true);
+        }
+        bytes += more;
+        page.push(item);
+    }
+    (page, bytes, false)
 }
 
 /// The service that streams the log.

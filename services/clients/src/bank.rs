@@ -42,7 +42,15 @@ pub struct Written<T> {
 }
 
 /// A page of items.
-pub type ItemPage = Written<Vec<Item>>;
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemPage {
+    /// By id.
+    pub items: Vec<Item>,
+    /// The page holds every change up to this one.
+    pub sequence: Sequence,
+    /// The item after which the next page begins; `None` after the last one.
+    pub next_after: Option<ItemId>,
+}
 
 /// Speaks to the bank. Every write carries an idempotency key, so writes are retried within their deadline like
 /// reads.
@@ -195,7 +203,7 @@ impl BankClient {
         self.written(found, answer.sequence)
     }
 
-    /// Lists up to `page_size` items of a bank after `after`, by id.
+    /// Lists up to `page_size` items of a bank after `after`, by id. A page of large items has fewer.
     pub async fn list_items(
         &self,
         bank: &BankName,
@@ -209,8 +217,11 @@ impl BankClient {
             page_size: page_size.into(),
         };
         let answer: pb::ListItemsResponse = call!(self, deadline, list_items, "ListItems", request)?;
-        let items = answer.items.into_iter().map(Item::try_from).collect::<Result<_, _>>();
-        self.written(items, answer.sequence)
+        let items = answer.items.into_iter().map(Item::try_from).collect::<Result<Vec<_>, _>>();
+        let Written { value: items, sequence } = self.written(items, answer.sequence)?;
+        let goes_on = answer.truncated || items.len() >= usize::from(page_size);
+        let next_after = items.last().map(|item| item.id).filter(|_| goes_on);
+        Ok(ItemPage { items, sequence, next_after })
     }
 
     /// Removes up to 1,000 items: all of them or none.

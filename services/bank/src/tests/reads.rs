@@ -1,9 +1,12 @@
 //! Reads: single rows, pages, and what is refused.
 
+use prost::Message as _;
+
 use super::*;
 
 on_both_stores! {
     lists_page_through_everything_in_order,
+    a_page_of_large_items_is_cut_and_says_so,
     a_bank_is_read_as_it_was_written,
     each_invalid_request_is_refused_with_its_field,
     an_oversized_request_is_refused_before_it_is_read,
@@ -46,6 +49,37 @@ async fn lists_page_through_everything_in_order(bed: Bed) {
         }
     }
     assert_eq!(found, (0..250).map(|number| (number + 8, item(number))).collect::<Vec<_>>());
+    served.stop().await;
+}
+
+async fn a_page_of_large_items_is_cut_and_says_so(bed: Bed) {
+    let served = Served::start(bed.config()).await;
+    served.create_bank("a").await.unwrap();
+    let labels = vec!["x".repeat(128); 32];
+    let large = |number| pb::ItemContent {
+        labels: labels.clone(),
+        external_reference: "r".repeat(512),
+        ..item(number)
+    };
+    for first in (0..900).step_by(100) {
+        served.add("a", (first..first + 100).map(large).collect()).await.unwrap();
+    }
+    let (mut ids, mut after_id, mut cut) = (Vec::new(), 0, 0);
+    loop {
+        let request = pb::ListItemsRequest { bank: "a".into(), after_id, page_size: 1_000 };
+        // By a client that accepts 4 MiB, which is the default.
+        let page = served.bank.clone().list_items(request).await.unwrap().into_inner();
+        assert!(page.encoded_len() < 4_000_000, "{}", page.encoded_len());
+        ids.extend(page.items.iter().map(|item| item.id));
+        after_id = *ids.last().unwrap();
+        if !page.truncated {
+            break;
+        }
+        assert!(page.encoded_len() > 3_000_000, "no more is left out than has to be");
+        cut += 1;
+    }
+    assert_eq!(ids, (2..902).collect::<Vec<_>>());
+    assert_eq!(cut, 1);
     served.stop().await;
 }
 

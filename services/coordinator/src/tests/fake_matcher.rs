@@ -134,7 +134,7 @@ fn found(query: &Query, identity: ShardIdentity) -> QueryMatches {
     if number % u64::from(identity.shard_count().get()) != u64::from(identity.shard().0) {
         return QueryMatches::default();
     }
-    QueryMatches { matches: vec![one_match(number, 0)], limit_reached: false }
+    QueryMatches { matches: vec![one_match(number, 0)], ..QueryMatches::default() }
 }
 
 /// A match of an item, at a distance.

@@ -1,6 +1,6 @@
 //! What each call passes, in this order: `observed` and `methods` (how it went), `in_flight` (a slot or a refusal), `handle` (what
-//! a handler sees of it), `message_limit` (bytes) and `pace` (how fast they arrive), `deadline`, and `health_watch` (the end of
-//! health streams). `long_streams` bounds those that a handler keeps open.
+//! a handler sees of it), `message_limit` (bytes) and `pace` (how fast they arrive), `answers` (bytes of what is sent), `deadline`, and
+//! `health_watch` (the end of health streams). `long_streams` bounds those that a handler keeps open.
 
 pub(crate) mod observed;
 pub(crate) mod methods;
@@ -8,6 +8,7 @@ pub(crate) mod in_flight;
 pub(crate) mod handle;
 pub(crate) mod message_limit;
 pub(crate) mod pace;
+pub(crate) mod answers;
 pub mod deadline;
 pub(crate) mod long_streams;
 pub(crate) mod health_watch;

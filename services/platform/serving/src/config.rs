@@ -30,6 +30,10 @@ pub struct ServingConfig {
     pub body_bytes_per_second_min: u32,
     /// How long a message may be waited for before its rate counts, in milliseconds. Without a rate it is of no meaning.
     pub body_grace_ms: u64,
+    /// Bytes of answers that are built or sent at once, from before an answer is built until the client has taken it. One client
+    /// gets half of them at most, and beyond that half clients within their share no more than they leave free. A further answer
+    /// waits within its deadline, and a stream is read no further.
+    pub answer_bytes_in_flight_max: usize,
     /// Connections; one more is closed as it comes. Three quarters of the files that the process may have open, if that is
     /// less.
     pub connections_max: usize,
@@ -63,6 +67,9 @@ pub enum Concurrency {
     /// It is this number. Written as the number.
     Fixed(usize),
 }
+
+/// Room for a few of the largest answers: one may have a quarter.
+const ANSWER_BYTES_MIN: usize = 32 << 20;
 
 const ADAPTIVE: &str = "adaptive";
 
@@ -122,6 +129,7 @@ impl Default for ServingConfig {
             // An eighth of a megabit per second: within the longest deadline not even 1 MB would arrive at this rate.
             body_bytes_per_second_min: 16_384,
             body_grace_ms: 5_000,
+            answer_bytes_in_flight_max: 64 << 20,
             connections_max: 10_000,
             connections_per_host_max: 1_000,
             connections_per_identity_max: 1_000,
@@ -168,6 +176,10 @@ impl ServingConfig {
         }
         check(self.latency_ms_target >= 1, "latency_ms_target: must be at least 1");
         check(self.bytes_in_flight_max >= 1, "bytes_in_flight_max: must be at least 1");
+        check(
+            self.answer_bytes_in_flight_max >= ANSWER_BYTES_MIN,
+            "answer_bytes_in_flight_max: must be at least 33554432, for a few of the largest answers",
+        );
         check(self.connections_max >= 1, "connections_max: must be at least 1");
         check(self.connections_per_host_max >= 1, "connections_per_host_max: must be at least 1");
         check(self.connections_per_identity_max >= 1, "connections_per_identity_max: must be at least 1");

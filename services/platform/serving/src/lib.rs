@@ -22,8 +22,9 @@ mod load;
 mod refusal_log;
 
 pub use authorization::identity::ClientIdentity;
+pub use call::answers::{AnswerRoom, Answers};
 pub use call::deadline;
-pub use call::handle::{Call, Waiting, Work};
+pub use call::handle::{Call, Waiting, Weight, Work};
 pub use call::long_streams::{LongStream, LongStreamLimits, LongStreams, TooManyStreams};
 pub use config::{Concurrency, ServingConfig};
 pub use connection::any::{AnyConnection, AnyListener};

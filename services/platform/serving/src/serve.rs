@@ -18,6 +18,7 @@ use vigie_telemetry::trace::Tracer;
 
 use crate::admission::slots::Slots;
 use crate::authorization::identity::IdentityLayer;
+use crate::call::answers::{self, AnswersLayer};
 use crate::call::health_watch::HealthWatchLayer;
 use crate::call::in_flight::{Exceptions, InFlightLayer};
 use crate::call::message_limit::MessageLimitLayer;
@@ -221,6 +222,9 @@ async fn serve_any(
     let incoming = Handshakes::new(incoming, tls, load.clone(), AnyListener::peer, refusals.clone());
     // Innermost, for one method only: its streams would hold the drain up.
     let service = HealthWatchLayer { draining: draining.clone() }.layer(builder.routes().prepare());
+    // So that what was refused takes no part in it.
+    let answers = answers::budget(config.answer_bytes_in_flight_max, load.clone());
+    let service = AnswersLayer(answers).layer(service);
     // So that a message too large, or one too many, is refused by its length before its bytes arrive, and one that does not
     // arrive is ended.
     let service = MessageLimitLayer::new(message_bytes_max, config, refusals.clone()).layer(service);

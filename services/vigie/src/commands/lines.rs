@@ -132,8 +132,11 @@ pub(crate) struct MatchLine<'a> {
     pub(crate) file: &'a str,
     /// The items, the nearest first.
     pub(crate) matches: Vec<MatchObject>,
-    /// More items match than the limit let through.
+    /// More items match than are given: than the limit let through, or than the answer holds.
     pub(crate) limit_reached: bool,
+    /// Matches that were left out because the answer would have been too large.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) matches_left_out: u32,
     /// PDQ's quality of the image.
     pub(crate) quality: Option<u8>,
     /// The frames of the image that were searched, and those that were not.

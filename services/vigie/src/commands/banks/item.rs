@@ -154,15 +154,15 @@ async fn list(
     while left > 0 {
         let size = u16::try_from(left).unwrap_or(PAGE).min(PAGE);
         let deadline = deadline(address.timeout_ms);
-        let page = client.list_items(bank, Some(after), size, deadline).await?.value;
-        for item in &page {
+        let page = client.list_items(bank, Some(after), size, deadline).await?;
+        for item in &page.items {
             output.object(&ItemObject::new(item, bank.as_str()))?;
             output.say(format!("{:>12}  {}", item.id, describe(item)))?;
         }
-        left -= page.len().min(left);
-        match page.last() {
-            Some(last) if page.len() == usize::from(size) => after = last.id,
-            _ => return Ok(Exit::Done),
+        left -= page.items.len().min(left);
+        match page.next_after {
+            Some(next_after) => after = next_after,
+            None => return Ok(Exit::Done),
         }
     }
     output.note(format!(

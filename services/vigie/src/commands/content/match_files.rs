@@ -283,7 +283,12 @@ fn print(output: &mut Output, file: &str, outcome: &Outcome) -> Printed {
             seen_as(found.rendition)
         ))?;
     }
-    if matched.found.limit_reached {
+    if matched.found.is_cut() {
+        output.say(format!(
+            "{file}: {} more were left out, because the answer would have been too large; ask about fewer files at once, or in fewer banks",
+            matched.found.left_out
+        ))?;
+    } else if matched.found.limit_reached {
         output.say(format!("{file}: there are more matches; see --limit"))?;
     }
     Ok(())
@@ -365,6 +370,7 @@ fn line<'a>(
         file,
         matches: matched.iter().flat_map(|matched| &matched.found.matches).map(Into::into).collect(),
         limit_reached: matched.is_some_and(|matched| matched.found.limit_reached),
+        matches_left_out: matched.map_or(0, |matched| matched.found.left_out),
         quality: matched.and_then(|matched| matched.pdq_quality).map(Quality::get),
         frames: matched.and_then(|matched| FramesObject::of(&matched.source)),
         decode_failure: matched.and_then(undecoded).map(decode_failure),
