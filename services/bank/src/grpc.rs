@@ -182,7 +182,9 @@ impl pb::bank_service_server::BankService for BankGrpc {
         let mut room = answers.room(usize::from(limit) * ITEM_BYTES, deadline).await?;
         let page = self.read(deadline, store.items(&bank, ItemId(message.after_id), limit)).await?;
         let items = page.value.ok_or(Error::BankNotFound(bank))?;
-        let (items, bytes, truncated) = first_of(items.into_iter().map(Into::into));
+        // A caller that does not know of it takes a page that was cut for the last one.
+        let bytes_max = if message.may_truncate { PAGE_BYTES_MAX } else { usize::MAX };
+        let (items, bytes, truncated) = first_of(items.into_iter().map(Into::into), bytes_max);
         room.shrink(bytes);
         answers.send(room);
         Ok(Response::new(pb::ListItemsResponse { items, sequence: page.sequence.0, truncated }))
@@ -216,12 +218,12 @@ const PAGE_BYTES_MAX: usize = 3 << 20;
 const ITEM_BYTES: usize = 10 << 10;
 
 /// The first of the items that a page may hold, at least one, their bytes, and whether there are more.
-fn first_of(items: impl Iterator<Item = pb::Item>) -> (Vec<pb::Item>, usize, bool) {
+fn first_of(items: impl Iterator<Item = pb::Item>, bytes_max: usize) -> (Vec<pb::Item>, usize, bool) {
     let (mut page, mut bytes) = (Vec::new(), 0);
     for item in items {
         // With its tag and its length.
         let more = item.encoded_len() + 5;
-        if !page.is_empty() && bytes + more > PAGE_BYTES_MAX {
+        if !page.is_empty() && bytes + more > bytes_max {
             return (page, bytes, true);
         }
         bytes += more;

@@ -215,6 +215,7 @@ impl BankClient {
             bank: bank.to_string(),
             after_id: after.map_or(0, |item| item.0),
             page_size: page_size.into(),
+            may_truncate: true,
         };
         let answer: pb::ListItemsResponse = call!(self, deadline, list_items, "ListItems", request)?;
         let items = answer.items.into_iter().map(Item::try_from).collect::<Result<Vec<_>, _>>();

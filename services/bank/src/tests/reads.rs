@@ -39,7 +39,7 @@ async fn lists_page_through_everything_in_order(bed: Bed) {
 
     let (mut found, mut after_id) = (Vec::new(), 0);
     loop {
-        let request = pb::ListItemsRequest { bank: "bank-1".into(), after_id, page_size: 0 };
+        let request = pb::ListItemsRequest { bank: "bank-1".into(), after_id, ..Default::default() };
         let page = served.bank.clone().list_items(request).await.unwrap().into_inner();
         assert!(page.items.len() <= 100);
         found.extend(page.items.iter().map(|item| (item.id, item.content.clone().unwrap())));
@@ -66,7 +66,8 @@ async fn a_page_of_large_items_is_cut_and_says_so(bed: Bed) {
     }
     let (mut ids, mut after_id, mut cut) = (Vec::new(), 0, 0);
     loop {
-        let request = pb::ListItemsRequest { bank: "a".into(), after_id, page_size: 1_000 };
+        let bank = "a".into();
+        let request = pb::ListItemsRequest { bank, after_id, page_size: 1_000, may_truncate: true };
         // By a client that accepts 4 MiB, which is the default.
         let page = served.bank.clone().list_items(request).await.unwrap().into_inner();
         assert!(page.encoded_len() < 4_000_000, "{}", page.encoded_len());
@@ -80,6 +81,26 @@ async fn a_page_of_large_items_is_cut_and_says_so(bed: Bed) {
     }
     assert_eq!(ids, (2..902).collect::<Vec<_>>());
     assert_eq!(cut, 1);
+
+    // A client of an older version goes on as long as pages are full, and accepts 16 MiB.
+    let (mut ids, mut after_id) = (Vec::new(), 0);
+    let mut older = served.bank.clone().max_decoding_message_size(16 << 20);
+    loop {
+        let request =
+            pb::ListItemsRequest { bank: "a".into(), after_id, page_size: 800, ..Default::default() };
+        let page = older.list_items(request).await.unwrap().into_inner();
+        ids.extend(page.items.iter().map(|item| item.id));
+        after_id = *ids.last().unwrap();
+        assert!(!page.truncated);
+        if page.items.len() < 800 {
+            break;
+        }
+    }
+    assert_eq!(ids, (2..902).collect::<Vec<_>>());
+    // Which sets no page size needs no more than the default.
+    let request = pb::ListItemsRequest { bank: "a".into(), ..Default::default() };
+    let page = served.bank.clone().list_items(request).await.unwrap().into_inner();
+    assert_eq!(page.items.len(), 100);
     served.stop().await;
 }
 
@@ -181,7 +202,7 @@ async fn numbers_beyond_any_that_is_stored_are_simply_not_there(bed: Bed) {
     served.create_bank("a").await.unwrap();
     refused(served.item(u64::MAX).await, Code::NotFound, "no item 18446744073709551615");
     refused(served.remove(vec![u64::MAX]).await, Code::NotFound, "no item 18446744073709551615");
-    let request = pb::ListItemsRequest { bank: "a".into(), after_id: u64::MAX, page_size: 0 };
+    let request = pb::ListItemsRequest { bank: "a".into(), after_id: u64::MAX, ..Default::default() };
     assert!(served.bank.clone().list_items(request).await.unwrap().into_inner().items.is_empty());
     served.stop().await;
 }
