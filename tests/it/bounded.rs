@@ -6,7 +6,7 @@ mod cost;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tonic::Code;
@@ -28,6 +28,9 @@ use crate::repository::source::root;
 /// Those of whom no certificate is known are told apart by their addresses.
 const QUIET: [u8; 4] = [127, 0, 0, 2];
 const GREEDY: [u8; 4] = [127, 0, 0, 3];
+
+/// The 99th percentile of fewer calls says nothing.
+const CALLS_MIN: usize = 20;
 
 type Client = MatchServiceClient<Channel>;
 
@@ -98,11 +101,23 @@ impl Ground {
         }
     }
 
+    /// The latency of the quiet client where nobody else is, and how long it took to measure: `lasts` at least, and longer on a
+    /// machine that has much else to do.
+    async fn alone(&self, lasts: Duration) -> (Duration, Duration) {
+        let (quiet, begun) = (self.quiet().await, Instant::now());
+        tokio::time::sleep(lasts).await;
+        while quiet.calls.load(Ordering::Relaxed) < 2 * CALLS_MIN {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let took = begun.elapsed();
+        (quiet.p99().await, took)
+    }
+
     /// One that asks for known items, one after the other, until it is told to stop.
     async fn quiet(&self) -> Quiet {
         let (mut client, known) = (client(self.url(), QUIET).await, Arc::clone(&self.known));
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let (stop, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&calls));
         let asking = tokio::spawn(async move {
             let mut times = Vec::new();
             for hash in known.iter().cycle() {
@@ -113,12 +128,13 @@ impl Ground {
                 let answer = client.r#match(request(vec![query([*hash])], 31, 0)).await;
                 let answer = answer.expect("the quiet client is never refused").into_inner();
                 times.push(begun.elapsed());
+                counted.fetch_add(1, Ordering::Relaxed);
                 assert_eq!(matched(&answer).next().unwrap().matches[0].distance, 0);
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             times
         });
-        Quiet { stop, asking }
+        Quiet { stop, calls, asking }
     }
 
     /// The most memory that each process has had, against the limit of its role in the chart.
@@ -148,6 +164,8 @@ fn bytes(amount: &Yaml) -> u64 {
 /// The quiet client at work.
 struct Quiet {
     stop: Arc<AtomicBool>,
+    /// Answered so far.
+    calls: Arc<AtomicUsize>,
     asking: tokio::task::JoinHandle<Vec<Duration>>,
 }
 
@@ -156,7 +174,7 @@ impl Quiet {
     async fn p99(self) -> Duration {
         self.stop.store(true, Ordering::Relaxed);
         let mut times = self.asking.await.unwrap();
-        assert!(times.len() >= 20, "{} calls say nothing", times.len());
+        assert!(times.len() >= CALLS_MIN / 2, "{} calls say nothing", times.len());
         times.sort_unstable();
         times[(times.len() - 1) * 99 / 100]
     }

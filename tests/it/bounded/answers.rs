@@ -82,12 +82,9 @@ async fn run(form: Form) {
     ground.wait_for(asked.clone(), LIMIT).await;
     check(&client(ground.url(), GREEDY).await.r#match(asked.clone()).await.unwrap().into_inner());
 
+    let (alone, lasts) = ground.alone(form.lasts).await;
     let quiet = ground.quiet().await;
-    tokio::time::sleep(form.lasts).await;
-    let alone = quiet.p99().await;
-
-    let quiet = ground.quiet().await;
-    let until = Instant::now() + form.lasts;
+    let until = Instant::now() + lasts;
     let greedy: Vec<_> = (0..form.at_once)
         .map(|_| {
             let (url, asked) = (ground.url().to_owned(), asked.clone());
@@ -124,7 +121,7 @@ async fn run(form: Form) {
             .map(move |request_id| pb::MatchStreamRequest { request_id, request: Some(asked.clone()) });
         unread.push((client.match_stream(futures::stream::iter(requests)).await, client));
     }
-    tokio::time::sleep(form.lasts).await;
+    tokio::time::sleep(lasts).await;
     check_quiet(alone, quiet.p99().await, form.noise);
     ground.check_memory();
 

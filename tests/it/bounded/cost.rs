@@ -50,11 +50,9 @@ async fn run(form: Form) {
     let answer = greedy.r#match(most.clone()).await.unwrap().into_inner();
     assert!(matched(&answer).all(|one| one.matches.len() == 1));
 
+    let (alone, lasts) = ground.alone(form.lasts).await;
     let quiet = ground.quiet().await;
-    tokio::time::sleep(form.lasts).await;
-    let alone = quiet.p99().await;
-    let quiet = ground.quiet().await;
-    let until = Instant::now() + form.lasts;
+    let until = Instant::now() + lasts;
     let asking: Vec<_> = (0..form.at_once)
         .map(|_| {
             let (url, most) = (ground.url().to_owned(), most.clone());
