@@ -10,7 +10,9 @@ use vigie_proto::{Invalid, status};
 use vigie_serving::TooManyStreams;
 
 use crate::store::StoreError;
-use crate::upkeep::verify::RESTORE;
+
+/// The advice of every message about a damaged store.
+pub(crate) const RESTORE: &str = "restore the newest backup that `vigie bank verify` accepts";
 
 /// Why a call is refused. Holds no source: what the store said is logged where it was handled, once.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -13,12 +13,11 @@ use vigie_log::{Admission, Chain, FollowError, Shutdown};
 use vigie_model::change::Cursor;
 use vigie_model::{BankId, Item, ItemId, ShardIdentity, StatePart};
 
-use crate::error::Error;
+use crate::error::{Error, RESTORE};
 use crate::log::BankLog;
 use crate::logged::{Altered, altered};
 use crate::plan::digests::slice_of;
 use crate::store::{HeadRow, ItemRange, Store, id_to_model, to_model};
-use crate::upkeep::verify::RESTORE;
 
 /// Items that one page looks through at most, whatever part of them is the shard's.
 const SCAN_MAX: u64 = 65_536;

@@ -13,6 +13,7 @@ use vigie_log::{Application as _, ProofError, Purged, Slice, StoredChange, prove
 use vigie_model::{BankId, ItemId, LogHead, Sequence};
 
 use crate::config::{Config, Location};
+use crate::error::RESTORE;
 use crate::failure::StoreFailure;
 use crate::log::BankLog;
 use crate::logged::altered;
@@ -103,9 +104,6 @@ pub enum VerifyError {
         hashes: u64,
     },
 }
-
-/// What to do about damage of what the bank holds.
-pub(crate) const RESTORE: &str = "restore the newest backup that `vigie bank verify` accepts";
 
 impl From<StoreError> for VerifyError {
     fn from(error: StoreError) -> Self {

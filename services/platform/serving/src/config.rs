@@ -46,6 +46,11 @@ pub struct ServingConfig {
     /// How long a connection may have no call, in milliseconds, at least 1,000; then its client is told to open another one
     /// for its next call (GOAWAY), and it is closed.
     pub connection_idle_ms_max: u64,
+    /// How old a connection becomes, in milliseconds, at least 1,000, or 0 for any age; then its client is told to open another
+    /// one for its next call (GOAWAY), which a balancer of connections may send elsewhere. Its open calls and streams go on to
+    /// their ends. A tenth more or less, so that clients do not come back all at once; later, while a client has calls in
+    /// waiting. For servers behind such a balancer: a client that chooses between endpoints itself needs none.
+    pub connection_age_ms_max: u64,
     /// Streams of one connection; one more waits in the client.
     pub streams_per_connection_max: u32,
     /// The time that a call without a deadline gets, in milliseconds.
@@ -134,6 +139,8 @@ impl Default for ServingConfig {
             connections_per_host_max: 1_000,
             connections_per_identity_max: 1_000,
             connection_idle_ms_max: 300_000,
+            // The clusters' own clients choose between endpoints themselves.
+            connection_age_ms_max: 0,
             streams_per_connection_max: 256,
             deadline_ms_default: 10_000,
             deadline_ms_max: 60_000,
@@ -184,6 +191,10 @@ impl ServingConfig {
         check(self.connections_per_host_max >= 1, "connections_per_host_max: must be at least 1");
         check(self.connections_per_identity_max >= 1, "connections_per_identity_max: must be at least 1");
         check(self.connection_idle_ms_max >= 1_000, "connection_idle_ms_max: must be at least 1000");
+        check(
+            self.connection_age_ms_max == 0 || self.connection_age_ms_max >= 1_000,
+            "connection_age_ms_max: must be 0, for any age, or at least 1000",
+        );
         check(self.streams_per_connection_max >= 1, "streams_per_connection_max: must be at least 1");
         check(self.deadline_ms_default >= 1, "deadline_ms_default: must be at least 1");
         check(
@@ -195,6 +206,14 @@ impl ServingConfig {
 
     pub(crate) const fn connection_idle_max(&self) -> Duration {
         Duration::from_millis(self.connection_idle_ms_max)
+    }
+
+    /// `None`: connections may become as old as they like.
+    pub(crate) const fn connection_age_max(&self) -> Option<Duration> {
+        match self.connection_age_ms_max {
+            0 => None,
+            ms => Some(Duration::from_millis(ms)),
+        }
     }
 
     pub(crate) const fn deadline_default(&self) -> Duration {

@@ -20,6 +20,7 @@ mod call;
 mod durations;
 mod load;
 mod refusal_log;
+mod random;
 
 pub use authorization::identity::ClientIdentity;
 pub use call::answers::{AnswerRoom, Answers};

@@ -216,8 +216,8 @@ async fn serve_any(
     let observed = ObservedLayer { methods, durations: load.durations.clone(), tracer };
     let tls = listener.tls().cloned();
     let (draining, refusals) = (Shutdown::new(), RefusalLog::default());
-    let limits = limits(config);
-    let slots = Slots::new(config, message_bytes_max, load.clone(), seed(listener.address()));
+    let (limits, seed) = (limits(config), seed(listener.address()));
+    let slots = Slots::new(config, message_bytes_max, load.clone(), seed);
     let incoming = limited(listener.incoming(), AnyListener::peer, limits, load.clone(), refusals.clone());
     let incoming = Handshakes::new(incoming, tls, load.clone(), AnyListener::peer, refusals.clone());
     // Innermost, for one method only: its streams would hold the drain up.
@@ -235,7 +235,7 @@ async fn serve_any(
     // First, for those behind it go by who calls.
     let service = IdentityLayer.layer(service);
     let mut connections =
-        Connections::new(service, config, limits.of_identity, draining.clone(), load, refusals.clone());
+        Connections::new(service, config, seed, limits.of_identity, draining.clone(), load, refusals.clone());
     let serving = async move {
         {
             // The port is closed at the end of this.
