@@ -9,3 +9,5 @@ mod decoder;
 mod outside;
 mod hostile_images;
 mod limits;
+mod commands;
+mod interrupts;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use vigie_model::change::Cursor;
-use vigie_model::{Bank, BankId, ItemId, LogHead, ShardIdentity};
+use vigie_model::{Bank, BankId, BankName, Item, ItemId, LogHead, ShardIdentity};
 use vigie_proto::bank::{idempotency_key, item_contents, item_ids, name, page_size};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_serving::{Answers, Call, LongStream, LongStreams, ServingConfig, deadline};
@@ -20,7 +20,10 @@ use crate::load::Loader;
 use crate::log::{CurrentTerm, Follower, Term, cursor, feed_range};
 use crate::plan::digests::slice_of;
 use crate::plan::write::{Answer, Write};
-use crate::store::{Store, StoreError};
+use crate::store::{FoundPage, ItemSearch, Store, StoreError};
+
+/// Items that are read for one page of a search without an index: some tens of milliseconds.
+const FIND_READ_MAX: u32 = 100_000;
 
 /// The term under way, for one call.
 fn term(current: &CurrentTerm) -> Result<Arc<Term>, Error> {
@@ -188,6 +191,35 @@ impl pb::bank_service_server::BankService for BankGrpc {
         room.shrink(bytes);
         answers.send(room);
         Ok(Response::new(pb::ListItemsResponse { items, sequence: page.sequence.0, truncated }))
+    }
+
+    async fn find_items(
+        &self,
+        request: Request<pb::FindItemsRequest>,
+    ) -> Result<Response<pb::FindItemsResponse>, Status> {
+        let store = self.store()?;
+        let deadline = deadline::of(request.metadata(), &self.serving);
+        let message = request.get_ref();
+        let search = ItemSearch {
+            query: message.try_into()?,
+            after: ItemId(message.after_id),
+            found_max: page_size(message.page_size)?,
+            read_max: FIND_READ_MAX,
+        };
+        let page = self.read(deadline, store.find_items(&search)).await?;
+        let sequence = page.sequence.0;
+        let missing = || search.query.bank.clone().map_or(Error::Broken, Error::BankNotFound);
+        let FoundPage { items, next_after, read } = page.value.ok_or_else(missing)?;
+        let found = |(item, bank): (Item, BankName)| pb::FoundItem {
+            item: Some(item.into()),
+            bank: bank.to_string(),
+        };
+        Ok(Response::new(pb::FindItemsResponse {
+            items: items.into_iter().map(found).collect(),
+            next_after_id: next_after.map_or(0, |item| item.0),
+            read_count: read,
+            sequence,
+        }))
     }
 
     async fn remove_items(

@@ -8,6 +8,8 @@ use vigie_proto::pb::coordinator::v1 as pb;
 use vigie_proto::pb::coordinator::v1::coordinator_service_client::CoordinatorServiceClient;
 use vigie_rpc::Priority;
 
+use crate::wrong_service::explained;
+
 /// The largest answer, of a coordinator of a version that cuts none: as many matches as one call may ask for, each of an item at
 /// all its bounds.
 const MESSAGE_BYTES_MAX: usize = 128 << 20;
@@ -94,9 +96,9 @@ impl CoordinatorClient {
     pub async fn describe_topology(&self, deadline: Instant) -> Result<Topology, CallError> {
         let Endpoint { target, mut stub } = self.pool.pick();
         let message = pb::DescribeTopologyRequest {};
-        let answer = target
-            .call(DESCRIBE_TOPOLOGY, deadline, message, |request| stub.describe_topology(request))
-            .await?;
+        let call =
+            target.call(DESCRIBE_TOPOLOGY, deadline, message, |request| stub.describe_topology(request));
+        let answer = explained(&target, call.await).await?;
         answer.try_into().map_err(|invalid| target.unreadable(&invalid))
     }
 }

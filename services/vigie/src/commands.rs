@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod deadline;
+mod stop;
 mod cluster;
 mod banks;
 mod content;

@@ -1,8 +1,10 @@
 //! Reads: single rows, pages, and what is refused.
 
 use prost::Message as _;
+use vigie_model::ItemId;
 
 use super::*;
+use crate::store::ItemSearch;
 
 on_both_stores! {
     lists_page_through_everything_in_order,
@@ -11,6 +13,8 @@ on_both_stores! {
     each_invalid_request_is_refused_with_its_field,
     an_oversized_request_is_refused_before_it_is_read,
     numbers_beyond_any_that_is_stored_are_simply_not_there,
+    items_are_found_by_hash_reference_and_label,
+    a_search_for_items_reads_a_bounded_number_and_says_where_to_go_on,
 }
 
 async fn lists_page_through_everything_in_order(bed: Bed) {
@@ -204,5 +208,100 @@ async fn numbers_beyond_any_that_is_stored_are_simply_not_there(bed: Bed) {
     refused(served.remove(vec![u64::MAX]).await, Code::NotFound, "no item 18446744073709551615");
     let request = pb::ListItemsRequest { bank: "a".into(), after_id: u64::MAX, ..Default::default() };
     assert!(served.bank.clone().list_items(request).await.unwrap().into_inner().items.is_empty());
+    served.stop().await;
+}
+
+async fn items_are_found_by_hash_reference_and_label(bed: Bed) {
+    let config = bed.config();
+    let served = Served::start(config).await;
+    for bank in ["a", "b", "gone"] {
+        served.create_bank(bank).await.unwrap();
+        served.add(bank, items(0..20)).await.unwrap();
+    }
+    let delete = pb::DeleteBankRequest { name: "gone".into(), ..Default::default() };
+    served.bank.clone().delete_bank(delete).await.unwrap();
+    let find = async |request: pb::FindItemsRequest| {
+        let page = served.bank.clone().find_items(request).await.unwrap().into_inner();
+        assert_eq!(page.sequence, 64);
+        let found: Vec<_> = page.items.into_iter().map(|one| (one.bank, one.item.unwrap())).collect();
+        (found, page.next_after_id)
+    };
+    let names = |found: &[(String, pb::Item)]| -> Vec<(String, String)> {
+        let name = |(bank, item): &(String, pb::Item)| {
+            (bank.clone(), item.content.clone().unwrap().external_reference)
+        };
+        found.iter().map(name).collect()
+    };
+    let case = |bank: &str, number: u64| (bank.to_owned(), format!("case-{number}"));
+
+    let request = pb::FindItemsRequest { text: "case-7".into(), ..Default::default() };
+    let (found, next) = find(request.clone()).await;
+    assert_eq!((names(&found), next), (vec![case("a", 7), case("b", 7)], 0));
+    assert_eq!(found[0].1.content, Some(item(7)));
+    let (found, _) = find(pb::FindItemsRequest { bank: "b".into(), ..request }).await;
+    assert_eq!(names(&found), [case("b", 7)]);
+
+    // A hash of another type with the same bytes, and a text that is a part of another, are not it.
+    let hashes = |numbers: &[u64]| numbers.iter().map(|number| item(*number).hashes[0].clone()).collect();
+    let request = pb::FindItemsRequest { bank: "a".into(), hashes: hashes(&[3, 5]), ..Default::default() };
+    assert_eq!(names(&find(request).await.0), [case("a", 3), case("a", 5)]);
+    let other_type =
+        pb_model::Hash { hash_type: pb_model::HashType::Sha256.into(), ..item(3).hashes[0].clone() };
+    let request =
+        pb::FindItemsRequest { hashes: vec![other_type], text: "case".into(), ..Default::default() };
+    assert_eq!(find(request).await, (vec![], 0));
+
+    // Pages.
+    let mut request = pb::FindItemsRequest { text: "known".into(), page_size: 15, ..Default::default() };
+    let mut all = Vec::new();
+    loop {
+        let (found, next) = find(request.clone()).await;
+        assert!(found.len() <= 15);
+        all.extend(names(&found));
+        if next == 0 {
+            break;
+        }
+        request.after_id = next;
+    }
+    let expected: Vec<_> =
+        ["a", "b"].iter().flat_map(|bank| (0..20).map(|number| case(bank, number))).collect();
+    assert_eq!(all, expected);
+
+    let request = pb::FindItemsRequest { bank: "nowhere".into(), text: "x".into(), ..Default::default() };
+    refused(served.bank.clone().find_items(request).await, Code::NotFound, "no bank called nowhere");
+    let nothing = pb::FindItemsRequest::default();
+    refused(served.bank.clone().find_items(nothing).await, Code::InvalidArgument, "text: is empty");
+    served.stop().await;
+}
+
+async fn a_search_for_items_reads_a_bounded_number_and_says_where_to_go_on(bed: Bed) {
+    let config = bed.config();
+    let store = open(&config).await;
+    let served = Served::start_on(config, Arc::clone(&store)).await;
+    for bank in ["a", "b"] {
+        served.create_bank(bank).await.unwrap();
+        served.add(bank, items(0..10)).await.unwrap();
+    }
+    for (bank, reads) in [(None, [7, 7, 6]), (Some("b"), [7, 3, 0])] {
+        let message = pb::FindItemsRequest {
+            bank: bank.unwrap_or_default().into(),
+            text: "case-9".into(),
+            ..Default::default()
+        };
+        let query = (&message).try_into().unwrap();
+        let mut search = ItemSearch { query, after: ItemId(0), found_max: 3, read_max: 7 };
+        let (mut found, mut read) = (0, Vec::new());
+        loop {
+            let page = store.find_items(&search).await.unwrap().value.unwrap();
+            found += page.items.len();
+            read.push(page.read);
+            match page.next_after {
+                Some(next) => search.after = next,
+                None => break,
+            }
+        }
+        let reads: Vec<u64> = reads.into_iter().filter(|read| *read > 0).collect();
+        assert_eq!((read, found), (reads, if bank.is_some() { 1 } else { 2 }));
+    }
     served.stop().await;
 }
