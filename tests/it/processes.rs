@@ -9,3 +9,4 @@ mod decoder;
 mod outside;
 mod hostile_images;
 mod limits;
+mod examples;
