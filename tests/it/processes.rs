@@ -11,3 +11,4 @@ mod hostile_images;
 mod limits;
 mod commands;
 mod interrupts;
+mod examples;

@@ -101,7 +101,7 @@ impl Streamed {
             let (matching, context, tell) = (self.matching.clone(), self.context.clone(), tell.clone());
             works.spawn(async move {
                 let (outcome, rooms) = match entered {
-                    Ok(entered) => entered.answer(&matching, context).await,
+                    Ok(entered) => Box::pin(entered.answer(&matching, context)).await,
                     Err(status) => (Err(status), None),
                 };
                 let outcome = match outcome {

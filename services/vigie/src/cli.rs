@@ -91,6 +91,15 @@ pub(crate) enum Command {
     /// Make certificates for development
     #[command(subcommand)]
     Tls(TlsCommand),
+    /// Write the descriptors of all services, of which clients in other languages are generated
+    Descriptors(DescriptorsArgs),
+}
+
+/// Arguments of `vigie descriptors`.
+#[derive(Debug, Args)]
+pub(crate) struct DescriptorsArgs {
+    /// The file to write, a google.protobuf.FileDescriptorSet; standard output if none is named
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// Where the frontend is.

@@ -15,7 +15,7 @@ use vigie_telemetry::trace::{self, Scoped};
 
 use crate::cli::{Cli, Command, TlsCommand};
 use crate::commands::banks::{bank, item};
-use crate::commands::cluster::{config_check, demo, dev_ca, role, up};
+use crate::commands::cluster::{config_check, demo, descriptors, dev_ca, role, up};
 use crate::commands::content::{hash, match_files};
 use crate::commands::state::{health, status, try_out};
 use crate::output::{Exit, Output};
@@ -41,6 +41,7 @@ async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Frontend(args) => Box::pin(role::frontend(&args)).await,
         Command::Config(command) => config_check::run(command, output),
         Command::Tls(TlsCommand::DevCa(args)) => dev_ca::run(&args, output),
+        Command::Descriptors(args) => descriptors::run(&args, output),
     }
 }
 

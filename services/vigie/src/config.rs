@@ -310,7 +310,8 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
         | Command::Tls(_)
         | Command::Try(_)
         | Command::Health(_)
-        | Command::Config(_) => "error",
+        | Command::Config(_)
+        | Command::Descriptors(_) => "error",
     };
     let format = match cli.log_format {
         LogFormat::Text => vigie_telemetry::LogFormat::Text,

@@ -76,7 +76,9 @@ impl FakeMatcher {
         let shutdown = Shutdown::new();
         let service =
             Service { manner: manner.subscribe(), asked: Arc::clone(&asked), shutdown: shutdown.clone() };
-        let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS)).unwrap();
+        let routes =
+            Routes::new(Reflection { descriptors: vigie_proto::DESCRIPTORS, roles: vigie_proto::ROLES })
+                .unwrap();
         let routes = routes.with(MatcherServiceServer::new(service));
         let config = ServingConfig { drain_ms_max: 100, ..ServingConfig::default().without_lame_duck() };
         let stop = shutdown.clone();

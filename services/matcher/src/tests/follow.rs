@@ -53,7 +53,10 @@ impl Follower {
         let metrics = MatcherMetrics::default();
         let replica = Arc::new(Replica::new(identity, plan, metrics.clone()));
         let patience = Patience { open: WITHIN, silence: WITHIN };
-        let health = Routes::new(Reflection(vigie_proto::DESCRIPTORS)).unwrap().health();
+        let health =
+            Routes::new(Reflection { descriptors: vigie_proto::DESCRIPTORS, roles: vigie_proto::ROLES })
+                .unwrap()
+                .health();
         let shutdown = Shutdown::new();
         let schedule = Schedule { changes, every: Duration::from_secs(600) };
         let (replica, bank) = (Arc::clone(&replica), bank.client());

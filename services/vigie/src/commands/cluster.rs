@@ -5,3 +5,4 @@ pub(crate) mod role;
 pub(crate) mod demo;
 pub(crate) mod dev_ca;
 pub(crate) mod config_check;
+pub(crate) mod descriptors;

@@ -63,7 +63,9 @@ macro_rules! reader {
                             query.bind($crate::store::sql::read::integer(number))
                         }
                         $crate::store::sql::read::Value::Text(text) => query.bind(text.to_owned()),
-                        $crate::store::sql::read::Value::Bytes(bytes) => query.bind(bytes.map(<[u8]>::to_vec)),
+                        $crate::store::sql::read::Value::Bytes(bytes) => {
+                            query.bind(bytes.map(<[u8]>::to_vec))
+                        }
                     };
                 }
                 query.fetch(self)
