@@ -100,18 +100,19 @@ impl<T: Clone> Leader<T> {
     where
         F: Future<Output = Result<A, CallError>>,
     {
-        let newest = Mutex::new(None);
+        let (begun, newest) = (Instant::now(), Mutex::new(None));
         let attempts = self.attempts(deadline, attempt, &newest);
         let Some(notice) = &self.notice else { return attempts.await };
-        let wait = || Wait {
-            service: self.service,
-            endpoint: self.current().0,
-            left: deadline.saturating_duration_since(Instant::now()),
-            failure: newest
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .as_ref()
-                .map(|one| with_causes(one)),
+        let wait = || {
+            let newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_unreachable = newest.as_ref().is_some_and(CallError::is_of_the_connection);
+            let until = self.until(begun, deadline, is_unreachable);
+            Wait {
+                service: self.service,
+                endpoint: self.current().0,
+                left: until.saturating_duration_since(Instant::now()),
+                failure: newest.as_ref().map(|one| with_causes(one)),
+            }
         };
         notice.over(attempts, wait).await
     }

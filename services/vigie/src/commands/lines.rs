@@ -150,6 +150,22 @@ pub(crate) enum Subject {
     },
 }
 
+impl Subject {
+    /// The name in a message of an error, in which no hash is repeated in full.
+    pub(crate) fn in_errors(&self) -> String {
+        match self {
+            Self::Hash { hash } => {
+                let begin: String = hash.chars().take(Self::HASH_BEGIN).collect();
+                format!("{begin}...")
+            }
+            other @ (Self::File { .. } | Self::Line { .. }) => other.to_string(),
+        }
+    }
+
+    /// Letters by which a person finds a hash among those that were typed.
+    const HASH_BEGIN: usize = 8;
+}
+
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -10,6 +10,7 @@ use vigie_model::{BankName, ImageFingerprint, Item, ItemContent, ItemDraft, Item
 
 use crate::cli::{BankAddressArgs, ItemAddArgs, ItemCommand};
 use crate::commands::banks::bank::connect;
+use crate::commands::banks::item_find::describe;
 use crate::commands::banks::{item_find, item_import};
 use crate::commands::content::folders::{FoundFile, find_files, left_out};
 use crate::commands::content::image_file;
@@ -223,11 +224,4 @@ async fn list(
         counted(u64::try_from(limit)?, "item")
     ));
     Ok(Exit::Done)
-}
-
-/// An item in a line.
-pub(crate) fn describe(item: &Item) -> String {
-    let types: Vec<String> = item.content.hashes().iter().map(|hash| hash.hash_type().to_string()).collect();
-    let labels = item.content.labels().join(" ");
-    format!("{}  {}  {labels}", types.join("+"), item.content.external_reference().unwrap_or("-"))
 }

@@ -5,11 +5,10 @@
 
 use anyhow::ensure;
 use vigie_clients::ItemSearch;
-use vigie_model::{Hash, ItemContent, ItemId};
+use vigie_model::{Hash, Item, ItemContent, ItemId};
 
 use crate::cli::ItemFindArgs;
 use crate::commands::banks::bank::connect;
-use crate::commands::banks::item::describe;
 use crate::commands::deadline::deadline;
 use crate::commands::lines::ItemObject;
 use crate::hash_file::any_hash;
@@ -54,4 +53,11 @@ pub(crate) async fn run(args: ItemFindArgs, output: &mut Output) -> anyhow::Resu
         output.say("no item has that hash, external reference or label")?;
     }
     Ok(Exit::Done)
+}
+
+/// An item in a line.
+pub(crate) fn describe(item: &Item) -> String {
+    let types: Vec<String> = item.content.hashes().iter().map(|hash| hash.hash_type().to_string()).collect();
+    let labels = item.content.labels().join(" ");
+    format!("{}  {}  {labels}", types.join("+"), item.content.external_reference().unwrap_or("-"))
 }

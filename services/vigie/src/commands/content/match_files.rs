@@ -170,7 +170,7 @@ fn print(output: &mut Output, subject: &Subject, outcome: &Outcome) -> Printed {
         }
         Outcome::Partial { matched, coverage, error, .. } => (matched.as_ref(), coverage, Some(error)),
         Outcome::Failed { error, code, .. } => {
-            output.note(format!("{file}: {}", error.message));
+            output.note(format!("{}: {}", subject.in_errors(), error.message));
             if let Some(hint) = code.and_then(hint) {
                 output.note(hint);
             }
