@@ -1,7 +1,7 @@
 //! Names the service that answers at an endpoint at which another one was expected.
 //!
-//! A server answers a call of a service that it has not with UNIMPLEMENTED and no text. Its health service, which every role
-//! has, knows the services that it has.
+//! A server answers a call of a service that it has not with UNIMPLEMENTED; one of an earlier version, or of somebody else, with no
+//! text. Its health service, which every role has, knows the services that it has.
 
 use std::time::Duration;
 
@@ -26,15 +26,17 @@ const ASKED_WITHIN: Duration = Duration::from_secs(1);
 /// Adds to the error of a call to `target` which role answers there, where that is not the one that was called.
 pub(crate) async fn explained<A>(target: &Target, ended: Result<A, CallError>) -> Result<A, CallError> {
     let error = match ended {
-        Err(error) if error.code() == Code::Unimplemented && error.message().is_empty() => error,
+        Err(error) if error.code() == Code::Unimplemented => error,
         ended => return ended,
     };
     let expected = error.service();
-    let found = role_at(target).await.filter(|role| *role != expected);
-    Err(error.with_message(match found {
-        Some(role) => format!("a {role} answers at this address, and no {expected}"),
-        None => format!("what answers at this address is no {expected} of this version"),
-    }))
+    Err(match role_at(target).await.filter(|role| *role != expected) {
+        Some(role) => error.with_message(format!("a {role} answers at this address, and no {expected}")),
+        None if error.message().is_empty() => {
+            error.with_message(format!("what answers at this address is no {expected} of this version"))
+        }
+        None => error,
+    })
 }
 
 async fn role_at(target: &Target) -> Option<&'static str> {
