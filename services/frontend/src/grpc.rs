@@ -9,7 +9,7 @@ use vigie_proto::Invalid;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_server::MatchService;
 use vigie_rpc::Priority;
-use vigie_serving::{Answers, Call, ServingConfig, Shutdown, deadline};
+use vigie_serving::{Answers, Call, ServingConfig, Shutdown, StreamRequests, deadline};
 use vigie_telemetry::trace;
 
 use crate::answering::{answer, waits_for_a_sequence};
@@ -63,6 +63,7 @@ impl MatchService for Grpc {
             serving: self.serving,
             call: Call::of(&request),
             answers: Answers::of(&request),
+            counted: StreamRequests::of(&request),
             context: trace::current(),
             in_flight_max: self.stream_requests_in_flight_max,
             shutdown: self.shutdown.clone(),

@@ -15,7 +15,7 @@ use tonic::{Code, Status, Streaming};
 use vigie_model::{Content, MatchCall};
 use vigie_proto::Invalid;
 use vigie_proto::pb::matching::v1 as pb;
-use vigie_serving::{Answers, Call, ServingConfig, Shutdown, Work, deadline};
+use vigie_serving::{Answers, Call, ServingConfig, Shutdown, StreamRequests, Work, deadline};
 use vigie_telemetry::trace::{self, Context, Span};
 
 use crate::answering::{answer, waits_for_a_sequence};
@@ -29,6 +29,8 @@ pub(crate) struct Streamed {
     pub(crate) serving: ServingConfig,
     pub(crate) call: Call,
     pub(crate) answers: Answers,
+    /// Its requests, by how they ended.
+    pub(crate) counted: StreamRequests,
     /// Where in a trace the stream is.
     pub(crate) context: Option<Context>,
     pub(crate) in_flight_max: usize,
@@ -73,7 +75,7 @@ impl Streamed {
         let mut works = JoinSet::new();
         let end = loop {
             while let Some(ended) = works.try_join_next() {
-                tell_of_a_fault(ended, &tell).await;
+                tell_of_a_fault(ended, &self.counted, &tell).await;
             }
             let next = async {
                 let place = Arc::clone(&places).acquire_owned().await.ok()?;
@@ -99,11 +101,13 @@ impl Streamed {
             let deadline = deadline::of(&Default::default(), &self.serving);
             let entered = self.enter(request, deadline).await;
             let (matching, context, tell) = (self.matching.clone(), self.context.clone(), tell.clone());
+            let counted = self.counted.clone();
             works.spawn(async move {
                 let (outcome, rooms) = match entered {
                     Ok(entered) => Box::pin(entered.answer(&matching, context)).await,
                     Err(status) => (Err(status), None),
                 };
+                counted.ended(&outcome);
                 let outcome = match outcome {
                     Ok(response) => pb::match_stream_response::Outcome::Response(response),
                     Err(status) => pb::match_stream_response::Outcome::Failure(status.into()),
@@ -114,7 +118,7 @@ impl Streamed {
             });
         };
         while let Some(ended) = works.join_next().await {
-            tell_of_a_fault(ended, &tell).await;
+            tell_of_a_fault(ended, &self.counted, &tell).await;
         }
         if let Some(status) = end {
             let _ = tell.send(Told { message: Err(status), rooms: None, _place: None }).await;
@@ -134,10 +138,11 @@ impl Streamed {
 }
 
 /// A request whose work broke has no answer: the stream ends with that.
-async fn tell_of_a_fault(ended: Result<(), JoinError>, tell: &mpsc::Sender<Told>) {
+async fn tell_of_a_fault(ended: Result<(), JoinError>, counted: &StreamRequests, tell: &mpsc::Sender<Told>) {
     if ended.is_err() {
         tracing::error!("a request of a stream failed");
         let message = Err(Status::internal("a request of the stream failed"));
+        counted.ended(&message);
         let _ = tell.send(Told { message, rooms: None, _place: None }).await;
     }
 }

@@ -89,6 +89,7 @@ impl Load {
     pub fn register(&self, registry: &mut Registry) {
         self.durations.register(registry);
         let registry = registry.sub_registry_with_prefix("vigie_serving");
+        self.durations.register_stream_requests(registry);
         registry.register(
             "calls_limit",
             "Calls that may be in flight, as learned or fixed",

@@ -23,7 +23,7 @@ use vigie_serving::{Load, ServingConfig};
 use vigie_telemetry::CapturedLog;
 
 use blobs::{Blob, BlobClient};
-use server::{MESSAGE_BYTES_MAX, Server, blob, until};
+use server::{FAILS, MESSAGE_BYTES_MAX, Server, blob, until};
 
 #[tokio::test]
 async fn a_health_watcher_is_told_and_does_not_hold_the_drain_up() {
@@ -281,18 +281,28 @@ async fn a_stream_takes_a_place_for_each_request_and_none_between_them() {
         assert_eq!(answers.next().await.unwrap().unwrap().number, number);
         until("none in flight", || server.load.in_flight() == 0).await;
     }
+    sender.send(Blob { number: FAILS, ..Blob::default() }).await.unwrap();
+    server.gate.add_permits(1);
+    answers.next().await.unwrap().unwrap();
     drop(sender);
     assert!(answers.next().await.is_none());
     assert_eq!(server.load.bytes(), 0);
+    let mut ended = codes(&server.load, OF_STREAMS);
+    ended.sort();
+    assert_eq!(ended, [("OK".to_owned(), 3), ("UNAVAILABLE".to_owned(), 1)]);
+    assert_eq!(codes(&server.load, CALLS), [("OK".to_owned(), 1)], "the stream itself ended well");
 }
 
-/// Calls so far, by how they ended.
-fn codes(load: &Load) -> Vec<(String, u64)> {
+const CALLS: &str = "rpc_server_call_duration_seconds_count{";
+const OF_STREAMS: &str = "vigie_serving_stream_requests_total{";
+
+/// Calls so far, or requests of streams, by how they ended.
+fn codes(load: &Load, counted: &str) -> Vec<(String, u64)> {
     let mut registry = prometheus_client::registry::Registry::default();
     load.register(&mut registry);
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-    let counts = text.lines().filter_map(|line| line.strip_prefix("rpc_server_call_duration_seconds_count{"));
+    let counts = text.lines().filter_map(|line| line.strip_prefix(counted));
     let code = |line: &str| {
         let (_, code) = line.split_once("status_code=\"")?;
         let (code, count) = code.split_once("\"} ")?;
@@ -324,7 +334,7 @@ async fn a_call_that_is_withdrawn_while_it_arrives_is_no_error_of_the_server() {
         }
     }
     until("all have ended", || server.load.in_flight() == 0).await;
-    let codes = codes(&server.load);
+    let codes = codes(&server.load, CALLS);
     assert!(codes.iter().all(|(code, _)| code == "OK" || code == "CANCELLED"), "{codes:?}");
     assert!(codes.len() == 2, "some were withdrawn and some were not: {codes:?}");
 }
