@@ -219,7 +219,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn attempts_go_on_until_one_succeeds() {
         let attempts = Cell::new(0);
-        let answer = leader(1).call(in_30_s(), async |_| {
+        let bank = leader(1);
+        let answer = bank.call(in_30_s(), async |_| {
             attempts.set(attempts.get() + 1);
             if attempts.get() < 4 { Err(error(Code::Unavailable)) } else { Ok(attempts.get()) }
         });
@@ -234,7 +235,8 @@ mod tests {
         assert!(Instant::now() < deadline);
 
         let attempts = Cell::new(0);
-        let refused = leader(2).call(in_30_s(), async |_| {
+        let bank = leader(2);
+        let refused = bank.call(in_30_s(), async |_| {
             attempts.set(attempts.get() + 1);
             Err::<(), _>(error(Code::NotFound))
         });
@@ -246,7 +248,8 @@ mod tests {
     async fn what_is_as_it_is_is_not_tried_again() {
         let attempts = Cell::new(0);
         let begun = Instant::now();
-        let refused = leader(1).call(in_30_s(), async |_| {
+        let bank = leader(1);
+        let refused = bank.call(in_30_s(), async |_| {
             attempts.set(attempts.get() + 1);
             Err::<(), _>(error(Code::Unavailable).of_the_connection(attempts.get() == 2))
         });
@@ -258,7 +261,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_attempt_that_the_deadline_ends_says_why_the_one_before_it_failed() {
         let attempts = Cell::new(0);
-        let late = leader(1).call(in_30_s(), async |_| {
+        let bank = leader(1);
+        let late = bank.call(in_30_s(), async |_| {
             attempts.set(attempts.get() + 1);
             Err::<(), _>(error(if attempts.get() < 3 { Code::Unavailable } else { Code::DeadlineExceeded }))
         });
@@ -292,7 +296,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_queue_that_is_full_is_no_reason_to_go_elsewhere() {
         let asked = Cell::new([0; 2]);
-        let answer = leader(2).call(in_30_s(), async |number: usize| {
+        let bank = leader(2);
+        let answer = bank.call(in_30_s(), async |number: usize| {
             let mut counts = asked.get();
             counts[number] += 1;
             asked.set(counts);
@@ -319,7 +324,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_patience_each_endpoint_is_tried_once() {
         let attempts = Cell::new(0);
-        let refused = leader(3).with_patience(Patience::Once).call(in_30_s(), async |_| {
+        let bank = leader(3).with_patience(Patience::Once);
+        let refused = bank.call(in_30_s(), async |_| {
             attempts.set(attempts.get() + 1);
             Err::<(), _>(error(Code::Unavailable))
         });
