@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use futures::{StreamExt as _, stream};
 use tokio::sync::oneshot;
 use vigie_clients::IdempotencyKey;
-use vigie_model::{BankName, ImageFingerprint, Item, ItemContent, ItemDraft, ItemId, Quality, Sequence};
+use vigie_model::{BankName, ImageFingerprint, ItemContent, ItemDraft, ItemId, Quality, Sequence};
 
 use crate::cli::{BankAddressArgs, ItemAddArgs, ItemCommand};
 use crate::commands::banks::bank::connect;
