@@ -451,23 +451,18 @@ async fn a_compressed_message_is_read_and_one_that_grows_too_large_is_refused() 
 
 #[tokio::test]
 async fn what_compressed_messages_grow_to_counts_among_the_bytes_in_flight() {
-    let server = Server::start(ServingConfig {
-        bytes_in_flight_max: 100_000,
-        ..ServingConfig::default().without_lame_duck()
-    })
-    .await;
+    let server = Server::start(ServingConfig::default().without_lame_duck()).await;
     let message = compressed_zeros(60_000);
     assert!(message.len() < 500);
-    let held = send(&server, blobs::PUT, "gzip", message.clone());
-    let all = async {
-        until("an inflated body in flight", || server.load.bytes() > 60_000).await;
-        let (refused, _) = send(&server, blobs::PUT, "gzip", message.clone()).await;
-        server.gate.add_permits(1);
-        refused
+    let held = async {
+        let (answered, _) = send(&server, blobs::PUT, "gzip", message).await;
+        assert_eq!(answered.code(), Code::Ok, "{answered}");
     };
-    let ((answered, _), refused) = tokio::join!(held, all);
-    assert_eq!((answered.code(), refused.code()), (Code::Ok, Code::ResourceExhausted), "{refused}");
-    assert!(refused.get_details_retry_info().is_some(), "{refused:?}");
+    let seen = async {
+        until("an inflated body in flight", || server.load.bytes() > 60_000).await;
+        server.gate.add_permits(1);
+    };
+    tokio::join!(held, seen);
     until("room again", || (server.load.bytes(), server.load.in_flight()) == (0, 0)).await;
 }
 
