@@ -4,14 +4,14 @@
 //! cargo test --release -p vigie-tests --test it -- bounded::answers --ignored --nocapture
 //! ```
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use prost::Message as _;
 use vigie_harness::in_process::soon;
 use vigie_model::{Hash, ItemContent, ItemDraft, PdqHash};
 use vigie_tests::material::{flipped, generator, random_pdq};
 
-use super::{GREEDY, Ground, check_quiet, client, is_held_back, matched, pb, query, request};
+use super::{GREEDY, Greedy, Ground, Measure, client, matched, pb, query, request};
 
 /// The answers that gRPC clients accept by default.
 const ACCEPTED: usize = 4 << 20;
@@ -26,6 +26,7 @@ struct Form {
     streams: usize,
     lasts: Duration,
     noise: Duration,
+    is_short: bool,
 }
 
 const SHORT: Form = Form {
@@ -34,6 +35,7 @@ const SHORT: Form = Form {
     streams: 60,
     lasts: Duration::from_secs(3),
     noise: Duration::from_millis(100),
+    is_short: true,
 };
 const LONG: Form = Form {
     large_items: 3_000,
@@ -41,6 +43,7 @@ const LONG: Form = Form {
     streams: 200,
     lasts: Duration::from_secs(20),
     noise: Duration::from_millis(5),
+    is_short: false,
 };
 
 /// An item at all its bounds.
@@ -82,37 +85,14 @@ async fn run(form: Form) {
     ground.wait_for(asked.clone(), LIMIT).await;
     check(&client(ground.url(), GREEDY).await.r#match(asked.clone()).await.unwrap().into_inner());
 
-    let (alone, lasts) = ground.alone(form.lasts).await;
-    let quiet = ground.quiet().await;
-    let until = Instant::now() + lasts;
-    let greedy: Vec<_> = (0..form.at_once)
-        .map(|_| {
-            let (url, asked) = (ground.url().to_owned(), asked.clone());
-            tokio::spawn(async move {
-                let (mut client, mut answered) = (client(&url, GREEDY).await, 0);
-                while Instant::now() < until {
-                    match client.r#match(asked.clone()).await {
-                        Ok(answer) => {
-                            check(answer.get_ref());
-                            answered += 1;
-                        }
-                        Err(status) => assert!(is_held_back(status.code()), "{status:?}"),
-                    }
-                }
-                answered
-            })
-        })
-        .collect();
-    let mut answered = 0;
-    for one in greedy {
-        answered += one.await.unwrap();
-    }
-    check_quiet(alone, quiet.p99().await, form.noise);
-    println!("{answered} large answers");
-    assert!(answered > 0);
+    let alone = ground.quiet().p99(form.lasts).await;
+    let greedy = Greedy::start(ground.url(), form.at_once, &asked, check);
+    let beside = ground.quiet().p99(form.lasts).await;
+    let of_greedy = greedy.end().await;
+    let measure = Measure { alone, noise: form.noise, of_greedy: form.is_short.then_some(of_greedy) };
+    measure.check(beside);
 
     // And streams, each with many such requests, whose answers nobody reads.
-    let quiet = ground.quiet().await;
     let mut unread = Vec::new();
     for _ in 0..form.streams {
         let mut client = client(ground.url(), GREEDY).await;
@@ -121,8 +101,7 @@ async fn run(form: Form) {
             .map(move |request_id| pb::MatchStreamRequest { request_id, request: Some(asked.clone()) });
         unread.push((client.match_stream(futures::stream::iter(requests)).await, client));
     }
-    tokio::time::sleep(lasts).await;
-    check_quiet(alone, quiet.p99().await, form.noise);
+    measure.check(ground.quiet().p99(form.lasts).await);
     ground.check_memory();
 
     // Pages of such items are cut too, and lose none.

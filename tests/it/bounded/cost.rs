@@ -4,13 +4,13 @@
 //! cargo test --release -p vigie-tests --test it -- bounded::cost --ignored --nocapture
 //! ```
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tonic::Code;
 use vigie_model::PdqHash;
 use vigie_tests::material::{flipped, generator, random_pdq};
 
-use super::{GREEDY, Ground, check_quiet, client, is_held_back, matched, plain_item, query, request};
+use super::{GREEDY, Greedy, Ground, Measure, client, matched, plain_item, query, request};
 
 /// How much of it is done.
 struct Form {
@@ -18,12 +18,23 @@ struct Form {
     at_once: usize,
     lasts: Duration,
     noise: Duration,
+    is_short: bool,
 }
 
-const SHORT: Form =
-    Form { hashes: 5_000, at_once: 16, lasts: Duration::from_secs(3), noise: Duration::from_millis(50) };
-const LONG: Form =
-    Form { hashes: 200_000, at_once: 64, lasts: Duration::from_secs(20), noise: Duration::from_millis(5) };
+const SHORT: Form = Form {
+    hashes: 5_000,
+    at_once: 16,
+    lasts: Duration::from_secs(3),
+    noise: Duration::from_millis(50),
+    is_short: true,
+};
+const LONG: Form = Form {
+    hashes: 200_000,
+    at_once: 64,
+    lasts: Duration::from_secs(20),
+    noise: Duration::from_millis(5),
+    is_short: false,
+};
 
 async fn run(form: Form) {
     let ground = Ground::start(|cluster| cluster).await;
@@ -50,31 +61,11 @@ async fn run(form: Form) {
     let answer = greedy.r#match(most.clone()).await.unwrap().into_inner();
     assert!(matched(&answer).all(|one| one.matches.len() == 1));
 
-    let (alone, lasts) = ground.alone(form.lasts).await;
-    let quiet = ground.quiet().await;
-    let until = Instant::now() + lasts;
-    let asking: Vec<_> = (0..form.at_once)
-        .map(|_| {
-            let (url, most) = (ground.url().to_owned(), most.clone());
-            tokio::spawn(async move {
-                let (mut client, mut answered) = (client(&url, GREEDY).await, 0);
-                while Instant::now() < until {
-                    match client.r#match(most.clone()).await {
-                        Ok(_) => answered += 1,
-                        Err(status) => assert!(is_held_back(status.code()), "{status:?}"),
-                    }
-                }
-                answered
-            })
-        })
-        .collect();
-    let mut answered = 0;
-    for one in asking {
-        answered += one.await.unwrap();
-    }
-    check_quiet(alone, quiet.p99().await, form.noise);
-    println!("{answered} costly searches");
-    assert!(answered > 0);
+    let alone = ground.quiet().p99(form.lasts).await;
+    let greedy = Greedy::start(ground.url(), form.at_once, &most, |_| {});
+    let beside = ground.quiet().p99(form.lasts).await;
+    let of_greedy = greedy.end().await;
+    Measure { alone, noise: form.noise, of_greedy: form.is_short.then_some(of_greedy) }.check(beside);
     ground.check_memory();
 }
 
