@@ -3,14 +3,20 @@
 //! Results go to standard output, everything about the way there to standard error. With `--json` every line of
 //! standard output is one object.
 
+mod table;
+pub(crate) mod style;
+
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anstream::AutoStream;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use vigie_clients::{CallError, Code};
 use vigie_rpc::code;
+
+use style::Style;
 
 /// How the command ended, as scripts see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +45,11 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Where results go.
+/// Where results go. Colours go with them where that is a terminal, unless `NO_COLOR` is set; `CLICOLOR_FORCE` has them anywhere.
 #[derive(Debug)]
 pub struct Output {
     json: bool,
-    to: io::Stdout,
+    to: AutoStream<io::Stdout>,
 }
 
 /// An error as scripts see it.
@@ -68,7 +74,7 @@ impl Output {
     /// Results for people, or for scripts.
     #[must_use]
     pub fn new(json: bool) -> Self {
-        Self { json, to: io::stdout() }
+        Self { json, to: anstream::stdout() }
     }
 
     /// Prints a line for people; nothing with `--json`.
@@ -95,31 +101,27 @@ impl Output {
     /// Tells something about the way there, on standard error.
     pub(crate) fn note(&self, line: impl AsRef<str>) {
         // Standard error may be closed; nobody is left to be told that.
-        let _ = writeln!(io::stderr(), "{}", line.as_ref());
+        let _ = writeln!(anstream::stderr(), "{}", line.as_ref());
     }
 
-    /// A table for people: columns as wide as their widest cell.
+    /// A table for people: columns as wide as their widest cell, and the whole no wider than the terminal.
     pub(crate) fn table(&mut self, header: &[&str], rows: &[Vec<String>]) -> Printed {
+        self.styled_table(header, rows, |_, _| style::PLAIN)
+    }
+
+    /// The same with a style for each cell, by the number of its column and its text.
+    pub(crate) fn styled_table(
+        &mut self,
+        header: &[&str],
+        rows: &[Vec<String>],
+        style_of: impl Fn(usize, &str) -> Style,
+    ) -> Printed {
         if self.json {
             return Ok(());
         }
-        let widths: Vec<usize> = header
-            .iter()
-            .enumerate()
-            .map(|(column, title)| {
-                let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-                cells.chain([title.chars().count()]).max().unwrap_or(0)
-            })
-            .collect();
-        let line = |cells: &mut dyn Iterator<Item = &str>| {
-            let padded: Vec<String> =
-                cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}", width = *width)).collect();
-            padded.join("  ").trim_end().to_owned()
-        };
-        let rule = "-".repeat(widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1));
-        let mut lines = vec![line(&mut header.iter().copied()), rule];
-        lines.extend(rows.iter().map(|row| line(&mut row.iter().map(String::as_str))));
-        self.print(&lines.join("\n"))
+        // In a file or a pipe, every row is one line.
+        let width = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+        self.print(&table::lines(header, rows, width, style_of).join("\n"))
     }
 
     /// A progress bar on standard error, where that is a terminal and people are looking.
@@ -153,8 +155,9 @@ impl Output {
 
     /// Tells why the command failed, and gives its code.
     pub fn fail(&mut self, error: &anyhow::Error) -> ExitCode {
-        self.note(format!("vigie: {}", sentence(error)));
-        let called = error.downcast_ref::<CallError>().map(CallError::code);
+        self.note(format!("{} {}", style::styled(style::BAD, "vigie:"), sentence(error)));
+        let call = error.downcast_ref::<CallError>();
+        let called = call.map(CallError::code);
         if called == Some(Code::NotFound) {
             self.note(NOT_FOUND_HINT);
         }
@@ -163,7 +166,7 @@ impl Output {
         if let Err(error) = self.object(&line) {
             self.note(format!("vigie: {}", sentence(&error.into())));
         }
-        called.map_or(Exit::Failed, exit_of).into()
+        call.map_or(Exit::Failed, exit_of_call).into()
     }
 }
 
@@ -203,6 +206,12 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
 #[must_use]
 pub(crate) fn exit_of(code: Code) -> Exit {
     if code::retryable(code) || code == Code::DeadlineExceeded { Exit::Unavailable } else { Exit::Failed }
+}
+
+/// The exit code of a call that failed: [`Exit::Failed`] also where no connection can be made until somebody changes a certificate.
+#[must_use]
+pub(crate) fn exit_of_call(call: &CallError) -> Exit {
+    if call.is_for_good() { Exit::Failed } else { exit_of(call.code()) }
 }
 
 /// A gRPC code as scripts see it.

@@ -4,4 +4,5 @@ pub(crate) mod up;
 pub(crate) mod role;
 pub(crate) mod demo;
 pub(crate) mod dev_ca;
-pub(crate) mod config_check;
+pub(crate) mod config;
+mod config_show;

@@ -12,6 +12,7 @@ use crate::commands::banks::bank::connect;
 use crate::commands::banks::item_import;
 use crate::commands::content::image_file;
 use crate::commands::content::image_hasher::ImageHasher;
+use crate::commands::date::date;
 use crate::commands::deadline::deadline;
 use crate::commands::lines::{FailedFileLine, ItemObject};
 use crate::hash_file::file_name;
@@ -32,7 +33,7 @@ pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
             let (client, deadline) = connect(&address)?;
             let (item, bank) = client.get_item(ItemId(item), deadline).await?.value;
             output.object(&ItemObject::new(&item, bank.as_str()))?;
-            output.say(format!("item {} of {bank}", item.id))?;
+            output.say(format!("item {} of {bank}, added {} UTC", item.id, date(item.added_at)))?;
             output.say(describe(&item))?;
             for hash in item.content.hashes() {
                 output.say(format!("  {:<6} {}", hash.hash_type(), hash.to_text()))?;
@@ -157,7 +158,7 @@ async fn list(
         let page = client.list_items(bank, Some(after), size, deadline).await?.value;
         for item in &page {
             output.object(&ItemObject::new(item, bank.as_str()))?;
-            output.say(format!("{:>12}  {}", item.id, describe(item)))?;
+            output.say(format!("{:>8}  {}  {}", item.id, date(item.added_at), describe(item)).trim_end())?;
         }
         left -= page.len().min(left);
         match page.last() {

@@ -23,7 +23,8 @@ use crate::commands::content::image_file;
 use crate::commands::deadline::deadline;
 use crate::commands::lines::{FailedFileLine, FramesObject, MatchLine, SkippedObject, decode_failure};
 use crate::output::{
-    ErrorLine, Exit, NOT_FOUND_HINT, Output, Printed, code_name, counted, exit_of, sentence,
+    ErrorLine, Exit, NOT_FOUND_HINT, Output, Printed, code_name, counted, exit_of, exit_of_call, sentence,
+    style,
 };
 
 /// Images that are on their way at once: enough to keep a small cluster busy, few enough not to be refused.
@@ -87,12 +88,12 @@ enum Outcome {
     /// Searched by fewer, so that the call failed. The results are left out where they were too many for an error.
     Partial { matched: Option<Matched>, coverage: Coverage, code: Code, error: ErrorLine },
     /// Not searched. A failure `of_all` does not depend on the file.
-    Failed { error: ErrorLine, code: Option<Code>, of_all: bool },
+    Failed { error: ErrorLine, code: Option<Code>, exit: Option<Exit>, of_all: bool },
 }
 
 impl Outcome {
     fn of_file(error: ErrorLine) -> Self {
-        Self::Failed { error, code: None, of_all: false }
+        Self::Failed { error, code: None, exit: None, of_all: false }
     }
 }
 
@@ -134,7 +135,7 @@ fn failed(call: &CallError) -> Outcome {
     let message = sentence(&call.clone().into());
     let unreachable = call.source().is_some();
     let of_all = unreachable || matches!(code, Code::NotFound | Code::FailedPrecondition);
-    Outcome::Failed { error: line(message), code: Some(code), of_all }
+    Outcome::Failed { error: line(message), code: Some(code), exit: Some(exit_of_call(call)), of_all }
 }
 
 /// The counts of all files, of which each is in one.
@@ -161,9 +162,9 @@ impl Summary {
         let (matched, coverage, code) = match outcome {
             Outcome::Found { matched, coverage } => (Some(matched), coverage, None),
             Outcome::Partial { matched, coverage, code, .. } => (matched.as_ref(), coverage, Some(*code)),
-            Outcome::Failed { code, .. } => {
+            Outcome::Failed { exit, .. } => {
                 self.failed += 1;
-                self.lost = self.lost.or(code.map(exit_of));
+                self.lost = self.lost.or(*exit);
                 return;
             }
         };
@@ -274,7 +275,8 @@ fn print(output: &mut Output, file: &str, outcome: &Outcome) -> Printed {
             format!(", labels {}", found.labels.join(" "))
         };
         output.say(format!(
-            "{file}: KNOWN, item {} of {}{reference}{labels}: {} at distance {} ({}{}){missed}{caveat}{gap}",
+            "{file}: {}, item {} of {}{reference}{labels}: {} at distance {} ({}{}){missed}{caveat}{gap}",
+            style::styled(style::BAD, "KNOWN"),
             found.item,
             found.bank_name,
             found.hash_type,
