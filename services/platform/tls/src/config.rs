@@ -11,7 +11,7 @@ use crate::name::is_name;
 /// The most names of clients that may be listed: they are compared one by one.
 const CLIENT_NAMES_MAX: usize = 1_000;
 
-/// What is said of TLS. Files are in PEM.
+/// Certificates, keys and authorities of TLS, in PEM files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsConfig {

@@ -20,7 +20,7 @@ use vigie_tls::TlsConfig;
 use super::fields::fields;
 use super::names::{BANK, COORDINATOR, FRONTEND, LISTEN, MATCHER, ROLES, SERVING, TELEMETRY, TLS};
 
-/// The keys that stand in no table.
+/// Keys that are in no table.
 #[derive(Deserialize, JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used: each key is read alone, so that all faults are found")]
 struct Shared {

@@ -30,7 +30,12 @@ pub(super) fn toml(role: Option<&str>, sections: &[&Section]) -> String {
             let _ = writeln!(text);
             comment(&mut text, &key.comment);
             comment(&mut text, &properties(key));
-            let _ = match (&key.default, key.name() == LISTEN && section.table.is_empty()) {
+            match &key.default {
+                Some(_) => {}
+                None if key.key == LISTEN => comment(&mut text, "Required."),
+                None => comment(&mut text, "Not set by default."),
+            }
+            let _ = match (&key.default, key.key == LISTEN) {
                 (_, true) => writeln!(text, "{} = \"127.0.0.1:{}\"", key.name(), port(role)),
                 (Some(default), _) => writeln!(text, "#{} = {default}", key.name()),
                 (None, _) => writeln!(text, "#{} = {}", key.name(), key.placeholder),
@@ -52,8 +57,7 @@ fn port(role: Option<&str>) -> u16 {
 
 fn properties(key: &Key) -> String {
     let unit = key.unit.map(|unit| format!("Unit: {unit}. ")).unwrap_or_default();
-    let unset = if key.default.is_none() { " Not set by default." } else { "" };
-    format!("{unit}Accepts {}.{unset}", key.accepts)
+    format!("{unit}Accepts {}.", key.accepts)
 }
 
 /// Adds lines of comment of at most [`COLUMNS`].
@@ -91,8 +95,11 @@ pub(super) fn markdown(sections: &[&Section]) -> String {
         let _ = write!(text, "## {title}\n\n{}\n\n", section.comment);
         text.push_str("| key | default | unit | accepts | meaning |\n|---|---|---|---|---|\n");
         for key in &section.keys {
-            let default =
-                key.default.as_ref().map_or_else(|| "not set".to_owned(), |text| format!("`{text}`"));
+            let default = match &key.default {
+                Some(default) => format!("`{default}`"),
+                None if key.key == LISTEN => "required".to_owned(),
+                None => "not set".to_owned(),
+            };
             let cells = [&key.accepts, &key.comment].map(|cell| cell.replace('|', "\\|"));
             let (name, unit, [accepts, meaning]) = (key.name(), key.unit.unwrap_or(""), cells);
             let _ = writeln!(text, "| `{name}` | {default} | {unit} | {accepts} | {meaning} |");
