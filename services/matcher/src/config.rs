@@ -146,7 +146,9 @@ impl Config {
     pub fn faults(&self) -> Vec<String> {
         let mut faults = self.serving.faults();
         faults.extend(self.hnsw.faults().into_iter().map(|fault| format!("hnsw.{fault}")));
-        if let Err(error) = ShardIdentity::new(self.shard, self.shard_count) {
+        if let Err(error) = ShardCount::new(self.shard_count) {
+            faults.push(format!("shard_count: {error}"));
+        } else if let Err(error) = ShardIdentity::new(self.shard, self.shard_count) {
             faults.push(format!("shard: {error}"));
         }
         if let Err(error) = vigie_clients::FeedClient::new(&self.bank) {
