@@ -7,14 +7,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = ["model", "matching", "coordinator", "matcher", "bank", "decoder"]
         .map(|name| format!("vigie/{name}/v1/{name}.proto"));
     println!("cargo::rerun-if-changed=vigie");
+    println!("cargo::rerun-if-changed=google");
 
     let mut compiler = protox::Compiler::new([&root])?;
     compiler.include_source_info(true).include_imports(true).open_files(&files)?;
     let descriptors = compiler.file_descriptor_set();
 
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    // Reflection needs no comments: they would only make the binary larger.
-    compiler.include_source_info(false);
+    // Of what the details of a status may carry beside our own messages; its Rust code is that of `tonic-types`.
+    compiler.open_files(["google/rpc/status.proto", "google/rpc/error_details.proto"])?;
     std::fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
 
     let mut config = tonic_prost_build::Config::new();

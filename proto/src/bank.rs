@@ -6,8 +6,8 @@ pub use feed::changes_checksum;
 
 use prost::Message as _;
 use vigie_model::{
-    Bank, BankId, BankName, Change, ChangeKind, Item, ItemContent, ItemDraft, ItemId, LogHead, Sequence,
-    UnixMillis,
+    Bank, BankId, BankName, Change, ChangeKind, Hash, Item, ItemContent, ItemDraft, ItemId, LogHead,
+    Sequence, UnixMillis,
 };
 
 use crate::invalid::{Invalid, check_len, each};
@@ -53,6 +53,52 @@ pub fn page_size(size: i32) -> Result<u16, Invalid> {
 pub fn item_contents(messages: Vec<pb::ItemContent>) -> Result<Vec<ItemContent>, Invalid> {
     check_len("items", messages.len(), 1, WRITE_ITEMS_MAX)?;
     each("items", messages, |message| item_content(message, Sender::Client))
+}
+
+/// Hashes of one search for items.
+pub const FIND_HASHES_MAX: usize = 4;
+
+/// Which items a request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemQuery {
+    /// The bank; `None` for all.
+    pub bank: Option<BankName>,
+    /// Items that have one of these, at most [`FIND_HASHES_MAX`].
+    pub hashes: Vec<Hash>,
+    /// Items whose external reference or one of whose labels this is. Not empty.
+    pub text: Option<String>,
+}
+
+impl ItemQuery {
+    /// Whether an item is asked for, be it of the bank or not.
+    #[must_use]
+    pub fn asks_for(&self, content: &ItemContent) -> bool {
+        let is_text = |text: &str| self.text.as_deref() == Some(text);
+        self.hashes.iter().any(|hash| content.hashes().contains(hash))
+            || content.external_reference().is_some_and(is_text)
+            || content.labels().iter().any(|label| is_text(label))
+    }
+
+    /// The bytes of which one at least is in the encoding ([`encode_item`]) of every item that is asked for: 1 to
+    /// [`FIND_HASHES_MAX`] + 1 of them.
+    pub fn needles(&self) -> impl Iterator<Item = &[u8]> {
+        self.hashes.iter().map(Hash::as_bytes).chain(self.text.as_deref().map(str::as_bytes))
+    }
+}
+
+impl TryFrom<&pb::FindItemsRequest> for ItemQuery {
+    type Error = Invalid;
+
+    fn try_from(message: &pb::FindItemsRequest) -> Result<Self, Invalid> {
+        check_len("hashes", message.hashes.len(), 0, FIND_HASHES_MAX)?;
+        check_len("text", message.text.len(), 0, ItemContent::EXTERNAL_REFERENCE_LEN_MAX)?;
+        if message.hashes.is_empty() && message.text.is_empty() {
+            return Err(Invalid::new("text", "is empty, and so are the hashes; one of them is required"));
+        }
+        let bank = (!message.bank.is_empty()).then(|| name("bank", &message.bank)).transpose()?;
+        let hashes = each("hashes", message.hashes.clone(), |message| hash(message, Sender::Client))?;
+        Ok(Self { bank, hashes, text: Some(message.text.clone()).filter(|text| !text.is_empty()) })
+    }
 }
 
 /// Reads the ids of one removal.
@@ -252,8 +298,6 @@ impl TryFrom<pb::GetLogHeadResponse> for LogHead {
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::Hash;
-
     use super::*;
 
     fn item() -> Item {
@@ -286,6 +330,35 @@ mod tests {
     fn stored_items_read_back() {
         assert_eq!(decode_item(&encode_item(item())).unwrap(), item());
         assert!(decode_item(&[0xff]).is_err());
+    }
+
+    #[test]
+    fn items_are_asked_for_by_hash_reference_or_label_and_hold_the_bytes_of_that() {
+        let content = item().content;
+        let query = |hashes: Vec<Hash>, text: &str| {
+            let hashes = hashes.into_iter().map(Into::into).collect();
+            ItemQuery::try_from(&pb::FindItemsRequest { hashes, text: text.into(), ..Default::default() })
+        };
+        let asked = [
+            query(vec![Hash::pdq([9; 32])], ""),
+            query(vec![Hash::sha256([9; 32]), Hash::md5([1; 16])], "x"),
+            query(vec![], "ref"),
+            query(vec![], "b"),
+        ];
+        let stored = encode_item(item());
+        for query in asked.map(Result::unwrap) {
+            assert!(query.asks_for(&content), "{query:?}");
+            let is_held = |needle: &[u8]| stored.windows(needle.len()).any(|bytes| bytes == needle);
+            assert!(query.needles().any(is_held), "{query:?}");
+        }
+        for query in [query(vec![Hash::sha256([9; 32])], ""), query(vec![], "re"), query(vec![], "a b")] {
+            assert!(!query.unwrap().asks_for(&content));
+        }
+        for (hashes, text, field) in [(0, 0, "text: is empty"), (5, 0, "hashes: "), (0, 513, "text: has 513")]
+        {
+            let refused = query(vec![Hash::md5([1; 16]); hashes], &"x".repeat(text)).unwrap_err();
+            assert!(refused.to_string().starts_with(field), "{refused}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod invalid;
 pub mod status;
 mod time;
 mod model;
+mod cost;
 mod picture;
 mod matching;
 mod coordinator;
@@ -21,5 +22,40 @@ pub mod decoder;
 
 pub use invalid::Invalid;
 
-/// The encoded descriptors of every package, for gRPC reflection.
+use pb::bank::v1::{bank_service_server, feed_service_server};
+use pb::coordinator::v1::coordinator_service_server;
+use pb::matcher::v1::matcher_service_server;
+use pb::matching::v1::match_service_server;
+
+/// The encoded descriptors of every package with their comments, of `google.rpc` and of all that they import: a
+/// `google.protobuf.FileDescriptorSet` of which reflection answers and clients are generated.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// Every service, and the role that serves it.
+pub const ROLES: &[(&str, &str)] = &[
+    (match_service_server::SERVICE_NAME, "frontend"),
+    (coordinator_service_server::SERVICE_NAME, "coordinator"),
+    (matcher_service_server::SERVICE_NAME, "matcher"),
+    (bank_service_server::SERVICE_NAME, "bank"),
+    (feed_service_server::SERVICE_NAME, "bank"),
+];
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+
+    #[test]
+    fn every_service_of_the_descriptors_has_a_role() {
+        let files = prost_types::FileDescriptorSet::decode(DESCRIPTORS).unwrap().file;
+        let described = files.iter().flat_map(|file| {
+            file.service.iter().map(|service| format!("{}.{}", file.package(), service.name()))
+        });
+        let mut described: Vec<String> = described.collect();
+        let mut with_role: Vec<String> = ROLES.iter().map(|(service, _)| (*service).to_owned()).collect();
+        described.sort();
+        with_role.sort();
+        assert_eq!(described, with_role);
+    }
+}

@@ -1,13 +1,16 @@
 //! Package `vigie.matching.v1`: the public service of a frontend.
 
+use std::collections::BTreeMap;
+
 use vigie_model::{
     Content, Decoded, FrameFingerprint, Hash, HashType, HashTypeSearch, ImageFingerprint, MatchCall, Matched,
     PictureFingerprint, PictureHashes, Quality, Query, QueryHash, QueryMatches, SkipReason, Source, Variant,
 };
 
+use crate::cost::{check_cost, count_types};
 use crate::invalid::{Invalid, check_len, each};
 use crate::model::{
-    Sender, check_answers, distance, hash_type, hash_type_number, query_hashes, search_options,
+    Sender, check_answers, distance, hash_type, hash_type_number, left_out, query_hashes, search_options,
 };
 use crate::pb::matching::v1 as pb;
 
@@ -65,12 +68,23 @@ impl TryFrom<pb::MatchRequest> for MatchCall {
         check_len("queries", message.queries.len(), 1, Query::BATCH_MAX)?;
         let options = search_options(message.options, Sender::Client)?;
         check_answers(message.queries.len(), &options)?;
-        Ok(Self {
-            contents: each("queries", message.queries, Content::try_from)?,
-            options,
-            quality_floor: quality("quality_floor", message.quality_floor)?,
-        })
+        let contents = each("queries", message.queries, Content::try_from)?;
+        check_cost(counts(&contents), &options)?;
+        Ok(Self { contents, options, quality_floor: quality("quality_floor", message.quality_floor)? })
     }
+}
+
+/// Hashes by which a content is looked for, by type. An image has a PDQ hash for each variant at least; its frontend makes more
+/// than one call of those that have many.
+fn counts(contents: &[Content]) -> BTreeMap<HashType, u64> {
+    let images = contents.iter().filter(|content| matches!(content, Content::Image(_))).count();
+    let hashed = contents.iter().filter_map(|content| match content {
+        Content::Hashed { hashes, .. } => Some(hashes),
+        Content::Image(_) => None,
+    });
+    let mut counts = count_types(hashed.flatten());
+    *counts.entry(HashType::PDQ).or_default() += (images * Variant::ALL.len()) as u64;
+    counts
 }
 
 impl From<HashTypeSearch> for pb::HashTypeSearch {
@@ -112,8 +126,10 @@ impl TryFrom<pb::HashTypeSearch> for HashTypeSearch {
 impl From<Matched> for pb::Matched {
     fn from(matched: Matched) -> Self {
         let answer = Self {
+            truncated: matched.found.is_cut(),
+            matches_left_out: matched.found.left_out,
+            limit_reached: matched.found.limit_reached || matched.found.is_cut(),
             matches: matched.found.matches.into_iter().map(Into::into).collect(),
-            limit_reached: matched.found.limit_reached,
             searches: matched.searches.into_iter().map(Into::into).collect(),
             pdq_quality: matched.pdq_quality.map(|quality| quality.get().into()),
             quality_floor: matched.quality_floor.get().into(),
@@ -161,6 +177,7 @@ impl TryFrom<pb::Matched> for Matched {
             found: QueryMatches {
                 matches: each("matches", message.matches, TryInto::try_into)?,
                 limit_reached: message.limit_reached,
+                left_out: left_out(message.truncated, message.matches_left_out),
             },
             searches: each("searches", message.searches, TryInto::try_into)?,
             pdq_quality: quality("pdq_quality", message.pdq_quality)?,

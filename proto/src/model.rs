@@ -329,10 +329,17 @@ pub(crate) fn distance(bits: u32) -> Result<Distance, Invalid> {
 impl From<QueryMatches> for pb::QueryMatches {
     fn from(found: QueryMatches) -> Self {
         Self {
+            truncated: found.is_cut(),
+            matches_left_out: found.left_out,
+            limit_reached: found.limit_reached || found.is_cut(),
             matches: found.matches.into_iter().map(Into::into).collect(),
-            limit_reached: found.limit_reached,
         }
     }
+}
+
+/// Reads how many matches were left out. That some were is never lost.
+pub(crate) fn left_out(truncated: bool, matches: u32) -> u32 {
+    matches.max(truncated.into())
 }
 
 impl TryFrom<pb::QueryMatches> for QueryMatches {
@@ -342,6 +349,7 @@ impl TryFrom<pb::QueryMatches> for QueryMatches {
         Ok(Self {
             matches: each("matches", message.matches, Match::try_from)?,
             limit_reached: message.limit_reached,
+            left_out: left_out(message.truncated, message.matches_left_out),
         })
     }
 }

@@ -110,7 +110,10 @@ mod tests {
     fn an_answer_too_large_for_trailers_is_carried_without_its_results() {
         let failure = |shard| ShardFailure { shard, reason: "é".repeat(500) };
         let partial = SearchResponse {
-            results: vec![QueryMatches { matches: vec![Default::default(); 40], limit_reached: true }; 256],
+            results: vec![
+                QueryMatches { matches: vec![Default::default(); 40], ..QueryMatches::default() };
+                256
+            ],
             coverage: Some(Coverage {
                 shards_total: 256,
                 hashes_searched: 7,

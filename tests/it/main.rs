@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
 
 mod answers;
+mod bounded;
 mod operations;
 mod measured;
 mod processes;

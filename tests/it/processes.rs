@@ -9,3 +9,6 @@ mod decoder;
 mod outside;
 mod hostile_images;
 mod limits;
+mod commands;
+mod interrupts;
+mod examples;

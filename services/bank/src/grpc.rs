@@ -5,21 +5,25 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::{BoxStream, try_unfold};
+use prost::Message as _;
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use vigie_model::change::Cursor;
-use vigie_model::{Bank, BankId, ItemId, LogHead, ShardIdentity};
+use vigie_model::{Bank, BankId, BankName, Item, ItemId, LogHead, ShardIdentity};
 use vigie_proto::bank::{idempotency_key, item_contents, item_ids, name, page_size};
 use vigie_proto::pb::bank::v1 as pb;
-use vigie_serving::{Call, LongStream, LongStreams, ServingConfig, deadline};
+use vigie_serving::{Answers, Call, LongStream, LongStreams, ServingConfig, deadline};
 
 use crate::error::Error;
 use crate::load::Loader;
 use crate::log::{CurrentTerm, Follower, Term, cursor, feed_range};
 use crate::plan::digests::slice_of;
 use crate::plan::write::{Answer, Write};
-use crate::store::{Store, StoreError};
+use crate::store::{FoundPage, ItemSearch, Store, StoreError};
+
+/// Items that are read for one page of a search without an index: some tens of milliseconds.
+const FIND_READ_MAX: u32 = 100_000;
 
 /// The term under way, for one call.
 fn term(current: &CurrentTerm) -> Result<Arc<Term>, Error> {
@@ -174,12 +178,48 @@ impl pb::bank_service_server::BankService for BankGrpc {
     ) -> Result<Response<pb::ListItemsResponse>, Status> {
         let store = self.store()?;
         let deadline = deadline::of(request.metadata(), &self.serving);
+        let answers = Answers::of(&request);
         let message = request.into_inner();
         let (bank, limit) = (name("bank", &message.bank)?, page_size(message.page_size)?);
+        // Before they are read: the page is cut when its items are known.
+        let mut room = answers.room(usize::from(limit) * ITEM_BYTES, deadline).await?;
         let page = self.read(deadline, store.items(&bank, ItemId(message.after_id), limit)).await?;
         let items = page.value.ok_or(Error::BankNotFound(bank))?;
-        let items = items.into_iter().map(Into::into).collect();
-        Ok(Response::new(pb::ListItemsResponse { items, sequence: page.sequence.0 }))
+        // A caller that does not know of it takes a page that was cut for the last one.
+        let bytes_max = if message.may_truncate { PAGE_BYTES_MAX } else { usize::MAX };
+        let (items, bytes, truncated) = first_of(items.into_iter().map(Into::into), bytes_max);
+        room.shrink(bytes);
+        answers.send(room);
+        Ok(Response::new(pb::ListItemsResponse { items, sequence: page.sequence.0, truncated }))
+    }
+
+    async fn find_items(
+        &self,
+        request: Request<pb::FindItemsRequest>,
+    ) -> Result<Response<pb::FindItemsResponse>, Status> {
+        let store = self.store()?;
+        let deadline = deadline::of(request.metadata(), &self.serving);
+        let message = request.get_ref();
+        let search = ItemSearch {
+            query: message.try_into()?,
+            after: ItemId(message.after_id),
+            found_max: page_size(message.page_size)?,
+            read_max: FIND_READ_MAX,
+        };
+        let page = self.read(deadline, store.find_items(&search)).await?;
+        let sequence = page.sequence.0;
+        let missing = || search.query.bank.clone().map_or(Error::Broken, Error::BankNotFound);
+        let FoundPage { items, next_after, read } = page.value.ok_or_else(missing)?;
+        let found = |(item, bank): (Item, BankName)| pb::FoundItem {
+            item: Some(item.into()),
+            bank: bank.to_string(),
+        };
+        Ok(Response::new(pb::FindItemsResponse {
+            items: items.into_iter().map(found).collect(),
+            next_after_id: next_after.map_or(0, |item| item.0),
+            read_count: read,
+            sequence,
+        }))
     }
 
     async fn remove_items(
@@ -202,6 +242,26 @@ impl pb::bank_service_server::BankService for BankGrpc {
         let head: LogHead = self.read(deadline, store.head_row()).await?.into();
         Ok(Response::new(head.into()))
     }
+}
+
+/// The most bytes of the items of one page: clients of gRPC refuse an answer of more than 4 MB by default.
+const PAGE_BYTES_MAX: usize = 3 << 20;
+/// The most bytes of an item that one page is expected to hold many of: 64 hashes of 64 bytes and 32 labels, all at their bounds.
+const ITEM_BYTES: usize = 10 << 10;
+
+/// The first of the items that a page may hold, at least one, their bytes, and whether there are more.
+fn first_of(items: impl Iterator<Item = pb::Item>, bytes_max: usize) -> (Vec<pb::Item>, usize, bool) {
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    for item in items {
+        // With its tag and its length.
+        let more = item.encoded_len() + 5;
+        if !page.is_empty() && bytes + more > bytes_max {
+            return (page, bytes, true);
+        }
+        bytes += more;
+        page.push(item);
+    }
+    (page, bytes, false)
 }
 
 /// The service that streams the log.

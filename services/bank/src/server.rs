@@ -7,9 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::maybe_done;
 use vigie_log::{Announce, Clock, FeedLimits, Keep, LeadError, Leadership, Limits, WriteLimits};
-use vigie_proto::DESCRIPTORS;
 use vigie_proto::pb::bank::v1::bank_service_server::BankServiceServer;
 use vigie_proto::pb::bank::v1::feed_service_server::FeedServiceServer;
+use vigie_proto::{DESCRIPTORS, ROLES};
 use vigie_serving::{Health, Listener, LongStreamLimits, LongStreams, Reflection, Routes, Shutdown, serve};
 use vigie_telemetry::{Condition, Telemetry, register_gauge};
 
@@ -49,7 +49,7 @@ async fn run_open(
         followers: LongStreams::new(follower_limits(&config)),
         load_max: Duration::from_secs(u64::from(config.stream_minutes) * 60),
     };
-    let routes = Routes::new(Reflection(DESCRIPTORS))?
+    let routes = Routes::new(Reflection { descriptors: DESCRIPTORS, roles: ROLES })?
         .with(BankServiceServer::new(bank).max_decoding_message_size(config.message_bytes_max))
         .with(FeedServiceServer::new(follow).max_decoding_message_size(config.message_bytes_max))
         .traced_by(telemetry.tracer());

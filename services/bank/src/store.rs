@@ -27,7 +27,8 @@ pub(crate) use self::error::StoreError;
 #[cfg(test)]
 pub(crate) use self::records::Batch;
 pub(crate) use self::records::{
-    AsOf, Counts, HeadRow, ItemPage, ItemRange, Loaded, Placement, Rows, StoredItem, id_to_model, to_model,
+    AsOf, Counts, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, Rows, StoredItem,
+    id_to_model, to_model,
 };
 
 /// Opens the store that the settings name, for a bank. Creates what is not there yet, and brings it up to date.
@@ -120,6 +121,9 @@ pub(crate) trait ReadItems {
         after: ItemId,
         limit: u16,
     ) -> Result<AsOf<Option<Vec<Item>>>, StoreError>;
+
+    /// Finds items of living banks, by id. `None`: there is no such bank.
+    async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<Option<FoundPage>>, StoreError>;
 
     /// Reads items by id, be their bank living or not.
     async fn item_page(&self, range: &ItemRange) -> Result<ItemPage, StoreError>;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use vigie_model::{HashTypeSet, Query, SearchOptions, Sequence, hash_types};
+use vigie_model::cost;
+use vigie_model::{ANSWER_BYTES_MAX, Cost, HashTypeSet, Query, SearchOptions, Sequence, hash_types};
 use vigie_net::lane::Search;
 use vigie_rpc::Priority;
 use vigie_telemetry::trace::{self, Context, Span};
@@ -20,8 +21,12 @@ pub struct Ask {
     pub priority: Priority,
     /// When there has to be an answer.
     pub deadline: Instant,
+    /// Bytes of matches that the answer may hold. Those of searches that share a call are added up.
+    pub answer_bytes: usize,
     /// The types of its hashes, which an answer counts.
     hash_types: HashTypeSet,
+    /// How much work it is.
+    cost: Cost,
     /// Where in a trace it is made.
     context: Option<Context>,
 }
@@ -35,8 +40,21 @@ impl Ask {
         priority: Priority,
         deadline: Instant,
     ) -> Self {
-        let hash_types = hash_types(&queries);
-        Self { queries, options, priority, deadline, hash_types, context: trace::current() }
+        let (hash_types, cost) = (hash_types(&queries), Cost::of(&queries, &options.max_distances));
+        let (answer_bytes, context) = (ANSWER_BYTES_MAX, trace::current());
+        Self { queries, options, priority, deadline, answer_bytes, hash_types, cost, context }
+    }
+
+    /// The same search with an answer of at most so many bytes of matches.
+    #[must_use]
+    pub fn within(self, answer_bytes: usize) -> Self {
+        Self { answer_bytes, ..self }
+    }
+
+    /// The bytes of matches that the answer to all these searches may hold.
+    #[must_use]
+    pub fn answer_bytes_of(asks: &[Self]) -> usize {
+        asks.iter().map(|ask| ask.answer_bytes).fold(0, usize::saturating_add).min(ANSWER_BYTES_MAX)
     }
 
     /// The types of its hashes.
@@ -76,11 +94,17 @@ impl Search for Ask {
     }
 
     fn shared_queries_max(&self) -> usize {
-        Query::BATCH_MAX.min(Query::ANSWERS_MAX / self.options.limit.get())
+        // What they find, and what they cost, is bounded for each call, however many share it.
+        let affordable = cost::queries_max(&self.hash_types, &self.options.max_distances);
+        Query::BATCH_MAX.min(Query::ANSWERS_MAX / self.options.limit.get()).min(affordable)
     }
 
     fn waits_for_change(&self) -> bool {
         self.options.min_sequence > Sequence::ZERO
+    }
+
+    fn is_costly(&self) -> bool {
+        self.cost.slots() > 1
     }
 
     fn is_alike(&self, other: &Self) -> bool {

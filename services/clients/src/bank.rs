@@ -5,11 +5,13 @@ use std::fmt;
 use rand::RngExt as _;
 use tokio::time::Instant;
 use tonic::transport::Channel;
-use vigie_model::{Bank, BankId, BankName, Item, ItemContent, ItemId, LogHead, Sequence};
-use vigie_net::{CallError, EndpointError, Network, Target, retry};
+use vigie_model::{Bank, BankId, BankName, Hash, Item, ItemContent, ItemId, LogHead, Sequence};
+use vigie_net::{CallError, EndpointError, Leader, Network, Patience, Target};
 use vigie_proto::Invalid;
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
+
+use crate::wrong_service::explained;
 
 /// The largest answer: a page of items at their bounds.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -42,12 +44,63 @@ pub struct Written<T> {
 }
 
 /// A page of items.
-pub type ItemPage = Written<Vec<Item>>;
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemPage {
+    /// By id.
+    pub items: Vec<Item>,
+    /// The page holds every change up to this one.
+    pub sequence: Sequence,
+    /// The item after which the next page begins; `None` after the last one.
+    pub next_after: Option<ItemId>,
+}
 
-/// Speaks to the bank. Every write carries an idempotency key, so writes are retried within their deadline like
-/// reads.
+/// Which items to find: those that have one of the hashes, or whose external reference or one of whose labels is the text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ItemSearch {
+    /// The bank, or `None` for all.
+    pub bank: Option<BankName>,
+    /// At most 4 hashes; only equal ones are found.
+    pub hashes: Vec<Hash>,
+    /// At most 512 bytes; empty for none.
+    pub text: String,
+}
+
+/// A part of the items that are found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundItems {
+    /// By id, each with the name of its bank. There may be none although there are more.
+    pub items: Vec<(Item, BankName)>,
+    /// Where the next part begins; `None` where this is the last one.
+    pub next_after: Option<ItemId>,
+    /// Items that the bank read for this part.
+    pub read: u64,
+}
+
+impl TryFrom<pb::FindItemsResponse> for FoundItems {
+    type Error = Invalid;
+
+    fn try_from(message: pb::FindItemsResponse) -> Result<Self, Invalid> {
+        let item = |found: pb::FoundItem| {
+            let item = found.item.ok_or_else(|| Invalid::missing("items.item"))?.try_into()?;
+            Ok((item, vigie_proto::bank::name("items.bank", &found.bank)?))
+        };
+        Ok(Self {
+            items: message.items.into_iter().map(item).collect::<Result<_, Invalid>>()?,
+            next_after: (message.next_after_id > 0).then_some(ItemId(message.next_after_id)),
+            read: message.read_count,
+        })
+    }
+}
+
+/// Speaks to the bank, or to that one of several on one database which serves. Every write carries an idempotency key, so writes
+/// are retried within their deadline like reads.
 #[derive(Debug, Clone)]
 pub struct BankClient {
+    banks: Leader<Endpoint>,
+}
+
+#[derive(Debug, Clone)]
+struct Endpoint {
     target: Target,
     stub: BankServiceClient<Channel>,
 }
@@ -56,14 +109,17 @@ pub struct BankClient {
 macro_rules! call {
     ($self:ident, $deadline:ident, $stub:ident, $method:literal, $request:expr) => {{
         let request = $request;
-        retry::until($deadline, || {
-            let (mut stub, request) = ($self.stub.clone(), request.clone());
-            async move {
-                let method = concat!("vigie.bank.v1.BankService/", $method);
-                $self.target.call(method, $deadline, request, |request| stub.$stub(request)).await
-            }
-        })
-        .await
+        $self
+            .banks
+            .call($deadline, |Endpoint { target, mut stub }| {
+                let request = request.clone();
+                async move {
+                    let method = concat!("vigie.bank.v1.BankService/", $method);
+                    let call = target.call(method, $deadline, request, |request| stub.$stub(request));
+                    explained(&target, call.await).await
+                }
+            })
+            .await
     }};
 }
 
@@ -75,15 +131,29 @@ impl BankClient {
 
     /// The same on another network.
     pub fn new_on(endpoint: &str, network: &Network) -> Result<Self, EndpointError> {
-        let target = Target::new("bank", endpoint, network)?;
-        let stub = BankServiceClient::new(target.channel()).max_decoding_message_size(ANSWER_BYTES_MAX);
-        Ok(Self { target, stub })
+        Self::among(&[endpoint], network)
     }
 
-    /// Where it is.
+    /// The one that serves of the banks at these endpoints, at least one, on a network.
+    pub fn among(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
+        let endpoint = |endpoint: &str| {
+            let target = Target::new("bank", endpoint, network)?;
+            let stub = BankServiceClient::new(target.channel()).max_decoding_message_size(ANSWER_BYTES_MAX);
+            Ok(Endpoint { target, stub })
+        };
+        Ok(Self { banks: Leader::new("bank", endpoints, network, endpoint)? })
+    }
+
+    /// The same banks, on which calls are tried again as long as this. By default they are until their deadline.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { banks: self.banks.with_patience(patience) }
+    }
+
+    /// The endpoint of the bank that answered last, or of the first.
     #[must_use]
     pub fn endpoint(&self) -> &str {
-        self.target.endpoint()
+        self.banks.current().0
     }
 
     /// Creates an empty, enabled bank.
@@ -195,7 +265,7 @@ impl BankClient {
         self.written(found, answer.sequence)
     }
 
-    /// Lists up to `page_size` items of a bank after `after`, by id.
+    /// Lists up to `page_size` items of a bank after `after`, by id. A page of large items has fewer.
     pub async fn list_items(
         &self,
         bank: &BankName,
@@ -207,10 +277,34 @@ impl BankClient {
             bank: bank.to_string(),
             after_id: after.map_or(0, |item| item.0),
             page_size: page_size.into(),
+            may_truncate: true,
         };
         let answer: pb::ListItemsResponse = call!(self, deadline, list_items, "ListItems", request)?;
-        let items = answer.items.into_iter().map(Item::try_from).collect::<Result<_, _>>();
-        self.written(items, answer.sequence)
+        let items = answer.items.into_iter().map(Item::try_from).collect::<Result<Vec<_>, _>>();
+        let Written { value: items, sequence } = self.written(items, answer.sequence)?;
+        let goes_on = answer.truncated || items.len() >= usize::from(page_size);
+        let next_after = items.last().map(|item| item.id).filter(|_| goes_on);
+        Ok(ItemPage { items, sequence, next_after })
+    }
+
+    /// Finds items by id, a page at a time; see [`FoundItems::next_after`].
+    pub async fn find_items(
+        &self,
+        search: &ItemSearch,
+        after: Option<ItemId>,
+        page_size: u16,
+        deadline: Instant,
+    ) -> Result<Written<FoundItems>, CallError> {
+        let request = pb::FindItemsRequest {
+            bank: search.bank.as_ref().map(ToString::to_string).unwrap_or_default(),
+            hashes: search.hashes.iter().cloned().map(Into::into).collect(),
+            text: search.text.clone(),
+            after_id: after.map_or(0, |item| item.0),
+            page_size: page_size.into(),
+        };
+        let answer: pb::FindItemsResponse = call!(self, deadline, find_items, "FindItems", request)?;
+        let sequence = answer.sequence;
+        self.written(FoundItems::try_from(answer), sequence)
     }
 
     /// Removes up to 1,000 items: all of them or none.
@@ -232,12 +326,16 @@ impl BankClient {
     pub async fn log_head(&self, deadline: Instant) -> Result<LogHead, CallError> {
         let answer: pb::GetLogHeadResponse =
             call!(self, deadline, get_log_head, "GetLogHead", pb::GetLogHeadRequest {})?;
-        answer.try_into().map_err(|invalid| self.target.unreadable(&invalid))
+        answer.try_into().map_err(|invalid| self.unreadable(&invalid))
     }
 
     fn written<T>(&self, value: Result<T, Invalid>, sequence: u64) -> Result<Written<T>, CallError> {
-        let value = value.map_err(|invalid| self.target.unreadable(&invalid))?;
+        let value = value.map_err(|invalid| self.unreadable(&invalid))?;
         Ok(Written { value, sequence: Sequence(sequence) })
+    }
+
+    fn unreadable(&self, invalid: &Invalid) -> CallError {
+        self.banks.current().1.target.unreadable(invalid)
     }
 
     fn bank_written(&self, bank: Option<pb::Bank>, sequence: u64) -> Result<Written<Bank>, CallError> {

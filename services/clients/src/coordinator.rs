@@ -2,14 +2,17 @@
 
 use tokio::time::Instant;
 use tonic::transport::Channel;
-use vigie_model::{Query, SearchAnswer, SearchOptions, Topology};
+use vigie_model::{ANSWER_BYTES_MAX, Query, SearchAnswer, SearchOptions, Topology};
 use vigie_net::{CallError, EndpointError, Network, Pool, Target};
 use vigie_proto::pb::coordinator::v1 as pb;
 use vigie_proto::pb::coordinator::v1::coordinator_service_client::CoordinatorServiceClient;
 use vigie_rpc::Priority;
 
-/// The largest answer: as many matches as one call may ask for, each of an item at all its bounds.
-const ANSWER_BYTES_MAX: usize = 128 << 20;
+use crate::wrong_service::explained;
+
+/// The largest answer, of a coordinator of a version that cuts none: as many matches as one call may ask for, each of an item at
+/// all its bounds.
+const MESSAGE_BYTES_MAX: usize = 128 << 20;
 
 const SEARCH: &str = "vigie.coordinator.v1.CoordinatorService/Search";
 const DESCRIBE_TOPOLOGY: &str = "vigie.coordinator.v1.CoordinatorService/DescribeTopology";
@@ -44,7 +47,7 @@ impl CoordinatorClient {
         let endpoint = |endpoint: &str| {
             let target = Target::new("coordinator", endpoint, network)?;
             let stub =
-                CoordinatorServiceClient::new(target.channel()).max_decoding_message_size(ANSWER_BYTES_MAX);
+                CoordinatorServiceClient::new(target.channel()).max_decoding_message_size(MESSAGE_BYTES_MAX);
             Ok(Endpoint { target, stub })
         };
         Ok(Self { pool: Pool::new(endpoints, endpoint)? })
@@ -68,7 +71,19 @@ impl CoordinatorClient {
         priority: Priority,
         deadline: Instant,
     ) -> Result<SearchAnswer, CallError> {
-        let message = &pb::SearchRequest::of(queries, options);
+        self.search_within(queries, options, ANSWER_BYTES_MAX, priority, deadline).await
+    }
+
+    /// The same, with an answer of at most so many bytes of matches.
+    pub async fn search_within<'a>(
+        &self,
+        queries: impl IntoIterator<Item = &'a Query>,
+        options: &SearchOptions,
+        answer_bytes_max: usize,
+        priority: Priority,
+        deadline: Instant,
+    ) -> Result<SearchAnswer, CallError> {
+        let message = &pb::SearchRequest::of(queries, options, answer_bytes_max);
         let search = |Endpoint { target, mut stub }: Endpoint| async move {
             let call =
                 target.call_as(SEARCH, priority, deadline, message.clone(), |request| stub.search(request));
@@ -81,9 +96,9 @@ impl CoordinatorClient {
     pub async fn describe_topology(&self, deadline: Instant) -> Result<Topology, CallError> {
         let Endpoint { target, mut stub } = self.pool.pick();
         let message = pb::DescribeTopologyRequest {};
-        let answer = target
-            .call(DESCRIBE_TOPOLOGY, deadline, message, |request| stub.describe_topology(request))
-            .await?;
+        let call =
+            target.call(DESCRIBE_TOPOLOGY, deadline, message, |request| stub.describe_topology(request));
+        let answer = explained(&target, call.await).await?;
         answer.try_into().map_err(|invalid| target.unreadable(&invalid))
     }
 }

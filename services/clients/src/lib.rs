@@ -3,9 +3,10 @@
 //! A client speaks in model types; the wire format stays inside. How calls are made, kept in time, retried and spread over
 //! endpoints is `vigie-net`'s; the types of it that a client's functions take and return are exported here as well.
 //!
-//! Reading order: [`Ask`], then one module for each service.
+//! Reading order: [`Ask`], `wrong_service`, then one module for each service.
 
 mod ask;
+mod wrong_service;
 mod bank;
 mod coordinator;
 mod feed;
@@ -16,12 +17,12 @@ mod matching;
 pub mod decoder;
 
 pub use ask::Ask;
-pub use bank::{BankClient, IdempotencyKey, ItemPage, Written};
+pub use bank::{BankClient, FoundItems, IdempotencyKey, ItemPage, ItemSearch, Written};
 pub use coordinator::{CoordinatorClient, partial_search};
 pub use feed::{FeedClient, FeedStream};
 pub use matcher::{DescriptionStream, MatcherClient};
 pub use matching::{MatchAnswer, MatchClient, MatchStreamAnswer, QueryFailure, partial_match};
 pub use state::StateStream;
 pub use tokio::time::Instant as Deadline;
-pub use vigie_net::{CallError, EndpointError, Network};
+pub use vigie_net::{CallError, EndpointError, Network, Notice, Patience, Wait};
 pub use vigie_rpc::{Code, Priority};

@@ -5,14 +5,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
-use vigie_model::{Query, ReplicaDescription, SearchOptions, ShardAnswer};
+use vigie_model::{ANSWER_BYTES_MAX, Query, ReplicaDescription, SearchOptions, ShardAnswer};
 use vigie_net::{CallError, EndpointError, Network, Target};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_client::MatcherServiceClient;
 use vigie_rpc::Priority;
 
-/// The largest answer: as many matches as one call may ask for, each of an item at all its bounds.
-const ANSWER_BYTES_MAX: usize = 128 << 20;
+/// The largest answer, of a matcher of a version that cuts none: as many matches as one call may ask for, each of an item at all
+/// its bounds.
+const MESSAGE_BYTES_MAX: usize = 128 << 20;
 
 const SEARCH: &str = "vigie.matcher.v1.MatcherService/Search";
 const DESCRIBE: &str = "vigie.matcher.v1.MatcherService/Describe";
@@ -33,7 +34,7 @@ impl MatcherClient {
     /// The same on another network.
     pub fn new_on(endpoint: &str, network: &Network) -> Result<Self, EndpointError> {
         let target = Target::new("matcher", endpoint, network)?;
-        let stub = MatcherServiceClient::new(target.channel()).max_decoding_message_size(ANSWER_BYTES_MAX);
+        let stub = MatcherServiceClient::new(target.channel()).max_decoding_message_size(MESSAGE_BYTES_MAX);
         Ok(Self { target, stub })
     }
 
@@ -56,8 +57,20 @@ impl MatcherClient {
         priority: Priority,
         deadline: Instant,
     ) -> Result<ShardAnswer, CallError> {
+        self.search_within(queries, options, ANSWER_BYTES_MAX, priority, deadline).await
+    }
+
+    /// The same, with an answer of at most so many bytes of matches.
+    pub async fn search_within<'a>(
+        &self,
+        queries: impl IntoIterator<Item = &'a Query>,
+        options: &SearchOptions,
+        answer_bytes_max: usize,
+        priority: Priority,
+        deadline: Instant,
+    ) -> Result<ShardAnswer, CallError> {
         let mut stub = self.stub.clone();
-        let message = pb::SearchRequest::of(queries, options);
+        let message = pb::SearchRequest::of(queries, options, answer_bytes_max);
         let answer =
             self.target.call_as(SEARCH, priority, deadline, message, |request| stub.search(request)).await?;
         answer.try_into().map_err(|invalid| self.target.unreadable(&invalid))

@@ -12,6 +12,8 @@ use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
 use vigie_telemetry::trace;
 
+use crate::wrong_service::explained;
+
 /// The largest answer: as many matches as one call may ask for, each of an item at all its bounds.
 const ANSWER_BYTES_MAX: usize = 128 << 20;
 
@@ -104,7 +106,8 @@ impl MatchClient {
         let message = &pb::MatchRequest::from(call);
         let ask = |Endpoint { target, mut stub }: Endpoint| async move {
             let call = target.call(MATCH, deadline, message.clone(), |request| stub.r#match(request));
-            call.await?.try_into().map_err(|invalid| target.unreadable(&invalid))
+            let answer = explained(&target, call.await).await?;
+            answer.try_into().map_err(|invalid| target.unreadable(&invalid))
         };
         self.pool.call(ask).await
     }
@@ -114,7 +117,8 @@ impl MatchClient {
         let message = &pb::HashRequest { image };
         let hash = |Endpoint { target, mut stub }: Endpoint| async move {
             let call = target.call(HASH, deadline, message.clone(), |request| stub.hash(request));
-            call.await?.try_into().map_err(|invalid| target.unreadable(&invalid))
+            let answer = explained(&target, call.await).await?;
+            answer.try_into().map_err(|invalid| target.unreadable(&invalid))
         };
         self.pool.call(hash).await
     }
@@ -136,7 +140,8 @@ impl MatchClient {
         if let Some(context) = trace::current() {
             context.write(request.metadata_mut().as_mut());
         }
-        let answers = stub.match_stream(request).await.map_err(|status| target.failed(status))?;
+        let answers = stub.match_stream(request).await.map_err(|status| target.failed(status));
+        let answers = explained(&target, answers).await?;
         Ok(answers.into_inner().map(move |answer| match answer {
             Ok(answer) => stream_answer(&target, answer),
             Err(status) => Err(target.failed(status)),

@@ -84,7 +84,9 @@ impl Server {
         LazyLock::force(&LOG);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS)).unwrap();
+        let routes =
+            Routes::new(Reflection { descriptors: vigie_proto::DESCRIPTORS, roles: vigie_proto::ROLES })
+                .unwrap();
         let routes = routes.with(MatcherServiceServer::new(Mirror));
         let mut running = JoinSet::new();
         running.spawn(async move {

@@ -7,10 +7,12 @@ use prometheus_client::registry::Registry;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use vigie_clients::Network;
-use vigie_model::{Query, SearchAnswer, SearchOptions, Topology};
+use vigie_model::Limit;
+use vigie_model::answer::answer_bytes as bytes_at_most;
+use vigie_model::{ANSWER_BYTES_MAX, Query, SearchAnswer, SearchOptions, Topology};
 use vigie_rpc::Priority;
 
-use crate::asking::fan_out::FanOut;
+use crate::asking::fan_out::{FanOut, shard_answer_bytes};
 use crate::asking::metrics::CallMetrics;
 use crate::config::Config;
 use crate::error::{RunError, SearchError};
@@ -53,7 +55,27 @@ impl Coordinator {
         priority: Priority,
         deadline: Instant,
     ) -> Result<SearchAnswer, SearchError> {
-        self.fan_out.search(queries.into(), options, priority, deadline).await
+        self.search_within(queries, options, ANSWER_BYTES_MAX, priority, deadline).await
+    }
+
+    /// The same, with an answer of at most so many bytes of matches, but for the best match of each query.
+    pub async fn search_within(
+        &self,
+        queries: impl Into<Arc<[Query]>>,
+        options: SearchOptions,
+        answer_bytes: usize,
+        priority: Priority,
+        deadline: Instant,
+    ) -> Result<SearchAnswer, SearchError> {
+        self.fan_out.search(queries.into(), options, answer_bytes, priority, deadline).await
+    }
+
+    /// The most bytes of matches that a search for so many queries takes at once: what all shards answer, and the answer.
+    #[must_use]
+    pub fn bytes_of_a_search(&self, queries: usize, limit: Limit, answer_bytes: usize) -> usize {
+        let shards = self.fan_out.view.load().shards.len();
+        let of_a_shard = bytes_at_most(queries, limit.get(), shard_answer_bytes(answer_bytes, shards));
+        shards * of_a_shard + bytes_at_most(queries, limit.get(), answer_bytes)
     }
 
     /// The topology as it is known now.

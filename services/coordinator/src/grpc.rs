@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
-use vigie_model::{Query, SearchOptions, Sequence};
+use vigie_model::{ANSWER_BYTES_MAX, Cost, LITTLE_BYTES, Query, SearchOptions, Sequence};
 use vigie_proto::pb::coordinator::v1 as pb;
 use vigie_proto::pb::coordinator::v1::coordinator_service_server::CoordinatorService;
-use vigie_serving::{Call, ServingConfig, deadline};
+use vigie_serving::{Answers, Call, ServingConfig, deadline};
 
 use crate::coordinator::Coordinator;
 
@@ -24,16 +24,42 @@ impl CoordinatorService for Grpc {
         request: Request<pb::SearchRequest>,
     ) -> Result<Response<pb::SearchResponse>, Status> {
         let deadline = deadline::of(request.metadata(), &self.serving);
-        let call = Call::of(&request);
+        let (call, answers) = (Call::of(&request), Answers::of(&request));
+        let asked_bytes = request.get_ref().answer_bytes();
         let priority = call.priority();
         let (queries, options): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
         if options.min_sequence > Sequence::ZERO {
             // It may wait for a change to come, which is no load.
             call.not_load();
         }
+        let cost = Cost::of(&queries, &options.max_distances);
+        if cost.slots() > 1 {
+            call.not_load();
+        }
+        let queries: Arc<[Query]> = queries.into();
+        // Most searches find little. A caller that says how much it takes knows better.
+        let little = (queries.len() * LITTLE_BYTES).min(ANSWER_BYTES_MAX);
+        let mut answer_bytes = asked_bytes.unwrap_or(little);
         deadline::within(deadline, async {
-            let answer = self.coordinator.search(queries, options, priority, deadline).await?;
-            Ok(Response::new(answer.into()))
+            loop {
+                let most = self.coordinator.bytes_of_a_search(queries.len(), options.limit, answer_bytes);
+                let mut room = {
+                    let _not_load = call.waiting();
+                    answers.room(most, deadline).await?
+                };
+                let _weight = call.weigh(cost.slots(), deadline).await?;
+                let (queries, options) = (Arc::clone(&queries), options.clone());
+                let searched =
+                    self.coordinator.search_within(queries, options, answer_bytes, priority, deadline);
+                let answer = searched.await?;
+                if asked_bytes.is_none() && answer_bytes < ANSWER_BYTES_MAX && answer.is_cut() {
+                    answer_bytes = ANSWER_BYTES_MAX;
+                    continue;
+                }
+                room.shrink(answer.bytes());
+                answers.send(room);
+                return Ok(Response::new(answer.into()));
+            }
         })
         .await
     }

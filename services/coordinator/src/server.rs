@@ -62,7 +62,9 @@ async fn run_on(
     let grpc = Grpc { coordinator: Arc::clone(&coordinator), serving: config.serving };
     let service = CoordinatorServiceServer::new(grpc).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let routes =
-        Routes::new(Reflection(vigie_proto::DESCRIPTORS))?.with(service).traced_by(telemetry.tracer());
+        Routes::new(Reflection { descriptors: vigie_proto::DESCRIPTORS, roles: vigie_proto::ROLES })?
+            .with(service)
+            .traced_by(telemetry.tracer());
     telemetry.register(|registry| routes.load().register(registry));
     let looking = Arc::clone(&coordinator);
     telemetry.tell_condition(move || Condition::starting(looking.unready_reason()));

@@ -10,8 +10,9 @@
 //! - An answer says how many frames of an image were searched and how many were left out, and a match names its frame.
 //! - "No match" comes with the coverage that it rests on.
 //!
-//! Reading order: `config`, `hashing_pool` (bounded decoding), `lost_shards` (what is logged of answers), `searcher` (the way to the coordinator), `prepared` (a content as queries), `matching` (one call from content to answer),
-//! `grpc`, `error`, `server`.
+//! Reading order: `config`, `hashing_pool` (bounded decoding), `lost_shards` (what is logged of answers), `searcher` (the way
+//! to the coordinator), `prepared` (a content as queries), `rooms` (memory for answers), `matching` (one call from content to answer), `answering` (an answer as it is sent),
+//! `streaming` (requests on a stream), `grpc`, `error`, `server`.
 
 mod config;
 mod server;
@@ -21,7 +22,10 @@ mod hashing_pool;
 mod lost_shards;
 mod searcher;
 mod prepared;
+mod rooms;
 mod matching;
+mod answering;
+mod streaming;
 
 pub use config::{Config, CoordinatorAt, QueryWay};
 pub use error::RunError;

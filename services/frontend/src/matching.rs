@@ -1,15 +1,23 @@
 //! One call from content to answer: hash what has to be hashed, search once for all of it, put the answers together.
 
+use std::sync::Arc;
+
 use futures::{StreamExt as _, stream};
 use tokio::time::Instant;
 use tonic::Status;
-use vigie_model::{Content, Coverage, MatchCall, Matched, Quality, Query, Rendition, SearchOptions};
+use vigie_model::answer::{answer_bytes as bytes_at_most, cut};
+use vigie_model::cost;
+use vigie_model::{
+    ANSWER_BYTES_MAX, Content, Cost, Coverage, HashTypeSet, LITTLE_BYTES, Limit, MatchCall, Matched, Quality,
+    Query, QueryMatches, Rendition, SearchAnswer, SearchOptions, hash_types,
+};
 use vigie_proto::Invalid;
 use vigie_rpc::Priority;
 
 use crate::error::HashingError;
 use crate::hashing_pool::HashingPool;
 use crate::prepared::{Found, Prepared, Searched, take_queries};
+use crate::rooms::Rooms;
 use crate::searcher::{SearchFailure, Searcher, Urgency};
 
 /// A call with more queries than this is bulk work behind this frontend, whatever its caller says.
@@ -52,6 +60,7 @@ impl Matching {
         &self,
         call: MatchCall,
         urgency: Urgency,
+        rooms: &mut Rooms,
         deadline: Instant,
     ) -> Result<Answer, Failed> {
         let MatchCall { contents, options, quality_floor } = call;
@@ -68,7 +77,19 @@ impl Matching {
         {
             return Err(Failed::Call(refused.clone()));
         }
-        self.search(prepared, options, floor, urgency, deadline).await
+        self.search(prepared, options, floor, urgency, rooms, deadline).await
+    }
+
+    /// The most bytes that the matches of a call take here at once.
+    fn bytes_of_a_call(&self, queries: usize, limit: Limit, answer_bytes: usize) -> usize {
+        // What is gathered of several searches is cut when it is twice an answer.
+        self.searcher.bytes_of_a_search(queries.min(Query::BATCH_MAX), limit, answer_bytes)
+            + 2 * bytes_at_most(queries, limit.get(), answer_bytes)
+    }
+
+    /// The room that a request of so many hashed contents is to have before it is worked on.
+    pub(crate) fn bytes_of_a_request(&self, contents: usize, limit: Limit) -> usize {
+        self.bytes_of_a_call(contents, limit, little_bytes(contents))
     }
 
     /// Searches for all contents, in as few calls as may be, and gives each its part of the answers.
@@ -78,6 +99,7 @@ impl Matching {
         options: SearchOptions,
         quality_floor: Quality,
         urgency: Urgency,
+        rooms: &mut Rooms,
         deadline: Instant,
     ) -> Result<Answer, Failed> {
         let mut queries = take_queries(prepared.iter_mut().flatten(), self.queries_max);
@@ -86,15 +108,36 @@ impl Matching {
             queries.push((usize::MAX, Rendition::default(), Query::default()));
         }
         // However few its contents are: many queries are bulk work.
-        let priority =
-            if queries.len() > INTERACTIVE_QUERIES_MAX { Priority::Bulk } else { urgency.priority };
+        let each = queries.iter().map(|(.., query)| std::slice::from_ref(query));
+        let cost = each.clone().map(|query| Cost::of(query, &options.max_distances)).sum::<Cost>();
+        let hash_types = each.flat_map(|query| hash_types(query).iter().collect::<Vec<_>>()).collect();
+        let is_much = queries.len() > INTERACTIVE_QUERIES_MAX || cost.slots() > 1;
+        let priority = if is_much { Priority::Bulk } else { urgency.priority };
         let urgency = Urgency { priority, ..urgency };
         let mut found: Vec<Found> = prepared.iter().flatten().map(|_| Found::new(options.limit)).collect();
         let (mut coverage, mut approximate, mut incomplete) = (None::<Coverage>, Vec::new(), None);
         let mut results_omitted = false;
-        for queries in queries.chunks_mut(queries_per_call(&options)) {
-            let asked = queries.iter_mut().map(|(.., query)| std::mem::take(query)).collect();
-            let searched = match self.searcher.search(asked, options.clone(), urgency, deadline).await {
+        let mut answer_bytes = little_bytes(prepared.len());
+        let query_count = queries.len();
+        let bytes = |answer_bytes| self.bytes_of_a_call(query_count, options.limit, answer_bytes);
+        rooms.take(bytes(answer_bytes), deadline).await.map_err(Failed::Call)?;
+        let mut weight = rooms.weigh(cost, deadline).await.map_err(Failed::Call)?;
+        for queries in queries.chunks_mut(queries_per_call(&options, &hash_types)) {
+            let asked: Arc<[Query]> = queries.iter_mut().map(|(.., query)| std::mem::take(query)).collect();
+            let search =
+                |bytes| self.searcher.search(Arc::clone(&asked), options.clone(), bytes, urgency, deadline);
+            let mut searched = search(answer_bytes).await;
+            if answer_bytes < ANSWER_BYTES_MAX && found_of(&searched).is_some_and(SearchAnswer::is_cut) {
+                // It finds much. What was found is dropped, and searched again with room for all that is answered.
+                drop(searched);
+                answer_bytes = ANSWER_BYTES_MAX;
+                // Nor are its slots held meanwhile.
+                drop(weight);
+                rooms.take(bytes(answer_bytes), deadline).await.map_err(Failed::Call)?;
+                weight = rooms.weigh(cost, deadline).await.map_err(Failed::Call)?;
+                searched = search(answer_bytes).await;
+            }
+            let searched = match searched {
                 Ok(searched) if searched.results.len() == queries.len() => searched,
                 // A missing result must never count as "no match".
                 Ok(searched) => {
@@ -123,12 +166,19 @@ impl Matching {
                     found.add(*rendition, answer);
                 }
             }
+            if found.iter().map(Found::bytes).sum::<usize>() > 2 * ANSWER_BYTES_MAX {
+                found = Found::cut_all(found, ANSWER_BYTES_MAX);
+            }
         }
+        drop(weight);
+        let mut found: Vec<QueryMatches> = found.into_iter().map(Found::finish).collect();
+        cut(&mut found, ANSWER_BYTES_MAX);
+        rooms.shrink(found.iter().map(QueryMatches::bytes).sum());
         let searched =
             Searched { max_distances: &options.max_distances, approximate: &approximate, quality_floor };
         let mut found = found.into_iter();
         let mut answered = |content: Prepared| {
-            let found = found.next().map(Found::finish).unwrap_or_default();
+            let found = found.next().unwrap_or_default();
             content.answered(found, searched)
         };
         let results = if results_omitted {
@@ -173,7 +223,22 @@ impl Matching {
     }
 }
 
-/// So many queries that one call neither holds more than a call may, nor asks for more matches.
-fn queries_per_call(options: &SearchOptions) -> usize {
-    Query::BATCH_MAX.min(Query::ANSWERS_MAX / options.limit.get()).max(1)
+/// The bytes of an answer to so many contents that find little.
+fn little_bytes(contents: usize) -> usize {
+    contents.saturating_mul(LITTLE_BYTES).min(ANSWER_BYTES_MAX)
+}
+
+/// What a search has found, be it of all shards or not.
+fn found_of(searched: &Result<SearchAnswer, SearchFailure>) -> Option<&SearchAnswer> {
+    match searched {
+        Ok(answer) => Some(answer),
+        Err(SearchFailure::Incomplete { partial, .. }) => Some(partial),
+        Err(SearchFailure::Call(_)) => None,
+    }
+}
+
+/// So many queries that one call neither holds more than a call may, nor asks for more matches, nor costs more.
+fn queries_per_call(options: &SearchOptions, hash_types: &HashTypeSet) -> usize {
+    let affordable = cost::queries_max(hash_types, &options.max_distances);
+    Query::BATCH_MAX.min(Query::ANSWERS_MAX / options.limit.get()).min(affordable).max(1)
 }

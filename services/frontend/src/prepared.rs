@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use vigie_model::answer::{Reach, cut};
 use vigie_model::{
     DecodeFailure, Decoded, Hash, HashType, HashTypeSearch, ItemId, Limit, Match, Matched, MaxDistances,
     PdqHash, PictureFingerprint, PictureHashes, Quality, Query, QueryHash, QueryMatches, Rendition,
@@ -200,17 +201,44 @@ pub(crate) struct Found {
     items: BTreeMap<ItemId, Match>,
     limit: Limit,
     limit_reached: bool,
+    reach: Reach,
+    /// The bytes of the items' matches, at most.
+    bytes: usize,
 }
 
 impl Found {
     /// Nothing yet.
-    pub(crate) const fn new(limit: Limit) -> Self {
-        Self { items: BTreeMap::new(), limit, limit_reached: false }
+    pub(crate) fn new(limit: Limit) -> Self {
+        Self { items: BTreeMap::new(), limit, limit_reached: false, reach: Reach::default(), bytes: 0 }
+    }
+
+    /// Keeps of what was found for all contents of a call no more than an answer of so many bytes may hold.
+    pub(crate) fn cut_all(all: Vec<Self>, bytes_max: usize) -> Vec<Self> {
+        let limits: Vec<Limit> = all.iter().map(|found| found.limit).collect();
+        let mut results: Vec<QueryMatches> = all.into_iter().map(Self::finish).collect();
+        cut(&mut results, bytes_max);
+        results.into_iter().zip(limits).map(|(result, limit)| Self::of(result, limit)).collect()
+    }
+
+    /// What was finished, to be added to.
+    fn of(result: QueryMatches, limit: Limit) -> Self {
+        let mut found = Self { limit_reached: result.limit_reached, ..Self::new(limit) };
+        found.reach.note(&result);
+        found.bytes = result.bytes();
+        found.items = result.matches.into_iter().map(|one| (one.item, one)).collect();
+        found
+    }
+
+    /// The bytes of what was found, at most.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Adds the answer to one query. Of many more items than the limit the nearest are kept.
     pub(crate) fn add(&mut self, rendition: Rendition, answer: QueryMatches) {
         self.limit_reached |= answer.limit_reached;
+        self.reach.note(&answer);
+        self.bytes += answer.bytes();
         for mut found in answer.matches {
             found.rendition = rendition;
             match self.items.get_mut(&found.item) {
@@ -226,14 +254,18 @@ impl Found {
         }
         if self.items.len() > self.limit.get() * 4 {
             let nearest = self.take_nearest();
+            self.bytes = nearest.iter().map(Match::bytes).sum();
             self.items = nearest.into_iter().map(|found| (found.item, found)).collect();
         }
     }
 
     /// The nearest items, up to the limit.
     pub(crate) fn finish(mut self) -> QueryMatches {
-        let matches = self.take_nearest();
-        QueryMatches { matches, limit_reached: self.limit_reached }
+        let mut matches: Vec<Match> = std::mem::take(&mut self.items).into_values().collect();
+        matches.sort_by(Match::answer_order);
+        let mut result = QueryMatches { matches, limit_reached: self.limit_reached, left_out: 0 };
+        self.reach.apply(&mut result, self.limit);
+        result
     }
 
     fn take_nearest(&mut self) -> Vec<Match> {

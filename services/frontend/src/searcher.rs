@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 use vigie_clients::{Ask, CoordinatorClient, Network, partial_search};
 use vigie_coordinator::{Coordinator, SearchError};
-use vigie_model::{Query, SearchAnswer, SearchOptions, Sequence};
+use vigie_model::answer::answer_bytes as bytes_at_most;
+use vigie_model::{Limit, Query, SearchAnswer, SearchOptions, Sequence};
 use vigie_net::lane::{Carry, Lane, LaneLimits};
 use vigie_proto::status;
 use vigie_rpc::Priority;
@@ -128,14 +129,26 @@ impl Searcher {
         }
     }
 
+    /// The most bytes of matches that a search for so many queries takes here at once, if its answer may have `answer_bytes`.
+    pub(crate) fn bytes_of_a_search(&self, queries: usize, limit: Limit, answer_bytes: usize) -> usize {
+        match self.lane.carrier() {
+            Coordinators::Remote(..) => bytes_at_most(queries, limit.get(), answer_bytes),
+            Coordinators::Embedded(coordinator) => {
+                coordinator.bytes_of_a_search(queries, limit, answer_bytes)
+            }
+        }
+    }
+
+    /// Searches, with an answer of at most `answer_bytes` bytes of matches, but for the best match of each query.
     pub(crate) async fn search(
         &self,
-        queries: Vec<Query>,
+        queries: Arc<[Query]>,
         options: SearchOptions,
+        answer_bytes: usize,
         Urgency { priority, waits_for_room }: Urgency,
         deadline: Instant,
     ) -> Result<SearchAnswer, SearchFailure> {
-        let ask = Ask::new(queries.into(), Arc::new(options), priority, deadline);
+        let ask = Ask::new(queries, Arc::new(options), priority, deadline).within(answer_bytes);
         loop {
             let searched = self.search_once(&ask).await;
             let Err(SearchFailure::Call(status)) = &searched else { return searched };
@@ -163,7 +176,7 @@ impl Carry for Coordinators {
     type Error = SearchFailure;
 
     async fn carry(&self, asks: &[Ask], deadline: Instant) -> Result<SearchAnswer, SearchFailure> {
-        let alike = &asks[0];
+        let (alike, answer_bytes) = (&asks[0], Ask::answer_bytes_of(asks));
         match self {
             Self::Remote(client, lost_shards) => {
                 let note = |answer: &SearchAnswer| {
@@ -171,7 +184,9 @@ impl Carry for Coordinators {
                     lost_shards.take(&answer.coverage, Instant::now()).iter().for_each(Notice::log);
                 };
                 let queries = asks.iter().flat_map(|ask| ask.queries.iter());
-                let searched = client.search(queries, &alike.options, alike.priority, deadline).await;
+                let searched = client
+                    .search_within(queries, &alike.options, answer_bytes, alike.priority, deadline)
+                    .await;
                 searched.inspect(note).map_err(|error| match partial_search(&error) {
                     None => SearchFailure::Call(search_status(error)),
                     Some(partial) => {
@@ -189,7 +204,8 @@ impl Carry for Coordinators {
                     _ => asks.iter().flat_map(|ask| ask.queries.iter().cloned()).collect(),
                 };
                 let options = SearchOptions::clone(&alike.options);
-                let searched = coordinator.search(queries, options, alike.priority, deadline).await;
+                let searched =
+                    coordinator.search_within(queries, options, answer_bytes, alike.priority, deadline).await;
                 searched.map_err(|error| match error {
                     SearchError::CoverageTooLow(ref partial) => {
                         let partial = partial.clone();
@@ -278,7 +294,7 @@ mod tests {
 
     /// Results that can be told apart by whether their limit was reached.
     fn answer(limits: &[bool]) -> SearchAnswer {
-        let result = |reached: &bool| QueryMatches { matches: Vec::new(), limit_reached: *reached };
+        let result = |reached: &bool| QueryMatches { limit_reached: *reached, ..QueryMatches::default() };
         let coverage = Coverage { shards_total: 2, shards_answered: 1, ..Coverage::default() };
         SearchAnswer { results: limits.iter().map(result).collect(), coverage, ..SearchAnswer::default() }
     }

@@ -81,10 +81,11 @@ async fn run_on(
     };
     // The layer in front refuses larger messages with the code that this project gives them.
     let service = MatchServiceServer::new(grpc).max_decoding_message_size(config.message_bytes_max());
-    let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS))?
-        .with(service)
-        .bulk(MatchServiceServer::<Grpc>::NAME, "MatchStream")
-        .traced_by(telemetry.tracer());
+    let routes =
+        Routes::new(Reflection { descriptors: vigie_proto::DESCRIPTORS, roles: vigie_proto::ROLES })?
+            .with(service)
+            .bulk(MatchServiceServer::<Grpc>::NAME, "MatchStream")
+            .traced_by(telemetry.tracer());
     telemetry.register(|registry| routes.load().register(registry));
     let told = searcher.clone();
     telemetry.tell_condition(move || Condition::starting(told.unready_reason()));

@@ -9,10 +9,11 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
 use vigie_index::Cancellation;
-use vigie_model::{Query, SearchOptions, Sequence, ShardAnswer};
+use vigie_model::answer::answer_bytes as answer_bytes_max;
+use vigie_model::{ANSWER_BYTES_MAX, Cost, Query, QueryMatches, SearchOptions, Sequence, ShardAnswer};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherService;
-use vigie_serving::{Call, LongStream, LongStreams, ServingConfig, Shutdown, deadline};
+use vigie_serving::{Answers, Call, LongStream, LongStreams, ServingConfig, Shutdown, deadline};
 use vigie_telemetry::trace;
 
 use crate::error::SearchError;
@@ -43,23 +44,39 @@ pub(crate) struct Grpc {
 impl Grpc {
     async fn answer(&self, request: Request<pb::SearchRequest>) -> Result<pb::SearchResponse, Status> {
         let deadline = deadline::of(request.metadata(), &self.serving);
-        let call = Call::of(&request);
+        let (call, answers) = (Call::of(&request), Answers::of(&request));
+        let answer_bytes = request.get_ref().answer_bytes().unwrap_or(ANSWER_BYTES_MAX);
         let (queries, options): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
         let shard = self.shard_at(options.min_sequence, deadline, &call).await?;
-        let size = Size::of(&queries, &options);
+        let most = answer_bytes_max(queries.len(), options.limit.get(), answer_bytes);
+        // Before anything is found: so much is never more than can be held.
+        let mut room = {
+            let _not_load = call.waiting();
+            answers.room(most, deadline).await?
+        };
+        let cost = Cost::of(&queries, &options.max_distances);
+        if cost.slots() > 1 {
+            call.not_load();
+        }
+        let _weight = call.weigh(cost.slots(), deadline).await?;
+        let size = Size::of(&queries, &options, cost);
         let mut span = trace::child("search the index");
         span.set(QUERIES, i64::try_from(queries.len()).unwrap_or(i64::MAX));
         // Before the search, so that it is not younger than what is found.
         let (searched, as_of) = (Arc::clone(&shard), self.replica.as_of());
-        let work = move |cancel: &Cancellation| {
-            let found = search(&searched, &queries, &options, cancel);
-            found.and_then(|answer| encode(ShardAnswer { as_of, ..answer }, cancel))
+        let work = move |cancel: &Cancellation| -> Result<_, SearchError> {
+            let answer = search(&searched, &queries, &options, answer_bytes, cancel)?;
+            let bytes: usize = answer.results.iter().map(QueryMatches::bytes).sum();
+            Ok((encode(ShardAnswer { as_of, ..answer }, cancel)?, bytes))
         };
-        deadline::within(deadline, async {
+        let answered = async {
             let outcome = self.runner.run(size, deadline, work).await;
             Ok(outcome.inspect_err(|error| self.doubt(&shard, error))?)
-        })
-        .await
+        };
+        let (answer, bytes) = deadline::within(deadline, answered).await?;
+        room.shrink(bytes);
+        answers.send(room);
+        Ok(answer)
     }
 
     /// Has a shard rebuilt that a search found damaged, and one compared with its checksums in which a search failed.

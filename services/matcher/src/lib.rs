@@ -58,6 +58,7 @@ mod sharing {
 /// One search over a shard.
 mod searching {
     pub(crate) mod found;
+    pub(crate) mod describing;
     pub(crate) mod search;
     pub(crate) mod running;
 }

@@ -150,7 +150,7 @@ pub(crate) fn routes(
         wait_permits: Semaphore::new(config.sequence_waits_max),
     };
     let service = MatcherServiceServer::new(grpc).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    Ok(Routes::new(Reflection(vigie_proto::DESCRIPTORS))?
+    Ok(Routes::new(Reflection { descriptors: vigie_proto::DESCRIPTORS, roles: vigie_proto::ROLES })?
         .with(service)
         .never_refusing(MatcherServiceServer::<Grpc>::NAME, "Describe")
         .never_refusing(MatcherServiceServer::<Grpc>::NAME, "Watch"))

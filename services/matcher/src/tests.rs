@@ -7,9 +7,9 @@ use vigie_follow::Proof;
 use vigie_index::Cancellation;
 
 use vigie_model::{
-    BankId, BankName, Change, ChangeKind, Distance, FeedRange, Hash, HashType, Item, ItemContent, ItemDraft,
-    ItemId, Limit, LogId, MaxDistances, Query, QueryHash, SearchOptions, Sequence, SetDigest, ShardIdentity,
-    UnixMillis, Variant,
+    ANSWER_BYTES_MAX, BankId, BankName, Change, ChangeKind, Distance, FeedRange, Hash, HashType, Item,
+    ItemContent, ItemDraft, ItemId, Limit, LogId, MaxDistances, Query, QueryHash, QueryMatches,
+    SearchOptions, Sequence, SetDigest, ShardIdentity, UnixMillis, Variant,
 };
 
 use crate::error::SearchError;
@@ -234,7 +234,7 @@ proptest! {
                 // Enough queries for several passes over the index.
                 let mut queries = vec![query(&asked), Query::default()];
                 queries.extend((0..40).map(|number| query(&[number * 5])));
-                let answer = search(&shard, &queries, &options(banks.clone(), radius, limit), &Cancellation::never()).unwrap();
+                let answer = search(&shard, &queries, &options(banks.clone(), radius, limit), ANSWER_BYTES_MAX, &Cancellation::never()).unwrap();
                 prop_assert_eq!(answer.sequence, through);
                 prop_assert_eq!(answer.results.len(), queries.len());
                 for (asked, result) in queries.iter().zip(&answer.results) {
@@ -247,6 +247,12 @@ proptest! {
                         prop_assert_eq!(&one.bank_name, &replay.banks[&one.bank].0);
                     }
                 }
+                // The same as cutting the whole answer, which this never builds.
+                let bytes = answer.results.iter().map(QueryMatches::bytes).sum::<usize>() / 2;
+                let cut_one = search(&shard, &queries, &options(banks.clone(), radius, limit), bytes, &Cancellation::never()).unwrap();
+                let mut expected = answer.results;
+                vigie_model::answer::cut(&mut expected, bytes);
+                prop_assert_eq!(cut_one.results, expected);
             }
             let living: usize = replay.items.values().map(|(_, content)| content.hashes().len()).sum();
             let counted: u64 = shard.hash_counts().iter().map(|count| count.hashes).sum();
@@ -353,8 +359,14 @@ fn a_hash_that_is_always_banked_is_always_found() {
             std::thread::spawn(move || {
                 let queries = vec![query(&[2]); 40];
                 while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                    let answer =
-                        search(&shard, &queries, &options(vec![], 0, 1), &Cancellation::never()).unwrap();
+                    let answer = search(
+                        &shard,
+                        &queries,
+                        &options(vec![], 0, 1),
+                        ANSWER_BYTES_MAX,
+                        &Cancellation::never(),
+                    )
+                    .unwrap();
                     assert!(
                         answer.results.iter().all(|one| one.matches.len() == 1),
                         "missed as of {}",
@@ -413,7 +425,7 @@ fn unknown_and_disabled_banks_are_told_apart() {
     shard.apply(range(0, vec![created(1), added(2), change(3, disabled)])).unwrap();
     let check = |banks: &[&str]| {
         let banks = banks.iter().map(|text| name(text)).collect();
-        search(&shard, &[query(&[2])], &options(banks, 0, 1), &Cancellation::never())
+        search(&shard, &[query(&[2])], &options(banks, 0, 1), ANSWER_BYTES_MAX, &Cancellation::never())
     };
     let sequence = Sequence(3);
     assert_eq!(check(&["other"]).unwrap_err(), SearchError::UnknownBank { name: name("other"), sequence });
@@ -426,6 +438,6 @@ fn a_cancelled_search_gives_no_answer() {
     let shard = empty_shard();
     shard.apply(range(0, vec![created(1), added(2)])).unwrap();
     let past = Cancellation::at(std::time::Instant::now());
-    let answer = search(&shard, &[query(&[2])], &options(vec![], 31, 1), &past);
+    let answer = search(&shard, &[query(&[2])], &options(vec![], 31, 1), ANSWER_BYTES_MAX, &past);
     assert_eq!(answer.unwrap_err(), SearchError::OutOfTime);
 }

@@ -52,7 +52,8 @@ const EXIT_CODES: &str = "Exit codes:
   3   done, but some of the inputs could not be used; each is reported
   4   the cluster is not reachable or too busy, or an answer does not cover
       all of it: try again
-  10  with `match --exit-code`: something matched, and none of the above
+  10  with `match --exit-code`: something matched, whatever else happened
+  130 stopped by Ctrl-C; what was done is reported
 
 Colours: on terminals, unless NO_COLOR is set; CLICOLOR_FORCE=1 has them anywhere.
 `vigie config show` lists every key of a configuration.";
@@ -73,7 +74,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Run a whole cluster in this process: bank, matchers, coordinator, frontend
     Up(UpArgs),
-    /// Ask the cluster whether images are known
+    /// Ask the cluster whether images or hashes are known
     Match(MatchArgs),
     /// Compute fingerprints of images, here, without a cluster
     Hash(HashArgs),
@@ -83,7 +84,7 @@ pub(crate) enum Command {
     /// Add, show, list and remove items of a bank
     #[command(subcommand)]
     Item(ItemCommand),
-    /// Show the topology, how far each part has come, and what is banked
+    /// Show what answers, the topology, how far each part has come, and what is banked
     Status(StatusArgs),
     /// Prove a running cluster: add a drawn picture, recognise it, remove it, recognise it no more
     Try(TryArgs),
@@ -105,6 +106,15 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     /// Write manual pages
     Man(ManArgs),
+    /// Write the descriptors of all services, of which clients in other languages are generated
+    Descriptors(DescriptorsArgs),
+}
+
+/// Arguments of `vigie descriptors`.
+#[derive(Debug, Args)]
+pub(crate) struct DescriptorsArgs {
+    /// The file to write, a google.protobuf.FileDescriptorSet; standard output if none is named
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// Where the frontend is.
@@ -124,17 +134,21 @@ pub(crate) struct FrontendArgs {
 /// Where the bank is.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BankAddressArgs {
-    /// The bank to speak to
+    /// The bank to speak to; of several banks on one database, separated by commas, the one that serves is found
     #[arg(
         long = "bank-url",
         env = "VIGIE_BANK",
         default_value = "http://127.0.0.1:7742",
-        value_name = "URL"
+        value_name = "URL",
+        value_delimiter = ','
     )]
-    pub(crate) bank_url: String,
+    pub(crate) bank_urls: Vec<String>,
     /// How long a call may take, retries included, in milliseconds
     #[arg(long, default_value_t = 30_000, value_name = "MS")]
     pub(crate) timeout_ms: u64,
+    /// How long to try where no connection can be made, in milliseconds
+    #[arg(long, default_value_t = 2_000, value_name = "MS")]
+    pub(crate) connect_timeout_ms: u64,
     /// How it is reached
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
@@ -181,9 +195,11 @@ pub(crate) struct UpArgs {
 /// Arguments of `vigie match`.
 #[derive(Debug, Args)]
 pub(crate) struct MatchArgs {
-    /// Image files, or folders of them; links to files in a folder are followed, links to folders are not
-    #[arg(required = true, value_name = "FILE|DIR")]
-    pub(crate) paths: Vec<PathBuf>,
+    /// Image files; folders of them, in which other files are counted and no failures; hashes, such as 64 hexadecimal digits
+    /// (searched as PDQ and as SHA-256) or md5:DIGEST; or `-` for standard input: text is read as a hash a line (or the
+    /// JSON of `vigie hash`), anything else as one image
+    #[arg(required = true, value_name = "FILE|DIR|HASH|-")]
+    pub(crate) inputs: Vec<PathBuf>,
     /// Search this bank only; may be given again
     #[arg(long = "bank", value_name = "BANK")]
     pub(crate) banks: Vec<BankName>,
@@ -202,7 +218,7 @@ pub(crate) struct MatchArgs {
     /// Warn when an answer may lack changes of the last so many seconds; 0 for never
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub(crate) warn_age: u64,
-    /// Exit with 10 when anything matched
+    /// Exit with 10 when anything matched, whatever else happened
     #[arg(long)]
     pub(crate) exit_code: bool,
     /// Where to ask
@@ -213,9 +229,9 @@ pub(crate) struct MatchArgs {
 /// Arguments of `vigie hash`.
 #[derive(Debug, Args)]
 pub(crate) struct HashArgs {
-    /// Image files
-    #[arg(required = true, value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
+    /// Image files, or folders of them, in which other files are counted and left out
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub(crate) paths: Vec<PathBuf>,
 }
 
 /// Arguments of `vigie bank`.
@@ -331,6 +347,8 @@ pub(crate) enum ItemCommand {
         #[command(flatten)]
         address: BankAddressArgs,
     },
+    /// Find items by a hash, an external reference or a label
+    Find(ItemFindArgs),
     /// Remove items: all of them or none
     Remove {
         /// Their ids
@@ -347,9 +365,9 @@ pub(crate) enum ItemCommand {
 pub(crate) struct ItemAddArgs {
     /// The bank's name
     pub(crate) bank: BankName,
-    /// Image files
-    #[arg(value_name = "FILE", required_unless_present = "hashes", conflicts_with = "hashes")]
-    pub(crate) files: Vec<PathBuf>,
+    /// Image files, or folders of them, in which other files are counted and left out
+    #[arg(value_name = "FILE|DIR", required_unless_present = "hashes", conflicts_with = "hashes")]
+    pub(crate) paths: Vec<PathBuf>,
     /// A file of hashes, or `-` for standard input: CSV with a header of pdq, md5, sha256, labels (separated by `;`) and
     /// external_reference, any of them; one PDQ hash a line; JSON Lines with the same names; or what `vigie hash --json`
     /// or `vigie item list --json` prints
@@ -358,9 +376,32 @@ pub(crate) struct ItemAddArgs {
     /// Refuse the whole file, before anything is added, if any of its lines is bad
     #[arg(long, requires = "hashes")]
     pub(crate) strict: bool,
+    /// Leave out the lines of the file up to this one: where an import that stopped goes on
+    #[arg(long, requires = "hashes", default_value_t = 0, hide_default_value = true, value_name = "LINE")]
+    pub(crate) after_line: u64,
     /// A label for each item; may be given again
     #[arg(long = "label", value_name = "LABEL")]
     pub(crate) labels: Vec<String>,
+    /// Where
+    #[command(flatten)]
+    pub(crate) address: BankAddressArgs,
+}
+
+/// Arguments of `vigie item find`.
+#[derive(Debug, Args)]
+pub(crate) struct ItemFindArgs {
+    /// A hash in full, of which equal ones are found, whatever the type; or an external reference or a label, in full
+    #[arg(value_name = "HASH|REFERENCE|LABEL")]
+    pub(crate) what: String,
+    /// Look in this bank only
+    #[arg(long, value_name = "BANK")]
+    pub(crate) bank: Option<BankName>,
+    /// Stop after so many
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// Begin after this item
+    #[arg(long, default_value_t = 0, value_name = "ITEM")]
+    pub(crate) after: u64,
     /// Where
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,

@@ -2,6 +2,7 @@
 
 mod deadline;
 mod date;
+mod stop;
 mod cluster;
 mod banks;
 mod content;
@@ -16,7 +17,7 @@ use vigie_telemetry::trace::{self, Scoped};
 
 use crate::cli::{Cli, Command, TlsCommand};
 use crate::commands::banks::{bank, item};
-use crate::commands::cluster::{config, demo, dev_ca, role, up};
+use crate::commands::cluster::{config, demo, descriptors, dev_ca, role, up};
 use crate::commands::content::{hash, match_files};
 use crate::commands::state::{health, status, try_out};
 use crate::output::{Exit, Output};
@@ -44,6 +45,7 @@ async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Tls(TlsCommand::DevCa(args)) => dev_ca::run(&args, output),
         Command::Completions(args) => shell::completions(&args, output),
         Command::Man(args) => shell::man(&args, output),
+        Command::Descriptors(args) => descriptors::run(&args, output),
     }
 }
 

@@ -269,7 +269,8 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
         | Command::Health(_)
         | Command::Config(_)
         | Command::Completions(_)
-        | Command::Man(_) => "error",
+        | Command::Man(_)
+        | Command::Descriptors(_) => "error",
     };
     let format = match cli.log_format {
         LogFormat::Text => vigie_telemetry::LogFormat::Text,

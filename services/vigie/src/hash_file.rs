@@ -1,4 +1,4 @@
-//! Files of hashes: CSV, JSON Lines, or one PDQ hash a line. The first line tells which.
+//! Files of hashes to bank: CSV, JSON Lines, or one PDQ hash a line. The first line tells which. (`queries`: lines to ask about.)
 //!
 //! - JSON Lines: an object a line with `pdq`, `md5` or any other hash type (a hash or a list of them), `labels`,
 //!   `external_reference`; or as `vigie item list --json` prints items, with `hashes`; or as `vigie hash --json` prints
@@ -9,11 +9,16 @@
 //! A line that is none of this is reported by its number, and reading goes on: it costs no other line. No hash is repeated in a report.
 
 mod json;
+mod query_hashes;
+mod queries;
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use vigie_model::{Hash, HashType, ItemContent, ItemDraft};
+
+pub(crate) use queries::{QueryLine, any_hash, query_lines};
+pub(crate) use query_hashes::QueryHashes;
 
 /// The longest line: an item at all its bounds has a tenth of it.
 const LINE_BYTES_MAX: u64 = 64 << 10;
@@ -59,7 +64,7 @@ impl<R: Read> HashFile<R> {
     ///
     /// The source cannot be read, or is a CSV file whose header names a column that is not known.
     pub(crate) fn open(source: R, labels: &[String]) -> io::Result<Self> {
-        let mut lines = Lines { reader: BufReader::with_capacity(1 << 16, source), read: 0 };
+        let mut lines = Lines::of(source);
         let mut first = lines.next().transpose()?;
         let begin = match &first {
             Some((_, Ok(text))) => text.trim_start_matches('\u{feff}').trim(),
@@ -107,6 +112,12 @@ impl<R: Read> Iterator for HashFile<R> {
 struct Lines<R: Read> {
     reader: BufReader<R>,
     read: u64,
+}
+
+impl<R: Read> Lines<R> {
+    fn of(source: R) -> Self {
+        Self { reader: BufReader::with_capacity(1 << 16, source), read: 0 }
+    }
 }
 
 /// A line's number, and its text or why it has none.

@@ -8,12 +8,13 @@ pub(crate) mod style;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anstream::AutoStream;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use vigie_clients::{CallError, Code};
+use vigie_clients::{CallError, Code, Notice, Wait};
 use vigie_rpc::code;
 
 use style::Style;
@@ -29,8 +30,10 @@ pub enum Exit {
     SomeInputsFailed = 3,
     /// The cluster is not reachable, not complete or too busy.
     Unavailable = 4,
-    /// Something matched, and the caller asked to be told so by the code.
+    /// Something matched, and the caller asked for this code then.
     Matched = 10,
+    /// Stopped by an interrupt, after a report of what was done.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {
@@ -41,6 +44,7 @@ impl From<Exit> for ExitCode {
             Exit::SomeInputsFailed => 3,
             Exit::Unavailable => 4,
             Exit::Matched => 10,
+            Exit::Interrupted => 130,
         })
     }
 }
@@ -50,7 +54,14 @@ impl From<Exit> for ExitCode {
 pub struct Output {
     json: bool,
     to: AutoStream<io::Stdout>,
+    /// The progress bar that is shown, or was.
+    bar: Arc<Mutex<ProgressBar>>,
 }
+
+/// The time after which a person is informed that a call takes long.
+const NOTICE_AFTER: Duration = Duration::from_secs(1);
+/// The shortest time between two such lines.
+const NOTICE_EVERY: Duration = Duration::from_secs(5);
 
 /// An error as scripts see it.
 #[derive(Debug, Clone, Serialize)]
@@ -74,7 +85,7 @@ impl Output {
     /// Results for people, or for scripts.
     #[must_use]
     pub fn new(json: bool) -> Self {
-        Self { json, to: anstream::stdout() }
+        Self { json, to: anstream::stdout(), bar: Arc::new(Mutex::new(ProgressBar::hidden())) }
     }
 
     /// Prints a line for people; nothing with `--json`.
@@ -102,6 +113,21 @@ impl Output {
     pub(crate) fn note(&self, line: impl AsRef<str>) {
         // Standard error may be closed; nobody is left to be told that.
         let _ = writeln!(anstream::stderr(), "{}", line.as_ref());
+    }
+
+    /// Writes a line to standard error when a call of the command takes long, and what it waits for.
+    pub(crate) fn notice(&self) -> Notice {
+        let (bar, newest) = (Arc::clone(&self.bar), Mutex::new(None::<Instant>));
+        Notice::new(NOTICE_AFTER, move |wait| {
+            // Many calls may wait at once.
+            let mut newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
+            if newest.is_none_or(|at| at.elapsed() >= NOTICE_EVERY) {
+                *newest = Some(Instant::now());
+                let line = waiting(wait);
+                let print = || drop(writeln!(anstream::stderr(), "{line}"));
+                bar.lock().unwrap_or_else(PoisonError::into_inner).suspend(print);
+            }
+        })
     }
 
     /// A table for people: columns as wide as their widest cell, and the whole no wider than the terminal.
@@ -143,6 +169,7 @@ impl Output {
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(length).with_style(style).with_message(what);
         bar.enable_steady_tick(Duration::from_millis(200));
+        *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = bar.clone();
         bar
     }
 
@@ -158,8 +185,8 @@ impl Output {
         self.note(format!("{} {}", style::styled(style::BAD, "vigie:"), sentence(error)));
         let call = error.downcast_ref::<CallError>();
         let called = call.map(CallError::code);
-        if called == Some(Code::NotFound) {
-            self.note(NOT_FOUND_HINT);
+        if let Some(hint) = called.and_then(hint) {
+            self.note(hint);
         }
         let code = called.map_or_else(|| "failed".to_owned(), code_name);
         let line = serde_json::json!({ "error": ErrorLine { code, message: sentence(error) } });
@@ -170,9 +197,29 @@ impl Output {
     }
 }
 
-/// Where to look up what there is, for a person who named what there is not.
-pub(crate) const NOT_FOUND_HINT: &str =
-    "hint: `vigie bank list` shows the banks, `vigie item list BANK` the items of one";
+/// What a call waits for, for a person.
+fn waiting(wait: &Wait<'_>) -> String {
+    let Wait { service, endpoint, left, failure } = wait;
+    let left = left.as_secs_f64();
+    match failure {
+        Some(failure) => format!("{failure}; trying again, for {left:.0} s at most"),
+        None => format!("waiting for the {service} at {endpoint}, for {left:.0} s at most"),
+    }
+}
+
+/// What a person may look up or change after a call that ended with this code.
+#[must_use]
+pub(crate) fn hint(code: Code) -> Option<&'static str> {
+    const HINTS: [(Code, &str); 2] = [
+        (Code::NotFound, "hint: `vigie bank list` shows the banks, `vigie item list BANK` the items of one"),
+        (
+            Code::Unimplemented,
+            "hint: --frontend (or VIGIE_FRONTEND), --coordinator (VIGIE_COORDINATOR) and --bank-url (VIGIE_BANK) are \
+             addresses of their own",
+        ),
+    ];
+    HINTS.iter().find(|(of, _)| *of == code).map(|(_, hint)| *hint)
+}
 
 /// A number of things: `1 file`, `2 files`.
 #[must_use]
@@ -230,6 +277,16 @@ mod tests {
         assert!(Output::is_closed(&anyhow::Error::new(PrintError(broken())).context("while listing")));
         assert!(!Output::is_closed(&anyhow::Error::new(broken()).context("cannot reach the bank")));
         assert!(!Output::is_closed(&PrintError(io::ErrorKind::StorageFull.into()).into()));
+    }
+
+    #[test]
+    fn a_person_who_waits_reads_for_what_and_for_how_long() {
+        let wait = |failure: Option<&str>| {
+            let (endpoint, left) = ("http://a:1", Duration::from_millis(28_600));
+            waiting(&Wait { service: "bank", endpoint, left, failure: failure.map(str::to_owned) })
+        };
+        assert_eq!(wait(None), "waiting for the bank at http://a:1, for 29 s at most");
+        assert_eq!(wait(Some("it is on fire")), "it is on fire; trying again, for 29 s at most");
     }
 
     #[test]

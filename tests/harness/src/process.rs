@@ -82,6 +82,12 @@ impl Process {
         self.host.as_ref().with_context(|| format!("{} has no host of its own", self.name))
     }
 
+    /// The id of its process, while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// Starts it. Its log is appended to that of the last time.
     pub fn start(&mut self) -> anyhow::Result<()> {
         ensure!(self.child.is_none(), "{} runs already", self.name);

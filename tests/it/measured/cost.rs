@@ -326,7 +326,7 @@ fn constant(request: &pb::MatchRequest) -> pb::MatchResponse {
         results: vec![result; request.queries.len()],
         coverage: Some(vigie_proto::pb::model::v1::Coverage::default()),
         sequence: 1,
-        results_omitted: false,
+        ..pb::MatchResponse::default()
     }
 }
 

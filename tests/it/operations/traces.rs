@@ -49,7 +49,7 @@ fn telemetry(collector: &Collector, service: &'static str, trace_slow_ms: u64) -
 impl Traced {
     /// No trace is chosen but by its caller, and those that take so long are slow.
     async fn start(trace_slow_ms: u64) -> Self {
-        let cluster = Cluster::start_with(|config| config.shard_count = 1).await.unwrap();
+        let cluster = Box::pin(Cluster::start_with(|config| config.shard_count = 1)).await.unwrap();
         let mut rng = generator(31);
         let bank = cluster.create_bank("known").await.unwrap();
         let hashes: Vec<_> = (0..200).map(|_| random_pdq(&mut rng)).collect();

@@ -103,11 +103,10 @@ async fn verify(data: &Path, ledger: &Ledger) {
     let mut kept: BTreeMap<ItemId, Vec<Hash>> = BTreeMap::new();
     let mut after = None;
     loop {
-        let page = bank.list_items(&bank_name(), after, 1_000, soon()).await.unwrap().value;
-        after = page.last().map(|item| item.id);
-        let ended = page.len() < 1_000;
-        kept.extend(page.into_iter().map(|item| (item.id, item.content.hashes().to_vec())));
-        if ended {
+        let page = bank.list_items(&bank_name(), after, 1_000, soon()).await.unwrap();
+        after = page.next_after;
+        kept.extend(page.items.into_iter().map(|item| (item.id, item.content.hashes().to_vec())));
+        if after.is_none() {
             break;
         }
     }

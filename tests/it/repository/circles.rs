@@ -24,6 +24,7 @@ const CIRCLES: [(&[&str], &str); 2] = [
             "services/bank/src/store/postgres/insert.rs",
             "services/bank/src/store/postgres/lead.rs",
             "services/bank/src/store/postgres/writer.rs",
+            "services/bank/src/store/sql/find.rs",
             "services/bank/src/store/sql/read.rs",
             "services/bank/src/store/sql/rechain.rs",
             "services/bank/src/store/sql/rows.rs",

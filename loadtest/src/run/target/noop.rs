@@ -62,7 +62,7 @@ fn message() -> anyhow::Result<Bytes> {
             ..Coverage::default()
         }),
         sequence: u64::MAX,
-        results_omitted: false,
+        ..pb::MatchResponse::default()
     };
     let body = response.encode_to_vec();
     let mut framed = BytesMut::with_capacity(5 + body.len());

@@ -86,6 +86,6 @@ pub(super) fn response(results: Vec<pb::Matched>, sequence: u64) -> pb::MatchRes
             ..Default::default()
         }),
         sequence,
-        results_omitted: false,
+        ..pb::MatchResponse::default()
     }
 }

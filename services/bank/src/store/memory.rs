@@ -19,7 +19,9 @@ use vigie_proto::bank::decode_item;
 
 use crate::plan::digests::{PartDigest, Parts, Totals, slice_of};
 use crate::store::error::{CommitError, StoreError};
-use crate::store::records::{AsOf, Batch, Counts, HeadRow, ItemPage, ItemRange, Loaded, Placement, Rows};
+use crate::store::records::{
+    AsOf, Batch, Counts, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, Rows,
+};
 use crate::store::{ReadBanks, ReadDigests, ReadItems, ReadState, Store};
 
 /// What befalls a commit.
@@ -326,6 +328,33 @@ impl ReadItems for MemoryStore {
             contents.items.range((Excluded(after), Unbounded)).map(|(id, payload)| read(*id, payload));
         let own = items.filter(|item| item.as_ref().map_or(true, |item| item.bank == bank));
         Ok(AsOf { value: Some(own.take(limit.into()).collect::<Result<_, _>>()?), sequence })
+    }
+
+    async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<Option<FoundPage>>, StoreError> {
+        let contents = self.disk.contents();
+        let sequence = contents.sequence();
+        let name_of = |bank: BankId| contents.banks.get(&bank).map(|bank| bank.name.clone());
+        if let Some(name) = &search.query.bank
+            && !contents.banks.values().any(|bank| bank.name == *name)
+        {
+            return Ok(AsOf { value: None, sequence });
+        }
+        let mut page = FoundPage { items: Vec::new(), next_after: None, read: 0 };
+        for (id, payload) in contents.items.range((Excluded(search.after), Unbounded)) {
+            let item = read(*id, payload)?;
+            page.read += 1;
+            let asked = search.query.bank.as_ref();
+            let named = name_of(item.bank).filter(|name| asked.is_none_or(|asked| asked == name));
+            if let Some(name) = named.filter(|_| search.query.asks_for(&item.content)) {
+                page.items.push((item, name));
+            }
+            let is_full = page.items.len() >= usize::from(search.found_max);
+            if is_full || page.read >= u64::from(search.read_max) {
+                page.next_after = Some(*id);
+                break;
+            }
+        }
+        Ok(AsOf { value: Some(page), sequence })
     }
 
     async fn item_page(&self, range: &ItemRange) -> Result<ItemPage, StoreError> {

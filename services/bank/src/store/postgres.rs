@@ -40,7 +40,10 @@ use self::writer::{ANSWER_MAX, Work, Writer, begin, late, roll_back, run};
 use crate::config::DatabaseUrl;
 use crate::plan::digests::PartDigest;
 use crate::store::error::{CommitError, StoreError, failed};
-use crate::store::records::{AsOf, Batch, HeadRow, ItemPage, ItemRange, Loaded, Placement, Rows};
+use crate::store::records::{
+    AsOf, Batch, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, Rows,
+};
+use crate::store::sql::find;
 use crate::store::sql::read::{self, integer};
 use crate::store::sql::rechain;
 use crate::store::{Integrity, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
@@ -323,6 +326,10 @@ impl ReadItems for PostgresStore {
         limit: u16,
     ) -> Result<AsOf<Option<Vec<Item>>>, StoreError> {
         read!(self, |connection| read::items(connection, bank, after, limit))
+    }
+
+    async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<Option<FoundPage>>, StoreError> {
+        read!(self, |connection| find::find(connection, &lists::FIND, search))
     }
 
     async fn item_page(&self, range: &ItemRange) -> Result<ItemPage, StoreError> {

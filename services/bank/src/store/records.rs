@@ -3,7 +3,8 @@
 use std::fmt::{self, Debug};
 
 use vigie_log::{Head, LogId, Sequence};
-use vigie_model::{Bank, BankId, Item, ItemId, LogHead, SetDigest, ShardIdentity};
+use vigie_model::{Bank, BankId, BankName, Item, ItemId, LogHead, SetDigest, ShardIdentity};
+use vigie_proto::bank::ItemQuery;
 
 use crate::plan::digests::{PartDigest, Totals};
 
@@ -155,4 +156,28 @@ pub(crate) struct ItemPage {
     pub(crate) items: Vec<Item>,
     /// Every item of the range up to this one is among them; the end of the range unless a bound was reached.
     pub(crate) through: ItemId,
+}
+
+/// Which items to find, and how much to read for that.
+#[derive(Debug, Clone)]
+pub(crate) struct ItemSearch {
+    /// What they have.
+    pub(crate) query: ItemQuery,
+    /// Items after this one,
+    pub(crate) after: ItemId,
+    /// at most this many that are found,
+    pub(crate) found_max: u16,
+    /// and at most this many that are read.
+    pub(crate) read_max: u32,
+}
+
+/// Items that were found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FoundPage {
+    /// By id, with the names of their banks.
+    pub(crate) items: Vec<(Item, BankName)>,
+    /// Where to go on; `None` where all items have been read.
+    pub(crate) next_after: Option<ItemId>,
+    /// Items that were read.
+    pub(crate) read: u64,
 }

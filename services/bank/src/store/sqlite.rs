@@ -36,7 +36,10 @@ use self::connection::{Reader, Writer};
 use crate::config::Location;
 use crate::plan::digests::PartDigest;
 use crate::store::error::{CommitError, StoreError, failed};
-use crate::store::records::{AsOf, Batch, HeadRow, ItemPage, ItemRange, Loaded, Placement, Rows};
+use crate::store::records::{
+    AsOf, Batch, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, Rows,
+};
+use crate::store::sql::find;
 use crate::store::sql::read;
 use crate::store::sql::rechain;
 use crate::store::{FAULTS_MAX, Integrity, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
@@ -361,6 +364,10 @@ impl ReadItems for SqliteStore {
         limit: u16,
     ) -> Result<AsOf<Option<Vec<Item>>>, StoreError> {
         read::items(&mut *self.reader().await?, bank, after, limit).await
+    }
+
+    async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<Option<FoundPage>>, StoreError> {
+        find::find(&mut *self.reader().await?, &lists::FIND, search).await
     }
 
     async fn item_page(&self, range: &ItemRange) -> Result<ItemPage, StoreError> {

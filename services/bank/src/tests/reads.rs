@@ -1,13 +1,20 @@
 //! Reads: single rows, pages, and what is refused.
 
+use prost::Message as _;
+use vigie_model::ItemId;
+
 use super::*;
+use crate::store::ItemSearch;
 
 on_both_stores! {
     lists_page_through_everything_in_order,
+    a_page_of_large_items_is_cut_and_says_so,
     a_bank_is_read_as_it_was_written,
     each_invalid_request_is_refused_with_its_field,
     an_oversized_request_is_refused_before_it_is_read,
     numbers_beyond_any_that_is_stored_are_simply_not_there,
+    items_are_found_by_hash_reference_and_label,
+    a_search_for_items_reads_a_bounded_number_and_says_where_to_go_on,
 }
 
 async fn lists_page_through_everything_in_order(bed: Bed) {
@@ -36,7 +43,7 @@ async fn lists_page_through_everything_in_order(bed: Bed) {
 
     let (mut found, mut after_id) = (Vec::new(), 0);
     loop {
-        let request = pb::ListItemsRequest { bank: "bank-1".into(), after_id, page_size: 0 };
+        let request = pb::ListItemsRequest { bank: "bank-1".into(), after_id, ..Default::default() };
         let page = served.bank.clone().list_items(request).await.unwrap().into_inner();
         assert!(page.items.len() <= 100);
         found.extend(page.items.iter().map(|item| (item.id, item.content.clone().unwrap())));
@@ -46,6 +53,58 @@ async fn lists_page_through_everything_in_order(bed: Bed) {
         }
     }
     assert_eq!(found, (0..250).map(|number| (number + 8, item(number))).collect::<Vec<_>>());
+    served.stop().await;
+}
+
+async fn a_page_of_large_items_is_cut_and_says_so(bed: Bed) {
+    let served = Served::start(bed.config()).await;
+    served.create_bank("a").await.unwrap();
+    let labels = vec!["x".repeat(128); 32];
+    let large = |number| pb::ItemContent {
+        labels: labels.clone(),
+        external_reference: "r".repeat(512),
+        ..item(number)
+    };
+    for first in (0..900).step_by(100) {
+        served.add("a", (first..first + 100).map(large).collect()).await.unwrap();
+    }
+    let (mut ids, mut after_id, mut cut) = (Vec::new(), 0, 0);
+    loop {
+        let bank = "a".into();
+        let request = pb::ListItemsRequest { bank, after_id, page_size: 1_000, may_truncate: true };
+        // By a client that accepts 4 MiB, which is the default.
+        let page = served.bank.clone().list_items(request).await.unwrap().into_inner();
+        assert!(page.encoded_len() < 4_000_000, "{}", page.encoded_len());
+        ids.extend(page.items.iter().map(|item| item.id));
+        after_id = *ids.last().unwrap();
+        if !page.truncated {
+            break;
+        }
+        assert!(page.encoded_len() > 3_000_000, "no more is left out than has to be");
+        cut += 1;
+    }
+    assert_eq!(ids, (2..902).collect::<Vec<_>>());
+    assert_eq!(cut, 1);
+
+    // A client of an older version goes on as long as pages are full, and accepts 16 MiB.
+    let (mut ids, mut after_id) = (Vec::new(), 0);
+    let mut older = served.bank.clone().max_decoding_message_size(16 << 20);
+    loop {
+        let request =
+            pb::ListItemsRequest { bank: "a".into(), after_id, page_size: 800, ..Default::default() };
+        let page = older.list_items(request).await.unwrap().into_inner();
+        ids.extend(page.items.iter().map(|item| item.id));
+        after_id = *ids.last().unwrap();
+        assert!(!page.truncated);
+        if page.items.len() < 800 {
+            break;
+        }
+    }
+    assert_eq!(ids, (2..902).collect::<Vec<_>>());
+    // Which sets no page size needs no more than the default.
+    let request = pb::ListItemsRequest { bank: "a".into(), ..Default::default() };
+    let page = served.bank.clone().list_items(request).await.unwrap().into_inner();
+    assert_eq!(page.items.len(), 100);
     served.stop().await;
 }
 
@@ -147,7 +206,102 @@ async fn numbers_beyond_any_that_is_stored_are_simply_not_there(bed: Bed) {
     served.create_bank("a").await.unwrap();
     refused(served.item(u64::MAX).await, Code::NotFound, "no item 18446744073709551615");
     refused(served.remove(vec![u64::MAX]).await, Code::NotFound, "no item 18446744073709551615");
-    let request = pb::ListItemsRequest { bank: "a".into(), after_id: u64::MAX, page_size: 0 };
+    let request = pb::ListItemsRequest { bank: "a".into(), after_id: u64::MAX, ..Default::default() };
     assert!(served.bank.clone().list_items(request).await.unwrap().into_inner().items.is_empty());
+    served.stop().await;
+}
+
+async fn items_are_found_by_hash_reference_and_label(bed: Bed) {
+    let config = bed.config();
+    let served = Served::start(config).await;
+    for bank in ["a", "b", "gone"] {
+        served.create_bank(bank).await.unwrap();
+        served.add(bank, items(0..20)).await.unwrap();
+    }
+    let delete = pb::DeleteBankRequest { name: "gone".into(), ..Default::default() };
+    served.bank.clone().delete_bank(delete).await.unwrap();
+    let find = async |request: pb::FindItemsRequest| {
+        let page = served.bank.clone().find_items(request).await.unwrap().into_inner();
+        assert_eq!(page.sequence, 64);
+        let found: Vec<_> = page.items.into_iter().map(|one| (one.bank, one.item.unwrap())).collect();
+        (found, page.next_after_id)
+    };
+    let names = |found: &[(String, pb::Item)]| -> Vec<(String, String)> {
+        let name = |(bank, item): &(String, pb::Item)| {
+            (bank.clone(), item.content.clone().unwrap().external_reference)
+        };
+        found.iter().map(name).collect()
+    };
+    let case = |bank: &str, number: u64| (bank.to_owned(), format!("case-{number}"));
+
+    let request = pb::FindItemsRequest { text: "case-7".into(), ..Default::default() };
+    let (found, next) = find(request.clone()).await;
+    assert_eq!((names(&found), next), (vec![case("a", 7), case("b", 7)], 0));
+    assert_eq!(found[0].1.content, Some(item(7)));
+    let (found, _) = find(pb::FindItemsRequest { bank: "b".into(), ..request }).await;
+    assert_eq!(names(&found), [case("b", 7)]);
+
+    // A hash of another type with the same bytes, and a text that is a part of another, are not it.
+    let hashes = |numbers: &[u64]| numbers.iter().map(|number| item(*number).hashes[0].clone()).collect();
+    let request = pb::FindItemsRequest { bank: "a".into(), hashes: hashes(&[3, 5]), ..Default::default() };
+    assert_eq!(names(&find(request).await.0), [case("a", 3), case("a", 5)]);
+    let other_type =
+        pb_model::Hash { hash_type: pb_model::HashType::Sha256.into(), ..item(3).hashes[0].clone() };
+    let request =
+        pb::FindItemsRequest { hashes: vec![other_type], text: "case".into(), ..Default::default() };
+    assert_eq!(find(request).await, (vec![], 0));
+
+    // Pages.
+    let mut request = pb::FindItemsRequest { text: "known".into(), page_size: 15, ..Default::default() };
+    let mut all = Vec::new();
+    loop {
+        let (found, next) = find(request.clone()).await;
+        assert!(found.len() <= 15);
+        all.extend(names(&found));
+        if next == 0 {
+            break;
+        }
+        request.after_id = next;
+    }
+    let expected: Vec<_> =
+        ["a", "b"].iter().flat_map(|bank| (0..20).map(|number| case(bank, number))).collect();
+    assert_eq!(all, expected);
+
+    let request = pb::FindItemsRequest { bank: "nowhere".into(), text: "x".into(), ..Default::default() };
+    refused(served.bank.clone().find_items(request).await, Code::NotFound, "no bank called nowhere");
+    let nothing = pb::FindItemsRequest::default();
+    refused(served.bank.clone().find_items(nothing).await, Code::InvalidArgument, "text: is empty");
+    served.stop().await;
+}
+
+async fn a_search_for_items_reads_a_bounded_number_and_says_where_to_go_on(bed: Bed) {
+    let config = bed.config();
+    let store = open(&config).await;
+    let served = Served::start_on(config, Arc::clone(&store)).await;
+    for bank in ["a", "b"] {
+        served.create_bank(bank).await.unwrap();
+        served.add(bank, items(0..10)).await.unwrap();
+    }
+    for (bank, reads) in [(None, [7, 7, 6]), (Some("b"), [7, 3, 0])] {
+        let message = pb::FindItemsRequest {
+            bank: bank.unwrap_or_default().into(),
+            text: "case-9".into(),
+            ..Default::default()
+        };
+        let query = (&message).try_into().unwrap();
+        let mut search = ItemSearch { query, after: ItemId(0), found_max: 3, read_max: 7 };
+        let (mut found, mut read) = (0, Vec::new());
+        loop {
+            let page = store.find_items(&search).await.unwrap().value.unwrap();
+            found += page.items.len();
+            read.push(page.read);
+            match page.next_after {
+                Some(next) => search.after = next,
+                None => break,
+            }
+        }
+        let reads: Vec<u64> = reads.into_iter().filter(|read| *read > 0).collect();
+        assert_eq!((read, found), (reads, if bank.is_some() { 1 } else { 2 }));
+    }
     served.stop().await;
 }

@@ -16,6 +16,7 @@ use vigie_clients::Ask;
 use vigie_clients::{CallError, Code};
 use vigie_model::ShardAnswer;
 use vigie_net::balance::choose;
+use vigie_net::lane::Search as _;
 use vigie_rpc::code::retryable;
 use vigie_telemetry::trace::{self, Span};
 
@@ -117,11 +118,13 @@ impl Shard {
         let mut attempts = Attempts::new();
         let ask = ask.under(span);
         attempts.begin(first, &ask);
-        // What waits for a change to come says nothing of how quick a replica is.
-        let waits = ask.options.min_sequence > first.sequence;
+        // What waits for a change to come, or is much work, says nothing of how quick a replica is. Another one would do much work
+        // a second time.
+        let is_costly = ask.is_costly();
+        let waits = is_costly || ask.options.min_sequence > first.sequence;
         let known = self.record.latencies.p95().filter(|_| !waits);
         let hedge_after = known.unwrap_or(hedging.after_first).max(hedging.after_min);
-        let mut hedge_at = Some(begun + hedge_after).filter(|_| !untried.is_empty());
+        let mut hedge_at = Some(begun + hedge_after).filter(|_| !is_costly && !untried.is_empty());
         let mut may_retry = true;
         // Every attempt ends by the deadline.
         loop {

@@ -37,6 +37,7 @@ impl FanOut {
         &self,
         queries: Arc<[Query]>,
         options: SearchOptions,
+        answer_bytes: usize,
         priority: Priority,
         deadline: Instant,
     ) -> Result<SearchAnswer, SearchError> {
@@ -50,7 +51,8 @@ impl FanOut {
         let (limit, min_coverage) = (options.limit, options.min_coverage);
         // Of no meaning for one shard, and searches share calls only if their options are equal.
         let options = Arc::new(SearchOptions { min_coverage: MinCoverage::default(), ..options });
-        let ask = Ask::new(queries, options, priority, deadline);
+        let of_a_shard = shard_answer_bytes(answer_bytes, view.shards.len());
+        let ask = Ask::new(queries, options, priority, deadline).within(of_a_shard);
         let asked = view.shards.iter().map(|shard| async {
             self.metrics.asks.inc();
             let begun = Instant::now();
@@ -65,6 +67,12 @@ impl FanOut {
                 context.keep();
             }
         }
-        merge(outcomes, query_count, limit, min_coverage)
+        merge(outcomes, query_count, limit, answer_bytes, min_coverage)
     }
+}
+
+/// The bytes of matches that each of several shards may answer with. Items are spread over shards by a hash of their ids, so
+/// the nearest are too: twice an even part is rarely too little. Where it is, more is left out, and it is said.
+pub(crate) fn shard_answer_bytes(answer_bytes: usize, shards: usize) -> usize {
+    answer_bytes.min(2 * answer_bytes / shards.max(1))
 }

@@ -3,9 +3,10 @@
 //! All hashes of an item lie on one shard, so answers of different shards have no item in common: merging is a sort.
 
 use vigie_clients::Code;
+use vigie_model::answer::{Reach, cut};
 use vigie_model::{
-    AsOf, Coverage, Limit, MinCoverage, QueryMatches, SearchAnswer, Sequence, ShardAnswer, ShardFailure,
-    ShardId,
+    AsOf, Coverage, Limit, Match, MinCoverage, QueryMatches, SearchAnswer, Sequence, ShardAnswer,
+    ShardFailure, ShardId,
 };
 
 use crate::error::{SearchError, too_little};
@@ -30,10 +31,14 @@ pub(crate) struct ShardRefusal {
 ///
 /// A bank is unknown or disabled if every shard says so. Where only some do it is a matter of age: they are not equally
 /// far, and those that did not search count as not having answered.
+///
+/// The answer has at most `answer_bytes` bytes of matches, but for the best match of each query. Where a shard has left out matches of a
+/// query, what others have found beyond the last one that it gave is left out too: the answer has the nearest, without a gap.
 pub(crate) fn merge(
     outcomes: Vec<ShardOutcome>,
     query_count: usize,
     limit: Limit,
+    answer_bytes: usize,
     min_coverage: MinCoverage,
 ) -> Result<SearchAnswer, SearchError> {
     let mut merged =
@@ -43,6 +48,7 @@ pub(crate) fn merge(
     let (mut of_a_bank, mut refused_for_a_bank, mut overloaded) = (None, 0, 0);
     let mut sequences: Vec<Sequence> = Vec::with_capacity(outcomes.len());
     let mut as_of: Option<AsOf> = None;
+    let mut reaches = vec![Reach::default(); query_count];
     for ShardOutcome { shard, hashes_known, outcome } in outcomes {
         match outcome {
             Ok(answer) => {
@@ -51,7 +57,10 @@ pub(crate) fn merge(
                 coverage.hashes_total += answer.hashes_searched;
                 sequences.push(answer.sequence);
                 as_of = Some(as_of.map_or(answer.as_of, |oldest| oldest.oldest(answer.as_of)));
-                for (result, found) in merged.results.iter_mut().zip(answer.results) {
+                for ((result, reach), found) in
+                    merged.results.iter_mut().zip(&mut reaches).zip(answer.results)
+                {
+                    reach.note(&found);
                     result.matches.extend(found.matches);
                     result.limit_reached |= found.limit_reached;
                 }
@@ -71,7 +80,11 @@ pub(crate) fn merge(
         return Err(error);
     }
     merged.coverage.as_of = as_of.unwrap_or_default();
-    finish(&mut merged, &sequences, limit);
+    finish(&mut merged, &sequences);
+    for (result, reach) in merged.results.iter_mut().zip(reaches) {
+        reach.apply(result, limit);
+    }
+    cut(&mut merged.results, answer_bytes);
     if merged.coverage.satisfies(min_coverage) {
         Ok(merged)
     } else if overloaded > 0 && overloaded == merged.coverage.failures.len() {
@@ -94,7 +107,7 @@ fn about_a_bank(refusal: &ShardRefusal) -> Option<SearchError> {
     }
 }
 
-fn finish(merged: &mut SearchAnswer, sequences: &[Sequence], limit: Limit) {
+fn finish(merged: &mut SearchAnswer, sequences: &[Sequence]) {
     let SearchAnswer { results, coverage, approximate } = merged;
     coverage.sequence_min = sequences.iter().copied().min().unwrap_or_default();
     coverage.sequence_max = sequences.iter().copied().max().unwrap_or_default();
@@ -102,9 +115,7 @@ fn finish(merged: &mut SearchAnswer, sequences: &[Sequence], limit: Limit) {
     approximate.sort_unstable();
     approximate.dedup();
     for result in results {
-        result.matches.sort_by(vigie_model::Match::answer_order);
-        result.limit_reached |= result.matches.len() > limit.get();
-        result.matches.truncate(limit.get());
+        result.matches.sort_by(Match::answer_order);
     }
 }
 
@@ -121,7 +132,7 @@ pub(crate) fn nobody(query_count: usize) -> SearchError {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use vigie_model::{Match, ShardIdentity, UnixMillis};
+    use vigie_model::{ANSWER_BYTES_MAX, Match, ShardIdentity, UnixMillis};
 
     use crate::tests::fake_matcher::one_match;
 
@@ -131,7 +142,7 @@ mod tests {
             sequence: Sequence(sequence),
             as_of: as_of(sequence),
             hashes_searched: 10,
-            results: vec![QueryMatches { matches: found, limit_reached: false }],
+            results: vec![QueryMatches { matches: found, ..QueryMatches::default() }],
             approximate: vec![],
         };
         ShardOutcome { shard: ShardId(shard), hashes_known: 7, outcome: Ok(answer) }
@@ -162,7 +173,7 @@ mod tests {
     }
 
     fn merge_all(outcomes: Vec<ShardOutcome>, min_coverage: f64) -> Result<SearchAnswer, SearchError> {
-        merge(outcomes, 1, Limit::default(), MinCoverage::new(min_coverage).unwrap())
+        merge(outcomes, 1, Limit::default(), ANSWER_BYTES_MAX, MinCoverage::new(min_coverage).unwrap())
     }
 
     proptest! {
@@ -176,7 +187,8 @@ mod tests {
                 shards[usize::from(*shard)].push(one_match(*item, *distance));
             }
             let outcomes = shards.into_iter().zip(0..).map(|(found, shard)| answered(shard, 4, 5, found)).collect();
-            let merged = merge(outcomes, 1, Limit::new(limit.into()).unwrap(), MinCoverage::default()).unwrap();
+            let limit_of = Limit::new(limit.into()).unwrap();
+            let merged = merge(outcomes, 1, limit_of, ANSWER_BYTES_MAX, MinCoverage::default()).unwrap();
 
             let mut expected: Vec<_> = found.iter().map(|(item, (distance, _))| (*distance, *item)).collect();
             expected.sort_unstable();
@@ -185,6 +197,43 @@ mod tests {
             let shown: Vec<_> = merged.results[0].matches.iter().map(|one| (one.distance.0, one.item.0)).collect();
             prop_assert_eq!(shown, expected);
             prop_assert_eq!(merged.results[0].limit_reached, cut);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_shards_left_out_is_never_passed_over(
+            found in prop::collection::btree_map(0_u64..1_000, (0_u16..40, 0_u16..4), 0..60),
+            limit in 1_u16..50,
+            kept in prop::array::uniform4(1_usize..20),
+        ) {
+            let mut all: Vec<_> = found.iter().map(|(item, (distance, _))| (*distance, *item)).collect();
+            all.sort_unstable();
+            let mut shards = vec![vec![]; 4];
+            for (item, (distance, shard)) in &found {
+                shards[usize::from(*shard)].push(one_match(*item, *distance));
+            }
+            let outcomes = shards.into_iter().zip(0..).zip(kept).map(|((mut found, shard), kept)| {
+                found.sort_by(Match::answer_order);
+                let has_more = found.len() > usize::from(limit);
+                found.truncate(limit.into());
+                let mut outcome = answered(shard, 4, 5, found);
+                if let Ok(answer) = &mut outcome.outcome {
+                    answer.results[0].limit_reached = has_more;
+                    answer.results[0].keep(kept);
+                }
+                outcome
+            });
+            let limit_of = Limit::new(limit.into()).unwrap();
+            let outcomes = outcomes.collect();
+            let merged = merge(outcomes, 1, limit_of, ANSWER_BYTES_MAX, MinCoverage::default()).unwrap();
+            let result = &merged.results[0];
+            let shown: Vec<_> = result.matches.iter().map(|one| (one.distance.0, one.item.0)).collect();
+            prop_assert_eq!(&shown[..], &all[..shown.len()], "the nearest, without a gap");
+            prop_assert_eq!(shown.is_empty(), all.is_empty());
+            let expected = all.len().min(limit.into());
+            prop_assert_eq!(shown.len() + result.left_out as usize, expected);
+            prop_assert_eq!(result.limit_reached, shown.len() < all.len());
         }
     }
 

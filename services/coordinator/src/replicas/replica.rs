@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use vigie_clients::Ask;
 use vigie_clients::{CallError, Code, EndpointError, MatcherClient, Network};
 use vigie_model::{SearchOptions, Sequence, ShardAnswer};
-use vigie_net::lane::{Carry, Lane, LaneLimits, LaneTraffic};
+use vigie_net::lane::{Carry, Lane, LaneLimits, LaneTraffic, Search as _};
 use vigie_net::{CallEnd, balance::Load};
 
 /// One matcher: its calls, its load, and the searches that wait for it.
@@ -52,8 +52,8 @@ impl Replica {
 
     /// Searches it once. Dropping the future withdraws the search.
     pub(crate) async fn search(&self, ask: Ask) -> Result<ShardAnswer, CallError> {
-        if ask.options.min_sequence > Sequence::ZERO {
-            // It waits for a change to come, which says nothing of what the replica costs.
+        if ask.options.min_sequence > Sequence::ZERO || ask.is_costly() {
+            // It waits for a change to come, or is much work: that says nothing of what the replica costs others.
             return self.lane.search(ask).await;
         }
         let call = self.load.begin(Instant::now());
@@ -80,7 +80,8 @@ impl Carry for MatcherCalls {
     async fn carry(&self, asks: &[Ask], deadline: Instant) -> Result<ShardAnswer, CallError> {
         let (client, alike) = (self.client.load_full(), &asks[0]);
         let queries = asks.iter().flat_map(|ask| ask.queries.iter());
-        client.search(queries, &alike.options, alike.priority, deadline).await
+        let answer_bytes = Ask::answer_bytes_of(asks);
+        client.search_within(queries, &alike.options, answer_bytes, alike.priority, deadline).await
     }
 
     fn share_out(

@@ -76,7 +76,9 @@ impl FakeMatcher {
         let shutdown = Shutdown::new();
         let service =
             Service { manner: manner.subscribe(), asked: Arc::clone(&asked), shutdown: shutdown.clone() };
-        let routes = Routes::new(Reflection(vigie_proto::DESCRIPTORS)).unwrap();
+        let routes =
+            Routes::new(Reflection { descriptors: vigie_proto::DESCRIPTORS, roles: vigie_proto::ROLES })
+                .unwrap();
         let routes = routes.with(MatcherServiceServer::new(service));
         let config = ServingConfig { drain_ms_max: 100, ..ServingConfig::default().without_lame_duck() };
         let stop = shutdown.clone();
@@ -134,7 +136,7 @@ fn found(query: &Query, identity: ShardIdentity) -> QueryMatches {
     if number % u64::from(identity.shard_count().get()) != u64::from(identity.shard().0) {
         return QueryMatches::default();
     }
-    QueryMatches { matches: vec![one_match(number, 0)], limit_reached: false }
+    QueryMatches { matches: vec![one_match(number, 0)], ..QueryMatches::default() }
 }
 
 /// A match of an item, at a distance.

@@ -84,6 +84,12 @@ pub fn may_have_several_frames(content: &[u8]) -> bool {
     }
 }
 
+/// Whether the content begins with the signature of a format that is decoded, here or by an outside program.
+#[must_use]
+pub fn begins_as_picture(content: &[u8]) -> bool {
+    Format::of(content).is_some() || signature::foreign(content).is_some()
+}
+
 /// Decodes `content` and hands its frames on.
 ///
 /// A fault after the first frame is no error: the frames before it are hashed, and the others are left out.

@@ -34,8 +34,8 @@ mod ways;
 pub mod digest;
 
 pub use decode::decode;
-pub use decode::may_have_several_frames;
 pub use decode::outside::{self, Outside};
+pub use decode::{begins_as_picture, may_have_several_frames};
 pub use error::DecodeError;
 pub use limits::Limits;
 pub use pdq::pdq;

@@ -7,7 +7,7 @@
 //! A hash is sensitive (it can be partly inverted), so no type here prints one by accident: `Debug` shows the hash
 //! type alone, and the digits come only from [`Hash::to_text`].
 //!
-//! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`query`],
+//! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`query`], [`answer`], [`cost`],
 //! [`coverage`], [`matching`], [`topology`].
 
 pub mod rendition;
@@ -20,6 +20,11 @@ pub mod shard;
 pub mod digest;
 pub mod change;
 pub mod query;
+/// What one call may ask for, and be answered with.
+pub mod bounds {
+    pub mod answer;
+    pub mod cost;
+}
 pub mod coverage;
 pub mod matching;
 pub mod topology;
@@ -28,8 +33,12 @@ pub use vigie_hashes::{
     Distance, Hash, HashError, HashType, HashTypeSet, Md5Hash, Metric, PdqHash, Sha256Hash, UnknownHashType,
 };
 
+pub use bounds::{answer, cost};
+
+pub use answer::{ANSWER_BYTES_MAX, Filling, LITTLE_BYTES};
 pub use bank::{Bank, BankId, BankName, BankNameError};
 pub use change::{Change, ChangeKind, Cursor, FeedRange, LogId, StatePart};
+pub use cost::{Cost, CostError};
 pub use coverage::{AsOf, Coverage, MinCoverage, MinCoverageError, ShardFailure};
 pub use digest::SetDigest;
 pub use failure::{DecodeFailure, DecodeFailureKind};

@@ -189,8 +189,11 @@ impl Match {
 pub struct QueryMatches {
     /// Each matching item once, in [`Match::answer_order`].
     pub matches: Vec<Match>,
-    /// More items match than the limit let through.
+    /// More items match than are given: than the limit let through, or some were left out.
     pub limit_reached: bool,
+    /// Matches within the limit that were left out because the answer would have been too large, each farther than those that
+    /// are given. Of a content that several queries are of: at most so many.
+    pub left_out: u32,
 }
 
 /// What one shard answers to a batch of queries.

@@ -158,7 +158,7 @@ fn hashes_of_a_poor_image_are_left_out_but_its_digests_are_not() {
 #[test]
 fn an_item_is_answered_once_by_its_nearest_match_with_its_frame_and_way() {
     let rendition = |frame, way| Rendition { frame, way };
-    let found = |matches| QueryMatches { matches, limit_reached: false };
+    let found = |matches| QueryMatches { matches, ..QueryMatches::default() };
     let twice = Match { other_matches: 2, ..one_match(7, 9) };
     let all = [
         (rendition(0, Way::Plain), found(vec![one_match(5, 4), twice])),
@@ -190,13 +190,43 @@ fn an_item_is_answered_once_by_its_nearest_match_with_its_frame_and_way() {
 }
 
 #[test]
+fn what_a_query_left_out_is_not_passed_over_by_another_and_what_is_kept_is_bounded() {
+    let cut_one =
+        QueryMatches { left_out: 7, limit_reached: true, matches: vec![one_match(1, 3), one_match(2, 9)] };
+    let whole = QueryMatches { matches: vec![one_match(3, 4), one_match(4, 12)], ..QueryMatches::default() };
+    let mut found = Found::new(Limit::default());
+    found.add(Rendition::default(), cut_one);
+    found.add(Rendition { frame: 1, way: Way::Plain }, whole);
+    let several = Found::cut_all(vec![found], 1 << 20);
+    let result = several.into_iter().next().unwrap().finish();
+    let items: Vec<_> = result.matches.iter().map(|one| one.item.0).collect();
+    assert_eq!(
+        (items, result.left_out),
+        (vec![1, 3, 2], 8),
+        "the farthest lies beyond what the first query gave"
+    );
+
+    let mut all: Vec<Found> = (0..3).map(|_| Found::new(Limit::default())).collect();
+    for (at, found) in all.iter_mut().enumerate() {
+        let matches = (0..20 * (at as u64 + 1)).map(|item| one_match(item + 1, 5)).collect();
+        found.add(Rendition::default(), QueryMatches { matches, ..QueryMatches::default() });
+    }
+    let bytes_max = 60 * one_match(1, 5).bytes();
+    let all = Found::cut_all(all, bytes_max);
+    assert!(all.iter().map(Found::bytes).sum::<usize>() <= bytes_max);
+    let results: Vec<_> = all.into_iter().map(Found::finish).collect();
+    let kept: Vec<_> = results.iter().map(|one| (one.matches.len(), one.left_out)).collect();
+    assert_eq!(kept, [(20, 0), (20, 20), (20, 40)]);
+}
+
+#[test]
 fn of_many_items_the_nearest_are_kept() {
     let limit = Limit::new(3).unwrap();
     let mut found = Found::new(limit);
     for query in 0..40_u64 {
         let matches =
             vec![one_match(query * 2, 30), one_match(query * 2 + 1, u16::try_from(query % 29).unwrap())];
-        found.add(Rendition::default(), QueryMatches { matches, limit_reached: false });
+        found.add(Rendition::default(), QueryMatches { matches, ..QueryMatches::default() });
         assert!(found.items.len() <= limit.get() * 4);
     }
     let found = found.finish();

@@ -6,6 +6,9 @@
 //! there are permits; the others wait. What is short is learned from the searches before, in time of the processor: on a
 //! machine with more to do than it can, a thread that waits for its turn is not one that works.
 //!
+//! A costly search ([`Cost::slots`]) runs on a thread of its own, to which the system gives what others leave of a processor. As many
+//! of them run at once as there are threads, and none waits among the others.
+//!
 //! Always true: a search that waits for a thread is not begun once its caller has gone or its time is spent, and one that
 //! runs stops soon after. How soon is observed, from when it should have ended until its last work was done, what
 //! it has to give up included.
@@ -15,9 +18,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use vigie_index::Cancellation;
-use vigie_model::{HashType, HashTypeSet, Metric, Query, SearchOptions, hash_types};
+use vigie_model::{Cost, HashType, HashTypeSet, Metric, Query, SearchOptions, hash_types};
 use vigie_telemetry::trace;
 
 use crate::error::SearchError;
@@ -28,6 +31,8 @@ use crate::metrics::MatcherMetrics;
 pub(crate) struct Runner {
     /// One for each long search that runs.
     permits: Arc<Semaphore>,
+    /// One for each costly search that runs.
+    costly_permits: Arc<Semaphore>,
     /// The longest that a search may keep the thread of its call; zero for never.
     inline_max: Duration,
     pace: Pace,
@@ -37,8 +42,8 @@ pub(crate) struct Runner {
 impl Runner {
     /// Long searches run on so many threads, short ones for so long where they are.
     pub(crate) fn new(threads_max: usize, inline_max: Duration, metrics: MatcherMetrics) -> Self {
-        let permits = Arc::new(Semaphore::new(threads_max.min(Semaphore::MAX_PERMITS)));
-        Self { permits, inline_max, pace: Pace::default(), metrics }
+        let permits = || Arc::new(Semaphore::new(threads_max.min(Semaphore::MAX_PERMITS)));
+        Self { permits: permits(), costly_permits: permits(), inline_max, pace: Pace::default(), metrics }
     }
 
     /// Runs `work` until the deadline, and for as long as the future lives. It is called a second time where the first
@@ -53,7 +58,7 @@ impl Runner {
         let left = deadline.saturating_duration_since(tokio::time::Instant::now());
         let begun = Instant::now();
         let deadline = begun + left;
-        if !self.inline_max.is_zero() && self.pace.expected(size) <= self.inline_max {
+        if !size.is_costly && !self.inline_max.is_zero() && self.pace.expected(size) <= self.inline_max {
             for _ in 0..INLINE_ATTEMPTS {
                 let (attempted, computed) = (Instant::now(), thread_time());
                 let until = Cancellation::at(deadline.min(attempted + self.inline_max));
@@ -75,12 +80,13 @@ impl Runner {
             }
         }
         // Given up with the future: who waits here has begun nothing.
-        let permit = self.metrics.wait_for_thread(Arc::clone(&self.permits).acquire_owned()).await;
+        let permits = if size.is_costly { &self.costly_permits } else { &self.permits };
+        let permit = self.metrics.wait_for_thread(Arc::clone(permits).acquire_owned()).await;
         let waiting = Waiting::default();
         let gone = Arc::clone(&waiting.0);
         let metrics = self.metrics.clone();
         let context = trace::current();
-        let running = tokio::task::spawn_blocking(move || {
+        let running = begin(size.is_costly, move || {
             let _permit = permit;
             let cancel = Cancellation::at(deadline).with_flag(Arc::clone(&gone.flag));
             let computed = thread_time();
@@ -108,6 +114,44 @@ impl Runner {
             self.pace.learn(size, computed, self.inline_max);
         }
         outcome
+    }
+}
+
+/// Begins work on another thread. The receiver fails if there is none for it, or if the work panics.
+fn begin<T: Send + 'static>(
+    is_costly: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> oneshot::Receiver<T> {
+    let (done, ended) = oneshot::channel();
+    let run = move |work: Box<dyn FnOnce() -> T + Send>| {
+        // Who waited may have gone.
+        let _ = done.send(work());
+    };
+    if is_costly {
+        let named = std::thread::Builder::new().name("costly search".to_owned());
+        let begun = named.spawn(move || {
+            give_way();
+            run(Box::new(work));
+        });
+        if let Err(error) = begun {
+            tracing::error!(%error, "a thread for a costly search cannot be had");
+        }
+    } else {
+        tokio::task::spawn_blocking(move || run(Box::new(work)));
+    }
+    ended
+}
+
+/// The niceness of a costly search: the threads that answer calls get about nine tenths of a processor that both want.
+#[cfg(target_os = "linux")]
+const GIVING_WAY: i32 = 10;
+
+/// Lets all other threads of the process go before this one.
+fn give_way() {
+    // On Linux this is of the thread, and not of the process.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, GIVING_WAY) {
+        tracing::debug!(%error, "a costly search cannot give way to others");
     }
 }
 
@@ -158,6 +202,7 @@ impl Drop for Waiting {
 pub(crate) struct Size {
     hashes: usize,
     class: usize,
+    is_costly: bool,
 }
 
 /// Distances that are taken together.
@@ -167,7 +212,7 @@ const CLASSES: usize = 10;
 
 impl Size {
     /// That of these queries.
-    pub(crate) fn of(queries: &[Query], options: &SearchOptions) -> Self {
+    pub(crate) fn of(queries: &[Query], options: &SearchOptions, cost: Cost) -> Self {
         let is_compared =
             |hash_type: &HashType| hash_type.row().is_some_and(|row| row.metric == Metric::Hamming);
         let compared = hash_types(queries).iter().filter(is_compared).collect::<HashTypeSet>();
@@ -175,6 +220,7 @@ impl Size {
         Self {
             hashes: queries.iter().map(|query| query.hashes.len()).sum::<usize>().max(1),
             class: bits.map_or(0, |bits| (1 + bits / CLASS_BITS).min(CLASSES - 1)),
+            is_costly: cost.slots() > 1,
         }
     }
 }
@@ -209,7 +255,7 @@ mod tests {
 
     use super::*;
 
-    const SIZE: Size = Size { hashes: 8, class: 3 };
+    const SIZE: Size = Size { hashes: 8, class: 3, is_costly: false };
 
     fn deadline() -> tokio::time::Instant {
         tokio::time::Instant::now() + Duration::from_secs(20)
@@ -264,7 +310,7 @@ mod tests {
         }
         assert_eq!(begun, 1, "nobody tries any more");
         assert_ne!(where_short(&runner).await, own, "they are taken for long ones");
-        let other = Size { hashes: 1, class: 0 };
+        let other = Size { hashes: 1, class: 0, is_costly: false };
         let id = runner.run(other, deadline(), |_| Ok(thread::current().id())).await.unwrap();
         assert_eq!(id, own, "those of another class are not");
         for _ in 0..100 {
@@ -276,6 +322,34 @@ mod tests {
     #[tokio::test]
     async fn without_time_of_its_own_every_search_runs_elsewhere() {
         assert_ne!(where_short(&runner(Duration::ZERO)).await, thread::current().id());
+    }
+
+    #[tokio::test]
+    async fn costly_searches_run_apart_and_keep_no_thread_from_others() {
+        let runner = Arc::new(runner(Duration::ZERO));
+        let (own, costly) = (thread::current().id(), Size { is_costly: true, ..SIZE });
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let (wait, first) = (Mutex::new(wait), Arc::clone(&runner));
+        let first = tokio::spawn(async move {
+            let work = move |_: &Cancellation| {
+                wait.lock().unwrap().recv().unwrap();
+                Ok(thread::current().id())
+            };
+            first.run(costly, deadline(), work).await.unwrap()
+        });
+        // One thread is for costly searches, and one for the others.
+        let second = Arc::clone(&runner);
+        let second =
+            tokio::spawn(
+                async move { second.run(costly, deadline(), |_| Ok(Instant::now())).await.unwrap() },
+            );
+        assert_ne!(where_short(&runner).await, own);
+        let begins = Instant::now();
+        go.send(()).unwrap();
+        assert_ne!(first.await.unwrap(), own);
+        assert!(second.await.unwrap() >= begins, "it waits for the first");
+        let failed = runner.run(costly, deadline(), |_| -> Result<(), _> { panic!("on purpose") }).await;
+        assert_eq!(failed, Err(SearchError::Failed));
     }
 
     #[tokio::test]

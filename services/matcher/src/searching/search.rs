@@ -3,16 +3,13 @@
 use std::collections::HashSet;
 
 use vigie_index::{BankFilter, Cancellation, Cancelled};
-use vigie_model::{
-    AsOf, BankId, BankName, Hash, ItemId, Match, MaxDistances, Query, QueryMatches, Rendition, SearchOptions,
-    Sequence, ShardAnswer, Variant, hash_types,
-};
+use vigie_model::{AsOf, BankId, BankName, Query, SearchOptions, Sequence, ShardAnswer, Variant, hash_types};
 
 use crate::error::SearchError;
-use crate::searching::found::{Best, Found};
+use crate::searching::describing::{Describing, Stopped};
+use crate::searching::found::Found;
 use crate::shard::banks::{BankState, BankTable};
 use crate::shard::indexes::IndexKey;
-use crate::shard::records::Notes;
 use crate::shard::state::{Moment, Shard};
 
 /// Searches the shard for a batch of queries, at one moment. Never waits for the follower.
@@ -20,12 +17,15 @@ use crate::shard::state::{Moment, Shard};
 /// Each item is answered once for a query, by its nearest hash, with its other matches counted; all hashes of an item
 /// lie on one shard, so nothing is left to fold when shards are merged.
 ///
+/// The answer has at most `answer_bytes` bytes of matches, but for the best match of each query.
+///
 /// Stops soon after `cancel` says so, wherever it is, and has little to give up then: what is kept of a query is bounded
 /// by its limit. The approximate engine alone may take some ten milliseconds.
 pub(crate) fn search(
     shard: &Shard,
     queries: &[Query],
     options: &SearchOptions,
+    answer_bytes: usize,
     cancel: &Cancellation,
 ) -> Result<ShardAnswer, SearchError> {
     // A search is overtaken only by a removal of what it has found; then the next moment is asked. A record goes after the
@@ -33,7 +33,7 @@ pub(crate) fn search(
     // index is damaged. Otherwise each attempt is one removal, and the caller's deadline bounds how many.
     let mut gone = HashSet::new();
     loop {
-        match search_moment(shard, &shard.moment(), queries, options, cancel) {
+        match search_moment(shard, &shard.moment(), queries, options, answer_bytes, cancel) {
             Ok(answer) => return Ok(answer),
             Err(Stopped::Overtaken(item)) if !gone.insert(item) => return Err(SearchError::Damaged(item)),
             Err(Stopped::Overtaken(_)) if !cancel.is_cancelled() => {}
@@ -43,30 +43,12 @@ pub(crate) fn search(
     }
 }
 
-/// Why a search of one moment has no answer.
-enum Stopped {
-    /// An item that it found has been removed since.
-    Overtaken(ItemId),
-    Failed(SearchError),
-}
-
-impl From<SearchError> for Stopped {
-    fn from(error: SearchError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<Cancelled> for Stopped {
-    fn from(_: Cancelled) -> Self {
-        Self::Failed(SearchError::OutOfTime)
-    }
-}
-
 fn search_moment(
     shard: &Shard,
     moment: &Moment,
     queries: &[Query],
     options: &SearchOptions,
+    answer_bytes: usize,
     cancel: &Cancellation,
 ) -> Result<ShardAnswer, Stopped> {
     let banks = searched_banks(&moment.banks, &options.banks, moment.sequence)?;
@@ -75,13 +57,13 @@ fn search_moment(
         return Err(SearchError::UnknownHashType(unknown).into());
     }
     let filter = BankFilter::only(banks.iter().map(|(id, _)| **id));
-    let mut results = Vec::with_capacity(queries.len());
+    let mut nearest = Vec::with_capacity(queries.len());
     for group in groups(queries) {
         let found = search_group(moment, group, options, &filter, cancel)?;
-        for (query, found) in group.iter().zip(found) {
-            results.push(answer(shard, moment, query, found, &options.max_distances, cancel)?);
-        }
+        nearest.extend(found.into_iter().map(Found::into_nearest));
     }
+    let describing = Describing { shard, moment, options, cancel };
+    let results = describing.answers(queries, nearest, answer_bytes)?;
     let approximate = asked.iter().filter(|hash_type| !shard.plan().is_exact(*hash_type));
     let searched = |hash_type| banks.iter().map(move |(_, bank)| bank.hashes(hash_type));
     Ok(ShardAnswer {
@@ -180,64 +162,4 @@ fn hashes_of(queries: &[Query], key: IndexKey) -> Batch<'_> {
         }
     }
     batch
-}
-
-/// The answer to one query.
-fn answer(
-    shard: &Shard,
-    moment: &Moment,
-    query: &Query,
-    found: Found,
-    max_distances: &MaxDistances,
-    cancel: &Cancellation,
-) -> Result<QueryMatches, Stopped> {
-    let mut asked: Vec<Hash> = query.hashes.iter().map(|one| one.hash.clone()).collect();
-    asked.sort_unstable();
-    asked.dedup();
-    let (nearest, limit_reached) = found.into_nearest();
-    let mut matches = Vec::with_capacity(nearest.len());
-    for (item, best) in nearest {
-        // An item's record may lie on a disk, and its hashes may be many.
-        if cancel.is_cancelled() {
-            return Err(Cancelled.into());
-        }
-        let described = describe(shard, moment, item, best, &asked, max_distances);
-        matches.push(described.ok_or(Stopped::Overtaken(item))?);
-    }
-    Ok(QueryMatches { matches, limit_reached })
-}
-
-/// The match in full; `None` for an item that was removed while the search went on.
-fn describe(
-    shard: &Shard,
-    moment: &Moment,
-    item: ItemId,
-    best: Best,
-    asked: &[Hash],
-    max_distances: &MaxDistances,
-) -> Option<Match> {
-    let bank_name = moment.banks.get(&best.bank)?.name.clone();
-    let (distance, hash_type, variant) = best.nearest;
-    let (hashes, notes) = shard.item(item, |record| (record.hashes(), record.notes()))?;
-    let Notes { labels, external_reference } = notes;
-    let pairs = asked.iter().flat_map(|asked| hashes.iter().map(move |held| (asked, held)));
-    let matching = pairs.filter(|(asked, held)| is_match(asked, held, max_distances)).count();
-    Some(Match {
-        item,
-        bank: best.bank,
-        bank_name,
-        external_reference,
-        labels,
-        hash_type,
-        distance,
-        variant,
-        exact: shard.plan().is_exact(hash_type),
-        other_matches: u32::try_from(matching.saturating_sub(1)).unwrap_or(u32::MAX),
-        rendition: Rendition::default(),
-    })
-}
-
-/// Whether two hashes are of one type and near.
-fn is_match(asked: &Hash, held: &Hash, max_distances: &MaxDistances) -> bool {
-    asked.distance(held).is_some_and(|distance| distance <= max_distances.get(asked.hash_type()))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use vigie_follow::Reason;
 use vigie_index::Cancellation;
 use vigie_model::change::LogId;
-use vigie_model::{ReplicaDescription, Sequence, ShardIdentity};
+use vigie_model::{ANSWER_BYTES_MAX, ReplicaDescription, Sequence, ShardIdentity};
 use vigie_serving::{Reflection, Routes, Shutdown};
 
 use super::fake_bank::FakeBank;
@@ -53,7 +53,10 @@ impl Follower {
         let metrics = MatcherMetrics::default();
         let replica = Arc::new(Replica::new(identity, plan, metrics.clone()));
         let patience = Patience { open: WITHIN, silence: WITHIN };
-        let health = Routes::new(Reflection(vigie_proto::DESCRIPTORS)).unwrap().health();
+        let health =
+            Routes::new(Reflection { descriptors: vigie_proto::DESCRIPTORS, roles: vigie_proto::ROLES })
+                .unwrap()
+                .health();
         let shutdown = Shutdown::new();
         let schedule = Schedule { changes, every: Duration::from_secs(600) };
         let (replica, bank) = (Arc::clone(&replica), bank.client());
@@ -87,7 +90,7 @@ impl Follower {
         let shard = self.replica.now_at_least(head).unwrap().unwrap();
         let options = options(vec![], 8, 100);
         let queries: Vec<_> = (0..30).map(|number| query(&[number * 8 + 2])).collect();
-        let answer = search(&shard, &queries, &options, &Cancellation::never()).unwrap();
+        let answer = search(&shard, &queries, &options, ANSWER_BYTES_MAX, &Cancellation::never()).unwrap();
         for (asked, result) in queries.iter().zip(answer.results) {
             let found: Vec<_> =
                 result.matches.iter().map(|one| (one.item, one.distance, one.other_matches)).collect();

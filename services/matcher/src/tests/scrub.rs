@@ -24,7 +24,6 @@ use vigie_model::{
 use vigie_serving::Shutdown;
 
 use super::fake_bank::FakeBank;
-use super::service::WITHIN;
 use super::snapshot::files_below;
 use super::{Step, identity};
 use crate::config::Config;
@@ -36,6 +35,9 @@ use crate::metrics::{Damage, MatcherMetrics};
 use crate::saving::plan::StorePlan;
 use crate::server::{MESSAGE_BYTES_MAX, routes};
 use crate::shard::indexes::IndexPlan;
+
+/// Longer than anything here takes, of fifty matchers on a busy machine.
+const WITHIN: Duration = Duration::from_secs(180);
 
 /// Enough PDQ hashes for tables.
 const ITEMS: u64 = 4_000;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use vigie_follow::Proof;
 use vigie_index::Cancellation;
 use vigie_model::change::Cursor;
-use vigie_model::{Bank, Change, FeedRange, Sequence, UnixMillis};
+use vigie_model::{ANSWER_BYTES_MAX, Bank, Change, FeedRange, Sequence, UnixMillis};
 
 use super::{LOG, Replay, Step, identity, options, query};
 use crate::saving::manifest::Manifest;
@@ -66,7 +66,9 @@ impl Log {
     pub(super) fn bring_up(&self, shard: &Shard) {
         self.apply_to(shard);
         let queries: Vec<_> = (0..=255).map(|number| query(&[number])).collect();
-        let answer = search(shard, &queries, &options(vec![], 6, 100), &Cancellation::never()).unwrap();
+        let answer =
+            search(shard, &queries, &options(vec![], 6, 100), ANSWER_BYTES_MAX, &Cancellation::never())
+                .unwrap();
         for (asked, result) in queries.iter().zip(answer.results) {
             let found: Vec<_> =
                 result.matches.iter().map(|one| (one.item, one.distance, one.other_matches)).collect();

@@ -5,8 +5,8 @@ use std::path::Path;
 use vigie_follow::Proof;
 use vigie_index::Cancellation;
 use vigie_model::{
-    BankId, Change, ChangeKind, FeedRange, Hash, HashCount, HashType, HashTypeSet, Item, ItemDraft, ItemId,
-    Query, QueryHash, Sequence, SetDigest, UnixMillis, Variant,
+    ANSWER_BYTES_MAX, BankId, Change, ChangeKind, FeedRange, Hash, HashCount, HashType, HashTypeSet, Item,
+    ItemDraft, ItemId, Query, QueryHash, Sequence, SetDigest, UnixMillis, Variant,
 };
 
 use super::snapshot::{Log, copy_of, loaded, plan};
@@ -24,7 +24,8 @@ fn asked(hash: &Hash) -> Vec<Query> {
 }
 
 fn found(shard: &Shard, hash: &Hash) -> Result<Vec<u64>, SearchError> {
-    let answer = search(shard, &asked(hash), &options(vec![], 0, 100), &Cancellation::never())?;
+    let answer =
+        search(shard, &asked(hash), &options(vec![], 0, 100), ANSWER_BYTES_MAX, &Cancellation::never())?;
     Ok(answer.results[0].matches.iter().map(|found| found.item.0).collect())
 }
 
@@ -70,7 +71,9 @@ fn a_hash_of_an_unknown_type_is_kept_and_refused_in_a_search() {
     assert_eq!(found(&shard, &known), Ok(vec![2]));
     assert_eq!(found(&shard, &strange), Err(SearchError::UnknownHashType(unknown)));
     let both = vec![[asked(&known), asked(&strange)].concat().remove(0), asked(&strange).remove(0)];
-    assert!(search(&shard, &both, &options(vec![], 0, 100), &Cancellation::never()).is_err());
+    assert!(
+        search(&shard, &both, &options(vec![], 0, 100), ANSWER_BYTES_MAX, &Cancellation::never()).is_err()
+    );
     let counted = count(&shard, unknown).unwrap();
     assert_eq!((counted.hashes, counted.is_searched), (1, false));
 

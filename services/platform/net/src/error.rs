@@ -29,10 +29,32 @@ impl CallError {
     }
 
     /// Adds the error of the attempt before, to one that the deadline ended.
-    pub(crate) fn after(mut self, last: &Self) -> Self {
+    pub(crate) fn after(self, last: &Self) -> Self {
         let message = format!("{}; the last attempt: {}", self.message(), with_causes(last));
+        self.with_message(message)
+    }
+
+    /// Adds the errors of other endpoints that were tried for the same call.
+    pub(crate) fn beside(self, others: &[Self]) -> Self {
+        let own = match std::error::Error::source(&*self.status) {
+            Some(source) => format!("cannot be reached: {}", with_causes(source)),
+            None => self.message().to_owned(),
+        };
+        let others: Vec<String> = others.iter().map(|other| with_causes(other)).collect();
+        self.with_message(format!("{own}; {}", others.join("; ")))
+    }
+
+    /// The same error with another text, in place of the text and the cause that it has.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
         *self.status = Status::new(self.code(), message);
         self
+    }
+
+    /// The service that was called.
+    #[must_use]
+    pub const fn service(&self) -> &'static str {
+        self.service
     }
 
     /// Whether the service could not be reached, or the connection broke under the call; the service answered nothing.

@@ -9,6 +9,9 @@
 //! similar, because a shared call uses the shortest deadline of its searches. A search whose caller has gone, or whose deadline
 //! has passed, is never sent; a call that nobody waits for any more is cancelled on the wire.
 //!
+//! A costly search ([`Search::is_costly`]) shares no call, and waits for others of its kind only: it would keep the calls from quick
+//! ones.
+//!
 //! In traces a shared call is under one of its searches, a chosen one if there is any, and is linked to the others; each of
 //! those has a span that is linked to the call.
 
@@ -77,6 +80,8 @@ struct Shared<C: Carry> {
     queue: Mutex<Queue<C>>,
     /// For searches that wait for a change: they are no work, and must not keep others from it.
     waits: Semaphore,
+    /// For costly searches, half as many as other calls.
+    costly: Semaphore,
 }
 
 /// How a search gets to its service.
@@ -96,6 +101,7 @@ impl<C: Carry> Lane<C> {
             limits,
             queue: Mutex::new(Queue::default()),
             waits: Semaphore::new(WAITING_MAX),
+            costly: Semaphore::new((limits.calls / 2).clamp(1, Semaphore::MAX_PERMITS)),
         }))
     }
 
@@ -121,6 +127,13 @@ impl<C: Carry> Lane<C> {
             let Ok(_waits) = shared.waits.try_acquire() else {
                 let text = "too many searches wait for a change that has not come yet";
                 return Err(shared.carrier.refused(Code::ResourceExhausted, text));
+            };
+            return shared.carry(one, search.deadline()).await;
+        }
+        if search.is_costly() {
+            let Ok(Ok(_costly)) = timeout_at(search.deadline(), shared.costly.acquire()).await else {
+                let text = "too many costly searches were before it";
+                return Err(shared.carrier.refused(Code::DeadlineExceeded, text));
             };
             return shared.carry(one, search.deadline()).await;
         }

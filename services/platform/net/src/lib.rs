@@ -4,16 +4,18 @@
 //! answers; every queue has a bound.
 //!
 //! Reading order: [`is_plaintext_off_loopback`] and [`EndpointError`] (addresses), [`Network`] (how connections are made),
-//! [`CallError`], [`Target`] (one endpoint and the calls to it), [`retry`], [`balance`] (which of several endpoints), [`Pool`]
-//! (several endpoints as one), [`lane`] (many requests in one call), [`TlsArgs`].
+//! [`CallError`], [`Notice`] (of calls that take long), [`Target`] (one endpoint and the calls to it), [`retry`], [`balance`] (which
+//! of several endpoints), [`Pool`] (several endpoints as one), [`Leader`] (several of which one serves), [`lane`] (many requests in one call), [`TlsArgs`].
 
 mod endpoint;
 mod network;
 mod error;
+mod notice;
 mod target;
 pub mod retry;
 pub mod balance;
 mod pool;
+mod leader;
 pub mod lane;
 #[cfg(feature = "args")]
 mod args;
@@ -22,7 +24,9 @@ mod args;
 pub use args::{TlsArgs, TlsArgsError};
 pub use endpoint::{EndpointError, check as check_endpoint, is_plaintext_off_loopback};
 pub use error::CallError;
+pub use leader::{Leader, Patience};
 pub use network::{Connect, Connection, Network};
+pub use notice::{Notice, Wait};
 pub use pool::Pool;
 pub use target::Target;
 pub use vigie_rpc::{CallEnd, Code, Priority};

@@ -17,6 +17,7 @@ use tower::Service as _;
 use vigie_tls::Tls;
 
 use crate::endpoint::{self, EndpointError};
+use crate::notice::Notice;
 
 /// A connection.
 pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -44,13 +45,15 @@ pub struct Network {
     tls: Option<Tls>,
     /// The name in the servers' certificates, where that is not the host of the endpoint.
     server_name: Option<Arc<str>>,
+    /// Reports calls that take long, if anybody waits to read that.
+    notice: Option<Notice>,
 }
 
 impl Network {
     /// TCP by the system's resolver.
     #[must_use]
     pub const fn tcp() -> Self {
-        Self { connect: None, tls: None, server_name: None }
+        Self { connect: None, tls: None, server_name: None, notice: None }
     }
 
     /// A network on which `connect` makes the connections.
@@ -70,6 +73,17 @@ impl Network {
     #[must_use]
     pub fn expecting(self, name: &str) -> Self {
         Self { server_name: Some(name.into()), ..self }
+    }
+
+    /// The same network, on which calls that take long are reported.
+    #[must_use]
+    pub fn noticing(self, notice: Notice) -> Self {
+        Self { notice: Some(notice), ..self }
+    }
+
+    /// Where calls that take long are reported.
+    pub(crate) const fn notice(&self) -> Option<&Notice> {
+        self.notice.as_ref()
     }
 
     /// Looks up every address that a host has now.

@@ -15,6 +15,7 @@ use vigie_tls::is_for_good;
 use crate::endpoint::{self, EndpointError};
 use crate::error::{CallError, with_causes};
 use crate::network::Network;
+use crate::notice::{Notice, Wait};
 
 /// One service at one endpoint, connected when it is first called and again whenever the connection is lost.
 #[derive(Debug, Clone)]
@@ -22,6 +23,7 @@ pub struct Target {
     service: &'static str,
     endpoint: Arc<str>,
     channel: Channel,
+    notice: Option<Notice>,
 }
 
 impl Target {
@@ -32,7 +34,7 @@ impl Target {
     /// The text is no endpoint.
     pub fn new(service: &'static str, endpoint: &str, network: &Network) -> Result<Self, EndpointError> {
         let channel = network.channel(&endpoint::settings(endpoint)?);
-        Ok(Self { service, endpoint: endpoint.into(), channel })
+        Ok(Self { service, endpoint: endpoint.into(), channel, notice: network.notice().cloned() })
     }
 
     /// The endpoint's address.
@@ -85,9 +87,19 @@ impl Target {
         if let Some(context) = span.context() {
             context.write(request.metadata_mut().as_mut());
         }
-        let ended = self.ended(tokio::time::timeout_at(deadline, send(request)).await, begun + passed_on);
+        let sent = tokio::time::timeout_at(deadline, send(request));
+        let outcome = match &self.notice {
+            None => sent.await,
+            Some(notice) => notice.over(sent, || self.wait(deadline)).await,
+        };
+        let ended = self.ended(outcome, begun + passed_on);
         span.ended_with(ended.as_ref().map_or_else(CallError::code, |_| Code::Ok));
         ended
+    }
+
+    fn wait(&self, deadline: Instant) -> Wait<'_> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        Wait { service: self.service, endpoint: &self.endpoint, left, failure: None }
     }
 
     /// The outcome of a call whose service had time until `passed_on`.

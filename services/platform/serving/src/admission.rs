@@ -14,7 +14,8 @@
 //!    calls take with what they take on an idle server (`measures`), in windows of some dozen calls, and moves the limit by the
 //!    rule of `tuning`, where every constant is.
 //!
-//! Bytes of requests go another way: [`budget`] is the shell, and [`ledger`] decides, by the same fair shares.
+//! Bytes go another way, those of requests and those of answers alike: [`budget`] is the shell, and [`ledger`] decides, by the same
+//! fair shares.
 //!
 //! `simulation` runs all of this against a server with workers and queues, event by event: the tests of `gate` and `adaptive`.
 

@@ -36,6 +36,10 @@ pub struct ServingConfig {
     pub body_bytes_per_second_min: u32,
     /// How long a message may be waited for before its rate counts, in milliseconds. Without a rate it is of no meaning.
     pub body_grace_ms: u64,
+    /// Bytes of answers that are built or sent at once, from before an answer is built until the client has taken it. One client
+    /// gets half of them at most, and beyond that half clients within their share no more than they leave free. A further answer
+    /// waits within its deadline, and a stream is read no further.
+    pub answer_bytes_in_flight_max: usize,
     /// Connections; one more is closed as it comes. Three quarters of the files that the process may have open, if that is
     /// less.
     #[schemars(range(min = 1))]
@@ -52,6 +56,11 @@ pub struct ServingConfig {
     /// for its next call (GOAWAY), and it is closed.
     #[schemars(range(min = 1_000))]
     pub connection_idle_ms_max: u64,
+    /// How old a connection becomes, in milliseconds, at least 1,000, or 0 for any age; then its client is told to open another
+    /// one for its next call (GOAWAY), which a balancer of connections may send elsewhere. Its open calls and streams go on to
+    /// their ends. A tenth more or less, so that clients do not come back all at once; later, while a client has calls in
+    /// waiting. For servers behind such a balancer: a client that chooses between endpoints itself needs none.
+    pub connection_age_ms_max: u64,
     /// Streams of one connection; one more waits in the client.
     #[schemars(range(min = 1))]
     pub streams_per_connection_max: u32,
@@ -76,6 +85,9 @@ pub enum Concurrency {
     /// It is this number. Written as the number.
     Fixed(usize),
 }
+
+/// Room for a few of the largest answers: one may have a quarter.
+const ANSWER_BYTES_MIN: usize = 32 << 20;
 
 const ADAPTIVE: &str = "adaptive";
 
@@ -145,10 +157,13 @@ impl Default for ServingConfig {
             // An eighth of a megabit per second: within the longest deadline not even 1 MB would arrive at this rate.
             body_bytes_per_second_min: 16_384,
             body_grace_ms: 5_000,
+            answer_bytes_in_flight_max: 64 << 20,
             connections_max: 10_000,
             connections_per_host_max: 1_000,
             connections_per_identity_max: 1_000,
             connection_idle_ms_max: 300_000,
+            // The clusters' own clients choose between endpoints themselves.
+            connection_age_ms_max: 0,
             streams_per_connection_max: 256,
             deadline_ms_default: 10_000,
             deadline_ms_max: 60_000,
@@ -191,10 +206,18 @@ impl ServingConfig {
         }
         check(self.latency_ms_target >= 1, "latency_ms_target: must be at least 1");
         check(self.bytes_in_flight_max >= 1, "bytes_in_flight_max: must be at least 1");
+        check(
+            self.answer_bytes_in_flight_max >= ANSWER_BYTES_MIN,
+            "answer_bytes_in_flight_max: must be at least 33554432, for a few of the largest answers",
+        );
         check(self.connections_max >= 1, "connections_max: must be at least 1");
         check(self.connections_per_host_max >= 1, "connections_per_host_max: must be at least 1");
         check(self.connections_per_identity_max >= 1, "connections_per_identity_max: must be at least 1");
         check(self.connection_idle_ms_max >= 1_000, "connection_idle_ms_max: must be at least 1000");
+        check(
+            self.connection_age_ms_max == 0 || self.connection_age_ms_max >= 1_000,
+            "connection_age_ms_max: must be 0, for any age, or at least 1000",
+        );
         check(self.streams_per_connection_max >= 1, "streams_per_connection_max: must be at least 1");
         check(self.deadline_ms_default >= 1, "deadline_ms_default: must be at least 1");
         check(
@@ -206,6 +229,14 @@ impl ServingConfig {
 
     pub(crate) const fn connection_idle_max(&self) -> Duration {
         Duration::from_millis(self.connection_idle_ms_max)
+    }
+
+    /// `None`: connections may become as old as they like.
+    pub(crate) const fn connection_age_max(&self) -> Option<Duration> {
+        match self.connection_age_ms_max {
+            0 => None,
+            ms => Some(Duration::from_millis(ms)),
+        }
     }
 
     pub(crate) const fn deadline_default(&self) -> Duration {

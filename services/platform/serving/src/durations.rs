@@ -1,13 +1,16 @@
-//! How long each method's calls take, and how they end: rate, errors and duration in one histogram.
+//! How long each method's calls take, and how they end: rate, errors and duration in one histogram. The requests within a stream
+//! end by codes of their own, inside its messages, while the stream itself ends well: they are counted apart.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use tonic::Status;
 use vigie_rpc::{Code, code};
 use vigie_telemetry::names;
 
@@ -15,11 +18,15 @@ use vigie_telemetry::names;
 #[derive(Debug, Clone)]
 pub(crate) struct CallDurations {
     durations: Family<Labels, Histogram>,
+    stream_requests: Family<Labels, Counter>,
 }
 
 impl Default for CallDurations {
     fn default() -> Self {
-        Self { durations: Family::new_with_constructor(|| Histogram::new(names::DURATION_BOUNDS)) }
+        Self {
+            durations: Family::new_with_constructor(|| Histogram::new(names::DURATION_BOUNDS)),
+            stream_requests: Family::default(),
+        }
     }
 }
 
@@ -52,8 +59,49 @@ impl CallDurations {
         );
     }
 
+    pub(crate) fn register_stream_requests(&self, registry: &mut Registry) {
+        registry.register(
+            "stream_requests",
+            "Requests within streams that were answered, by method and code",
+            self.stream_requests.clone(),
+        );
+    }
+
+    pub(crate) fn stream_requests(&self, method: &Arc<str>) -> StreamRequests {
+        let of = Counted { method: Arc::clone(method), ended: self.stream_requests.clone() };
+        StreamRequests { of: Some(of) }
+    }
+
     pub(crate) fn observe(&self, method: &Arc<str>, code: Code, took: Duration) {
         let labels = Labels { method: Arc::clone(method), code };
         self.durations.get_or_create_owned(&labels).observe(took.as_secs_f64());
+    }
+}
+
+/// Counts the requests of one stream by how they end. A clone counts for the same.
+#[derive(Debug, Clone, Default)]
+pub struct StreamRequests {
+    of: Option<Counted>,
+}
+
+#[derive(Debug, Clone)]
+struct Counted {
+    method: Arc<str>,
+    ended: Family<Labels, Counter>,
+}
+
+impl StreamRequests {
+    /// Those of a stream from a client. Of any other call, or outside a server: one that counts nothing.
+    #[must_use]
+    pub fn of<T>(request: &tonic::Request<T>) -> Self {
+        request.extensions().get::<Self>().cloned().unwrap_or_default()
+    }
+
+    /// Counts a request with this outcome.
+    pub fn ended<T>(&self, outcome: &Result<T, Status>) {
+        if let Some(Counted { method, ended }) = &self.of {
+            let code = outcome.as_ref().err().map_or(Code::Ok, Status::code);
+            ended.get_or_create_owned(&Labels { method: Arc::clone(method), code }).inc();
+        }
     }
 }

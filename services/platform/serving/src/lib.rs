@@ -20,14 +20,17 @@ mod call;
 mod durations;
 mod load;
 mod refusal_log;
+mod random;
 
 pub use authorization::identity::ClientIdentity;
+pub use call::answers::{AnswerRoom, Answers};
 pub use call::deadline;
-pub use call::handle::{Call, Waiting, Work};
+pub use call::handle::{Call, Waiting, Weight, Work};
 pub use call::long_streams::{LongStream, LongStreamLimits, LongStreams, TooManyStreams};
 pub use config::{Concurrency, ServingConfig};
 pub use connection::any::{AnyConnection, AnyListener};
 pub use connection::listener::{Listener, Secured};
+pub use durations::StreamRequests;
 pub use load::{Load, Refused};
 pub use serve::{Health, Reflection, Routes, ServeError, serve};
 pub use tokio_util::sync::CancellationToken as Shutdown;

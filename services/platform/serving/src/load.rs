@@ -15,6 +15,7 @@ pub struct Load {
     in_flight: Gauge,
     waiting: Gauge,
     bytes: Gauge,
+    answer_bytes: Gauge,
     connections: Gauge,
     accepted: Counter,
     refused: Family<Reason, Counter>,
@@ -88,6 +89,7 @@ impl Load {
     pub fn register(&self, registry: &mut Registry) {
         self.durations.register(registry);
         let registry = registry.sub_registry_with_prefix("vigie_serving");
+        self.durations.register_stream_requests(registry);
         registry.register(
             "calls_limit",
             "Calls that may be in flight, as learned or fixed",
@@ -96,6 +98,11 @@ impl Load {
         registry.register("calls_in_flight", "Calls being worked on", self.in_flight.clone());
         registry.register("calls_waiting", "Bulk work that waits for a slot", self.waiting.clone());
         registry.register("body_bytes", "Bytes of requests being read or worked on", self.bytes.clone());
+        registry.register(
+            "answer_bytes",
+            "Bytes of answers being built or sent, and room for them",
+            self.answer_bytes.clone(),
+        );
         registry.register("connections", "Open connections", self.connections.clone());
         registry.register("calls_accepted", "Calls that were accepted", self.accepted.clone());
         registry.register("refused", "Calls and connections refused, by reason", self.refused.clone());
@@ -125,6 +132,12 @@ impl Load {
     #[must_use]
     pub fn bytes(&self) -> usize {
         read(&self.bytes)
+    }
+
+    /// Bytes of answers that are being built or sent, and room for them.
+    #[must_use]
+    pub fn answer_bytes(&self) -> usize {
+        read(&self.answer_bytes)
     }
 
     /// Open connections.
@@ -201,6 +214,10 @@ impl Load {
 
     pub(crate) fn connected(&self) -> Counted {
         Counted::new(&self.connections, 1)
+    }
+
+    pub(crate) fn answering(&self, bytes: usize) -> Counted {
+        Counted::new(&self.answer_bytes, number(bytes))
     }
 
     pub(crate) fn reserved(&self, bytes: usize) -> Counted {

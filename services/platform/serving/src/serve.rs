@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::pin::Pin;
 
+use prost::Message as _;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken as Shutdown;
 use tonic::body::Body;
@@ -18,8 +19,11 @@ use vigie_telemetry::trace::Tracer;
 
 use crate::admission::slots::Slots;
 use crate::authorization::identity::IdentityLayer;
+use crate::call::absent::AbsentLayer;
+use crate::call::answers::{self, AnswersLayer};
 use crate::call::health_watch::HealthWatchLayer;
 use crate::call::in_flight::{Exceptions, InFlightLayer};
+use crate::call::inflate::InflateLayer;
 use crate::call::message_limit::MessageLimitLayer;
 use crate::call::methods::Methods;
 use crate::call::observed::ObservedLayer;
@@ -63,9 +67,14 @@ impl Health {
     }
 }
 
-/// What reflection tells: the encoded descriptors of all packages.
+/// The contract of the cluster, as each of its servers describes it.
 #[derive(Debug, Clone, Copy)]
-pub struct Reflection(pub &'static [u8]);
+pub struct Reflection {
+    /// The encoded descriptors of all that a call, or the details of its status, may carry.
+    pub descriptors: &'static [u8],
+    /// Each service of the cluster, and the role that serves it.
+    pub roles: &'static [(&'static str, &'static str)],
+}
 
 /// The services of one server.
 #[derive(Debug)]
@@ -79,20 +88,15 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// Health and reflection (v1 and v1alpha), and no service yet. Health says `NOT_SERVING` until it is set.
+    /// Health and reflection (v1 and v1alpha), and no service yet. Health says `NOT_SERVING` until it is set. Fails if the
+    /// descriptors do not decode.
     pub fn new(reflection: Reflection) -> Result<Self, ServeError> {
+        prost_types::FileDescriptorSet::decode(reflection.descriptors)?;
         let reporter = HealthReporter::new();
         let mut builder = RoutesBuilder::default();
-        let described = || {
-            tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(reflection.0)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        };
-        builder.add_service(described().build_v1()?).add_service(described().build_v1alpha()?).add_service(
-            tonic_health::pb::health_server::HealthServer::new(
-                tonic_health::server::HealthService::from_health_reporter(reporter.clone()),
-            ),
-        );
+        builder.add_service(tonic_health::pb::health_server::HealthServer::new(
+            tonic_health::server::HealthService::from_health_reporter(reporter.clone()),
+        ));
         let never_refused = vec!["/grpc.health.".to_owned(), "/grpc.reflection.".to_owned()];
         let exceptions = Exceptions { never_refused, bulk: Vec::new() };
         let health = Health { reporter, services: Vec::new() };
@@ -136,16 +140,31 @@ impl Routes {
         Self { tracer, ..self }
     }
 
+    /// Adds reflection, which lists what is served here and describes all of the contract.
+    fn with_reflection(mut self) -> Result<Self, ServeError> {
+        let described = || {
+            let builder = self.descriptors().into_iter().fold(
+                tonic_reflection::server::Builder::configure(),
+                tonic_reflection::server::Builder::register_encoded_file_descriptor_set,
+            );
+            let listed = self.health.services.iter().chain(&SHARED_SERVICES);
+            listed.fold(builder, |builder, service| builder.with_service_name(*service))
+        };
+        let (v1, v1alpha) = (described().build_v1()?, described().build_v1alpha()?);
+        self.builder.add_service(v1).add_service(v1alpha);
+        Ok(self)
+    }
+
     /// The methods that are served.
     fn methods(&self) -> Result<Methods, ServeError> {
+        Ok(Methods::of(&self.descriptors(), &self.health.services, &SHARED_SERVICES)?)
+    }
+
+    /// The descriptors of the contract, and of what every server offers.
+    fn descriptors(&self) -> [&'static [u8]; 4] {
         use tonic_reflection::pb::{v1, v1alpha};
-        let descriptors = [
-            self.reflection.0,
-            tonic_health::pb::FILE_DESCRIPTOR_SET,
-            v1::FILE_DESCRIPTOR_SET,
-            v1alpha::FILE_DESCRIPTOR_SET,
-        ];
-        Ok(Methods::of(&descriptors, &self.health.services, &SHARED_SERVICES)?)
+        let health = tonic_health::pb::FILE_DESCRIPTOR_SET;
+        [self.reflection.descriptors, health, v1::FILE_DESCRIPTOR_SET, v1alpha::FILE_DESCRIPTOR_SET]
     }
 
     /// The handle that tells what the server has to do and what it refuses.
@@ -211,27 +230,35 @@ async fn serve_any(
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
     let methods = routes.methods()?;
-    let Routes { builder, health, exceptions, load, tracer, .. } = routes;
+    let Routes { builder, health, exceptions, load, tracer, reflection } = routes.with_reflection()?;
+    let absent = AbsentLayer::new(methods.clone(), health.services.clone(), reflection.roles);
     let observed = ObservedLayer { methods, durations: load.durations.clone(), tracer };
     let tls = listener.tls().cloned();
     let (draining, refusals) = (Shutdown::new(), RefusalLog::default());
-    let limits = limits(config);
-    let slots = Slots::new(config, message_bytes_max, load.clone(), seed(listener.address()));
+    let (limits, seed) = (limits(config), seed(listener.address()));
+    let slots = Slots::new(config, message_bytes_max, load.clone(), seed);
     let incoming = limited(listener.incoming(), AnyListener::peer, limits, load.clone(), refusals.clone());
     let incoming = Handshakes::new(incoming, tls, load.clone(), AnyListener::peer, refusals.clone());
     // Innermost, for one method only: its streams would hold the drain up.
     let service = HealthWatchLayer { draining: draining.clone() }.layer(builder.routes().prepare());
+    // So that what was refused takes no part in it.
+    let answers = answers::budget(config.answer_bytes_in_flight_max, load.clone());
+    let service = AnswersLayer(answers).layer(service);
+    // So that what a message becomes is bounded by the same limits as what arrives of it.
+    let service = InflateLayer::new(message_bytes_max, config).layer(service);
     // So that a message too large, or one too many, is refused by its length before its bytes arrive, and one that does not
     // arrive is ended.
     let service = MessageLimitLayer::new(message_bytes_max, config, refusals.clone()).layer(service);
     // So that a flood is refused before anything of it is read.
     let service = InFlightLayer::new(slots, exceptions, config).layer(service);
+    // So that a caller who has the address of another role reads which one it needs, however busy this one is.
+    let service = absent.layer(service);
     // So that what is refused is told too.
     let service = observed.layer(service);
     // First, for those behind it go by who calls.
     let service = IdentityLayer.layer(service);
     let mut connections =
-        Connections::new(service, config, limits.of_identity, draining.clone(), load, refusals.clone());
+        Connections::new(service, config, seed, limits.of_identity, draining.clone(), load, refusals.clone());
     let serving = async move {
         {
             // The port is closed at the end of this.

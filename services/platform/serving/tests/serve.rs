@@ -23,7 +23,7 @@ use vigie_serving::{Load, ServingConfig};
 use vigie_telemetry::CapturedLog;
 
 use blobs::{Blob, BlobClient};
-use server::{MESSAGE_BYTES_MAX, Server, blob, until};
+use server::{FAILS, MESSAGE_BYTES_MAX, Server, blob, until};
 
 #[tokio::test]
 async fn a_health_watcher_is_told_and_does_not_hold_the_drain_up() {
@@ -281,18 +281,28 @@ async fn a_stream_takes_a_place_for_each_request_and_none_between_them() {
         assert_eq!(answers.next().await.unwrap().unwrap().number, number);
         until("none in flight", || server.load.in_flight() == 0).await;
     }
+    sender.send(Blob { number: FAILS, ..Blob::default() }).await.unwrap();
+    server.gate.add_permits(1);
+    answers.next().await.unwrap().unwrap();
     drop(sender);
     assert!(answers.next().await.is_none());
     assert_eq!(server.load.bytes(), 0);
+    let mut ended = codes(&server.load, OF_STREAMS);
+    ended.sort();
+    assert_eq!(ended, [("OK".to_owned(), 3), ("UNAVAILABLE".to_owned(), 1)]);
+    assert_eq!(codes(&server.load, CALLS), [("OK".to_owned(), 1)], "the stream itself ended well");
 }
 
-/// Calls so far, by how they ended.
-fn codes(load: &Load) -> Vec<(String, u64)> {
+const CALLS: &str = "rpc_server_call_duration_seconds_count{";
+const OF_STREAMS: &str = "vigie_serving_stream_requests_total{";
+
+/// Calls so far, or requests of streams, by how they ended.
+fn codes(load: &Load, counted: &str) -> Vec<(String, u64)> {
     let mut registry = prometheus_client::registry::Registry::default();
     load.register(&mut registry);
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-    let counts = text.lines().filter_map(|line| line.strip_prefix("rpc_server_call_duration_seconds_count{"));
+    let counts = text.lines().filter_map(|line| line.strip_prefix(counted));
     let code = |line: &str| {
         let (_, code) = line.split_once("status_code=\"")?;
         let (code, count) = code.split_once("\"} ")?;
@@ -324,7 +334,7 @@ async fn a_call_that_is_withdrawn_while_it_arrives_is_no_error_of_the_server() {
         }
     }
     until("all have ended", || server.load.in_flight() == 0).await;
-    let codes = codes(&server.load);
+    let codes = codes(&server.load, CALLS);
     assert!(codes.iter().all(|(code, _)| code == "OK" || code == "CANCELLED"), "{codes:?}");
     assert!(codes.len() == 2, "some were withdrawn and some were not: {codes:?}");
 }
@@ -396,4 +406,86 @@ async fn a_call_without_its_message_is_told_so() {
         assert_eq!(status.code(), Code::InvalidArgument, "{status}");
         assert!(status.message().contains(text), "{status}");
     }
+}
+
+/// What a server answers to a body that is sent to this path, with what it says of its encoding.
+async fn send(server: &Server, path: &str, encoding: &str, body: Vec<u8>) -> (Status, http::HeaderMap) {
+    let uri = format!("http://{}{path}", server.address);
+    let request = http::Request::post(uri).header("content-type", "application/grpc");
+    let request = request.header("grpc-encoding", encoding);
+    let request = request.body(tonic::body::Body::new(http_body_util::Full::from(body))).unwrap();
+    let answer = tower::ServiceExt::oneshot(server.channel().await, request).await.unwrap();
+    let (head, body) = answer.into_parts();
+    let trailers = http_body_util::BodyExt::collect(body).await.unwrap().trailers().cloned();
+    let headers = trailers.unwrap_or(head.headers);
+    (Status::from_header_map(&headers).unwrap(), headers)
+}
+
+/// A message of zeros that is compressed: of this length before, and of a thousandth of it after.
+fn compressed_zeros(length: usize) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(
+        &mut encoder,
+        &prost::Message::encode_to_vec(&Blob { number: 0, content: vec![0; length].into() }),
+    )
+    .unwrap();
+    let payload = encoder.finish().unwrap();
+    let mut message = vec![1];
+    message.extend(u32::try_from(payload.len()).unwrap().to_be_bytes());
+    message.extend(payload);
+    message
+}
+
+#[tokio::test]
+async fn a_compressed_message_is_read_and_one_that_grows_too_large_is_refused() {
+    let server = Server::start(ServingConfig::default()).await;
+    let (answered, _) = send(&server, blobs::PING, "gzip", compressed_zeros(60_000)).await;
+    assert_eq!(answered.code(), Code::Ok, "{answered}");
+    let (refused, _) = send(&server, blobs::PING, "gzip", compressed_zeros(MESSAGE_BYTES_MAX + 1)).await;
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(refused.message().contains("65536 bytes when it is inflated"), "{refused}");
+    let (unread, headers) = send(&server, blobs::PING, "zstd", vec![1, 0, 0, 0, 1, 7]).await;
+    assert_eq!(unread.code(), Code::Unimplemented);
+    assert_eq!(headers["grpc-accept-encoding"], "gzip,identity");
+}
+
+#[tokio::test]
+async fn what_compressed_messages_grow_to_counts_among_the_bytes_in_flight() {
+    let server = Server::start(ServingConfig {
+        bytes_in_flight_max: 100_000,
+        ..ServingConfig::default().without_lame_duck()
+    })
+    .await;
+    let message = compressed_zeros(60_000);
+    assert!(message.len() < 500);
+    let held = send(&server, blobs::PUT, "gzip", message.clone());
+    let all = async {
+        until("an inflated body in flight", || server.load.bytes() > 60_000).await;
+        let (refused, _) = send(&server, blobs::PUT, "gzip", message.clone()).await;
+        server.gate.add_permits(1);
+        refused
+    };
+    let ((answered, _), refused) = tokio::join!(held, all);
+    assert_eq!((answered.code(), refused.code()), (Code::Ok, Code::ResourceExhausted), "{refused}");
+    assert!(refused.get_details_retry_info().is_some(), "{refused:?}");
+    until("room again", || (server.load.bytes(), server.load.in_flight()) == (0, 0)).await;
+}
+
+#[tokio::test]
+async fn a_call_of_another_server_is_answered_with_its_name_however_busy_this_one_is() {
+    let server = Server::start(ServingConfig {
+        calls_in_flight_max: 1,
+        ..ServingConfig::default().without_lame_duck()
+    })
+    .await;
+    let call = server.call(1).await;
+    until("a call in flight", || server.load.in_flight() == 1).await;
+    let (absent, _) = send(&server, "/test.v1.OtherService/Do", "identity", Vec::new()).await;
+    assert_eq!(absent.code(), Code::Unimplemented);
+    assert_eq!(
+        absent.message(),
+        "test.v1.OtherService is served by the other server; this is the server of blobs"
+    );
+    server.gate.add_permits(1);
+    call.await.unwrap().unwrap();
 }

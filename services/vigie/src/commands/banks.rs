@@ -3,3 +3,4 @@
 pub(crate) mod bank;
 pub(crate) mod item;
 pub(crate) mod item_import;
+pub(crate) mod item_find;

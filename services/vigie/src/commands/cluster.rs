@@ -6,3 +6,4 @@ pub(crate) mod demo;
 pub(crate) mod dev_ca;
 pub(crate) mod config;
 mod config_show;
+pub(crate) mod descriptors;

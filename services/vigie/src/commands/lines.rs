@@ -1,6 +1,7 @@
 //! The objects that `--json` prints. Their fields are a contract with scripts.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Serialize;
 use vigie_model::{
@@ -125,15 +126,80 @@ pub(crate) struct FailedFileLine<'a> {
     pub(crate) error: ErrorLine,
 }
 
-/// A file that was asked about.
+/// What `vigie match` was asked about, as its lines name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Subject {
+    /// An image file.
+    File {
+        /// The path as it was typed, or found in a folder; `-` for an image of standard input.
+        file: String,
+    },
+    /// A hash that was typed.
+    Hash {
+        /// As it was typed.
+        hash: String,
+    },
+    /// A line of standard input.
+    Line {
+        /// Its number, from 1.
+        line: u64,
+        /// What the line calls its hashes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+}
+
+impl Subject {
+    /// The name in a message of an error, in which no hash is repeated in full.
+    pub(crate) fn in_errors(&self) -> String {
+        match self {
+            Self::Hash { hash } => {
+                let begin: String = hash.chars().take(Self::HASH_BEGIN).collect();
+                format!("{begin}...")
+            }
+            other @ (Self::File { .. } | Self::Line { .. }) => other.to_string(),
+        }
+    }
+
+    /// Letters by which a person finds a hash among those that were typed.
+    const HASH_BEGIN: usize = 8;
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { file } => f.write_str(file),
+            Self::Hash { hash } => f.write_str(hash),
+            Self::Line { line, name: None } => write!(f, "line {line}"),
+            Self::Line { line, name: Some(name) } => write!(f, "line {line} ({name})"),
+        }
+    }
+}
+
+/// Something that was asked about in vain.
+#[derive(Debug, Serialize)]
+pub(crate) struct UnmatchedLine<'a> {
+    /// What.
+    #[serde(flatten)]
+    pub(crate) subject: &'a Subject,
+    /// Why.
+    pub(crate) error: ErrorLine,
+}
+
+/// A file or a hash that was asked about.
 #[derive(Debug, Serialize)]
 pub(crate) struct MatchLine<'a> {
-    /// The path as it was typed, or found in a folder.
-    pub(crate) file: &'a str,
+    /// Which.
+    #[serde(flatten)]
+    pub(crate) subject: &'a Subject,
     /// The items, the nearest first.
     pub(crate) matches: Vec<MatchObject>,
-    /// More items match than the limit let through.
+    /// More items match than are given: than the limit let through, or than the answer holds.
     pub(crate) limit_reached: bool,
+    /// Matches that were left out because the answer would have been too large.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) matches_left_out: u32,
     /// PDQ's quality of the image.
     pub(crate) quality: Option<u8>,
     /// The frames of the image that were searched, and those that were not.

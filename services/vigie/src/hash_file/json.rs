@@ -6,22 +6,35 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
-use vigie_model::{HashType, ItemDraft, Quality, UnknownHashType};
+use vigie_model::{Hash, HashType, ItemDraft, Quality, QueryHash, UnknownHashType, Variant};
 
+use super::query_hashes::QueryHashes;
 use super::{Draft, file_name, hash};
 
 /// Reads a line. No message repeats a value, which may be a hash.
 pub(super) fn read(text: &str) -> Draft {
+    parse(text)?.into_draft()
+}
+
+fn parse(text: &str) -> Result<Item, String> {
     // The messages of serde_json may repeat a value: this one names the place, and what is expected there.
-    let item: Item = serde_json::from_str(text).map_err(|error| {
+    serde_json::from_str(text).map_err(|error| {
         let place = error.column();
         if error.is_data() {
             format!("has an unknown field or a value of the wrong kind at column {place}")
         } else {
             format!("is not JSON at column {place}")
         }
-    })?;
-    item.into_draft()
+    })
+}
+
+/// Reads a line to ask about: what it calls its content, and the hashes. Of a hashed file the turned and mirrored variants are
+/// among them, and its quality, by which the frontend leaves out what is not to be trusted.
+pub(super) fn query(text: &str) -> (Option<String>, Result<QueryHashes, String>) {
+    match parse(text) {
+        Ok(item) => (item.external_reference.clone().or(item.file.clone()), item.into_query()),
+        Err(reason) => (None, Err(reason)),
+    }
 }
 
 /// The fields of a line that matter.
@@ -30,6 +43,8 @@ struct Item {
     /// Fields that are called as a hash type.
     by_type: Vec<(HashType, OneOrMany)>,
     hashes: Vec<NamedHash>,
+    /// The eight PDQ hashes of a hashed file.
+    variants: Vec<String>,
     labels: Vec<String>,
     external_reference: Option<String>,
     /// A hashed file's path, and the quality below which its perceptual hashes are not to be trusted.
@@ -65,17 +80,8 @@ impl OneOrMany {
 }
 
 /// Fields that are printed with hashed files and with items, and mean nothing to a bank.
-const IGNORED: [&str; 9] = [
-    "width",
-    "height",
-    "variants",
-    "ways",
-    "frames",
-    "frames_left_out",
-    "item_id",
-    "bank",
-    "added_at_unix_ms",
-];
+const IGNORED: [&str; 8] =
+    ["width", "height", "ways", "frames", "frames_left_out", "item_id", "bank", "added_at_unix_ms"];
 
 impl<'de> Deserialize<'de> for Item {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -101,6 +107,7 @@ impl<'de> Visitor<'de> for ItemVisitor {
             }
             match name.as_str() {
                 "hashes" => item.hashes = map.next_value()?,
+                "variants" => item.variants = map.next_value()?,
                 "labels" => item.labels = map.next_value()?,
                 "external_reference" => item.external_reference = map.next_value()?,
                 "file" => item.file = map.next_value()?,
@@ -122,34 +129,49 @@ impl<'de> Visitor<'de> for ItemVisitor {
 
 impl Item {
     fn into_draft(self) -> Draft {
-        let Self { by_type, hashes, labels, external_reference, file, quality, has_error } = self;
-        if has_error {
-            return Err("reports a file that could not be hashed".to_owned());
-        }
+        let hashes = self.read_hashes()?;
+        let Self { labels, external_reference, file, quality, .. } = self;
         let of_file = || file.map(|file| file_name(Path::new(&file))).unwrap_or_default();
         let external_reference = external_reference.unwrap_or_else(of_file);
-        let mut draft = ItemDraft { hashes: Vec::new(), labels, external_reference };
         let trusted = quality.is_none_or(|quality| quality >= Quality::FLOOR_DEFAULT.get());
-        for (hash_type, texts) in by_type {
+        let hashes = hashes.into_iter().filter(|(_, is_named)| trusted || *is_named).map(|(hash, _)| hash);
+        Ok(ItemDraft { hashes: hashes.collect(), labels, external_reference })
+    }
+
+    fn into_query(self) -> Result<QueryHashes, String> {
+        let hashes = self.read_hashes()?.into_iter().map(|(hash, _)| hash);
+        let mut query = QueryHashes::plain(hashes.collect());
+        // The first variant is the hash itself.
+        for (text, variant) in self.variants.iter().zip(Variant::ALL).skip(1) {
+            query.hashes.push(QueryHash { hash: hash(HashType::PDQ, text)?, variant });
+        }
+        query.hashes.sort_by_key(|one| one.hash.hash_type());
+        let quality = self.quality.map(|quality| Quality::new(quality.into())).transpose();
+        query.quality = quality.map_err(|error| error.to_string())?;
+        query.bounded()
+    }
+
+    /// The hashes, and whether each may be trusted whatever the quality.
+    fn read_hashes(&self) -> Result<Vec<(Hash, bool)>, String> {
+        if self.has_error {
+            return Err("reports a file that could not be hashed".to_owned());
+        }
+        let mut hashes = Vec::new();
+        for (hash_type, texts) in &self.by_type {
             for text in texts.as_slice() {
-                let hash = hash(hash_type, text)?;
-                if trusted || !hash_type.has_quality_floor() {
-                    draft.hashes.push(hash);
-                }
+                hashes.push((hash(*hash_type, text)?, !hash_type.has_quality_floor()));
             }
         }
-        for NamedHash { hash_type, hash: text } in hashes {
+        for NamedHash { hash_type, hash: text } in &self.hashes {
             let hash_type = hash_type.parse().map_err(|error: UnknownHashType| error.to_string())?;
-            draft.hashes.push(hash(hash_type, &text)?);
+            hashes.push((hash(hash_type, text)?, true));
         }
-        Ok(draft)
+        Ok(hashes)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::Hash;
-
     use super::*;
 
     #[test]

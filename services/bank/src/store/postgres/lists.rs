@@ -6,8 +6,18 @@ use vigie_model::ItemId;
 
 use crate::store::error::failed;
 use crate::store::records::Placement;
+use crate::store::sql::find::{Statements, statements};
 use crate::store::sql::read::{Read, integer};
 use crate::store::sql::rows::{to_item, to_recorded};
+
+/// Finds items whose encodings hold some bytes.
+pub(super) const FIND: Statements = statements!(
+    "position($4 IN items.payload) > 0",
+    "position($5 IN items.payload) > 0",
+    "position($6 IN items.payload) > 0",
+    "position($7 IN items.payload) > 0",
+    "position($8 IN items.payload) > 0"
+);
 
 pub(super) async fn placements(connection: &mut PgConnection, items: &[ItemId]) -> Read<Vec<Placement>> {
     let rows = sqlx::query("SELECT id, payload FROM items WHERE id = ANY($1)")

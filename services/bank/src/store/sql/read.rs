@@ -27,6 +27,8 @@ pub(in crate::store) fn integer(value: u64) -> i64 {
 pub(in crate::store) enum Value<'a> {
     Number(u64),
     Text(&'a str),
+    /// `None` for NULL.
+    Bytes(Option<&'a [u8]>),
 }
 
 /// A connection to either database, whose transactions see one moment unless they say otherwise.
@@ -61,6 +63,9 @@ macro_rules! reader {
                             query.bind($crate::store::sql::read::integer(number))
                         }
                         $crate::store::sql::read::Value::Text(text) => query.bind(text.to_owned()),
+                        $crate::store::sql::read::Value::Bytes(bytes) => {
+                            query.bind(bytes.map(<[u8]>::to_vec))
+                        }
                     };
                 }
                 query.fetch(self)
@@ -73,13 +78,14 @@ pub(in crate::store) use reader;
 /// Runs a few reads as of one moment.
 macro_rules! snapshot {
     ($connection:expr, |$transaction:ident| $reads:expr) => {{
-        let mut begun = $connection.begin().await.map_err(failed("begin to read"))?;
+        let mut begun = $connection.begin().await.map_err($crate::store::error::failed("begin to read"))?;
         let $transaction = &mut *begun;
         let value = $reads;
-        begun.rollback().await.map_err(failed("end reading"))?;
+        begun.rollback().await.map_err($crate::store::error::failed("end reading"))?;
         Ok(value)
     }};
 }
+pub(in crate::store) use snapshot;
 
 pub(super) async fn all<C: Reader, T>(
     connection: &mut C,
@@ -249,6 +255,13 @@ pub(in crate::store) async fn item<C: Reader>(
     })
 }
 
+/// The id of a living bank.
+pub(super) async fn bank_id<C: Reader>(connection: &mut C, bank: &BankName) -> Read<Option<u32>> {
+    let read = |row: &C::Row| row.number::<u32>(0).map_err(|_| corrupt("a bank"));
+    let select = "SELECT id FROM banks WHERE name = $1";
+    first(connection, "find a bank", select, &[Value::Text(bank.as_str())], read).await
+}
+
 pub(in crate::store) async fn items<C: Reader>(
     connection: &mut C,
     bank: &BankName,
@@ -257,12 +270,7 @@ pub(in crate::store) async fn items<C: Reader>(
 ) -> Read<AsOf<Option<Vec<Item>>>> {
     snapshot!(connection, |transaction| {
         let sequence = sequence(transaction).await?;
-        let bank = {
-            let read = |row: &C::Row| row.number::<u32>(0).map_err(|_| corrupt("a bank"));
-            let select = "SELECT id FROM banks WHERE name = $1";
-            first(transaction, "find a bank", select, &[Value::Text(bank.as_str())], read).await?
-        };
-        let value = match bank {
+        let value = match bank_id(transaction, bank).await? {
             None => None,
             Some(bank) => {
                 let select =

@@ -8,11 +8,21 @@ use vigie_model::ItemId;
 use super::insert::json;
 use crate::store::error::failed;
 use crate::store::records::Placement;
+use crate::store::sql::find::{Statements, statements};
 use crate::store::sql::read::Read;
 use crate::store::sql::rows::{to_item, to_recorded};
 
 /// Keys asked for in one statement.
 const KEYS: usize = 64;
+
+/// Finds items whose encodings hold some bytes.
+pub(super) const FIND: Statements = statements!(
+    "instr(items.payload, $4) > 0",
+    "instr(items.payload, $5) > 0",
+    "instr(items.payload, $6) > 0",
+    "instr(items.payload, $7) > 0",
+    "instr(items.payload, $8) > 0"
+);
 
 pub(super) async fn placements(connection: &mut SqliteConnection, items: &[ItemId]) -> Read<Vec<Placement>> {
     let rows = sqlx::query("SELECT id, payload FROM items WHERE id IN (SELECT value FROM json_each(?))")

@@ -42,7 +42,8 @@ async fn check(bed: &Bed, served: Served, ledgers: Vec<Ledger>) {
     crate::tests::failures::standby::served_by(&served, "last").await;
     let (mut kept, mut after_id) = (BTreeMap::new(), 0);
     loop {
-        let request = pb::ListItemsRequest { bank: "a".into(), page_size: 1_000, after_id };
+        let request =
+            pb::ListItemsRequest { bank: "a".into(), page_size: 1_000, after_id, ..Default::default() };
         let page = served.bank.clone().list_items(request).await.unwrap().into_inner().items;
         for item in &page {
             let reference = &item.content.as_ref().unwrap().external_reference;

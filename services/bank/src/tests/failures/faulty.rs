@@ -10,8 +10,8 @@ use vigie_model::{Bank, BankId, BankName, Item, ItemId};
 
 use crate::plan::digests::PartDigest;
 use crate::store::{
-    AsOf, Batch, CommitError, HeadRow, ItemPage, ItemRange, Loaded, Placement, ReadBanks, ReadDigests,
-    ReadItems, ReadState, Rows,
+    AsOf, Batch, CommitError, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement,
+    ReadBanks, ReadDigests, ReadItems, ReadState, Rows,
 };
 use crate::tests::*;
 
@@ -236,6 +236,11 @@ impl ReadItems for Faulty {
         limit: u16,
     ) -> Result<AsOf<Option<Vec<Item>>>, StoreError> {
         self.inner.items(bank, after, limit).await
+    }
+
+    async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<Option<FoundPage>>, StoreError> {
+        self.readable()?;
+        self.inner.find_items(search).await
     }
 
     async fn item_page(&self, range: &ItemRange) -> Result<ItemPage, StoreError> {

@@ -28,6 +28,11 @@ pub trait Search: Clone + Debug + Send + Sync + 'static {
     /// Whether it waits for a change to come, which is no work of the service.
     fn waits_for_change(&self) -> bool;
 
+    /// Whether it is so much work that it has a call of its own, and takes none of the calls of others.
+    fn is_costly(&self) -> bool {
+        false
+    }
+
     /// Whether an answer to both is an answer to each, deadlines apart.
     fn is_alike(&self, other: &Self) -> bool;
 }

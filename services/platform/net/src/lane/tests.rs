@@ -6,6 +6,9 @@ use vigie_telemetry::trace::Context;
 
 use super::*;
 
+/// Searches of this kind are much work.
+const COSTLY: u8 = 99;
+
 /// A search for one byte.
 #[derive(Debug, Clone)]
 struct Ask {
@@ -39,6 +42,10 @@ impl Search for Ask {
 
     fn waits_for_change(&self) -> bool {
         false
+    }
+
+    fn is_costly(&self) -> bool {
+        self.kind == COSTLY
     }
 
     fn is_alike(&self, other: &Self) -> bool {
@@ -308,4 +315,24 @@ async fn too_late_is_said_in_time() {
     assert_eq!(lane.search(soon).await, Err(Code::DeadlineExceeded));
     assert!(begun.elapsed() < Duration::from_millis(6));
     assert_eq!(calls(&lane), [1], "it was never sent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_costly_search_has_a_call_of_its_own_and_keeps_none_from_others() {
+    let lane = lane(2, None);
+    let costly = |byte| Ask { kind: COSTLY, ..ask(byte) };
+    let stuck: Vec<_> = (0..3).map(|byte| search(&lane, costly(byte))).collect();
+    settle().await;
+    assert_eq!(calls(&lane), [1], "half as many as there are calls");
+    let others: Vec<_> = (3..5).map(|byte| search(&lane, ask(byte))).collect();
+    settle().await;
+    assert_eq!(calls(&lane), [1, 1, 1]);
+    lane.carrier().gate.add_permits(5);
+    for search in others.into_iter().chain(stuck) {
+        search.await.unwrap().unwrap();
+    }
+    let late = search(&lane, costly(0));
+    settle().await;
+    assert_eq!(search(&lane, costly(1)).await.unwrap(), Err(Code::DeadlineExceeded), "behind another one");
+    late.abort();
 }

@@ -1,6 +1,7 @@
-//! The bytes of requests that are in flight: the shell around [`Ledger`], with its lock, clock and waiting.
+//! The bytes of requests, or of answers, that are in flight: the shell around [`Ledger`], with its lock, clock and waiting.
 //!
-//! [`HeldBytes`] are given back when they are dropped, whatever happened to their call.
+//! Both have the same clients, with the same shares. [`HeldBytes`] are given back when they are dropped, whatever happened to their
+//! call.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,7 +11,10 @@ use tokio::time::Instant;
 
 use crate::admission::ledger::{Asked, Ledger, Portion, Shortage, Sizes};
 use crate::admission::shares::Client;
-use crate::load::{Counted, Load};
+use crate::load::Counted;
+
+/// Counts bytes among those that are shown.
+type Count = Box<dyn Fn(usize) -> Counted + Send + Sync>;
 
 /// The room for the bytes of one server. A clone is a handle of the same.
 #[derive(Debug, Clone)]
@@ -18,18 +22,24 @@ pub(crate) struct Budget {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     ledger: Mutex<Ledger<oneshot::Sender<HeldBytes>>>,
     sizes: Sizes,
     begun: Instant,
-    load: Load,
+    count: Count,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Inner").field("sizes", &self.sizes).finish_non_exhaustive()
+    }
 }
 
 impl Budget {
-    pub(crate) fn new(sizes: Sizes, load: Load) -> Self {
-        let ledger = Mutex::new(Ledger::new(sizes));
-        Self { inner: Arc::new(Inner { ledger, sizes, begun: Instant::now(), load }) }
+    /// `count` counts what is held of it.
+    pub(crate) fn new(sizes: Sizes, count: impl Fn(usize) -> Counted + Send + Sync + 'static) -> Self {
+        let (ledger, count) = (Mutex::new(Ledger::new(sizes)), Box::new(count));
+        Self { inner: Arc::new(Inner { ledger, sizes, begun: Instant::now(), count }) }
     }
 
     /// Room for this many bytes at once.
@@ -62,13 +72,13 @@ impl Budget {
         Ok(Announced { budget: self.clone(), client, bytes })
     }
 
-    /// Returns what counts of one request of this many bytes.
+    /// Returns what counts of one message of this many bytes.
     pub(crate) fn countable(&self, bytes: usize) -> usize {
         self.inner.sizes.countable(bytes)
     }
 
     fn held(&self, portion: Portion) -> HeldBytes {
-        let counted = self.inner.load.reserved(portion.bytes());
+        let counted = (self.inner.count)(portion.bytes());
         HeldBytes { budget: self.clone(), portion, counted }
     }
 
@@ -123,6 +133,11 @@ impl HeldBytes {
     pub(crate) fn split(&mut self, bytes: usize) -> Option<Self> {
         let portion = self.portion.split(bytes)?;
         Some(Self { budget: self.budget.clone(), portion, counted: self.counted.split(bytes) })
+    }
+
+    /// Gives back all but so many.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        drop(self.split(self.portion.bytes().saturating_sub(bytes)));
     }
 
     /// Adds others of the same call.

@@ -5,6 +5,8 @@
 //!   a client that sends little does not suffer for one that sends much.
 //! - A **bulk** call gets a slot while less than three quarters of the limit are in use, so that interactive calls find
 //!   capacity. Of the last eighth of that, a client that has its share gets nothing while there are others.
+//! - A call of much work is bulk work of several slots, at most half of what bulk work may use. It gives up the slot that it has
+//!   while it waits for them.
 //! - Bulk work that may wait does so in a queue of bounded length: the first whose client has least in flight comes
 //!   next, and bulk work of a client that has as much comes after it. Interactive calls never wait.
 
@@ -32,6 +34,21 @@ const DECISIONS: f64 = 128.0;
 pub(crate) struct Held {
     client: Client,
     evidence: Evidence,
+    slots: usize,
+}
+
+/// The slots that a piece of bulk work asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Want {
+    /// How many. No work gets more than half of what bulk work may use.
+    pub(crate) slots: usize,
+    /// The work's call holds one of them already.
+    pub(crate) has_one: bool,
+}
+
+impl Want {
+    /// One slot, for work that has none.
+    pub(crate) const ONE: Self = Self { slots: 1, has_one: false };
 }
 
 /// Work that waits; `T` is how its slot is handed to it.
@@ -39,6 +56,7 @@ pub(crate) struct Held {
 struct Waiter<T> {
     number: u64,
     client: Client,
+    want: Want,
     tell: T,
 }
 
@@ -109,10 +127,10 @@ impl<T> Gate<T> {
     ) -> Result<Held, Refusal> {
         let (client, own) = self.clients.meet(client, now);
         let behind = priority == Priority::Bulk && self.waits_before(&client, own);
-        let refusal = if behind { Some(Refusal::Bulk) } else { self.refusal(now, &client, own, priority) };
+        let refusal = if behind { Some(Refusal::Bulk) } else { self.refusal(now, &client, own, priority, 1) };
         self.refused += (f64::from(u8::from(refusal.is_some())) - self.refused) / DECISIONS;
         match refusal {
-            None => Ok(self.enter(client)),
+            None => Ok(self.enter(client, Want::ONE)),
             Some(refusal) => {
                 self.limit.reached(now, priority);
                 Err(refusal)
@@ -129,20 +147,48 @@ impl<T> Gate<T> {
         candidates.any(|waiter| self.clients.in_flight(&waiter.client) <= own)
     }
 
-    /// Gives a slot for bulk work, now or later.
-    pub(crate) fn ask(&mut self, now: Duration, client: Client, tell: T) -> Result<Asked, Refusal> {
-        let (client, own) = self.clients.meet(client, now);
-        if !self.waits_before(&client, own) && self.refusal(now, &client, own, Priority::Bulk).is_none() {
-            return Ok(Asked::Now(self.enter(client)));
+    /// Gives the slots of bulk work, now or later.
+    pub(crate) fn ask(
+        &mut self,
+        now: Duration,
+        client: Client,
+        want: Want,
+        tell: T,
+    ) -> Result<Asked, Refusal> {
+        let (client, mut own) = self.clients.meet(client, now);
+        if want.has_one {
+            self.count_out(&client, 1);
+            own = own.saturating_sub(1);
+        }
+        let slots = self.most(want);
+        if !self.waits_before(&client, own)
+            && self.refusal(now, &client, own, Priority::Bulk, slots).is_none()
+        {
+            return Ok(Asked::Now(self.enter(client, want)));
         }
         self.limit.reached(now, Priority::Bulk);
         if self.waiting.len() >= self.waiting_max {
+            self.take_back(&client, want);
             return Err(Refusal::Waiting);
         }
         self.waiters += 1;
         *self.waiting_of.entry(client.clone()).or_default() += 1;
-        self.waiting.push_back(Waiter { number: self.waiters, client, tell });
+        self.waiting.push_back(Waiter { number: self.waiters, client, want, tell });
         Ok(Asked::Later(self.waiters))
+    }
+
+    /// The slots that the work gets.
+    fn most(&self, want: Want) -> usize {
+        let bulk = self.limit.current() * BULK.0 / BULK.1;
+        want.slots.min(bulk / 2).max(1)
+    }
+
+    /// The call of work that got nothing has its slot again.
+    fn take_back(&mut self, client: &Client, want: Want) {
+        if want.has_one {
+            self.in_flight += 1;
+            self.clients.enter(client, 1);
+        }
     }
 
     /// Takes the next of the waiting out of the queue, if it may go on. To be called whenever a slot is given back.
@@ -151,21 +197,23 @@ impl<T> Gate<T> {
         let (at, own) = candidates
             .map(|(at, waiter)| (at, self.clients.in_flight(&waiter.client)))
             .min_by_key(|(_, own)| *own)?;
-        let client = self.waiting.get(at)?.client.clone();
-        if self.refusal(now, &client, own, Priority::Bulk).is_some() {
+        let first = self.waiting.get(at)?;
+        let (client, slots) = (first.client.clone(), self.most(first.want));
+        if self.refusal(now, &client, own, Priority::Bulk, slots).is_some() {
             self.limit.reached(now, Priority::Bulk);
             return None;
         }
-        let Waiter { tell, .. } = self.take_out(at)?;
+        let Waiter { tell, want, .. } = self.take_out(at)?;
         // It may have been forgotten while it waited.
         let (client, _) = self.clients.meet(client, now);
-        Some((tell, self.enter(client)))
+        Some((tell, self.enter(client, want)))
     }
 
     /// Withdraws the request of this number.
     pub(crate) fn give_up(&mut self, number: u64) {
         if let Ok(at) = self.waiting.binary_search_by_key(&number, |waiter| waiter.number) {
-            drop(self.take_out(at));
+            let Some(Waiter { client, want, .. }) = self.take_out(at) else { return };
+            self.take_back(&client, want);
         }
     }
 
@@ -185,17 +233,33 @@ impl<T> Gate<T> {
         if let Some((class, took)) = took {
             self.limit.record(now, class, took, held.evidence, self.in_flight);
         }
-        self.in_flight = self.in_flight.saturating_sub(1);
-        self.clients.leave(&held.client, 1);
+        self.count_out(&held.client, held.slots);
     }
 
-    fn enter(&mut self, client: Client) -> Held {
-        self.in_flight += 1;
-        self.clients.enter(&client, 1);
-        Held { client, evidence: self.limit.admit(self.in_flight) }
+    fn count_out(&mut self, client: &Client, slots: usize) {
+        self.in_flight = self.in_flight.saturating_sub(slots);
+        self.clients.leave(client, slots);
     }
 
-    fn refusal(&mut self, now: Duration, client: &Client, own: usize, priority: Priority) -> Option<Refusal> {
+    fn enter(&mut self, client: Client, want: Want) -> Held {
+        let slots = self.most(want);
+        self.in_flight += slots;
+        self.clients.enter(&client, slots);
+        if want.has_one {
+            // Its call gives the first of them back, and tells of the load.
+            return Held { client, evidence: Evidence::Nothing, slots: slots - 1 };
+        }
+        Held { client, evidence: self.limit.admit(self.in_flight), slots }
+    }
+
+    fn refusal(
+        &mut self,
+        now: Duration,
+        client: &Client,
+        own: usize,
+        priority: Priority,
+        wanted: usize,
+    ) -> Option<Refusal> {
         let Capacity { slots, within_share } = self.limit.at(now, priority);
         let several = self.clients.several();
         match priority {
@@ -213,10 +277,13 @@ impl<T> Gate<T> {
             }
             Priority::Bulk => {
                 let bulk = (slots * BULK.0 / BULK.1).max(1);
-                let has_share = several && own >= self.clients.share(bulk).max(1);
-                if self.in_flight >= bulk {
+                let more = wanted - 1;
+                let has_share = several && own + more >= self.clients.share(bulk).max(1);
+                // Whatever is wanted, it may have it of an idle server.
+                let in_flight = if self.in_flight == 0 { 0 } else { self.in_flight + more };
+                if in_flight >= bulk {
                     Some(Refusal::Bulk)
-                } else if has_share && self.in_flight >= bulk - bulk / BULK_KEPT {
+                } else if has_share && in_flight >= bulk - bulk / BULK_KEPT {
                     Some(Refusal::Share)
                 } else {
                     None

@@ -14,6 +14,7 @@ use vigie_rpc::details::resource_exhausted;
 
 use crate::admission::ledger::Shortage;
 use crate::load::Refusal;
+use crate::random;
 
 /// The pause of a server that refuses nearly nothing: about what a full server takes to finish some calls.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -84,19 +85,10 @@ impl Refusals {
 
     /// Which of the pauses: from half of what the overload asks for to one and a half of it.
     fn draw(&self, overload: f64) -> usize {
-        let random = splitmix(self.drawn.fetch_add(1, Ordering::Relaxed));
+        let random = random::splitmix(self.drawn.fetch_add(1, Ordering::Relaxed));
         let wanted = PAUSE.mul_f64(overload.clamp(1.0, 1_000.0) * (0.5 + random));
         self.pauses.partition_point(|pause| *pause < wanted).min(self.pauses.len() - 1)
     }
-}
-
-/// Of a counter a number from 0 to 1 that looks random: SplitMix64 (Steele, Lea and Flood, 2014).
-fn splitmix(count: u64) -> f64 {
-    let mut z = count.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^= z >> 31;
-    f64::from(u32::try_from(z >> 32).unwrap_or(0)) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use vigie_rpc::Priority;
 
-use crate::admission::gate::{Asked, Gate, Held};
+use crate::admission::gate::{Asked, Gate, Held, Want};
 use crate::admission::limit::{Aim, Class, Limit};
 use crate::admission::shares::Client;
 use crate::authorization::identity::ClientIdentity;
@@ -213,7 +213,7 @@ pub(crate) fn run(server: &Server, sources: &[Source], seed: u64) -> Report {
                     Err(_) => outcome.refused += u64::from(counted),
                 }
             } else {
-                match gate.ask(when, source.client(), number).unwrap() {
+                match gate.ask(when, source.client(), Want::ONE, number).unwrap() {
                     Asked::Now(held) => begin.push((number, held)),
                     Asked::Later(_) => {}
                 }

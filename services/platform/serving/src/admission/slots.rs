@@ -13,7 +13,7 @@ use tonic::body::Body;
 use vigie_rpc::Priority;
 
 use crate::admission::budget::{Announced, Budget, HeldBytes};
-use crate::admission::gate::{Asked, Gate, Held};
+use crate::admission::gate::{Asked, Gate, Held, Want};
 use crate::admission::ledger::{Shortage, Sizes};
 use crate::admission::limit::{Aim, Class, Limit};
 use crate::admission::refusal::Refusals;
@@ -60,7 +60,9 @@ impl Slots {
     pub(crate) fn new(config: &ServingConfig, message_bytes_max: usize, load: Load, seed: u64) -> Self {
         let gate = Gate::new(limit(config), config.calls_in_flight_max, WAITING_MAX);
         load.show(gate.limit(), 0, 0);
-        let bytes = Budget::new(Sizes::new(config.bytes_in_flight_max, message_bytes_max), load.clone());
+        let sizes = Sizes::of_requests(config.bytes_in_flight_max, message_bytes_max);
+        let shown = load.clone();
+        let bytes = Budget::new(sizes, move |bytes| shown.reserved(bytes));
         Self {
             inner: Arc::new(Inner {
                 gate: Mutex::new(gate),
@@ -92,17 +94,18 @@ impl Slots {
         }
     }
 
-    /// A slot for bulk work, as soon as there is one and before the deadline.
-    pub(crate) async fn wait(&self, client: Client, deadline: Instant) -> Result<Slot, Status> {
+    /// The slots of bulk work, as soon as there are and before the deadline.
+    pub(crate) async fn wait(&self, client: Client, want: Want, deadline: Instant) -> Result<Slot, Status> {
         let (sender, receiver) = oneshot::channel();
         let asked = {
             let inner = &*self.inner;
             let mut gate = inner.lock();
-            let asked = gate.ask(inner.now(), client, sender).map_err(|refusal| {
+            let asked = gate.ask(inner.now(), client, want, sender).map_err(|refusal| {
                 inner.load.refuse(refusal);
                 inner.refusals.status(refusal, gate.overload())
             });
-            inner.show(&gate);
+            // It may have given up a slot.
+            self.hand_on(gate);
             asked?
         };
         let slot = match asked {
@@ -165,6 +168,12 @@ impl Slots {
         let inner = &*self.inner;
         let mut gate = inner.lock();
         gate.leave(inner.now(), held, took);
+        self.hand_on(gate);
+    }
+
+    /// Gives free slots to those who wait for them.
+    fn hand_on(&self, mut gate: MutexGuard<'_, Gate<oneshot::Sender<Slot>>>) {
+        let inner = &*self.inner;
         let mut next = Vec::new();
         while let Some(one) = gate.next(inner.now()) {
             next.push(one);

@@ -10,6 +10,7 @@ use tonic::{Code, Status};
 use vigie_rpc::Priority;
 
 use crate::admission::budget::{Announced, HeldBytes};
+use crate::admission::gate::Want;
 use crate::admission::limit::Class;
 use crate::admission::shares::Client;
 use crate::admission::slots::{Slot, Slots, too_late};
@@ -179,13 +180,22 @@ impl Call {
                     .map_err(|_| too_late())?
             }
         };
-        let slot = served.slots.wait(served.client.clone(), deadline).await?;
+        let slot = served.slots.wait(served.client.clone(), Want::ONE, deadline).await?;
         let begun = Instant::now();
         // Queued work whose deadline has passed is never begun.
         if begun >= deadline {
             return Err(too_late());
         }
         Ok(Work { call: self.clone(), held: Some((slot, room)), bytes, begun })
+    }
+
+    /// The slots of a call that is worth so many of them. One that is worth more than one is bulk work from now on: it gives up
+    /// the slot that it has, and waits for all until `deadline`. `DEADLINE_EXCEEDED` if they are not there in time. How long
+    /// such a call takes says nothing of the load of others; its handler [reports that](Self::not_load).
+    pub async fn weigh(&self, slots: usize, deadline: Instant) -> Result<Weight, Status> {
+        let Some(served) = self.served.as_ref().filter(|_| slots > 1) else { return Ok(Weight::default()) };
+        let want = Want { slots, has_one: true };
+        Ok(Weight { _more: Some(served.slots.wait(served.client.clone(), want, deadline).await?) })
     }
 
     /// The answer has begun, or will not: what of the body was kept has been read or is dropped. What a stream keeps is given
@@ -332,6 +342,12 @@ fn class(path: &str, bytes: u64, of_stream: bool) -> Class {
     let hash =
         path.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     Class((hash << 7) ^ (u32::from(of_stream) << 6) ^ magnitude)
+}
+
+/// The slots of a call beyond its own one, until they are dropped.
+#[derive(Debug, Default)]
+pub struct Weight {
+    _more: Option<Slot>,
 }
 
 /// The guard of [`Call::waiting`].

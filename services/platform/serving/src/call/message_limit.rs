@@ -298,7 +298,8 @@ impl http_body::Body for LimitedBody {
     }
 }
 
-const PREFIX_LEN: usize = 5;
+/// The bytes before each message: a flag, and the length.
+pub(crate) const PREFIX_LEN: usize = 5;
 
 /// Follows the length prefixes of a body, however its bytes are cut into frames.
 #[derive(Debug)]

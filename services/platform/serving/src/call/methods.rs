@@ -77,6 +77,11 @@ impl Methods {
         Ok(Self { known: known.into(), other })
     }
 
+    /// Whether the server has a method of this path.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.known.contains_key(path)
+    }
+
     /// What a call of this path is counted as.
     pub(crate) fn at(&self, path: &str) -> &Method {
         self.known.get(path).unwrap_or(&self.other)

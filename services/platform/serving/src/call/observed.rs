@@ -23,7 +23,7 @@ use vigie_rpc::deadline;
 use vigie_telemetry::trace::{self, Scoped, Span, Tracer};
 
 use crate::authorization::identity::ClientIdentity;
-use crate::call::methods::{Method, Methods, Traced};
+use crate::call::methods::{HasOneMessage, Method, Methods, Traced};
 use crate::connection::open_calls::{ConnectionCalls, OpenCall};
 use crate::connection::peer::Peer;
 use crate::durations::CallDurations;
@@ -71,6 +71,9 @@ where
         let told = CallRecord::of(&request, method, &self.to);
         // What reads the body has to know whether there must be a message in it.
         request.extensions_mut().insert(method.has_one_message);
+        if method.has_one_message == HasOneMessage(false) {
+            request.extensions_mut().insert(self.to.durations.stream_requests(&method.name));
+        }
         let context = told.span.context().cloned();
         ObservedFuture { call: trace::scope(context, self.inner.call(request)), told: Some(told) }
     }

@@ -1,8 +1,13 @@
-//! Carries the calls of connections: HTTP/2 on each, until its client goes, it is idle, or the server ends.
+//! Carries the calls of connections: HTTP/2 on each, until its client goes, it is idle or old, or the server ends.
 //!
-//! A connection that has had no call for a while is closed, and so is every one when the server drains. The client is told first
-//! (GOAWAY) and opens another connection for its next call. One that answers goes at once; one that does not, as its program is not
-//! looking, is closed [`LINGER`] later, if it has no call.
+//! A connection that has had no call for a while is closed, one that has reached its age takes no more calls, and so is it with
+//! every one when the server drains. The client gets a GOAWAY first and opens another connection for its next call. One that
+//! answers goes as soon as its calls have ended; one that does not, as its program is not looking, is closed [`LINGER`] later, if
+//! it has no call.
+//!
+//! A client may have calls in waiting, because it has as many open as a connection may have. Some HTTP/2 clients let those fail at
+//! the GOAWAY, so a connection grows older until there are none. What no server can prevent is that hyper's client (which tonic
+//! uses) fails the calls that its program begins in the moment of the GOAWAY. It has not sent them, and they may be repeated.
 
 use std::convert::Infallible;
 use std::io;
@@ -27,6 +32,7 @@ use crate::connection::open_calls::{ConnectionCalls, ServerCalls};
 use crate::connection::peer::Peer;
 use crate::connection::socket::Socket;
 use crate::load::Load;
+use crate::random::splitmix;
 use crate::refusal_log::{Reason, RefusalLog};
 
 /// Calls of one connection that may be withdrawn before they are accepted; beyond it the connection is closed.
@@ -36,6 +42,8 @@ const HEADERS_BYTES_MAX: u32 = 16 << 10;
 /// How long a connection without calls stays after its client was told that it ends: the calls that the client had begun by then
 /// arrive, and the end of the last answer is sent.
 const LINGER: Duration = Duration::from_secs(1);
+/// How long a client must have had room for more calls before a connection is too old. Longer than a round trip.
+const ROOM: Duration = Duration::from_secs(1);
 /// The pause after the system gave no connection, for want of files or memory: without one the loop would be busy for nothing.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -65,6 +73,8 @@ pub(crate) struct Connections<S> {
     http2: http2::Builder<TokioExecutor>,
     identities: Counts<Arc<str>>,
     idle_max: Duration,
+    ages: Ages,
+    streams_max: usize,
     calls: ServerCalls,
     draining: Shutdown,
     load: Load,
@@ -80,10 +90,11 @@ where
     S::Future: Send + 'static,
 {
     /// None yet. Of clients with the same name in their certificates there are at most `of_identity_max`; from `draining` on
-    /// all of them end.
+    /// all of them end. `seed` begins the random part of their ages.
     pub(crate) fn new(
         service: S,
         config: &ServingConfig,
+        seed: u64,
         of_identity_max: usize,
         draining: Shutdown,
         load: Load,
@@ -94,6 +105,8 @@ where
             http2: http2(config),
             identities: Counts::new(of_identity_max),
             idle_max: config.connection_idle_max(),
+            ages: Ages { max: config.connection_age_max(), drawn: seed },
+            streams_max: usize::try_from(config.streams_per_connection_max).unwrap_or(usize::MAX),
             calls: ServerCalls::default(),
             draining,
             load,
@@ -157,10 +170,10 @@ where
                 Some(entered)
             }
         };
-        let calls = self.calls.connection();
+        let calls = self.calls.connection(self.streams_max);
         let service = CallService { inner: self.service.clone(), peer, calls: calls.clone() };
         let connection = self.http2.serve_connection(TokioIo::new(socket), service);
-        let (draining, idle_max) = (self.draining.clone(), self.idle_max);
+        let (draining, idle_max, age_max) = (self.draining.clone(), self.idle_max, self.ages.draw());
         self.running.spawn(async move {
             let _entered = entered;
             let mut connection = std::pin::pin!(connection);
@@ -168,6 +181,7 @@ where
                 _ended = connection.as_mut() => return,
                 () = draining.cancelled() => {}
                 () = calls.quiet(Instant::now(), idle_max) => {}
+                () = old(&calls, age_max) => {}
             }
             connection.as_mut().graceful_shutdown();
             tokio::select! {
@@ -175,6 +189,31 @@ where
                 () = calls.quiet(Instant::now(), LINGER) => {}
             }
         });
+    }
+}
+
+/// Waits until a connection has this age, and its client has no calls in waiting.
+async fn old(calls: &ConnectionCalls, age: Option<Duration>) {
+    match age {
+        Some(age) => {
+            tokio::time::sleep(age).await;
+            calls.roomy(ROOM).await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// The ages at which connections end.
+struct Ages {
+    max: Option<Duration>,
+    drawn: u64,
+}
+
+impl Ages {
+    /// That of the next connection: from nine tenths to eleven tenths of what is configured.
+    fn draw(&mut self) -> Option<Duration> {
+        self.drawn = self.drawn.wrapping_add(1);
+        Some(self.max?.mul_f64(0.9 + 0.2 * splitmix(self.drawn)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The calls of a connection that are open: from their head to the end of their answer.
 //!
-//! A connection without any may be closed; and what is open when a server ends is cut off.
+//! A connection without any may be closed; one whose client has none in waiting may be given up in favour of another; and what is
+//! open when a server ends is cut off.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -19,13 +20,16 @@ impl ServerCalls {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Those of a new connection.
-    pub(crate) fn connection(&self) -> ConnectionCalls {
+    /// Those of a new connection, whose client may have `most` open at once and keeps further ones waiting.
+    pub(crate) fn connection(&self, most: usize) -> ConnectionCalls {
         let inner = Inner {
             of_server: self.clone(),
             open: AtomicUsize::new(0),
+            // The client learns later than the server that a call has ended.
+            crowd: (most - most / 4).max(1),
             begun: Instant::now(),
             quiet_since_ms: AtomicU64::new(0),
+            crowded_until_ms: AtomicU64::new(0),
         };
         ConnectionCalls { inner: Arc::new(inner) }
     }
@@ -41,16 +45,34 @@ pub(crate) struct ConnectionCalls {
 struct Inner {
     of_server: ServerCalls,
     open: AtomicUsize,
+    /// With so many open, the client may have others in waiting.
+    crowd: usize,
     begun: Instant,
     /// When the last of them ended, in milliseconds since `begun`.
     quiet_since_ms: AtomicU64,
+    /// When there last was a crowd, in milliseconds since `begun`.
+    crowded_until_ms: AtomicU64,
+}
+
+impl Inner {
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The time from a moment, in milliseconds since `begun`, to now.
+    fn since(&self, moment_ms: &AtomicU64) -> Duration {
+        (self.begun + Duration::from_millis(moment_ms.load(Ordering::Relaxed))).elapsed()
+    }
 }
 
 impl ConnectionCalls {
     /// Counts a call.
     pub(crate) fn enter(&self) -> OpenCall {
-        self.inner.open.fetch_add(1, Ordering::Relaxed);
-        self.inner.of_server.open.fetch_add(1, Ordering::Relaxed);
+        let inner = &*self.inner;
+        if inner.open.fetch_add(1, Ordering::Relaxed) + 1 >= inner.crowd {
+            inner.crowded_until_ms.store(inner.now_ms(), Ordering::Relaxed);
+        }
+        inner.of_server.open.fetch_add(1, Ordering::Relaxed);
         OpenCall { calls: self.clone() }
     }
 
@@ -61,8 +83,24 @@ impl ConnectionCalls {
             let wait = if inner.open.load(Ordering::Relaxed) > 0 {
                 time
             } else {
-                let ended = Duration::from_millis(inner.quiet_since_ms.load(Ordering::Relaxed));
-                time.saturating_sub((inner.begun + ended).max(from).elapsed())
+                time.saturating_sub(inner.since(&inner.quiet_since_ms).min(from.elapsed()))
+            };
+            if wait.is_zero() {
+                return;
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Waits until the client has had room for more calls for this long. If that is longer than a round trip, it has none in
+    /// waiting: it would have begun them.
+    pub(crate) async fn roomy(&self, time: Duration) {
+        loop {
+            let inner = &*self.inner;
+            let wait = if inner.open.load(Ordering::Relaxed) >= inner.crowd {
+                time
+            } else {
+                time.saturating_sub(inner.since(&inner.crowded_until_ms))
             };
             if wait.is_zero() {
                 return;
@@ -81,9 +119,11 @@ pub(crate) struct OpenCall {
 impl Drop for OpenCall {
     fn drop(&mut self) {
         let inner = &*self.calls.inner;
-        let ended = u64::try_from(inner.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        inner.quiet_since_ms.store(ended, Ordering::Relaxed);
-        inner.open.fetch_sub(1, Ordering::Relaxed);
+        let now_ms = inner.now_ms();
+        inner.quiet_since_ms.store(now_ms, Ordering::Relaxed);
+        if inner.open.fetch_sub(1, Ordering::Relaxed) >= inner.crowd {
+            inner.crowded_until_ms.store(now_ms, Ordering::Relaxed);
+        }
         inner.of_server.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -95,7 +135,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_quiet_when_its_last_call_is_so_long_ago() {
         let (server, begun) = (ServerCalls::default(), Instant::now());
-        let (calls, other) = (server.connection(), server.connection());
+        let (calls, other) = (server.connection(4), server.connection(4));
         let seconds = Duration::from_secs;
         calls.quiet(begun, seconds(3)).await;
         assert_eq!(begun.elapsed(), seconds(3));
@@ -114,5 +154,26 @@ mod tests {
         let from = Instant::now();
         calls.quiet(from, seconds(1)).await;
         assert_eq!(from.elapsed(), seconds(1));
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_roomy_when_its_last_crowd_is_so_long_ago() {
+        let calls = ServerCalls::default().connection(4);
+        let seconds = Duration::from_secs;
+        let mut open: Vec<OpenCall> = (0..3).map(|_| calls.enter()).collect();
+        tokio::time::sleep(seconds(10)).await;
+        let waits = tokio::time::timeout(seconds(60), calls.roomy(seconds(1))).await;
+        assert!(waits.is_err(), "three of four places are a crowd");
+        open.pop();
+        let since = Instant::now();
+        calls.roomy(seconds(1)).await;
+        assert_eq!(since.elapsed(), seconds(1), "others may be on their way");
+        // A crowd that came and went begins the time again.
+        tokio::time::sleep(seconds(5)).await;
+        drop(calls.enter());
+        let since = Instant::now();
+        calls.roomy(seconds(1)).await;
+        assert_eq!(since.elapsed(), seconds(1));
+        calls.roomy(seconds(1)).await;
+        assert_eq!(since.elapsed(), seconds(1), "two open calls are none");
     }
 }

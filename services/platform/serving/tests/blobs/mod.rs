@@ -70,7 +70,8 @@ pub(crate) fn reflection() -> Reflection {
         service: vec![service],
         ..Default::default()
     };
-    Reflection(FileDescriptorSet { file: vec![file] }.encode_to_vec().leak())
+    let descriptors = FileDescriptorSet { file: vec![file] }.encode_to_vec().leak();
+    Reflection { descriptors, roles: &[(NAME, "server of blobs"), ("test.v1.OtherService", "other server")] }
 }
 
 /// The server's side.

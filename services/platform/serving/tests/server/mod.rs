@@ -18,11 +18,13 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status, Streaming};
-use vigie_serving::{Call, Load, Routes, ServeError, ServingConfig, Shutdown, serve};
+use vigie_serving::{Call, Load, Routes, ServeError, ServingConfig, Shutdown, StreamRequests, serve};
 
 use crate::blobs::{Answers, Blob, BlobClient, BlobServer, Blobs, reflection};
 
 pub(crate) const MESSAGE_BYTES_MAX: usize = 64 << 10;
+/// The number of a request of a stream that fails, inside its answer.
+pub(crate) const FAILS: u64 = 13;
 
 /// Answers when it is let to.
 struct Gated {
@@ -39,10 +41,10 @@ impl Blobs for Gated {
     }
 
     async fn put_all(&self, request: Request<Streaming<Blob>>) -> Result<Response<Answers>, Status> {
-        let call = Call::of(&request);
+        let (call, counted) = (Call::of(&request), StreamRequests::of(&request));
         let gate = Arc::clone(&self.gate);
         let answers = request.into_inner().then(move |incoming| {
-            let (call, gate) = (call.clone(), Arc::clone(&gate));
+            let (call, gate, counted) = (call.clone(), Arc::clone(&gate), counted.clone());
             async move {
                 let Blob { number, content } = incoming?;
                 // A request holds its content, or a little.
@@ -50,6 +52,7 @@ impl Blobs for Gated {
                 let work = call.enter(bytes, Instant::now() + Duration::from_secs(5)).await?;
                 gate.acquire().await.map_err(|_| Status::internal("closed"))?.forget();
                 work.end(&Ok(()));
+                counted.ended(&if number == FAILS { Err(Status::unavailable("")) } else { Ok(()) });
                 Ok(Blob { number, content: Default::default() })
             }
         });

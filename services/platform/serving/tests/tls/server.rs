@@ -124,7 +124,7 @@ impl Server {
         let tls = Tls::start(config, Sides::ServerAndClient).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let routes = Routes::new(Reflection(&[])).unwrap();
+        let routes = Routes::new(Reflection { descriptors: &[], roles: &[] }).unwrap();
         let (load, shutdown) = (routes.load(), Shutdown::new());
         let ended = tokio::spawn({
             let (listener, shutdown) = (Secured::new(listener, Some(tls)), shutdown.clone());

@@ -1,8 +1,10 @@
 //! `vigie bank`: runs a bank, looks after its store, or manages banks.
 
+use std::time::Duration;
+
 use anyhow::bail;
 use vigie_bank::Verified;
-use vigie_clients::{BankClient, Deadline, IdempotencyKey, Written};
+use vigie_clients::{BankClient, Deadline, IdempotencyKey, Patience, Written};
 use vigie_model::{Bank, BankId, LogHead};
 
 use crate::cli::{BankAddressArgs, BankArgs, BankCommand, OneBankArgs};
@@ -21,24 +23,24 @@ pub(crate) async fn run(args: BankArgs, output: &mut Output) -> anyhow::Result<E
     };
     match command {
         BankCommand::Create(one) => {
-            let (client, deadline) = connect(&one.address)?;
+            let (client, deadline) = connect(&one.address, output)?;
             let made = client.create_bank(&one.name, IdempotencyKey::random(), deadline).await?;
             show(output, "created: ", &made)
         }
         BankCommand::List(address) => list(&address, output).await,
         BankCommand::Show(one) => {
-            let (client, deadline) = connect(&one.address)?;
+            let (client, deadline) = connect(&one.address, output)?;
             show(output, "", &client.get_bank(&one.name, deadline).await?)
         }
         BankCommand::Rename { name, new_name, address } => {
-            let (client, deadline) = connect(&address)?;
+            let (client, deadline) = connect(&address, output)?;
             let made = client.rename_bank(&name, &new_name, IdempotencyKey::random(), deadline).await?;
             show(output, "renamed: ", &made)
         }
         BankCommand::Enable(one) => enable(&one, true, output).await,
         BankCommand::Disable(one) => enable(&one, false, output).await,
         BankCommand::Delete { one, with_items } => {
-            let (client, deadline) = connect(&one.address)?;
+            let (client, deadline) = connect(&one.address, output)?;
             let items = client.get_bank(&one.name, deadline).await?.value.item_count;
             if items > 0 && !with_items {
                 let items = counted(items, "item");
@@ -110,7 +112,7 @@ fn show_head(output: &mut Output, done: &str, head: &LogHead) -> anyhow::Result<
 }
 
 async fn list(address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let (client, _) = connect(address)?;
+    let (client, _) = connect(address, output)?;
     let mut rows = Vec::new();
     let mut after: Option<BankId> = None;
     loop {
@@ -143,7 +145,7 @@ async fn list(address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<
 }
 
 async fn enable(one: &OneBankArgs, enabled: bool, output: &mut Output) -> anyhow::Result<Exit> {
-    let (client, deadline) = connect(&one.address)?;
+    let (client, deadline) = connect(&one.address, output)?;
     let made = client.set_bank_enabled(&one.name, enabled, IdempotencyKey::random(), deadline).await?;
     show(output, "", &made)
 }
@@ -167,7 +169,10 @@ const fn state(bank: &Bank) -> &'static str {
     if bank.enabled { "enabled" } else { DISABLED }
 }
 
-pub(crate) fn connect(address: &BankAddressArgs) -> anyhow::Result<(BankClient, Deadline)> {
-    let network = address.tls.network(&[&address.bank_url])?;
-    Ok((BankClient::new_on(&address.bank_url, &network)?, deadline(address.timeout_ms)))
+/// The bank, or that one of the banks named which serves; and until when a call may take.
+pub(crate) fn connect(address: &BankAddressArgs, output: &Output) -> anyhow::Result<(BankClient, Deadline)> {
+    let network = address.tls.network(&address.bank_urls)?.noticing(output.notice());
+    let patience = Patience::Connecting(Duration::from_millis(address.connect_timeout_ms));
+    let client = BankClient::among(&address.bank_urls, &network)?.with_patience(patience);
+    Ok((client, deadline(address.timeout_ms)))
 }

@@ -1,20 +1,24 @@
-//! `vigie item`: adds, shows, lists and removes items.
+//! `vigie item`: adds, shows, lists, finds and removes items.
 
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use futures::{StreamExt as _, stream};
+use tokio::sync::oneshot;
 use vigie_clients::IdempotencyKey;
-use vigie_model::{BankName, Item, ItemContent, ItemDraft, ItemId, Quality, Sequence};
+use vigie_model::{BankName, ImageFingerprint, ItemContent, ItemDraft, ItemId, Quality, Sequence};
 
 use crate::cli::{BankAddressArgs, ItemAddArgs, ItemCommand};
 use crate::commands::banks::bank::connect;
-use crate::commands::banks::item_import;
+use crate::commands::banks::item_find::describe;
+use crate::commands::banks::{item_find, item_import};
+use crate::commands::content::folders::{FoundFile, find_files, left_out};
 use crate::commands::content::image_file;
 use crate::commands::content::image_hasher::ImageHasher;
 use crate::commands::date::date;
 use crate::commands::deadline::deadline;
 use crate::commands::lines::{FailedFileLine, ItemObject};
+use crate::commands::stop::{STOPPING, StopRequests};
 use crate::hash_file::file_name;
 use crate::output::{ErrorLine, Exit, Output, Printed, counted};
 
@@ -30,7 +34,7 @@ pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
         ItemCommand::Add(args) if args.hashes.is_some() => item_import::run(args, output).await,
         ItemCommand::Add(args) => add_images(args, output).await,
         ItemCommand::Show { item, address } => {
-            let (client, deadline) = connect(&address)?;
+            let (client, deadline) = connect(&address, output)?;
             let (item, bank) = client.get_item(ItemId(item), deadline).await?.value;
             output.object(&ItemObject::new(&item, bank.as_str()))?;
             output.say(format!("item {} of {bank}, added {} UTC", item.id, date(item.added_at)))?;
@@ -43,8 +47,9 @@ pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
         ItemCommand::List { bank, limit, after, address } => {
             list(&bank, limit, ItemId(after), &address, output).await
         }
+        ItemCommand::Find(args) => item_find::run(args, output).await,
         ItemCommand::Remove { items, address } => {
-            let (client, deadline) = connect(&address)?;
+            let (client, deadline) = connect(&address, output)?;
             let mut ids: Vec<ItemId> = items.into_iter().map(ItemId).collect();
             ids.sort_unstable();
             ids.dedup();
@@ -60,17 +65,24 @@ pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
 
 /// Hashes each image here and banks its hashes. The image stays where it is.
 async fn add_images(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let (client, _) = connect(&args.address)?;
-    let hasher = &ImageHasher::start(HASHED_AT_ONCE.min(args.files.len())).await?;
-    let progress = output.progress(u64::try_from(args.files.len())?, "adding");
+    let (client, _) = connect(&args.address, output)?;
+    let mut requests = StopRequests::listen();
+    let files = find_files(&args.paths, output)?;
+    let hasher = &ImageHasher::start(HASHED_AT_ONCE.min(files.len())).await?;
+    let progress = output.progress(u64::try_from(files.len())?, "adding");
     let (client, bank, labels, timeout_ms) = (&client, &args.bank, &args.labels, args.address.timeout_ms);
-    let mut added = stream::iter(&args.files)
-        .map(|path| async move { (path.display().to_string(), prepare(path, labels, hasher).await) })
+    let (stopping, stopped) = oneshot::channel::<()>();
+    let mut stopping = Some(stopping);
+    let added = stream::iter(&files)
+        // Files that are on their way then are waited for.
+        .take_until(stopped)
+        .map(|file| async move { (file.path.display().to_string(), prepare(file, labels, hasher).await) })
         .buffered(HASHED_AT_ONCE)
         .map(|(file, prepared)| async move {
             let (content, quality) = match prepared {
-                Ok(prepared) => prepared,
-                Err(error) => return Ok((file, Err(error))),
+                Some(Ok(prepared)) => prepared,
+                Some(Err(error)) => return Ok(Some((file, Err(error)))),
+                None => return Ok(None),
             };
             let types: Vec<String> =
                 content.hashes().iter().map(|hash| hash.hash_type().to_string()).collect();
@@ -78,24 +90,57 @@ async fn add_images(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Ex
             let added = client.add_items(bank, vec![content], key, deadline).await.with_context(|| {
                 format!("{file} was not acknowledged; of the files after it some may be banked")
             })?;
-            anyhow::Ok((
-                file,
-                Ok(Added { item: added.value.first().copied(), quality, types, sequence: added.sequence }),
-            ))
+            let item = added.value.first().copied();
+            anyhow::Ok(Some((file, Ok(Added { item, quality, types, sequence: added.sequence }))))
         })
         .buffered(ADDED_AT_ONCE);
+    let mut added = Box::pin(added);
 
-    let mut exit = Exit::Done;
-    while let Some(added) = added.next().await {
-        let (file, added) = added?;
-        if added.is_err() {
-            exit = Exit::SomeInputsFailed;
-        }
-        progress.suspend(|| tell(&file, added, output))?;
+    let (mut exit, mut no_images, mut done) = (Exit::Done, 0, 0);
+    loop {
+        let added = tokio::select! {
+            added = added.next() => added,
+            () = requests.next() => match stopping.take() {
+                Some(stopping) => {
+                    drop(stopping);
+                    progress.suspend(|| output.note(STOPPING));
+                    continue;
+                }
+                None => bail!("stopped after {}; of the files after that some may be banked", of_files(done, &files)),
+            },
+        };
+        let Some(added) = added else { break };
         progress.inc(1);
+        done += 1;
+        match added? {
+            None => no_images += 1,
+            Some((file, added)) => {
+                if added.is_err() {
+                    exit = Exit::SomeInputsFailed;
+                }
+                progress.suspend(|| tell(&file, added, output))?;
+            }
+        }
     }
     progress.finish_and_clear();
+    if let Some(left_out) = left_out(no_images) {
+        output.note(left_out);
+    }
+    if stopping.is_none()
+        && let Some(next) = files.get(done)
+    {
+        output.note(format!(
+            "stopped after {}; the next one is {}",
+            of_files(done, &files),
+            next.path.display()
+        ));
+        exit = Exit::Interrupted;
+    }
     Ok(exit)
+}
+
+fn of_files(done: usize, files: &[FoundFile]) -> String {
+    format!("{done} of {} files", files.len())
 }
 
 /// An image whose hashes are in the bank.
@@ -126,13 +171,22 @@ fn tell(file: &str, added: Result<Added, ErrorLine>, output: &mut Output) -> Pri
     }))
 }
 
-/// The item of an image file. A PDQ hash that is not to be trusted is left out.
+/// The item of an image file; `None` for a file of a folder that is no image.
 async fn prepare(
-    path: &Path,
+    file: &FoundFile,
     labels: &[String],
     hasher: &ImageHasher,
+) -> Option<Result<(ItemContent, Quality), ErrorLine>> {
+    let fingerprint = image_file::fingerprint(file, hasher).await?;
+    Some(fingerprint.and_then(|fingerprint| item_of(&file.path, &fingerprint, labels)))
+}
+
+/// The item of an image. A PDQ hash that is not to be trusted is left out.
+fn item_of(
+    path: &Path,
+    fingerprint: &ImageFingerprint,
+    labels: &[String],
 ) -> Result<(ItemContent, Quality), ErrorLine> {
-    let fingerprint = image_file::fingerprint(path, hasher).await?;
     let trusted = fingerprint.picture.quality() >= Quality::FLOOR_DEFAULT;
     let hashes = fingerprint.banked_hashes().into_iter();
     let hashes = hashes.filter(|hash| trusted || !hash.hash_type().has_quality_floor()).collect();
@@ -149,21 +203,21 @@ async fn list(
     address: &BankAddressArgs,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
-    let (client, _) = connect(address)?;
+    let (client, _) = connect(address, output)?;
     let mut after = after;
     let mut left = limit;
     while left > 0 {
         let size = u16::try_from(left).unwrap_or(PAGE).min(PAGE);
         let deadline = deadline(address.timeout_ms);
-        let page = client.list_items(bank, Some(after), size, deadline).await?.value;
-        for item in &page {
+        let page = client.list_items(bank, Some(after), size, deadline).await?;
+        for item in &page.items {
             output.object(&ItemObject::new(item, bank.as_str()))?;
             output.say(format!("{:>8}  {}  {}", item.id, date(item.added_at), describe(item)).trim_end())?;
         }
-        left -= page.len().min(left);
-        match page.last() {
-            Some(last) if page.len() == usize::from(size) => after = last.id,
-            _ => return Ok(Exit::Done),
+        left -= page.items.len().min(left);
+        match page.next_after {
+            Some(next_after) => after = next_after,
+            None => return Ok(Exit::Done),
         }
     }
     output.note(format!(
@@ -171,10 +225,4 @@ async fn list(
         counted(u64::try_from(limit)?, "item")
     ));
     Ok(Exit::Done)
-}
-
-fn describe(item: &Item) -> String {
-    let types: Vec<String> = item.content.hashes().iter().map(|hash| hash.hash_type().to_string()).collect();
-    let labels = item.content.labels().join(" ");
-    format!("{}  {}  {labels}", types.join("+"), item.content.external_reference().unwrap_or("-"))
 }

@@ -1,7 +1,7 @@
 //! `vigie item add BANK --hashes FILE`: a file of hashes, streamed in batches.
 //!
 //! The file is read on a thread of its own, which waits when the bank is slower. Batches are acknowledged in the order
-//! of the file, so a failure can say up to which line everything is in the bank.
+//! of the file, so a failure or an interrupt can say up to which line everything is in the bank.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use futures::{StreamExt as _, stream};
 use indicatif::ProgressBar;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use vigie_clients::IdempotencyKey;
-use vigie_model::ItemContent;
+use vigie_model::{BankName, ItemContent, Sequence};
 
 use crate::cli::ItemAddArgs;
 use crate::commands::banks::bank::connect;
 use crate::commands::deadline::deadline as within;
+use crate::commands::stop::{STOPPING, StopRequests};
 use crate::hash_file::{BadLine, HashFile};
 use crate::output::{Exit, Output, Printed, counted};
 
@@ -57,8 +58,9 @@ pub(crate) async fn run(args: ItemAddArgs, output: &mut Output) -> anyhow::Resul
     if args.strict {
         check(&path, args.labels.clone(), output).await?;
     }
-    let (client, deadline) = connect(&args.address)?;
-    // Before reading on: a bank that is not there is told at once.
+    let (client, deadline) = connect(&args.address, output)?;
+    let mut requests = StopRequests::listen();
+    // Before reading on: a bank that is not there is reported at once.
     client.get_bank(&args.bank, deadline).await?;
 
     let progress = output.byte_progress(size(&path), "adding");
@@ -66,12 +68,16 @@ pub(crate) async fn run(args: ItemAddArgs, output: &mut Output) -> anyhow::Resul
     let reader = {
         let (path, labels, progress) = (path.clone(), args.labels, progress.clone());
         tokio::task::spawn_blocking(move || {
-            read(&path, &labels, progress, |batch| batches.blocking_send(batch).is_ok())
+            read(&path, &labels, args.after_line, progress, |batch| batches.blocking_send(batch).is_ok())
         })
     };
     let (client, bank, timeout_ms) = (&client, &args.bank, args.address.timeout_ms);
+    let (stopping, stopped) = oneshot::channel::<()>();
+    let mut stopping = Some(stopping);
     let mut acknowledged = Box::pin(
         stream::poll_fn(|context| received.poll_recv(context))
+            // Batches that are on their way then are waited for.
+            .take_until(stopped)
             .map(|batch: Batch| async move {
                 let Batch { items, bad, through_line, .. } = batch;
                 let count = items.len();
@@ -85,34 +91,91 @@ pub(crate) async fn run(args: ItemAddArgs, output: &mut Output) -> anyhow::Resul
             .buffered(BATCHES_AT_ONCE),
     );
 
-    let (mut added, mut bad_lines, mut last_line, mut sequence) = (0, 0, 0, None);
-    while let Some(batch) = acknowledged.next().await {
-        let (bad, through_line, count, at) = batch.with_context(|| {
-            format!(
-                "all items up to line {last_line} of {} are added, {added} in all; of the {} that follow, some may be",
-                path.display(),
-                BATCH_ITEMS * BATCHES_AT_ONCE
-            )
-        })?;
+    let mut done = Done { last_line: args.after_line, ..Done::default() };
+    loop {
+        let batch = tokio::select! {
+            batch = acknowledged.next() => batch,
+            () = requests.next() => match stopping.take() {
+                Some(stopping) => {
+                    drop(stopping);
+                    progress.suspend(|| output.note(STOPPING));
+                    continue;
+                }
+                None => bail!("{}", done.with_others_open(&path)),
+            }
+        };
+        let Some(batch) = batch else { break };
+        let (bad, through_line, count, at) = batch.with_context(|| done.with_others_open(&path))?;
         for line in bad {
-            bad_lines += 1;
-            progress.suspend(|| tell(&line, bad_lines, output))?;
+            done.bad_lines += 1;
+            progress.suspend(|| tell(&line, done.bad_lines, output))?;
         }
-        added += u64::try_from(count)?;
-        last_line = through_line;
-        sequence = at.or(sequence);
+        done.added += u64::try_from(count)?;
+        // The last batch of an empty rest has read no line.
+        done.last_line = through_line.max(done.last_line);
+        done.sequence = at.or(done.sequence);
     }
     drop(acknowledged);
-    reader.await.context("the file's reader failed")??;
-    progress.finish_and_clear();
-    let sequence = sequence.map_or(0, |sequence| sequence.0);
-    let (items, bad) = (counted(added, "item"), counted(bad_lines, "bad line"));
-    output.say(format!("added {items} to {bank} (sequence {sequence}); {bad}"))?;
-    output.object(&serde_json::json!({ "added": added, "bad_lines": bad_lines, "sequence": sequence }))?;
-    if added == 0 {
-        output.note(format!("{} holds no item", path.display()));
+    drop(received);
+    let is_stopped = stopping.is_none();
+    if !is_stopped {
+        // A reader of standard input may wait for it, and would not end now.
+        reader.await.context("the file's reader failed")??;
     }
-    Ok(if bad_lines > 0 || added == 0 { Exit::SomeInputsFailed } else { Exit::Done })
+    progress.finish_and_clear();
+    done.report(&path, bank, is_stopped, output)
+}
+
+/// What is done of a file.
+#[derive(Debug, Default)]
+struct Done {
+    added: u64,
+    bad_lines: u64,
+    /// Every line up to this one is dealt with.
+    last_line: u64,
+    sequence: Option<Sequence>,
+}
+
+impl Done {
+    /// What is known where the outcome of some batches is not.
+    fn with_others_open(&self, path: &Path) -> String {
+        let Self { added, last_line, .. } = self;
+        format!(
+            "all items up to line {last_line} of {} are added, {added} in all; of the {} that follow, some may be \
+             (--after-line {last_line} goes on there, and adds those again)",
+            path.display(),
+            BATCH_ITEMS * BATCHES_AT_ONCE
+        )
+    }
+
+    fn report(
+        &self,
+        path: &Path,
+        bank: &BankName,
+        is_stopped: bool,
+        output: &mut Output,
+    ) -> anyhow::Result<Exit> {
+        let Self { added, bad_lines, last_line, sequence } = *self;
+        let sequence = sequence.map_or(0, |sequence| sequence.0);
+        let (items, bad) = (counted(added, "item"), counted(bad_lines, "bad line"));
+        output.say(format!("added {items} to {bank} (sequence {sequence}); {bad}"))?;
+        if is_stopped {
+            output.object(&serde_json::json!({
+                "added": added, "bad_lines": bad_lines, "sequence": sequence, "stopped_after_line": last_line,
+            }))?;
+            output.note(format!(
+                "stopped after line {last_line} of {}: the same command with --after-line {last_line} adds the rest",
+                path.display()
+            ));
+            return Ok(Exit::Interrupted);
+        }
+        output
+            .object(&serde_json::json!({ "added": added, "bad_lines": bad_lines, "sequence": sequence }))?;
+        if added == 0 {
+            output.note(format!("{} holds no item", path.display()));
+        }
+        Ok(if bad_lines > 0 || added == 0 { Exit::SomeInputsFailed } else { Exit::Done })
+    }
 }
 
 /// Reads the whole file once and refuses it if any line is bad.
@@ -123,7 +186,7 @@ async fn check(path: &Path, labels: Vec<String>, output: &mut Output) -> anyhow:
     let checked = path.to_owned();
     let bad = tokio::task::spawn_blocking(move || {
         let mut bad = Vec::new();
-        read(&checked, &labels, ProgressBar::hidden(), |batch| {
+        read(&checked, &labels, 0, ProgressBar::hidden(), |batch| {
             bad.extend(batch.bad);
             true
         })?;
@@ -152,10 +215,11 @@ fn tell(line: &BadLine, told: u64, output: &mut Output) -> Printed {
     }))
 }
 
-/// Reads the file and hands it on in batches, until it ends or nobody takes them any more.
+/// Reads the file after a line and hands it on in batches, until it ends or nobody takes them any more.
 fn read(
     path: &Path,
     labels: &[String],
+    after_line: u64,
     progress: ProgressBar,
     mut hand_on: impl FnMut(Batch) -> bool,
 ) -> anyhow::Result<()> {
@@ -167,6 +231,9 @@ fn read(
     let mut batch = Batch::default();
     for line in HashFile::open(progress.wrap_read(source), labels)? {
         let (number, item) = line.with_context(|| format!("cannot read {}", path.display()))?;
+        if number <= after_line {
+            continue;
+        }
         batch.through_line = number;
         match item {
             Ok(item) => {
@@ -206,7 +273,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), line.repeat(1_500)).unwrap();
         let mut batches = Vec::new();
-        read(file.path(), &[], ProgressBar::hidden(), |batch| {
+        read(file.path(), &[], 0, ProgressBar::hidden(), |batch| {
             batches.push(batch);
             true
         })

@@ -19,7 +19,7 @@ use vigie_model::{
 use vigie_pictures::{Alteration, draw, encode_jpeg, scene_name};
 
 use crate::cli::DemoArgs;
-use crate::commands::cluster::role::asked_to_stop;
+use crate::commands::stop::StopRequests;
 use crate::local_cluster::{LocalCluster, LocalClusterConfig};
 use crate::output::{Exit, Output, counted, counted_as};
 
@@ -56,16 +56,17 @@ struct Outcome {
 }
 
 pub(crate) async fn run(args: DemoArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let mut requests = StopRequests::listen();
     let folder =
         tempfile::Builder::new().prefix("vigie-demo-").tempdir().context("cannot make a temporary folder")?;
     let mut cluster = LocalCluster::start(LocalClusterConfig::new(folder.path().join("data"))).await?;
     let shown = tokio::select! {
         shown = show(&args, folder.path(), &mut cluster, output) => shown,
-        () = asked_to_stop() => Err(anyhow!("stopped before its end")),
+        () = requests.next() => Err(anyhow!("stopped before its end")),
     };
     if args.keep && shown.is_ok() {
         output.note("running until Ctrl-C; the folder goes with it");
-        asked_to_stop().await;
+        requests.next().await;
     }
     let stopped = cluster.stop().await;
     folder.close().context("cannot remove the temporary folder")?;

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use vigie_clients::Network;
 use vigie_serving::{Secured, Shutdown};
@@ -12,6 +11,7 @@ use vigie_telemetry::{Telemetry, TelemetryConfig, register_counters, register_op
 use vigie_tls::Tls;
 
 use crate::cli::RoleArgs;
+use crate::commands::stop::StopRequests;
 use crate::config::{Told, load};
 use crate::output::Exit;
 use crate::traces;
@@ -64,6 +64,7 @@ async fn serve<C>(
     told: Told<C>,
     run: impl AsyncFnOnce(Role<C>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
+    let mut stop = StopRequests::listen();
     let Told { listen, transport, telemetry: shown, config } = told;
     let tls = transport.start()?;
     let network = Network::tcp().with_tls(tls.clone());
@@ -76,7 +77,7 @@ async fn serve<C>(
     let shutdown = Shutdown::new();
     let (stopping, told) = (shutdown.clone(), telemetry.clone());
     tokio::spawn(async move {
-        asked_to_stop().await;
+        stop.next().await;
         tracing::info!("stopping");
         told.stopping();
         stopping.cancel();
@@ -123,18 +124,4 @@ async fn show(config: &TelemetryConfig, telemetry: Telemetry) -> anyhow::Result<
 
 async fn listen_on(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
-}
-
-/// Waits for SIGTERM (what orchestrators send) or SIGINT (what a person types).
-pub(crate) async fn asked_to_stop() {
-    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        }
-        // Without handlers the signals end the process by themselves.
-        _ => std::future::pending().await,
-    }
 }

@@ -8,7 +8,7 @@ use vigie_clients::Deadline;
 use vigie_telemetry::TelemetryConfig;
 
 use crate::cli::UpArgs;
-use crate::commands::cluster::role::asked_to_stop;
+use crate::commands::stop::StopRequests;
 use crate::local_cluster::{LocalCluster, LocalClusterConfig, Ports};
 use crate::output::{Exit, Output};
 
@@ -32,16 +32,17 @@ pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
     }
     let config =
         LocalClusterConfig { shard_count: args.shards, ports, telemetry, ..LocalClusterConfig::new(&data) };
+    let mut requests = StopRequests::listen();
     let mut cluster = LocalCluster::start(config).await?;
     output.note(format!("starting; the bank's data is in {}", data.display()));
     tokio::select! {
         ready = cluster.wait_ready(Deadline::now() + READY_WITHIN) => ready?,
-        () = asked_to_stop() => return stop(cluster, output).await,
+        () = requests.next() => return stop(cluster, output).await,
     }
     announce(&cluster, output)?;
     let ended = tokio::select! {
         ended = cluster.wait_ended() => Some(ended),
-        () = asked_to_stop() => None,
+        () = requests.next() => None,
     };
     let stopped = stop(cluster, output).await;
     ended.map_or(stopped, Err)

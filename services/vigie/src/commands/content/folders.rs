@@ -4,13 +4,28 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::output::Output;
+use crate::output::{Output, counted};
+
+/// A file to work on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FoundFile {
+    /// Its path, as it was typed or found.
+    pub(crate) path: PathBuf,
+    /// It was found in a folder, and not named itself: it may be no image.
+    pub(crate) in_folder: bool,
+}
+
+/// How many files were left out, for a person; `None` for none.
+pub(crate) fn left_out(count: u64) -> Option<String> {
+    let verb = if count == 1 { "is no image" } else { "are no images" };
+    (count > 0).then(|| format!("{} in folders {verb}, and left out", counted(count, "file")))
+}
 
 /// The files named, and those in the folders named, in the order of their names.
 ///
 /// In a folder, links to files are followed; links to folders are told and left out, so that no walk goes round in
 /// circles or out of the folder. What is no file and no folder is left out.
-pub(crate) fn find_files(paths: &[PathBuf], output: &Output) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn find_files(paths: &[PathBuf], output: &Output) -> anyhow::Result<Vec<FoundFile>> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
@@ -20,13 +35,13 @@ pub(crate) fn find_files(paths: &[PathBuf], output: &Output) -> anyhow::Result<V
                 output.note(format!("{}: holds no files", path.display()));
             }
         } else {
-            files.push(path.clone());
+            files.push(FoundFile { path: path.clone(), in_folder: false });
         }
     }
     Ok(files)
 }
 
-fn walk(folder: &Path, files: &mut Vec<PathBuf>, output: &Output) -> anyhow::Result<()> {
+fn walk(folder: &Path, files: &mut Vec<FoundFile>, output: &Output) -> anyhow::Result<()> {
     let cannot = || format!("cannot list {}", folder.display());
     let listed = std::fs::read_dir(folder).with_context(cannot)?;
     let mut entries = listed.collect::<Result<Vec<_>, _>>().with_context(cannot)?;
@@ -39,7 +54,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>, output: &Output) -> anyhow::Res
             output.note(format!("{}: a link to a folder is not followed", path.display()));
         } else if kind.is_symlink() && !path.exists() || path.is_file() {
             // A link that leads nowhere is among them: that it cannot be read is told where it is read.
-            files.push(path);
+            files.push(FoundFile { path, in_folder: true });
         }
     }
     Ok(())
@@ -64,7 +79,10 @@ mod tests {
         let output = Output::new(false);
         let found =
             find_files(&[folder.path().to_owned(), at("missing"), at("deep/empty")], &output).unwrap();
-        assert_eq!(found, ["broken", "deep/a", "deep/link", "z", "missing"].map(at));
+        let paths: Vec<_> = found.iter().map(|file| file.path.clone()).collect();
+        assert_eq!(paths, ["broken", "deep/a", "deep/link", "z", "missing"].map(at));
+        let in_folder: Vec<_> = found.iter().map(|file| file.in_folder).collect();
+        assert_eq!(in_folder, [true, true, true, true, false]);
         // A folder that is named itself is walked, link or not.
         assert_eq!(find_files(&[at("deep/circle/deep")], &output).unwrap().len(), 2);
     }

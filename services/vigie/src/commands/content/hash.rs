@@ -4,6 +4,7 @@ use futures::{StreamExt as _, stream};
 use vigie_model::{Hash, ImageFingerprint};
 
 use crate::cli::HashArgs;
+use crate::commands::content::folders::{find_files, left_out};
 use crate::commands::content::image_file;
 use crate::commands::content::image_hasher::ImageHasher;
 use crate::commands::lines::{FailedFileLine, HashLine};
@@ -14,23 +15,31 @@ const AT_ONCE: usize = 4;
 
 pub(crate) async fn run(args: HashArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let mut exit = Exit::Done;
-    let hasher = &ImageHasher::start(AT_ONCE.min(args.files.len())).await?;
-    let progress = output.progress(u64::try_from(args.files.len())?, "hashing");
-    let mut hashed = stream::iter(args.files)
-        .map(|path| async move {
-            let fingerprint = image_file::fingerprint(&path, hasher).await;
-            (path, fingerprint)
+    let files = find_files(&args.paths, output)?;
+    let hasher = &ImageHasher::start(AT_ONCE.min(files.len())).await?;
+    let progress = output.progress(u64::try_from(files.len())?, "hashing");
+    let mut hashed = stream::iter(files)
+        .map(|file| async move {
+            let fingerprint = image_file::fingerprint(&file, hasher).await;
+            (file.path, fingerprint)
         })
         .buffered(AT_ONCE);
+    let mut no_images = 0;
     while let Some((path, fingerprint)) = hashed.next().await {
-        let file = path.display().to_string();
+        progress.inc(1);
+        let Some(fingerprint) = fingerprint else {
+            no_images += 1;
+            continue;
+        };
         if fingerprint.is_err() {
             exit = Exit::SomeInputsFailed;
         }
-        progress.suspend(|| tell(&file, fingerprint, output))?;
-        progress.inc(1);
+        progress.suspend(|| tell(&path.display().to_string(), fingerprint, output))?;
     }
     progress.finish_and_clear();
+    if let Some(left_out) = left_out(no_images) {
+        output.note(left_out);
+    }
     Ok(exit)
 }
 

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use vigie_media::Limits;
+use vigie_media::{Limits, begins_as_picture};
 use vigie_model::ImageFingerprint;
 
+use crate::commands::content::folders::FoundFile;
 use crate::commands::content::image_hasher::ImageHasher;
 use crate::output::ErrorLine;
 
@@ -31,7 +32,15 @@ pub(crate) async fn read(path: &Path) -> Result<Vec<u8>, ErrorLine> {
     }
 }
 
-/// Reads a file and has it hashed.
-pub(crate) async fn fingerprint(path: &Path, hasher: &ImageHasher) -> Result<ImageFingerprint, ErrorLine> {
-    hasher.fingerprint(read(path).await?).await
+/// Reads a file and has it hashed. `None` for one that was found in a folder and is no image.
+pub(crate) async fn fingerprint(
+    file: &FoundFile,
+    hasher: &ImageHasher,
+) -> Option<Result<ImageFingerprint, ErrorLine>> {
+    let content = match read(&file.path).await {
+        Ok(content) if file.in_folder && !begins_as_picture(&content) => return None,
+        Ok(content) => content,
+        Err(error) => return Some(Err(error)),
+    };
+    Some(hasher.fingerprint(content).await)
 }

@@ -1,30 +1,31 @@
-//! `vigie match`: are these images known?
+//! `vigie match`: are these images and hashes known?
 //!
-//! Every file gets one line of JSON, whatever becomes of it: what was found, as far as was searched, and the error of
-//! the call if it failed. After a failure that is not the file's, such as an unknown bank, no further file is asked.
+//! Every input gets one line of JSON, whatever becomes of it: what was found, as far as was searched, and the error of
+//! the call if it failed. After a failure that is not the input's, such as an unknown bank, no further one is asked.
 
-use std::collections::BTreeSet;
 use std::error::Error as _;
-use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use anyhow::Context as _;
-use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use vigie_clients::{CallError, Code, MatchClient, partial_match};
+use vigie_media::begins_as_picture;
 use vigie_model::{
-    Content, Coverage, DecodeFailure, Decoded, HashType, Limit, MatchCall, Matched, MaxDistances,
-    MinCoverage, Quality, Rendition, SearchOptions, Sequence, Source, UnixMillis, Way,
+    Content, Coverage, Decoded, HashType, Limit, MatchCall, Matched, MaxDistances, MinCoverage, Quality,
+    Rendition, SearchOptions, Sequence, Source, Way,
 };
 
 use crate::cli::MatchArgs;
-use crate::commands::content::folders::find_files;
 use crate::commands::content::image_file;
+use crate::commands::content::inputs::{Asked, Asking, Input, is_out_of_question, sources, stdin};
+use crate::commands::content::match_summary::{Outcome, Summary, gap, is_whole, undecoded};
 use crate::commands::deadline::deadline;
-use crate::commands::lines::{FailedFileLine, FramesObject, MatchLine, SkippedObject, decode_failure};
+use crate::commands::lines::{
+    FramesObject, MatchLine, SkippedObject, Subject, UnmatchedLine, decode_failure,
+};
+use crate::hash_file::QueryHashes;
 use crate::output::{
-    ErrorLine, Exit, NOT_FOUND_HINT, Output, Printed, code_name, counted, exit_of, exit_of_call, sentence,
-    style,
+    ErrorLine, Exit, Output, Printed, code_name, counted, exit_of_call, hint, sentence, style,
 };
 
 /// Images that are on their way at once: enough to keep a small cluster busy, few enough not to be refused.
@@ -42,37 +43,55 @@ pub(crate) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<
         min_coverage: MinCoverage::new(args.min_coverage).context("--min-coverage")?,
     };
     let frontend = &args.frontend.frontend;
-    let client = MatchClient::new_on(&[frontend], &args.frontend.tls.network(&[frontend])?)?;
-    let files = find_files(&args.paths, output)?;
-    let progress = output.progress(u64::try_from(files.len())?, "matching");
+    let network = args.frontend.tls.network(&[frontend])?.noticing(output.notice());
+    let client = MatchClient::new_on(&[frontend], &network)?;
+    let sources = sources(&args.inputs, output)?;
+    // Those that are asked about in vain get a line, too; what standard input holds is not known.
+    let subjects: Vec<Option<Subject>> = sources
+        .iter()
+        .map(|source| match source {
+            Input::Known(asking) => Some(asking.subject.clone()),
+            Input::Stdin => None,
+        })
+        .collect();
+    let progress = output.progress(u64::try_from(sources.len())?, "matching");
     let timeout_ms = args.frontend.timeout_ms;
     let (client, options) = (&client, &options);
-    let mut asked = stream::iter(&files)
-        .map(|path| async move { (path, ask(client, path, options.clone(), timeout_ms).await) })
+    let mut asked = stream::iter(sources.into_iter().enumerate())
+        .flat_map(|(index, source)| match source {
+            Input::Known(asking) => stream::iter([(index, asking)]).left_stream(),
+            Input::Stdin => stdin().map(move |asking| (index, asking)).right_stream(),
+        })
+        .map(|(index, Asking { subject, asked })| async move {
+            (index, subject, ask(client, asked, options.clone(), timeout_ms).await)
+        })
         .buffered(AT_ONCE);
 
     let mut summary = Summary::default();
-    let mut told = 0;
-    while let Some((path, outcome)) = asked.next().await {
-        let file = path.display().to_string();
-        summary.add(&outcome);
-        progress.suspend(|| print(output, &file, &outcome))?;
+    let mut not_asked: &[Option<Subject>] = &[];
+    while let Some((index, subject, outcome)) = asked.next().await {
+        summary.add(&subject, &outcome);
+        progress.suspend(|| print(output, &subject, &outcome))?;
         progress.inc(1);
-        told += 1;
         if matches!(outcome, Outcome::Failed { of_all: true, .. }) {
+            // Of standard input it is not known whether there is more.
+            let is_done = subjects[index].is_some();
+            not_asked = &subjects[if is_done { index + 1 } else { index }..];
             break;
         }
     }
     drop(asked);
     progress.finish_and_clear();
-    let not_asked = &files[told..];
-    for path in not_asked {
+    for subject in not_asked.iter().flatten() {
         let error = ErrorLine { code: "not_asked".to_owned(), message: "the call before failed".to_owned() };
-        output.object(&FailedFileLine { file: &path.display().to_string(), error })?;
+        output.object(&UnmatchedLine { subject, error })?;
     }
     if !not_asked.is_empty() {
-        let count = counted(u64::try_from(not_asked.len())?, "file");
-        output.note(format!("stopped there, since others would fail likewise: {count} not asked"));
+        let known = not_asked.iter().flatten();
+        let all_files = known.clone().all(|subject| matches!(subject, Subject::File { .. }));
+        let count = counted(u64::try_from(known.count())?, if all_files { "file" } else { "input" });
+        let stdin = if not_asked.contains(&None) { ", nor the rest of standard input" } else { "" };
+        output.note(format!("stopped there, since others would fail likewise: {count} not asked{stdin}"));
     }
     if let Some(warning) = summary.age_warning(args.warn_age, SystemTime::now()) {
         output.note(warning);
@@ -81,35 +100,32 @@ pub(crate) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<
     Ok(summary.exit(args.exit_code))
 }
 
-/// What came of one file.
-enum Outcome {
-    /// Searched, by as many shards as were asked for.
-    Found { matched: Matched, coverage: Coverage },
-    /// Searched by fewer, so that the call failed. The results are left out where they were too many for an error.
-    Partial { matched: Option<Matched>, coverage: Coverage, code: Code, error: ErrorLine },
-    /// Not searched. A failure `of_all` does not depend on the file.
-    Failed { error: ErrorLine, code: Option<Code>, exit: Option<Exit>, of_all: bool },
-}
-
-impl Outcome {
-    fn of_file(error: ErrorLine) -> Self {
-        Self::Failed { error, code: None, exit: None, of_all: false }
-    }
-}
-
-async fn ask(client: &MatchClient, path: &Path, options: SearchOptions, timeout_ms: u64) -> Outcome {
-    let content = match image_file::read(path).await {
-        Ok(content) => content,
-        Err(error) => return Outcome::of_file(error),
+async fn ask(client: &MatchClient, asked: Asked, options: SearchOptions, timeout_ms: u64) -> Outcome {
+    let mut is_no_image = false;
+    let content = match asked {
+        Asked::Hashes(QueryHashes { hashes, quality }) => Content::Hashed { hashes, pdq_quality: quality },
+        Asked::Image(content) => Content::Image(content),
+        Asked::Wrong(error) => return Outcome::of_file(error),
+        Asked::File(file) => match image_file::read(&file.path).await {
+            Ok(content) if file.in_folder && is_out_of_question(&content) => {
+                let message = "it is no image, and empty or too large to be asked about".to_owned();
+                return Outcome::LeftOut(ErrorLine { code: "no_image".to_owned(), message });
+            }
+            Ok(content) => {
+                is_no_image = file.in_folder && !begins_as_picture(&content);
+                Content::Image(content.into())
+            }
+            Err(error) => return Outcome::of_file(error),
+        },
     };
-    let contents = vec![Content::Image(Bytes::from(content))];
+    let contents = vec![content];
     let call = MatchCall { contents, options, quality_floor: None };
     let answer = match client.match_content(call, deadline(timeout_ms)).await {
         Ok(answer) => answer,
         Err(error) => return failed(&error),
     };
     match answer.results.into_iter().next() {
-        Some(Ok(matched)) => Outcome::Found { matched, coverage: answer.coverage },
+        Some(Ok(matched)) => Outcome::Found { matched, coverage: answer.coverage, is_no_image },
         Some(Err(failure)) => {
             Outcome::of_file(ErrorLine { code: code_name(failure.code), message: failure.message })
         }
@@ -134,120 +150,36 @@ fn failed(call: &CallError) -> Outcome {
     }
     let message = sentence(&call.clone().into());
     let unreachable = call.source().is_some();
-    let of_all = unreachable || matches!(code, Code::NotFound | Code::FailedPrecondition);
+    let of_all = unreachable
+        || matches!(
+            code,
+            Code::NotFound | Code::FailedPrecondition | Code::Unimplemented | Code::PermissionDenied
+        );
     Outcome::Failed { error: line(message), code: Some(code), exit: Some(exit_of_call(call)), of_all }
 }
 
-/// The counts of all files, of which each is in one.
-#[derive(Default)]
-struct Summary {
-    known: u64,
-    /// Searched by every shard, and nothing was found.
-    unknown: u64,
-    /// Nothing was found, but not everything was searched: a shard, the picture, or some of its frames.
-    open: u64,
-    /// Files whose picture could not be decoded, and whose digests found nothing.
-    undecoded: u64,
-    failed: u64,
-    /// What some shards did not answer.
-    gaps: BTreeSet<String>,
-    /// How the first call that failed says to exit.
-    lost: Option<Exit>,
-    /// The oldest time at which the bank was last heard to have nothing newer.
-    heard: Option<UnixMillis>,
-}
-
-impl Summary {
-    fn add(&mut self, outcome: &Outcome) {
-        let (matched, coverage, code) = match outcome {
-            Outcome::Found { matched, coverage } => (Some(matched), coverage, None),
-            Outcome::Partial { matched, coverage, code, .. } => (matched.as_ref(), coverage, Some(*code)),
-            Outcome::Failed { exit, .. } => {
-                self.failed += 1;
-                self.lost = self.lost.or(*exit);
-                return;
-            }
-        };
-        self.lost = self.lost.or(code.map(exit_of));
-        self.gaps.extend(gap(coverage));
-        self.heard = self.heard.into_iter().chain(coverage.as_of.heard).min();
-        // A file that its digests have found needs no picture.
-        let is_undecoded =
-            |matched: &Matched| undecoded(matched).is_some() && matched.found.matches.is_empty();
-        self.undecoded += u64::from(matched.is_some_and(is_undecoded));
-        match matched {
-            Some(matched) if !matched.found.matches.is_empty() => self.known += 1,
-            Some(matched) if coverage.is_full() && is_whole(matched) => self.unknown += 1,
-            _ => self.open += 1,
-        }
-    }
-
-    fn line(&self) -> String {
-        let Self { known, unknown, open, failed, undecoded, gaps, .. } = self;
-        let files = counted(known + unknown + open + failed, "file");
-        let mut text = format!("{files}: {known} known, {unknown} not, {failed} failed");
-        if *open > 0 {
-            text.push_str(&format!(", {open} open"));
-        }
-        if *undecoded > 0 {
-            text.push_str(&format!("; {} could not be decoded", counted(*undecoded, "picture")));
-        }
-        for gap in gaps {
-            text.push_str("; ");
-            text.push_str(gap);
-        }
-        text
-    }
-
-    /// What is to be said of the age of the answers: the oldest may lack what was added since.
-    fn age_warning(&self, warn_age: u64, now: SystemTime) -> Option<String> {
-        let heard = SystemTime::UNIX_EPOCH + Duration::from_millis(self.heard?.0);
-        // A clock that is behind makes no answer old.
-        let age = now.duration_since(heard).unwrap_or_default().as_secs();
-        (warn_age > 0 && age > warn_age).then(|| {
-            format!(
-                "warning: the answers are {age} s old: what was added to the bank since then is not in them"
-            )
-        })
-    }
-
-    fn exit(&self, tell_matches: bool) -> Exit {
-        match self.lost {
-            Some(exit) => exit,
-            None if !self.gaps.is_empty() => Exit::Unavailable,
-            None if self.failed > 0 || self.undecoded > 0 => Exit::SomeInputsFailed,
-            None if tell_matches && self.known > 0 => Exit::Matched,
-            None => Exit::Done,
-        }
-    }
-}
-
-/// Which shards are missing from an answer, if any are.
-fn gap(coverage: &Coverage) -> Option<String> {
-    if coverage.is_full() {
-        return None;
-    }
-    let failures = coverage.failures.iter();
-    let reasons: Vec<String> =
-        failures.map(|failure| format!("shard {}: {}", failure.shard, failure.reason)).collect();
-    let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) };
-    let Coverage { shards_answered, shards_total, .. } = coverage;
-    Some(format!("NOT COMPLETE: {shards_answered} of {shards_total} shards answered{reasons}"))
-}
-
-fn print(output: &mut Output, file: &str, outcome: &Outcome) -> Printed {
+fn print(output: &mut Output, subject: &Subject, outcome: &Outcome) -> Printed {
+    let file = subject;
     let (matched, coverage, error) = match outcome {
-        Outcome::Found { matched, coverage } => (Some(matched), coverage, None),
+        Outcome::Found { matched, coverage, is_no_image } => {
+            if *is_no_image && matched.found.matches.is_empty() && coverage.is_full() {
+                return output.object(&line(subject, Some(matched), coverage, None));
+            }
+            (Some(matched), coverage, None)
+        }
+        Outcome::LeftOut(error) => {
+            return output.object(&UnmatchedLine { subject, error: error.clone() });
+        }
         Outcome::Partial { matched, coverage, error, .. } => (matched.as_ref(), coverage, Some(error)),
         Outcome::Failed { error, code, .. } => {
-            output.note(format!("{file}: {}", error.message));
-            if *code == Some(Code::NotFound) {
-                output.note(NOT_FOUND_HINT);
+            output.note(format!("{}: {}", subject.in_errors(), error.message));
+            if let Some(hint) = code.and_then(hint) {
+                output.note(hint);
             }
-            return output.object(&FailedFileLine { file, error: error.clone() });
+            return output.object(&UnmatchedLine { subject, error: error.clone() });
         }
     };
-    output.object(&line(file, matched, coverage, error))?;
+    output.object(&line(subject, matched, coverage, error))?;
     let gap = gap(coverage).map(|gap| format!("; {gap}")).unwrap_or_default();
     let Some(matched) = matched else {
         return output.say(format!("{file}: what was found is too much for an error{gap}"));
@@ -285,27 +217,15 @@ fn print(output: &mut Output, file: &str, outcome: &Outcome) -> Printed {
             seen_as(found.rendition)
         ))?;
     }
-    if matched.found.limit_reached {
+    if matched.found.is_cut() {
+        output.say(format!(
+            "{file}: {} more were left out, because the answer would have been too large; ask about fewer files at once, or in fewer banks",
+            matched.found.left_out
+        ))?;
+    } else if matched.found.limit_reached {
         output.say(format!("{file}: there are more matches; see --limit"))?;
     }
     Ok(())
-}
-
-/// Why the picture was not searched.
-const fn undecoded(matched: &Matched) -> Option<&DecodeFailure> {
-    match &matched.source {
-        Source::Undecoded(failure) => Some(failure),
-        Source::Hashed | Source::Decoded(_) => None,
-    }
-}
-
-/// Whether every frame of the file was searched, so that "not known" may be said of it.
-const fn is_whole(matched: &Matched) -> bool {
-    match &matched.source {
-        Source::Hashed => true,
-        Source::Decoded(decoded) => decoded.is_whole(),
-        Source::Undecoded(_) => false,
-    }
 }
 
 /// Which part of the picture was not searched, for a person to read.
@@ -357,16 +277,17 @@ fn approximate(matched: &Matched) -> Vec<String> {
 }
 
 fn line<'a>(
-    file: &'a str,
+    subject: &'a Subject,
     matched: Option<&Matched>,
     coverage: &Coverage,
     error: Option<&ErrorLine>,
 ) -> MatchLine<'a> {
     let searches = matched.iter().flat_map(|matched| &matched.searches);
     MatchLine {
-        file,
+        subject,
         matches: matched.iter().flat_map(|matched| &matched.found.matches).map(Into::into).collect(),
         limit_reached: matched.is_some_and(|matched| matched.found.limit_reached),
+        matches_left_out: matched.map_or(0, |matched| matched.found.left_out),
         quality: matched.and_then(|matched| matched.pdq_quality).map(Quality::get),
         frames: matched.and_then(|matched| FramesObject::of(&matched.source)),
         decode_failure: matched.and_then(undecoded).map(decode_failure),
@@ -407,20 +328,5 @@ mod tests {
         assert_eq!(said(0, 7), (false, ways.to_owned()));
         let frames = " (5 frames searched, at least 2 NOT SEARCHED)";
         assert_eq!(said(2, 7), (false, format!("{frames}{ways}")));
-    }
-
-    #[test]
-    fn old_answers_are_warned_of_by_the_oldest() {
-        let mut summary = Summary::default();
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
-        assert_eq!(summary.age_warning(60, now), None, "nothing is known of the age");
-        for heard in [990, 930, 960] {
-            summary.heard = summary.heard.into_iter().chain([UnixMillis(heard * 1_000)]).min();
-        }
-        let warning = summary.age_warning(60, now).unwrap();
-        assert!(warning.starts_with("warning: the answers are 70 s old"), "{warning}");
-        assert_eq!(summary.age_warning(70, now), None);
-        assert_eq!(summary.age_warning(0, now), None, "0 is never");
-        assert_eq!(summary.age_warning(60, SystemTime::UNIX_EPOCH), None, "a clock that is behind");
     }
 }

@@ -1,34 +1,119 @@
-//! `vigie status`: the topology, how far each part has come, and what is banked.
+//! `vigie status`: what answers, the topology, how far each part has come, and what is banked.
+//!
+//! Each part is asked once, and all at the same time. One that does not answer costs its own line and not the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use vigie_clients::CoordinatorClient;
-use vigie_model::{HashCount, HashType, HashTypeSet, Recall, ReplicaState, ReplicaView};
+use serde::Serialize;
+use vigie_clients::{CallError, CoordinatorClient, Patience};
+use vigie_model::{
+    HashCount, HashType, HashTypeSet, Recall, ReplicaState, ReplicaView, Sequence, ShardCount,
+};
 
 use crate::cli::StatusArgs;
 use crate::commands::banks::bank::connect;
 use crate::commands::deadline::deadline;
-use crate::output::{Exit, Output, counted_as, style};
+use crate::output::{
+    ErrorLine, Exit, Output, PrintError, code_name, counted_as, exit_of_call, hint, sentence, style,
+};
+
+/// The longest time that one part is waited for: what has not answered by then is not well.
+const PART_WITHIN_MS: u64 = 5_000;
 
 pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let (bank, bank_deadline) = connect(&args.address)?;
-    let coordinator_network = args.address.tls.network(&[&args.coordinator])?;
-    let coordinator = CoordinatorClient::new_on(&[&args.coordinator], &coordinator_network)?;
-    let head = bank.log_head(bank_deadline).await?;
-    let topology = coordinator.describe_topology(deadline(args.address.timeout_ms)).await?;
+    let StatusArgs { coordinator: coordinator_url, address } = &args;
+    let (bank, _) = connect(address, output)?;
+    let bank = bank.with_patience(Patience::Once);
+    let network = address.tls.network(&[coordinator_url])?.noticing(output.notice());
+    let coordinator = CoordinatorClient::new_on(&[coordinator_url], &network)?;
+    let within = deadline(address.timeout_ms.min(PART_WITHIN_MS));
+    let (head, topology) = tokio::join!(bank.log_head(within), coordinator.describe_topology(within));
 
-    output.say(format!(
-        "bank         {}  sequence {}  {} banks, {} items, {} hashes",
-        args.address.bank_url, head.sequence, head.banks, head.items, head.hashes
-    ))?;
-    let shards = topology.shard_count.map_or(0, vigie_model::ShardCount::get);
-    output.say(format!("coordinator  {}  {shards} shards", args.coordinator))?;
+    match &head {
+        Ok(head) => output.say(format!(
+            "bank         {}  sequence {}  {} banks, {} items, {} hashes",
+            bank.endpoint(),
+            head.sequence,
+            head.banks,
+            head.items,
+            head.hashes
+        ))?,
+        Err(error) => output.say(format!("bank         NO ANSWER  {}", sentence(&error.clone().into())))?,
+    }
+    let shards = topology.as_ref().ok().map(|topology| topology.shard_count.map_or(0, ShardCount::get));
+    match &topology {
+        Ok(_) => {
+            output.say(format!("coordinator  {coordinator_url}  {} shards", shards.unwrap_or_default()))?;
+        }
+        Err(error) => output.say(format!("coordinator  NO ANSWER  {}", sentence(&error.clone().into())))?,
+    }
+    let replicas = topology.as_ref().map_or(&[][..], |topology| &topology.replicas);
+    // Without the bank, the newest change that a matcher has heard of is what there is.
+    let newest = head.as_ref().map_or_else(
+        |_| replicas.iter().map(|replica| replica.head).max().unwrap_or_default(),
+        |head| head.sequence,
+    );
+    let lag = |sequence: Sequence| newest.0.saturating_sub(sequence.0);
+    let memory = Memory::of(replicas);
+    let held = if topology.is_ok() { show_replicas(replicas, &memory, lag, output)? } else { Vec::new() };
+
+    let complete =
+        shards.is_some_and(|shards| shards > 0 && (0..shards).all(|shard| is_covered(shard, replicas)));
+    let known = head.as_ref().ok();
+    let unanswered: Vec<Unanswered<'_>> =
+        [("bank", head.as_ref().err()), ("coordinator", topology.as_ref().err())]
+            .into_iter()
+            .filter_map(|(part, error)| Some(Unanswered::new(part, error?)))
+            .collect();
+    output.object(&serde_json::json!({
+        "sequence": known.map(|head| head.sequence.0), "banks": known.map(|head| head.banks),
+        "items": known.map(|head| head.items), "hashes": known.map(|head| head.hashes),
+        "shard_count": shards, "complete": complete,
+        "memory_bytes": memory.bytes, "processes": memory.processes,
+        "replicas": replicas.iter().map(|replica| replica_object(replica, lag(replica.sequence))).collect::<Vec<_>>(),
+        "hash_types": held.iter().map(|one| object(&one.0)).collect::<Vec<_>>(),
+        "unanswered": unanswered,
+    }))?;
+    let errors = [head.err(), topology.err()];
+    if let Some(error) = errors.iter().flatten().next() {
+        if let Some(hint) = hint(error.code()) {
+            output.note(hint);
+        }
+        return Ok(exit_of_call(error));
+    }
+    if !complete {
+        output.note(
+            "not every shard has a ready matcher: searches are incomplete and fail unless they ask for less",
+        );
+        return Ok(Exit::Unavailable);
+    }
+    Ok(Exit::Done)
+}
+
+/// A part of the cluster that did not answer.
+#[derive(Debug, Serialize)]
+struct Unanswered<'a> {
+    part: &'a str,
+    error: ErrorLine,
+}
+
+impl<'a> Unanswered<'a> {
+    fn new(part: &'a str, error: &CallError) -> Self {
+        let (code, message) = (code_name(error.code()), sentence(&error.clone().into()));
+        Self { part, error: ErrorLine { code, message } }
+    }
+}
+
+/// Shows the replicas and what they hold, and returns the latter.
+fn show_replicas(
+    replicas: &[ReplicaView],
+    memory: &Memory,
+    lag: impl Fn(Sequence) -> u64,
+    output: &mut Output,
+) -> Result<Vec<Held>, PrintError> {
     output.say("")?;
-    let lag = |sequence: vigie_model::Sequence| head.sequence.0.saturating_sub(sequence.0);
-    let memory = Memory::of(&topology.replicas);
-    let rows: Vec<Vec<String>> = topology
-        .replicas
+    let rows: Vec<Vec<String>> = replicas
         .iter()
         .enumerate()
         .map(|(index, replica)| {
@@ -53,7 +138,7 @@ pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
         (2, _) => style::DOUBTFUL,
         _ => style::PLAIN,
     })?;
-    for replica in &topology.replicas {
+    for replica in replicas {
         let remark = remark(replica);
         if !remark.is_empty() {
             output.say(format!("{}: {remark}", replica.endpoint))?;
@@ -61,51 +146,37 @@ pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
     }
     output.say(memory.to_string())?;
 
-    let counts = topology.replicas.iter().flat_map(|replica| &replica.hash_counts);
+    let counts = replicas.iter().flat_map(|replica| &replica.hash_counts);
     let types: HashTypeSet = HashType::known().chain(counts.map(|count| count.hash_type)).collect();
-    let held: Vec<Held> = types.iter().map(|hash_type| Held::by(&topology.replicas, hash_type)).collect();
+    let held: Vec<Held> = types.iter().map(|hash_type| Held::by(replicas, hash_type)).collect();
     output.say("")?;
     for one in &held {
         output.say(one.to_string())?;
     }
+    Ok(held)
+}
 
-    let replicas: Vec<_> = topology
-        .replicas
-        .iter()
-        .map(|replica| {
-            serde_json::json!({
-                "endpoint": replica.endpoint, "state": replica.state.name(),
-                "shard": replica.identity.map(|identity| identity.shard().0),
-                "shard_count": replica.identity.map(|identity| identity.shard_count().get()),
-                "sequence": replica.sequence.0, "lag": lag(replica.sequence),
-                "items": replica.items, "hashes": replica.hashes, "reason": replica.reason,
-                "memory_bytes": replica.memory_bytes,
-                "process": (replica.process_id != 0).then(|| format!("{:016x}", replica.process_id)), "latency_us": replica.latency_us,
-                "in_flight": replica.in_flight, "ejected": replica.ejected,
-                "hash_types": replica.hash_counts.iter().map(object).collect::<Vec<_>>(),
-            })
-        })
-        .collect();
-    let covered = |shard: u16| {
-        topology.replicas.iter().any(|replica| {
-            let serves = replica.identity.is_some_and(|identity| identity.shard().0 == shard);
-            serves && replica.state == ReplicaState::Ready
-        })
-    };
-    let complete = shards > 0 && (0..shards).all(covered);
-    output.object(&serde_json::json!({
-        "sequence": head.sequence.0, "banks": head.banks, "items": head.items, "hashes": head.hashes,
-        "shard_count": shards, "complete": complete, "replicas": replicas,
-        "memory_bytes": memory.bytes, "processes": memory.processes,
-        "hash_types": held.iter().map(|one| object(&one.0)).collect::<Vec<_>>(),
-    }))?;
-    if !complete {
-        output.note(
-            "not every shard has a ready matcher: searches are incomplete and fail unless they ask for less",
-        );
-        return Ok(Exit::Unavailable);
-    }
-    Ok(Exit::Done)
+fn replica_object(replica: &ReplicaView, lag: u64) -> serde_json::Value {
+    serde_json::json!({
+        "endpoint": replica.endpoint, "state": replica.state.name(),
+        "shard": replica.identity.map(|identity| identity.shard().0),
+        "shard_count": replica.identity.map(|identity| identity.shard_count().get()),
+        "sequence": replica.sequence.0, "lag": lag,
+        "items": replica.items, "hashes": replica.hashes, "reason": replica.reason,
+        "memory_bytes": replica.memory_bytes,
+        "process": (replica.process_id != 0).then(|| format!("{:016x}", replica.process_id)),
+        "latency_us": replica.latency_us,
+        "in_flight": replica.in_flight, "ejected": replica.ejected,
+        "hash_types": replica.hash_counts.iter().map(object).collect::<Vec<_>>(),
+    })
+}
+
+/// Whether a replica of the shard is ready.
+fn is_covered(shard: u16, replicas: &[ReplicaView]) -> bool {
+    replicas.iter().any(|replica| {
+        let serves = replica.identity.is_some_and(|identity| identity.shard().0 == shard);
+        serves && replica.state == ReplicaState::Ready
+    })
 }
 
 /// The memory of the matchers, that of each process counted once: `vigie up` runs all of them in one.
@@ -209,7 +280,7 @@ fn object(count: &HashCount) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::{Sequence, ShardIdentity};
+    use vigie_model::ShardIdentity;
 
     use super::*;
 

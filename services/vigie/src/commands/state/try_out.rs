@@ -21,9 +21,10 @@ use crate::output::{Exit, Output};
 const SIZE: (u32, u32) = (640, 480);
 
 pub(crate) async fn run(args: TryArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let (bank, deadline) = connect(&args.address)?;
+    let (bank, deadline) = connect(&args.address, output)?;
     let frontend = [args.frontend.as_str()];
-    let frontend = MatchClient::new_on(&frontend, &args.address.tls.network(&frontend)?)?;
+    let network = args.address.tls.network(&frontend)?.noticing(output.notice());
+    let frontend = MatchClient::new_on(&frontend, &network)?;
     let trial = Trial { bank, frontend, name: args.bank, deadline };
     let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     // Its lower bits change from one run to the next, and those are what the drawing goes by.

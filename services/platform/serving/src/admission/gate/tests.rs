@@ -82,9 +82,9 @@ fn waiting_work_goes_on_in_turn_and_those_who_have_little_first() {
     let mut held = fill(&mut admission, "a", Priority::Bulk);
     assert_eq!(held.len(), 3);
     for (client, tell) in [("a", "a1"), ("b", "b1"), ("a", "a2")] {
-        assert!(matches!(admission.ask(NOW, named(client), tell), Ok(Asked::Later(_))));
+        assert!(matches!(admission.ask(NOW, named(client), Want::ONE, tell), Ok(Asked::Later(_))));
     }
-    assert_eq!(admission.ask(NOW, named("a"), "a3").unwrap_err(), Refusal::Waiting);
+    assert_eq!(admission.ask(NOW, named("a"), Want::ONE, "a3").unwrap_err(), Refusal::Waiting);
     assert!(admission.next(NOW).is_none());
 
     let mut told = Vec::new();
@@ -105,7 +105,7 @@ fn who_gives_up_is_not_told() {
     let held = fill(&mut admission, "a", Priority::Bulk);
     let numbers: Vec<_> = ["x", "y", "z"]
         .into_iter()
-        .map(|tell| match admission.ask(NOW, named("a"), tell).unwrap() {
+        .map(|tell| match admission.ask(NOW, named("a"), Want::ONE, tell).unwrap() {
             Asked::Later(number) => number,
             Asked::Now(_) => panic!("there is no slot"),
         })
@@ -123,13 +123,13 @@ fn who_gives_up_is_not_told() {
 fn bulk_calls_overtake_bulk_work_that_waits_only_where_their_client_has_less() {
     let mut admission = admission(8, 3);
     let mut held = fill(&mut admission, "a", Priority::Bulk);
-    assert!(matches!(admission.ask(NOW, named("a"), "stream"), Ok(Asked::Later(_))));
+    assert!(matches!(admission.ask(NOW, named("a"), Want::ONE, "stream"), Ok(Asked::Later(_))));
     admission.leave(NOW, held.pop().unwrap(), None);
     assert!(admission.admit(NOW, named("a"), Priority::Bulk).is_err());
     let other = admission.admit(NOW, named("b"), Priority::Bulk).unwrap();
     assert!(admission.next(NOW).is_none(), "there was one slot");
     admission.leave(NOW, other, None);
-    assert!(matches!(admission.ask(NOW, named("b"), "another"), Ok(Asked::Now(_))));
+    assert!(matches!(admission.ask(NOW, named("b"), Want::ONE, "another"), Ok(Asked::Now(_))));
     admission.leave(NOW, held.pop().unwrap(), None);
     assert_eq!(admission.next(NOW).unwrap().0, "stream");
 }
@@ -189,9 +189,9 @@ fn a_fixed_limit_is_kept_to_the_call_whatever_calls_take() {
     assert_eq!(gate.admit(NOW, named("a"), Priority::Interactive).unwrap_err(), Refusal::Full);
     // A client with less than its share borrows from a learned limit, which finds its end again; not from this one.
     assert_eq!(gate.admit(NOW, named("b"), Priority::Interactive).unwrap_err(), Refusal::Full);
-    assert!(matches!(gate.ask(NOW, named("b"), "b1"), Ok(Asked::Later(_))));
-    assert!(matches!(gate.ask(NOW, named("b"), "b2"), Ok(Asked::Later(_))));
-    assert_eq!(gate.ask(NOW, named("b"), "b3").unwrap_err(), Refusal::Waiting);
+    assert!(matches!(gate.ask(NOW, named("b"), Want::ONE, "b1"), Ok(Asked::Later(_))));
+    assert!(matches!(gate.ask(NOW, named("b"), Want::ONE, "b2"), Ok(Asked::Later(_))));
+    assert_eq!(gate.ask(NOW, named("b"), Want::ONE, "b3").unwrap_err(), Refusal::Waiting);
 
     // Calls that take ever longer, and refusals all the time, for ten minutes.
     let mut now = NOW;
@@ -216,4 +216,55 @@ fn a_fixed_limit_under_overload_never_moves() {
     let report = run(&server, &[Source::interactive("a", 3.0)], 11);
     assert_eq!((report.limit, report.limit_least), (24, 24));
     assert!(report.goodput > 0.9, "{}", report.goodput);
+}
+
+fn costly(slots: usize) -> Want {
+    Want { slots, has_one: true }
+}
+
+#[test]
+fn a_costly_call_takes_several_slots_and_leaves_those_of_interactive_calls() {
+    let mut admission = admission(16, 8);
+    let mut call = || {
+        let held = admission.admit(NOW, named("a"), Priority::Interactive).unwrap();
+        (held, admission.ask(NOW, named("a"), costly(100), "a").unwrap())
+    };
+    let (first, second, third) = (call(), call(), call());
+    assert!(matches!((&first.1, &second.1), (Asked::Now(_), Asked::Now(_))));
+    assert!(matches!(third.1, Asked::Later(_)), "bulk work has twelve slots, and each costly call six");
+    assert_eq!(admission.in_flight(), 12, "the one that waits has none");
+    assert_eq!(fill(&mut admission, "a", Priority::Interactive).len(), 4);
+    assert!(admission.next(NOW).is_none());
+    let Asked::Now(more) = first.1 else { panic!("it was admitted") };
+    admission.leave(NOW, more, None);
+    admission.leave(NOW, first.0, None);
+    assert!(admission.next(NOW).is_none(), "the interactive calls have taken their place");
+}
+
+#[test]
+fn a_costly_call_that_is_given_up_has_its_own_slot_back() {
+    let mut admission = admission(8, 8);
+    let held = fill(&mut admission, "a", Priority::Interactive);
+    assert_eq!(held.len(), 8);
+    let Ok(Asked::Later(number)) = admission.ask(NOW, named("a"), costly(3), "a") else { panic!("it waits") };
+    assert_eq!(admission.in_flight(), 7);
+    admission.give_up(number);
+    assert_eq!(admission.in_flight(), 8);
+    held.into_iter().for_each(|one| admission.leave(NOW, one, None));
+    assert_eq!(admission.in_flight(), 0);
+}
+
+#[test]
+fn costly_calls_of_one_client_wait_behind_those_of_another() {
+    let mut admission = admission(16, 8);
+    let mut ask = |client: &'static str| {
+        let held = admission.admit(NOW, named(client), Priority::Interactive).unwrap();
+        (held, admission.ask(NOW, named(client), costly(6), client).unwrap())
+    };
+    let (first, _second) = (ask("greedy"), ask("greedy"));
+    let (_third, _fourth) = (ask("greedy"), ask("modest"));
+    let Asked::Now(more) = first.1 else { panic!("it was admitted") };
+    admission.leave(NOW, more, None);
+    admission.leave(NOW, first.0, None);
+    assert_eq!(admission.next(NOW).map(|(client, _)| client), Some("modest"));
 }

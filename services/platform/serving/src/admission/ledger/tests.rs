@@ -11,15 +11,19 @@ fn named(name: &str) -> Client {
 
 /// Of 900 bytes, 600 are open to all; a message has 100 at most.
 fn ledger() -> Ledger<u32> {
-    Ledger::new(Sizes::new(900, 100))
+    Ledger::new(Sizes::of_requests(900, 100))
 }
 
 #[test]
 fn there_is_room_for_messages_however_little_is_configured() {
-    assert_eq!(Sizes::new(900, 100), Sizes { open: 600, within_share: 800, message_max: 100 });
-    assert_eq!(Sizes::new(10, 100), Sizes { open: 100, within_share: 200, message_max: 100 });
-    assert_eq!(Sizes::new(0, 0), Sizes { open: 1, within_share: 2, message_max: 1 });
-    assert_eq!(Sizes::new(900, 100).countable(1_000), 100);
+    let parts = |total, message_max| {
+        let Sizes { open, within_share, message_max, .. } = Sizes::of_requests(total, message_max);
+        (open, within_share, message_max)
+    };
+    assert_eq!(parts(900, 100), (600, 800, 100));
+    assert_eq!(parts(10, 100), (100, 200, 100));
+    assert_eq!(parts(0, 0), (1, 2, 1));
+    assert_eq!(Sizes::of_requests(900, 100).countable(1_000), 100);
 }
 
 #[test]
@@ -141,4 +145,49 @@ proptest! {
         }
         prop_assert_eq!((ledger.in_use, ledger.overdrawn, ledger.waiting.len()), (0, 0, 0));
     }
+}
+
+/// As much as a client gets, in answers of so many bytes.
+fn answers_of(ledger: &mut Ledger<u32>, client: &str, bytes: usize) -> usize {
+    (0..).take_while(|_| ledger.take(NOW, &named(client), bytes).is_ok()).count() * bytes
+}
+
+#[test]
+fn clients_that_read_no_answers_always_leave_as_much_to_the_next() {
+    let mut ledger = Ledger::<u32>::new(Sizes::of_answers(6_400));
+    let taken = ["first", "second", "third", "fourth"].map(|client| answers_of(&mut ledger, client, 10));
+    assert_eq!(taken[0], 3_200, "half");
+    assert_eq!(taken[1], 1_600, "half of what was left");
+    assert_eq!(taken[2], 800);
+    assert_eq!(taken[3], 400);
+    assert!(ledger.take(NOW, &named("late"), 10).is_ok());
+}
+
+#[test]
+fn large_answers_leave_room_for_small_ones_of_the_same_client_and_of_others() {
+    let mut ledger = Ledger::<u32>::new(Sizes::of_answers(6_400));
+    let large = answers_of(&mut ledger, "a", 1_000);
+    assert_eq!(large, 2_000);
+    assert!(answers_of(&mut ledger, "a", 100) >= 400);
+    assert_eq!(answers_of(&mut ledger, "b", 1_600), 1_600, "the largest answer of another client");
+    assert!(answers_of(&mut ledger, "c", 100) >= 400);
+    assert!(ledger.take(NOW, &named("d"), 100).is_ok());
+}
+
+#[test]
+fn whoever_waits_with_much_hides_no_other_client_that_waits() {
+    let mut ledger = Ledger::<u32>::new(Sizes::of_answers(6_400));
+    let mut held = Vec::new();
+    while let Ok(one) = ledger.take(NOW, &named("greedy"), 1_000) {
+        held.push(one);
+    }
+    let mut waiting = |client: &str, bytes, tell| {
+        matches!(ledger.ask(NOW, &named(client), bytes, false, tell), Asked::Later(_))
+    };
+    assert!((0..3 * 64).all(|tell| waiting("greedy", 1_600, tell)));
+    assert!(!waiting("modest", 1_600, 1_000));
+    assert!(waiting("modest", 150, 1_001));
+    ledger.leave(&held.pop().unwrap());
+    assert_eq!(ledger.next(NOW).map(|(tell, _)| tell), Some(1_001));
+    assert!(ledger.next(NOW).is_none());
 }

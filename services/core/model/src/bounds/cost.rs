@@ -1,0 +1,165 @@
+//! How much work a search is, before it is made.
+//!
+//! The work of an exact search grows with the hashes that are looked for, and steeply with the distance: within 64 bits a hash takes
+//! some eighty times as long as within 31. So a search is charged by its cost, and not as one call. The unit is about a
+//! microsecond of one processor on a million hashes. Measured with `vigie-loadtest index --engine mih --radius R` on 200,000
+//! and on 1,000,000 hashes of the shape `pdq` (means; BENCHMARKS.md has the table).
+
+use std::iter::Sum;
+
+use thiserror::Error;
+use vigie_hashes::{Distance, HashType, HashTypeSet, Metric};
+
+use crate::query::{MaxDistances, Query};
+
+/// The cost of a hash that is compared within so many bits at most.
+const COSTS: [(u16, u64); 8] =
+    [(0, 1), (15, 4), (23, 8), (31, 16), (40, 100), (48, 240), (56, 500), (u16::MAX, 1_200)];
+/// The cost of a hash that is compared for equality.
+const EQUAL: u64 = 1;
+
+/// The cost of one or more searches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Cost(pub u64);
+
+/// A search costs more than one call may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "{hashes} hashes of type {hash_type} within {distance} bits are too much work for one call; ask for at most {hashes_max} \
+     within {distance} bits, or within at most {distance_max}"
+)]
+pub struct CostError {
+    /// The type whose hashes cost most.
+    pub hash_type: HashType,
+    /// How many of it are looked for.
+    pub hashes: u64,
+    /// Within this distance.
+    pub distance: Distance,
+    /// How many of it one call may look for within that distance, if it looks for no others.
+    pub hashes_max: u64,
+    /// Within which distance one call may look for so many, if it looks for no others.
+    pub distance_max: Distance,
+}
+
+impl Cost {
+    /// The most that one call may cost: a full batch of queries with as many hashes as a query may have, at PDQ's default
+    /// distance. A quarter to half a second of one processor.
+    pub const MAX: Self = Self(Query::BATCH_MAX as u64 * Query::HASHES_MAX as u64 * 16);
+    /// The cost of a call that takes one slot of a server: 64 pictures at PDQ's default distance.
+    pub const SLOT: Self = Self(64 * 8 * 16);
+
+    /// The cost of a search for these queries.
+    #[must_use]
+    pub fn of(queries: &[Query], max_distances: &MaxDistances) -> Self {
+        let hashes = queries.iter().flat_map(|query| &query.hashes);
+        Self(hashes.map(|one| of_a_hash(one.hash.hash_type(), max_distances)).fold(0, u64::saturating_add))
+    }
+
+    /// The slots of a server that a call of this cost takes, at least one.
+    #[must_use]
+    pub fn slots(self) -> usize {
+        usize::try_from(self.0.div_ceil(Self::SLOT.0)).unwrap_or(usize::MAX).max(1)
+    }
+}
+
+impl Sum for Cost {
+    fn sum<I: Iterator<Item = Self>>(costs: I) -> Self {
+        Self(costs.map(|Self(cost)| cost).fold(0, u64::saturating_add))
+    }
+}
+
+/// Checks that one call may look for so many hashes of each type.
+pub fn check(
+    hashes: impl IntoIterator<Item = (HashType, u64)>,
+    max_distances: &MaxDistances,
+) -> Result<Cost, CostError> {
+    let (mut all, mut dearest) = (0_u64, None);
+    for (hash_type, count) in hashes {
+        let cost = count.saturating_mul(of_a_hash(hash_type, max_distances));
+        all = all.saturating_add(cost);
+        dearest = dearest.max(Some((cost, count, hash_type)));
+    }
+    match dearest {
+        Some((_, hashes, hash_type)) if all > Cost::MAX.0 => {
+            let affordable = Cost::MAX.0 / hashes.max(1);
+            let nearer = COSTS.iter().rev().find(|(_, cost)| *cost <= affordable);
+            Err(CostError {
+                hash_type,
+                hashes,
+                distance: max_distances.get(hash_type),
+                hashes_max: Cost::MAX.0 / of_a_hash(hash_type, max_distances),
+                distance_max: Distance(nearer.map_or(0, |(distance, _)| *distance)),
+            })
+        }
+        Some(_) | None => Ok(Cost(all)),
+    }
+}
+
+/// So many queries that one call may ask for all of them, whatever hashes of these types each has; at least one.
+#[must_use]
+pub fn queries_max(hash_types: &HashTypeSet, max_distances: &MaxDistances) -> usize {
+    let dearest = hash_types.iter().map(|hash_type| of_a_hash(hash_type, max_distances)).max();
+    let of_a_query = Query::HASHES_MAX as u64 * dearest.unwrap_or(EQUAL);
+    usize::try_from(Cost::MAX.0 / of_a_query).unwrap_or(usize::MAX).max(1)
+}
+
+fn of_a_hash(hash_type: HashType, max_distances: &MaxDistances) -> u64 {
+    let is_compared = hash_type.row().is_some_and(|row| row.metric == Metric::Hamming);
+    if !is_compared {
+        return EQUAL;
+    }
+    let distance = max_distances.get(hash_type).0;
+    COSTS.iter().find(|(within, _)| distance <= *within).map_or(EQUAL, |(_, cost)| *cost)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::QueryHash;
+    use crate::rendition::Variant;
+    use vigie_hashes::Hash;
+
+    fn within(bits: u32) -> MaxDistances {
+        MaxDistances::default().with(HashType::PDQ, bits).unwrap()
+    }
+
+    #[test]
+    fn the_largest_batch_at_the_default_distance_is_accepted_and_nothing_like_it_farther() {
+        let pdq = |hashes| [(HashType::PDQ, hashes)];
+        let most = 256 * 64;
+        assert_eq!(check(pdq(most), &MaxDistances::default()), Ok(Cost::MAX));
+        let refused = check(pdq(most), &within(64)).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "16384 hashes of type pdq within 64 bits are too much work for one call; ask for at most 218 within 64 bits, \
+             or within at most 31"
+        );
+        assert!(check(pdq(refused.hashes_max), &within(64)).is_ok());
+        assert!(check(pdq(refused.hashes_max + 1), &within(64)).is_err());
+        assert!(check(pdq(most), &within(refused.distance_max.0.into())).is_ok());
+        assert!(check([(HashType::PDQ, most), (HashType::MD5, 1)], &MaxDistances::default()).is_err());
+        assert!(check([], &within(64)).is_ok());
+    }
+
+    #[test]
+    fn a_shared_call_never_costs_more_than_one_may() {
+        for bits in 0..=64 {
+            let queries = queries_max(&[HashType::PDQ].into_iter().collect(), &within(bits)) as u64;
+            let hashes = (HashType::PDQ, queries * Query::HASHES_MAX as u64);
+            assert!(queries == 1 || check([hashes], &within(bits)).is_ok(), "{bits}");
+            assert!(check([(HashType::PDQ, Query::HASHES_MAX as u64)], &within(bits)).is_ok(), "{bits}");
+        }
+        assert!(queries_max(&HashTypeSet::default(), &within(64)) >= Query::BATCH_MAX);
+    }
+
+    #[test]
+    fn a_picture_takes_one_slot_and_a_costly_search_several() {
+        let hash = |hash| QueryHash { hash, variant: Variant::Original };
+        let hashes = (0..8).map(|at| hash(Hash::pdq([at; 32]))).chain([hash(Hash::md5([1; 16]))]).collect();
+        let picture = [Query { hashes }];
+        let slots = |bits| Cost::of(&picture, &within(bits)).slots();
+        assert_eq!((slots(31), slots(48), slots(64)), (1, 1, 2));
+        assert_eq!(Cost::MAX.slots(), 32);
+        assert_eq!(Cost::default().slots(), 1);
+    }
+}

@@ -1,0 +1,70 @@
+//! One request from its content to the answer in the form in which it is sent, whether it came as a call or on a stream.
+
+use tokio::time::Instant;
+use tonic::Status;
+use vigie_model::{MatchCall, Sequence};
+use vigie_proto::pb::matching::v1 as pb;
+use vigie_serving::deadline;
+use vigie_telemetry::trace;
+
+use crate::matching::{Answer, Failed, Matching};
+use crate::rooms::Rooms;
+use crate::searcher::Urgency;
+
+/// The answer comes when the cluster has got so far, however idle it is.
+pub(crate) fn waits_for_a_sequence(asked: &MatchCall) -> bool {
+    asked.options.min_sequence > Sequence::default()
+}
+
+/// The trace of an answer that does not cover all shards is kept.
+fn keep_if_incomplete(answer: &Answer) {
+    if answer.coverage.shards_answered < answer.coverage.shards_total
+        && let Some(context) = trace::current()
+    {
+        context.keep();
+    }
+}
+
+/// Answers one request, in the form in which it is sent.
+pub(crate) async fn answer(
+    matching: &Matching,
+    asked: MatchCall,
+    urgency: Urgency,
+    rooms: &mut Rooms,
+    deadline: Instant,
+) -> Result<pb::MatchResponse, Status> {
+    deadline::within(deadline, async {
+        match matching.answer(asked, urgency, rooms, deadline).await {
+            Ok(answer) => {
+                keep_if_incomplete(&answer);
+                Ok(response(answer))
+            }
+            Err(Failed::Call(status)) => Err(status),
+            Err(Failed::Incomplete { status, partial }) => {
+                Err(vigie_proto::status::with_partial(status.code(), status.message(), response(*partial)))
+            }
+        }
+    })
+    .await
+}
+
+fn response(answer: Answer) -> pb::MatchResponse {
+    use pb::match_result::Outcome;
+    let result = |result: Result<vigie_model::Matched, Status>| {
+        let outcome = match result {
+            Ok(matched) => Outcome::Matched(pb::Matched::from(matched)),
+            Err(status) => Outcome::Failure(pb::Failure::from(status)),
+        };
+        pb::MatchResult { outcome: Some(outcome) }
+    };
+    let is_cut = |result: &Result<vigie_model::Matched, Status>| {
+        result.as_ref().is_ok_and(|matched| matched.found.is_cut())
+    };
+    pb::MatchResponse {
+        truncated: answer.results.iter().any(is_cut),
+        sequence: answer.coverage.sequence_min.0,
+        coverage: Some(answer.coverage.into()),
+        results: answer.results.into_iter().map(result).collect(),
+        results_omitted: answer.results_omitted,
+    }
+}

@@ -1,0 +1,111 @@
+//! From the items that were found to the matches of an answer, no more of them than the answer may hold.
+
+use vigie_index::{Cancellation, Cancelled};
+use vigie_model::{Filling, Hash, ItemId, Match, Query, QueryMatches, Rendition, SearchOptions};
+
+use crate::error::SearchError;
+use crate::searching::found::Best;
+use crate::shard::records::Notes;
+use crate::shard::state::{Moment, Shard};
+
+/// Why a search of one moment has no answer.
+pub(super) enum Stopped {
+    /// An item that it found has been removed since.
+    Overtaken(ItemId),
+    Failed(SearchError),
+}
+
+impl From<SearchError> for Stopped {
+    fn from(error: SearchError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Cancelled> for Stopped {
+    fn from(_: Cancelled) -> Self {
+        Self::Failed(SearchError::OutOfTime)
+    }
+}
+
+/// The nearest items of one query in the order of answers, and whether there are more than were wanted.
+pub(super) type Nearest = (Vec<(ItemId, Best)>, bool);
+
+/// A search that has found its items.
+pub(super) struct Describing<'a> {
+    pub(super) shard: &'a Shard,
+    pub(super) moment: &'a Moment,
+    pub(super) options: &'a SearchOptions,
+    pub(super) cancel: &'a Cancellation,
+}
+
+impl Describing<'_> {
+    /// The answers to these queries, of at most `bytes_max` bytes but for the best match of each. A match that has no place is not
+    /// kept: the answer never takes more memory than that.
+    pub(super) fn answers(
+        &self,
+        queries: &[Query],
+        nearest: Vec<Nearest>,
+        bytes_max: usize,
+    ) -> Result<Vec<QueryMatches>, Stopped> {
+        let asked: Vec<Vec<Hash>> = queries.iter().map(distinct).collect();
+        let begun = |(_, limit_reached): &Nearest| QueryMatches {
+            limit_reached: *limit_reached,
+            ..QueryMatches::default()
+        };
+        let mut results: Vec<QueryMatches> = nearest.iter().map(begun).collect();
+        let mut filling = Filling::new(results.len(), bytes_max);
+        while let Some(query) = filling.next() {
+            let (found, matches) = (&nearest[query].0, &mut results[query].matches);
+            let Some((item, best)) = found.get(matches.len()) else { continue };
+            // An item's record may lie on a disk, and its hashes may be many.
+            if self.cancel.is_cancelled() {
+                return Err(Cancelled.into());
+            }
+            let next = self.describe(*item, *best, &asked[query]).ok_or(Stopped::Overtaken(*item))?;
+            if filling.add(query, next.bytes()) {
+                matches.push(next);
+            }
+        }
+        for (result, (found, _)) in results.iter_mut().zip(&nearest) {
+            result.leave_out(found.len() - result.matches.len());
+        }
+        Ok(results)
+    }
+
+    /// The match in full; `None` for an item that was removed while the search went on.
+    fn describe(&self, item: ItemId, best: Best, asked: &[Hash]) -> Option<Match> {
+        let bank_name = self.moment.banks.get(&best.bank)?.name.clone();
+        let (distance, hash_type, variant) = best.nearest;
+        let (hashes, notes) = self.shard.item(item, |record| (record.hashes(), record.notes()))?;
+        let Notes { labels, external_reference } = notes;
+        let pairs = asked.iter().flat_map(|asked| hashes.iter().map(move |held| (asked, held)));
+        let matching = pairs.filter(|(asked, held)| self.is_match(asked, held)).count();
+        Some(Match {
+            item,
+            bank: best.bank,
+            bank_name,
+            external_reference,
+            labels,
+            hash_type,
+            distance,
+            variant,
+            exact: self.shard.plan().is_exact(hash_type),
+            other_matches: u32::try_from(matching.saturating_sub(1)).unwrap_or(u32::MAX),
+            rendition: Rendition::default(),
+        })
+    }
+
+    /// Whether two hashes are of one type and near.
+    fn is_match(&self, asked: &Hash, held: &Hash) -> bool {
+        let max = self.options.max_distances.get(asked.hash_type());
+        asked.distance(held).is_some_and(|distance| distance <= max)
+    }
+}
+
+/// The hashes of a query, each once.
+fn distinct(query: &Query) -> Vec<Hash> {
+    let mut asked: Vec<Hash> = query.hashes.iter().map(|one| one.hash.clone()).collect();
+    asked.sort_unstable();
+    asked.dedup();
+    asked
+}

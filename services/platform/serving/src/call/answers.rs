@@ -1,0 +1,249 @@
+//! The bytes of a call's answer, as its handler and its body see them.
+//!
+//! A handler takes room for an answer before it builds it, and says when the answer begins to be sent. The room is given back
+//! when the transport asks for more, which it does when it has sent what it has (it is held back by the client's flow
+//! control), or when the call ends. So whoever does not read holds its own room, and no more is produced.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::time::Instant;
+use tonic::Status;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+use crate::admission::budget::{Budget, HeldBytes};
+use crate::admission::ledger::Sizes;
+use crate::admission::shares::Client;
+use crate::admission::slots::too_late;
+use crate::load::Load;
+
+/// The answers of one call. Clones are handles of the same.
+#[derive(Debug, Clone, Default)]
+pub struct Answers {
+    /// None outside a server, where answers have no bound.
+    of: Option<(Budget, Client)>,
+    /// What is being sent.
+    sending: Arc<Mutex<Vec<HeldBytes>>>,
+}
+
+/// Room for the bytes of one answer, until this is dropped.
+#[derive(Debug, Default)]
+pub struct AnswerRoom(Option<HeldBytes>);
+
+impl AnswerRoom {
+    /// Gives back what is more than this.
+    pub fn shrink(&mut self, bytes: usize) {
+        if let Some(taken) = &mut self.0 {
+            taken.shrink(bytes);
+        }
+    }
+}
+
+impl Answers {
+    /// Those of a request's call. Outside a server, as in a handler's own tests, they have no bound.
+    #[must_use]
+    pub fn of<T>(request: &tonic::Request<T>) -> Self {
+        request.extensions().get::<Self>().cloned().unwrap_or_default()
+    }
+
+    /// Room for an answer of at most so many bytes: waits until the call's client may have it. `DEADLINE_EXCEEDED` if that is
+    /// not in time.
+    pub async fn room(&self, bytes: usize, deadline: Instant) -> Result<AnswerRoom, Status> {
+        let Some((budget, client)) = &self.of else { return Ok(AnswerRoom::default()) };
+        let room = budget.wait(client, budget.countable(bytes), false);
+        let room = tokio::time::timeout_at(deadline, room).await.map_err(|_| too_late())?;
+        Ok(AnswerRoom(Some(room)))
+    }
+
+    /// The answer that has this room is what the body of the call sends next.
+    pub fn send(&self, AnswerRoom(room): AnswerRoom) {
+        self.sending().extend(room);
+    }
+
+    fn sending(&self) -> std::sync::MutexGuard<'_, Vec<HeldBytes>> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The room for the answers of one server.
+pub(crate) fn budget(bytes_max: usize, load: Load) -> Budget {
+    Budget::new(Sizes::of_answers(bytes_max), move |bytes| load.answering(bytes))
+}
+
+/// Gives each call its [`Answers`].
+#[derive(Debug, Clone)]
+pub(crate) struct AnswersLayer(pub(crate) Budget);
+
+impl<S> Layer<S> for AnswersLayer {
+    type Service = AnswersService<S>;
+
+    fn layer(&self, inner: S) -> AnswersService<S> {
+        AnswersService { inner, bytes: self.0.clone() }
+    }
+}
+
+/// The service of [`AnswersLayer`].
+#[derive(Debug, Clone)]
+pub(crate) struct AnswersService<S> {
+    inner: S,
+    bytes: Budget,
+}
+
+impl<S> Service<Request<Body>> for AnswersService<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = AnswersFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let client = Client::of(request.extensions());
+        let answers = Answers { of: Some((self.bytes.clone(), client)), ..Answers::default() };
+        request.extensions_mut().insert(answers.clone());
+        AnswersFuture { call: self.inner.call(request), answers: Some(answers) }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The call, whose body then holds its answers' room.
+    #[derive(Debug)]
+    pub(crate) struct AnswersFuture<F> {
+        #[pin]
+        call: F,
+        answers: Option<Answers>,
+    }
+}
+
+impl<F, E> Future for AnswersFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let Poll::Ready(answered) = this.call.poll(context) else { return Poll::Pending };
+        let answers = this.answers.take().unwrap_or_default();
+        Poll::Ready(answered.map(|response| {
+            response.map(|body| {
+                // An error is its head alone.
+                if body.is_end_stream() {
+                    body
+                } else {
+                    Body::new(SentBody { body, answers, sent: Vec::new() })
+                }
+            })
+        }))
+    }
+}
+
+/// A body that gives back the room of what it has sent.
+struct SentBody {
+    body: Body,
+    answers: Answers,
+    /// The room of what was given to the transport last.
+    sent: Vec<HeldBytes>,
+}
+
+impl http_body::Body for SentBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        // The transport has room again: what it had is on its way.
+        this.sent.clear();
+        let polled = Pin::new(&mut this.body).poll_frame(context);
+        this.sent.append(&mut this.answers.sending());
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+    use crate::authorization::identity::ClientIdentity;
+
+    #[tokio::test(start_paused = true)]
+    async fn room_is_held_until_the_transport_asks_for_more() {
+        let load = Load::default();
+        let bytes = budget(1_000, load.clone());
+        let answers = Answers { of: Some((bytes, Client::Unknown)), ..Answers::default() };
+        let soon = Instant::now() + Duration::from_secs(1);
+        let mut room = answers.room(100, soon).await.unwrap();
+        room.shrink(60);
+        answers.send(room);
+        let body = Body::new(http_body_util::Full::new(Bytes::from_static(b"answer")));
+        let mut body = SentBody { body, answers: answers.clone(), sent: Vec::new() };
+        assert_eq!(load.answer_bytes(), 60);
+        assert!(body.frame().await.unwrap().is_ok());
+        assert_eq!(load.answer_bytes(), 60, "it may lie in the transport");
+        assert!(body.frame().await.is_none());
+        assert_eq!(load.answer_bytes(), 0);
+        answers.send(answers.room(100, soon).await.unwrap());
+        drop((body, answers));
+        assert_eq!(load.answer_bytes(), 0, "nobody sends it any more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_its_share_waits_until_something_of_it_was_sent() {
+        let load = Load::default();
+        let bytes = budget(1_000, load.clone());
+        let named = |name: &str| {
+            let client = Client::Named(ClientIdentity(name.into()));
+            Answers { of: Some((bytes.clone(), client)), ..Answers::default() }
+        };
+        let (first, second) = (named("first"), named("second"));
+        let soon = Instant::now() + Duration::from_secs(1);
+        let mut held = first.room(10_000, soon).await.unwrap();
+        assert_eq!(load.answer_bytes(), 250, "more than the largest is never given");
+        let more = first.room(150, soon).await.unwrap();
+        let late = first.room(150, soon).await.map(drop).unwrap_err();
+        assert_eq!(late.code(), tonic::Code::DeadlineExceeded);
+        let other = second.room(150, soon + Duration::from_secs(1)).await.unwrap();
+        assert_eq!(load.answer_bytes(), 550);
+        let again = tokio::spawn({
+            let first = first.clone();
+            async move { first.room(100, Instant::now() + Duration::from_secs(1)).await }
+        });
+        tokio::task::yield_now().await;
+        held.shrink(100);
+        assert_eq!(load.answer_bytes(), 400);
+        drop(other);
+        let again = again.await.unwrap().unwrap();
+        assert_eq!(load.answer_bytes(), 350);
+        drop((held, more, again));
+        assert_eq!(load.answer_bytes(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn outside_a_server_answers_have_no_bound() {
+        let answers = Answers::of(&tonic::Request::new(()));
+        answers.send(answers.room(usize::MAX, Instant::now()).await.unwrap());
+    }
+}

@@ -1,0 +1,63 @@
+//! `vigie item find`: which items have this hash, external reference or label?
+//!
+//! The bank reads its items one after the other, a bounded number in each call; so this takes a while on a large bank, and finds
+//! what disabled banks hold, too. `vigie match HASH` asks the index.
+
+use anyhow::ensure;
+use vigie_clients::ItemSearch;
+use vigie_model::{Hash, Item, ItemContent, ItemId};
+
+use crate::cli::ItemFindArgs;
+use crate::commands::banks::bank::connect;
+use crate::commands::deadline::deadline;
+use crate::commands::lines::ItemObject;
+use crate::hash_file::any_hash;
+use crate::output::{Exit, Output, counted};
+
+/// Items of one page.
+const PAGE: u16 = 500;
+
+pub(crate) async fn run(args: ItemFindArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let ItemFindArgs { what, bank, limit, after, address } = args;
+    let max = ItemContent::EXTERNAL_REFERENCE_LEN_MAX;
+    ensure!(!what.is_empty() && what.len() <= max, "a hash, reference or label has 1 to {max} bytes");
+    ensure!(limit > 0, "--limit is 0; it must be 1 or more");
+    let (client, begin) = connect(&address, output)?;
+    // A reference may look like a hash: items that have either are found.
+    let hashes: Vec<Hash> = any_hash(&what).unwrap_or_default();
+    let search = ItemSearch { bank, hashes, text: what };
+    let items = client.log_head(begin).await?.items;
+    let progress = output.progress(items, "searching");
+
+    let (mut found, mut after) = (0, Some(ItemId(after)).filter(|after| after.0 > 0));
+    loop {
+        let left = limit - found;
+        let size = u16::try_from(left).unwrap_or(PAGE).min(PAGE);
+        let page = client.find_items(&search, after, size, deadline(address.timeout_ms)).await?.value;
+        progress.inc(page.read);
+        for (item, bank) in &page.items {
+            output.object(&ItemObject::new(item, bank.as_str()))?;
+            progress.suspend(|| output.say(format!("{:>12}  {bank}  {}", item.id, describe(item))))?;
+        }
+        found += page.items.len();
+        let Some(next) = page.next_after else { break };
+        after = Some(next);
+        if found >= limit {
+            let count = counted(u64::try_from(found)?, "item");
+            output.note(format!("stopped after {count}; go on with --after {next}, or raise --limit"));
+            return Ok(Exit::Done);
+        }
+    }
+    progress.finish_and_clear();
+    if found == 0 {
+        output.say("no item has that hash, external reference or label")?;
+    }
+    Ok(Exit::Done)
+}
+
+/// An item in a line.
+pub(crate) fn describe(item: &Item) -> String {
+    let types: Vec<String> = item.content.hashes().iter().map(|hash| hash.hash_type().to_string()).collect();
+    let labels = item.content.labels().join(" ");
+    format!("{}  {}  {labels}", types.join("+"), item.content.external_reference().unwrap_or("-"))
+}

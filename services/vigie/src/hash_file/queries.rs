@@ -1,0 +1,125 @@
+//! Hashes to ask about, one line each: a hash, which a name may follow, or the JSON of a hashed file or an item.
+
+use std::io::{self, Read};
+
+use vigie_model::{Hash, HashType};
+
+use super::query_hashes::QueryHashes;
+use super::{Lines, json};
+
+/// One line.
+#[derive(Debug)]
+pub(crate) struct QueryLine {
+    /// Its number, from 1.
+    pub(crate) line: u64,
+    /// What the line calls its hashes.
+    pub(crate) name: Option<String>,
+    /// The hashes, or why there are none. No reason repeats a hash.
+    pub(crate) hashes: Result<QueryHashes, String>,
+}
+
+/// Reads the lines of a text; empty ones are left out.
+pub(crate) fn query_lines<R: Read>(source: R) -> impl Iterator<Item = io::Result<QueryLine>> {
+    Lines::of(source).map(|read| {
+        let (line, text) = read?;
+        let (name, hashes) = match text {
+            Ok(text) => query(text.trim_start_matches('\u{feff}').trim()),
+            Err(reason) => (None, Err(reason)),
+        };
+        Ok(QueryLine { line, name, hashes })
+    })
+}
+
+fn query(text: &str) -> (Option<String>, Result<QueryHashes, String>) {
+    if text.starts_with('{') {
+        return json::query(text);
+    }
+    let (hash, name) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    // `md5sum` writes a star before the name of a file that it read as bytes.
+    let name = name.trim().trim_start_matches('*');
+    let name = (!name.is_empty()).then(|| name.chars().filter(|letter| !letter.is_control()).collect());
+    (name, any_hash(hash).map(QueryHashes::plain))
+}
+
+/// Reads a hash of the type that stands before it (`md5:...`), or else of every type that is written like it: 64 hexadecimal
+/// digits are a PDQ hash as well as a SHA-256.
+///
+/// # Errors
+///
+/// The reason, without the text.
+pub(crate) fn any_hash(text: &str) -> Result<Vec<Hash>, String> {
+    if let Some((name, hash)) = text.split_once(':')
+        && let Ok(hash_type) = name.parse::<HashType>()
+    {
+        return Hash::from_text(hash_type, hash).map(|hash| vec![hash]).map_err(|error| error.to_string());
+    }
+    let hashes: Vec<Hash> =
+        HashType::known().filter_map(|hash_type| Hash::from_text(hash_type, text).ok()).collect();
+    if hashes.is_empty() { Err(format!("is no hash: {}", forms())) } else { Ok(hashes) }
+}
+
+/// How hashes are written.
+fn forms() -> String {
+    let rows = HashType::known().filter_map(HashType::row);
+    let digits = rows.flat_map(|row| row.lengths.iter().map(|length| (2 * length, row.name)));
+    let digits: Vec<String> = digits.map(|(digits, name)| format!("{name} has {digits}")).collect();
+    format!("of hexadecimal digits, {}; TYPE:HASH names the type", digits.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::{Quality, Variant};
+
+    use super::*;
+
+    const PDQ: &str = "abababababababababababababababababababababababababababababababab";
+    const MD5: &str = "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd";
+
+    fn types(text: &str) -> Vec<HashType> {
+        any_hash(text).unwrap().iter().map(Hash::hash_type).collect()
+    }
+
+    #[test]
+    fn a_hash_is_of_the_type_that_is_named_or_of_all_that_look_like_it() {
+        assert_eq!(types(PDQ), [HashType::PDQ, HashType::SHA256]);
+        assert_eq!(types(&format!("sha256:{PDQ}")), [HashType::SHA256]);
+        assert_eq!(types(MD5), [HashType::MD5]);
+        assert_eq!(types("zc3Nzc3Nzc3Nzc3Nzc3NzQ=="), [HashType::MD5]);
+        assert_eq!(types(&"e".repeat(40)), [HashType::SHA1]);
+        for wrong in ["", "abab", "pdq:abab", "holiday.jpg", &format!("md5:{PDQ}"), &format!("{PDQ}ab")] {
+            let reason = any_hash(wrong).unwrap_err();
+            assert!(!reason.contains("abab"), "a hash is repeated: {reason}");
+        }
+        assert!(any_hash("x").unwrap_err().contains("md5 has 32"));
+    }
+
+    #[test]
+    fn lines_are_hashes_with_names_or_json() {
+        let variants: Vec<String> = (1..=8_u8).map(|number| hex(number, 32)).collect();
+        let hashed = serde_json::json!({
+            "file": "a.jpg", "width": 1, "height": 1, "pdq": variants[0], "quality": 80, "variants": variants, "md5": MD5,
+        });
+        let listed = serde_json::json!({
+            "item_id": 1, "bank": "b", "added_at_unix_ms": 1, "external_reference": "case", "labels": [],
+            "hashes": [{ "hash_type": "md5", "hash": MD5 }],
+        });
+        let text =
+            format!("{MD5}  *some file.jpg\n\n{PDQ}\n{hashed}\nnonsense\n{listed}\n{{\"labels\":[]}}\n");
+        let lines: Vec<QueryLine> = query_lines(text.as_bytes()).collect::<io::Result<_>>().unwrap();
+        let numbers: Vec<u64> = lines.iter().map(|line| line.line).collect();
+        assert_eq!(numbers, [1, 3, 4, 5, 6, 7]);
+        let names: Vec<_> = lines.iter().map(|line| line.name.as_deref()).collect();
+        assert_eq!(names, [Some("some file.jpg"), None, Some("a.jpg"), None, Some("case"), None]);
+        let counts: Vec<_> =
+            lines.iter().map(|line| line.hashes.as_ref().map_or(0, |all| all.hashes.len())).collect();
+        assert_eq!(counts, [1, 2, 9, 0, 1, 0]);
+        let hashed = lines[2].hashes.as_ref().unwrap();
+        assert_eq!(hashed.quality, Some(Quality::new(80).unwrap()));
+        let turned: Vec<Variant> = hashed.hashes[..8].iter().map(|one| one.variant).collect();
+        assert_eq!(turned, Variant::ALL);
+    }
+
+    fn hex(byte: u8, length: usize) -> String {
+        format!("{byte:02x}").repeat(length)
+    }
+}
