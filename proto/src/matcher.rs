@@ -94,6 +94,7 @@ impl From<ReplicaDescription> for pb::DescribeResponse {
             other_hashes: others.into_iter().map(Into::into).collect(),
             digest: Some(description.digest.into()),
             resident_bytes: description.memory_bytes,
+            process_id: description.process_id,
         }
     }
 }
@@ -113,6 +114,7 @@ impl TryFrom<pb::DescribeResponse> for ReplicaDescription {
             hashes,
             digest: digest("digest", message.digest.ok_or_else(|| Invalid::missing("digest"))?)?,
             memory_bytes: message.resident_bytes,
+            process_id: message.process_id,
         })
     }
 }
@@ -156,6 +158,7 @@ mod tests {
             hashes: numbers.map(count).into(),
             digest: SetDigest::EMPTY,
             memory_bytes: 0,
+            process_id: 7,
         };
         let message = pb::DescribeResponse::from(description.clone());
         assert!(message.hashes.iter().all(|count| (1..=3).contains(&count.hash_type)));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr as _;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnectOptions;
 use vigie_serving::ServingConfig;
@@ -23,28 +24,35 @@ const BANKS_MAX: u64 = 50_000;
 const WRITE_QUEUE_MAX: u64 = 1 << 20;
 
 /// The settings of a bank. Each has a default that suits a small machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Where the bank keeps everything: `sqlite:<path>`, `sqlite::memory:` for a bank that forgets, or
     /// `postgres://<user>:<password>@<host>:<port>/<database>`. One bank at a time runs on a file; another one refuses
     /// to start. Of the banks on a database one serves, and the others stand by.
+    #[schemars(extend("x-value" = "URL"))]
     pub store: StoreUrl,
     /// Runs on a PostgreSQL server, too, that acknowledges commits before they are flushed. A crash of such a server
     /// loses acknowledged writes: for tests alone.
     pub allow_unflushed: bool,
     /// Connections that read; one more read waits for one of them. Writes have a connection of their own, and so has
     /// the lock of a bank on PostgreSQL.
+    #[schemars(range(min = 1))]
     pub read_connections_max: u32,
     /// Changes of one transaction; what is beyond waits for the next. A single larger write still goes alone.
+    #[schemars(range(min = 1))]
     pub group_changes_max: usize,
     /// Writes that wait for their transaction; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`.
+    #[schemars(range(min = 1, max = WRITE_QUEUE_MAX))]
     pub write_queue_max: usize,
-    /// Bytes of the writes that wait or are being written; refused beyond it likewise.
+    /// Bytes of the writes that wait or are being written; a write beyond it is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`.
+    #[schemars(range(min = 1))]
     pub write_queue_bytes_max: usize,
     /// Living banks; one more is refused with `FAILED_PRECONDITION`.
+    #[schemars(range(min = 1, max = BANKS_MAX))]
     pub banks_max: usize,
     /// How long an idempotency key is kept at least, in hours; then it is forgotten.
+    #[schemars(range(min = 1))]
     pub idempotency_hours: u32,
     /// How long the log keeps a change at least, in hours. What a change says of a removed item goes with it.
     pub log_hours: u32,
@@ -55,31 +63,40 @@ pub struct Config {
     pub follower_minutes: u32,
     /// How long a follower's stream lasts, in minutes, give or take a quarter; then it comes again, and so finds its way
     /// to another bank or a new address. At least 1.
+    #[schemars(range(min = 1))]
     pub stream_minutes: u32,
     /// Rows that one sweep of deleted data takes away in one transaction, between which writes go on.
+    #[schemars(range(min = 1))]
     pub sweep_rows_max: u32,
     /// Followers of the log; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`. A quarter is kept for
     /// the names in `matcher_names`; if there are none, for clients with fewer than four followers.
+    #[schemars(range(min = 1))]
     pub followers_max: usize,
     /// Followers of one client: of one name in certificates, and of one host where clients show no certificates. One more is
-    /// refused likewise, unless its name is one of `matcher_names`.
+    /// refused with `RESOURCE_EXHAUSTED` and `RetryInfo`, unless its name is one of `matcher_names`.
+    #[schemars(range(min = 1))]
     pub followers_per_client_max: usize,
     /// The names in the certificates of the deployment's own matchers, whole, such as `spiffe://vigie.dev/matcher`. Of no
     /// meaning without TLS, where nothing proves who follows.
+    #[schemars(extend("x-value" = "NAME"))]
     pub matcher_names: Vec<String>,
     /// The longest silence towards a follower, in milliseconds; then it gets a sign of life. At most 2,000: a matcher
     /// gives a feed up after 5 seconds of silence.
+    #[schemars(range(min = 1, max = HEARTBEAT_MS_MAX))]
     pub heartbeat_ms: u64,
     /// Changes of one message to a follower; the rest comes in the next.
+    #[schemars(range(min = 1, max = FEED_CHANGES_MAX))]
     pub feed_changes_max: usize,
     /// Bytes of the changes of one message to a follower, though always one change at least. At most 4 MiB: followers
     /// accept messages of 8 MiB.
+    #[schemars(range(min = 1, max = FEED_BYTES_MAX))]
     pub feed_bytes_max: usize,
     /// Newest changes kept in memory for the followers; one that is farther behind reads from the store.
     pub recent_changes_max: usize,
-    /// Bytes of those changes; the oldest go first.
+    /// Bytes of the newest changes in memory; the oldest go first.
     pub recent_bytes_max: usize,
     /// Bytes of one request; a larger one is refused with `INVALID_ARGUMENT`. 1,000 items of 64 hashes are 2.5 MB.
+    #[schemars(range(min = 1, max = MESSAGE_BYTES_MAX))]
     pub message_bytes_max: usize,
     /// The limits that every server keeps.
     pub serving: ServingConfig,
@@ -116,7 +133,7 @@ impl Default for Config {
 }
 
 /// The setting that names a store. It may hold a password and is not shown.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct StoreUrl(String);
 

@@ -61,6 +61,7 @@ impl MatcherService for Mirror {
             hashes: Vec::new(),
             digest: Default::default(),
             memory_bytes: 0,
+            process_id: 0,
         };
         Ok(Response::new(description.into()))
     }

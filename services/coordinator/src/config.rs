@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vigie_clients::Network;
 use vigie_model::{Query, ShardCount};
@@ -13,30 +14,38 @@ use crate::replicas::directory::Watching;
 use crate::replicas::endpoint::MatcherEndpoint;
 
 /// Configuration of a coordinator.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Where the matchers listen; at most 1024. `http://host:port` is one matcher, `dns+http://host:port` is every address
     /// of that name. Which shard each serves it says itself.
+    #[schemars(length(min = 1, max = Self::MATCHERS_MAX), extend("x-value" = "URL"))]
     pub matchers: Vec<String>,
     /// How often names are looked up again, in milliseconds.
+    #[schemars(range(min = 100))]
     pub resolve_interval_ms: u64,
     /// How long a matcher may be silent, in milliseconds; then it counts as unreachable. It gives a sign of life every
     /// second.
+    #[schemars(range(min = 1_500))]
     pub silence_ms_max: u64,
     /// Of matchers that say different `shard_count`s, those that say this one are used as soon as each of its shards has a
     /// ready replica. 0 stands for none: then the set in use stays until it is not complete and another one is.
+    #[schemars(range(max = ShardCount::MAX))]
     pub shard_count: u32,
     /// Calls that one matcher is sent at once. Further searches for it wait, and share its next call.
+    #[schemars(range(min = 1))]
     pub calls_per_matcher_max: usize,
     /// Queries of one shared call, 1 to 256.
+    #[schemars(range(min = 1, max = Query::BATCH_MAX))]
     pub queries_per_call_max: usize,
     /// The share of extra calls in all calls to matchers, 0 to 1: hedges, and retries elsewhere.
+    #[schemars(range(min = 0, max = 1))]
     pub extra_calls_share: f64,
     /// Another replica is asked beside a slow one after the 95th percentile of its shard's latencies, but not before so
     /// many milliseconds.
     pub hedge_after_ms_min: u64,
-    /// The same, while that percentile is not known yet.
+    /// How long a slow replica is waited for, in milliseconds, before another is asked beside it, while the percentile of
+    /// `hedge_after_ms_min` is not known yet.
     pub hedge_after_ms_first: u64,
     /// Limits of the server.
     pub serving: ServingConfig,

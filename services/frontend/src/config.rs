@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vigie_clients::CoordinatorClient;
 use vigie_clients::decoder::{DecoderSettings, is_program};
@@ -12,66 +13,81 @@ use vigie_sandbox::Requirement;
 use vigie_serving::ServingConfig;
 
 /// Configuration of a frontend.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Where the coordinator listens, such as `http://127.0.0.1:7741`, or a list of several, of which any one may answer; or
     /// `embedded`: the frontend is its own coordinator, and asks the matchers itself.
+    #[schemars(extend("x-value" = "URL"))]
     pub coordinator: CoordinatorAt,
     /// What an embedded coordinator is told. In a file it is the coordinator's own table; of its `serving` there is no
     /// use.
     #[serde(skip)]
     pub embedded: vigie_coordinator::Config,
     /// Searches that are sent to coordinators at once, of those with few queries. Further ones wait, and share the next.
+    #[schemars(range(min = 1))]
     pub coordinator_calls_max: usize,
     /// Queries of one shared search, 1 to 256.
+    #[schemars(range(min = 1, max = Query::BATCH_MAX))]
     pub queries_per_call_max: usize,
     /// Threads that decode and hash images; 0 stands for the machine's cores.
     pub hashing_threads: usize,
     /// Images of one priority that wait for such a thread, interactive ones going first; one more is refused with
     /// `RESOURCE_EXHAUSTED` and `RetryInfo`.
+    #[schemars(range(min = 1))]
     pub hashing_queue_max: usize,
     /// PDQ quality from which on a hash is trusted, 0 to 100. The reference says 50.
+    #[schemars(range(max = 100))]
     pub quality_floor: u8,
     /// The largest image, in bytes.
+    #[schemars(range(min = 1))]
     pub image_bytes_max: usize,
     /// The largest decoded image, in pixels.
+    #[schemars(range(min = 1))]
     pub image_pixels_max: u64,
     /// The longest side of a decoded image, in pixels.
+    #[schemars(range(min = 1))]
     pub image_side_px_max: u32,
     /// Memory that decoding one image may take, in bytes. A decoder process may take as much, the largest file, and 64 MiB.
+    #[schemars(range(min = 1))]
     pub image_alloc_bytes_max: u64,
     /// Processor time that one image may take in its decoder process, in milliseconds; there it ends, as an image that cannot be
     /// decoded. A file of several frames may then take up to 3 seconds more for its first frame alone. Without decoder processes
     /// nothing ends it.
+    #[schemars(range(min = 1))]
     pub image_cpu_ms_max: u64,
     /// Whether images are decoded in processes without rights: `required` (with full protection, or the frontend does not start),
     /// `best_effort` (with as much protection as the platform gives; in the frontend itself as long as no process can be started
     /// at all), `off` (in the frontend itself).
     pub sandbox: Requirement,
     /// The program of decoder processes, which is `vigie` of the same version; the frontend's own if it is not set.
+    #[schemars(extend("x-value" = "FILE"))]
     pub decoder_program: Option<PathBuf>,
     /// The program `ffmpeg`, which decodes JPEG 2000, HEIC and JPEG XL, each time in a process without rights: a path, or a name that is looked for in
     /// `PATH` and where programs usually are. If it is empty, none is looked for. Without it such pictures are searched by their digests alone.
+    #[schemars(extend("x-value" = "PROGRAM"))]
     pub ffmpeg: PathBuf,
     /// Frames or pages of one image file that are decoded; the answer says how many were left out.
+    #[schemars(range(min = 1, max = FRAMES_MAX))]
     pub image_frames_max: u32,
     /// Pixels of all decoded frames of one image file together. The first frame is decoded whatever this is.
     pub image_frames_pixels_max: u64,
     /// Queries of one call: each frame of an image in each way is one. The first frame of every image is searched in any case, further
     /// ones in turn, image by image, while there are queries left; each answer counts the frames and ways that were left out.
+    #[schemars(range(min = FIRST_FRAMES_QUERIES, max = CALL_QUERIES_MAX))]
     pub call_queries_max: usize,
     /// Further ways in which each frame is hashed and searched, beside the plain one.
     pub query_ways: Vec<QueryWay>,
     /// Requests of one stream that are worked on at once; the stream is read no further until one is answered. Each takes
     /// one of the server's places for bulk work, and the stream waits for it.
+    #[schemars(range(min = 1))]
     pub stream_requests_in_flight_max: usize,
     /// Limits of the server.
     pub serving: ServingConfig,
 }
 
 /// A way of hashing that can be switched on and off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QueryWay {
     /// The frame scaled up, where a side is shorter than 640 pixels: finds the large original of a thumbnail.
@@ -95,7 +111,7 @@ const FIRST_FRAMES_QUERIES: usize = Query::BATCH_MAX * (1 + Way::FURTHER.len());
 const CALL_QUERIES_MAX: usize = 16_384;
 
 /// Where the coordinator is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Written", into = "Written")]
 pub enum CoordinatorAt {
     /// In the frontend.
@@ -107,7 +123,7 @@ pub enum CoordinatorAt {
 const EMBEDDED: &str = "embedded";
 
 /// The same as it is written: one word or several.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Written {
     One(String),
@@ -202,8 +218,11 @@ impl Config {
             faults.push(format!("call_queries_max: must be {FIRST_FRAMES_QUERIES} to {CALL_QUERIES_MAX}"));
         }
         // A name that is not found is no fault: the program is optional.
+        if let Some(program) = self.decoder_program.as_ref().filter(|program| !is_program(program)) {
+            faults.push(format!("decoder_program: {} is not there, or is no program", program.display()));
+        }
         if self.ffmpeg.components().nth(1).is_some() && !is_program(&self.ffmpeg) {
-            faults.push(format!("ffmpeg: {} is no program", self.ffmpeg.display()));
+            faults.push(format!("ffmpeg: {} is not there, or is no program", self.ffmpeg.display()));
         }
         let missed = at_least_one.into_iter().filter(|(_, holds)| !holds);
         faults.extend(missed.map(|(field, _)| format!("{field}: must be at least 1")));

@@ -1,5 +1,7 @@
 //! What can be typed.
 
+mod setup;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -7,12 +9,16 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use vigie_model::BankName;
 use vigie_net::TlsArgs;
 
+pub(crate) use setup::{
+    CompletionsArgs, ConfigCheckArgs, ConfigCommand, DevCaArgs, ManArgs, RoleName, TlsCommand,
+};
+
 /// Vigie recognises known images, exactly.
 ///
 /// It works on fingerprints (PDQ, MD5, SHA-256) that trusted organisations share; no image is ever kept. Start with
 /// `vigie demo`, then `vigie up`.
 #[derive(Debug, Parser)]
-#[command(name = "vigie", version, propagate_version = true, after_help = EXIT_CODES)]
+#[command(name = "vigie", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Print JSON, one object a line, for scripts
     #[arg(long, global = true, help_heading = GLOBAL)]
@@ -40,12 +46,17 @@ const GLOBAL: &str = "Global options";
 
 const EXIT_CODES: &str = "Exit codes:
   0   done
-  1   refused or failed; trying again would not help
+  1   refused or failed; trying again would not help: a wrong configuration,
+      a certificate that is not accepted, an unknown bank
   2   the command line is wrong
   3   done, but some of the inputs could not be used; each is reported
-  4   the cluster is not reachable or too busy, or an answer does not cover all of it: try again
+  4   the cluster is not reachable or too busy, or an answer does not cover
+      all of it: try again
   10  with `match --exit-code`: something matched, whatever else happened
-  130 stopped by Ctrl-C; what was done is reported";
+  130 stopped by Ctrl-C; what was done is reported
+
+Colours: on terminals, unless NO_COLOR is set; CLICOLOR_FORCE=1 has them anywhere.
+`vigie config show` lists every key of a configuration.";
 
 /// See [`Cli::log_format`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -85,12 +96,16 @@ pub(crate) enum Command {
     Coordinator(RoleArgs),
     /// Run a frontend
     Frontend(RoleArgs),
-    /// Check configuration files
+    /// Check configurations, and show every key
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Make certificates for development
     #[command(subcommand)]
     Tls(TlsCommand),
+    /// Print the script by which a shell completes this command line
+    Completions(CompletionsArgs),
+    /// Write manual pages
+    Man(ManArgs),
     /// Write the descriptors of all services, of which clients in other languages are generated
     Descriptors(DescriptorsArgs),
 }
@@ -169,6 +184,9 @@ pub(crate) struct UpArgs {
     /// 0 takes any that are free
     #[arg(long, default_value_t = 7740)]
     pub(crate) port: u16,
+    /// Serve the metrics and probes of all roles here by plain HTTP, such as 127.0.0.1:9464 [default: nowhere]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) telemetry_listen: Option<SocketAddr>,
     /// Send every trace to this collector, by OTLP over gRPC, such as http://127.0.0.1:4317
     #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
     pub(crate) otlp_endpoint: String,
@@ -315,7 +333,7 @@ pub(crate) enum ItemCommand {
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// List the items of a bank
+    /// List the items of a bank: id, when it was added (UTC), hash types, external reference, labels
     List {
         /// The bank's name
         bank: BankName,
@@ -437,35 +455,4 @@ pub(crate) struct HealthArgs {
     /// How long it may take to answer, in milliseconds
     #[arg(long, default_value_t = 2_000, value_name = "MS")]
     pub(crate) timeout_ms: u64,
-}
-
-/// What to do with configuration files.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConfigCommand {
-    /// Report every fault of a configuration file
-    Check {
-        /// The file
-        file: PathBuf,
-    },
-}
-
-/// What to do with certificates.
-#[derive(Debug, Subcommand)]
-pub(crate) enum TlsCommand {
-    /// Make an authority for development, and certificates that it signs; the authority is kept if it is there
-    DevCa(DevCaArgs),
-}
-
-/// Arguments of `vigie tls dev-ca`.
-#[derive(Debug, Args)]
-pub(crate) struct DevCaArgs {
-    /// The folder of the authority and its certificates; made if it is missing
-    pub(crate) folder: PathBuf,
-    /// A server to make a certificate for: a DNS name or an address, or several of one server, separated by commas; may be
-    /// given again
-    #[arg(long = "name", value_name = "HOST", default_value = "localhost,127.0.0.1,::1")]
-    pub(crate) names: Vec<String>,
-    /// A client to make a certificate for, by the name of spiffe://vigie.dev/NAME; may be given again
-    #[arg(long = "client", value_name = "NAME")]
-    pub(crate) clients: Vec<String>,
 }

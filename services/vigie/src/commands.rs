@@ -1,11 +1,13 @@
 //! One file for each command.
 
 mod deadline;
+mod date;
 mod stop;
 mod cluster;
 mod banks;
 mod content;
 mod state;
+mod shell;
 pub(crate) mod lines;
 
 use std::pin::Pin;
@@ -15,7 +17,7 @@ use vigie_telemetry::trace::{self, Scoped};
 
 use crate::cli::{Cli, Command, TlsCommand};
 use crate::commands::banks::{bank, item};
-use crate::commands::cluster::{config_check, demo, descriptors, dev_ca, role, up};
+use crate::commands::cluster::{config, demo, descriptors, dev_ca, role, up};
 use crate::commands::content::{hash, match_files};
 use crate::commands::state::{health, status, try_out};
 use crate::output::{Exit, Output};
@@ -39,8 +41,10 @@ async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Matcher(args) => Box::pin(role::matcher(&args)).await,
         Command::Coordinator(args) => Box::pin(role::coordinator(&args)).await,
         Command::Frontend(args) => Box::pin(role::frontend(&args)).await,
-        Command::Config(command) => config_check::run(command, output),
+        Command::Config(command) => config::run(command, output),
         Command::Tls(TlsCommand::DevCa(args)) => dev_ca::run(&args, output),
+        Command::Completions(args) => shell::completions(&args, output),
+        Command::Man(args) => shell::man(&args, output),
         Command::Descriptors(args) => descriptors::run(&args, output),
     }
 }

@@ -2,17 +2,24 @@
 //!
 //! A file is TOML with a key `listen` and one table for each role, named as the role: `[bank]`, `[matcher]`,
 //! `[coordinator]`, `[frontend]`; and what all roles share: `[tls]` and `allow_plaintext` ([`Transport`]), and `[telemetry]`. A variable
-//! `VIGIE__MATCHER__SHARD=2` sets the key `matcher.shard`; so does the argument `--set matcher.shard=2`. Only this file and
-//! the command line read the environment.
+//! `VIGIE__MATCHER__SHARD=2` sets the key `matcher.shard`; so does the argument `--set matcher.shard=2`. Only
+//! this module and the command line read the environment.
+//!
+//! Reading order: `sources` (file, environment, arguments), `fitting` (a table as a type), `fault`, `transport`, then [`reference`]
+//! (every key, for people), which `fields` helps.
 
+pub(crate) mod names;
+mod fields;
+pub(crate) mod reference;
+mod fault;
 mod fitting;
+mod sources;
 mod transport;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use vigie_frontend::CoordinatorAt;
@@ -20,17 +27,13 @@ use vigie_telemetry::TelemetryConfig;
 
 use crate::cli::{Cli, Command, LogFormat, RoleArgs, StoreArgs};
 
+pub(crate) use fault::Fault;
 pub(crate) use transport::Transport;
 
-use fitting::{fitting, one_line};
-use transport::{ALLOW_PLAINTEXT, TLS};
-
-/// Variables that set keys of the configuration begin so.
-const ENVIRONMENT_PREFIX: &str = "VIGIE__";
-/// The key that says where a role listens.
-const LISTEN: &str = "listen";
-/// The table of metrics, probes and traces.
-const TELEMETRY: &str = "telemetry";
+use fault::{error_of, located};
+use fitting::{fitting, unknown as unknown_key};
+use names::{ALLOW_PLAINTEXT, BANK, COORDINATOR, FRONTEND, LISTEN, MATCHER, ROLES, TELEMETRY, TLS};
+use sources::{Merged, merged};
 
 /// What one role is told. Every key has a default.
 pub(crate) trait RoleConfig: DeserializeOwned {
@@ -53,7 +56,7 @@ fn endpoints_of(field: &'static str, endpoints: &[String]) -> Vec<(&'static str,
 }
 
 macro_rules! role_config {
-    ($name:literal, $config:ty, $endpoints:expr) => {
+    ($name:expr, $config:ty, $endpoints:expr) => {
         impl RoleConfig for $config {
             const NAME: &'static str = $name;
 
@@ -68,14 +71,14 @@ macro_rules! role_config {
     };
 }
 
-role_config!("bank", vigie_bank::Config, |_: &Self| Vec::new());
-role_config!("matcher", vigie_matcher::Config, |of: &Self| vec![("matcher.bank", of.bank.clone())]);
-role_config!("coordinator", vigie_coordinator::Config, |of: &Self| {
+role_config!(BANK, vigie_bank::Config, |_: &Self| Vec::new());
+role_config!(MATCHER, vigie_matcher::Config, |of: &Self| vec![("matcher.bank", of.bank.clone())]);
+role_config!(COORDINATOR, vigie_coordinator::Config, |of: &Self| {
     endpoints_of("coordinator.matchers", &of.matchers)
 });
 
 impl RoleConfig for vigie_frontend::Config {
-    const NAME: &'static str = "frontend";
+    const NAME: &'static str = FRONTEND;
 
     fn faults(&self) -> Vec<String> {
         self.faults()
@@ -116,11 +119,16 @@ pub(crate) struct Told<C> {
 ///
 /// The tables of other roles are theirs to check.
 pub(crate) fn load<C: RoleConfig>(args: &RoleArgs) -> anyhow::Result<Told<C>> {
-    let mut table = merged(args.config.as_deref(), &args.set)?;
+    let file = args.config.as_deref();
+    let Merged { mut table, mut origins, mut faults, is_unread } = merged(file, &args.set)?;
+    if is_unread {
+        return Err(error_of(&located(faults, &origins, file)));
+    }
     if let Some(listen) = args.listen {
         table.insert(LISTEN.to_owned(), Value::String(listen.to_string()));
+        origins.set(LISTEN.to_owned(), format!("--{LISTEN}"));
     }
-    let mut faults = unknown_keys(&table);
+    faults.extend(unknown_keys(&table));
     let transport = Transport::told(&table, &mut faults);
     let telemetry = telemetry(&table, &mut faults);
     let listen = listen(&table, &transport, &mut faults);
@@ -129,18 +137,22 @@ pub(crate) fn load<C: RoleConfig>(args: &RoleArgs) -> anyhow::Result<Told<C>> {
         (Some(listen), Some(config)) if faults.is_empty() => {
             Ok(Told { listen, transport, telemetry, config })
         }
-        _ => bail!("the configuration has faults: {}", faults.join("; ")),
+        _ => Err(error_of(&located(faults, &origins, file))),
     }
 }
 
 /// What the file, the environment and the arguments say of a bank's store: the bank is not to run, and need not know
 /// where to listen.
 pub(crate) fn load_store(args: &StoreArgs) -> anyhow::Result<vigie_bank::Config> {
-    let table = merged(args.config.as_deref(), &args.set)?;
-    let mut faults = unknown_keys(&table);
+    let file = args.config.as_deref();
+    let Merged { table, origins, mut faults, is_unread } = merged(file, &args.set)?;
+    if is_unread {
+        return Err(error_of(&located(faults, &origins, file)));
+    }
+    faults.extend(unknown_keys(&table));
     match told(&table, &Transport::default(), &mut faults) {
         Some(config) if faults.is_empty() => Ok(config),
-        _ => bail!("the configuration has faults: {}", faults.join("; ")),
+        _ => Err(error_of(&located(faults, &origins, file))),
     }
 }
 
@@ -148,46 +160,23 @@ pub(crate) fn load_store(args: &StoreArgs) -> anyhow::Result<vigie_bank::Config>
 fn told<C: RoleConfig>(table: &Table, transport: &Transport, faults: &mut Vec<String>) -> Option<C> {
     let config = role::<C>(table, transport, faults);
     if !table.contains_key(C::NAME) {
-        faults.push(format!("the configuration has no [{}] table", C::NAME));
+        faults.push(format!("{}: the configuration has no [{}] table", C::NAME, C::NAME));
     }
     config
 }
 
-/// The file, and over it the environment, and over that the arguments.
-fn merged(file: Option<&Path>, arguments: &[String]) -> anyhow::Result<Table> {
-    let mut table = match file {
-        Some(path) => parse(&text(path)?)
-            .map_err(|fault| anyhow::Error::msg(fault).context(format!("{} is not TOML", path.display())))?,
-        None => Table::new(),
-    };
-    for (name, value) in std::env::vars() {
-        if let Some(key) = name.strip_prefix(ENVIRONMENT_PREFIX) {
-            let path: Vec<String> = key.split("__").map(str::to_lowercase).collect();
-            set(&mut table, &path, &value).with_context(|| format!("the variable {name}"))?;
-        }
-    }
-    for argument in arguments {
-        let Some((key, value)) = argument.split_once('=') else {
-            bail!("--set {argument}: write it as KEY=VALUE");
-        };
-        let path: Vec<String> = key.split('.').map(str::to_owned).collect();
-        // The value may hold a password.
-        set(&mut table, &path, value).with_context(|| format!("--set {key}=..."))?;
-    }
-    Ok(table)
-}
-
-/// Every fault of a file as it stands, without environment and arguments.
+/// Every fault of a file, the environment and these `--set` arguments: of every table that is there.
 ///
 /// # Errors
 ///
 /// The file cannot be read.
-pub(crate) fn check(path: &Path) -> anyhow::Result<Vec<String>> {
-    let table = match parse(&text(path)?) {
-        Ok(table) => table,
-        Err(fault) => return Ok(vec![fault]),
-    };
-    let mut faults = unknown_keys(&table);
+pub(crate) fn check(file: Option<&Path>, arguments: &[String]) -> anyhow::Result<Vec<Fault>> {
+    let Merged { table, origins, mut faults, is_unread } = merged(file, arguments)?;
+    if is_unread {
+        // Which keys a file holds that is no TOML is not certain.
+        return Ok(located(faults, &origins, file));
+    }
+    faults.extend(unknown_keys(&table));
     let transport = Transport::told(&table, &mut faults);
     telemetry(&table, &mut faults);
     listen(&table, &transport, &mut faults);
@@ -199,31 +188,26 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<Vec<String>> {
     let mut told = BTreeSet::new();
     faults.retain(|fault| told.insert(fault.clone()));
     if !ROLES.iter().any(|role| table.contains_key(*role)) {
-        faults.push(format!("the file has no table of a role: [{}]", ROLES.join("], [")));
+        faults.push(format!("there is no table of a role: [{}]", ROLES.join("], [")));
     }
-    Ok(faults)
+    Ok(located(faults, &origins, file))
 }
-
-const ROLES: [&str; 4] = [
-    <vigie_bank::Config as RoleConfig>::NAME,
-    <vigie_matcher::Config as RoleConfig>::NAME,
-    <vigie_coordinator::Config as RoleConfig>::NAME,
-    <vigie_frontend::Config as RoleConfig>::NAME,
-];
 
 fn unknown_keys(table: &Table) -> Vec<String> {
     const SHARED: [&str; 4] = [LISTEN, ALLOW_PLAINTEXT, TLS, TELEMETRY];
     let unknown =
         table.keys().filter(|key| !SHARED.contains(&key.as_str()) && !ROLES.contains(&key.as_str()));
-    let known = [SHARED.as_slice(), &ROLES].concat().join(", ");
-    unknown.map(|key| format!("{key}: unknown; known are {known}")).collect()
+    let known = [SHARED.as_slice(), &ROLES].concat();
+    unknown.map(|key| format!("{key}: {}", unknown_key(key, known.iter().copied(), ""))).collect()
 }
 
 /// What is said of telemetry, which no rule about plain text is for: it tells nothing that came with a call.
 fn telemetry(table: &Table, faults: &mut Vec<String>) -> TelemetryConfig {
-    let told = table.get(TELEMETRY).and_then(|value| fitting::<TelemetryConfig>(TELEMETRY, value, faults));
-    let told = told.unwrap_or_default();
-    faults.extend(told.faults().into_iter().map(|fault| format!("{TELEMETRY}.{fault}")));
+    let fitted = table.get(TELEMETRY).and_then(|value| fitting::<TelemetryConfig>(TELEMETRY, value, faults));
+    let Some(fitted) = fitted else { return TelemetryConfig::default() };
+    let found = fitted.config.faults().into_iter().map(|fault| format!("{TELEMETRY}.{fault}"));
+    faults.extend(found.filter(|fault| fitted.is_of_a_value(fault)));
+    let told = fitted.config;
     if told.listen.is_some_and(|listen| listen.port() != 0 && is_taken(table, listen)) {
         faults.push(format!("{TELEMETRY}.listen: is where the role listens already"));
     }
@@ -246,9 +230,8 @@ fn listen(table: &Table, transport: &Transport, faults: &mut Vec<String>) -> Opt
     };
     let address = value.as_str().and_then(|text| text.parse().ok());
     match address {
-        None => {
-            faults.push(format!("{LISTEN}: {value} is no address with a port, such as \"127.0.0.1:7740\""))
-        }
+        None => faults
+            .push(format!("{LISTEN}: {value} is not an address with a port, such as \"127.0.0.1:7740\"")),
         Some(address) => transport.check_listen(address, table, faults),
     }
     address
@@ -258,41 +241,15 @@ fn listen(table: &Table, transport: &Transport, faults: &mut Vec<String>) -> Opt
 fn role<C: RoleConfig>(table: &Table, transport: &Transport, faults: &mut Vec<String>) -> Option<C> {
     let value = table.get(C::NAME)?;
     let known = faults.len();
-    let mut config = fitting::<C>(C::NAME, value, faults)?;
-    config.complete(table, transport, faults);
-    faults.extend(config.faults().into_iter().map(|fault| format!("{}.{fault}", C::NAME)));
-    for (field, endpoint) in config.endpoints() {
-        transport.check_endpoint(field, &endpoint, table, faults);
+    let mut fitted = fitting::<C>(C::NAME, value, faults)?;
+    fitted.config.complete(table, transport, faults);
+    let mut found: Vec<String> =
+        fitted.config.faults().into_iter().map(|fault| format!("{}.{fault}", C::NAME)).collect();
+    for (field, endpoint) in fitted.config.endpoints() {
+        transport.check_endpoint(field, &endpoint, table, &mut found);
     }
-    (faults.len() == known).then_some(config)
-}
-
-fn text(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
-}
-
-fn parse(text: &str) -> Result<Table, String> {
-    text.parse::<Table>().map_err(|error| {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        format!("line {}: {}", before.matches('\n').count() + 1, one_line(&error))
-    })
-}
-
-/// Sets the key at `path` to `value`, read as TOML where it can be and as text where not.
-fn set(table: &mut Table, path: &[String], value: &str) -> anyhow::Result<()> {
-    match path {
-        [] => bail!("names no key"),
-        [key] => {
-            let read =
-                format!("value = {value}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
-            table.insert(key.clone(), read.unwrap_or_else(|| Value::String(value.to_owned())));
-            Ok(())
-        }
-        [key, rest @ ..] => {
-            let inner = table.entry(key).or_insert_with(|| Value::Table(Table::new()));
-            set(inner.as_table_mut().with_context(|| format!("{key} is not a table"))?, rest, value)
-        }
-    }
+    faults.extend(found.into_iter().filter(|fault| fitted.is_of_a_value(fault)));
+    (faults.len() == known).then_some(fitted.config)
 }
 
 /// Sets up logs: quiet for clients, telling for servers.
@@ -311,6 +268,8 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
         | Command::Try(_)
         | Command::Health(_)
         | Command::Config(_)
+        | Command::Completions(_)
+        | Command::Man(_)
         | Command::Descriptors(_) => "error",
     };
     let format = match cli.log_format {

@@ -12,12 +12,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use vigie_clients::{BankClient, CoordinatorClient, Deadline, MatchClient, MatcherClient, Network};
 use vigie_frontend::CoordinatorAt;
 use vigie_model::Topology;
 use vigie_serving::ServingConfig;
-use vigie_telemetry::{OpenFiles, TelemetryConfig};
+use vigie_telemetry::{OpenFiles, Shown, TelemetryConfig};
 
+use crate::config::names::{BANK, COORDINATOR, FRONTEND, MATCHER};
 use crate::local_cluster::role::Role;
 use crate::traces;
 
@@ -51,7 +53,7 @@ pub struct LocalClusterConfig {
     pub matcher: vigie_matcher::Config,
     /// What the frontend is told; its coordinator is set.
     pub frontend: vigie_frontend::Config,
-    /// Where the traces of all roles go, if anywhere. Nothing else of it is used: metrics and probes are for a role alone.
+    /// Where the traces of all roles go, if anywhere, and where the metrics of all roles are served, if anywhere.
     pub telemetry: TelemetryConfig,
 }
 
@@ -87,6 +89,10 @@ pub struct LocalCluster {
     telemetry: TelemetryConfig,
     data: PathBuf,
     matcher_addresses: Vec<SocketAddr>,
+    /// Where metrics are served.
+    telemetry_address: Option<SocketAddr>,
+    /// Ends with the cluster.
+    _shown: JoinSet<()>,
     /// Held while the cluster runs: two banks on one folder would overwrite each other.
     _lock: File,
 }
@@ -140,7 +146,28 @@ impl LocalCluster {
             ..frontend
         };
         let frontend = Role::frontend(frontend_config, frontend_listener, told("vigie-frontend")?)?;
+        let mut shown = Shown::of_process()
+            .with(&[("role", FRONTEND)], frontend.telemetry())
+            .with(&[("role", COORDINATOR)], coordinator.telemetry())
+            .with(&[("role", BANK)], bank.telemetry());
+        for (shard, matcher) in matchers.iter().enumerate() {
+            // `shard` is a label of coordinators.
+            shown = shown.with(&[("role", MATCHER), ("of_shard", &shard.to_string())], matcher.telemetry());
+        }
+        let mut serving = JoinSet::new();
+        let telemetry_address = match telemetry.listen {
+            Some(listen) => {
+                let listener = TcpListener::bind(listen).await;
+                let listener = listener.with_context(|| format!("cannot listen on {listen} for metrics"))?;
+                let address = listener.local_addr()?;
+                serving.spawn(vigie_telemetry::serve(listener, shown));
+                Some(address)
+            }
+            None => None,
+        };
         Ok(Self {
+            telemetry_address,
+            _shown: serving,
             bank,
             matcher_addresses: matchers.iter().map(Role::address).collect(),
             matchers: matchers.into_iter().map(Some).collect(),
@@ -158,6 +185,12 @@ impl LocalCluster {
     #[must_use]
     pub fn frontend_url(&self) -> String {
         self.frontend.url()
+    }
+
+    /// Where the metrics and probes of all roles are, if they are served. A matcher that was started again is not among them.
+    #[must_use]
+    pub fn telemetry_url(&self) -> Option<String> {
+        self.telemetry_address.map(|address| format!("http://{address}"))
     }
 
     /// Where the coordinator listens.

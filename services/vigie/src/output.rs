@@ -3,15 +3,21 @@
 //! Results go to standard output, everything about the way there to standard error. With `--json` every line of
 //! standard output is one object.
 
+mod table;
+pub(crate) mod style;
+
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use anstream::AutoStream;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use vigie_clients::{CallError, Code, Notice, Wait};
 use vigie_rpc::code;
+
+use style::Style;
 
 /// How the command ended, as scripts see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +49,11 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Where results go.
+/// Where results go. Colours go with them where that is a terminal, unless `NO_COLOR` is set; `CLICOLOR_FORCE` has them anywhere.
 #[derive(Debug)]
 pub struct Output {
     json: bool,
-    to: io::Stdout,
+    to: AutoStream<io::Stdout>,
     /// The progress bar that is shown, or was.
     bar: Arc<Mutex<ProgressBar>>,
 }
@@ -79,7 +85,7 @@ impl Output {
     /// Results for people, or for scripts.
     #[must_use]
     pub fn new(json: bool) -> Self {
-        Self { json, to: io::stdout(), bar: Arc::new(Mutex::new(ProgressBar::hidden())) }
+        Self { json, to: anstream::stdout(), bar: Arc::new(Mutex::new(ProgressBar::hidden())) }
     }
 
     /// Prints a line for people; nothing with `--json`.
@@ -106,7 +112,7 @@ impl Output {
     /// Tells something about the way there, on standard error.
     pub(crate) fn note(&self, line: impl AsRef<str>) {
         // Standard error may be closed; nobody is left to be told that.
-        let _ = writeln!(io::stderr(), "{}", line.as_ref());
+        let _ = writeln!(anstream::stderr(), "{}", line.as_ref());
     }
 
     /// Writes a line to standard error when a call of the command takes long, and what it waits for.
@@ -118,34 +124,30 @@ impl Output {
             if newest.is_none_or(|at| at.elapsed() >= NOTICE_EVERY) {
                 *newest = Some(Instant::now());
                 let line = waiting(wait);
-                let print = || drop(writeln!(io::stderr(), "{line}"));
+                let print = || drop(writeln!(anstream::stderr(), "{line}"));
                 bar.lock().unwrap_or_else(PoisonError::into_inner).suspend(print);
             }
         })
     }
 
-    /// A table for people: columns as wide as their widest cell.
+    /// A table for people: columns as wide as their widest cell, and the whole no wider than the terminal.
     pub(crate) fn table(&mut self, header: &[&str], rows: &[Vec<String>]) -> Printed {
+        self.styled_table(header, rows, |_, _| style::PLAIN)
+    }
+
+    /// The same with a style for each cell, by the number of its column and its text.
+    pub(crate) fn styled_table(
+        &mut self,
+        header: &[&str],
+        rows: &[Vec<String>],
+        style_of: impl Fn(usize, &str) -> Style,
+    ) -> Printed {
         if self.json {
             return Ok(());
         }
-        let widths: Vec<usize> = header
-            .iter()
-            .enumerate()
-            .map(|(column, title)| {
-                let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-                cells.chain([title.chars().count()]).max().unwrap_or(0)
-            })
-            .collect();
-        let line = |cells: &mut dyn Iterator<Item = &str>| {
-            let padded: Vec<String> =
-                cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}", width = *width)).collect();
-            padded.join("  ").trim_end().to_owned()
-        };
-        let rule = "-".repeat(widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1));
-        let mut lines = vec![line(&mut header.iter().copied()), rule];
-        lines.extend(rows.iter().map(|row| line(&mut row.iter().map(String::as_str))));
-        self.print(&lines.join("\n"))
+        // In a file or a pipe, every row is one line.
+        let width = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+        self.print(&table::lines(header, rows, width, style_of).join("\n"))
     }
 
     /// A progress bar on standard error, where that is a terminal and people are looking.
@@ -180,8 +182,9 @@ impl Output {
 
     /// Tells why the command failed, and gives its code.
     pub fn fail(&mut self, error: &anyhow::Error) -> ExitCode {
-        self.note(format!("vigie: {}", sentence(error)));
-        let called = error.downcast_ref::<CallError>().map(CallError::code);
+        self.note(format!("{} {}", style::styled(style::BAD, "vigie:"), sentence(error)));
+        let call = error.downcast_ref::<CallError>();
+        let called = call.map(CallError::code);
         if let Some(hint) = called.and_then(hint) {
             self.note(hint);
         }
@@ -190,7 +193,7 @@ impl Output {
         if let Err(error) = self.object(&line) {
             self.note(format!("vigie: {}", sentence(&error.into())));
         }
-        called.map_or(Exit::Failed, exit_of).into()
+        call.map_or(Exit::Failed, exit_of_call).into()
     }
 }
 
@@ -250,6 +253,12 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
 #[must_use]
 pub(crate) fn exit_of(code: Code) -> Exit {
     if code::retryable(code) || code == Code::DeadlineExceeded { Exit::Unavailable } else { Exit::Failed }
+}
+
+/// The exit code of a call that failed: [`Exit::Failed`] also where no connection can be made until somebody changes a certificate.
+#[must_use]
+pub(crate) fn exit_of_call(call: &CallError) -> Exit {
+    if call.is_for_good() { Exit::Failed } else { exit_of(call.code()) }
 }
 
 /// A gRPC code as scripts see it.

@@ -22,6 +22,8 @@ pub struct UpProcess {
     pub coordinator: String,
     /// Where its bank listens.
     pub bank: String,
+    /// Where its metrics and probes are: `127.0.0.1:port`.
+    pub telemetry: String,
 }
 
 /// A child that does not outlive its owner: a test that failed must not leave it running.
@@ -43,7 +45,7 @@ impl UpProcess {
         let mut stderr = tempfile::tempfile()?;
         let mut child = Running(
             Command::new(vigie)
-                .args(["up", "--json", "--port", "0", "--data", data])
+                .args(["up", "--json", "--port", "0", "--data", data, "--telemetry-listen", "127.0.0.1:0"])
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .stderr(stderr.try_clone()?)
@@ -54,7 +56,13 @@ impl UpProcess {
         let ready =
             ready.with_context(|| format!("`vigie up` is not ready; it said: {}", said(&mut stderr)))?;
         let url = |role: &str| ready[role].as_str().map(str::to_owned).with_context(|| format!("no {role}"));
-        Ok(Self { frontend: url("frontend")?, coordinator: url("coordinator")?, bank: url("bank")?, child })
+        Ok(Self {
+            frontend: url("frontend")?,
+            coordinator: url("coordinator")?,
+            bank: url("bank")?,
+            telemetry: url("telemetry")?.trim_start_matches("http://").to_owned(),
+            child,
+        })
     }
 
     /// The variables by which client commands find it.

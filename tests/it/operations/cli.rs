@@ -148,7 +148,17 @@ fn the_commands_tell_one_story() {
         (code, status[0]["complete"].as_bool(), status[0]["items"].as_u64()),
         (0, Some(true), Some(1))
     );
-    assert_eq!(status[0]["replicas"].as_array().unwrap().len(), 4);
+    let replicas = status[0]["replicas"].as_array().unwrap();
+    assert_eq!(replicas.len(), 4);
+    // All roles are in one process, whose memory counts once.
+    assert_eq!(status[0]["processes"], 1);
+    assert!(replicas.iter().all(|replica| replica["process"] == replicas[0]["process"]), "{status:?}");
+    let memory = |object: &serde_json::Value| object["memory_bytes"].as_u64().unwrap();
+    assert_eq!(memory(&status[0]), memory(&replicas[0]));
+    let listed = text(&["item", "list", "known"], &up).lines.remove(0);
+    let date = listed.split_whitespace().nth(1).unwrap();
+    assert!(date.starts_with("20") && date.len() == "2026-11-28".len(), "{listed}");
+    assert!(text(&["item", "show", &item.to_string()], &up).lines[0].contains(", added 20"), "{listed}");
 
     assert_eq!(json(&["item", "remove", &item.to_string()], &up).0, 0);
     assert_eq!(text(&["item", "remove", &item.to_string()], &up).code, 1, "it is gone");

@@ -12,6 +12,7 @@ use rustix::process::Signal;
 use vigie_harness::binary::{Finished, run, vigie_binary};
 use vigie_harness::cluster::Cluster;
 use vigie_harness::process::Process;
+use vigie_harness::up::UpProcess;
 use vigie_hashes::hex;
 use vigie_pictures::{draw, encode_jpeg};
 use vigie_tests::collector::{Collector, SeenSpan};
@@ -40,14 +41,7 @@ trait Seen {
 
 impl Seen for Process {
     fn get(&self, path: &str) -> Option<(u16, String)> {
-        let telemetry = self.telemetry().unwrap();
-        let mut io = TcpStream::connect(telemetry).ok()?;
-        io.set_read_timeout(Some(WITHIN)).unwrap();
-        write!(io, "GET {path} HTTP/1.1\r\nhost: {telemetry}\r\n\r\n").ok()?;
-        let mut said = String::new();
-        io.read_to_string(&mut said).ok()?;
-        let (head, body) = said.split_once("\r\n\r\n")?;
-        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+        get(&self.telemetry().unwrap().to_string(), path)
     }
 
     fn wait_for(&mut self, path: &str, status: u16, text: &str) {
@@ -76,6 +70,39 @@ impl Seen for Process {
             Exposition::parse(&body).unwrap_or_else(|error| panic!("{}: {error:#}\n{body}", self.name()));
         (body, read)
     }
+}
+
+/// The status and the body of one answer.
+fn get(address: &str, path: &str) -> Option<(u16, String)> {
+    let mut io = TcpStream::connect(address).ok()?;
+    io.set_read_timeout(Some(WITHIN)).unwrap();
+    write!(io, "GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n").ok()?;
+    let mut said = String::new();
+    io.read_to_string(&mut said).ok()?;
+    let (head, body) = said.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+}
+
+#[test]
+fn a_cluster_in_one_process_shows_the_metrics_of_all_roles_at_one_address() {
+    let data = tempfile::tempdir().unwrap();
+    let up = UpProcess::start(vigie_binary(), data.path()).unwrap();
+    let (status, body) = get(&up.telemetry, "/metrics").unwrap();
+    assert_eq!(status, 200);
+    let told = Exposition::parse(&body).unwrap_or_else(|error| panic!("{error:#}\n{body}"));
+    let roles = |name: &str| {
+        let samples = told.families[name].samples.iter();
+        samples.filter_map(|sample| sample.labels.get("role").cloned()).collect::<Vec<_>>()
+    };
+    assert_eq!(roles("vigie_matcher_items"), ["matcher"; 4]);
+    assert_eq!(roles("vigie_bank_sequence"), ["bank"]);
+    let serving: BTreeSet<String> = roles("vigie_serving_connections").into_iter().collect();
+    assert_eq!(serving, ["bank", "coordinator", "frontend", "matcher"].map(str::to_owned).into());
+    let process = &told.families["process_resident_memory_bytes"].samples;
+    assert_eq!((process.len(), process[0].labels.len()), (1, 0), "the figures of the process are there once");
+    let ready = run(&["health", "--url", &format!("http://{}/readyz", up.telemetry)], &[]).unwrap();
+    assert_eq!((ready.code, &ready.lines[0][..]), (0, "ready"));
+    up.kill().unwrap();
 }
 
 /// A bank, a matcher and what reaches them, none of which runs yet.

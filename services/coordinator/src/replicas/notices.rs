@@ -133,6 +133,7 @@ mod tests {
             hashes: vec![],
             digest: SetDigest::EMPTY,
             memory_bytes: 0,
+            process_id: 0,
         })
     }
 

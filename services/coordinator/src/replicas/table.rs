@@ -165,6 +165,7 @@ impl Table {
                 hash_counts: description.map_or(Vec::new(), |one| one.hashes.clone()),
                 reason: self.reason(word).unwrap_or_default(),
                 memory_bytes: description.map_or(0, |one| one.memory_bytes),
+                process_id: description.map_or(0, |one| one.process_id),
                 latency_us: load
                     .map_or(0, |load| u64::try_from(load.latency.as_micros()).unwrap_or(u64::MAX)),
                 in_flight: load.map_or(0, |load| load.in_flight),
@@ -237,6 +238,7 @@ mod tests {
             hashes: vec![],
             digest: SetDigest::EMPTY,
             memory_bytes: 0,
+            process_id: 0,
         })
     }
 

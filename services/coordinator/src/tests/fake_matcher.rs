@@ -233,6 +233,7 @@ impl MatcherService for Service {
                     hashes: manner.counts.clone(),
                     digest: SetDigest::EMPTY,
                     memory_bytes: 0,
+                    process_id: 0,
                 };
                 Ok(pb::WatchResponse::from(description))
             });

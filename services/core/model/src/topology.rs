@@ -50,6 +50,8 @@ pub struct ReplicaDescription {
     pub digest: SetDigest,
     /// Memory that its process holds, mapped files included; 0 where it is not known.
     pub memory_bytes: u64,
+    /// A number that its process drew when it started: replicas of one process share its memory. 0 where it is not known.
+    pub process_id: u64,
 }
 
 impl ReplicaDescription {
@@ -116,6 +118,8 @@ pub struct ReplicaView {
     pub reason: String,
     /// Memory that its process holds, mapped files included; 0 where it is not known.
     pub memory_bytes: u64,
+    /// A number that its process drew when it started: replicas of one process share its memory. 0 where it is not known.
+    pub process_id: u64,
     /// How long a call to it is expected to take, in microseconds; 0 where none has been answered yet.
     pub latency_us: u64,
     /// Calls of the coordinator that it is working on.

@@ -1,29 +1,37 @@
 //! What an approximate index is told, and its limits.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Parameters of an approximate index. The defaults suit 256-bit hashes and vectors of some hundred numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HnswConfig {
     /// Links of a node in each upper layer, 2 to 128; twice as many in the lowest. More find more, and cost
     /// memory (about 100 bytes each) and time to build.
+    #[schemars(range(min = 2, max = 128))]
     pub max_nb_connection: usize,
     /// Candidates kept while a node is linked, 8 to 4,096. More make a better graph, and building it takes time in
     /// proportion.
+    #[schemars(range(min = 8, max = 4_096))]
     pub ef_construction: usize,
     /// Candidates kept while a search goes through a graph, 8 to 1,024. More find more, and a search takes time in
     /// proportion.
+    #[schemars(range(min = 8, max = 1_024))]
     pub ef_search: usize,
     /// Threads that build a graph, 1 to 64. Searches have the other cores to themselves.
+    #[schemars(range(min = 1, max = 64))]
     pub build_threads: usize,
     /// New hashes are scanned until they are this many, 1 or more; then a graph is built of them.
+    #[schemars(range(min = 1, max = ROWS_MAX))]
     pub list_rows_build: usize,
     /// At this many hashes that no graph holds yet, writers wait for the build that goes on: it bounds what a
     /// search has to scan. At least `list_rows_build`.
+    #[schemars(range(min = 1, max = ROWS_MAX))]
     pub list_rows_max: usize,
     /// A graph is passed by, and its hashes are scanned, where there are at most this many for each candidate of
     /// the search. A scan is exact, and up to there the quicker of the two. 0 never scans.
+    #[schemars(range(max = 1 << 20))]
     pub scan_rows_per_ef: usize,
 }
 

@@ -3,7 +3,7 @@
 //! The resident set as the kernel counts it, which is what a limit of a container is compared with: mapped files that are
 //! in memory count. Read at most once a second, however often it is asked for.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -32,6 +32,13 @@ impl Memory {
             }
         }
     }
+}
+
+/// A number that this process drew when it was first asked for. Matchers of one process answer the same, so that its memory is counted
+/// once.
+pub(crate) fn process_id() -> u64 {
+    static DRAWN: LazyLock<u64> = LazyLock::new(|| rand::random_range(1..=u64::MAX));
+    *DRAWN
 }
 
 /// `VmRSS` of `/proc/self/status` (proc_pid_status(5)). Unlike `statm` it does not count in pages of unknown size.

@@ -15,7 +15,7 @@ use vigie_follow::{Progress, State as _};
 use vigie_model::ReplicaDescription;
 use vigie_serving::Shutdown;
 
-use crate::following::memory::Memory;
+use crate::following::memory::{Memory, process_id};
 use crate::following::replica::Replica;
 
 /// A feed moves many times a second; those who watch only need to know about how far it is.
@@ -61,6 +61,7 @@ impl Presence {
 fn describe(replica: &Replica, memory: &Memory, is_draining: bool) -> ReplicaDescription {
     let mut description = replica.describe();
     description.memory_bytes = memory.resident_bytes();
+    description.process_id = process_id();
     if is_draining {
         description.unready_reason = Some("draining".to_owned());
     }

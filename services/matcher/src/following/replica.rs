@@ -146,6 +146,7 @@ impl Replica {
             hashes: shard.hash_counts(),
             digest: moment.digest,
             memory_bytes: 0,
+            process_id: 0,
         }
     }
 

@@ -1,9 +1,10 @@
 //! The choice of the engine that searches PDQ hashes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which engine searches PDQ hashes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PdqEngine {
     /// Finds every hash within the distance.

@@ -1,7 +1,9 @@
 //! Which of its shard's replicas a matcher is.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -23,6 +25,19 @@ impl ReplicaNumber {
         let (_, number) = name.rsplit_once('-')?;
         let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
         is_number.then(|| number.parse().ok()).flatten().map(Self)
+    }
+}
+
+impl JsonSchema for ReplicaNumber {
+    fn schema_name() -> Cow<'static, str> {
+        "ReplicaNumber".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "type": "integer", "minimum": 0, "maximum": u32::MAX },
+            { "type": "string", "pattern": "-[0-9]+$" },
+        ] })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
@@ -20,7 +21,7 @@ pub(crate) enum Provider {
 /// The URL of an object store, such as `file:///var/lib/vigie/snapshots` or `s3://bucket/prefix`.
 ///
 /// Wherever it is printed, user, password and query are left out: an URL that has them is refused, but refused in words.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct StoreUrl(String);
 
@@ -84,11 +85,11 @@ impl Serialize for StoreUrl {
 /// Options of an object store, by the names of its provider, such as `aws_endpoint` or `aws_secret_access_key`.
 ///
 /// Their values are never printed, nor written where a configuration is: some are credentials.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct StoreOptions(BTreeMap<String, Hidden>);
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, JsonSchema)]
 struct Hidden(String);
 
 impl StoreOptions {

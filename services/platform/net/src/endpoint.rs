@@ -43,7 +43,7 @@ pub(crate) fn settings(endpoint: &str) -> Result<Endpoint, EndpointError> {
 ///
 /// # Errors
 ///
-/// The text has no scheme or host, or has a path.
+/// The text lacks a scheme, a host or a port, or has a path.
 pub fn check(endpoint: &str) -> Result<(), EndpointError> {
     parse(endpoint).map(drop)
 }
@@ -52,7 +52,9 @@ fn parse(endpoint: &str) -> Result<Endpoint, EndpointError> {
     let wrong = || EndpointError(endpoint.to_owned());
     let parsed = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| wrong())?;
     let uri = parsed.uri();
-    let is_endpoint = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
+    // A port that is left out would be 80 or 443, where no role listens.
+    let has_port = uri.host().is_some() && uri.port_u16().is_some();
+    let is_endpoint = matches!(uri.scheme_str(), Some("http" | "https")) && has_port;
     if is_endpoint && matches!(uri.path(), "" | "/") { Ok(parsed) } else { Err(wrong()) }
 }
 
@@ -81,9 +83,19 @@ mod tests {
         for good in good {
             assert!(settings(good).is_ok(), "{good}");
         }
-        for bad in
-            ["", "nonsense", "127.0.0.1:7740", "ftp://a:1", "https://a:1/path", "http://a:1/path", "http://"]
-        {
+        for bad in [
+            "",
+            "nonsense",
+            "127.0.0.1:7740",
+            "ftp://a:1",
+            "https://a:1/path",
+            "http://a:1/path",
+            "http://",
+            "http://127.0.0.1",
+            "https://vigie.example/",
+            "http://a:",
+            "http://a:65536",
+        ] {
             assert!(settings(bad).is_err(), "{bad}");
         }
     }

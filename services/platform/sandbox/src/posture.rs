@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The protection of a locked-down process. The greater one is the stronger.
@@ -38,7 +39,7 @@ impl fmt::Display for Posture {
 }
 
 /// The protection that an operator asks for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Requirement {
     /// Full protection, or the role does not start. [`Posture::SeccompOnly`] is not enough.

@@ -1,13 +1,15 @@
 //! The limits that every server keeps.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Limits of one server. Each has a default that suits a service on a small machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServingConfig {
     /// How many calls are worked on at once: `"adaptive"`, as many as the server learns to be good for it, from how long calls
@@ -15,15 +17,19 @@ pub struct ServingConfig {
     /// from three quarters of it on.
     pub concurrency: Concurrency,
     /// The most calls that are worked on at once: neither a learned limit nor a fixed one is larger.
+    #[schemars(range(min = 1))]
     pub calls_in_flight_max: usize,
     /// The least that a learned limit may be, unless the most is less. A fixed limit ignores it.
+    #[schemars(range(min = 1))]
     pub calls_in_flight_min: usize,
     /// A mean latency that is never too long, in milliseconds. Calls that take longer may take twice what they take on
     /// an idle server before a learned limit shrinks. A fixed limit ignores it.
+    #[schemars(range(min = 1))]
     pub latency_ms_target: u64,
     /// Bytes of requests that have arrived and are read or worked on at once, at least three messages of the largest size. A
     /// message for which there is no room is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`, a stream waits. A third is kept
     /// for clients that have less than their share.
+    #[schemars(range(min = 1))]
     pub bytes_in_flight_max: usize,
     /// The rate at which a message has to arrive, in bytes per second, after `body_grace_ms`; 0 stands for any rate. A call
     /// whose message arrives more slowly ends with `DEADLINE_EXCEEDED`.
@@ -36,15 +42,19 @@ pub struct ServingConfig {
     pub answer_bytes_in_flight_max: usize,
     /// Connections; one more is closed as it comes. Three quarters of the files that the process may have open, if that is
     /// less.
+    #[schemars(range(min = 1))]
     pub connections_max: usize,
     /// Connections of one host (an IPv4 address, or a /64 of IPv6); one more is closed as it comes. Never more than three
     /// quarters of all. Behind a proxy all clients are one host.
+    #[schemars(range(min = 1))]
     pub connections_per_host_max: usize,
     /// Connections of clients with the same name in their certificates; one more is closed after its handshake. Never more
     /// than three quarters of all.
+    #[schemars(range(min = 1))]
     pub connections_per_identity_max: usize,
     /// How long a connection may have no call, in milliseconds, at least 1,000; then its client is told to open another one
     /// for its next call (GOAWAY), and it is closed.
+    #[schemars(range(min = 1_000))]
     pub connection_idle_ms_max: u64,
     /// How old a connection becomes, in milliseconds, at least 1,000, or 0 for any age; then its client is told to open another
     /// one for its next call (GOAWAY), which a balancer of connections may send elsewhere. Its open calls and streams go on to
@@ -52,10 +62,13 @@ pub struct ServingConfig {
     /// waiting. For servers behind such a balancer: a client that chooses between endpoints itself needs none.
     pub connection_age_ms_max: u64,
     /// Streams of one connection; one more waits in the client.
+    #[schemars(range(min = 1))]
     pub streams_per_connection_max: u32,
     /// The time that a call without a deadline gets, in milliseconds.
+    #[schemars(range(min = 1))]
     pub deadline_ms_default: u64,
     /// The longest time that a call gets, in milliseconds; a longer deadline is cut to it.
+    #[schemars(range(min = 1))]
     pub deadline_ms_max: u64,
     /// How long `NOT_SERVING` is said before new calls are refused, in milliseconds, so that balancers notice.
     pub lame_duck_ms: u64,
@@ -77,6 +90,16 @@ pub enum Concurrency {
 const ANSWER_BYTES_MIN: usize = 32 << 20;
 
 const ADAPTIVE: &str = "adaptive";
+
+impl JsonSchema for Concurrency {
+    fn schema_name() -> Cow<'static, str> {
+        "Concurrency".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "const": ADAPTIVE }, { "type": "integer", "minimum": 1 }] })
+    }
+}
 
 impl Serialize for Concurrency {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

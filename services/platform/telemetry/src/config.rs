@@ -2,19 +2,24 @@
 
 use std::net::SocketAddr;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-/// The table `[telemetry]`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// Metrics, probes and traces.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TelemetryConfig {
     /// Where metrics and probes are served by plain HTTP; nowhere by default.
+    #[schemars(extend("x-value" = "ADDRESS:PORT"))]
     pub listen: Option<SocketAddr>,
     /// The collector of traces, by OTLP over gRPC, such as `http://collector:4317`; empty for none.
+    #[schemars(extend("x-value" = "URL"))]
     pub otlp_endpoint: String,
     /// The share of traces that is kept whatever becomes of them, 0 to 1.
+    #[schemars(range(min = 0, max = 1))]
     pub trace_ratio: f64,
     /// A trace that takes longer is always kept; milliseconds.
+    #[schemars(range(min = 1))]
     pub trace_slow_ms: u64,
 }
 

@@ -5,7 +5,7 @@
 //! a probe needs no certificate: it tells numbers and reasons, and nothing that came with a call.
 //!
 //! Reading order: [`init_logs`], [`CapturedLog`]; [`Telemetry`], to which a role gives its metrics and the [`Condition`] it is in;
-//! [`TelemetryConfig`]; [`serve`], which shows both by HTTP; [`names`] and [`register_gauge`]; `process` (memory, time and files
+//! [`TelemetryConfig`]; [`serve`], which shows both by HTTP, and [`Shown`], of one role or of several; [`names`] and [`register_gauge`]; `process` (memory, time and files
 //! of the process); [`OpenFiles`]; [`ask`], the other end of a probe; [`trace`].
 
 mod logs;
@@ -14,6 +14,7 @@ mod config;
 mod telemetry;
 mod serve;
 mod process;
+mod together;
 mod open_files;
 mod ask;
 pub mod names;
@@ -29,3 +30,4 @@ pub use prometheus_client::registry::Registry;
 pub use sampled::{register_counters, register_gauge, register_gauges, register_optional_gauge};
 pub use serve::serve;
 pub use telemetry::{Condition, Telemetry};
+pub use together::Shown;

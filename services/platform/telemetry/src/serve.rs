@@ -26,8 +26,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::process;
-use crate::telemetry::{Condition, Telemetry};
+use crate::telemetry::Condition;
+use crate::together::Shown;
 
 /// Scrapers and probes are few, and short.
 const CONNECTIONS_MAX: usize = 64;
@@ -42,9 +42,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// Serves what `telemetry` has to tell, with the figures of the process, until it is dropped.
-pub async fn serve(listener: TcpListener, telemetry: Telemetry) {
-    telemetry.register(process::register);
+/// Serves the metrics and conditions of one role, or of several, with the figures of the process, until it is dropped.
+pub async fn serve(listener: TcpListener, shown: impl Into<Shown>) {
+    let shown = shown.into();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     // They end with this.
     let mut connections = JoinSet::new();
@@ -60,19 +60,19 @@ pub async fn serve(listener: TcpListener, telemetry: Telemetry) {
         };
         // One more is closed as it comes: whoever asks sees that at once.
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let telemetry = telemetry.clone();
+        let shown = shown.clone();
         connections.spawn(async move {
             let _place = place;
-            if let Ok(Err(error)) = tokio::time::timeout(CONNECTION_MAX, answer(io, &telemetry)).await {
+            if let Ok(Err(error)) = tokio::time::timeout(CONNECTION_MAX, answer(io, &shown)).await {
                 tracing::debug!(%error, "a connection for telemetry failed");
             }
         });
     }
 }
 
-async fn answer(io: TcpStream, telemetry: &Telemetry) -> hyper::Result<()> {
+async fn answer(io: TcpStream, shown: &Shown) -> hyper::Result<()> {
     let service = service_fn(|request: Request<Incoming>| {
-        let answer = respond(request.method(), request.uri().path(), telemetry);
+        let answer = respond(request.method(), request.uri().path(), shown);
         std::future::ready(Ok::<_, Infallible>(answer))
     });
     http1::Builder::new()
@@ -85,22 +85,22 @@ async fn answer(io: TcpStream, telemetry: &Telemetry) -> hyper::Result<()> {
         .await
 }
 
-fn respond(method: &Method, path: &str, telemetry: &Telemetry) -> Response<Full<Bytes>> {
+fn respond(method: &Method, path: &str, shown: &Shown) -> Response<Full<Bytes>> {
     let (status, kind, body) = match path {
         "/metrics" | "/livez" | "/readyz" | "/startupz" if method != Method::GET => {
             let mut refused = plain(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET is answered\n".into());
             refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
             return refused;
         }
-        "/metrics" => match telemetry.exposition() {
+        "/metrics" => match shown.exposition() {
             Ok(written) => (StatusCode::OK, OPENMETRICS, written),
             Err(error) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("cannot write the metrics: {error}\n"))
             }
         },
         "/livez" => (StatusCode::OK, TEXT, "alive\n".to_owned()),
-        "/startupz" if telemetry.has_started() => (StatusCode::OK, TEXT, "started\n".to_owned()),
-        "/readyz" | "/startupz" => match telemetry.condition() {
+        "/startupz" if shown.has_started() => (StatusCode::OK, TEXT, "started\n".to_owned()),
+        "/readyz" | "/startupz" => match shown.condition() {
             Condition::Ready => (StatusCode::OK, TEXT, "ready\n".to_owned()),
             Condition::Starting(reason) | Condition::Unready(reason) => {
                 (StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n"))

@@ -11,7 +11,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use thiserror::Error;
@@ -70,13 +70,41 @@ impl TlsConfig {
     #[must_use]
     pub fn faults(&self, sides: Sides) -> Vec<String> {
         let mut faults = self.faults_of_values(sides);
+        let mut found = faults_of_files(self);
         if faults.is_empty()
+            && found.is_empty()
             && let Err(fault) = read(self).and_then(|files| Material::new(&files, self, sides))
         {
-            faults.push(fault.to_string());
+            found.push(fault);
         }
+        faults.extend(found.iter().map(ToString::to_string));
         faults
     }
+}
+
+/// The faults of each file by itself, so that all of them are found at once.
+fn faults_of_files(config: &TlsConfig) -> Vec<FileFault> {
+    let fault = |(field, file): (&'static str, &PathBuf)| {
+        let content = match content(file) {
+            Ok(content) => content,
+            Err(error) => return Some(FileFault::new(field, file, error)),
+        };
+        let files = Files(BTreeMap::from([(file.clone(), content)]));
+        match field {
+            KEY => signing(file, &files).err(),
+            _ => certificates(field, file, &files).err(),
+        }
+    };
+    named(config).into_iter().filter_map(fault).collect()
+}
+
+const KEY: &str = "key";
+
+/// The files that are named, each with its field.
+fn named(config: &TlsConfig) -> Vec<(&'static str, &PathBuf)> {
+    let TlsConfig { certificate, key, ca, client_ca, .. } = config;
+    let all = [("certificate", certificate), (KEY, key), ("ca", ca), ("client_ca", client_ca)];
+    all.into_iter().filter_map(|(field, file)| Some((field, file.as_ref()?))).collect()
 }
 
 /// Reads every file that the configuration names, at one moment: where they are being replaced while they are read, they
@@ -95,11 +123,8 @@ pub(crate) fn read(config: &TlsConfig) -> Result<Files, FileFault> {
 }
 
 fn read_once(config: &TlsConfig) -> Result<Files, FileFault> {
-    let TlsConfig { certificate, key, ca, client_ca, .. } = config;
-    let named = [("certificate", certificate), ("key", key), ("ca", ca), ("client_ca", client_ca)];
     let mut files = BTreeMap::new();
-    for (field, file) in named {
-        let Some(file) = file else { continue };
+    for (field, file) in named(config) {
         let content = content(file).map_err(|error| FileFault::new(field, file, error))?;
         files.insert(file.clone(), content);
     }
@@ -167,14 +192,7 @@ impl<'a> Own<'a> {
             let fault = format!("holds {} certificates; a chain has at most {CHAIN_MAX}", chain.len());
             return Err(FileFault::new("certificate", certificate, fault));
         }
-        // The reader's own error may repeat what it read.
-        let secret = PrivateKeyDer::from_pem_slice(files.of(key)).map_err(|_| {
-            FileFault::new("key", key, "holds no private key in PEM (one that is encrypted is none)")
-        })?;
-        let signing = PROVIDER
-            .key_provider
-            .load_private_key(secret)
-            .map_err(|_| FileFault::new("key", key, "holds a private key of no known kind"))?;
+        let signing = signing(key, files)?;
         let certified = CertifiedKey::new(chain, signing);
         if let Err(error) = certified.keys_match() {
             if matches!(error, rustls::Error::InconsistentKeys(_)) {
@@ -185,6 +203,16 @@ impl<'a> Own<'a> {
         }
         Ok(Pair { certified: Arc::new(certified), certificate })
     }
+}
+
+/// The private key in a file.
+fn signing(file: &Path, files: &Files) -> Result<Arc<dyn SigningKey>, FileFault> {
+    // The reader's own error may repeat what it read.
+    let secret = PrivateKeyDer::from_pem_slice(files.of(file)).map_err(|_| {
+        FileFault::new(KEY, file, "holds no private key in PEM (one that is encrypted is none)")
+    })?;
+    let signing = PROVIDER.key_provider.load_private_key(secret);
+    signing.map_err(|_| FileFault::new(KEY, file, "holds a private key of no known kind"))
 }
 
 impl Pair<'_> {

@@ -4,5 +4,6 @@ pub(crate) mod up;
 pub(crate) mod role;
 pub(crate) mod demo;
 pub(crate) mod dev_ca;
-pub(crate) mod config_check;
+pub(crate) mod config;
+mod config_show;
 pub(crate) mod descriptors;

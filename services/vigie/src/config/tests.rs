@@ -14,9 +14,18 @@ fn load_matcher(text: &str, set: &[&str]) -> anyhow::Result<Told<vigie_matcher::
     load(&RoleArgs { config: Some(file.path().to_owned()), listen: None, set })
 }
 
+/// The faults of a file as they are printed, without the name of the file.
+fn faults_of(text: &str, set: &[&str]) -> Vec<String> {
+    let file = file(text);
+    let set: Vec<String> = set.iter().map(|one| (*one).to_owned()).collect();
+    let faults = check(Some(file.path()), &set).unwrap();
+    let of_file = format!("{}: ", file.path().display());
+    faults.iter().map(|fault| fault.to_string().replace(&of_file, "")).collect()
+}
+
 /// Each of these beginnings is that of a fault, in any order, and there is no other fault.
 fn check_faults(text: &str, places: &[&str]) {
-    let faults = check(file(text).path()).unwrap();
+    let faults = faults_of(text, &[]);
     for place in places {
         assert!(faults.iter().any(|fault| fault.starts_with(place)), "{place} in {faults:?}");
     }
@@ -36,8 +45,8 @@ async fn arguments_overrule_the_file_and_the_file_the_defaults() {
     assert_eq!(listen.port(), 9);
 }
 
-#[test]
-fn unknown_keys_are_refused_by_name() {
+#[tokio::test]
+async fn unknown_keys_are_refused_by_name() {
     let error = format!("{:#}", load_matcher("[matcher]\nshards = 1\n", &[]).unwrap_err());
     assert!(error.contains("matcher.shards"), "{error}");
     assert!(load_matcher("", &["matcher"]).is_err());
@@ -69,7 +78,7 @@ async fn every_fault_is_told_with_its_place() {
             "coordinator.matchers: ",
         ],
     );
-    check_faults("listen = '127.0.0.1:9'\n", &["the file has no table of a role"]);
+    check_faults("listen = '127.0.0.1:9'\n", &["there is no table of a role"]);
     check_faults("listen = '127.0.0.1:9'\n[bank\n", &["line 2: "]);
     check_faults("listen = '127.0.0.1:9'\n[bank]\n", &[]);
 }
@@ -132,8 +141,8 @@ async fn tls_is_read_and_its_faults_are_told() {
     check_faults(&of(&leaf.certificate, &other.key), &["tls.key: "]);
     check_faults(&of(&leaf.key, &leaf.key), &["tls.certificate: "]);
     check_faults(
-        &good.replace("reload_ms", "x").replace("[tls]", "[tls]\nkeys = 1\nreload_ms = 1"),
-        &["tls.keys: "],
+        &good.replace("[tls]", "[tls]\nkeys = 1\nreload_ms = 1"),
+        &["tls.keys: ", "tls.reload_ms: "],
     );
     check_faults(
         "listen = '127.0.0.1:9'\n[tls]\n[bank]\n",
@@ -165,4 +174,53 @@ async fn telemetry_is_told_apart_and_its_faults_with_the_others() {
     );
     check_faults(&format!("{role}[telemetry]\nlisten = '0.0.0.0:9'\n"), &["telemetry.listen: "]);
     check_faults(&format!("telemetry = 9464\n{role}"), &["telemetry: "]);
+}
+
+#[tokio::test]
+async fn faults_of_type_and_of_value_and_of_the_tables_within_are_found_together() {
+    check_faults(
+        "listen = '127.0.0.1:9'\n[frontend]\nquality_floor = 101\nhashing_queue_max = 'many'\nqualty_floor = 1\n\
+         coordinator = 'http://127.0.0.1'\ndecoder_program = '/no/such/program'\n\
+         [frontend.serving]\ndrain_ms_max = 'long'\ndeadline_ms_default = 0\nlameduck_ms = 1\n",
+        &[
+            "frontend.quality_floor: ",
+            "frontend.hashing_queue_max: invalid type: string \"many\", expected a number (accepts at least 1)",
+            "frontend.qualty_floor: is unknown; `quality_floor` is like it; `vigie config show frontend` lists",
+            "frontend.coordinator: `http://127.0.0.1` is no endpoint; write it as http://host:port",
+            "frontend.decoder_program: /no/such/program is not there",
+            "frontend.serving.drain_ms_max: ",
+            "frontend.serving.deadline_ms_default: must be at least 1",
+            "frontend.serving.lameduck_ms: is unknown; `lame_duck_ms` is like it",
+        ],
+    );
+    check_faults(
+        "listen = '127.0.0.1:9'\n[tls]\ncertificate = '/no.crt'\nkey = '/no.key'\nca = '/no/ca.crt'\nreload_ms = 1\n\
+         [matcher]\nbank = 'https://bank'\nshard = 'x'\n",
+        &[
+            "tls.certificate: /no.crt: ",
+            "tls.key: /no.key: ",
+            "tls.ca: /no/ca.crt: ",
+            "tls.reload_ms: ",
+            "matcher.bank: ",
+            "matcher.shard: ",
+        ],
+    );
+    check_faults("listen = '127.0.0.1:9\n[bank\nx = \n", &["line 1: ", "line 2: "]);
+}
+
+#[tokio::test]
+async fn a_fault_names_the_argument_that_set_the_value_and_what_is_taken() {
+    let text = "listen = '127.0.0.1:9'\n[matcher]\nfeed_open_ms_max = 0\n";
+    let set = ["matcher.shard_count=many", "matcher.serving.drain_ms_max=-1", "listen.port=1", "matcher"];
+    let faults = faults_of(text, &set);
+    for expected in [
+        "matcher.feed_open_ms_max: must be at least 1",
+        "--set matcher.shard_count: matcher.shard_count: invalid type: string \"many\", expected a number (accepts 1 to 256)",
+        "--set matcher.serving.drain_ms_max: matcher.serving.drain_ms_max: ",
+        "--set listen.port: listen.port: cannot be set, for `listen` is no table",
+        "--set matcher: write it as KEY=VALUE",
+    ] {
+        assert!(faults.iter().any(|fault| fault.starts_with(expected)), "{expected} in {faults:#?}");
+    }
+    assert_eq!(faults.len(), 5, "{faults:#?}");
 }

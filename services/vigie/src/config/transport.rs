@@ -11,11 +11,7 @@ use vigie_net::is_plaintext_off_loopback;
 use vigie_tls::{Sides, Tls, TlsConfig};
 
 use super::fitting::fitting;
-
-/// The table of TLS.
-pub(super) const TLS: &str = "tls";
-/// The key that allows plain text.
-pub(super) const ALLOW_PLAINTEXT: &str = "allow_plaintext";
+use super::names::{ALLOW_PLAINTEXT, TLS};
 
 const REMEDIES: &str = "add a [tls] table, or set allow_plaintext = true where everybody on the way may read and change what is said";
 
@@ -39,12 +35,17 @@ impl Transport {
                 false
             }
         };
-        let tls = table.get(TLS).and_then(|value| fitting::<TlsConfig>(TLS, value, faults));
-        if let Some(tls) = &tls {
-            let found = tls.faults(Sides::ServerAndClient).into_iter();
-            faults.extend(found.map(|fault| format!("{TLS}.{fault}")));
+        let fitted = table.get(TLS).and_then(|value| fitting::<TlsConfig>(TLS, value, faults));
+        if let Some(fitted) = &fitted {
+            let found = fitted.config.faults(Sides::ServerAndClient).into_iter();
+            let found = found.map(|fault| format!("{TLS}.{fault}"));
+            // An authority that does not fit may be the one that is missed.
+            let is_of_ca = |fault: &String| {
+                fault.starts_with("tls.client_ca: is missing") && !fitted.is_of_a_value("tls.ca")
+            };
+            faults.extend(found.filter(|fault| fitted.is_of_a_value(fault) && !is_of_ca(fault)));
         }
-        Self { tls, allow_plaintext }
+        Self { tls: fitted.map(|fitted| fitted.config), allow_plaintext }
     }
 
     /// Adds the fault of an address to listen on that needs TLS and has none.

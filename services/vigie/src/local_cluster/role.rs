@@ -18,6 +18,7 @@ pub struct Role {
     name: String,
     address: SocketAddr,
     shutdown: Shutdown,
+    telemetry: Telemetry,
     /// Taken when its outcome is known.
     task: Option<JoinHandle<anyhow::Result<()>>>,
 }
@@ -86,12 +87,13 @@ impl Role {
         let shutdown = Shutdown::new();
         let address = listener.local_addr()?;
         let running = run(listener, shutdown.clone(), telemetry.clone());
+        let told = telemetry.clone();
         let task = tokio::spawn(async move {
             let ran = running.await;
-            traces::stop(&telemetry).await;
+            traces::stop(&told).await;
             ran
         });
-        Ok(Self { name, address, shutdown, task: Some(task) })
+        Ok(Self { name, address, shutdown, telemetry, task: Some(task) })
     }
 
     /// Its name in errors.
@@ -104,6 +106,12 @@ impl Role {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its metrics and condition.
+    #[must_use]
+    pub fn telemetry(&self) -> Telemetry {
+        self.telemetry.clone()
     }
 
     /// Its endpoint.
@@ -129,11 +137,13 @@ impl Role {
 
     /// Tells it to stop, and does not wait.
     pub fn cancel(&self) {
+        self.telemetry.stopping();
         self.shutdown.cancel();
     }
 
     /// Stops it, and waits until it has ended.
     pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.telemetry.stopping();
         self.shutdown.cancel();
         self.outcome().await
     }

@@ -4,6 +4,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::ask::{AskError, Readiness, ask};
+use crate::telemetry::Telemetry;
 
 struct Served {
     address: std::net::SocketAddr,

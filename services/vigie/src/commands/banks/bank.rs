@@ -12,7 +12,7 @@ use crate::commands::cluster::role;
 use crate::commands::deadline::deadline;
 use crate::commands::lines::BankObject;
 use crate::config::load_store;
-use crate::output::{Exit, Output, counted, counted_as};
+use crate::output::{Exit, Output, counted, counted_as, style};
 
 /// Banks of one page.
 const PAGE: u16 = 500;
@@ -134,7 +134,12 @@ async fn list(address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<
     if rows.is_empty() {
         output.say("no banks yet; make one with `vigie bank create NAME`")?;
     } else {
-        output.table(&["bank", "state", "items", "hashes"], &rows)?;
+        output.styled_table(&["bank", "state", "items", "hashes"], &rows, |column, cell| {
+            match (column, cell) {
+                (1, DISABLED) => style::DOUBTFUL,
+                _ => style::PLAIN,
+            }
+        })?;
     }
     Ok(Exit::Done)
 }
@@ -158,8 +163,10 @@ fn show(output: &mut Output, done: &str, made: &Written<Bank>) -> anyhow::Result
     Ok(Exit::Done)
 }
 
+const DISABLED: &str = "disabled";
+
 const fn state(bank: &Bank) -> &'static str {
-    if bank.enabled { "enabled" } else { "disabled" }
+    if bank.enabled { "enabled" } else { DISABLED }
 }
 
 /// The bank, or that one of the banks named which serves; and until when a call may take.

@@ -15,6 +15,7 @@ use crate::commands::banks::{item_find, item_import};
 use crate::commands::content::folders::{FoundFile, find_files, left_out};
 use crate::commands::content::image_file;
 use crate::commands::content::image_hasher::ImageHasher;
+use crate::commands::date::date;
 use crate::commands::deadline::deadline;
 use crate::commands::lines::{FailedFileLine, ItemObject};
 use crate::commands::stop::{STOPPING, StopRequests};
@@ -36,7 +37,7 @@ pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
             let (client, deadline) = connect(&address, output)?;
             let (item, bank) = client.get_item(ItemId(item), deadline).await?.value;
             output.object(&ItemObject::new(&item, bank.as_str()))?;
-            output.say(format!("item {} of {bank}", item.id))?;
+            output.say(format!("item {} of {bank}, added {} UTC", item.id, date(item.added_at)))?;
             output.say(describe(&item))?;
             for hash in item.content.hashes() {
                 output.say(format!("  {:<6} {}", hash.hash_type(), hash.to_text()))?;
@@ -211,7 +212,7 @@ async fn list(
         let page = client.list_items(bank, Some(after), size, deadline).await?;
         for item in &page.items {
             output.object(&ItemObject::new(item, bank.as_str()))?;
-            output.say(format!("{:>12}  {}", item.id, describe(item)))?;
+            output.say(format!("{:>8}  {}  {}", item.id, date(item.added_at), describe(item)).trim_end())?;
         }
         left -= page.items.len().min(left);
         match page.next_after {

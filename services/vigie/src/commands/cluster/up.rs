@@ -21,8 +21,12 @@ pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
         None => default_data()?,
     };
     let ports = if args.port == 0 { Ports::Any } else { Ports::From(args.port) };
-    let telemetry =
-        TelemetryConfig { otlp_endpoint: args.otlp_endpoint, trace_ratio: 1.0, ..TelemetryConfig::default() };
+    let telemetry = TelemetryConfig {
+        listen: args.telemetry_listen,
+        otlp_endpoint: args.otlp_endpoint,
+        trace_ratio: 1.0,
+        ..TelemetryConfig::default()
+    };
     if let Some(fault) = telemetry.faults().first() {
         bail!("--otlp-endpoint: {}", fault.trim_start_matches("otlp_endpoint: "));
     }
@@ -48,12 +52,16 @@ fn announce(cluster: &LocalCluster, output: &mut Output) -> anyhow::Result<()> {
     let (frontend, coordinator, bank) =
         (cluster.frontend_url(), cluster.coordinator_url(), cluster.bank_url());
     output.object(&serde_json::json!({
-        "ready": true, "frontend": frontend, "coordinator": coordinator, "bank": bank
+        "ready": true, "frontend": frontend, "coordinator": coordinator, "bank": bank,
+        "telemetry": cluster.telemetry_url()
     }))?;
     output.say("ready")?;
     output.say(format!("  frontend     {frontend}"))?;
     output.say(format!("  coordinator  {coordinator}"))?;
     output.say(format!("  bank         {bank}"))?;
+    if let Some(telemetry) = cluster.telemetry_url() {
+        output.say(format!("  metrics      {telemetry}/metrics"))?;
+    }
     let elsewhere = frontend != "http://127.0.0.1:7740";
     if elsewhere {
         output.say("in another terminal, first:")?;

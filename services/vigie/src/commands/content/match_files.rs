@@ -24,7 +24,9 @@ use crate::commands::lines::{
     FramesObject, MatchLine, SkippedObject, Subject, UnmatchedLine, decode_failure,
 };
 use crate::hash_file::QueryHashes;
-use crate::output::{ErrorLine, Exit, Output, Printed, code_name, counted, hint, sentence};
+use crate::output::{
+    ErrorLine, Exit, Output, Printed, code_name, counted, exit_of_call, hint, sentence, style,
+};
 
 /// Images that are on their way at once: enough to keep a small cluster busy, few enough not to be refused.
 const AT_ONCE: usize = 8;
@@ -153,7 +155,7 @@ fn failed(call: &CallError) -> Outcome {
             code,
             Code::NotFound | Code::FailedPrecondition | Code::Unimplemented | Code::PermissionDenied
         );
-    Outcome::Failed { error: line(message), code: Some(code), of_all }
+    Outcome::Failed { error: line(message), code: Some(code), exit: Some(exit_of_call(call)), of_all }
 }
 
 fn print(output: &mut Output, subject: &Subject, outcome: &Outcome) -> Printed {
@@ -205,7 +207,8 @@ fn print(output: &mut Output, subject: &Subject, outcome: &Outcome) -> Printed {
             format!(", labels {}", found.labels.join(" "))
         };
         output.say(format!(
-            "{file}: KNOWN, item {} of {}{reference}{labels}: {} at distance {} ({}{}){missed}{caveat}{gap}",
+            "{file}: {}, item {} of {}{reference}{labels}: {} at distance {} ({}{}){missed}{caveat}{gap}",
+            style::styled(style::BAD, "KNOWN"),
             found.item,
             found.bank_name,
             found.hash_type,

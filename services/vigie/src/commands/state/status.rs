@@ -2,7 +2,7 @@
 //!
 //! Each part is asked once, and all at the same time. One that does not answer costs its own line and not the rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -14,7 +14,9 @@ use vigie_model::{
 use crate::cli::StatusArgs;
 use crate::commands::banks::bank::connect;
 use crate::commands::deadline::deadline;
-use crate::output::{ErrorLine, Exit, Output, PrintError, code_name, exit_of, hint, sentence};
+use crate::output::{
+    ErrorLine, Exit, Output, PrintError, code_name, counted_as, exit_of_call, hint, sentence, style,
+};
 
 /// The longest time that one part is waited for: what has not answered by then is not well.
 const PART_WITHIN_MS: u64 = 5_000;
@@ -53,7 +55,8 @@ pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
         |head| head.sequence,
     );
     let lag = |sequence: Sequence| newest.0.saturating_sub(sequence.0);
-    let held = if topology.is_ok() { show_replicas(replicas, lag, output)? } else { Vec::new() };
+    let memory = Memory::of(replicas);
+    let held = if topology.is_ok() { show_replicas(replicas, &memory, lag, output)? } else { Vec::new() };
 
     let complete =
         shards.is_some_and(|shards| shards > 0 && (0..shards).all(|shard| is_covered(shard, replicas)));
@@ -67,6 +70,7 @@ pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
         "sequence": known.map(|head| head.sequence.0), "banks": known.map(|head| head.banks),
         "items": known.map(|head| head.items), "hashes": known.map(|head| head.hashes),
         "shard_count": shards, "complete": complete,
+        "memory_bytes": memory.bytes, "processes": memory.processes,
         "replicas": replicas.iter().map(|replica| replica_object(replica, lag(replica.sequence))).collect::<Vec<_>>(),
         "hash_types": held.iter().map(|one| object(&one.0)).collect::<Vec<_>>(),
         "unanswered": unanswered,
@@ -76,7 +80,7 @@ pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
         if let Some(hint) = hint(error.code()) {
             output.note(hint);
         }
-        return Ok(exit_of(error.code()));
+        return Ok(exit_of_call(error));
     }
     if !complete {
         output.note(
@@ -104,31 +108,43 @@ impl<'a> Unanswered<'a> {
 /// Shows the replicas and what they hold, and returns the latter.
 fn show_replicas(
     replicas: &[ReplicaView],
+    memory: &Memory,
     lag: impl Fn(Sequence) -> u64,
     output: &mut Output,
 ) -> Result<Vec<Held>, PrintError> {
     output.say("")?;
     let rows: Vec<Vec<String>> = replicas
         .iter()
-        .map(|replica| {
+        .enumerate()
+        .map(|(index, replica)| {
             vec![
                 replica.identity.map_or("?".to_owned(), |identity| identity.to_string()),
-                replica.endpoint.clone(),
+                replica.endpoint.trim_start_matches("http://").to_owned(),
                 replica.state.name().to_owned(),
-                replica.sequence.to_string(),
                 lag(replica.sequence).to_string(),
                 replica.items.to_string(),
                 replica.hashes.to_string(),
-                format!("{} MiB", replica.memory_bytes >> 20),
+                memory.cell(index, replica),
                 format!("{:.1} ms", std::time::Duration::from_micros(replica.latency_us).as_secs_f64() * 1e3),
                 replica.in_flight.to_string(),
-                remark(replica),
             ]
         })
         .collect();
-    let head_row =
-        ["shard", "matcher", "state", "sequence", "lag", "items", "hashes", "memory", "latency", "calls", ""];
-    output.table(&head_row, &rows)?;
+    // A replica's sequence is that of the bank less its lag.
+    let head_row = ["shard", "matcher", "state", "lag", "items", "hashes", "memory", "latency", "calls"];
+    output.styled_table(&head_row, &rows, |column, cell| match (column, cell) {
+        (2, cell) if cell == ReplicaState::Ready.name() => style::GOOD,
+        (2, cell) if cell == ReplicaState::Unreachable.name() => style::BAD,
+        (2, _) => style::DOUBTFUL,
+        _ => style::PLAIN,
+    })?;
+    for replica in replicas {
+        let remark = remark(replica);
+        if !remark.is_empty() {
+            output.say(format!("{}: {remark}", replica.endpoint))?;
+        }
+    }
+    output.say(memory.to_string())?;
 
     let counts = replicas.iter().flat_map(|replica| &replica.hash_counts);
     let types: HashTypeSet = HashType::known().chain(counts.map(|count| count.hash_type)).collect();
@@ -147,7 +163,9 @@ fn replica_object(replica: &ReplicaView, lag: u64) -> serde_json::Value {
         "shard_count": replica.identity.map(|identity| identity.shard_count().get()),
         "sequence": replica.sequence.0, "lag": lag,
         "items": replica.items, "hashes": replica.hashes, "reason": replica.reason,
-        "memory_bytes": replica.memory_bytes, "latency_us": replica.latency_us,
+        "memory_bytes": replica.memory_bytes,
+        "process": (replica.process_id != 0).then(|| format!("{:016x}", replica.process_id)),
+        "latency_us": replica.latency_us,
         "in_flight": replica.in_flight, "ejected": replica.ejected,
         "hash_types": replica.hash_counts.iter().map(object).collect::<Vec<_>>(),
     })
@@ -159,6 +177,41 @@ fn is_covered(shard: u16, replicas: &[ReplicaView]) -> bool {
         let serves = replica.identity.is_some_and(|identity| identity.shard().0 == shard);
         serves && replica.state == ReplicaState::Ready
     })
+}
+
+/// The memory of the matchers, that of each process counted once: `vigie up` runs all of them in one.
+struct Memory {
+    /// Of each replica, whether it is the first of its process.
+    is_first: Vec<bool>,
+    processes: usize,
+    bytes: u64,
+}
+
+impl Memory {
+    fn of(replicas: &[ReplicaView]) -> Self {
+        let mut known = BTreeSet::new();
+        // Older versions do not name their process: each is taken for one of its own.
+        let is_first = replicas.iter().map(|one| one.process_id == 0 || known.insert(one.process_id));
+        let is_first: Vec<bool> = is_first.collect();
+        let counted =
+            || replicas.iter().zip(&is_first).filter(|(one, is_first)| **is_first && one.memory_bytes > 0);
+        Self {
+            processes: counted().count(),
+            bytes: counted().map(|(one, _)| one.memory_bytes).sum(),
+            is_first,
+        }
+    }
+
+    fn cell(&self, index: usize, replica: &ReplicaView) -> String {
+        if self.is_first[index] { format!("{} MiB", replica.memory_bytes >> 20) } else { "shared".to_owned() }
+    }
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let processes = counted_as(self.processes as u64, "process", "processes");
+        write!(f, "memory: {} MiB in {processes}", self.bytes >> 20)
+    }
 }
 
 /// What is to be said of a replica.
@@ -250,6 +303,7 @@ mod tests {
             }],
             reason: String::new(),
             memory_bytes: 0,
+            process_id: 0,
             latency_us: 0,
             in_flight: 0,
             ejected: false,
@@ -268,5 +322,18 @@ mod tests {
         older.hash_counts[0].is_searched = false;
         let held = Held::by(&[replica(0, 10, None), older], HashType::PDQ);
         assert!(held.to_string().starts_with("pdq: 15 hashes, not searched by every replica"), "{held}");
+    }
+
+    #[test]
+    fn the_memory_of_a_process_is_counted_once() {
+        let in_process =
+            |process_id, memory_bytes| ReplicaView { process_id, memory_bytes, ..replica(0, 1, None) };
+        let replicas =
+            [in_process(7, 5 << 20), in_process(7, 5 << 20), in_process(8, 1 << 20), in_process(0, 2 << 20)];
+        let memory = Memory::of(&replicas);
+        assert_eq!(memory.to_string(), "memory: 8 MiB in 3 processes");
+        let cells: Vec<String> = replicas.iter().enumerate().map(|(at, one)| memory.cell(at, one)).collect();
+        assert_eq!(cells, ["5 MiB", "shared", "1 MiB", "2 MiB"]);
+        assert_eq!(Memory::of(&[in_process(9, 0)]).to_string(), "memory: 0 MiB in 0 processes");
     }
 }

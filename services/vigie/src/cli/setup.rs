@@ -1,0 +1,91 @@
+//! Commands that prepare: configurations, certificates, completion, manual pages.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// What to do with configuration files.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Report every fault of a configuration: of a file, of VIGIE__... variables, and of --set arguments
+    Check(ConfigCheckArgs),
+    /// Show every key, with default, unit, accepted values and comment: a file to begin with
+    Show {
+        /// The role whose keys to show [default: all]
+        #[arg(value_enum, value_name = "ROLE")]
+        role: Option<RoleName>,
+        /// As tables of Markdown
+        #[arg(long)]
+        markdown: bool,
+        /// As a JSON Schema, like `vigie config schema`
+        #[arg(long, conflicts_with = "markdown")]
+        schema: bool,
+    },
+    /// Print the JSON Schema of a configuration file, for editors and checks
+    Schema {
+        /// The role whose table the file must have [default: none of them in particular]
+        #[arg(value_enum, value_name = "ROLE")]
+        role: Option<RoleName>,
+    },
+}
+
+/// Arguments of `vigie config check`.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigCheckArgs {
+    /// The file; without it, the variables and arguments alone
+    pub(crate) file: Option<PathBuf>,
+    /// Set a key of the file, as the command of a role does; may be given again
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+/// A role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleName {
+    /// The durable store
+    Bank,
+    /// One replica of one shard
+    Matcher,
+    /// Asks the matchers, and merges
+    Coordinator,
+    /// Decodes and hashes; what clients call
+    Frontend,
+}
+
+/// What to do with certificates.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TlsCommand {
+    /// Make an authority for development, and certificates that it signs; the authority is kept if it is there
+    DevCa(DevCaArgs),
+}
+
+/// Arguments of `vigie tls dev-ca`.
+#[derive(Debug, Args)]
+pub(crate) struct DevCaArgs {
+    /// The folder of the authority and its certificates; made if it is missing
+    pub(crate) folder: PathBuf,
+    /// A server to make a certificate for: a DNS name or an address, or several of one server, separated by commas; may be
+    /// given again
+    #[arg(long = "name", value_name = "HOST", default_value = "localhost,127.0.0.1,::1")]
+    pub(crate) names: Vec<String>,
+    /// A client to make a certificate for, by the name of spiffe://vigie.dev/NAME; may be given again
+    #[arg(long = "client", value_name = "NAME")]
+    pub(crate) clients: Vec<String>,
+}
+
+/// Arguments of `vigie completions`.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+/// Arguments of `vigie man`.
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// The folder for the pages, one for each command; made if it is missing
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+}

@@ -1,0 +1,84 @@
+//! A fault of a configuration: which key, where it was set, and which values are taken.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use anyhow::anyhow;
+use serde::Serialize;
+
+use super::reference;
+
+/// One fault.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct Fault {
+    /// What set the value: the path of the file, the name of a variable of the environment, or an argument.
+    pub(crate) source: String,
+    /// The key with its table, such as `matcher.shard`; `None` where the fault is one of the whole file.
+    pub(crate) key: Option<String>,
+    /// What is wrong.
+    pub(crate) message: String,
+    /// The values that the key takes, where there is such a key.
+    pub(crate) accepts: Option<String>,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.source)?;
+        if let Some(key) = &self.key {
+            write!(f, "{key}: ")?;
+        }
+        f.write_str(&self.message)?;
+        match &self.accepts {
+            Some(accepts) if !self.message.contains(accepts.as_str()) && !self.message.contains("one of") => {
+                write!(f, " (accepts {accepts})")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What set each key that is not from the file.
+#[derive(Debug, Default)]
+pub(super) struct Origins(BTreeMap<String, String>);
+
+impl Origins {
+    /// The key is from a variable or an argument of this name.
+    pub(super) fn set(&mut self, key: String, source: String) {
+        self.0.insert(key, source);
+    }
+
+    /// What set the key, or a table around it.
+    fn of(&self, key: &str) -> Option<&str> {
+        let mut tables = std::iter::successors(Some(key), |key| Some(key.rsplit_once('.')?.0));
+        tables.find_map(|key| self.0.get(key)).map(String::as_str)
+    }
+}
+
+/// Reads faults that are written as `key: what is wrong`, and says of each where it is from.
+pub(super) fn located(faults: Vec<String>, origins: &Origins, file: Option<&Path>) -> Vec<Fault> {
+    let file = file.map_or_else(|| "the configuration".to_owned(), |file| file.display().to_string());
+    let locate = |fault: String| {
+        let (key, message) = match fault.split_once(": ") {
+            Some((key, message)) if is_key(key) => (Some(key.to_owned()), message.to_owned()),
+            _ => (None, fault),
+        };
+        let bare = key.as_deref().map(|key| key.split('[').next().unwrap_or_default());
+        let source = bare.and_then(|key| origins.of(key)).unwrap_or(&file).to_owned();
+        let accepts = bare.and_then(reference::key).map(|key| key.accepts.clone());
+        Fault { source, key, message, accepts }
+    };
+    faults.into_iter().map(locate).collect()
+}
+
+fn is_key(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_part)
+}
+
+/// The error of a role that does not start because of these faults, each in a line of its own.
+pub(super) fn error_of(faults: &[Fault]) -> anyhow::Error {
+    let lines: Vec<String> = faults.iter().map(|fault| format!("\n  {fault}")).collect();
+    let count = crate::output::counted(faults.len() as u64, "fault");
+    anyhow!("the configuration has {count}:{}", lines.concat())
+}

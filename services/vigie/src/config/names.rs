@@ -1,0 +1,22 @@
+//! The names of keys and tables that the configuration itself reads.
+
+/// The key of the address where a role listens.
+pub(crate) const LISTEN: &str = "listen";
+/// The key that allows plain text.
+pub(crate) const ALLOW_PLAINTEXT: &str = "allow_plaintext";
+/// The table of TLS.
+pub(crate) const TLS: &str = "tls";
+/// The table of metrics, probes and traces.
+pub(crate) const TELEMETRY: &str = "telemetry";
+/// The table of limits within that of each role.
+pub(crate) const SERVING: &str = "serving";
+/// A role, and its table.
+pub(crate) const BANK: &str = "bank";
+/// A role, and its table.
+pub(crate) const MATCHER: &str = "matcher";
+/// A role, and its table.
+pub(crate) const COORDINATOR: &str = "coordinator";
+/// A role, and its table.
+pub(crate) const FRONTEND: &str = "frontend";
+/// Every role.
+pub(crate) const ROLES: [&str; 4] = [BANK, MATCHER, COORDINATOR, FRONTEND];

@@ -1,0 +1,47 @@
+//! The unit of a number, which its name holds.
+
+/// Words of names and their units; the first that a name holds counts.
+const UNITS: [(&str, &str); 35] = [
+    ("bytes_per_second", "bytes/s"),
+    ("bytes", "bytes"),
+    ("ms", "ms"),
+    ("us", "µs"),
+    ("seconds", "s"),
+    ("minutes", "min"),
+    ("hours", "h"),
+    ("pixels", "pixels"),
+    ("px", "pixels"),
+    ("share", "share"),
+    ("ratio", "share"),
+    ("quality", "quality"),
+    ("nb_connection", "links"),
+    ("ef", "candidates"),
+    ("shard_count", "shards"),
+    ("shard", "number"),
+    ("replica", "number"),
+    ("concurrency", "calls"),
+    ("streams", "streams"),
+    ("connections", "connections"),
+    ("changes", "changes"),
+    ("write_queue", "writes"),
+    ("hashing_queue", "images"),
+    ("banks", "banks"),
+    ("rows", "rows"),
+    ("followers", "followers"),
+    ("queries", "queries"),
+    ("calls", "calls"),
+    ("threads", "threads"),
+    ("requests", "requests"),
+    ("frames", "frames"),
+    ("handshakes", "handshakes"),
+    ("searches", "searches"),
+    ("waits", "calls"),
+    ("watchers", "watchers"),
+];
+
+/// Returns the unit of the number of this name.
+pub(super) fn of(name: &str) -> Option<&'static str> {
+    let name = format!("_{name}_");
+    let found = UNITS.iter().find(|(words, _)| name.contains(&format!("_{words}_")));
+    found.map(|(_, unit)| *unit)
+}
