@@ -5,4 +5,5 @@ mod rules;
 mod layout;
 mod circles;
 mod chart;
+mod chart_values;
 mod compose;

@@ -45,7 +45,14 @@ allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
 {{- $store := "sqlite:/var/lib/vigie/bank.db" }}
 {{- if eq .Values.bank.store "postgres" }}
 {{- $postgres := .Values.bank.postgres }}
-{{- $parameters := ternary (printf "?%s" $postgres.parameters) "" (ne $postgres.parameters "") }}
+{{- $parameters := list }}
+{{- with $postgres.tls }}
+{{- if .mode }}{{ $parameters = append $parameters (printf "sslmode=%s" .mode) }}{{ end }}
+{{- if and .existingSecret .caKey (hasPrefix "verify" .mode) }}{{ $parameters = append $parameters (printf "sslrootcert=/etc/vigie/postgres/%s" .caKey) }}{{ end }}
+{{- if .certificateKey }}{{ $parameters = append $parameters (printf "sslcert=/etc/vigie/postgres/%s&sslkey=/etc/vigie/postgres/%s" .certificateKey .keyKey) }}{{ end }}
+{{- end }}
+{{- with $postgres.parameters }}{{ $parameters = append $parameters . }}{{ end }}
+{{- $parameters = ternary (printf "?%s" (join "&" $parameters)) "" (gt (len $parameters) 0) }}
 {{- $store = printf "postgres://%s@%s:%d/%s%s" $postgres.user (default "told-by-the-secret.invalid" $postgres.host) (int $postgres.port) $postgres.database $parameters }}
 {{- end }}
 {{- $known := dict "store" $store }}

@@ -29,6 +29,21 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 {{- end }}
 
+{{/* Keys that are the chart's own, so that no other label may have them. */}}
+{{- define "vigie.reservedLabels" -}}
+[app.kubernetes.io/name, app.kubernetes.io/instance, app.kubernetes.io/component, app.kubernetes.io/version, app.kubernetes.io/managed-by, helm.sh/chart, vigie/set, vigie/shard]
+{{- end }}
+
+{{/* The address families of a Service. */}}
+{{- define "vigie.ipFamilies" -}}
+{{- with .Values.ipFamilyPolicy }}
+ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .Values.ipFamilies }}
+ipFamilies: {{ toJson . }}
+{{- end }}
+{{- end }}
+
 {{- define "vigie.image" -}}
 {{- $image := .Values.image }}
 {{- if $image.digest }}{{ printf "%s@%s" $image.repository $image.digest }}
@@ -70,10 +85,24 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 {{- end }}
 
+{{/* The account of a component: (dict "root" $ "component" "bank") */}}
 {{- define "vigie.serviceAccount" -}}
-{{- if .Values.serviceAccount.create }}{{ default (include "vigie.fullname" .) .Values.serviceAccount.name }}
-{{- else }}{{ default "default" .Values.serviceAccount.name }}
+{{- $own := (default dict (get (default dict (get .root.Values .component)) "serviceAccount")).name }}
+{{- $made := printf "%s-%s" (include "vigie.fullname" .root) .component }}
+{{- /* A restore runs before the release's accounts are there. */}}
+{{- default (ternary $made "default" (and .root.Values.serviceAccount.create (ne .component "restore"))) $own }}
 {{- end }}
+
+{{/* The claim of the embedded store. */}}
+{{- define "vigie.bankClaim" -}}
+{{- default (printf "data-%s-bank-0" (include "vigie.fullname" .)) .Values.bank.sqlite.existingClaim }}
+{{- end }}
+
+{{/* A quantity of Kubernetes in bytes, for comparisons. */}}
+{{- define "vigie.bytes" -}}
+{{- $text := toString . }}
+{{- $units := dict "" 1.0 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 }}
+{{- printf "%.0f" (mulf (regexFind "^[0-9.]+" $text | float64) (get $units (regexFind "[A-Za-z]*$" $text))) }}
 {{- end }}
 
 {{/*

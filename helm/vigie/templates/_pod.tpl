@@ -17,17 +17,14 @@ metadata:
   labels:
     # Not the chart's version: another chart that renders the same pods rolls none.
     {{- include "vigie.component" (dict "root" .root "component" .component) | nindent 4 }}
-    {{- with $values.commonLabels }}
+    {{- with mergeOverwrite (deepCopy $values.commonLabels) .role.podLabels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
     {{- with .labels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-    {{- with .role.podLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
 spec:
-  {{- include "vigie.podBasics" .root | nindent 2 }}
+  {{- include "vigie.podBasics" (dict "root" .root "component" .component) | nindent 2 }}
   terminationGracePeriodSeconds: {{ default (include "vigie.grace" (dict "config" .config "more" .graceMore) | int) .role.terminationGracePeriodSeconds }}
   {{- with .role.priorityClassName }}
   priorityClassName: {{ . }}
@@ -44,7 +41,7 @@ spec:
   affinity:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- $constraints := list (list "topology.kubernetes.io/zone" .role.spread.zones) (list "kubernetes.io/hostname" .role.spread.hosts) }}
+  {{- $constraints := list (list $values.topologyKeys.zone .role.spread.zones) (list $values.topologyKeys.host .role.spread.hosts) }}
   {{- if or .role.spread.zones .role.spread.hosts }}
   topologySpreadConstraints:
     {{- range $constraints }}
@@ -66,27 +63,28 @@ spec:
     {{- end }}
     {{- end }}
   {{- end }}
+  initContainers:
+    # A rollout whose configuration has a fault stops here, and what ran before goes on.
+    - name: config-check
+      image: {{ include "vigie.image" .root }}
+      imagePullPolicy: {{ $values.image.pullPolicy }}
+      args: [config, check, /etc/vigie/config/vigie.toml]
+      {{- include "vigie.containerSecurity" .root | nindent 6 }}
+      {{- include "vigie.roleEnv" . | nindent 6 }}
+      resources:
+        requests: {cpu: 10m, memory: 32Mi}
+        limits: {memory: 128Mi}
+      {{- include "vigie.roleMounts" . | nindent 6 }}
+    {{- with .role.initContainers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   containers:
     - name: {{ .component }}
       image: {{ include "vigie.image" .root }}
       imagePullPolicy: {{ $values.image.pullPolicy }}
       args: [{{ .component }}, --config, /etc/vigie/config/vigie.toml]
       {{- include "vigie.containerSecurity" .root | nindent 6 }}
-      env:
-        - name: VIGIE_LOG
-          value: {{ $values.log | quote }}
-        - name: VIGIE_LOG_FORMAT
-          value: {{ $values.logFormat }}
-        {{- with .env }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
-        {{- with .role.extraEnv }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
-      {{- with .role.extraEnvFrom }}
-      envFrom:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
+      {{- include "vigie.roleEnv" . | nindent 6 }}
       ports:
         - name: grpc
           containerPort: {{ include "vigie.port" .component }}
@@ -112,14 +110,10 @@ spec:
       resources:
         {{- toYaml . | nindent 8 }}
       {{- end }}
-      volumeMounts:
-        - {name: config, mountPath: /etc/vigie/config, readOnly: true}
-        {{- if $values.tls.enabled }}
-        - {name: tls, mountPath: /etc/vigie/tls, readOnly: true}
-        {{- end }}
-        {{- with .mounts }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
+      {{- include "vigie.roleMounts" . | nindent 6 }}
+    {{- with .role.sidecars }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   volumes:
     - name: config
       configMap:
@@ -127,37 +121,59 @@ spec:
     {{- if $values.tls.enabled }}
     {{- include "vigie.tlsVolume" (dict "root" .root "component" .component) | nindent 4 }}
     {{- end }}
-    {{- with .volumes }}
+    {{- with concat (default list .volumes) .role.extraVolumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
 {{- end }}
 
-{{/* Of every pod: who it is, and what it may not. */}}
+{{/* The variables of a role, which its check has as well. */}}
+{{- define "vigie.roleEnv" -}}
+env:
+  - name: VIGIE_LOG
+    value: {{ .root.Values.log | quote }}
+  - name: VIGIE_LOG_FORMAT
+    value: {{ .root.Values.logFormat }}
+  {{- with concat (default list .env) .role.extraEnv }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with .role.extraEnvFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "vigie.roleMounts" -}}
+volumeMounts:
+  - {name: config, mountPath: /etc/vigie/config, readOnly: true}
+  {{- if .root.Values.tls.enabled }}
+  - {name: tls, mountPath: /etc/vigie/tls, readOnly: true}
+  {{- end }}
+  {{- with concat (default list .mounts) .role.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{/* Of every pod: who it is, and what it may not. (dict "root" $ "component" "bank") */}}
 {{- define "vigie.podBasics" -}}
 serviceAccountName: {{ include "vigie.serviceAccount" . }}
 automountServiceAccountToken: false
 # Variables of other Services are none of ours.
 enableServiceLinks: false
+{{- with .root.Values.podSecurityContext }}
 securityContext:
-  runAsNonRoot: true
-  runAsUser: 65532
-  runAsGroup: 65532
-  fsGroup: 65532
-  fsGroupChangePolicy: OnRootMismatch
-  seccompProfile:
-    type: RuntimeDefault
-{{- with .Values.image.pullSecrets }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
 {{- define "vigie.containerSecurity" -}}
+{{- with .Values.containerSecurityContext -}}
 securityContext:
-  allowPrivilegeEscalation: false
-  readOnlyRootFilesystem: true
-  capabilities:
-    drop: [ALL]
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{/* (dict "root" $ "component" "bank") */}}

@@ -24,7 +24,7 @@ fraction are printed as such. JSON's texts are TOML's.
 */}}
 {{- define "vigie.toml.value" -}}
 {{- if typeIs "json.Number" .value }}{{ .value }}
-{{- else if kindIs "string" .value }}{{ toJson .value }}
+{{- else if kindIs "string" .value }}{{ toRawJson .value }}
 {{- else if kindIs "bool" .value }}{{ .value }}
 {{- else if kindIs "float64" .value }}{{ if eq (floor .value) .value }}{{ printf "%.0f" .value }}{{ else }}{{ toJson .value }}{{ end }}
 {{- else if or (kindIs "int" .value) (kindIs "int64" .value) }}{{ printf "%d" .value }}

@@ -19,6 +19,131 @@
 {{- if and .Values.tls.certManager.enabled (not .Values.tls.certManager.issuer.name) }}
 {{- $faults = append $faults "tls.certManager.issuer.name: is missing" }}
 {{- end }}
+{{- if eq $bank.store "postgres" }}
+{{- with $bank.postgres.tls }}
+{{- if and .mode $bank.postgres.urlKey }}
+{{- $faults = append $faults "bank.postgres.tls.mode: has no effect with urlKey; write sslmode into the URL" }}
+{{- end }}
+{{- if and .mode (contains "sslmode=" $bank.postgres.parameters) }}
+{{- $faults = append $faults "bank.postgres.parameters: say sslmode, and so does bank.postgres.tls.mode" }}
+{{- end }}
+{{- if ne (eq .certificateKey "") (eq .keyKey "") }}
+{{- $faults = append $faults "bank.postgres.tls: certificateKey and keyKey belong together" }}
+{{- end }}
+{{- if and .certificateKey (not .existingSecret) }}
+{{- $faults = append $faults "bank.postgres.tls.existingSecret: must name the Secret with the certificate" }}
+{{- end }}
+{{- if and (eq .mode "verify-ca") (not .existingSecret) }}
+{{- $faults = append $faults "bank.postgres.tls.existingSecret: must name the Secret with the one authority that verify-ca trusts" }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if $bank.backup.enabled }}
+{{- if not $bank.backup.claim }}
+{{- $faults = append $faults "bank.backup.claim: must name the claim for the copies" }}
+{{- end }}
+{{- if and (eq $bank.store "postgres") (not $bank.backup.postgresImage) }}
+{{- $faults = append $faults "bank.backup.postgresImage: must name an image with pg_dump of the server's version" }}
+{{- end }}
+{{- if and (eq $bank.store "sqlite") (has "ReadWriteOncePod" $bank.sqlite.accessModes) }}
+{{- $faults = append $faults "bank.sqlite.accessModes: ReadWriteOncePod keeps the backup away from the store; use ReadWriteOnce" }}
+{{- end }}
+{{- end }}
+{{- if $bank.restore.file }}
+{{- if not (or $bank.restore.claim $bank.backup.claim) }}
+{{- $faults = append $faults "bank.restore.claim: must name the claim with the copy" }}
+{{- end }}
+{{- if and (eq $bank.store "sqlite") (not $bank.sqlite.existingClaim) }}
+{{- $faults = append $faults "bank.sqlite.existingClaim: must name a new, empty claim to restore into" }}
+{{- end }}
+{{- if and (eq $bank.store "postgres") (not $bank.backup.postgresImage) }}
+{{- $faults = append $faults "bank.backup.postgresImage: must name an image with pg_restore of the server's version" }}
+{{- end }}
+{{- end }}
+{{- $own := include "vigie.reservedLabels" . | fromYamlArray }}
+{{- range (list "VIGIE_LOG" "VIGIE_LOG_FORMAT" "VIGIE__MATCHER__SHARD" "VIGIE__MATCHER__REPLICA") }}{{ $own = append $own . }}{{ end }}
+{{- if eq $bank.store "postgres" }}{{ $own = append $own (ternary "VIGIE__BANK__STORE" "PGPASSWORD" (ne $bank.postgres.urlKey "")) }}{{ end }}
+{{- range $key, $value := .Values.commonLabels }}
+{{- if has $key $own }}{{ $faults = append $faults (printf "commonLabels.%s: is a label that the chart itself sets" $key) }}{{ end }}
+{{- end }}
+{{- if hasKey .Values.podAnnotations "checksum/config" }}{{ $faults = append $faults "podAnnotations.checksum/config: is an annotation that the chart itself sets" }}{{ end }}
+{{- $accounts := list }}
+{{- range $role := (list "frontend" "coordinator" "matcher" "bank") }}
+{{- $values := get $.Values $role }}
+{{- range $key, $value := $values.podLabels }}
+{{- if has $key $own }}{{ $faults = append $faults (printf "%s.podLabels.%s: is a label that the chart itself sets" $role $key) }}{{ end }}
+{{- end }}
+{{- if hasKey $values.podAnnotations "checksum/config" }}{{ $faults = append $faults (printf "%s.podAnnotations.checksum/config: is an annotation that the chart itself sets" $role) }}{{ end }}
+{{- $variables := $own }}
+{{- range $values.extraEnv }}
+{{- if has .name $variables }}{{ $faults = append $faults (printf "%s.extraEnv: %s is said twice, or by the chart itself" $role .name) }}{{ end }}
+{{- $variables = append $variables .name }}
+{{- end }}
+{{- $containers := list $role "config-check" }}
+{{- range concat $values.initContainers $values.sidecars }}
+{{- if has .name $containers }}{{ $faults = append $faults (printf "%s: two containers are called %s" $role .name) }}{{ end }}
+{{- $containers = append $containers .name }}
+{{- end }}
+{{- $volumes := list "config" "tls" "data" "tmp" "postgres-tls" }}
+{{- range $values.extraVolumes }}
+{{- if has .name $volumes }}{{ $faults = append $faults (printf "%s.extraVolumes: a volume is called %s already" $role .name) }}{{ end }}
+{{- $volumes = append $volumes .name }}
+{{- end }}
+{{- range $values.extraVolumeMounts }}
+{{- if not (has .name $volumes) }}{{ $faults = append $faults (printf "%s.extraVolumeMounts: no volume is called %s" $role .name) }}{{ end }}
+{{- end }}
+{{- range $values.tolerations }}
+{{- if and (eq (default "Equal" .operator) "Exists") .value }}{{ $faults = append $faults (printf "%s.tolerations: %s has a value, and the operator Exists takes none" $role (default "one" .key)) }}{{ end }}
+{{- if and (eq (default "Equal" .operator) "Equal") (not .key) }}{{ $faults = append $faults (printf "%s.tolerations: one has no key, which needs the operator Exists" $role) }}{{ end }}
+{{- end }}
+{{- range $resource, $least := default dict $values.resources.requests }}
+{{- $most := get (default dict $values.resources.limits) $resource }}
+{{- if and $most (gt (include "vigie.bytes" $least | float64) (include "vigie.bytes" $most | float64)) }}
+{{- $faults = append $faults (printf "%s.resources: %v of %s are requested, and the limit is %v" $role $least $resource $most) }}
+{{- end }}
+{{- end }}
+{{- if has (toString $values.maxUnavailable) (list "0" "0%") }}
+{{- $faults = append $faults (printf "%s.maxUnavailable: 0 keeps every node with such a pod from being drained for ever; use 1, and more replicas" $role) }}
+{{- end }}
+{{- if and $.Values.serviceAccount.create $values.serviceAccount.name }}
+{{- if has $values.serviceAccount.name $accounts }}{{ $faults = append $faults (printf "%s.serviceAccount.name: %s is another role's account" $role $values.serviceAccount.name) }}{{ end }}
+{{- $accounts = append $accounts $values.serviceAccount.name }}
+{{- end }}
+{{- if and (not $.Values.serviceAccount.create) $values.serviceAccount.annotations }}
+{{- $faults = append $faults (printf "%s.serviceAccount.annotations: serviceAccount.create is false, so there is no account to annotate" $role) }}
+{{- end }}
+{{- end }}
+{{- $service := .Values.frontend.service }}
+{{- if eq $service.type "ClusterIP" }}
+{{- range (list "externalTrafficPolicy" "loadBalancerClass") }}
+{{- if get $service . }}{{ $faults = append $faults (printf "frontend.service.%s: has no effect with type ClusterIP" .) }}{{ end }}
+{{- end }}
+{{- end }}
+{{- if and (ne $service.type "LoadBalancer") $service.loadBalancerSourceRanges }}
+{{- $faults = append $faults (printf "frontend.service.loadBalancerSourceRanges: has no effect with type %s" $service.type) }}
+{{- end }}
+{{- if and .Values.networkPolicy.enabled (ne $service.type "ClusterIP") }}
+{{- $blocks := false }}
+{{- range .Values.networkPolicy.platforms }}{{ if .ipBlock }}{{ $blocks = true }}{{ end }}{{ end }}
+{{- if not $blocks }}
+{{- $faults = append $faults (printf "networkPolicy.platforms: names no ipBlock, so what comes by the Service of type %s would be refused" $service.type) }}
+{{- end }}
+{{- end }}
+{{- if and (eq .Values.ipFamilyPolicy "SingleStack") (gt (len .Values.ipFamilies) 1) }}
+{{- $faults = append $faults "ipFamilies: are two, and ipFamilyPolicy is SingleStack" }}
+{{- end }}
+{{- $tls := .Values.tls }}
+{{- if and $tls.enabled (not $tls.certManager.enabled) (not $tls.existingSecret) }}
+{{- range (list "frontend" "coordinator" "matcher" "bank" "client") }}
+{{- if not (get $tls.existingSecrets .) }}{{ $faults = append $faults (printf "tls.existingSecret: names no Secret, tls.existingSecrets.%s none either, and tls.certManager is not enabled" .) }}{{ end }}
+{{- end }}
+{{- end }}
+{{- if and $tls.certManager.enabled (or $tls.existingSecret $tls.existingSecrets) }}
+{{- $faults = append $faults "tls.certManager: is enabled, and tls.existingSecret or existingSecrets names Secrets beside it" }}
+{{- end }}
+{{- if gt (len .Values.clusterDomain) 100 }}
+{{- $faults = append $faults "clusterDomain: has more than 100 characters" }}
+{{- end }}
 {{- $frontend := .Values.frontend }}
 {{- $frontends := int (ternary $frontend.autoscaling.maxReplicas $frontend.replicas $frontend.autoscaling.enabled) }}
 {{- if lt (int $frontend.autoscaling.maxReplicas) (int $frontend.autoscaling.minReplicas) }}

@@ -1,0 +1,66 @@
+//! The schema of the chart's values, held to the values and to the program's configuration.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use vigie_serving::ServingConfig;
+use yaml_rust2::YamlLoader;
+
+use crate::repository::source::root;
+
+/// Wherever a schema lists keys it refuses others.
+fn check_closed(schema: &serde_json::Value, at: &str) {
+    match schema {
+        serde_json::Value::Object(map) => {
+            if map.contains_key("properties") && at != "/properties" {
+                assert_eq!(map.get("additionalProperties"), Some(&false.into()), "{at}");
+            }
+            for (key, value) in map {
+                check_closed(value, &format!("{at}/{key}"));
+            }
+        }
+        serde_json::Value::Array(all) => all.iter().for_each(|one| check_closed(one, at)),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_) => {}
+    }
+}
+
+/// The schema of the chart's values.
+fn values_schema() -> serde_json::Value {
+    let schema = std::fs::read(root().join("helm/vigie/values.schema.json")).unwrap();
+    serde_json::from_slice(&schema).unwrap()
+}
+
+/// The keys of a table of the configuration are those of its definition in the schema.
+fn check_keys(schema: &serde_json::Value, definition: &str, default: &impl Serialize) {
+    let known = serde_json::to_value(default).unwrap();
+    let known: BTreeSet<_> = known.as_object().unwrap().keys().cloned().collect();
+    let definition_keys = schema["definitions"][definition]["properties"].as_object().unwrap();
+    let listed: BTreeSet<_> = definition_keys.keys().cloned().collect();
+    let help = "run helm/ci/config-schema";
+    assert_eq!(listed.difference(&known).collect::<Vec<_>>(), [""; 0], "{definition}: unknown to the program; {help}");
+    assert_eq!(known.difference(&listed).collect::<Vec<_>>(), [""; 0], "{definition}: not in the schema; {help}");
+}
+
+#[test]
+fn the_schema_knows_every_key_of_the_configuration_and_no_other() {
+    let schema = values_schema();
+    check_keys(&schema, "bankConfig", &vigie_bank::Config::default());
+    check_keys(&schema, "matcherConfig", &vigie_matcher::Config::default());
+    check_keys(&schema, "coordinatorConfig", &vigie_coordinator::Config::default());
+    check_keys(&schema, "frontendConfig", &vigie_frontend::Config::default());
+    check_keys(&schema, "servingConfig", &ServingConfig::default());
+}
+
+#[test]
+fn values_that_nobody_knows_are_refused() {
+    let schema = values_schema();
+    check_closed(&schema, "");
+    let values = std::fs::read_to_string(root().join("helm/vigie/values.yaml")).unwrap();
+    let values = &YamlLoader::load_from_str(&values).unwrap()[0];
+    for key in values.as_hash().unwrap().keys() {
+        assert!(schema["properties"].get(key.as_str().unwrap()).is_some(), "{key:?}");
+    }
+}
