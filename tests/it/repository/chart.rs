@@ -212,11 +212,8 @@ fn only_the_arrows_of_the_design_are_open() {
     let expected =
         |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
     let objects = rendered("production");
-    let apart: BTreeSet<_> = expected(&[
-        ("frontend", "coordinator"),
-        ("coordinator", "matcher"),
-        ("matcher", "bank"),
-    ]);
+    let apart: BTreeSet<_> =
+        expected(&[("frontend", "coordinator"), ("coordinator", "matcher"), ("matcher", "bank")]);
     let (of_tests, kept): (Vec<_>, Vec<_>) = objects.iter().cloned().partition(is_of_tests);
     assert_eq!(arrows(&kept), apart);
     // While tests run, and by policies that then go.

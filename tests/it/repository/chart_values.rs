@@ -40,8 +40,16 @@ fn check_keys(schema: &serde_json::Value, definition: &str, default: &impl Seria
     let definition_keys = schema["definitions"][definition]["properties"].as_object().unwrap();
     let listed: BTreeSet<_> = definition_keys.keys().cloned().collect();
     let help = "run helm/ci/config-schema";
-    assert_eq!(listed.difference(&known).collect::<Vec<_>>(), [""; 0], "{definition}: unknown to the program; {help}");
-    assert_eq!(known.difference(&listed).collect::<Vec<_>>(), [""; 0], "{definition}: not in the schema; {help}");
+    assert_eq!(
+        listed.difference(&known).collect::<Vec<_>>(),
+        [""; 0],
+        "{definition}: unknown to the program; {help}"
+    );
+    assert_eq!(
+        known.difference(&listed).collect::<Vec<_>>(),
+        [""; 0],
+        "{definition}: not in the schema; {help}"
+    );
 }
 
 #[test]
