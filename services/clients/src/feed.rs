@@ -18,10 +18,13 @@ use crate::state::StateStream;
 const RANGE_BYTES_MAX: usize = 8 << 20;
 
 /// Follows a bank's log.
+///
+/// Each stream has a connection of its own, which is made when the stream is opened. So a follower whose endpoint names several
+/// banks leaves one that stands by: its next attempt goes to another of the name's addresses.
 #[derive(Debug, Clone)]
 pub struct FeedClient {
     target: Target,
-    stub: FeedServiceClient<Channel>,
+    network: Network,
 }
 
 impl FeedClient {
@@ -33,8 +36,16 @@ impl FeedClient {
     /// The same on another network.
     pub fn new_on(endpoint: &str, network: &Network) -> Result<Self, EndpointError> {
         let target = Target::new("bank", endpoint, network)?;
+        Ok(Self { target, network: network.clone() })
+    }
+
+    /// The endpoint on a new connection.
+    fn connected_anew(&self) -> (Target, FeedServiceClient<Channel>) {
+        // The endpoint was accepted before.
+        let anew = Target::new("bank", self.target.endpoint(), &self.network);
+        let target = anew.unwrap_or_else(|_| self.target.clone());
         let stub = FeedServiceClient::new(target.channel()).max_decoding_message_size(RANGE_BYTES_MAX);
-        Ok(Self { target, stub })
+        (target, stub)
     }
 
     /// Opens the stream of a shard's changes after a cursor, or of all; it has to open by `deadline` and then goes on
@@ -48,13 +59,13 @@ impl FeedClient {
         identity: ShardIdentity,
         deadline: Instant,
     ) -> Result<FeedStream, CallError> {
-        let mut stub = self.stub.clone();
+        let (target, mut stub) = self.connected_anew();
         let message = pb::WatchRequest::from((from, identity));
         // A timeout of the request would end the stream, so only the opening is bounded.
         let opened = tokio::time::timeout_at(deadline, stub.watch(message)).await;
         let status = match opened {
             Ok(Ok(stream)) => {
-                return Ok(FeedStream { target: self.target.clone(), stream: stream.into_inner() });
+                return Ok(FeedStream { target, stream: stream.into_inner() });
             }
             Ok(Err(status)) => status,
             Err(_) => tonic::Status::deadline_exceeded("the feed did not open in time"),
@@ -67,10 +78,10 @@ impl FeedClient {
     ///
     /// `UNIMPLEMENTED`: the bank is of a version that has no such stream.
     pub async fn load(&self, identity: ShardIdentity, deadline: Instant) -> Result<StateStream, CallError> {
-        let mut stub = self.stub.clone();
+        let (target, mut stub) = self.connected_anew();
         let opened = tokio::time::timeout_at(deadline, stub.load(pb::LoadRequest::from(identity))).await;
         match opened {
-            Ok(Ok(stream)) => Ok(StateStream::new(self.target.clone(), stream.into_inner(), identity)),
+            Ok(Ok(stream)) => Ok(StateStream::new(target, stream.into_inner(), identity)),
             Ok(Err(status)) => Err(self.target.failed(status)),
             Err(_) => {
                 Err(self.target.failed(tonic::Status::deadline_exceeded("the state did not open in time")))

@@ -4,16 +4,19 @@ use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::Uri;
 use http::uri::Scheme;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioIo;
+use rand::seq::SliceRandom as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::transport::{Channel, Endpoint};
-use tower::Service as _;
+use tower::Service;
 use vigie_tls::Tls;
 
 use crate::endpoint::{self, EndpointError};
@@ -105,9 +108,6 @@ impl Network {
 
     /// Returns a channel that connects when it is first used, and again whenever the connection is lost.
     pub(crate) fn channel(&self, endpoint: &Endpoint) -> Channel {
-        if self.connect.is_none() && !is_secure(endpoint.uri()) {
-            return endpoint.connect_lazy();
-        }
         let network = self.clone();
         let timeout = endpoint.get_connect_timeout();
         endpoint.connect_with_connector_lazy(tower::service_fn(move |uri: Uri| {
@@ -127,7 +127,7 @@ impl Network {
                 connect.connect(host, port).await?
             }
             None => {
-                let mut tcp = HttpConnector::new();
+                let mut tcp = HttpConnector::new_with_resolver(AnyOrder);
                 tcp.enforce_http(false);
                 tcp.set_nodelay(true);
                 tcp.set_connect_timeout(timeout);
@@ -143,6 +143,30 @@ impl Network {
         };
         let name = self.server_name.as_deref().unwrap_or(host);
         Ok(Box::new(tls.connect(name, io).await?))
+    }
+}
+
+/// Looks names up, and returns their addresses in an order drawn at random: the system's is always the same, so that every
+/// connection would be to the first of several servers behind one name.
+#[derive(Debug, Clone, Copy)]
+struct AnyOrder;
+
+impl Service<Name> for AnyOrder {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = io::Error;
+    type Future = BoxFuture<'static, io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        Box::pin(async move {
+            // The connector puts in the port.
+            let mut addresses: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            addresses.shuffle(&mut rand::rng());
+            Ok(addresses.into_iter())
+        })
     }
 }
 
