@@ -39,6 +39,7 @@ pub struct ServingConfig {
     /// Bytes of answers that are built or sent at once, from before an answer is built until the client has taken it. One client
     /// gets half of them at most, and beyond that half clients within their share no more than they leave free. A further answer
     /// waits within its deadline, and a stream is read no further.
+    #[schemars(range(min = 33_554_432))]
     pub answer_bytes_in_flight_max: usize,
     /// Connections; one more is closed as it comes. Three quarters of the files that the process may have open, if that is
     /// less.
@@ -60,6 +61,7 @@ pub struct ServingConfig {
     /// one for its next call (GOAWAY), which a balancer of connections may send elsewhere. Its open calls and streams go on to
     /// their ends. A tenth more or less, so that clients do not come back all at once; later, while a client has calls in
     /// waiting. For servers behind such a balancer: a client that chooses between endpoints itself needs none.
+    #[schemars(extend("anyOf" = [{ "const": 0 }, { "type": "integer", "minimum": 1_000 }]))]
     pub connection_age_ms_max: u64,
     /// Streams of one connection; one more waits in the client.
     #[schemars(range(min = 1))]
