@@ -13,10 +13,10 @@ use crate::tests::writes::create;
 use crate::tests::*;
 
 /// What writers sent, and the ids that they were answered: `None` where the answer did not come.
-type Ledger = BTreeMap<u64, Option<u64>>;
+pub(super) type Ledger = BTreeMap<u64, Option<u64>>;
 
 /// Adds items one by one, each with a number of its own, until `until`; refusals are no reason to stop.
-async fn write(served: &Served, writer: u64, until: Instant) -> Ledger {
+pub(super) async fn write(served: &Served, writer: u64, until: Instant) -> Ledger {
     let mut ledger = Ledger::new();
     for number in writer * 1_000_000.. {
         if Instant::now() >= until {
@@ -37,7 +37,7 @@ async fn write(served: &Served, writer: u64, until: Instant) -> Ledger {
 }
 
 /// Compares what is there with what was acknowledged: that, once each, and beyond it only what got no answer.
-async fn check(bed: &Bed, served: Served, ledgers: Vec<Ledger>) {
+pub(super) async fn check(bed: &Bed, served: Served, ledgers: Vec<Ledger>) {
     // Commits that were under way have their end before anything else is numbered.
     crate::tests::failures::standby::served_by(&served, "last").await;
     let (mut kept, mut after_id) = (BTreeMap::new(), 0);
