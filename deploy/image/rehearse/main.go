@@ -66,6 +66,9 @@ func rehearse(repo, work, target, binaries string) error {
 		return err
 	}
 	fmt.Printf("context: %d files, %.1f MB\n", files, float64(bytes)/1e6)
+	if err := checkSources(repo, context); err != nil {
+		return err
+	}
 	build, err := readDockerfile(filepath.Join(repo, "Dockerfile"))
 	if err != nil {
 		return err

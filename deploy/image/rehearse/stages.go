@@ -201,6 +201,9 @@ func (b *build) execute(made *image, environment map[string]string, step *instru
 		return fmt.Errorf("RUN %.60s ...: %w:\n%s", first, err, strings.Join(lines[max(0, len(lines)-30):], "\n"))
 	}
 	fmt.Printf("RUN %.60s ...: done in %.0f s\n", first, time.Since(begun).Seconds())
+	if filepath.Base(made.root) == "skeleton" {
+		return checkPrograms(made.root)
+	}
 	return nil
 }
 
