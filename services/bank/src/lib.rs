@@ -14,12 +14,11 @@
 //! The log itself, its feed and the question who serves are the crate `vigie-log`. Here is what it does not know: banks and
 //! items, how writes to them are planned, where they are stored, and how a follower loads the present state.
 //!
-//! Reading order: [`Config`], `server`, `waiting`, `grpc`, `error`; then a write's way through `log`, `plan` and `store`; then `load`;
+//! Reading order: [`Config`], `server` and what it waits for, `grpc`, `error`; then a write's way through `log`, `plan` and `store`; then `load`;
 //! and `upkeep`, which proves and copies stores.
 
 mod config;
 mod server;
-mod waiting;
 mod grpc;
 mod error;
 mod log;

@@ -1,5 +1,7 @@
 //! Puts the bank together and runs it: the store, who leads on it, the server.
 
+pub(crate) mod waiting;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +19,8 @@ use crate::config::Config;
 use crate::grpc::{BankGrpc, FeedGrpc};
 use crate::log::CurrentTerm;
 use crate::store::{Source, StoreError};
-use crate::waiting::{Opening, Waiting};
 use crate::{RunError, StoreFailure};
+use waiting::{Opening, Waiting};
 
 /// Runs a bank on a store, which it closes, whatever happens.
 pub(crate) async fn run(
@@ -62,6 +64,7 @@ pub(crate) async fn run(
     let (message_bytes_max, serving) = (config.message_bytes_max, config.serving);
     let waiting = Waiting::default();
     let opening = Opening {
+        limits: limits(&config),
         config,
         source,
         clock,

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use vigie_test_postgres::Files;
 use vigie_tls::dev_ca::{DevCa, Leaf, Validity};
 
+use crate::server::waiting::Causes;
 use crate::tests::failures::disasters::{check, write};
 use crate::tests::*;
-use crate::waiting::Causes;
 
 /// An authority with the certificates that it has signed, in a folder.
 struct Authority {

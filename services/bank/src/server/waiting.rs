@@ -8,12 +8,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use vigie_log::{Announce, Clock, LeadError, Leader, Leadership, Shutdown};
+use vigie_log::{Announce, Clock, LeadError, Leader, Leadership, Limits, Shutdown};
 
 use crate::RunError;
 use crate::config::Config;
 use crate::log::{BankLog, CurrentTerm};
-use crate::server::limits;
 use crate::store::{Source, Store, StoreError};
 
 /// The pause after the first failure; each next one is twice as long.
@@ -66,6 +65,7 @@ impl fmt::Display for Causes<'_> {
 #[derive(Debug)]
 pub(crate) struct Opening {
     pub(crate) config: Config,
+    pub(crate) limits: Limits,
     pub(crate) source: Source,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) current: CurrentTerm,
@@ -105,7 +105,7 @@ impl Opening {
             application: Arc::new(BankLog::new(Arc::clone(&store), self.config.banks_max)),
             store: Arc::clone(&store) as _,
             clock: Arc::clone(&self.clock),
-            limits: limits(&self.config),
+            limits: self.limits,
             current: self.current.clone(),
             announce: Arc::clone(&self.announce),
             shutdown: self.shutdown.clone(),
