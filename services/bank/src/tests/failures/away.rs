@@ -112,6 +112,6 @@ async fn a_server_that_is_away_for_a_while_under_writers_loses_nothing_and_the_b
     };
     let writers = join_all((0..8).map(|writer| write(&served, writer, until)));
     let (ledgers, ()) = tokio::join!(writers, outage);
-    check(&bed, served, ledgers).await;
+    check(&bed, served, ledgers, 1).await;
     server.stop();
 }

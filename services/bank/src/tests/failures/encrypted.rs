@@ -194,7 +194,7 @@ async fn certificates_and_authorities_are_replaced_under_writers_and_no_write_is
         "invalid peer certificate: UnknownIssuer",
     )
     .await;
-    check(&bed, served, ledgers).await;
+    check(&bed, served, ledgers, 1).await;
     drop((old.folder, new.folder));
     server.stop();
 }
