@@ -27,6 +27,10 @@ lint:
 chart *arguments:
     helm/ci/check {{arguments}}
 
+# The image without an engine, and compose.yaml
+image:
+    cd deploy/image/rehearse && go run . -repo ../../..
+
 # Benchmarks of single functions
 bench:
     cargo bench -p vigie-media -p vigie-index

@@ -1,13 +1,16 @@
 //! What a bank is told before it starts: where it keeps its data, and its limits.
 
-use std::fmt;
-use std::path::PathBuf;
-use std::str::FromStr as _;
+mod location;
+mod database;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sqlx::postgres::PgConnectOptions;
 use vigie_serving::ServingConfig;
+
+pub use self::location::StoreUrl;
+
+pub(crate) use self::database::DatabaseUrl;
+pub(crate) use self::location::Location;
 
 /// A matcher gives a feed up after 5 seconds of silence: two signs of life may come late.
 const HEARTBEAT_MS_MAX: u64 = 2_000;
@@ -29,7 +32,8 @@ const WRITE_QUEUE_MAX: u64 = 1 << 20;
 pub struct Config {
     /// Where the bank keeps everything: `sqlite:<path>`, `sqlite::memory:` for a bank that forgets, or
     /// `postgres://<user>:<password>@<host>:<port>/<database>`. One bank at a time runs on a file; another one refuses
-    /// to start. Of the banks on a database one serves, and the others stand by.
+    /// to start. Of the banks on a database one serves, and the others stand by. `?sslmode=verify-full&sslrootcert=<file>`
+    /// after a database's URL encrypts the connections and checks the server.
     #[schemars(extend("x-value" = "URL"))]
     pub store: StoreUrl,
     /// Runs on a PostgreSQL server, too, that acknowledges commits before they are flushed. A crash of such a server
@@ -132,131 +136,12 @@ impl Default for Config {
     }
 }
 
-/// The setting that names a store. It may hold a password and is not shown.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct StoreUrl(String);
-
-impl<T: Into<String>> From<T> for StoreUrl {
-    fn from(text: T) -> Self {
-        Self(text.into())
-    }
-}
-
-impl fmt::Debug for StoreUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Location::parse(self) {
-            Some(location) => write!(f, "StoreUrl({location})"),
-            None => f.write_str("StoreUrl(?)"),
-        }
-    }
-}
-
-/// Where the data is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Location {
-    /// In this file, the two that SQLite keeps beside it, and one that is locked while a bank runs.
-    File(PathBuf),
-    /// In memory, gone with the process.
-    Memory,
-    /// In this database of a PostgreSQL server.
-    Postgres(DatabaseUrl),
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => path.display().fmt(f),
-            Self::Memory => f.write_str(":memory:"),
-            Self::Postgres(url) => url.fmt(f),
-        }
-    }
-}
-
-impl Location {
-    /// Reads [`Config::store`]; `None` where it names no store that this bank knows.
-    pub(crate) fn parse(store: &StoreUrl) -> Option<Self> {
-        let StoreUrl(store) = store;
-        if store.starts_with("postgres://") || store.starts_with("postgresql://") {
-            return DatabaseUrl::parse(store).map(Self::Postgres);
-        }
-        let path = store.strip_prefix("sqlite:")?;
-        let path = path.strip_prefix("//").unwrap_or(path);
-        match path {
-            "" => None,
-            ":memory:" => Some(Self::Memory),
-            path => Some(Self::File(path.into())),
-        }
-    }
-}
-
-/// What may follow the `?` of a database's URL. What else sqlx finds there it would log, whatever it is.
-const URL_PARAMETERS: [&str; 14] = [
-    "sslmode",
-    "sslrootcert",
-    "sslcert",
-    "sslkey",
-    "statement-cache-capacity",
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "application_name",
-    "options",
-    "passfile",
-];
-
-/// The URL of a database. It may hold a password and is shown without.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct DatabaseUrl(String);
-
-impl DatabaseUrl {
-    fn parse(url: &str) -> Option<Self> {
-        let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters);
-        let known = |parameter: &str| {
-            let name = parameter.split_once('=').map_or(parameter, |(name, _)| name);
-            URL_PARAMETERS.contains(&name)
-        };
-        let all_known = parameters.split('&').filter(|parameter| !parameter.is_empty()).all(known);
-        let url = Self(url.to_owned());
-        (all_known && url.options().is_ok()).then_some(url)
-    }
-
-    /// How to connect. What the URL does not say, the password among it, comes from where PostgreSQL's own clients
-    /// have it: `PGPASSWORD` and the like, and a file of passwords.
-    pub(crate) fn options(&self) -> Result<PgConnectOptions, sqlx::Error> {
-        PgConnectOptions::from_str(&self.0)
-    }
-}
-
-impl fmt::Display for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(options) = self.options() else { return f.write_str("postgres://?") };
-        let host = options.get_socket().map_or(options.get_host().into(), |path| path.to_string_lossy());
-        let (user, port) = (options.get_username(), options.get_port());
-        write!(f, "postgres://{user}@{host}:{port}/{}", options.get_database().unwrap_or(user))
-    }
-}
-
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DatabaseUrl({self})")
-    }
-}
-
 impl Config {
     /// Every fault of these values, each as `field: what is wrong`.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        if Location::parse(&self.store).is_none() {
-            faults.push(
-                "store: must be sqlite:<path>, sqlite::memory: or postgres://<user>@<host>/<database>"
-                    .to_owned(),
-            );
-        }
+        faults.extend(self.store.faults().into_iter().map(|fault| format!("store: {fault}")));
         let at_least_one = [
             ("read_connections_max", self.read_connections_max >= 1),
             ("group_changes_max", self.group_changes_max >= 1),
@@ -334,31 +219,5 @@ mod tests {
         check(many, &["feed_changes_max: is 65537; it must be 1 to 65536"]);
         let message = Config { message_bytes_max: (16 << 20) + 1, ..sound };
         check(message, &["message_bytes_max: is 16777217; it must be 1 to 16777216"]);
-    }
-
-    #[test]
-    fn stores_are_named_by_path() {
-        let parse = |store: &str| Location::parse(&store.into());
-        let file = |path: &str| Some(Location::File(path.into()));
-        assert_eq!(parse("sqlite:a b?.db"), file("a b?.db"));
-        assert_eq!(parse("sqlite:/var/bank.db"), file("/var/bank.db"));
-        assert_eq!(parse("sqlite:///var/bank.db"), file("/var/bank.db"));
-        assert_eq!(parse("sqlite::memory:"), Some(Location::Memory));
-        assert_eq!(parse("sqlite:"), None);
-        assert_eq!(parse("/var/bank.db"), None);
-    }
-
-    #[test]
-    fn a_database_is_named_without_its_password() {
-        for url in ["postgres://vigie:hush@db:5433/known", "postgresql://vigie@db:5433/known?password=hush"] {
-            let config = Config { store: url.into(), ..Config::default() };
-            assert_eq!(config.faults(), Vec::<String>::new());
-            let location = Location::parse(&config.store).unwrap();
-            assert_eq!(location.to_string(), "postgres://vigie@db:5433/known");
-            assert!(!format!("{config:?} {location:?}").contains("hush"));
-        }
-        // A misspelt parameter could be a password.
-        assert_eq!(Location::parse(&"postgres://vigie@db/known?pasword=hush".into()), None);
-        assert_eq!(Location::parse(&"postgres://vigie@db:port/known".into()), None);
     }
 }

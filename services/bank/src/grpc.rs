@@ -35,8 +35,6 @@ fn term(current: &CurrentTerm) -> Result<Arc<Term>, Error> {
 pub(crate) struct BankGrpc {
     /// Where writes and reads go.
     pub(crate) current: CurrentTerm,
-    /// The log and the state.
-    pub(crate) store: Arc<dyn Store>,
     /// How long a call may take.
     pub(crate) serving: ServingConfig,
 }
@@ -64,8 +62,8 @@ impl BankGrpc {
     }
 
     /// The store, while this bank serves.
-    fn store(&self) -> Result<&dyn Store, Error> {
-        term(&self.current).map(|_| &*self.store)
+    fn store(&self) -> Result<Arc<dyn Store>, Error> {
+        term(&self.current).map(|term| term.application.store())
     }
 
     async fn read<T>(
@@ -269,8 +267,6 @@ fn first_of(items: impl Iterator<Item = pb::Item>, bytes_max: usize) -> (Vec<pb:
 pub(crate) struct FeedGrpc {
     /// What is streamed, and what ends every stream.
     pub(crate) current: CurrentTerm,
-    /// The log and the state.
-    pub(crate) store: Arc<dyn Store>,
     /// Those who follow, and those who load the state in order to follow.
     pub(crate) followers: LongStreams,
     /// How long the state may take to be loaded.
@@ -304,7 +300,7 @@ impl pb::feed_service_server::FeedService for FeedGrpc {
         let shard: ShardIdentity = request.into_inner().try_into()?;
         let term = term(&self.current)?;
         let place = self.followers.enter(&call).map_err(Error::Followers)?;
-        let loader = Loader::new(Arc::clone(&self.store), term.feed.admit(), shard, term.ended.clone())?;
+        let loader = Loader::new(term.application.store(), term.feed.admit(), shard, term.ended.clone())?;
         let ends_at = Instant::now() + self.load_max;
         let parts =
             try_unfold((loader, place), move |(mut loader, place): (Loader, LongStream)| async move {

@@ -14,7 +14,7 @@
 //! The log itself, its feed and the question who serves are the crate `vigie-log`. Here is what it does not know: banks and
 //! items, how writes to them are planned, where they are stored, and how a follower loads the present state.
 //!
-//! Reading order: [`Config`], `server`, `grpc`, `error`; then a write's way through `log`, `plan` and `store`; then `load`;
+//! Reading order: [`Config`], `server` and what it waits for, `grpc`, `error`; then a write's way through `log`, `plan` and `store`; then `load`;
 //! and `upkeep`, which proves and copies stores.
 
 mod config;
@@ -49,6 +49,7 @@ pub use vigie_log::Purged;
 
 use crate::config::Location;
 use crate::simulated::SimulatedClock;
+use crate::store::Source;
 use crate::store::memory::MemoryStore;
 
 /// Why a bank could not run.
@@ -77,7 +78,8 @@ pub enum RunError {
 /// Runs a bank until `shutdown`.
 ///
 /// It is healthy once its store is open and the head of its log is known, and while no other bank serves on the same
-/// store: until then it stands by, and answers every call with `UNAVAILABLE`. On shutdown it answers what it has accepted
+/// store: until then it stands by, and answers every call with `UNAVAILABLE`. A database that is out of reach at the start is
+/// waited for. On shutdown it answers what it has accepted
 /// and ends the streams of its followers.
 pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) -> Result<(), RunError> {
     run_with(config, listener, shutdown, &Telemetry::default()).await
@@ -110,9 +112,8 @@ async fn run_on(
     shutdown: Shutdown,
     telemetry: &Telemetry,
 ) -> Result<(), RunError> {
-    let location = location(&config)?;
-    let store = store::open(&location, &config).await.map_err(StoreFailure::from)?;
-    server::run(config, store, listener, shutdown, Arc::new(SystemClock), telemetry).await
+    let source = Source::At(location(&config)?);
+    server::run(config, source, listener, shutdown, Arc::new(SystemClock), telemetry).await
 }
 
 /// Runs a bank on a simulated disk, with a clock that tells milliseconds since 1970.
@@ -126,7 +127,7 @@ pub async fn run_simulated(
 ) -> Result<(), RunError> {
     let store = Arc::new(MemoryStore::open(disk));
     let clock = Arc::new(SimulatedClock(now));
-    server::run(config, store, listener, shutdown, clock, &Telemetry::default()).await
+    server::run(config, Source::Open(store), listener, shutdown, clock, &Telemetry::default()).await
 }
 
 /// Creates the store that the settings name, or brings its schema up to date, and leaves it at that.

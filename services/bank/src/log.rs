@@ -32,6 +32,11 @@ impl BankLog {
     pub(crate) fn new(store: Arc<dyn Store>, banks_max: usize) -> Self {
         Self { store, banks_max }
     }
+
+    /// The store of the log and the state.
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
 }
 
 impl Application for BankLog {

@@ -1,12 +1,14 @@
 //! Puts the bank together and runs it: the store, who leads on it, the server.
 
+pub(crate) mod waiting;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::maybe_done;
-use vigie_log::{Announce, Clock, FeedLimits, Keep, LeadError, Leadership, Limits, WriteLimits};
+use vigie_log::{Announce, Clock, FeedLimits, Keep, LeadError, Limits, WriteLimits};
 use vigie_proto::pb::bank::v1::bank_service_server::BankServiceServer;
 use vigie_proto::pb::bank::v1::feed_service_server::FeedServiceServer;
 use vigie_proto::{DESCRIPTORS, ROLES};
@@ -15,37 +17,24 @@ use vigie_telemetry::{Condition, Telemetry, register_gauge};
 
 use crate::config::Config;
 use crate::grpc::{BankGrpc, FeedGrpc};
-use crate::log::{BankLog, CurrentTerm};
-use crate::store::{Store, StoreError};
+use crate::log::CurrentTerm;
+use crate::store::{Source, StoreError};
 use crate::{RunError, StoreFailure};
+use waiting::{Opening, Waiting};
 
-/// Runs a bank on a store that is open, and closes it, whatever happens.
+/// Runs a bank on a store, which it closes, whatever happens.
 pub(crate) async fn run(
     config: Config,
-    store: Arc<dyn Store>,
-    listener: impl Listener,
-    shutdown: Shutdown,
-    clock: Arc<dyn Clock>,
-    telemetry: &Telemetry,
-) -> Result<(), RunError> {
-    let served = run_open(config, Arc::clone(&store), listener, shutdown, clock, telemetry).await;
-    store.close().await;
-    served
-}
-
-async fn run_open(
-    config: Config,
-    store: Arc<dyn Store>,
+    source: Source,
     listener: impl Listener,
     shutdown: Shutdown,
     clock: Arc<dyn Clock>,
     telemetry: &Telemetry,
 ) -> Result<(), RunError> {
     let current = CurrentTerm::none();
-    let bank = BankGrpc { current: current.clone(), store: Arc::clone(&store), serving: config.serving };
+    let bank = BankGrpc { current: current.clone(), serving: config.serving };
     let follow = FeedGrpc {
         current: current.clone(),
-        store: Arc::clone(&store),
         followers: LongStreams::new(follower_limits(&config)),
         load_max: Duration::from_secs(u64::from(config.stream_minutes) * 60),
     };
@@ -72,24 +61,27 @@ async fn run_open(
             move || f64::from(u8::from(has_term.get().is_some())),
         );
     });
-    let leadership = Leadership {
-        application: Arc::new(BankLog::new(Arc::clone(&store), config.banks_max)),
-        store,
-        clock,
+    let (message_bytes_max, serving) = (config.message_bytes_max, config.serving);
+    let waiting = Waiting::default();
+    let opening = Opening {
         limits: limits(&config),
+        config,
+        source,
+        clock,
         current: current.clone(),
         announce: Arc::new(Announced(routes.health())),
         shutdown: shutdown.clone(),
+        waiting: waiting.clone(),
     };
-    let leader = leadership.begin().await?;
-    telemetry.tell_condition(move || condition(&current));
+    let begun = opening.begin().await?;
+    telemetry.tell_condition(move || condition(&current, &waiting));
     tracing::info!(address = ?listener.address(), "the bank answers");
 
     // The term outlives the server: what was accepted is written and answered before it ends.
     let stop = Shutdown::new();
-    let mut led = pin!(maybe_done(leader.run(stop.clone())));
+    let mut led = pin!(maybe_done(opening.run(begun, stop.clone())));
     let served = tokio::select! {
-        served = serve(listener, routes, config.message_bytes_max, &config.serving, shutdown) => served,
+        served = serve(listener, routes, message_bytes_max, &serving, shutdown) => served,
         // It ends only when it is told to, or by a fault of its own.
         () = &mut led => Ok(()),
     };
@@ -97,7 +89,7 @@ async fn run_open(
     led.as_mut().await;
     let led = led.take_output().unwrap_or(Ok(()));
     served?;
-    Ok(led?)
+    led
 }
 
 /// Passes on to the health service whether this bank serves.
@@ -111,12 +103,18 @@ impl Announce for Announced {
     }
 }
 
-/// How the bank is: it serves, or it waits for its turn.
-fn condition(current: &CurrentTerm) -> Condition {
+/// How the bank is: it serves, stands by, or waits for its store.
+fn condition(current: &CurrentTerm, waiting: &Waiting) -> Condition {
     if current.get().is_some() {
         return Condition::Ready;
     }
-    Condition::Unready("standing by: another bank serves, or the store is out of reach".into())
+    match waiting.reason() {
+        // A bank that has never reached its store may have been given a wrong address: whoever replaces banks one by one is
+        // not to take it for one that works.
+        Some(reason) => Condition::Unready(format!("waiting for the store: {reason}").into()),
+        None if current.is_in_reach() => Condition::Standby("standing by: another bank serves".into()),
+        None => Condition::Unready("standing by: the store is out of reach".into()),
+    }
 }
 
 impl From<LeadError<StoreError>> for RunError {

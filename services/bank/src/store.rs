@@ -40,6 +40,25 @@ pub(crate) async fn open(location: &Location, config: &Config) -> Result<Arc<dyn
     })
 }
 
+/// Where a bank gets its store.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// The settings name it.
+    At(Location),
+    /// It is open.
+    Open(Arc<dyn Store>),
+}
+
+impl Source {
+    /// Opens it, as often as it is asked.
+    pub(crate) async fn open(&self, config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+        match self {
+            Self::At(location) => open(location, config).await,
+            Self::Open(store) => Ok(Arc::clone(store)),
+        }
+    }
+}
+
 /// Opens a store that is there, only to read it; a bank may run on it. `None` for one that ends with its bank.
 pub(crate) async fn open_to_read(location: &Location) -> Result<Option<Arc<dyn Store>>, StoreError> {
     Ok(match location {

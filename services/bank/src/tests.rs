@@ -29,7 +29,7 @@ use crate::config::{Config, Location};
 use crate::plan::write::Write;
 use crate::plan::{Known, Planner, State};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{self, Batch, HeadRow, Store, StoreError};
+use crate::store::{self, Batch, HeadRow, Source, Store, StoreError};
 use crate::{RunError, server};
 
 /// A clock that a test sets.
@@ -60,13 +60,18 @@ impl Served {
     }
 
     async fn start_on(config: Config, store: Arc<dyn Store>) -> Self {
+        Self::start_from(config, Source::Open(store), Telemetry::default()).await
+    }
+
+    async fn start_from(config: Config, source: Source, telemetry: Telemetry) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (clock, shutdown) = (Arc::new(SetClock(AtomicU64::new(NOW))), Shutdown::new());
         let (ends, its_clock) = (shutdown.clone(), Arc::clone(&clock) as Arc<dyn Clock>);
-        let task = tokio::spawn(async move {
-            server::run(config, store, listener, ends, its_clock, &Telemetry::default()).await
-        });
+        let task =
+            tokio::spawn(
+                async move { server::run(config, source, listener, ends, its_clock, &telemetry).await },
+            );
         let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
         let (bank, feed) = (BankServiceClient::new(channel.clone()), FeedServiceClient::new(channel));
         Self { bank, feed, clock, shutdown, task }

@@ -1,12 +1,15 @@
 //! PostgreSQL servers for tests: made in a temporary folder, gone with the test process.
 //!
-//! A server listens on a socket in its own folder, so that nobody else finds it and no port is taken. It flushes every
-//! commit, as in production. PostgreSQL refuses to run as root, and tests that do run it as `postgres`, or as `nobody`
+//! A server listens on a socket in its own folder, so that nobody else finds it and no port is taken; one with TLS
+//! ([`Server::start_with_tls`]) listens on a port of the loopback interface as well. It flushes every commit, as in
+//! production. PostgreSQL refuses to run as root, and tests that do run it as `postgres`, or as `nobody`
 //! where there is no such user. A process that watches over it stops it and removes its folder when the test process
 //! ends, however that ends.
 //!
 //! Where PostgreSQL is not installed there is no server: [`Server::shared`] says so on standard error and answers
 //! `None`, and the test is to be skipped. With `VIGIE_REQUIRE_POSTGRES=1` it fails instead.
+
+mod tls;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -17,6 +20,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+pub use tls::Files;
+
+use tls::Tls;
 
 /// The variable that turns the absence of PostgreSQL into a failure.
 const REQUIRED: &str = "VIGIE_REQUIRE_POSTGRES";
@@ -29,6 +36,9 @@ shared_buffers = 64MB
 logging_collector = off
 log_min_messages = warning
 ";
+
+/// PostgreSQL's own port, by which a socket is called.
+const PORT: u16 = 5432;
 
 /// What has to be installed, in one folder.
 const PROGRAMS: [&str; 6] = ["initdb", "pg_ctl", "createdb", "psql", "pg_dump", "pg_restore"];
@@ -44,6 +54,8 @@ pub struct Server {
     programs: PathBuf,
     user: Option<User>,
     watch: Child,
+    /// The port of the loopback interface; `None` for a server with a socket alone.
+    port: Option<u16>,
 }
 
 /// Whom the server runs as, where that is not who runs the tests.
@@ -73,18 +85,7 @@ impl Server {
     /// As above.
     #[must_use]
     pub fn start(settings: &str) -> Option<Self> {
-        let Some(programs) = programs() else {
-            let required = std::env::var_os(REQUIRED).is_some_and(|value| !value.is_empty() && value != "0");
-            assert!(!required, "PostgreSQL is not installed, and {REQUIRED} is set");
-            // Past the capture of what tests print.
-            let said = writeln!(
-                io::stderr(),
-                "\n!!! SKIPPED: PostgreSQL is not installed, so a test that needs it proves nothing !!!\n"
-            );
-            drop(said);
-            return None;
-        };
-        Some(start(programs, settings).expect("a PostgreSQL server can be started"))
+        Some(start(installed()?, settings, None).expect("a PostgreSQL server can be started"))
     }
 
     /// A new, empty database.
@@ -135,6 +136,7 @@ impl Server {
     pub fn run<S: AsRef<OsStr>>(&self, program: &str, arguments: impl IntoIterator<Item = S>) -> String {
         let mut command = command(self.user.as_ref(), &self.programs.join(program));
         command.env("PGHOST", &self.folder).env("PGUSER", "postgres").args(arguments);
+        command.env("PGPORT", self.port.unwrap_or(PORT).to_string());
         finish(&mut command).unwrap_or_else(|error| panic!("{program}: {error}"))
     }
 
@@ -145,8 +147,12 @@ impl Server {
     }
 
     fn control(&self, arguments: &[&str]) {
+        self.control_at_once(&[&["--wait"], arguments].concat());
+    }
+
+    fn control_at_once(&self, arguments: &[&str]) {
         let mut command = control(&self.programs, self.user.as_ref(), &self.folder);
-        command.args(["--wait", "--silent"]).args(arguments);
+        command.arg("--silent").args(arguments);
         finish(&mut command).expect("pg_ctl does what it is told");
     }
 }
@@ -171,7 +177,7 @@ impl Database<'_> {
     #[must_use]
     pub fn url(&self) -> String {
         let folder = self.server.folder.to_string_lossy().replace('/', "%2F");
-        format!("postgres://postgres@{folder}/{}", self.name)
+        format!("postgres://postgres@{folder}:{}/{}", self.server.port.unwrap_or(PORT), self.name)
     }
 
     /// Its name.
@@ -204,7 +210,23 @@ fn programs() -> Option<PathBuf> {
     folders.find(|folder| PROGRAMS.iter().all(|program| folder.join(program).exists()))
 }
 
-fn start(programs: PathBuf, settings: &str) -> io::Result<Server> {
+/// PostgreSQL's programs; `None`, said aloud, where they are not installed.
+fn installed() -> Option<PathBuf> {
+    let found = programs();
+    if found.is_none() {
+        let required = std::env::var_os(REQUIRED).is_some_and(|value| !value.is_empty() && value != "0");
+        assert!(!required, "PostgreSQL is not installed, and {REQUIRED} is set");
+        // Past the capture of what tests print.
+        let said = writeln!(
+            io::stderr(),
+            "\n!!! SKIPPED: PostgreSQL is not installed, so a test that needs it proves nothing !!!\n"
+        );
+        drop(said);
+    }
+    found
+}
+
+fn start(programs: PathBuf, settings: &str, tls: Option<&Tls<'_>>) -> io::Result<Server> {
     let user = other_user()?;
     let folder = tempfile::Builder::new().prefix("vigie-pg-").tempdir()?;
     if let Some(User { uid, gid, .. }) = user {
@@ -213,7 +235,12 @@ fn start(programs: PathBuf, settings: &str) -> io::Result<Server> {
     let mut initdb = command(user.as_ref(), &programs.join("initdb"));
     initdb.args(["--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--locale", "C"]);
     finish(initdb.arg("--no-sync").arg("--pgdata").arg(folder.path().join("data")))?;
-    let own = format!("{SETTINGS}unix_socket_directories = '{}'\n{settings}\n", folder.path().display());
+    let port = tls.map(|tls| tls.prepare(user.as_ref(), folder.path())).transpose()?;
+    let own = format!(
+        "{SETTINGS}unix_socket_directories = '{}'\n{}\n{settings}\n",
+        folder.path().display(),
+        port.map(tls::settings).unwrap_or_default(),
+    );
     let mut file = fs::File::options().append(true).open(folder.path().join("data/postgresql.conf"))?;
     file.write_all(own.as_bytes())?;
 
@@ -224,7 +251,7 @@ fn start(programs: PathBuf, settings: &str) -> io::Result<Server> {
     watch.env("FOLDER", folder.path()).current_dir("/").process_group(0);
     let watch = watch.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     // From here on it is removed by who watches.
-    let server = Server { folder: folder.keep(), programs, user, watch };
+    let server = Server { folder: folder.keep(), programs, user, watch, port };
     let mut start = control(&server.programs, server.user.as_ref(), &server.folder);
     finish(start.args(["--wait", "--silent", "start"]))?;
     Ok(server)

@@ -1,7 +1,10 @@
 //! Why a store did not do what it was asked.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "the enums of errors are other crates' own, and grow")]
+
 use std::path::PathBuf;
 
+use sqlx::migrate::MigrateError;
 use thiserror::Error;
 use vigie_log::{ProofError, StoreFault};
 
@@ -73,7 +76,7 @@ pub(crate) enum StoreError {
         /// The database's path, or its URL without the password.
         location: String,
         /// Why not.
-        source: sqlx::migrate::MigrateError,
+        source: MigrateError,
     },
     /// The store of an older build does not hold what its head says, and was not migrated.
     #[error(
@@ -126,6 +129,46 @@ impl StoreFault for StoreError {
             #[cfg(test)]
             Self::Injected => false,
         }
+    }
+}
+
+impl StoreError {
+    /// Whether the database is out of reach, and may be back without anybody changing the settings: its server is down,
+    /// starting, full of connections or a replica that may be promoted. A password, a name or a certificate that is refused
+    /// stays so until a person changes it.
+    pub(crate) fn is_away(&self) -> bool {
+        match self {
+            Self::ReadOnly { .. } => true,
+            Self::Database { source, .. } | Self::Open { source, .. } => is_away(source),
+            Self::Migrate { source, .. } => match source {
+                MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => is_away(source),
+                _ => false,
+            },
+            Self::Folder { .. }
+            | Self::InUse { .. }
+            | Self::Lock { .. }
+            | Self::Unflushed { .. }
+            | Self::Unproven { .. }
+            | Self::Outdated { .. }
+            | Self::Corrupt { .. }
+            | Self::Simulated => false,
+            #[cfg(test)]
+            Self::Injected => false,
+        }
+    }
+}
+
+/// Codes of PostgreSQL: ended by an administrator, ended by a crash, starting or stopping, no connection left.
+const AWAY: [&str; 4] = ["57P01", "57P02", "57P03", "53300"];
+
+fn is_away(error: &sqlx::Error) -> bool {
+    match error.as_database_error().and_then(|error| error.code()) {
+        Some(code) => AWAY.contains(&&*code) || code.starts_with("08"),
+        None => match error {
+            sqlx::Error::Io(_) => !vigie_tls::is_for_good(error),
+            sqlx::Error::PoolTimedOut => true,
+            _ => false,
+        },
     }
 }
 

@@ -9,6 +9,9 @@
 //! transaction that still holds the head or has ended: who then gets to lock the head knows that it has ended, and
 //! sees how ([`PostgresStore::outcome`]).
 //!
+//! Each new connection reads the certificates and the file of passwords again ([`Connector`]), so both are replaced without a
+//! restart of the bank; connections that are open go on with what they began with.
+//!
 //! Connections speak to the server itself, or to a pooler that keeps a session to a connection: the lock is of the
 //! session.
 
@@ -78,7 +81,7 @@ impl PostgresStore {
         allow_unflushed: bool,
         read_connections_max: u32,
     ) -> Result<Self, StoreError> {
-        let connector = Connector::new(url, allow_unflushed)?;
+        let connector = Connector::new(url, allow_unflushed);
         let mut connection = connector.connect().await?;
         migrate::bring_up_to_date(&mut connection, connector.location()).await?;
         // Its settings are not those of a writer.
@@ -88,7 +91,7 @@ impl PostgresStore {
 
     /// Opens a store that is there, only to read it; a bank may run on it.
     pub(crate) async fn open_to_read(url: &DatabaseUrl) -> Result<Self, StoreError> {
-        let connector = Connector::new(url, true)?;
+        let connector = Connector::new(url, true);
         let location = connector.location().to_owned();
         let mut connection = connector.connect_to_read().await?;
         let outdated = rechain::is_outdated(&mut connection).await?;
@@ -97,20 +100,26 @@ impl PostgresStore {
     }
 
     async fn new(connector: Connector, read_connections_max: u32) -> Result<Self, StoreError> {
-        let failed_to_open = |source| StoreError::Open { location: connector.location().to_owned(), source };
         let readers = PgPoolOptions::new()
             .max_connections(read_connections_max)
             .acquire_timeout(CONNECT_MAX)
-            .connect_with(connector.read_only())
+            .connect_with(connector.read_only()?)
             .await
-            .map_err(failed_to_open)?;
+            .map_err(|source| connector.failed_to_open(source))?;
         let log_id = read::log_id(&mut *acquire(&readers).await?).await?;
         let writer = Mutex::new(Writer::new(connector.clone()));
         Ok(Self { connector, writer, readers, lead: Mutex::new(None), log_id })
     }
 
     async fn reader(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        acquire(&self.readers).await
+        match self.readers.acquire().await {
+            // The pool has the password of the bank's start, and another one may be in its file now.
+            Err(refused) if is_password_refused(&refused) => {
+                self.readers.set_connect_options(self.connector.read_only()?);
+                acquire(&self.readers).await
+            }
+            acquired => acquired.map_err(failed("take a connection")),
+        }
     }
 
     async fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -158,6 +167,12 @@ impl PostgresStore {
         *kept = Some(session);
         Ok(newest)
     }
+}
+
+/// Whether the server refused the user or the password: classes of errors by the SQL standard and PostgreSQL.
+fn is_password_refused(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code == "28P01" || code == "28000")
 }
 
 async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>, StoreError> {

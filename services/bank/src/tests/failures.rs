@@ -4,3 +4,5 @@ pub(in crate::tests) mod faulty;
 mod faults;
 pub(in crate::tests) mod standby;
 mod disasters;
+mod away;
+mod encrypted;

@@ -15,6 +15,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -42,6 +43,8 @@ const SIGHT_MAX: Duration = Duration::from_secs(10);
 /// A time during which this process serves.
 #[derive(Debug)]
 pub struct Term<A: Application> {
+    /// The user of the log.
+    pub application: Arc<A>,
     /// Where writes go.
     pub log: Log<A>,
     /// What is streamed.
@@ -50,13 +53,16 @@ pub struct Term<A: Application> {
     pub ended: Shutdown,
 }
 
-/// The term that is under way, if one is.
+/// The term that is under way, if one is, and whether the store is in reach.
 #[derive(Debug)]
-pub struct CurrentTerm<A: Application>(watch::Sender<Option<Arc<Term<A>>>>);
+pub struct CurrentTerm<A: Application> {
+    term: watch::Sender<Option<Arc<Term<A>>>>,
+    in_reach: Arc<AtomicBool>,
+}
 
 impl<A: Application> Clone for CurrentTerm<A> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { term: self.term.clone(), in_reach: Arc::clone(&self.in_reach) }
     }
 }
 
@@ -64,13 +70,19 @@ impl<A: Application> CurrentTerm<A> {
     /// None is.
     #[must_use]
     pub fn none() -> Self {
-        Self(watch::Sender::new(None))
+        Self { term: watch::Sender::new(None), in_reach: Arc::default() }
     }
 
     /// The term, for one call; `None` while the process stands by.
     #[must_use]
     pub fn get(&self) -> Option<Arc<Term<A>>> {
-        self.0.borrow().clone()
+        self.term.borrow().clone()
+    }
+
+    /// Whether the store has answered who leads, and has not been silent since for longer than a term lasts without it.
+    #[must_use]
+    pub fn is_in_reach(&self) -> bool {
+        self.in_reach.load(Ordering::Relaxed)
     }
 }
 
@@ -118,6 +130,7 @@ impl<A: Application> Leadership<A> {
     /// not promised anything to anybody yet.
     pub async fn begin(self) -> Result<Leader<A>, LeadError<A::StoreError>> {
         let leads = self.store.lead().await.map_err(LeadError::Store)?.is_some();
+        self.current.in_reach.store(true, Ordering::Relaxed);
         let term = if leads { Some(self.begin_term().await.map_err(LeadError::Store)?) } else { None };
         if term.is_none() {
             tracing::info!("standing by: another process serves");
@@ -159,8 +172,13 @@ impl<A: Application> Leadership<A> {
         let (stop, look) = (Shutdown::new(), writer.look());
         let writer = JoinSet::from_iter([writer.run(stop.clone())]);
         let sweeper = JoinSet::from_iter([sweeper.run(stop.clone())]);
-        let term = Arc::new(Term { log, feed, ended: self.shutdown.child_token() });
-        self.current.0.send_replace(Some(Arc::clone(&term)));
+        let term = Arc::new(Term {
+            application: Arc::clone(&self.application),
+            log,
+            feed,
+            ended: self.shutdown.child_token(),
+        });
+        self.current.term.send_replace(Some(Arc::clone(&term)));
         self.announce.serves(true).await;
         tracing::info!(sequence = term.feed.head().0, "the log is served");
         Ok(Tasks { term, stop, look, writer, sweeper })
@@ -207,6 +225,12 @@ impl<A: Application> Leader<A> {
         leads: Result<Option<Sequence>, A::StoreError>,
     ) -> Result<(), LeadError<A::StoreError>> {
         let lost_sight = leads.is_err();
+        if !lost_sight {
+            self.heard_at = Instant::now();
+        }
+        // Before a term is ended, which takes as long as the writer waits for the store.
+        let in_reach = self.heard_at.elapsed() < SIGHT_MAX;
+        self.leadership.current.in_reach.store(in_reach, Ordering::Relaxed);
         match (leads, &self.term) {
             (Ok(Some(newest)), Some(term)) => term.look(newest),
             (Ok(Some(_)), None) => match self.leadership.begin_term().await {
@@ -228,14 +252,11 @@ impl<A: Application> Leader<A> {
                 if !self.lost_sight {
                     tracing::warn!(error = &error as &dyn std::error::Error, "cannot tell who leads");
                 }
-                if term.is_some() && self.heard_at.elapsed() >= SIGHT_MAX {
+                if term.is_some() && !in_reach {
                     tracing::warn!("the store is out of reach: standing by");
                     self.end_term().await?;
                 }
             }
-        }
-        if !lost_sight {
-            self.heard_at = Instant::now();
         }
         self.lost_sight = lost_sight;
         Ok(())
@@ -244,7 +265,7 @@ impl<A: Application> Leader<A> {
     async fn end_term(&mut self) -> Result<(), LeadError<A::StoreError>> {
         let Some(Tasks { term, stop, mut writer, mut sweeper, .. }) = self.term.take() else { return Ok(()) };
         self.leadership.announce.serves(false).await;
-        self.leadership.current.0.send_replace(None);
+        self.leadership.current.term.send_replace(None);
         term.ended.cancel();
         stop.cancel();
         let (wrote, swept) = tokio::join!(writer.join_next(), sweeper.join_next());

@@ -102,6 +102,7 @@ fn respond(method: &Method, path: &str, shown: &Shown) -> Response<Full<Bytes>> 
         "/startupz" if shown.has_started() => (StatusCode::OK, TEXT, "started\n".to_owned()),
         "/readyz" | "/startupz" => match shown.condition() {
             Condition::Ready => (StatusCode::OK, TEXT, "ready\n".to_owned()),
+            Condition::Standby(reason) => (StatusCode::OK, TEXT, format!("{reason}\n")),
             Condition::Starting(reason) | Condition::Unready(reason) => {
                 (StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n"))
             }

@@ -15,6 +15,9 @@ use crate::trace::Tracer;
 pub enum Condition {
     /// It does.
     Ready,
+    /// Another process does, for this reason, and this one takes over when that one ends. As good as ready for whoever
+    /// replaces processes one by one; callers find the one that works by themselves.
+    Standby(Cow<'static, str>),
     /// Not yet, for this reason: it has not come so far since the process began.
     Starting(Cow<'static, str>),
     /// Not now, for this reason. The process itself is well and need not be started anew.
@@ -136,11 +139,11 @@ mod tests {
     }
 
     #[test]
-    fn who_stands_by_has_started_and_is_not_ready() {
+    fn who_waits_for_something_has_started_and_is_not_ready() {
         let telemetry = Telemetry::default();
-        telemetry.tell_condition(|| Condition::Unready("stands by".into()));
+        telemetry.tell_condition(|| Condition::Unready("waits".into()));
         assert!(telemetry.has_started());
-        assert_eq!(telemetry.condition(), Condition::Unready("stands by".into()));
+        assert_eq!(telemetry.condition(), Condition::Unready("waits".into()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Connections to the server: what each is told, and what a server must promise before anything is written to it.
+//! Connections to the server: the settings of each, and what a server must promise before anything is written to it.
 
 use std::time::Duration;
 
@@ -19,36 +19,18 @@ const IDLE_MAX: Duration = Duration::from_secs(5);
 /// How long a connection may take to be made.
 pub(super) const CONNECT_MAX: Duration = Duration::from_secs(5);
 
-/// Makes connections.
+/// Makes connections. Each takes the password and the certificates as their files are at that moment.
 #[derive(Clone)]
 pub(super) struct Connector {
-    options: PgConnectOptions,
+    url: DatabaseUrl,
     location: String,
     allow_unflushed: bool,
 }
 
 impl Connector {
     /// To this database.
-    pub(super) fn new(url: &DatabaseUrl, allow_unflushed: bool) -> Result<Self, StoreError> {
-        let location = url.to_string();
-        let options = url
-            .options()
-            .map_err(|source| StoreError::Open { location: location.clone(), source })?
-            .application_name("vigie-bank")
-            .disable_statement_logging()
-            .options([
-                ("statement_timeout", millis(STATEMENT_MAX)),
-                ("lock_timeout", millis(LOCK_MAX)),
-                ("idle_in_transaction_session_timeout", millis(IDLE_MAX)),
-                // What is read together is of one moment. Writers say otherwise themselves.
-                ("default_transaction_isolation", "repeatable read".to_owned()),
-                // The server notices within half a minute that a bank's machine is gone, and gives up its locks.
-                ("tcp_keepalives_idle", "10".to_owned()),
-                ("tcp_keepalives_interval", "5".to_owned()),
-                ("tcp_keepalives_count", "3".to_owned()),
-                ("tcp_user_timeout", "15000".to_owned()),
-            ]);
-        Ok(Self { options, location, allow_unflushed })
+    pub(super) fn new(url: &DatabaseUrl, allow_unflushed: bool) -> Self {
+        Self { url: url.clone(), location: url.to_string(), allow_unflushed }
     }
 
     /// What errors and logs say instead of the URL.
@@ -56,25 +38,46 @@ impl Connector {
         &self.location
     }
 
+    fn options(&self) -> Result<PgConnectOptions, StoreError> {
+        let options = self.url.options().map_err(|source| self.failed_to_open(source))?;
+        Ok(options.application_name("vigie-bank").disable_statement_logging().options([
+            ("statement_timeout", millis(STATEMENT_MAX)),
+            ("lock_timeout", millis(LOCK_MAX)),
+            ("idle_in_transaction_session_timeout", millis(IDLE_MAX)),
+            // What is read together is of one moment. Writers say otherwise themselves.
+            ("default_transaction_isolation", "repeatable read".to_owned()),
+            // The server notices within half a minute that a bank's machine is gone, and gives up its locks.
+            ("tcp_keepalives_idle", "10".to_owned()),
+            ("tcp_keepalives_interval", "5".to_owned()),
+            ("tcp_keepalives_count", "3".to_owned()),
+            ("tcp_user_timeout", "15000".to_owned()),
+        ]))
+    }
+
     /// For connections that only read.
-    pub(super) fn read_only(&self) -> PgConnectOptions {
-        self.options.clone().options([("default_transaction_read_only", "on")])
+    pub(super) fn read_only(&self) -> Result<PgConnectOptions, StoreError> {
+        Ok(self.options()?.options([("default_transaction_read_only", "on")]))
+    }
+
+    pub(super) fn failed_to_open(&self, source: sqlx::Error) -> StoreError {
+        StoreError::Open { location: self.location.clone(), source }
+    }
+
+    async fn connect_with(&self, options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+        let connecting = timeout(CONNECT_MAX, options.connect()).await;
+        connecting.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(|source| self.failed_to_open(source))
     }
 
     /// A connection to write with, to a server that keeps what it has acknowledged.
     pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
-        let failed_to_open = |source| StoreError::Open { location: self.location.clone(), source };
-        let connecting = timeout(CONNECT_MAX, self.options.connect()).await;
-        let mut connection = connecting.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failed_to_open)?;
+        let mut connection = self.connect_with(&self.options()?).await?;
         self.check(&mut connection).await?;
         Ok(connection)
     }
 
     /// A connection to look at a store that is there.
     pub(super) async fn connect_to_read(&self) -> Result<PgConnection, StoreError> {
-        let failed_to_open = |source| StoreError::Open { location: self.location.clone(), source };
-        let connecting = timeout(CONNECT_MAX, self.read_only().connect()).await;
-        connecting.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failed_to_open)
+        self.connect_with(&self.read_only()?).await
     }
 
     /// Refuses a server that acknowledges commits before they are flushed, or that takes none.

@@ -13,10 +13,10 @@ use crate::tests::writes::create;
 use crate::tests::*;
 
 /// What writers sent, and the ids that they were answered: `None` where the answer did not come.
-type Ledger = BTreeMap<u64, Option<u64>>;
+pub(super) type Ledger = BTreeMap<u64, Option<u64>>;
 
 /// Adds items one by one, each with a number of its own, until `until`; refusals are no reason to stop.
-async fn write(served: &Served, writer: u64, until: Instant) -> Ledger {
+pub(super) async fn write(served: &Served, writer: u64, until: Instant) -> Ledger {
     let mut ledger = Ledger::new();
     for number in writer * 1_000_000.. {
         if Instant::now() >= until {
@@ -37,7 +37,7 @@ async fn write(served: &Served, writer: u64, until: Instant) -> Ledger {
 }
 
 /// Compares what is there with what was acknowledged: that, once each, and beyond it only what got no answer.
-async fn check(bed: &Bed, served: Served, ledgers: Vec<Ledger>) {
+pub(super) async fn check(bed: &Bed, served: Served, ledgers: Vec<Ledger>, acknowledged_min: u32) {
     // Commits that were under way have their end before anything else is numbered.
     crate::tests::failures::standby::served_by(&served, "last").await;
     let (mut kept, mut after_id) = (BTreeMap::new(), 0);
@@ -55,7 +55,7 @@ async fn check(bed: &Bed, served: Served, ledgers: Vec<Ledger>) {
             break;
         }
     }
-    let (mut acknowledged, mut unanswered) = (0, 0);
+    let (mut acknowledged, mut unanswered) = (0_u32, 0_u32);
     for (number, id) in ledgers.into_iter().flatten() {
         match (id, kept.remove(&number)) {
             (Some(id), found) => {
@@ -67,7 +67,7 @@ async fn check(bed: &Bed, served: Served, ledgers: Vec<Ledger>) {
     }
     assert_eq!(kept, BTreeMap::new(), "nobody sent these, or they were said not to be written");
     println!("{acknowledged} acknowledged, {unanswered} unanswered");
-    assert!(acknowledged > 50, "{acknowledged}");
+    assert!(acknowledged >= acknowledged_min, "{acknowledged}");
     served.stop().await;
     // Dense, in order, and each item is what its change says.
     crate::verify(&bed.config()).await.unwrap();
@@ -89,7 +89,7 @@ async fn a_server_that_crashes_under_writers_loses_nothing_and_the_bank_goes_on(
     };
     let writers = join_all((0..8).map(|writer| write(&served, writer, until)));
     let (ledgers, ()) = tokio::join!(writers, crashes);
-    check(&bed, served, ledgers).await;
+    check(&bed, served, ledgers, 51).await;
     server.stop();
 }
 
@@ -107,7 +107,7 @@ async fn connections_that_end_in_the_middle_of_commits_lose_nothing() {
     };
     let writers = join_all((0..8).map(|writer| write(&served, writer, until)));
     let (ledgers, ()) = tokio::join!(writers, ends);
-    check(&bed, served, ledgers).await;
+    check(&bed, served, ledgers, 51).await;
 }
 
 /// The next batch of a writer that plans by itself: a new bank.

@@ -40,7 +40,8 @@ async fn a_bank_that_cannot_load_its_store_closes_it(bed: Bed) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SetClock(AtomicU64::new(NOW)));
     let telemetry = Telemetry::default();
-    let ended = server::run(config, store, listener, Shutdown::new(), clock, &telemetry).await;
+    let source = Source::Open(store);
+    let ended = server::run(config, source, listener, Shutdown::new(), clock, &telemetry).await;
     assert!(matches!(ended, Err(RunError::Store(_))));
     assert!(gate.is_closed());
 }

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+// arrows are the connections of the design, from the caller to the called. No other pair of services may share a network.
+var arrows = map[string][]string{
+	"frontend":    {"coordinator", "collector"},
+	"coordinator": {"matcher", "collector"},
+	"matcher":     {"bank", "collector"},
+	"bank":        {"postgres", "collector"},
+	"prometheus":  {"frontend", "coordinator", "matcher", "bank"},
+	"grafana":     {"prometheus"},
+}
+
+// checkCompose loads compose.yaml as the engine's client does, and compares it with what is promised of it.
+func checkCompose(file string) error {
+	options, err := cli.NewProjectOptions([]string{file}, cli.WithDotEnv)
+	if err != nil {
+		return err
+	}
+	project, err := options.LoadProject(context.Background())
+	if err != nil {
+		return fmt.Errorf("compose.yaml: %w", err)
+	}
+	var faults []error
+	fault := func(holds bool, format string, values ...any) {
+		if !holds {
+			faults = append(faults, fmt.Errorf("compose.yaml: "+format, values...))
+		}
+	}
+	used := map[string]bool{}
+	for name, service := range project.Services {
+		own := strings.HasPrefix(service.Image, "vigie:")
+		fault(own || pinned.MatchString(service.Image), "%s: the image %s has no digest", name, service.Image)
+		fault(service.MemLimit > 0, "%s: has no limit of memory", name)
+		fault(service.Logging != nil && service.Logging.Options["max-size"] != "", "%s: its log has no limit", name)
+		fault(service.Restart != "", "%s: is not started again when it ends", name)
+		fault(!own || service.ReadOnly && slices.Contains(service.CapDrop, "ALL"), "%s: has more rights than it needs", name)
+		for _, port := range service.Ports {
+			fault(port.HostIP == "127.0.0.1", "%s: the port %s is open to other machines", name, port.Published)
+		}
+		reachable := len(service.Ports) == 0
+		for network := range service.Networks {
+			used[network] = true
+			reachable = reachable || !bool(project.Networks[network].Internal)
+		}
+		fault(reachable, "%s: has a port, and internal networks alone", name)
+	}
+	for name := range project.Networks {
+		fault(used[name], "the network %s is used by nobody", name)
+	}
+	for one, first := range project.Services {
+		for other, second := range project.Services {
+			shares := sharesNetwork(first, second)
+			calls := slices.Contains(arrows[kind(one)], kind(other))
+			if calls {
+				fault(shares, "%s calls %s, and shares no network with it", one, other)
+			} else if kind(one) < kind(other) && !slices.Contains(arrows[kind(other)], kind(one)) && !watches(one, other) {
+				fault(!shares, "%s and %s share a network, and neither calls the other", one, other)
+			}
+		}
+	}
+	test := project.Services["postgres"].HealthCheck.Test
+	fault(slices.Contains(test, "--host=127.0.0.1"), "postgres: its health is asked on the socket, on which it answers before it is ready")
+	if len(faults) == 0 {
+		fmt.Printf("compose.yaml holds: %d services, %d networks, images by digest, limits of memory and logs\n",
+			len(project.Services), len(project.Networks))
+	}
+	return errors.Join(faults...)
+}
+
+// kind is a service's name without its shard and its letter.
+func kind(service string) string {
+	name, _, _ := strings.Cut(service, "-")
+	return name
+}
+
+// watches says whether both see roles and no role is among them.
+func watches(one, other string) bool {
+	seeing := []string{"collector", "prometheus"}
+	return slices.Contains(seeing, kind(one)) && slices.Contains(seeing, kind(other))
+}
+
+func sharesNetwork(one, other types.ServiceConfig) bool {
+	for network := range one.Networks {
+		if _, shared := other.Networks[network]; shared {
+			return true
+		}
+	}
+	return false
+}

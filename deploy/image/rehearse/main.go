@@ -1,0 +1,87 @@
+// Rehearse builds the image without an engine: it applies .dockerignore by the rules of the engine, runs the stages of the
+// Dockerfile in folders, with `cargo check` in the place of the release build, and checks the image that results. And it loads
+// compose.yaml as the engine's client does, and holds it to what is promised of it.
+//
+//	go run . -repo ../../..                       the rehearsal
+//	go run . -repo ../../.. -binaries DIR         the same, with these programs in the place of those of a release
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+func main() {
+	repo := flag.String("repo", ".", "folder of the repository")
+	work := flag.String("work", "", "folder to work in, which is emptied first (default: REPO/target/image-rehearsal)")
+	target := flag.String("target", "", "cargo's folder of what it has compiled (default: REPO/target)")
+	binaries := flag.String("binaries", "", "folder with `vigie` and `vigie-loadtest`, to be started from where the image has them")
+	composeOnly := flag.Bool("compose-only", false, "check compose.yaml and build nothing")
+	flag.Parse()
+	if err := checkCompose(filepath.Join(*repo, "compose.yaml")); err != nil {
+		fmt.Fprintln(os.Stderr, "FAILED:", err)
+		os.Exit(1)
+	}
+	if *composeOnly {
+		return
+	}
+	if err := rehearse(*repo, *work, *target, *binaries); err != nil {
+		fmt.Fprintln(os.Stderr, "FAILED: the image:", err)
+		os.Exit(1)
+	}
+}
+
+func rehearse(repo, work, target, binaries string) error {
+	begun := time.Now()
+	repo, err := filepath.Abs(repo)
+	if err != nil {
+		return err
+	}
+	if work == "" {
+		work = filepath.Join(repo, "target", "image-rehearsal")
+	}
+	if target == "" {
+		target = filepath.Join(repo, "target")
+	}
+	if work, err = filepath.Abs(work); err != nil {
+		return err
+	}
+	if target, err = filepath.Abs(target); err != nil {
+		return err
+	}
+	if binaries != "" {
+		if binaries, err = filepath.Abs(binaries); err != nil {
+			return err
+		}
+	}
+	if err := os.RemoveAll(work); err != nil {
+		return err
+	}
+	context := filepath.Join(work, "context")
+	files, bytes, err := copyContext(repo, context)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("context: %d files, %.1f MB\n", files, float64(bytes)/1e6)
+	if err := checkSources(repo, context); err != nil {
+		return err
+	}
+	build, err := readDockerfile(filepath.Join(repo, "Dockerfile"))
+	if err != nil {
+		return err
+	}
+	build.context, build.work, build.target, build.binaries = context, work, target, binaries
+	image, err := build.run()
+	if err != nil {
+		return err
+	}
+	if err := image.check(binaries != ""); err != nil {
+		return err
+	}
+	fmt.Printf("the image holds: user %s, %d programs, health check %v (in %.0f s)\n",
+		image.user, len(programs), image.health, time.Since(begun).Seconds())
+	return nil
+}

@@ -1,0 +1,148 @@
+//! Opens the store and finds out who leads on it, however long the store is away.
+//!
+//! A bank that starts before its database does not end: it answers probes, refuses calls with "standby", and tries again with
+//! a pause that grows to [`PAUSE_MAX`]. A fault that only a person can mend ends it ([`StoreError::is_away`]).
+
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use vigie_log::{Announce, Clock, LeadError, Leader, Leadership, Limits, Shutdown};
+
+use crate::RunError;
+use crate::config::Config;
+use crate::log::{BankLog, CurrentTerm};
+use crate::store::{Source, Store, StoreError};
+
+/// The pause after the first failure; each next one is twice as long.
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+/// The longest pause. A database that is back is used within about this time.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Why the bank waits, as probes show it; `None` while it does not.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Waiting(Arc<Mutex<Option<String>>>);
+
+impl Waiting {
+    /// The reason.
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, reason: Option<String>) -> bool {
+        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = *now != reason;
+        *now = reason;
+        is_new
+    }
+
+    /// Takes note of a failure. Logs it once, and again only when the reason becomes another one.
+    fn note(&self, error: &StoreError) {
+        if self.set(Some(Causes(error).to_string())) {
+            tracing::warn!(error = error as &dyn Error, "waiting for the store");
+        }
+    }
+}
+
+/// An error with what caused it, in one line. A cause that its error repeats is left out.
+pub(crate) struct Causes<'a>(pub(crate) &'a (dyn Error + 'static));
+
+impl fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = self.0.to_string();
+        for cause in std::iter::successors(self.0.source(), |&cause| cause.source()) {
+            let cause = cause.to_string();
+            if !said.ends_with(&cause) {
+                said = format!("{said}: {cause}");
+            }
+        }
+        f.write_str(&said)
+    }
+}
+
+/// What it takes to begin on a store.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) config: Config,
+    pub(crate) limits: Limits,
+    pub(crate) source: Source,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) current: CurrentTerm,
+    pub(crate) announce: Arc<dyn Announce>,
+    /// Ends the streams of every term.
+    pub(crate) shutdown: Shutdown,
+    pub(crate) waiting: Waiting,
+}
+
+/// A store with a bank that leads or stands by on it.
+pub(crate) struct Begun {
+    store: Arc<dyn Store>,
+    leader: Leader<BankLog>,
+}
+
+impl Opening {
+    /// Opens the store and begins. `None` where the store is away, which is noted.
+    pub(crate) async fn begin(&self) -> Result<Option<Begun>, RunError> {
+        match self.try_begin().await {
+            Ok(begun) => {
+                if self.waiting.set(None) {
+                    tracing::info!("the store is there");
+                }
+                Ok(Some(begun))
+            }
+            Err(LeadError::Store(error)) if error.is_away() => {
+                self.waiting.note(&error);
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn try_begin(&self) -> Result<Begun, LeadError<StoreError>> {
+        let store = self.source.open(&self.config).await.map_err(LeadError::Store)?;
+        let leadership = Leadership {
+            application: Arc::new(BankLog::new(Arc::clone(&store), self.config.banks_max)),
+            store: Arc::clone(&store) as _,
+            clock: Arc::clone(&self.clock),
+            limits: self.limits,
+            current: self.current.clone(),
+            announce: Arc::clone(&self.announce),
+            shutdown: self.shutdown.clone(),
+        };
+        match leadership.begin().await {
+            Ok(leader) => Ok(Begun { store, leader }),
+            Err(error) => {
+                store.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Leads or stands by until `stop`, and closes the store, whatever happens. Waits for the store first where nothing has
+    /// begun.
+    pub(crate) async fn run(self, begun: Option<Begun>, stop: Shutdown) -> Result<(), RunError> {
+        let begun = match begun {
+            Some(begun) => Some(begun),
+            None => tokio::select! {
+                () = stop.cancelled() => None,
+                begun = self.wait() => Some(begun?),
+            },
+        };
+        let Some(Begun { store, leader }) = begun else { return Ok(()) };
+        let led = leader.run(stop).await;
+        store.close().await;
+        Ok(led?)
+    }
+
+    async fn wait(&self) -> Result<Begun, RunError> {
+        let mut pause = PAUSE_MIN;
+        loop {
+            tokio::time::sleep(pause).await;
+            pause = PAUSE_MAX.min(2 * pause);
+            if let Some(begun) = self.begin().await? {
+                return Ok(begun);
+            }
+        }
+    }
+}
