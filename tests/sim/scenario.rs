@@ -127,7 +127,8 @@ fn start_cluster(sim: &mut Sim<'_>, world: &Arc<World>, rng: &mut SmallRng) {
         };
         async move {
             let listener = SimulatedListener::bind().await?;
-            vigie_bank::run_simulated(config, disk, listener, Shutdown::new(), Arc::new(now)).await?;
+            Box::pin(vigie_bank::run_simulated(config, disk, listener, Shutdown::new(), Arc::new(now)))
+                .await?;
             Ok(())
         }
     });

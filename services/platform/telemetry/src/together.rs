@@ -42,7 +42,7 @@ impl Shown {
 
     /// How all of them are: the first reason why one is not ready names it.
     pub(crate) fn condition(&self) -> Condition {
-        let mut unready = None;
+        let (mut unready, mut standby) = (None, None);
         for (labels, telemetry) in &self.parts {
             let named = |reason: &str| match labels.as_str() {
                 "" => reason.to_owned(),
@@ -50,13 +50,16 @@ impl Shown {
             };
             match telemetry.condition() {
                 Condition::Ready => {}
+                Condition::Standby(reason) => {
+                    standby.get_or_insert_with(|| Condition::Standby(named(&reason).into()));
+                }
                 Condition::Starting(reason) => return Condition::Starting(named(&reason).into()),
                 Condition::Unready(reason) => {
                     unready.get_or_insert_with(|| Condition::Unready(named(&reason).into()));
                 }
             }
         }
-        unready.unwrap_or(Condition::Ready)
+        unready.or(standby).unwrap_or(Condition::Ready)
     }
 
     /// Whether each has come to work once.
