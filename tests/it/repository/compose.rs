@@ -27,6 +27,14 @@ fn every_file_that_compose_names_is_there() {
 /// Metrics that only Kubernetes and cert-manager have, or that TLS brings: `compose.yaml` has neither.
 const OF_KUBERNETES: [&str; 5] = ["kube_", "kubelet_", "certmanager_", "vigie_tls_", "container_"];
 
+/// What the chart's alerts say of its production values, and what `compose.yaml` has in its place.
+const OF_COMPOSE: [(&str, &str); 4] = [
+    ("namespace=\"vigie\"", "namespace=\"compose\""),
+    ("https://wiki.example.com/vigie/RUNBOOK.md", "helm/vigie/RUNBOOK.md"),
+    ("or vector(0)) < 8'", "or vector(0)) < 2'"),
+    ("of 8 shards", "of 2 shards"),
+];
+
 const ALERTS_HEAD: &str = "\
 # The alerts of the chart (helm/vigie) that need no Kubernetes, written by
 #
@@ -45,9 +53,11 @@ fn alerts_of_the_chart() -> String {
         let rules = rules.split("        - alert: ").skip(1);
         let rules = rules.filter(|rule| !OF_KUBERNETES.iter().any(|metric| rule.contains(metric)));
         let rules: String = rules.fold(String::new(), |mut all, rule| {
-            let rule = rule.trim_end().replace("\n    ", "\n  ");
-            writeln!(all, "      - alert: {}", rule.replace("namespace=\"vigie\"", "namespace=\"compose\""))
-                .unwrap();
+            let mut rule = rule.trim_end().replace("\n    ", "\n  ");
+            for (of_the_chart, of_compose) in OF_COMPOSE {
+                rule = rule.replace(of_the_chart, of_compose);
+            }
+            writeln!(all, "      - alert: {rule}").unwrap();
             all
         });
         if !rules.is_empty() {
