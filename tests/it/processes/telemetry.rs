@@ -87,6 +87,11 @@ fn get(address: &str, path: &str) -> Option<(u16, String)> {
 fn a_cluster_in_one_process_shows_the_metrics_of_all_roles_at_one_address() {
     let data = tempfile::tempdir().unwrap();
     let up = UpProcess::start(vigie_binary(), data.path()).unwrap();
+    let deadline = Instant::now() + WITHIN;
+    while get(&up.telemetry, "/readyz").unwrap().0 != 200 {
+        assert!(Instant::now() < deadline, "{:?}", get(&up.telemetry, "/readyz"));
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let (status, body) = get(&up.telemetry, "/metrics").unwrap();
     assert_eq!(status, 200);
     let told = Exposition::parse(&body).unwrap_or_else(|error| panic!("{error:#}\n{body}"));
