@@ -87,6 +87,11 @@ fn get(address: &str, path: &str) -> Option<(u16, String)> {
 fn a_cluster_in_one_process_shows_the_metrics_of_all_roles_at_one_address() {
     let data = tempfile::tempdir().unwrap();
     let up = UpProcess::start(vigie_binary(), data.path()).unwrap();
+    let deadline = Instant::now() + WITHIN;
+    while get(&up.telemetry, "/readyz").unwrap().0 != 200 {
+        assert!(Instant::now() < deadline, "{:?}", get(&up.telemetry, "/readyz"));
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let (status, body) = get(&up.telemetry, "/metrics").unwrap();
     assert_eq!(status, 200);
     let told = Exposition::parse(&body).unwrap_or_else(|error| panic!("{error:#}\n{body}"));
@@ -219,7 +224,16 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
 
     let mut known = Vec::new();
     for role in [&*bank, &*matcher, &*coordinator, &*frontend] {
-        let (text, told) = role.scrape();
+        // The collector has the spans a moment before their role counts them.
+        let deadline = Instant::now() + WITHIN;
+        let (text, told) = loop {
+            let (text, told) = role.scrape();
+            if told.sum("vigie_trace_spans_total", &[("outcome", "sent")]) >= 1.0 {
+                break (text, told);
+            }
+            assert!(Instant::now() < deadline, "{}: {text}", role.name());
+            std::thread::sleep(Duration::from_millis(20));
+        };
         for (name, family) in &told.families {
             assert!(
                 ["vigie_", "process_", "rpc_server_"].iter().any(|prefix| name.starts_with(prefix)),
@@ -233,11 +247,6 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
         }
         assert!(told.sum("vigie_serving_calls_accepted_total", &[]) >= 1.0, "{}: {text}", role.name());
         assert!(told.sum("process_resident_memory_bytes", &[]) > 1e6);
-        assert!(
-            told.sum("vigie_trace_spans_total", &[("outcome", "sent")]) >= 1.0,
-            "{}: {text}",
-            role.name()
-        );
         // Without TLS there is no certificate: the metric is known, and no alert finds a value in it.
         assert!(told.families["vigie_tls_certificate_not_after_seconds"].samples.is_empty());
         let logged = role.logged().unwrap().to_lowercase();

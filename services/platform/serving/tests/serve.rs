@@ -305,7 +305,8 @@ fn codes(load: &Load, counted: &str) -> Vec<(String, u64)> {
     let counts = text.lines().filter_map(|line| line.strip_prefix(counted));
     let code = |line: &str| {
         let (_, code) = line.split_once("status_code=\"")?;
-        let (code, count) = code.split_once("\"} ")?;
+        let (code, labels) = code.split_once('"')?;
+        let (_, count) = labels.split_once("} ")?;
         Some((code.to_owned(), count.parse().ok()?))
     };
     counts.filter_map(code).collect()

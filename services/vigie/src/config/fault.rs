@@ -76,8 +76,11 @@ fn is_key(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_part)
 }
 
-/// The error of a role that does not start because of these faults, each in a line of its own.
+/// The error of a role that does not start because of these faults, each of several in a line of its own.
 pub(super) fn error_of(faults: &[Fault]) -> anyhow::Error {
+    if let [fault] = faults {
+        return anyhow!("the configuration has a fault: {fault}");
+    }
     let lines: Vec<String> = faults.iter().map(|fault| format!("\n  {fault}")).collect();
     let count = crate::output::counted(faults.len() as u64, "fault");
     anyhow!("the configuration has {count}:{}", lines.concat())
