@@ -67,6 +67,13 @@ impl CallDurations {
         );
     }
 
+    /// Shows the requests of this method's streams before there are any.
+    pub(crate) fn expect_stream_requests(&self, method: &Arc<str>) {
+        drop(
+            self.stream_requests.get_or_create_owned(&Labels { method: Arc::clone(method), code: Code::Ok }),
+        );
+    }
+
     pub(crate) fn stream_requests(&self, method: &Arc<str>) -> StreamRequests {
         let of = Counted { method: Arc::clone(method), ended: self.stream_requests.clone() };
         StreamRequests { of: Some(of) }

@@ -232,6 +232,7 @@ async fn serve_any(
     let methods = routes.methods()?;
     let Routes { builder, health, exceptions, load, tracer, reflection } = routes.with_reflection()?;
     let absent = AbsentLayer::new(methods.clone(), health.services.clone(), reflection.roles);
+    methods.of_streams().for_each(|method| load.durations.expect_stream_requests(method));
     let observed = ObservedLayer { methods, durations: load.durations.clone(), tracer };
     let tls = listener.tls().cloned();
     let (draining, refusals) = (Shutdown::new(), RefusalLog::default());

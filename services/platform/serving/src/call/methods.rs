@@ -82,6 +82,12 @@ impl Methods {
         self.known.contains_key(path)
     }
 
+    /// The names of the methods whose requests come on streams, of services that are not shared by all servers.
+    pub(crate) fn of_streams(&self) -> impl Iterator<Item = &Arc<str>> {
+        let of_streams = self.known.values().filter(|method| method.has_one_message == HasOneMessage(false));
+        of_streams.filter(|method| method.traced != Traced::Never).map(|method| &method.name)
+    }
+
     /// What a call of this path is counted as.
     pub(crate) fn at(&self, path: &str) -> &Method {
         self.known.get(path).unwrap_or(&self.other)
