@@ -15,7 +15,8 @@
 # `is_canceled` is true, "connection closed". hyper can give the request back for that case (`try_send_request`); tonic calls
 # `send_request`, which cannot.
 #
-# Source: tonic 0.14.9 (src/transport/channel/service/connection.rs) with hyper 1.12.0 (src/client/dispatch.rs).
+# Source: tonic, version 0.14.9 (https://github.com/hyperium/tonic, src/transport/channel/service/connection.rs), with hyper,
+# version 1.12.0 (https://github.com/hyperium/hyper, src/client/dispatch.rs).
 #
 # Why it matters here: a balancer of connections, and `serving.connection_age_ms_max`, end connections in this way. Our clients
 # take an error of hyper's, whatever the code of the status, for a broken connection and repeat the call

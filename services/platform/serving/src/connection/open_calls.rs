@@ -78,29 +78,23 @@ impl ConnectionCalls {
 
     /// Waits until no call has been open for this long, counted from `from` at the earliest.
     pub(crate) async fn quiet(&self, from: Instant, time: Duration) {
-        loop {
-            let inner = &*self.inner;
-            let wait = if inner.open.load(Ordering::Relaxed) > 0 {
-                time
-            } else {
-                time.saturating_sub(inner.since(&inner.quiet_since_ms).min(from.elapsed()))
-            };
-            if wait.is_zero() {
-                return;
-            }
-            tokio::time::sleep(wait).await;
-        }
+        self.fewer_than(1, time, |inner| inner.since(&inner.quiet_since_ms).min(from.elapsed())).await;
     }
 
     /// Waits until the client has had room for more calls for this long. If that is longer than a round trip, it has none in
     /// waiting: it would have begun them.
     pub(crate) async fn roomy(&self, time: Duration) {
+        self.fewer_than(self.inner.crowd, time, |inner| inner.since(&inner.crowded_until_ms)).await;
+    }
+
+    /// Waits until there are fewer calls than this, and have been for so long as `lasted` returns.
+    async fn fewer_than(&self, calls: usize, time: Duration, lasted: impl Fn(&Inner) -> Duration) {
         loop {
             let inner = &*self.inner;
-            let wait = if inner.open.load(Ordering::Relaxed) >= inner.crowd {
+            let wait = if inner.open.load(Ordering::Relaxed) >= calls {
                 time
             } else {
-                time.saturating_sub(inner.since(&inner.crowded_until_ms))
+                time.saturating_sub(lasted(inner))
             };
             if wait.is_zero() {
                 return;
