@@ -136,8 +136,9 @@ impl BankClient {
 
     /// The one that serves of the banks at these endpoints, at least one, on a network.
     pub fn among(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
-        let endpoint = |endpoint: &str| {
-            let target = Target::new("bank", endpoint, network)?;
+        let on = network.clone();
+        let endpoint = move |endpoint: &str| {
+            let target = Target::new("bank", endpoint, &on)?;
             let stub = BankServiceClient::new(target.channel()).max_decoding_message_size(ANSWER_BYTES_MAX);
             Ok(Endpoint { target, stub })
         };
@@ -153,7 +154,7 @@ impl BankClient {
     /// The endpoint of the bank that answered last, or of the first.
     #[must_use]
     pub fn endpoint(&self) -> &str {
-        self.banks.current().0
+        self.banks.endpoint()
     }
 
     /// Creates an empty, enabled bank.
@@ -335,7 +336,7 @@ impl BankClient {
     }
 
     fn unreadable(&self, invalid: &Invalid) -> CallError {
-        self.banks.current().1.target.unreadable(invalid)
+        self.banks.handle().target.unreadable(invalid)
     }
 
     fn bank_written(&self, bank: Option<pb::Bank>, sequence: u64) -> Result<Written<Bank>, CallError> {

@@ -2,10 +2,13 @@
 //!
 //! Calls go to the endpoint that answered last. Where that one cannot be reached or is not available, the next is tried, at once;
 //! when all have been tried, again after a pause.
+//!
+//! One endpoint may name several servers: a name with an address for each. A server that answers that it does not serve is left: the
+//! next attempt opens a new connection, to any address of the name.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -29,15 +32,62 @@ pub enum Patience {
     Once,
 }
 
-/// The endpoints of a service of which one serves. `T` is the handle of one, which is cheap to clone. A clone of the leader goes
-/// to the same endpoint.
+/// The endpoints of a service of which one serves. `T` is the handle of one, which has a connection and is cheap to clone. A clone of
+/// the leader goes to the same endpoint.
 #[derive(Debug, Clone)]
 pub struct Leader<T> {
     service: &'static str,
-    members: Arc<[(String, T)]>,
+    members: Arc<Members<T>>,
     known: Arc<Known>,
     patience: Patience,
     notice: Option<Notice>,
+}
+
+struct Members<T> {
+    all: Box<[Member<T>]>,
+    connect: Box<Connect<T>>,
+}
+
+/// Makes the handle of an endpoint, on a connection of its own.
+type Connect<T> = dyn Fn(&str) -> Result<T, EndpointError> + Send + Sync;
+
+#[derive(Debug)]
+struct Member<T> {
+    endpoint: String,
+    connected: Mutex<Connected<T>>,
+}
+
+/// A handle, and how many there were before it.
+#[derive(Debug, Clone)]
+struct Connected<T> {
+    handle: T,
+    number: u64,
+}
+
+impl<T: std::fmt::Debug> std::fmt::Debug for Members<T> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_list().entries(&self.all).finish()
+    }
+}
+
+impl<T: Clone> Member<T> {
+    fn connected(&self) -> Connected<T> {
+        self.lock().clone()
+    }
+
+    /// Replaces the handle of this number, unless another call has.
+    fn connect_anew(&self, number: u64, connect: &Connect<T>) {
+        let mut connected = self.lock();
+        if connected.number == number
+            && let Ok(handle) = connect(&self.endpoint)
+        {
+            *connected = Connected { handle, number: number + 1 };
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connected<T>> {
+        self.connected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What calls have found out.
@@ -54,20 +104,24 @@ impl<T: Clone> Leader<T> {
     ///
     /// # Errors
     ///
-    /// There is no endpoint, or `handle` refuses one.
+    /// There is no endpoint, or `connect` refuses one.
     pub fn new(
         service: &'static str,
         endpoints: &[impl AsRef<str>],
         network: &Network,
-        handle: impl Fn(&str) -> Result<T, EndpointError>,
+        connect: impl Fn(&str) -> Result<T, EndpointError> + Send + Sync + 'static,
     ) -> Result<Self, EndpointError> {
         if endpoints.is_empty() {
             return Err(EndpointError::none());
         }
-        let members = endpoints.iter().map(|one| Ok((one.as_ref().to_owned(), handle(one.as_ref())?)));
+        let member = |endpoint: &str| {
+            let connected = Mutex::new(Connected { handle: connect(endpoint)?, number: 0 });
+            Ok(Member { endpoint: endpoint.to_owned(), connected })
+        };
+        let all = endpoints.iter().map(|endpoint| member(endpoint.as_ref())).collect::<Result<_, _>>()?;
         Ok(Self {
             service,
-            members: members.collect::<Result<_, _>>()?,
+            members: Arc::new(Members { all, connect: Box::new(connect) }),
             known: Arc::default(),
             patience: Patience::Deadline,
             notice: network.notice().cloned(),
@@ -80,15 +134,20 @@ impl<T: Clone> Leader<T> {
         Self { patience, ..self }
     }
 
-    /// The endpoint that is called next, and its handle.
+    /// The endpoint that is called next.
     #[must_use]
-    pub fn current(&self) -> (&str, &T) {
-        let (endpoint, handle) = &self.members[self.index()];
-        (endpoint, handle)
+    pub fn endpoint(&self) -> &str {
+        &self.members.all[self.index()].endpoint
+    }
+
+    /// The handle of the endpoint that is called next.
+    #[must_use]
+    pub fn handle(&self) -> T {
+        self.members.all[self.index()].connected().handle
     }
 
     fn index(&self) -> usize {
-        self.known.current.load(Ordering::Relaxed) % self.members.len()
+        self.known.current.load(Ordering::Relaxed) % self.members.all.len()
     }
 
     /// Makes attempts until one succeeds, one fails permanently, or neither the deadline nor the patience leaves time for another.
@@ -109,7 +168,7 @@ impl<T: Clone> Leader<T> {
             let until = self.until(begun, deadline, is_unreachable);
             Wait {
                 service: self.service,
-                endpoint: self.current().0,
+                endpoint: self.endpoint(),
                 left: until.saturating_duration_since(Instant::now()),
                 failure: newest.as_ref().map(|one| with_causes(one)),
             }
@@ -133,7 +192,9 @@ impl<T: Clone> Leader<T> {
         let mut others: Vec<CallError> = Vec::new();
         loop {
             let index = self.index();
-            let error = match attempt(self.members[index].1.clone()).await {
+            let member = &self.members.all[index];
+            let Connected { handle, number } = member.connected();
+            let error = match attempt(handle).await {
                 Ok(answer) => {
                     self.known.is_reached.store(true, Ordering::Relaxed);
                     return Ok(answer);
@@ -152,7 +213,10 @@ impl<T: Clone> Leader<T> {
             }
             let may_serve_elsewhere = error.is_of_the_connection() || error.code() == Code::Unavailable;
             if may_serve_elsewhere {
-                let next = (index + 1) % self.members.len();
+                if !error.is_of_the_connection() {
+                    member.connect_anew(number, &*self.members.connect);
+                }
+                let next = (index + 1) % self.members.all.len();
                 // Another call may have moved on already.
                 let _ =
                     self.known.current.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
@@ -160,7 +224,7 @@ impl<T: Clone> Leader<T> {
             let pause = backoff.next_pause().max(error.retry_after().unwrap_or_default());
             *newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
             last = Some(error.clone());
-            if may_serve_elsewhere && others.len() + 1 < self.members.len() {
+            if may_serve_elsewhere && others.len() + 1 < self.members.all.len() {
                 others.push(error);
                 continue;
             }
@@ -290,7 +354,47 @@ mod tests {
         }
         assert_eq!(asked.take(), [0, 1, 2, 2]);
         assert_eq!(begun.elapsed(), Duration::ZERO);
-        assert_eq!(leader.current(), ("2", &2));
+        assert_eq!((leader.endpoint(), leader.handle()), ("2", 2));
+    }
+
+    /// Connections of one endpoint that names a bank that serves, and one that stands by.
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_does_not_serve_is_left_for_another_of_the_same_name() {
+        let made = Arc::new(AtomicUsize::new(0));
+        let connect = {
+            let made = Arc::clone(&made);
+            move |_: &str| Ok(made.fetch_add(1, Ordering::Relaxed))
+        };
+        let leader = Leader::new("bank", &["http://banks"], &Network::tcp(), connect).unwrap();
+        let ask = async |connection: usize| match connection {
+            0 => Err(error(Code::Unavailable)),
+            1 => Err(unreachable()),
+            _ => Ok(connection),
+        };
+        let waits = Cell::new(0);
+        let first = leader.call(in_30_s(), async |connection: usize| {
+            waits.set(waits.get() + 1);
+            // What cannot be reached connects again by itself.
+            let connection = if waits.get() > 2 { connection + 1 } else { connection };
+            ask(connection).await
+        });
+        assert_eq!(first.await.unwrap(), 2);
+        assert_eq!((waits.get(), made.load(Ordering::Relaxed)), (3, 2));
+        assert_eq!(
+            leader.clone().call(in_30_s(), async |connection: usize| Ok(connection)).await.unwrap(),
+            1
+        );
+
+        // However many calls find out at once, there is one new connection.
+        let calls = (0..8).map(|_| {
+            leader.call(in_30_s(), async |connection: usize| {
+                tokio::task::yield_now().await;
+                if connection == 1 { Err(error(Code::Unavailable)) } else { Ok(connection) }
+            })
+        });
+        let answers = futures::future::join_all(calls).await;
+        assert!(answers.into_iter().all(|answer| answer.unwrap() == 2));
+        assert_eq!(made.load(Ordering::Relaxed), 3);
     }
 
     #[tokio::test(start_paused = true)]
