@@ -12,6 +12,7 @@ pub mod status;
 mod time;
 mod model;
 mod cost;
+mod search;
 mod picture;
 mod matching;
 mod coordinator;

@@ -1,46 +1,13 @@
 //! Package `vigie.matcher.v1`.
 
-use vigie_model::{
-    ANSWER_BYTES_MAX, HashCount, Query, QueryMatches, ReplicaDescription, SearchOptions, Sequence,
-    ShardAnswer, ShardIdentity,
-};
+use vigie_model::{HashCount, QueryMatches, ReplicaDescription, Sequence, ShardAnswer, ShardIdentity};
 
-use crate::cost::affordable_queries;
 use crate::invalid::{Invalid, each};
-use crate::model::{Sender, check_answers, digest, hash_type_number, hash_types, search_options};
+use crate::model::{digest, hash_type_number, hash_types};
 use crate::pb::matcher::v1 as pb;
+use crate::search::search_request;
 
-impl pb::SearchRequest {
-    /// The request to look for `queries`, with an answer of at most so many bytes of matches.
-    pub fn of<'a>(
-        queries: impl IntoIterator<Item = &'a Query>,
-        options: &SearchOptions,
-        answer_bytes_max: usize,
-    ) -> Self {
-        Self {
-            queries: queries.into_iter().map(Into::into).collect(),
-            options: Some(options.clone().into()),
-            answer_bytes_max: u32::try_from(answer_bytes_max).unwrap_or(u32::MAX),
-        }
-    }
-
-    /// The bytes of matches that the answer may hold, if the caller has set them.
-    #[must_use]
-    pub fn answer_bytes(&self) -> Option<usize> {
-        let asked = usize::try_from(self.answer_bytes_max).unwrap_or(ANSWER_BYTES_MAX);
-        (asked > 0).then_some(asked.min(ANSWER_BYTES_MAX))
-    }
-}
-
-impl TryFrom<pb::SearchRequest> for (Vec<Query>, SearchOptions) {
-    type Error = Invalid;
-
-    fn try_from(message: pb::SearchRequest) -> Result<Self, Invalid> {
-        let options = search_options(message.options, Sender::Peer)?;
-        check_answers(message.queries.len(), &options)?;
-        Ok((affordable_queries(message.queries, &options)?, options))
-    }
-}
+search_request!(pb::SearchRequest);
 
 impl From<ShardAnswer> for pb::SearchResponse {
     fn from(answer: ShardAnswer) -> Self {
