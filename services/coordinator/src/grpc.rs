@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 use vigie_model::{ANSWER_BYTES_MAX, Cost, LITTLE_BYTES, Query, SearchOptions, Sequence};
 use vigie_proto::pb::coordinator::v1 as pb;
 use vigie_proto::pb::coordinator::v1::coordinator_service_server::CoordinatorService;
-use vigie_serving::{Answers, Call, ServingConfig, deadline};
+use vigie_serving::{Answers, Call, ServingConfig, Turn, deadline};
 
 use crate::coordinator::Coordinator;
 
@@ -46,6 +46,12 @@ impl CoordinatorService for Grpc {
                 let mut room = {
                     let _not_load = call.waiting();
                     answers.room(most, deadline).await?
+                };
+                let _turn = if answer_bytes > little && cost.slots() == 1 {
+                    let _not_load = call.waiting();
+                    answers.turn().await
+                } else {
+                    Turn::default()
                 };
                 let _weight = call.weigh(cost.slots(), deadline).await?;
                 let (queries, options) = (Arc::clone(&queries), options.clone());

@@ -1,4 +1,4 @@
-//! One call from content to answer: hash what has to be hashed, search once for all of it, put the answers together.
+//! A call from content to answer: hash what has to be hashed, search once for all of it, put the answers together.
 
 use std::sync::Arc;
 
@@ -121,6 +121,7 @@ impl Matching {
         let query_count = queries.len();
         let bytes = |answer_bytes| self.bytes_of_a_call(query_count, options.limit, answer_bytes);
         rooms.take(bytes(answer_bytes), deadline).await.map_err(Failed::Call)?;
+        let mut turn = None;
         let mut weight = rooms.weigh(cost, deadline).await.map_err(Failed::Call)?;
         for queries in queries.chunks_mut(queries_per_call(&options, &hash_types)) {
             let asked: Arc<[Query]> = queries.iter_mut().map(|(.., query)| std::mem::take(query)).collect();
@@ -134,6 +135,7 @@ impl Matching {
                 // Nor are its slots held meanwhile.
                 drop(weight);
                 rooms.take(bytes(answer_bytes), deadline).await.map_err(Failed::Call)?;
+                turn = Some(rooms.turn(cost).await);
                 weight = rooms.weigh(cost, deadline).await.map_err(Failed::Call)?;
                 searched = search(answer_bytes).await;
             }
@@ -186,6 +188,7 @@ impl Matching {
         } else {
             prepared.into_iter().map(|one| one.map(&mut answered)).collect()
         };
+        drop(turn);
         let answer = Answer { results, coverage: coverage.unwrap_or_default(), results_omitted };
         match incomplete {
             None => Ok(answer),
@@ -228,7 +231,7 @@ fn little_bytes(contents: usize) -> usize {
     contents.saturating_mul(LITTLE_BYTES).min(ANSWER_BYTES_MAX)
 }
 
-/// What a search has found, be it of all shards or not.
+/// The matches of a search, be it of all shards or not.
 fn found_of(searched: &Result<SearchAnswer, SearchFailure>) -> Option<&SearchAnswer> {
     match searched {
         Ok(answer) => Some(answer),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Status;
 use vigie_model::Cost;
-use vigie_serving::{AnswerRoom, Answers, Call, Weight};
+use vigie_serving::{AnswerRoom, Answers, Call, Turn, Weight};
 
 /// A shorter wait is none.
 const WAIT_MIN: Duration = Duration::from_millis(1);
@@ -18,7 +18,7 @@ pub(crate) struct Rooms {
     call: Call,
     held: AnswerRoom,
     bytes: usize,
-    /// It had to wait for room, or was costly: how long the request took says nothing of the load of others.
+    /// Whether the request waited for room, or was costly: then its latency says nothing of the load of others.
     pub(crate) has_waited: bool,
 }
 
@@ -49,6 +49,13 @@ impl Rooms {
         let _not_load = self.call.waiting();
         self.has_waited |= cost.slots() > 1;
         self.call.weigh(cost.slots(), deadline).await
+    }
+
+    /// The turn of a request with a large answer, which has to be held until that has been put together. One that is costly has slots
+    /// for that, and would keep others from their turns for long.
+    pub(crate) async fn turn(&self, cost: Cost) -> Turn {
+        let _not_load = self.call.waiting();
+        if cost.slots() > 1 { Turn::default() } else { self.answers.turn().await }
     }
 
     /// Keeps no more than so many bytes.

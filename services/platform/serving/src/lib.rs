@@ -23,7 +23,7 @@ mod refusal_log;
 mod random;
 
 pub use authorization::identity::ClientIdentity;
-pub use call::answers::{AnswerRoom, Answers};
+pub use call::answers::{AnswerRoom, Answers, Turn};
 pub use call::deadline;
 pub use call::handle::{Call, Waiting, Weight, Work};
 pub use call::long_streams::{LongStream, LongStreamLimits, LongStreams, TooManyStreams};

@@ -20,7 +20,7 @@ use vigie_telemetry::trace::Tracer;
 use crate::admission::slots::Slots;
 use crate::authorization::identity::IdentityLayer;
 use crate::call::absent::AbsentLayer;
-use crate::call::answers::{self, AnswersLayer};
+use crate::call::answers::{AnswerBudget, AnswersLayer};
 use crate::call::health_watch::HealthWatchLayer;
 use crate::call::in_flight::{Exceptions, InFlightLayer};
 use crate::call::inflate::InflateLayer;
@@ -243,7 +243,7 @@ async fn serve_any(
     // Innermost, for one method only: its streams would hold the drain up.
     let service = HealthWatchLayer { draining: draining.clone() }.layer(builder.routes().prepare());
     // So that what was refused takes no part in it.
-    let answers = answers::budget(config.answer_bytes_in_flight_max, load.clone());
+    let answers = AnswerBudget::new(config.answer_bytes_in_flight_max, load.clone());
     let service = AnswersLayer(answers).layer(service);
     // So that what a message becomes is bounded by the same limits as what arrives of it.
     let service = InflateLayer::new(message_bytes_max, config).layer(service);

@@ -5,6 +5,8 @@
 //!   a client that sends little does not suffer for one that sends much.
 //! - A **bulk** call gets a slot while less than three quarters of the limit are in use, so that interactive calls find
 //!   capacity. Of the last eighth of that, a client that has its share gets nothing while there are others.
+//!   The part is that of the limit as it is now: where the limit has shrunk under bulk work that goes on, interactive calls
+//!   still find the last quarter.
 //! - A call of much work is bulk work of several slots, at most half of what bulk work may use. It gives up the slot that it has
 //!   while it waits for them.
 //! - Bulk work that may wait does so in a queue of bounded length: the first whose client has least in flight comes
@@ -35,6 +37,7 @@ pub(crate) struct Held {
     client: Client,
     evidence: Evidence,
     slots: usize,
+    priority: Priority,
 }
 
 /// The slots that a piece of bulk work asks for.
@@ -75,6 +78,8 @@ pub(crate) struct Gate<T> {
     limit: Limit,
     clients: Clients,
     in_flight: usize,
+    /// Those of them that bulk work has.
+    bulk_in_flight: usize,
     /// Whoever borrows, no more calls than this are in flight.
     in_flight_max: usize,
     waiting: VecDeque<Waiter<T>>,
@@ -92,6 +97,7 @@ impl<T> Gate<T> {
             limit,
             clients: Clients::default(),
             in_flight: 0,
+            bulk_in_flight: 0,
             in_flight_max: in_flight_max.max(1),
             waiting: VecDeque::new(),
             waiting_of: HashMap::new(),
@@ -130,7 +136,7 @@ impl<T> Gate<T> {
         let refusal = if behind { Some(Refusal::Bulk) } else { self.refusal(now, &client, own, priority, 1) };
         self.refused += (f64::from(u8::from(refusal.is_some())) - self.refused) / DECISIONS;
         match refusal {
-            None => Ok(self.enter(client, Want::ONE)),
+            None => Ok(self.enter(client, Want::ONE, priority)),
             Some(refusal) => {
                 self.limit.reached(now, priority);
                 Err(refusal)
@@ -164,7 +170,7 @@ impl<T> Gate<T> {
         if !self.waits_before(&client, own)
             && self.refusal(now, &client, own, Priority::Bulk, slots).is_none()
         {
-            return Ok(Asked::Now(self.enter(client, want)));
+            return Ok(Asked::Now(self.enter(client, want, Priority::Bulk)));
         }
         self.limit.reached(now, Priority::Bulk);
         if self.waiting.len() >= self.waiting_max {
@@ -179,8 +185,7 @@ impl<T> Gate<T> {
 
     /// The slots that the work gets.
     fn most(&self, want: Want) -> usize {
-        let bulk = self.limit.current() * BULK.0 / BULK.1;
-        want.slots.min(bulk / 2).max(1)
+        want.slots.min(bulk_part(self.limit.current()) / 2).max(1)
     }
 
     /// The call of work that got nothing has its slot again.
@@ -206,7 +211,7 @@ impl<T> Gate<T> {
         let Waiter { tell, want, .. } = self.take_out(at)?;
         // It may have been forgotten while it waited.
         let (client, _) = self.clients.meet(client, now);
-        Some((tell, self.enter(client, want)))
+        Some((tell, self.enter(client, want, Priority::Bulk)))
     }
 
     /// Withdraws the request of this number.
@@ -233,6 +238,9 @@ impl<T> Gate<T> {
         if let Some((class, took)) = took {
             self.limit.record(now, class, took, held.evidence, self.in_flight);
         }
+        if held.priority == Priority::Bulk {
+            self.bulk_in_flight = self.bulk_in_flight.saturating_sub(held.slots);
+        }
         self.count_out(&held.client, held.slots);
     }
 
@@ -241,15 +249,26 @@ impl<T> Gate<T> {
         self.clients.leave(client, slots);
     }
 
-    fn enter(&mut self, client: Client, want: Want) -> Held {
+    fn enter(&mut self, client: Client, want: Want, priority: Priority) -> Held {
         let slots = self.most(want);
         self.in_flight += slots;
         self.clients.enter(&client, slots);
-        if want.has_one {
+        let (evidence, slots) = if want.has_one {
             // Its call gives the first of them back, and tells of the load.
-            return Held { client, evidence: Evidence::Nothing, slots: slots - 1 };
+            (Evidence::Nothing, slots - 1)
+        } else {
+            (self.limit.admit(self.in_flight), slots)
+        };
+        if priority == Priority::Bulk {
+            self.bulk_in_flight += slots;
         }
-        Held { client, evidence: self.limit.admit(self.in_flight), slots }
+        Held { client, evidence, slots, priority }
+    }
+
+    /// The slots in use that count against an interactive call where there are so many: bulk work counts with its part at most.
+    fn in_use_for_interactive(&self, slots: usize) -> usize {
+        let of_bulk = self.bulk_in_flight.min(bulk_part(slots));
+        self.in_flight - self.bulk_in_flight + of_bulk
     }
 
     fn refusal(
@@ -265,9 +284,9 @@ impl<T> Gate<T> {
         match priority {
             Priority::Interactive => {
                 let borrows = several && own < self.clients.due(client, self.limit.current());
-                if self.in_flight < slots
-                    || (borrows && self.in_flight < within_share.min(self.in_flight_max))
-                {
+                let in_use = self.in_use_for_interactive(slots);
+                let has_slot = in_use < slots || (borrows && in_use < within_share);
+                if has_slot && self.in_flight < self.in_flight_max {
                     None
                 } else if borrows || !several {
                     Some(Refusal::Full)
@@ -276,7 +295,7 @@ impl<T> Gate<T> {
                 }
             }
             Priority::Bulk => {
-                let bulk = (slots * BULK.0 / BULK.1).max(1);
+                let bulk = bulk_part(slots);
                 let more = wanted - 1;
                 let has_share = several && own + more >= self.clients.share(bulk).max(1);
                 // Whatever is wanted, it may have it of an idle server.
@@ -291,6 +310,11 @@ impl<T> Gate<T> {
             }
         }
     }
+}
+
+/// The part of so many slots that bulk work may use.
+fn bulk_part(slots: usize) -> usize {
+    (slots * BULK.0 / BULK.1).max(1)
 }
 
 #[cfg(test)]

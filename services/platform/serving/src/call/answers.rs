@@ -3,14 +3,20 @@
 //! A handler takes room for an answer before it builds it, and says when the answer begins to be sent. The room is given back
 //! when the transport asks for more, which it does when it has sent what it has (it is held back by the client's flow
 //! control), or when the call ends. So whoever does not read holds its own room, and no more is produced.
+//!
+//! Room bounds memory, and says nothing of processors: to read, merge and write a large answer keeps a thread busy for
+//! milliseconds. So a handler takes a [`Turn`] for a large one, too. There are so few that small calls find a processor.
 
+use std::num::NonZero;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
@@ -22,11 +28,14 @@ use crate::admission::shares::Client;
 use crate::admission::slots::too_late;
 use crate::load::Load;
 
+/// The longest that a turn is waited for: the largest answers take some tens of milliseconds each.
+const TURN_WAIT_MAX: Duration = Duration::from_millis(500);
+
 /// The answers of one call. Clones are handles of the same.
 #[derive(Debug, Clone, Default)]
 pub struct Answers {
     /// None outside a server, where answers have no bound.
-    of: Option<(Budget, Client)>,
+    of: Option<(AnswerBudget, Client)>,
     /// What is being sent.
     sending: Arc<Mutex<Vec<HeldBytes>>>,
 }
@@ -34,6 +43,12 @@ pub struct Answers {
 /// Room for the bytes of one answer, until this is dropped.
 #[derive(Debug, Default)]
 pub struct AnswerRoom(Option<HeldBytes>);
+
+/// The right to build one large answer, until this is dropped.
+#[derive(Debug, Default)]
+pub struct Turn {
+    _permit: Option<OwnedSemaphorePermit>,
+}
 
 impl AnswerRoom {
     /// Gives back what is more than this.
@@ -55,9 +70,19 @@ impl Answers {
     /// not in time.
     pub async fn room(&self, bytes: usize, deadline: Instant) -> Result<AnswerRoom, Status> {
         let Some((budget, client)) = &self.of else { return Ok(AnswerRoom::default()) };
-        let room = budget.wait(client, budget.countable(bytes), false);
+        let room = budget.bytes.wait(client, budget.bytes.countable(bytes), false);
         let room = tokio::time::timeout_at(deadline, room).await.map_err(|_| too_late())?;
         Ok(AnswerRoom(Some(room)))
+    }
+
+    /// A turn to build a large answer, in the order in which turns are asked for. Those who ask have room already, so each client has few
+    /// that wait. One that waits for long goes on without: those before it wait for something, and use no processor.
+    pub async fn turn(&self) -> Turn {
+        let Some((budget, _)) = &self.of else { return Turn::default() };
+        let turn = Arc::clone(&budget.turns).acquire_owned();
+        let permit = tokio::time::timeout(TURN_WAIT_MAX, turn).await;
+        // The semaphore is never closed.
+        Turn { _permit: permit.ok().and_then(Result::ok) }
     }
 
     /// The answer that has this room is what the body of the call sends next.
@@ -70,20 +95,33 @@ impl Answers {
     }
 }
 
-/// The room for the answers of one server.
-pub(crate) fn budget(bytes_max: usize, load: Load) -> Budget {
-    Budget::new(Sizes::of_answers(bytes_max), move |bytes| load.answering(bytes))
+/// The room for the answers of one server, and the turns for its large ones. A clone is a handle of the same.
+#[derive(Debug, Clone)]
+pub(crate) struct AnswerBudget {
+    bytes: Budget,
+    turns: Arc<Semaphore>,
+}
+
+impl AnswerBudget {
+    /// Half of the processors build large answers.
+    pub(crate) fn new(bytes_max: usize, load: Load) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self {
+            bytes: Budget::new(Sizes::of_answers(bytes_max), move |bytes| load.answering(bytes)),
+            turns: Arc::new(Semaphore::new((processors / 2).max(1))),
+        }
+    }
 }
 
 /// Gives each call its [`Answers`].
 #[derive(Debug, Clone)]
-pub(crate) struct AnswersLayer(pub(crate) Budget);
+pub(crate) struct AnswersLayer(pub(crate) AnswerBudget);
 
 impl<S> Layer<S> for AnswersLayer {
     type Service = AnswersService<S>;
 
     fn layer(&self, inner: S) -> AnswersService<S> {
-        AnswersService { inner, bytes: self.0.clone() }
+        AnswersService { inner, budget: self.0.clone() }
     }
 }
 
@@ -91,7 +129,7 @@ impl<S> Layer<S> for AnswersLayer {
 #[derive(Debug, Clone)]
 pub(crate) struct AnswersService<S> {
     inner: S,
-    bytes: Budget,
+    budget: AnswerBudget,
 }
 
 impl<S> Service<Request<Body>> for AnswersService<S>
@@ -108,7 +146,7 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let client = Client::of(request.extensions());
-        let answers = Answers { of: Some((self.bytes.clone(), client)), ..Answers::default() };
+        let answers = Answers { of: Some((self.budget.clone(), client)), ..Answers::default() };
         request.extensions_mut().insert(answers.clone());
         AnswersFuture { call: self.inner.call(request), answers: Some(answers) }
     }
@@ -182,8 +220,6 @@ impl http_body::Body for SentBody {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use http_body_util::BodyExt as _;
 
     use super::*;
@@ -192,8 +228,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn room_is_held_until_the_transport_asks_for_more() {
         let load = Load::default();
-        let bytes = budget(1_000, load.clone());
-        let answers = Answers { of: Some((bytes, Client::Unknown)), ..Answers::default() };
+        let budget = AnswerBudget::new(1_000, load.clone());
+        let answers = Answers { of: Some((budget, Client::Unknown)), ..Answers::default() };
         let soon = Instant::now() + Duration::from_secs(1);
         let mut room = answers.room(100, soon).await.unwrap();
         room.shrink(60);
@@ -213,10 +249,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_has_its_share_waits_until_something_of_it_was_sent() {
         let load = Load::default();
-        let bytes = budget(1_000, load.clone());
+        let budget = AnswerBudget::new(1_000, load.clone());
         let named = |name: &str| {
             let client = Client::Named(ClientIdentity(name.into()));
-            Answers { of: Some((bytes.clone(), client)), ..Answers::default() }
+            Answers { of: Some((budget.clone(), client)), ..Answers::default() }
         };
         let (first, second) = (named("first"), named("second"));
         let soon = Instant::now() + Duration::from_secs(1);
@@ -242,8 +278,34 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn few_large_answers_are_built_at_once() {
+        let budget = AnswerBudget::new(1_000, Load::default());
+        let turns = budget.turns.available_permits();
+        let answers = Answers { of: Some((budget, Client::Unknown)), ..Answers::default() };
+        let mut held = Vec::new();
+        for _ in 0..turns {
+            held.push(answers.turn().await);
+        }
+        let begun = Instant::now();
+        let waiting = tokio::spawn({
+            let answers = answers.clone();
+            async move { answers.turn().await }
+        });
+        tokio::time::sleep(TURN_WAIT_MAX / 2).await;
+        held.pop();
+        let next = waiting.await.unwrap();
+        assert_eq!(begun.elapsed(), TURN_WAIT_MAX / 2);
+        answers.turn().await;
+        assert_eq!(begun.elapsed(), TURN_WAIT_MAX + TURN_WAIT_MAX / 2, "it goes on without one");
+        drop(next);
+        answers.turn().await;
+        assert_eq!(begun.elapsed(), TURN_WAIT_MAX + TURN_WAIT_MAX / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn outside_a_server_answers_have_no_bound() {
         let answers = Answers::of(&tonic::Request::new(()));
         answers.send(answers.room(usize::MAX, Instant::now()).await.unwrap());
+        answers.turn().await;
     }
 }

@@ -268,3 +268,30 @@ fn costly_calls_of_one_client_wait_behind_those_of_another() {
     admission.leave(NOW, first.0, None);
     assert_eq!(admission.next(NOW).map(|(client, _)| client), Some("modest"));
 }
+
+#[test]
+fn bulk_work_that_outlasts_a_larger_limit_leaves_a_quarter_of_the_smaller_one() {
+    let latency_target = Duration::from_millis(5);
+    let aim = Aim { limit_min: 4, limit_max: 64, limit_initial: 64, latency_target };
+    let mut gate = Gate::<&'static str>::new(Limit::adaptive(aim, NOW), 64, 8);
+    let bulk = fill(&mut gate, "greedy", Priority::Bulk);
+    assert_eq!(bulk.len(), 48);
+    // Calls that take ever longer: the limit shrinks to its least.
+    let mut now = NOW;
+    for call in 0..20_000_u64 {
+        now += Duration::from_millis(10);
+        if let Ok(held) = gate.admit(now, named("greedy"), Priority::Interactive) {
+            gate.leave(now, held, Some((Class(0), Duration::from_millis(1 + call))));
+        }
+        if gate.limit() == 4 {
+            break;
+        }
+        assert!(gate.admit(now, named("greedy"), Priority::Bulk).is_err());
+    }
+    assert_eq!((gate.limit(), gate.in_flight()), (4, 48));
+    now += Duration::from_secs(30);
+    let held = gate.admit(now, named("quiet"), Priority::Interactive).unwrap();
+    gate.leave(now, held, None);
+    bulk.into_iter().for_each(|held| gate.leave(now, held, None));
+    assert_eq!((gate.in_flight(), gate.bulk_in_flight), (0, 0));
+}
