@@ -29,7 +29,7 @@ pub struct Coordinator {
 
 impl Drop for Coordinator {
     fn drop(&mut self) {
-        self.directory.abort();
+        self.stop();
     }
 }
 
@@ -100,6 +100,11 @@ impl Coordinator {
     #[must_use]
     pub fn unready_reason(&self) -> Option<&'static str> {
         (!self.has_looked_around()).then_some("some matchers have neither been heard nor found silent yet")
+    }
+
+    /// Watches the matchers no more. For one that nobody asks any more.
+    pub fn stop(&self) {
+        self.directory.abort();
     }
 
     /// Whether the task that watches the matchers has ended, as it never should.

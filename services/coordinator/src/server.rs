@@ -72,10 +72,13 @@ async fn run_on(
     let health = routes.health();
     let serving =
         vigie_serving::serve(listener, routes, MESSAGE_BYTES_MAX, &config.serving, shutdown.clone());
-    tokio::select! {
-        served = serving => Ok(served?),
+    let outcome = tokio::select! {
+        served = serving => served.map_err(RunError::from),
         error = stand_by(&coordinator, health, shutdown) => Err(error),
-    }
+    };
+    // Probes keep it for as long as the process lives.
+    coordinator.stop();
+    outcome
 }
 
 /// Says `SERVING` once the matchers have been looked at. Ends if they are looked at no more.

@@ -26,7 +26,7 @@ pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) ->
 /// and how it is, go to `telemetry`.
 ///
 /// Health is `SERVING` from the start, for a frontend has no state; with an embedded coordinator, once that has seen
-/// every matcher. That the cluster behind it does not answer is told by each answer.
+/// every matcher. Where the cluster behind it does not answer, each answer says so.
 pub async fn run_with(
     config: Config,
     listener: impl Listener,
@@ -100,10 +100,13 @@ async fn run_on(
     };
     let bytes_max = config.message_bytes_max();
     let serving = vigie_serving::serve(listener, routes, bytes_max, &config.serving, shutdown.clone());
-    tokio::select! {
-        served = serving => Ok(served?),
+    let outcome = tokio::select! {
+        served = serving => served.map_err(RunError::from),
         () = stand_by => Err(vigie_coordinator::RunError::Watcher.into()),
-    }
+    };
+    // Probes keep it for as long as the process lives.
+    searcher.stop();
+    outcome
 }
 
 /// Finds out whether there are decoder processes, and logs which protection they have.

@@ -37,12 +37,15 @@ fn a_cluster_that_is_interrupted_as_it_becomes_ready_stops() {
         let mut up = Command::new(vigie_binary())
             .args(["up", "--json", "--port", "0", "--data", data.path().to_str().unwrap()])
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         BufReader::new(up.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
         interrupt(&up);
         assert_eq!(code_of(&mut up), 0);
+        let mut logged = String::new();
+        up.stderr.take().unwrap().read_to_string(&mut logged).unwrap();
+        assert!(!logged.contains("WARN"), "parts that stop are nothing to warn of: {logged}");
     }
 }
 
