@@ -124,8 +124,10 @@ impl std::error::Error for CallError {
     }
 }
 
-/// Returns the text of an error and of all its causes.
+/// Returns the text of an error and of all its causes, each once: some errors repeat the text of their cause.
 pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let all = std::iter::successors(Some(error), |error| error.source());
-    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let mut texts: Vec<String> = all.map(ToString::to_string).collect();
+    texts.dedup();
+    texts.join(": ")
 }

@@ -15,7 +15,7 @@ use crate::cli::StatusArgs;
 use crate::commands::banks::bank::connect;
 use crate::commands::deadline::deadline;
 use crate::output::{
-    ErrorLine, Exit, Output, PrintError, code_name, counted_as, exit_of_call, hint, sentence, style,
+    ErrorLine, Exit, Output, PrintError, code_name, counted, counted_as, exit_of_call, hint, sentence, style,
 };
 
 /// The longest time that one part is waited for: what has not answered by then is not well.
@@ -32,19 +32,20 @@ pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
 
     match &head {
         Ok(head) => output.say(format!(
-            "bank         {}  sequence {}  {} banks, {} items, {} hashes",
+            "bank         {}  sequence {}  {}, {}, {}",
             bank.endpoint(),
             head.sequence,
-            head.banks,
-            head.items,
-            head.hashes
+            counted(head.banks, "bank"),
+            counted(head.items, "item"),
+            counted_as(head.hashes, "hash", "hashes")
         ))?,
         Err(error) => output.say(format!("bank         NO ANSWER  {}", sentence(&error.clone().into())))?,
     }
     let shards = topology.as_ref().ok().map(|topology| topology.shard_count.map_or(0, ShardCount::get));
     match &topology {
         Ok(_) => {
-            output.say(format!("coordinator  {coordinator_url}  {} shards", shards.unwrap_or_default()))?;
+            let shards = counted(u64::from(shards.unwrap_or_default()), "shard");
+            output.say(format!("coordinator  {coordinator_url}  {shards}"))?;
         }
         Err(error) => output.say(format!("coordinator  NO ANSWER  {}", sentence(&error.clone().into())))?,
     }
