@@ -1,4 +1,4 @@
-//! What a coordinator is told, and its limits.
+//! The configuration of a coordinator, and its limits.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What can go wrong in a coordinator, and the code that the caller gets for it.
+//! The errors of a coordinator, and the code that the caller gets for each.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use vigie_serving::ServeError;
 /// Why a coordinator could not run.
 #[derive(Debug, Error)]
 pub enum RunError {
-    /// The configuration has faults; all of them are told.
+    /// The configuration has these faults.
     #[error("the configuration has faults: {}", .0.join("; "))]
     Config(Vec<String>),
     /// A matcher's endpoint is none.

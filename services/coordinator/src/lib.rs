@@ -1,6 +1,6 @@
 //! The coordinator: many matchers as one answer.
 //!
-//! Always true: an answer accounts for every shard. What a shard did not answer is told as a failure with its reason,
+//! Always true: an answer accounts for every shard. A shard that did not answer is named as a failure with its reason,
 //! and an answer that covers less than the caller asked for fails with `UNAVAILABLE`, the partial answer in its
 //! details. A matcher that says another `shard_count` than the rest is never asked.
 //!

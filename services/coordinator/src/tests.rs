@@ -1,4 +1,4 @@
-//! A coordinator over matchers that do as they are told.
+//! A coordinator over fake matchers.
 
 pub(crate) mod fake_matcher;
 
@@ -382,7 +382,7 @@ async fn matchers_come_and_go_with_the_addresses_of_their_name() {
     assert_exact(&coordinator, 1).await;
 }
 
-/// What a matcher reports that searches these types.
+/// The description of a matcher that searches these types.
 fn counts(hash_types: &[HashType]) -> Vec<HashCount> {
     let count = |&hash_type| HashCount { hash_type, hashes: 1, is_searched: true, exact: true, recall: None };
     hash_types.iter().map(count).collect()

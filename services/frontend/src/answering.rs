@@ -1,4 +1,4 @@
-//! One request from its content to the answer in the form in which it is sent, whether it came as a call or on a stream.
+//! A request from its content to the answer in the form in which it is sent, whether it came as a call or on a stream.
 
 use tokio::time::Instant;
 use tonic::Status;

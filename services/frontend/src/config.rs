@@ -1,4 +1,4 @@
-//! What a frontend is told, and its limits.
+//! The configuration of a frontend, and its limits.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub struct Config {
     /// `embedded`: the frontend is its own coordinator, and asks the matchers itself.
     #[schemars(extend("x-value" = "URL"))]
     pub coordinator: CoordinatorAt,
-    /// What an embedded coordinator is told. In a file it is the coordinator's own table; of its `serving` there is no
+    /// The configuration of an embedded coordinator. In a file it is the coordinator's own table; of its `serving` there is no
     /// use.
     #[serde(skip)]
     pub embedded: vigie_coordinator::Config,

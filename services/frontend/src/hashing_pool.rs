@@ -30,7 +30,7 @@ use vigie_telemetry::trace::{self, Context};
 use crate::error::HashingError;
 use crate::searcher::figure;
 
-/// What became of images that were hashed.
+/// The outcomes of images that were hashed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HashingMetrics {
     hashed: Counter,
@@ -109,7 +109,7 @@ pub(crate) struct HashingPool {
     bulk: Sender<Job>,
     threads: usize,
     metrics: HashingMetrics,
-    /// Moving average of the time that one image takes, in nanoseconds: what a refused caller is told to wait by.
+    /// Moving average of the time that one image takes, in nanoseconds: the wait that a refusal names is computed from it.
     image_nanos: Arc<AtomicU64>,
 }
 
@@ -192,7 +192,7 @@ impl HashingPool {
         Ok(HashedImage { digests: digests.map_err(|_| HashingError::Closed)?, picture })
     }
 
-    /// The refusal tells how long the images take that go before.
+    /// The refusal names the time that the images before it take.
     fn full(&self, priority: Priority) -> HashingError {
         let waiting = match priority {
             Priority::Interactive => self.interactive.len(),
@@ -230,7 +230,7 @@ const DECODING_SHARE: f64 = 0.7;
 /// began at once, so that this is for images that wait.
 const HASHING_SHARE: f64 = 0.85;
 
-/// What a thread hashes images with.
+/// The means by which a thread hashes images.
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
     pub(crate) hashing: Hashing,
@@ -263,7 +263,7 @@ impl Work {
                 };
                 let is_ours = failure_kind(&picture).is_some_and(is_a_fault_of_ours);
                 if let (Some(context), true) = (&context, is_ours) {
-                    // The caller is told that its image is wrong, but it is a fault of ours.
+                    // The answer says that the image is wrong, but the fault is ours.
                     context.keep();
                 }
                 let taken = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -273,7 +273,7 @@ impl Work {
                 Ok(HashedImage { digests, picture })
             };
             drop(image);
-            // The caller may have gone meanwhile; then nobody is told.
+            // The caller may have gone meanwhile.
             let _ = reply.send(outcome);
         }
     }

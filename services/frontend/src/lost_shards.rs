@@ -12,7 +12,7 @@ use vigie_model::{Coverage, ShardId};
 /// The shortest time between two lines of one shard.
 const HOLD: Duration = Duration::from_secs(10);
 
-/// One line of the log.
+/// A log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Notice {
     /// Answers lack a shard.
@@ -41,23 +41,23 @@ impl LostShards {
         if coverage.failures.is_empty() && self.0.is_empty() {
             return Vec::new();
         }
-        let may_tell = |told: Option<&(bool, Instant)>| told.is_none_or(|(_, at)| now >= *at + HOLD);
+        let may_log = |logged: Option<&(bool, Instant)>| logged.is_none_or(|(_, at)| now >= *at + HOLD);
         let mut notices = Vec::new();
         for failure in &coverage.failures {
-            let told = self.0.get(&failure.shard);
-            if told.is_none_or(|(is_lost, _)| !is_lost) && may_tell(told) {
+            let logged = self.0.get(&failure.shard);
+            if logged.is_none_or(|(is_lost, _)| !is_lost) && may_log(logged) {
                 self.0.insert(failure.shard, (true, now));
                 notices.push(Notice::Lost { shard: failure.shard, reason: failure.reason.clone() });
             }
         }
         let is_missing = |shard: ShardId| coverage.failures.iter().any(|failure| failure.shard == shard);
-        self.0.retain(|shard, told| {
-            if is_missing(*shard) || !may_tell(Some(told)) {
+        self.0.retain(|shard, logged| {
+            if is_missing(*shard) || !may_log(Some(logged)) {
                 return true;
             }
-            if told.0 {
+            if logged.0 {
                 notices.push(Notice::Back { shard: *shard });
-                *told = (false, now);
+                *logged = (false, now);
                 return true;
             }
             // It has been back for long enough.

@@ -23,7 +23,7 @@ pub(crate) struct Prepared {
     queries: Vec<(Rendition, Query)>,
     /// How many of the queries are of the first frame.
     first_queries: usize,
-    /// Of each decoded frame, the queries that its hashes are searched by. Frames that look the same share queries.
+    /// The queries for the hashes of each decoded frame. Frames that look the same share queries.
     frames: Vec<Vec<usize>>,
     /// Every hash type of the content, and why it is not searched if it is not.
     hash_types: Vec<(HashType, Option<SkipReason>)>,
@@ -195,7 +195,7 @@ pub(crate) fn take_queries<'a>(
         .collect()
 }
 
-/// What was found for the queries of one content: each item once, by its nearest match.
+/// The matches of the queries of one content: each item once, by its nearest match.
 #[derive(Debug)]
 pub(crate) struct Found {
     items: BTreeMap<ItemId, Match>,
@@ -220,7 +220,7 @@ impl Found {
         results.into_iter().zip(limits).map(|(result, limit)| Self::of(result, limit)).collect()
     }
 
-    /// What was finished, to be added to.
+    /// Matches that were finished, to be added to.
     fn of(result: QueryMatches, limit: Limit) -> Self {
         let mut found = Self { limit_reached: result.limit_reached, ..Self::new(limit) };
         found.reach.note(&result);

@@ -31,7 +31,7 @@ pub(crate) struct Searcher {
     lane: Lane<Coordinators>,
 }
 
-/// Who searches.
+/// The coordinators that search.
 #[derive(Debug)]
 enum Coordinators {
     /// Others, and which shards their answers have lacked. One inside this process logs that itself.
@@ -46,7 +46,7 @@ const SHARED_QUERIES_MAX: usize = 16;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Urgency {
     pub(crate) priority: Priority,
-    /// It waits for room, which holds back whoever sent it; otherwise it is refused.
+    /// Whether the search waits for room, which holds back its sender; otherwise it is refused.
     pub(crate) waits_for_room: bool,
 }
 
@@ -99,8 +99,8 @@ impl Searcher {
         Ok(Self { lane })
     }
 
-    /// Waits until an embedded coordinator has seen every matcher once. What is elsewhere is not waited for: that it does
-    /// not answer is told by each answer.
+    /// Waits until an embedded coordinator has seen every matcher once. One elsewhere is not waited for: where
+    /// it does not answer, each answer says so.
     pub(crate) async fn ready(&self) {
         if let Coordinators::Embedded(coordinator) = self.lane.carrier() {
             while !coordinator.has_looked_around() {
@@ -126,6 +126,13 @@ impl Searcher {
                     tokio::time::sleep(LOOK_EVERY * 50).await;
                 }
             }
+        }
+    }
+
+    /// Stops a coordinator inside this process.
+    pub(crate) fn stop(&self) {
+        if let Coordinators::Embedded(coordinator) = self.lane.carrier() {
+            coordinator.stop();
         }
     }
 
@@ -227,7 +234,7 @@ impl Carry for Coordinators {
         let asked: usize = query_counts.iter().sum();
         match outcome {
             Ok(answer) if answer.results.len() == asked => parts(answer, query_counts).map(Ok).collect(),
-            // A missing result must never be told as "no match".
+            // A missing result must never become "no match".
             Ok(_) => {
                 let text = "the coordinator answered other queries than were asked";
                 query_counts.iter().map(|_| Err(self.refused(Code::Internal, text))).collect()
@@ -235,7 +242,7 @@ impl Carry for Coordinators {
             Err(SearchFailure::Call(status)) => {
                 query_counts.iter().map(|_| Err(SearchFailure::Call(status.clone()))).collect()
             }
-            // Where the results were left out there are none to share, and each ask is told so.
+            // Where the results were left out there are none to share, and each part says so.
             Err(SearchFailure::Incomplete { status, mut partial }) => {
                 if partial.results.len() != asked {
                     partial.results.clear();
@@ -292,7 +299,7 @@ mod tests {
         Coordinators::Remote(CoordinatorClient::new("http://127.0.0.1:1").unwrap(), Mutex::default())
     }
 
-    /// Results that can be told apart by whether their limit was reached.
+    /// Results that differ in whether their limit was reached.
     fn answer(limits: &[bool]) -> SearchAnswer {
         let result = |reached: &bool| QueryMatches { limit_reached: *reached, ..QueryMatches::default() };
         let coverage = Coverage { shards_total: 2, shards_answered: 1, ..Coverage::default() };
@@ -320,7 +327,7 @@ mod tests {
     async fn an_answer_to_other_queries_is_no_answer_to_anyone() {
         for wrong in [&[true][..], &[true, true, true]] {
             for part in coordinators().share_out(Ok(answer(wrong)), &[1, 1]) {
-                let Err(SearchFailure::Call(status)) = part else { panic!("it was told as an answer") };
+                let Err(SearchFailure::Call(status)) = part else { panic!("it has become an answer") };
                 assert_eq!(status.code(), Code::Internal);
             }
             for part in coordinators().share_out(Err(incomplete(wrong)), &[1, 1]) {

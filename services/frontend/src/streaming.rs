@@ -23,7 +23,7 @@ use crate::matching::Matching;
 use crate::rooms::Rooms;
 use crate::searcher::Urgency;
 
-/// One stream.
+/// A stream of requests.
 pub(crate) struct Streamed {
     pub(crate) matching: Matching,
     pub(crate) serving: ServingConfig,
@@ -37,8 +37,8 @@ pub(crate) struct Streamed {
     pub(crate) shutdown: Shutdown,
 }
 
-/// What the client is told next, with what that holds until it is taken.
-struct Told {
+/// The next message to the client, with the room and the place that it holds until the client takes it.
+struct Outgoing {
     message: Result<pb::MatchStreamResponse, Status>,
     rooms: Option<Rooms>,
     _place: Option<OwnedSemaphorePermit>,
@@ -59,23 +59,23 @@ impl Streamed {
         self,
         requests: Streaming<pb::MatchStreamRequest>,
     ) -> impl Stream<Item = Result<pb::MatchStreamResponse, Status>> + Send {
-        // Never full: what is told has a place, but for the end.
-        let (tell, told) = mpsc::channel(self.in_flight_max + 1);
-        let reader = Reader(tokio::spawn(self.read(requests, tell)));
-        stream::unfold((told, reader), |(mut told, reader)| async move {
-            let Told { message, rooms, .. } = told.recv().await?;
+        // Never full: each message has a place, but for the end.
+        let (outgoing, messages) = mpsc::channel(self.in_flight_max + 1);
+        let reader = Reader(tokio::spawn(self.read(requests, outgoing)));
+        stream::unfold((messages, reader), |(mut messages, reader)| async move {
+            let Outgoing { message, rooms, .. } = messages.recv().await?;
             // Its answer has its room until the transport has taken it.
             rooms.into_iter().for_each(Rooms::send);
-            Some((message, (told, reader)))
+            Some((message, (messages, reader)))
         })
     }
 
-    async fn read(self, mut requests: Streaming<pb::MatchStreamRequest>, tell: mpsc::Sender<Told>) {
+    async fn read(self, mut requests: Streaming<pb::MatchStreamRequest>, outgoing: mpsc::Sender<Outgoing>) {
         let places = Arc::new(Semaphore::new(self.in_flight_max));
         let mut works = JoinSet::new();
         let end = loop {
             while let Some(ended) = works.try_join_next() {
-                tell_of_a_fault(ended, &self.counted, &tell).await;
+                report_fault(ended, &self.counted, &outgoing).await;
             }
             let next = async {
                 let place = Arc::clone(&places).acquire_owned().await.ok()?;
@@ -100,7 +100,8 @@ impl Streamed {
             // Each request of a stream has the time of a call without a deadline.
             let deadline = deadline::of(&Default::default(), &self.serving);
             let entered = self.enter(request, deadline).await;
-            let (matching, context, tell) = (self.matching.clone(), self.context.clone(), tell.clone());
+            let (matching, context, outgoing) =
+                (self.matching.clone(), self.context.clone(), outgoing.clone());
             let counted = self.counted.clone();
             works.spawn(async move {
                 let (outcome, rooms) = match entered {
@@ -114,14 +115,14 @@ impl Streamed {
                 };
                 let message = Ok(pb::MatchStreamResponse { request_id, outcome: Some(outcome) });
                 // The client may have gone.
-                let _ = tell.send(Told { message, rooms, _place: Some(place) }).await;
+                let _ = outgoing.send(Outgoing { message, rooms, _place: Some(place) }).await;
             });
         };
         while let Some(ended) = works.join_next().await {
-            tell_of_a_fault(ended, &self.counted, &tell).await;
+            report_fault(ended, &self.counted, &outgoing).await;
         }
         if let Some(status) = end {
-            let _ = tell.send(Told { message: Err(status), rooms: None, _place: None }).await;
+            let _ = outgoing.send(Outgoing { message: Err(status), rooms: None, _place: None }).await;
         }
     }
 
@@ -138,16 +139,20 @@ impl Streamed {
 }
 
 /// A request whose work broke has no answer: the stream ends with that.
-async fn tell_of_a_fault(ended: Result<(), JoinError>, counted: &StreamRequests, tell: &mpsc::Sender<Told>) {
+async fn report_fault(
+    ended: Result<(), JoinError>,
+    counted: &StreamRequests,
+    outgoing: &mpsc::Sender<Outgoing>,
+) {
     if ended.is_err() {
         tracing::error!("a request of a stream failed");
         let message = Err(Status::internal("a request of the stream failed"));
         counted.ended(&message);
-        let _ = tell.send(Told { message, rooms: None, _place: None }).await;
+        let _ = outgoing.send(Outgoing { message, rooms: None, _place: None }).await;
     }
 }
 
-/// One request of a stream, with its place.
+/// A request of a stream, with its place.
 struct Entered {
     asked: MatchCall,
     deadline: Instant,
@@ -177,7 +182,7 @@ impl Entered {
     }
 }
 
-/// What a request takes of memory, about.
+/// The memory of a request, about.
 fn bytes(asked: &MatchCall) -> usize {
     let content = |content: &Content| match content {
         Content::Image(image) => image.len(),

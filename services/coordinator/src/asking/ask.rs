@@ -76,7 +76,7 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// One has answered: those that were asked before it and have not are slow.
+    /// A replica has answered: those that were asked before it and have not are slow.
     fn answered_by(&self, winner: usize, now: Instant) {
         for (replica, begun, _) in self.asked[..winner].iter().filter(|(.., has_ended)| !has_ended) {
             if let Some(turn) = replica.load.outrun(*begun, now) {
@@ -247,7 +247,7 @@ impl<'a> Untried<'a> {
 }
 
 fn refusal(error: &CallError) -> ShardRefusal {
-    // What the matcher says of a bank is told to the caller as it is.
+    // The caller gets what the matcher says of a bank as it is.
     let of_a_bank = matches!(error.code(), Code::NotFound | Code::FailedPrecondition);
     let message = if of_a_bank { error.message().to_owned() } else { error.to_string() };
     ShardRefusal { code: error.code(), message }

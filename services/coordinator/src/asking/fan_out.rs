@@ -19,7 +19,7 @@ use crate::asking::metrics::CallMetrics;
 use crate::error::SearchError;
 use crate::replicas::view::View;
 
-/// What is kept back of the caller's time to merge and answer: a tenth, within these bounds. A shard that does not
+/// The part of the caller's time that is kept to merge and answer: a tenth, within these bounds. A shard that does not
 /// answer in time then still leaves time to say so.
 const MERGE_MARGIN: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 

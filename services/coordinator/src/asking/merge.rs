@@ -1,4 +1,4 @@
-//! One answer of many: pure, given each shard's own outcome.
+//! Merges the shards' answers into one. Pure: the outcome of each shard is given.
 //!
 //! All hashes of an item lie on one shard, so answers of different shards have no item in common: merging is a sort.
 
@@ -11,7 +11,7 @@ use vigie_model::{
 
 use crate::error::{SearchError, too_little};
 
-/// What one shard made of the search.
+/// The outcome of one shard's search.
 #[derive(Debug, Clone)]
 pub(crate) struct ShardOutcome {
     pub(crate) shard: ShardId,
@@ -95,7 +95,7 @@ pub(crate) fn merge(
     }
 }
 
-/// What is wrong with the caller's choice of banks, if that is why the shard did not answer.
+/// The fault in the caller's choice of banks, if that is why the shard did not answer.
 fn about_a_bank(refusal: &ShardRefusal) -> Option<SearchError> {
     let text = || refusal.message.clone();
     if refusal.code == Code::NotFound {

@@ -116,11 +116,11 @@ mod tests {
         for shard in 0..2_000 {
             metrics.observe(ShardId(shard), Duration::from_millis(1), shard % 2 == 0);
         }
-        let mut told = String::new();
-        prometheus_client::encoding::text::encode(&mut told, &registry).unwrap();
-        let lines = |name: &str| told.lines().filter(|line| line.starts_with(name)).count();
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let lines = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
         assert_eq!(lines("vigie_coordinator_shard_search_duration_seconds_count"), 129);
         assert_eq!(lines("vigie_coordinator_shard_unanswered_total"), 257);
-        assert!(told.contains("vigie_coordinator_shard_unanswered_total{shard=\"_OTHER\"} 872\n"), "{told}");
+        assert!(text.contains("vigie_coordinator_shard_unanswered_total{shard=\"_OTHER\"} 872\n"), "{text}");
     }
 }

@@ -1,7 +1,7 @@
 //! Finds the matchers and keeps up with what they say, in one task.
 //!
 //! A matcher is named by its endpoint, or with others by a DNS name that is looked up every few seconds, of which each
-//! address is one. Each is watched by a stream of its own: it tells at once when it becomes ready or drains, and gives a
+//! address is one. Each is watched by a stream of its own: it says at once when it becomes ready or drains, and gives a
 //! sign of life every second. What they all say makes the [`Table`]; what can be asked by it is published as a [`View`],
 //! which searches read without waiting.
 
@@ -46,14 +46,14 @@ pub(crate) struct Watching {
     pub(crate) shard_count: Option<ShardCount>,
 }
 
-/// What the directory's tasks tell it.
+/// News from the directory's tasks.
 #[derive(Debug)]
 enum News {
     /// A matcher says this, or nothing any more because of that.
     Said(Arc<str>, Result<ReplicaDescription, String>),
     /// A name stands for these endpoints now.
     Resolved(MatcherEndpoint, BTreeSet<Arc<str>>),
-    /// What a name stands for cannot be found out.
+    /// A name cannot be resolved.
     Unresolved(MatcherEndpoint),
 }
 
@@ -82,7 +82,7 @@ pub(crate) struct Directory {
     watched: BTreeMap<Arc<str>, Watched>,
     records: BTreeMap<(u16, u16), Arc<ShardRecord>>,
     notices: Notices,
-    /// What each name came to when it was last looked up.
+    /// The addresses of each name when it was last resolved.
     resolved: BTreeMap<MatcherEndpoint, BTreeSet<Arc<str>>>,
     names: usize,
     _resolvers: Vec<Task>,
@@ -235,7 +235,7 @@ impl Directory {
     }
 }
 
-/// Hears a matcher for ever, and tells what it says.
+/// Watches a matcher for ever, and reports its descriptions.
 async fn watch(replica: Arc<Replica>, patience: Duration, news: mpsc::Sender<News>) {
     let mut backoff = reopening();
     loop {
@@ -299,7 +299,7 @@ async fn hear(
     }
 }
 
-/// Looks a name up for ever, and tells what it stands for. Where that cannot be found out, it stands for what it did.
+/// Resolves a name for ever, and reports its addresses. Where it cannot be resolved, the last addresses stay.
 async fn resolve(name: MatcherEndpoint, watching: Watching, news: mpsc::Sender<News>) {
     let MatcherEndpoint::Name { scheme, host, port } = &name else { return };
     let mut looks = tokio::time::interval(watching.resolve_every);
@@ -307,7 +307,7 @@ async fn resolve(name: MatcherEndpoint, watching: Watching, news: mpsc::Sender<N
     loop {
         looks.tick().await;
         let looked_up = watching.network.resolve(host, *port);
-        let told = match tokio::time::timeout(watching.resolve_every, looked_up).await {
+        let report = match tokio::time::timeout(watching.resolve_every, looked_up).await {
             Ok(Ok(addresses)) => {
                 let found = addresses.into_iter().map(|address| format!("{scheme}://{address}").into());
                 News::Resolved(name.clone(), found.collect())
@@ -321,7 +321,7 @@ async fn resolve(name: MatcherEndpoint, watching: Watching, news: mpsc::Sender<N
                 News::Unresolved(name.clone())
             }
         };
-        if news.send(told).await.is_err() {
+        if news.send(report).await.is_err() {
             return;
         }
     }

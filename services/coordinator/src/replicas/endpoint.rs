@@ -9,7 +9,7 @@ use vigie_clients::MatcherClient;
 
 const NAME_PREFIX: &str = "dns+";
 
-/// One matcher, or a name for several.
+/// A matcher, or a name for several.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum MatcherEndpoint {
     /// `http://host:port`, or `https://`: one matcher. A host's name is looked up whenever a connection is made.

@@ -1,4 +1,4 @@
-//! What a shard may cost beyond one call for each search: hedges and retries, within a budget.
+//! The budget of calls beyond one for each search of a shard: hedges and retries.
 //!
 //! Without a bound, a cluster that is slow because it has too much to do would be asked for twice as much. Every search
 //! of a shard pays a share of a call into the budget, and each extra call takes a whole one out ("retry budget",
@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// One call, in the budget's unit.
+/// A call, in the budget's unit.
 const CALL: u64 = 1_000_000;
 /// Extra calls that a quiet shard may make at once: the searches that are under way when a replica dies.
 const SAVED_MAX: u64 = 64 * CALL;
-/// Of these, hedges leave so many.
+/// The part that hedges leave for retries.
 const KEPT_FOR_RETRIES: u64 = 32 * CALL;
 
 /// The extra calls that a shard may still make.

@@ -1,4 +1,4 @@
-//! What is logged of the matchers: each change that an operator must know of, once, with its reason.
+//! The log lines about matchers: each change that an operator must know of, once, with its reason.
 //!
 //! Pure: it compares what the table says now with what was logged before.
 
@@ -8,7 +8,7 @@ use vigie_model::{ReplicaState, ShardCount, ShardId};
 
 use crate::replicas::table::Table;
 
-/// One line of the log.
+/// A log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Notice {
     /// A shard that was served has no ready replica any more: answers lack it.
@@ -45,7 +45,7 @@ impl Notice {
     }
 }
 
-/// What was logged.
+/// The changes that have been logged.
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
     count: Option<ShardCount>,
@@ -54,11 +54,11 @@ pub(crate) struct Notices {
     /// Matchers that have been ready.
     once_ready: BTreeSet<String>,
     /// Matchers that were logged as refused or lost, and as which.
-    told: BTreeMap<String, ReplicaState>,
+    logged: BTreeMap<String, ReplicaState>,
 }
 
 impl Notices {
-    /// What has changed.
+    /// Returns the changes since the last call.
     pub(crate) fn take(&mut self, table: &Table) -> Vec<Notice> {
         let mut notices = self.of_shards(table);
         notices.extend(self.of_replicas(table));
@@ -87,27 +87,27 @@ impl Notices {
     fn of_replicas(&mut self, table: &Table) -> Vec<Notice> {
         let replicas = table.topology(|_| None).replicas;
         let named: BTreeSet<&String> = replicas.iter().map(|replica| &replica.endpoint).collect();
-        self.told.retain(|endpoint, _| named.contains(endpoint));
+        self.logged.retain(|endpoint, _| named.contains(endpoint));
         self.once_ready.retain(|endpoint| named.contains(endpoint));
         let mut notices = Vec::new();
         for replica in replicas {
             let (endpoint, reason, state) = (replica.endpoint, replica.reason, replica.state);
             match state {
                 ReplicaState::Ready => {
-                    if self.told.remove(&endpoint).is_some() {
+                    if self.logged.remove(&endpoint).is_some() {
                         notices.push(Notice::ReplicaBack { endpoint: endpoint.clone() });
                     }
                     self.once_ready.insert(endpoint);
                 }
                 ReplicaState::Refused => {
-                    if self.told.insert(endpoint.clone(), state) != Some(ReplicaState::Refused) {
+                    if self.logged.insert(endpoint.clone(), state) != Some(ReplicaState::Refused) {
                         notices.push(Notice::Refused { endpoint, reason });
                     }
                 }
                 ReplicaState::NotReady | ReplicaState::Unreachable => {
                     // One that has never been ready is starting; its shard says what is missing.
-                    if self.once_ready.contains(&endpoint) && !self.told.contains_key(&endpoint) {
-                        self.told.insert(endpoint.clone(), state);
+                    if self.once_ready.contains(&endpoint) && !self.logged.contains_key(&endpoint) {
+                        self.logged.insert(endpoint.clone(), state);
                         notices.push(Notice::ReplicaLost { endpoint, reason });
                     }
                 }
@@ -137,7 +137,7 @@ mod tests {
         })
     }
 
-    /// What is logged when this is heard, and nothing when it is heard again.
+    /// The lines that are logged for this description, and nothing for the same again.
     fn hear(
         table: &mut Table,
         notices: &mut Notices,

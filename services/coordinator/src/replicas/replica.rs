@@ -1,4 +1,4 @@
-//! One matcher as the coordinator sees it: the way to it, and its load.
+//! A matcher as the coordinator sees it: its client, and its load.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use vigie_model::{SearchOptions, Sequence, ShardAnswer};
 use vigie_net::lane::{Carry, Lane, LaneLimits, LaneTraffic, Search as _};
 use vigie_net::{CallEnd, balance::Load};
 
-/// One matcher: its calls, its load, and the searches that wait for it.
+/// A matcher: its calls, its load, and the searches that wait for it.
 #[derive(Debug)]
 pub(crate) struct Replica {
     pub(crate) endpoint: Arc<str>,
@@ -35,7 +35,7 @@ impl Replica {
         self.lane.carrier().client.load_full()
     }
 
-    /// What waits for it and is out to it.
+    /// Searches that wait for a call to the matcher, and calls under way.
     pub(crate) fn traffic(&self) -> LaneTraffic {
         self.lane.traffic()
     }

@@ -1,4 +1,4 @@
-//! Who serves which shard, from what the matchers say of themselves.
+//! The replicas of each shard, from the descriptions of the matchers.
 //!
 //! Pure: it takes each matcher's latest word and says whom to ask. Matchers that agree on `shard_count` are a set. One set
 //! is in use, as a whole, so every item is searched once; matchers of another count are not asked. A set is left for
@@ -15,11 +15,11 @@ use vigie_net::balance::LoadView;
 /// A matcher's latest word.
 #[derive(Debug, Clone)]
 enum Word {
-    /// It has not been asked yet.
+    /// The matcher has not been asked yet.
     None,
-    /// It said this.
+    /// The matcher's last description.
     Said(ReplicaDescription),
-    /// It does not answer, because of this; what it said before, if it ever did.
+    /// The matcher does not answer, for this reason; its last description, if it ever answered.
     Silent { reason: String, before: Option<ReplicaDescription> },
 }
 
@@ -207,7 +207,7 @@ impl Table {
     }
 }
 
-/// What a matcher says that is ready.
+/// The description of a matcher that is ready.
 fn ready(word: &Word) -> Option<&ReplicaDescription> {
     match word {
         Word::Said(said) if said.unready_reason.is_none() => Some(said),

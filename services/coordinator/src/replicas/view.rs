@@ -1,4 +1,4 @@
-//! What searches see of the topology. It is replaced as a whole, so a search reads one state of it without waiting.
+//! The topology as searches see it. A new view replaces the whole, so each search reads one state of it without waiting.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ pub(crate) struct Shard {
     pub(crate) record: Arc<ShardRecord>,
 }
 
-/// What the searches of a shard have been like.
+/// The latencies of a shard's recent searches.
 #[derive(Debug)]
 pub(crate) struct ShardRecord {
     pub(crate) budget: Budget,

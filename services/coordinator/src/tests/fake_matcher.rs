@@ -1,4 +1,4 @@
-//! A matcher that holds every item there is, and does as it is told.
+//! A fake matcher that holds every item there is.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -37,7 +37,7 @@ pub(super) struct Manner {
 /// A code and a text: a status that can be compared.
 pub(super) type Refusal = (tonic::Code, &'static str);
 
-/// What it was asked.
+/// The searches that it was asked.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     pub(super) calls: AtomicU64,

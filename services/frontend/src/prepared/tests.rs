@@ -173,7 +173,7 @@ fn an_item_is_answered_once_by_its_nearest_match_with_its_frame_and_way() {
         merged.finish()
     };
     let merged = merge(Limit::default());
-    let told: Vec<_> = merged
+    let answered: Vec<_> = merged
         .matches
         .iter()
         .map(|one| (one.item.0, one.distance.0, one.rendition, one.other_matches))
@@ -183,7 +183,7 @@ fn an_item_is_answered_once_by_its_nearest_match_with_its_frame_and_way() {
         (5, 4, rendition(0, Way::Plain), 0),
         (6, 30, rendition(2, Way::Plain), 0),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(answered, expected);
     assert!(!merged.limit_reached);
     let cut = merge(Limit::new(2).unwrap());
     assert_eq!((cut.matches.len(), cut.limit_reached), (2, true));
