@@ -15,7 +15,7 @@ pub const EXTENSIONS_MAX: usize = 16;
 /// The longest extension line, in bytes.
 pub const EXTENSION_BYTES_MAX: usize = 1_024;
 
-/// What a log says of itself: its size and root. The text of a note, of three lines and the extensions.
+/// The size and root of a log at one moment. As text, the body of a note: three lines and the extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
     origin: String,
@@ -34,7 +34,7 @@ pub struct Opened {
     pub note: Note,
 }
 
-/// A known witness's word that the checkpoint continues all that it has seen of the log.
+/// The statement of a known witness that the checkpoint continues every one that this witness has seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cosignature {
     /// The name of the witness's key.
@@ -46,7 +46,7 @@ pub struct Cosignature {
 impl Checkpoint {
     /// A checkpoint of a log.
     ///
-    /// An extension is a line that readers do not interpret. Witnesses say nothing of extensions.
+    /// An extension is a line that readers do not interpret. Witnesses do not vouch for extensions.
     ///
     /// # Errors
     ///
@@ -168,7 +168,9 @@ pub enum CheckpointError {
     #[error("the origin of a checkpoint has 1 to {ORIGIN_BYTES_MAX} bytes and no control character")]
     Origin,
     /// The second line is no size.
-    #[error("the second line of a checkpoint is its size in decimal digits, without leading zeroes, and at most 2^62")]
+    #[error(
+        "the second line of a checkpoint is its size in decimal digits, without leading zeroes, and at most 2^62"
+    )]
     Size,
     /// The third line is no root.
     #[error("the third line of a checkpoint is its root, 32 bytes in Base64")]
@@ -186,7 +188,9 @@ pub enum CheckpointError {
         given: usize,
     },
     /// An extension is no line.
-    #[error("extension line {number} of the checkpoint is empty, too long (at most {EXTENSION_BYTES_MAX} bytes), or has a control character")]
+    #[error(
+        "extension line {number} of the checkpoint is empty, too long (at most {EXTENSION_BYTES_MAX} bytes), or has a control character"
+    )]
     Extension {
         /// The extension, from 1.
         number: usize,

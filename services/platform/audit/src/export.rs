@@ -28,7 +28,7 @@ pub trait Export {
     fn leaves(&self) -> impl Iterator<Item = Result<NodeHash, Self::Error>>;
 }
 
-/// What is wrong with the entries of a log. Places are counted like indexes, from 0 and with the entries that were removed.
+/// The fault of the entries of a log. Places are counted like indexes, from 0 and with the entries that were removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Fault {
     /// The bytes of one entry are not those that were logged.
@@ -45,7 +45,7 @@ pub enum Fault {
         /// How many are missing, one after the other.
         count: u64,
     },
-    /// One entry is there twice.
+    /// An entry is there twice.
     #[error("entry {index} is there twice: again at place {place}")]
     Doubled {
         /// The entry.
@@ -61,7 +61,7 @@ pub enum Fault {
         /// How many there are, one after the other.
         count: u64,
     },
-    /// One entry is at another place. Of two neighbours that changed places, either can be said to have moved.
+    /// An entry is at another place. Of two neighbours that changed places, either can be said to have moved.
     #[error("entry {index} was moved to place {place}")]
     Moved {
         /// The entry.
@@ -125,7 +125,9 @@ pub fn check_export<X: Export>(tree: &TreeHead, export: &X) -> Result<(), Export
         // Not one hash is there: they were not stored.
         (true, false) if read.leaves.size() == Size::ZERO => return Ok(()),
         (true, false) => Fault::Leaf { index: LeafIndex(read.differs) },
-        (false, true) => Named { export, read: &read, place: read.differs }.fault().map_err(ExportError::Read)?,
+        (false, true) => {
+            Named { export, read: &read, place: read.differs }.fault().map_err(ExportError::Read)?
+        }
         (false, false) => Fault::Unnamed {
             entries: read.entries.size().get(),
             leaves: read.leaves.size().get(),
@@ -281,7 +283,7 @@ fn hash(entry: &impl AsRef<[u8]>) -> NodeHash {
     NodeHash::of_entry(entry.as_ref())
 }
 
-/// What is wrong with the stored hashes of a tree.
+/// Why the stored hashes are not those of the tree.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StoredError<E> {
     /// They cannot be read.
@@ -316,7 +318,8 @@ pub fn check_stored<E>(
     tree: &TreeHead,
     stored: impl IntoIterator<Item = Result<NodeHash, E>>,
 ) -> Result<(), StoredError<E>> {
-    let mut stored = (0..).map(StoredIndex).zip(stored.into_iter().map(Some).chain(iter::repeat_with(|| None)));
+    let mut stored =
+        (0..).map(StoredIndex).zip(stored.into_iter().map(Some).chain(iter::repeat_with(|| None)));
     let mut next = || {
         let (position, hash) = stored.next().unwrap_or((StoredIndex(u64::MAX), None));
         hash.transpose().map(|hash| (position, hash)).map_err(StoredError::Read)

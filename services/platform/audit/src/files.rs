@@ -1,4 +1,4 @@
-//! Proofs as files: what an auditor checks without the log, and what a log sends to a witness.
+//! Proofs as files: for an auditor who checks them without the log, and for a witness.
 
 use std::fmt;
 
@@ -8,9 +8,7 @@ use thiserror::Error;
 
 use crate::checkpoint::{Checkpoint, OpenError, Opened, decimal};
 use crate::note::{KnownKeys, NOTE_BYTES_MAX};
-use crate::tree::{
-    LeafIndex, NodeHash, PROOF_HASHES_MAX, ProofError, Size, check_inclusion,
-};
+use crate::tree::{LeafIndex, NodeHash, PROOF_HASHES_MAX, ProofError, Size, check_inclusion};
 
 /// The longest extra data of a proof, in bytes.
 pub const EXTRA_BYTES_MAX: usize = 16 << 10;
@@ -32,7 +30,7 @@ pub struct InclusionFile {
     pub checkpoint: String,
 }
 
-/// A checkpoint for a witness to cosign, with the proof that it continues the last one: the body of `add-checkpoint` in C2SP
+/// A checkpoint for a witness to cosign, with the proof that this checkpoint continues the last one: the body of `add-checkpoint` in C2SP
 /// `tlog-witness`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CosignFile {
@@ -139,7 +137,8 @@ fn hashes<'a>(lines: impl Iterator<Item = &'a str>, before: usize) -> Result<Vec
         if hashes.len() == PROOF_HASHES_MAX {
             return Err(FileError::TooManyHashes);
         }
-        hashes.push(line.parse().map_err(|_| FileError::Line { number, is: "a hash of 32 bytes in Base64" })?);
+        hashes
+            .push(line.parse().map_err(|_| FileError::Line { number, is: "a hash of 32 bytes in Base64" })?);
     }
     Ok(hashes)
 }
@@ -164,7 +163,7 @@ pub enum FileError {
     Line {
         /// The line, from 1.
         number: usize,
-        /// What it should be.
+        /// Its form, as the message names it.
         is: &'static str,
     },
     /// There are too many hashes.

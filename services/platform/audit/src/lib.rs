@@ -23,6 +23,38 @@
 //!   before any work is done.
 //! - No private key is in an error or in the output of `Debug`.
 //!
+//! ```
+//! use vigie_audit::checkpoint::Checkpoint;
+//! use vigie_audit::note::{KeyKind, KnownKeys, SignerKey, UnixSeconds};
+//! use vigie_audit::tree::{self, Frontier, LeafIndex, NodeHash, TreeHead};
+//! use vigie_audit::witness::Witness;
+//!
+//! // The log: entries and hashes are written in one transaction.
+//! let mut stored: Vec<NodeHash> = Vec::new();
+//! let mut frontier = Frontier::empty();
+//! for entry in ["a member was added", "a bank was created", "a call was refused"] {
+//!     stored.extend(frontier.append(entry.as_bytes())?.hashes);
+//! }
+//! let key = SignerKey::generate("vigie.example/audit", KeyKind::Log)?;
+//! let head = TreeHead { size: frontier.size(), root: frontier.root() };
+//! let note = Checkpoint::new("vigie.example/audit", head, &[])?.sign(&[&key])?.to_string();
+//!
+//! // An auditor: is this entry in the log?
+//! let keys = KnownKeys::new([key.public().clone()])?;
+//! let opened = Checkpoint::open(note.as_bytes(), "vigie.example/audit", &keys)?;
+//! let query = tree::inclusion(LeafIndex(1), opened.checkpoint.tree().size)?;
+//! let hashes: Vec<NodeHash> = query.positions().iter().map(|at| stored[at.0 as usize]).collect();
+//! let leaf = NodeHash::of_entry(b"a bank was created");
+//! tree::check_inclusion(&query.answer(&hashes)?, LeafIndex(1), &leaf, opened.checkpoint.tree())?;
+//!
+//! // A witness sees the log for the first time.
+//! let witness = SignerKey::generate("acme.example/witness", KeyKind::Witness)?;
+//! let witness = Witness::new(witness, "vigie.example/audit", keys)?;
+//! let cosigned = witness.cosign(None, note.as_bytes(), &[], UnixSeconds(1_795_000_000))?;
+//! assert_eq!(cosigned.note.signatures().len(), 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Reading order: `tree` (`hash`, `position`, `query`, `frontier`, `proof`), `note` (`key`, `signer`, `known`, `signature`),
 //! `checkpoint`, `witness`, `export`, `files`.
 

@@ -74,7 +74,8 @@ impl Note {
         if bytes.len() > NOTE_BYTES_MAX {
             return Err(NoteError::TooLong { bytes: bytes.len() });
         }
-        let whole = std::str::from_utf8(bytes).map_err(|fault| NoteError::NotUtf8 { at: fault.valid_up_to() })?;
+        let whole =
+            std::str::from_utf8(bytes).map_err(|fault| NoteError::NotUtf8 { at: fault.valid_up_to() })?;
         check(whole)?;
         let blank = whole.rfind("\n\n").ok_or(NoteError::NoBlankLine)?;
         let (text, rest) = whole.split_at(blank + 1);
@@ -233,21 +234,25 @@ pub enum NoteError {
     #[error("the note has no signature")]
     NoSignature,
     /// A line is none of a signature.
-    #[error("line {line} of the signatures is none: an em dash, a space, a name, a space and Base64, with an end of line")]
+    #[error(
+        "line {line} of the signatures is none: an em dash, a space, a name, a space and Base64, with an end of line"
+    )]
     NotASignature {
         /// The line, from 1 for the first signature.
         line: usize,
     },
 }
 
-/// Why the signatures of a note do not prove whose it is.
+/// Why the signatures of a note do not prove who wrote the text.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum VerifyError {
     /// No known key has signed.
     #[error("no known key has signed the note")]
     NoKnownKey,
     /// A signature is said to be of a known key and is not.
-    #[error("a signature is not that of {name}+{id}, whose it is said to be: the note was changed, or another wrote it")]
+    #[error(
+        "a signature is not that of {name}+{id}, whose it is said to be: the note was changed, or another wrote it"
+    )]
     Forged {
         /// The name of the key.
         name: String,

@@ -8,7 +8,7 @@ mod checkpoints;
 mod witness;
 mod export;
 mod hostile;
-
+mod go;
 
 use crate::checkpoint::Checkpoint;
 use crate::note::{KeyKind, KnownKeys, SignerKey};
@@ -39,8 +39,8 @@ impl Log {
 
     fn append(&mut self, entry: Vec<u8>) {
         let appended = self.frontier.append(&entry).unwrap();
-        assert_eq!(appended.index.0 as usize, self.entries.len());
-        assert_eq!(appended.first.0 as usize, self.stored.len(), "the stored hashes have no gaps");
+        assert_eq!(small(appended.index.0), self.entries.len());
+        assert_eq!(small(appended.first.0), self.stored.len(), "the stored hashes have no gaps");
         self.stored.extend(appended.hashes);
         self.entries.push(entry);
     }
@@ -77,8 +77,12 @@ impl ReadHashes for Log {
 
     fn read(&mut self, positions: &[StoredIndex]) -> Result<Vec<NodeHash>, StoredIndex> {
         self.read_max = self.read_max.max(positions.len());
-        positions.iter().map(|at| self.stored.get(at.0 as usize).copied().ok_or(*at)).collect()
+        positions.iter().map(|at| self.stored.get(small(at.0)).copied().ok_or(*at)).collect()
     }
+}
+
+fn small(number: u64) -> usize {
+    usize::try_from(number).unwrap()
 }
 
 fn size_of(entries: usize) -> Size {

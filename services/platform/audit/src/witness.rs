@@ -38,9 +38,7 @@ impl Witness {
     ///
     /// When the key is not a witness's, or none of the log's keys is a log's.
     pub fn new(key: SignerKey, origin: &str, log: KnownKeys) -> Result<Self, KeyError> {
-        let wrong = |key: &VerifierKey| {
-            KeyError::WrongKind { name: key.name().to_owned(), kind: key.kind() }
-        };
+        let wrong = |key: &VerifierKey| KeyError::WrongKind { name: key.name().to_owned(), kind: key.kind() };
         if key.public().kind() != KeyKind::Witness {
             return Err(wrong(key.public()));
         }
@@ -114,7 +112,9 @@ pub enum CosignError {
         new: Size,
     },
     /// The log has shown two histories.
-    #[error("the log has shown two histories of {size} entries: the root was {last} when it was last cosigned, and is {new} now")]
+    #[error(
+        "the log has shown two histories of {size} entries: the root was {last} when it was last cosigned, and is {new} now"
+    )]
     Forked {
         /// The size of both.
         size: Size,

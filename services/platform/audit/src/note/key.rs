@@ -14,7 +14,7 @@ pub const KEY_NAME_BYTES_MAX: usize = 255;
 /// The bytes of a public key of Ed25519, and of the seed of a private one.
 pub(crate) const KEY_BYTES: usize = 32;
 
-/// The short id of a key: with the name it says which key made a signature. The text form is 8 hexadecimal digits.
+/// The short id of a key. Name and id name the key of a signature. The text form is 8 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub u32);
 
@@ -24,7 +24,7 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// What a key signs. The number is the type of C2SP `signed-note`, and a part of the key's id.
+/// The use of a key. Its number is the signature type of C2SP `signed-note`, and a part of the key's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyKind {
     /// 0x01: the text of a note, by Ed25519. The key of a log.
@@ -92,7 +92,7 @@ impl VerifierKey {
         &self.name
     }
 
-    /// What the key signs.
+    /// The use of the key.
     #[must_use]
     pub const fn kind(&self) -> KeyKind {
         self.kind
@@ -194,16 +194,22 @@ fn id_of(name: &str, kind: KeyKind, public: &[u8; KEY_BYTES]) -> KeyId {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum KeyError {
     /// The text is not that of a public key.
-    #[error("the text is not that of a public key, `NAME+ID+KEY`, with an id of 8 hexadecimal digits and a key in Base64")]
+    #[error(
+        "the text is not that of a public key, `NAME+ID+KEY`, with an id of 8 hexadecimal digits and a key in Base64"
+    )]
     PublicForm,
     /// The text is not that of a private key.
-    #[error("the text is not that of a private key, `PRIVATE+KEY+NAME+ID+KEY`, with an id of 8 hexadecimal digits and a key in Base64")]
+    #[error(
+        "the text is not that of a private key, `PRIVATE+KEY+NAME+ID+KEY`, with an id of 8 hexadecimal digits and a key in Base64"
+    )]
     PrivateForm,
     /// The name is not one.
     #[error("the name of a key has 1 to {KEY_NAME_BYTES_MAX} bytes, and no space, plus or control character")]
     Name,
     /// The kind is unknown.
-    #[error("the key is of the type {0:#04x}, and only 0x01 (a log's Ed25519) and 0x04 (a witness's Ed25519) are known")]
+    #[error(
+        "the key is of the type {0:#04x}, and only 0x01 (a log's Ed25519) and 0x04 (a witness's Ed25519) are known"
+    )]
     Kind(u8),
     /// The key has another length.
     #[error("the key has {bytes} bytes, and one of Ed25519 has 32")]
@@ -220,14 +226,14 @@ pub enum KeyError {
         computed: KeyId,
     },
     /// The key is of the other kind.
-    #[error("{name} is a {kind}, which cannot be used here")]
+    #[error("`{name}` is a {kind}, and one of the other kind is needed here")]
     WrongKind {
         /// The key's name.
         name: String,
         /// Its kind.
         kind: KeyKind,
     },
-    /// Two keys have one name and id, so a signature would not say which made it.
+    /// Two keys have one name and id, so no signature names one of them.
     #[error("two of the keys are {name}+{id}")]
     Doubled {
         /// The name of both.

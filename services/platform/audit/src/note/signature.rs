@@ -1,4 +1,4 @@
-//! One signature of a note, as a line.
+//! A signature of a note, as a line.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::note::signer::SignerKey;
 
 /// How a line with a signature begins: an em dash and a space.
 const BEGINNING: &str = "\u{2014} ";
-/// What a cosignature's message begins with.
+/// The first line of a cosigned message.
 const COSIGNATURE: &str = "cosignature/v1";
 /// Base64 as Go reads it: the unused bits of the last character may be anything. Nobody's signature is refused for them.
 const LENIENT: GeneralPurpose =
@@ -22,7 +22,7 @@ const LENIENT: GeneralPurpose =
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixSeconds(pub u64);
 
-/// One signature of a note, of a known or an unknown key. It says nothing before it is verified.
+/// A signature of a note, of a known or an unknown key. Only a note that is verified shows whether the key made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
     name: String,
@@ -111,7 +111,7 @@ impl fmt::Display for Signature {
     }
 }
 
-/// What a witness signs: C2SP `tlog-cosignature`, "Ed25519 signed message".
+/// The message that a witness signs: C2SP `tlog-cosignature`, "Ed25519 signed message".
 fn cosigned(text: &str, at: UnixSeconds) -> String {
     format!("{COSIGNATURE}\ntime {}\n{text}", at.0)
 }

@@ -29,7 +29,10 @@ fn a_checkpoint_is_the_logs_or_is_refused() {
     let (log, nobody, witness) = (known(&[&log_key()]), known(&[]), known(&[&witness_key()]));
     let open = |note: &str, origin, keys| Checkpoint::open(note.as_bytes(), origin, keys).unwrap_err();
     let error = open(&note, "other.example", &log);
-    assert_eq!(error.to_string(), "the checkpoint is of the log `vigie.example/audit`, and not of `other.example`");
+    assert_eq!(
+        error.to_string(),
+        "the checkpoint is of the log `vigie.example/audit`, and not of `other.example`"
+    );
     assert!(matches!(open(&note, ORIGIN, &nobody), OpenError::Signatures(_)));
     assert!(matches!(open(&note.replacen("\n11\n", "\n12\n", 1), ORIGIN, &log), OpenError::Signatures(_)));
     assert!(matches!(open("", ORIGIN, &log), OpenError::Note(_)));
@@ -60,8 +63,19 @@ fn what_is_no_checkpoint_is_refused() {
         assert_eq!(read(&format!("a\n{size}\n{root}\n")), CheckpointError::Size, "{size}");
     }
     let root_text = root.to_string();
-    let unused_bits = root_text.replace("=", "").chars().rev().skip(1).collect::<Vec<_>>().into_iter().rev().collect::<String>() + "B=";
-    for root in ["", "AAAA", &root_text[1..], &root_text.replace('=', "A"), &unused_bits, &format!("{root_text} ")] {
+    let unused_bits = root_text
+        .replace("=", "")
+        .chars()
+        .rev()
+        .skip(1)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect::<String>()
+        + "B=";
+    for root in
+        ["", "AAAA", &root_text[1..], &root_text.replace('=', "A"), &unused_bits, &format!("{root_text} ")]
+    {
         assert_eq!(read(&format!("a\n1\n{root}\n")), CheckpointError::Root, "{root}");
     }
     assert_eq!(read(&format!("a\n0\n{root}\n")), CheckpointError::EmptyRoot { root });
@@ -80,7 +94,8 @@ fn a_proof_of_inclusion_travels_as_a_file() {
     let checkpoint = signed(log.head());
     for (index, extra) in [(0, None), (17, Some(b"why".to_vec())), (39, Some(Vec::new()))] {
         let proof = log.inclusion(index, 40);
-        let file = InclusionFile { extra, index: LeafIndex(index as u64), proof, checkpoint: checkpoint.clone() };
+        let file =
+            InclusionFile { extra, index: LeafIndex(index as u64), proof, checkpoint: checkpoint.clone() };
         let text = file.to_string();
         let read = InclusionFile::parse(text.as_bytes()).unwrap();
         assert_eq!(read, file, "{text}");
@@ -109,7 +124,9 @@ fn what_is_no_file_of_a_proof_is_refused() {
     assert!(matches!(read(&"x".repeat(FILE_BYTES_MAX + 1)), FileError::TooLong { .. }));
     assert_eq!(InclusionFile::parse(b"\xff"), Err(FileError::NotUtf8));
     let read = |text: &str| CosignFile::parse(text.as_bytes());
-    for text in ["old\n\nx", "old 01\n\nx", "old -1\n\nx", "old 4611686018427387905\n\nx", "new 1\n\nx", "\n\nx"] {
+    for text in
+        ["old\n\nx", "old 01\n\nx", "old -1\n\nx", "old 4611686018427387905\n\nx", "new 1\n\nx", "\n\nx"]
+    {
         assert!(line(1)(read(text).unwrap_err()), "{text}");
     }
     assert_eq!(read(&format!("old 1\n{many}\nx")), Err(FileError::TooManyHashes));

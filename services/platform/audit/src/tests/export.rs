@@ -1,10 +1,11 @@
 //! A log of which an entry was changed, dropped, doubled or moved: found, and named.
 
 use std::cell::Cell;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
-use super::{Log, rfc};
+use super::{Log, rfc, small};
 use crate::export::*;
 use crate::tree::*;
 
@@ -56,9 +57,24 @@ const fn at(index: usize) -> LeafIndex {
     LeafIndex(index as u64)
 }
 
+const SIZE_MAX: usize = 300;
+static ALL: LazyLock<Log> = LazyLock::new(|| Log::of_size(SIZE_MAX));
+static LEAVES: LazyLock<Vec<NodeHash>> = LazyLock::new(|| ALL.leaves());
+static HEADS: LazyLock<Vec<TreeHead>> = LazyLock::new(|| {
+    let mut log = ALL.clone();
+    (0..=SIZE_MAX).map(|size| log.head_at(size)).collect()
+});
+
+/// The fault of a log of a size whose entries were changed.
+fn fault_of(size: usize, change: impl FnOnce(&mut Vec<Vec<u8>>)) -> Option<Fault> {
+    let mut entries = ALL.entries[..size].to_vec();
+    change(&mut entries);
+    Exported::of(entries, LEAVES[..size].to_vec()).check(&HEADS[size])
+}
+
 /// A size, and a place in a log of that size.
 fn place() -> impl Strategy<Value = (usize, usize)> {
-    (1_usize..300).prop_flat_map(|size| (Just(size), 0..size))
+    (1..=SIZE_MAX).prop_flat_map(|size| (Just(size), 0..size))
 }
 
 proptest! {
@@ -66,30 +82,23 @@ proptest! {
 
     #[test]
     fn a_thousand_flipped_bits_are_found_and_named((size, index) in place(), bit in any::<prop::sample::Index>()) {
-        let log = Log::of_size(size);
-        let mut entries = log.entries.clone();
-        let bit = bit.index(entries[index].len() * 8);
-        entries[index][bit / 8] ^= 1 << (bit % 8);
-        let fault = Exported::of(entries, log.leaves()).check(&log.head());
+        let fault = fault_of(size, |entries| {
+            let bit = bit.index(entries[index].len() * 8);
+            entries[index][bit / 8] ^= 1 << (bit % 8);
+        });
         prop_assert_eq!(fault, Some(Fault::Altered { index: at(index) }));
     }
 
     #[test]
     fn a_thousand_dropped_entries_are_found_and_named((size, index) in place()) {
-        let log = Log::of_size(size);
-        let mut entries = log.entries.clone();
-        entries.remove(index);
-        let fault = Exported::of(entries, log.leaves()).check(&log.head());
+        let fault = fault_of(size, |entries| drop(entries.remove(index)));
         prop_assert_eq!(fault, Some(Fault::Dropped { index: at(index), count: 1 }));
     }
 
     #[test]
     fn a_thousand_doubled_entries_are_found_and_named((size, index) in place(), to in any::<prop::sample::Index>()) {
-        let log = Log::of_size(size);
-        let mut entries = log.entries.clone();
         let place = to.index(size + 1);
-        entries.insert(place, log.entries[index].clone());
-        let fault = Exported::of(entries, log.leaves()).check(&log.head());
+        let fault = fault_of(size, |entries| entries.insert(place, entries[index].clone()));
         // Of a copy just before the entry, either is the copy.
         let place = if place == index { place + 1 } else { place };
         prop_assert_eq!(fault, Some(Fault::Doubled { index: at(index), place: at(place) }));
@@ -100,12 +109,11 @@ proptest! {
         (size, index) in place().prop_filter("one entry cannot move", |(size, _)| *size > 1),
         by in any::<prop::sample::Index>(),
     ) {
-        let log = Log::of_size(size);
-        let mut entries = log.entries.clone();
         let place = (index + 1 + by.index(size - 1)) % size;
-        let entry = entries.remove(index);
-        entries.insert(place, entry);
-        let fault = Exported::of(entries, log.leaves()).check(&log.head());
+        let fault = fault_of(size, |entries| {
+            let entry = entries.remove(index);
+            entries.insert(place, entry);
+        });
         // Of two neighbours that changed places, the first is named.
         let (index, place) = if place + 1 == index { (place, index) } else { (index, place) };
         prop_assert_eq!(fault, Some(Fault::Moved { index: at(index), place: at(place) }));
@@ -131,15 +139,15 @@ proptest! {
             let named = match fault {
                 Fault::Altered { index } | Fault::Several { first: index } => vec![index],
                 Fault::Dropped { index, count } => {
-                    prop_assert_eq!(count as usize, logged.len() - found.len());
+                    prop_assert_eq!(small(count), logged.len() - found.len());
                     vec![index]
                 }
                 Fault::Added { place, count } => {
-                    prop_assert_eq!(count as usize, found.len() - logged.len());
+                    prop_assert_eq!(small(count), found.len() - logged.len());
                     vec![place]
                 }
                 Fault::Doubled { index, place } | Fault::Moved { index, place } => {
-                    prop_assert_eq!(&logged[index.0 as usize], &found[place.0 as usize]);
+                    prop_assert_eq!(&logged[small(index.0)], &found[small(place.0)]);
                     vec![index, place]
                 }
                 Fault::Unnamed { .. } | Fault::Leaf { .. } => vec![],

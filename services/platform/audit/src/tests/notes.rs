@@ -58,11 +58,14 @@ fn what_is_no_note_is_refused() {
         (String::new(), NoteError::NoBlankLine),
         (format!("text\n\n{line}- {ORIGIN} AAAAAAA=\n"), NoteError::NotASignature { line: 2 }),
         (format!("text\n\n\u{2014} {ORIGIN} AAAAAA==\n"), NoteError::NotASignature { line: 1 }),
-        (format!("text\n\n\u{2014}  AAAAAAA=\n"), NoteError::NotASignature { line: 1 }),
+        ("text\n\n\u{2014}  AAAAAAA=\n".to_owned(), NoteError::NotASignature { line: 1 }),
         ("text\n\n\u{2014} a+b AAAAAAA=\n".to_owned(), NoteError::NotASignature { line: 1 }),
         ("text\n\n\u{2014} a\u{2003}b AAAAAAA=\n".to_owned(), NoteError::NotASignature { line: 1 }),
         ("text\n\n\u{2014} a b AAAAAAA=\n".to_owned(), NoteError::NotASignature { line: 1 }),
-        (format!("text\n\n{}", "\u{2014} a AAAAAAA=\n".repeat(SIGNATURES_MAX + 1)), NoteError::TooManySignatures),
+        (
+            format!("text\n\n{}", "\u{2014} a AAAAAAA=\n".repeat(SIGNATURES_MAX + 1)),
+            NoteError::TooManySignatures,
+        ),
         ("x".repeat(NOTE_BYTES_MAX + 1), NoteError::TooLong { bytes: NOTE_BYTES_MAX + 1 }),
     ];
     for (note, expected) in cases {
@@ -82,7 +85,10 @@ fn what_would_be_no_note_is_not_signed() {
     assert_eq!(sign("no end", &[&log_key()]), SignError::Note(NoteError::NoEnd));
     assert_eq!(sign("a\tb\n", &[&log_key()]), SignError::Note(NoteError::Control { at: 1 }));
     assert_eq!(sign("text\n", &[]), SignError::Note(NoteError::NoSignature));
-    assert!(matches!(sign(&format!("{}\n", "x".repeat(NOTE_BYTES_MAX)), &[&log_key()]), SignError::Note(NoteError::TooLong { .. })));
+    assert!(matches!(
+        sign(&format!("{}\n", "x".repeat(NOTE_BYTES_MAX)), &[&log_key()]),
+        SignError::Note(NoteError::TooLong { .. })
+    ));
     assert!(matches!(sign("text\n", &[&witness_key()]), SignError::Key(KeyError::WrongKind { .. })));
 }
 
@@ -91,7 +97,8 @@ fn signatures_of_witnesses_are_added_once_each_and_only_known_ones() {
     let mut note = Note::sign(TEXT.to_owned(), &[&log_key()]).unwrap();
     let keys = known(&[&log_key(), &witness_key()]);
     let line = |at| Signature::of_witness(&witness_key(), TEXT, UnixSeconds(at)).to_string();
-    let stranger = Signature::of_witness(&key("x.example", KeyKind::Witness, 9), TEXT, UnixSeconds(1)).to_string();
+    let stranger =
+        Signature::of_witness(&key("x.example", KeyKind::Witness, 9), TEXT, UnixSeconds(1)).to_string();
     assert_eq!(note.add_signatures(&format!("{}{stranger}", line(100)), &keys).unwrap(), 1);
     assert_eq!(note.add_signatures(&line(200), &keys).unwrap(), 1);
     assert_eq!(note.signatures().len(), 2);
@@ -132,7 +139,17 @@ fn keys_are_read_as_they_were_written() {
 fn what_is_no_key_is_refused() {
     let public = |text: &str| text.parse::<VerifierKey>().unwrap_err();
     let good = log_key().public().to_string();
-    for text in ["", "a", "a+b", "a+0000000+AAAA", "a+0000000g+AAAA", "a+00000000+", "a+00000000+AA", "a++", &good[..good.len() - 1]] {
+    for text in [
+        "",
+        "a",
+        "a+b",
+        "a+0000000+AAAA",
+        "a+0000000g+AAAA",
+        "a+00000000+",
+        "a+00000000+AA",
+        "a++",
+        &good[..good.len() - 1],
+    ] {
         assert_eq!(public(text), KeyError::PublicForm, "{text}");
     }
     assert_eq!(public("+00000000+AVFRUVFRUVFRUVFRUVFRUVFRUVFRUVFRUVFRUVFRUVFR"), KeyError::Name);
@@ -156,7 +173,9 @@ fn known_keys_are_different_and_bounded() {
     let one = log_key().public().clone();
     let error = KnownKeys::new([one.clone(), one.clone()]).unwrap_err();
     assert_eq!(error, KeyError::Doubled { name: ORIGIN.to_owned(), id: one.id() });
-    let many = |count: usize| (0..count).map(|number| VerifierKey::new(&format!("k{number}"), KeyKind::Log, [0; 32]).unwrap());
+    let many = |count: usize| {
+        (0..count).map(|number| VerifierKey::new(&format!("k{number}"), KeyKind::Log, [0; 32]).unwrap())
+    };
     assert_eq!(KnownKeys::new(many(KNOWN_KEYS_MAX)).unwrap().iter().count(), KNOWN_KEYS_MAX);
     assert!(matches!(KnownKeys::new(many(KNOWN_KEYS_MAX + 1)), Err(KeyError::TooMany { .. })));
 }

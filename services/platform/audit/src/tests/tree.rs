@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Log, rfc, size_of};
+use super::{Log, rfc, size_of, small};
 use crate::export::{StoredError, check_stored};
 use crate::tree::*;
 
@@ -61,8 +61,9 @@ fn a_proof_proves_nothing_else() {
         for index in 0..size {
             let (proof, at) = (log.inclusion(index, size), LeafIndex(index as u64));
             let leaf = NodeHash::of_entry(&log.entries[index]);
-            let check =
-                |proof: &[NodeHash], at, leaf: &NodeHash, tree: &TreeHead| check_inclusion(proof, at, leaf, tree);
+            let check = |proof: &[NodeHash], at, leaf: &NodeHash, tree: &TreeHead| {
+                check_inclusion(proof, at, leaf, tree)
+            };
             for (number, _) in proof.iter().enumerate() {
                 let mut other = proof.clone();
                 other[number].0[number % 32] ^= 1;
@@ -76,7 +77,10 @@ fn a_proof_proves_nothing_else() {
                 assert!(matches!(check(shorter, at, &leaf, &tree), Err(ProofError::Length { .. })));
             }
             for wrong in (0..size).filter(|wrong| *wrong != index) {
-                assert!(check(&proof, LeafIndex(wrong as u64), &leaf, &tree).is_err(), "{index} {wrong} {size}");
+                assert!(
+                    check(&proof, LeafIndex(wrong as u64), &leaf, &tree).is_err(),
+                    "{index} {wrong} {size}"
+                );
             }
         }
         assert!(matches!(
@@ -115,18 +119,21 @@ fn a_tree_without_entries_has_one_root_only() {
     assert!(matches!(check_consistency(&proof, &empty, &head(5)), Err(ProofError::Length { needed: 0, .. })));
 }
 
+/// Level and number of each stored hash: each leaf, and the nodes that it completes.
+fn nodes(size: u64) -> Vec<(u32, u64)> {
+    let added = |index: u64| (0..=index.trailing_ones()).map(move |level| (level, index >> level));
+    (0..size).flat_map(added).collect()
+}
+
 #[test]
 fn hashes_are_stored_in_the_order_of_go() {
-    let mut expected = Vec::new();
-    for index in 0..64_u64 {
-        // A leaf, and the nodes that it completes.
-        expected.extend((0..=index.trailing_ones()).map(|level| (level, index >> level)));
-        assert_eq!(Size::new(index + 1).unwrap().stored_count(), expected.len() as u64);
+    let expected = nodes(64);
+    for size in 0..=64 {
+        assert_eq!(Size::new(size).unwrap().stored_count(), nodes(size).len() as u64);
     }
     for (position, &(level, number)) in (0..).zip(&expected) {
         assert_eq!(Node::new(level, number).unwrap().stored(), StoredIndex(position), "{level} {number}");
     }
-    assert_eq!(Size::ZERO.stored_count(), 0);
 }
 
 #[test]
@@ -139,7 +146,9 @@ fn the_largest_tree_has_positions_and_proofs() {
     assert_eq!(top.stored().0 + 1, size.stored_count());
     assert!(i64::try_from(top.stored().0).is_ok());
     assert_eq!((Node::leaf(LeafIndex(SIZE_MAX)), Node::new(62, 1), Node::new(63, 0)), (None, None, None));
-    for (index, entries) in [(0, SIZE_MAX), (SIZE_MAX - 1, SIZE_MAX), (0, SIZE_MAX - 1), (SIZE_MAX - 2, SIZE_MAX - 1)] {
+    for (index, entries) in
+        [(0, SIZE_MAX), (SIZE_MAX - 1, SIZE_MAX), (0, SIZE_MAX - 1), (SIZE_MAX - 2, SIZE_MAX - 1)]
+    {
         let size = Size::new(entries).unwrap();
         let query = inclusion(LeafIndex(index), size).unwrap();
         assert!(query.positions().len() < 128, "{}", query.positions().len());
@@ -149,7 +158,9 @@ fn the_largest_tree_has_positions_and_proofs() {
         let error = check_inclusion(&proof, LeafIndex(index), &NodeHash::EMPTY, &head(entries)).unwrap_err();
         assert!(matches!(error, ProofError::Inclusion { .. }), "{error}");
     }
-    for (old, new) in [(1, SIZE_MAX), (SIZE_MAX - 1, SIZE_MAX), (SIZE_MAX / 2, SIZE_MAX - 1), ((1 << 61) + 1, SIZE_MAX)] {
+    for (old, new) in
+        [(1, SIZE_MAX), (SIZE_MAX - 1, SIZE_MAX), (SIZE_MAX / 2, SIZE_MAX - 1), ((1 << 61) + 1, SIZE_MAX)]
+    {
         let query = consistency(Size::new(old).unwrap(), Size::new(new).unwrap()).unwrap();
         assert!(query.positions().len() < 128, "{}", query.positions().len());
         let proof = query.clone().answer(&vec![NodeHash::EMPTY; query.positions().len()]).unwrap();
@@ -169,12 +180,13 @@ fn a_frontier_is_read_back_from_the_store_or_its_bytes() {
         assert_eq!(Frontier::decode(&frontier.encode()).unwrap(), frontier);
         assert_eq!(frontier.encode().len(), 8 + 32 * size.count_ones() as usize);
         let appended = frontier.append(&log.entries[size]).unwrap();
-        let first = appended.first.0 as usize;
+        let first = small(appended.first.0);
         assert_eq!(log.stored[first..first + appended.hashes.len()], appended.hashes);
         assert_eq!(frontier.root(), rfc::mth(&log.entries[..=size]));
     }
     assert!(log.read_max <= 9);
-    let (bytes, fault) = (Log::of_size(5).frontier.encode(), |bytes: &[u8]| Frontier::decode(bytes).unwrap_err());
+    let (bytes, fault) =
+        (Log::of_size(5).frontier.encode(), |bytes: &[u8]| Frontier::decode(bytes).unwrap_err());
     assert_eq!(fault(&bytes[..bytes.len() - 1]), NotAFrontier { bytes: 71 });
     assert_eq!(fault(&bytes[..40]), NotAFrontier { bytes: 40 });
     assert_eq!(fault(&[]), NotAFrontier { bytes: 0 });
@@ -195,24 +207,31 @@ fn a_store_that_is_not_asked_rightly_is_named() {
 #[test]
 fn a_stored_hash_that_was_changed_is_named() {
     let log = Log::of_size(100);
-    let check = |stored: &[NodeHash]| {
-        check_stored::<()>(&log.head(), stored.iter().copied().map(Ok))
-    };
+    let check = |stored: &[NodeHash]| check_stored::<()>(&log.head(), stored.iter().copied().map(Ok));
     check(&log.stored).unwrap();
+    let nodes = nodes(100);
     for position in 0..log.stored.len() {
         let mut stored = log.stored.clone();
         stored[position].0[position % 32] ^= 0x10;
-        // The hash itself, or the first that is made of it; the last subtrees have none above them but the root.
-        match check(&stored).unwrap_err() {
-            StoredError::Altered(named) => assert!((position as u64..=position as u64 + 7 * 32).contains(&named.0)),
-            error => assert!(matches!(error, StoredError::Root { .. }), "{error:?}"),
+        // A node is named itself, a leaf by the node above it, and one that has none yet by the root alone.
+        let (level, number) = nodes[position];
+        let named = if level == 0 {
+            Node::new(1, number / 2).unwrap().stored()
+        } else {
+            StoredIndex(position as u64)
+        };
+        let error = check(&stored).unwrap_err();
+        if small(named.0) < log.stored.len() {
+            assert_eq!(error, StoredError::Altered(named));
+        } else {
+            assert!(matches!(error, StoredError::Root { .. }), "{error:?}");
         }
         let mut stored = log.stored.clone();
         stored.remove(position);
         check(&stored).unwrap_err();
     }
     let missing = StoredIndex(log.stored.len() as u64 - 1);
-    assert_eq!(check(&log.stored[..missing.0 as usize]).unwrap_err(), StoredError::Missing(missing));
+    assert_eq!(check(&log.stored[..small(missing.0)]).unwrap_err(), StoredError::Missing(missing));
     let extra = [&log.stored[..], &[NodeHash::EMPTY]].concat();
     assert_eq!(check(&extra).unwrap_err(), StoredError::Extra(StoredIndex(missing.0 + 1)));
 }

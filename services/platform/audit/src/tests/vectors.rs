@@ -120,8 +120,10 @@ fn proofs_of_a_public_log_hold() {
 /// The examples of Go's package `note`.
 #[test]
 fn keys_and_notes_are_those_of_go() {
-    let key: SignerKey = "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz".parse().unwrap();
-    let public: VerifierKey = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW".parse().unwrap();
+    let key: SignerKey =
+        "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz".parse().unwrap();
+    let public: VerifierKey =
+        "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW".parse().unwrap();
     assert_eq!((key.public(), public.id(), public.kind()), (&public, KeyId(0xc74f_20a3), KeyKind::Log));
     let text = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
     let expected = format!(
@@ -136,7 +138,8 @@ fn keys_and_notes_are_those_of_go() {
 /// The examples of C2SP `signed-note` and `tlog-cosignature`.
 #[test]
 fn notes_and_cosignatures_are_those_of_the_specifications() {
-    let key: VerifierKey = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k".parse().unwrap();
+    let key: VerifierKey =
+        "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k".parse().unwrap();
     let note = "This is an example message.\n\n\u{2014} example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=\n";
     let parsed = Note::parse(note.as_bytes()).unwrap();
     assert_eq!(parsed.verify(&KnownKeys::new([key]).unwrap()).unwrap().len(), 1);
@@ -154,6 +157,9 @@ fn notes_and_cosignatures_are_those_of_the_specifications() {
     assert_eq!((witness.name(), witness.id()), ("witness.example.com/w1", KeyId(0x8d66_cf3f)));
     assert_eq!(witness.cosigned_at().unwrap().0, 1_679_315_147);
     let checkpoint: Checkpoint = parsed.text().parse().unwrap();
-    assert_eq!((checkpoint.origin(), checkpoint.tree().size.get()), ("example.com/behind-the-sofa", 20_852_163));
+    assert_eq!(
+        (checkpoint.origin(), checkpoint.tree().size.get()),
+        ("example.com/behind-the-sofa", 20_852_163)
+    );
     assert_eq!(checkpoint.to_string(), text);
 }

@@ -1,4 +1,4 @@
-//! What appending to a tree needs of it.
+//! The part of a tree that appending to it needs.
 
 use thiserror::Error;
 
@@ -18,7 +18,7 @@ pub struct Frontier {
     subtrees: Vec<NodeHash>,
 }
 
-/// What an entry adds to a stored tree.
+/// The hashes that an entry adds to a stored tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Appended {
     /// The entry's place.

@@ -43,7 +43,7 @@ pub enum ProofError {
     Inclusion {
         /// The entry.
         index: LeafIndex,
-        /// What the proof leads to.
+        /// The root that the proof leads to.
         computed: NodeHash,
         /// The root of the tree.
         root: NodeHash,
@@ -53,7 +53,7 @@ pub enum ProofError {
     OldRoot {
         /// The older size.
         size: Size,
-        /// What the proof leads to.
+        /// The root that the proof leads to.
         computed: NodeHash,
         /// The root of the older tree.
         root: NodeHash,
@@ -63,7 +63,7 @@ pub enum ProofError {
     NewRoot {
         /// The newer size.
         size: Size,
-        /// What the proof leads to.
+        /// The root that the proof leads to.
         computed: NodeHash,
         /// The root of the newer tree.
         root: NodeHash,
@@ -148,11 +148,7 @@ fn levels(index: u64, size: Size) -> (usize, usize) {
 }
 
 /// Splits a proof in the two parts, if it is as long as both.
-fn parts(
-    proof: &[NodeHash],
-    inner: usize,
-    border: usize,
-) -> Result<(&[NodeHash], &[NodeHash]), ProofError> {
+fn parts(proof: &[NodeHash], inner: usize, border: usize) -> Result<(&[NodeHash], &[NodeHash]), ProofError> {
     if proof.len() != inner + border {
         return Err(ProofError::Length { given: proof.len(), needed: inner + border });
     }
