@@ -38,7 +38,7 @@ pub enum Fault {
         index: LeafIndex,
     },
     /// Entries are missing.
-    #[error("{count} of the entries are missing, from entry {index} on")]
+    #[error("{}", dropped(*index, *count))]
     Dropped {
         /// The first that is missing.
         index: LeafIndex,
@@ -54,7 +54,7 @@ pub enum Fault {
         place: LeafIndex,
     },
     /// Entries are there that were not logged.
-    #[error("{count} of the entries were not logged, from place {place} on")]
+    #[error("{}", added(*place, *count))]
     Added {
         /// Where the first of them is.
         place: LeafIndex,
@@ -95,6 +95,20 @@ pub enum Fault {
     },
 }
 
+fn dropped(index: LeafIndex, count: u64) -> String {
+    match count {
+        1 => format!("entry {index} is missing"),
+        _ => format!("{count} entries are missing, from entry {index} on"),
+    }
+}
+
+fn added(place: LeafIndex, count: u64) -> String {
+    match count {
+        1 => format!("the entry at place {place} was never logged"),
+        _ => format!("{count} entries were never logged, from place {place} on"),
+    }
+}
+
 /// Why a log is not proven.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ExportError<E> {
@@ -109,24 +123,37 @@ pub enum ExportError<E> {
     Full(#[from] Full),
 }
 
-/// Checks that the entries are those of a checkpoint, all of them and in order; that they were signed is for
+/// A log that holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checked {
+    /// The entries whose bytes are those that were logged.
+    pub entries: u64,
+    /// The entries before them, of which only the hashes are there. The export says how many those are, so a caller compares the
+    /// number with what its rules allow.
+    pub removed: u64,
+}
+
+/// Checks that the entries are those of a checkpoint, all of them and in order; that the log has signed it is for
 /// [`crate::checkpoint::Checkpoint::open`]. Memory does not grow with the log.
 ///
 /// # Errors
 ///
 /// When the export cannot be read, or the entries are others: the fault names the entry, as far as the hashes of the leaves are
 /// those of the checkpoint.
-pub fn check_export<X: Export>(tree: &TreeHead, export: &X) -> Result<(), ExportError<X::Error>> {
-    let read = Read::all(export)?;
+pub fn check_export<X: Export>(tree: &TreeHead, export: &X) -> Result<Checked, ExportError<X::Error>> {
+    // Entries beyond the log cannot have been removed from it.
+    let first = export.first().0.min(tree.size.get());
+    let read = Read::all(export, first)?;
+    let checked = Checked { entries: tree.size.get() - first, removed: first };
     let entries_hold = read.entries.size() == tree.size && read.entries.root() == tree.root;
     let leaves_hold = read.leaves.size() == tree.size && read.leaves.root() == tree.root;
     let fault = match (entries_hold, leaves_hold) {
-        (true, true) => return Ok(()),
+        (true, true) => return Ok(checked),
         // Not one hash is there: they were not stored.
-        (true, false) if read.leaves.size() == Size::ZERO => return Ok(()),
+        (true, false) if read.leaves.size() == Size::ZERO => return Ok(checked),
         (true, false) => Fault::Leaf { index: LeafIndex(read.differs) },
         (false, true) => {
-            Named { export, read: &read, place: read.differs }.fault().map_err(ExportError::Read)?
+            Named { export, read: &read, first, place: read.differs }.fault().map_err(ExportError::Read)?
         }
         (false, false) => Fault::Unnamed {
             entries: read.entries.size().get(),
@@ -146,14 +173,14 @@ struct Read {
 }
 
 impl Read {
-    fn all<X: Export>(export: &X) -> Result<Self, ExportError<X::Error>> {
+    fn all<X: Export>(export: &X, first: u64) -> Result<Self, ExportError<X::Error>> {
         let mut read = Self { entries: Frontier::empty(), leaves: Frontier::empty(), differs: 0 };
         let mut entries = export.entries();
         let mut leaves = export.leaves();
         let mut same = true;
         loop {
             let leaf = leaves.next().transpose().map_err(ExportError::Read)?;
-            let removed = read.entries.size().get() < export.first().0;
+            let removed = read.entries.size().get() < first;
             let entry = match removed {
                 true => leaf,
                 false => entries.next().transpose().map_err(ExportError::Read)?.map(|entry| hash(&entry)),
@@ -177,6 +204,8 @@ impl Read {
 struct Named<'a, X> {
     export: &'a X,
     read: &'a Read,
+    /// The first entry whose bytes are there.
+    first: u64,
     /// The first place at which they differ.
     place: u64,
 }
@@ -228,7 +257,7 @@ impl<X: Export> Named<'_, X> {
     /// The hashes of the entries from a place on.
     fn entries(&self, place: u64) -> Result<impl Iterator<Item = Result<NodeHash, X::Error>>, X::Error> {
         let entries = self.export.entries().map(|entry| entry.map(|entry| hash(&entry)));
-        from(entries, place - self.export.first().0.min(place))
+        from(entries, place - self.first.min(place))
     }
 
     fn leaves(&self, index: u64) -> Result<impl Iterator<Item = Result<NodeHash, X::Error>>, X::Error> {
