@@ -21,6 +21,6 @@ pub mod dev_ca;
 
 pub use config::{ClientCertificates, Sides, TlsConfig};
 pub use keep_up::Reloads;
-pub use name::peer_name;
+pub use name::{is_spiffe, peer_name};
 pub use refused::{Refused, is_for_good};
 pub use tls::{ClientStream, ServerStream, Tls};

@@ -49,9 +49,10 @@ pub(crate) fn is_name(name: &str) -> bool {
     is_spiffe(name) || (name.len() <= DNS_BYTES_MAX && name.split('.').all(is_label))
 }
 
-/// Whether this is the SPIFFE ID of somebody (SPIFFE-ID, section 2): a trust domain and a path, of which no segment is
-/// empty or leads elsewhere.
-pub(crate) fn is_spiffe(uri: &str) -> bool {
+/// Returns whether this is the SPIFFE ID of a workload (SPIFFE-ID, section 2): a trust domain of 1 to 255 bytes and a path whose
+/// segments are neither empty nor `.` nor `..`, of 2,048 bytes together at most.
+#[must_use]
+pub fn is_spiffe(uri: &str) -> bool {
     let Some((domain, path)) = uri.strip_prefix(SPIFFE).and_then(|rest| rest.split_once('/')) else {
         return false;
     };
