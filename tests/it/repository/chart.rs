@@ -440,18 +440,22 @@ fn the_load_test_shows_the_certificate_of_clients_where_there_is_tls_and_may_els
 
 #[test]
 fn a_gateway_and_an_ingress_lead_to_the_port_of_the_frontends_and_may_reach_no_other_role() {
-    for (golden, kind, proxies) in [("gateway", "GRPCRoute", "gateways"), ("ingress", "Ingress", "ingress-nginx")] {
+    for (golden, kind, proxies) in
+        [("gateway", "GRPCRoute", "gateways"), ("ingress", "Ingress", "ingress-nginx")]
+    {
         let objects = rendered(golden);
         let rule = &of_kind(&objects, kind).next().unwrap()["spec"]["rules"][0];
         let backend = match kind {
             "Ingress" => &rule["http"]["paths"][0]["backend"]["service"],
             _ => &rule["backendRefs"][0],
         };
-        let service = of_kind(&objects, "Service").find(|one| one["metadata"]["name"] == backend["name"]).unwrap();
+        let service =
+            of_kind(&objects, "Service").find(|one| one["metadata"]["name"] == backend["name"]).unwrap();
         assert_eq!(component(service), "frontend");
         let port = &service["spec"]["ports"][0];
         assert!(backend["port"] == port["port"] || backend["port"]["name"] == port["name"], "{backend:?}");
-        let admits = |policy: &&Yaml| format!("{:?}", policy["spec"]["ingress"]).contains(&format!("{proxies:?}"));
+        let admits =
+            |policy: &&Yaml| format!("{:?}", policy["spec"]["ingress"]).contains(&format!("{proxies:?}"));
         let admitting: Vec<_> = of_kind(&objects, "NetworkPolicy").filter(admits).map(name).collect();
         assert_eq!(admitting, ["vigie-frontend"], "{golden}");
     }
