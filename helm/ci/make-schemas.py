@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Makes the JSON schemas that kubeconform holds the chart's objects against: for each version of Kubernetes, of its own
-OpenAPI document, and of the definitions of the two operators' resources. All of them come as Go modules.
+OpenAPI document, and of the definitions of the resources of two operators and of the Gateway API. All of them come as Go modules.
 
     helm/ci/make-schemas.py helm/ci/schemas
 
@@ -25,10 +25,14 @@ KINDS = [
     ("io.k8s.api.autoscaling.v2", "HorizontalPodAutoscaler"),
     ("io.k8s.api.batch.v1", "CronJob"),
     ("io.k8s.api.batch.v1", "Job"),
+    ("io.k8s.api.networking.v1", "Ingress"),
     ("io.k8s.api.networking.v1", "NetworkPolicy"),
     ("io.k8s.api.policy.v1", "PodDisruptionBudget"),
 ]
+GATEWAY_API = "sigs.k8s.io/gateway-api@v1.6.3"
 OPERATORS = [
+    (GATEWAY_API, "config/crd/standard/gateway.networking.k8s.io_grpcroutes.yaml"),
+    (GATEWAY_API, "config/crd/standard/gateway.networking.k8s.io_backendtlspolicies.yaml"),
     ("github.com/cert-manager/cert-manager@v1.21.2", "deploy/crds/cert-manager.io_certificates.yaml"),
     (
         "github.com/prometheus-operator/prometheus-operator@v0.85.0",

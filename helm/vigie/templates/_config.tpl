@@ -12,7 +12,7 @@ allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
 {{ end -}}
 {{- include "vigie.toml" (dict "at" "telemetry" "map" (merge (dict "listen" (printf "%s:9464" $values.listenAddress)) (dict "otlp_endpoint" $values.telemetry.otlpEndpoint) $values.telemetry.config)) }}
 {{- if $values.tls.enabled }}
-{{ include "vigie.toml" (dict "at" "tls" "map" (merge (dict "certificate" "/etc/vigie/tls/tls.crt" "key" "/etc/vigie/tls/tls.key" "ca" "/etc/vigie/tls/ca.crt" "client_certificates" $values.tls.clientCertificates) (get $values .component).tlsConfig $values.tls.config)) }}
+{{ include "vigie.toml" (dict "at" "tls" "map" (merge (deepCopy (get $values .component).tlsConfig) (dict "certificate" "/etc/vigie/tls/tls.crt" "key" "/etc/vigie/tls/tls.key" "ca" "/etc/vigie/tls/ca.crt" "client_certificates" $values.tls.clientCertificates) $values.tls.config)) }}
 {{- end }}
 {{- end }}
 

@@ -170,6 +170,7 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- $faults = concat $faults (include "vigie.routeFaults" . | fromYamlArray) }}
 {{- if $faults }}
 {{- fail (printf "the values have faults:\n- %s" (join "\n- " $faults)) }}
 {{- end }}

@@ -386,7 +386,11 @@ fn no_password_is_anywhere_but_in_its_secret() {
 
 #[test]
 fn every_role_has_a_certificate_for_the_names_that_others_call_it() {
-    let objects = rendered("production");
+    ["production", "gateway"].into_iter().for_each(check_certificates);
+}
+
+fn check_certificates(golden: &str) {
+    let objects = rendered(golden);
     let names: BTreeSet<_> = of_kind(&objects, "Certificate")
         .flat_map(|one| list(&one["spec"]["dnsNames"]))
         .map(|one| text(one).to_owned())
@@ -432,6 +436,32 @@ fn the_load_test_shows_the_certificate_of_clients_where_there_is_tls_and_may_els
             assert_eq!((files, env["VIGIE_ALLOW_PLAINTEXT"]), ([None; 3], "true"));
         }
     }
+}
+
+#[test]
+fn a_gateway_and_an_ingress_lead_to_the_port_of_the_frontends_and_may_reach_no_other_role() {
+    for (golden, kind, proxies) in
+        [("gateway", "GRPCRoute", "gateways"), ("ingress", "Ingress", "ingress-nginx")]
+    {
+        let objects = rendered(golden);
+        let rule = &of_kind(&objects, kind).next().unwrap()["spec"]["rules"][0];
+        let backend = match kind {
+            "Ingress" => &rule["http"]["paths"][0]["backend"]["service"],
+            _ => &rule["backendRefs"][0],
+        };
+        let service =
+            of_kind(&objects, "Service").find(|one| one["metadata"]["name"] == backend["name"]).unwrap();
+        assert_eq!(component(service), "frontend");
+        let port = &service["spec"]["ports"][0];
+        assert!(backend["port"] == port["port"] || backend["port"]["name"] == port["name"], "{backend:?}");
+        let admits =
+            |policy: &&Yaml| format!("{:?}", policy["spec"]["ingress"]).contains(&format!("{proxies:?}"));
+        let admitting: Vec<_> = of_kind(&objects, "NetworkPolicy").filter(admits).map(name).collect();
+        assert_eq!(admitting, ["vigie-frontend"], "{golden}");
+    }
+    let objects = rendered("gateway");
+    let method = &of_kind(&objects, "GRPCRoute").next().unwrap()["spec"]["rules"][0]["matches"][0]["method"];
+    assert_eq!(text(&method["service"]), vigie_proto::pb::matching::v1::match_service_server::SERVICE_NAME);
 }
 
 #[test]

@@ -1,6 +1,9 @@
-//! PostgreSQL that accepts connections over TLS alone: every `sslmode`, certificates that are wrong, expired or replaced.
+//! PostgreSQL that accepts connections over TLS alone: every `sslmode`, certificates that are wrong, expired or replaced, and
+//! passwords that are replaced.
 
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +14,7 @@ use vigie_tls::dev_ca::{DevCa, Leaf, Validity};
 
 use crate::server::waiting::Causes;
 use crate::tests::failures::disasters::{check, write};
+use crate::tests::failures::standby::{served_by, terminate};
 use crate::tests::*;
 
 /// An authority with the certificates that it has signed, in a folder.
@@ -179,7 +183,7 @@ async fn certificates_and_authorities_are_replaced_under_writers_and_no_write_is
             });
             tokio::time::sleep(Duration::from_millis(500)).await;
             // Every connection is made anew, with what is there now.
-            crate::tests::failures::standby::terminate(&bed, "application_name = 'vigie-bank'").await;
+            terminate(&bed, "application_name = 'vigie-bank'").await;
         }
     };
     let writers = join_all((0..4).map(|writer| write(&served, writer, until)));
@@ -196,5 +200,108 @@ async fn certificates_and_authorities_are_replaced_under_writers_and_no_write_is
     .await;
     check(&bed, served, ledgers, 1).await;
     drop((old.folder, new.folder));
+    server.stop();
+}
+
+/// Replaces the file of passwords by one with this password.
+fn lay_password(file: &Path, password: &str) {
+    let beside = file.with_extension("new");
+    let mut new = fs::File::options().write(true).create_new(true).mode(0o600).open(&beside).unwrap();
+    writeln!(new, "*:*:*:postgres:{password}").unwrap();
+    fs::rename(beside, file).unwrap();
+}
+
+/// The variable by which a process knows that its file of passwords is one of a test.
+const CHILD: &str = "VIGIE_TEST_PASSWORD_CHILD";
+
+/// This process again, with a file of passwords in its environment and this test alone.
+fn run_with_password_file(test: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--nocapture", test])
+        .env(CHILD, "1")
+        .env("PGPASSFILE", folder.path().join("passwords"))
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(printed.contains("1 passed"), "{test} is not its name: {printed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_password_is_replaced_in_its_file_under_writers_and_no_write_is_lost() {
+    let file = std::env::var_os("PGPASSFILE").filter(|_| std::env::var_os(CHILD).is_some());
+    let Some(file) = file.map(PathBuf::from) else {
+        let test = "tests::failures::encrypted::the_password_is_replaced_in_its_file_under_writers_and_no_write_is_lost";
+        tokio::task::spawn_blocking(|| run_with_password_file(test)).await.unwrap();
+        return;
+    };
+    let authority = Authority::new();
+    let leaf = authority.server("localhost", Validity::days(1));
+    let Some(server) = authority.started(&leaf, "scram-sha-256") else { return };
+    let database = server.database();
+    let set_role = |password: &str| format!("ALTER ROLE postgres PASSWORD '{password}'");
+    database.sql(&set_role("first"));
+    lay_password(&file, "wrong");
+    let url = database.url_over_tls("localhost", &parameters("verify-full", Some(&authority.file()), None));
+    is_refused(&url, "password authentication failed").await;
+    lay_password(&file, "first");
+    let bed = Bed::Postgres(database);
+    let served = Served::start(Config { store: url.as_str().into(), ..bed.config() }).await;
+    served.create_bank("a").await.unwrap();
+
+    let Bed::Postgres(database) = &bed else { unreachable!() };
+    let until = Instant::now() + Duration::from_secs(8);
+    let rotation = async {
+        for password in ["second", "third"] {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            lay_password(&file, password);
+            // The server does not know it yet. Connections that end now are made again until it does.
+            terminate(&bed, "application_name = 'vigie-bank'").await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            database.sql(&set_role(password));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            terminate(&bed, "application_name = 'vigie-bank'").await;
+        }
+    };
+    let writers = join_all((0..4).map(|writer| write(&served, writer, until)));
+    let (ledgers, ()) = tokio::join!(writers, rotation);
+    is_refused(&url.replace("postgres@", "postgres:first@"), "password authentication failed").await;
+    check(&bed, served, ledgers, 1).await;
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_bank_of_a_second_role_takes_over_with_another_password() {
+    let authority = Authority::new();
+    let leaf = authority.server("localhost", Validity::days(1));
+    let Some(server) = authority.started(&leaf, "scram-sha-256") else { return };
+    let database = server.database();
+    let (name, ca) = (database.name().to_owned(), authority.file());
+    let url = database.url_over_tls("localhost", &parameters("verify-full", Some(&ca), None));
+    let at = |credentials: &str| url.replace("postgres@", &format!("{credentials}@"));
+    let bed = Bed::Postgres(database);
+    let Bed::Postgres(database) = &bed else { unreachable!() };
+    let start =
+        |credentials: &str| Served::start(Config { store: at(credentials).as_str().into(), ..bed.config() });
+    database.sql(&format!("CREATE ROLE vigie LOGIN PASSWORD 'first'; ALTER DATABASE {name} OWNER TO vigie"));
+    let first = start("vigie:first").await;
+    first.create_bank("a").await.unwrap();
+    first.add("a", vec![item(1)]).await.unwrap();
+
+    database.sql("CREATE ROLE vigie2 LOGIN PASSWORD 'second' IN ROLE vigie");
+    database.sql("ALTER ROLE vigie2 SET role = 'vigie'");
+    let second = start("vigie2:second").await;
+    first.add("a", vec![item(2)]).await.unwrap();
+    first.stop().await;
+    database.sql("ALTER ROLE vigie NOLOGIN");
+    is_refused(&at("vigie:first"), "not permitted to log in").await;
+    served_by(&second, "b").await;
+    second.add("a", vec![item(3)]).await.unwrap();
+    assert_eq!(
+        database.sql("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'"),
+        "vigie"
+    );
+    second.stop().await;
     server.stop();
 }

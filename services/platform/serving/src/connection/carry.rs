@@ -7,7 +7,9 @@
 //!
 //! A client may have calls in waiting, because it has as many open as a connection may have. Some HTTP/2 clients let those fail at
 //! the GOAWAY, so a connection grows older until there are none. What no server can prevent is that hyper's client (which tonic
-//! uses) fails the calls that its program begins in the moment of the GOAWAY. It has not sent them, and they may be repeated.
+//! uses) fails the calls that its program begins in the moment of the GOAWAY. It has not sent them, or sends them after its answer to
+//! the GOAWAY, beyond the last stream that the server then names. No server has seen them, and they may be repeated; grpcio and
+//! grpc-go do so by themselves.
 
 use std::convert::Infallible;
 use std::io;
