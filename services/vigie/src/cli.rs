@@ -87,6 +87,10 @@ pub(crate) enum Command {
     /// Show what answers, the topology, how far each part has come, and what is banked
     Status(StatusArgs),
     /// Prove a running cluster: add a drawn picture, recognise it, remove it, recognise it no more
+    ///
+    /// Nothing stays: the trial's bank and item are removed when it succeeds, fails or is stopped (Ctrl-C, SIGTERM). A trial
+    /// that is killed (SIGKILL) leaves its bank, with one item of a drawn picture; a later trial deletes it, from 15 seconds
+    /// after the killed one's --timeout-ms on.
     Try(TryArgs),
     /// Ask a running role whether it is ready: what a health check of its container runs
     Health(HealthArgs),
@@ -424,9 +428,9 @@ pub(crate) struct TryArgs {
     /// The frontend to ask
     #[arg(long, env = "VIGIE_FRONTEND", default_value = "http://127.0.0.1:7740", value_name = "URL")]
     pub(crate) frontend: String,
-    /// The bank that is used for it, made where it is not there
-    #[arg(long, default_value = "vigie-try", value_name = "BANK")]
-    pub(crate) bank: BankName,
+    /// The bank to use; one that the trial creates is deleted after it [default: a new one]
+    #[arg(long, value_name = "BANK")]
+    pub(crate) bank: Option<BankName>,
     /// Where to write
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,

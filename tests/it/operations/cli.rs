@@ -75,7 +75,7 @@ fn a_running_cluster_is_tried_out_and_left_as_it_was() {
         assert_eq!(tried[0]["recognised_after_removal"], false);
     }
     let (_, banks) = json(&["bank", "list"], &up);
-    assert_eq!((banks[0]["bank"].as_str(), banks[0]["items"].as_u64()), (Some("vigie-try"), Some(0)));
+    assert_eq!(banks, Vec::<serde_json::Value>::new());
     let nowhere = text(&["try", "--bank-url", "http://127.0.0.1:1", "--timeout-ms", "300"], &up);
     assert_eq!(nowhere.code, 4, "{}", nowhere.stderr);
 }

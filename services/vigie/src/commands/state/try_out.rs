@@ -1,60 +1,123 @@
 //! `vigie try`: proves a running cluster from end to end, as its users see it.
 //!
-//! A picture that nobody else has is banked by its fingerprint, in a bank of its own. An altered copy of it must be
-//! recognised by an answer that holds the addition, and not recognised by one that holds the removal. Whatever was added
-//! is removed, also where the first part failed.
+//! A picture that nobody else has is banked by its fingerprint. An altered copy of it must be recognised by an answer that
+//! holds the addition, and not recognised by one that holds the removal.
+//!
+//! Nothing stays: no file is written and no process started, and the bank that a trial creates is deleted however the trial
+//! ends, also at SIGINT and SIGTERM. Only a trial that is killed leaves its bank; its name says when it is abandoned, and the
+//! next trial deletes it then.
+
+mod trial_bank;
+mod traces;
 
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use vigie_clients::{BankClient, Code, Deadline, IdempotencyKey, MatchClient};
+use tokio::sync::watch;
+use vigie_clients::{BankClient, Code, Deadline, MatchClient};
 use vigie_media::Limits;
-use vigie_model::{BankName, Content, ItemContent, ItemDraft, ItemId, MatchCall, SearchOptions, Sequence};
+use vigie_model::{
+    BankName, Content, ItemContent, ItemDraft, ItemId, MatchCall, SearchOptions, Sequence, UnixMillis,
+};
 use vigie_pictures::{draw, encode_jpeg, scene_name};
 
 use crate::cli::TryArgs;
 use crate::commands::banks::bank::connect;
-use crate::output::{Exit, Output};
+use crate::commands::deadline::deadline;
+use crate::commands::state::try_out::traces::Traces;
+use crate::commands::state::try_out::trial_bank::TrialBank;
+use crate::commands::stop::StopRequests;
+use crate::output::{Exit, Output, counted};
 
 /// The size of the drawn picture, in pixels.
 const SIZE: (u32, u32) = (640, 480);
+/// Said at the first request to stop.
+const STOPPING: &str = "stopping when what this trial has added is removed; Ctrl-C again stops at once";
 
 pub(crate) async fn run(args: TryArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let (bank, deadline) = connect(&args.address, output)?;
+    let mut requests = StopRequests::listen();
+    let (bank, _) = connect(&args.address, output)?;
     let frontend = [args.frontend.as_str()];
     let network = args.address.tls.network(&frontend)?.noticing(output.notice());
     let frontend = MatchClient::new_on(&frontend, &network)?;
-    let trial = Trial { bank, frontend, name: args.bank, deadline };
     let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     // Its lower bits change from one run to the next, and those are what the drawing goes by.
     let seed = u64::try_from(seed.as_nanos() & u128::from(u64::MAX))?;
-    let (content, copy) = tokio::task::spawn_blocking(move || draw_one(seed)).await??;
+    let drawn = tokio::task::spawn_blocking(move || draw_one(seed));
+    let (content, copy) = tokio::select! {
+        drawn = drawn => drawn??,
+        () = requests.next() => return Ok(Exit::Interrupted),
+    };
+    let own = args.bank.is_none();
+    let name = match args.bank {
+        Some(name) => name,
+        None => TrialBank::new(args.address.timeout_ms).to_string().parse()?,
+    };
+    let (stop, stopped) = watch::channel(false);
+    let deadline = deadline(args.address.timeout_ms);
+    let trial = Trial { bank, frontend, own, deadline, stopped };
+    let mut traces = Traces::new(name, content);
 
-    let (item, added) = trial.add(content).await?;
-    let known = trial.knows(&copy, item, added).await;
-    let removing = Instant::now();
-    let removed = trial.bank.remove_items(&[item], IdempotencyKey::random(), trial.deadline).await;
-    let removed = removed.with_context(|| format!("item {item} may still be in the bank {}", trial.name))?;
-    let removal = removing.elapsed();
-    let (is_known, found_after) = known?;
-    let (is_still_known, gone_after) = trial.knows(&copy, item, removed.sequence).await?;
+    let proven = {
+        let mut proving = std::pin::pin!(trial.prove(&mut traces, &copy));
+        tokio::select! {
+            proven = &mut proving => Some(proven),
+            () = requests.next() => {
+                output.note(STOPPING);
+                // A write that is on its way is awaited: dropped, it might be done after what removes it.
+                stop.send_replace(true);
+                tokio::select! { proven = proving => Some(proven), () = requests.next() => None }
+            }
+        }
+    };
+    let Some(proven) = proven else {
+        return give_up(&traces, output);
+    };
+    let removed = tokio::select! {
+        removed = traces.remove(&trial.bank) => removed,
+        () = requests.next() => return give_up(&traces, output),
+    };
+    if let Err(error) = removed {
+        // What failed first is why the command fails; this is said beside it.
+        output.note(format!("{} may still be there: {}", traces, crate::output::sentence(&error)));
+        proven?;
+        bail!("{traces} could not be removed");
+    }
+    let Some(proof) = proven? else { return Ok(Exit::Interrupted) };
+    report(&proof, output)
+}
 
+/// Ends without removing anything, and names what is left.
+fn give_up(traces: &Traces, output: &Output) -> anyhow::Result<Exit> {
+    if traces.are_possible() {
+        output.note(format!(
+            "{traces} may still be there; a later `vigie try` deletes banks of abandoned trials"
+        ));
+    }
+    Ok(Exit::Interrupted)
+}
+
+fn report(proof: &Proof, output: &mut Output) -> anyhow::Result<Exit> {
+    let Proof { abandoned, added, removed, found, found_after, removal, .. } = proof;
     output.object(&serde_json::json!({
-        "recognised": is_known, "recognised_after_removal": is_still_known,
-        "match_ms": millis(found_after), "remove_ms": millis(removal), "match_after_removal_ms": millis(gone_after),
+        "recognised": found, "recognised_after_removal": proof.found_still,
+        "match_ms": millis(*found_after), "remove_ms": millis(*removal),
+        "match_after_removal_ms": millis(proof.gone_after), "abandoned_banks_deleted": abandoned,
     }))?;
-    if !is_known {
+    if *abandoned > 0 {
+        output.note(format!("deleted {} of earlier trials that were killed", counted(*abandoned, "bank")));
+    }
+    if !found {
         bail!("an altered copy of a picture that was added at sequence {added} was not recognised");
     }
-    if is_still_known {
-        bail!("a picture that was removed at sequence {} is still recognised", removed.sequence);
+    if proof.found_still {
+        bail!("a picture that was removed at sequence {removed} is still recognised");
     }
+    output.say(format!("added at sequence {added}, recognised after {:.1} ms", millis(*found_after)))?;
     output.say(format!(
-        "added at sequence {added}, recognised after {:.1} ms; removed at sequence {}, not recognised any more after {:.1} ms",
-        millis(found_after),
-        removed.sequence,
-        millis(gone_after)
+        "removed at sequence {removed}, not recognised any more after {:.1} ms",
+        millis(proof.gone_after)
     ))?;
     Ok(Exit::Done)
 }
@@ -63,45 +126,100 @@ pub(crate) async fn run(args: TryArgs, output: &mut Output) -> anyhow::Result<Ex
 struct Trial {
     bank: BankClient,
     frontend: MatchClient,
-    name: BankName,
+    /// Whether the bank has a name of this trial's own.
+    own: bool,
     deadline: Deadline,
+    stopped: watch::Receiver<bool>,
+}
+
+/// What a trial saw.
+struct Proof {
+    /// Banks of earlier trials that were deleted.
+    abandoned: u64,
+    added: Sequence,
+    removed: Sequence,
+    found: bool,
+    found_after: Duration,
+    removal: Duration,
+    found_still: bool,
+    gone_after: Duration,
 }
 
 impl Trial {
-    /// Banks the picture; the bank is made by the first trial, and stays.
-    async fn add(&self, content: ItemContent) -> anyhow::Result<(ItemId, Sequence)> {
-        let made = self.bank.create_bank(&self.name, IdempotencyKey::random(), self.deadline).await;
-        match made {
-            Ok(_) => {}
-            Err(error) if error.code() == Code::AlreadyExists => {}
-            Err(error) => return Err(error.into()),
+    /// The whole trial; `None` if it was stopped. `traces` says at every moment what may have to be removed.
+    async fn prove(&self, traces: &mut Traces, copy: &Bytes) -> anyhow::Result<Option<Proof>> {
+        let created_at = traces.create_bank(&self.bank, self.deadline).await?;
+        let mut abandoned = 0;
+        if let (true, Some(now)) = (self.own, created_at) {
+            abandoned = self.delete_abandoned(now).await?;
         }
-        let key = IdempotencyKey::random();
-        let added = self.bank.add_items(&self.name, vec![content], key, self.deadline).await?;
-        let item = added.value.first().copied().context("the bank named no item")?;
-        Ok((item, added.sequence))
+        if *self.stopped.borrow() {
+            return Ok(None);
+        }
+        let (item, added) = traces.add_item(&self.bank, self.deadline).await?;
+        let Some((found, found_after)) = self.knows(traces.bank(), copy, item, added).await? else {
+            return Ok(None);
+        };
+        let removing = Instant::now();
+        let removed = traces.remove_item(&self.bank, self.deadline).await?;
+        let removal = removing.elapsed();
+        let gone = self.knows(traces.bank(), copy, item, removed).await?;
+        Ok(gone.map(|(found_still, gone_after)| Proof {
+            abandoned,
+            added,
+            removed,
+            found,
+            found_after,
+            removal,
+            found_still,
+            gone_after,
+        }))
     }
 
-    /// Whether the image is recognised as this item, by an answer as of this sequence; and how long that took.
+    /// Whether the image is recognised as this item, by an answer as of this sequence, and how long that took; `None` if the
+    /// trial was stopped meanwhile.
     async fn knows(
         &self,
+        bank: &BankName,
         image: &Bytes,
         item: ItemId,
         sequence: Sequence,
-    ) -> anyhow::Result<(bool, Duration)> {
-        let options = SearchOptions {
-            banks: vec![self.name.clone()],
-            min_sequence: sequence,
-            ..SearchOptions::default()
-        };
+    ) -> anyhow::Result<Option<(bool, Duration)>> {
+        let options =
+            SearchOptions { banks: vec![bank.clone()], min_sequence: sequence, ..SearchOptions::default() };
         let call = MatchCall { contents: vec![Content::Image(image.clone())], options, quality_floor: None };
         let begun = Instant::now();
-        let answer = self.frontend.match_content(call, self.deadline).await?;
+        let mut stopped = self.stopped.clone();
+        let answer = tokio::select! {
+            answer = self.frontend.match_content(call, self.deadline) => answer?,
+            _ = stopped.wait_for(|stopped| *stopped) => return Ok(None),
+        };
         let result = answer.results.into_iter().next().context("the answer is empty")?;
         let matched =
             result.map_err(|failure| anyhow::anyhow!("the picture was refused: {}", failure.message))?;
         let is_known = matched.found.matches.iter().any(|one| one.item == item);
-        Ok((is_known, begun.elapsed()))
+        Ok(Some((is_known, begun.elapsed())))
+    }
+
+    /// Deletes the banks of trials that were killed: those whose trial has to be over by the bank's clock.
+    async fn delete_abandoned(&self, now: UnixMillis) -> anyhow::Result<u64> {
+        let (mut after, mut deleted) = (None, 0);
+        loop {
+            let page = self.bank.list_banks(after, trial_bank::PAGE, self.deadline).await?.value;
+            for bank in page.iter().filter(|bank| trial_bank::is_abandoned(bank, now)) {
+                let key = vigie_clients::IdempotencyKey::random();
+                match self.bank.delete_bank(&bank.name, key, self.deadline).await {
+                    Ok(_) => deleted += 1,
+                    // Another trial was quicker.
+                    Err(error) if error.code() == Code::NotFound => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            after = page.last().map(|bank| bank.id);
+            if page.len() < usize::from(trial_bank::PAGE) {
+                return Ok(deleted);
+            }
+        }
     }
 }
 

@@ -1,0 +1,96 @@
+//! The bank of one trial: its name says how long the trial may use it.
+
+use std::fmt;
+
+use vigie_model::{Bank, UnixMillis};
+
+use crate::commands::state::try_out::traces::REMOVED_WITHIN;
+
+/// Banks of one page of a list.
+pub(super) const PAGE: u16 = 500;
+/// Beyond the time that a trial and its removal have: for what lies between two calls.
+const MARGIN_MS: u64 = 5_000;
+/// Items that a trial has at a time.
+const ITEMS_MAX: u64 = 1;
+
+/// The text is the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TrialBank {
+    timeout_ms: u64,
+    number: u64,
+}
+
+impl fmt::Display for TrialBank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "vigie-try-{}ms-{:016x}", self.timeout_ms, self.number)
+    }
+}
+
+impl TrialBank {
+    /// A new one, for a trial whose calls may take as long.
+    pub(super) fn new(timeout_ms: u64) -> Self {
+        Self { timeout_ms, number: rand::random() }
+    }
+
+    /// The bank of this name, if a trial would give it to one.
+    fn named(name: &str) -> Option<Self> {
+        let (timeout, number) = name.strip_prefix("vigie-try-")?.split_once("ms-")?;
+        let bank = Self { timeout_ms: timeout.parse().ok()?, number: u64::from_str_radix(number, 16).ok()? };
+        (bank.to_string() == name).then_some(bank)
+    }
+}
+
+/// Whether this is the bank of a trial that has to be over, at `now` by the clock that dated the bank.
+pub(super) fn is_abandoned(bank: &Bank, now: UnixMillis) -> bool {
+    let removed_within = u64::try_from(REMOVED_WITHIN.as_millis()).unwrap_or(u64::MAX);
+    let used_for =
+        |trial: TrialBank| trial.timeout_ms.saturating_add(removed_within).saturating_add(MARGIN_MS);
+    let age = now.0.saturating_sub(bank.created_at.0);
+    bank.item_count <= ITEMS_MAX
+        && TrialBank::named(bank.name.as_str()).is_some_and(|trial| age > used_for(trial))
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::BankId;
+
+    use super::*;
+
+    fn bank(name: &str, item_count: u64) -> Bank {
+        let created_at = UnixMillis(1_000_000);
+        let name = name.parse().unwrap();
+        Bank { id: BankId(1), name, enabled: true, created_at, item_count, hash_count: item_count }
+    }
+
+    #[test]
+    fn a_trial_that_can_no_longer_be_running_has_abandoned_its_bank() {
+        let name = "vigie-try-30000ms-0123456789abcdef";
+        assert_eq!(TrialBank::named(name).unwrap().to_string(), name);
+        assert!(TrialBank::new(u64::MAX).to_string().parse::<vigie_model::BankName>().is_ok());
+        let after = |ms: u64| UnixMillis(1_000_000 + ms);
+        assert!(!is_abandoned(&bank(name, 1), after(45_000)));
+        assert!(is_abandoned(&bank(name, 1), after(45_001)));
+        assert!(is_abandoned(&bank(name, 0), after(45_001)));
+        assert!(!is_abandoned(&bank(name, 0), UnixMillis(0)), "a clock that was set back");
+    }
+
+    #[test]
+    fn a_bank_of_anybody_else_is_never_abandoned() {
+        let late = UnixMillis(u64::MAX);
+        assert!(!is_abandoned(&bank("vigie-try-1ms-0123456789abcdef", 2), late), "a trial has one item");
+        for name in [
+            "vigie-try",
+            "vigie-try-1ms-0123456789abcde",
+            "vigie-try-1ms-0123456789ABCDEF",
+            "vigie-try-01ms-0123456789abcdef",
+            "vigie-try-1ms-0123456789abcdef-2",
+            "my-vigie-try-1ms-0123456789abcdef",
+            "vigie-try-ms-0123456789abcdef",
+        ] {
+            assert!(!is_abandoned(&bank(name, 0), late), "{name}");
+        }
+        // One that never ends is never abandoned.
+        let endless = format!("vigie-try-{}ms-0123456789abcdef", u64::MAX);
+        assert!(!is_abandoned(&bank(&endless, 0), late));
+    }
+}
