@@ -5,18 +5,32 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
+use vigie_model::BankName;
 use vigie_net::TlsArgs;
 
+use crate::run::scenario::builtin::listing;
 use crate::run::scenario::span::Span;
 
 /// Makes data with known answers, and measures against it.
 #[derive(Debug, Parser)]
-#[command(name = "vigie-loadtest", version)]
+#[command(name = "vigie-loadtest", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
+
+const EXIT_CODES: &str = "Exit codes:
+  0   done, and everything that has to hold does
+  1   the command failed, the run was not the one that its scenario
+      describes, or two runs cannot be compared
+  2   the command line is wrong
+  98  not measurable here: the generator could not send in time, so that
+      the run says nothing of the target
+  99  a threshold does not hold, no rate holds, or, with
+      `compare --strict`, the second run is worse
+  130 asked to end (Ctrl-C, SIGTERM) before it was done; what was measured
+      so far is reported";
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
@@ -29,10 +43,12 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Searches for the highest rate that holds.
     FindMax(FindMaxArguments),
-    /// Writes the page and the other files of a run again, from its `result.json`.
+    /// Writes the page and the other files of a run or a search again, from its `result.json`.
     Report(ReportArguments),
     /// Says what changed from one run to another, and whether that is more than noise.
     Compare(CompareArguments),
+    /// Lists the banks that runs have left in a target, and removes them with --remove.
+    Cleanup(CleanupArguments),
     /// Measures how much this program can send from this machine, against a service that does nothing.
     Ceiling(CeilingArguments),
 }
@@ -182,10 +198,9 @@ pub(crate) struct IndexArguments {
 
 /// Arguments of `run`.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = listing())]
 pub(crate) struct RunArguments {
-    /// A file, or the name of a scenario that comes with the program: smoke, steady, ramp, overload, rolling-restart,
-    /// lost-shard, slow-replica, bulk-import, images.
-    #[arg(required_unless_present = "join")]
+    /// A file, or the name of a scenario that comes with the program; without one these are listed.
     pub(crate) scenario: Option<String>,
     /// Where to reach it.
     #[command(flatten)]
@@ -256,6 +271,7 @@ pub(crate) struct TargetArguments {
 
 /// Arguments of `find-max`.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = listing())]
 pub(crate) struct FindMaxArguments {
     /// A file, or the name of a scenario that comes with the program. Its arrivals and faults are left out.
     #[arg(default_value = "steady")]
@@ -284,10 +300,10 @@ pub(crate) struct FindMaxArguments {
     /// The pause after each.
     #[arg(long, default_value = "1s")]
     pub(crate) pause: Span,
-    /// A file for the result as JSON.
-    #[arg(long, value_name = "FILE")]
+    /// A folder for the report; by default one of the scenario's name and the time.
+    #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Prints the result as JSON.
+    /// Prints the result as JSON instead of as text.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -295,7 +311,7 @@ pub(crate) struct FindMaxArguments {
 /// Arguments of `report`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ReportArguments {
-    /// The `result.json` of a run.
+    /// The `result.json` of a run, or of find-max.
     pub(crate) result: PathBuf,
     /// A folder for the files.
     #[arg(long, value_name = "DIR")]
@@ -315,6 +331,32 @@ pub(crate) struct CompareArguments {
     /// Exits with 99 if a figure is worse by more than noise, or more answers are wrong.
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Compares runs of different scenarios, data, rates or kinds of target all the same, and says so: without it these
+    /// are refused, with the differences named.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Arguments of `cleanup`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CleanupArguments {
+    /// The bank of the target.
+    #[arg(long, value_name = "URL")]
+    pub(crate) bank_url: String,
+    /// Removes what would only be listed otherwise. Banks of data are made again by the next run that needs them; do not
+    /// remove what a run is using.
+    #[arg(long)]
+    pub(crate) remove: bool,
+    /// Only these banks; by default all that runs have made. Others are never touched: a bank is known as one of a run by
+    /// its name (load-SHAPE-HASHES-PICTURES-seed-SEED, load-live-NUMBER) and by its items.
+    #[arg(value_name = "BANK")]
+    pub(crate) banks: Vec<BankName>,
+    /// Prints the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How it is reached.
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 }
 
 /// Arguments of `ceiling`.

@@ -51,6 +51,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::FindMax(arguments) => return run::command::find_max::run(&arguments, &mut out),
         Command::Report(arguments) => return run::command::report(&arguments, &mut out),
         Command::Compare(arguments) => return run::command::compare(&arguments, &mut out),
+        Command::Cleanup(arguments) => return run::command::cleanup::run(&arguments, &mut out),
         Command::Ceiling(arguments) => return run::command::ceiling::run(&arguments, &mut out),
     }
     out.flush()?;
@@ -64,6 +65,10 @@ pub enum Exit {
     Done,
     /// A threshold does not hold.
     ThresholdMissed,
+    /// The generator, or the machine that it shares, was the limit, and not the target: this says nothing of the target.
+    NotMeasurable,
+    /// The command line is wrong, in a way that its grammar does not see.
+    WrongCommandLine,
     /// It was asked to end before it was done.
     Interrupted,
 }

@@ -1,5 +1,4 @@
-//! Reads the command line, runs the command, and exits with 0, with 99 if a threshold does not hold, with 1 if the
-//! command failed, with 2 if the command line is wrong, or with 130 if it was asked to end before it was done.
+//! Reads the command line, runs the command, and exits with the code that `--help` lists.
 
 use std::process::ExitCode;
 
@@ -10,6 +9,8 @@ fn main() -> ExitCode {
     match vigie_loadtest::run(Cli::parse()) {
         Ok(Exit::Done) => ExitCode::SUCCESS,
         Ok(Exit::ThresholdMissed) => ExitCode::from(99),
+        Ok(Exit::NotMeasurable) => ExitCode::from(98),
+        Ok(Exit::WrongCommandLine) => ExitCode::from(2),
         Ok(Exit::Interrupted) => ExitCode::from(130),
         Err(error) => {
             eprintln!("vigie-loadtest: {error:#}");

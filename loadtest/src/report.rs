@@ -3,14 +3,16 @@
 
 pub(crate) mod machine;
 pub(crate) mod rounding;
+pub(crate) mod moment;
 pub(crate) mod result;
 pub(crate) mod sheet;
 pub(crate) mod text;
-mod html;
+pub(crate) mod page;
 mod hdr;
 mod junit;
 mod markdown;
 pub(crate) mod compare;
+pub(crate) mod maximum;
 pub(crate) mod progress;
 pub(crate) mod view;
 
@@ -27,7 +29,7 @@ pub(crate) fn write(folder: &Path, result: &RunResult) -> anyhow::Result<()> {
         std::fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))
     };
     file("result.json", &serde_json::to_vec(result)?)?;
-    file("report.html", html::page(result)?.as_bytes())?;
+    file("report.html", page::run::page(result)?.as_bytes())?;
     file("summary.md", markdown::summary(result).as_bytes())?;
     file("junit.xml", junit::report(result).as_bytes())?;
     for (name, log) in hdr::logs(result)? {

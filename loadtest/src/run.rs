@@ -11,7 +11,7 @@
 //!
 //! Reading order: [`scenario`] says what a run does; `lanes` when what is sent, and send it; `target` speaks the protocols of
 //! what is put under load. `record` keeps what happened. `session` is the whole of a run of this process, `join` of several,
-//! and `interrupt` ends it early; `prepare` is what it needs. `command` is the command line.
+//! and `interrupt` ends it early; `prepare` is what it needs, `leftovers` what of that stays in a target. `command` is the command line.
 
 pub(crate) mod scenario;
 pub(crate) mod lanes;
@@ -20,6 +20,7 @@ pub(crate) mod record;
 pub(crate) mod say;
 mod establish;
 pub(crate) mod descriptors;
+pub(crate) mod leftovers;
 pub(crate) mod interrupt;
 pub(crate) mod session;
 pub(crate) mod prepare;

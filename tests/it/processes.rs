@@ -12,3 +12,5 @@ mod limits;
 mod commands;
 mod interrupts;
 mod examples;
+mod trial;
+mod loadtest;

@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &DataArguments, out: &mut impl Write) -> anyhow::Re
                     say(&format!("{items} items, {:.0}/s", items as f64 / took.as_secs_f64().max(1e-9)));
                 }
             };
-            fill::fill(url, &network, &name, &rows, progress).await
+            fill::fill(url, &network, &name, &rows, || {}, progress).await
         })?;
         if filled.items == 0 {
             // Standard output may be the CSV.

@@ -36,12 +36,13 @@ pub(crate) struct Filled {
     pub(crate) sequence: Sequence,
 }
 
-/// Makes the bank hold exactly these rows.
+/// Makes the bank hold exactly these rows. `writing` is called before the first write, if there is one.
 pub(crate) async fn fill(
     bank_url: &str,
     network: &Network,
     name: &BankName,
     rows: &Arc<Rows>,
+    writing: impl FnOnce(),
     mut progress: impl FnMut(u64, Duration),
 ) -> anyhow::Result<Filled> {
     let begin = Instant::now();
@@ -61,8 +62,12 @@ pub(crate) async fn fill(
             "the bank {name} holds {} items, and {count} should be all; delete it, or name another",
             found.value.item_count
         ),
-        Ok(found) => found.value.id,
+        Ok(found) => {
+            writing();
+            found.value.id
+        }
         Err(error) if error.code() == Code::NotFound => {
+            writing();
             let key = IdempotencyKey::random();
             first.create_bank(name, key, deadline()).await.context("cannot create the bank")?.value.id
         }

@@ -18,10 +18,57 @@ pub(crate) struct Judgement {
     pub(crate) holds: bool,
     /// Why it does not, where the value alone would not tell.
     pub(crate) because: Option<String>,
+    /// Whether it does not hold because of the generator: then the run says nothing of the target.
+    #[serde(default)]
+    pub(crate) not_measurable: bool,
 }
 
-/// Holds a threshold against what was measured. With `ran_late`, no threshold of a latency holds.
-pub(crate) fn judge(threshold: &Threshold, record: &Record, measured_s: f64, ran_late: bool) -> Judgement {
+impl Judgement {
+    /// How it came out, in a word or two.
+    pub(crate) const fn word(&self) -> &'static str {
+        match (self.holds, self.not_measurable) {
+            (true, _) => "holds",
+            (false, true) => "not measurable",
+            (false, false) => "FAILS",
+        }
+    }
+}
+
+/// How far the generator kept its schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Schedule {
+    Kept,
+    /// Many requests were not sent, because too many were under way: the target was too slow for the rate.
+    Overrun,
+    /// The generator sent many requests late, or when they were past their deadline: it was too slow for the rate, or the
+    /// machine too busy.
+    Missed,
+}
+
+/// Of the requests, this share may be late or unsent; beyond it no latency is to be believed.
+const LATE_SHARE_MAX: f64 = 0.01;
+
+impl Schedule {
+    /// Of a run with these totals.
+    pub(crate) fn of(totals: &Totals) -> Self {
+        let due = (totals.all_kinds().sent + totals.unsent).max(1) as f64;
+        if late_share(totals) > LATE_SHARE_MAX {
+            Self::Missed
+        } else if (totals.late + totals.unsent) as f64 / due > LATE_SHARE_MAX {
+            Self::Overrun
+        } else {
+            Self::Kept
+        }
+    }
+}
+
+/// Holds a threshold against what was measured. Unless the schedule was kept, no threshold of a latency holds.
+pub(crate) fn judge(
+    threshold: &Threshold,
+    record: &Record,
+    measured_s: f64,
+    schedule: Schedule,
+) -> Judgement {
     let part;
     let (totals, seconds) = match threshold.window {
         None => (&record.totals, measured_s),
@@ -32,21 +79,67 @@ pub(crate) fn judge(threshold: &Threshold, record: &Record, measured_s: f64, ran
         }
     };
     let value = measure(threshold, totals, seconds);
-    let distrusted = ran_late && threshold.metric.is_latency();
+    let distrusted = schedule != Schedule::Kept && threshold.metric.is_latency();
     // "Nothing was missed" holds of nothing too, and says nothing.
     let empty = totals.all_kinds().sent == 0;
     // Where nobody was refused, every refusal was quick.
     let nobody_refused = value.is_none() && matches!(threshold.metric, Metric::Refusal(_));
     let because = if distrusted {
-        Some("the generator ran late, so no latency can be believed".to_owned())
+        Some(match schedule {
+            Schedule::Overrun => {
+                "too many requests were under way to send all, so no latency can be believed"
+            }
+            Schedule::Kept | Schedule::Missed => "the generator ran late, so no latency can be believed",
+        })
     } else if empty || (value.is_none() && !nobody_refused) {
-        Some("nothing was measured".to_owned())
+        Some("nothing was measured")
     } else {
         None
     };
     let holds = because.is_none() && (nobody_refused || value.is_some_and(|value| threshold.holds(value)));
+    let not_measurable =
+        !holds && schedule == Schedule::Missed && is_explained_by_lag(threshold, value, &record.totals);
+    let because = because.or_else(|| not_measurable.then_some("the generator ran late"));
     let shown = value.map_or_else(|| "nothing".to_owned(), |value| threshold.show(value));
-    Judgement { threshold: threshold.clone(), value, shown, holds, because }
+    Judgement {
+        threshold: threshold.clone(),
+        value,
+        shown,
+        holds,
+        because: because.map(str::to_owned),
+        not_measurable,
+    }
+}
+
+/// Whether the lag of the generator explains that a threshold fails, of which this was measured. A request that is sent late has
+/// less time until its deadline, so at most the late ones fail for that; errors of a part of the run are taken for the target's.
+fn is_explained_by_lag(threshold: &Threshold, value: Option<f64>, totals: &Totals) -> bool {
+    match threshold.metric {
+        Metric::Rate | Metric::Unsent => true,
+        Metric::Errors if threshold.window.is_none() => {
+            value.is_none_or(|errors| threshold.holds((errors - late_share(totals)).max(0.0)))
+        }
+        Metric::Errors
+        | Metric::Quantile(_)
+        | Metric::Max
+        | Metric::Mean
+        | Metric::Refusal(_)
+        | Metric::AddFresh(_)
+        | Metric::RemoveFresh(_)
+        | Metric::Missed
+        | Metric::False
+        | Metric::WrongDistance
+        | Metric::Incomplete
+        | Metric::Stale
+        | Metric::ProbesFailed
+        | Metric::Coverage => threshold.metric.is_latency(),
+    }
+}
+
+/// The share of the requests that the generator sent late, or left unsent when they were due for long.
+fn late_share(totals: &Totals) -> f64 {
+    let due = totals.all_kinds().sent + totals.unsent;
+    (totals.late + totals.unsent_late) as f64 / due.max(1) as f64
 }
 
 fn measure(threshold: &Threshold, totals: &Totals, seconds: f64) -> Option<f64> {
@@ -81,6 +174,8 @@ fn measure(threshold: &Threshold, totals: &Totals, seconds: f64) -> Option<f64> 
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::report::result::Outcome;
     use crate::report::result::tests::result;
 
     #[test]
@@ -104,6 +199,49 @@ mod tests {
         assert!(late.thresholds[0].because.as_ref().unwrap().contains("ran late"));
         let punctual = result(&[50; 10], 9, &["p99 < 1s", "missed == 0"]);
         assert!(punctual.passed && !punctual.generator.ran_late);
+    }
+
+    #[test]
+    fn what_a_late_generator_makes_fail_is_not_measurable_and_wrong_answers_are_a_failure() {
+        let late = result(&[50; 200], 20, &["p99 < 1s", "rate >= 5000", "missed == 0"]);
+        let marks: Vec<bool> = late.thresholds.iter().map(|judgement| judgement.not_measurable).collect();
+        assert_eq!((marks, late.outcome), (vec![true, true, false], Outcome::NotMeasurable));
+        // Counts of the oracle are believed at any rate, and one that holds decides nothing.
+        let failed = result(&[50; 200], 20, &["p99 < 1s", "stale == 1"]);
+        assert_eq!(failed.outcome, Outcome::Failed);
+        assert_eq!(result(&[50; 200], 20, &["missed == 0"]).outcome, Outcome::Passed);
+        assert_eq!(result(&[50; 200], 20, &[]).outcome, Outcome::NotMeasurable);
+        assert_eq!(result(&[50; 200], 0, &["p99 < 1ms"]).outcome, Outcome::Failed);
+    }
+
+    #[test]
+    fn requests_that_a_slow_target_keeps_from_being_sent_are_a_failure_of_the_target() {
+        let in_time = result(&[50; 200], 0, &["p99 < 1s"]);
+        let mut record = in_time.record.clone();
+        record.totals.unsent = 50;
+        let schedule = Schedule::of(&record.totals);
+        assert_eq!(schedule, Schedule::Overrun);
+        let judged = judge(&in_time.thresholds[0].threshold, &record, 2.0, schedule);
+        assert!(!judged.holds && !judged.not_measurable, "{judged:?}");
+        record.totals.unsent_late = 50;
+        assert_eq!(Schedule::of(&record.totals), Schedule::Missed);
+    }
+
+    #[test]
+    fn errors_are_the_targets_where_they_are_more_than_the_late_requests() {
+        let late = result(&[50; 200], 20, &["errors < 1%"]);
+        let of = |late_requests: u64, unanswered: u64| {
+            let mut record = late.record.clone();
+            record.totals.late = late_requests;
+            let kind = record.totals.kinds.values_mut().next().unwrap();
+            kind.answered -= unanswered;
+            let judged = judge(&late.thresholds[0].threshold, &record, 2.0, Schedule::of(&record.totals));
+            (judged.holds, judged.not_measurable)
+        };
+        assert_eq!(of(20, 0), (true, false));
+        assert_eq!(of(20, 20), (false, true));
+        assert_eq!(of(20, 40), (false, false));
+        assert_eq!(of(0, 40), (false, false));
     }
 
     #[test]

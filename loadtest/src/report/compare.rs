@@ -10,12 +10,14 @@
 //!
 //! What makes whole runs differ, such as another machine or another neighbour, is in no second, and is not seen here.
 
+pub(crate) mod differences;
 pub(crate) mod text;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt as _, SeedableRng as _};
 use serde::Serialize;
 
+use crate::report::compare::differences::{Difference, differences};
 use crate::report::result::RunResult;
 use crate::report::rounding::whole;
 use crate::run::record::Second;
@@ -36,6 +38,10 @@ const SECONDS_MIN: usize = 8;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Comparison {
     pub(crate) schema: &'static str,
+    pub(crate) a: Run,
+    pub(crate) b: Run,
+    /// What makes the figures incomparable: of such runs only `--force` gives a comparison.
+    pub(crate) differences: Vec<Difference>,
     pub(crate) changes: Vec<Change>,
     /// What should be nothing, or was refused.
     pub(crate) counts: Vec<Count>,
@@ -43,6 +49,24 @@ pub(crate) struct Comparison {
     pub(crate) worse: bool,
     /// Why it may mean less than it seems to.
     pub(crate) reservations: Vec<String>,
+}
+
+/// Which run it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Run {
+    pub(crate) scenario: String,
+    pub(crate) target: String,
+    pub(crate) began_unix_ms: u64,
+}
+
+impl From<&RunResult> for Run {
+    fn from(result: &RunResult) -> Self {
+        Self {
+            scenario: result.scenario.name.clone(),
+            target: result.target.to_string(),
+            began_unix_ms: result.began_unix_ms,
+        }
+    }
 }
 
 /// Of one figure.
@@ -179,15 +203,20 @@ pub(crate) fn compare(a: &RunResult, b: &RunResult) -> Option<Comparison> {
         if result.generator.ran_late {
             reservations.push(format!("in {name} the generator ran late: its latencies cannot be believed"));
         }
+        if result.unplanned().next().is_some() {
+            reservations.push(format!("{name} was not the run that its scenario describes"));
+        }
         if result.interrupted {
             reservations.push(format!("{name} was stopped before its end"));
         }
     }
-    if a.scenario != b.scenario {
-        reservations.push("the scenarios differ: the figures may not be of the same thing".to_owned());
-    }
+    let (differences, notable) = differences(a, b);
+    reservations.extend(notable.iter().map(|difference| format!("the runs differ in {difference}")));
     Some(Comparison {
         schema: "vigie-loadtest-compare/1",
+        a: a.into(),
+        b: b.into(),
+        differences,
         worse: changes.iter().any(|change| change.verdict == Direction::Worse)
             || wrong.iter().any(|count| count.b > count.a),
         changes,
@@ -290,6 +319,24 @@ mod tests {
         assert!(compared.worse);
         let said = text::text(&compared);
         assert!(said.contains("WORSE") && said.contains("p99"), "{said}");
+        assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
+        assert!(!said.contains("NOT COMPARABLE"), "{said}");
+    }
+
+    #[test]
+    fn a_comparison_of_what_cannot_be_compared_says_so_before_all_else() {
+        let (a, mut b) = (run(20, 100, 1), run(20, 100, 2));
+        b.scenario.data.hashes += 1;
+        b.scenario.seed = 9;
+        let compared = compare(&a, &b).unwrap();
+        assert_eq!(compared.differences.len(), 1);
+        let said = text::text(&compared);
+        let told = said.find("NOT COMPARABLE").unwrap();
+        assert!(
+            told < said.find("p99").unwrap() && said.contains("data.hashes: 100000 in A, 100001 in B"),
+            "{said}"
+        );
+        assert!(said.contains("the runs differ in seed: 1 in A, 9 in B"), "{said}");
     }
 
     #[test]

@@ -15,14 +15,14 @@ pub(super) fn summary(result: &RunResult) -> String {
 
 fn write(out: &mut String, sheet: &Sheet<'_>) -> std::fmt::Result {
     writeln!(out, "### Load test `{}`: {}\n", sheet.name, sheet.outcome)?;
-    writeln!(out, "{}.\n", sheet.rates)?;
+    writeln!(out, "{}.\n\n{}.\n", sheet.place, sheet.rates)?;
     for alarm in &sheet.alarms {
         writeln!(out, "> **{alarm}.**\n")?;
     }
     if !sheet.thresholds.is_empty() {
         writeln!(out, "| threshold | measured | |\n|---|---:|---|")?;
         for judgement in sheet.thresholds {
-            let mark = if judgement.holds { "holds" } else { "**fails**" };
+            let mark = if judgement.holds { "holds".to_owned() } else { format!("**{}**", judgement.word()) };
             let because = judgement.because.as_ref().map_or(String::new(), |because| format!(": {because}"));
             writeln!(out, "| `{}` | {} | {mark}{because} |", judgement.threshold, judgement.shown)?;
         }
@@ -61,7 +61,10 @@ mod tests {
         assert!(good.contains("every threshold holds") && !good.contains("RAN LATE"), "{good}");
         assert!(good.contains("| `p99 < 1s` | 5."), "{good}");
         let late = summary(&result(&[50; 200], 20, &["p99 < 1s"]));
-        assert!(late.contains("does not hold") && late.contains("> **THE GENERATOR RAN LATE"), "{late}");
-        assert!(late.contains("**fails**: the generator ran late"), "{late}");
+        assert!(
+            late.contains("`x`: not measurable here") && late.contains("> **THE GENERATOR RAN LATE"),
+            "{late}"
+        );
+        assert!(late.contains("**not measurable**: the generator ran late"), "{late}");
     }
 }

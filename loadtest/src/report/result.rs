@@ -3,9 +3,11 @@
 //! `SCHEMA.md` beside the scenarios says what each field means. Fields may be added to a schema of one number; none
 //! changes its meaning.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use crate::judge::judgement::{Judgement, judge};
+use crate::judge::judgement::{Judgement, Schedule, judge};
 use crate::report::machine::Machine;
 use crate::run::lanes::kind::Kind;
 use crate::run::record::Record;
@@ -14,10 +16,6 @@ use crate::run::scenario::Scenario;
 
 /// The schema that this program writes.
 pub(crate) const SCHEMA: &str = "vigie-loadtest/1";
-
-/// Of the requests, this share may be late or unsent; beyond it the generator was not fit for the load, and no latency
-/// is to be believed.
-pub(crate) const LATE_SHARE_MAX: f64 = 0.01;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,10 +43,39 @@ pub(crate) struct RunResult {
     pub(crate) thresholds: Vec<Judgement>,
     /// Whether all of them hold.
     pub(crate) passed: bool,
+    /// The run in a word. Absent from files of earlier versions.
+    #[serde(default)]
+    pub(crate) outcome: Outcome,
     /// What was done to the cluster, and processes of an own one that ended by themselves.
     pub(crate) faults: Vec<Mark>,
     /// Counts and histograms.
     pub(crate) record: Record,
+}
+
+/// A run in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// Every threshold holds.
+    #[default]
+    Passed,
+    /// A threshold does not hold of the target.
+    Failed,
+    /// The generator was the limit, or the machine too busy, and not the target.
+    NotMeasurable,
+}
+
+impl Outcome {
+    fn of(thresholds: &[Judgement], too_late: bool) -> Self {
+        let failing = || thresholds.iter().filter(|judgement| !judgement.holds);
+        if failing().any(|judgement| !judgement.not_measurable) {
+            Self::Failed
+        } else if failing().next().is_some() || (thresholds.is_empty() && too_late) {
+            Self::NotMeasurable
+        } else {
+            Self::Passed
+        }
+    }
 }
 
 /// What a run ran against.
@@ -60,6 +87,17 @@ pub(crate) struct TargetFacts {
     pub(crate) endpoints: Vec<String>,
     /// Whether the harness started the cluster.
     pub(crate) own_cluster: bool,
+}
+
+impl fmt::Display for TargetFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let endpoints = self.endpoints.join(", ");
+        match (self.own_cluster, self.protocol.as_str()) {
+            (true, _) => write!(f, "a cluster of its own ({endpoints})"),
+            (false, "hma") => write!(f, "{endpoints} (HMA)"),
+            (false, _) => f.write_str(&endpoints),
+        }
+    }
 }
 
 /// What sent the requests.
@@ -81,6 +119,9 @@ pub(crate) struct Generator {
     pub(crate) late_or_unsent_share: f64,
     /// Whether that is too many.
     pub(crate) ran_late: bool,
+    /// Whether it is too many even without those that were not sent because too many were under way.
+    #[serde(default)]
+    pub(crate) too_slow: bool,
     /// How long after its time a request was sent.
     pub(crate) lag: Times,
 }
@@ -172,6 +213,12 @@ impl RunResult {
     pub(crate) fn unplanned(&self) -> impl Iterator<Item = &Mark> {
         self.faults.iter().filter(|mark| mark.failed.is_some())
     }
+
+    /// Works the outcome out again: files of earlier versions have none.
+    pub(crate) fn with_outcome(mut self) -> Self {
+        self.outcome = Outcome::of(&self.thresholds, self.generator.too_slow);
+        self
+    }
 }
 
 impl From<Ran> for RunResult {
@@ -181,6 +228,7 @@ impl From<Ran> for RunResult {
         let late_or_unsent = totals.late + totals.unsent;
         let due = all.sent + totals.unsent;
         let late_or_unsent_share = late_or_unsent as f64 / due.max(1) as f64;
+        let schedule = Schedule::of(totals);
         let generator = Generator {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             processes: ran.processes,
@@ -189,17 +237,19 @@ impl From<Ran> for RunResult {
             machine: ran.machine,
             late_or_unsent,
             late_or_unsent_share,
-            ran_late: late_or_unsent_share > LATE_SHARE_MAX,
+            ran_late: schedule != Schedule::Kept,
+            too_slow: schedule == Schedule::Missed,
             lag: Times::from(&totals.lag),
         };
         let thresholds: Vec<Judgement> = ran
             .scenario
             .thresholds
             .iter()
-            .map(|threshold| judge(threshold, &ran.record, ran.measured_s, generator.ran_late))
+            .map(|threshold| judge(threshold, &ran.record, ran.measured_s, schedule))
             .collect();
         let by_kind =
             totals.kinds.iter().map(|(kind, totals)| (*kind, summary(totals, ran.measured_s))).collect();
+        let outcome = Outcome::of(&thresholds, generator.too_slow);
         Self {
             schema: SCHEMA.to_owned(),
             target: ran.target,
@@ -210,6 +260,7 @@ impl From<Ran> for RunResult {
             summary: summary(&all, ran.measured_s),
             by_kind,
             passed: thresholds.iter().all(|judgement| judgement.holds),
+            outcome,
             thresholds,
             faults: ran.faults,
             scenario: ran.scenario,

@@ -1,7 +1,8 @@
 //! What people are told of a run in words and rows, whatever these are written on: a terminal, or a summary.
 
 use crate::judge::judgement::Judgement;
-use crate::report::result::{RunResult, Times};
+use crate::report::moment::moment;
+use crate::report::result::{Outcome, RunResult, Times};
 
 /// The names of the columns of [`Row::times_ms`].
 pub(crate) const COLUMNS: [&str; 5] = ["p50", "p90", "p99", "p99.9", "max"];
@@ -12,7 +13,9 @@ pub(crate) struct Sheet<'a> {
     pub(crate) name: &'a str,
     /// In a word or two: do all thresholds hold?
     pub(crate) outcome: &'static str,
-    /// How long was measured, where, and how much was sent and answered.
+    /// When the run began, and against what.
+    pub(crate) place: String,
+    /// How long was measured, and how much was sent and answered.
     pub(crate) rates: String,
     /// Why not all that follows can be believed.
     pub(crate) alarms: Vec<String>,
@@ -52,15 +55,16 @@ impl<'a> Sheet<'a> {
         });
         Self {
             name: &scenario.name,
-            outcome: match (result.thresholds.is_empty(), result.passed) {
-                (true, _) => "no thresholds",
-                (false, true) => "every threshold holds",
-                (false, false) => "a threshold does not hold",
+            outcome: match result.outcome {
+                Outcome::NotMeasurable => "not measurable here",
+                Outcome::Passed if result.thresholds.is_empty() => "no thresholds",
+                Outcome::Passed => "every threshold holds",
+                Outcome::Failed => "a threshold does not hold",
             },
+            place: format!("{}, {}", moment(result.began_unix_ms), result.target),
             rates: format!(
-                "{:.0} s measured at {}: {:.1} sent/s, {:.1} answered/s, {:.1} questions/s, {} failed",
+                "{:.0} s measured: {:.1} sent/s, {:.1} answered/s, {:.1} questions/s, {} failed",
                 result.measured_s,
-                result.target.endpoints.join(", "),
                 summary.sent_per_s,
                 summary.answered_per_s,
                 summary.questions_per_s,
@@ -89,10 +93,19 @@ impl<'a> Sheet<'a> {
 fn alarms(result: &RunResult) -> Vec<String> {
     let mut alarms = Vec::new();
     if result.generator.ran_late {
-        alarms.push(format!(
-            "THE GENERATOR RAN LATE ({:.2} % of the requests): no latency here can be believed",
-            result.generator.late_or_unsent_share * 100.0
-        ));
+        let share = result.generator.late_or_unsent_share * 100.0;
+        alarms.push(if result.generator.too_slow {
+            format!(
+                "THE GENERATOR RAN LATE ({share:.2} % of the requests), and no latency here can be believed: the rate is above \
+                 what this program can send from this machine, or the machine is busy with other work. Send from an idle \
+                 machine or from several (--generators), with more drive.lanes, or at a lower rate"
+            )
+        } else {
+            format!(
+                "REQUESTS WERE LEFT UNSENT ({share:.2} %), because drive.in_flight_max of them were under way: the target is \
+                 too slow for this rate, and no latency here can be believed"
+            )
+        });
     }
     if result.interrupted {
         alarms.push("THE RUN WAS STOPPED before its end: this is what was measured so far".to_owned());
@@ -169,6 +182,7 @@ mod tests {
             ["at 1.0 s: kill bank", "at 2.0 s: kill nobody: FAILED, there is no such process"]
         );
         let late = result(&[50; 200], 20, &["p99 < 1s"]);
+        assert_eq!(Sheet::new(&late).outcome, "not measurable here");
         assert!(Sheet::new(&late).alarms[0].contains("RAN LATE (100.00 %"));
     }
 }

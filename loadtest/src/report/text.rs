@@ -1,9 +1,12 @@
-//! The result in lines of text, for a terminal.
+//! The result in lines of text, for a terminal: no line is wider than 80 columns, unless a single word is.
 
 use std::fmt::Write as _;
 
 use crate::report::result::RunResult;
 use crate::report::sheet::{COLUMNS, Row, Sheet};
+
+/// The width that every terminal has.
+pub(crate) const WIDTH: usize = 80;
 
 /// The figures, what was wrong, and the thresholds.
 pub(crate) fn text(result: &RunResult) -> String {
@@ -13,42 +16,91 @@ pub(crate) fn text(result: &RunResult) -> String {
     text
 }
 
+/// The words of a text in lines, the first of them behind `first`, the others behind as many spaces.
+pub(crate) fn wrapped(first: &str, text: &str) -> String {
+    let indent = first.chars().count();
+    let (mut out, mut width) = (first.to_owned(), indent);
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        let begins = width == indent;
+        if !begins && width + 1 + length > WIDTH {
+            let _ = write!(out, "\n{:indent$}{word}", "");
+            width = indent + length;
+        } else {
+            if !begins {
+                out.push(' ');
+            }
+            out.push_str(word);
+            width += length + usize::from(!begins);
+        }
+    }
+    out.push('\n');
+    out
+}
+
 fn write(out: &mut String, sheet: &Sheet<'_>) -> std::fmt::Result {
     writeln!(out, "\n{}: {}", sheet.name, sheet.outcome)?;
-    writeln!(out, "  {}", sheet.rates)?;
-    for alarm in &sheet.alarms {
-        writeln!(out, "  {alarm}")?;
+    let sentences = [&sheet.place, &sheet.rates];
+    for sentence in sentences.into_iter().chain(&sheet.alarms) {
+        out.push_str(&wrapped("  ", sentence));
     }
-    write!(out, "  {:<26}", "milliseconds")?;
+    write!(out, "  {:<24}", "milliseconds")?;
     for column in COLUMNS {
-        write!(out, "{column:>10} ")?;
+        write!(out, " {column:>9}")?;
     }
     writeln!(out)?;
     for Row { name, times_ms } in &sheet.times {
-        write!(out, "  {name:<26}")?;
+        write!(out, "  {name:<24}")?;
         for time in times_ms {
             match time {
-                Some(ms) => write!(out, "{ms:>10.2} ")?,
-                None => write!(out, "{:>10} ", "-")?,
+                Some(ms) => write!(out, " {ms:>9.2}")?,
+                None => write!(out, " {:>9}", "-")?,
             }
         }
         writeln!(out)?;
     }
-    writeln!(out, "  {}", sheet.verdict)?;
+    out.push_str(&wrapped("  ", &sheet.verdict));
     for (code, count) in &sheet.failures {
         writeln!(out, "  {code}: {count}")?;
     }
-    writeln!(out, "  {}", sheet.generator)?;
+    out.push_str(&wrapped("  ", &sheet.generator));
     for fault in &sheet.faults {
-        writeln!(out, "  {fault}")?;
+        out.push_str(&wrapped("  ", fault));
     }
     for judgement in sheet.thresholds {
-        let mark = if judgement.holds { "holds " } else { "FAILS " };
-        write!(out, "  {mark} {}  ({})", judgement.threshold, judgement.shown)?;
-        match &judgement.because {
-            Some(because) => writeln!(out, ": {because}")?,
-            None => writeln!(out)?,
-        }
+        let because = judgement.because.as_ref().map_or(String::new(), |because| format!(": {because}"));
+        let mark = format!("  {:<14} ", judgement.word());
+        out.push_str(&wrapped(&mark, &format!("{}  ({}){because}", judgement.threshold, judgement.shown)));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::result::Mark;
+    use crate::report::result::tests::result;
+
+    #[test]
+    fn words_are_wrapped_behind_their_first_line() {
+        assert_eq!(wrapped("  a: ", "one two"), "  a: one two\n");
+        let long = wrapped("  ", &"word ".repeat(40));
+        assert!(long.lines().all(|line| line.len() <= WIDTH && line.starts_with("  word")), "{long}");
+        assert_eq!(long.matches("word").count(), 40);
+        assert_eq!(wrapped("  ", &"x".repeat(90)).lines().count(), 1);
+    }
+
+    #[test]
+    fn a_report_fits_a_terminal_of_eighty_columns() {
+        let mut run = result(&[50_000; 200], 20, &["p99 < 1s", "missed == 0", "add_to_match.p99.9 < 1s"]);
+        run.target.endpoints = vec!["https://frontend-of-a-region.vigie.example:7740".to_owned(); 3];
+        let failed = Some("the bank did not take an item of the import within its deadline".to_owned());
+        run.faults = vec![Mark { at_s: 1.0, what: "import 200000 items".to_owned(), failed }];
+        let text = text(&run);
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        assert!(
+            text.contains("not measurable p99 < 1s") && text.contains("holds          missed == 0"),
+            "{text}"
+        );
+    }
 }

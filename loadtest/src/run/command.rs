@@ -3,6 +3,7 @@
 pub(crate) mod find_max;
 mod search;
 pub(crate) mod ceiling;
+pub(crate) mod cleanup;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,8 @@ use crate::Exit;
 use crate::cli::{CompareArguments, ReportArguments, RunArguments};
 use crate::report;
 use crate::report::compare;
-use crate::report::result::RunResult;
+use crate::report::maximum::{self, Maximum};
+use crate::report::result::{self, Outcome, RunResult};
 use crate::report::text;
 use crate::report::view::View;
 use crate::run::descriptors;
@@ -24,23 +26,47 @@ use crate::run::join::{self, Followers};
 use crate::run::prepare::{Others, Prepared};
 use crate::run::say::say;
 use crate::run::scenario::Scenario;
-use crate::run::scenario::{builtin, setting};
+use crate::run::scenario::builtin::{self, UnknownScenario};
+use crate::run::scenario::setting;
 
 /// How long threads that compare rows, or wait for a command, are waited for when all is given up.
 const GIVE_UP_WITHIN: Duration = Duration::from_millis(100);
 
-/// What `work` comes to; `None` if the program is asked to end meanwhile.
+/// What `work` comes to; `None` if the program is asked to end meanwhile. What is left in a target then, or after a failure, is
+/// reported.
 pub(crate) fn block_on<T, F: Future<Output = anyhow::Result<T>>>(
     work: impl FnOnce(Interrupt) -> F,
 ) -> anyhow::Result<Option<T>> {
     descriptors::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let done = runtime.block_on(async {
+    let (done, interrupt) = runtime.block_on(async {
         let interrupt = Interrupt::listen()?;
-        interrupt.unless_given_up(work(interrupt.clone())).await.transpose()
-    });
+        let done = interrupt.unless_given_up(work(interrupt.clone())).await.transpose();
+        anyhow::Ok((done, interrupt))
+    })?;
     runtime.shutdown_timeout(GIVE_UP_WITHIN);
+    if (interrupt.is_asked() || !matches!(done, Ok(Some(_))))
+        && let Some(advice) = interrupt.leftovers().advice()
+    {
+        say(&advice);
+    }
     done
+}
+
+/// How the program ends after a run that was the one of its scenario.
+pub(crate) const fn exit(outcome: Outcome) -> Exit {
+    match outcome {
+        Outcome::Passed => Exit::Done,
+        Outcome::Failed => Exit::ThresholdMissed,
+        Outcome::NotMeasurable => Exit::NotMeasurable,
+    }
+}
+
+/// Shows what is wrong with a name of a scenario as an error of the command line; passes on all other errors.
+pub(crate) fn unless_unknown(error: anyhow::Error) -> anyhow::Result<Exit> {
+    let unknown = error.downcast::<UnknownScenario>()?;
+    say(&format!("vigie-loadtest: {unknown}"));
+    Ok(Exit::WrongCommandLine)
 }
 
 pub(crate) fn run(arguments: &RunArguments, out: &mut impl Write) -> anyhow::Result<Exit> {
@@ -48,7 +74,12 @@ pub(crate) fn run(arguments: &RunArguments, out: &mut impl Write) -> anyhow::Res
         let followed = block_on(|_| join::follow(leader, &arguments.target.tls))?;
         return Ok(if followed.is_some() { Exit::Done } else { Exit::Interrupted });
     }
-    let Some(result) = block_on(|interrupt| run_scenario(arguments, interrupt))? else {
+    let named = arguments.scenario.as_deref().ok_or_else(|| UnknownScenario(None).into());
+    let scenario = match named.and_then(|name| scenario(name, &arguments.set)) {
+        Ok(scenario) => scenario,
+        Err(error) => return unless_unknown(error),
+    };
+    let Some(result) = block_on(|interrupt| run_scenario(arguments, &scenario, interrupt))? else {
         return Ok(Exit::Interrupted);
     };
     let folder = folder(arguments.out.as_deref(), &result.scenario.name)?;
@@ -71,13 +102,26 @@ pub(crate) fn run(arguments: &RunArguments, out: &mut impl Write) -> anyhow::Res
     if !unplanned.is_empty() {
         bail!("this was not the run that the scenario describes: {}", unplanned.join("; "));
     }
-    Ok(if result.passed { Exit::Done } else { Exit::ThresholdMissed })
+    Ok(exit(result.outcome))
 }
 
-async fn run_scenario(arguments: &RunArguments, interrupt: Interrupt) -> anyhow::Result<RunResult> {
-    let name = arguments.scenario.as_deref().context("name a scenario")?;
-    let scenario = scenario(name, &arguments.set)?;
-    let prepared = Prepared::new(&scenario, &arguments.target).await?;
+async fn run_scenario(
+    arguments: &RunArguments,
+    scenario: &Scenario,
+    interrupt: Interrupt,
+) -> anyhow::Result<RunResult> {
+    let prepared = Prepared::new(scenario, &arguments.target, interrupt.leftovers()).await?;
+    let result = run_prepared(arguments, scenario, &prepared, interrupt).await;
+    prepared.finish(arguments.keep).await?;
+    result
+}
+
+async fn run_prepared(
+    arguments: &RunArguments,
+    scenario: &Scenario,
+    prepared: &Prepared,
+    interrupt: Interrupt,
+) -> anyhow::Result<RunResult> {
     let mut others = Others { followers: None, interrupt };
     if arguments.generators > 1 {
         let listener = TcpListener::bind(&arguments.listen).await.context("cannot listen for generators")?;
@@ -85,35 +129,69 @@ async fn run_scenario(arguments: &RunArguments, interrupt: Interrupt) -> anyhow:
         say(&format!("waiting for {count} generators: vigie-loadtest run --join {at}"));
         others.followers = Some(Followers::gather(&listener, count).await?);
     }
-    let mut view = View::new(&scenario, arguments.plain);
-    let result = prepared.run(&scenario, others, |part, line| view.tell(part, line)).await;
-    prepared.finish(arguments.keep).await?;
-    result
+    let mut view = View::new(scenario, arguments.plain);
+    prepared.run(scenario, others, |part, line| view.tell(part, line)).await
 }
 
-/// The result that a run has written.
-fn read(path: &Path) -> anyhow::Result<RunResult> {
+/// A result that a command has written.
+enum Written {
+    Run(Box<RunResult>),
+    Maximum(Box<Maximum>),
+}
+
+fn read(path: &Path) -> anyhow::Result<Written> {
     let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let result: RunResult =
-        serde_json::from_slice(&text).with_context(|| format!("{} is no result", path.display()))?;
-    if result.schema != crate::report::result::SCHEMA {
-        bail!("{} is of the schema {}", path.display(), result.schema);
+    let no_result = || format!("{} is no result of this program", path.display());
+    let value: serde_json::Value = serde_json::from_slice(&text).with_context(no_result)?;
+    match value.get("schema").and_then(serde_json::Value::as_str) {
+        Some(result::SCHEMA) => {
+            let result: RunResult = serde_json::from_value(value).with_context(no_result)?;
+            Ok(Written::Run(Box::new(result.with_outcome())))
+        }
+        Some(maximum::SCHEMA) => Ok(Written::Maximum(serde_json::from_value(value).with_context(no_result)?)),
+        Some(schema) => {
+            bail!("{} is of the schema {schema}, which this program does not read", path.display())
+        }
+        None => Err(anyhow::anyhow!("it names no schema").context(no_result())),
     }
-    Ok(result)
+}
+
+fn read_run(path: &Path) -> anyhow::Result<RunResult> {
+    match read(path)? {
+        Written::Run(result) => Ok(*result),
+        Written::Maximum(_) => {
+            bail!("{} is of find-max; only results of `run` are compared", path.display())
+        }
+    }
 }
 
 pub(crate) fn report(arguments: &ReportArguments, out: &mut impl Write) -> anyhow::Result<Exit> {
-    let result = read(&arguments.result)?;
-    let folder = folder(Some(&arguments.out), &result.scenario.name)?;
-    report::write(&folder, &result)?;
-    write!(out, "{}", text::text(&result))?;
-    Ok(if result.passed { Exit::Done } else { Exit::ThresholdMissed })
+    match read(&arguments.result)? {
+        Written::Run(result) => {
+            let folder = folder(Some(&arguments.out), &result.scenario.name)?;
+            report::write(&folder, &result)?;
+            write!(out, "{}", text::text(&result))?;
+            Ok(exit(result.outcome))
+        }
+        Written::Maximum(found) => {
+            let folder = folder(Some(&arguments.out), &found.scenario.name)?;
+            maximum::write(&folder, &found)?;
+            write!(out, "{}", maximum::text::text(&found))?;
+            Ok(exit(found.outcome()))
+        }
+    }
 }
 
 pub(crate) fn compare(arguments: &CompareArguments, out: &mut impl Write) -> anyhow::Result<Exit> {
-    let (a, b) = (read(&arguments.a)?, read(&arguments.b)?);
+    let (a, b) = (read_run(&arguments.a)?, read_run(&arguments.b)?);
     let compared =
         compare::compare(&a, &b).context("there is not one whole second in both that could be compared")?;
+    if !compared.differences.is_empty() && !arguments.force {
+        bail!(
+            "A and B are not comparable: they differ in\n{}--force compares them all the same",
+            compare::text::listed(&compared.differences)
+        );
+    }
     if arguments.json {
         writeln!(out, "{}", serde_json::to_string(&compared)?)?;
     } else {
@@ -130,7 +208,7 @@ pub(crate) fn scenario(name: &str, set: &[String]) -> anyhow::Result<Scenario> {
             std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         text.parse::<toml::Table>().with_context(|| format!("{} is not TOML", path.display()))?
     } else {
-        builtin::table(name)?
+        builtin::table(name).ok_or_else(|| UnknownScenario(Some(name.to_owned())))??
     };
     for setting in set {
         setting::apply(&mut table, setting)?;
@@ -144,7 +222,7 @@ pub(crate) fn scenario(name: &str, set: &[String]) -> anyhow::Result<Scenario> {
     Ok(scenario)
 }
 
-fn folder(out: Option<&Path>, name: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn folder(out: Option<&Path>, name: &str) -> anyhow::Result<PathBuf> {
     let folder = match out {
         Some(folder) => folder.to_owned(),
         None => {
@@ -177,10 +255,58 @@ mod tests {
     fn a_threshold_that_does_not_hold_decides_how_the_program_ends() {
         let (exit, said) = report_of(19);
         assert_eq!(exit, Exit::Done);
-        assert!(said.contains("holds  p99 < 20ms"), "{said}");
+        assert!(said.contains("holds          p99 < 20ms"), "{said}");
         let (exit, said) = report_of(21);
         assert_eq!(exit, Exit::ThresholdMissed);
-        assert!(said.contains("FAILS  p99 < 20ms"), "{said}");
+        assert!(said.contains("FAILS          p99 < 20ms"), "{said}");
+    }
+
+    #[test]
+    fn what_a_late_generator_measured_ends_in_another_way_than_a_failure() {
+        assert_eq!(exit(result(&[5; 300], 20, &["p99 < 20ms"]).outcome), Exit::NotMeasurable);
+        assert_eq!(exit(result(&[5; 300], 20, &["p99 < 20ms", "stale == 1"]).outcome), Exit::ThresholdMissed);
+    }
+
+    #[test]
+    fn runs_of_different_scenarios_are_refused_by_their_differences_unless_forced() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, rate: f64| {
+            let mut result = result(&[5; 1_200], 0, &[]);
+            result.scenario.arrivals.rate = Some(rate);
+            let path = folder.path().join(name);
+            std::fs::write(&path, serde_json::to_vec(&result).unwrap()).unwrap();
+            path
+        };
+        let (a, b) = (write("a.json", 100.0), write("b.json", 200.0));
+        let mut arguments = CompareArguments { a, b, json: false, strict: false, force: false };
+        let mut said = Vec::new();
+        let refused = compare(&arguments, &mut said).unwrap_err().to_string();
+        assert!(
+            refused.contains("arrivals.rate: 100.0 in A, 200.0 in B") && refused.contains("--force"),
+            "{refused}"
+        );
+        assert!(said.is_empty());
+        arguments.force = true;
+        assert_eq!(compare(&arguments, &mut said).unwrap(), Exit::Done);
+        assert!(String::from_utf8(said).unwrap().contains("NOT COMPARABLE"));
+        arguments.b.clone_from(&arguments.a);
+        arguments.force = false;
+        compare(&arguments, &mut Vec::new()).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_no_result_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.json");
+        for (text, expected) in [
+            ("{}", "it names no schema"),
+            ("nonsense", "is no result of this program"),
+            (r#"{"schema":"vigie-loadtest/9"}"#, "is of the schema vigie-loadtest/9"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = format!("{:#}", read_run(&path).unwrap_err());
+            assert!(error.contains(expected) && error.contains("x.json"), "{error}");
+        }
     }
 
     #[test]
@@ -193,6 +319,9 @@ mod tests {
         let set = ["arrivals.rate=7".to_owned(), "drive.duration=3s".to_owned()];
         let changed = scenario("steady", &set).unwrap();
         assert_eq!((changed.arrivals.rate, changed.drive.duration.0.as_secs()), (Some(7.0), 3));
-        assert!(scenario("nothing", &[]).is_err());
+        let unknown = scenario("nothing", &[]).unwrap_err();
+        assert!(unknown.to_string().contains("  smoke "), "{unknown}");
+        assert_eq!(unless_unknown(unknown).unwrap(), Exit::WrongCommandLine);
+        assert!(unless_unknown(anyhow::anyhow!("of another kind")).is_err());
     }
 }

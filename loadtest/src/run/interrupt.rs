@@ -1,10 +1,12 @@
 //! Ctrl-C and SIGTERM: a run that is under way ends early and is reported; anything else is given up, and the processes
 //! of an own cluster with it. Asked a second time, a run is given up too.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::run::leftovers::Leftovers;
 use crate::run::say::say;
 
 /// Whether the program has been asked to end.
@@ -16,6 +18,8 @@ struct State {
     /// What stops the run that is under way.
     run: Mutex<Option<CancellationToken>>,
     given_up: CancellationToken,
+    asked: AtomicBool,
+    leftovers: Leftovers,
 }
 
 impl Interrupt {
@@ -34,6 +38,7 @@ impl Interrupt {
     }
 
     fn ask(&self) {
+        self.0.asked.store(true, Ordering::Relaxed);
         match self.run().take() {
             Some(stop) => {
                 say("stopping; what was measured so far is reported");
@@ -41,6 +46,16 @@ impl Interrupt {
             }
             None => self.0.given_up.cancel(),
         }
+    }
+
+    /// Whether the program has been asked to end, so far.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.0.asked.load(Ordering::Relaxed)
+    }
+
+    /// What is in the target if all ends now.
+    pub(crate) fn leftovers(&self) -> &Leftovers {
+        &self.0.leftovers
     }
 
     /// From now on the first request to end stops this run, until [`Self::run_ended`].

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use rand::RngExt as _;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
-use vigie_clients::{BankClient, IdempotencyKey, Network};
+use vigie_clients::{BankClient, Code, IdempotencyKey, Network};
 use vigie_harness::binary::find_vigie;
 use vigie_harness::cluster::Cluster;
 use vigie_model::{BankName, Sequence};
@@ -16,7 +16,7 @@ use vigie_model::{BankName, Sequence};
 use crate::cli::{Protocol, TargetArguments};
 use crate::cluster;
 use crate::cluster::fault::{self, Victims};
-use crate::data::fill;
+use crate::data::fill::{self, Filled};
 use crate::judge::ledger::Ledger;
 use crate::judge::truth::Truth;
 use crate::report::machine::Machine;
@@ -27,9 +27,11 @@ use crate::run::join::{Followers, Plan};
 use crate::run::lanes::kind::Chooser;
 use crate::run::lanes::probe;
 use crate::run::lanes::shared::Shared;
+use crate::run::leftovers::Leftovers;
 use crate::run::record::Record;
 use crate::run::say::say;
 use crate::run::scenario::Scenario;
+use crate::run::scenario::run_bank::RunBank;
 use crate::run::session::{self, Session};
 use crate::run::target::hma::Contents;
 use crate::run::target::live_bank::LiveBank;
@@ -52,6 +54,7 @@ pub(crate) struct Prepared {
     pub(crate) bank_url: Option<String>,
     sequence: Sequence,
     facts: TargetFacts,
+    leftovers: Leftovers,
 }
 
 /// Who else has a part in a run.
@@ -64,7 +67,12 @@ pub(crate) struct Others {
 }
 
 impl Prepared {
-    pub(crate) async fn new(scenario: &Scenario, target: &TargetArguments) -> anyhow::Result<Self> {
+    /// Fills the bank and waits until the target holds the data. `leftovers` hears of the banks that are made.
+    pub(crate) async fn new(
+        scenario: &Scenario,
+        target: &TargetArguments,
+        leftovers: &Leftovers,
+    ) -> anyhow::Result<Self> {
         let truth = establish(scenario).await?;
         say(&format!(
             "a question matches {:.3} of {} items on average",
@@ -96,13 +104,21 @@ impl Prepared {
         let name: BankName = scenario.bank().parse()?;
         let mut banks = vec![name.to_string()];
         let mut sequence = Sequence(0);
+        // A cluster of the run's own goes with all that is in it, and a bank that the scenario names is not the run's.
+        let made = |url: &str, bank: &BankName| {
+            if cluster.is_none() && RunBank::named(bank.as_str()).is_some() {
+                leftovers.made(url, bank.to_string());
+            }
+        };
         if let Some(url) = &bank_url {
-            sequence = fill_bank(url, &network, &name, &truth).await?;
+            let filled = fill_bank(url, &network, &name, &truth, || made(url, &name)).await?;
+            sequence = filled.sequence;
         }
         let mut bank = None;
         if scenario.writes() {
             let url = bank_url.as_ref().context("the scenario writes, so --bank-url has to say where")?;
-            let live: BankName = format!("load-live-{:016x}", rand::rng().random::<u64>()).parse()?;
+            let live: BankName = RunBank::Live(rand::rng().random()).to_string().parse()?;
+            made(url, &live);
             let client = BankClient::new_on(url, &network)?;
             let deadline = Instant::now() + Duration::from_secs(10);
             let made = client.create_bank(&live, IdempotencyKey::random(), deadline.into()).await;
@@ -111,8 +127,15 @@ impl Prepared {
             bank = Some(LiveBank { client, live });
         }
         let targets = Targets::vigie(&endpoints, &network, Options::new(scenario, banks))?;
-        session::wait_ready(&targets, sequence, READY_WITHIN).await?;
-        Ok(Self { truth, targets, cluster, bank, bank_url, sequence, facts })
+        let leftovers = leftovers.clone();
+        let prepared = Self { truth, targets, cluster, bank, bank_url, sequence, facts, leftovers };
+        match session::wait_ready(&prepared.targets, sequence, READY_WITHIN).await {
+            Ok(()) => Ok(prepared),
+            Err(error) => {
+                prepared.finish(false).await?;
+                Err(error)
+            }
+        }
     }
 
     fn of_hma(scenario: &Scenario, target: &TargetArguments, truth: Arc<Truth>) -> anyhow::Result<Self> {
@@ -133,7 +156,16 @@ impl Prepared {
         // It is plain HTTP, so the rule about that is all there is to keep.
         let network = target.tls.network(&target.target)?;
         let targets = Targets::hma(&target.target, &network, contents)?;
-        Ok(Self { truth, targets, cluster: None, bank: None, bank_url: None, sequence: Sequence(0), facts })
+        Ok(Self {
+            truth,
+            targets,
+            cluster: None,
+            bank: None,
+            bank_url: None,
+            sequence: Sequence(0),
+            facts,
+            leftovers: Leftovers::default(),
+        })
     }
 
     /// The parts that lanes share, anew for each run: what one has written is not the next one's to know.
@@ -233,8 +265,11 @@ impl Prepared {
             let deadline = Instant::now() + Duration::from_secs(30);
             let deleted =
                 bank.client.delete_bank(&bank.live, IdempotencyKey::random(), deadline.into()).await;
-            if let Err(error) = deleted {
-                say(&format!("the bank {} is left behind: {error}", bank.live));
+            match deleted {
+                Err(error) if error.code() != Code::NotFound => {
+                    say(&format!("the bank {} is left behind: {error}", bank.live));
+                }
+                Ok(_) | Err(_) => self.leftovers.settled(bank.live.as_str()),
             }
         }
         if let Some(cluster) = &self.cluster
@@ -246,11 +281,17 @@ impl Prepared {
     }
 }
 
-async fn fill_bank(url: &str, network: &Network, name: &BankName, truth: &Truth) -> anyhow::Result<Sequence> {
+async fn fill_bank(
+    url: &str,
+    network: &Network,
+    name: &BankName,
+    truth: &Truth,
+    writing: impl FnOnce(),
+) -> anyhow::Result<Filled> {
     let rows = Arc::clone(&truth.rows);
     let mut told = Instant::now();
     let per_s = |items: u64, took: Duration| items as f64 / took.as_secs_f64().max(1e-9);
-    let filled = fill::fill(url, network, name, &rows, |items, took| {
+    let filled = fill::fill(url, network, name, &rows, writing, |items, took| {
         if told.elapsed() > SAY_EVERY {
             told = Instant::now();
             say(&format!("{items} of {} items added, {:.0}/s", rows.count(), per_s(items, took)));
@@ -261,5 +302,5 @@ async fn fill_bank(url: &str, network: &Network, name: &BankName, truth: &Truth)
         let (rate, took) = (per_s(filled.items, filled.took), filled.took.as_secs_f64());
         say(&format!("added {} items in {took:.1} s, {rate:.0}/s", filled.items));
     }
-    Ok(filled.sequence)
+    Ok(filled)
 }

@@ -58,6 +58,9 @@ pub(crate) struct Totals {
     pub(crate) kinds: BTreeMap<Kind, KindTotals>,
     /// Requests that were not sent, because too many were under way or their deadline had passed before.
     pub(crate) unsent: u64,
+    /// Of those, the ones whose time had passed by more than 10 ms: the generator was late, whatever was under way.
+    #[serde(default)]
+    pub(crate) unsent_late: u64,
     /// Requests that were sent more than 10 ms after their time.
     pub(crate) late: u64,
     /// How long after its time each request was sent.
@@ -89,6 +92,7 @@ impl Totals {
             self.kinds.entry(*kind).or_default().add(totals);
         }
         self.unsent += other.unsent;
+        self.unsent_late += other.unsent_late;
         self.late += other.late;
         self.lag.add(&other.lag);
         self.verdict += other.verdict;

@@ -5,6 +5,7 @@
 
 pub(crate) mod span;
 pub(crate) mod builtin;
+pub(crate) mod run_bank;
 pub(crate) mod setting;
 mod values;
 
@@ -19,6 +20,7 @@ use crate::cli::ShapeName;
 use crate::judge::threshold::Threshold;
 use crate::run::lanes::kind::Mix;
 use crate::run::lanes::schedule::{Spacing, Stage};
+use crate::run::scenario::run_bank::RunBank;
 use crate::run::scenario::span::Span;
 
 /// See the module.
@@ -343,8 +345,8 @@ impl Scenario {
     /// The bank that holds the data.
     #[must_use]
     pub(crate) fn bank(&self) -> String {
-        let DataPlan { shape, hashes, pictures, bank } = &self.data;
-        bank.clone().unwrap_or_else(|| format!("load-{shape}-{hashes}-{pictures}-seed-{}", self.seed))
+        let DataPlan { shape, hashes, pictures, bank } = self.data.clone();
+        bank.unwrap_or_else(|| RunBank::Data { shape, hashes, pictures, seed: self.seed }.to_string())
     }
 }
 

@@ -1,8 +1,11 @@
-//! A comparison in lines of text: figures, then what was wrong with the answers.
+//! A comparison in lines of text for a terminal of 80 columns: which runs, figures, then what was wrong with the answers.
 
 use std::fmt::Write as _;
 
-use crate::report::compare::{Comparison, Direction, Scale};
+use crate::report::compare::differences::Difference;
+use crate::report::compare::{Comparison, Direction, Run, Scale};
+use crate::report::moment::moment;
+use crate::report::text::wrapped;
 
 /// See the module.
 pub(crate) fn text(comparison: &Comparison) -> String {
@@ -12,18 +15,37 @@ pub(crate) fn text(comparison: &Comparison) -> String {
     out
 }
 
+/// A line for each difference.
+pub(crate) fn listed(differences: &[Difference]) -> String {
+    differences.iter().map(|difference| wrapped("  ", &difference.to_string())).collect()
+}
+
 fn write(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
-    writeln!(out, "  {:<20}{:>12}{:>12}{:>11}  {:<22}", "", "A", "B", "change", "99 % of resamples")?;
+    for (name, run) in [("A  ", &comparison.a), ("B  ", &comparison.b)] {
+        let Run { scenario, target, began_unix_ms } = run;
+        out.push_str(&wrapped(name, &format!("{scenario}, {}, {target}", moment(*began_unix_ms))));
+    }
+    if !comparison.differences.is_empty() {
+        out.push_str(&wrapped(
+            "",
+            "NOT COMPARABLE: the runs differ in what was measured, and a change may be of that alone. Shown because of \
+             --force:",
+        ));
+        out.push_str(&listed(&comparison.differences));
+    }
+    writeln!(out, "{:<17}{:>11}{:>11}{:>11}  99 % of resamples", "", "A", "B", "change")?;
     for change in &comparison.changes {
         let value = |value: Option<f64>| match (change.by, value) {
             (_, None) => "-".to_owned(),
-            (Scale::Ratio, Some(value)) => format!("{value:.3}"),
+            (Scale::Ratio, Some(value)) => {
+                format!("{value:.digits$}", digits = if value < 1e5 { 3 } else { 0 })
+            }
             (Scale::Difference, Some(value)) => format!("{:.3} %", value * 100.0),
         };
         let by = |by: Option<f64>| match (change.by, by) {
             (_, None) => "-".to_owned(),
             (Scale::Ratio, Some(ratio)) => format!("{:+.1} %", (ratio - 1.0) * 100.0),
-            (Scale::Difference, Some(difference)) => format!("{:+.3} pt", difference * 100.0),
+            (Scale::Difference, Some(difference)) => format!("{:+.2} pt", difference * 100.0),
         };
         let range = match (change.low, change.high) {
             (None, None) => String::new(),
@@ -36,19 +58,15 @@ fn write(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
             Direction::Unknown => "unknown",
         };
         let (a, b) = (value(change.a), value(change.b));
-        writeln!(
-            out,
-            "  {:<20}{a:>12}{b:>12}{:>11}  {range:<22}  {verdict}",
-            change.figure,
-            by(change.change)
-        )?;
+        let by = by(change.change);
+        writeln!(out, "{:<17}{a:>11}{b:>11}{by:>11}  {range:<20} {verdict}", change.figure)?;
     }
     for count in comparison.counts.iter().filter(|count| count.a + count.b > 0) {
         let verdict = if count.b > count.a { "WORSE" } else { "" };
-        writeln!(out, "  {:<20}{:>12}{:>12}{:35}  {verdict}", count.what, count.a, count.b, "")?;
+        writeln!(out, "{:<17}{:>11}{:>11}{:34}{verdict}", count.what, count.a, count.b, "")?;
     }
     for reservation in &comparison.reservations {
-        writeln!(out, "  {reservation}")?;
+        out.push_str(&wrapped("", reservation));
     }
     Ok(())
 }

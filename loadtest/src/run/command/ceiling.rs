@@ -18,6 +18,7 @@ use crate::judge::truth::Truth;
 use crate::report::machine::Machine;
 use crate::report::result::{Ran, RunResult, TargetFacts};
 use crate::report::text;
+use crate::run::command::exit;
 use crate::run::lanes::kind::Chooser;
 use crate::run::lanes::shared::Shared;
 use crate::run::scenario::Scenario;
@@ -30,7 +31,7 @@ pub(crate) fn run(arguments: &CeilingArguments, out: &mut impl Write) -> anyhow:
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(measure(arguments))?;
     write!(out, "{}", text::text(&result))?;
-    Ok(if result.passed { Exit::Done } else { Exit::ThresholdMissed })
+    Ok(exit(result.outcome))
 }
 
 pub(crate) async fn measure(arguments: &CeilingArguments) -> anyhow::Result<RunResult> {

@@ -2,15 +2,16 @@
 
 use std::io::Write;
 
-use anyhow::{Context as _, bail};
-use serde::Serialize;
+use anyhow::bail;
 
 use crate::Exit;
 use crate::cli::FindMaxArguments;
 use crate::judge::threshold::Threshold;
+use crate::report::maximum::{self, Maximum, Step, rate_text};
 use crate::report::result::RunResult;
-use crate::run::command::search::{Search, Tried};
-use crate::run::command::{block_on, scenario};
+use crate::report::text::wrapped;
+use crate::run::command::search::Search;
+use crate::run::command::{block_on, exit, folder, scenario, unless_unknown};
 use crate::run::interrupt::Interrupt;
 use crate::run::prepare::{Others, Prepared};
 use crate::run::say::say;
@@ -20,74 +21,53 @@ use crate::run::scenario::Scenario;
 const ALWAYS: [&str; 4] = ["errors < 0.1%", "missed == 0", "false == 0", "wrong_distance == 0"];
 /// The highest rate that is searched.
 const RATE_MAX: f64 = 1_000_000.0;
-/// What can give way first.
-const GENERATOR: &str = "generator";
-const TARGET: &str = "target";
 /// A search ends when the gap between what held and what did not is this ratio.
 const GAP: f64 = 1.05;
 
-/// What a search came to.
-#[derive(Debug, Serialize)]
-struct Found {
-    schema: &'static str,
-    condition: String,
-    /// Requests a second; `null` where none held.
-    highest_rate: Option<f64>,
-    /// What gave way above it: `generator`, if that could not send in time, or else `target`.
-    limit: &'static str,
-    /// Whether it was stopped before its end.
-    interrupted: bool,
-    tried: Vec<Tried>,
-}
-
 pub(crate) fn run(arguments: &FindMaxArguments, out: &mut impl Write) -> anyhow::Result<Exit> {
-    let Some(found) = block_on(|interrupt| search(arguments, interrupt))? else {
+    let conditions = conditions(arguments)?;
+    let scenario = match stripped(arguments, &conditions) {
+        Ok(scenario) => scenario,
+        Err(error) => return unless_unknown(error),
+    };
+    let Some(found) = block_on(|interrupt| search(arguments, scenario, &conditions, interrupt))? else {
         return Ok(Exit::Interrupted);
     };
-    if let Some(path) = &arguments.out {
-        std::fs::write(path, serde_json::to_vec_pretty(&found)?)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-    }
+    // A search that was stopped in its first step has found nothing.
+    let Some(found) = found else { return Ok(Exit::Interrupted) };
+    let folder = folder(arguments.out.as_deref(), &format!("find-max-{}", found.scenario.name))?;
+    maximum::write(&folder, &found)?;
     if arguments.json {
         writeln!(out, "{}", serde_json::to_string(&found)?)?;
     } else {
-        write_text(&found, out)?;
+        write!(out, "{}", maximum::text::text(&found))?;
+        writeln!(out, "  report: {}", folder.join("report.html").display())?;
     }
-    Ok(match found.highest_rate {
-        _ if found.interrupted => Exit::Interrupted,
-        Some(_) => Exit::Done,
-        None => Exit::ThresholdMissed,
-    })
+    Ok(if found.interrupted { Exit::Interrupted } else { exit(found.outcome()) })
 }
 
-fn write_text(found: &Found, out: &mut impl Write) -> anyhow::Result<()> {
-    for one in &found.tried {
-        let p99 = one.p99_ms.map_or("-".to_owned(), |ms| format!("{ms:.2} ms"));
-        let outcome = if one.held { "holds".to_owned() } else { format!("fails: {}", one.because) };
-        let (rate, answered) = (one.rate, one.answered_per_s);
-        writeln!(out, "  {rate:>9.0}/s  {answered:>9.0} answered/s  p99 {p99:>12}  {outcome}")?;
-    }
-    match found.highest_rate {
-        _ if found.interrupted => writeln!(out, "the search was stopped before its end")?,
-        Some(rate) => writeln!(out, "{rate:.0}/s is the highest rate at which {}", found.condition)?,
-        None => writeln!(out, "there is no rate at which {}", found.condition)?,
-    }
-    if found.limit == GENERATOR {
-        writeln!(
-            out,
-            "above it the generator could not send in time: this is the limit of the generator, or of a machine that is busy \
-             otherwise, and not of the target"
-        )?;
-    }
-    Ok(())
+async fn search(
+    arguments: &FindMaxArguments,
+    scenario: Scenario,
+    conditions: &[String],
+    interrupt: Interrupt,
+) -> anyhow::Result<Option<Maximum>> {
+    let prepared = Prepared::new(&scenario, &arguments.target, interrupt.leftovers()).await?;
+    let found = climb(arguments, scenario, conditions, &prepared, interrupt).await;
+    prepared.finish(false).await?;
+    found
 }
 
-async fn search(arguments: &FindMaxArguments, interrupt: Interrupt) -> anyhow::Result<Found> {
-    let conditions = conditions(arguments)?;
-    let mut scenario = stripped(arguments, &conditions)?;
-    let prepared = Prepared::new(&scenario, &arguments.target).await?;
+/// Tries rates as the search says.
+async fn climb(
+    arguments: &FindMaxArguments,
+    mut scenario: Scenario,
+    conditions: &[String],
+    prepared: &Prepared,
+    interrupt: Interrupt,
+) -> anyhow::Result<Option<Maximum>> {
     let mut search = Search::new(arguments.from, GAP, RATE_MAX);
-    let (mut tried, mut interrupted, mut limit) = (Vec::new(), false, TARGET);
+    let (mut tried, mut interrupted, mut first, mut machine) = (Vec::new(), false, None, None);
     while let Some(rate) = search.next() {
         scenario.arrivals.rate = Some(rate);
         let others = Others { followers: None, interrupt: interrupt.clone() };
@@ -96,31 +76,31 @@ async fn search(arguments: &FindMaxArguments, interrupt: Interrupt) -> anyhow::R
             interrupted = true;
             break;
         }
-        let because = failure(&result);
-        if because.is_some() {
-            limit = if result.generator.ran_late { GENERATOR } else { TARGET };
-        }
-        let outcome = because.as_ref().map_or("holds".to_owned(), |because| format!("fails: {because}"));
-        say(&format!("{rate:.0}/s {outcome}"));
-        search.note(because.is_none());
-        tried.push(Tried {
-            rate,
-            held: because.is_none(),
-            because: because.unwrap_or_default(),
-            p99_ms: result.summary.latency.p99_ms,
-            answered_per_s: result.summary.answered_per_s,
-        });
+        let step = Step::new(rate, &result, failure(&result));
+        let outcome = if step.held { "holds" } else { step.because.as_str() };
+        say(wrapped("", &format!("{}: {outcome}", rate_text(rate))).trim_end());
+        search.note(step.held);
+        tried.push(step);
+        first.get_or_insert((result.target, result.began_unix_ms));
+        machine = Some(result.generator.machine);
         tokio::time::sleep(arguments.pause.0).await;
     }
-    prepared.finish(false).await?;
-    Ok(Found {
-        schema: "vigie-loadtest-max/1",
+    let (Some((target, began_unix_ms)), Some(machine)) = (first, machine) else { return Ok(None) };
+    let (limit, because) = maximum::limit(search.highest(), &tried);
+    Ok(Some(Maximum {
+        schema: maximum::SCHEMA.to_owned(),
+        scenario,
+        target,
+        began_unix_ms,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        machine,
         condition: conditions.join(", "),
         highest_rate: search.highest(),
         limit,
+        because,
         interrupted,
         tried,
-    })
+    }))
 }
 
 fn conditions(arguments: &FindMaxArguments) -> anyhow::Result<Vec<String>> {
@@ -154,9 +134,18 @@ fn failure(result: &RunResult) -> Option<String> {
     if let Some(mark) = result.unplanned().next() {
         return Some(mark.what.clone());
     }
-    let failing = result.thresholds.iter().find(|judgement| !judgement.holds)?;
+    let failing = || result.thresholds.iter().filter(|judgement| !judgement.holds);
+    // What is surely of the target says more than what may be of the generator.
+    let failing = failing().find(|judgement| !judgement.not_measurable).or_else(|| failing().next())?;
+    if failing.not_measurable {
+        let share = result.generator.late_or_unsent_share * 100.0;
+        return Some(format!(
+            "the generator ran late ({share:.1} % of the requests late or unsent), so `{}` cannot be judged",
+            failing.threshold
+        ));
+    }
     let why = failing.because.as_ref().map_or(String::new(), |because| format!(", {because}"));
-    Some(format!("{} ({}{why})", failing.threshold, failing.shown))
+    Some(format!("{} does not hold ({}{why})", failing.threshold, failing.shown))
 }
 
 #[cfg(test)]

@@ -4,8 +4,6 @@
 //! until it is small enough. A rate that did not hold is tried once more before it is believed, for a neighbour on the
 //! machine may have been the reason.
 
-use serde::{Deserialize, Serialize};
-
 /// See the module. Knows nothing of requests: it says which rate to try, and is told whether it held.
 #[derive(Debug, Clone)]
 pub(crate) struct Search {
@@ -17,21 +15,6 @@ pub(crate) struct Search {
     /// The gap at which the search ends: 1.05 for 5 %.
     ratio: f64,
     rate_max: f64,
-}
-
-/// A rate that was tried.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Tried {
-    /// Requests a second.
-    pub(crate) rate: f64,
-    /// Whether it held.
-    pub(crate) held: bool,
-    /// Why it did not.
-    pub(crate) because: String,
-    /// The 99th percentile from the intended start.
-    pub(crate) p99_ms: Option<f64>,
-    /// Requests answered in a second.
-    pub(crate) answered_per_s: f64,
 }
 
 impl Search {

@@ -74,6 +74,7 @@ impl Record {
         totals.coverage_min = least(totals.coverage_min, sample.coverage);
         if sample.outcome == Outcome::Unsent {
             totals.unsent += 1;
+            totals.unsent_late += u64::from(lag > LATE);
             return;
         }
         totals.lag.record(lag);

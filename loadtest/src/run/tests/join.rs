@@ -10,6 +10,7 @@ use super::service::{response, serve};
 use crate::cli::TargetArguments;
 use crate::run::join::{Followers, follow};
 use crate::run::lanes::schedule::Schedule;
+use crate::run::leftovers::Leftovers;
 use crate::run::prepare::{Others, Prepared};
 use crate::run::scenario::Scenario;
 
@@ -30,7 +31,7 @@ async fn generators_share_the_schedule_and_their_histograms_are_merged() {
         Box::pin(async move { Ok(response(vec![Default::default(); request.queries.len()], 0)) })
     }));
     let target = TargetArguments { target: vec![url], ..TargetArguments::default() };
-    let prepared = Prepared::new(&scenario, &target).await.unwrap();
+    let prepared = Prepared::new(&scenario, &target, &Leftovers::default()).await.unwrap();
     let before = counted.load(Ordering::Relaxed);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let leader = listener.local_addr().unwrap().to_string();

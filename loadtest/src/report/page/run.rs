@@ -1,15 +1,14 @@
-//! One page that a person likes to look at, with everything in it: it makes no request to anything.
+//! The page of a run.
 
 use serde::Serialize;
 
+use crate::report::page;
 use crate::report::result::{Mark, RunResult, Times};
 use crate::run::record::Second;
 use crate::run::record::hist::Hist;
 
-/// Markup, styles and the drawing of charts; [`DATA`] and [`TITLE`] are put in.
-const TEMPLATE: &str = include_str!("report.html");
-const DATA: &str = "/*DATA*/null";
-const TITLE: &str = "<!--TITLE-->";
+/// Draws the page.
+const SCRIPT: &str = include_str!("run.js");
 
 /// What the page draws: one value for each second, `null` where there is none.
 #[derive(Debug, Serialize)]
@@ -55,12 +54,8 @@ struct Distribution {
 type Count = fn(&Second) -> u64;
 
 /// The whole page.
-pub(super) fn page(result: &RunResult) -> anyhow::Result<String> {
-    let data = serde_json::to_string(&data(result)?)?;
-    // Within a script nothing may look like its end.
-    let data = data.replace('<', "\\u003c");
-    let title = result.scenario.name.replace('&', "&amp;").replace('<', "&lt;");
-    Ok(TEMPLATE.replace(TITLE, &title).replace(DATA, &data))
+pub(crate) fn page(result: &RunResult) -> anyhow::Result<String> {
+    page::page(&format!("{}, load test", result.scenario.name), &data(result)?, SCRIPT)
 }
 
 fn data(result: &RunResult) -> anyhow::Result<Page<'_>> {
@@ -173,14 +168,23 @@ mod tests {
         result.scenario.name = "</script><b>".to_owned();
         result.faults.push(Mark { at_s: 2.0, what: "kill matcher-0-0".to_owned(), failed: None });
         let page = page(&result).unwrap();
-        assert!(!page.contains(DATA) && !page.contains(TITLE));
         assert!(page.contains("kill matcher-0-0") && page.contains("p99 \\u003c 1s"));
         assert_eq!(page.matches("</script>").count(), 1, "the name does not end the script");
-        for asking in ["src=", "href=", "url(", "@import", "fetch(", "XMLHttpRequest", "refresh", "://"] {
-            assert!(!page.contains(asking), "{asking}");
+        page::tests::check_asks_nobody(&page);
+    }
+
+    #[test]
+    fn the_page_begins_with_date_and_target_and_names_percentiles_alike_everywhere() {
+        let page = page(&result(&[5; 500], 0, &["p99 < 1s"])).unwrap();
+        let top = page.find("moment(R.began_unix_ms)").unwrap();
+        assert!(page[top..].starts_with("moment(R.began_unix_ms)} · ${target(R.target)}"));
+        assert!(top < page.find("class: \"tiles\"").unwrap());
+        for name in ["p50", "p90", "p99", "max"] {
+            assert!(page.contains(&format!("{{ name: \"{name}\", color")), "{name}");
         }
-        // And what asked all the same would be refused by the browser.
-        assert!(page.contains("content=\"default-src 'none';"));
+        for other in ["\"half\"", "\"99 %\"", "median"] {
+            assert!(!page.contains(other), "{other}");
+        }
     }
 
     #[test]

@@ -1,0 +1,183 @@
+//! What differs between two runs beside their figures.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::report::result::RunResult;
+
+/// The longest value that is shown, in characters.
+const SHOWN_MAX: usize = 40;
+
+/// A setting or fact that has one value in A and another in B.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Difference {
+    /// Its key, such as `arrivals.rate`.
+    pub(crate) key: String,
+    /// As JSON; `-` where there is none.
+    pub(crate) a: String,
+    pub(crate) b: String,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {} in A, {} in B", self.key, cut(&self.a), cut(&self.b))
+    }
+}
+
+fn cut(value: &str) -> String {
+    if value.chars().count() <= SHOWN_MAX {
+        return value.to_owned();
+    }
+    let begin: String = value.chars().take(SHOWN_MAX - 3).collect();
+    format!("{begin}...")
+}
+
+/// What a difference means for a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    /// Figures of the two are of different things.
+    Incomparable,
+    /// Worth a line.
+    Notable,
+    Nothing,
+}
+
+/// All differences of two runs: those that make their figures incomparable, and those to know of.
+pub(crate) fn differences(a: &RunResult, b: &RunResult) -> (Vec<Difference>, Vec<Difference>) {
+    let own_clusters = a.target.own_cluster && b.target.own_cluster;
+    let (facts_a, facts_b) = (facts(a), facts(b));
+    let keys: BTreeSet<&String> = facts_a.keys().chain(facts_b.keys()).collect();
+    let (mut incomparable, mut notable) = (Vec::new(), Vec::new());
+    for key in keys {
+        let (a, b) = (facts_a.get(key), facts_b.get(key));
+        if a == b {
+            continue;
+        }
+        let shown = |value: Option<&String>| value.map_or("-".to_owned(), String::clone);
+        let difference = Difference { key: key.clone(), a: shown(a), b: shown(b) };
+        match weight(key, own_clusters) {
+            Weight::Incomparable => incomparable.push(difference),
+            Weight::Notable => notable.push(difference),
+            Weight::Nothing => {}
+        }
+    }
+    (incomparable, notable)
+}
+
+/// Whatever is not named here makes figures incomparable: so does a key that is added to scenarios later.
+fn weight(key: &str, own_clusters: bool) -> Weight {
+    match key {
+        "about" | "thresholds" => Weight::Nothing,
+        // The same distributions, longer or shorter; and what a comparison may be made for.
+        "seed"
+        | "drive.duration"
+        | "drive.warm_up"
+        | "data.bank"
+        | "cluster.set"
+        | "generator.version"
+        | "generator.processes" => Weight::Notable,
+        // The machine of an own cluster is that of its generator.
+        _ if key.starts_with("machine.") && !own_clusters => Weight::Notable,
+        _ if key.starts_with("cluster.") && !own_clusters => Weight::Nothing,
+        _ => Weight::Incomparable,
+    }
+}
+
+/// Settings and facts by their keys.
+fn facts(result: &RunResult) -> BTreeMap<String, String> {
+    let mut facts = BTreeMap::new();
+    // A scenario is always an object of what JSON has.
+    let scenario = serde_json::to_value(&result.scenario).unwrap_or_default();
+    flatten(String::new(), &scenario, &mut facts);
+    let target = if result.target.own_cluster { "a cluster of its own" } else { "a given one" };
+    let generator = &result.generator;
+    let others = [
+        ("target", target.to_owned()),
+        ("target.protocol", result.target.protocol.clone()),
+        ("generator.version", generator.version.clone()),
+        ("generator.processes", generator.processes.to_string()),
+        ("machine.processor", generator.machine.processor.clone()),
+        ("machine.cores", generator.machine.cores.to_string()),
+    ];
+    facts.extend(others.map(|(key, value)| (key.to_owned(), value)));
+    facts
+}
+
+fn flatten(key: String, value: &Value, facts: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+                flatten(key, value, facts);
+            }
+        }
+        // One that is not there and one that is nothing are the same.
+        Value::Null => {}
+        Value::String(text) => drop(facts.insert(key, text.clone())),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) => drop(facts.insert(key, value.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::result::tests::result;
+
+    fn keys(of: &[Difference]) -> Vec<&str> {
+        of.iter().map(|difference| difference.key.as_str()).collect()
+    }
+
+    #[test]
+    fn runs_of_one_scenario_differ_in_nothing_whatever_was_measured() {
+        let (a, mut b) = (result(&[5; 200], 0, &["p99 < 1s"]), result(&[9; 300], 20, &[]));
+        b.scenario.about = "Another text.".to_owned();
+        assert_eq!(differences(&a, &b), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn what_was_asked_of_which_data_makes_runs_incomparable_by_its_name() {
+        let a = result(&[5; 200], 0, &[]);
+        let mut b = a.clone();
+        b.scenario.name = "y".to_owned();
+        b.scenario.data.hashes = 7;
+        b.scenario.arrivals.rate = Some(200.0);
+        b.scenario.probes = Some(crate::run::scenario::Probes::default());
+        b.target.own_cluster = true;
+        let (incomparable, notable) = differences(&a, &b);
+        assert_eq!(
+            keys(&incomparable),
+            ["arrivals.rate", "data.hashes", "name", "probes.every", "probes.within", "target"]
+        );
+        assert_eq!(incomparable[0].to_string(), "arrivals.rate: 100.0 in A, 200.0 in B");
+        assert_eq!(incomparable[3].to_string(), "probes.every: - in A, 500ms in B");
+        assert!(notable.is_empty(), "{notable:?}");
+    }
+
+    #[test]
+    fn the_shape_and_the_machine_of_a_cluster_count_where_both_are_the_load_testers_own() {
+        let a = result(&[5; 200], 0, &[]);
+        let mut b = a.clone();
+        b.scenario.cluster.shards = 9;
+        b.scenario.cluster.set = vec!["matcher.searches_at_once_max=1".to_owned()];
+        b.generator.machine.cores += 1;
+        b.scenario.seed = 2;
+        let (incomparable, notable) = differences(&a, &b);
+        assert!(incomparable.is_empty(), "{incomparable:?}");
+        assert_eq!(keys(&notable), ["cluster.set", "machine.cores", "seed"]);
+        let own = |mut run: RunResult| {
+            run.target.own_cluster = true;
+            run
+        };
+        let (incomparable, notable) = differences(&own(a), &own(b));
+        assert_eq!(keys(&incomparable), ["cluster.shards", "machine.cores"]);
+        assert_eq!(keys(&notable), ["cluster.set", "seed"], "settings are what such comparisons are for");
+    }
+
+    #[test]
+    fn a_long_value_is_cut_where_it_is_shown() {
+        let long = Difference { key: "faults".to_owned(), a: "x".repeat(500), b: "-".to_owned() };
+        assert!(long.to_string().len() < 80, "{long}");
+    }
+}
