@@ -4,8 +4,12 @@ use std::path::{Path, PathBuf};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
-    let files = ["model", "matching", "coordinator", "matcher", "bank", "decoder"]
-        .map(|name| format!("vigie/{name}/v1/{name}.proto"));
+    let files = ["model", "matching", "coordinator", "matcher", "bank", "consortium", "decoder"]
+        .map(|name| (name, name))
+        .into_iter()
+        .chain([("consortium", "directory"), ("consortium", "audit")])
+        .map(|(package, file)| format!("vigie/{package}/v1/{file}.proto"))
+        .collect::<Vec<_>>();
     println!("cargo::rerun-if-changed=vigie");
     println!("cargo::rerun-if-changed=google");
 
@@ -22,12 +26,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Type names are what a status's details are found by.
     config.enable_type_names();
     tonic_prost_build::configure()
-        // Sensitive: `src/pb.rs` gives these a `Debug` that shows no hash and no image.
+        // Sensitive: `src/pb.rs` gives these a `Debug` that shows no hash, no image and no key.
         .skip_debug([
             ".vigie.model.v1.Hash",
             ".vigie.model.v1.PictureHashes",
             ".vigie.matching.v1.MatchQuery",
             ".vigie.matching.v1.HashRequest",
+            ".vigie.consortium.v1.CreatePrincipalResponse",
+            ".vigie.consortium.v1.RotateKeyResponse",
+            ".vigie.consortium.v1.PrincipalPut",
         ])
         .bytes(".vigie.matching.v1")
         .compile_fds_with_config(descriptors, config)?;

@@ -13,17 +13,18 @@ mod time;
 mod model;
 mod cost;
 mod search;
-mod picture;
 mod matching;
 mod coordinator;
 mod matcher;
 pub mod bank;
+pub mod consortium;
 #[cfg(feature = "decoder")]
 pub mod decoder;
 
 pub use invalid::Invalid;
 
 use pb::bank::v1::{bank_service_server, feed_service_server};
+use pb::consortium::v1::{audit_service_server, consortium_service_server};
 use pb::coordinator::v1::coordinator_service_server;
 use pb::matcher::v1::matcher_service_server;
 use pb::matching::v1::match_service_server;
@@ -39,13 +40,42 @@ pub const ROLES: &[(&str, &str)] = &[
     (matcher_service_server::SERVICE_NAME, "matcher"),
     (bank_service_server::SERVICE_NAME, "bank"),
     (feed_service_server::SERVICE_NAME, "bank"),
+    (consortium_service_server::SERVICE_NAME, "bank"),
+    (audit_service_server::SERVICE_NAME, "bank"),
 ];
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use prost::Message as _;
+    use tonic_reflection::pb::{v1, v1alpha};
+    use vigie_consortium::Method;
 
     use super::*;
+
+    /// Nobody can call a method of which nobody has decided who may.
+    #[test]
+    fn every_method_of_the_descriptors_has_its_row_in_the_table_of_rights() {
+        let served = [
+            DESCRIPTORS,
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            v1::FILE_DESCRIPTOR_SET,
+            v1alpha::FILE_DESCRIPTOR_SET,
+        ];
+        let mut described = BTreeSet::new();
+        for descriptors in served {
+            for file in prost_types::FileDescriptorSet::decode(descriptors).unwrap().file {
+                for service in &file.service {
+                    let path = format!("/{}.{}/", file.package(), service.name());
+                    described.extend(service.method.iter().map(|method| format!("{path}{}", method.name())));
+                }
+            }
+        }
+        let with_row: BTreeSet<String> = Method::ALL.iter().map(|method| method.path().to_owned()).collect();
+        assert_eq!(described, with_row);
+        assert_eq!(with_row.len(), Method::ALL.len());
+    }
 
     #[test]
     fn every_service_of_the_descriptors_has_a_role() {

@@ -1,5 +1,7 @@
 //! Package `vigie.model.v1`: hashes, queries, matches, coverage.
 
+mod picture;
+
 use vigie_model::{
     BankId, BankName, Coverage, Distance, Hash, HashCount, HashType, ItemId, Limit, Match, MaxDistances,
     MinCoverage, Query, QueryHash, QueryMatches, Recall, Rendition, SearchOptions, Sequence, SetDigest,

@@ -1,6 +1,6 @@
 //! Generated code, in modules that follow the packages.
 //!
-//! Three messages hold hashes or images; their `Debug` is written here and shows neither.
+//! Some messages hold hashes, images or keys; their `Debug` is written here and shows none of them.
 #![allow(missing_docs, missing_debug_implementations, unreachable_pub, rust_2018_idioms)]
 #![allow(clippy::all, clippy::large_futures, clippy::wildcard_enum_match_arm)]
 
@@ -52,6 +52,14 @@ pub mod bank {
     }
 }
 
+/// Package `vigie.consortium`.
+pub mod consortium {
+    /// Package `vigie.consortium.v1`.
+    pub mod v1 {
+        tonic::include_proto!("vigie.consortium.v1");
+    }
+}
+
 impl std::fmt::Debug for model::v1::Hash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Hash({:?}, {} bytes)", self.hash_type(), self.value.len())
@@ -78,5 +86,23 @@ impl std::fmt::Debug for matching::v1::MatchQuery {
 impl std::fmt::Debug for matching::v1::HashRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "HashRequest({} bytes)", self.image.len())
+    }
+}
+
+impl std::fmt::Debug for consortium::v1::CreatePrincipalResponse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CreatePrincipalResponse({:?} as of {})", self.principal, self.sequence)
+    }
+}
+
+impl std::fmt::Debug for consortium::v1::RotateKeyResponse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RotateKeyResponse({:?} as of {})", self.principal, self.sequence)
+    }
+}
+
+impl std::fmt::Debug for consortium::v1::PrincipalPut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PrincipalPut({:?})", self.principal)
     }
 }

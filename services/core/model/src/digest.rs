@@ -37,15 +37,25 @@ impl SetDigest {
     pub fn of_item(item: ItemId, hashes: &[Hash]) -> Self {
         let mut digest = Self::EMPTY;
         for hash in hashes {
-            let words = term(item, hash);
-            digest.sums.iter_mut().zip(words).for_each(|(sum, word)| *sum += u64::from(word));
-            digest.hashes += 1;
+            digest += Self::of_term(&term(item, hash));
         }
         digest
     }
+
+    /// The digest of one element of another kind than a hash of an item, given by its bytes: by the first 128 bits of their BLAKE3.
+    /// Such elements and hashes do not share a set.
+    #[must_use]
+    pub fn of_bytes(element: &[u8]) -> Self {
+        Self::of_term(&blake3::hash(element))
+    }
+
+    fn of_term(term: &blake3::Hash) -> Self {
+        let (words, _) = term.as_bytes().as_chunks::<4>();
+        Self { sums: [0, 1, 2, 3].map(|at| u32::from_be_bytes(words[at]).into()), hashes: 1 }
+    }
 }
 
-fn term(item: ItemId, hash: &Hash) -> [u32; 4] {
+fn term(item: ItemId, hash: &Hash) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&item.0.to_be_bytes());
     match u8::try_from(hash.hash_type().number()) {
@@ -54,9 +64,7 @@ fn term(item: ItemId, hash: &Hash) -> [u32; 4] {
         Err(_) => hasher.update(&[0]).update(&hash.hash_type().number().to_be_bytes()),
     };
     hasher.update(hash.as_bytes());
-    let digest = hasher.finalize();
-    let (words, _) = digest.as_bytes().as_chunks::<4>();
-    [0, 1, 2, 3].map(|at| u32::from_be_bytes(words[at]))
+    hasher.finalize()
 }
 
 /// Joins two disjoint sets.

@@ -1,0 +1,295 @@
+//! Applies changes: each is checked as a whole before anything is touched.
+
+use std::sync::Arc;
+
+use vigie_model::{BankId, BankName, Sequence};
+
+use super::Directory;
+use super::element::{Element, Used};
+use crate::banks::bank::OwnedBank;
+use crate::banks::charter::Charter;
+use crate::banks::grant::Grant;
+use crate::change::bounds::{
+    BANKS_MAX, GRANTS_MAX, GRANTS_PER_BANK_MAX, MEMBERS_MAX, PRINCIPALS_PER_MEMBER_MAX,
+};
+use crate::change::{Change, Refusal};
+use crate::members::member::{Member, MemberId, MemberState};
+use crate::members::principal::{Principal, PrincipalId};
+use crate::members::role::Role;
+use crate::quotas::quota::Quota;
+
+impl Directory {
+    /// Applies the change at `sequence`, which comes after those that were applied; changes of items may lie between. A refused change
+    /// leaves the directory as it was.
+    pub fn apply(&mut self, sequence: Sequence, change: &Change) -> Result<(), Refusal> {
+        if sequence <= self.sequence {
+            return Err(Refusal::OutOfOrder { change: sequence, applied: self.sequence });
+        }
+        match change {
+            Change::MemberPut(member) => self.put_member(member),
+            Change::PrincipalPut(principal) => self.put_principal(principal),
+            Change::PrincipalRevoked(id) => self.revoke_principal(*id),
+            Change::GrantPut(grant) => self.put_grant(grant),
+            Change::GrantRevoked { bank, member } => self.revoke_grant(*bank, *member),
+            Change::QuotaPut { member, quota } => self.put_quota(*member, *quota),
+            Change::CharterPut { bank, charter } => self.put_charter(*bank, charter),
+            Change::BankCreated { bank, owner, name } => self.create_bank(*bank, *owner, name),
+            Change::BankRenamed { bank, name } => self.rename_bank(*bank, name),
+            Change::BankEnabledSet { bank, enabled } => self.edit_bank(*bank, |bank| bank.enabled = *enabled),
+            Change::BankDeleted { bank } => self.delete_bank(*bank),
+        }?;
+        self.sequence = sequence;
+        Ok(())
+    }
+
+    /// Notes that the directory is as of `sequence`, up to which nothing else changed it.
+    pub fn advance(&mut self, sequence: Sequence) {
+        self.sequence = self.sequence.max(sequence);
+    }
+
+    fn put_member(&mut self, member: &Member) -> Result<(), Refusal> {
+        let last = self.members().last().map_or(MemberId(0), |last| last.id);
+        if self.member(member.id).is_none() {
+            if member.id <= last {
+                return Err(Refusal::IdUsed(member.id.0.into()));
+            }
+            at_most("members", MEMBERS_MAX, self.members().len())?;
+        }
+        if member.id == MemberId::HOST && member.state != MemberState::Active {
+            return Err(Refusal::HostInactive);
+        }
+        if self.member_called(&member.name).is_some_and(|holder| holder.id != member.id) {
+            return Err(Refusal::MemberNameTaken(member.name.clone()));
+        }
+        let others = self.members().iter().filter(|other| other.id != member.id);
+        for other in others {
+            if member.token_issuers.iter().any(|issuer| other.token_issuers.contains(issuer)) {
+                return Err(Refusal::IssuerTaken(other.id));
+            }
+        }
+        self.set_member(Arc::new(member.clone()));
+        Ok(())
+    }
+
+    fn put_principal(&mut self, principal: &Principal) -> Result<(), Refusal> {
+        self.known_member(principal.member)?;
+        match self.principal(principal.id) {
+            Some(before) if before.member != principal.member => {
+                return Err(Refusal::PrincipalOfAnother(principal.id));
+            }
+            Some(_) => {}
+            None if principal.id <= self.used.principal => return Err(Refusal::IdUsed(principal.id.0)),
+            None => {
+                let living = self.principals_of(principal.member).len();
+                at_most("principals of the member", PRINCIPALS_PER_MEMBER_MAX, living)?;
+            }
+        }
+        if principal.roles.contains(Role::Operator) && principal.member != MemberId::HOST {
+            return Err(Refusal::OperatorOutsideHost);
+        }
+        let mut holders = principal.credential.ids().filter_map(|id| self.principal_with(id));
+        if let Some(other) = holders.find(|holder| holder.id != principal.id) {
+            return Err(Refusal::CredentialTaken(other.id));
+        }
+        self.operator_remains(principal.id, Some(principal))?;
+        self.set_principal(Arc::new(principal.clone()));
+        self.set_used(Used { principal: self.used.principal.max(principal.id), ..self.used });
+        Ok(())
+    }
+
+    fn revoke_principal(&mut self, id: PrincipalId) -> Result<(), Refusal> {
+        if self.principal(id).is_none() {
+            return Err(Refusal::UnknownPrincipal(id));
+        }
+        self.operator_remains(id, None)?;
+        self.take_principal(id);
+        Ok(())
+    }
+
+    /// Checks that an operator who can call remains if the principal `id` is `instead`, or gone. The host's principals alone are
+    /// operators, and the host is active.
+    fn operator_remains(&self, id: PrincipalId, instead: Option<&Principal>) -> Result<(), Refusal> {
+        let others = self.principals_of(MemberId::HOST).iter().map(AsRef::as_ref);
+        let mut after = others.filter(|other| other.id != id).chain(instead);
+        let remains = after.any(|one| one.roles.contains(Role::Operator) && one.is_permanent());
+        if remains { Ok(()) } else { Err(Refusal::NoOperatorLeft) }
+    }
+
+    fn put_grant(&mut self, grant: &Grant) -> Result<(), Refusal> {
+        let owner = self.known_bank(grant.bank)?.owner;
+        self.known_member(grant.member)?;
+        if grant.member == owner {
+            return Err(Refusal::GrantToOwner(grant.bank));
+        }
+        if self.grant(grant.bank, grant.member).is_none() {
+            at_most("grants of the bank", GRANTS_PER_BANK_MAX, self.grants_of(grant.bank).len())?;
+            at_most("grants", GRANTS_MAX, self.grants.rows().len())?;
+        }
+        if let Some(alias) = &grant.alias {
+            let other = self.grant_called(grant.member, alias).filter(|other| other.bank != grant.bank);
+            if other.is_some() || self.bank_called(grant.member, alias).is_some() {
+                return Err(Refusal::BankNameTaken(alias.clone()));
+            }
+        }
+        self.set_grant(Arc::new(grant.clone()));
+        Ok(())
+    }
+
+    fn revoke_grant(&mut self, bank: BankId, member: MemberId) -> Result<(), Refusal> {
+        let grant = self.grant(bank, member).cloned().ok_or(Refusal::UnknownGrant(bank, member))?;
+        self.take_grant(&grant);
+        Ok(())
+    }
+
+    fn put_quota(&mut self, member: MemberId, quota: Quota) -> Result<(), Refusal> {
+        self.known_member(member)?;
+        self.set_quota(member, quota);
+        Ok(())
+    }
+
+    fn put_charter(&mut self, bank: BankId, charter: &Charter) -> Result<(), Refusal> {
+        self.edit_bank(bank, |bank| bank.charter = charter.clone())
+    }
+
+    fn create_bank(&mut self, id: BankId, owner: MemberId, name: &BankName) -> Result<(), Refusal> {
+        self.known_member(owner)?;
+        if id <= self.used.bank {
+            return Err(Refusal::IdUsed(id.0.into()));
+        }
+        at_most("banks", BANKS_MAX, self.banks().len())?;
+        self.name_is_free(owner, name, id)?;
+        let charter = Charter::default();
+        self.set_bank(Arc::new(OwnedBank { id, owner, name: name.clone(), enabled: true, charter }));
+        self.set_used(Used { bank: id, ..self.used });
+        Ok(())
+    }
+
+    fn rename_bank(&mut self, id: BankId, name: &BankName) -> Result<(), Refusal> {
+        let owner = self.known_bank(id)?.owner;
+        self.name_is_free(owner, name, id)?;
+        self.edit_bank(id, |bank| bank.name = name.clone())
+    }
+
+    fn delete_bank(&mut self, id: BankId) -> Result<(), Refusal> {
+        self.known_bank(id)?;
+        for grant in self.grants_of(id).to_vec() {
+            self.take_grant(&grant);
+        }
+        self.take_bank(id);
+        Ok(())
+    }
+
+    fn edit_bank(&mut self, id: BankId, edit: impl FnOnce(&mut OwnedBank)) -> Result<(), Refusal> {
+        let mut bank = OwnedBank::clone(self.known_bank(id)?);
+        edit(&mut bank);
+        self.set_bank(Arc::new(bank));
+        Ok(())
+    }
+
+    fn known_member(&self, id: MemberId) -> Result<&Arc<Member>, Refusal> {
+        self.member(id).ok_or(Refusal::UnknownMember(id))
+    }
+
+    fn known_bank(&self, id: BankId) -> Result<&Arc<OwnedBank>, Refusal> {
+        self.bank(id).ok_or(Refusal::UnknownBank(id))
+    }
+
+    /// Checks that no other bank and no alias of the member has the name.
+    fn name_is_free(&self, member: MemberId, name: &BankName, for_bank: BankId) -> Result<(), Refusal> {
+        let is_taken = self.bank_called(member, name).is_some_and(|holder| holder.id != for_bank)
+            || self.grant_called(member, name).is_some();
+        if is_taken { Err(Refusal::BankNameTaken(name.clone())) } else { Ok(()) }
+    }
+}
+
+/// Refuses one more of what there are `count` of.
+fn at_most(what: &'static str, max: usize, count: usize) -> Result<(), Refusal> {
+    if count < max { Ok(()) } else { Err(Refusal::TooMany { what, max }) }
+}
+
+/// Sets and takes out rows, in each table and in the digest. Checks nothing.
+impl Directory {
+    pub(super) fn set_member(&mut self, member: Arc<Member>) {
+        if let Some(before) = self.member(member.id).cloned() {
+            self.digest -= before.digest();
+            self.member_names.remove(&before);
+        }
+        self.digest += member.digest();
+        self.member_names.put(Arc::clone(&member));
+        self.members.put(member);
+    }
+
+    pub(super) fn set_quota(&mut self, member: MemberId, quota: Quota) {
+        let before = (member, self.quota(member));
+        // No limits are no row.
+        if before.1 != Quota::default() {
+            self.digest -= before.digest();
+            self.quotas.remove(&before);
+        }
+        if quota != Quota::default() {
+            self.digest += (member, quota).digest();
+            self.quotas.put((member, quota));
+        }
+    }
+
+    pub(super) fn set_principal(&mut self, principal: Arc<Principal>) {
+        self.take_principal(principal.id);
+        self.digest += principal.digest();
+        for id in principal.credential.ids() {
+            self.credentials.put((id, principal.id));
+        }
+        self.principals_of.put(Arc::clone(&principal));
+        self.principals.put(principal);
+    }
+
+    fn take_principal(&mut self, id: PrincipalId) {
+        let Some(principal) = self.principal(id).cloned() else { return };
+        self.digest -= principal.digest();
+        for id in principal.credential.ids() {
+            self.credentials.remove(&(id, principal.id));
+        }
+        self.principals_of.remove(&principal);
+        self.principals.remove(&principal);
+    }
+
+    pub(super) fn set_bank(&mut self, bank: Arc<OwnedBank>) {
+        self.take_bank(bank.id);
+        self.digest += bank.digest();
+        self.bank_names.put(Arc::clone(&bank));
+        self.banks.put(bank);
+    }
+
+    fn take_bank(&mut self, id: BankId) {
+        let Some(bank) = self.bank(id).cloned() else { return };
+        self.digest -= bank.digest();
+        self.bank_names.remove(&bank);
+        self.banks.remove(&bank);
+    }
+
+    pub(super) fn set_grant(&mut self, grant: Arc<Grant>) {
+        if let Some(before) = self.grant(grant.bank, grant.member).cloned() {
+            self.take_grant(&before);
+        }
+        self.digest += grant.digest();
+        if grant.alias.is_some() {
+            self.aliases.put(Arc::clone(&grant));
+        }
+        self.grants_of_banks.put(Arc::clone(&grant));
+        self.grants.put(grant);
+    }
+
+    fn take_grant(&mut self, grant: &Arc<Grant>) {
+        self.digest -= grant.digest();
+        if grant.alias.is_some() {
+            self.aliases.remove(grant);
+        }
+        self.grants_of_banks.remove(grant);
+        self.grants.remove(grant);
+    }
+
+    pub(super) fn set_used(&mut self, used: Used) {
+        self.digest -= self.used.digest();
+        self.digest += used.digest();
+        self.used = used;
+    }
+}

@@ -1,0 +1,147 @@
+//! The digest of a directory: a sum over its rows that does not depend on how they came about.
+//!
+//! Each row is written as a byte for its kind and its fields in order: numbers as 8 bytes, big-endian, texts and lists behind their
+//! length. Of these bytes the term is taken which [`SetDigest::of_bytes`] describes, and the digest is the sum of the terms.
+
+use vigie_model::{BankId, BankName, SetDigest};
+
+use crate::banks::bank::OwnedBank;
+use crate::banks::grant::Grant;
+use crate::members::credential::Credential;
+use crate::members::member::{Member, MemberId, MemberState};
+use crate::members::principal::{Principal, PrincipalId};
+use crate::quotas::quota::Quota;
+
+/// A row of the directory, as its digest sees it.
+pub(super) trait Element {
+    /// Writes the row.
+    fn write(&self, to: &mut Bytes);
+
+    /// The row's part of the digest.
+    fn digest(&self) -> SetDigest {
+        let mut bytes = Bytes(Vec::with_capacity(128));
+        self.write(&mut bytes);
+        SetDigest::of_bytes(&bytes.0)
+    }
+}
+
+/// The bytes of a row.
+pub(super) struct Bytes(Vec<u8>);
+
+impl Bytes {
+    fn kind(&mut self, kind: u8) -> &mut Self {
+        self.0.push(kind);
+        self
+    }
+
+    fn number(&mut self, number: impl Into<u64>) -> &mut Self {
+        self.0.extend(number.into().to_be_bytes());
+        self
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.number(bytes.len() as u64);
+        self.0.extend(bytes);
+        self
+    }
+
+    fn name(&mut self, name: Option<&BankName>) -> &mut Self {
+        // No name is empty.
+        self.bytes(name.map_or("", BankName::as_str).as_bytes())
+    }
+}
+
+impl Element for Member {
+    fn write(&self, to: &mut Bytes) {
+        let Self { id, name, display_name, state, jurisdictions, token_issuers, created_at } = self;
+        let state = match state {
+            MemberState::Active => 1_u8,
+            MemberState::Suspended => 2,
+            MemberState::Quarantined => 3,
+        };
+        to.kind(1).number(id.0).bytes(name.as_str().as_bytes()).bytes(display_name.as_str().as_bytes());
+        to.number(state).bytes(jurisdictions.as_bytes()).number(token_issuers.iter().len() as u64);
+        for issuer in token_issuers.iter() {
+            to.bytes(issuer.as_bytes());
+        }
+        to.number(created_at.0);
+    }
+}
+
+impl Element for Principal {
+    fn write(&self, to: &mut Bytes) {
+        let Self { id, member, roles, credential, created_at, expiry, note } = self;
+        to.kind(2).number(id.0).number(member.0).number(roles.bits());
+        match credential {
+            Credential::Certificate(id) => {
+                to.number(1_u8).bytes(id.as_str().as_bytes());
+            }
+            Credential::ApiKeys(keys) => {
+                to.number(2_u8).number(keys.iter().len() as u64);
+                for key in keys.iter() {
+                    to.bytes(key.id.as_str().as_bytes()).bytes(&key.digest.0);
+                    to.number(key.created_at.0).number(key.expiry.to_wire());
+                }
+            }
+            Credential::Token(token) => {
+                to.number(3_u8).bytes(token.issuer().as_bytes()).bytes(token.subject().as_bytes());
+            }
+        }
+        to.number(created_at.0).number(expiry.to_wire()).bytes(note.as_str().as_bytes());
+    }
+}
+
+impl Element for OwnedBank {
+    fn write(&self, to: &mut Bytes) {
+        let Self { id, owner, name, enabled, charter } = self;
+        to.kind(3).number(id.0).number(owner.0).name(Some(name)).number(u8::from(*enabled));
+        to.number(charter.taxonomies().len() as u64);
+        for taxonomy in charter.taxonomies() {
+            to.bytes(taxonomy.as_bytes());
+        }
+        to.number(charter.two_person_items().unwrap_or(0)).number(charter.purge_hours());
+    }
+}
+
+impl Element for Grant {
+    fn write(&self, to: &mut Bytes) {
+        let Self { bank, member, capabilities, alias, expiry } = self;
+        to.kind(4).number(bank.0).number(member.0).number(capabilities.bits());
+        to.name(alias.as_ref()).number(expiry.to_wire());
+    }
+}
+
+impl Element for (MemberId, Quota) {
+    fn write(&self, to: &mut Bytes) {
+        let (member, quota) = self;
+        let Quota {
+            units_per_second,
+            units_burst,
+            units_per_day,
+            items_matched_per_day,
+            items_added_per_day,
+            near_queries_per_item_day,
+            images_only,
+        } = quota;
+        to.kind(5).number(member.0);
+        for amount in
+            [units_per_second, units_burst, units_per_day, items_matched_per_day, items_added_per_day]
+        {
+            to.number(amount.to_wire());
+        }
+        to.number(*near_queries_per_item_day).number(u8::from(*images_only));
+    }
+}
+
+/// The largest ids that were ever used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Used {
+    pub(super) principal: PrincipalId,
+    pub(super) bank: BankId,
+}
+
+impl Element for Used {
+    fn write(&self, to: &mut Bytes) {
+        to.kind(6).number(self.principal.0).number(self.bank.0);
+    }
+}

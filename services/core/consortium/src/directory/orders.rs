@@ -1,0 +1,102 @@
+//! The orders in which rows of the directory are looked for.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::table::Order;
+use crate::banks::bank::OwnedBank;
+use crate::banks::grant::Grant;
+use crate::members::credential::CredentialId;
+use crate::members::member::{Member, MemberId};
+use crate::members::principal::{Principal, PrincipalId};
+use crate::quotas::quota::Quota;
+
+/// By the row's id.
+#[derive(Debug)]
+pub(super) struct ById;
+
+/// By name; banks by owner first.
+#[derive(Debug)]
+pub(super) struct ByName;
+
+/// By member first.
+#[derive(Debug)]
+pub(super) struct ByMember;
+
+/// By bank first.
+#[derive(Debug)]
+pub(super) struct ByBank;
+
+/// By member first, then alias. Grants without an alias are not in such a table.
+#[derive(Debug)]
+pub(super) struct ByAlias;
+
+/// By what a credential is found by.
+#[derive(Debug)]
+pub(super) struct ByCredential;
+
+impl Order<Arc<Member>> for ById {
+    fn compare(one: &Arc<Member>, other: &Arc<Member>) -> Ordering {
+        one.id.cmp(&other.id)
+    }
+}
+
+impl Order<Arc<Member>> for ByName {
+    fn compare(one: &Arc<Member>, other: &Arc<Member>) -> Ordering {
+        one.name.cmp(&other.name)
+    }
+}
+
+impl Order<(MemberId, Quota)> for ById {
+    fn compare(one: &(MemberId, Quota), other: &(MemberId, Quota)) -> Ordering {
+        one.0.cmp(&other.0)
+    }
+}
+
+impl Order<Arc<Principal>> for ById {
+    fn compare(one: &Arc<Principal>, other: &Arc<Principal>) -> Ordering {
+        one.id.cmp(&other.id)
+    }
+}
+
+impl Order<Arc<Principal>> for ByMember {
+    fn compare(one: &Arc<Principal>, other: &Arc<Principal>) -> Ordering {
+        (one.member, one.id).cmp(&(other.member, other.id))
+    }
+}
+
+impl Order<(CredentialId, PrincipalId)> for ByCredential {
+    fn compare(one: &(CredentialId, PrincipalId), other: &(CredentialId, PrincipalId)) -> Ordering {
+        one.0.cmp(&other.0)
+    }
+}
+
+impl Order<Arc<OwnedBank>> for ById {
+    fn compare(one: &Arc<OwnedBank>, other: &Arc<OwnedBank>) -> Ordering {
+        one.id.cmp(&other.id)
+    }
+}
+
+impl Order<Arc<OwnedBank>> for ByName {
+    fn compare(one: &Arc<OwnedBank>, other: &Arc<OwnedBank>) -> Ordering {
+        (one.owner, &one.name).cmp(&(other.owner, &other.name))
+    }
+}
+
+impl Order<Arc<Grant>> for ByMember {
+    fn compare(one: &Arc<Grant>, other: &Arc<Grant>) -> Ordering {
+        (one.member, one.bank).cmp(&(other.member, other.bank))
+    }
+}
+
+impl Order<Arc<Grant>> for ByBank {
+    fn compare(one: &Arc<Grant>, other: &Arc<Grant>) -> Ordering {
+        (one.bank, one.member).cmp(&(other.bank, other.member))
+    }
+}
+
+impl Order<Arc<Grant>> for ByAlias {
+    fn compare(one: &Arc<Grant>, other: &Arc<Grant>) -> Ordering {
+        (one.member, &one.alias).cmp(&(other.member, &other.alias))
+    }
+}

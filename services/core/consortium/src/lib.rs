@@ -1,0 +1,58 @@
+//! Several organisations on one deployment: who takes part, who may do what with which banks, and how much of it.
+//!
+//! Pure: changes of the bank's log go in, with the sequence and the wall time that the caller gives; a directory, decisions and sets
+//! of banks come out. The crate knows no network, no store and no clock. The bank applies each change before it commits it; frontends
+//! apply the same changes as followers and come to the same [`Directory`], which its digest proves.
+//!
+//! Always true:
+//!
+//! - **What a member may not see does not exist for it.** A bank that is not shared with it, one that was deleted and one that never
+//!   was are refused with the same [`Denied`]: the same variant, text and size.
+//! - **Every method has a row.** [`Method`] lists each method of the protocol, of health checks and of reflection; a new one does not
+//!   compile without an entry in the one table ([`rights::table`]) and fails a test of `vigie-proto` without a variant.
+//! - **A refused change changes nothing**, and a followed log is refused nothing that its bank applied.
+//! - **Revoked is gone.** The ids of principals and banks are never used twice, so nothing that was revoked comes back.
+//! - **An operator who can call always remains**, and reads no hash.
+//! - **The price of a search does not grow with the number of members**: a member's set of banks is computed once for each state of
+//!   the directory ([`View`]) and tested by one bit for each bank.
+//! - **Bounded**: members, principals, grants, banks, names and texts have limits; a directory of 200 members, 2,000 banks and
+//!   grants and 4,000 principals takes less than 20 MB, which a test measures.
+//!
+//! Reading order:
+//!
+//! - the words: `text`, `expiry`, `flags`; `members` (member, role, api_key, credential, principal), `banks` (bank, grant, charter),
+//!   `quotas::quota`;
+//! - [`change`]: what the log says, and why it may be refused;
+//! - `directory`: `table` (sorted rows that share memory), [`Directory`], `apply`, `element` (digests);
+//! - [`rights`]: `method`, `table` (who may call what), `caller` (who calls), `bank_set` and `view` (sets of banks,
+//!   names), `admitted` (decisions about one target), `denied`;
+//! - [`quotas`]: `gcra` (one limit), `seen`, `meter` (a member's limits).
+
+mod text;
+mod expiry;
+mod flags;
+pub mod members;
+pub mod banks;
+pub mod quotas;
+pub mod change;
+mod directory;
+pub mod rights;
+
+pub use banks::{
+    BankRef, BankRefError, Capabilities, Capability, Charter, CharterDraft, CharterError, Grant, OwnedBank,
+};
+pub use change::{Change, Refusal};
+pub use directory::{Directory, DirectoryState};
+pub use expiry::Expiry;
+pub use flags::{Flag, Flags, NoFlag};
+pub use members::{
+    ApiKey, ApiKeys, ApiKeysError, Credential, CredentialError, Jurisdictions, JurisdictionsError, KeyDigest,
+    KeyId, KeyIdError, Member, MemberId, MemberName, MemberNameError, MemberState, Principal, PrincipalId,
+    Role, Roles, SpiffeId, TokenIssuers, TokenIssuersError, TokenSubject,
+};
+pub use quotas::{Amount, AmountError, Meter, Quota, Spent, UnitLimit};
+pub use rights::{
+    Admitted, BankSet, Caller, Claim, Denied, DeniedKind, InvalidCredential, ItemPlace, Method, Process,
+    Proven, Reference, View,
+};
+pub use text::{Text, TextError};

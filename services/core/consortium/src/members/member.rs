@@ -1,0 +1,251 @@
+//! A member: an organisation that takes part.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+use vigie_model::UnixMillis;
+
+use crate::text::{Text, is_word};
+
+/// The id of a member: ascending in order of creation, never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MemberId(pub u32);
+
+impl MemberId {
+    /// The member that is always there: it owns every bank that was created before there were others, and its principals alone may
+    /// be operators.
+    pub const HOST: Self = Self(1);
+}
+
+impl fmt::Display for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The name of a member: 1 to 32 of `a-z 0-9 -`, beginning with a letter. No name of a bank can be taken for `owner/name`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MemberName(Box<str>);
+
+/// The text is no [`MemberName`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a member's name is 1 to {max} of a-z 0-9 - and begins with a letter", max = MemberName::LEN_MAX)]
+pub struct MemberNameError;
+
+impl MemberName {
+    /// The longest name, in bytes.
+    pub const LEN_MAX: usize = 32;
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for MemberName {
+    type Err = MemberNameError;
+
+    fn from_str(text: &str) -> Result<Self, MemberNameError> {
+        let begins_well = text.as_bytes().first().is_some_and(u8::is_ascii_lowercase);
+        if begins_well && is_word(text, Self::LEN_MAX) { Ok(Self(text.into())) } else { Err(MemberNameError) }
+    }
+}
+
+impl fmt::Display for MemberName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Whether a member takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MemberState {
+    /// The member takes part.
+    Active,
+    /// Its principals are refused everywhere; its items still match for others.
+    Suspended,
+    /// Its principals are refused everywhere; its banks are not searched.
+    Quarantined,
+}
+
+impl fmt::Display for MemberState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Quarantined => "quarantined",
+        })
+    }
+}
+
+/// The countries whose law a member applies: ISO 3166-1 codes of two capital letters, sorted, each once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Jurisdictions(Box<[[u8; 2]]>);
+
+/// The texts are no [`Jurisdictions`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum JurisdictionsError {
+    /// Too many.
+    #[error("a member has at most {max} jurisdictions, not {0}", max = Jurisdictions::COUNT_MAX)]
+    TooMany(usize),
+    /// No code of a country.
+    #[error("a jurisdiction is a country's code of two capital letters (ISO 3166-1), as in FR")]
+    NoCountry,
+}
+
+impl Jurisdictions {
+    /// The most of one member.
+    pub const COUNT_MAX: usize = 64;
+
+    /// Checks the codes. Whether a country has the code is not checked: countries change.
+    pub fn new<T: AsRef<str>>(codes: &[T]) -> Result<Self, JurisdictionsError> {
+        if codes.len() > Self::COUNT_MAX {
+            return Err(JurisdictionsError::TooMany(codes.len()));
+        }
+        let code = |text: &T| match text.as_ref().as_bytes() {
+            [first, second] if first.is_ascii_uppercase() && second.is_ascii_uppercase() => {
+                Ok([*first, *second])
+            }
+            _ => Err(JurisdictionsError::NoCountry),
+        };
+        let mut all = codes.iter().map(code).collect::<Result<Vec<_>, _>>()?;
+        all.sort_unstable();
+        all.dedup();
+        Ok(Self(all.into()))
+    }
+
+    /// The codes, sorted.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        // Checked when it was made: two ASCII letters.
+        self.0.iter().map(|code| str::from_utf8(code).unwrap_or_default())
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_flattened()
+    }
+}
+
+/// The identity providers that name principals of one member and of no other: values of a token's `iss`, sorted, each once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TokenIssuers(Box<[Box<str>]>);
+
+/// The texts are no [`TokenIssuers`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum TokenIssuersError {
+    /// Too many.
+    #[error("a member has at most {max} issuers of tokens, not {0}", max = TokenIssuers::COUNT_MAX)]
+    TooMany(usize),
+    /// No issuer.
+    #[error("an issuer of tokens has 1 to {max} bytes and no control characters", max = TokenIssuers::LEN_MAX)]
+    NoIssuer,
+}
+
+impl TokenIssuers {
+    /// The most of one member.
+    pub const COUNT_MAX: usize = 8;
+    /// The longest, in bytes.
+    pub const LEN_MAX: usize = 256;
+
+    /// Checks the issuers.
+    pub fn new<T: AsRef<str>>(issuers: &[T]) -> Result<Self, TokenIssuersError> {
+        if issuers.len() > Self::COUNT_MAX {
+            return Err(TokenIssuersError::TooMany(issuers.len()));
+        }
+        let mut all: Vec<Box<str>> = issuers.iter().map(|issuer| issuer.as_ref().into()).collect();
+        let is_issuer =
+            |text: &str| (1..=Self::LEN_MAX).contains(&text.len()) && !text.contains(char::is_control);
+        if !all.iter().all(|issuer| is_issuer(issuer)) {
+            return Err(TokenIssuersError::NoIssuer);
+        }
+        all.sort_unstable();
+        all.dedup();
+        Ok(Self(all.into()))
+    }
+
+    /// The issuers, sorted.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.iter().map(|issuer| &**issuer)
+    }
+
+    /// Whether this is one of them.
+    #[must_use]
+    pub fn contains(&self, issuer: &str) -> bool {
+        self.iter().any(|one| one == issuer)
+    }
+}
+
+/// A member as the directory holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its id.
+    pub id: MemberId,
+    /// Its name, unique.
+    pub name: MemberName,
+    /// Its name for people; may be empty.
+    pub display_name: Text<{ Member::DISPLAY_NAME_LEN_MAX }>,
+    /// Whether it takes part.
+    pub state: MemberState,
+    /// The countries whose law it applies.
+    pub jurisdictions: Jurisdictions,
+    /// The identity providers whose tokens its administrators give to principals; no two members have the same.
+    pub token_issuers: TokenIssuers,
+    /// When it was created, by the bank's clock; 0 for the host.
+    pub created_at: UnixMillis,
+}
+
+impl Member {
+    /// The longest display name, in bytes.
+    pub const DISPLAY_NAME_LEN_MAX: usize = 128;
+
+    /// The host before anybody has said anything of it: `local`.
+    #[must_use]
+    pub fn local() -> Self {
+        Self {
+            id: MemberId::HOST,
+            name: MemberName("local".into()),
+            display_name: Text::default(),
+            state: MemberState::Active,
+            jurisdictions: Jurisdictions::default(),
+            token_issuers: TokenIssuers::default(),
+            created_at: UnixMillis(0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked() {
+        for good in ["a", "acme-2", &"n".repeat(32)] {
+            assert_eq!(good.parse::<MemberName>().unwrap().as_str(), good);
+        }
+        for bad in ["", "2a", "-a", "A", "a_b", "a/b", "a.b", "é", &"n".repeat(33)] {
+            assert_eq!(bad.parse::<MemberName>(), Err(MemberNameError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn issuers_are_checked() {
+        let sorted = TokenIssuers::new(&["b", "a", "b"]).unwrap();
+        assert_eq!(sorted.iter().collect::<Vec<_>>(), ["a", "b"]);
+        assert!(sorted.contains("a") && !sorted.contains("c"));
+        for bad in ["", "a\n", &"x".repeat(257)] {
+            assert_eq!(TokenIssuers::new(&[bad]), Err(TokenIssuersError::NoIssuer), "{bad}");
+        }
+        assert_eq!(TokenIssuers::new(&["a"; 9]), Err(TokenIssuersError::TooMany(9)));
+    }
+
+    #[test]
+    fn jurisdictions_are_codes_of_countries() {
+        let sorted = Jurisdictions::new(&["FR", "DE", "FR"]).unwrap();
+        assert_eq!(sorted.iter().collect::<Vec<_>>(), ["DE", "FR"]);
+        for bad in ["", "F", "fr", "FRA", "F1", "é"] {
+            assert_eq!(Jurisdictions::new(&[bad]), Err(JurisdictionsError::NoCountry), "{bad}");
+        }
+        assert_eq!(Jurisdictions::new(&["FR"; 65]), Err(JurisdictionsError::TooMany(65)));
+    }
+}

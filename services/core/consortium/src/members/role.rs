@@ -1,0 +1,49 @@
+//! Roles: what a principal may do, whatever the bank.
+
+use crate::flags::{Flag, Flags};
+
+/// A role. Roles add up, and none includes another: who needs two has both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// Searches.
+    Matcher,
+    /// Adds items and removes its member's; reads hashes where the member may; searches.
+    Contributor,
+    /// Reads items; searches.
+    Reviewer,
+    /// Keeps its member's principals, banks, grants and charters.
+    Administrator,
+    /// Reads the member's settings and audit; as a principal of the host, those of all members.
+    Auditor,
+    /// Keeps members and quotas; reads no hash and no item. For principals of the host alone.
+    Operator,
+}
+
+/// A set of at least one role.
+pub type Roles = Flags<Role>;
+
+impl Flag for Role {
+    const ALL: &'static [Self] = &[
+        Self::Matcher,
+        Self::Contributor,
+        Self::Reviewer,
+        Self::Administrator,
+        Self::Auditor,
+        Self::Operator,
+    ];
+
+    fn index(self) -> u8 {
+        self as u8
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Matcher => "matcher",
+            Self::Contributor => "contributor",
+            Self::Reviewer => "reviewer",
+            Self::Administrator => "administrator",
+            Self::Auditor => "auditor",
+            Self::Operator => "operator",
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! How much a member may do: its quota, and the meter that a process keeps of what was spent.
+
+pub mod quota;
+mod gcra;
+mod seen;
+pub mod meter;
+
+pub use meter::{Meter, Spent, UnitLimit};
+pub use quota::{Amount, AmountError, Quota};

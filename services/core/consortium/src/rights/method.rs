@@ -1,0 +1,154 @@
+//! Every method that a server of the deployment answers.
+
+use std::fmt;
+
+macro_rules! methods {
+    ($($(#[$doc:meta])* $method:ident = $path:literal,)*) => {
+        /// A method of the protocol, of health checks or of reflection.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Method {
+            $($(#[$doc])* $method,)*
+        }
+
+        impl Method {
+            /// All methods.
+            pub const ALL: &'static [Self] = &[$(Self::$method,)*];
+
+            /// The path of a call: `/<package>.<Service>/<Method>`.
+            #[must_use]
+            pub const fn path(self) -> &'static str {
+                match self {
+                    $(Self::$method => $path,)*
+                }
+            }
+
+            /// The method of a call with this path.
+            #[must_use]
+            pub fn from_path(path: &str) -> Option<Self> {
+                match path {
+                    $($path => Some(Self::$method),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+methods! {
+    /// Matches images or hashes.
+    Match = "/vigie.matching.v1.MatchService/Match",
+    /// The same as a stream.
+    MatchStream = "/vigie.matching.v1.MatchService/MatchStream",
+    /// Computes fingerprints.
+    Hash = "/vigie.matching.v1.MatchService/Hash",
+    /// Searches every shard.
+    CoordinatorSearch = "/vigie.coordinator.v1.CoordinatorService/Search",
+    /// Describes shards and replicas.
+    DescribeTopology = "/vigie.coordinator.v1.CoordinatorService/DescribeTopology",
+    /// Searches one shard.
+    MatcherSearch = "/vigie.matcher.v1.MatcherService/Search",
+    /// Describes a replica.
+    MatcherDescribe = "/vigie.matcher.v1.MatcherService/Describe",
+    /// Describes a replica whenever it changes.
+    MatcherWatch = "/vigie.matcher.v1.MatcherService/Watch",
+    /// Creates a bank.
+    CreateBank = "/vigie.bank.v1.BankService/CreateBank",
+    /// Reads a bank.
+    GetBank = "/vigie.bank.v1.BankService/GetBank",
+    /// Lists banks.
+    ListBanks = "/vigie.bank.v1.BankService/ListBanks",
+    /// Renames a bank.
+    RenameBank = "/vigie.bank.v1.BankService/RenameBank",
+    /// Enables or disables a bank.
+    SetBankEnabled = "/vigie.bank.v1.BankService/SetBankEnabled",
+    /// Deletes a bank.
+    DeleteBank = "/vigie.bank.v1.BankService/DeleteBank",
+    /// Adds items.
+    AddItems = "/vigie.bank.v1.BankService/AddItems",
+    /// Reads an item.
+    GetItem = "/vigie.bank.v1.BankService/GetItem",
+    /// Lists items with their hashes.
+    ListItems = "/vigie.bank.v1.BankService/ListItems",
+    /// Finds items by hash or text.
+    FindItems = "/vigie.bank.v1.BankService/FindItems",
+    /// Removes items.
+    RemoveItems = "/vigie.bank.v1.BankService/RemoveItems",
+    /// Counts banks, items and changes.
+    GetLogHead = "/vigie.bank.v1.BankService/GetLogHead",
+    /// Streams a shard's changes.
+    FeedWatch = "/vigie.bank.v1.FeedService/Watch",
+    /// Streams a shard's state.
+    FeedLoad = "/vigie.bank.v1.FeedService/Load",
+    /// Creates a member.
+    CreateMember = "/vigie.consortium.v1.ConsortiumService/CreateMember",
+    /// Reads a member.
+    GetMember = "/vigie.consortium.v1.ConsortiumService/GetMember",
+    /// Lists members.
+    ListMembers = "/vigie.consortium.v1.ConsortiumService/ListMembers",
+    /// Changes what is said of a member.
+    UpdateMember = "/vigie.consortium.v1.ConsortiumService/UpdateMember",
+    /// Suspends or quarantines a member.
+    SetMemberState = "/vigie.consortium.v1.ConsortiumService/SetMemberState",
+    /// Sets the identity providers of a member.
+    SetTokenIssuers = "/vigie.consortium.v1.ConsortiumService/SetTokenIssuers",
+    /// Creates a principal.
+    CreatePrincipal = "/vigie.consortium.v1.ConsortiumService/CreatePrincipal",
+    /// Lists principals.
+    ListPrincipals = "/vigie.consortium.v1.ConsortiumService/ListPrincipals",
+    /// Gives a principal another API key.
+    RotateKey = "/vigie.consortium.v1.ConsortiumService/RotateKey",
+    /// Revokes a principal.
+    RevokePrincipal = "/vigie.consortium.v1.ConsortiumService/RevokePrincipal",
+    /// Shares a bank.
+    PutGrant = "/vigie.consortium.v1.ConsortiumService/PutGrant",
+    /// Stops sharing a bank.
+    RevokeGrant = "/vigie.consortium.v1.ConsortiumService/RevokeGrant",
+    /// Names a bank that is shared with the caller's member.
+    SetAlias = "/vigie.consortium.v1.ConsortiumService/SetAlias",
+    /// Lists grants.
+    ListGrants = "/vigie.consortium.v1.ConsortiumService/ListGrants",
+    /// Sets the limits of a member.
+    SetQuota = "/vigie.consortium.v1.ConsortiumService/SetQuota",
+    /// Sets a bank's charter.
+    SetCharter = "/vigie.consortium.v1.ConsortiumService/SetCharter",
+    /// Reads a bank's charter.
+    GetCharter = "/vigie.consortium.v1.ConsortiumService/GetCharter",
+    /// Answers who calls.
+    WhoAmI = "/vigie.consortium.v1.ConsortiumService/WhoAmI",
+    /// Lists entries of the audit.
+    ListEntries = "/vigie.consortium.v1.AuditService/ListEntries",
+    /// Reads the newest checkpoint of the audit.
+    GetCheckpoint = "/vigie.consortium.v1.AuditService/GetCheckpoint",
+    /// Proves that an entry is in the audit.
+    ProveInclusion = "/vigie.consortium.v1.AuditService/ProveInclusion",
+    /// Proves that the audit has only grown.
+    ProveConsistency = "/vigie.consortium.v1.AuditService/ProveConsistency",
+    /// Answers whether a service is serving.
+    HealthCheck = "/grpc.health.v1.Health/Check",
+    /// Answers the same whenever it changes.
+    HealthWatch = "/grpc.health.v1.Health/Watch",
+    /// Describes the protocol.
+    Reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    /// Describes the protocol, in the version before.
+    ReflectionAlpha = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+}
+
+/// The path, without the first slash.
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.path().trim_start_matches('/'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_back_to_their_methods() {
+        for method in Method::ALL {
+            assert_eq!(Method::from_path(method.path()), Some(*method));
+        }
+        assert_eq!(Method::from_path("/vigie.bank.v1.BankService/Drop"), None);
+    }
+}

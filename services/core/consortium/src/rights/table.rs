@@ -1,0 +1,163 @@
+//! The one table of rights: for each method, who may call it and on what.
+//!
+//! A method without a row does not compile.
+
+use super::caller::Process;
+use super::method::Method;
+use crate::flags::Flag as _;
+use crate::members::role::{Role, Roles};
+
+/// On what a role may call a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// On nothing: the role does not have the method.
+    No,
+    /// Anything: the method reads and changes nothing of banks and members.
+    Free,
+    /// Enabled banks that are the member's own or shared for matching, of owners who are not quarantined.
+    Search,
+    /// Banks that are the member's own or shared with it in any way.
+    Visible,
+    /// Everything there is, as numbers.
+    Everything,
+    /// Own banks.
+    Own,
+    /// Banks of others that are shared with the member.
+    Shared,
+    /// Own banks, and those shared for contributing.
+    Contribute,
+    /// Items of own banks, and of those shared for contributing what the member itself contributed.
+    Withdraw,
+    /// Own banks, and those shared with their hashes.
+    Hashes,
+    /// Items of own banks and of those shared with their hashes; without hashes, of those shared with details.
+    Items,
+    /// Items of own banks and of those shared with details or hashes, always without hashes.
+    Details,
+    /// The caller's member, its principals but operators, its entries.
+    OwnMember,
+    /// The same to read; of the host, every member.
+    OwnMemberOrAllOfHost,
+    /// Every member.
+    EveryMember,
+    /// Principals of every member whose roles are administrator, auditor or operator.
+    Appointed,
+}
+
+/// The callers of a method.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row {
+    /// Whether anybody may, even without a credential.
+    pub(super) anyone: bool,
+    /// Which of the deployment's own processes may, on everything.
+    pub(super) processes: &'static [Process],
+    /// By role, in the order of [`Role`].
+    roles: [Scope; 6],
+}
+
+impl Row {
+    /// On what these roles may call the method; nothing is left out of it but [`Scope::No`].
+    pub(super) fn scopes(&self, roles: Roles) -> impl Iterator<Item = Scope> {
+        let scopes = self.roles;
+        roles
+            .iter()
+            .map(move |role: Role| scopes[usize::from(role.index())])
+            .filter(|scope| *scope != Scope::No)
+    }
+}
+
+const fn roles(roles: [Scope; 6]) -> Row {
+    Row { anyone: false, processes: &[], roles }
+}
+
+const fn processes(processes: &'static [Process], roles: [Scope; 6]) -> Row {
+    Row { anyone: false, processes, roles }
+}
+
+const fn anyone() -> Row {
+    Row { anyone: true, processes: &Process::ALL, roles: [Scope::Free; 6] }
+}
+
+/// The row of a method.
+pub(super) const fn row(method: Method) -> Row {
+    use Process::{Coordinator, Frontend, Matcher};
+    use Scope::{
+        Appointed, Contribute, Details, EveryMember, Everything, Free, Hashes, Items, No, Own, OwnMember,
+        OwnMemberOrAllOfHost, Search, Shared, Visible, Withdraw,
+    };
+    const NOBODY: [Scope; 6] = [Scope::No; 6];
+    match method {
+        // Columns: matcher, contributor, reviewer, administrator, auditor, operator.
+        Method::Match | Method::MatchStream => roles([Search, Search, Search, No, No, No]),
+        Method::Hash => roles([Free, Free, Free, No, No, No]),
+
+        // A frontend may be its own coordinator. No member gets past the frontend, which decides on banks.
+        Method::CoordinatorSearch => processes(&[Frontend], NOBODY),
+        Method::DescribeTopology => processes(&[Frontend], [No, No, No, No, No, Free]),
+        Method::MatcherSearch | Method::MatcherWatch => processes(&[Coordinator, Frontend], NOBODY),
+        Method::MatcherDescribe => processes(&[Coordinator, Frontend], [No, No, No, No, No, Free]),
+
+        Method::GetBank | Method::ListBanks => roles([Visible, Visible, Visible, Visible, Visible, Visible]),
+        Method::GetLogHead => roles([Visible, Visible, Visible, Visible, Visible, Everything]),
+        Method::CreateBank | Method::RenameBank | Method::SetBankEnabled | Method::DeleteBank => {
+            roles([No, No, No, Own, No, No])
+        }
+        Method::AddItems => roles([No, Contribute, No, Contribute, No, No]),
+        Method::RemoveItems => roles([No, Withdraw, No, Withdraw, No, No]),
+        Method::GetItem => roles([No, Items, Items, Items, Details, No]),
+        Method::ListItems | Method::FindItems => roles([No, Hashes, Hashes, Hashes, No, No]),
+
+        // A federated member follows with a contributor's credential the banks whose hashes it may read.
+        Method::FeedWatch | Method::FeedLoad => processes(&[Matcher], [No, Hashes, No, No, No, No]),
+
+        Method::CreateMember | Method::SetMemberState | Method::SetTokenIssuers | Method::SetQuota => {
+            roles([No, No, No, No, No, EveryMember])
+        }
+        Method::UpdateMember => roles([No, No, No, OwnMember, No, EveryMember]),
+        Method::GetMember | Method::ListMembers | Method::ListPrincipals => {
+            roles([No, No, No, OwnMember, OwnMemberOrAllOfHost, EveryMember])
+        }
+        Method::CreatePrincipal | Method::RotateKey => roles([No, No, No, OwnMember, No, Appointed]),
+        Method::RevokePrincipal => roles([No, No, No, OwnMember, No, EveryMember]),
+        Method::PutGrant | Method::RevokeGrant | Method::SetCharter => roles([No, No, No, Own, No, No]),
+        Method::SetAlias => roles([No, No, No, Shared, No, No]),
+        Method::ListGrants => roles([No, No, No, Own, Own, No]),
+        Method::GetCharter => roles([No, Visible, Visible, Visible, Visible, No]),
+        Method::WhoAmI => roles([Free; 6]),
+
+        Method::ListEntries | Method::ProveInclusion => {
+            roles([No, No, No, OwnMember, OwnMemberOrAllOfHost, No])
+        }
+        Method::GetCheckpoint | Method::ProveConsistency => roles([No, No, No, Free, Free, Free]),
+
+        Method::HealthCheck | Method::HealthWatch | Method::Reflection | Method::ReflectionAlpha => anyone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever runs the servers is not by that a curator.
+    #[test]
+    fn an_operator_reads_no_hash_and_changes_no_bank() {
+        for method in Method::ALL {
+            for scope in row(*method).scopes(Roles::one(Role::Operator)) {
+                let is_harmless = matches!(
+                    scope,
+                    Scope::Free | Scope::Visible | Scope::Everything | Scope::EveryMember | Scope::Appointed
+                );
+                assert!(is_harmless, "{method}: {scope:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_method_has_somebody_who_may_call_it() {
+        for method in Method::ALL {
+            let row = row(*method);
+            let some_role = row.scopes(Roles::all()).next().is_some();
+            assert!(row.anyone || some_role || !row.processes.is_empty(), "{method}");
+        }
+    }
+}

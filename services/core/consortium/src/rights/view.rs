@@ -1,0 +1,104 @@
+//! A directory that is read by many calls: with each member's sets of banks, computed when they are first asked for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use vigie_model::UnixMillis;
+
+use super::member_banks::{MemberBanks, Relation};
+use crate::banks::bank::{BankRef, OwnedBank};
+use crate::directory::Directory;
+use crate::members::member::MemberId;
+
+/// A state of the directory with each member's sets of banks. A change of the directory makes another view.
+///
+/// A member's sets are computed at its first search after a change, and again after a grant of its own expires. Readers take no lock.
+#[derive(Debug)]
+pub struct View {
+    directory: Directory,
+    /// By the member's place in the directory.
+    sets: Box<[ArcSwapOption<MemberBanks>]>,
+}
+
+impl From<Directory> for View {
+    fn from(directory: Directory) -> Self {
+        let sets = directory.members().iter().map(|_| ArcSwapOption::empty()).collect();
+        Self { directory, sets }
+    }
+}
+
+impl View {
+    /// The directory.
+    #[must_use]
+    pub const fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The sets of banks of a member at `now`; empty ones for a member that is not there.
+    #[must_use]
+    pub fn banks(&self, member: MemberId, now: UnixMillis) -> Arc<MemberBanks> {
+        let compute = || Arc::new(MemberBanks::new(&self.directory, member, now));
+        let Some(held) = self.directory.member_place(member).and_then(|at| self.sets.get(at)) else {
+            return compute();
+        };
+        if let Some(sets) = held.load_full().filter(|sets| sets.holds_at(now)) {
+            return sets;
+        }
+        // Two calls may compute the same at once; either result is right.
+        let sets = compute();
+        held.store(Some(Arc::clone(&sets)));
+        sets
+    }
+
+    /// The bank that a member means, and what it is to the member. `None`: there is none, or the member may not see it.
+    ///
+    /// A flat name is that of an own bank, or an alias; never both, since the directory refuses that.
+    pub(super) fn resolve(
+        &self,
+        member: MemberId,
+        name: &BankRef,
+        now: UnixMillis,
+    ) -> Option<(&Arc<OwnedBank>, Relation)> {
+        let directory = &self.directory;
+        let bank = match &name.owner {
+            Some(owner) => directory.bank_called(directory.member_called(owner)?.id, &name.name)?,
+            None => match directory.bank_called(member, &name.name) {
+                Some(own) => own,
+                None => directory.bank(directory.grant_called(member, &name.name)?.bank)?,
+            },
+        };
+        Some((bank, Relation::of(directory, bank, member, now)?))
+    }
+
+    /// How a bank is called in answers to a member: an own one by its name, another's by the member's alias, or else by owner and
+    /// name. `None` where the member may not see it.
+    #[must_use]
+    pub fn name_for(&self, member: MemberId, bank: &OwnedBank, now: UnixMillis) -> Option<BankRef> {
+        if bank.owner == member {
+            return Some(bank.name.clone().into());
+        }
+        let grant = self.directory.grant(bank.id, member).filter(|grant| !grant.expiry.is_over(now))?;
+        match &grant.alias {
+            Some(alias) => Some(alias.clone().into()),
+            None => {
+                let owner = self.directory.member(bank.owner)?.name.clone();
+                Some(BankRef { owner: Some(owner), name: bank.name.clone() })
+            }
+        }
+    }
+}
+
+impl fmt::Display for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let directory = &self.directory;
+        write!(
+            f,
+            "{} members, {} principals, {} banks as of {}",
+            directory.members().len(),
+            directory.principals().len(),
+            directory.banks().len(),
+            directory.sequence()
+        )
+    }
+}
