@@ -67,6 +67,8 @@ pub(crate) struct Capacity {
     pub(crate) slots: usize,
     /// If one more is of a client that has less than its share: the others get none until this is made good.
     pub(crate) within_share: usize,
+    /// If one more is of a client that has none. A probe does not hold it back: it would be refused for what others have.
+    pub(crate) first_of_client: usize,
 }
 
 /// A limit that is learned. Times are counted from any fixed moment.
@@ -146,13 +148,14 @@ impl AdaptiveLimit {
             Phase::Settling { until: Some(until), .. } if now >= until => self.settle(now),
             Phase::Steady | Phase::Probing(_) | Phase::Settling { .. } => {}
         }
-        let all = Capacity { slots: floor(self.limit), within_share: floor(self.limit * 1.5) };
+        let within_share = floor(self.limit * 1.5);
+        let all = Capacity { slots: floor(self.limit), within_share, first_of_client: within_share };
         match self.phase {
             Phase::Probing(probe) if probe.holds_all || priority == Priority::Bulk => {
                 let slots = self.idle_level();
                 // Those who have least are held back last.
                 let lenient = now < probe.begun + probe.until.saturating_sub(probe.begun) / 2;
-                Capacity { slots, within_share: if lenient { all.within_share } else { slots } }
+                Capacity { slots, within_share: if lenient { within_share } else { slots }, ..all }
             }
             Phase::Probing(_) | Phase::Steady | Phase::Settling { .. } => all,
         }

@@ -279,13 +279,14 @@ impl<T> Gate<T> {
         priority: Priority,
         wanted: usize,
     ) -> Option<Refusal> {
-        let Capacity { slots, within_share } = self.limit.at(now, priority);
+        let Capacity { slots, within_share, first_of_client } = self.limit.at(now, priority);
         let several = self.clients.several();
         match priority {
             Priority::Interactive => {
                 let borrows = several && own < self.clients.due(client, self.limit.current());
                 let in_use = self.in_use_for_interactive(slots);
-                let has_slot = in_use < slots || (borrows && in_use < within_share);
+                let may_borrow = if own == 0 { first_of_client } else { within_share };
+                let has_slot = in_use < slots || (borrows && in_use < may_borrow);
                 if has_slot && self.in_flight < self.in_flight_max {
                     None
                 } else if borrows || !several {

@@ -30,7 +30,7 @@ impl Limit {
     /// Calls that may be in flight now if one more of this priority is to be admitted.
     pub(crate) fn at(&mut self, now: Duration, priority: Priority) -> Capacity {
         match self {
-            Self::Fixed(calls) => Capacity { slots: *calls, within_share: *calls },
+            Self::Fixed(calls) => Capacity { slots: *calls, within_share: *calls, first_of_client: *calls },
             Self::Adaptive(limit) => limit.at(now, priority),
         }
     }
