@@ -45,11 +45,11 @@ pub(crate) enum Schedule {
     Missed,
 }
 
-/// Of the requests, this share may be late or unsent; beyond it no latency is to be believed.
+/// The largest share of requests that may be late or unsent; beyond it latencies are not reliable.
 const LATE_SHARE_MAX: f64 = 0.01;
 
 impl Schedule {
-    /// Of a run with these totals.
+    /// Whether the generator kept to its schedule in a run with these totals.
     pub(crate) fn of(totals: &Totals) -> Self {
         let due = (totals.all_kinds().sent + totals.unsent).max(1) as f64;
         if late_share(totals) > LATE_SHARE_MAX {

@@ -40,7 +40,7 @@ pub(crate) struct Comparison {
     pub(crate) schema: &'static str,
     pub(crate) a: Run,
     pub(crate) b: Run,
-    /// What makes the figures incomparable: of such runs only `--force` gives a comparison.
+    /// The differences that make the figures incomparable; such runs are compared with `--force` only.
     pub(crate) differences: Vec<Difference>,
     pub(crate) changes: Vec<Change>,
     /// What should be nothing, or was refused.

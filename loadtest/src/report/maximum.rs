@@ -1,5 +1,5 @@
-//! What a search for the highest rate came to, and its files: the curve of what was answered, how quickly and how well, at
-//! every rate that was tried.
+//! The result of a search for the highest rate, and its files: the answered rate, latencies and errors at every rate that
+//! was tried.
 
 pub(crate) mod text;
 mod markdown;
@@ -18,25 +18,25 @@ use crate::run::scenario::Scenario;
 /// The schema that this program writes.
 pub(crate) const SCHEMA: &str = "vigie-loadtest-max/1";
 
-/// See the module.
+/// The result of a search for the highest rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Maximum {
     /// [`SCHEMA`].
     pub(crate) schema: String,
-    /// What was run at each rate: the scenario without its arrivals and faults.
+    /// The scenario that was run at each rate, without its arrivals and faults.
     pub(crate) scenario: Scenario,
     pub(crate) target: TargetFacts,
     /// When the first step began, in milliseconds since 1970.
     pub(crate) began_unix_ms: u64,
-    /// Of this program.
+    /// The version of this program.
     pub(crate) version: String,
     /// The machine of this process, during the last step.
     pub(crate) machine: Machine,
-    /// What had to hold.
+    /// The condition that a rate has to hold.
     pub(crate) condition: String,
     /// Requests a second; `null` where none held.
     pub(crate) highest_rate: Option<f64>,
-    /// What gave way above it.
+    /// The limit that was reached above that rate.
     pub(crate) limit: Limit,
     /// The same in words.
     pub(crate) because: String,
@@ -117,7 +117,7 @@ pub(crate) fn rate_text(rate: f64) -> String {
     if rate < 100.0 { format!("{rate:.1}/s") } else { format!("{rate:.0}/s") }
 }
 
-/// What gave way above the highest rate that held, and in words why.
+/// Returns the limit that was reached above the highest rate that held, and the reason in words.
 pub(crate) fn limit(highest: Option<f64>, tried: &[Step]) -> (Limit, String) {
     let failed =
         || tried.iter().filter(|step| !step.held && highest.is_none_or(|highest| step.rate > highest));

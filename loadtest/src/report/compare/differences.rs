@@ -34,7 +34,7 @@ fn cut(value: &str) -> String {
     format!("{begin}...")
 }
 
-/// What a difference means for a comparison.
+/// The effect of a difference on a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Weight {
     /// Figures of the two are of different things.
@@ -113,7 +113,7 @@ fn flatten(key: String, value: &Value, facts: &mut BTreeMap<String, String>) {
                 flatten(key, value, facts);
             }
         }
-        // One that is not there and one that is nothing are the same.
+        // A missing value and null are the same.
         Value::Null => {}
         Value::String(text) => drop(facts.insert(key, text.clone())),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) => drop(facts.insert(key, value.to_string())),
