@@ -47,9 +47,9 @@ impl CoordinatorService for Grpc {
                     let _not_load = call.waiting();
                     answers.room(most, deadline).await?
                 };
-                let _turn = if answer_bytes > little && cost.slots() == 1 {
+                let _turn = if answer_bytes > little {
                     let _not_load = call.waiting();
-                    answers.turn().await
+                    answers.turn(cost.slots()).await
                 } else {
                     Turn::default()
                 };

@@ -51,11 +51,10 @@ impl Rooms {
         self.call.weigh(cost.slots(), deadline).await
     }
 
-    /// The turn of a request with a large answer, which has to be held until that has been put together. One that is costly has slots
-    /// for that, and would keep others from their turns for long.
+    /// The turn of a request with a large answer, which has to be held until that has been put together.
     pub(crate) async fn turn(&self, cost: Cost) -> Turn {
         let _not_load = self.call.waiting();
-        if cost.slots() > 1 { Turn::default() } else { self.answers.turn().await }
+        self.answers.turn(cost.slots()).await
     }
 
     /// Keeps no more than so many bytes.

@@ -76,9 +76,10 @@ impl Answers {
     }
 
     /// A turn to build a large answer, in the order in which turns are asked for. Those who ask have room already, so each client has few
-    /// that wait. One that waits for long goes on without: those before it wait for something, and use no processor.
-    pub async fn turn(&self) -> Turn {
-        let Some((budget, _)) = &self.of else { return Turn::default() };
+    /// that wait. One that waits for long goes on without: those before it wait for something, and use no processor. A call of several
+    /// slots needs none: it has those, and would keep others from their turns for long.
+    pub async fn turn(&self, slots: usize) -> Turn {
+        let Some((budget, _)) = self.of.as_ref().filter(|_| slots == 1) else { return Turn::default() };
         let turn = Arc::clone(&budget.turns).acquire_owned();
         let permit = tokio::time::timeout(TURN_WAIT_MAX, turn).await;
         // The semaphore is never closed.
@@ -284,21 +285,21 @@ mod tests {
         let answers = Answers { of: Some((budget, Client::Unknown)), ..Answers::default() };
         let mut held = Vec::new();
         for _ in 0..turns {
-            held.push(answers.turn().await);
+            held.push(answers.turn(1).await);
         }
         let begun = Instant::now();
         let waiting = tokio::spawn({
             let answers = answers.clone();
-            async move { answers.turn().await }
+            async move { answers.turn(1).await }
         });
         tokio::time::sleep(TURN_WAIT_MAX / 2).await;
         held.pop();
         let next = waiting.await.unwrap();
         assert_eq!(begun.elapsed(), TURN_WAIT_MAX / 2);
-        answers.turn().await;
+        answers.turn(1).await;
         assert_eq!(begun.elapsed(), TURN_WAIT_MAX + TURN_WAIT_MAX / 2, "it goes on without one");
         drop(next);
-        answers.turn().await;
+        answers.turn(1).await;
         assert_eq!(begun.elapsed(), TURN_WAIT_MAX + TURN_WAIT_MAX / 2);
     }
 
@@ -306,6 +307,6 @@ mod tests {
     async fn outside_a_server_answers_have_no_bound() {
         let answers = Answers::of(&tonic::Request::new(()));
         answers.send(answers.room(usize::MAX, Instant::now()).await.unwrap());
-        answers.turn().await;
+        answers.turn(1).await;
     }
 }
