@@ -3,16 +3,15 @@
 pub mod method;
 pub mod table;
 pub mod denied;
-pub mod bank_set;
 pub mod member_banks;
 pub mod view;
 pub mod caller;
 pub mod admitted;
 
 pub use admitted::{Admitted, Claim, ItemPlace, ItemView, ListedBanks, Members, SearchBanks};
-pub use bank_set::BankSet;
 pub use caller::{Caller, InvalidCredential, Process, Proven, Reference};
 pub use denied::{Denied, DeniedKind};
 pub use member_banks::MemberBanks;
 pub use method::Method;
 pub use view::View;
+pub use vigie_model::BankSet;

@@ -7,13 +7,19 @@
 //! A hash is sensitive (it can be partly inverted), so no type here prints one by accident: `Debug` shows the hash
 //! type alone, and the digits come only from [`Hash::to_text`].
 //!
-//! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`query`], [`answer`], [`cost`],
+//! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`member`], [`bank_ref`], [`bank_set`], [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`query`], [`answer`], [`cost`],
 //! [`coverage`], [`matching`], [`topology`].
 
 pub mod rendition;
 pub mod failure;
 pub mod fingerprint;
-pub mod bank;
+/// Banks: what they are called, whose they are, and sets of them.
+pub mod banks {
+    pub mod bank;
+    pub mod member;
+    pub mod bank_ref;
+    pub mod bank_set;
+}
 pub mod item;
 pub mod sequence;
 pub mod shard;
@@ -33,10 +39,13 @@ pub use vigie_hashes::{
     Distance, Hash, HashError, HashType, HashTypeSet, Md5Hash, Metric, PdqHash, Sha256Hash, UnknownHashType,
 };
 
+pub use banks::{bank, bank_ref, bank_set, member};
 pub use bounds::{answer, cost};
 
 pub use answer::{ANSWER_BYTES_MAX, Filling, LITTLE_BYTES};
 pub use bank::{Bank, BankId, BankName, BankNameError};
+pub use bank_ref::{BankRef, BankRefError};
+pub use bank_set::BankSet;
 pub use change::{Change, ChangeKind, Cursor, FeedRange, LogId, StatePart};
 pub use cost::{Cost, CostError};
 pub use coverage::{AsOf, Coverage, MinCoverage, MinCoverageError, ShardFailure};
@@ -47,6 +56,7 @@ pub use fingerprint::{
 };
 pub use item::{Item, ItemContent, ItemContentError, ItemDraft, ItemId};
 pub use matching::{Content, Decoded, HashTypeSearch, MatchCall, Matched, SkipReason, Source};
+pub use member::{MemberId, MemberName, MemberNameError};
 pub use query::{
     Limit, LimitError, Match, MaxDistanceError, MaxDistances, Query, QueryHash, QueryMatches, SearchAnswer,
     SearchOptions, ShardAnswer, hash_types,

@@ -1,13 +1,10 @@
-//! A bank and its owner, and the names that callers give banks.
+//! A bank and its owner.
 
-use std::fmt;
-use std::str::FromStr;
-
-use thiserror::Error;
 use vigie_model::{BankId, BankName};
+pub use vigie_model::{BankRef, BankRefError};
 
 use super::charter::Charter;
-use crate::members::member::{MemberId, MemberName};
+use crate::members::member::MemberId;
 
 /// A living bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,62 +19,4 @@ pub struct OwnedBank {
     pub enabled: bool,
     /// Its demands and terms.
     pub charter: Charter,
-}
-
-/// A bank as a caller names it: `owner/name`, or a flat name, which is that of an own bank or an alias.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BankRef {
-    /// The owner, where it is named.
-    pub owner: Option<MemberName>,
-    /// The name, or an alias.
-    pub name: BankName,
-}
-
-/// The text names no bank.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error(
-    "a bank is called NAME or OWNER/NAME; a name is 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or a digit"
-)]
-pub struct BankRefError;
-
-impl FromStr for BankRef {
-    type Err = BankRefError;
-
-    fn from_str(text: &str) -> Result<Self, BankRefError> {
-        let (owner, name) = match text.split_once('/') {
-            Some((owner, name)) => (Some(owner.parse().map_err(|_| BankRefError)?), name),
-            None => (None, text),
-        };
-        Ok(Self { owner, name: name.parse().map_err(|_| BankRefError)? })
-    }
-}
-
-impl From<BankName> for BankRef {
-    fn from(name: BankName) -> Self {
-        Self { owner: None, name }
-    }
-}
-
-impl fmt::Display for BankRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.owner {
-            Some(owner) => write!(f, "{owner}/{}", self.name),
-            None => self.name.fmt(f),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn banks_are_named_with_and_without_an_owner() {
-        for good in ["known", "acme/known", "a-1/X.y_z"] {
-            assert_eq!(good.parse::<BankRef>().unwrap().to_string(), good);
-        }
-        for bad in ["", "/", "acme/", "/known", "Acme/known", "a/b/c", "acme/-x", "a b"] {
-            assert_eq!(bad.parse::<BankRef>(), Err(BankRefError), "{bad}");
-        }
-    }
 }

@@ -1,63 +1,12 @@
 //! A member: an organisation that takes part.
 
 use std::fmt;
-use std::str::FromStr;
 
 use thiserror::Error;
 use vigie_model::UnixMillis;
+pub use vigie_model::{MemberId, MemberName, MemberNameError};
 
-use crate::text::{Text, is_word};
-
-/// The id of a member: ascending in order of creation, never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MemberId(pub u32);
-
-impl MemberId {
-    /// The member that is always there: it owns every bank that was created before there were others, and its principals alone may
-    /// be operators.
-    pub const HOST: Self = Self(1);
-}
-
-impl fmt::Display for MemberId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// The name of a member: 1 to 32 of `a-z 0-9 -`, beginning with a letter. No name of a bank can be taken for `owner/name`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MemberName(Box<str>);
-
-/// The text is no [`MemberName`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a member's name is 1 to {max} of a-z 0-9 - and begins with a letter", max = MemberName::LEN_MAX)]
-pub struct MemberNameError;
-
-impl MemberName {
-    /// The longest name, in bytes.
-    pub const LEN_MAX: usize = 32;
-
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for MemberName {
-    type Err = MemberNameError;
-
-    fn from_str(text: &str) -> Result<Self, MemberNameError> {
-        let begins_well = text.as_bytes().first().is_some_and(u8::is_ascii_lowercase);
-        if begins_well && is_word(text, Self::LEN_MAX) { Ok(Self(text.into())) } else { Err(MemberNameError) }
-    }
-}
-
-impl fmt::Display for MemberName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
+use crate::text::Text;
 
 /// Whether a member takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -204,7 +153,7 @@ impl Member {
     pub fn local() -> Self {
         Self {
             id: MemberId::HOST,
-            name: MemberName("local".into()),
+            name: MemberName::of_host(),
             display_name: Text::default(),
             state: MemberState::Active,
             jurisdictions: Jurisdictions::default(),
@@ -217,16 +166,6 @@ impl Member {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_checked() {
-        for good in ["a", "acme-2", &"n".repeat(32)] {
-            assert_eq!(good.parse::<MemberName>().unwrap().as_str(), good);
-        }
-        for bad in ["", "2a", "-a", "A", "a_b", "a/b", "a.b", "é", &"n".repeat(33)] {
-            assert_eq!(bad.parse::<MemberName>(), Err(MemberNameError), "{bad}");
-        }
-    }
 
     #[test]
     fn issuers_are_checked() {

@@ -4,9 +4,8 @@
 
 use std::sync::Arc;
 
-use vigie_model::{BankId, ItemId, UnixMillis};
+use vigie_model::{BankId, BankSet, ItemId, UnixMillis};
 
-use super::bank_set::BankSet;
 use super::caller::Caller;
 use super::denied::Denied;
 use super::member_banks::{MemberBanks, Relation, is_searched};

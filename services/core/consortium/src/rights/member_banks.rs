@@ -1,8 +1,7 @@
 //! The sets of banks of one member, as of one state of the directory.
 
-use vigie_model::{BankId, Sequence, UnixMillis};
+use vigie_model::{BankId, BankSet, Sequence, UnixMillis};
 
-use super::bank_set::BankSet;
 use crate::banks::bank::OwnedBank;
 use crate::banks::grant::{Capabilities, Capability, Grant};
 use crate::directory::Directory;

@@ -1,6 +1,6 @@
 //! A set of banks, as matchers test it: one bit for each bank.
 
-use vigie_model::BankId;
+use super::bank::BankId;
 
 /// A set of bank ids: 64 ids share a word, and only words with a bit are held. 12 bytes for each 64 banks that were created one after
 /// another; 12 bytes for each bank at worst.
