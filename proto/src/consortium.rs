@@ -1,8 +1,10 @@
 //! Package `vigie.consortium.v1`: members, principals, grants, quotas, charters, and their changes of the log.
 
 mod principal;
+mod rows;
 
 pub use principal::{answered_principal, credential, roles};
+pub use rows::{DirectoryPart, ROWS_BYTES_MAX, decode_row, encode_row, optional_member};
 
 use vigie_consortium::{
     Amount, BankRef, Capability, Charter, CharterDraft, Expiry, Flags, Grant, Jurisdictions, Member,

@@ -171,7 +171,7 @@ impl TryFrom<pb::LoadResponse> for StatePart {
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::{BankId, ChangeKind, Hash, Item, ItemDraft, ItemId, SetDigest, UnixMillis};
+    use vigie_model::{BankId, ChangeKind, Hash, Item, ItemDraft, ItemId, MemberId, SetDigest, UnixMillis};
 
     use super::*;
     use crate::pb::model::v1 as pb_model;
@@ -182,7 +182,13 @@ mod tests {
             labels: vec!["a".into(), "b".into()],
             external_reference: "ref".into(),
         };
-        Item { id: ItemId(7), bank: BankId(2), added_at: UnixMillis(5), content: draft.try_into().unwrap() }
+        Item {
+            id: ItemId(7),
+            bank: BankId(2),
+            added_at: UnixMillis(5),
+            contributor: MemberId::HOST,
+            content: draft.try_into().unwrap(),
+        }
     }
 
     #[test]
@@ -294,6 +300,7 @@ mod tests {
     fn the_parts_of_a_state_survive_the_wire() {
         let bank = Bank {
             id: BankId(2),
+            owner: MemberId(3),
             name: "n".parse().unwrap(),
             enabled: false,
             created_at: UnixMillis(3),

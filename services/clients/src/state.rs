@@ -114,6 +114,7 @@ mod tests {
     fn begin(sequence: u64, banks: &[u32]) -> StatePart {
         let bank = |&id: &u32| Bank {
             id: BankId(id),
+            owner: vigie_model::MemberId::HOST,
             name: format!("bank-{id}").parse().unwrap(),
             enabled: true,
             created_at: UnixMillis(0),
@@ -131,6 +132,7 @@ mod tests {
             id: ItemId(id),
             bank: BankId(1),
             added_at: UnixMillis(0),
+            contributor: vigie_model::MemberId::HOST,
             content: content.clone(),
         };
         StatePart::Items(ids.iter().map(item).collect())

@@ -107,7 +107,12 @@ impl Replay {
                 let bank = BankId(u32::try_from(sequence.0).unwrap());
                 let name = name(&format!("bank-{sequence}"));
                 self.banks.insert(bank, (name.clone(), true));
-                ChangeKind::BankCreated { bank, name, created_at: UnixMillis(0) }
+                ChangeKind::BankCreated {
+                    bank,
+                    owner: vigie_model::MemberId::HOST,
+                    name,
+                    created_at: UnixMillis(0),
+                }
             }
             Step::Rename(number) => {
                 let bank = bank_at(number)?;
@@ -129,7 +134,13 @@ impl Replay {
             Step::Add(number, hashes) => {
                 let (bank, id) = (bank_at(number)?, ItemId(sequence.0));
                 self.items.insert(id, (bank, content(&hashes)));
-                ChangeKind::ItemAdded(Item { id, bank, added_at: UnixMillis(0), content: content(&hashes) })
+                ChangeKind::ItemAdded(Item {
+                    id,
+                    bank,
+                    added_at: UnixMillis(0),
+                    contributor: vigie_model::MemberId::HOST,
+                    content: content(&hashes),
+                })
             }
             Step::Remove(number) => {
                 let item = *self.items.keys().nth(pick(number, self.items.len())?)?;
@@ -267,7 +278,12 @@ fn change(sequence: u64, kind: ChangeKind) -> Change {
 }
 
 fn created(sequence: u64) -> Change {
-    let bank = ChangeKind::BankCreated { bank: BankId(1), name: name("known"), created_at: UnixMillis(0) };
+    let bank = ChangeKind::BankCreated {
+        bank: BankId(1),
+        owner: vigie_model::MemberId::HOST,
+        name: name("known"),
+        created_at: UnixMillis(0),
+    };
     change(sequence, bank)
 }
 
@@ -275,7 +291,13 @@ fn added(sequence: u64) -> Change {
     let (id, bank) = (ItemId(sequence), BankId(1));
     change(
         sequence,
-        ChangeKind::ItemAdded(Item { id, bank, added_at: UnixMillis(0), content: content(&[2]) }),
+        ChangeKind::ItemAdded(Item {
+            id,
+            bank,
+            added_at: UnixMillis(0),
+            contributor: vigie_model::MemberId::HOST,
+            content: content(&[2]),
+        }),
     )
 }
 
@@ -381,9 +403,19 @@ fn a_hash_that_is_always_banked_is_always_found() {
     let mut held = (BankId(1), ItemId(2));
     for round in 0..2_000 {
         let bank = bank_of(sequence + 1);
-        let created =
-            ChangeKind::BankCreated { bank, name: name(&format!("b{sequence}")), created_at: UnixMillis(0) };
-        let item = Item { id: ItemId(sequence + 2), bank, added_at: UnixMillis(0), content: content(&[2]) };
+        let created = ChangeKind::BankCreated {
+            bank,
+            owner: vigie_model::MemberId::HOST,
+            name: name(&format!("b{sequence}")),
+            created_at: UnixMillis(0),
+        };
+        let item = Item {
+            id: ItemId(sequence + 2),
+            bank,
+            added_at: UnixMillis(0),
+            contributor: vigie_model::MemberId::HOST,
+            content: content(&[2]),
+        };
         let gone = match round % 3 {
             0 => ChangeKind::BankDeleted { bank: held.0 },
             1 => ChangeKind::BankEnabledSet { bank: held.0, enabled: false },

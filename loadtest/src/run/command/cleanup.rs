@@ -207,7 +207,13 @@ mod tests {
 
     fn item(draft: ItemDraft) -> Item {
         let content = ItemContent::try_from(draft).unwrap();
-        Item { id: ItemId(1), bank: BankId(1), added_at: UnixMillis(0), content }
+        Item {
+            id: ItemId(1),
+            bank: BankId(1),
+            added_at: UnixMillis(0),
+            contributor: vigie_model::MemberId::HOST,
+            content,
+        }
     }
 
     fn draft(hash: [u8; 32], reference: &str) -> ItemDraft {

@@ -4,9 +4,9 @@ mod table;
 mod orders;
 mod element;
 mod apply;
-mod state;
+mod rows;
 
-pub use state::DirectoryState;
+pub use rows::{Difference, Row, RowKey};
 
 use std::sync::Arc;
 

@@ -23,7 +23,7 @@
 //! - the words: `text`, `expiry`, `flags`; `members` (member, role, api_key, credential, principal), `banks` (bank, grant, charter),
 //!   `quotas::quota`;
 //! - [`change`]: what the log says, and why it may be refused;
-//! - `directory`: `table` (sorted rows that share memory), [`Directory`], `apply`, `element` (digests);
+//! - `directory`: `table` (sorted rows that share memory), [`Directory`], `apply`, `element` (digests), `rows` (for stores and followers);
 //! - [`rights`]: `method`, `table` (who may call what), `caller` (who calls), `bank_set` and `view` (sets of banks,
 //!   names), `admitted` (decisions about one target), `denied`;
 //! - [`quotas`]: `gcra` (one limit), `seen`, `meter` (a member's limits).
@@ -42,7 +42,7 @@ pub use banks::{
     BankRef, BankRefError, Capabilities, Capability, Charter, CharterDraft, CharterError, Grant, OwnedBank,
 };
 pub use change::{Change, Refusal};
-pub use directory::{Directory, DirectoryState};
+pub use directory::{Difference, Directory, Row, RowKey};
 pub use expiry::Expiry;
 pub use flags::{Flag, Flags, NoFlag};
 pub use members::{

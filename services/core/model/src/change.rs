@@ -7,6 +7,7 @@ use vigie_hashes::hex;
 use crate::bank::{Bank, BankId, BankName};
 use crate::digest::SetDigest;
 use crate::item::{Item, ItemId};
+use crate::member::MemberId;
 use crate::sequence::{Sequence, UnixMillis};
 use crate::shard::Partition;
 
@@ -110,6 +111,8 @@ pub enum ChangeKind {
     BankCreated {
         /// Its id.
         bank: BankId,
+        /// The member that it belongs to.
+        owner: MemberId,
         /// Its name.
         name: BankName,
         /// When.

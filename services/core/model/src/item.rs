@@ -5,6 +5,7 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::bank::BankId;
+use crate::member::MemberId;
 use crate::sequence::UnixMillis;
 use vigie_hashes::Hash;
 
@@ -145,6 +146,8 @@ pub struct Item {
     pub bank: BankId,
     /// When it was added, by the bank service's clock.
     pub added_at: UnixMillis,
+    /// The member that added it.
+    pub contributor: MemberId,
     /// What its contributor says of it.
     pub content: ItemContent,
 }

@@ -77,6 +77,7 @@ impl Held {
         self.loads += 1;
         let bank = |(id, (name, enabled)): (&_, &(_, _))| Bank {
             id: *id,
+            owner: vigie_model::MemberId::HOST,
             name: Clone::clone(name),
             enabled: *enabled,
             created_at: UnixMillis(0),
@@ -95,6 +96,7 @@ impl Held {
                 id: *id,
                 bank: *bank,
                 added_at: UnixMillis(0),
+                contributor: vigie_model::MemberId::HOST,
                 content: content.clone(),
             })
             .collect();

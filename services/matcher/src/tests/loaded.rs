@@ -62,6 +62,7 @@ fn shard_of(plan: &StorePlan, contents: impl Iterator<Item = ItemContent>) -> (S
     let bank = BankId(1);
     let held = Bank {
         id: bank,
+        owner: vigie_model::MemberId::HOST,
         name: name("known"),
         enabled: true,
         created_at: UnixMillis(0),
@@ -70,7 +71,13 @@ fn shard_of(plan: &StorePlan, contents: impl Iterator<Item = ItemContent>) -> (S
     };
     let items: Vec<Item> = contents
         .zip(2..)
-        .map(|(content, id)| Item { id: ItemId(id), bank, added_at: UnixMillis(0), content })
+        .map(|(content, id)| Item {
+            id: ItemId(id),
+            bank,
+            added_at: UnixMillis(0),
+            contributor: vigie_model::MemberId::HOST,
+            content,
+        })
         .collect();
     let head = Sequence(items.len() as u64 + 1);
     let cursor = Cursor { log: LOG, sequence: head, chain: None };

@@ -86,6 +86,7 @@ pub(super) fn plan(folder: &Path) -> StorePlan {
 pub(super) fn loaded(plan: &StorePlan, log: &Log) -> Shard {
     let bank = |(id, (name, enabled)): (&_, &(_, _))| Bank {
         id: *id,
+        owner: vigie_model::MemberId::HOST,
         name: Clone::clone(name),
         enabled: *enabled,
         created_at: UnixMillis(0),
@@ -96,6 +97,7 @@ pub(super) fn loaded(plan: &StorePlan, log: &Log) -> Shard {
         id: *id,
         bank: *bank,
         added_at: UnixMillis(0),
+        contributor: vigie_model::MemberId::HOST,
         content: Clone::clone(content),
     };
     let sequence = Sequence(log.replay.sequence);
@@ -371,6 +373,7 @@ async fn measure() {
             id: vigie_model::ItemId(id),
             bank: vigie_model::BankId(1),
             added_at: UnixMillis(0),
+            contributor: vigie_model::MemberId::HOST,
             content,
         }
     };
@@ -382,6 +385,7 @@ async fn measure() {
     let items = std::env::var("VIGIE_ITEMS").map_or(1_000_000, |items| items.parse::<u64>().unwrap());
     let bank = Bank {
         id: vigie_model::BankId(1),
+        owner: vigie_model::MemberId::HOST,
         name: "known".parse().unwrap(),
         enabled: true,
         created_at: UnixMillis(0),

@@ -62,9 +62,20 @@ fn a_hash_of_an_unknown_type_is_kept_and_refused_in_a_search() {
     let known = Hash::pdq([5; 32]);
     let draft = ItemDraft { hashes: vec![known.clone(), strange.clone()], ..ItemDraft::default() };
     let (shard, bank) = (empty_shard(), BankId(1));
-    let created = ChangeKind::BankCreated { bank, name: name("one"), created_at: UnixMillis(0) };
+    let created = ChangeKind::BankCreated {
+        bank,
+        owner: vigie_model::MemberId::HOST,
+        name: name("one"),
+        created_at: UnixMillis(0),
+    };
     apply(&shard, 1, created, &[]);
-    let item = Item { id: ItemId(2), bank, added_at: UnixMillis(0), content: draft.try_into().unwrap() };
+    let item = Item {
+        id: ItemId(2),
+        bank,
+        added_at: UnixMillis(0),
+        contributor: vigie_model::MemberId::HOST,
+        content: draft.try_into().unwrap(),
+    };
     let hashes = item.content.hashes().to_vec();
     apply(&shard, 2, ChangeKind::ItemAdded(item), &[(2, &hashes)]);
 

@@ -242,7 +242,7 @@ impl Directory {
         self.principals.put(principal);
     }
 
-    fn take_principal(&mut self, id: PrincipalId) {
+    pub(super) fn take_principal(&mut self, id: PrincipalId) {
         let Some(principal) = self.principal(id).cloned() else { return };
         self.digest -= principal.digest();
         for id in principal.credential.ids() {
@@ -259,7 +259,7 @@ impl Directory {
         self.banks.put(bank);
     }
 
-    fn take_bank(&mut self, id: BankId) {
+    pub(super) fn take_bank(&mut self, id: BankId) {
         let Some(bank) = self.bank(id).cloned() else { return };
         self.digest -= bank.digest();
         self.bank_names.remove(&bank);
@@ -278,7 +278,7 @@ impl Directory {
         self.grants.put(grant);
     }
 
-    fn take_grant(&mut self, grant: &Arc<Grant>) {
+    pub(super) fn take_grant(&mut self, grant: &Arc<Grant>) {
         self.digest -= grant.digest();
         if grant.alias.is_some() {
             self.aliases.remove(grant);

@@ -79,6 +79,8 @@ methods! {
     FeedWatch = "/vigie.bank.v1.FeedService/Watch",
     /// Streams a shard's state.
     FeedLoad = "/vigie.bank.v1.FeedService/Load",
+    /// Streams the directory.
+    WatchDirectory = "/vigie.bank.v1.FeedService/WatchDirectory",
     /// Creates a member.
     CreateMember = "/vigie.consortium.v1.ConsortiumService/CreateMember",
     /// Reads a member.

@@ -80,7 +80,7 @@ const fn anyone() -> Row {
 
 /// The row of a method.
 pub(super) const fn row(method: Method) -> Row {
-    use Process::{Coordinator, Frontend, Matcher};
+    use Process::{Bank, Coordinator, Frontend, Matcher};
     use Scope::{
         Appointed, Contribute, Details, EveryMember, Everything, Free, Hashes, Items, No, Own, OwnMember,
         OwnMemberOrAllOfHost, Search, Shared, Visible, Withdraw,
@@ -109,6 +109,9 @@ pub(super) const fn row(method: Method) -> Row {
 
         // A federated member follows with a contributor's credential the banks whose hashes it may read.
         Method::FeedWatch | Method::FeedLoad => processes(&[Matcher], [No, Hashes, No, No, No, No]),
+
+        // Who follows it decides for others.
+        Method::WatchDirectory => processes(&[Frontend, Bank], NOBODY),
 
         Method::CreateMember | Method::SetMemberState | Method::SetTokenIssuers | Method::SetQuota => {
             roles([No, No, No, No, No, EveryMember])

@@ -1,11 +1,14 @@
 //! Any sequence of changes, against the naive maps: what is applied, what is refused, what is found, what is authorised.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use vigie_consortium::rights::MemberBanks;
 use vigie_consortium::{
     Amount, ApiKey, ApiKeys, Caller, Capabilities, Capability, Change, Charter, CharterDraft, Credential,
-    Directory, Expiry, Flag, Flags, Grant, KeyDigest, KeyId, Member, MemberId, MemberState, Method,
-    OwnedBank, Principal, PrincipalId, Quota, Reference, Role, Text, TokenIssuers, TokenSubject, View,
+    Difference, Directory, Expiry, Flag, Flags, Grant, KeyDigest, KeyId, Member, MemberId, MemberState,
+    Method, OwnedBank, Principal, PrincipalId, Quota, Reference, Role, Row, Text, TokenIssuers, TokenSubject,
+    View,
 };
 use vigie_model::{BankId, BankName, Sequence, UnixMillis};
 
@@ -256,24 +259,31 @@ fn sequences() -> u32 {
     std::env::var("VIGIE_SEEDS").map_or(100, |seeds| seeds.parse().unwrap())
 }
 
+fn rows(directory: &Directory) -> Vec<Row> {
+    directory.rows().collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(sequences()))]
 
     #[test]
     fn any_sequence_of_changes_gives_what_the_maps_give(changes in prop::collection::vec(change(), 1..90)) {
         let (mut directory, mut naive) = (Directory::new(), Naive::new());
-        let mut callers = Vec::new();
+        let (mut callers, mut states) = (Vec::new(), vec![directory.clone()]);
         for (sequence, change) in (1..).map(|number| Sequence(3 * number)).zip(&changes) {
             let before = directory.clone();
             let change = &likely(change, &naive);
             let applied = directory.apply(sequence, change);
             prop_assert_eq!(applied.is_ok(), naive.apply(change), "{:?}: {:?}", change, applied);
             if applied.is_err() {
-                prop_assert_eq!(directory.state(), before.state());
+                prop_assert_eq!(rows(&directory), rows(&before));
                 prop_assert_eq!(directory.digest(), before.digest());
                 directory.advance(sequence);
             }
             prop_assert_eq!(directory.sequence(), sequence);
+            if sequence.0 % 8 == 0 {
+                states.push(directory.clone());
+            }
             prop_assert!(directory.apply(sequence, change).is_err());
             let view = View::from(directory.clone());
             // The moments do not ascend: what was computed for one must not be taken for another.
@@ -282,18 +292,31 @@ proptest! {
             }
             check_callers(&view, &naive, UnixMillis(sequence.0 % 120), &mut callers);
         }
-        let state = naive.state(directory.sequence());
-        prop_assert_eq!(directory.state(), state.clone());
+        prop_assert_eq!(rows(&directory), naive.rows());
         check_lookups(&directory, &naive);
         // The same rows by another way have the same digest, and others another one.
-        let again = Directory::from_state(state.clone(), directory.digest()).unwrap();
-        prop_assert_eq!(again.state(), state.clone());
+        let (sequence, digest) = (directory.sequence(), directory.digest());
+        let again = Directory::from_rows(naive.rows(), sequence).proven(sequence, digest).unwrap();
+        prop_assert_eq!(rows(&again), naive.rows());
         check_lookups(&again, &naive);
-        let mut damaged = state.clone();
-        damaged.members[0].created_at = UnixMillis(5);
-        prop_assert!(Directory::from_state(damaged, directory.digest()).is_none());
-        let mut damaged = state;
-        damaged.bank_used = BankId(damaged.bank_used.0 + 1);
-        prop_assert!(Directory::from_state(damaged, directory.digest()).is_none());
+        let with = |row| {
+            let mut damaged = again.clone();
+            damaged.set_row(row);
+            damaged.proven(sequence, digest)
+        };
+        let member = Member { created_at: UnixMillis(5), ..Member::local() };
+        prop_assert!(with(Row::Member(Arc::new(member))).is_none());
+        let with_used = with(Row::Used { principal: PrincipalId(77), bank: BankId(7_777) });
+        prop_assert!(with_used.is_none());
+        // A follower that is sent what lies between the states comes to the same, wherever it begins.
+        for before in &states {
+            let Difference { set, gone } = directory.difference_from(before);
+            let mut follower = before.clone();
+            gone.into_iter().for_each(|key| follower.take_row(key));
+            set.into_iter().for_each(|row| follower.set_row(row));
+            prop_assert_eq!(rows(&follower), naive.rows());
+            prop_assert!(follower.proven(sequence, digest).is_some());
+        }
+        prop_assert_eq!(directory.difference_from(&again), Difference::default());
     }
 }

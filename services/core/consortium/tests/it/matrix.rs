@@ -53,7 +53,11 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::GetCharter => banks().collect(),
         Method::PutGrant => banks().chain(["owner", "quaran", "nobody"].map(Target::Grantee)).collect(),
         Method::FindItems => banks().chain([Target::Banks]).collect(),
-        Method::ListBanks | Method::GetLogHead | Method::FeedWatch | Method::FeedLoad => vec![Target::Banks],
+        Method::ListBanks
+        | Method::GetLogHead
+        | Method::FeedWatch
+        | Method::FeedLoad
+        | Method::WatchDirectory => vec![Target::Banks],
         Method::CreateBank => {
             ["new", "local/new", "owner/new", "nouse/new"].map(|name| Target::NewBank(name.into())).into()
         }

@@ -1,13 +1,14 @@
 //! The slow second implementation of the directory: maps of owned values, rules written as searches of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use vigie_consortium::change::bounds::PRINCIPALS_PER_MEMBER_MAX;
 use vigie_consortium::{
-    Change, Charter, Credential, DirectoryState, Expiry, Grant, Member, MemberId, MemberState, OwnedBank,
-    Principal, PrincipalId, Quota, Role,
+    Change, Charter, Credential, Expiry, Grant, Member, MemberId, MemberState, OwnedBank, Principal,
+    PrincipalId, Quota, Role, Row,
 };
-use vigie_model::{BankId, BankName, Sequence};
+use vigie_model::{BankId, BankName};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Naive {
@@ -141,18 +142,15 @@ impl Naive {
         }
     }
 
-    /// As a directory gives it.
-    pub(crate) fn state(&self, sequence: Sequence) -> DirectoryState {
-        DirectoryState {
-            sequence,
-            principal_used: PrincipalId(self.principal_used),
-            bank_used: BankId(self.bank_used),
-            members: self.members.values().cloned().collect(),
-            quotas: self.quotas.iter().map(|(member, quota)| (MemberId(*member), *quota)).collect(),
-            principals: self.principals.values().cloned().collect(),
-            banks: self.banks.values().cloned().collect(),
-            grants: self.grants.values().cloned().collect(),
-        }
+    /// As a directory gives its rows.
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        let members = self.members.values().map(|row| Row::Member(Arc::new(row.clone())));
+        let principals = self.principals.values().map(|row| Row::Principal(Arc::new(row.clone())));
+        let banks = self.banks.values().map(|row| Row::Bank(Arc::new(row.clone())));
+        let grants = self.grants.values().map(|row| Row::Grant(Arc::new(row.clone())));
+        let quotas = self.quotas.iter().map(|(member, quota)| Row::Quota(MemberId(*member), *quota));
+        let used = Row::Used { principal: PrincipalId(self.principal_used), bank: BankId(self.bank_used) };
+        members.chain(principals).chain(banks).chain(grants).chain(quotas).chain([used]).collect()
     }
 }
 

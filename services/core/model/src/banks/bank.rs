@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use super::member::MemberId;
 use crate::sequence::UnixMillis;
 
 /// The id of a bank: 1, 2, 3 ... in order of creation, never used twice, unchanged by a renaming.
@@ -60,7 +61,9 @@ impl fmt::Display for BankName {
 pub struct Bank {
     /// Its id.
     pub id: BankId,
-    /// Its name, unique among the living banks.
+    /// The member that it belongs to.
+    pub owner: MemberId,
+    /// Its name, unique among the living banks of its owner.
     pub name: BankName,
     /// Whether its items are searched. A disabled bank keeps its items.
     pub enabled: bool,

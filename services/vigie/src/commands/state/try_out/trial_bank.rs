@@ -59,7 +59,15 @@ mod tests {
     fn bank(name: &str, item_count: u64) -> Bank {
         let created_at = UnixMillis(1_000_000);
         let name = name.parse().unwrap();
-        Bank { id: BankId(1), name, enabled: true, created_at, item_count, hash_count: item_count }
+        Bank {
+            id: BankId(1),
+            owner: vigie_model::MemberId::HOST,
+            name,
+            enabled: true,
+            created_at,
+            item_count,
+            hash_count: item_count,
+        }
     }
 
     #[test]

@@ -1,0 +1,193 @@
+//! The changes of the bank's log as it stores them: those of banks and items, which shards follow, and those of the directory.
+
+use prost::Message as _;
+use vigie_consortium::Change as DirectoryChange;
+use vigie_consortium::{MemberId, PrincipalId};
+use vigie_model::{BankId, Change, ChangeKind, Sequence};
+
+use crate::invalid::Invalid;
+use crate::pb::bank::v1 as pb;
+use crate::pb::consortium::v1 as consortium;
+use pb::change::Kind;
+
+/// A change of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogChange {
+    /// Of a bank or an item: shards follow it.
+    Shard(ChangeKind),
+    /// Of members, principals, grants, quotas or charters, and of no bank as such: shards do not see it.
+    Directory(DirectoryChange),
+}
+
+impl LogChange {
+    /// The change of the directory that this is; `None` for items.
+    #[must_use]
+    pub fn of_directory(&self) -> Option<DirectoryChange> {
+        match self {
+            Self::Directory(change) => Some(change.clone()),
+            Self::Shard(kind) => match kind.clone() {
+                ChangeKind::BankCreated { bank, owner, name, created_at: _ } => {
+                    Some(DirectoryChange::BankCreated { bank, owner, name })
+                }
+                ChangeKind::BankRenamed { bank, name } => Some(DirectoryChange::BankRenamed { bank, name }),
+                ChangeKind::BankEnabledSet { bank, enabled } => {
+                    Some(DirectoryChange::BankEnabledSet { bank, enabled })
+                }
+                ChangeKind::BankDeleted { bank } => Some(DirectoryChange::BankDeleted { bank }),
+                ChangeKind::ItemAdded(_) | ChangeKind::ItemRemoved { .. } => None,
+            },
+        }
+    }
+}
+
+/// The bytes that the log stores for a change and whose digest its chain covers: the [`pb::Change`] without its sequence.
+///
+/// `None` for a change of a bank as such in the form of the directory's: the log has it in that of the shards.
+#[must_use]
+pub fn encode_log_change(change: LogChange) -> Option<Vec<u8>> {
+    let kind = match change {
+        LogChange::Shard(kind) => kind.into(),
+        LogChange::Directory(change) => directory_kind(change)?,
+    };
+    Some(pb::Change { sequence: 0, kind: Some(kind) }.encode_to_vec())
+}
+
+fn directory_kind(change: DirectoryChange) -> Option<Kind> {
+    Some(match change {
+        DirectoryChange::MemberPut(member) => {
+            Kind::MemberPut(consortium::MemberPut { member: Some(member.into()) })
+        }
+        DirectoryChange::PrincipalPut(principal) => Kind::PrincipalPut(principal.into()),
+        DirectoryChange::PrincipalRevoked(id) => {
+            Kind::PrincipalRevoked(consortium::PrincipalRevoked { principal_id: id.0 })
+        }
+        DirectoryChange::GrantPut(grant) => {
+            Kind::GrantPut(consortium::GrantPut { grant: Some(grant.into()) })
+        }
+        DirectoryChange::GrantRevoked { bank, member } => {
+            Kind::GrantRevoked(consortium::GrantRevoked { bank_id: bank.0, member_id: member.0 })
+        }
+        DirectoryChange::QuotaPut { member, quota } => {
+            Kind::QuotaPut(consortium::QuotaPut { member_id: member.0, quota: Some(quota.into()) })
+        }
+        DirectoryChange::CharterPut { bank, charter } => {
+            Kind::CharterPut(consortium::CharterPut { bank_id: bank.0, charter: Some(charter.into()) })
+        }
+        DirectoryChange::BankCreated { .. }
+        | DirectoryChange::BankRenamed { .. }
+        | DirectoryChange::BankEnabledSet { .. }
+        | DirectoryChange::BankDeleted { .. } => return None,
+    })
+}
+
+/// Reads what [`encode_log_change`] wrote.
+pub fn decode_log_change(stored: &[u8]) -> Result<LogChange, Invalid> {
+    let message = pb::Change::decode(stored).map_err(|error| Invalid::new("change", error))?;
+    let missing = |field: &'static str| move || Invalid::missing(field);
+    let change = match message.kind.ok_or_else(missing("kind"))? {
+        Kind::MemberPut(put) => {
+            DirectoryChange::MemberPut(put.member.ok_or_else(missing("member"))?.try_into()?)
+        }
+        Kind::PrincipalPut(put) => DirectoryChange::PrincipalPut(put.try_into()?),
+        Kind::PrincipalRevoked(revoked) => {
+            DirectoryChange::PrincipalRevoked(PrincipalId(revoked.principal_id))
+        }
+        Kind::GrantPut(put) => DirectoryChange::GrantPut(put.grant.ok_or_else(missing("grant"))?.try_into()?),
+        Kind::GrantRevoked(revoked) => DirectoryChange::GrantRevoked {
+            bank: BankId(revoked.bank_id),
+            member: MemberId(revoked.member_id),
+        },
+        Kind::QuotaPut(put) => DirectoryChange::QuotaPut {
+            member: MemberId(put.member_id),
+            quota: put.quota.ok_or_else(missing("quota"))?.try_into()?,
+        },
+        Kind::CharterPut(put) => DirectoryChange::CharterPut {
+            bank: BankId(put.bank_id),
+            charter: put.charter.ok_or_else(missing("charter"))?.try_into()?,
+        },
+        kind @ (Kind::BankCreated(_)
+        | Kind::BankRenamed(_)
+        | Kind::BankEnabledSet(_)
+        | Kind::BankDeleted(_)
+        | Kind::ItemAdded(_)
+        | Kind::ItemRemoved(_)) => {
+            let change: Change = pb::Change { sequence: 0, kind: Some(kind) }.try_into()?;
+            debug_assert_eq!(change.sequence, Sequence::ZERO);
+            return Ok(LogChange::Shard(change.kind));
+        }
+    };
+    Ok(LogChange::Directory(change))
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_consortium::{
+        Charter, Credential, Expiry, Flags, Grant, Member, Principal, Quota, Roles, Text,
+    };
+    use vigie_model::{BankName, Hash, Item, ItemDraft, ItemId, UnixMillis};
+
+    use super::*;
+
+    fn item() -> Item {
+        let draft = ItemDraft { hashes: vec![Hash::pdq([9; 32])], ..ItemDraft::default() };
+        let (id, bank, contributor) = (ItemId(7), BankId(2), MemberId(4));
+        Item { id, bank, added_at: UnixMillis(5), contributor, content: draft.try_into().unwrap() }
+    }
+
+    #[test]
+    fn every_kind_of_change_survives_storage() {
+        let name: BankName = "n".parse().unwrap();
+        let (bank, owner) = (BankId(1), MemberId(3));
+        let grant =
+            Grant { bank, member: owner, capabilities: Flags::all(), alias: None, expiry: Expiry::NEVER };
+        let principal = Principal {
+            id: PrincipalId(1),
+            member: MemberId::HOST,
+            roles: Roles::all(),
+            credential: Credential::Certificate("spiffe://d/member/local/a".parse().unwrap()),
+            created_at: UnixMillis(1),
+            expiry: Expiry::NEVER,
+            note: Text::default(),
+        };
+        let of_shards = [
+            ChangeKind::BankCreated { bank, owner, name: name.clone(), created_at: UnixMillis(3) },
+            ChangeKind::BankRenamed { bank, name: name.clone() },
+            ChangeKind::BankEnabledSet { bank, enabled: false },
+            ChangeKind::BankDeleted { bank },
+            ChangeKind::ItemAdded(item()),
+            ChangeKind::ItemRemoved { item: ItemId(7), bank: BankId(2) },
+        ];
+        let of_directory = [
+            DirectoryChange::MemberPut(Member::local()),
+            DirectoryChange::PrincipalPut(principal),
+            DirectoryChange::PrincipalRevoked(PrincipalId(2)),
+            DirectoryChange::GrantPut(grant),
+            DirectoryChange::GrantRevoked { bank, member: owner },
+            DirectoryChange::QuotaPut {
+                member: owner,
+                quota: Quota { images_only: true, ..Quota::default() },
+            },
+            DirectoryChange::CharterPut { bank, charter: Charter::default() },
+        ];
+        let all = of_shards.map(LogChange::Shard).into_iter().chain(of_directory.map(LogChange::Directory));
+        for change in all {
+            let stored = encode_log_change(change.clone()).unwrap();
+            assert_eq!(decode_log_change(&stored), Ok(change));
+        }
+        // The log has one form of each change.
+        let twice = LogChange::Directory(DirectoryChange::BankDeleted { bank });
+        assert_eq!(encode_log_change(twice), None);
+        assert!(decode_log_change(&[0xff]).is_err());
+    }
+
+    #[test]
+    fn what_was_written_before_there_were_members_is_the_hosts() {
+        let created =
+            pb::BankCreated { bank_id: 1, name: "n".into(), created_at_unix_ms: 3, owner_member_id: 0 };
+        let stored = pb::Change { sequence: 0, kind: Some(Kind::BankCreated(created)) }.encode_to_vec();
+        let read = decode_log_change(&stored).unwrap();
+        assert!(matches!(read, LogChange::Shard(ChangeKind::BankCreated { owner: MemberId::HOST, .. })));
+        // And the host's banks are written as they were then, so that the digests of old logs stay.
+        assert_eq!(encode_log_change(read), Some(stored));
+    }
+}
