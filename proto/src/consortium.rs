@@ -4,7 +4,10 @@ mod principal;
 mod rows;
 
 pub use principal::{answered_principal, credential, roles};
-pub use rows::{DirectoryPart, ROWS_BYTES_MAX, decode_row, encode_row, optional_member};
+pub use rows::{
+    DirectoryAt, DirectoryPart, DirectoryRequest, ROWS_BYTES_MAX, decode_row, directory_parts, encode_row,
+    optional_member,
+};
 
 use vigie_consortium::{
     Amount, BankRef, Capability, Charter, CharterDraft, Expiry, Flags, Grant, Jurisdictions, Member,

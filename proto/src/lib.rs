@@ -40,11 +40,11 @@ pub const ROLES: &[(&str, &str)] = &[
     (matcher_service_server::SERVICE_NAME, "matcher"),
     (bank_service_server::SERVICE_NAME, "bank"),
     (feed_service_server::SERVICE_NAME, "bank"),
+    (consortium_service_server::SERVICE_NAME, "bank"),
 ];
 
 /// The services that are described and that no role serves yet.
-pub const NOT_SERVED: &[&str] =
-    &[consortium_service_server::SERVICE_NAME, audit_service_server::SERVICE_NAME];
+pub const NOT_SERVED: &[&str] = &[audit_service_server::SERVICE_NAME];
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,11 @@
 //! Rows of the directory, as stores keep them and followers are sent them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use prost::Message as _;
 use vigie_consortium::{Difference, MemberId, OwnedBank, PrincipalId, Row, RowKey};
-use vigie_model::{BankId, MemberName, Sequence, SetDigest};
+use vigie_model::{BankId, LogId, MemberName, Sequence, SetDigest};
 
 use crate::invalid::{Invalid, each};
 use crate::model::bank_name;
@@ -109,68 +110,111 @@ pub fn decode_row(stored: &[u8]) -> Result<Row, Invalid> {
     pb::DirectoryRow::decode(stored).map_err(|error| Invalid::new("row", error))?.try_into()
 }
 
-/// A part of what a follower of the directory is sent.
+/// A state of the directory of one log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DirectoryAt {
+    /// The log.
+    pub log: LogId,
+    /// Every change up to this one is in it.
+    pub sequence: Sequence,
+    /// The digest of all rows.
+    pub digest: SetDigest,
+}
+
+impl From<DirectoryAt> for bank::DirectoryState {
+    fn from(at: DirectoryAt) -> Self {
+        Self { log_id: at.log.0.to_vec(), sequence: at.sequence.0, digest: Some(at.digest.into()) }
+    }
+}
+
+impl TryFrom<bank::DirectoryState> for DirectoryAt {
+    type Error = Invalid;
+
+    fn try_from(message: bank::DirectoryState) -> Result<Self, Invalid> {
+        let log = message.log_id.try_into().map_err(|_| Invalid::new("log_id", "must have 16 bytes"))?;
+        let digest = message.digest.ok_or_else(|| Invalid::missing("digest"))?;
+        let digest = crate::model::digest("digest", digest)?;
+        Ok(Self { log: LogId(log), sequence: Sequence(message.sequence), digest })
+    }
+}
+
+/// The longest wait of one request for the directory.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// A request for the directory: what the follower has, and how long to wait for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DirectoryRequest {
+    /// The state that the follower has.
+    pub have: Option<DirectoryAt>,
+    /// The longest wait for another one, at most ten seconds.
+    pub wait: Duration,
+}
+
+impl From<DirectoryRequest> for bank::ReadDirectoryRequest {
+    fn from(request: DirectoryRequest) -> Self {
+        let wait_ms = u32::try_from(request.wait.min(WAIT_MAX).as_millis()).unwrap_or_default();
+        Self { have: request.have.map(Into::into), wait_ms }
+    }
+}
+
+impl TryFrom<bank::ReadDirectoryRequest> for DirectoryRequest {
+    type Error = Invalid;
+
+    fn try_from(message: bank::ReadDirectoryRequest) -> Result<Self, Invalid> {
+        let wait = Duration::from_millis(message.wait_ms.into());
+        if wait > WAIT_MAX {
+            let reason = format!("is {}; it must be at most {}", message.wait_ms, WAIT_MAX.as_millis());
+            return Err(Invalid::new("wait_ms", reason));
+        }
+        let have = message.have.map(DirectoryAt::try_from).transpose();
+        Ok(Self { have: have.map_err(|invalid| invalid.within("have"))?, wait })
+    }
+}
+
+/// A part of an answer with the directory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DirectoryPart {
     /// The follower drops what it has before it applies this.
     pub begins: bool,
     /// Rows that are new and gone.
     pub rows: Difference,
-    /// The state that these rows complete: its sequence and digest. `None` where more parts follow first.
-    pub completes: Option<(Sequence, SetDigest)>,
-    /// The log that the directory is of.
-    pub log_id: [u8; 16],
+    /// The state that these rows complete. `None` where more parts follow first.
+    pub completes: Option<DirectoryAt>,
 }
 
-impl DirectoryPart {
-    /// Cuts the rows of one state into parts of about [`ROWS_BYTES_MAX`] bytes each, at least one.
-    #[must_use]
-    pub fn of_state(
-        begins: bool,
-        rows: Difference,
-        state: (Sequence, SetDigest),
-        log_id: [u8; 16],
-    ) -> Vec<bank::WatchDirectoryResponse> {
-        let (mut parts, mut bytes) = (Vec::new(), 0);
-        let mut part = bank::WatchDirectoryResponse {
-            begins,
-            gone: rows.gone.into_iter().map(Into::into).collect(),
-            log_id: log_id.to_vec(),
-            ..Default::default()
-        };
-        for row in rows.set {
-            let row = pb::DirectoryRow::from(row);
-            bytes += row.encoded_len();
-            if bytes > ROWS_BYTES_MAX && !part.rows.is_empty() {
-                bytes = row.encoded_len();
-                let next = bank::WatchDirectoryResponse { log_id: log_id.to_vec(), ..Default::default() };
-                parts.push(bank::WatchDirectoryResponse {
-                    goes_on: true,
-                    ..std::mem::replace(&mut part, next)
-                });
-            }
-            part.rows.push(row);
+/// Cuts the rows that lead to a state into parts of about [`ROWS_BYTES_MAX`] bytes each, at least one.
+#[must_use]
+pub fn directory_parts(
+    begins: bool,
+    rows: Difference,
+    state: DirectoryAt,
+) -> Vec<bank::ReadDirectoryResponse> {
+    let gone = rows.gone.into_iter().map(Into::into).collect();
+    let mut part = bank::ReadDirectoryResponse { begins, gone, ..Default::default() };
+    let (mut parts, mut bytes) = (Vec::new(), 0);
+    for row in rows.set {
+        let row = pb::DirectoryRow::from(row);
+        bytes += row.encoded_len();
+        if bytes > ROWS_BYTES_MAX && !part.rows.is_empty() {
+            bytes = row.encoded_len();
+            parts.push(std::mem::take(&mut part));
         }
-        (part.sequence, part.digest) = (state.0.0, Some(state.1.into()));
-        parts.push(part);
-        parts
+        part.rows.push(row);
     }
+    part.state = Some(state.into());
+    parts.push(part);
+    parts
 }
 
-impl TryFrom<bank::WatchDirectoryResponse> for DirectoryPart {
+impl TryFrom<bank::ReadDirectoryResponse> for DirectoryPart {
     type Error = Invalid;
 
-    fn try_from(message: bank::WatchDirectoryResponse) -> Result<Self, Invalid> {
-        let completes = if message.goes_on {
-            None
-        } else {
-            let digest = message.digest.ok_or_else(|| Invalid::missing("digest"))?;
-            Some((Sequence(message.sequence), crate::model::digest("digest", digest)?))
-        };
+    fn try_from(message: bank::ReadDirectoryResponse) -> Result<Self, Invalid> {
+        let completes = message.state.map(DirectoryAt::try_from).transpose();
         let set = each("rows", message.rows, Row::try_from)?;
         let gone = each("gone", message.gone, RowKey::try_from)?;
-        let log_id = message.log_id.try_into().map_err(|_| Invalid::new("log_id", "must have 16 bytes"))?;
-        Ok(Self { begins: message.begins, rows: Difference { set, gone }, completes, log_id })
+        let completes = completes.map_err(|invalid| invalid.within("state"))?;
+        Ok(Self { begins: message.begins, rows: Difference { set, gone }, completes })
     }
 }
 
@@ -212,12 +256,18 @@ mod tests {
         for row in rows().set {
             assert_eq!(decode_row(&encode_row(row.clone())), Ok(row));
         }
-        let state = (Sequence(7), Directory::new().digest());
-        let [message] = &DirectoryPart::of_state(true, rows(), state, [1; 16])[..] else {
-            panic!("one part")
-        };
-        let expected = DirectoryPart { begins: true, rows: rows(), completes: Some(state), log_id: [1; 16] };
+        let [message] = &directory_parts(true, rows(), state())[..] else { panic!("one part") };
+        let expected = DirectoryPart { begins: true, rows: rows(), completes: Some(state()) };
         assert_eq!(DirectoryPart::try_from(message.clone()), Ok(expected));
+        let request = DirectoryRequest { have: Some(state()), wait: Duration::from_secs(2) };
+        let message = bank::ReadDirectoryRequest::from(request);
+        assert_eq!(DirectoryRequest::try_from(message.clone()), Ok(request));
+        let long = bank::ReadDirectoryRequest { wait_ms: 10_001, ..message };
+        assert_eq!(DirectoryRequest::try_from(long).unwrap_err().field, "wait_ms");
+    }
+
+    fn state() -> DirectoryAt {
+        DirectoryAt { log: LogId([1; 16]), sequence: Sequence(7), digest: Directory::new().digest() }
     }
 
     #[test]
@@ -228,7 +278,7 @@ mod tests {
             Row::Member(Arc::new(Member { id: MemberId(number), name, display_name, ..Member::local() }))
         };
         let rows = Difference { set: (1..20_000).map(member).collect(), gone: Vec::new() };
-        let parts = DirectoryPart::of_state(true, rows, (Sequence(7), SetDigest::EMPTY), [1; 16]);
+        let parts = directory_parts(true, rows, state());
         assert!(parts.len() > 2 && parts.iter().all(|part| part.encoded_len() < 2 * ROWS_BYTES_MAX));
         let parts: Vec<_> = parts.into_iter().map(|part| DirectoryPart::try_from(part).unwrap()).collect();
         assert_eq!(parts.iter().map(|part| part.rows.set.len()).sum::<usize>(), 19_999);

@@ -5,6 +5,7 @@ mod database;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use vigie_access::AccessConfig;
 use vigie_serving::ServingConfig;
 
 pub use self::location::StoreUrl;
@@ -104,6 +105,8 @@ pub struct Config {
     pub message_bytes_max: usize,
     /// The limits that every server keeps.
     pub serving: ServingConfig,
+    /// Who is let in.
+    pub access: AccessConfig,
 }
 
 impl Default for Config {
@@ -132,11 +135,19 @@ impl Default for Config {
             recent_bytes_max: 32 << 20,
             message_bytes_max: 4 << 20,
             serving: ServingConfig::default(),
+            access: AccessConfig::default(),
         }
     }
 }
 
 impl Config {
+    /// Who is let in: the names of the deployment's own matchers are those of `matcher_names` too.
+    pub(crate) fn access(&self) -> AccessConfig {
+        let mut access = self.access.clone();
+        access.matcher_names.extend(self.matcher_names.iter().cloned());
+        access
+    }
+
     /// Every fault of these values, each as `field: what is wrong`.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
@@ -173,6 +184,7 @@ impl Config {
                 .map(|(field, value, max)| format!("{field}: is {value}; it must be 1 to {max}")),
         );
         faults.extend(self.serving.faults());
+        faults.extend(self.access.faults().into_iter().map(|fault| format!("access.{fault}")));
         faults
     }
 }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tonic::{Code, Status};
+use vigie_consortium::change::Refusal;
+use vigie_consortium::{Denied, DeniedKind, PrincipalId};
 use vigie_log::{FollowError, StoreFault as _, WriteRefused};
-use vigie_model::{BankName, ItemId};
+use vigie_model::{BankName, BankRef, ItemId, MemberName};
 use vigie_proto::{Invalid, status};
 use vigie_serving::TooManyStreams;
 
@@ -17,15 +19,26 @@ pub(crate) const RESTORE: &str = "restore the newest backup that `vigie bank ver
 /// Why a call is refused. Holds no source: what the store said is logged where it was handled, once.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum Error {
-    /// No living bank has this name.
-    #[error("there is no bank called {0}")]
-    BankNotFound(BankName),
-    /// A living bank has this name already.
+    /// The caller may not do that, or there is no such thing for it.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// A living bank of the member has this name already, or an alias.
     #[error("there is a bank called {0} already")]
     NameTaken(BankName),
-    /// No living bank holds this item.
-    #[error("there is no item {0}")]
-    ItemNotFound(ItemId),
+    /// The bank is not shared with the member.
+    #[error("the bank {bank} is not shared with {member}")]
+    GrantNotFound {
+        /// The bank, as the caller names it.
+        bank: BankRef,
+        /// The member.
+        member: MemberName,
+    },
+    /// The principal proves itself otherwise.
+    #[error("principal {0} has no API key: its credential is a certificate or a token")]
+    NoApiKey(PrincipalId),
+    /// The directory refuses the change.
+    #[error("{0}")]
+    Directory(DirectoryRefusal),
     /// The table of banks is full.
     #[error("there are {0} banks already, and no more can be created")]
     TooManyBanks(usize),
@@ -69,9 +82,16 @@ impl Error {
     /// The one table from error to code.
     pub(crate) const fn code(&self) -> Code {
         match self {
-            Self::BankNotFound(_) | Self::ItemNotFound(_) => Code::NotFound,
+            Self::Denied(denied) => match denied.kind() {
+                DeniedKind::Unauthenticated => Code::Unauthenticated,
+                DeniedKind::PermissionDenied => Code::PermissionDenied,
+                DeniedKind::NotFound => Code::NotFound,
+                DeniedKind::FailedPrecondition => Code::FailedPrecondition,
+            },
+            Self::GrantNotFound { .. } => Code::NotFound,
             Self::NameTaken(_) => Code::AlreadyExists,
-            Self::TooManyBanks(_) => Code::FailedPrecondition,
+            Self::TooManyBanks(_) | Self::NoApiKey(_) => Code::FailedPrecondition,
+            Self::Directory(refusal) => refusal.code(),
             Self::TimeSpent => Code::DeadlineExceeded,
             Self::Unreadable | Self::Stopping | Self::Standby => Code::Unavailable,
             Self::Followers(_) => Code::ResourceExhausted,
@@ -102,6 +122,16 @@ impl Error {
 }
 
 impl Error {
+    /// There is no such bank for the caller.
+    pub(crate) const fn bank_not_found(name: BankRef) -> Self {
+        Self::Denied(Denied::BankNotFound(name))
+    }
+
+    /// There is no such item for the caller.
+    pub(crate) const fn item_not_found(item: ItemId) -> Self {
+        Self::Denied(Denied::ItemNotFound(item))
+    }
+
     /// When a refused caller is to come back, where that is known.
     fn retry_after(&self) -> Option<Duration> {
         if *self == Self::Log(WriteRefused::QueueFull) {
@@ -122,6 +152,62 @@ impl Error {
     pub(crate) fn from_read(error: &StoreError) -> Self {
         tracing::error!(error = error as &dyn std::error::Error, "cannot read the store");
         if error.is_corrupt() { Self::Broken } else { Self::Unreadable }
+    }
+}
+
+/// Why the directory refuses a change, as its caller may know it: [`Refusal`] names ids of others.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum DirectoryRefusal {
+    /// A name, an identity provider or a credential is another's.
+    #[error("{0}")]
+    Taken(String),
+    /// The present state does not admit the change.
+    #[error("{0}")]
+    State(String),
+    /// The request could never be granted.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl DirectoryRefusal {
+    const fn code(&self) -> Code {
+        match self {
+            Self::Taken(_) => Code::AlreadyExists,
+            Self::State(_) => Code::FailedPrecondition,
+            Self::Invalid(_) => Code::InvalidArgument,
+        }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        let text = refusal.to_string();
+        Self::Directory(match refusal {
+            Refusal::BankNameTaken(name) => return Self::NameTaken(name),
+            Refusal::MemberNameTaken(_) => DirectoryRefusal::Taken(text),
+            Refusal::IssuerTaken(_) => DirectoryRefusal::Taken("another member has this issuer".to_owned()),
+            Refusal::CredentialTaken(_) => {
+                DirectoryRefusal::Taken("another principal has this credential".to_owned())
+            }
+            Refusal::NoOperatorLeft | Refusal::HostInactive | Refusal::TooMany { .. } => {
+                DirectoryRefusal::State(text)
+            }
+            Refusal::OperatorOutsideHost => DirectoryRefusal::Invalid(text),
+            Refusal::GrantToOwner(_) => DirectoryRefusal::Invalid(
+                "the bank belongs to the member that it would be shared with".to_owned(),
+            ),
+            // The plan has looked each of these up in the same state.
+            Refusal::OutOfOrder { .. }
+            | Refusal::IdUsed(_)
+            | Refusal::UnknownMember(_)
+            | Refusal::UnknownPrincipal(_)
+            | Refusal::UnknownBank(_)
+            | Refusal::UnknownGrant(..)
+            | Refusal::PrincipalOfAnother(_) => {
+                tracing::error!("the directory refuses what the plan has checked: {text}");
+                return Self::Broken;
+            }
+        })
     }
 }
 

@@ -1,312 +1,127 @@
-//! The gRPC side: converts, calls, converts. Decides nothing.
+//! The gRPC side: converts, calls, converts. Decides nothing: rights are decided by `vigie-consortium`, in the plan of a write and in the
+//! view of a read.
+
+mod banks;
+mod feed;
+mod members;
+mod page;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::StreamExt as _;
-use futures::stream::{BoxStream, try_unfold};
-use prost::Message as _;
 use tokio::time::Instant;
-use tonic::metadata::MetadataMap;
-use tonic::{Request, Response, Status};
-use vigie_model::change::Cursor;
-use vigie_model::{Bank, BankId, BankName, Item, ItemId, LogHead, ShardIdentity};
-use vigie_proto::bank::{idempotency_key, item_contents, item_ids, name, page_size};
-use vigie_proto::pb::bank::v1 as pb;
-use vigie_serving::{Answers, Call, LongStream, LongStreams, ServingConfig, deadline};
+use tonic::{Request, Status};
+use vigie_access::{Called, Directories};
+use vigie_consortium::{Admitted, Denied, View};
+use vigie_model::UnixMillis;
+use vigie_proto::bank::{IDEMPOTENCY_KEY_LEN_MAX, idempotency_key};
+use vigie_serving::{ServingConfig, deadline};
+
+pub(crate) use self::feed::FeedGrpc;
 
 use crate::error::Error;
-use crate::load::Loader;
-use crate::log::{CurrentTerm, Follower, Term, cursor, feed_range};
-use crate::plan::digests::slice_of;
-use crate::plan::write::{Answer, Write};
-use crate::store::{FoundPage, ItemSearch, Store, StoreError};
-
-/// Items that are read for one page of a search without an index: some tens of milliseconds.
-const FIND_READ_MAX: u32 = 100_000;
+use crate::log::{CurrentTerm, Term};
+use crate::plan::answer::Answer;
+use crate::plan::write::{Action, Author, Write};
+use crate::store::{Store, StoreError};
 
 /// The term under way, for one call.
 fn term(current: &CurrentTerm) -> Result<Arc<Term>, Error> {
     current.get().ok_or(Error::Standby)
 }
 
-/// The service that keeps banks and items.
+/// The refusal of a denied read.
+fn refused(denied: Denied) -> Status {
+    Error::Denied(denied).into()
+}
+
+/// The directory of the bank that serves: always that of the newest commit.
 #[derive(Debug)]
+pub(crate) struct OwnDirectory {
+    /// The term under way.
+    pub(crate) current: CurrentTerm,
+    /// The bank's clock.
+    pub(crate) clock: Arc<dyn vigie_log::Clock>,
+}
+
+impl Directories for OwnDirectory {
+    fn view(&self) -> Result<Arc<View>, Status> {
+        Ok(term(&self.current)?.application.view())
+    }
+
+    fn now(&self) -> UnixMillis {
+        UnixMillis(self.clock.now().0)
+    }
+}
+
+/// The services that keep banks, items and members.
+#[derive(Debug, Clone)]
 pub(crate) struct BankGrpc {
     /// Where writes and reads go.
     pub(crate) current: CurrentTerm,
     /// How long a call may take.
     pub(crate) serving: ServingConfig,
+    /// Keys the digests of new API keys.
+    pub(crate) pepper: vigie_credentials::api_key::Pepper,
 }
 
 impl BankGrpc {
-    async fn write(&self, metadata: &MetadataMap, write: Write, key: String) -> Result<Answer, Status> {
+    /// Makes a write of a request and has it done.
+    async fn write<T>(
+        &self,
+        request: Request<T>,
+        action: impl FnOnce(&T) -> Result<Action, Status>,
+        key: impl FnOnce(T) -> String,
+    ) -> Result<(Called, Answer), Status> {
+        let called = Called::of(&request)?;
         let term = term(&self.current)?;
-        let deadline = deadline::of(metadata, &self.serving);
-        let key = idempotency_key(key)?;
+        let (metadata, _, message) = request.into_parts();
+        let deadline = deadline::of(&metadata, &self.serving);
+        let action = action(&message)?;
+        let key = idempotency_key(key(message))?.map(|key| own_key(&called, key)).transpose()?;
+        let write = Write { by: Author { caller: called.caller(), method: called.method() }, action };
         let written = tokio::time::timeout_at(deadline, term.log.write(write, key, deadline)).await;
         // It is in the queue or beyond, and nobody knows how far.
-        Ok(written.unwrap_or(Err(Error::TimeSpent))?)
+        Ok((called, written.unwrap_or(Err(Error::TimeSpent))?))
     }
 
-    async fn write_bank(
-        &self,
-        metadata: &MetadataMap,
-        write: Write,
-        key: String,
-    ) -> Result<(Option<pb::Bank>, u64), Status> {
-        let Answer::Bank { bank, sequence } = self.write(metadata, write, key).await? else {
-            return Err(Error::Broken.into());
-        };
-        Ok((Some(bank.into()), sequence.0))
-    }
-
-    /// The store, while this bank serves.
-    fn store(&self) -> Result<Arc<dyn Store>, Error> {
-        term(&self.current).map(|term| term.application.store())
-    }
-
-    async fn read<T>(
-        &self,
-        deadline: Instant,
-        read: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, Status> {
-        deadline::within(deadline, async { Ok(read.await.map_err(|error| Error::from_read(&error))?) }).await
+    /// Begins a read.
+    fn reading<T>(&self, request: &Request<T>) -> Result<Reading, Status> {
+        let called = Called::of(request)?;
+        let (store, view) = (term(&self.current)?.application.store(), called.view()?);
+        let deadline = deadline::of(request.metadata(), &self.serving);
+        Ok(Reading { called, store, view, deadline })
     }
 }
 
-#[tonic::async_trait]
-impl pb::bank_service_server::BankService for BankGrpc {
-    async fn create_bank(
-        &self,
-        request: Request<pb::CreateBankRequest>,
-    ) -> Result<Response<pb::CreateBankResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let write = Write::CreateBank { name: name("name", &message.name)? };
-        let (bank, sequence) = self.write_bank(&metadata, write, message.idempotency_key).await?;
-        Ok(Response::new(pb::CreateBankResponse { bank, sequence }))
-    }
-
-    async fn get_bank(
-        &self,
-        request: Request<pb::GetBankRequest>,
-    ) -> Result<Response<pb::GetBankResponse>, Status> {
-        let store = self.store()?;
-        let deadline = deadline::of(request.metadata(), &self.serving);
-        let name = name("name", &request.get_ref().name)?;
-        let found = self.read(deadline, store.bank(&name)).await?;
-        let bank: Bank = found.value.ok_or(Error::BankNotFound(name))?;
-        Ok(Response::new(pb::GetBankResponse { bank: Some(bank.into()), sequence: found.sequence.0 }))
-    }
-
-    async fn list_banks(
-        &self,
-        request: Request<pb::ListBanksRequest>,
-    ) -> Result<Response<pb::ListBanksResponse>, Status> {
-        let store = self.store()?;
-        let deadline = deadline::of(request.metadata(), &self.serving);
-        let message = request.into_inner();
-        let limit = page_size(message.page_size)?;
-        let page = self.read(deadline, store.banks(BankId(message.after_id), limit)).await?;
-        let banks = page.value.into_iter().map(Into::into).collect();
-        Ok(Response::new(pb::ListBanksResponse { banks, sequence: page.sequence.0 }))
-    }
-
-    async fn rename_bank(
-        &self,
-        request: Request<pb::RenameBankRequest>,
-    ) -> Result<Response<pb::RenameBankResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let (name, new_name) = (name("name", &message.name)?, name("new_name", &message.new_name)?);
-        let write = Write::RenameBank { name, new_name };
-        let (bank, sequence) = self.write_bank(&metadata, write, message.idempotency_key).await?;
-        Ok(Response::new(pb::RenameBankResponse { bank, sequence }))
-    }
-
-    async fn set_bank_enabled(
-        &self,
-        request: Request<pb::SetBankEnabledRequest>,
-    ) -> Result<Response<pb::SetBankEnabledResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let write = Write::SetBankEnabled { name: name("name", &message.name)?, enabled: message.enabled };
-        let (bank, sequence) = self.write_bank(&metadata, write, message.idempotency_key).await?;
-        Ok(Response::new(pb::SetBankEnabledResponse { bank, sequence }))
-    }
-
-    async fn delete_bank(
-        &self,
-        request: Request<pb::DeleteBankRequest>,
-    ) -> Result<Response<pb::DeleteBankResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let write = Write::DeleteBank { name: name("name", &message.name)? };
-        let answer = self.write(&metadata, write, message.idempotency_key).await?;
-        let Answer::BankDeleted { sequence, item_count } = answer else { return Err(Error::Broken.into()) };
-        Ok(Response::new(pb::DeleteBankResponse { sequence: sequence.0, item_count }))
-    }
-
-    async fn add_items(
-        &self,
-        request: Request<pb::AddItemsRequest>,
-    ) -> Result<Response<pb::AddItemsResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let (bank, items) = (name("bank", &message.bank)?, item_contents(message.items)?);
-        let write = Write::AddItems { bank, items };
-        let answer = self.write(&metadata, write, message.idempotency_key).await?;
-        let Answer::ItemsAdded { first, last } = answer else { return Err(Error::Broken.into()) };
-        let item_ids = (first.0..=last.0).collect();
-        Ok(Response::new(pb::AddItemsResponse { item_ids, sequence: last.0 }))
-    }
-
-    async fn get_item(
-        &self,
-        request: Request<pb::GetItemRequest>,
-    ) -> Result<Response<pb::GetItemResponse>, Status> {
-        let store = self.store()?;
-        let deadline = deadline::of(request.metadata(), &self.serving);
-        let id = ItemId(request.get_ref().item_id);
-        let found = self.read(deadline, store.item(id)).await?;
-        let (item, bank) = found.value.ok_or(Error::ItemNotFound(id))?;
-        let sequence = found.sequence.0;
-        Ok(Response::new(pb::GetItemResponse { item: Some(item.into()), bank: bank.to_string(), sequence }))
-    }
-
-    async fn list_items(
-        &self,
-        request: Request<pb::ListItemsRequest>,
-    ) -> Result<Response<pb::ListItemsResponse>, Status> {
-        let store = self.store()?;
-        let deadline = deadline::of(request.metadata(), &self.serving);
-        let answers = Answers::of(&request);
-        let message = request.into_inner();
-        let (bank, limit) = (name("bank", &message.bank)?, page_size(message.page_size)?);
-        // Before they are read: the page is cut when its items are known.
-        let mut room = answers.room(usize::from(limit) * ITEM_BYTES, deadline).await?;
-        let page = self.read(deadline, store.items(&bank, ItemId(message.after_id), limit)).await?;
-        let items = page.value.ok_or(Error::BankNotFound(bank))?;
-        // A caller that does not know of it takes a page that was cut for the last one.
-        let bytes_max = if message.may_truncate { PAGE_BYTES_MAX } else { usize::MAX };
-        let (items, bytes, truncated) = first_of(items.into_iter().map(Into::into), bytes_max);
-        room.shrink(bytes);
-        answers.send(room);
-        Ok(Response::new(pb::ListItemsResponse { items, sequence: page.sequence.0, truncated }))
-    }
-
-    async fn find_items(
-        &self,
-        request: Request<pb::FindItemsRequest>,
-    ) -> Result<Response<pb::FindItemsResponse>, Status> {
-        let store = self.store()?;
-        let deadline = deadline::of(request.metadata(), &self.serving);
-        let message = request.get_ref();
-        let search = ItemSearch {
-            query: message.try_into()?,
-            after: ItemId(message.after_id),
-            found_max: page_size(message.page_size)?,
-            read_max: FIND_READ_MAX,
-        };
-        let page = self.read(deadline, store.find_items(&search)).await?;
-        let sequence = page.sequence.0;
-        let missing = || search.query.bank.clone().map_or(Error::Broken, Error::BankNotFound);
-        let FoundPage { items, next_after, read } = page.value.ok_or_else(missing)?;
-        let found = |(item, bank): (Item, BankName)| pb::FoundItem {
-            item: Some(item.into()),
-            bank: bank.to_string(),
-        };
-        Ok(Response::new(pb::FindItemsResponse {
-            items: items.into_iter().map(found).collect(),
-            next_after_id: next_after.map_or(0, |item| item.0),
-            read_count: read,
-            sequence,
-        }))
-    }
-
-    async fn remove_items(
-        &self,
-        request: Request<pb::RemoveItemsRequest>,
-    ) -> Result<Response<pb::RemoveItemsResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let write = Write::RemoveItems { items: item_ids(message.item_ids)? };
-        let answer = self.write(&metadata, write, message.idempotency_key).await?;
-        let Answer::ItemsRemoved { sequence } = answer else { return Err(Error::Broken.into()) };
-        Ok(Response::new(pb::RemoveItemsResponse { sequence: sequence.0 }))
-    }
-
-    async fn get_log_head(
-        &self,
-        request: Request<pb::GetLogHeadRequest>,
-    ) -> Result<Response<pb::GetLogHeadResponse>, Status> {
-        let store = self.store()?;
-        let deadline = deadline::of(request.metadata(), &self.serving);
-        let head: LogHead = self.read(deadline, store.head_row()).await?.into();
-        Ok(Response::new(head.into()))
-    }
-}
-
-/// The most bytes of the items of one page: clients of gRPC refuse an answer of more than 4 MB by default.
-const PAGE_BYTES_MAX: usize = 3 << 20;
-/// The most bytes of an item that one page is expected to hold many of: 64 hashes of 64 bytes and 32 labels, all at their bounds.
-const ITEM_BYTES: usize = 10 << 10;
-
-/// The first of the items that a page may hold, at least one, their bytes, and whether there are more.
-fn first_of(items: impl Iterator<Item = pb::Item>, bytes_max: usize) -> (Vec<pb::Item>, usize, bool) {
-    let (mut page, mut bytes) = (Vec::new(), 0);
-    for item in items {
-        // With its tag and its length.
-        let more = item.encoded_len() + 5;
-        if !page.is_empty() && bytes + more > bytes_max {
-            return (page, bytes, true);
+/// The key as it is recorded: each member has keys of its own, so that nobody learns of another's. Those of the host are as they were
+/// before there were members.
+fn own_key(called: &Called, key: String) -> Result<String, Status> {
+    let view = called.view()?;
+    let member = called.admitted(&view)?.member().map(|member| member.id);
+    Ok(match member {
+        // Longer than a key of the host may be, and never the same for two keys or two members.
+        Some(member) if member != vigie_model::MemberId::HOST => {
+            format!("{key: <width$}{}/{member}", key.len(), width = IDEMPOTENCY_KEY_LEN_MAX + 1)
         }
-        bytes += more;
-        page.push(item);
-    }
-    (page, bytes, false)
+        Some(_) | None => key,
+    })
 }
 
-/// The service that streams the log.
-#[derive(Debug)]
-pub(crate) struct FeedGrpc {
-    /// What is streamed, and what ends every stream.
-    pub(crate) current: CurrentTerm,
-    /// Those who follow, and those who load the state in order to follow.
-    pub(crate) followers: LongStreams,
-    /// How long the state may take to be loaded.
-    pub(crate) load_max: Duration,
+/// A read by one caller: the store, while this bank serves, and the directory.
+struct Reading {
+    called: Called,
+    store: Arc<dyn Store>,
+    view: Arc<View>,
+    deadline: Instant,
 }
 
-#[tonic::async_trait]
-impl pb::feed_service_server::FeedService for FeedGrpc {
-    type WatchStream = BoxStream<'static, Result<pb::WatchResponse, Status>>;
-
-    async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let call = Call::of(&request);
-        let (from, shard): (Option<Cursor>, ShardIdentity) = request.into_inner().try_into()?;
-        let term = term(&self.current)?;
-        let place = self.followers.enter(&call).map_err(Error::Followers)?;
-        let watched = term.feed.watch(from.map(cursor), slice_of(shard), term.ended.clone()).await;
-        let follower = watched.map_err(Error::from)?;
-        // Pulled: the next range is read when the client has room for it.
-        let ranges =
-            try_unfold((follower, place), |(mut follower, place): (Follower, LongStream)| async move {
-                let next = follower.next().await.map_err(Error::from)?;
-                Ok(next.map(|range| (feed_range(range).into(), (follower, place))))
-            });
-        Ok(Response::new(ranges.boxed()))
+impl Reading {
+    fn admitted(&self) -> Result<Admitted<'_>, Status> {
+        self.called.admitted(&self.view)
     }
 
-    type LoadStream = BoxStream<'static, Result<pb::LoadResponse, Status>>;
-
-    async fn load(&self, request: Request<pb::LoadRequest>) -> Result<Response<Self::LoadStream>, Status> {
-        let call = Call::of(&request);
-        let shard: ShardIdentity = request.into_inner().try_into()?;
-        let term = term(&self.current)?;
-        let place = self.followers.enter(&call).map_err(Error::Followers)?;
-        let loader = Loader::new(term.application.store(), term.feed.admit(), shard, term.ended.clone())?;
-        let ends_at = Instant::now() + self.load_max;
-        let parts =
-            try_unfold((loader, place), move |(mut loader, place): (Loader, LongStream)| async move {
-                let part = deadline::within(ends_at, async { Ok(loader.next().await?) }).await?;
-                Ok(part.map(|part| (part.into(), (loader, place))))
-            });
-        Ok(Response::new(parts.boxed()))
+    async fn read<T>(&self, read: impl Future<Output = Result<T, StoreError>>) -> Result<T, Status> {
+        deadline::within(self.deadline, async { Ok(read.await.map_err(|error| Error::from_read(&error))?) })
+            .await
     }
 }

@@ -1,14 +1,18 @@
 //! The bank as the user of a log: its types, and what the log asks of it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+use vigie_consortium::{Directory, View};
 use vigie_log::{Application, Draft};
-use vigie_model::{BankId, Change, ChangeKind, FeedRange, ItemId, Partition};
-use vigie_proto::bank::decode_change;
+use vigie_model::{Change, ChangeKind, FeedRange, ItemId, Partition, SetDigest, UnixMillis};
+use vigie_proto::bank::{LogChange, decode_log_change};
 
 use crate::error::Error;
+use crate::plan::answer::Answer;
 use crate::plan::digests::Totals;
-use crate::plan::write::{Answer, Write};
+use crate::plan::write::{Action, Write};
 use crate::plan::{Known, Planner, State};
 use crate::store::{Loaded, Rows, Store, StoreError, id_to_model, to_model};
 
@@ -19,18 +23,88 @@ pub(crate) type CurrentTerm = vigie_log::CurrentTerm<BankLog>;
 /// One that follows a bank's log.
 pub(crate) type Follower = vigie_log::Follower<BankLog>;
 
+/// One step of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// Its position.
+    pub(crate) sequence: vigie_model::Sequence,
+    /// The change.
+    pub(crate) change: LogChange,
+}
+
+impl Step {
+    /// The change as shards have it; `None` for one of the directory alone.
+    pub(crate) fn of_shard(self) -> Option<Change> {
+        match self.change {
+            LogChange::Shard(kind) => Some(Change { sequence: self.sequence, kind }),
+            LogChange::Directory(_) => None,
+        }
+    }
+}
+
+/// The newest states of the directory: a follower that has one of them is sent what differs.
+#[derive(Debug, Clone)]
+pub(crate) struct States(VecDeque<Arc<View>>);
+
+impl States {
+    /// States that are kept. They share their rows: one costs about what it changed.
+    const KEPT: usize = 64;
+
+    fn new() -> Self {
+        Self(VecDeque::from([Arc::new(View::from(Directory::new()))]))
+    }
+
+    fn newest_view(&self) -> &Arc<View> {
+        // There is always one.
+        &self.0[0]
+    }
+
+    /// The state as of the newest commit.
+    pub(crate) fn newest(&self) -> &Directory {
+        self.newest_view().directory()
+    }
+
+    /// The state with this digest, if it is kept.
+    pub(crate) fn with_digest(&self, digest: SetDigest) -> Option<&Directory> {
+        self.0.iter().map(|view| view.directory()).find(|directory| directory.digest() == digest)
+    }
+
+    fn add(&mut self, view: Arc<View>) {
+        self.0.push_front(view);
+        self.0.truncate(Self::KEPT);
+    }
+}
+
 /// The user of the log.
 #[derive(Debug)]
 pub(crate) struct BankLog {
     store: Arc<dyn Store>,
     /// See [`crate::Config::banks_max`].
     banks_max: usize,
+    /// The directory as of the newest commit, and before.
+    states: watch::Sender<States>,
+    clock: Arc<dyn vigie_log::Clock>,
 }
 
 impl BankLog {
     /// On a store, with at most so many living banks.
-    pub(crate) fn new(store: Arc<dyn Store>, banks_max: usize) -> Self {
-        Self { store, banks_max }
+    pub(crate) fn new(store: Arc<dyn Store>, banks_max: usize, clock: Arc<dyn vigie_log::Clock>) -> Self {
+        Self { store, banks_max, states: watch::Sender::new(States::new()), clock }
+    }
+
+    /// The directory as of the newest commit, with what callers may see of it.
+    pub(crate) fn view(&self) -> Arc<View> {
+        Arc::clone(self.states.borrow().newest_view())
+    }
+
+    /// The newest states of the directory, and those to come.
+    pub(crate) fn history(&self) -> watch::Receiver<States> {
+        self.states.subscribe()
+    }
+
+    /// The time by which rights expire: that of the bank's commits.
+    pub(crate) fn now(&self) -> UnixMillis {
+        UnixMillis(self.clock.now().0)
     }
 
     /// The store of the log and the state.
@@ -43,7 +117,7 @@ impl Application for BankLog {
     type Write = Write;
     type Answer = Answer;
     type Error = Error;
-    type Change = Change;
+    type Change = Step;
     type State = State;
     type Known = Known;
     type Rows = Rows;
@@ -52,21 +126,34 @@ impl Application for BankLog {
     type Planner<'a> = Planner<'a>;
 
     async fn load(&self) -> Result<vigie_log::Loaded<Self>, StoreError> {
-        let Loaded { head, counts, banks, totals } = self.store.load().await?;
-        Ok(vigie_log::Loaded { head, state: State::new(counts, banks), summary: totals })
+        let loaded = self.store.load().await?;
+        let directory = loaded.directory();
+        let Loaded { head, counts, banks, totals, .. } = loaded;
+        Ok(vigie_log::Loaded { head, state: State::new(counts, banks, directory), summary: totals })
+    }
+
+    fn show(&self, state: &State) {
+        self.states.send_if_modified(|shown| {
+            let is_new = !Arc::ptr_eq(shown.newest_view(), state.view());
+            if is_new {
+                shown.add(Arc::clone(state.view()));
+            }
+            is_new
+        });
     }
 
     /// Reads where the items are that the group removes, and the digests of the bank that it deletes.
     async fn look_up(&self, state: &State, writes: &[&Write]) -> Result<Known, StoreError> {
-        let (mut items, mut deleted): (Vec<ItemId>, Option<BankId>) = (Vec::new(), None);
+        let (mut items, mut deleted): (Vec<ItemId>, _) = (Vec::new(), None);
         for write in writes {
-            match write {
-                Write::RemoveItems { items: removed } => items.extend_from_slice(removed),
-                Write::DeleteBank { name } => deleted = state.id_of(name),
-                Write::CreateBank { .. }
-                | Write::RenameBank { .. }
-                | Write::SetBankEnabled { .. }
-                | Write::AddItems { .. } => {}
+            match &write.action {
+                Action::RemoveItems { items: removed } => items.extend_from_slice(removed),
+                Action::DeleteBank { name } => deleted = state.id_of(write.by, name, self.now()).ok(),
+                Action::CreateBank { .. }
+                | Action::RenameBank { .. }
+                | Action::SetBankEnabled { .. }
+                | Action::AddItems { .. }
+                | Action::Members(_) => {}
             }
         }
         let placements = if items.is_empty() { Vec::new() } else { self.store.placements(&items).await? };
@@ -77,22 +164,22 @@ impl Application for BankLog {
         Ok(Known::new(placements, digests))
     }
 
-    fn planner<'a>(&'a self, state: &'a mut State, known: Known, draft: Draft<Change>) -> Planner<'a> {
+    fn planner<'a>(&'a self, state: &'a mut State, known: Known, draft: Draft<Step>) -> Planner<'a> {
         Planner::new(state, known, draft, self.banks_max)
     }
 
-    fn read(sequence: vigie_log::Sequence, partition: Option<u16>, bytes: &[u8]) -> Option<Change> {
-        let change = decode_change(to_model(sequence), bytes).ok()?;
-        // An item's id is the number of the change that added it.
-        let is_numbered = match &change.kind {
-            ChangeKind::ItemAdded(item) => item.id.0 == sequence.0,
-            ChangeKind::BankCreated { .. }
-            | ChangeKind::BankRenamed { .. }
-            | ChangeKind::BankEnabledSet { .. }
-            | ChangeKind::BankDeleted { .. }
-            | ChangeKind::ItemRemoved { .. } => true,
+    fn read(sequence: vigie_log::Sequence, partition: Option<u16>, bytes: &[u8]) -> Option<Step> {
+        let change = decode_log_change(bytes).ok()?;
+        let of = match &change {
+            LogChange::Shard(kind) => kind.partition().map(Partition::get),
+            LogChange::Directory(_) => None,
         };
-        (is_numbered && change.kind.partition().map(Partition::get) == partition).then_some(change)
+        // An item's id is the number of the change that added it.
+        let is_numbered = match &change {
+            LogChange::Shard(ChangeKind::ItemAdded(item)) => item.id.0 == sequence.0,
+            LogChange::Shard(_) | LogChange::Directory(_) => true,
+        };
+        (is_numbered && of == partition).then_some(Step { sequence: to_model(sequence), change })
     }
 
     fn needs_sweep(rows: &Rows) -> bool {
@@ -115,7 +202,7 @@ pub(crate) fn cursor(cursor: vigie_model::change::Cursor) -> vigie_log::Cursor {
 }
 
 /// A range as the model has it.
-pub(crate) fn feed_range(range: vigie_log::Range<BankLog>) -> FeedRange {
+pub(crate) fn feed_range(range: vigie_log::Range<BankLog>, _members_on: bool) -> FeedRange {
     FeedRange {
         log: id_to_model(range.log),
         after: to_model(range.after),
@@ -123,7 +210,7 @@ pub(crate) fn feed_range(range: vigie_log::Range<BankLog>) -> FeedRange {
         head: to_model(range.head),
         head_committed: range.head_committed_at.map(|at| vigie_model::UnixMillis(at.0)),
         chain: range.chain.map(|chain| chain.0),
-        changes: range.changes.into_iter().map(Arc::unwrap_or_clone).collect(),
+        changes: range.changes.into_iter().filter_map(|step| Arc::unwrap_or_clone(step).of_shard()).collect(),
         digest: range.proof,
     }
 }

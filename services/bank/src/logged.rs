@@ -2,7 +2,7 @@
 
 use vigie_log::{Application as _, ChangeRange, Slice, StoredChange, digest};
 use vigie_model::{ChangeKind, Item, ItemId, Sequence};
-use vigie_proto::bank::{encode_change, encode_item};
+use vigie_proto::bank::{LogChange, encode_item, encode_log_change};
 
 use crate::log::BankLog;
 use crate::store::{Store, StoreError, to_model};
@@ -51,7 +51,8 @@ pub(crate) async fn altered(
 /// the digest.
 fn adds(change: &StoredChange, item: &Item) -> bool {
     if change.is_purged() {
-        return digest(&encode_change(ChangeKind::ItemAdded(item.clone()))) == change.digest;
+        let again = encode_log_change(LogChange::Shard(ChangeKind::ItemAdded(item.clone())));
+        return again.is_some_and(|bytes| digest(&bytes) == change.digest);
     }
     added_by(change).is_some_and(|added| encode_item(added) == encode_item(item.clone()))
 }
@@ -64,12 +65,8 @@ fn proven_item(change: &StoredChange) -> Option<Item> {
 
 fn added_by(change: &StoredChange) -> Option<Item> {
     let read = BankLog::read(change.sequence, change.partition, change.bytes.as_ref()?)?;
-    match read.kind {
-        ChangeKind::ItemAdded(added) => Some(added),
-        ChangeKind::BankCreated { .. }
-        | ChangeKind::BankRenamed { .. }
-        | ChangeKind::BankEnabledSet { .. }
-        | ChangeKind::BankDeleted { .. }
-        | ChangeKind::ItemRemoved { .. } => None,
+    match read.change {
+        LogChange::Shard(ChangeKind::ItemAdded(added)) => Some(added),
+        LogChange::Shard(_) | LogChange::Directory(_) => None,
     }
 }

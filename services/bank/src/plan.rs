@@ -4,46 +4,53 @@
 //! whole before it touches anything, so a rejected one leaves no trace. What comes out is a
 //! draft of changes and the [`Rows`] that they cause.
 
+pub(crate) mod answer;
 pub(crate) mod digests;
+pub(crate) mod members;
 pub(crate) mod write;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
+use vigie_consortium::{Directory, ItemPlace, View};
 use vigie_log::{Draft, Planned};
 use vigie_model::{
-    Bank, BankId, BankName, Change, ChangeKind, Item, ItemContent, ItemId, Partition, Sequence, SetDigest,
+    Bank, BankId, BankName, BankRef, ChangeKind, Item, ItemContent, ItemId, Partition, Sequence, SetDigest,
     UnixMillis,
 };
-use vigie_proto::bank::{encode_change, encode_item};
+use vigie_proto::bank::{LogChange, encode_item, encode_log_change};
 
+use self::answer::Answer;
 use self::digests::{PartDigest, Parts};
-use self::write::{Answer, Write};
+use self::members::{MembersAction, Standing};
+use self::write::{Action, Author, Write};
 use crate::error::Error;
+use crate::log::Step;
 use crate::store::{Counts, Placement, Rows, StoredItem, to_model};
 
-/// The counts and the living banks, as the writer keeps them in memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The counts, the living banks and the directory, as the writer keeps them in memory.
+#[derive(Debug, Clone)]
 pub(crate) struct State {
     counts: Counts,
     banks: BTreeMap<BankId, Bank>,
-    names: HashMap<BankName, BankId>,
+    view: Arc<View>,
 }
 
 impl State {
     /// From the rows of the store.
-    pub(crate) fn new(counts: Counts, banks: Vec<Bank>) -> Self {
-        let names = banks.iter().map(|bank| (bank.name.clone(), bank.id)).collect();
-        Self { counts, banks: banks.into_iter().map(|bank| (bank.id, bank)).collect(), names }
+    pub(crate) fn new(counts: Counts, banks: Vec<Bank>, directory: Directory) -> Self {
+        let banks = banks.into_iter().map(|bank| (bank.id, bank)).collect();
+        Self { counts, banks, view: Arc::new(View::from(directory)) }
     }
 
-    /// The id of a living bank.
-    pub(crate) fn id_of(&self, name: &BankName) -> Option<BankId> {
-        self.names.get(name).copied()
+    /// The directory, with what callers may see of it.
+    pub(crate) const fn view(&self) -> &Arc<View> {
+        &self.view
     }
 
-    fn bank(&mut self, name: &BankName) -> Result<&mut Bank, Error> {
-        let found = self.names.get(name).and_then(|id| self.banks.get_mut(id));
-        found.ok_or_else(|| Error::BankNotFound(name.clone()))
+    /// The bank that a caller means, if it may do with it what it asks for.
+    pub(crate) fn id_of(&self, by: Author, name: &BankRef, now: UnixMillis) -> Result<BankId, Error> {
+        Ok(by.admitted(&self.view, now)?.bank(name)?.id)
     }
 }
 
@@ -67,8 +74,10 @@ impl Known {
 #[derive(Debug)]
 pub(crate) struct Planner<'a> {
     state: &'a mut State,
+    /// The directory before the group.
+    before: Directory,
     known: Known,
-    draft: Draft<Change>,
+    draft: Draft<Step>,
     banks_max: usize,
     touched: BTreeSet<BankId>,
     removed: HashSet<ItemId>,
@@ -82,8 +91,9 @@ pub(crate) struct Planner<'a> {
 impl<'a> Planner<'a> {
     /// Begins a group on `state`, which is as of the group's end once [`vigie_log::Planner::finish`] has been called; if the
     /// group is not committed, the state has to be loaded again.
-    pub(crate) fn new(state: &'a mut State, known: Known, draft: Draft<Change>, banks_max: usize) -> Self {
+    pub(crate) fn new(state: &'a mut State, known: Known, draft: Draft<Step>, banks_max: usize) -> Self {
         Self {
+            before: state.view.directory().clone(),
             state,
             known,
             draft,
@@ -101,22 +111,24 @@ impl vigie_log::Planner for Planner<'_> {
     type Write = Write;
     type Answer = Answer;
     type Error = Error;
-    type Change = Change;
+    type Change = Step;
     type Rows = Rows;
     type Delta = Vec<(u16, SetDigest)>;
 
     fn plan(&mut self, write: &Write) -> Result<Answer, Error> {
-        match write {
-            Write::CreateBank { name } => self.create_bank(name),
-            Write::RenameBank { name, new_name } => self.rename_bank(name, new_name),
-            Write::SetBankEnabled { name, enabled } => self.set_bank_enabled(name, *enabled),
-            Write::DeleteBank { name } => self.delete_bank(name),
-            Write::AddItems { bank, items } => self.add_items(bank, items),
-            Write::RemoveItems { items } => self.remove_items(items),
+        let by = write.by;
+        match &write.action {
+            Action::CreateBank { name } => self.create_bank(by, name),
+            Action::RenameBank { name, new_name } => self.rename_bank(by, name, new_name),
+            Action::SetBankEnabled { name, enabled } => self.set_bank_enabled(by, name, *enabled),
+            Action::DeleteBank { name } => self.delete_bank(by, name),
+            Action::AddItems { bank, items } => self.add_items(by, bank, items),
+            Action::RemoveItems { items } => self.remove_items(by, items),
+            Action::Members(write) => self.change_members(by, &write.action),
         }
     }
 
-    fn finish(self) -> Planned<Change, Rows, Self::Delta> {
+    fn finish(self) -> Planned<Step, Rows, Self::Delta> {
         self.state.counts.banks = self.state.banks.len() as u64;
         let (living, gone): (Vec<_>, Vec<_>) =
             self.touched.iter().map(|id| self.state.banks.get(id).ok_or(*id)).partition(Result::is_ok);
@@ -127,83 +139,80 @@ impl vigie_log::Planner for Planner<'_> {
             items_added: self.items,
             items_removed: self.removed.into_iter().collect(),
             digests: self.parts.iter().collect(),
+            directory: self.state.view.directory().difference_from(&self.before).into(),
         };
         Planned { draft: self.draft, rows, delta: self.totals.into_iter().collect() }
     }
 }
 
 impl Planner<'_> {
-    fn create_bank(&mut self, name: &BankName) -> Result<Answer, Error> {
-        if self.state.names.contains_key(name) {
-            return Err(Error::NameTaken(name.clone()));
-        }
+    fn create_bank(&mut self, by: Author, name: &BankRef) -> Result<Answer, Error> {
+        let owner = by.admitted(&self.state.view, self.now())?.new_bank(name)?;
         if self.state.banks.len() >= self.banks_max {
             return Err(Error::TooManyBanks(self.banks_max));
         }
         let id = BankId(self.state.counts.next_bank);
         let bank = Bank {
             id,
-            name: name.clone(),
+            owner,
+            name: name.name.clone(),
             enabled: true,
             created_at: self.now(),
             item_count: 0,
             hash_count: 0,
         };
         // 4,294,967,295 banks in a lifetime: one each second for 136 years.
-        self.state.counts.next_bank = id.0.checked_add(1).ok_or(Error::Broken)?;
-        self.state.names.insert(name.clone(), id);
+        let next = id.0.checked_add(1).ok_or(Error::Broken)?;
+        let (name, created_at) = (bank.name.clone(), bank.created_at);
+        let sequence = self.log(ChangeKind::BankCreated { bank: id, owner, name, created_at })?;
+        self.state.counts.next_bank = next;
         self.state.banks.insert(id, bank.clone());
         self.touched.insert(id);
-        let sequence =
-            self.log(ChangeKind::BankCreated { bank: id, name: name.clone(), created_at: bank.created_at });
         Ok(Answer::Bank { bank, sequence })
     }
 
-    fn rename_bank(&mut self, name: &BankName, new_name: &BankName) -> Result<Answer, Error> {
-        let id = self.state.bank(name)?.id;
-        if self.state.names.get(new_name).is_some_and(|holder| *holder != id) {
-            return Err(Error::NameTaken(new_name.clone()));
-        }
-        self.state.names.remove(name);
-        self.state.names.insert(new_name.clone(), id);
+    fn rename_bank(&mut self, by: Author, name: &BankRef, new_name: &BankName) -> Result<Answer, Error> {
+        let id = self.state.id_of(by, name, self.now())?;
+        let sequence = self.log(ChangeKind::BankRenamed { bank: id, name: new_name.clone() })?;
         let bank = self.touch(id, |bank| bank.name = new_name.clone())?;
-        let sequence = self.log(ChangeKind::BankRenamed { bank: id, name: new_name.clone() });
         Ok(Answer::Bank { bank, sequence })
     }
 
-    fn set_bank_enabled(&mut self, name: &BankName, enabled: bool) -> Result<Answer, Error> {
-        let id = self.state.bank(name)?.id;
+    fn set_bank_enabled(&mut self, by: Author, name: &BankRef, enabled: bool) -> Result<Answer, Error> {
+        let id = self.state.id_of(by, name, self.now())?;
+        let sequence = self.log(ChangeKind::BankEnabledSet { bank: id, enabled })?;
         let bank = self.touch(id, |bank| bank.enabled = enabled)?;
-        let sequence = self.log(ChangeKind::BankEnabledSet { bank: id, enabled });
         Ok(Answer::Bank { bank, sequence })
     }
 
-    fn delete_bank(&mut self, name: &BankName) -> Result<Answer, Error> {
-        let bank = self.state.bank(name)?.clone();
+    fn delete_bank(&mut self, by: Author, name: &BankRef) -> Result<Answer, Error> {
+        let id = self.state.id_of(by, name, self.now())?;
+        let bank = self.state.banks.get(&id).ok_or(Error::Broken)?.clone();
         self.forget_digests(&bank)?;
-        self.state.names.remove(name);
+        let sequence = self.log(ChangeKind::BankDeleted { bank: bank.id })?;
         self.state.banks.remove(&bank.id);
         self.state.counts.items -= bank.item_count;
         self.state.counts.hashes -= bank.hash_count;
         self.touched.insert(bank.id);
-        let sequence = self.log(ChangeKind::BankDeleted { bank: bank.id });
         Ok(Answer::BankDeleted { sequence, item_count: bank.item_count })
     }
 
-    fn add_items(&mut self, bank: &BankName, contents: &[ItemContent]) -> Result<Answer, Error> {
-        let bank = self.state.bank(bank)?.id;
+    fn add_items(&mut self, by: Author, bank: &BankRef, contents: &[ItemContent]) -> Result<Answer, Error> {
+        let (bank, contributor) = {
+            let admitted = by.admitted(&self.state.view, self.now())?;
+            (admitted.bank(bank)?.id, admitted.member().ok_or(Error::Broken)?.id)
+        };
         let first = ItemId(self.draft.last().next().0);
         let mut hashes = 0;
         for content in contents {
             let id = ItemId(self.draft.last().next().0);
-            let item = Item { id, bank, added_at: self.now(), content: content.clone() };
-            let digest = SetDigest::of_item(id, content.hashes());
-            let placement = Placement { item: id, bank, digest };
-            hashes += digest.hashes;
+            let item = Item { id, bank, added_at: self.now(), contributor, content: content.clone() };
+            let placement = Placement::of(&item);
+            hashes += placement.digest.hashes;
             self.count(&placement, |sum, digest| *sum += digest);
             self.known.items.insert(id, placement);
             self.items.push(StoredItem { placement, payload: encode_item(item.clone()) });
-            self.log(ChangeKind::ItemAdded(item));
+            self.log(ChangeKind::ItemAdded(item))?;
         }
         let items = contents.len() as u64;
         self.touch(bank, |bank| {
@@ -215,15 +224,20 @@ impl Planner<'_> {
         Ok(Answer::ItemsAdded { first, last: ItemId(self.draft.last().0) })
     }
 
-    fn remove_items(&mut self, items: &[ItemId]) -> Result<Answer, Error> {
-        let living = |item: &ItemId| {
-            let placement = self.known.items.get(item).copied();
-            let found = placement.filter(|placement| self.state.banks.contains_key(&placement.bank));
-            found.ok_or(Error::ItemNotFound(*item))
+    fn remove_items(&mut self, by: Author, items: &[ItemId]) -> Result<Answer, Error> {
+        let placements = {
+            let admitted = by.admitted(&self.state.view, self.now())?;
+            let living = |item: &ItemId| {
+                let placement = self.known.items.get(item).copied();
+                let placement = placement.filter(|of| self.state.banks.contains_key(&of.bank));
+                let place = placement.map(|of| ItemPlace { bank: of.bank, contributor: of.contributor });
+                admitted.item(*item, place)?;
+                placement.ok_or(Error::Broken)
+            };
+            items.iter().map(living).collect::<Result<Vec<_>, Error>>()?
         };
-        let placements = items.iter().map(living).collect::<Result<Vec<_>, _>>()?;
         for placement in placements {
-            let Placement { item, bank, digest } = placement;
+            let Placement { item, bank, digest, .. } = placement;
             self.count(&placement, |sum, digest| *sum -= digest);
             self.known.items.remove(&item);
             self.removed.insert(item);
@@ -233,9 +247,17 @@ impl Planner<'_> {
             })?;
             self.state.counts.items -= 1;
             self.state.counts.hashes -= digest.hashes;
-            self.log(ChangeKind::ItemRemoved { item, bank });
+            self.log(ChangeKind::ItemRemoved { item, bank })?;
         }
         Ok(Answer::ItemsRemoved { sequence: to_model(self.draft.last()) })
+    }
+
+    fn change_members(&mut self, by: Author, action: &MembersAction) -> Result<Answer, Error> {
+        let (view, now) = (&self.state.view, self.now());
+        let standing = Standing { admitted: by.admitted(view, now)?, directory: view.directory(), now };
+        let change = standing.change(action)?;
+        let sequence = self.append(LogChange::Directory(change.clone()))?;
+        Ok(Answer::Directory { change, sequence })
     }
 
     /// Takes an item's hashes into the digests, or out of them.
@@ -272,12 +294,25 @@ impl Planner<'_> {
         UnixMillis(self.draft.now().0)
     }
 
-    /// Numbers a change and takes it into the group.
-    fn log(&mut self, kind: ChangeKind) -> Sequence {
-        let bytes = encode_change(kind.clone());
-        let partition = kind.partition().map(Partition::get);
-        let change = |sequence| Change { sequence: to_model(sequence), kind };
-        to_model(self.draft.append(partition, bytes, change))
+    /// Numbers a change of a bank or an item and takes it into the group.
+    fn log(&mut self, kind: ChangeKind) -> Result<Sequence, Error> {
+        self.append(LogChange::Shard(kind))
+    }
+
+    /// Applies a change to the directory, if it is one of it, numbers it and takes it into the group; or leaves everything as it was.
+    fn append(&mut self, change: LogChange) -> Result<Sequence, Error> {
+        if let Some(of_directory) = change.of_directory() {
+            let mut directory = self.state.view.directory().clone();
+            directory.apply(to_model(self.draft.last().next()), &of_directory)?;
+            self.state.view = Arc::new(View::from(directory));
+        }
+        let bytes = encode_log_change(change.clone()).ok_or(Error::Broken)?;
+        let partition = match &change {
+            LogChange::Shard(kind) => kind.partition().map(Partition::get),
+            LogChange::Directory(_) => None,
+        };
+        let step = |sequence| Step { sequence: to_model(sequence), change };
+        Ok(to_model(self.draft.append(partition, bytes, step)))
     }
 }
 

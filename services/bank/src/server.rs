@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::maybe_done;
+use vigie_access::{Access, fetch_keys};
 use vigie_log::{Announce, Clock, FeedLimits, Keep, LeadError, Limits, WriteLimits};
 use vigie_proto::pb::bank::v1::bank_service_server::BankServiceServer;
 use vigie_proto::pb::bank::v1::feed_service_server::FeedServiceServer;
+use vigie_proto::pb::consortium::v1::consortium_service_server::ConsortiumServiceServer;
 use vigie_proto::{DESCRIPTORS, ROLES};
 use vigie_serving::{Health, Listener, LongStreamLimits, LongStreams, Reflection, Routes, Shutdown, serve};
 use vigie_telemetry::{Condition, Telemetry, register_gauge};
 
 use crate::config::Config;
-use crate::grpc::{BankGrpc, FeedGrpc};
+use crate::grpc::{BankGrpc, FeedGrpc, OwnDirectory};
 use crate::log::CurrentTerm;
 use crate::store::{Source, StoreError};
 use crate::{RunError, StoreFailure};
@@ -32,15 +34,21 @@ pub(crate) async fn run(
     telemetry: &Telemetry,
 ) -> Result<(), RunError> {
     let current = CurrentTerm::none();
-    let bank = BankGrpc { current: current.clone(), serving: config.serving };
+    let directory = OwnDirectory { current: current.clone(), clock: Arc::clone(&clock) };
+    let access = config.access();
+    let pepper = access.pepper().map_err(RunError::Config)?;
+    let access = Access::new(access, &fetch_keys(), Arc::new(directory)).map_err(RunError::Config)?;
+    let bank = BankGrpc { current: current.clone(), serving: config.serving, pepper };
     let follow = FeedGrpc {
         current: current.clone(),
         followers: LongStreams::new(follower_limits(&config)),
         load_max: Duration::from_secs(u64::from(config.stream_minutes) * 60),
     };
     let routes = Routes::new(Reflection { descriptors: DESCRIPTORS, roles: ROLES })?
-        .with(BankServiceServer::new(bank).max_decoding_message_size(config.message_bytes_max))
+        .with(BankServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
+        .with(ConsortiumServiceServer::new(bank).max_decoding_message_size(config.message_bytes_max))
         .with(FeedServiceServer::new(follow).max_decoding_message_size(config.message_bytes_max))
+        .guarded_by(Arc::new(access))
         .traced_by(telemetry.tracer());
     let (head, has_term, queue) = (current.clone(), current.clone(), current.clone());
     telemetry.register(|registry| {

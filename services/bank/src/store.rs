@@ -5,6 +5,7 @@
 
 mod error;
 mod records;
+mod directory_rows;
 mod sql;
 pub(crate) mod memory;
 pub(crate) mod sqlite;
@@ -14,13 +15,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use vigie_log::LogStore;
-use vigie_model::{Bank, BankId, BankName, Item, ItemId};
+use vigie_model::{Bank, BankId, Item, ItemId};
 
 use self::postgres::PostgresStore;
 use self::sqlite::SqliteStore;
 use crate::config::{Config, Location};
 use crate::plan::digests::PartDigest;
 
+#[cfg(test)]
+pub(crate) use self::directory_rows::directory_of;
 #[cfg(test)]
 pub(crate) use self::error::CommitError;
 pub(crate) use self::error::StoreError;
@@ -117,11 +120,8 @@ pub(crate) trait ReadState {
 /// Reads banks.
 #[async_trait]
 pub(crate) trait ReadBanks {
-    /// Reads a living bank.
-    async fn bank(&self, name: &BankName) -> Result<AsOf<Option<Bank>>, StoreError>;
-
-    /// Reads living banks after an id, at most `limit`, by id.
-    async fn banks(&self, after: BankId, limit: u16) -> Result<AsOf<Vec<Bank>>, StoreError>;
+    /// Reads those of these banks that are living, by id.
+    async fn banks(&self, ids: &[BankId]) -> Result<AsOf<Vec<Bank>>, StoreError>;
 }
 
 /// Reads items.
@@ -130,19 +130,19 @@ pub(crate) trait ReadItems {
     /// Reads where those of these items are that have a row, be their bank living or not. Does not wait for other readers.
     async fn placements(&self, items: &[ItemId]) -> Result<Vec<Placement>, StoreError>;
 
-    /// Reads an item of a living bank, and the bank's name.
-    async fn item(&self, item: ItemId) -> Result<AsOf<Option<(Item, BankName)>>, StoreError>;
+    /// Reads an item of a living bank.
+    async fn item(&self, item: ItemId) -> Result<AsOf<Option<Item>>, StoreError>;
 
     /// Reads the items of a living bank after an id, at most `limit`, by id. `None`: there is no such bank.
     async fn items(
         &self,
-        bank: &BankName,
+        bank: BankId,
         after: ItemId,
         limit: u16,
     ) -> Result<AsOf<Option<Vec<Item>>>, StoreError>;
 
-    /// Finds items of living banks, by id. `None`: there is no such bank.
-    async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<Option<FoundPage>>, StoreError>;
+    /// Finds items of living banks, by id.
+    async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<FoundPage>, StoreError>;
 
     /// Reads items by id, be their bank living or not.
     async fn item_page(&self, range: &ItemRange) -> Result<ItemPage, StoreError>;

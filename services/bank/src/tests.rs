@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
+use vigie_consortium::Directory;
 use vigie_log::{Clock, Draft, Planner as _, UnixMillis};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
@@ -259,7 +260,7 @@ fn refused<T: std::fmt::Debug>(outcome: Result<T, Status>, code: Code, text: &st
 
 /// The batch that writes come to on a store that has no banks.
 pub(crate) fn batch_of(HeadRow { head, counts }: HeadRow, writes: &[Write]) -> Batch {
-    let mut state = State::new(counts, Vec::new());
+    let mut state = State::new(counts, Vec::new(), Directory::new());
     let draft = Draft::new(head, UnixMillis(NOW));
     let mut planner = Planner::new(&mut state, Known::default(), draft, 10_000);
     writes.iter().for_each(|write| drop(planner.plan(write).unwrap()));

@@ -104,6 +104,7 @@ type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 impl FeedService for Proxy {
     type WatchStream = Messages<pb::WatchResponse>;
     type LoadStream = Messages<pb::LoadResponse>;
+    type ReadDirectoryStream = Messages<pb::ReadDirectoryResponse>;
 
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let messages = self.bank.clone().watch(request.into_inner()).await?.into_inner();
@@ -132,6 +133,13 @@ impl FeedService for Proxy {
 
     async fn load(&self, request: Request<pb::LoadRequest>) -> Result<Response<Self::LoadStream>, Status> {
         Ok(Response::new(self.bank.clone().load(request.into_inner()).await?.into_inner().boxed()))
+    }
+
+    async fn read_directory(
+        &self,
+        request: Request<pb::ReadDirectoryRequest>,
+    ) -> Result<Response<Self::ReadDirectoryStream>, Status> {
+        Ok(Response::new(self.bank.clone().read_directory(request.into_inner()).await?.into_inner().boxed()))
     }
 }
 

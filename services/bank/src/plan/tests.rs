@@ -2,24 +2,28 @@
 
 use proptest::prelude::*;
 use vigie_log::{Head, Planner as _};
-use vigie_model::{Hash, ItemDraft};
+use vigie_model::{Hash, ItemDraft, MemberId};
 
 use super::*;
 use crate::log::BankLog;
-use crate::store::{Batch, Counts};
+use crate::store::{Batch, Counts, directory_of};
 
 const BANKS_MAX: usize = 3;
 
 fn empty() -> State {
-    State::new(Counts::EMPTY, Vec::new())
+    State::new(Counts::EMPTY, Vec::new(), Directory::new())
 }
 
-fn draft(head: Head) -> Draft<Change> {
+fn draft(head: Head) -> Draft<Step> {
     Draft::new(head, vigie_log::UnixMillis(7))
 }
 
-fn name(number: u8) -> BankName {
+fn new_name(number: u8) -> BankName {
     format!("bank-{number}").parse().unwrap()
+}
+
+fn name(number: u8) -> BankRef {
+    new_name(number).into()
 }
 
 fn content(hashes: u8) -> ItemContent {
@@ -27,18 +31,19 @@ fn content(hashes: u8) -> ItemContent {
     ItemDraft { hashes, ..ItemDraft::default() }.try_into().unwrap()
 }
 
-fn write() -> impl Strategy<Value = Write> {
+fn action() -> impl Strategy<Value = Action> {
     let bank = || (0..5_u8).prop_map(name);
     prop_oneof![
-        bank().prop_map(|name| Write::CreateBank { name }),
-        (bank(), bank()).prop_map(|(name, new_name)| Write::RenameBank { name, new_name }),
-        (bank(), any::<bool>()).prop_map(|(name, enabled)| Write::SetBankEnabled { name, enabled }),
-        bank().prop_map(|name| Write::DeleteBank { name }),
+        bank().prop_map(|name| Action::CreateBank { name }),
+        (bank(), (0..5_u8).prop_map(new_name))
+            .prop_map(|(name, new_name)| Action::RenameBank { name, new_name }),
+        (bank(), any::<bool>()).prop_map(|(name, enabled)| Action::SetBankEnabled { name, enabled }),
+        bank().prop_map(|name| Action::DeleteBank { name }),
         (bank(), prop::collection::vec(1..4_u8, 1..4)).prop_map(|(bank, hashes)| {
-            Write::AddItems { bank, items: hashes.into_iter().map(content).collect() }
+            Action::AddItems { bank, items: hashes.into_iter().map(content).collect() }
         }),
         prop::collection::btree_set(1..40_u64, 1..4)
-            .prop_map(|items| Write::RemoveItems { items: items.into_iter().map(ItemId).collect() }),
+            .prop_map(|items| Action::RemoveItems { items: items.into_iter().map(ItemId).collect() }),
     ]
 }
 
@@ -51,8 +56,9 @@ struct Model {
 }
 
 impl Model {
-    fn find(&mut self, name: &BankName) -> Result<usize, Error> {
-        self.banks.iter().position(|bank| bank.0.name == *name).ok_or(Error::BankNotFound(name.clone()))
+    fn find(&mut self, name: &BankRef) -> Result<usize, Error> {
+        let found = self.banks.iter().position(|bank| bank.0.name == name.name);
+        found.ok_or(Error::bank_not_found(name.clone()))
     }
 
     fn bank_answer(&mut self, index: usize) -> Result<Answer, Error> {
@@ -66,19 +72,20 @@ impl Model {
         Bank { item_count: items.len() as u64, hash_count, ..bank.clone() }
     }
 
-    fn write(&mut self, write: &Write) -> Result<Answer, Error> {
-        match write {
-            Write::CreateBank { name } => {
-                if self.find(name).is_ok() {
-                    return Err(Error::NameTaken(name.clone()));
-                }
+    fn write(&mut self, action: &Action) -> Result<Answer, Error> {
+        match action {
+            Action::CreateBank { name } => {
                 if self.banks.len() == BANKS_MAX {
                     return Err(Error::TooManyBanks(BANKS_MAX));
+                }
+                if self.find(name).is_ok() {
+                    return Err(Error::NameTaken(name.name.clone()));
                 }
                 self.banks_created += 1;
                 let bank = Bank {
                     id: BankId(self.banks_created),
-                    name: name.clone(),
+                    owner: MemberId::HOST,
+                    name: name.name.clone(),
                     enabled: true,
                     created_at: UnixMillis(7),
                     item_count: 0,
@@ -87,26 +94,26 @@ impl Model {
                 self.banks.push((bank, Vec::new()));
                 self.bank_answer(self.banks.len() - 1)
             }
-            Write::RenameBank { name, new_name } => {
+            Action::RenameBank { name, new_name } => {
                 let index = self.find(name)?;
-                if self.find(new_name).is_ok_and(|other| other != index) {
+                if self.find(&new_name.clone().into()).is_ok_and(|other| other != index) {
                     return Err(Error::NameTaken(new_name.clone()));
                 }
                 self.banks[index].0.name = new_name.clone();
                 self.bank_answer(index)
             }
-            Write::SetBankEnabled { name, enabled } => {
+            Action::SetBankEnabled { name, enabled } => {
                 let index = self.find(name)?;
                 self.banks[index].0.enabled = *enabled;
                 self.bank_answer(index)
             }
-            Write::DeleteBank { name } => {
+            Action::DeleteBank { name } => {
                 let index = self.find(name)?;
                 self.sequence += 1;
                 let item_count = self.banks.remove(index).1.len() as u64;
                 Ok(Answer::BankDeleted { sequence: Sequence(self.sequence), item_count })
             }
-            Write::AddItems { bank, items } => {
+            Action::AddItems { bank, items } => {
                 let index = self.find(bank)?;
                 let first = ItemId(self.sequence + 1);
                 for item in items {
@@ -115,10 +122,11 @@ impl Model {
                 }
                 Ok(Answer::ItemsAdded { first, last: ItemId(self.sequence) })
             }
-            Write::RemoveItems { items } => {
+            Action::Members(_) => unreachable!("no such write is drawn"),
+            Action::RemoveItems { items } => {
                 for wanted in items {
                     if !self.banks.iter().any(|bank| bank.1.iter().any(|item| item.0 == *wanted)) {
-                        return Err(Error::ItemNotFound(*wanted));
+                        return Err(Error::item_not_found(*wanted));
                     }
                 }
                 for bank in &mut self.banks {
@@ -169,7 +177,7 @@ impl Kept {
 proptest! {
     #[test]
     fn any_groups_of_writes_come_to_what_the_model_says(
-        groups in prop::collection::vec(prop::collection::vec(write(), 1..6), 1..12)
+        groups in prop::collection::vec(prop::collection::vec(action(), 1..6), 1..12)
     ) {
         let (mut state, mut model, mut rows) = (empty(), Model::default(), Kept::default());
         let mut head = Head::EMPTY;
@@ -178,8 +186,8 @@ proptest! {
             let digests = rows.parts.iter().collect();
             let known = Known { items: rows.items.clone(), digests };
             let mut planner = Planner::new(&mut state, known, draft(head), BANKS_MAX);
-            for write in group {
-                prop_assert_eq!(planner.plan(write), model.write(write));
+            for action in group {
+                prop_assert_eq!(planner.plan(&action.clone().by_everyone()), model.write(action));
             }
             let planned = planner.finish();
             if planned.draft.is_empty() {
@@ -195,8 +203,8 @@ proptest! {
             for stored in &batch.changes {
                 let bytes = stored.proven_bytes().unwrap();
                 let read = <BankLog as vigie_log::Application>::read(stored.sequence, stored.partition, bytes);
-                let change = read.unwrap();
-                prop_assert_eq!(encode_change(change.kind), bytes);
+                let step = read.unwrap();
+                prop_assert_eq!(encode_log_change(step.change).unwrap(), bytes);
             }
             let banks: Vec<_> = (0..model.banks.len()).map(|index| model.counted(index)).collect();
             let totals = |count: fn(&Bank) -> u64| banks.iter().map(count).sum::<u64>();
@@ -208,16 +216,19 @@ proptest! {
             prop_assert!(rows.parts.iter().eq(parts.iter()));
             prop_assert!(rows.totals.iter().eq(by_partition.iter()));
             // What a restart would load is what the writer goes on with.
-            prop_assert_eq!(&State::new(counts, banks), &state);
+            prop_assert_eq!(counts, state.counts);
+            prop_assert!(banks.iter().eq(state.banks.values()));
+            let loaded = directory_of(&[], &banks, &counts, to_model(head.sequence));
+            prop_assert!(loaded.rows().eq(state.view.directory().rows()));
         }
     }
 }
 
 /// Plans a group on an empty bank.
-fn check(writes: &[Write], expected: &[Result<Answer, Error>]) -> Option<Batch> {
+fn check(actions: &[Action], expected: &[Result<Answer, Error>]) -> Option<Batch> {
     let mut state = empty();
     let mut planner = Planner::new(&mut state, Known::default(), draft(Head::EMPTY), BANKS_MAX);
-    let outcomes: Vec<_> = writes.iter().map(|write| planner.plan(write)).collect();
+    let outcomes: Vec<_> = actions.iter().map(|action| planner.plan(&action.clone().by_everyone())).collect();
     assert_eq!(outcomes[outcomes.len() - expected.len()..], *expected);
     let planned = planner.finish();
     (!planned.draft.is_empty()).then(|| planned.draft.seal(planned.rows, Vec::new()))
@@ -225,35 +236,35 @@ fn check(writes: &[Write], expected: &[Result<Answer, Error>]) -> Option<Batch> 
 
 #[test]
 fn an_item_added_in_a_group_can_be_removed_in_it_once() {
-    let remove = || Write::RemoveItems { items: vec![ItemId(2)] };
-    let add = Write::AddItems { bank: name(1), items: vec![content(1)] };
+    let remove = || Action::RemoveItems { items: vec![ItemId(2)] };
+    let add = Action::AddItems { bank: name(1), items: vec![content(1)] };
     let batch = check(
-        &[Write::CreateBank { name: name(1) }, add, remove(), remove()],
-        &[Ok(Answer::ItemsRemoved { sequence: Sequence(3) }), Err(Error::ItemNotFound(ItemId(2)))],
+        &[Action::CreateBank { name: name(1) }, add, remove(), remove()],
+        &[Ok(Answer::ItemsRemoved { sequence: Sequence(3) }), Err(Error::item_not_found(ItemId(2)))],
     );
     assert_eq!(batch.unwrap().rows.items_removed, [ItemId(2)]);
 }
 
 #[test]
 fn a_removal_that_misses_one_item_removes_none() {
-    let add = Write::AddItems { bank: name(1), items: vec![content(1), content(2)] };
-    let remove = Write::RemoveItems { items: vec![ItemId(2), ItemId(9), ItemId(8)] };
+    let add = Action::AddItems { bank: name(1), items: vec![content(1), content(2)] };
+    let remove = Action::RemoveItems { items: vec![ItemId(2), ItemId(9), ItemId(8)] };
     let batch =
-        check(&[Write::CreateBank { name: name(1) }, add, remove], &[Err(Error::ItemNotFound(ItemId(9)))]);
+        check(&[Action::CreateBank { name: name(1) }, add, remove], &[Err(Error::item_not_found(ItemId(9)))]);
     let batch = batch.unwrap();
     assert_eq!((batch.rows.counts.items, batch.rows.items_removed.len()), (2, 0));
 }
 
 #[test]
 fn two_banks_may_swap_their_names_in_one_group() {
-    let rename = |from, to| Write::RenameBank { name: name(from), new_name: name(to) };
-    let create = |number| Write::CreateBank { name: name(number) };
+    let rename = |from, to| Action::RenameBank { name: name(from), new_name: new_name(to) };
+    let create = |number| Action::CreateBank { name: name(number) };
     let batch = check(&[create(1), create(2), rename(1, 3), rename(2, 1), rename(3, 2)], &[]).unwrap();
     let names: Vec<_> = batch.rows.banks_set.iter().map(|bank| (bank.id.0, bank.name.clone())).collect();
-    assert_eq!(names, [(1, name(2)), (2, name(1))]);
+    assert_eq!(names, [(1, new_name(2)), (2, new_name(1))]);
 }
 
 #[test]
 fn a_group_of_rejected_writes_commits_nothing() {
-    assert!(check(&[Write::DeleteBank { name: name(1) }], &[Err(Error::BankNotFound(name(1)))]).is_none());
+    assert!(check(&[Action::DeleteBank { name: name(1) }], &[Err(Error::bank_not_found(name(1)))]).is_none());
 }

@@ -102,7 +102,11 @@ impl Opening {
     async fn try_begin(&self) -> Result<Begun, LeadError<StoreError>> {
         let store = self.source.open(&self.config).await.map_err(LeadError::Store)?;
         let leadership = Leadership {
-            application: Arc::new(BankLog::new(Arc::clone(&store), self.config.banks_max)),
+            application: Arc::new(BankLog::new(
+                Arc::clone(&store),
+                self.config.banks_max,
+                Arc::clone(&self.clock),
+            )),
             store: Arc::clone(&store) as _,
             clock: Arc::clone(&self.clock),
             limits: self.limits,

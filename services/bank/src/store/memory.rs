@@ -14,13 +14,14 @@ use vigie_log::{
     ChangePage, ChangeRange, Head, LogId, LogRead, LogStore, MemoryLog, Recorded, Sequence, StoredBatch,
     UnixMillis,
 };
-use vigie_model::{Bank, BankId, BankName, Item, ItemId, Partition, SetDigest};
+use vigie_model::{Bank, BankId, Item, ItemId, Partition, SetDigest};
 use vigie_proto::bank::decode_item;
 
 use crate::plan::digests::{PartDigest, Parts, Totals, slice_of};
 use crate::store::error::{CommitError, StoreError};
 use crate::store::records::{
-    AsOf, Batch, Counts, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, Rows,
+    AsOf, Batch, Counts, DirectoryKey, DirectoryRow, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
+    Loaded, Placement, Rows,
 };
 use crate::store::{ReadBanks, ReadDigests, ReadItems, ReadState, Store};
 
@@ -57,6 +58,7 @@ impl Disk {
             banks: BTreeMap::new(),
             items: BTreeMap::new(),
             parts: Parts::default(),
+            directory: BTreeMap::new(),
         };
         Self { contents: Arc::new(Mutex::new(contents)), fates: Arc::new(Mutex::new(fates)) }
     }
@@ -85,6 +87,7 @@ struct Contents {
     banks: BTreeMap<BankId, Bank>,
     items: BTreeMap<ItemId, Vec<u8>>,
     parts: Parts,
+    directory: BTreeMap<DirectoryKey, DirectoryRow>,
 }
 
 impl Contents {
@@ -104,6 +107,8 @@ impl Contents {
         for PartDigest { bank, partition, digest } in &rows.digests {
             *self.parts.part(*bank, *partition) += *digest;
         }
+        rows.directory.gone.iter().for_each(|key| drop(self.directory.remove(key)));
+        self.directory.extend(rows.directory.set.iter().map(|row| (row.key, row.clone())));
         true
     }
 
@@ -267,7 +272,9 @@ impl ReadState for MemoryStore {
         let parts: Vec<(u16, SetDigest)> =
             contents.parts.iter().map(|part| (part.partition, part.digest)).collect();
         totals.add(&parts);
-        Ok(Loaded { head, counts, banks: contents.banks.values().cloned().collect(), totals })
+        let banks = contents.banks.values().cloned().collect();
+        let directory = contents.directory.values().cloned().collect();
+        Ok(Loaded { head, counts, banks, totals, directory })
     }
 
     async fn head_row(&self) -> Result<HeadRow, StoreError> {
@@ -282,16 +289,11 @@ impl ReadState for MemoryStore {
 
 #[async_trait]
 impl ReadBanks for MemoryStore {
-    async fn bank(&self, name: &BankName) -> Result<AsOf<Option<Bank>>, StoreError> {
+    async fn banks(&self, ids: &[BankId]) -> Result<AsOf<Vec<Bank>>, StoreError> {
         let contents = self.disk.contents();
-        let value = contents.banks.values().find(|bank| bank.name == *name).cloned();
-        Ok(AsOf { value, sequence: contents.sequence() })
-    }
-
-    async fn banks(&self, after: BankId, limit: u16) -> Result<AsOf<Vec<Bank>>, StoreError> {
-        let contents = self.disk.contents();
-        let banks = contents.banks.range((Excluded(after), Unbounded)).map(|(_, bank)| bank.clone());
-        Ok(AsOf { value: banks.take(limit.into()).collect(), sequence: contents.sequence() })
+        let mut banks: Vec<Bank> = ids.iter().filter_map(|id| contents.banks.get(id).cloned()).collect();
+        banks.sort_unstable_by_key(|bank| bank.id);
+        Ok(AsOf { value: banks, sequence: contents.sequence() })
     }
 }
 
@@ -303,50 +305,41 @@ impl ReadItems for MemoryStore {
         found.map(|item| item.map(|item| Placement::of(&item))).collect()
     }
 
-    async fn item(&self, item: ItemId) -> Result<AsOf<Option<(Item, BankName)>>, StoreError> {
+    async fn item(&self, item: ItemId) -> Result<AsOf<Option<Item>>, StoreError> {
         let contents = self.disk.contents();
-        let found = contents.item(item)?;
-        let named = found.and_then(|item| {
-            let name = contents.banks.get(&item.bank)?.name.clone();
-            Some((item, name))
-        });
-        Ok(AsOf { value: named, sequence: contents.sequence() })
+        let found = contents.item(item)?.filter(|item| contents.is_living(item));
+        Ok(AsOf { value: found, sequence: contents.sequence() })
     }
 
     async fn items(
         &self,
-        bank: &BankName,
+        bank: BankId,
         after: ItemId,
         limit: u16,
     ) -> Result<AsOf<Option<Vec<Item>>>, StoreError> {
         let contents = self.disk.contents();
         let sequence = contents.sequence();
-        let Some(bank) = contents.banks.values().find(|known| known.name == *bank).map(|bank| bank.id) else {
+        if !contents.banks.contains_key(&bank) {
             return Ok(AsOf { value: None, sequence });
-        };
+        }
         let items =
             contents.items.range((Excluded(after), Unbounded)).map(|(id, payload)| read(*id, payload));
         let own = items.filter(|item| item.as_ref().map_or(true, |item| item.bank == bank));
         Ok(AsOf { value: Some(own.take(limit.into()).collect::<Result<_, _>>()?), sequence })
     }
 
-    async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<Option<FoundPage>>, StoreError> {
+    async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<FoundPage>, StoreError> {
         let contents = self.disk.contents();
         let sequence = contents.sequence();
-        let name_of = |bank: BankId| contents.banks.get(&bank).map(|bank| bank.name.clone());
-        if let Some(name) = &search.query.bank
-            && !contents.banks.values().any(|bank| bank.name == *name)
-        {
-            return Ok(AsOf { value: None, sequence });
-        }
         let mut page = FoundPage { items: Vec::new(), next_after: None, read: 0 };
         for (id, payload) in contents.items.range((Excluded(search.after), Unbounded)) {
             let item = read(*id, payload)?;
+            if search.banks.as_ref().is_some_and(|banks| !banks.contains(&item.bank)) {
+                continue;
+            }
             page.read += 1;
-            let asked = search.query.bank.as_ref();
-            let named = name_of(item.bank).filter(|name| asked.is_none_or(|asked| asked == name));
-            if let Some(name) = named.filter(|_| search.query.asks_for(&item.content)) {
-                page.items.push((item, name));
+            if contents.is_living(&item) && search.query.asks_for(&item.content) {
+                page.items.push(item);
             }
             let is_full = page.items.len() >= usize::from(search.found_max);
             if is_full || page.read >= u64::from(search.read_max) {
@@ -354,7 +347,7 @@ impl ReadItems for MemoryStore {
                 break;
             }
         }
-        Ok(AsOf { value: Some(page), sequence })
+        Ok(AsOf { value: page, sequence })
     }
 
     async fn item_page(&self, range: &ItemRange) -> Result<ItemPage, StoreError> {

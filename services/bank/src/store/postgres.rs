@@ -35,7 +35,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use vigie_log::{
     ChangePage, ChangeRange, Head, LogId, LogRead, LogStore, Recorded, Sequence, StoredBatch, UnixMillis,
 };
-use vigie_model::{Bank, BankId, BankName, Item, ItemId};
+use vigie_model::{Bank, BankId, Item, ItemId};
 
 use self::connect::{CONNECT_MAX, Connector};
 use self::lead::{LEAD_IDLE, LEAD_MAX, Session};
@@ -315,12 +315,8 @@ impl ReadState for PostgresStore {
 
 #[async_trait]
 impl ReadBanks for PostgresStore {
-    async fn bank(&self, name: &BankName) -> Result<AsOf<Option<Bank>>, StoreError> {
-        read!(self, |connection| read::bank(connection, name))
-    }
-
-    async fn banks(&self, after: BankId, limit: u16) -> Result<AsOf<Vec<Bank>>, StoreError> {
-        read!(self, |connection| read::banks(connection, after, limit))
+    async fn banks(&self, ids: &[BankId]) -> Result<AsOf<Vec<Bank>>, StoreError> {
+        read!(self, |connection| read::banks(connection, lists::BANKS, ids))
     }
 }
 
@@ -330,20 +326,20 @@ impl ReadItems for PostgresStore {
         self.writer().await.read(async |connection| lists::placements(connection, items).await).await
     }
 
-    async fn item(&self, item: ItemId) -> Result<AsOf<Option<(Item, BankName)>>, StoreError> {
+    async fn item(&self, item: ItemId) -> Result<AsOf<Option<Item>>, StoreError> {
         read!(self, |connection| read::item(connection, item))
     }
 
     async fn items(
         &self,
-        bank: &BankName,
+        bank: BankId,
         after: ItemId,
         limit: u16,
     ) -> Result<AsOf<Option<Vec<Item>>>, StoreError> {
         read!(self, |connection| read::items(connection, bank, after, limit))
     }
 
-    async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<Option<FoundPage>>, StoreError> {
+    async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<FoundPage>, StoreError> {
         read!(self, |connection| find::find(connection, &lists::FIND, search))
     }
 

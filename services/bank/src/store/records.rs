@@ -2,11 +2,15 @@
 
 use std::fmt::{self, Debug};
 
+use vigie_consortium::Directory;
 use vigie_log::{Head, LogId, Sequence};
-use vigie_model::{Bank, BankId, BankName, Item, ItemId, LogHead, SetDigest, ShardIdentity};
+use vigie_model::{Bank, BankId, Item, ItemId, LogHead, MemberId, SetDigest, ShardIdentity};
 use vigie_proto::bank::ItemQuery;
 
 use crate::plan::digests::{PartDigest, Totals};
+pub(crate) use crate::store::directory_rows::{DirectoryKey, DirectoryRow, DirectoryRows};
+
+use crate::store::directory_rows::directory_of;
 
 /// A batch of the bank's log.
 pub(crate) type Batch = vigie_log::Batch<Rows>;
@@ -44,6 +48,8 @@ pub(crate) struct Rows {
     pub(crate) items_removed: Vec<ItemId>,
     /// What is to be added to the digests of banks that are there. Those of `banks_deleted` go.
     pub(crate) digests: Vec<PartDigest>,
+    /// Rows of the directory that are new or gone.
+    pub(crate) directory: DirectoryRows,
 }
 
 /// What the writer keeps in memory.
@@ -57,6 +63,15 @@ pub(crate) struct Loaded {
     pub(crate) banks: Vec<Bank>,
     /// The digests of their hashes, by partition.
     pub(crate) totals: Totals,
+    /// The rows of the directory, without those of banks as such.
+    pub(crate) directory: Vec<DirectoryRow>,
+}
+
+impl Loaded {
+    /// The directory of these rows.
+    pub(crate) fn directory(&self) -> Directory {
+        directory_of(&self.directory, &self.banks, &self.counts, to_model(self.head.sequence))
+    }
 }
 
 /// The head row.
@@ -123,6 +138,8 @@ pub(crate) struct Placement {
     pub(crate) item: ItemId,
     /// Its bank.
     pub(crate) bank: BankId,
+    /// The member that added it.
+    pub(crate) contributor: MemberId,
     /// The digest of its hashes.
     pub(crate) digest: SetDigest,
 }
@@ -130,7 +147,8 @@ pub(crate) struct Placement {
 impl Placement {
     /// The placement of an item.
     pub(crate) fn of(item: &Item) -> Self {
-        Self { item: item.id, bank: item.bank, digest: SetDigest::of_item(item.id, item.content.hashes()) }
+        let digest = SetDigest::of_item(item.id, item.content.hashes());
+        Self { item: item.id, bank: item.bank, contributor: item.contributor, digest }
     }
 }
 
@@ -163,6 +181,8 @@ pub(crate) struct ItemPage {
 pub(crate) struct ItemSearch {
     /// What they have.
     pub(crate) query: ItemQuery,
+    /// The banks that are looked through; `None` for all.
+    pub(crate) banks: Option<Vec<BankId>>,
     /// Items after this one,
     pub(crate) after: ItemId,
     /// at most this many that are found,
@@ -174,8 +194,8 @@ pub(crate) struct ItemSearch {
 /// Items that were found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FoundPage {
-    /// By id, with the names of their banks.
-    pub(crate) items: Vec<(Item, BankName)>,
+    /// By id.
+    pub(crate) items: Vec<Item>,
     /// Where to go on; `None` where all items have been read.
     pub(crate) next_after: Option<ItemId>,
     /// Items that were read.

@@ -30,7 +30,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use vigie_log::{
     ChangePage, ChangeRange, Head, LogId, LogRead, LogStore, Recorded, Sequence, StoredBatch, UnixMillis,
 };
-use vigie_model::{Bank, BankId, BankName, Item, ItemId};
+use vigie_model::{Bank, BankId, Item, ItemId};
 
 use self::connection::{Reader, Writer};
 use crate::config::Location;
@@ -338,12 +338,8 @@ impl ReadState for SqliteStore {
 
 #[async_trait]
 impl ReadBanks for SqliteStore {
-    async fn bank(&self, name: &BankName) -> Result<AsOf<Option<Bank>>, StoreError> {
-        read::bank(&mut *self.reader().await?, name).await
-    }
-
-    async fn banks(&self, after: BankId, limit: u16) -> Result<AsOf<Vec<Bank>>, StoreError> {
-        read::banks(&mut *self.reader().await?, after, limit).await
+    async fn banks(&self, ids: &[BankId]) -> Result<AsOf<Vec<Bank>>, StoreError> {
+        read::banks(&mut *self.reader().await?, lists::BANKS, ids).await
     }
 }
 
@@ -353,20 +349,20 @@ impl ReadItems for SqliteStore {
         lists::placements(&mut self.writer().await?.connection, items).await
     }
 
-    async fn item(&self, item: ItemId) -> Result<AsOf<Option<(Item, BankName)>>, StoreError> {
+    async fn item(&self, item: ItemId) -> Result<AsOf<Option<Item>>, StoreError> {
         read::item(&mut *self.reader().await?, item).await
     }
 
     async fn items(
         &self,
-        bank: &BankName,
+        bank: BankId,
         after: ItemId,
         limit: u16,
     ) -> Result<AsOf<Option<Vec<Item>>>, StoreError> {
         read::items(&mut *self.reader().await?, bank, after, limit).await
     }
 
-    async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<Option<FoundPage>>, StoreError> {
+    async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<FoundPage>, StoreError> {
         find::find(&mut *self.reader().await?, &lists::FIND, search).await
     }
 

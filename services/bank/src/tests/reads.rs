@@ -1,7 +1,7 @@
 //! Reads: single rows, pages, and what is refused.
 
 use prost::Message as _;
-use vigie_model::ItemId;
+use vigie_model::{BankId, ItemId};
 
 use super::*;
 use crate::store::ItemSearch;
@@ -126,6 +126,8 @@ async fn a_bank_is_read_as_it_was_written(bed: Bed) {
         created_at_unix_ms: NOW,
         item_count: 2,
         hash_count: 4,
+        owner_member_id: 0,
+        owner: "local".into(),
     };
     let request = pb::GetBankRequest { name: "b".into() };
     let found = served.bank.clone().get_bank(request).await.unwrap().into_inner();
@@ -149,7 +151,7 @@ async fn each_invalid_request_is_refused_with_its_field(bed: Bed) {
             check(bank.$call($request).await.map(drop), $text)
         };
     }
-    check!(create_bank, pb::CreateBankRequest { name: name(), ..Default::default() }, "name: a bank name is");
+    check!(create_bank, pb::CreateBankRequest { name: name(), ..Default::default() }, "name: a bank is called NAME or OWNER/NAME");
     let long_key = pb::CreateBankRequest { name: "b".into(), idempotency_key: "k".repeat(129) };
     check!(create_bank, long_key, "idempotency_key: has 129 bytes");
     check!(get_bank, pb::GetBankRequest { name: name() }, "name: ");
@@ -289,10 +291,11 @@ async fn a_search_for_items_reads_a_bounded_number_and_says_where_to_go_on(bed: 
             ..Default::default()
         };
         let query = (&message).try_into().unwrap();
-        let mut search = ItemSearch { query, after: ItemId(0), found_max: 3, read_max: 7 };
+        let banks = bank.map(|_| vec![BankId(2)]);
+        let mut search = ItemSearch { query, banks, after: ItemId(0), found_max: 3, read_max: 7 };
         let (mut found, mut read) = (0, Vec::new());
         loop {
-            let page = store.find_items(&search).await.unwrap().value.unwrap();
+            let page = store.find_items(&search).await.unwrap().value;
             found += page.items.len();
             read.push(page.read);
             match page.next_after {

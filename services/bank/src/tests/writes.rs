@@ -13,7 +13,8 @@ use super::failures::faulty::Faulty;
 use super::*;
 use crate::error::Error;
 use crate::log::BankLog;
-use crate::plan::write::{Answer, Write};
+use crate::plan::answer::Answer;
+use crate::plan::write::{Action, Write};
 use crate::store::Rows;
 
 on_both_stores! {
@@ -200,7 +201,8 @@ impl BareLog {
         let clock = Arc::new(SetClock(AtomicU64::new(NOW)));
         let read: Arc<dyn LogRead<Error = StoreError>> = Arc::clone(store) as _;
         let feed = Arc::new(Feed::new(read, server::feed_limits(config)));
-        let application = Arc::new(BankLog::new(Arc::clone(store), config.banks_max));
+        let application =
+            Arc::new(BankLog::new(Arc::clone(store), config.banks_max, Arc::clone(&clock) as Arc<dyn Clock>));
         let (wake, stop) = (Arc::new(Notify::new()), Shutdown::new());
         let limits = server::write_limits(config);
         let (log_store, waker) = (Self::log_store(store), Arc::clone(&wake));
@@ -236,7 +238,7 @@ impl BareLog {
 }
 
 pub(super) fn create(name: &str) -> Write {
-    Write::CreateBank { name: name.parse().unwrap() }
+    Action::CreateBank { name: name.parse().unwrap() }.by_everyone()
 }
 
 pub(super) fn in_a_minute() -> Instant {
@@ -295,7 +297,7 @@ async fn a_deleted_bank_takes_its_items_along_at_once_and_the_sweep_goes_on_afte
     // Deleted, and half swept, by a bank that then stops.
     let store = open_beside(&config).await;
     let bare = BareLog::start(&store, &config);
-    let deletion = Write::DeleteBank { name: "gone".parse().unwrap() };
+    let deletion = Action::DeleteBank { name: "gone".parse().unwrap() }.by_everyone();
     bare.log.write(deletion, None, in_a_minute()).await.unwrap();
     let sweeper = bare.sweeper(&store, &Config { sweep_rows_max: 300, ..config.clone() });
     bare.stop().await;

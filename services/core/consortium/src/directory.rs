@@ -89,6 +89,12 @@ impl Directory {
         self.digest
     }
 
+    /// The largest id of a principal that was ever used; 0 before the first.
+    #[must_use]
+    pub const fn principal_used(&self) -> PrincipalId {
+        self.used.principal
+    }
+
     /// Whether there has been a principal. Before the first one, every caller acts for the host with every role.
     #[must_use]
     pub fn is_on(&self) -> bool {

@@ -170,6 +170,14 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 impl FeedService for FakeBank {
     type WatchStream = Answers<pb::WatchResponse>;
     type LoadStream = Answers<pb::LoadResponse>;
+    type ReadDirectoryStream = Answers<pb::ReadDirectoryResponse>;
+
+    async fn read_directory(
+        &self,
+        _: Request<pb::ReadDirectoryRequest>,
+    ) -> Result<Response<Self::ReadDirectoryStream>, Status> {
+        Err(Status::unimplemented("no matcher asks for it"))
+    }
 
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let (from, identity): (Option<Cursor>, ShardIdentity) = request.into_inner().try_into()?;

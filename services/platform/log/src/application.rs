@@ -44,6 +44,10 @@ pub trait Application: Debug + Send + Sync + Sized + 'static {
     /// Reads everything that the writer keeps in memory, as of one moment.
     fn load(&self) -> impl Future<Output = Result<Loaded<Self>, Self::StoreError>> + Send;
 
+    /// Shows the state as of the newest commit to those who read it without writing. Called after each load and each commit, before the
+    /// writes of that commit are answered.
+    fn show(&self, _state: &Self::State) {}
+
     /// Reads what the planning of a group needs to know beyond the state.
     fn look_up(
         &self,

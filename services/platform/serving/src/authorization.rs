@@ -1,6 +1,4 @@
-//! Who calls, and what the caller may do.
-//!
-//! `identity` decides who calls. Which clients may connect at all is checked in the handshake, by the names that the
-//! configuration of TLS lists.
+//! Who calls, and whether the call may go on.
 
+pub(crate) mod guard;
 pub(crate) mod identity;

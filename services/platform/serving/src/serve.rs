@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use prost::Message as _;
 use thiserror::Error;
@@ -18,6 +19,7 @@ use vigie_telemetry::OpenFiles;
 use vigie_telemetry::trace::Tracer;
 
 use crate::admission::slots::Slots;
+use crate::authorization::guard::{Guard, GuardLayer};
 use crate::authorization::identity::IdentityLayer;
 use crate::call::absent::AbsentLayer;
 use crate::call::answers::{AnswerBudget, AnswersLayer};
@@ -85,6 +87,7 @@ pub struct Routes {
     load: Load,
     reflection: Reflection,
     tracer: Tracer,
+    guard: Option<Arc<dyn Guard>>,
 }
 
 impl Routes {
@@ -100,7 +103,8 @@ impl Routes {
         let never_refused = vec!["/grpc.health.".to_owned(), "/grpc.reflection.".to_owned()];
         let exceptions = Exceptions { never_refused, bulk: Vec::new() };
         let health = Health { reporter, services: Vec::new() };
-        Ok(Self { builder, health, exceptions, load: Load::default(), reflection, tracer: Tracer::default() })
+        let (load, tracer, guard) = (Load::default(), Tracer::default(), None);
+        Ok(Self { builder, health, exceptions, load, reflection, tracer, guard })
     }
 
     /// Adds a service.
@@ -138,6 +142,12 @@ impl Routes {
     #[must_use]
     pub fn traced_by(self, tracer: Tracer) -> Self {
         Self { tracer, ..self }
+    }
+
+    /// Has each call decided on by a guard, health checks and reflection among them.
+    #[must_use]
+    pub fn guarded_by(self, guard: Arc<dyn Guard>) -> Self {
+        Self { guard: Some(guard), ..self }
     }
 
     /// Adds reflection, which lists what is served here and describes all of the contract.
@@ -230,7 +240,7 @@ async fn serve_any(
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
     let methods = routes.methods()?;
-    let Routes { builder, health, exceptions, load, tracer, reflection } = routes.with_reflection()?;
+    let Routes { builder, health, exceptions, load, tracer, reflection, guard } = routes.with_reflection()?;
     let absent = AbsentLayer::new(methods.clone(), health.services.clone(), reflection.roles);
     methods.of_streams().for_each(|method| load.durations.expect_stream_requests(method));
     let observed = ObservedLayer { methods, durations: load.durations.clone(), tracer };
@@ -252,6 +262,8 @@ async fn serve_any(
     let service = MessageLimitLayer::new(message_bytes_max, config, refusals.clone()).layer(service);
     // So that a flood is refused before anything of it is read.
     let service = InFlightLayer::new(slots, exceptions, config).layer(service);
+    // So that fair shares go by who calls, and a call that may not go on takes no slot.
+    let service = GuardLayer(guard).layer(service);
     // So that a caller who has the address of another role reads which one it needs, however busy this one is.
     let service = absent.layer(service);
     // So that what is refused is told too.

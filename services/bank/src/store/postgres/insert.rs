@@ -6,7 +6,7 @@ use vigie_model::{Bank, Partition};
 
 use crate::plan::digests::PartDigest;
 use crate::store::error::{StoreError, failed};
-use crate::store::records::{Batch, Rows, StoredItem};
+use crate::store::records::{Batch, DirectoryRows, Rows, StoredItem};
 use crate::store::sql::read::integer;
 use crate::store::sql::rechain::RechainedBatch;
 
@@ -33,6 +33,7 @@ pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Resul
     if !state.digests.is_empty() {
         add_digests(connection, &state.digests).await?;
     }
+    set_directory(connection, &state.directory).await?;
     if !batch.recorded.is_empty() {
         record(connection, &batch.recorded).await?;
     }
@@ -144,11 +145,12 @@ async fn set_banks(connection: &mut PgConnection, state: &Rows) -> Result<(), St
     if !set.is_empty() {
         let column = |value: fn(&Bank) -> i64| set.iter().map(value).collect::<Vec<_>>();
         sqlx::query(
-            "INSERT INTO banks (id, name, enabled, created_at_ms, item_count, hash_count) \
-             SELECT * FROM UNNEST($1::BIGINT[], $2::TEXT[], $3::BOOLEAN[], $4::BIGINT[], $5::BIGINT[], \
-             $6::BIGINT[])",
+            "INSERT INTO banks (id, owner_id, name, enabled, created_at_ms, item_count, hash_count) \
+             SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::TEXT[], $4::BOOLEAN[], $5::BIGINT[], \
+             $6::BIGINT[], $7::BIGINT[])",
         )
         .bind(column(|bank| bank.id.0.into()))
+        .bind(column(|bank| bank.owner.0.into()))
         .bind(set.iter().map(|bank| bank.name.as_str()).collect::<Vec<_>>())
         .bind(set.iter().map(|bank| bank.enabled).collect::<Vec<_>>())
         .bind(column(|bank| integer(bank.created_at.0)))
@@ -170,6 +172,35 @@ async fn set_banks(connection: &mut PgConnection, state: &Rows) -> Result<(), St
         done.map_err(failed("delete banks"))?;
     }
     Ok(())
+}
+
+/// Replaces rows of the directory, and takes out those that are gone.
+async fn set_directory(connection: &mut PgConnection, state: &DirectoryRows) -> Result<(), StoreError> {
+    for key in &state.gone {
+        sqlx::query("DELETE FROM directory WHERE kind = $1 AND first_id = $2 AND second_id = $3")
+            .bind(i64::from(key.kind))
+            .bind(integer(key.first))
+            .bind(integer(key.second))
+            .execute(&mut *connection)
+            .await
+            .map_err(failed("take out rows of the directory"))?;
+    }
+    if state.set.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO directory (kind, first_id, second_id, payload) \
+         SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BYTEA[]) \
+         ON CONFLICT (kind, first_id, second_id) DO UPDATE SET payload = excluded.payload",
+    )
+    .bind(state.set.iter().map(|row| i64::from(row.key.kind)).collect::<Vec<_>>())
+    .bind(state.set.iter().map(|row| integer(row.key.first)).collect::<Vec<_>>())
+    .bind(state.set.iter().map(|row| integer(row.key.second)).collect::<Vec<_>>())
+    .bind(state.set.iter().map(|row| row.payload()).collect::<Vec<_>>())
+    .execute(connection)
+    .await
+    .map(drop)
+    .map_err(failed("set rows of the directory"))
 }
 
 /// Adds to the digests of banks that are there.

@@ -10,8 +10,14 @@ use crate::store::sql::find::{Statements, statements};
 use crate::store::sql::read::{Read, integer};
 use crate::store::sql::rows::{to_item, to_recorded};
 
+/// Reads banks by their ids.
+pub(super) const BANKS: &str = "SELECT id, owner_id, name, enabled, created_at_ms, item_count, hash_count FROM banks \
+                                WHERE id = ANY(string_to_array(trim(BOTH '[]' FROM $1), ',')::BIGINT[]) ORDER BY id";
+
 /// Finds items whose encodings hold some bytes.
 pub(super) const FIND: Statements = statements!(
+    "items.bank_id = ANY(string_to_array(trim(BOTH '[]' FROM $9), ',')::BIGINT[])",
+    "bank_id = ANY(string_to_array(trim(BOTH '[]' FROM $3), ',')::BIGINT[])",
     "position($4 IN items.payload) > 0",
     "position($5 IN items.payload) > 0",
     "position($6 IN items.payload) > 0",

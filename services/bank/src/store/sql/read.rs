@@ -6,13 +6,13 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use sqlx::Database;
 use vigie_log::{ChangePage, ChangeRange, LogId, Sequence, Slice, StoredBatch, StoredChange, UnixMillis};
-use vigie_model::{Bank, BankId, BankName, Item, ItemId};
+use vigie_model::{Bank, BankId, Item, ItemId};
 
 use crate::plan::digests::{PartDigest, Totals, slice_of};
 use crate::store::error::{StoreError, corrupt, failed};
-use crate::store::records::{AsOf, HeadRow, ItemPage, ItemRange, Loaded};
+use crate::store::records::{AsOf, DirectoryRow, HeadRow, ItemPage, ItemRange, Loaded};
 use crate::store::sql::rows::{
-    StoredRow, to_bank, to_batch, to_change, to_head, to_item, to_item_and_bank, to_part,
+    StoredRow, to_bank, to_batch, to_change, to_directory_row, to_head, to_item, to_part,
 };
 
 pub(in crate::store) type Read<T> = Result<T, StoreError>;
@@ -144,7 +144,8 @@ fn modulus(slice: Slice) -> (Value<'static>, Value<'static>) {
 pub(in crate::store) async fn load<C: Reader>(connection: &mut C) -> Read<Loaded> {
     snapshot!(connection, |transaction| {
         let (HeadRow { head, counts }, banks) = rows_of_head_and_banks(transaction).await?;
-        Loaded { head, counts, banks, totals: totals(transaction).await? }
+        let (totals, directory) = (totals(transaction).await?, directory(transaction).await?);
+        Loaded { head, counts, banks, totals, directory }
     })
 }
 
@@ -154,8 +155,16 @@ pub(in crate::store) async fn head_and_banks<C: Reader>(connection: &mut C) -> R
 
 async fn rows_of_head_and_banks<C: Reader>(transaction: &mut C) -> Read<(HeadRow, Vec<Bank>)> {
     let head = head_row(transaction).await?;
-    let select = "SELECT id, name, enabled, created_at_ms, item_count, hash_count FROM banks ORDER BY id";
+    let select =
+        "SELECT id, owner_id, name, enabled, created_at_ms, item_count, hash_count FROM banks ORDER BY id";
     Ok((head, all(transaction, "load the banks", select, &[], to_bank).await?))
+}
+
+/// The rows of the directory, by key.
+async fn directory<C: Reader>(connection: &mut C) -> Read<Vec<DirectoryRow>> {
+    let select =
+        "SELECT kind, first_id, second_id, payload FROM directory ORDER BY kind, first_id, second_id";
+    all(connection, "load the directory", select, &[], to_directory_row).await
 }
 
 /// What the living hashes come to, by partition.
@@ -215,69 +224,57 @@ pub(in crate::store) async fn sequence<C: Reader>(connection: &mut C) -> Read<Se
     sequence.ok_or_else(|| corrupt("the head"))
 }
 
-pub(in crate::store) async fn bank<C: Reader>(
-    connection: &mut C,
-    name: &BankName,
-) -> Read<AsOf<Option<Bank>>> {
-    snapshot!(connection, |transaction| {
-        let sequence = sequence(transaction).await?;
-        let select =
-            "SELECT id, name, enabled, created_at_ms, item_count, hash_count FROM banks WHERE name = $1";
-        let name = [Value::Text(name.as_str())];
-        AsOf { value: first(transaction, "read a bank", select, &name, to_bank).await?, sequence }
-    })
-}
-
+/// The banks with these ids, by id. `statement` reads them, in the words of the database.
 pub(in crate::store) async fn banks<C: Reader>(
     connection: &mut C,
-    after: BankId,
-    limit: u16,
+    statement: &'static str,
+    ids: &[BankId],
 ) -> Read<AsOf<Vec<Bank>>> {
+    let ids = id_list(ids);
     snapshot!(connection, |transaction| {
         let sequence = sequence(transaction).await?;
-        let select = "SELECT id, name, enabled, created_at_ms, item_count, hash_count FROM banks \
-                      WHERE id > $1 ORDER BY id LIMIT $2";
-        let values = [after.0.into(), limit.into()].map(Value::Number);
-        AsOf { value: all(transaction, "list banks", select, &values, to_bank).await?, sequence }
+        let value = all(transaction, "read banks", statement, &[Value::Text(&ids)], to_bank).await?;
+        AsOf { value, sequence }
     })
 }
 
-pub(in crate::store) async fn item<C: Reader>(
-    connection: &mut C,
-    id: ItemId,
-) -> Read<AsOf<Option<(Item, BankName)>>> {
+/// Ids of banks as one value of a statement: a JSON array.
+pub(super) fn id_list(ids: &[BankId]) -> String {
+    let ids: Vec<_> = ids.iter().map(|id| id.0.to_string()).collect();
+    format!("[{}]", ids.join(","))
+}
+
+pub(in crate::store) async fn item<C: Reader>(connection: &mut C, id: ItemId) -> Read<AsOf<Option<Item>>> {
     snapshot!(connection, |transaction| {
         let sequence = sequence(transaction).await?;
-        let select = "SELECT items.id, items.payload, banks.name FROM items \
+        let select = "SELECT items.id, items.payload FROM items \
                       JOIN banks ON banks.id = items.bank_id WHERE items.id = $1";
         let id = [Value::Number(id.0)];
-        AsOf { value: first(transaction, "read an item", select, &id, to_item_and_bank).await?, sequence }
+        AsOf { value: first(transaction, "read an item", select, &id, to_item).await?, sequence }
     })
 }
 
-/// The id of a living bank.
-pub(super) async fn bank_id<C: Reader>(connection: &mut C, bank: &BankName) -> Read<Option<u32>> {
+/// Whether a bank is living.
+async fn is_living<C: Reader>(connection: &mut C, bank: BankId) -> Read<bool> {
     let read = |row: &C::Row| row.number::<u32>(0).map_err(|_| corrupt("a bank"));
-    let select = "SELECT id FROM banks WHERE name = $1";
-    first(connection, "find a bank", select, &[Value::Text(bank.as_str())], read).await
+    let select = "SELECT id FROM banks WHERE id = $1";
+    Ok(first(connection, "find a bank", select, &[Value::Number(bank.0.into())], read).await?.is_some())
 }
 
 pub(in crate::store) async fn items<C: Reader>(
     connection: &mut C,
-    bank: &BankName,
+    bank: BankId,
     after: ItemId,
     limit: u16,
 ) -> Read<AsOf<Option<Vec<Item>>>> {
     snapshot!(connection, |transaction| {
         let sequence = sequence(transaction).await?;
-        let value = match bank_id(transaction, bank).await? {
-            None => None,
-            Some(bank) => {
-                let select =
-                    "SELECT id, payload FROM items WHERE bank_id = $1 AND id > $2 ORDER BY id LIMIT $3";
-                let values = [bank.into(), after.0, limit.into()].map(Value::Number);
-                Some(all(transaction, "list items", select, &values, to_item).await?)
-            }
+        let value = if is_living(transaction, bank).await? {
+            let select = "SELECT id, payload FROM items WHERE bank_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+            let values = [bank.0.into(), after.0, limit.into()].map(Value::Number);
+            Some(all(transaction, "list items", select, &values, to_item).await?)
+        } else {
+            None
         };
         AsOf { value, sequence }
     })

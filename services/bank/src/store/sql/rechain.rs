@@ -31,6 +31,8 @@ const PROGRESS: u64 = 1_000_000;
 /// The versions of the schema before and after the migration.
 const BYTES: i64 = 1;
 const DIGESTS: i64 = 2;
+/// The version that this build reads.
+const MEMBERS: i64 = 3;
 
 /// The texts of the schema's steps, for one kind of database. A step that has been released is never edited: the next one
 /// changes what it made.
@@ -44,6 +46,8 @@ pub(in crate::store) struct Schema {
     pub(in crate::store) digests_end: &'static str,
     /// Both in one.
     pub(in crate::store) digests: &'static str,
+    /// Step 3.
+    pub(in crate::store) members: &'static str,
 }
 
 impl Schema {
@@ -52,6 +56,7 @@ impl Schema {
         Migrator::with_migrations(vec![
             step(BYTES, "log and state", self.log_and_state),
             step(DIGESTS, "chain of digests", self.digests),
+            step(MEMBERS, "members", self.members),
         ])
     }
 }
@@ -107,7 +112,7 @@ pub(in crate::store) async fn version<C: Rechain>(connection: &mut C) -> Read<i6
 
 /// Whether a store is of an older build.
 pub(in crate::store) async fn is_outdated<C: Rechain>(connection: &mut C) -> Read<bool> {
-    Ok(version(connection).await? < DIGESTS)
+    Ok(version(connection).await? < MEMBERS)
 }
 
 /// Whether a log has to be rechained before the schema's steps are run.

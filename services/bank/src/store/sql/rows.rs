@@ -4,12 +4,12 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use vigie_log::{Chain, Digest, Head, Recorded, Sequence, StoredBatch, StoredChange};
-use vigie_model::{Bank, BankId, BankName, Item, SetDigest, UnixMillis};
+use vigie_model::{Bank, BankId, BankName, Item, MemberId, SetDigest, UnixMillis};
 use vigie_proto::bank::decode_item;
 
 use crate::plan::digests::PartDigest;
 use crate::store::error::{StoreError, corrupt};
-use crate::store::records::{Counts, HeadRow};
+use crate::store::records::{Counts, DirectoryKey, DirectoryRow, HeadRow};
 
 /// A column that does not read as it should.
 pub(in crate::store) type Column<T> = Result<T, sqlx::Error>;
@@ -96,19 +96,29 @@ pub(in crate::store) fn to_head(row: &impl StoredRow) -> Result<HeadRow, StoreEr
     read().map_err(|_| corrupt("the head"))
 }
 
-/// From `id, name, enabled, created_at_ms, item_count, hash_count`.
+/// From `id, owner_id, name, enabled, created_at_ms, item_count, hash_count`.
 pub(in crate::store) fn to_bank(row: &impl StoredRow) -> Result<Bank, StoreError> {
     let read = || -> Column<Bank> {
         Ok(Bank {
             id: BankId(row.number(0)?),
-            name: row.name(1)?,
-            enabled: row.flag(2)?,
-            created_at: UnixMillis(row.number(3)?),
-            item_count: row.number(4)?,
-            hash_count: row.number(5)?,
+            owner: MemberId(row.number(1)?),
+            name: row.name(2)?,
+            enabled: row.flag(3)?,
+            created_at: UnixMillis(row.number(4)?),
+            item_count: row.number(5)?,
+            hash_count: row.number(6)?,
         })
     };
     read().map_err(|_| corrupt("a bank"))
+}
+
+/// From `kind, first_id, second_id, payload`.
+pub(in crate::store) fn to_directory_row(row: &impl StoredRow) -> Result<DirectoryRow, StoreError> {
+    let key = || -> Column<DirectoryKey> {
+        Ok(DirectoryKey { kind: row.number(0)?, first: row.number(1)?, second: row.number(2)? })
+    };
+    let fault = |_| corrupt("a row of the directory");
+    DirectoryRow::read(key().map_err(fault)?, row.bytes(3).map_err(fault)?)
 }
 
 /// From `bank_id, partition, hash_count, sum_0, sum_1, sum_2, sum_3`.
@@ -127,11 +137,6 @@ pub(in crate::store) fn to_item(row: &impl StoredRow) -> Result<Item, StoreError
     let item = row.bytes(1).ok().and_then(|payload| decode_item(payload).ok());
     item.filter(|item| Some(item.id.0) == id)
         .ok_or_else(|| StoreError::Corrupt { row: format!("item {}", id.unwrap_or_default()) })
-}
-
-/// From `id, payload` and the bank's `name`.
-pub(in crate::store) fn to_item_and_bank(row: &impl StoredRow) -> Result<(Item, BankName), StoreError> {
-    Ok((to_item(row)?, row.name(2).map_err(|_| corrupt("the name of a bank"))?))
 }
 
 /// From `sequence, partition, digest, payload`.

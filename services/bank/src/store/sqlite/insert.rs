@@ -7,7 +7,7 @@ use vigie_log::{Sequence, StoredChange, UnixMillis};
 use vigie_model::Partition;
 
 use crate::store::error::{StoreError, failed};
-use crate::store::records::{Batch, Rows};
+use crate::store::records::{Batch, DirectoryRows, Rows};
 use crate::store::sql::read::{self, integer};
 use crate::store::sql::rechain::RechainedBatch;
 
@@ -40,6 +40,7 @@ pub(super) async fn batch(connection: &mut SqliteConnection, batch: &Batch) -> R
     }
     set_banks(connection, state).await?;
     add_digests(connection, state).await?;
+    set_directory(connection, &state.directory).await?;
     let recorded = "INSERT OR REPLACE INTO idempotency (key, request_digest, response, created_at_ms) ";
     rows(connection, recorded, &batch.recorded, |mut row, record| {
         row.push_bind(record.key.clone())
@@ -128,9 +129,10 @@ async fn set_banks(connection: &mut SqliteConnection, state: &Rows) -> Result<()
         .execute(&mut *connection)
         .await
         .map_err(failed("replace banks"))?;
-    let banks = "INSERT INTO banks (id, name, enabled, created_at_ms, item_count, hash_count) ";
+    let banks = "INSERT INTO banks (id, owner_id, name, enabled, created_at_ms, item_count, hash_count) ";
     rows(connection, banks, &state.banks_set, |mut row, bank| {
         row.push_bind(bank.id.0)
+            .push_bind(bank.owner.0)
             .push_bind(bank.name.to_string())
             .push_bind(bank.enabled)
             .push_bind(integer(bank.created_at.0))
@@ -140,6 +142,27 @@ async fn set_banks(connection: &mut SqliteConnection, state: &Rows) -> Result<()
     .await?;
     rows(connection, "INSERT INTO sweeps (bank_id) ", &state.banks_deleted, |mut row, bank| {
         row.push_bind(bank.0);
+    })
+    .await
+}
+
+/// Replaces rows of the directory, and takes out those that are gone.
+async fn set_directory(connection: &mut SqliteConnection, state: &DirectoryRows) -> Result<(), StoreError> {
+    for key in &state.gone {
+        sqlx::query("DELETE FROM directory WHERE kind = ? AND first_id = ? AND second_id = ?")
+            .bind(key.kind)
+            .bind(integer(key.first))
+            .bind(integer(key.second))
+            .execute(&mut *connection)
+            .await
+            .map_err(failed("take out rows of the directory"))?;
+    }
+    let insert = "INSERT OR REPLACE INTO directory (kind, first_id, second_id, payload) ";
+    rows(connection, insert, &state.set, |mut row, set| {
+        row.push_bind(set.key.kind)
+            .push_bind(integer(set.key.first))
+            .push_bind(integer(set.key.second))
+            .push_bind(set.payload());
     })
     .await
 }

@@ -15,8 +15,14 @@ use crate::store::sql::rows::{to_item, to_recorded};
 /// Keys asked for in one statement.
 const KEYS: usize = 64;
 
+/// Reads banks by their ids.
+pub(super) const BANKS: &str = "SELECT id, owner_id, name, enabled, created_at_ms, item_count, hash_count FROM banks \
+                                WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id";
+
 /// Finds items whose encodings hold some bytes.
 pub(super) const FIND: Statements = statements!(
+    "items.bank_id IN (SELECT value FROM json_each($9))",
+    "bank_id IN (SELECT value FROM json_each($3))",
     "instr(items.payload, $4) > 0",
     "instr(items.payload, $5) > 0",
     "instr(items.payload, $6) > 0",

@@ -1,17 +1,23 @@
 //! The store on SQLite: flushes, full disks, abandoned transactions, paths.
 
-use vigie_model::{Hash, ItemDraft};
+use vigie_model::{BankRef, Hash, ItemDraft};
 
 use super::*;
-use crate::plan::write::Write;
+use crate::plan::write::Action;
 use crate::tests::batch_of;
 
 /// A batch that adds a bank and `count` items to it.
 fn batch(head: HeadRow, count: u8) -> Batch {
-    let name: BankName = format!("bank-{}", head.counts.next_bank).parse().unwrap();
+    let name: BankRef = format!("bank-{}", head.counts.next_bank).parse().unwrap();
     let draft = |byte| ItemDraft { hashes: vec![Hash::md5([byte; 16])], ..ItemDraft::default() };
     let items = (0..count).map(|byte| draft(byte).try_into().unwrap()).collect();
-    batch_of(head, &[Write::CreateBank { name: name.clone() }, Write::AddItems { bank: name, items }])
+    batch_of(
+        head,
+        &[
+            Action::CreateBank { name: name.clone() }.by_everyone(),
+            Action::AddItems { bank: name, items }.by_everyone(),
+        ],
+    )
 }
 
 async fn pages_max(store: &SqliteStore, pages: u32) {

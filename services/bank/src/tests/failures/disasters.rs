@@ -112,7 +112,8 @@ async fn connections_that_end_in_the_middle_of_commits_lose_nothing() {
 
 /// The next batch of a writer that plans by itself: a new bank.
 fn plan(loaded: Loaded, name: &str) -> Batch {
-    let mut state = State::new(loaded.counts, loaded.banks);
+    let directory = loaded.directory();
+    let mut state = State::new(loaded.counts, loaded.banks, directory);
     let draft = Draft::new(loaded.head, UnixMillis(NOW));
     let mut planner = Planner::new(&mut state, Known::default(), draft, 10_000);
     planner.plan(&create(name)).unwrap();

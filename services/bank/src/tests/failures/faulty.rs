@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use async_trait::async_trait;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, watch};
 use vigie_log::{ChangePage, ChangeRange, Head, LogId, LogRead, LogStore, Recorded, Sequence, StoredBatch};
-use vigie_model::{Bank, BankId, BankName, Item, ItemId};
+use vigie_model::{Bank, BankId, Item, ItemId};
 
 use crate::plan::digests::PartDigest;
 use crate::store::{
@@ -208,12 +208,8 @@ impl ReadState for Faulty {
 
 #[async_trait]
 impl ReadBanks for Faulty {
-    async fn bank(&self, name: &BankName) -> Result<AsOf<Option<Bank>>, StoreError> {
-        self.inner.bank(name).await
-    }
-
-    async fn banks(&self, after: BankId, limit: u16) -> Result<AsOf<Vec<Bank>>, StoreError> {
-        self.inner.banks(after, limit).await
+    async fn banks(&self, ids: &[BankId]) -> Result<AsOf<Vec<Bank>>, StoreError> {
+        self.inner.banks(ids).await
     }
 }
 
@@ -224,21 +220,21 @@ impl ReadItems for Faulty {
         self.inner.placements(items).await
     }
 
-    async fn item(&self, item: ItemId) -> Result<AsOf<Option<(Item, BankName)>>, StoreError> {
+    async fn item(&self, item: ItemId) -> Result<AsOf<Option<Item>>, StoreError> {
         self.readable()?;
         self.inner.item(item).await
     }
 
     async fn items(
         &self,
-        bank: &BankName,
+        bank: BankId,
         after: ItemId,
         limit: u16,
     ) -> Result<AsOf<Option<Vec<Item>>>, StoreError> {
         self.inner.items(bank, after, limit).await
     }
 
-    async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<Option<FoundPage>>, StoreError> {
+    async fn find_items(&self, search: &ItemSearch) -> Result<AsOf<FoundPage>, StoreError> {
         self.readable()?;
         self.inner.find_items(search).await
     }

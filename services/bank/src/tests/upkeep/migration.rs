@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use vigie_log::{Chain, FormerLink, Sequence as LogSequence};
 use vigie_model::change::{Cursor, LogId};
 use vigie_model::{BankId, ChangeKind, FeedRange, Sequence, ShardIdentity};
-use vigie_proto::bank::encode_change;
+use vigie_proto::bank::{LogChange, encode_log_change};
 
 use crate::tests::*;
 use crate::{BackupError, VerifyError, backup, migrate, restore, verify};
@@ -292,7 +292,8 @@ async fn prolong(bed: &Bed, batches: u64) {
         let (mut link, mut rows) = (FormerLink::after(&chain), Vec::new());
         for _ in 0..100 {
             sequence += 1;
-            let payload = encode_change(ChangeKind::BankEnabledSet { bank: BankId(1), enabled: true });
+            let change = ChangeKind::BankEnabledSet { bank: BankId(1), enabled: true };
+            let payload = encode_log_change(LogChange::Shard(change)).unwrap();
             link.add(LogSequence(sequence), &payload);
             let checksum = checksum(sequence, &payload);
             rows.push(format!("({sequence}, NULL, {checksum}, {})", bed.literal(&payload)));

@@ -73,6 +73,12 @@ impl Directory {
         members.chain(principals).chain(banks).chain(grants).chain(quotas).chain([self.used_row()])
     }
 
+    /// All rows, as they differ from nothing.
+    #[must_use]
+    pub fn all(&self) -> Difference {
+        Difference { set: self.rows().collect(), gone: Vec::new() }
+    }
+
     fn used_row(&self) -> Row {
         Row::Used { principal: self.used.principal, bank: self.used.bank }
     }

@@ -79,8 +79,8 @@ methods! {
     FeedWatch = "/vigie.bank.v1.FeedService/Watch",
     /// Streams a shard's state.
     FeedLoad = "/vigie.bank.v1.FeedService/Load",
-    /// Streams the directory.
-    WatchDirectory = "/vigie.bank.v1.FeedService/WatchDirectory",
+    /// Answers with the directory of members when it changes.
+    ReadDirectory = "/vigie.bank.v1.FeedService/ReadDirectory",
     /// Creates a member.
     CreateMember = "/vigie.consortium.v1.ConsortiumService/CreateMember",
     /// Reads a member.
@@ -133,6 +133,14 @@ methods! {
     Reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     /// Describes the protocol, in the version before.
     ReflectionAlpha = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+}
+
+impl Method {
+    /// Whether anybody may call the method, even without a credential.
+    #[must_use]
+    pub const fn is_for_anyone(self) -> bool {
+        super::table::row(self).anyone
+    }
 }
 
 /// The path, without the first slash.

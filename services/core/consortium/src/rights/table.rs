@@ -107,11 +107,11 @@ pub(super) const fn row(method: Method) -> Row {
         Method::GetItem => roles([No, Items, Items, Items, Details, No]),
         Method::ListItems | Method::FindItems => roles([No, Hashes, Hashes, Hashes, No, No]),
 
-        // A federated member follows with a contributor's credential the banks whose hashes it may read.
-        Method::FeedWatch | Method::FeedLoad => processes(&[Matcher], [No, Hashes, No, No, No, No]),
+        // Feeds are of shards, which hold every member's banks.
+        Method::FeedWatch | Method::FeedLoad => processes(&[Matcher], NOBODY),
 
         // Who follows it decides for others.
-        Method::WatchDirectory => processes(&[Frontend, Bank], NOBODY),
+        Method::ReadDirectory => processes(&[Frontend, Bank], NOBODY),
 
         Method::CreateMember | Method::SetMemberState | Method::SetTokenIssuers | Method::SetQuota => {
             roles([No, No, No, No, No, EveryMember])

@@ -57,7 +57,7 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::GetLogHead
         | Method::FeedWatch
         | Method::FeedLoad
-        | Method::WatchDirectory => vec![Target::Banks],
+        | Method::ReadDirectory => vec![Target::Banks],
         Method::CreateBank => {
             ["new", "local/new", "owner/new", "nouse/new"].map(|name| Target::NewBank(name.into())).into()
         }

@@ -86,6 +86,7 @@ impl<A: Application> Writer<A> {
         if self.standing.is_none() {
             let Loaded { head, state, summary } = self.application.load().await?;
             tracing::debug!(sequence = head.sequence.0, "the log is loaded");
+            self.application.show(&state);
             self.feed.reset(head.sequence, summary);
             self.standing = Some(Standing { head, state });
         }
@@ -216,6 +217,7 @@ impl<A: Application> Writer<A> {
         }
         if let Some(standing) = &mut self.standing {
             standing.head = batch.head;
+            self.application.show(&standing.state);
         }
         self.feed.publish(logged, batch.committed_at, &delta);
         if A::needs_sweep(&batch.rows) {

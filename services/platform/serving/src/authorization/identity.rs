@@ -4,9 +4,8 @@
 //! unknown, and told from others by its address alone. The identity goes with the call: fair shares are kept by it, the access
 //! log shows it, and a handler finds it in [`crate::Call::identity`].
 //!
-//! API keys and bearer tokens belong into [`identify`]: it sees the connection and the headers of each call before anything
-//! else does. A credential that is present and wrong has to fail the call in [`Identity`] with `UNAUTHENTICATED`, before the
-//! call has a slot; and its text must not reach a log.
+//!
+//! Where a server has a guard ([`super::guard`]), that proves what the call itself carries, and may put another identity in this place.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,7 +15,7 @@ use tower::{Layer, Service};
 
 use crate::connection::peer::Peer;
 
-/// The caller, where it is known for certain: the SPIFFE ID or the DNS name in a client's certificate. An extension of each
+/// The caller, where it is known for certain: the SPIFFE ID or the DNS name in a client's certificate, or what a guard says. An extension of each
 /// request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ClientIdentity(pub Arc<str>);

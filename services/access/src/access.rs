@@ -1,0 +1,164 @@
+//! The guard of a server.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use tonic::Status;
+use vigie_consortium::{ApiKey, Caller, KeyId, MemberName, Method, Process, Proven, Reference, View};
+use vigie_credentials::api_key::{KeyDigest, StoredKey};
+use vigie_credentials::jwt::FetchKeys;
+use vigie_credentials::{
+    Authenticator, Authorization, Carried, PrincipalReference, UNAUTHENTICATED, Verified, api_key,
+};
+use vigie_model::UnixMillis;
+use vigie_serving::{ClientIdentity, Decision, Guard, Origin};
+
+use crate::called::Called;
+use crate::config::{AccessConfig, Secrets};
+use crate::directories::Directories;
+use crate::process::{self, ClusterKey};
+use crate::refused::{denied, rejected};
+
+/// Lets calls in by their credentials and by the rights of their callers.
+#[derive(Debug)]
+pub struct Access {
+    config: AccessConfig,
+    authenticator: Authenticator,
+    cluster_key: Option<ClusterKey>,
+    directories: Arc<dyn Directories>,
+}
+
+/// The caller of a call, and until when its credential says that it is good.
+struct Known {
+    caller: Caller,
+    expires: Option<SystemTime>,
+    /// The name of its member.
+    member: Option<MemberName>,
+}
+
+impl Access {
+    /// Reads the secrets of the configuration. `fetch` gets the keys of identity providers.
+    ///
+    /// # Errors
+    ///
+    /// The files have faults.
+    pub fn new(
+        config: AccessConfig,
+        fetch: &Arc<dyn FetchKeys>,
+        directories: Arc<dyn Directories>,
+    ) -> Result<Self, Vec<String>> {
+        let Secrets { pepper, cluster_key } = config.secrets()?;
+        let authenticator = Authenticator::new(&config.credentials, pepper, fetch);
+        Ok(Self { config, authenticator, cluster_key, directories })
+    }
+
+    async fn decide(&self, call: &mut Parts, origin: Origin) -> Result<(), Status> {
+        let Some(method) = Method::from_path(call.uri.path()) else {
+            return Err(Status::unimplemented("nobody has decided who may call this method"));
+        };
+        let view = match self.directories.view() {
+            Ok(view) => view,
+            // Probes are answered while the directory is not there.
+            Err(_) if method.is_for_anyone() && !call.headers.contains_key(AUTHORIZATION) => {
+                self.pass(call, Caller::Anonymous, method, None);
+                return Ok(());
+            }
+            Err(status) => return Err(status),
+        };
+        let known = self.caller(call, &origin, &view).await?;
+        // Anew: a token may have waited for the keys of its issuer.
+        let view = self.directories.view()?;
+        view.admit(known.caller, method, self.directories.now()).map_err(denied)?;
+        if let (Caller::Principal(proven), Some(member)) = (known.caller, &known.member) {
+            let identity = format!("{member}/{}", proven.principal);
+            call.extensions.insert(ClientIdentity(identity.into()));
+        }
+        self.pass(call, known.caller, method, known.expires);
+        Ok(())
+    }
+
+    fn pass(&self, call: &mut Parts, caller: Caller, method: Method, expires: Option<SystemTime>) {
+        let directories = Arc::clone(&self.directories);
+        call.extensions.insert(Called { caller, method, directories, expires });
+    }
+
+    async fn caller(&self, call: &Parts, origin: &Origin, view: &View) -> Result<Known, Status> {
+        let authorization =
+            Authorization::of(call.headers.get_all(AUTHORIZATION).iter().map(http::HeaderValue::as_bytes));
+        if let Some(process) = self.process_of_bearer(&authorization, origin)? {
+            let caller = view.caller(None, Some(process));
+            return Ok(Known { caller, expires: None, member: None });
+        }
+        let certificate_name = origin.certificate_name.as_deref();
+        let carried = Carried { address: origin.address, certificate_name, authorization };
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(self.directories.now().0);
+        let stored = |id: api_key::KeyId| stored_key(view, id);
+        let verified = self.authenticator.verify(&carried, stored, now).await;
+        let verified: Verified = verified.map_err(|refused| rejected(&refused, origin.address))?;
+        let at = self.directories.now();
+        let found = self.authenticator.resolve(origin.address, &verified, |reference| {
+            let (proven, member) = find(view, reference, at)?;
+            Some(((proven, member.clone()), member.as_str().to_owned()))
+        });
+        let found = match found {
+            Ok(found) => found,
+            // Certificates mean what they meant before there were members.
+            Err(_) if !view.directory().is_on() && verified.bearer().is_none() => None,
+            Err(refused) => return Err(rejected(&refused, origin.address)),
+        };
+        let process = certificate_name.and_then(|name| self.config.process_called(name));
+        let (proven, member) = found.unzip();
+        Ok(Known { caller: view.caller(proven, process), expires: verified.expires(), member })
+    }
+
+    /// The process whose bearer the call carries; `None` where it carries another credential, or none.
+    fn process_of_bearer(
+        &self,
+        authorization: &Authorization<'_>,
+        origin: &Origin,
+    ) -> Result<Option<Process>, Status> {
+        let Authorization::One(value) = authorization else { return Ok(None) };
+        let Some(rest) = value.strip_prefix(b"Bearer ").and_then(|rest| rest.strip_prefix(process::PREFIX))
+        else {
+            return Ok(None);
+        };
+        let process = self.cluster_key.as_ref().and_then(|key| key.process_of(rest));
+        if process.is_none() {
+            tracing::warn!(
+                address = ?origin.address,
+                "a process shows another cluster key than this one's, or this one has none: `cluster_key` has to be the same everywhere"
+            );
+            return Err(Status::unauthenticated(UNAUTHENTICATED));
+        }
+        Ok(process)
+    }
+}
+
+impl Guard for Access {
+    fn admit<'a>(&'a self, call: &'a mut Parts, origin: Origin) -> Decision<'a> {
+        Box::pin(self.decide(call, origin))
+    }
+}
+
+fn stored_key(view: &View, id: api_key::KeyId) -> Option<StoredKey> {
+    let key: &ApiKey = view.api_key(id.to_string().parse().ok()?)?;
+    let expires = key.expiry.moment().map(|at| SystemTime::UNIX_EPOCH + Duration::from_millis(at.0));
+    Some(StoredKey { id, digest: KeyDigest::from_bytes(key.digest.0), expires })
+}
+
+fn find<'v>(
+    view: &'v View,
+    reference: PrincipalReference<'_>,
+    now: UnixMillis,
+) -> Option<(Proven, &'v MemberName)> {
+    let reference = match &reference {
+        PrincipalReference::Certificate(id) => Reference::Certificate(id.as_str()),
+        PrincipalReference::ApiKey(id) => Reference::ApiKey(id.to_string().parse::<KeyId>().ok()?),
+        PrincipalReference::Token(token) => {
+            Reference::Token { issuer: token.issuer(), subject: token.subject() }
+        }
+    };
+    view.find(reference, now)
+}

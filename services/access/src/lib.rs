@@ -1,0 +1,32 @@
+//! Decides on each call of a server: who makes it, and whether the caller may call the method at all.
+//!
+//! ```text
+//! call -> Access (a guard of the server) -> Called (an extension of the request) -> handler
+//!          |  certificate, API key, token: vigie-credentials
+//!          |  the deployment's own processes: `process`
+//!          |  member, roles, rights: vigie-consortium, by the present view of the directory
+//! ```
+//!
+//! A handler asks [`Called`] again for each request of a stream, and for what the request names: so a credential that is revoked while a
+//! stream is open ends it.
+//!
+//! Always true: a call whose rights cannot be checked is refused; a credential that is present and wrong fails the call, also where none
+//! is needed; no header names a member; texts of refusals repeat what the caller named and nothing else.
+//!
+//! Reading order: [`AccessConfig`], [`ClusterKey`] and `process`, [`Directories`], [`Access`], [`Called`], `refused`, `fetch`.
+
+mod config;
+mod process;
+mod directories;
+mod access;
+mod called;
+mod refused;
+mod fetch;
+
+pub use access::Access;
+pub use called::Called;
+pub use config::AccessConfig;
+pub use directories::{Directories, NoMembers};
+pub use fetch::fetch_keys;
+pub use process::{ClusterKey, ClusterKeyFault};
+pub use refused::denied;

@@ -1,0 +1,294 @@
+//! The service that keeps banks and items: names in, what the caller may see out.
+
+use tonic::{Request, Response, Status};
+use vigie_consortium::rights::{ItemView, ListedBanks};
+use vigie_consortium::{Admitted, ItemPlace, View};
+use vigie_model::{Bank, BankId, Item, ItemId, LogHead};
+use vigie_proto::bank::{item_contents, item_ids, name, page_size};
+use vigie_proto::consortium::bank_ref;
+use vigie_proto::pb::bank::v1 as pb;
+use vigie_serving::Answers;
+
+use super::page::{ITEM_BYTES, PAGE_BYTES_MAX, first_of};
+use super::{BankGrpc, Reading, refused};
+use crate::error::Error;
+use crate::plan::answer::Answer;
+use crate::plan::write::Action;
+use crate::store::{FoundPage, ItemSearch};
+
+/// Items that are read for one page of a search without an index: some tens of milliseconds.
+const FIND_READ_MAX: u32 = 100_000;
+
+/// A bank as the caller sees it: by its own name for it. A bank that it does not see is no bank.
+fn shown(view: &View, admitted: &Admitted<'_>, now: vigie_model::UnixMillis, bank: Bank) -> Option<pb::Bank> {
+    let owned = view.directory().bank(bank.id)?;
+    let name = match admitted.member() {
+        Some(member) => view.name_for(member.id, owned, now)?.to_string(),
+        None => bank.name.to_string(),
+    };
+    let owner = view.directory().member(bank.owner)?.name.to_string();
+    Some(pb::Bank { name, owner, ..bank.into() })
+}
+
+/// The ids of the banks of a list.
+fn ids(view: &View, banks: &ListedBanks) -> Vec<BankId> {
+    match banks {
+        ListedBanks::Every => view.directory().banks().iter().map(|bank| bank.id).collect(),
+        ListedBanks::Only(banks) => banks.iter().collect(),
+    }
+}
+
+impl BankGrpc {
+    /// The answer to a write of a bank, with the bank as its author sees it.
+    async fn write_bank<T>(
+        &self,
+        request: Request<T>,
+        action: impl FnOnce(&T) -> Result<Action, Status>,
+        key: impl FnOnce(T) -> String,
+    ) -> Result<(Option<pb::Bank>, u64), Status> {
+        let (called, answer) = self.write(request, action, key).await?;
+        let Answer::Bank { bank, sequence } = answer else { return Err(Error::Broken.into()) };
+        let view = called.view()?;
+        let admitted = called.admitted(&view)?;
+        let bank = match shown(&view, &admitted, called.now(), bank.clone()) {
+            Some(shown) => shown,
+            // Deleted since, or an answer that was recorded before that.
+            None => bank.into(),
+        };
+        Ok((Some(bank), sequence.0))
+    }
+}
+
+#[tonic::async_trait]
+impl pb::bank_service_server::BankService for BankGrpc {
+    async fn create_bank(
+        &self,
+        request: Request<pb::CreateBankRequest>,
+    ) -> Result<Response<pb::CreateBankResponse>, Status> {
+        let action = |message: &pb::CreateBankRequest| {
+            Ok(Action::CreateBank { name: bank_ref("name", &message.name)? })
+        };
+        let (bank, sequence) = self.write_bank(request, action, |message| message.idempotency_key).await?;
+        Ok(Response::new(pb::CreateBankResponse { bank, sequence }))
+    }
+
+    async fn get_bank(
+        &self,
+        request: Request<pb::GetBankRequest>,
+    ) -> Result<Response<pb::GetBankResponse>, Status> {
+        let reading = self.reading(&request)?;
+        let name = bank_ref("name", &request.get_ref().name)?;
+        let admitted = reading.admitted()?;
+        let id = admitted.bank(&name).map_err(refused)?.id;
+        let found = reading.read(reading.store.banks(&[id])).await?;
+        let bank = found.value.into_iter().next();
+        let bank = bank.and_then(|bank| shown(&reading.view, &admitted, reading.called.now(), bank));
+        let bank = bank.ok_or_else(|| Error::bank_not_found(name))?;
+        Ok(Response::new(pb::GetBankResponse { bank: Some(bank), sequence: found.sequence.0 }))
+    }
+
+    async fn list_banks(
+        &self,
+        request: Request<pb::ListBanksRequest>,
+    ) -> Result<Response<pb::ListBanksResponse>, Status> {
+        let reading = self.reading(&request)?;
+        let message = request.into_inner();
+        let limit = page_size(message.page_size)?;
+        let admitted = reading.admitted()?;
+        let visible = ids(&reading.view, &admitted.banks().map_err(refused)?);
+        let after = visible.into_iter().filter(|id| id.0 > message.after_id);
+        let page: Vec<BankId> = after.take(limit.into()).collect();
+        let found = reading.read(reading.store.banks(&page)).await?;
+        let now = reading.called.now();
+        let banks = found.value.into_iter().filter_map(|bank| shown(&reading.view, &admitted, now, bank));
+        Ok(Response::new(pb::ListBanksResponse { banks: banks.collect(), sequence: found.sequence.0 }))
+    }
+
+    async fn rename_bank(
+        &self,
+        request: Request<pb::RenameBankRequest>,
+    ) -> Result<Response<pb::RenameBankResponse>, Status> {
+        let action = |message: &pb::RenameBankRequest| {
+            let (name, new_name) = (bank_ref("name", &message.name)?, name("new_name", &message.new_name)?);
+            Ok(Action::RenameBank { name, new_name })
+        };
+        let (bank, sequence) = self.write_bank(request, action, |message| message.idempotency_key).await?;
+        Ok(Response::new(pb::RenameBankResponse { bank, sequence }))
+    }
+
+    async fn set_bank_enabled(
+        &self,
+        request: Request<pb::SetBankEnabledRequest>,
+    ) -> Result<Response<pb::SetBankEnabledResponse>, Status> {
+        let action = |message: &pb::SetBankEnabledRequest| {
+            Ok(Action::SetBankEnabled { name: bank_ref("name", &message.name)?, enabled: message.enabled })
+        };
+        let (bank, sequence) = self.write_bank(request, action, |message| message.idempotency_key).await?;
+        Ok(Response::new(pb::SetBankEnabledResponse { bank, sequence }))
+    }
+
+    async fn delete_bank(
+        &self,
+        request: Request<pb::DeleteBankRequest>,
+    ) -> Result<Response<pb::DeleteBankResponse>, Status> {
+        let action = |message: &pb::DeleteBankRequest| {
+            Ok(Action::DeleteBank { name: bank_ref("name", &message.name)? })
+        };
+        let (_, answer) = self.write(request, action, |message| message.idempotency_key).await?;
+        let Answer::BankDeleted { sequence, item_count } = answer else { return Err(Error::Broken.into()) };
+        Ok(Response::new(pb::DeleteBankResponse { sequence: sequence.0, item_count }))
+    }
+
+    async fn add_items(
+        &self,
+        request: Request<pb::AddItemsRequest>,
+    ) -> Result<Response<pb::AddItemsResponse>, Status> {
+        let (metadata, extensions, mut message) = request.into_parts();
+        let items = item_contents(std::mem::take(&mut message.items))?;
+        let request = Request::from_parts(metadata, extensions, message);
+        let action = move |message: &pb::AddItemsRequest| {
+            Ok(Action::AddItems { bank: bank_ref("bank", &message.bank)?, items })
+        };
+        let (_, answer) = self.write(request, action, |message| message.idempotency_key).await?;
+        let Answer::ItemsAdded { first, last } = answer else { return Err(Error::Broken.into()) };
+        let item_ids = (first.0..=last.0).collect();
+        Ok(Response::new(pb::AddItemsResponse { item_ids, sequence: last.0 }))
+    }
+
+    async fn get_item(
+        &self,
+        request: Request<pb::GetItemRequest>,
+    ) -> Result<Response<pb::GetItemResponse>, Status> {
+        let reading = self.reading(&request)?;
+        let id = ItemId(request.get_ref().item_id);
+        let found = reading.read(reading.store.item(id)).await?;
+        let admitted = reading.admitted()?;
+        let place = found.value.as_ref();
+        let place = place.map(|item| ItemPlace { bank: item.bank, contributor: item.contributor });
+        let item_view = admitted.item(id, place).map_err(refused)?;
+        let item = found.value.ok_or(Error::Broken)?;
+        let bank = reading.bank_name(&admitted, item.bank).ok_or_else(|| Error::item_not_found(id))?;
+        let contributor = reading.view.directory().member(item.contributor);
+        let contributor = contributor.map(|member| member.name.to_string()).unwrap_or_default();
+        let mut item = pb::Item::from(item);
+        if item_view == ItemView::WithoutHashes
+            && let Some(content) = &mut item.content
+        {
+            content.hashes.clear();
+        }
+        let sequence = found.sequence.0;
+        Ok(Response::new(pb::GetItemResponse { item: Some(item), bank, sequence, contributor }))
+    }
+
+    async fn list_items(
+        &self,
+        request: Request<pb::ListItemsRequest>,
+    ) -> Result<Response<pb::ListItemsResponse>, Status> {
+        let reading = self.reading(&request)?;
+        let answers = Answers::of(&request);
+        let message = request.into_inner();
+        let (name, limit) = (bank_ref("bank", &message.bank)?, page_size(message.page_size)?);
+        let bank = reading.admitted()?.bank(&name).map_err(refused)?.id;
+        // Before they are read: the page is cut when its items are known.
+        let mut room = answers.room(usize::from(limit) * ITEM_BYTES, reading.deadline).await?;
+        let page = reading.read(reading.store.items(bank, ItemId(message.after_id), limit)).await?;
+        let items = page.value.ok_or_else(|| Error::bank_not_found(name))?;
+        // A caller that does not know of it takes a page that was cut for the last one.
+        let bytes_max = if message.may_truncate { PAGE_BYTES_MAX } else { usize::MAX };
+        let (items, bytes, truncated) = first_of(items.into_iter().map(Into::into), bytes_max);
+        room.shrink(bytes);
+        answers.send(room);
+        Ok(Response::new(pb::ListItemsResponse { items, sequence: page.sequence.0, truncated }))
+    }
+
+    async fn find_items(
+        &self,
+        request: Request<pb::FindItemsRequest>,
+    ) -> Result<Response<pb::FindItemsResponse>, Status> {
+        let reading = self.reading(&request)?;
+        let message = request.get_ref();
+        let query = vigie_proto::bank::ItemQuery::try_from(message)?;
+        let admitted = reading.admitted()?;
+        let banks = match &query.bank {
+            Some(name) => Some(vec![admitted.bank(name).map_err(refused)?.id]),
+            None => match admitted.banks().map_err(refused)? {
+                ListedBanks::Every => None,
+                ListedBanks::Only(banks) if reading.sees_all(&banks) => None,
+                ListedBanks::Only(banks) => Some(banks.iter().collect()),
+            },
+        };
+        let search = ItemSearch {
+            query,
+            banks,
+            after: ItemId(message.after_id),
+            found_max: page_size(message.page_size)?,
+            read_max: FIND_READ_MAX,
+        };
+        let page = reading.read(reading.store.find_items(&search)).await?;
+        let FoundPage { items, next_after, read } = page.value;
+        let found = |item: Item| {
+            let bank = reading.bank_name(&admitted, item.bank)?;
+            Some(pb::FoundItem { item: Some(item.into()), bank })
+        };
+        Ok(Response::new(pb::FindItemsResponse {
+            items: items.into_iter().filter_map(found).collect(),
+            next_after_id: next_after.map_or(0, |item| item.0),
+            read_count: read,
+            sequence: page.sequence.0,
+        }))
+    }
+
+    async fn remove_items(
+        &self,
+        request: Request<pb::RemoveItemsRequest>,
+    ) -> Result<Response<pb::RemoveItemsResponse>, Status> {
+        let action = |message: &pb::RemoveItemsRequest| {
+            Ok(Action::RemoveItems { items: item_ids(message.item_ids.clone())? })
+        };
+        let (_, answer) = self.write(request, action, |message| message.idempotency_key).await?;
+        let Answer::ItemsRemoved { sequence } = answer else { return Err(Error::Broken.into()) };
+        Ok(Response::new(pb::RemoveItemsResponse { sequence: sequence.0 }))
+    }
+
+    async fn get_log_head(
+        &self,
+        request: Request<pb::GetLogHeadRequest>,
+    ) -> Result<Response<pb::GetLogHeadResponse>, Status> {
+        let reading = self.reading(&request)?;
+        let head: LogHead = reading.read(reading.store.head_row()).await?.into();
+        let admitted = reading.admitted()?;
+        let head = match admitted.banks().map_err(refused)? {
+            ListedBanks::Every => head,
+            ListedBanks::Only(banks) if reading.sees_all(&banks) => head,
+            // The counts of the banks that the caller sees.
+            ListedBanks::Only(banks) => {
+                let ids: Vec<BankId> = banks.iter().collect();
+                let banks = reading.read(reading.store.banks(&ids)).await?.value;
+                LogHead {
+                    banks: banks.len() as u64,
+                    items: banks.iter().map(|bank| bank.item_count).sum(),
+                    hashes: banks.iter().map(|bank| bank.hash_count).sum(),
+                    ..head
+                }
+            }
+        };
+        Ok(Response::new(head.into()))
+    }
+}
+
+impl Reading {
+    /// The name by which the caller knows a bank; `None` where it does not see it.
+    fn bank_name(&self, admitted: &Admitted<'_>, bank: BankId) -> Option<String> {
+        let owned = self.view.directory().bank(bank)?;
+        let name = match admitted.member() {
+            Some(member) => self.view.name_for(member.id, owned, self.called.now())?,
+            None => owned.name.clone().into(),
+        };
+        Some(name.to_string())
+    }
+
+    /// Whether these are all banks that there are.
+    fn sees_all(&self, banks: &vigie_model::BankSet) -> bool {
+        banks.len() == self.view.directory().banks().len()
+    }
+}

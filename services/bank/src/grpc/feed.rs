@@ -1,0 +1,111 @@
+//! The service that streams the log, and answers with the directory.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::{BoxStream, iter, try_unfold};
+use tokio::time::Instant;
+use tonic::{Request, Response, Status};
+use vigie_access::Called;
+use vigie_model::change::Cursor;
+use vigie_model::{SetDigest, ShardIdentity};
+use vigie_proto::consortium::{DirectoryAt, DirectoryRequest, directory_parts};
+use vigie_proto::pb::bank::v1 as pb;
+use vigie_serving::{Call, LongStream, LongStreams, deadline};
+
+use super::term;
+use crate::error::Error;
+use crate::load::Loader;
+use crate::log::{CurrentTerm, Follower, cursor, feed_range};
+use crate::plan::digests::slice_of;
+use crate::store::id_to_model;
+
+/// The service that streams the log.
+#[derive(Debug)]
+pub(crate) struct FeedGrpc {
+    /// What is streamed, and what ends every stream.
+    pub(crate) current: CurrentTerm,
+    /// Those who follow, and those who load the state in order to follow.
+    pub(crate) followers: LongStreams,
+    /// How long the state may take to be loaded.
+    pub(crate) load_max: Duration,
+}
+
+#[tonic::async_trait]
+impl pb::feed_service_server::FeedService for FeedGrpc {
+    type WatchStream = BoxStream<'static, Result<pb::WatchResponse, Status>>;
+
+    async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let (call, called) = (Call::of(&request), Called::of(&request)?);
+        let (from, shard): (Option<Cursor>, ShardIdentity) = request.into_inner().try_into()?;
+        let term = term(&self.current)?;
+        let place = self.followers.enter(&call).map_err(Error::Followers)?;
+        let watched = term.feed.watch(from.map(cursor), slice_of(shard), term.ended.clone()).await;
+        let follower = watched.map_err(Error::from)?;
+        // Pulled: the next range is read when the client has room for it.
+        let ranges = try_unfold(
+            (follower, place, called),
+            |(mut follower, place, called): (Follower, LongStream, Called)| async move {
+                let next = follower.next().await.map_err(Error::from)?;
+                let members_on = still_allowed(&called)?;
+                Ok(next.map(|range| (feed_range(range, members_on).into(), (follower, place, called))))
+            },
+        );
+        Ok(Response::new(ranges.boxed()))
+    }
+
+    type LoadStream = BoxStream<'static, Result<pb::LoadResponse, Status>>;
+
+    async fn load(&self, request: Request<pb::LoadRequest>) -> Result<Response<Self::LoadStream>, Status> {
+        let call = Call::of(&request);
+        let shard: ShardIdentity = request.into_inner().try_into()?;
+        let term = term(&self.current)?;
+        let place = self.followers.enter(&call).map_err(Error::Followers)?;
+        let loader = Loader::new(term.application.store(), term.feed.admit(), shard, term.ended.clone())?;
+        let ends_at = Instant::now() + self.load_max;
+        let parts =
+            try_unfold((loader, place), move |(mut loader, place): (Loader, LongStream)| async move {
+                let part = deadline::within(ends_at, async { Ok(loader.next().await?) }).await?;
+                Ok(part.map(|part| (part.into(), (loader, place))))
+            });
+        Ok(Response::new(parts.boxed()))
+    }
+
+    type ReadDirectoryStream = BoxStream<'static, Result<pb::ReadDirectoryResponse, Status>>;
+
+    async fn read_directory(
+        &self,
+        request: Request<pb::ReadDirectoryRequest>,
+    ) -> Result<Response<Self::ReadDirectoryStream>, Status> {
+        let called = Called::of(&request)?;
+        let DirectoryRequest { have, wait } = request.into_inner().try_into()?;
+        let term = term(&self.current)?;
+        let log = id_to_model(term.feed.log_id());
+        let mut history = term.application.history();
+        let is_new = |digest: SetDigest| have.is_none_or(|have| have.log != log || have.digest != digest);
+        // Both are about the same: nobody is there any more, or another bank leads.
+        let waited = tokio::time::timeout(wait, history.wait_for(|states| is_new(states.newest().digest())));
+        tokio::select! {
+            biased;
+            () = term.ended.cancelled() => return Err(Error::Stopping.into()),
+            _ = waited => {}
+        }
+        still_allowed(&called)?;
+        let states = history.borrow().clone();
+        let newest = states.newest();
+        let state = DirectoryAt { log, sequence: newest.sequence(), digest: newest.digest() };
+        let before = have.filter(|have| have.log == log).and_then(|have| states.with_digest(have.digest));
+        let parts = match before {
+            Some(before) => directory_parts(false, newest.difference_from(before), state),
+            None => directory_parts(true, newest.all(), state),
+        };
+        Ok(Response::new(iter(parts.into_iter().map(Ok)).boxed()))
+    }
+}
+
+/// Whether there are members, if the caller may still have the log; or a refusal: a stream outlives the rights with which it began.
+fn still_allowed(called: &Called) -> Result<bool, Status> {
+    let view = called.view()?;
+    called.admitted(&view)?;
+    Ok(view.directory().is_on())
+}

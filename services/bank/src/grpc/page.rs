@@ -1,0 +1,27 @@
+//! Pages of items, cut by their bytes.
+
+use prost::Message as _;
+use vigie_proto::pb::bank::v1 as pb;
+
+/// The most bytes of the items of one page: clients of gRPC refuse an answer of more than 4 MB by default.
+pub(super) const PAGE_BYTES_MAX: usize = 3 << 20;
+/// The most bytes of an item that one page is expected to hold many of: 64 hashes of 64 bytes and 32 labels, all at their bounds.
+pub(super) const ITEM_BYTES: usize = 10 << 10;
+
+/// The first of the items that a page may hold, at least one, their bytes, and whether there are more.
+pub(super) fn first_of(
+    items: impl Iterator<Item = pb::Item>,
+    bytes_max: usize,
+) -> (Vec<pb::Item>, usize, bool) {
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    for item in items {
+        // With its tag and its length.
+        let more = item.encoded_len() + 5;
+        if !page.is_empty() && bytes + more > bytes_max {
+            return (page, bytes, true);
+        }
+        bytes += more;
+        page.push(item);
+    }
+    (page, bytes, false)
+}

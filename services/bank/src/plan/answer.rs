@@ -1,0 +1,138 @@
+//! The answers to writes, and how they are stored under their keys.
+
+use prost::Message as _;
+use vigie_consortium::Change as DirectoryChange;
+use vigie_model::{Bank, ItemId, Sequence};
+use vigie_proto::bank::{LogChange, decode_log_change, encode_log_change};
+use vigie_proto::pb::bank::v1 as pb;
+
+/// The answer to a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The bank after its creation, renaming, enabling or disabling.
+    Bank {
+        /// The bank.
+        bank: Bank,
+        /// The change.
+        sequence: Sequence,
+    },
+    /// The bank is gone.
+    BankDeleted {
+        /// The change.
+        sequence: Sequence,
+        /// Items that went with it.
+        item_count: u64,
+    },
+    /// The items are there, with the ids `first` to `last`, in the order of the request.
+    ItemsAdded {
+        /// The id of the first.
+        first: ItemId,
+        /// The id of the last.
+        last: ItemId,
+    },
+    /// The items are gone.
+    ItemsRemoved {
+        /// The last change.
+        sequence: Sequence,
+    },
+    /// The directory has changed.
+    Directory {
+        /// The change, of another kind than those of banks as such.
+        change: DirectoryChange,
+        /// Its position.
+        sequence: Sequence,
+    },
+}
+
+impl vigie_log::Answer for Answer {
+    /// A byte for the variant, then the message that the wire has for it.
+    fn encode(&self) -> Vec<u8> {
+        let (tag, message) = match self.clone() {
+            Self::Bank { bank, sequence } => {
+                (1, pb::CreateBankResponse { bank: Some(bank.into()), sequence: sequence.0 }.encode_to_vec())
+            }
+            Self::BankDeleted { sequence, item_count } => {
+                (2, pb::DeleteBankResponse { sequence: sequence.0, item_count }.encode_to_vec())
+            }
+            Self::ItemsAdded { first, last } => {
+                // The ids in between follow from these two.
+                let message = pb::AddItemsResponse { item_ids: vec![first.0], sequence: last.0 };
+                (3, message.encode_to_vec())
+            }
+            Self::ItemsRemoved { sequence } => {
+                (4, pb::RemoveItemsResponse { sequence: sequence.0 }.encode_to_vec())
+            }
+            Self::Directory { change, sequence } => {
+                // The log has each of these changes in this form.
+                let change = encode_log_change(LogChange::Directory(change)).unwrap_or_default();
+                (5, [&sequence.0.to_be_bytes()[..], &change].concat())
+            }
+        };
+        std::iter::once(tag).chain(message).collect()
+    }
+
+    fn decode(stored: &[u8]) -> Option<Self> {
+        let (tag, message) = stored.split_first()?;
+        match tag {
+            1 => {
+                let message = pb::CreateBankResponse::decode(message).ok()?;
+                let sequence = Sequence(message.sequence);
+                Some(Self::Bank { bank: message.bank?.try_into().ok()?, sequence })
+            }
+            2 => {
+                let message = pb::DeleteBankResponse::decode(message).ok()?;
+                let sequence = Sequence(message.sequence);
+                Some(Self::BankDeleted { sequence, item_count: message.item_count })
+            }
+            3 => {
+                let message = pb::AddItemsResponse::decode(message).ok()?;
+                let first = ItemId(*message.item_ids.first()?);
+                Some(Self::ItemsAdded { first, last: ItemId(message.sequence) })
+            }
+            4 => {
+                let message = pb::RemoveItemsResponse::decode(message).ok()?;
+                Some(Self::ItemsRemoved { sequence: Sequence(message.sequence) })
+            }
+            5 => {
+                let (sequence, change) = message.split_first_chunk()?;
+                let LogChange::Directory(change) = decode_log_change(change).ok()? else { return None };
+                Some(Self::Directory { change, sequence: Sequence(u64::from_be_bytes(*sequence)) })
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_consortium::{Member, MemberId};
+    use vigie_log::Answer as _;
+    use vigie_model::{BankId, UnixMillis};
+
+    use super::*;
+
+    #[test]
+    fn answers_read_back_from_storage() {
+        let bank = Bank {
+            id: BankId(3),
+            owner: MemberId(2),
+            name: "n".parse().unwrap(),
+            enabled: true,
+            created_at: UnixMillis(5),
+            item_count: 6,
+            hash_count: 7,
+        };
+        let answers = [
+            Answer::Bank { bank, sequence: Sequence(8) },
+            Answer::BankDeleted { sequence: Sequence(8), item_count: 9 },
+            Answer::ItemsAdded { first: ItemId(4), last: ItemId(8) },
+            Answer::ItemsRemoved { sequence: Sequence(8) },
+            Answer::Directory { change: DirectoryChange::MemberPut(Member::local()), sequence: Sequence(8) },
+        ];
+        for answer in answers {
+            assert_eq!(Answer::decode(&answer.encode()), Some(answer));
+        }
+        assert_eq!(Answer::decode(&[]), None);
+        assert_eq!(Answer::decode(&[9]), None);
+    }
+}

@@ -1,0 +1,127 @@
+//! The directory in the store: one row for each member, principal, grant and quota, for each charter that is not the default, and
+//! for the used ids. Banks as such have a table of their own.
+
+use std::sync::Arc;
+
+use vigie_consortium::{Charter, Difference, Directory, OwnedBank, Row, RowKey};
+use vigie_model::{Bank, BankId, Sequence};
+use vigie_proto::consortium::{decode_row, encode_row};
+
+use crate::store::error::{StoreError, corrupt};
+use crate::store::records::Counts;
+
+/// The key of a row: the kind, and one or two ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct DirectoryKey {
+    /// See the functions that make keys.
+    pub(crate) kind: u8,
+    /// The first id of the kind.
+    pub(crate) first: u64,
+    /// The second id, where the kind has two, or 0.
+    pub(crate) second: u64,
+}
+
+impl DirectoryKey {
+    const fn new(kind: u8, first: u64, second: u64) -> Self {
+        Self { kind, first, second }
+    }
+
+    const fn charter(bank: BankId) -> Self {
+        Self::new(5, bank.0 as u64, 0)
+    }
+
+    fn of(row: &Row) -> Self {
+        match row {
+            Row::Member(member) => Self::new(1, member.id.0.into(), 0),
+            Row::Principal(principal) => Self::of_gone(RowKey::Principal(principal.id)),
+            Row::Grant(grant) => Self::of_gone(RowKey::Grant { bank: grant.bank, member: grant.member }),
+            Row::Quota(member, _) => Self::of_gone(RowKey::Quota(*member)),
+            Row::Bank(bank) => Self::charter(bank.id),
+            Row::Used { .. } => Self::new(6, 0, 0),
+        }
+    }
+
+    fn of_gone(key: RowKey) -> Self {
+        match key {
+            RowKey::Principal(id) => Self::new(2, id.0, 0),
+            RowKey::Grant { bank, member } => Self::new(3, bank.0.into(), member.0.into()),
+            RowKey::Quota(member) => Self::new(4, member.0.into(), 0),
+            RowKey::Bank(id) => Self::charter(id),
+        }
+    }
+}
+
+/// A row as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DirectoryRow {
+    /// Its key.
+    pub(crate) key: DirectoryKey,
+    /// The row.
+    pub(crate) row: Row,
+}
+
+impl DirectoryRow {
+    /// The bytes to store.
+    pub(crate) fn payload(&self) -> Vec<u8> {
+        encode_row(self.row.clone())
+    }
+
+    /// Reads a stored row.
+    pub(crate) fn read(key: DirectoryKey, payload: &[u8]) -> Result<Self, StoreError> {
+        let row = decode_row(payload).ok().filter(|row| DirectoryKey::of(row) == key);
+        let row = row.ok_or_else(|| corrupt("a row of the directory"))?;
+        Ok(Self { key, row })
+    }
+}
+
+/// The rows that one commit sets and takes out.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DirectoryRows {
+    /// Rows as they are from now on.
+    pub(crate) set: Vec<DirectoryRow>,
+    /// Keys of rows that are no longer there, if they ever were.
+    pub(crate) gone: Vec<DirectoryKey>,
+}
+
+impl From<Difference> for DirectoryRows {
+    fn from(difference: Difference) -> Self {
+        let mut rows = Self::default();
+        for row in difference.set {
+            let key = DirectoryKey::of(&row);
+            match &row {
+                Row::Bank(bank) if bank.charter == Charter::default() => rows.gone.push(key),
+                _ => rows.set.push(DirectoryRow { key, row }),
+            }
+        }
+        rows.gone.extend(difference.gone.into_iter().map(DirectoryKey::of_gone));
+        rows
+    }
+}
+
+/// The directory of stored rows and banks, as of a sequence. A store from before there were members has none of these rows: all of
+/// its banks are the host's.
+pub(crate) fn directory_of(
+    rows: &[DirectoryRow],
+    banks: &[Bank],
+    counts: &Counts,
+    sequence: Sequence,
+) -> Directory {
+    let charter_of = |bank: BankId| {
+        let key = DirectoryKey::charter(bank);
+        let found = rows.binary_search_by_key(&key, |row| row.key).ok().map(|at| &rows[at].row);
+        match found {
+            Some(Row::Bank(bank)) => bank.charter.clone(),
+            _ => Charter::default(),
+        }
+    };
+    let owned = banks.iter().map(|bank| {
+        let (id, owner, name, enabled) = (bank.id, bank.owner, bank.name.clone(), bank.enabled);
+        Row::Bank(Arc::new(OwnedBank { id, owner, name, enabled, charter: charter_of(id) }))
+    });
+    let others = rows.iter().map(|row| row.row.clone()).filter(|row| !matches!(row, Row::Bank(_)));
+    let mut directory = Directory::from_rows(others.chain(owned), sequence);
+    // The head has it too, since before there were members.
+    let bank = BankId(counts.next_bank.saturating_sub(1));
+    directory.set_row(Row::Used { principal: directory.principal_used(), bank });
+    directory
+}
