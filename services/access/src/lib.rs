@@ -13,11 +13,12 @@
 //! Always true: a call whose rights cannot be checked is refused; a credential that is present and wrong fails the call, also where none
 //! is needed; no header names a member; texts of refusals repeat what the caller named and nothing else.
 //!
-//! Reading order: [`AccessConfig`], [`ClusterKey`] and `process`, [`Directories`], [`Access`], [`Called`], `refused`, `fetch`.
+//! Reading order: [`AccessConfig`], [`ClusterKey`] and `process`, [`Directories`], [`FollowedDirectory`], [`Access`], [`Called`], `refused`, `fetch`.
 
 mod config;
 mod process;
 mod directories;
+mod followed;
 mod access;
 mod called;
 mod refused;
@@ -27,6 +28,7 @@ pub use access::Access;
 pub use called::Called;
 pub use config::AccessConfig;
 pub use directories::{Directories, NoMembers};
+pub use followed::{DirectoryConfig, FollowedDirectory};
 pub use fetch::fetch_keys;
 pub use process::{ClusterKey, ClusterKeyFault};
 pub use refused::denied;
