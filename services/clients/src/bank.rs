@@ -4,9 +4,8 @@ use std::fmt;
 
 use rand::RngExt as _;
 use tokio::time::Instant;
-use tonic::transport::Channel;
 use vigie_model::{Bank, BankId, BankName, Hash, Item, ItemContent, ItemId, LogHead, Sequence};
-use vigie_net::{CallError, EndpointError, Leader, Network, Patience, Target};
+use vigie_net::{CallError, Channel, EndpointError, Leader, Network, Patience, Target};
 use vigie_proto::Invalid;
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;

@@ -1,9 +1,8 @@
 //! Client of a coordinator.
 
 use tokio::time::Instant;
-use tonic::transport::Channel;
 use vigie_model::{ANSWER_BYTES_MAX, Query, SearchAnswer, SearchOptions, Topology};
-use vigie_net::{CallError, EndpointError, Network, Pool, Target};
+use vigie_net::{CallError, Channel, EndpointError, Network, Pool, Target};
 use vigie_proto::pb::coordinator::v1 as pb;
 use vigie_proto::pb::coordinator::v1::coordinator_service_client::CoordinatorServiceClient;
 use vigie_rpc::Priority;

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::Streaming;
-use tonic::transport::Channel;
 use vigie_model::change::Cursor;
 use vigie_model::{FeedRange, ShardIdentity};
-use vigie_net::{CallError, EndpointError, Network, Target};
+use vigie_net::{CallError, Channel, EndpointError, Network, Target};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::feed_service_client::FeedServiceClient;
 

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 use vigie_model::{ANSWER_BYTES_MAX, Query, ReplicaDescription, SearchOptions, ShardAnswer};
-use vigie_net::{CallError, EndpointError, Network, Target};
+use vigie_net::{CallError, Channel, EndpointError, Network, Target};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_client::MatcherServiceClient;
 use vigie_rpc::Priority;

@@ -20,7 +20,7 @@ use tokio::task::AbortHandle;
 use tonic::Status;
 use tonic::body::Body;
 use vigie_clients::Network;
-use vigie_net::Connection;
+use vigie_net::{Bearer, Connection};
 use vigie_tls::is_for_good;
 
 /// How long a connection may take.
@@ -37,6 +37,7 @@ pub(crate) struct Wire {
     sender: Arc<Mutex<Option<SendRequest<Body>>>>,
     link: watch::Receiver<Link>,
     endpoint: Uri,
+    bearer: Option<Bearer>,
     _keeper: Arc<Keeper>,
 }
 
@@ -71,7 +72,7 @@ impl Wire {
         ensure!(endpoint.host().is_some(), "{endpoint} names no host");
         let sender = Arc::new(Mutex::new(None));
         let (tell, link) = watch::channel(Link::Opening);
-        let (reached, network) = (endpoint.clone(), network.clone());
+        let (reached, network, bearer) = (endpoint.clone(), network.clone(), network.bearer().cloned());
         let held = Arc::clone(&sender);
         let keeping = tokio::spawn(async move {
             loop {
@@ -95,7 +96,7 @@ impl Wire {
             }
         });
         let keeper = Arc::new(Keeper(keeping.abort_handle()));
-        Ok(Self { sender, link, endpoint: endpoint.clone(), _keeper: keeper })
+        Ok(Self { sender, link, endpoint: endpoint.clone(), bearer, _keeper: keeper })
     }
 
     /// Waits until the connection is open, and fails with the reason if it is not in time, or cannot be.
@@ -130,13 +131,16 @@ impl Link {
 }
 
 impl Wire {
-    /// Sends a request, and waits for the head of its answer.
+    /// Sends a request, with the network's credential, and waits for the head of its answer.
     pub(crate) async fn send(
         &self,
-        request: http::Request<Body>,
+        mut request: http::Request<Body>,
     ) -> Result<http::Response<Incoming>, Status> {
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(mut sender) = sender else { return Err(Status::unavailable("there is no connection")) };
+        if let Some(bearer) = &self.bearer {
+            bearer.write(request.headers_mut());
+        }
         sender.send_request(request).await.map_err(|error| Status::unavailable(error.to_string()))
     }
 }

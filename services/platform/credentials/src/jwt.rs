@@ -29,6 +29,7 @@ mod refused;
 
 pub use algorithm::Algorithm;
 pub use claims::VerifiedToken;
+pub use compact::TOKEN_BYTES_MAX;
 pub use issuers::Issuers;
 pub use jwks::{JWKS_BYTES_MAX, JwkSet, JwksFault, UnusableKey};
 pub use key_cache::{FetchFailed, FetchKeys, Fetched};

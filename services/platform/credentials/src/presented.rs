@@ -109,6 +109,13 @@ impl Presented {
     }
 }
 
+/// Whether a text has the form of a bearer credential (RFC 6750, section 2.1): one or more of `A-Z a-z 0-9 - . _ ~ + / =`.
+#[must_use]
+pub fn is_bearer_credential(text: &str) -> bool {
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_fit)
+}
+
 impl Bearer {
     fn read(value: &[u8]) -> Result<Self, Rejected> {
         let scheme = value.split(|byte| *byte == b' ').next().unwrap_or_default();
@@ -118,8 +125,7 @@ impl Bearer {
         // A header's bytes are ASCII, where they are a credential.
         let credential = str::from_utf8(&value[scheme.len()..]).map_err(|_| Rejected::MalformedBearer)?;
         let credential = credential.trim_matches(' ');
-        let of_credential = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
-        if credential.is_empty() || !credential.bytes().all(of_credential) {
+        if !is_bearer_credential(credential) {
             return Err(Rejected::MalformedBearer);
         }
         if credential.starts_with(api_key::PREFIX) {

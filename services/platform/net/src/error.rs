@@ -16,16 +16,21 @@ pub struct CallError {
     status: Box<Status>,
     is_of_the_connection: bool,
     is_for_good: bool,
+    credentials: Option<Arc<str>>,
 }
 
 impl CallError {
     pub(crate) fn new(service: &'static str, endpoint: Arc<str>, status: Status) -> Self {
         let status = Box::new(status);
-        Self { service, endpoint, status, is_of_the_connection: false, is_for_good: false }
+        Self { service, endpoint, status, is_of_the_connection: false, is_for_good: false, credentials: None }
     }
 
     pub(crate) fn of_the_connection(self, is_for_good: bool) -> Self {
         Self { is_of_the_connection: true, is_for_good, ..self }
+    }
+
+    pub(crate) fn with_credentials(self, credentials: Option<Arc<str>>) -> Self {
+        Self { credentials, ..self }
     }
 
     /// Adds the error of the attempt before, to one that the deadline ended.
@@ -55,6 +60,13 @@ impl CallError {
     #[must_use]
     pub const fn service(&self) -> &'static str {
         self.service
+    }
+
+    /// The credentials that the call carried, for messages, such as `API key abcdefghijklmnop of VIGIE_API_KEY`; `None` where there
+    /// were none.
+    #[must_use]
+    pub fn credentials(&self) -> Option<&str> {
+        self.credentials.as_deref()
     }
 
     /// Whether the service could not be reached, or the connection broke under the call; the service answered nothing.

@@ -1,14 +1,18 @@
 //! Calls to services, whichever they are.
 //!
 //! Always true: a call never outlasts its deadline, which travels with it; what breaks a connection is told from what a service
-//! answers; every queue has a bound.
+//! answers; every queue has a bound; what a network's calls carry ([`Bearer`]) is on every call to a service of ours, and in no log
+//! and no error.
 //!
-//! Reading order: [`is_plaintext_off_loopback`] and [`EndpointError`] (addresses), [`Network`] (how connections are made),
+//! Reading order: [`is_plaintext_off_loopback`] and [`EndpointError`] (addresses), [`Bearer`] (the credential of calls), [`Network`] (how
+//! connections are made), [`Channel`],
 //! [`CallError`], [`Notice`] (of calls that take long), [`Target`] (one endpoint and the calls to it), [`retry`], [`balance`] (which
 //! of several endpoints), [`Pool`] (several endpoints as one), [`Leader`] (several of which one serves), [`lane`] (many requests in one call), [`TlsArgs`].
 
 mod endpoint;
+mod bearer;
 mod network;
+mod channel;
 mod error;
 mod notice;
 mod target;
@@ -22,6 +26,8 @@ mod args;
 
 #[cfg(feature = "args")]
 pub use args::{TlsArgs, TlsArgsError};
+pub use bearer::{Bearer, BearerFault};
+pub use channel::Channel;
 pub use endpoint::{EndpointError, check as check_endpoint, is_plaintext_off_loopback};
 pub use error::CallError;
 pub use leader::{Leader, Patience};

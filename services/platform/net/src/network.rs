@@ -15,10 +15,12 @@ use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioIo;
 use rand::seq::SliceRandom as _;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{self, Endpoint};
 use tower::Service;
 use vigie_tls::Tls;
 
+use crate::bearer::Bearer;
+use crate::channel::Channel;
 use crate::endpoint::{self, EndpointError};
 use crate::notice::Notice;
 
@@ -50,13 +52,15 @@ pub struct Network {
     server_name: Option<Arc<str>>,
     /// Reports calls that take long, if anybody waits to read that.
     notice: Option<Notice>,
+    /// Carried by every call to a service of ours.
+    bearer: Option<Bearer>,
 }
 
 impl Network {
     /// TCP by the system's resolver.
     #[must_use]
     pub const fn tcp() -> Self {
-        Self { connect: None, tls: None, server_name: None, notice: None }
+        Self { connect: None, tls: None, server_name: None, notice: None, bearer: None }
     }
 
     /// A network on which `connect` makes the connections.
@@ -84,6 +88,31 @@ impl Network {
         Self { notice: Some(notice), ..self }
     }
 
+    /// The same network, on which every call carries this credential. Whoever sets it sees to it that endpoints in plain text are on
+    /// this machine ([`is_plaintext_off_loopback`](crate::is_plaintext_off_loopback)), or that others may read it.
+    #[must_use]
+    pub fn bearing(self, bearer: Option<Bearer>) -> Self {
+        Self { bearer, ..self }
+    }
+
+    /// The credential that calls carry, for a caller that makes its own on [`Network::connect`].
+    #[must_use]
+    pub const fn bearer(&self) -> Option<&Bearer> {
+        self.bearer.as_ref()
+    }
+
+    /// The credentials of a call to this endpoint, for messages; `None` where it carries none.
+    pub(crate) fn credentials(&self, endpoint: &Uri) -> Option<Arc<str>> {
+        let tls = self.tls.as_ref().filter(|_| is_secure(endpoint));
+        let certificate = tls.and_then(|tls| tls.config().certificate.as_ref());
+        let certificate = certificate.map(|file| format!("certificate {}", file.display()));
+        match (&self.bearer, certificate) {
+            (Some(bearer), Some(certificate)) => Some(format!("{} and {certificate}", bearer.name()).into()),
+            (Some(bearer), None) => Some(bearer.name().into()),
+            (None, certificate) => certificate.map(Into::into),
+        }
+    }
+
     /// Where calls that take long are reported.
     pub(crate) const fn notice(&self) -> Option<&Notice> {
         self.notice.as_ref()
@@ -97,17 +126,23 @@ impl Network {
         }
     }
 
-    /// Returns a channel to a service that is none of ours, such as a collector. A call on it is given up after `timeout`.
+    /// Returns a channel to a service that is none of ours, such as a collector, and gets no credential of ours. A call on it is
+    /// given up after `timeout`.
     ///
     /// # Errors
     ///
     /// The text is no endpoint.
-    pub fn channel_to(&self, endpoint: &str, timeout: Duration) -> Result<Channel, EndpointError> {
-        Ok(self.channel(&endpoint::settings(endpoint)?.timeout(timeout)))
+    pub fn channel_to(&self, endpoint: &str, timeout: Duration) -> Result<transport::Channel, EndpointError> {
+        Ok(self.connection(&endpoint::settings(endpoint)?.timeout(timeout)))
+    }
+
+    /// Returns a channel to a service of ours.
+    pub(crate) fn channel(&self, endpoint: &Endpoint) -> Channel {
+        Channel::new(self.connection(endpoint), self.bearer.clone())
     }
 
     /// Returns a channel that connects when it is first used, and again whenever the connection is lost.
-    pub(crate) fn channel(&self, endpoint: &Endpoint) -> Channel {
+    fn connection(&self, endpoint: &Endpoint) -> transport::Channel {
         let network = self.clone();
         let timeout = endpoint.get_connect_timeout();
         endpoint.connect_with_connector_lazy(tower::service_fn(move |uri: Uri| {

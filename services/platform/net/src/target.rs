@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use tokio::time::error::Elapsed;
-use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status, TimeoutExpired};
 use vigie_rpc::{Priority, deadline, priority};
 use vigie_telemetry::trace::{self, Span};
 use vigie_tls::is_for_good;
 
+use crate::channel::Channel;
 use crate::endpoint::{self, EndpointError};
 use crate::error::{CallError, with_causes};
 use crate::network::Network;
@@ -23,6 +23,8 @@ pub struct Target {
     service: &'static str,
     endpoint: Arc<str>,
     channel: Channel,
+    /// What calls prove their caller by, for messages.
+    credentials: Option<Arc<str>>,
     notice: Option<Notice>,
 }
 
@@ -33,8 +35,10 @@ impl Target {
     ///
     /// The text is no endpoint.
     pub fn new(service: &'static str, endpoint: &str, network: &Network) -> Result<Self, EndpointError> {
-        let channel = network.channel(&endpoint::settings(endpoint)?);
-        Ok(Self { service, endpoint: endpoint.into(), channel, notice: network.notice().cloned() })
+        let settings = endpoint::settings(endpoint)?;
+        let (channel, credentials) = (network.channel(&settings), network.credentials(settings.uri()));
+        let notice = network.notice().cloned();
+        Ok(Self { service, endpoint: endpoint.into(), channel, credentials, notice })
     }
 
     /// The endpoint's address.
@@ -136,7 +140,8 @@ impl Target {
             Some(_) => (status, true),
             None => (status, false),
         };
-        let error = CallError::new(self.service, Arc::clone(&self.endpoint), status);
+        let error = CallError::new(self.service, Arc::clone(&self.endpoint), status)
+            .with_credentials(self.credentials.clone());
         if broke { error.of_the_connection(for_good) } else { error }
     }
 

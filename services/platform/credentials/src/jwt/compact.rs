@@ -9,7 +9,7 @@ use crate::jwt::object::Object;
 use crate::jwt::refused::{Part, TokenRefused};
 
 /// The longest token, in bytes: servers commonly take no longer headers.
-pub(super) const TOKEN_BYTES_MAX: usize = 8 << 10;
+pub const TOKEN_BYTES_MAX: usize = 8 << 10;
 
 /// A token in its parts.
 #[derive(Debug)]
