@@ -16,15 +16,16 @@ use vigie_model::UnixMillis;
 use vigie_serving::{ClientIdentity, Decision, Guard, Origin};
 
 use crate::called::Called;
-use crate::config::{AccessConfig, Secrets};
-use crate::directories::Directories;
+use crate::config::{AccessConfig, ProcessesConfig};
+use crate::directories::{Directories, ProcessesOnly};
+use crate::fetch::fetch_keys;
 use crate::process::{self, ClusterKey};
 use crate::refused::{denied, rejected};
 
 /// Lets calls in by their credentials and by the rights of their callers.
 #[derive(Debug)]
 pub struct Access {
-    config: AccessConfig,
+    processes: ProcessesConfig,
     authenticator: Authenticator,
     cluster_key: Option<ClusterKey>,
     directories: Arc<dyn Directories>,
@@ -45,13 +46,26 @@ impl Access {
     ///
     /// The files have faults.
     pub fn new(
-        config: AccessConfig,
+        config: &AccessConfig,
+        processes: ProcessesConfig,
         fetch: &Arc<dyn FetchKeys>,
         directories: Arc<dyn Directories>,
     ) -> Result<Self, Vec<String>> {
-        let Secrets { pepper, cluster_key } = config.secrets()?;
+        let pepper = config.pepper().map_err(|fault| vec![format!("access.{fault}")])?;
+        let cluster_key = processes.key().map_err(|fault| vec![format!("processes.{fault}")])?;
         let authenticator = Authenticator::new(&config.credentials, pepper, fetch);
-        Ok(Self { config, authenticator, cluster_key, directories })
+        Ok(Self { processes, authenticator, cluster_key, directories })
+    }
+
+    /// Lets in processes of the deployment, and nobody else but whoever asks for health; or everybody, where processes cannot prove
+    /// themselves.
+    ///
+    /// # Errors
+    ///
+    /// The file has a fault.
+    pub fn for_processes(processes: ProcessesConfig) -> Result<Self, Vec<String>> {
+        let directories = Arc::new(ProcessesOnly::new(processes.is_set()));
+        Self::new(&AccessConfig::default(), processes, &fetch_keys(), directories)
     }
 
     async fn decide(&self, call: &mut Parts, origin: Origin) -> Result<(), Status> {
@@ -108,7 +122,7 @@ impl Access {
             Err(_) if !view.directory().is_on() && verified.bearer().is_none() => None,
             Err(refused) => return Err(rejected(&refused, origin.address)),
         };
-        let process = certificate_name.and_then(|name| self.config.process_called(name));
+        let process = certificate_name.and_then(|name| self.processes.process_called(name));
         let (proven, member) = found.unzip();
         Ok(Known { caller: view.caller(proven, process), expires: verified.expires(), member })
     }

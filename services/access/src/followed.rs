@@ -121,7 +121,8 @@ impl FollowedDirectory {
             let wait = if have.is_some() { WAIT } else { Duration::ZERO };
             let read = client.read(DirectoryRequest { have, wait }, asked + wait + ANSWER_MAX).await;
             let read = match read {
-                Ok(parts) => apply(held.take(), parts).ok_or("the bank's directory is not what its digest says".to_owned()),
+                Ok(parts) => apply(held.take(), parts)
+                    .ok_or("the bank's directory is not what its digest says".to_owned()),
                 Err(error) => Err(error.to_string()),
             };
             match read {
@@ -219,9 +220,11 @@ mod tests {
             let completes = Some(at(directory));
             DirectoryPart { begins: true, rows: directory.all(), completes }
         };
-        let step = DirectoryPart { begins: false, rows: new.difference_from(&old), completes: Some(at(&new)) };
+        let step =
+            DirectoryPart { begins: false, rows: new.difference_from(&old), completes: Some(at(&new)) };
         let held = || Some((old.clone(), at(&old)));
-        let digest = |applied: Option<(Directory, DirectoryAt)>| applied.map(|(directory, _)| directory.digest());
+        let digest =
+            |applied: Option<(Directory, DirectoryAt)>| applied.map(|(directory, _)| directory.digest());
         assert_eq!(digest(apply(None, vec![whole(&old)])), Some(old.digest()));
         assert_eq!(digest(apply(held(), vec![step.clone()])), Some(new.digest()));
         assert_eq!(digest(apply(held(), vec![whole(&new)])), Some(new.digest()));

@@ -26,9 +26,9 @@ mod fetch;
 
 pub use access::Access;
 pub use called::Called;
-pub use config::AccessConfig;
+pub use config::{AccessConfig, ProcessesConfig};
 pub use directories::{Directories, NoMembers};
-pub use followed::{DirectoryConfig, FollowedDirectory};
 pub use fetch::fetch_keys;
+pub use followed::{DirectoryConfig, FollowedDirectory};
 pub use process::{ClusterKey, ClusterKeyFault};
 pub use refused::denied;

@@ -5,7 +5,7 @@ mod database;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vigie_access::AccessConfig;
+use vigie_access::{AccessConfig, ProcessesConfig};
 use vigie_serving::ServingConfig;
 
 pub use self::location::StoreUrl;
@@ -105,8 +105,10 @@ pub struct Config {
     pub message_bytes_max: usize,
     /// The limits that every server keeps.
     pub serving: ServingConfig,
-    /// Who is let in.
+    /// Credentials of members.
     pub access: AccessConfig,
+    /// The processes of the deployment.
+    pub processes: ProcessesConfig,
 }
 
 impl Default for Config {
@@ -136,16 +138,17 @@ impl Default for Config {
             message_bytes_max: 4 << 20,
             serving: ServingConfig::default(),
             access: AccessConfig::default(),
+            processes: ProcessesConfig::default(),
         }
     }
 }
 
 impl Config {
-    /// Who is let in: the names of the deployment's own matchers are those of `matcher_names` too.
-    pub(crate) fn access(&self) -> AccessConfig {
-        let mut access = self.access.clone();
-        access.matcher_names.extend(self.matcher_names.iter().cloned());
-        access
+    /// The processes of the deployment: matchers by the names of `matcher_names` too.
+    pub(crate) fn processes(&self) -> ProcessesConfig {
+        let mut processes = self.processes.clone();
+        processes.matcher_names.extend(self.matcher_names.iter().cloned());
+        processes
     }
 
     /// Every fault of these values, each as `field: what is wrong`.
@@ -185,6 +188,7 @@ impl Config {
         );
         faults.extend(self.serving.faults());
         faults.extend(self.access.faults().into_iter().map(|fault| format!("access.{fault}")));
+        faults.extend(self.processes.faults().into_iter().map(|fault| format!("processes.{fault}")));
         faults
     }
 }

@@ -35,9 +35,9 @@ pub(crate) async fn run(
 ) -> Result<(), RunError> {
     let current = CurrentTerm::none();
     let directory = OwnDirectory { current: current.clone(), clock: Arc::clone(&clock) };
-    let access = config.access();
-    let pepper = access.pepper().map_err(RunError::Config)?;
-    let access = Access::new(access, &fetch_keys(), Arc::new(directory)).map_err(RunError::Config)?;
+    let pepper = config.access.pepper().map_err(|fault| RunError::Config(vec![format!("access.{fault}")]))?;
+    let access = Access::new(&config.access, config.processes(), &fetch_keys(), Arc::new(directory));
+    let access = access.map_err(RunError::Config)?;
     let bank = BankGrpc { current: current.clone(), serving: config.serving, pepper };
     let follow = FeedGrpc {
         current: current.clone(),

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::Status;
-use tonic::transport::Channel;
-use vigie_net::{CallError, EndpointError, Leader, Network, Patience, Target};
+use vigie_net::{CallError, Channel, EndpointError, Leader, Network, Patience, Target};
 use vigie_proto::consortium::{DirectoryPart, DirectoryRequest};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::feed_service_client::FeedServiceClient;
@@ -51,7 +50,8 @@ impl DirectoryClient {
             .call(deadline, |Endpoint { target, mut stub }| async move {
                 let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
                 let read = tokio::time::timeout(left, async {
-                    let mut stream = stub.read_directory(pb::ReadDirectoryRequest::from(request)).await?.into_inner();
+                    let mut stream =
+                        stub.read_directory(pb::ReadDirectoryRequest::from(request)).await?.into_inner();
                     let mut parts = Vec::new();
                     while let Some(message) = stream.message().await? {
                         let is_last = message.state.is_some();
@@ -65,7 +65,9 @@ impl DirectoryClient {
                     }
                     Err(Status::unavailable("the directory broke off"))
                 });
-                let read = read.await.unwrap_or_else(|_| Err(Status::deadline_exceeded("the directory did not come in time")));
+                let read = read
+                    .await
+                    .unwrap_or_else(|_| Err(Status::deadline_exceeded("the directory did not come in time")));
                 let parts = read.map_err(|status| target.failed(status))?;
                 let parts = parts.into_iter().map(DirectoryPart::try_from).collect::<Result<_, _>>();
                 parts.map_err(|invalid| target.unreadable(&invalid))

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use vigie_access::ProcessesConfig;
 use vigie_clients::Network;
 use vigie_model::{Query, ShardCount};
 use vigie_net::lane::LaneLimits;
@@ -49,6 +50,8 @@ pub struct Config {
     pub hedge_after_ms_first: u64,
     /// Limits of the server.
     pub serving: ServingConfig,
+    /// The processes of the deployment: those that may call this one, where any is named.
+    pub processes: ProcessesConfig,
 }
 
 impl Default for Config {
@@ -64,6 +67,7 @@ impl Default for Config {
             hedge_after_ms_min: 2,
             hedge_after_ms_first: 50,
             serving: ServingConfig::default(),
+            processes: ProcessesConfig::default(),
         }
     }
 }
@@ -75,6 +79,7 @@ impl Config {
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = self.serving.faults();
+        faults.extend(self.processes.faults().into_iter().map(|fault| format!("processes.{fault}")));
         if self.matchers.is_empty() || self.matchers.len() > Self::MATCHERS_MAX {
             let (count, max) = (self.matchers.len(), Self::MATCHERS_MAX);
             faults.push(format!("matchers: has {count} endpoints; it must have 1 to {max}"));

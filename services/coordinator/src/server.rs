@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use vigie_access::Access;
 use vigie_clients::Network;
+use vigie_consortium::Process;
 use vigie_proto::pb::coordinator::v1::coordinator_service_server::CoordinatorServiceServer;
 use vigie_serving::{AnyListener, Health, Listener, Reflection, Routes, Shutdown};
 use vigie_telemetry::{Condition, Telemetry};
@@ -57,13 +59,17 @@ async fn run_on(
     network: &Network,
     telemetry: &Telemetry,
 ) -> Result<(), RunError> {
-    let coordinator = telemetry.register(|registry| Coordinator::start(&config, network, registry))?;
+    let own = |fault| RunError::Config(vec![format!("processes.{fault}")]);
+    let network = config.processes.network(network, Process::Coordinator).map_err(own)?;
+    let access = Access::for_processes(config.processes.clone()).map_err(RunError::Config)?;
+    let coordinator = telemetry.register(|registry| Coordinator::start(&config, &network, registry))?;
     let coordinator = Arc::new(coordinator);
     let grpc = Grpc { coordinator: Arc::clone(&coordinator), serving: config.serving };
     let service = CoordinatorServiceServer::new(grpc).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let routes =
         Routes::new(Reflection { descriptors: vigie_proto::DESCRIPTORS, roles: vigie_proto::ROLES })?
             .with(service)
+            .guarded_by(Arc::new(access))
             .traced_by(telemetry.tracer());
     telemetry.register(|registry| routes.load().register(registry));
     let looking = Arc::clone(&coordinator);

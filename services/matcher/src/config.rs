@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use vigie_access::ProcessesConfig;
 use vigie_model::{HashTypeSet, ShardCount, ShardIdentity};
 use vigie_serving::ServingConfig;
 use vigie_vectors::HnswConfig;
@@ -98,6 +99,8 @@ pub struct Config {
     pub hnsw: HnswConfig,
     /// Limits of the server.
     pub serving: ServingConfig,
+    /// The processes of the deployment: those that may call this one, where any is named.
+    pub processes: ProcessesConfig,
     /// Hash types that this matcher does as if it did not know. No setting: tests make a replica of an older version of it.
     #[serde(skip)]
     #[doc(hidden)]
@@ -135,6 +138,7 @@ impl Default for Config {
             pdq_engine: PdqEngine::Exact,
             hnsw: HnswConfig::default(),
             serving: ServingConfig::default(),
+            processes: ProcessesConfig::default(),
             lacks: HashTypeSet::default(),
         }
     }
@@ -145,6 +149,7 @@ impl Config {
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = self.serving.faults();
+        faults.extend(self.processes.faults().into_iter().map(|fault| format!("processes.{fault}")));
         faults.extend(self.hnsw.faults().into_iter().map(|fault| format!("hnsw.{fault}")));
         if let Err(error) = ShardCount::new(self.shard_count) {
             faults.push(format!("shard_count: {error}"));

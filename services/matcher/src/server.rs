@@ -6,7 +6,9 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tonic::server::NamedService as _;
+use vigie_access::Access;
 use vigie_clients::{FeedClient, Network};
+use vigie_consortium::Process;
 use vigie_model::ShardIdentity;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherServiceServer;
 use vigie_serving::{AnyListener, Listener, LongStreamLimits, LongStreams};
@@ -72,12 +74,16 @@ async fn run_on(
         return Err(RunError::Config(faults));
     }
     let identity = ShardIdentity::new(config.shard, config.shard_count)?;
-    let feed = FeedClient::new_on(&config.bank, network)?;
+    let own = |fault| RunError::Config(vec![format!("processes.{fault}")]);
+    let network = config.processes.network(network, Process::Matcher).map_err(own)?;
+    let access = Access::for_processes(config.processes.clone()).map_err(RunError::Config)?;
+    let feed = FeedClient::new_on(&config.bank, &network)?;
     let objects = config.objects().map_err(RunError::Config)?.map(Arc::new);
     let plan = StorePlan::new(config.indexes(), config.index_folder.as_deref())?;
     let metrics = telemetry.register(MatcherMetrics::register);
     let replica = Arc::new(Replica::new(identity, plan, metrics));
-    let routes = routes(&replica, &config, &shutdown)?.traced_by(telemetry.tracer());
+    let routes =
+        routes(&replica, &config, &shutdown)?.guarded_by(Arc::new(access)).traced_by(telemetry.tracer());
     telemetry.register(|registry| {
         routes.load().register(registry);
         register_replica(registry, Arc::clone(&replica));

@@ -151,7 +151,11 @@ async fn each_invalid_request_is_refused_with_its_field(bed: Bed) {
             check(bank.$call($request).await.map(drop), $text)
         };
     }
-    check!(create_bank, pb::CreateBankRequest { name: name(), ..Default::default() }, "name: a bank is called NAME or OWNER/NAME");
+    check!(
+        create_bank,
+        pb::CreateBankRequest { name: name(), ..Default::default() },
+        "name: a bank is called NAME or OWNER/NAME"
+    );
     let long_key = pb::CreateBankRequest { name: "b".into(), idempotency_key: "k".repeat(129) };
     check!(create_bank, long_key, "idempotency_key: has 129 bytes");
     check!(get_bank, pb::GetBankRequest { name: name() }, "name: ");

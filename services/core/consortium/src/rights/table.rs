@@ -98,7 +98,10 @@ pub(super) const fn row(method: Method) -> Row {
         Method::MatcherDescribe => processes(&[Coordinator, Frontend], [No, No, No, No, No, Free]),
 
         Method::GetBank | Method::ListBanks => roles([Visible, Visible, Visible, Visible, Visible, Visible]),
-        Method::GetLogHead => roles([Visible, Visible, Visible, Visible, Visible, Everything]),
+        // Numbers alone: whether the bank answers, and how far its log has come.
+        Method::GetLogHead => {
+            processes(&[Frontend], [Visible, Visible, Visible, Visible, Visible, Everything])
+        }
         Method::CreateBank | Method::RenameBank | Method::SetBankEnabled | Method::DeleteBank => {
             roles([No, No, No, Own, No, No])
         }
