@@ -158,7 +158,8 @@ impl TryFrom<pb::Bank> for Bank {
         Ok(Self {
             id: BankId(message.id),
             owner: member_from_wire(message.owner_member_id),
-            name: bank_name("name", &message.name)?,
+            // Another's bank may be named with its owner, which is known by its id.
+            name: bank_ref("name", &message.name)?.name,
             enabled: message.enabled,
             created_at: UnixMillis(message.created_at_unix_ms),
             item_count: message.item_count,

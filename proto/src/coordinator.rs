@@ -19,6 +19,7 @@ impl From<SearchAnswer> for pb::SearchResponse {
             coverage: Some(answer.coverage.into()),
             approximate_hash_types: answer.approximate.into_iter().map(hash_type_number).collect(),
             results_omitted: false,
+            bank_set_kept: false,
         }
     }
 }

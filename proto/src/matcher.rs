@@ -19,6 +19,7 @@ impl From<ShardAnswer> for pb::SearchResponse {
             hashes_searched: answer.hashes_searched,
             approximate_hash_types: answer.approximate.into_iter().map(hash_type_number).collect(),
             as_of: Some(answer.as_of.into()),
+            bank_set_kept: false,
         }
     }
 }

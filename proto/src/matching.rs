@@ -9,9 +9,8 @@ use vigie_model::{
 
 use crate::cost::{check_cost, count_types};
 use crate::invalid::{Invalid, check_len, each};
-use crate::model::{
-    Sender, check_answers, distance, hash_type, hash_type_number, left_out, query_hashes, search_options,
-};
+use crate::model::search_options::{check_answers, search_options};
+use crate::model::{Sender, distance, hash_type, hash_type_number, left_out, query_hashes};
 use crate::pb::matching::v1 as pb;
 
 impl From<Content> for pb::MatchQuery {

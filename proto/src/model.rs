@@ -1,13 +1,14 @@
 //! Package `vigie.model.v1`: hashes, queries, matches, coverage.
 
 mod picture;
+pub(crate) mod search_options;
 
 use vigie_model::{
-    BankId, BankName, Coverage, Distance, Hash, HashCount, HashType, ItemId, Limit, Match, MaxDistances,
-    MinCoverage, Query, QueryHash, QueryMatches, Recall, Rendition, SearchOptions, Sequence, SetDigest,
-    ShardFailure, ShardId, Variant, Way,
+    BankId, BankName, Coverage, Distance, Hash, HashCount, HashType, ItemId, Match, Query, QueryHash,
+    QueryMatches, Recall, Rendition, Sequence, SetDigest, ShardFailure, ShardId, Variant, Way,
 };
 
+use crate::consortium::bank_ref;
 use crate::invalid::{Invalid, check_len, each};
 use crate::pb::model::v1 as pb;
 
@@ -209,69 +210,6 @@ pub(crate) fn queries(messages: Vec<pb::HashQuery>) -> Result<Vec<Query>, Invali
     })
 }
 
-impl From<SearchOptions> for pb::SearchOptions {
-    fn from(options: SearchOptions) -> Self {
-        let distance = |(hash_type, distance): (HashType, Distance)| pb::MaxDistance {
-            hash_type: hash_type_number(hash_type),
-            distance: distance.0.into(),
-        };
-        Self {
-            banks: options.banks.iter().map(ToString::to_string).collect(),
-            max_distance: options.max_distances.asked().map(distance).collect(),
-            limit: i32::try_from(options.limit.get()).unwrap_or(i32::MAX),
-            min_sequence: options.min_sequence.0,
-            min_coverage: Some(options.min_coverage.get()),
-        }
-    }
-}
-
-/// Hash types for which one call may name a distance: more than the table is likely to have.
-const DISTANCES_MAX: usize = 64;
-
-/// Reads options that may be left out as a whole.
-pub(crate) fn search_options(
-    message: Option<pb::SearchOptions>,
-    sender: Sender,
-) -> Result<SearchOptions, Invalid> {
-    options_of(message.unwrap_or_default(), sender).map_err(|invalid| invalid.within("options"))
-}
-
-fn options_of(message: pb::SearchOptions, sender: Sender) -> Result<SearchOptions, Invalid> {
-    check_len("banks", message.banks.len(), 0, SearchOptions::BANKS_MAX)?;
-    check_len("max_distance", message.max_distance.len(), 0, DISTANCES_MAX)?;
-    let mut max_distances = MaxDistances::default();
-    for (index, wanted) in message.max_distance.iter().enumerate() {
-        let entry = format!("max_distance[{index}]");
-        let hash_type =
-            hash_type("hash_type", wanted.hash_type, sender).map_err(|invalid| invalid.within(&entry))?;
-        if max_distances.asked().any(|(named, _)| named == hash_type) {
-            return Err(Invalid::new(entry, format!("names {hash_type} a second time")));
-        }
-        max_distances = max_distances
-            .with(hash_type, wanted.distance)
-            .map_err(|error| Invalid::new(format!("{entry}.distance"), error))?;
-    }
-    let min_coverage = message.min_coverage.map_or(Ok(MinCoverage::default()), MinCoverage::new);
-    Ok(SearchOptions {
-        banks: each("banks", message.banks, |name| bank_name("", &name))?,
-        max_distances,
-        limit: Limit::new(message.limit.into()).map_err(|error| Invalid::new("limit", error))?,
-        min_sequence: Sequence(message.min_sequence),
-        min_coverage: min_coverage.map_err(|error| Invalid::new("min_coverage", error))?,
-    })
-}
-
-/// Checks that the largest answer to so many queries has a bound.
-pub(crate) fn check_answers(query_count: usize, options: &SearchOptions) -> Result<(), Invalid> {
-    let (asked, max) = (query_count * options.limit.get(), Query::ANSWERS_MAX);
-    if asked <= max {
-        return Ok(());
-    }
-    let reason =
-        format!("times {query_count} queries is {asked} matches; at most {max} may be asked for in one call");
-    Err(Invalid::new("options.limit", reason))
-}
-
 /// Reads the name of a bank.
 pub(crate) fn bank_name(field: &str, name: &str) -> Result<BankName, Invalid> {
     name.parse().map_err(|error| Invalid::new(field, error))
@@ -310,7 +248,7 @@ impl TryFrom<pb::Match> for Match {
         Ok(Self {
             item: ItemId(message.item_id),
             bank: BankId(message.bank_id),
-            bank_name: bank_name("bank", &message.bank)?,
+            bank_name: bank_ref("bank", &message.bank)?,
             external_reference: (!reference.is_empty()).then(|| reference.into_boxed_str()),
             labels: message.labels.into_iter().map(String::into_boxed_str).collect(),
             hash_type: hash_type("hash_type", message.hash_type, Sender::Peer)?,
@@ -410,52 +348,6 @@ pub(crate) fn coverage(message: Option<pb::Coverage>) -> Result<Coverage, Invali
 mod tests {
     use super::*;
 
-    fn refusal(edit: impl FnOnce(&mut pb::SearchOptions)) -> String {
-        let mut message = pb::SearchOptions::default();
-        edit(&mut message);
-        search_options(Some(message), Sender::Client).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn options_left_out_take_their_defaults() {
-        assert_eq!(search_options(None, Sender::Client).unwrap(), SearchOptions::default());
-    }
-
-    #[test]
-    fn options_survive_the_wire() {
-        let options = SearchOptions {
-            banks: vec!["a".parse().unwrap(), "b-2".parse().unwrap()],
-            max_distances: MaxDistances::default().with(HashType::PDQ, 12).unwrap(),
-            limit: Limit::new(7).unwrap(),
-            min_sequence: Sequence(99),
-            min_coverage: MinCoverage::new(0.25).unwrap(),
-        };
-        let message = pb::SearchOptions::from(options.clone());
-        assert_eq!(message.max_distance, [pb::MaxDistance { hash_type: 1, distance: 12 }]);
-        assert_eq!(search_options(Some(message), Sender::Client).unwrap(), options);
-        let plain = pb::SearchOptions::from(SearchOptions::default());
-        assert_eq!(plain.max_distance, [], "defaults do not travel");
-    }
-
-    #[test]
-    fn each_wrong_option_is_named() {
-        let far = pb::MaxDistance { hash_type: 1, distance: 300 };
-        assert_eq!(
-            refusal(|options| options.max_distance.push(far)),
-            "options.max_distance[0].distance: max_distance for pdq is 300; it must be 0 to 64"
-        );
-        assert_eq!(
-            refusal(|options| options.limit = -5),
-            "options.limit: limit is -5; it must be 1 to 1000, or 0 for the default of 100"
-        );
-        assert!(refusal(|options| options.banks.push("a b".into())).starts_with("options.banks[0]: "));
-        assert!(refusal(|options| options.min_coverage = Some(1.5)).starts_with("options.min_coverage: "));
-        let unknown = pb::MaxDistance { hash_type: 77, distance: 0 };
-        assert!(refusal(|options| options.max_distance.push(unknown)).contains("max_distance[0].hash_type"));
-        let twice = pb::MaxDistance { hash_type: 1, distance: 3 };
-        assert!(refusal(|options| options.max_distance = vec![twice; 2]).contains("a second time"));
-    }
-
     #[test]
     fn a_wrong_hash_length_is_named_without_the_hash() {
         let hash = pb::Hash { hash_type: 1, value: vec![0xab; 31] };
@@ -489,12 +381,5 @@ mod tests {
         for number in [-1, 0, 70_000] {
             assert!(hash_type("", number, Sender::Peer).is_err(), "{number}");
         }
-        let far = pb::SearchOptions {
-            max_distance: vec![pb::MaxDistance { hash_type: 4_321, distance: 500 }],
-            ..Default::default()
-        };
-        assert!(search_options(Some(far.clone()), Sender::Client).is_err());
-        let kept = search_options(Some(far.clone()), Sender::Peer).unwrap();
-        assert_eq!(pb::SearchOptions::from(kept).max_distance, far.max_distance);
     }
 }

@@ -29,8 +29,11 @@ macro_rules! search_request {
             type Error = crate::invalid::Invalid;
 
             fn try_from(message: $message) -> Result<Self, Self::Error> {
-                let options = crate::model::search_options(message.options, crate::model::Sender::Peer)?;
-                crate::model::check_answers(message.queries.len(), &options)?;
+                let options = crate::model::search_options::search_options(
+                    message.options,
+                    crate::model::Sender::Peer,
+                )?;
+                crate::model::search_options::check_answers(message.queries.len(), &options)?;
                 Ok((crate::cost::affordable_queries(message.queries, &options)?, options))
             }
         }

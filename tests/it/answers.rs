@@ -3,6 +3,7 @@
 mod matching;
 mod pictures;
 mod approximate;
+mod bank_sets;
 mod coverage;
 mod freshness;
 mod hash_types;

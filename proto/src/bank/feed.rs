@@ -40,6 +40,7 @@ impl From<FeedRange> for pb::WatchResponse {
             log_id: range.log.0.to_vec(),
             through_chain: range.chain.map(Vec::from).unwrap_or_default(),
             digest: range.digest.map(Into::into),
+            members_on: range.members_on,
         }
     }
 }
@@ -64,7 +65,8 @@ impl TryFrom<pb::WatchResponse> for FeedRange {
         let digest = message.digest.map(|message| digest("digest", message)).transpose()?;
         let head = Sequence(message.head_sequence);
         let head_committed = time(message.head_committed_unix_ms);
-        Ok(Self { log, after, through, head, head_committed, chain, changes, digest })
+        let members_on = message.members_on;
+        Ok(Self { log, after, through, head, head_committed, chain, changes, digest, members_on })
     }
 }
 
@@ -134,11 +136,12 @@ impl From<StatePart> for pb::LoadResponse {
     fn from(part: StatePart) -> Self {
         use pb::load_response::Part;
         let part = match part {
-            StatePart::Begin { cursor, banks } => Part::Begin(pb::LoadBegin {
+            StatePart::Begin { cursor, banks, members_on } => Part::Begin(pb::LoadBegin {
                 log_id: cursor.log.0.to_vec(),
                 sequence: cursor.sequence.0,
                 chain: cursor.chain.map(Vec::from).unwrap_or_default(),
                 banks: banks.into_iter().map(Into::into).collect(),
+                members_on,
             }),
             StatePart::Items(items) => {
                 Part::Items(pb::LoadItems { items: items.into_iter().map(Into::into).collect() })
@@ -161,7 +164,8 @@ impl TryFrom<pb::LoadResponse> for StatePart {
                     sequence: Sequence(begin.sequence),
                     chain: chain("chain", begin.chain)?,
                 };
-                Ok(Self::Begin { cursor, banks: each("banks", begin.banks, Bank::try_from)? })
+                let banks = each("banks", begin.banks, Bank::try_from)?;
+                Ok(Self::Begin { cursor, banks, members_on: begin.members_on })
             }
             Part::Items(part) => Ok(Self::Items(each("items", part.items, Item::try_from)?)),
             Part::End(end) => Ok(Self::End { settled: Sequence(end.settled_sequence) }),
@@ -209,6 +213,7 @@ mod tests {
                 log_id: vec![7; 16],
                 through_chain: Vec::new(),
                 digest: None,
+                members_on: false,
             };
             assert_eq!(FeedRange::try_from(message).is_ok(), accepted, "{after}..{through}: {sequences:?}");
         };
@@ -233,6 +238,7 @@ mod tests {
             chain: None,
             changes: vec![change(5), change(7), change(9)],
             digest: None,
+            members_on: false,
         };
         let sent = pb::WatchResponse::from(range.clone());
         assert_eq!(FeedRange::try_from(sent.clone()).unwrap(), range);
@@ -260,6 +266,7 @@ mod tests {
             chain: Some([3; 32]),
             changes: Vec::new(),
             digest: Some(SetDigest { sums: [1, 2, 3, u64::MAX], hashes: 5 }),
+            members_on: true,
         };
         let message = pb::WatchResponse::from(range.clone());
         assert_eq!(FeedRange::try_from(message.clone()).unwrap(), range);
@@ -309,7 +316,8 @@ mod tests {
         };
         let cursor = Cursor { log: LogId([7; 16]), sequence: Sequence(9), chain: Some([3; 32]) };
         let parts = [
-            StatePart::Begin { cursor, banks: vec![bank] },
+            StatePart::Begin { cursor, banks: vec![bank], members_on: false },
+            StatePart::Begin { cursor, banks: vec![], members_on: true },
             StatePart::Items(vec![item()]),
             StatePart::End { settled: Sequence(11) },
         ];

@@ -29,6 +29,8 @@ pub(crate) struct Loader {
     /// Its slot among the followers, and its claim on the log.
     admission: Admission<BankLog>,
     shard: ShardIdentity,
+    /// There is a principal, so that every search has to name its set of banks.
+    members_on: bool,
     shutdown: Shutdown,
     next: Next,
 }
@@ -48,9 +50,10 @@ impl Loader {
         store: Arc<dyn Store>,
         admission: Result<Admission<BankLog>, FollowError>,
         shard: ShardIdentity,
+        members_on: bool,
         shutdown: Shutdown,
     ) -> Result<Self, Error> {
-        Ok(Self { store, admission: admission?, shard, shutdown, next: Next::Begin })
+        Ok(Self { store, admission: admission?, shard, members_on, shutdown, next: Next::Begin })
     }
 
     /// The next part; `None` after the last one, and on shutdown.
@@ -80,7 +83,7 @@ impl Loader {
         let cursor = Cursor { log: id_to_model(self.store.log_id()), sequence, chain };
         let ids = banks.iter().map(|bank| bank.id).collect();
         self.next = Next::Items { banks: ids, after: ItemId(0), through: ItemId(sequence.0) };
-        Ok(StatePart::Begin { cursor, banks })
+        Ok(StatePart::Begin { cursor, banks, members_on: self.members_on })
     }
 
     /// Puts what the log proves to have been added in the place of items whose rows are damaged. With one damaged item the

@@ -201,8 +201,8 @@ pub(crate) fn cursor(cursor: vigie_model::change::Cursor) -> vigie_log::Cursor {
     }
 }
 
-/// A range as the model has it.
-pub(crate) fn feed_range(range: vigie_log::Range<BankLog>, _members_on: bool) -> FeedRange {
+/// A range as the model has it; `members_on`: there is a principal, so that every search has to name its set of banks.
+pub(crate) fn feed_range(range: vigie_log::Range<BankLog>, members_on: bool) -> FeedRange {
     FeedRange {
         log: id_to_model(range.log),
         after: to_model(range.after),
@@ -212,5 +212,6 @@ pub(crate) fn feed_range(range: vigie_log::Range<BankLog>, _members_on: bool) ->
         chain: range.chain.map(|chain| chain.0),
         changes: range.changes.into_iter().filter_map(|step| Arc::unwrap_or_clone(step).of_shard()).collect(),
         digest: range.proof,
+        members_on,
     }
 }

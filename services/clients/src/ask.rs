@@ -9,8 +9,11 @@ use vigie_net::lane::Search;
 use vigie_rpc::Priority;
 use vigie_telemetry::trace::{self, Context, Span};
 
-/// A search. Searches share a call ([`vigie_net::lane`]) if they have the same options and ask for the same hash types, which
-/// an answer counts.
+/// An answer that was not restricted to the set of banks that was asked for is used by nobody.
+pub(crate) const BANK_SET_UNKNOWN: &str = "its version does not know sets of banks, and has searched all of them: its answer is dropped; upgrade it";
+
+/// A search. Searches share a call ([`vigie_net::lane`]) if they have the same options, of which one is the set of banks, and ask for
+/// the same hash types, which an answer counts.
 #[derive(Debug, Clone)]
 pub struct Ask {
     /// What is looked for.
@@ -115,7 +118,7 @@ impl Search for Ask {
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::{Hash, Limit, QueryHash, Variant};
+    use vigie_model::{BankId, BankSet, Hash, Limit, QueryHash, Variant};
 
     use super::*;
 
@@ -131,5 +134,21 @@ mod tests {
         assert!(!one.is_alike(&ask(Hash::pdq([5; 32]))));
         let limited = SearchOptions { limit: Limit::new(1).unwrap(), ..SearchOptions::default() };
         assert!(!one.is_alike(&one.with_options(Arc::new(limited))));
+    }
+
+    #[test]
+    fn searches_of_different_sets_of_banks_never_share_a_call() {
+        let of_set = |banks: Option<&[u32]>| {
+            let set = banks.map(|banks| Arc::new(banks.iter().copied().map(BankId).collect::<BankSet>()));
+            let options = SearchOptions { bank_set: set, ..SearchOptions::default() };
+            ask(Hash::md5([1; 16])).with_options(Arc::new(options))
+        };
+        let sets = [None, Some(&[][..]), Some(&[1]), Some(&[2]), Some(&[1, 2]), Some(&[65])];
+        for (at, one) in sets.iter().enumerate() {
+            for (other_at, other) in sets.iter().enumerate() {
+                // Equal sets are alike, whether they are held once or twice.
+                assert_eq!(of_set(*one).is_alike(&of_set(*other)), at == other_at, "{one:?} {other:?}");
+            }
+        }
     }
 }

@@ -4,9 +4,10 @@ use std::fmt;
 
 use rand::RngExt as _;
 use tokio::time::Instant;
-use vigie_model::{Bank, BankId, BankName, Hash, Item, ItemContent, ItemId, LogHead, Sequence};
+use vigie_model::{Bank, BankId, BankName, BankRef, Hash, Item, ItemContent, ItemId, LogHead, Sequence};
 use vigie_net::{CallError, Channel, EndpointError, Leader, Network, Patience, Target};
 use vigie_proto::Invalid;
+use vigie_proto::consortium::bank_ref;
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
 
@@ -57,7 +58,7 @@ pub struct ItemPage {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ItemSearch {
     /// The bank, or `None` for all.
-    pub bank: Option<BankName>,
+    pub bank: Option<BankRef>,
     /// At most 4 hashes; only equal ones are found.
     pub hashes: Vec<Hash>,
     /// At most 512 bytes; empty for none.
@@ -68,7 +69,7 @@ pub struct ItemSearch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundItems {
     /// By id, each with the name of its bank. There may be none although there are more.
-    pub items: Vec<(Item, BankName)>,
+    pub items: Vec<(Item, BankRef)>,
     /// Where the next part begins; `None` where this is the last one.
     pub next_after: Option<ItemId>,
     /// Items that the bank read for this part.
@@ -81,7 +82,7 @@ impl TryFrom<pb::FindItemsResponse> for FoundItems {
     fn try_from(message: pb::FindItemsResponse) -> Result<Self, Invalid> {
         let item = |found: pb::FoundItem| {
             let item = found.item.ok_or_else(|| Invalid::missing("items.item"))?.try_into()?;
-            Ok((item, vigie_proto::bank::name("items.bank", &found.bank)?))
+            Ok((item, bank_ref("items.bank", &found.bank)?))
         };
         Ok(Self {
             items: message.items.into_iter().map(item).collect::<Result<_, Invalid>>()?,
@@ -159,18 +160,22 @@ impl BankClient {
     /// Creates an empty, enabled bank.
     pub async fn create_bank(
         &self,
-        name: &BankName,
+        name: impl Into<BankRef>,
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<Written<Bank>, CallError> {
-        let request = pb::CreateBankRequest { name: name.to_string(), idempotency_key: key.0 };
+        let request = pb::CreateBankRequest { name: name.into().to_string(), idempotency_key: key.0 };
         let answer: pb::CreateBankResponse = call!(self, deadline, create_bank, "CreateBank", request)?;
         self.bank_written(answer.bank, answer.sequence)
     }
 
     /// Reads a bank.
-    pub async fn get_bank(&self, name: &BankName, deadline: Instant) -> Result<Written<Bank>, CallError> {
-        let request = pb::GetBankRequest { name: name.to_string() };
+    pub async fn get_bank(
+        &self,
+        name: impl Into<BankRef>,
+        deadline: Instant,
+    ) -> Result<Written<Bank>, CallError> {
+        let request = pb::GetBankRequest { name: name.into().to_string() };
         let answer: pb::GetBankResponse = call!(self, deadline, get_bank, "GetBank", request)?;
         self.bank_written(answer.bank, answer.sequence)
     }
@@ -192,13 +197,13 @@ impl BankClient {
     /// Gives a bank another name.
     pub async fn rename_bank(
         &self,
-        name: &BankName,
+        name: impl Into<BankRef>,
         new_name: &BankName,
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<Written<Bank>, CallError> {
         let request = pb::RenameBankRequest {
-            name: name.to_string(),
+            name: name.into().to_string(),
             new_name: new_name.to_string(),
             idempotency_key: key.0,
         };
@@ -209,12 +214,13 @@ impl BankClient {
     /// Lets a bank be searched, or no longer.
     pub async fn set_bank_enabled(
         &self,
-        name: &BankName,
+        name: impl Into<BankRef>,
         enabled: bool,
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<Written<Bank>, CallError> {
-        let request = pb::SetBankEnabledRequest { name: name.to_string(), enabled, idempotency_key: key.0 };
+        let request =
+            pb::SetBankEnabledRequest { name: name.into().to_string(), enabled, idempotency_key: key.0 };
         let answer: pb::SetBankEnabledResponse =
             call!(self, deadline, set_bank_enabled, "SetBankEnabled", request)?;
         self.bank_written(answer.bank, answer.sequence)
@@ -223,11 +229,11 @@ impl BankClient {
     /// Deletes a bank and its items; tells how many items there were.
     pub async fn delete_bank(
         &self,
-        name: &BankName,
+        name: impl Into<BankRef>,
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<Written<u64>, CallError> {
-        let request = pb::DeleteBankRequest { name: name.to_string(), idempotency_key: key.0 };
+        let request = pb::DeleteBankRequest { name: name.into().to_string(), idempotency_key: key.0 };
         let answer: pb::DeleteBankResponse = call!(self, deadline, delete_bank, "DeleteBank", request)?;
         self.written(Ok(answer.item_count), answer.sequence)
     }
@@ -235,13 +241,13 @@ impl BankClient {
     /// Adds up to 1,000 items: all of them or none. Their ids come in the order of `items`.
     pub async fn add_items(
         &self,
-        bank: &BankName,
+        bank: impl Into<BankRef>,
         items: Vec<ItemContent>,
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<Written<Vec<ItemId>>, CallError> {
         let request = pb::AddItemsRequest {
-            bank: bank.to_string(),
+            bank: bank.into().to_string(),
             items: items.into_iter().map(Into::into).collect(),
             idempotency_key: key.0,
         };
@@ -254,27 +260,27 @@ impl BankClient {
         &self,
         item: ItemId,
         deadline: Instant,
-    ) -> Result<Written<(Item, BankName)>, CallError> {
+    ) -> Result<Written<(Item, BankRef)>, CallError> {
         let request = pb::GetItemRequest { item_id: item.0 };
         let answer: pb::GetItemResponse = call!(self, deadline, get_item, "GetItem", request)?;
         let found = answer
             .item
             .ok_or_else(|| Invalid::missing("item"))
             .and_then(Item::try_from)
-            .and_then(|item| Ok((item, vigie_proto::bank::name("bank", &answer.bank)?)));
+            .and_then(|item| Ok((item, bank_ref("bank", &answer.bank)?)));
         self.written(found, answer.sequence)
     }
 
     /// Lists up to `page_size` items of a bank after `after`, by id. A page of large items has fewer.
     pub async fn list_items(
         &self,
-        bank: &BankName,
+        bank: impl Into<BankRef>,
         after: Option<ItemId>,
         page_size: u16,
         deadline: Instant,
     ) -> Result<ItemPage, CallError> {
         let request = pb::ListItemsRequest {
-            bank: bank.to_string(),
+            bank: bank.into().to_string(),
             after_id: after.map_or(0, |item| item.0),
             page_size: page_size.into(),
             may_truncate: true,

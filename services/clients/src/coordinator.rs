@@ -1,12 +1,14 @@
 //! Client of a coordinator.
 
 use tokio::time::Instant;
+use tonic::Code;
 use vigie_model::{ANSWER_BYTES_MAX, Query, SearchAnswer, SearchOptions, Topology};
 use vigie_net::{CallError, Channel, EndpointError, Network, Pool, Target};
 use vigie_proto::pb::coordinator::v1 as pb;
 use vigie_proto::pb::coordinator::v1::coordinator_service_client::CoordinatorServiceClient;
 use vigie_rpc::Priority;
 
+use crate::ask::BANK_SET_UNKNOWN;
 use crate::wrong_service::explained;
 
 /// The largest answer, of a coordinator of a version that cuts none: as many matches as one call may ask for, each of an item at
@@ -83,10 +85,11 @@ impl CoordinatorClient {
         deadline: Instant,
     ) -> Result<SearchAnswer, CallError> {
         let message = &pb::SearchRequest::of(queries, options, answer_bytes_max);
+        let is_of_a_set = options.bank_set.is_some();
         let search = |Endpoint { target, mut stub }: Endpoint| async move {
             let call =
                 target.call_as(SEARCH, priority, deadline, message.clone(), |request| stub.search(request));
-            call.await?.try_into().map_err(|invalid| target.unreadable(&invalid))
+            read(&target, call.await, is_of_a_set)
         };
         self.pool.call(search).await
     }
@@ -99,5 +102,19 @@ impl CoordinatorClient {
             target.call(DESCRIBE_TOPOLOGY, deadline, message, |request| stub.describe_topology(request));
         let answer = explained(&target, call.await).await?;
         answer.try_into().map_err(|invalid| target.unreadable(&invalid))
+    }
+}
+
+/// The answer to a search, if it is of the set of banks that was asked for, where one was. So is a partial one in an error.
+fn read(
+    target: &Target,
+    searched: Result<pb::SearchResponse, CallError>,
+    is_of_a_set: bool,
+) -> Result<SearchAnswer, CallError> {
+    let is_usable = |answer: &pb::SearchResponse| !is_of_a_set || answer.bank_set_kept;
+    match searched {
+        Ok(answer) if is_usable(&answer) => answer.try_into().map_err(|invalid| target.unreadable(&invalid)),
+        Err(error) if error.detail().as_ref().is_none_or(is_usable) => Err(error),
+        Ok(_) | Err(_) => Err(target.refused(Code::Unimplemented, BANK_SET_UNKNOWN)),
     }
 }

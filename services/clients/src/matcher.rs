@@ -10,6 +10,8 @@ use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_client::MatcherServiceClient;
 use vigie_rpc::Priority;
 
+use crate::ask::BANK_SET_UNKNOWN;
+
 /// The largest answer, of a matcher of a version that cuts none: as many matches as one call may ask for, each of an item at all
 /// its bounds.
 const MESSAGE_BYTES_MAX: usize = 128 << 20;
@@ -72,6 +74,9 @@ impl MatcherClient {
         let message = pb::SearchRequest::of(queries, options, answer_bytes_max);
         let answer =
             self.target.call_as(SEARCH, priority, deadline, message, |request| stub.search(request)).await?;
+        if options.bank_set.is_some() && !answer.bank_set_kept {
+            return Err(self.refused(Code::Unimplemented, BANK_SET_UNKNOWN));
+        }
         answer.try_into().map_err(|invalid| self.target.unreadable(&invalid))
     }
 

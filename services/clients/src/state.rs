@@ -69,7 +69,7 @@ impl Order {
     /// Goes on by a part, if it is its turn.
     fn take(&mut self, part: &StatePart) -> Result<(), &'static str> {
         self.place = match (self.place, part) {
-            (Place::Beginning, StatePart::Begin { cursor, banks }) => {
+            (Place::Beginning, StatePart::Begin { cursor, banks, .. }) => {
                 if !banks.is_sorted_by(|one, next| one.id < next.id) {
                     return Err("the state's banks are not in order");
                 }
@@ -122,7 +122,7 @@ mod tests {
             hash_count: 0,
         };
         let cursor = Cursor { log: LogId([1; 16]), sequence: Sequence(sequence), chain: None };
-        StatePart::Begin { cursor, banks: banks.iter().map(bank).collect() }
+        StatePart::Begin { cursor, banks: banks.iter().map(bank).collect(), members_on: false }
     }
 
     fn items(ids: &[u64]) -> StatePart {

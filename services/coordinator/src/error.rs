@@ -32,9 +32,10 @@ pub enum SearchError {
     /// Every shard that answered says so; the text is a matcher's.
     #[error("{0}")]
     UnknownBank(String),
-    /// A shard says so; the text is its matcher's.
+    /// Every shard that answered refuses the search as it is: a bank that it names is disabled, or it names no set of banks and
+    /// the deployment has members. The text is a matcher's.
     #[error("{0}")]
-    DisabledBank(String),
+    Refused(String),
     /// Every shard that did not answer has too much to do.
     #[error("{0}")]
     Overloaded(String),
@@ -59,18 +60,24 @@ pub(crate) fn too_little(partial: &SearchAnswer) -> String {
     text
 }
 
-impl From<SearchError> for Status {
-    fn from(error: SearchError) -> Self {
-        let text = error.to_string();
-        match error {
-            SearchError::UnknownBank(_) => Self::new(Code::NotFound, text),
-            SearchError::DisabledBank(_) => Self::new(Code::FailedPrecondition, text),
-            SearchError::Overloaded(_) => {
-                vigie_proto::status::resource_exhausted(text, OVERLOADED_RETRY_AFTER)
-            }
-            SearchError::CoverageTooLow(partial) => {
-                vigie_proto::status::with_partial(Code::Unavailable, &text, SearchResponse::from(*partial))
+impl SearchError {
+    /// The status of a search. `is_of_a_set`: the search named its set of banks, which a partial answer must be of.
+    pub(crate) fn into_status(self, is_of_a_set: bool) -> Status {
+        let text = self.to_string();
+        match self {
+            Self::UnknownBank(_) => Status::new(Code::NotFound, text),
+            Self::Refused(_) => Status::new(Code::FailedPrecondition, text),
+            Self::Overloaded(_) => vigie_proto::status::resource_exhausted(text, OVERLOADED_RETRY_AFTER),
+            Self::CoverageTooLow(partial) => {
+                let partial = SearchResponse { bank_set_kept: is_of_a_set, ..SearchResponse::from(*partial) };
+                vigie_proto::status::with_partial(Code::Unavailable, &text, partial)
             }
         }
+    }
+}
+
+impl From<SearchError> for Status {
+    fn from(error: SearchError) -> Self {
+        error.into_status(false)
     }
 }

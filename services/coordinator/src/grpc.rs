@@ -37,6 +37,7 @@ impl CoordinatorService for Grpc {
             call.not_load();
         }
         let queries: Arc<[Query]> = queries.into();
+        let is_of_a_set = options.bank_set.is_some();
         // Most searches find little. A caller that says how much it takes knows better.
         let little = (queries.len() * LITTLE_BYTES).min(ANSWER_BYTES_MAX);
         let mut answer_bytes = asked_bytes.unwrap_or(little);
@@ -57,14 +58,15 @@ impl CoordinatorService for Grpc {
                 let (queries, options) = (Arc::clone(&queries), options.clone());
                 let searched =
                     self.coordinator.search_within(queries, options, answer_bytes, priority, deadline);
-                let answer = searched.await?;
+                let answer = searched.await.map_err(|error| error.into_status(is_of_a_set))?;
                 if asked_bytes.is_none() && answer_bytes < ANSWER_BYTES_MAX && answer.is_cut() {
                     answer_bytes = ANSWER_BYTES_MAX;
                     continue;
                 }
                 room.shrink(answer.bytes());
                 answers.send(room);
-                return Ok(Response::new(answer.into()));
+                let answer = pb::SearchResponse { bank_set_kept: is_of_a_set, ..answer.into() };
+                return Ok(Response::new(answer));
             }
         })
         .await

@@ -12,8 +12,8 @@ use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 use vigie_clients::{Code, Network};
 use vigie_model::{
-    Hash, HashCount, HashType, MaxDistances, MinCoverage, Query, QueryHash, SearchAnswer, SearchOptions,
-    Sequence, Variant,
+    BankId, BankSet, Hash, HashCount, HashType, MaxDistances, MinCoverage, Query, QueryHash, SearchAnswer,
+    SearchOptions, Sequence, Variant,
 };
 use vigie_net::{Connect, Connection};
 use vigie_rpc::Priority;
@@ -431,4 +431,30 @@ async fn where_a_replica_says_too_late_that_it_does_not_know_a_type_another_one_
     for number in 0..40 {
         assert_exact(&coordinator, number).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_of_a_matcher_that_does_not_know_sets_of_banks_is_never_used_for_one() {
+    let (old, new) = (FakeMatcher::start(0, 1).await, FakeMatcher::start(0, 1).await);
+    old.behave(|manner| manner.knows_bank_sets = false);
+    let coordinator = start(Config { extra_calls_share: 1.0, ..over(&[&old, &new]) }).await;
+    until(|| coordinator.topology().ready_count() == 2).await;
+    let bank_set = Some(Arc::new([BankId(1)].into_iter().collect::<BankSet>()));
+    let options = SearchOptions { bank_set, ..SearchOptions::default() };
+    let of_set = |number| search_within(&coordinator, number, options.clone(), Duration::from_secs(10));
+    for number in 0..40 {
+        let answer = of_set(number).await.unwrap();
+        assert!(is_exact(&answer, number), "{answer:?}");
+    }
+    assert!(old.calls() > 0, "it was never asked");
+
+    new.behave(|manner| manner.unready = Some("draining"));
+    until(|| coordinator.topology().ready_count() == 1).await;
+    let Err(SearchError::CoverageTooLow(partial)) = of_set(3).await else {
+        panic!("a search of all banks is no answer to one of a set");
+    };
+    assert!(partial.results[0].matches.is_empty());
+    let reason = &partial.coverage.failures[0].reason;
+    assert!(reason.contains("does not know sets of banks"), "{reason}");
+    assert_exact(&coordinator, 3).await;
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use vigie_access::{AccessConfig, DirectoryConfig, ProcessesConfig};
 use vigie_clients::CoordinatorClient;
 use vigie_clients::decoder::{DecoderSettings, is_program};
 use vigie_media::{Limits, Ways};
@@ -84,6 +85,12 @@ pub struct Config {
     pub stream_requests_in_flight_max: usize,
     /// Limits of the server.
     pub serving: ServingConfig,
+    /// The directory of members, if there are members.
+    pub directory: DirectoryConfig,
+    /// Credentials of members.
+    pub access: AccessConfig,
+    /// The processes of the deployment, as which this one calls the others.
+    pub processes: ProcessesConfig,
 }
 
 /// A way of hashing that can be switched on and off.
@@ -176,6 +183,9 @@ impl Default for Config {
             query_ways: vec![QueryWay::Scaled, QueryWay::Unbordered, QueryWay::PaletteIndices],
             stream_requests_in_flight_max: 32,
             serving: ServingConfig { calls_in_flight_max: 256, ..ServingConfig::default() },
+            directory: DirectoryConfig::default(),
+            access: AccessConfig::default(),
+            processes: ProcessesConfig::default(),
         }
     }
 }
@@ -185,6 +195,14 @@ impl Config {
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = self.serving.faults();
+        let within = [
+            ("directory", self.directory.faults()),
+            ("access", self.access.faults()),
+            ("processes", self.processes.faults()),
+        ];
+        for (table, of_table) in within {
+            faults.extend(of_table.into_iter().map(|fault| format!("{table}.{fault}")));
+        }
         if let CoordinatorAt::Endpoints(endpoints) = &self.coordinator {
             if endpoints.is_empty() || endpoints.len() > COORDINATORS_MAX {
                 let count = endpoints.len();

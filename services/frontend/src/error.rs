@@ -31,6 +31,9 @@ pub enum RunError {
     /// A hashing thread could not be started.
     #[error("cannot start the hashing pool")]
     HashingPool(#[source] std::io::Error),
+    /// The follower of the directory ended by a fault of its own.
+    #[error("the follower of the directory of members ended unexpectedly")]
+    Directory,
     /// The server failed.
     #[error("cannot serve matches")]
     Serve(#[from] ServeError),

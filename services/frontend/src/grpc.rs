@@ -4,6 +4,7 @@ use std::pin::Pin;
 
 use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
+use vigie_access::Called;
 use vigie_model::{DecodeFailure, DecodeFailureKind, ImageFingerprint, MatchCall};
 use vigie_proto::Invalid;
 use vigie_proto::pb::matching::v1 as pb;
@@ -12,13 +13,14 @@ use vigie_rpc::Priority;
 use vigie_serving::{Answers, Call, ServingConfig, Shutdown, StreamRequests, deadline};
 use vigie_telemetry::trace;
 
-use crate::answering::{answer, waits_for_a_sequence};
 use crate::error::HashingError;
 use crate::hashing_pool::HashedImage;
 use crate::matching::{INTERACTIVE_QUERIES_MAX, Matching};
-use crate::rooms::Rooms;
+use crate::request::answering::{answer, waits_for_a_sequence};
+use crate::request::rights::{Meters, Rights};
+use crate::request::rooms::Rooms;
+use crate::request::streaming::Streamed;
 use crate::searcher::Urgency;
-use crate::streaming::Streamed;
 
 /// Answers platforms.
 #[derive(Debug)]
@@ -27,6 +29,7 @@ pub(crate) struct Grpc {
     pub(crate) serving: ServingConfig,
     pub(crate) stream_requests_in_flight_max: usize,
     pub(crate) shutdown: Shutdown,
+    pub(crate) meters: Meters,
 }
 
 #[tonic::async_trait]
@@ -37,14 +40,16 @@ impl MatchService for Grpc {
     ) -> Result<Response<pb::MatchResponse>, Status> {
         let deadline = deadline::of(request.metadata(), &self.serving);
         let (call, answers) = (Call::of(&request), Answers::of(&request));
-        let asked = MatchCall::try_from(request.into_inner())?;
+        let called = Called::of(&request)?;
+        let mut asked = MatchCall::try_from(request.into_inner())?;
+        let rights = Rights::of(&called, &self.meters, &mut asked)?;
         if waits_for_a_sequence(&asked) {
             call.not_load();
         }
         let priority = priority(&call, &asked);
         let mut rooms = Rooms::new(answers, call.clone());
         let urgency = Urgency::of_a_call(priority);
-        let answered = answer(&self.matching, asked, urgency, &mut rooms, deadline).await;
+        let answered = answer(&self.matching, asked, &rights, urgency, &mut rooms, deadline).await;
         if rooms.has_waited {
             call.not_load();
         }
@@ -62,6 +67,8 @@ impl MatchService for Grpc {
             matching: self.matching.clone(),
             serving: self.serving,
             call: Call::of(&request),
+            called: Called::of(&request)?,
+            meters: self.meters.clone(),
             answers: Answers::of(&request),
             counted: StreamRequests::of(&request),
             context: trace::current(),

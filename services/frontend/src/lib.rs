@@ -11,8 +11,8 @@
 //! - "No match" comes with the coverage that it rests on.
 //!
 //! Reading order: `config`, `hashing_pool` (bounded decoding), `lost_shards` (what is logged of answers), `searcher` (the way
-//! to the coordinator), `prepared` (a content as queries), `rooms` (memory for answers), `matching` (one call from content to answer), `answering` (an answer as it is sent),
-//! `streaming` (requests on a stream), `grpc`, `error`, `server`.
+//! to the coordinator), `prepared` (a content as queries), `matching` (one call from content to answer), `request` (what its caller may search and see, memory for
+//! its answer, its answer as it is sent, requests on a stream), `grpc`, `error`, `server`.
 
 mod config;
 mod server;
@@ -22,10 +22,8 @@ mod hashing_pool;
 mod lost_shards;
 mod searcher;
 mod prepared;
-mod rooms;
 mod matching;
-mod answering;
-mod streaming;
+mod request;
 
 pub use config::{Config, CoordinatorAt, QueryWay};
 pub use error::RunError;

@@ -17,7 +17,7 @@ use vigie_rpc::Priority;
 use crate::error::HashingError;
 use crate::hashing_pool::HashingPool;
 use crate::prepared::{Found, Prepared, Searched, take_queries};
-use crate::rooms::Rooms;
+use crate::request::rooms::Rooms;
 use crate::searcher::{SearchFailure, Searcher, Urgency};
 
 /// A call with more queries than this is bulk work behind this frontend, whatever its caller says.

@@ -191,9 +191,10 @@ impl Carry for Coordinators {
                     lost_shards.take(&answer.coverage, Instant::now()).iter().for_each(Notice::log);
                 };
                 let queries = asks.iter().flat_map(|ask| ask.queries.iter());
-                let searched = client
-                    .search_within(queries, &alike.options, answer_bytes, alike.priority, deadline)
-                    .await;
+                let searched =
+                    client.search_within(queries, &alike.options, answer_bytes, alike.priority, deadline);
+                // The request is in it several times, so it is large.
+                let searched = Box::pin(searched).await;
                 searched.inspect(note).map_err(|error| match partial_search(&error) {
                     None => SearchFailure::Call(search_status(error)),
                     Some(partial) => {
@@ -218,9 +219,9 @@ impl Carry for Coordinators {
                         let partial = partial.clone();
                         SearchFailure::Incomplete { status: Status::unavailable(error.to_string()), partial }
                     }
-                    SearchError::UnknownBank(_)
-                    | SearchError::DisabledBank(_)
-                    | SearchError::Overloaded(_) => SearchFailure::Call(error.into()),
+                    SearchError::UnknownBank(_) | SearchError::Refused(_) | SearchError::Overloaded(_) => {
+                        SearchFailure::Call(error.into())
+                    }
                 })
             }
         }

@@ -1,9 +1,13 @@
 //! Puts a frontend together and runs it.
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 use tonic::server::NamedService as _;
+use vigie_access::{Access, Directories, FollowedDirectory, NoMembers, fetch_keys};
 use vigie_clients::Network;
 use vigie_clients::decoder::{DecoderMetrics, FfmpegAbsence, FfmpegReport, Hashing};
+use vigie_consortium::Process;
 use vigie_model::Quality;
 use vigie_proto::pb::matching::v1::match_service_server::MatchServiceServer;
 use vigie_sandbox::Posture;
@@ -15,6 +19,7 @@ use crate::error::RunError;
 use crate::grpc::Grpc;
 use crate::hashing_pool::{HashingMetrics, HashingPool, Work};
 use crate::matching::Matching;
+use crate::request::rights::Meters;
 use crate::searcher::Searcher;
 
 /// Answers platforms on `listener` until `shutdown`. See [`run_with`].
@@ -66,6 +71,11 @@ async fn run_on(
     let work = Work { hashing, limits: config.image_limits(), ways: config.ways() };
     let pool = HashingPool::start(threads, queue_max, &work, &metrics).map_err(RunError::HashingPool)?;
     telemetry.register(|registry| pool.register(registry));
+    let own = |fault| RunError::Config(vec![format!("processes.{fault}")]);
+    let network = &config.processes.network(network, Process::Frontend).map_err(own)?;
+    let directory = Directory::start(&config, network)?;
+    let access = Access::new(&config.access, config.processes.clone(), &fetch_keys(), directory.source());
+    let access = access.map_err(RunError::Config)?;
     let searcher = telemetry.register(|registry| Searcher::start(&config, network, registry))?;
     let matching = Matching {
         pool,
@@ -78,6 +88,7 @@ async fn run_on(
         serving: config.serving,
         stream_requests_in_flight_max: config.stream_requests_in_flight_max,
         shutdown: shutdown.clone(),
+        meters: Meters::default(),
     };
     // The layer in front refuses larger messages with the code that this project gives them.
     let service = MatchServiceServer::new(grpc).max_decoding_message_size(config.message_bytes_max());
@@ -85,10 +96,14 @@ async fn run_on(
         Routes::new(Reflection { descriptors: vigie_proto::DESCRIPTORS, roles: vigie_proto::ROLES })?
             .with(service)
             .bulk(MatchServiceServer::<Grpc>::NAME, "MatchStream")
+            .guarded_by(Arc::new(access))
             .traced_by(telemetry.tracer());
     telemetry.register(|registry| routes.load().register(registry));
-    let told = searcher.clone();
-    telemetry.tell_condition(move || Condition::starting(told.unready_reason()));
+    let (told, followed) = (searcher.clone(), directory.followed.clone());
+    telemetry.tell_condition(move || {
+        let directory = followed.as_ref().and_then(|followed| followed.unready_reason());
+        Condition::starting(told.unready_reason().or(directory))
+    });
     tracing::info!(coordinator = ?config.coordinator, hashing_threads = threads, "starting");
     let health = routes.health();
     let stand_by = async {
@@ -103,10 +118,36 @@ async fn run_on(
     let outcome = tokio::select! {
         served = serving => served.map_err(RunError::from),
         () = stand_by => Err(vigie_coordinator::RunError::Watcher.into()),
+        () = directory.following => Err(RunError::Directory),
     };
     // Probes keep it for as long as the process lives.
     searcher.stop();
     outcome
+}
+
+/// The directory of members, if there is one to follow.
+struct Directory {
+    followed: Option<Arc<FollowedDirectory>>,
+    /// Reads it again and again; never ends.
+    following: BoxFuture<'static, ()>,
+}
+
+impl Directory {
+    fn start(config: &Config, network: &Network) -> Result<Self, RunError> {
+        if config.directory.bank.is_empty() {
+            return Ok(Self { followed: None, following: Box::pin(std::future::pending()) });
+        }
+        let followed = FollowedDirectory::new(&config.directory);
+        let following = followed.follow(&config.directory, network)?;
+        Ok(Self { followed: Some(followed), following: Box::pin(following) })
+    }
+
+    fn source(&self) -> Arc<dyn Directories> {
+        match &self.followed {
+            Some(followed) => Arc::clone(followed) as _,
+            None => Arc::new(NoMembers::default()),
+        }
+    }
 }
 
 /// Finds out whether there are decoder processes, and logs which protection they have.

@@ -4,7 +4,7 @@ use thiserror::Error;
 use tonic::{Code, Status};
 use vigie_clients::EndpointError;
 
-use vigie_model::{BankName, HashType, ItemId, Sequence, ShardIdentityError};
+use vigie_model::{BankRef, HashType, ItemId, Sequence, ShardIdentityError};
 use vigie_serving::ServeError;
 
 use crate::saving::folder::FolderError;
@@ -36,9 +36,14 @@ pub enum RunError {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum SearchError {
     #[error("there is no bank named {name} as of sequence {sequence}")]
-    UnknownBank { name: BankName, sequence: Sequence },
+    UnknownBank { name: BankRef, sequence: Sequence },
     #[error("bank {0} is disabled: enable it, or leave it out of the request")]
-    DisabledBank(BankName),
+    DisabledBank(BankRef),
+    #[error(
+        "the deployment has members, and this search does not name the set of banks that its caller may search: give the \
+         frontend that it came through its `directory` setting"
+    )]
+    NoBankSet,
     #[error("this replica cannot search hashes of type {}: its version does not know it", .0.number())]
     UnknownHashType(HashType),
     #[error("not ready: {0}")]
@@ -57,7 +62,7 @@ impl From<SearchError> for Status {
     fn from(error: SearchError) -> Self {
         let code = match &error {
             SearchError::UnknownBank { .. } => Code::NotFound,
-            SearchError::DisabledBank(_) => Code::FailedPrecondition,
+            SearchError::DisabledBank(_) | SearchError::NoBankSet => Code::FailedPrecondition,
             // Another replica of the shard may run a newer version.
             SearchError::UnknownHashType(_) => Code::Unimplemented,
             SearchError::NotReady(_) | SearchError::Behind { .. } | SearchError::Damaged(_) => {

@@ -60,6 +60,7 @@ impl Grpc {
         }
         let _weight = call.weigh(cost.slots(), deadline).await?;
         let size = Size::of(&queries, &options, cost);
+        let bank_set_kept = options.bank_set.is_some();
         let mut span = trace::child("search the index");
         span.set(QUERIES, i64::try_from(queries.len()).unwrap_or(i64::MAX));
         // Before the search, so that it is not younger than what is found.
@@ -67,7 +68,8 @@ impl Grpc {
         let work = move |cancel: &Cancellation| -> Result<_, SearchError> {
             let answer = search(&searched, &queries, &options, answer_bytes, cancel)?;
             let bytes: usize = answer.results.iter().map(QueryMatches::bytes).sum();
-            Ok((encode(ShardAnswer { as_of, ..answer }, cancel)?, bytes))
+            let answer = encode(ShardAnswer { as_of, ..answer }, cancel)?;
+            Ok((pb::SearchResponse { bank_set_kept, ..answer }, bytes))
         };
         let answered = async {
             let outcome = self.runner.run(size, deadline, work).await;
@@ -86,6 +88,7 @@ impl Grpc {
             SearchError::Failed => self.replica.suspect(),
             SearchError::UnknownBank { .. }
             | SearchError::DisabledBank(_)
+            | SearchError::NoBankSet
             | SearchError::UnknownHashType(_)
             | SearchError::NotReady(_)
             | SearchError::Behind { .. }

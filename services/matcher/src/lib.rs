@@ -35,6 +35,7 @@ mod shard {
     pub(crate) mod records;
     pub(crate) mod stores;
     pub(crate) mod banks;
+    pub(crate) mod selection;
     pub(crate) mod contradiction;
     pub(crate) mod state;
     pub(crate) mod audit;

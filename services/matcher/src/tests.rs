@@ -20,10 +20,12 @@ use crate::shard::indexes::IndexPlan;
 use crate::shard::state::Shard;
 use crate::shard::stores::Stores;
 
+mod bank_sets;
 mod fake_bank;
 mod follow;
 mod hops;
 mod loaded;
+mod members;
 mod presence;
 mod publication;
 mod scrub;
@@ -237,7 +239,7 @@ proptest! {
             let after = Sequence(replay.sequence);
             let changes = steps.into_iter().filter_map(|step| replay.take(step)).collect();
             let through = Sequence(replay.sequence);
-            shard.apply(FeedRange { log: LOG, after, through, head: through, head_committed: None, chain: None, changes, digest: Some(replay.digest()) }).unwrap();
+            shard.apply(FeedRange { log: LOG, after, through, head: through, head_committed: None, chain: None, changes, digest: Some(replay.digest()), members_on: false }).unwrap();
             prop_assert_eq!(shard.moment().digest, replay.digest());
 
             let enabled: Vec<_> = replay.banks.values().filter(|(_, enabled)| *enabled).map(|(name, _)| name.clone()).collect();
@@ -312,6 +314,7 @@ fn range(after: u64, changes: Vec<Change>) -> FeedRange {
         chain: None,
         changes,
         digest: None,
+        members_on: false,
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use vigie_model::BankName;
+use vigie_model::{BankName, BankRef};
 use vigie_net::TlsArgs;
 
 pub(crate) use setup::{
@@ -206,7 +206,7 @@ pub(crate) struct MatchArgs {
     pub(crate) inputs: Vec<PathBuf>,
     /// Search this bank only; may be given again
     #[arg(long = "bank", value_name = "BANK")]
-    pub(crate) banks: Vec<BankName>,
+    pub(crate) banks: Vec<BankRef>,
     /// The largest PDQ distance of a match, 0 to 64 [default: 31]
     #[arg(long, value_name = "BITS")]
     pub(crate) max_distance: Option<u32>,
@@ -261,7 +261,7 @@ pub(crate) enum BankCommand {
     /// Give a bank another name
     Rename {
         /// Its name
-        name: BankName,
+        name: BankRef,
         /// Its new name
         new_name: BankName,
         /// Where
@@ -318,7 +318,7 @@ pub(crate) struct StoreArgs {
 #[derive(Debug, Args)]
 pub(crate) struct OneBankArgs {
     /// Its name: 1 to 64 of A-Z a-z 0-9 . _ -
-    pub(crate) name: BankName,
+    pub(crate) name: BankRef,
     /// Where
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
@@ -340,7 +340,7 @@ pub(crate) enum ItemCommand {
     /// List the items of a bank: id, when it was added (UTC), hash types, external reference, labels
     List {
         /// The bank's name
-        bank: BankName,
+        bank: BankRef,
         /// Stop after so many
         #[arg(long, default_value_t = 1_000)]
         limit: usize,
@@ -368,7 +368,7 @@ pub(crate) enum ItemCommand {
 #[derive(Debug, Args)]
 pub(crate) struct ItemAddArgs {
     /// The bank's name
-    pub(crate) bank: BankName,
+    pub(crate) bank: BankRef,
     /// Image files, or folders of them, in which other files are counted and left out
     #[arg(value_name = "FILE|DIR", required_unless_present = "hashes", conflicts_with = "hashes")]
     pub(crate) paths: Vec<PathBuf>,
@@ -399,7 +399,7 @@ pub(crate) struct ItemFindArgs {
     pub(crate) what: String,
     /// Look in this bank only
     #[arg(long, value_name = "BANK")]
-    pub(crate) bank: Option<BankName>,
+    pub(crate) bank: Option<BankRef>,
     /// Stop after so many
     #[arg(long, default_value_t = 100)]
     pub(crate) limit: usize,
@@ -430,7 +430,7 @@ pub(crate) struct TryArgs {
     pub(crate) frontend: String,
     /// The bank to use; one that the trial creates is deleted after it [default: a new one]
     #[arg(long, value_name = "BANK")]
-    pub(crate) bank: Option<BankName>,
+    pub(crate) bank: Option<BankRef>,
     /// Where to write
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,

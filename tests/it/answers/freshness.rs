@@ -123,5 +123,5 @@ async fn a_disabled_bank_is_not_searched_and_a_deleted_one_is_gone() {
         cluster.bank.rename_bank(&switched, &"renamed".parse().unwrap(), key(), soon()).await.unwrap();
     let options = SearchOptions { banks: vec!["renamed".parse().unwrap()], ..as_of(renamed.sequence) };
     let matched = cluster.ask_one(pdq(hash), options).await.unwrap();
-    assert_eq!(matched.found.matches[0].bank_name.as_str(), "renamed");
+    assert_eq!(matched.found.matches[0].bank_name.to_string(), "renamed");
 }

@@ -127,7 +127,7 @@ async fn answers_equal_a_linear_scan_over_everything_that_is_banked() {
     for radius in [0_u32, 1, 15, 31, 48, 64] {
         for (searched, limit) in [(vec![], 1_000), (vec![banks[1].clone()], 1_000), (vec![], 7)] {
             let options = SearchOptions {
-                banks: searched.clone(),
+                banks: searched.iter().map(Into::into).collect(),
                 max_distances: MaxDistances::default().with(HashType::PDQ, radius).unwrap(),
                 limit: Limit::new(limit).unwrap(),
                 ..as_of(sequence)

@@ -57,11 +57,13 @@ impl pb::feed_service_server::FeedService for FeedGrpc {
     type LoadStream = BoxStream<'static, Result<pb::LoadResponse, Status>>;
 
     async fn load(&self, request: Request<pb::LoadRequest>) -> Result<Response<Self::LoadStream>, Status> {
-        let call = Call::of(&request);
+        let (call, called) = (Call::of(&request), Called::of(&request)?);
         let shard: ShardIdentity = request.into_inner().try_into()?;
         let term = term(&self.current)?;
         let place = self.followers.enter(&call).map_err(Error::Followers)?;
-        let loader = Loader::new(term.application.store(), term.feed.admit(), shard, term.ended.clone())?;
+        let members_on = still_allowed(&called)?;
+        let (store, ended) = (term.application.store(), term.ended.clone());
+        let loader = Loader::new(store, term.feed.admit(), shard, members_on, ended)?;
         let ends_at = Instant::now() + self.load_max;
         let parts =
             try_unfold((loader, place), move |(mut loader, place): (Loader, LongStream)| async move {

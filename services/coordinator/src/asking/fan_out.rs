@@ -49,6 +49,7 @@ impl FanOut {
         let left = deadline.saturating_duration_since(Instant::now());
         let deadline = deadline - (left / 10).clamp(MERGE_MARGIN.0, MERGE_MARGIN.1).min(left);
         let (limit, min_coverage) = (options.limit, options.min_coverage);
+        let is_of_a_set = options.bank_set.is_some();
         // Of no meaning for one shard, and searches share calls only if their options are equal.
         let options = Arc::new(SearchOptions { min_coverage: MinCoverage::default(), ..options });
         let of_a_shard = shard_answer_bytes(answer_bytes, view.shards.len());
@@ -58,7 +59,8 @@ impl FanOut {
             let begun = Instant::now();
             let outcome = shard.search(ask.clone(), self.hedging, &self.metrics).await;
             self.metrics.observe(shard.identity.shard(), begun.elapsed(), outcome.is_ok());
-            ShardOutcome { shard: shard.identity.shard(), hashes_known: shard.hashes_known, outcome }
+            let hashes_known = (!is_of_a_set).then_some(shard.hashes_known);
+            ShardOutcome { shard: shard.identity.shard(), hashes_known, outcome }
         });
         let outcomes = futures::future::join_all(asked).await;
         if outcomes.iter().any(|outcome| outcome.outcome.is_err()) {

@@ -15,8 +15,9 @@ use crate::error::{SearchError, too_little};
 #[derive(Debug, Clone)]
 pub(crate) struct ShardOutcome {
     pub(crate) shard: ShardId,
-    /// Hashes that the shard was last known to hold, in case it did not answer.
-    pub(crate) hashes_known: u64,
+    /// Hashes that the shard was last known to hold, in case it did not answer. `None` in a search of a set of banks, whose
+    /// hashes a coordinator does not know.
+    pub(crate) hashes_known: Option<u64>,
     pub(crate) outcome: Result<ShardAnswer, ShardRefusal>,
 }
 
@@ -32,6 +33,9 @@ pub(crate) struct ShardRefusal {
 /// A bank is unknown or disabled if every shard says so. Where only some do it is a matter of age: they are not equally
 /// far, and those that did not search count as not having answered.
 ///
+/// Of a set of banks, the shards that did not answer are taken to hold as many hashes as the others do on average: an item's
+/// shard is drawn by a hash of its id. What they hold of other banks is not the caller's to know.
+///
 /// The answer has at most `answer_bytes` bytes of matches, but for the best match of each query. Where a shard has left out matches of a
 /// query, what others have found beyond the last one that it gave is left out too: the answer has the nearest, without a gap.
 pub(crate) fn merge(
@@ -46,6 +50,7 @@ pub(crate) fn merge(
     let coverage = &mut merged.coverage;
     coverage.shards_total = u16::try_from(outcomes.len()).unwrap_or(u16::MAX);
     let (mut of_a_bank, mut refused_for_a_bank, mut overloaded) = (None, 0, 0);
+    let mut not_known = 0;
     let mut sequences: Vec<Sequence> = Vec::with_capacity(outcomes.len());
     let mut as_of: Option<AsOf> = None;
     let mut reaches = vec![Reach::default(); query_count];
@@ -67,7 +72,8 @@ pub(crate) fn merge(
                 merged.approximate.extend(answer.approximate);
             }
             Err(refusal) => {
-                coverage.hashes_total += hashes_known;
+                coverage.hashes_total += hashes_known.unwrap_or_default();
+                not_known += u64::from(hashes_known.is_none());
                 overloaded += usize::from(refusal.code == Code::ResourceExhausted);
                 let about_a_bank = about_a_bank(&refusal);
                 refused_for_a_bank += u16::from(about_a_bank.is_some());
@@ -75,6 +81,9 @@ pub(crate) fn merge(
                 coverage.failures.push(ShardFailure { shard, reason: refusal.message });
             }
         }
+    }
+    if let Some(mean) = coverage.hashes_searched.checked_div(coverage.shards_answered.into()) {
+        coverage.hashes_total += not_known * mean;
     }
     if let (Some(error), true) = (of_a_bank, refused_for_a_bank == coverage.shards_total) {
         return Err(error);
@@ -95,13 +104,13 @@ pub(crate) fn merge(
     }
 }
 
-/// The fault in the caller's choice of banks, if that is why the shard did not answer.
+/// The fault in the search's choice of banks, if that is why the shard did not answer.
 fn about_a_bank(refusal: &ShardRefusal) -> Option<SearchError> {
     let text = || refusal.message.clone();
     if refusal.code == Code::NotFound {
         Some(SearchError::UnknownBank(text()))
     } else if refusal.code == Code::FailedPrecondition {
-        Some(SearchError::DisabledBank(text()))
+        Some(SearchError::Refused(text()))
     } else {
         None
     }
@@ -145,7 +154,7 @@ mod tests {
             results: vec![QueryMatches { matches: found, ..QueryMatches::default() }],
             approximate: vec![],
         };
-        ShardOutcome { shard: ShardId(shard), hashes_known: 7, outcome: Ok(answer) }
+        ShardOutcome { shard: ShardId(shard), hashes_known: Some(7), outcome: Ok(answer) }
     }
 
     /// Committed at a time like its sequence, and heard the later the smaller that is.
@@ -169,7 +178,7 @@ mod tests {
 
     fn refused(shard: u16, code: Code) -> ShardOutcome {
         let refusal = ShardRefusal { code, message: format!("refusal of {shard}") };
-        ShardOutcome { shard: ShardId(shard), hashes_known: 7, outcome: Err(refusal) }
+        ShardOutcome { shard: ShardId(shard), hashes_known: Some(7), outcome: Err(refusal) }
     }
 
     fn merge_all(outcomes: Vec<ShardOutcome>, min_coverage: f64) -> Result<SearchAnswer, SearchError> {
@@ -252,6 +261,21 @@ mod tests {
     }
 
     #[test]
+    fn of_a_set_of_banks_a_lost_shard_counts_as_much_as_the_others_do_and_never_what_it_holds_of_all() {
+        let of_a_set = |mut outcomes: Vec<ShardOutcome>, min_coverage| {
+            outcomes.iter_mut().for_each(|outcome| outcome.hashes_known = None);
+            merge_all(outcomes, min_coverage).unwrap().coverage
+        };
+        let mut outcomes = vec![answered(0, 3, 9, vec![]), answered(1, 3, 9, vec![])];
+        outcomes[1].outcome.as_mut().unwrap().hashes_searched = 30;
+        outcomes.push(refused(2, Code::Unavailable));
+        let coverage = of_a_set(outcomes, 0.5);
+        assert_eq!((coverage.hashes_searched, coverage.hashes_total), (40, 60));
+        let coverage = of_a_set(vec![refused(0, Code::Unavailable)], 0.0);
+        assert_eq!((coverage.hashes_searched, coverage.hashes_total), (0, 0));
+    }
+
+    #[test]
     fn an_answer_is_as_old_as_its_oldest_shard() {
         let merged = merge_all(vec![answered(0, 2, 9, vec![]), answered(1, 2, 4, vec![])], 1.0).unwrap();
         assert_eq!(merged.coverage.sequence_min, Sequence(4));
@@ -271,7 +295,7 @@ mod tests {
     #[test]
     fn a_bank_that_is_disabled_everywhere_is_refused_and_one_that_is_disabled_somewhere_is_a_matter_of_age() {
         let everywhere = vec![refused(0, Code::FailedPrecondition), refused(1, Code::NotFound)];
-        assert_eq!(merge_all(everywhere, 0.0).unwrap_err(), SearchError::DisabledBank("refusal of 0".into()));
+        assert_eq!(merge_all(everywhere, 0.0).unwrap_err(), SearchError::Refused("refusal of 0".into()));
         let somewhere = vec![answered(0, 2, 9, vec![]), refused(1, Code::FailedPrecondition)];
         assert!(matches!(merge_all(somewhere, 1.0).unwrap_err(), SearchError::CoverageTooLow(_)));
     }

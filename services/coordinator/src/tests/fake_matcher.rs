@@ -32,6 +32,8 @@ pub(super) struct Manner {
     pub(super) refusal: Option<Refusal>,
     /// The hashes that it reports; with none, coordinators do not know which types it searches.
     pub(super) counts: Vec<HashCount>,
+    /// Whether its version knows sets of banks.
+    pub(super) knows_bank_sets: bool,
 }
 
 /// A code and a text: a status that can be compared.
@@ -71,6 +73,7 @@ impl FakeMatcher {
             delay: Some(Duration::ZERO),
             refusal: None,
             counts: Vec::new(),
+            knows_bank_sets: true,
         });
         let asked = Arc::new(Asked::default());
         let shutdown = Shutdown::new();
@@ -180,7 +183,7 @@ impl MatcherService for Service {
         &self,
         request: Request<pb::SearchRequest>,
     ) -> Result<Response<pb::SearchResponse>, Status> {
-        let (queries, _): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
+        let (queries, options): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
         self.asked.calls.fetch_add(1, Ordering::Relaxed);
         self.asked.queries.fetch_add(queries.len() as u64, Ordering::Relaxed);
         let mut unanswered = Unanswered(&self.asked, false);
@@ -203,7 +206,8 @@ impl MatcherService for Service {
             results,
             approximate: vec![],
         };
-        Ok(Response::new(answer.into()))
+        let bank_set_kept = manner.knows_bank_sets && options.bank_set.is_some();
+        Ok(Response::new(pb::SearchResponse { bank_set_kept, ..answer.into() }))
     }
 
     async fn describe(

@@ -71,6 +71,8 @@ pub struct FeedRange {
     /// What the shard's living hashes come to as of `through`, where the bank tells it: in every sign of life to a
     /// follower that has caught up, and in the course of changes about as often.
     pub digest: Option<SetDigest>,
+    /// Whether the deployment has members, so that every search has to name its set of banks. Once it has, it always has.
+    pub members_on: bool,
 }
 
 impl FeedRange {
@@ -94,6 +96,8 @@ pub enum StatePart {
         cursor: Cursor,
         /// All living banks.
         banks: Vec<Bank>,
+        /// See [`FeedRange::members_on`].
+        members_on: bool,
     },
     /// Items of the shard that were added up to the cursor, by ascending id. Each was living when it was read.
     Items(Vec<Item>),

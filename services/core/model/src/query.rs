@@ -1,12 +1,15 @@
 //! What is asked and what is answered.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 use thiserror::Error;
 use vigie_hashes::{Distance, Hash, HashType, HashTypeSet};
 
-use crate::bank::{BankId, BankName};
+use crate::bank::BankId;
+use crate::bank_ref::BankRef;
+use crate::bank_set::BankSet;
 use crate::coverage::{AsOf, Coverage, MinCoverage};
 use crate::item::ItemId;
 use crate::rendition::{Rendition, Variant};
@@ -47,8 +50,11 @@ impl Query {
 /// What every query of one call has in common.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SearchOptions {
-    /// The banks to search; all enabled ones where empty.
-    pub banks: Vec<BankName>,
+    /// The banks to search; all enabled ones where empty. Empty where there is a `bank_set`.
+    pub banks: Vec<BankRef>,
+    /// Exactly the banks to search: those of the set that are there and enabled, and none where it is empty. A frontend of a
+    /// deployment with members computes it; `None` in others.
+    pub bank_set: Option<Arc<BankSet>>,
     /// How far a match may lie.
     pub max_distances: MaxDistances,
     /// How many items to answer for each query, the nearest first.
@@ -154,8 +160,8 @@ pub struct Match {
     pub item: ItemId,
     /// The bank that holds it.
     pub bank: BankId,
-    /// That bank's name, as of the answer.
-    pub bank_name: BankName,
+    /// That bank's name, as of the answer: its owner's for it, and from a frontend that knows members the caller's.
+    pub bank_name: BankRef,
     /// The contributor's own name for the item.
     pub external_reference: Option<Box<str>>,
     /// The contributor's labels.

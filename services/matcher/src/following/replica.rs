@@ -278,8 +278,8 @@ impl Replica {
     /// Takes a part of the bank's present state.
     fn load_part(&self, loading: Option<Loading>, part: StatePart) -> Result<Option<Loading>, LoadError> {
         Ok(match (part, loading) {
-            (StatePart::Begin { cursor, banks }, _) => {
-                Some(Loading::begin(self.identity, self.begin(), cursor, banks))
+            (StatePart::Begin { cursor, banks, members_on }, _) => {
+                Some(Loading::begin(self.identity, self.begin(), cursor, banks, members_on))
             }
             (StatePart::Items(items), Some(mut begun)) => {
                 begun.take(items)?;

@@ -44,6 +44,9 @@ pub(crate) struct Manifest {
     pub(crate) settled: u64,
     /// The folder of the shard's files.
     pub(crate) folder: String,
+    /// See `Moment::members_on`. Absent while there are none, as in snapshots of versions that knew none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) members_on: bool,
     /// The living banks, by id.
     pub(crate) banks: Vec<BankEntry>,
     /// The files of records, in order, and the words of their dead bits.

@@ -18,7 +18,6 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use thiserror::Error;
 use vigie_index::{OpenError, SavedFile, SegmentError};
@@ -127,6 +126,7 @@ fn save_still(folder: &Folder, still: &Still<'_>, checkpoint: Checkpoint<'_>) ->
         sequence: cursor.sequence.0,
         chain: cursor.chain,
         settled: settled.0,
+        members_on: moment.members_on,
         folder: name.to_owned(),
         banks,
         records: saved.iter().map(record).collect(),
@@ -185,7 +185,8 @@ pub(crate) fn restore(
             chain: manifest.chain,
         },
         settled: Sequence(manifest.settled),
-        banks: Arc::new(banks),
+        banks: banks.into(),
+        members_on: manifest.members_on,
         books,
     };
     let stores = Stores { indexes, records, folder: Some(manifest.folder) };
@@ -277,7 +278,7 @@ fn count_anew(
     // One look-up for a run of items of one bank would do; a map of a few banks is as quick.
     records.each_living(|item, bank, hashes| match banks.get(&bank) {
         Some(state) => {
-            hashes.iter().for_each(|hash| state.count(hash.hash_type()));
+            hashes.iter().for_each(|hash| state.count(hash.hash_type(), 1));
             books.add(bank, item, hashes, plan);
         }
         None => is_known = false,

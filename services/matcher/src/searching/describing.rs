@@ -74,7 +74,7 @@ impl Describing<'_> {
 
     /// The match in full; `None` for an item that was removed while the search went on.
     fn describe(&self, item: ItemId, best: Best, asked: &[Hash]) -> Option<Match> {
-        let bank_name = self.moment.banks.get(&best.bank)?.name.clone();
+        let bank_name = self.moment.banks.get(&best.bank)?.name.clone().into();
         let (distance, hash_type, variant) = best.nearest;
         let (hashes, notes) = self.shard.item(item, |record| (record.hashes(), record.notes()))?;
         let Notes { labels, external_reference } = notes;

@@ -1,15 +1,20 @@
 //! One search over a shard.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use vigie_index::{BankFilter, Cancellation, Cancelled};
-use vigie_model::{AsOf, BankId, BankName, Query, SearchOptions, Sequence, ShardAnswer, Variant, hash_types};
+use vigie_model::{
+    AsOf, BankId, BankName, BankRef, MemberName, Query, SearchOptions, Sequence, ShardAnswer, Variant,
+    hash_types,
+};
 
 use crate::error::SearchError;
 use crate::searching::describing::{Describing, Stopped};
 use crate::searching::found::Found;
-use crate::shard::banks::{BankState, BankTable};
+use crate::shard::banks::BankTable;
 use crate::shard::indexes::IndexKey;
+use crate::shard::selection::Selection;
 use crate::shard::state::{Moment, Shard};
 
 /// Searches the shard for a batch of queries, at one moment. Never waits for the follower.
@@ -51,56 +56,63 @@ fn search_moment(
     answer_bytes: usize,
     cancel: &Cancellation,
 ) -> Result<ShardAnswer, Stopped> {
-    let banks = searched_banks(&moment.banks, &options.banks, moment.sequence)?;
+    let selection = select(moment, options)?;
     let asked = hash_types(queries);
     if let Some(unknown) = asked.iter().find(|hash_type| !shard.plan().searches(*hash_type)) {
         return Err(SearchError::UnknownHashType(unknown).into());
     }
-    let filter = BankFilter::only(banks.iter().map(|(id, _)| **id));
     let mut nearest = Vec::with_capacity(queries.len());
     for group in groups(queries) {
-        let found = search_group(moment, group, options, &filter, cancel)?;
+        let found = search_group(moment, group, options, selection.filter(), cancel)?;
         nearest.extend(found.into_iter().map(Found::into_nearest));
     }
     let describing = Describing { shard, moment, options, cancel };
     let results = describing.answers(queries, nearest, answer_bytes)?;
     let approximate = asked.iter().filter(|hash_type| !shard.plan().is_exact(*hash_type));
-    let searched = |hash_type| banks.iter().map(move |(_, bank)| bank.hashes(hash_type));
     Ok(ShardAnswer {
         identity: shard.identity(),
         sequence: moment.sequence,
         // The replica knows it.
         as_of: AsOf::default(),
-        hashes_searched: asked.iter().flat_map(searched).sum(),
+        hashes_searched: asked.iter().map(|hash_type| selection.hashes(hash_type)).sum(),
         results,
         approximate: approximate.collect(),
     })
 }
 
-/// The banks that are searched: those named, or all enabled ones.
-fn searched_banks<'a>(
-    banks: &'a BankTable,
-    named: &[BankName],
-    sequence: Sequence,
-) -> Result<Vec<(&'a BankId, &'a BankState)>, SearchError> {
-    if named.is_empty() {
-        return Ok(banks.iter().filter(|(_, bank)| bank.enabled).collect());
+/// The banks that are searched: those of the set, those named, or all enabled ones. A bank of the set that is not there, not yet
+/// or no longer, is one that nothing is known of as of the answer's sequence.
+fn select(moment: &Moment, options: &SearchOptions) -> Result<Arc<Selection>, SearchError> {
+    let banks = &moment.banks;
+    match &options.bank_set {
+        Some(set) => Ok(banks.of_set(set)),
+        None if moment.members_on => Err(SearchError::NoBankSet),
+        None if options.banks.is_empty() => Ok(banks.enabled()),
+        None => {
+            let named = named_banks(banks, &options.banks, moment.sequence)?;
+            Ok(Arc::new(banks.select(named)))
+        }
     }
-    let mut wanted: Vec<&BankName> = named.iter().collect();
+}
+
+/// The banks of these names, of a deployment without members: all banks are the host's.
+fn named_banks(banks: &BankTable, named: &[BankRef], sequence: Sequence) -> Result<Vec<BankId>, SearchError> {
+    let host = MemberName::of_host();
+    let mut wanted: Vec<&BankName> = named.iter().map(|bank| &bank.name).collect();
     wanted.sort_unstable();
     // One look at each bank, however many are named.
     let mut there: Vec<_> =
         banks.iter().filter(|(_, bank)| wanted.binary_search(&&bank.name).is_ok()).collect();
     there.sort_unstable_by_key(|(_, bank)| &bank.name);
-    let resolve = |name: &BankName| match there.binary_search_by_key(&name, |(_, bank)| &bank.name) {
-        Err(_) => Err(SearchError::UnknownBank { name: name.clone(), sequence }),
-        Ok(at) if !there[at].1.enabled => Err(SearchError::DisabledBank(name.clone())),
-        Ok(at) => Ok(there[at]),
+    let resolve = |bank: &BankRef| {
+        let is_hosts = bank.owner.as_ref().is_none_or(|owner| *owner == host);
+        match there.binary_search_by_key(&&bank.name, |(_, bank)| &bank.name) {
+            Ok(at) if is_hosts && there[at].1.enabled => Ok(*there[at].0),
+            Ok(_) if is_hosts => Err(SearchError::DisabledBank(bank.clone())),
+            Ok(_) | Err(_) => Err(SearchError::UnknownBank { name: bank.clone(), sequence }),
+        }
     };
-    let mut found = named.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
-    found.sort_unstable_by_key(|(id, _)| **id);
-    found.dedup_by_key(|(id, _)| **id);
-    Ok(found)
+    named.iter().map(resolve).collect()
 }
 
 /// Hashes that are looked for in one pass over the index. More would save little time.
@@ -129,6 +141,9 @@ fn search_group(
     cancel: &Cancellation,
 ) -> Result<Vec<Found>, Cancelled> {
     let mut found: Vec<Found> = queries.iter().map(|_| Found::new(options.limit.get())).collect();
+    if filter.is_none() {
+        return Ok(found);
+    }
     for hash_type in hash_types(queries).iter() {
         let radius = options.max_distances.get(hash_type);
         for (key, index) in moment.indexes.of(hash_type) {

@@ -17,42 +17,66 @@ pub(crate) struct BankState {
     counts: Arc<HashCounts>,
 }
 
-/// Living hashes by type: a counter for each row of the table, and a map for types without a row.
+/// Living hashes of the types that this build knows: a counter for each row of the table.
 #[derive(Debug)]
-struct HashCounts {
-    known: Box<[AtomicU64]>,
-    unknown: Mutex<BTreeMap<HashType, u64>>,
+pub(crate) struct KnownCounts(Box<[AtomicU64]>);
+
+impl Default for KnownCounts {
+    fn default() -> Self {
+        Self(HashType::known().map(|_| AtomicU64::new(0)).collect())
+    }
 }
 
-impl Default for HashCounts {
-    fn default() -> Self {
-        Self { known: HashType::known().map(|_| AtomicU64::new(0)).collect(), unknown: Mutex::default() }
+impl KnownCounts {
+    /// Adds, or with a negative number takes away. Hashes of a type without a row are not counted.
+    pub(crate) fn change(&self, hash_type: HashType, by: i64) {
+        if let Some(at) = hash_type.position() {
+            self.0[at].fetch_add(by.cast_unsigned(), Ordering::Relaxed);
+        }
     }
+
+    /// Adds what others count.
+    pub(crate) fn add(&self, others: &Self) {
+        for (own, other) in self.0.iter().zip(&others.0) {
+            own.fetch_add(other.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    /// The hashes of a type; 0 for one without a row.
+    pub(crate) fn of(&self, hash_type: HashType) -> u64 {
+        hash_type.position().map_or(0, |at| self.0[at].load(Ordering::Relaxed))
+    }
+
+    /// The bytes of memory that it takes beside itself.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        size_of_val(&*self.0)
+    }
+}
+
+/// Living hashes by type: those of known types, and a map for types without a row.
+#[derive(Debug, Default)]
+struct HashCounts {
+    known: KnownCounts,
+    unknown: Mutex<BTreeMap<HashType, u64>>,
 }
 
 impl HashCounts {
     /// Adds, or with a negative number takes away.
     fn change(&self, hash_type: HashType, by: i64) {
-        match hash_type.position() {
-            Some(at) => {
-                self.known[at].fetch_add(by.cast_unsigned(), Ordering::Relaxed);
-            }
-            None => {
-                let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
-                let count = unknown.entry(hash_type).or_default();
-                *count = count.wrapping_add_signed(by);
-            }
+        if hash_type.is_known() {
+            return self.known.change(hash_type, by);
         }
+        let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = unknown.entry(hash_type).or_default();
+        *count = count.wrapping_add_signed(by);
     }
 
     fn of(&self, hash_type: HashType) -> u64 {
-        match hash_type.position() {
-            Some(at) => self.known[at].load(Ordering::Relaxed),
-            None => {
-                let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
-                unknown.get(&hash_type).copied().unwrap_or_default()
-            }
+        if hash_type.is_known() {
+            return self.known.of(hash_type);
         }
+        let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        unknown.get(&hash_type).copied().unwrap_or_default()
     }
 
     /// The types without a row of which it holds any.
@@ -68,14 +92,14 @@ impl BankState {
         Self { name, enabled, counts: Arc::default() }
     }
 
-    /// Counts one more of its hashes.
-    pub(crate) fn count(&self, hash_type: HashType) {
-        self.counts.change(hash_type, 1);
+    /// Counts so many more of its hashes, or less where negative.
+    pub(crate) fn count(&self, hash_type: HashType, by: i64) {
+        self.counts.change(hash_type, by);
     }
 
-    /// Counts one less of its hashes.
-    pub(crate) fn discount(&self, hash_type: HashType) {
-        self.counts.change(hash_type, -1);
+    /// Its living hashes of the types that this build knows.
+    pub(crate) fn known(&self) -> &KnownCounts {
+        &self.counts.known
     }
 
     /// The types without a row in this build of which it has living hashes.

@@ -7,7 +7,6 @@
 //! [`Shard::settled`] on; until then digests prove nothing, and removals may be of items that were not in the state.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use thiserror::Error;
 use vigie_index::{Entry, HashRows, SegmentError};
@@ -43,6 +42,7 @@ pub(crate) struct Loading {
     stores: Stores,
     cursor: Cursor,
     banks: BankTable,
+    members_on: bool,
     books: Books,
     rows: BTreeMap<IndexKey, HashRows>,
     /// Whether an index has got more than one segment.
@@ -50,14 +50,21 @@ pub(crate) struct Loading {
 }
 
 impl Loading {
-    /// Begins with the banks as of a cursor, and empty stores.
-    pub(crate) fn begin(identity: ShardIdentity, stores: Stores, cursor: Cursor, banks: Vec<Bank>) -> Self {
+    /// Begins with the banks as of a cursor, whether there are members, and empty stores.
+    pub(crate) fn begin(
+        identity: ShardIdentity,
+        stores: Stores,
+        cursor: Cursor,
+        banks: Vec<Bank>,
+        members_on: bool,
+    ) -> Self {
         let banks = banks.into_iter().map(|bank| (bank.id, BankState::new(bank.name, bank.enabled)));
         Self {
             identity,
             stores,
             cursor,
             banks: banks.collect(),
+            members_on,
             books: Books::default(),
             rows: BTreeMap::new(),
             is_split: false,
@@ -75,7 +82,7 @@ impl Loading {
             let state = self.banks.get(&bank).ok_or(LoadError::NoSuchBank { item: id, bank })?;
             let entry = Entry { item: id, bank };
             for hash in content.hashes() {
-                state.count(hash.hash_type());
+                state.count(hash.hash_type(), 1);
                 if self.stores.indexes.plan().searches(hash.hash_type()) {
                     let key = IndexKey::of(hash);
                     let rows = self.rows.entry(key).or_insert_with(|| HashRows::new(key.bytes));
@@ -110,8 +117,8 @@ impl Loading {
         if self.is_split {
             self.stores.indexes.merge()?;
         }
-        let Self { identity, stores, cursor, banks, books, .. } = self;
-        let state = ShardState { cursor, settled, banks: Arc::new(banks), books };
+        let Self { identity, stores, cursor, banks, members_on, books, .. } = self;
+        let state = ShardState { cursor, settled, banks: banks.into(), members_on, books };
         Ok(Shard::of_state(identity, stores, state))
     }
 }

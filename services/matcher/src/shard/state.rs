@@ -26,6 +26,7 @@ use crate::shard::banks::{BankState, BankTable, Books, Searched};
 use crate::shard::contradiction::Contradiction;
 use crate::shard::indexes::{EditsByIndex, IndexKey, IndexPlan, Snapshots};
 use crate::shard::records::Record;
+use crate::shard::selection::{Banks, Moved};
 use crate::shard::stores::Stores;
 
 /// A shard that nothing is applied to.
@@ -43,7 +44,9 @@ pub(crate) struct Moment {
     pub(crate) sequence: Sequence,
     /// The place in the bank's log; `None` before the first range.
     pub(crate) cursor: Option<Cursor>,
-    pub(crate) banks: Arc<BankTable>,
+    pub(crate) banks: Arc<Banks>,
+    /// Whether the deployment has members, so that a search has to name its set of banks. Once it has, it always has.
+    pub(crate) members_on: bool,
     /// What the living hashes come to.
     pub(crate) digest: SetDigest,
     /// What searches of this moment must reach.
@@ -68,7 +71,9 @@ pub(crate) struct ShardState {
     pub(crate) cursor: Cursor,
     /// Before this, the shard need not be what the bank was: its state was read while items went.
     pub(crate) settled: Sequence,
-    pub(crate) banks: Arc<BankTable>,
+    pub(crate) banks: Banks,
+    /// See [`Moment::members_on`].
+    pub(crate) members_on: bool,
     pub(crate) books: Books,
 }
 
@@ -79,6 +84,7 @@ impl Shard {
             sequence: Sequence::ZERO,
             cursor: None,
             banks: Arc::default(),
+            members_on: false,
             digest: SetDigest::EMPTY,
             searched: Searched::default(),
             indexes: stores.indexes.snapshot(),
@@ -94,11 +100,12 @@ impl Shard {
 
     /// A shard that holds these hashes and records.
     pub(crate) fn of_state(identity: ShardIdentity, stores: Stores, state: ShardState) -> Self {
-        let ShardState { cursor, settled, banks, books } = state;
+        let ShardState { cursor, settled, banks, members_on, books } = state;
         let moment = Moment {
             sequence: cursor.sequence,
             cursor: Some(cursor),
-            banks,
+            banks: Arc::new(banks),
+            members_on,
             digest: books.whole,
             searched: books.searched,
             indexes: stores.indexes.snapshot(),
@@ -224,10 +231,12 @@ impl Shard {
             }
         };
         self.flush(&mut work);
+        work.banks.count(&work.moved);
         self.moment.store(Arc::new(Moment {
             sequence: range.through,
             cursor: Some(cursor),
             banks: work.banks,
+            members_on: before.members_on || range.members_on,
             digest: books.whole,
             searched: books.searched,
             indexes: self.stores.indexes.snapshot(),
@@ -290,11 +299,13 @@ impl Shard {
         if !self.identity.holds(id) {
             return Err(Contradiction::OtherShard(sequence));
         }
-        let state = work.banks.get(&bank).ok_or(Contradiction::NoSuchBank(sequence))?;
+        if !work.banks.contains_key(&bank) {
+            return Err(Contradiction::NoSuchBank(sequence));
+        }
         let entry = Entry { item: id, bank };
         books.add(bank, id, content.hashes(), self.plan());
         for hash in content.hashes() {
-            state.count(hash.hash_type());
+            *work.moved.entry((bank, hash.hash_type())).or_default() += 1;
             if let Some(edits) = edits_of(&mut work.edits, hash, self.plan()) {
                 edits.insert(hash.as_bytes(), entry);
             }
@@ -316,13 +327,12 @@ impl Shard {
             let may_be_missing = sequence <= self.settled;
             return if may_be_missing { Ok(()) } else { Err(Contradiction::NoSuchItem(sequence)) };
         };
-        let state = work.banks.get(&bank).ok_or(Contradiction::NoSuchItem(sequence))?;
-        if !work.gone.insert(id) {
+        if !work.banks.contains_key(&bank) || !work.gone.insert(id) {
             return Err(Contradiction::NoSuchItem(sequence));
         }
         books.take(bank, id, &hashes, self.plan());
         for hash in &hashes {
-            state.discount(hash.hash_type());
+            *work.moved.entry((bank, hash.hash_type())).or_default() -= 1;
             if let Some(edits) = edits_of(&mut work.edits, hash, self.plan()) {
                 edits.remove(hash.as_bytes(), id);
             }
@@ -339,8 +349,10 @@ impl Shard {
 /// A range that is being applied.
 #[derive(Debug, Default)]
 struct Work {
-    banks: Arc<BankTable>,
+    banks: Arc<Banks>,
     edits: EditsByIndex,
+    /// Hashes to be counted.
+    moved: Moved,
     /// Items and banks whose records go once no new search leads to them.
     gone: HashSet<ItemId>,
     gone_banks: HashSet<BankId>,
@@ -349,7 +361,7 @@ struct Work {
 impl Work {
     /// The banks of the next moment: copied from those of the last when they first change.
     fn banks_mut(&mut self) -> &mut BankTable {
-        Arc::make_mut(&mut self.banks)
+        Arc::make_mut(&mut self.banks).table_mut()
     }
 
     fn bank_mut(&mut self, bank: BankId, sequence: Sequence) -> Result<&mut BankState, Contradiction> {

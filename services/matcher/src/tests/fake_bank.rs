@@ -39,6 +39,8 @@ pub(crate) struct Held {
     /// Digests that are told wrongly, and whether any is told.
     pub(crate) wrong_digests: u32,
     pub(crate) tells_digests: bool,
+    /// Whether there is a member.
+    pub(crate) members_on: bool,
 }
 
 impl Held {
@@ -70,6 +72,7 @@ impl Held {
             chain: None,
             changes,
             digest,
+            members_on: self.members_on,
         }
     }
 
@@ -100,7 +103,7 @@ impl Held {
                 content: content.clone(),
             })
             .collect();
-        let mut parts = vec![StatePart::Begin { cursor, banks }];
+        let mut parts = vec![StatePart::Begin { cursor, banks, members_on: self.members_on }];
         parts.extend(items.chunks(7).map(|items| StatePart::Items(items.to_vec())));
         if self.broken_loads == 0 {
             parts.push(StatePart::End { settled: Sequence(self.replay.sequence) });
@@ -132,6 +135,7 @@ impl FakeBank {
             loads: 0,
             wrong_digests: 0,
             tells_digests: true,
+            members_on: false,
         };
         steps.into_iter().for_each(|step| held.take(step));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -25,6 +25,7 @@ use crate::shard::state::Shard;
 pub(super) struct Log {
     pub(super) replay: Replay,
     pub(super) changes: Vec<Change>,
+    pub(super) members_on: bool,
 }
 
 impl Log {
@@ -58,6 +59,7 @@ impl Log {
             chain: None,
             changes,
             digest,
+            members_on: self.members_on,
         };
         assert_eq!(shard.apply(range), Ok(Proof::Equal));
     }
@@ -103,7 +105,7 @@ pub(super) fn loaded(plan: &StorePlan, log: &Log) -> Shard {
     let sequence = Sequence(log.replay.sequence);
     let cursor = Cursor { log: LOG, sequence, chain: Some([3; 32]) };
     let banks = log.replay.banks.iter().map(bank).collect();
-    let mut loading = Loading::begin(identity(), plan.begin().unwrap(), cursor, banks);
+    let mut loading = Loading::begin(identity(), plan.begin().unwrap(), cursor, banks, log.members_on);
     loading.take(log.replay.items.iter().map(item).collect()).unwrap();
     loading.finish(sequence).unwrap()
 }
@@ -393,7 +395,7 @@ async fn measure() {
         hash_count: 0,
     };
     let cursor = Cursor { log: LOG, sequence: Sequence(items + 1), chain: None };
-    let mut loading = Loading::begin(identity(), plans.begin().unwrap(), cursor, vec![bank]);
+    let mut loading = Loading::begin(identity(), plans.begin().unwrap(), cursor, vec![bank], false);
     let mut loaded = std::time::Duration::ZERO;
     for first in (2..=items).step_by(1_000) {
         let page = (first..first + 1_000).map(&mut item).collect();
@@ -424,6 +426,7 @@ async fn measure() {
             chain: None,
             changes,
             digest: None,
+            members_on: false,
         };
         shard.apply(range).unwrap();
         timed("apply before", begun);

@@ -51,6 +51,7 @@ fn apply(shard: &Shard, sequence: u64, kind: ChangeKind, living: &[(u64, &[Hash]
         chain: None,
         changes,
         digest,
+        members_on: false,
     };
     assert_eq!(shard.apply(range), Ok(Proof::Equal));
 }

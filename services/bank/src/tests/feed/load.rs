@@ -49,7 +49,7 @@ async fn load_during(
         while let Some(part) = parts.message().await.unwrap() {
             assert_eq!(settled, None, "a part after the end");
             match StatePart::try_from(part).unwrap() {
-                StatePart::Begin { cursor, banks } => {
+                StatePart::Begin { cursor, banks, .. } => {
                     assert_eq!(begin.replace(cursor), None);
                     known.banks = banks.iter().map(|bank| bank.id).collect();
                 }

@@ -1,5 +1,7 @@
 //! The sets of banks of one member, as of one state of the directory.
 
+use std::sync::Arc;
+
 use vigie_model::{BankId, BankSet, Sequence, UnixMillis};
 
 use crate::banks::bank::OwnedBank;
@@ -51,7 +53,7 @@ pub struct MemberBanks {
     /// The state of the directory that they are of. With the member and [`Self::valid_until`] it names the sets.
     pub sequence: Sequence,
     /// Enabled banks, own or shared for matching, of owners who are not quarantined.
-    pub searched: BankSet,
+    pub searched: Arc<BankSet>,
     /// Banks that the member sees at all.
     pub visible: BankSet,
     /// Banks whose hashes it may read.
@@ -82,7 +84,7 @@ impl MemberBanks {
         };
         Self {
             sequence: directory.sequence(),
-            searched: with(Some(Capability::Match), &|bank| is_searched(directory, bank)),
+            searched: Arc::new(with(Some(Capability::Match), &|bank| is_searched(directory, bank))),
             visible: with(None, &|_| true),
             hashes: with(Some(Capability::SeeHashes), &|_| true),
             valid_from: now,

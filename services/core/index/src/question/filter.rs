@@ -1,9 +1,9 @@
 //! Which banks a search looks into.
 //!
 //! Bank ids are small and dense, so a set of them is a bitmap: one load for each hit. An id of 65,536 or more
-//! goes into a sorted list instead, so that one large id cannot ask for half a gigabyte.
+//! goes into a sparse set instead, so that one large id cannot ask for half a gigabyte.
 
-use vigie_model::BankId;
+use vigie_model::{BankId, BankSet};
 
 /// Ids below this are kept in the bitmap, which therefore takes at most 8 KiB.
 const BITMAP_IDS: u32 = 1 << 16;
@@ -15,7 +15,7 @@ pub struct BankFilter(Banks);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Banks {
     All,
-    Only { bitmap: Box<[u64]>, beyond: Box<[BankId]> },
+    Only { bitmap: Box<[u64]>, beyond: BankSet },
 }
 
 impl BankFilter {
@@ -28,16 +28,25 @@ impl BankFilter {
     /// The banks that are named, and no other. Without a name, no bank.
     #[must_use]
     pub fn only(banks: impl IntoIterator<Item = BankId>) -> Self {
-        let (within, mut beyond): (Vec<BankId>, Vec<BankId>) =
-            banks.into_iter().partition(|bank| bank.0 < BITMAP_IDS);
-        beyond.sort_unstable();
-        beyond.dedup();
-        let words = within.iter().max().map_or(0, |&bank| word_of(bank) + 1);
-        let mut bitmap = vec![0; words];
-        for bank in within {
-            bitmap[word_of(bank)] |= bit_of(bank);
+        Self::from(&banks.into_iter().collect::<BankSet>())
+    }
+
+    /// Whether no bank is contained, so that no search finds anything.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        match &self.0 {
+            Banks::All => false,
+            Banks::Only { bitmap, beyond } => bitmap.is_empty() && beyond.is_empty(),
         }
-        Self(Banks::Only { bitmap: bitmap.into(), beyond: beyond.into() })
+    }
+
+    /// The bytes of memory that it takes beside itself.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        match &self.0 {
+            Banks::All => 0,
+            Banks::Only { bitmap, beyond } => size_of_val(&**bitmap) + beyond.heap_bytes(),
+        }
     }
 
     /// Whether entries of this bank are answered with.
@@ -49,8 +58,24 @@ impl BankFilter {
             Banks::Only { bitmap, .. } if bank.0 < BITMAP_IDS => {
                 bitmap.get(word_of(bank)).is_some_and(|word| word & bit_of(bank) != 0)
             }
-            Banks::Only { beyond, .. } => beyond.binary_search(&bank).is_ok(),
+            Banks::Only { beyond, .. } => beyond.contains(bank),
         }
+    }
+}
+
+/// The banks of the set, and no other: copied word by word.
+impl From<&BankSet> for BankFilter {
+    fn from(set: &BankSet) -> Self {
+        let (keys, words) = set.parts();
+        let within = keys.partition_point(|key| *key < BITMAP_IDS / 64);
+        let mut bitmap = vec![0; keys[..within].last().map_or(0, |last| *last as usize + 1)];
+        for (key, word) in keys.iter().zip(words).take(within) {
+            bitmap[*key as usize] = *word;
+        }
+        let beyond = set.words().skip(within).collect::<Vec<_>>();
+        // A part of a set is a set.
+        let beyond = BankSet::from_words(&beyond).unwrap_or_default();
+        Self(Banks::Only { bitmap: bitmap.into(), beyond })
     }
 }
 
@@ -84,6 +109,9 @@ mod tests {
             assert!(BankFilter::all().contains(BankId(bank)));
             assert!(!BankFilter::only([]).contains(BankId(bank)));
         }
+        assert!(BankFilter::only([]).is_none());
+        assert!(!BankFilter::all().is_none());
+        assert!(!BankFilter::only([BankId(BITMAP_IDS)]).is_none());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::bank::BankName;
 use super::member::MemberName;
 
 /// A bank as a caller names it: `owner/name`, or a flat name, which is that of an own bank or an alias.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BankRef {
     /// The owner, where it is named.
     pub owner: Option<MemberName>,
@@ -24,6 +24,14 @@ pub struct BankRef {
 )]
 pub struct BankRefError;
 
+impl BankRef {
+    /// The length of the name as text, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.name.as_str().len() + self.owner.as_ref().map_or(0, |owner| owner.as_str().len() + 1)
+    }
+}
+
 impl FromStr for BankRef {
     type Err = BankRefError;
 
@@ -33,6 +41,18 @@ impl FromStr for BankRef {
             None => (None, text),
         };
         Ok(Self { owner, name: name.parse().map_err(|_| BankRefError)? })
+    }
+}
+
+impl From<&BankName> for BankRef {
+    fn from(name: &BankName) -> Self {
+        name.clone().into()
+    }
+}
+
+impl From<&Self> for BankRef {
+    fn from(name: &Self) -> Self {
+        name.clone()
     }
 }
 

@@ -4,7 +4,7 @@ use super::bank::BankId;
 
 /// A set of bank ids: 64 ids share a word, and only words with a bit are held. 12 bytes for each 64 banks that were created one after
 /// another; 12 bytes for each bank at worst.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct BankSet {
     /// Ids divided by 64, ascending.
     keys: Box<[u32]>,
@@ -12,13 +12,29 @@ pub struct BankSet {
 }
 
 impl BankSet {
+    /// The most words that a set has on the wire: those of as many banks as a deployment may have, each in a word of its own.
+    pub const WORDS_MAX: usize = 50_000;
+
     /// The set of the words `words` at `keys`, as [`Self::words`] gives them. `None` unless keys ascend and no word is empty.
     #[must_use]
     pub fn from_words(words: &[(u32, u64)]) -> Option<Self> {
-        let ascends = words.windows(2).all(|pair| pair[0].0 < pair[1].0);
-        let is_whole = words.iter().all(|(key, word)| *word != 0 && *key <= u32::MAX >> 6);
-        let (keys, words): (Vec<_>, Vec<_>) = words.iter().copied().unzip();
-        (ascends && is_whole).then_some(Self { keys: keys.into(), words: words.into() })
+        let (keys, words) = words.iter().copied().unzip();
+        Self::from_parts(keys, words)
+    }
+
+    /// The same of words and their keys apart. `None` also where there are not as many keys as words.
+    #[must_use]
+    pub fn from_parts(keys: Vec<u32>, words: Vec<u64>) -> Option<Self> {
+        let ascends = keys.is_sorted_by(|one, next| one < next);
+        let is_whole = keys.len() == words.len() && !words.contains(&0);
+        let is_in_range = keys.last().is_none_or(|last| *last <= u32::MAX >> 6);
+        (ascends && is_whole && is_in_range).then(|| Self { keys: keys.into(), words: words.into() })
+    }
+
+    /// The words and their keys apart, as [`Self::from_parts`] takes them.
+    #[must_use]
+    pub fn parts(&self) -> (&[u32], &[u64]) {
+        (&self.keys, &self.words)
     }
 
     /// The words with a bit, by ascending key; bit `b` of the word at key `k` is for the bank `64 k + b`.
@@ -47,6 +63,12 @@ impl BankSet {
         self.words().flat_map(|(key, word)| {
             (0..64).filter(move |bit| word & 1 << bit != 0).map(move |bit| BankId(key << 6 | bit))
         })
+    }
+
+    /// The bytes of memory that it takes beside itself.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        size_of_val(&*self.keys) + size_of_val(&*self.words)
     }
 
     /// The number of banks.
@@ -101,6 +123,8 @@ mod tests {
                 prop_assert_eq!(set.contains(BankId(id)), ids.contains(&id));
             }
             let words: Vec<_> = set.words().collect();
+            let (keys, bits) = set.parts();
+            prop_assert_eq!(BankSet::from_parts(keys.into(), bits.into()), Some(set.clone()));
             prop_assert_eq!(BankSet::from_words(&words), Some(set));
         }
     }
@@ -110,5 +134,6 @@ mod tests {
         for bad in [&[(1, 1), (1, 2)][..], &[(2, 1), (1, 1)], &[(1, 0)], &[(1 << 26, 1)]] {
             assert_eq!(BankSet::from_words(bad), None, "{bad:?}");
         }
+        assert_eq!(BankSet::from_parts(vec![1, 2], vec![1]), None);
     }
 }

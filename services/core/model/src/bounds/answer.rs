@@ -38,7 +38,7 @@ impl Match {
     pub fn bytes(&self) -> usize {
         let labels: usize = self.labels.iter().map(|label| TEXT_BYTES + label.len()).sum();
         let reference = self.external_reference.as_ref().map_or(0, |text| text.len());
-        NUMBERS_BYTES + 2 * TEXT_BYTES + self.bank_name.as_str().len() + reference + labels
+        NUMBERS_BYTES + 2 * TEXT_BYTES + self.bank_name.bytes() + reference + labels
     }
 }
 

@@ -50,7 +50,7 @@ pub(crate) async fn run(args: BankArgs, output: &mut Output) -> anyhow::Result<E
             let items = counted(gone.value, "item");
             output.say(format!("deleted {} and {items} (sequence {})", one.name, gone.sequence))?;
             output.object(&serde_json::json!({
-                "bank": one.name.as_str(), "items": gone.value, "sequence": gone.sequence.0
+                "bank": one.name.to_string(), "items": gone.value, "sequence": gone.sequence.0
             }))?;
             Ok(Exit::Done)
         }

@@ -11,7 +11,7 @@ use futures::{StreamExt as _, stream};
 use indicatif::ProgressBar;
 use tokio::sync::{mpsc, oneshot};
 use vigie_clients::IdempotencyKey;
-use vigie_model::{BankName, ItemContent, Sequence};
+use vigie_model::{BankRef, ItemContent, Sequence};
 
 use crate::cli::ItemAddArgs;
 use crate::commands::banks::bank::connect;
@@ -151,7 +151,7 @@ impl Done {
     fn report(
         &self,
         path: &Path,
-        bank: &BankName,
+        bank: &BankRef,
         is_stopped: bool,
         output: &mut Output,
     ) -> anyhow::Result<Exit> {

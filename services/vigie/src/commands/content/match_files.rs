@@ -34,6 +34,7 @@ const AT_ONCE: usize = 8;
 pub(crate) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let options = SearchOptions {
         banks: args.banks,
+        bank_set: None,
         max_distances: match args.max_distance {
             Some(bits) => MaxDistances::default().with(HashType::PDQ, bits).context("--max-distance")?,
             None => MaxDistances::default(),

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use vigie_clients::{BankClient, Code, Deadline, MatchClient};
 use vigie_media::Limits;
 use vigie_model::{
-    BankName, Content, ItemContent, ItemDraft, ItemId, MatchCall, SearchOptions, Sequence, UnixMillis,
+    BankRef, Content, ItemContent, ItemDraft, ItemId, MatchCall, SearchOptions, Sequence, UnixMillis,
 };
 use vigie_pictures::{draw, encode_jpeg, scene_name};
 
@@ -180,13 +180,13 @@ impl Trial {
     /// trial was stopped meanwhile.
     async fn knows(
         &self,
-        bank: &BankName,
+        bank: &BankRef,
         image: &Bytes,
         item: ItemId,
         sequence: Sequence,
     ) -> anyhow::Result<Option<(bool, Duration)>> {
         let options =
-            SearchOptions { banks: vec![bank.clone()], min_sequence: sequence, ..SearchOptions::default() };
+            SearchOptions { banks: vec![bank.into()], min_sequence: sequence, ..SearchOptions::default() };
         let call = MatchCall { contents: vec![Content::Image(image.clone())], options, quality_floor: None };
         let begun = Instant::now();
         let mut stopped = self.stopped.clone();

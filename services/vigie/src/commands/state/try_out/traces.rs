@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use vigie_clients::{BankClient, Code, Deadline, IdempotencyKey};
-use vigie_model::{BankName, ItemContent, ItemId, Sequence, UnixMillis};
+use vigie_model::{BankRef, ItemContent, ItemId, Sequence, UnixMillis};
 
 /// How long the removal may take, whatever time the trial had.
 pub(super) const REMOVED_WITHIN: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub(super) struct Traces {
-    name: BankName,
+    name: BankRef,
     content: ItemContent,
     bank: Trace<()>,
     item: Trace<ItemId>,
@@ -41,11 +41,11 @@ impl fmt::Display for Traces {
 }
 
 impl Traces {
-    pub(super) const fn new(name: BankName, content: ItemContent) -> Self {
+    pub(super) const fn new(name: BankRef, content: ItemContent) -> Self {
         Self { name, content, bank: Trace::None, item: Trace::None }
     }
 
-    pub(super) const fn bank(&self) -> &BankName {
+    pub(super) const fn bank(&self) -> &BankRef {
         &self.name
     }
 

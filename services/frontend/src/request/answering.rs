@@ -8,7 +8,8 @@ use vigie_serving::deadline;
 use vigie_telemetry::trace;
 
 use crate::matching::{Answer, Failed, Matching};
-use crate::rooms::Rooms;
+use crate::request::rights::Rights;
+use crate::request::rooms::Rooms;
 use crate::searcher::Urgency;
 
 /// The answer comes when the cluster has got so far, however idle it is.
@@ -29,26 +30,30 @@ fn keep_if_incomplete(answer: &Answer) {
 pub(crate) async fn answer(
     matching: &Matching,
     asked: MatchCall,
+    rights: &Rights,
     urgency: Urgency,
     rooms: &mut Rooms,
     deadline: Instant,
 ) -> Result<pb::MatchResponse, Status> {
     deadline::within(deadline, async {
         match matching.answer(asked, urgency, rooms, deadline).await {
-            Ok(answer) => {
+            Ok(mut answer) => {
+                rights.trim(&mut answer)?;
                 keep_if_incomplete(&answer);
-                Ok(response(answer))
+                Ok(response(answer, rights.sequence()))
             }
             Err(Failed::Call(status)) => Err(status),
-            Err(Failed::Incomplete { status, partial }) => {
-                Err(vigie_proto::status::with_partial(status.code(), status.message(), response(*partial)))
+            Err(Failed::Incomplete { status, mut partial }) => {
+                rights.trim(&mut partial)?;
+                let partial = response(*partial, rights.sequence());
+                Err(vigie_proto::status::with_partial(status.code(), status.message(), partial))
             }
         }
     })
     .await
 }
 
-fn response(answer: Answer) -> pb::MatchResponse {
+fn response(answer: Answer, directory: Option<Sequence>) -> pb::MatchResponse {
     use pb::match_result::Outcome;
     let result = |result: Result<vigie_model::Matched, Status>| {
         let outcome = match result {
@@ -66,5 +71,6 @@ fn response(answer: Answer) -> pb::MatchResponse {
         coverage: Some(answer.coverage.into()),
         results: answer.results.into_iter().map(result).collect(),
         results_omitted: answer.results_omitted,
+        directory_sequence: directory.map_or(0, |sequence| sequence.0),
     }
 }

@@ -12,15 +12,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tonic::{Code, Status, Streaming};
+use vigie_access::Called;
 use vigie_model::{Content, MatchCall};
 use vigie_proto::Invalid;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_serving::{Answers, Call, ServingConfig, Shutdown, StreamRequests, Work, deadline};
 use vigie_telemetry::trace::{self, Context, Span};
 
-use crate::answering::{answer, waits_for_a_sequence};
 use crate::matching::Matching;
-use crate::rooms::Rooms;
+use crate::request::answering::{answer, waits_for_a_sequence};
+use crate::request::rights::{Meters, Rights};
+use crate::request::rooms::Rooms;
 use crate::searcher::Urgency;
 
 /// A stream of requests.
@@ -28,6 +30,9 @@ pub(crate) struct Streamed {
     pub(crate) matching: Matching,
     pub(crate) serving: ServingConfig,
     pub(crate) call: Call,
+    /// Its caller, whose rights are looked at for each request.
+    pub(crate) called: Called,
+    pub(crate) meters: Meters,
     pub(crate) answers: Answers,
     /// Its requests, by how they ended.
     pub(crate) counted: StreamRequests,
@@ -129,12 +134,13 @@ impl Streamed {
     /// Takes a place of the server, and room for the answer. Until there is some the stream is read no further.
     async fn enter(&self, request: Option<pb::MatchRequest>, deadline: Instant) -> Result<Entered, Status> {
         let request = request.ok_or_else(|| Invalid::missing("request"))?;
-        let asked = MatchCall::try_from(request)?;
+        let mut asked = MatchCall::try_from(request)?;
+        let rights = Rights::of(&self.called, &self.meters, &mut asked)?;
         let mut rooms = Rooms::new(self.answers.clone(), self.call.clone());
         let bytes_max = self.matching.bytes_of_a_request(asked.contents.len(), asked.options.limit);
         rooms.take(bytes_max, deadline).await?;
         let work = self.call.enter(bytes(&asked), deadline).await?;
-        Ok(Entered { asked, deadline, rooms, work })
+        Ok(Entered { asked, rights, deadline, rooms, work })
     }
 }
 
@@ -155,6 +161,7 @@ async fn report_fault(
 /// A request of a stream, with its place.
 struct Entered {
     asked: MatchCall,
+    rights: Rights,
     deadline: Instant,
     rooms: Rooms,
     work: Work,
@@ -167,11 +174,11 @@ impl Entered {
         matching: &Matching,
         stream: Option<Context>,
     ) -> (Result<pb::MatchResponse, Status>, Option<Rooms>) {
-        let Self { asked, deadline, mut rooms, work } = self;
+        let Self { asked, rights, deadline, mut rooms, work } = self;
         rooms.has_waited = false;
         let tells_of_the_load = !waits_for_a_sequence(&asked);
         let mut span = stream.map_or_else(Span::none, |stream| stream.linked_root("a request of a stream"));
-        let answering = answer(matching, asked, Urgency::STREAMED, &mut rooms, deadline);
+        let answering = answer(matching, asked, &rights, Urgency::STREAMED, &mut rooms, deadline);
         let outcome = trace::scope(span.context().cloned(), answering).await;
         span.ended_with(outcome.as_ref().map_or_else(Status::code, |_| Code::Ok));
         if tells_of_the_load && !rooms.has_waited {

@@ -1,0 +1,219 @@
+//! The options that every query of one call has in common, and the set of banks among them.
+
+use std::sync::Arc;
+
+use vigie_model::{
+    BankSet, Distance, HashType, Limit, MaxDistances, MinCoverage, Query, SearchOptions, Sequence,
+};
+
+use crate::consortium::bank_ref;
+use crate::invalid::{Invalid, check_len, each};
+use crate::model::{Sender, hash_type, hash_type_number};
+use crate::pb::model::v1 as pb;
+
+impl From<SearchOptions> for pb::SearchOptions {
+    fn from(options: SearchOptions) -> Self {
+        let distance = |(hash_type, distance): (HashType, Distance)| pb::MaxDistance {
+            hash_type: hash_type_number(hash_type),
+            distance: distance.0.into(),
+        };
+        Self {
+            banks: options.banks.iter().map(ToString::to_string).collect(),
+            bank_set: options.bank_set.as_deref().map(Into::into),
+            max_distance: options.max_distances.asked().map(distance).collect(),
+            limit: i32::try_from(options.limit.get()).unwrap_or(i32::MAX),
+            min_sequence: options.min_sequence.0,
+            min_coverage: Some(options.min_coverage.get()),
+        }
+    }
+}
+
+/// Hash types for which one call may name a distance: more than the table is likely to have.
+const DISTANCES_MAX: usize = 64;
+
+/// Reads options that may be left out as a whole.
+pub(crate) fn search_options(
+    message: Option<pb::SearchOptions>,
+    sender: Sender,
+) -> Result<SearchOptions, Invalid> {
+    options_of(message.unwrap_or_default(), sender).map_err(|invalid| invalid.within("options"))
+}
+
+fn options_of(message: pb::SearchOptions, sender: Sender) -> Result<SearchOptions, Invalid> {
+    check_len("banks", message.banks.len(), 0, SearchOptions::BANKS_MAX)?;
+    check_len("max_distance", message.max_distance.len(), 0, DISTANCES_MAX)?;
+    let mut max_distances = MaxDistances::default();
+    for (index, wanted) in message.max_distance.iter().enumerate() {
+        let entry = format!("max_distance[{index}]");
+        let hash_type =
+            hash_type("hash_type", wanted.hash_type, sender).map_err(|invalid| invalid.within(&entry))?;
+        if max_distances.asked().any(|(named, _)| named == hash_type) {
+            return Err(Invalid::new(entry, format!("names {hash_type} a second time")));
+        }
+        max_distances = max_distances
+            .with(hash_type, wanted.distance)
+            .map_err(|error| Invalid::new(format!("{entry}.distance"), error))?;
+    }
+    let bank_set = message.bank_set.map(|set| bank_set(set, sender)).transpose()?;
+    if bank_set.is_some() && !message.banks.is_empty() {
+        return Err(Invalid::new("bank_set", "comes with the names of banks; a search takes one of the two"));
+    }
+    let min_coverage = message.min_coverage.map_or(Ok(MinCoverage::default()), MinCoverage::new);
+    Ok(SearchOptions {
+        banks: each("banks", message.banks, |name| bank_ref("", &name))?,
+        bank_set: bank_set.map(Arc::new),
+        max_distances,
+        limit: Limit::new(message.limit.into()).map_err(|error| Invalid::new("limit", error))?,
+        min_sequence: Sequence(message.min_sequence),
+        min_coverage: min_coverage.map_err(|error| Invalid::new("min_coverage", error))?,
+    })
+}
+
+/// Checks that the largest answer to so many queries has a bound.
+pub(crate) fn check_answers(query_count: usize, options: &SearchOptions) -> Result<(), Invalid> {
+    let (asked, max) = (query_count * options.limit.get(), Query::ANSWERS_MAX);
+    if asked <= max {
+        return Ok(());
+    }
+    let reason =
+        format!("times {query_count} queries is {asked} matches; at most {max} may be asked for in one call");
+    Err(Invalid::new("options.limit", reason))
+}
+
+impl From<&BankSet> for pb::BankSet {
+    fn from(set: &BankSet) -> Self {
+        let (keys, words) = set.parts();
+        Self { keys: keys.to_vec(), words: words.to_vec() }
+    }
+}
+
+/// Reads a set of banks, which only a peer may send.
+fn bank_set(message: pb::BankSet, sender: Sender) -> Result<BankSet, Invalid> {
+    let pb::BankSet { keys, words } = message;
+    if sender == Sender::Client {
+        let reason = "is for the services behind a frontend, which computes it; name the banks in `banks`";
+        return Err(Invalid::new("bank_set", reason));
+    }
+    check_len("bank_set.words", words.len(), 0, BankSet::WORDS_MAX)?;
+    if keys.len() != words.len() {
+        let reason = format!("has {} entries; there are {} words", keys.len(), words.len());
+        return Err(Invalid::new("bank_set.keys", reason));
+    }
+    let reason = format!("must ascend, be at most {}, and be of words that are not 0", u32::MAX >> 6);
+    BankSet::from_parts(keys, words).ok_or_else(|| Invalid::new("bank_set.keys", reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+    use vigie_model::BankId;
+
+    use super::*;
+
+    fn refusal(edit: impl FnOnce(&mut pb::SearchOptions)) -> String {
+        let mut message = pb::SearchOptions::default();
+        edit(&mut message);
+        search_options(Some(message), Sender::Client).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn options_left_out_take_their_defaults() {
+        assert_eq!(search_options(None, Sender::Client).unwrap(), SearchOptions::default());
+    }
+
+    #[test]
+    fn options_survive_the_wire() {
+        let options = SearchOptions {
+            banks: vec!["a".parse().unwrap(), "b-2".parse().unwrap()],
+            bank_set: None,
+            max_distances: MaxDistances::default().with(HashType::PDQ, 12).unwrap(),
+            limit: Limit::new(7).unwrap(),
+            min_sequence: Sequence(99),
+            min_coverage: MinCoverage::new(0.25).unwrap(),
+        };
+        let message = pb::SearchOptions::from(options.clone());
+        assert_eq!(message.max_distance, [pb::MaxDistance { hash_type: 1, distance: 12 }]);
+        assert_eq!(search_options(Some(message), Sender::Client).unwrap(), options);
+        let plain = pb::SearchOptions::from(SearchOptions::default());
+        assert_eq!(plain.max_distance, [], "defaults do not travel");
+    }
+
+    #[test]
+    fn each_wrong_option_is_named() {
+        let far = pb::MaxDistance { hash_type: 1, distance: 300 };
+        assert_eq!(
+            refusal(|options| options.max_distance.push(far)),
+            "options.max_distance[0].distance: max_distance for pdq is 300; it must be 0 to 64"
+        );
+        assert_eq!(
+            refusal(|options| options.limit = -5),
+            "options.limit: limit is -5; it must be 1 to 1000, or 0 for the default of 100"
+        );
+        assert!(refusal(|options| options.banks.push("a b".into())).starts_with("options.banks[0]: "));
+        assert!(refusal(|options| options.min_coverage = Some(1.5)).starts_with("options.min_coverage: "));
+        let unknown = pb::MaxDistance { hash_type: 77, distance: 0 };
+        assert!(refusal(|options| options.max_distance.push(unknown)).contains("max_distance[0].hash_type"));
+        let twice = pb::MaxDistance { hash_type: 1, distance: 3 };
+        assert!(refusal(|options| options.max_distance = vec![twice; 2]).contains("a second time"));
+    }
+
+    #[test]
+    fn a_distance_of_an_unknown_type_is_refused_from_clients_and_kept_from_peers() {
+        let far = pb::SearchOptions {
+            max_distance: vec![pb::MaxDistance { hash_type: 4_321, distance: 500 }],
+            ..Default::default()
+        };
+        assert!(search_options(Some(far.clone()), Sender::Client).is_err());
+        let kept = search_options(Some(far.clone()), Sender::Peer).unwrap();
+        assert_eq!(pb::SearchOptions::from(kept).max_distance, far.max_distance);
+    }
+
+    #[test]
+    fn a_set_of_banks_survives_the_wire() {
+        for ids in [&[][..], &[1], &[1, 2, 63, 64, 9_000, u32::MAX]] {
+            let set: BankSet = ids.iter().copied().map(BankId).collect();
+            let options = SearchOptions { bank_set: Some(Arc::new(set)), ..SearchOptions::default() };
+            let bytes = pb::SearchOptions::from(options.clone()).encode_to_vec();
+            let message = pb::SearchOptions::decode(&*bytes).unwrap();
+            assert_eq!(search_options(Some(message), Sender::Peer).unwrap(), options);
+        }
+    }
+
+    #[test]
+    fn a_wrong_set_of_banks_is_refused() {
+        let check = |keys: Vec<u32>, words: Vec<u64>, names: &[&str], sender, expected: &str| {
+            let banks = names.iter().map(ToString::to_string).collect();
+            let bank_set = Some(pb::BankSet { keys, words });
+            let message = pb::SearchOptions { banks, bank_set, ..pb::SearchOptions::default() };
+            let refused = search_options(Some(message), sender).unwrap_err().to_string();
+            assert!(refused.starts_with(expected), "{refused}");
+        };
+        check(
+            vec![0],
+            vec![1],
+            &[],
+            Sender::Client,
+            "options.bank_set: is for the services behind a frontend",
+        );
+        check(vec![], vec![], &[], Sender::Client, "options.bank_set: is for the services behind a frontend");
+        check(vec![0], vec![1], &["a"], Sender::Peer, "options.bank_set: comes with the names of banks");
+        check(
+            vec![0, 1],
+            vec![1],
+            &[],
+            Sender::Peer,
+            "options.bank_set.keys: has 2 entries; there are 1 words",
+        );
+        check(vec![1, 1], vec![1, 1], &[], Sender::Peer, "options.bank_set.keys: must ascend");
+        check(vec![1 << 26], vec![1], &[], Sender::Peer, "options.bank_set.keys: must ascend");
+        check(vec![1], vec![0], &[], Sender::Peer, "options.bank_set.keys: must ascend");
+        let (keys, words) = ((0..50_001).collect(), vec![1; 50_001]);
+        check(
+            keys,
+            words,
+            &[],
+            Sender::Peer,
+            "options.bank_set.words: has 50001 entries; it must have 0 to 50000",
+        );
+    }
+}

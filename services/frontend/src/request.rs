@@ -1,0 +1,6 @@
+//! One request from its caller to its answer: rights, room, search, and the form in which the answer is sent.
+
+pub(crate) mod answering;
+pub(crate) mod rights;
+pub(crate) mod rooms;
+pub(crate) mod streaming;

@@ -1,0 +1,227 @@
+//! What a caller may search, and what of an answer it may see. Without members nothing is changed on either way.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+use tonic::{Code, Status};
+use vigie_access::{Called, denied};
+use vigie_consortium::rights::SearchBanks;
+use vigie_consortium::{Capability, Meter, Quota, Spent, View};
+use vigie_model::{Content, HashType, ItemId, Match, MatchCall, MemberId, Sequence, UnixMillis};
+use vigie_proto::Invalid;
+use vigie_rpc::details;
+
+use crate::matching::Answer;
+
+/// What members have spent of their quotas in this process. Each frontend counts for itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Meters {
+    begun: Instant,
+    /// Members are few, and bounded by the directory.
+    held: Arc<Mutex<HashMap<MemberId, Meter>>>,
+}
+
+impl Default for Meters {
+    fn default() -> Self {
+        Self { begun: Instant::now(), held: Arc::default() }
+    }
+}
+
+impl Meters {
+    fn spend(
+        &self,
+        member: MemberId,
+        spend: impl FnOnce(&mut Meter, std::time::Duration) -> Result<(), Spent>,
+    ) -> Result<(), Status> {
+        let now = self.begun.elapsed();
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        spend(held.entry(member).or_default(), now).map_err(spent)
+    }
+}
+
+/// The status of a spent quota.
+fn spent(spent: Spent) -> Status {
+    match spent {
+        Spent::Until { retry_after, .. } => details::resource_exhausted(spent.to_string(), retry_after),
+        Spent::TooMuch { .. } => Status::invalid_argument(spent.to_string()),
+    }
+}
+
+/// One request by one caller, as of one state of the directory.
+#[derive(Debug)]
+pub(crate) struct Rights {
+    /// `None` where there are no members.
+    of: Option<OfMember>,
+}
+
+#[derive(Debug)]
+struct OfMember {
+    view: Arc<View>,
+    member: MemberId,
+    now: UnixMillis,
+    quota: Quota,
+    meters: Meters,
+}
+
+impl Rights {
+    /// Checks the caller again, sets the banks that its request is searched in, and counts its units. `asked` comes with the banks that
+    /// the caller names.
+    pub(crate) fn of(called: &Called, meters: &Meters, asked: &mut MatchCall) -> Result<Self, Status> {
+        let view = called.view()?;
+        if !view.directory().is_on() {
+            return Ok(Self { of: None });
+        }
+        let (member, quota) = {
+            let admitted = called.admitted(&view)?;
+            let banks = admitted.search(&asked.options.banks).map_err(denied)?;
+            asked.options.bank_set = Some(match banks {
+                // The same set as for the member's other requests: whoever compares sets sees that at once.
+                SearchBanks::All(banks) => banks.searched.clone(),
+                SearchBanks::Named(banks) => Arc::new(banks),
+            });
+            asked.options.banks.clear();
+            let member = admitted.member().ok_or_else(|| Status::internal("a search of no member"))?.id;
+            (member, view.directory().quota(member))
+        };
+        if quota.images_only && asked.contents.iter().any(|content| !matches!(content, Content::Image(_))) {
+            let text = "the member's quota lets in images alone: send the image, not hashes of it";
+            return Err(Status::new(Code::PermissionDenied, text));
+        }
+        check_weights(&asked.contents)?;
+        meters.spend(member, |meter, now| meter.spend_units(&quota, units(&asked.contents), now))?;
+        let of = OfMember { view, member, now: called.now(), quota, meters: meters.clone() };
+        Ok(Self { of: Some(of) })
+    }
+
+    /// The state of the directory that decided; `None` without members.
+    pub(crate) fn sequence(&self) -> Option<Sequence> {
+        self.of.as_ref().map(|of| of.view.directory().sequence())
+    }
+
+    /// Leaves of an answer what the caller may see: banks by the caller's own names for them, and details of an item only where the
+    /// bank is its own or shared with them. Counts the items against the quota.
+    pub(crate) fn trim(&self, answer: &mut Answer) -> Result<(), Status> {
+        let Some(of) = &self.of else { return Ok(()) };
+        let matched = answer.results.iter_mut().flatten();
+        matched.flat_map(|one| one.found.matches.iter_mut()).try_for_each(|found| of.trim(found))
+    }
+}
+
+impl OfMember {
+    fn trim(&self, found: &mut Match) -> Result<(), Status> {
+        let quota = &self.quota;
+        self.meters.spend(self.member, |meter, now| meter.spend_match(quota, found.item, now))?;
+        let directory = self.view.directory();
+        // The bank may have been renamed or deleted since; then the answer keeps the name that the search knew.
+        let Some(bank) = directory.bank(found.bank) else { return Ok(()) };
+        if let Some(name) = self.view.name_for(self.member, bank, self.now) {
+            found.bank_name = name;
+        }
+        let grant = directory.grant(bank.id, self.member);
+        let sees_details = bank.owner == self.member
+            || grant.is_some_and(|grant| {
+                let has = |capability| grant.capabilities.contains(capability);
+                has(Capability::SeeDetails) || has(Capability::SeeHashes)
+            });
+        if !sees_details {
+            found.item = ItemId(0);
+            found.external_reference = None;
+            found.labels = Box::default();
+            found.other_matches = 0;
+        }
+        Ok(())
+    }
+}
+
+/// Units of a request: what the quota of units counts.
+fn units(contents: &[Content]) -> u64 {
+    let of_content = |content: &Content| match content {
+        // An image is searched by its perceptual hash and its digests; both are one request for the caller.
+        Content::Image(_) => Quota::IMAGE_UNITS,
+        Content::Hashed { hashes, .. } => Quota::HASH_UNITS * hashes.len() as u64,
+    };
+    contents.iter().map(of_content).sum()
+}
+
+/// The bits of a PDQ hash that are set: half of them, since each says whether a value is above the median of all. Only the hash of a picture
+/// without any detail has others, and its quality is 0.
+const PDQ_WEIGHT: u32 = 128;
+
+/// Refuses PDQ hashes that no picture has: whoever probes a list bit by bit sends them.
+fn check_weights(contents: &[Content]) -> Result<(), Status> {
+    for (at, content) in contents.iter().enumerate() {
+        let Content::Hashed { hashes, .. } = content else { continue };
+        for (number, one) in hashes.iter().enumerate() {
+            let weight: u32 = one.hash.as_bytes().iter().map(|byte| byte.count_ones()).sum();
+            if one.hash.hash_type() == HashType::PDQ && weight != PDQ_WEIGHT {
+                let field = format!("queries[{at}].hashed.hashes[{number}].hash.value");
+                let reason =
+                    format!("is the PDQ hash of no picture: {weight} of its bits are set, not {PDQ_WEIGHT}");
+                return Err(Invalid::new(field, reason).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::{Hash, QueryHash, Variant};
+
+    use super::*;
+
+    fn hashed(hashes: Vec<Hash>) -> Content {
+        let hashes = hashes.into_iter().map(|hash| QueryHash { hash, variant: Variant::Original });
+        Content::Hashed { hashes: hashes.collect(), pdq_quality: None }
+    }
+
+    fn of_weight(bits: usize) -> Hash {
+        let mut bytes = [0; 32];
+        (0..bits).for_each(|bit| bytes[bit / 8] |= 1 << (bit % 8));
+        Hash::pdq(bytes)
+    }
+
+    #[test]
+    fn only_hashes_that_pictures_have_are_searched() {
+        let good = || of_weight(128);
+        assert!(
+            check_weights(&[hashed(vec![good(), Hash::md5([0; 16])]), Content::Image(vec![].into())]).is_ok()
+        );
+        for bits in [0, 127, 129, 256] {
+            let refused =
+                check_weights(&[hashed(vec![good()]), hashed(vec![good(), of_weight(bits)])]).unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidArgument);
+            let expected = format!(
+                "queries[1].hashed.hashes[1].hash.value: is the PDQ hash of no picture: {bits} of its bits are set, not 128"
+            );
+            assert_eq!(refused.message(), expected);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_spent_quota_says_when_to_come_back() {
+        let meters = Meters::default();
+        let amount = |units| vigie_consortium::Amount::new(units).unwrap();
+        let quota = Quota { units_per_second: amount(40), ..Quota::default() };
+        let contents = [Content::Image(vec![].into()), hashed(vec![of_weight(128); 20])];
+        assert_eq!(units(&contents), 40);
+        let spend = |member| {
+            meters.spend(MemberId(member), |meter, now| meter.spend_units(&quota, units(&contents), now))
+        };
+        spend(2).unwrap();
+        let refused = spend(2).unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        assert_eq!(details::retry_after(&refused), Some(std::time::Duration::from_secs(1)));
+        assert!(refused.message().contains("units_per_second"), "{}", refused.message());
+        // Others have their own.
+        spend(3).unwrap();
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        spend(2).unwrap();
+        let large = Content::Image(vec![].into());
+        let too_much = meters.spend(MemberId(4), |meter, now| {
+            meter.spend_units(&quota, units(&[large.clone(), large.clone(), large]), now)
+        });
+        assert_eq!(too_much.unwrap_err().code(), Code::InvalidArgument);
+    }
+}
