@@ -3,6 +3,7 @@
 //! `vigie up` is this and nothing else; the demonstration and the tests use it too. Each role runs as it does alone:
 //! it has its own listener, and the roles speak gRPC to each other.
 
+mod cluster_key;
 pub mod role;
 
 use std::fs::File;
@@ -13,7 +14,9 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use vigie_access::{DirectoryConfig, ProcessesConfig};
 use vigie_clients::{BankClient, CoordinatorClient, Deadline, MatchClient, MatcherClient, Network};
+use vigie_consortium::Process;
 use vigie_frontend::CoordinatorAt;
 use vigie_model::Topology;
 use vigie_serving::ServingConfig;
@@ -89,6 +92,8 @@ pub struct LocalCluster {
     telemetry: TelemetryConfig,
     data: PathBuf,
     matcher_addresses: Vec<SocketAddr>,
+    /// How the cluster calls itself.
+    own: Network,
     /// Where metrics are served.
     telemetry_address: Option<SocketAddr>,
     /// Ends with the cluster.
@@ -115,6 +120,14 @@ impl LocalCluster {
         let network = Network::tcp();
         let told = |service| traces::start(service, &telemetry, &network);
         let lock = lock(&data)?;
+        // From the start, so that members may be turned on while the cluster runs.
+        let cluster_key = cluster_key::prepare(&data)?;
+        let processes =
+            || ProcessesConfig { cluster_key: Some(cluster_key.clone()), ..ProcessesConfig::default() };
+        let bank = vigie_bank::Config { processes: processes(), ..bank };
+        let matcher = vigie_matcher::Config { processes: processes(), ..matcher };
+        let frontend = vigie_frontend::Config { processes: processes(), ..frontend };
+        let own = processes().network(&network, Process::Frontend).map_err(anyhow::Error::msg)?;
         let store = data.join("bank.db");
         let bank_config =
             vigie_bank::Config { store: format!("sqlite:{}", path_text(&store)?).into(), ..bank };
@@ -137,12 +150,14 @@ impl LocalCluster {
         let coordinator_config = vigie_coordinator::Config {
             matchers: matchers.iter().map(Role::url).collect(),
             serving: bounded(ServingConfig::default().without_lame_duck()),
+            processes: processes(),
             ..vigie_coordinator::Config::default()
         };
         let coordinator =
             Role::coordinator(coordinator_config, coordinator_listener, told("vigie-coordinator")?)?;
         let frontend_config = vigie_frontend::Config {
             coordinator: CoordinatorAt::Endpoints(vec![coordinator.url()]),
+            directory: DirectoryConfig { bank: vec![bank_url.clone()], ..frontend.directory },
             ..frontend
         };
         let frontend = Role::frontend(frontend_config, frontend_listener, told("vigie-frontend")?)?;
@@ -166,6 +181,7 @@ impl LocalCluster {
             None => None,
         };
         Ok(Self {
+            own,
             telemetry_address,
             _shown: serving,
             bank,
@@ -229,7 +245,8 @@ impl LocalCluster {
     /// Waits until every shard is ready and the bank answers; gives up at `deadline`, or when a role has ended, with
     /// that role's own error.
     pub async fn wait_ready(&mut self, deadline: Deadline) -> anyhow::Result<()> {
-        let (bank, coordinator) = (self.bank_client()?, self.coordinator_client()?);
+        let bank = BankClient::new_on(&self.bank_url(), &self.own)?;
+        let coordinator = CoordinatorClient::new_on(&[self.coordinator_url()], &self.own)?;
         loop {
             if let Some(error) = self.ended().await {
                 return Err(error);
@@ -254,7 +271,7 @@ impl LocalCluster {
 
     async fn matchers_ready(&self, deadline: Deadline) -> anyhow::Result<bool> {
         for matcher in self.matchers.iter().flatten() {
-            let described = MatcherClient::new(&matcher.url())?.describe(deadline).await;
+            let described = MatcherClient::new_on(&matcher.url(), &self.own)?.describe(deadline).await;
             if !described.is_ok_and(|replica| replica.unready_reason.is_none()) {
                 return Ok(false);
             }

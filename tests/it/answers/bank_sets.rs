@@ -8,7 +8,8 @@ use vigie_clients::{
 use vigie_frontend::CoordinatorAt;
 use vigie_harness::in_process::{Role, as_of, soon};
 use vigie_model::{
-    BankId, BankSet, Hash, MatchCall, Query, QueryHash, SearchAnswer, SearchOptions, Sequence, Variant,
+    BankId, BankName, BankSet, Hash, MatchCall, Query, QueryHash, SearchAnswer, SearchOptions, Sequence,
+    Variant,
 };
 use vigie_serving::ServingConfig;
 use vigie_tests::material::{generator, item, pdq, random_pdq};
@@ -58,7 +59,7 @@ async fn a_search_of_a_set_finds_and_counts_the_items_of_its_banks_only() {
     let (names, hash) = (["first", "second", "third"], random_pdq(&mut generator(5)));
     let mut sequence = Sequence::ZERO;
     for name in names {
-        let name = name.parse().unwrap();
+        let name: BankName = name.parse().unwrap();
         bank.create_bank(&name, IdempotencyKey::random(), soon()).await.unwrap();
         let items = (0..10).map(|_| item([Hash::pdq(hash)]).unwrap()).collect();
         sequence = bank.add_items(&name, items, IdempotencyKey::random(), soon()).await.unwrap().sequence;
@@ -97,7 +98,7 @@ async fn a_search_of_a_set_finds_and_counts_the_items_of_its_banks_only() {
     check(of_banks(&[9_999], sequence), &[]).await;
     check(of_banks(&[], sequence), &[]).await;
 
-    let second = "second".parse().unwrap();
+    let second: BankName = "second".parse().unwrap();
     let disabled = bank.set_bank_enabled(&second, false, IdempotencyKey::random(), soon()).await.unwrap();
     check(of_banks(&[1, 2], disabled.sequence), &[("first", 10)]).await;
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use vigie_clients::{CallError, Code, IdempotencyKey};
 use vigie_harness::in_process::{Cluster, as_of, soon};
-use vigie_model::{Hash, SearchOptions, Sequence};
+use vigie_model::{BankName, Hash, SearchOptions, Sequence};
 use vigie_tests::material::{generator, item, pdq, random_pdq};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,19 +108,19 @@ async fn a_disabled_bank_is_not_searched_and_a_deleted_one_is_gone() {
             matched.found.matches.into_iter().map(|one| one.item).collect::<Vec<_>>()
         }
     };
-    let switched = "switched".parse().unwrap();
+    let name = |name: &str| name.parse::<BankName>().unwrap();
+    let switched = name("switched");
     let key = IdempotencyKey::random;
 
     let off = cluster.bank.set_bank_enabled(&switched, false, key(), soon()).await.unwrap();
     assert_eq!(found(off.sequence).await, [ids[0], ids[2]]);
     let on = cluster.bank.set_bank_enabled(&switched, true, key(), soon()).await.unwrap();
     assert_eq!(found(on.sequence).await, ids);
-    let gone = cluster.bank.delete_bank(&"dropped".parse().unwrap(), key(), soon()).await.unwrap();
+    let gone = cluster.bank.delete_bank(&name("dropped"), key(), soon()).await.unwrap();
     assert_eq!(gone.value, 1);
     assert_eq!(found(gone.sequence).await, ids[..2]);
 
-    let renamed =
-        cluster.bank.rename_bank(&switched, &"renamed".parse().unwrap(), key(), soon()).await.unwrap();
+    let renamed = cluster.bank.rename_bank(&switched, &name("renamed"), key(), soon()).await.unwrap();
     let options = SearchOptions { banks: vec!["renamed".parse().unwrap()], ..as_of(renamed.sequence) };
     let matched = cluster.ask_one(pdq(hash), options).await.unwrap();
     assert_eq!(matched.found.matches[0].bank_name.to_string(), "renamed");
