@@ -1,4 +1,6 @@
-//! Arguments of commands that say how servers are reached.
+//! Arguments of commands that say how servers are reached, and as whom.
+
+mod credential;
 
 use std::path::PathBuf;
 
@@ -6,10 +8,12 @@ use clap::Args;
 use thiserror::Error;
 use vigie_tls::{Sides, Tls, TlsConfig};
 
+pub use credential::{CredentialArgs, CredentialError};
+
 use crate::endpoint::is_plaintext_off_loopback;
 use crate::network::Network;
 
-/// How the cluster is reached.
+/// How the cluster is reached, and as whom.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TlsArgs {
     /// The authorities of the servers at https:// addresses [default: those of the system]
@@ -24,6 +28,9 @@ pub struct TlsArgs {
     /// Speak plain text to other machines, too, where an address says http://
     #[arg(long, env = "VIGIE_ALLOW_PLAINTEXT")]
     pub allow_plaintext: bool,
+    /// As whom
+    #[command(flatten)]
+    pub credential: CredentialArgs,
 }
 
 /// Why servers cannot be reached as the arguments say.
@@ -35,17 +42,21 @@ pub enum TlsArgsError {
          it needs), or --allow-plaintext where everybody on the way may read and change what is said"
     )]
     PlaintextOffLoopback(String),
+    /// The credential.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
     /// The files.
     #[error("TLS has faults: --{}", .0.join("; --"))]
     Faults(Vec<String>),
 }
 
 impl TlsArgs {
-    /// The network on which a command reaches these endpoints, and which keeps the rule about plain text; within a runtime.
+    /// The network on which a command reaches these endpoints with its credential, and which keeps the rule about plain text; within
+    /// a runtime.
     ///
     /// # Errors
     ///
-    /// An endpoint would be called in plain text off this machine, or the files have faults.
+    /// An endpoint would be called in plain text off this machine, the credential is none, or the files have faults.
     pub fn network(&self, endpoints: &[impl AsRef<str>]) -> Result<Network, TlsArgsError> {
         let mut endpoints = endpoints.iter().map(AsRef::as_ref);
         if !self.allow_plaintext
@@ -53,13 +64,14 @@ impl TlsArgs {
         {
             return Err(TlsArgsError::PlaintextOffLoopback(far.to_owned()));
         }
+        let network = Network::tcp().bearing(self.credential.read()?);
         if !endpoints.any(|endpoint| endpoint.starts_with("https://")) {
-            return Ok(Network::tcp());
+            return Ok(network);
         }
         let Self { ca, certificate, key, .. } = self.clone();
         let config = TlsConfig { ca, certificate, key, ..TlsConfig::default() };
         let tls = Tls::start(config, Sides::Client).map_err(TlsArgsError::Faults)?;
-        Ok(Network::tcp().with_tls(Some(tls)))
+        Ok(network.with_tls(Some(tls)))
     }
 }
 
@@ -76,6 +88,16 @@ mod tests {
         let refused = args.network(&far).unwrap_err().to_string();
         assert!(refused.contains("bank.example:2") && refused.contains("--allow-plaintext"), "{refused}");
         assert!(TlsArgs { allow_plaintext: true, ..args }.network(&far).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_credential_that_is_none_is_refused_before_any_call_and_none_leaves_the_machine_in_plain_text()
+    {
+        let mut args = TlsArgs::default();
+        args.credential.api_key_file = Some("/no/such/key".into());
+        let refused = |endpoint: &str| args.network(&[endpoint]).unwrap_err();
+        assert!(matches!(refused("http://127.0.0.1:1"), TlsArgsError::Credential(_)));
+        assert!(matches!(refused("http://bank.example:1"), TlsArgsError::PlaintextOffLoopback(_)));
     }
 
     #[tokio::test]

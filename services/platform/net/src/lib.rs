@@ -25,7 +25,7 @@ pub mod lane;
 mod args;
 
 #[cfg(feature = "args")]
-pub use args::{TlsArgs, TlsArgsError};
+pub use args::{CredentialArgs, CredentialError, TlsArgs, TlsArgsError};
 pub use bearer::{Bearer, BearerFault};
 pub use channel::Channel;
 pub use endpoint::{EndpointError, check as check_endpoint, is_plaintext_off_loopback};
