@@ -3,15 +3,15 @@
 mod principal;
 mod rows;
 
-pub use principal::{answered_principal, credential, roles};
+pub use principal::{answered_principal, certificate, credential, role_numbers, roles, token_subject};
 pub use rows::{
     DirectoryAt, DirectoryPart, DirectoryRequest, ROWS_BYTES_MAX, decode_row, directory_parts, encode_row,
     optional_member,
 };
 
 use vigie_consortium::{
-    Amount, BankRef, Capability, Charter, CharterDraft, Expiry, Flags, Grant, Jurisdictions, Member,
-    MemberId, MemberName, MemberState, Quota, Text, TextError, TokenIssuers,
+    Amount, BankRef, Capabilities, Capability, Charter, CharterDraft, Expiry, Flags, Grant, Jurisdictions,
+    Member, MemberId, MemberName, MemberState, Quota, Text, TextError, TokenIssuers,
 };
 use vigie_model::{BankId, UnixMillis};
 
@@ -56,22 +56,27 @@ pub fn member_state(state: i32) -> Result<MemberState, Invalid> {
     }
 }
 
+/// The state as the wire has it.
+#[must_use]
+pub fn member_state_number(state: MemberState) -> i32 {
+    match state {
+        MemberState::Active => pb::MemberState::Active.into(),
+        MemberState::Suspended => pb::MemberState::Suspended.into(),
+        MemberState::Quarantined => pb::MemberState::Quarantined.into(),
+    }
+}
+
 fn text<const MAX: usize>(field: &str, text: &str) -> Result<Text<MAX>, Invalid> {
     Text::new(text).map_err(|error: TextError| Invalid::new(field, error))
 }
 
 impl From<Member> for pb::Member {
     fn from(member: Member) -> Self {
-        let state = match member.state {
-            MemberState::Active => pb::MemberState::Active,
-            MemberState::Suspended => pb::MemberState::Suspended,
-            MemberState::Quarantined => pb::MemberState::Quarantined,
-        };
         Self {
             id: member.id.0,
             name: member.name.to_string(),
             display_name: member.display_name.to_string(),
-            state: state.into(),
+            state: member_state_number(member.state),
             jurisdictions: member.jurisdictions.iter().map(str::to_owned).collect(),
             created_at_unix_ms: member.created_at.0,
             token_issuers: member.token_issuers.iter().map(str::to_owned).collect(),
@@ -97,7 +102,7 @@ impl TryFrom<pb::Member> for Member {
 }
 
 /// Reads the capabilities of a grant.
-pub fn capabilities(numbers: &[i32]) -> Result<Flags<Capability>, Invalid> {
+pub fn capabilities(numbers: &[i32]) -> Result<Capabilities, Invalid> {
     let capability = |number: &i32| match pb::Capability::try_from(*number) {
         Ok(pb::Capability::Match) => Ok(Capability::Match),
         Ok(pb::Capability::SeeDetails) => Ok(Capability::SeeDetails),
@@ -113,19 +118,25 @@ pub fn capabilities(numbers: &[i32]) -> Result<Flags<Capability>, Invalid> {
     Flags::new(all).map_err(|error| Invalid::new("capabilities", error))
 }
 
+/// The capabilities as the wire has them.
+#[must_use]
+pub fn capability_numbers(capabilities: Capabilities) -> Vec<i32> {
+    let number = |capability| match capability {
+        Capability::Match => pb::Capability::Match.into(),
+        Capability::SeeDetails => pb::Capability::SeeDetails.into(),
+        Capability::Opine => pb::Capability::Opine.into(),
+        Capability::Contribute => pb::Capability::Contribute.into(),
+        Capability::SeeHashes => pb::Capability::SeeHashes.into(),
+    };
+    capabilities.iter().map(number).collect()
+}
+
 impl From<Grant> for pb::Grant {
     fn from(grant: Grant) -> Self {
-        let capability = |capability| match capability {
-            Capability::Match => pb::Capability::Match.into(),
-            Capability::SeeDetails => pb::Capability::SeeDetails.into(),
-            Capability::Opine => pb::Capability::Opine.into(),
-            Capability::Contribute => pb::Capability::Contribute.into(),
-            Capability::SeeHashes => pb::Capability::SeeHashes.into(),
-        };
         Self {
             bank_id: grant.bank.0,
             member_id: grant.member.0,
-            capabilities: grant.capabilities.iter().map(capability).collect(),
+            capabilities: capability_numbers(grant.capabilities),
             alias: grant.alias.map(|alias| alias.to_string()).unwrap_or_default(),
             expires_at_unix_ms: grant.expiry.to_wire(),
         }

@@ -2,7 +2,7 @@
 
 use vigie_consortium::{
     ApiKey, ApiKeys, Credential, Expiry, Flags, KeyDigest, KeyId, MemberId, Principal, PrincipalId, Role,
-    Roles, Text, TokenSubject,
+    Roles, SpiffeId, Text, TokenSubject,
 };
 use vigie_model::UnixMillis;
 
@@ -28,6 +28,20 @@ pub fn roles(numbers: &[i32]) -> Result<Roles, Invalid> {
     Flags::new(all).map_err(|error| Invalid::new("roles", error))
 }
 
+/// The roles as the wire has them.
+#[must_use]
+pub fn role_numbers(roles: Roles) -> Vec<i32> {
+    let number = |role| match role {
+        Role::Matcher => pb::Role::Matcher.into(),
+        Role::Contributor => pb::Role::Contributor.into(),
+        Role::Reviewer => pb::Role::Reviewer.into(),
+        Role::Administrator => pb::Role::Administrator.into(),
+        Role::Auditor => pb::Role::Auditor.into(),
+        Role::Operator => pb::Role::Operator.into(),
+    };
+    roles.iter().map(number).collect()
+}
+
 /// Reads the credential that a new principal is to have; `new_key` is the API key that is made where one is asked for.
 pub fn credential(
     asked: Option<pb::create_principal_request::Credential>,
@@ -35,8 +49,8 @@ pub fn credential(
 ) -> Result<Credential, Invalid> {
     use pb::create_principal_request::Credential as Asked;
     match asked.ok_or_else(|| Invalid::missing("credential"))? {
-        Asked::SpiffeId(id) => certificate(&id),
-        Asked::TokenSubject(token) => token_subject(&token),
+        Asked::SpiffeId(id) => certificate(&id).map(Credential::Certificate),
+        Asked::TokenSubject(token) => token_subject(&token).map(Credential::Token),
         Asked::NewApiKey(true) => {
             let keys = ApiKeys::new([new_key()]).map_err(|error| Invalid::new("new_api_key", error))?;
             Ok(Credential::ApiKeys(Box::new(keys)))
@@ -47,26 +61,26 @@ pub fn credential(
     }
 }
 
-fn certificate(id: &str) -> Result<Credential, Invalid> {
-    id.parse().map(Credential::Certificate).map_err(|error| Invalid::new("spiffe_id", error))
+/// Reads the credential of a client certificate.
+pub fn certificate(id: &str) -> Result<SpiffeId, Invalid> {
+    id.parse().map_err(|error| Invalid::new("spiffe_id", error))
 }
 
-fn token_subject(token: &pb::TokenSubject) -> Result<Credential, Invalid> {
+/// Reads the credential of a token.
+pub fn token_subject(token: &pb::TokenSubject) -> Result<TokenSubject, Invalid> {
     let subject = TokenSubject::new(&token.issuer, &token.subject);
-    subject.map(Credential::Token).map_err(|error| Invalid::new("token_subject", error))
+    subject.map_err(|error| Invalid::new("token_subject", error))
+}
+
+impl From<&TokenSubject> for pb::TokenSubject {
+    fn from(token: &TokenSubject) -> Self {
+        Self { issuer: token.issuer().to_owned(), subject: token.subject().to_owned() }
+    }
 }
 
 /// A principal as it is answered: without the digests of its keys.
 #[must_use]
 pub fn answered_principal(principal: &Principal) -> pb::Principal {
-    let role = |role| match role {
-        Role::Matcher => pb::Role::Matcher.into(),
-        Role::Contributor => pb::Role::Contributor.into(),
-        Role::Reviewer => pb::Role::Reviewer.into(),
-        Role::Administrator => pb::Role::Administrator.into(),
-        Role::Auditor => pb::Role::Auditor.into(),
-        Role::Operator => pb::Role::Operator.into(),
-    };
     let key = |key: &ApiKey| pb::ApiKey {
         key_id: key.id.to_string(),
         created_at_unix_ms: key.created_at.0,
@@ -75,15 +89,12 @@ pub fn answered_principal(principal: &Principal) -> pb::Principal {
     let credential = match &principal.credential {
         Credential::Certificate(id) => Wire::SpiffeId(id.to_string()),
         Credential::ApiKeys(keys) => Wire::ApiKeys(pb::ApiKeys { keys: keys.iter().map(key).collect() }),
-        Credential::Token(token) => Wire::TokenSubject(pb::TokenSubject {
-            issuer: token.issuer().to_owned(),
-            subject: token.subject().to_owned(),
-        }),
+        Credential::Token(token) => Wire::TokenSubject(token.into()),
     };
     pb::Principal {
         id: principal.id.0,
         member_id: principal.member.0,
-        roles: principal.roles.iter().map(role).collect(),
+        roles: role_numbers(principal.roles),
         credential: Some(credential),
         created_at_unix_ms: principal.created_at.0,
         expires_at_unix_ms: principal.expiry.to_wire(),
@@ -108,8 +119,8 @@ impl TryFrom<pb::PrincipalPut> for Principal {
         let pb::PrincipalPut { principal, key_digests } = message;
         let message = principal.ok_or_else(|| Invalid::missing("principal"))?;
         let credential = match message.credential.ok_or_else(|| Invalid::missing("principal.credential"))? {
-            Wire::SpiffeId(id) => certificate(&id)?,
-            Wire::TokenSubject(token) => token_subject(&token)?,
+            Wire::SpiffeId(id) => Credential::Certificate(certificate(&id)?),
+            Wire::TokenSubject(token) => Credential::Token(token_subject(&token)?),
             Wire::ApiKeys(keys) => Credential::ApiKeys(Box::new(api_keys(keys, key_digests)?)),
         };
         Ok(Self {

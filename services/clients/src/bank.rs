@@ -1,47 +1,16 @@
 //! Client of the bank.
 
-use std::fmt;
-
-use rand::RngExt as _;
 use tokio::time::Instant;
-use vigie_model::{Bank, BankId, BankName, BankRef, Hash, Item, ItemContent, ItemId, LogHead, Sequence};
-use vigie_net::{CallError, Channel, EndpointError, Leader, Network, Patience, Target};
+use vigie_model::{Bank, BankId, BankName, Hash, Item, ItemContent, ItemId, LogHead, Sequence};
+use vigie_net::{CallError, Channel, EndpointError, Network, Patience};
 use vigie_proto::Invalid;
-use vigie_proto::consortium::bank_ref;
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
 
-use crate::wrong_service::explained;
+use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, call};
 
 /// The largest answer: a page of items at their bounds.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
-
-/// Names one write, so that it is done once however often it is sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdempotencyKey(String);
-
-impl IdempotencyKey {
-    /// A key that nobody else draws: 128 random bits.
-    #[must_use]
-    pub fn random() -> Self {
-        Self(format!("{:032x}", rand::rng().random::<u128>()))
-    }
-
-    /// A key of the caller's own, such as the name of an import and the number of its batch.
-    #[must_use]
-    pub fn named(name: impl fmt::Display) -> Self {
-        Self(name.to_string())
-    }
-}
-
-/// A write that is committed and flushed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written<T> {
-    /// What it made.
-    pub value: T,
-    /// A search that asks for this sequence sees the write.
-    pub sequence: Sequence,
-}
 
 /// A page of items.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +27,7 @@ pub struct ItemPage {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ItemSearch {
     /// The bank, or `None` for all.
-    pub bank: Option<BankRef>,
+    pub bank: Option<BankName>,
     /// At most 4 hashes; only equal ones are found.
     pub hashes: Vec<Hash>,
     /// At most 512 bytes; empty for none.
@@ -69,7 +38,7 @@ pub struct ItemSearch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundItems {
     /// By id, each with the name of its bank. There may be none although there are more.
-    pub items: Vec<(Item, BankRef)>,
+    pub items: Vec<(Item, BankName)>,
     /// Where the next part begins; `None` where this is the last one.
     pub next_after: Option<ItemId>,
     /// Items that the bank read for this part.
@@ -82,7 +51,7 @@ impl TryFrom<pb::FindItemsResponse> for FoundItems {
     fn try_from(message: pb::FindItemsResponse) -> Result<Self, Invalid> {
         let item = |found: pb::FoundItem| {
             let item = found.item.ok_or_else(|| Invalid::missing("items.item"))?.try_into()?;
-            Ok((item, bank_ref("items.bank", &found.bank)?))
+            Ok((item, vigie_proto::bank::name("items.bank", &found.bank)?))
         };
         Ok(Self {
             items: message.items.into_iter().map(item).collect::<Result<_, Invalid>>()?,
@@ -96,31 +65,7 @@ impl TryFrom<pb::FindItemsResponse> for FoundItems {
 /// are retried within their deadline like reads.
 #[derive(Debug, Clone)]
 pub struct BankClient {
-    banks: Leader<Endpoint>,
-}
-
-#[derive(Debug, Clone)]
-struct Endpoint {
-    target: Target,
-    stub: BankServiceClient<Channel>,
-}
-
-/// Makes one retried call: the request is built for each attempt, the answer converted once.
-macro_rules! call {
-    ($self:ident, $deadline:ident, $stub:ident, $method:literal, $request:expr) => {{
-        let request = $request;
-        $self
-            .banks
-            .call($deadline, |Endpoint { target, mut stub }| {
-                let request = request.clone();
-                async move {
-                    let method = concat!("vigie.bank.v1.BankService/", $method);
-                    let call = target.call(method, $deadline, request, |request| stub.$stub(request));
-                    explained(&target, call.await).await
-                }
-            })
-            .await
-    }};
+    bank: LeadingBank<BankServiceClient<Channel>>,
 }
 
 impl BankClient {
@@ -136,47 +81,38 @@ impl BankClient {
 
     /// The one that serves of the banks at these endpoints, at least one, on a network.
     pub fn among(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
-        let on = network.clone();
-        let endpoint = move |endpoint: &str| {
-            let target = Target::new("bank", endpoint, &on)?;
-            let stub = BankServiceClient::new(target.channel()).max_decoding_message_size(ANSWER_BYTES_MAX);
-            Ok(Endpoint { target, stub })
-        };
-        Ok(Self { banks: Leader::new("bank", endpoints, network, endpoint)? })
+        let stub = |channel| BankServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
+        Ok(Self { bank: LeadingBank::among(endpoints, network, stub)? })
     }
 
     /// The same banks, on which calls are tried again as long as this. By default they are until their deadline.
     #[must_use]
     pub fn with_patience(self, patience: Patience) -> Self {
-        Self { banks: self.banks.with_patience(patience) }
+        Self { bank: self.bank.with_patience(patience) }
     }
 
     /// The endpoint of the bank that answered last, or of the first.
     #[must_use]
     pub fn endpoint(&self) -> &str {
-        self.banks.endpoint()
+        self.bank.endpoint()
     }
 
     /// Creates an empty, enabled bank.
     pub async fn create_bank(
         &self,
-        name: impl Into<BankRef>,
+        name: &BankName,
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<Written<Bank>, CallError> {
-        let request = pb::CreateBankRequest { name: name.into().to_string(), idempotency_key: key.0 };
-        let answer: pb::CreateBankResponse = call!(self, deadline, create_bank, "CreateBank", request)?;
+        let request = pb::CreateBankRequest { name: name.to_string(), idempotency_key: key.into_text() };
+        let answer: pb::CreateBankResponse = call!(self, deadline, create_bank, CreateBank, request)?;
         self.bank_written(answer.bank, answer.sequence)
     }
 
     /// Reads a bank.
-    pub async fn get_bank(
-        &self,
-        name: impl Into<BankRef>,
-        deadline: Instant,
-    ) -> Result<Written<Bank>, CallError> {
-        let request = pb::GetBankRequest { name: name.into().to_string() };
-        let answer: pb::GetBankResponse = call!(self, deadline, get_bank, "GetBank", request)?;
+    pub async fn get_bank(&self, name: &BankName, deadline: Instant) -> Result<Written<Bank>, CallError> {
+        let request = pb::GetBankRequest { name: name.to_string() };
+        let answer: pb::GetBankResponse = call!(self, deadline, get_bank, GetBank, request)?;
         self.bank_written(answer.bank, answer.sequence)
     }
 
@@ -189,70 +125,70 @@ impl BankClient {
     ) -> Result<Written<Vec<Bank>>, CallError> {
         let after_id = after.map_or(0, |bank| bank.0);
         let request = pb::ListBanksRequest { after_id, page_size: page_size.into() };
-        let answer: pb::ListBanksResponse = call!(self, deadline, list_banks, "ListBanks", request)?;
+        let answer: pb::ListBanksResponse = call!(self, deadline, list_banks, ListBanks, request)?;
         let banks = answer.banks.into_iter().map(Bank::try_from).collect::<Result<_, _>>();
-        self.written(banks, answer.sequence)
+        self.bank.written(banks, answer.sequence)
     }
 
     /// Gives a bank another name.
     pub async fn rename_bank(
         &self,
-        name: impl Into<BankRef>,
+        name: &BankName,
         new_name: &BankName,
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<Written<Bank>, CallError> {
         let request = pb::RenameBankRequest {
-            name: name.into().to_string(),
+            name: name.to_string(),
             new_name: new_name.to_string(),
-            idempotency_key: key.0,
+            idempotency_key: key.into_text(),
         };
-        let answer: pb::RenameBankResponse = call!(self, deadline, rename_bank, "RenameBank", request)?;
+        let answer: pb::RenameBankResponse = call!(self, deadline, rename_bank, RenameBank, request)?;
         self.bank_written(answer.bank, answer.sequence)
     }
 
     /// Lets a bank be searched, or no longer.
     pub async fn set_bank_enabled(
         &self,
-        name: impl Into<BankRef>,
+        name: &BankName,
         enabled: bool,
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<Written<Bank>, CallError> {
         let request =
-            pb::SetBankEnabledRequest { name: name.into().to_string(), enabled, idempotency_key: key.0 };
+            pb::SetBankEnabledRequest { name: name.to_string(), enabled, idempotency_key: key.into_text() };
         let answer: pb::SetBankEnabledResponse =
-            call!(self, deadline, set_bank_enabled, "SetBankEnabled", request)?;
+            call!(self, deadline, set_bank_enabled, SetBankEnabled, request)?;
         self.bank_written(answer.bank, answer.sequence)
     }
 
     /// Deletes a bank and its items; tells how many items there were.
     pub async fn delete_bank(
         &self,
-        name: impl Into<BankRef>,
+        name: &BankName,
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<Written<u64>, CallError> {
-        let request = pb::DeleteBankRequest { name: name.into().to_string(), idempotency_key: key.0 };
-        let answer: pb::DeleteBankResponse = call!(self, deadline, delete_bank, "DeleteBank", request)?;
-        self.written(Ok(answer.item_count), answer.sequence)
+        let request = pb::DeleteBankRequest { name: name.to_string(), idempotency_key: key.into_text() };
+        let answer: pb::DeleteBankResponse = call!(self, deadline, delete_bank, DeleteBank, request)?;
+        self.bank.written(Ok(answer.item_count), answer.sequence)
     }
 
     /// Adds up to 1,000 items: all of them or none. Their ids come in the order of `items`.
     pub async fn add_items(
         &self,
-        bank: impl Into<BankRef>,
+        bank: &BankName,
         items: Vec<ItemContent>,
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<Written<Vec<ItemId>>, CallError> {
         let request = pb::AddItemsRequest {
-            bank: bank.into().to_string(),
+            bank: bank.to_string(),
             items: items.into_iter().map(Into::into).collect(),
-            idempotency_key: key.0,
+            idempotency_key: key.into_text(),
         };
-        let answer: pb::AddItemsResponse = call!(self, deadline, add_items, "AddItems", request)?;
-        self.written(Ok(answer.item_ids.into_iter().map(ItemId).collect()), answer.sequence)
+        let answer: pb::AddItemsResponse = call!(self, deadline, add_items, AddItems, request)?;
+        self.bank.written(Ok(answer.item_ids.into_iter().map(ItemId).collect()), answer.sequence)
     }
 
     /// Reads an item and the name of its bank.
@@ -260,34 +196,34 @@ impl BankClient {
         &self,
         item: ItemId,
         deadline: Instant,
-    ) -> Result<Written<(Item, BankRef)>, CallError> {
+    ) -> Result<Written<(Item, BankName)>, CallError> {
         let request = pb::GetItemRequest { item_id: item.0 };
-        let answer: pb::GetItemResponse = call!(self, deadline, get_item, "GetItem", request)?;
+        let answer: pb::GetItemResponse = call!(self, deadline, get_item, GetItem, request)?;
         let found = answer
             .item
             .ok_or_else(|| Invalid::missing("item"))
             .and_then(Item::try_from)
-            .and_then(|item| Ok((item, bank_ref("bank", &answer.bank)?)));
-        self.written(found, answer.sequence)
+            .and_then(|item| Ok((item, vigie_proto::bank::name("bank", &answer.bank)?)));
+        self.bank.written(found, answer.sequence)
     }
 
     /// Lists up to `page_size` items of a bank after `after`, by id. A page of large items has fewer.
     pub async fn list_items(
         &self,
-        bank: impl Into<BankRef>,
+        bank: &BankName,
         after: Option<ItemId>,
         page_size: u16,
         deadline: Instant,
     ) -> Result<ItemPage, CallError> {
         let request = pb::ListItemsRequest {
-            bank: bank.into().to_string(),
+            bank: bank.to_string(),
             after_id: after.map_or(0, |item| item.0),
             page_size: page_size.into(),
             may_truncate: true,
         };
-        let answer: pb::ListItemsResponse = call!(self, deadline, list_items, "ListItems", request)?;
+        let answer: pb::ListItemsResponse = call!(self, deadline, list_items, ListItems, request)?;
         let items = answer.items.into_iter().map(Item::try_from).collect::<Result<Vec<_>, _>>();
-        let Written { value: items, sequence } = self.written(items, answer.sequence)?;
+        let Written { value: items, sequence } = self.bank.written(items, answer.sequence)?;
         let goes_on = answer.truncated || items.len() >= usize::from(page_size);
         let next_after = items.last().map(|item| item.id).filter(|_| goes_on);
         Ok(ItemPage { items, sequence, next_after })
@@ -308,9 +244,9 @@ impl BankClient {
             after_id: after.map_or(0, |item| item.0),
             page_size: page_size.into(),
         };
-        let answer: pb::FindItemsResponse = call!(self, deadline, find_items, "FindItems", request)?;
+        let answer: pb::FindItemsResponse = call!(self, deadline, find_items, FindItems, request)?;
         let sequence = answer.sequence;
-        self.written(FoundItems::try_from(answer), sequence)
+        self.bank.written(FoundItems::try_from(answer), sequence)
     }
 
     /// Removes up to 1,000 items: all of them or none.
@@ -322,29 +258,20 @@ impl BankClient {
     ) -> Result<Written<()>, CallError> {
         let request = pb::RemoveItemsRequest {
             item_ids: items.iter().map(|item| item.0).collect(),
-            idempotency_key: key.0,
+            idempotency_key: key.into_text(),
         };
-        let answer: pb::RemoveItemsResponse = call!(self, deadline, remove_items, "RemoveItems", request)?;
-        self.written(Ok(()), answer.sequence)
+        let answer: pb::RemoveItemsResponse = call!(self, deadline, remove_items, RemoveItems, request)?;
+        self.bank.written(Ok(()), answer.sequence)
     }
 
     /// Asks how far the log has come.
     pub async fn log_head(&self, deadline: Instant) -> Result<LogHead, CallError> {
         let answer: pb::GetLogHeadResponse =
-            call!(self, deadline, get_log_head, "GetLogHead", pb::GetLogHeadRequest {})?;
-        answer.try_into().map_err(|invalid| self.unreadable(&invalid))
-    }
-
-    fn written<T>(&self, value: Result<T, Invalid>, sequence: u64) -> Result<Written<T>, CallError> {
-        let value = value.map_err(|invalid| self.unreadable(&invalid))?;
-        Ok(Written { value, sequence: Sequence(sequence) })
-    }
-
-    fn unreadable(&self, invalid: &Invalid) -> CallError {
-        self.banks.handle().target.unreadable(invalid)
+            call!(self, deadline, get_log_head, GetLogHead, pb::GetLogHeadRequest {})?;
+        self.bank.checked(answer.try_into())
     }
 
     fn bank_written(&self, bank: Option<pb::Bank>, sequence: u64) -> Result<Written<Bank>, CallError> {
-        self.written(bank.ok_or_else(|| Invalid::missing("bank")).and_then(Bank::try_from), sequence)
+        self.bank.written(bank.ok_or_else(|| Invalid::missing("bank")).and_then(Bank::try_from), sequence)
     }
 }

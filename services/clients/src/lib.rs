@@ -3,11 +3,14 @@
 //! A client speaks in model types; the wire format stays inside. How calls are made, kept in time, retried and spread over
 //! endpoints is `vigie-net`'s; the types of it that a client's functions take and return are exported here as well.
 //!
-//! Reading order: [`Ask`], `wrong_service`, then one module for each service.
+//! Reading order: [`Ask`], `wrong_service`, `leading_bank`, then one module for each service.
 
 mod ask;
 mod wrong_service;
+mod leading_bank;
 mod bank;
+mod consortium;
+mod audit;
 mod coordinator;
 mod directory;
 mod feed;
@@ -18,10 +21,16 @@ mod matching;
 pub mod decoder;
 
 pub use ask::Ask;
-pub use bank::{BankClient, FoundItems, IdempotencyKey, ItemPage, ItemSearch, Written};
+pub use audit::{AuditClient, AuditEntry, AuditLeaf, AuditPage, ConsistencyProof, InclusionProof};
+pub use bank::{BankClient, FoundItems, ItemPage, ItemSearch};
+pub use consortium::{
+    ConsortiumClient, KeyListing, MemberWords, NewCredential, NewPrincipal, PrincipalCredential,
+    PrincipalListing, PrincipalWithKey, WhoAmI,
+};
 pub use coordinator::{CoordinatorClient, partial_search};
 pub use directory::DirectoryClient;
 pub use feed::{FeedClient, FeedStream};
+pub use leading_bank::{IdempotencyKey, Written};
 pub use matcher::{DescriptionStream, MatcherClient};
 pub use matching::{MatchAnswer, MatchClient, MatchStreamAnswer, QueryFailure, partial_match};
 pub use state::StateStream;

@@ -1,0 +1,290 @@
+//! Client of the bank's audit.
+
+use prost::Message as _;
+use tokio::time::Instant;
+use tonic::Code;
+use vigie_audit::tree::{LeafIndex, NodeHash, SIZE_MAX, Size};
+use vigie_consortium::{MemberName, PrincipalId};
+use vigie_model::{BankId, ItemId, MemberId, Sequence, UnixMillis};
+use vigie_net::{CallError, Channel, EndpointError, Network, Patience};
+use vigie_proto::Invalid;
+use vigie_proto::pb::consortium::v1 as pb;
+use vigie_proto::pb::consortium::v1::audit_service_client::AuditServiceClient;
+
+use crate::leading_bank::{LeadingBank, call};
+
+/// The largest answer: 1,000 entries at their bounds.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+/// An entry of the audit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Its place in the tree.
+    pub index: LeafIndex,
+    /// When.
+    pub at: UnixMillis,
+    /// For whom; `None` for a call that no member made.
+    pub member: Option<MemberId>,
+    /// By whom; `None` while the consortium is off, and for what the deployment does by itself.
+    pub principal: Option<PrincipalId>,
+    /// The path of a method, or the name of an event.
+    pub action: String,
+    /// The code that it ended with.
+    pub code: Code,
+    /// The banks that it is about.
+    pub banks: Vec<BankId>,
+    /// The first item that it is about, if there is one.
+    pub first_item: Option<ItemId>,
+    /// The number of items.
+    pub item_count: u64,
+    /// The last change that it made, if there is one.
+    pub sequence: Option<Sequence>,
+    /// The keyed digest of the request; `None` for what is no request.
+    pub request_digest: Option<[u8; 32]>,
+}
+
+/// A leaf of the audit's tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditLeaf {
+    /// Its bytes, of which the leaf's hash is made.
+    pub bytes: Vec<u8>,
+    /// The entry that they encode.
+    pub entry: AuditEntry,
+}
+
+impl AuditLeaf {
+    /// The hash of the leaf.
+    #[must_use]
+    pub fn hash(&self) -> NodeHash {
+        NodeHash::of_entry(&self.bytes)
+    }
+}
+
+/// A page of entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditPage {
+    /// By index. There may be none although there are more.
+    pub leaves: Vec<AuditLeaf>,
+    /// Where the next page begins; `None` where everything has been read.
+    pub next: Option<LeafIndex>,
+    /// Entries of the tree.
+    pub tree_size: Size,
+}
+
+/// A proof that an entry is in a tree, for [`vigie_audit::tree::check_inclusion`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InclusionProof {
+    /// The hash of the entry's leaf.
+    pub leaf: NodeHash,
+    /// The path from the leaf.
+    pub path: Vec<NodeHash>,
+    /// The size of the tree.
+    pub tree_size: Size,
+}
+
+/// A proof that a tree goes on from another, for [`vigie_audit::tree::check_consistency`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsistencyProof {
+    /// The hashes.
+    pub path: Vec<NodeHash>,
+    /// The size of the larger tree.
+    pub new_size: Size,
+}
+
+/// Reads the audit of the bank, or of that one of several on one database which serves.
+#[derive(Debug, Clone)]
+pub struct AuditClient {
+    bank: LeadingBank<AuditServiceClient<Channel>>,
+}
+
+impl AuditClient {
+    /// The one that serves of the banks at these endpoints, at least one, on a network.
+    pub fn among(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
+        let stub = |channel| AuditServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
+        Ok(Self { bank: LeadingBank::among(endpoints, network, stub)? })
+    }
+
+    /// The same banks, on which calls are tried again as long as this. By default they are until their deadline.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { bank: self.bank.with_patience(patience) }
+    }
+
+    /// Lists up to `page_size` entries from an index on, of a member or of all whom the caller may read.
+    pub async fn list_entries(
+        &self,
+        from: LeafIndex,
+        page_size: u16,
+        member: Option<&MemberName>,
+        deadline: Instant,
+    ) -> Result<AuditPage, CallError> {
+        let request = pb::ListEntriesRequest {
+            from_index: from.0,
+            page_size: page_size.into(),
+            member: member.map(ToString::to_string).unwrap_or_default(),
+        };
+        let answer: pb::ListEntriesResponse = call!(self, deadline, list_entries, ListEntries, request)?;
+        self.bank.checked(answer.try_into())
+    }
+
+    /// Reads the newest checkpoint, a signed note, which [`vigie_audit::checkpoint::Checkpoint::open`] checks.
+    ///
+    /// `UNAVAILABLE`: none has been signed yet.
+    pub async fn get_checkpoint(&self, deadline: Instant) -> Result<String, CallError> {
+        let request = pb::GetCheckpointRequest {};
+        let answer: pb::GetCheckpointResponse =
+            call!(self, deadline, get_checkpoint, GetCheckpoint, request)?;
+        Ok(answer.signed_note)
+    }
+
+    /// Asks for the proof that an entry is in the tree of a size, or of the newest checkpoint.
+    pub async fn prove_inclusion(
+        &self,
+        index: LeafIndex,
+        tree_size: Option<Size>,
+        deadline: Instant,
+    ) -> Result<InclusionProof, CallError> {
+        let request = pb::ProveInclusionRequest { index: index.0, tree_size: tree_size.map_or(0, Size::get) };
+        let answer: pb::ProveInclusionResponse =
+            call!(self, deadline, prove_inclusion, ProveInclusion, request)?;
+        self.bank.checked(answer.try_into())
+    }
+
+    /// Asks for the proof that the tree of a size, or of the newest checkpoint, goes on from a smaller one.
+    pub async fn prove_consistency(
+        &self,
+        old_size: Size,
+        new_size: Option<Size>,
+        deadline: Instant,
+    ) -> Result<ConsistencyProof, CallError> {
+        let request =
+            pb::ProveConsistencyRequest { old_size: old_size.get(), new_size: new_size.map_or(0, Size::get) };
+        let answer: pb::ProveConsistencyResponse =
+            call!(self, deadline, prove_consistency, ProveConsistency, request)?;
+        self.bank.checked(answer.try_into())
+    }
+}
+
+impl TryFrom<pb::ListEntriesResponse> for AuditPage {
+    type Error = Invalid;
+
+    fn try_from(message: pb::ListEntriesResponse) -> Result<Self, Invalid> {
+        Ok(Self {
+            leaves: message.entries.into_iter().map(leaf).collect::<Result<_, _>>()?,
+            next: (message.next_index > 0).then_some(LeafIndex(message.next_index)),
+            tree_size: size("tree_size", message.tree_size)?,
+        })
+    }
+}
+
+impl TryFrom<pb::ProveInclusionResponse> for InclusionProof {
+    type Error = Invalid;
+
+    fn try_from(message: pb::ProveInclusionResponse) -> Result<Self, Invalid> {
+        Ok(Self {
+            leaf: node_hash("leaf_hash", message.leaf_hash)?,
+            path: path(message.path)?,
+            tree_size: size("tree_size", message.tree_size)?,
+        })
+    }
+}
+
+impl TryFrom<pb::ProveConsistencyResponse> for ConsistencyProof {
+    type Error = Invalid;
+
+    fn try_from(message: pb::ProveConsistencyResponse) -> Result<Self, Invalid> {
+        Ok(Self { path: path(message.path)?, new_size: size("new_size", message.new_size)? })
+    }
+}
+
+impl TryFrom<pb::AuditEntry> for AuditEntry {
+    type Error = Invalid;
+
+    fn try_from(message: pb::AuditEntry) -> Result<Self, Invalid> {
+        let digest = message.request_digest;
+        let request_digest = (!digest.is_empty()).then(|| bytes("request_digest", digest)).transpose()?;
+        Ok(Self {
+            index: LeafIndex(message.index),
+            at: UnixMillis(message.at_unix_ms),
+            member: (message.member_id > 0).then_some(MemberId(message.member_id)),
+            principal: (message.principal_id > 0).then_some(PrincipalId(message.principal_id)),
+            action: message.action,
+            code: Code::from(message.code),
+            banks: message.bank_ids.into_iter().map(BankId).collect(),
+            first_item: (message.first_item_id > 0).then_some(ItemId(message.first_item_id)),
+            item_count: message.item_count,
+            sequence: (message.sequence > 0).then_some(Sequence(message.sequence)),
+            request_digest,
+        })
+    }
+}
+
+fn leaf(bytes: Vec<u8>) -> Result<AuditLeaf, Invalid> {
+    let entry = pb::AuditEntry::decode(&bytes[..]).map_err(|error| Invalid::new("entries", error))?;
+    Ok(AuditLeaf { entry: entry.try_into()?, bytes })
+}
+
+fn path(hashes: Vec<Vec<u8>>) -> Result<Vec<NodeHash>, Invalid> {
+    hashes.into_iter().map(|hash| node_hash("path", hash)).collect()
+}
+
+fn node_hash(field: &str, hash: Vec<u8>) -> Result<NodeHash, Invalid> {
+    bytes(field, hash).map(NodeHash)
+}
+
+fn bytes(field: &str, bytes: Vec<u8>) -> Result<[u8; 32], Invalid> {
+    let found = bytes.len();
+    bytes.try_into().map_err(|_| Invalid::new(field, format!("has {found} bytes; it must have 32")))
+}
+
+fn size(field: &str, entries: u64) -> Result<Size, Invalid> {
+    Size::new(entries)
+        .ok_or_else(|| Invalid::new(field, format!("is {entries}; it must be at most {SIZE_MAX}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_keeps_the_bytes_of_its_leaf() {
+        let entry = pb::AuditEntry {
+            index: 4,
+            at_unix_ms: 9,
+            member_id: 2,
+            action: "/x.Y/Z".into(),
+            code: 7,
+            bank_ids: vec![3],
+            request_digest: vec![1; 32],
+            salt: vec![2; 16],
+            ..Default::default()
+        };
+        let bytes = entry.encode_to_vec();
+        let answer = pb::ListEntriesResponse { entries: vec![bytes.clone()], next_index: 0, tree_size: 5 };
+        let page = AuditPage::try_from(answer).unwrap();
+        assert_eq!((page.next, page.tree_size.get()), (None, 5));
+        let leaf = &page.leaves[0];
+        assert_eq!((leaf.hash(), &leaf.bytes), (NodeHash::of_entry(&bytes), &bytes));
+        let AuditEntry { index, member, principal, code, first_item, .. } = &leaf.entry;
+        assert_eq!((index.0, *member, *principal), (4, Some(MemberId(2)), None));
+        assert_eq!((*code, *first_item), (Code::PermissionDenied, None));
+        assert_eq!(leaf.entry.request_digest, Some([1; 32]));
+    }
+
+    #[test]
+    fn what_breaks_the_contract_is_named() {
+        let fault = |entry: Vec<u8>| {
+            let answer = pb::ListEntriesResponse { entries: vec![entry], ..Default::default() };
+            AuditPage::try_from(answer).unwrap_err().field
+        };
+        assert_eq!(fault(vec![0xff]), "entries");
+        let short = pb::AuditEntry { request_digest: vec![1; 31], ..Default::default() };
+        assert_eq!(fault(short.encode_to_vec()), "request_digest");
+        let proof = pb::ProveInclusionResponse { leaf_hash: vec![0; 31], ..Default::default() };
+        assert_eq!(InclusionProof::try_from(proof).unwrap_err().field, "leaf_hash");
+        let proof = pb::ProveConsistencyResponse { path: vec![vec![0; 33]], ..Default::default() };
+        assert_eq!(ConsistencyProof::try_from(proof).unwrap_err().field, "path");
+        let proof = pb::ProveConsistencyResponse { new_size: u64::MAX, ..Default::default() };
+        assert_eq!(ConsistencyProof::try_from(proof).unwrap_err().field, "new_size");
+    }
+}
