@@ -12,8 +12,10 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -27,6 +29,30 @@ const (
 	limit       = 10
 )
 
+// apiKey returns the API key of the file that VIGIE_API_KEY_FILE names, or that of VIGIE_API_KEY, or nothing.
+func apiKey() (string, error) {
+	if file := os.Getenv("VIGIE_API_KEY_FILE"); file != "" {
+		content, err := os.ReadFile(file)
+		return strings.TrimSpace(string(content)), err
+	}
+	return os.Getenv("VIGIE_API_KEY"), nil
+}
+
+// connect opens a connection over TLS, or in plain text where the URL says http. A key is sent in plain text to this machine alone.
+func connect(frontend string, hasKey bool) (*grpc.ClientConn, error) {
+	address, err := url.Parse(frontend)
+	if err != nil {
+		return nil, err
+	}
+	transport := insecure.NewCredentials()
+	if address.Scheme == "https" {
+		transport = credentials.NewTLS(nil)
+	} else if host := address.Hostname(); hasKey && host != "localhost" && host != "127.0.0.1" && host != "::1" {
+		return nil, fmt.Errorf("the API key would be sent to %s in plain text: write https://", host)
+	}
+	return grpc.NewClient(address.Host, grpc.WithTransportCredentials(transport))
+}
+
 // detailOf returns the message of this type that the details of the error's status carry.
 func detailOf[M proto.Message](err error) (found M, ok bool) {
 	for _, detail := range status.Convert(err).Details() {
@@ -38,9 +64,12 @@ func detailOf[M proto.Message](err error) (found M, ok bool) {
 }
 
 // ask returns the answer, whole or partial.
-func ask(client matching.MatchServiceClient, request *matching.MatchRequest) (*matching.MatchResponse, error) {
+func ask(client matching.MatchServiceClient, request *matching.MatchRequest, key string) (*matching.MatchResponse, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
+	if key != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+key)
+	}
 	for attempt := 1; ; attempt++ {
 		response, err := client.Match(ctx, request, grpc.UseCompressor(gzip.Name))
 		if err == nil {
@@ -99,10 +128,6 @@ func leftOut(matched *matching.Matched) (found []string) {
 }
 
 func run(frontend string, files []string) (int, error) {
-	address, err := url.Parse(frontend)
-	if err != nil {
-		return 1, err
-	}
 	request := &matching.MatchRequest{Options: &model.SearchOptions{Limit: limit}}
 	for _, file := range files {
 		content, err := os.ReadFile(file)
@@ -112,12 +137,16 @@ func run(frontend string, files []string) (int, error) {
 		query := &matching.MatchQuery{Content: &matching.MatchQuery_Image{Image: content}}
 		request.Queries = append(request.Queries, query)
 	}
-	connection, err := grpc.NewClient(address.Host, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	key, err := apiKey()
+	if err != nil {
+		return 1, err
+	}
+	connection, err := connect(frontend, key != "")
 	if err != nil {
 		return 1, err
 	}
 	defer connection.Close()
-	response, err := ask(matching.NewMatchServiceClient(connection), request)
+	response, err := ask(matching.NewMatchServiceClient(connection), request, key)
 	if err != nil {
 		return 1, err
 	}

@@ -1,5 +1,6 @@
 """Asks a frontend whether files are known: match.py URL FILE..."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -17,6 +18,23 @@ ATTEMPTS_MAX = 5
 LIMIT = 10
 
 
+def api_key() -> str:
+    """Returns the API key of the file that VIGIE_API_KEY_FILE names, or that of VIGIE_API_KEY, or nothing."""
+    file = os.environ.get("VIGIE_API_KEY_FILE")
+    return Path(file).read_text().strip() if file else os.environ.get("VIGIE_API_KEY", "")
+
+
+def connect(url: str, has_key: bool) -> grpc.Channel:
+    """Returns a channel over TLS, or in plain text where the URL says http. A key is sent in plain text to this machine alone."""
+    address = urlsplit(url)
+    if address.scheme == "https":
+        credentials = grpc.ssl_channel_credentials()
+        return grpc.secure_channel(address.netloc, credentials, compression=grpc.Compression.Gzip)
+    if has_key and address.hostname not in ("localhost", "127.0.0.1", "::1"):
+        sys.exit(f"the API key would be sent to {address.hostname} in plain text: write https://")
+    return grpc.insecure_channel(address.netloc, compression=grpc.Compression.Gzip)
+
+
 def detail_of(error: grpc.RpcError, message):
     """Returns the message of this type that the details of the error's status carry, or None."""
     status = rpc_status.from_call(error)
@@ -26,12 +44,13 @@ def detail_of(error: grpc.RpcError, message):
     return None
 
 
-def ask(stub: service.MatchServiceStub, request: matching.MatchRequest) -> matching.MatchResponse:
+def ask(stub: service.MatchServiceStub, request: matching.MatchRequest, key: str) -> matching.MatchResponse:
     """Returns the answer, whole or partial."""
     deadline = time.monotonic() + DEADLINE_SECONDS
+    metadata = [("authorization", f"Bearer {key}")] if key else []
     for attempt in range(ATTEMPTS_MAX):
         try:
-            return stub.Match(request, timeout=deadline - time.monotonic())
+            return stub.Match(request, timeout=deadline - time.monotonic(), metadata=metadata)
         except grpc.RpcError as error:
             partial = detail_of(error, matching.MatchResponse())
             if error.code() == grpc.StatusCode.UNAVAILABLE and partial is not None:
@@ -73,8 +92,9 @@ def left_out(matched: matching.Matched) -> list[str]:
 def main(url: str, files: list[str]) -> int:
     queries = [matching.MatchQuery(image=Path(file).read_bytes()) for file in files]
     request = matching.MatchRequest(queries=queries, options=model.SearchOptions(limit=LIMIT))
-    with grpc.insecure_channel(urlsplit(url).netloc, compression=grpc.Compression.Gzip) as channel:
-        response = ask(service.MatchServiceStub(channel), request)
+    key = api_key()
+    with connect(url, has_key=bool(key)) as channel:
+        response = ask(service.MatchServiceStub(channel), request, key)
 
     known = incomplete = False
     for file, result in zip(files, response.results):

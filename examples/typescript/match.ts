@@ -24,12 +24,32 @@ const DEADLINE_MS = 30_000;
 const ATTEMPTS_MAX = 5;
 const LIMIT = 10;
 
+/** Returns the API key of the file that VIGIE_API_KEY_FILE names, or that of VIGIE_API_KEY, or nothing. */
+async function apiKey(): Promise<string> {
+  const file = process.env.VIGIE_API_KEY_FILE;
+  return file ? (await readFile(file, "utf8")).trim() : (process.env.VIGIE_API_KEY ?? "");
+}
+
+/** Returns the headers of a call with this key, which is sent in plain text to this machine alone. */
+function credential(url: string, key: string): HeadersInit {
+  if (!key) return {};
+  const { protocol, hostname } = new URL(url);
+  if (protocol !== "https:" && !["localhost", "127.0.0.1", "[::1]"].includes(hostname)) {
+    throw new Error(`the API key would be sent to ${hostname} in plain text: write https://`);
+  }
+  return { authorization: `Bearer ${key}` };
+}
+
 /** Returns the answer, whole or partial. */
-async function ask(client: Client<typeof MatchService>, request: MatchRequest): Promise<MatchResponse> {
+async function ask(
+  client: Client<typeof MatchService>,
+  request: MatchRequest,
+  headers: HeadersInit,
+): Promise<MatchResponse> {
   const signal = AbortSignal.timeout(DEADLINE_MS);
   for (let attempt = 1; ; attempt++) {
     try {
-      return await client.match(request, { signal, timeoutMs: DEADLINE_MS });
+      return await client.match(request, { signal, headers, timeoutMs: DEADLINE_MS });
     } catch (raised) {
       const error = ConnectError.from(raised);
       const [partial] = error.findDetails(MatchResponseSchema);
@@ -75,8 +95,9 @@ async function main(url: string, files: string[]): Promise<number> {
     content: { case: "image", value },
   }));
   const request = create(MatchRequestSchema, { queries, options: { limit: LIMIT } });
+  const headers = credential(url, await apiKey());
   const transport = createGrpcTransport({ baseUrl: url, sendCompression: compressionGzip });
-  const response = await ask(createClient(MatchService, transport), request);
+  const response = await ask(createClient(MatchService, transport), request, headers);
 
   let known = false;
   let incomplete = false;

@@ -97,10 +97,11 @@ impl<S: Clone> LeadingBank<S> {
         self.banks
             .call(deadline, |Endpoint { target, stub }| {
                 let request = request.clone();
-                async move {
+                // Boxed: the machinery of attempts would hold it several times.
+                Box::pin(async move {
                     let call = target.call(path, deadline, request, |request| send(stub, request));
                     explained(&target, call.await).await
-                }
+                })
             })
             .await
     }

@@ -1,6 +1,8 @@
 //! What can be typed.
 
 mod setup;
+mod members;
+mod when;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,6 +11,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use vigie_model::{BankName, BankRef};
 use vigie_net::TlsArgs;
 
+pub(crate) use members::{
+    CharterCommand, GrantCommand, MemberCommand, MemberWordsArgs, NewKeyArgs, OneMemberArgs,
+    PrincipalAddArgs, PrincipalCommand, QuotaCommand, QuotaSetArgs, listed,
+};
 pub(crate) use setup::{
     CompletionsArgs, ConfigCheckArgs, ConfigCommand, DevCaArgs, ManArgs, RoleName, TlsCommand,
 };
@@ -84,6 +90,20 @@ pub(crate) enum Command {
     /// Add, show, list and remove items of a bank
     #[command(subcommand)]
     Item(ItemCommand),
+    /// Show for whom calls are made, with which roles and limits
+    Whoami(BankAddressArgs),
+    /// Keep members: the organisations that share a deployment
+    #[command(subcommand)]
+    Member(MemberCommand),
+    /// Keep principals: the machines and people of a member, with their credentials and roles
+    #[command(subcommand)]
+    Principal(PrincipalCommand),
+    /// Share banks with other members
+    #[command(subcommand)]
+    Grant(GrantCommand),
+    /// Set and show the limits of members
+    #[command(subcommand)]
+    Quota(QuotaCommand),
     /// Show what answers, the topology, how far each part has come, and what is banked
     Status(StatusArgs),
     /// Prove a running cluster: add a drawn picture, recognise it, remove it, recognise it no more
@@ -281,6 +301,9 @@ pub(crate) enum BankCommand {
         #[arg(long)]
         with_items: bool,
     },
+    /// Show or change a bank's demands on contributors and its terms
+    #[command(subcommand)]
+    Charter(CharterCommand),
     /// Create the store of a configuration, or bring its schema up to date; a bank does so itself when it starts
     Migrate(StoreArgs),
     /// Prove that the store of a configuration holds what its log says; its bank may run

@@ -5,6 +5,7 @@ mod date;
 mod stop;
 mod cluster;
 mod banks;
+mod members;
 mod content;
 mod state;
 mod shell;
@@ -19,6 +20,7 @@ use crate::cli::{Cli, Command, TlsCommand};
 use crate::commands::banks::{bank, item};
 use crate::commands::cluster::{config, demo, descriptors, dev_ca, role, up};
 use crate::commands::content::{hash, match_files};
+use crate::commands::members::{grant, member, principal, quota, whoami};
 use crate::commands::state::{health, status, try_out};
 use crate::output::{Exit, Output};
 
@@ -35,6 +37,11 @@ async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Hash(args) => traced(hash::run(args, output)).await,
         Command::Bank(args) => traced(bank::run(args, output)).await,
         Command::Item(command) => traced(item::run(command, output)).await,
+        Command::Whoami(address) => traced(whoami::run(address, output)).await,
+        Command::Member(command) => traced(member::run(command, output)).await,
+        Command::Principal(command) => traced(principal::run(command, output)).await,
+        Command::Grant(command) => traced(grant::run(command, output)).await,
+        Command::Quota(command) => traced(quota::run(command, output)).await,
         Command::Status(args) => traced(status::run(args, output)).await,
         Command::Try(args) => traced(try_out::run(args, output)).await,
         Command::Health(args) => health::run(&args, output).await,

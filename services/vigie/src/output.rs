@@ -185,7 +185,7 @@ impl Output {
         self.note(format!("{} {}", style::styled(style::BAD, "vigie:"), sentence(error)));
         let call = error.downcast_ref::<CallError>();
         let called = call.map(CallError::code);
-        if let Some(hint) = called.and_then(hint) {
+        if let Some(hint) = call.and_then(hint) {
             self.note(hint);
         }
         let code = called.map_or_else(|| "failed".to_owned(), code_name);
@@ -207,18 +207,40 @@ fn waiting(wait: &Wait<'_>) -> String {
     }
 }
 
-/// What a person may look up or change after a call that ended with this code.
+/// What a person may look up or change after a call that failed so.
 #[must_use]
-pub(crate) fn hint(code: Code) -> Option<&'static str> {
-    const HINTS: [(Code, &str); 2] = [
-        (Code::NotFound, "hint: `vigie bank list` shows the banks, `vigie item list BANK` the items of one"),
+pub(crate) fn hint(call: &CallError) -> Option<String> {
+    const HINTS: [(Code, &str); 3] = [
+        (
+            Code::NotFound,
+            "hint: `vigie bank list` shows the banks, `vigie item list BANK` the items of one, `vigie whoami` for whom the \
+             call was made: what its member may not see does not exist for it",
+        ),
+        (
+            Code::PermissionDenied,
+            "hint: `vigie whoami` shows for whom the call was made, and with which roles",
+        ),
         (
             Code::Unimplemented,
             "hint: --frontend (or VIGIE_FRONTEND), --coordinator (VIGIE_COORDINATOR) and --bank-url (VIGIE_BANK) are \
              addresses of their own",
         ),
     ];
-    HINTS.iter().find(|(of, _)| *of == code).map(|(_, hint)| *hint)
+    let code = call.code();
+    if code == Code::Unauthenticated {
+        return Some(match call.credentials() {
+            Some(carried) => format!(
+                "hint: the call carried {carried}, which may be wrong, expired or revoked: `vigie whoami` tries one, and an \
+                 administrator sees the ids and ends of keys in `vigie principal list`"
+            ),
+            None => {
+                "hint: the call carried no credential: name a file with an API key by --api-key-file (or \
+                     VIGIE_API_KEY_FILE), or set VIGIE_API_KEY; `vigie whoami` tries it"
+                    .to_owned()
+            }
+        });
+    }
+    HINTS.iter().find(|(of, _)| *of == code).map(|(_, hint)| (*hint).to_owned())
 }
 
 /// A number of things: `1 file`, `2 files`.

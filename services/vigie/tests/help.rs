@@ -15,8 +15,23 @@ fn the_help_names_every_command_and_exit_code() {
     let help = output(&["--help"]);
     let begins = |word: &str| help.lines().any(|line| line.trim_start().starts_with(word));
     let roles = ["bank ", "matcher ", "coordinator ", "frontend "];
-    for command in
-        ["demo ", "up ", "match ", "hash ", "item ", "status ", "config ", "tls "].into_iter().chain(roles)
+    for command in [
+        "demo ",
+        "up ",
+        "match ",
+        "hash ",
+        "item ",
+        "status ",
+        "whoami ",
+        "member ",
+        "principal ",
+        "grant ",
+        "quota ",
+        "config ",
+        "tls ",
+    ]
+    .into_iter()
+    .chain(roles)
     {
         assert!(begins(command), "{command} in {help}");
     }

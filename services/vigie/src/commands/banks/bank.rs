@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use anyhow::bail;
 use vigie_bank::Verified;
-use vigie_clients::{BankClient, Deadline, IdempotencyKey, Patience, Written};
+use vigie_clients::{BankClient, Deadline, IdempotencyKey, Network, Patience, Written};
 use vigie_model::{Bank, BankId, LogHead};
 
 use crate::cli::{BankAddressArgs, BankArgs, BankCommand, OneBankArgs};
 use crate::commands::cluster::role;
 use crate::commands::deadline::deadline;
 use crate::commands::lines::BankObject;
+use crate::commands::members::charter;
 use crate::config::load_store;
 use crate::output::{Exit, Output, counted, counted_as, style};
 
@@ -54,6 +55,7 @@ pub(crate) async fn run(args: BankArgs, output: &mut Output) -> anyhow::Result<E
             }))?;
             Ok(Exit::Done)
         }
+        BankCommand::Charter(command) => charter::run(command, output).await,
         BankCommand::Migrate(store) => {
             vigie_bank::migrate(&load_store(&store)?).await?;
             output.say("the store is up to date")?;
@@ -171,8 +173,16 @@ const fn state(bank: &Bank) -> &'static str {
 
 /// The bank, or that one of the banks named which serves; and until when a call may take.
 pub(crate) fn connect(address: &BankAddressArgs, output: &Output) -> anyhow::Result<(BankClient, Deadline)> {
-    let network = address.tls.network(&address.bank_urls)?.noticing(output.notice());
-    let patience = Patience::Connecting(Duration::from_millis(address.connect_timeout_ms));
-    let client = BankClient::among(&address.bank_urls, &network)?.with_patience(patience);
-    Ok((client, deadline(address.timeout_ms)))
+    let client = BankClient::among(&address.bank_urls, &network(address, output)?)?;
+    Ok((client.with_patience(patience(address)), deadline(address.timeout_ms)))
+}
+
+/// The network on which the bank is reached.
+pub(crate) fn network(address: &BankAddressArgs, output: &Output) -> anyhow::Result<Network> {
+    Ok(address.tls.network(&address.bank_urls)?.noticing(output.notice()))
+}
+
+/// How long a call to the bank is tried again.
+pub(crate) const fn patience(address: &BankAddressArgs) -> Patience {
+    Patience::Connecting(Duration::from_millis(address.connect_timeout_ms))
 }

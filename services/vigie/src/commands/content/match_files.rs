@@ -154,9 +154,13 @@ fn failed(call: &CallError) -> Outcome {
     let of_all = unreachable
         || matches!(
             code,
-            Code::NotFound | Code::FailedPrecondition | Code::Unimplemented | Code::PermissionDenied
+            Code::NotFound
+                | Code::FailedPrecondition
+                | Code::Unimplemented
+                | Code::PermissionDenied
+                | Code::Unauthenticated
         );
-    Outcome::Failed { error: line(message), code: Some(code), exit: Some(exit_of_call(call)), of_all }
+    Outcome::Failed { error: line(message), hint: hint(call), exit: Some(exit_of_call(call)), of_all }
 }
 
 fn print(output: &mut Output, subject: &Subject, outcome: &Outcome) -> Printed {
@@ -172,9 +176,9 @@ fn print(output: &mut Output, subject: &Subject, outcome: &Outcome) -> Printed {
             return output.object(&UnmatchedLine { subject, error: error.clone() });
         }
         Outcome::Partial { matched, coverage, error, .. } => (matched.as_ref(), coverage, Some(error)),
-        Outcome::Failed { error, code, .. } => {
+        Outcome::Failed { error, hint, .. } => {
             output.note(format!("{}: {}", subject.in_errors(), error.message));
-            if let Some(hint) = code.and_then(hint) {
+            if let Some(hint) = hint {
                 output.note(hint);
             }
             return output.object(&UnmatchedLine { subject, error: error.clone() });

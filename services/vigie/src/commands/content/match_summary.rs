@@ -18,12 +18,12 @@ pub(crate) enum Outcome {
     /// Searched by fewer, so that the call failed. The results are left out where they were too many for an error.
     Partial { matched: Option<Matched>, coverage: Coverage, code: Code, error: ErrorLine },
     /// Not searched. A failure `of_all` does not depend on the file.
-    Failed { error: ErrorLine, code: Option<Code>, exit: Option<Exit>, of_all: bool },
+    Failed { error: ErrorLine, hint: Option<String>, exit: Option<Exit>, of_all: bool },
 }
 
 impl Outcome {
     pub(crate) fn of_file(error: ErrorLine) -> Self {
-        Self::Failed { error, code: None, exit: None, of_all: false }
+        Self::Failed { error, hint: None, exit: None, of_all: false }
     }
 }
 

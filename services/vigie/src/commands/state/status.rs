@@ -78,7 +78,7 @@ pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
     }))?;
     let errors = [head.err(), topology.err()];
     if let Some(error) = errors.iter().flatten().next() {
-        if let Some(hint) = hint(error.code()) {
+        if let Some(hint) = hint(error) {
             output.note(hint);
         }
         return Ok(exit_of_call(error));

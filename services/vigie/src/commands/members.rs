@@ -1,0 +1,11 @@
+//! Commands about the organisations that share a deployment.
+
+pub(crate) mod whoami;
+pub(crate) mod member;
+pub(crate) mod principal;
+pub(crate) mod grant;
+pub(crate) mod quota;
+pub(crate) mod charter;
+mod connect;
+mod new_key;
+mod lines;

@@ -1,0 +1,65 @@
+//! The bank's service of members, as the commands call it.
+
+use vigie_clients::{BankClient, CallError, ConsortiumClient, Deadline};
+use vigie_consortium::{Member, MemberId};
+use vigie_model::{Bank, BankId, UnixMillis};
+
+use crate::cli::BankAddressArgs;
+use crate::commands::banks::bank::{network, patience};
+use crate::commands::deadline::deadline;
+use crate::output::Output;
+
+/// Members, principals, grants or banks of one page.
+pub(super) const PAGE: u16 = 500;
+
+/// A client, and until when its first call may take.
+pub(super) fn connect(
+    address: &BankAddressArgs,
+    output: &Output,
+) -> anyhow::Result<(ConsortiumClient, Deadline)> {
+    let network = network(address, output)?;
+    let client = ConsortiumClient::among(&address.bank_urls, &network)?.with_patience(patience(address));
+    Ok((client, deadline(address.timeout_ms)))
+}
+
+/// Every member that the caller may read.
+pub(super) async fn all_members(
+    client: &ConsortiumClient,
+    address: &BankAddressArgs,
+) -> Result<Vec<Member>, CallError> {
+    let mut all = Vec::new();
+    let mut after: Option<MemberId> = None;
+    loop {
+        let page = client.list_members(after, PAGE, deadline(address.timeout_ms)).await?.value;
+        let is_last = page.len() < usize::from(PAGE);
+        after = page.last().map(|member| member.id);
+        all.extend(page);
+        if is_last {
+            return Ok(all);
+        }
+    }
+}
+
+/// Every bank that the caller sees.
+pub(super) async fn all_banks(
+    client: &BankClient,
+    address: &BankAddressArgs,
+) -> Result<Vec<Bank>, CallError> {
+    let mut all = Vec::new();
+    let mut after: Option<BankId> = None;
+    loop {
+        let page = client.list_banks(after, PAGE, deadline(address.timeout_ms)).await?.value;
+        let is_last = page.len() < usize::from(PAGE);
+        after = page.last().map(|bank| bank.id);
+        all.extend(page);
+        if is_last {
+            return Ok(all);
+        }
+    }
+}
+
+/// The present moment, by this machine's clock.
+pub(super) fn now() -> UnixMillis {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,138 @@
+//! `vigie grant`: banks that are shared between members.
+
+use std::collections::BTreeMap;
+
+use vigie_clients::{BankClient, IdempotencyKey, Written};
+use vigie_consortium::{BankRef, Capabilities, Grant, MemberId};
+use vigie_model::BankId;
+
+use crate::cli::{BankAddressArgs, GrantCommand};
+use crate::commands::banks::bank;
+use crate::commands::deadline::deadline;
+use crate::commands::members::connect::{PAGE, all_banks, all_members, connect, now};
+use crate::commands::members::lines::{GrantObject, until};
+use crate::output::{Exit, Output};
+
+pub(crate) async fn run(command: GrantCommand, output: &mut Output) -> anyhow::Result<Exit> {
+    match command {
+        GrantCommand::Put { bank, member, capabilities, expires, address } => {
+            let (client, deadline) = connect(&address, output)?;
+            let capabilities = Capabilities::new(capabilities)?;
+            let (expiry, key) = (expires.expiry(now())?, IdempotencyKey::random());
+            let made = client.put_grant(&bank, &member, capabilities, expiry, key, deadline).await?;
+            let Grant { capabilities, expiry, .. } = made.value;
+            let end = until(expiry);
+            output.say(format!(
+                "{member} may use {bank} for {capabilities}, expires {end} (sequence {})",
+                made.sequence
+            ))?;
+            print_object(output, &made)
+        }
+        GrantCommand::Revoke { bank, member, address } => {
+            let (client, deadline) = connect(&address, output)?;
+            let revoked = client.revoke_grant(&bank, &member, IdempotencyKey::random(), deadline).await?;
+            output
+                .say(format!("{bank} is no longer shared with {member} (sequence {})", revoked.sequence))?;
+            output.object(&serde_json::json!({
+                "bank": bank.to_string(), "member": member.as_str(), "sequence": revoked.sequence.0
+            }))?;
+            Ok(Exit::Done)
+        }
+        GrantCommand::List { bank: Some(bank), address } => list_of(&bank, &address, output).await,
+        GrantCommand::List { bank: None, address } => list_received(&address, output).await,
+        GrantCommand::Alias { bank, alias, none: _, address } => {
+            let (client, deadline) = connect(&address, output)?;
+            let made = client.set_alias(&bank, alias.as_ref(), IdempotencyKey::random(), deadline).await?;
+            let sequence = made.sequence;
+            match &alias {
+                Some(alias) => output.say(format!("{bank} is called {alias} (sequence {sequence})"))?,
+                None => output.say(format!("{bank} has no alias any more (sequence {sequence})"))?,
+            }
+            print_object(output, &made)
+        }
+    }
+}
+
+fn print_object(output: &mut Output, made: &Written<Grant>) -> anyhow::Result<Exit> {
+    let mut object = serde_json::to_value(GrantObject::from(&made.value))?;
+    object["sequence"] = made.sequence.0.into();
+    output.object(&object)?;
+    Ok(Exit::Done)
+}
+
+/// The members that a bank is shared with. Those that the caller may not read are shown by id.
+async fn list_of(bank: &BankRef, address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let (client, _) = connect(address, output)?;
+    let mut grants = Vec::new();
+    let mut after: Option<MemberId> = None;
+    loop {
+        let page = client.list_grants_of(bank, after, PAGE, deadline(address.timeout_ms)).await?.value;
+        after = page.last().map(|grant| grant.member);
+        let is_last = page.len() < usize::from(PAGE);
+        grants.extend(page);
+        if is_last {
+            break;
+        }
+    }
+    let members = all_members(&client, address).await?.into_iter();
+    let names: BTreeMap<MemberId, String> =
+        members.map(|member| (member.id, member.name.to_string())).collect();
+    let mut rows = Vec::new();
+    for grant in &grants {
+        output.object(&GrantObject::from(grant))?;
+        let member = names.get(&grant.member).cloned();
+        rows.push(vec![
+            member.unwrap_or_else(|| format!("member {}", grant.member)),
+            grant.capabilities.to_string(),
+            until(grant.expiry),
+        ]);
+    }
+    if rows.is_empty() {
+        output.say(format!("{bank} is shared with nobody"))?;
+    } else {
+        output.table(&["member", "allowed", "expires (UTC)"], &rows)?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn list_received(address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let (client, _) = connect(address, output)?;
+    let (banks, _) = bank::connect(address, output)?;
+    let mut grants = Vec::new();
+    let mut after: Option<BankId> = None;
+    loop {
+        let page = client.list_received_grants(after, PAGE, deadline(address.timeout_ms)).await?.value;
+        after = page.last().map(|grant| grant.bank);
+        let is_last = page.len() < usize::from(PAGE);
+        grants.extend(page);
+        if is_last {
+            break;
+        }
+    }
+    let names = bank_names(&banks, address).await?;
+    let mut rows = Vec::new();
+    for grant in &grants {
+        output.object(&GrantObject::from(grant))?;
+        let name = names.get(&grant.bank).cloned();
+        rows.push(vec![
+            name.unwrap_or_else(|| format!("bank {}", grant.bank)),
+            grant.alias.as_ref().map(ToString::to_string).unwrap_or_default(),
+            grant.capabilities.to_string(),
+            until(grant.expiry),
+        ]);
+    }
+    if rows.is_empty() {
+        output.say("nothing is shared with the caller's member")?;
+    } else {
+        output.table(&["bank", "alias", "allowed", "expires (UTC)"], &rows)?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn bank_names(
+    client: &BankClient,
+    address: &BankAddressArgs,
+) -> anyhow::Result<BTreeMap<BankId, String>> {
+    let banks = all_banks(client, address).await?;
+    Ok(banks.into_iter().map(|bank| (bank.id, bank.name.to_string())).collect())
+}

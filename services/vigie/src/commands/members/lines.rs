@@ -1,0 +1,275 @@
+//! Members, principals, grants, quotas and charters: as `--json` prints them, a contract with scripts, and as people read them.
+
+use serde::Serialize;
+use vigie_clients::{KeyListing, PrincipalCredential, PrincipalListing};
+use vigie_consortium::{Amount, Charter, Expiry, Flag, Flags, Grant, Member, Quota};
+
+use crate::commands::date::date;
+
+/// A member.
+#[derive(Debug, Serialize)]
+pub(crate) struct MemberObject {
+    /// Its name.
+    member: String,
+    /// Its id.
+    member_id: u32,
+    /// Its name for people; may be empty.
+    display_name: String,
+    /// `active`, `suspended` or `quarantined`.
+    state: String,
+    /// Countries.
+    jurisdictions: Vec<String>,
+    /// Identity providers.
+    token_issuers: Vec<String>,
+    /// Milliseconds since 1970; 0 for the host.
+    created_at_unix_ms: u64,
+}
+
+impl From<&Member> for MemberObject {
+    fn from(member: &Member) -> Self {
+        Self {
+            member: member.name.to_string(),
+            member_id: member.id.0,
+            display_name: member.display_name.to_string(),
+            state: member.state.to_string(),
+            jurisdictions: member.jurisdictions.iter().map(str::to_owned).collect(),
+            token_issuers: member.token_issuers.iter().map(str::to_owned).collect(),
+            created_at_unix_ms: member.created_at.0,
+        }
+    }
+}
+
+/// A principal.
+#[derive(Debug, Serialize)]
+pub(crate) struct PrincipalObject {
+    /// Its id.
+    principal_id: u64,
+    /// Its member's id.
+    member_id: u32,
+    /// Names of roles.
+    roles: Vec<&'static str>,
+    /// How it proves who it is.
+    credential: CredentialObject,
+    /// Milliseconds since 1970.
+    created_at_unix_ms: u64,
+    /// Milliseconds since 1970; `null` for never.
+    expires_at_unix_ms: Option<u64>,
+    /// May be empty.
+    note: String,
+}
+
+/// A credential.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum CredentialObject {
+    SpiffeId(String),
+    ApiKeys(Vec<KeyObject>),
+    Token { issuer: String, subject: String },
+}
+
+/// The public part of an API key.
+#[derive(Debug, Serialize)]
+struct KeyObject {
+    key_id: String,
+    created_at_unix_ms: u64,
+    expires_at_unix_ms: Option<u64>,
+}
+
+impl From<&PrincipalListing> for PrincipalObject {
+    fn from(principal: &PrincipalListing) -> Self {
+        let key = |key: &KeyListing| KeyObject {
+            key_id: key.id.to_string(),
+            created_at_unix_ms: key.created_at.0,
+            expires_at_unix_ms: moment(key.expiry),
+        };
+        let credential = match &principal.credential {
+            PrincipalCredential::Certificate(id) => CredentialObject::SpiffeId(id.to_string()),
+            PrincipalCredential::ApiKeys(keys) => CredentialObject::ApiKeys(keys.iter().map(key).collect()),
+            PrincipalCredential::Token(token) => CredentialObject::Token {
+                issuer: token.issuer().to_owned(),
+                subject: token.subject().to_owned(),
+            },
+        };
+        Self {
+            principal_id: principal.id.0,
+            member_id: principal.member.0,
+            roles: names(principal.roles),
+            credential,
+            created_at_unix_ms: principal.created_at.0,
+            expires_at_unix_ms: moment(principal.expiry),
+            note: principal.note.to_string(),
+        }
+    }
+}
+
+/// A grant.
+#[derive(Debug, Serialize)]
+pub(crate) struct GrantObject {
+    /// The bank's id.
+    bank_id: u32,
+    /// The id of the member that it is shared with.
+    member_id: u32,
+    /// Names of capabilities.
+    capabilities: Vec<&'static str>,
+    /// That member's name for the bank; `null` for none, and for everybody else.
+    alias: Option<String>,
+    /// Milliseconds since 1970; `null` for never.
+    expires_at_unix_ms: Option<u64>,
+}
+
+impl From<&Grant> for GrantObject {
+    fn from(grant: &Grant) -> Self {
+        Self {
+            bank_id: grant.bank.0,
+            member_id: grant.member.0,
+            capabilities: names(grant.capabilities),
+            alias: grant.alias.as_ref().map(ToString::to_string),
+            expires_at_unix_ms: moment(grant.expiry),
+        }
+    }
+}
+
+/// The limits of a member; 0 for none.
+#[derive(Debug, Serialize)]
+pub(crate) struct QuotaObject {
+    units_per_second: u64,
+    units_burst: u64,
+    units_per_day: u64,
+    items_matched_per_day: u64,
+    items_added_per_day: u64,
+    near_queries_per_item_day: u16,
+    images_only: bool,
+}
+
+impl From<&Quota> for QuotaObject {
+    fn from(quota: &Quota) -> Self {
+        Self {
+            units_per_second: quota.units_per_second.to_wire(),
+            units_burst: quota.units_burst.to_wire(),
+            units_per_day: quota.units_per_day.to_wire(),
+            items_matched_per_day: quota.items_matched_per_day.to_wire(),
+            items_added_per_day: quota.items_added_per_day.to_wire(),
+            near_queries_per_item_day: quota.near_queries_per_item_day,
+            images_only: quota.images_only,
+        }
+    }
+}
+
+/// A charter.
+#[derive(Debug, Serialize)]
+pub(crate) struct CharterObject {
+    /// None for any.
+    taxonomies: Vec<String>,
+    /// 0 for never.
+    two_person_items: u32,
+    purge_hours: u16,
+}
+
+impl From<&Charter> for CharterObject {
+    fn from(charter: &Charter) -> Self {
+        Self {
+            taxonomies: charter.taxonomies().iter().map(ToString::to_string).collect(),
+            two_person_items: charter.two_person_items().unwrap_or(0),
+            purge_hours: charter.purge_hours(),
+        }
+    }
+}
+
+fn moment(expiry: Expiry) -> Option<u64> {
+    expiry.moment().map(|at| at.0)
+}
+
+fn names<F: Flag>(flags: Flags<F>) -> Vec<&'static str> {
+    flags.iter().map(Flag::name).collect()
+}
+
+/// The end of a right, for people.
+pub(crate) fn until(expiry: Expiry) -> String {
+    expiry.moment().map_or_else(|| "never".to_owned(), date)
+}
+
+/// The sooner of two ends.
+fn sooner(one: Expiry, other: Expiry) -> Expiry {
+    match (one.moment(), other.moment()) {
+        (Some(at), Some(then)) => Expiry::at(at.min(then)),
+        (at, then) => at.or(then).map_or(Expiry::NEVER, Expiry::at),
+    }
+}
+
+/// Each credential of a principal, for people, and when it is refused.
+pub(crate) fn credentials(principal: &PrincipalListing) -> Vec<(String, String)> {
+    let end = |of: Expiry| until(sooner(of, principal.expiry));
+    match &principal.credential {
+        PrincipalCredential::Certificate(id) => vec![(id.to_string(), end(Expiry::NEVER))],
+        PrincipalCredential::Token(token) => {
+            let shown = format!("token of {} by {}", token.subject(), token.issuer());
+            vec![(shown, end(Expiry::NEVER))]
+        }
+        PrincipalCredential::ApiKeys(keys) => {
+            keys.iter().map(|key| (format!("key {}", key.id), end(key.expiry))).collect()
+        }
+    }
+}
+
+/// A member in a sentence.
+pub(crate) fn describe(member: &Member) -> String {
+    let name = match member.display_name.as_str() {
+        "" => member.name.to_string(),
+        display_name => format!("{} ({display_name})", member.name),
+    };
+    format!("{name} is {}", member.state)
+}
+
+/// The limits of a member, one a line: what, and how much.
+pub(crate) fn limits(quota: &Quota) -> Vec<Vec<String>> {
+    let or =
+        |amount: Amount, none: &str| amount.get().map_or_else(|| none.to_owned(), |limit| limit.to_string());
+    let no_limit = "no limit";
+    let near = match quota.near_queries_per_item_day {
+        0 => "the deployment's default".to_owned(),
+        queries => queries.to_string(),
+    };
+    let queries = if quota.images_only { "images only" } else { "images and hashes" };
+    [
+        ("units per second", or(quota.units_per_second, no_limit)),
+        ("units at once", or(quota.units_burst, "those of one second")),
+        ("units per day", or(quota.units_per_day, no_limit)),
+        ("items matched per day", or(quota.items_matched_per_day, no_limit)),
+        ("items added per day", or(quota.items_added_per_day, no_limit)),
+        ("near queries per item and day", near),
+        ("queries", queries.to_owned()),
+    ]
+    .map(|(what, limit)| vec![what.to_owned(), limit])
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_consortium::{MemberId, PrincipalId, Role, Roles, Text};
+    use vigie_model::UnixMillis;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_refused_at_the_sooner_end_of_its_own_and_its_principals() {
+        let key = |letter: &str, expiry| KeyListing {
+            id: letter.repeat(16).parse().unwrap(),
+            created_at: UnixMillis(0),
+            expiry,
+        };
+        let at = |minutes: u64| Expiry::at(UnixMillis(minutes * 60_000));
+        let principal = PrincipalListing {
+            id: PrincipalId(1),
+            member: MemberId(1),
+            roles: Roles::one(Role::Matcher),
+            credential: PrincipalCredential::ApiKeys(vec![key("a", at(3)), key("b", Expiry::NEVER)]),
+            created_at: UnixMillis(0),
+            expiry: at(5),
+            note: Text::default(),
+        };
+        let ends: Vec<String> = credentials(&principal).into_iter().map(|(_, end)| end).collect();
+        assert_eq!(ends, ["1970-01-01 00:03", "1970-01-01 00:05"]);
+        let forever = PrincipalListing { expiry: Expiry::NEVER, ..principal };
+        assert_eq!(credentials(&forever)[1], (format!("key {}", "b".repeat(16)), "never".to_owned()));
+    }
+}

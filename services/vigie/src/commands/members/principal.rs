@@ -1,0 +1,132 @@
+//! `vigie principal`: the machines and people of a member, and their credentials.
+
+use anyhow::bail;
+use vigie_clients::{
+    ConsortiumClient, Deadline, IdempotencyKey, NewCredential, NewPrincipal, PrincipalCredential,
+    PrincipalWithKey,
+};
+use vigie_consortium::{MemberName, PrincipalId, Role, Roles, TokenSubject};
+
+use crate::cli::{BankAddressArgs, PrincipalAddArgs, PrincipalCommand};
+use crate::commands::deadline::deadline;
+use crate::commands::members::connect::{PAGE, connect, now};
+use crate::commands::members::lines::{PrincipalObject, credentials, until};
+use crate::commands::members::new_key::KeyPlace;
+use crate::output::{Exit, Output};
+
+pub(crate) async fn run(command: PrincipalCommand, output: &mut Output) -> anyhow::Result<Exit> {
+    match command {
+        PrincipalCommand::Add(args) => add(args, output).await,
+        PrincipalCommand::List { member, address } => list(member.as_ref(), &address, output).await,
+        PrincipalCommand::Rotate { principal, overlap, new_key, address } => {
+            let (client, deadline) = connect(&address, output)?;
+            let place = KeyPlace::prepare(new_key)?;
+            let id = PrincipalId(principal);
+            let made = client.rotate_key(id, overlap, IdempotencyKey::random(), deadline).await?;
+            let done = format!("principal {id} has another key; {}", old_key(&made.value));
+            place.deliver(&done, &made, true, output)
+        }
+        PrincipalCommand::Revoke { principal, address } => {
+            let (client, deadline) = connect(&address, output)?;
+            let id = PrincipalId(principal);
+            let revoked = client.revoke_principal(id, IdempotencyKey::random(), deadline).await?;
+            output.say(format!("revoked principal {id} (sequence {})", revoked.sequence))?;
+            output.object(
+                &serde_json::json!({ "revoked_principal_id": id.0, "sequence": revoked.sequence.0 }),
+            )?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// The key before, after a rotation.
+fn old_key(made: &PrincipalWithKey) -> String {
+    match &made.principal.credential {
+        PrincipalCredential::ApiKeys(keys) => match &keys[..] {
+            [old, _] => format!("key {} works until {} UTC", old.id, until(old.expiry)),
+            [..] => "the one before is refused".to_owned(),
+        },
+        PrincipalCredential::Certificate(_) | PrincipalCredential::Token(_) => String::new(),
+    }
+}
+
+async fn add(args: PrincipalAddArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let (client, deadline) = connect(&args.address, output)?;
+    let roles = Roles::new(args.roles)?;
+    let credential = match (args.spiffe_id, args.issuer, args.subject) {
+        (Some(id), _, _) => NewCredential::Certificate(id),
+        (None, Some(issuer), Some(subject)) => NewCredential::Token(TokenSubject::new(&issuer, &subject)?),
+        (None, _, _) => NewCredential::ApiKey,
+    };
+    let expiry = args.expires.expiry(now())?;
+    let is_first = is_first(&client, deadline, roles, args.turn_on, output).await?;
+    let place = KeyPlace::prepare(args.new_key)?;
+    let is_key_expected = credential == NewCredential::ApiKey;
+    let new = NewPrincipal { member: args.member, roles, credential, expiry, note: args.note };
+    let made = client.create_principal(new, IdempotencyKey::random(), deadline).await?;
+    let principal = &made.value.principal;
+    let done = format!("principal {} has the roles {}", principal.id, principal.roles);
+    let delivered = place.deliver(&done, &made, is_key_expected, output);
+    if is_first {
+        output.note("members are on: from now on every call needs a credential, such as --api-key-file FILE");
+    }
+    delivered
+}
+
+/// Whether this principal turns members on. Refuses to do so by accident, and what the bank would refuse.
+async fn is_first(
+    client: &ConsortiumClient,
+    deadline: Deadline,
+    roles: Roles,
+    turn_on: bool,
+    output: &Output,
+) -> anyhow::Result<bool> {
+    let is_off = client.who_am_i(deadline).await?.value.principal.is_none();
+    match (is_off, turn_on) {
+        (true, true) if roles.contains(Role::Operator) => {}
+        (true, _) if !roles.contains(Role::Operator) => bail!(
+            "there are no principals yet, and the first one has to be an operator: with --role operator and --turn-on it turns \
+             members on, and from then on every call needs a credential"
+        ),
+        (true, _) => bail!(
+            "this would be the first principal: from then on every call needs a credential, also those of the deployment's own \
+             processes; add --turn-on where all of them have one"
+        ),
+        (false, true) => output.note("members are on already: --turn-on changes nothing"),
+        (false, false) => {}
+    }
+    Ok(is_off)
+}
+
+async fn list(
+    member: Option<&MemberName>,
+    address: &BankAddressArgs,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let (client, _) = connect(address, output)?;
+    let mut rows = Vec::new();
+    let mut after: Option<PrincipalId> = None;
+    loop {
+        let page = client.list_principals(member, after, PAGE, deadline(address.timeout_ms)).await?.value;
+        for principal in &page {
+            output.object(&PrincipalObject::from(principal))?;
+            let mut words =
+                [principal.id.to_string(), principal.roles.to_string(), principal.note.to_string()];
+            for (credential, end) in credentials(principal) {
+                // A second key has a row of its own, with nothing else.
+                let [id, roles, note] = std::mem::take(&mut words);
+                rows.push(vec![id, roles, credential, end, note]);
+            }
+        }
+        after = page.last().map(|principal| principal.id);
+        if page.len() < usize::from(PAGE) {
+            break;
+        }
+    }
+    if rows.is_empty() {
+        output.say("no principals")?;
+    } else {
+        output.table(&["id", "roles", "credential", "expires (UTC)", "note"], &rows)?;
+    }
+    Ok(Exit::Done)
+}
