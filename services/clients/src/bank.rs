@@ -1,9 +1,14 @@
 //! Client of the bank.
 
+use std::fmt;
+
 use tokio::time::Instant;
-use vigie_model::{Bank, BankId, BankName, Hash, Item, ItemContent, ItemId, LogHead, Sequence};
+use vigie_model::{
+    BankId, BankName, BankRef, Hash, Item, ItemContent, ItemId, LogHead, MemberName, Sequence, UnixMillis,
+};
 use vigie_net::{CallError, Channel, EndpointError, Network, Patience};
 use vigie_proto::Invalid;
+use vigie_proto::consortium::{bank_ref, optional_member};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
 
@@ -11,6 +16,48 @@ use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, call};
 
 /// The largest answer: a page of items at their bounds.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+/// A caller's name for a bank: a flat one, or one with the owner's.
+pub trait BankLabel: fmt::Display + Sync {}
+
+impl BankLabel for BankName {}
+
+impl BankLabel for BankRef {}
+
+/// A bank as its caller sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BankListing {
+    /// Its id.
+    pub id: BankId,
+    /// The caller's name for it: of a bank of its own member, or an alias, a flat one; of another's bank, `owner/name`.
+    pub name: BankRef,
+    /// The member that it belongs to; `None` where the bank is of a version that knows none.
+    pub owner: Option<MemberName>,
+    /// Whether its items are searched.
+    pub enabled: bool,
+    /// When it was created, by the bank's clock.
+    pub created_at: UnixMillis,
+    /// Living items.
+    pub item_count: u64,
+    /// Their hashes.
+    pub hash_count: u64,
+}
+
+impl TryFrom<pb::Bank> for BankListing {
+    type Error = Invalid;
+
+    fn try_from(message: pb::Bank) -> Result<Self, Invalid> {
+        Ok(Self {
+            id: BankId(message.id),
+            name: bank_ref("name", &message.name)?,
+            owner: optional_member("owner", &message.owner)?,
+            enabled: message.enabled,
+            created_at: UnixMillis(message.created_at_unix_ms),
+            item_count: message.item_count,
+            hash_count: message.hash_count,
+        })
+    }
+}
 
 /// A page of items.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +74,7 @@ pub struct ItemPage {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ItemSearch {
     /// The bank, or `None` for all.
-    pub bank: Option<BankName>,
+    pub bank: Option<BankRef>,
     /// At most 4 hashes; only equal ones are found.
     pub hashes: Vec<Hash>,
     /// At most 512 bytes; empty for none.
@@ -37,8 +84,8 @@ pub struct ItemSearch {
 /// A part of the items that are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundItems {
-    /// By id, each with the name of its bank. There may be none although there are more.
-    pub items: Vec<(Item, BankName)>,
+    /// By id, each with the caller's name for its bank. There may be none although there are more.
+    pub items: Vec<(Item, BankRef)>,
     /// Where the next part begins; `None` where this is the last one.
     pub next_after: Option<ItemId>,
     /// Items that the bank read for this part.
@@ -51,7 +98,7 @@ impl TryFrom<pb::FindItemsResponse> for FoundItems {
     fn try_from(message: pb::FindItemsResponse) -> Result<Self, Invalid> {
         let item = |found: pb::FoundItem| {
             let item = found.item.ok_or_else(|| Invalid::missing("items.item"))?.try_into()?;
-            Ok((item, vigie_proto::bank::name("items.bank", &found.bank)?))
+            Ok((item, bank_ref("items.bank", &found.bank)?))
         };
         Ok(Self {
             items: message.items.into_iter().map(item).collect::<Result<_, Invalid>>()?,
@@ -100,17 +147,21 @@ impl BankClient {
     /// Creates an empty, enabled bank.
     pub async fn create_bank(
         &self,
-        name: &BankName,
+        name: &impl BankLabel,
         key: IdempotencyKey,
         deadline: Instant,
-    ) -> Result<Written<Bank>, CallError> {
+    ) -> Result<Written<BankListing>, CallError> {
         let request = pb::CreateBankRequest { name: name.to_string(), idempotency_key: key.into_text() };
         let answer: pb::CreateBankResponse = call!(self, deadline, create_bank, CreateBank, request)?;
         self.bank_written(answer.bank, answer.sequence)
     }
 
     /// Reads a bank.
-    pub async fn get_bank(&self, name: &BankName, deadline: Instant) -> Result<Written<Bank>, CallError> {
+    pub async fn get_bank(
+        &self,
+        name: &impl BankLabel,
+        deadline: Instant,
+    ) -> Result<Written<BankListing>, CallError> {
         let request = pb::GetBankRequest { name: name.to_string() };
         let answer: pb::GetBankResponse = call!(self, deadline, get_bank, GetBank, request)?;
         self.bank_written(answer.bank, answer.sequence)
@@ -122,22 +173,22 @@ impl BankClient {
         after: Option<BankId>,
         page_size: u16,
         deadline: Instant,
-    ) -> Result<Written<Vec<Bank>>, CallError> {
+    ) -> Result<Written<Vec<BankListing>>, CallError> {
         let after_id = after.map_or(0, |bank| bank.0);
         let request = pb::ListBanksRequest { after_id, page_size: page_size.into() };
         let answer: pb::ListBanksResponse = call!(self, deadline, list_banks, ListBanks, request)?;
-        let banks = answer.banks.into_iter().map(Bank::try_from).collect::<Result<_, _>>();
+        let banks = answer.banks.into_iter().map(BankListing::try_from).collect::<Result<_, _>>();
         self.bank.written(banks, answer.sequence)
     }
 
     /// Gives a bank another name.
     pub async fn rename_bank(
         &self,
-        name: &BankName,
+        name: &impl BankLabel,
         new_name: &BankName,
         key: IdempotencyKey,
         deadline: Instant,
-    ) -> Result<Written<Bank>, CallError> {
+    ) -> Result<Written<BankListing>, CallError> {
         let request = pb::RenameBankRequest {
             name: name.to_string(),
             new_name: new_name.to_string(),
@@ -150,11 +201,11 @@ impl BankClient {
     /// Lets a bank be searched, or no longer.
     pub async fn set_bank_enabled(
         &self,
-        name: &BankName,
+        name: &impl BankLabel,
         enabled: bool,
         key: IdempotencyKey,
         deadline: Instant,
-    ) -> Result<Written<Bank>, CallError> {
+    ) -> Result<Written<BankListing>, CallError> {
         let request =
             pb::SetBankEnabledRequest { name: name.to_string(), enabled, idempotency_key: key.into_text() };
         let answer: pb::SetBankEnabledResponse =
@@ -165,7 +216,7 @@ impl BankClient {
     /// Deletes a bank and its items; tells how many items there were.
     pub async fn delete_bank(
         &self,
-        name: &BankName,
+        name: &impl BankLabel,
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<Written<u64>, CallError> {
@@ -177,7 +228,7 @@ impl BankClient {
     /// Adds up to 1,000 items: all of them or none. Their ids come in the order of `items`.
     pub async fn add_items(
         &self,
-        bank: &BankName,
+        bank: &impl BankLabel,
         items: Vec<ItemContent>,
         key: IdempotencyKey,
         deadline: Instant,
@@ -191,26 +242,26 @@ impl BankClient {
         self.bank.written(Ok(answer.item_ids.into_iter().map(ItemId).collect()), answer.sequence)
     }
 
-    /// Reads an item and the name of its bank.
+    /// Reads an item and the caller's name for its bank.
     pub async fn get_item(
         &self,
         item: ItemId,
         deadline: Instant,
-    ) -> Result<Written<(Item, BankName)>, CallError> {
+    ) -> Result<Written<(Item, BankRef)>, CallError> {
         let request = pb::GetItemRequest { item_id: item.0 };
         let answer: pb::GetItemResponse = call!(self, deadline, get_item, GetItem, request)?;
         let found = answer
             .item
             .ok_or_else(|| Invalid::missing("item"))
             .and_then(Item::try_from)
-            .and_then(|item| Ok((item, vigie_proto::bank::name("bank", &answer.bank)?)));
+            .and_then(|item| Ok((item, bank_ref("bank", &answer.bank)?)));
         self.bank.written(found, answer.sequence)
     }
 
     /// Lists up to `page_size` items of a bank after `after`, by id. A page of large items has fewer.
     pub async fn list_items(
         &self,
-        bank: &BankName,
+        bank: &impl BankLabel,
         after: Option<ItemId>,
         page_size: u16,
         deadline: Instant,
@@ -271,7 +322,8 @@ impl BankClient {
         self.bank.checked(answer.try_into())
     }
 
-    fn bank_written(&self, bank: Option<pb::Bank>, sequence: u64) -> Result<Written<Bank>, CallError> {
-        self.bank.written(bank.ok_or_else(|| Invalid::missing("bank")).and_then(Bank::try_from), sequence)
+    fn bank_written(&self, bank: Option<pb::Bank>, sequence: u64) -> Result<Written<BankListing>, CallError> {
+        self.bank
+            .written(bank.ok_or_else(|| Invalid::missing("bank")).and_then(BankListing::try_from), sequence)
     }
 }

@@ -22,7 +22,7 @@ pub mod decoder;
 
 pub use ask::Ask;
 pub use audit::{AuditClient, AuditEntry, AuditLeaf, AuditPage, ConsistencyProof, InclusionProof};
-pub use bank::{BankClient, FoundItems, ItemPage, ItemSearch};
+pub use bank::{BankClient, BankLabel, BankListing, FoundItems, ItemPage, ItemSearch};
 pub use consortium::{
     ConsortiumClient, KeyListing, MemberWords, NewCredential, NewPrincipal, PrincipalCredential,
     PrincipalListing, PrincipalWithKey, WhoAmI,

@@ -213,7 +213,7 @@ fn query(numbers: &[u8]) -> Query {
 
 fn options(banks: Vec<BankName>, radius: u16, limit: u16) -> SearchOptions {
     SearchOptions {
-        banks,
+        banks: banks.into_iter().map(Into::into).collect(),
         max_distances: MaxDistances::default().with(HashType::PDQ, radius.into()).unwrap(),
         limit: Limit::new(limit.into()).unwrap(),
         ..SearchOptions::default()
@@ -257,7 +257,7 @@ proptest! {
                     prop_assert_eq!(&found[..], &expected[..shown]);
                     prop_assert_eq!(result.limit_reached, expected.len() > shown);
                     for one in &result.matches {
-                        prop_assert_eq!(&one.bank_name, &replay.banks[&one.bank].0);
+                        prop_assert_eq!(&one.bank_name.name, &replay.banks[&one.bank].0);
                     }
                 }
                 // The same as cutting the whole answer, which this never builds.
@@ -463,8 +463,8 @@ fn unknown_and_disabled_banks_are_told_apart() {
         search(&shard, &[query(&[2])], &options(banks, 0, 1), ANSWER_BYTES_MAX, &Cancellation::never())
     };
     let sequence = Sequence(3);
-    assert_eq!(check(&["other"]).unwrap_err(), SearchError::UnknownBank { name: name("other"), sequence });
-    assert_eq!(check(&["known"]).unwrap_err(), SearchError::DisabledBank(name("known")));
+    assert_eq!(check(&["other"]).unwrap_err(), SearchError::UnknownBank { name: name("other").into(), sequence });
+    assert_eq!(check(&["known"]).unwrap_err(), SearchError::DisabledBank(name("known").into()));
     assert!(check(&[]).unwrap().results[0].matches.is_empty());
 }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
-use vigie_clients::{BankClient, Code, IdempotencyKey};
-use vigie_model::{Bank, BankName, Hash, HashType, Item};
+use vigie_clients::{BankClient, BankListing, Code, IdempotencyKey};
+use vigie_model::{BankName, BankRef, Hash, HashType, Item};
 
 use crate::Exit;
 use crate::cli::CleanupArguments;
@@ -73,7 +73,7 @@ async fn clean_up(arguments: &CleanupArguments, out: &mut impl Write) -> anyhow:
         kept: vec![],
     };
     for bank in candidates(&client, &arguments.banks).await? {
-        let Some(kind) = RunBank::named(bank.name.as_str()) else {
+        let Some(kind) = RunBank::named(&bank.name.to_string()) else {
             bail!(
                 "no run gives a bank the name {}, so it is not removed: `vigie bank delete` does that",
                 bank.name
@@ -106,7 +106,7 @@ async fn clean_up(arguments: &CleanupArguments, out: &mut impl Write) -> anyhow:
 }
 
 /// The named banks that are there, or all of which the name is that of a bank of a run.
-async fn candidates(client: &BankClient, named: &[BankName]) -> anyhow::Result<Vec<Bank>> {
+async fn candidates(client: &BankClient, named: &[BankName]) -> anyhow::Result<Vec<BankListing>> {
     let mut banks = Vec::new();
     if !named.is_empty() {
         for name in named {
@@ -124,7 +124,7 @@ async fn candidates(client: &BankClient, named: &[BankName]) -> anyhow::Result<V
         let page = page.context("cannot list the banks")?.value;
         after = page.last().map(|bank| bank.id);
         let is_last = page.len() < usize::from(PAGE);
-        banks.extend(page.into_iter().filter(|bank| RunBank::named(bank.name.as_str()).is_some()));
+        banks.extend(page.into_iter().filter(|bank| RunBank::named(&bank.name.to_string()).is_some()));
         if is_last {
             return Ok(banks);
         }
@@ -132,7 +132,7 @@ async fn candidates(client: &BankClient, named: &[BankName]) -> anyhow::Result<V
 }
 
 /// Why a bank may be none of a run in spite of its name.
-async fn doubt(client: &BankClient, bank: &Bank, kind: RunBank) -> anyhow::Result<Option<String>> {
+async fn doubt(client: &BankClient, bank: &BankListing, kind: RunBank) -> anyhow::Result<Option<String>> {
     let page = client.list_items(&bank.name, None, LOOKED_AT, (Instant::now() + WITHIN).into()).await;
     let page = page.with_context(|| format!("cannot list the items of {}", bank.name))?;
     let foreign = page.items.iter().find(|item| !is_of(item, kind));
@@ -157,7 +157,7 @@ fn is_of(item: &Item, kind: RunBank) -> bool {
     }
 }
 
-async fn remove(client: &BankClient, name: &BankName) -> anyhow::Result<()> {
+async fn remove(client: &BankClient, name: &BankRef) -> anyhow::Result<()> {
     let deadline = Instant::now() + DELETED_WITHIN;
     match client.delete_bank(name, IdempotencyKey::random(), deadline.into()).await {
         Ok(_) => Ok(()),

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
+use vigie_clients::BankListing;
 use vigie_model::{
-    Bank, Coverage, DecodeFailure, FrameFingerprint, Hash, ImageFingerprint, Item, Match, PictureHashes,
+    BankRef, Coverage, DecodeFailure, FrameFingerprint, Hash, ImageFingerprint, Item, Match, PictureHashes,
     SkipReason, Source, Way,
 };
 
@@ -385,10 +386,12 @@ impl From<&Coverage> for CoverageObject {
 /// A bank.
 #[derive(Debug, Serialize)]
 pub(crate) struct BankObject {
-    /// Its name.
+    /// The caller's name for it.
     pub(crate) bank: String,
     /// Its id.
     pub(crate) bank_id: u32,
+    /// The name of the member that it belongs to; `null` where the bank names none.
+    pub(crate) owner: Option<String>,
     /// Whether it is searched.
     pub(crate) enabled: bool,
     /// Milliseconds since 1970.
@@ -404,10 +407,11 @@ pub(crate) struct BankObject {
 impl BankObject {
     /// The object of a bank as of a sequence.
     #[must_use]
-    pub(crate) fn new(bank: &Bank, sequence: vigie_model::Sequence) -> Self {
+    pub(crate) fn new(bank: &BankListing, sequence: vigie_model::Sequence) -> Self {
         Self {
             bank: bank.name.to_string(),
             bank_id: bank.id.0,
+            owner: bank.owner.as_ref().map(ToString::to_string),
             enabled: bank.enabled,
             created_at_unix_ms: bank.created_at.0,
             items: bank.item_count,
@@ -446,11 +450,11 @@ pub(crate) struct HashObject {
 impl ItemObject {
     /// The object of an item of the bank called `bank`.
     #[must_use]
-    pub(crate) fn new(item: &Item, bank: &str) -> Self {
+    pub(crate) fn new(item: &Item, bank: &BankRef) -> Self {
         let hash = |hash: &Hash| HashObject { hash_type: hash.hash_type().to_string(), hash: hash.to_text() };
         Self {
             item_id: item.id.0,
-            bank: bank.to_owned(),
+            bank: bank.to_string(),
             added_at_unix_ms: item.added_at.0,
             external_reference: item.content.external_reference().map(str::to_owned),
             labels: item.content.labels().iter().map(ToString::to_string).collect(),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::bail;
 use vigie_bank::Verified;
-use vigie_clients::{BankClient, Deadline, IdempotencyKey, Network, Patience, Written};
-use vigie_model::{Bank, BankId, LogHead};
+use vigie_clients::{BankClient, BankListing, Deadline, IdempotencyKey, Network, Patience, Written};
+use vigie_model::{BankId, LogHead};
 
 use crate::cli::{BankAddressArgs, BankArgs, BankCommand, OneBankArgs};
 use crate::commands::cluster::role;
@@ -152,7 +152,7 @@ async fn enable(one: &OneBankArgs, enabled: bool, output: &mut Output) -> anyhow
     show(output, "", &made)
 }
 
-fn show(output: &mut Output, done: &str, made: &Written<Bank>) -> anyhow::Result<Exit> {
+fn show(output: &mut Output, done: &str, made: &Written<BankListing>) -> anyhow::Result<Exit> {
     let Written { value: bank, sequence } = made;
     output.say(format!(
         "{done}{} is {}, with {} and {} (sequence {sequence})",
@@ -167,7 +167,7 @@ fn show(output: &mut Output, done: &str, made: &Written<Bank>) -> anyhow::Result
 
 const DISABLED: &str = "disabled";
 
-const fn state(bank: &Bank) -> &'static str {
+const fn state(bank: &BankListing) -> &'static str {
     if bank.enabled { "enabled" } else { DISABLED }
 }
 

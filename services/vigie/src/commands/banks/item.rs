@@ -36,7 +36,7 @@ pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
         ItemCommand::Show { item, address } => {
             let (client, deadline) = connect(&address, output)?;
             let (item, bank) = client.get_item(ItemId(item), deadline).await?.value;
-            output.object(&ItemObject::new(&item, &bank.to_string()))?;
+            output.object(&ItemObject::new(&item, &bank))?;
             output.say(format!("item {} of {bank}, added {} UTC", item.id, date(item.added_at)))?;
             output.say(describe(&item))?;
             for hash in item.content.hashes() {
@@ -211,7 +211,7 @@ async fn list(
         let deadline = deadline(address.timeout_ms);
         let page = client.list_items(bank, Some(after), size, deadline).await?;
         for item in &page.items {
-            output.object(&ItemObject::new(item, &bank.to_string()))?;
+            output.object(&ItemObject::new(item, bank))?;
             output.say(format!("{:>8}  {}  {}", item.id, date(item.added_at), describe(item)).trim_end())?;
         }
         left -= page.items.len().min(left);

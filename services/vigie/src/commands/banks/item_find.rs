@@ -36,7 +36,7 @@ pub(crate) async fn run(args: ItemFindArgs, output: &mut Output) -> anyhow::Resu
         let page = client.find_items(&search, after, size, deadline(address.timeout_ms)).await?.value;
         progress.inc(page.read);
         for (item, bank) in &page.items {
-            output.object(&ItemObject::new(item, &bank.to_string()))?;
+            output.object(&ItemObject::new(item, bank))?;
             progress.suspend(|| output.say(format!("{:>12}  {bank}  {}", item.id, describe(item))))?;
         }
         found += page.items.len();

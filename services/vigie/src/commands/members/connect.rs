@@ -1,8 +1,8 @@
 //! The bank's service of members, as the commands call it.
 
-use vigie_clients::{BankClient, CallError, ConsortiumClient, Deadline};
+use vigie_clients::{BankClient, BankListing, CallError, ConsortiumClient, Deadline};
 use vigie_consortium::{Member, MemberId};
-use vigie_model::{Bank, BankId, UnixMillis};
+use vigie_model::{BankId, UnixMillis};
 
 use crate::cli::BankAddressArgs;
 use crate::commands::banks::bank::{network, patience};
@@ -44,7 +44,7 @@ pub(super) async fn all_members(
 pub(super) async fn all_banks(
     client: &BankClient,
     address: &BankAddressArgs,
-) -> Result<Vec<Bank>, CallError> {
+) -> Result<Vec<BankListing>, CallError> {
     let mut all = Vec::new();
     let mut after: Option<BankId> = None;
     loop {

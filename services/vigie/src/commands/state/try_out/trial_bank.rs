@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use vigie_model::{Bank, UnixMillis};
+use vigie_clients::BankListing;
+use vigie_model::UnixMillis;
 
 use crate::commands::state::try_out::traces::REMOVED_WITHIN;
 
@@ -41,13 +42,13 @@ impl TrialBank {
 }
 
 /// Whether this is the bank of a trial that has to be over, at `now` by the clock that dated the bank.
-pub(super) fn is_abandoned(bank: &Bank, now: UnixMillis) -> bool {
+pub(super) fn is_abandoned(bank: &BankListing, now: UnixMillis) -> bool {
     let removed_within = u64::try_from(REMOVED_WITHIN.as_millis()).unwrap_or(u64::MAX);
     let used_for =
         |trial: TrialBank| trial.timeout_ms.saturating_add(removed_within).saturating_add(MARGIN_MS);
     let age = now.0.saturating_sub(bank.created_at.0);
     bank.item_count <= ITEMS_MAX
-        && TrialBank::named(bank.name.as_str()).is_some_and(|trial| age > used_for(trial))
+        && TrialBank::named(&bank.name.to_string()).is_some_and(|trial| age > used_for(trial))
 }
 
 #[cfg(test)]
@@ -56,12 +57,12 @@ mod tests {
 
     use super::*;
 
-    fn bank(name: &str, item_count: u64) -> Bank {
+    fn bank(name: &str, item_count: u64) -> BankListing {
         let created_at = UnixMillis(1_000_000);
         let name = name.parse().unwrap();
-        Bank {
+        BankListing {
             id: BankId(1),
-            owner: vigie_model::MemberId::HOST,
+            owner: None,
             name,
             enabled: true,
             created_at,
