@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use tonic::Status;
-use vigie_consortium::{ApiKey, Caller, KeyId, MemberName, Method, Process, Proven, Reference, View};
+use vigie_consortium::{ApiKey, KeyId, MemberName, Method, Process, Proven, Reference, View};
 use vigie_credentials::api_key::{KeyDigest, StoredKey};
 use vigie_credentials::jwt::FetchKeys;
 use vigie_credentials::{
@@ -15,7 +15,7 @@ use vigie_credentials::{
 use vigie_model::UnixMillis;
 use vigie_serving::{ClientIdentity, Decision, Guard, Origin};
 
-use crate::called::Called;
+use crate::called::{Called, Proof};
 use crate::config::{AccessConfig, ProcessesConfig};
 use crate::directories::{Directories, ProcessesOnly};
 use crate::fetch::fetch_keys;
@@ -31,9 +31,10 @@ pub struct Access {
     directories: Arc<dyn Directories>,
 }
 
-/// The caller of a call, and until when its credential says that it is good.
+/// The proof of a call's caller, and until when its credential says that it is good.
+#[derive(Default)]
 struct Known {
-    caller: Caller,
+    proof: Proof,
     expires: Option<SystemTime>,
     /// The name of its member.
     member: Option<MemberName>,
@@ -76,7 +77,7 @@ impl Access {
             Ok(view) => view,
             // Probes are answered while the directory is not there.
             Err(_) if method.is_for_anyone() && !call.headers.contains_key(AUTHORIZATION) => {
-                self.pass(call, Caller::Anonymous, method, None);
+                self.pass(call, Proof::default(), method, None);
                 return Ok(());
             }
             Err(status) => return Err(status),
@@ -84,26 +85,25 @@ impl Access {
         let known = self.caller(call, &origin, &view).await?;
         // Anew: a token may have waited for the keys of its issuer.
         let view = self.directories.view()?;
-        view.admit(known.caller, method, self.directories.now()).map_err(denied)?;
-        if let (Caller::Principal(proven), Some(member)) = (known.caller, &known.member) {
+        view.admit(known.proof.caller(&view), method, self.directories.now()).map_err(denied)?;
+        if let (Some(proven), Some(member)) = (known.proof.proven, &known.member) {
             let identity = format!("{member}/{}", proven.principal);
             call.extensions.insert(ClientIdentity(identity.into()));
         }
-        self.pass(call, known.caller, method, known.expires);
+        self.pass(call, known.proof, method, known.expires);
         Ok(())
     }
 
-    fn pass(&self, call: &mut Parts, caller: Caller, method: Method, expires: Option<SystemTime>) {
+    fn pass(&self, call: &mut Parts, proof: Proof, method: Method, expires: Option<SystemTime>) {
         let directories = Arc::clone(&self.directories);
-        call.extensions.insert(Called { caller, method, directories, expires });
+        call.extensions.insert(Called { proof, method, directories, expires });
     }
 
     async fn caller(&self, call: &Parts, origin: &Origin, view: &View) -> Result<Known, Status> {
         let authorization =
             Authorization::of(call.headers.get_all(AUTHORIZATION).iter().map(http::HeaderValue::as_bytes));
         if let Some(process) = self.process_of_bearer(&authorization, origin)? {
-            let caller = view.caller(None, Some(process));
-            return Ok(Known { caller, expires: None, member: None });
+            return Ok(Known { proof: Proof { proven: None, process: Some(process) }, ..Known::default() });
         }
         let certificate_name = origin.certificate_name.as_deref();
         let carried = Carried { address: origin.address, certificate_name, authorization };
@@ -124,7 +124,7 @@ impl Access {
         };
         let process = certificate_name.and_then(|name| self.processes.process_called(name));
         let (proven, member) = found.unzip();
-        Ok(Known { caller: view.caller(proven, process), expires: verified.expires(), member })
+        Ok(Known { proof: Proof { proven, process }, expires: verified.expires(), member })
     }
 
     /// The process whose bearer the call carries; `None` where it carries another credential, or none.

@@ -4,17 +4,31 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tonic::{Request, Status};
-use vigie_consortium::{Admitted, Caller, Method, View};
+use vigie_consortium::{Admitted, Caller, Method, Process, Proven, View};
 use vigie_credentials::UNAUTHENTICATED;
 use vigie_model::UnixMillis;
 
 use crate::directories::Directories;
 use crate::refused::denied;
 
+/// What a call has proven of its caller: that stays, while members may be turned on in the course of a stream.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Proof {
+    pub(crate) proven: Option<Proven>,
+    pub(crate) process: Option<Process>,
+}
+
+impl Proof {
+    /// The caller in a view.
+    pub(crate) fn caller(self, view: &View) -> Caller {
+        view.caller(self.proven, self.process)
+    }
+}
+
 /// Who makes a call, and of which method: an extension of each request that [`crate::Access`] let in.
 #[derive(Debug, Clone)]
 pub struct Called {
-    pub(crate) caller: Caller,
+    pub(crate) proof: Proof,
     pub(crate) method: Method,
     pub(crate) directories: Arc<dyn Directories>,
     /// The first moment at which the credential is no longer good, where it says so itself.
@@ -32,10 +46,10 @@ impl Called {
         called.ok_or_else(|| Status::internal("the call has not passed the server's guard"))
     }
 
-    /// The caller, as proven when the call came.
+    /// The caller in a view of the directory.
     #[must_use]
-    pub const fn caller(&self) -> Caller {
-        self.caller
+    pub fn caller(&self, view: &View) -> Caller {
+        self.proof.caller(view)
     }
 
     /// The method.
@@ -63,6 +77,6 @@ impl Called {
         if self.expires.is_some_and(|expires| at >= expires) {
             return Err(Status::unauthenticated(UNAUTHENTICATED));
         }
-        view.admit(self.caller, self.method, now).map_err(denied)
+        view.admit(self.caller(view), self.method, now).map_err(denied)
     }
 }

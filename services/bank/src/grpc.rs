@@ -78,7 +78,8 @@ impl BankGrpc {
         let deadline = deadline::of(&metadata, &self.serving);
         let action = action(&message)?;
         let key = idempotency_key(key(message))?.map(|key| own_key(&called, key)).transpose()?;
-        let write = Write { by: Author { caller: called.caller(), method: called.method() }, action };
+        let by = Author { caller: called.caller(&*called.view()?), method: called.method() };
+        let write = Write { by, action };
         let written = tokio::time::timeout_at(deadline, term.log.write(write, key, deadline)).await;
         // It is in the queue or beyond, and nobody knows how far.
         Ok((called, written.unwrap_or(Err(Error::TimeSpent))?))

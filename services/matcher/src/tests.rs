@@ -463,7 +463,10 @@ fn unknown_and_disabled_banks_are_told_apart() {
         search(&shard, &[query(&[2])], &options(banks, 0, 1), ANSWER_BYTES_MAX, &Cancellation::never())
     };
     let sequence = Sequence(3);
-    assert_eq!(check(&["other"]).unwrap_err(), SearchError::UnknownBank { name: name("other").into(), sequence });
+    assert_eq!(
+        check(&["other"]).unwrap_err(),
+        SearchError::UnknownBank { name: name("other").into(), sequence }
+    );
     assert_eq!(check(&["known"]).unwrap_err(), SearchError::DisabledBank(name("known").into()));
     assert!(check(&[]).unwrap().results[0].matches.is_empty());
 }

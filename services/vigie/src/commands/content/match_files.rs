@@ -11,8 +11,8 @@ use futures::{StreamExt as _, stream};
 use vigie_clients::{CallError, Code, MatchClient, partial_match};
 use vigie_media::begins_as_picture;
 use vigie_model::{
-    Content, Coverage, Decoded, HashType, Limit, MatchCall, Matched, MaxDistances, MinCoverage, Quality,
-    Rendition, SearchOptions, Sequence, Source, Way,
+    Content, Coverage, Decoded, HashType, ItemId, Limit, MatchCall, Matched, MaxDistances, MinCoverage,
+    Quality, Rendition, SearchOptions, Sequence, Source, Way,
 };
 
 use crate::cli::MatchArgs;
@@ -206,15 +206,17 @@ fn print(output: &mut Output, subject: &Subject, outcome: &Outcome) -> Printed {
     }
     for found in &matched.found.matches {
         let reference = found.external_reference.as_deref().map_or(String::new(), |text| format!(", {text}"));
+        // Of a bank that another member shares without details.
+        let item =
+            if found.item == ItemId(0) { "an item".to_owned() } else { format!("item {}", found.item) };
         let labels = if found.labels.is_empty() {
             String::new()
         } else {
             format!(", labels {}", found.labels.join(" "))
         };
         output.say(format!(
-            "{file}: {}, item {} of {}{reference}{labels}: {} at distance {} ({}{}){missed}{caveat}{gap}",
+            "{file}: {}, {item} of {}{reference}{labels}: {} at distance {} ({}{}){missed}{caveat}{gap}",
             style::styled(style::BAD, "KNOWN"),
-            found.item,
             found.bank_name,
             found.hash_type,
             found.distance,
