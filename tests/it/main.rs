@@ -5,5 +5,6 @@ mod answers;
 mod bounded;
 mod operations;
 mod measured;
+mod members;
 mod processes;
 mod repository;

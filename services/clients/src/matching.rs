@@ -34,6 +34,8 @@ pub struct MatchAnswer {
     pub coverage: Coverage,
     /// The answer holds every change up to this one.
     pub sequence: Sequence,
+    /// The state of the directory of members that decided what was searched and shown; 0 without members.
+    pub directory: Sequence,
     /// A partial answer came without its results, because they were too many for a status.
     pub results_omitted: bool,
 }
@@ -55,6 +57,7 @@ impl TryFrom<pb::MatchResponse> for MatchAnswer {
         Ok(Self {
             results: message.results.into_iter().map(result).collect::<Result<_, Invalid>>()?,
             coverage: message.coverage.ok_or_else(|| Invalid::missing("coverage"))?.try_into()?,
+            directory: Sequence(message.directory_sequence),
             sequence: Sequence(message.sequence),
             results_omitted: message.results_omitted,
         })

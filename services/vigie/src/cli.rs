@@ -201,6 +201,10 @@ pub(crate) struct UpArgs {
     /// Where the bank keeps its data [default: the platform's data directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// Make the cluster one of several members: create an operator, if there is none yet, and write its API key to operator.key in the
+    /// data folder. From then on every call needs a credential
+    #[arg(long)]
+    pub(crate) consortium: bool,
     /// Shards, each served by one matcher
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) shards: u16,

@@ -7,5 +7,5 @@ pub(crate) mod grant;
 pub(crate) mod quota;
 pub(crate) mod charter;
 mod connect;
-mod new_key;
+pub(crate) mod new_key;
 mod lines;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::members::role::{Role, Roles};
+
 macro_rules! methods {
     ($($(#[$doc:meta])* $method:ident = $path:literal,)*) => {
         /// A method of the protocol, of health checks or of reflection.
@@ -140,6 +142,12 @@ impl Method {
     #[must_use]
     pub const fn is_for_anyone(self) -> bool {
         super::table::row(self).anyone
+    }
+
+    /// Whether principals of this role may call the method at all, on something.
+    #[must_use]
+    pub fn is_open_to(self, role: Role) -> bool {
+        super::table::row(self).scopes(Roles::one(role)).next().is_some()
     }
 }
 

@@ -1,19 +1,25 @@
 //! `vigie up`: a whole cluster in this process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use vigie_clients::Deadline;
+use vigie_clients::{
+    Code, ConsortiumClient, Deadline, IdempotencyKey, Network, NewCredential, NewPrincipal,
+};
+use vigie_consortium::{Expiry, Role, Roles, Text};
 use vigie_telemetry::TelemetryConfig;
 
 use crate::cli::UpArgs;
+use crate::commands::members::new_key::KeyFile;
 use crate::commands::stop::StopRequests;
 use crate::local_cluster::{LocalCluster, LocalClusterConfig, Ports};
 use crate::output::{Exit, Output};
 
 /// A large bank takes a while to load; what is stuck for longer than this will not come.
 const READY_WITHIN: Duration = Duration::from_secs(30 * 60);
+/// One call to the bank of a cluster that is ready.
+const ASKED_WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let data = match args.data {
@@ -39,7 +45,8 @@ pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
         ready = cluster.wait_ready(Deadline::now() + READY_WITHIN) => ready?,
         () = requests.next() => return stop(cluster, output).await,
     }
-    announce(&cluster, output)?;
+    let operator = if args.consortium { Some(operator_key(&cluster, &data).await?) } else { None };
+    announce(&cluster, operator.as_deref(), output)?;
     let ended = tokio::select! {
         ended = cluster.wait_ended() => Some(ended),
         () = requests.next() => None,
@@ -48,12 +55,37 @@ pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
     ended.map_or(stopped, Err)
 }
 
-fn announce(cluster: &LocalCluster, output: &mut Output) -> anyhow::Result<()> {
+/// The file with an operator's key. The first time it is made; later members are on, and the file is where it was.
+async fn operator_key(cluster: &LocalCluster, data: &Path) -> anyhow::Result<PathBuf> {
+    let path = data.join("operator.key");
+    let client = ConsortiumClient::among(&[cluster.bank_url()], &Network::tcp())?;
+    let deadline = || Deadline::now() + ASKED_WITHIN;
+    match client.who_am_i(deadline()).await {
+        Ok(who) if who.value.principal.is_none() => {}
+        Err(error) if error.code() == Code::Unauthenticated => return Ok(path),
+        Ok(_) => bail!("the bank knows who calls it without a credential"),
+        Err(error) => return Err(error).context("cannot ask the bank whether there are members"),
+    }
+    let file = KeyFile::create(path)?;
+    let new = NewPrincipal {
+        member: None,
+        roles: Roles::one(Role::Operator),
+        credential: NewCredential::ApiKey,
+        expiry: Expiry::NEVER,
+        note: Text::new("made by vigie up --consortium")?,
+    };
+    let made = client.create_principal(new, IdempotencyKey::random(), deadline()).await;
+    let made = made.context("cannot create an operator")?;
+    let key = made.value.key.context("the operator's key was lost with its answer; start again with another --data")?;
+    file.write(&key)
+}
+
+fn announce(cluster: &LocalCluster, operator: Option<&Path>, output: &mut Output) -> anyhow::Result<()> {
     let (frontend, coordinator, bank) =
         (cluster.frontend_url(), cluster.coordinator_url(), cluster.bank_url());
     output.object(&serde_json::json!({
         "ready": true, "frontend": frontend, "coordinator": coordinator, "bank": bank,
-        "telemetry": cluster.telemetry_url()
+        "telemetry": cluster.telemetry_url(), "operator_key": operator
     }))?;
     output.say("ready")?;
     output.say(format!("  frontend     {frontend}"))?;
@@ -62,6 +94,9 @@ fn announce(cluster: &LocalCluster, output: &mut Output) -> anyhow::Result<()> {
     if let Some(telemetry) = cluster.telemetry_url() {
         output.say(format!("  metrics      {telemetry}/metrics"))?;
     }
+    if let Some(operator) = operator {
+        output.say(format!("  operator     the key in {}", operator.display()))?;
+    }
     let elsewhere = frontend != "http://127.0.0.1:7740";
     if elsewhere {
         output.say("in another terminal, first:")?;
@@ -69,9 +104,15 @@ fn announce(cluster: &LocalCluster, output: &mut Output) -> anyhow::Result<()> {
             "  export VIGIE_FRONTEND={frontend} VIGIE_COORDINATOR={coordinator} VIGIE_BANK={bank}"
         ))?;
     }
-    output.say(
-        "then, for example: vigie bank create known; vigie item add known FILE...; vigie match FILE...",
-    )?;
+    match operator {
+        None => output.say(
+            "then, for example: vigie bank create known; vigie item add known FILE...; vigie match FILE...",
+        )?,
+        Some(operator) => {
+            output.say(format!("members are on: export VIGIE_API_KEY_FILE={}", operator.display()))?;
+            output.say("then, for example: vigie whoami; vigie member add NAME; vigie principal add --help")?;
+        }
+    }
     output.say("stop with Ctrl-C; what was acknowledged is kept")?;
     Ok(())
 }

@@ -18,8 +18,9 @@ use crate::output::{Exit, Output};
 #[derive(Debug)]
 pub(super) struct KeyPlace(Option<KeyFile>);
 
+/// A file for one key.
 #[derive(Debug)]
-struct KeyFile {
+pub(crate) struct KeyFile {
     path: PathBuf,
     file: File,
     is_written: bool,
@@ -37,12 +38,7 @@ impl Drop for KeyFile {
 impl KeyPlace {
     /// Creates the file, if one is named: what would keep a key from being written fails before the key is made.
     pub(super) fn prepare(args: NewKeyArgs) -> anyhow::Result<Self> {
-        let Some(path) = args.key_file else { return Ok(Self(None)) };
-        let opened = File::options().write(true).create_new(true).mode(0o600).open(&path);
-        let file = opened.with_context(|| {
-            format!("cannot create {} for the key: it must not be there yet", path.display())
-        })?;
-        Ok(Self(Some(KeyFile { path, file, is_written: false })))
+        Ok(Self(args.key_file.map(KeyFile::create).transpose()?))
     }
 
     /// Hands over the key of a principal, after `done` in words. Without a key there are only the words.
@@ -90,7 +86,17 @@ impl KeyPlace {
 }
 
 impl KeyFile {
-    fn write(mut self, key: &ApiKey) -> anyhow::Result<PathBuf> {
+    /// Creates the file, which must not be there yet, and which only its owner may read.
+    pub(crate) fn create(path: PathBuf) -> anyhow::Result<Self> {
+        let opened = File::options().write(true).create_new(true).mode(0o600).open(&path);
+        let file = opened.with_context(|| {
+            format!("cannot create {} for the key: it must not be there yet", path.display())
+        })?;
+        Ok(Self { path, file, is_written: false })
+    }
+
+    /// Writes the key, and returns where it is.
+    pub(crate) fn write(mut self, key: &ApiKey) -> anyhow::Result<PathBuf> {
         let mut write = || {
             self.file.write_all(key.reveal().as_bytes())?;
             self.file.write_all(b"\n")?;
