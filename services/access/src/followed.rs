@@ -113,19 +113,18 @@ impl FollowedDirectory {
         self.view.load().is_none().then_some("waiting for the directory of members, which the bank has")
     }
 
-    async fn rounds(&self, client: DirectoryClient) {
+    async fn rounds(&self, bank: impl Bank) {
         let (mut held, mut is_lost) = (None::<(Directory, DirectoryAt)>, false);
         loop {
             let asked = Instant::now();
             let have = held.as_ref().map(|(_, at)| *at);
             let wait = if have.is_some() { WAIT } else { Duration::ZERO };
-            let read = client.read(DirectoryRequest { have, wait }, asked + wait + ANSWER_MAX).await;
-            let read = match read {
-                Ok(parts) => apply(held.take(), parts)
-                    .ok_or("the bank's directory is not what its digest says".to_owned()),
-                Err(error) => Err(error.to_string()),
+            let parts = bank.read(DirectoryRequest { have, wait }, asked + wait + ANSWER_MAX).await;
+            let lead = |parts| {
+                let fault = || "the bank's directory is not what its digest says".to_owned();
+                apply(held.take(), parts).ok_or_else(fault)
             };
-            match read {
+            match parts.and_then(lead) {
                 Ok((directory, at)) => {
                     if have.is_none_or(|have| have.digest != at.digest) {
                         self.view.store(Some(Arc::new(View::from(directory.clone()))));
@@ -146,6 +145,22 @@ impl FollowedDirectory {
                 }
             }
         }
+    }
+}
+
+/// Where a directory is read from.
+trait Bank: Send + Sync {
+    /// The parts that lead from what the request has to the bank's state at some moment after this was called; or why not.
+    fn read(
+        &self,
+        request: DirectoryRequest,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Vec<DirectoryPart>, String>> + Send;
+}
+
+impl Bank for DirectoryClient {
+    async fn read(&self, request: DirectoryRequest, deadline: Instant) -> Result<Vec<DirectoryPart>, String> {
+        Self::read(self, request, deadline).await.map_err(|error| error.to_string())
     }
 }
 
@@ -194,6 +209,8 @@ impl Directories for FollowedDirectory {
     }
 }
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests {
     use vigie_consortium::{Member, Row};

@@ -16,7 +16,7 @@ use vigie_serving::{Call, LongStream, LongStreams, deadline};
 use super::term;
 use crate::error::Error;
 use crate::load::Loader;
-use crate::log::{CurrentTerm, Follower, cursor, feed_range};
+use crate::log::{CurrentTerm, Follower, Term, cursor, feed_range};
 use crate::plan::digests::slice_of;
 use crate::store::id_to_model;
 
@@ -93,6 +93,7 @@ impl pb::feed_service_server::FeedService for FeedGrpc {
             _ = waited => {}
         }
         still_allowed(&called)?;
+        caught_up(&term).await?;
         let states = history.borrow().clone();
         let newest = states.newest();
         let state = DirectoryAt { log, sequence: newest.sequence(), digest: newest.digest() };
@@ -103,6 +104,25 @@ impl pb::feed_service_server::FeedService for FeedGrpc {
         };
         Ok(Response::new(iter(parts.into_iter().map(Ok)).boxed()))
     }
+}
+
+/// How long a bank that serves may need to show what it has committed.
+const CATCH_UP_MAX: Duration = Duration::from_secs(1);
+/// How often that is looked at.
+const CATCH_UP_EVERY: Duration = Duration::from_millis(5);
+
+/// Waits until this bank shows everything that is in the store at this moment. A bank that another one has superseded without its knowledge
+/// never does: its directory must not be taken for a fresh one.
+async fn caught_up(term: &Term) -> Result<(), Error> {
+    let stored = term.application.store().head().await.map_err(|error| Error::from_read(&error))?.sequence;
+    let until = Instant::now() + CATCH_UP_MAX;
+    while term.feed.head() < stored {
+        if Instant::now() >= until {
+            return Err(Error::Standby);
+        }
+        tokio::time::sleep(CATCH_UP_EVERY).await;
+    }
+    Ok(())
 }
 
 /// Whether there are members, if the caller may still have the log; or a refusal: a stream outlives the rights with which it began.
