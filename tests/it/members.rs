@@ -1,5 +1,6 @@
 //! Several members on one cluster: what each sees, and how long what was taken back still works.
 
+mod cost;
 mod isolation;
 mod revocation;
 mod served;

@@ -1,0 +1,170 @@
+//! The price of members: lookups a second of one member among many, with its key checked on every call, against the same cluster without
+//! members, in one run.
+//!
+//! ```text
+//! cargo test --release -p vigie-tests --test it -- members::cost --ignored --nocapture
+//! ```
+#![allow(clippy::print_stdout, reason = "measurements are printed")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use rand::seq::index::sample;
+use vigie_clients::{Code, IdempotencyKey, MatchClient, MemberWords};
+use vigie_consortium::{Capability, Expiry, Flags, MemberName};
+use vigie_harness::in_process::{Cluster, as_of, soon};
+use vigie_model::{BankRef, Content, Hash, MatchCall, PdqHash, SearchOptions};
+use vigie_tests::material::{generator, hashed, item};
+
+use super::{Client, Consortium, until_known};
+
+/// How large it is.
+struct Form {
+    members: usize,
+    /// Banks of each member.
+    banks: usize,
+    items: usize,
+    rounds: usize,
+    lasts: Duration,
+}
+
+const SHORT: Form =
+    Form { members: 4, banks: 3, items: 500, rounds: 1, lasts: Duration::from_millis(300) };
+const LONG: Form =
+    Form { members: 200, banks: 10, items: 100_000, rounds: 7, lasts: Duration::from_secs(3) };
+
+/// Lookups at once.
+const AT_ONCE: usize = 32;
+
+/// A hash with as many bits as that of a picture has.
+fn balanced(rng: &mut impl rand::Rng) -> PdqHash {
+    let mut hash = PdqHash::default();
+    sample(rng, 256, 128).into_iter().for_each(|bit| hash[bit / 8] |= 1 << (bit % 8));
+    hash
+}
+
+/// Lookups a second, each a call of its own.
+async fn rate(client: &MatchClient, asked: &Arc<Vec<PdqHash>>, lasts: Duration) -> f64 {
+    let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let ask = |from: usize| {
+        let (client, asked) = (client.clone(), Arc::clone(asked));
+        let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
+        tokio::spawn(async move {
+            for hash in asked.iter().cycle().skip(from) {
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                let contents: Vec<Content> = vec![hashed([Hash::pdq(*hash)])];
+                let call = MatchCall { contents, options: SearchOptions::default(), quality_floor: None };
+                match client.match_content(call, soon()).await {
+                    Ok(answer) => assert!(answer.results[0].is_ok()),
+                    Err(error) => assert_eq!(error.code(), Code::ResourceExhausted, "{error}"),
+                }
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    };
+    let tasks: Vec<_> = (0..AT_ONCE).map(|number| ask(number * 7)).collect();
+    let begun = Instant::now();
+    tokio::time::sleep(lasts).await;
+    let count = answered.load(Ordering::Relaxed);
+    let took = begun.elapsed();
+    stop.store(true, Ordering::Relaxed);
+    for task in tasks {
+        task.await.unwrap();
+    }
+    count as f64 / took.as_secs_f64()
+}
+
+async fn fill(client: &Client, bank: &BankRef, hashes: &[PdqHash]) {
+    client.create_bank(bank).await;
+    for batch in hashes.chunks(1_000) {
+        let items = batch.iter().map(|hash| item([Hash::pdq(*hash)]).unwrap()).collect();
+        client.bank.add_items(bank, items, IdempotencyKey::random(), soon()).await.unwrap();
+    }
+}
+
+async fn run(form: Form) {
+    let mut rng = generator(11);
+    let hashes: Vec<PdqHash> = (0..form.items).map(|_| balanced(&mut rng)).collect();
+    let known: BankRef = "known".parse().unwrap();
+
+    // Without members.
+    let plain = Cluster::start_with(|config| config.shard_count = 2).await.unwrap();
+    let everyone = Client::on(&plain, vigie_consortium::PrincipalId(0), vigie_clients::Network::tcp());
+    fill(&everyone, &known, &hashes).await;
+
+    // With many, of whom one is asked for.
+    let consortium = Consortium::start(&[]).await;
+    let operator = &consortium.operator;
+    let name = |number: usize| format!("m-{number}").parse::<MemberName>().unwrap();
+    for number in 0..form.members {
+        let key = IdempotencyKey::random();
+        operator.members.create_member(&name(number), &MemberWords::default(), key, soon()).await.unwrap();
+    }
+    let (first, worker) = consortium.team("m-0").await;
+    fill(&first, &known, &hashes).await;
+    let mut sequence = first.bank.log_head(soon()).await.unwrap().sequence;
+    for number in 1..form.members {
+        let other = operator.create(&consortium.cluster, Some(name(number).as_str()), &[vigie_consortium::Role::Administrator]).await;
+        for bank in 0..form.banks {
+            let bank: BankRef = format!("b-{bank}").parse().unwrap();
+            other.create_bank(&bank).await;
+            // Each is shared with the next member, and every tenth with the first.
+            let with = if number % 10 == 0 { 0 } else { (number + 1) % form.members };
+            if with != number {
+                let (rights, key) = (Flags::one(Capability::Match), IdempotencyKey::random());
+                let put = other.members.put_grant(&bank, &name(with), rights, Expiry::NEVER, key, soon()).await;
+                sequence = put.unwrap().sequence;
+            }
+        }
+    }
+    until_known(&worker, sequence).await;
+    // Both have all items.
+    let probe = |hash: PdqHash| MatchCall {
+        contents: vec![hashed([Hash::pdq(hash)])],
+        options: as_of(sequence),
+        quality_floor: None,
+    };
+    let head = everyone.bank.log_head(soon()).await.unwrap().sequence;
+    let of_plain = MatchCall { options: as_of(head), ..probe(hashes[0]) };
+    everyone.matching.match_content(of_plain, soon()).await.unwrap();
+    let answer = worker.matching.match_content(probe(hashes[0]), soon()).await.unwrap();
+    assert_eq!(answer.results[0].as_ref().unwrap().found.matches.len(), 1);
+
+    let asked = Arc::new(hashes.iter().copied().take(5_000).collect::<Vec<_>>());
+    let (mut without, mut with, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..form.rounds {
+        without.push(rate(&everyone.matching, &asked, form.lasts).await);
+        with.push(rate(&worker.matching, &asked, form.lasts).await);
+        ratios.push(with.last().unwrap() / without.last().unwrap());
+    }
+    for figures in [&mut without, &mut with, &mut ratios] {
+        figures.sort_unstable_by(f64::total_cmp);
+    }
+    let middle = |figures: &[f64]| figures[figures.len() / 2];
+    println!(
+        "lookups/s: {:.0} without members, {:.0} with {} of them; ratio {:.3} ({:.3} to {:.3})",
+        middle(&without),
+        middle(&with),
+        form.members,
+        middle(&ratios),
+        ratios[0],
+        ratios[ratios.len() - 1]
+    );
+    assert!(middle(&with) > 0.0 && middle(&without) > 0.0);
+    plain.stop().await.unwrap();
+    consortium.cluster.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_among_others_is_answered() {
+    run(SHORT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long"]
+async fn a_member_among_two_hundred_is_answered_as_quickly() {
+    run(LONG).await;
+}
