@@ -24,7 +24,7 @@ allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
 {{- $name := printf "%s-matcher-%s" (include "vigie.fullname" $root) .name }}
 {{- $endpoints = append $endpoints (printf "dns+%s://%s:7750" (include "vigie.scheme" $root) (include "vigie.host" (dict "root" $root "name" $name))) }}
 {{- end }}
-{{- mergeOverwrite (dict "matchers" $endpoints) (deepCopy .Values.coordinator.config) | toYaml }}
+{{- mergeOverwrite (dict "matchers" $endpoints) (include "vigie.consortiumConfig" (dict "root" . "component" "coordinator") | fromYaml) (deepCopy .Values.coordinator.config) | toYaml }}
 {{- end }}
 
 {{/* What a frontend is told, as YAML. */}}
@@ -37,7 +37,7 @@ allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
 {{- $coordinator = append $coordinator (printf "%s://%s:%d" (include "vigie.scheme" $root) (include "vigie.host" (dict "root" $root "name" (printf "%s-coordinator" (include "vigie.fullname" $root)))) (add 7741 (mul 1000 $index))) }}
 {{- end }}
 {{- end }}
-{{- mergeOverwrite (dict "coordinator" $coordinator) (deepCopy .Values.frontend.config) | toYaml }}
+{{- mergeOverwrite (dict "coordinator" $coordinator) (include "vigie.consortiumConfig" (dict "root" . "component" "frontend") | fromYaml) (deepCopy .Values.frontend.config) | toYaml }}
 {{- end }}
 
 {{/* What the bank is told, as YAML. */}}
@@ -60,11 +60,11 @@ allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
 {{- /* A certificate's name is its first DNS name. */}}
 {{- $known = set $known "matcher_names" (list (printf "%s-matcher-%s" (include "vigie.fullname" .) (first .Values.matcher.sets).name)) }}
 {{- end }}
-{{- mergeOverwrite $known (deepCopy .Values.bank.config) | toYaml }}
+{{- mergeOverwrite $known (include "vigie.consortiumConfig" (dict "root" . "component" "bank") | fromYaml) (deepCopy .Values.bank.config) | toYaml }}
 {{- end }}
 
 {{/* What the matchers of a set are told, as YAML; which shard, each pod's environment tells. (dict "root" $ "set" $set) */}}
 {{- define "vigie.matcherConfig" -}}
 {{- $known := dict "bank" (include "vigie.bankUrl" .root) "index_folder" "/var/lib/vigie/shard" "shard_count" .set.shardCount }}
-{{- mergeOverwrite $known (deepCopy .root.Values.matcher.config) (deepCopy (default dict .set.config)) | toYaml }}
+{{- mergeOverwrite $known (include "vigie.consortiumConfig" (dict "root" .root "component" "matcher") | fromYaml) (deepCopy .root.Values.matcher.config) (deepCopy (default dict .set.config)) | toYaml }}
 {{- end }}

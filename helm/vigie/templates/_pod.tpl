@@ -121,6 +121,14 @@ spec:
     {{- if $values.tls.enabled }}
     {{- include "vigie.tlsVolume" (dict "root" .root "component" .component) | nindent 4 }}
     {{- end }}
+    {{- with include "vigie.consortiumSources" (dict "root" .root "component" .component) | trim }}
+    - name: consortium
+      projected:
+        # The group's, which is ours.
+        defaultMode: 0440
+        sources:
+          {{- . | nindent 10 }}
+    {{- end }}
     {{- with concat (default list .volumes) .role.extraVolumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -147,6 +155,9 @@ volumeMounts:
   - {name: config, mountPath: /etc/vigie/config, readOnly: true}
   {{- if .root.Values.tls.enabled }}
   - {name: tls, mountPath: /etc/vigie/tls, readOnly: true}
+  {{- end }}
+  {{- if include "vigie.consortiumSources" (dict "root" .root "component" .component) | trim }}
+  - {name: consortium, mountPath: /etc/vigie/consortium, readOnly: true}
   {{- end }}
   {{- with concat (default list .mounts) .role.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}

@@ -84,7 +84,7 @@
 {{- if has .name $containers }}{{ $faults = append $faults (printf "%s: two containers are called %s" $role .name) }}{{ end }}
 {{- $containers = append $containers .name }}
 {{- end }}
-{{- $volumes := list "config" "tls" "data" "tmp" "postgres-tls" }}
+{{- $volumes := list "config" "tls" "data" "tmp" "postgres-tls" "consortium" }}
 {{- range $values.extraVolumes }}
 {{- if has .name $volumes }}{{ $faults = append $faults (printf "%s.extraVolumes: a volume is called %s already" $role .name) }}{{ end }}
 {{- $volumes = append $volumes .name }}
@@ -170,7 +170,7 @@
 {{- end }}
 {{- end }}
 {{- end }}
-{{- $faults = concat $faults (include "vigie.routeFaults" . | fromYamlArray) }}
+{{- $faults = concat $faults (include "vigie.routeFaults" . | fromYamlArray) (include "vigie.consortiumFaults" . | fromYamlArray) }}
 {{- if $faults }}
 {{- fail (printf "the values have faults:\n- %s" (join "\n- " $faults)) }}
 {{- end }}
