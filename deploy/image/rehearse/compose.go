@@ -21,21 +21,27 @@ var arrows = map[string][]string{
 	"grafana":     {"prometheus"},
 }
 
-// checkCompose loads compose.yaml as the engine's client does, and compares it with what is promised of it.
-func checkCompose(file string) error {
-	options, err := cli.NewProjectOptions([]string{file}, cli.WithDotEnv)
+// arrowsOfMembers are those that the directory of members adds.
+var arrowsOfMembers = map[string][]string{"frontend": {"bank"}}
+
+// checkCompose loads the files of a cluster as the engine's client does, and compares it with what is promised of it.
+func checkCompose(name string, files []string, more map[string][]string) error {
+	options, err := cli.NewProjectOptions(files, cli.WithDotEnv)
 	if err != nil {
 		return err
 	}
 	project, err := options.LoadProject(context.Background())
 	if err != nil {
-		return fmt.Errorf("compose.yaml: %w", err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	var faults []error
 	fault := func(holds bool, format string, values ...any) {
 		if !holds {
-			faults = append(faults, fmt.Errorf("compose.yaml: "+format, values...))
+			faults = append(faults, fmt.Errorf(name+": "+format, values...))
 		}
+	}
+	mayCall := func(from, to string) bool {
+		return slices.Contains(arrows[kind(from)], kind(to)) || slices.Contains(more[kind(from)], kind(to))
 	}
 	used := map[string]bool{}
 	for name, service := range project.Services {
@@ -61,21 +67,44 @@ func checkCompose(file string) error {
 	for one, first := range project.Services {
 		for other, second := range project.Services {
 			shares := sharesNetwork(first, second)
-			calls := slices.Contains(arrows[kind(one)], kind(other))
+			calls := mayCall(one, other)
 			if calls {
 				fault(shares, "%s calls %s, and shares no network with it", one, other)
-			} else if kind(one) < kind(other) && !slices.Contains(arrows[kind(other)], kind(one)) && !watches(one, other) {
+			} else if kind(one) < kind(other) && !mayCall(other, one) && !watches(one, other) {
 				fault(!shares, "%s and %s share a network, and neither calls the other", one, other)
 			}
 		}
 	}
 	test := project.Services["postgres"].HealthCheck.Test
 	fault(slices.Contains(test, "--host=127.0.0.1"), "postgres: its health is asked on the socket, on which it answers before it is ready")
+	checkSecrets(project, len(more) > 0, fault)
 	if len(faults) == 0 {
-		fmt.Printf("compose.yaml holds: %d services, %d networks, images by digest, limits of memory and logs\n",
-			len(project.Services), len(project.Networks))
+		fmt.Printf("%s holds: %d services, %d networks, images by digest, limits of memory and logs\n",
+			name, len(project.Services), len(project.Networks))
 	}
 	return errors.Join(faults...)
+}
+
+// checkSecrets sees to it that with members each role has what it needs, and a pepper only where keys are checked; without them nobody has any.
+func checkSecrets(project *types.Project, members bool, fault func(bool, string, ...any)) {
+	for name, service := range project.Services {
+		var mounted []string
+		for _, secret := range service.Secrets {
+			mounted = append(mounted, secret.Source)
+		}
+		slices.Sort(mounted)
+		var wanted []string
+		if role := kind(name); members && slices.Contains([]string{"frontend", "coordinator", "matcher", "bank"}, role) {
+			wanted = []string{"cluster-key"}
+			key := "VIGIE__" + strings.ToUpper(role) + "__PROCESSES__CLUSTER_KEY"
+			value := service.Environment[key]
+			fault(value != nil && *value == "/run/secrets/cluster-key", "%s: %s does not name the cluster key", name, key)
+			if role == "frontend" || role == "bank" {
+				wanted = append(wanted, "pepper")
+			}
+		}
+		fault(slices.Equal(mounted, wanted), "%s: has the secrets %v: must be %v", name, mounted, wanted)
+	}
 }
 
 // kind is a service's name without its shard and its letter.

@@ -67,7 +67,7 @@ fn configurations(objects: &[Yaml]) -> Vec<(&str, toml::Table)> {
 
 #[test]
 fn every_pod_may_do_as_little_as_can_be() {
-    for golden in ["production", "small", "tls"] {
+    for golden in ["production", "small", "tls", "members"] {
         let objects = rendered(golden);
         assert!(templates(&objects).len() >= 5);
         for (name, template) in templates(&objects) {
@@ -138,7 +138,7 @@ fn each_shard_keeps_a_replica_whatever_is_rolled_or_drained() {
 
 #[test]
 fn a_rollout_waits_for_new_pods_and_stops_at_a_fault_of_the_configuration() {
-    for golden in ["production", "tls"] {
+    for golden in ["production", "tls", "members"] {
         let objects = rendered(golden);
         let deployments: Vec<_> = of_kind(&objects, "Deployment").collect();
         assert_eq!(deployments.len(), 3, "{golden}");
@@ -216,6 +216,8 @@ fn only_the_arrows_of_the_design_are_open() {
         expected(&[("frontend", "coordinator"), ("coordinator", "matcher"), ("matcher", "bank")]);
     let (of_tests, kept): (Vec<_>, Vec<_>) = objects.iter().cloned().partition(is_of_tests);
     assert_eq!(arrows(&kept), apart);
+    let of_members: Vec<_> = rendered("members").into_iter().filter(|one| !is_of_tests(one)).collect();
+    assert_eq!(&arrows(&of_members) - &apart, expected(&[("frontend", "bank")]));
     // While tests run, and by policies that then go.
     let tests: BTreeSet<_> =
         expected(&[("client", "frontend"), ("client", "coordinator"), ("client", "bank")]);
@@ -464,21 +466,27 @@ fn a_gateway_and_an_ingress_lead_to_the_port_of_the_frontends_and_may_reach_no_o
     assert_eq!(text(&method["service"]), vigie_proto::pb::matching::v1::match_service_server::SERVICE_NAME);
 }
 
+fn alerts(objects: &[Yaml]) -> impl Iterator<Item = &Yaml> {
+    let rule = of_kind(objects, "PrometheusRule").next().unwrap();
+    list(&rule["spec"]["groups"]).iter().flat_map(|group| list(&group["rules"]))
+}
+
 #[test]
 fn every_alert_says_what_to_do() {
     let objects = rendered("production");
     let runbook = std::fs::read_to_string(root().join("helm/vigie/RUNBOOK.md")).unwrap();
-    let rule = of_kind(&objects, "PrometheusRule").next().unwrap();
-    let alerts: Vec<_> =
-        list(&rule["spec"]["groups"]).iter().flat_map(|group| list(&group["rules"])).collect();
-    assert!(alerts.len() >= 10);
-    for alert in &alerts {
+    let of_production: Vec<_> = alerts(&objects).collect();
+    assert!(of_production.len() >= 10);
+    for alert in &of_production {
         let name = text(&alert["alert"]);
         let page = format!("https://wiki.example.com/vigie/RUNBOOK.md#{}", name.to_lowercase());
         assert_eq!(text(&alert["annotations"]["runbook_url"]), page);
-        assert!(runbook.contains(&format!("\n### {name}\n")), "{name} has no section");
     }
-    let sections = runbook.lines().filter(|line| line.starts_with("### Vigie")).count();
-    assert_eq!(sections, alerts.len(), "a section is of no alert");
+    let of_members = rendered("members");
+    let all: BTreeSet<_> =
+        of_production.into_iter().chain(alerts(&of_members)).map(|one| text(&one["alert"])).collect();
+    let sections = runbook.lines().filter_map(|line| line.strip_prefix("### "));
+    let sections: BTreeSet<_> = sections.filter(|section| section.starts_with("Vigie")).collect();
+    assert_eq!(sections, all);
     assert_eq!(of_kind(&objects, "PodMonitor").count(), 1);
 }
