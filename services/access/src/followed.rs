@@ -126,7 +126,7 @@ impl FollowedDirectory {
             };
             match parts.and_then(lead) {
                 Ok((directory, at)) => {
-                    if have.is_none_or(|have| have.digest != at.digest) {
+                    if have != Some(at) {
                         self.view.store(Some(Arc::new(View::from(directory.clone()))));
                     }
                     held = Some((directory, at));

@@ -29,10 +29,8 @@ struct Form {
     lasts: Duration,
 }
 
-const SHORT: Form =
-    Form { members: 4, banks: 3, items: 500, rounds: 1, lasts: Duration::from_millis(300) };
-const LONG: Form =
-    Form { members: 200, banks: 10, items: 100_000, rounds: 7, lasts: Duration::from_secs(3) };
+const SHORT: Form = Form { members: 4, banks: 3, items: 500, rounds: 1, lasts: Duration::from_millis(300) };
+const LONG: Form = Form { members: 200, banks: 10, items: 100_000, rounds: 7, lasts: Duration::from_secs(3) };
 
 /// Lookups at once.
 const AT_ONCE: usize = 32;
@@ -107,7 +105,13 @@ async fn run(form: Form) {
     fill(&first, &known, &hashes).await;
     let mut sequence = first.bank.log_head(soon()).await.unwrap().sequence;
     for number in 1..form.members {
-        let other = operator.create(&consortium.cluster, Some(name(number).as_str()), &[vigie_consortium::Role::Administrator]).await;
+        let other = operator
+            .create(
+                &consortium.cluster,
+                Some(name(number).as_str()),
+                &[vigie_consortium::Role::Administrator],
+            )
+            .await;
         for bank in 0..form.banks {
             let bank: BankRef = format!("b-{bank}").parse().unwrap();
             other.create_bank(&bank).await;
@@ -115,7 +119,8 @@ async fn run(form: Form) {
             let with = if number % 10 == 0 { 0 } else { (number + 1) % form.members };
             if with != number {
                 let (rights, key) = (Flags::one(Capability::Match), IdempotencyKey::random());
-                let put = other.members.put_grant(&bank, &name(with), rights, Expiry::NEVER, key, soon()).await;
+                let put =
+                    other.members.put_grant(&bank, &name(with), rights, Expiry::NEVER, key, soon()).await;
                 sequence = put.unwrap().sequence;
             }
         }

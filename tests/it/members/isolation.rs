@@ -47,13 +47,10 @@ async fn a_bank_is_there_for_its_owner_and_for_those_with_whom_it_is_shared() {
     let answer = umbra_work.ask(hash.clone(), as_of(added)).await.unwrap();
     let found = &answer.results[0].as_ref().unwrap().found.matches[0];
     assert_eq!((found.bank_name.to_string().as_str(), found.item), ("acme/known", ItemId(0)));
-    let refused = umbra_work.bank.add_items(
-        &bank("acme/known"),
-        vec![vigie_tests::material::item([hash.clone()]).unwrap()],
-        IdempotencyKey::random(),
-        soon(),
-    );
-    assert_eq!(refused.await.unwrap_err().code(), Code::PermissionDenied);
+    let items = vec![vigie_tests::material::item([hash.clone()]).unwrap()];
+    let shared = bank("acme/known");
+    let refused = umbra_work.bank.add_items(&shared, items, IdempotencyKey::random(), soon()).await;
+    assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied);
 
     // An alias is the other member's own.
     let alias = "theirs".parse().unwrap();

@@ -29,7 +29,7 @@ async fn a_revoked_key_fails_on_calls_and_on_an_open_stream() {
         tokio::time::sleep(Duration::from_millis(20)).await;
         Some(((number, call()), number + 1))
     });
-    let mut answers = acme_work.matching.match_stream(requests, soon()).await.unwrap();
+    let mut answers = acme_work.matching.match_stream(requests).await.unwrap();
     assert!(answers.next().await.unwrap().unwrap().1.is_ok());
     acme.members.revoke_principal(acme_work.id, IdempotencyKey::random(), soon()).await.unwrap();
     let revoked = Instant::now();

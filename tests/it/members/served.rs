@@ -1,7 +1,7 @@
 //! Every method of every server is guarded: who may not call it is refused before anything of its request is read.
 
-use tonic::codec::ProstCodec;
 use tonic::{Code, Request};
+use tonic_prost::ProstCodec;
 use vigie_consortium::{Method, Role};
 
 use super::{Client, Consortium};
@@ -18,7 +18,10 @@ async fn call(client: &Client, url: &str, method: Method) -> Code {
         Ok(mut answered) => {
             let first = answered.get_mut().message();
             // A stream that is open was let in.
-            tokio::time::timeout(std::time::Duration::from_millis(300), first).await.unwrap_or(Ok(None)).map(drop)
+            tokio::time::timeout(std::time::Duration::from_millis(300), first)
+                .await
+                .unwrap_or(Ok(None))
+                .map(drop)
         }
         Err(status) => Err(status),
     };
@@ -35,11 +38,15 @@ async fn each_method_lets_in_whom_the_table_of_rights_names() {
     let consortium = Consortium::start(&["acme"]).await;
     let cluster = &consortium.cluster;
     let administrator = consortium.operator.create(cluster, Some("acme"), &[Role::Administrator]).await;
-    let mut callers = vec![(Some(Role::Operator), consortium.operator.clone()), (Some(Role::Administrator), administrator.clone())];
+    let mut callers = vec![
+        (Some(Role::Operator), consortium.operator.clone()),
+        (Some(Role::Administrator), administrator.clone()),
+    ];
     for role in [Role::Matcher, Role::Contributor, Role::Reviewer, Role::Auditor] {
         callers.push((Some(role), administrator.create(cluster, None, &[role]).await));
     }
-    callers.push((None, Client::on(cluster, vigie_consortium::PrincipalId(0), vigie_clients::Network::tcp())));
+    callers
+        .push((None, Client::on(cluster, vigie_consortium::PrincipalId(0), vigie_clients::Network::tcp())));
     let sequence = consortium.operator.bank.log_head(super::soon()).await.unwrap().sequence;
     super::until_known(&callers[2].1, sequence).await;
     let mut cells = 0;
@@ -52,7 +59,12 @@ async fn each_method_lets_in_whom_the_table_of_rights_names() {
             Some((_, "bank")) => vec![cluster.bank_url()],
             // Health and reflection are everywhere, and the audit's service is not served yet.
             _ if method.is_for_anyone() => {
-                vec![cluster.frontend_url(), cluster.coordinator_url(), cluster.matcher_url(0), cluster.bank_url()]
+                vec![
+                    cluster.frontend_url(),
+                    cluster.coordinator_url(),
+                    cluster.matcher_url(0),
+                    cluster.bank_url(),
+                ]
             }
             _ => continue,
         };

@@ -63,9 +63,11 @@ impl Bank for &Far {
                 {
                     let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
                     let newest = log.newest();
-                    let is_new = request.have.is_none_or(|have| have.digest != newest.digest());
+                    let is_new = request.have.is_none_or(|have| have.sequence != newest.sequence());
                     if is_new || Instant::now() >= until {
-                        let has = |have: DirectoryAt| log.states.iter().find(|(_, one)| one.digest() == have.digest);
+                        let has = |have: DirectoryAt| {
+                            log.states.iter().find(|(_, one)| one.digest() == have.digest)
+                        };
                         let before = request.have.and_then(has).map(|(_, before)| before.clone());
                         break (newest.clone(), before);
                     }
@@ -133,7 +135,10 @@ async fn simulate(seed: u64) -> (u32, u32) {
             let old = log.states.iter().rev().find(|(acknowledged, _)| *acknowledged + age_max < now);
             let due = old.map_or(Sequence::ZERO, |(_, directory)| directory.sequence());
             let has = view.directory().sequence();
-            assert!(has >= due, "seed {seed}: used as of {has}, though {due} was acknowledged {age_max:?} ago");
+            assert!(
+                has >= due,
+                "seed {seed}: used as of {has}, though {due} was acknowledged {age_max:?} ago"
+            );
         }
     };
     tokio::select! {

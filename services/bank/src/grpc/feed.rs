@@ -7,8 +7,9 @@ use futures::stream::{BoxStream, iter, try_unfold};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 use vigie_access::Called;
+use vigie_consortium::Directory;
+use vigie_model::ShardIdentity;
 use vigie_model::change::Cursor;
-use vigie_model::{SetDigest, ShardIdentity};
 use vigie_proto::consortium::{DirectoryAt, DirectoryRequest, directory_parts};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_serving::{Call, LongStream, LongStreams, deadline};
@@ -84,9 +85,12 @@ impl pb::feed_service_server::FeedService for FeedGrpc {
         let term = term(&self.current)?;
         let log = id_to_model(term.feed.log_id());
         let mut history = term.application.history();
-        let is_new = |digest: SetDigest| have.is_none_or(|have| have.log != log || have.digest != digest);
+        // A change that another one has undone leaves the rows as they were, and the sequence not.
+        let state =
+            |newest: &Directory| DirectoryAt { log, sequence: newest.sequence(), digest: newest.digest() };
+        let is_new = |newest: &Directory| have != Some(state(newest));
         // Both are about the same: nobody is there any more, or another bank leads.
-        let waited = tokio::time::timeout(wait, history.wait_for(|states| is_new(states.newest().digest())));
+        let waited = tokio::time::timeout(wait, history.wait_for(|states| is_new(states.newest())));
         tokio::select! {
             biased;
             () = term.ended.cancelled() => return Err(Error::Stopping.into()),
@@ -96,7 +100,7 @@ impl pb::feed_service_server::FeedService for FeedGrpc {
         caught_up(&term).await?;
         let states = history.borrow().clone();
         let newest = states.newest();
-        let state = DirectoryAt { log, sequence: newest.sequence(), digest: newest.digest() };
+        let state = state(newest);
         let before = have.filter(|have| have.log == log).and_then(|have| states.with_digest(have.digest));
         let parts = match before {
             Some(before) => directory_parts(false, newest.difference_from(before), state),

@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use vigie_clients::{
-    Code, ConsortiumClient, Deadline, IdempotencyKey, Network, NewCredential, NewPrincipal,
-};
+use vigie_clients::{Code, ConsortiumClient, Deadline, IdempotencyKey, Network, NewCredential, NewPrincipal};
 use vigie_consortium::{Expiry, Role, Roles, Text};
 use vigie_telemetry::TelemetryConfig;
 
@@ -76,7 +74,10 @@ async fn operator_key(cluster: &LocalCluster, data: &Path) -> anyhow::Result<Pat
     };
     let made = client.create_principal(new, IdempotencyKey::random(), deadline()).await;
     let made = made.context("cannot create an operator")?;
-    let key = made.value.key.context("the operator's key was lost with its answer; start again with another --data")?;
+    let key = made
+        .value
+        .key
+        .context("the operator's key was lost with its answer; start again with another --data")?;
     file.write(&key)
 }
 
@@ -110,7 +111,8 @@ fn announce(cluster: &LocalCluster, operator: Option<&Path>, output: &mut Output
         )?,
         Some(operator) => {
             output.say(format!("members are on: export VIGIE_API_KEY_FILE={}", operator.display()))?;
-            output.say("then, for example: vigie whoami; vigie member add NAME; vigie principal add --help")?;
+            output
+                .say("then, for example: vigie whoami; vigie member add NAME; vigie principal add --help")?;
         }
     }
     output.say("stop with Ctrl-C; what was acknowledged is kept")?;
