@@ -12,9 +12,8 @@ use vigie_model::{
     MemberId, Sequence, UnixMillis,
 };
 
-use crate::consortium::bank_ref;
 use crate::invalid::{Invalid, check_len, each};
-use crate::model::{Sender, bank_name, hash};
+use crate::model::{Sender, bank_name, bank_ref, hash};
 use crate::pb::bank::v1 as pb;
 
 /// Items or ids of one write.

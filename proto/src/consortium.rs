@@ -3,6 +3,7 @@
 mod principal;
 mod rows;
 
+pub use crate::model::bank_ref;
 pub use principal::{answered_principal, certificate, credential, role_numbers, roles, token_subject};
 pub use rows::{
     DirectoryAt, DirectoryPart, DirectoryRequest, ROWS_BYTES_MAX, decode_row, directory_parts, encode_row,
@@ -10,8 +11,8 @@ pub use rows::{
 };
 
 use vigie_consortium::{
-    Amount, BankRef, Capabilities, Capability, Charter, CharterDraft, Expiry, Flags, Grant, Jurisdictions,
-    Member, MemberId, MemberName, MemberState, Quota, Text, TextError, TokenIssuers,
+    Amount, Capabilities, Capability, Charter, CharterDraft, Expiry, Flags, Grant, Jurisdictions, Member,
+    MemberId, MemberName, MemberState, Quota, Text, TextError, TokenIssuers,
 };
 use vigie_model::{BankId, UnixMillis};
 
@@ -21,11 +22,6 @@ use crate::pb::consortium::v1 as pb;
 
 /// Reads a member's name from the field called `field`.
 pub fn member_name(field: &str, name: &str) -> Result<MemberName, Invalid> {
-    name.parse().map_err(|error| Invalid::new(field, error))
-}
-
-/// Reads a bank's name, with or without its owner's, from the field called `field`.
-pub fn bank_ref(field: &str, name: &str) -> Result<BankRef, Invalid> {
     name.parse().map_err(|error| Invalid::new(field, error))
 }
 

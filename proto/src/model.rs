@@ -4,11 +4,10 @@ mod picture;
 pub(crate) mod search_options;
 
 use vigie_model::{
-    BankId, BankName, Coverage, Distance, Hash, HashCount, HashType, ItemId, Match, Query, QueryHash,
-    QueryMatches, Recall, Rendition, Sequence, SetDigest, ShardFailure, ShardId, Variant, Way,
+    BankId, BankName, BankRef, Coverage, Distance, Hash, HashCount, HashType, ItemId, Match, Query,
+    QueryHash, QueryMatches, Recall, Rendition, Sequence, SetDigest, ShardFailure, ShardId, Variant, Way,
 };
 
-use crate::consortium::bank_ref;
 use crate::invalid::{Invalid, check_len, each};
 use crate::pb::model::v1 as pb;
 
@@ -208,6 +207,11 @@ pub(crate) fn queries(messages: Vec<pb::HashQuery>) -> Result<Vec<Query>, Invali
         check_len("hashes", message.hashes.len(), 0, Query::HASHES_MAX)?;
         Ok(Query { hashes: each("hashes", message.hashes, |hash| query_hash(hash, Sender::Peer))? })
     })
+}
+
+/// Reads a bank's name, with or without its owner's, from the field called `field`.
+pub fn bank_ref(field: &str, name: &str) -> Result<BankRef, Invalid> {
+    name.parse().map_err(|error| Invalid::new(field, error))
 }
 
 /// Reads the name of a bank.

@@ -2,6 +2,7 @@
 
 mod serving;
 mod cli;
+mod members;
 mod slow_replica;
 mod rolling_restart;
 mod reshard;

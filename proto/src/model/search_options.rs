@@ -6,9 +6,8 @@ use vigie_model::{
     BankSet, Distance, HashType, Limit, MaxDistances, MinCoverage, Query, SearchOptions, Sequence,
 };
 
-use crate::consortium::bank_ref;
 use crate::invalid::{Invalid, check_len, each};
-use crate::model::{Sender, hash_type, hash_type_number};
+use crate::model::{Sender, bank_ref, hash_type, hash_type_number};
 use crate::pb::model::v1 as pb;
 
 impl From<SearchOptions> for pb::SearchOptions {

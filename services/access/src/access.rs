@@ -102,9 +102,14 @@ impl Access {
     async fn caller(&self, call: &Parts, origin: &Origin, view: &View) -> Result<Known, Status> {
         let authorization =
             Authorization::of(call.headers.get_all(AUTHORIZATION).iter().map(http::HeaderValue::as_bytes));
-        if let Some(process) = self.process_of_bearer(&authorization, origin)? {
-            return Ok(Known { proof: Proof { proven: None, process: Some(process) }, ..Known::default() });
-        }
+        let authorization = match self.process_of_bearer(&authorization, origin)? {
+            OfProcess::Proven(process) => {
+                let proof = Proof { proven: None, process: Some(process) };
+                return Ok(Known { proof, ..Known::default() });
+            }
+            OfProcess::Unchecked => Authorization::Absent,
+            OfProcess::No => authorization,
+        };
         let certificate_name = origin.certificate_name.as_deref();
         let carried = Carried { address: origin.address, certificate_name, authorization };
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(self.directories.now().0);
@@ -127,27 +132,35 @@ impl Access {
         Ok(Known { proof: Proof { proven, process }, expires: verified.expires(), member })
     }
 
-    /// The process whose bearer the call carries; `None` where it carries another credential, or none.
+    /// Whether the call carries the bearer of a process.
     fn process_of_bearer(
         &self,
         authorization: &Authorization<'_>,
         origin: &Origin,
-    ) -> Result<Option<Process>, Status> {
-        let Authorization::One(value) = authorization else { return Ok(None) };
-        let Some(rest) = value.strip_prefix(b"Bearer ").and_then(|rest| rest.strip_prefix(process::PREFIX))
-        else {
-            return Ok(None);
-        };
-        let process = self.cluster_key.as_ref().and_then(|key| key.process_of(rest));
-        if process.is_none() {
+    ) -> Result<OfProcess, Status> {
+        let Authorization::One(value) = authorization else { return Ok(OfProcess::No) };
+        let rest = value.strip_prefix(b"Bearer ").and_then(|rest| rest.strip_prefix(process::PREFIX));
+        let Some(rest) = rest else { return Ok(OfProcess::No) };
+        let Some(key) = &self.cluster_key else { return Ok(OfProcess::Unchecked) };
+        key.process_of(rest).map(OfProcess::Proven).ok_or_else(|| {
             tracing::warn!(
                 address = ?origin.address,
-                "a process shows another cluster key than this one's, or this one has none: `cluster_key` has to be the same everywhere"
+                "a process shows another cluster key than this one's: `cluster_key` has to be the same everywhere"
             );
-            return Err(Status::unauthenticated(UNAUTHENTICATED));
-        }
-        Ok(process)
+            Status::unauthenticated(UNAUTHENTICATED)
+        })
     }
+}
+
+/// What a bearer says of a process.
+enum OfProcess {
+    /// It is of this one.
+    Proven(Process),
+    /// It is of a process, and this one has no key to check it by: it counts for nothing, so that a deployment can be given a key one
+    /// process after the other.
+    Unchecked,
+    /// It is of none.
+    No,
 }
 
 impl Guard for Access {

@@ -55,7 +55,7 @@ async fn fetch(url: &str, bytes_max: usize) -> Result<Vec<u8>, Box<dyn Error + S
         if answer.status() != StatusCode::OK {
             return Err(format!("the issuer answers {}", answer.status()).into());
         }
-        Ok::<_, Box<dyn Error + Send + Sync>>(Limited::new(answer.into_body(), bytes_max).collect().await?)
+        Limited::new(answer.into_body(), bytes_max).collect().await
     };
     let mut asking = std::pin::pin!(asking);
     let mut connection = std::pin::pin!(connection);

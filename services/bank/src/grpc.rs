@@ -19,15 +19,10 @@ use vigie_serving::{ServingConfig, deadline};
 pub(crate) use self::feed::FeedGrpc;
 
 use crate::error::Error;
-use crate::log::{CurrentTerm, Term};
+use crate::log::{CurrentTerm, term};
 use crate::plan::answer::Answer;
 use crate::plan::write::{Action, Author, Write};
 use crate::store::{Store, StoreError};
-
-/// The term under way, for one call.
-fn term(current: &CurrentTerm) -> Result<Arc<Term>, Error> {
-    current.get().ok_or(Error::Standby)
-}
 
 /// The refusal of a denied read.
 fn refused(denied: Denied) -> Status {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use vigie_consortium::{Directory, View};
 use vigie_log::{Application, Draft};
-use vigie_model::{Change, ChangeKind, FeedRange, ItemId, Partition, SetDigest, UnixMillis};
+use vigie_model::{ChangeKind, FeedRange, ItemId, Partition, SetDigest, UnixMillis};
 use vigie_proto::bank::{LogChange, decode_log_change};
 
 use crate::error::Error;
 use crate::plan::answer::Answer;
 use crate::plan::digests::Totals;
+use crate::plan::step::Step;
 use crate::plan::write::{Action, Write};
 use crate::plan::{Known, Planner, State};
 use crate::store::{Loaded, Rows, Store, StoreError, id_to_model, to_model};
@@ -20,27 +21,13 @@ use crate::store::{Loaded, Rows, Store, StoreError, id_to_model, to_model};
 pub(crate) type Term = vigie_log::Term<BankLog>;
 /// The term that is under way, if one is.
 pub(crate) type CurrentTerm = vigie_log::CurrentTerm<BankLog>;
+/// The term under way, for one call.
+pub(crate) fn term(current: &CurrentTerm) -> Result<Arc<Term>, Error> {
+    current.get().ok_or(Error::Standby)
+}
+
 /// One that follows a bank's log.
 pub(crate) type Follower = vigie_log::Follower<BankLog>;
-
-/// One step of the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Step {
-    /// Its position.
-    pub(crate) sequence: vigie_model::Sequence,
-    /// The change.
-    pub(crate) change: LogChange,
-}
-
-impl Step {
-    /// The change as shards have it; `None` for one of the directory alone.
-    pub(crate) fn of_shard(self) -> Option<Change> {
-        match self.change {
-            LogChange::Shard(kind) => Some(Change { sequence: self.sequence, kind }),
-            LogChange::Directory(_) => None,
-        }
-    }
-}
 
 /// The newest states of the directory: a follower that has one of them is sent what differs.
 #[derive(Debug, Clone)]

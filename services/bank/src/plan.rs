@@ -7,6 +7,7 @@
 pub(crate) mod answer;
 pub(crate) mod digests;
 pub(crate) mod members;
+pub(crate) mod step;
 pub(crate) mod write;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -23,9 +24,9 @@ use vigie_proto::bank::{LogChange, encode_item, encode_log_change};
 use self::answer::Answer;
 use self::digests::{PartDigest, Parts};
 use self::members::{MembersAction, Standing};
+use self::step::Step;
 use self::write::{Action, Author, Write};
 use crate::error::Error;
-use crate::log::Step;
 use crate::store::{Counts, Placement, Rows, StoredItem, to_model};
 
 /// The counts, the living banks and the directory, as the writer keeps them in memory.

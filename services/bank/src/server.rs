@@ -87,7 +87,7 @@ pub(crate) async fn run(
 
     // The term outlives the server: what was accepted is written and answered before it ends.
     let stop = Shutdown::new();
-    let mut led = pin!(maybe_done(opening.run(begun, stop.clone())));
+    let mut led = pin!(maybe_done(Box::pin(opening.run(begun, stop.clone()))));
     let served = tokio::select! {
         served = serve(listener, routes, message_bytes_max, &serving, shutdown) => served,
         // It ends only when it is told to, or by a fault of its own.

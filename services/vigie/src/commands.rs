@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod bank_address;
 mod deadline;
 mod date;
 mod stop;

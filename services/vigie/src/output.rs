@@ -213,8 +213,8 @@ pub(crate) fn hint(call: &CallError) -> Option<String> {
     const HINTS: [(Code, &str); 3] = [
         (
             Code::NotFound,
-            "hint: `vigie bank list` shows the banks, `vigie item list BANK` the items of one, `vigie whoami` for whom the \
-             call was made: what its member may not see does not exist for it",
+            "hint: `vigie bank list` shows the banks, `vigie item list BANK` the items of one; what the caller's member may \
+             not see does not exist for it, and `vigie whoami` shows who that is",
         ),
         (
             Code::PermissionDenied,

@@ -165,11 +165,11 @@ async fn run(form: Form) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_among_others_is_answered() {
-    run(SHORT).await;
+    Box::pin(run(SHORT)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long"]
 async fn a_member_among_two_hundred_is_answered_as_quickly() {
-    run(LONG).await;
+    Box::pin(run(LONG)).await;
 }

@@ -97,9 +97,9 @@ async fn whatever_is_shared_and_taken_back_each_member_finds_what_the_model_says
         teams.push(consortium.team(member).await);
     }
     let (mut model, mut directory) = (Model { banks: Vec::new() }, Sequence::ZERO);
-    for owner in 0..3 {
+    for (owner, (administrator, _)) in teams.iter().enumerate() {
         for number in 0..2 {
-            directory = teams[owner].0.create_bank(&bank(&format!("b-{number}"))).await;
+            directory = administrator.create_bank(&bank(&format!("b-{number}"))).await;
             model.banks.push((owner, Vec::new(), vec![false; 3]));
         }
     }

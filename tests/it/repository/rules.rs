@@ -21,6 +21,8 @@ enum Layer {
     Platform,
     Proto,
     Clients,
+    /// Who calls a service, and whether the caller may.
+    Access,
     Service,
     /// The one binary, which puts the services together.
     Binary,
@@ -38,6 +40,7 @@ impl Layer {
             ["services", "platform", _] => Self::Platform,
             ["proto"] => Self::Proto,
             ["services", "clients"] => Self::Clients,
+            ["services", "access"] => Self::Access,
             ["services", "vigie"] => Self::Binary,
             ["services", _] => Self::Service,
             ["tests", "pictures" | "test-postgres"] => Self::Fixture,
@@ -48,16 +51,17 @@ impl Layer {
 
     /// The layers that a crate of this one may depend on.
     const fn below(self) -> &'static [Self] {
-        use Layer::{Binary, Clients, Core, Fixture, Outside, Platform, Proto, Service};
+        use Layer::{Access, Binary, Clients, Core, Fixture, Outside, Platform, Proto, Service};
         match self {
             Core => &[Core],
             Platform => &[Platform],
             Fixture => &[Fixture],
             Proto => &[Core, Platform],
             Clients => &[Core, Platform, Proto],
-            Service => &[Core, Platform, Proto, Clients],
-            Binary => &[Core, Platform, Proto, Clients, Service, Fixture],
-            Outside => &[Core, Platform, Proto, Clients, Service, Binary, Fixture, Outside],
+            Access => &[Core, Platform, Proto, Clients],
+            Service => &[Core, Platform, Proto, Clients, Access],
+            Binary => &[Core, Platform, Proto, Clients, Access, Service, Fixture],
+            Outside => &[Core, Platform, Proto, Clients, Access, Service, Binary, Fixture, Outside],
         }
     }
 }
@@ -81,7 +85,7 @@ fn members() -> BTreeMap<String, Member> {
         .collect()
 }
 
-/// `core <- proto <- clients <- services <- the binary <- loadtest, tests`, and `platform` beside `core`, knowing no domain.
+/// `core <- proto <- clients <- access <- services <- the binary <- loadtest, tests`, and `platform` beside `core`, knowing no domain.
 #[test]
 fn dependencies_point_one_way() {
     // A frontend may be its own coordinator.

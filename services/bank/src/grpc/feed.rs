@@ -14,10 +14,9 @@ use vigie_proto::consortium::{DirectoryAt, DirectoryRequest, directory_parts};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_serving::{Call, LongStream, LongStreams, deadline};
 
-use super::term;
 use crate::error::Error;
 use crate::load::Loader;
-use crate::log::{CurrentTerm, Follower, Term, cursor, feed_range};
+use crate::log::{CurrentTerm, Follower, Term, cursor, feed_range, term};
 use crate::plan::digests::slice_of;
 use crate::store::id_to_model;
 

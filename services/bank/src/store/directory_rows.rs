@@ -8,7 +8,6 @@ use vigie_model::{Bank, BankId, Sequence};
 use vigie_proto::consortium::{decode_row, encode_row};
 
 use crate::store::error::{StoreError, corrupt};
-use crate::store::records::Counts;
 
 /// The key of a row: the kind, and one or two ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,7 +89,12 @@ impl From<Difference> for DirectoryRows {
             let key = DirectoryKey::of(&row);
             match &row {
                 Row::Bank(bank) if bank.charter == Charter::default() => rows.gone.push(key),
-                _ => rows.set.push(DirectoryRow { key, row }),
+                Row::Member(_)
+                | Row::Principal(_)
+                | Row::Bank(_)
+                | Row::Grant(_)
+                | Row::Quota(..)
+                | Row::Used { .. } => rows.set.push(DirectoryRow { key, row }),
             }
         }
         rows.gone.extend(difference.gone.into_iter().map(DirectoryKey::of_gone));
@@ -103,7 +107,7 @@ impl From<Difference> for DirectoryRows {
 pub(crate) fn directory_of(
     rows: &[DirectoryRow],
     banks: &[Bank],
-    counts: &Counts,
+    next_bank: u32,
     sequence: Sequence,
 ) -> Directory {
     let charter_of = |bank: BankId| {
@@ -111,7 +115,9 @@ pub(crate) fn directory_of(
         let found = rows.binary_search_by_key(&key, |row| row.key).ok().map(|at| &rows[at].row);
         match found {
             Some(Row::Bank(bank)) => bank.charter.clone(),
-            _ => Charter::default(),
+            // The key says which kind it is.
+            Some(Row::Member(_) | Row::Principal(_) | Row::Grant(_) | Row::Quota(..) | Row::Used { .. })
+            | None => Charter::default(),
         }
     };
     let owned = banks.iter().map(|bank| {
@@ -121,7 +127,7 @@ pub(crate) fn directory_of(
     let others = rows.iter().map(|row| row.row.clone()).filter(|row| !matches!(row, Row::Bank(_)));
     let mut directory = Directory::from_rows(others.chain(owned), sequence);
     // The head has it too, since before there were members.
-    let bank = BankId(counts.next_bank.saturating_sub(1));
+    let bank = BankId(next_bank.saturating_sub(1));
     directory.set_row(Row::Used { principal: directory.principal_used(), bank });
     directory
 }

@@ -70,7 +70,7 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// The directory of these rows.
     pub(crate) fn directory(&self) -> Directory {
-        directory_of(&self.directory, &self.banks, &self.counts, to_model(self.head.sequence))
+        directory_of(&self.directory, &self.banks, self.counts.next_bank, to_model(self.head.sequence))
     }
 }
 

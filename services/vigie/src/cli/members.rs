@@ -225,7 +225,7 @@ pub(crate) enum GrantCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum QuotaCommand {
     /// Set limits of a member; what is not named stays, and 0 is no limit (for operators)
-    #[command(group = ArgGroup::new("limits").required(true).multiple(true).args([
+    #[command(override_usage = "vigie quota set <MEMBER> <LIMITS>...", group = ArgGroup::new("limits").required(true).multiple(true).args([
         "units_per_second", "units_burst", "units_per_day", "items_matched_per_day", "items_added_per_day",
         "near_queries_per_item_day", "images_only",
     ]))]

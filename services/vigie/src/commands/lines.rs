@@ -284,7 +284,7 @@ impl SkippedObject {
 /// An item that matched.
 #[derive(Debug, Serialize)]
 pub(crate) struct MatchObject {
-    /// Its id.
+    /// Its id; 0 where the bank is shared with the caller's member without its details.
     pub(crate) item_id: u64,
     /// Its bank's name.
     pub(crate) bank: String,

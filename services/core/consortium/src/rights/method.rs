@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::members::role::{Role, Roles};
-
 macro_rules! methods {
     ($($(#[$doc:meta])* $method:ident = $path:literal,)*) => {
         /// A method of the protocol, of health checks or of reflection.
@@ -135,20 +133,6 @@ methods! {
     Reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     /// Describes the protocol, in the version before.
     ReflectionAlpha = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-}
-
-impl Method {
-    /// Whether anybody may call the method, even without a credential.
-    #[must_use]
-    pub const fn is_for_anyone(self) -> bool {
-        super::table::row(self).anyone
-    }
-
-    /// Whether principals of this role may call the method at all, on something.
-    #[must_use]
-    pub fn is_open_to(self, role: Role) -> bool {
-        super::table::row(self).scopes(Roles::one(role)).next().is_some()
-    }
 }
 
 /// The path, without the first slash.

@@ -140,6 +140,20 @@ pub(super) const fn row(method: Method) -> Row {
     }
 }
 
+impl Method {
+    /// Whether anybody may call the method, even without a credential.
+    #[must_use]
+    pub const fn is_for_anyone(self) -> bool {
+        row(self).anyone
+    }
+
+    /// Whether principals of this role may call the method at all, on something.
+    #[must_use]
+    pub fn is_open_to(self, role: Role) -> bool {
+        row(self).scopes(Roles::one(role)).next().is_some()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,13 +1,12 @@
 //! `vigie bank`: runs a bank, looks after its store, or manages banks.
 
-use std::time::Duration;
-
 use anyhow::bail;
 use vigie_bank::Verified;
-use vigie_clients::{BankClient, BankListing, Deadline, IdempotencyKey, Network, Patience, Written};
-use vigie_model::{BankId, LogHead};
+use vigie_clients::{BankListing, IdempotencyKey, Written};
+use vigie_model::{BankId, LogHead, MemberName};
 
 use crate::cli::{BankAddressArgs, BankArgs, BankCommand, OneBankArgs};
+use crate::commands::bank_address::connect;
 use crate::commands::cluster::role;
 use crate::commands::deadline::deadline;
 use crate::commands::lines::BankObject;
@@ -121,11 +120,13 @@ async fn list(address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<
         let page = client.list_banks(after, PAGE, deadline(address.timeout_ms)).await?;
         for bank in &page.value {
             output.object(&BankObject::new(bank, page.sequence))?;
+            let owner = bank.owner.as_ref().filter(|owner| **owner != MemberName::of_host());
             rows.push(vec![
                 bank.name.to_string(),
                 state(bank).to_owned(),
                 bank.item_count.to_string(),
                 bank.hash_count.to_string(),
+                owner.map(ToString::to_string).unwrap_or_default(),
             ]);
         }
         after = page.value.last().map(|bank| bank.id);
@@ -136,7 +137,9 @@ async fn list(address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<
     if rows.is_empty() {
         output.say("no banks yet; make one with `vigie bank create NAME`")?;
     } else {
-        output.styled_table(&["bank", "state", "items", "hashes"], &rows, |column, cell| {
+        // Where there are no members, everything is the host's.
+        let owner = if rows.iter().any(|row| !row[4].is_empty()) { "owner" } else { "" };
+        output.styled_table(&["bank", "state", "items", "hashes", owner], &rows, |column, cell| {
             match (column, cell) {
                 (1, DISABLED) => style::DOUBTFUL,
                 _ => style::PLAIN,
@@ -169,20 +172,4 @@ const DISABLED: &str = "disabled";
 
 const fn state(bank: &BankListing) -> &'static str {
     if bank.enabled { "enabled" } else { DISABLED }
-}
-
-/// The bank, or that one of the banks named which serves; and until when a call may take.
-pub(crate) fn connect(address: &BankAddressArgs, output: &Output) -> anyhow::Result<(BankClient, Deadline)> {
-    let client = BankClient::among(&address.bank_urls, &network(address, output)?)?;
-    Ok((client.with_patience(patience(address)), deadline(address.timeout_ms)))
-}
-
-/// The network on which the bank is reached.
-pub(crate) fn network(address: &BankAddressArgs, output: &Output) -> anyhow::Result<Network> {
-    Ok(address.tls.network(&address.bank_urls)?.noticing(output.notice()))
-}
-
-/// How long a call to the bank is tried again.
-pub(crate) const fn patience(address: &BankAddressArgs) -> Patience {
-    Patience::Connecting(Duration::from_millis(address.connect_timeout_ms))
 }

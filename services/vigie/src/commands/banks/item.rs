@@ -9,7 +9,7 @@ use vigie_clients::IdempotencyKey;
 use vigie_model::{BankRef, ImageFingerprint, ItemContent, ItemDraft, ItemId, Quality, Sequence};
 
 use crate::cli::{BankAddressArgs, ItemAddArgs, ItemCommand};
-use crate::commands::banks::bank::connect;
+use crate::commands::bank_address::connect;
 use crate::commands::banks::item_find::describe;
 use crate::commands::banks::{item_find, item_import};
 use crate::commands::content::folders::{FoundFile, find_files, left_out};

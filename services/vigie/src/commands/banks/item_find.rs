@@ -8,7 +8,7 @@ use vigie_clients::ItemSearch;
 use vigie_model::{Hash, Item, ItemContent, ItemId};
 
 use crate::cli::ItemFindArgs;
-use crate::commands::banks::bank::connect;
+use crate::commands::bank_address::connect;
 use crate::commands::deadline::deadline;
 use crate::commands::lines::ItemObject;
 use crate::hash_file::any_hash;

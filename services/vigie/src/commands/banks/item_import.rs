@@ -14,7 +14,7 @@ use vigie_clients::IdempotencyKey;
 use vigie_model::{BankRef, ItemContent, Sequence};
 
 use crate::cli::ItemAddArgs;
-use crate::commands::banks::bank::connect;
+use crate::commands::bank_address::connect;
 use crate::commands::deadline::deadline as within;
 use crate::commands::stop::{STOPPING, StopRequests};
 use crate::hash_file::{BadLine, HashFile};

@@ -5,7 +5,7 @@ use vigie_consortium::{Member, MemberId};
 use vigie_model::{BankId, UnixMillis};
 
 use crate::cli::BankAddressArgs;
-use crate::commands::banks::bank::{network, patience};
+use crate::commands::bank_address::{network, patience};
 use crate::commands::deadline::deadline;
 use crate::output::Output;
 

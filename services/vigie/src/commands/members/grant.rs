@@ -2,28 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use vigie_clients::{BankClient, IdempotencyKey, Written};
+use vigie_clients::{BankListing, IdempotencyKey, Written};
 use vigie_consortium::{BankRef, Capabilities, Grant, MemberId};
 use vigie_model::BankId;
 
 use crate::cli::{BankAddressArgs, GrantCommand};
-use crate::commands::banks::bank;
+use crate::commands::bank_address;
 use crate::commands::deadline::deadline;
 use crate::commands::members::connect::{PAGE, all_banks, all_members, connect, now};
-use crate::commands::members::lines::{GrantObject, until};
+use crate::commands::members::lines::{GrantObject, expires, until};
 use crate::output::{Exit, Output};
 
 pub(crate) async fn run(command: GrantCommand, output: &mut Output) -> anyhow::Result<Exit> {
     match command {
-        GrantCommand::Put { bank, member, capabilities, expires, address } => {
+        GrantCommand::Put { bank, member, capabilities, expires: end, address } => {
             let (client, deadline) = connect(&address, output)?;
             let capabilities = Capabilities::new(capabilities)?;
-            let (expiry, key) = (expires.expiry(now())?, IdempotencyKey::random());
+            let (expiry, key) = (end.expiry(now())?, IdempotencyKey::random());
             let made = client.put_grant(&bank, &member, capabilities, expiry, key, deadline).await?;
             let Grant { capabilities, expiry, .. } = made.value;
-            let end = until(expiry);
+            let end = expires(expiry);
             output.say(format!(
-                "{member} may use {bank} for {capabilities}, expires {end} (sequence {})",
+                "{bank} is shared with {member} for {capabilities}, {end} (sequence {})",
                 made.sequence
             ))?;
             print_object(output, &made)
@@ -79,10 +79,13 @@ async fn list_of(bank: &BankRef, address: &BankAddressArgs, output: &mut Output)
         members.map(|member| (member.id, member.name.to_string())).collect();
     let mut rows = Vec::new();
     for grant in &grants {
-        output.object(&GrantObject::from(grant))?;
-        let member = names.get(&grant.member).cloned();
+        let member = names.get(&grant.member);
+        let mut object = serde_json::to_value(GrantObject::from(grant))?;
+        object["bank"] = bank.to_string().into();
+        object["member"] = member.cloned().into();
+        output.object(&object)?;
         rows.push(vec![
-            member.unwrap_or_else(|| format!("member {}", grant.member)),
+            member.cloned().unwrap_or_else(|| format!("member {}", grant.member)),
             grant.capabilities.to_string(),
             until(grant.expiry),
         ]);
@@ -97,7 +100,7 @@ async fn list_of(bank: &BankRef, address: &BankAddressArgs, output: &mut Output)
 
 async fn list_received(address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let (client, _) = connect(address, output)?;
-    let (banks, _) = bank::connect(address, output)?;
+    let (banks, _) = bank_address::connect(address, output)?;
     let mut grants = Vec::new();
     let mut after: Option<BankId> = None;
     loop {
@@ -109,14 +112,21 @@ async fn list_received(address: &BankAddressArgs, output: &mut Output) -> anyhow
             break;
         }
     }
-    let names = bank_names(&banks, address).await?;
+    let banks = all_banks(&banks, address).await?.into_iter();
+    let banks: BTreeMap<BankId, BankListing> = banks.map(|bank| (bank.id, bank)).collect();
     let mut rows = Vec::new();
     for grant in &grants {
-        output.object(&GrantObject::from(grant))?;
-        let name = names.get(&grant.bank).cloned();
+        let bank = banks.get(&grant.bank);
+        let name = bank.map(|bank| bank.name.to_string());
+        let owner = bank.and_then(|bank| bank.owner.as_ref()).map(ToString::to_string);
+        let mut object = serde_json::to_value(GrantObject::from(grant))?;
+        object["bank"] = name.clone().into();
+        object["owner"] = owner.clone().into();
+        output.object(&object)?;
         rows.push(vec![
+            // Shared or taken back between the two questions.
             name.unwrap_or_else(|| format!("bank {}", grant.bank)),
-            grant.alias.as_ref().map(ToString::to_string).unwrap_or_default(),
+            owner.unwrap_or_default(),
             grant.capabilities.to_string(),
             until(grant.expiry),
         ]);
@@ -124,15 +134,7 @@ async fn list_received(address: &BankAddressArgs, output: &mut Output) -> anyhow
     if rows.is_empty() {
         output.say("nothing is shared with the caller's member")?;
     } else {
-        output.table(&["bank", "alias", "allowed", "expires (UTC)"], &rows)?;
+        output.table(&["bank", "owner", "allowed", "expires (UTC)"], &rows)?;
     }
     Ok(Exit::Done)
-}
-
-async fn bank_names(
-    client: &BankClient,
-    address: &BankAddressArgs,
-) -> anyhow::Result<BTreeMap<BankId, String>> {
-    let banks = all_banks(client, address).await?;
-    Ok(banks.into_iter().map(|bank| (bank.id, bank.name.to_string())).collect())
 }

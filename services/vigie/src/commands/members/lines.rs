@@ -183,9 +183,17 @@ fn names<F: Flag>(flags: Flags<F>) -> Vec<&'static str> {
     flags.iter().map(Flag::name).collect()
 }
 
-/// The end of a right, for people.
+/// The end of a right in UTC, for a column that says so.
 pub(crate) fn until(expiry: Expiry) -> String {
     expiry.moment().map_or_else(|| "never".to_owned(), date)
+}
+
+/// The end of a right, for a sentence.
+pub(crate) fn expires(expiry: Expiry) -> String {
+    match expiry.moment() {
+        Some(at) => format!("expires {} UTC", date(at)),
+        None => "never expires".to_owned(),
+    }
 }
 
 /// The sooner of two ends.
@@ -197,8 +205,8 @@ fn sooner(one: Expiry, other: Expiry) -> Expiry {
 }
 
 /// Each credential of a principal, for people, and when it is refused.
-pub(crate) fn credentials(principal: &PrincipalListing) -> Vec<(String, String)> {
-    let end = |of: Expiry| until(sooner(of, principal.expiry));
+pub(crate) fn credentials(principal: &PrincipalListing) -> Vec<(String, Expiry)> {
+    let end = |of: Expiry| sooner(of, principal.expiry);
     match &principal.credential {
         PrincipalCredential::Certificate(id) => vec![(id.to_string(), end(Expiry::NEVER))],
         PrincipalCredential::Token(token) => {
@@ -267,9 +275,10 @@ mod tests {
             expiry: at(5),
             note: Text::default(),
         };
-        let ends: Vec<String> = credentials(&principal).into_iter().map(|(_, end)| end).collect();
+        let ends: Vec<String> = credentials(&principal).into_iter().map(|(_, end)| until(end)).collect();
         assert_eq!(ends, ["1970-01-01 00:03", "1970-01-01 00:05"]);
+        assert_eq!(expires(at(5)), "expires 1970-01-01 00:05 UTC");
         let forever = PrincipalListing { expiry: Expiry::NEVER, ..principal };
-        assert_eq!(credentials(&forever)[1], (format!("key {}", "b".repeat(16)), "never".to_owned()));
+        assert_eq!(credentials(&forever)[1], (format!("key {}", "b".repeat(16)), Expiry::NEVER));
     }
 }

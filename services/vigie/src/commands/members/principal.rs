@@ -10,7 +10,7 @@ use vigie_consortium::{MemberName, PrincipalId, Role, Roles, TokenSubject};
 use crate::cli::{BankAddressArgs, PrincipalAddArgs, PrincipalCommand};
 use crate::commands::deadline::deadline;
 use crate::commands::members::connect::{PAGE, connect, now};
-use crate::commands::members::lines::{PrincipalObject, credentials, until};
+use crate::commands::members::lines::{PrincipalObject, credentials, expires, until};
 use crate::commands::members::new_key::KeyPlace;
 use crate::output::{Exit, Output};
 
@@ -43,7 +43,8 @@ pub(crate) async fn run(command: PrincipalCommand, output: &mut Output) -> anyho
 fn old_key(made: &PrincipalWithKey) -> String {
     match &made.principal.credential {
         PrincipalCredential::ApiKeys(keys) => match &keys[..] {
-            [old, _] => format!("key {} works until {} UTC", old.id, until(old.expiry)),
+            [old, _] if old.expiry.is_over(now()) => format!("key {} is refused from now on", old.id),
+            [old, _] => format!("key {} {}", old.id, expires(old.expiry)),
             [..] => "the one before is refused".to_owned(),
         },
         PrincipalCredential::Certificate(_) | PrincipalCredential::Token(_) => String::new(),
@@ -115,7 +116,7 @@ async fn list(
             for (credential, end) in credentials(principal) {
                 // A second key has a row of its own, with nothing else.
                 let [id, roles, note] = std::mem::take(&mut words);
-                rows.push(vec![id, roles, credential, end, note]);
+                rows.push(vec![id, roles, credential, until(end), note]);
             }
         }
         after = page.last().map(|principal| principal.id);

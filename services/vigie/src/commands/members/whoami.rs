@@ -5,7 +5,7 @@ use vigie_clients::WhoAmI;
 use crate::cli::BankAddressArgs;
 use crate::commands::members::connect::connect;
 use crate::commands::members::lines::{
-    MemberObject, PrincipalObject, QuotaObject, credentials, describe, limits,
+    MemberObject, PrincipalObject, QuotaObject, credentials, describe, expires, limits,
 };
 use crate::output::{Exit, Output};
 
@@ -27,7 +27,7 @@ pub(crate) async fn run(address: BankAddressArgs, output: &mut Output) -> anyhow
     output.say(format!("member      {}", describe(&member)))?;
     output.say(format!("principal   {}, with the roles {}", principal.id, principal.roles))?;
     for (credential, end) in credentials(&principal) {
-        output.say(format!("credential  {credential}, expires {end}"))?;
+        output.say(format!("credential  {credential}, {}", expires(end)))?;
     }
     if !principal.note.as_str().is_empty() {
         output.say(format!("note        {}", principal.note))?;

@@ -12,7 +12,7 @@ use vigie_model::{
 };
 
 use crate::cli::StatusArgs;
-use crate::commands::banks::bank::connect;
+use crate::commands::bank_address::connect;
 use crate::commands::deadline::deadline;
 use crate::output::{
     ErrorLine, Exit, Output, PrintError, code_name, counted, counted_as, exit_of_call, hint, sentence, style,

@@ -23,7 +23,7 @@ use vigie_model::{
 use vigie_pictures::{draw, encode_jpeg, scene_name};
 
 use crate::cli::TryArgs;
-use crate::commands::banks::bank::connect;
+use crate::commands::bank_address::connect;
 use crate::commands::deadline::deadline;
 use crate::commands::state::try_out::traces::Traces;
 use crate::commands::state::try_out::trial_bank::TrialBank;
