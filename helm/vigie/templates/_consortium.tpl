@@ -29,7 +29,7 @@
 {{- if $consortium.clusterKey.existingSecret }}{{ $processes = set $processes "cluster_key" "/etc/vigie/consortium/cluster-key" }}{{ end }}
 {{- if include "vigie.consortiumByName" .root }}
 {{- /* Whom the table of rights lets call the role as a process. */}}
-{{- $callers := get (dict "bank" (list "frontend" "matcher") "coordinator" (list "frontend") "frontend" list "matcher" list) $component }}
+{{- $callers := get (dict "bank" (list "frontend" "coordinator" "matcher") "coordinator" (list "frontend") "frontend" list "matcher" list) $component }}
 {{- if eq $component "matcher" }}
 {{- if include "vigie.hasCoordinators" $root }}{{ $callers = append $callers "coordinator" }}{{ end }}
 {{- if $root.Values.frontend.embeddedCoordinator }}{{ $callers = append $callers "frontend" }}{{ end }}
@@ -39,10 +39,10 @@
 {{- end }}
 {{- end }}
 {{- if $processes }}{{ $config = set $config "processes" $processes }}{{ end }}
-{{- if and $consortium.pepper.existingSecret (has $component (list "frontend" "bank")) }}
+{{- if and $consortium.pepper.existingSecret (has $component (list "frontend" "coordinator" "bank")) }}
 {{- $config = set $config "access" (dict "pepper" "/etc/vigie/consortium/pepper") }}
 {{- end }}
-{{- if eq $component "frontend" }}
+{{- if has $component (list "frontend" "coordinator") }}
 {{- $config = set $config "directory" (dict "bank" (list (include "vigie.bankUrl" $root)) "age_ms_max" (int $consortium.directoryAgeMsMax)) }}
 {{- end }}
 {{- end }}
@@ -56,7 +56,7 @@
 {{- with $consortium.clusterKey }}{{ if .existingSecret }}
 - secret: {name: {{ .existingSecret }}, items: [{key: {{ .key }}, path: cluster-key}]}
 {{- end }}{{ end }}
-{{- if has .component (list "frontend" "bank") }}
+{{- if has .component (list "frontend" "coordinator" "bank") }}
 {{- with $consortium.pepper }}{{ if .existingSecret }}
 - secret: {name: {{ .existingSecret }}, items: [{key: {{ .key }}, path: pepper}]}
 {{- end }}{{ end }}
@@ -88,7 +88,7 @@
 {{- end }}
 {{- with $consortium.pepper }}
 {{- if and .existingSecret (eq .existingSecret $consortium.clusterKey.existingSecret) (eq .key $consortium.clusterKey.key) }}
-{{- $faults = append $faults "consortium.pepper: is the cluster key itself; matchers and coordinators have that, and the pepper is for the bank and frontends alone" }}
+{{- $faults = append $faults "consortium.pepper: is the cluster key itself; matchers have that, and the pepper is for the bank, coordinators and frontends alone" }}
 {{- end }}
 {{- end }}
 {{- if and .Values.loadtest.enabled (not $consortium.clientKey.existingSecret) }}
@@ -98,8 +98,10 @@
 {{- range (list "clusterKey" "pepper" "clientKey") }}
 {{- if (get $consortium .).existingSecret }}{{ $faults = append $faults (printf "consortium.%s.existingSecret: has no effect, since consortium.enabled is false" .) }}{{ end }}
 {{- end }}
-{{- if (default dict .Values.frontend.config.directory).bank }}
-{{- $faults = append $faults "frontend.config.directory.bank: consortium.enabled is false, so no network policy lets frontends reach the bank; consortium.enabled sets both" }}
+{{- range (list "frontend" "coordinator") }}
+{{- if (default dict (get $.Values .).config.directory).bank }}
+{{- $faults = append $faults (printf "%s.config.directory.bank: consortium.enabled is false, so no network policy lets a %s reach the bank; consortium.enabled sets both" . .) }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- toYaml $faults }}

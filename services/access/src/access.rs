@@ -29,6 +29,8 @@ pub struct Access {
     authenticator: Authenticator,
     cluster_key: Option<ClusterKey>,
     directories: Arc<dyn Directories>,
+    /// By which processes are let in while the directory is not there; `None` where they wait for it like everybody.
+    apart: Option<ProcessesOnly>,
 }
 
 /// The proof of a call's caller, and until when its credential says that it is good.
@@ -55,7 +57,7 @@ impl Access {
         let pepper = config.pepper().map_err(|fault| vec![format!("access.{fault}")])?;
         let cluster_key = processes.key().map_err(|fault| vec![format!("processes.{fault}")])?;
         let authenticator = Authenticator::new(&config.credentials, pepper, fetch);
-        Ok(Self { processes, authenticator, cluster_key, directories })
+        Ok(Self { processes, authenticator, cluster_key, directories, apart: None })
     }
 
     /// Lets in processes of the deployment, and nobody else but whoever asks for health; or everybody, where processes cannot prove
@@ -69,11 +71,40 @@ impl Access {
         Self::new(&AccessConfig::default(), processes, &fetch_keys(), directories)
     }
 
+    /// Lets in processes of the deployment whether or not the directory is there, and principals by it.
+    ///
+    /// # Errors
+    ///
+    /// The files have faults.
+    pub fn for_processes_and_operators(
+        config: &AccessConfig,
+        processes: ProcessesConfig,
+        directories: Arc<dyn Directories>,
+    ) -> Result<Self, Vec<String>> {
+        let apart = Some(ProcessesOnly::new(processes.is_set()));
+        Ok(Self { apart, ..Self::new(config, processes, &fetch_keys(), directories)? })
+    }
+
+    /// The view by which this call is decided.
+    fn view_for(&self, call: &Parts, origin: &Origin) -> Result<Arc<View>, Status> {
+        self.directories.view().or_else(|status| match &self.apart {
+            Some(apart) if self.is_of_process(call, origin) => apart.view(),
+            _ => Err(status),
+        })
+    }
+
+    fn is_of_process(&self, call: &Parts, origin: &Origin) -> bool {
+        let is_named =
+            origin.certificate_name.as_deref().and_then(|name| self.processes.process_called(name));
+        let by_bearer = self.process_of_bearer(&authorization_of(call), origin);
+        is_named.is_some() || matches!(by_bearer, Ok(OfProcess::Proven(_)))
+    }
+
     async fn decide(&self, call: &mut Parts, origin: Origin) -> Result<(), Status> {
         let Some(method) = Method::from_path(call.uri.path()) else {
             return Err(Status::unimplemented("nobody has decided who may call this method"));
         };
-        let view = match self.directories.view() {
+        let view = match self.view_for(call, &origin) {
             Ok(view) => view,
             // Probes are answered while the directory is not there.
             Err(_) if method.is_for_anyone() && !call.headers.contains_key(AUTHORIZATION) => {
@@ -84,7 +115,7 @@ impl Access {
         };
         let known = self.caller(call, &origin, &view).await?;
         // Anew: a token may have waited for the keys of its issuer.
-        let view = self.directories.view()?;
+        let view = self.view_for(call, &origin)?;
         view.admit(known.proof.caller(&view), method, self.directories.now()).map_err(denied)?;
         if let (Some(proven), Some(member)) = (known.proof.proven, &known.member) {
             let identity = format!("{member}/{}", proven.principal);
@@ -100,8 +131,7 @@ impl Access {
     }
 
     async fn caller(&self, call: &Parts, origin: &Origin, view: &View) -> Result<Known, Status> {
-        let authorization =
-            Authorization::of(call.headers.get_all(AUTHORIZATION).iter().map(http::HeaderValue::as_bytes));
+        let authorization = authorization_of(call);
         let authorization = match self.process_of_bearer(&authorization, origin)? {
             OfProcess::Proven(process) => {
                 let proof = Proof { proven: None, process: Some(process) };
@@ -167,6 +197,10 @@ impl Guard for Access {
     fn admit<'a>(&'a self, call: &'a mut Parts, origin: Origin) -> Decision<'a> {
         Box::pin(self.decide(call, origin))
     }
+}
+
+fn authorization_of(call: &Parts) -> Authorization<'_> {
+    Authorization::of(call.headers.get_all(AUTHORIZATION).iter().map(http::HeaderValue::as_bytes))
 }
 
 fn stored_key(view: &View, id: api_key::KeyId) -> Option<StoredKey> {

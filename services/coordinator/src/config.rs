@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vigie_access::ProcessesConfig;
+use vigie_access::{AccessConfig, DirectoryConfig, ProcessesConfig};
 use vigie_clients::Network;
 use vigie_model::{Query, ShardCount};
 use vigie_net::lane::LaneLimits;
@@ -50,6 +50,11 @@ pub struct Config {
     pub hedge_after_ms_first: u64,
     /// Limits of the server.
     pub serving: ServingConfig,
+    /// The directory of members, if operators are to call this coordinator by their credentials. It needs `processes`, for frontends are
+    /// let in whether or not the directory is there.
+    pub directory: DirectoryConfig,
+    /// The credentials of operators.
+    pub access: AccessConfig,
     /// The processes of the deployment: those that may call this one, where any is named.
     pub processes: ProcessesConfig,
 }
@@ -67,6 +72,8 @@ impl Default for Config {
             hedge_after_ms_min: 2,
             hedge_after_ms_first: 50,
             serving: ServingConfig::default(),
+            directory: DirectoryConfig::default(),
+            access: AccessConfig::default(),
             processes: ProcessesConfig::default(),
         }
     }
@@ -79,7 +86,20 @@ impl Config {
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = self.serving.faults();
-        faults.extend(self.processes.faults().into_iter().map(|fault| format!("processes.{fault}")));
+        let within = [
+            ("directory", self.directory.faults()),
+            ("access", self.access.faults()),
+            ("processes", self.processes.faults()),
+        ];
+        for (table, of_table) in within {
+            faults.extend(of_table.into_iter().map(|fault| format!("{table}.{fault}")));
+        }
+        if !self.directory.bank.is_empty() && !self.processes.is_set() {
+            faults.push(
+                "directory.bank: needs a cluster key or names in `processes`, by which frontends are known"
+                    .to_owned(),
+            );
+        }
         if self.matchers.is_empty() || self.matchers.len() > Self::MATCHERS_MAX {
             let (count, max) = (self.matchers.len(), Self::MATCHERS_MAX);
             faults.push(format!("matchers: has {count} endpoints; it must have 1 to {max}"));

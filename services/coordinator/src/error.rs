@@ -21,6 +21,9 @@ pub enum RunError {
     /// The watcher of the matchers ended by a fault of its own.
     #[error("the watcher of the matchers ended unexpectedly")]
     Watcher,
+    /// The follower of the directory ended by a fault of its own.
+    #[error("the follower of the directory of members ended unexpectedly")]
+    Directory,
     /// The server failed.
     #[error("cannot serve searches")]
     Serve(#[from] ServeError),

@@ -147,9 +147,12 @@ impl LocalCluster {
             let place = MatcherPlace { shard, shard_count, listener };
             matchers.push(start_matcher(&matcher, &data, &bank_url, place, &telemetry)?);
         }
+        let directory = || DirectoryConfig { bank: vec![bank_url.clone()], ..frontend.directory.clone() };
         let coordinator_config = vigie_coordinator::Config {
             matchers: matchers.iter().map(Role::url).collect(),
             serving: bounded(ServingConfig::default().without_lame_duck()),
+            directory: directory(),
+            access: frontend.access.clone(),
             processes: processes(),
             ..vigie_coordinator::Config::default()
         };
@@ -157,7 +160,7 @@ impl LocalCluster {
             Role::coordinator(coordinator_config, coordinator_listener, told("vigie-coordinator")?)?;
         let frontend_config = vigie_frontend::Config {
             coordinator: CoordinatorAt::Endpoints(vec![coordinator.url()]),
-            directory: DirectoryConfig { bank: vec![bank_url.clone()], ..frontend.directory },
+            directory: directory(),
             ..frontend
         };
         let frontend = Role::frontend(frontend_config, frontend_listener, told("vigie-frontend")?)?;

@@ -1,5 +1,5 @@
 //! The clients in other languages, run as a reader of `examples/README.md` would run them: against answers that are complete, of
-//! less than all shards, of files that are no images, and of more items than are answered.
+//! less than all shards, of files that are no images, of more items than are answered, and with an API key.
 //!
 //! They install their libraries from the registries of their languages, so they run only where `VIGIE_SDK_EXAMPLES` is set.
 
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use vigie_harness::binary::{Finished, run, vigie_binary};
 use vigie_harness::cluster::Cluster;
+use vigie_harness::up::UpProcess;
 use vigie_pictures::{draw, encode_jpeg};
 
 /// What takes longer than this is stuck.
@@ -66,12 +67,25 @@ impl Example {
 
     /// Runs the example on these files, and holds its exit code and lines to these.
     fn check(&self, files: &[&str], code: i32, expected: &[&str]) {
+        self.check_at(&self.cluster.frontend_urls()[0], &[], files, code, expected);
+    }
+
+    /// The same against another frontend, with further variables.
+    fn check_at(
+        &self,
+        frontend: &str,
+        variables: &[(&str, &str)],
+        files: &[&str],
+        code: i32,
+        expected: &[&str],
+    ) {
         let environment: [(&str, OsString); 2] =
             [("VIGIE", vigie_binary().into()), ("VIGIE_EXAMPLE_BUILD", self.build.clone().into())];
         let output = Command::new(&self.program)
-            .arg(&self.cluster.frontend_urls()[0])
+            .arg(frontend)
             .args(files)
             .envs(environment)
+            .envs(variables.iter().copied())
             .output()
             .unwrap();
         let printed = String::from_utf8_lossy(&output.stdout);
@@ -106,6 +120,23 @@ fn check(language: &str, tools: &[&str]) {
     let undecoded = "text.txt: incomplete: not decoded, only its digests were searched (unknown_format";
     example.check(&[&text, &known], 3, &["text.txt: not known", undecoded, "known.jpg: known"]);
     example.check(&[&often], 3, &["often.jpg: known", "often.jpg: incomplete: more than 10 items match"]);
+
+    let data = tempfile::tempdir().unwrap();
+    let up = UpProcess::start(vigie_binary(), data.path()).unwrap();
+    let key_of = |roles: &str, by: &[&str]| {
+        let made = run(&[&["principal", "add", "--role", roles], by].concat(), &up.environment()).unwrap();
+        assert_eq!(made.code, 0, "{}", made.stderr);
+        example.file(&format!("{roles}.key"), made.lines[0].as_bytes())
+    };
+    // An operator gives nobody the right to search.
+    let administrator = key_of("operator,administrator", &["--turn-on"]);
+    let file = key_of("matcher", &["--api-key-file", &administrator]);
+    let key = std::fs::read_to_string(&file).unwrap();
+    example.check_at(&up.frontend, &[], &[&unknown], 1, &[]);
+    for variable in [("VIGIE_API_KEY", key.as_str()), ("VIGIE_API_KEY_FILE", &file)] {
+        example.check_at(&up.frontend, &[variable], &[&unknown], 0, &["unknown.jpg: not known"]);
+    }
+    example.check_at("http://10.255.255.1:7740", &[("VIGIE_API_KEY", &key)], &[&unknown], 1, &[]);
 
     example.cluster.process("matcher-1-0").unwrap().kill().unwrap();
     example.check(&[&unknown], 4, &["unknown.jpg: not known", "1 of 2 shards", "shard 1: "]);

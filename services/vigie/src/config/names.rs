@@ -10,6 +10,14 @@ pub(crate) const TLS: &str = "tls";
 pub(crate) const TELEMETRY: &str = "telemetry";
 /// The table of limits within that of each role.
 pub(crate) const SERVING: &str = "serving";
+/// The table of the directory of members within that of a role that follows it.
+pub(crate) const DIRECTORY: &str = "directory";
+/// The table of access within that of a role that members call.
+pub(crate) const ACCESS: &str = "access";
+/// The table of credentials within that of access.
+pub(crate) const CREDENTIALS: &str = "credentials";
+/// The table of the deployment's processes within that of each role.
+pub(crate) const PROCESSES: &str = "processes";
 /// A role, and its table.
 pub(crate) const BANK: &str = "bank";
 /// A role, and its table.

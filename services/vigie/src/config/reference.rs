@@ -13,12 +13,17 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use vigie_access::{AccessConfig, DirectoryConfig, ProcessesConfig};
+use vigie_credentials::CredentialsConfig;
 use vigie_serving::ServingConfig;
 use vigie_telemetry::TelemetryConfig;
 use vigie_tls::TlsConfig;
 
 use super::fields::fields;
-use super::names::{BANK, COORDINATOR, FRONTEND, LISTEN, MATCHER, ROLES, SERVING, TELEMETRY, TLS};
+use super::names::{
+    ACCESS, BANK, COORDINATOR, CREDENTIALS, DIRECTORY, FRONTEND, LISTEN, MATCHER, PROCESSES, ROLES, SERVING,
+    TELEMETRY, TLS,
+};
 
 /// Keys that are in no table.
 #[derive(Deserialize, JsonSchema)]
@@ -147,9 +152,19 @@ fn tables() -> [Table; 6] {
     ]
 }
 
+/// The tables that roles share within their own.
+const INNER: [(&str, fn() -> &'static [&'static str]); 5] = [
+    (SERVING, fields::<ServingConfig>),
+    (DIRECTORY, fields::<DirectoryConfig>),
+    (ACCESS, fields::<AccessConfig>),
+    (CREDENTIALS, fields::<CredentialsConfig>),
+    (PROCESSES, fields::<ProcessesConfig>),
+];
+
 /// The keys of a table within another, in order; where it is not named here they are sorted.
 fn inner_fields(table: &str) -> &'static [&'static str] {
-    if table == SERVING { fields::<ServingConfig>() } else { &[] }
+    let inner = INNER.iter().find(|(name, _)| *name == table);
+    inner.map_or(&[], |(_, fields)| fields())
 }
 
 /// The schema without references.

@@ -114,7 +114,7 @@ pub(super) const fn row(method: Method) -> Row {
         Method::FeedWatch | Method::FeedLoad => processes(&[Matcher], NOBODY),
 
         // Who follows it decides for others.
-        Method::ReadDirectory => processes(&[Frontend, Bank], NOBODY),
+        Method::ReadDirectory => processes(&[Frontend, Coordinator, Bank], NOBODY),
 
         Method::CreateMember | Method::SetMemberState | Method::SetTokenIssuers | Method::SetQuota => {
             roles([No, No, No, No, No, EveryMember])

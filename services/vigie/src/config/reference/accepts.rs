@@ -87,12 +87,27 @@ fn list(schema: &Value, value: Option<&str>) -> String {
         _ if schema["items"]["type"] == "string" && schema["items"].get("enum").is_none() => {
             "texts".to_owned()
         }
+        _ if schema["items"]["properties"].is_object() => tables(&schema["items"]),
         _ => format!("any of {}", in_words(&schema["items"]).replace(" or ", ", ")),
     };
     match (schema["minItems"].as_u64(), schema["maxItems"].as_u64()) {
         (Some(least), Some(most)) => format!("a list of {least} to {most} {of}"),
         (None, Some(most)) => format!("a list of at most {most} {of}"),
         (_, None) => format!("a list of {of}"),
+    }
+}
+
+/// Tables of a list: the keys of each, those that it needs first.
+fn tables(item: &Value) -> String {
+    let keys = item["properties"].as_object().into_iter().flat_map(|keys| keys.keys());
+    let is_needed =
+        |key: &str| item["required"].as_array().is_some_and(|all| all.iter().any(|one| one == key));
+    let (needed, others): (Vec<_>, Vec<_>) =
+        keys.map(|key| format!("`{key}`")).partition(|key| is_needed(key.trim_matches('`')));
+    match (needed.is_empty(), others.is_empty()) {
+        (false, false) => format!("tables with {}, and perhaps {}", needed.join(", "), others.join(", ")),
+        (false, true) => format!("tables with {}", needed.join(", ")),
+        (true, _) => format!("tables with any of {}", others.join(", ")),
     }
 }
 
@@ -139,5 +154,8 @@ mod tests {
         );
         check(json!({ "anyOf": [{ "type": "string" }, { "type": "null" }], "x-value": "URL" }), "a URL");
         check(json!({ "type": "array", "items": { "enum": ["x", "y"] } }), r#"a list of any of "x", "y""#);
+        let keys = json!({ "a": { "type": "string" }, "b": { "type": "string" } });
+        let table = json!({ "type": "object", "properties": keys, "required": ["b"] });
+        check(json!({ "type": "array", "items": table }), "a list of tables with `b`, and perhaps `a`");
     }
 }

@@ -1,9 +1,11 @@
 //! The unit of a number, which its name holds.
 
 /// Words of names and their units; the first that a name holds counts.
-const UNITS: [(&str, &str); 35] = [
+const UNITS: [(&str, &str); 37] = [
     ("bytes_per_second", "bytes/s"),
     ("bytes", "bytes"),
+    ("attempts_hosts", "hosts"),
+    ("attempts", "calls"),
     ("ms", "ms"),
     ("us", "µs"),
     ("seconds", "s"),
