@@ -92,6 +92,8 @@ pub struct LocalCluster {
     telemetry: TelemetryConfig,
     data: PathBuf,
     matcher_addresses: Vec<SocketAddr>,
+    /// By what its processes know each other.
+    processes: ProcessesConfig,
     /// How the cluster calls itself.
     own: Network,
     /// Where metrics are served.
@@ -184,6 +186,7 @@ impl LocalCluster {
             None => None,
         };
         Ok(Self {
+            processes: processes(),
             own,
             telemetry_address,
             _shown: serving,
@@ -228,6 +231,18 @@ impl LocalCluster {
     #[must_use]
     pub fn matcher_url(&self, shard: u16) -> String {
         format!("http://{}", self.matcher_addresses[usize::from(shard)])
+    }
+
+    /// By what its processes know each other: for further processes that are to be of the cluster.
+    #[must_use]
+    pub fn processes(&self) -> &ProcessesConfig {
+        &self.processes
+    }
+
+    /// How its processes call each other. Matchers answer nobody else.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.own
     }
 
     /// A client of the frontend.

@@ -193,7 +193,7 @@ async fn one_change_dropped_doubled_swapped_or_altered_is_found_by_the_next_proo
     let mut running = Role::start(config).await.unwrap();
     let matcher = MatcherClient::new(&running.url()).unwrap();
 
-    let truth = MatcherClient::new(&cluster.matcher_url(0)).unwrap();
+    let truth = MatcherClient::new_on(&cluster.matcher_url(0), cluster.network()).unwrap();
     let mut living = Vec::new();
     for trial in 0..number("VIGIE_TRIALS").unwrap_or(TRIALS) {
         agree(&matcher, &truth).await;

@@ -133,7 +133,7 @@ fn members_share_a_bank_and_take_it_back() {
     deployment.done("hive", &["item", "add", "known", "--label", "drawn", &original_file]);
     deployment.until("hive", &["match", &copy], is_known);
     deployment.until("acme", &["match", &copy], is_not_known);
-    assert_ne!(deployment.vigie("acme", &["status"]).code, 0);
+    assert_ne!(deployment.run("acme", &["status"]).code, 0);
     let by_name = ["match", copy.as_str(), "--bank", "hive/known"];
     deployment.refused("acme", &by_name, "there is no bank called hive/known");
 

@@ -68,6 +68,7 @@ async fn a_cluster_is_given_another_shard_count_without_an_error_or_an_incomplet
     let config = vigie_frontend::Config {
         coordinator: CoordinatorAt::Embedded,
         embedded: vigie_coordinator::Config { matchers, ..vigie_coordinator::Config::default() },
+        processes: cluster.processes().clone(),
         ..vigie_frontend::Config::default()
     };
     let frontend = Role::start(config).await.unwrap();
@@ -102,12 +103,13 @@ async fn a_cluster_is_given_another_shard_count_without_an_error_or_an_incomplet
             bank: cluster.bank_url(),
             shard,
             shard_count: 3,
+            processes: cluster.processes().clone(),
             ..vigie_matcher::Config::default()
         };
         set.push(place.start(config, Telemetry::default()).unwrap());
     }
     for matcher in &set {
-        let matcher = MatcherClient::new(&matcher.url()).unwrap();
+        let matcher = MatcherClient::new_on(&matcher.url(), cluster.network()).unwrap();
         while !matcher.describe(soon()).await.is_ok_and(|replica| replica.unready_reason.is_none()) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

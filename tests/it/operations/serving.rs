@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use http_body_util::BodyExt as _;
 use prost::Message as _;
 use tonic::Code;
-use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -14,6 +13,7 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use vigie_harness::in_process::Cluster;
+use vigie_net::{Channel, Network, Target};
 use vigie_proto::ROLES;
 
 /// What every server offers.
@@ -33,7 +33,9 @@ async fn servers(cluster: &Cluster) -> Vec<(&'static str, Channel)> {
     ];
     let mut servers = Vec::new();
     for (role, url) in urls {
-        servers.push((role, Channel::from_shared(url).unwrap().connect().await.unwrap()));
+        // A matcher answers the processes of its cluster alone.
+        let network = if role == "matcher" { cluster.network().clone() } else { Network::tcp() };
+        servers.push((role, Target::new(role, &url, &network).unwrap().channel()));
     }
     servers
 }

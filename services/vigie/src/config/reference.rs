@@ -135,8 +135,11 @@ pub(crate) fn schema(role: Option<&str>) -> Value {
 struct Table {
     name: &'static str,
     schema: fn() -> Value,
-    fields: fn() -> &'static [&'static str],
+    fields: Fields,
 }
+
+/// Tells the keys of a table, in order.
+type Fields = fn() -> &'static [&'static str];
 
 fn tables() -> [Table; 6] {
     const fn of<'de, T: JsonSchema + Deserialize<'de>>(name: &'static str) -> Table {
@@ -153,7 +156,7 @@ fn tables() -> [Table; 6] {
 }
 
 /// The tables that roles share within their own.
-const INNER: [(&str, fn() -> &'static [&'static str]); 5] = [
+const INNER: [(&str, Fields); 5] = [
     (SERVING, fields::<ServingConfig>),
     (DIRECTORY, fields::<DirectoryConfig>),
     (ACCESS, fields::<AccessConfig>),
