@@ -11,7 +11,7 @@ use vigie_proto::Invalid;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::audit_service_client::AuditServiceClient;
 
-use crate::leading_bank::{LeadingBank, call};
+use crate::leading_bank::{IdempotencyKey, LeadingBank, call};
 
 /// The largest answer: 1,000 entries at their bounds.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -25,7 +25,7 @@ pub struct AuditEntry {
     pub at: UnixMillis,
     /// For whom; `None` for a call that no member made.
     pub member: Option<MemberId>,
-    /// By whom; `None` while the consortium is off, and for what the deployment does by itself.
+    /// By whom; `None` for what the deployment does by itself, and for a call whose caller is not known.
     pub principal: Option<PrincipalId>,
     /// The path of a method, or the name of an event.
     pub action: String,
@@ -39,8 +39,10 @@ pub struct AuditEntry {
     pub item_count: u64,
     /// The last change that it made, if there is one.
     pub sequence: Option<Sequence>,
-    /// The keyed digest of the request; `None` for what is no request.
-    pub request_digest: Option<[u8; 32]>,
+    /// The calls that the entry stands for.
+    pub calls: u64,
+    /// When the first of several calls came, at the earliest; `None` where the entry stands for one.
+    pub since: Option<UnixMillis>,
 }
 
 /// A leaf of the audit's tree.
@@ -69,6 +71,25 @@ pub struct AuditPage {
     pub next: Option<LeafIndex>,
     /// Entries of the tree.
     pub tree_size: Size,
+}
+
+/// Calls of one principal, of one method, that ended with one code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountedCalls {
+    /// For whom; `None` for calls that no member made.
+    pub member: Option<MemberId>,
+    /// By whom; `None` where the caller is not known.
+    pub principal: Option<PrincipalId>,
+    /// The path of the method.
+    pub method: String,
+    /// The code that they ended with.
+    pub code: Code,
+    /// Their number.
+    pub calls: u64,
+    /// The items that they were answered with as matches.
+    pub item_count: u64,
+    /// When the first of them came, at the earliest.
+    pub since: UnixMillis,
 }
 
 /// A proof that an entry is in a tree, for [`vigie_audit::tree::check_inclusion`].
@@ -129,7 +150,7 @@ impl AuditClient {
 
     /// Reads the newest checkpoint, a signed note, which [`vigie_audit::checkpoint::Checkpoint::open`] checks.
     ///
-    /// `UNAVAILABLE`: none has been signed yet.
+    /// `UNIMPLEMENTED`: the bank has no key to sign with.
     pub async fn get_checkpoint(&self, deadline: Instant) -> Result<String, CallError> {
         let request = pb::GetCheckpointRequest {};
         let answer: pb::GetCheckpointResponse =
@@ -162,6 +183,34 @@ impl AuditClient {
         let answer: pb::ProveConsistencyResponse =
             call!(self, deadline, prove_consistency, ProveConsistency, request)?;
         self.bank.checked(answer.try_into())
+    }
+
+    /// Records calls, 1 to 1000 counts of them, for a process of the deployment.
+    pub async fn record_calls(
+        &self,
+        calls: Vec<CountedCalls>,
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<(), CallError> {
+        let calls = calls.into_iter().map(Into::into).collect();
+        let request = pb::RecordCallsRequest { calls, idempotency_key: key.into_text() };
+        let _: pb::RecordCallsResponse = call!(self, deadline, record_calls, RecordCalls, request)?;
+        Ok(())
+    }
+}
+
+impl From<CountedCalls> for pb::CountedCalls {
+    fn from(counted: CountedCalls) -> Self {
+        let CountedCalls { member, principal, method, code, calls, item_count, since } = counted;
+        Self {
+            member_id: member.map_or(0, |member| member.0),
+            principal_id: principal.map_or(0, |principal| principal.0),
+            method,
+            code: code.into(),
+            calls,
+            item_count,
+            since_unix_ms: since.0,
+        }
     }
 }
 
@@ -201,8 +250,9 @@ impl TryFrom<pb::AuditEntry> for AuditEntry {
     type Error = Invalid;
 
     fn try_from(message: pb::AuditEntry) -> Result<Self, Invalid> {
-        let digest = message.request_digest;
-        let request_digest = (!digest.is_empty()).then(|| bytes("request_digest", digest)).transpose()?;
+        if message.calls == 0 {
+            return Err(Invalid::new("calls", "is 0; it must be at least 1"));
+        }
         Ok(Self {
             index: LeafIndex(message.index),
             at: UnixMillis(message.at_unix_ms),
@@ -214,7 +264,8 @@ impl TryFrom<pb::AuditEntry> for AuditEntry {
             first_item: (message.first_item_id > 0).then_some(ItemId(message.first_item_id)),
             item_count: message.item_count,
             sequence: (message.sequence > 0).then_some(Sequence(message.sequence)),
-            request_digest,
+            calls: message.calls,
+            since: (message.since_unix_ms > 0).then_some(UnixMillis(message.since_unix_ms)),
         })
     }
 }
@@ -255,7 +306,7 @@ mod tests {
             action: "/x.Y/Z".into(),
             code: 7,
             bank_ids: vec![3],
-            request_digest: vec![1; 32],
+            calls: 1,
             salt: vec![2; 16],
             ..Default::default()
         };
@@ -268,7 +319,7 @@ mod tests {
         let AuditEntry { index, member, principal, code, first_item, .. } = &leaf.entry;
         assert_eq!((index.0, *member, *principal), (4, Some(MemberId(2)), None));
         assert_eq!((*code, *first_item), (Code::PermissionDenied, None));
-        assert_eq!(leaf.entry.request_digest, Some([1; 32]));
+        assert_eq!((leaf.entry.calls, leaf.entry.since), (1, None));
     }
 
     #[test]
@@ -278,8 +329,7 @@ mod tests {
             AuditPage::try_from(answer).unwrap_err().field
         };
         assert_eq!(fault(vec![0xff]), "entries");
-        let short = pb::AuditEntry { request_digest: vec![1; 31], ..Default::default() };
-        assert_eq!(fault(short.encode_to_vec()), "request_digest");
+        assert_eq!(fault(pb::AuditEntry::default().encode_to_vec()), "calls");
         let proof = pb::ProveInclusionResponse { leaf_hash: vec![0; 31], ..Default::default() };
         assert_eq!(InclusionProof::try_from(proof).unwrap_err().field, "leaf_hash");
         let proof = pb::ProveConsistencyResponse { path: vec![vec![0; 33]], ..Default::default() };

@@ -21,7 +21,9 @@ mod matching;
 pub mod decoder;
 
 pub use ask::Ask;
-pub use audit::{AuditClient, AuditEntry, AuditLeaf, AuditPage, ConsistencyProof, InclusionProof};
+pub use audit::{
+    AuditClient, AuditEntry, AuditLeaf, AuditPage, ConsistencyProof, CountedCalls, InclusionProof,
+};
 pub use bank::{BankClient, BankLabel, BankListing, FoundItems, ItemPage, ItemSearch};
 pub use consortium::{
     ConsortiumClient, KeyListing, MemberWords, NewCredential, NewPrincipal, PrincipalCredential,

@@ -125,6 +125,8 @@ methods! {
     ProveInclusion = "/vigie.consortium.v1.AuditService/ProveInclusion",
     /// Proves that the audit has only grown.
     ProveConsistency = "/vigie.consortium.v1.AuditService/ProveConsistency",
+    /// Records calls in the audit.
+    RecordCalls = "/vigie.consortium.v1.AuditService/RecordCalls",
     /// Answers whether a service is serving.
     HealthCheck = "/grpc.health.v1.Health/Check",
     /// Answers the same whenever it changes.

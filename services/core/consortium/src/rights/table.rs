@@ -115,6 +115,8 @@ pub(super) const fn row(method: Method) -> Row {
 
         // Who follows it decides for others.
         Method::ReadDirectory => processes(&[Frontend, Coordinator, Bank], NOBODY),
+        // Calls that a bank does not see.
+        Method::RecordCalls => processes(&[Frontend, Coordinator], NOBODY),
 
         Method::CreateMember | Method::SetMemberState | Method::SetTokenIssuers | Method::SetQuota => {
             roles([No, No, No, No, No, EveryMember])
