@@ -1,5 +1,6 @@
 //! Several members on one cluster: what each sees, and how long what was taken back still works.
 
+mod audit;
 mod cost;
 mod isolation;
 mod revocation;
@@ -99,7 +100,11 @@ impl Client {
 impl Consortium {
     /// A cluster whose members are on, with these members beside the host.
     async fn start(members: &[&str]) -> Self {
-        let cluster = Cluster::start_with(|config| config.shard_count = 2).await.unwrap();
+        Self::on(Cluster::start_with(|config| config.shard_count = 2).await.unwrap(), members).await
+    }
+
+    /// Turns members on in a cluster.
+    async fn on(cluster: Cluster, members: &[&str]) -> Self {
         let nobody = Client::on(&cluster, PrincipalId(0), Network::tcp());
         let operator = nobody.create(&cluster, None, &[Role::Operator]).await;
         for name in members {

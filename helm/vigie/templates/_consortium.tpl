@@ -42,6 +42,9 @@
 {{- if and $consortium.pepper.existingSecret (has $component (list "frontend" "coordinator" "bank")) }}
 {{- $config = set $config "access" (dict "pepper" "/etc/vigie/consortium/pepper") }}
 {{- end }}
+{{- if and $consortium.auditKey.existingSecret (eq $component "bank") }}
+{{- $config = set $config "audit" (dict "signing_keys" (list "/etc/vigie/consortium/audit-key")) }}
+{{- end }}
 {{- if has $component (list "frontend" "coordinator") }}
 {{- $config = set $config "directory" (dict "bank" (list (include "vigie.bankUrl" $root)) "age_ms_max" (int $consortium.directoryAgeMsMax)) }}
 {{- end }}
@@ -59,6 +62,11 @@
 {{- if has .component (list "frontend" "coordinator" "bank") }}
 {{- with $consortium.pepper }}{{ if .existingSecret }}
 - secret: {name: {{ .existingSecret }}, items: [{key: {{ .key }}, path: pepper}]}
+{{- end }}{{ end }}
+{{- end }}
+{{- if eq .component "bank" }}
+{{- with $consortium.auditKey }}{{ if .existingSecret }}
+- secret: {name: {{ .existingSecret }}, items: [{key: {{ .key }}, path: audit-key}]}
 {{- end }}{{ end }}
 {{- end }}
 {{- end }}
@@ -95,7 +103,7 @@
 {{- $faults = append $faults "consortium.clientKey.existingSecret: names no Secret, and loadtest.enabled needs an API key to call with" }}
 {{- end }}
 {{- else }}
-{{- range (list "clusterKey" "pepper" "clientKey") }}
+{{- range (list "clusterKey" "pepper" "auditKey" "clientKey") }}
 {{- if (get $consortium .).existingSecret }}{{ $faults = append $faults (printf "consortium.%s.existingSecret: has no effect, since consortium.enabled is false" .) }}{{ end }}
 {{- end }}
 {{- range (list "frontend" "coordinator") }}

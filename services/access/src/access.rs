@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use tonic::Status;
+use tonic::{Code, Status};
+use vigie_consortium::rights::Audited;
 use vigie_consortium::{ApiKey, KeyId, MemberName, Method, Process, Proven, Reference, View};
 use vigie_credentials::api_key::{KeyDigest, StoredKey};
 use vigie_credentials::jwt::FetchKeys;
@@ -13,7 +14,7 @@ use vigie_credentials::{
     Authenticator, Authorization, Carried, PrincipalReference, UNAUTHENTICATED, Verified, api_key,
 };
 use vigie_model::UnixMillis;
-use vigie_serving::{ClientIdentity, Decision, Guard, Origin};
+use vigie_serving::{Admission, ClientIdentity, Decision, Guard, Origin};
 
 use crate::called::{Called, Proof};
 use crate::config::{AccessConfig, ProcessesConfig};
@@ -21,6 +22,7 @@ use crate::directories::{Directories, ProcessesOnly};
 use crate::fetch::fetch_keys;
 use crate::process::{self, ClusterKey};
 use crate::refused::{denied, rejected};
+use crate::tally::{Tally, Who, is_refusal};
 
 /// Lets calls in by their credentials and by the rights of their callers.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct Access {
     directories: Arc<dyn Directories>,
     /// By which processes are let in while the directory is not there; `None` where they wait for it like everybody.
     apart: Option<ProcessesOnly>,
+    /// Where calls are counted for the audit; `None` where there is none.
+    tally: Option<Arc<Tally>>,
 }
 
 /// The proof of a call's caller, and until when its credential says that it is good.
@@ -57,7 +61,13 @@ impl Access {
         let pepper = config.pepper().map_err(|fault| vec![format!("access.{fault}")])?;
         let cluster_key = processes.key().map_err(|fault| vec![format!("processes.{fault}")])?;
         let authenticator = Authenticator::new(&config.credentials, pepper, fetch);
-        Ok(Self { processes, authenticator, cluster_key, directories, apart: None })
+        Ok(Self { processes, authenticator, cluster_key, directories, apart: None, tally: None })
+    }
+
+    /// Counts calls for the audit.
+    #[must_use]
+    pub fn counting(self, tally: &Arc<Tally>) -> Self {
+        Self { tally: Some(Arc::clone(tally)), ..self }
     }
 
     /// Lets in processes of the deployment, and nobody else but whoever asks for health; or everybody, where processes cannot prove
@@ -100,7 +110,7 @@ impl Access {
         is_named.is_some() || matches!(by_bearer, Ok(OfProcess::Proven(_)))
     }
 
-    async fn decide(&self, call: &mut Parts, origin: Origin) -> Result<(), Status> {
+    async fn decide(&self, call: &mut Parts, origin: Origin) -> Result<Admission, Status> {
         let Some(method) = Method::from_path(call.uri.path()) else {
             return Err(Status::unimplemented("nobody has decided who may call this method"));
         };
@@ -109,25 +119,50 @@ impl Access {
             // Probes are answered while the directory is not there.
             Err(_) if method.is_for_anyone() && !call.headers.contains_key(AUTHORIZATION) => {
                 self.pass(call, Proof::default(), method, None);
-                return Ok(());
+                return Ok(Admission::default());
             }
             Err(status) => return Err(status),
         };
-        let known = self.caller(call, &origin, &view).await?;
+        let known = self.caller(call, &origin, &view).await;
+        let known = known.inspect_err(|status| self.count(&view, Who::default(), method, status.code()))?;
         // Anew: a token may have waited for the keys of its issuer.
         let view = self.view_for(call, &origin)?;
-        view.admit(known.proof.caller(&view), method, self.directories.now()).map_err(denied)?;
+        let who = known.proof.who(&view);
+        let admitted = view.admit(known.proof.caller(&view), method, self.directories.now());
+        admitted.map_err(denied).inspect_err(|status| self.count(&view, who, method, status.code()))?;
         if let (Some(proven), Some(member)) = (known.proof.proven, &known.member) {
             let identity = format!("{member}/{}", proven.principal);
             call.extensions.insert(ClientIdentity(identity.into()));
         }
         self.pass(call, known.proof, method, known.expires);
-        Ok(())
+        Ok(self.admission(&view, who, method))
+    }
+
+    /// Counts a refused call.
+    fn count(&self, view: &View, who: Who, method: Method, code: Code) {
+        if let Some(tally) = self.tally.as_ref().filter(|_| view.directory().is_on() && is_refusal(code)) {
+            tally.count(who, method, code, 0, self.directories.now());
+        }
+    }
+
+    /// Counts the call when its answer begins, if it is one to be counted.
+    fn admission(&self, view: &View, who: Who, method: Method) -> Admission {
+        let tally = self.tally.as_ref().filter(|_| view.directory().is_on());
+        let Some(tally) = tally.filter(|_| method.audited() != Audited::Never).cloned() else {
+            return Admission::default();
+        };
+        let directories = Arc::clone(&self.directories);
+        Admission::telling(move |code| {
+            let is_counted = code == Code::Ok && method.audited() == Audited::Counted;
+            if is_counted || is_refusal(code) {
+                tally.count(who, method, code, 0, directories.now());
+            }
+        })
     }
 
     fn pass(&self, call: &mut Parts, proof: Proof, method: Method, expires: Option<SystemTime>) {
-        let directories = Arc::clone(&self.directories);
-        call.extensions.insert(Called { proof, method, directories, expires });
+        let (directories, tally) = (Arc::clone(&self.directories), self.tally.clone());
+        call.extensions.insert(Called { proof, method, directories, expires, tally });
     }
 
     async fn caller(&self, call: &Parts, origin: &Origin, view: &View) -> Result<Known, Status> {
@@ -182,14 +217,14 @@ impl Access {
     }
 }
 
-/// What a bearer says of a process.
+/// Whether a bearer is that of a process of the deployment.
 enum OfProcess {
-    /// It is of this one.
+    /// The bearer proves this process.
     Proven(Process),
-    /// It is of a process, and this one has no key to check it by: it counts for nothing, so that a deployment can be given a key one
-    /// process after the other.
+    /// The bearer is that of a process, and this server has no key to check it by. It counts for nothing, so that a deployment can be
+    /// given a key one process after the other.
     Unchecked,
-    /// It is of none.
+    /// The bearer is no process's.
     No,
 }
 

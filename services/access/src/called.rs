@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 use vigie_consortium::{Admitted, Caller, Method, Process, Proven, View};
 use vigie_credentials::UNAUTHENTICATED;
 use vigie_model::UnixMillis;
 
 use crate::directories::Directories;
 use crate::refused::denied;
+use crate::tally::{Tally, Who, is_refusal};
 
-/// What a call has proven of its caller: that stays, while members may be turned on in the course of a stream.
+/// The proof of a call's caller. The proof stays, while members may be turned on in the course of a stream.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Proof {
     pub(crate) proven: Option<Proven>,
@@ -23,6 +24,13 @@ impl Proof {
     pub(crate) fn caller(self, view: &View) -> Caller {
         view.caller(self.proven, self.process)
     }
+
+    /// The caller as the audit names it.
+    pub(crate) fn who(self, view: &View) -> Who {
+        let principal = self.proven.map(|proven| proven.principal);
+        let member = principal.and_then(|id| view.directory().principal(id)).map(|found| found.member);
+        Who { member, principal }
+    }
 }
 
 /// Who makes a call, and of which method: an extension of each request that [`crate::Access`] let in.
@@ -33,6 +41,8 @@ pub struct Called {
     pub(crate) directories: Arc<dyn Directories>,
     /// The first moment at which the credential is no longer good, where it says so itself.
     pub(crate) expires: Option<SystemTime>,
+    /// Where calls are counted; `None` where there is no audit.
+    pub(crate) tally: Option<Arc<Tally>>,
 }
 
 impl Called {
@@ -67,6 +77,25 @@ impl Called {
     #[must_use]
     pub fn now(&self) -> UnixMillis {
         self.directories.now()
+    }
+
+    /// The caller in a view, as the audit names it.
+    #[must_use]
+    pub fn who(&self, view: &View) -> Who {
+        self.proof.who(view)
+    }
+
+    /// Counts a search, or a request of a stream of them, that was answered with so many items or refused. One that failed otherwise says
+    /// nothing of its caller and is not counted, and neither is any without members.
+    pub fn count(&self, code: Code, items: u64) {
+        let Some(tally) = self.tally.as_ref().filter(|_| code == Code::Ok || is_refusal(code)) else {
+            return;
+        };
+        // A directory that is too old refuses calls, and nobody knows for whom.
+        let Ok(view) = self.view() else { return };
+        if view.directory().is_on() {
+            tally.count(self.who(&view), self.method, code, items, self.now());
+        }
     }
 
     /// The caller's rights in a view, checked again: asked for each request of a stream.

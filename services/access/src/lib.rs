@@ -13,11 +13,14 @@
 //! Always true: a call whose rights cannot be checked is refused; a credential that is present and wrong fails the call, also where none
 //! is needed; no header names a member; texts of refusals repeat what the caller named and nothing else.
 //!
-//! Reading order: [`AccessConfig`], [`ClusterKey`] and `process`, [`Directories`], [`FollowedDirectory`], [`Access`], [`Called`], `refused`, `fetch`.
+//! Reading order: [`AccessConfig`], [`ClusterKey`] and `process`, [`Directories`], [`FollowedDirectory`], [`Tally`] and `reporting`, [`Membership`], [`Access`], [`Called`], `refused`, `fetch`.
 
 mod config;
 mod process;
 mod directories;
+mod tally;
+mod reporting;
+mod membership;
 mod followed;
 mod access;
 mod called;
@@ -30,5 +33,7 @@ pub use config::{AccessConfig, ProcessesConfig};
 pub use directories::{Directories, NoMembers};
 pub use fetch::fetch_keys;
 pub use followed::{DirectoryConfig, FollowedDirectory};
+pub use membership::Membership;
 pub use process::{ClusterKey, ClusterKeyFault};
 pub use refused::denied;
+pub use tally::{Counted, Tally, Who};

@@ -9,6 +9,7 @@ use vigie_access::{AccessConfig, ProcessesConfig};
 use vigie_serving::ServingConfig;
 
 pub use self::location::StoreUrl;
+use crate::audit::AuditConfig;
 
 pub(crate) use self::database::DatabaseUrl;
 pub(crate) use self::location::Location;
@@ -109,6 +110,8 @@ pub struct Config {
     pub access: AccessConfig,
     /// The processes of the deployment.
     pub processes: ProcessesConfig,
+    /// The audit of members.
+    pub audit: AuditConfig,
 }
 
 impl Default for Config {
@@ -139,6 +142,7 @@ impl Default for Config {
             serving: ServingConfig::default(),
             access: AccessConfig::default(),
             processes: ProcessesConfig::default(),
+            audit: AuditConfig::default(),
         }
     }
 }
@@ -189,6 +193,7 @@ impl Config {
         faults.extend(self.serving.faults());
         faults.extend(self.access.faults().into_iter().map(|fault| format!("access.{fault}")));
         faults.extend(self.processes.faults().into_iter().map(|fault| format!("processes.{fault}")));
+        faults.extend(self.audit.faults().into_iter().map(|fault| format!("audit.{fault}")));
         faults
     }
 }

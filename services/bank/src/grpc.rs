@@ -2,6 +2,7 @@
 //! view of a read.
 
 mod banks;
+mod audit;
 mod feed;
 mod members;
 mod page;
@@ -18,6 +19,7 @@ use vigie_serving::{ServingConfig, deadline};
 
 pub(crate) use self::feed::FeedGrpc;
 
+use crate::audit::Checkpoints;
 use crate::error::Error;
 use crate::log::{CurrentTerm, term};
 use crate::plan::answer::Answer;
@@ -48,7 +50,7 @@ impl Directories for OwnDirectory {
     }
 }
 
-/// The services that keep banks, items and members.
+/// The services that keep banks, items, members and the audit.
 #[derive(Debug, Clone)]
 pub(crate) struct BankGrpc {
     /// Where writes and reads go.
@@ -57,6 +59,8 @@ pub(crate) struct BankGrpc {
     pub(crate) serving: ServingConfig,
     /// Keys the digests of new API keys.
     pub(crate) pepper: vigie_credentials::api_key::Pepper,
+    /// Signs checkpoints of the audit.
+    pub(crate) checkpoints: Arc<Checkpoints>,
 }
 
 impl BankGrpc {

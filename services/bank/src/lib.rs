@@ -18,6 +18,7 @@
 //! and `upkeep`, which proves and copies stores.
 
 mod config;
+mod audit;
 mod server;
 mod grpc;
 mod error;
@@ -41,6 +42,7 @@ use vigie_log::SystemClock;
 use vigie_serving::{AnyListener, Listener, ServeError, Shutdown};
 use vigie_telemetry::Telemetry;
 
+pub use crate::audit::AuditConfig;
 pub use crate::config::{Config, StoreUrl};
 pub use crate::failure::StoreFailure;
 pub use crate::upkeep::backup::{BackupError, backup, restore};
@@ -64,6 +66,9 @@ pub enum RunError {
     /// The server failed.
     #[error("cannot run the bank's server")]
     Serve(#[from] ServeError),
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes for the audit")]
+    Randomness,
     /// The writer of the log ended by a fault of its own.
     #[error("the writer of the log ended unexpectedly")]
     Writer,

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use vigie_audit::salt::Salts;
 use vigie_consortium::{Directory, View};
 use vigie_log::{Application, Draft};
 use vigie_model::{ChangeKind, FeedRange, ItemId, Partition, SetDigest, UnixMillis};
@@ -11,6 +12,7 @@ use vigie_proto::bank::{LogChange, decode_log_change};
 
 use crate::error::Error;
 use crate::plan::answer::Answer;
+use crate::plan::audit::Audit;
 use crate::plan::digests::Totals;
 use crate::plan::step::Step;
 use crate::plan::write::{Action, Write};
@@ -71,12 +73,18 @@ pub(crate) struct BankLog {
     /// The directory as of the newest commit, and before.
     states: watch::Sender<States>,
     clock: Arc<dyn vigie_log::Clock>,
+    salts: Arc<Salts>,
 }
 
 impl BankLog {
     /// On a store, with at most so many living banks.
-    pub(crate) fn new(store: Arc<dyn Store>, banks_max: usize, clock: Arc<dyn vigie_log::Clock>) -> Self {
-        Self { store, banks_max, states: watch::Sender::new(States::new()), clock }
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        banks_max: usize,
+        clock: Arc<dyn vigie_log::Clock>,
+        salts: Arc<Salts>,
+    ) -> Self {
+        Self { store, banks_max, states: watch::Sender::new(States::new()), clock, salts }
     }
 
     /// The directory as of the newest commit, with what callers may see of it.
@@ -115,8 +123,9 @@ impl Application for BankLog {
     async fn load(&self) -> Result<vigie_log::Loaded<Self>, StoreError> {
         let loaded = self.store.load().await?;
         let directory = loaded.directory();
-        let Loaded { head, counts, banks, totals, .. } = loaded;
-        Ok(vigie_log::Loaded { head, state: State::new(counts, banks, directory), summary: totals })
+        let Loaded { head, counts, banks, totals, audit, directory: _ } = loaded;
+        let audit = Audit::new(audit, Arc::clone(&self.salts));
+        Ok(vigie_log::Loaded { head, state: State::new(counts, banks, directory, audit), summary: totals })
     }
 
     fn show(&self, state: &State) {
@@ -140,7 +149,8 @@ impl Application for BankLog {
                 | Action::RenameBank { .. }
                 | Action::SetBankEnabled { .. }
                 | Action::AddItems { .. }
-                | Action::Members(_) => {}
+                | Action::Members(_)
+                | Action::Record(_) => {}
             }
         }
         let placements = if items.is_empty() { Vec::new() } else { self.store.placements(&items).await? };
@@ -167,6 +177,10 @@ impl Application for BankLog {
             LogChange::Shard(_) | LogChange::Directory(_) => true,
         };
         (is_numbered && of == partition).then_some(Step { sequence: to_model(sequence), change })
+    }
+
+    fn stand_alone(rows: &Rows) -> bool {
+        !rows.audit.is_empty()
     }
 
     fn needs_sweep(rows: &Rows) -> bool {

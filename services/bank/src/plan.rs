@@ -5,6 +5,7 @@
 //! draft of changes and the [`Rows`] that they cause.
 
 pub(crate) mod answer;
+pub(crate) mod audit;
 pub(crate) mod digests;
 pub(crate) mod members;
 pub(crate) mod step;
@@ -13,7 +14,8 @@ pub(crate) mod write;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use vigie_consortium::{Directory, ItemPlace, View};
+use tonic::Code;
+use vigie_consortium::{Admitted, Directory, ItemPlace, View};
 use vigie_log::{Draft, Planned};
 use vigie_model::{
     Bank, BankId, BankName, BankRef, ChangeKind, Item, ItemContent, ItemId, Partition, Sequence, SetDigest,
@@ -22,12 +24,13 @@ use vigie_model::{
 use vigie_proto::bank::{LogChange, encode_item, encode_log_change};
 
 use self::answer::Answer;
+use self::audit::{About, Audit, By, NewEntry};
 use self::digests::{PartDigest, Parts};
 use self::members::{MembersAction, Standing};
 use self::step::Step;
 use self::write::{Action, Author, Write};
 use crate::error::Error;
-use crate::store::{Counts, Placement, Rows, StoredItem, to_model};
+use crate::store::{Counts, Placement, Rows, StoredEntry, StoredItem, to_model};
 
 /// The counts, the living banks and the directory, as the writer keeps them in memory.
 #[derive(Debug, Clone)]
@@ -35,13 +38,14 @@ pub(crate) struct State {
     counts: Counts,
     banks: BTreeMap<BankId, Bank>,
     view: Arc<View>,
+    audit: Audit,
 }
 
 impl State {
     /// From the rows of the store.
-    pub(crate) fn new(counts: Counts, banks: Vec<Bank>, directory: Directory) -> Self {
+    pub(crate) fn new(counts: Counts, banks: Vec<Bank>, directory: Directory, audit: Audit) -> Self {
         let banks = banks.into_iter().map(|bank| (bank.id, bank)).collect();
-        Self { counts, banks, view: Arc::new(View::from(directory)) }
+        Self { counts, banks, view: Arc::new(View::from(directory)), audit }
     }
 
     /// The directory, with what callers may see of it.
@@ -87,6 +91,8 @@ pub(crate) struct Planner<'a> {
     parts: Parts,
     /// How those of the partitions change, over all banks.
     totals: BTreeMap<u16, SetDigest>,
+    /// Entries of the audit.
+    entries: Vec<StoredEntry>,
 }
 
 impl<'a> Planner<'a> {
@@ -104,6 +110,7 @@ impl<'a> Planner<'a> {
             items: Vec::new(),
             parts: Parts::default(),
             totals: BTreeMap::new(),
+            entries: Vec::new(),
         }
     }
 }
@@ -116,17 +123,17 @@ impl vigie_log::Planner for Planner<'_> {
     type Rows = Rows;
     type Delta = Vec<(u16, SetDigest)>;
 
+    /// While there are members, each write has an entry in the audit, and so has the one that turns them on.
     fn plan(&mut self, write: &Write) -> Result<Answer, Error> {
-        let by = write.by;
-        match &write.action {
-            Action::CreateBank { name } => self.create_bank(by, name),
-            Action::RenameBank { name, new_name } => self.rename_bank(by, name, new_name),
-            Action::SetBankEnabled { name, enabled } => self.set_bank_enabled(by, name, *enabled),
-            Action::DeleteBank { name } => self.delete_bank(by, name),
-            Action::AddItems { bank, items } => self.add_items(by, bank, items),
-            Action::RemoveItems { items } => self.remove_items(by, items),
-            Action::Members(write) => self.change_members(by, &write.action),
+        let by = self.who(write.by);
+        let about = self.about(write);
+        let answer = self.act(write)?;
+        if self.is_audited() && !matches!(answer, Answer::Recorded { .. }) {
+            let (action, code) = (write.by.method.path().to_owned(), Code::Ok);
+            let about = about.answered(&answer);
+            self.record(NewEntry { by, action, code, about, calls: 1, since: None })?;
         }
+        Ok(answer)
     }
 
     fn finish(self) -> Planned<Step, Rows, Self::Delta> {
@@ -141,12 +148,27 @@ impl vigie_log::Planner for Planner<'_> {
             items_removed: self.removed.into_iter().collect(),
             digests: self.parts.iter().collect(),
             directory: self.state.view.directory().difference_from(&self.before).into(),
+            audit: self.entries,
         };
         Planned { draft: self.draft, rows, delta: self.totals.into_iter().collect() }
     }
 }
 
 impl Planner<'_> {
+    fn act(&mut self, write: &Write) -> Result<Answer, Error> {
+        let by = write.by;
+        match &write.action {
+            Action::CreateBank { name } => self.create_bank(by, name),
+            Action::RenameBank { name, new_name } => self.rename_bank(by, name, new_name),
+            Action::SetBankEnabled { name, enabled } => self.set_bank_enabled(by, name, *enabled),
+            Action::DeleteBank { name } => self.delete_bank(by, name),
+            Action::AddItems { bank, items } => self.add_items(by, bank, items),
+            Action::RemoveItems { items } => self.remove_items(by, items),
+            Action::Members(write) => self.change_members(by, &write.action),
+            Action::Record(entries) => self.record_all(entries),
+        }
+    }
+
     fn create_bank(&mut self, by: Author, name: &BankRef) -> Result<Answer, Error> {
         let owner = by.admitted(&self.state.view, self.now())?.new_bank(name)?;
         if self.state.banks.len() >= self.banks_max {
@@ -259,6 +281,56 @@ impl Planner<'_> {
         let change = standing.change(action)?;
         let sequence = self.append(LogChange::Directory(change.clone()))?;
         Ok(Answer::Directory { change, sequence })
+    }
+
+    /// Whether calls leave entries: once there are members.
+    fn is_audited(&self) -> bool {
+        self.state.view.directory().is_on()
+    }
+
+    /// Who asks for a write.
+    fn who(&self, by: Author) -> By {
+        let admitted = by.admitted(&self.state.view, self.now());
+        let of = |admitted: Admitted<'_>| By {
+            member: admitted.member().map(|member| member.id),
+            principal: admitted.principal().map(|principal| principal.id),
+        };
+        admitted.map(of).unwrap_or_default()
+    }
+
+    /// What of the present state a write is about.
+    fn about(&self, write: &Write) -> About {
+        match &write.action {
+            Action::DeleteBank { name } | Action::AddItems { bank: name, .. } => {
+                let bank = self.state.id_of(write.by, name, self.now());
+                bank.map(About::bank).unwrap_or_default()
+            }
+            Action::RemoveItems { items } => About::items(items.iter().filter_map(|item| {
+                let placement = self.known.items.get(item)?;
+                Some((*item, placement.bank))
+            })),
+            Action::CreateBank { .. }
+            | Action::RenameBank { .. }
+            | Action::SetBankEnabled { .. }
+            | Action::Members(_)
+            | Action::Record(_) => About::default(),
+        }
+    }
+
+    fn record_all(&mut self, entries: &[NewEntry]) -> Result<Answer, Error> {
+        if self.is_audited() {
+            entries.iter().try_for_each(|entry| self.record(entry.clone()))?;
+        }
+        Ok(Answer::Recorded { entries: self.state.audit.count() })
+    }
+
+    /// Takes an entry of the audit into the group.
+    fn record(&mut self, entry: NewEntry) -> Result<(), Error> {
+        let now = self.now();
+        let stored = self.state.audit.append(entry, now).map_err(|_| Error::Broken)?;
+        self.state.counts.audited = self.state.audit.count();
+        self.entries.push(stored);
+        Ok(())
     }
 
     /// Takes an item's hashes into the digests, or out of them.

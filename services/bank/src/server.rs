@@ -9,14 +9,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::maybe_done;
 use vigie_access::{Access, fetch_keys};
+use vigie_audit::salt::Salts;
 use vigie_log::{Announce, Clock, FeedLimits, Keep, LeadError, Limits, WriteLimits};
 use vigie_proto::pb::bank::v1::bank_service_server::BankServiceServer;
 use vigie_proto::pb::bank::v1::feed_service_server::FeedServiceServer;
+use vigie_proto::pb::consortium::v1::audit_service_server::AuditServiceServer;
 use vigie_proto::pb::consortium::v1::consortium_service_server::ConsortiumServiceServer;
 use vigie_proto::{DESCRIPTORS, ROLES};
 use vigie_serving::{Health, Listener, LongStreamLimits, LongStreams, Reflection, Routes, Shutdown, serve};
 use vigie_telemetry::{Condition, Telemetry, register_gauge};
 
+use crate::audit::{Checkpoints, Recorder};
 use crate::config::Config;
 use crate::grpc::{BankGrpc, FeedGrpc, OwnDirectory};
 use crate::log::CurrentTerm;
@@ -37,8 +40,13 @@ pub(crate) async fn run(
     let directory = OwnDirectory { current: current.clone(), clock: Arc::clone(&clock) };
     let pepper = config.access.pepper().map_err(|fault| RunError::Config(vec![format!("access.{fault}")]))?;
     let access = Access::new(&config.access, config.processes(), &fetch_keys(), Arc::new(directory));
-    let access = access.map_err(RunError::Config)?;
-    let bank = BankGrpc { current: current.clone(), serving: config.serving, pepper };
+    let (tally, salts) = (Arc::default(), Arc::new(Salts::new().map_err(|_| RunError::Randomness)?));
+    let access = access.map_err(RunError::Config)?.counting(&tally);
+    let mut recorder = Recorder::new(tally, current.clone(), Arc::clone(&salts));
+    let checkpoints = Checkpoints::new(&config.audit);
+    let checkpoints =
+        Arc::new(checkpoints.map_err(|fault| RunError::Config(vec![format!("audit.{fault}")]))?);
+    let bank = BankGrpc { current: current.clone(), serving: config.serving, pepper, checkpoints };
     let follow = FeedGrpc {
         current: current.clone(),
         followers: LongStreams::new(follower_limits(&config)),
@@ -46,6 +54,7 @@ pub(crate) async fn run(
     };
     let routes = Routes::new(Reflection { descriptors: DESCRIPTORS, roles: ROLES })?
         .with(BankServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
+        .with(AuditServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(ConsortiumServiceServer::new(bank).max_decoding_message_size(config.message_bytes_max))
         .with(FeedServiceServer::new(follow).max_decoding_message_size(config.message_bytes_max))
         .guarded_by(Arc::new(access))
@@ -80,6 +89,7 @@ pub(crate) async fn run(
         announce: Arc::new(Announced(routes.health())),
         shutdown: shutdown.clone(),
         waiting: waiting.clone(),
+        salts,
     };
     let begun = opening.begin().await?;
     telemetry.tell_condition(move || condition(&current, &waiting));
@@ -92,7 +102,12 @@ pub(crate) async fn run(
         served = serve(listener, routes, message_bytes_max, &serving, shutdown) => served,
         // It ends only when it is told to, or by a fault of its own.
         () = &mut led => Ok(()),
+        () = recorder.run() => Ok(()),
     };
+    tokio::select! {
+        () = recorder.record() => {}
+        () = &mut led => {}
+    }
     stop.cancel();
     led.as_mut().await;
     let led = led.take_output().unwrap_or(Ok(()));

@@ -14,6 +14,7 @@ pub(crate) mod postgres;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use vigie_audit::tree::{NodeHash, StoredIndex};
 use vigie_log::LogStore;
 use vigie_model::{Bank, BankId, Item, ItemId};
 
@@ -30,8 +31,8 @@ pub(crate) use self::error::StoreError;
 #[cfg(test)]
 pub(crate) use self::records::Batch;
 pub(crate) use self::records::{
-    AsOf, Counts, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, Rows, StoredItem,
-    id_to_model, to_model,
+    AsOf, AuditHead, Counts, EntryPage, EntryRange, FoundEntry, FoundPage, HeadRow, ItemPage, ItemRange,
+    ItemSearch, Loaded, Placement, Rows, StoredEntry, StoredItem, id_to_model, to_model,
 };
 
 /// Opens the store that the settings name, for a bank. Creates what is not there yet, and brings it up to date.
@@ -74,7 +75,7 @@ pub(crate) async fn open_to_read(location: &Location) -> Result<Option<Arc<dyn S
 /// A durable store.
 #[async_trait]
 pub(crate) trait Store:
-    LogStore<Rows, Error = StoreError> + ReadState + ReadBanks + ReadItems + ReadDigests
+    LogStore<Rows, Error = StoreError> + ReadState + ReadBanks + ReadItems + ReadDigests + ReadAudit
 {
     /// Removes at most `rows_max` items of deleted banks. Returns whether more may be there.
     async fn sweep_items(&self, rows_max: u32) -> Result<bool, StoreError>;
@@ -156,4 +157,24 @@ pub(crate) trait ReadDigests {
 
     /// Reads the digests of living banks after a bank and partition, at most `limit`, by both.
     async fn digests(&self, after: (BankId, u16), limit: u16) -> Result<Vec<PartDigest>, StoreError>;
+}
+
+/// Reads the audit.
+#[async_trait]
+pub(crate) trait ReadAudit {
+    /// Reads the tree, and the head of the log as of the same moment.
+    async fn audit_head(&self) -> Result<AuditHead, StoreError>;
+
+    /// Reads entries, by index.
+    async fn audit_entries(&self, range: &EntryRange) -> Result<EntryPage, StoreError>;
+
+    /// Reads the hashes at these positions, at most 128, in their order.
+    async fn audit_hashes(&self, positions: &[StoredIndex]) -> Result<Vec<NodeHash>, StoreError>;
+
+    /// Reads the hashes from a position on, at most `limit`, with their positions.
+    async fn audit_hashes_from(
+        &self,
+        from: StoredIndex,
+        limit: u16,
+    ) -> Result<Vec<(StoredIndex, NodeHash)>, StoreError>;
 }

@@ -2,6 +2,7 @@
 //! test is about the file of one.
 
 mod writes;
+mod audit;
 mod idempotency;
 mod reads;
 mod feed;
@@ -27,6 +28,7 @@ use vigie_telemetry::Telemetry;
 use vigie_test_postgres::{Database, Server};
 
 use crate::config::{Config, Location};
+use crate::plan::audit::Audit;
 use crate::plan::write::Write;
 use crate::plan::{Known, Planner, State};
 use crate::store::sqlite::SqliteStore;
@@ -49,6 +51,7 @@ const NOW: u64 = 1_700_000_000_000;
 struct Served {
     bank: BankServiceClient<Channel>,
     feed: FeedServiceClient<Channel>,
+    channel: Channel,
     clock: Arc<SetClock>,
     shutdown: Shutdown,
     task: JoinHandle<Result<(), RunError>>,
@@ -74,8 +77,8 @@ impl Served {
                 async move { server::run(config, source, listener, ends, its_clock, &telemetry).await },
             );
         let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
-        let (bank, feed) = (BankServiceClient::new(channel.clone()), FeedServiceClient::new(channel));
-        Self { bank, feed, clock, shutdown, task }
+        let (bank, feed) = (BankServiceClient::new(channel.clone()), FeedServiceClient::new(channel.clone()));
+        Self { bank, feed, channel, clock, shutdown, task }
     }
 
     async fn stop(self) {
@@ -260,7 +263,7 @@ fn refused<T: std::fmt::Debug>(outcome: Result<T, Status>, code: Code, text: &st
 
 /// The batch that writes come to on a store that has no banks.
 pub(crate) fn batch_of(HeadRow { head, counts }: HeadRow, writes: &[Write]) -> Batch {
-    let mut state = State::new(counts, Vec::new(), Directory::new());
+    let mut state = State::new(counts, Vec::new(), Directory::new(), Audit::empty());
     let draft = Draft::new(head, UnixMillis(NOW));
     let mut planner = Planner::new(&mut state, Known::default(), draft, 10_000);
     writes.iter().for_each(|write| drop(planner.plan(write).unwrap()));

@@ -150,7 +150,7 @@ impl AuditClient {
 
     /// Reads the newest checkpoint, a signed note, which [`vigie_audit::checkpoint::Checkpoint::open`] checks.
     ///
-    /// `UNIMPLEMENTED`: the bank has no key to sign with.
+    /// `FAILED_PRECONDITION`: the bank has no key to sign with.
     pub async fn get_checkpoint(&self, deadline: Instant) -> Result<String, CallError> {
         let request = pb::GetCheckpointRequest {};
         let answer: pb::GetCheckpointResponse =

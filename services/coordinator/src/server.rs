@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use vigie_access::{Access, FollowedDirectory};
+use vigie_access::{Access, Membership};
 use vigie_clients::Network;
 use vigie_consortium::Process;
 use vigie_proto::pb::coordinator::v1::coordinator_service_server::CoordinatorServiceServer;
@@ -61,7 +61,9 @@ async fn run_on(
 ) -> Result<(), RunError> {
     let own = |fault| RunError::Config(vec![format!("processes.{fault}")]);
     let network = config.processes.network(network, Process::Coordinator).map_err(own)?;
-    let (access, following) = access(&config, &network)?;
+    let members = Membership::start(&config.directory, &network);
+    let mut members = members.map_err(|error| RunError::Config(vec![format!("directory.bank: {error}")]))?;
+    let access = access(&config, &members)?;
     let coordinator = telemetry.register(|registry| Coordinator::start(&config, &network, registry))?;
     let coordinator = Arc::new(coordinator);
     let grpc = Grpc { coordinator: Arc::clone(&coordinator), serving: config.serving };
@@ -81,25 +83,25 @@ async fn run_on(
     let outcome = tokio::select! {
         served = serving => served.map_err(RunError::from),
         error = stand_by(&coordinator, health, shutdown) => Err(error),
-        () = following => Err(RunError::Directory),
+        () = members.run() => Err(RunError::Directory),
     };
+    members.finish().await;
     // Probes keep it for as long as the process lives.
     coordinator.stop();
     outcome
 }
 
-/// Who may call, and what reads the directory of members for as long as it is polled, if there is one to follow.
-fn access(config: &Config, network: &Network) -> Result<(Access, BoxFuture<'static, ()>), RunError> {
+/// Who may call: processes of the deployment, and operators where there is a directory of members to follow.
+fn access(config: &Config, members: &Membership) -> Result<Access, RunError> {
     let processes = config.processes.clone();
-    if config.directory.bank.is_empty() {
-        let access = Access::for_processes(processes).map_err(RunError::Config)?;
-        return Ok((access, Box::pin(std::future::pending())));
-    }
-    let followed = FollowedDirectory::new(&config.directory);
-    let following = followed.follow(&config.directory, network);
-    let following = following.map_err(|error| RunError::Config(vec![format!("directory.bank: {error}")]))?;
-    let access = Access::for_processes_and_operators(&config.access, processes, followed);
-    Ok((access.map_err(RunError::Config)?, Box::pin(following)))
+    let access = match members.followed() {
+        Some(followed) => {
+            let followed = Arc::clone(followed) as _;
+            Access::for_processes_and_operators(&config.access, processes, followed)
+        }
+        None => Access::for_processes(processes),
+    };
+    Ok(access.map_err(RunError::Config)?.counting(members.tally()))
 }
 
 /// Says `SERVING` once the matchers have been looked at. Ends if they are looked at no more.

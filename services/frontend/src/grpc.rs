@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use futures::Stream;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 use vigie_access::Called;
 use vigie_model::{DecodeFailure, DecodeFailureKind, ImageFingerprint, MatchCall};
 use vigie_proto::Invalid;
@@ -16,7 +16,7 @@ use vigie_telemetry::trace;
 use crate::error::HashingError;
 use crate::hashing_pool::HashedImage;
 use crate::matching::{INTERACTIVE_QUERIES_MAX, Matching};
-use crate::request::answering::{answer, waits_for_a_sequence};
+use crate::request::answering::{answer, matches, waits_for_a_sequence};
 use crate::request::rights::{Meters, Rights};
 use crate::request::rooms::Rooms;
 use crate::request::streaming::Streamed;
@@ -54,7 +54,10 @@ impl MatchService for Grpc {
             call.not_load();
         }
         rooms.send();
-        answered.map(Response::new)
+        // A refused one is counted by the server's guard.
+        let answered = answered?;
+        called.count(Code::Ok, matches(&answered));
+        Ok(Response::new(answered))
     }
 
     type MatchStreamStream = Pin<Box<dyn Stream<Item = Result<pb::MatchStreamResponse, Status>> + Send>>;

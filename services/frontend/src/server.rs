@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use tonic::server::NamedService as _;
-use vigie_access::{Access, Directories, FollowedDirectory, NoMembers, fetch_keys};
+use vigie_access::{Access, Membership, fetch_keys};
 use vigie_clients::Network;
 use vigie_clients::decoder::{DecoderMetrics, FfmpegAbsence, FfmpegReport, Hashing};
 use vigie_consortium::Process;
@@ -73,9 +73,9 @@ async fn run_on(
     telemetry.register(|registry| pool.register(registry));
     let own = |fault| RunError::Config(vec![format!("processes.{fault}")]);
     let network = &config.processes.network(network, Process::Frontend).map_err(own)?;
-    let directory = Directory::start(&config, network)?;
-    let access = Access::new(&config.access, config.processes.clone(), &fetch_keys(), directory.source());
-    let access = access.map_err(RunError::Config)?;
+    let mut members = Membership::start(&config.directory, network)?;
+    let access = Access::new(&config.access, config.processes.clone(), &fetch_keys(), members.source());
+    let access = access.map_err(RunError::Config)?.counting(members.tally());
     let searcher = telemetry.register(|registry| Searcher::start(&config, network, registry))?;
     let matching = Matching {
         pool,
@@ -99,7 +99,7 @@ async fn run_on(
             .guarded_by(Arc::new(access))
             .traced_by(telemetry.tracer());
     telemetry.register(|registry| routes.load().register(registry));
-    let (told, followed) = (searcher.clone(), directory.followed.clone());
+    let (told, followed) = (searcher.clone(), members.followed().cloned());
     telemetry.tell_condition(move || {
         let directory = followed.as_ref().and_then(|followed| followed.unready_reason());
         Condition::starting(told.unready_reason().or(directory))
@@ -118,36 +118,12 @@ async fn run_on(
     let outcome = tokio::select! {
         served = serving => served.map_err(RunError::from),
         () = stand_by => Err(vigie_coordinator::RunError::Watcher.into()),
-        () = directory.following => Err(RunError::Directory),
+        () = members.run() => Err(RunError::Directory),
     };
+    members.finish().await;
     // Probes keep it for as long as the process lives.
     searcher.stop();
     outcome
-}
-
-/// The directory of members, if there is one to follow.
-struct Directory {
-    followed: Option<Arc<FollowedDirectory>>,
-    /// Reads it again and again; never ends.
-    following: BoxFuture<'static, ()>,
-}
-
-impl Directory {
-    fn start(config: &Config, network: &Network) -> Result<Self, RunError> {
-        if config.directory.bank.is_empty() {
-            return Ok(Self { followed: None, following: Box::pin(std::future::pending()) });
-        }
-        let followed = FollowedDirectory::new(&config.directory);
-        let following = followed.follow(&config.directory, network)?;
-        Ok(Self { followed: Some(followed), following: Box::pin(following) })
-    }
-
-    fn source(&self) -> Arc<dyn Directories> {
-        match &self.followed {
-            Some(followed) => Arc::clone(followed) as _,
-            None => Arc::new(NoMembers::default()),
-        }
-    }
 }
 
 /// Finds out whether there are decoder processes, and logs which protection they have.

@@ -3,7 +3,7 @@
 //! `vigie up` is this and nothing else; the demonstration and the tests use it too. Each role runs as it does alone:
 //! it has its own listener, and the roles speak gRPC to each other.
 
-mod cluster_key;
+mod secrets;
 pub mod role;
 
 use std::fs::File;
@@ -15,6 +15,7 @@ use anyhow::{Context as _, anyhow, bail};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use vigie_access::{DirectoryConfig, ProcessesConfig};
+use vigie_bank::AuditConfig;
 use vigie_clients::{BankClient, CoordinatorClient, Deadline, MatchClient, MatcherClient, Network};
 use vigie_consortium::Process;
 use vigie_frontend::CoordinatorAt;
@@ -24,6 +25,7 @@ use vigie_telemetry::{OpenFiles, Shown, TelemetryConfig};
 
 use crate::config::names::{BANK, COORDINATOR, FRONTEND, MATCHER};
 use crate::local_cluster::role::Role;
+use crate::local_cluster::secrets::Secrets;
 use crate::traces;
 
 /// How long one look at a cluster that starts may take, before the next.
@@ -123,10 +125,11 @@ impl LocalCluster {
         let told = |service| traces::start(service, &telemetry, &network);
         let lock = lock(&data)?;
         // From the start, so that members may be turned on while the cluster runs.
-        let cluster_key = cluster_key::prepare(&data)?;
+        let Secrets { cluster_key, audit_key } = Secrets::prepare(&data)?;
         let processes =
             || ProcessesConfig { cluster_key: Some(cluster_key.clone()), ..ProcessesConfig::default() };
-        let bank = vigie_bank::Config { processes: processes(), ..bank };
+        let audit = AuditConfig { signing_keys: vec![audit_key], ..bank.audit };
+        let bank = vigie_bank::Config { processes: processes(), audit, ..bank };
         let matcher = vigie_matcher::Config { processes: processes(), ..matcher };
         let frontend = vigie_frontend::Config { processes: processes(), ..frontend };
         let own = processes().network(&network, Process::Frontend).map_err(anyhow::Error::msg)?;

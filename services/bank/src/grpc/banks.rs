@@ -170,6 +170,9 @@ impl pb::bank_service_server::BankService for BankGrpc {
         let bank = reading.bank_name(&admitted, item.bank).ok_or_else(|| Error::item_not_found(id))?;
         let contributor = reading.view.directory().member(item.contributor);
         let contributor = contributor.map(|member| member.name.to_string()).unwrap_or_default();
+        if item_view == ItemView::Whole {
+            self.record_read(&reading, [(id, item.bank)]).await?;
+        }
         let mut item = pb::Item::from(item);
         if item_view == ItemView::WithoutHashes
             && let Some(content) = &mut item.content
@@ -196,6 +199,7 @@ impl pb::bank_service_server::BankService for BankGrpc {
         // A caller that does not know of it takes a page that was cut for the last one.
         let bytes_max = if message.may_truncate { PAGE_BYTES_MAX } else { usize::MAX };
         let (items, bytes, truncated) = first_of(items.into_iter().map(Into::into), bytes_max);
+        self.record_read(&reading, items.iter().map(|item| (ItemId(item.id), bank))).await?;
         room.shrink(bytes);
         answers.send(room);
         Ok(Response::new(pb::ListItemsResponse { items, sequence: page.sequence.0, truncated }))
@@ -226,6 +230,7 @@ impl pb::bank_service_server::BankService for BankGrpc {
         };
         let page = reading.read(reading.store.find_items(&search)).await?;
         let FoundPage { items, next_after, read } = page.value;
+        self.record_read(&reading, items.iter().map(|item| (item.id, item.bank))).await?;
         let found = |item: Item| {
             let bank = reading.bank_name(&admitted, item.bank)?;
             Some(pb::FoundItem { item: Some(item.into()), bank })

@@ -35,6 +35,11 @@ pub(crate) enum Answer {
         /// The last change.
         sequence: Sequence,
     },
+    /// Entries were appended to the audit.
+    Recorded {
+        /// The entries that it has now.
+        entries: u64,
+    },
     /// The directory has changed.
     Directory {
         /// The change, of another kind than those of banks as such.
@@ -67,6 +72,7 @@ impl vigie_log::Answer for Answer {
                 let change = encode_log_change(LogChange::Directory(change)).unwrap_or_default();
                 (5, [&sequence.0.to_be_bytes()[..], &change].concat())
             }
+            Self::Recorded { entries } => (6, entries.to_be_bytes().to_vec()),
         };
         std::iter::once(tag).chain(message).collect()
     }
@@ -98,6 +104,7 @@ impl vigie_log::Answer for Answer {
                 let LogChange::Directory(change) = decode_log_change(change).ok()? else { return None };
                 Some(Self::Directory { change, sequence: Sequence(u64::from_be_bytes(*sequence)) })
             }
+            6 => Some(Self::Recorded { entries: u64::from_be_bytes(message.try_into().ok()?) }),
             _ => None,
         }
     }
@@ -128,6 +135,7 @@ mod tests {
             Answer::ItemsAdded { first: ItemId(4), last: ItemId(8) },
             Answer::ItemsRemoved { sequence: Sequence(8) },
             Answer::Directory { change: DirectoryChange::MemberPut(Member::local()), sequence: Sequence(8) },
+            Answer::Recorded { entries: 9 },
         ];
         for answer in answers {
             assert_eq!(Answer::decode(&answer.encode()), Some(answer));

@@ -11,7 +11,7 @@ use crate::store::{Batch, Counts, directory_of};
 const BANKS_MAX: usize = 3;
 
 fn empty() -> State {
-    State::new(Counts::EMPTY, Vec::new(), Directory::new())
+    State::new(Counts::EMPTY, Vec::new(), Directory::new(), Audit::empty())
 }
 
 fn draft(head: Head) -> Draft<Step> {
@@ -74,6 +74,8 @@ impl Model {
 
     fn write(&mut self, action: &Action) -> Result<Answer, Error> {
         match action {
+            // There are no members.
+            Action::Record(_) => Ok(Answer::Recorded { entries: 0 }),
             Action::CreateBank { name } => {
                 if self.banks.len() == BANKS_MAX {
                     return Err(Error::TooManyBanks(BANKS_MAX));

@@ -4,6 +4,7 @@ use vigie_consortium::{Admitted, Caller, Denied, Method, View};
 use vigie_model::{BankId, BankName, BankRef, Item, ItemContent, ItemId, MemberId, UnixMillis};
 use vigie_proto::bank::encode_item;
 
+use crate::plan::audit::NewEntry;
 use crate::plan::members::MembersWrite;
 
 /// A write, checked as far as it can be without knowing the state.
@@ -72,6 +73,8 @@ pub(crate) enum Action {
     },
     /// A change of members, principals, grants, quotas or charters.
     Members(MembersWrite),
+    /// Entries of the audit, at least one, and no change of anything else.
+    Record(Vec<NewEntry>),
 }
 
 impl Action {
@@ -93,6 +96,7 @@ impl Action {
             Self::AddItems { .. } => Method::AddItems,
             Self::RemoveItems { .. } => Method::RemoveItems,
             Self::Members(_) => Method::CreateMember,
+            Self::Record(_) => Method::RecordCalls,
         };
         Write { by: Author { caller: Caller::Everyone, method }, action: self }
     }
@@ -108,6 +112,7 @@ impl vigie_log::Write for Write {
             | Action::Members(_) => 1,
             Action::AddItems { items, .. } => items.len(),
             Action::RemoveItems { items } => items.len(),
+            Action::Record(entries) => entries.len(),
         }
     }
 
@@ -127,6 +132,7 @@ impl vigie_log::Write for Write {
             Action::Members(_) => 16 * EACH,
             Action::AddItems { items, .. } => items.iter().map(|item| EACH + content_weight(item)).sum(),
             Action::RemoveItems { items } => EACH + items.len() * size_of::<ItemId>(),
+            Action::Record(entries) => EACH * entries.len(),
         }
     }
 
@@ -161,6 +167,13 @@ impl vigie_log::Write for Write {
                 &mut parts
             }
             Action::Members(write) => parts.add(b"members").add(&write.request_digest),
+            Action::Record(entries) => {
+                parts.add(b"record");
+                for entry in entries {
+                    parts.add(format!("{entry:?}").as_bytes());
+                }
+                &mut parts
+            }
         };
         parts.0.finalize().into()
     }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use vigie_audit::salt::Salts;
 use vigie_log::{Announce, Clock, LeadError, Leader, Leadership, Limits, Shutdown};
 
 use crate::RunError;
@@ -73,6 +74,7 @@ pub(crate) struct Opening {
     /// Ends the streams of every term.
     pub(crate) shutdown: Shutdown,
     pub(crate) waiting: Waiting,
+    pub(crate) salts: Arc<Salts>,
 }
 
 /// A store with a bank that leads or stands by on it.
@@ -106,6 +108,7 @@ impl Opening {
                 Arc::clone(&store),
                 self.config.banks_max,
                 Arc::clone(&self.clock),
+                Arc::clone(&self.salts),
             )),
             store: Arc::clone(&store) as _,
             clock: Arc::clone(&self.clock),

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use vigie_audit::tree::{Frontier, NodeHash, Size, StoredIndex};
 use vigie_log::{
     ChangePage, ChangeRange, Head, LogId, LogRead, LogStore, MemoryLog, Recorded, Sequence, StoredBatch,
     UnixMillis,
@@ -18,12 +19,12 @@ use vigie_model::{Bank, BankId, Item, ItemId, Partition, SetDigest};
 use vigie_proto::bank::decode_item;
 
 use crate::plan::digests::{PartDigest, Parts, Totals, slice_of};
-use crate::store::error::{CommitError, StoreError};
+use crate::store::error::{CommitError, StoreError, corrupt};
 use crate::store::records::{
-    AsOf, Batch, Counts, DirectoryKey, DirectoryRow, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
-    Loaded, Placement, Rows,
+    AsOf, AuditHead, Batch, Counts, DirectoryKey, DirectoryRow, EntryPage, EntryRange, FoundEntry, FoundPage,
+    HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, Rows, StoredEntry,
 };
-use crate::store::{ReadBanks, ReadDigests, ReadItems, ReadState, Store};
+use crate::store::{ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
 
 /// What befalls a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +60,8 @@ impl Disk {
             items: BTreeMap::new(),
             parts: Parts::default(),
             directory: BTreeMap::new(),
+            entries: Vec::new(),
+            nodes: Vec::new(),
         };
         Self { contents: Arc::new(Mutex::new(contents)), fates: Arc::new(Mutex::new(fates)) }
     }
@@ -88,11 +91,15 @@ struct Contents {
     items: BTreeMap<ItemId, Vec<u8>>,
     parts: Parts,
     directory: BTreeMap<DirectoryKey, DirectoryRow>,
+    /// Of the audit, by index.
+    entries: Vec<StoredEntry>,
+    /// Of the audit's tree, by position.
+    nodes: Vec<NodeHash>,
 }
 
 impl Contents {
     fn write(&mut self, batch: &Batch) -> bool {
-        if !self.log.append(batch) {
+        if batch.rows.audited_before() != self.counts.audited || !self.log.append(batch) {
             return false;
         }
         let rows = &batch.rows;
@@ -109,6 +116,8 @@ impl Contents {
         }
         rows.directory.gone.iter().for_each(|key| drop(self.directory.remove(key)));
         self.directory.extend(rows.directory.set.iter().map(|row| (row.key, row.clone())));
+        self.nodes.extend(rows.audit.iter().flat_map(StoredEntry::hashes).map(|(_, hash)| hash));
+        self.entries.extend(rows.audit.iter().cloned());
         true
     }
 
@@ -126,6 +135,25 @@ impl Contents {
 
     fn sequence(&self) -> Sequence {
         self.log.head().sequence
+    }
+
+    /// The hashes of the audit's tree at these positions.
+    fn nodes(&self, positions: &[StoredIndex]) -> Result<Vec<NodeHash>, StoreError> {
+        let node = |position: &StoredIndex| {
+            let at = usize::try_from(position.0).ok();
+            at.and_then(|at| self.nodes.get(at)).copied().ok_or_else(|| corrupt("a hash of the audit"))
+        };
+        positions.iter().map(node).collect()
+    }
+
+    fn audit_size(&self) -> Result<Size, StoreError> {
+        Size::new(self.counts.audited).ok_or_else(|| corrupt("the head"))
+    }
+
+    fn frontier(&self) -> Result<Frontier, StoreError> {
+        let query = Frontier::query(self.audit_size()?);
+        let hashes = self.nodes(query.positions())?;
+        query.answer(&hashes).map_err(|_| corrupt("a hash of the audit"))
     }
 }
 
@@ -274,7 +302,8 @@ impl ReadState for MemoryStore {
         totals.add(&parts);
         let banks = contents.banks.values().cloned().collect();
         let directory = contents.directory.values().cloned().collect();
-        Ok(Loaded { head, counts, banks, totals, directory })
+        let audit = contents.frontier()?;
+        Ok(Loaded { head, counts, banks, totals, directory, audit })
     }
 
     async fn head_row(&self) -> Result<HeadRow, StoreError> {
@@ -378,5 +407,37 @@ impl ReadDigests for MemoryStore {
         let contents = self.disk.contents();
         let beyond = contents.parts.iter().filter(|part| (part.bank, part.partition) > after);
         Ok(beyond.take(limit.into()).collect())
+    }
+}
+
+#[async_trait]
+impl ReadAudit for MemoryStore {
+    async fn audit_head(&self) -> Result<AuditHead, StoreError> {
+        let contents = self.disk.contents();
+        Ok(AuditHead { tree: contents.frontier()?, log: contents.log.head() })
+    }
+
+    async fn audit_entries(&self, range: &EntryRange) -> Result<EntryPage, StoreError> {
+        let contents = self.disk.contents();
+        let entries = contents.entries.iter().filter(|entry| entry.index >= range.from);
+        let entries = entries.filter(|entry| range.member.is_none_or(|member| entry.member == member.0));
+        let (entries, cut) = page(entries, range.count_max, range.bytes_max, |entry| entry.payload.len());
+        let found = |entry: &StoredEntry| FoundEntry { index: entry.index, payload: entry.payload.clone() };
+        let entries = entries.into_iter().map(found).collect();
+        Ok(EntryPage { entries, cut, size: contents.audit_size()? })
+    }
+
+    async fn audit_hashes(&self, positions: &[StoredIndex]) -> Result<Vec<NodeHash>, StoreError> {
+        self.disk.contents().nodes(positions)
+    }
+
+    async fn audit_hashes_from(
+        &self,
+        from: StoredIndex,
+        limit: u16,
+    ) -> Result<Vec<(StoredIndex, NodeHash)>, StoreError> {
+        let contents = self.disk.contents();
+        let nodes = (0..).map(StoredIndex).zip(contents.nodes.iter().copied());
+        Ok(nodes.skip_while(|(position, _)| *position < from).take(limit.into()).collect())
     }
 }

@@ -32,6 +32,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions, PgRow, Postgres};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+use vigie_audit::tree::{NodeHash, StoredIndex};
 use vigie_log::{
     ChangePage, ChangeRange, Head, LogId, LogRead, LogStore, Recorded, Sequence, StoredBatch, UnixMillis,
 };
@@ -44,12 +45,14 @@ use crate::config::DatabaseUrl;
 use crate::plan::digests::PartDigest;
 use crate::store::error::{CommitError, StoreError, failed};
 use crate::store::records::{
-    AsOf, Batch, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, Rows,
+    AsOf, AuditHead, Batch, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
+    Loaded, Placement, Rows,
 };
+use crate::store::sql::audit;
 use crate::store::sql::find;
 use crate::store::sql::read::{self, integer};
 use crate::store::sql::rechain;
-use crate::store::{Integrity, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
+use crate::store::{Integrity, ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
 
 /// How long it is tried to learn what became of a commit: longer than the server leaves a lost transaction open.
 const OUTCOME_MAX: Duration = Duration::from_secs(20);
@@ -301,7 +304,7 @@ impl Store for PostgresStore {
 #[async_trait]
 impl ReadState for PostgresStore {
     async fn load(&self) -> Result<Loaded, StoreError> {
-        self.writer().await.read(async |connection| read::load(connection).await).await
+        self.writer().await.read(async |connection| read::load(connection, lists::NODES).await).await
     }
 
     async fn head_row(&self) -> Result<HeadRow, StoreError> {
@@ -356,5 +359,28 @@ impl ReadDigests for PostgresStore {
 
     async fn digests(&self, after: (BankId, u16), limit: u16) -> Result<Vec<PartDigest>, StoreError> {
         read!(self, |connection| read::digests(connection, after, limit))
+    }
+}
+
+#[async_trait]
+impl ReadAudit for PostgresStore {
+    async fn audit_head(&self) -> Result<AuditHead, StoreError> {
+        read!(self, |connection| audit::head(connection, lists::NODES))
+    }
+
+    async fn audit_entries(&self, range: &EntryRange) -> Result<EntryPage, StoreError> {
+        read!(self, |connection| audit::entries(connection, range))
+    }
+
+    async fn audit_hashes(&self, positions: &[StoredIndex]) -> Result<Vec<NodeHash>, StoreError> {
+        read!(self, |connection| audit::hashes(connection, lists::NODES, positions))
+    }
+
+    async fn audit_hashes_from(
+        &self,
+        from: StoredIndex,
+        limit: u16,
+    ) -> Result<Vec<(StoredIndex, NodeHash)>, StoreError> {
+        read!(self, |connection| audit::hashes_from(connection, from, limit))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Debug};
 
+use vigie_audit::tree::{Appended, Frontier, NodeHash, Size, StoredIndex};
 use vigie_consortium::Directory;
 use vigie_log::{Head, LogId, Sequence};
 use vigie_model::{Bank, BankId, Item, ItemId, LogHead, MemberId, SetDigest, ShardIdentity};
@@ -26,11 +27,13 @@ pub(crate) struct Counts {
     pub(crate) items: u64,
     /// Their hashes.
     pub(crate) hashes: u64,
+    /// Entries of the audit.
+    pub(crate) audited: u64,
 }
 
 impl Counts {
     /// The counts of a bank that has just begun.
-    pub(crate) const EMPTY: Self = Self { next_bank: 1, banks: 0, items: 0, hashes: 0 };
+    pub(crate) const EMPTY: Self = Self { next_bank: 1, banks: 0, items: 0, hashes: 0, audited: 0 };
 }
 
 /// The rows that are committed together with changes.
@@ -50,6 +53,77 @@ pub(crate) struct Rows {
     pub(crate) digests: Vec<PartDigest>,
     /// Rows of the directory that are new or gone.
     pub(crate) directory: DirectoryRows,
+    /// New entries of the audit, by index, the last of them just before `counts.audited`.
+    pub(crate) audit: Vec<StoredEntry>,
+}
+
+impl Rows {
+    /// Entries of the audit before these.
+    pub(crate) const fn audited_before(&self) -> u64 {
+        self.counts.audited - self.audit.len() as u64
+    }
+}
+
+/// An entry of the audit as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredEntry {
+    /// Its place in the tree.
+    pub(crate) index: u64,
+    /// For whom it is; 0 for no member.
+    pub(crate) member: u32,
+    /// The bytes of the leaf: an encoded `vigie.consortium.v1.AuditEntry`.
+    pub(crate) payload: Vec<u8>,
+    /// The hashes that it adds to the tree.
+    pub(crate) tree: Appended,
+}
+
+impl StoredEntry {
+    /// The hashes that it adds, with their positions.
+    pub(crate) fn hashes(&self) -> impl Iterator<Item = (StoredIndex, NodeHash)> {
+        (self.tree.first.0..).map(StoredIndex).zip(self.tree.hashes.iter().copied())
+    }
+}
+
+/// Which entries of the audit to read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EntryRange {
+    /// From this one on,
+    pub(crate) from: u64,
+    /// those of this member, or all,
+    pub(crate) member: Option<MemberId>,
+    /// at most this many,
+    pub(crate) count_max: usize,
+    /// and no more once they have this many bytes together.
+    pub(crate) bytes_max: usize,
+}
+
+/// An entry of the audit that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FoundEntry {
+    /// Its place in the tree.
+    pub(crate) index: u64,
+    /// The bytes of the leaf.
+    pub(crate) payload: Vec<u8>,
+}
+
+/// Entries of the audit that were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EntryPage {
+    /// By index.
+    pub(crate) entries: Vec<FoundEntry>,
+    /// A bound was reached: there may be more.
+    pub(crate) cut: bool,
+    /// Entries of the tree, as of the same moment.
+    pub(crate) size: Size,
+}
+
+/// The tree of the audit, and the log of the bank, as of one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AuditHead {
+    /// The tree.
+    pub(crate) tree: Frontier,
+    /// The head of the log.
+    pub(crate) log: Head,
 }
 
 /// What the writer keeps in memory.
@@ -65,6 +139,8 @@ pub(crate) struct Loaded {
     pub(crate) totals: Totals,
     /// The rows of the directory, without those of banks as such.
     pub(crate) directory: Vec<DirectoryRow>,
+    /// The tree of the audit.
+    pub(crate) audit: Frontier,
 }
 
 impl Loaded {

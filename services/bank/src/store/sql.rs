@@ -3,4 +3,5 @@
 pub(super) mod rows;
 pub(super) mod read;
 pub(super) mod find;
+pub(super) mod audit;
 pub(super) mod rechain;

@@ -27,6 +27,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tokio::sync::{Mutex, MutexGuard};
+use vigie_audit::tree::{NodeHash, StoredIndex};
 use vigie_log::{
     ChangePage, ChangeRange, Head, LogId, LogRead, LogStore, Recorded, Sequence, StoredBatch, UnixMillis,
 };
@@ -37,12 +38,14 @@ use crate::config::Location;
 use crate::plan::digests::PartDigest;
 use crate::store::error::{CommitError, StoreError, failed};
 use crate::store::records::{
-    AsOf, Batch, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, Rows,
+    AsOf, AuditHead, Batch, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
+    Loaded, Placement, Rows,
 };
+use crate::store::sql::audit;
 use crate::store::sql::find;
 use crate::store::sql::read;
 use crate::store::sql::rechain;
-use crate::store::{FAULTS_MAX, Integrity, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
+use crate::store::{FAULTS_MAX, Integrity, ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
 
 /// How long a write waits for another process that has the file.
 const BUSY_MAX: std::time::Duration = std::time::Duration::from_secs(5);
@@ -324,7 +327,7 @@ impl Store for SqliteStore {
 #[async_trait]
 impl ReadState for SqliteStore {
     async fn load(&self) -> Result<Loaded, StoreError> {
-        read::load(&mut self.writer().await?.connection).await
+        read::load(&mut self.writer().await?.connection, lists::NODES).await
     }
 
     async fn head_row(&self) -> Result<HeadRow, StoreError> {
@@ -379,5 +382,28 @@ impl ReadDigests for SqliteStore {
 
     async fn digests(&self, after: (BankId, u16), limit: u16) -> Result<Vec<PartDigest>, StoreError> {
         read::digests(&mut *self.reader().await?, after, limit).await
+    }
+}
+
+#[async_trait]
+impl ReadAudit for SqliteStore {
+    async fn audit_head(&self) -> Result<AuditHead, StoreError> {
+        audit::head(&mut *self.reader().await?, lists::NODES).await
+    }
+
+    async fn audit_entries(&self, range: &EntryRange) -> Result<EntryPage, StoreError> {
+        audit::entries(&mut *self.reader().await?, range).await
+    }
+
+    async fn audit_hashes(&self, positions: &[StoredIndex]) -> Result<Vec<NodeHash>, StoreError> {
+        audit::hashes(&mut *self.reader().await?, lists::NODES, positions).await
+    }
+
+    async fn audit_hashes_from(
+        &self,
+        from: StoredIndex,
+        limit: u16,
+    ) -> Result<Vec<(StoredIndex, NodeHash)>, StoreError> {
+        audit::hashes_from(&mut *self.reader().await?, from, limit).await
     }
 }

@@ -201,8 +201,9 @@ impl BareLog {
         let clock = Arc::new(SetClock(AtomicU64::new(NOW)));
         let read: Arc<dyn LogRead<Error = StoreError>> = Arc::clone(store) as _;
         let feed = Arc::new(Feed::new(read, server::feed_limits(config)));
+        let salts = Arc::new(vigie_audit::salt::Salts::new().unwrap());
         let application =
-            Arc::new(BankLog::new(Arc::clone(store), config.banks_max, Arc::clone(&clock) as Arc<dyn Clock>));
+            Arc::new(BankLog::new(Arc::clone(store), config.banks_max, Arc::clone(&clock) as _, salts));
         let (wake, stop) = (Arc::new(Notify::new()), Shutdown::new());
         let limits = server::write_limits(config);
         let (log_store, waker) = (Self::log_store(store), Arc::clone(&wake));

@@ -2,15 +2,19 @@
 //! the items, and names the first record at fault.
 //!
 //! The log is proven from its floor on ([`vigie_log::prove`]). A change whose bytes were purged is proven by its digest, and
-//! counted. An item is compared with the change that added it, where the log still keeps that, and all items of a bank and
+//! counted. Entries of the audit are compared with the hashes of their tree, and those with each other. An item is compared with the change that added it, where the log still keeps that, and all items of a bank and
 //! partition with their digest.
 
+use std::collections::VecDeque;
 use std::fmt::Debug;
 
 use futures::future::BoxFuture;
+use prost::Message as _;
 use thiserror::Error;
+use vigie_audit::tree::{Frontier, NodeHash, StoredIndex};
 use vigie_log::{Application as _, ProofError, Purged, Slice, StoredChange, prove};
 use vigie_model::{BankId, ItemId, LogHead, Sequence};
+use vigie_proto::pb::consortium::v1::AuditEntry;
 
 use crate::config::{Config, Location};
 use crate::error::RESTORE;
@@ -18,7 +22,9 @@ use crate::failure::StoreFailure;
 use crate::log::BankLog;
 use crate::logged::altered;
 use crate::plan::digests::{PartDigest, Parts};
-use crate::store::{self, HeadRow, Integrity, ItemRange, Store, StoreError, to_model};
+use crate::store::{
+    self, EntryRange, FoundEntry, HeadRow, Integrity, ItemRange, Store, StoreError, to_model,
+};
 
 /// How often a store is read that is written to meanwhile.
 const ATTEMPTS: usize = 3;
@@ -95,6 +101,26 @@ pub enum VerifyError {
         /// The partition.
         partition: u16,
     },
+    /// An entry of the audit is not there.
+    #[error("entry {0} of the audit is missing; {RESTORE}")]
+    EntryMissing(u64),
+    /// An entry of the audit is not what was recorded.
+    #[error("entry {0} of the audit is not what was recorded; {RESTORE}")]
+    EntryAltered(u64),
+    /// An entry of the audit is another one's, at this place.
+    #[error("entry {entry} of the audit is at the place of entry {place}; {RESTORE}")]
+    EntryMoved {
+        /// The entry.
+        entry: u64,
+        /// Its place.
+        place: u64,
+    },
+    /// A hash of the audit's tree is not that of what is below it.
+    #[error("the hash {0} of the audit's tree is not the one of what is below it; {RESTORE}")]
+    AuditTree(u64),
+    /// The audit goes on behind its end.
+    #[error("the audit has more than the {0} entries that its head says; {RESTORE}")]
+    AuditCount(u64),
     /// The counts of the head are not those of the items.
     #[error("there are {items} items with {hashes} hashes, and the head says otherwise")]
     CountsAltered {
@@ -139,6 +165,9 @@ pub struct Verified {
     pub head: LogHead,
     /// The changes whose bytes were removed. Their digests are proven.
     pub purged: Purged,
+    /// The entries of the audit. They are proven against the hashes of their tree, and not against a checkpoint, which somebody else
+    /// keeps.
+    pub audited: u64,
     /// Why the database's own check of its structures was not made, where it was not.
     pub structure_unchecked: Option<String>,
 }
@@ -170,11 +199,10 @@ async fn structure_and_all(store: &dyn Store) -> Result<Verified, VerifyError> {
 
 async fn all(store: &dyn Store) -> Result<Verified, VerifyError> {
     for _ in 0..ATTEMPTS {
-        let before = store.head().await?;
+        let before = store.head_row().await?;
         let proven = once(store).await;
-        let after = store.head().await?;
         // What was read is of one moment, or else it says nothing.
-        if (before.sequence, before.floor) == (after.sequence, after.floor) {
+        if before == store.head_row().await? {
             return proven;
         }
     }
@@ -184,7 +212,73 @@ async fn all(store: &dyn Store) -> Result<Verified, VerifyError> {
 async fn once(store: &dyn Store) -> Result<Verified, VerifyError> {
     let proof = prove(store, reads).await?;
     let head = items(store).await?;
-    Ok(Verified { head, purged: proof.purged, structure_unchecked: None })
+    let audited = audit(store).await?;
+    Ok(Verified { head, purged: proof.purged, audited, structure_unchecked: None })
+}
+
+/// Compares every entry of the audit with the hash of its leaf, and each hash of the tree with those below it; returns their number.
+async fn audit(store: &dyn Store) -> Result<u64, VerifyError> {
+    let counted = store.head_row().await?.counts.audited;
+    let (mut tree, mut hashes) = (Frontier::empty(), Hashes { store, read: VecDeque::new(), next: 0 });
+    loop {
+        let from = tree.size().get();
+        let range = EntryRange { from, member: None, count_max: PAGE.0, bytes_max: PAGE.1 };
+        let page = store.audit_entries(&range).await?;
+        for FoundEntry { index, payload } in &page.entries {
+            let place = tree.size().get();
+            if *index != place {
+                return Err(VerifyError::EntryMissing(place));
+            }
+            let leaf = NodeHash::of_entry(payload);
+            let appended = tree.append_leaf(leaf).map_err(|_| VerifyError::AuditCount(counted))?;
+            for (position, computed) in (appended.first.0..).zip(appended.hashes) {
+                match hashes.next().await? {
+                    Some((at, hash)) if at.0 == position && hash == computed => {}
+                    // The hash of the leaf, with which the entry is compared.
+                    Some((at, _)) if at.0 == position && computed == leaf => {
+                        return Err(misplaced(place, payload));
+                    }
+                    _ => return Err(VerifyError::AuditTree(position)),
+                }
+            }
+        }
+        if !page.cut {
+            break;
+        }
+    }
+    if tree.size().get() < counted {
+        return Err(VerifyError::EntryMissing(tree.size().get()));
+    }
+    if tree.size().get() > counted || hashes.next().await?.is_some() {
+        return Err(VerifyError::AuditCount(counted));
+    }
+    Ok(counted)
+}
+
+/// The fault of an entry that is not the one that was recorded at its place.
+fn misplaced(place: u64, payload: &[u8]) -> VerifyError {
+    match AuditEntry::decode(payload) {
+        Ok(entry) if entry.index != place => VerifyError::EntryMoved { entry: entry.index, place },
+        _ => VerifyError::EntryAltered(place),
+    }
+}
+
+/// The stored hashes of the audit's tree, by position.
+struct Hashes<'a> {
+    store: &'a dyn Store,
+    read: VecDeque<(StoredIndex, NodeHash)>,
+    /// The first position that has not been read.
+    next: u64,
+}
+
+impl Hashes<'_> {
+    async fn next(&mut self) -> Result<Option<(StoredIndex, NodeHash)>, StoreError> {
+        if self.read.is_empty() {
+            self.read = self.store.audit_hashes_from(StoredIndex(self.next), ROWS).await?.into();
+            self.next = self.read.back().map_or(self.next, |(last, _)| last.0 + 1);
+        }
+        Ok(self.read.pop_front())
+    }
 }
 
 /// Whether a change whose bytes are there can be read.

@@ -2,6 +2,7 @@
 
 pub mod method;
 pub mod table;
+pub mod audited;
 pub mod denied;
 pub mod member_banks;
 pub mod view;
@@ -9,6 +10,7 @@ pub mod caller;
 pub mod admitted;
 
 pub use admitted::{Admitted, Claim, ItemPlace, ItemView, ListedBanks, Members, SearchBanks};
+pub use audited::Audited;
 pub use caller::{Caller, InvalidCredential, Process, Proven, Reference};
 pub use denied::{Denied, DeniedKind};
 pub use member_banks::MemberBanks;

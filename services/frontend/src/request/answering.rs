@@ -17,6 +17,16 @@ pub(crate) fn waits_for_a_sequence(asked: &MatchCall) -> bool {
     asked.options.min_sequence > Sequence::default()
 }
 
+/// The items that an answer has as matches, each as often as it matched.
+pub(crate) fn matches(answer: &pb::MatchResponse) -> u64 {
+    use pb::match_result::Outcome;
+    let of_result = |result: &pb::MatchResult| match &result.outcome {
+        Some(Outcome::Matched(matched)) => matched.matches.len() as u64,
+        Some(Outcome::Failure(_)) | None => 0,
+    };
+    answer.results.iter().map(of_result).sum()
+}
+
 /// The trace of an answer that does not cover all shards is kept.
 fn keep_if_incomplete(answer: &Answer) {
     if answer.coverage.shards_answered < answer.coverage.shards_total

@@ -20,7 +20,7 @@ use vigie_serving::{Answers, Call, ServingConfig, Shutdown, StreamRequests, Work
 use vigie_telemetry::trace::{self, Context, Span};
 
 use crate::matching::Matching;
-use crate::request::answering::{answer, waits_for_a_sequence};
+use crate::request::answering::{answer, matches, waits_for_a_sequence};
 use crate::request::rights::{Meters, Rights};
 use crate::request::rooms::Rooms;
 use crate::searcher::Urgency;
@@ -107,13 +107,17 @@ impl Streamed {
             let entered = self.enter(request, deadline).await;
             let (matching, context, outgoing) =
                 (self.matching.clone(), self.context.clone(), outgoing.clone());
-            let counted = self.counted.clone();
+            let (counted, called) = (self.counted.clone(), self.called.clone());
             works.spawn(async move {
                 let (outcome, rooms) = match entered {
                     Ok(entered) => Box::pin(entered.answer(&matching, context)).await,
                     Err(status) => (Err(status), None),
                 };
                 counted.ended(&outcome);
+                match &outcome {
+                    Ok(response) => called.count(Code::Ok, matches(response)),
+                    Err(status) => called.count(status.code(), 0),
+                }
                 let outcome = match outcome {
                     Ok(response) => pb::match_stream_response::Outcome::Response(response),
                     Err(status) => pb::match_stream_response::Outcome::Failure(status.into()),

@@ -59,6 +59,7 @@
 //! `checkpoint`, `witness`, `export`, `files`.
 
 pub mod tree;
+pub mod salt;
 pub mod note;
 pub mod checkpoint;
 pub mod witness;

@@ -66,6 +66,11 @@ pub trait Application: Debug + Send + Sync + Sized + 'static {
     /// Reads a stored change; `None` where the bytes are not what was written at that position and partition.
     fn read(sequence: Sequence, partition: Option<u16>, bytes: &[u8]) -> Option<Self::Change>;
 
+    /// Whether these rows are to be committed where the group has no change.
+    fn stand_alone(_rows: &Self::Rows) -> bool {
+        false
+    }
+
     /// Whether [`Self::sweep`] has more to do after a commit of these rows.
     fn needs_sweep(_rows: &Self::Rows) -> bool {
         false
@@ -133,7 +138,7 @@ pub trait Planner {
 /// A planned group of writes.
 #[derive(Debug)]
 pub struct Planned<C, R, D> {
-    /// The numbered changes; an empty draft is not committed.
+    /// The numbered changes; an empty draft is committed only where the rows stand alone ([`Application::stand_alone`]).
     pub draft: Draft<C>,
     /// The rows to commit with them.
     pub rows: R,

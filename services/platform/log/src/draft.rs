@@ -83,7 +83,7 @@ impl<C> Draft<C> {
         for change in &self.stored {
             link.add(change.sequence, &change.digest);
         }
-        let chain = link.end();
+        let chain = if self.stored.is_empty() { self.expected.chain } else { link.end() };
         if let Some(last) = self.logged.last_mut() {
             last.chain = Some(chain);
         }

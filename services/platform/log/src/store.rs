@@ -52,10 +52,12 @@ pub trait LogStore<R>: LogRead {
     /// Returns the newest change, read by the writer.
     async fn newest(&self) -> Result<Sequence, Self::Error>;
 
-    /// Writes the batch in one transaction and flushes it, or leaves everything as it was.
+    /// Writes the batch in one transaction and flushes it, or leaves everything as it was. A batch without changes has no end
+    /// in the log.
     async fn commit(&self, batch: &Batch<R>) -> Result<(), CommitError<Self::Error>>;
 
-    /// Whether the batch that ends at `head` is there although its commit failed; `None` where that is not certain yet.
+    /// Whether the batch that ends at `head` is there although its commit failed; `None` where that is not certain yet. Not asked
+    /// of a batch without changes, of which the head says nothing.
     async fn outcome(&self, head: &Head) -> Result<Option<bool>, Self::Error>;
 
     /// Reads what is recorded under those of these keys that are known.
@@ -124,7 +126,8 @@ pub struct Batch<R> {
     pub head: Head,
     /// The time of the commit.
     pub committed_at: UnixMillis,
-    /// The new changes, dense from `expected.sequence + 1` to `head.sequence`. All have bytes.
+    /// The new changes, dense from `expected.sequence + 1` to `head.sequence`. All have bytes. There are none where the
+    /// application's rows alone are written: the head then stays where it is, and is checked all the same.
     pub changes: Vec<StoredChange>,
     /// The answers to writes with a key.
     pub recorded: Vec<Recorded>,

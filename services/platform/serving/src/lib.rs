@@ -22,7 +22,7 @@ mod load;
 mod refusal_log;
 mod random;
 
-pub use authorization::guard::{Decision, Guard, Origin};
+pub use authorization::guard::{Admission, Decision, Guard, Origin};
 pub use authorization::identity::ClientIdentity;
 pub use call::answers::{AnswerRoom, Answers, Turn};
 pub use call::deadline;

@@ -6,7 +6,7 @@ use vigie_model::{Bank, Partition};
 
 use crate::plan::digests::PartDigest;
 use crate::store::error::{StoreError, failed};
-use crate::store::records::{Batch, DirectoryRows, Rows, StoredItem};
+use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry, StoredItem};
 use crate::store::sql::read::integer;
 use crate::store::sql::rechain::RechainedBatch;
 
@@ -34,6 +34,9 @@ pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Resul
         add_digests(connection, &state.digests).await?;
     }
     set_directory(connection, &state.directory).await?;
+    if !state.audit.is_empty() {
+        add_entries(connection, &state.audit).await?;
+    }
     if !batch.recorded.is_empty() {
         record(connection, &batch.recorded).await?;
     }
@@ -44,10 +47,12 @@ pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Resul
 /// where that one left the head.
 async fn move_head(connection: &mut PgConnection, batch: &Batch) -> Result<bool, StoreError> {
     let (from, to, counts) = (&batch.expected, &batch.head, &batch.rows.counts);
-    let moved = sqlx::query(
+    let moved: i64 = sqlx::query_scalar(
         "WITH moved AS (UPDATE head SET sequence = $1, chain = $2, next_bank_id = $3, bank_count = $4, \
-         item_count = $5, hash_count = $6 WHERE id = 1 AND sequence = $7 AND chain = $8 RETURNING 1) \
-         INSERT INTO batches (last_sequence, chain, committed_at_ms) SELECT $1, $2, $9 FROM moved",
+         item_count = $5, hash_count = $6, audit_count = $10 \
+         WHERE id = 1 AND sequence = $7 AND chain = $8 AND audit_count = $11 RETURNING 1), \
+         ended AS (INSERT INTO batches (last_sequence, chain, committed_at_ms) \
+         SELECT $1, $2, $9 FROM moved WHERE $12) SELECT count(*) FROM moved",
     )
     .bind(integer(to.sequence.0))
     .bind(to.chain.0)
@@ -58,10 +63,13 @@ async fn move_head(connection: &mut PgConnection, batch: &Batch) -> Result<bool,
     .bind(integer(from.sequence.0))
     .bind(from.chain.0)
     .bind(integer(batch.committed_at.0))
-    .execute(&mut *connection)
+    .bind(integer(counts.audited))
+    .bind(integer(batch.rows.audited_before()))
+    .bind(!batch.changes.is_empty())
+    .fetch_one(&mut *connection)
     .await
     .map_err(failed("move the head"))?;
-    Ok(moved.rows_affected() == 1)
+    Ok(moved == 1)
 }
 
 /// Inserts rows of the log.
@@ -104,6 +112,32 @@ pub(super) async fn add_rechained(
     .await
     .map(drop)
     .map_err(failed("insert batches"))
+}
+
+/// Appends entries to the audit, and their hashes to its tree.
+async fn add_entries(connection: &mut PgConnection, entries: &[StoredEntry]) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO audit_entries (entry_index, member_id, payload) \
+         SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BYTEA[])",
+    )
+    .bind(entries.iter().map(|entry| integer(entry.index)).collect::<Vec<_>>())
+    .bind(entries.iter().map(|entry| i64::from(entry.member)).collect::<Vec<_>>())
+    .bind(entries.iter().map(|entry| &entry.payload[..]).collect::<Vec<_>>())
+    .execute(&mut *connection)
+    .await
+    .map_err(failed("insert entries of the audit"))?;
+    let (positions, hashes): (Vec<_>, Vec<_>) = entries
+        .iter()
+        .flat_map(StoredEntry::hashes)
+        .map(|(at, hash)| (integer(at.0), hash.0.to_vec()))
+        .unzip();
+    sqlx::query("INSERT INTO audit_hashes (position, hash) SELECT * FROM UNNEST($1::BIGINT[], $2::BYTEA[])")
+        .bind(positions)
+        .bind(hashes)
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(failed("insert hashes of the audit"))
 }
 
 /// Removes the bytes of a change; returns whether it had any.

@@ -14,6 +14,10 @@ use crate::store::sql::rows::{to_item, to_recorded};
 pub(super) const BANKS: &str = "SELECT id, owner_id, name, enabled, created_at_ms, item_count, hash_count FROM banks \
                                 WHERE id = ANY(string_to_array(trim(BOTH '[]' FROM $1), ',')::BIGINT[]) ORDER BY id";
 
+/// Reads hashes of the audit by their positions.
+pub(super) const NODES: &str = "SELECT position, hash FROM audit_hashes \
+                                WHERE position = ANY(string_to_array(trim(BOTH '[]' FROM $1), ',')::BIGINT[]) ORDER BY position";
+
 /// Finds items whose encodings hold some bytes.
 pub(super) const FIND: Statements = statements!(
     "items.bank_id = ANY(string_to_array(trim(BOTH '[]' FROM $9), ',')::BIGINT[])",

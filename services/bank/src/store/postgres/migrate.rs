@@ -19,6 +19,7 @@ const SCHEMA: Schema = Schema {
         include_str!("../../../migrations/postgres/0002_chain_of_digests_end.sql"),
     ),
     members: include_str!("../../../migrations/postgres/0003_members.sql"),
+    audit: include_str!("../../../migrations/postgres/0004_audit.sql"),
 };
 
 /// A migration takes as long as it takes: its statements wait for locks, and pause while the bank computes.

@@ -11,6 +11,7 @@ use vigie_model::{Bank, BankId, Item, ItemId};
 use crate::plan::digests::{PartDigest, Totals, slice_of};
 use crate::store::error::{StoreError, corrupt, failed};
 use crate::store::records::{AsOf, DirectoryRow, HeadRow, ItemPage, ItemRange, Loaded};
+use crate::store::sql::audit;
 use crate::store::sql::rows::{
     StoredRow, to_bank, to_batch, to_change, to_directory_row, to_head, to_item, to_part,
 };
@@ -141,11 +142,13 @@ fn modulus(slice: Slice) -> (Value<'static>, Value<'static>) {
     (Value::Number(slice.count().into()), Value::Number(slice.number().into()))
 }
 
-pub(in crate::store) async fn load<C: Reader>(connection: &mut C) -> Read<Loaded> {
+/// Everything that the writer keeps. `nodes` reads hashes of the audit by their positions, in the words of the database.
+pub(in crate::store) async fn load<C: Reader>(connection: &mut C, nodes: &'static str) -> Read<Loaded> {
     snapshot!(connection, |transaction| {
         let (HeadRow { head, counts }, banks) = rows_of_head_and_banks(transaction).await?;
         let (totals, directory) = (totals(transaction).await?, directory(transaction).await?);
-        Loaded { head, counts, banks, totals, directory }
+        let audit = audit::frontier(transaction, nodes, counts).await?;
+        Loaded { head, counts, banks, totals, directory, audit }
     })
 }
 
@@ -201,8 +204,8 @@ pub(in crate::store) async fn digests<C: Reader>(
 }
 
 pub(in crate::store) async fn head_row<C: Reader>(connection: &mut C) -> Read<HeadRow> {
-    let select = "SELECT sequence, chain, next_bank_id, bank_count, item_count, hash_count, floor FROM head \
-                  WHERE id = 1";
+    let select = "SELECT sequence, chain, next_bank_id, bank_count, item_count, hash_count, floor, audit_count \
+                  FROM head WHERE id = 1";
     let head = first(connection, "read the head", select, &[], to_head).await?;
     head.ok_or_else(|| corrupt("the head"))
 }
@@ -240,8 +243,13 @@ pub(in crate::store) async fn banks<C: Reader>(
 
 /// Ids of banks as one value of a statement: a JSON array.
 pub(super) fn id_list(ids: &[BankId]) -> String {
-    let ids: Vec<_> = ids.iter().map(|id| id.0.to_string()).collect();
-    format!("[{}]", ids.join(","))
+    number_list(ids.iter().map(|id| id.0.into()))
+}
+
+/// Numbers as one value of a statement: a JSON array.
+pub(super) fn number_list(numbers: impl Iterator<Item = u64>) -> String {
+    let numbers: Vec<_> = numbers.map(|number| number.to_string()).collect();
+    format!("[{}]", numbers.join(","))
 }
 
 pub(in crate::store) async fn item<C: Reader>(connection: &mut C, id: ItemId) -> Read<AsOf<Option<Item>>> {

@@ -31,8 +31,9 @@ const PROGRESS: u64 = 1_000_000;
 /// The versions of the schema before and after the migration.
 const BYTES: i64 = 1;
 const DIGESTS: i64 = 2;
-/// The version that this build reads.
 const MEMBERS: i64 = 3;
+/// The version that this build reads.
+const AUDIT: i64 = 4;
 
 /// The texts of the schema's steps, for one kind of database. A step that has been released is never edited: the next one
 /// changes what it made.
@@ -48,6 +49,8 @@ pub(in crate::store) struct Schema {
     pub(in crate::store) digests: &'static str,
     /// Step 3.
     pub(in crate::store) members: &'static str,
+    /// Step 4.
+    pub(in crate::store) audit: &'static str,
 }
 
 impl Schema {
@@ -57,6 +60,7 @@ impl Schema {
             step(BYTES, "log and state", self.log_and_state),
             step(DIGESTS, "chain of digests", self.digests),
             step(MEMBERS, "members", self.members),
+            step(AUDIT, "audit", self.audit),
         ])
     }
 }
@@ -112,7 +116,7 @@ pub(in crate::store) async fn version<C: Rechain>(connection: &mut C) -> Read<i6
 
 /// Whether a store is of an older build.
 pub(in crate::store) async fn is_outdated<C: Rechain>(connection: &mut C) -> Read<bool> {
-    Ok(version(connection).await? < MEMBERS)
+    Ok(version(connection).await? < AUDIT)
 }
 
 /// Whether a log has to be rechained before the schema's steps are run.

@@ -3,13 +3,14 @@
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
+use vigie_audit::tree::{NodeHash, StoredIndex};
 use vigie_log::{Chain, Digest, Head, Recorded, Sequence, StoredBatch, StoredChange};
 use vigie_model::{Bank, BankId, BankName, Item, MemberId, SetDigest, UnixMillis};
 use vigie_proto::bank::decode_item;
 
 use crate::plan::digests::PartDigest;
 use crate::store::error::{StoreError, corrupt};
-use crate::store::records::{Counts, DirectoryKey, DirectoryRow, HeadRow};
+use crate::store::records::{Counts, DirectoryKey, DirectoryRow, FoundEntry, HeadRow};
 
 /// A column that does not read as it should.
 pub(in crate::store) type Column<T> = Result<T, sqlx::Error>;
@@ -76,7 +77,7 @@ macro_rules! stored_row {
 
 stored_row!(SqliteRow, PgRow);
 
-/// From `sequence, chain, next_bank_id, bank_count, item_count, hash_count, floor`.
+/// From `sequence, chain, next_bank_id, bank_count, item_count, hash_count, floor, audit_count`.
 pub(in crate::store) fn to_head(row: &impl StoredRow) -> Result<HeadRow, StoreError> {
     let read = || -> Column<HeadRow> {
         Ok(HeadRow {
@@ -90,6 +91,7 @@ pub(in crate::store) fn to_head(row: &impl StoredRow) -> Result<HeadRow, StoreEr
                 banks: row.number(3)?,
                 items: row.number(4)?,
                 hashes: row.number(5)?,
+                audited: row.number(7)?,
             },
         })
     };
@@ -173,4 +175,18 @@ pub(in crate::store) fn to_recorded(row: &impl StoredRow) -> Result<Recorded, St
         })
     };
     read().map_err(|_| corrupt("a key"))
+}
+
+/// From `entry_index, payload`.
+pub(in crate::store) fn to_entry(row: &impl StoredRow) -> Result<FoundEntry, StoreError> {
+    let read = || -> Column<FoundEntry> {
+        Ok(FoundEntry { index: row.number(0)?, payload: row.bytes(1)?.to_vec() })
+    };
+    read().map_err(|_| corrupt("an entry of the audit"))
+}
+
+/// From `position, hash`.
+pub(in crate::store) fn to_node(row: &impl StoredRow) -> Result<(StoredIndex, NodeHash), StoreError> {
+    let read = || -> Column<_> { Ok((StoredIndex(row.number(0)?), NodeHash(row.array(1)?))) };
+    read().map_err(|_| corrupt("a hash of the audit"))
 }

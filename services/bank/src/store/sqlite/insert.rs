@@ -7,7 +7,7 @@ use vigie_log::{Sequence, StoredChange, UnixMillis};
 use vigie_model::Partition;
 
 use crate::store::error::{StoreError, failed};
-use crate::store::records::{Batch, DirectoryRows, Rows};
+use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry};
 use crate::store::sql::read::{self, integer};
 use crate::store::sql::rechain::RechainedBatch;
 
@@ -41,6 +41,7 @@ pub(super) async fn batch(connection: &mut SqliteConnection, batch: &Batch) -> R
     set_banks(connection, state).await?;
     add_digests(connection, state).await?;
     set_directory(connection, &state.directory).await?;
+    add_entries(connection, &state.audit).await?;
     let recorded = "INSERT OR REPLACE INTO idempotency (key, request_digest, response, created_at_ms) ";
     rows(connection, recorded, &batch.recorded, |mut row, record| {
         row.push_bind(record.key.clone())
@@ -94,7 +95,7 @@ async fn move_head(connection: &mut SqliteConnection, batch: &Batch) -> Result<b
     let (from, to, counts) = (&batch.expected, &batch.head, &batch.rows.counts);
     let moved = sqlx::query(
         "UPDATE head SET sequence = ?, chain = ?, next_bank_id = ?, bank_count = ?, item_count = ?, \
-         hash_count = ? WHERE id = 1 AND sequence = ? AND chain = ?",
+         hash_count = ?, audit_count = ? WHERE id = 1 AND sequence = ? AND chain = ? AND audit_count = ?",
     )
     .bind(integer(to.sequence.0))
     .bind(to.chain.0.to_vec())
@@ -102,13 +103,18 @@ async fn move_head(connection: &mut SqliteConnection, batch: &Batch) -> Result<b
     .bind(integer(counts.banks))
     .bind(integer(counts.items))
     .bind(integer(counts.hashes))
+    .bind(integer(counts.audited))
     .bind(integer(from.sequence.0))
     .bind(from.chain.0.to_vec())
+    .bind(integer(batch.rows.audited_before()))
     .execute(&mut *connection)
     .await
     .map_err(failed("move the head"))?;
     if moved.rows_affected() != 1 {
         return Ok(false);
+    }
+    if batch.changes.is_empty() {
+        return Ok(true);
     }
     sqlx::query("INSERT INTO batches (last_sequence, chain, committed_at_ms) VALUES (?, ?, ?)")
         .bind(integer(to.sequence.0))
@@ -142,6 +148,20 @@ async fn set_banks(connection: &mut SqliteConnection, state: &Rows) -> Result<()
     .await?;
     rows(connection, "INSERT INTO sweeps (bank_id) ", &state.banks_deleted, |mut row, bank| {
         row.push_bind(bank.0);
+    })
+    .await
+}
+
+/// Appends entries to the audit, and their hashes to its tree.
+async fn add_entries(connection: &mut SqliteConnection, entries: &[StoredEntry]) -> Result<(), StoreError> {
+    let insert = "INSERT INTO audit_entries (entry_index, member_id, payload) ";
+    rows(connection, insert, entries, |mut row, entry| {
+        row.push_bind(integer(entry.index)).push_bind(entry.member).push_bind(entry.payload.clone());
+    })
+    .await?;
+    let hashes: Vec<_> = entries.iter().flat_map(StoredEntry::hashes).collect();
+    rows(connection, "INSERT INTO audit_hashes (position, hash) ", &hashes, |mut row, (position, hash)| {
+        row.push_bind(integer(position.0)).push_bind(hash.0.to_vec());
     })
     .await
 }

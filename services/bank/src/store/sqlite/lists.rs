@@ -19,6 +19,10 @@ const KEYS: usize = 64;
 pub(super) const BANKS: &str = "SELECT id, owner_id, name, enabled, created_at_ms, item_count, hash_count FROM banks \
                                 WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id";
 
+/// Reads hashes of the audit by their positions.
+pub(super) const NODES: &str = "SELECT position, hash FROM audit_hashes \
+                                WHERE position IN (SELECT value FROM json_each($1)) ORDER BY position";
+
 /// Finds items whose encodings hold some bytes.
 pub(super) const FIND: Statements = statements!(
     "items.bank_id IN (SELECT value FROM json_each($9))",

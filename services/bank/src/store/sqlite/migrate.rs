@@ -19,6 +19,7 @@ const SCHEMA: Schema = Schema {
         include_str!("../../../migrations/sqlite/0002_chain_of_digests_end.sql"),
     ),
     members: include_str!("../../../migrations/sqlite/0003_members.sql"),
+    audit: include_str!("../../../migrations/sqlite/0004_audit.sql"),
 };
 
 /// Brings the schema up to date, whatever it is now. A connection on which this fails is not used again.

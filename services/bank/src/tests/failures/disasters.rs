@@ -7,6 +7,7 @@ use futures::future::join_all;
 use tokio::time::Instant;
 use vigie_log::{ChangeRange, Sequence, Slice};
 
+use crate::plan::audit::Audit;
 use crate::store::{CommitError, Loaded};
 use crate::tests::failures::standby::terminate;
 use crate::tests::writes::create;
@@ -113,7 +114,7 @@ async fn connections_that_end_in_the_middle_of_commits_lose_nothing() {
 /// The next batch of a writer that plans by itself: a new bank.
 fn plan(loaded: Loaded, name: &str) -> Batch {
     let directory = loaded.directory();
-    let mut state = State::new(loaded.counts, loaded.banks, directory);
+    let mut state = State::new(loaded.counts, loaded.banks, directory, Audit::empty());
     let draft = Draft::new(loaded.head, UnixMillis(NOW));
     let mut planner = Planner::new(&mut state, Known::default(), draft, 10_000);
     planner.plan(&create(name)).unwrap();

@@ -5,13 +5,14 @@ use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, watch};
+use vigie_audit::tree::{NodeHash, StoredIndex};
 use vigie_log::{ChangePage, ChangeRange, Head, LogId, LogRead, LogStore, Recorded, Sequence, StoredBatch};
 use vigie_model::{Bank, BankId, Item, ItemId};
 
 use crate::plan::digests::PartDigest;
 use crate::store::{
-    AsOf, Batch, CommitError, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement,
-    ReadBanks, ReadDigests, ReadItems, ReadState, Rows,
+    AsOf, AuditHead, Batch, CommitError, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange,
+    ItemSearch, Loaded, Placement, ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Rows,
 };
 use crate::tests::*;
 
@@ -252,5 +253,30 @@ impl ReadDigests for Faulty {
 
     async fn digests(&self, after: (BankId, u16), limit: u16) -> Result<Vec<PartDigest>, StoreError> {
         self.inner.digests(after, limit).await
+    }
+}
+
+#[async_trait]
+impl ReadAudit for Faulty {
+    async fn audit_head(&self) -> Result<AuditHead, StoreError> {
+        self.readable()?;
+        self.inner.audit_head().await
+    }
+
+    async fn audit_entries(&self, range: &EntryRange) -> Result<EntryPage, StoreError> {
+        self.readable()?;
+        self.inner.audit_entries(range).await
+    }
+
+    async fn audit_hashes(&self, positions: &[StoredIndex]) -> Result<Vec<NodeHash>, StoreError> {
+        self.inner.audit_hashes(positions).await
+    }
+
+    async fn audit_hashes_from(
+        &self,
+        from: StoredIndex,
+        limit: u16,
+    ) -> Result<Vec<(StoredIndex, NodeHash)>, StoreError> {
+        self.inner.audit_hashes_from(from, limit).await
     }
 }

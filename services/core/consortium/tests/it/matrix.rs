@@ -57,7 +57,8 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::GetLogHead
         | Method::FeedWatch
         | Method::FeedLoad
-        | Method::ReadDirectory => vec![Target::Banks],
+        | Method::ReadDirectory
+        | Method::RecordCalls => vec![Target::Banks],
         Method::CreateBank => {
             ["new", "local/new", "owner/new", "nouse/new"].map(|name| Target::NewBank(name.into())).into()
         }

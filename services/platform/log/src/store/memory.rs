@@ -42,8 +42,10 @@ impl MemoryLog {
             return false;
         }
         self.head = Head { floor: self.head.floor, ..batch.head };
-        let end = StoredBatch { last: batch.head.sequence, chain: batch.head.chain, former: None };
-        self.batches.insert(end.last, (end, batch.committed_at));
+        if !batch.changes.is_empty() {
+            let end = StoredBatch { last: batch.head.sequence, chain: batch.head.chain, former: None };
+            self.batches.insert(end.last, (end, batch.committed_at));
+        }
         self.changes.extend(batch.changes.iter().map(|change| (change.sequence, change.clone())));
         self.recorded.extend(batch.recorded.iter().map(|record| (record.key.clone(), record.clone())));
         true

@@ -200,7 +200,7 @@ impl<A: Application> Writer<A> {
             let outcomes: Outcomes<A> = group.iter().map(plan).collect();
             (outcomes, planner.finish())
         };
-        if draft.is_empty() {
+        if draft.is_empty() && !A::stand_alone(&rows) {
             return match self.confirm().await {
                 Ok(()) => Ok(outcomes),
                 Err(setback) => {
@@ -219,7 +219,9 @@ impl<A: Application> Writer<A> {
             standing.head = batch.head;
             self.application.show(&standing.state);
         }
-        self.feed.publish(logged, batch.committed_at, &delta);
+        if !logged.is_empty() {
+            self.feed.publish(logged, batch.committed_at, &delta);
+        }
         if A::needs_sweep(&batch.rows) {
             self.sweep.notify_one();
         }
@@ -256,6 +258,9 @@ impl<A: Application> Writer<A> {
             }
             Err(CommitError::Unknown(error)) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed in a commit");
+                if batch.changes.is_empty() {
+                    return Err(Setback::Failed(WriteRefused::OutcomeUnknown));
+                }
                 // If the chain is there, so is everything that it covers.
                 match self.store.outcome(&batch.head).await {
                     Ok(Some(true)) => Ok(()),

@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 
 use http::request::Parts;
 use http::{Request, Response};
-use tonic::Status;
 use tonic::body::Body;
+use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 use crate::connection::peer::Peer;
@@ -24,7 +24,26 @@ pub struct Origin {
 }
 
 /// The decision of a [`Guard`].
-pub type Decision<'a> = Pin<Box<dyn Future<Output = Result<(), Status>> + Send + 'a>>;
+pub type Decision<'a> = Pin<Box<dyn Future<Output = Result<Admission, Status>> + Send + 'a>>;
+
+/// A call that a guard lets in.
+#[derive(Default)]
+pub struct Admission(Option<Box<dyn FnOnce(Code) + Send>>);
+
+impl Admission {
+    /// Lets the call in. `told` is called when its answer begins, with the code of a call that fails there, and else with `OK`; not where
+    /// the caller goes before that.
+    #[must_use]
+    pub fn telling(told: impl FnOnce(Code) + Send + 'static) -> Self {
+        Self(Some(Box::new(told)))
+    }
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Admission").field(&self.0.is_some()).finish()
+    }
+}
 
 /// Decides whether calls may go on.
 pub trait Guard: fmt::Debug + Send + Sync + 'static {
@@ -77,10 +96,16 @@ where
                 address: peer.and_then(|peer| peer.address).map(|address| address.ip()),
                 certificate_name: peer.and_then(|peer| peer.certificate_name.clone()),
             };
-            if let Err(status) = guard.admit(&mut parts, origin).await {
-                return Ok(status.into_http());
+            let Admission(told) = match guard.admit(&mut parts, origin).await {
+                Ok(admission) => admission,
+                Err(status) => return Ok(status.into_http()),
+            };
+            let answer = inner.call(Request::from_parts(parts, body)).await?;
+            if let Some(told) = told {
+                let code = answer.headers().get(Status::GRPC_STATUS);
+                told(code.map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes())));
             }
-            inner.call(Request::from_parts(parts, body)).await
+            Ok(answer)
         })
     }
 }

@@ -77,12 +77,16 @@ pub(crate) async fn run(args: BankArgs, output: &mut Output) -> anyhow::Result<E
 }
 
 fn show_verified(output: &mut Output, verified: &Verified) -> anyhow::Result<Exit> {
-    let Verified { head, purged, structure_unchecked } = verified;
+    let Verified { head, purged, audited, structure_unchecked } = verified;
     let done = "the store holds what its log says";
     output.say(format!("{done}: {} (sequence {})", contents(head), head.sequence))?;
     if purged.count() > 0 {
         let changes = counted(purged.count(), "purged change");
         output.say(format!("{changes}, of which the log keeps the digests: {purged}"))?;
+    }
+    if *audited > 0 {
+        let entries = counted_as(*audited, "entry", "entries");
+        output.say(format!("the audit holds what its tree says: {entries}"))?;
     }
     match structure_unchecked {
         None => output.say("the database's own check finds its tables and indexes whole")?,
@@ -91,7 +95,7 @@ fn show_verified(output: &mut Output, verified: &Verified) -> anyhow::Result<Exi
     let stretches = purged.stretches().iter().map(|(first, last)| [first.0, last.0]);
     output.object(&serde_json::json!({
         "sequence": head.sequence.0, "banks": head.banks, "items": head.items, "hashes": head.hashes,
-        "purged": purged.count(), "purged_stretches": stretches.collect::<Vec<_>>(),
+        "audit_entries": audited, "purged": purged.count(), "purged_stretches": stretches.collect::<Vec<_>>(),
         "structure_checked": structure_unchecked.is_none(), "structure_unchecked_reason": structure_unchecked
     }))?;
     Ok(Exit::Done)

@@ -1,0 +1,82 @@
+//! What a server that is no bank knows of members: the directory that it reads from the bank, and the calls that it reports to it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use vigie_clients::{EndpointError, Network};
+
+use crate::directories::{Directories, NoMembers};
+use crate::followed::{DirectoryConfig, FollowedDirectory};
+use crate::reporting::Reporting;
+use crate::tally::Tally;
+
+/// The members as a server sees them.
+pub struct Membership {
+    followed: Option<Arc<FollowedDirectory>>,
+    tally: Arc<Tally>,
+    following: Pin<Box<dyn Future<Output = ()> + Send>>,
+    reporting: Option<Reporting>,
+}
+
+impl Membership {
+    /// Begins to follow the banks of these settings; a server that is told of none knows no members.
+    ///
+    /// # Errors
+    ///
+    /// An endpoint is none.
+    pub fn start(config: &DirectoryConfig, network: &Network) -> Result<Self, EndpointError> {
+        let tally = Arc::<Tally>::default();
+        if config.bank.is_empty() {
+            let following = Box::pin(std::future::pending());
+            return Ok(Self { followed: None, tally, following, reporting: None });
+        }
+        let followed = FollowedDirectory::new(config);
+        let following = Box::pin(followed.follow(config, network)?);
+        let reporting = Reporting::new(Arc::clone(&tally), Arc::clone(&followed), &config.bank, network)?;
+        Ok(Self { followed: Some(followed), tally, following, reporting: Some(reporting) })
+    }
+
+    /// The directory; `None` where there are no members.
+    #[must_use]
+    pub const fn followed(&self) -> Option<&Arc<FollowedDirectory>> {
+        self.followed.as_ref()
+    }
+
+    /// The source of the directory.
+    #[must_use]
+    pub fn source(&self) -> Arc<dyn Directories> {
+        match &self.followed {
+            Some(followed) => Arc::clone(followed) as _,
+            None => Arc::new(NoMembers::default()),
+        }
+    }
+
+    /// Where calls are counted.
+    #[must_use]
+    pub const fn tally(&self) -> &Arc<Tally> {
+        &self.tally
+    }
+
+    /// Reads the directory and reports calls, for as long as it is polled. It ends only by a fault of its own.
+    pub async fn run(&mut self) {
+        let Self { following, reporting, .. } = self;
+        let Some(reporting) = reporting else { return following.as_mut().await };
+        tokio::select! {
+            () = following.as_mut() => {}
+            () = reporting.run() => {}
+        }
+    }
+
+    /// Reports the calls that are left, when the server has ended.
+    pub async fn finish(&mut self) {
+        if let Some(reporting) = &mut self.reporting {
+            reporting.finish().await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Membership {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Membership").field("tally", &self.tally).finish_non_exhaustive()
+    }
+}

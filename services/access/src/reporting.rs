@@ -1,0 +1,106 @@
+//! Reports counted calls to the bank, which keeps the audit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use vigie_clients::{AuditClient, CountedCalls, EndpointError, IdempotencyKey, Network};
+
+use crate::directories::Directories;
+use crate::followed::FollowedDirectory;
+use crate::tally::{Counted, Tally};
+
+/// How long a refused call waits until it is reported.
+const EVERY: Duration = Duration::from_secs(5);
+/// How often searches are reported.
+const HOUR_MS: u64 = 3_600_000;
+/// How long a report may take.
+const REPORT_MAX: Duration = Duration::from_secs(3);
+/// Counts of one report.
+const COUNTS_MAX: usize = 1_000;
+
+/// Reports of one server.
+#[derive(Debug)]
+pub(crate) struct Reporting {
+    tally: Arc<Tally>,
+    followed: Arc<FollowedDirectory>,
+    bank: AuditClient,
+    /// Reports that the bank has not confirmed. Each keeps its key: one that was recorded without a word is not recorded twice.
+    pending: Vec<(IdempotencyKey, Vec<Counted>)>,
+    is_lost: bool,
+}
+
+impl Reporting {
+    pub(crate) fn new(
+        tally: Arc<Tally>,
+        followed: Arc<FollowedDirectory>,
+        banks: &[String],
+        network: &Network,
+    ) -> Result<Self, EndpointError> {
+        let bank = AuditClient::among(banks, network)?;
+        Ok(Self { tally, followed, bank, pending: Vec::new(), is_lost: false })
+    }
+
+    /// Reports again and again, for as long as it is polled.
+    pub(crate) async fn run(&mut self) {
+        let mut hour = self.hour();
+        loop {
+            tokio::time::sleep(EVERY).await;
+            // What came meanwhile waits in the tally, where it takes no more room than before.
+            if self.pending.is_empty() {
+                let now = self.hour();
+                let is_new_hour = std::mem::replace(&mut hour, now) != now;
+                self.add(if is_new_hour { self.tally.take_all() } else { self.tally.take() });
+            }
+            self.report(Instant::now() + REPORT_MAX).await;
+        }
+    }
+
+    /// Reports what is left, once.
+    pub(crate) async fn finish(&mut self) {
+        self.add(self.tally.take_all());
+        self.report(Instant::now() + REPORT_MAX).await;
+        let lost =
+            self.pending.iter().flat_map(|(_, counts)| counts).map(|counted| counted.calls).sum::<u64>();
+        if lost > 0 {
+            tracing::warn!(calls = lost, "calls were not reported to the audit before the end");
+        }
+    }
+
+    fn hour(&self) -> u64 {
+        self.followed.now().0 / HOUR_MS
+    }
+
+    fn add(&mut self, counts: Vec<Counted>) {
+        let reports = counts.chunks(COUNTS_MAX).map(|counts| (IdempotencyKey::random(), counts.to_vec()));
+        self.pending.extend(reports);
+    }
+
+    async fn report(&mut self, deadline: Instant) {
+        while let Some((key, counts)) = self.pending.last() {
+            let calls = counts.iter().map(|counted| CountedCalls::from(*counted)).collect();
+            match self.bank.record_calls(calls, key.clone(), deadline).await {
+                Ok(()) => {
+                    self.pending.pop();
+                    if std::mem::take(&mut self.is_lost) {
+                        tracing::info!("calls are reported to the audit again");
+                    }
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut self.is_lost, true) {
+                        tracing::warn!(%error, "calls cannot be reported to the audit; they are kept and reported later");
+                    }
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl From<Counted> for CountedCalls {
+    fn from(counted: Counted) -> Self {
+        let Counted { who, method, code, calls, items, since } = counted;
+        let (member, principal) = (who.member, who.principal);
+        Self { member, principal, method: method.path().to_owned(), code, calls, item_count: items, since }
+    }
+}

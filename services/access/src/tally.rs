@@ -1,0 +1,148 @@
+//! Counts of calls on their way into the audit.
+//!
+//! A refusal, a search, or a read of members is not worth a transaction of its own. It is counted here, with others of the same caller,
+//! method and code, and taken from here some seconds later; searches once an hour.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tonic::Code;
+use vigie_consortium::rights::Audited;
+use vigie_consortium::{Method, PrincipalId};
+use vigie_model::{MemberId, UnixMillis};
+
+/// Counts that are kept; calls beyond are counted without their callers.
+const COUNTS_MAX: usize = 10_000;
+
+/// Who made a call, as far as that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Who {
+    /// For whom; `None` for no member.
+    pub member: Option<MemberId>,
+    /// By whom; `None` where the caller is not known, and for processes of the deployment.
+    pub principal: Option<PrincipalId>,
+}
+
+/// What calls are counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Kind {
+    who: Who,
+    method: Method,
+    code: Code,
+}
+
+/// Calls of one caller, of one method, that ended with one code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// The caller.
+    pub who: Who,
+    /// The method.
+    pub method: Method,
+    /// The code.
+    pub code: Code,
+    /// Their number.
+    pub calls: u64,
+    /// The items that they were answered with.
+    pub items: u64,
+    /// When the first of them came.
+    pub since: UnixMillis,
+}
+
+/// Calls that have been counted and not been taken yet.
+#[derive(Default)]
+pub struct Tally(Mutex<HashMap<Kind, Counted>>);
+
+impl Tally {
+    /// Counts a call, unless calls of its method are never recorded.
+    pub fn count(&self, who: Who, method: Method, code: Code, items: u64, now: UnixMillis) {
+        if method.audited() == Audited::Never {
+            return;
+        }
+        let mut held = self.held();
+        let kind = Kind { who, method, code };
+        let kind = if held.len() < COUNTS_MAX || held.contains_key(&kind) {
+            kind
+        } else {
+            Kind { who: Who::default(), ..kind }
+        };
+        let first = Counted { who: kind.who, method, code, calls: 0, items: 0, since: now };
+        let counted = held.entry(kind).or_insert(first);
+        counted.calls += 1;
+        counted.items += items;
+    }
+
+    /// Takes what is recorded within seconds: everything but answered searches.
+    #[must_use]
+    pub fn take(&self) -> Vec<Counted> {
+        self.held().extract_if(|kind, _| !is_search(kind)).map(|(_, counted)| counted).collect()
+    }
+
+    /// Takes everything.
+    #[must_use]
+    pub fn take_all(&self) -> Vec<Counted> {
+        self.held().drain().map(|(_, counted)| counted).collect()
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<Kind, Counted>> {
+        // Nothing in there panics half way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether these are answered searches.
+fn is_search(kind: &Kind) -> bool {
+    kind.method.audited() == Audited::Searched && kind.code == Code::Ok
+}
+
+/// Shows how many counts there are.
+impl fmt::Debug for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tally({} counts)", self.held().len())
+    }
+}
+
+/// Whether a call that ended with this code was refused.
+pub(crate) const fn is_refusal(code: Code) -> bool {
+    matches!(code, Code::Unauthenticated | Code::PermissionDenied | Code::NotFound | Code::ResourceExhausted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn who(member: u32) -> Who {
+        Who { member: Some(MemberId(member)), principal: Some(PrincipalId(member.into())) }
+    }
+
+    #[test]
+    fn calls_of_one_kind_are_one_count_and_searches_wait() {
+        let tally = Tally::default();
+        let count = |member, method, code, now| tally.count(who(member), method, code, 2, UnixMillis(now));
+        for now in 5..8 {
+            count(2, Method::AddItems, Code::PermissionDenied, now);
+            count(2, Method::Match, Code::Ok, now);
+        }
+        count(3, Method::AddItems, Code::PermissionDenied, 9);
+        count(2, Method::HealthCheck, Code::NotFound, 9);
+        let mut taken = tally.take();
+        taken.sort_unstable_by_key(|counted| counted.who);
+        let figures = |counted: &Counted| (counted.who, counted.calls, counted.items, counted.since.0);
+        assert_eq!(taken.iter().map(figures).collect::<Vec<_>>(), [(who(2), 3, 6, 5), (who(3), 1, 2, 9)]);
+        assert_eq!(tally.take(), []);
+        let searches = tally.take_all();
+        assert_eq!(searches.iter().map(figures).collect::<Vec<_>>(), [(who(2), 3, 6, 5)]);
+        assert_eq!(tally.take_all(), []);
+    }
+
+    #[test]
+    fn the_counts_are_bounded_and_no_call_is_lost() {
+        let tally = Tally::default();
+        for member in 0..12_000 {
+            tally.count(who(member), Method::Match, Code::NotFound, 0, UnixMillis(1));
+        }
+        let taken = tally.take();
+        assert_eq!(taken.len(), COUNTS_MAX + 1);
+        assert_eq!(taken.iter().map(|counted| counted.calls).sum::<u64>(), 12_000);
+    }
+}

@@ -1,0 +1,164 @@
+//! Plans entries of the audit: what each write leaves there, and what is recorded without a write.
+
+use std::sync::Arc;
+
+use prost::Message as _;
+use tonic::Code;
+use vigie_audit::salt::Salts;
+use vigie_audit::tree::{Frontier, Full, LeafIndex};
+use vigie_consortium::{Change, Grant, PrincipalId};
+use vigie_model::{BankId, ItemId, MemberId, Sequence, UnixMillis};
+use vigie_proto::pb::consortium::v1 as pb;
+
+use crate::plan::answer::Answer;
+use crate::store::StoredEntry;
+
+/// Banks that one entry names.
+pub(crate) const BANKS_MAX: usize = 256;
+
+/// Who made a call, as far as that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct By {
+    /// For whom.
+    pub(crate) member: Option<MemberId>,
+    /// By whom.
+    pub(crate) principal: Option<PrincipalId>,
+}
+
+/// An entry that has no place yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewEntry {
+    /// Who made the calls.
+    pub(crate) by: By,
+    /// The path of the method.
+    pub(crate) action: String,
+    /// The code that they ended with.
+    pub(crate) code: Code,
+    /// What they are about.
+    pub(crate) about: About,
+    /// Their number.
+    pub(crate) calls: u64,
+    /// When the first of several came, at the earliest.
+    pub(crate) since: Option<UnixMillis>,
+}
+
+/// What calls are about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct About {
+    /// Banks, at most [`BANKS_MAX`].
+    pub(crate) banks: Vec<BankId>,
+    /// The first item.
+    pub(crate) first_item: Option<ItemId>,
+    /// The number of items.
+    pub(crate) items: u64,
+    /// The last change that they made.
+    pub(crate) sequence: Option<Sequence>,
+}
+
+impl About {
+    /// One bank.
+    pub(crate) fn bank(bank: BankId) -> Self {
+        Self { banks: vec![bank], ..Self::default() }
+    }
+
+    /// Items of banks.
+    pub(crate) fn items(items: impl IntoIterator<Item = (ItemId, BankId)>) -> Self {
+        let mut about = Self::default();
+        for (item, bank) in items {
+            about.first_item = about.first_item.or(Some(item));
+            about.items += 1;
+            if about.banks.len() < BANKS_MAX && !about.banks.contains(&bank) {
+                about.banks.push(bank);
+            }
+        }
+        about
+    }
+
+    /// What a write is about, beyond what its request names.
+    pub(crate) fn answered(self, answer: &Answer) -> Self {
+        match answer {
+            Answer::Bank { bank, sequence } => Self { sequence: Some(*sequence), ..Self::bank(bank.id) },
+            Answer::BankDeleted { sequence, item_count } => {
+                Self { sequence: Some(*sequence), items: *item_count, ..self }
+            }
+            Answer::ItemsAdded { first, last } => Self {
+                first_item: Some(*first),
+                items: last.0 - first.0 + 1,
+                sequence: Some(Sequence(last.0)),
+                ..self
+            },
+            Answer::ItemsRemoved { sequence } => Self { sequence: Some(*sequence), ..self },
+            Answer::Directory { change, sequence } => {
+                Self { banks: bank_of(change).into_iter().collect(), sequence: Some(*sequence), ..self }
+            }
+            Answer::Recorded { .. } => self,
+        }
+    }
+}
+
+/// The bank that a change of the directory is about.
+const fn bank_of(change: &Change) -> Option<BankId> {
+    match change {
+        Change::GrantPut(Grant { bank, .. })
+        | Change::GrantRevoked { bank, .. }
+        | Change::CharterPut { bank, .. } => Some(*bank),
+        Change::MemberPut(_)
+        | Change::PrincipalPut(_)
+        | Change::PrincipalRevoked(_)
+        | Change::QuotaPut { .. }
+        | Change::BankCreated { .. }
+        | Change::BankRenamed { .. }
+        | Change::BankEnabledSet { .. }
+        | Change::BankDeleted { .. } => None,
+    }
+}
+
+/// The audit, as the writer keeps it.
+#[derive(Debug, Clone)]
+pub(crate) struct Audit {
+    tree: Frontier,
+    salts: Arc<Salts>,
+}
+
+impl Audit {
+    /// The audit as of a tree.
+    pub(crate) const fn new(tree: Frontier, salts: Arc<Salts>) -> Self {
+        Self { tree, salts }
+    }
+
+    /// The audit of a log that has just begun.
+    #[cfg(test)]
+    pub(crate) fn empty() -> Self {
+        Self::new(Frontier::empty(), Arc::new(Salts::new().unwrap()))
+    }
+
+    /// The number of entries.
+    pub(crate) const fn count(&self) -> u64 {
+        self.tree.size().get()
+    }
+
+    /// Appends an entry.
+    pub(crate) fn append(&mut self, new: NewEntry, now: UnixMillis) -> Result<StoredEntry, Full> {
+        let index = self.count();
+        let NewEntry { by, action, code, about, calls, since } = new;
+        let member = by.member.map_or(0, |member| member.0);
+        let entry = pb::AuditEntry {
+            index,
+            at_unix_ms: now.0,
+            member_id: member,
+            principal_id: by.principal.map_or(0, |principal| principal.0),
+            action,
+            code: code.into(),
+            bank_ids: about.banks.into_iter().map(|bank| bank.0).collect(),
+            first_item_id: about.first_item.map_or(0, |item| item.0),
+            item_count: about.items,
+            sequence: about.sequence.map_or(0, |sequence| sequence.0),
+            calls,
+            since_unix_ms: since.map_or(0, |since| since.0),
+            salt: self.salts.of(LeafIndex(index)).to_vec(),
+        };
+        let payload = entry.encode_to_vec();
+        let tree = self.tree.append(&payload)?;
+        Ok(StoredEntry { index, member, payload, tree })
+    }
+}

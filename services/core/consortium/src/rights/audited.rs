@@ -1,0 +1,103 @@
+//! How the calls of each method come into the audit. A method without a row does not compile.
+
+use super::method::Method;
+
+/// How the calls of a method come into the audit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audited {
+    /// Each call that changes something has an entry, in the transaction of its change. Refused calls are counted.
+    Written,
+    /// Each call that is answered with hashes of items has an entry, before it is answered. Refused calls are counted.
+    Read,
+    /// Calls are counted, and so are refused ones; the counts are recorded some seconds later.
+    Counted,
+    /// Searches are counted, and recorded once an hour. Refused calls are counted.
+    Searched,
+    /// Refused calls alone are counted.
+    Refused,
+    /// No call is recorded: anybody may make it, or the deployment makes it for itself several times a second.
+    Never,
+}
+
+impl Method {
+    /// How calls of the method come into the audit.
+    #[must_use]
+    pub const fn audited(self) -> Audited {
+        match self {
+            Self::Match | Self::MatchStream => Audited::Searched,
+            Self::CreateBank
+            | Self::RenameBank
+            | Self::SetBankEnabled
+            | Self::DeleteBank
+            | Self::AddItems
+            | Self::RemoveItems
+            | Self::CreateMember
+            | Self::UpdateMember
+            | Self::SetMemberState
+            | Self::SetTokenIssuers
+            | Self::CreatePrincipal
+            | Self::RotateKey
+            | Self::RevokePrincipal
+            | Self::PutGrant
+            | Self::RevokeGrant
+            | Self::SetAlias
+            | Self::SetQuota
+            | Self::SetCharter => Audited::Written,
+            Self::GetItem | Self::ListItems | Self::FindItems => Audited::Read,
+            // Feeds have every hash of a shard. Who reads of members, and who reads the audit, administrates.
+            Self::FeedWatch
+            | Self::FeedLoad
+            | Self::GetMember
+            | Self::ListMembers
+            | Self::ListPrincipals
+            | Self::ListGrants
+            | Self::GetCharter
+            | Self::ListEntries
+            | Self::GetCheckpoint
+            | Self::ProveInclusion
+            | Self::ProveConsistency => Audited::Counted,
+            Self::Hash
+            | Self::GetBank
+            | Self::ListBanks
+            | Self::GetLogHead
+            | Self::WhoAmI
+            | Self::CoordinatorSearch
+            | Self::DescribeTopology
+            | Self::MatcherSearch
+            | Self::MatcherWatch
+            | Self::MatcherDescribe
+            | Self::ReadDirectory
+            | Self::RecordCalls => Audited::Refused,
+            Self::HealthCheck | Self::HealthWatch | Self::Reflection | Self::ReflectionAlpha => {
+                Audited::Never
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::members::role::Role;
+
+    #[test]
+    fn whatever_a_credential_is_needed_for_is_recorded_when_it_is_refused() {
+        for method in Method::ALL {
+            assert_eq!(method.audited() == Audited::Never, method.is_for_anyone(), "{method}");
+        }
+    }
+
+    /// Every method by which an administrator or an operator sets something is one that writes.
+    #[test]
+    fn what_only_administrators_and_operators_may_do_is_recorded() {
+        let others = [Role::Matcher, Role::Contributor, Role::Reviewer, Role::Auditor];
+        for method in Method::ALL {
+            let administers = method.is_open_to(Role::Administrator) || method.is_open_to(Role::Operator);
+            let is_open_to_others = others.into_iter().any(|role| method.is_open_to(role));
+            let is_described = matches!(method, Method::DescribeTopology | Method::MatcherDescribe);
+            if administers && !is_open_to_others && !is_described {
+                assert_eq!(method.audited(), Audited::Written, "{method}");
+            }
+        }
+    }
+}

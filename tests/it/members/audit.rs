@@ -1,0 +1,101 @@
+//! The audit of a whole cluster: what its members do at any server is recorded at the bank, and proven to whoever has the key.
+
+use vigie_audit::checkpoint::Checkpoint;
+use vigie_audit::note::{KnownKeys, SignerKey};
+use vigie_audit::tree::{check_consistency, check_inclusion};
+use vigie_clients::{AuditClient, AuditEntry, Code};
+use vigie_consortium::{MemberId, Role};
+use vigie_harness::in_process::Cluster;
+use vigie_model::{Hash, SearchOptions};
+
+use super::{Client, Consortium, soon, until_known};
+
+/// Everything that a client may list.
+async fn entries(audit: &AuditClient) -> Vec<AuditEntry> {
+    let (mut entries, mut from) = (Vec::new(), Some(vigie_audit::tree::LeafIndex(0)));
+    while let Some(index) = from {
+        let page = audit.list_entries(index, 100, None, soon()).await.unwrap();
+        entries.extend(page.leaves.into_iter().map(|leaf| leaf.entry));
+        from = page.next;
+    }
+    entries
+}
+
+/// The last word of a method's path.
+fn method(entry: &AuditEntry) -> &str {
+    entry.action.rsplit('/').next().unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_members_do_at_any_server_is_recorded_and_proven() {
+    let data = tempfile::tempdir().unwrap();
+    let start = || {
+        Cluster::start_with(|config| {
+            config.shard_count = 1;
+            config.data = data.path().to_owned();
+        })
+    };
+    let consortium = Consortium::on(start().await.unwrap(), &["acme"]).await;
+    let cluster = &consortium.cluster;
+    let (administrator, worker) = consortium.team("acme").await;
+    let auditor = consortium.operator.create(cluster, None, &[Role::Auditor]).await;
+    let audit = AuditClient::among(&[cluster.bank_url()], &auditor.network).unwrap();
+    let stranger_key = vigie_net::Bearer::new("no key", "a test").unwrap();
+    let stranger = Client::on(
+        cluster,
+        vigie_consortium::PrincipalId(0),
+        vigie_clients::Network::tcp().bearing(Some(stranger_key)),
+    );
+
+    let hash = Hash::md5([7; 16]);
+    administrator.create_bank(&"known").await;
+    let (_, sequence) = worker.add(&"known", hash.clone()).await;
+    until_known(&worker, sequence).await;
+    assert_eq!(worker.finds(hash.clone(), sequence).await, ["known"]);
+    // Who administrates does not search, and who has no key does nothing.
+    for refused in [&administrator, &stranger] {
+        refused.ask(hash.clone(), SearchOptions::default()).await.unwrap_err();
+    }
+
+    // Refusals at the frontend come to the bank within seconds.
+    let begun = tokio::time::Instant::now();
+    let refusals = loop {
+        let entries = entries(&audit).await;
+        let refusals: Vec<_> = entries.into_iter().filter(|entry| entry.code != Code::Ok).collect();
+        if refusals.len() >= 2 {
+            break refusals;
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{refusals:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    };
+    let of = |code| refusals.iter().find(|entry| entry.code == code).unwrap();
+    let denied = of(Code::PermissionDenied);
+    let who = (denied.member, denied.principal, method(denied), denied.calls);
+    assert_eq!(who, (Some(MemberId(2)), Some(administrator.id), "Match", 1));
+    assert_eq!((of(Code::Unauthenticated).member, of(Code::Unauthenticated).principal), (None, None));
+
+    // The text of the checkpoint is signed by the cluster's key, and goes on.
+    let key: SignerKey = std::fs::read_to_string(data.path().join("audit.key")).unwrap().trim().parse().unwrap();
+    let known = KnownKeys::new([key.public().clone()]).unwrap();
+    let open = |note: &str| Checkpoint::open(note.as_bytes(), key.public().name(), &known).unwrap().checkpoint;
+    let first = open(&audit.get_checkpoint(soon()).await.unwrap());
+    let added = entries(&audit).await.into_iter().find(|entry| method(entry) == "AddItems").unwrap();
+    assert_eq!((added.principal, added.item_count, added.sequence), (Some(worker.id), 1, Some(sequence)));
+    let proof = audit.prove_inclusion(added.index, Some(first.tree().size), soon()).await.unwrap();
+    check_inclusion(&proof.path, added.index, &proof.leaf, first.tree()).unwrap();
+    let same = audit.prove_consistency(first.tree().size, None, soon()).await.unwrap();
+    check_consistency(&same.path, first.tree(), first.tree()).unwrap();
+
+    // Searches are counted, and reported at the latest when the frontend ends.
+    consortium.cluster.stop().await.unwrap();
+    let cluster = start().await.unwrap();
+    let audit = AuditClient::among(&[cluster.bank_url()], &auditor.network).unwrap();
+    let entries = entries(&audit).await;
+    let searches: Vec<_> = entries
+        .iter()
+        .filter(|entry| method(entry) == "Match" && entry.code == Code::Ok)
+        .map(|entry| (entry.principal, entry.calls >= 1, entry.item_count >= 1))
+        .collect();
+    assert_eq!(searches, [(Some(worker.id), true, true)]);
+    cluster.stop().await.unwrap();
+}
