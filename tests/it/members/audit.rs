@@ -76,9 +76,11 @@ async fn what_members_do_at_any_server_is_recorded_and_proven() {
     assert_eq!((of(Code::Unauthenticated).member, of(Code::Unauthenticated).principal), (None, None));
 
     // The text of the checkpoint is signed by the cluster's key, and goes on.
-    let key: SignerKey = std::fs::read_to_string(data.path().join("audit.key")).unwrap().trim().parse().unwrap();
+    let key: SignerKey =
+        std::fs::read_to_string(data.path().join("audit.key")).unwrap().trim().parse().unwrap();
     let known = KnownKeys::new([key.public().clone()]).unwrap();
-    let open = |note: &str| Checkpoint::open(note.as_bytes(), key.public().name(), &known).unwrap().checkpoint;
+    let open =
+        |note: &str| Checkpoint::open(note.as_bytes(), key.public().name(), &known).unwrap().checkpoint;
     let first = open(&audit.get_checkpoint(soon()).await.unwrap());
     let added = entries(&audit).await.into_iter().find(|entry| method(entry) == "AddItems").unwrap();
     assert_eq!((added.principal, added.item_count, added.sequence), (Some(worker.id), 1, Some(sequence)));

@@ -91,7 +91,9 @@ impl Reading {
     async fn entry(&self, index: u64) -> Result<Option<(FoundEntry, Option<MemberId>)>, Status> {
         let range = EntryRange { from: index, member: None, count_max: 1, bytes_max: usize::MAX };
         let page = self.read(self.store.audit_entries(&range)).await?;
-        let Some(found) = page.entries.into_iter().find(|entry| entry.index == index) else { return Ok(None) };
+        let Some(found) = page.entries.into_iter().find(|entry| entry.index == index) else {
+            return Ok(None);
+        };
         let entry = pb::AuditEntry::decode(&found.payload[..]).map_err(|_| Error::Broken)?;
         Ok(Some((found, (entry.member_id > 0).then_some(MemberId(entry.member_id)))))
     }

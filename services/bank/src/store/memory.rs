@@ -22,7 +22,7 @@ use crate::plan::digests::{PartDigest, Parts, Totals, slice_of};
 use crate::store::error::{CommitError, StoreError, corrupt};
 use crate::store::records::{
     AsOf, AuditHead, Batch, Counts, DirectoryKey, DirectoryRow, EntryPage, EntryRange, FoundEntry, FoundPage,
-    HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, Rows, StoredEntry,
+    HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, Rows, StoredEntry, StoredRecord,
 };
 use crate::store::{ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
 
@@ -58,6 +58,7 @@ impl Disk {
             counts: Counts::EMPTY,
             banks: BTreeMap::new(),
             items: BTreeMap::new(),
+            records: BTreeMap::new(),
             parts: Parts::default(),
             directory: BTreeMap::new(),
             entries: Vec::new(),
@@ -89,6 +90,7 @@ struct Contents {
     counts: Counts,
     banks: BTreeMap<BankId, Bank>,
     items: BTreeMap<ItemId, Vec<u8>>,
+    records: BTreeMap<ItemId, StoredRecord>,
     parts: Parts,
     directory: BTreeMap<DirectoryKey, DirectoryRow>,
     /// Of the audit, by index.
@@ -105,7 +107,11 @@ impl Contents {
         let rows = &batch.rows;
         self.counts = rows.counts;
         self.items.extend(rows.items_added.iter().map(|item| (item.placement.item, item.payload.clone())));
-        rows.items_removed.iter().for_each(|item| drop(self.items.remove(item)));
+        self.records.extend(rows.records_set.iter().map(|set| (set.item, set.clone())));
+        for item in &rows.items_removed {
+            self.items.remove(item);
+            self.records.remove(item);
+        }
         self.banks.extend(rows.banks_set.iter().map(|bank| (bank.id, bank.clone())));
         for bank in &rows.banks_deleted {
             self.banks.remove(bank);
@@ -286,7 +292,10 @@ impl Store for MemoryStore {
                 gone.push(*id);
             }
         }
-        gone.iter().for_each(|id| drop(contents.items.remove(id)));
+        for id in &gone {
+            contents.items.remove(id);
+            contents.records.remove(id);
+        }
         Ok(gone.len() == rows_max as usize)
     }
 }
@@ -332,6 +341,21 @@ impl ReadItems for MemoryStore {
         let contents = self.disk.contents();
         let found = items.iter().filter_map(|item| contents.item(*item).transpose());
         found.map(|item| item.map(|item| Placement::of(&item))).collect()
+    }
+
+    async fn known_records(
+        &self,
+        items: &[ItemId],
+        content: &[u64],
+    ) -> Result<Vec<StoredRecord>, StoreError> {
+        let contents = self.disk.contents();
+        let is_asked =
+            |set: &&StoredRecord| items.contains(&set.item) || content.contains(&set.record.content.key());
+        Ok(contents.records.values().filter(is_asked).cloned().collect())
+    }
+
+    async fn records(&self, items: &[ItemId]) -> Result<Vec<StoredRecord>, StoreError> {
+        self.known_records(items, &[]).await
     }
 
     async fn item(&self, item: ItemId) -> Result<AsOf<Option<Item>>, StoreError> {
