@@ -362,7 +362,7 @@ async fn an_export_of_the_whole_log_is_complete_and_one_of_a_member_is_proven() 
     it.bank.log().entries[4] = entry(4, 8).encode_to_vec();
     assert!(it.fails(1, "export other").contains("entry 4 is not in the tree that the bank has signed"));
     it.bank.log().caller = 0;
-    assert!(it.fails(1, "export other").contains("other entries than it has signed"));
+    assert!(it.fails(1, "export other").contains("entry 4 is not in the tree that the bank has signed"));
     assert_eq!(it.files(), ["all", "some"], "nothing is left of what failed");
 }
 
@@ -403,10 +403,12 @@ async fn a_witness_signs_a_log_that_goes_on_and_no_other() {
     for expected in ["REFUSED", "50 entries", "49 entries", "entries were removed", "w.state.refused-49"] {
         assert!(shrunk.contains(expected), "{expected} in {shrunk}");
     }
-    assert!(it.read("w.state.refused-49").starts_with("vigie.example/audit\n49\n"));
-    *it.bank.log() = Arc::into_inner(Bank::of(50, 3).0).unwrap().into_inner().unwrap();
-    it.done(cosign);
-    let state = if it.read("w.state").lines().eq(state.lines()) { state } else { it.read("w.state") };
+    let refused = it.files().into_iter().find(|file| file.starts_with("w.state.refused-49-")).unwrap();
+    assert!(it.read(&refused).starts_with("vigie.example/audit\n49\n"));
+    // The same checkpoint may be signed again.
+    it.bank.log().signed = 50;
+    assert_eq!(it.done(cosign).lines().count(), state.lines().count());
+    let state = it.read("w.state");
     {
         let mut log = it.bank.log();
         (log.entries, log.stored, log.frontier) = (Vec::new(), Vec::new(), Frontier::empty());

@@ -22,9 +22,10 @@ pub(super) async fn run(args: AuditCosignArgs, output: &mut Output) -> anyhow::R
     let key = private_key(&args.witness_key, output)?;
     let log = Log::named(&args.log)?;
     let keys = log.known_with(&[])?;
-    let known = log.known_with(&[key.public().clone()])?;
+    let public = key.public().clone();
     let witness = Witness::new(key, &log.origin, keys.clone())
         .with_context(|| format!("cannot sign with {}", args.witness_key.display()))?;
+    let known = log.known_with(&[public])?;
     // Two processes must not both continue one checkpoint.
     let _lock = lock(&args.state)?;
     let last = last(&args.state, &log.origin, &keys)?;
@@ -115,7 +116,10 @@ fn refusal(
     let Some(last) = last else { return error.into() };
     match error {
         CosignError::Shrunk { .. } | CosignError::Forked { .. } | CosignError::Inconsistent(_) => {
-            let path = state.with_added_extension(format!("refused-{}", new.tree().size));
+            // By its root, too: a log may show several histories of one size.
+            let [a, b, c, d, ..] = new.tree().root.0;
+            let name = format!("refused-{}-{:08x}", new.tree().size, u32::from_be_bytes([a, b, c, d]));
+            let path = state.with_added_extension(name);
             let kept = match NewFile::write(&path, true, note) {
                 Ok(()) => format!("keep {} and {}", state.display(), path.display()),
                 Err(error) => {

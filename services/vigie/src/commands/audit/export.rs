@@ -24,12 +24,16 @@ pub(super) async fn run(args: AuditExportArgs, output: &mut Output) -> anyhow::R
     let tree = *signed.checkpoint.tree();
     let progress = output.progress(tree.size.get(), "exporting");
     let export = async {
-        if let Some(count) = write_complete(&audit, &signed, &mut file, &progress).await? {
+        let complete = write_complete(&audit, &signed, &mut file, &progress).await?;
+        if let Listed::All(count) = complete {
             return Ok((Kind::Complete, count));
         }
         file.restart()?;
         progress.set_position(0);
-        Ok((Kind::Proven, write_proven(&audit, &signed, &mut file, &progress).await?))
+        // Of entries that are not those of the checkpoint, it names the first.
+        let count = write_proven(&audit, &signed, &mut file, &progress).await?;
+        ensure!(complete == Listed::Some, "the bank lists other entries than those of its checkpoint");
+        Ok((Kind::Proven, count))
     };
     let exported: anyhow::Result<(Kind, u64)> = tokio::select! {
         exported = export => exported,
@@ -78,13 +82,24 @@ impl<'a> Pages<'a> {
     }
 }
 
-/// Writes the entries, if they are all of the checkpoint; `None` if not, and the file has to begin again.
+/// The entries that the bank lists for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listed {
+    /// So many: all of the checkpoint.
+    All(u64),
+    /// Some of the checkpoint.
+    Some,
+    /// As many as the checkpoint has, and at least one of them is another.
+    Other,
+}
+
+/// Writes the entries, if they are all of the checkpoint. If not, the file has to begin again.
 async fn write_complete(
     audit: &Audit,
     signed: &Unverified,
     file: &mut NewFile,
     progress: &ProgressBar,
-) -> anyhow::Result<Option<u64>> {
+) -> anyhow::Result<Listed> {
     let tree = signed.checkpoint.tree();
     let mut writer = ExportWriter::begin(file, Kind::Complete, &signed.note)?;
     let mut frontier = Frontier::empty();
@@ -92,7 +107,7 @@ async fn write_complete(
     while let Some(leaves) = pages.next().await? {
         for AuditLeaf { bytes, entry } in &leaves {
             if entry.index.0 != frontier.size().get() {
-                return Ok(None);
+                return Ok(Listed::Some);
             }
             let appended = frontier.append(bytes)?;
             let hash = appended.hashes.first().context("an entry has a hash")?;
@@ -101,17 +116,10 @@ async fn write_complete(
         progress.set_position(frontier.size().get());
     }
     if frontier.size() != tree.size {
-        return Ok(None);
+        return Ok(Listed::Some);
     }
-    let root = frontier.root();
-    ensure!(
-        root == tree.root,
-        "the bank lists other entries than it has signed: their root is {root}, and that of its checkpoint of {} entries is {}; \
-         `vigie audit prove INDEX` shows of an entry whether it is one of them",
-        tree.size,
-        tree.root
-    );
-    Ok(Some(writer.finish()?))
+    let count = writer.finish()?;
+    Ok(if frontier.root() == tree.root { Listed::All(count) } else { Listed::Other })
 }
 
 /// Writes the entries with their proofs.
