@@ -19,7 +19,7 @@ pub(super) struct NewFile {
 impl NewFile {
     /// Creates a file, which must not be there yet unless it `replaces` the one that is.
     pub(super) fn create(path: &Path, replaces: bool) -> anyhow::Result<Self> {
-        ensure!(replaces || path.symlink_metadata().is_err(), "{}", already(path));
+        check_free(path, replaces)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let file = tempfile::Builder::new()
             .prefix(&format!(".{name}."))
@@ -67,6 +67,12 @@ impl Write for NewFile {
     fn flush(&mut self) -> io::Result<()> {
         self.to.flush()
     }
+}
+
+/// Checks that no file is at a path, unless it may be replaced.
+pub(super) fn check_free(path: &Path, replaces: bool) -> anyhow::Result<()> {
+    ensure!(replaces || path.symlink_metadata().is_err(), "{}", already(path));
+    Ok(())
 }
 
 fn already(path: &Path) -> String {

@@ -8,14 +8,16 @@ use vigie_audit::tree::LeafIndex;
 
 use crate::cli::AuditProveArgs;
 use crate::commands::audit::connect::{Audit, Unverified};
-use crate::commands::audit::new_file::NewFile;
+use crate::commands::audit::new_file::{NewFile, check_free};
 use crate::output::{ErrorLine, Exit, Output};
 
 pub(super) async fn run(args: AuditProveArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let index = LeafIndex(args.index);
     let path = args.output.unwrap_or_else(|| PathBuf::from(format!("{index}.tlog-proof")));
     let is_stdout = path.as_os_str() == "-";
-    let file = if is_stdout { None } else { Some(NewFile::create(&path, args.force)?) };
+    if !is_stdout {
+        check_free(&path, args.force)?;
+    }
 
     let audit = Audit::connect(&args.address, output)?;
     let (leaf, size) = audit.entry(index).await?;
@@ -27,7 +29,7 @@ pub(super) async fn run(args: AuditProveArgs, output: &mut Output) -> anyhow::Re
     if index.0 >= tree.size.get() {
         let message = format!(
             "entry {index} is newer than the newest checkpoint, which has {} entries; the bank signs the next one within \
-             `bank.audit.checkpoint_seconds`: try again after that time",
+             its `audit.checkpoint_seconds`: try again after that time",
             tree.size
         );
         output.note(format!("vigie: {message}"));
@@ -38,14 +40,13 @@ pub(super) async fn run(args: AuditProveArgs, output: &mut Output) -> anyhow::Re
     let proof = audit.inclusion(&leaf, tree).await?;
     let proof = InclusionFile { extra: Some(leaf.bytes), index, proof, checkpoint: note }.to_string();
     let size = tree.size;
-    let Some(mut file) = file else {
+    if is_stdout {
         output.object(&serde_json::json!({ "index": index.0, "size": size.get(), "proof": proof }))?;
         // The text ends its last line.
         output.say(proof.strip_suffix('\n').unwrap_or(&proof))?;
         return Ok(Exit::Done);
-    };
-    std::io::Write::write_all(&mut file, proof.as_bytes())?;
-    file.finish()?;
+    }
+    NewFile::write(&path, args.force, &proof)?;
     output.say(format!("{}: entry {index} is in the log of {size} entries", path.display()))?;
     output.object(&serde_json::json!({ "file": path, "index": index.0, "size": size.get() }))?;
     Ok(Exit::Done)
