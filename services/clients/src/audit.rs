@@ -219,7 +219,7 @@ impl TryFrom<pb::ListEntriesResponse> for AuditPage {
 
     fn try_from(message: pb::ListEntriesResponse) -> Result<Self, Invalid> {
         Ok(Self {
-            leaves: message.entries.into_iter().map(leaf).collect::<Result<_, _>>()?,
+            leaves: message.entries.into_iter().map(AuditLeaf::try_from).collect::<Result<_, _>>()?,
             next: (message.next_index > 0).then_some(LeafIndex(message.next_index)),
             tree_size: size("tree_size", message.tree_size)?,
         })
@@ -246,6 +246,16 @@ impl TryFrom<pb::ProveConsistencyResponse> for ConsistencyProof {
     }
 }
 
+/// Reads an encoded entry: of an answer, or of a file.
+impl TryFrom<Vec<u8>> for AuditLeaf {
+    type Error = Invalid;
+
+    fn try_from(bytes: Vec<u8>) -> Result<Self, Invalid> {
+        let entry = pb::AuditEntry::decode(&bytes[..]).map_err(|error| Invalid::new("entries", error))?;
+        Ok(Self { entry: entry.try_into()?, bytes })
+    }
+}
+
 impl TryFrom<pb::AuditEntry> for AuditEntry {
     type Error = Invalid;
 
@@ -268,11 +278,6 @@ impl TryFrom<pb::AuditEntry> for AuditEntry {
             since: (message.since_unix_ms > 0).then_some(UnixMillis(message.since_unix_ms)),
         })
     }
-}
-
-fn leaf(bytes: Vec<u8>) -> Result<AuditLeaf, Invalid> {
-    let entry = pb::AuditEntry::decode(&bytes[..]).map_err(|error| Invalid::new("entries", error))?;
-    Ok(AuditLeaf { entry: entry.try_into()?, bytes })
 }
 
 fn path(hashes: Vec<Vec<u8>>) -> Result<Vec<NodeHash>, Invalid> {

@@ -2,6 +2,7 @@
 
 mod setup;
 mod members;
+mod audit;
 mod when;
 
 use std::net::SocketAddr;
@@ -11,6 +12,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use vigie_model::{BankName, BankRef};
 use vigie_net::TlsArgs;
 
+pub(crate) use audit::{
+    AuditCommand, AuditCosignArgs, AuditExportArgs, AuditKeyCommand, AuditListArgs, AuditProveArgs,
+    AuditVerifyArgs, KeyArg, LogArgs, of_kind,
+};
 pub(crate) use members::{
     CharterCommand, GrantCommand, MemberCommand, MemberWordsArgs, NewKeyArgs, OneMemberArgs,
     PrincipalAddArgs, PrincipalCommand, QuotaCommand, QuotaSetArgs, listed,
@@ -104,6 +109,9 @@ pub(crate) enum Command {
     /// Set and show the limits of members
     #[command(subcommand)]
     Quota(QuotaCommand),
+    /// Read and check the audit: the record of who did what, whose entries nobody can change unseen
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Show what answers, the topology, how far each part has come, and what is banked
     Status(StatusArgs),
     /// Prove a running cluster: add a drawn picture, recognise it, remove it, recognise it no more

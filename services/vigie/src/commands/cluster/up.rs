@@ -78,7 +78,7 @@ async fn operator_key(cluster: &LocalCluster, data: &Path) -> anyhow::Result<Pat
         .value
         .key
         .context("the operator's key was lost with its answer; start again with another --data")?;
-    file.write(&key)
+    file.write(&key.reveal())
 }
 
 fn announce(cluster: &LocalCluster, operator: Option<&Path>, output: &mut Output) -> anyhow::Result<()> {
