@@ -6,7 +6,7 @@ mod record;
 
 pub use feed::changes_checksum;
 pub use log_change::{LogChange, decode_log_change, encode_log_change};
-pub use record::{ContributedItem, answered_submission, details_of, origin_of};
+pub use record::{ContributedItem, answered_hash, answered_submission, details_of, origin_of};
 
 use prost::Message as _;
 use vigie_model::{

@@ -4,11 +4,11 @@ use vigie_consortium::{
     Class, Classification, ContentDigest, Details, ItemRecord, Jurisdictions, Metadata, Origin, Submission,
     Text,
 };
-use vigie_model::{ItemContent, MemberName, UnixMillis};
+use vigie_model::{Hash, ItemContent, MemberName, UnixMillis};
 
 use super::{item_content, member_from_wire, member_to_wire};
 use crate::invalid::{Invalid, check_len, each};
-use crate::model::Sender;
+use crate::model::{Sender, hash};
 use crate::pb::bank::v1 as pb;
 
 /// An item as a contributor gives it.
@@ -114,6 +114,11 @@ impl From<Details> for pb::ItemDetails {
     }
 }
 
+/// Reads a hash of an answer, whatever its type is.
+pub fn answered_hash(message: crate::pb::model::v1::Hash) -> Result<Hash, Invalid> {
+    hash(message, Sender::Peer)
+}
+
 /// A submission for its readers, with the name of its member.
 #[must_use]
 pub fn answered_submission(submission: Submission, member: Option<&MemberName>) -> pb::Submission {
@@ -175,7 +180,7 @@ impl TryFrom<pb::ItemRecord> for ItemRecord {
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::{BankId, Hash, MemberId};
+    use vigie_model::{BankId, MemberId};
 
     use super::*;
 

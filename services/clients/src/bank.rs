@@ -9,7 +9,7 @@ use vigie_model::{
 };
 use vigie_net::{CallError, Channel, EndpointError, Network, Patience};
 use vigie_proto::Invalid;
-use vigie_proto::bank::{ContributedItem, details_of};
+use vigie_proto::bank::{ContributedItem, answered_hash, details_of};
 use vigie_proto::consortium::{bank_ref, optional_member};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
@@ -81,6 +81,12 @@ pub struct DescribedItem {
     pub contributor: String,
     /// When it was added.
     pub added_at: UnixMillis,
+    /// Its hashes; none where the caller may not read them.
+    pub hashes: Vec<Hash>,
+    /// Its labels.
+    pub labels: Vec<String>,
+    /// Its contributor's own name for it; empty for none.
+    pub external_reference: String,
     /// What is said of it.
     pub details: Details,
     /// The submissions by which it lives, with the names of their members.
@@ -92,13 +98,17 @@ impl TryFrom<pb::GetItemResponse> for DescribedItem {
 
     fn try_from(message: pb::GetItemResponse) -> Result<Self, Invalid> {
         let item = message.item.ok_or_else(|| Invalid::missing("item"))?;
-        let details = item.content.and_then(|content| content.details);
+        let content = item.content.ok_or_else(|| Invalid::missing("content"))?;
+        let pb::ItemContent { hashes, labels, external_reference, details, origin: _ } = content;
         let submission = |one: pb::Submission| Ok((one.member.clone(), one.try_into()?));
         Ok(Self {
             id: ItemId(item.id),
             bank: bank_ref("bank", &message.bank)?,
             contributor: message.contributor,
             added_at: UnixMillis(item.added_at_unix_ms),
+            hashes: hashes.into_iter().map(answered_hash).collect::<Result<_, _>>()?,
+            labels,
+            external_reference,
             details: details.map_or_else(|| Ok(Details::default()), |given| details_of("details", given))?,
             submissions: item.submissions.into_iter().map(submission).collect::<Result<_, Invalid>>()?,
         })

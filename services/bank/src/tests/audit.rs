@@ -219,10 +219,11 @@ async fn whatever_members_do_leaves_an_entry(bed: Bed) {
     let done: Vec<Figures> = entries[Consortium::BEGUN..].iter().map(figures).collect();
     let expected: Vec<Figures> = vec![
         ("CreateBank".into(), 2, 3, vec![1], 0, 0, created),
-        ("AddItems".into(), 2, 4, vec![1], added[0], 3, added[2]),
+        // Three items, and their records.
+        ("AddItems".into(), 2, 4, vec![1], added[0], 3, added[2] + 3),
         ("ListItems".into(), 2, 4, vec![1], added[0], 3, 0),
-        ("RemoveItems".into(), 2, 4, vec![1], added[1], 1, added[2] + 1),
-        ("DeleteBank".into(), 2, 3, vec![1], 0, 2, added[2] + 2),
+        ("RemoveItems".into(), 2, 4, vec![1], added[1], 1, added[2] + 4),
+        ("DeleteBank".into(), 2, 3, vec![1], 0, 2, added[2] + 5),
     ];
     assert_eq!(done, expected);
     for (index, entry) in (0..).zip(&entries) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
-use vigie_clients::BankListing;
+use vigie_clients::{BankListing, DescribedItem};
 use vigie_model::{
     BankRef, Coverage, DecodeFailure, FrameFingerprint, Hash, ImageFingerprint, Item, Match, PictureHashes,
     SkipReason, Source, Way,
@@ -447,18 +447,37 @@ pub(crate) struct HashObject {
     pub(crate) hash: String,
 }
 
+impl From<&DescribedItem> for ItemObject {
+    fn from(item: &DescribedItem) -> Self {
+        let reference = Some(item.external_reference.clone()).filter(|reference| !reference.is_empty());
+        Self {
+            item_id: item.id.0,
+            bank: item.bank.to_string(),
+            added_at_unix_ms: item.added_at.0,
+            external_reference: reference,
+            labels: item.labels.clone(),
+            hashes: item.hashes.iter().map(HashObject::of).collect(),
+        }
+    }
+}
+
+impl HashObject {
+    fn of(hash: &Hash) -> Self {
+        Self { hash_type: hash.hash_type().to_string(), hash: hash.to_text() }
+    }
+}
+
 impl ItemObject {
     /// The object of an item of the bank called `bank`.
     #[must_use]
     pub(crate) fn new(item: &Item, bank: &BankRef) -> Self {
-        let hash = |hash: &Hash| HashObject { hash_type: hash.hash_type().to_string(), hash: hash.to_text() };
         Self {
             item_id: item.id.0,
             bank: bank.to_string(),
             added_at_unix_ms: item.added_at.0,
             external_reference: item.content.external_reference().map(str::to_owned),
             labels: item.content.labels().iter().map(ToString::to_string).collect(),
-            hashes: item.content.hashes().iter().map(hash).collect(),
+            hashes: item.content.hashes().iter().map(HashObject::of).collect(),
         }
     }
 }

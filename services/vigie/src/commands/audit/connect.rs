@@ -78,7 +78,7 @@ impl Audit {
     pub(super) async fn note(&self) -> anyhow::Result<String> {
         let note = self.client.get_checkpoint(self.deadline()).await;
         note.map_err(|error| {
-            if error.code() != Code::Unimplemented {
+            if !matches!(error.code(), Code::FailedPrecondition | Code::Unimplemented) {
                 return error.into();
             }
             // Not the call's error: its hint would send the reader to another address.
