@@ -303,6 +303,14 @@ pub(super) async fn sweep_items(connection: &mut PgConnection, rows_max: u32) ->
         .await
         .map_err(failed("find a deleted bank"))?;
     let Some(bank) = bank else { return Ok(false) };
+    sqlx::query(
+        "DELETE FROM item_records WHERE item_id = ANY(ARRAY(SELECT id FROM items WHERE bank_id = $1 ORDER BY id LIMIT $2))",
+    )
+    .bind(bank)
+    .bind(i64::from(rows_max))
+    .execute(&mut *connection)
+    .await
+    .map_err(failed("sweep records of items"))?;
     let swept = sqlx::query(
         "DELETE FROM items WHERE id = ANY(ARRAY(SELECT id FROM items WHERE bank_id = $1 ORDER BY id LIMIT $2))",
     )
