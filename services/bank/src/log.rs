@@ -11,6 +11,7 @@ use vigie_model::{ChangeKind, FeedRange, ItemId, Partition, SetDigest, UnixMilli
 use vigie_proto::bank::{LogChange, decode_log_change};
 
 use crate::error::Error;
+use crate::plan::added::AddedItems;
 use crate::plan::answer::Answer;
 use crate::plan::audit::Audit;
 use crate::plan::digests::Totals;
@@ -74,6 +75,7 @@ pub(crate) struct BankLog {
     states: watch::Sender<States>,
     clock: Arc<dyn vigie_log::Clock>,
     salts: Arc<Salts>,
+    added: Arc<AddedItems>,
 }
 
 impl BankLog {
@@ -84,7 +86,14 @@ impl BankLog {
         clock: Arc<dyn vigie_log::Clock>,
         salts: Arc<Salts>,
     ) -> Self {
-        Self { store, banks_max, states: watch::Sender::new(States::new()), clock, salts }
+        Self {
+            store,
+            banks_max,
+            states: watch::Sender::new(States::new()),
+            clock,
+            salts,
+            added: Arc::default(),
+        }
     }
 
     /// The directory as of the newest commit, with what callers may see of it.
@@ -125,7 +134,8 @@ impl Application for BankLog {
         let directory = loaded.directory();
         let Loaded { head, counts, banks, totals, audit, directory: _ } = loaded;
         let audit = Audit::new(audit, Arc::clone(&self.salts));
-        Ok(vigie_log::Loaded { head, state: State::new(counts, banks, directory, audit), summary: totals })
+        let state = State::new(counts, banks, directory, audit).counting(Arc::clone(&self.added));
+        Ok(vigie_log::Loaded { head, state, summary: totals })
     }
 
     fn show(&self, state: &State) {

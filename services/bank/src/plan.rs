@@ -4,6 +4,7 @@
 //! whole before it touches anything, so a rejected one leaves no trace. What comes out is a
 //! draft of changes and the [`Rows`] that they cause.
 
+pub(crate) mod added;
 pub(crate) mod answer;
 pub(crate) mod audit;
 pub(crate) mod digests;
@@ -23,6 +24,7 @@ use vigie_model::{
 };
 use vigie_proto::bank::{LogChange, encode_log_change};
 
+use self::added::AddedItems;
 use self::answer::Answer;
 use self::audit::{About, Audit, By, NewEntry};
 use self::digests::{PartDigest, Parts};
@@ -40,13 +42,19 @@ pub(crate) struct State {
     banks: BTreeMap<BankId, Bank>,
     view: Arc<View>,
     audit: Audit,
+    added: Arc<AddedItems>,
 }
 
 impl State {
     /// From the rows of the store.
     pub(crate) fn new(counts: Counts, banks: Vec<Bank>, directory: Directory, audit: Audit) -> Self {
         let banks = banks.into_iter().map(|bank| (bank.id, bank)).collect();
-        Self { counts, banks, view: Arc::new(View::from(directory)), audit }
+        Self { counts, banks, view: Arc::new(View::from(directory)), audit, added: Arc::default() }
+    }
+
+    /// Counts what members add where it was counted before the state was loaded.
+    pub(crate) fn counting(self, added: Arc<AddedItems>) -> Self {
+        Self { added, ..self }
     }
 
     /// The directory, with what callers may see of it.

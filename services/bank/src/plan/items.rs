@@ -160,6 +160,9 @@ impl Planner<'_> {
         items.iter().try_for_each(|item| additions.add(adding, &self.known.records, item))?;
         let Additions { targets, new, changed, .. } = additions;
         let new_count = new.len();
+        let quota = self.state.view.directory().quota(adding.contributor);
+        let spent = self.state.added.spend(adding.contributor, &quota, new_count as u64, adding.at);
+        spent.map_err(Error::Spent)?;
         let (mut ids, mut records) = (Vec::with_capacity(new_count), Vec::new());
         let mut hashes = 0;
         for (item, record) in new {

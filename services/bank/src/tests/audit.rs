@@ -106,6 +106,13 @@ impl By {
         client.put_grant(self.carried(request)).await.unwrap();
     }
 
+    pub(super) async fn quota(&self, member: &str, quota: members::Quota) {
+        let request =
+            members::SetQuotaRequest { member: member.into(), quota: Some(quota), ..Default::default() };
+        let mut client = ConsortiumServiceClient::new(self.0.clone());
+        client.set_quota(self.carried(request)).await.unwrap();
+    }
+
     pub(super) async fn charter(&self, bank: &str, taxonomies: &[&str]) {
         let taxonomies = taxonomies.iter().map(|name| (*name).to_owned()).collect();
         let charter = Some(members::Charter { taxonomies, ..Default::default() });

@@ -11,6 +11,7 @@ on_both_stores! {
     an_item_lives_while_one_submission_does,
     details_change_without_an_index_and_are_kept,
     a_classification_is_of_the_banks_taxonomies,
+    new_items_are_counted_against_the_quota,
     records_go_with_their_bank,
     a_record_of_other_hashes_is_found,
 }
@@ -146,6 +147,26 @@ async fn a_classification_is_of_the_banks_taxonomies(bed: Bed) {
     let refusal = contributor.add("known", classified("local", "any")).await;
     refused(refusal, Code::InvalidArgument, "takes its classification from ncmec, not from local");
     contributor.add("known", classified("ncmec", "A1")).await.unwrap();
+    consortium.served.stop().await;
+}
+
+async fn new_items_are_counted_against_the_quota(bed: Bed) {
+    let consortium = Consortium::start(bed.config()).await;
+    let Consortium { operator, administrator, contributor, served, .. } = &consortium;
+    administrator.create_bank("known").await.unwrap();
+    operator.quota("acme", members::Quota { items_added_per_day: 3, ..Default::default() }).await;
+    contributor.add("known", items(0..2)).await.unwrap();
+    // What is there already costs nothing.
+    contributor.add("known", items(0..2)).await.unwrap();
+    contributor.add("known", items(0..3)).await.unwrap();
+    let refusal =
+        refused(contributor.add("known", items(3..4)).await, Code::ResourceExhausted, "items_added_per_day");
+    let wait = vigie_proto::status::retry_after(&refusal).unwrap();
+    assert_eq!(wait, std::time::Duration::from_secs(8 * 3_600));
+    refused(contributor.add("known", items(3..7)).await, Code::InvalidArgument, "items_added_per_day");
+    served.clock.0.fetch_add(u64::try_from(wait.as_millis()).unwrap(), Ordering::Relaxed);
+    contributor.add("known", items(3..4)).await.unwrap();
+    refused(contributor.add("known", items(4..5)).await, Code::ResourceExhausted, "items_added_per_day");
     consortium.served.stop().await;
 }
 

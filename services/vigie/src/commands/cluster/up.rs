@@ -97,6 +97,8 @@ fn announce(cluster: &LocalCluster, operator: Option<&Path>, output: &mut Output
     }
     if let Some(operator) = operator {
         output.say(format!("  operator     the key in {}", operator.display()))?;
+        let audit = operator.with_file_name("audit.key");
+        output.say(format!("  audit        signed by the key in {}", audit.display()))?;
     }
     let elsewhere = frontend != "http://127.0.0.1:7740";
     if elsewhere {
