@@ -190,6 +190,11 @@ impl Near {
         judged
     }
 
+    /// Whether a content of which no item was found needs no judgement: so it is for most members.
+    pub fn watches_nothing(&self) -> bool {
+        self.watched.load().is_empty()
+    }
+
     /// Notes that a canary was matched. Returns whether that is the first time today.
     pub fn canary(&self, item: ItemId, now: Duration) -> bool {
         self.of_day(now).is_first_of_canary(item)

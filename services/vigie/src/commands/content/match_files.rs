@@ -324,6 +324,7 @@ mod tests {
             pdq_quality: Some(Quality::FLOOR_DEFAULT),
             quality_floor: Quality::FLOOR_DEFAULT,
             source: Source::Decoded(decoded),
+            near_budget_spent: false,
         };
         (is_whole(&matched), not_searched(&matched))
     }

@@ -16,6 +16,9 @@ const REACH_MAX: u32 = 80;
 /// few unstable bits; probes differ at all positions.
 const POSITIONS_MAX: u32 = 96;
 
+/// The same once the budget is spent: a caller who knows the budget and stops there covers fewer positions, and still more than copies do.
+const POSITIONS_SPENT_MAX: u32 = 48;
+
 /// Anchors of one pair: a content has at most so many hashes.
 const ANCHORS_MAX: usize = 64;
 
@@ -140,10 +143,13 @@ impl Pair {
         fresh.dedup();
         fresh.retain(|one| self.known.binary_search(one).is_err());
         let exact = candidates.first().filter(|_| is_exact).map(|at| digest(*at));
-        if !fresh.is_empty() {
-            outcome.probed_now = self.cover(counted.iter().map(|at| asked.hashes[*at]));
-        }
         let has_spent = self.is_spent || self.counted() + fresh.len() > budget;
+        if !fresh.is_empty() {
+            let positions_max = if has_spent { POSITIONS_SPENT_MAX } else { POSITIONS_MAX };
+            self.cover(counted.iter().map(|at| asked.hashes[*at]));
+            let is_probed = self.covered.count() > positions_max;
+            outcome.probed_now = is_probed && !std::mem::replace(&mut self.is_probed, true);
+        }
         let is_known = fresh.is_empty() && (exact.is_none() || exact == self.exact);
         if !has_spent || is_known {
             // Equal queries have equal answers, before and after.
@@ -206,12 +212,10 @@ impl Pair {
         nearest.min_by_key(|(far, at, _)| (*far, *at)).map(|(_, at, anchor)| (at, anchor))
     }
 
-    /// Adds the positions at which these queries differ from the first. Returns whether they are too many since now.
-    fn cover(&mut self, queries: impl Iterator<Item = PdqBits>) -> bool {
+    /// Adds the positions at which these queries differ from the first.
+    fn cover(&mut self, queries: impl Iterator<Item = PdqBits>) {
         for query in queries.filter(|query| query.distance(self.origin) <= ONE_PICTURE) {
             self.covered = self.covered | (query ^ self.origin);
         }
-        let is_probed = self.covered.count() > POSITIONS_MAX;
-        is_probed && !std::mem::replace(&mut self.is_probed, true)
     }
 }

@@ -208,6 +208,11 @@ fn positions_raise_an_alarm_once() {
         signs.extend(world.ask(flipped(at..at + 4), RADIUS, Duration::ZERO).1.signs);
     }
     assert_eq!(signs, [(ITEM, Sign::Positions)]);
+    // A caller who stops as soon as its budget is spent.
+    let world = World::new(base(), 20);
+    let signs: Vec<_> =
+        (0..21).flat_map(|at| world.ask(flipped(3 * at..3 * at + 3), RADIUS, Duration::ZERO).1.signs).collect();
+    assert_eq!(signs, [(ITEM, Sign::Positions), (ITEM, Sign::NearBudget)]);
     // The same twelve bits in all their combinations.
     let world = World::new(base(), 64);
     for bits in 1..4_096_u16 {
