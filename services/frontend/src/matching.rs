@@ -224,7 +224,8 @@ impl Matching {
             prepared.into_iter().map(|one| one.map(&mut answered)).collect()
         };
         drop(turn);
-        let answer = Answer { results, coverage: coverage.unwrap_or_default(), results_omitted, queries: sent };
+        let answer =
+            Answer { results, coverage: coverage.unwrap_or_default(), results_omitted, queries: sent };
         match incomplete {
             None => Ok(answer),
             Some(status) => Err(Failed::Incomplete { status, partial: Box::new(answer) }),
@@ -249,7 +250,9 @@ impl Matching {
             let searched = self.searcher.search(asked, options, answer_bytes, urgency, deadline).await;
             let answer = match searched {
                 Ok(answer) => answer,
-                Err(SearchFailure::Incomplete { partial, .. }) if partial.results.len() == part.len() => *partial,
+                Err(SearchFailure::Incomplete { partial, .. }) if partial.results.len() == part.len() => {
+                    *partial
+                }
                 Err(SearchFailure::Incomplete { status, .. } | SearchFailure::Call(status)) => {
                     return Err(status);
                 }

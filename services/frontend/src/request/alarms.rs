@@ -86,7 +86,9 @@ impl RaiseAlarm for CountedAlarms {
                 "a canary was matched: the list is being probed, or has leaked"
             ),
             // A picture that many people share spends it as well.
-            Sign::NearBudget => tracing::debug!(member, name, ?principal, item, ?bank, "a near-query budget is spent"),
+            Sign::NearBudget => {
+                tracing::debug!(member, name, ?principal, item, ?bank, "a near-query budget is spent")
+            }
         }
     }
 }

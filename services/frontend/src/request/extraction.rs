@@ -27,10 +27,15 @@ fn distance(one: PdqHash, other: PdqHash) -> u32 {
 
 /// A list of one item, its hash, and the copy that a script begins with.
 fn trial(seed: u64, budget: u16) -> (Deployment, PdqHash, PdqHash, SmallRng) {
+    trial_at(BEGINS_AT, seed, budget)
+}
+
+/// The same with a copy at this distance.
+fn trial_at(begins_at: u32, seed: u64, budget: u16) -> (Deployment, PdqHash, PdqHash, SmallRng) {
     let mut random = SmallRng::seed_from_u64(seed);
     let hash = picture_hash(&mut random);
     let mut copy = hash;
-    while distance(copy, hash) < BEGINS_AT {
+    while distance(copy, hash) < begins_at {
         let further = exchange(copy, &mut random);
         if distance(further, hash) > distance(copy, hash) {
             copy = further;
@@ -41,10 +46,14 @@ fn trial(seed: u64, budget: u16) -> (Deployment, PdqHash, PdqHash, SmallRng) {
 }
 
 /// Runs a script in all trials. Returns what it came to, with its distance from the hash.
-fn trials(budget: u16, script: impl Fn(&Deployment, PdqHash, &mut SmallRng) -> Extraction) -> Vec<(Extraction, u32)> {
+fn trials(
+    begins_at: u32,
+    budget: u16,
+    script: impl Fn(&Deployment, PdqHash, &mut SmallRng) -> Extraction,
+) -> Vec<(Extraction, u32)> {
     (0..TRIALS)
         .map(|seed| {
-            let (deployment, hash, copy, mut random) = trial(seed, budget);
+            let (deployment, hash, copy, mut random) = trial_at(begins_at, seed, budget);
             let extraction = script(&deployment, copy, &mut random);
             let left = distance(extraction.hash, hash);
             (extraction, left)
@@ -67,14 +76,19 @@ fn sum_up(of: &str, trials: &[(Extraction, u32)]) -> (usize, u32, u32) {
 #[test]
 fn without_a_budget_the_scripts_find_the_hash() {
     for (tells, at_most) in [(Tells::Distance, 300), (Tells::Bucket, 400), (Tells::Match, 400)] {
-        let done = trials(NO_BUDGET, |deployment, copy, random| extract(deployment, copy, tells, random, false));
+        let script = |deployment: &Deployment, copy, random: &mut SmallRng| {
+            extract(deployment, copy, tells, random, false)
+        };
+        let done = trials(BEGINS_AT, NO_BUDGET, script);
         let (found, mean, _) = sum_up(&format!("{tells:?}, no budget"), &done);
         assert_eq!(found, done.len(), "{tells:?}");
         assert!(mean > 100 && mean < at_most, "{tells:?}: {mean}");
     }
-    let done = trials(NO_BUDGET, |deployment, copy, random| extract_by_groups(deployment, copy, random));
-    let (found, mean, _) = sum_up("groups, no budget", &done);
-    assert!(found == done.len() && mean > 64, "{mean}");
+    for begins_at in [BEGINS_AT, 10] {
+        let done = trials(begins_at, NO_BUDGET, extract_by_groups);
+        let (found, mean, _) = sum_up(&format!("groups from {begins_at}, no budget"), &done);
+        assert!(found == done.len() && mean < 100, "{mean}");
+    }
 }
 
 #[test]
@@ -82,26 +96,35 @@ fn within_the_default_budget_no_script_finds_the_hash() {
     for tells in [Tells::Distance, Tells::Bucket, Tells::Match] {
         // A script that takes repetitions for answers, and one that stops at the first.
         for stops in [false, true] {
-            let done = trials(0, |deployment, copy, random| extract(deployment, copy, tells, random, stops));
+            let script = |deployment: &Deployment, copy, random: &mut SmallRng| {
+                extract(deployment, copy, tells, random, stops)
+            };
+            let done = trials(BEGINS_AT, 0, script);
             let (found, _, least) = sum_up(&format!("{tells:?}, stops {stops}"), &done);
             assert_eq!(found, 0, "{tells:?}");
-            // Half of the exchanges were answered, so that half of the differing bits at most are known, but for luck.
-            assert!(least >= BEGINS_AT / 4, "{tells:?}: {least}");
-            assert!(done.iter().all(|(one, _)| one.answered <= 64), "{tells:?}");
+            // 32 of the queries that it takes to find 20 bits, but for luck.
+            assert!(least >= BEGINS_AT / 2, "{tells:?}: {least}");
+            let most = done.iter().map(|(one, _)| one.answered).max();
+            assert!(!stops || most <= Some(32), "{tells:?}: {most:?}");
         }
     }
-    let done = trials(0, |deployment, copy, random| extract_by_groups(deployment, copy, random));
-    let (found, _, least) = sum_up("groups, default budget", &done);
-    assert!(found == 0 && least > 0, "{least}");
+    for begins_at in [BEGINS_AT, 10] {
+        let done = trials(begins_at, 0, extract_by_groups);
+        let (found, _, least) = sum_up(&format!("groups from {begins_at}, default budget"), &done);
+        assert!(found == 0 && least > 0, "{least}");
+    }
 }
 
 #[test]
 fn extraction_raises_the_alarm_of_positions() {
     for tells in [Tells::Distance, Tells::Bucket, Tells::Match] {
         for seed in 0..TRIALS {
-            let (deployment, _, copy, mut random) = trial(seed, 0);
-            extract(&deployment, copy, tells, &mut random, false);
-            assert_eq!(deployment.alarms(), BTreeMap::from([("NearBudget", 1), ("Positions", 1)]), "{tells:?}");
+            for stops in [false, true] {
+                let (deployment, _, copy, mut random) = trial(seed, 0);
+                extract(&deployment, copy, tells, &mut random, stops);
+                let both = BTreeMap::from([("NearBudget", 1), ("Positions", 1)]);
+                assert_eq!(deployment.alarms(), both, "{tells:?}, stops {stops}");
+            }
         }
     }
 }
@@ -161,19 +184,20 @@ fn members_who_read_the_hashes_have_no_budget() {
 
 #[test]
 fn many_hashes_in_one_call_or_one_content_count_each() {
-    let (deployment, hash, copy, mut random) = trial(4, 0);
+    let (deployment, _, copy, mut random) = trial(4, 0);
     let probes: Vec<PdqHash> = (0..200).map(|_| exchange(copy, &mut random)).collect();
-    let answers = deployment.ask_all(MEMBER, &probes.iter().map(|one| vec![*one]).collect::<Vec<_>>()).unwrap();
+    let answers =
+        deployment.ask_all(MEMBER, &probes.iter().map(|one| vec![*one]).collect::<Vec<_>>()).unwrap();
     let answered = |answer: &&deployment::Answered| !answer.is_repeated;
-    assert!(answers.iter().filter(answered).count() <= 70, "200 probes of some 190 different ones");
+    assert!(answers.iter().filter(answered).count() <= 34, "200 probes, few of them equal");
     assert!(answers.iter().all(|answer| answer.distance.is_some()));
 
     let (deployment, ..) = trial(4, 0);
-    let contents: Vec<Vec<PdqHash>> = probes.chunks(40).map(<[PdqHash]>::to_vec).collect();
+    let contents: Vec<Vec<PdqHash>> = probes.chunks(25).map(<[PdqHash]>::to_vec).collect();
     let answers = deployment.ask_all(MEMBER, &contents).unwrap();
     let repeated: Vec<bool> = answers.iter().map(|answer| answer.is_repeated).collect();
-    assert_eq!(repeated, [false, true, true, true, true]);
-    assert!(answers.iter().all(|answer| answer.distance.is_some() && answer.distance != Some(distance(hash, hash))));
+    assert_eq!(repeated, [false, true, true, true, true, true, true, true]);
+    assert!(answers.iter().all(|answer| answer.distance.is_some()));
 }
 
 #[test]
@@ -194,7 +218,8 @@ fn a_canary_is_shown_to_its_owner_alone() {
     let deployment = Deployment::new(&list, Quota::default());
     assert_eq!(deployment.ask(OWNER, canary).unwrap().distance, Some(0));
     assert!(deployment.alarms().is_empty());
-    for (member, query) in [(MEMBER, canary), (MEMBER, exchange(canary, &mut random)), (SEES_HASHES, canary)] {
+    for (member, query) in [(MEMBER, canary), (MEMBER, exchange(canary, &mut random)), (SEES_HASHES, canary)]
+    {
         assert_eq!(deployment.ask(member, query).unwrap().distance, None);
     }
     // Once for each member.

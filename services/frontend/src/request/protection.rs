@@ -7,8 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vigie_consortium::quotas::{Asked, Near, NearLimits, PdqBits, Repeat, Seen, Sign};
 use vigie_consortium::Capability;
+use vigie_consortium::quotas::{Asked, Near, NearLimits, PdqBits, Repeat, Seen, Sign};
 use vigie_model::answer::cut;
 use vigie_model::{
     ANSWER_BYTES_MAX, BankId, Distance, Hash, HashType, ItemContent, ItemId, Limit, Match, Matched, Query,
@@ -115,7 +115,13 @@ impl OfMember {
     }
 
     /// Puts the repetitions into the answer. `found` is what the searches for the anchors found.
-    pub(super) fn repeat(&self, answer: &mut Answer, repeats: &Repeats, found: &[QueryMatches], limit: Limit) {
+    pub(super) fn repeat(
+        &self,
+        answer: &mut Answer,
+        repeats: &Repeats,
+        found: &[QueryMatches],
+        limit: Limit,
+    ) {
         let mut contents: Vec<&mut Matched> = answer.results.iter_mut().flatten().collect();
         for repeat in &repeats.repeats {
             let Some(content) = contents.get_mut(repeat.at) else { continue };
@@ -136,7 +142,8 @@ impl OfMember {
     fn repeat_one(&self, content: &mut Matched, repeat: &OneRepeat, there: Option<&Match>, limit: Limit) {
         let matches = &mut content.found.matches;
         let own = matches.iter().position(|found| found.item == repeat.item);
-        if let Some(own) = own.and_then(|at| matches.get_mut(at)).filter(|own| own.hash_type != HashType::PDQ) {
+        if let Some(own) = own.and_then(|at| matches.get_mut(at)).filter(|own| own.hash_type != HashType::PDQ)
+        {
             // The file itself is known, whatever its picture is near to.
             own.other_matches = 0;
             return;
@@ -147,7 +154,8 @@ impl OfMember {
             return;
         }
         let OneRepeat { distance, rendition, variant, .. } = *repeat;
-        let one = Match { hash_type: HashType::PDQ, distance, rendition, variant, other_matches: 0, ..template };
+        let one =
+            Match { hash_type: HashType::PDQ, distance, rendition, variant, other_matches: 0, ..template };
         match own.and_then(|at| matches.get_mut(at)) {
             Some(own) => *own = one,
             None => matches.push(one),
@@ -196,7 +204,9 @@ impl PdqHashes {
     fn of(queries: &SearchedQueries, at: usize) -> Self {
         let hashes = queries.of_content(at).flat_map(|(rendition, query)| {
             let pdq = query.hashes.iter().filter(|one| one.hash.hash_type() == HashType::PDQ);
-            pdq.filter_map(move |one| Some((PdqBits::from_bytes(one.hash.as_bytes())?, (rendition, one.variant))))
+            pdq.filter_map(move |one| {
+                Some((PdqBits::from_bytes(one.hash.as_bytes())?, (rendition, one.variant)))
+            })
         });
         let (bits, of) = hashes.unzip();
         Self { bits, of }

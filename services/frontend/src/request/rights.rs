@@ -94,7 +94,13 @@ impl Rights {
     }
 
     /// Puts repetitions into an answer. `found` is what was found by [`Repeats::queries`].
-    pub(crate) fn repeat(&self, answer: &mut Answer, repeats: &Repeats, found: &[QueryMatches], limit: Limit) {
+    pub(crate) fn repeat(
+        &self,
+        answer: &mut Answer,
+        repeats: &Repeats,
+        found: &[QueryMatches],
+        limit: Limit,
+    ) {
         if let Some(of) = &self.of {
             of.repeat(answer, repeats, found, limit);
         }

@@ -1,15 +1,17 @@
 //! The budget of near queries: how much a member may learn in a day of one item's hash.
 //!
-//! Whoever may search can reconstruct a hash that it is near to, by altering a query bit by bit and watching the answers: 257 queries by
-//! exact distances, 271 by "match or no match". The budget bounds the answers that it can learn from.
+//! Whoever may search can reconstruct a hash that it is near to, by altering a query and watching the answers. From a copy 20 bits away single bits
+//! take 257 queries by exact distances and 271 by "match or no match"; exchanged pairs, which pass the check of weights, take 168 and 192; and groups of
+//! exchanged pairs 84 by exact distances. The budget bounds the answers that a caller can learn from.
 //!
 //! **What counts.** A pair is a member and an item that it has matched at a distance above 0. Each matching query is an *anchor*: by the
 //! triangle inequality a search of radius `r` cannot match the same hash farther than `r` plus the anchor's distance from the anchor. So
 //! "no match" beyond that reach says nothing that the member does not know, and each different query within it counts, **whether or not it matches**:
 //! counting matches alone would let a caller walk along the outside of the boundary for nothing. A pair has as its anchor the nearest of its
 //! queries, so that the reach is small, and one more for each match beyond the reach of the others (an item with several hashes). Queries that do not
-//! match count from the pair's fourth query on; before that a member learns by them no more than about 23 bits by 2,000 queries,
-//! of the 95 that separate an altered copy 20 bits away from the hash.
+//! match count from the pair's fourth query on, so that few pairs have to be compared with each query. Before that they are of little use: of a
+//! caller who may have two further matches each of 2,000 queries has to match with a probability of 0.001, and all of them together have about 23 bits, of
+//! the 95 that are between the hash and a copy 20 bits away.
 //!
 //! **What is answered once the budget is spent.** Every different query within the reach is answered as a match of the item at the
 //! distance of the last answer, whether or not it matches, and nothing beyond the reach can match. So the answer is a function of what the member
@@ -20,10 +22,13 @@
 //! Equal queries have equal answers and count once. A query of distance 0 never counts; after the budget is spent it is answered truly only if it
 //! was so before, since it would otherwise confirm a guess.
 //!
-//! **Bounds.** A process holds at most [`PAIRS_MAX`] pairs, an equal share for each member, and at most 64 digests for each pair on average.
+//! **Bounds.** A process holds at most [`PAIRS_MAX`] pairs, an equal share for each member, and as many digests as the default
+//! budget has for each pair.
 //! A pair holds its anchors and its first query in memory, no other query but keyed digests, and all of it for one day.
 //!
-//! Not covered: several frontends (each counts for itself), several members who work together, and several days.
+//! Not covered: several frontends (each counts for itself), several members who work together, several items of one hash that a caller searches one by
+//! one by their banks, radii above 40 (where the reach ends before the sum does), and several days: the budget makes extraction slow, and the alarms make it
+//! visible.
 
 mod pair;
 mod pairs;
@@ -43,7 +48,7 @@ use self::pair::{Anchor, Pair};
 use self::pairs::Pairs;
 use super::quota::Quota;
 
-/// Pairs of a process: about 1 KB each at most, and 250 bytes for most.
+/// Pairs of a process: mostly of 250 bytes each, and of 600 bytes where the budget is spent.
 pub const PAIRS_MAX: usize = 100_000;
 
 const DAY_SECS: u64 = 86_400;

@@ -74,9 +74,12 @@ impl Deployment {
             apply(Change::MemberPut(Member { id, name: name.parse().unwrap(), ..Member::local() }));
         }
         apply(Change::BankCreated { bank: BANK, owner: OWNER, name: "list".parse().unwrap() });
-        for (id, member, role) in
-            [(1, MemberId::HOST, Role::Operator), (2, OWNER, Role::Matcher), (3, MEMBER, Role::Matcher), (4, SEES_HASHES, Role::Matcher)]
-        {
+        for (id, member, role) in [
+            (1, MemberId::HOST, Role::Operator),
+            (2, OWNER, Role::Matcher),
+            (3, MEMBER, Role::Matcher),
+            (4, SEES_HASHES, Role::Matcher),
+        ] {
             apply(Change::PrincipalPut(Principal {
                 id: PrincipalId(id),
                 member,
@@ -91,7 +94,13 @@ impl Deployment {
             [(MEMBER, vec![Capability::Match]), (SEES_HASHES, vec![Capability::Match, Capability::SeeHashes])]
         {
             let capabilities = Capabilities::new(capabilities).unwrap();
-            apply(Change::GrantPut(Grant { bank: BANK, member, capabilities, alias: None, expiry: Expiry::NEVER }));
+            apply(Change::GrantPut(Grant {
+                bank: BANK,
+                member,
+                capabilities,
+                alias: None,
+                expiry: Expiry::NEVER,
+            }));
         }
         for member in [OWNER, MEMBER, SEES_HASHES] {
             apply(Change::QuotaPut { member, quota });
@@ -132,7 +141,11 @@ impl Deployment {
     }
 
     /// A call of several contents, of several hashes each: from the caller's message to the one that it gets.
-    pub(super) fn ask_all(&self, member: MemberId, contents: &[Vec<PdqHash>]) -> Result<Vec<Answered>, Status> {
+    pub(super) fn ask_all(
+        &self,
+        member: MemberId,
+        contents: &[Vec<PdqHash>],
+    ) -> Result<Vec<Answered>, Status> {
         let mut asked = MatchCall::try_from(pb::MatchRequest {
             queries: contents.iter().map(|hashes| query(hashes)).collect(),
             ..pb::MatchRequest::default()

@@ -17,7 +17,7 @@ const REACH_MAX: u32 = 80;
 const POSITIONS_MAX: u32 = 96;
 
 /// The same once the budget is spent: a caller who knows the budget and stops there covers fewer positions, and still more than copies do.
-const POSITIONS_SPENT_MAX: u32 = 48;
+const POSITIONS_SPENT_MAX: u32 = 36;
 
 /// Anchors of one pair: a content has at most so many hashes.
 const ANCHORS_MAX: usize = 64;

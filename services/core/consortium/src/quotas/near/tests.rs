@@ -189,7 +189,7 @@ fn memory_is_bounded_and_pairs_of_many_queries_stay() {
             ask(item, at, u16::MAX);
         }
         assert!(near.pairs.lock().unwrap().len() <= 10);
-        assert!(near.pairs.lock().unwrap().digests() <= 640);
+        assert!(near.pairs.lock().unwrap().digests() <= 320);
     }
 }
 
@@ -210,8 +210,9 @@ fn positions_raise_an_alarm_once() {
     assert_eq!(signs, [(ITEM, Sign::Positions)]);
     // A caller who stops as soon as its budget is spent.
     let world = World::new(base(), 20);
-    let signs: Vec<_> =
-        (0..21).flat_map(|at| world.ask(flipped(3 * at..3 * at + 3), RADIUS, Duration::ZERO).1.signs).collect();
+    let signs: Vec<_> = (0..21)
+        .flat_map(|at| world.ask(flipped(3 * at..3 * at + 3), RADIUS, Duration::ZERO).1.signs)
+        .collect();
     assert_eq!(signs, [(ITEM, Sign::Positions), (ITEM, Sign::NearBudget)]);
     // The same twelve bits in all their combinations.
     let world = World::new(base(), 64);
