@@ -48,7 +48,7 @@ use self::pair::{Anchor, Pair};
 use self::pairs::Pairs;
 use super::quota::Quota;
 
-/// Pairs of a process: mostly of 250 bytes each, and of 600 bytes where the budget is spent.
+/// Pairs of a process, of about 500 bytes each, and 800 where the budget is spent.
 pub const PAIRS_MAX: usize = 100_000;
 
 const DAY_SECS: u64 = 86_400;

@@ -37,11 +37,17 @@ const ISSUER: &str = "https://id.test";
 /// An item: its id, its hash, its labels.
 type Listed<'a> = (u64, PdqHash, &'a [&'a str]);
 
+struct Held {
+    item: ItemId,
+    hash: PdqHash,
+    labels: Box<[Box<str>]>,
+}
+
 pub(super) struct Deployment {
     view: Arc<View>,
     meters: Meters,
     raised: Arc<Raised>,
-    list: Vec<(ItemId, PdqHash, Box<[Box<str>]>)>,
+    list: Vec<Held>,
 }
 
 #[derive(Debug, Default)]
@@ -107,14 +113,15 @@ impl Deployment {
         }
         let raised = Arc::new(Raised::default());
         let list = list.iter().map(|(id, hash, labels)| {
-            (ItemId(*id), *hash, labels.iter().map(|label| Box::from(*label)).collect())
+            let labels = labels.iter().map(|label| Box::from(*label)).collect();
+            Held { item: ItemId(*id), hash: *hash, labels }
         });
         let alarms = Arc::<Raised>::clone(&raised);
         Self { view: Arc::new(directory.into()), meters: Meters::new(alarms), raised, list: list.collect() }
     }
 
     pub(super) fn remove(&mut self, item: u64) {
-        self.list.retain(|(id, ..)| id.0 != item);
+        self.list.retain(|held| held.item.0 != item);
     }
 
     /// The alarms of so far, by sign.
@@ -198,7 +205,7 @@ impl Deployment {
         let radius = options.max_distances.get(HashType::PDQ);
         let is_searched = options.bank_set.as_ref().is_some_and(|set| set.contains(BANK));
         let mut matches = Vec::new();
-        for (item, hash, labels) in self.list.iter().filter(|_| is_searched) {
+        for Held { item, hash, labels } in self.list.iter().filter(|_| is_searched) {
             let hash = vigie_model::Hash::pdq(*hash);
             let far = |one: &vigie_model::QueryHash| (one.hash.distance(&hash).unwrap(), one.variant);
             let within: Vec<_> = query.hashes.iter().map(far).filter(|(far, _)| *far <= radius).collect();
@@ -224,7 +231,7 @@ impl Deployment {
 
 fn query(hashes: &[PdqHash]) -> pb::MatchQuery {
     let hash = |hash: &PdqHash| model::QueryHash {
-        hash: Some(model::Hash { hash_type: model::HashType::Pdq.into(), value: hash.to_vec().into() }),
+        hash: Some(model::Hash { hash_type: model::HashType::Pdq.into(), value: hash.to_vec() }),
         ..model::QueryHash::default()
     };
     let hashed = pb::HashedContent { hashes: hashes.iter().map(hash).collect(), pdq_quality: None };

@@ -2,6 +2,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use smallvec::SmallVec;
+
 use super::pdq_bits::PdqBits;
 use super::{Asked, Seen};
 
@@ -72,9 +74,9 @@ pub(super) struct Pair {
     origin: PdqBits,
     /// Positions at which counted queries differ from `origin`.
     covered: PdqBits,
-    anchors: Vec<Anchor>,
+    anchors: SmallVec<[Anchor; 1]>,
     /// Keyed digests of the queries that were counted, ascending.
-    known: Vec<u64>,
+    known: SmallVec<[u64; 4]>,
     /// The digest of an exact query that was answered as such.
     exact: Option<u64>,
     /// The distance of the last true answer.
@@ -86,7 +88,7 @@ pub(super) struct Pair {
 impl Pair {
     /// The pair of a first near match.
     pub(super) fn new(origin: PdqBits, distance: u16) -> Self {
-        let (covered, anchors, known) = (PdqBits::default(), Vec::new(), Vec::new());
+        let (covered, anchors, known) = (PdqBits::default(), SmallVec::new(), SmallVec::new());
         Self {
             origin,
             covered,
@@ -106,6 +108,11 @@ impl Pair {
     /// How many queries are counted.
     pub(super) fn counted(&self) -> usize {
         self.known.len()
+    }
+
+    /// Whether the budget is spent.
+    pub(super) const fn is_spent(&self) -> bool {
+        self.is_spent
     }
 
     /// Whether queries that do not match are counted as well.

@@ -8,8 +8,8 @@ use vigie_model::ItemId;
 use super::pair::Pair;
 use super::{NearLimits, Watched};
 
-/// Watched pairs of a member: each of its queries is compared with each of them, in about 10 microseconds for all.
-const WATCHED_MAX: usize = 1_024;
+/// Watched pairs of a member: each of its queries is compared with each of them, in about 20 microseconds for eight hashes and all pairs.
+const WATCHED_MAX: usize = 512;
 
 /// Canaries of a day that a member is remembered to have matched.
 const CANARIES_MAX: usize = 1_024;
@@ -64,11 +64,11 @@ impl Pairs {
             && (self.held.len() > limits.pairs_max || self.digests > limits.digests_max())
         {
             let other = |order: &BTreeMap<u64, ItemId>| order.values().copied().find(|other| *other != item);
-            let Some(oldest) = other(&self.light).or_else(|| other(&self.watched)) else { break };
+            let Some(oldest) = other(&self.light).or_else(|| self.oldest_watched(item)) else { break };
             dropped_watched |= self.take(oldest).is_some_and(|pair| pair.is_watched());
         }
         if self.watched.len() > WATCHED_MAX
-            && let Some(oldest) = self.watched.values().next().copied()
+            && let Some(oldest) = self.oldest_watched(item)
         {
             self.take(oldest);
             dropped_watched = true;
@@ -92,6 +92,13 @@ impl Pairs {
             self.canaries.pop_first();
         }
         self.canaries.insert(item)
+    }
+
+    /// The watched pair to drop first, other than that of `item`: one whose budget is not spent, if there is any.
+    fn oldest_watched(&self, item: ItemId) -> Option<ItemId> {
+        let others = || self.watched.values().copied().filter(|other| *other != item);
+        let is_unspent = |other: &ItemId| self.held.get(other).is_some_and(|held| !held.pair.is_spent());
+        others().find(is_unspent).or_else(|| others().next())
     }
 
     fn order(&mut self, is_watched: bool) -> &mut BTreeMap<u64, ItemId> {
