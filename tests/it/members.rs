@@ -1,6 +1,7 @@
 //! Several members on one cluster: what each sees, and how long what was taken back still works.
 
 mod cost;
+mod extraction;
 mod isolation;
 mod revocation;
 mod served;
