@@ -3,6 +3,7 @@
 pub(crate) mod answering;
 pub(crate) mod meters;
 pub(crate) mod alarms;
+mod of_member;
 pub(crate) mod rights;
 pub(crate) mod protection;
 pub(crate) mod rooms;

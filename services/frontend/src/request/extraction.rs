@@ -127,6 +127,14 @@ fn extraction_raises_the_alarm_of_positions() {
             }
         }
     }
+    for begins_at in [BEGINS_AT, 10] {
+        for seed in 0..TRIALS {
+            let (deployment, _, copy, mut random) = trial_at(begins_at, seed, 0);
+            extract_by_groups(&deployment, copy, &mut random);
+            let both = BTreeMap::from([("NearBudget", 1), ("Positions", 1)]);
+            assert_eq!(deployment.alarms(), both, "groups from {begins_at}");
+        }
+    }
 }
 
 #[test]

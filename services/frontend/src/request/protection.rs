@@ -4,11 +4,8 @@
 //! item is still there is found out by a search for the member's own anchor. That search is made whether or not the query matched, so that the
 //! time of an answer says nothing either.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use vigie_consortium::Capability;
-use vigie_consortium::quotas::{Asked, Near, NearLimits, PdqBits, Repeat, Seen, Sign};
+use vigie_consortium::quotas::{Asked, PdqBits, Repeat, Seen, Sign};
 use vigie_model::answer::cut;
 use vigie_model::{
     ANSWER_BYTES_MAX, BankId, Distance, Hash, HashType, ItemContent, ItemId, Limit, Match, Matched, Query,
@@ -17,15 +14,7 @@ use vigie_model::{
 
 use crate::matching::{Answer, SearchedQueries};
 use crate::request::alarms::Alarm;
-use crate::request::rights::OfMember;
-
-/// The near queries of the member of one request.
-#[derive(Debug)]
-pub(crate) struct Protection {
-    pub(crate) near: Arc<Near>,
-    pub(crate) limits: NearLimits,
-    pub(crate) now: Duration,
-}
+use crate::request::of_member::{OfMember, Protection};
 
 /// The answers that are repetitions, and the searches that say whether their items are still there.
 #[derive(Debug, Default)]

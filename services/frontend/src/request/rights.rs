@@ -6,34 +6,22 @@ use tonic::{Code, Status};
 use vigie_access::{Called, denied};
 use vigie_consortium::quotas::NearLimits;
 use vigie_consortium::rights::SearchBanks;
-use vigie_consortium::{Admitted, Capability, PrincipalId, Quota, View};
+use vigie_consortium::{Admitted, Capability, Quota, View};
 use vigie_model::{
-    Content, HashType, ItemId, Limit, Match, MatchCall, MemberId, QueryMatches, SearchOptions, Sequence,
-    UnixMillis,
+    Content, HashType, ItemId, Limit, Match, MatchCall, QueryMatches, SearchOptions, Sequence, UnixMillis,
 };
 use vigie_proto::Invalid;
 
 use crate::matching::Answer;
 use crate::request::meters::Meters;
-use crate::request::protection::{Protection, Repeats};
+use crate::request::of_member::{OfMember, Protection};
+use crate::request::protection::Repeats;
 
 /// One request by one caller, as of one state of the directory.
 #[derive(Debug)]
 pub(crate) struct Rights {
     /// `None` where there are no members.
     of: Option<OfMember>,
-}
-
-/// The rights of a member.
-#[derive(Debug)]
-pub(super) struct OfMember {
-    pub(super) view: Arc<View>,
-    pub(super) member: MemberId,
-    pub(super) principal: Option<PrincipalId>,
-    now: UnixMillis,
-    quota: Quota,
-    pub(super) meters: Meters,
-    pub(super) protection: Protection,
 }
 
 impl Rights {
@@ -174,7 +162,7 @@ fn check_weights(contents: &[Content]) -> Result<(), Status> {
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::{Hash, QueryHash, Variant};
+    use vigie_model::{Hash, MemberId, QueryHash, Variant};
     use vigie_rpc::details;
 
     use super::*;

@@ -17,7 +17,8 @@
 //! distance of the last answer, whether or not it matches, and nothing beyond the reach can match. So the answer is a function of what the member
 //! knows already and has no further bit, for the rest of the day. A real match is never hidden. The price is a false match: a picture
 //! within the reach of a member's own query that is not within the radius. With an anchor at distance 4 and the radius 31 that is one of
-//! between 32 and 39 bits from the item's hash. The caller shows that the answer is a repetition, and checks that the item is still there.
+//! between 32 and 39 bits from the item's hash. The frontend's answer shows that it is a repetition, and a search for the anchor
+//! shows that the item is still there.
 //!
 //! Equal queries have equal answers and count once. A query of distance 0 never counts; after the budget is spent it is answered truly only if it
 //! was so before, since it would otherwise confirm a guess.
@@ -30,76 +31,27 @@
 //! one by their banks, radii above 40 (where the reach ends before the sum does), and several days: the budget makes extraction slow, and the alarms make it
 //! visible.
 
+pub mod pdq_bits;
+pub mod asked;
+pub mod limits;
 mod pair;
 mod pairs;
-pub mod pdq_bits;
 
 use std::collections::BTreeSet;
-use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use vigie_model::ItemId;
 
+pub use self::asked::{Asked, Seen};
+pub use self::limits::{NearLimits, PAIRS_MAX};
 pub use self::pdq_bits::PdqBits;
 
-use self::pair::{Anchor, Pair};
-use self::pairs::Pairs;
-use super::quota::Quota;
-
-/// Pairs of a process, of about 500 bytes each, and 800 where the budget is spent.
-pub const PAIRS_MAX: usize = 100_000;
+use self::pair::Pair;
+use self::pairs::{Pairs, Watched};
 
 const DAY_SECS: u64 = 86_400;
-
-/// The bounds of one member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NearLimits {
-    /// Queries of a pair in a day.
-    budget: NonZeroU16,
-    /// Pairs of the member.
-    pairs_max: usize,
-}
-
-impl NearLimits {
-    /// The limits of one of `members` members.
-    #[must_use]
-    pub fn new(quota: &Quota, members: usize) -> Self {
-        Self { budget: quota.near_queries(), pairs_max: (PAIRS_MAX / members.max(1)).max(1) }
-    }
-
-    fn digests_max(&self) -> usize {
-        self.pairs_max * usize::from(Quota::NEAR_QUERIES_DEFAULT.get())
-    }
-
-    /// A budget beyond what the member has memory for is spent when that is full.
-    fn budget(&self) -> usize {
-        usize::from(self.budget.get()).min(self.digests_max())
-    }
-}
-
-/// The PDQ hashes of a content that were searched.
-#[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
-    /// The hashes.
-    pub hashes: &'a [PdqBits],
-    /// Whether the caller chose them. Each is then a query of its own; those of a picture are one query.
-    pub is_chosen: bool,
-    /// The largest distance that counted as a match.
-    pub radius: u16,
-}
-
-/// An item that was found by its PDQ hash.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
-    /// The item.
-    pub item: ItemId,
-    /// Its distance.
-    pub distance: u16,
-    /// The indices of the hashes of which one has that distance: more than one where a caller sends several of one variant.
-    pub candidates: Vec<usize>,
-}
 
 /// An item that is to be answered as a match at this distance, whether or not it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,13 +86,6 @@ pub struct Judged {
     pub repeats: Vec<Repeat>,
     /// Signs of extraction, each once for a pair in a day.
     pub signs: Vec<(ItemId, Sign)>,
-}
-
-/// An anchor that the member's queries are compared with.
-#[derive(Debug, Clone, Copy)]
-struct Watched {
-    item: ItemId,
-    anchor: Anchor,
 }
 
 /// The near queries of one member in one process.

@@ -4,8 +4,8 @@ use std::hash::{BuildHasher, RandomState};
 
 use smallvec::SmallVec;
 
+use super::asked::{Asked, Seen};
 use super::pdq_bits::PdqBits;
-use super::{Asked, Seen};
 
 /// Differing bits up to which two queries may be of one picture: PDQ's default distance.
 const ONE_PICTURE: u32 = 31;

@@ -5,14 +5,21 @@ use std::hash::RandomState;
 
 use vigie_model::ItemId;
 
-use super::pair::Pair;
-use super::{NearLimits, Watched};
+use super::limits::NearLimits;
+use super::pair::{Anchor, Pair};
 
-/// Watched pairs of a member: each of its queries is compared with each of them, in about 20 microseconds for eight hashes and all pairs.
+/// Watched pairs of a member: each of its queries is compared with each of them, in about 12 microseconds for eight hashes and all pairs.
 const WATCHED_MAX: usize = 512;
 
 /// Canaries of a day that a member is remembered to have matched.
 const CANARIES_MAX: usize = 1_024;
+
+/// An anchor that the member's queries are compared with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Watched {
+    pub(super) item: ItemId,
+    pub(super) anchor: Anchor,
+}
 
 /// The pairs, and the key of their digests, which lives as long as they do.
 #[derive(Debug, Default)]

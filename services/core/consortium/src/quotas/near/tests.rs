@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::quotas::quota::Quota;
 
 const ITEM: ItemId = ItemId(7);
 const RADIUS: u16 = 31;
