@@ -80,7 +80,7 @@ pub struct CountedCalls {
     pub member: Option<MemberId>,
     /// By whom; `None` where the caller is not known.
     pub principal: Option<PrincipalId>,
-    /// The path of the method.
+    /// The path of the method, or the name of an alarm.
     pub method: String,
     /// The code that they ended with.
     pub code: Code,
@@ -90,6 +90,10 @@ pub struct CountedCalls {
     pub item_count: u64,
     /// When the first of them came, at the earliest.
     pub since: UnixMillis,
+    /// The item that an alarm is about.
+    pub item: Option<ItemId>,
+    /// The bank of that item, where it is known.
+    pub bank: Option<BankId>,
 }
 
 /// A proof that an entry is in a tree, for [`vigie_audit::tree::check_inclusion`].
@@ -201,7 +205,7 @@ impl AuditClient {
 
 impl From<CountedCalls> for pb::CountedCalls {
     fn from(counted: CountedCalls) -> Self {
-        let CountedCalls { member, principal, method, code, calls, item_count, since } = counted;
+        let CountedCalls { member, principal, method, code, calls, item_count, since, item, bank } = counted;
         Self {
             member_id: member.map_or(0, |member| member.0),
             principal_id: principal.map_or(0, |principal| principal.0),
@@ -210,6 +214,8 @@ impl From<CountedCalls> for pb::CountedCalls {
             calls,
             item_count,
             since_unix_ms: since.0,
+            item_id: item.map_or(0, |item| item.0),
+            bank_id: bank.map_or(0, |bank| bank.0),
         }
     }
 }

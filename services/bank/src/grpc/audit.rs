@@ -4,6 +4,7 @@ use prost::Message as _;
 use tonic::{Code, Request, Response, Status};
 use vigie_access::Called;
 use vigie_audit::tree::{self, LeafIndex, NodeHash, Query, SIZE_MAX, Size};
+use vigie_consortium::quotas::Sign;
 use vigie_consortium::rights::Members;
 use vigie_consortium::{Method, PrincipalId};
 use vigie_model::{BankId, ItemId, MemberId, UnixMillis};
@@ -102,9 +103,10 @@ impl Reading {
 /// An entry of a report.
 fn reported(number: usize, counted: &pb::CountedCalls) -> Result<NewEntry, Invalid> {
     let field = |name: &str| format!("calls[{number}].{name}");
-    let method = Method::from_path(&counted.method).ok_or_else(|| {
-        Invalid::new(field("method"), format!("is {:?}, which is no method", counted.method))
-    })?;
+    let method = Method::from_path(&counted.method).map(Method::path);
+    let action = method.or_else(|| Sign::of_event(&counted.method).map(Sign::event));
+    let reason = || format!("is {:?}, which is no method and no alarm", counted.method);
+    let action = action.ok_or_else(|| Invalid::new(field("method"), reason()))?;
     if counted.calls == 0 {
         return Err(Invalid::new(field("calls"), "is 0; it must be at least 1"));
     }
@@ -114,9 +116,14 @@ fn reported(number: usize, counted: &pb::CountedCalls) -> Result<NewEntry, Inval
     };
     Ok(NewEntry {
         by,
-        action: method.path().to_owned(),
+        action: action.to_owned(),
         code: Code::from(counted.code),
-        about: About { items: counted.item_count, ..About::default() },
+        about: About {
+            banks: (counted.bank_id > 0).then_some(BankId(counted.bank_id)).into_iter().collect(),
+            first_item: (counted.item_id > 0).then_some(ItemId(counted.item_id)),
+            items: counted.item_count,
+            sequence: None,
+        },
         calls: counted.calls,
         since: (counted.since_unix_ms > 0).then_some(UnixMillis(counted.since_unix_ms)),
     })

@@ -272,7 +272,10 @@ async fn entries_are_listed_and_proven_to_those_who_may_know_of_them(bed: Bed) {
             tree.root()
         })
         .collect();
-    let head = |size: u64| TreeHead { size: Size::new(size).unwrap(), root: roots[size as usize - 1] };
+    let head = |size: u64| {
+        let root = roots[usize::try_from(size).unwrap() - 1];
+        TreeHead { size: Size::new(size).unwrap(), root }
+    };
     let prove = |index, tree_size| members::ProveInclusionRequest { index, tree_size };
     for (index, leaf) in (0..).zip(&leaves) {
         for size in index + 1..=leaves.len() as u64 {
@@ -385,7 +388,7 @@ async fn processes_report_calls_once(bed: Bed) {
     refused(report(&consortium.operator, searches(), "").await, Code::PermissionDenied, "");
     let bad = [
         (Vec::new(), "calls: has 0 counts; it must have 1 to 1000"),
-        (vec![counted("/x.Y/Z", 1)], "calls[0].method: is \"/x.Y/Z\", which is no method"),
+        (vec![counted("/x.Y/Z", 1)], "calls[0].method: is \"/x.Y/Z\", which is no method and no alarm"),
         (vec![counted("/vigie.matching.v1.MatchService/Match", 0)], "calls[0].calls: is 0"),
     ];
     for (calls, text) in bad {

@@ -26,7 +26,7 @@
 //! - `directory`: `table` (sorted rows that share memory), [`Directory`], `apply`, `element` (digests), `rows` (for stores and followers);
 //! - [`rights`]: `method`, `table` (who may call what), `caller` (who calls), `bank_set` and `view` (sets of banks,
 //!   names), `admitted` (decisions about one target), `denied`;
-//! - [`quotas`]: `gcra` (one limit), `seen`, `meter` (a member's limits).
+//! - [`quotas`]: `gcra` (one limit), `seen`, `meter` (a member's limits), `near` (how much it may learn of one item's hash: `pair`, `pairs`).
 
 mod text;
 mod expiry;

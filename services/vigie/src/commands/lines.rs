@@ -201,6 +201,9 @@ pub(crate) struct MatchLine<'a> {
     /// Matches that were left out because the answer would have been too large.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) matches_left_out: u32,
+    /// The answer repeats an earlier one: the member's budget of near queries for an item is spent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) near_budget_spent: bool,
     /// PDQ's quality of the image.
     pub(crate) quality: Option<u8>,
     /// The frames of the image that were searched, and those that were not.
