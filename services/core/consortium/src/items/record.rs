@@ -123,9 +123,9 @@ mod tests {
     fn content_differs_by_bank_type_and_bytes() {
         let (md5, other) = (Hash::md5([1; 16]), Hash::md5([2; 16]));
         let digests = [
-            ContentDigest::of(BankId(1), &[md5.clone()]),
-            ContentDigest::of(BankId(2), &[md5.clone()]),
-            ContentDigest::of(BankId(1), &[other.clone()]),
+            ContentDigest::of(BankId(1), std::slice::from_ref(&md5)),
+            ContentDigest::of(BankId(2), std::slice::from_ref(&md5)),
+            ContentDigest::of(BankId(1), std::slice::from_ref(&other)),
             ContentDigest::of(BankId(1), &[md5, other]),
             ContentDigest::of(BankId(1), &[Hash::pdq([1; 32])]),
         ];
