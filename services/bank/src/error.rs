@@ -33,6 +33,15 @@ pub(crate) enum Error {
         /// The member.
         member: MemberName,
     },
+    /// The change needs two people, and this is the first.
+    #[error(
+        "the bank's charter asks for two people for a removal of {limit} items or more in a day, and for a charter that asks for \
+         less: this request is noted; it is done when another principal of the member makes the same one within 24 hours"
+    )]
+    SecondPerson {
+        /// The items that need two people.
+        limit: u32,
+    },
     /// The member has added as many items as its quota lets it, or asks for more at once than that.
     #[error("{0}")]
     Spent(Spent),
@@ -104,9 +113,10 @@ impl Error {
             Self::Class(_) | Self::Spent(Spent::TooMuch { .. }) => Code::InvalidArgument,
             Self::Spent(Spent::Until { .. }) => Code::ResourceExhausted,
             Self::NameTaken(_) => Code::AlreadyExists,
-            Self::TooManyBanks(_) | Self::NoApiKey(_) | Self::TooManySubmissions(_) => {
-                Code::FailedPrecondition
-            }
+            Self::TooManyBanks(_)
+            | Self::NoApiKey(_)
+            | Self::TooManySubmissions(_)
+            | Self::SecondPerson { .. } => Code::FailedPrecondition,
             Self::Directory(refusal) => refusal.code(),
             Self::TimeSpent => Code::DeadlineExceeded,
             Self::Unreadable | Self::Stopping | Self::Standby => Code::Unavailable,

@@ -11,13 +11,12 @@ use vigie_model::{ChangeKind, FeedRange, ItemId, Partition, SetDigest, UnixMilli
 use vigie_proto::bank::{LogChange, decode_log_change};
 
 use crate::error::Error;
-use crate::plan::added::AddedItems;
 use crate::plan::answer::Answer;
 use crate::plan::audit::Audit;
 use crate::plan::digests::Totals;
 use crate::plan::step::Step;
 use crate::plan::write::{Action, Write};
-use crate::plan::{Known, Planner, State};
+use crate::plan::{Counted, Known, Planner, State};
 use crate::store::{Loaded, Rows, Store, StoreError, id_to_model, to_model};
 
 /// The term of a bank's log.
@@ -75,7 +74,7 @@ pub(crate) struct BankLog {
     states: watch::Sender<States>,
     clock: Arc<dyn vigie_log::Clock>,
     salts: Arc<Salts>,
-    added: Arc<AddedItems>,
+    counted: Arc<Counted>,
 }
 
 impl BankLog {
@@ -92,7 +91,7 @@ impl BankLog {
             states: watch::Sender::new(States::new()),
             clock,
             salts,
-            added: Arc::default(),
+            counted: Arc::default(),
         }
     }
 
@@ -134,7 +133,7 @@ impl Application for BankLog {
         let directory = loaded.directory();
         let Loaded { head, counts, banks, totals, audit, directory: _ } = loaded;
         let audit = Audit::new(audit, Arc::clone(&self.salts));
-        let state = State::new(counts, banks, directory, audit).counting(Arc::clone(&self.added));
+        let state = State::new(counts, banks, directory, audit).counting(Arc::clone(&self.counted));
         Ok(vigie_log::Loaded { head, state, summary: totals })
     }
 

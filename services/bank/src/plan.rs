@@ -11,13 +11,14 @@ pub(crate) mod digests;
 mod items;
 pub(crate) mod members;
 pub(crate) mod step;
+pub(crate) mod two_people;
 pub(crate) mod write;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use tonic::Code;
-use vigie_consortium::{Admitted, Directory, ItemRecord, View};
+use vigie_consortium::{Admitted, Change, Charter, Directory, ItemRecord, PrincipalId, View};
 use vigie_log::{Draft, Planned};
 use vigie_model::{
     Bank, BankId, BankName, BankRef, ChangeKind, ItemId, Partition, Sequence, SetDigest, UnixMillis,
@@ -31,6 +32,7 @@ use self::digests::{PartDigest, Parts};
 use self::items::Records;
 use self::members::{MembersAction, Standing};
 use self::step::Step;
+use self::two_people::TwoPeople;
 use self::write::{Action, Author, Write};
 use crate::error::Error;
 use crate::store::{Counts, Placement, Rows, StoredEntry, StoredItem, StoredRecord, to_model};
@@ -42,19 +44,26 @@ pub(crate) struct State {
     banks: BTreeMap<BankId, Bank>,
     view: Arc<View>,
     audit: Audit,
-    added: Arc<AddedItems>,
+    counted: Arc<Counted>,
+}
+
+/// What is counted beside the log, and outlives a state that is loaded anew.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    added: AddedItems,
+    two_people: TwoPeople,
 }
 
 impl State {
     /// From the rows of the store.
     pub(crate) fn new(counts: Counts, banks: Vec<Bank>, directory: Directory, audit: Audit) -> Self {
         let banks = banks.into_iter().map(|bank| (bank.id, bank)).collect();
-        Self { counts, banks, view: Arc::new(View::from(directory)), audit, added: Arc::default() }
+        Self { counts, banks, view: Arc::new(View::from(directory)), audit, counted: Arc::default() }
     }
 
-    /// Counts what members add where it was counted before the state was loaded.
-    pub(crate) fn counting(self, added: Arc<AddedItems>) -> Self {
-        Self { added, ..self }
+    /// Goes on with what was counted before the state was loaded.
+    pub(crate) fn counting(self, counted: Arc<Counted>) -> Self {
+        Self { counted, ..self }
     }
 
     /// The directory, with what callers may see of it.
@@ -144,7 +153,14 @@ impl vigie_log::Planner for Planner<'_> {
     fn plan(&mut self, write: &Write) -> Result<Answer, Error> {
         let by = self.who(write.by);
         let about = self.about(write);
-        let answer = self.act(write)?;
+        let answer = match self.act(write) {
+            Err(error @ Error::SecondPerson { .. }) => {
+                let (action, code) = (write.by.method.path().to_owned(), Code::FailedPrecondition);
+                self.record(NewEntry { by, action, code, about, calls: 1, since: None })?;
+                return Err(error);
+            }
+            acted => acted?,
+        };
         if self.has_members() && !matches!(answer, Answer::Recorded { .. }) {
             let (action, code) = (write.by.method.path().to_owned(), Code::Ok);
             let about = about.answered(&answer);
@@ -181,11 +197,11 @@ impl Planner<'_> {
             Action::CreateBank { name } => self.create_bank(by, name),
             Action::RenameBank { name, new_name } => self.rename_bank(by, name, new_name),
             Action::SetBankEnabled { name, enabled } => self.set_bank_enabled(by, name, *enabled),
-            Action::DeleteBank { name } => self.delete_bank(by, name),
+            Action::DeleteBank { name } => self.delete_bank(write, name),
             Action::AddItems { bank, items } => self.add_items(by, bank, items),
             Action::UpdateItem { item, details } => self.update_item(by, *item, details),
-            Action::RemoveItems { items, origin } => self.remove_items(by, items, origin.as_ref()),
-            Action::Members(write) => self.change_members(by, &write.action),
+            Action::RemoveItems { items, origin } => self.remove_items(write, items, origin.as_ref()),
+            Action::Members(members) => self.change_members(write, &members.action),
             Action::Record(entries) => self.record_all(entries),
         }
     }
@@ -229,9 +245,10 @@ impl Planner<'_> {
         Ok(Answer::Bank { bank, sequence })
     }
 
-    fn delete_bank(&mut self, by: Author, name: &BankRef) -> Result<Answer, Error> {
-        let id = self.state.id_of(by, name, self.now())?;
+    fn delete_bank(&mut self, write: &Write, name: &BankRef) -> Result<Answer, Error> {
+        let id = self.state.id_of(write.by, name, self.now())?;
         let bank = self.state.banks.get(&id).ok_or(Error::Broken)?.clone();
+        self.check_removals(write, [(id, bank.item_count)].into())?;
         self.forget_digests(&bank)?;
         let sequence = self.log(ChangeKind::BankDeleted { bank: bank.id })?;
         self.state.banks.remove(&bank.id);
@@ -241,10 +258,13 @@ impl Planner<'_> {
         Ok(Answer::BankDeleted { sequence, item_count: bank.item_count })
     }
 
-    fn change_members(&mut self, by: Author, action: &MembersAction) -> Result<Answer, Error> {
+    fn change_members(&mut self, write: &Write, action: &MembersAction) -> Result<Answer, Error> {
         let (view, now) = (&self.state.view, self.now());
-        let standing = Standing { admitted: by.admitted(view, now)?, directory: view.directory(), now };
+        let standing = Standing { admitted: write.by.admitted(view, now)?, directory: view.directory(), now };
         let change = standing.change(action)?;
+        if let Change::CharterPut { bank, charter } = &change {
+            self.check_charter(write, *bank, charter)?;
+        }
         let sequence = self.append(LogChange::Directory(change.clone()))?;
         Ok(Answer::Directory { change, sequence })
     }
@@ -300,6 +320,43 @@ impl Planner<'_> {
         self.state.counts.audited = self.state.audit.count();
         self.entries.push(stored);
         Ok(())
+    }
+
+    /// Checks that two people ask for removals that the banks' charters leave to two: so many items of each bank, of the caller's member.
+    fn check_removals(&self, write: &Write, items: BTreeMap<BankId, u64>) -> Result<(), Error> {
+        let Some(person) = self.person(write)? else { return Ok(()) };
+        let directory = self.state.view.directory();
+        let limit_of = |bank: BankId| directory.bank(bank).and_then(|bank| bank.charter.two_person_items());
+        let counted = &self.state.counted.two_people;
+        let needs_two = |(bank, items): (BankId, u64)| {
+            let limit = limit_of(bank)?;
+            (!counted.one_may_remove(bank, items, limit, self.now())).then_some(limit)
+        };
+        match items.into_iter().filter_map(needs_two).min() {
+            Some(limit) => self.check_second(write, person, limit),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that two people ask for a charter that asks for two people less often.
+    fn check_charter(&self, write: &Write, bank: BankId, charter: &Charter) -> Result<(), Error> {
+        let Some(person) = self.person(write)? else { return Ok(()) };
+        let present = self.state.view.directory().bank(bank).and_then(|bank| bank.charter.two_person_items());
+        let Some(limit) = present else { return Ok(()) };
+        let is_weaker = charter.two_person_items().is_none_or(|new| new > limit);
+        if is_weaker { self.check_second(write, person, limit) } else { Ok(()) }
+    }
+
+    fn check_second(&self, write: &Write, person: PrincipalId, limit: u32) -> Result<(), Error> {
+        let digest = vigie_log::Write::digest(write);
+        let is_second = self.state.counted.two_people.is_second(digest, person, self.now());
+        if is_second { Ok(()) } else { Err(Error::SecondPerson { limit }) }
+    }
+
+    /// The principal that asks; `None` where there are no members, so that nobody can be told from another.
+    fn person(&self, write: &Write) -> Result<Option<PrincipalId>, Error> {
+        let admitted = write.by.admitted(&self.state.view, self.now())?;
+        Ok(admitted.principal().map(|principal| principal.id))
     }
 
     /// Takes an item's hashes into the digests, or out of them.

@@ -11,7 +11,7 @@ use vigie_proto::bank::{ContributedItem, LogChange, encode_item};
 
 use super::Planner;
 use super::answer::Answer;
-use super::write::Author;
+use super::write::{Author, Write};
 use crate::error::Error;
 use crate::store::{Placement, StoredItem, StoredRecord, to_model};
 
@@ -161,7 +161,7 @@ impl Planner<'_> {
         let Additions { targets, new, changed, .. } = additions;
         let new_count = new.len();
         let quota = self.state.view.directory().quota(adding.contributor);
-        let spent = self.state.added.spend(adding.contributor, &quota, new_count as u64, adding.at);
+        let spent = self.state.counted.added.spend(adding.contributor, &quota, new_count as u64, adding.at);
         spent.map_err(Error::Spent)?;
         let (mut ids, mut records) = (Vec::with_capacity(new_count), Vec::new());
         let mut hashes = 0;
@@ -224,12 +224,12 @@ impl Planner<'_> {
 
     pub(super) fn remove_items(
         &mut self,
-        by: Author,
+        write: &Write,
         items: &[ItemId],
         origin: Option<&Origin>,
     ) -> Result<Answer, Error> {
         let removals = {
-            let admitted = by.admitted(&self.state.view, self.now())?;
+            let admitted = write.by.admitted(&self.state.view, self.now())?;
             let member = admitted.member().ok_or(Error::Broken)?.id;
             let removal = |item: &ItemId| {
                 let placement = self.living(*item);
@@ -238,6 +238,16 @@ impl Planner<'_> {
             };
             items.iter().map(removal).collect::<Result<Vec<_>, Error>>()?
         };
+        let member = self.who(write.by).member;
+        let mut removed = BTreeMap::new();
+        for removal in &removals {
+            let Removal::Whole(Placement { bank, .. }) = removal else { continue };
+            // What another member withdraws is its own word, and none of the owner's.
+            if self.state.banks.get(bank).is_some_and(|owned| Some(owned.owner) == member) {
+                *removed.entry(*bank).or_default() += 1;
+            }
+        }
+        self.check_removals(write, removed)?;
         for removal in removals {
             match removal {
                 Removal::Whole(placement) => self.remove_item(&placement)?,

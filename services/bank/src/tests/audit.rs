@@ -106,6 +106,17 @@ impl By {
         client.put_grant(self.carried(request)).await.unwrap();
     }
 
+    pub(super) async fn two_people(&self, bank: &str, two_person_items: u32) -> Result<(), Status> {
+        let charter = Some(members::Charter { two_person_items, ..Default::default() });
+        let request = members::SetCharterRequest { bank: bank.into(), charter, ..Default::default() };
+        ConsortiumServiceClient::new(self.0.clone()).set_charter(self.carried(request)).await.map(drop)
+    }
+
+    pub(super) async fn delete_bank(&self, bank: &str) -> Result<(), Status> {
+        let request = pb::DeleteBankRequest { name: bank.into(), ..Default::default() };
+        BankServiceClient::new(self.0.clone()).delete_bank(self.carried(request)).await.map(drop)
+    }
+
     pub(super) async fn quota(&self, member: &str, quota: members::Quota) {
         let request =
             members::SetQuotaRequest { member: member.into(), quota: Some(quota), ..Default::default() };
@@ -145,7 +156,7 @@ impl By {
         }
     }
 
-    async fn entries(&self) -> Vec<members::AuditEntry> {
+    pub(super) async fn entries(&self) -> Vec<members::AuditEntry> {
         let read = |leaf: &Vec<u8>| members::AuditEntry::decode(&leaf[..]).unwrap();
         self.leaves(0).await.iter().map(read).collect()
     }

@@ -12,6 +12,7 @@ on_both_stores! {
     details_change_without_an_index_and_are_kept,
     a_classification_is_of_the_banks_taxonomies,
     new_items_are_counted_against_the_quota,
+    large_removals_need_two_people,
     records_go_with_their_bank,
     a_record_of_other_hashes_is_found,
 }
@@ -168,6 +169,41 @@ async fn new_items_are_counted_against_the_quota(bed: Bed) {
     contributor.add("known", items(3..4)).await.unwrap();
     refused(contributor.add("known", items(4..5)).await, Code::ResourceExhausted, "items_added_per_day");
     consortium.served.stop().await;
+}
+
+async fn large_removals_need_two_people(bed: Bed) {
+    let consortium = Consortium::start(bed.config()).await;
+    let Consortium { administrator, contributor, auditor, .. } = &consortium;
+    administrator.create_bank("known").await.unwrap();
+    let second = administrator.principal("", members::Role::Contributor).await;
+    let added = contributor.add("known", items(0..8)).await.unwrap();
+    administrator.two_people("known", 3).await.unwrap();
+    let first =
+        refused(contributor.remove(added[..3].to_vec()).await, Code::FailedPrecondition, "two people");
+    assert!(first.message().contains("3 items or more"));
+    // The same person again, and another request, are no second person.
+    refused(contributor.remove(added[..3].to_vec()).await, Code::FailedPrecondition, "two people");
+    refused(second.remove(added[..4].to_vec()).await, Code::FailedPrecondition, "two people");
+    second.remove(added[..3].to_vec()).await.unwrap();
+    // Small ones add up, whoever makes them.
+    contributor.remove(vec![added[3]]).await.unwrap();
+    second.remove(vec![added[4]]).await.unwrap();
+    refused(contributor.remove(vec![added[5]]).await, Code::FailedPrecondition, "two people");
+    // Neither can one person lower the bar, nor delete the bank.
+    refused(administrator.two_people("known", 0).await, Code::FailedPrecondition, "two people");
+    administrator.two_people("known", 2).await.unwrap();
+    refused(administrator.delete_bank("known").await, Code::FailedPrecondition, "two people");
+    // Who asked first is in the audit.
+    let asked = auditor.entries().await.into_iter().filter(|entry| {
+        entry.action.ends_with("/RemoveItems") && entry.code == Code::FailedPrecondition as i32
+    });
+    let asked: Vec<_> =
+        asked.map(|entry| (entry.principal_id, entry.first_item_id, entry.item_count)).collect();
+    assert_eq!(asked, [(4, added[0], 3), (4, added[0], 3), (5, added[0], 4), (4, added[5], 1)]);
+    let other = administrator.principal("", members::Role::Administrator).await;
+    other.delete_bank("known").await.unwrap();
+    consortium.served.stop().await;
+    verify(&bed.config()).await.unwrap();
 }
 
 async fn records_go_with_their_bank(bed: Bed) {
