@@ -30,6 +30,7 @@ use self::members::{MembersAction, Standing};
 use self::step::Step;
 use self::write::{Action, Author, Write};
 use crate::error::Error;
+use crate::purge::{Purge, PurgeTimes, Removed};
 use crate::store::{Counts, Placement, Rows, StoredEntry, StoredItem, to_model};
 
 /// The counts, the living banks and the directory, as the writer keeps them in memory.
@@ -93,6 +94,8 @@ pub(crate) struct Planner<'a> {
     totals: BTreeMap<u16, SetDigest>,
     /// Entries of the audit.
     entries: Vec<StoredEntry>,
+    /// What was removed.
+    purges: Vec<Purge>,
 }
 
 impl<'a> Planner<'a> {
@@ -111,6 +114,7 @@ impl<'a> Planner<'a> {
             parts: Parts::default(),
             totals: BTreeMap::new(),
             entries: Vec::new(),
+            purges: Vec::new(),
         }
     }
 }
@@ -149,6 +153,7 @@ impl vigie_log::Planner for Planner<'_> {
             digests: self.parts.iter().collect(),
             directory: self.state.view.directory().difference_from(&self.before).into(),
             audit: self.entries,
+            purges: self.purges,
         };
         Planned { draft: self.draft, rows, delta: self.totals.into_iter().collect() }
     }
@@ -212,6 +217,7 @@ impl Planner<'_> {
         let id = self.state.id_of(by, name, self.now())?;
         let bank = self.state.banks.get(&id).ok_or(Error::Broken)?.clone();
         self.forget_digests(&bank)?;
+        self.purge(Removed::Bank(bank.id), bank.id);
         let sequence = self.log(ChangeKind::BankDeleted { bank: bank.id })?;
         self.state.banks.remove(&bank.id);
         self.state.counts.items -= bank.item_count;
@@ -264,6 +270,7 @@ impl Planner<'_> {
             self.count(&placement, |sum, digest| *sum -= digest);
             self.known.items.remove(&item);
             self.removed.insert(item);
+            self.purge(Removed::Item(item), bank);
             self.touch(bank, |bank| {
                 bank.item_count -= 1;
                 bank.hash_count -= digest.hashes;
@@ -331,6 +338,12 @@ impl Planner<'_> {
         self.state.counts.audited = self.state.audit.count();
         self.entries.push(stored);
         Ok(())
+    }
+
+    /// Notes when the bytes of what is removed from a bank are to go.
+    fn purge(&mut self, of: Removed, bank: BankId) {
+        let times = PurgeTimes::of(self.state.view.directory(), bank, self.now());
+        self.purges.push(Purge { of, times });
     }
 
     /// Takes an item's hashes into the digests, or out of them.

@@ -9,6 +9,7 @@ use vigie_model::{Bank, BankId, Item, ItemId, LogHead, MemberId, SetDigest, Shar
 use vigie_proto::bank::ItemQuery;
 
 use crate::plan::digests::{PartDigest, Totals};
+use crate::purge::Purge;
 pub(crate) use crate::store::directory_rows::{DirectoryKey, DirectoryRow, DirectoryRows};
 
 use crate::store::directory_rows::directory_of;
@@ -55,6 +56,8 @@ pub(crate) struct Rows {
     pub(crate) directory: DirectoryRows,
     /// New entries of the audit, by index, the last of them just before `counts.audited`.
     pub(crate) audit: Vec<StoredEntry>,
+    /// What was removed, and when its bytes are to go.
+    pub(crate) purges: Vec<Purge>,
 }
 
 impl Rows {

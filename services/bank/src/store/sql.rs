@@ -4,4 +4,5 @@ pub(super) mod rows;
 pub(super) mod read;
 pub(super) mod find;
 pub(super) mod audit;
+pub(super) mod purges;
 pub(super) mod rechain;

@@ -32,8 +32,9 @@ const PROGRESS: u64 = 1_000_000;
 const BYTES: i64 = 1;
 const DIGESTS: i64 = 2;
 const MEMBERS: i64 = 3;
-/// The version that this build reads.
 const AUDIT: i64 = 4;
+/// The version that this build reads.
+const PURGES: i64 = 5;
 
 /// The texts of the schema's steps, for one kind of database. A step that has been released is never edited: the next one
 /// changes what it made.
@@ -51,6 +52,8 @@ pub(in crate::store) struct Schema {
     pub(in crate::store) members: &'static str,
     /// Step 4.
     pub(in crate::store) audit: &'static str,
+    /// Step 5.
+    pub(in crate::store) purges: &'static str,
 }
 
 impl Schema {
@@ -61,6 +64,7 @@ impl Schema {
             step(DIGESTS, "chain of digests", self.digests),
             step(MEMBERS, "members", self.members),
             step(AUDIT, "audit", self.audit),
+            step(PURGES, "purges", self.purges),
         ])
     }
 }
@@ -116,7 +120,7 @@ pub(in crate::store) async fn version<C: Rechain>(connection: &mut C) -> Read<i6
 
 /// Whether a store is of an older build.
 pub(in crate::store) async fn is_outdated<C: Rechain>(connection: &mut C) -> Read<bool> {
-    Ok(version(connection).await? < AUDIT)
+    Ok(version(connection).await? < PURGES)
 }
 
 /// Whether a log has to be rechained before the schema's steps are run.
