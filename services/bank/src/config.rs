@@ -75,7 +75,7 @@ pub struct Config {
     #[schemars(range(min = 1))]
     pub sweep_rows_max: u32,
     /// Rewrites the database's tables of items and changes before the end of `purge_hours` of what was removed. Only that clears
-    /// the copies of removed rows in the free space of their pages. Writes wait meanwhile, some 10 seconds a gigabyte, and the disk
+    /// the copies of removed rows in the free space of their pages. Writes wait meanwhile, some 15 seconds a gigabyte, and the disk
     /// needs room for a second copy; searches go on. With `false` that is left to the operator.
     pub purge_rewrites: bool,
     /// Followers of the log; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`. A quarter is kept for

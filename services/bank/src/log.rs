@@ -17,8 +17,8 @@ use crate::plan::digests::Totals;
 use crate::plan::step::Step;
 use crate::plan::write::{Action, Write};
 use crate::plan::{Known, Planner, State};
-use crate::purge::{Eraser, PurgedPage};
-use crate::store::{Loaded, Rows, Store, StoreError, id_to_model, to_model};
+use crate::store::{Loaded, PurgedPage, Rows, Store, StoreError, id_to_model, to_model};
+use crate::upkeep::erase::Eraser;
 
 /// The term of a bank's log.
 pub(crate) type Term = vigie_log::Term<BankLog>;

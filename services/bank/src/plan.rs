@@ -8,6 +8,7 @@ pub(crate) mod answer;
 pub(crate) mod audit;
 pub(crate) mod digests;
 pub(crate) mod members;
+pub(crate) mod purge;
 pub(crate) mod step;
 pub(crate) mod write;
 
@@ -27,10 +28,10 @@ use self::answer::Answer;
 use self::audit::{About, Audit, By, NewEntry};
 use self::digests::{PartDigest, Parts};
 use self::members::{MembersAction, Standing};
+use self::purge::{Purge, PurgeTimes, Removed};
 use self::step::Step;
 use self::write::{Action, Author, Write};
 use crate::error::Error;
-use crate::purge::{Purge, PurgeTimes, Removed};
 use crate::store::{Counts, Placement, Rows, StoredEntry, StoredItem, to_model};
 
 /// The counts, the living banks and the directory, as the writer keeps them in memory.

@@ -22,7 +22,6 @@ use self::postgres::PostgresStore;
 use self::sqlite::SqliteStore;
 use crate::config::{Config, Location};
 use crate::plan::digests::PartDigest;
-use crate::purge::PurgedPage;
 
 #[cfg(test)]
 pub(crate) use self::directory_rows::directory_of;
@@ -33,7 +32,7 @@ pub(crate) use self::error::StoreError;
 pub(crate) use self::records::Batch;
 pub(crate) use self::records::{
     AsOf, AuditHead, Counts, EntryPage, EntryRange, FoundEntry, FoundPage, HeadRow, ItemPage, ItemRange,
-    ItemSearch, Loaded, Placement, Rows, StoredEntry, StoredItem, id_to_model, to_model,
+    ItemSearch, Loaded, Placement, PurgedPage, Rows, StoredEntry, StoredItem, id_to_model, to_model,
 };
 
 /// Opens the store that the settings name, for a bank. Creates what is not there yet, and brings it up to date.

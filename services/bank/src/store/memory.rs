@@ -19,11 +19,11 @@ use vigie_model::{Bank, BankId, Item, ItemId, Partition, SetDigest};
 use vigie_proto::bank::decode_item;
 
 use crate::plan::digests::{PartDigest, Parts, Totals, slice_of};
-use crate::purge::{Purge, PurgeTimes, PurgedPage, Removed};
+use crate::plan::purge::{Purge, PurgeTimes, Removed};
 use crate::store::error::{CommitError, StoreError, corrupt};
 use crate::store::records::{
     AsOf, AuditHead, Batch, Counts, DirectoryKey, DirectoryRow, EntryPage, EntryRange, FoundEntry, FoundPage,
-    HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, Rows, StoredEntry,
+    HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, PurgedPage, Rows, StoredEntry,
 };
 use crate::store::{Purging, ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
 

@@ -44,11 +44,10 @@ use self::lead::{LEAD_IDLE, LEAD_MAX, Session};
 use self::writer::{ANSWER_MAX, Work, Writer, begin, late, roll_back, run};
 use crate::config::DatabaseUrl;
 use crate::plan::digests::PartDigest;
-use crate::purge::PurgedPage;
 use crate::store::error::{CommitError, StoreError, failed};
 use crate::store::records::{
     AsOf, AuditHead, Batch, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
-    Loaded, Placement, Rows,
+    Loaded, Placement, PurgedPage, Rows,
 };
 use crate::store::sql::audit;
 use crate::store::sql::find;

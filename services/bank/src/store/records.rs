@@ -9,7 +9,7 @@ use vigie_model::{Bank, BankId, Item, ItemId, LogHead, MemberId, SetDigest, Shar
 use vigie_proto::bank::ItemQuery;
 
 use crate::plan::digests::{PartDigest, Totals};
-use crate::purge::Purge;
+use crate::plan::purge::Purge;
 pub(crate) use crate::store::directory_rows::{DirectoryKey, DirectoryRow, DirectoryRows};
 
 use crate::store::directory_rows::directory_of;
@@ -151,6 +151,15 @@ impl Loaded {
     pub(crate) fn directory(&self) -> Directory {
         directory_of(&self.directory, &self.banks, self.counts.next_bank, to_model(self.head.sequence))
     }
+}
+
+/// A page of the log that was purged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct PurgedPage {
+    /// The last change whose bytes are gone, if there is one.
+    pub(crate) through: Option<Sequence>,
+    /// Whether more may be due.
+    pub(crate) more: bool,
 }
 
 /// The head row.

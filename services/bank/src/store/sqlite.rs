@@ -37,11 +37,10 @@ use vigie_model::{Bank, BankId, Item, ItemId};
 use self::connection::{Reader, Writer};
 use crate::config::Location;
 use crate::plan::digests::PartDigest;
-use crate::purge::PurgedPage;
 use crate::store::error::{CommitError, StoreError, failed};
 use crate::store::records::{
     AsOf, AuditHead, Batch, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
-    Loaded, Placement, Rows,
+    Loaded, Placement, PurgedPage, Rows,
 };
 use crate::store::sql::audit;
 use crate::store::sql::find;

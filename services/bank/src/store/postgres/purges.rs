@@ -9,7 +9,7 @@
 
 use sqlx::postgres::PgConnection;
 
-use crate::purge::{Purge, PurgeTimes, by_kind};
+use crate::plan::purge::{Purge, PurgeTimes, by_kind};
 use crate::store::error::{StoreError, failed};
 use crate::store::sql::purges::{Due, erase_at_ms, last_erasure};
 use crate::store::sql::read::integer;

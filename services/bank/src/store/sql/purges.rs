@@ -2,8 +2,8 @@
 
 use vigie_log::{Sequence, UnixMillis};
 
-use crate::purge::PurgedPage;
 use crate::store::error::corrupt;
+use crate::store::records::PurgedPage;
 use crate::store::sql::read::{Read, Reader, Value, all, first};
 use crate::store::sql::rows::StoredRow as _;
 

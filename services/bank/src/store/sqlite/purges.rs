@@ -8,11 +8,11 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 use vigie_log::UnixMillis;
 
-use super::insert::json;
-use crate::purge::{Purge, PurgeTimes, PurgedPage, by_kind};
+use crate::plan::purge::{Purge, PurgeTimes, by_kind};
 use crate::store::error::{StoreError, failed};
+use crate::store::records::PurgedPage;
 use crate::store::sql::purges::{due, erase_at_ms, last_erasure, page_of};
-use crate::store::sql::read::integer;
+use crate::store::sql::read::{integer, number_list};
 
 /// Records what was removed.
 pub(super) async fn add(connection: &mut SqliteConnection, purges: &[Purge]) -> Result<(), StoreError> {
@@ -59,7 +59,7 @@ pub(super) async fn purge_due(
     if due.is_empty() {
         return Ok(PurgedPage::default());
     }
-    let list = json(due.iter().map(|one| one.item));
+    let list = number_list(due.iter().map(|one| one.item));
     for statement in [
         "UPDATE changes SET payload = NULL \
          WHERE sequence IN (SELECT value FROM json_each(?)) AND payload IS NOT NULL",

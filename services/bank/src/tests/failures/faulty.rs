@@ -10,10 +10,10 @@ use vigie_log::{ChangePage, ChangeRange, Head, LogId, LogRead, LogStore, Recorde
 use vigie_model::{Bank, BankId, Item, ItemId};
 
 use crate::plan::digests::PartDigest;
-use crate::purge::PurgedPage;
 use crate::store::{
     AsOf, AuditHead, Batch, CommitError, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange,
-    ItemSearch, Loaded, Placement, Purging, ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Rows,
+    ItemSearch, Loaded, Placement, PurgedPage, Purging, ReadAudit, ReadBanks, ReadDigests, ReadItems,
+    ReadState, Rows,
 };
 use crate::tests::*;
 

@@ -112,10 +112,9 @@ impl Marked {
     /// Adds items; returns their ids.
     async fn add(&self, bank: &str, numbers: std::ops::Range<u64>) -> Vec<ItemId> {
         let items = numbers.map(content).collect();
-        match self.write(Action::AddItems { bank: bank_ref(bank), items }).await {
-            Answer::ItemsAdded { first, last } => (first.0..=last.0).map(ItemId).collect(),
-            other => panic!("{other:?}"),
-        }
+        let answer = self.write(Action::AddItems { bank: bank_ref(bank), items }).await;
+        let Answer::ItemsAdded { first, last } = answer else { panic!("{answer:?}") };
+        (first.0..=last.0).map(ItemId).collect()
     }
 
     async fn remove(&self, items: Vec<ItemId>) {
@@ -365,8 +364,14 @@ async fn compare(bed: &Bed, marked: &Marked, model: &Model) {
     assert_eq!(lost, None);
 }
 
+/// As many cases as the environment says, or a few.
+fn cases() -> ProptestConfig {
+    let more = std::env::var_os("PROPTEST_CASES").is_some();
+    if more { ProptestConfig::default() } else { ProptestConfig { cases: 24, ..ProptestConfig::default() } }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(cases())]
 
     #[test]
     fn any_order_of_removals_and_sweeps_leaves_nothing_behind(steps in prop::collection::vec(step(), 10..60)) {

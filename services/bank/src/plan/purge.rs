@@ -9,19 +9,14 @@
 //!   the free space of their pages, and nothing but a rewrite clears it. Waiting makes one rewrite serve the removals of a
 //!   quarter of the hours; the last quarter is for banks that are away and for rewrites that fail.
 //!
-//! Both are recorded in the store until they are done, so a restart or another bank continues them.
-
-use std::sync::atomic::{AtomicU64, Ordering};
+//! Both are recorded in the store until they are done, so a restart or another bank continues them. The statements are in
+//! `store/sqlite/purges.rs` and `store/postgres/purges.rs`, and `upkeep/erase.rs` has the rewrites done.
 
 use vigie_consortium::{Charter, Directory};
 use vigie_log::UnixMillis;
 use vigie_model::{BankId, ItemId};
 
-use crate::store::{Store, StoreError};
-
 const HOUR_MS: u64 = 3_600_000;
-/// The pause after free space could not be cleared: each attempt makes others wait.
-const RETRY_MS: u64 = 600_000;
 
 /// When bytes are to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +56,11 @@ pub(crate) struct Purge {
     pub(crate) times: PurgeTimes,
 }
 
-/// The items and the banks of purges, each with its times.
-pub(crate) fn by_kind(purges: &[Purge]) -> (Vec<(u64, PurgeTimes)>, Vec<(u64, PurgeTimes)>) {
+/// Ids, each with its times.
+pub(crate) type Timed = Vec<(u64, PurgeTimes)>;
+
+/// The items and the banks of purges.
+pub(crate) fn by_kind(purges: &[Purge]) -> (Timed, Timed) {
     let (mut items, mut banks) = (Vec::new(), Vec::new());
     for Purge { of, times } in purges {
         match of {
@@ -71,53 +69,6 @@ pub(crate) fn by_kind(purges: &[Purge]) -> (Vec<(u64, PurgeTimes)>, Vec<(u64, Pu
         }
     }
     (items, banks)
-}
-
-/// A page of the log that was purged.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct PurgedPage {
-    /// The last change whose bytes are gone, if there is one.
-    pub(crate) through: Option<vigie_log::Sequence>,
-    /// Whether more may be due.
-    pub(crate) more: bool,
-}
-
-/// Clears free space when that is due.
-#[derive(Debug)]
-pub(crate) struct Eraser {
-    /// See [`crate::Config::purge_rewrites`].
-    rewrites: bool,
-    /// After a failure: not to be tried before.
-    not_before_ms: AtomicU64,
-}
-
-impl Eraser {
-    /// Nothing has failed yet.
-    pub(crate) const fn new(rewrites: bool) -> Self {
-        Self { rewrites, not_before_ms: AtomicU64::new(0) }
-    }
-
-    /// Does what is due by now. That it fails is logged, and tried again after a pause.
-    pub(crate) async fn tend(&self, store: &dyn Store, now: UnixMillis) -> Result<(), StoreError> {
-        if now.0 < self.not_before_ms.load(Ordering::Relaxed) || !store.erase_is_due(now).await? {
-            return Ok(());
-        }
-        let begun = tokio::time::Instant::now();
-        match store.erase(self.rewrites).await {
-            Ok(()) => {
-                let took_ms = begun.elapsed().as_millis();
-                tracing::info!(rewrites = self.rewrites, took_ms, "cleared free space of what was purged");
-            }
-            Err(error) => {
-                self.not_before_ms.store(now.0.saturating_add(RETRY_MS), Ordering::Relaxed);
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "cannot clear free space of what was purged yet"
-                );
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
