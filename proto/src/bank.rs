@@ -2,9 +2,11 @@
 
 mod feed;
 mod log_change;
+mod record;
 
 pub use feed::changes_checksum;
 pub use log_change::{LogChange, decode_log_change, encode_log_change};
+pub use record::{ContributedItem, answered_hash, answered_submission, details_of, origin_of};
 
 use prost::Message as _;
 use vigie_model::{
@@ -52,9 +54,9 @@ pub fn page_size(size: i32) -> Result<u16, Invalid> {
 }
 
 /// Reads the items of one write.
-pub fn item_contents(messages: Vec<pb::ItemContent>) -> Result<Vec<ItemContent>, Invalid> {
+pub fn contributed_items(messages: Vec<pb::ItemContent>) -> Result<Vec<ContributedItem>, Invalid> {
     check_len("items", messages.len(), 1, WRITE_ITEMS_MAX)?;
-    each("items", messages, |message| item_content(message, Sender::Client))
+    each("items", messages, record::contributed_item)
 }
 
 /// Hashes of one search for items.
@@ -173,6 +175,8 @@ impl From<ItemContent> for pb::ItemContent {
             hashes: content.hashes().iter().map(|hash| hash.clone().into()).collect(),
             labels: content.labels().iter().map(|label| label.to_string()).collect(),
             external_reference: content.external_reference().unwrap_or_default().to_owned(),
+            origin: None,
+            details: None,
         }
     }
 }
@@ -196,6 +200,7 @@ impl From<Item> for pb::Item {
             added_at_unix_ms: item.added_at.0,
             content: Some(item.content.into()),
             contributor_member_id: member_to_wire(item.contributor),
+            submissions: Vec::new(),
         }
     }
 }
@@ -277,8 +282,12 @@ impl TryFrom<pb::Change> for Change {
             | Kind::GrantPut(_)
             | Kind::GrantRevoked(_)
             | Kind::QuotaPut(_)
-            | Kind::CharterPut(_) => {
-                return Err(Invalid::new("kind", "is a change of the directory, which is no shard's"));
+            | Kind::CharterPut(_)
+            | Kind::ItemRecordPut(_) => {
+                return Err(Invalid::new(
+                    "kind",
+                    "is a change of the directory or of a record, which is no shard's",
+                ));
             }
         };
         Ok(Self { sequence: Sequence(message.sequence), kind })

@@ -132,6 +132,7 @@ impl From<Matched> for pb::Matched {
             searches: matched.searches.into_iter().map(Into::into).collect(),
             pdq_quality: matched.pdq_quality.map(|quality| quality.get().into()),
             quality_floor: matched.quality_floor.get().into(),
+            near_budget_spent: matched.near_budget_spent,
             ..Self::default()
         };
         match matched.source {
@@ -181,6 +182,7 @@ impl TryFrom<pb::Matched> for Matched {
             searches: each("searches", message.searches, TryInto::try_into)?,
             pdq_quality: quality("pdq_quality", message.pdq_quality)?,
             quality_floor: floor,
+            near_budget_spent: message.near_budget_spent,
         })
     }
 }
@@ -299,6 +301,7 @@ mod tests {
             pdq_quality: Some(Quality::new(3).unwrap()),
             quality_floor: Quality::FLOOR_DEFAULT,
             source: Source::Hashed,
+            near_budget_spent: true,
         };
         let decoded = Decoded {
             width: 640,

@@ -2,6 +2,7 @@
 
 mod audit;
 mod cost;
+mod extraction;
 mod isolation;
 mod revocation;
 mod served;

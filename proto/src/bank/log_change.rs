@@ -1,9 +1,10 @@
-//! The changes of the bank's log as it stores them: those of banks and items, which shards follow, and those of the directory.
+//! The changes of the bank's log as it stores them: those of banks and items, which shards follow, those of the directory, and records of
+//! items.
 
 use prost::Message as _;
 use vigie_consortium::Change as DirectoryChange;
-use vigie_consortium::{MemberId, PrincipalId};
-use vigie_model::{BankId, Change, ChangeKind, Sequence};
+use vigie_consortium::{ItemRecord, MemberId, PrincipalId};
+use vigie_model::{BankId, Change, ChangeKind, ItemId, Sequence};
 
 use crate::invalid::Invalid;
 use crate::pb::bank::v1 as pb;
@@ -13,10 +14,12 @@ use pb::change::Kind;
 /// A change of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogChange {
-    /// Of a bank or an item: shards follow it.
+    /// A change of a bank or an item, which shards follow.
     Shard(ChangeKind),
-    /// Of members, principals, grants, quotas or charters, and of no bank as such: shards do not see it.
+    /// A change of members, principals, grants, quotas or charters, which shards are not sent.
     Directory(DirectoryChange),
+    /// Another record of an item, which shards are not sent.
+    Record(ItemId, Box<ItemRecord>),
 }
 
 impl LogChange {
@@ -24,6 +27,7 @@ impl LogChange {
     #[must_use]
     pub fn of_directory(&self) -> Option<DirectoryChange> {
         match self {
+            Self::Record(..) => None,
             Self::Directory(change) => Some(change.clone()),
             Self::Shard(kind) => match kind.clone() {
                 ChangeKind::BankCreated { bank, owner, name, created_at: _ } => {
@@ -48,6 +52,9 @@ pub fn encode_log_change(change: LogChange) -> Option<Vec<u8>> {
     let kind = match change {
         LogChange::Shard(kind) => kind.into(),
         LogChange::Directory(change) => directory_kind(change)?,
+        LogChange::Record(item, record) => {
+            Kind::ItemRecordPut(pb::ItemRecordPut { item_id: item.0, record: Some((*record).into()) })
+        }
     };
     Some(pb::Change { sequence: 0, kind: Some(kind) }.encode_to_vec())
 }
@@ -105,6 +112,10 @@ pub fn decode_log_change(stored: &[u8]) -> Result<LogChange, Invalid> {
             bank: BankId(put.bank_id),
             charter: put.charter.ok_or_else(missing("charter"))?.try_into()?,
         },
+        Kind::ItemRecordPut(put) => {
+            let record = put.record.ok_or_else(missing("record"))?.try_into()?;
+            return Ok(LogChange::Record(ItemId(put.item_id), Box::new(record)));
+        }
         kind @ (Kind::BankCreated(_)
         | Kind::BankRenamed(_)
         | Kind::BankEnabledSet(_)

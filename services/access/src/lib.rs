@@ -36,4 +36,4 @@ pub use followed::{DirectoryConfig, FollowedDirectory};
 pub use membership::Membership;
 pub use process::{ClusterKey, ClusterKeyFault};
 pub use refused::denied;
-pub use tally::{Counted, Tally, Who};
+pub use tally::{Counted, Counts, Tally, Who};

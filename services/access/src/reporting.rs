@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tonic::Code;
 use vigie_clients::{AuditClient, CountedCalls, EndpointError, IdempotencyKey, Network};
 
 use crate::directories::Directories;
 use crate::followed::FollowedDirectory;
-use crate::tally::{Counted, Tally};
+use crate::tally::{Counted, Counts, Tally, Who};
 
 /// How long a refused call waits until it is reported.
 const EVERY: Duration = Duration::from_secs(5);
@@ -99,8 +100,12 @@ impl Reporting {
 
 impl From<Counted> for CountedCalls {
     fn from(counted: Counted) -> Self {
-        let Counted { who, method, code, calls, items, since } = counted;
-        let (member, principal) = (who.member, who.principal);
-        Self { member, principal, method: method.path().to_owned(), code, calls, item_count: items, since }
+        let Counted { who: Who { member, principal }, counts, calls, items, since } = counted;
+        let (method, code, item, bank) = match counts {
+            Counts::Calls(method, code) => (method.path(), code, None, None),
+            Counts::Alarms(sign, item, bank) => (sign.event(), Code::Ok, Some(item), bank),
+        };
+        let method = method.to_owned();
+        Self { member, principal, method, code, calls, item_count: items, since, item, bank }
     }
 }

@@ -8,9 +8,10 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tonic::Code;
+use vigie_consortium::quotas::Sign;
 use vigie_consortium::rights::Audited;
 use vigie_consortium::{Method, PrincipalId};
-use vigie_model::{MemberId, UnixMillis};
+use vigie_model::{BankId, ItemId, MemberId, UnixMillis};
 
 /// Counts that are kept; calls beyond are counted without their callers.
 const COUNTS_MAX: usize = 10_000;
@@ -24,23 +25,29 @@ pub struct Who {
     pub principal: Option<PrincipalId>,
 }
 
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Counts {
+    /// Calls of a method that ended with a code.
+    Calls(Method, Code),
+    /// Signs of this kind that the list is extracted, of one item, whose bank may be known.
+    Alarms(Sign, ItemId, Option<BankId>),
+}
+
 /// What calls are counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Kind {
     who: Who,
-    method: Method,
-    code: Code,
+    counts: Counts,
 }
 
-/// Calls of one caller, of one method, that ended with one code.
+/// Calls or alarms of one caller and one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counted {
     /// The caller.
     pub who: Who,
-    /// The method.
-    pub method: Method,
-    /// The code.
-    pub code: Code,
+    /// What is counted.
+    pub counts: Counts,
     /// Their number.
     pub calls: u64,
     /// The items that they were answered with.
@@ -59,15 +66,23 @@ impl Tally {
         if method.audited() == Audited::Never {
             return;
         }
+        self.add(Kind { who, counts: Counts::Calls(method, code) }, items, now);
+    }
+
+    /// Counts a sign that a caller extracts the list.
+    pub fn alarm(&self, who: Who, sign: Sign, item: ItemId, bank: Option<BankId>, now: UnixMillis) {
+        self.add(Kind { who, counts: Counts::Alarms(sign, item, bank) }, 1, now);
+    }
+
+    fn add(&self, kind: Kind, items: u64, now: UnixMillis) {
         let mut held = self.held();
-        let kind = Kind { who, method, code };
         let kind = if held.len() < COUNTS_MAX || held.contains_key(&kind) {
             kind
         } else {
             Kind { who: Who::default(), ..kind }
         };
-        let first = Counted { who: kind.who, method, code, calls: 0, items: 0, since: now };
-        let counted = held.entry(kind).or_insert(first);
+        let Kind { who, counts } = kind;
+        let counted = held.entry(kind).or_insert(Counted { who, counts, calls: 0, items: 0, since: now });
         counted.calls += 1;
         counted.items += items;
     }
@@ -92,7 +107,7 @@ impl Tally {
 
 /// Whether these are answered searches.
 fn is_search(kind: &Kind) -> bool {
-    kind.method.audited() == Audited::Searched && kind.code == Code::Ok
+    matches!(kind.counts, Counts::Calls(method, Code::Ok) if method.audited() == Audited::Searched)
 }
 
 /// Shows how many counts there are.
@@ -125,10 +140,14 @@ mod tests {
         }
         count(3, Method::AddItems, Code::PermissionDenied, 9);
         count(2, Method::HealthCheck, Code::NotFound, 9);
+        tally.alarm(who(4), Sign::Canary, ItemId(7), Some(BankId(1)), UnixMillis(9));
         let mut taken = tally.take();
         taken.sort_unstable_by_key(|counted| counted.who);
         let figures = |counted: &Counted| (counted.who, counted.calls, counted.items, counted.since.0);
-        assert_eq!(taken.iter().map(figures).collect::<Vec<_>>(), [(who(2), 3, 6, 5), (who(3), 1, 2, 9)]);
+        assert_eq!(
+            taken.iter().map(figures).collect::<Vec<_>>(),
+            [(who(2), 3, 6, 5), (who(3), 1, 2, 9), (who(4), 1, 1, 9)]
+        );
         assert_eq!(tally.take(), []);
         let searches = tally.take_all();
         assert_eq!(searches.iter().map(figures).collect::<Vec<_>>(), [(who(2), 3, 6, 5)]);

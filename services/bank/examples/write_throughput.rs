@@ -142,5 +142,6 @@ fn item(number: u64) -> ItemContent {
         hashes: vec![hash(HashType::Pdq, spread.repeat(4)), hash(HashType::Md5, spread.repeat(2))],
         labels: vec!["known".into()],
         external_reference: format!("case-{number}"),
+        ..Default::default()
     }
 }

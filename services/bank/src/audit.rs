@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use vigie_access::{Counted, Tally};
+use tonic::Code;
+use vigie_access::{Counted, Counts, Tally};
 use vigie_audit::checkpoint::{Checkpoint, CheckpointError};
 use vigie_audit::note::{KeyKind, SignError, SignerKey};
 use vigie_audit::salt::Salts;
@@ -222,12 +223,16 @@ impl Recorder {
 }
 
 fn entry(counted: &Counted) -> NewEntry {
-    let Counted { who, method, code, calls, items, since } = *counted;
+    let Counted { who, counts, calls, items, since } = *counted;
+    let (action, code, first_item, bank) = match counts {
+        Counts::Calls(method, code) => (method.path(), code, None, None),
+        Counts::Alarms(sign, item, bank) => (sign.event(), Code::Ok, Some(item), bank),
+    };
     NewEntry {
         by: By { member: who.member, principal: who.principal },
-        action: method.path().to_owned(),
+        action: action.to_owned(),
         code,
-        about: About { items, ..About::default() },
+        about: About { banks: bank.into_iter().collect(), first_item, items, sequence: None },
         calls,
         since: Some(since),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tonic::{Code, Status};
 use vigie_consortium::change::Refusal;
-use vigie_consortium::{Denied, DeniedKind, PrincipalId};
+use vigie_consortium::{ClassError, Denied, DeniedKind, PrincipalId, Spent};
 use vigie_log::{FollowError, StoreFault as _, WriteRefused};
 use vigie_model::{BankName, BankRef, ItemId, MemberName};
 use vigie_proto::{Invalid, status};
@@ -33,6 +33,18 @@ pub(crate) enum Error {
         /// The member.
         member: MemberName,
     },
+    /// The member has added as many items as its quota lets it, or asks for more at once than that.
+    #[error("{0}")]
+    Spent(Spent),
+    /// A classification is not the bank's.
+    #[error("{0}")]
+    Class(ClassError),
+    /// The item has as many submissions as it may have.
+    #[error("item {0} has as many submissions as an item may have")]
+    TooManySubmissions(ItemId),
+    /// The member has not submitted the item, or not from this origin.
+    #[error("item {0} has no such submission of the caller's member")]
+    SubmissionNotFound(ItemId),
     /// The principal proves itself otherwise.
     #[error("principal {0} has no API key: its credential is a certificate or a token")]
     NoApiKey(PrincipalId),
@@ -88,9 +100,13 @@ impl Error {
                 DeniedKind::NotFound => Code::NotFound,
                 DeniedKind::FailedPrecondition => Code::FailedPrecondition,
             },
-            Self::GrantNotFound { .. } => Code::NotFound,
+            Self::GrantNotFound { .. } | Self::SubmissionNotFound(_) => Code::NotFound,
+            Self::Class(_) | Self::Spent(Spent::TooMuch { .. }) => Code::InvalidArgument,
+            Self::Spent(Spent::Until { .. }) => Code::ResourceExhausted,
             Self::NameTaken(_) => Code::AlreadyExists,
-            Self::TooManyBanks(_) | Self::NoApiKey(_) => Code::FailedPrecondition,
+            Self::TooManyBanks(_) | Self::NoApiKey(_) | Self::TooManySubmissions(_) => {
+                Code::FailedPrecondition
+            }
             Self::Directory(refusal) => refusal.code(),
             Self::TimeSpent => Code::DeadlineExceeded,
             Self::Unreadable | Self::Stopping | Self::Standby => Code::Unavailable,
@@ -134,6 +150,9 @@ impl Error {
 
     /// When a refused caller is to come back, where that is known.
     fn retry_after(&self) -> Option<Duration> {
+        if let Self::Spent(Spent::Until { retry_after, .. }) = self {
+            return Some(*retry_after);
+        }
         if *self == Self::Log(WriteRefused::QueueFull) {
             return Some(RETRY_WRITE_AFTER);
         }

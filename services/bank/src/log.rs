@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use vigie_audit::salt::Salts;
-use vigie_consortium::{Directory, View};
+use vigie_consortium::{ContentDigest, Directory, View};
 use vigie_log::{Application, Draft, PurgeStep};
 use vigie_model::{ChangeKind, FeedRange, ItemId, Partition, SetDigest, UnixMillis};
 use vigie_proto::bank::{LogChange, decode_log_change};
 
 use crate::error::Error;
+use crate::plan::added::AddedItems;
 use crate::plan::answer::Answer;
 use crate::plan::audit::Audit;
 use crate::plan::digests::Totals;
@@ -76,6 +77,7 @@ pub(crate) struct BankLog {
     clock: Arc<dyn vigie_log::Clock>,
     salts: Arc<Salts>,
     eraser: Eraser,
+    added: Arc<AddedItems>,
 }
 
 impl BankLog {
@@ -88,7 +90,7 @@ impl BankLog {
         purge_rewrites: bool,
     ) -> Self {
         let (states, eraser) = (watch::Sender::new(States::new()), Eraser::new(purge_rewrites));
-        Self { store, banks_max, states, clock, salts, eraser }
+        Self { store, banks_max, states, clock, salts, eraser, added: Arc::default() }
     }
 
     /// The directory as of the newest commit, with what callers may see of it.
@@ -129,7 +131,8 @@ impl Application for BankLog {
         let directory = loaded.directory();
         let Loaded { head, counts, banks, totals, audit, directory: _ } = loaded;
         let audit = Audit::new(audit, Arc::clone(&self.salts));
-        Ok(vigie_log::Loaded { head, state: State::new(counts, banks, directory, audit), summary: totals })
+        let state = State::new(counts, banks, directory, audit).counting(Arc::clone(&self.added));
+        Ok(vigie_log::Loaded { head, state, summary: totals })
     }
 
     fn show(&self, state: &State) {
@@ -142,27 +145,40 @@ impl Application for BankLog {
         });
     }
 
-    /// Reads where the items are that the group removes, and the digests of the bank that it deletes.
+    /// Reads where the items are that the group removes or updates, their records and those of content that it adds, and the digests of
+    /// the bank that it deletes.
     async fn look_up(&self, state: &State, writes: &[&Write]) -> Result<Known, StoreError> {
-        let (mut items, mut deleted): (Vec<ItemId>, _) = (Vec::new(), None);
+        let (mut items, mut content, mut deleted): (Vec<ItemId>, Vec<u64>, _) =
+            (Vec::new(), Vec::new(), None);
         for write in writes {
             match &write.action {
-                Action::RemoveItems { items: removed } => items.extend_from_slice(removed),
+                Action::RemoveItems { items: removed, .. } => items.extend_from_slice(removed),
+                Action::UpdateItem { item, .. } => items.push(*item),
+                Action::AddItems { bank, items } => {
+                    let Ok(bank) = state.id_of(write.by, bank, self.now()) else { continue };
+                    let has_members = state.view().directory().is_on();
+                    let named = items.iter().filter(|item| item.origin_of_submission(has_members).is_some());
+                    content.extend(named.map(|item| ContentDigest::of(bank, item.content.hashes()).key()));
+                }
                 Action::DeleteBank { name } => deleted = state.id_of(write.by, name, self.now()).ok(),
                 Action::CreateBank { .. }
                 | Action::RenameBank { .. }
                 | Action::SetBankEnabled { .. }
-                | Action::AddItems { .. }
                 | Action::Members(_)
                 | Action::Record(_) => {}
             }
         }
         let placements = if items.is_empty() { Vec::new() } else { self.store.placements(&items).await? };
+        let records = if items.is_empty() && content.is_empty() {
+            Vec::new()
+        } else {
+            self.store.known_records(&items, &content).await?
+        };
         let digests = match deleted {
             Some(bank) => self.store.bank_digests(bank).await?,
             None => Vec::new(),
         };
-        Ok(Known::new(placements, digests))
+        Ok(Known::new(placements, digests, records))
     }
 
     fn planner<'a>(&'a self, state: &'a mut State, known: Known, draft: Draft<Step>) -> Planner<'a> {
@@ -173,12 +189,12 @@ impl Application for BankLog {
         let change = decode_log_change(bytes).ok()?;
         let of = match &change {
             LogChange::Shard(kind) => kind.partition().map(Partition::get),
-            LogChange::Directory(_) => None,
+            LogChange::Directory(_) | LogChange::Record(..) => None,
         };
         // An item's id is the number of the change that added it.
         let is_numbered = match &change {
             LogChange::Shard(ChangeKind::ItemAdded(item)) => item.id.0 == sequence.0,
-            LogChange::Shard(_) | LogChange::Directory(_) => true,
+            LogChange::Shard(_) | LogChange::Directory(_) | LogChange::Record(..) => true,
         };
         (is_numbered && of == partition).then_some(Step { sequence: to_model(sequence), change })
     }

@@ -67,6 +67,6 @@ fn added_by(change: &StoredChange) -> Option<Item> {
     let read = BankLog::read(change.sequence, change.partition, change.bytes.as_ref()?)?;
     match read.change {
         LogChange::Shard(ChangeKind::ItemAdded(added)) => Some(added),
-        LogChange::Shard(_) | LogChange::Directory(_) => None,
+        LogChange::Shard(_) | LogChange::Directory(_) | LogChange::Record(..) => None,
     }
 }

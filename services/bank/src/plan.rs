@@ -4,9 +4,11 @@
 //! whole before it touches anything, so a rejected one leaves no trace. What comes out is a
 //! draft of changes and the [`Rows`] that they cause.
 
+pub(crate) mod added;
 pub(crate) mod answer;
 pub(crate) mod audit;
 pub(crate) mod digests;
+mod items;
 pub(crate) mod members;
 pub(crate) mod purge;
 pub(crate) mod step;
@@ -16,23 +18,24 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use tonic::Code;
-use vigie_consortium::{Admitted, Directory, ItemPlace, View};
+use vigie_consortium::{Admitted, Directory, ItemRecord, View};
 use vigie_log::{Draft, Planned};
 use vigie_model::{
-    Bank, BankId, BankName, BankRef, ChangeKind, Item, ItemContent, ItemId, Partition, Sequence, SetDigest,
-    UnixMillis,
+    Bank, BankId, BankName, BankRef, ChangeKind, ItemId, Partition, Sequence, SetDigest, UnixMillis,
 };
-use vigie_proto::bank::{LogChange, encode_item, encode_log_change};
+use vigie_proto::bank::{LogChange, encode_log_change};
 
+use self::added::AddedItems;
 use self::answer::Answer;
 use self::audit::{About, Audit, By, NewEntry};
 use self::digests::{PartDigest, Parts};
+use self::items::Records;
 use self::members::{MembersAction, Standing};
 use self::purge::{Purge, PurgeTimes, Removed};
 use self::step::Step;
 use self::write::{Action, Author, Write};
 use crate::error::Error;
-use crate::store::{Counts, Placement, Rows, StoredEntry, StoredItem, to_model};
+use crate::store::{Counts, Placement, Rows, StoredEntry, StoredItem, StoredRecord, to_model};
 
 /// The counts, the living banks and the directory, as the writer keeps them in memory.
 #[derive(Debug, Clone)]
@@ -41,13 +44,19 @@ pub(crate) struct State {
     banks: BTreeMap<BankId, Bank>,
     view: Arc<View>,
     audit: Audit,
+    added: Arc<AddedItems>,
 }
 
 impl State {
     /// From the rows of the store.
     pub(crate) fn new(counts: Counts, banks: Vec<Bank>, directory: Directory, audit: Audit) -> Self {
         let banks = banks.into_iter().map(|bank| (bank.id, bank)).collect();
-        Self { counts, banks, view: Arc::new(View::from(directory)), audit }
+        Self { counts, banks, view: Arc::new(View::from(directory)), audit, added: Arc::default() }
+    }
+
+    /// Counts what members add where it was counted before the state was loaded.
+    pub(crate) fn counting(self, added: Arc<AddedItems>) -> Self {
+        Self { added, ..self }
     }
 
     /// The directory, with what callers may see of it.
@@ -67,13 +76,18 @@ pub(crate) struct Known {
     items: HashMap<ItemId, Placement>,
     /// The digests of banks that are to be deleted.
     digests: Vec<PartDigest>,
+    records: Records,
 }
 
 impl Known {
     /// From the rows of the store.
-    pub(crate) fn new(placements: Vec<Placement>, digests: Vec<PartDigest>) -> Self {
+    pub(crate) fn new(
+        placements: Vec<Placement>,
+        digests: Vec<PartDigest>,
+        records: Vec<StoredRecord>,
+    ) -> Self {
         let items = placements.into_iter().map(|placement| (placement.item, placement)).collect();
-        Self { items, digests }
+        Self { items, digests, records: Records::new(records) }
     }
 }
 
@@ -89,6 +103,8 @@ pub(crate) struct Planner<'a> {
     touched: BTreeSet<BankId>,
     removed: HashSet<ItemId>,
     items: Vec<StoredItem>,
+    /// Records that changed.
+    records: BTreeMap<ItemId, ItemRecord>,
     /// How the digests of living banks change.
     parts: Parts,
     /// How those of the partitions change, over all banks.
@@ -112,6 +128,7 @@ impl<'a> Planner<'a> {
             touched: BTreeSet::new(),
             removed: HashSet::new(),
             items: Vec::new(),
+            records: BTreeMap::new(),
             parts: Parts::default(),
             totals: BTreeMap::new(),
             entries: Vec::new(),
@@ -133,7 +150,7 @@ impl vigie_log::Planner for Planner<'_> {
         let by = self.who(write.by);
         let about = self.about(write);
         let answer = self.act(write)?;
-        if self.is_audited() && !matches!(answer, Answer::Recorded { .. }) {
+        if self.has_members() && !matches!(answer, Answer::Recorded { .. }) {
             let (action, code) = (write.by.method.path().to_owned(), Code::Ok);
             let about = about.answered(&answer);
             self.record(NewEntry { by, action, code, about, calls: 1, since: None })?;
@@ -145,11 +162,14 @@ impl vigie_log::Planner for Planner<'_> {
         self.state.counts.banks = self.state.banks.len() as u64;
         let (living, gone): (Vec<_>, Vec<_>) =
             self.touched.iter().map(|id| self.state.banks.get(id).ok_or(*id)).partition(Result::is_ok);
+        let records = self.records.into_iter().filter(|(item, _)| !self.removed.contains(item));
+        let records = records.map(|(item, record)| StoredRecord { item, record });
         let rows = Rows {
             counts: self.state.counts,
             banks_set: living.into_iter().filter_map(Result::ok).cloned().collect(),
             banks_deleted: gone.into_iter().filter_map(Result::err).collect(),
             items_added: self.items,
+            records_set: records.collect(),
             items_removed: self.removed.into_iter().collect(),
             digests: self.parts.iter().collect(),
             directory: self.state.view.directory().difference_from(&self.before).into(),
@@ -169,7 +189,8 @@ impl Planner<'_> {
             Action::SetBankEnabled { name, enabled } => self.set_bank_enabled(by, name, *enabled),
             Action::DeleteBank { name } => self.delete_bank(by, name),
             Action::AddItems { bank, items } => self.add_items(by, bank, items),
-            Action::RemoveItems { items } => self.remove_items(by, items),
+            Action::UpdateItem { item, details } => self.update_item(by, *item, details),
+            Action::RemoveItems { items, origin } => self.remove_items(by, items, origin.as_ref()),
             Action::Members(write) => self.change_members(by, &write.action),
             Action::Record(entries) => self.record_all(entries),
         }
@@ -227,62 +248,6 @@ impl Planner<'_> {
         Ok(Answer::BankDeleted { sequence, item_count: bank.item_count })
     }
 
-    fn add_items(&mut self, by: Author, bank: &BankRef, contents: &[ItemContent]) -> Result<Answer, Error> {
-        let (bank, contributor) = {
-            let admitted = by.admitted(&self.state.view, self.now())?;
-            (admitted.bank(bank)?.id, admitted.member().ok_or(Error::Broken)?.id)
-        };
-        let first = ItemId(self.draft.last().next().0);
-        let mut hashes = 0;
-        for content in contents {
-            let id = ItemId(self.draft.last().next().0);
-            let item = Item { id, bank, added_at: self.now(), contributor, content: content.clone() };
-            let placement = Placement::of(&item);
-            hashes += placement.digest.hashes;
-            self.count(&placement, |sum, digest| *sum += digest);
-            self.known.items.insert(id, placement);
-            self.items.push(StoredItem { placement, payload: encode_item(item.clone()) });
-            self.log(ChangeKind::ItemAdded(item))?;
-        }
-        let items = contents.len() as u64;
-        self.touch(bank, |bank| {
-            bank.item_count += items;
-            bank.hash_count += hashes;
-        })?;
-        self.state.counts.items += items;
-        self.state.counts.hashes += hashes;
-        Ok(Answer::ItemsAdded { first, last: ItemId(self.draft.last().0) })
-    }
-
-    fn remove_items(&mut self, by: Author, items: &[ItemId]) -> Result<Answer, Error> {
-        let placements = {
-            let admitted = by.admitted(&self.state.view, self.now())?;
-            let living = |item: &ItemId| {
-                let placement = self.known.items.get(item).copied();
-                let placement = placement.filter(|of| self.state.banks.contains_key(&of.bank));
-                let place = placement.map(|of| ItemPlace { bank: of.bank, contributor: of.contributor });
-                admitted.item(*item, place)?;
-                placement.ok_or(Error::Broken)
-            };
-            items.iter().map(living).collect::<Result<Vec<_>, Error>>()?
-        };
-        for placement in placements {
-            let Placement { item, bank, digest, .. } = placement;
-            self.count(&placement, |sum, digest| *sum -= digest);
-            self.known.items.remove(&item);
-            self.removed.insert(item);
-            self.purge(Removed::Item(item), bank);
-            self.touch(bank, |bank| {
-                bank.item_count -= 1;
-                bank.hash_count -= digest.hashes;
-            })?;
-            self.state.counts.items -= 1;
-            self.state.counts.hashes -= digest.hashes;
-            self.log(ChangeKind::ItemRemoved { item, bank })?;
-        }
-        Ok(Answer::ItemsRemoved { sequence: to_model(self.draft.last()) })
-    }
-
     fn change_members(&mut self, by: Author, action: &MembersAction) -> Result<Answer, Error> {
         let (view, now) = (&self.state.view, self.now());
         let standing = Standing { admitted: by.admitted(view, now)?, directory: view.directory(), now };
@@ -291,8 +256,8 @@ impl Planner<'_> {
         Ok(Answer::Directory { change, sequence })
     }
 
-    /// Whether calls leave entries: once there are members.
-    fn is_audited(&self) -> bool {
+    /// Whether there are members: then calls leave entries in the audit.
+    fn has_members(&self) -> bool {
         self.state.view.directory().is_on()
     }
 
@@ -313,7 +278,10 @@ impl Planner<'_> {
                 let bank = self.state.id_of(write.by, name, self.now());
                 bank.map(About::bank).unwrap_or_default()
             }
-            Action::RemoveItems { items } => About::items(items.iter().filter_map(|item| {
+            Action::UpdateItem { item, .. } => {
+                About::items(self.known.items.get(item).map(|placement| (*item, placement.bank)))
+            }
+            Action::RemoveItems { items, .. } => About::items(items.iter().filter_map(|item| {
                 let placement = self.known.items.get(item)?;
                 Some((*item, placement.bank))
             })),
@@ -326,7 +294,7 @@ impl Planner<'_> {
     }
 
     fn record_all(&mut self, entries: &[NewEntry]) -> Result<Answer, Error> {
-        if self.is_audited() {
+        if self.has_members() {
             entries.iter().try_for_each(|entry| self.record(entry.clone()))?;
         }
         Ok(Answer::Recorded { entries: self.state.audit.count() })
@@ -396,7 +364,7 @@ impl Planner<'_> {
         let bytes = encode_log_change(change.clone()).ok_or(Error::Broken)?;
         let partition = match &change {
             LogChange::Shard(kind) => kind.partition().map(Partition::get),
-            LogChange::Directory(_) => None,
+            LogChange::Directory(_) | LogChange::Record(..) => None,
         };
         let step = |sequence| Step { sequence: to_model(sequence), change };
         Ok(to_model(self.draft.append(partition, bytes, step)))

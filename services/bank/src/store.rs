@@ -32,7 +32,8 @@ pub(crate) use self::error::StoreError;
 pub(crate) use self::records::Batch;
 pub(crate) use self::records::{
     AsOf, AuditHead, Counts, EntryPage, EntryRange, FoundEntry, FoundPage, HeadRow, ItemPage, ItemRange,
-    ItemSearch, Loaded, Placement, PurgedPage, Rows, StoredEntry, StoredItem, id_to_model, to_model,
+    ItemSearch, Loaded, Placement, PurgedPage, Rows, StoredEntry, StoredItem, StoredRecord, id_to_model,
+    to_model,
 };
 
 /// Opens the store that the settings name, for a bank. Creates what is not there yet, and brings it up to date.
@@ -144,6 +145,14 @@ pub(crate) trait ReadBanks {
 pub(crate) trait ReadItems {
     /// Reads where those of these items are that have a row, be their bank living or not. Does not wait for other readers.
     async fn placements(&self, items: &[ItemId]) -> Result<Vec<Placement>, StoreError>;
+
+    /// Reads the records of those of these items that have one, and of items whose content has one of these keys. Does not wait for
+    /// other readers.
+    async fn known_records(&self, items: &[ItemId], content: &[u64])
+    -> Result<Vec<StoredRecord>, StoreError>;
+
+    /// Reads the records of those of these items that have one, by item.
+    async fn records(&self, items: &[ItemId]) -> Result<Vec<StoredRecord>, StoreError>;
 
     /// Reads an item of a living bank.
     async fn item(&self, item: ItemId) -> Result<AsOf<Option<Item>>, StoreError>;

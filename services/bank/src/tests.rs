@@ -3,6 +3,7 @@
 
 mod writes;
 mod audit;
+mod items;
 mod idempotency;
 mod reads;
 mod feed;
@@ -246,6 +247,7 @@ fn item(number: u64) -> pb::ItemContent {
         hashes: vec![hash(pb_model::HashType::Pdq, pdq), hash(pb_model::HashType::Md5, md5)],
         labels: vec!["known".into()],
         external_reference: format!("case-{number}"),
+        ..Default::default()
     }
 }
 

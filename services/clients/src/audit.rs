@@ -80,7 +80,7 @@ pub struct CountedCalls {
     pub member: Option<MemberId>,
     /// By whom; `None` where the caller is not known.
     pub principal: Option<PrincipalId>,
-    /// The path of the method.
+    /// The path of the method, or the name of an alarm.
     pub method: String,
     /// The code that they ended with.
     pub code: Code,
@@ -90,6 +90,10 @@ pub struct CountedCalls {
     pub item_count: u64,
     /// When the first of them came, at the earliest.
     pub since: UnixMillis,
+    /// The item that an alarm is about.
+    pub item: Option<ItemId>,
+    /// The bank of that item, where it is known.
+    pub bank: Option<BankId>,
 }
 
 /// A proof that an entry is in a tree, for [`vigie_audit::tree::check_inclusion`].
@@ -201,7 +205,7 @@ impl AuditClient {
 
 impl From<CountedCalls> for pb::CountedCalls {
     fn from(counted: CountedCalls) -> Self {
-        let CountedCalls { member, principal, method, code, calls, item_count, since } = counted;
+        let CountedCalls { member, principal, method, code, calls, item_count, since, item, bank } = counted;
         Self {
             member_id: member.map_or(0, |member| member.0),
             principal_id: principal.map_or(0, |principal| principal.0),
@@ -210,6 +214,8 @@ impl From<CountedCalls> for pb::CountedCalls {
             calls,
             item_count,
             since_unix_ms: since.0,
+            item_id: item.map_or(0, |item| item.0),
+            bank_id: bank.map_or(0, |bank| bank.0),
         }
     }
 }
@@ -219,7 +225,7 @@ impl TryFrom<pb::ListEntriesResponse> for AuditPage {
 
     fn try_from(message: pb::ListEntriesResponse) -> Result<Self, Invalid> {
         Ok(Self {
-            leaves: message.entries.into_iter().map(leaf).collect::<Result<_, _>>()?,
+            leaves: message.entries.into_iter().map(AuditLeaf::try_from).collect::<Result<_, _>>()?,
             next: (message.next_index > 0).then_some(LeafIndex(message.next_index)),
             tree_size: size("tree_size", message.tree_size)?,
         })
@@ -246,6 +252,16 @@ impl TryFrom<pb::ProveConsistencyResponse> for ConsistencyProof {
     }
 }
 
+/// Reads an encoded entry: of an answer, or of a file.
+impl TryFrom<Vec<u8>> for AuditLeaf {
+    type Error = Invalid;
+
+    fn try_from(bytes: Vec<u8>) -> Result<Self, Invalid> {
+        let entry = pb::AuditEntry::decode(&bytes[..]).map_err(|error| Invalid::new("entries", error))?;
+        Ok(Self { entry: entry.try_into()?, bytes })
+    }
+}
+
 impl TryFrom<pb::AuditEntry> for AuditEntry {
     type Error = Invalid;
 
@@ -268,11 +284,6 @@ impl TryFrom<pb::AuditEntry> for AuditEntry {
             since: (message.since_unix_ms > 0).then_some(UnixMillis(message.since_unix_ms)),
         })
     }
-}
-
-fn leaf(bytes: Vec<u8>) -> Result<AuditLeaf, Invalid> {
-    let entry = pb::AuditEntry::decode(&bytes[..]).map_err(|error| Invalid::new("entries", error))?;
-    Ok(AuditLeaf { entry: entry.try_into()?, bytes })
 }
 
 fn path(hashes: Vec<Vec<u8>>) -> Result<Vec<NodeHash>, Invalid> {

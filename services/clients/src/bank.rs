@@ -3,11 +3,13 @@
 use std::fmt;
 
 use tokio::time::Instant;
+use vigie_consortium::{Details, Origin, Submission};
 use vigie_model::{
     BankId, BankName, BankRef, Hash, Item, ItemContent, ItemId, LogHead, MemberName, Sequence, UnixMillis,
 };
 use vigie_net::{CallError, Channel, EndpointError, Network, Patience};
 use vigie_proto::Invalid;
+use vigie_proto::bank::{ContributedItem, answered_hash, details_of};
 use vigie_proto::consortium::{bank_ref, optional_member};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
@@ -55,6 +57,60 @@ impl TryFrom<pb::Bank> for BankListing {
             created_at: UnixMillis(message.created_at_unix_ms),
             item_count: message.item_count,
             hash_count: message.hash_count,
+        })
+    }
+}
+
+/// Items that were added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddedItems {
+    /// In the order of the request.
+    pub ids: Vec<ItemId>,
+    /// How many of them were there already.
+    pub known: u32,
+}
+
+/// An item with all that is said of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedItem {
+    /// Its id.
+    pub id: ItemId,
+    /// The caller's name for its bank.
+    pub bank: BankRef,
+    /// The name of the member that added it; empty where that is not known.
+    pub contributor: String,
+    /// When it was added.
+    pub added_at: UnixMillis,
+    /// Its hashes; none where the caller may not read them.
+    pub hashes: Vec<Hash>,
+    /// Its labels.
+    pub labels: Vec<String>,
+    /// Its contributor's own name for it; empty for none.
+    pub external_reference: String,
+    /// What is said of it.
+    pub details: Details,
+    /// The submissions by which it lives, with the names of their members.
+    pub submissions: Vec<(String, Submission)>,
+}
+
+impl TryFrom<pb::GetItemResponse> for DescribedItem {
+    type Error = Invalid;
+
+    fn try_from(message: pb::GetItemResponse) -> Result<Self, Invalid> {
+        let item = message.item.ok_or_else(|| Invalid::missing("item"))?;
+        let content = item.content.ok_or_else(|| Invalid::missing("content"))?;
+        let pb::ItemContent { hashes, labels, external_reference, details, origin: _ } = content;
+        let submission = |one: pb::Submission| Ok((one.member.clone(), one.try_into()?));
+        Ok(Self {
+            id: ItemId(item.id),
+            bank: bank_ref("bank", &message.bank)?,
+            contributor: message.contributor,
+            added_at: UnixMillis(item.added_at_unix_ms),
+            hashes: hashes.into_iter().map(answered_hash).collect::<Result<_, _>>()?,
+            labels,
+            external_reference,
+            details: details.map_or_else(|| Ok(Details::default()), |given| details_of("details", given))?,
+            submissions: item.submissions.into_iter().map(submission).collect::<Result<_, Invalid>>()?,
         })
     }
 }
@@ -233,13 +289,57 @@ impl BankClient {
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<Written<Vec<ItemId>>, CallError> {
+        let items = items.into_iter().map(Into::into).collect();
+        let Written { value, sequence } = self.contribute_items(bank, items, key, deadline).await?;
+        Ok(Written { value: value.ids, sequence })
+    }
+
+    /// Adds up to 1,000 items with what is said of them, all or none; those that are there from the same origin are answered, and not
+    /// added again.
+    pub async fn contribute_items(
+        &self,
+        bank: &impl BankLabel,
+        items: Vec<ContributedItem>,
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<AddedItems>, CallError> {
         let request = pb::AddItemsRequest {
             bank: bank.to_string(),
             items: items.into_iter().map(Into::into).collect(),
             idempotency_key: key.into_text(),
         };
         let answer: pb::AddItemsResponse = call!(self, deadline, add_items, AddItems, request)?;
-        self.bank.written(Ok(answer.item_ids.into_iter().map(ItemId).collect()), answer.sequence)
+        let ids = answer.item_ids.into_iter().map(ItemId).collect();
+        self.bank.written(Ok(AddedItems { ids, known: answer.known_count }), answer.sequence)
+    }
+
+    /// Says something else of an item.
+    pub async fn update_item(
+        &self,
+        item: ItemId,
+        details: Details,
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<()>, CallError> {
+        let request = pb::UpdateItemRequest {
+            item_id: item.0,
+            details: Some(details.into()),
+            idempotency_key: key.into_text(),
+        };
+        let answer: pb::UpdateItemResponse = call!(self, deadline, update_item, UpdateItem, request)?;
+        self.bank.written(Ok(()), answer.sequence)
+    }
+
+    /// Reads an item with all that is said of it.
+    pub async fn describe_item(
+        &self,
+        item: ItemId,
+        deadline: Instant,
+    ) -> Result<Written<DescribedItem>, CallError> {
+        let request = pb::GetItemRequest { item_id: item.0 };
+        let answer: pb::GetItemResponse = call!(self, deadline, get_item, GetItem, request)?;
+        let sequence = answer.sequence;
+        self.bank.written(answer.try_into(), sequence)
     }
 
     /// Reads an item and the caller's name for its bank.
@@ -310,6 +410,25 @@ impl BankClient {
         let request = pb::RemoveItemsRequest {
             item_ids: items.iter().map(|item| item.0).collect(),
             idempotency_key: key.into_text(),
+            origin: None,
+        };
+        let answer: pb::RemoveItemsResponse = call!(self, deadline, remove_items, RemoveItems, request)?;
+        self.bank.written(Ok(()), answer.sequence)
+    }
+
+    /// Withdraws the submissions of up to 1,000 items that the caller's member made from an origin: all or none. An item goes with its last
+    /// one.
+    pub async fn withdraw_items(
+        &self,
+        items: &[ItemId],
+        origin: Origin,
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<()>, CallError> {
+        let request = pb::RemoveItemsRequest {
+            item_ids: items.iter().map(|item| item.0).collect(),
+            idempotency_key: key.into_text(),
+            origin: Some(origin.into()),
         };
         let answer: pb::RemoveItemsResponse = call!(self, deadline, remove_items, RemoveItems, request)?;
         self.bank.written(Ok(()), answer.sequence)

@@ -24,7 +24,9 @@ pub use ask::Ask;
 pub use audit::{
     AuditClient, AuditEntry, AuditLeaf, AuditPage, ConsistencyProof, CountedCalls, InclusionProof,
 };
-pub use bank::{BankClient, BankLabel, BankListing, FoundItems, ItemPage, ItemSearch};
+pub use bank::{
+    AddedItems, BankClient, BankLabel, BankListing, DescribedItem, FoundItems, ItemPage, ItemSearch,
+};
 pub use consortium::{
     ConsortiumClient, KeyListing, MemberWords, NewCredential, NewPrincipal, PrincipalCredential,
     PrincipalListing, PrincipalWithKey, WhoAmI,

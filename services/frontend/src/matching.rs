@@ -33,6 +33,39 @@ pub(crate) struct Answer {
     pub(crate) coverage: Coverage,
     /// The partial results were too many for the coordinator's status: `results` is empty.
     pub(crate) results_omitted: bool,
+    /// The queries that it was searched by.
+    pub(crate) queries: SearchedQueries,
+}
+
+/// The queries that a call was searched by.
+#[derive(Debug, Default)]
+pub(crate) struct SearchedQueries {
+    /// Of which of the contents that could be searched each is, ascending, and in which rendition.
+    of: Vec<(usize, Rendition)>,
+    /// The queries, as they were sent: all parts but the last are as long as the first.
+    parts: Vec<Arc<[Query]>>,
+}
+
+impl SearchedQueries {
+    /// No query yet, of these that will be sent.
+    pub(crate) fn new(queries: &[(usize, Rendition, Query)]) -> Self {
+        Self { of: queries.iter().map(|(at, rendition, _)| (*at, *rendition)).collect(), parts: Vec::new() }
+    }
+
+    /// Adds the next queries that are sent.
+    pub(crate) fn sent(&mut self, part: &Arc<[Query]>) {
+        self.parts.push(Arc::clone(part));
+    }
+
+    /// The queries of the content that is the one at `at` of those that could be searched.
+    pub(crate) fn of_content(&self, at: usize) -> impl Iterator<Item = (Rendition, &Query)> {
+        let begin = self.of.partition_point(|(one, _)| *one < at);
+        let part = self.parts.first().map_or(1, |first| first.len().max(1));
+        let of_content = self.of.iter().enumerate().skip(begin).take_while(move |(_, (one, _))| *one == at);
+        of_content.filter_map(move |(number, (_, rendition))| {
+            Some((*rendition, self.parts.get(number / part)?.get(number % part)?))
+        })
+    }
 }
 
 /// Why a call has no full answer.
@@ -117,6 +150,7 @@ impl Matching {
         let mut found: Vec<Found> = prepared.iter().flatten().map(|_| Found::new(options.limit)).collect();
         let (mut coverage, mut approximate, mut incomplete) = (None::<Coverage>, Vec::new(), None);
         let mut results_omitted = false;
+        let mut sent = SearchedQueries::new(&queries);
         let mut answer_bytes = little_bytes(prepared.len());
         let query_count = queries.len();
         let bytes = |answer_bytes| self.bytes_of_a_call(query_count, options.limit, answer_bytes);
@@ -125,6 +159,7 @@ impl Matching {
         let mut weight = rooms.weigh(cost, deadline).await.map_err(Failed::Call)?;
         for queries in queries.chunks_mut(queries_per_call(&options, &hash_types)) {
             let asked: Arc<[Query]> = queries.iter_mut().map(|(.., query)| std::mem::take(query)).collect();
+            sent.sent(&asked);
             let search =
                 |bytes| self.searcher.search(Arc::clone(&asked), options.clone(), bytes, urgency, deadline);
             let mut searched = search(answer_bytes).await;
@@ -189,11 +224,42 @@ impl Matching {
             prepared.into_iter().map(|one| one.map(&mut answered)).collect()
         };
         drop(turn);
-        let answer = Answer { results, coverage: coverage.unwrap_or_default(), results_omitted };
+        let answer =
+            Answer { results, coverage: coverage.unwrap_or_default(), results_omitted, queries: sent };
         match incomplete {
             None => Ok(answer),
             Some(status) => Err(Failed::Incomplete { status, partial: Box::new(answer) }),
         }
+    }
+
+    /// Searches by queries that an answer gave rise to. Of shards that do not answer nothing is found.
+    pub(crate) async fn search_again(
+        &self,
+        queries: &[Query],
+        options: &SearchOptions,
+        urgency: Urgency,
+        rooms: &mut Rooms,
+        deadline: Instant,
+    ) -> Result<Vec<QueryMatches>, Status> {
+        let mut found = Vec::with_capacity(queries.len());
+        for part in queries.chunks(queries_per_call(options, &hash_types(queries))) {
+            let answer_bytes = little_bytes(part.len());
+            rooms.take(self.bytes_of_a_call(part.len(), options.limit, answer_bytes), deadline).await?;
+            let _weight = rooms.weigh(Cost::of(part, &options.max_distances), deadline).await?;
+            let (asked, options) = (part.into(), options.clone());
+            let searched = self.searcher.search(asked, options, answer_bytes, urgency, deadline).await;
+            let answer = match searched {
+                Ok(answer) => answer,
+                Err(SearchFailure::Incomplete { partial, .. }) if partial.results.len() == part.len() => {
+                    *partial
+                }
+                Err(SearchFailure::Incomplete { status, .. } | SearchFailure::Call(status)) => {
+                    return Err(status);
+                }
+            };
+            found.extend(answer.results);
+        }
+        Ok(found)
     }
 
     /// Hashes every image, a few at a time, in order.

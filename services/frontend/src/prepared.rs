@@ -168,6 +168,7 @@ impl Prepared {
             pdq_quality: self.pdq_quality,
             quality_floor: searched.quality_floor,
             source: self.source,
+            near_budget_spent: false,
         }
     }
 }

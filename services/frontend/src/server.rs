@@ -19,7 +19,8 @@ use crate::error::RunError;
 use crate::grpc::Grpc;
 use crate::hashing_pool::{HashingMetrics, HashingPool, Work};
 use crate::matching::Matching;
-use crate::request::rights::Meters;
+use crate::request::alarms::{AuditedAlarms, CountedAlarms};
+use crate::request::meters::Meters;
 use crate::searcher::Searcher;
 
 /// Answers platforms on `listener` until `shutdown`. See [`run_with`].
@@ -83,12 +84,14 @@ async fn run_on(
         quality_floor: Quality::new(config.quality_floor.into())?,
         queries_max: config.call_queries_max,
     };
+    let counted = telemetry.register(CountedAlarms::register);
+    let alarms = AuditedAlarms { counted, tally: Arc::clone(members.tally()), directories: members.source() };
     let grpc = Grpc {
         matching,
         serving: config.serving,
         stream_requests_in_flight_max: config.stream_requests_in_flight_max,
         shutdown: shutdown.clone(),
-        meters: Meters::default(),
+        meters: Meters::new(Arc::new(alarms)),
     };
     // The layer in front refuses larger messages with the code that this project gives them.
     let service = MatchServiceServer::new(grpc).max_decoding_message_size(config.message_bytes_max());

@@ -1,7 +1,9 @@
 //! What can be typed.
 
 mod setup;
+mod items;
 mod members;
+mod audit;
 mod when;
 
 use std::net::SocketAddr;
@@ -11,6 +13,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use vigie_model::{BankName, BankRef};
 use vigie_net::TlsArgs;
 
+pub(crate) use audit::{
+    AuditCommand, AuditCosignArgs, AuditExportArgs, AuditKeyCommand, AuditListArgs, AuditProveArgs,
+    AuditVerifyArgs, KeyArg, LogArgs, of_kind,
+};
+pub(crate) use items::{DetailsArgs, ItemAddArgs, ItemCommand, ItemFindArgs, OriginArgs};
 pub(crate) use members::{
     CharterCommand, GrantCommand, MemberCommand, MemberWordsArgs, NewKeyArgs, OneMemberArgs,
     PrincipalAddArgs, PrincipalCommand, QuotaCommand, QuotaSetArgs, listed,
@@ -104,6 +111,9 @@ pub(crate) enum Command {
     /// Set and show the limits of members
     #[command(subcommand)]
     Quota(QuotaCommand),
+    /// Read and check the audit: the record of who did what, whose entries nobody can change unseen
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Show what answers, the topology, how far each part has come, and what is banked
     Status(StatusArgs),
     /// Prove a running cluster: add a drawn picture, recognise it, remove it, recognise it no more
@@ -346,93 +356,6 @@ pub(crate) struct StoreArgs {
 pub(crate) struct OneBankArgs {
     /// Its name: 1 to 64 of A-Z a-z 0-9 . _ -; of another member's bank, OWNER/NAME or an alias
     pub(crate) name: BankRef,
-    /// Where
-    #[command(flatten)]
-    pub(crate) address: BankAddressArgs,
-}
-
-/// What to do with items.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ItemCommand {
-    /// Add items to a bank: images, which are hashed here and never sent, or a file of hashes
-    Add(ItemAddArgs),
-    /// Show one item
-    Show {
-        /// Its id
-        item: u64,
-        /// Where
-        #[command(flatten)]
-        address: BankAddressArgs,
-    },
-    /// List the items of a bank: id, when it was added (UTC), hash types, external reference, labels
-    List {
-        /// The bank's name
-        bank: BankRef,
-        /// Stop after so many
-        #[arg(long, default_value_t = 1_000)]
-        limit: usize,
-        /// Begin after this item
-        #[arg(long, default_value_t = 0, value_name = "ITEM")]
-        after: u64,
-        /// Where
-        #[command(flatten)]
-        address: BankAddressArgs,
-    },
-    /// Find items by a hash, an external reference or a label
-    Find(ItemFindArgs),
-    /// Remove items: all of them or none
-    Remove {
-        /// Their ids
-        #[arg(required = true)]
-        items: Vec<u64>,
-        /// Where
-        #[command(flatten)]
-        address: BankAddressArgs,
-    },
-}
-
-/// Arguments of `vigie item add`.
-#[derive(Debug, Args)]
-pub(crate) struct ItemAddArgs {
-    /// The bank's name
-    pub(crate) bank: BankRef,
-    /// Image files, or folders of them, in which other files are counted and left out
-    #[arg(value_name = "FILE|DIR", required_unless_present = "hashes", conflicts_with = "hashes")]
-    pub(crate) paths: Vec<PathBuf>,
-    /// A file of hashes, or `-` for standard input: CSV with a header of pdq, md5, sha256, labels (separated by `;`) and
-    /// external_reference, any of them; one PDQ hash a line; JSON Lines with the same names; or what `vigie hash --json`
-    /// or `vigie item list --json` prints
-    #[arg(long, value_name = "FILE")]
-    pub(crate) hashes: Option<PathBuf>,
-    /// Refuse the whole file, before anything is added, if any of its lines is bad
-    #[arg(long, requires = "hashes")]
-    pub(crate) strict: bool,
-    /// Leave out the lines of the file up to this one: where an import that stopped goes on
-    #[arg(long, requires = "hashes", default_value_t = 0, hide_default_value = true, value_name = "LINE")]
-    pub(crate) after_line: u64,
-    /// A label for each item; may be given again
-    #[arg(long = "label", value_name = "LABEL")]
-    pub(crate) labels: Vec<String>,
-    /// Where
-    #[command(flatten)]
-    pub(crate) address: BankAddressArgs,
-}
-
-/// Arguments of `vigie item find`.
-#[derive(Debug, Args)]
-pub(crate) struct ItemFindArgs {
-    /// A hash in full, of which equal ones are found, whatever the type; or an external reference or a label, in full
-    #[arg(value_name = "HASH|REFERENCE|LABEL")]
-    pub(crate) what: String,
-    /// Look in this bank only
-    #[arg(long, value_name = "BANK")]
-    pub(crate) bank: Option<BankRef>,
-    /// Stop after so many
-    #[arg(long, default_value_t = 100)]
-    pub(crate) limit: usize,
-    /// Begin after this item
-    #[arg(long, default_value_t = 0, value_name = "ITEM")]
-    pub(crate) after: u64,
     /// Where
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,

@@ -7,6 +7,7 @@ mod stop;
 mod cluster;
 mod banks;
 mod members;
+mod audit;
 mod content;
 mod state;
 mod shell;
@@ -43,6 +44,7 @@ async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Principal(command) => traced(principal::run(command, output)).await,
         Command::Grant(command) => traced(grant::run(command, output)).await,
         Command::Quota(command) => traced(quota::run(command, output)).await,
+        Command::Audit(command) => traced(audit::run(command, output)).await,
         Command::Status(args) => traced(status::run(args, output)).await,
         Command::Try(args) => traced(try_out::run(args, output)).await,
         Command::Health(args) => health::run(&args, output).await,

@@ -269,6 +269,7 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
         | Command::Principal(_)
         | Command::Grant(_)
         | Command::Quota(_)
+        | Command::Audit(_)
         | Command::Tls(_)
         | Command::Try(_)
         | Command::Health(_)

@@ -199,7 +199,7 @@ async fn every_wrong_write_is_refused_in_words() {
     let mut client = client.clone();
     let twice = bank::CreateBankRequest { name: "known".into(), idempotency_key: String::new() };
     check(&client.create_bank(twice).await.unwrap_err(), Code::AlreadyExists, "", "known");
-    let missing = bank::RemoveItemsRequest { item_ids: vec![99], idempotency_key: String::new() };
+    let missing = bank::RemoveItemsRequest { item_ids: vec![99], ..Default::default() };
     check(&client.remove_items(missing).await.unwrap_err(), Code::NotFound, "", "99");
     let page = bank::ListBanksRequest { after_id: 0, page_size: -1 };
     check(&client.list_banks(page).await.unwrap_err(), Code::InvalidArgument, "page_size", "1 to 1000");

@@ -6,7 +6,7 @@ use vigie_audit::tree::{check_consistency, check_inclusion};
 use vigie_clients::{AuditClient, AuditEntry, Code};
 use vigie_consortium::{MemberId, Role};
 use vigie_harness::in_process::Cluster;
-use vigie_model::{Hash, SearchOptions};
+use vigie_model::{BankRef, Hash, SearchOptions};
 
 use super::{Client, Consortium, soon, until_known};
 
@@ -48,8 +48,9 @@ async fn what_members_do_at_any_server_is_recorded_and_proven() {
     );
 
     let hash = Hash::md5([7; 16]);
-    administrator.create_bank(&"known").await;
-    let (_, sequence) = worker.add(&"known", hash.clone()).await;
+    let bank: BankRef = "known".parse().unwrap();
+    administrator.create_bank(&bank).await;
+    let (_, sequence) = worker.add(&bank, hash.clone()).await;
     until_known(&worker, sequence).await;
     assert_eq!(worker.finds(hash.clone(), sequence).await, ["known"]);
     // Who administrates does not search, and who has no key does nothing.
@@ -75,9 +76,11 @@ async fn what_members_do_at_any_server_is_recorded_and_proven() {
     assert_eq!((of(Code::Unauthenticated).member, of(Code::Unauthenticated).principal), (None, None));
 
     // The text of the checkpoint is signed by the cluster's key, and goes on.
-    let key: SignerKey = std::fs::read_to_string(data.path().join("audit.key")).unwrap().trim().parse().unwrap();
+    let key: SignerKey =
+        std::fs::read_to_string(data.path().join("audit.key")).unwrap().trim().parse().unwrap();
     let known = KnownKeys::new([key.public().clone()]).unwrap();
-    let open = |note: &str| Checkpoint::open(note.as_bytes(), key.public().name(), &known).unwrap().checkpoint;
+    let open =
+        |note: &str| Checkpoint::open(note.as_bytes(), key.public().name(), &known).unwrap().checkpoint;
     let first = open(&audit.get_checkpoint(soon()).await.unwrap());
     let added = entries(&audit).await.into_iter().find(|entry| method(entry) == "AddItems").unwrap();
     assert_eq!((added.principal, added.item_count, added.sequence), (Some(worker.id), 1, Some(sequence)));

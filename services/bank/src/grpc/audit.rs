@@ -1,8 +1,10 @@
 //! The service that keeps the audit: entries as their readers may list them, and proofs of the tree.
 
+use prost::Message as _;
 use tonic::{Code, Request, Response, Status};
 use vigie_access::Called;
 use vigie_audit::tree::{self, LeafIndex, NodeHash, Query, SIZE_MAX, Size};
+use vigie_consortium::quotas::Sign;
 use vigie_consortium::rights::Members;
 use vigie_consortium::{Method, PrincipalId};
 use vigie_model::{BankId, ItemId, MemberId, UnixMillis};
@@ -86,24 +88,25 @@ impl BankGrpc {
 }
 
 impl Reading {
-    /// The entry at an index, if the caller may list it.
-    async fn entry(&self, index: u64, of: Members) -> Result<Option<FoundEntry>, Status> {
-        let member = match of {
-            Members::Only(member) => Some(member),
-            Members::Every => None,
-        };
-        let range = EntryRange { from: index, member, count_max: 1, bytes_max: usize::MAX };
+    /// The entry at an index, and the member that it is for.
+    async fn entry(&self, index: u64) -> Result<Option<(FoundEntry, Option<MemberId>)>, Status> {
+        let range = EntryRange { from: index, member: None, count_max: 1, bytes_max: usize::MAX };
         let page = self.read(self.store.audit_entries(&range)).await?;
-        Ok(page.entries.into_iter().find(|entry| entry.index == index))
+        let Some(found) = page.entries.into_iter().find(|entry| entry.index == index) else {
+            return Ok(None);
+        };
+        let entry = pb::AuditEntry::decode(&found.payload[..]).map_err(|_| Error::Broken)?;
+        Ok(Some((found, (entry.member_id > 0).then_some(MemberId(entry.member_id)))))
     }
 }
 
 /// An entry of a report.
 fn reported(number: usize, counted: &pb::CountedCalls) -> Result<NewEntry, Invalid> {
     let field = |name: &str| format!("calls[{number}].{name}");
-    let method = Method::from_path(&counted.method).ok_or_else(|| {
-        Invalid::new(field("method"), format!("is {:?}, which is no method", counted.method))
-    })?;
+    let method = Method::from_path(&counted.method).map(Method::path);
+    let action = method.or_else(|| Sign::of_event(&counted.method).map(Sign::event));
+    let reason = || format!("is {:?}, which is no method and no alarm", counted.method);
+    let action = action.ok_or_else(|| Invalid::new(field("method"), reason()))?;
     if counted.calls == 0 {
         return Err(Invalid::new(field("calls"), "is 0; it must be at least 1"));
     }
@@ -113,9 +116,14 @@ fn reported(number: usize, counted: &pb::CountedCalls) -> Result<NewEntry, Inval
     };
     Ok(NewEntry {
         by,
-        action: method.path().to_owned(),
+        action: action.to_owned(),
         code: Code::from(counted.code),
-        about: About { items: counted.item_count, ..About::default() },
+        about: About {
+            banks: (counted.bank_id > 0).then_some(BankId(counted.bank_id)).into_iter().collect(),
+            first_item: (counted.item_id > 0).then_some(ItemId(counted.item_id)),
+            items: counted.item_count,
+            sequence: None,
+        },
         calls: counted.calls,
         since: (counted.since_unix_ms > 0).then_some(UnixMillis(counted.since_unix_ms)),
     })
@@ -166,11 +174,13 @@ impl pb::audit_service_server::AuditService for BankGrpc {
     ) -> Result<Response<pb::ProveInclusionResponse>, Status> {
         let reading = self.reading(&request)?;
         let pb::ProveInclusionRequest { index, tree_size } = *request.get_ref();
-        let readable = reading.admitted()?.members().map_err(refused)?;
+        let admitted = reading.admitted()?;
         let size = self.size(&reading, "tree_size", tree_size).await?;
-        let missing = || Status::not_found(format!("no entry {index} among the first {size}"));
-        let query = tree::inclusion(LeafIndex(index), size).map_err(|_| missing())?;
-        let entry = reading.entry(index, readable).await?.ok_or_else(missing)?;
+        let query = tree::inclusion(LeafIndex(index), size).ok();
+        let found = if query.is_some() { reading.entry(index).await? } else { None };
+        let of = found.as_ref().map(|(_, member)| *member);
+        admitted.entry(index, of).map_err(refused)?;
+        let (Some(query), Some((entry, _))) = (query, found) else { return Err(Error::Broken.into()) };
         let path = self.proof(&reading, query).await?;
         let leaf_hash = NodeHash::of_entry(&entry.payload).0.to_vec();
         Ok(Response::new(pb::ProveInclusionResponse { leaf_hash, path, tree_size: size.get() }))

@@ -1,10 +1,14 @@
 //! The service that keeps banks and items: names in, what the caller may see out.
 
+use std::collections::HashMap;
+
 use tonic::{Request, Response, Status};
 use vigie_consortium::rights::{ItemView, ListedBanks};
-use vigie_consortium::{Admitted, ItemPlace, View};
+use vigie_consortium::{Admitted, ItemPlace, Submission, View};
 use vigie_model::{Bank, BankId, Item, ItemId, LogHead};
-use vigie_proto::bank::{item_contents, item_ids, name, page_size};
+use vigie_proto::bank::{
+    answered_submission, contributed_items, details_of, item_ids, name, origin_of, page_size,
+};
 use vigie_proto::consortium::bank_ref;
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_serving::Answers;
@@ -144,15 +148,15 @@ impl pb::bank_service_server::BankService for BankGrpc {
         request: Request<pb::AddItemsRequest>,
     ) -> Result<Response<pb::AddItemsResponse>, Status> {
         let (metadata, extensions, mut message) = request.into_parts();
-        let items = item_contents(std::mem::take(&mut message.items))?;
+        let items = contributed_items(std::mem::take(&mut message.items))?;
         let request = Request::from_parts(metadata, extensions, message);
         let action = move |message: &pb::AddItemsRequest| {
             Ok(Action::AddItems { bank: bank_ref("bank", &message.bank)?, items })
         };
         let (_, answer) = self.write(request, action, |message| message.idempotency_key).await?;
-        let Answer::ItemsAdded { first, last } = answer else { return Err(Error::Broken.into()) };
-        let item_ids = (first.0..=last.0).collect();
-        Ok(Response::new(pb::AddItemsResponse { item_ids, sequence: last.0 }))
+        let Answer::ItemsAdded { items, known, sequence } = answer else { return Err(Error::Broken.into()) };
+        let item_ids = items.into_iter().map(|item| item.0).collect();
+        Ok(Response::new(pb::AddItemsResponse { item_ids, sequence: sequence.0, known_count: known }))
     }
 
     async fn get_item(
@@ -173,7 +177,7 @@ impl pb::bank_service_server::BankService for BankGrpc {
         if item_view == ItemView::Whole {
             self.record_read(&reading, [(id, item.bank)]).await?;
         }
-        let mut item = pb::Item::from(item);
+        let mut item = reading.with_records(vec![item]).await?.pop().ok_or(Error::Broken)?;
         if item_view == ItemView::WithoutHashes
             && let Some(content) = &mut item.content
         {
@@ -198,7 +202,8 @@ impl pb::bank_service_server::BankService for BankGrpc {
         let items = page.value.ok_or_else(|| Error::bank_not_found(name))?;
         // A caller that does not know of it takes a page that was cut for the last one.
         let bytes_max = if message.may_truncate { PAGE_BYTES_MAX } else { usize::MAX };
-        let (items, bytes, truncated) = first_of(items.into_iter().map(Into::into), bytes_max);
+        let items = reading.with_records(items).await?;
+        let (items, bytes, truncated) = first_of(items.into_iter(), bytes_max);
         self.record_read(&reading, items.iter().map(|item| (ItemId(item.id), bank))).await?;
         room.shrink(bytes);
         answers.send(room);
@@ -231,9 +236,10 @@ impl pb::bank_service_server::BankService for BankGrpc {
         let page = reading.read(reading.store.find_items(&search)).await?;
         let FoundPage { items, next_after, read } = page.value;
         self.record_read(&reading, items.iter().map(|item| (item.id, item.bank))).await?;
-        let found = |item: Item| {
-            let bank = reading.bank_name(&admitted, item.bank)?;
-            Some(pb::FoundItem { item: Some(item.into()), bank })
+        let items = reading.with_records(items).await?;
+        let found = |item: pb::Item| {
+            let bank = reading.bank_name(&admitted, BankId(item.bank_id))?;
+            Some(pb::FoundItem { item: Some(item), bank })
         };
         Ok(Response::new(pb::FindItemsResponse {
             items: items.into_iter().filter_map(found).collect(),
@@ -243,12 +249,26 @@ impl pb::bank_service_server::BankService for BankGrpc {
         }))
     }
 
+    async fn update_item(
+        &self,
+        request: Request<pb::UpdateItemRequest>,
+    ) -> Result<Response<pb::UpdateItemResponse>, Status> {
+        let action = |message: &pb::UpdateItemRequest| {
+            let details = details_of("details", message.details.clone().unwrap_or_default())?;
+            Ok(Action::UpdateItem { item: ItemId(message.item_id), details: Box::new(details) })
+        };
+        let (_, answer) = self.write(request, action, |message| message.idempotency_key).await?;
+        let Answer::ItemUpdated { sequence, .. } = answer else { return Err(Error::Broken.into()) };
+        Ok(Response::new(pb::UpdateItemResponse { sequence: sequence.0 }))
+    }
+
     async fn remove_items(
         &self,
         request: Request<pb::RemoveItemsRequest>,
     ) -> Result<Response<pb::RemoveItemsResponse>, Status> {
         let action = |message: &pb::RemoveItemsRequest| {
-            Ok(Action::RemoveItems { items: item_ids(message.item_ids.clone())? })
+            let origin = message.origin.clone().map(|origin| origin_of("origin", origin)).transpose()?;
+            Ok(Action::RemoveItems { items: item_ids(message.item_ids.clone())?, origin: origin.flatten() })
         };
         let (_, answer) = self.write(request, action, |message| message.idempotency_key).await?;
         let Answer::ItemsRemoved { sequence } = answer else { return Err(Error::Broken.into()) };
@@ -290,6 +310,29 @@ impl Reading {
             None => owned.name.clone().into(),
         };
         Some(name.to_string())
+    }
+
+    /// The items, each with what its record says.
+    async fn with_records(&self, items: Vec<Item>) -> Result<Vec<pb::Item>, Status> {
+        let ids: Vec<ItemId> = items.iter().map(|item| item.id).collect();
+        let records = self.read(self.store.records(&ids)).await?;
+        let mut records: HashMap<_, _> = records.into_iter().map(|set| (set.item, set.record)).collect();
+        let with_record = |item: Item| {
+            let record = records.remove(&item.id);
+            let mut item = pb::Item::from(item);
+            if let (Some(record), Some(content)) = (record, &mut item.content) {
+                content.details = (!record.details.is_empty()).then(|| record.details.into());
+                content.origin = record.submissions.first().map(|first| first.origin.clone().into());
+                let name_of = |member| self.view.directory().member(member).map(|member| &member.name);
+                let answered = |submission: Submission| {
+                    let member = name_of(submission.member);
+                    answered_submission(submission, member)
+                };
+                item.submissions = record.submissions.into_iter().map(answered).collect();
+            }
+            item
+        };
+        Ok(items.into_iter().map(with_record).collect())
     }
 
     /// Whether these are all banks that there are.

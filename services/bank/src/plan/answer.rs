@@ -23,12 +23,21 @@ pub(crate) enum Answer {
         /// Items that went with it.
         item_count: u64,
     },
-    /// The items are there, with the ids `first` to `last`, in the order of the request.
+    /// The items are there.
     ItemsAdded {
-        /// The id of the first.
-        first: ItemId,
-        /// The id of the last.
-        last: ItemId,
+        /// In the order of the request.
+        items: Vec<ItemId>,
+        /// How many were there before.
+        known: u32,
+        /// The last change, or the newest of all where nothing changed.
+        sequence: Sequence,
+    },
+    /// The item has other details.
+    ItemUpdated {
+        /// The item.
+        item: ItemId,
+        /// The change, or the newest of all where nothing changed.
+        sequence: Sequence,
     },
     /// The items are gone.
     ItemsRemoved {
@@ -59,10 +68,13 @@ impl vigie_log::Answer for Answer {
             Self::BankDeleted { sequence, item_count } => {
                 (2, pb::DeleteBankResponse { sequence: sequence.0, item_count }.encode_to_vec())
             }
-            Self::ItemsAdded { first, last } => {
-                // The ids in between follow from these two.
-                let message = pb::AddItemsResponse { item_ids: vec![first.0], sequence: last.0 };
-                (3, message.encode_to_vec())
+            Self::ItemsAdded { items, known, sequence } => {
+                let item_ids = items.into_iter().map(|item| item.0).collect();
+                let message = pb::AddItemsResponse { item_ids, sequence: sequence.0, known_count: known };
+                (7, message.encode_to_vec())
+            }
+            Self::ItemUpdated { item, sequence } => {
+                (8, [item.0.to_be_bytes(), sequence.0.to_be_bytes()].concat())
             }
             Self::ItemsRemoved { sequence } => {
                 (4, pb::RemoveItemsResponse { sequence: sequence.0 }.encode_to_vec())
@@ -91,9 +103,11 @@ impl vigie_log::Answer for Answer {
                 Some(Self::BankDeleted { sequence, item_count: message.item_count })
             }
             3 => {
+                // As older builds wrote it: the first and the last of ids without a gap.
                 let message = pb::AddItemsResponse::decode(message).ok()?;
-                let first = ItemId(*message.item_ids.first()?);
-                Some(Self::ItemsAdded { first, last: ItemId(message.sequence) })
+                let ids = *message.item_ids.first()?..=message.sequence;
+                let items = ids.map(ItemId).collect();
+                Some(Self::ItemsAdded { items, known: 0, sequence: Sequence(message.sequence) })
             }
             4 => {
                 let message = pb::RemoveItemsResponse::decode(message).ok()?;
@@ -103,6 +117,17 @@ impl vigie_log::Answer for Answer {
                 let (sequence, change) = message.split_first_chunk()?;
                 let LogChange::Directory(change) = decode_log_change(change).ok()? else { return None };
                 Some(Self::Directory { change, sequence: Sequence(u64::from_be_bytes(*sequence)) })
+            }
+            7 => {
+                let message = pb::AddItemsResponse::decode(message).ok()?;
+                let items = message.item_ids.into_iter().map(ItemId).collect();
+                let (known, sequence) = (message.known_count, Sequence(message.sequence));
+                Some(Self::ItemsAdded { items, known, sequence })
+            }
+            8 => {
+                let (item, sequence) = message.split_first_chunk()?;
+                let sequence = Sequence(u64::from_be_bytes(sequence.try_into().ok()?));
+                Some(Self::ItemUpdated { item: ItemId(u64::from_be_bytes(*item)), sequence })
             }
             6 => Some(Self::Recorded { entries: u64::from_be_bytes(message.try_into().ok()?) }),
             _ => None,
@@ -132,7 +157,8 @@ mod tests {
         let answers = [
             Answer::Bank { bank, sequence: Sequence(8) },
             Answer::BankDeleted { sequence: Sequence(8), item_count: 9 },
-            Answer::ItemsAdded { first: ItemId(4), last: ItemId(8) },
+            Answer::ItemsAdded { items: vec![ItemId(4), ItemId(9)], known: 1, sequence: Sequence(9) },
+            Answer::ItemUpdated { item: ItemId(4), sequence: Sequence(8) },
             Answer::ItemsRemoved { sequence: Sequence(8) },
             Answer::Directory { change: DirectoryChange::MemberPut(Member::local()), sequence: Sequence(8) },
             Answer::Recorded { entries: 9 },
@@ -140,6 +166,14 @@ mod tests {
         for answer in answers {
             assert_eq!(Answer::decode(&answer.encode()), Some(answer));
         }
+        // Of an older build.
+        let older = pb::AddItemsResponse { item_ids: vec![4], sequence: 6, known_count: 0 };
+        let older = [vec![3], older.encode_to_vec()].concat();
+        let items = [4, 5, 6].map(ItemId).to_vec();
+        assert_eq!(
+            Answer::decode(&older),
+            Some(Answer::ItemsAdded { items, known: 0, sequence: Sequence(6) })
+        );
         assert_eq!(Answer::decode(&[]), None);
         assert_eq!(Answer::decode(&[9]), None);
     }

@@ -81,12 +81,13 @@ impl About {
             Answer::BankDeleted { sequence, item_count } => {
                 Self { sequence: Some(*sequence), items: *item_count, ..self }
             }
-            Answer::ItemsAdded { first, last } => Self {
-                first_item: Some(*first),
-                items: last.0 - first.0 + 1,
-                sequence: Some(Sequence(last.0)),
+            Answer::ItemsAdded { items, sequence, known: _ } => Self {
+                first_item: items.first().copied(),
+                items: items.len() as u64,
+                sequence: Some(*sequence),
                 ..self
             },
+            Answer::ItemUpdated { sequence, .. } => Self { sequence: Some(*sequence), ..self },
             Answer::ItemsRemoved { sequence } => Self { sequence: Some(*sequence), ..self },
             Answer::Directory { change, sequence } => {
                 Self { banks: bank_of(change).into_iter().collect(), sequence: Some(*sequence), ..self }

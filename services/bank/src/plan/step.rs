@@ -17,7 +17,7 @@ impl Step {
     pub(crate) fn of_shard(self) -> Option<Change> {
         match self.change {
             LogChange::Shard(kind) => Some(Change { sequence: self.sequence, kind }),
-            LogChange::Directory(_) => None,
+            LogChange::Directory(_) | LogChange::Record(..) => None,
         }
     }
 }

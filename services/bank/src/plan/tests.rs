@@ -1,8 +1,10 @@
 //! The planner against a slow model, and what a group sees of itself.
 
 use proptest::prelude::*;
+use vigie_consortium::Origin;
 use vigie_log::{Head, Planner as _};
-use vigie_model::{Hash, ItemDraft, MemberId};
+use vigie_model::{Hash, ItemContent, ItemDraft, MemberId};
+use vigie_proto::bank::ContributedItem;
 
 use super::*;
 use crate::log::BankLog;
@@ -26,9 +28,18 @@ fn name(number: u8) -> BankRef {
     new_name(number).into()
 }
 
-fn content(hashes: u8) -> ItemContent {
+fn content(hashes: u8) -> ContributedItem {
     let hashes = (0..hashes).map(|byte| Hash::md5([byte; 16])).collect();
-    ItemDraft { hashes, ..ItemDraft::default() }.try_into().unwrap()
+    ItemContent::try_from(ItemDraft { hashes, ..ItemDraft::default() }).unwrap().into()
+}
+
+/// An item of a case; of none for 0.
+fn of_case((hashes, case): (u8, u8)) -> ContributedItem {
+    ContributedItem { origin: origin(case), ..content(hashes) }
+}
+
+fn origin(case: u8) -> Option<Origin> {
+    (case > 0).then(|| Origin::new("", "", &case.to_string()).unwrap())
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -39,18 +50,28 @@ fn action() -> impl Strategy<Value = Action> {
             .prop_map(|(name, new_name)| Action::RenameBank { name, new_name }),
         (bank(), any::<bool>()).prop_map(|(name, enabled)| Action::SetBankEnabled { name, enabled }),
         bank().prop_map(|name| Action::DeleteBank { name }),
-        (bank(), prop::collection::vec(1..4_u8, 1..4)).prop_map(|(bank, hashes)| {
-            Action::AddItems { bank, items: hashes.into_iter().map(content).collect() }
+        (bank(), prop::collection::vec((1..4_u8, 0..3_u8), 1..4)).prop_map(|(bank, items)| {
+            Action::AddItems { bank, items: items.into_iter().map(of_case).collect() }
         }),
-        prop::collection::btree_set(1..40_u64, 1..4)
-            .prop_map(|items| Action::RemoveItems { items: items.into_iter().map(ItemId).collect() }),
+        (prop::collection::btree_set(1..40_u64, 1..4), 0..3_u8).prop_map(|(items, case)| {
+            Action::RemoveItems { items: items.into_iter().map(ItemId).collect(), origin: origin(case) }
+        }),
     ]
+}
+
+/// An item of the model.
+#[derive(Debug, Clone, PartialEq)]
+struct Held {
+    id: ItemId,
+    hashes: u64,
+    /// The cases by which it lives; none where nobody said one.
+    cases: Vec<Origin>,
 }
 
 /// What is true, in the plainest form: banks with their items in lists, searched from end to end.
 #[derive(Debug, Default)]
 struct Model {
-    banks: Vec<(Bank, Vec<(ItemId, u64)>)>,
+    banks: Vec<(Bank, Vec<Held>)>,
     banks_created: u32,
     sequence: u64,
 }
@@ -68,7 +89,7 @@ impl Model {
 
     fn counted(&self, index: usize) -> Bank {
         let (bank, items) = &self.banks[index];
-        let hash_count = items.iter().map(|item| item.1).sum();
+        let hash_count = items.iter().map(|item| item.hashes).sum();
         Bank { item_count: items.len() as u64, hash_count, ..bank.clone() }
     }
 
@@ -117,22 +138,55 @@ impl Model {
             }
             Action::AddItems { bank, items } => {
                 let index = self.find(bank)?;
-                let first = ItemId(self.sequence + 1);
+                let before = self.banks[index].1.clone();
+                let mut ids = Vec::new();
                 for item in items {
-                    self.sequence += 1;
-                    self.banks[index].1.push((ItemId(self.sequence), item.hashes().len() as u64));
+                    let hashes = item.content.hashes().len() as u64;
+                    let held = &mut self.banks[index].1;
+                    let same = |held: &&mut Held| held.hashes == hashes && !held.cases.is_empty();
+                    let Some(origin) = item.origin.clone() else {
+                        self.sequence += 1;
+                        let id = ItemId(self.sequence);
+                        held.push(Held { id, hashes, cases: Vec::new() });
+                        ids.push(id);
+                        continue;
+                    };
+                    if let Some(held) = held.iter_mut().find(same) {
+                        if !held.cases.contains(&origin) {
+                            held.cases.push(origin);
+                        }
+                        ids.push(held.id);
+                    } else {
+                        self.sequence += 1;
+                        let id = ItemId(self.sequence);
+                        held.push(Held { id, hashes, cases: vec![origin] });
+                        ids.push(id);
+                    }
                 }
-                Ok(Answer::ItemsAdded { first, last: ItemId(self.sequence) })
+                // One change for each record that is new or another one.
+                let is_changed = |held: &&Held| !held.cases.is_empty() && !before.contains(held);
+                self.sequence += self.banks[index].1.iter().filter(is_changed).count() as u64;
+                let is_known = |id: &&ItemId| before.iter().any(|held| held.id == **id);
+                let known = u32::try_from(ids.iter().filter(is_known).count()).unwrap();
+                Ok(Answer::ItemsAdded { items: ids, known, sequence: Sequence(self.sequence) })
             }
-            Action::Members(_) => unreachable!("no such write is drawn"),
-            Action::RemoveItems { items } => {
+            Action::Members(_) | Action::UpdateItem { .. } => unreachable!("no such write is drawn"),
+            Action::RemoveItems { items, origin } => {
                 for wanted in items {
-                    if !self.banks.iter().any(|bank| bank.1.iter().any(|item| item.0 == *wanted)) {
-                        return Err(Error::item_not_found(*wanted));
+                    let mut all = self.banks.iter().flat_map(|bank| &bank.1);
+                    let found = all.find(|held| held.id == *wanted);
+                    let found = found.ok_or(Error::item_not_found(*wanted))?;
+                    if origin.as_ref().is_some_and(|origin| !found.cases.contains(origin)) {
+                        return Err(Error::SubmissionNotFound(*wanted));
+                    }
+                }
+                for held in self.banks.iter_mut().flat_map(|bank| &mut bank.1) {
+                    if items.contains(&held.id) {
+                        held.cases.retain(|case| origin.as_ref().is_some_and(|origin| case != origin));
                     }
                 }
                 for bank in &mut self.banks {
-                    bank.1.retain(|item| !items.contains(&item.0));
+                    bank.1.retain(|held| !items.contains(&held.id) || !held.cases.is_empty());
                 }
                 self.sequence += items.len() as u64;
                 Ok(Answer::ItemsRemoved { sequence: Sequence(self.sequence) })
@@ -145,6 +199,7 @@ impl Model {
 #[derive(Default)]
 struct Kept {
     items: HashMap<ItemId, Placement>,
+    records: BTreeMap<ItemId, StoredRecord>,
     parts: Parts,
     totals: Parts,
 }
@@ -153,6 +208,8 @@ impl Kept {
     fn apply(&mut self, rows: &super::Rows, totals: &[(u16, SetDigest)]) {
         self.items.extend(rows.items_added.iter().map(|item| (item.placement.item, item.placement)));
         self.items.retain(|item, _| !rows.items_removed.contains(item));
+        self.records.extend(rows.records_set.iter().map(|set| (set.item, set.clone())));
+        self.records.retain(|item, _| !rows.items_removed.contains(item));
         rows.banks_deleted.iter().for_each(|bank| self.parts.remove(*bank));
         for PartDigest { bank, partition, digest } in &rows.digests {
             *self.parts.part(*bank, *partition) += *digest;
@@ -186,7 +243,8 @@ proptest! {
         for group in &groups {
             let before = head.sequence;
             let digests = rows.parts.iter().collect();
-            let known = Known { items: rows.items.clone(), digests };
+            let records = rows.records.values().cloned().collect();
+            let known = Known::new(rows.items.values().copied().collect(), digests, records);
             let mut planner = Planner::new(&mut state, known, draft(head), BANKS_MAX);
             for action in group {
                 prop_assert_eq!(planner.plan(&action.clone().by_everyone()), model.write(action));
@@ -238,7 +296,7 @@ fn check(actions: &[Action], expected: &[Result<Answer, Error>]) -> Option<Batch
 
 #[test]
 fn an_item_added_in_a_group_can_be_removed_in_it_once() {
-    let remove = || Action::RemoveItems { items: vec![ItemId(2)] };
+    let remove = || Action::RemoveItems { items: vec![ItemId(2)], origin: None };
     let add = Action::AddItems { bank: name(1), items: vec![content(1)] };
     let batch = check(
         &[Action::CreateBank { name: name(1) }, add, remove(), remove()],
@@ -250,7 +308,7 @@ fn an_item_added_in_a_group_can_be_removed_in_it_once() {
 #[test]
 fn a_removal_that_misses_one_item_removes_none() {
     let add = Action::AddItems { bank: name(1), items: vec![content(1), content(2)] };
-    let remove = Action::RemoveItems { items: vec![ItemId(2), ItemId(9), ItemId(8)] };
+    let remove = Action::RemoveItems { items: vec![ItemId(2), ItemId(9), ItemId(8)], origin: None };
     let batch =
         check(&[Action::CreateBank { name: name(1) }, add, remove], &[Err(Error::item_not_found(ItemId(9)))]);
     let batch = batch.unwrap();

@@ -1,8 +1,10 @@
 //! The writes that callers ask of the log.
 
-use vigie_consortium::{Admitted, Caller, Denied, Method, View};
+use prost::Message as _;
+use vigie_consortium::{Admitted, Caller, Denied, Details, Method, Origin, View};
 use vigie_model::{BankId, BankName, BankRef, Item, ItemContent, ItemId, MemberId, UnixMillis};
-use vigie_proto::bank::encode_item;
+use vigie_proto::bank::{ContributedItem, encode_item};
+use vigie_proto::pb::bank::v1 as pb;
 
 use crate::plan::audit::NewEntry;
 use crate::plan::members::MembersWrite;
@@ -59,17 +61,26 @@ pub(crate) enum Action {
         /// The bank.
         name: BankRef,
     },
-    /// New items.
+    /// New items, or new submissions of items that are there.
     AddItems {
         /// Their bank.
         bank: BankRef,
         /// One at least.
-        items: Vec<ItemContent>,
+        items: Vec<ContributedItem>,
     },
-    /// Items to be gone.
+    /// Other details of an item.
+    UpdateItem {
+        /// The item.
+        item: ItemId,
+        /// What is said of it from now on.
+        details: Box<Details>,
+    },
+    /// Items to be gone, or submissions of them.
     RemoveItems {
         /// One at least, each once.
         items: Vec<ItemId>,
+        /// The origin of the submissions that are withdrawn; `None` for all.
+        origin: Option<Origin>,
     },
     /// A change of members, principals, grants, quotas or charters.
     Members(MembersWrite),
@@ -94,6 +105,7 @@ impl Action {
             Self::SetBankEnabled { .. } => Method::SetBankEnabled,
             Self::DeleteBank { .. } => Method::DeleteBank,
             Self::AddItems { .. } => Method::AddItems,
+            Self::UpdateItem { .. } => Method::UpdateItem,
             Self::RemoveItems { .. } => Method::RemoveItems,
             Self::Members(_) => Method::CreateMember,
             Self::Record(_) => Method::RecordCalls,
@@ -109,9 +121,10 @@ impl vigie_log::Write for Write {
             | Action::RenameBank { .. }
             | Action::SetBankEnabled { .. }
             | Action::DeleteBank { .. }
+            | Action::UpdateItem { .. }
             | Action::Members(_) => 1,
             Action::AddItems { items, .. } => items.len(),
-            Action::RemoveItems { items } => items.len(),
+            Action::RemoveItems { items, .. } => items.len(),
             Action::Record(entries) => entries.len(),
         }
     }
@@ -130,8 +143,9 @@ impl vigie_log::Write for Write {
             | Action::DeleteBank { .. } => EACH,
             // Texts and lists of a member or a principal, at their bounds.
             Action::Members(_) => 16 * EACH,
-            Action::AddItems { items, .. } => items.iter().map(|item| EACH + content_weight(item)).sum(),
-            Action::RemoveItems { items } => EACH + items.len() * size_of::<ItemId>(),
+            Action::AddItems { items, .. } => items.iter().map(|item| 2 * EACH + item_weight(item)).sum(),
+            Action::UpdateItem { details, .. } => EACH + details_weight(details),
+            Action::RemoveItems { items, .. } => 4 * EACH + items.len() * size_of::<ItemId>(),
             Action::Record(entries) => EACH * entries.len(),
         }
     }
@@ -150,17 +164,29 @@ impl vigie_log::Write for Write {
             Action::DeleteBank { name } => parts.add(b"delete").add(name.to_string().as_bytes()),
             Action::AddItems { bank, items } => {
                 parts.add(b"add").add(bank.to_string().as_bytes());
-                for content in items {
+                for item in items {
                     // In the store's form of an item, without what the bank adds to it.
                     let (id, bank, added_at) = (ItemId(0), BankId(0), UnixMillis(0));
-                    let contributor = MemberId::HOST;
-                    let content = content.clone();
+                    let (contributor, content) = (MemberId::HOST, item.content.clone());
                     parts.add(&encode_item(Item { id, bank, added_at, contributor, content }));
+                    // Of what an older build knew nothing, only what is there.
+                    if let Some(origin) = &item.origin {
+                        parts.add(b"origin").add(&pb::Origin::from(origin.clone()).encode_to_vec());
+                    }
+                    if !item.details.is_empty() {
+                        parts.add(b"details").add(&encoded(&item.details));
+                    }
                 }
                 &mut parts
             }
-            Action::RemoveItems { items } => {
+            Action::UpdateItem { item, details } => {
+                parts.add(b"update").add(&item.0.to_be_bytes()).add(&encoded(details))
+            }
+            Action::RemoveItems { items, origin } => {
                 parts.add(b"remove");
+                if let Some(origin) = origin {
+                    parts.add(b"origin").add(&pb::Origin::from(origin.clone()).encode_to_vec());
+                }
                 for item in items {
                     parts.add(&item.0.to_be_bytes());
                 }
@@ -187,6 +213,25 @@ impl Parts {
         self.0.update(&(part.len() as u64).to_be_bytes()).update(part);
         self
     }
+}
+
+fn encoded(details: &Details) -> Vec<u8> {
+    pb::ItemDetails::from(details.clone()).encode_to_vec()
+}
+
+fn item_weight(item: &ContributedItem) -> usize {
+    let origin = item.origin.as_ref();
+    let origin = origin.map_or(0, |origin| {
+        [origin.programme(), origin.key(), origin.case()].iter().map(|text| text.len()).sum()
+    });
+    content_weight(&item.content) + origin + details_weight(&item.details)
+}
+
+fn details_weight(details: &Details) -> usize {
+    const CLASS: usize = 96;
+    details.note.as_str().len()
+        + details.metadata.as_str().len()
+        + details.classification.iter().len() * CLASS
 }
 
 fn content_weight(content: &ItemContent) -> usize {
@@ -218,8 +263,11 @@ mod tests {
             Action::RenameBank { name: name("ab"), new_name: new_name("c") },
             Action::SetBankEnabled { name: name("a"), enabled: true },
             Action::SetBankEnabled { name: name("a"), enabled: false },
-            Action::RemoveItems { items: vec![ItemId(1), ItemId(2)] },
-            Action::RemoveItems { items: vec![ItemId(2), ItemId(1)] },
+            Action::RemoveItems { items: vec![ItemId(1), ItemId(2)], origin: None },
+            Action::RemoveItems { items: vec![ItemId(2), ItemId(1)], origin: None },
+            Action::RemoveItems { items: vec![ItemId(1), ItemId(2)], origin: Origin::new("", "", "c").ok() },
+            Action::UpdateItem { item: ItemId(1), details: Box::default() },
+            Action::UpdateItem { item: ItemId(2), details: Box::default() },
         ];
         let writes = actions.map(Action::by_everyone);
         for (i, one) in writes.iter().enumerate() {

@@ -23,7 +23,7 @@ use crate::plan::purge::{Purge, PurgeTimes, Removed};
 use crate::store::error::{CommitError, StoreError, corrupt};
 use crate::store::records::{
     AsOf, AuditHead, Batch, Counts, DirectoryKey, DirectoryRow, EntryPage, EntryRange, FoundEntry, FoundPage,
-    HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, PurgedPage, Rows, StoredEntry,
+    HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, PurgedPage, Rows, StoredEntry, StoredRecord,
 };
 use crate::store::{Purging, ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
 
@@ -59,6 +59,7 @@ impl Disk {
             counts: Counts::EMPTY,
             banks: BTreeMap::new(),
             items: BTreeMap::new(),
+            records: BTreeMap::new(),
             parts: Parts::default(),
             directory: BTreeMap::new(),
             entries: Vec::new(),
@@ -92,6 +93,7 @@ struct Contents {
     counts: Counts,
     banks: BTreeMap<BankId, Bank>,
     items: BTreeMap<ItemId, Vec<u8>>,
+    records: BTreeMap<ItemId, StoredRecord>,
     parts: Parts,
     directory: BTreeMap<DirectoryKey, DirectoryRow>,
     /// Of the audit, by index.
@@ -110,7 +112,11 @@ impl Contents {
         let rows = &batch.rows;
         self.counts = rows.counts;
         self.items.extend(rows.items_added.iter().map(|item| (item.placement.item, item.payload.clone())));
-        rows.items_removed.iter().for_each(|item| drop(self.items.remove(item)));
+        self.records.extend(rows.records_set.iter().map(|set| (set.item, set.clone())));
+        for item in &rows.items_removed {
+            self.items.remove(item);
+            self.records.remove(item);
+        }
         self.banks.extend(rows.banks_set.iter().map(|bank| (bank.id, bank.clone())));
         for bank in &rows.banks_deleted {
             self.banks.remove(bank);
@@ -300,6 +306,7 @@ impl Store for MemoryStore {
         }
         for (id, bank) in &gone {
             contents.items.remove(id);
+            contents.records.remove(id);
             let times = contents.bank_purges.get(bank).copied();
             contents.purges.extend(times.map(|times| (*id, times)));
         }
@@ -372,6 +379,21 @@ impl ReadItems for MemoryStore {
         let contents = self.disk.contents();
         let found = items.iter().filter_map(|item| contents.item(*item).transpose());
         found.map(|item| item.map(|item| Placement::of(&item))).collect()
+    }
+
+    async fn known_records(
+        &self,
+        items: &[ItemId],
+        content: &[u64],
+    ) -> Result<Vec<StoredRecord>, StoreError> {
+        let contents = self.disk.contents();
+        let is_asked =
+            |set: &&StoredRecord| items.contains(&set.item) || content.contains(&set.record.content.key());
+        Ok(contents.records.values().filter(is_asked).cloned().collect())
+    }
+
+    async fn records(&self, items: &[ItemId]) -> Result<Vec<StoredRecord>, StoreError> {
+        self.known_records(items, &[]).await
     }
 
     async fn item(&self, item: ItemId) -> Result<AsOf<Option<Item>>, StoreError> {

@@ -47,13 +47,14 @@ use crate::plan::digests::PartDigest;
 use crate::store::error::{CommitError, StoreError, failed};
 use crate::store::records::{
     AsOf, AuditHead, Batch, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
-    Loaded, Placement, PurgedPage, Rows,
+    Loaded, Placement, PurgedPage, Rows, StoredRecord,
 };
 use crate::store::sql::audit;
 use crate::store::sql::find;
 use crate::store::sql::purges::{due, erase_is_due, page_of};
 use crate::store::sql::read::{self, integer};
 use crate::store::sql::rechain;
+use crate::store::sql::records;
 use crate::store::{Integrity, Purging, ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
 
 /// How long it is tried to learn what became of a commit: longer than the server leaves a lost transaction open.
@@ -354,6 +355,23 @@ impl ReadBanks for PostgresStore {
 impl ReadItems for PostgresStore {
     async fn placements(&self, items: &[ItemId]) -> Result<Vec<Placement>, StoreError> {
         self.writer().await.read(async |connection| lists::placements(connection, items).await).await
+    }
+
+    async fn known_records(
+        &self,
+        items: &[ItemId],
+        content: &[u64],
+    ) -> Result<Vec<StoredRecord>, StoreError> {
+        let read = async |connection: &mut PgConnection| {
+            let mut found = records::of_items(connection, lists::RECORDS, items).await?;
+            found.extend(records::of_content(connection, lists::RECORDS, content).await?);
+            Ok(found)
+        };
+        self.writer().await.read(read).await
+    }
+
+    async fn records(&self, items: &[ItemId]) -> Result<Vec<StoredRecord>, StoreError> {
+        read!(self, |connection| records::of_items(connection, lists::RECORDS, items))
     }
 
     async fn item(&self, item: ItemId) -> Result<AsOf<Option<Item>>, StoreError> {

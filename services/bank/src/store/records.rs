@@ -2,17 +2,20 @@
 
 use std::fmt::{self, Debug};
 
+use prost::Message as _;
 use vigie_audit::tree::{Appended, Frontier, NodeHash, Size, StoredIndex};
-use vigie_consortium::Directory;
+use vigie_consortium::{ContentDigest, Directory, ItemRecord};
 use vigie_log::{Head, LogId, Sequence};
 use vigie_model::{Bank, BankId, Item, ItemId, LogHead, MemberId, SetDigest, ShardIdentity};
 use vigie_proto::bank::ItemQuery;
+use vigie_proto::pb::bank::v1 as pb;
 
 use crate::plan::digests::{PartDigest, Totals};
 use crate::plan::purge::Purge;
 pub(crate) use crate::store::directory_rows::{DirectoryKey, DirectoryRow, DirectoryRows};
 
 use crate::store::directory_rows::directory_of;
+use crate::store::error::StoreError;
 
 /// A batch of the bank's log.
 pub(crate) type Batch = vigie_log::Batch<Rows>;
@@ -48,8 +51,10 @@ pub(crate) struct Rows {
     pub(crate) banks_deleted: Vec<BankId>,
     /// Items that are there from now on, unless `items_removed` names them too.
     pub(crate) items_added: Vec<StoredItem>,
-    /// Items that are no longer there.
+    /// Items that are no longer there, nor are their records.
     pub(crate) items_removed: Vec<ItemId>,
+    /// Records of items as they are from now on, unless `items_removed` names the item.
+    pub(crate) records_set: Vec<StoredRecord>,
     /// What is to be added to the digests of banks that are there. Those of `banks_deleted` go.
     pub(crate) digests: Vec<PartDigest>,
     /// Rows of the directory that are new or gone.
@@ -219,6 +224,29 @@ impl Debug for StoredItem {
     }
 }
 
+/// The record of an item, with its item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredRecord {
+    /// The item.
+    pub(crate) item: ItemId,
+    /// The record.
+    pub(crate) record: ItemRecord,
+}
+
+impl StoredRecord {
+    /// The bytes to store.
+    pub(crate) fn payload(&self) -> Vec<u8> {
+        pb::ItemRecord::from(self.record.clone()).encode_to_vec()
+    }
+
+    /// Reads a stored record.
+    pub(crate) fn read(item: ItemId, payload: &[u8]) -> Result<Self, StoreError> {
+        let record = pb::ItemRecord::decode(payload).ok().and_then(|record| record.try_into().ok());
+        let fault = || StoreError::Corrupt { row: format!("record of item {item}") };
+        Ok(Self { item, record: record.ok_or_else(fault)? })
+    }
+}
+
 /// The bank that holds an item, and the digest of the item's hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Placement {
@@ -230,13 +258,16 @@ pub(crate) struct Placement {
     pub(crate) contributor: MemberId,
     /// The digest of its hashes.
     pub(crate) digest: SetDigest,
+    /// The digest of its bank and its hashes, without its id.
+    pub(crate) content: ContentDigest,
 }
 
 impl Placement {
     /// The placement of an item.
     pub(crate) fn of(item: &Item) -> Self {
         let digest = SetDigest::of_item(item.id, item.content.hashes());
-        Self { item: item.id, bank: item.bank, contributor: item.contributor, digest }
+        let content = ContentDigest::of(item.bank, item.content.hashes());
+        Self { item: item.id, bank: item.bank, contributor: item.contributor, digest, content }
     }
 }
 

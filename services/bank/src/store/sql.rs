@@ -5,4 +5,5 @@ pub(super) mod read;
 pub(super) mod find;
 pub(super) mod audit;
 pub(super) mod purges;
+pub(super) mod records;
 pub(super) mod rechain;

@@ -40,13 +40,14 @@ use crate::plan::digests::PartDigest;
 use crate::store::error::{CommitError, StoreError, failed};
 use crate::store::records::{
     AsOf, AuditHead, Batch, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
-    Loaded, Placement, PurgedPage, Rows,
+    Loaded, Placement, PurgedPage, Rows, StoredRecord,
 };
 use crate::store::sql::audit;
 use crate::store::sql::find;
 use crate::store::sql::purges::erase_is_due;
 use crate::store::sql::read;
 use crate::store::sql::rechain;
+use crate::store::sql::records;
 use crate::store::{
     FAULTS_MAX, Integrity, Purging, ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store,
 };
@@ -374,6 +375,21 @@ impl ReadBanks for SqliteStore {
 impl ReadItems for SqliteStore {
     async fn placements(&self, items: &[ItemId]) -> Result<Vec<Placement>, StoreError> {
         lists::placements(&mut self.writer().await?.connection, items).await
+    }
+
+    async fn known_records(
+        &self,
+        items: &[ItemId],
+        content: &[u64],
+    ) -> Result<Vec<StoredRecord>, StoreError> {
+        let mut writer = self.writer().await?;
+        let mut found = records::of_items(&mut writer.connection, lists::RECORDS, items).await?;
+        found.extend(records::of_content(&mut writer.connection, lists::RECORDS, content).await?);
+        Ok(found)
+    }
+
+    async fn records(&self, items: &[ItemId]) -> Result<Vec<StoredRecord>, StoreError> {
+        records::of_items(&mut *self.reader().await?, lists::RECORDS, items).await
     }
 
     async fn item(&self, item: ItemId) -> Result<AsOf<Option<Item>>, StoreError> {

@@ -13,7 +13,7 @@ use prost::Message as _;
 use thiserror::Error;
 use vigie_audit::tree::{Frontier, NodeHash, StoredIndex};
 use vigie_log::{Application as _, ProofError, Purged, Slice, StoredChange, prove};
-use vigie_model::{BankId, ItemId, LogHead, Sequence};
+use vigie_model::{BankId, Item, ItemId, LogHead, Sequence};
 use vigie_proto::pb::consortium::v1::AuditEntry;
 
 use crate::config::{Config, Location};
@@ -23,7 +23,8 @@ use crate::log::BankLog;
 use crate::logged::altered;
 use crate::plan::digests::{PartDigest, Parts};
 use crate::store::{
-    self, EntryRange, FoundEntry, HeadRow, Integrity, ItemRange, Store, StoreError, to_model,
+    self, EntryRange, FoundEntry, HeadRow, Integrity, ItemRange, Placement, Store, StoreError, StoredRecord,
+    to_model,
 };
 
 /// How often a store is read that is written to meanwhile.
@@ -89,6 +90,9 @@ pub enum VerifyError {
     /// An item is not what its change says.
     #[error("item {0} is not what was added: its row is damaged; {RESTORE}")]
     ItemAltered(ItemId),
+    /// The record of an item is another item's.
+    #[error("the record of item {0} is not of its hashes: its row is damaged; {RESTORE}")]
+    RecordAltered(ItemId),
     /// The items of a bank and partition are not those that its digest says.
     #[error(
         "the items of bank {} in partition {partition} are not those that were added and not removed, so their shard \
@@ -304,6 +308,7 @@ async fn items(store: &dyn Store) -> Result<LogHead, VerifyError> {
         if let Some(altered) = altered(store, Slice::ALL, &items).await?.first() {
             return Err(VerifyError::ItemAltered(altered.item));
         }
+        check_records(store, &items).await?;
         items.iter().for_each(|item| parts.add(item));
         count += items.len() as u64;
         after = page.through;
@@ -315,6 +320,18 @@ async fn items(store: &dyn Store) -> Result<LogHead, VerifyError> {
         return Err(VerifyError::CountsAltered { items: count, hashes });
     }
     Ok(head)
+}
+
+/// Compares the records of items with the hashes of the items.
+async fn check_records(store: &dyn Store, items: &[Item]) -> Result<(), VerifyError> {
+    let ids: Vec<ItemId> = items.iter().map(|item| item.id).collect();
+    for StoredRecord { item: id, record } in store.records(&ids).await? {
+        let item = items.iter().find(|item| item.id == id);
+        if item.is_none_or(|item| Placement::of(item).content != record.content) {
+            return Err(VerifyError::RecordAltered(id));
+        }
+    }
+    Ok(())
 }
 
 async fn check_digests(store: &dyn Store, mut parts: Parts) -> Result<(), VerifyError> {

@@ -21,18 +21,19 @@
 //! Reading order:
 //!
 //! - the words: `text`, `expiry`, `flags`; `members` (member, role, api_key, credential, principal), `banks` (bank, grant, charter),
-//!   `quotas::quota`;
+//!   `items` (origin, taxonomy, details, record), `quotas::quota`;
 //! - [`change`]: what the log says, and why it may be refused;
 //! - `directory`: `table` (sorted rows that share memory), [`Directory`], `apply`, `element` (digests), `rows` (for stores and followers);
 //! - [`rights`]: `method`, `table` (who may call what), `caller` (who calls), `bank_set` and `view` (sets of banks,
 //!   names), `admitted` (decisions about one target), `denied`;
-//! - [`quotas`]: `gcra` (one limit), `seen`, `meter` (a member's limits).
+//! - [`quotas`]: `gcra` (one limit), `seen`, `meter` (a member's limits), `near` (how much it may learn of one item's hash: `pair`, `pairs`).
 
 mod text;
 mod expiry;
 mod flags;
 pub mod members;
 pub mod banks;
+pub mod items;
 pub mod quotas;
 pub mod change;
 mod directory;
@@ -45,6 +46,10 @@ pub use change::{Change, Refusal};
 pub use directory::{Difference, Directory, Row, RowKey};
 pub use expiry::Expiry;
 pub use flags::{Flag, Flags, NoFlag};
+pub use items::{
+    Class, ClassError, Classification, ContentDigest, Details, ItemRecord, Metadata, Origin, Submission,
+    TooManySubmissions,
+};
 pub use members::{
     ApiKey, ApiKeys, ApiKeysError, Credential, CredentialError, Jurisdictions, JurisdictionsError, KeyDigest,
     KeyId, KeyIdError, Member, MemberId, MemberName, MemberNameError, MemberState, Principal, PrincipalId,

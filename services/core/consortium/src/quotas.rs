@@ -4,6 +4,8 @@ pub mod quota;
 mod gcra;
 mod seen;
 pub mod meter;
+pub mod near;
 
 pub use meter::{Meter, Spent, UnitLimit};
+pub use near::{Asked, Judged, Near, NearLimits, PdqBits, Repeat, Seen, Sign};
 pub use quota::{Amount, AmountError, Quota};

@@ -75,6 +75,10 @@ impl ItemContentError {
 }
 
 impl ItemContent {
+    /// The label of a canary: an item whose hash no picture has, so that a match of it is proof of probing or of a leaked list. Members other
+    /// than the bank's owner are never answered one.
+    pub const CANARY_LABEL: &str = "vigie:canary";
+
     /// Hashes of one item: every frame or rendition that a contributor would list, and no more.
     pub const HASHES_MAX: usize = 64;
     /// Labels of one item.

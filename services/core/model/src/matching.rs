@@ -117,4 +117,6 @@ pub struct Matched {
     pub quality_floor: Quality,
     /// Where the hashes come from.
     pub source: Source,
+    /// The answer for at least one item repeats an earlier one: the member's budget of near queries for that item is spent for today.
+    pub near_budget_spent: bool,
 }

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 use tonic::Status;
-use vigie_model::{MatchCall, Sequence};
+use vigie_model::{MatchCall, SearchOptions, Sequence};
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_serving::deadline;
 use vigie_telemetry::trace;
@@ -46,15 +46,16 @@ pub(crate) async fn answer(
     deadline: Instant,
 ) -> Result<pb::MatchResponse, Status> {
     deadline::within(deadline, async {
+        let options = rights.are_of_a_member().then(|| asked.options.clone());
         match matching.answer(asked, urgency, rooms, deadline).await {
             Ok(mut answer) => {
-                rights.trim(&mut answer)?;
+                show(&mut answer, matching, options, rights, urgency, rooms, deadline).await?;
                 keep_if_incomplete(&answer);
                 Ok(response(answer, rights.sequence()))
             }
             Err(Failed::Call(status)) => Err(status),
             Err(Failed::Incomplete { status, mut partial }) => {
-                rights.trim(&mut partial)?;
+                show(&mut partial, matching, options, rights, urgency, rooms, deadline).await?;
                 let partial = response(*partial, rights.sequence());
                 Err(vigie_proto::status::with_partial(status.code(), status.message(), partial))
             }
@@ -63,7 +64,27 @@ pub(crate) async fn answer(
     .await
 }
 
-fn response(answer: Answer, directory: Option<Sequence>) -> pb::MatchResponse {
+/// Leaves of an answer what a member may see and learn, where there are members: `options` are those of its call.
+async fn show(
+    answer: &mut Answer,
+    matching: &Matching,
+    options: Option<SearchOptions>,
+    rights: &Rights,
+    urgency: Urgency,
+    rooms: &mut Rooms,
+    deadline: Instant,
+) -> Result<(), Status> {
+    let Some(options) = options else { return Ok(()) };
+    let repeats = rights.protect(answer, &options);
+    if !repeats.is_empty() {
+        let (queries, by_anchor) = (repeats.queries(), repeats.options(&options));
+        let found = matching.search_again(&queries, &by_anchor, urgency, rooms, deadline);
+        rights.repeat(answer, &repeats, &Box::pin(found).await?, options.limit);
+    }
+    rights.trim(answer)
+}
+
+pub(crate) fn response(answer: Answer, directory: Option<Sequence>) -> pb::MatchResponse {
     use pb::match_result::Outcome;
     let result = |result: Result<vigie_model::Matched, Status>| {
         let outcome = match result {

@@ -1,67 +1,27 @@
 //! What a caller may search, and what of an answer it may see. Without members nothing is changed on either way.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use tokio::time::Instant;
 use tonic::{Code, Status};
 use vigie_access::{Called, denied};
+use vigie_consortium::quotas::NearLimits;
 use vigie_consortium::rights::SearchBanks;
-use vigie_consortium::{Capability, Meter, Quota, Spent, View};
-use vigie_model::{Content, HashType, ItemId, Match, MatchCall, MemberId, Sequence, UnixMillis};
+use vigie_consortium::{Admitted, Capability, Quota, View};
+use vigie_model::{
+    Content, HashType, ItemId, Limit, Match, MatchCall, QueryMatches, SearchOptions, Sequence, UnixMillis,
+};
 use vigie_proto::Invalid;
-use vigie_rpc::details;
 
 use crate::matching::Answer;
-
-/// What members have spent of their quotas in this process. Each frontend counts for itself.
-#[derive(Debug, Clone)]
-pub(crate) struct Meters {
-    begun: Instant,
-    /// Members are few, and bounded by the directory.
-    held: Arc<Mutex<HashMap<MemberId, Meter>>>,
-}
-
-impl Default for Meters {
-    fn default() -> Self {
-        Self { begun: Instant::now(), held: Arc::default() }
-    }
-}
-
-impl Meters {
-    fn spend(
-        &self,
-        member: MemberId,
-        spend: impl FnOnce(&mut Meter, std::time::Duration) -> Result<(), Spent>,
-    ) -> Result<(), Status> {
-        let now = self.begun.elapsed();
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        spend(held.entry(member).or_default(), now).map_err(spent)
-    }
-}
-
-/// The status of a spent quota.
-fn spent(spent: Spent) -> Status {
-    match spent {
-        Spent::Until { retry_after, .. } => details::resource_exhausted(spent.to_string(), retry_after),
-        Spent::TooMuch { .. } => Status::invalid_argument(spent.to_string()),
-    }
-}
+use crate::request::meters::Meters;
+use crate::request::of_member::{OfMember, Protection};
+use crate::request::protection::Repeats;
 
 /// One request by one caller, as of one state of the directory.
 #[derive(Debug)]
 pub(crate) struct Rights {
     /// `None` where there are no members.
     of: Option<OfMember>,
-}
-
-#[derive(Debug)]
-struct OfMember {
-    view: Arc<View>,
-    member: MemberId,
-    now: UnixMillis,
-    quota: Quota,
-    meters: Meters,
 }
 
 impl Rights {
@@ -72,31 +32,66 @@ impl Rights {
         if !view.directory().is_on() {
             return Ok(Self { of: None });
         }
-        let (member, quota) = {
-            let admitted = called.admitted(&view)?;
-            let banks = admitted.search(&asked.options.banks).map_err(denied)?;
-            asked.options.bank_set = Some(match banks {
-                // The same set as for the member's other requests: whoever compares sets sees that at once.
-                SearchBanks::All(banks) => banks.searched.clone(),
-                SearchBanks::Named(banks) => Arc::new(banks),
-            });
-            asked.options.banks.clear();
-            let member = admitted.member().ok_or_else(|| Status::internal("a search of no member"))?.id;
-            (member, view.directory().quota(member))
-        };
+        Self::of_member(&view, &called.admitted(&view)?, called.now(), meters, asked)
+    }
+
+    /// The same for a caller that was admitted.
+    pub(super) fn of_member(
+        view: &Arc<View>,
+        admitted: &Admitted<'_>,
+        now: UnixMillis,
+        meters: &Meters,
+        asked: &mut MatchCall,
+    ) -> Result<Self, Status> {
+        let banks = admitted.search(&asked.options.banks).map_err(denied)?;
+        asked.options.bank_set = Some(match banks {
+            // The same set as for the member's other requests: whoever compares sets sees that at once.
+            SearchBanks::All(banks) => banks.searched.clone(),
+            SearchBanks::Named(banks) => Arc::new(banks),
+        });
+        asked.options.banks.clear();
+        let member = admitted.member().ok_or_else(|| Status::internal("a search of no member"))?.id;
+        let principal = admitted.principal().map(|principal| principal.id);
+        let quota = view.directory().quota(member);
         if quota.images_only && asked.contents.iter().any(|content| !matches!(content, Content::Image(_))) {
             let text = "the member's quota lets in images alone: send the image, not hashes of it";
             return Err(Status::new(Code::PermissionDenied, text));
         }
         check_weights(&asked.contents)?;
-        meters.spend(member, |meter, now| meter.spend_units(&quota, units(&asked.contents), now))?;
-        let of = OfMember { view, member, now: called.now(), quota, meters: meters.clone() };
-        Ok(Self { of: Some(of) })
+        let units = units(&asked.contents);
+        let near = meters.spend(member, |meter, now| meter.spend_units(&quota, units, now))?;
+        let limits = NearLimits::new(&quota, view.directory().members().len());
+        let protection = Protection { near, limits, now: meters.now() };
+        let (view, meters) = (Arc::clone(view), meters.clone());
+        Ok(Self { of: Some(OfMember { view, member, principal, now, quota, meters, protection }) })
     }
 
     /// The state of the directory that decided; `None` without members.
     pub(crate) fn sequence(&self) -> Option<Sequence> {
         self.of.as_ref().map(|of| of.view.directory().sequence())
+    }
+
+    /// Whether there are members, from whom the list is protected.
+    pub(crate) const fn are_of_a_member(&self) -> bool {
+        self.of.is_some()
+    }
+
+    /// Takes out of an answer what is shown to the owner alone, and counts near queries. Returns which answers have to repeat earlier ones.
+    pub(crate) fn protect(&self, answer: &mut Answer, options: &SearchOptions) -> Repeats {
+        self.of.as_ref().map_or_else(Repeats::default, |of| of.protect(answer, options))
+    }
+
+    /// Puts repetitions into an answer. `found` is what was found by [`Repeats::queries`].
+    pub(crate) fn repeat(
+        &self,
+        answer: &mut Answer,
+        repeats: &Repeats,
+        found: &[QueryMatches],
+        limit: Limit,
+    ) {
+        if let Some(of) = &self.of {
+            of.repeat(answer, repeats, found, limit);
+        }
     }
 
     /// Leaves of an answer what the caller may see: banks by the caller's own names for them, and details of an item only where the
@@ -167,9 +162,11 @@ fn check_weights(contents: &[Content]) -> Result<(), Status> {
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::{Hash, QueryHash, Variant};
+    use vigie_model::{Hash, MemberId, QueryHash, Variant};
+    use vigie_rpc::details;
 
     use super::*;
+    use crate::request::alarms::CountedAlarms;
 
     fn hashed(hashes: Vec<Hash>) -> Content {
         let hashes = hashes.into_iter().map(|hash| QueryHash { hash, variant: Variant::Original });
@@ -201,7 +198,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_spent_quota_says_when_to_come_back() {
-        let meters = Meters::default();
+        let meters = Meters::new(Arc::new(CountedAlarms::default()));
         let amount = |units| vigie_consortium::Amount::new(units).unwrap();
         let quota = Quota { units_per_second: amount(40), ..Quota::default() };
         let contents = [Content::Image(vec![].into()), hashed(vec![of_weight(128); 20])];

@@ -21,7 +21,8 @@ use vigie_telemetry::trace::{self, Context, Span};
 
 use crate::matching::Matching;
 use crate::request::answering::{answer, matches, waits_for_a_sequence};
-use crate::request::rights::{Meters, Rights};
+use crate::request::meters::Meters;
+use crate::request::rights::Rights;
 use crate::request::rooms::Rooms;
 use crate::searcher::Urgency;
 

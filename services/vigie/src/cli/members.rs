@@ -260,7 +260,7 @@ pub(crate) struct QuotaSetArgs {
     /// Items a day that may be added
     #[arg(long, value_name = "ITEMS", value_parser = amount)]
     pub(crate) items_added_per_day: Option<Amount>,
-    /// Different queries a day that may match one item without being equal to it; 0 for the deployment's default
+    /// Different queries a day that may come near one item without being equal to it; 0 for the default of 32
     #[arg(long, value_name = "QUERIES")]
     pub(crate) near_queries_per_item_day: Option<u16>,
     /// Whether queries have to be images

@@ -2,5 +2,6 @@
 
 pub(crate) mod bank;
 pub(crate) mod item;
+mod item_details;
 pub(crate) mod item_import;
 pub(crate) mod item_find;

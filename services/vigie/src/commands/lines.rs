@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
-use vigie_clients::BankListing;
+use vigie_clients::{BankListing, DescribedItem};
 use vigie_model::{
     BankRef, Coverage, DecodeFailure, FrameFingerprint, Hash, ImageFingerprint, Item, Match, PictureHashes,
     SkipReason, Source, Way,
@@ -201,6 +201,9 @@ pub(crate) struct MatchLine<'a> {
     /// Matches that were left out because the answer would have been too large.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) matches_left_out: u32,
+    /// The answer repeats an earlier one: the member's budget of near queries for an item is spent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) near_budget_spent: bool,
     /// PDQ's quality of the image.
     pub(crate) quality: Option<u8>,
     /// The frames of the image that were searched, and those that were not.
@@ -447,18 +450,37 @@ pub(crate) struct HashObject {
     pub(crate) hash: String,
 }
 
+impl From<&DescribedItem> for ItemObject {
+    fn from(item: &DescribedItem) -> Self {
+        let reference = Some(item.external_reference.clone()).filter(|reference| !reference.is_empty());
+        Self {
+            item_id: item.id.0,
+            bank: item.bank.to_string(),
+            added_at_unix_ms: item.added_at.0,
+            external_reference: reference,
+            labels: item.labels.clone(),
+            hashes: item.hashes.iter().map(HashObject::of).collect(),
+        }
+    }
+}
+
+impl HashObject {
+    fn of(hash: &Hash) -> Self {
+        Self { hash_type: hash.hash_type().to_string(), hash: hash.to_text() }
+    }
+}
+
 impl ItemObject {
     /// The object of an item of the bank called `bank`.
     #[must_use]
     pub(crate) fn new(item: &Item, bank: &BankRef) -> Self {
-        let hash = |hash: &Hash| HashObject { hash_type: hash.hash_type().to_string(), hash: hash.to_text() };
         Self {
             item_id: item.id.0,
             bank: bank.to_string(),
             added_at_unix_ms: item.added_at.0,
             external_reference: item.content.external_reference().map(str::to_owned),
             labels: item.content.labels().iter().map(ToString::to_string).collect(),
-            hashes: item.content.hashes().iter().map(hash).collect(),
+            hashes: item.content.hashes().iter().map(HashObject::of).collect(),
         }
     }
 }

@@ -18,6 +18,8 @@ pub(crate) const ACCESS: &str = "access";
 pub(crate) const CREDENTIALS: &str = "credentials";
 /// The table of the deployment's processes within that of each role.
 pub(crate) const PROCESSES: &str = "processes";
+/// The table of the audit within that of the bank.
+pub(crate) const AUDIT: &str = "audit";
 /// A role, and its table.
 pub(crate) const BANK: &str = "bank";
 /// A role, and its table.

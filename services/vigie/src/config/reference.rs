@@ -21,8 +21,8 @@ use vigie_tls::TlsConfig;
 
 use super::fields::fields;
 use super::names::{
-    ACCESS, BANK, COORDINATOR, CREDENTIALS, DIRECTORY, FRONTEND, LISTEN, MATCHER, PROCESSES, ROLES, SERVING,
-    TELEMETRY, TLS,
+    ACCESS, AUDIT, BANK, COORDINATOR, CREDENTIALS, DIRECTORY, FRONTEND, LISTEN, MATCHER, PROCESSES, ROLES,
+    SERVING, TELEMETRY, TLS,
 };
 
 /// Keys that are in no table.
@@ -156,12 +156,13 @@ fn tables() -> [Table; 6] {
 }
 
 /// The tables that roles share within their own.
-const INNER: [(&str, Fields); 5] = [
+const INNER: [(&str, Fields); 6] = [
     (SERVING, fields::<ServingConfig>),
     (DIRECTORY, fields::<DirectoryConfig>),
     (ACCESS, fields::<AccessConfig>),
     (CREDENTIALS, fields::<CredentialsConfig>),
     (PROCESSES, fields::<ProcessesConfig>),
+    (AUDIT, fields::<vigie_bank::AuditConfig>),
 ];
 
 /// The keys of a table within another, in order; where it is not named here they are sorted.

@@ -7,7 +7,7 @@ use vigie_model::{Bank, Partition};
 use super::purges;
 use crate::plan::digests::PartDigest;
 use crate::store::error::{StoreError, failed};
-use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry, StoredItem};
+use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry, StoredItem, StoredRecord};
 use crate::store::sql::read::integer;
 use crate::store::sql::rechain::RechainedBatch;
 
@@ -22,13 +22,17 @@ pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Resul
     if !state.items_added.is_empty() {
         add_items(connection, &state.items_added).await?;
     }
+    if !state.records_set.is_empty() {
+        set_records(connection, &state.records_set).await?;
+    }
     if !state.items_removed.is_empty() {
         let removed: Vec<_> = state.items_removed.iter().map(|item| integer(item.0)).collect();
-        sqlx::query("DELETE FROM items WHERE id = ANY($1)")
-            .bind(removed)
-            .execute(&mut *connection)
-            .await
-            .map_err(failed("remove items"))?;
+        for statement in
+            ["DELETE FROM items WHERE id = ANY($1)", "DELETE FROM item_records WHERE item_id = ANY($1)"]
+        {
+            let query = sqlx::query(statement).bind(removed.clone());
+            query.execute(&mut *connection).await.map_err(failed("remove items"))?;
+        }
     }
     set_banks(connection, state).await?;
     if !state.digests.is_empty() {
@@ -114,6 +118,22 @@ pub(super) async fn add_rechained(
     .await
     .map(drop)
     .map_err(failed("insert batches"))
+}
+
+/// Inserts records of items, or replaces them. Each item is named once.
+async fn set_records(connection: &mut PgConnection, records: &[StoredRecord]) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO item_records (item_id, content_key, payload) \
+         SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BYTEA[]) \
+         ON CONFLICT (item_id) DO UPDATE SET content_key = excluded.content_key, payload = excluded.payload",
+    )
+    .bind(records.iter().map(|set| integer(set.item.0)).collect::<Vec<_>>())
+    .bind(records.iter().map(|set| integer(set.record.content.key())).collect::<Vec<_>>())
+    .bind(records.iter().map(StoredRecord::payload).collect::<Vec<_>>())
+    .execute(connection)
+    .await
+    .map(drop)
+    .map_err(failed("set records of items"))
 }
 
 /// Appends entries to the audit, and their hashes to its tree.
@@ -286,6 +306,14 @@ pub(super) async fn sweep_items(connection: &mut PgConnection, rows_max: u32) ->
         .map_err(failed("find a deleted bank"))?;
     let Some(bank) = bank else { return Ok(false) };
     purges::add_swept(connection, bank, rows_max).await?;
+    sqlx::query(
+        "DELETE FROM item_records WHERE item_id = ANY(ARRAY(SELECT id FROM items WHERE bank_id = $1 ORDER BY id LIMIT $2))",
+    )
+    .bind(bank)
+    .bind(i64::from(rows_max))
+    .execute(&mut *connection)
+    .await
+    .map_err(failed("sweep records of items"))?;
     let swept = sqlx::query(
         "DELETE FROM items WHERE id = ANY(ARRAY(SELECT id FROM items WHERE bank_id = $1 ORDER BY id LIMIT $2))",
     )

@@ -8,11 +8,20 @@ use crate::store::error::failed;
 use crate::store::records::Placement;
 use crate::store::sql::find::{Statements, statements};
 use crate::store::sql::read::{Read, integer};
+use crate::store::sql::records::ByLists;
 use crate::store::sql::rows::{to_item, to_recorded};
 
 /// Reads banks by their ids.
 pub(super) const BANKS: &str = "SELECT id, owner_id, name, enabled, created_at_ms, item_count, hash_count FROM banks \
                                 WHERE id = ANY(string_to_array(trim(BOTH '[]' FROM $1), ',')::BIGINT[]) ORDER BY id";
+
+/// Reads records of items.
+pub(super) const RECORDS: ByLists = ByLists {
+    items: "SELECT item_id, payload FROM item_records \
+            WHERE item_id = ANY(string_to_array(trim(BOTH '[]' FROM $1), ',')::BIGINT[]) ORDER BY item_id",
+    content: "SELECT item_id, payload FROM item_records \
+              WHERE content_key = ANY(string_to_array(trim(BOTH '[]' FROM $1), ',')::BIGINT[]) ORDER BY item_id",
+};
 
 /// Reads hashes of the audit by their positions.
 pub(super) const NODES: &str = "SELECT position, hash FROM audit_hashes \

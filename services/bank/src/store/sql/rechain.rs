@@ -33,8 +33,9 @@ const BYTES: i64 = 1;
 const DIGESTS: i64 = 2;
 const MEMBERS: i64 = 3;
 const AUDIT: i64 = 4;
-/// The version that this build reads.
 const PURGES: i64 = 5;
+/// The version that this build reads.
+const ITEM_RECORDS: i64 = 6;
 
 /// The texts of the schema's steps, for one kind of database. A step that has been released is never edited: the next one
 /// changes what it made.
@@ -54,6 +55,8 @@ pub(in crate::store) struct Schema {
     pub(in crate::store) audit: &'static str,
     /// Step 5.
     pub(in crate::store) purges: &'static str,
+    /// Step 6.
+    pub(in crate::store) item_records: &'static str,
 }
 
 impl Schema {
@@ -65,6 +68,7 @@ impl Schema {
             step(MEMBERS, "members", self.members),
             step(AUDIT, "audit", self.audit),
             step(PURGES, "purges", self.purges),
+            step(ITEM_RECORDS, "item records", self.item_records),
         ])
     }
 }
@@ -120,7 +124,7 @@ pub(in crate::store) async fn version<C: Rechain>(connection: &mut C) -> Read<i6
 
 /// Whether a store is of an older build.
 pub(in crate::store) async fn is_outdated<C: Rechain>(connection: &mut C) -> Read<bool> {
-    Ok(version(connection).await? < PURGES)
+    Ok(version(connection).await? < ITEM_RECORDS)
 }
 
 /// Whether a log has to be rechained before the schema's steps are run.

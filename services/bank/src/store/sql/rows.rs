@@ -5,12 +5,12 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use vigie_audit::tree::{NodeHash, StoredIndex};
 use vigie_log::{Chain, Digest, Head, Recorded, Sequence, StoredBatch, StoredChange};
-use vigie_model::{Bank, BankId, BankName, Item, MemberId, SetDigest, UnixMillis};
+use vigie_model::{Bank, BankId, BankName, Item, ItemId, MemberId, SetDigest, UnixMillis};
 use vigie_proto::bank::decode_item;
 
 use crate::plan::digests::PartDigest;
 use crate::store::error::{StoreError, corrupt};
-use crate::store::records::{Counts, DirectoryKey, DirectoryRow, FoundEntry, HeadRow};
+use crate::store::records::{Counts, DirectoryKey, DirectoryRow, FoundEntry, HeadRow, StoredRecord};
 
 /// A column that does not read as it should.
 pub(in crate::store) type Column<T> = Result<T, sqlx::Error>;
@@ -189,4 +189,10 @@ pub(in crate::store) fn to_entry(row: &impl StoredRow) -> Result<FoundEntry, Sto
 pub(in crate::store) fn to_node(row: &impl StoredRow) -> Result<(StoredIndex, NodeHash), StoreError> {
     let read = || -> Column<_> { Ok((StoredIndex(row.number(0)?), NodeHash(row.array(1)?))) };
     read().map_err(|_| corrupt("a hash of the audit"))
+}
+
+/// From `item_id, payload`.
+pub(in crate::store) fn to_record(row: &impl StoredRow) -> Result<StoredRecord, StoreError> {
+    let fault = |_| corrupt("the record of an item");
+    StoredRecord::read(ItemId(row.number(0).map_err(fault)?), row.bytes(1).map_err(fault)?)
 }

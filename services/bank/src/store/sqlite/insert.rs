@@ -32,12 +32,22 @@ pub(super) async fn batch(connection: &mut SqliteConnection, batch: &Batch) -> R
             .push_bind(item.payload.clone());
     })
     .await?;
+    let records = "INSERT OR REPLACE INTO item_records (item_id, content_key, payload) ";
+    rows(connection, records, &state.records_set, |mut row, set| {
+        row.push_bind(integer(set.item.0))
+            .push_bind(integer(set.record.content.key()))
+            .push_bind(set.payload());
+    })
+    .await?;
     if !state.items_removed.is_empty() {
-        sqlx::query("DELETE FROM items WHERE id IN (SELECT value FROM json_each(?))")
-            .bind(json(state.items_removed.iter().map(|item| item.0)))
-            .execute(&mut *connection)
-            .await
-            .map_err(failed("remove items"))?;
+        let removed = json(state.items_removed.iter().map(|item| item.0));
+        for statement in [
+            "DELETE FROM items WHERE id IN (SELECT value FROM json_each(?))",
+            "DELETE FROM item_records WHERE item_id IN (SELECT value FROM json_each(?))",
+        ] {
+            let query = sqlx::query(statement).bind(removed.clone());
+            query.execute(&mut *connection).await.map_err(failed("remove items"))?;
+        }
     }
     set_banks(connection, state).await?;
     add_digests(connection, state).await?;
@@ -256,6 +266,14 @@ pub(super) async fn sweep_items(
         .map_err(failed("find a deleted bank"))?;
     let Some(bank) = bank else { return Ok(false) };
     purges::add_swept(connection, bank, rows_max).await?;
+    sqlx::query(
+        "DELETE FROM item_records WHERE item_id IN (SELECT id FROM items WHERE bank_id = ? ORDER BY id LIMIT ?)",
+    )
+    .bind(bank)
+    .bind(rows_max)
+    .execute(&mut *connection)
+    .await
+    .map_err(failed("sweep records of items"))?;
     let swept = sqlx::query(
         "DELETE FROM items WHERE id IN (SELECT id FROM items WHERE bank_id = ? ORDER BY id LIMIT ?)",
     )

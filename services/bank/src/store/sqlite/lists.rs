@@ -10,6 +10,7 @@ use crate::store::error::failed;
 use crate::store::records::Placement;
 use crate::store::sql::find::{Statements, statements};
 use crate::store::sql::read::Read;
+use crate::store::sql::records::ByLists;
 use crate::store::sql::rows::{to_item, to_recorded};
 
 /// Keys asked for in one statement.
@@ -18,6 +19,14 @@ const KEYS: usize = 64;
 /// Reads banks by their ids.
 pub(super) const BANKS: &str = "SELECT id, owner_id, name, enabled, created_at_ms, item_count, hash_count FROM banks \
                                 WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id";
+
+/// Reads records of items.
+pub(super) const RECORDS: ByLists = ByLists {
+    items: "SELECT item_id, payload FROM item_records \
+            WHERE item_id IN (SELECT value FROM json_each($1)) ORDER BY item_id",
+    content: "SELECT item_id, payload FROM item_records \
+              WHERE content_key IN (SELECT value FROM json_each($1)) ORDER BY item_id",
+};
 
 /// Reads hashes of the audit by their positions.
 pub(super) const NODES: &str = "SELECT position, hash FROM audit_hashes \

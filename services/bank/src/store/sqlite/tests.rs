@@ -1,6 +1,6 @@
 //! The store on SQLite: flushes, full disks, abandoned transactions, paths.
 
-use vigie_model::{BankRef, Hash, ItemDraft};
+use vigie_model::{BankRef, Hash, ItemContent, ItemDraft};
 
 use super::*;
 use crate::plan::write::Action;
@@ -10,7 +10,7 @@ use crate::tests::batch_of;
 fn batch(head: HeadRow, count: u8) -> Batch {
     let name: BankRef = format!("bank-{}", head.counts.next_bank).parse().unwrap();
     let draft = |byte| ItemDraft { hashes: vec![Hash::md5([byte; 16])], ..ItemDraft::default() };
-    let items = (0..count).map(|byte| draft(byte).try_into().unwrap()).collect();
+    let items = (0..count).map(|byte| ItemContent::try_from(draft(byte)).unwrap().into()).collect();
     batch_of(
         head,
         &[

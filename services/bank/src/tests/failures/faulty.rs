@@ -13,7 +13,7 @@ use crate::plan::digests::PartDigest;
 use crate::store::{
     AsOf, AuditHead, Batch, CommitError, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange,
     ItemSearch, Loaded, Placement, PurgedPage, Purging, ReadAudit, ReadBanks, ReadDigests, ReadItems,
-    ReadState, Rows,
+    ReadState, Rows, StoredRecord,
 };
 use crate::tests::*;
 
@@ -235,6 +235,20 @@ impl ReadItems for Faulty {
     async fn placements(&self, items: &[ItemId]) -> Result<Vec<Placement>, StoreError> {
         self.readable()?;
         self.inner.placements(items).await
+    }
+
+    async fn known_records(
+        &self,
+        items: &[ItemId],
+        content: &[u64],
+    ) -> Result<Vec<StoredRecord>, StoreError> {
+        self.readable()?;
+        self.inner.known_records(items, content).await
+    }
+
+    async fn records(&self, items: &[ItemId]) -> Result<Vec<StoredRecord>, StoreError> {
+        self.readable()?;
+        self.inner.records(items).await
     }
 
     async fn item(&self, item: ItemId) -> Result<AsOf<Option<Item>>, StoreError> {

@@ -50,7 +50,7 @@ impl Bed {
     }
 
     /// The rows of a statement that selects one column of text.
-    async fn rows(&self, select: &str) -> Vec<String> {
+    pub(in crate::tests) async fn rows(&self, select: &str) -> Vec<String> {
         match self {
             Self::Sqlite(directory) => {
                 let options = SqliteConnectOptions::new().filename(directory.path().join("bank.db"));

@@ -111,14 +111,14 @@ impl Marked {
 
     /// Adds items; returns their ids.
     async fn add(&self, bank: &str, numbers: std::ops::Range<u64>) -> Vec<ItemId> {
-        let items = numbers.map(content).collect();
+        let items = numbers.map(|number| content(number).into()).collect();
         let answer = self.write(Action::AddItems { bank: bank_ref(bank), items }).await;
-        let Answer::ItemsAdded { first, last } = answer else { panic!("{answer:?}") };
-        (first.0..=last.0).map(ItemId).collect()
+        let Answer::ItemsAdded { items, .. } = answer else { panic!("{answer:?}") };
+        items
     }
 
     async fn remove(&self, items: Vec<ItemId>) {
-        self.write(Action::RemoveItems { items }).await;
+        self.write(Action::RemoveItems { items, origin: None }).await;
     }
 
     /// Sweeps at so many hours after the beginning.

@@ -31,6 +31,7 @@ impl Method {
             | Self::DeleteBank
             | Self::AddItems
             | Self::RemoveItems
+            | Self::UpdateItem
             | Self::CreateMember
             | Self::UpdateMember
             | Self::SetMemberState

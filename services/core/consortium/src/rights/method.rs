@@ -71,6 +71,8 @@ methods! {
     ListItems = "/vigie.bank.v1.BankService/ListItems",
     /// Finds items by hash or text.
     FindItems = "/vigie.bank.v1.BankService/FindItems",
+    /// Changes what is said of an item.
+    UpdateItem = "/vigie.bank.v1.BankService/UpdateItem",
     /// Removes items.
     RemoveItems = "/vigie.bank.v1.BankService/RemoveItems",
     /// Counts banks, items and changes.

@@ -106,7 +106,7 @@ pub(super) const fn row(method: Method) -> Row {
             roles([No, No, No, Own, No, No])
         }
         Method::AddItems => roles([No, Contribute, No, Contribute, No, No]),
-        Method::RemoveItems => roles([No, Withdraw, No, Withdraw, No, No]),
+        Method::RemoveItems | Method::UpdateItem => roles([No, Withdraw, No, Withdraw, No, No]),
         Method::GetItem => roles([No, Items, Items, Items, Details, No]),
         Method::ListItems | Method::FindItems => roles([No, Hashes, Hashes, Hashes, No, No]),
 

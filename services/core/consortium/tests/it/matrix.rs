@@ -62,7 +62,7 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         Method::CreateBank => {
             ["new", "local/new", "owner/new", "nouse/new"].map(|name| Target::NewBank(name.into())).into()
         }
-        Method::GetItem | Method::RemoveItems => {
+        Method::GetItem | Method::RemoveItems | Method::UpdateItem => {
             let banks = world.banks.iter().map(|bank| (bank.id, bank.owner));
             let placed =
                 banks.flat_map(|(bank, owner)| [owner, 6, 8].map(|contributor| Some((bank, contributor))));

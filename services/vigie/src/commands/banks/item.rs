@@ -4,14 +4,17 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use futures::{StreamExt as _, stream};
+use serde::Serialize;
 use tokio::sync::oneshot;
-use vigie_clients::IdempotencyKey;
+use vigie_clients::{DescribedItem, IdempotencyKey};
+use vigie_consortium::Origin;
 use vigie_model::{BankRef, ImageFingerprint, ItemContent, ItemDraft, ItemId, Quality, Sequence};
 
 use crate::cli::{BankAddressArgs, ItemAddArgs, ItemCommand};
 use crate::commands::bank_address::connect;
-use crate::commands::banks::item_find::describe;
-use crate::commands::banks::{item_find, item_import};
+use crate::commands::banks::item_details::Said;
+use crate::commands::banks::item_find::{describe, describe_parts};
+use crate::commands::banks::{item_details, item_find, item_import};
 use crate::commands::content::folders::{FoundFile, find_files, left_out};
 use crate::commands::content::image_file;
 use crate::commands::content::image_hasher::ImageHasher;
@@ -35,27 +38,48 @@ pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
         ItemCommand::Add(args) => add_images(args, output).await,
         ItemCommand::Show { item, address } => {
             let (client, deadline) = connect(&address, output)?;
-            let (item, bank) = client.get_item(ItemId(item), deadline).await?.value;
-            output.object(&ItemObject::new(&item, &bank))?;
-            output.say(format!("item {} of {bank}, added {} UTC", item.id, date(item.added_at)))?;
-            output.say(describe(&item))?;
-            for hash in item.content.hashes() {
+            let item = client.describe_item(ItemId(item), deadline).await?.value;
+            output.object(&ShownItem { item: ItemObject::from(&item), said: item_details::object(&item) })?;
+            let DescribedItem { id, bank, added_at, .. } = &item;
+            output.say(format!("item {id} of {bank}, added {} UTC", date(*added_at)))?;
+            output.say(describe_parts(&item.hashes, &item.external_reference, &item.labels))?;
+            for hash in &item.hashes {
                 output.say(format!("  {:<6} {}", hash.hash_type(), hash.to_text()))?;
             }
+            item_details::show(&item, output)?;
+            Ok(Exit::Done)
+        }
+        ItemCommand::Update { item, details, address } => {
+            let details = item_details::details_of(&details)?;
+            let (client, deadline) = connect(&address, output)?;
+            let updated =
+                client.update_item(ItemId(item), details, IdempotencyKey::random(), deadline).await?;
+            output.say(format!("updated item {item} (sequence {})", updated.sequence))?;
+            output.object(&serde_json::json!({ "updated": item, "sequence": updated.sequence.0 }))?;
             Ok(Exit::Done)
         }
         ItemCommand::List { bank, limit, after, address } => {
             list(&bank, limit, ItemId(after), &address, output).await
         }
         ItemCommand::Find(args) => item_find::run(args, output).await,
-        ItemCommand::Remove { items, address } => {
+        ItemCommand::Remove { items, programme, reference, case, address } => {
             let (client, deadline) = connect(&address, output)?;
             let mut ids: Vec<ItemId> = items.into_iter().map(ItemId).collect();
             ids.sort_unstable();
             ids.dedup();
-            let removed = client.remove_items(&ids, IdempotencyKey::random(), deadline).await?;
+            let is_of_origin = programme.is_some() || reference.is_some() || case.is_some();
+            let key = IdempotencyKey::random();
+            let removed = if is_of_origin {
+                let [programme, reference, case] =
+                    [programme, reference, case].map(Option::unwrap_or_default);
+                let origin = Origin::new(&programme, &reference, &case)?;
+                client.withdraw_items(&ids, origin, key, deadline).await?
+            } else {
+                client.remove_items(&ids, key, deadline).await?
+            };
             let count = counted(u64::try_from(ids.len())?, "item");
-            output.say(format!("removed {count} (sequence {})", removed.sequence))?;
+            let done = if is_of_origin { "withdrew the submissions of" } else { "removed" };
+            output.say(format!("{done} {count} (sequence {})", removed.sequence))?;
             let ids: Vec<u64> = ids.iter().map(|item| item.0).collect();
             output.object(&serde_json::json!({ "removed": ids, "sequence": removed.sequence.0 }))?;
             Ok(Exit::Done)
@@ -70,6 +94,7 @@ async fn add_images(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Ex
     let files = find_files(&args.paths, output)?;
     let hasher = &ImageHasher::start(HASHED_AT_ONCE.min(files.len())).await?;
     let progress = output.progress(u64::try_from(files.len())?, "adding");
+    let said = &Said::of(args.origin, &args.details)?;
     let (client, bank, labels, timeout_ms) = (&client, &args.bank, &args.labels, args.address.timeout_ms);
     let (stopping, stopped) = oneshot::channel::<()>();
     let mut stopping = Some(stopping);
@@ -87,11 +112,12 @@ async fn add_images(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Ex
             let types: Vec<String> =
                 content.hashes().iter().map(|hash| hash.hash_type().to_string()).collect();
             let (key, deadline) = (IdempotencyKey::random(), deadline(timeout_ms));
-            let added = client.add_items(bank, vec![content], key, deadline).await.with_context(|| {
+            let added = client.contribute_items(bank, vec![said.with(content)], key, deadline);
+            let added = added.await.with_context(|| {
                 format!("{file} was not acknowledged; of the files after it some may be banked")
             })?;
-            let item = added.value.first().copied();
-            anyhow::Ok(Some((file, Ok(Added { item, quality, types, sequence: added.sequence }))))
+            let (item, is_known) = (added.value.ids.first().copied(), added.value.known > 0);
+            anyhow::Ok(Some((file, Ok(Added { item, is_known, quality, types, sequence: added.sequence }))))
         })
         .buffered(ADDED_AT_ONCE);
     let mut added = Box::pin(added);
@@ -143,16 +169,27 @@ fn of_files(done: usize, files: &[FoundFile]) -> String {
     format!("{done} of {} files", files.len())
 }
 
+/// An item as it is shown, as JSON.
+#[derive(Serialize)]
+struct ShownItem {
+    #[serde(flatten)]
+    item: ItemObject,
+    #[serde(flatten)]
+    said: serde_json::Value,
+}
+
 /// An image whose hashes are in the bank.
 struct Added {
     item: Option<ItemId>,
+    /// The bank had it already.
+    is_known: bool,
     quality: Quality,
     types: Vec<String>,
     sequence: Sequence,
 }
 
 fn tell(file: &str, added: Result<Added, ErrorLine>, output: &mut Output) -> Printed {
-    let Added { item, quality, types, sequence } = match added {
+    let Added { item, is_known, quality, types, sequence } = match added {
         Ok(added) => added,
         Err(error) => {
             output.note(format!("{file}: {}", error.message));
@@ -165,9 +202,11 @@ fn tell(file: &str, added: Result<Added, ErrorLine>, output: &mut Output) -> Pri
     } else {
         ""
     };
-    output.say(format!("{file}: item {item}, quality {quality} (sequence {sequence}){caveat}"))?;
+    let known = if is_known { ", there already" } else { "" };
+    output.say(format!("{file}: item {item}{known}, quality {quality} (sequence {sequence}){caveat}"))?;
     output.object(&serde_json::json!({
-        "file": file, "item_id": item, "quality": quality.get(), "hash_types": types, "sequence": sequence.0
+        "file": file, "item_id": item, "known": is_known, "quality": quality.get(), "hash_types": types,
+        "sequence": sequence.0
     }))
 }
 

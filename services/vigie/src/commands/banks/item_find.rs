@@ -57,7 +57,15 @@ pub(crate) async fn run(args: ItemFindArgs, output: &mut Output) -> anyhow::Resu
 
 /// An item in a line.
 pub(crate) fn describe(item: &Item) -> String {
-    let types: Vec<String> = item.content.hashes().iter().map(|hash| hash.hash_type().to_string()).collect();
-    let labels = item.content.labels().join(" ");
-    format!("{}  {}  {labels}", types.join("+"), item.content.external_reference().unwrap_or("-"))
+    let content = &item.content;
+    let labels: Vec<String> = content.labels().iter().map(ToString::to_string).collect();
+    describe_parts(content.hashes(), content.external_reference().unwrap_or_default(), &labels)
+}
+
+/// An item in a line, by its parts.
+pub(crate) fn describe_parts(hashes: &[Hash], external_reference: &str, labels: &[String]) -> String {
+    let types: Vec<String> = hashes.iter().map(|hash| hash.hash_type().to_string()).collect();
+    let types = if types.is_empty() { "hashes not shown".to_owned() } else { types.join("+") };
+    let reference = if external_reference.is_empty() { "-" } else { external_reference };
+    format!("{types}  {reference}  {}", labels.join(" "))
 }

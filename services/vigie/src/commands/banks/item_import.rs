@@ -15,6 +15,7 @@ use vigie_model::{BankRef, ItemContent, Sequence};
 
 use crate::cli::ItemAddArgs;
 use crate::commands::bank_address::connect;
+use crate::commands::banks::item_details::Said;
 use crate::commands::deadline::deadline as within;
 use crate::commands::stop::{STOPPING, StopRequests};
 use crate::hash_file::{BadLine, HashFile};
@@ -55,6 +56,7 @@ fn wire_bytes(item: &ItemContent) -> usize {
 
 pub(crate) async fn run(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let path = args.hashes.context("--hashes is missing")?;
+    let said = Said::of(args.origin, &args.details)?;
     if args.strict {
         check(&path, args.labels.clone(), output).await?;
     }
@@ -72,6 +74,7 @@ pub(crate) async fn run(args: ItemAddArgs, output: &mut Output) -> anyhow::Resul
         })
     };
     let (client, bank, timeout_ms) = (&client, &args.bank, args.address.timeout_ms);
+    let said = &said;
     let (stopping, stopped) = oneshot::channel::<()>();
     let mut stopping = Some(stopping);
     let mut acknowledged = Box::pin(
@@ -82,11 +85,13 @@ pub(crate) async fn run(args: ItemAddArgs, output: &mut Output) -> anyhow::Resul
                 let Batch { items, bad, through_line, .. } = batch;
                 let count = items.len();
                 if items.is_empty() {
-                    return Ok((bad, through_line, 0, None));
+                    return Ok((bad, through_line, (0, 0), None));
                 }
                 let key = IdempotencyKey::random();
-                let added = client.add_items(bank, items, key, within(timeout_ms)).await?;
-                Ok::<_, anyhow::Error>((bad, through_line, count, Some(added.sequence)))
+                let items = items.into_iter().map(|content| said.with(content)).collect();
+                let added = client.contribute_items(bank, items, key, within(timeout_ms)).await?;
+                let new = count - (added.value.known as usize).min(count);
+                Ok::<_, anyhow::Error>((bad, through_line, (count, new), Some(added.sequence)))
             })
             .buffered(BATCHES_AT_ONCE),
     );
@@ -105,12 +110,13 @@ pub(crate) async fn run(args: ItemAddArgs, output: &mut Output) -> anyhow::Resul
             }
         };
         let Some(batch) = batch else { break };
-        let (bad, through_line, count, at) = batch.with_context(|| done.with_others_open(&path))?;
+        let (bad, through_line, (count, new), at) = batch.with_context(|| done.with_others_open(&path))?;
         for line in bad {
             done.bad_lines += 1;
             progress.suspend(|| tell(&line, done.bad_lines, output))?;
         }
-        done.added += u64::try_from(count)?;
+        done.added += u64::try_from(new)?;
+        done.known += u64::try_from(count - new)?;
         // The last batch of an empty rest has read no line.
         done.last_line = through_line.max(done.last_line);
         done.sequence = at.or(done.sequence);
@@ -130,6 +136,8 @@ pub(crate) async fn run(args: ItemAddArgs, output: &mut Output) -> anyhow::Resul
 #[derive(Debug, Default)]
 struct Done {
     added: u64,
+    /// Items that the bank had already.
+    known: u64,
     bad_lines: u64,
     /// Every line up to this one is dealt with.
     last_line: u64,
@@ -155,13 +163,15 @@ impl Done {
         is_stopped: bool,
         output: &mut Output,
     ) -> anyhow::Result<Exit> {
-        let Self { added, bad_lines, last_line, sequence } = *self;
+        let Self { added, known, bad_lines, last_line, sequence } = *self;
         let sequence = sequence.map_or(0, |sequence| sequence.0);
         let (items, bad) = (counted(added, "item"), counted(bad_lines, "bad line"));
-        output.say(format!("added {items} to {bank} (sequence {sequence}); {bad}"))?;
+        let there = if known > 0 { format!("; {known} there already") } else { String::new() };
+        output.say(format!("added {items} to {bank} (sequence {sequence}){there}; {bad}"))?;
         if is_stopped {
             output.object(&serde_json::json!({
-                "added": added, "bad_lines": bad_lines, "sequence": sequence, "stopped_after_line": last_line,
+                "added": added, "known": known, "bad_lines": bad_lines, "sequence": sequence,
+                "stopped_after_line": last_line,
             }))?;
             output.note(format!(
                 "stopped after line {last_line} of {}: the same command with --after-line {last_line} adds the rest",
@@ -169,12 +179,14 @@ impl Done {
             ));
             return Ok(Exit::Interrupted);
         }
-        output
-            .object(&serde_json::json!({ "added": added, "bad_lines": bad_lines, "sequence": sequence }))?;
-        if added == 0 {
+        output.object(&serde_json::json!({
+            "added": added, "known": known, "bad_lines": bad_lines, "sequence": sequence
+        }))?;
+        let is_empty = added == 0 && known == 0;
+        if is_empty {
             output.note(format!("{} holds no item", path.display()));
         }
-        Ok(if bad_lines > 0 || added == 0 { Exit::SomeInputsFailed } else { Exit::Done })
+        Ok(if bad_lines > 0 || is_empty { Exit::SomeInputsFailed } else { Exit::Done })
     }
 }
 

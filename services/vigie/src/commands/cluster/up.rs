@@ -78,7 +78,7 @@ async fn operator_key(cluster: &LocalCluster, data: &Path) -> anyhow::Result<Pat
         .value
         .key
         .context("the operator's key was lost with its answer; start again with another --data")?;
-    file.write(&key)
+    file.write(&key.reveal())
 }
 
 fn announce(cluster: &LocalCluster, operator: Option<&Path>, output: &mut Output) -> anyhow::Result<()> {
@@ -97,6 +97,8 @@ fn announce(cluster: &LocalCluster, operator: Option<&Path>, output: &mut Output
     }
     if let Some(operator) = operator {
         output.say(format!("  operator     the key in {}", operator.display()))?;
+        let audit = operator.with_file_name("audit.key");
+        output.say(format!("  audit        signed by the key in {}", audit.display()))?;
     }
     let elsewhere = frontend != "http://127.0.0.1:7740";
     if elsewhere {

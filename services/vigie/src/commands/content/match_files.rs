@@ -224,6 +224,10 @@ fn print(output: &mut Output, subject: &Subject, outcome: &Outcome) -> Printed {
             seen_as(found.rendition)
         ))?;
     }
+    if matched.near_budget_spent {
+        let text = "a match repeats an earlier answer: your member's budget of near queries of that item is spent for today";
+        output.say(format!("{file}: {text}"))?;
+    }
     if matched.found.is_cut() {
         output.say(format!(
             "{file}: {} more were left out, because the answer would have been too large; ask about fewer files at once, or in fewer banks",
@@ -295,6 +299,7 @@ fn line<'a>(
         matches: matched.iter().flat_map(|matched| &matched.found.matches).map(Into::into).collect(),
         limit_reached: matched.is_some_and(|matched| matched.found.limit_reached),
         matches_left_out: matched.map_or(0, |matched| matched.found.left_out),
+        near_budget_spent: matched.is_some_and(|matched| matched.near_budget_spent),
         quality: matched.and_then(|matched| matched.pdq_quality).map(Quality::get),
         frames: matched.and_then(|matched| FramesObject::of(&matched.source)),
         decode_failure: matched.and_then(undecoded).map(decode_failure),
@@ -324,6 +329,7 @@ mod tests {
             pdq_quality: Some(Quality::FLOOR_DEFAULT),
             quality_floor: Quality::FLOOR_DEFAULT,
             source: Source::Decoded(decoded),
+            near_budget_spent: false,
         };
         (is_whole(&matched), not_searched(&matched))
     }

@@ -186,6 +186,7 @@ mod tests {
             pdq_quality: None,
             quality_floor: Quality::FLOOR_DEFAULT,
             source: Source::Undecoded(failure),
+            near_budget_spent: false,
         };
         let coverage = Coverage { shards_total: 1, shards_answered: 1, ..Coverage::default() };
         Outcome::Found { matched, coverage, is_no_image }

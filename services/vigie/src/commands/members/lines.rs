@@ -234,7 +234,7 @@ pub(crate) fn limits(quota: &Quota) -> Vec<Vec<String>> {
         |amount: Amount, none: &str| amount.get().map_or_else(|| none.to_owned(), |limit| limit.to_string());
     let no_limit = "no limit";
     let near = match quota.near_queries_per_item_day {
-        0 => "the deployment's default".to_owned(),
+        0 => format!("{} (the default)", Quota::NEAR_QUERIES_DEFAULT),
         queries => queries.to_string(),
     };
     let queries = if quota.images_only { "images only" } else { "images and hashes" };

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use vigie_clients::{PrincipalWithKey, Written};
 use vigie_consortium::PrincipalId;
-use vigie_credentials::api_key::ApiKey;
 
 use crate::cli::NewKeyArgs;
 use crate::commands::members::lines::PrincipalObject;
@@ -62,7 +61,7 @@ impl KeyPlace {
         };
         let delivered = match self.0 {
             Some(file) => {
-                let path = file.write(key)?;
+                let path = file.write(&key.reveal())?;
                 object["key_file"] = path.display().to_string().into();
                 output.note(format!(
                     "its key is in {}, and cannot be shown again: keep it secret",
@@ -95,10 +94,10 @@ impl KeyFile {
         Ok(Self { path, file, is_written: false })
     }
 
-    /// Writes the key, and returns where it is.
-    pub(crate) fn write(mut self, key: &ApiKey) -> anyhow::Result<PathBuf> {
+    /// Writes the text of the key, and returns where it is.
+    pub(crate) fn write(mut self, key: &str) -> anyhow::Result<PathBuf> {
         let mut write = || {
-            self.file.write_all(key.reveal().as_bytes())?;
+            self.file.write_all(key.as_bytes())?;
             self.file.write_all(b"\n")?;
             self.file.sync_all()
         };

@@ -1,0 +1,257 @@
+//! Items with what is said of them: origins, details, submissions.
+
+use vigie_consortium::{
+    Class, Classification, ContentDigest, Details, ItemRecord, Jurisdictions, Metadata, Origin, Submission,
+    Text,
+};
+use vigie_model::{Hash, ItemContent, MemberName, UnixMillis};
+
+use super::{item_content, member_from_wire, member_to_wire};
+use crate::invalid::{Invalid, check_len, each};
+use crate::model::{Sender, hash};
+use crate::pb::bank::v1 as pb;
+
+/// An item as a contributor gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContributedItem {
+    /// What searches need of it.
+    pub content: ItemContent,
+    /// Where the contributor has it from; `None` where it does not say.
+    pub origin: Option<Origin>,
+    /// What else it says.
+    pub details: Details,
+}
+
+/// An item of which nothing more is said.
+impl From<ItemContent> for ContributedItem {
+    fn from(content: ItemContent) -> Self {
+        Self { content, origin: None, details: Details::default() }
+    }
+}
+
+impl ContributedItem {
+    /// The origin that tells one submission from another. Among members a contributor's own name for the item is the key of one.
+    #[must_use]
+    pub fn origin_of_submission(&self, has_members: bool) -> Option<Origin> {
+        let of_reference = || {
+            let key = self.content.external_reference().filter(|_| has_members)?;
+            // A key has the bounds of a reference.
+            Origin::new("", key, "").ok()
+        };
+        self.origin.clone().or_else(of_reference)
+    }
+}
+
+impl From<ContributedItem> for pb::ItemContent {
+    fn from(item: ContributedItem) -> Self {
+        let ContributedItem { content, origin, details } = item;
+        let details = (!details.is_empty()).then(|| details.into());
+        Self { origin: origin.map(Into::into), details, ..content.into() }
+    }
+}
+
+/// Reads an item as a contributor gives it.
+pub(super) fn contributed_item(mut message: pb::ItemContent) -> Result<ContributedItem, Invalid> {
+    let (origin, details) = (message.origin.take(), message.details.take());
+    let content = item_content(message, Sender::Client)?;
+    let origin = origin.map(|given| origin_of("origin", given)).transpose()?.flatten();
+    let details = details.map_or_else(|| Ok(Details::default()), |given| details_of("details", given))?;
+    Ok(ContributedItem { content, origin, details })
+}
+
+/// Reads an origin from the field called `field`; `None` where it says nothing.
+pub fn origin_of(field: &str, message: pb::Origin) -> Result<Option<Origin>, Invalid> {
+    let pb::Origin { programme, key, case } = message;
+    let origin = Origin::new(&programme, &key, &case);
+    let origin = origin.map_err(|error| Invalid::new(format!("{field}.{}", error.field), error.reason))?;
+    Ok((!origin.is_empty()).then_some(origin))
+}
+
+/// Reads details from the field called `field`.
+pub fn details_of(field: &str, message: pb::ItemDetails) -> Result<Details, Invalid> {
+    let pb::ItemDetails { classification, jurisdictions, note, metadata } = message;
+    let read = || {
+        check_len("classification", classification.len(), 0, Classification::COUNT_MAX)?;
+        let classes = each("classification", classification, |class| {
+            Class::new(&class.taxonomy, &class.dimension, &class.value)
+                .map_err(|error| Invalid::new("value", error))
+        })?;
+        Ok(Details {
+            classification: Classification::new(classes)
+                .map_err(|error| Invalid::new("classification", error))?,
+            jurisdictions: Jurisdictions::new(&jurisdictions)
+                .map_err(|error| Invalid::new("jurisdictions", error))?,
+            note: Text::new(&note).map_err(|error| Invalid::new("note", error))?,
+            metadata: Metadata::new(&metadata).map_err(|error| Invalid::new("metadata", error))?,
+        })
+    };
+    read().map_err(|invalid: Invalid| invalid.within(field))
+}
+
+impl From<Origin> for pb::Origin {
+    fn from(origin: Origin) -> Self {
+        Self {
+            programme: origin.programme().to_owned(),
+            key: origin.key().to_owned(),
+            case: origin.case().to_owned(),
+        }
+    }
+}
+
+impl From<Details> for pb::ItemDetails {
+    fn from(details: Details) -> Self {
+        let class = |class: &Class| pb::Class {
+            taxonomy: class.taxonomy().to_owned(),
+            dimension: class.dimension().to_owned(),
+            value: class.value().to_owned(),
+        };
+        Self {
+            classification: details.classification.iter().map(class).collect(),
+            jurisdictions: details.jurisdictions.iter().map(str::to_owned).collect(),
+            note: details.note.to_string(),
+            metadata: details.metadata.as_str().to_owned(),
+        }
+    }
+}
+
+/// Reads a hash of an answer, whatever its type is.
+pub fn answered_hash(message: crate::pb::model::v1::Hash) -> Result<Hash, Invalid> {
+    hash(message, Sender::Peer)
+}
+
+/// A submission for its readers, with the name of its member.
+#[must_use]
+pub fn answered_submission(submission: Submission, member: Option<&MemberName>) -> pb::Submission {
+    let member = member.map(ToString::to_string).unwrap_or_default();
+    pb::Submission { member, ..submission.into() }
+}
+
+impl From<Submission> for pb::Submission {
+    fn from(submission: Submission) -> Self {
+        Self {
+            member_id: member_to_wire(submission.member),
+            member: String::new(),
+            origin: Some(submission.origin.into()),
+            at_unix_ms: submission.at.0,
+        }
+    }
+}
+
+impl TryFrom<pb::Submission> for Submission {
+    type Error = Invalid;
+
+    fn try_from(message: pb::Submission) -> Result<Self, Invalid> {
+        let origin = message.origin.map(|origin| origin_of("origin", origin)).transpose()?;
+        Ok(Self {
+            member: member_from_wire(message.member_id),
+            origin: origin.flatten().unwrap_or_default(),
+            at: UnixMillis(message.at_unix_ms),
+        })
+    }
+}
+
+impl From<ItemRecord> for pb::ItemRecord {
+    fn from(record: ItemRecord) -> Self {
+        let ItemRecord { content, details, submissions } = record;
+        Self {
+            content_digest: content.0.to_vec(),
+            details: (!details.is_empty()).then(|| details.into()),
+            submissions: submissions.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl TryFrom<pb::ItemRecord> for ItemRecord {
+    type Error = Invalid;
+
+    fn try_from(message: pb::ItemRecord) -> Result<Self, Invalid> {
+        let pb::ItemRecord { content_digest, details, submissions } = message;
+        let length = |bytes: Vec<u8>| {
+            Invalid::new("content_digest", format!("has {} bytes; it must have 32", bytes.len()))
+        };
+        check_len("submissions", submissions.len(), 1, Self::SUBMISSIONS_MAX)?;
+        Ok(Self {
+            content: ContentDigest(content_digest.try_into().map_err(length)?),
+            details: details.map_or_else(|| Ok(Details::default()), |given| details_of("details", given))?,
+            submissions: each("submissions", submissions, TryInto::try_into)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::{BankId, MemberId};
+
+    use super::*;
+
+    fn content() -> pb::ItemContent {
+        let hash = Hash::md5([1; 16]);
+        pb::ItemContent { hashes: vec![hash.into()], external_reference: "ref".into(), ..Default::default() }
+    }
+
+    #[test]
+    fn records_survive_the_wire() {
+        let class = |value: &str| pb::Class {
+            taxonomy: "iwf".into(),
+            dimension: "category".into(),
+            value: value.into(),
+        };
+        let details = pb::ItemDetails {
+            classification: vec![class("B"), class("A")],
+            jurisdictions: vec!["FR".into()],
+            note: "seen twice".into(),
+            metadata: "{\"a\": 1}".into(),
+        };
+        let details = details_of("details", details).unwrap();
+        let origin = Origin::new("programme", "key", "case").unwrap();
+        let first = Submission { member: MemberId::HOST, origin, at: UnixMillis(5) };
+        let content = ContentDigest::of(BankId(2), &[Hash::md5([1; 16])]);
+        let record = ItemRecord::new(content, details, first);
+        let record = record.with(MemberId(3), Origin::default(), UnixMillis(6)).unwrap();
+        assert_eq!(ItemRecord::try_from(pb::ItemRecord::from(record.clone())), Ok(record));
+    }
+
+    #[test]
+    fn among_members_a_reference_is_an_origin_unless_another_is_given() {
+        let origin = |message: pb::ItemContent, has_members| {
+            contributed_item(message).unwrap().origin_of_submission(has_members)
+        };
+        let of_case = |case: &str| {
+            let origin = Some(pb::Origin { case: case.into(), ..Default::default() });
+            pb::ItemContent { origin, ..content() }
+        };
+        for plain in [content(), of_case("")] {
+            assert_eq!(origin(plain.clone(), true), Origin::new("", "ref", "").ok());
+            assert_eq!(origin(plain, false), None);
+        }
+        for has_members in [false, true] {
+            assert_eq!(origin(of_case("c"), has_members), Origin::new("", "", "c").ok());
+            let silent = pb::ItemContent { external_reference: String::new(), ..content() };
+            assert_eq!(origin(silent, has_members), None);
+        }
+    }
+
+    #[test]
+    fn faults_are_named_by_their_fields() {
+        let class = pb::Class { taxonomy: "iwf".into(), dimension: "age".into(), value: "9".into() };
+        let faulty = [
+            (
+                pb::ItemDetails { classification: vec![class], ..Default::default() },
+                "details.classification[0].value",
+            ),
+            (
+                pb::ItemDetails { jurisdictions: vec!["fr".into()], ..Default::default() },
+                "details.jurisdictions",
+            ),
+            (pb::ItemDetails { note: "a\nb".into(), ..Default::default() }, "details.note"),
+            (pb::ItemDetails { metadata: "[]".into(), ..Default::default() }, "details.metadata"),
+        ];
+        for (details, field) in faulty {
+            let item = pb::ItemContent { details: Some(details), ..content() };
+            assert_eq!(contributed_item(item).unwrap_err().field, field);
+        }
+        let origin = Some(pb::Origin { programme: "x".repeat(65), ..Default::default() });
+        let item = pb::ItemContent { origin, ..content() };
+        assert_eq!(contributed_item(item).unwrap_err().field, "origin.programme");
+    }
+}

@@ -1,0 +1,317 @@
+//! Plans new items, submissions of items that are there, details, and removals.
+//!
+//! An item with an origin lives by its submissions: whoever adds the same content from the same origin adds nothing, whoever adds it from
+//! another one submits it too, and the item goes with its last submission.
+
+use std::collections::{BTreeMap, HashMap};
+
+use vigie_consortium::{ContentDigest, Details, ItemPlace, ItemRecord, Origin, Submission};
+use vigie_model::{BankId, BankRef, ChangeKind, Item, ItemId, MemberId, UnixMillis};
+use vigie_proto::bank::{ContributedItem, LogChange, encode_item};
+
+use super::Planner;
+use super::answer::Answer;
+use super::purge::Removed;
+use super::write::Author;
+use crate::error::Error;
+use crate::store::{Placement, StoredItem, StoredRecord, to_model};
+
+/// Records that a group of writes may need, as of the moment.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    by_item: HashMap<ItemId, ItemRecord>,
+    by_content: HashMap<ContentDigest, Vec<ItemId>>,
+}
+
+impl Records {
+    /// From the rows of the store.
+    pub(super) fn new(stored: Vec<StoredRecord>) -> Self {
+        let mut records = Self::default();
+        stored.into_iter().for_each(|StoredRecord { item, record }| records.set(item, record));
+        records
+    }
+
+    fn set(&mut self, item: ItemId, record: ItemRecord) {
+        let items = self.by_content.entry(record.content).or_default();
+        if !items.contains(&item) {
+            items.push(item);
+        }
+        self.by_item.insert(item, record);
+    }
+
+    fn remove(&mut self, item: ItemId) {
+        if let Some(record) = self.by_item.remove(&item)
+            && let Some(items) = self.by_content.get_mut(&record.content)
+        {
+            items.retain(|other| *other != item);
+        }
+    }
+}
+
+/// Where an item of a request ends up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    /// An item that is there.
+    Known(ItemId),
+    /// The new item of this number in the request.
+    New(usize),
+}
+
+/// What the items of one request come to, before anything is done.
+#[derive(Debug, Default)]
+struct Additions<'a> {
+    targets: Vec<Target>,
+    new: Vec<(&'a ContributedItem, Option<ItemRecord>)>,
+    /// Records of items that are there, as they are to be.
+    changed: BTreeMap<ItemId, ItemRecord>,
+    /// New items by content.
+    new_by_content: HashMap<ContentDigest, usize>,
+}
+
+/// Who adds items to which bank, and when.
+#[derive(Debug, Clone, Copy)]
+struct Adding {
+    bank: BankId,
+    contributor: MemberId,
+    at: UnixMillis,
+    has_members: bool,
+}
+
+impl<'a> Additions<'a> {
+    /// Takes the next item of the request.
+    fn add(&mut self, adding: Adding, records: &Records, item: &'a ContributedItem) -> Result<(), Error> {
+        let content = ContentDigest::of(adding.bank, item.content.hashes());
+        let origin = item.origin_of_submission(adding.has_members);
+        let Some(origin) = &origin else {
+            // Nobody can say the same again.
+            let of_details = || {
+                let first = adding.submission(Origin::default());
+                ItemRecord::new(content, item.details.clone(), first)
+            };
+            let record = (!item.details.is_empty()).then(of_details);
+            self.targets.push(Target::New(self.new.len()));
+            self.new.push((item, record));
+            return Ok(());
+        };
+        let known = records.by_content.get(&content).map_or(&[][..], Vec::as_slice);
+        let record_of = |id: &ItemId| self.changed.get(id).or_else(|| records.by_item.get(id));
+        let is_submitted =
+            |id: &&ItemId| record_of(id).is_some_and(|record| record.has(adding.contributor, origin));
+        if let Some(id) = known.iter().find(is_submitted).copied() {
+            let record = record_of(&id).ok_or(Error::Broken)?;
+            let is_contributor =
+                record.submissions.first().is_some_and(|one| one.member == adding.contributor);
+            if is_contributor && !item.details.is_empty() && record.details != item.details {
+                let record = ItemRecord { details: item.details.clone(), ..record.clone() };
+                self.changed.insert(id, record);
+            }
+            self.targets.push(Target::Known(id));
+        } else if let Some(id) = known.first().copied() {
+            let record = record_of(&id).ok_or(Error::Broken)?;
+            let record = record.with(adding.contributor, origin.clone(), adding.at);
+            self.changed.insert(id, record.map_err(|_| Error::TooManySubmissions(id))?);
+            self.targets.push(Target::Known(id));
+        } else if let Some(number) = self.new_by_content.get(&content).copied() {
+            let record = self.new[number].1.as_mut().ok_or(Error::Broken)?;
+            if !record.has(adding.contributor, origin) {
+                let with = record.with(adding.contributor, origin.clone(), adding.at);
+                *record = with.map_err(|_| Error::TooManySubmissions(ItemId(0)))?;
+            }
+            self.targets.push(Target::New(number));
+        } else {
+            let first = adding.submission(origin.clone());
+            self.new_by_content.insert(content, self.new.len());
+            self.targets.push(Target::New(self.new.len()));
+            self.new.push((item, Some(ItemRecord::new(content, item.details.clone(), first))));
+        }
+        Ok(())
+    }
+}
+
+impl Adding {
+    const fn submission(self, origin: Origin) -> Submission {
+        Submission { member: self.contributor, origin, at: self.at }
+    }
+}
+
+/// What becomes of an item that is to be removed.
+enum Removal {
+    /// It goes.
+    Whole(Placement),
+    /// It loses submissions.
+    Withdrawn(ItemId, ItemRecord),
+}
+
+impl Planner<'_> {
+    pub(super) fn add_items(
+        &mut self,
+        by: Author,
+        bank: &BankRef,
+        items: &[ContributedItem],
+    ) -> Result<Answer, Error> {
+        let adding = {
+            let admitted = by.admitted(&self.state.view, self.now())?;
+            let bank = admitted.bank(bank)?;
+            let taxonomies = bank.charter.taxonomies();
+            items.iter().try_for_each(|item| item.details.check(taxonomies)).map_err(Error::Class)?;
+            let contributor = admitted.member().ok_or(Error::Broken)?.id;
+            Adding { bank: bank.id, contributor, at: self.now(), has_members: self.has_members() }
+        };
+        let mut additions = Additions::default();
+        items.iter().try_for_each(|item| additions.add(adding, &self.known.records, item))?;
+        let Additions { targets, new, changed, .. } = additions;
+        let new_count = new.len();
+        let quota = self.state.view.directory().quota(adding.contributor);
+        let spent = self.state.added.spend(adding.contributor, &quota, new_count as u64, adding.at);
+        spent.map_err(Error::Spent)?;
+        let (mut ids, mut records) = (Vec::with_capacity(new_count), Vec::new());
+        let mut hashes = 0;
+        for (item, record) in new {
+            let id = ItemId(self.draft.last().next().0);
+            let Adding { bank, contributor, at: added_at, has_members: _ } = adding;
+            let item = Item { id, bank, added_at, contributor, content: item.content.clone() };
+            let placement = Placement::of(&item);
+            hashes += placement.digest.hashes;
+            self.count(&placement, |sum, digest| *sum += digest);
+            self.known.items.insert(id, placement);
+            self.items.push(StoredItem { placement, payload: encode_item(item.clone()) });
+            self.log(ChangeKind::ItemAdded(item))?;
+            records.extend(record.map(|record| (id, record)));
+            ids.push(id);
+        }
+        self.touch(adding.bank, |bank| {
+            bank.item_count += new_count as u64;
+            bank.hash_count += hashes;
+        })?;
+        self.state.counts.items += new_count as u64;
+        self.state.counts.hashes += hashes;
+        records.into_iter().chain(changed).try_for_each(|(item, record)| self.put_record(item, record))?;
+        let is_known = |target: &&Target| matches!(target, Target::Known(_));
+        let known = u32::try_from(targets.iter().filter(is_known).count()).unwrap_or(u32::MAX);
+        let id_of = |target| match target {
+            Target::Known(id) => id,
+            Target::New(number) => ids[number],
+        };
+        let items = targets.into_iter().map(id_of).collect();
+        Ok(Answer::ItemsAdded { items, known, sequence: to_model(self.draft.last()) })
+    }
+
+    pub(super) fn update_item(
+        &mut self,
+        by: Author,
+        item: ItemId,
+        details: &Details,
+    ) -> Result<Answer, Error> {
+        let record = {
+            let admitted = by.admitted(&self.state.view, self.now())?;
+            let member = admitted.member().ok_or(Error::Broken)?.id;
+            let placement = self.living(item);
+            admitted.item(item, placement.map(|placement| self.place(&placement, member)))?;
+            let placement = placement.ok_or(Error::Broken)?;
+            let bank = self.state.view.directory().bank(placement.bank).ok_or(Error::Broken)?;
+            details.check(bank.charter.taxonomies()).map_err(Error::Class)?;
+            let first =
+                || Submission { member: placement.contributor, origin: Origin::default(), at: self.now() };
+            match self.known.records.by_item.get(&item) {
+                Some(record) => ItemRecord { details: details.clone(), ..record.clone() },
+                None => ItemRecord::new(placement.content, details.clone(), first()),
+            }
+        };
+        if self.known.records.by_item.get(&item) != Some(&record) {
+            self.put_record(item, record)?;
+        }
+        Ok(Answer::ItemUpdated { item, sequence: to_model(self.draft.last()) })
+    }
+
+    pub(super) fn remove_items(
+        &mut self,
+        by: Author,
+        items: &[ItemId],
+        origin: Option<&Origin>,
+    ) -> Result<Answer, Error> {
+        let removals = {
+            let admitted = by.admitted(&self.state.view, self.now())?;
+            let member = admitted.member().ok_or(Error::Broken)?.id;
+            let removal = |item: &ItemId| {
+                let placement = self.living(*item);
+                admitted.item(*item, placement.map(|placement| self.place(&placement, member)))?;
+                self.removal(placement.ok_or(Error::Broken)?, member, origin)
+            };
+            items.iter().map(removal).collect::<Result<Vec<_>, Error>>()?
+        };
+        for removal in removals {
+            match removal {
+                Removal::Whole(placement) => self.remove_item(&placement)?,
+                Removal::Withdrawn(item, record) => self.put_record(item, record)?,
+            }
+        }
+        Ok(Answer::ItemsRemoved { sequence: to_model(self.draft.last()) })
+    }
+
+    /// What becomes of an item that a member removes, or whose submissions of one origin it withdraws.
+    fn removal(
+        &self,
+        placement: Placement,
+        member: MemberId,
+        origin: Option<&Origin>,
+    ) -> Result<Removal, Error> {
+        let item = placement.item;
+        let bank = self.state.view.directory().bank(placement.bank).ok_or(Error::Broken)?;
+        if bank.owner == member && origin.is_none() {
+            return Ok(Removal::Whole(placement));
+        }
+        let Some(record) = self.known.records.by_item.get(&item) else {
+            let is_own_word = origin.is_none() && placement.contributor == member;
+            return if is_own_word {
+                Ok(Removal::Whole(placement))
+            } else {
+                Err(Error::SubmissionNotFound(item))
+            };
+        };
+        match record.without(member, origin) {
+            None => Ok(Removal::Whole(placement)),
+            Some(left) if left.submissions.len() == record.submissions.len() => {
+                Err(Error::SubmissionNotFound(item))
+            }
+            Some(left) => Ok(Removal::Withdrawn(item, left)),
+        }
+    }
+
+    /// Where an item of a living bank is; `None` if there is no such item.
+    fn living(&self, item: ItemId) -> Option<Placement> {
+        let placement = self.known.items.get(&item).copied();
+        placement.filter(|of| self.state.banks.contains_key(&of.bank))
+    }
+
+    /// Where an item is for a member: by its own submission the member is a contributor of the item.
+    fn place(&self, placement: &Placement, member: MemberId) -> ItemPlace {
+        let record = self.known.records.by_item.get(&placement.item);
+        let is_of_member = record.is_some_and(|record| record.is_of(member));
+        let contributor = if is_of_member { member } else { placement.contributor };
+        ItemPlace { bank: placement.bank, contributor }
+    }
+
+    fn remove_item(&mut self, placement: &Placement) -> Result<(), Error> {
+        let Placement { item, bank, digest, .. } = *placement;
+        self.count(placement, |sum, digest| *sum -= digest);
+        self.known.items.remove(&item);
+        self.known.records.remove(item);
+        self.removed.insert(item);
+        self.purge(Removed::Item(item), bank);
+        self.touch(bank, |bank| {
+            bank.item_count -= 1;
+            bank.hash_count -= digest.hashes;
+        })?;
+        self.state.counts.items -= 1;
+        self.state.counts.hashes -= digest.hashes;
+        self.log(ChangeKind::ItemRemoved { item, bank })?;
+        Ok(())
+    }
+
+    fn put_record(&mut self, item: ItemId, record: ItemRecord) -> Result<(), Error> {
+        self.append(LogChange::Record(item, Box::new(record.clone())))?;
+        self.known.records.set(item, record.clone());
+        self.records.insert(item, record);
+        Ok(())
+    }
+}

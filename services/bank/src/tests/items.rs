@@ -1,0 +1,201 @@
+//! Items with origins: lists that are sent again, submissions of several members, details, and withdrawals.
+
+use vigie_proto::pb::consortium::v1 as members;
+
+use crate::tests::audit::Consortium;
+use crate::tests::*;
+use crate::{VerifyError, verify};
+
+on_both_stores! {
+    a_list_that_is_sent_again_changes_nothing,
+    an_item_lives_while_one_submission_does,
+    details_change_without_an_index_and_are_kept,
+    a_classification_is_of_the_banks_taxonomies,
+    new_items_are_counted_against_the_quota,
+    records_go_with_their_bank,
+    a_record_of_other_hashes_is_found,
+}
+
+fn of_case(number: u64, case: &str) -> pb::ItemContent {
+    let origin = pb::Origin { programme: "example".into(), key: number.to_string(), case: case.into() };
+    pb::ItemContent { origin: Some(origin), external_reference: String::new(), ..item(number) }
+}
+
+fn noted(item: pb::ItemContent, note: &str) -> pb::ItemContent {
+    pb::ItemContent { details: Some(pb::ItemDetails { note: note.into(), ..Default::default() }), ..item }
+}
+
+async fn a_list_that_is_sent_again_changes_nothing(bed: Bed) {
+    let served = Served::start(bed.config()).await;
+    served.create_bank("a").await.unwrap();
+    let list = || (0..9).map(|number| of_case(number, "")).collect::<Vec<_>>();
+    let first = served.add("a", list()).await.unwrap();
+    assert_eq!((first.item_ids.len(), first.known_count), (9, 0));
+    let mut again = served.add("a", list()).await.unwrap();
+    assert_eq!((&again.item_ids, again.known_count, again.sequence), (&first.item_ids, 9, first.sequence));
+    // Also in another order, in parts, in one request twice, and after a restart.
+    let turned = list().into_iter().rev().chain(list()).collect();
+    again = served.add("a", turned).await.unwrap();
+    let expected: Vec<u64> = first.item_ids.iter().rev().chain(&first.item_ids).copied().collect();
+    assert_eq!((again.item_ids, again.sequence), (expected, first.sequence));
+    served.stop().await;
+    let served = Served::start(bed.config()).await;
+    let mut longer = list();
+    longer.push(of_case(20, ""));
+    again = served.add("a", longer).await.unwrap();
+    assert_eq!((&again.item_ids[..9], again.known_count), (&first.item_ids[..], 9));
+    assert_eq!(served.list_items("a").await.unwrap().len(), 10);
+    // The same content in another bank, or without a word of where it is from, is another item.
+    served.create_bank("b").await.unwrap();
+    assert_eq!(served.add("b", list()).await.unwrap().known_count, 0);
+    let nameless = || items(30..31);
+    let one = served.add("a", nameless()).await.unwrap();
+    assert_ne!(served.add("a", nameless()).await.unwrap().item_ids, one.item_ids);
+    // An item that was removed is added anew.
+    served.remove(vec![first.item_ids[0]]).await.unwrap();
+    let anew = served.add("a", vec![of_case(0, "")]).await.unwrap();
+    assert!(anew.known_count == 0 && anew.item_ids[0] > first.item_ids[8]);
+    served.stop().await;
+    verify(&bed.config()).await.unwrap();
+}
+
+async fn an_item_lives_while_one_submission_does(bed: Bed) {
+    let consortium = Consortium::start(bed.config()).await;
+    let Consortium { operator, administrator, contributor, .. } = &consortium;
+    operator.member("other").await;
+    administrator.create_bank("known").await.unwrap();
+    let others = operator.principal("other", members::Role::Administrator).await;
+    let worker = others.principal("", members::Role::Contributor).await;
+    administrator.share("known", "other", &[members::Capability::Contribute]).await;
+
+    // Two cases of the owner's, one of another member.
+    let [id] = contributor.add("known", vec![of_case(1, "a")]).await.unwrap()[..] else { panic!() };
+    assert_eq!(contributor.add("known", vec![of_case(1, "b")]).await.unwrap(), [id]);
+    assert_eq!(worker.add("acme/known", vec![of_case(1, "a")]).await.unwrap(), [id]);
+    let names = async || {
+        let found = contributor.item(id).await.unwrap();
+        let name = |one: &pb::Submission| {
+            let case = one.origin.as_ref().map(|origin| origin.case.clone());
+            format!("{}:{}", one.member, case.unwrap_or_default())
+        };
+        found.submissions.iter().map(name).collect::<Vec<_>>()
+    };
+    assert_eq!(names().await, ["acme:a", "acme:b", "other:a"]);
+    let origin = |case: &str| of_case(1, case).origin;
+    // Another's is not the caller's to withdraw.
+    refused(worker.withdraw(id, origin("b")).await, Code::NotFound, "has no such submission");
+    contributor.withdraw(id, origin("a")).await.unwrap();
+    assert_eq!(names().await, ["acme:b", "other:a"]);
+    worker.remove(vec![id]).await.unwrap();
+    assert_eq!(names().await, ["acme:b"]);
+    refused(worker.remove(vec![id]).await, Code::NotFound, "no item");
+    contributor.withdraw(id, origin("b")).await.unwrap();
+    refused(contributor.item(id).await, Code::NotFound, "no item");
+
+    // What another member added stays that member's, and the owner removes it whole.
+    let [id] = worker.add("acme/known", vec![of_case(2, "")]).await.unwrap()[..] else { panic!() };
+    contributor.add("known", vec![of_case(2, "")]).await.unwrap();
+    worker.remove(vec![id]).await.unwrap();
+    assert!(contributor.item(id).await.is_ok());
+    worker.add("acme/known", vec![of_case(2, "")]).await.unwrap();
+    contributor.remove(vec![id]).await.unwrap();
+    refused(contributor.item(id).await, Code::NotFound, "no item");
+    consortium.served.stop().await;
+    verify(&bed.config()).await.unwrap();
+}
+
+async fn details_change_without_an_index_and_are_kept(bed: Bed) {
+    let consortium = Consortium::start(bed.config()).await;
+    let Consortium { administrator, contributor, .. } = &consortium;
+    administrator.create_bank("known").await.unwrap();
+    let added = contributor.add("known", vec![noted(of_case(1, ""), "first"), item(2)]).await.unwrap();
+    let note = async |id: u64| {
+        let details = contributor.item(id).await.unwrap().content.unwrap().details;
+        details.map(|details| details.note).unwrap_or_default()
+    };
+    assert_eq!((note(added[0]).await, note(added[1]).await), ("first".into(), String::new()));
+    // By the next sync, and by a call.
+    contributor.add("known", vec![noted(of_case(1, ""), "second")]).await.unwrap();
+    assert_eq!(note(added[0]).await, "second");
+    contributor.add("known", vec![of_case(1, "")]).await.unwrap();
+    assert_eq!(note(added[0]).await, "second");
+    let update = async |id, note: &str| contributor.update(id, note).await;
+    update(added[1], "by hand").await.unwrap();
+    assert_eq!(note(added[1]).await, "by hand");
+    refused(update(99, "x").await, Code::NotFound, "no item 99");
+    let listed = contributor.listed("known").await;
+    let notes = listed.iter().map(|item| item.content.clone().unwrap().details.unwrap().note);
+    assert_eq!(notes.collect::<Vec<_>>(), ["second", "by hand"]);
+    consortium.served.stop().await;
+    assert_eq!(verify(&bed.config()).await.unwrap().head.items, 2);
+}
+
+async fn a_classification_is_of_the_banks_taxonomies(bed: Bed) {
+    let consortium = Consortium::start(bed.config()).await;
+    let Consortium { administrator, contributor, .. } = &consortium;
+    administrator.create_bank("known").await.unwrap();
+    let classified = |taxonomy: &str, value: &str| {
+        let (dimension, value) = ("classification".into(), value.into());
+        let classification = vec![pb::Class { taxonomy: taxonomy.into(), dimension, value }];
+        let details = Some(pb::ItemDetails { classification, ..Default::default() });
+        vec![pb::ItemContent { details, ..item(1) }]
+    };
+    let refusal = contributor.add("known", classified("ncmec", "C3")).await;
+    refused(refusal, Code::InvalidArgument, "has no value C3; it has A1, A2, B1, B2");
+    contributor.add("known", classified("local", "any")).await.unwrap();
+    administrator.charter("known", &["ncmec"]).await;
+    let refusal = contributor.add("known", classified("local", "any")).await;
+    refused(refusal, Code::InvalidArgument, "takes its classification from ncmec, not from local");
+    contributor.add("known", classified("ncmec", "A1")).await.unwrap();
+    consortium.served.stop().await;
+}
+
+async fn new_items_are_counted_against_the_quota(bed: Bed) {
+    let consortium = Consortium::start(bed.config()).await;
+    let Consortium { operator, administrator, contributor, served, .. } = &consortium;
+    administrator.create_bank("known").await.unwrap();
+    operator.quota("acme", members::Quota { items_added_per_day: 3, ..Default::default() }).await;
+    contributor.add("known", items(0..2)).await.unwrap();
+    // What is there already costs nothing.
+    contributor.add("known", items(0..2)).await.unwrap();
+    contributor.add("known", items(0..3)).await.unwrap();
+    let refusal =
+        refused(contributor.add("known", items(3..4)).await, Code::ResourceExhausted, "items_added_per_day");
+    let wait = vigie_proto::status::retry_after(&refusal).unwrap();
+    assert_eq!(wait, std::time::Duration::from_secs(8 * 3_600));
+    refused(contributor.add("known", items(3..7)).await, Code::InvalidArgument, "items_added_per_day");
+    served.clock.0.fetch_add(u64::try_from(wait.as_millis()).unwrap(), Ordering::Relaxed);
+    contributor.add("known", items(3..4)).await.unwrap();
+    refused(contributor.add("known", items(4..5)).await, Code::ResourceExhausted, "items_added_per_day");
+    consortium.served.stop().await;
+}
+
+async fn records_go_with_their_bank(bed: Bed) {
+    let served = Served::start(bed.config()).await;
+    served.create_bank("a").await.unwrap();
+    let added = served.add("a", (0..30).map(|number| of_case(number, "")).collect()).await.unwrap();
+    let count = async || bed.rows("SELECT count(*) || '' FROM item_records").await;
+    assert_eq!(count().await, ["30"]);
+    served.remove(added.item_ids[..10].to_vec()).await.unwrap();
+    assert_eq!(count().await, ["20"]);
+    served.delete_bank("a").await.unwrap();
+    while count().await != ["0"] {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    served.stop().await;
+}
+
+async fn a_record_of_other_hashes_is_found(bed: Bed) {
+    let served = Served::start(bed.config()).await;
+    served.create_bank("a").await.unwrap();
+    let added = served.add("a", (0..3).map(|number| of_case(number, "")).collect()).await.unwrap();
+    served.stop().await;
+    verify(&bed.config()).await.unwrap();
+    let [one, other] = [added.item_ids[0], added.item_ids[1]];
+    bed.alter(&format!(
+        "UPDATE item_records SET payload = (SELECT payload FROM item_records WHERE item_id = {one}) WHERE item_id = {other}"
+    ))
+    .await;
+    let error = verify(&bed.config()).await.unwrap_err();
+    assert!(matches!(error, VerifyError::RecordAltered(id) if id.0 == other), "{error}");
+}

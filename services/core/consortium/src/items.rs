@@ -1,0 +1,11 @@
+//! Items beyond what searches need of them: where they come from, who answers for them, and what is said of them.
+
+pub mod origin;
+pub mod taxonomy;
+pub mod details;
+pub mod record;
+
+pub use details::{Classification, Details, Metadata, MetadataError, TooManyClasses};
+pub use origin::{Origin, OriginError, Submission};
+pub use record::{ContentDigest, ItemRecord, TooManySubmissions};
+pub use taxonomy::{Class, ClassError, Taxonomy, taxonomies};

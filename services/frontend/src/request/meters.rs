@@ -1,0 +1,61 @@
+//! What members have spent of their quotas in this process. Each frontend counts for itself.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tonic::Status;
+use vigie_consortium::quotas::Near;
+use vigie_consortium::{Meter, Spent};
+use vigie_model::MemberId;
+use vigie_rpc::details;
+
+use crate::request::alarms::RaiseAlarm;
+
+/// The meters of all members, and where their alarms go.
+#[derive(Debug, Clone)]
+pub(crate) struct Meters {
+    begun: Instant,
+    /// Members are few, and bounded by the directory.
+    held: Arc<Mutex<HashMap<MemberId, OfMember>>>,
+    pub(crate) alarms: Arc<dyn RaiseAlarm>,
+}
+
+#[derive(Debug, Default)]
+struct OfMember {
+    meter: Meter,
+    near: Arc<Near>,
+}
+
+impl Meters {
+    pub(crate) fn new(alarms: Arc<dyn RaiseAlarm>) -> Self {
+        Self { begun: Instant::now(), held: Arc::default(), alarms }
+    }
+
+    /// The time of the meters.
+    pub(crate) fn now(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// Counts something against a member's quota. Returns its near queries, which have a lock of their own.
+    pub(crate) fn spend(
+        &self,
+        member: MemberId,
+        spend: impl FnOnce(&mut Meter, Duration) -> Result<(), Spent>,
+    ) -> Result<Arc<Near>, Status> {
+        let now = self.now();
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_member = held.entry(member).or_default();
+        spend(&mut of_member.meter, now).map_err(spent)?;
+        Ok(Arc::clone(&of_member.near))
+    }
+}
+
+/// The status of a spent quota.
+fn spent(spent: Spent) -> Status {
+    match spent {
+        Spent::Until { retry_after, .. } => details::resource_exhausted(spent.to_string(), retry_after),
+        Spent::TooMuch { .. } => Status::invalid_argument(spent.to_string()),
+    }
+}

@@ -1,0 +1,152 @@
+//! The arguments of `vigie item`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use vigie_model::BankRef;
+
+use super::BankAddressArgs;
+
+/// What to do with items.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ItemCommand {
+    /// Add items to a bank: images, which are hashed here and never sent, or a file of hashes
+    Add(ItemAddArgs),
+    /// Show one item, with what is said of it and by whom
+    Show {
+        /// Its id
+        item: u64,
+        /// Where
+        #[command(flatten)]
+        address: BankAddressArgs,
+    },
+    /// List the items of a bank: id, when it was added (UTC), hash types, external reference, labels
+    List {
+        /// The bank's name
+        bank: BankRef,
+        /// Stop after so many
+        #[arg(long, default_value_t = 1_000)]
+        limit: usize,
+        /// Begin after this item
+        #[arg(long, default_value_t = 0, value_name = "ITEM")]
+        after: u64,
+        /// Where
+        #[command(flatten)]
+        address: BankAddressArgs,
+    },
+    /// Find items by a hash, an external reference or a label
+    Find(ItemFindArgs),
+    /// Say something else of an item: what is given replaces all that was said
+    Update {
+        /// Its id
+        item: u64,
+        /// What is said of it
+        #[command(flatten)]
+        details: DetailsArgs,
+        /// Where
+        #[command(flatten)]
+        address: BankAddressArgs,
+    },
+    /// Remove items, all of them or none; of another member's bank, withdraw what your member submitted
+    Remove {
+        /// Their ids
+        #[arg(required = true)]
+        items: Vec<u64>,
+        /// Withdraw the submissions of this programme, key and case alone: an item goes with its last one
+        #[arg(long, value_name = "NAME")]
+        programme: Option<String>,
+        /// The key of the submissions to withdraw
+        #[arg(long = "reference", value_name = "KEY")]
+        reference: Option<String>,
+        /// The case of the submissions to withdraw
+        #[arg(long, value_name = "CASE")]
+        case: Option<String>,
+        /// Where
+        #[command(flatten)]
+        address: BankAddressArgs,
+    },
+}
+
+/// Arguments of `vigie item add`.
+#[derive(Debug, Args)]
+pub(crate) struct ItemAddArgs {
+    /// The bank's name
+    pub(crate) bank: BankRef,
+    /// Image files, or folders of them, in which other files are counted and left out
+    #[arg(value_name = "FILE|DIR", required_unless_present = "hashes", conflicts_with = "hashes")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// A file of hashes, or `-` for standard input: CSV with a header of pdq, md5, sha256, labels (separated by `;`) and
+    /// external_reference, any of them; one PDQ hash a line; JSON Lines with the same names; or what `vigie hash --json`
+    /// or `vigie item list --json` prints
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hashes: Option<PathBuf>,
+    /// Refuse the whole file, before anything is added, if any of its lines is bad
+    #[arg(long, requires = "hashes")]
+    pub(crate) strict: bool,
+    /// Leave out the lines of the file up to this one: where an import that stopped goes on
+    #[arg(long, requires = "hashes", default_value_t = 0, hide_default_value = true, value_name = "LINE")]
+    pub(crate) after_line: u64,
+    /// A label for each item; may be given again
+    #[arg(long = "label", value_name = "LABEL")]
+    pub(crate) labels: Vec<String>,
+    /// Where the items are from
+    #[command(flatten)]
+    pub(crate) origin: OriginArgs,
+    /// What is said of each item
+    #[command(flatten)]
+    pub(crate) details: DetailsArgs,
+    /// Where
+    #[command(flatten)]
+    pub(crate) address: BankAddressArgs,
+}
+
+/// Where items are from. With one of these each item whose external reference the bank has from there is not added again.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct OriginArgs {
+    /// Add no item again that the bank has under the same external reference (a file's name, or that of the line)
+    #[arg(long)]
+    pub(crate) sync: bool,
+    /// The programme that the items come from; implies --sync
+    #[arg(long, value_name = "NAME")]
+    pub(crate) programme: Option<String>,
+    /// The case that the items belong to; implies --sync
+    #[arg(long, value_name = "CASE")]
+    pub(crate) case: Option<String>,
+}
+
+/// What is said of an item.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct DetailsArgs {
+    /// A class: TAXONOMY/DIMENSION=VALUE, such as iwf/category=A; may be given again
+    #[arg(long = "class", value_name = "CLASS")]
+    pub(crate) classes: Vec<String>,
+    /// A country (two capital letters) for which the classification holds; may be given again
+    #[arg(long = "country", value_name = "COUNTRY")]
+    pub(crate) countries: Vec<String>,
+    /// A note for those who read the item
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+    /// An object of JSON for your own systems
+    #[arg(long, value_name = "JSON")]
+    pub(crate) metadata: Option<String>,
+}
+
+/// Arguments of `vigie item find`.
+#[derive(Debug, Args)]
+pub(crate) struct ItemFindArgs {
+    /// A hash in full, of which equal ones are found, whatever the type; or an external reference or a label, in full
+    #[arg(value_name = "HASH|REFERENCE|LABEL")]
+    pub(crate) what: String,
+    /// Look in this bank only
+    #[arg(long, value_name = "BANK")]
+    pub(crate) bank: Option<BankRef>,
+    /// Stop after so many
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// Begin after this item
+    #[arg(long, default_value_t = 0, value_name = "ITEM")]
+    pub(crate) after: u64,
+    /// Where
+    #[command(flatten)]
+    pub(crate) address: BankAddressArgs,
+}

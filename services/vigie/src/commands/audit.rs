@@ -1,0 +1,33 @@
+//! `vigie audit`: reads the audit, and checks it.
+//!
+//! Reading order: `connect` (the bank's service), `keys`, `new_file`, `lines` (entries as they are shown), then `list`, `prove`,
+//! `export_file` and `order` (the form of an export, and its check), `export`, `verify`, `cosign`, `key`.
+
+mod connect;
+mod keys;
+mod new_file;
+mod lines;
+mod list;
+mod prove;
+mod export_file;
+mod order;
+mod export;
+mod verify;
+mod cosign;
+mod key;
+#[cfg(test)]
+mod mutations;
+
+use crate::cli::AuditCommand;
+use crate::output::{Exit, Output};
+
+pub(crate) async fn run(command: AuditCommand, output: &mut Output) -> anyhow::Result<Exit> {
+    match command {
+        AuditCommand::List(args) => list::run(args, output).await,
+        AuditCommand::Prove(args) => prove::run(args, output).await,
+        AuditCommand::Export(args) => export::run(args, output).await,
+        AuditCommand::Verify(args) => verify::run(&args, output),
+        AuditCommand::Cosign(args) => cosign::run(args, output).await,
+        AuditCommand::Key(command) => key::run(command, output),
+    }
+}

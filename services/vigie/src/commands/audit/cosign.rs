@@ -1,0 +1,147 @@
+//! `vigie audit cosign`: one step of a witness.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::{Context as _, anyhow};
+use vigie_audit::checkpoint::Checkpoint;
+use vigie_audit::note::{KnownKeys, UnixSeconds};
+use vigie_audit::tree::Size;
+use vigie_audit::witness::{CosignError, Witness};
+
+use crate::cli::AuditCosignArgs;
+use crate::commands::audit::connect::Audit;
+use crate::commands::audit::keys::{Log, private_key};
+use crate::commands::audit::lines::{CheckpointObject, describe};
+use crate::commands::audit::new_file::NewFile;
+use crate::output::{Exit, Output};
+
+pub(super) async fn run(args: AuditCosignArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let key = private_key(&args.witness_key, output)?;
+    let log = Log::named(&args.log)?;
+    let keys = log.known_with(&[])?;
+    let public = key.public().clone();
+    let witness = Witness::new(key, &log.origin, keys.clone())
+        .with_context(|| format!("cannot sign with {}", args.witness_key.display()))?;
+    let known = log.known_with(&[public])?;
+    // Two processes must not both continue one checkpoint.
+    let _lock = lock(&args.state)?;
+    let last = last(&args.state, &log.origin, &keys)?;
+
+    let audit = Audit::connect(&args.address, output)?;
+    let note = audit.note().await?;
+    let new = Checkpoint::open(note.as_bytes(), &log.origin, &keys)
+        .context("the bank's newest checkpoint is not signed")?
+        .checkpoint;
+    // Nothing else has a proof: neither a log that shrank, nor one that did not grow, nor the first checkpoint.
+    let proof = match &last {
+        Some(last) if last.tree().size > Size::ZERO && last.tree().size < new.tree().size => {
+            let proof = audit.consistency(last.tree().size, new.tree().size).await;
+            proof.context("the bank does not prove that the log continues what was signed last")?
+        }
+        Some(_) | None => Vec::new(),
+    };
+    let cosigned = match witness.cosign(last.as_ref(), note.as_bytes(), &proof, now()) {
+        Ok(cosigned) => cosigned,
+        Err(error) => return Err(refusal(error, last.as_ref(), &new, &note, &args.state)),
+    };
+    let signed = cosigned.note.to_string();
+    // Before anybody sees the signature: a witness that forgot it could sign another history.
+    NewFile::write(&args.state, true, &signed)?;
+    let cosignatures = Checkpoint::open(signed.as_bytes(), &log.origin, &known)?.cosignatures;
+    let continued = last.map_or_else(
+        || "the first checkpoint of this witness".to_owned(),
+        |last| format!("continues {}", describe(&last)),
+    );
+    output.note(format!("signed {}: {continued}", describe(&cosigned.checkpoint)));
+    let mut object = serde_json::to_value(CheckpointObject::new(&cosigned.checkpoint, &cosignatures))?;
+    match &args.output {
+        Some(file) => {
+            NewFile::write(file, true, &signed)?;
+            object["file"] = file.display().to_string().into();
+        }
+        None => {
+            object["note"] = signed.clone().into();
+            // That nobody reads the note is no success here.
+            let printed = output.say(signed.strip_suffix('\n').unwrap_or(&signed));
+            printed.map_err(|error| {
+                anyhow!("the signed checkpoint was not printed: {:#}", anyhow::Error::new(error))
+            })?;
+        }
+    }
+    output.object(&object)?;
+    Ok(Exit::Done)
+}
+
+/// The checkpoint in the state of a witness; `None` before the first.
+fn last(state: &Path, origin: &str, keys: &KnownKeys) -> anyhow::Result<Option<Checkpoint>> {
+    let note = match fs::read(state) {
+        Ok(note) => note,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", state.display())),
+    };
+    let opened = Checkpoint::open(&note, origin, keys);
+    let opened = opened.with_context(|| format!("{} has no checkpoint of this log", state.display()))?;
+    Ok(Some(opened.checkpoint))
+}
+
+/// Keeps other processes away from a state, as long as the file that is returned is open.
+fn lock(state: &Path) -> anyhow::Result<File> {
+    // A file of its own: that of the state is replaced.
+    let path = state.with_added_extension("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.with_context(|| format!("cannot open {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => {
+            Err(anyhow!("another `vigie audit cosign` works with {}", state.display()))
+        }
+        Err(fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
+}
+
+/// Why a checkpoint is not signed. Of a log that does not continue what was signed, the new checkpoint is kept too: both are signed by the
+/// log, and prove what it did.
+fn refusal(
+    error: CosignError,
+    last: Option<&Checkpoint>,
+    new: &Checkpoint,
+    note: &str,
+    state: &Path,
+) -> anyhow::Error {
+    let Some(last) = last else { return error.into() };
+    match error {
+        CosignError::Shrunk { .. } | CosignError::Forked { .. } | CosignError::Inconsistent(_) => {
+            // By its root, too: a log may show several histories of one size.
+            let [a, b, c, d, ..] = new.tree().root.0;
+            let name = format!("refused-{}-{:08x}", new.tree().size, u32::from_be_bytes([a, b, c, d]));
+            let path = state.with_added_extension(name);
+            let kept = match NewFile::write(&path, true, note) {
+                Ok(()) => format!("keep {} and {}", state.display(), path.display()),
+                Err(error) => {
+                    format!("keep {}; the refused checkpoint was not written: {error:#}", state.display())
+                }
+            };
+            let (origin, signed, shown) = (new.origin(), describe(last), describe(new));
+            anyhow::Error::new(error).context(format!(
+                "REFUSED: the log {origin} does not continue what this witness has signed. Signed: {signed}. Shown now: {shown}. Nothing was \
+                 signed; {kept}: the log has signed both"
+            ))
+        }
+        CosignError::Open(_)
+        | CosignError::ProofOfTheFirst { .. }
+        | CosignError::LastOfAnotherLog { .. }
+        | CosignError::Time { .. }
+        | CosignError::Note(_) => error.into(),
+    }
+}
+
+/// The present moment, by this machine's clock; 0, which is not signed, before 1970.
+fn now() -> UnixSeconds {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixSeconds(since.as_secs())
+}

@@ -1,0 +1,146 @@
+//! Entries of the audit as they are shown. The fields of the objects are a contract with scripts.
+
+use serde::Serialize;
+use vigie_audit::checkpoint::{Checkpoint, Cosignature};
+use vigie_clients::{AuditEntry, AuditLeaf};
+use vigie_model::UnixMillis;
+use vigie_rpc::code;
+
+use crate::commands::date::date;
+
+/// An entry.
+#[derive(Debug, Serialize)]
+pub(super) struct EntryObject {
+    index: u64,
+    /// Milliseconds since 1970.
+    at_unix_ms: u64,
+    /// `null` for a call that no member made.
+    member_id: Option<u32>,
+    /// `null` for what the deployment does by itself, and where the caller is not known.
+    principal_id: Option<u64>,
+    /// The path of a method, or the name of an event.
+    action: String,
+    /// The gRPC code, such as `PERMISSION_DENIED`.
+    code: &'static str,
+    bank_ids: Vec<u32>,
+    /// `null` for none.
+    first_item_id: Option<u64>,
+    items: u64,
+    /// `null` where nothing was changed.
+    sequence: Option<u64>,
+    calls: u64,
+    /// Milliseconds since 1970: when the first of several calls came. `null` for one call.
+    since_unix_ms: Option<u64>,
+    /// The hash of the entry's leaf, in Base64.
+    leaf_hash: String,
+}
+
+impl From<&AuditLeaf> for EntryObject {
+    fn from(leaf: &AuditLeaf) -> Self {
+        let entry = &leaf.entry;
+        Self {
+            index: entry.index.0,
+            at_unix_ms: entry.at.0,
+            member_id: entry.member.map(|member| member.0),
+            principal_id: entry.principal.map(|principal| principal.0),
+            action: entry.action.clone(),
+            code: code::word(entry.code),
+            bank_ids: entry.banks.iter().map(|bank| bank.0).collect(),
+            first_item_id: entry.first_item.map(|item| item.0),
+            items: entry.item_count,
+            sequence: entry.sequence.map(|sequence| sequence.0),
+            calls: entry.calls,
+            since_unix_ms: entry.since.map(|since| since.0),
+            leaf_hash: leaf.hash().to_string(),
+        }
+    }
+}
+
+/// A checkpoint, with the signatures of the witnesses that were named.
+#[derive(Debug, Serialize)]
+pub(super) struct CheckpointObject {
+    origin: String,
+    size: u64,
+    root: String,
+    cosignatures: Vec<CosignatureObject>,
+}
+
+/// The signature of a witness.
+#[derive(Debug, Serialize)]
+struct CosignatureObject {
+    witness: String,
+    /// By the witness's clock.
+    at_unix_s: u64,
+}
+
+impl CheckpointObject {
+    pub(super) fn new(checkpoint: &Checkpoint, cosignatures: &[Cosignature]) -> Self {
+        let cosignature =
+            |one: &Cosignature| CosignatureObject { witness: one.name.clone(), at_unix_s: one.at.0 };
+        Self {
+            origin: checkpoint.origin().to_owned(),
+            size: checkpoint.tree().size.get(),
+            root: checkpoint.tree().root.to_string(),
+            cosignatures: cosignatures.iter().map(cosignature).collect(),
+        }
+    }
+}
+
+/// The titles of a table of entries.
+pub(super) const TITLES: [&str; 10] =
+    ["index", "time (UTC)", "member", "principal", "action", "code", "banks", "items", "sequence", "calls"];
+
+/// The cells of an entry.
+pub(super) fn row(entry: &AuditEntry) -> Vec<String> {
+    fn or_none<T: ToString>(value: Option<T>) -> String {
+        value.map(|value| value.to_string()).unwrap_or_default()
+    }
+    let banks: Vec<String> = entry.banks.iter().map(ToString::to_string).collect();
+    vec![
+        entry.index.to_string(),
+        date(entry.at),
+        or_none(entry.member),
+        or_none(entry.principal),
+        short(&entry.action).to_owned(),
+        code::word(entry.code).to_owned(),
+        banks.join(","),
+        // Most entries are about no item.
+        or_none((entry.item_count > 0).then_some(entry.item_count)),
+        or_none(entry.sequence),
+        entry.calls.to_string(),
+    ]
+}
+
+/// An action without the package of its service: `BankService/AddItems`. The name of an event stays as it is.
+pub(super) fn short(action: &str) -> &str {
+    let path = action.strip_prefix('/').unwrap_or(action);
+    let Some(slash) = path.find('/') else { return action };
+    let service = path[..slash].rfind('.').map_or(0, |dot| dot + 1);
+    &path[service..]
+}
+
+/// A checkpoint in a sentence.
+pub(super) fn describe(checkpoint: &Checkpoint) -> String {
+    let tree = checkpoint.tree();
+    format!("{} entries with the root {}", tree.size, tree.root)
+}
+
+/// The time of a cosignature, in UTC.
+pub(super) fn signed_at(cosignature: &Cosignature) -> String {
+    date(UnixMillis(cosignature.at.0.saturating_mul(1_000)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_is_shown_without_its_package() {
+        assert_eq!(short("/vigie.bank.v1.BankService/AddItems"), "BankService/AddItems");
+        assert_eq!(short("/Health/Check"), "Health/Check");
+        assert_eq!(short("checkpoint.key.replaced"), "checkpoint.key.replaced");
+        for odd in ["", "/", "//", "./.", "/a.", "a./b"] {
+            assert!(odd.ends_with(short(odd)), "{odd}");
+        }
+    }
+}

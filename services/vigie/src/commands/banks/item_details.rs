@@ -1,0 +1,143 @@
+//! What the arguments of `vigie item` say of items, and how it is shown.
+
+use anyhow::Context as _;
+use vigie_clients::DescribedItem;
+use vigie_consortium::{Class, Classification, Details, Jurisdictions, Metadata, Origin, Submission, Text};
+use vigie_model::ItemContent;
+use vigie_proto::bank::ContributedItem;
+
+use crate::cli::{DetailsArgs, OriginArgs};
+use crate::commands::date::date;
+use crate::output::{Output, Printed};
+
+/// What is said of each item of a command.
+#[derive(Debug, Clone)]
+pub(super) struct Said {
+    /// Where the items are from: a programme and a case; `None` where the bank is not to look for items that are there.
+    origin: Option<(String, String)>,
+    details: Details,
+}
+
+impl Said {
+    /// What the arguments say.
+    pub(super) fn of(origin: OriginArgs, details: &DetailsArgs) -> anyhow::Result<Self> {
+        let OriginArgs { sync, programme, case } = origin;
+        let is_from = sync || programme.is_some() || case.is_some();
+        let origin = is_from.then(|| (programme.unwrap_or_default(), case.unwrap_or_default()));
+        if let Some((programme, case)) = &origin {
+            Origin::new(programme, "", case)
+                .map_err(|error| anyhow::anyhow!("--{}: {error}", error.field))?;
+        }
+        Ok(Self { origin, details: details_of(details)? })
+    }
+
+    /// An item with what is said of it.
+    pub(super) fn with(&self, content: ItemContent) -> ContributedItem {
+        let origin = self.origin.as_ref().and_then(|(programme, case)| {
+            let key = content.external_reference().unwrap_or_default();
+            // Its parts were checked, and a key has the bounds of a reference.
+            Origin::new(programme, key, case).ok().filter(|origin| !origin.is_empty())
+        });
+        ContributedItem { content, origin, details: self.details.clone() }
+    }
+}
+
+/// The details that arguments name.
+pub(super) fn details_of(args: &DetailsArgs) -> anyhow::Result<Details> {
+    let classes = args.classes.iter().map(|text| class(text)).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(Details {
+        classification: Classification::new(classes).context("--class")?,
+        jurisdictions: Jurisdictions::new(&args.countries).context("--country")?,
+        note: Text::new(args.note.as_deref().unwrap_or_default()).context("--note")?,
+        metadata: Metadata::new(args.metadata.as_deref().unwrap_or_default()).context("--metadata")?,
+    })
+}
+
+fn class(text: &str) -> anyhow::Result<Class> {
+    let parts = text.split_once('/').and_then(|(taxonomy, rest)| Some((taxonomy, rest.split_once('=')?)));
+    let (taxonomy, (dimension, value)) =
+        parts.with_context(|| format!("--class {text}: is not TAXONOMY/DIMENSION=VALUE"))?;
+    Class::new(taxonomy, dimension, value).with_context(|| format!("--class {text}"))
+}
+
+/// Shows what is said of an item, a line for each kind.
+pub(super) fn show(item: &DescribedItem, output: &mut Output) -> Printed {
+    let Details { classification, jurisdictions, note, metadata } = &item.details;
+    let classes: Vec<String> = classification.iter().map(ToString::to_string).collect();
+    let countries: Vec<&str> = jurisdictions.iter().collect();
+    let lines = [
+        ("class", classes.join(", ")),
+        ("for", countries.join(", ")),
+        ("note", note.to_string()),
+        ("metadata", metadata.as_str().to_owned()),
+    ];
+    for (name, text) in lines.iter().filter(|(_, text)| !text.is_empty()) {
+        output.say(format!("  {name:<9} {text}"))?;
+    }
+    for (member, Submission { origin, at, .. }) in &item.submissions {
+        let words = [("programme", origin.programme()), ("key", origin.key()), ("case", origin.case())];
+        let words = words.iter().filter(|(_, text)| !text.is_empty());
+        let words: Vec<String> = words.map(|(name, text)| format!("{name} {text}")).collect();
+        let words = if words.is_empty() { "no origin".to_owned() } else { words.join(", ") };
+        output.say(format!("  submitted by {member}, {words}, {} UTC", date(*at)))?;
+    }
+    Ok(())
+}
+
+/// What is said of an item, as JSON.
+pub(super) fn object(item: &DescribedItem) -> serde_json::Value {
+    let Details { classification, jurisdictions, note, metadata } = &item.details;
+    let class = |class: &Class| {
+        serde_json::json!({
+            "taxonomy": class.taxonomy(), "dimension": class.dimension(), "value": class.value()
+        })
+    };
+    let submission = |(member, one): &(String, Submission)| {
+        let Submission { origin, at, .. } = one;
+        serde_json::json!({
+            "member": member, "programme": origin.programme(), "key": origin.key(), "case": origin.case(),
+            "at_unix_ms": at.0
+        })
+    };
+    serde_json::json!({
+        "contributor": item.contributor,
+        "classification": classification.iter().map(class).collect::<Vec<_>>(),
+        "jurisdictions": jurisdictions.iter().collect::<Vec<_>>(),
+        "note": note.as_str(),
+        "metadata": metadata.as_str(),
+        "submissions": item.submissions.iter().map(submission).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_say_where_items_are_from_and_what_they_are() {
+        let said = |sync, case: Option<&str>| {
+            let origin = OriginArgs { sync, programme: None, case: case.map(str::to_owned) };
+            Said::of(origin, &DetailsArgs::default()).unwrap()
+        };
+        let content = |reference: &str| {
+            let hashes = vec![vigie_model::Hash::md5([1; 16])];
+            let external_reference = reference.to_owned();
+            let draft = vigie_model::ItemDraft { hashes, external_reference, ..Default::default() };
+            ItemContent::try_from(draft).unwrap()
+        };
+        assert_eq!(said(false, None).with(content("r")).origin, None);
+        assert_eq!(said(true, None).with(content("r")).origin, Origin::new("", "r", "").ok());
+        assert_eq!(said(true, None).with(content("")).origin, None);
+        assert_eq!(said(false, Some("c")).with(content("")).origin, Origin::new("", "", "c").ok());
+    }
+
+    #[test]
+    fn a_class_is_read_in_its_three_parts() {
+        let args = |class: &str| DetailsArgs { classes: vec![class.to_owned()], ..DetailsArgs::default() };
+        let details = details_of(&args("iwf/category=A")).unwrap();
+        assert_eq!(details.classification.iter().next().unwrap().to_string(), "iwf/category=A");
+        for bad in ["iwf", "iwf/category", "category=A", "iwf/category=Z"] {
+            assert!(details_of(&args(bad)).unwrap_err().to_string().contains(bad));
+        }
+    }
+}
