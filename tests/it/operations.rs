@@ -9,3 +9,4 @@ mod reshard;
 mod feed_mutations;
 mod traces;
 mod followers;
+mod purge;

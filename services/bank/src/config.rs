@@ -74,6 +74,10 @@ pub struct Config {
     /// Rows that one sweep of deleted data takes away in one transaction, between which writes go on.
     #[schemars(range(min = 1))]
     pub sweep_rows_max: u32,
+    /// Rewrites the database's tables of items and changes before the end of `purge_hours` of what was removed. Only that clears
+    /// the copies of removed rows in the free space of their pages. Writes wait meanwhile, some 15 seconds a gigabyte, and the disk
+    /// needs room for a second copy; searches go on. With `false` that is left to the operator.
+    pub purge_rewrites: bool,
     /// Followers of the log; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`. A quarter is kept for
     /// the names in `matcher_names`; if there are none, for clients with fewer than four followers.
     #[schemars(range(min = 1))]
@@ -130,6 +134,7 @@ impl Default for Config {
             follower_minutes: 60,
             stream_minutes: 60,
             sweep_rows_max: 1_000,
+            purge_rewrites: true,
             followers_max: 512,
             followers_per_client_max: 128,
             matcher_names: Vec::new(),

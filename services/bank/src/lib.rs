@@ -14,8 +14,8 @@
 //! The log itself, its feed and the question who serves are the crate `vigie-log`. Here is what it does not know: banks and
 //! items, how writes to them are planned, where they are stored, and how a follower loads the present state.
 //!
-//! Reading order: [`Config`], `server` and what it waits for, `grpc`, `error`; then a write's way through `log`, `plan` and `store`; then `load`;
-//! and `upkeep`, which proves and copies stores.
+//! Reading order: [`Config`], `server` and what it waits for, `grpc`, `error`; then a write's way through `log`, `plan` and `store`, and what becomes of a removed item in `plan/purge`; then `load`;
+//! and `upkeep`, which proves, copies and purges stores.
 
 mod config;
 mod audit;

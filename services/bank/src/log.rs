@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use vigie_audit::salt::Salts;
 use vigie_consortium::{ContentDigest, Directory, View};
-use vigie_log::{Application, Draft};
+use vigie_log::{Application, Draft, PurgeStep};
 use vigie_model::{ChangeKind, FeedRange, ItemId, Partition, SetDigest, UnixMillis};
 use vigie_proto::bank::{LogChange, decode_log_change};
 
@@ -17,7 +17,8 @@ use crate::plan::digests::Totals;
 use crate::plan::step::Step;
 use crate::plan::write::{Action, Write};
 use crate::plan::{Counted, Known, Planner, State};
-use crate::store::{Loaded, Rows, Store, StoreError, id_to_model, to_model};
+use crate::store::{Loaded, PurgedPage, Rows, Store, StoreError, id_to_model, to_model};
+use crate::upkeep::erase::Eraser;
 
 /// The term of a bank's log.
 pub(crate) type Term = vigie_log::Term<BankLog>;
@@ -74,25 +75,21 @@ pub(crate) struct BankLog {
     states: watch::Sender<States>,
     clock: Arc<dyn vigie_log::Clock>,
     salts: Arc<Salts>,
+    eraser: Eraser,
     counted: Arc<Counted>,
 }
 
 impl BankLog {
-    /// On a store, with at most so many living banks.
+    /// On a store, with at most so many living banks, which may rewrite its tables for purges or not.
     pub(crate) fn new(
         store: Arc<dyn Store>,
         banks_max: usize,
         clock: Arc<dyn vigie_log::Clock>,
         salts: Arc<Salts>,
+        purge_rewrites: bool,
     ) -> Self {
-        Self {
-            store,
-            banks_max,
-            states: watch::Sender::new(States::new()),
-            clock,
-            salts,
-            counted: Arc::default(),
-        }
+        let (states, eraser) = (watch::Sender::new(States::new()), Eraser::new(purge_rewrites));
+        Self { store, banks_max, states, clock, salts, eraser, counted: Arc::default() }
     }
 
     /// The directory as of the newest commit, with what callers may see of it.
@@ -211,6 +208,14 @@ impl Application for BankLog {
 
     async fn sweep(&self, rows_max: u32) -> Result<bool, StoreError> {
         self.store.sweep_items(rows_max).await
+    }
+
+    async fn purge(&self, now: vigie_log::UnixMillis, rows_max: u32) -> Result<PurgeStep, StoreError> {
+        let PurgedPage { through, more } = self.store.purge_due(now, rows_max).await?;
+        if !more {
+            self.eraser.tend(&*self.store, now).await?;
+        }
+        Ok(PurgeStep { through, more })
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod audit;
 pub(crate) mod digests;
 mod items;
 pub(crate) mod members;
+pub(crate) mod purge;
 pub(crate) mod step;
 pub(crate) mod two_people;
 pub(crate) mod write;
@@ -31,6 +32,7 @@ use self::audit::{About, Audit, By, NewEntry};
 use self::digests::{PartDigest, Parts};
 use self::items::Records;
 use self::members::{MembersAction, Standing};
+use self::purge::{Purge, PurgeTimes, Removed};
 use self::step::Step;
 use self::two_people::TwoPeople;
 use self::write::{Action, Author, Write};
@@ -118,6 +120,8 @@ pub(crate) struct Planner<'a> {
     totals: BTreeMap<u16, SetDigest>,
     /// Entries of the audit.
     entries: Vec<StoredEntry>,
+    /// What was removed.
+    purges: Vec<Purge>,
 }
 
 impl<'a> Planner<'a> {
@@ -137,6 +141,7 @@ impl<'a> Planner<'a> {
             parts: Parts::default(),
             totals: BTreeMap::new(),
             entries: Vec::new(),
+            purges: Vec::new(),
         }
     }
 }
@@ -185,6 +190,7 @@ impl vigie_log::Planner for Planner<'_> {
             digests: self.parts.iter().collect(),
             directory: self.state.view.directory().difference_from(&self.before).into(),
             audit: self.entries,
+            purges: self.purges,
         };
         Planned { draft: self.draft, rows, delta: self.totals.into_iter().collect() }
     }
@@ -250,6 +256,7 @@ impl Planner<'_> {
         let bank = self.state.banks.get(&id).ok_or(Error::Broken)?.clone();
         self.check_removals(write, [(id, bank.item_count)].into())?;
         self.forget_digests(&bank)?;
+        self.purge(Removed::Bank(bank.id), bank.id);
         let sequence = self.log(ChangeKind::BankDeleted { bank: bank.id })?;
         self.state.banks.remove(&bank.id);
         self.state.counts.items -= bank.item_count;
@@ -320,6 +327,12 @@ impl Planner<'_> {
         self.state.counts.audited = self.state.audit.count();
         self.entries.push(stored);
         Ok(())
+    }
+
+    /// Notes when the bytes of what is removed from a bank are to go.
+    fn purge(&mut self, of: Removed, bank: BankId) {
+        let times = PurgeTimes::of(self.state.view.directory(), bank, self.now());
+        self.purges.push(Purge { of, times });
     }
 
     /// Checks that two people ask for removals that the banks' charters leave to two: so many items of each bank, of the caller's member.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use vigie_audit::tree::{NodeHash, StoredIndex};
-use vigie_log::LogStore;
+use vigie_log::{LogStore, UnixMillis};
 use vigie_model::{Bank, BankId, Item, ItemId};
 
 use self::postgres::PostgresStore;
@@ -32,7 +32,8 @@ pub(crate) use self::error::StoreError;
 pub(crate) use self::records::Batch;
 pub(crate) use self::records::{
     AsOf, AuditHead, Counts, EntryPage, EntryRange, FoundEntry, FoundPage, HeadRow, ItemPage, ItemRange,
-    ItemSearch, Loaded, Placement, Rows, StoredEntry, StoredItem, StoredRecord, id_to_model, to_model,
+    ItemSearch, Loaded, Placement, PurgedPage, Rows, StoredEntry, StoredItem, StoredRecord, id_to_model,
+    to_model,
 };
 
 /// Opens the store that the settings name, for a bank. Creates what is not there yet, and brings it up to date.
@@ -75,7 +76,7 @@ pub(crate) async fn open_to_read(location: &Location) -> Result<Option<Arc<dyn S
 /// A durable store.
 #[async_trait]
 pub(crate) trait Store:
-    LogStore<Rows, Error = StoreError> + ReadState + ReadBanks + ReadItems + ReadDigests + ReadAudit
+    LogStore<Rows, Error = StoreError> + ReadState + ReadBanks + ReadItems + ReadDigests + ReadAudit + Purging
 {
     /// Removes at most `rows_max` items of deleted banks. Returns whether more may be there.
     async fn sweep_items(&self, rows_max: u32) -> Result<bool, StoreError>;
@@ -84,6 +85,20 @@ pub(crate) trait Store:
     async fn integrity(&self) -> Result<Integrity, StoreError> {
         Ok(Integrity::Unchecked("this store has none".to_owned()))
     }
+}
+
+/// Purges what was removed.
+#[async_trait]
+pub(crate) trait Purging {
+    /// Removes the bytes of at most `rows_max` changes of the log that are due by now.
+    async fn purge_due(&self, now: UnixMillis, rows_max: u32) -> Result<PurgedPage, StoreError>;
+
+    /// Whether free space of the files is to be cleared by now.
+    async fn erase_is_due(&self, now: UnixMillis) -> Result<bool, StoreError>;
+
+    /// Clears the free space of the files of what was purged: completely where it may rewrite them, which writes wait for, and
+    /// as far as the database does by itself otherwise.
+    async fn erase(&self, rewrite: bool) -> Result<(), StoreError>;
 }
 
 /// What a database says of its own structures.

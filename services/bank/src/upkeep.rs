@@ -1,4 +1,5 @@
-//! Looks after stores: proves them, copies them, and makes stores of copies.
+//! Looks after stores: proves them, copies them, makes stores of copies, and has them rid of what was purged.
 
 pub(crate) mod verify;
 pub(crate) mod backup;
+pub(crate) mod erase;

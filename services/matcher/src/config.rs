@@ -68,6 +68,11 @@ pub struct Config {
     /// stop. After one that failed, the next is tried a minute later.
     #[schemars(range(min = 1, max = MINUTES_MAX))]
     pub snapshot_minutes: u64,
+    /// So many hours after an item was removed, its hashes are taken out of this matcher's files and of what it has published: the
+    /// files that hold them are written anew, in the background, at most once in so many hours. No more than the `purge_hours` of any bank's
+    /// charter. At most 8,760, a year; 0 stands for at once, after every removal: for tests.
+    #[schemars(range(max = PURGE_HOURS_MAX))]
+    pub purge_hours: u64,
     /// Everything that searches read is compared with its checksums once in so many seconds, at most a week: memory, files,
     /// and whether every hash can be reached. A fault takes the replica out of readiness until it is rebuilt from the
     /// bank. 0 stands for never.
@@ -112,6 +117,8 @@ const SEARCH_INLINE_US_MAX: u64 = 500;
 
 const MINUTES_MAX: u64 = 366 * 24 * 60;
 
+const PURGE_HOURS_MAX: u64 = 8_760;
+
 const SCRUB_SECONDS_MAX: u64 = 7 * 24 * 60 * 60;
 
 impl Default for Config {
@@ -130,6 +137,7 @@ impl Default for Config {
             index_folder: None,
             snapshot_changes: 200_000,
             snapshot_minutes: 10,
+            purge_hours: 24,
             scrub_seconds: 3_600,
             scrub_bytes_per_second_max: 64 << 20,
             snapshot_url: None,
@@ -173,6 +181,9 @@ impl Config {
         }
         if !(1..=MINUTES_MAX).contains(&self.snapshot_minutes) {
             faults.push(format!("snapshot_minutes: must be 1 to {MINUTES_MAX}, a year"));
+        }
+        if self.purge_hours > PURGE_HOURS_MAX {
+            faults.push(format!("purge_hours: must be 0, for at once, to {PURGE_HOURS_MAX}, a year"));
         }
         if self.scrub_seconds > SCRUB_SECONDS_MAX {
             faults.push(format!("scrub_seconds: must be 0, for never, to {SCRUB_SECONDS_MAX}, a week"));

@@ -12,6 +12,7 @@
 //! - A change that contradicts what the shard holds is a broken invariant: the shard leaves readiness and is rebuilt. So
 //!   is a digest of the bank's that differs from the shard's own.
 //! - A shard that has never held, by that digest, what the bank holds does not answer.
+//! - What was removed is in no file once `purge_hours` are over.
 //! - What was saved is used whole, as it was saved, or not at all.
 //! - What searches reach is compared with what the shard should hold from time to time, and memory and files with their
 //!   checksums. A shard that differs leaves readiness and is rebuilt.
@@ -37,6 +38,7 @@ mod shard {
     pub(crate) mod banks;
     pub(crate) mod selection;
     pub(crate) mod contradiction;
+    pub(crate) mod removals;
     pub(crate) mod state;
     pub(crate) mod audit;
     pub(crate) mod loading;

@@ -97,6 +97,7 @@ async fn run_on(
     let schedule = Schedule {
         changes: config.snapshot_changes,
         every: Duration::from_secs(60 * config.snapshot_minutes),
+        purge_after: Duration::from_secs(3_600 * config.purge_hours),
     };
     let sharing = Sharing { objects, every: config.publish_every() };
     tracing::info!(shard = %identity, bank = config.bank, "starting");

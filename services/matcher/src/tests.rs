@@ -28,6 +28,7 @@ mod loaded;
 mod members;
 mod presence;
 mod publication;
+mod purge;
 mod scrub;
 mod service;
 mod snapshot;

@@ -11,6 +11,7 @@ use vigie_proto::bank::{ContributedItem, LogChange, encode_item};
 
 use super::Planner;
 use super::answer::Answer;
+use super::purge::Removed;
 use super::write::{Author, Write};
 use crate::error::Error;
 use crate::store::{Placement, StoredItem, StoredRecord, to_model};
@@ -306,6 +307,7 @@ impl Planner<'_> {
         self.known.items.remove(&item);
         self.known.records.remove(item);
         self.removed.insert(item);
+        self.purge(Removed::Item(item), bank);
         self.touch(bank, |bank| {
             bank.item_count -= 1;
             bank.hash_count -= digest.hashes;

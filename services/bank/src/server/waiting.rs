@@ -109,6 +109,7 @@ impl Opening {
                 self.config.banks_max,
                 Arc::clone(&self.clock),
                 Arc::clone(&self.salts),
+                self.config.purge_rewrites,
             )),
             store: Arc::clone(&store) as _,
             clock: Arc::clone(&self.clock),

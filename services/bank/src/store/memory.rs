@@ -19,12 +19,13 @@ use vigie_model::{Bank, BankId, Item, ItemId, Partition, SetDigest};
 use vigie_proto::bank::decode_item;
 
 use crate::plan::digests::{PartDigest, Parts, Totals, slice_of};
+use crate::plan::purge::{Purge, PurgeTimes, Removed};
 use crate::store::error::{CommitError, StoreError, corrupt};
 use crate::store::records::{
     AsOf, AuditHead, Batch, Counts, DirectoryKey, DirectoryRow, EntryPage, EntryRange, FoundEntry, FoundPage,
-    HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, Rows, StoredEntry, StoredRecord,
+    HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, PurgedPage, Rows, StoredEntry, StoredRecord,
 };
-use crate::store::{ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
+use crate::store::{Purging, ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
 
 /// What befalls a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +64,8 @@ impl Disk {
             directory: BTreeMap::new(),
             entries: Vec::new(),
             nodes: Vec::new(),
+            purges: BTreeMap::new(),
+            bank_purges: BTreeMap::new(),
         };
         Self { contents: Arc::new(Mutex::new(contents)), fates: Arc::new(Mutex::new(fates)) }
     }
@@ -97,6 +100,8 @@ struct Contents {
     entries: Vec<StoredEntry>,
     /// Of the audit's tree, by position.
     nodes: Vec<NodeHash>,
+    purges: BTreeMap<ItemId, PurgeTimes>,
+    bank_purges: BTreeMap<BankId, PurgeTimes>,
 }
 
 impl Contents {
@@ -124,6 +129,12 @@ impl Contents {
         self.directory.extend(rows.directory.set.iter().map(|row| (row.key, row.clone())));
         self.nodes.extend(rows.audit.iter().flat_map(StoredEntry::hashes).map(|(_, hash)| hash));
         self.entries.extend(rows.audit.iter().cloned());
+        for Purge { of, times } in &rows.purges {
+            match of {
+                Removed::Item(item) => drop(self.purges.insert(*item, *times)),
+                Removed::Bank(bank) => drop(self.bank_purges.insert(*bank, *times)),
+            }
+        }
         true
     }
 
@@ -288,15 +299,42 @@ impl Store for MemoryStore {
         let mut contents = self.disk.contents();
         let mut gone = Vec::new();
         for (id, payload) in &contents.items {
-            if !contents.is_living(&read(*id, payload)?) && gone.len() < rows_max as usize {
-                gone.push(*id);
+            let item = read(*id, payload)?;
+            if !contents.is_living(&item) && gone.len() < rows_max as usize {
+                gone.push((*id, item.bank));
             }
         }
-        for id in &gone {
+        for (id, bank) in &gone {
             contents.items.remove(id);
             contents.records.remove(id);
+            let times = contents.bank_purges.get(bank).copied();
+            contents.purges.extend(times.map(|times| (*id, times)));
         }
         Ok(gone.len() == rows_max as usize)
+    }
+}
+
+/// It has no free space.
+#[async_trait]
+impl Purging for MemoryStore {
+    async fn purge_due(&self, now: UnixMillis, rows_max: u32) -> Result<PurgedPage, StoreError> {
+        let mut contents = self.disk.contents();
+        let due = contents.purges.iter().filter(|(_, times)| times.purge_at <= now).map(|(item, _)| *item);
+        let due: Vec<ItemId> = due.take(rows_max as usize).collect();
+        for item in &due {
+            contents.purges.remove(item);
+            contents.log.purge(Sequence(item.0));
+        }
+        let through = due.last().map(|item| Sequence(item.0));
+        Ok(PurgedPage { through, more: due.len() == rows_max as usize })
+    }
+
+    async fn erase_is_due(&self, _now: UnixMillis) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn erase(&self, _rewrite: bool) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 

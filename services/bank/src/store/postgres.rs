@@ -21,6 +21,7 @@ mod integrity;
 mod lead;
 mod lists;
 mod migrate;
+mod purges;
 mod writer;
 
 use std::fmt::{self, Debug};
@@ -46,14 +47,15 @@ use crate::plan::digests::PartDigest;
 use crate::store::error::{CommitError, StoreError, failed};
 use crate::store::records::{
     AsOf, AuditHead, Batch, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
-    Loaded, Placement, Rows, StoredRecord,
+    Loaded, Placement, PurgedPage, Rows, StoredRecord,
 };
 use crate::store::sql::audit;
 use crate::store::sql::find;
+use crate::store::sql::purges::{due, erase_is_due, page_of};
 use crate::store::sql::read::{self, integer};
 use crate::store::sql::rechain;
 use crate::store::sql::records;
-use crate::store::{Integrity, ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
+use crate::store::{Integrity, Purging, ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
 
 /// How long it is tried to learn what became of a commit: longer than the server leaves a lost transaction open.
 const OUTCOME_MAX: Duration = Duration::from_secs(20);
@@ -299,6 +301,31 @@ impl Store for PostgresStore {
 
     async fn integrity(&self) -> Result<Integrity, StoreError> {
         integrity::check(&mut *self.reader().await?).await
+    }
+}
+
+#[async_trait]
+impl Purging for PostgresStore {
+    async fn purge_due(&self, now: UnixMillis, rows_max: u32) -> Result<PurgedPage, StoreError> {
+        let mut writer = self.writer().await;
+        let due = writer.read(async |connection| due(connection, now, rows_max).await).await?;
+        if !due.is_empty() {
+            writer.sweep(Work::PurgeItems { due: &due }).await?;
+        }
+        Ok(page_of(&due, rows_max))
+    }
+
+    async fn erase_is_due(&self, now: UnixMillis) -> Result<bool, StoreError> {
+        read!(self, |connection| erase_is_due(connection, now))
+    }
+
+    async fn erase(&self, rewrite: bool) -> Result<(), StoreError> {
+        // Writes wait here: at the tables they would be refused after a while.
+        let _writer = self.writer().await;
+        let mut connection = self.connector.connect().await?;
+        let erased = purges::erase(&mut connection, rewrite).await;
+        connection.close().await.map_err(failed("close a connection"))?;
+        erased
     }
 }
 

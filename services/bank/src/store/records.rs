@@ -11,6 +11,7 @@ use vigie_proto::bank::ItemQuery;
 use vigie_proto::pb::bank::v1 as pb;
 
 use crate::plan::digests::{PartDigest, Totals};
+use crate::plan::purge::Purge;
 pub(crate) use crate::store::directory_rows::{DirectoryKey, DirectoryRow, DirectoryRows};
 
 use crate::store::directory_rows::directory_of;
@@ -60,6 +61,8 @@ pub(crate) struct Rows {
     pub(crate) directory: DirectoryRows,
     /// New entries of the audit, by index, the last of them just before `counts.audited`.
     pub(crate) audit: Vec<StoredEntry>,
+    /// What was removed, and when its bytes are to go.
+    pub(crate) purges: Vec<Purge>,
 }
 
 impl Rows {
@@ -153,6 +156,15 @@ impl Loaded {
     pub(crate) fn directory(&self) -> Directory {
         directory_of(&self.directory, &self.banks, self.counts.next_bank, to_model(self.head.sequence))
     }
+}
+
+/// A page of the log that was purged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct PurgedPage {
+    /// The last change whose bytes are gone, if there is one.
+    pub(crate) through: Option<Sequence>,
+    /// Whether more may be due.
+    pub(crate) more: bool,
 }
 
 /// The head row.

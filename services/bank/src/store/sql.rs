@@ -4,5 +4,6 @@ pub(super) mod rows;
 pub(super) mod read;
 pub(super) mod find;
 pub(super) mod audit;
+pub(super) mod purges;
 pub(super) mod records;
 pub(super) mod rechain;

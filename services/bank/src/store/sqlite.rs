@@ -13,6 +13,7 @@ mod connection;
 mod insert;
 mod lists;
 mod migrate;
+mod purges;
 #[cfg(test)]
 mod tests;
 
@@ -39,14 +40,17 @@ use crate::plan::digests::PartDigest;
 use crate::store::error::{CommitError, StoreError, failed};
 use crate::store::records::{
     AsOf, AuditHead, Batch, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
-    Loaded, Placement, Rows, StoredRecord,
+    Loaded, Placement, PurgedPage, Rows, StoredRecord,
 };
 use crate::store::sql::audit;
 use crate::store::sql::find;
+use crate::store::sql::purges::erase_is_due;
 use crate::store::sql::read;
 use crate::store::sql::rechain;
 use crate::store::sql::records;
-use crate::store::{FAULTS_MAX, Integrity, ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
+use crate::store::{
+    FAULTS_MAX, Integrity, Purging, ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store,
+};
 
 /// How long a write waits for another process that has the file.
 const BUSY_MAX: std::time::Duration = std::time::Duration::from_secs(5);
@@ -80,6 +84,8 @@ fn options() -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        // Deleted rows are overwritten with zeros at once. What this leaves, `purges` clears.
+        .pragma("secure_delete", "ON")
         .busy_timeout(BUSY_MAX)
         // The thread of a connection would otherwise hand over row by row.
         .row_buffer_size(256)
@@ -322,6 +328,24 @@ impl Store for SqliteStore {
             Err(source) => return Err(failed("check its structures")(source)),
         };
         Ok(Integrity::Damaged { faults, way_out: WAY_OUT })
+    }
+}
+
+#[async_trait]
+impl Purging for SqliteStore {
+    async fn purge_due(&self, now: UnixMillis, rows_max: u32) -> Result<PurgedPage, StoreError> {
+        let mut writer = self.writer().await?;
+        writer.begin().await?;
+        let purged = purges::purge_due(&mut writer.connection, now, rows_max).await;
+        writer.end(purged).await
+    }
+
+    async fn erase_is_due(&self, now: UnixMillis) -> Result<bool, StoreError> {
+        erase_is_due(&mut *self.reader().await?, now).await
+    }
+
+    async fn erase(&self, rewrite: bool) -> Result<(), StoreError> {
+        purges::erase(&mut self.writer().await?.connection, rewrite).await
     }
 }
 

@@ -4,3 +4,4 @@ mod proof;
 mod backup;
 mod migration;
 mod purge;
+mod purges;

@@ -202,8 +202,13 @@ impl BareLog {
         let read: Arc<dyn LogRead<Error = StoreError>> = Arc::clone(store) as _;
         let feed = Arc::new(Feed::new(read, server::feed_limits(config)));
         let salts = Arc::new(vigie_audit::salt::Salts::new().unwrap());
-        let application =
-            Arc::new(BankLog::new(Arc::clone(store), config.banks_max, Arc::clone(&clock) as _, salts));
+        let application = Arc::new(BankLog::new(
+            Arc::clone(store),
+            config.banks_max,
+            Arc::clone(&clock) as _,
+            salts,
+            config.purge_rewrites,
+        ));
         let (wake, stop) = (Arc::new(Notify::new()), Shutdown::new());
         let limits = server::write_limits(config);
         let (log_store, waker) = (Self::log_store(store), Arc::clone(&wake));

@@ -128,6 +128,11 @@ impl<const BYTES: usize> EqualityIndex<BYTES> {
         self.store.merge()
     }
 
+    /// As [`crate::RadiusIndex::clear_dead`].
+    pub fn clear_dead(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<(), SegmentError> {
+        self.store.clear_dead(stop)
+    }
+
     /// As [`crate::RadiusIndex::save`].
     pub fn save(&self, tag: &[u8]) -> Result<Vec<SavedFile>, SegmentError> {
         self.store.save(tag)

@@ -131,6 +131,12 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
         self.store.merge()
     }
 
+    /// Writes every segment anew that holds removed rows now, until `stop` says otherwise: their hashes are in no file of the index
+    /// once the checkpoints before the next one are given up.
+    pub fn clear_dead(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<(), SegmentError> {
+        self.store.clear_dead(stop)
+    }
+
     /// Writes the index down as it is now, so that [`Self::open`] finds it, and with it `tag`: what the
     /// caller must know to go on from there. Answers the files that were saved; none in memory.
     ///

@@ -1,7 +1,11 @@
-//! When a shard is saved, published, and begun with what another replica published.
+//! When a shard is saved, published, purged, and begun with what another replica published.
+//!
+//! A shard whose files hold what was removed is purged some time after the removal: its files are written anew, it is saved, and
+//! what is published of it replaces everything that was published before.
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -13,7 +17,7 @@ use vigie_net::retry::Backoff;
 use crate::following::replica::Replica;
 use crate::sharing::bootstrap::{BootstrapError, Bootstrapped, bootstrap};
 use crate::sharing::objects::Objects;
-use crate::sharing::publication::{PublishError, Staged};
+use crate::sharing::publication::{Keep, PublishError, Staged};
 
 /// How often snapshots are saved.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +26,8 @@ pub(crate) struct Schedule {
     pub(crate) changes: u64,
     /// After so long, if anything has changed.
     pub(crate) every: Duration,
+    /// So long after a removal its hashes are taken out of the files.
+    pub(crate) purge_after: Duration,
 }
 
 /// Where snapshots are published.
@@ -41,6 +47,7 @@ pub(crate) struct Keeping {
     at: Instant,
     /// After a failure: not to be tried before.
     not_before: Option<Instant>,
+    clearing: Clearing,
     publisher: Option<Publisher>,
     /// Until it was asked.
     bootstraps_from: Option<Arc<Objects>>,
@@ -54,12 +61,14 @@ impl Keeping {
         let Sharing { objects, every } = sharing;
         let publisher = objects.clone().zip(every).map(|(objects, every)| Publisher::new(objects, every));
         let (at, not_before) = (Instant::now(), None);
-        Self { schedule, saved, at, not_before, publisher, bootstraps_from: objects }
+        let clearing = Clearing::default();
+        Self { schedule, saved, at, not_before, clearing, publisher, bootstraps_from: objects }
     }
 
     /// Thinks no more of a shard that was dropped.
     pub(crate) fn begin_anew(&mut self) {
         (self.saved, self.at, self.not_before) = (Sequence::ZERO, Instant::now(), None);
+        self.clearing = Clearing::default();
         if let Some(publisher) = &mut self.publisher {
             publisher.stop();
         }
@@ -103,6 +112,7 @@ impl Keeping {
 
     /// Does what is due by now.
     pub(crate) async fn tend(&mut self, replica: &Arc<Replica>, applied: Sequence) {
+        self.clearing.tend(replica, self.schedule.purge_after).await;
         if self.is_due(applied) {
             self.save(replica).await;
         }
@@ -116,7 +126,7 @@ impl Keeping {
 
     /// Saves what has come since the last time.
     pub(crate) async fn end(mut self, replica: &Arc<Replica>) {
-        if replica.applied() > self.saved {
+        if replica.applied() > self.saved || self.clearing.is_unsaved {
             self.save(replica).await;
         }
     }
@@ -124,6 +134,7 @@ impl Keeping {
     fn is_due(&self, applied: Sequence) -> bool {
         let (now, changes) = (Instant::now(), applied.0.saturating_sub(self.saved.0));
         let is_time = changes >= self.schedule.changes || changes > 0 && now - self.at >= self.schedule.every;
+        let is_time = is_time || self.clearing.is_unsaved;
         is_time && self.not_before.is_none_or(|not_before| now >= not_before)
     }
 
@@ -136,9 +147,57 @@ impl Keeping {
         let saved = tokio::task::spawn_blocking(move || saving.save()).await;
         self.at = Instant::now();
         match saved {
-            Ok(Some(saved)) => (self.saved, self.not_before) = (saved, None),
+            Ok(Some(saved)) => {
+                (self.saved, self.not_before) = (saved, None);
+                if std::mem::take(&mut self.clearing.is_unsaved)
+                    && let Some(publisher) = &mut self.publisher
+                {
+                    publisher.replace_all();
+                }
+            }
             Ok(None) | Err(_) => self.not_before = Some(self.at + RETRY_PAUSE),
         }
+    }
+}
+
+/// Takes what was removed out of the files, in the background.
+#[derive(Default)]
+struct Clearing {
+    running: Option<JoinHandle<bool>>,
+    stop: Arc<AtomicBool>,
+    /// The files were written anew; those before go with the next snapshot.
+    is_unsaved: bool,
+    not_before: Option<Instant>,
+}
+
+impl Clearing {
+    /// Takes note of what has ended, and begins what is due.
+    async fn tend(&mut self, replica: &Arc<Replica>, purge_after: Duration) {
+        if let Some(ended) = self.running.take_if(|running| running.is_finished()) {
+            // A panic there was logged by the panic hook.
+            if ended.await.unwrap_or_default() {
+                self.is_unsaved = replica.plan.makes_snapshots();
+            } else {
+                self.not_before = Some(Instant::now() + RETRY_PAUSE);
+            }
+        }
+        let may_begin =
+            self.running.is_none() && self.not_before.is_none_or(|not_before| Instant::now() >= not_before);
+        if !may_begin || !replica.plan.keeps_files() || !replica.is_ready() {
+            return;
+        }
+        let shard = replica.shard();
+        if shard.removals().are_older_than(purge_after) {
+            let (replica, stop) = (Arc::clone(replica), Arc::clone(&self.stop));
+            self.running = Some(tokio::task::spawn_blocking(move || replica.clear_removed(&shard, &stop)));
+        }
+    }
+}
+
+/// What runs stops between two files.
+impl Drop for Clearing {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 }
 
@@ -151,6 +210,8 @@ struct Publisher {
     begun: Option<Sequence>,
     /// Files that are known to have been uploaded whole.
     uploaded: Arc<Mutex<HashSet<String>>>,
+    /// The next one that is published replaces all before it. So does the first: a purge may have been cut off by a restart.
+    replaces_all: Arc<AtomicBool>,
     running: Option<JoinHandle<()>>,
 }
 
@@ -160,13 +221,20 @@ const ATTEMPTS: u32 = 6;
 impl Publisher {
     fn new(objects: Arc<Objects>, every: Duration) -> Self {
         let (due_at, begun, running) = (Instant::now(), None, None);
-        Self { objects, every, due_at, begun, uploaded: Arc::default(), running }
+        let replaces_all = Arc::new(AtomicBool::new(true));
+        Self { objects, every, due_at, begun, uploaded: Arc::default(), replaces_all, running }
     }
 
     /// What was published already, by another replica perhaps.
     fn knows(&mut self, published: Sequence, files: HashSet<String>) {
         (self.begun, self.due_at) = (Some(published), Instant::now() + self.every);
         self.uploaded = Arc::new(Mutex::new(files));
+    }
+
+    /// Has the next snapshot published soon, in the place of all before it.
+    fn replace_all(&mut self) {
+        self.replaces_all.store(true, Ordering::Relaxed);
+        (self.begun, self.due_at) = (None, Instant::now());
     }
 
     /// Begins to publish what was saved last, if it is time and there is something new. The links to its files are made
@@ -183,7 +251,8 @@ impl Publisher {
             Ok(Some(staged)) => {
                 (self.begun, self.due_at) = (Some(saved), Instant::now() + self.every);
                 let (objects, uploaded) = (Arc::clone(&self.objects), Arc::clone(&self.uploaded));
-                self.running = Some(tokio::spawn(publish(objects, staged, uploaded, Arc::clone(replica))));
+                let (replaces_all, replica) = (Arc::clone(&self.replaces_all), Arc::clone(replica));
+                self.running = Some(tokio::spawn(publish(objects, staged, uploaded, replaces_all, replica)));
             }
             Ok(None) => {}
             Err(error) => {
@@ -197,6 +266,8 @@ impl Publisher {
     /// What is being published is in doubt.
     fn stop(&mut self) {
         self.begun = None;
+        // It may not have come so far.
+        self.replaces_all.store(true, Ordering::Relaxed);
         if let Some(running) = self.running.take() {
             running.abort();
         }
@@ -213,14 +284,16 @@ async fn publish(
     objects: Arc<Objects>,
     staged: Staged,
     uploaded: Arc<Mutex<HashSet<String>>>,
+    replaces_all: Arc<AtomicBool>,
     replica: Arc<Replica>,
 ) {
     let (shard, sequence) = (replica.identity, staged.sequence());
+    let keep = if replaces_all.swap(false, Ordering::Relaxed) { Keep::Newest } else { Keep::NewestTwo };
     let mut uploaded = uploaded.lock().await;
     let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(300));
     for attempt in 1..=ATTEMPTS {
         let begun = Instant::now();
-        let published = staged.publish(&objects, &mut uploaded, &mut |_| Ok(())).await;
+        let published = staged.publish(&objects, &mut uploaded, keep, &mut |_| Ok(())).await;
         replica.metrics.count_publication(published.is_ok());
         match published {
             Ok(()) => {
@@ -229,6 +302,7 @@ async fn publish(
                 return;
             }
             Err(error) if attempt == ATTEMPTS => {
+                replaces_all.fetch_or(keep == Keep::Newest, Ordering::Relaxed);
                 tracing::error!(%shard, %sequence, %error, "gave up publishing the snapshot");
             }
             Err(error) => {

@@ -1,5 +1,6 @@
 //! A replica: the shard that the rest of the matcher sees, how far it has come, and whether it may answer.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -263,6 +264,23 @@ impl Replica {
             Err(error) => {
                 tracing::error!(%shard, %error, "cannot save a snapshot");
                 None
+            }
+        }
+    }
+
+    /// Takes what was removed out of the shard's files; returns whether it came to the end.
+    pub(crate) fn clear_removed(&self, shard: &Shard, stop: &AtomicBool) -> bool {
+        let (number, begun) = (self.identity, Instant::now());
+        match shard.clear_removed(stop) {
+            Ok(true) => {
+                let took_ms = begun.elapsed().as_millis();
+                tracing::info!(shard = %number, took_ms, "wrote the files anew without what was removed");
+                true
+            }
+            Ok(false) => false,
+            Err(error) => {
+                tracing::error!(shard = %number, %error, "cannot write the files anew without what was removed");
+                false
             }
         }
     }

@@ -47,6 +47,10 @@ pub(crate) struct Manifest {
     /// See `Moment::members_on`. Absent while there are none, as in snapshots of versions that knew none.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) members_on: bool,
+    /// When the oldest removal was that the files may still hold, in milliseconds since 1970; 0 for none. Absent in snapshots of
+    /// versions that did not note it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) removed_since_ms: Option<u64>,
     /// The living banks, by id.
     pub(crate) banks: Vec<BankEntry>,
     /// The files of records, in order, and the words of their dead bits.

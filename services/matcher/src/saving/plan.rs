@@ -49,6 +49,11 @@ impl StorePlan {
         Stores::in_memory(self.indexes.clone())
     }
 
+    /// Whether shards are in files, be they saved as a whole or not.
+    pub(crate) const fn keeps_files(&self) -> bool {
+        self.folder.is_some()
+    }
+
     /// Whether shards can be saved and found again. The approximate engine has no files.
     pub(crate) fn makes_snapshots(&self) -> bool {
         self.folder.is_some() && self.indexes.pdq_engine == PdqEngine::Exact

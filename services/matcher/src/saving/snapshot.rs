@@ -29,6 +29,7 @@ use crate::saving::manifest::{BankEntry, FORMAT, FileEntry, IndexEntry, Manifest
 use crate::shard::banks::{BankState, BankTable, Books};
 use crate::shard::indexes::{IndexKey, IndexPlan, Indexes};
 use crate::shard::records::{RecordStore, SavedRecords};
+use crate::shard::removals::{self, Removals};
 use crate::shard::state::{Shard, ShardState, Still};
 use crate::shard::stores::{RECORDS, Stores};
 
@@ -87,7 +88,7 @@ pub(crate) fn save(
 }
 
 fn save_still(folder: &Folder, still: &Still<'_>, checkpoint: Checkpoint<'_>) -> Result<Sequence, SaveError> {
-    let Still { identity, stores, moment, settled, books } = still;
+    let Still { identity, stores, moment, settled, books, removals } = still;
     let name = stores.folder.as_deref().ok_or(SaveError::NotKept)?;
     let home = folder.shard(name).ok_or(SaveError::NotKept)?;
     let cursor = moment.cursor.ok_or(SaveError::NotWhole)?;
@@ -127,6 +128,7 @@ fn save_still(folder: &Folder, still: &Still<'_>, checkpoint: Checkpoint<'_>) ->
         chain: cursor.chain,
         settled: settled.0,
         members_on: moment.members_on,
+        removed_since_ms: Some(removals.oldest_ms().unwrap_or_default()),
         folder: name.to_owned(),
         banks,
         records: saved.iter().map(record).collect(),
@@ -188,6 +190,8 @@ pub(crate) fn restore(
         banks: banks.into(),
         members_on: manifest.members_on,
         books,
+        // What a version that did not note it has left is of unknown age.
+        removals: Removals::since(manifest.removed_since_ms.unwrap_or_else(removals::now_ms)),
     };
     let stores = Stores { indexes, records, folder: Some(manifest.folder) };
     Ok(Some(Shard::of_state(identity, stores, state)))

@@ -185,6 +185,11 @@ impl Indexes {
         self.all().iter().try_for_each(|(_, index)| index.merge())
     }
 
+    /// Writes every file anew that holds removed hashes now, until `stop` says otherwise.
+    pub(crate) fn clear_dead(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<(), SegmentError> {
+        self.all().iter().try_for_each(|(_, index)| index.clear_dead(stop))
+    }
+
     /// Why they cannot be saved, if they cannot.
     pub(crate) fn unsaved(&self) -> Option<String> {
         self.unsaved.lock().unwrap_or_else(PoisonError::into_inner).clone()

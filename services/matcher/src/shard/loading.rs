@@ -15,6 +15,7 @@ use vigie_model::{Bank, BankId, Item, ItemId, Sequence, ShardIdentity};
 
 use crate::shard::banks::{BankState, BankTable, Books};
 use crate::shard::indexes::IndexKey;
+use crate::shard::removals::Removals;
 use crate::shard::state::{Shard, ShardState};
 use crate::shard::stores::Stores;
 
@@ -118,7 +119,8 @@ impl Loading {
             self.stores.indexes.merge()?;
         }
         let Self { identity, stores, cursor, banks, members_on, books, .. } = self;
-        let state = ShardState { cursor, settled, banks: banks.into(), members_on, books };
+        let removals = Removals::default();
+        let state = ShardState { cursor, settled, banks: banks.into(), members_on, books, removals };
         Ok(Shard::of_state(identity, stores, state))
     }
 }

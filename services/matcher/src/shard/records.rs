@@ -17,6 +17,7 @@ mod file;
 mod policy;
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -229,24 +230,42 @@ impl RecordStore {
 
     fn merge(&self) -> Result<(), SegmentError> {
         loop {
-            let mut files = Vec::clone(&self.files.load());
-            let extents: Vec<_> = files.iter().map(|file| file.extent()).collect();
+            let extents: Vec<_> = self.files.load().iter().map(|file| file.extent()).collect();
             let Some(range) = policy::next_merge(&extents) else { return Ok(()) };
-            let sources = files[range.clone()].to_vec();
-            let is_empty = sources.iter().all(|file| file.living_count() == 0);
-            let merged = (!is_empty).then(|| {
-                self.write(|| {
-                    let living = sources.iter().flat_map(|file| file.living());
-                    living.map(|(item, record)| (item, record.bank, record.content))
-                })
-            });
-            let merged = merged.transpose()?.map(Arc::new);
-            files.splice(range, merged);
-            self.files.store(Arc::new(files));
-            for file in sources.iter().filter(|file| !self.kept().contains(&file.number)) {
-                file.container().remove()?;
-            }
+            self.rewrite(range)?;
         }
+    }
+
+    /// The number of the next file: those that there are have lower ones.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.next_number.load(Ordering::Relaxed)
+    }
+
+    /// Writes one file anew without the records that have died, of those with a number before this one; returns whether there
+    /// was one.
+    pub(crate) fn clear_dead(&self, before: u64) -> Result<bool, SegmentError> {
+        let found = self.files.load().iter().position(|file| file.number < before && file.has_dead());
+        found.map_or(Ok(false), |at| self.rewrite(at..at + 1).map(|()| true))
+    }
+
+    /// Makes one file of what lives in neighbours.
+    fn rewrite(&self, range: Range<usize>) -> Result<(), SegmentError> {
+        let mut files = Vec::clone(&self.files.load());
+        let sources = files[range.clone()].to_vec();
+        let is_empty = sources.iter().all(|file| file.living_count() == 0);
+        let merged = (!is_empty).then(|| {
+            self.write(|| {
+                let living = sources.iter().flat_map(|file| file.living());
+                living.map(|(item, record)| (item, record.bank, record.content))
+            })
+        });
+        let merged = merged.transpose()?.map(Arc::new);
+        files.splice(range, merged);
+        self.files.store(Arc::new(files));
+        for file in sources.iter().filter(|file| !self.kept().contains(&file.number)) {
+            file.container().remove()?;
+        }
+        Ok(())
     }
 
     fn write<'a, I: Iterator<Item = file::Row<'a>>>(

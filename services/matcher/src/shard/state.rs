@@ -11,11 +11,12 @@
 //! overtaken by a removal, and searches again at the newest moment.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 use vigie_follow::Proof;
-use vigie_index::{Entry, HashEdits, Stored};
+use vigie_index::{Entry, HashEdits, SegmentError, Stored};
 
 use vigie_model::{
     BankId, Change, ChangeKind, Cursor, FeedRange, Hash, HashCount, HashType, HashTypeSet, Item, ItemId,
@@ -26,6 +27,7 @@ use crate::shard::banks::{BankState, BankTable, Books, Searched};
 use crate::shard::contradiction::Contradiction;
 use crate::shard::indexes::{EditsByIndex, IndexKey, IndexPlan, Snapshots};
 use crate::shard::records::Record;
+use crate::shard::removals::Removals;
 use crate::shard::selection::{Banks, Moved};
 use crate::shard::stores::Stores;
 
@@ -36,6 +38,7 @@ pub(crate) struct Still<'a> {
     pub(crate) moment: Arc<Moment>,
     pub(crate) settled: Sequence,
     pub(crate) books: &'a Books,
+    pub(crate) removals: &'a Removals,
 }
 
 /// Everything that a search reads, as of one sequence.
@@ -63,6 +66,7 @@ pub(crate) struct Shard {
     settled: Sequence,
     moment: ArcSwap<Moment>,
     books: Mutex<Books>,
+    removals: Removals,
 }
 
 /// Where a shard stands that does not begin with the log's first change, beside its indexes and records.
@@ -75,6 +79,7 @@ pub(crate) struct ShardState {
     /// See [`Moment::members_on`].
     pub(crate) members_on: bool,
     pub(crate) books: Books,
+    pub(crate) removals: Removals,
 }
 
 impl Shard {
@@ -95,12 +100,13 @@ impl Shard {
             settled: Sequence::ZERO,
             moment: ArcSwap::from_pointee(moment),
             books: Mutex::default(),
+            removals: Removals::default(),
         }
     }
 
     /// A shard that holds these hashes and records.
     pub(crate) fn of_state(identity: ShardIdentity, stores: Stores, state: ShardState) -> Self {
-        let ShardState { cursor, settled, banks, members_on, books } = state;
+        let ShardState { cursor, settled, banks, members_on, books, removals } = state;
         let moment = Moment {
             sequence: cursor.sequence,
             cursor: Some(cursor),
@@ -111,7 +117,7 @@ impl Shard {
             indexes: stores.indexes.snapshot(),
         };
         let (moment, books) = (ArcSwap::from_pointee(moment), Mutex::new(books));
-        Self { identity, stores, settled, moment, books }
+        Self { identity, stores, settled, moment, books, removals }
     }
 
     pub(crate) const fn identity(&self) -> ShardIdentity {
@@ -194,9 +200,36 @@ impl Shard {
     /// Lets nothing be applied while `read` looks at the shard; `None` if it was left half changed.
     pub(crate) fn hold_still<T>(&self, read: impl FnOnce(Still<'_>) -> T) -> Option<T> {
         let books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
-        let Self { identity, stores, settled, .. } = self;
+        let Self { identity, stores, settled, removals, .. } = self;
         let (identity, settled, moment) = (*identity, *settled, self.moment());
-        (!books.is_broken).then(|| read(Still { identity, stores, moment, settled, books: &books }))
+        (!books.is_broken).then(|| read(Still { identity, stores, moment, settled, books: &books, removals }))
+    }
+
+    /// Since when files of the shard may hold what was removed.
+    pub(crate) const fn removals(&self) -> &Removals {
+        &self.removals
+    }
+
+    /// Writes every file anew that holds what was removed before now, until `stop` is set. The files before go with the snapshots
+    /// that name them. Changes are applied meanwhile, but for the time of one file of records. Returns whether it came to the end.
+    pub(crate) fn clear_removed(&self, stop: &AtomicBool) -> Result<bool, SegmentError> {
+        let begun = self.removals.begin_clearing();
+        let is_stopped = || stop.load(Ordering::Relaxed);
+        self.stores.indexes.clear_dead(&is_stopped)?;
+        let before = self.stores.records.next_number();
+        loop {
+            if is_stopped() {
+                return Ok(false);
+            }
+            match self.hold_still(|still| still.stores.records.clear_dead(before)).transpose()? {
+                Some(true) => {}
+                Some(false) => break,
+                // It was left half changed, and is dropped.
+                None => return Ok(false),
+            }
+        }
+        self.removals.end_clearing(begun);
+        Ok(true)
     }
 
     /// Applies a range of the log and shows it to searches as a whole. Says whether the bank's digest came with it and
@@ -247,6 +280,9 @@ impl Shard {
         }
         if !work.gone_banks.is_empty() {
             self.stores.records.remove_banks(&work.gone_banks);
+        }
+        if !work.gone.is_empty() || !work.gone_banks.is_empty() {
+            self.removals.note();
         }
         if has_changes {
             self.stores.records.tend();

@@ -13,7 +13,8 @@
 //! reading the one before has until the next publication.
 //!
 //! What is uploaded are hard links to files that are never written to: the shard goes on, and may save and merge. Nothing
-//! here is trusted by who reads it: see `bootstrap`. One replica of a shard is enough to publish. Where two do, they
+//! here is trusted by who reads it: see `bootstrap`. After a purge the one before goes at once, since it holds what was removed:
+//! whoever was reading it loads the bank's state. One replica of a shard is enough to publish. Where two do, they
 //! may take files from each other, which is noticed before `latest` is written, or by the reader.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -48,6 +49,15 @@ pub(crate) enum PublishError {
     #[cfg(test)]
     #[error("the test stops here")]
     Stopped,
+}
+
+/// The snapshots that stay in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// The one that is published and the one before it.
+    NewestTwo,
+    /// The one that is published.
+    Newest,
 }
 
 /// A point of publishing that lies between two steps. Tests stop there.
@@ -179,6 +189,7 @@ impl Staged {
         &self,
         objects: &Objects,
         uploaded: &mut HashSet<String>,
+        keep: Keep,
         checkpoint: Checkpoint<'_>,
     ) -> Result<(), PublishError> {
         let Self { folder, place, pointer, .. } = self;
@@ -215,44 +226,57 @@ impl Staged {
         let latest = serde_json::to_vec(pointer).expect("it is made of numbers");
         objects.write(&place.latest(), latest).await?;
         checkpoint("latest")?;
-        if let Some(before) = before
-            && let Err(error) = self.forget(objects, &before, there, checkpoint).await
-        {
+        let forgotten = match (keep, before) {
+            // What holds a purged hash has to go, and that it does not is a failure.
+            (Keep::Newest, _) => return self.forget(objects, None, there, checkpoint).await,
+            (Keep::NewestTwo, None) => Ok(()),
+            (Keep::NewestTwo, Some(before)) => self.forget(objects, Some(&before), there, checkpoint).await,
+        };
+        if let Err(error) = forgotten {
             // Published it is. What was left goes after the next.
             tracing::warn!(%error, "cannot delete what was published earlier");
         }
         Ok(())
     }
 
-    /// Deletes the snapshots but for this one and the one before it, and the files that neither names.
+    /// Deletes the snapshots but for this one and the one before it, if that is to stay, and the files that neither names.
     async fn forget(
         &self,
         objects: &Objects,
-        before: &Pointer,
+        before: Option<&Pointer>,
         there: BTreeMap<String, u64>,
         checkpoint: Checkpoint<'_>,
     ) -> Result<(), PublishError> {
-        let Self { folder, place, pointer, .. } = self;
+        let Self { place, pointer, .. } = self;
         let mut kept: BTreeSet<String> = self.files().into_keys().collect();
+        if let Some(before) = before {
+            kept.extend(self.files_before(objects, before).await?);
+        }
+        let snapshots = objects.lengths(&place.snapshots()).await?.into_keys();
+        let named: Vec<String> = [Some(pointer), before].into_iter().flatten().map(Pointer::name).collect();
+        objects.delete(&place.snapshots(), snapshots.filter(|name| !named.contains(name)).collect()).await?;
+        checkpoint("forgotten")?;
+        let garbage = there.into_keys().filter(|name| !kept.contains(name)).collect();
+        Ok(objects.delete(&place.files(), garbage).await?)
+    }
+
+    /// The files of the snapshot before, by their names in the store. One that is damaged or gone names none.
+    async fn files_before(&self, objects: &Objects, before: &Pointer) -> Result<Vec<String>, PublishError> {
+        let Self { folder, place, .. } = self;
         let copy = folder.join("before");
         folder::remove(&copy).map_err(PublishError::Stage)?;
         let manifest = transfer(place.manifest(before), &copy, before.bytes);
         match objects.download(vec![manifest]).await {
             Ok(()) => match Manifest::read(&copy) {
-                Ok((manifest, _)) => kept.extend(manifest.files.iter().map(content_name)),
+                Ok((manifest, _)) => Ok(manifest.files.iter().map(content_name).collect()),
                 Err(error) => {
-                    tracing::warn!(%error, object = place.manifest(before), "what was published before is damaged")
+                    tracing::warn!(%error, object = place.manifest(before), "what was published before is damaged");
+                    Ok(Vec::new())
                 }
             },
-            Err(error) if error.is_missing => {}
-            Err(error) => return Err(error.into()),
+            Err(error) if error.is_missing => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
         }
-        let snapshots = objects.lengths(&place.snapshots()).await?.into_keys();
-        let named = [pointer.name(), before.name()];
-        objects.delete(&place.snapshots(), snapshots.filter(|name| !named.contains(name)).collect()).await?;
-        checkpoint("forgotten")?;
-        let garbage = there.into_keys().filter(|name| !kept.contains(name)).collect();
-        Ok(objects.delete(&place.files(), garbage).await?)
     }
 }
 

@@ -50,6 +50,18 @@ impl Follower {
         changes: u64,
         sharing: Sharing,
     ) -> Self {
+        Self::start_purging(bank, identity, plan, changes, sharing, Duration::from_secs(3_600))
+    }
+
+    /// One that purges its files so long after a removal.
+    pub(super) fn start_purging(
+        bank: &FakeBank,
+        identity: ShardIdentity,
+        plan: StorePlan,
+        changes: u64,
+        sharing: Sharing,
+        purge_after: Duration,
+    ) -> Self {
         let metrics = MatcherMetrics::default();
         let replica = Arc::new(Replica::new(identity, plan, metrics.clone()));
         let patience = Patience { open: WITHIN, silence: WITHIN };
@@ -58,7 +70,7 @@ impl Follower {
                 .unwrap()
                 .health();
         let shutdown = Shutdown::new();
-        let schedule = Schedule { changes, every: Duration::from_secs(600) };
+        let schedule = Schedule { changes, every: Duration::from_secs(600), purge_after };
         let (replica, bank) = (Arc::clone(&replica), bank.client());
         let task = follow(Arc::clone(&replica), bank, patience, schedule, sharing, health, shutdown.clone());
         Self { replica, metrics, shutdown, task: tokio::spawn(task) }

@@ -24,7 +24,7 @@ use crate::shard::pdq::PdqEngine;
 use crate::shard::state::Shard;
 use crate::sharing::bootstrap::bootstrap;
 use crate::sharing::objects::Objects;
-use crate::sharing::publication::{PublishError, Staged};
+use crate::sharing::publication::{Keep, PublishError, Staged};
 use crate::sharing::store_config::{StoreOptions, StoreUrl};
 
 pub(super) fn objects_in(folder: &Path) -> Arc<Objects> {
@@ -37,7 +37,7 @@ fn reading(store: &Path) -> Sharing {
     Sharing { objects: Some(objects_in(store)), every: None }
 }
 
-fn publishing(store: &Path) -> Sharing {
+pub(super) fn publishing(store: &Path) -> Sharing {
     Sharing { every: Some(Duration::from_millis(1)), ..reading(store) }
 }
 
@@ -237,7 +237,7 @@ pub(super) async fn publish(
 ) -> Result<(), PublishError> {
     let staged = Staged::take(plan.snapshot_folder().unwrap(), identity()).unwrap().unwrap();
     let mut checkpoint = |step| if stop(step) { Err(PublishError::Stopped) } else { Ok(()) };
-    staged.publish(&objects_in(store), uploaded, &mut checkpoint).await
+    staged.publish(&objects_in(store), uploaded, Keep::NewestTwo, &mut checkpoint).await
 }
 
 #[tokio::test]

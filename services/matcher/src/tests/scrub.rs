@@ -95,7 +95,8 @@ impl Matcher {
         let client = MatcherClient::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let patience = Patience { open: WITHIN, silence: WITHIN };
         // Never saved: a snapshot would only be there for the next start.
-        let schedule = Schedule { changes: u64::MAX, every: Duration::from_secs(3_600) };
+        let hour = Duration::from_secs(3_600);
+        let schedule = Schedule { changes: u64::MAX, every: hour, purge_after: hour };
         let (health, ends) = (routes.health(), shutdown.clone());
         let following = follow(
             Arc::clone(&replica),

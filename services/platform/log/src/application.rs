@@ -8,7 +8,7 @@ use std::fmt::Debug;
 
 use crate::draft::Draft;
 use crate::error::WriteRefused;
-use crate::position::{Sequence, Slice};
+use crate::position::{Sequence, Slice, UnixMillis};
 use crate::store::{Head, StoreFault};
 
 /// The user of a log.
@@ -80,6 +80,24 @@ pub trait Application: Debug + Send + Sync + Sized + 'static {
     fn sweep(&self, _rows_max: u32) -> impl Future<Output = Result<bool, Self::StoreError>> + Send {
         std::future::ready(Ok(false))
     }
+
+    /// Removes the bytes of changes that are to be gone by now, at most `rows_max` of them.
+    fn purge(
+        &self,
+        _now: UnixMillis,
+        _rows_max: u32,
+    ) -> impl Future<Output = Result<PurgeStep, Self::StoreError>> + Send {
+        std::future::ready(Ok(PurgeStep::default()))
+    }
+}
+
+/// What a step of purging did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PurgeStep {
+    /// The last change whose bytes are gone, if there is one.
+    pub through: Option<Sequence>,
+    /// Whether there may be more to do.
+    pub more: bool,
 }
 
 /// A write that waits for its turn.

@@ -43,7 +43,7 @@ mod proof;
 #[cfg(test)]
 mod tests;
 
-pub use application::{Answer, Application, Loaded, Planned, Planner, Summary, Write};
+pub use application::{Answer, Application, Loaded, Planned, Planner, PurgeStep, Summary, Write};
 pub use chain::{FormerLink, Link, digest};
 pub use clock::{Clock, SystemClock};
 pub use draft::Draft;

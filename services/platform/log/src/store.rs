@@ -73,8 +73,8 @@ pub trait LogStore<R>: LogRead {
     /// Removes the bytes of one change. Its sequence, partition and digest stay, so the chain holds. Returns whether there
     /// was such a change with bytes.
     ///
-    /// A running log may still have the change in memory ([`crate::FeedLimits::recent_changes_max`]), and a database may keep
-    /// freed pages and write-ahead logs for a while.
+    /// A running log may still have the change in memory ([`crate::FeedLimits::recent_changes_max`]) unless its sweeper purges it
+    /// ([`crate::Application::purge`]), and a database may keep the bytes in freed pages and write-ahead logs.
     async fn purge(&self, sequence: Sequence) -> Result<bool, Self::Error>;
 
     /// Writes out what is pending and closes. Nothing may be asked afterwards.

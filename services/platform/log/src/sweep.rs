@@ -1,4 +1,4 @@
-//! Removes what need not be kept: idempotency keys past their time, old changes, and what the application has to sweep.
+//! Removes what need not be kept: idempotency keys past their time, old changes, and what the application has to sweep or purge.
 //!
 //! Each step is one bounded transaction, with room for writes in between. What is left to do is in the store, so a restart
 //! continues it. A change is kept while it is young, or among the newest, or needed by a follower.
@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::Shutdown;
-use crate::application::Application;
+use crate::application::{Application, PurgeStep};
 use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::position::{Sequence, UnixMillis};
@@ -87,8 +87,18 @@ impl<A: Application> Sweeper<A> {
     pub async fn step(&self) -> Result<bool, A::StoreError> {
         let rows = self.application.sweep(self.rows_max).await?;
         let keys = self.store.sweep_keys(self.before(self.keep.keys), self.rows_max).await?;
+        let purged = self.purge().await?;
         let changes = self.cut().await?;
-        Ok(rows || keys || changes)
+        Ok(rows || keys || purged || changes)
+    }
+
+    /// Purges changes, in memory too.
+    async fn purge(&self) -> Result<bool, A::StoreError> {
+        let PurgeStep { through, more } = self.application.purge(self.clock.now(), self.rows_max).await?;
+        if let Some(through) = through {
+            self.feed.forget(through);
+        }
+        Ok(more)
     }
 
     /// Removes the oldest changes that need not be kept.

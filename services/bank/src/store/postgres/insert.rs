@@ -4,6 +4,7 @@ use sqlx::postgres::PgConnection;
 use vigie_log::{Recorded, Sequence, StoredChange, UnixMillis};
 use vigie_model::{Bank, Partition};
 
+use super::purges;
 use crate::plan::digests::PartDigest;
 use crate::store::error::{StoreError, failed};
 use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry, StoredItem, StoredRecord};
@@ -41,6 +42,7 @@ pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Resul
     if !state.audit.is_empty() {
         add_entries(connection, &state.audit).await?;
     }
+    purges::add(connection, &state.purges).await?;
     if !batch.recorded.is_empty() {
         record(connection, &batch.recorded).await?;
     }
@@ -303,6 +305,7 @@ pub(super) async fn sweep_items(connection: &mut PgConnection, rows_max: u32) ->
         .await
         .map_err(failed("find a deleted bank"))?;
     let Some(bank) = bank else { return Ok(false) };
+    purges::add_swept(connection, bank, rows_max).await?;
     sqlx::query(
         "DELETE FROM item_records WHERE item_id = ANY(ARRAY(SELECT id FROM items WHERE bank_id = $1 ORDER BY id LIMIT $2))",
     )
@@ -325,6 +328,7 @@ pub(super) async fn sweep_items(connection: &mut PgConnection, rows_max: u32) ->
             .execute(&mut *connection)
             .await
             .map_err(failed("end a sweep"))?;
+        purges::end_bank(connection, bank).await?;
     }
     Ok(true)
 }

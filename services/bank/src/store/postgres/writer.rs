@@ -8,9 +8,10 @@ use tokio::time::{Instant, timeout};
 use vigie_log::{Sequence, UnixMillis};
 
 use super::connect::{CONNECT_MAX, Connector};
-use super::insert;
+use super::{insert, purges};
 use crate::store::error::{CommitError, StoreError, failed};
 use crate::store::records::Batch;
+use crate::store::sql::purges::Due;
 
 /// How long a transaction may take, as the bank sees it: longer than the server lets any of its statements take.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -138,6 +139,7 @@ pub(super) enum Work<'a> {
     SweepKeys { before: UnixMillis, rows_max: u32 },
     Cut { through: Sequence, rows_max: u32 },
     Purge { sequence: Sequence },
+    PurgeItems { due: &'a [Due] },
 }
 
 impl Work<'_> {
@@ -151,6 +153,7 @@ impl Work<'_> {
             }
             Self::Cut { through, rows_max } => insert::cut(connection, through, rows_max).await.map(Some),
             Self::Purge { sequence } => insert::purge(connection, sequence).await.map(Some),
+            Self::PurgeItems { due } => purges::purge_items(connection, due).await.map(|()| Some(true)),
         }
     }
 }

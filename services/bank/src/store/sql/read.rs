@@ -247,7 +247,7 @@ pub(super) fn id_list(ids: &[BankId]) -> String {
 }
 
 /// Numbers as one value of a statement: a JSON array.
-pub(super) fn number_list(numbers: impl Iterator<Item = u64>) -> String {
+pub(in crate::store) fn number_list(numbers: impl Iterator<Item = u64>) -> String {
     let numbers: Vec<_> = numbers.map(|number| integer(number).to_string()).collect();
     format!("[{}]", numbers.join(","))
 }

@@ -33,6 +33,7 @@ const BYTES: i64 = 1;
 const DIGESTS: i64 = 2;
 const MEMBERS: i64 = 3;
 const AUDIT: i64 = 4;
+const PURGES: i64 = 5;
 /// The version that this build reads.
 const ITEM_RECORDS: i64 = 6;
 
@@ -52,6 +53,8 @@ pub(in crate::store) struct Schema {
     pub(in crate::store) members: &'static str,
     /// Step 4.
     pub(in crate::store) audit: &'static str,
+    /// Step 5.
+    pub(in crate::store) purges: &'static str,
     /// Step 6.
     pub(in crate::store) item_records: &'static str,
 }
@@ -64,6 +67,7 @@ impl Schema {
             step(DIGESTS, "chain of digests", self.digests),
             step(MEMBERS, "members", self.members),
             step(AUDIT, "audit", self.audit),
+            step(PURGES, "purges", self.purges),
             step(ITEM_RECORDS, "item records", self.item_records),
         ])
     }

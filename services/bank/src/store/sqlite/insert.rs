@@ -6,6 +6,7 @@ use sqlx::{QueryBuilder, Sqlite};
 use vigie_log::{Sequence, StoredChange, UnixMillis};
 use vigie_model::Partition;
 
+use super::purges;
 use crate::store::error::{StoreError, failed};
 use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry};
 use crate::store::sql::read::{self, integer};
@@ -52,6 +53,7 @@ pub(super) async fn batch(connection: &mut SqliteConnection, batch: &Batch) -> R
     add_digests(connection, state).await?;
     set_directory(connection, &state.directory).await?;
     add_entries(connection, &state.audit).await?;
+    purges::add(connection, &state.purges).await?;
     let recorded = "INSERT OR REPLACE INTO idempotency (key, request_digest, response, created_at_ms) ";
     rows(connection, recorded, &batch.recorded, |mut row, record| {
         row.push_bind(record.key.clone())
@@ -263,6 +265,7 @@ pub(super) async fn sweep_items(
         .await
         .map_err(failed("find a deleted bank"))?;
     let Some(bank) = bank else { return Ok(false) };
+    purges::add_swept(connection, bank, rows_max).await?;
     sqlx::query(
         "DELETE FROM item_records WHERE item_id IN (SELECT id FROM items WHERE bank_id = ? ORDER BY id LIMIT ?)",
     )
@@ -285,6 +288,7 @@ pub(super) async fn sweep_items(
             .execute(&mut *connection)
             .await
             .map_err(failed("end a sweep"))?;
+        purges::end_bank(connection, bank).await?;
     }
     Ok(true)
 }

@@ -20,6 +20,7 @@ const SCHEMA: Schema = Schema {
     ),
     members: include_str!("../../../migrations/sqlite/0003_members.sql"),
     audit: include_str!("../../../migrations/sqlite/0004_audit.sql"),
+    purges: include_str!("../../../migrations/sqlite/0005_purges.sql"),
     item_records: include_str!("../../../migrations/sqlite/0006_item_records.sql"),
 };
 

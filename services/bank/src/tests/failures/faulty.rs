@@ -12,8 +12,8 @@ use vigie_model::{Bank, BankId, Item, ItemId};
 use crate::plan::digests::PartDigest;
 use crate::store::{
     AsOf, AuditHead, Batch, CommitError, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange,
-    ItemSearch, Loaded, Placement, ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Rows,
-    StoredRecord,
+    ItemSearch, Loaded, Placement, PurgedPage, Purging, ReadAudit, ReadBanks, ReadDigests, ReadItems,
+    ReadState, Rows, StoredRecord,
 };
 use crate::tests::*;
 
@@ -188,6 +188,21 @@ impl Store for Faulty {
     async fn sweep_items(&self, rows_max: u32) -> Result<bool, StoreError> {
         assert_ne!(self.fault(), Fault::SweepPanics);
         self.inner.sweep_items(rows_max).await
+    }
+}
+
+#[async_trait]
+impl Purging for Faulty {
+    async fn purge_due(&self, now: UnixMillis, rows_max: u32) -> Result<PurgedPage, StoreError> {
+        self.inner.purge_due(now, rows_max).await
+    }
+
+    async fn erase_is_due(&self, now: UnixMillis) -> Result<bool, StoreError> {
+        self.inner.erase_is_due(now).await
+    }
+
+    async fn erase(&self, rewrite: bool) -> Result<(), StoreError> {
+        self.inner.erase(rewrite).await
     }
 }
 

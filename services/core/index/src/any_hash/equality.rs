@@ -107,6 +107,10 @@ impl<const WIDTH: usize> HashIndex for KeyedIndex<WIDTH> {
         self.index.merge()
     }
 
+    fn clear_dead(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<(), SegmentError> {
+        self.index.clear_dead(stop)
+    }
+
     fn save(&self, tag: &[u8]) -> Result<Vec<SavedFile>, SegmentError> {
         self.index.save(tag)
     }

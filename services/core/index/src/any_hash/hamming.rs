@@ -43,6 +43,10 @@ impl<const BYTES: usize> HashIndex for RadiusIndex<BYTES> {
         self.merge()
     }
 
+    fn clear_dead(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<(), SegmentError> {
+        self.clear_dead(stop)
+    }
+
     fn save(&self, tag: &[u8]) -> Result<Vec<SavedFile>, SegmentError> {
         self.save(tag)
     }

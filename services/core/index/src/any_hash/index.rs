@@ -47,6 +47,12 @@ pub trait HashIndex: Send + Sync + fmt::Debug {
     /// arranges its rows by itself.
     fn merge(&self) -> Result<(), SegmentError>;
 
+    /// Writes every file anew that holds removed hashes now, until `stop` says otherwise; nothing where the index has no files.
+    /// The files before go when the checkpoints that name them are given up ([`Self::forget_before`]).
+    fn clear_dead(&self, _stop: &(dyn Fn() -> bool + Sync)) -> Result<(), SegmentError> {
+        Ok(())
+    }
+
     /// Writes the index to its folder as it is now, under a tag by which it can be opened, and returns the files that it
     /// consists of; none where the index is in memory.
     fn save(&self, tag: &[u8]) -> Result<Vec<SavedFile>, SegmentError>;

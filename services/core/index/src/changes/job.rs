@@ -64,6 +64,18 @@ impl<const BYTES: usize> Writer<BYTES> {
         if is_done { None } else { self.job(order.into_iter().map(|at| self.segment_source(at)).collect()) }
     }
 
+    /// The segments that hold dead rows.
+    pub(super) fn with_dead_rows(&self) -> Vec<SourceId> {
+        let dead = self.segments.iter().filter(|segment| segment.dead.count() > 0);
+        dead.map(|segment| segment.id).collect()
+    }
+
+    /// One segment alone, without its dead rows, if it is still in use.
+    pub(super) fn job_of_segment(&self, id: SourceId) -> Option<Job<BYTES>> {
+        let at = self.segments.iter().position(|segment| segment.id == id)?;
+        self.job(vec![self.segment_source(at)])
+    }
+
     fn segment_source(&self, at: usize) -> Source<BYTES> {
         let segment = Arc::clone(&self.segments[at]);
         Source::Segment { dead: segment.dead.words(), segment }

@@ -184,6 +184,30 @@ impl<const BYTES: usize> Store<BYTES> {
         job.map_or(Ok(()), |job| shared.perform(&job))
     }
 
+    /// Writes every segment anew that holds dead rows now, one after the other, until `stop` says otherwise. Files that a
+    /// checkpoint names go with it.
+    pub(crate) fn clear_dead(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<(), SegmentError> {
+        thread::scope(|scope| {
+            let clearing = scope.spawn(|| {
+                give_way();
+                self.clear_dead_here(stop)
+            });
+            clearing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    fn clear_dead_here(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<(), SegmentError> {
+        let shared = &*self.shared;
+        let segments = shared.lock().with_dead_rows();
+        for segment in segments.into_iter().take_while(|_| !stop()) {
+            let _merging = shared.lock_merging();
+            // A merge may have replaced it meanwhile.
+            let job = shared.lock().job_of_segment(segment);
+            job.map_or(Ok(()), |job| shared.perform(&job))?;
+        }
+        Ok(())
+    }
+
     /// Writes down the store as it is now, so that [`Self::open`] finds it, together with `tag`, and answers the
     /// files that it consists of. Edits wait for that, and it waits for a merge that is being made; searches do
     /// not wait.

@@ -1,7 +1,7 @@
 //! What happens to an index beneath its searches: tails fill, segments merge, checkpoints are written and
 //! found again, files are damaged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -232,6 +232,40 @@ fn a_crash_at_any_time_leaves_one_checkpoint_or_the_one_before() {
         let kept = left.count();
         assert!(kept <= 2, "{kept} files are left of {}", step.len());
     }
+}
+
+#[test]
+fn removed_hashes_are_in_no_file_once_dead_rows_are_cleared_however_few_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = IndexOptions { segment_rows_max: 6_000, ..IndexOptions::default() };
+    let index = RadiusIndex::<32>::begin(folder.path(), options).unwrap();
+    index.load(inserts(0..16_000).iter().map(pair).collect()).unwrap();
+    index.save(b"one").unwrap();
+    // The segments are too large to be merged, and too few of their rows are dead.
+    index.apply(&removals(100..120));
+    let mut removed: Vec<Hash> = (100..120).map(hash_of).collect();
+    crate::measuring::permute(&mut removed);
+    let removed: HashSet<Hash> = removed.into_iter().collect();
+    let found = || {
+        let mut found = BTreeSet::new();
+        for file in files(folder.path()).into_values() {
+            found.extend(
+                file.windows(32)
+                    .filter(|row| removed.contains(<&Hash>::try_from(*row).unwrap()))
+                    .map(<[u8]>::to_vec),
+            );
+        }
+        found.len()
+    };
+    index.clear_dead(&|| true).unwrap();
+    assert_eq!(index.footprint().segments.iter().map(|one| one.dead).sum::<usize>(), 20);
+    index.clear_dead(&|| false).unwrap();
+    assert_eq!(index.footprint().segments.iter().map(|one| one.dead).sum::<usize>(), 0);
+    assert_eq!(found(), 20, "a checkpoint still names the files before");
+    index.save(b"two").unwrap();
+    index.forget_before(b"two");
+    assert_eq!(found(), 0);
+    check_holds(&index, (0..100).chain(120..16_000));
 }
 
 #[test]

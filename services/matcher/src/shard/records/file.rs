@@ -169,6 +169,10 @@ impl RecordFile {
         self.rows - self.dead.count()
     }
 
+    pub(super) fn has_dead(&self) -> bool {
+        self.dead.count() > 0
+    }
+
     pub(super) fn extent(&self) -> Extent {
         let (rows, living) = (self.rows as u64, self.living_count() as u64);
         // As if all records were of one length.

@@ -63,6 +63,14 @@ impl<A: Application> Recent<A> {
         }
     }
 
+    /// Drops the changes up to this one.
+    pub(super) fn forget(&mut self, through: Sequence) {
+        while self.logged.front().is_some_and(|oldest| oldest.sequence <= through) {
+            let Some(oldest) = self.logged.pop_front() else { break };
+            self.bytes -= oldest.bytes;
+        }
+    }
+
     /// The proof of a slice at a sequence, if that is the newest.
     pub(super) fn proof_at(&self, sequence: Sequence, slice: Slice) -> Option<Proof<A>> {
         let (newest, summary) = self.summary.as_ref()?;

@@ -97,6 +97,12 @@ impl<A: Application> Feed<A> {
         self.advance(last);
     }
 
+    /// Drops the changes in memory up to one that was purged. Followers that still need them read the store, and so learn of the
+    /// purge.
+    pub(crate) fn forget(&self, through: Sequence) {
+        self.recent().forget(through);
+    }
+
     /// Takes note of when a change was committed.
     pub(crate) fn note_commit(&self, last: Sequence, committed_at: UnixMillis) {
         *self.committed.lock().unwrap_or_else(PoisonError::into_inner) = Some((last, committed_at));
