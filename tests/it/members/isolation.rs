@@ -81,69 +81,119 @@ async fn a_bank_is_there_for_its_owner_and_for_those_with_whom_it_is_shared() {
     consortium.cluster.stop().await.unwrap();
 }
 
-/// The members and the rest of it as a naive model.
+/// The banks of three members, as a naive model: what a deployment would answer that holds only what one of them sees.
 struct Model {
     /// Owner, living items, and whom it is shared with.
     banks: Vec<(usize, Vec<u8>, Vec<bool>)>,
+    /// The number of banks before these.
+    before: usize,
+}
+
+impl Model {
+    /// The names of the banks in which a member finds a hash, each as often as it is there.
+    fn found(&self, member: usize, byte: u8) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        for (at, (owner, items, shared)) in self.banks.iter().enumerate() {
+            let name = self.name(at);
+            let name = if *owner == member { name } else { format!("{}/{name}", MEMBERS[*owner]) };
+            if *owner == member || shared[member] {
+                let count = items.iter().filter(|item| **item == byte).count();
+                found.extend(std::iter::repeat_n(name, count));
+            }
+        }
+        found.sort();
+        found
+    }
+
+    fn name(&self, at: usize) -> String {
+        format!("b-{}", self.before + at)
+    }
+}
+
+const MEMBERS: [&str; 3] = ["m-a", "m-b", "m-c"];
+
+/// The clients of three members on one cluster, and what the cluster has come to.
+struct Isolated {
+    consortium: Consortium,
+    teams: Vec<(Client, Client)>,
+    /// The banks that there have been.
+    banks: usize,
+}
+
+impl Isolated {
+    async fn start() -> Self {
+        let consortium = Consortium::start(&MEMBERS).await;
+        let mut teams = Vec::new();
+        for member in MEMBERS {
+            teams.push(consortium.team(member).await);
+        }
+        Self { consortium, teams, banks: 0 }
+    }
+
+    /// Makes banks, and changes of a seed, each followed by a search of every member. The banks go at the end.
+    async fn check(&mut self, seed: u64, steps: u32) {
+        let teams = &self.teams;
+        let (mut rng, mut sequence, mut directory) = (generator(seed), Sequence::ZERO, Sequence::ZERO);
+        let mut model = Model { banks: Vec::new(), before: self.banks };
+        for at in 0..6 {
+            let owner = at % 3;
+            directory = teams[owner].0.create_bank(&bank(&model.name(at))).await;
+            model.banks.push((owner, Vec::new(), vec![false; 3]));
+        }
+        self.banks += model.banks.len();
+        let hash = |byte: u8| Hash::md5([byte; 16]);
+        for _ in 0..steps {
+            let at = rng.random_range(0..model.banks.len());
+            let (owner, name) = (model.banks[at].0, model.name(at));
+            let to = (owner + rng.random_range(1..3)) % 3;
+            match rng.random_range(0..3) {
+                0 => {
+                    let byte = rng.random_range(0..4);
+                    sequence = teams[owner].1.add(&bank(&name), hash(byte)).await.1;
+                    model.banks[at].1.push(byte);
+                }
+                1 => {
+                    directory = teams[owner].0.share(&name, MEMBERS[to], &[Capability::Match]).await;
+                    model.banks[at].2[to] = true;
+                }
+                _ if model.banks[at].2[to] => {
+                    let (to_name, key) = (MEMBERS[to].parse().unwrap(), IdempotencyKey::random());
+                    let taken = teams[owner].0.members.revoke_grant(&bank(&name), &to_name, key, soon()).await;
+                    directory = taken.unwrap().sequence;
+                    model.banks[at].2[to] = false;
+                }
+                _ => continue,
+            }
+            for (member, (_, worker)) in teams.iter().enumerate() {
+                until_known(worker, directory).await;
+                let byte = rng.random_range(0..4);
+                let found = worker.finds(hash(byte), sequence).await;
+                assert_eq!(found, model.found(member, byte), "seed {seed}, {}", MEMBERS[member]);
+            }
+        }
+        for (at, (owner, ..)) in model.banks.iter().enumerate() {
+            let (name, key) = (bank(&model.name(at)), IdempotencyKey::random());
+            teams[*owner].0.bank.delete_bank(&name, key, soon()).await.unwrap();
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_shared_and_taken_back_each_member_finds_what_the_model_says() {
-    const MEMBERS: [&str; 3] = ["m-a", "m-b", "m-c"];
-    let steps = std::env::var("VIGIE_STEPS").map_or(40, |steps| steps.parse().unwrap());
-    let consortium = Consortium::start(&MEMBERS).await;
-    let mut teams = Vec::new();
-    for member in MEMBERS {
-        teams.push(consortium.team(member).await);
+    let mut isolated = Isolated::start().await;
+    isolated.check(18, 40).await;
+    isolated.consortium.cluster.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long"]
+async fn a_thousand_seeds_find_what_the_model_says() {
+    let seeds = std::env::var("VIGIE_SEEDS").map_or(1_000, |seeds| seeds.parse().unwrap());
+    let mut isolated = Isolated::start().await;
+    for seed in 0..seeds {
+        isolated.check(seed, 12).await;
     }
-    let (mut model, mut directory) = (Model { banks: Vec::new() }, Sequence::ZERO);
-    for (owner, (administrator, _)) in teams.iter().enumerate() {
-        for number in 0..2 {
-            directory = administrator.create_bank(&bank(&format!("b-{number}"))).await;
-            model.banks.push((owner, Vec::new(), vec![false; 3]));
-        }
-    }
-    let hash = |byte: u8| Hash::md5([byte; 16]);
-    let (mut rng, mut sequence) = (generator(18), Sequence::ZERO);
-    for _ in 0..steps {
-        let at = rng.random_range(0..model.banks.len());
-        let (owner, name) = (model.banks[at].0, format!("b-{}", at % 2));
-        let to = (owner + rng.random_range(1..3)) % 3;
-        match rng.random_range(0..3) {
-            0 => {
-                let byte = rng.random_range(0..4);
-                sequence = teams[owner].1.add(&bank(&name), hash(byte)).await.1;
-                model.banks[at].1.push(byte);
-            }
-            1 => {
-                directory = teams[owner].0.share(&name, MEMBERS[to], &[Capability::Match]).await;
-                model.banks[at].2[to] = true;
-            }
-            _ if model.banks[at].2[to] => {
-                let (to_name, key) = (MEMBERS[to].parse().unwrap(), IdempotencyKey::random());
-                let taken = teams[owner].0.members.revoke_grant(&bank(&name), &to_name, key, soon()).await;
-                directory = taken.unwrap().sequence;
-                model.banks[at].2[to] = false;
-            }
-            _ => continue,
-        }
-        for (member, (_, worker)) in teams.iter().enumerate() {
-            until_known(worker, directory).await;
-            let byte = rng.random_range(0..4);
-            let mut expected: Vec<String> = Vec::new();
-            for (at, (owner, items, shared)) in model.banks.iter().enumerate() {
-                let name = format!("b-{}", at % 2);
-                let name = if *owner == member { name } else { format!("{}/{name}", MEMBERS[*owner]) };
-                let count = items.iter().filter(|item| **item == byte).count();
-                if *owner == member || shared[member] {
-                    expected.extend(std::iter::repeat_n(name, count));
-                }
-            }
-            expected.sort();
-            assert_eq!(worker.finds(hash(byte), sequence).await, expected, "{}", MEMBERS[member]);
-        }
-    }
-    consortium.cluster.stop().await.unwrap();
+    isolated.consortium.cluster.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
