@@ -3,6 +3,8 @@
 //! Everything happens at once and in one thread, so that a run can be had again, and its commits can be made slow, or
 //! to fail with or without having been done.
 
+mod purges;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -23,9 +25,9 @@ use crate::plan::purge::{Purge, PurgeTimes, Removed};
 use crate::store::error::{CommitError, StoreError, corrupt};
 use crate::store::records::{
     AsOf, AuditHead, Batch, Counts, DirectoryKey, DirectoryRow, EntryPage, EntryRange, FoundEntry, FoundPage,
-    HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, PurgedPage, Rows, StoredEntry, StoredRecord,
+    HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, Rows, StoredEntry, StoredRecord,
 };
-use crate::store::{Purging, ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
+use crate::store::{ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
 
 /// What befalls a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -311,30 +313,6 @@ impl Store for MemoryStore {
             contents.purges.extend(times.map(|times| (*id, times)));
         }
         Ok(gone.len() == rows_max as usize)
-    }
-}
-
-/// It has no free space.
-#[async_trait]
-impl Purging for MemoryStore {
-    async fn purge_due(&self, now: UnixMillis, rows_max: u32) -> Result<PurgedPage, StoreError> {
-        let mut contents = self.disk.contents();
-        let due = contents.purges.iter().filter(|(_, times)| times.purge_at <= now).map(|(item, _)| *item);
-        let due: Vec<ItemId> = due.take(rows_max as usize).collect();
-        for item in &due {
-            contents.purges.remove(item);
-            contents.log.purge(Sequence(item.0));
-        }
-        let through = due.last().map(|item| Sequence(item.0));
-        Ok(PurgedPage { through, more: due.len() == rows_max as usize })
-    }
-
-    async fn erase_is_due(&self, _now: UnixMillis) -> Result<bool, StoreError> {
-        Ok(false)
-    }
-
-    async fn erase(&self, _rewrite: bool) -> Result<(), StoreError> {
-        Ok(())
     }
 }
 
