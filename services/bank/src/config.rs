@@ -1,5 +1,6 @@
 //! What a bank is told before it starts: where it keeps its data, and its limits.
 
+mod audit;
 mod location;
 mod database;
 
@@ -8,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use vigie_access::{AccessConfig, ProcessesConfig};
 use vigie_serving::ServingConfig;
 
+pub use self::audit::AuditConfig;
 pub use self::location::StoreUrl;
-use crate::audit::AuditConfig;
 
 pub(crate) use self::database::DatabaseUrl;
 pub(crate) use self::location::Location;

@@ -1,6 +1,7 @@
 //! The gRPC side: converts, calls, converts. Decides nothing: rights are decided by `vigie-consortium`, in the plan of a write and in the
 //! view of a read.
 
+mod checkpoints;
 mod banks;
 mod audit;
 mod feed;
@@ -17,9 +18,9 @@ use vigie_model::UnixMillis;
 use vigie_proto::bank::{IDEMPOTENCY_KEY_LEN_MAX, idempotency_key};
 use vigie_serving::{ServingConfig, deadline};
 
+pub(crate) use self::checkpoints::Checkpoints;
 pub(crate) use self::feed::FeedGrpc;
 
-use crate::audit::Checkpoints;
 use crate::error::Error;
 use crate::log::{CurrentTerm, term};
 use crate::plan::answer::Answer;

@@ -18,7 +18,6 @@
 //! and `upkeep`, which proves, copies and purges stores.
 
 mod config;
-mod audit;
 mod server;
 mod grpc;
 mod error;
@@ -42,8 +41,7 @@ use vigie_log::SystemClock;
 use vigie_serving::{AnyListener, Listener, ServeError, Shutdown};
 use vigie_telemetry::Telemetry;
 
-pub use crate::audit::AuditConfig;
-pub use crate::config::{Config, StoreUrl};
+pub use crate::config::{AuditConfig, Config, StoreUrl};
 pub use crate::failure::StoreFailure;
 pub use crate::upkeep::backup::{BackupError, backup, restore};
 pub use crate::upkeep::verify::{Verified, VerifyError, verify};

@@ -1,5 +1,6 @@
 //! Puts the bank together and runs it: the store, who leads on it, the server.
 
+mod recorder;
 pub(crate) mod waiting;
 
 use std::pin::pin;
@@ -19,12 +20,12 @@ use vigie_proto::{DESCRIPTORS, ROLES};
 use vigie_serving::{Health, Listener, LongStreamLimits, LongStreams, Reflection, Routes, Shutdown, serve};
 use vigie_telemetry::{Condition, Telemetry, register_gauge};
 
-use crate::audit::{Checkpoints, Recorder};
 use crate::config::Config;
-use crate::grpc::{BankGrpc, FeedGrpc, OwnDirectory};
+use crate::grpc::{BankGrpc, Checkpoints, FeedGrpc, OwnDirectory};
 use crate::log::CurrentTerm;
 use crate::store::{Source, StoreError};
 use crate::{RunError, StoreFailure};
+use recorder::Recorder;
 use waiting::{Opening, Waiting};
 
 /// Runs a bank on a store, which it closes, whatever happens.

@@ -2,6 +2,7 @@
 //! test is about the file of one.
 
 mod writes;
+mod members;
 mod audit;
 mod items;
 mod idempotency;

@@ -40,7 +40,7 @@ async fn what_members_do_at_any_server_is_recorded_and_proven() {
     let (administrator, worker) = consortium.team("acme").await;
     let auditor = consortium.operator.create(cluster, None, &[Role::Auditor]).await;
     let audit = AuditClient::among(&[cluster.bank_url()], &auditor.network).unwrap();
-    let stranger_key = vigie_net::Bearer::new("no key", "a test").unwrap();
+    let stranger_key = vigie_net::Bearer::new("no-key", "a test").unwrap();
     let stranger = Client::on(
         cluster,
         vigie_consortium::PrincipalId(0),

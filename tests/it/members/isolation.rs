@@ -158,7 +158,8 @@ impl Isolated {
                 }
                 _ if model.banks[at].2[to] => {
                     let (to_name, key) = (MEMBERS[to].parse().unwrap(), IdempotencyKey::random());
-                    let taken = teams[owner].0.members.revoke_grant(&bank(&name), &to_name, key, soon()).await;
+                    let taken =
+                        teams[owner].0.members.revoke_grant(&bank(&name), &to_name, key, soon()).await;
                     directory = taken.unwrap().sequence;
                     model.banks[at].2[to] = false;
                 }

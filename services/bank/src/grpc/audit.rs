@@ -14,9 +14,9 @@ use vigie_proto::consortium::optional_member;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_serving::Answers;
 
+use super::checkpoints::{NoCheckpoint, Signed};
 use super::page::PAGE_BYTES_MAX;
 use super::{BankGrpc, Reading, refused};
-use crate::audit::{NoCheckpoint, Signed};
 use crate::error::Error;
 use crate::plan::answer::Answer;
 use crate::plan::audit::{About, By, NewEntry};

@@ -2,7 +2,7 @@
 
 use vigie_proto::pb::consortium::v1 as members;
 
-use crate::tests::audit::Consortium;
+use crate::tests::members::Consortium;
 use crate::tests::*;
 use crate::{VerifyError, verify};
 
