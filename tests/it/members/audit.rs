@@ -49,9 +49,9 @@ async fn what_members_do_at_any_server_is_recorded_and_proven() {
 
     let hash = Hash::md5([7; 16]);
     let bank: BankRef = "known".parse().unwrap();
-    administrator.create_bank(&bank).await;
+    let created = administrator.create_bank(&bank).await;
     let (_, sequence) = worker.add(&bank, hash.clone()).await;
-    until_known(&worker, sequence).await;
+    until_known(&worker, created).await;
     assert_eq!(worker.finds(hash.clone(), sequence).await, ["known"]);
     // Who administrates does not search, and who has no key does nothing.
     for refused in [&administrator, &stranger] {

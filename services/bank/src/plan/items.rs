@@ -12,41 +12,10 @@ use vigie_proto::bank::{ContributedItem, LogChange, encode_item};
 use super::Planner;
 use super::answer::Answer;
 use super::purge::Removed;
+use super::records::Records;
 use super::write::{Author, Write};
 use crate::error::Error;
-use crate::store::{Placement, StoredItem, StoredRecord, to_model};
-
-/// Records that a group of writes may need, as of the moment.
-#[derive(Debug, Default)]
-pub(super) struct Records {
-    by_item: HashMap<ItemId, ItemRecord>,
-    by_content: HashMap<ContentDigest, Vec<ItemId>>,
-}
-
-impl Records {
-    /// From the rows of the store.
-    pub(super) fn new(stored: Vec<StoredRecord>) -> Self {
-        let mut records = Self::default();
-        stored.into_iter().for_each(|StoredRecord { item, record }| records.set(item, record));
-        records
-    }
-
-    fn set(&mut self, item: ItemId, record: ItemRecord) {
-        let items = self.by_content.entry(record.content).or_default();
-        if !items.contains(&item) {
-            items.push(item);
-        }
-        self.by_item.insert(item, record);
-    }
-
-    fn remove(&mut self, item: ItemId) {
-        if let Some(record) = self.by_item.remove(&item)
-            && let Some(items) = self.by_content.get_mut(&record.content)
-        {
-            items.retain(|other| *other != item);
-        }
-    }
-}
+use crate::store::{Placement, StoredItem, to_model};
 
 /// Where an item of a request ends up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

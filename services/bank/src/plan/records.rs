@@ -1,0 +1,42 @@
+//! Records of items, as a group of writes sees them.
+
+use std::collections::HashMap;
+
+use vigie_consortium::{ContentDigest, ItemRecord};
+use vigie_model::ItemId;
+
+use crate::store::StoredRecord;
+
+/// Records that a group of writes may need, as of the moment.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    pub(super) by_item: HashMap<ItemId, ItemRecord>,
+    pub(super) by_content: HashMap<ContentDigest, Vec<ItemId>>,
+}
+
+impl Records {
+    /// From the rows of the store.
+    pub(super) fn new(stored: Vec<StoredRecord>) -> Self {
+        let mut records = Self::default();
+        stored.into_iter().for_each(|StoredRecord { item, record }| records.set(item, record));
+        records
+    }
+
+    /// Sets the record of an item.
+    pub(super) fn set(&mut self, item: ItemId, record: ItemRecord) {
+        let items = self.by_content.entry(record.content).or_default();
+        if !items.contains(&item) {
+            items.push(item);
+        }
+        self.by_item.insert(item, record);
+    }
+
+    /// Forgets the record of an item.
+    pub(super) fn remove(&mut self, item: ItemId) {
+        if let Some(record) = self.by_item.remove(&item)
+            && let Some(items) = self.by_content.get_mut(&record.content)
+        {
+            items.retain(|other| *other != item);
+        }
+    }
+}
