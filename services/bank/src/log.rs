@@ -15,6 +15,7 @@ use crate::plan::answer::Answer;
 use crate::plan::audit::Audit;
 use crate::plan::digests::Totals;
 use crate::plan::step::Step;
+use crate::plan::undo::removed_items;
 use crate::plan::write::{Action, Write};
 use crate::plan::{Counted, Known, Planner, State};
 use crate::store::{Loaded, PurgedPage, Rows, Store, StoreError, id_to_model, to_model};
@@ -144,15 +145,17 @@ impl Application for BankLog {
         });
     }
 
-    /// Reads where the items are that the group removes or updates, their records and those of content that it adds, and the digests of
-    /// the bank that it deletes.
+    /// Reads where the items are that the group removes or updates, their records and those of content that it adds, the removed items
+    /// that it brings back, and the digests of the bank that it deletes.
     async fn look_up(&self, state: &State, writes: &[&Write]) -> Result<Known, StoreError> {
         let (mut items, mut content, mut deleted): (Vec<ItemId>, Vec<u64>, _) =
             (Vec::new(), Vec::new(), None);
+        let mut restored: Vec<ItemId> = Vec::new();
         for write in writes {
             match &write.action {
                 Action::RemoveItems { items: removed, .. } => items.extend_from_slice(removed),
                 Action::UpdateItem { item, .. } => items.push(*item),
+                Action::RestoreItems { items } => restored.extend_from_slice(items),
                 Action::AddItems { bank, items } => {
                     let Ok(bank) = state.id_of(write.by, bank, self.now()) else { continue };
                     let has_members = state.view().directory().is_on();
@@ -177,7 +180,8 @@ impl Application for BankLog {
             Some(bank) => self.store.bank_digests(bank).await?,
             None => Vec::new(),
         };
-        Ok(Known::new(placements, digests, records))
+        let removed = removed_items(&*self.store, &restored).await?;
+        Ok(Known::new(placements, digests, records).with_removed(removed))
     }
 
     fn planner<'a>(&'a self, state: &'a mut State, known: Known, draft: Draft<Step>) -> Planner<'a> {

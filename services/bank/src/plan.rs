@@ -14,6 +14,7 @@ pub(crate) mod purge;
 mod records;
 pub(crate) mod step;
 pub(crate) mod two_people;
+pub(crate) mod undo;
 pub(crate) mod write;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -36,9 +37,10 @@ use self::purge::{Purge, PurgeTimes, Removed};
 use self::records::Records;
 use self::step::Step;
 use self::two_people::TwoPeople;
+use self::undo::RemovedItem;
 use self::write::{Action, Author, Write};
 use crate::error::Error;
-use crate::store::{Counts, Placement, Rows, StoredEntry, StoredItem, StoredRecord, to_model};
+use crate::store::{Counts, Placement, Rows, StoredEntry, StoredItem, StoredRecord, Undo, to_model};
 
 /// The counts, the living banks and the directory, as the writer keeps them in memory.
 #[derive(Debug, Clone)]
@@ -87,6 +89,7 @@ pub(crate) struct Known {
     /// The digests of banks that are to be deleted.
     digests: Vec<PartDigest>,
     records: Records,
+    removed: HashMap<ItemId, RemovedItem>,
 }
 
 impl Known {
@@ -97,7 +100,13 @@ impl Known {
         records: Vec<StoredRecord>,
     ) -> Self {
         let items = placements.into_iter().map(|placement| (placement.item, placement)).collect();
-        Self { items, digests, records: Records::new(records) }
+        Self { items, digests, records: Records::new(records), removed: HashMap::new() }
+    }
+
+    /// With removed items that are to be brought back.
+    pub(crate) fn with_removed(mut self, removed: Vec<RemovedItem>) -> Self {
+        self.removed = removed.into_iter().map(|one| (one.item.id, one)).collect();
+        self
     }
 }
 
@@ -115,6 +124,9 @@ pub(crate) struct Planner<'a> {
     items: Vec<StoredItem>,
     /// Records that changed.
     records: BTreeMap<ItemId, ItemRecord>,
+    /// Removed items that can be brought back, and that were.
+    undos: BTreeMap<ItemId, Undo>,
+    undone: Vec<ItemId>,
     /// How the digests of living banks change.
     parts: Parts,
     /// How those of the partitions change, over all banks.
@@ -139,6 +151,8 @@ impl<'a> Planner<'a> {
             removed: HashSet::new(),
             items: Vec::new(),
             records: BTreeMap::new(),
+            undos: BTreeMap::new(),
+            undone: Vec::new(),
             parts: Parts::default(),
             totals: BTreeMap::new(),
             entries: Vec::new(),
@@ -187,6 +201,8 @@ impl vigie_log::Planner for Planner<'_> {
             banks_deleted: gone.into_iter().filter_map(Result::err).collect(),
             items_added: self.items,
             records_set: records.collect(),
+            undos: self.undos.into_values().collect(),
+            undone: self.undone,
             items_removed: self.removed.into_iter().collect(),
             digests: self.parts.iter().collect(),
             directory: self.state.view.directory().difference_from(&self.before).into(),
@@ -207,6 +223,7 @@ impl Planner<'_> {
             Action::DeleteBank { name } => self.delete_bank(write, name),
             Action::AddItems { bank, items } => self.add_items(by, bank, items),
             Action::UpdateItem { item, details } => self.update_item(by, *item, details),
+            Action::RestoreItems { items } => self.restore_items(by, items),
             Action::RemoveItems { items, origin } => self.remove_items(write, items, origin.as_ref()),
             Action::Members(members) => self.change_members(write, &members.action),
             Action::Record(entries) => self.record_all(entries),
@@ -309,6 +326,7 @@ impl Planner<'_> {
             Action::CreateBank { .. }
             | Action::RenameBank { .. }
             | Action::SetBankEnabled { .. }
+            | Action::RestoreItems { .. }
             | Action::Members(_)
             | Action::Record(_) => About::default(),
         }
@@ -331,9 +349,10 @@ impl Planner<'_> {
     }
 
     /// Notes when the bytes of what is removed from a bank are to go.
-    fn purge(&mut self, of: Removed, bank: BankId) {
+    fn purge(&mut self, of: Removed, bank: BankId) -> PurgeTimes {
         let times = PurgeTimes::of(self.state.view.directory(), bank, self.now());
         self.purges.push(Purge { of, times });
+        times
     }
 
     /// Checks that two people ask for removals that the banks' charters leave to two: so many items of each bank, of the caller's member.

@@ -32,8 +32,8 @@ pub(crate) use self::error::StoreError;
 pub(crate) use self::records::Batch;
 pub(crate) use self::records::{
     AsOf, AuditHead, Counts, EntryPage, EntryRange, FoundEntry, FoundPage, HeadRow, ItemPage, ItemRange,
-    ItemSearch, Loaded, Placement, PurgedPage, Rows, StoredEntry, StoredItem, StoredRecord, id_to_model,
-    to_model,
+    ItemSearch, Loaded, Placement, PurgedPage, Rows, StoredEntry, StoredItem, StoredRecord, Undo,
+    id_to_model, to_model,
 };
 
 /// Opens the store that the settings name, for a bank. Creates what is not there yet, and brings it up to date.
@@ -150,6 +150,12 @@ pub(crate) trait ReadItems {
     /// other readers.
     async fn known_records(&self, items: &[ItemId], content: &[u64])
     -> Result<Vec<StoredRecord>, StoreError>;
+
+    /// Reads those of these removed items that can be brought back.
+    async fn undos(&self, items: &[ItemId]) -> Result<Vec<Undo>, StoreError>;
+
+    /// Reads the removed items of a bank after an id that can be brought back, at most `limit`, by id.
+    async fn undos_of(&self, bank: BankId, after: ItemId, limit: u16) -> Result<Vec<Undo>, StoreError>;
 
     /// Reads the records of those of these items that have one, by item.
     async fn records(&self, items: &[ItemId]) -> Result<Vec<StoredRecord>, StoreError>;

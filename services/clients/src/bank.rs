@@ -115,6 +115,30 @@ impl TryFrom<pb::GetItemResponse> for DescribedItem {
     }
 }
 
+/// A removed item that can be brought back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedItem {
+    /// Its id.
+    pub id: ItemId,
+    /// When it was removed.
+    pub removed_at: UnixMillis,
+    /// The name of the member that removed it.
+    pub removed_by: String,
+    /// Until when it can be brought back.
+    pub until: UnixMillis,
+}
+
+impl From<pb::RemovedItem> for RemovedItem {
+    fn from(message: pb::RemovedItem) -> Self {
+        Self {
+            id: ItemId(message.item_id),
+            removed_at: UnixMillis(message.removed_at_unix_ms),
+            removed_by: message.removed_by,
+            until: UnixMillis(message.until_unix_ms),
+        }
+    }
+}
+
 /// A page of items.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemPage {
@@ -432,6 +456,37 @@ impl BankClient {
         };
         let answer: pb::RemoveItemsResponse = call!(self, deadline, remove_items, RemoveItems, request)?;
         self.bank.written(Ok(()), answer.sequence)
+    }
+
+    /// Brings up to 1,000 removed items back, all of them or none. Their new ids come in the order of `items`.
+    pub async fn restore_items(
+        &self,
+        items: &[ItemId],
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<Vec<ItemId>>, CallError> {
+        let item_ids = items.iter().map(|item| item.0).collect();
+        let request = pb::RestoreItemsRequest { item_ids, idempotency_key: key.into_text() };
+        let answer: pb::RestoreItemsResponse = call!(self, deadline, restore_items, RestoreItems, request)?;
+        self.bank.written(Ok(answer.item_ids.into_iter().map(ItemId).collect()), answer.sequence)
+    }
+
+    /// Lists up to `page_size` removed items of a bank after `after` that can be brought back, by id.
+    pub async fn list_removed_items(
+        &self,
+        bank: &impl BankLabel,
+        after: Option<ItemId>,
+        page_size: u16,
+        deadline: Instant,
+    ) -> Result<Vec<RemovedItem>, CallError> {
+        let request = pb::ListRemovedItemsRequest {
+            bank: bank.to_string(),
+            after_id: after.map_or(0, |item| item.0),
+            page_size: page_size.into(),
+        };
+        let answer: pb::ListRemovedItemsResponse =
+            call!(self, deadline, list_removed_items, ListRemovedItems, request)?;
+        Ok(answer.items.into_iter().map(RemovedItem::from).collect())
     }
 
     /// Asks how far the log has come.

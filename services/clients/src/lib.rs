@@ -26,6 +26,7 @@ pub use audit::{
 };
 pub use bank::{
     AddedItems, BankClient, BankLabel, BankListing, DescribedItem, FoundItems, ItemPage, ItemSearch,
+    RemovedItem,
 };
 pub use consortium::{
     ConsortiumClient, KeyListing, MemberWords, NewCredential, NewPrincipal, PrincipalCredential,

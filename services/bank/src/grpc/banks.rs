@@ -18,7 +18,7 @@ use super::{BankGrpc, Reading, refused};
 use crate::error::Error;
 use crate::plan::answer::Answer;
 use crate::plan::write::Action;
-use crate::store::{FoundPage, ItemSearch};
+use crate::store::{FoundPage, ItemSearch, Undo};
 
 /// Items that are read for one page of a search without an index: some tens of milliseconds.
 const FIND_READ_MAX: u32 = 100_000;
@@ -260,6 +260,44 @@ impl pb::bank_service_server::BankService for BankGrpc {
         let (_, answer) = self.write(request, action, |message| message.idempotency_key).await?;
         let Answer::ItemUpdated { sequence, .. } = answer else { return Err(Error::Broken.into()) };
         Ok(Response::new(pb::UpdateItemResponse { sequence: sequence.0 }))
+    }
+
+    async fn restore_items(
+        &self,
+        request: Request<pb::RestoreItemsRequest>,
+    ) -> Result<Response<pb::RestoreItemsResponse>, Status> {
+        let action = |message: &pb::RestoreItemsRequest| {
+            Ok(Action::RestoreItems { items: item_ids(message.item_ids.clone())? })
+        };
+        let (_, answer) = self.write(request, action, |message| message.idempotency_key).await?;
+        let Answer::ItemsAdded { items, sequence, known: _ } = answer else {
+            return Err(Error::Broken.into());
+        };
+        let item_ids = items.into_iter().map(|item| item.0).collect();
+        Ok(Response::new(pb::RestoreItemsResponse { item_ids, sequence: sequence.0 }))
+    }
+
+    async fn list_removed_items(
+        &self,
+        request: Request<pb::ListRemovedItemsRequest>,
+    ) -> Result<Response<pb::ListRemovedItemsResponse>, Status> {
+        let reading = self.reading(&request)?;
+        let message = request.get_ref();
+        let (name, limit) = (bank_ref("bank", &message.bank)?, page_size(message.page_size)?);
+        let bank = reading.admitted()?.bank(&name).map_err(refused)?.id;
+        let after = ItemId(message.after_id);
+        let removed = reading.read(reading.store.undos_of(bank, after, limit)).await?;
+        let directory = reading.view.directory();
+        let shown = |undo: Undo| pb::RemovedItem {
+            item_id: undo.item.0,
+            removed_at_unix_ms: undo.removed_at.0,
+            removed_by: directory
+                .member(undo.member)
+                .map(|member| member.name.to_string())
+                .unwrap_or_default(),
+            until_unix_ms: undo.until.0,
+        };
+        Ok(Response::new(pb::ListRemovedItemsResponse { items: removed.into_iter().map(shown).collect() }))
     }
 
     async fn remove_items(

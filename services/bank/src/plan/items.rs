@@ -6,16 +6,17 @@
 use std::collections::{BTreeMap, HashMap};
 
 use vigie_consortium::{ContentDigest, Details, ItemPlace, ItemRecord, Origin, Submission};
-use vigie_model::{BankId, BankRef, ChangeKind, Item, ItemId, MemberId, UnixMillis};
+use vigie_model::{BankId, BankRef, ChangeKind, Item, ItemContent, ItemId, MemberId, UnixMillis};
 use vigie_proto::bank::{ContributedItem, LogChange, encode_item};
 
 use super::Planner;
 use super::answer::Answer;
 use super::purge::Removed;
 use super::records::Records;
+use super::undo::RemovedItem;
 use super::write::{Author, Write};
 use crate::error::Error;
-use crate::store::{Placement, StoredItem, to_model};
+use crate::store::{Placement, StoredItem, Undo, to_model};
 
 /// Where an item of a request ends up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,26 +135,13 @@ impl Planner<'_> {
         let spent = self.state.counted.added.spend(adding.contributor, &quota, new_count as u64, adding.at);
         spent.map_err(Error::Spent)?;
         let (mut ids, mut records) = (Vec::with_capacity(new_count), Vec::new());
-        let mut hashes = 0;
         for (item, record) in new {
-            let id = ItemId(self.draft.last().next().0);
-            let Adding { bank, contributor, at: added_at, has_members: _ } = adding;
-            let item = Item { id, bank, added_at, contributor, content: item.content.clone() };
-            let placement = Placement::of(&item);
-            hashes += placement.digest.hashes;
-            self.count(&placement, |sum, digest| *sum += digest);
-            self.known.items.insert(id, placement);
-            self.items.push(StoredItem { placement, payload: encode_item(item.clone()) });
-            self.log(ChangeKind::ItemAdded(item))?;
+            let id = self.add_item(adding.bank, adding.contributor, item.content.clone())?;
             records.extend(record.map(|record| (id, record)));
             ids.push(id);
         }
-        self.touch(adding.bank, |bank| {
-            bank.item_count += new_count as u64;
-            bank.hash_count += hashes;
-        })?;
-        self.state.counts.items += new_count as u64;
-        self.state.counts.hashes += hashes;
+        // Of a bank that got nothing new, too: a write that names a bank finds it.
+        self.touch(adding.bank, |_| {})?;
         records.into_iter().chain(changed).try_for_each(|(item, record)| self.put_record(item, record))?;
         let is_known = |target: &&Target| matches!(target, Target::Known(_));
         let known = u32::try_from(targets.iter().filter(is_known).count()).unwrap_or(u32::MAX);
@@ -208,23 +196,77 @@ impl Planner<'_> {
             };
             items.iter().map(removal).collect::<Result<Vec<_>, Error>>()?
         };
-        let member = self.who(write.by).member;
+        let member = self.who(write.by).member.ok_or(Error::Broken)?;
         let mut removed = BTreeMap::new();
         for removal in &removals {
             let Removal::Whole(Placement { bank, .. }) = removal else { continue };
             // What another member withdraws is its own word, and none of the owner's.
-            if self.state.banks.get(bank).is_some_and(|owned| Some(owned.owner) == member) {
+            if self.state.banks.get(bank).is_some_and(|owned| owned.owner == member) {
                 *removed.entry(*bank).or_default() += 1;
             }
         }
         self.check_removals(write, removed)?;
         for removal in removals {
             match removal {
-                Removal::Whole(placement) => self.remove_item(&placement)?,
+                Removal::Whole(placement) => self.remove_item(&placement, member)?,
                 Removal::Withdrawn(item, record) => self.put_record(item, record)?,
             }
         }
         Ok(Answer::ItemsRemoved { sequence: to_model(self.draft.last()) })
+    }
+
+    pub(super) fn restore_items(&mut self, by: Author, items: &[ItemId]) -> Result<Answer, Error> {
+        let restored = {
+            let admitted = by.admitted(&self.state.view, self.now())?;
+            let member = admitted.member().ok_or(Error::Broken)?.id;
+            let restored = |id: &ItemId| {
+                let found = self.known.removed.get(id);
+                let found = found.filter(|found| self.state.banks.contains_key(&found.item.bank));
+                let place = found.map(|RemovedItem { item, record }| {
+                    let is_of_member = record.as_ref().is_some_and(|record| record.is_of(member));
+                    let contributor = if is_of_member { member } else { item.contributor };
+                    ItemPlace { bank: item.bank, contributor }
+                });
+                admitted.item(*id, place)?;
+                let RemovedItem { item, record } = found.ok_or(Error::Broken)?;
+                Ok((item.clone(), record.clone()))
+            };
+            items.iter().map(restored).collect::<Result<Vec<_>, Error>>()?
+        };
+        let (mut ids, mut records) = (Vec::new(), Vec::new());
+        for (former, record) in restored {
+            self.known.removed.remove(&former.id);
+            self.undone.push(former.id);
+            let id = self.add_item(former.bank, former.contributor, former.content)?;
+            records.extend(record.map(|record| (id, record)));
+            ids.push(id);
+        }
+        records.into_iter().try_for_each(|(item, record)| self.put_record(item, record))?;
+        Ok(Answer::ItemsAdded { items: ids, known: 0, sequence: to_model(self.draft.last()) })
+    }
+
+    /// Adds an item to a living bank.
+    fn add_item(
+        &mut self,
+        bank: BankId,
+        contributor: MemberId,
+        content: ItemContent,
+    ) -> Result<ItemId, Error> {
+        let id = ItemId(self.draft.last().next().0);
+        let item = Item { id, bank, added_at: self.now(), contributor, content };
+        let placement = Placement::of(&item);
+        let hashes = placement.digest.hashes;
+        self.count(&placement, |sum, digest| *sum += digest);
+        self.known.items.insert(id, placement);
+        self.items.push(StoredItem { placement, payload: encode_item(item.clone()) });
+        self.log(ChangeKind::ItemAdded(item))?;
+        self.touch(bank, |bank| {
+            bank.item_count += 1;
+            bank.hash_count += hashes;
+        })?;
+        self.state.counts.items += 1;
+        self.state.counts.hashes += hashes;
+        Ok(id)
     }
 
     /// What becomes of an item that a member removes, or whose submissions of one origin it withdraws.
@@ -270,13 +312,15 @@ impl Planner<'_> {
         ItemPlace { bank: placement.bank, contributor }
     }
 
-    fn remove_item(&mut self, placement: &Placement) -> Result<(), Error> {
+    fn remove_item(&mut self, placement: &Placement, member: MemberId) -> Result<(), Error> {
         let Placement { item, bank, digest, .. } = *placement;
         self.count(placement, |sum, digest| *sum -= digest);
         self.known.items.remove(&item);
-        self.known.records.remove(item);
+        let record = self.known.records.remove(item);
         self.removed.insert(item);
-        self.purge(Removed::Item(item), bank);
+        let times = self.purge(Removed::Item(item), bank);
+        let (removed_at, until) = (self.now(), UnixMillis(times.purge_at.0));
+        self.undos.insert(item, Undo { item, bank, member, removed_at, until, record });
         self.touch(bank, |bank| {
             bank.item_count -= 1;
             bank.hash_count -= digest.hashes;

@@ -32,11 +32,11 @@ impl Records {
     }
 
     /// Forgets the record of an item.
-    pub(super) fn remove(&mut self, item: ItemId) {
-        if let Some(record) = self.by_item.remove(&item)
-            && let Some(items) = self.by_content.get_mut(&record.content)
-        {
+    pub(super) fn remove(&mut self, item: ItemId) -> Option<ItemRecord> {
+        let record = self.by_item.remove(&item)?;
+        if let Some(items) = self.by_content.get_mut(&record.content) {
             items.retain(|other| *other != item);
         }
+        Some(record)
     }
 }

@@ -170,7 +170,9 @@ impl Model {
                 let known = u32::try_from(ids.iter().filter(is_known).count()).unwrap();
                 Ok(Answer::ItemsAdded { items: ids, known, sequence: Sequence(self.sequence) })
             }
-            Action::Members(_) | Action::UpdateItem { .. } => unreachable!("no such write is drawn"),
+            Action::Members(_) | Action::UpdateItem { .. } | Action::RestoreItems { .. } => {
+                unreachable!("no such write is drawn")
+            }
             Action::RemoveItems { items, origin } => {
                 for wanted in items {
                     let mut all = self.banks.iter().flat_map(|bank| &bank.1);

@@ -75,6 +75,11 @@ pub(crate) enum Action {
         /// What is said of it from now on.
         details: Box<Details>,
     },
+    /// Removed items to be back.
+    RestoreItems {
+        /// One at least, each once.
+        items: Vec<ItemId>,
+    },
     /// Items to be gone, or submissions of them.
     RemoveItems {
         /// One at least, each once.
@@ -106,6 +111,7 @@ impl Action {
             Self::DeleteBank { .. } => Method::DeleteBank,
             Self::AddItems { .. } => Method::AddItems,
             Self::UpdateItem { .. } => Method::UpdateItem,
+            Self::RestoreItems { .. } => Method::RestoreItems,
             Self::RemoveItems { .. } => Method::RemoveItems,
             Self::Members(_) => Method::CreateMember,
             Self::Record(_) => Method::RecordCalls,
@@ -124,7 +130,7 @@ impl vigie_log::Write for Write {
             | Action::UpdateItem { .. }
             | Action::Members(_) => 1,
             Action::AddItems { items, .. } => items.len(),
-            Action::RemoveItems { items, .. } => items.len(),
+            Action::RemoveItems { items, .. } | Action::RestoreItems { items } => items.len(),
             Action::Record(entries) => entries.len(),
         }
     }
@@ -146,6 +152,8 @@ impl vigie_log::Write for Write {
             Action::AddItems { items, .. } => items.iter().map(|item| 2 * EACH + item_weight(item)).sum(),
             Action::UpdateItem { details, .. } => EACH + details_weight(details),
             Action::RemoveItems { items, .. } => 4 * EACH + items.len() * size_of::<ItemId>(),
+            // With their contents, which are looked up.
+            Action::RestoreItems { items } => 8 * EACH * items.len(),
             Action::Record(entries) => EACH * entries.len(),
         }
     }
@@ -181,6 +189,13 @@ impl vigie_log::Write for Write {
             }
             Action::UpdateItem { item, details } => {
                 parts.add(b"update").add(&item.0.to_be_bytes()).add(&encoded(details))
+            }
+            Action::RestoreItems { items } => {
+                parts.add(b"restore");
+                for item in items {
+                    parts.add(&item.0.to_be_bytes());
+                }
+                &mut parts
             }
             Action::RemoveItems { items, origin } => {
                 parts.add(b"remove");
@@ -266,6 +281,7 @@ mod tests {
             Action::RemoveItems { items: vec![ItemId(1), ItemId(2)], origin: None },
             Action::RemoveItems { items: vec![ItemId(2), ItemId(1)], origin: None },
             Action::RemoveItems { items: vec![ItemId(1), ItemId(2)], origin: Origin::new("", "", "c").ok() },
+            Action::RestoreItems { items: vec![ItemId(1), ItemId(2)] },
             Action::UpdateItem { item: ItemId(1), details: Box::default() },
             Action::UpdateItem { item: ItemId(2), details: Box::default() },
         ];

@@ -25,7 +25,7 @@ use crate::plan::purge::{Purge, PurgeTimes, Removed};
 use crate::store::error::{CommitError, StoreError, corrupt};
 use crate::store::records::{
     AsOf, AuditHead, Batch, Counts, DirectoryKey, DirectoryRow, EntryPage, EntryRange, FoundEntry, FoundPage,
-    HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, Rows, StoredEntry, StoredRecord,
+    HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, Rows, StoredEntry, StoredRecord, Undo,
 };
 use crate::store::{ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
 
@@ -62,6 +62,7 @@ impl Disk {
             banks: BTreeMap::new(),
             items: BTreeMap::new(),
             records: BTreeMap::new(),
+            undos: BTreeMap::new(),
             parts: Parts::default(),
             directory: BTreeMap::new(),
             entries: Vec::new(),
@@ -96,6 +97,7 @@ struct Contents {
     banks: BTreeMap<BankId, Bank>,
     items: BTreeMap<ItemId, Vec<u8>>,
     records: BTreeMap<ItemId, StoredRecord>,
+    undos: BTreeMap<ItemId, Undo>,
     parts: Parts,
     directory: BTreeMap<DirectoryKey, DirectoryRow>,
     /// Of the audit, by index.
@@ -114,6 +116,8 @@ impl Contents {
         let rows = &batch.rows;
         self.counts = rows.counts;
         self.items.extend(rows.items_added.iter().map(|item| (item.placement.item, item.payload.clone())));
+        self.undos.extend(rows.undos.iter().map(|undo| (undo.item, undo.clone())));
+        rows.undone.iter().for_each(|item| drop(self.undos.remove(item)));
         self.records.extend(rows.records_set.iter().map(|set| (set.item, set.clone())));
         for item in &rows.items_removed {
             self.items.remove(item);
@@ -368,6 +372,17 @@ impl ReadItems for MemoryStore {
         let is_asked =
             |set: &&StoredRecord| items.contains(&set.item) || content.contains(&set.record.content.key());
         Ok(contents.records.values().filter(is_asked).cloned().collect())
+    }
+
+    async fn undos(&self, items: &[ItemId]) -> Result<Vec<Undo>, StoreError> {
+        let contents = self.disk.contents();
+        Ok(items.iter().filter_map(|item| contents.undos.get(item).cloned()).collect())
+    }
+
+    async fn undos_of(&self, bank: BankId, after: ItemId, limit: u16) -> Result<Vec<Undo>, StoreError> {
+        let contents = self.disk.contents();
+        let beyond = contents.undos.range((Excluded(after), Unbounded)).map(|(_, undo)| undo);
+        Ok(beyond.filter(|undo| undo.bank == bank).take(limit.into()).cloned().collect())
     }
 
     async fn records(&self, items: &[ItemId]) -> Result<Vec<StoredRecord>, StoreError> {

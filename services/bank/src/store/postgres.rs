@@ -47,7 +47,7 @@ use crate::plan::digests::PartDigest;
 use crate::store::error::{CommitError, StoreError, failed};
 use crate::store::records::{
     AsOf, AuditHead, Batch, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
-    Loaded, Placement, PurgedPage, Rows, StoredRecord,
+    Loaded, Placement, PurgedPage, Rows, StoredRecord, Undo,
 };
 use crate::store::sql::audit;
 use crate::store::sql::find;
@@ -368,6 +368,16 @@ impl ReadItems for PostgresStore {
             Ok(found)
         };
         self.writer().await.read(read).await
+    }
+
+    async fn undos(&self, items: &[ItemId]) -> Result<Vec<Undo>, StoreError> {
+        let read =
+            async |connection: &mut PgConnection| records::undos(connection, lists::UNDOS, items).await;
+        self.writer().await.read(read).await
+    }
+
+    async fn undos_of(&self, bank: BankId, after: ItemId, limit: u16) -> Result<Vec<Undo>, StoreError> {
+        read!(self, |connection| records::undos_of(connection, bank, after, limit))
     }
 
     async fn records(&self, items: &[ItemId]) -> Result<Vec<StoredRecord>, StoreError> {

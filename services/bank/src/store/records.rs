@@ -6,7 +6,7 @@ use prost::Message as _;
 use vigie_audit::tree::{Appended, Frontier, NodeHash, Size, StoredIndex};
 use vigie_consortium::{ContentDigest, Directory, ItemRecord};
 use vigie_log::{Head, LogId, Sequence};
-use vigie_model::{Bank, BankId, Item, ItemId, LogHead, MemberId, SetDigest, ShardIdentity};
+use vigie_model::{Bank, BankId, Item, ItemId, LogHead, MemberId, SetDigest, ShardIdentity, UnixMillis};
 use vigie_proto::bank::ItemQuery;
 use vigie_proto::pb::bank::v1 as pb;
 
@@ -53,6 +53,10 @@ pub(crate) struct Rows {
     pub(crate) items_added: Vec<StoredItem>,
     /// Items that are no longer there, nor are their records.
     pub(crate) items_removed: Vec<ItemId>,
+    /// Removed items that can be brought back from now on.
+    pub(crate) undos: Vec<Undo>,
+    /// Removed items that were brought back.
+    pub(crate) undone: Vec<ItemId>,
     /// Records of items as they are from now on, unless `items_removed` names the item.
     pub(crate) records_set: Vec<StoredRecord>,
     /// What is to be added to the digests of banks that are there. Those of `banks_deleted` go.
@@ -221,6 +225,31 @@ pub(crate) struct StoredItem {
 impl Debug for StoredItem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StoredItem({:?}, {} bytes)", self.placement, self.payload.len())
+    }
+}
+
+/// A removed item that can be brought back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Undo {
+    /// The item.
+    pub(crate) item: ItemId,
+    /// The bank that held it.
+    pub(crate) bank: BankId,
+    /// The member that removed it.
+    pub(crate) member: MemberId,
+    /// When.
+    pub(crate) removed_at: UnixMillis,
+    /// When the bytes of the change that added it leave the log.
+    pub(crate) until: UnixMillis,
+    /// Its record, if it had one.
+    pub(crate) record: Option<ItemRecord>,
+}
+
+impl Undo {
+    /// The bytes of the record.
+    pub(crate) fn payload(&self) -> Option<Vec<u8>> {
+        let record = self.record.clone()?;
+        Some(StoredRecord { item: self.item, record }.payload())
     }
 }
 

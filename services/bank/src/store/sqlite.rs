@@ -40,7 +40,7 @@ use crate::plan::digests::PartDigest;
 use crate::store::error::{CommitError, StoreError, failed};
 use crate::store::records::{
     AsOf, AuditHead, Batch, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
-    Loaded, Placement, PurgedPage, Rows, StoredRecord,
+    Loaded, Placement, PurgedPage, Rows, StoredRecord, Undo,
 };
 use crate::store::sql::audit;
 use crate::store::sql::find;
@@ -386,6 +386,14 @@ impl ReadItems for SqliteStore {
         let mut found = records::of_items(&mut writer.connection, lists::RECORDS, items).await?;
         found.extend(records::of_content(&mut writer.connection, lists::RECORDS, content).await?);
         Ok(found)
+    }
+
+    async fn undos(&self, items: &[ItemId]) -> Result<Vec<Undo>, StoreError> {
+        records::undos(&mut self.writer().await?.connection, lists::UNDOS, items).await
+    }
+
+    async fn undos_of(&self, bank: BankId, after: ItemId, limit: u16) -> Result<Vec<Undo>, StoreError> {
+        records::undos_of(&mut *self.reader().await?, bank, after, limit).await
     }
 
     async fn records(&self, items: &[ItemId]) -> Result<Vec<StoredRecord>, StoreError> {

@@ -13,6 +13,7 @@ on_both_stores! {
     a_classification_is_of_the_banks_taxonomies,
     new_items_are_counted_against_the_quota,
     large_removals_need_two_people,
+    removed_items_come_back_until_they_are_purged,
     records_go_with_their_bank,
     a_record_of_other_hashes_is_found,
 }
@@ -169,6 +170,50 @@ async fn new_items_are_counted_against_the_quota(bed: Bed) {
     contributor.add("known", items(3..4)).await.unwrap();
     refused(contributor.add("known", items(4..5)).await, Code::ResourceExhausted, "items_added_per_day");
     consortium.served.stop().await;
+}
+
+async fn removed_items_come_back_until_they_are_purged(bed: Bed) {
+    let consortium = Consortium::start(bed.config()).await;
+    let Consortium { administrator, contributor, auditor, served, .. } = &consortium;
+    administrator.create_bank("known").await.unwrap();
+    let first = vec![noted(of_case(1, "a"), "kept"), of_case(2, ""), item(3)];
+    let added = contributor.add("known", first).await.unwrap();
+    contributor.remove(added.clone()).await.unwrap();
+    let removed = administrator.removed("known").await.unwrap();
+    let told: Vec<_> = removed.iter().map(|one| (one.item_id, one.removed_by.as_str())).collect();
+    assert_eq!(told, [(added[0], "acme"), (added[1], "acme"), (added[2], "acme")]);
+    assert!(
+        removed.iter().all(|one| (one.removed_at_unix_ms, one.until_unix_ms) == (NOW, NOW + 36 * 3_600_000))
+    );
+
+    let back = contributor.restore(vec![added[1], added[0]]).await.unwrap();
+    let item_0 = contributor.item(back[1]).await.unwrap();
+    let content = item_0.content.unwrap();
+    assert_eq!((content.details.unwrap().note.as_str(), item_0.submissions.len()), ("kept", 1));
+    // Once, and with what tells a list that is sent again from a new one.
+    refused(contributor.restore(vec![added[2], added[0]]).await, Code::NotFound, "no item");
+    assert_eq!(
+        contributor.add("known", vec![of_case(1, "a"), of_case(2, "")]).await.unwrap(),
+        [back[1], back[0]]
+    );
+    refused(auditor.restore(vec![added[2]]).await, Code::PermissionDenied, "");
+    refused(auditor.removed("acme/known").await, Code::NotFound, "");
+    let entries = auditor.entries().await;
+    assert!(entries.iter().any(|entry| entry.action.ends_with("/RestoreItems") && entry.item_count == 2));
+
+    // Purged, it cannot come back.
+    served.clock.0.fetch_add(37 * 3_600_000, Ordering::Relaxed);
+    let begun = tokio::time::Instant::now();
+    while !administrator.removed("known").await.unwrap().is_empty() {
+        // The sweeper wakes by itself, and after a write that leaves something to sweep.
+        administrator.create_bank("other").await.ok();
+        administrator.delete_bank("other").await.ok();
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60));
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    refused(contributor.restore(vec![added[2]]).await, Code::NotFound, "no item");
+    consortium.served.stop().await;
+    verify(&bed.config()).await.unwrap();
 }
 
 async fn large_removals_need_two_people(bed: Bed) {

@@ -102,6 +102,18 @@ impl By {
         BankServiceClient::new(self.0.clone()).delete_bank(self.carried(request)).await.map(drop)
     }
 
+    pub(super) async fn restore(&self, item_ids: Vec<u64>) -> Result<Vec<u64>, Status> {
+        let request = pb::RestoreItemsRequest { item_ids, ..Default::default() };
+        let mut client = BankServiceClient::new(self.0.clone());
+        Ok(client.restore_items(self.carried(request)).await?.into_inner().item_ids)
+    }
+
+    pub(super) async fn removed(&self, bank: &str) -> Result<Vec<pb::RemovedItem>, Status> {
+        let request = pb::ListRemovedItemsRequest { bank: bank.into(), ..Default::default() };
+        let mut client = BankServiceClient::new(self.0.clone());
+        Ok(client.list_removed_items(self.carried(request)).await?.into_inner().items)
+    }
+
     pub(super) async fn quota(&self, member: &str, quota: members::Quota) {
         let request =
             members::SetQuotaRequest { member: member.into(), quota: Some(quota), ..Default::default() };

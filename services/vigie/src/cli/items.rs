@@ -47,6 +47,26 @@ pub(crate) enum ItemCommand {
         #[command(flatten)]
         address: BankAddressArgs,
     },
+    /// List the removed items of a bank that can be brought back: id, when and by whom it was removed, until when
+    Removed {
+        /// The bank's name
+        bank: BankRef,
+        /// Of those that this member removed
+        #[arg(long, value_name = "MEMBER")]
+        by: Option<String>,
+        /// Where
+        #[command(flatten)]
+        address: BankAddressArgs,
+    },
+    /// Bring removed items back under new ids, all of them or none
+    Restore {
+        /// Their former ids
+        #[arg(required = true)]
+        items: Vec<u64>,
+        /// Where
+        #[command(flatten)]
+        address: BankAddressArgs,
+    },
     /// Remove items, all of them or none; of another member's bank, withdraw what your member submitted
     Remove {
         /// Their ids

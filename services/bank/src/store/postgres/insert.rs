@@ -7,7 +7,7 @@ use vigie_model::{Bank, Partition};
 use super::purges;
 use crate::plan::digests::PartDigest;
 use crate::store::error::{StoreError, failed};
-use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry, StoredItem, StoredRecord};
+use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry, StoredItem, StoredRecord, Undo};
 use crate::store::sql::read::integer;
 use crate::store::sql::rechain::RechainedBatch;
 
@@ -43,6 +43,7 @@ pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Resul
         add_entries(connection, &state.audit).await?;
     }
     purges::add(connection, &state.purges).await?;
+    set_undos(connection, state).await?;
     if !batch.recorded.is_empty() {
         record(connection, &batch.recorded).await?;
     }
@@ -134,6 +135,33 @@ async fn set_records(connection: &mut PgConnection, records: &[StoredRecord]) ->
     .await
     .map(drop)
     .map_err(failed("set records of items"))
+}
+
+/// Records removed items that can be brought back, and forgets those that were.
+async fn set_undos(connection: &mut PgConnection, state: &Rows) -> Result<(), StoreError> {
+    if !state.undos.is_empty() {
+        let column =
+            |value: fn(&Undo) -> u64| state.undos.iter().map(|undo| integer(value(undo))).collect::<Vec<_>>();
+        sqlx::query(
+            "INSERT INTO undos (item_id, bank_id, member_id, removed_at_ms, until_ms, record) \
+             SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[], $6::BYTEA[])",
+        )
+        .bind(column(|undo| undo.item.0))
+        .bind(column(|undo| undo.bank.0.into()))
+        .bind(column(|undo| undo.member.0.into()))
+        .bind(column(|undo| undo.removed_at.0))
+        .bind(column(|undo| undo.until.0))
+        .bind(state.undos.iter().map(Undo::payload).collect::<Vec<_>>())
+        .execute(&mut *connection)
+        .await
+        .map_err(failed("record removed items"))?;
+    }
+    if state.undone.is_empty() {
+        return Ok(());
+    }
+    let undone: Vec<_> = state.undone.iter().map(|item| integer(item.0)).collect();
+    let delete = sqlx::query("DELETE FROM undos WHERE item_id = ANY($1)").bind(undone);
+    delete.execute(connection).await.map(drop).map_err(failed("forget removed items"))
 }
 
 /// Appends entries to the audit, and their hashes to its tree.

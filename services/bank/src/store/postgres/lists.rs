@@ -23,6 +23,10 @@ pub(super) const RECORDS: ByLists = ByLists {
               WHERE content_key = ANY(string_to_array(trim(BOTH '[]' FROM $1), ',')::BIGINT[]) ORDER BY item_id",
 };
 
+/// Reads removed items.
+pub(super) const UNDOS: &str = "SELECT item_id, bank_id, member_id, removed_at_ms, until_ms, record FROM undos \
+                                WHERE item_id = ANY(string_to_array(trim(BOTH '[]' FROM $1), ',')::BIGINT[]) ORDER BY item_id";
+
 /// Reads hashes of the audit by their positions.
 pub(super) const NODES: &str = "SELECT position, hash FROM audit_hashes \
                                 WHERE position = ANY(string_to_array(trim(BOTH '[]' FROM $1), ',')::BIGINT[]) ORDER BY position";

@@ -78,6 +78,7 @@ pub(super) async fn purge_items(connection: &mut PgConnection, due: &[Due]) -> R
     for statement in [
         "UPDATE changes SET payload = NULL WHERE sequence = ANY($1) AND payload IS NOT NULL",
         "DELETE FROM purges WHERE item_id = ANY($1)",
+        "DELETE FROM undos WHERE item_id = ANY($1)",
     ] {
         let done = sqlx::query(statement).bind(&list).execute(&mut *connection).await;
         done.map_err(failed("purge changes"))?;

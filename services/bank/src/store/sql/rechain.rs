@@ -34,8 +34,9 @@ const DIGESTS: i64 = 2;
 const MEMBERS: i64 = 3;
 const AUDIT: i64 = 4;
 const PURGES: i64 = 5;
-/// The version that this build reads.
 const ITEM_RECORDS: i64 = 6;
+/// The version that this build reads.
+const UNDOS: i64 = 7;
 
 /// The texts of the schema's steps, for one kind of database. A step that has been released is never edited: the next one
 /// changes what it made.
@@ -57,6 +58,8 @@ pub(in crate::store) struct Schema {
     pub(in crate::store) purges: &'static str,
     /// Step 6.
     pub(in crate::store) item_records: &'static str,
+    /// Step 7.
+    pub(in crate::store) undos: &'static str,
 }
 
 impl Schema {
@@ -69,6 +72,7 @@ impl Schema {
             step(AUDIT, "audit", self.audit),
             step(PURGES, "purges", self.purges),
             step(ITEM_RECORDS, "item records", self.item_records),
+            step(UNDOS, "undos", self.undos),
         ])
     }
 }
@@ -124,7 +128,7 @@ pub(in crate::store) async fn version<C: Rechain>(connection: &mut C) -> Read<i6
 
 /// Whether a store is of an older build.
 pub(in crate::store) async fn is_outdated<C: Rechain>(connection: &mut C) -> Read<bool> {
-    Ok(version(connection).await? < ITEM_RECORDS)
+    Ok(version(connection).await? < UNDOS)
 }
 
 /// Whether a log has to be rechained before the schema's steps are run.

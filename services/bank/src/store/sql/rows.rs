@@ -10,7 +10,7 @@ use vigie_proto::bank::decode_item;
 
 use crate::plan::digests::PartDigest;
 use crate::store::error::{StoreError, corrupt};
-use crate::store::records::{Counts, DirectoryKey, DirectoryRow, FoundEntry, HeadRow, StoredRecord};
+use crate::store::records::{Counts, DirectoryKey, DirectoryRow, FoundEntry, HeadRow, StoredRecord, Undo};
 
 /// A column that does not read as it should.
 pub(in crate::store) type Column<T> = Result<T, sqlx::Error>;
@@ -195,4 +195,23 @@ pub(in crate::store) fn to_node(row: &impl StoredRow) -> Result<(StoredIndex, No
 pub(in crate::store) fn to_record(row: &impl StoredRow) -> Result<StoredRecord, StoreError> {
     let fault = |_| corrupt("the record of an item");
     StoredRecord::read(ItemId(row.number(0).map_err(fault)?), row.bytes(1).map_err(fault)?)
+}
+
+/// From `item_id, bank_id, member_id, removed_at_ms, until_ms, record`.
+pub(in crate::store) fn to_undo(row: &impl StoredRow) -> Result<Undo, StoreError> {
+    let fault = |_| corrupt("a removed item");
+    let item = ItemId(row.number(0).map_err(fault)?);
+    let record = row.bytes_if_any(5).map_err(fault)?;
+    let record = record.map(|payload| StoredRecord::read(item, payload)).transpose()?;
+    let read = || -> Column<Undo> {
+        Ok(Undo {
+            item,
+            bank: BankId(row.number(1)?),
+            member: MemberId(row.number(2)?),
+            removed_at: UnixMillis(row.number(3)?),
+            until: UnixMillis(row.number(4)?),
+            record: record.map(|stored| stored.record),
+        })
+    };
+    read().map_err(fault)
 }

@@ -54,6 +54,7 @@ pub(super) async fn batch(connection: &mut SqliteConnection, batch: &Batch) -> R
     set_directory(connection, &state.directory).await?;
     add_entries(connection, &state.audit).await?;
     purges::add(connection, &state.purges).await?;
+    set_undos(connection, state).await?;
     let recorded = "INSERT OR REPLACE INTO idempotency (key, request_digest, response, created_at_ms) ";
     rows(connection, recorded, &batch.recorded, |mut row, record| {
         row.push_bind(record.key.clone())
@@ -162,6 +163,26 @@ async fn set_banks(connection: &mut SqliteConnection, state: &Rows) -> Result<()
         row.push_bind(bank.0);
     })
     .await
+}
+
+/// Records removed items that can be brought back, and forgets those that were.
+async fn set_undos(connection: &mut SqliteConnection, state: &Rows) -> Result<(), StoreError> {
+    let insert = "INSERT INTO undos (item_id, bank_id, member_id, removed_at_ms, until_ms, record) ";
+    rows(connection, insert, &state.undos, |mut row, undo| {
+        row.push_bind(integer(undo.item.0))
+            .push_bind(undo.bank.0)
+            .push_bind(undo.member.0)
+            .push_bind(integer(undo.removed_at.0))
+            .push_bind(integer(undo.until.0))
+            .push_bind(undo.payload());
+    })
+    .await?;
+    if state.undone.is_empty() {
+        return Ok(());
+    }
+    let delete = sqlx::query("DELETE FROM undos WHERE item_id IN (SELECT value FROM json_each(?))");
+    let delete = delete.bind(json(state.undone.iter().map(|item| item.0)));
+    delete.execute(connection).await.map(drop).map_err(failed("forget removed items"))
 }
 
 /// Appends entries to the audit, and their hashes to its tree.

@@ -28,6 +28,10 @@ pub(super) const RECORDS: ByLists = ByLists {
               WHERE content_key IN (SELECT value FROM json_each($1)) ORDER BY item_id",
 };
 
+/// Reads removed items.
+pub(super) const UNDOS: &str = "SELECT item_id, bank_id, member_id, removed_at_ms, until_ms, record FROM undos \
+                                WHERE item_id IN (SELECT value FROM json_each($1)) ORDER BY item_id";
+
 /// Reads hashes of the audit by their positions.
 pub(super) const NODES: &str = "SELECT position, hash FROM audit_hashes \
                                 WHERE position IN (SELECT value FROM json_each($1)) ORDER BY position";

@@ -22,6 +22,7 @@ const SCHEMA: Schema = Schema {
     audit: include_str!("../../../migrations/sqlite/0004_audit.sql"),
     purges: include_str!("../../../migrations/sqlite/0005_purges.sql"),
     item_records: include_str!("../../../migrations/sqlite/0006_item_records.sql"),
+    undos: include_str!("../../../migrations/sqlite/0007_undos.sql"),
 };
 
 /// Brings the schema up to date, whatever it is now. A connection on which this fails is not used again.

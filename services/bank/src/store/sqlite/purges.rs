@@ -64,6 +64,7 @@ pub(super) async fn purge_due(
         "UPDATE changes SET payload = NULL \
          WHERE sequence IN (SELECT value FROM json_each(?)) AND payload IS NOT NULL",
         "DELETE FROM purges WHERE item_id IN (SELECT value FROM json_each(?))",
+        "DELETE FROM undos WHERE item_id IN (SELECT value FROM json_each(?))",
     ] {
         let done = sqlx::query(statement).bind(&list).execute(&mut *connection).await;
         done.map_err(failed("purge changes"))?;

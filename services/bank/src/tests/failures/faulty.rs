@@ -13,7 +13,7 @@ use crate::plan::digests::PartDigest;
 use crate::store::{
     AsOf, AuditHead, Batch, CommitError, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange,
     ItemSearch, Loaded, Placement, PurgedPage, Purging, ReadAudit, ReadBanks, ReadDigests, ReadItems,
-    ReadState, Rows, StoredRecord,
+    ReadState, Rows, StoredRecord, Undo,
 };
 use crate::tests::*;
 
@@ -244,6 +244,15 @@ impl ReadItems for Faulty {
     ) -> Result<Vec<StoredRecord>, StoreError> {
         self.readable()?;
         self.inner.known_records(items, content).await
+    }
+
+    async fn undos(&self, items: &[ItemId]) -> Result<Vec<Undo>, StoreError> {
+        self.readable()?;
+        self.inner.undos(items).await
+    }
+
+    async fn undos_of(&self, bank: BankId, after: ItemId, limit: u16) -> Result<Vec<Undo>, StoreError> {
+        self.inner.undos_of(bank, after, limit).await
     }
 
     async fn records(&self, items: &[ItemId]) -> Result<Vec<StoredRecord>, StoreError> {

@@ -32,6 +32,7 @@ impl Method {
             | Self::AddItems
             | Self::RemoveItems
             | Self::UpdateItem
+            | Self::RestoreItems
             | Self::CreateMember
             | Self::UpdateMember
             | Self::SetMemberState
@@ -53,6 +54,7 @@ impl Method {
             | Self::ListPrincipals
             | Self::ListGrants
             | Self::GetCharter
+            | Self::ListRemovedItems
             | Self::ListEntries
             | Self::GetCheckpoint
             | Self::ProveInclusion

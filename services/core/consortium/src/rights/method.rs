@@ -71,6 +71,10 @@ methods! {
     ListItems = "/vigie.bank.v1.BankService/ListItems",
     /// Finds items by hash or text.
     FindItems = "/vigie.bank.v1.BankService/FindItems",
+    /// Brings removed items back.
+    RestoreItems = "/vigie.bank.v1.BankService/RestoreItems",
+    /// Lists the removed items of a bank.
+    ListRemovedItems = "/vigie.bank.v1.BankService/ListRemovedItems",
     /// Changes what is said of an item.
     UpdateItem = "/vigie.bank.v1.BankService/UpdateItem",
     /// Removes items.

@@ -106,7 +106,10 @@ pub(super) const fn row(method: Method) -> Row {
             roles([No, No, No, Own, No, No])
         }
         Method::AddItems => roles([No, Contribute, No, Contribute, No, No]),
-        Method::RemoveItems | Method::UpdateItem => roles([No, Withdraw, No, Withdraw, No, No]),
+        Method::ListRemovedItems => roles([No, Own, No, Own, Own, No]),
+        Method::RemoveItems | Method::UpdateItem | Method::RestoreItems => {
+            roles([No, Withdraw, No, Withdraw, No, No])
+        }
         Method::GetItem => roles([No, Items, Items, Items, Details, No]),
         Method::ListItems | Method::FindItems => roles([No, Hashes, Hashes, Hashes, No, No]),
 

@@ -49,6 +49,7 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::RevokeGrant
         | Method::SetAlias
         | Method::ListGrants
+        | Method::ListRemovedItems
         | Method::SetCharter
         | Method::GetCharter => banks().collect(),
         Method::PutGrant => banks().chain(["owner", "quaran", "nobody"].map(Target::Grantee)).collect(),
@@ -62,7 +63,7 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         Method::CreateBank => {
             ["new", "local/new", "owner/new", "nouse/new"].map(|name| Target::NewBank(name.into())).into()
         }
-        Method::GetItem | Method::RemoveItems | Method::UpdateItem => {
+        Method::GetItem | Method::RemoveItems | Method::UpdateItem | Method::RestoreItems => {
             let banks = world.banks.iter().map(|bank| (bank.id, bank.owner));
             let placed =
                 banks.flat_map(|(bank, owner)| [owner, 6, 8].map(|contributor| Some((bank, contributor))));

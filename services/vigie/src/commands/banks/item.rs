@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use futures::{StreamExt as _, stream};
 use serde::Serialize;
 use tokio::sync::oneshot;
-use vigie_clients::{DescribedItem, IdempotencyKey};
+use vigie_clients::{DescribedItem, IdempotencyKey, RemovedItem};
 use vigie_consortium::Origin;
 use vigie_model::{BankRef, ImageFingerprint, ItemContent, ItemDraft, ItemId, Quality, Sequence};
 
@@ -62,6 +62,22 @@ pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
             list(&bank, limit, ItemId(after), &address, output).await
         }
         ItemCommand::Find(args) => item_find::run(args, output).await,
+        ItemCommand::Removed { bank, by, address } => {
+            list_removed(&bank, by.as_deref(), &address, output).await
+        }
+        ItemCommand::Restore { items, address } => {
+            let (client, deadline) = connect(&address, output)?;
+            let former: Vec<ItemId> = items.iter().copied().map(ItemId).collect();
+            let restored = client.restore_items(&former, IdempotencyKey::random(), deadline).await?;
+            for (former, item) in items.iter().zip(&restored.value) {
+                output
+                    .say(format!("item {former} is back as item {item} (sequence {})", restored.sequence))?;
+                output.object(&serde_json::json!({
+                    "restored": former, "item_id": item.0, "sequence": restored.sequence.0
+                }))?;
+            }
+            Ok(Exit::Done)
+        }
         ItemCommand::Remove { items, programme, reference, case, address } => {
             let (client, deadline) = connect(&address, output)?;
             let mut ids: Vec<ItemId> = items.into_iter().map(ItemId).collect();
@@ -233,6 +249,34 @@ fn item_of(
     let content = ItemContent::try_from(draft)
         .map_err(|error| ErrorLine { code: "invalid_argument".to_owned(), message: error.to_string() })?;
     Ok((content, fingerprint.picture.quality()))
+}
+
+async fn list_removed(
+    bank: &BankRef,
+    by: Option<&str>,
+    address: &BankAddressArgs,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let (client, _) = connect(address, output)?;
+    let mut after = None;
+    loop {
+        let page = client.list_removed_items(bank, after, PAGE, deadline(address.timeout_ms)).await?;
+        for RemovedItem { id, removed_at, removed_by, until } in &page {
+            if by.is_some_and(|by| by != removed_by) {
+                continue;
+            }
+            output.object(&serde_json::json!({
+                "item_id": id.0, "removed_at_unix_ms": removed_at.0, "removed_by": removed_by,
+                "until_unix_ms": until.0
+            }))?;
+            let (removed_at, until) = (date(*removed_at), date(*until));
+            output.say(format!("{id:>8}  {removed_at}  by {removed_by}, until {until}"))?;
+        }
+        match page.last() {
+            Some(last) if page.len() >= usize::from(PAGE) => after = Some(last.id),
+            _ => return Ok(Exit::Done),
+        }
+    }
 }
 
 async fn list(
