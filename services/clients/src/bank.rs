@@ -1,19 +1,22 @@
 //! Client of the bank.
 
+mod items;
+
 use std::fmt;
 
 use tokio::time::Instant;
-use vigie_consortium::{Details, Origin, Submission};
+use vigie_consortium::{Details, Origin};
 use vigie_model::{
     BankId, BankName, BankRef, Hash, Item, ItemContent, ItemId, LogHead, MemberName, Sequence, UnixMillis,
 };
 use vigie_net::{CallError, Channel, EndpointError, Network, Patience};
 use vigie_proto::Invalid;
-use vigie_proto::bank::{ContributedItem, answered_hash, details_of};
+use vigie_proto::bank::ContributedItem;
 use vigie_proto::consortium::{bank_ref, optional_member};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
 
+pub use self::items::{AddedItems, DescribedItem, RemovedItem};
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, call};
 
 /// The largest answer: a page of items at their bounds.
@@ -58,84 +61,6 @@ impl TryFrom<pb::Bank> for BankListing {
             item_count: message.item_count,
             hash_count: message.hash_count,
         })
-    }
-}
-
-/// Items that were added.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AddedItems {
-    /// In the order of the request.
-    pub ids: Vec<ItemId>,
-    /// How many of them were there already.
-    pub known: u32,
-}
-
-/// An item with all that is said of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DescribedItem {
-    /// Its id.
-    pub id: ItemId,
-    /// The caller's name for its bank.
-    pub bank: BankRef,
-    /// The name of the member that added it; empty where that is not known.
-    pub contributor: String,
-    /// When it was added.
-    pub added_at: UnixMillis,
-    /// Its hashes; none where the caller may not read them.
-    pub hashes: Vec<Hash>,
-    /// Its labels.
-    pub labels: Vec<String>,
-    /// Its contributor's own name for it; empty for none.
-    pub external_reference: String,
-    /// What is said of it.
-    pub details: Details,
-    /// The submissions by which it lives, with the names of their members.
-    pub submissions: Vec<(String, Submission)>,
-}
-
-impl TryFrom<pb::GetItemResponse> for DescribedItem {
-    type Error = Invalid;
-
-    fn try_from(message: pb::GetItemResponse) -> Result<Self, Invalid> {
-        let item = message.item.ok_or_else(|| Invalid::missing("item"))?;
-        let content = item.content.ok_or_else(|| Invalid::missing("content"))?;
-        let pb::ItemContent { hashes, labels, external_reference, details, origin: _ } = content;
-        let submission = |one: pb::Submission| Ok((one.member.clone(), one.try_into()?));
-        Ok(Self {
-            id: ItemId(item.id),
-            bank: bank_ref("bank", &message.bank)?,
-            contributor: message.contributor,
-            added_at: UnixMillis(item.added_at_unix_ms),
-            hashes: hashes.into_iter().map(answered_hash).collect::<Result<_, _>>()?,
-            labels,
-            external_reference,
-            details: details.map_or_else(|| Ok(Details::default()), |given| details_of("details", given))?,
-            submissions: item.submissions.into_iter().map(submission).collect::<Result<_, Invalid>>()?,
-        })
-    }
-}
-
-/// A removed item that can be brought back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RemovedItem {
-    /// Its id.
-    pub id: ItemId,
-    /// When it was removed.
-    pub removed_at: UnixMillis,
-    /// The name of the member that removed it.
-    pub removed_by: String,
-    /// Until when it can be brought back.
-    pub until: UnixMillis,
-}
-
-impl From<pb::RemovedItem> for RemovedItem {
-    fn from(message: pb::RemovedItem) -> Self {
-        Self {
-            id: ItemId(message.item_id),
-            removed_at: UnixMillis(message.removed_at_unix_ms),
-            removed_by: message.removed_by,
-            until: UnixMillis(message.until_unix_ms),
-        }
     }
 }
 
