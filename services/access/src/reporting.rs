@@ -87,6 +87,11 @@ impl Reporting {
                         tracing::info!("calls are reported to the audit again");
                     }
                 }
+                // A bank of an older version may not know a method: what it will never take must not keep the rest back.
+                Err(error) if error.code() == Code::InvalidArgument => {
+                    tracing::error!(%error, counts = counts.len(), "the bank refuses a report of calls, which is dropped");
+                    self.pending.pop();
+                }
                 Err(error) => {
                     if !std::mem::replace(&mut self.is_lost, true) {
                         tracing::warn!(%error, "calls cannot be reported to the audit; they are kept and reported later");

@@ -79,7 +79,11 @@ impl Tally {
         let kind = if held.len() < COUNTS_MAX || held.contains_key(&kind) {
             kind
         } else {
-            Kind { who: Who::default(), ..kind }
+            let counts = match kind.counts {
+                Counts::Calls(..) => kind.counts,
+                Counts::Alarms(sign, ..) => Counts::Alarms(sign, ItemId(0), None),
+            };
+            Kind { who: Who::default(), counts }
         };
         let Kind { who, counts } = kind;
         let counted = held.entry(kind).or_insert(Counted { who, counts, calls: 0, items: 0, since: now });
@@ -160,8 +164,11 @@ mod tests {
         for member in 0..12_000 {
             tally.count(who(member), Method::Match, Code::NotFound, 0, UnixMillis(1));
         }
+        for item in 0..100 {
+            tally.alarm(who(1), Sign::Canary, ItemId(item), None, UnixMillis(1));
+        }
         let taken = tally.take();
-        assert_eq!(taken.len(), COUNTS_MAX + 1);
-        assert_eq!(taken.iter().map(|counted| counted.calls).sum::<u64>(), 12_000);
+        assert_eq!(taken.len(), COUNTS_MAX + 2);
+        assert_eq!(taken.iter().map(|counted| counted.calls).sum::<u64>(), 12_100);
     }
 }

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use tonic::Code;
-use vigie_consortium::{Admitted, Change, Charter, Directory, ItemRecord, PrincipalId, View};
+use vigie_consortium::{Admitted, Change, Charter, Credential, Directory, ItemRecord, Principal, View};
 use vigie_log::{Draft, Planned};
 use vigie_model::{
     Bank, BankId, BankName, BankRef, ChangeKind, ItemId, Partition, Sequence, SetDigest, UnixMillis,
@@ -173,6 +173,7 @@ impl vigie_log::Planner for Planner<'_> {
     fn plan(&mut self, write: &Write) -> Result<Answer, Error> {
         let by = self.who(write.by);
         let about = self.about(write);
+        let before = self.draft.last();
         let answer = match self.act(write) {
             Err(error @ Error::SecondPerson { .. }) => {
                 let (action, code) = (write.by.method.path().to_owned(), Code::FailedPrecondition);
@@ -183,7 +184,10 @@ impl vigie_log::Planner for Planner<'_> {
         };
         if self.has_members() && !matches!(answer, Answer::Recorded { .. }) {
             let (action, code) = (write.by.method.path().to_owned(), Code::Ok);
-            let about = about.answered(&answer);
+            let mut about = about.answered(&answer);
+            if self.draft.last() == before {
+                about.sequence = None;
+            }
             self.record(NewEntry { by, action, code, about, calls: 1, since: None })?;
         }
         Ok(answer)
@@ -319,6 +323,10 @@ impl Planner<'_> {
             Action::UpdateItem { item, .. } => {
                 About::items(self.known.items.get(item).map(|placement| (*item, placement.bank)))
             }
+            Action::RestoreItems { items } => About::items(items.iter().filter_map(|item| {
+                let removed = self.known.removed.get(item)?;
+                Some((*item, removed.item.bank))
+            })),
             Action::RemoveItems { items, .. } => About::items(items.iter().filter_map(|item| {
                 let placement = self.known.items.get(item)?;
                 Some((*item, placement.bank))
@@ -326,7 +334,6 @@ impl Planner<'_> {
             Action::CreateBank { .. }
             | Action::RenameBank { .. }
             | Action::SetBankEnabled { .. }
-            | Action::RestoreItems { .. }
             | Action::Members(_)
             | Action::Record(_) => About::default(),
         }
@@ -361,14 +368,16 @@ impl Planner<'_> {
         let directory = self.state.view.directory();
         let limit_of = |bank: BankId| directory.bank(bank).and_then(|bank| bank.charter.two_person_items());
         let counted = &self.state.counted.two_people;
-        let needs_two = |(bank, items): (BankId, u64)| {
-            let limit = limit_of(bank)?;
-            (!counted.one_may_remove(bank, items, limit, self.now())).then_some(limit)
+        let limited = items.iter().filter_map(|(bank, items)| Some((*bank, *items, limit_of(*bank)?)));
+        let limited: Vec<(BankId, u64, u32)> = limited.collect();
+        let needs_two = |(bank, items, limit): &&(BankId, u64, u32)| {
+            !counted.one_may_remove(*bank, *items, *limit, self.now())
         };
-        match items.into_iter().filter_map(needs_two).min() {
-            Some(limit) => self.check_second(write, person, limit),
-            None => Ok(()),
+        if let Some(limit) = limited.iter().filter(needs_two).map(|(.., limit)| *limit).min() {
+            return self.check_second(write, person, limit, items.into_keys());
         }
+        limited.into_iter().for_each(|(bank, items, _)| counted.count_removed(bank, items, self.now()));
+        Ok(())
     }
 
     /// Checks that two people ask for a charter that asks for two people less often.
@@ -377,19 +386,38 @@ impl Planner<'_> {
         let present = self.state.view.directory().bank(bank).and_then(|bank| bank.charter.two_person_items());
         let Some(limit) = present else { return Ok(()) };
         let is_weaker = charter.two_person_items().is_none_or(|new| new > limit);
-        if is_weaker { self.check_second(write, person, limit) } else { Ok(()) }
+        if is_weaker { self.check_second(write, person, limit, [bank]) } else { Ok(()) }
     }
 
-    fn check_second(&self, write: &Write, person: PrincipalId, limit: u32) -> Result<(), Error> {
-        let digest = vigie_log::Write::digest(write);
-        let is_second = self.state.counted.two_people.is_second(digest, person, self.now());
+    /// Checks that another principal of the member has asked for the same of the same banks, which may be called otherwise by now.
+    fn check_second(
+        &self,
+        write: &Write,
+        person: &Principal,
+        limit: u32,
+        banks: impl IntoIterator<Item = BankId>,
+    ) -> Result<(), Error> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&vigie_log::Write::digest(write)).update(&person.member.0.to_be_bytes());
+        for bank in banks {
+            hasher.update(&bank.0.to_be_bytes());
+        }
+        let known_at = |at: UnixMillis| {
+            let keys_are_older = match &person.credential {
+                Credential::ApiKeys(keys) => keys.iter().all(|key| key.created_at <= at),
+                Credential::Certificate(_) | Credential::Token(_) => true,
+            };
+            person.created_at <= at && keys_are_older
+        };
+        let request = hasher.finalize().into();
+        let is_second = self.state.counted.two_people.is_second(request, person.id, known_at, self.now());
         if is_second { Ok(()) } else { Err(Error::SecondPerson { limit }) }
     }
 
     /// The principal that asks; `None` where there are no members, so that nobody can be told from another.
-    fn person(&self, write: &Write) -> Result<Option<PrincipalId>, Error> {
+    fn person(&self, write: &Write) -> Result<Option<&Principal>, Error> {
         let admitted = write.by.admitted(&self.state.view, self.now())?;
-        Ok(admitted.principal().map(|principal| principal.id))
+        Ok(admitted.principal())
     }
 
     /// Takes an item's hashes into the digests, or out of them.

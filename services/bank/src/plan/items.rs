@@ -104,6 +104,16 @@ impl Adding {
     }
 }
 
+/// Where an item is for a member: a contributor is who has a submission of it, or who added an item that has no record.
+fn place_of(bank: BankId, added_by: MemberId, record: Option<&ItemRecord>, member: MemberId) -> ItemPlace {
+    let contributor = match record {
+        Some(record) if record.is_of(member) => member,
+        Some(record) => record.submissions.first().map_or(added_by, |first| first.member),
+        None => added_by,
+    };
+    ItemPlace { bank, contributor }
+}
+
 /// What becomes of an item that is to be removed.
 enum Removal {
     /// It goes.
@@ -223,9 +233,7 @@ impl Planner<'_> {
                 let found = self.known.removed.get(id);
                 let found = found.filter(|found| self.state.banks.contains_key(&found.item.bank));
                 let place = found.map(|RemovedItem { item, record }| {
-                    let is_of_member = record.as_ref().is_some_and(|record| record.is_of(member));
-                    let contributor = if is_of_member { member } else { item.contributor };
-                    ItemPlace { bank: item.bank, contributor }
+                    place_of(item.bank, item.contributor, record.as_ref(), member)
                 });
                 admitted.item(*id, place)?;
                 let RemovedItem { item, record } = found.ok_or(Error::Broken)?;
@@ -307,9 +315,7 @@ impl Planner<'_> {
     /// Where an item is for a member: by its own submission the member is a contributor of the item.
     fn place(&self, placement: &Placement, member: MemberId) -> ItemPlace {
         let record = self.known.records.by_item.get(&placement.item);
-        let is_of_member = record.is_some_and(|record| record.is_of(member));
-        let contributor = if is_of_member { member } else { placement.contributor };
-        ItemPlace { bank: placement.bank, contributor }
+        place_of(placement.bank, placement.contributor, record, member)
     }
 
     fn remove_item(&mut self, placement: &Placement, member: MemberId) -> Result<(), Error> {

@@ -27,27 +27,39 @@ struct Held {
 }
 
 impl TwoPeople {
-    /// Whether one person may remove so many more items of a bank whose charter lets one person remove fewer than `limit`: then they are
-    /// counted.
+    /// Whether one person may remove so many more items of a bank whose charter lets one person remove fewer than `limit`.
     pub(super) fn one_may_remove(&self, bank: BankId, items: u64, limit: u32, now: UnixMillis) -> bool {
+        let held = self.held();
+        let removed = held.removed.get(&bank).into_iter().flatten();
+        let sum: u64 = removed.filter(|(at, _)| is_recent(*at, now)).map(|(_, items)| items).sum();
+        sum.saturating_add(items) < limit.into()
+    }
+
+    /// Counts items of a bank that one person removes.
+    pub(super) fn count_removed(&self, bank: BankId, items: u64, now: UnixMillis) {
         let mut held = self.held();
         let removed = held.removed.entry(bank).or_default();
         removed.retain(|(at, _)| is_recent(*at, now));
-        let sum: u64 = removed.iter().map(|(_, items)| items).sum();
-        let may = sum.saturating_add(items) < limit.into();
-        if may && items > 0 {
-            removed.push_back((now, items));
-        }
-        may
+        removed.push_back((now, items));
     }
 
-    /// Whether somebody else has asked for the same before; if not, it is remembered that this person does.
-    pub(super) fn is_second(&self, request: [u8; 32], person: PrincipalId, now: UnixMillis) -> bool {
+    /// Whether somebody else has asked for the same before; if not, it is remembered that this person does. `known_at` is whether the
+    /// person was there as it is now at a moment: whoever could make a second person, or a key of one, is no second person with it.
+    ///
+    /// The first one's request stays until its time is over, since this one may have to be planned again. Nothing can be removed or deleted twice.
+    pub(super) fn is_second(
+        &self,
+        request: [u8; 32],
+        person: PrincipalId,
+        known_at: impl Fn(UnixMillis) -> bool,
+        now: UnixMillis,
+    ) -> bool {
         let mut held = self.held();
         held.asked.retain(|(_, _, at)| is_recent(*at, now));
-        let first = held.asked.iter().position(|(asked, by, _)| *asked == request && *by != person);
-        if let Some(first) = first {
-            held.asked.remove(first);
+        let is_first = |(asked, by, at): &([u8; 32], PrincipalId, UnixMillis)| {
+            *asked == request && *by != person && known_at(*at)
+        };
+        if held.asked.iter().any(is_first) {
             return true;
         }
         held.asked.retain(|(asked, by, _)| (*asked, *by) != (request, person));
@@ -78,20 +90,28 @@ mod tests {
     #[test]
     fn the_same_by_another_within_a_day_is_the_second() {
         let two = TwoPeople::default();
-        let is_second = |request: u8, person, now| two.is_second([request; 32], person, UnixMillis(now));
+        let is_second =
+            |request: u8, person, now| two.is_second([request; 32], person, |_| true, UnixMillis(now));
         assert!(!is_second(1, ONE, 0));
         // The same person again, and another request.
         assert!(!is_second(1, ONE, 5) && !is_second(2, OTHER, 5));
-        assert!(is_second(1, OTHER, 6));
-        // Done once, it needs two again.
-        assert!(!is_second(1, OTHER, 7));
-        assert!(!is_second(1, ONE, 7 + WITHIN_MS));
+        // A person that the first one may have made.
+        assert!(!two.is_second([1; 32], PrincipalId(3), |at| at < UnixMillis(5), UnixMillis(6)));
+        // As often as it is planned.
+        assert!(is_second(1, OTHER, 6) && is_second(1, OTHER, 7));
+        assert!(!is_second(1, OTHER, 6 + WITHIN_MS));
     }
 
     #[test]
     fn small_removals_add_up_for_a_day() {
         let two = TwoPeople::default();
-        let may = |bank, items, now| two.one_may_remove(BankId(bank), items, 5, UnixMillis(now));
+        let may = |bank, items, now| {
+            let may = two.one_may_remove(BankId(bank), items, 5, UnixMillis(now));
+            if may {
+                two.count_removed(BankId(bank), items, UnixMillis(now));
+            }
+            may
+        };
         assert!(may(1, 3, 0) && may(1, 1, 10));
         assert!(!may(1, 1, 20) && may(2, 4, 20));
         assert!(may(1, 3, WITHIN_MS));
@@ -104,7 +124,7 @@ mod tests {
         for request in 0..2_000_u64 {
             let mut digest = [0; 32];
             digest[..8].copy_from_slice(&request.to_be_bytes());
-            assert!(!two.is_second(digest, ONE, UnixMillis(0)));
+            assert!(!two.is_second(digest, ONE, |_| true, UnixMillis(0)));
         }
         assert_eq!(two.held().asked.len(), ASKED_MAX);
     }

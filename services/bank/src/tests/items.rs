@@ -218,8 +218,9 @@ async fn removed_items_come_back_until_they_are_purged(bed: Bed) {
 
 async fn large_removals_need_two_people(bed: Bed) {
     let consortium = Consortium::start(bed.config()).await;
-    let Consortium { administrator, contributor, auditor, .. } = &consortium;
+    let Consortium { administrator, contributor, auditor, served, .. } = &consortium;
     administrator.create_bank("known").await.unwrap();
+    let other = administrator.principal("", members::Role::Administrator).await;
     let second = administrator.principal("", members::Role::Contributor).await;
     let added = contributor.add("known", items(0..8)).await.unwrap();
     administrator.two_people("known", 3).await.unwrap();
@@ -244,8 +245,20 @@ async fn large_removals_need_two_people(bed: Bed) {
     });
     let asked: Vec<_> =
         asked.map(|entry| (entry.principal_id, entry.first_item_id, entry.item_count)).collect();
-    assert_eq!(asked, [(4, added[0], 3), (4, added[0], 3), (5, added[0], 4), (4, added[5], 1)]);
-    let other = administrator.principal("", members::Role::Administrator).await;
+    assert_eq!(asked, [(4, added[0], 3), (4, added[0], 3), (6, added[0], 4), (4, added[5], 1)]);
+    // A person that was made afterwards is none of the two.
+    served.clock.0.fetch_add(1, Ordering::Relaxed);
+    let made = administrator.principal("", members::Role::Administrator).await;
+    refused(made.delete_bank("known").await, Code::FailedPrecondition, "two people");
+    // What was asked for is this bank, whatever it is called.
+    administrator.create_bank("other").await.unwrap();
+    contributor.add("other", items(20..24)).await.unwrap();
+    administrator.two_people("other", 2).await.unwrap();
+    other.rename("known", "former").await;
+    other.rename("other", "known").await;
+    refused(other.delete_bank("known").await, Code::FailedPrecondition, "two people");
+    other.rename("known", "other").await;
+    other.rename("former", "known").await;
     other.delete_bank("known").await.unwrap();
     consortium.served.stop().await;
     verify(&bed.config()).await.unwrap();

@@ -114,6 +114,12 @@ impl By {
         Ok(client.list_removed_items(self.carried(request)).await?.into_inner().items)
     }
 
+    pub(super) async fn rename(&self, name: &str, new_name: &str) {
+        let (name, new_name) = (name.into(), new_name.into());
+        let request = pb::RenameBankRequest { name, new_name, ..Default::default() };
+        BankServiceClient::new(self.0.clone()).rename_bank(self.carried(request)).await.unwrap();
+    }
+
     pub(super) async fn quota(&self, member: &str, quota: members::Quota) {
         let request =
             members::SetQuotaRequest { member: member.into(), quota: Some(quota), ..Default::default() };

@@ -18,6 +18,7 @@ impl Purging for MemoryStore {
         let due: Vec<ItemId> = due.take(rows_max as usize).collect();
         for item in &due {
             contents.purges.remove(item);
+            contents.undos.remove(item);
             contents.log.purge(Sequence(item.0));
         }
         let through = due.last().map(|item| Sequence(item.0));
