@@ -22,7 +22,7 @@ var arrows = map[string][]string{
 }
 
 // arrowsOfMembers are those that the directory of members adds.
-var arrowsOfMembers = map[string][]string{"frontend": {"bank"}}
+var arrowsOfMembers = map[string][]string{"frontend": {"bank"}, "coordinator": {"bank"}}
 
 // checkCompose loads the files of a cluster as the engine's client does, and compares it with what is promised of it.
 func checkCompose(name string, files []string, more map[string][]string) error {
@@ -85,7 +85,8 @@ func checkCompose(name string, files []string, more map[string][]string) error {
 	return errors.Join(faults...)
 }
 
-// checkSecrets sees to it that with members each role has what it needs, and a pepper only where keys are checked; without them nobody has any.
+// checkSecrets sees to it that with members each role has what it needs, a pepper only where API keys are checked, and the key of the audit at the
+// bank alone; without them nobody has any.
 func checkSecrets(project *types.Project, members bool, fault func(bool, string, ...any)) {
 	for name, service := range project.Services {
 		var mounted []string
@@ -99,8 +100,13 @@ func checkSecrets(project *types.Project, members bool, fault func(bool, string,
 			key := "VIGIE__" + strings.ToUpper(role) + "__PROCESSES__CLUSTER_KEY"
 			value := service.Environment[key]
 			fault(value != nil && *value == "/run/secrets/cluster-key", "%s: %s does not name the cluster key", name, key)
-			if role == "frontend" || role == "bank" {
+			if role != "matcher" {
 				wanted = append(wanted, "pepper")
+			}
+			if role == "bank" {
+				wanted = append([]string{"audit-key"}, wanted...)
+				keys := service.Environment["VIGIE__BANK__AUDIT__SIGNING_KEYS"]
+				fault(keys != nil && *keys == `["/run/secrets/audit-key"]`, "%s: does not sign the audit with the key", name)
 			}
 		}
 		fault(slices.Equal(mounted, wanted), "%s: has the secrets %v: must be %v", name, mounted, wanted)
