@@ -14,15 +14,15 @@ use crate::pb::bank::v1 as pb;
 /// An item as a contributor gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContributedItem {
-    /// What searches need of it.
+    /// The hashes, labels and external reference: what searches use and answer with.
     pub content: ItemContent,
     /// Where the contributor has it from; `None` where it does not say.
     pub origin: Option<Origin>,
-    /// What else it says.
+    /// Everything else that the contributor says about the item.
     pub details: Details,
 }
 
-/// An item of which nothing more is said.
+/// An item with neither an origin nor details.
 impl From<ItemContent> for ContributedItem {
     fn from(content: ItemContent) -> Self {
         Self { content, origin: None, details: Details::default() }

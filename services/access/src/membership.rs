@@ -19,7 +19,7 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// Begins to follow the banks of these settings; a server that is told of none knows no members.
+    /// Begins to follow the banks of these settings. Without banks, the server knows no members.
     ///
     /// # Errors
     ///

@@ -47,7 +47,7 @@ impl Reporting {
         let mut hour = self.hour();
         loop {
             tokio::time::sleep(EVERY).await;
-            // What came meanwhile waits in the tally, where it takes no more room than before.
+            // While a report is pending, the tally keeps newer counts, within its own bound.
             if self.pending.is_empty() {
                 let now = self.hour();
                 let is_new_hour = std::mem::replace(&mut hour, now) != now;

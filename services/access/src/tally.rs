@@ -16,7 +16,7 @@ use vigie_model::{BankId, ItemId, MemberId, UnixMillis};
 /// Counts that are kept; calls beyond are counted without their callers.
 const COUNTS_MAX: usize = 10_000;
 
-/// Who made a call, as far as that is known.
+/// The member and the principal that made a call, where they are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Who {
     /// For whom; `None` for no member.
@@ -25,7 +25,7 @@ pub struct Who {
     pub principal: Option<PrincipalId>,
 }
 
-/// What is counted.
+/// The event that a count counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Counts {
     /// Calls of a method that ended with a code.
@@ -34,7 +34,7 @@ pub enum Counts {
     Alarms(Sign, ItemId, Option<BankId>),
 }
 
-/// What calls are counted by.
+/// The key of a count: equal calls of one caller share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Kind {
     who: Who,
@@ -46,7 +46,7 @@ struct Kind {
 pub struct Counted {
     /// The caller.
     pub who: Who,
-    /// What is counted.
+    /// The event that was counted.
     pub counts: Counts,
     /// Their number.
     pub calls: u64,

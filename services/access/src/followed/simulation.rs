@@ -157,6 +157,6 @@ async fn no_call_is_decided_by_a_directory_that_is_older_than_it_may_be() {
         used += seed_used;
         refused += seed_refused;
     }
-    // It is used most of the time, and partitions that last longer than a directory may be old are seen.
+    // Most calls use the directory. Some partitions outlast its greatest age, and calls are refused then.
     assert!(used > refused && refused > 0, "used {used} times, refused {refused} times");
 }

@@ -16,7 +16,7 @@ use crate::store::StoredEntry;
 /// Banks that one entry names.
 pub(crate) const BANKS_MAX: usize = 256;
 
-/// Who made a call, as far as that is known.
+/// The member and the principal that made a call, where they are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct By {
     /// For whom.

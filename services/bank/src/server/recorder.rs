@@ -48,7 +48,7 @@ impl Recorder {
 
     /// Records what has been counted, if this bank serves.
     pub(crate) async fn record(&mut self) {
-        // What came meanwhile waits in the tally, where it takes no more room than before.
+        // While a report is pending, the tally keeps newer counts, within its own bound.
         if self.pending.is_empty() {
             for counts in self.tally.take_all().chunks(COUNTS_MAX) {
                 self.writes += 1;
