@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use tonic::Code;
+use vigie_access::Who;
 use vigie_consortium::{Admitted, Change, Charter, Credential, Directory, ItemRecord, Principal, View};
 use vigie_log::{Draft, Planned};
 use vigie_model::{
@@ -30,7 +31,7 @@ use vigie_proto::bank::{LogChange, encode_log_change};
 
 use self::added::AddedItems;
 use self::answer::Answer;
-use self::audit::{About, Audit, By, NewEntry};
+use self::audit::{About, Audit, NewEntry};
 use self::digests::{PartDigest, Parts};
 use self::members::{MembersAction, Standing};
 use self::purge::{Purge, PurgeTimes, Removed};
@@ -304,9 +305,9 @@ impl Planner<'_> {
     }
 
     /// Who asks for a write.
-    fn who(&self, by: Author) -> By {
+    fn who(&self, by: Author) -> Who {
         let admitted = by.admitted(&self.state.view, self.now());
-        let of = |admitted: Admitted<'_>| By {
+        let of = |admitted: Admitted<'_>| Who {
             member: admitted.member().map(|member| member.id),
             principal: admitted.principal().map(|principal| principal.id),
         };

@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 use tonic::{Code, Request, Response, Status};
-use vigie_access::Called;
+use vigie_access::{Called, Who};
 use vigie_audit::tree::{self, LeafIndex, NodeHash, Query, SIZE_MAX, Size};
 use vigie_consortium::quotas::Sign;
 use vigie_consortium::rights::Members;
@@ -19,7 +19,7 @@ use super::page::PAGE_BYTES_MAX;
 use super::{BankGrpc, Reading, refused};
 use crate::error::Error;
 use crate::plan::answer::Answer;
-use crate::plan::audit::{About, By, NewEntry};
+use crate::plan::audit::{About, NewEntry};
 use crate::plan::write::{Action, Author, Write};
 use crate::store::{EntryRange, FoundEntry};
 
@@ -40,9 +40,8 @@ impl BankGrpc {
             return Ok(());
         }
         let (called, view) = (&reading.called, &*reading.view);
-        let (who, method) = (called.who(view), called.method());
-        let by = By { member: who.member, principal: who.principal };
-        let action = method.path().to_owned();
+        let method = called.method();
+        let (by, action) = (called.who(view), method.path().to_owned());
         let entry = NewEntry { by, action, code: Code::Ok, about, calls: 1, since: None };
         let by = Author { caller: called.caller(view), method };
         let write = Write { by, action: Action::Record(vec![entry]) };
@@ -110,7 +109,7 @@ fn reported(number: usize, counted: &pb::CountedCalls) -> Result<NewEntry, Inval
     if counted.calls == 0 {
         return Err(Invalid::new(field("calls"), "is 0; it must be at least 1"));
     }
-    let by = By {
+    let by = Who {
         member: (counted.member_id > 0).then_some(MemberId(counted.member_id)),
         principal: (counted.principal_id > 0).then_some(PrincipalId(counted.principal_id)),
     };

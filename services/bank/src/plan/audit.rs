@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use tonic::Code;
+use vigie_access::Who;
 use vigie_audit::salt::Salts;
 use vigie_audit::tree::{Frontier, Full, LeafIndex};
-use vigie_consortium::{Change, Grant, PrincipalId};
-use vigie_model::{BankId, ItemId, MemberId, Sequence, UnixMillis};
+use vigie_consortium::{Change, Grant};
+use vigie_model::{BankId, ItemId, Sequence, UnixMillis};
 use vigie_proto::pb::consortium::v1 as pb;
 
 use crate::plan::answer::Answer;
@@ -16,20 +17,11 @@ use crate::store::StoredEntry;
 /// Banks that one entry names.
 pub(crate) const BANKS_MAX: usize = 256;
 
-/// The member and the principal that made a call, where they are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct By {
-    /// For whom.
-    pub(crate) member: Option<MemberId>,
-    /// By whom.
-    pub(crate) principal: Option<PrincipalId>,
-}
-
 /// An entry that has no place yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NewEntry {
     /// Who made the calls.
-    pub(crate) by: By,
+    pub(crate) by: Who,
     /// The path of the method.
     pub(crate) action: String,
     /// The code that they ended with.

@@ -11,7 +11,7 @@ use vigie_audit::tree::LeafIndex;
 use vigie_consortium::{Caller, Method, Process};
 
 use crate::log::{CurrentTerm, term};
-use crate::plan::audit::{About, By, NewEntry};
+use crate::plan::audit::{About, NewEntry};
 use crate::plan::write::{Action, Author, Write};
 
 /// How long a counted call waits until it is recorded.
@@ -84,7 +84,7 @@ fn entry(counted: &Counted) -> NewEntry {
         Counts::Alarms(sign, item, bank) => (sign.event(), Code::Ok, Some(item), bank),
     };
     NewEntry {
-        by: By { member: who.member, principal: who.principal },
+        by: who,
         action: action.to_owned(),
         code,
         about: About { banks: bank.into_iter().collect(), first_item, items, sequence: None },
