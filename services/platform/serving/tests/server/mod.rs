@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,11 +31,13 @@ pub(crate) const FAILS: u64 = 13;
 struct Gated {
     gate: Arc<Semaphore>,
     takes: Duration,
+    put: Arc<AtomicU64>,
 }
 
 #[tonic::async_trait]
 impl Blobs for Gated {
     async fn put(&self, _: Request<Blob>) -> Result<Response<Blob>, Status> {
+        self.put.fetch_add(1, Ordering::Relaxed);
         self.gate.acquire().await.map_err(|_| Status::internal("closed"))?.forget();
         tokio::time::sleep(self.takes).await;
         Ok(Response::new(Blob::default()))
@@ -71,6 +74,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) gate: Arc<Semaphore>,
     pub(crate) load: Load,
+    /// Calls of `Put` whose message has arrived.
+    put: Arc<AtomicU64>,
     pub(crate) shutdown: Shutdown,
     ended: JoinHandle<Result<(), ServeError>>,
 }
@@ -83,7 +88,8 @@ impl Server {
     /// One with messages of this size, whose calls take this long once they are let to.
     pub(crate) async fn with(config: ServingConfig, message_bytes_max: usize, takes: Duration) -> Self {
         let gate = Arc::new(Semaphore::new(0));
-        let service = BlobServer::new(Gated { gate: Arc::clone(&gate), takes });
+        let put = Arc::new(AtomicU64::new(0));
+        let service = BlobServer::new(Gated { gate: Arc::clone(&gate), takes, put: Arc::clone(&put) });
         let routes = Routes::new(reflection()).unwrap().with(service);
         routes.health().set(true).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -93,7 +99,12 @@ impl Server {
             let shutdown = shutdown.clone();
             async move { serve(listener, routes, message_bytes_max, &config, shutdown).await }
         });
-        Self { address, gate, load, shutdown, ended }
+        Self { address, gate, load, put, shutdown, ended }
+    }
+
+    /// Calls of `Put` whose message has arrived. [`Load::accepted`] counts those, too, whose client gave up before that.
+    pub(crate) fn put(&self) -> u64 {
+        self.put.load(Ordering::Relaxed)
     }
 
     /// A connection of the host `127.0.0.<host>`.
