@@ -136,6 +136,7 @@ impl Application for BankLog {
     }
 
     fn show(&self, state: &State) {
+        state.keep_notes();
         self.states.send_if_modified(|shown| {
             let is_new = !Arc::ptr_eq(shown.newest_view(), state.view());
             if is_new {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use tonic::Code;
 use vigie_access::Who;
-use vigie_consortium::{Admitted, Change, Charter, Credential, Directory, ItemRecord, Principal, View};
+use vigie_consortium::{Admitted, Change, Directory, ItemRecord, View};
 use vigie_log::{Draft, Planned};
 use vigie_model::{
     Bank, BankId, BankName, BankRef, ChangeKind, ItemId, Partition, Sequence, SetDigest, UnixMillis,
@@ -37,7 +37,7 @@ use self::members::{MembersAction, Standing};
 use self::purge::{Purge, PurgeTimes, Removed};
 use self::records::Records;
 use self::step::Step;
-use self::two_people::TwoPeople;
+use self::two_people::{Committed, TwoPeople};
 use self::undo::RemovedItem;
 use self::write::{Action, Author, Write};
 use crate::error::Error;
@@ -50,6 +50,7 @@ pub(crate) struct State {
     banks: BTreeMap<BankId, Bank>,
     view: Arc<View>,
     audit: Audit,
+    two_people: Arc<TwoPeople>,
     counted: Arc<Counted>,
 }
 
@@ -57,19 +58,25 @@ pub(crate) struct State {
 #[derive(Debug, Default)]
 pub(crate) struct Counted {
     added: AddedItems,
-    two_people: TwoPeople,
+    two_people: Committed,
 }
 
 impl State {
     /// From the rows of the store.
     pub(crate) fn new(counts: Counts, banks: Vec<Bank>, directory: Directory, audit: Audit) -> Self {
         let banks = banks.into_iter().map(|bank| (bank.id, bank)).collect();
-        Self { counts, banks, view: Arc::new(View::from(directory)), audit, counted: Arc::default() }
+        let (two_people, counted) = (Arc::default(), Arc::default());
+        Self { counts, banks, view: Arc::new(View::from(directory)), audit, two_people, counted }
     }
 
     /// Goes on with what was counted before the state was loaded.
     pub(crate) fn counting(self, counted: Arc<Counted>) -> Self {
-        Self { counted, ..self }
+        Self { two_people: counted.two_people.get(), counted, ..self }
+    }
+
+    /// Lets the requests count that were noted in groups up to the newest commit, which this state is as of.
+    pub(crate) fn keep_notes(&self) {
+        self.counted.two_people.set(&self.two_people);
     }
 
     /// The directory, with what callers may see of it.
@@ -361,64 +368,6 @@ impl Planner<'_> {
         let times = PurgeTimes::of(self.state.view.directory(), bank, self.now());
         self.purges.push(Purge { of, times });
         times
-    }
-
-    /// Checks that two people ask for removals that the banks' charters leave to two: so many items of each bank, of the caller's member.
-    fn check_removals(&self, write: &Write, items: BTreeMap<BankId, u64>) -> Result<(), Error> {
-        let Some(person) = self.person(write)? else { return Ok(()) };
-        let directory = self.state.view.directory();
-        let limit_of = |bank: BankId| directory.bank(bank).and_then(|bank| bank.charter.two_person_items());
-        let counted = &self.state.counted.two_people;
-        let limited = items.iter().filter_map(|(bank, items)| Some((*bank, *items, limit_of(*bank)?)));
-        let limited: Vec<(BankId, u64, u32)> = limited.collect();
-        let needs_two = |(bank, items, limit): &&(BankId, u64, u32)| {
-            !counted.one_may_remove(*bank, *items, *limit, self.now())
-        };
-        if let Some(limit) = limited.iter().filter(needs_two).map(|(.., limit)| *limit).min() {
-            return self.check_second(write, person, limit, items.into_keys());
-        }
-        limited.into_iter().for_each(|(bank, items, _)| counted.count_removed(bank, items, self.now()));
-        Ok(())
-    }
-
-    /// Checks that two people ask for a charter that asks for two people less often.
-    fn check_charter(&self, write: &Write, bank: BankId, charter: &Charter) -> Result<(), Error> {
-        let Some(person) = self.person(write)? else { return Ok(()) };
-        let present = self.state.view.directory().bank(bank).and_then(|bank| bank.charter.two_person_items());
-        let Some(limit) = present else { return Ok(()) };
-        let is_weaker = charter.two_person_items().is_none_or(|new| new > limit);
-        if is_weaker { self.check_second(write, person, limit, [bank]) } else { Ok(()) }
-    }
-
-    /// Checks that another principal of the member has asked for the same of the same banks, which may be called otherwise by now.
-    fn check_second(
-        &self,
-        write: &Write,
-        person: &Principal,
-        limit: u32,
-        banks: impl IntoIterator<Item = BankId>,
-    ) -> Result<(), Error> {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&vigie_log::Write::digest(write)).update(&person.member.0.to_be_bytes());
-        for bank in banks {
-            hasher.update(&bank.0.to_be_bytes());
-        }
-        let known_at = |at: UnixMillis| {
-            let keys_are_older = match &person.credential {
-                Credential::ApiKeys(keys) => keys.iter().all(|key| key.created_at <= at),
-                Credential::Certificate(_) | Credential::Token(_) => true,
-            };
-            person.created_at <= at && keys_are_older
-        };
-        let request = hasher.finalize().into();
-        let is_second = self.state.counted.two_people.is_second(request, person.id, known_at, self.now());
-        if is_second { Ok(()) } else { Err(Error::SecondPerson { limit }) }
-    }
-
-    /// The principal that asks; `None` where there are no members, so that nobody can be told from another.
-    fn person(&self, write: &Write) -> Result<Option<&Principal>, Error> {
-        let admitted = write.by.admitted(&self.state.view, self.now())?;
-        Ok(admitted.principal())
     }
 
     /// Takes an item's hashes into the digests, or out of them.

@@ -1,25 +1,48 @@
 //! Changes that need two people of a bank's owner: large removals, the deletion of a bank with many items, and charters that ask for less.
 //!
-//! The first person's request is refused and remembered; the same request by another principal of the member is done. What is remembered
-//! does not survive the bank: after a failover the first person asks again.
+//! The first person's request is refused and noted; the same request by another principal of the member is done. A note counts once the
+//! group of writes that made it is committed: a group is planned on a copy of the notes, and [`Committed`] takes the copy over with the
+//! commit. Notes do not survive the bank: after a failover the first person asks again.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use vigie_consortium::PrincipalId;
+use vigie_consortium::{Charter, Credential, Principal, PrincipalId};
 use vigie_model::{BankId, UnixMillis};
+
+use super::Planner;
+use super::write::Write;
+use crate::error::Error;
 
 /// How long the second person has, and over how long removals of one bank are added up, in milliseconds.
 pub(crate) const WITHIN_MS: u64 = 24 * 3_600_000;
 /// Requests that wait for a second person; the oldest goes.
 const ASKED_MAX: usize = 1_000;
 
-/// The requests that wait, and what was removed lately.
+/// The notes as of the newest commit.
 #[derive(Debug, Default)]
-pub(crate) struct TwoPeople(Mutex<Held>);
+pub(super) struct Committed(Mutex<Arc<TwoPeople>>);
 
-#[derive(Debug, Default)]
-struct Held {
+impl Committed {
+    /// The notes, to plan on.
+    pub(super) fn get(&self) -> Arc<TwoPeople> {
+        Arc::clone(&self.held())
+    }
+
+    /// Takes over the notes of a group that is committed.
+    pub(super) fn set(&self, notes: &Arc<TwoPeople>) {
+        *self.held() = Arc::clone(notes);
+    }
+
+    fn held(&self) -> MutexGuard<'_, Arc<TwoPeople>> {
+        // Nothing in there panics half way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The requests that wait, and what was removed lately.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TwoPeople {
     /// By the digest of the request: who asked, and when.
     asked: VecDeque<([u8; 32], PrincipalId, UnixMillis)>,
     /// By bank: how many items one person alone removed, and when.
@@ -29,50 +52,115 @@ struct Held {
 impl TwoPeople {
     /// Whether one person may remove so many more items of a bank whose charter lets one person remove fewer than `limit`.
     pub(super) fn one_may_remove(&self, bank: BankId, items: u64, limit: u32, now: UnixMillis) -> bool {
-        let held = self.held();
-        let removed = held.removed.get(&bank).into_iter().flatten();
+        let removed = self.removed.get(&bank).into_iter().flatten();
         let sum: u64 = removed.filter(|(at, _)| is_recent(*at, now)).map(|(_, items)| items).sum();
         sum.saturating_add(items) < limit.into()
     }
 
     /// Counts items of a bank that one person removes.
-    pub(super) fn count_removed(&self, bank: BankId, items: u64, now: UnixMillis) {
-        let mut held = self.held();
-        let removed = held.removed.entry(bank).or_default();
+    pub(super) fn count_removed(&mut self, bank: BankId, items: u64, now: UnixMillis) {
+        let removed = self.removed.entry(bank).or_default();
         removed.retain(|(at, _)| is_recent(*at, now));
         removed.push_back((now, items));
     }
 
-    /// Whether somebody else has asked for the same before; if not, it is remembered that this person does. `known_at` is whether the
+    /// Whether somebody else has asked for the same before; if not, it is noted that this person does. `known_at` is whether the
     /// person was there as it is now at a moment: whoever could make a second person, or a key of one, is no second person with it.
     ///
-    /// The first one's request stays until its time is over, since this one may have to be planned again. Nothing can be removed or deleted twice.
+    /// The notes of a request that two people have made are gone with it: the same request later is a new one.
     pub(super) fn is_second(
-        &self,
+        &mut self,
         request: [u8; 32],
         person: PrincipalId,
         known_at: impl Fn(UnixMillis) -> bool,
         now: UnixMillis,
     ) -> bool {
-        let mut held = self.held();
-        held.asked.retain(|(_, _, at)| is_recent(*at, now));
+        self.asked.retain(|(_, _, at)| is_recent(*at, now));
         let is_first = |(asked, by, at): &([u8; 32], PrincipalId, UnixMillis)| {
             *asked == request && *by != person && known_at(*at)
         };
-        if held.asked.iter().any(is_first) {
+        if self.asked.iter().any(is_first) {
+            self.asked.retain(|(asked, ..)| *asked != request);
             return true;
         }
-        held.asked.retain(|(asked, by, _)| (*asked, *by) != (request, person));
-        if held.asked.len() >= ASKED_MAX {
-            held.asked.pop_front();
+        self.asked.retain(|(asked, by, _)| (*asked, *by) != (request, person));
+        if self.asked.len() >= ASKED_MAX {
+            self.asked.pop_front();
         }
-        held.asked.push_back((request, person, now));
+        self.asked.push_back((request, person, now));
         false
     }
+}
 
-    fn held(&self) -> MutexGuard<'_, Held> {
-        // Nothing in there panics half way.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl Planner<'_> {
+    /// Checks that two people ask for removals that the banks' charters leave to two: so many items of each bank, of the caller's member.
+    pub(super) fn check_removals(
+        &mut self,
+        write: &Write,
+        items: BTreeMap<BankId, u64>,
+    ) -> Result<(), Error> {
+        let Some(person) = self.person(write)? else { return Ok(()) };
+        let (now, directory) = (self.now(), self.state.view.directory());
+        let limit_of = |bank: BankId| directory.bank(bank).and_then(|bank| bank.charter.two_person_items());
+        let limited = items.iter().filter_map(|(bank, items)| Some((*bank, *items, limit_of(*bank)?)));
+        let limited: Vec<(BankId, u64, u32)> = limited.collect();
+        let needs_two = |(bank, items, limit): &&(BankId, u64, u32)| {
+            !self.state.two_people.one_may_remove(*bank, *items, *limit, now)
+        };
+        if let Some(limit) = limited.iter().filter(needs_two).map(|(.., limit)| *limit).min() {
+            return self.check_second(write, &person, limit, items.into_keys());
+        }
+        if !limited.is_empty() {
+            let notes = Arc::make_mut(&mut self.state.two_people);
+            limited.into_iter().for_each(|(bank, items, _)| notes.count_removed(bank, items, now));
+        }
+        Ok(())
+    }
+
+    /// Checks that two people ask for a charter that asks for two people less often.
+    pub(super) fn check_charter(
+        &mut self,
+        write: &Write,
+        bank: BankId,
+        charter: &Charter,
+    ) -> Result<(), Error> {
+        let Some(person) = self.person(write)? else { return Ok(()) };
+        let present = self.state.view.directory().bank(bank).and_then(|bank| bank.charter.two_person_items());
+        let Some(limit) = present else { return Ok(()) };
+        let is_weaker = charter.two_person_items().is_none_or(|new| new > limit);
+        if is_weaker { self.check_second(write, &person, limit, [bank]) } else { Ok(()) }
+    }
+
+    /// Checks that another principal of the member has asked for the same of the same banks, which may be called otherwise by now.
+    fn check_second(
+        &mut self,
+        write: &Write,
+        person: &Principal,
+        limit: u32,
+        banks: impl IntoIterator<Item = BankId>,
+    ) -> Result<(), Error> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&vigie_log::Write::digest(write)).update(&person.member.0.to_be_bytes());
+        for bank in banks {
+            hasher.update(&bank.0.to_be_bytes());
+        }
+        let known_at = |at: UnixMillis| {
+            let keys_are_older = match &person.credential {
+                Credential::ApiKeys(keys) => keys.iter().all(|key| key.created_at <= at),
+                Credential::Certificate(_) | Credential::Token(_) => true,
+            };
+            person.created_at <= at && keys_are_older
+        };
+        let (request, now) = (hasher.finalize().into(), self.now());
+        let notes = Arc::make_mut(&mut self.state.two_people);
+        let is_second = notes.is_second(request, person.id, known_at, now);
+        if is_second { Ok(()) } else { Err(Error::SecondPerson { limit }) }
+    }
+
+    /// The principal that asks; `None` where there are no members, so that nobody can be told from another.
+    fn person(&self, write: &Write) -> Result<Option<Principal>, Error> {
+        let admitted = write.by.admitted(&self.state.view, self.now())?;
+        Ok(admitted.principal().cloned())
     }
 }
 
@@ -89,23 +177,25 @@ mod tests {
 
     #[test]
     fn the_same_by_another_within_a_day_is_the_second() {
-        let two = TwoPeople::default();
-        let is_second =
-            |request: u8, person, now| two.is_second([request; 32], person, |_| true, UnixMillis(now));
-        assert!(!is_second(1, ONE, 0));
+        let mut two = TwoPeople::default();
+        let is_second = |two: &mut TwoPeople, request: u8, person, now| {
+            two.is_second([request; 32], person, |_| true, UnixMillis(now))
+        };
+        assert!(!is_second(&mut two, 1, ONE, 0));
         // The same person again, and another request.
-        assert!(!is_second(1, ONE, 5) && !is_second(2, OTHER, 5));
+        assert!(!is_second(&mut two, 1, ONE, 5) && !is_second(&mut two, 2, OTHER, 5));
         // A person that the first one may have made.
         assert!(!two.is_second([1; 32], PrincipalId(3), |at| at < UnixMillis(5), UnixMillis(6)));
-        // As often as it is planned.
-        assert!(is_second(1, OTHER, 6) && is_second(1, OTHER, 7));
-        assert!(!is_second(1, OTHER, 6 + WITHIN_MS));
+        // Once, unless it is planned again on the notes from before.
+        assert!(is_second(&mut two.clone(), 1, OTHER, 6) && is_second(&mut two, 1, OTHER, 7));
+        assert!(!is_second(&mut two, 1, ONE, 8));
+        assert!(!is_second(&mut two, 1, OTHER, 8 + WITHIN_MS));
     }
 
     #[test]
     fn small_removals_add_up_for_a_day() {
-        let two = TwoPeople::default();
-        let may = |bank, items, now| {
+        let mut two = TwoPeople::default();
+        let mut may = |bank, items, now| {
             let may = two.one_may_remove(BankId(bank), items, 5, UnixMillis(now));
             if may {
                 two.count_removed(BankId(bank), items, UnixMillis(now));
@@ -120,12 +210,12 @@ mod tests {
 
     #[test]
     fn what_waits_is_bounded() {
-        let two = TwoPeople::default();
+        let mut two = TwoPeople::default();
         for request in 0..2_000_u64 {
             let mut digest = [0; 32];
             digest[..8].copy_from_slice(&request.to_be_bytes());
             assert!(!two.is_second(digest, ONE, |_| true, UnixMillis(0)));
         }
-        assert_eq!(two.held().asked.len(), ASKED_MAX);
+        assert_eq!(two.asked.len(), ASKED_MAX);
     }
 }
