@@ -207,7 +207,8 @@ mod tests {
         let first = Submission { member: MemberId::HOST, origin, at: UnixMillis(5) };
         let content = ContentDigest::of(BankId(2), &[Hash::md5([1; 16])]);
         let record = ItemRecord::new(content, details, first);
-        let record = record.with(MemberId(3), Origin::default(), UnixMillis(6)).unwrap();
+        let other = Submission { member: MemberId(3), origin: Origin::default(), at: UnixMillis(6) };
+        let record = record.with(other).unwrap();
         assert_eq!(ItemRecord::try_from(pb::ItemRecord::from(record.clone())), Ok(record));
     }
 

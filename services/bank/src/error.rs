@@ -48,8 +48,8 @@ pub(crate) enum Error {
     /// A classification is not the bank's.
     #[error("{0}")]
     Class(ClassError),
-    /// The item has as many submissions as it may have.
-    #[error("item {0} has as many submissions as an item may have")]
+    /// The item has submissions of as many members as it may have.
+    #[error("item {0} has submissions of 64 members, and an item has no more")]
     TooManySubmissions(ItemId),
     /// The member has not submitted the item, or not from this origin.
     #[error("item {0} has no such submission of the caller's member")]

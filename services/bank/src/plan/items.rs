@@ -78,15 +78,16 @@ impl<'a> Additions<'a> {
             self.targets.push(Target::Known(id));
         } else if let Some(id) = known.first().copied() {
             let record = record_of(&id).ok_or(Error::Broken)?;
-            let record = record.with(adding.contributor, origin.clone(), adding.at);
-            self.changed.insert(id, record.map_err(|_| Error::TooManySubmissions(id))?);
+            let with = record.with(adding.submission(origin.clone()));
+            let with = with.map_err(|_| Error::TooManySubmissions(id))?;
+            if with != *record {
+                self.changed.insert(id, with);
+            }
             self.targets.push(Target::Known(id));
         } else if let Some(number) = self.new_by_content.get(&content).copied() {
             let record = self.new[number].1.as_mut().ok_or(Error::Broken)?;
-            if !record.has(adding.contributor, origin) {
-                let with = record.with(adding.contributor, origin.clone(), adding.at);
-                *record = with.map_err(|_| Error::TooManySubmissions(ItemId(0)))?;
-            }
+            // All of them are of one member.
+            *record = record.with(adding.submission(origin.clone())).map_err(|_| Error::Broken)?;
             self.targets.push(Target::New(number));
         } else {
             let first = adding.submission(origin.clone());

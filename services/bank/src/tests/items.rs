@@ -9,6 +9,7 @@ use crate::{VerifyError, verify};
 on_both_stores! {
     a_list_that_is_sent_again_changes_nothing,
     an_item_lives_while_one_submission_does,
+    no_member_keeps_another_from_submitting,
     details_change_without_an_index_and_are_kept,
     a_classification_is_of_the_banks_taxonomies,
     new_items_are_counted_against_the_quota,
@@ -102,6 +103,45 @@ async fn an_item_lives_while_one_submission_does(bed: Bed) {
     worker.add("acme/known", vec![of_case(2, "")]).await.unwrap();
     contributor.remove(vec![id]).await.unwrap();
     refused(contributor.item(id).await, Code::NotFound, "no item");
+    consortium.served.stop().await;
+    verify(&bed.config()).await.unwrap();
+}
+
+async fn no_member_keeps_another_from_submitting(bed: Bed) {
+    let consortium = Consortium::start(bed.config()).await;
+    let Consortium { operator, administrator, contributor, .. } = &consortium;
+    operator.member("other").await;
+    administrator.create_bank("known").await.unwrap();
+    let others = operator.principal("other", members::Role::Administrator).await;
+    let worker = others.principal("", members::Role::Contributor).await;
+    administrator.share("known", "other", &[members::Capability::Contribute]).await;
+    // A hundred cases of one member, in one request and in others: its first eight are recorded, and no request fails.
+    let cases =
+        |range: std::ops::Range<u64>| range.map(|case| of_case(1, &case.to_string())).collect::<Vec<_>>();
+    let ids = worker.add("acme/known", cases(0..70)).await.unwrap();
+    let id = ids[0];
+    assert!(ids.iter().all(|one| *one == id));
+    let submitted = async || {
+        let item = contributor.item(id).await.unwrap();
+        let of = |name: &str| item.submissions.iter().filter(|one| one.member == name).count();
+        (of("other"), of("acme"))
+    };
+    assert_eq!(submitted().await, (8, 0));
+    let before = contributor.item(id).await.unwrap();
+    assert_eq!(worker.add("acme/known", cases(60..100)).await.unwrap(), [id; 40]);
+    assert_eq!(contributor.item(id).await.unwrap(), before);
+    // The owner's batch, which has the item too.
+    let list = vec![of_case(2, "x"), of_case(1, "x"), of_case(3, "x")];
+    assert_eq!(contributor.add("known", list).await.unwrap()[1], id);
+    assert_eq!(submitted().await, (8, 1));
+    // What was not recorded cannot be withdrawn; what is withdrawn leaves room.
+    let origin = |case: &str| of_case(1, case).origin;
+    refused(worker.withdraw(id, origin("9")).await, Code::NotFound, "has no such submission");
+    worker.withdraw(id, origin("3")).await.unwrap();
+    worker.add("acme/known", cases(9..10)).await.unwrap();
+    worker.withdraw(id, origin("9")).await.unwrap();
+    worker.remove(vec![id]).await.unwrap();
+    assert_eq!(submitted().await, (0, 1));
     consortium.served.stop().await;
     verify(&bed.config()).await.unwrap();
 }

@@ -1,7 +1,9 @@
 //! The record of an item: its details, and the submissions by which it lives.
 
+use std::collections::BTreeSet;
+
 use thiserror::Error;
-use vigie_model::{BankId, Hash, MemberId, UnixMillis};
+use vigie_model::{BankId, Hash, MemberId};
 
 use super::details::Details;
 use super::origin::{Origin, Submission};
@@ -44,14 +46,18 @@ pub struct ItemRecord {
     pub submissions: Vec<Submission>,
 }
 
-/// An item has as many submissions as it may have.
+/// An item has submissions of as many members as it may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("an item has at most {max} submissions", max = ItemRecord::SUBMISSIONS_MAX)]
+#[error("an item has submissions of at most {max} members", max = ItemRecord::MEMBERS_MAX)]
 pub struct TooManySubmissions;
 
 impl ItemRecord {
-    /// Submissions of one item.
-    pub const SUBMISSIONS_MAX: usize = 64;
+    /// Members that submit one item. Each has a bound of its own, so none takes the room of another.
+    pub const MEMBERS_MAX: usize = 64;
+    /// Submissions of one item by one member: its first ones.
+    pub const OF_MEMBER_MAX: usize = 8;
+    /// Submissions of a record that is read: an earlier version kept up to 64, whoever made them.
+    pub const SUBMISSIONS_MAX: usize = Self::MEMBERS_MAX * Self::OF_MEMBER_MAX + 64;
 
     /// The record of an item that a member has just added.
     #[must_use]
@@ -71,14 +77,24 @@ impl ItemRecord {
         self.submissions.iter().any(|one| one.member == member)
     }
 
-    /// The record with another submission.
-    pub fn with(&self, member: MemberId, origin: Origin, at: UnixMillis) -> Result<Self, TooManySubmissions> {
-        if self.submissions.len() >= Self::SUBMISSIONS_MAX {
-            return Err(TooManySubmissions);
-        }
+    /// The record with another submission. Unchanged where it is there, and where the member has [`Self::OF_MEMBER_MAX`] others: the item
+    /// lives by those.
+    pub fn with(&self, submission: Submission) -> Result<Self, TooManySubmissions> {
         let mut record = self.clone();
-        record.submissions.push(Submission { member, origin, at });
+        let member = submission.member;
+        match self.submissions.iter().filter(|one| one.member == member).count() {
+            0 if self.member_count() >= Self::MEMBERS_MAX => return Err(TooManySubmissions),
+            count if count < Self::OF_MEMBER_MAX && !self.has(member, &submission.origin) => {
+                record.submissions.push(submission);
+            }
+            _ => {}
+        }
         Ok(record)
+    }
+
+    /// Members that have submitted the item.
+    fn member_count(&self) -> usize {
+        self.submissions.iter().map(|one| one.member).collect::<BTreeSet<_>>().len()
     }
 
     /// The record without the submissions of a member: of one origin, or of all. `None` where none is left, so that the item goes.
@@ -94,6 +110,8 @@ impl ItemRecord {
 
 #[cfg(test)]
 mod tests {
+    use vigie_model::UnixMillis;
+
     use super::*;
 
     #[test]
@@ -103,8 +121,9 @@ mod tests {
         let content = ContentDigest::of(BankId(1), &[Hash::md5([1; 16])]);
         let first = Submission { member: MemberId(2), origin: origin("a"), at };
         let record = ItemRecord::new(content, Details::default(), first);
-        let record = record.with(MemberId(2), origin("b"), at).unwrap();
-        let record = record.with(MemberId(3), origin("a"), at).unwrap();
+        let submission = |member, case| Submission { member: MemberId(member), origin: origin(case), at };
+        let record = record.with(submission(2, "b")).unwrap();
+        let record = record.with(submission(3, "a")).unwrap();
         assert!(record.has(MemberId(2), &origin("b")) && !record.has(MemberId(3), &origin("b")));
         let one = record.without(MemberId(2), Some(&origin("a"))).unwrap();
         assert_eq!(one.submissions.len(), 2);
@@ -112,11 +131,38 @@ mod tests {
         let none_of_two = record.without(MemberId(2), None).unwrap();
         assert!(!none_of_two.is_of(MemberId(2)));
         assert_eq!(none_of_two.without(MemberId(3), Some(&origin("a"))), None);
-        let mut full = record;
-        while full.submissions.len() < ItemRecord::SUBMISSIONS_MAX {
-            full = full.with(MemberId(4), origin("c"), at).unwrap();
+    }
+
+    #[test]
+    fn no_member_takes_the_room_of_another() {
+        let submission = |member, case: u64| {
+            let origin = Origin::new("", "", &case.to_string()).unwrap();
+            Submission { member: MemberId(member), origin, at: UnixMillis(case) }
+        };
+        let content = ContentDigest::of(BankId(1), &[Hash::md5([1; 16])]);
+        let mut record = ItemRecord::new(content, Details::default(), submission(1, 0));
+        for case in 0..100 {
+            record = record.with(submission(1, case)).unwrap();
         }
-        assert_eq!(full.with(MemberId(4), origin("d"), at), Err(TooManySubmissions));
+        // The first ones, each once.
+        let cases = |record: &ItemRecord| record.submissions.iter().map(|one| one.at.0).collect::<Vec<_>>();
+        assert_eq!(cases(&record), (0..8).collect::<Vec<_>>());
+        assert_eq!(record.with(submission(1, 99)), Ok(record.clone()));
+        for member in 2..65 {
+            for case in 0..100 {
+                record = record.with(submission(member, case)).unwrap();
+            }
+        }
+        assert_eq!(record.submissions.len(), ItemRecord::MEMBERS_MAX * ItemRecord::OF_MEMBER_MAX);
+        assert_eq!(record.with(submission(65, 0)), Err(TooManySubmissions));
+        // What a member withdraws leaves room for its others, and all of it for another member.
+        let less = record.without(MemberId(1), Some(&submission(1, 3).origin)).unwrap();
+        assert_eq!(less.with(submission(1, 99)).unwrap().submissions.len(), record.submissions.len());
+        record.without(MemberId(1), None).unwrap().with(submission(65, 0)).unwrap();
+        // A record of an earlier version, which had one member's alone.
+        let former = ItemRecord { submissions: (0..64).map(|case| submission(1, case)).collect(), ..record };
+        assert_eq!(former.with(submission(1, 64)), Ok(former.clone()));
+        assert_eq!(former.with(submission(2, 0)).unwrap().submissions.len(), 65);
     }
 
     #[test]
