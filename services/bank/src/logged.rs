@@ -47,9 +47,9 @@ pub(crate) async fn altered(
     Ok(differing.collect())
 }
 
-/// Whether a change added an item. Where its bytes were purged, those that it had are made anew from the item and compared with
-/// the digest.
-fn adds(change: &StoredChange, item: &Item) -> bool {
+/// Whether a change added an item. Where its bytes were purged or not read, those that it had are made anew from the item and compared
+/// with the digest.
+pub(crate) fn adds(change: &StoredChange, item: &Item) -> bool {
     if change.is_purged() {
         let again = encode_log_change(LogChange::Shard(ChangeKind::ItemAdded(item.clone())));
         return again.is_some_and(|bytes| digest(&bytes) == change.digest);
@@ -58,7 +58,7 @@ fn adds(change: &StoredChange, item: &Item) -> bool {
 }
 
 /// The item that a change added, by bytes that are those of its digest.
-fn proven_item(change: &StoredChange) -> Option<Item> {
+pub(crate) fn proven_item(change: &StoredChange) -> Option<Item> {
     change.proven_bytes()?;
     added_by(change)
 }

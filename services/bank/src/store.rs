@@ -32,7 +32,7 @@ pub(crate) use self::error::StoreError;
 pub(crate) use self::records::Batch;
 pub(crate) use self::records::{
     AsOf, AuditHead, Counts, EntryPage, EntryRange, FoundEntry, FoundPage, HeadRow, ItemPage, ItemRange,
-    ItemSearch, Loaded, Placement, PurgedPage, Rows, StoredEntry, StoredItem, StoredRecord, Undo,
+    ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Rows, StoredEntry, StoredItem, StoredRecord, Undo,
     id_to_model, to_model,
 };
 
@@ -151,10 +151,11 @@ pub(crate) trait ReadItems {
     async fn known_records(&self, items: &[ItemId], content: &[u64])
     -> Result<Vec<StoredRecord>, StoreError>;
 
-    /// Reads those of these removed items that can be brought back.
-    async fn undos(&self, items: &[ItemId]) -> Result<Vec<Undo>, StoreError>;
+    /// Reads the rows of those of these removed items that were not purged and not brought back, in one query.
+    async fn undos(&self, items: &[ItemId]) -> Result<Vec<KeptUndo>, StoreError>;
 
-    /// Reads the removed items of a bank after an id that can be brought back, at most `limit`, by id.
+    /// Reads the removed items of a bank after an id that can be brought back, at most `limit`, by id: those whose rows have their bytes, and
+    /// those whose changes the log still has.
     async fn undos_of(&self, bank: BankId, after: ItemId, limit: u16) -> Result<Vec<Undo>, StoreError>;
 
     /// Reads the records of those of these items that have one, by item.

@@ -5,6 +5,7 @@ mod writes;
 mod members;
 mod audit;
 mod items;
+mod restore;
 mod two_people;
 mod idempotency;
 mod reads;

@@ -285,9 +285,7 @@ impl pb::bank_service_server::BankService for BankGrpc {
         let message = request.get_ref();
         let (name, limit) = (bank_ref("bank", &message.bank)?, page_size(message.page_size)?);
         let bank = reading.admitted()?.bank(&name).map_err(refused)?.id;
-        // What the log no longer has cannot be brought back.
-        let floor = reading.read(reading.store.head()).await?.floor;
-        let after = ItemId(message.after_id.max(floor.0));
+        let after = ItemId(message.after_id);
         let removed = reading.read(reading.store.undos_of(bank, after, limit)).await?;
         let directory = reading.view.directory();
         let shown = |undo: Undo| pb::RemovedItem {

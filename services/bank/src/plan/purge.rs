@@ -3,9 +3,10 @@
 //! A bank's charter names the hours until the hash of a withdrawn item is in no file any more (`purge_hours`). The transaction
 //! that removes an item records two times, by the charter as it is then, and the sweeper does what is due by the bank's clock:
 //!
-//! - **At half of the hours** the bytes of the change that added the item are removed from the log. Its digest stays, so the
+//! - **At half of the hours** the bytes of the change that added the item are removed from the log, and the row by which it could be
+//!   brought back, which has them too. The change's digest stays, so the
 //!   chain holds and `verify` counts it. Until then a follower that is behind goes on from where it is.
-//! - **At three quarters** the database rewrites its tables of items and changes. Both databases leave copies of removed rows in
+//! - **At three quarters** the database rewrites its tables of items, removed items and changes. Both databases leave copies of removed rows in
 //!   the free space of their pages, and nothing but a rewrite clears it. Waiting makes one rewrite serve the removals of a
 //!   quarter of the hours; the last quarter is for banks that are away and for rewrites that fail.
 //!

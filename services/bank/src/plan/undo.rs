@@ -1,14 +1,14 @@
-//! Removed items that can be brought back: the log still has the bytes that added them.
+//! Removed items that can be brought back, until their bytes are purged.
 
 use vigie_consortium::ItemRecord;
-use vigie_log::{ChangeRange, Sequence, Slice, StoredChange};
-use vigie_model::{ChangeKind, Item, ItemId};
-use vigie_proto::bank::{LogChange, decode_log_change};
+use vigie_model::{Item, ItemId};
+use vigie_proto::bank::decode_item;
 
-use crate::store::{Store, StoreError, Undo};
+use crate::logged::{adds, proven_item};
+use crate::store::{KeptUndo, Store, StoreError};
 
 /// A removed item that can be brought back.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct RemovedItem {
     /// The item as it was added.
     pub(crate) item: Item,
@@ -21,24 +21,24 @@ pub(crate) async fn removed_items(
     store: &dyn Store,
     items: &[ItemId],
 ) -> Result<Vec<RemovedItem>, StoreError> {
-    let mut removed = Vec::new();
     if items.is_empty() {
-        return Ok(removed);
+        return Ok(Vec::new());
     }
-    for Undo { item, record, .. } in store.undos(items).await? {
-        let through = Sequence(item.0);
-        let (after, slice) = (through.before(), Slice::ALL);
-        let range = ChangeRange { after, through, slice, count_max: 1, bytes_max: usize::MAX };
-        let page = store.changes(&range).await?;
-        removed.extend(page.changes.first().and_then(added_by).map(|item| RemovedItem { item, record }));
-    }
-    Ok(removed)
+    let kept = store.undos(items).await?.into_iter();
+    kept.filter_map(|kept| removed_item(kept).transpose()).collect()
 }
 
-/// The item that a change added, by bytes that are those of its digest.
-fn added_by(change: &StoredChange) -> Option<Item> {
-    match decode_log_change(change.proven_bytes()?).ok()? {
-        LogChange::Shard(ChangeKind::ItemAdded(item)) => Some(item),
-        LogChange::Shard(_) | LogChange::Directory(_) | LogChange::Record(..) => None,
-    }
+/// The removed item of a row. An older build kept no bytes in it: those are of the change that added the item, while the log has it.
+fn removed_item(KeptUndo { undo, payload, added }: KeptUndo) -> Result<Option<RemovedItem>, StoreError> {
+    let Some(payload) = payload else {
+        let item = added.as_ref().and_then(proven_item);
+        return Ok(item.map(|item| RemovedItem { item, record: undo.record }));
+    };
+    let is_removed = |item: &Item| {
+        (item.id, item.bank) == (undo.item, undo.bank)
+            && added.as_ref().is_none_or(|change| adds(change, item))
+    };
+    let item = decode_item(&payload).ok().filter(is_removed);
+    let item = item.ok_or_else(|| StoreError::Corrupt { row: format!("removed item {}", undo.item) })?;
+    Ok(Some(RemovedItem { item, record: undo.record }))
 }

@@ -4,6 +4,7 @@
 //! to fail with or without having been done.
 
 mod purges;
+mod undos;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,7 +26,8 @@ use crate::plan::purge::{Purge, PurgeTimes, Removed};
 use crate::store::error::{CommitError, StoreError, corrupt};
 use crate::store::records::{
     AsOf, AuditHead, Batch, Counts, DirectoryKey, DirectoryRow, EntryPage, EntryRange, FoundEntry, FoundPage,
-    HeadRow, ItemPage, ItemRange, ItemSearch, Loaded, Placement, Rows, StoredEntry, StoredRecord, Undo,
+    HeadRow, ItemPage, ItemRange, ItemSearch, KeptUndo, Loaded, Placement, Rows, StoredEntry, StoredRecord,
+    Undo,
 };
 use crate::store::{ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
 
@@ -97,7 +99,7 @@ struct Contents {
     banks: BTreeMap<BankId, Bank>,
     items: BTreeMap<ItemId, Vec<u8>>,
     records: BTreeMap<ItemId, StoredRecord>,
-    undos: BTreeMap<ItemId, Undo>,
+    undos: BTreeMap<ItemId, (Undo, Option<Vec<u8>>)>,
     parts: Parts,
     directory: BTreeMap<DirectoryKey, DirectoryRow>,
     /// Of the audit, by index.
@@ -116,8 +118,7 @@ impl Contents {
         let rows = &batch.rows;
         self.counts = rows.counts;
         self.items.extend(rows.items_added.iter().map(|item| (item.placement.item, item.payload.clone())));
-        self.undos.extend(rows.undos.iter().map(|undo| (undo.item, undo.clone())));
-        rows.undone.iter().for_each(|item| drop(self.undos.remove(item)));
+        self.set_undos(rows);
         self.records.extend(rows.records_set.iter().map(|set| (set.item, set.clone())));
         for item in &rows.items_removed {
             self.items.remove(item);
@@ -374,15 +375,12 @@ impl ReadItems for MemoryStore {
         Ok(contents.records.values().filter(is_asked).cloned().collect())
     }
 
-    async fn undos(&self, items: &[ItemId]) -> Result<Vec<Undo>, StoreError> {
-        let contents = self.disk.contents();
-        Ok(items.iter().filter_map(|item| contents.undos.get(item).cloned()).collect())
+    async fn undos(&self, items: &[ItemId]) -> Result<Vec<KeptUndo>, StoreError> {
+        Ok(self.disk.contents().kept_undos(items))
     }
 
     async fn undos_of(&self, bank: BankId, after: ItemId, limit: u16) -> Result<Vec<Undo>, StoreError> {
-        let contents = self.disk.contents();
-        let beyond = contents.undos.range((Excluded(after), Unbounded)).map(|(_, undo)| undo);
-        Ok(beyond.filter(|undo| undo.bank == bank).take(limit.into()).cloned().collect())
+        Ok(self.disk.contents().undos_of(bank, after).take(limit.into()).collect())
     }
 
     async fn records(&self, items: &[ItemId]) -> Result<Vec<StoredRecord>, StoreError> {

@@ -47,7 +47,7 @@ use crate::plan::digests::PartDigest;
 use crate::store::error::{CommitError, StoreError, failed};
 use crate::store::records::{
     AsOf, AuditHead, Batch, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
-    Loaded, Placement, PurgedPage, Rows, StoredRecord, Undo,
+    KeptUndo, Loaded, Placement, PurgedPage, Rows, StoredRecord, Undo,
 };
 use crate::store::sql::audit;
 use crate::store::sql::find;
@@ -370,7 +370,7 @@ impl ReadItems for PostgresStore {
         self.writer().await.read(read).await
     }
 
-    async fn undos(&self, items: &[ItemId]) -> Result<Vec<Undo>, StoreError> {
+    async fn undos(&self, items: &[ItemId]) -> Result<Vec<KeptUndo>, StoreError> {
         let read =
             async |connection: &mut PgConnection| records::undos(connection, lists::UNDOS, items).await;
         self.writer().await.read(read).await

@@ -5,7 +5,7 @@ use std::fmt::{self, Debug};
 use prost::Message as _;
 use vigie_audit::tree::{Appended, Frontier, NodeHash, Size, StoredIndex};
 use vigie_consortium::{ContentDigest, Directory, ItemRecord};
-use vigie_log::{Head, LogId, Sequence};
+use vigie_log::{Head, LogId, Sequence, StoredChange};
 use vigie_model::{Bank, BankId, Item, ItemId, LogHead, MemberId, SetDigest, ShardIdentity, UnixMillis};
 use vigie_proto::bank::ItemQuery;
 use vigie_proto::pb::bank::v1 as pb;
@@ -53,7 +53,7 @@ pub(crate) struct Rows {
     pub(crate) items_added: Vec<StoredItem>,
     /// Items that are no longer there, nor are their records.
     pub(crate) items_removed: Vec<ItemId>,
-    /// Removed items that can be brought back from now on.
+    /// Removed items that can be brought back from now on: `items_removed` names them, and their rows keep the bytes of the items.
     pub(crate) undos: Vec<Undo>,
     /// Removed items that were brought back.
     pub(crate) undone: Vec<ItemId>,
@@ -239,7 +239,7 @@ pub(crate) struct Undo {
     pub(crate) member: MemberId,
     /// When.
     pub(crate) removed_at: UnixMillis,
-    /// When the bytes of the change that added it leave the log.
+    /// When its bytes are purged.
     pub(crate) until: UnixMillis,
     /// Its record, if it had one.
     pub(crate) record: Option<ItemRecord>,
@@ -250,6 +250,24 @@ impl Undo {
     pub(crate) fn payload(&self) -> Option<Vec<u8>> {
         let record = self.record.clone()?;
         Some(StoredRecord { item: self.item, record }.payload())
+    }
+}
+
+/// The row of a removed item that can be brought back, with what it can be brought back from.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct KeptUndo {
+    /// What was removed, when and by whom.
+    pub(crate) undo: Undo,
+    /// The bytes of the item, as [`StoredItem`] has them; `None` where an older build removed it.
+    pub(crate) payload: Option<Vec<u8>>,
+    /// The change that added it, where the log still has it: without bytes where `payload` is there.
+    pub(crate) added: Option<StoredChange>,
+}
+
+/// Does not show the payload, which holds hashes.
+impl Debug for KeptUndo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptUndo").field("undo", &self.undo).finish_non_exhaustive()
     }
 }
 

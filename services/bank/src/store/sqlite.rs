@@ -40,7 +40,7 @@ use crate::plan::digests::PartDigest;
 use crate::store::error::{CommitError, StoreError, failed};
 use crate::store::records::{
     AsOf, AuditHead, Batch, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
-    Loaded, Placement, PurgedPage, Rows, StoredRecord, Undo,
+    KeptUndo, Loaded, Placement, PurgedPage, Rows, StoredRecord, Undo,
 };
 use crate::store::sql::audit;
 use crate::store::sql::find;
@@ -388,7 +388,7 @@ impl ReadItems for SqliteStore {
         Ok(found)
     }
 
-    async fn undos(&self, items: &[ItemId]) -> Result<Vec<Undo>, StoreError> {
+    async fn undos(&self, items: &[ItemId]) -> Result<Vec<KeptUndo>, StoreError> {
         records::undos(&mut self.writer().await?.connection, lists::UNDOS, items).await
     }
 

@@ -25,6 +25,7 @@ pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Resul
     if !state.records_set.is_empty() {
         set_records(connection, &state.records_set).await?;
     }
+    set_undos(connection, state).await?;
     if !state.items_removed.is_empty() {
         let removed: Vec<_> = state.items_removed.iter().map(|item| integer(item.0)).collect();
         for statement in
@@ -43,7 +44,6 @@ pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Resul
         add_entries(connection, &state.audit).await?;
     }
     purges::add(connection, &state.purges).await?;
-    set_undos(connection, state).await?;
     if !batch.recorded.is_empty() {
         record(connection, &batch.recorded).await?;
     }
@@ -137,14 +137,17 @@ async fn set_records(connection: &mut PgConnection, records: &[StoredRecord]) ->
     .map_err(failed("set records of items"))
 }
 
-/// Records removed items that can be brought back, and forgets those that were.
+/// Records removed items that can be brought back, with the bytes of their rows, which are still there; and forgets those that were.
 async fn set_undos(connection: &mut PgConnection, state: &Rows) -> Result<(), StoreError> {
     if !state.undos.is_empty() {
         let column =
             |value: fn(&Undo) -> u64| state.undos.iter().map(|undo| integer(value(undo))).collect::<Vec<_>>();
         sqlx::query(
-            "INSERT INTO undos (item_id, bank_id, member_id, removed_at_ms, until_ms, record) \
-             SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[], $6::BYTEA[])",
+            "INSERT INTO undos (item_id, bank_id, member_id, removed_at_ms, until_ms, record, payload) \
+             SELECT removed.*, items.payload \
+             FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[], $6::BYTEA[]) \
+             AS removed (item_id, bank_id, member_id, removed_at_ms, until_ms, record) \
+             LEFT JOIN items ON items.id = removed.item_id",
         )
         .bind(column(|undo| undo.item.0))
         .bind(column(|undo| undo.bank.0.into()))

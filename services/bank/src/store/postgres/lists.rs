@@ -8,7 +8,7 @@ use crate::store::error::failed;
 use crate::store::records::Placement;
 use crate::store::sql::find::{Statements, statements};
 use crate::store::sql::read::{Read, integer};
-use crate::store::sql::records::ByLists;
+use crate::store::sql::records::{ByLists, undos_by_list};
 use crate::store::sql::rows::{to_item, to_recorded};
 
 /// Reads banks by their ids.
@@ -24,8 +24,8 @@ pub(super) const RECORDS: ByLists = ByLists {
 };
 
 /// Reads removed items.
-pub(super) const UNDOS: &str = "SELECT item_id, bank_id, member_id, removed_at_ms, until_ms, record FROM undos \
-                                WHERE item_id = ANY(string_to_array(trim(BOTH '[]' FROM $1), ',')::BIGINT[]) ORDER BY item_id";
+pub(super) const UNDOS: &str =
+    undos_by_list!("undos.item_id = ANY(string_to_array(trim(BOTH '[]' FROM $1), ',')::BIGINT[])");
 
 /// Reads hashes of the audit by their positions.
 pub(super) const NODES: &str = "SELECT position, hash FROM audit_hashes \

@@ -18,8 +18,9 @@ use crate::store::sql::read::integer;
 const PATIENCE: &str = "SET statement_timeout = 0; SET lock_timeout = 5000";
 
 /// The tables whose rows hold hashes, and what is done to each.
-const TABLES: [(&str, &str, &str); 2] = [
+const TABLES: [(&str, &str, &str); 3] = [
     ("items", "VACUUM items", "VACUUM (FULL) items"),
+    ("undos", "VACUUM undos", "VACUUM (FULL) undos"),
     ("changes", "VACUUM changes", "VACUUM (FULL) changes"),
 ];
 
@@ -72,7 +73,7 @@ pub(super) async fn end_bank(connection: &mut PgConnection, bank: i64) -> Result
     delete.execute(connection).await.map(drop).map_err(failed("end a sweep"))
 }
 
-/// Removes from the log what is due, inside a transaction.
+/// Removes from the log what is due, and the rows that keep the bytes of removed items, inside a transaction.
 pub(super) async fn purge_items(connection: &mut PgConnection, due: &[Due]) -> Result<(), StoreError> {
     let list: Vec<i64> = due.iter().map(|one| integer(one.item)).collect();
     for statement in [

@@ -2,18 +2,34 @@
 
 use vigie_model::{BankId, ItemId};
 
-use crate::store::records::{StoredRecord, Undo};
+use crate::store::records::{KeptUndo, StoredRecord, Undo};
 use crate::store::sql::read::{Read, Reader, Value, all, number_list};
-use crate::store::sql::rows::{to_record, to_undo};
+use crate::store::sql::rows::{to_kept_undo, to_record, to_undo};
 
-/// The removed items with these ids that can be brought back. `statement` reads them, in the words of the database.
+/// Makes the statement of [`undos`] of how the database says that `undos.item_id` is in the list of the parameter `$1`. A change that the row
+/// does not need is read without its bytes.
+macro_rules! undos_by_list {
+    ($listed:literal) => {
+        concat!(
+            "SELECT undos.item_id, undos.bank_id, undos.member_id, undos.removed_at_ms, undos.until_ms, undos.record, \
+             undos.payload, changes.sequence, changes.partition, changes.digest, \
+             CASE WHEN undos.payload IS NULL THEN changes.payload END \
+             FROM undos LEFT JOIN changes ON changes.sequence = undos.item_id WHERE ",
+            $listed,
+            " ORDER BY undos.item_id"
+        )
+    };
+}
+pub(in crate::store) use undos_by_list;
+
+/// The rows of removed items with these ids. `statement` reads them, in the words of the database.
 pub(in crate::store) async fn undos<C: Reader>(
     connection: &mut C,
     statement: &'static str,
     items: &[ItemId],
-) -> Read<Vec<Undo>> {
+) -> Read<Vec<KeptUndo>> {
     let list = number_list(items.iter().map(|item| item.0));
-    all(connection, "read removed items", statement, &[Value::Text(&list)], to_undo).await
+    all(connection, "read removed items", statement, &[Value::Text(&list)], to_kept_undo).await
 }
 
 /// The removed items of a bank that can be brought back.
@@ -24,7 +40,9 @@ pub(in crate::store) async fn undos_of<C: Reader>(
     limit: u16,
 ) -> Read<Vec<Undo>> {
     let select = "SELECT item_id, bank_id, member_id, removed_at_ms, until_ms, record FROM undos \
-                  WHERE bank_id = $1 AND item_id > $2 ORDER BY item_id LIMIT $3";
+                  WHERE bank_id = $1 AND item_id > $2 \
+                  AND (payload IS NOT NULL OR item_id > (SELECT floor FROM head WHERE id = 1)) \
+                  ORDER BY item_id LIMIT $3";
     let values = [bank.0.into(), after.0, limit.into()].map(Value::Number);
     all(connection, "read removed items", select, &values, to_undo).await
 }

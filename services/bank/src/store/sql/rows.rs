@@ -10,7 +10,9 @@ use vigie_proto::bank::decode_item;
 
 use crate::plan::digests::PartDigest;
 use crate::store::error::{StoreError, corrupt};
-use crate::store::records::{Counts, DirectoryKey, DirectoryRow, FoundEntry, HeadRow, StoredRecord, Undo};
+use crate::store::records::{
+    Counts, DirectoryKey, DirectoryRow, FoundEntry, HeadRow, KeptUndo, StoredRecord, Undo,
+};
 
 /// A column that does not read as it should.
 pub(in crate::store) type Column<T> = Result<T, sqlx::Error>;
@@ -214,4 +216,20 @@ pub(in crate::store) fn to_undo(row: &impl StoredRow) -> Result<Undo, StoreError
         })
     };
     read().map_err(fault)
+}
+
+/// From those of [`to_undo`], `payload`, and `sequence, partition, digest, payload` of the change that added the item, if it is there.
+pub(in crate::store) fn to_kept_undo(row: &impl StoredRow) -> Result<KeptUndo, StoreError> {
+    let undo = to_undo(row)?;
+    let read = || -> Column<KeptUndo> {
+        let payload = row.bytes_if_any(6)?.map(<[u8]>::to_vec);
+        let added = || -> Column<StoredChange> {
+            let (sequence, digest) = (Sequence(row.number(7)?), Digest(row.array(9)?));
+            let bytes = row.bytes_if_any(10)?.map(<[u8]>::to_vec);
+            Ok(StoredChange { sequence, partition: row.partition(8)?, digest, bytes })
+        };
+        let added = row.number_if_any(7)?.map(|_| added()).transpose()?;
+        Ok(KeptUndo { undo, payload, added })
+    };
+    read().map_err(|_| corrupt("a removed item"))
 }

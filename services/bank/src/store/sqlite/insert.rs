@@ -39,6 +39,7 @@ pub(super) async fn batch(connection: &mut SqliteConnection, batch: &Batch) -> R
             .push_bind(set.payload());
     })
     .await?;
+    set_undos(connection, state).await?;
     if !state.items_removed.is_empty() {
         let removed = json(state.items_removed.iter().map(|item| item.0));
         for statement in [
@@ -54,7 +55,6 @@ pub(super) async fn batch(connection: &mut SqliteConnection, batch: &Batch) -> R
     set_directory(connection, &state.directory).await?;
     add_entries(connection, &state.audit).await?;
     purges::add(connection, &state.purges).await?;
-    set_undos(connection, state).await?;
     let recorded = "INSERT OR REPLACE INTO idempotency (key, request_digest, response, created_at_ms) ";
     rows(connection, recorded, &batch.recorded, |mut row, record| {
         row.push_bind(record.key.clone())
@@ -165,16 +165,19 @@ async fn set_banks(connection: &mut SqliteConnection, state: &Rows) -> Result<()
     .await
 }
 
-/// Records removed items that can be brought back, and forgets those that were.
+/// Records removed items that can be brought back, with the bytes of their rows, which are still there; and forgets those that were.
 async fn set_undos(connection: &mut SqliteConnection, state: &Rows) -> Result<(), StoreError> {
-    let insert = "INSERT INTO undos (item_id, bank_id, member_id, removed_at_ms, until_ms, record) ";
+    let insert = "INSERT INTO undos (item_id, bank_id, member_id, removed_at_ms, until_ms, record, payload) ";
     rows(connection, insert, &state.undos, |mut row, undo| {
         row.push_bind(integer(undo.item.0))
             .push_bind(undo.bank.0)
             .push_bind(undo.member.0)
             .push_bind(integer(undo.removed_at.0))
             .push_bind(integer(undo.until.0))
-            .push_bind(undo.payload());
+            .push_bind(undo.payload())
+            .push("(SELECT payload FROM items WHERE id = ")
+            .push_bind_unseparated(integer(undo.item.0))
+            .push_unseparated(")");
     })
     .await?;
     if state.undone.is_empty() {

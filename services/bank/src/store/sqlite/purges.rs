@@ -49,7 +49,7 @@ pub(super) async fn end_bank(connection: &mut SqliteConnection, bank: u32) -> Re
     delete.execute(connection).await.map(drop).map_err(failed("end a sweep"))
 }
 
-/// Removes from the log what is due, inside a transaction.
+/// Removes from the log what is due, and the rows that keep the bytes of removed items, inside a transaction.
 pub(super) async fn purge_due(
     connection: &mut SqliteConnection,
     now: UnixMillis,

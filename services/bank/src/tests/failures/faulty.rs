@@ -12,8 +12,8 @@ use vigie_model::{Bank, BankId, Item, ItemId};
 use crate::plan::digests::PartDigest;
 use crate::store::{
     AsOf, AuditHead, Batch, CommitError, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange,
-    ItemSearch, Loaded, Placement, PurgedPage, Purging, ReadAudit, ReadBanks, ReadDigests, ReadItems,
-    ReadState, Rows, StoredRecord, Undo,
+    ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Purging, ReadAudit, ReadBanks, ReadDigests,
+    ReadItems, ReadState, Rows, StoredRecord, Undo,
 };
 use crate::tests::*;
 
@@ -246,7 +246,7 @@ impl ReadItems for Faulty {
         self.inner.known_records(items, content).await
     }
 
-    async fn undos(&self, items: &[ItemId]) -> Result<Vec<Undo>, StoreError> {
+    async fn undos(&self, items: &[ItemId]) -> Result<Vec<KeptUndo>, StoreError> {
         self.readable()?;
         self.inner.undos(items).await
     }

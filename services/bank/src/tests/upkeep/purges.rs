@@ -16,6 +16,7 @@ use crate::{backup, verify};
 
 on_both_stores! {
     a_purged_hash_is_in_no_file,
+    a_removed_hash_that_the_log_has_forgotten_is_kept_and_purged_alike,
     what_is_due_survives_a_restart,
     without_rewrites_the_rows_are_purged_all_the_same,
     followers_that_are_current_go_on_and_others_load_the_state,
@@ -197,6 +198,27 @@ async fn a_purged_hash_is_in_no_file(bed: Bed) {
     let config = marked.config.clone();
     marked.stop().await;
     assert_eq!(verify(&config).await.unwrap().purged.count(), removed.len() as u64 + 1);
+}
+
+async fn a_removed_hash_that_the_log_has_forgotten_is_kept_and_purged_alike(bed: Bed) {
+    let (marked, removed, kept) = removed(bed.config()).await;
+    let head = marked.store.head().await.unwrap().sequence;
+    while marked.store.cut(head, 1_000).await.unwrap() {}
+    let with_bytes = async || bed.rows("SELECT count(*) || '' FROM undos WHERE payload IS NOT NULL").await;
+    // Of the items that were removed by themselves: those of a deleted bank do not come back.
+    let (count, none) = (format!("{}", removed.len() - 100), ["0".to_owned()]);
+    // What the log had is cleared now, and what the rows of removed items have is not.
+    marked.sweep_at(35).await;
+    marked.store.erase(true).await.unwrap();
+    assert_eq!(
+        (with_bytes().await, bed.numbers_in_files().len()),
+        (vec![count], kept.len() + removed.len() - 100)
+    );
+    marked.sweep_at(36).await;
+    assert_eq!(with_bytes().await, none);
+    marked.sweep_at(54).await;
+    assert_eq!(bed.numbers_in_files(), kept);
+    marked.stop().await;
 }
 
 async fn what_is_due_survives_a_restart(bed: Bed) {
