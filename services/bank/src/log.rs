@@ -146,8 +146,8 @@ impl Application for BankLog {
         });
     }
 
-    /// Reads where the items are that the group removes or updates, their records and those of content that it adds, the removed items
-    /// that it brings back, and the digests of the bank that it deletes.
+    /// Reads where the items are that the group removes or updates, their records and those of content that it adds or brings back, the
+    /// removed items that it brings back, and the digests of the bank that it deletes.
     async fn look_up(&self, state: &State, writes: &[&Write]) -> Result<Known, StoreError> {
         let (mut items, mut content, mut deleted): (Vec<ItemId>, Vec<u64>, _) =
             (Vec::new(), Vec::new(), None);
@@ -171,6 +171,9 @@ impl Application for BankLog {
                 | Action::Record(_) => {}
             }
         }
+        let removed = removed_items(&*self.store, &restored).await?;
+        content
+            .extend(removed.iter().filter_map(|one| one.record.as_ref()).map(|record| record.content.key()));
         let placements = if items.is_empty() { Vec::new() } else { self.store.placements(&items).await? };
         let records = if items.is_empty() && content.is_empty() {
             Vec::new()
@@ -181,7 +184,6 @@ impl Application for BankLog {
             Some(bank) => self.store.bank_digests(bank).await?,
             None => Vec::new(),
         };
-        let removed = removed_items(&*self.store, &restored).await?;
         Ok(Known::new(placements, digests, records).with_removed(removed))
     }
 
@@ -204,7 +206,8 @@ impl Application for BankLog {
     }
 
     fn stand_alone(rows: &Rows) -> bool {
-        !rows.audit.is_empty()
+        // Removed items that are brought back to items that are there need not change anything else.
+        !rows.audit.is_empty() || !rows.undone.is_empty()
     }
 
     fn needs_sweep(rows: &Rows) -> bool {

@@ -13,14 +13,13 @@ use super::Planner;
 use super::answer::Answer;
 use super::purge::Removed;
 use super::records::Records;
-use super::undo::RemovedItem;
 use super::write::{Author, Write};
 use crate::error::Error;
 use crate::store::{Placement, StoredItem, Undo, to_model};
 
 /// Where an item of a request ends up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Target {
+pub(super) enum Target {
     /// An item that is there.
     Known(ItemId),
     /// The new item of this number in the request.
@@ -106,7 +105,12 @@ impl Adding {
 }
 
 /// Where an item is for a member: a contributor is who has a submission of it, or who added an item that has no record.
-fn place_of(bank: BankId, added_by: MemberId, record: Option<&ItemRecord>, member: MemberId) -> ItemPlace {
+pub(super) fn place_of(
+    bank: BankId,
+    added_by: MemberId,
+    record: Option<&ItemRecord>,
+    member: MemberId,
+) -> ItemPlace {
     let contributor = match record {
         Some(record) if record.is_of(member) => member,
         Some(record) => record.submissions.first().map_or(added_by, |first| first.member),
@@ -226,36 +230,8 @@ impl Planner<'_> {
         Ok(Answer::ItemsRemoved { sequence: to_model(self.draft.last()) })
     }
 
-    pub(super) fn restore_items(&mut self, by: Author, items: &[ItemId]) -> Result<Answer, Error> {
-        let restored = {
-            let admitted = by.admitted(&self.state.view, self.now())?;
-            let member = admitted.member().ok_or(Error::Broken)?.id;
-            let restored = |id: &ItemId| {
-                let found = self.known.removed.get(id);
-                let found = found.filter(|found| self.state.banks.contains_key(&found.item.bank));
-                let place = found.map(|RemovedItem { item, record }| {
-                    place_of(item.bank, item.contributor, record.as_ref(), member)
-                });
-                admitted.item(*id, place)?;
-                let RemovedItem { item, record } = found.ok_or(Error::Broken)?;
-                Ok((item.clone(), record.clone()))
-            };
-            items.iter().map(restored).collect::<Result<Vec<_>, Error>>()?
-        };
-        let (mut ids, mut records) = (Vec::new(), Vec::new());
-        for (former, record) in restored {
-            self.known.removed.remove(&former.id);
-            self.undone.push(former.id);
-            let id = self.add_item(former.bank, former.contributor, former.content)?;
-            records.extend(record.map(|record| (id, record)));
-            ids.push(id);
-        }
-        records.into_iter().try_for_each(|(item, record)| self.put_record(item, record))?;
-        Ok(Answer::ItemsAdded { items: ids, known: 0, sequence: to_model(self.draft.last()) })
-    }
-
     /// Adds an item to a living bank.
-    fn add_item(
+    pub(super) fn add_item(
         &mut self,
         bank: BankId,
         contributor: MemberId,
@@ -338,7 +314,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn put_record(&mut self, item: ItemId, record: ItemRecord) -> Result<(), Error> {
+    pub(super) fn put_record(&mut self, item: ItemId, record: ItemRecord) -> Result<(), Error> {
         self.append(LogChange::Record(item, Box::new(record.clone())))?;
         self.known.records.set(item, record.clone());
         self.records.insert(item, record);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use vigie_consortium::Origin;
 use vigie_log::{Head, Planner as _};
 use vigie_model::{Hash, ItemContent, ItemDraft, MemberId};
-use vigie_proto::bank::ContributedItem;
+use vigie_proto::bank::{ContributedItem, decode_item};
 
 use super::*;
 use crate::log::BankLog;
@@ -56,6 +56,8 @@ fn action() -> impl Strategy<Value = Action> {
         (prop::collection::btree_set(1..40_u64, 1..4), 0..3_u8).prop_map(|(items, case)| {
             Action::RemoveItems { items: items.into_iter().map(ItemId).collect(), origin: origin(case) }
         }),
+        prop::collection::btree_set(1..40_u64, 1..3)
+            .prop_map(|items| Action::RestoreItems { items: items.into_iter().map(ItemId).collect() }),
     ]
 }
 
@@ -72,6 +74,8 @@ struct Held {
 #[derive(Debug, Default)]
 struct Model {
     banks: Vec<(Bank, Vec<Held>)>,
+    /// Items that can be brought back, with their banks: those that were removed before the group, and those that it removes.
+    removed: (Vec<(BankId, Held)>, Vec<(BankId, Held)>),
     banks_created: u32,
     sequence: u64,
 }
@@ -170,9 +174,8 @@ impl Model {
                 let known = u32::try_from(ids.iter().filter(is_known).count()).unwrap();
                 Ok(Answer::ItemsAdded { items: ids, known, sequence: Sequence(self.sequence) })
             }
-            Action::Members(_) | Action::UpdateItem { .. } | Action::RestoreItems { .. } => {
-                unreachable!("no such write is drawn")
-            }
+            Action::Members(_) | Action::UpdateItem { .. } => unreachable!("no such write is drawn"),
+            Action::RestoreItems { items } => self.restore(items),
             Action::RemoveItems { items, origin } => {
                 for wanted in items {
                     let mut all = self.banks.iter().flat_map(|bank| &bank.1);
@@ -182,13 +185,15 @@ impl Model {
                         return Err(Error::SubmissionNotFound(*wanted));
                     }
                 }
-                for held in self.banks.iter_mut().flat_map(|bank| &mut bank.1) {
-                    if items.contains(&held.id) {
+                for (bank, held) in &mut self.banks {
+                    let before = held.clone();
+                    for held in held.iter_mut().filter(|held| items.contains(&held.id)) {
                         held.cases.retain(|case| origin.as_ref().is_some_and(|origin| case != origin));
                     }
-                }
-                for bank in &mut self.banks {
-                    bank.1.retain(|held| !items.contains(&held.id) || !held.cases.is_empty());
+                    held.retain(|held| !items.contains(&held.id) || !held.cases.is_empty());
+                    let is_gone = |former: &Held| held.iter().all(|held| held.id != former.id);
+                    let gone = before.into_iter().filter(is_gone).map(|held| (bank.id, held));
+                    self.removed.1.extend(gone);
                 }
                 self.sequence += items.len() as u64;
                 Ok(Answer::ItemsRemoved { sequence: Sequence(self.sequence) })
@@ -197,11 +202,80 @@ impl Model {
     }
 }
 
+impl Model {
+    /// The action on banks and items that there are, where it names some of the first that are drawn: few others would be found.
+    fn aimed(&self, action: &Action) -> Action {
+        let at = |drawn: &[ItemId], ids: Vec<ItemId>| -> Vec<ItemId> {
+            let aim = |id: ItemId| match usize::try_from(id.0) {
+                Ok(at) if at < 20 && !ids.is_empty() => ids[at % ids.len()],
+                _ => id,
+            };
+            drawn.iter().map(|id| aim(*id)).collect::<BTreeSet<_>>().into_iter().collect()
+        };
+        match action {
+            Action::RestoreItems { items } => {
+                let removed = self.removed.0.iter().map(|(_, held)| held.id).collect();
+                Action::RestoreItems { items: at(items, removed) }
+            }
+            Action::RemoveItems { items, origin } => {
+                let living = self.banks.iter().flat_map(|bank| &bank.1).map(|held| held.id).collect();
+                Action::RemoveItems { items: at(items, living), origin: origin.clone() }
+            }
+            Action::AddItems { bank, items } => {
+                let number = (0..3).find(|number| *bank == name(*number));
+                let living =
+                    number.and_then(|number| self.banks.get(usize::from(number) % self.banks.len().max(1)));
+                let bank = living.map_or(bank.clone(), |(bank, _)| bank.name.clone().into());
+                Action::AddItems { bank, items: items.clone() }
+            }
+            other => other.clone(),
+        }
+    }
+
+    fn restore(&mut self, items: &[ItemId]) -> Result<Answer, Error> {
+        let bank_of = |id: BankId| self.banks.iter().position(|(bank, _)| bank.id == id);
+        let mut restored = Vec::new();
+        for wanted in items {
+            let found = self.removed.0.iter().find(|(_, held)| held.id == *wanted);
+            let found = found.and_then(|(bank, held)| Some((bank_of(*bank)?, held.clone())));
+            restored.push(found.ok_or(Error::item_not_found(*wanted))?);
+        }
+        self.removed.0.retain(|(_, held)| !items.contains(&held.id));
+        let before: Vec<Held> = self.banks.iter().flat_map(|bank| bank.1.clone()).collect();
+        let mut ids = Vec::new();
+        for (bank, former) in restored {
+            let held = &mut self.banks[bank].1;
+            let same = |held: &&mut Held| held.hashes == former.hashes && !held.cases.is_empty();
+            let living = held.iter_mut().find(same).filter(|_| !former.cases.is_empty());
+            if let Some(living) = living {
+                let more: Vec<_> =
+                    former.cases.into_iter().filter(|case| !living.cases.contains(case)).collect();
+                living.cases.extend(more);
+                ids.push(living.id);
+            } else {
+                self.sequence += 1;
+                let id = ItemId(self.sequence);
+                held.push(Held { id, ..former });
+                ids.push(id);
+            }
+        }
+        let living = || self.banks.iter().flat_map(|bank| &bank.1);
+        let is_changed = |held: &&Held| !held.cases.is_empty() && !before.contains(held);
+        self.sequence += living().filter(is_changed).count() as u64;
+        let is_known = |id: &&ItemId| before.iter().any(|held| held.id == **id);
+        let known = u32::try_from(ids.iter().filter(is_known).count()).unwrap();
+        Ok(Answer::ItemsAdded { items: ids, known, sequence: Sequence(self.sequence) })
+    }
+}
+
 /// The rows of the items and of the digests, as a store would have them after each batch.
 #[derive(Default)]
 struct Kept {
     items: HashMap<ItemId, Placement>,
     records: BTreeMap<ItemId, StoredRecord>,
+    /// The bytes of all items that there ever were.
+    payloads: HashMap<ItemId, Vec<u8>>,
+    undos: BTreeMap<ItemId, Undo>,
     parts: Parts,
     totals: Parts,
 }
@@ -210,6 +284,9 @@ impl Kept {
     fn apply(&mut self, rows: &super::Rows, totals: &[(u16, SetDigest)]) {
         self.items.extend(rows.items_added.iter().map(|item| (item.placement.item, item.placement)));
         self.items.retain(|item, _| !rows.items_removed.contains(item));
+        self.payloads.extend(rows.items_added.iter().map(|item| (item.placement.item, item.payload.clone())));
+        self.undos.extend(rows.undos.iter().map(|undo| (undo.item, undo.clone())));
+        self.undos.retain(|item, _| !rows.undone.contains(item));
         self.records.extend(rows.records_set.iter().map(|set| (set.item, set.clone())));
         self.records.retain(|item, _| !rows.items_removed.contains(item));
         rows.banks_deleted.iter().for_each(|bank| self.parts.remove(*bank));
@@ -219,6 +296,14 @@ impl Kept {
         for (partition, digest) in totals {
             *self.totals.part(BankId(0), *partition) += *digest;
         }
+    }
+
+    fn removed(&self) -> Vec<RemovedItem> {
+        let removed = |undo: &Undo| {
+            let item = decode_item(&self.payloads[&undo.item]).unwrap();
+            RemovedItem { item, record: undo.record.clone() }
+        };
+        self.undos.values().map(removed).collect()
     }
 
     /// The digests counted anew: by bank and partition, and by partition.
@@ -247,16 +332,21 @@ proptest! {
             let digests = rows.parts.iter().collect();
             let records = rows.records.values().cloned().collect();
             let known = Known::new(rows.items.values().copied().collect(), digests, records);
+            let known = known.with_removed(rows.removed());
             let mut planner = Planner::new(&mut state, known, draft(head), BANKS_MAX);
             for action in group {
-                prop_assert_eq!(planner.plan(&action.clone().by_everyone()), model.write(action));
+                let action = model.aimed(action);
+                let expected = model.write(&action);
+                prop_assert_eq!(planner.plan(&action.by_everyone()), expected);
             }
             let planned = planner.finish();
+            let removed = std::mem::take(&mut model.removed.1);
+            model.removed.0.extend(removed);
+            rows.apply(&planned.rows, &planned.delta);
             if planned.draft.is_empty() {
                 prop_assert_eq!(before.0, model.sequence);
                 continue;
             }
-            rows.apply(&planned.rows, &planned.delta);
             let batch: Batch = planned.draft.seal(planned.rows, Vec::new());
             head = batch.head;
 

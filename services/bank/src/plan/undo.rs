@@ -1,11 +1,22 @@
 //! Removed items that can be brought back, until their bytes are purged.
+//!
+//! An item comes back as a new one. If the bank has a living item of the same content, as after its list was sent again, the submissions of
+//! the removed item become that one's, by the rules of adding: no content is there twice with an origin.
 
-use vigie_consortium::ItemRecord;
+use std::collections::{BTreeMap, HashMap};
+
+use vigie_consortium::{ContentDigest, ItemRecord};
 use vigie_model::{Item, ItemId};
 use vigie_proto::bank::decode_item;
 
+use super::Planner;
+use super::answer::Answer;
+use super::items::{Target, place_of};
+use super::records::Records;
+use super::write::Author;
+use crate::error::Error;
 use crate::logged::{adds, proven_item};
-use crate::store::{KeptUndo, Store, StoreError};
+use crate::store::{KeptUndo, Store, StoreError, to_model};
 
 /// A removed item that can be brought back.
 #[derive(Debug, Clone)]
@@ -41,4 +52,94 @@ fn removed_item(KeptUndo { undo, payload, added }: KeptUndo) -> Result<Option<Re
     let item = decode_item(&payload).ok().filter(is_removed);
     let item = item.ok_or_else(|| StoreError::Corrupt { row: format!("removed item {}", undo.item) })?;
     Ok(Some(RemovedItem { item, record: undo.record }))
+}
+
+/// What the items of one request come to, before anything is done.
+#[derive(Debug, Default)]
+struct Restoration {
+    targets: Vec<Target>,
+    new: Vec<RemovedItem>,
+    /// Records of items that are there, as they are to be.
+    changed: BTreeMap<ItemId, ItemRecord>,
+    /// New items by content.
+    new_by_content: HashMap<ContentDigest, usize>,
+}
+
+impl Restoration {
+    /// Takes the next item of the request.
+    fn add(&mut self, records: &Records, removed: RemovedItem) -> Result<(), Error> {
+        let Some(record) = removed.record.as_ref().filter(|record| record.has_origin()) else {
+            self.targets.push(Target::New(self.new.len()));
+            self.new.push(removed);
+            return Ok(());
+        };
+        let known = records.by_content.get(&record.content).map_or(&[][..], Vec::as_slice);
+        let record_of = |id: &ItemId| self.changed.get(id).or_else(|| records.by_item.get(id));
+        let is_submitted = |id: &&ItemId| {
+            let has = |living: &ItemRecord| {
+                record.submissions.iter().any(|one| living.has(one.member, &one.origin))
+            };
+            record_of(id).is_some_and(has)
+        };
+        if let Some(id) = known.iter().find(is_submitted).or(known.first()).copied() {
+            let living = record_of(&id).ok_or(Error::Broken)?;
+            let merged = living.merged(record).map_err(|_| Error::TooManySubmissions(id))?;
+            if merged != *living {
+                self.changed.insert(id, merged);
+            }
+            self.targets.push(Target::Known(id));
+        } else if let Some(number) = self.new_by_content.get(&record.content).copied() {
+            let first = &mut self.new[number];
+            let living = first.record.as_ref().ok_or(Error::Broken)?;
+            let merged = living.merged(record).map_err(|_| Error::TooManySubmissions(first.item.id))?;
+            first.record = Some(merged);
+            self.targets.push(Target::New(number));
+        } else {
+            self.new_by_content.insert(record.content, self.new.len());
+            self.targets.push(Target::New(self.new.len()));
+            self.new.push(removed);
+        }
+        Ok(())
+    }
+}
+
+impl Planner<'_> {
+    pub(super) fn restore_items(&mut self, by: Author, items: &[ItemId]) -> Result<Answer, Error> {
+        let restored = {
+            let admitted = by.admitted(&self.state.view, self.now())?;
+            let member = admitted.member().ok_or(Error::Broken)?.id;
+            let restored = |id: &ItemId| {
+                let found = self.known.removed.get(id);
+                let found = found.filter(|found| self.state.banks.contains_key(&found.item.bank));
+                let place = found.map(|RemovedItem { item, record }| {
+                    place_of(item.bank, item.contributor, record.as_ref(), member)
+                });
+                admitted.item(*id, place)?;
+                Ok(found.ok_or(Error::Broken)?.clone())
+            };
+            items.iter().map(restored).collect::<Result<Vec<_>, Error>>()?
+        };
+        let mut restoration = Restoration::default();
+        restored.into_iter().try_for_each(|removed| restoration.add(&self.known.records, removed))?;
+        let Restoration { targets, new, changed, .. } = restoration;
+        for former in items {
+            self.known.removed.remove(former);
+            self.undone.push(*former);
+        }
+        let (mut ids, mut records) = (Vec::with_capacity(new.len()), Vec::new());
+        for RemovedItem { item, record } in new {
+            let id = self.add_item(item.bank, item.contributor, item.content)?;
+            records.extend(record.map(|record| (id, record)));
+            ids.push(id);
+        }
+        records.into_iter().chain(changed).try_for_each(|(item, record)| self.put_record(item, record))?;
+        let is_known = |target: &&Target| matches!(target, Target::Known(_));
+        let known = u32::try_from(targets.iter().filter(is_known).count()).unwrap_or(u32::MAX);
+        let id_of = |target| match target {
+            Target::Known(id) => id,
+            Target::New(number) => ids[number],
+        };
+        let items = targets.into_iter().map(id_of).collect();
+        Ok(Answer::ItemsAdded { items, known, sequence: to_model(self.draft.last()) })
+    }
 }

@@ -1,16 +1,19 @@
-//! Removed items that are brought back: without the change that added them, and from rows of an older build.
+//! Removed items that are brought back: beside a list that was sent again, without the change that added them, and from rows of an older build.
 
 use std::time::Duration;
 
 use vigie_log::Sequence;
+use vigie_proto::pb::consortium::v1 as members;
 
 use crate::simulated::{CommitFate, Disk};
 use crate::store::memory::MemoryStore;
 use crate::tests::failures::faulty::{Fault, Faulty};
+use crate::tests::members::Consortium;
 use crate::tests::*;
 use crate::verify;
 
 on_both_stores! {
+    an_item_that_was_added_again_takes_the_submissions_of_the_removed_one,
     a_removed_item_outlives_the_change_that_added_it,
     a_thousand_removed_items_are_looked_up_at_once,
     rows_of_an_older_build_are_brought_back_from_the_log,
@@ -45,6 +48,73 @@ impl Served {
         let page = self.bank.clone().list_removed_items(request).await.unwrap().into_inner();
         page.items.into_iter().map(|item| item.item_id).collect()
     }
+}
+
+async fn an_item_that_was_added_again_takes_the_submissions_of_the_removed_one(bed: Bed) {
+    added_again(bed.config(), open(&bed.config()).await).await;
+    verify(&bed.config()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_item_that_was_added_again_takes_the_submissions_of_the_removed_one_in_memory() {
+    let (config, store) = in_memory();
+    added_again(config, store).await;
+}
+
+async fn added_again(config: Config, store: Arc<dyn Store>) {
+    let consortium = Consortium::on(Served::start_on(config, store).await).await;
+    let Consortium { operator, administrator, contributor, .. } = &consortium;
+    operator.member("other").await;
+    administrator.create_bank("known").await.unwrap();
+    let others = operator.principal("other", members::Role::Administrator).await;
+    let worker = others.principal("", members::Role::Contributor).await;
+    administrator.share("known", "other", &[members::Capability::Contribute]).await;
+    let list = || vec![of_case(1, "a"), of_case(2, "a"), of_case(3, "a")];
+    let submissions = async |id: u64| {
+        let name = |one: &pb::Submission| format!("{}:{}", one.member, one.origin.as_ref().unwrap().case);
+        contributor.item(id).await.unwrap().submissions.iter().map(name).collect::<Vec<_>>()
+    };
+
+    // Two members, and details; then the owner removes the items, and its list is sent again.
+    let first =
+        contributor.add("known", vec![noted(of_case(1, "a"), "kept"), of_case(2, "a")]).await.unwrap();
+    worker.add("acme/known", vec![of_case(1, "b")]).await.unwrap();
+    contributor.remove(first.clone()).await.unwrap();
+    let again = contributor.add("known", list()).await.unwrap();
+    let back = contributor.restore(first.clone()).await.unwrap();
+    assert_eq!(back, again[..2]);
+    assert_eq!(contributor.listed("known").await.len(), 3);
+    assert_eq!(submissions(again[0]).await, ["acme:a", "other:b"]);
+    let content = contributor.item(again[0]).await.unwrap().content.unwrap();
+    assert_eq!(content.details.unwrap().note, "kept");
+    // They are brought back once, also where nothing changed by it.
+    assert!(administrator.removed("known").await.unwrap().is_empty());
+    refused(contributor.restore(vec![first[1]]).await, Code::NotFound, "no item");
+    assert_eq!(contributor.add("known", list()).await.unwrap(), again);
+
+    // Removed twice: one item comes back, with the submissions of both, and their details by the first.
+    contributor.remove(vec![again[0]]).await.unwrap();
+    let third = contributor.add("known", vec![noted(of_case(1, "c"), "third")]).await.unwrap();
+    contributor.remove(third.clone()).await.unwrap();
+    let back = contributor.restore(vec![third[0], again[0]]).await.unwrap();
+    assert_eq!(back[0], back[1]);
+    assert_eq!(submissions(back[0]).await, ["acme:c", "acme:a", "other:b"]);
+    let content = contributor.item(back[0]).await.unwrap().content.unwrap();
+    assert_eq!(content.details.unwrap().note, "third");
+    // Another member's item of the same content is joined too, and goes with its last submission as ever.
+    contributor.remove(vec![back[0]]).await.unwrap();
+    let others_item = worker.add("acme/known", vec![of_case(1, "b")]).await.unwrap();
+    assert_eq!(contributor.restore(vec![back[0]]).await.unwrap(), others_item);
+    worker.remove(others_item.clone()).await.unwrap();
+    assert_eq!(submissions(others_item[0]).await, ["acme:c", "acme:a"]);
+
+    // Without an origin nobody can say the same again: such an item comes back beside others.
+    let plain = pb::ItemContent { external_reference: String::new(), ..item(3) };
+    let plain = contributor.add("known", vec![noted(plain, "plain")]).await.unwrap();
+    contributor.remove(plain.clone()).await.unwrap();
+    let back = contributor.restore(plain).await.unwrap();
+    assert_ne!(back[0], again[2]);
+    consortium.served.stop().await;
 }
 
 async fn a_removed_item_outlives_the_change_that_added_it(bed: Bed) {

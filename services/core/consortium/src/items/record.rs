@@ -81,15 +81,37 @@ impl ItemRecord {
     /// lives by those.
     pub fn with(&self, submission: Submission) -> Result<Self, TooManySubmissions> {
         let mut record = self.clone();
+        record.take(submission)?;
+        Ok(record)
+    }
+
+    /// The record with the submissions of another one of the same content, by the bounds of [`Self::with`]. What is said of the item
+    /// stays; where that is nothing, it is what the other record says.
+    pub fn merged(&self, other: &Self) -> Result<Self, TooManySubmissions> {
+        let mut record = self.clone();
+        other.submissions.iter().try_for_each(|one| record.take(one.clone()))?;
+        if record.details.is_empty() {
+            record.details = other.details.clone();
+        }
+        Ok(record)
+    }
+
+    /// Whether a submission names an origin, by which the item is found when it is submitted again.
+    #[must_use]
+    pub fn has_origin(&self) -> bool {
+        self.submissions.iter().any(|one| !one.origin.is_empty())
+    }
+
+    fn take(&mut self, submission: Submission) -> Result<(), TooManySubmissions> {
         let member = submission.member;
         match self.submissions.iter().filter(|one| one.member == member).count() {
             0 if self.member_count() >= Self::MEMBERS_MAX => return Err(TooManySubmissions),
             count if count < Self::OF_MEMBER_MAX && !self.has(member, &submission.origin) => {
-                record.submissions.push(submission);
+                self.submissions.push(submission);
             }
             _ => {}
         }
-        Ok(record)
+        Ok(())
     }
 
     /// Members that have submitted the item.
@@ -159,6 +181,19 @@ mod tests {
         let less = record.without(MemberId(1), Some(&submission(1, 3).origin)).unwrap();
         assert_eq!(less.with(submission(1, 99)).unwrap().submissions.len(), record.submissions.len());
         record.without(MemberId(1), None).unwrap().with(submission(65, 0)).unwrap();
+        // What is merged keeps to the same bounds, and changes nothing that is there.
+        assert_eq!(record.merged(&record), Ok(record.clone()));
+        let (one, other) = (submission(1, 3), submission(65, 0));
+        let former = ItemRecord::new(content, Details::default(), one.clone());
+        assert_eq!(less.merged(&former).unwrap().submissions.last(), Some(&one));
+        assert_eq!(
+            former.merged(&record),
+            Ok(ItemRecord { submissions: former.merged(&less).unwrap().submissions, ..record.clone() })
+        );
+        assert_eq!(
+            record.merged(&ItemRecord::new(content, Details::default(), other)),
+            Err(TooManySubmissions)
+        );
         // A record of an earlier version, which had one member's alone.
         let former = ItemRecord { submissions: (0..64).map(|case| submission(1, case)).collect(), ..record };
         assert_eq!(former.with(submission(1, 64)), Ok(former.clone()));
