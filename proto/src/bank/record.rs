@@ -209,7 +209,15 @@ mod tests {
         let record = ItemRecord::new(content, details, first);
         let other = Submission { member: MemberId(3), origin: Origin::default(), at: UnixMillis(6) };
         let record = record.with(other).unwrap();
-        assert_eq!(ItemRecord::try_from(pb::ItemRecord::from(record.clone())), Ok(record));
+        assert_eq!(ItemRecord::try_from(pb::ItemRecord::from(record.clone())), Ok(record.clone()));
+        // Of an earlier version, with more than a member may add now; and of none.
+        let of_one_member = |count: usize| {
+            let submissions = vec![record.submissions[0].clone(); count];
+            ItemRecord { submissions, ..record.clone() }
+        };
+        let former = of_one_member(64);
+        assert_eq!(ItemRecord::try_from(pb::ItemRecord::from(former.clone())), Ok(former));
+        assert!(ItemRecord::try_from(pb::ItemRecord::from(of_one_member(577))).is_err());
     }
 
     #[test]

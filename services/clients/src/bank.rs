@@ -383,7 +383,8 @@ impl BankClient {
         self.bank.written(Ok(()), answer.sequence)
     }
 
-    /// Brings up to 1,000 removed items back, all of them or none. Their new ids come in the order of `items`.
+    /// Brings up to 1,000 removed items back, all of them or none. Their ids, new ones or those of items that were
+    /// added again since, come in the order of `items`.
     pub async fn restore_items(
         &self,
         items: &[ItemId],

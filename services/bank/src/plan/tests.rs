@@ -74,8 +74,10 @@ struct Held {
 #[derive(Debug, Default)]
 struct Model {
     banks: Vec<(Bank, Vec<Held>)>,
-    /// Items that can be brought back, with their banks: those that were removed before the group, and those that it removes.
-    removed: (Vec<(BankId, Held)>, Vec<(BankId, Held)>),
+    /// Items that can be brought back, with their banks: those that were removed before the group,
+    removed: Vec<(BankId, Held)>,
+    /// and those that it removes.
+    removed_now: Vec<(BankId, Held)>,
     banks_created: u32,
     sequence: u64,
 }
@@ -193,7 +195,7 @@ impl Model {
                     held.retain(|held| !items.contains(&held.id) || !held.cases.is_empty());
                     let is_gone = |former: &Held| held.iter().all(|held| held.id != former.id);
                     let gone = before.into_iter().filter(is_gone).map(|held| (bank.id, held));
-                    self.removed.1.extend(gone);
+                    self.removed_now.extend(gone);
                 }
                 self.sequence += items.len() as u64;
                 Ok(Answer::ItemsRemoved { sequence: Sequence(self.sequence) })
@@ -214,7 +216,7 @@ impl Model {
         };
         match action {
             Action::RestoreItems { items } => {
-                let removed = self.removed.0.iter().map(|(_, held)| held.id).collect();
+                let removed = self.removed.iter().map(|(_, held)| held.id).collect();
                 Action::RestoreItems { items: at(items, removed) }
             }
             Action::RemoveItems { items, origin } => {
@@ -228,7 +230,13 @@ impl Model {
                 let bank = living.map_or(bank.clone(), |(bank, _)| bank.name.clone().into());
                 Action::AddItems { bank, items: items.clone() }
             }
-            other => other.clone(),
+            Action::CreateBank { .. }
+            | Action::RenameBank { .. }
+            | Action::SetBankEnabled { .. }
+            | Action::DeleteBank { .. }
+            | Action::UpdateItem { .. }
+            | Action::Members(_)
+            | Action::Record(_) => action.clone(),
         }
     }
 
@@ -236,11 +244,11 @@ impl Model {
         let bank_of = |id: BankId| self.banks.iter().position(|(bank, _)| bank.id == id);
         let mut restored = Vec::new();
         for wanted in items {
-            let found = self.removed.0.iter().find(|(_, held)| held.id == *wanted);
+            let found = self.removed.iter().find(|(_, held)| held.id == *wanted);
             let found = found.and_then(|(bank, held)| Some((bank_of(*bank)?, held.clone())));
             restored.push(found.ok_or(Error::item_not_found(*wanted))?);
         }
-        self.removed.0.retain(|(_, held)| !items.contains(&held.id));
+        self.removed.retain(|(_, held)| !items.contains(&held.id));
         let before: Vec<Held> = self.banks.iter().flat_map(|bank| bank.1.clone()).collect();
         let mut ids = Vec::new();
         for (bank, former) in restored {
@@ -340,8 +348,8 @@ proptest! {
                 prop_assert_eq!(planner.plan(&action.by_everyone()), expected);
             }
             let planned = planner.finish();
-            let removed = std::mem::take(&mut model.removed.1);
-            model.removed.0.extend(removed);
+            let removed = std::mem::take(&mut model.removed_now);
+            model.removed.extend(removed);
             rows.apply(&planned.rows, &planned.delta);
             if planned.draft.is_empty() {
                 prop_assert_eq!(before.0, model.sequence);

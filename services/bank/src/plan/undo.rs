@@ -16,7 +16,7 @@ use super::records::Records;
 use super::write::Author;
 use crate::error::Error;
 use crate::logged::{adds, proven_item};
-use crate::store::{KeptUndo, Store, StoreError, to_model};
+use crate::store::{KeptUndo, Placement, Store, StoreError, to_model};
 
 /// A removed item that can be brought back.
 #[derive(Debug, Clone)]
@@ -48,6 +48,7 @@ fn removed_item(KeptUndo { undo, payload, added }: KeptUndo) -> Result<Option<Re
     let is_removed = |item: &Item| {
         (item.id, item.bank) == (undo.item, undo.bank)
             && added.as_ref().is_none_or(|change| adds(change, item))
+            && undo.record.as_ref().is_none_or(|record| record.content == Placement::of(item).content)
     };
     let item = decode_item(&payload).ok().filter(is_removed);
     let item = item.ok_or_else(|| StoreError::Corrupt { row: format!("removed item {}", undo.item) })?;

@@ -14,6 +14,7 @@ use crate::verify;
 
 on_both_stores! {
     an_item_that_was_added_again_takes_the_submissions_of_the_removed_one,
+    an_item_that_is_there_already_is_brought_back_once,
     a_removed_item_outlives_the_change_that_added_it,
     a_thousand_removed_items_are_looked_up_at_once,
     rows_of_an_older_build_are_brought_back_from_the_log,
@@ -117,6 +118,32 @@ async fn added_again(config: Config, store: Arc<dyn Store>) {
     consortium.served.stop().await;
 }
 
+async fn an_item_that_is_there_already_is_brought_back_once(bed: Bed) {
+    there_already(bed.config(), open(&bed.config()).await).await;
+    verify(&bed.config()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_item_that_is_there_already_is_brought_back_once_in_memory() {
+    let (config, store) = in_memory();
+    there_already(config, store).await;
+}
+
+/// Nothing changes but what can be brought back, and without members no audit records it.
+async fn there_already(config: Config, store: Arc<dyn Store>) {
+    let served = Served::start_on(config, store).await;
+    served.create_bank("a").await.unwrap();
+    let former = served.add("a", vec![of_case(1, "")]).await.unwrap().item_ids;
+    served.remove(former.clone()).await.unwrap();
+    let again = served.add("a", vec![of_case(1, "")]).await.unwrap();
+    let restored = served.restore(&former).await.unwrap();
+    assert_eq!((&restored.item_ids, restored.sequence), (&again.item_ids, again.sequence));
+    assert!(served.removed("a").await.is_empty());
+    refused(served.restore(&former).await, Code::NotFound, "no item");
+    assert_eq!(served.list_items("a").await.unwrap().len(), 1);
+    served.stop().await;
+}
+
 async fn a_removed_item_outlives_the_change_that_added_it(bed: Bed) {
     without_its_change(bed.config(), open(&bed.config()).await).await;
 }
@@ -185,12 +212,15 @@ async fn rows_of_an_older_build_are_brought_back_from_the_log(bed: Bed) {
 }
 
 async fn an_altered_row_of_a_removed_item_is_not_brought_back(bed: Bed) {
-    let served = Served::start(bed.config()).await;
+    let store = open(&bed.config()).await;
+    let served = Served::start_on(bed.config(), Arc::clone(&store)).await;
     served.create_bank("a").await.unwrap();
-    let added = served.add("a", items(0..3)).await.unwrap().item_ids;
+    let mut list = items(0..3);
+    list.push(of_case(3, ""));
+    let added = served.add("a", list).await.unwrap().item_ids;
     served.remove(added.clone()).await.unwrap();
-    // One byte of a hash, and the bytes of another item.
-    let (one, other, third) = (added[0], added[1], added[2]);
+    // One byte of a hash, which the log proves or else the record, and the bytes of another item.
+    let (one, other, third, fourth) = (added[0], added[1], added[2], added[3]);
     let altered = bed.altered_payload();
     bed.alter(&format!("UPDATE undos SET payload = {altered} WHERE item_id = {one}")).await;
     let copy = format!("(SELECT payload FROM undos WHERE item_id = {third})");
@@ -199,6 +229,9 @@ async fn an_altered_row_of_a_removed_item_is_not_brought_back(bed: Bed) {
         refused(served.restore(&[damaged]).await, Code::Unavailable, "nothing was written");
     }
     assert_eq!(served.restore(&[third]).await.unwrap().item_ids.len(), 1);
+    bed.alter(&format!("UPDATE undos SET payload = {altered} WHERE item_id = {fourth}")).await;
+    while store.cut(Sequence(served.head().await.sequence), 1_000).await.unwrap() {}
+    refused(served.restore(&[fourth]).await, Code::Unavailable, "nothing was written");
     served.stop().await;
     verify(&bed.config()).await.unwrap();
 }

@@ -58,7 +58,7 @@ pub(crate) enum ItemCommand {
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// Bring removed items back under new ids, all of them or none
+    /// Bring removed items back, all of them or none: under new ids, or as the items that were added again since
     Restore {
         /// Their former ids
         #[arg(required = true)]
