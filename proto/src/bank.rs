@@ -201,6 +201,7 @@ impl From<Item> for pb::Item {
             content: Some(item.content.into()),
             contributor_member_id: member_to_wire(item.contributor),
             submissions: Vec::new(),
+            holds: Vec::new(),
         }
     }
 }
@@ -240,6 +241,9 @@ impl From<ChangeKind> for pb::change::Kind {
             ChangeKind::ItemRemoved { item, bank } => {
                 Self::ItemRemoved(pb::ItemRemoved { item_id: item.0, bank_id: bank.0 })
             }
+            ChangeKind::ItemHeldSet { item, bank, held } => {
+                Self::ItemHeldSet(pb::ItemHeldSet { item_id: item.0, bank_id: bank.0, held })
+            }
         }
     }
 }
@@ -276,6 +280,11 @@ impl TryFrom<pb::Change> for Change {
             Kind::ItemRemoved(removed) => {
                 ChangeKind::ItemRemoved { item: ItemId(removed.item_id), bank: BankId(removed.bank_id) }
             }
+            Kind::ItemHeldSet(set) => ChangeKind::ItemHeldSet {
+                item: ItemId(set.item_id),
+                bank: BankId(set.bank_id),
+                held: set.held,
+            },
             Kind::MemberPut(_)
             | Kind::PrincipalPut(_)
             | Kind::PrincipalRevoked(_)

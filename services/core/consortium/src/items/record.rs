@@ -1,9 +1,10 @@
-//! The record of an item: its details, and the submissions by which it lives.
+//! The record of an item: its details, the submissions by which it lives, and its holds.
 
 use thiserror::Error;
 use vigie_model::{BankId, Hash, MemberId, UnixMillis};
 
 use super::details::Details;
+use super::hold::Holds;
 use super::origin::{Origin, Submission};
 
 /// The digest of a bank and of the hashes of an item in it: equal for equal content.
@@ -33,7 +34,8 @@ impl ContentDigest {
     }
 }
 
-/// The record of an item. One that was added without an origin and without details has none: it lives by its contributor's word.
+/// The record of an item. One that was added without an origin and without details, and was never held, has none: it lives by its
+/// contributor's word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemRecord {
     /// Of its bank and its hashes.
@@ -42,6 +44,8 @@ pub struct ItemRecord {
     pub details: Details,
     /// At least one, in the order in which they came.
     pub submissions: Vec<Submission>,
+    /// By which it matches for nobody; none for an item that matches.
+    pub holds: Holds,
 }
 
 /// An item has as many submissions as it may have.
@@ -56,7 +60,7 @@ impl ItemRecord {
     /// The record of an item that a member has just added.
     #[must_use]
     pub fn new(content: ContentDigest, details: Details, first: Submission) -> Self {
-        Self { content, details, submissions: vec![first] }
+        Self { content, details, submissions: vec![first], holds: Holds::default() }
     }
 
     /// Whether a member has submitted the item from an origin.
