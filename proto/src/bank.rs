@@ -147,8 +147,9 @@ fn member_to_wire(member: MemberId) -> u32 {
     if member == MemberId::HOST { 0 } else { member.0 }
 }
 
-/// Reads what [`member_to_wire`] wrote.
-const fn member_from_wire(id: u32) -> MemberId {
+/// The member of an id on the wire, where 0 stands for the host.
+#[must_use]
+pub const fn member_from_wire(id: u32) -> MemberId {
     if id == 0 { MemberId::HOST } else { MemberId(id) }
 }
 

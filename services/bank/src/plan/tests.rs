@@ -1,13 +1,14 @@
 //! The planner against a slow model, and what a group sees of itself.
 
 use proptest::prelude::*;
-use vigie_consortium::Origin;
+use vigie_consortium::{Expiry, Origin};
 use vigie_log::{Head, Planner as _};
 use vigie_model::{Hash, ItemContent, ItemDraft, MemberId};
 use vigie_proto::bank::ContributedItem;
 
 use super::*;
 use crate::log::BankLog;
+use crate::plan::holds::Holding;
 use crate::store::{Batch, Counts, directory_of};
 
 const BANKS_MAX: usize = 3;
@@ -56,6 +57,10 @@ fn action() -> impl Strategy<Value = Action> {
         (prop::collection::btree_set(1..40_u64, 1..4), 0..3_u8).prop_map(|(items, case)| {
             Action::RemoveItems { items: items.into_iter().map(ItemId).collect(), origin: origin(case) }
         }),
+        (prop::collection::btree_set(1..40_u64, 1..4), any::<bool>()).prop_map(|(items, held)| {
+            let holding = if held { Holding::Held(Expiry::NEVER) } else { Holding::Lifted };
+            Action::SetItemHold { items: items.into_iter().map(ItemId).collect(), holding }
+        }),
     ]
 }
 
@@ -66,6 +71,7 @@ struct Held {
     hashes: u64,
     /// The cases by which it lives; none where nobody said one.
     cases: Vec<Origin>,
+    is_held: bool,
 }
 
 /// What is true, in the plainest form: banks with their items in lists, searched from end to end.
@@ -147,7 +153,7 @@ impl Model {
                     let Some(origin) = item.origin.clone() else {
                         self.sequence += 1;
                         let id = ItemId(self.sequence);
-                        held.push(Held { id, hashes, cases: Vec::new() });
+                        held.push(Held { id, hashes, cases: Vec::new(), is_held: false });
                         ids.push(id);
                         continue;
                     };
@@ -159,7 +165,7 @@ impl Model {
                     } else {
                         self.sequence += 1;
                         let id = ItemId(self.sequence);
-                        held.push(Held { id, hashes, cases: vec![origin] });
+                        held.push(Held { id, hashes, cases: vec![origin], is_held: false });
                         ids.push(id);
                     }
                 }
@@ -170,8 +176,30 @@ impl Model {
                 let known = u32::try_from(ids.iter().filter(is_known).count()).unwrap();
                 Ok(Answer::ItemsAdded { items: ids, known, sequence: Sequence(self.sequence) })
             }
-            Action::Members(_) | Action::UpdateItem { .. } | Action::RestoreItems { .. } => {
+            Action::Members(_)
+            | Action::UpdateItem { .. }
+            | Action::RestoreItems { .. }
+            | Action::ReviewHolds { .. } => {
                 unreachable!("no such write is drawn")
+            }
+            Action::SetItemHold { items, holding } => {
+                let is_held = *holding != Holding::Lifted;
+                let all = || self.banks.iter().flat_map(|bank| &bank.1);
+                if let Some(missing) = items.iter().find(|item| all().all(|held| held.id != **item)) {
+                    return Err(Error::item_not_found(*missing));
+                }
+                for held in self.banks.iter_mut().flat_map(|bank| &mut bank.1) {
+                    if items.contains(&held.id) && held.is_held != is_held {
+                        // Its record, and what its shard is told.
+                        self.sequence += 2;
+                        held.is_held = is_held;
+                        if held.cases.is_empty() {
+                            held.cases.push(Origin::default());
+                        }
+                    }
+                }
+                let held = if is_held { u32::try_from(items.len()).unwrap() } else { 0 };
+                Ok(Answer::HoldsSet { held, sequence: Sequence(self.sequence) })
             }
             Action::RemoveItems { items, origin } => {
                 for wanted in items {
@@ -227,8 +255,13 @@ impl Kept {
         for placement in self.items.values() {
             if banks.iter().any(|bank| bank.id == placement.bank) {
                 let partition = Partition::of(placement.item).get();
-                *parts.part(placement.bank, partition) += placement.digest;
-                *totals.part(BankId(0), partition) += placement.digest;
+                let held = self.records.get(&placement.item).filter(|set| !set.record.holds.is_empty());
+                let mut digest = placement.digest;
+                if held.is_some() {
+                    digest += SetDigest::of_hold(placement.item);
+                }
+                *parts.part(placement.bank, partition) += digest;
+                *totals.part(BankId(0), partition) += digest;
             }
         }
         (parts, totals)

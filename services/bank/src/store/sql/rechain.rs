@@ -35,8 +35,9 @@ const MEMBERS: i64 = 3;
 const AUDIT: i64 = 4;
 const PURGES: i64 = 5;
 const ITEM_RECORDS: i64 = 6;
-/// The version that this build reads.
 const UNDOS: i64 = 7;
+/// The version that this build reads.
+const HOLDS: i64 = 8;
 
 /// The texts of the schema's steps, for one kind of database. A step that has been released is never edited: the next one
 /// changes what it made.
@@ -60,6 +61,8 @@ pub(in crate::store) struct Schema {
     pub(in crate::store) item_records: &'static str,
     /// Step 7.
     pub(in crate::store) undos: &'static str,
+    /// Step 8.
+    pub(in crate::store) holds: &'static str,
 }
 
 impl Schema {
@@ -73,6 +76,7 @@ impl Schema {
             step(PURGES, "purges", self.purges),
             step(ITEM_RECORDS, "item records", self.item_records),
             step(UNDOS, "undos", self.undos),
+            step(HOLDS, "holds", self.holds),
         ])
     }
 }
@@ -128,7 +132,7 @@ pub(in crate::store) async fn version<C: Rechain>(connection: &mut C) -> Read<i6
 
 /// Whether a store is of an older build.
 pub(in crate::store) async fn is_outdated<C: Rechain>(connection: &mut C) -> Read<bool> {
-    Ok(version(connection).await? < UNDOS)
+    Ok(version(connection).await? < HOLDS)
 }
 
 /// Whether a log has to be rechained before the schema's steps are run.

@@ -17,6 +17,7 @@ on_both_stores! {
 struct Known {
     banks: BTreeSet<BankId>,
     items: BTreeMap<ItemId, BankId>,
+    held: BTreeSet<ItemId>,
 }
 
 impl Known {
@@ -26,11 +27,21 @@ impl Known {
             ChangeKind::BankDeleted { bank } => {
                 assert!(self.banks.remove(bank));
                 self.items.retain(|_, holder| holder != bank);
+                self.held.retain(|item| self.items.contains_key(item));
             }
             ChangeKind::ItemAdded(item) => assert_eq!(self.items.insert(item.id, item.bank), None),
             ChangeKind::ItemRemoved { item, .. } => {
                 let known = self.items.remove(item).is_some();
+                self.held.remove(item);
                 assert!(known || change.sequence <= settled, "{item} was not there at {}", change.sequence);
+            }
+            ChangeKind::ItemHeldSet { item, held, .. } => {
+                assert!(self.items.contains_key(item) || change.sequence <= settled);
+                if *held {
+                    self.held.insert(*item)
+                } else {
+                    self.held.remove(item)
+                };
             }
             ChangeKind::BankRenamed { .. } | ChangeKind::BankEnabledSet { .. } => {}
         }
@@ -53,8 +64,9 @@ async fn load_during(
                     assert_eq!(begin.replace(cursor), None);
                     known.banks = banks.iter().map(|bank| bank.id).collect();
                 }
-                StatePart::Items(items) => {
+                StatePart::Items { items, held } => {
                     pages += 1;
+                    known.held.extend(held);
                     for item in items {
                         assert!(shard.holds(item.id) && item.id.0 <= begin.unwrap().sequence.0);
                         assert!(known.items.last_key_value().is_none_or(|(last, _)| *last < item.id));
