@@ -5,6 +5,7 @@ mod writes;
 mod members;
 mod audit;
 mod items;
+mod holds;
 mod idempotency;
 mod reads;
 mod feed;

@@ -177,6 +177,7 @@ mod tests {
             Answer::ItemsRemoved { sequence: Sequence(8) },
             Answer::Directory { change: DirectoryChange::MemberPut(Member::local()), sequence: Sequence(8) },
             Answer::Recorded { entries: 9 },
+            Answer::HoldsSet { held: 2, sequence: Sequence(8) },
         ];
         for answer in answers {
             assert_eq!(Answer::decode(&answer.encode()), Some(answer));
@@ -190,6 +191,6 @@ mod tests {
             Some(Answer::ItemsAdded { items, known: 0, sequence: Sequence(6) })
         );
         assert_eq!(Answer::decode(&[]), None);
-        assert_eq!(Answer::decode(&[9]), None);
+        assert_eq!(Answer::decode(&[99]), None);
     }
 }

@@ -92,14 +92,21 @@ async fn load_during(
     (known, pages)
 }
 
-async fn truth(served: &Served, shard: ShardIdentity, banks: &[&str]) -> BTreeMap<ItemId, BankId> {
-    let mut items = BTreeMap::new();
+/// The items of a shard, and those of them that are held.
+async fn truth(
+    served: &Served,
+    shard: ShardIdentity,
+    banks: &[&str],
+) -> (BTreeMap<ItemId, BankId>, BTreeSet<ItemId>) {
+    let (mut items, mut held) = (BTreeMap::new(), BTreeSet::new());
     for bank in banks {
         let listed = served.list_items(bank).await.unwrap();
         items.extend(listed.iter().map(|item| (ItemId(item.id), BankId(item.bank_id))));
+        held.extend(listed.iter().filter(|item| !item.holds.is_empty()).map(|item| ItemId(item.id)));
     }
     items.retain(|item, _| shard.holds(*item));
-    items
+    held.retain(|item| shard.holds(*item));
+    (items, held)
 }
 
 async fn a_state_loaded_under_writes_and_its_log_come_to_the_truth(bed: Bed) {
@@ -119,6 +126,10 @@ async fn a_state_loaded_under_writes_and_its_log_come_to_the_truth(bed: Bed) {
                 let at = usize::try_from(number).unwrap() * 20 + turn;
                 // From the end, where the pages have not come to yet, and from the beginning, where they were.
                 served.remove(vec![early[199 - at], early[at]]).await.unwrap();
+                let hold = |held, item_ids| pb::SetItemHoldRequest { item_ids, held, ..Default::default() };
+                let (first, second) = (early[198 - at], early[61 + at]);
+                served.bank.clone().set_item_hold(hold(true, vec![first, second])).await.unwrap();
+                served.bank.clone().set_item_hold(hold(false, vec![second])).await.unwrap();
                 served.add("a", items(500..502)).await.unwrap();
             }
             if number == 1 {
@@ -128,7 +139,8 @@ async fn a_state_loaded_under_writes_and_its_log_come_to_the_truth(bed: Bed) {
         };
         let (known, pages) = load_during(&served, shard, work).await;
         let banks: &[&str] = if number == 0 { &["a", "going"] } else { &["a"] };
-        assert_eq!(known.items, truth(&served, shard, banks).await);
+        let (items, held) = truth(&served, shard, banks).await;
+        assert_eq!((known.items, known.held), (items, held));
         assert!(pages > 1);
     }
     served.stop().await;
