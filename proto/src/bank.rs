@@ -147,8 +147,9 @@ fn member_to_wire(member: MemberId) -> u32 {
     if member == MemberId::HOST { 0 } else { member.0 }
 }
 
-/// Reads what [`member_to_wire`] wrote.
-const fn member_from_wire(id: u32) -> MemberId {
+/// The member of an id on the wire, where 0 stands for the host.
+#[must_use]
+pub const fn member_from_wire(id: u32) -> MemberId {
     if id == 0 { MemberId::HOST } else { MemberId(id) }
 }
 
@@ -201,6 +202,7 @@ impl From<Item> for pb::Item {
             content: Some(item.content.into()),
             contributor_member_id: member_to_wire(item.contributor),
             submissions: Vec::new(),
+            holds: Vec::new(),
         }
     }
 }
@@ -240,6 +242,9 @@ impl From<ChangeKind> for pb::change::Kind {
             ChangeKind::ItemRemoved { item, bank } => {
                 Self::ItemRemoved(pb::ItemRemoved { item_id: item.0, bank_id: bank.0 })
             }
+            ChangeKind::ItemHeldSet { item, bank, held } => {
+                Self::ItemHeldSet(pb::ItemHeldSet { item_id: item.0, bank_id: bank.0, held })
+            }
         }
     }
 }
@@ -276,6 +281,11 @@ impl TryFrom<pb::Change> for Change {
             Kind::ItemRemoved(removed) => {
                 ChangeKind::ItemRemoved { item: ItemId(removed.item_id), bank: BankId(removed.bank_id) }
             }
+            Kind::ItemHeldSet(set) => ChangeKind::ItemHeldSet {
+                item: ItemId(set.item_id),
+                bank: BankId(set.bank_id),
+                held: set.held,
+            },
             Kind::MemberPut(_)
             | Kind::PrincipalPut(_)
             | Kind::PrincipalRevoked(_)

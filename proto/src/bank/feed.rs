@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 use vigie_model::change::{Cursor, LogId};
-use vigie_model::{Bank, Change, FeedRange, Item, Sequence, ShardIdentity, StatePart};
+use vigie_model::{Bank, Change, FeedRange, Item, ItemId, Sequence, ShardIdentity, StatePart};
 
 use crate::invalid::{Invalid, each};
 use crate::model::digest;
@@ -143,9 +143,10 @@ impl From<StatePart> for pb::LoadResponse {
                 banks: banks.into_iter().map(Into::into).collect(),
                 members_on,
             }),
-            StatePart::Items(items) => {
-                Part::Items(pb::LoadItems { items: items.into_iter().map(Into::into).collect() })
-            }
+            StatePart::Items { items, held } => Part::Items(pb::LoadItems {
+                items: items.into_iter().map(Into::into).collect(),
+                held_item_ids: held.into_iter().map(|item| item.0).collect(),
+            }),
             StatePart::End { settled } => Part::End(pb::LoadEnd { settled_sequence: settled.0 }),
         };
         Self { part: Some(part) }
@@ -167,7 +168,10 @@ impl TryFrom<pb::LoadResponse> for StatePart {
                 let banks = each("banks", begin.banks, Bank::try_from)?;
                 Ok(Self::Begin { cursor, banks, members_on: begin.members_on })
             }
-            Part::Items(part) => Ok(Self::Items(each("items", part.items, Item::try_from)?)),
+            Part::Items(part) => Ok(Self::Items {
+                items: each("items", part.items, Item::try_from)?,
+                held: part.held_item_ids.into_iter().map(ItemId).collect(),
+            }),
             Part::End(end) => Ok(Self::End { settled: Sequence(end.settled_sequence) }),
         }
     }
@@ -318,7 +322,8 @@ mod tests {
         let parts = [
             StatePart::Begin { cursor, banks: vec![bank], members_on: false },
             StatePart::Begin { cursor, banks: vec![], members_on: true },
-            StatePart::Items(vec![item()]),
+            StatePart::Items { items: vec![item()], held: vec![] },
+            StatePart::Items { items: vec![item()], held: vec![ItemId(7)] },
             StatePart::End { settled: Sequence(11) },
         ];
         for part in parts {

@@ -38,7 +38,9 @@ impl LogChange {
                     Some(DirectoryChange::BankEnabledSet { bank, enabled })
                 }
                 ChangeKind::BankDeleted { bank } => Some(DirectoryChange::BankDeleted { bank }),
-                ChangeKind::ItemAdded(_) | ChangeKind::ItemRemoved { .. } => None,
+                ChangeKind::ItemAdded(_)
+                | ChangeKind::ItemRemoved { .. }
+                | ChangeKind::ItemHeldSet { .. } => None,
             },
         }
     }
@@ -121,7 +123,8 @@ pub fn decode_log_change(stored: &[u8]) -> Result<LogChange, Invalid> {
         | Kind::BankEnabledSet(_)
         | Kind::BankDeleted(_)
         | Kind::ItemAdded(_)
-        | Kind::ItemRemoved(_)) => {
+        | Kind::ItemRemoved(_)
+        | Kind::ItemHeldSet(_)) => {
             let change: Change = pb::Change { sequence: 0, kind: Some(kind) }.try_into()?;
             debug_assert_eq!(change.sequence, Sequence::ZERO);
             return Ok(LogChange::Shard(change.kind));
@@ -167,6 +170,8 @@ mod tests {
             ChangeKind::BankDeleted { bank },
             ChangeKind::ItemAdded(item()),
             ChangeKind::ItemRemoved { item: ItemId(7), bank: BankId(2) },
+            ChangeKind::ItemHeldSet { item: ItemId(7), bank: BankId(2), held: true },
+            ChangeKind::ItemHeldSet { item: ItemId(7), bank: BankId(2), held: false },
         ];
         let of_directory = [
             DirectoryChange::MemberPut(Member::local()),

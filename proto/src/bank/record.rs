@@ -1,8 +1,8 @@
 //! Items with what is said of them: origins, details, submissions.
 
 use vigie_consortium::{
-    Class, Classification, ContentDigest, Details, ItemRecord, Jurisdictions, Metadata, Origin, Submission,
-    Text,
+    Class, Classification, ContentDigest, Details, Expiry, Hold, Holder, Holds, ItemRecord, Jurisdictions,
+    Metadata, Origin, Submission, Text,
 };
 use vigie_model::{Hash, ItemContent, MemberName, UnixMillis};
 
@@ -152,11 +152,12 @@ impl TryFrom<pb::Submission> for Submission {
 
 impl From<ItemRecord> for pb::ItemRecord {
     fn from(record: ItemRecord) -> Self {
-        let ItemRecord { content, details, submissions } = record;
+        let ItemRecord { content, details, submissions, holds } = record;
         Self {
             content_digest: content.0.to_vec(),
             details: (!details.is_empty()).then(|| details.into()),
             submissions: submissions.into_iter().map(Into::into).collect(),
+            holds: holds.iter().map(Into::into).collect(),
         }
     }
 }
@@ -165,7 +166,7 @@ impl TryFrom<pb::ItemRecord> for ItemRecord {
     type Error = Invalid;
 
     fn try_from(message: pb::ItemRecord) -> Result<Self, Invalid> {
-        let pb::ItemRecord { content_digest, details, submissions } = message;
+        let pb::ItemRecord { content_digest, details, submissions, holds } = message;
         let length = |bytes: Vec<u8>| {
             Invalid::new("content_digest", format!("has {} bytes; it must have 32", bytes.len()))
         };
@@ -174,7 +175,36 @@ impl TryFrom<pb::ItemRecord> for ItemRecord {
             content: ContentDigest(content_digest.try_into().map_err(length)?),
             details: details.map_or_else(|| Ok(Details::default()), |given| details_of("details", given))?,
             submissions: each("submissions", submissions, TryInto::try_into)?,
+            holds: Holds::new(each("holds", holds, Hold::try_from)?),
         })
+    }
+}
+
+impl From<Hold> for pb::Hold {
+    fn from(hold: Hold) -> Self {
+        let holder = match hold.holder {
+            Holder::Owner => pb::Holder::Owner,
+            Holder::Operator => pb::Holder::Operator,
+            Holder::Quarantine => pb::Holder::Quarantine,
+        };
+        Self { holder: holder.into(), since_unix_ms: hold.since.0, until_unix_ms: hold.until.to_wire() }
+    }
+}
+
+impl TryFrom<pb::Hold> for Hold {
+    type Error = Invalid;
+
+    fn try_from(message: pb::Hold) -> Result<Self, Invalid> {
+        let holder = match pb::Holder::try_from(message.holder) {
+            Ok(pb::Holder::Owner) => Holder::Owner,
+            Ok(pb::Holder::Operator) => Holder::Operator,
+            Ok(pb::Holder::Quarantine) => Holder::Quarantine,
+            Ok(pb::Holder::Unspecified) | Err(_) => {
+                return Err(Invalid::new("holder", format!("{} is no holder", message.holder)));
+            }
+        };
+        let until = Expiry::from_wire(message.until_unix_ms);
+        Ok(Self { holder, since: UnixMillis(message.since_unix_ms), until })
     }
 }
 
@@ -208,7 +238,9 @@ mod tests {
         let content = ContentDigest::of(BankId(2), &[Hash::md5([1; 16])]);
         let record = ItemRecord::new(content, details, first);
         let other = Submission { member: MemberId(3), origin: Origin::default(), at: UnixMillis(6) };
-        let record = record.with(other).unwrap();
+        let mut record = record.with(other).unwrap();
+        let hold = |holder| Hold { holder, since: UnixMillis(7), until: Expiry::at(UnixMillis(9)) };
+        record.holds = Holds::new(Holder::ALL.map(hold));
         assert_eq!(ItemRecord::try_from(pb::ItemRecord::from(record.clone())), Ok(record.clone()));
         // Of an earlier version, with more than a member may add now; and of none.
         let of_one_member = |count: usize| {

@@ -45,6 +45,9 @@ pub(crate) enum Error {
     /// The member has added as many items as its quota lets it, or asks for more at once than that.
     #[error("{0}")]
     Spent(Spent),
+    /// A hold would have ended before it begins.
+    #[error("until_unix_ms: the hold would be over already; it must end later than now")]
+    HoldIsOver,
     /// A classification is not the bank's.
     #[error("{0}")]
     Class(ClassError),
@@ -110,7 +113,7 @@ impl Error {
                 DeniedKind::FailedPrecondition => Code::FailedPrecondition,
             },
             Self::GrantNotFound { .. } | Self::SubmissionNotFound(_) => Code::NotFound,
-            Self::Class(_) | Self::Spent(Spent::TooMuch { .. }) => Code::InvalidArgument,
+            Self::Class(_) | Self::HoldIsOver | Self::Spent(Spent::TooMuch { .. }) => Code::InvalidArgument,
             Self::Spent(Spent::Until { .. }) => Code::ResourceExhausted,
             Self::NameTaken(_) => Code::AlreadyExists,
             Self::TooManyBanks(_)

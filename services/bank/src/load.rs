@@ -4,7 +4,7 @@
 //! to the state of one moment together with the log, since items never change and their ids are sequences: those up to
 //! the head as of which the banks are read come by pages, those after it by the log. An item that is removed before
 //! its page is read is missing there, and its removal in the log then meets nothing; the last part says up to where
-//! that can be.
+//! that can be. Which items are held does change: a hold that was set or lifted before its page is read is told again by the log.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::error::{Error, RESTORE};
 use crate::log::BankLog;
 use crate::logged::{Altered, altered};
 use crate::plan::digests::slice_of;
-use crate::store::{HeadRow, ItemRange, Store, id_to_model, to_model};
+use crate::store::{HeadRow, HeldRange, ItemRange, Store, id_to_model, to_model};
 
 /// Items that one page looks through at most, whatever part of them is the shard's.
 const SCAN_MAX: u64 = 65_536;
@@ -118,12 +118,16 @@ impl Loader {
         // Those of banks that were deleted before wait to be swept.
         items.retain(|item| banks.contains(&item.bank));
         self.mend(&mut items).await?;
+        // After the items: each is as held as it was when it was read, or as it became since, which the log tells again.
+        let range = HeldRange { after, through: page.through, count_max: u32::MAX };
+        let mut held = self.store.held_items(range).await.map_err(|error| Error::from_load(&error))?;
+        held.retain(|id| items.binary_search_by_key(id, |item| item.id).is_ok());
         drop(turn);
         self.next = if page.through < through {
             Next::Items { banks, after: page.through, through }
         } else {
             Next::End
         };
-        Ok(StatePart::Items(items))
+        Ok(StatePart::Items { items, held })
     }
 }

@@ -156,6 +156,9 @@ impl Application for BankLog {
             match &write.action {
                 Action::RemoveItems { items: removed, .. } => items.extend_from_slice(removed),
                 Action::UpdateItem { item, .. } => items.push(*item),
+                Action::SetItemHold { items: held, .. } | Action::ReviewHolds { items: held } => {
+                    items.extend_from_slice(held);
+                }
                 Action::RestoreItems { items } => restored.extend_from_slice(items),
                 Action::AddItems { bank, items } => {
                     let Ok(bank) = state.id_of(write.by, bank, self.now()) else { continue };

@@ -8,6 +8,7 @@ pub(crate) mod added;
 pub(crate) mod answer;
 pub(crate) mod audit;
 pub(crate) mod digests;
+pub(crate) mod holds;
 mod items;
 pub(crate) mod members;
 pub(crate) mod purge;
@@ -190,7 +191,10 @@ impl vigie_log::Planner for Planner<'_> {
             }
             acted => acted?,
         };
-        if self.has_members() && !matches!(answer, Answer::Recorded { .. }) {
+        let is_own_and_nothing =
+            matches!(write.action, Action::ReviewHolds { .. }) && self.draft.last() == before;
+        let is_silent = is_own_and_nothing || matches!(answer, Answer::Recorded { .. });
+        if self.has_members() && !is_silent {
             let (action, code) = (write.by.method.path().to_owned(), Code::Ok);
             let mut about = about.answered(&answer);
             if self.draft.last() == before {
@@ -236,6 +240,8 @@ impl Planner<'_> {
             Action::AddItems { bank, items } => self.add_items(by, bank, items),
             Action::UpdateItem { item, details } => self.update_item(by, *item, details),
             Action::RestoreItems { items } => self.restore_items(by, items),
+            Action::SetItemHold { items, holding } => self.set_item_hold(by, items, *holding),
+            Action::ReviewHolds { items } => self.review_holds(items),
             Action::RemoveItems { items, origin } => self.remove_items(write, items, origin.as_ref()),
             Action::Members(members) => self.change_members(write, &members.action),
             Action::Record(entries) => self.record_all(entries),
@@ -335,7 +341,9 @@ impl Planner<'_> {
                 let removed = self.known.removed.get(item)?;
                 Some((*item, removed.item.bank))
             })),
-            Action::RemoveItems { items, .. } => About::items(items.iter().filter_map(|item| {
+            Action::RemoveItems { items, .. }
+            | Action::SetItemHold { items, .. }
+            | Action::ReviewHolds { items } => About::items(items.iter().filter_map(|item| {
                 let placement = self.known.items.get(item)?;
                 Some((*item, placement.bank))
             })),

@@ -1,5 +1,6 @@
 //! Puts the bank together and runs it: the store, who leads on it, the server.
 
+mod holds;
 mod recorder;
 pub(crate) mod waiting;
 
@@ -25,6 +26,7 @@ use crate::grpc::{BankGrpc, Checkpoints, FeedGrpc, OwnDirectory};
 use crate::log::CurrentTerm;
 use crate::store::{Source, StoreError};
 use crate::{RunError, StoreFailure};
+use holds::HoldKeeper;
 use recorder::Recorder;
 use waiting::{Opening, Waiting};
 
@@ -44,6 +46,7 @@ pub(crate) async fn run(
     let (tally, salts) = (Arc::default(), Arc::new(Salts::new().map_err(|_| RunError::Randomness)?));
     let access = access.map_err(RunError::Config)?.counting(&tally);
     let mut recorder = Recorder::new(tally, current.clone(), Arc::clone(&salts));
+    let mut holds = HoldKeeper::new(current.clone(), Arc::clone(&clock));
     let checkpoints = Checkpoints::new(&config.audit);
     let checkpoints =
         Arc::new(checkpoints.map_err(|fault| RunError::Config(vec![format!("audit.{fault}")]))?);
@@ -104,6 +107,7 @@ pub(crate) async fn run(
         // It ends only when it is told to, or by a fault of its own.
         () = &mut led => Ok(()),
         () = recorder.run() => Ok(()),
+        () = holds.run() => Ok(()),
     };
     tokio::select! {
         () = recorder.record() => {}

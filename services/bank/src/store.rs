@@ -31,9 +31,9 @@ pub(crate) use self::error::StoreError;
 #[cfg(test)]
 pub(crate) use self::records::Batch;
 pub(crate) use self::records::{
-    AsOf, AuditHead, Counts, EntryPage, EntryRange, FoundEntry, FoundPage, HeadRow, ItemPage, ItemRange,
-    ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Rows, StoredEntry, StoredItem, StoredRecord, Undo,
-    id_to_model, to_model,
+    AsOf, AuditHead, Counts, EntryPage, EntryRange, FoundEntry, FoundPage, HeadRow, HeldRange, ItemPage,
+    ItemRange, ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Rows, StoredEntry, StoredItem,
+    StoredRecord, Undo, id_to_model, to_model,
 };
 
 /// Opens the store that the settings name, for a bank. Creates what is not there yet, and brings it up to date.
@@ -76,7 +76,14 @@ pub(crate) async fn open_to_read(location: &Location) -> Result<Option<Arc<dyn S
 /// A durable store.
 #[async_trait]
 pub(crate) trait Store:
-    LogStore<Rows, Error = StoreError> + ReadState + ReadBanks + ReadItems + ReadDigests + ReadAudit + Purging
+    LogStore<Rows, Error = StoreError>
+    + ReadState
+    + ReadBanks
+    + ReadItems
+    + ReadHolds
+    + ReadDigests
+    + ReadAudit
+    + Purging
 {
     /// Removes at most `rows_max` items of deleted banks. Returns whether more may be there.
     async fn sweep_items(&self, rows_max: u32) -> Result<bool, StoreError>;
@@ -177,6 +184,16 @@ pub(crate) trait ReadItems {
 
     /// Reads items by id, be their bank living or not.
     async fn item_page(&self, range: &ItemRange) -> Result<ItemPage, StoreError>;
+}
+
+/// Reads which items are held.
+#[async_trait]
+pub(crate) trait ReadHolds {
+    /// Reads the held items of a range, by id, be their bank living or not.
+    async fn held_items(&self, range: HeldRange) -> Result<Vec<ItemId>, StoreError>;
+
+    /// Reads items of which a hold has ended by itself, at most `count_max`.
+    async fn ended_holds(&self, now: UnixMillis, count_max: u32) -> Result<Vec<ItemId>, StoreError>;
 }
 
 /// Reads the digests of the hashes of banks.

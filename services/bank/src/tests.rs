@@ -7,6 +7,7 @@ mod audit;
 mod items;
 mod restore;
 mod two_people;
+mod holds;
 mod idempotency;
 mod reads;
 mod feed;

@@ -5,7 +5,7 @@ mod items;
 use std::fmt;
 
 use tokio::time::Instant;
-use vigie_consortium::{Details, Origin};
+use vigie_consortium::{Details, Expiry, Origin};
 use vigie_model::{
     BankId, BankName, BankRef, Hash, Item, ItemContent, ItemId, LogHead, MemberName, Sequence, UnixMillis,
 };
@@ -16,7 +16,7 @@ use vigie_proto::consortium::{bank_ref, optional_member};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
 
-pub use self::items::{AddedItems, DescribedItem, RemovedItem};
+pub use self::items::{AddedItems, DescribedItem, DescribedPage, RemovedItem};
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, call};
 
 /// The largest answer: a page of items at their bounds.
@@ -347,6 +347,64 @@ impl BankClient {
         let answer: pb::FindItemsResponse = call!(self, deadline, find_items, FindItems, request)?;
         let sequence = answer.sequence;
         self.bank.written(FoundItems::try_from(answer), sequence)
+    }
+
+    /// Lists up to `page_size` items of a bank after `after`, by id, with all that is said of them; see [`DescribedPage::next_after`].
+    pub async fn describe_items(
+        &self,
+        bank: &BankRef,
+        after: Option<ItemId>,
+        page_size: u16,
+        deadline: Instant,
+    ) -> Result<Written<DescribedPage>, CallError> {
+        let request = pb::ListItemsRequest {
+            bank: bank.to_string(),
+            after_id: after.map_or(0, |item| item.0),
+            page_size: page_size.into(),
+            may_truncate: true,
+        };
+        let answer: pb::ListItemsResponse = call!(self, deadline, list_items, ListItems, request)?;
+        let sequence = answer.sequence;
+        self.bank.written(DescribedPage::new(bank, answer, page_size), sequence)
+    }
+
+    /// Holds up to 1,000 items, which then match for nobody: all of them or none. Returns how many are held now.
+    pub async fn hold_items(
+        &self,
+        items: &[ItemId],
+        until: Expiry,
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<u32>, CallError> {
+        self.set_item_hold(items, true, until, key, deadline).await
+    }
+
+    /// Lifts the caller's holds of up to 1,000 items: all of them or none. Returns how many another one still holds.
+    pub async fn lift_holds(
+        &self,
+        items: &[ItemId],
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<u32>, CallError> {
+        self.set_item_hold(items, false, Expiry::NEVER, key, deadline).await
+    }
+
+    async fn set_item_hold(
+        &self,
+        items: &[ItemId],
+        held: bool,
+        until: Expiry,
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<u32>, CallError> {
+        let request = pb::SetItemHoldRequest {
+            item_ids: items.iter().map(|item| item.0).collect(),
+            held,
+            until_unix_ms: until.to_wire(),
+            idempotency_key: key.into_text(),
+        };
+        let answer: pb::SetItemHoldResponse = call!(self, deadline, set_item_hold, SetItemHold, request)?;
+        self.bank.written(Ok(answer.held_count), answer.sequence)
     }
 
     /// Removes up to 1,000 items: all of them or none.

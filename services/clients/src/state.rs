@@ -75,7 +75,7 @@ impl Order {
                 }
                 Place::Items { through: cursor.sequence, last: ItemId(0) }
             }
-            (Place::Items { through, mut last }, StatePart::Items(items)) => {
+            (Place::Items { through, mut last }, StatePart::Items { items, held }) => {
                 for item in items {
                     if item.id <= last {
                         return Err("the state's items are not in order");
@@ -87,6 +87,10 @@ impl Order {
                         return Err("the state holds an item of another shard");
                     }
                     last = item.id;
+                }
+                let is_there = |id: &ItemId| items.binary_search_by_key(id, |item| item.id).is_ok();
+                if !held.is_sorted_by(|one, next| one < next) || !held.iter().all(is_there) {
+                    return Err("the state holds an item that it does not have");
                 }
                 Place::Items { through, last }
             }
@@ -135,7 +139,7 @@ mod tests {
             contributor: vigie_model::MemberId::HOST,
             content: content.clone(),
         };
-        StatePart::Items(ids.iter().map(item).collect())
+        StatePart::Items { items: ids.iter().map(item).collect(), held: Vec::new() }
     }
 
     const fn end(settled: u64) -> StatePart {

@@ -38,6 +38,7 @@ mod shard {
     pub(crate) mod banks;
     pub(crate) mod selection;
     pub(crate) mod contradiction;
+    pub(crate) mod held;
     pub(crate) mod removals;
     pub(crate) mod state;
     pub(crate) mod audit;

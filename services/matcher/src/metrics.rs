@@ -374,6 +374,8 @@ pub(crate) trait Observed: Send + Sync + 'static {
     /// Whether it answers searches.
     fn is_ready(&self) -> bool;
     fn items(&self) -> u64;
+    /// Items that no search answers with.
+    fn held_items(&self) -> u64;
     fn hashes(&self) -> Vec<HashCount>;
     /// Bytes of its files, which are read into memory.
     fn file_bytes(&self) -> u64;
@@ -404,7 +406,11 @@ pub(crate) fn register_replica<R: Observed>(registry: &mut Registry, replica: Ar
     gauge(registry, "vigie_matcher_ready", "Whether the shard answers searches, 0 or 1", |replica| {
         f64::from(u8::from(replica.is_ready()))
     });
-    gauge(registry, "vigie_matcher_items", "Items that the shard holds", |replica| figure(replica.items()));
+    gauge(registry, "vigie_matcher_items", "Items that the shard has", |replica| figure(replica.items()));
+    let name = "vigie_matcher_held_items";
+    gauge(registry, name, "Items that match for nobody, because they are held", |replica| {
+        figure(replica.held_items())
+    });
     gauge(
         registry,
         "vigie_matcher_files_bytes",

@@ -1,6 +1,6 @@
 //! The shard against a plain replay of the same changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use vigie_follow::Proof;
@@ -74,6 +74,7 @@ fn content(hashes: &[u8]) -> ItemContent {
 struct Replay {
     banks: BTreeMap<BankId, (BankName, bool)>,
     items: BTreeMap<ItemId, (BankId, ItemContent)>,
+    held: BTreeSet<ItemId>,
     sequence: u64,
 }
 
@@ -85,6 +86,8 @@ enum Step {
     Delete(u8),
     Add(u8, Vec<u8>),
     Remove(u8),
+    /// An item to be held, or no longer.
+    Hold(u8, bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -95,6 +98,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<u8>().prop_map(Step::Delete),
         12 => (any::<u8>(), prop::collection::vec(any::<u8>(), 1..4)).prop_map(|(bank, hashes)| Step::Add(bank, hashes)),
         4 => any::<u8>().prop_map(Step::Remove),
+        4 => (any::<u8>(), any::<bool>()).prop_map(|(item, held)| Step::Hold(item, held)),
     ]
 }
 
@@ -132,6 +136,7 @@ impl Replay {
                 let bank = bank_at(number)?;
                 self.banks.remove(&bank);
                 self.items.retain(|_, (holder, _)| *holder != bank);
+                self.held.retain(|item| self.items.contains_key(item));
                 ChangeKind::BankDeleted { bank }
             }
             Step::Add(number, hashes) => {
@@ -148,14 +153,21 @@ impl Replay {
             Step::Remove(number) => {
                 let item = *self.items.keys().nth(pick(number, self.items.len())?)?;
                 let (bank, _) = self.items.remove(&item)?;
+                self.held.remove(&item);
                 ChangeKind::ItemRemoved { item, bank }
+            }
+            Step::Hold(number, held) => {
+                let (item, (bank, _)) = self.items.iter().nth(pick(number, self.items.len())?)?;
+                let changes = if held { self.held.insert(*item) } else { self.held.remove(item) };
+                let set = ChangeKind::ItemHeldSet { item: *item, bank: *bank, held };
+                changes.then_some(set)?
             }
         };
         self.sequence = sequence.0;
         Some(Change { sequence, kind })
     }
 
-    /// What the living hashes come to.
+    /// What the living hashes and the holds come to.
     fn digest(&self) -> SetDigest {
         self.digest_of(identity())
     }
@@ -164,6 +176,9 @@ impl Replay {
         let mut digest = SetDigest::EMPTY;
         for (item, (_, content)) in self.items.iter().filter(|(item, _)| identity.holds(**item)) {
             digest += SetDigest::of_item(*item, content.hashes());
+        }
+        for item in self.held.iter().filter(|item| identity.holds(**item)) {
+            digest += SetDigest::of_hold(*item);
         }
         digest
     }
@@ -179,7 +194,7 @@ impl Replay {
         asked.sort_unstable();
         asked.dedup();
         let mut answers = Vec::new();
-        for (item, (bank, content)) in &self.items {
+        for (item, (bank, content)) in self.items.iter().filter(|(item, _)| !self.held.contains(*item)) {
             let pairs = content.hashes().iter().flat_map(|held| asked.iter().map(move |asked| (held, asked)));
             let distances: Vec<u16> =
                 pairs.filter_map(|(held, asked)| distance(held, asked, radius)).collect();
@@ -328,7 +343,13 @@ fn a_contradicting_change_is_noticed() {
         shard.apply(range(0, vec![created(1), added(2)])).unwrap();
         assert_eq!(shard.apply(range(2, changes)), Err(expected));
     };
+    let held = |sequence, item, held| {
+        let kind = ChangeKind::ItemHeldSet { item: ItemId(item), bank: BankId(1), held };
+        change(sequence, kind)
+    };
     check(vec![removed(3, 99)], Contradiction::NoSuchItem(Sequence(3)));
+    check(vec![held(3, 99, true)], Contradiction::NoSuchItem(Sequence(3)));
+    check(vec![removed(3, 2), held(4, 2, true)], Contradiction::NoSuchItem(Sequence(4)));
     check(vec![removed(3, 2), removed(4, 2)], Contradiction::NoSuchItem(Sequence(4)));
     check(vec![created(3)], Contradiction::BankTwice(Sequence(3)));
     check(

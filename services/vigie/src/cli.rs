@@ -17,7 +17,7 @@ pub(crate) use audit::{
     AuditCommand, AuditCosignArgs, AuditExportArgs, AuditKeyCommand, AuditListArgs, AuditProveArgs,
     AuditVerifyArgs, KeyArg, LogArgs, of_kind,
 };
-pub(crate) use items::{DetailsArgs, ItemAddArgs, ItemCommand, ItemFindArgs, OriginArgs};
+pub(crate) use items::{DetailsArgs, ItemAddArgs, ItemCommand, ItemFindArgs, ItemRevertArgs, OriginArgs};
 pub(crate) use members::{
     CharterCommand, GrantCommand, MemberCommand, MemberWordsArgs, NewKeyArgs, OneMemberArgs,
     PrincipalAddArgs, PrincipalCommand, QuotaCommand, QuotaSetArgs, listed,
@@ -25,6 +25,7 @@ pub(crate) use members::{
 pub(crate) use setup::{
     CompletionsArgs, ConfigCheckArgs, ConfigCommand, DevCaArgs, ManArgs, RoleName, TlsCommand,
 };
+pub(crate) use when::When;
 
 /// Vigie recognises known images, exactly.
 ///

@@ -11,26 +11,26 @@ use vigie_pictures::{Alteration, draw, encode_jpeg};
 const WITHIN: Duration = Duration::from_secs(30);
 
 /// A deployment, and the keys of those who use it.
-struct Deployment {
+pub(super) struct Deployment {
     up: UpProcess,
-    folder: tempfile::TempDir,
+    pub(super) folder: tempfile::TempDir,
     _data: tempfile::TempDir,
 }
 
 impl Deployment {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
         let up = UpProcess::start(vigie_binary(), data.path()).unwrap();
         Self { up, folder: tempfile::tempdir().unwrap(), _data: data }
     }
 
     /// The file of a key.
-    fn key(&self, name: &str) -> PathBuf {
+    pub(super) fn key(&self, name: &str) -> PathBuf {
         self.folder.path().join(name).with_extension("key")
     }
 
     /// Runs a command with the key of this name; without one where it is empty.
-    fn run(&self, key: &str, args: &[&str]) -> Finished {
+    pub(super) fn run(&self, key: &str, args: &[&str]) -> Finished {
         let file = self.key(key);
         let credential = ["--api-key-file", text(&file)];
         let args = if key.is_empty() { args.to_vec() } else { [args, &credential].concat() };
@@ -38,21 +38,21 @@ impl Deployment {
     }
 
     /// Runs a command that has to succeed.
-    fn done(&self, key: &str, args: &[&str]) -> Finished {
+    pub(super) fn done(&self, key: &str, args: &[&str]) -> Finished {
         let finished = self.run(key, args);
         assert_eq!(finished.code, 0, "{args:?}: {:?} {}", finished.lines, finished.stderr);
         finished
     }
 
     /// Runs a command that has to be refused, with this in the reason.
-    fn refused(&self, key: &str, args: &[&str], reason: &str) {
+    pub(super) fn refused(&self, key: &str, args: &[&str], reason: &str) {
         let finished = self.run(key, args);
         assert_eq!(finished.code, 1, "{args:?}: {:?} {}", finished.lines, finished.stderr);
         assert!(finished.stderr.contains(reason), "{args:?}: no `{reason}` in {}", finished.stderr);
     }
 
     /// Creates a principal by the key of `author`; its own key goes to the file of `name`.
-    fn principal(&self, author: &str, name: &str, args: &[&str]) {
+    pub(super) fn principal(&self, author: &str, name: &str, args: &[&str]) {
         let file = self.key(name);
         self.done(author, &[&["principal", "add", "--key-file", text(&file)], args].concat());
     }
@@ -64,7 +64,7 @@ impl Deployment {
     }
 
     /// Runs a command until its outcome is as it has to be.
-    fn until(&self, key: &str, args: &[&str], is_so: impl Fn(&Finished) -> bool) {
+    pub(super) fn until(&self, key: &str, args: &[&str], is_so: impl Fn(&Finished) -> bool) {
         let deadline = Instant::now() + WITHIN;
         loop {
             let finished = self.run(key, args);
@@ -77,15 +77,15 @@ impl Deployment {
     }
 }
 
-fn text(path: &Path) -> &str {
+pub(super) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-fn is_known(finished: &Finished) -> bool {
+pub(super) fn is_known(finished: &Finished) -> bool {
     finished.code == 0 && finished.lines[0].contains("KNOWN")
 }
 
-fn is_not_known(finished: &Finished) -> bool {
+pub(super) fn is_not_known(finished: &Finished) -> bool {
     finished.code == 0 && finished.lines[0].contains("not known")
 }
 

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use tonic::{Request, Response, Status};
 use vigie_consortium::rights::{ItemView, ListedBanks};
-use vigie_consortium::{Admitted, ItemPlace, Submission, View};
+use vigie_consortium::{Admitted, Expiry, ItemPlace, Submission, View};
 use vigie_model::{Bank, BankId, Item, ItemId, LogHead};
+use vigie_proto::Invalid;
 use vigie_proto::bank::{
     answered_submission, contributed_items, details_of, item_ids, name, origin_of, page_size,
 };
@@ -17,6 +18,7 @@ use super::page::{ITEM_BYTES, PAGE_BYTES_MAX, first_of};
 use super::{BankGrpc, Reading, refused};
 use crate::error::Error;
 use crate::plan::answer::Answer;
+use crate::plan::holds::Holding;
 use crate::plan::write::Action;
 use crate::store::{FoundPage, ItemSearch, Undo};
 
@@ -39,6 +41,15 @@ fn ids(view: &View, banks: &ListedBanks) -> Vec<BankId> {
     match banks {
         ListedBanks::Every => view.directory().banks().iter().map(|bank| bank.id).collect(),
         ListedBanks::Only(banks) => banks.iter().collect(),
+    }
+}
+
+/// What a caller wants of its holds.
+fn holding(message: &pb::SetItemHoldRequest) -> Result<Holding, Status> {
+    match (message.held, message.until_unix_ms) {
+        (true, until) => Ok(Holding::Held(Expiry::from_wire(until))),
+        (false, 0) => Ok(Holding::Lifted),
+        (false, _) => Err(Invalid::new("until_unix_ms", "is given, and `held` is not set").into()),
     }
 }
 
@@ -277,6 +288,19 @@ impl pb::bank_service_server::BankService for BankGrpc {
         Ok(Response::new(pb::RestoreItemsResponse { item_ids, sequence: sequence.0 }))
     }
 
+    async fn set_item_hold(
+        &self,
+        request: Request<pb::SetItemHoldRequest>,
+    ) -> Result<Response<pb::SetItemHoldResponse>, Status> {
+        let action = |message: &pb::SetItemHoldRequest| {
+            let holding = holding(message)?;
+            Ok(Action::SetItemHold { items: item_ids(message.item_ids.clone())?, holding })
+        };
+        let (_, answer) = self.write(request, action, |message| message.idempotency_key).await?;
+        let Answer::HoldsSet { held, sequence } = answer else { return Err(Error::Broken.into()) };
+        Ok(Response::new(pb::SetItemHoldResponse { held_count: held, sequence: sequence.0 }))
+    }
+
     async fn list_removed_items(
         &self,
         request: Request<pb::ListRemovedItemsRequest>,
@@ -367,6 +391,7 @@ impl Reading {
                     answered_submission(submission, member)
                 };
                 item.submissions = record.submissions.into_iter().map(answered).collect();
+                item.holds = record.holds.iter().map(Into::into).collect();
             }
             item
         };

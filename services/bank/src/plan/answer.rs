@@ -44,6 +44,13 @@ pub(crate) enum Answer {
         /// The last change.
         sequence: Sequence,
     },
+    /// The holds are set or lifted.
+    HoldsSet {
+        /// Items that are held now.
+        held: u32,
+        /// The last change, or the newest of all where nothing changed.
+        sequence: Sequence,
+    },
     /// Entries were appended to the audit.
     Recorded {
         /// The entries that it has now.
@@ -85,6 +92,10 @@ impl vigie_log::Answer for Answer {
                 (5, [&sequence.0.to_be_bytes()[..], &change].concat())
             }
             Self::Recorded { entries } => (6, entries.to_be_bytes().to_vec()),
+            Self::HoldsSet { held, sequence } => {
+                let message = pb::SetItemHoldResponse { held_count: held, sequence: sequence.0 };
+                (9, message.encode_to_vec())
+            }
         };
         std::iter::once(tag).chain(message).collect()
     }
@@ -96,6 +107,10 @@ impl vigie_log::Answer for Answer {
                 let message = pb::CreateBankResponse::decode(message).ok()?;
                 let sequence = Sequence(message.sequence);
                 Some(Self::Bank { bank: message.bank?.try_into().ok()?, sequence })
+            }
+            9 => {
+                let message = pb::SetItemHoldResponse::decode(message).ok()?;
+                Some(Self::HoldsSet { held: message.held_count, sequence: Sequence(message.sequence) })
             }
             2 => {
                 let message = pb::DeleteBankResponse::decode(message).ok()?;
@@ -162,6 +177,7 @@ mod tests {
             Answer::ItemsRemoved { sequence: Sequence(8) },
             Answer::Directory { change: DirectoryChange::MemberPut(Member::local()), sequence: Sequence(8) },
             Answer::Recorded { entries: 9 },
+            Answer::HoldsSet { held: 2, sequence: Sequence(8) },
         ];
         for answer in answers {
             assert_eq!(Answer::decode(&answer.encode()), Some(answer));
@@ -175,6 +191,6 @@ mod tests {
             Some(Answer::ItemsAdded { items, known: 0, sequence: Sequence(6) })
         );
         assert_eq!(Answer::decode(&[]), None);
-        assert_eq!(Answer::decode(&[9]), None);
+        assert_eq!(Answer::decode(&[99]), None);
     }
 }

@@ -80,7 +80,9 @@ impl About {
                 ..self
             },
             Answer::ItemUpdated { sequence, .. } => Self { sequence: Some(*sequence), ..self },
-            Answer::ItemsRemoved { sequence } => Self { sequence: Some(*sequence), ..self },
+            Answer::ItemsRemoved { sequence } | Answer::HoldsSet { sequence, held: _ } => {
+                Self { sequence: Some(*sequence), ..self }
+            }
             Answer::Directory { change, sequence } => {
                 Self { banks: bank_of(change).into_iter().collect(), sequence: Some(*sequence), ..self }
             }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use vigie_log::{Slice, Summary};
-use vigie_model::{BankId, Item, Partition, SetDigest, ShardIdentity};
+use vigie_model::{BankId, Item, ItemId, Partition, SetDigest, ShardIdentity};
 
 /// A part of what the living hashes come to, or of how that changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,11 @@ impl Parts {
     pub(crate) fn add(&mut self, item: &Item) {
         *self.part(item.bank, Partition::of(item.id).get()) +=
             SetDigest::of_item(item.id, item.content.hashes());
+    }
+
+    /// Counts the hold of an item in.
+    pub(crate) fn hold(&mut self, bank: BankId, item: ItemId) {
+        *self.part(bank, Partition::of(item).get()) += SetDigest::of_hold(item);
     }
 
     /// The digest of one part; the empty set's where nothing is known of it.

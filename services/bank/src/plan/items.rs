@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use vigie_consortium::{ContentDigest, Details, ItemPlace, ItemRecord, Origin, Submission};
 use vigie_model::{BankId, BankRef, ChangeKind, Item, ItemContent, ItemId, MemberId, UnixMillis};
-use vigie_proto::bank::{ContributedItem, LogChange, encode_item};
+use vigie_proto::bank::{ContributedItem, encode_item};
 
 use super::Planner;
 use super::answer::Answer;
@@ -124,7 +124,7 @@ enum Removal {
     /// It goes.
     Whole(Placement),
     /// It loses submissions.
-    Withdrawn(ItemId, ItemRecord),
+    Withdrawn(Placement, ItemRecord),
 }
 
 impl Planner<'_> {
@@ -157,7 +157,8 @@ impl Planner<'_> {
         }
         // Of a bank that got nothing new, too: a write that names a bank finds it.
         self.touch(adding.bank, |_| {})?;
-        records.into_iter().chain(changed).try_for_each(|(item, record)| self.put_record(item, record))?;
+        let all = records.into_iter().chain(changed);
+        all.into_iter().try_for_each(|(item, record)| self.put_record(item, adding.bank, record))?;
         let is_known = |target: &&Target| matches!(target, Target::Known(_));
         let known = u32::try_from(targets.iter().filter(is_known).count()).unwrap_or(u32::MAX);
         let id_of = |target| match target {
@@ -174,7 +175,7 @@ impl Planner<'_> {
         item: ItemId,
         details: &Details,
     ) -> Result<Answer, Error> {
-        let record = {
+        let (placement, record) = {
             let admitted = by.admitted(&self.state.view, self.now())?;
             let member = admitted.member().ok_or(Error::Broken)?.id;
             let placement = self.living(item);
@@ -182,15 +183,11 @@ impl Planner<'_> {
             let placement = placement.ok_or(Error::Broken)?;
             let bank = self.state.view.directory().bank(placement.bank).ok_or(Error::Broken)?;
             details.check(bank.charter.taxonomies()).map_err(Error::Class)?;
-            let first =
-                || Submission { member: placement.contributor, origin: Origin::default(), at: self.now() };
-            match self.known.records.by_item.get(&item) {
-                Some(record) => ItemRecord { details: details.clone(), ..record.clone() },
-                None => ItemRecord::new(placement.content, details.clone(), first()),
-            }
+            let record = ItemRecord { details: details.clone(), ..self.record_of(&placement) };
+            (placement, record)
         };
         if self.known.records.by_item.get(&item) != Some(&record) {
-            self.put_record(item, record)?;
+            self.put_record(item, placement.bank, record)?;
         }
         Ok(Answer::ItemUpdated { item, sequence: to_model(self.draft.last()) })
     }
@@ -224,7 +221,9 @@ impl Planner<'_> {
         for removal in removals {
             match removal {
                 Removal::Whole(placement) => self.remove_item(&placement, member)?,
-                Removal::Withdrawn(item, record) => self.put_record(item, record)?,
+                Removal::Withdrawn(placement, record) => {
+                    self.put_record(placement.item, placement.bank, record)?;
+                }
             }
         }
         Ok(Answer::ItemsRemoved { sequence: to_model(self.draft.last()) })
@@ -279,12 +278,12 @@ impl Planner<'_> {
             Some(left) if left.submissions.len() == record.submissions.len() => {
                 Err(Error::SubmissionNotFound(item))
             }
-            Some(left) => Ok(Removal::Withdrawn(item, left)),
+            Some(left) => Ok(Removal::Withdrawn(placement, left)),
         }
     }
 
     /// Where an item of a living bank is; `None` if there is no such item.
-    fn living(&self, item: ItemId) -> Option<Placement> {
+    pub(super) fn living(&self, item: ItemId) -> Option<Placement> {
         let placement = self.known.items.get(&item).copied();
         placement.filter(|of| self.state.banks.contains_key(&of.bank))
     }
@@ -298,6 +297,9 @@ impl Planner<'_> {
     fn remove_item(&mut self, placement: &Placement, member: MemberId) -> Result<(), Error> {
         let Placement { item, bank, digest, .. } = *placement;
         self.count(placement, |sum, digest| *sum -= digest);
+        if self.is_held(item) {
+            self.count_hold(item, bank, false);
+        }
         self.known.items.remove(&item);
         let record = self.known.records.remove(item);
         self.removed.insert(item);
@@ -311,13 +313,6 @@ impl Planner<'_> {
         self.state.counts.items -= 1;
         self.state.counts.hashes -= digest.hashes;
         self.log(ChangeKind::ItemRemoved { item, bank })?;
-        Ok(())
-    }
-
-    pub(super) fn put_record(&mut self, item: ItemId, record: ItemRecord) -> Result<(), Error> {
-        self.append(LogChange::Record(item, Box::new(record.clone())))?;
-        self.known.records.set(item, record.clone());
-        self.records.insert(item, record);
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use crate::store::StoredRecord;
 #[derive(Debug, Default)]
 pub(super) struct Records {
     pub(super) by_item: HashMap<ItemId, ItemRecord>,
+    /// In order.
     pub(super) by_content: HashMap<ContentDigest, Vec<ItemId>>,
 }
 
@@ -25,8 +26,9 @@ impl Records {
     /// Sets the record of an item.
     pub(super) fn set(&mut self, item: ItemId, record: ItemRecord) {
         let items = self.by_content.entry(record.content).or_default();
-        if !items.contains(&item) {
-            items.push(item);
+        // In order, so that it does not matter in which groups the records came.
+        if let Err(at) = items.binary_search(&item) {
+            items.insert(at, item);
         }
         self.by_item.insert(item, record);
     }

@@ -1,13 +1,14 @@
 //! The planner against a slow model, and what a group sees of itself.
 
 use proptest::prelude::*;
-use vigie_consortium::Origin;
+use vigie_consortium::{Expiry, Origin};
 use vigie_log::{Head, Planner as _};
 use vigie_model::{Hash, ItemContent, ItemDraft, MemberId};
 use vigie_proto::bank::{ContributedItem, decode_item};
 
 use super::*;
 use crate::log::BankLog;
+use crate::plan::holds::Holding;
 use crate::store::{Batch, Counts, directory_of};
 
 const BANKS_MAX: usize = 3;
@@ -58,6 +59,10 @@ fn action() -> impl Strategy<Value = Action> {
         }),
         prop::collection::btree_set(1..40_u64, 1..3)
             .prop_map(|items| Action::RestoreItems { items: items.into_iter().map(ItemId).collect() }),
+        (prop::collection::btree_set(1..40_u64, 1..4), any::<bool>()).prop_map(|(items, held)| {
+            let holding = if held { Holding::Held(Expiry::NEVER) } else { Holding::Lifted };
+            Action::SetItemHold { items: items.into_iter().map(ItemId).collect(), holding }
+        }),
     ]
 }
 
@@ -68,6 +73,7 @@ struct Held {
     hashes: u64,
     /// The cases by which it lives; none where nobody said one.
     cases: Vec<Origin>,
+    is_held: bool,
 }
 
 /// What is true, in the plainest form: banks with their items in lists, searched from end to end.
@@ -149,23 +155,22 @@ impl Model {
                 for item in items {
                     let hashes = item.content.hashes().len() as u64;
                     let held = &mut self.banks[index].1;
-                    let same = |held: &&mut Held| held.hashes == hashes && !held.cases.is_empty();
                     let Some(origin) = item.origin.clone() else {
                         self.sequence += 1;
                         let id = ItemId(self.sequence);
-                        held.push(Held { id, hashes, cases: Vec::new() });
+                        held.push(Held { id, hashes, cases: Vec::new(), is_held: false });
                         ids.push(id);
                         continue;
                     };
-                    if let Some(held) = held.iter_mut().find(same) {
-                        if !held.cases.contains(&origin) {
-                            held.cases.push(origin);
+                    if let Some(at) = same(held, hashes, std::slice::from_ref(&origin)) {
+                        if !held[at].cases.contains(&origin) {
+                            held[at].cases.push(origin);
                         }
-                        ids.push(held.id);
+                        ids.push(held[at].id);
                     } else {
                         self.sequence += 1;
                         let id = ItemId(self.sequence);
-                        held.push(Held { id, hashes, cases: vec![origin] });
+                        held.push(Held { id, hashes, cases: vec![origin], is_held: false });
                         ids.push(id);
                     }
                 }
@@ -176,8 +181,29 @@ impl Model {
                 let known = u32::try_from(ids.iter().filter(is_known).count()).unwrap();
                 Ok(Answer::ItemsAdded { items: ids, known, sequence: Sequence(self.sequence) })
             }
-            Action::Members(_) | Action::UpdateItem { .. } => unreachable!("no such write is drawn"),
+            Action::Members(_) | Action::UpdateItem { .. } | Action::ReviewHolds { .. } => {
+                unreachable!("no such write is drawn")
+            }
             Action::RestoreItems { items } => self.restore(items),
+            Action::SetItemHold { items, holding } => {
+                let is_held = *holding != Holding::Lifted;
+                let all = || self.banks.iter().flat_map(|bank| &bank.1);
+                if let Some(missing) = items.iter().find(|item| all().all(|held| held.id != **item)) {
+                    return Err(Error::item_not_found(*missing));
+                }
+                for held in self.banks.iter_mut().flat_map(|bank| &mut bank.1) {
+                    if items.contains(&held.id) && held.is_held != is_held {
+                        // Its record, and what its shard is told.
+                        self.sequence += 2;
+                        held.is_held = is_held;
+                        if held.cases.is_empty() {
+                            held.cases.push(Origin::default());
+                        }
+                    }
+                }
+                let held = if is_held { u32::try_from(items.len()).unwrap() } else { 0 };
+                Ok(Answer::HoldsSet { held, sequence: Sequence(self.sequence) })
+            }
             Action::RemoveItems { items, origin } => {
                 for wanted in items {
                     let mut all = self.banks.iter().flat_map(|bank| &bank.1);
@@ -223,6 +249,10 @@ impl Model {
                 let living = self.banks.iter().flat_map(|bank| &bank.1).map(|held| held.id).collect();
                 Action::RemoveItems { items: at(items, living), origin: origin.clone() }
             }
+            Action::SetItemHold { items, holding } => {
+                let living = self.banks.iter().flat_map(|bank| &bank.1).map(|held| held.id).collect();
+                Action::SetItemHold { items: at(items, living), holding: *holding }
+            }
             Action::AddItems { bank, items } => {
                 let number = (0..3).find(|number| *bank == name(*number));
                 let living =
@@ -235,6 +265,7 @@ impl Model {
             | Action::SetBankEnabled { .. }
             | Action::DeleteBank { .. }
             | Action::UpdateItem { .. }
+            | Action::ReviewHolds { .. }
             | Action::Members(_)
             | Action::Record(_) => action.clone(),
         }
@@ -250,23 +281,28 @@ impl Model {
         }
         self.removed.retain(|(_, held)| !items.contains(&held.id));
         let before: Vec<Held> = self.banks.iter().flat_map(|bank| bank.1.clone()).collect();
-        let mut ids = Vec::new();
+        let (mut ids, mut new_holds) = (Vec::new(), 0);
         for (bank, former) in restored {
             let held = &mut self.banks[bank].1;
-            let same = |held: &&mut Held| held.hashes == former.hashes && !held.cases.is_empty();
-            let living = held.iter_mut().find(same).filter(|_| !former.cases.is_empty());
-            if let Some(living) = living {
+            let has_origin = former.cases.iter().any(|case| !case.is_empty());
+            let living = same(held, former.hashes, &former.cases).filter(|_| has_origin);
+            if let Some(living) = living.map(|at| &mut held[at]) {
+                new_holds += u64::from(former.is_held && !living.is_held);
+                living.is_held |= former.is_held;
                 let more: Vec<_> =
                     former.cases.into_iter().filter(|case| !living.cases.contains(case)).collect();
                 living.cases.extend(more);
                 ids.push(living.id);
             } else {
+                let id = ItemId(self.sequence + 1);
+                // What its shard is told of the hold comes last.
+                new_holds += u64::from(former.is_held);
                 self.sequence += 1;
-                let id = ItemId(self.sequence);
                 held.push(Held { id, ..former });
                 ids.push(id);
             }
         }
+        self.sequence += new_holds;
         let living = || self.banks.iter().flat_map(|bank| &bank.1);
         let is_changed = |held: &&Held| !held.cases.is_empty() && !before.contains(held);
         self.sequence += living().filter(is_changed).count() as u64;
@@ -274,6 +310,13 @@ impl Model {
         let known = u32::try_from(ids.iter().filter(is_known).count()).unwrap();
         Ok(Answer::ItemsAdded { items: ids, known, sequence: Sequence(self.sequence) })
     }
+}
+
+/// The item that has one of these cases, or else the first one that has any, of the same content.
+fn same(items: &[Held], hashes: u64, cases: &[Origin]) -> Option<usize> {
+    let of_content = |held: &Held| held.hashes == hashes && !held.cases.is_empty();
+    let has_case = |held: &Held| of_content(held) && held.cases.iter().any(|case| cases.contains(case));
+    items.iter().position(has_case).or_else(|| items.iter().position(of_content))
 }
 
 /// The rows of the items and of the digests, as a store would have them after each batch.
@@ -320,8 +363,13 @@ impl Kept {
         for placement in self.items.values() {
             if banks.iter().any(|bank| bank.id == placement.bank) {
                 let partition = Partition::of(placement.item).get();
-                *parts.part(placement.bank, partition) += placement.digest;
-                *totals.part(BankId(0), partition) += placement.digest;
+                let held = self.records.get(&placement.item).filter(|set| !set.record.holds.is_empty());
+                let mut digest = placement.digest;
+                if held.is_some() {
+                    digest += SetDigest::of_hold(placement.item);
+                }
+                *parts.part(placement.bank, partition) += digest;
+                *totals.part(BankId(0), partition) += digest;
             }
         }
         (parts, totals)

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use vigie_consortium::{ContentDigest, ItemRecord};
-use vigie_model::{Item, ItemId};
+use vigie_model::{BankId, Item, ItemId};
 use vigie_proto::bank::decode_item;
 
 use super::Planner;
@@ -60,8 +60,8 @@ fn removed_item(KeptUndo { undo, payload, added }: KeptUndo) -> Result<Option<Re
 struct Restoration {
     targets: Vec<Target>,
     new: Vec<RemovedItem>,
-    /// Records of items that are there, as they are to be.
-    changed: BTreeMap<ItemId, ItemRecord>,
+    /// Records of items that are there, as they are to be, with their banks.
+    changed: BTreeMap<ItemId, (BankId, ItemRecord)>,
     /// New items by content.
     new_by_content: HashMap<ContentDigest, usize>,
 }
@@ -75,7 +75,8 @@ impl Restoration {
             return Ok(());
         };
         let known = records.by_content.get(&record.content).map_or(&[][..], Vec::as_slice);
-        let record_of = |id: &ItemId| self.changed.get(id).or_else(|| records.by_item.get(id));
+        let record_of =
+            |id: &ItemId| self.changed.get(id).map(|(_, record)| record).or_else(|| records.by_item.get(id));
         let is_submitted = |id: &&ItemId| {
             let has = |living: &ItemRecord| {
                 record.submissions.iter().any(|one| living.has(one.member, &one.origin))
@@ -86,7 +87,8 @@ impl Restoration {
             let living = record_of(&id).ok_or(Error::Broken)?;
             let merged = living.merged(record).map_err(|_| Error::TooManySubmissions(id))?;
             if merged != *living {
-                self.changed.insert(id, merged);
+                // Content is of its bank.
+                self.changed.insert(id, (removed.item.bank, merged));
             }
             self.targets.push(Target::Known(id));
         } else if let Some(number) = self.new_by_content.get(&record.content).copied() {
@@ -127,13 +129,15 @@ impl Planner<'_> {
             self.known.removed.remove(former);
             self.undone.push(*former);
         }
+        let changed = changed.into_iter().map(|(item, (bank, record))| (item, bank, record));
         let (mut ids, mut records) = (Vec::with_capacity(new.len()), Vec::new());
         for RemovedItem { item, record } in new {
             let id = self.add_item(item.bank, item.contributor, item.content)?;
-            records.extend(record.map(|record| (id, record)));
+            records.extend(record.map(|record| (id, item.bank, record)));
             ids.push(id);
         }
-        records.into_iter().chain(changed).try_for_each(|(item, record)| self.put_record(item, record))?;
+        let all = records.into_iter().chain(changed);
+        all.into_iter().try_for_each(|(item, bank, record)| self.put_record(item, bank, record))?;
         let is_known = |target: &&Target| matches!(target, Target::Known(_));
         let known = u32::try_from(targets.iter().filter(is_known).count()).unwrap_or(u32::MAX);
         let id_of = |target| match target {

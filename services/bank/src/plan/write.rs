@@ -7,6 +7,7 @@ use vigie_proto::bank::{ContributedItem, encode_item};
 use vigie_proto::pb::bank::v1 as pb;
 
 use crate::plan::audit::NewEntry;
+use crate::plan::holds::Holding;
 use crate::plan::members::MembersWrite;
 
 /// A write, checked as far as it can be without knowing the state.
@@ -80,6 +81,18 @@ pub(crate) enum Action {
         /// One at least, each once.
         items: Vec<ItemId>,
     },
+    /// Items to match for nobody, or to match again.
+    SetItemHold {
+        /// One at least, each once.
+        items: Vec<ItemId>,
+        /// What the caller wants of its holds.
+        holding: Holding,
+    },
+    /// Holds to end by themselves, and those of quarantines to come and go. Of the bank itself.
+    ReviewHolds {
+        /// One at least, each once.
+        items: Vec<ItemId>,
+    },
     /// Items to be gone, or submissions of them.
     RemoveItems {
         /// One at least, each once.
@@ -112,6 +125,7 @@ impl Action {
             Self::AddItems { .. } => Method::AddItems,
             Self::UpdateItem { .. } => Method::UpdateItem,
             Self::RestoreItems { .. } => Method::RestoreItems,
+            Self::SetItemHold { .. } | Self::ReviewHolds { .. } => Method::SetItemHold,
             Self::RemoveItems { .. } => Method::RemoveItems,
             Self::Members(_) => Method::CreateMember,
             Self::Record(_) => Method::RecordCalls,
@@ -130,7 +144,10 @@ impl vigie_log::Write for Write {
             | Action::UpdateItem { .. }
             | Action::Members(_) => 1,
             Action::AddItems { items, .. } => items.len(),
-            Action::RemoveItems { items, .. } | Action::RestoreItems { items } => items.len(),
+            Action::RemoveItems { items, .. }
+            | Action::RestoreItems { items }
+            | Action::SetItemHold { items, .. }
+            | Action::ReviewHolds { items } => items.len(),
             Action::Record(entries) => entries.len(),
         }
     }
@@ -152,8 +169,10 @@ impl vigie_log::Write for Write {
             Action::AddItems { items, .. } => items.iter().map(|item| 2 * EACH + item_weight(item)).sum(),
             Action::UpdateItem { details, .. } => EACH + details_weight(details),
             Action::RemoveItems { items, .. } => 4 * EACH + items.len() * size_of::<ItemId>(),
-            // With their contents, which are looked up.
-            Action::RestoreItems { items } => 8 * EACH * items.len(),
+            // With their contents or records, which are looked up.
+            Action::RestoreItems { items }
+            | Action::SetItemHold { items, .. }
+            | Action::ReviewHolds { items } => 8 * EACH * items.len(),
             Action::Record(entries) => EACH * entries.len(),
         }
     }
@@ -192,6 +211,24 @@ impl vigie_log::Write for Write {
             }
             Action::RestoreItems { items } => {
                 parts.add(b"restore");
+                for item in items {
+                    parts.add(&item.0.to_be_bytes());
+                }
+                &mut parts
+            }
+            Action::SetItemHold { items, holding } => {
+                let (word, until) = match holding {
+                    Holding::Held(until) => (&b"hold"[..], until.to_wire()),
+                    Holding::Lifted => (&b"lift"[..], 0),
+                };
+                parts.add(word).add(&until.to_be_bytes());
+                for item in items {
+                    parts.add(&item.0.to_be_bytes());
+                }
+                &mut parts
+            }
+            Action::ReviewHolds { items } => {
+                parts.add(b"review");
                 for item in items {
                     parts.add(&item.0.to_be_bytes());
                 }
@@ -282,6 +319,16 @@ mod tests {
             Action::RemoveItems { items: vec![ItemId(2), ItemId(1)], origin: None },
             Action::RemoveItems { items: vec![ItemId(1), ItemId(2)], origin: Origin::new("", "", "c").ok() },
             Action::RestoreItems { items: vec![ItemId(1), ItemId(2)] },
+            Action::ReviewHolds { items: vec![ItemId(1), ItemId(2)] },
+            Action::SetItemHold { items: vec![ItemId(1), ItemId(2)], holding: Holding::Lifted },
+            Action::SetItemHold {
+                items: vec![ItemId(1), ItemId(2)],
+                holding: Holding::Held(vigie_consortium::Expiry::NEVER),
+            },
+            Action::SetItemHold {
+                items: vec![ItemId(1), ItemId(2)],
+                holding: Holding::Held(vigie_consortium::Expiry::at(UnixMillis(9))),
+            },
             Action::UpdateItem { item: ItemId(1), details: Box::default() },
             Action::UpdateItem { item: ItemId(2), details: Box::default() },
         ];

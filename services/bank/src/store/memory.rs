@@ -3,6 +3,7 @@
 //! Everything happens at once and in one thread, so that a run can be had again, and its commits can be made slow, or
 //! to fail with or without having been done.
 
+mod holds;
 mod purges;
 mod undos;
 

@@ -46,16 +46,19 @@ use crate::config::DatabaseUrl;
 use crate::plan::digests::PartDigest;
 use crate::store::error::{CommitError, StoreError, failed};
 use crate::store::records::{
-    AsOf, AuditHead, Batch, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
-    KeptUndo, Loaded, Placement, PurgedPage, Rows, StoredRecord, Undo,
+    AsOf, AuditHead, Batch, EntryPage, EntryRange, FoundPage, HeadRow, HeldRange, ItemPage, ItemRange,
+    ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Rows, StoredRecord, Undo,
 };
 use crate::store::sql::audit;
 use crate::store::sql::find;
+use crate::store::sql::holds;
 use crate::store::sql::purges::{due, erase_is_due, page_of};
 use crate::store::sql::read::{self, integer};
 use crate::store::sql::rechain;
 use crate::store::sql::records;
-use crate::store::{Integrity, Purging, ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
+use crate::store::{
+    Integrity, Purging, ReadAudit, ReadBanks, ReadDigests, ReadHolds, ReadItems, ReadState, Store,
+};
 
 /// How long it is tried to learn what became of a commit: longer than the server leaves a lost transaction open.
 const OUTCOME_MAX: Duration = Duration::from_secs(20);
@@ -403,6 +406,17 @@ impl ReadItems for PostgresStore {
 
     async fn item_page(&self, range: &ItemRange) -> Result<ItemPage, StoreError> {
         read!(self, |connection| read::item_page(connection, range))
+    }
+}
+
+#[async_trait]
+impl ReadHolds for PostgresStore {
+    async fn held_items(&self, range: HeldRange) -> Result<Vec<ItemId>, StoreError> {
+        read!(self, |connection| holds::held_items(connection, range))
+    }
+
+    async fn ended_holds(&self, now: UnixMillis, count_max: u32) -> Result<Vec<ItemId>, StoreError> {
+        read!(self, |connection| holds::ended_holds(connection, now, count_max))
     }
 }
 

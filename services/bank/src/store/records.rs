@@ -286,12 +286,29 @@ impl StoredRecord {
         pb::ItemRecord::from(self.record.clone()).encode_to_vec()
     }
 
+    /// When the first hold of the item ends, the largest number where none ends by itself; `None` where the item is not held.
+    pub(crate) fn hold_ends(&self) -> Option<u64> {
+        let holds = &self.record.holds;
+        (!holds.is_empty()).then(|| holds.first_end().moment().map_or(u64::MAX, |end| end.0))
+    }
+
     /// Reads a stored record.
     pub(crate) fn read(item: ItemId, payload: &[u8]) -> Result<Self, StoreError> {
         let record = pb::ItemRecord::decode(payload).ok().and_then(|record| record.try_into().ok());
         let fault = || StoreError::Corrupt { row: format!("record of item {item}") };
         Ok(Self { item, record: record.ok_or_else(fault)? })
     }
+}
+
+/// Which held items to read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeldRange {
+    /// After this one,
+    pub(crate) after: ItemId,
+    /// up to and with this one,
+    pub(crate) through: ItemId,
+    /// at most this many.
+    pub(crate) count_max: u32,
 }
 
 /// The bank that holds an item, and the digest of the item's hashes.

@@ -6,4 +6,5 @@ pub(super) mod find;
 pub(super) mod audit;
 pub(super) mod purges;
 pub(super) mod records;
+pub(super) mod holds;
 pub(super) mod rechain;

@@ -10,6 +10,7 @@
 //! sqlx's count of open transactions learns nothing.
 
 mod connection;
+mod holds;
 mod insert;
 mod lists;
 mod migrate;

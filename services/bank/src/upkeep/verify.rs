@@ -23,8 +23,8 @@ use crate::log::BankLog;
 use crate::logged::altered;
 use crate::plan::digests::{PartDigest, Parts};
 use crate::store::{
-    self, EntryRange, FoundEntry, HeadRow, Integrity, ItemRange, Placement, Store, StoreError, StoredRecord,
-    to_model,
+    self, EntryRange, FoundEntry, HeadRow, HeldRange, Integrity, ItemRange, Placement, Store, StoreError,
+    StoredRecord, to_model,
 };
 
 /// How often a store is read that is written to meanwhile.
@@ -91,7 +91,7 @@ pub enum VerifyError {
     #[error("item {0} is not what was added: its row is damaged; {RESTORE}")]
     ItemAltered(ItemId),
     /// The record of an item is another item's.
-    #[error("the record of item {0} is not of its hashes: its row is damaged; {RESTORE}")]
+    #[error("the record of item {0} is not of its hashes or holds: its row is damaged; {RESTORE}")]
     RecordAltered(ItemId),
     /// The items of a bank and partition are not those that its digest says.
     #[error(
@@ -308,7 +308,9 @@ async fn items(store: &dyn Store) -> Result<LogHead, VerifyError> {
         if let Some(altered) = altered(store, Slice::ALL, &items).await?.first() {
             return Err(VerifyError::ItemAltered(altered.item));
         }
-        check_records(store, &items).await?;
+        let held = check_records(store, &items).await?;
+        check_held(store, (after, page.through), &items, &held).await?;
+        held.iter().for_each(|(bank, item)| parts.hold(*bank, *item));
         items.iter().for_each(|item| parts.add(item));
         count += items.len() as u64;
         after = page.through;
@@ -322,16 +324,34 @@ async fn items(store: &dyn Store) -> Result<LogHead, VerifyError> {
     Ok(head)
 }
 
-/// Compares the records of items with the hashes of the items.
-async fn check_records(store: &dyn Store, items: &[Item]) -> Result<(), VerifyError> {
+/// Compares the records of items with the hashes of the items; returns the held ones, by id, with their banks.
+async fn check_records(store: &dyn Store, items: &[Item]) -> Result<Vec<(BankId, ItemId)>, VerifyError> {
+    let mut held = Vec::new();
     let ids: Vec<ItemId> = items.iter().map(|item| item.id).collect();
     for StoredRecord { item: id, record } in store.records(&ids).await? {
         let item = items.iter().find(|item| item.id == id);
-        if item.is_none_or(|item| Placement::of(item).content != record.content) {
-            return Err(VerifyError::RecordAltered(id));
+        match item {
+            Some(item) if Placement::of(item).content == record.content => {
+                held.extend((!record.holds.is_empty()).then_some((item.bank, id)));
+            }
+            Some(_) | None => return Err(VerifyError::RecordAltered(id)),
         }
     }
-    Ok(())
+    Ok(held)
+}
+
+/// Compares the items that the store takes for held ones with those whose records say so.
+async fn check_held(
+    store: &dyn Store,
+    (after, through): (ItemId, ItemId),
+    items: &[Item],
+    held: &[(BankId, ItemId)],
+) -> Result<(), VerifyError> {
+    let stored = store.held_items(HeldRange { after, through, count_max: u32::MAX }).await?;
+    let is_stored = |item: ItemId| stored.binary_search(&item).is_ok();
+    let is_held = |item: ItemId| held.binary_search_by_key(&item, |(_, held)| *held).is_ok();
+    let differs = |item: &&Item| is_stored(item.id) != is_held(item.id);
+    items.iter().find(differs).map_or(Ok(()), |item| Err(VerifyError::RecordAltered(item.id)))
 }
 
 async fn check_digests(store: &dyn Store, mut parts: Parts) -> Result<(), VerifyError> {

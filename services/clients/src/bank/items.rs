@@ -1,9 +1,9 @@
 //! Answers about items beyond what searches need: what is said of them, and removed ones.
 
-use vigie_consortium::{Details, Submission};
+use vigie_consortium::{Details, Hold, Holds, MemberId, Submission};
 use vigie_model::{BankRef, Hash, ItemId, UnixMillis};
 use vigie_proto::Invalid;
-use vigie_proto::bank::{answered_hash, details_of};
+use vigie_proto::bank::{answered_hash, details_of, member_from_wire};
 use vigie_proto::consortium::bank_ref;
 use vigie_proto::pb::bank::v1 as pb;
 
@@ -23,8 +23,10 @@ pub struct DescribedItem {
     pub id: ItemId,
     /// The caller's name for its bank.
     pub bank: BankRef,
-    /// The name of the member that added it; empty where that is not known.
+    /// The name of the member that added it; empty where that is not known, and in lists.
     pub contributor: String,
+    /// That member.
+    pub contributor_id: MemberId,
     /// When it was added.
     pub added_at: UnixMillis,
     /// Its hashes; none where the caller may not read them.
@@ -37,6 +39,8 @@ pub struct DescribedItem {
     pub details: Details,
     /// The submissions by which it lives, with the names of their members.
     pub submissions: Vec<(String, Submission)>,
+    /// By which it matches for nobody; none for an item that matches.
+    pub holds: Holds,
 }
 
 impl TryFrom<pb::GetItemResponse> for DescribedItem {
@@ -44,20 +48,51 @@ impl TryFrom<pb::GetItemResponse> for DescribedItem {
 
     fn try_from(message: pb::GetItemResponse) -> Result<Self, Invalid> {
         let item = message.item.ok_or_else(|| Invalid::missing("item"))?;
+        Self::new(bank_ref("bank", &message.bank)?, message.contributor, item)
+    }
+}
+
+impl DescribedItem {
+    fn new(bank: BankRef, contributor: String, item: pb::Item) -> Result<Self, Invalid> {
         let content = item.content.ok_or_else(|| Invalid::missing("content"))?;
         let pb::ItemContent { hashes, labels, external_reference, details, origin: _ } = content;
         let submission = |one: pb::Submission| Ok((one.member.clone(), one.try_into()?));
         Ok(Self {
             id: ItemId(item.id),
-            bank: bank_ref("bank", &message.bank)?,
-            contributor: message.contributor,
+            bank,
+            contributor,
+            contributor_id: member_from_wire(item.contributor_member_id),
             added_at: UnixMillis(item.added_at_unix_ms),
             hashes: hashes.into_iter().map(answered_hash).collect::<Result<_, _>>()?,
             labels,
             external_reference,
             details: details.map_or_else(|| Ok(Details::default()), |given| details_of("details", given))?,
             submissions: item.submissions.into_iter().map(submission).collect::<Result<_, Invalid>>()?,
+            holds: Holds::new(item.holds.into_iter().map(Hold::try_from).collect::<Result<Vec<_>, _>>()?),
         })
+    }
+}
+
+/// Items of a bank with all that is said of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedPage {
+    /// By id.
+    pub items: Vec<DescribedItem>,
+    /// The item after which to go on; `None` after the last page.
+    pub next_after: Option<ItemId>,
+}
+
+impl DescribedPage {
+    pub(crate) fn new(
+        bank: &BankRef,
+        message: pb::ListItemsResponse,
+        page_size: u16,
+    ) -> Result<Self, Invalid> {
+        let goes_on = message.truncated || message.items.len() >= usize::from(page_size);
+        let described = |item| DescribedItem::new(bank.clone(), String::new(), item);
+        let items = message.items.into_iter().map(described).collect::<Result<Vec<_>, _>>()?;
+        let next_after = items.last().map(|item| item.id).filter(|_| goes_on);
+        Ok(Self { items, next_after })
     }
 }
 

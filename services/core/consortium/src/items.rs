@@ -1,11 +1,13 @@
 //! Items beyond what searches need of them: where they come from, who answers for them, and what is said of them.
 
 pub mod origin;
+pub mod hold;
 pub mod taxonomy;
 pub mod details;
 pub mod record;
 
 pub use details::{Classification, Details, Metadata, MetadataError, TooManyClasses};
+pub use hold::{Hold, Holder, Holds};
 pub use origin::{Origin, OriginError, Submission};
 pub use record::{ContentDigest, ItemRecord, TooManySubmissions};
 pub use taxonomy::{Class, ClassError, Taxonomy, taxonomies};

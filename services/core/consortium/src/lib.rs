@@ -47,8 +47,8 @@ pub use directory::{Difference, Directory, Row, RowKey};
 pub use expiry::Expiry;
 pub use flags::{Flag, Flags, NoFlag};
 pub use items::{
-    Class, ClassError, Classification, ContentDigest, Details, ItemRecord, Metadata, Origin, Submission,
-    TooManySubmissions,
+    Class, ClassError, Classification, ContentDigest, Details, Hold, Holder, Holds, ItemRecord, Metadata,
+    Origin, Submission, TooManySubmissions,
 };
 pub use members::{
     ApiKey, ApiKeys, ApiKeysError, Credential, CredentialError, Jurisdictions, JurisdictionsError, KeyDigest,

@@ -100,7 +100,12 @@ pub enum StatePart {
         members_on: bool,
     },
     /// Items of the shard that were added up to the cursor, by ascending id. Each was living when it was read.
-    Items(Vec<Item>),
+    Items {
+        /// The items.
+        items: Vec<Item>,
+        /// Those of them that were held when they were read, by ascending id.
+        held: Vec<ItemId>,
+    },
     /// That was all.
     End {
         /// Removals up to this one may be of items that were gone when they would have been read.
@@ -150,6 +155,15 @@ pub enum ChangeKind {
         /// The bank that held it.
         bank: BankId,
     },
+    /// An item matches for nobody from now on, or matches again.
+    ItemHeldSet {
+        /// Its id.
+        item: ItemId,
+        /// The bank that has it.
+        bank: BankId,
+        /// Whether it is held.
+        held: bool,
+    },
 }
 
 impl ChangeKind {
@@ -158,7 +172,7 @@ impl ChangeKind {
     pub const fn partition(&self) -> Option<Partition> {
         match self {
             Self::ItemAdded(item) => Some(Partition::of(item.id)),
-            Self::ItemRemoved { item, .. } => Some(Partition::of(*item)),
+            Self::ItemRemoved { item, .. } | Self::ItemHeldSet { item, .. } => Some(Partition::of(*item)),
             Self::BankCreated { .. }
             | Self::BankRenamed { .. }
             | Self::BankEnabledSet { .. }

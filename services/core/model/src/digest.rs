@@ -42,6 +42,14 @@ impl SetDigest {
         digest
     }
 
+    /// The digest of a hold of an item, which counts beside the item's hashes: whoever has missed a hold comes to another sum.
+    #[must_use]
+    pub fn of_hold(item: ItemId) -> Self {
+        // No hash type has a number that is encoded as this.
+        let element = [&item.0.to_be_bytes()[..], &[0, 0, 0], b"held"].concat();
+        Self { hashes: 0, ..Self::of_bytes(&element) }
+    }
+
     /// The digest of one element of another kind than a hash of an item, given by its bytes: by the first 128 bits of their BLAKE3.
     /// Such elements and hashes do not share a set.
     #[must_use]

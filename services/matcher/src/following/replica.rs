@@ -299,15 +299,15 @@ impl Replica {
             (StatePart::Begin { cursor, banks, members_on }, _) => {
                 Some(Loading::begin(self.identity, self.begin(), cursor, banks, members_on))
             }
-            (StatePart::Items(items), Some(mut begun)) => {
-                begun.take(items)?;
+            (StatePart::Items { items, held }, Some(mut begun)) => {
+                begun.take(items, &held)?;
                 Some(begun)
             }
             (StatePart::End { settled }, Some(begun)) => {
                 self.take(begun.finish(settled)?);
                 None
             }
-            (StatePart::Items(_) | StatePart::End { .. }, None) => return Err(LoadError::NoBeginning),
+            (StatePart::Items { .. } | StatePart::End { .. }, None) => return Err(LoadError::NoBeginning),
         })
     }
 }
@@ -400,6 +400,10 @@ impl Observed for Replica {
 
     fn is_ready(&self) -> bool {
         Self::is_ready(self)
+    }
+
+    fn held_items(&self) -> u64 {
+        self.shard.load().moment().held.count() as u64
     }
 
     fn items(&self) -> u64 {

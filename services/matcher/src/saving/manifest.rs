@@ -51,6 +51,9 @@ pub(crate) struct Manifest {
     /// versions that did not note it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) removed_since_ms: Option<u64>,
+    /// The items that are held, by id. Absent where none is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) held: Vec<u64>,
     /// The living banks, by id.
     pub(crate) banks: Vec<BankEntry>,
     /// The files of records, in order, and the words of their dead bits.

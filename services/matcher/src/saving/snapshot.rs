@@ -22,11 +22,12 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use vigie_index::{OpenError, SavedFile, SegmentError};
 use vigie_model::change::{Cursor, LogId};
-use vigie_model::{BankId, HashCount, HashType, Sequence, SetDigest, ShardIdentity};
+use vigie_model::{BankId, HashCount, HashType, ItemId, Sequence, SetDigest, ShardIdentity};
 
 use crate::saving::folder::{self, Folder};
 use crate::saving::manifest::{BankEntry, FORMAT, FileEntry, IndexEntry, Manifest, RecordsEntry, Settings};
 use crate::shard::banks::{BankState, BankTable, Books};
+use crate::shard::held::HeldItems;
 use crate::shard::indexes::{IndexKey, IndexPlan, Indexes};
 use crate::shard::records::{RecordStore, SavedRecords};
 use crate::shard::removals::{self, Removals};
@@ -130,6 +131,7 @@ fn save_still(folder: &Folder, still: &Still<'_>, checkpoint: Checkpoint<'_>) ->
         members_on: moment.members_on,
         removed_since_ms: Some(removals.oldest_ms().unwrap_or_default()),
         folder: name.to_owned(),
+        held: moment.held.sorted().into_iter().map(|item| item.0).collect(),
         banks,
         records: saved.iter().map(record).collect(),
         indexes: all.iter().map(|(key, _)| IndexEntry::of(*key)).collect(),
@@ -167,7 +169,7 @@ pub(crate) fn restore(
     let keys = keys.ok_or_else(|| wrong("it names an index that there cannot be"))?;
     let tag = tag(manifest.number, Sequence(manifest.sequence));
     let indexes = Indexes::open(plan.clone(), &home, &keys, &tag)?;
-    let (banks, books) = count_anew(&manifest, &records, plan).map_err(wrong)?;
+    let (banks, held, books) = count_anew(&manifest, &records, plan).map_err(wrong)?;
     let counted = |hash_type| banks.values().map(|bank: &BankState| bank.hashes(hash_type)).sum::<u64>();
     for HashCount { hash_type, hashes, .. } in indexes.counts() {
         match counted(hash_type) {
@@ -188,6 +190,7 @@ pub(crate) fn restore(
         },
         settled: Sequence(manifest.settled),
         banks: banks.into(),
+        held,
         members_on: manifest.members_on,
         books,
         // What a version that did not note it has left is of unknown age.
@@ -266,12 +269,12 @@ fn open_records(folder: &Path, manifest: &Manifest, dead: &[u64]) -> Result<Reco
     RecordStore::open(folder, &saved)
 }
 
-/// The banks, with the hashes that their records bear, which must come to what was saved.
+/// The banks, with the hashes that their records bear, and the held items, which must come to what was saved.
 fn count_anew(
     manifest: &Manifest,
     records: &RecordStore,
     plan: &IndexPlan,
-) -> Result<(BankTable, Books), &'static str> {
+) -> Result<(BankTable, HeldItems, Books), &'static str> {
     let mut banks = BankTable::new();
     for bank in &manifest.banks {
         let name = bank.name.parse().map_err(|_| "it holds a bank without a name")?;
@@ -287,6 +290,15 @@ fn count_anew(
         }
         None => is_known = false,
     });
+    let mut held = HeldItems::default();
+    for item in manifest.held.iter().copied().map(ItemId) {
+        let bank = records
+            .read(item, |record| record.bank())
+            .ok_or("it holds an item of which there is no record")?;
+        if held.set(item, bank, true) {
+            books.hold(bank, item);
+        }
+    }
     let saved: HashMap<BankId, SetDigest> = manifest
         .banks
         .iter()
@@ -295,5 +307,5 @@ fn count_anew(
     if !is_known || saved.iter().any(|(bank, digest)| books.digest(*bank) != *digest) {
         return Err("its records do not come to the digests that were saved");
     }
-    Ok((banks, books))
+    Ok((banks, held, books))
 }

@@ -149,6 +149,9 @@ fn search_group(
         for (key, index) in moment.indexes.of(hash_type) {
             let asked = hashes_of(queries, key);
             index.each(&asked.hashes, radius, filter, cancel, &mut |at, hit| {
+                if moment.held.contains(hit.entry.item) {
+                    return;
+                }
                 let (query, variant) = asked.origins[at];
                 found[query].note(hit.entry, (hit.distance, hash_type, variant));
             })?;

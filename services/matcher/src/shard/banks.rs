@@ -142,7 +142,7 @@ fn weight(bank: BankId) -> u64 {
     (u64::from(bank.0) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1
 }
 
-/// Digests of the living hashes of a bank.
+/// Digests of the living hashes of a bank, and of the holds of its items.
 #[derive(Debug, Clone, Copy, Default)]
 struct Parts {
     whole: SetDigest,
@@ -188,7 +188,7 @@ impl Books {
         self.searched.add(bank, searched);
     }
 
-    /// What the living hashes of a bank come to.
+    /// What the living hashes and the holds of a bank come to.
     pub(crate) fn digest(&self, bank: BankId) -> SetDigest {
         self.digests.get(&bank).copied().unwrap_or_default().whole
     }
@@ -203,7 +203,19 @@ impl Books {
         self.searched.take(bank, searched);
     }
 
-    /// A bank goes with its items.
+    /// An item of a bank is held.
+    pub(crate) fn hold(&mut self, bank: BankId, item: ItemId) {
+        self.digests.entry(bank).or_default().whole += SetDigest::of_hold(item);
+        self.whole += SetDigest::of_hold(item);
+    }
+
+    /// The hold of an item of a bank ends.
+    pub(crate) fn lift(&mut self, bank: BankId, item: ItemId) {
+        self.digests.entry(bank).or_default().whole -= SetDigest::of_hold(item);
+        self.whole -= SetDigest::of_hold(item);
+    }
+
+    /// A bank goes with its items and holds.
     pub(crate) fn take_bank(&mut self, bank: BankId) {
         let Parts { whole, searched } = self.digests.remove(&bank).unwrap_or_default();
         self.whole -= whole;

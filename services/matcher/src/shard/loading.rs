@@ -14,6 +14,7 @@ use vigie_model::change::Cursor;
 use vigie_model::{Bank, BankId, Item, ItemId, Sequence, ShardIdentity};
 
 use crate::shard::banks::{BankState, BankTable, Books};
+use crate::shard::held::HeldItems;
 use crate::shard::indexes::IndexKey;
 use crate::shard::removals::Removals;
 use crate::shard::state::{Shard, ShardState};
@@ -43,6 +44,7 @@ pub(crate) struct Loading {
     stores: Stores,
     cursor: Cursor,
     banks: BankTable,
+    held: HeldItems,
     members_on: bool,
     books: Books,
     rows: BTreeMap<IndexKey, HashRows>,
@@ -65,6 +67,7 @@ impl Loading {
             stores,
             cursor,
             banks: banks.collect(),
+            held: HeldItems::default(),
             members_on,
             books: Books::default(),
             rows: BTreeMap::new(),
@@ -77,8 +80,8 @@ impl Loading {
         self.cursor
     }
 
-    /// Takes items, which come by ascending id.
-    pub(crate) fn take(&mut self, items: Vec<Item>) -> Result<(), LoadError> {
+    /// Takes items, which come by ascending id, some of them held.
+    pub(crate) fn take(&mut self, items: Vec<Item>, held: &[ItemId]) -> Result<(), LoadError> {
         for Item { id, bank, content, .. } in items {
             let state = self.banks.get(&bank).ok_or(LoadError::NoSuchBank { item: id, bank })?;
             let entry = Entry { item: id, bank };
@@ -92,6 +95,9 @@ impl Loading {
             }
             self.books.add(bank, id, content.hashes(), self.stores.indexes.plan());
             self.stores.records.insert(id, bank, &content);
+            if held.binary_search(&id).is_ok() && self.held.set(id, bank, true) {
+                self.books.hold(bank, id);
+            }
         }
         self.stores.records.tend();
         self.is_split |=
@@ -118,9 +124,9 @@ impl Loading {
         if self.is_split {
             self.stores.indexes.merge()?;
         }
-        let Self { identity, stores, cursor, banks, members_on, books, .. } = self;
+        let Self { identity, stores, cursor, banks, held, members_on, books, .. } = self;
         let removals = Removals::default();
-        let state = ShardState { cursor, settled, banks: banks.into(), members_on, books, removals };
+        let state = ShardState { cursor, settled, banks: banks.into(), held, members_on, books, removals };
         Ok(Shard::of_state(identity, stores, state))
     }
 }

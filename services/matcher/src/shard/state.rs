@@ -25,6 +25,7 @@ use vigie_model::{
 
 use crate::shard::banks::{BankState, BankTable, Books, Searched};
 use crate::shard::contradiction::Contradiction;
+use crate::shard::held::HeldItems;
 use crate::shard::indexes::{EditsByIndex, IndexKey, IndexPlan, Snapshots};
 use crate::shard::records::Record;
 use crate::shard::removals::Removals;
@@ -48,6 +49,8 @@ pub(crate) struct Moment {
     /// The place in the bank's log; `None` before the first range.
     pub(crate) cursor: Option<Cursor>,
     pub(crate) banks: Arc<Banks>,
+    /// Items that no search answers with.
+    pub(crate) held: Arc<HeldItems>,
     /// Whether the deployment has members, so that a search has to name its set of banks. Once it has, it always has.
     pub(crate) members_on: bool,
     /// What the living hashes come to.
@@ -76,6 +79,7 @@ pub(crate) struct ShardState {
     /// Before this, the shard need not be what the bank was: its state was read while items went.
     pub(crate) settled: Sequence,
     pub(crate) banks: Banks,
+    pub(crate) held: HeldItems,
     /// See [`Moment::members_on`].
     pub(crate) members_on: bool,
     pub(crate) books: Books,
@@ -89,6 +93,7 @@ impl Shard {
             sequence: Sequence::ZERO,
             cursor: None,
             banks: Arc::default(),
+            held: Arc::default(),
             members_on: false,
             digest: SetDigest::EMPTY,
             searched: Searched::default(),
@@ -106,11 +111,12 @@ impl Shard {
 
     /// A shard that holds these hashes and records.
     pub(crate) fn of_state(identity: ShardIdentity, stores: Stores, state: ShardState) -> Self {
-        let ShardState { cursor, settled, banks, members_on, books, removals } = state;
+        let ShardState { cursor, settled, banks, held, members_on, books, removals } = state;
         let moment = Moment {
             sequence: cursor.sequence,
             cursor: Some(cursor),
             banks: Arc::new(banks),
+            held: Arc::new(held),
             members_on,
             digest: books.whole,
             searched: books.searched,
@@ -251,7 +257,8 @@ impl Shard {
             cursor.chain = cursor.chain.or(before.cursor.and_then(|cursor| cursor.chain));
         }
         let has_changes = !range.changes.is_empty();
-        let mut work = Work { banks: Arc::clone(&before.banks), ..Work::default() };
+        let (banks, held) = (Arc::clone(&before.banks), Arc::clone(&before.held));
+        let mut work = Work { banks, held, ..Work::default() };
         for change in range.changes {
             self.apply_change(change, &mut work, &mut books)?;
         }
@@ -269,6 +276,7 @@ impl Shard {
             sequence: range.through,
             cursor: Some(cursor),
             banks: work.banks,
+            held: work.held,
             members_on: before.members_on || range.members_on,
             digest: books.whole,
             searched: books.searched,
@@ -313,10 +321,12 @@ impl Shard {
                 self.flush(work);
                 self.stores.indexes.remove_bank(bank);
                 work.gone_banks.insert(bank);
+                work.held_mut().remove_banks(&HashSet::from([bank]));
                 Ok(())
             }
             ChangeKind::ItemAdded(item) => self.add_item(item, sequence, work, books),
             ChangeKind::ItemRemoved { item, .. } => self.remove_item(item, sequence, work, books),
+            ChangeKind::ItemHeldSet { item, held, .. } => self.hold_item(item, held, sequence, work, books),
         }
     }
 
@@ -367,11 +377,36 @@ impl Shard {
             return Err(Contradiction::NoSuchItem(sequence));
         }
         books.take(bank, id, &hashes, self.plan());
+        if work.held.contains(id) && work.held_mut().set(id, bank, false) {
+            books.lift(bank, id);
+        }
         for hash in &hashes {
             *work.moved.entry((bank, hash.hash_type())).or_default() -= 1;
             if let Some(edits) = edits_of(&mut work.edits, hash, self.plan()) {
                 edits.remove(hash.as_bytes(), id);
             }
+        }
+        Ok(())
+    }
+
+    /// Takes an item out of the answers of searches, or lets it back. Its hashes stay in the indexes.
+    fn hold_item(
+        &self,
+        id: ItemId,
+        held: bool,
+        sequence: Sequence,
+        work: &mut Work,
+        books: &mut Books,
+    ) -> Result<(), Contradiction> {
+        let bank = self.stores.records.read(id, |record| record.bank()).filter(|_| !work.gone.contains(&id));
+        let Some(bank) = bank.filter(|bank| work.banks.contains_key(bank)) else {
+            // It was gone when the state that the shard began with was read.
+            let may_be_missing = sequence <= self.settled;
+            return if may_be_missing { Ok(()) } else { Err(Contradiction::NoSuchItem(sequence)) };
+        };
+        // Before the shard is settled, the state that it began with may have the hold already.
+        if work.held.contains(id) != held && work.held_mut().set(id, bank, held) {
+            if held { books.hold(bank, id) } else { books.lift(bank, id) }
         }
         Ok(())
     }
@@ -386,6 +421,7 @@ impl Shard {
 #[derive(Debug, Default)]
 struct Work {
     banks: Arc<Banks>,
+    held: Arc<HeldItems>,
     edits: EditsByIndex,
     /// Hashes to be counted.
     moved: Moved,
@@ -398,6 +434,11 @@ impl Work {
     /// The banks of the next moment: copied from those of the last when they first change.
     fn banks_mut(&mut self) -> &mut BankTable {
         Arc::make_mut(&mut self.banks).table_mut()
+    }
+
+    /// The held items of the next moment.
+    fn held_mut(&mut self) -> &mut HeldItems {
+        Arc::make_mut(&mut self.held)
     }
 
     fn bank_mut(&mut self, bank: BankId, sequence: Sequence) -> Result<&mut BankState, Contradiction> {

@@ -82,7 +82,8 @@ impl Renaming {
             | ChangeKind::BankEnabledSet { bank, .. }
             | ChangeKind::BankDeleted { bank }
             | ChangeKind::ItemAdded(Item { bank, .. })
-            | ChangeKind::ItemRemoved { bank, .. } => *bank,
+            | ChangeKind::ItemRemoved { bank, .. }
+            | ChangeKind::ItemHeldSet { bank, .. } => *bank,
         };
         if !self.set.contains(bank) {
             return None;
@@ -107,6 +108,9 @@ impl Renaming {
             ChangeKind::ItemRemoved { item, .. } => {
                 ChangeKind::ItemRemoved { item: self.items[&item], bank: renamed }
             }
+            ChangeKind::ItemHeldSet { item, held, .. } => {
+                ChangeKind::ItemHeldSet { item: self.items[&item], bank: renamed, held }
+            }
         };
         Some(Change { sequence: Sequence(self.sequence), kind })
     }
@@ -129,6 +133,8 @@ fn step(random: &mut SmallRng) -> Step {
         3 => Step::Enable(number, true),
         4 => Step::Delete(number),
         5..8 => Step::Remove(number),
+        8 => Step::Hold(number, true),
+        9 => Step::Hold(number, false),
         _ => Step::Add(number, (0..random.random_range(1..4)).map(|_| random.random()).collect()),
     }
 }

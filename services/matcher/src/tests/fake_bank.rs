@@ -104,7 +104,11 @@ impl Held {
             })
             .collect();
         let mut parts = vec![StatePart::Begin { cursor, banks, members_on: self.members_on }];
-        parts.extend(items.chunks(7).map(|items| StatePart::Items(items.to_vec())));
+        let part = |items: &[Item]| {
+            let held = items.iter().map(|item| item.id).filter(|item| self.replay.held.contains(item));
+            StatePart::Items { items: items.to_vec(), held: held.collect() }
+        };
+        parts.extend(items.chunks(7).map(part));
         if self.broken_loads == 0 {
             parts.push(StatePart::End { settled: Sequence(self.replay.sequence) });
         }

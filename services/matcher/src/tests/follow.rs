@@ -16,6 +16,7 @@ use crate::following::follow::{Patience, follow};
 use crate::following::keeping::{Schedule, Sharing};
 use crate::following::replica::Replica;
 use crate::metrics::MatcherMetrics;
+use crate::saving::folder::FolderError;
 use crate::saving::plan::StorePlan;
 use crate::searching::search::search;
 use crate::shard::indexes::IndexPlan;
@@ -123,6 +124,7 @@ pub(super) fn some_steps() -> Vec<Step> {
     let mut steps = vec![Step::Create, Step::Create, Step::Rename(1)];
     steps.extend((0..60_u8).map(|number| Step::Add(number, vec![number * 4 + 2, number])));
     steps.extend((0..10).map(|number| Step::Remove(number * 3)));
+    steps.extend((0..10).map(|number| Step::Hold(number * 4, true)));
     steps
 }
 
@@ -139,7 +141,13 @@ async fn a_shard_loads_the_banks_state_and_follows_from_there() {
         let follower = Follower::start(&bank, identity);
         follower.check_equal(&bank).await;
         bank.take((0..40).map(|number| Step::Add(number, vec![number])));
-        bank.take([Step::Remove(0), Step::Delete(0), Step::Remove(1)]);
+        bank.take([
+            Step::Hold(4, false),
+            Step::Hold(20, true),
+            Step::Remove(0),
+            Step::Delete(0),
+            Step::Remove(1),
+        ]);
         follower.check_equal(&bank).await;
         assert_eq!(bank.held().loads, 1);
         follower.stop().await;
@@ -150,6 +158,12 @@ async fn a_shard_loads_the_banks_state_and_follows_from_there() {
 async fn what_changes_while_the_state_is_read_is_told_by_the_log() {
     let bank = FakeBank::start(some_steps()).await;
     bank.held().while_loading = vec![
+        // Lifted, held, held and lifted again, held and removed.
+        Step::Hold(8, false),
+        Step::Hold(2, true),
+        Step::Hold(5, true),
+        Step::Hold(5, false),
+        Step::Hold(3, true),
         Step::Remove(3),
         Step::Add(0, vec![9]),
         Step::Delete(0),
@@ -204,8 +218,18 @@ async fn a_differing_digest_and_another_log_rebuild_the_shard() {
     follower.stop().await;
 }
 
+/// Waits for the folder: a follower that has stopped may still be in the middle of a step on another thread.
 pub(super) fn plan(engine: PdqEngine, folder: &Path) -> StorePlan {
-    StorePlan::new(IndexPlan { pdq_engine: engine, ..IndexPlan::default() }, Some(folder)).unwrap()
+    let begun = std::time::Instant::now();
+    loop {
+        let indexes = IndexPlan { pdq_engine: engine, ..IndexPlan::default() };
+        match StorePlan::new(indexes, Some(folder)) {
+            Err(FolderError::InUse { .. }) if begun.elapsed() < WITHIN => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            plan => return plan.unwrap(),
+        }
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use vigie_follow::Proof;
 use vigie_index::Cancellation;
 use vigie_model::change::Cursor;
-use vigie_model::{ANSWER_BYTES_MAX, Bank, Change, FeedRange, Sequence, UnixMillis};
+use vigie_model::{ANSWER_BYTES_MAX, Bank, Change, FeedRange, ItemId, Sequence, UnixMillis};
 
 use super::{LOG, Replay, Step, identity, options, query};
 use crate::saving::manifest::Manifest;
@@ -42,6 +42,7 @@ impl Log {
             (0..60_u8).map(|number| Step::Add(number, vec![number ^ seed, number.wrapping_mul(4) | 2])),
         );
         self.take((0..15).map(|number| Step::Remove(number * 5 + seed)));
+        self.take((0..15).map(|number| Step::Hold(number * 3 + seed, number % 4 != 0)));
         self.take([Step::Enable(seed, false), Step::Delete(seed / 2)]);
     }
 
@@ -106,7 +107,8 @@ pub(super) fn loaded(plan: &StorePlan, log: &Log) -> Shard {
     let cursor = Cursor { log: LOG, sequence, chain: Some([3; 32]) };
     let banks = log.replay.banks.iter().map(bank).collect();
     let mut loading = Loading::begin(identity(), plan.begin().unwrap(), cursor, banks, log.members_on);
-    loading.take(log.replay.items.iter().map(item).collect()).unwrap();
+    let held: Vec<ItemId> = log.replay.held.iter().copied().collect();
+    loading.take(log.replay.items.iter().map(item).collect(), &held).unwrap();
     loading.finish(sequence).unwrap()
 }
 
@@ -400,7 +402,7 @@ async fn measure() {
     for first in (2..=items).step_by(1_000) {
         let page = (first..first + 1_000).map(&mut item).collect();
         let begun = std::time::Instant::now();
-        loading.take(page).unwrap();
+        loading.take(page, &[]).unwrap();
         loaded += begun.elapsed();
     }
     let begun = std::time::Instant::now();

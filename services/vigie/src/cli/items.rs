@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use vigie_consortium::MemberName;
 use vigie_model::BankRef;
 
 use super::BankAddressArgs;
+use super::when::{Since, When};
 
 /// What to do with items.
 #[derive(Debug, Subcommand)]
@@ -58,6 +60,29 @@ pub(crate) enum ItemCommand {
         #[command(flatten)]
         address: BankAddressArgs,
     },
+    /// Hold items, all of them or none: they match for nobody, and nothing else of them changes
+    Hold {
+        /// Their ids
+        #[arg(required = true)]
+        items: Vec<u64>,
+        /// When the holds end by themselves: a duration (12h, 30d), a date or moment in UTC (2027-01-31, 2027-01-31T18:00), or never
+        #[arg(long, value_name = "WHEN", default_value = "never")]
+        until: When,
+        /// Where
+        #[command(flatten)]
+        address: BankAddressArgs,
+    },
+    /// Lift your holds of items, all of them or none: items that nobody else holds match again
+    Lift {
+        /// Their ids
+        #[arg(required = true)]
+        items: Vec<u64>,
+        /// Where
+        #[command(flatten)]
+        address: BankAddressArgs,
+    },
+    /// Undo what a member has added to a bank of yours and removed from it since a moment
+    Revert(ItemRevertArgs),
     /// Bring removed items back, all of them or none: under new ids, or as the items that were added again since
     Restore {
         /// Their former ids
@@ -149,6 +174,25 @@ pub(crate) struct DetailsArgs {
     /// An object of JSON for your own systems
     #[arg(long, value_name = "JSON")]
     pub(crate) metadata: Option<String>,
+}
+
+/// Arguments of `vigie item revert`.
+#[derive(Debug, Args)]
+pub(crate) struct ItemRevertArgs {
+    /// The bank's name
+    pub(crate) bank: BankRef,
+    /// The member
+    #[arg(long, value_name = "MEMBER")]
+    pub(crate) member: MemberName,
+    /// The moment: so long ago (90m, 12h, 2d), or a date or moment in UTC (2027-01-31, 2027-01-31T18:00)
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Since,
+    /// Show what would be undone, and undo nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Where
+    #[command(flatten)]
+    pub(crate) address: BankAddressArgs,
 }
 
 /// Arguments of `vigie item find`.

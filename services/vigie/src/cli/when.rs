@@ -46,8 +46,8 @@ impl When {
     ///
     /// # Errors
     ///
-    /// The moment is over.
-    pub(crate) fn expiry(self, now: UnixMillis) -> anyhow::Result<Expiry> {
+    /// The moment is over; the error names the argument.
+    pub(crate) fn expiry(self, argument: &str, now: UnixMillis) -> anyhow::Result<Expiry> {
         match self {
             Self::Never => Ok(Expiry::NEVER),
             Self::After(span) => {
@@ -55,9 +55,44 @@ impl When {
                 Ok(Expiry::at(UnixMillis(now.0.saturating_add(millis))))
             }
             Self::At(at) => {
-                anyhow::ensure!(at > now, "--expires is in the past");
+                anyhow::ensure!(at > now, "{argument} is in the past");
                 Ok(Expiry::at(at))
             }
+        }
+    }
+}
+
+/// Since when something is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// So long ago.
+    Ago(Duration),
+    /// A moment.
+    At(UnixMillis),
+}
+
+impl FromStr for Since {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(at) = moment(text) {
+            return Ok(Self::At(at));
+        }
+        let forms =
+            "write how long ago (90m, 12h, 2d), or a date or moment in UTC (2027-01-31, 2027-01-31T18:00)";
+        span(text).map(Self::Ago).map_err(|_| forms.to_owned())
+    }
+}
+
+impl Since {
+    /// The moment.
+    pub(crate) fn moment(self, now: UnixMillis) -> UnixMillis {
+        match self {
+            Self::Ago(span) => {
+                let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+                UnixMillis(now.0.saturating_sub(millis))
+            }
+            Self::At(at) => at,
         }
     }
 }
@@ -167,11 +202,11 @@ mod tests {
     #[test]
     fn the_end_of_a_right_lies_ahead() {
         let now = UnixMillis(1_000_000);
-        assert_eq!(When::Never.expiry(now).unwrap(), Expiry::NEVER);
-        let after = When::After(Duration::from_secs(5)).expiry(now).unwrap();
+        assert_eq!(When::Never.expiry("--expires", now).unwrap(), Expiry::NEVER);
+        let after = When::After(Duration::from_secs(5)).expiry("--expires", now).unwrap();
         assert_eq!(after, Expiry::at(UnixMillis(1_005_000)));
-        assert_eq!(When::At(UnixMillis(1_000_001)).expiry(now).unwrap().to_wire(), 1_000_001);
-        assert!(When::At(now).expiry(now).is_err());
+        assert_eq!(When::At(UnixMillis(1_000_001)).expiry("--expires", now).unwrap().to_wire(), 1_000_001);
+        assert!(When::At(now).expiry("--expires", now).is_err());
     }
 
     #[test]

@@ -3,5 +3,7 @@
 pub(crate) mod bank;
 pub(crate) mod item;
 mod item_details;
+mod item_holds;
+mod item_revert;
 pub(crate) mod item_import;
 pub(crate) mod item_find;

@@ -1,4 +1,4 @@
-//! Moments as people read them.
+//! Moments as people read them, and the present one.
 
 use time::OffsetDateTime;
 use vigie_model::UnixMillis;
@@ -11,6 +11,12 @@ pub(crate) fn date(at: UnixMillis) -> String {
     };
     let (year, month, day) = (at.year(), u8::from(at.month()), at.day());
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", at.hour(), at.minute())
+}
+
+/// Returns the present moment, by this machine's clock.
+pub(crate) fn now() -> UnixMillis {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -124,13 +124,15 @@ pub(super) async fn add_rechained(
 /// Inserts records of items, or replaces them. Each item is named once.
 async fn set_records(connection: &mut PgConnection, records: &[StoredRecord]) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO item_records (item_id, content_key, payload) \
-         SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BYTEA[]) \
-         ON CONFLICT (item_id) DO UPDATE SET content_key = excluded.content_key, payload = excluded.payload",
+        "INSERT INTO item_records (item_id, content_key, payload, hold_ends_ms) \
+         SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BYTEA[], $4::BIGINT[]) \
+         ON CONFLICT (item_id) DO UPDATE SET content_key = excluded.content_key, payload = excluded.payload, \
+         hold_ends_ms = excluded.hold_ends_ms",
     )
     .bind(records.iter().map(|set| integer(set.item.0)).collect::<Vec<_>>())
     .bind(records.iter().map(|set| integer(set.record.content.key())).collect::<Vec<_>>())
     .bind(records.iter().map(StoredRecord::payload).collect::<Vec<_>>())
+    .bind(records.iter().map(|set| set.hold_ends().map(integer)).collect::<Vec<_>>())
     .execute(connection)
     .await
     .map(drop)

@@ -36,6 +36,7 @@ const AUDIT: i64 = 4;
 const PURGES: i64 = 5;
 const ITEM_RECORDS: i64 = 6;
 const UNDOS: i64 = 7;
+const HOLDS: i64 = 8;
 /// The version that this build reads.
 const UNDO_PAYLOADS: i64 = 9;
 
@@ -61,6 +62,8 @@ pub(in crate::store) struct Schema {
     pub(in crate::store) item_records: &'static str,
     /// Step 7.
     pub(in crate::store) undos: &'static str,
+    /// Step 8.
+    pub(in crate::store) holds: &'static str,
     /// Step 9.
     pub(in crate::store) undo_payloads: &'static str,
 }
@@ -76,6 +79,7 @@ impl Schema {
             step(PURGES, "purges", self.purges),
             step(ITEM_RECORDS, "item records", self.item_records),
             step(UNDOS, "undos", self.undos),
+            step(HOLDS, "holds", self.holds),
             step(UNDO_PAYLOADS, "undo payloads", self.undo_payloads),
         ])
     }

@@ -32,11 +32,12 @@ pub(super) async fn batch(connection: &mut SqliteConnection, batch: &Batch) -> R
             .push_bind(item.payload.clone());
     })
     .await?;
-    let records = "INSERT OR REPLACE INTO item_records (item_id, content_key, payload) ";
+    let records = "INSERT OR REPLACE INTO item_records (item_id, content_key, payload, hold_ends_ms) ";
     rows(connection, records, &state.records_set, |mut row, set| {
         row.push_bind(integer(set.item.0))
             .push_bind(integer(set.record.content.key()))
-            .push_bind(set.payload());
+            .push_bind(set.payload())
+            .push_bind(set.hold_ends().map(integer));
     })
     .await?;
     set_undos(connection, state).await?;

@@ -23,6 +23,7 @@ const SCHEMA: Schema = Schema {
     purges: include_str!("../../../migrations/sqlite/0005_purges.sql"),
     item_records: include_str!("../../../migrations/sqlite/0006_item_records.sql"),
     undos: include_str!("../../../migrations/sqlite/0007_undos.sql"),
+    holds: include_str!("../../../migrations/sqlite/0008_holds.sql"),
     undo_payloads: include_str!("../../../migrations/sqlite/0009_undo_payloads.sql"),
 };
 

@@ -11,9 +11,9 @@ use vigie_model::{Bank, BankId, Item, ItemId};
 
 use crate::plan::digests::PartDigest;
 use crate::store::{
-    AsOf, AuditHead, Batch, CommitError, EntryPage, EntryRange, FoundPage, HeadRow, ItemPage, ItemRange,
-    ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Purging, ReadAudit, ReadBanks, ReadDigests,
-    ReadItems, ReadState, Rows, StoredRecord, Undo,
+    AsOf, AuditHead, Batch, CommitError, EntryPage, EntryRange, FoundPage, HeadRow, HeldRange, ItemPage,
+    ItemRange, ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Purging, ReadAudit, ReadBanks,
+    ReadDigests, ReadHolds, ReadItems, ReadState, Rows, StoredRecord, Undo,
 };
 use crate::tests::*;
 
@@ -227,6 +227,18 @@ impl ReadState for Faulty {
 impl ReadBanks for Faulty {
     async fn banks(&self, ids: &[BankId]) -> Result<AsOf<Vec<Bank>>, StoreError> {
         self.inner.banks(ids).await
+    }
+}
+
+#[async_trait]
+impl ReadHolds for Faulty {
+    async fn held_items(&self, range: HeldRange) -> Result<Vec<ItemId>, StoreError> {
+        self.readable()?;
+        self.inner.held_items(range).await
+    }
+
+    async fn ended_holds(&self, now: UnixMillis, count_max: u32) -> Result<Vec<ItemId>, StoreError> {
+        self.inner.ended_holds(now, count_max).await
     }
 }
 

@@ -29,9 +29,13 @@ async fn counted(served: &Served, banks: &[&str], shard: ShardIdentity) -> SetDi
     let mut digest = SetDigest::EMPTY;
     for bank in banks {
         for item in served.list_items(bank).await.unwrap() {
+            let is_held = !item.holds.is_empty();
             let item: Item = item.try_into().unwrap();
             if shard.holds(item.id) {
                 digest += SetDigest::of_item(item.id, item.content.hashes());
+                if is_held {
+                    digest += SetDigest::of_hold(item.id);
+                }
             }
         }
     }
@@ -55,6 +59,15 @@ async fn every_shard_is_told_what_its_items_come_to_after_every_kind_of_change(b
     served.create_bank("b").await.unwrap();
     let added = served.add("a", items(0..50)).await.unwrap();
     served.add("b", items(20..70)).await.unwrap();
+    check(&served, &["a", "b"]).await;
+    let hold = async |held, item_ids: &[u64]| {
+        let item_ids = item_ids.to_vec();
+        let request = pb::SetItemHoldRequest { item_ids, held, ..Default::default() };
+        served.bank.clone().set_item_hold(request).await.unwrap();
+    };
+    hold(true, &added.item_ids[..20]).await;
+    check(&served, &["a", "b"]).await;
+    hold(false, &added.item_ids[5..9]).await;
     check(&served, &["a", "b"]).await;
     served.remove(added.item_ids[7..30].to_vec()).await.unwrap();
     check(&served, &["a", "b"]).await;

@@ -17,6 +17,7 @@ on_both_stores! {
 struct Known {
     banks: BTreeSet<BankId>,
     items: BTreeMap<ItemId, BankId>,
+    held: BTreeSet<ItemId>,
 }
 
 impl Known {
@@ -26,11 +27,21 @@ impl Known {
             ChangeKind::BankDeleted { bank } => {
                 assert!(self.banks.remove(bank));
                 self.items.retain(|_, holder| holder != bank);
+                self.held.retain(|item| self.items.contains_key(item));
             }
             ChangeKind::ItemAdded(item) => assert_eq!(self.items.insert(item.id, item.bank), None),
             ChangeKind::ItemRemoved { item, .. } => {
                 let known = self.items.remove(item).is_some();
+                self.held.remove(item);
                 assert!(known || change.sequence <= settled, "{item} was not there at {}", change.sequence);
+            }
+            ChangeKind::ItemHeldSet { item, held, .. } => {
+                assert!(self.items.contains_key(item) || change.sequence <= settled);
+                if *held {
+                    self.held.insert(*item)
+                } else {
+                    self.held.remove(item)
+                };
             }
             ChangeKind::BankRenamed { .. } | ChangeKind::BankEnabledSet { .. } => {}
         }
@@ -53,8 +64,9 @@ async fn load_during(
                     assert_eq!(begin.replace(cursor), None);
                     known.banks = banks.iter().map(|bank| bank.id).collect();
                 }
-                StatePart::Items(items) => {
+                StatePart::Items { items, held } => {
                     pages += 1;
+                    known.held.extend(held);
                     for item in items {
                         assert!(shard.holds(item.id) && item.id.0 <= begin.unwrap().sequence.0);
                         assert!(known.items.last_key_value().is_none_or(|(last, _)| *last < item.id));
@@ -80,14 +92,21 @@ async fn load_during(
     (known, pages)
 }
 
-async fn truth(served: &Served, shard: ShardIdentity, banks: &[&str]) -> BTreeMap<ItemId, BankId> {
-    let mut items = BTreeMap::new();
+/// The items of a shard, and those of them that are held.
+async fn truth(
+    served: &Served,
+    shard: ShardIdentity,
+    banks: &[&str],
+) -> (BTreeMap<ItemId, BankId>, BTreeSet<ItemId>) {
+    let (mut items, mut held) = (BTreeMap::new(), BTreeSet::new());
     for bank in banks {
         let listed = served.list_items(bank).await.unwrap();
         items.extend(listed.iter().map(|item| (ItemId(item.id), BankId(item.bank_id))));
+        held.extend(listed.iter().filter(|item| !item.holds.is_empty()).map(|item| ItemId(item.id)));
     }
     items.retain(|item, _| shard.holds(*item));
-    items
+    held.retain(|item| shard.holds(*item));
+    (items, held)
 }
 
 async fn a_state_loaded_under_writes_and_its_log_come_to_the_truth(bed: Bed) {
@@ -107,6 +126,10 @@ async fn a_state_loaded_under_writes_and_its_log_come_to_the_truth(bed: Bed) {
                 let at = usize::try_from(number).unwrap() * 20 + turn;
                 // From the end, where the pages have not come to yet, and from the beginning, where they were.
                 served.remove(vec![early[199 - at], early[at]]).await.unwrap();
+                let hold = |held, item_ids| pb::SetItemHoldRequest { item_ids, held, ..Default::default() };
+                let (first, second) = (early[198 - at], early[61 + at]);
+                served.bank.clone().set_item_hold(hold(true, vec![first, second])).await.unwrap();
+                served.bank.clone().set_item_hold(hold(false, vec![second])).await.unwrap();
                 served.add("a", items(500..502)).await.unwrap();
             }
             if number == 1 {
@@ -116,7 +139,8 @@ async fn a_state_loaded_under_writes_and_its_log_come_to_the_truth(bed: Bed) {
         };
         let (known, pages) = load_during(&served, shard, work).await;
         let banks: &[&str] = if number == 0 { &["a", "going"] } else { &["a"] };
-        assert_eq!(known.items, truth(&served, shard, banks).await);
+        let (items, held) = truth(&served, shard, banks).await;
+        assert_eq!((known.items, known.held), (items, held));
         assert!(pages > 1);
     }
     served.stop().await;

@@ -127,7 +127,7 @@ async fn loaded(served: &Served) -> Result<Vec<vigie_model::Item>, tonic::Status
     let mut parts = served.feed.clone().load(request).await?.into_inner();
     let mut loaded = Vec::new();
     while let Some(part) = parts.message().await? {
-        if let vigie_model::StatePart::Items(items) = part.try_into().unwrap() {
+        if let vigie_model::StatePart::Items { items, .. } = part.try_into().unwrap() {
             loaded.extend(items);
         }
     }

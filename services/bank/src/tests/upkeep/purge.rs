@@ -150,7 +150,7 @@ async fn a_purge_disturbs_nothing_else(bed: Bed) {
     let mut parts = served.feed.clone().load(pb::LoadRequest::from(all)).await.unwrap().into_inner();
     let mut loaded = 0;
     while let Some(part) = parts.message().await.unwrap() {
-        if let vigie_model::StatePart::Items(items) = part.try_into().unwrap() {
+        if let vigie_model::StatePart::Items { items, .. } = part.try_into().unwrap() {
             loaded += items.len();
         }
     }

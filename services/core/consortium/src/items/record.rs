@@ -1,4 +1,4 @@
-//! The record of an item: its details, and the submissions by which it lives.
+//! The record of an item: its details, the submissions by which it lives, and its holds.
 
 use std::collections::BTreeSet;
 
@@ -6,6 +6,7 @@ use thiserror::Error;
 use vigie_model::{BankId, Hash, MemberId};
 
 use super::details::Details;
+use super::hold::Holds;
 use super::origin::{Origin, Submission};
 
 /// The digest of a bank and of the hashes of an item in it: equal for equal content.
@@ -35,7 +36,8 @@ impl ContentDigest {
     }
 }
 
-/// The record of an item. One that was added without an origin and without details has none: it lives by its contributor's word.
+/// The record of an item. One that was added without an origin and without details, and was never held, has none: it lives by its
+/// contributor's word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemRecord {
     /// Of its bank and its hashes.
@@ -44,6 +46,8 @@ pub struct ItemRecord {
     pub details: Details,
     /// At least one, in the order in which they came.
     pub submissions: Vec<Submission>,
+    /// By which it matches for nobody; none for an item that matches.
+    pub holds: Holds,
 }
 
 /// An item has submissions of as many members as it may have.
@@ -62,7 +66,7 @@ impl ItemRecord {
     /// The record of an item that a member has just added.
     #[must_use]
     pub fn new(content: ContentDigest, details: Details, first: Submission) -> Self {
-        Self { content, details, submissions: vec![first] }
+        Self { content, details, submissions: vec![first], holds: Holds::default() }
     }
 
     /// Whether a member has submitted the item from an origin.
@@ -86,13 +90,17 @@ impl ItemRecord {
     }
 
     /// The record with the submissions of another one of the same content, by the bounds of [`Self::with`]. What is said of the item
-    /// stays; where that is nothing, it is what the other record says.
+    /// stays; where that is nothing, it is what the other record says. Whoever held one of the two holds the item.
     pub fn merged(&self, other: &Self) -> Result<Self, TooManySubmissions> {
         let mut record = self.clone();
         other.submissions.iter().try_for_each(|one| record.take(one.clone()))?;
         if record.details.is_empty() {
             record.details = other.details.clone();
         }
+        record.holds = other.holds.iter().fold(record.holds, |holds, hold| match holds.of(hold.holder) {
+            Some(_) => holds,
+            None => holds.with(hold),
+        });
         Ok(record)
     }
 

@@ -14,6 +14,7 @@ use super::table::{Scope, row};
 use super::view::View;
 use crate::banks::bank::{BankRef, OwnedBank};
 use crate::banks::grant::Capability;
+use crate::items::hold::Holder;
 use crate::members::credential::{SpiffeId, TokenSubject};
 use crate::members::member::{Member, MemberId, MemberName, MemberState};
 use crate::members::principal::{Principal, PrincipalId};
@@ -210,6 +211,8 @@ impl<'v> Admitted<'v> {
                     | Scope::Search
                     | Scope::Everything
                     | Scope::Withdraw
+                    | Scope::OwnItems
+                    | Scope::EveryItem
                     | Scope::Items
                     | Scope::Details
                     | Scope::OwnMember
@@ -282,6 +285,31 @@ impl<'v> Admitted<'v> {
         }
         // The caller can read the item elsewhere, so that its existence is no secret.
         Err(if has(Scope::Withdraw) && sees_details { Denied::ItemOfAnother(item) } else { not_found })
+    }
+
+    /// As which holders the caller may hold an item, at least one. `place` is where the item lies, `None` if there is none.
+    pub fn holders(
+        &self,
+        item: ItemId,
+        place: Option<ItemPlace>,
+    ) -> Result<smallvec::SmallVec<[Holder; 2]>, Denied> {
+        let (member, scopes) = self.bound()?;
+        let not_found = Denied::ItemNotFound(item);
+        let directory = self.view.directory();
+        let Some(bank) = place.and_then(|place| directory.bank(place.bank)) else { return Err(not_found) };
+        let relation = Relation::of(directory, bank, member, self.now);
+        let has = |scope| scopes.contains(&scope);
+        let owner = (has(Scope::OwnItems) && relation == Some(Relation::Own)).then_some(Holder::Owner);
+        let operator = has(Scope::EveryItem).then_some(Holder::Operator);
+        let holders: smallvec::SmallVec<[Holder; 2]> = owner.into_iter().chain(operator).collect();
+        if !holders.is_empty() {
+            return Ok(holders);
+        }
+        // The caller can read the item elsewhere, so that its existence is no secret.
+        let sees_item = relation.is_some_and(|relation| {
+            relation.allows(Capability::SeeHashes) || relation.allows(Capability::SeeDetails)
+        });
+        Err(if sees_item { Denied::ItemOfAnother(item) } else { not_found })
     }
 
     /// The members that the call may read, change or list entries of.

@@ -33,6 +33,7 @@ impl Method {
             | Self::RemoveItems
             | Self::UpdateItem
             | Self::RestoreItems
+            | Self::SetItemHold
             | Self::CreateMember
             | Self::UpdateMember
             | Self::SetMemberState

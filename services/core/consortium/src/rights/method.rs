@@ -77,6 +77,8 @@ methods! {
     ListRemovedItems = "/vigie.bank.v1.BankService/ListRemovedItems",
     /// Changes what is said of an item.
     UpdateItem = "/vigie.bank.v1.BankService/UpdateItem",
+    /// Holds items, or lifts holds.
+    SetItemHold = "/vigie.bank.v1.BankService/SetItemHold",
     /// Removes items.
     RemoveItems = "/vigie.bank.v1.BankService/RemoveItems",
     /// Counts banks, items and changes.

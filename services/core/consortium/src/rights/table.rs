@@ -30,6 +30,10 @@ pub(super) enum Scope {
     Withdraw,
     /// Own banks, and those shared with their hashes.
     Hashes,
+    /// Items of own banks, as their owner.
+    OwnItems,
+    /// Items of every bank, of which nothing is told.
+    EveryItem,
     /// Items of own banks and of those shared with their hashes; without hashes, of those shared with details.
     Items,
     /// Items of own banks and of those shared with details or hashes, always without hashes.
@@ -82,8 +86,8 @@ const fn anyone() -> Row {
 pub(super) const fn row(method: Method) -> Row {
     use Process::{Bank, Coordinator, Frontend, Matcher};
     use Scope::{
-        Appointed, Contribute, Details, EveryMember, Everything, Free, Hashes, Items, No, Own, OwnMember,
-        OwnMemberOrAllOfHost, Search, Shared, Visible, Withdraw,
+        Appointed, Contribute, Details, EveryItem, EveryMember, Everything, Free, Hashes, Items, No, Own,
+        OwnItems, OwnMember, OwnMemberOrAllOfHost, Search, Shared, Visible, Withdraw,
     };
     const NOBODY: [Scope; 6] = [Scope::No; 6];
     match method {
@@ -110,6 +114,8 @@ pub(super) const fn row(method: Method) -> Row {
         Method::RemoveItems | Method::UpdateItem | Method::RestoreItems => {
             roles([No, Withdraw, No, Withdraw, No, No])
         }
+        // The one change of items that an operator can make.
+        Method::SetItemHold => roles([No, No, OwnItems, OwnItems, No, EveryItem]),
         Method::GetItem => roles([No, Items, Items, Items, Details, No]),
         Method::ListItems | Method::FindItems => roles([No, Hashes, Hashes, Hashes, No, No]),
 
@@ -172,7 +178,8 @@ mod tests {
                     scope,
                     Scope::Free | Scope::Visible | Scope::Everything | Scope::EveryMember | Scope::Appointed
                 );
-                assert!(is_harmless, "{method}: {scope:?}");
+                let is_hold = (*method, scope) == (Method::SetItemHold, Scope::EveryItem);
+                assert!(is_harmless || is_hold, "{method}: {scope:?}");
             }
         }
     }

@@ -69,6 +69,10 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
                 banks.flat_map(|(bank, owner)| [owner, 6, 8].map(|contributor| Some((bank, contributor))));
             placed.chain([None]).map(|place| Target::Item(77, place)).collect()
         }
+        Method::SetItemHold => {
+            let placed = world.banks.iter().map(|bank| Some((bank.id, bank.owner)));
+            placed.chain([None]).map(|place| Target::Hold(77, place)).collect()
+        }
         Method::GetMember
         | Method::UpdateMember
         | Method::SetMemberState
@@ -147,15 +151,13 @@ fn decide(admitted: &Admitted<'_>, target: &Target) -> Result<String, Denied> {
             ListedBanks::Every => "OK every bank".into(),
             ListedBanks::Only(set) => banks(set.iter().collect()),
         },
-        Target::Item(item, place) => {
-            let place = place.map(|(bank, contributor)| ItemPlace {
-                bank: BankId(bank),
-                contributor: MemberId(contributor),
-            });
-            match admitted.item(ItemId(*item), place)? {
-                ItemView::Whole => "OK whole".into(),
-                ItemView::WithoutHashes => "OK without hashes".into(),
-            }
+        Target::Item(item, place) => match admitted.item(ItemId(*item), place_of(*place))? {
+            ItemView::Whole => "OK whole".into(),
+            ItemView::WithoutHashes => "OK without hashes".into(),
+        },
+        Target::Hold(item, place) => {
+            let holders = admitted.holders(ItemId(*item), place_of(*place))?;
+            holders.iter().fold("OK".to_owned(), |text, holder| format!("{text} {}", holder.name()))
         }
         Target::Member(name) => format!("OK {}", admitted.member_called(&name.parse().unwrap())?.id),
         Target::Grantee(name) => format!("OK {}", admitted.grantee(&name.parse().unwrap())?.id),
@@ -182,6 +184,10 @@ fn decide(admitted: &Admitted<'_>, target: &Target) -> Result<String, Denied> {
             "OK".into()
         }
     })
+}
+
+fn place_of(place: Option<(u32, u32)>) -> Option<ItemPlace> {
+    place.map(|(bank, contributor)| ItemPlace { bank: BankId(bank), contributor: MemberId(contributor) })
 }
 
 fn code(denied: &Denied) -> &'static str {

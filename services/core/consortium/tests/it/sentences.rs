@@ -25,6 +25,8 @@ pub(crate) enum Target {
     Banks,
     /// The number of an item, its bank and its contributor; no bank for no item.
     Item(u64, Option<(u32, u32)>),
+    /// The same, to be held.
+    Hold(u64, Option<(u32, u32)>),
     Member(&'static str),
     Grantee(&'static str),
     Members,
@@ -142,7 +144,7 @@ impl World {
                     self.living().filter(|bank| self.may(member, bank, "see-hashes")).collect();
                 if readable.is_empty() { DENIED.into() } else { listed(readable.into_iter()) }
             }
-            Target::Item(_, None) => NOT_FOUND.into(),
+            Target::Item(_, None) | Target::Hold(_, None) => NOT_FOUND.into(),
             Target::Item(_, Some((bank, contributor))) => {
                 let Some(bank) = self.living().find(|living| living.id == *bank) else {
                     return NOT_FOUND.into();
@@ -162,6 +164,20 @@ impl World {
                     () if has("the items whose hashes or details it reads") && hashes => "OK whole".into(),
                     () if details => "OK without hashes".into(),
                     () => NOT_FOUND.into(),
+                }
+            }
+            Target::Hold(_, Some((bank, _))) => {
+                let Some(bank) = self.living().find(|living| living.id == *bank) else {
+                    return NOT_FOUND.into();
+                };
+                let as_owner = has("the items of its own banks") && bank.owner == member.id;
+                let reads = self.may(member, bank, "see-hashes") || self.may(member, bank, "see-details");
+                match (as_owner, has("every item")) {
+                    (true, true) => "OK owner operator".into(),
+                    (true, false) => "OK owner".into(),
+                    (false, true) => "OK operator".into(),
+                    (false, false) if reads => DENIED.into(),
+                    (false, false) => NOT_FOUND.into(),
                 }
             }
             Target::Member(name) => {

@@ -14,7 +14,7 @@ use crate::cli::{BankAddressArgs, ItemAddArgs, ItemCommand};
 use crate::commands::bank_address::connect;
 use crate::commands::banks::item_details::Said;
 use crate::commands::banks::item_find::{describe, describe_parts};
-use crate::commands::banks::{item_details, item_find, item_import};
+use crate::commands::banks::{item_details, item_find, item_holds, item_import, item_revert};
 use crate::commands::content::folders::{FoundFile, find_files, left_out};
 use crate::commands::content::image_file;
 use crate::commands::content::image_hasher::ImageHasher;
@@ -65,6 +65,9 @@ pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
         ItemCommand::Removed { bank, by, address } => {
             list_removed(&bank, by.as_deref(), &address, output).await
         }
+        ItemCommand::Hold { items, until, address } => item_holds::hold(items, until, &address, output).await,
+        ItemCommand::Lift { items, address } => item_holds::lift(items, &address, output).await,
+        ItemCommand::Revert(args) => item_revert::run(args, output).await,
         ItemCommand::Restore { items, address } => {
             let (client, deadline) = connect(&address, output)?;
             let former: Vec<ItemId> = items.iter().copied().map(ItemId).collect();

@@ -2,7 +2,9 @@
 
 use anyhow::Context as _;
 use vigie_clients::DescribedItem;
-use vigie_consortium::{Class, Classification, Details, Jurisdictions, Metadata, Origin, Submission, Text};
+use vigie_consortium::{
+    Class, Classification, Details, Hold, Jurisdictions, Metadata, Origin, Submission, Text,
+};
 use vigie_model::ItemContent;
 use vigie_proto::bank::ContributedItem;
 
@@ -81,6 +83,11 @@ pub(super) fn show(item: &DescribedItem, output: &mut Output) -> Printed {
         let words = if words.is_empty() { "no origin".to_owned() } else { words.join(", ") };
         output.say(format!("  submitted by {member}, {words}, {} UTC", date(*at)))?;
     }
+    for Hold { holder, since, until } in item.holds.iter() {
+        let (by, since) = (holder.name(), date(since));
+        let end = until.moment().map_or_else(|| "lifted".to_owned(), |end| format!("{} UTC", date(end)));
+        output.say(format!("  held by the {by} since {since} UTC, until {end}: it matches for nobody"))?;
+    }
     Ok(())
 }
 
@@ -99,6 +106,11 @@ pub(super) fn object(item: &DescribedItem) -> serde_json::Value {
             "at_unix_ms": at.0
         })
     };
+    let hold = |Hold { holder, since, until }: Hold| {
+        serde_json::json!({
+            "by": holder.name(), "since_unix_ms": since.0, "until_unix_ms": until.moment().map(|end| end.0)
+        })
+    };
     serde_json::json!({
         "contributor": item.contributor,
         "classification": classification.iter().map(class).collect::<Vec<_>>(),
@@ -106,6 +118,7 @@ pub(super) fn object(item: &DescribedItem) -> serde_json::Value {
         "note": note.as_str(),
         "metadata": metadata.as_str(),
         "submissions": item.submissions.iter().map(submission).collect::<Vec<_>>(),
+        "holds": item.holds.iter().map(hold).collect::<Vec<_>>(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use vigie_clients::{BankClient, BankListing, CallError, ConsortiumClient, Deadline};
 use vigie_consortium::{Member, MemberId};
-use vigie_model::{BankId, UnixMillis};
+use vigie_model::BankId;
 
 use crate::cli::BankAddressArgs;
 use crate::commands::bank_address::{network, patience};
@@ -56,10 +56,4 @@ pub(super) async fn all_banks(
             return Ok(all);
         }
     }
-}
-
-/// The present moment, by this machine's clock.
-pub(super) fn now() -> UnixMillis {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -8,8 +8,9 @@ use vigie_model::BankId;
 
 use crate::cli::{BankAddressArgs, GrantCommand};
 use crate::commands::bank_address;
+use crate::commands::date::now;
 use crate::commands::deadline::deadline;
-use crate::commands::members::connect::{PAGE, all_banks, all_members, connect, now};
+use crate::commands::members::connect::{PAGE, all_banks, all_members, connect};
 use crate::commands::members::lines::{GrantObject, expires, until};
 use crate::output::{Exit, Output};
 
@@ -18,7 +19,7 @@ pub(crate) async fn run(command: GrantCommand, output: &mut Output) -> anyhow::R
         GrantCommand::Put { bank, member, capabilities, expires: end, address } => {
             let (client, deadline) = connect(&address, output)?;
             let capabilities = Capabilities::new(capabilities)?;
-            let (expiry, key) = (end.expiry(now())?, IdempotencyKey::random());
+            let (expiry, key) = (end.expiry("--expires", now())?, IdempotencyKey::random());
             let made = client.put_grant(&bank, &member, capabilities, expiry, key, deadline).await?;
             let Grant { capabilities, expiry, .. } = made.value;
             let end = expires(expiry);

@@ -8,8 +8,9 @@ use vigie_clients::{
 use vigie_consortium::{MemberName, PrincipalId, Role, Roles, TokenSubject};
 
 use crate::cli::{BankAddressArgs, PrincipalAddArgs, PrincipalCommand};
+use crate::commands::date::now;
 use crate::commands::deadline::deadline;
-use crate::commands::members::connect::{PAGE, connect, now};
+use crate::commands::members::connect::{PAGE, connect};
 use crate::commands::members::lines::{PrincipalObject, credentials, expires, until};
 use crate::commands::members::new_key::KeyPlace;
 use crate::output::{Exit, Output};
@@ -59,7 +60,7 @@ async fn add(args: PrincipalAddArgs, output: &mut Output) -> anyhow::Result<Exit
         (None, Some(issuer), Some(subject)) => NewCredential::Token(TokenSubject::new(&issuer, &subject)?),
         (None, _, _) => NewCredential::ApiKey,
     };
-    let expiry = args.expires.expiry(now())?;
+    let expiry = args.expires.expiry("--expires", now())?;
     let is_first = is_first(&client, deadline, roles, args.turn_on, output).await?;
     let place = KeyPlace::prepare(args.new_key)?;
     let is_key_expected = credential == NewCredential::ApiKey;

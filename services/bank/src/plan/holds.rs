@@ -1,0 +1,156 @@
+//! Plans holds: by whose will items match for nobody.
+//!
+//! The holds of an item are in its record, and shards are told when the first one comes and when the last one goes. The hold of a
+//! quarantine is the bank's own: each record that is put says of it what the directory says at that moment, and the bank looks through
+//! its records when a member is quarantined or works again (`server/holds`).
+
+use vigie_consortium::{
+    Details, Directory, Expiry, Hold, Holder, ItemPlace, ItemRecord, MemberState, Origin, Submission,
+};
+use vigie_model::{BankId, ChangeKind, ItemId, MemberId, Partition, SetDigest};
+use vigie_proto::bank::LogChange;
+
+use super::Planner;
+use super::answer::Answer;
+use super::write::Author;
+use crate::error::Error;
+use crate::store::{Placement, to_model};
+
+/// What a caller wants of its holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holding {
+    /// Items are held until then.
+    Held(Expiry),
+    /// The caller's holds are lifted.
+    Lifted,
+}
+
+impl Planner<'_> {
+    pub(super) fn set_item_hold(
+        &mut self,
+        by: Author,
+        items: &[ItemId],
+        holding: Holding,
+    ) -> Result<Answer, Error> {
+        if let Holding::Held(until) = holding
+            && until.is_over(self.now())
+        {
+            return Err(Error::HoldIsOver);
+        }
+        let held_by = {
+            let admitted = by.admitted(&self.state.view, self.now())?;
+            let held_by = |item: &ItemId| {
+                let placement = self.living(*item);
+                let place = placement.map(|of| ItemPlace { bank: of.bank, contributor: of.contributor });
+                let holders = admitted.holders(*item, place)?;
+                Ok((placement.ok_or(Error::Broken)?, holders))
+            };
+            items.iter().map(held_by).collect::<Result<Vec<_>, Error>>()?
+        };
+        let mut held = 0;
+        for (placement, holders) in held_by {
+            let mut record = self.record_of(&placement);
+            match (holding, holders.first()) {
+                (Holding::Held(until), Some(holder)) => {
+                    let hold = Hold { holder: *holder, since: self.now(), until };
+                    record.holds = record.holds.with(hold);
+                }
+                (Holding::Held(_), None) => return Err(Error::Broken),
+                (Holding::Lifted, _) => {
+                    holders.iter().for_each(|holder| record.holds = record.holds.without(*holder));
+                }
+            }
+            held += u32::from(!record.holds.is_empty());
+            self.put_if_new(&placement, record)?;
+        }
+        Ok(Answer::HoldsSet { held, sequence: to_model(self.draft.last()) })
+    }
+
+    /// Ends holds whose time is over, and brings those of quarantines up to the present directory. Items that are gone are passed over.
+    pub(super) fn review_holds(&mut self, items: &[ItemId]) -> Result<Answer, Error> {
+        let mut held = 0;
+        for placement in items.iter().filter_map(|item| self.living(*item)).collect::<Vec<_>>() {
+            let mut record = self.record_of(&placement);
+            record.holds = record.holds.without_ended(self.now());
+            let record = self.quarantined(placement.bank, record);
+            held += u32::from(!record.holds.is_empty());
+            self.put_if_new(&placement, record)?;
+        }
+        Ok(Answer::HoldsSet { held, sequence: to_model(self.draft.last()) })
+    }
+
+    /// Sets the record of an item of a bank, and tells its shard whether the item is held where that has changed.
+    pub(super) fn put_record(&mut self, item: ItemId, bank: BankId, record: ItemRecord) -> Result<(), Error> {
+        let record = self.quarantined(bank, record);
+        let was_held = self.is_held(item);
+        let is_held = !record.holds.is_empty();
+        self.append(LogChange::Record(item, Box::new(record.clone())))?;
+        self.known.records.set(item, record.clone());
+        self.records.insert(item, record);
+        if is_held != was_held {
+            self.count_hold(item, bank, is_held);
+            self.log(ChangeKind::ItemHeldSet { item, bank, held: is_held })?;
+        }
+        Ok(())
+    }
+
+    /// Whether an item is held, as far as its record is known.
+    pub(super) fn is_held(&self, item: ItemId) -> bool {
+        self.known.records.by_item.get(&item).is_some_and(|record| !record.holds.is_empty())
+    }
+
+    /// Takes a hold into the digests, or out of them.
+    pub(super) fn count_hold(&mut self, item: ItemId, bank: BankId, is_held: bool) {
+        let change = |sum: &mut SetDigest| {
+            if is_held { *sum += SetDigest::of_hold(item) } else { *sum -= SetDigest::of_hold(item) }
+        };
+        let partition = Partition::of(item).get();
+        change(self.parts.part(bank, partition));
+        change(self.totals.entry(partition).or_default());
+    }
+
+    /// The record of an item; for one that has none, the record that says what is known without it.
+    pub(super) fn record_of(&self, placement: &Placement) -> ItemRecord {
+        let without = || {
+            let (member, at) = (placement.contributor, self.now());
+            let first = Submission { member, origin: Origin::default(), at };
+            ItemRecord::new(placement.content, Details::default(), first)
+        };
+        self.known.records.by_item.get(&placement.item).cloned().unwrap_or_else(without)
+    }
+
+    fn put_if_new(&mut self, placement: &Placement, record: ItemRecord) -> Result<(), Error> {
+        if self.record_of(placement) == record {
+            return Ok(());
+        }
+        self.put_record(placement.item, placement.bank, record)
+    }
+
+    /// The record with the hold of the quarantine that there is, or without one.
+    fn quarantined(&self, bank: BankId, record: ItemRecord) -> ItemRecord {
+        let directory = self.state.view.directory();
+        let members = record.submissions.iter().map(|submission| submission.member);
+        let holds = if !are_quarantined(directory, bank, members) {
+            record.holds.without(Holder::Quarantine)
+        } else if record.holds.of(Holder::Quarantine).is_none() {
+            let (holder, since) = (Holder::Quarantine, self.now());
+            record.holds.with(Hold { holder, since, until: Expiry::NEVER })
+        } else {
+            return record;
+        };
+        ItemRecord { holds, ..record }
+    }
+}
+
+/// Whether a bank is to hold an item of these members: all of them are quarantined, and none is the bank's owner.
+pub(crate) fn are_quarantined(
+    directory: &Directory,
+    bank: BankId,
+    mut members: impl Iterator<Item = MemberId>,
+) -> bool {
+    let Some(bank) = directory.bank(bank) else { return false };
+    members.all(|member| {
+        let state = directory.member(member).map(|member| member.state);
+        member != bank.owner && state == Some(MemberState::Quarantined)
+    })
+}

@@ -1,0 +1,158 @@
+//! Ends holds whose time is over, and holds the items of quarantined members in banks of others.
+//!
+//! Who is quarantined is in the directory; which items are there on whose word is in their records, of which no index tells the members.
+//! So the bank looks through its items when a member is quarantined, and once when it begins to serve and one is; and through the held
+//! items when a member works again. What it finds it writes as any caller's change is written, and the plan decides anew.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use vigie_consortium::{Caller, Directory, Holder, ItemRecord, MemberId, MemberState, Method, Process};
+use vigie_log::Clock;
+use vigie_model::{Item, ItemId};
+
+use crate::error::Error;
+use crate::log::{CurrentTerm, Term, term};
+use crate::plan::holds::are_quarantined;
+use crate::plan::write::{Action, Author, Write};
+use crate::store::{HeldRange, ItemRange, Store, StoreError};
+
+/// How often holds are looked at.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long one write may take.
+const WRITE_MAX: Duration = Duration::from_secs(3);
+/// Items of one write, and of one page that is looked through.
+const ITEMS: u32 = 1_000;
+/// Bytes of such a page.
+const PAGE_BYTES: usize = 4 << 20;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct HoldKeeper {
+    current: CurrentTerm,
+    clock: Arc<dyn Clock>,
+    /// The term that is under way, and the members whose quarantine its items follow.
+    followed: Option<(Weak<Term>, BTreeSet<MemberId>)>,
+}
+
+/// A round was not ended. The next one begins it anew.
+enum Stopped {
+    Read(StoreError),
+    Write(Error),
+}
+
+impl HoldKeeper {
+    pub(crate) const fn new(current: CurrentTerm, clock: Arc<dyn Clock>) -> Self {
+        Self { current, clock, followed: None }
+    }
+
+    /// Looks at holds again and again, for as long as it is polled.
+    pub(crate) async fn run(&mut self) {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            let Ok(term) = term(&self.current) else { continue };
+            match self.tend(&term).await {
+                Ok(()) => {}
+                Err(Stopped::Read(error)) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "cannot look at holds of items now"
+                    );
+                }
+                Err(Stopped::Write(error)) => {
+                    tracing::warn!(%error, "cannot end or begin holds of items now")
+                }
+            }
+        }
+    }
+
+    /// Brings holds up to the clock and to the directory.
+    async fn tend(&mut self, term: &Arc<Term>) -> Result<(), Stopped> {
+        let store = term.application.store();
+        // One page: items of deleted banks stay among them until they are swept.
+        let ended = store.ended_holds(self.clock.now(), ITEMS).await.map_err(Stopped::Read)?;
+        review(term, ended).await?;
+        let view = term.application.view();
+        let directory = view.directory();
+        let is_quarantined = |state| state == MemberState::Quarantined;
+        let members = directory.members().iter().filter(|member| is_quarantined(member.state));
+        let members: BTreeSet<MemberId> = members.map(|member| member.id).collect();
+        let followed =
+            self.followed.take().filter(|(of, _)| of.upgrade().is_some_and(|of| Arc::ptr_eq(&of, term)));
+        let before = followed.as_ref().map(|(_, members)| members);
+        // What another bank has followed is not known.
+        if before.is_none_or(|before| !before.is_subset(&members)) {
+            self.lift(term, &*store, directory).await?;
+        }
+        if before.map_or(!members.is_empty(), |before| !members.is_subset(before)) {
+            self.hold(term, &*store, directory).await?;
+        }
+        self.followed = Some((Arc::downgrade(term), members));
+        Ok(())
+    }
+
+    /// Lifts holds of quarantines that are over.
+    async fn lift(&self, term: &Term, store: &dyn Store, directory: &Directory) -> Result<(), Stopped> {
+        let mut after = ItemId(0);
+        loop {
+            let range = HeldRange { after, through: ItemId(u64::MAX), count_max: ITEMS };
+            let held = store.held_items(range).await.map_err(Stopped::Read)?;
+            let Some(last) = held.last() else { return Ok(()) };
+            after = *last;
+            let placements = store.placements(&held).await.map_err(Stopped::Read)?;
+            let records = records_of(store, &held).await?;
+            let is_over = |item: ItemId, bank| {
+                records.get(&item).is_some_and(|record| {
+                    let members = record.submissions.iter().map(|submission| submission.member);
+                    record.holds.of(Holder::Quarantine).is_some()
+                        && !are_quarantined(directory, bank, members)
+                })
+            };
+            let over = placements.iter().filter(|placement| is_over(placement.item, placement.bank));
+            review(term, over.map(|placement| placement.item).collect()).await?;
+        }
+    }
+
+    /// Holds items of quarantined members.
+    async fn hold(&self, term: &Term, store: &dyn Store, directory: &Directory) -> Result<(), Stopped> {
+        let through = ItemId(term.feed.head().0);
+        let mut after = ItemId(0);
+        while after < through {
+            let (count_max, bytes_max) = (ITEMS as usize, PAGE_BYTES);
+            let range = ItemRange { after, through, shard: None, count_max, bytes_max };
+            let page = store.item_page(&range).await.map_err(Stopped::Read)?;
+            after = page.through;
+            let ids: Vec<ItemId> = page.items.iter().map(|item| item.id).collect();
+            let records = records_of(store, &ids).await?;
+            let is_due = |item: &&Item| match records.get(&item.id) {
+                Some(record) => {
+                    let members = record.submissions.iter().map(|submission| submission.member);
+                    record.holds.of(Holder::Quarantine).is_none()
+                        && are_quarantined(directory, item.bank, members)
+                }
+                None => are_quarantined(directory, item.bank, [item.contributor].into_iter()),
+            };
+            review(term, page.items.iter().filter(is_due).map(|item| item.id).collect()).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn records_of(store: &dyn Store, items: &[ItemId]) -> Result<HashMap<ItemId, ItemRecord>, Stopped> {
+    let stored = store.records(items).await.map_err(Stopped::Read)?;
+    Ok(stored.into_iter().map(|stored| (stored.item, stored.record)).collect())
+}
+
+/// Has the holds of items decided anew.
+async fn review(term: &Term, items: Vec<ItemId>) -> Result<(), Stopped> {
+    if items.is_empty() {
+        return Ok(());
+    }
+    let by = Author { caller: Caller::Process(Process::Bank), method: Method::SetItemHold };
+    let write = Write { by, action: Action::ReviewHolds { items } };
+    let deadline = Instant::now() + WRITE_MAX;
+    let written = tokio::time::timeout_at(deadline, term.log.write(write, None, deadline)).await;
+    written.unwrap_or(Err(Error::TimeSpent)).map(drop).map_err(Stopped::Write)
+}
