@@ -89,7 +89,7 @@ fn what_a_member_did_since_a_moment_is_undone() {
         deployment.until("hive", &["match", file], is_known);
     }
     let again = deployment.done("hive-admin", &revert).json().unwrap();
-    let parts = ["added", "removed", "restored"].map(|part| numbers(&again[0][part]));
-    assert_eq!(parts[1..], [vec![], vec![]]);
-    assert_eq!(parts[0], numbers(&undone[0]["restored"]), "what came back is of acme, and new");
+    for part in ["added", "removed", "restored"] {
+        assert!(numbers(&again[0][part]).is_empty(), "{again:?}");
+    }
 }

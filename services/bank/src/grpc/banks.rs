@@ -384,7 +384,8 @@ impl Reading {
             let mut item = pb::Item::from(item);
             if let (Some(record), Some(content)) = (record, &mut item.content) {
                 content.details = (!record.details.is_empty()).then(|| record.details.into());
-                content.origin = record.submissions.first().map(|first| first.origin.clone().into());
+                let origin = record.submissions.first().map(|first| first.origin.clone());
+                content.origin = origin.filter(|origin| !origin.is_empty()).map(Into::into);
                 let name_of = |member| self.view.directory().member(member).map(|member| &member.name);
                 let answered = |submission: Submission| {
                     let member = name_of(submission.member);

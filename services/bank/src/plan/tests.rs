@@ -298,7 +298,9 @@ impl Model {
                 // What its shard is told of the hold comes last.
                 new_holds += u64::from(former.is_held);
                 self.sequence += 1;
-                held.push(Held { id, ..former });
+                let no_word = former.cases.is_empty().then(Origin::default);
+                let cases = former.cases.into_iter().chain(no_word).collect();
+                held.push(Held { id, cases, ..former });
                 ids.push(id);
             }
         }

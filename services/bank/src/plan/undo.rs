@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use vigie_consortium::{ContentDigest, ItemRecord};
+use vigie_consortium::{ContentDigest, Details, ItemRecord, Origin, Submission};
 use vigie_model::{BankId, Item, ItemId};
 use vigie_proto::bank::decode_item;
 
@@ -132,8 +132,15 @@ impl Planner<'_> {
         let changed = changed.into_iter().map(|(item, (bank, record))| (item, bank, record));
         let (mut ids, mut records) = (Vec::with_capacity(new.len()), Vec::new());
         for RemovedItem { item, record } in new {
+            // By its record it is known since when the item has been in the bank, and on whose word.
+            let record = record.unwrap_or_else(|| {
+                let content = ContentDigest::of(item.bank, item.content.hashes());
+                let (member, at) = (item.contributor, item.added_at);
+                let first = Submission { member, origin: Origin::default(), at };
+                ItemRecord::new(content, Details::default(), first)
+            });
             let id = self.add_item(item.bank, item.contributor, item.content)?;
-            records.extend(record.map(|record| (id, item.bank, record)));
+            records.push((id, item.bank, record));
             ids.push(id);
         }
         let all = records.into_iter().chain(changed);

@@ -66,7 +66,8 @@ pub(super) async fn run(args: ItemRevertArgs, output: &mut Output) -> anyhow::Re
                 Err(error) => return Err(error.into()),
             }
         }
-        for items in removed.chunks(PAGE.into()) {
+        // What was removed may be there again by what is to go: it comes back after that.
+        for items in removed.chunks(PAGE.into()).filter(|_| !asked_for_two) {
             let deadline = deadline(address.timeout_ms);
             let restored = client.restore_items(items, IdempotencyKey::random(), deadline).await?;
             new_ids.extend(restored.value);
@@ -107,8 +108,10 @@ impl Reading<'_> {
         loop {
             let page =
                 self.client.describe_items(self.bank, Some(after), PAGE, deadline(self.timeout_ms)).await?;
-            for item in page.value.items.iter().filter(|item| item.added_at >= self.since) {
-                if !self.is_of_member(item, &mut names).await? {
+            for item in &page.value.items {
+                // An item that was brought back is newer than the word by which it is there.
+                let said_at = item.submissions.first().map_or(item.added_at, |(_, first)| first.at);
+                if said_at < self.since || !self.is_of_member(item, &mut names).await? {
                     continue;
                 }
                 let is_shared = item.submissions.iter().any(|(member, _)| member != self.member);
