@@ -37,5 +37,5 @@ pub use followed::{DirectoryConfig, FollowedDirectory};
 pub use membership::Membership;
 pub use process::{ClusterKey, ClusterKeyFault};
 pub use refused::denied;
-pub use tally::{Counted, Counts, Tally, Who};
+pub use tally::{Counted, Counts, Event, Tally, Who};
 pub use wall_clock::WallClock;
