@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use anyhow::{Context as _, bail, ensure};
 use rand::rngs::SmallRng;
 use tokio::sync::RwLockWriteGuard;
-use vigie_clients::{BankClient, ConsortiumClient, Deadline};
+use vigie_clients::{BankClient, ConsortiumClient, Deadline, GivenGrant};
 use vigie_model::{LogHead, ReplicaDescription, Sequence, SetDigest, ShardIdentity};
 
 use crate::cluster::BANK;
@@ -15,7 +15,7 @@ use crate::members::readers::Searching;
 use crate::members::{Consortium, REST};
 use crate::network::endpoint;
 
-/// A page that has all members, and all grants of a bank.
+/// A page that has all grants of a bank.
 const PAGE: u16 = 100;
 
 impl Consortium {
@@ -93,18 +93,14 @@ impl Consortium {
 
     /// Compares the grants that the bank has with those that were acknowledged.
     async fn compare_grants(&self) -> anyhow::Result<()> {
-        let operator = ConsortiumClient::among(&[endpoint(BANK)], &self.operator()?)?;
-        let members =
-            self.until_answered(|deadline| operator.list_members(None, PAGE, deadline)).await?.value;
         for (bank, owner) in OWNERS.into_iter().enumerate() {
             let administrator = self.teams()[owner].administrator.clone();
             let client = ConsortiumClient::among(&[endpoint(BANK)], &administrator)?;
             let name = self.material.name_for(owner, bank);
             let listed = self.until_answered(|deadline| client.list_grants_of(&name, None, PAGE, deadline));
             let mut has = BTreeSet::new();
-            for grant in listed.await?.value {
-                let to = members.iter().find(|member| member.id == grant.member);
-                let to = to.context("a grant of nobody")?.name.as_str().to_owned();
+            for GivenGrant { grant, member } in listed.await?.value {
+                let to = member.context("a grant of nobody")?.as_str().to_owned();
                 has.insert((to, grant.expiry.moment()));
             }
             let grant = |with: usize| {
