@@ -7,12 +7,13 @@
 //! - A refusal follows from a state by which the call may have been decided.
 //! - What was acknowledged is there when all is mended: items, grants, principals, states of members.
 //!
-//! Reading order: `material` (members, banks, hashes), `history` (what was done, and what may be answered), `credentials`, `curators`
-//! and `readers` (who do and ask), `judge`.
+//! Reading order: `material` (members, banks, hashes), `history` (what was done, and what may be answered), `credentials`, `founding`,
+//! `curators` and `readers` (who do and ask), `judge`.
 
 mod material;
 mod history;
 mod credentials;
+mod founding;
 mod curators;
 mod readers;
 mod judge;

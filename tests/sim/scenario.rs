@@ -53,7 +53,7 @@ impl fmt::Display for Ran {
 enum Work {
     /// There are no members.
     Unbound(Workload),
-    Members(Consortium),
+    Members(Box<Consortium>),
 }
 
 /// What the hosts share with the run.
@@ -79,7 +79,7 @@ pub(crate) fn run(seed: u64) -> anyhow::Result<Ran> {
     let cluster_key = secrets.as_ref().map(|folder| folder.path().join(CLUSTER_KEY));
     let work = match cluster_key {
         None => Work::Unbound(Workload::new(WHOLE_WITHIN, Duration::from_millis(100))),
-        Some(_) => Work::Members(Consortium::new(WHOLE_WITHIN, &mut rng)),
+        Some(_) => Work::Members(Box::new(Consortium::new(WHOLE_WITHIN, &mut rng))),
     };
     let world = Arc::new(World { work, surroundings: Arc::default(), mended: AtomicBool::new(false) });
     let setup = Setup { cluster_key };

@@ -187,9 +187,11 @@ impl History {
     /// The grant of a bank to a member as of a state of the directory: until when.
     pub(super) fn grant(&self, bank: usize, with: usize, directory: Sequence) -> Option<Option<UnixMillis>> {
         let last = self.last(directory, |change| match change {
-            Change::Granted { bank: of, with: to, until } if (of, to) == (bank, with) => Some(Some(until)),
-            Change::Revoked { bank: of, with: to } if (of, to) == (bank, with) => Some(None),
-            _ => None,
+            Change::Granted { bank: of, with: to, until } => {
+                ((of, to) == (bank, with)).then_some(Some(until))
+            }
+            Change::Revoked { bank: of, with: to } => ((of, to) == (bank, with)).then_some(None),
+            Change::State { .. } | Change::Principal { .. } => None,
         });
         last.flatten()
     }
@@ -257,13 +259,16 @@ impl History {
     /// A refusal has to follow from a state of the directory by which the call may have been decided.
     fn check_denied(&self, asked: &Asked, code: Code) -> anyhow::Result<()> {
         let states = self.states(asked.during);
-        let is_explained = |directory: Sequence| match code {
-            Code::Unauthenticated => !self.is_living(asked.principal, directory),
-            Code::PermissionDenied => self.state(asked.member, directory) != MemberState::Active,
-            Code::NotFound | Code::FailedPrecondition => {
-                asked.bank.is_some_and(|bank| self.visible(asked, bank, directory) != Visible::Yes)
+        let is_explained = |directory: Sequence| {
+            if code == Code::Unauthenticated {
+                !self.is_living(asked.principal, directory)
+            } else if code == Code::PermissionDenied {
+                self.state(asked.member, directory) != MemberState::Active
+            } else {
+                let is_named = matches!(code, Code::NotFound | Code::FailedPrecondition);
+                let named = asked.bank.filter(|_| is_named);
+                named.is_some_and(|bank| self.visible(asked, bank, directory) != Visible::Yes)
             }
-            _ => false,
         };
         ensure!(
             states.iter().any(|state| is_explained(*state)),
@@ -303,16 +308,16 @@ impl History {
 
     fn state(&self, member: usize, directory: Sequence) -> MemberState {
         let last = self.last(directory, |change| match change {
-            Change::State { member: of, state } if of == member => Some(state),
-            _ => None,
+            Change::State { member: of, state } => (of == member).then_some(state),
+            Change::Granted { .. } | Change::Revoked { .. } | Change::Principal { .. } => None,
         });
         last.unwrap_or(MemberState::Active)
     }
 
     fn is_living(&self, principal: u64, directory: Sequence) -> bool {
         let last = self.last(directory, |change| match change {
-            Change::Principal { id, is_living } if id == principal => Some(is_living),
-            _ => None,
+            Change::Principal { id, is_living } => (id == principal).then_some(is_living),
+            Change::Granted { .. } | Change::Revoked { .. } | Change::State { .. } => None,
         });
         last.unwrap_or(false)
     }

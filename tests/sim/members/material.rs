@@ -21,8 +21,9 @@ pub(super) struct Material {
 
 impl Material {
     pub(super) fn new(rng: &mut SmallRng) -> Self {
-        let hash =
-            |at: usize| if at % 2 == 0 { Hash::md5(rng.random()) } else { Hash::pdq(pdq_of_a_picture(rng)) };
+        let hash = |at: usize| {
+            if at.is_multiple_of(2) { Hash::md5(rng.random()) } else { Hash::pdq(pdq_of_a_picture(rng)) }
+        };
         Self { hashes: (0..HASHES).map(hash).collect() }
     }
 
