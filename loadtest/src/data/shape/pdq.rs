@@ -95,7 +95,7 @@ impl Shape for Pdq {
 /// Changes `distance` bits of a hash that has half of its bits set. Of an even distance the result has as many; of an odd one no hash
 /// has.
 pub(crate) fn alter(draw: &mut Draw, hash: &mut Hash, distance: u16) {
-    if distance % 2 == 0 {
+    if distance.is_multiple_of(2) {
         draw.exchange(hash, u64::from(distance) / 2);
     } else {
         draw.flip(hash, distance.into());
