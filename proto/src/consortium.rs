@@ -135,6 +135,7 @@ impl From<Grant> for pb::Grant {
             capabilities: capability_numbers(grant.capabilities),
             alias: grant.alias.map(|alias| alias.to_string()).unwrap_or_default(),
             expires_at_unix_ms: grant.expiry.to_wire(),
+            member_name: String::new(),
         }
     }
 }

@@ -15,6 +15,11 @@ pub fn random_pdq(rng: &mut impl Rng) -> PdqHash {
     rng.random()
 }
 
+/// A hash drawn at random that a picture may have: half of its bits are set.
+pub fn pdq_of_a_picture(rng: &mut impl Rng) -> PdqHash {
+    flipped(&[0; 32], 128, rng)
+}
+
 /// `hash` with `bits` of its bits flipped.
 pub fn flipped(hash: &PdqHash, bits: usize, rng: &mut impl Rng) -> PdqHash {
     let mut flipped = *hash;

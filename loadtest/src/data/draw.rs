@@ -50,6 +50,13 @@ impl Draw {
         hash
     }
 
+    /// A hash with half of its bits set, as every hash of a picture has.
+    pub(crate) fn hash_of_a_picture(&mut self) -> Hash {
+        let mut hash = [0; 32];
+        self.flip(&mut hash, 128);
+        hash
+    }
+
     /// A number below `bound`, which is not 0. The bias of multiplying is below one in 2^32 for any bound used
     /// here.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
@@ -137,6 +144,11 @@ mod tests {
             assert_eq!(u64::from(distance(&hash, &exchanged)), 2 * count);
             assert_eq!(ones(&exchanged), ones(&hash));
         }
+    }
+
+    #[test]
+    fn a_hash_of_a_picture_has_half_of_its_bits_set() {
+        assert!((0..100).all(|index| ones(&Draw::new(1, Stream::Update, index).hash_of_a_picture()) == 128));
     }
 
     #[test]

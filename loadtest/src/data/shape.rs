@@ -4,11 +4,12 @@
 //! again, so nothing needs to be kept.
 
 mod uniform;
-mod pdq;
+pub(crate) mod pdq;
 mod adversarial;
 
 use crate::Hash;
 use crate::cli::ShapeName;
+use crate::data::draw::Draw;
 
 /// Where the rows of a data file come from.
 pub(crate) trait Shape: Send + Sync {
@@ -18,6 +19,11 @@ pub(crate) trait Shape: Send + Sync {
     /// Draws hash number `index` of those that look like the rows and are not among them. (In a shape that
     /// repeats itself they may equal one.)
     fn draw_fresh(&self, index: u64) -> Hash;
+
+    /// Makes a row a query that differs from it in `distance` bits.
+    fn alter(&self, draw: &mut Draw, row: &mut Hash, distance: u16) {
+        draw.flip(row, distance.into());
+    }
 
     /// One row.
     fn draw_row(&self, row: u64) -> Hash {

@@ -39,7 +39,7 @@ impl LiveItem {
 
     /// The hash under which an item of this number is banked.
     pub(crate) fn hash_of(seed: u64, number: u64) -> Hash {
-        Draw::new(seed, Stream::Update, number).hash()
+        Draw::new(seed, Stream::Update, number).hash_of_a_picture()
     }
 
     pub(crate) fn hash(&self, seed: u64) -> Hash {

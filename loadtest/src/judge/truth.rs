@@ -147,7 +147,7 @@ fn lookups(rows: &Rows, plan: &Questions, seed: u64) -> Vec<Ask> {
         let mut hash = rows.shape.draw_row(row.into());
         let distances = &plan.distances;
         let at = usize::try_from(draw.below(distances.len().max(1) as u64)).expect("below a length");
-        draw.flip(&mut hash, distances.get(at).copied().unwrap_or_default().into());
+        rows.shape.alter(&mut draw, &mut hash, distances.get(at).copied().unwrap_or_default());
         Ask::Hash(hash)
     });
     let fresh = (0..u64::from(plan.pool) - planted).map(|number| Ask::Hash(rows.shape.draw_fresh(number)));

@@ -95,7 +95,8 @@ pub(crate) struct Questions {
     pub(crate) pool: u32,
     /// The share of requests that ask for something known, 0 to 1.
     pub(crate) matching: f64,
-    /// In how many bits a planted question differs from what is known; each is as likely as the next.
+    /// In how many bits a planted question differs from what is known; each is as likely as the next. Hashes of pictures differ in an
+    /// even number: of the shape `pdq`, a question at an odd distance has more or fewer than 128 set bits, and frontends with members refuse it.
     pub(crate) distances: Vec<u16>,
     /// Of the matching questions, the share that asks for what this very run has added or removed.
     pub(crate) live: f64,
@@ -114,7 +115,7 @@ impl Default for Questions {
         Self {
             pool: 5_000,
             matching: 0.1,
-            distances: vec![0, 4, 8, 16, 24, 31],
+            distances: vec![0, 4, 8, 16, 24, 30],
             live: 0.0,
             max_distance: 31,
             limit: 100,

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use schemars::JsonSchema;
@@ -19,6 +19,7 @@ use vigie_proto::consortium::{DirectoryAt, DirectoryPart, DirectoryRequest};
 use vigie_rpc::details;
 
 use crate::directories::Directories;
+use crate::wall_clock::WallClock;
 
 /// The most banks that one server asks.
 const BANKS_MAX: usize = 64;
@@ -78,17 +79,19 @@ pub struct FollowedDirectory {
     confirmed: AtomicU64,
     begun: Instant,
     age_max: Duration,
+    clock: WallClock,
 }
 
 impl FollowedDirectory {
-    /// A directory that has not been read yet.
+    /// A directory that has not been read yet, whose rights expire by `clock`.
     #[must_use]
-    pub fn new(config: &DirectoryConfig) -> Arc<Self> {
+    pub fn new(config: &DirectoryConfig, clock: WallClock) -> Arc<Self> {
         Arc::new(Self {
             view: ArcSwapOption::empty(),
             confirmed: AtomicU64::new(NEVER),
             begun: Instant::now(),
             age_max: Duration::from_millis(config.age_ms_max),
+            clock,
         })
     }
 
@@ -204,8 +207,7 @@ impl Directories for FollowedDirectory {
     }
 
     fn now(&self) -> UnixMillis {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        UnixMillis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+        self.clock.now()
     }
 }
 
@@ -255,7 +257,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_old_directory_is_used_only_where_there_are_no_members() {
-        let followed = FollowedDirectory::new(&DirectoryConfig::default());
+        let followed = FollowedDirectory::new(&DirectoryConfig::default(), WallClock::system());
         assert_eq!(followed.view().unwrap_err().code(), Code::Unavailable);
         let read = |directory: Directory| {
             followed.view.store(Some(Arc::new(View::from(directory))));

@@ -13,10 +13,11 @@
 //! Always true: a call whose rights cannot be checked is refused; a credential that is present and wrong fails the call, also where none
 //! is needed; no header names a member; texts of refusals repeat what the caller named and nothing else.
 //!
-//! Reading order: [`AccessConfig`], [`ClusterKey`] and `process`, [`Directories`], [`FollowedDirectory`], [`Tally`] and `reporting`, [`Membership`], [`Access`], [`Called`], `refused`, `fetch`.
+//! Reading order: [`AccessConfig`], [`ClusterKey`] and `process`, [`WallClock`], [`Directories`], [`FollowedDirectory`], [`Tally`] and `reporting`, [`Membership`], [`Access`], [`Called`], `refused`, `fetch`.
 
 mod config;
 mod process;
+mod wall_clock;
 mod directories;
 mod tally;
 mod reporting;
@@ -36,4 +37,5 @@ pub use followed::{DirectoryConfig, FollowedDirectory};
 pub use membership::Membership;
 pub use process::{ClusterKey, ClusterKeyFault};
 pub use refused::denied;
-pub use tally::{Counted, Counts, Tally, Who};
+pub use tally::{Counted, Counts, Event, Tally, Who};
+pub use wall_clock::WallClock;

@@ -9,6 +9,7 @@ use crate::directories::{Directories, NoMembers};
 use crate::followed::{DirectoryConfig, FollowedDirectory};
 use crate::reporting::Reporting;
 use crate::tally::Tally;
+use crate::wall_clock::WallClock;
 
 /// The members as a server sees them.
 pub struct Membership {
@@ -19,18 +20,22 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// Begins to follow the banks of these settings. Without banks, the server knows no members.
+    /// Begins to follow the banks of these settings; rights expire by `clock`. Without banks, the server knows no members.
     ///
     /// # Errors
     ///
     /// An endpoint is none.
-    pub fn start(config: &DirectoryConfig, network: &Network) -> Result<Self, EndpointError> {
+    pub fn start(
+        config: &DirectoryConfig,
+        network: &Network,
+        clock: WallClock,
+    ) -> Result<Self, EndpointError> {
         let tally = Arc::<Tally>::default();
         if config.bank.is_empty() {
             let following = Box::pin(std::future::pending());
             return Ok(Self { followed: None, tally, following, reporting: None });
         }
-        let followed = FollowedDirectory::new(config);
+        let followed = FollowedDirectory::new(config, clock);
         let following = Box::pin(followed.follow(config, network)?);
         let reporting = Reporting::new(Arc::clone(&tally), Arc::clone(&followed), &config.bank, network)?;
         Ok(Self { followed: Some(followed), tally, following, reporting: Some(reporting) })

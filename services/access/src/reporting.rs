@@ -9,7 +9,7 @@ use vigie_clients::{AuditClient, CountedCalls, EndpointError, IdempotencyKey, Ne
 
 use crate::directories::Directories;
 use crate::followed::FollowedDirectory;
-use crate::tally::{Counted, Counts, Tally, Who};
+use crate::tally::{Counted, Event, Tally, Who};
 
 /// How long a refused call waits until it is reported.
 const EVERY: Duration = Duration::from_secs(5);
@@ -106,11 +106,8 @@ impl Reporting {
 impl From<Counted> for CountedCalls {
     fn from(counted: Counted) -> Self {
         let Counted { who: Who { member, principal }, counts, calls, items, since } = counted;
-        let (method, code, item, bank) = match counts {
-            Counts::Calls(method, code) => (method.path(), code, None, None),
-            Counts::Alarms(sign, item, bank) => (sign.event(), Code::Ok, Some(item), bank),
-        };
-        let method = method.to_owned();
+        let Event { action, code, item, bank } = counts.event();
+        let method = action.to_owned();
         Self { member, principal, method, code, calls, item_count: items, since, item, bank }
     }
 }

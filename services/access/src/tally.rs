@@ -34,6 +34,32 @@ pub enum Counts {
     Alarms(Sign, ItemId, Option<BankId>),
 }
 
+/// A counted event as the audit has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event {
+    /// The path of the method, or the name of the alarm.
+    pub action: &'static str,
+    /// The code that the calls ended with.
+    pub code: Code,
+    /// The item that it is about.
+    pub item: Option<ItemId>,
+    /// The bank of the item.
+    pub bank: Option<BankId>,
+}
+
+impl Counts {
+    /// The event as the audit has it.
+    #[must_use]
+    pub const fn event(self) -> Event {
+        match self {
+            Self::Calls(method, code) => Event { action: method.path(), code, item: None, bank: None },
+            Self::Alarms(sign, item, bank) => {
+                Event { action: sign.event(), code: Code::Ok, item: Some(item), bank }
+            }
+        }
+    }
+}
+
 /// The key of a count: equal calls of one caller share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Kind {

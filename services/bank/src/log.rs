@@ -81,15 +81,15 @@ pub(crate) struct BankLog {
 }
 
 impl BankLog {
-    /// On a store, with at most so many living banks, which may rewrite its tables for purges or not.
+    /// On a store, with at most so many living banks.
     pub(crate) fn new(
         store: Arc<dyn Store>,
         banks_max: usize,
         clock: Arc<dyn vigie_log::Clock>,
         salts: Arc<Salts>,
-        purge_rewrites: bool,
+        eraser: Eraser,
     ) -> Self {
-        let (states, eraser) = (watch::Sender::new(States::new()), Eraser::new(purge_rewrites));
+        let states = watch::Sender::new(States::new());
         Self { store, banks_max, states, clock, salts, eraser, counted: Arc::default() }
     }
 

@@ -6,12 +6,14 @@ pub(crate) mod waiting;
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::maybe_done;
 use vigie_access::{Access, fetch_keys};
 use vigie_audit::salt::Salts;
+use vigie_consortium::Charter;
 use vigie_log::{Announce, Clock, FeedLimits, Keep, LeadError, Limits, WriteLimits};
 use vigie_proto::pb::bank::v1::bank_service_server::BankServiceServer;
 use vigie_proto::pb::bank::v1::feed_service_server::FeedServiceServer;
@@ -19,11 +21,11 @@ use vigie_proto::pb::consortium::v1::audit_service_server::AuditServiceServer;
 use vigie_proto::pb::consortium::v1::consortium_service_server::ConsortiumServiceServer;
 use vigie_proto::{DESCRIPTORS, ROLES};
 use vigie_serving::{Health, Listener, LongStreamLimits, LongStreams, Reflection, Routes, Shutdown, serve};
-use vigie_telemetry::{Condition, Telemetry, register_gauge};
+use vigie_telemetry::{Condition, Telemetry, register_counters, register_gauge};
 
 use crate::config::Config;
 use crate::grpc::{BankGrpc, Checkpoints, FeedGrpc, OwnDirectory};
-use crate::log::CurrentTerm;
+use crate::log::{CurrentTerm, Term};
 use crate::store::{Source, StoreError};
 use crate::{RunError, StoreFailure};
 use holds::HoldKeeper;
@@ -63,7 +65,10 @@ pub(crate) async fn run(
         .with(FeedServiceServer::new(follow).max_decoding_message_size(config.message_bytes_max))
         .guarded_by(Arc::new(access))
         .traced_by(telemetry.tracer());
-    let (head, has_term, queue) = (current.clone(), current.clone(), current.clone());
+    let (head, has_term, queue, charters) =
+        (current.clone(), current.clone(), current.clone(), current.clone());
+    let erase_failures = Arc::<AtomicU64>::default();
+    let failures = Arc::clone(&erase_failures);
     telemetry.register(|registry| {
         routes.load().register(registry);
         let name = "vigie_bank_sequence";
@@ -81,6 +86,14 @@ pub(crate) async fn run(
             "Whether this bank serves, 0 or 1; one of several stands by",
             move || f64::from(u8::from(has_term.get().is_some())),
         );
+        let name = "vigie_bank_purge_hours_min";
+        let help = "The least purge_hours of all charters, which no matcher's setting may exceed; 0 while another bank serves";
+        register_gauge(registry, name, help, move || charters.get().map_or(0.0, |term| least_purge_hours(&term)));
+        let name = "vigie_bank_rewrites_failed";
+        let help = "Attempts to clear removed items from the free space of the database that failed; each is made again after ten minutes";
+        register_counters(registry, name, help, "", move || {
+            vec![("", figure(failures.load(Ordering::Relaxed)))]
+        });
     });
     let (message_bytes_max, serving) = (config.message_bytes_max, config.serving);
     let waiting = Waiting::default();
@@ -94,6 +107,7 @@ pub(crate) async fn run(
         shutdown: shutdown.clone(),
         waiting: waiting.clone(),
         salts,
+        erase_failures,
     };
     let begun = opening.begin().await?;
     telemetry.tell_condition(move || condition(&current, &waiting));
@@ -154,6 +168,13 @@ impl From<LeadError<StoreError>> for RunError {
             LeadError::Superseded => Self::Superseded,
         }
     }
+}
+
+/// The hours after which the hash of a removed item has to be gone from every file, by the strictest charter.
+fn least_purge_hours(term: &Term) -> f64 {
+    let view = term.application.view();
+    let hours = view.directory().banks().iter().map(|bank| bank.charter.purge_hours());
+    f64::from(hours.min().unwrap_or(Charter::PURGE_HOURS_DEFAULT))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "2^53 changes are out of reach")]

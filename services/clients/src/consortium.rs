@@ -40,6 +40,25 @@ impl MemberWords {
     }
 }
 
+/// A grant as the owner of its bank sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenGrant {
+    /// The grant.
+    pub grant: Grant,
+    /// The name of the member that the bank is shared with. `None`: the bank's program is older than this field.
+    pub member: Option<MemberName>,
+}
+
+impl TryFrom<pb::Grant> for GivenGrant {
+    type Error = Invalid;
+
+    fn try_from(mut message: pb::Grant) -> Result<Self, Invalid> {
+        let name = std::mem::take(&mut message.member_name);
+        let member = (!name.is_empty()).then(|| wire::member_name("member_name", &name)).transpose()?;
+        Ok(Self { grant: message.try_into()?, member })
+    }
+}
+
 /// Who a caller is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WhoAmI {
@@ -296,14 +315,14 @@ impl ConsortiumClient {
         self.grant_written(answer.grant, answer.sequence)
     }
 
-    /// Lists up to `page_size` grants of a bank of the caller's member to members after `after`, by member.
+    /// Lists up to `page_size` grants of a bank of the caller's member to members after `after`, by member, with their names.
     pub async fn list_grants_of(
         &self,
         bank: &BankRef,
         after: Option<MemberId>,
         page_size: u16,
         deadline: Instant,
-    ) -> Result<Written<Vec<Grant>>, CallError> {
+    ) -> Result<Written<Vec<GivenGrant>>, CallError> {
         let after_id = after.map_or(0, |member| member.0);
         self.list_grants(bank.to_string(), after_id, page_size, deadline).await
     }
@@ -318,16 +337,16 @@ impl ConsortiumClient {
         self.list_grants(String::new(), after.map_or(0, |bank| bank.0), page_size, deadline).await
     }
 
-    async fn list_grants(
+    async fn list_grants<T: TryFrom<pb::Grant, Error = Invalid>>(
         &self,
         bank: String,
         after_id: u32,
         page_size: u16,
         deadline: Instant,
-    ) -> Result<Written<Vec<Grant>>, CallError> {
+    ) -> Result<Written<Vec<T>>, CallError> {
         let request = pb::ListGrantsRequest { bank, after_id, page_size: page_size.into() };
         let answer: pb::ListGrantsResponse = call!(self, deadline, list_grants, ListGrants, request)?;
-        self.bank.written(answer.grants.into_iter().map(Grant::try_from).collect(), answer.sequence)
+        self.bank.written(answer.grants.into_iter().map(T::try_from).collect(), answer.sequence)
     }
 
     /// Sets the limits of a member.

@@ -29,7 +29,7 @@ pub use bank::{
     ItemSearch, RemovedItem,
 };
 pub use consortium::{
-    ConsortiumClient, KeyListing, MemberWords, NewCredential, NewPrincipal, PrincipalCredential,
+    ConsortiumClient, GivenGrant, KeyListing, MemberWords, NewCredential, NewPrincipal, PrincipalCredential,
     PrincipalListing, PrincipalWithKey, WhoAmI,
 };
 pub use coordinator::{CoordinatorClient, partial_search};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use vigie_access::{Access, Membership};
+use vigie_access::{Access, Membership, WallClock};
 use vigie_clients::Network;
 use vigie_consortium::Process;
 use vigie_proto::pb::coordinator::v1::coordinator_service_server::CoordinatorServiceServer;
@@ -61,7 +61,7 @@ async fn run_on(
 ) -> Result<(), RunError> {
     let own = |fault| RunError::Config(vec![format!("processes.{fault}")]);
     let network = config.processes.network(network, Process::Coordinator).map_err(own)?;
-    let members = Membership::start(&config.directory, &network);
+    let members = Membership::start(&config.directory, &network, WallClock::system());
     let mut members = members.map_err(|error| RunError::Config(vec![format!("directory.bank: {error}")]))?;
     let access = access(&config, &members)?;
     let coordinator = telemetry.register(|registry| Coordinator::start(&config, &network, registry))?;

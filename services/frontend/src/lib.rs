@@ -27,7 +27,7 @@ mod request;
 
 pub use config::{Config, CoordinatorAt, QueryWay};
 pub use error::RunError;
-pub use server::{run, run_with};
+pub use server::{run, run_simulated, run_with};
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use tonic::server::NamedService as _;
-use vigie_access::{Access, Membership, fetch_keys};
+use vigie_access::{Access, Membership, WallClock, fetch_keys};
 use vigie_clients::Network;
 use vigie_clients::decoder::{DecoderMetrics, FfmpegAbsence, FfmpegReport, Hashing};
 use vigie_consortium::Process;
@@ -40,7 +40,21 @@ pub async fn run_with(
     network: &Network,
     telemetry: &Telemetry,
 ) -> Result<(), RunError> {
-    boxed(config, AnyListener::new(listener), shutdown, network, telemetry).await
+    let clock = WallClock::system();
+    boxed(config, AnyListener::new(listener), shutdown, network, telemetry, clock).await
+}
+
+/// Runs a frontend on a simulated network, with a clock by which rights expire.
+#[doc(hidden)]
+pub async fn run_simulated(
+    config: Config,
+    listener: impl Listener,
+    shutdown: Shutdown,
+    network: &Network,
+    clock: WallClock,
+) -> Result<(), RunError> {
+    let telemetry = Telemetry::default();
+    boxed(config, AnyListener::new(listener), shutdown, network, &telemetry, clock).await
 }
 
 /// Boxes a frontend here, on one type of listener: a future is compiled by the crate that first awaits or boxes it, and the crates
@@ -51,8 +65,9 @@ fn boxed<'a>(
     shutdown: Shutdown,
     network: &'a Network,
     telemetry: &'a Telemetry,
+    clock: WallClock,
 ) -> BoxFuture<'a, Result<(), RunError>> {
-    Box::pin(run_on(config, listener, shutdown, network, telemetry))
+    Box::pin(run_on(config, listener, shutdown, network, telemetry, clock))
 }
 
 async fn run_on(
@@ -61,6 +76,7 @@ async fn run_on(
     shutdown: Shutdown,
     network: &Network,
     telemetry: &Telemetry,
+    clock: WallClock,
 ) -> Result<(), RunError> {
     let faults = config.faults();
     if !faults.is_empty() {
@@ -74,7 +90,7 @@ async fn run_on(
     telemetry.register(|registry| pool.register(registry));
     let own = |fault| RunError::Config(vec![format!("processes.{fault}")]);
     let network = &config.processes.network(network, Process::Frontend).map_err(own)?;
-    let mut members = Membership::start(&config.directory, network)?;
+    let mut members = Membership::start(&config.directory, network, clock)?;
     let access = Access::new(&config.access, config.processes.clone(), &fetch_keys(), members.source());
     let access = access.map_err(RunError::Config)?.counting(members.tally());
     let searcher = telemetry.register(|registry| Searcher::start(&config, network, registry))?;

@@ -22,6 +22,7 @@ pub(crate) struct MatcherMetrics {
     snapshots: Counter,
     failed_snapshots: Counter,
     refused_snapshots: Counter,
+    failed_purges: Counter,
     publications: Counter,
     failed_publications: Counter,
     bootstraps: Counter,
@@ -47,6 +48,7 @@ impl Default for MatcherMetrics {
             snapshots: Counter::default(),
             failed_snapshots: Counter::default(),
             refused_snapshots: Counter::default(),
+            failed_purges: Counter::default(),
             publications: Counter::default(),
             failed_publications: Counter::default(),
             bootstraps: Counter::default(),
@@ -109,7 +111,7 @@ impl Drop for CountedSearch<'_> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "2^53 of anything is out of reach")]
-fn figure(count: u64) -> f64 {
+pub(crate) fn figure(count: u64) -> f64 {
     count as f64
 }
 
@@ -201,6 +203,11 @@ impl MatcherMetrics {
             "vigie_matcher_snapshots_refused",
             "Snapshots that were found at a start and could not be used",
             metrics.refused_snapshots.clone(),
+        );
+        registry.register(
+            "vigie_matcher_purges_failed",
+            "Attempts to write files anew without what was removed that failed; each is made again after a minute",
+            metrics.failed_purges.clone(),
         );
         registry.register(
             "vigie_matcher_snapshots_published",
@@ -313,6 +320,10 @@ impl MatcherMetrics {
         self.refused_snapshots.inc();
     }
 
+    pub(crate) fn count_failed_purge(&self) {
+        self.failed_purges.inc();
+    }
+
     pub(crate) fn count_publication(&self, is_published: bool) {
         if is_published { &self.publications } else { &self.failed_publications }.inc();
     }
@@ -347,6 +358,11 @@ impl MatcherMetrics {
     #[cfg(test)]
     pub(crate) fn bootstraps(&self) -> (u64, u64) {
         (self.bootstraps.get(), self.failed_bootstraps.get())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn failed_purges(&self) -> u64 {
+        self.failed_purges.get()
     }
 
     #[cfg(test)]

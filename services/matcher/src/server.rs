@@ -13,7 +13,7 @@ use vigie_model::ShardIdentity;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherServiceServer;
 use vigie_serving::{AnyListener, Listener, LongStreamLimits, LongStreams};
 use vigie_serving::{Reflection, Routes, ServeError, Shutdown};
-use vigie_telemetry::{Condition, Telemetry};
+use vigie_telemetry::{Condition, Telemetry, register_gauge};
 
 use crate::config::Config;
 use crate::error::RunError;
@@ -23,7 +23,7 @@ use crate::following::presence::Presence;
 use crate::following::replica::Replica;
 use crate::following::scrub::scrub;
 use crate::grpc::Grpc;
-use crate::metrics::{MatcherMetrics, register_replica};
+use crate::metrics::{MatcherMetrics, figure, register_replica};
 use crate::saving::plan::StorePlan;
 use crate::searching::running::Runner;
 
@@ -87,6 +87,9 @@ async fn run_on(
     telemetry.register(|registry| {
         routes.load().register(registry);
         register_replica(registry, Arc::clone(&replica));
+        let (name, hours) = ("vigie_matcher_purge_hours", config.purge_hours);
+        let help = "The setting purge_hours; it has to be no more than the least of all charters";
+        register_gauge(registry, name, help, move || figure(hours));
     });
     let told = Arc::clone(&replica);
     telemetry.tell_condition(move || Condition::starting(told.unready_reason()));

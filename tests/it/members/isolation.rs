@@ -59,7 +59,8 @@ async fn a_bank_is_there_for_its_owner_and_for_those_with_whom_it_is_shared() {
     until_known(&umbra_work, named_so.sequence).await;
     assert_eq!(umbra_work.finds(hash.clone(), added).await, ["theirs"]);
     let granted = acme.members.list_grants_of(&bank("known"), None, 10, soon()).await.unwrap();
-    assert_eq!(granted.value[0].alias, None);
+    assert_eq!(granted.value[0].grant.alias, None);
+    assert_eq!(granted.value[0].member.as_ref().map(|name| name.as_str()), Some("umbra"));
 
     // A contributor removes what it added, and nothing else.
     let shared = acme.share("known", "umbra", &[Capability::Match, Capability::Contribute]).await;

@@ -144,6 +144,8 @@ fn members_share_a_bank_and_take_it_back() {
     assert!(matched.contains("an item of hive/known") && !matched.contains("drawn"), "{matched}");
     deployment.done("hive-admin", &["grant", "put", "known", "acme", "--allow", "match,see-details"]);
     deployment.until("acme", &by_name, |finished| finished.lines[0].contains("labels drawn"));
+    let given = deployment.done("hive-admin", &["--json", "grant", "list", "known"]).json().unwrap();
+    assert_eq!((given[0]["member"].as_str(), given[0]["bank"].as_str()), (Some("acme"), Some("known")));
     deployment.done("acme-admin", &["grant", "alias", "hive/known", "theirs"]);
     deployment.until("acme", &["match", &copy, "--bank", "theirs"], is_known);
     let received = deployment.done("acme-admin", &["--json", "grant", "list"]).json().unwrap();

@@ -1,5 +1,6 @@
 //! Writers and readers, and the comparison of everything while they pause.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -49,6 +50,13 @@ pub struct Tally {
     pub answers: u64,
     /// Calls for an answer that failed.
     pub unanswered: u64,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { added, removed, answers, unanswered } = self;
+        write!(f, "{added} added, {removed} removed, {answers} answers, {unanswered} unanswered")
+    }
 }
 
 /// The bank that the workload writes to.

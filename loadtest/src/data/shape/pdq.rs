@@ -6,7 +6,8 @@
 //! directions in 64 dimensions cannot be independent, which is what an index feels.
 //!
 //! Every fifth row is a near-duplicate of an original before it, at 2 to 40 bits: 1 to 20 bits cleared and as
-//! many set, since half of the bits of a PDQ hash are set whatever was done to the picture.
+//! many set, since half of the bits of a PDQ hash are set whatever was done to the picture. So do queries at an even
+//! distance: a frontend with members refuses hashes that no picture has.
 
 use super::{FRESH, Shape};
 use crate::Hash;
@@ -85,6 +86,20 @@ impl Shape for Pdq {
         self.draw_originals(&[FRESH + index], &mut hash);
         hash[0]
     }
+
+    fn alter(&self, draw: &mut Draw, row: &mut Hash, distance: u16) {
+        alter(draw, row, distance);
+    }
+}
+
+/// Changes `distance` bits of a hash that has half of its bits set. Of an even distance the result has as many; of an odd one no hash
+/// has.
+pub(crate) fn alter(draw: &mut Draw, hash: &mut Hash, distance: u16) {
+    if distance.is_multiple_of(2) {
+        draw.exchange(hash, u64::from(distance) / 2);
+    } else {
+        draw.flip(hash, distance.into());
+    }
 }
 
 const fn is_duplicate(row: u64) -> bool {
@@ -139,6 +154,18 @@ mod tests {
         assert!(rows(2_000).iter().all(|row| ones(row) == 128));
         assert_eq!(ones(&Pdq::new(3).draw_fresh(9)), 128);
         assert_eq!(ones(&greatest_half(&[1.0; BITS])), 128);
+    }
+
+    #[test]
+    fn queries_at_an_even_distance_have_half_of_their_bits_set() {
+        let shape = Pdq::new(3);
+        let row = shape.draw_row(5);
+        for bits in 0..=64 {
+            let mut query = row;
+            shape.alter(&mut Draw::new(3, Stream::Query, 1), &mut query, bits);
+            assert_eq!(distance(&query, &row), bits);
+            assert!(bits % 2 == 1 || ones(&query) == 128, "{bits}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use vigie_net::retry::Backoff;
 use vigie_rpc::code::retryable;
 
 use crate::data::draw::Draw;
+use crate::data::shape::pdq::alter;
 use crate::judge::ledger::LiveItem;
 use crate::judge::oracle::{self, Verdict};
 use crate::judge::truth::Question;
@@ -120,8 +121,10 @@ fn topic<'a>(shared: &'a Shared, kind: Kind, draw: &mut Draw) -> Topic<'a> {
     }
     if live && let Some(item) = shared.ledger.pick(draw) {
         let mut asked = item.hash(shared.live_seed);
-        let distance = u16::try_from(draw.below(u64::from(questions.max_distance) + 1)).unwrap_or_default();
-        draw.flip(&mut asked, distance.into());
+        // Even, as between all hashes of pictures.
+        let distance =
+            2 * u16::try_from(draw.below(u64::from(questions.max_distance) / 2 + 1)).unwrap_or_default();
+        alter(draw, &mut asked, distance);
         return Topic::Live { item, distance, asked };
     }
     Topic::Pool(shared.truth.lookup(draw, matching))

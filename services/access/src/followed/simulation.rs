@@ -110,7 +110,8 @@ async fn simulate(seed: u64) -> (u32, u32) {
         cut_off_until: Mutex::new(Instant::now()),
     };
     let config = DirectoryConfig::default();
-    let (followed, age_max) = (FollowedDirectory::new(&config), Duration::from_millis(config.age_ms_max));
+    let followed = FollowedDirectory::new(&config, WallClock::system());
+    let age_max = Duration::from_millis(config.age_ms_max);
     let end = Instant::now() + LASTS;
     let (mut used, mut refused) = (0, 0);
     let world = async {

@@ -386,8 +386,15 @@ impl pb::consortium_service_server::ConsortiumService for BankGrpc {
             let bank = admitted.bank(&bank_ref("bank", &message.bank)?).map_err(refused)?.id;
             let given = directory.grants_of(bank).iter();
             let after = given.filter(|grant| grant.member > MemberId(message.after_id));
-            // The alias is the other member's.
-            after.take(limit).map(|grant| Grant { alias: None, ..Grant::clone(grant) }.into()).collect()
+            // The alias is the other member's. Its name is known to whoever shared the bank with it.
+            let given = |grant: &Grant| pb::Grant {
+                member_name: directory
+                    .member(grant.member)
+                    .map(|member| member.name.to_string())
+                    .unwrap_or_default(),
+                ..Grant { alias: None, ..grant.clone() }.into()
+            };
+            after.take(limit).map(|grant| given(grant)).collect()
         };
         Ok(Response::new(pb::ListGrantsResponse { grants, sequence: look.sequence() }))
     }

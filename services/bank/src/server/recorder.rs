@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tonic::Code;
-use vigie_access::{Counted, Counts, Tally};
+use vigie_access::{Counted, Event, Tally};
 use vigie_audit::salt::Salts;
 use vigie_audit::tree::LeafIndex;
 use vigie_consortium::{Caller, Method, Process};
@@ -79,15 +78,12 @@ impl Recorder {
 
 fn entry(counted: &Counted) -> NewEntry {
     let Counted { who, counts, calls, items, since } = *counted;
-    let (action, code, first_item, bank) = match counts {
-        Counts::Calls(method, code) => (method.path(), code, None, None),
-        Counts::Alarms(sign, item, bank) => (sign.event(), Code::Ok, Some(item), bank),
-    };
+    let Event { action, code, item, bank } = counts.event();
     NewEntry {
         by: who,
         action: action.to_owned(),
         code,
-        about: About { banks: bank.into_iter().collect(), first_item, items, sequence: None },
+        about: About { banks: bank.into_iter().collect(), first_item: item, items, sequence: None },
         calls,
         since: Some(since),
     }

@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::RunError;
 use crate::config::Config;
 use crate::log::{BankLog, CurrentTerm};
 use crate::store::{Source, Store, StoreError};
+use crate::upkeep::erase::Eraser;
 
 /// The pause after the first failure; each next one is twice as long.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
@@ -75,6 +77,8 @@ pub(crate) struct Opening {
     pub(crate) shutdown: Shutdown,
     pub(crate) waiting: Waiting,
     pub(crate) salts: Arc<Salts>,
+    /// Counts attempts to clear free space that failed.
+    pub(crate) erase_failures: Arc<AtomicU64>,
 }
 
 /// A store with a bank that leads or stands by on it.
@@ -109,7 +113,7 @@ impl Opening {
                 self.config.banks_max,
                 Arc::clone(&self.clock),
                 Arc::clone(&self.salts),
-                self.config.purge_rewrites,
+                Eraser::new(self.config.purge_rewrites, Arc::clone(&self.erase_failures)),
             )),
             store: Arc::clone(&store) as _,
             clock: Arc::clone(&self.clock),

@@ -1,5 +1,6 @@
 //! The audit of members: what leaves entries, who reads them, and what proves them.
 
+use sqlx::Connection as _;
 use vigie_access::ClusterKey;
 use vigie_audit::checkpoint::Checkpoint;
 use vigie_audit::note::{KeyKind, KnownKeys, SignerKey};
@@ -339,4 +340,34 @@ async fn hashes_are_answered_only_when_that_is_recorded() {
     }
     consortium.served.stop().await;
     verify(&bed.config()).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn the_size_of_entries_on_sqlite() {
+    const ENTRIES: u32 = 4_000;
+    let bed = Bed::sqlite();
+    let consortium = Consortium::start(bed.config()).await;
+    consortium.administrator.create_bank("known").await.unwrap();
+    for _ in 0..ENTRIES / 2 {
+        let added = consortium.contributor.add("known", items(0..1)).await.unwrap();
+        consortium.contributor.remove(added).await.unwrap();
+    }
+    consortium.served.stop().await;
+    let Bed::Sqlite(folder) = &bed else { unreachable!("it is SQLite") };
+    let path = folder.path().join("bank.db");
+    let mut file = sqlx::SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+    let sum = "SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE name LIKE 'audit_%'";
+    let bytes: i64 = sqlx::query_scalar(sum).fetch_one(&mut file).await.unwrap();
+    let payloads: f64 = sqlx::query_scalar("SELECT avg(length(payload)) FROM audit_entries")
+        .fetch_one(&mut file)
+        .await
+        .unwrap();
+    let count: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM audit_entries").fetch_one(&mut file).await.unwrap();
+    assert!(count >= ENTRIES.into());
+    println!(
+        "{count} entries: {bytes} bytes of pages, {} an entry, of which {payloads:.0} are the entry itself",
+        bytes / count
+    );
 }

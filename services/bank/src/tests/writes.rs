@@ -16,6 +16,7 @@ use crate::log::BankLog;
 use crate::plan::answer::Answer;
 use crate::plan::write::{Action, Write};
 use crate::store::Rows;
+use crate::upkeep::erase::Eraser;
 
 on_both_stores! {
     what_was_acknowledged_survives_a_restart,
@@ -207,7 +208,7 @@ impl BareLog {
             config.banks_max,
             Arc::clone(&clock) as _,
             salts,
-            config.purge_rewrites,
+            Eraser::new(config.purge_rewrites, Arc::default()),
         ));
         let (wake, stop) = (Arc::new(Notify::new()), Shutdown::new());
         let limits = server::write_limits(config);

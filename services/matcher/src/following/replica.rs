@@ -279,6 +279,7 @@ impl Replica {
             }
             Ok(false) => false,
             Err(error) => {
+                self.metrics.count_failed_purge();
                 tracing::error!(shard = %number, %error, "cannot write the files anew without what was removed");
                 false
             }

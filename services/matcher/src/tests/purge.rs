@@ -17,7 +17,10 @@ use super::follow::{Follower, plan as follower_plan, whole};
 use super::publication::publishing;
 use super::snapshot::{files_below, plan};
 use super::{LOG, Step, identity, name};
+use crate::following::replica::Replica;
+use crate::metrics::MatcherMetrics;
 use crate::saving::plan::StorePlan;
+use crate::shard::indexes::IndexPlan;
 use crate::shard::pdq::PdqEngine;
 use crate::shard::state::Shard;
 
@@ -183,6 +186,27 @@ fn removals_from_before_a_restart_are_as_old_as_they_are() {
     let restored = plan.restore(identity()).unwrap().unwrap();
     assert!(oldest.is_some());
     assert_eq!(restored.removals().oldest_ms(), oldest);
+}
+
+#[test]
+fn a_purge_that_fails_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan: StorePlan = plan(folder.path());
+    let mut fed = Fed { shard: Shard::empty(identity(), plan.begin().unwrap()), sequence: 0 };
+    fed.create(1);
+    let ids = fed.add(1, 240);
+    plan.save(&fed.shard).unwrap();
+    fed.remove(&ids[..20]);
+    plan.save(&fed.shard).unwrap();
+    let metrics = MatcherMetrics::default();
+    let replica =
+        Replica::new(identity(), StorePlan::new(IndexPlan::default(), None).unwrap(), metrics.clone());
+    assert!(!replica.clear_removed(&fed.shard, &AtomicBool::new(true)));
+    assert_eq!(metrics.failed_purges(), 0, "it was told to stop");
+    // There is nothing left to write to.
+    fs::remove_dir_all(folder.path()).unwrap();
+    assert!(!replica.clear_removed(&fed.shard, &AtomicBool::new(false)));
+    assert_eq!(metrics.failed_purges(), 1);
 }
 
 #[tokio::test]

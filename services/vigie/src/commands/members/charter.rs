@@ -28,6 +28,13 @@ pub(crate) async fn run(command: CharterCommand, output: &mut Output) -> anyhow:
                 two_person_items: two_person_items.unwrap_or(before.two_person_items().unwrap_or(0)),
                 purge_hours: purge_hours.unwrap_or(before.purge_hours().into()),
             })?;
+            let of_matchers = vigie_matcher::Config::default().purge_hours;
+            if u64::from(charter.purge_hours()) < of_matchers {
+                output.note(format!(
+                    "matchers keep a removed hash for `matcher.purge_hours`, {of_matchers} by default: set it to at most {}",
+                    charter.purge_hours()
+                ));
+            }
             let set = client.set_charter(&bank, charter.clone(), IdempotencyKey::random(), deadline).await?;
             print(&bank, &charter, set.sequence, output)
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use vigie_clients::{BankListing, IdempotencyKey, Written};
+use vigie_clients::{BankListing, GivenGrant, IdempotencyKey, Written};
 use vigie_consortium::{BankRef, Capabilities, Grant, MemberId};
 use vigie_model::BankId;
 
@@ -10,7 +10,7 @@ use crate::cli::{BankAddressArgs, GrantCommand};
 use crate::commands::bank_address;
 use crate::commands::date::now;
 use crate::commands::deadline::deadline;
-use crate::commands::members::connect::{PAGE, all_banks, all_members, connect};
+use crate::commands::members::connect::{PAGE, all_banks, connect};
 use crate::commands::members::lines::{GrantObject, expires, until};
 use crate::output::{Exit, Output};
 
@@ -61,32 +61,29 @@ fn print_object(output: &mut Output, made: &Written<Grant>) -> anyhow::Result<Ex
     Ok(Exit::Done)
 }
 
-/// The members that a bank is shared with. Those that the caller may not read are shown by id.
+/// The members that a bank is shared with. A bank of an older version leaves out their names; they are shown by id then.
 async fn list_of(bank: &BankRef, address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let (client, _) = connect(address, output)?;
     let mut grants = Vec::new();
     let mut after: Option<MemberId> = None;
     loop {
         let page = client.list_grants_of(bank, after, PAGE, deadline(address.timeout_ms)).await?.value;
-        after = page.last().map(|grant| grant.member);
+        after = page.last().map(|given| given.grant.member);
         let is_last = page.len() < usize::from(PAGE);
         grants.extend(page);
         if is_last {
             break;
         }
     }
-    let members = all_members(&client, address).await?.into_iter();
-    let names: BTreeMap<MemberId, String> =
-        members.map(|member| (member.id, member.name.to_string())).collect();
     let mut rows = Vec::new();
-    for grant in &grants {
-        let member = names.get(&grant.member);
+    for GivenGrant { grant, member } in &grants {
+        let member = member.as_ref().map(ToString::to_string);
         let mut object = serde_json::to_value(GrantObject::from(grant))?;
         object["bank"] = bank.to_string().into();
-        object["member"] = member.cloned().into();
+        object["member"] = member.clone().into();
         output.object(&object)?;
         rows.push(vec![
-            member.cloned().unwrap_or_else(|| format!("member {}", grant.member)),
+            member.unwrap_or_else(|| format!("member {}", grant.member)),
             grant.capabilities.to_string(),
             until(grant.expiry),
         ]);

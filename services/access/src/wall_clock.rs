@@ -1,0 +1,40 @@
+//! The time by which rights expire.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use vigie_model::UnixMillis;
+
+/// A clock that returns milliseconds since 1970: the machine's, or one that a simulation sets.
+#[derive(Clone)]
+pub struct WallClock(Arc<dyn Fn() -> UnixMillis + Send + Sync>);
+
+impl WallClock {
+    /// The machine's clock. A time before 1970 counts as 1970.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::new(|| {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            UnixMillis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+        })
+    }
+
+    /// A clock that returns what `now` does.
+    #[must_use]
+    pub fn new(now: impl Fn() -> UnixMillis + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// The present time.
+    #[must_use]
+    pub fn now(&self) -> UnixMillis {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for WallClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WallClock")
+    }
+}

@@ -1,0 +1,61 @@
+//! Members, their principals and their banks, as they are made before anything goes wrong.
+
+use anyhow::Context as _;
+use vigie_clients::{BankClient, ConsortiumClient, IdempotencyKey, MemberWords, Network};
+use vigie_consortium::{MemberName, Role};
+
+use crate::cluster::{BANK, elapsed};
+use crate::members::Consortium;
+use crate::members::credentials::{Credential, Team, new_principal};
+use crate::members::history::Change;
+use crate::members::material::{MEMBERS, OWNERS};
+use crate::network::{endpoint, network};
+
+impl Consortium {
+    /// Makes the operator, the members, their principals and their banks.
+    pub(super) async fn prepare(&self) -> anyhow::Result<()> {
+        let operator = self.create(&network(), None, Role::Operator).await?.network;
+        let operator = self.operator.get_or_init(|| operator).clone();
+        let members = ConsortiumClient::among(&[endpoint(BANK)], &operator)?;
+        for member in 0..MEMBERS.len() {
+            let (name, key) =
+                (&self.material.member(member), IdempotencyKey::named(format_args!("member {member}")));
+            let words = MemberWords::default();
+            self.until_answered(|deadline| members.create_member(name, &words, key.clone(), deadline))
+                .await?;
+            let administrator =
+                self.create(&operator, Some(name.clone()), Role::Administrator).await?.network;
+            let contributor = self.create(&administrator, None, Role::Contributor).await?.network;
+            let matcher = self.create(&administrator, None, Role::Matcher).await?;
+            self.teams().push(Team { administrator, contributor, matcher });
+        }
+        for (bank, owner) in OWNERS.into_iter().enumerate() {
+            let administrator = self.teams()[owner].administrator.clone();
+            let banks = BankClient::new_on(&endpoint(BANK), &administrator)?;
+            let (name, key) = (self.material.bank(bank), IdempotencyKey::named(format_args!("bank {bank}")));
+            self.until_answered(|deadline| banks.create_bank(&name, key.clone(), deadline)).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a principal while nothing goes wrong, so that its key arrives.
+    async fn create(
+        &self,
+        by: &Network,
+        member: Option<MemberName>,
+        role: Role,
+    ) -> anyhow::Result<Credential> {
+        let members = ConsortiumClient::among(&[endpoint(BANK)], by)?;
+        let new = new_principal(member, role);
+        let (sent, key) = (elapsed(), IdempotencyKey::random());
+        let made =
+            self.until_answered(|deadline| members.create_principal(new.clone(), key.clone(), deadline));
+        let made = made.await?;
+        let credential =
+            Credential::of(&made.value)?.context("the key was lost before anything went wrong")?;
+        let mut history = self.history();
+        let change = history.send(sent, Change::Principal { id: credential.id.0, is_living: true });
+        history.acknowledge(change, elapsed(), made.sequence);
+        Ok(credential)
+    }
+}

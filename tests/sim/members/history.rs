@@ -1,0 +1,349 @@
+//! What was done and acknowledged, and whether an answer agrees with it.
+//!
+//! Every change of the directory and every item has the moment at which it was sent, and the moment and the sequence of its
+//! acknowledgement. So an answer, which names the state of the directory that decided it and the sequence of its items, has one set of
+//! banks that it may come from, and each of their items is in it, is not, or may be.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use vigie_clients::{Code, MatchAnswer};
+use vigie_consortium::MemberState;
+use vigie_model::{ItemId, Sequence, UnixMillis};
+
+use crate::members::material::{Material, OWNERS};
+
+/// The age that a directory may have.
+pub(super) const AGE_MAX: Duration = Duration::from_secs(5);
+
+/// What was sent, and what was told of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sent {
+    at: Duration,
+    /// When it was acknowledged, and its sequence; `None` while it is under way.
+    done: Option<(Duration, Sequence)>,
+}
+
+impl Sent {
+    /// Whether an answer as of `sequence`, which came at `answered`, has it. `None`: it may or may not.
+    fn is_in(self, sequence: Sequence, answered: Duration) -> Option<bool> {
+        match self.done {
+            Some((_, own)) if own <= sequence => Some(true),
+            _ if self.at > answered => Some(false),
+            _ => None,
+        }
+    }
+}
+
+/// A change of the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// A bank is shared with a member, until a moment or without end.
+    Granted {
+        bank: usize,
+        with: usize,
+        until: Option<UnixMillis>,
+    },
+    /// It is not any more.
+    Revoked {
+        bank: usize,
+        with: usize,
+    },
+    State {
+        member: usize,
+        state: MemberState,
+    },
+    /// A member's principal is made or revoked.
+    Principal {
+        id: u64,
+        is_living: bool,
+    },
+}
+
+/// An item of one hash.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Banked {
+    pub(super) bank: usize,
+    pub(super) hash: usize,
+    /// The id that the bank gave it; `None` while it is under way.
+    pub(super) item: Option<ItemId>,
+    added: Sent,
+    removed: Option<Sent>,
+}
+
+/// A question of a member.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    pub(super) member: usize,
+    pub(super) principal: u64,
+    pub(super) hash: usize,
+    /// The one bank that it names.
+    pub(super) bank: Option<usize>,
+    pub(super) min_sequence: Sequence,
+    /// From when to when it was under way, and the time by the frontends' clocks at both.
+    pub(super) during: (Duration, Duration),
+    pub(super) clock: (UnixMillis, UnixMillis),
+}
+
+/// What a question was answered with.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Answered(MatchAnswer),
+    /// The rights of the caller do not suffice.
+    Denied(Code),
+}
+
+/// Whether a bank is visible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Visible {
+    Yes,
+    No,
+    /// Its grant expired while the question was under way.
+    Maybe,
+}
+
+/// Everything that was done in a run.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    changes: Vec<(Sent, Change)>,
+    items: Vec<Banked>,
+    asked: Vec<(Asked, Outcome)>,
+}
+
+impl History {
+    /// Notes a change that is sent now; returns its number.
+    pub(super) fn send(&mut self, now: Duration, change: Change) -> usize {
+        self.changes.push((Sent { at: now, done: None }, change));
+        self.changes.len() - 1
+    }
+
+    /// Notes that a change was acknowledged.
+    pub(super) fn acknowledge(&mut self, change: usize, now: Duration, sequence: Sequence) {
+        self.changes[change].0.done = Some((now, sequence));
+    }
+
+    /// Notes an item that is sent now; returns its number.
+    pub(super) fn add(&mut self, now: Duration, bank: usize, hash: usize) -> usize {
+        let added = Sent { at: now, done: None };
+        self.items.push(Banked { bank, hash, item: None, added, removed: None });
+        self.items.len() - 1
+    }
+
+    pub(super) fn added(&mut self, at: usize, item: ItemId, now: Duration, sequence: Sequence) {
+        self.items[at].item = Some(item);
+        self.items[at].added.done = Some((now, sequence));
+    }
+
+    pub(super) fn remove(&mut self, at: usize, now: Duration) -> Option<ItemId> {
+        self.items[at].removed = Some(Sent { at: now, done: None });
+        self.items[at].item
+    }
+
+    pub(super) fn removed(&mut self, at: usize, now: Duration, sequence: Sequence) {
+        self.items[at].removed =
+            self.items[at].removed.map(|sent| Sent { done: Some((now, sequence)), ..sent });
+    }
+
+    pub(super) fn ask(&mut self, asked: Asked, outcome: Outcome) {
+        self.asked.push((asked, outcome));
+    }
+
+    /// The newest sequence that was acknowledged.
+    pub(super) fn newest(&self) -> Sequence {
+        let changes = self.changes.iter().map(|(sent, _)| *sent);
+        let items = self.items.iter().flat_map(|item| std::iter::once(item.added).chain(item.removed));
+        changes.chain(items).filter_map(|sent| sent.done).map(|(_, at)| at).max().unwrap_or(Sequence::ZERO)
+    }
+
+    /// The newest change of the directory.
+    pub(super) fn newest_change(&self) -> Sequence {
+        let done = self.changes.iter().filter_map(|(sent, _)| sent.done);
+        done.map(|(_, at)| at).max().unwrap_or(Sequence::ZERO)
+    }
+
+    pub(super) fn living(&self) -> impl Iterator<Item = &Banked> {
+        self.items.iter().filter(|item| item.removed.is_none())
+    }
+
+    /// The items that were acknowledged, the removals, and the changes of the directory.
+    pub(super) fn counts(&self) -> (usize, usize, usize) {
+        let removed = self.items.iter().filter(|item| item.removed.is_some()).count();
+        (self.items.len(), removed, self.changes.len())
+    }
+
+    /// Holds every answer and refusal against what was done. Called when nothing is under way.
+    pub(super) fn check(&self, material: &Material) -> anyhow::Result<()> {
+        for (asked, outcome) in &self.asked {
+            let checked = match outcome {
+                Outcome::Answered(answer) => self.check_answer(material, asked, answer),
+                Outcome::Denied(code) => self.check_denied(asked, *code),
+            };
+            checked.with_context(|| format!("{asked:?}"))?;
+        }
+        Ok(())
+    }
+
+    /// The grant of a bank to a member as of a state of the directory: until when.
+    pub(super) fn grant(&self, bank: usize, with: usize, directory: Sequence) -> Option<Option<UnixMillis>> {
+        let last = self.last(directory, |change| match change {
+            Change::Granted { bank: of, with: to, until } => {
+                ((of, to) == (bank, with)).then_some(Some(until))
+            }
+            Change::Revoked { bank: of, with: to } => ((of, to) == (bank, with)).then_some(None),
+            Change::State { .. } | Change::Principal { .. } => None,
+        });
+        last.flatten()
+    }
+
+    pub(super) fn check_answer(
+        &self,
+        material: &Material,
+        asked: &Asked,
+        answer: &MatchAnswer,
+    ) -> anyhow::Result<()> {
+        let (directory, sequence) = (answer.directory, answer.coverage.sequence_min);
+        let due = self.due(asked.during.0);
+        ensure!(
+            directory >= due,
+            "OLD DIRECTORY: decided as of {directory}, and {due} was acknowledged {AGE_MAX:?} before"
+        );
+        let is_living = self.is_living(asked.principal, directory);
+        ensure!(is_living, "REVOKED: principal {} is none as of {directory}", asked.principal);
+        let state = self.state(asked.member, directory);
+        ensure!(state == MemberState::Active, "the member is {state} as of {directory}");
+        ensure!(answer.coverage.is_full(), "INCOMPLETE: {:?} was not asked for", answer.coverage);
+        ensure!(sequence >= asked.min_sequence, "STALE: as of {sequence}");
+
+        let mut found: BTreeMap<String, u64> = BTreeMap::new();
+        let matched = answer.results.first().context("the answer is empty")?.as_ref();
+        let matched = matched.map_err(|failure| anyhow::anyhow!("{failure:?}"))?;
+        for one in &matched.found.matches {
+            *found.entry(one.bank_name.to_string()).or_default() += 1;
+        }
+        let (mut searched_min, mut searched_max) = (0, 0);
+        for bank in 0..OWNERS.len() {
+            let visible = match asked.bank {
+                Some(named) if named != bank => Visible::No,
+                Some(_) | None => self.visible(asked, bank, directory),
+            };
+            let name = material.name_for(asked.member, bank);
+            let has = found.remove(&name.to_string()).unwrap_or_default();
+            if visible == Visible::No {
+                ensure!(has == 0, "LEAK: {has} items of {name}, which is not visible as of {directory}");
+                continue;
+            }
+            let may_be_none = visible == Visible::Maybe;
+            let floor = |count: u64| if may_be_none { 0 } else { count };
+            let of_hash = |item: &&Banked| item.hash == asked.hash;
+            let (min, max) = self.bounds(bank, sequence, asked.during.1, of_hash);
+            ensure!(
+                (floor(min)..=max).contains(&has),
+                "WRONG: {has} items of {name}, and there are {min} to {max} as of {sequence}"
+            );
+            let hash_type = material.hash_type(asked.hash);
+            let of_type = |item: &&Banked| material.hash_type(item.hash) == hash_type;
+            let (min, max) = self.bounds(bank, sequence, asked.during.1, of_type);
+            searched_min += floor(min);
+            searched_max += max;
+        }
+        ensure!(found.is_empty(), "LEAK: banks that nobody knows: {found:?}");
+        let searched = answer.coverage.hashes_searched;
+        ensure!(
+            (searched_min..=searched_max).contains(&searched),
+            "COVERAGE: {searched} hashes were searched, and the visible banks have {searched_min} to {searched_max}"
+        );
+        Ok(())
+    }
+
+    /// A refusal has to follow from a state of the directory by which the call may have been decided.
+    fn check_denied(&self, asked: &Asked, code: Code) -> anyhow::Result<()> {
+        let states = self.states(asked.during);
+        let is_explained = |directory: Sequence| {
+            if code == Code::Unauthenticated {
+                !self.is_living(asked.principal, directory)
+            } else if code == Code::PermissionDenied {
+                self.state(asked.member, directory) != MemberState::Active
+            } else {
+                let is_named = matches!(code, Code::NotFound | Code::FailedPrecondition);
+                let named = asked.bank.filter(|_| is_named);
+                named.is_some_and(|bank| self.visible(asked, bank, directory) != Visible::Yes)
+            }
+        };
+        ensure!(
+            states.iter().any(|state| is_explained(*state)),
+            "refused with {code:?} by none of {states:?}"
+        );
+        Ok(())
+    }
+
+    /// The states of the directory by which a call may have been decided.
+    fn states(&self, (begun, ended): (Duration, Duration)) -> Vec<Sequence> {
+        let recent = self.changes.iter().filter_map(|(sent, _)| Some((sent.at, sent.done?)));
+        let recent = recent.filter(|(at, (done, _))| *at <= ended && *done + AGE_MAX >= begun);
+        std::iter::once(self.due(begun)).chain(recent.map(|(_, (_, sequence))| sequence)).collect()
+    }
+
+    /// The state that no call may be decided without that began at `begun`.
+    fn due(&self, begun: Duration) -> Sequence {
+        let done = self.changes.iter().filter_map(|(sent, _)| sent.done);
+        let due = done.filter(|(at, _)| *at + AGE_MAX < begun).map(|(_, sequence)| sequence);
+        due.max().unwrap_or(Sequence::ZERO)
+    }
+
+    fn visible(&self, asked: &Asked, bank: usize, directory: Sequence) -> Visible {
+        if self.state(OWNERS[bank], directory) == MemberState::Quarantined {
+            return Visible::No;
+        }
+        if OWNERS[bank] == asked.member {
+            return Visible::Yes;
+        }
+        match self.grant(bank, asked.member, directory) {
+            None => Visible::No,
+            Some(Some(until)) if asked.clock.0 >= until => Visible::No,
+            Some(Some(until)) if asked.clock.1 >= until => Visible::Maybe,
+            Some(_) => Visible::Yes,
+        }
+    }
+
+    fn state(&self, member: usize, directory: Sequence) -> MemberState {
+        let last = self.last(directory, |change| match change {
+            Change::State { member: of, state } => (of == member).then_some(state),
+            Change::Granted { .. } | Change::Revoked { .. } | Change::Principal { .. } => None,
+        });
+        last.unwrap_or(MemberState::Active)
+    }
+
+    fn is_living(&self, principal: u64, directory: Sequence) -> bool {
+        let last = self.last(directory, |change| match change {
+            Change::Principal { id, is_living } => (id == principal).then_some(is_living),
+            Change::Granted { .. } | Change::Revoked { .. } | Change::State { .. } => None,
+        });
+        last.unwrap_or(false)
+    }
+
+    /// What the newest change up to `directory` says of which `of` says anything.
+    fn last<T>(&self, directory: Sequence, of: impl Fn(Change) -> Option<T>) -> Option<T> {
+        let known = self.changes.iter().filter_map(|(sent, change)| Some((sent.done?.1, of(*change)?)));
+        let known = known.filter(|(sequence, _)| *sequence <= directory);
+        known.max_by_key(|(sequence, _)| *sequence).map(|(_, said)| said)
+    }
+
+    /// The least and the greatest number of a bank's items in an answer as of `sequence` that came at `answered`.
+    fn bounds(
+        &self,
+        bank: usize,
+        sequence: Sequence,
+        answered: Duration,
+        counts: impl Fn(&&Banked) -> bool,
+    ) -> (u64, u64) {
+        let (mut min, mut max) = (0, 0);
+        for item in self.items.iter().filter(|item| item.bank == bank).filter(counts) {
+            let added = item.added.is_in(sequence, answered);
+            let removed = item.removed.map_or(Some(false), |removed| removed.is_in(sequence, answered));
+            min += u64::from(added == Some(true) && removed == Some(false));
+            max += u64::from(added != Some(false) && removed != Some(true));
+        }
+        (min, max)
+    }
+}
