@@ -1,4 +1,4 @@
-//! Those who bank items, share banks, take grants back, replace keys, and suspend members.
+//! Those who bank and hold items, share banks, take grants back, replace keys, and suspend members.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -28,6 +28,8 @@ struct Curator<'a> {
     member: usize,
     members: ConsortiumClient,
     contributor: BankClient,
+    /// The same bank, by the administrator.
+    holder: BankClient,
     rng: SmallRng,
     /// The items that are there.
     living: Vec<usize>,
@@ -75,16 +77,19 @@ impl Consortium {
         self.prepared().await;
         let Team { administrator, contributor, .. } = self.teams()[member].clone();
         let members = ConsortiumClient::among(&[endpoint(BANK)], &administrator)?;
+        let holder = BankClient::new_on(&endpoint(BANK), &administrator)?;
         let contributor = BankClient::new_on(&endpoint(BANK), &contributor)?;
-        let mut curator = Curator { consortium: self, member, members, contributor, rng, living: Vec::new() };
+        let living = Vec::new();
+        let mut curator = Curator { consortium: self, member, members, contributor, holder, rng, living };
         while !self.is_over() {
             let writing = self.writing.read().await;
             if self.is_over() {
                 break;
             }
-            match curator.rng.random_range(0..12) {
+            match curator.rng.random_range(0..15) {
                 0..4 => curator.add().await?,
                 4 | 5 => curator.remove().await?,
+                12..15 => curator.hold().await?,
                 6..9 => curator.share().await?,
                 9 | 10 => curator.take_back().await?,
                 _ => curator.replace_key().await?,
@@ -144,6 +149,25 @@ impl Curator<'_> {
         for number in numbers {
             consortium.history().removed(number, elapsed(), removed.sequence);
         }
+        Ok(())
+    }
+
+    /// Holds an item, or lifts its hold.
+    async fn hold(&mut self) -> anyhow::Result<()> {
+        let Some(number) = self.living.choose(&mut self.rng).copied() else { return Ok(()) };
+        let consortium = self.consortium;
+        let Some((item, held)) = consortium.history().hold(number, elapsed()) else { return Ok(()) };
+        let (client, key) = (&self.holder, IdempotencyKey::random());
+        let set = consortium.until_answered(async |deadline| {
+            if held {
+                client.hold_items(&[item], Expiry::NEVER, key.clone(), deadline).await
+            } else {
+                client.lift_holds(&[item], key.clone(), deadline).await
+            }
+        });
+        let set = set.await?;
+        ensure!(set.value == u32::from(held), "{} items are held", set.value);
+        consortium.history().held(number, elapsed(), set.sequence);
         Ok(())
     }
 

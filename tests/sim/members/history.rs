@@ -62,7 +62,7 @@ pub(super) enum Change {
 }
 
 /// An item of one hash.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Banked {
     pub(super) bank: usize,
     pub(super) hash: usize,
@@ -70,6 +70,28 @@ pub(super) struct Banked {
     pub(super) item: Option<ItemId>,
     added: Sent,
     removed: Option<Sent>,
+    /// When it was held, and when its hold was lifted, in turn.
+    holds: Vec<Sent>,
+}
+
+impl Banked {
+    /// Whether the item is held in the end.
+    pub(super) const fn is_held(&self) -> bool {
+        self.holds.len() % 2 == 1
+    }
+
+    /// Whether an answer as of `sequence`, which came at `answered`, leaves the item out as held.
+    fn is_held_in(&self, sequence: Sequence, answered: Duration) -> Option<bool> {
+        let mut held = Some(false);
+        for (at, sent) in self.holds.iter().enumerate() {
+            match sent.is_in(sequence, answered) {
+                Some(true) => held = Some(at % 2 == 0),
+                Some(false) => break,
+                None => held = None,
+            }
+        }
+        held
+    }
 }
 
 /// A question of a member.
@@ -126,7 +148,7 @@ impl History {
     /// Notes an item that is sent now; returns its number.
     pub(super) fn add(&mut self, now: Duration, bank: usize, hash: usize) -> usize {
         let added = Sent { at: now, done: None };
-        self.items.push(Banked { bank, hash, item: None, added, removed: None });
+        self.items.push(Banked { bank, hash, item: None, added, removed: None, holds: Vec::new() });
         self.items.len() - 1
     }
 
@@ -145,6 +167,19 @@ impl History {
             self.items[at].removed.map(|sent| Sent { done: Some((now, sequence)), ..sent });
     }
 
+    /// Notes that the hold of an item is sent, or that it is lifted, in turn; returns the item, and whether it is to be held.
+    pub(super) fn hold(&mut self, at: usize, now: Duration) -> Option<(ItemId, bool)> {
+        let item = self.items[at].item?;
+        self.items[at].holds.push(Sent { at: now, done: None });
+        Some((item, self.items[at].is_held()))
+    }
+
+    pub(super) fn held(&mut self, at: usize, now: Duration, sequence: Sequence) {
+        if let Some(last) = self.items[at].holds.last_mut() {
+            last.done = Some((now, sequence));
+        }
+    }
+
     pub(super) fn ask(&mut self, asked: Asked, outcome: Outcome) {
         self.asked.push((asked, outcome));
     }
@@ -152,7 +187,8 @@ impl History {
     /// The newest sequence that was acknowledged.
     pub(super) fn newest(&self) -> Sequence {
         let changes = self.changes.iter().map(|(sent, _)| *sent);
-        let items = self.items.iter().flat_map(|item| std::iter::once(item.added).chain(item.removed));
+        let of = |item: &Banked| [Some(item.added), item.removed, item.holds.last().copied()];
+        let items = self.items.iter().flat_map(of).flatten();
         changes.chain(items).filter_map(|sent| sent.done).map(|(_, at)| at).max().unwrap_or(Sequence::ZERO)
     }
 
@@ -236,14 +272,16 @@ impl History {
             let may_be_none = visible == Visible::Maybe;
             let floor = |count: u64| if may_be_none { 0 } else { count };
             let of_hash = |item: &&Banked| item.hash == asked.hash;
-            let (min, max) = self.bounds(bank, sequence, asked.during.1, of_hash);
+            let shown = |item: &Banked| item.is_held_in(sequence, asked.during.1).map(|held| !held);
+            let (min, max) = self.bounds(bank, sequence, asked.during.1, of_hash, shown);
             ensure!(
                 (floor(min)..=max).contains(&has),
                 "WRONG: {has} items of {name}, and there are {min} to {max} as of {sequence}"
             );
             let hash_type = material.hash_type(asked.hash);
             let of_type = |item: &&Banked| material.hash_type(item.hash) == hash_type;
-            let (min, max) = self.bounds(bank, sequence, asked.during.1, of_type);
+            // Held hashes are searched, and not answered with.
+            let (min, max) = self.bounds(bank, sequence, asked.during.1, of_type, |_| Some(true));
             searched_min += floor(min);
             searched_max += max;
         }
@@ -336,13 +374,16 @@ impl History {
         sequence: Sequence,
         answered: Duration,
         counts: impl Fn(&&Banked) -> bool,
+        shown: impl Fn(&Banked) -> Option<bool>,
     ) -> (u64, u64) {
         let (mut min, mut max) = (0, 0);
         for item in self.items.iter().filter(|item| item.bank == bank).filter(counts) {
             let added = item.added.is_in(sequence, answered);
             let removed = item.removed.map_or(Some(false), |removed| removed.is_in(sequence, answered));
-            min += u64::from(added == Some(true) && removed == Some(false));
-            max += u64::from(added != Some(false) && removed != Some(true));
+            let shown = shown(item);
+            let is_sure = added == Some(true) && removed == Some(false) && shown == Some(true);
+            min += u64::from(is_sure);
+            max += u64::from(added != Some(false) && removed != Some(true) && shown != Some(false));
         }
         (min, max)
     }

@@ -118,6 +118,9 @@ impl Consortium {
         for banked in self.history().living() {
             if let Some(item) = banked.item.filter(|item| shard.holds(*item)) {
                 digest += SetDigest::of_item(item, &[self.material.hash(banked.hash)]);
+                if banked.is_held() {
+                    digest += SetDigest::of_hold(item);
+                }
             }
         }
         digest
