@@ -21,6 +21,8 @@ use crate::store::{HeldRange, ItemRange, Store, StoreError};
 
 /// How often holds are looked at.
 const EVERY: Duration = Duration::from_secs(1);
+/// How long it waits after a fault: a round that looks through all items is not begun again at once.
+const AFTER_A_FAULT: Duration = Duration::from_secs(10);
 /// How long one write may take.
 const WRITE_MAX: Duration = Duration::from_secs(3);
 /// Items of one write, and of one page that is looked through.
@@ -53,18 +55,15 @@ impl HoldKeeper {
         loop {
             tokio::time::sleep(EVERY).await;
             let Ok(term) = term(&self.current) else { continue };
-            match self.tend(&term).await {
-                Ok(()) => {}
-                Err(Stopped::Read(error)) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "cannot look at holds of items now"
-                    );
+            let Err(stopped) = self.tend(&term).await else { continue };
+            match stopped {
+                Stopped::Read(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "cannot look at holds of items now");
                 }
-                Err(Stopped::Write(error)) => {
-                    tracing::warn!(%error, "cannot end or begin holds of items now")
-                }
+                Stopped::Write(error) => tracing::warn!(%error, "cannot end or begin holds of items now"),
             }
+            tokio::time::sleep(AFTER_A_FAULT).await;
         }
     }
 
