@@ -26,6 +26,23 @@ pub(super) enum Target {
     New(usize),
 }
 
+impl Target {
+    /// The ids of all, given those of the new ones.
+    pub(super) fn ids(targets: &[Self], new: &[ItemId]) -> Vec<ItemId> {
+        let id_of = |target: &Self| match target {
+            Self::Known(id) => *id,
+            Self::New(number) => new[*number],
+        };
+        targets.iter().map(id_of).collect()
+    }
+
+    /// How many were there before.
+    pub(super) fn known(targets: &[Self]) -> u32 {
+        let known = targets.iter().filter(|target| matches!(target, Self::Known(_))).count();
+        u32::try_from(known).unwrap_or(u32::MAX)
+    }
+}
+
 /// What the items of one request come to, before anything is done.
 #[derive(Debug, Default)]
 struct Additions<'a> {
@@ -159,14 +176,12 @@ impl Planner<'_> {
         self.touch(adding.bank, |_| {})?;
         let all = records.into_iter().chain(changed);
         all.into_iter().try_for_each(|(item, record)| self.put_record(item, adding.bank, record))?;
-        let is_known = |target: &&Target| matches!(target, Target::Known(_));
-        let known = u32::try_from(targets.iter().filter(is_known).count()).unwrap_or(u32::MAX);
-        let id_of = |target| match target {
-            Target::Known(id) => id,
-            Target::New(number) => ids[number],
-        };
-        let items = targets.into_iter().map(id_of).collect();
-        Ok(Answer::ItemsAdded { items, known, sequence: to_model(self.draft.last()) })
+        let sequence = to_model(self.draft.last());
+        Ok(Answer::ItemsAdded {
+            items: Target::ids(&targets, &ids),
+            known: Target::known(&targets),
+            sequence,
+        })
     }
 
     pub(super) fn update_item(

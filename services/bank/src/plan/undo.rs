@@ -145,13 +145,11 @@ impl Planner<'_> {
         }
         let all = records.into_iter().chain(changed);
         all.into_iter().try_for_each(|(item, bank, record)| self.put_record(item, bank, record))?;
-        let is_known = |target: &&Target| matches!(target, Target::Known(_));
-        let known = u32::try_from(targets.iter().filter(is_known).count()).unwrap_or(u32::MAX);
-        let id_of = |target| match target {
-            Target::Known(id) => id,
-            Target::New(number) => ids[number],
-        };
-        let items = targets.into_iter().map(id_of).collect();
-        Ok(Answer::ItemsAdded { items, known, sequence: to_model(self.draft.last()) })
+        let sequence = to_model(self.draft.last());
+        Ok(Answer::ItemsAdded {
+            items: Target::ids(&targets, &ids),
+            known: Target::known(&targets),
+            sequence,
+        })
     }
 }

@@ -161,11 +161,7 @@ async fn items_of_quarantined_members_are_held_in_banks_of_others(bed: Bed) {
     let mut workers = Vec::new();
     administrator.create_bank("known").await.unwrap();
     for member in ["one", "two"] {
-        operator.member(member).await;
-        let others = operator.principal(member, members::Role::Administrator).await;
-        workers.push(others.principal("", members::Role::Contributor).await);
-        others.create_bank("own").await.unwrap();
-        administrator.share("known", member, &[members::Capability::Contribute]).await;
+        workers.push(consortium.contributor_of(member, "known").await);
     }
     let [one, two] = &workers[..] else { panic!() };
     // Of one alone, with and without an origin; of both; of the other; of the owner and one.
@@ -180,7 +176,6 @@ async fn items_of_quarantined_members_are_held_in_banks_of_others(bed: Bed) {
     let of_two = two.add("acme/known", vec![of_case(4)]).await.unwrap()[0];
     let of_owner = contributor.add("known", vec![of_case(5)]).await.unwrap()[0];
     assert_eq!(one.add("acme/known", vec![of_case(5)]).await.unwrap(), [of_owner]);
-    one.add("own", vec![of_case(6)]).await.unwrap();
 
     let quarantine = [pb::Holder::Quarantine];
     operator.state("one", members::MemberState::Quarantined).await;

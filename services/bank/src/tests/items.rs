@@ -64,12 +64,9 @@ async fn a_list_that_is_sent_again_changes_nothing(bed: Bed) {
 
 async fn an_item_lives_while_one_submission_does(bed: Bed) {
     let consortium = Consortium::start(bed.config()).await;
-    let Consortium { operator, administrator, contributor, .. } = &consortium;
-    operator.member("other").await;
+    let Consortium { administrator, contributor, .. } = &consortium;
     administrator.create_bank("known").await.unwrap();
-    let others = operator.principal("other", members::Role::Administrator).await;
-    let worker = others.principal("", members::Role::Contributor).await;
-    administrator.share("known", "other", &[members::Capability::Contribute]).await;
+    let worker = consortium.contributor_of("other", "known").await;
 
     // Two cases of the owner's, one of another member.
     let [id] = contributor.add("known", vec![of_case(1, "a")]).await.unwrap()[..] else { panic!() };
@@ -109,12 +106,9 @@ async fn an_item_lives_while_one_submission_does(bed: Bed) {
 
 async fn no_member_keeps_another_from_submitting(bed: Bed) {
     let consortium = Consortium::start(bed.config()).await;
-    let Consortium { operator, administrator, contributor, .. } = &consortium;
-    operator.member("other").await;
+    let Consortium { administrator, contributor, .. } = &consortium;
     administrator.create_bank("known").await.unwrap();
-    let others = operator.principal("other", members::Role::Administrator).await;
-    let worker = others.principal("", members::Role::Contributor).await;
-    administrator.share("known", "other", &[members::Capability::Contribute]).await;
+    let worker = consortium.contributor_of("other", "known").await;
     // A hundred cases of one member, in one request and in others: its first eight are recorded, and no request fails.
     let cases =
         |range: std::ops::Range<u64>| range.map(|case| of_case(1, &case.to_string())).collect::<Vec<_>>();

@@ -204,6 +204,14 @@ impl Consortium {
         Self { served, operator, auditor, administrator, contributor }
     }
 
+    /// A contributor of a new member, to which a bank of `acme` is shared for contributing.
+    pub(super) async fn contributor_of(&self, member: &str, bank: &str) -> By {
+        self.operator.member(member).await;
+        let others = self.operator.principal(member, members::Role::Administrator).await;
+        self.administrator.share(bank, member, &[members::Capability::Contribute]).await;
+        others.principal("", members::Role::Contributor).await
+    }
+
     /// Entries of what was done so far, by [`Self::start`] alone.
     pub(super) const BEGUN: usize = 5;
 }

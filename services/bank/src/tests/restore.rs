@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use vigie_log::Sequence;
-use vigie_proto::pb::consortium::v1 as members;
 
 use crate::simulated::{CommitFate, Disk};
 use crate::store::memory::MemoryStore;
@@ -64,12 +63,9 @@ async fn an_item_that_was_added_again_takes_the_submissions_of_the_removed_one_i
 
 async fn added_again(config: Config, store: Arc<dyn Store>) {
     let consortium = Consortium::on(Served::start_on(config, store).await).await;
-    let Consortium { operator, administrator, contributor, .. } = &consortium;
-    operator.member("other").await;
+    let Consortium { administrator, contributor, .. } = &consortium;
     administrator.create_bank("known").await.unwrap();
-    let others = operator.principal("other", members::Role::Administrator).await;
-    let worker = others.principal("", members::Role::Contributor).await;
-    administrator.share("known", "other", &[members::Capability::Contribute]).await;
+    let worker = consortium.contributor_of("other", "known").await;
     let list = || vec![of_case(1, "a"), of_case(2, "a"), of_case(3, "a")];
     let submissions = async |id: u64| {
         let name = |one: &pb::Submission| format!("{}:{}", one.member, one.origin.as_ref().unwrap().case);
