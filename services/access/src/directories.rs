@@ -7,6 +7,8 @@ use tonic::Status;
 use vigie_consortium::{Directory, PrincipalId, Row, View};
 use vigie_model::{BankId, UnixMillis};
 
+use crate::wall_clock::WallClock;
+
 /// The source of a server's directory.
 pub trait Directories: fmt::Debug + Send + Sync + 'static {
     /// The present view, or why there is none that may be used: then no call that needs rights is let in.
@@ -39,7 +41,10 @@ impl Directories for NoMembers {
 
 /// The directory of a server that serves processes alone: there are members, and none of them calls here.
 #[derive(Debug)]
-pub(crate) struct ProcessesOnly(Arc<View>);
+pub(crate) struct ProcessesOnly {
+    view: Arc<View>,
+    clock: WallClock,
+}
 
 impl ProcessesOnly {
     /// Where processes cannot prove themselves (`is_set`), everybody is taken for one.
@@ -48,17 +53,17 @@ impl ProcessesOnly {
         if is_set {
             directory.set_row(Row::Used { principal: PrincipalId(1), bank: BankId(0) });
         }
-        Self(Arc::new(View::from(directory)))
+        Self { view: Arc::new(View::from(directory)), clock: WallClock::system() }
     }
 }
 
 impl Directories for ProcessesOnly {
     fn view(&self) -> Result<Arc<View>, Status> {
-        Ok(Arc::clone(&self.0))
+        Ok(Arc::clone(&self.view))
     }
 
-    /// Nothing expires here.
+    /// By which refused calls are counted. Nothing expires here.
     fn now(&self) -> UnixMillis {
-        UnixMillis(0)
+        self.clock.now()
     }
 }

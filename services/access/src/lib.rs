@@ -13,7 +13,7 @@
 //! Always true: a call whose rights cannot be checked is refused; a credential that is present and wrong fails the call, also where none
 //! is needed; no header names a member; texts of refusals repeat what the caller named and nothing else.
 //!
-//! Reading order: [`AccessConfig`], [`ClusterKey`] and `process`, [`WallClock`], [`Directories`], [`FollowedDirectory`], [`Tally`] and `reporting`, [`Membership`], [`Access`], [`Called`], `refused`, `fetch`.
+//! Reading order: [`AccessConfig`], [`ClusterKey`] and `process`, [`WallClock`], [`Directories`], [`FollowedDirectory`], [`Tally`], `reporting` and [`Refusals`], [`Membership`], [`Access`], [`Called`], `refused`, `fetch`.
 
 mod config;
 mod process;
@@ -21,6 +21,7 @@ mod wall_clock;
 mod directories;
 mod tally;
 mod reporting;
+mod refusals;
 mod membership;
 mod followed;
 mod access;
@@ -36,6 +37,7 @@ pub use fetch::fetch_keys;
 pub use followed::{DirectoryConfig, FollowedDirectory};
 pub use membership::Membership;
 pub use process::{ClusterKey, ClusterKeyFault};
+pub use refusals::Refusals;
 pub use refused::denied;
 pub use tally::{Counted, Counts, Event, Tally, Who};
 pub use wall_clock::WallClock;

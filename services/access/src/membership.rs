@@ -35,9 +35,9 @@ impl Membership {
             let following = Box::pin(std::future::pending());
             return Ok(Self { followed: None, tally, following, reporting: None });
         }
-        let followed = FollowedDirectory::new(config, clock);
+        let followed = FollowedDirectory::new(config, clock.clone());
         let following = Box::pin(followed.follow(config, network)?);
-        let reporting = Reporting::new(Arc::clone(&tally), Arc::clone(&followed), &config.bank, network)?;
+        let reporting = Reporting::new(Arc::clone(&tally), clock, &config.bank, network)?;
         Ok(Self { followed: Some(followed), tally, following, reporting: Some(reporting) })
     }
 

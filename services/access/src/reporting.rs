@@ -7,9 +7,8 @@ use tokio::time::Instant;
 use tonic::Code;
 use vigie_clients::{AuditClient, CountedCalls, EndpointError, IdempotencyKey, Network};
 
-use crate::directories::Directories;
-use crate::followed::FollowedDirectory;
 use crate::tally::{Counted, Event, Tally, Who};
+use crate::wall_clock::WallClock;
 
 /// How long a refused call waits until it is reported.
 const EVERY: Duration = Duration::from_secs(5);
@@ -24,7 +23,7 @@ const COUNTS_MAX: usize = 1_000;
 #[derive(Debug)]
 pub(crate) struct Reporting {
     tally: Arc<Tally>,
-    followed: Arc<FollowedDirectory>,
+    clock: WallClock,
     bank: AuditClient,
     /// Reports that the bank has not confirmed. Each keeps its key: one that was recorded without a word is not recorded twice.
     pending: Vec<(IdempotencyKey, Vec<Counted>)>,
@@ -34,12 +33,12 @@ pub(crate) struct Reporting {
 impl Reporting {
     pub(crate) fn new(
         tally: Arc<Tally>,
-        followed: Arc<FollowedDirectory>,
+        clock: WallClock,
         banks: &[String],
         network: &Network,
     ) -> Result<Self, EndpointError> {
         let bank = AuditClient::among(banks, network)?;
-        Ok(Self { tally, followed, bank, pending: Vec::new(), is_lost: false })
+        Ok(Self { tally, clock, bank, pending: Vec::new(), is_lost: false })
     }
 
     /// Reports again and again, for as long as it is polled.
@@ -69,7 +68,7 @@ impl Reporting {
     }
 
     fn hour(&self) -> u64 {
-        self.followed.now().0 / HOUR_MS
+        self.clock.now().0 / HOUR_MS
     }
 
     fn add(&mut self, counts: Vec<Counted>) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tonic::server::NamedService as _;
-use vigie_access::Access;
+use vigie_access::{Access, Refusals};
 use vigie_clients::{FeedClient, Network};
 use vigie_consortium::Process;
 use vigie_model::ShardIdentity;
@@ -76,8 +76,10 @@ async fn run_on(
     let identity = ShardIdentity::new(config.shard, config.shard_count)?;
     let own = |fault| RunError::Config(vec![format!("processes.{fault}")]);
     let network = config.processes.network(network, Process::Matcher).map_err(own)?;
-    let access = Access::for_processes(config.processes.clone()).map_err(RunError::Config)?;
     let feed = FeedClient::new_on(&config.bank, &network)?;
+    let mut refusals = Refusals::reported_to(std::slice::from_ref(&config.bank), &network)?;
+    let access = Access::for_processes(config.processes.clone()).map_err(RunError::Config)?;
+    let access = access.counting(refusals.tally());
     let objects = config.objects().map_err(RunError::Config)?.map(Arc::new);
     let plan = StorePlan::new(config.indexes(), config.index_folder.as_deref())?;
     let metrics = telemetry.register(MatcherMetrics::register);
@@ -116,23 +118,32 @@ async fn run_on(
     let serving =
         vigie_serving::serve(listener, routes, MESSAGE_BYTES_MAX, &config.serving, shutdown.clone());
     let mut serving = std::pin::pin!(serving);
-    tokio::select! {
-        served = &mut serving => {
-            if shutdown.is_cancelled() {
-                // It saves the shard.
-                return follower.await.map_err(|_| RunError::Follower).and(Ok(served?));
+    let ended = async {
+        tokio::select! {
+            served = &mut serving => {
+                if shutdown.is_cancelled() {
+                    // It saves the shard.
+                    return follower.await.map_err(|_| RunError::Follower).and(Ok(served?));
+                }
+                follower.abort();
+                Ok(served?)
             }
-            follower.abort();
-            Ok(served?)
-        }
-        // On shutdown the follower ends first, as it should; otherwise nobody would keep the shard up with the log.
-        _ = &mut follower => {
-            if !shutdown.is_cancelled() {
-                return Err(RunError::Follower);
+            // On shutdown the follower ends first, as it should; otherwise nobody would keep the shard up with the log.
+            _ = &mut follower => {
+                if !shutdown.is_cancelled() {
+                    return Err(RunError::Follower);
+                }
+                Ok(serving.await?)
             }
-            Ok(serving.await?)
         }
-    }
+    };
+    let ended = tokio::select! {
+        ended = ended => ended,
+        // It does not end.
+        () = refusals.run() => Ok(()),
+    };
+    refusals.finish().await;
+    ended
 }
 
 /// What is served of a replica, whoever keeps it up.

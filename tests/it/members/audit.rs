@@ -3,7 +3,7 @@
 use vigie_audit::checkpoint::Checkpoint;
 use vigie_audit::note::{KnownKeys, SignerKey};
 use vigie_audit::tree::{check_consistency, check_inclusion};
-use vigie_clients::{AuditClient, AuditEntry, Code};
+use vigie_clients::{AuditClient, AuditEntry, Code, MatcherClient};
 use vigie_consortium::{MemberId, Role};
 use vigie_harness::in_process::Cluster;
 use vigie_model::{BankRef, Hash, SearchOptions};
@@ -58,22 +58,32 @@ async fn what_members_do_at_any_server_is_recorded_and_proven() {
         refused.ask(hash.clone(), SearchOptions::default()).await.unwrap_err();
     }
 
-    // Refusals at the frontend come to the bank within seconds.
+    // A matcher serves processes of the cluster alone.
+    let matcher = MatcherClient::new_on(&cluster.matcher_url(0), &stranger.network).unwrap();
+    matcher.describe(soon()).await.unwrap_err();
+
+    // Refusals at the frontend and at the matcher come to the bank within seconds.
     let begun = tokio::time::Instant::now();
     let refusals = loop {
         let entries = entries(&audit).await;
         let refusals: Vec<_> = entries.into_iter().filter(|entry| entry.code != Code::Ok).collect();
-        if refusals.len() >= 2 {
+        if refusals.len() >= 3 {
             break refusals;
         }
         assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{refusals:?}");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     };
-    let of = |code| refusals.iter().find(|entry| entry.code == code).unwrap();
-    let denied = of(Code::PermissionDenied);
+    let of = |name: &str, code| {
+        let is_it = |entry: &&AuditEntry| (method(entry), entry.code) == (name, code);
+        refusals.iter().find(is_it).unwrap_or_else(|| panic!("no {name} in {refusals:?}"))
+    };
+    let denied = of("Match", Code::PermissionDenied);
     let who = (denied.member, denied.principal, method(denied), denied.calls);
     assert_eq!(who, (Some(MemberId(2)), Some(administrator.id), "Match", 1));
-    assert_eq!((of(Code::Unauthenticated).member, of(Code::Unauthenticated).principal), (None, None));
+    for name in ["Match", "Describe"] {
+        let unknown = of(name, Code::Unauthenticated);
+        assert_eq!((unknown.member, unknown.principal, unknown.calls), (None, None, 1));
+    }
 
     // The text of the checkpoint is signed by the cluster's key, and goes on.
     let key: SignerKey =

@@ -32,7 +32,6 @@ fn a_held_item_matches_for_nobody_until_it_is_lifted_or_its_hold_ends() {
     assert!(shown.lines.iter().any(|line| line.contains("held by the owner")), "{:?}", shown.lines);
     let shown = deployment.done("", &["--json", "item", "show", &item]).json().unwrap();
     assert_eq!(shown[0]["holds"][0]["by"].as_str(), Some("owner"));
-    deployment.done("", &["bank", "verify"]);
     deployment.done("", &["item", "lift", &item]);
     deployment.until("", &["match", &file], is_known);
 

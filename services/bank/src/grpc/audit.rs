@@ -6,7 +6,7 @@ use vigie_access::{Called, Who};
 use vigie_audit::tree::{self, LeafIndex, NodeHash, Query, SIZE_MAX, Size};
 use vigie_consortium::quotas::Sign;
 use vigie_consortium::rights::Members;
-use vigie_consortium::{Method, PrincipalId};
+use vigie_consortium::{Caller, Method, PrincipalId, Process};
 use vigie_model::{BankId, ItemId, MemberId, UnixMillis};
 use vigie_proto::Invalid;
 use vigie_proto::bank::page_size;
@@ -205,6 +205,8 @@ impl pb::audit_service_server::AuditService for BankGrpc {
         &self,
         request: Request<pb::RecordCallsRequest>,
     ) -> Result<Response<pb::RecordCallsResponse>, Status> {
+        let called = Called::of(&request)?;
+        let of_matcher = called.caller(&*called.view()?) == Caller::Process(Process::Matcher);
         let action = |message: &pb::RecordCallsRequest| {
             let counts = message.calls.len();
             if !(1..=COUNTS_MAX).contains(&counts) {
@@ -212,7 +214,13 @@ impl pb::audit_service_server::AuditService for BankGrpc {
                 return Err(Invalid::new("calls", reason).into());
             }
             let entries = message.calls.iter().enumerate().map(|(number, counted)| reported(number, counted));
-            Ok(Action::Record(entries.collect::<Result<_, _>>()?))
+            let entries: Vec<NewEntry> = entries.collect::<Result<_, _>>()?;
+            let is_of_nobody = |entry: &NewEntry| entry.by == Who::default() && entry.code != Code::Ok;
+            if of_matcher && !entries.iter().all(is_of_nobody) {
+                let reason = "a matcher knows no members: it reports refused calls of nobody";
+                return Err(Invalid::new("calls", reason).into());
+            }
+            Ok(Action::Record(entries))
         };
         let (_, answer): (Called, Answer) =
             self.write(request, action, |message| message.idempotency_key).await?;

@@ -214,6 +214,21 @@ async fn processes_report_calls_once(bed: Bed) {
     assert_eq!((entry.calls, entry.since_unix_ms, entry.code), (1_000, NOW - 5, 0));
 
     refused(report(&consortium.operator, searches(), "").await, Code::PermissionDenied, "");
+    // A matcher knows no members, and names none.
+    let bearer = ClusterKey::read(&path).unwrap().bearer(vigie_consortium::Process::Matcher);
+    let matcher = By(consortium.served.channel.clone(), bearer.to_string());
+    let of_nobody = |code: Code| members::CountedCalls {
+        member_id: 0,
+        principal_id: 0,
+        code: code.into(),
+        ..counted("/vigie.matcher.v1.MatcherService/Search", 3)
+    };
+    for calls in
+        [searches(), vec![of_nobody(Code::Ok)], vec![of_nobody(Code::Unauthenticated), searches().remove(0)]]
+    {
+        refused(report(&matcher, calls, "").await, Code::InvalidArgument, "a matcher knows no members");
+    }
+    report(&matcher, vec![of_nobody(Code::Unauthenticated)], "").await.unwrap();
     let bad = [
         (Vec::new(), "calls: has 0 counts; it must have 1 to 1000"),
         (vec![counted("/x.Y/Z", 1)], "calls[0].method: is \"/x.Y/Z\", which is no method and no alarm"),

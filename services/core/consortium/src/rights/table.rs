@@ -124,8 +124,8 @@ pub(super) const fn row(method: Method) -> Row {
 
         // Who follows it decides for others.
         Method::ReadDirectory => processes(&[Frontend, Coordinator, Bank], NOBODY),
-        // Calls that a bank does not see.
-        Method::RecordCalls => processes(&[Frontend, Coordinator], NOBODY),
+        // Calls that a bank does not see. A matcher, which knows no members, reports refusals of nobody alone.
+        Method::RecordCalls => processes(&[Frontend, Coordinator, Matcher], NOBODY),
 
         Method::CreateMember | Method::SetMemberState | Method::SetTokenIssuers | Method::SetQuota => {
             roles([No, No, No, No, No, EveryMember])
