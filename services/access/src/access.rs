@@ -135,7 +135,8 @@ impl Access {
             call.extensions.insert(ClientIdentity(identity.into()));
         }
         self.pass(call, known.proof, method, known.expires);
-        Ok(self.admission(&view, who, method))
+        let is_process = known.proof.process.is_some() && known.proof.proven.is_none();
+        Ok(self.admission(&view, who, method, is_process))
     }
 
     /// Counts a refused call.
@@ -145,8 +146,9 @@ impl Access {
         }
     }
 
-    /// Counts the call when its answer begins, if it is one to be counted.
-    fn admission(&self, view: &View, who: Who, method: Method) -> Admission {
+    /// Counts the call when its answer begins, if it is one to be counted. What a process of the deployment asks for in vain is no refusal
+    /// of anybody.
+    fn admission(&self, view: &View, who: Who, method: Method, is_process: bool) -> Admission {
         let tally = self.tally.as_ref().filter(|_| view.directory().is_on());
         let Some(tally) = tally.filter(|_| method.audited() != Audited::Never).cloned() else {
             return Admission::default();
@@ -154,7 +156,7 @@ impl Access {
         let directories = Arc::clone(&self.directories);
         Admission::telling(move |code| {
             let is_counted = code == Code::Ok && method.audited() == Audited::Counted;
-            if is_counted || is_refusal(code) {
+            if is_counted || is_refusal(code) && !is_process {
                 tally.count(who, method, code, 0, directories.now());
             }
         })

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 use vigie_audit::salt::Salts;
-use vigie_consortium::{ContentDigest, Directory, View};
+use vigie_consortium::{ContentDigest, Directory, MemberId, MemberState, View};
 use vigie_log::{Application, Draft, PurgeStep};
 use vigie_model::{ChangeKind, FeedRange, ItemId, Partition, SetDigest, UnixMillis};
 use vigie_proto::bank::{LogChange, decode_log_change};
@@ -78,6 +79,8 @@ pub(crate) struct BankLog {
     salts: Arc<Salts>,
     eraser: Eraser,
     counted: Arc<Counted>,
+    /// How often the set of quarantined members has changed since this bank began.
+    quarantine_changes: AtomicU64,
 }
 
 impl BankLog {
@@ -90,7 +93,8 @@ impl BankLog {
         eraser: Eraser,
     ) -> Self {
         let states = watch::Sender::new(States::new());
-        Self { store, banks_max, states, clock, salts, eraser, counted: Arc::default() }
+        let (counted, quarantine_changes) = (Arc::default(), AtomicU64::new(0));
+        Self { store, banks_max, states, clock, salts, eraser, counted, quarantine_changes }
     }
 
     /// The directory as of the newest commit, with what callers may see of it.
@@ -106,6 +110,11 @@ impl BankLog {
     /// The time by which rights expire: that of the bank's commits.
     pub(crate) fn now(&self) -> UnixMillis {
         UnixMillis(self.clock.now().0)
+    }
+
+    /// How often the set of quarantined members has changed since this bank began.
+    pub(crate) fn quarantine_changes(&self) -> u64 {
+        self.quarantine_changes.load(Ordering::Acquire)
     }
 
     /// The store of the log and the state.
@@ -140,6 +149,9 @@ impl Application for BankLog {
         self.states.send_if_modified(|shown| {
             let is_new = !Arc::ptr_eq(shown.newest_view(), state.view());
             if is_new {
+                if !quarantined(shown.newest()).eq(quarantined(state.view().directory())) {
+                    self.quarantine_changes.fetch_add(1, Ordering::AcqRel);
+                }
                 shown.add(Arc::clone(state.view()));
             }
             is_new
@@ -228,6 +240,12 @@ impl Application for BankLog {
         }
         Ok(PurgeStep { through, more })
     }
+}
+
+/// The members that are quarantined.
+fn quarantined(directory: &Directory) -> impl Iterator<Item = MemberId> {
+    let members = directory.members().iter();
+    members.filter(|member| member.state == MemberState::Quarantined).map(|member| member.id)
 }
 
 /// A cursor as the log has it.

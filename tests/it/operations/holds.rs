@@ -68,6 +68,9 @@ fn what_a_member_did_since_a_moment_is_undone() {
     let shared = add("acme", "hive/known", &fourth);
     assert_eq!(add("hive", "known", &fourth), shared);
     deployment.done("acme", &["item", "remove", &before]);
+    // What acme added and removed itself since was not there before.
+    let passing = add("acme", "hive/known", &picture(&deployment, 5));
+    deployment.done("acme", &["item", "remove", &passing]);
     deployment.until("hive", &["match", &third], is_known);
 
     // As long ago as it takes to be in the second before.

@@ -320,6 +320,11 @@ impl pb::bank_service_server::BankService for BankGrpc {
                 .map(|member| member.name.to_string())
                 .unwrap_or_default(),
             until_unix_ms: undo.until.0,
+            submitted_at_unix_ms: undo
+                .record
+                .as_ref()
+                .and_then(|record| record.submissions.first())
+                .map_or(0, |first| first.at.0),
         };
         Ok(Response::new(pb::ListRemovedItemsResponse { items: removed.into_iter().map(shown).collect() }))
     }

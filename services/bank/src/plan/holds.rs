@@ -60,7 +60,9 @@ impl Planner<'_> {
                     holders.iter().for_each(|holder| record.holds = record.holds.without(*holder));
                 }
             }
-            held += u32::from(!record.holds.is_empty());
+            // Who does not see the item is told of no hold but its own.
+            let is_told = |hold: Hold| holders.contains(&Holder::Owner) || holders.contains(&hold.holder);
+            held += u32::from(record.holds.iter().any(is_told));
             self.put_if_new(&placement, record)?;
         }
         Ok(Answer::HoldsSet { held, sequence: to_model(self.draft.last()) })
@@ -112,7 +114,7 @@ impl Planner<'_> {
     /// The record of an item; for one that has none, the record that says what is known without it.
     pub(super) fn record_of(&self, placement: &Placement) -> ItemRecord {
         let without = || {
-            let (member, at) = (placement.contributor, self.now());
+            let (member, at) = (placement.contributor, placement.added_at);
             let first = Submission { member, origin: Origin::default(), at };
             ItemRecord::new(placement.content, Details::default(), first)
         };

@@ -79,7 +79,7 @@ impl<'a> Additions<'a> {
             self.new.push((item, record));
             return Ok(());
         };
-        let known = records.by_content.get(&content).map_or(&[][..], Vec::as_slice);
+        let known = records.with_origin(&content);
         let record_of = |id: &ItemId| self.changed.get(id).or_else(|| records.by_item.get(id));
         let is_submitted =
             |id: &&ItemId| record_of(id).is_some_and(|record| record.has(adding.contributor, origin));

@@ -23,6 +23,13 @@ impl Records {
         records
     }
 
+    /// The items of some content that have an origin, in order. Of the others nobody can say the same again.
+    pub(super) fn with_origin(&self, content: &ContentDigest) -> Vec<ItemId> {
+        let items = self.by_content.get(content).map_or(&[][..], Vec::as_slice);
+        let has_origin = |item: &&ItemId| self.by_item.get(item).is_some_and(ItemRecord::has_origin);
+        items.iter().filter(has_origin).copied().collect()
+    }
+
     /// Sets the record of an item.
     pub(super) fn set(&mut self, item: ItemId, record: ItemRecord) {
         let items = self.by_content.entry(record.content).or_default();

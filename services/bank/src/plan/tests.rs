@@ -314,9 +314,10 @@ impl Model {
     }
 }
 
-/// The item that has one of these cases, or else the first one that has any, of the same content.
+/// The item that has one of these cases, or else the first one that has a case, of the same content.
 fn same(items: &[Held], hashes: u64, cases: &[Origin]) -> Option<usize> {
-    let of_content = |held: &Held| held.hashes == hashes && !held.cases.is_empty();
+    let has_origin = |held: &Held| held.cases.iter().any(|case| !case.is_empty());
+    let of_content = |held: &Held| held.hashes == hashes && has_origin(held);
     let has_case = |held: &Held| of_content(held) && held.cases.iter().any(|case| cases.contains(case));
     items.iter().position(has_case).or_else(|| items.iter().position(of_content))
 }

@@ -74,7 +74,7 @@ impl Restoration {
             self.new.push(removed);
             return Ok(());
         };
-        let known = records.by_content.get(&record.content).map_or(&[][..], Vec::as_slice);
+        let known = records.with_origin(&record.content);
         let record_of =
             |id: &ItemId| self.changed.get(id).map(|(_, record)| record).or_else(|| records.by_item.get(id));
         let is_submitted = |id: &&ItemId| {

@@ -4,12 +4,12 @@
 //! So the bank looks through its items when a member is quarantined, and once when it begins to serve and one is; and through the held
 //! items when a member works again. What it finds it writes as any caller's change is written, and the plan decides anew.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vigie_consortium::{Caller, Directory, Holder, ItemRecord, MemberId, MemberState, Method, Process};
+use vigie_consortium::{Caller, Directory, Holder, ItemRecord, Member, MemberState, Method, Process};
 use vigie_log::Clock;
 use vigie_model::{Item, ItemId};
 
@@ -35,8 +35,8 @@ const PAGE_BYTES: usize = 4 << 20;
 pub(crate) struct HoldKeeper {
     current: CurrentTerm,
     clock: Arc<dyn Clock>,
-    /// The term that is under way, and the members whose quarantine its items follow.
-    followed: Option<(Weak<Term>, BTreeSet<MemberId>)>,
+    /// The term that is under way, and the number of quarantines that had begun or ended when its items were last looked through.
+    followed: Option<(Weak<Term>, u64)>,
 }
 
 /// A round was not ended. The next one begins it anew.
@@ -70,26 +70,36 @@ impl HoldKeeper {
     /// Brings holds up to the clock and to the directory.
     async fn tend(&mut self, term: &Arc<Term>) -> Result<(), Stopped> {
         let store = term.application.store();
-        // One page: items of deleted banks stay among them until they are swept.
-        let ended = store.ended_holds(self.clock.now(), ITEMS).await.map_err(Stopped::Read)?;
-        review(term, ended).await?;
+        self.end_holds(term, &*store).await?;
+        // Before the directory is looked at: what changes meanwhile is seen in the next round.
+        let changes = term.application.quarantine_changes();
         let view = term.application.view();
         let directory = view.directory();
-        let is_quarantined = |state| state == MemberState::Quarantined;
-        let members = directory.members().iter().filter(|member| is_quarantined(member.state));
-        let members: BTreeSet<MemberId> = members.map(|member| member.id).collect();
-        let followed =
-            self.followed.take().filter(|(of, _)| of.upgrade().is_some_and(|of| Arc::ptr_eq(&of, term)));
-        let before = followed.as_ref().map(|(_, members)| members);
-        // What another bank has followed is not known.
-        if before.is_none_or(|before| !before.is_subset(&members)) {
+        let is_of_term = |of: &Weak<Term>| of.upgrade().is_some_and(|of| Arc::ptr_eq(&of, term));
+        if self.followed.take_if(|(of, then)| is_of_term(of) && *then == changes).is_none() {
+            // What another bank has followed is not known.
             self.lift(term, &*store, directory).await?;
+            let is_quarantined = |member: &Arc<Member>| member.state == MemberState::Quarantined;
+            if directory.members().iter().any(is_quarantined) {
+                self.hold(term, &*store, directory).await?;
+            }
         }
-        if before.map_or(!members.is_empty(), |before| !members.is_subset(before)) {
-            self.hold(term, &*store, directory).await?;
-        }
-        self.followed = Some((Arc::downgrade(term), members));
+        self.followed = Some((Arc::downgrade(term), changes));
         Ok(())
+    }
+
+    /// Ends holds whose time is over, page by page.
+    async fn end_holds(&self, term: &Term, store: &dyn Store) -> Result<(), Stopped> {
+        let mut before = Vec::new();
+        loop {
+            let ended = store.ended_holds(self.clock.now(), ITEMS).await.map_err(Stopped::Read)?;
+            // Items of deleted banks stay among them until they are swept.
+            if ended.is_empty() || ended == before {
+                return Ok(());
+            }
+            review(term, ended.clone()).await?;
+            before = ended;
+        }
     }
 
     /// Lifts holds of quarantines that are over.
@@ -100,6 +110,7 @@ impl HoldKeeper {
             let held = store.held_items(range).await.map_err(Stopped::Read)?;
             let Some(last) = held.last() else { return Ok(()) };
             after = *last;
+            self.end_holds(term, store).await?;
             let placements = store.placements(&held).await.map_err(Stopped::Read)?;
             let records = records_of(store, &held).await?;
             let is_over = |item: ItemId, bank| {
@@ -116,13 +127,15 @@ impl HoldKeeper {
 
     /// Holds items of quarantined members.
     async fn hold(&self, term: &Term, store: &dyn Store, directory: &Directory) -> Result<(), Stopped> {
-        let through = ItemId(term.feed.head().0);
+        // After the directory was looked at: what a quarantined member has added is up to here.
+        let through = ItemId(store.head().await.map_err(Stopped::Read)?.sequence.0);
         let mut after = ItemId(0);
         while after < through {
             let (count_max, bytes_max) = (ITEMS as usize, PAGE_BYTES);
             let range = ItemRange { after, through, shard: None, count_max, bytes_max };
             let page = store.item_page(&range).await.map_err(Stopped::Read)?;
             after = page.through;
+            self.end_holds(term, store).await?;
             let ids: Vec<ItemId> = page.items.iter().map(|item| item.id).collect();
             let records = records_of(store, &ids).await?;
             let is_due = |item: &&Item| match records.get(&item.id) {

@@ -320,6 +320,8 @@ pub(crate) struct Placement {
     pub(crate) bank: BankId,
     /// The member that added it.
     pub(crate) contributor: MemberId,
+    /// When.
+    pub(crate) added_at: UnixMillis,
     /// The digest of its hashes.
     pub(crate) digest: SetDigest,
     /// The digest of its bank and its hashes, without its id.
@@ -331,7 +333,8 @@ impl Placement {
     pub(crate) fn of(item: &Item) -> Self {
         let digest = SetDigest::of_item(item.id, item.content.hashes());
         let content = ContentDigest::of(item.bank, item.content.hashes());
-        Self { item: item.id, bank: item.bank, contributor: item.contributor, digest, content }
+        let Item { id, bank, added_at, contributor, .. } = *item;
+        Self { item: id, bank, contributor, added_at, digest, content }
     }
 }
 

@@ -107,6 +107,8 @@ pub struct RemovedItem {
     pub removed_by: String,
     /// Until when it can be brought back.
     pub until: UnixMillis,
+    /// When it was first submitted; `None` where its id alone tells when it was added.
+    pub submitted_at: Option<UnixMillis>,
 }
 
 impl From<pb::RemovedItem> for RemovedItem {
@@ -116,6 +118,8 @@ impl From<pb::RemovedItem> for RemovedItem {
             removed_at: UnixMillis(message.removed_at_unix_ms),
             removed_by: message.removed_by,
             until: UnixMillis(message.until_unix_ms),
+            submitted_at: (message.submitted_at_unix_ms > 0)
+                .then_some(UnixMillis(message.submitted_at_unix_ms)),
         }
     }
 }

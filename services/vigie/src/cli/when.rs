@@ -117,7 +117,7 @@ pub(crate) fn span(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(number.checked_mul(unit).ok_or_else(wrong)?))
 }
 
-/// `2027-01-31`, its beginning; `2027-01-31T18:00`, with a space or a `T`, and with or without a `Z`: UTC all of them.
+/// `2027-01-31`, its beginning; `2027-01-31T18:00` or `2027-01-31T18:00:05`, with a space or a `T`, and with or without a `Z`: UTC all of them.
 fn moment(text: &str) -> Option<UnixMillis> {
     let text = text.strip_suffix('Z').unwrap_or(text);
     let (date, time) = match text.split_once(['T', ' ']) {
@@ -131,8 +131,10 @@ fn moment(text: &str) -> Option<UnixMillis> {
     let time = match time {
         None => Time::MIDNIGHT,
         Some(time) => {
-            let [hour, minute] = numbers(time, ':', [2, 2])?;
-            Time::from_hms(u8::try_from(hour).ok()?, u8::try_from(minute).ok()?, 0).ok()?
+            let of_minutes = || numbers(time, ':', [2, 2]).map(|[hour, minute]| [hour, minute, 0]);
+            let [hour, minute, second] = numbers(time, ':', [2, 2, 2]).or_else(of_minutes)?;
+            let part = |number: u32| u8::try_from(number).ok();
+            Time::from_hms(part(hour)?, part(minute)?, part(second)?).ok()?
         }
     };
     let seconds = date.with_time(time).assume_utc().unix_timestamp();

@@ -264,7 +264,7 @@ async fn list_removed(
     let mut after = None;
     loop {
         let page = client.list_removed_items(bank, after, PAGE, deadline(address.timeout_ms)).await?;
-        for RemovedItem { id, removed_at, removed_by, until } in &page {
+        for RemovedItem { id, removed_at, removed_by, until, .. } in &page {
             if by.is_some_and(|by| by != removed_by) {
                 continue;
             }

@@ -11,7 +11,7 @@ use vigie_model::{BankRef, ItemId, UnixMillis};
 
 use crate::cli::ItemRevertArgs;
 use crate::commands::bank_address::connect;
-use crate::commands::date::{date, now};
+use crate::commands::date::{date, now, to_the_second};
 use crate::commands::deadline::deadline;
 use crate::output::{Exit, Output, counted};
 
@@ -31,7 +31,8 @@ struct Undoing {
 
 pub(super) async fn run(args: ItemRevertArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let ItemRevertArgs { bank, member, since, dry_run, address } = args;
-    let since = since.moment(now());
+    // To the second, as it can be typed.
+    let since = UnixMillis(since.moment(now()).0 / 1_000 * 1_000);
     let (client, _) = connect(&address, output)?;
     let reading = Reading {
         client: &client,
@@ -60,8 +61,13 @@ pub(super) async fn run(args: ItemRevertArgs, output: &mut Output) -> anyhow::Re
             match client.remove_items(items, IdempotencyKey::random(), deadline).await {
                 Ok(_) => {}
                 Err(error) if needs_second(&error) => {
-                    asked_for_two = true;
-                    output.note(error.to_string());
+                    if !std::mem::replace(&mut asked_for_two, true) {
+                        output.note(error.to_string());
+                        output.note(format!(
+                            "the second person runs: vigie item revert {bank} --member {member} --since {}",
+                            to_the_second(since)
+                        ));
+                    }
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -102,9 +108,9 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     async fn find(&self) -> anyhow::Result<Undoing> {
-        let mut undoing = Undoing { removed: self.removed().await?, ..Undoing::default() };
-        let mut names = HashMap::new();
         let mut after = self.last_before().await?;
+        let mut undoing = Undoing { removed: self.removed(after).await?, ..Undoing::default() };
+        let mut names = HashMap::new();
         loop {
             let page =
                 self.client.describe_items(self.bank, Some(after), PAGE, deadline(self.timeout_ms)).await?;
@@ -159,13 +165,19 @@ impl Reading<'_> {
         Ok(is_it)
     }
 
-    async fn removed(&self) -> anyhow::Result<Vec<ItemId>> {
+    /// What the member has removed since of what was there before: items up to `before`, and those that were brought back.
+    async fn removed(&self, before: ItemId) -> anyhow::Result<Vec<ItemId>> {
         let (mut removed, mut after) = (Vec::new(), None);
         loop {
             let page =
                 self.client.list_removed_items(self.bank, after, PAGE, deadline(self.timeout_ms)).await?;
-            let is_undone =
-                |one: &&RemovedItem| one.removed_by == self.member && one.removed_at >= self.since;
+            let was_there = |one: &RemovedItem| match one.submitted_at {
+                Some(at) => at < self.since,
+                None => one.id <= before,
+            };
+            let is_undone = |one: &&RemovedItem| {
+                one.removed_by == self.member && one.removed_at >= self.since && was_there(one)
+            };
             removed.extend(page.iter().filter(is_undone).map(|one| one.id));
             match page.last() {
                 Some(last) if page.len() >= usize::from(PAGE) => after = Some(last.id),
