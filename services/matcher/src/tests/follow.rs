@@ -16,7 +16,6 @@ use crate::following::follow::{Patience, follow};
 use crate::following::keeping::{Schedule, Sharing};
 use crate::following::replica::Replica;
 use crate::metrics::MatcherMetrics;
-use crate::saving::folder::FolderError;
 use crate::saving::plan::StorePlan;
 use crate::searching::search::search;
 use crate::shard::indexes::IndexPlan;
@@ -113,9 +112,20 @@ impl Follower {
         }
     }
 
+    /// Stops, and waits until its folder is free: a step of it may still go on on another thread.
     pub(super) async fn stop(self) {
-        self.shutdown.cancel();
-        self.task.await.unwrap();
+        let Self { replica, shutdown, task, .. } = self;
+        shutdown.cancel();
+        task.await.unwrap();
+        let replica = {
+            let last = replica;
+            Arc::downgrade(&last)
+        };
+        let begun = std::time::Instant::now();
+        while replica.strong_count() > 0 {
+            assert!(begun.elapsed() < WITHIN, "something still uses the replica that has stopped");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 }
 
@@ -218,18 +228,8 @@ async fn a_differing_digest_and_another_log_rebuild_the_shard() {
     follower.stop().await;
 }
 
-/// Waits for the folder: a follower that has stopped may still be in the middle of a step on another thread.
 pub(super) fn plan(engine: PdqEngine, folder: &Path) -> StorePlan {
-    let begun = std::time::Instant::now();
-    loop {
-        let indexes = IndexPlan { pdq_engine: engine, ..IndexPlan::default() };
-        match StorePlan::new(indexes, Some(folder)) {
-            Err(FolderError::InUse { .. }) if begun.elapsed() < WITHIN => {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            plan => return plan.unwrap(),
-        }
-    }
+    StorePlan::new(IndexPlan { pdq_engine: engine, ..IndexPlan::default() }, Some(folder)).unwrap()
 }
 
 #[tokio::test]
