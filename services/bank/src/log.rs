@@ -8,8 +8,7 @@ use tokio::sync::watch;
 use vigie_audit::salt::Salts;
 use vigie_consortium::{ContentDigest, Directory, MemberId, MemberState, View};
 use vigie_log::{Application, Draft, PurgeStep};
-use vigie_model::{ChangeKind, FeedRange, ItemId, Partition, SetDigest, UnixMillis};
-use vigie_proto::bank::{LogChange, decode_log_change};
+use vigie_model::{FeedRange, ItemId, SetDigest, UnixMillis};
 
 use crate::error::Error;
 use crate::plan::answer::Answer;
@@ -207,17 +206,7 @@ impl Application for BankLog {
     }
 
     fn read(sequence: vigie_log::Sequence, partition: Option<u16>, bytes: &[u8]) -> Option<Step> {
-        let change = decode_log_change(bytes).ok()?;
-        let of = match &change {
-            LogChange::Shard(kind) => kind.partition().map(Partition::get),
-            LogChange::Directory(_) | LogChange::Record(..) => None,
-        };
-        // An item's id is the number of the change that added it.
-        let is_numbered = match &change {
-            LogChange::Shard(ChangeKind::ItemAdded(item)) => item.id.0 == sequence.0,
-            LogChange::Shard(_) | LogChange::Directory(_) | LogChange::Record(..) => true,
-        };
-        (is_numbered && of == partition).then_some(Step { sequence: to_model(sequence), change })
+        Step::read(sequence, partition, bytes)
     }
 
     fn stand_alone(rows: &Rows) -> bool {

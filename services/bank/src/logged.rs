@@ -1,10 +1,10 @@
 //! Items compared with the changes that added them, as far as the log still keeps those.
 
-use vigie_log::{Application as _, ChangeRange, Slice, StoredChange, digest};
+use vigie_log::{ChangeRange, Slice, StoredChange, digest};
 use vigie_model::{ChangeKind, Item, ItemId, Sequence};
 use vigie_proto::bank::{LogChange, encode_item, encode_log_change};
 
-use crate::log::BankLog;
+use crate::plan::step::Step;
 use crate::store::{Store, StoreError, to_model};
 
 /// Changes that are read at once, and their bytes.
@@ -64,7 +64,7 @@ pub(crate) fn proven_item(change: &StoredChange) -> Option<Item> {
 }
 
 fn added_by(change: &StoredChange) -> Option<Item> {
-    let read = BankLog::read(change.sequence, change.partition, change.bytes.as_ref()?)?;
+    let read = Step::read(change.sequence, change.partition, change.bytes.as_ref()?)?;
     match read.change {
         LogChange::Shard(ChangeKind::ItemAdded(added)) => Some(added),
         LogChange::Shard(_) | LogChange::Directory(_) | LogChange::Record(..) => None,

@@ -24,6 +24,7 @@ use crate::following::replica::Replica;
 use crate::following::scrub::scrub;
 use crate::grpc::Grpc;
 use crate::metrics::{MatcherMetrics, figure, register_replica};
+use crate::saving::folder::FolderError;
 use crate::saving::plan::StorePlan;
 use crate::searching::running::Runner;
 
@@ -81,7 +82,7 @@ async fn run_on(
     let access = Access::for_processes(config.processes.clone()).map_err(RunError::Config)?;
     let access = access.counting(refusals.tally());
     let objects = config.objects().map_err(RunError::Config)?.map(Arc::new);
-    let plan = StorePlan::new(config.indexes(), config.index_folder.as_deref())?;
+    let plan = take_folder(&config).await?;
     let metrics = telemetry.register(MatcherMetrics::register);
     let replica = Arc::new(Replica::new(identity, plan, metrics));
     let routes =
@@ -144,6 +145,22 @@ async fn run_on(
     };
     refusals.finish().await;
     ended
+}
+
+/// How long a matcher waits for its folder: the one before it may be about to end.
+const IN_USE_MAX: Duration = Duration::from_secs(5);
+
+/// Takes the folder of the settings, if they name one.
+async fn take_folder(config: &Config) -> Result<StorePlan, FolderError> {
+    let give_up = tokio::time::Instant::now() + IN_USE_MAX;
+    loop {
+        match StorePlan::new(config.indexes(), config.index_folder.as_deref()) {
+            Err(FolderError::InUse { .. }) if tokio::time::Instant::now() < give_up => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            taken => return taken,
+        }
+    }
 }
 
 /// What is served of a replica, whoever keeps it up.

@@ -492,12 +492,3 @@ fn unknown_and_disabled_banks_are_told_apart() {
     assert_eq!(check(&["known"]).unwrap_err(), SearchError::DisabledBank(name("known").into()));
     assert!(check(&[]).unwrap().results[0].matches.is_empty());
 }
-
-#[test]
-fn a_cancelled_search_gives_no_answer() {
-    let shard = empty_shard();
-    shard.apply(range(0, vec![created(1), added(2)])).unwrap();
-    let past = Cancellation::at(std::time::Instant::now());
-    let answer = search(&shard, &[query(&[2])], &options(vec![], 31, 1), ANSWER_BYTES_MAX, &past);
-    assert_eq!(answer.unwrap_err(), SearchError::OutOfTime);
-}

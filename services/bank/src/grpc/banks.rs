@@ -18,8 +18,7 @@ use super::page::{ITEM_BYTES, PAGE_BYTES_MAX, first_of};
 use super::{BankGrpc, Reading, refused};
 use crate::error::Error;
 use crate::plan::answer::Answer;
-use crate::plan::holds::Holding;
-use crate::plan::write::Action;
+use crate::plan::write::{Action, Holding};
 use crate::store::{FoundPage, ItemSearch, Undo};
 
 /// Items that are read for one page of a search without an index: some tens of milliseconds.

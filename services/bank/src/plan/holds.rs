@@ -12,18 +12,9 @@ use vigie_proto::bank::LogChange;
 
 use super::Planner;
 use super::answer::Answer;
-use super::write::Author;
+use super::write::{Author, Holding};
 use crate::error::Error;
 use crate::store::{Placement, to_model};
-
-/// What a caller wants of its holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Holding {
-    /// Items are held until then.
-    Held(Expiry),
-    /// The caller's holds are lifted.
-    Lifted,
-}
 
 impl Planner<'_> {
     pub(super) fn set_item_hold(

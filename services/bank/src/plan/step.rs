@@ -1,7 +1,7 @@
 //! A step of the log: a change of banks, items or the directory, with its number.
 
-use vigie_model::Change;
-use vigie_proto::bank::LogChange;
+use vigie_model::{Change, ChangeKind, Partition};
+use vigie_proto::bank::{LogChange, decode_log_change};
 
 /// One step of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,22 @@ pub(crate) struct Step {
 }
 
 impl Step {
+    /// Reads a step from the bytes of the log; `None` where they are none of this place.
+    pub(crate) fn read(sequence: vigie_log::Sequence, partition: Option<u16>, bytes: &[u8]) -> Option<Self> {
+        let change = decode_log_change(bytes).ok()?;
+        let of = match &change {
+            LogChange::Shard(kind) => kind.partition().map(Partition::get),
+            LogChange::Directory(_) | LogChange::Record(..) => None,
+        };
+        // An item's id is the number of the change that added it.
+        let is_numbered = match &change {
+            LogChange::Shard(ChangeKind::ItemAdded(item)) => item.id.0 == sequence.0,
+            LogChange::Shard(_) | LogChange::Directory(_) | LogChange::Record(..) => true,
+        };
+        (is_numbered && of == partition)
+            .then_some(Self { sequence: vigie_model::Sequence(sequence.0), change })
+    }
+
     /// The change as shards have it; `None` for one of the directory alone.
     pub(crate) fn of_shard(self) -> Option<Change> {
         match self.change {

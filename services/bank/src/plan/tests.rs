@@ -8,7 +8,7 @@ use vigie_proto::bank::{ContributedItem, decode_item};
 
 use super::*;
 use crate::log::BankLog;
-use crate::plan::holds::Holding;
+use crate::plan::write::Holding;
 use crate::store::{Batch, Counts, directory_of};
 
 const BANKS_MAX: usize = 3;

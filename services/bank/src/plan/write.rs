@@ -1,13 +1,12 @@
 //! The writes that callers ask of the log.
 
 use prost::Message as _;
-use vigie_consortium::{Admitted, Caller, Denied, Details, Method, Origin, View};
+use vigie_consortium::{Admitted, Caller, Denied, Details, Expiry, Method, Origin, View};
 use vigie_model::{BankId, BankName, BankRef, Item, ItemContent, ItemId, MemberId, UnixMillis};
 use vigie_proto::bank::{ContributedItem, encode_item};
 use vigie_proto::pb::bank::v1 as pb;
 
 use crate::plan::audit::NewEntry;
-use crate::plan::holds::Holding;
 use crate::plan::members::MembersWrite;
 
 /// A write, checked as far as it can be without knowing the state.
@@ -33,6 +32,15 @@ impl Author {
     pub(crate) fn admitted(self, view: &View, now: UnixMillis) -> Result<Admitted<'_>, Denied> {
         view.admit(self.caller, self.method, now)
     }
+}
+
+/// What a caller wants of its holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holding {
+    /// Items are held until then.
+    Held(Expiry),
+    /// The caller's holds are lifted.
+    Lifted,
 }
 
 /// The change that a write asks for.
@@ -321,13 +329,10 @@ mod tests {
             Action::RestoreItems { items: vec![ItemId(1), ItemId(2)] },
             Action::ReviewHolds { items: vec![ItemId(1), ItemId(2)] },
             Action::SetItemHold { items: vec![ItemId(1), ItemId(2)], holding: Holding::Lifted },
+            Action::SetItemHold { items: vec![ItemId(1), ItemId(2)], holding: Holding::Held(Expiry::NEVER) },
             Action::SetItemHold {
                 items: vec![ItemId(1), ItemId(2)],
-                holding: Holding::Held(vigie_consortium::Expiry::NEVER),
-            },
-            Action::SetItemHold {
-                items: vec![ItemId(1), ItemId(2)],
-                holding: Holding::Held(vigie_consortium::Expiry::at(UnixMillis(9))),
+                holding: Holding::Held(Expiry::at(UnixMillis(9))),
             },
             Action::UpdateItem { item: ItemId(1), details: Box::default() },
             Action::UpdateItem { item: ItemId(2), details: Box::default() },

@@ -51,7 +51,6 @@ use crate::store::records::{
 };
 use crate::store::sql::audit;
 use crate::store::sql::find;
-use crate::store::sql::holds;
 use crate::store::sql::purges::{due, erase_is_due, page_of};
 use crate::store::sql::read::{self, integer};
 use crate::store::sql::rechain;
@@ -412,11 +411,11 @@ impl ReadItems for PostgresStore {
 #[async_trait]
 impl ReadHolds for PostgresStore {
     async fn held_items(&self, range: HeldRange) -> Result<Vec<ItemId>, StoreError> {
-        read!(self, |connection| holds::held_items(connection, range))
+        read!(self, |connection| records::held_items(connection, range))
     }
 
     async fn ended_holds(&self, now: UnixMillis, count_max: u32) -> Result<Vec<ItemId>, StoreError> {
-        read!(self, |connection| holds::ended_holds(connection, now, count_max))
+        read!(self, |connection| records::ended_holds(connection, now, count_max))
     }
 }
 

@@ -6,5 +6,4 @@ pub(super) mod find;
 pub(super) mod audit;
 pub(super) mod purges;
 pub(super) mod records;
-pub(super) mod holds;
 pub(super) mod rechain;

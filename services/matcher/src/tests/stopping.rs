@@ -307,3 +307,18 @@ async fn what_waits_for_a_thread_is_never_begun_for_nobody() {
     assert!(answer.results[0].limit_reached);
     assert_eq!(loaded.metrics.searches(SearchOutcome::Answered), 1);
 }
+
+#[test]
+fn a_cancelled_search_gives_no_answer() {
+    let shard = super::empty_shard();
+    shard.apply(super::range(0, vec![super::created(1), super::added(2)])).unwrap();
+    let past = vigie_index::Cancellation::at(std::time::Instant::now());
+    let answer = crate::searching::search::search(
+        &shard,
+        &[super::query(&[2])],
+        &super::options(vec![], 31, 1),
+        vigie_model::ANSWER_BYTES_MAX,
+        &past,
+    );
+    assert_eq!(answer.unwrap_err(), crate::error::SearchError::OutOfTime);
+}

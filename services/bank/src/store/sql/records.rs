@@ -1,10 +1,12 @@
-//! The statements that read records of items, and removed items.
+//! The statements that read records of items, which of them are held, and removed items.
 
+use vigie_log::UnixMillis;
 use vigie_model::{BankId, ItemId};
 
-use crate::store::records::{KeptUndo, StoredRecord, Undo};
+use crate::store::error::corrupt;
+use crate::store::records::{HeldRange, KeptUndo, StoredRecord, Undo};
 use crate::store::sql::read::{Read, Reader, Value, all, number_list};
-use crate::store::sql::rows::{to_kept_undo, to_record, to_undo};
+use crate::store::sql::rows::{StoredRow, to_kept_undo, to_record, to_undo};
 
 /// Makes the statement of [`undos`] of how the database says that `undos.item_id` is in the list of the parameter `$1`. A change that the row
 /// does not need is read without its bytes.
@@ -80,4 +82,31 @@ async fn by_list<C: Reader>(
     }
     let list = number_list(numbers);
     all(connection, "read records of items", statement, &[Value::Text(&list)], to_record).await
+}
+
+/// The held items of a range, by id.
+pub(in crate::store) async fn held_items<C: Reader>(
+    connection: &mut C,
+    range: HeldRange,
+) -> Read<Vec<ItemId>> {
+    let select = "SELECT item_id FROM item_records \
+                  WHERE item_id > $1 AND item_id <= $2 AND hold_ends_ms IS NOT NULL ORDER BY item_id LIMIT $3";
+    let values = [range.after.0, range.through.0, range.count_max.into()].map(Value::Number);
+    all(connection, "read held items", select, &values, to_id).await
+}
+
+/// Items of which a hold has ended.
+pub(in crate::store) async fn ended_holds<C: Reader>(
+    connection: &mut C,
+    now: UnixMillis,
+    count_max: u32,
+) -> Read<Vec<ItemId>> {
+    let select = "SELECT item_id FROM item_records \
+                  WHERE hold_ends_ms IS NOT NULL AND hold_ends_ms <= $1 ORDER BY hold_ends_ms LIMIT $2";
+    let values = [now.0, count_max.into()].map(Value::Number);
+    all(connection, "read ended holds", select, &values, to_id).await
+}
+
+fn to_id(row: &impl StoredRow) -> Read<ItemId> {
+    row.number(0).map(ItemId).map_err(|_| corrupt("the record of an item"))
 }

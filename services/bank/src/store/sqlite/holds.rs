@@ -8,15 +8,15 @@ use super::SqliteStore;
 use crate::store::ReadHolds;
 use crate::store::error::StoreError;
 use crate::store::records::HeldRange;
-use crate::store::sql::holds;
+use crate::store::sql::records;
 
 #[async_trait]
 impl ReadHolds for SqliteStore {
     async fn held_items(&self, range: HeldRange) -> Result<Vec<ItemId>, StoreError> {
-        holds::held_items(&mut *self.reader().await?, range).await
+        records::held_items(&mut *self.reader().await?, range).await
     }
 
     async fn ended_holds(&self, now: UnixMillis, count_max: u32) -> Result<Vec<ItemId>, StoreError> {
-        holds::ended_holds(&mut *self.reader().await?, now, count_max).await
+        records::ended_holds(&mut *self.reader().await?, now, count_max).await
     }
 }
