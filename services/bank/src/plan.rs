@@ -4,7 +4,6 @@
 //! whole before it touches anything, so a rejected one leaves no trace. What comes out is a
 //! draft of changes and the [`Rows`] that they cause.
 
-pub(crate) mod added;
 pub(crate) mod answer;
 pub(crate) mod audit;
 pub(crate) mod digests;
@@ -12,7 +11,8 @@ pub(crate) mod holds;
 mod items;
 pub(crate) mod members;
 pub(crate) mod purge;
-mod records;
+pub(crate) mod records;
+pub(crate) mod noted;
 pub(crate) mod step;
 pub(crate) mod two_people;
 pub(crate) mod undo;
@@ -30,16 +30,14 @@ use vigie_model::{
 };
 use vigie_proto::bank::{LogChange, encode_log_change};
 
-use self::added::AddedItems;
 use self::answer::Answer;
 use self::audit::{About, Audit, NewEntry};
 use self::digests::{PartDigest, Parts};
 use self::members::{MembersAction, Standing};
+use self::noted::{AddedItems, Committed, TwoPeople};
 use self::purge::{Purge, PurgeTimes, Removed};
-use self::records::Records;
+use self::records::{Records, RemovedItem};
 use self::step::Step;
-use self::two_people::{Committed, TwoPeople};
-use self::undo::RemovedItem;
 use self::write::{Action, Author, Write};
 use crate::error::Error;
 use crate::store::{Counts, Placement, Rows, StoredEntry, StoredItem, StoredRecord, Undo, to_model};

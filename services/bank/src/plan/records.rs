@@ -1,11 +1,13 @@
-//! Records of items, as a group of writes sees them.
+//! Records of items, and removed items, as a group of writes sees them.
 
 use std::collections::HashMap;
 
 use vigie_consortium::{ContentDigest, ItemRecord};
-use vigie_model::ItemId;
+use vigie_model::{Item, ItemId};
+use vigie_proto::bank::decode_item;
 
-use crate::store::StoredRecord;
+use crate::logged::{adds, proven_item};
+use crate::store::{KeptUndo, Placement, Store, StoreError, StoredRecord};
 
 /// Records that a group of writes may need, as of the moment.
 #[derive(Debug, Default)]
@@ -48,4 +50,41 @@ impl Records {
         }
         Some(record)
     }
+}
+
+/// A removed item that can be brought back.
+#[derive(Debug, Clone)]
+pub(crate) struct RemovedItem {
+    /// The item as it was added.
+    pub(crate) item: Item,
+    /// Its record when it was removed.
+    pub(crate) record: Option<ItemRecord>,
+}
+
+/// Those of these items that were removed and can be brought back.
+pub(crate) async fn removed_items(
+    store: &dyn Store,
+    items: &[ItemId],
+) -> Result<Vec<RemovedItem>, StoreError> {
+    if items.is_empty() {
+        return Ok(Vec::new());
+    }
+    let kept = store.undos(items).await?.into_iter();
+    kept.filter_map(|kept| removed_item(kept).transpose()).collect()
+}
+
+/// The removed item of a row. An older build kept no bytes in it: those are of the change that added the item, while the log has it.
+fn removed_item(KeptUndo { undo, payload, added }: KeptUndo) -> Result<Option<RemovedItem>, StoreError> {
+    let Some(payload) = payload else {
+        let item = added.as_ref().and_then(proven_item);
+        return Ok(item.map(|item| RemovedItem { item, record: undo.record }));
+    };
+    let is_removed = |item: &Item| {
+        (item.id, item.bank) == (undo.item, undo.bank)
+            && added.as_ref().is_none_or(|change| adds(change, item))
+            && undo.record.as_ref().is_none_or(|record| record.content == Placement::of(item).content)
+    };
+    let item = decode_item(&payload).ok().filter(is_removed);
+    let item = item.ok_or_else(|| StoreError::Corrupt { row: format!("removed item {}", undo.item) })?;
+    Ok(Some(RemovedItem { item, record: undo.record }))
 }
