@@ -1,5 +1,8 @@
 //! Items that are held, and what a member did that is undone: the commands of the README.
 
+use std::time::Duration;
+
+use time::OffsetDateTime;
 use vigie_harness::binary::Finished;
 use vigie_pictures::{draw, encode_jpeg};
 
@@ -16,6 +19,16 @@ fn picture(deployment: &Deployment, number: u64) -> String {
     let path = deployment.folder.path().join(format!("{number}.jpg"));
     std::fs::write(&path, encode_jpeg(&draw(number, 320, 240), 90)).unwrap();
     text(&path).to_owned()
+}
+
+/// Waits for the next full second, and returns it as it is typed.
+fn next_second() -> String {
+    let now = OffsetDateTime::now_utc();
+    let next = now.replace_nanosecond(0).unwrap() + Duration::from_secs(1);
+    std::thread::sleep((next - now).unsigned_abs());
+    let (date, time) = (next.date(), next.time());
+    let (hour, minute, second) = time.as_hms();
+    format!("{date}T{hour:02}:{minute:02}:{second:02}")
 }
 
 #[test]
@@ -35,7 +48,7 @@ fn a_held_item_matches_for_nobody_until_it_is_lifted_or_its_hold_ends() {
     deployment.done("", &["item", "lift", &item]);
     deployment.until("", &["match", &file], is_known);
 
-    deployment.done("", &["item", "hold", &item, "--until", "3s"]);
+    deployment.done("", &["item", "hold", &item, "--until", "8s"]);
     deployment.until("", &["match", &file], is_not_known);
     deployment.until("", &["match", &file], is_known);
     deployment.refused("", &["item", "hold", &item, "--until", "2020-01-01"], "--until is in the past");
@@ -62,8 +75,7 @@ fn what_a_member_did_since_a_moment_is_undone() {
     // Before the moment: one that acme removes later, and one of hive.
     let before = add("acme", "hive/known", &first);
     add("hive", "known", &second);
-    std::thread::sleep(std::time::Duration::from_millis(1_100));
-    let begun = std::time::Instant::now();
+    let since = next_second();
     let mine = add("acme", "hive/known", &third);
     let shared = add("acme", "hive/known", &fourth);
     assert_eq!(add("hive", "known", &fourth), shared);
@@ -73,8 +85,6 @@ fn what_a_member_did_since_a_moment_is_undone() {
     deployment.done("acme", &["item", "remove", &passing]);
     deployment.until("hive", &["match", &third], is_known);
 
-    // As long ago as it takes to be in the second before.
-    let since = format!("{}s", begun.elapsed().as_secs() + 1);
     let revert = ["--json", "item", "revert", "known", "--member", "acme", "--since", &since];
     let numbers = |value: &serde_json::Value| {
         value.as_array().unwrap().iter().map(ToString::to_string).collect::<Vec<_>>()
