@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use prost::encoding::{decode_varint, encode_varint};
 use vigie_model::{
-    BankSet, Distance, HashType, Limit, MaxDistances, MinCoverage, Query, SearchOptions, Sequence,
+    BankId, BankSet, Distance, HashType, Limit, MaxDistances, MinCoverage, Query, SearchOptions, Sequence,
 };
 
 use crate::invalid::{Invalid, check_len, each};
@@ -18,7 +19,7 @@ impl From<SearchOptions> for pb::SearchOptions {
         };
         Self {
             banks: options.banks.iter().map(ToString::to_string).collect(),
-            bank_set: options.bank_set.as_deref().map(Into::into),
+            bank_set: options.bank_set.as_deref().map(encoded_set),
             max_distance: options.max_distances.asked().map(distance).collect(),
             limit: i32::try_from(options.limit.get()).unwrap_or(i32::MAX),
             min_sequence: options.min_sequence.0,
@@ -53,7 +54,7 @@ fn options_of(message: pb::SearchOptions, sender: Sender) -> Result<SearchOption
             .with(hash_type, wanted.distance)
             .map_err(|error| Invalid::new(format!("{entry}.distance"), error))?;
     }
-    let bank_set = message.bank_set.map(|set| bank_set(set, sender)).transpose()?;
+    let bank_set = message.bank_set.map(|set| bank_set(&set, sender)).transpose()?;
     if bank_set.is_some() && !message.banks.is_empty() {
         return Err(Invalid::new("bank_set", "comes with the names of banks; a search takes one of the two"));
     }
@@ -79,33 +80,51 @@ pub(crate) fn check_answers(query_count: usize, options: &SearchOptions) -> Resu
     Err(Invalid::new("options.limit", reason))
 }
 
-impl From<&BankSet> for pb::BankSet {
-    fn from(set: &BankSet) -> Self {
-        let (keys, words) = set.parts();
-        Self { keys: keys.to_vec(), words: words.to_vec() }
+/// The runs of a set of banks, as they are sent.
+fn encoded_set(set: &BankSet) -> Vec<u8> {
+    let mut encoded = Vec::new();
+    let mut next = 0;
+    for run in set.runs() {
+        let (first, last) = (u64::from(*run.start()), u64::from(*run.end()));
+        encode_varint(first - next, &mut encoded);
+        encode_varint(last + 1 - first, &mut encoded);
+        next = last + 1;
     }
+    encoded
 }
 
 /// Reads a set of banks, which only a peer may send.
-fn bank_set(message: pb::BankSet, sender: Sender) -> Result<BankSet, Invalid> {
-    let pb::BankSet { keys, words } = message;
+fn bank_set(mut encoded: &[u8], sender: Sender) -> Result<BankSet, Invalid> {
     if sender == Sender::Client {
         let reason = "is for the services behind a frontend, which computes it; name the banks in `banks`";
         return Err(Invalid::new("bank_set", reason));
     }
-    check_len("bank_set.words", words.len(), 0, BankSet::WORDS_MAX)?;
-    if keys.len() != words.len() {
-        let reason = format!("has {} entries; there are {} words", keys.len(), words.len());
-        return Err(Invalid::new("bank_set.keys", reason));
+    let is_no_set = || Invalid::new("bank_set", "has to be runs of ids: two numbers each, neither of them 0");
+    let mut ids = Vec::new();
+    let mut next = 0_u64;
+    while !encoded.is_empty() {
+        let left_out = decode_varint(&mut encoded).map_err(|_| is_no_set())?;
+        let count = decode_varint(&mut encoded).map_err(|_| is_no_set())?;
+        if count == 0 || left_out == 0 && next > 0 {
+            return Err(is_no_set());
+        }
+        if count > (BankSet::BANKS_MAX - ids.len()) as u64 {
+            let reason = format!("has more than {} banks", BankSet::BANKS_MAX);
+            return Err(Invalid::new("bank_set", reason));
+        }
+        let first = next.saturating_add(left_out);
+        next = first.saturating_add(count);
+        let (Ok(first), Ok(last)) = (u32::try_from(first), u32::try_from(next - 1)) else {
+            return Err(Invalid::new("bank_set", format!("has ids beyond {}", u32::MAX)));
+        };
+        ids.extend((first..=last).map(BankId));
     }
-    let reason = format!("must ascend, be at most {}, and be of words that are not 0", u32::MAX >> 6);
-    BankSet::from_parts(keys, words).ok_or_else(|| Invalid::new("bank_set.keys", reason))
+    Ok(ids.into_iter().collect())
 }
 
 #[cfg(test)]
 mod tests {
     use prost::Message as _;
-    use vigie_model::BankId;
 
     use super::*;
 
@@ -180,39 +199,43 @@ mod tests {
 
     #[test]
     fn a_wrong_set_of_banks_is_refused() {
-        let check = |keys: Vec<u32>, words: Vec<u64>, names: &[&str], sender, expected: &str| {
+        let check = |numbers: &[u64], names: &[&str], sender, expected: &str| {
             let banks = names.iter().map(ToString::to_string).collect();
-            let bank_set = Some(pb::BankSet { keys, words });
-            let message = pb::SearchOptions { banks, bank_set, ..pb::SearchOptions::default() };
+            let mut set = Vec::new();
+            numbers.iter().for_each(|number| encode_varint(*number, &mut set));
+            let message = pb::SearchOptions { banks, bank_set: Some(set), ..pb::SearchOptions::default() };
             let refused = search_options(Some(message), sender).unwrap_err().to_string();
-            assert!(refused.starts_with(expected), "{refused}");
+            assert!(refused.starts_with(expected), "{numbers:?}: {refused}");
         };
-        check(
-            vec![0],
-            vec![1],
-            &[],
-            Sender::Client,
-            "options.bank_set: is for the services behind a frontend",
-        );
-        check(vec![], vec![], &[], Sender::Client, "options.bank_set: is for the services behind a frontend");
-        check(vec![0], vec![1], &["a"], Sender::Peer, "options.bank_set: comes with the names of banks");
-        check(
-            vec![0, 1],
-            vec![1],
-            &[],
-            Sender::Peer,
-            "options.bank_set.keys: has 2 entries; there are 1 words",
-        );
-        check(vec![1, 1], vec![1, 1], &[], Sender::Peer, "options.bank_set.keys: must ascend");
-        check(vec![1 << 26], vec![1], &[], Sender::Peer, "options.bank_set.keys: must ascend");
-        check(vec![1], vec![0], &[], Sender::Peer, "options.bank_set.keys: must ascend");
-        let (keys, words) = ((0..50_001).collect(), vec![1; 50_001]);
-        check(
-            keys,
-            words,
-            &[],
-            Sender::Peer,
-            "options.bank_set.words: has 50001 entries; it must have 0 to 50000",
-        );
+        let from_client = "options.bank_set: is for the services behind a frontend";
+        check(&[0, 1], &[], Sender::Client, from_client);
+        check(&[], &[], Sender::Client, from_client);
+        check(&[0, 1], &["a"], Sender::Peer, "options.bank_set: comes with the names of banks");
+        let no_runs = "options.bank_set: has to be runs of ids";
+        for numbers in [&[0][..], &[0, 0], &[3, 1, 0, 1], &[3, 1, 1, 0], &[3, 1, 1]] {
+            check(numbers, &[], Sender::Peer, no_runs);
+        }
+        let (too_many, beyond) =
+            ("options.bank_set: has more than 50000 banks", "options.bank_set: has ids beyond 4294967295");
+        check(&[7, 50_001], &[], Sender::Peer, too_many);
+        check(&[7, u64::MAX], &[], Sender::Peer, too_many);
+        check(&[7, 49_999, 1, 2], &[], Sender::Peer, too_many);
+        check(&[1 << 32, 1], &[], Sender::Peer, beyond);
+        check(&[(1 << 32) - 1, 2], &[], Sender::Peer, beyond);
+        check(&[u64::MAX, 1], &[], Sender::Peer, beyond);
+        let cut = pb::SearchOptions { bank_set: Some(vec![0, 0x80]), ..pb::SearchOptions::default() };
+        let refused = search_options(Some(cut), Sender::Peer).unwrap_err().to_string();
+        assert!(refused.starts_with(no_runs), "{refused}");
+    }
+
+    #[test]
+    fn a_run_of_ids_is_sent_in_few_bytes() {
+        let set: BankSet = (1..=40_000).map(BankId).collect();
+        assert_eq!(encoded_set(&set).len(), 4);
+        // As many runs as there can be.
+        let apart: BankSet = (0..50_000).map(|id| BankId(2 * id)).collect();
+        let encoded = encoded_set(&apart);
+        assert_eq!(encoded.len(), 100_000);
+        assert_eq!(bank_set(&encoded, Sender::Peer).unwrap(), apart);
     }
 }

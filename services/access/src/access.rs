@@ -38,12 +38,9 @@ pub struct Access {
 }
 
 /// The proof of a call's caller, and until when its credential says that it is good.
-#[derive(Default)]
 struct Known {
     proof: Proof,
     expires: Option<SystemTime>,
-    /// The name of its member.
-    member: Option<MemberName>,
 }
 
 impl Access {
@@ -130,9 +127,8 @@ impl Access {
         let who = known.proof.who(&view);
         let admitted = view.admit(known.proof.caller(&view), method, self.directories.now());
         admitted.map_err(denied).inspect_err(|status| self.count(&view, who, method, status.code()))?;
-        if let (Some(proven), Some(member)) = (known.proof.proven, &known.member) {
-            let identity = format!("{member}/{}", proven.principal);
-            call.extensions.insert(ClientIdentity(identity.into()));
+        if let Some(name) = known.proof.proven.and_then(|proven| view.principal_name(proven.principal)) {
+            call.extensions.insert(ClientIdentity(name));
         }
         self.pass(call, known.proof, method, known.expires);
         let is_process = known.proof.process.is_some() && known.proof.proven.is_none();
@@ -146,8 +142,8 @@ impl Access {
         }
     }
 
-    /// Counts the call when its answer begins, if it is one to be counted. What a process of the deployment asks for in vain is no refusal
-    /// of anybody.
+    /// Counts the call when its answer begins, if it is one to be counted. A refused call of a process of the deployment is
+    /// not counted: it says nothing of a member or a stranger.
     fn admission(&self, view: &View, who: Who, method: Method, is_process: bool) -> Admission {
         let tally = self.tally.as_ref().filter(|_| view.directory().is_on());
         let Some(tally) = tally.filter(|_| method.audited() != Audited::Never).cloned() else {
@@ -172,7 +168,7 @@ impl Access {
         let authorization = match self.process_of_bearer(&authorization, origin)? {
             OfProcess::Proven(process) => {
                 let proof = Proof { proven: None, process: Some(process) };
-                return Ok(Known { proof, ..Known::default() });
+                return Ok(Known { proof, expires: None });
             }
             OfProcess::Unchecked => Authorization::Absent,
             OfProcess::No => authorization,
@@ -186,17 +182,16 @@ impl Access {
         let at = self.directories.now();
         let found = self.authenticator.resolve(origin.address, &verified, |reference| {
             let (proven, member) = find(view, reference, at)?;
-            Some(((proven, member.clone()), member.as_str().to_owned()))
+            Some((proven, member.as_str()))
         });
-        let found = match found {
-            Ok(found) => found,
+        let proven = match found {
+            Ok(proven) => proven,
             // Certificates mean what they meant before there were members.
             Err(_) if !view.directory().is_on() && verified.bearer().is_none() => None,
             Err(refused) => return Err(rejected(&refused, origin.address)),
         };
         let process = certificate_name.and_then(|name| self.processes.process_called(name));
-        let (proven, member) = found.unzip();
-        Ok(Known { proof: Proof { proven, process }, expires: verified.expires(), member })
+        Ok(Known { proof: Proof { proven, process }, expires: verified.expires() })
     }
 
     /// Whether the call carries the bearer of a process.
@@ -241,9 +236,14 @@ fn authorization_of(call: &Parts) -> Authorization<'_> {
 }
 
 fn stored_key(view: &View, id: api_key::KeyId) -> Option<StoredKey> {
-    let key: &ApiKey = view.api_key(id.to_string().parse().ok()?)?;
+    let key: &ApiKey = view.api_key(listed(id)?)?;
     let expires = key.expiry.moment().map(|at| SystemTime::UNIX_EPOCH + Duration::from_millis(at.0));
     Some(StoredKey { id, digest: KeyDigest::from_bytes(key.digest.0), expires })
+}
+
+/// The id as the directory lists it.
+fn listed(id: api_key::KeyId) -> Option<KeyId> {
+    id.characters().try_into().ok()
 }
 
 fn find<'v>(
@@ -253,7 +253,7 @@ fn find<'v>(
 ) -> Option<(Proven, &'v MemberName)> {
     let reference = match &reference {
         PrincipalReference::Certificate(id) => Reference::Certificate(id.as_str()),
-        PrincipalReference::ApiKey(id) => Reference::ApiKey(id.to_string().parse::<KeyId>().ok()?),
+        PrincipalReference::ApiKey(id) => Reference::ApiKey(listed(*id)?),
         PrincipalReference::Token(token) => {
             Reference::Token { issuer: token.issuer(), subject: token.subject() }
         }

@@ -25,12 +25,13 @@ struct Form {
     /// Banks of each member.
     banks: usize,
     items: usize,
-    rounds: usize,
+    /// Turns without and with members, in pairs: many short ones, for the machine's own pace changes.
+    pairs: usize,
     lasts: Duration,
 }
 
-const SHORT: Form = Form { members: 4, banks: 3, items: 500, rounds: 1, lasts: Duration::from_millis(300) };
-const LONG: Form = Form { members: 200, banks: 10, items: 100_000, rounds: 7, lasts: Duration::from_secs(3) };
+const SHORT: Form = Form { members: 4, banks: 3, items: 500, pairs: 1, lasts: Duration::from_millis(300) };
+const LONG: Form = Form { members: 200, banks: 10, items: 100_000, pairs: 31, lasts: Duration::from_secs(1) };
 
 /// Lookups at once.
 const AT_ONCE: usize = 32;
@@ -140,23 +141,30 @@ async fn run(form: Form) {
 
     let asked = Arc::new(hashes.iter().copied().take(5_000).collect::<Vec<_>>());
     let (mut without, mut with, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..form.rounds {
-        without.push(rate(&everyone.matching, &asked, form.lasts).await);
-        with.push(rate(&worker.matching, &asked, form.lasts).await);
-        ratios.push(with.last().unwrap() / without.last().unwrap());
+    for pair in 0..form.pairs {
+        let (everyone, worker) = (&everyone.matching, &worker.matching);
+        // Which of them is first changes.
+        let (first, second) = if pair % 2 == 0 { (everyone, worker) } else { (worker, everyone) };
+        let (one, other) = (rate(first, &asked, form.lasts).await, rate(second, &asked, form.lasts).await);
+        let (plain, of_member) = if pair % 2 == 0 { (one, other) } else { (other, one) };
+        without.push(plain);
+        with.push(of_member);
+        ratios.push(of_member / plain);
     }
     for figures in [&mut without, &mut with, &mut ratios] {
         figures.sort_unstable_by(f64::total_cmp);
     }
-    let middle = |figures: &[f64]| figures[figures.len() / 2];
+    let at = |figures: &[f64], quarter: usize| figures[figures.len() * quarter / 4];
+    let middle = |figures: &[f64]| at(figures, 2);
     println!(
-        "lookups/s: {:.0} without members, {:.0} with {} of them; ratio {:.3} ({:.3} to {:.3})",
+        "lookups/s: {:.0} without members, {:.0} with {} of them; ratio {:.3} (quartiles {:.3} and {:.3} of {} pairs)",
         middle(&without),
         middle(&with),
         form.members,
         middle(&ratios),
-        ratios[0],
-        ratios[ratios.len() - 1]
+        at(&ratios, 1),
+        at(&ratios, 3),
+        form.pairs
     );
     assert!(middle(&with) > 0.0 && middle(&without) > 0.0);
     plain.stop().await.unwrap();

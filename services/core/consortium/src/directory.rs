@@ -197,6 +197,11 @@ impl Directory {
         self.principal(*id)
     }
 
+    /// The place of a principal among [`Self::principals`].
+    pub(crate) fn principal_place(&self, id: PrincipalId) -> Option<usize> {
+        self.principals.place(|row| row.id.cmp(&id))
+    }
+
     /// The place of a member among [`Self::members`].
     pub(crate) fn member_place(&self, id: MemberId) -> Option<usize> {
         self.members.place(|row| row.id.cmp(&id))

@@ -168,8 +168,11 @@ impl OfMember {
 
     /// Whether the hashes of the bank are kept from the member.
     fn is_protected(&self, bank: BankId) -> bool {
-        let grant = self.view.directory().grant(bank, self.member);
-        !self.owns(bank) && !grant.is_some_and(|grant| grant.capabilities.contains(Capability::SeeHashes))
+        let sees_hashes = || {
+            let grant = self.view.directory().grant(bank, self.member);
+            grant.is_some_and(|grant| grant.capabilities.contains(Capability::SeeHashes))
+        };
+        !self.owns(bank) && !sees_hashes()
     }
 
     fn owns(&self, bank: BankId) -> bool {

@@ -106,19 +106,27 @@ impl Rights {
 impl OfMember {
     fn trim(&self, found: &mut Match) -> Result<(), Status> {
         let quota = &self.quota;
-        self.meters.spend(self.member, |meter, now| meter.spend_match(quota, found.item, now))?;
+        if quota.items_matched_per_day.get().is_some() {
+            self.meters.spend(self.member, |meter, now| meter.spend_match(quota, found.item, now))?;
+        }
         let directory = self.view.directory();
         // The bank may have been renamed or deleted since; then the answer keeps the name that the search knew.
         let Some(bank) = directory.bank(found.bank) else { return Ok(()) };
+        if bank.owner == self.member {
+            found.bank_name.owner = None;
+            // It has been renamed since, if it is another.
+            if found.bank_name.name != bank.name {
+                found.bank_name.name = bank.name.clone();
+            }
+            return Ok(());
+        }
         if let Some(name) = self.view.name_for(self.member, bank, self.now) {
             found.bank_name = name;
         }
-        let grant = directory.grant(bank.id, self.member);
-        let sees_details = bank.owner == self.member
-            || grant.is_some_and(|grant| {
-                let has = |capability| grant.capabilities.contains(capability);
-                has(Capability::SeeDetails) || has(Capability::SeeHashes)
-            });
+        let sees_details = directory.grant(bank.id, self.member).is_some_and(|grant| {
+            let has = |capability| grant.capabilities.contains(capability);
+            has(Capability::SeeDetails) || has(Capability::SeeHashes)
+        });
         if !sees_details {
             found.item = ItemId(0);
             found.external_reference = None;

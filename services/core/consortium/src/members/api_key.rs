@@ -22,6 +22,11 @@ impl KeyId {
     /// The length, in bytes.
     pub const LEN: usize = 16;
 
+    /// The characters as one number, by which ids are compared quickly.
+    pub(crate) const fn number(self) -> u128 {
+        u128::from_be_bytes(self.0)
+    }
+
     /// The characters.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -35,6 +40,15 @@ impl FromStr for KeyId {
 
     fn from_str(text: &str) -> Result<Self, KeyIdError> {
         let characters: [u8; Self::LEN] = text.as_bytes().try_into().map_err(|_| KeyIdError)?;
+        characters.try_into()
+    }
+}
+
+/// Takes the characters, in ASCII.
+impl TryFrom<[u8; KeyId::LEN]> for KeyId {
+    type Error = KeyIdError;
+
+    fn try_from(characters: [u8; Self::LEN]) -> Result<Self, KeyIdError> {
         let is_fit = |byte: &u8| byte.is_ascii_lowercase() || (b'2'..=b'7').contains(byte);
         if characters.iter().all(is_fit) { Ok(Self(characters)) } else { Err(KeyIdError) }
     }

@@ -124,25 +124,29 @@ pub enum Credential {
     Token(TokenSubject),
 }
 
-/// The key by which a credential is found: the first 128 bits of BLAKE3 over its kind and its public parts. At most one living principal has
-/// it.
+/// The key by which a credential is found. At most one living principal has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct CredentialId([u8; 16]);
+pub(crate) enum CredentialId {
+    /// The 16 characters of an API key's id.
+    Key(u128),
+    /// The first 128 bits of BLAKE3 over the kind of the credential and its public parts.
+    Digest(u128),
+}
 
 impl CredentialId {
     pub(crate) fn of_certificate(id: &str) -> Self {
-        Self::of(1, &[id.as_bytes()])
+        Self::digest(1, &[id.as_bytes()])
     }
 
     pub(crate) fn of_key(id: KeyId) -> Self {
-        Self::of(2, &[id.as_str().as_bytes()])
+        Self::Key(id.number())
     }
 
     pub(crate) fn of_token(issuer: &str, subject: &str) -> Self {
-        Self::of(3, &[issuer.as_bytes(), subject.as_bytes()])
+        Self::digest(3, &[issuer.as_bytes(), subject.as_bytes()])
     }
 
-    fn of(kind: u8, parts: &[&[u8]]) -> Self {
+    fn digest(kind: u8, parts: &[&[u8]]) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&[kind]);
         for part in parts {
@@ -150,7 +154,7 @@ impl CredentialId {
         }
         let mut id = [0; 16];
         hasher.finalize_xof().fill(&mut id);
-        Self(id)
+        Self::Digest(u128::from_be_bytes(id))
     }
 }
 

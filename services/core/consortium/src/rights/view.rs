@@ -1,7 +1,7 @@
 //! A directory that is read by many calls: with each member's sets of banks, computed when they are first asked for.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 use vigie_model::UnixMillis;
@@ -10,6 +10,7 @@ use super::member_banks::{MemberBanks, Relation};
 use crate::banks::bank::{BankRef, OwnedBank};
 use crate::directory::Directory;
 use crate::members::member::MemberId;
+use crate::members::principal::PrincipalId;
 
 /// A state of the directory with each member's sets of banks. A change of the directory makes another view.
 ///
@@ -19,12 +20,15 @@ pub struct View {
     directory: Directory,
     /// By the member's place in the directory.
     sets: Box<[ArcSwapOption<MemberBanks>]>,
+    /// What principals are called, by their places in the directory.
+    names: Box<[OnceLock<Arc<str>>]>,
 }
 
 impl From<Directory> for View {
     fn from(directory: Directory) -> Self {
         let sets = directory.members().iter().map(|_| ArcSwapOption::empty()).collect();
-        Self { directory, sets }
+        let names = directory.principals().iter().map(|_| OnceLock::new()).collect();
+        Self { directory, sets, names }
     }
 }
 
@@ -49,6 +53,17 @@ impl View {
         let sets = compute();
         held.store(Some(Arc::clone(&sets)));
         sets
+    }
+
+    /// What a principal is called in logs and shares: the name of its member, and its number. `None` where it or its member is not there.
+    #[must_use]
+    pub fn principal_name(&self, id: PrincipalId) -> Option<Arc<str>> {
+        let name = self.names.get(self.directory.principal_place(id)?)?;
+        if let Some(name) = name.get() {
+            return Some(Arc::clone(name));
+        }
+        let member = self.directory.member(self.directory.principal(id)?.member)?;
+        Some(Arc::clone(name.get_or_init(|| format!("{}/{id}", member.name).into())))
     }
 
     /// The bank that a member means, and what it is to the member. `None`: there is none, or the member may not see it.

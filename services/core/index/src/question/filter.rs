@@ -66,15 +66,14 @@ impl BankFilter {
 /// The banks of the set, and no other: copied word by word.
 impl From<&BankSet> for BankFilter {
     fn from(set: &BankSet) -> Self {
-        let (keys, words) = set.parts();
-        let within = keys.partition_point(|key| *key < BITMAP_IDS / 64);
-        let mut bitmap = vec![0; keys[..within].last().map_or(0, |last| *last as usize + 1)];
-        for (key, word) in keys.iter().zip(words).take(within) {
+        let words: Vec<(u32, u64)> = set.words().collect();
+        let (within, beyond) = words.split_at(words.partition_point(|(key, _)| *key < BITMAP_IDS / 64));
+        let mut bitmap = vec![0; within.last().map_or(0, |(last, _)| *last as usize + 1)];
+        for (key, word) in within {
             bitmap[*key as usize] = *word;
         }
-        let beyond = set.words().skip(within).collect::<Vec<_>>();
         // A part of a set is a set.
-        let beyond = BankSet::from_words(&beyond).unwrap_or_default();
+        let beyond = BankSet::from_words(beyond).unwrap_or_default();
         Self(Banks::Only { bitmap: bitmap.into(), beyond })
     }
 }

@@ -1,5 +1,7 @@
 //! A set of banks, as matchers test it: one bit for each bank.
 
+use std::ops::RangeInclusive;
+
 use super::bank::BankId;
 
 /// A set of bank ids: 64 ids share a word, and only words with a bit are held. 12 bytes for each 64 banks that were created one after
@@ -12,34 +14,47 @@ pub struct BankSet {
 }
 
 impl BankSet {
-    /// The most words that a set has on the wire: those of as many banks as a deployment may have, each in a word of its own.
-    pub const WORDS_MAX: usize = 50_000;
+    /// The most banks of a set that one server sends to another: as many as a deployment may have.
+    pub const BANKS_MAX: usize = 50_000;
 
-    /// The set of the words `words` at `keys`, as [`Self::words`] gives them. `None` unless keys ascend and no word is empty.
+    /// The set of these words, as [`Self::words`] gives them. `None` unless keys ascend and no word is empty.
     #[must_use]
     pub fn from_words(words: &[(u32, u64)]) -> Option<Self> {
-        let (keys, words) = words.iter().copied().unzip();
-        Self::from_parts(keys, words)
-    }
-
-    /// The same of words and their keys apart. `None` also where there are not as many keys as words.
-    #[must_use]
-    pub fn from_parts(keys: Vec<u32>, words: Vec<u64>) -> Option<Self> {
+        let (keys, words): (Vec<u32>, Vec<u64>) = words.iter().copied().unzip();
         let ascends = keys.is_sorted_by(|one, next| one < next);
-        let is_whole = keys.len() == words.len() && !words.contains(&0);
         let is_in_range = keys.last().is_none_or(|last| *last <= u32::MAX >> 6);
-        (ascends && is_whole && is_in_range).then(|| Self { keys: keys.into(), words: words.into() })
-    }
-
-    /// The words and their keys apart, as [`Self::from_parts`] takes them.
-    #[must_use]
-    pub fn parts(&self) -> (&[u32], &[u64]) {
-        (&self.keys, &self.words)
+        let is_good = ascends && is_in_range && !words.contains(&0);
+        is_good.then(|| Self { keys: keys.into(), words: words.into() })
     }
 
     /// The words with a bit, by ascending key; bit `b` of the word at key `k` is for the bank `64 k + b`.
     pub fn words(&self) -> impl ExactSizeIterator<Item = (u32, u64)> {
         self.keys.iter().copied().zip(self.words.iter().copied())
+    }
+
+    /// The runs of ids that follow one another, as long as they can be, by ascending id.
+    pub fn runs(&self) -> impl Iterator<Item = RangeInclusive<u32>> {
+        let mut words = self.words().peekable();
+        let mut rest = None::<(u32, u64)>;
+        std::iter::from_fn(move || {
+            let (mut key, mut word) = rest.take().or_else(|| words.next())?;
+            let first = key << 6 | word.trailing_zeros();
+            loop {
+                // The bits from the first one of the run on, and how many of them are set.
+                let from = word.trailing_zeros();
+                let ones = (word >> from).trailing_ones();
+                let end = from + ones;
+                if end < 64 {
+                    let left = word >> end << end;
+                    rest = (left != 0).then_some((key, left));
+                    return Some(first..=(key << 6 | (end - 1)));
+                }
+                match words.next_if(|(next, bits)| *next == key + 1 && bits & 1 == 1) {
+                    Some(next) => (key, word) = next,
+                    None => return Some(first..=(key << 6 | 63)),
+                }
+            }
+        })
     }
 
     /// Whether the bank is in the set.
@@ -123,9 +138,25 @@ mod tests {
                 prop_assert_eq!(set.contains(BankId(id)), ids.contains(&id));
             }
             let words: Vec<_> = set.words().collect();
-            let (keys, bits) = set.parts();
-            prop_assert_eq!(BankSet::from_parts(keys.into(), bits.into()), Some(set.clone()));
             prop_assert_eq!(BankSet::from_words(&words), Some(set));
+        }
+
+        #[test]
+        fn runs_are_whole_and_apart(runs in prop::collection::vec(
+            (prop_oneof![1_u32..4, 60_u32..70, 1_000_u32..9_000_000], 0_u32..200), 0..12,
+        ), end in any::<bool>()) {
+            let mut expected = Vec::new();
+            let mut next = 0;
+            for (gap, more) in runs {
+                expected.push(next + gap..=next + gap + more);
+                // One id is left out between two runs.
+                next += gap + more + 1;
+            }
+            if end {
+                expected.push(u32::MAX - 70..=u32::MAX);
+            }
+            let set: BankSet = expected.iter().cloned().flatten().map(BankId).collect();
+            prop_assert_eq!(set.runs().collect::<Vec<_>>(), expected);
         }
     }
 
@@ -134,6 +165,5 @@ mod tests {
         for bad in [&[(1, 1), (1, 2)][..], &[(2, 1), (1, 1)], &[(1, 0)], &[(1 << 26, 1)]] {
             assert_eq!(BankSet::from_words(bad), None, "{bad:?}");
         }
-        assert_eq!(BankSet::from_parts(vec![1, 2], vec![1]), None);
     }
 }

@@ -38,6 +38,15 @@ impl KeyId {
     pub const fn as_bytes(&self) -> &[u8; ID_BYTES] {
         &self.0
     }
+
+    /// Its characters, in ASCII.
+    #[must_use]
+    pub fn characters(&self) -> [u8; ID_CHARS] {
+        let mut characters = [0; ID_CHARS];
+        // 10 bytes are 16 characters of 5 bits.
+        BASE32.encode_mut(&self.0, &mut characters);
+        characters
+    }
 }
 
 /// 16 characters of base32.
