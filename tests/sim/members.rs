@@ -27,6 +27,7 @@ use anyhow::Context as _;
 use rand::rngs::SmallRng;
 use tokio::sync::RwLock;
 use vigie_clients::{CallError, Code, Deadline, Network};
+use vigie_tests::workload::may_be_an_outage;
 
 use crate::members::credentials::Team;
 use crate::members::history::History;
@@ -151,15 +152,4 @@ impl Consortium {
             }
         }
     }
-}
-
-fn may_be_an_outage(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Unavailable
-            | Code::DeadlineExceeded
-            | Code::ResourceExhausted
-            | Code::Aborted
-            | Code::Cancelled
-    )
 }

@@ -10,4 +10,4 @@ mod writers;
 mod lookups;
 
 pub use self::lookups::{LookupTally, Lookups};
-pub use self::writers::{Tally, Workload};
+pub use self::writers::{Tally, Workload, may_be_an_outage};

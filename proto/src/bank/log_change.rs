@@ -4,7 +4,7 @@
 use prost::Message as _;
 use vigie_consortium::Change as DirectoryChange;
 use vigie_consortium::{ItemRecord, MemberId, PrincipalId};
-use vigie_model::{BankId, Change, ChangeKind, ItemId, Sequence};
+use vigie_model::{BankId, Change, ChangeKind, ItemId, Partition, Sequence};
 
 use crate::invalid::Invalid;
 use crate::pb::bank::v1 as pb;
@@ -23,6 +23,15 @@ pub enum LogChange {
 }
 
 impl LogChange {
+    /// The partition whose shard must apply the change; `None` where every shard must, or none is sent it.
+    #[must_use]
+    pub fn partition(&self) -> Option<u16> {
+        match self {
+            Self::Shard(kind) => kind.partition().map(Partition::get),
+            Self::Directory(_) | Self::Record(..) => None,
+        }
+    }
+
     /// The change of the directory that this is; `None` for items.
     #[must_use]
     pub fn of_directory(&self) -> Option<DirectoryChange> {

@@ -242,7 +242,7 @@ mod tests {
         let hold = |holder| Hold { holder, since: UnixMillis(7), until: Expiry::at(UnixMillis(9)) };
         record.holds = Holds::new(Holder::ALL.map(hold));
         assert_eq!(ItemRecord::try_from(pb::ItemRecord::from(record.clone())), Ok(record.clone()));
-        // Of an earlier version, with more than a member may add now; and of none.
+        // An earlier version wrote more of one member than are added now. More than these bounds no version wrote.
         let of_one_member = |count: usize| {
             let submissions = vec![record.submissions[0].clone(); count];
             ItemRecord { submissions, ..record.clone() }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tonic::{Request, Status};
 use vigie_access::{Called, Directories};
-use vigie_consortium::{Admitted, Denied, View};
+use vigie_consortium::{Admitted, Denied, Directory, MemberId, View};
 use vigie_model::UnixMillis;
 use vigie_proto::bank::{IDEMPOTENCY_KEY_LEN_MAX, idempotency_key};
 use vigie_serving::{ServingConfig, deadline};
@@ -30,6 +30,11 @@ use crate::store::{Store, StoreError};
 /// The refusal of a denied read.
 fn refused(denied: Denied) -> Status {
     Error::Denied(denied).into()
+}
+
+/// The name of a member in an answer; empty where there is no such member.
+fn name_of_member(directory: &Directory, member: MemberId) -> String {
+    directory.member(member).map(|member| member.name.to_string()).unwrap_or_default()
 }
 
 /// The directory of the bank that serves: always that of the newest commit.

@@ -232,7 +232,7 @@ impl Application for BankLog {
 }
 
 /// The members that are quarantined.
-fn quarantined(directory: &Directory) -> impl Iterator<Item = MemberId> {
+pub(crate) fn quarantined(directory: &Directory) -> impl Iterator<Item = MemberId> {
     let members = directory.members().iter();
     members.filter(|member| member.state == MemberState::Quarantined).map(|member| member.id)
 }

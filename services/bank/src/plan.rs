@@ -376,11 +376,11 @@ impl Planner<'_> {
         times
     }
 
-    /// Takes an item's hashes into the digests, or out of them.
-    fn count(&mut self, placement: &Placement, change: impl Fn(&mut SetDigest, SetDigest)) {
-        let partition = Partition::of(placement.item).get();
-        change(self.parts.part(placement.bank, partition), placement.digest);
-        change(self.totals.entry(partition).or_default(), placement.digest);
+    /// Takes what belongs to an item of a bank into the digests, or out of them.
+    fn count(&mut self, item: ItemId, bank: BankId, change: impl Fn(&mut SetDigest)) {
+        let partition = Partition::of(item).get();
+        change(self.parts.part(bank, partition));
+        change(self.totals.entry(partition).or_default());
     }
 
     /// Takes a bank that is about to go out of the digests.
@@ -423,10 +423,7 @@ impl Planner<'_> {
             self.state.view = Arc::new(View::from(directory));
         }
         let bytes = encode_log_change(change.clone()).ok_or(Error::Broken)?;
-        let partition = match &change {
-            LogChange::Shard(kind) => kind.partition().map(Partition::get),
-            LogChange::Directory(_) | LogChange::Record(..) => None,
-        };
+        let partition = change.partition();
         let step = |sequence| Step { sequence: to_model(sequence), change };
         Ok(to_model(self.draft.append(partition, bytes, step)))
     }

@@ -16,6 +16,7 @@ use vigie_proto::consortium::{bank_ref, optional_member};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
 
+use self::items::next_after;
 pub use self::items::{AddedItems, DescribedItem, DescribedPage, RemovedItem};
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, call};
 
@@ -315,17 +316,11 @@ impl BankClient {
         page_size: u16,
         deadline: Instant,
     ) -> Result<ItemPage, CallError> {
-        let request = pb::ListItemsRequest {
-            bank: bank.to_string(),
-            after_id: after.map_or(0, |item| item.0),
-            page_size: page_size.into(),
-            may_truncate: true,
-        };
-        let answer: pb::ListItemsResponse = call!(self, deadline, list_items, ListItems, request)?;
+        let answer = self.page_of(bank, after, page_size, deadline).await?;
         let items = answer.items.into_iter().map(Item::try_from).collect::<Result<Vec<_>, _>>();
         let Written { value: items, sequence } = self.bank.written(items, answer.sequence)?;
-        let goes_on = answer.truncated || items.len() >= usize::from(page_size);
-        let next_after = items.last().map(|item| item.id).filter(|_| goes_on);
+        let next_after =
+            next_after(answer.truncated, page_size, items.len(), items.last().map(|item| item.id));
         Ok(ItemPage { items, sequence, next_after })
     }
 
@@ -357,15 +352,25 @@ impl BankClient {
         page_size: u16,
         deadline: Instant,
     ) -> Result<Written<DescribedPage>, CallError> {
+        let answer = self.page_of(bank, after, page_size, deadline).await?;
+        let sequence = answer.sequence;
+        self.bank.written(DescribedPage::new(bank, answer, page_size), sequence)
+    }
+
+    async fn page_of(
+        &self,
+        bank: &impl BankLabel,
+        after: Option<ItemId>,
+        page_size: u16,
+        deadline: Instant,
+    ) -> Result<pb::ListItemsResponse, CallError> {
         let request = pb::ListItemsRequest {
             bank: bank.to_string(),
             after_id: after.map_or(0, |item| item.0),
             page_size: page_size.into(),
             may_truncate: true,
         };
-        let answer: pb::ListItemsResponse = call!(self, deadline, list_items, ListItems, request)?;
-        let sequence = answer.sequence;
-        self.bank.written(DescribedPage::new(bank, answer, page_size), sequence)
+        call!(self, deadline, list_items, ListItems, request)
     }
 
     /// Holds up to 1,000 items, which then match for nobody: all of them or none. Returns how many are held now.
@@ -414,13 +419,7 @@ impl BankClient {
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<Written<()>, CallError> {
-        let request = pb::RemoveItemsRequest {
-            item_ids: items.iter().map(|item| item.0).collect(),
-            idempotency_key: key.into_text(),
-            origin: None,
-        };
-        let answer: pb::RemoveItemsResponse = call!(self, deadline, remove_items, RemoveItems, request)?;
-        self.bank.written(Ok(()), answer.sequence)
+        self.remove(items, None, key, deadline).await
     }
 
     /// Withdraws the submissions of up to 1,000 items that the caller's member made from an origin: all or none. An item goes with its last
@@ -432,10 +431,20 @@ impl BankClient {
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<Written<()>, CallError> {
+        self.remove(items, Some(origin), key, deadline).await
+    }
+
+    async fn remove(
+        &self,
+        items: &[ItemId],
+        origin: Option<Origin>,
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<()>, CallError> {
         let request = pb::RemoveItemsRequest {
             item_ids: items.iter().map(|item| item.0).collect(),
             idempotency_key: key.into_text(),
-            origin: Some(origin.into()),
+            origin: origin.map(Into::into),
         };
         let answer: pb::RemoveItemsResponse = call!(self, deadline, remove_items, RemoveItems, request)?;
         self.bank.written(Ok(()), answer.sequence)

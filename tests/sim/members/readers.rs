@@ -10,12 +10,13 @@ use rand::seq::IndexedRandom as _;
 use vigie_clients::{Code, Deadline, MatchClient};
 use vigie_model::{MatchCall, SearchOptions, Sequence};
 use vigie_tests::material::hashed;
+use vigie_tests::workload::may_be_an_outage;
 
 use crate::cluster::{FRONTENDS, elapsed, now};
 use crate::members::credentials::Credential;
 use crate::members::history::{Asked, Outcome};
 use crate::members::material::OWNERS;
-use crate::members::{Consortium, REST, may_be_an_outage};
+use crate::members::{Consortium, REST};
 use crate::network::endpoint;
 
 /// A search waits so long for what is down.

@@ -103,7 +103,7 @@ impl Workload {
                     answer
                 }
                 Err(error) => {
-                    ensure!(may_be_an_outage(&error), "a search was refused: {error}");
+                    ensure!(may_be_an_outage(error.code()), "a search was refused: {error}");
                     match partial_search(&error) {
                         Some(partial) => {
                             ensure!(!partial.coverage.is_full(), "it failed and is complete: {error}");

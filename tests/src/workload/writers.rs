@@ -149,7 +149,7 @@ impl Workload {
                     }
                     self.answers.fetch_add(1, Ordering::Relaxed);
                 }
-                Err(error) if may_be_an_outage(&error) => {
+                Err(error) if may_be_an_outage(error.code()) => {
                     self.unanswered.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(error) => return Err(error).context("a search was refused"),
@@ -209,16 +209,17 @@ impl Workload {
         loop {
             match call(Deadline::now() + CALL_WITHIN).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) if may_be_an_outage(&error) && Deadline::now() < give_up => {}
+                Err(error) if may_be_an_outage(error.code()) && Deadline::now() < give_up => {}
                 Err(error) => return Err(error).context("a call to the bank failed"),
             }
         }
     }
 }
 
-pub(super) fn may_be_an_outage(error: &CallError) -> bool {
+/// Whether an outage explains that a call failed with this code.
+pub fn may_be_an_outage(code: Code) -> bool {
     matches!(
-        error.code(),
+        code,
         Code::Unavailable
             | Code::DeadlineExceeded
             | Code::ResourceExhausted

@@ -15,7 +15,7 @@ use vigie_proto::pb::bank::v1 as pb;
 use vigie_serving::Answers;
 
 use super::page::{ITEM_BYTES, PAGE_BYTES_MAX, first_of};
-use super::{BankGrpc, Reading, refused};
+use super::{BankGrpc, Reading, name_of_member, refused};
 use crate::error::Error;
 use crate::plan::answer::Answer;
 use crate::plan::write::{Action, Holding};
@@ -43,7 +43,7 @@ fn ids(view: &View, banks: &ListedBanks) -> Vec<BankId> {
     }
 }
 
-/// What a caller wants of its holds.
+/// Reads whether a caller holds items, and until when, or lifts its holds.
 fn holding(message: &pb::SetItemHoldRequest) -> Result<Holding, Status> {
     match (message.held, message.until_unix_ms) {
         (true, until) => Ok(Holding::Held(Expiry::from_wire(until))),
@@ -182,8 +182,7 @@ impl pb::bank_service_server::BankService for BankGrpc {
         let item_view = admitted.item(id, place).map_err(refused)?;
         let item = found.value.ok_or(Error::Broken)?;
         let bank = reading.bank_name(&admitted, item.bank).ok_or_else(|| Error::item_not_found(id))?;
-        let contributor = reading.view.directory().member(item.contributor);
-        let contributor = contributor.map(|member| member.name.to_string()).unwrap_or_default();
+        let contributor = name_of_member(reading.view.directory(), item.contributor);
         if item_view == ItemView::Whole {
             self.record_read(&reading, [(id, item.bank)]).await?;
         }
@@ -314,10 +313,7 @@ impl pb::bank_service_server::BankService for BankGrpc {
         let shown = |undo: Undo| pb::RemovedItem {
             item_id: undo.item.0,
             removed_at_unix_ms: undo.removed_at.0,
-            removed_by: directory
-                .member(undo.member)
-                .map(|member| member.name.to_string())
-                .unwrap_or_default(),
+            removed_by: name_of_member(directory, undo.member),
             until_unix_ms: undo.until.0,
             submitted_at_unix_ms: undo
                 .record

@@ -108,10 +108,6 @@ impl vigie_log::Answer for Answer {
                 let sequence = Sequence(message.sequence);
                 Some(Self::Bank { bank: message.bank?.try_into().ok()?, sequence })
             }
-            9 => {
-                let message = pb::SetItemHoldResponse::decode(message).ok()?;
-                Some(Self::HoldsSet { held: message.held_count, sequence: Sequence(message.sequence) })
-            }
             2 => {
                 let message = pb::DeleteBankResponse::decode(message).ok()?;
                 let sequence = Sequence(message.sequence);
@@ -145,6 +141,10 @@ impl vigie_log::Answer for Answer {
                 Some(Self::ItemUpdated { item: ItemId(u64::from_be_bytes(*item)), sequence })
             }
             6 => Some(Self::Recorded { entries: u64::from_be_bytes(message.try_into().ok()?) }),
+            9 => {
+                let message = pb::SetItemHoldResponse::decode(message).ok()?;
+                Some(Self::HoldsSet { held: message.held_count, sequence: Sequence(message.sequence) })
+            }
             _ => None,
         }
     }

@@ -1,13 +1,11 @@
 //! Plans holds: by whose will items match for nobody.
 //!
-//! The holds of an item are in its record, and shards are told when the first one comes and when the last one goes. The hold of a
-//! quarantine is the bank's own: each record that is put says of it what the directory says at that moment, and the bank looks through
+//! The holds of an item are in its record. A shard is told of the first hold of an item, and of the end of the last one. The hold of a
+//! quarantine is the bank's own: each record that is put has it or not by the directory of that moment, and the bank looks through
 //! its records when a member is quarantined or works again (`server/holds`).
 
-use vigie_consortium::{
-    Details, Directory, Expiry, Hold, Holder, ItemPlace, ItemRecord, MemberState, Origin, Submission,
-};
-use vigie_model::{BankId, ChangeKind, ItemId, MemberId, Partition, SetDigest};
+use vigie_consortium::{Directory, Expiry, Hold, Holder, ItemPlace, ItemRecord, MemberState};
+use vigie_model::{BankId, ChangeKind, ItemId, MemberId, SetDigest};
 use vigie_proto::bank::LogChange;
 
 use super::Planner;
@@ -51,7 +49,7 @@ impl Planner<'_> {
                     holders.iter().for_each(|holder| record.holds = record.holds.without(*holder));
                 }
             }
-            // Who does not see the item is told of no hold but its own.
+            // A caller that does not see the item is told of its own hold alone.
             let is_told = |hold: Hold| holders.contains(&Holder::Owner) || holders.contains(&hold.holder);
             held += u32::from(record.holds.iter().any(is_told));
             self.put_if_new(&placement, record)?;
@@ -94,22 +92,14 @@ impl Planner<'_> {
 
     /// Takes a hold into the digests, or out of them.
     pub(super) fn count_hold(&mut self, item: ItemId, bank: BankId, is_held: bool) {
-        let change = |sum: &mut SetDigest| {
-            if is_held { *sum += SetDigest::of_hold(item) } else { *sum -= SetDigest::of_hold(item) }
-        };
-        let partition = Partition::of(item).get();
-        change(self.parts.part(bank, partition));
-        change(self.totals.entry(partition).or_default());
+        let hold = SetDigest::of_hold(item);
+        self.count(item, bank, |sum| if is_held { *sum += hold } else { *sum -= hold });
     }
 
     /// The record of an item; for one that has none, the record that says what is known without it.
     pub(super) fn record_of(&self, placement: &Placement) -> ItemRecord {
-        let without = || {
-            let (member, at) = (placement.contributor, placement.added_at);
-            let first = Submission { member, origin: Origin::default(), at };
-            ItemRecord::new(placement.content, Details::default(), first)
-        };
-        self.known.records.by_item.get(&placement.item).cloned().unwrap_or_else(without)
+        let known = self.known.records.by_item.get(&placement.item);
+        known.cloned().unwrap_or_else(|| placement.record())
     }
 
     fn put_if_new(&mut self, placement: &Placement, record: ItemRecord) -> Result<(), Error> {
@@ -122,8 +112,7 @@ impl Planner<'_> {
     /// The record with the hold of the quarantine that there is, or without one.
     fn quarantined(&self, bank: BankId, record: ItemRecord) -> ItemRecord {
         let directory = self.state.view.directory();
-        let members = record.submissions.iter().map(|submission| submission.member);
-        let holds = if !are_quarantined(directory, bank, members) {
+        let holds = if !are_quarantined(directory, bank, record.members()) {
             record.holds.without(Holder::Quarantine)
         } else if record.holds.of(Holder::Quarantine).is_none() {
             let (holder, since) = (Holder::Quarantine, self.now());

@@ -255,7 +255,7 @@ impl Planner<'_> {
         let item = Item { id, bank, added_at: self.now(), contributor, content };
         let placement = Placement::of(&item);
         let hashes = placement.digest.hashes;
-        self.count(&placement, |sum, digest| *sum += digest);
+        self.count(id, bank, |sum| *sum += placement.digest);
         self.known.items.insert(id, placement);
         self.items.push(StoredItem { placement, payload: encode_item(item.clone()) });
         self.log(ChangeKind::ItemAdded(item))?;
@@ -311,7 +311,7 @@ impl Planner<'_> {
 
     fn remove_item(&mut self, placement: &Placement, member: MemberId) -> Result<(), Error> {
         let Placement { item, bank, digest, .. } = *placement;
-        self.count(placement, |sum, digest| *sum -= digest);
+        self.count(item, bank, |sum| *sum -= digest);
         if self.is_held(item) {
             self.count_hold(item, bank, false);
         }

@@ -1,6 +1,6 @@
 //! A step of the log: a change of banks, items or the directory, with its number.
 
-use vigie_model::{Change, ChangeKind, Partition};
+use vigie_model::{Change, ChangeKind};
 use vigie_proto::bank::{LogChange, decode_log_change};
 
 /// One step of the log.
@@ -16,16 +16,12 @@ impl Step {
     /// Reads a step from the bytes of the log; `None` where they are none of this place.
     pub(crate) fn read(sequence: vigie_log::Sequence, partition: Option<u16>, bytes: &[u8]) -> Option<Self> {
         let change = decode_log_change(bytes).ok()?;
-        let of = match &change {
-            LogChange::Shard(kind) => kind.partition().map(Partition::get),
-            LogChange::Directory(_) | LogChange::Record(..) => None,
-        };
         // An item's id is the number of the change that added it.
         let is_numbered = match &change {
             LogChange::Shard(ChangeKind::ItemAdded(item)) => item.id.0 == sequence.0,
             LogChange::Shard(_) | LogChange::Directory(_) | LogChange::Record(..) => true,
         };
-        (is_numbered && of == partition)
+        (is_numbered && change.partition() == partition)
             .then_some(Self { sequence: vigie_model::Sequence(sequence.0), change })
     }
 

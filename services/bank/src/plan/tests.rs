@@ -193,7 +193,7 @@ impl Model {
                 }
                 for held in self.banks.iter_mut().flat_map(|bank| &mut bank.1) {
                     if items.contains(&held.id) && held.is_held != is_held {
-                        // Its record, and what its shard is told.
+                        // A change of its record, and one of its shard.
                         self.sequence += 2;
                         held.is_held = is_held;
                         if held.cases.is_empty() {
@@ -295,7 +295,7 @@ impl Model {
                 ids.push(living.id);
             } else {
                 let id = ItemId(self.sequence + 1);
-                // What its shard is told of the hold comes last.
+                // The change of its shard comes after all records.
                 new_holds += u64::from(former.is_held);
                 self.sequence += 1;
                 let no_word = former.cases.is_empty().then(Origin::default);

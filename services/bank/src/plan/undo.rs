@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use vigie_consortium::{ContentDigest, Details, ItemRecord, Origin, Submission};
+use vigie_consortium::{ContentDigest, ItemRecord};
 use vigie_model::{BankId, ItemId};
 
 use super::Planner;
@@ -14,7 +14,7 @@ use super::items::{Target, place_of};
 use super::records::{Records, RemovedItem};
 use super::write::Author;
 use crate::error::Error;
-use crate::store::to_model;
+use crate::store::{Placement, to_model};
 
 /// What the items of one request come to, before anything is done.
 #[derive(Debug, Default)]
@@ -94,12 +94,7 @@ impl Planner<'_> {
         let (mut ids, mut records) = (Vec::with_capacity(new.len()), Vec::new());
         for RemovedItem { item, record } in new {
             // By its record it is known since when the item has been in the bank, and on whose word.
-            let record = record.unwrap_or_else(|| {
-                let content = ContentDigest::of(item.bank, item.content.hashes());
-                let (member, at) = (item.contributor, item.added_at);
-                let first = Submission { member, origin: Origin::default(), at };
-                ItemRecord::new(content, Details::default(), first)
-            });
+            let record = record.unwrap_or_else(|| Placement::of(&item).record());
             let id = self.add_item(item.bank, item.contributor, item.content)?;
             records.push((id, item.bank, record));
             ids.push(id);

@@ -34,7 +34,7 @@ impl Author {
     }
 }
 
-/// What a caller wants of its holds.
+/// Whether a caller holds items, or lifts its holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Holding {
     /// Items are held until then.
@@ -93,7 +93,7 @@ pub(crate) enum Action {
     SetItemHold {
         /// One at least, each once.
         items: Vec<ItemId>,
-        /// What the caller wants of its holds.
+        /// Whether the caller holds them, or lifts its holds.
         holding: Holding,
     },
     /// Holds to end by themselves, and those of quarantines to come and go. Of the bank itself.

@@ -9,12 +9,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vigie_consortium::{Caller, Directory, Holder, ItemRecord, Member, MemberState, Method, Process};
+use vigie_consortium::{Caller, Directory, Holder, ItemRecord, Method, Process};
 use vigie_log::Clock;
 use vigie_model::{Item, ItemId};
 
 use crate::error::Error;
-use crate::log::{CurrentTerm, Term, term};
+use crate::log::{CurrentTerm, Term, quarantined, term};
 use crate::plan::holds::are_quarantined;
 use crate::plan::write::{Action, Author, Write};
 use crate::store::{HeldRange, ItemRange, Store, StoreError};
@@ -79,8 +79,7 @@ impl HoldKeeper {
         if self.followed.take_if(|(of, then)| is_of_term(of) && *then == changes).is_none() {
             // What another bank has followed is not known.
             self.lift(term, &*store, directory).await?;
-            let is_quarantined = |member: &Arc<Member>| member.state == MemberState::Quarantined;
-            if directory.members().iter().any(is_quarantined) {
+            if quarantined(directory).next().is_some() {
                 self.hold(term, &*store, directory).await?;
             }
         }
@@ -115,9 +114,8 @@ impl HoldKeeper {
             let records = records_of(store, &held).await?;
             let is_over = |item: ItemId, bank| {
                 records.get(&item).is_some_and(|record| {
-                    let members = record.submissions.iter().map(|submission| submission.member);
                     record.holds.of(Holder::Quarantine).is_some()
-                        && !are_quarantined(directory, bank, members)
+                        && !are_quarantined(directory, bank, record.members())
                 })
             };
             let over = placements.iter().filter(|placement| is_over(placement.item, placement.bank));
@@ -140,9 +138,8 @@ impl HoldKeeper {
             let records = records_of(store, &ids).await?;
             let is_due = |item: &&Item| match records.get(&item.id) {
                 Some(record) => {
-                    let members = record.submissions.iter().map(|submission| submission.member);
                     record.holds.of(Holder::Quarantine).is_none()
-                        && are_quarantined(directory, item.bank, members)
+                        && are_quarantined(directory, item.bank, record.members())
                 }
                 None => are_quarantined(directory, item.bank, [item.contributor].into_iter()),
             };

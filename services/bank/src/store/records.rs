@@ -4,7 +4,7 @@ use std::fmt::{self, Debug};
 
 use prost::Message as _;
 use vigie_audit::tree::{Appended, Frontier, NodeHash, Size, StoredIndex};
-use vigie_consortium::{ContentDigest, Directory, ItemRecord};
+use vigie_consortium::{ContentDigest, Details, Directory, ItemRecord, Origin, Submission};
 use vigie_log::{Head, LogId, Sequence, StoredChange};
 use vigie_model::{Bank, BankId, Item, ItemId, LogHead, MemberId, SetDigest, ShardIdentity, UnixMillis};
 use vigie_proto::bank::ItemQuery;
@@ -335,6 +335,13 @@ impl Placement {
         let content = ContentDigest::of(item.bank, item.content.hashes());
         let Item { id, bank, added_at, contributor, .. } = *item;
         Self { item: id, bank, contributor, added_at, digest, content }
+    }
+
+    /// The record of an item that has none: what is known of it without one.
+    pub(crate) fn record(&self) -> ItemRecord {
+        let (member, at) = (self.contributor, self.added_at);
+        let first = Submission { member, origin: Origin::default(), at };
+        ItemRecord::new(self.content, Details::default(), first)
     }
 }
 

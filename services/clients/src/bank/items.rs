@@ -73,6 +73,16 @@ impl DescribedItem {
     }
 }
 
+/// Where to go on after a page of a list: after its last item, if the page was cut or is full.
+pub(super) fn next_after(
+    truncated: bool,
+    page_size: u16,
+    count: usize,
+    last: Option<ItemId>,
+) -> Option<ItemId> {
+    last.filter(|_| truncated || count >= usize::from(page_size))
+}
+
 /// Items of a bank with all that is said of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribedPage {
@@ -88,10 +98,10 @@ impl DescribedPage {
         message: pb::ListItemsResponse,
         page_size: u16,
     ) -> Result<Self, Invalid> {
-        let goes_on = message.truncated || message.items.len() >= usize::from(page_size);
+        let truncated = message.truncated;
         let described = |item| DescribedItem::new(bank.clone(), String::new(), item);
         let items = message.items.into_iter().map(described).collect::<Result<Vec<_>, _>>()?;
-        let next_after = items.last().map(|item| item.id).filter(|_| goes_on);
+        let next_after = next_after(truncated, page_size, items.len(), items.last().map(|item| item.id));
         Ok(Self { items, next_after })
     }
 }

@@ -3,7 +3,6 @@
 //! A search looks an item up here only when it has found it, so that holds cost nothing where nothing is held. A moment has a set of
 //! its own: the next one shares with it every bucket in which no hold came or went.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use vigie_model::{BankId, ItemId};
@@ -48,15 +47,15 @@ impl HeldItems {
         true
     }
 
-    /// Forgets the items of banks that are gone.
-    pub(crate) fn remove_banks(&mut self, banks: &HashSet<BankId>) {
+    /// Forgets the items of a bank that is gone.
+    pub(crate) fn remove_bank(&mut self, gone: BankId) {
         if self.count == 0 {
             return;
         }
         for bucket in &mut self.buckets {
-            if bucket.iter().any(|(_, bank)| banks.contains(bank)) {
+            if bucket.iter().any(|(_, bank)| *bank == gone) {
                 let before = bucket.len();
-                Arc::make_mut(bucket).retain(|(_, bank)| !banks.contains(bank));
+                Arc::make_mut(bucket).retain(|(_, bank)| *bank != gone);
                 self.count -= before - bucket.len();
             }
         }
@@ -127,7 +126,7 @@ mod tests {
                     }
                     Step::RemoveBank(bank) => {
                         expected.retain(|_, of| *of != bank);
-                        held.remove_banks(&HashSet::from([BankId(bank)]));
+                        held.remove_bank(BankId(bank));
                     }
                 }
                 // What an older moment has stays as it was.

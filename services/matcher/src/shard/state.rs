@@ -321,7 +321,7 @@ impl Shard {
                 self.flush(work);
                 self.stores.indexes.remove_bank(bank);
                 work.gone_banks.insert(bank);
-                work.held_mut().remove_banks(&HashSet::from([bank]));
+                work.held_mut().remove_bank(bank);
                 Ok(())
             }
             ChangeKind::ItemAdded(item) => self.add_item(item, sequence, work, books),

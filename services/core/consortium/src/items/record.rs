@@ -75,10 +75,15 @@ impl ItemRecord {
         self.submissions.iter().any(|one| one.member == member && one.origin == *origin)
     }
 
+    /// The members of its submissions, in the order in which they came.
+    pub fn members(&self) -> impl Iterator<Item = MemberId> {
+        self.submissions.iter().map(|one| one.member)
+    }
+
     /// Whether a member has submitted the item at all.
     #[must_use]
     pub fn is_of(&self, member: MemberId) -> bool {
-        self.submissions.iter().any(|one| one.member == member)
+        self.members().any(|one| one == member)
     }
 
     /// The record with another submission. Unchanged where it is there, and where the member has [`Self::OF_MEMBER_MAX`] others: the item
@@ -124,7 +129,7 @@ impl ItemRecord {
 
     /// Members that have submitted the item.
     fn member_count(&self) -> usize {
-        self.submissions.iter().map(|one| one.member).collect::<BTreeSet<_>>().len()
+        self.members().collect::<BTreeSet<_>>().len()
     }
 
     /// The record without the submissions of a member: of one origin, or of all. `None` where none is left, so that the item goes.

@@ -83,9 +83,7 @@ pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
         }
         ItemCommand::Remove { items, programme, reference, case, address } => {
             let (client, deadline) = connect(&address, output)?;
-            let mut ids: Vec<ItemId> = items.into_iter().map(ItemId).collect();
-            ids.sort_unstable();
-            ids.dedup();
+            let ids = item_holds::each_once(items);
             let is_of_origin = programme.is_some() || reference.is_some() || case.is_some();
             let key = IdempotencyKey::random();
             let removed = if is_of_origin {
