@@ -32,7 +32,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ".vigie.model.v1.PictureHashes",
             ".vigie.matching.v1.MatchQuery",
             ".vigie.matching.v1.HashRequest",
+            ".vigie.consortium.v1.CreatePrincipalRequest",
+            ".vigie.consortium.v1.CreatePrincipalRequest.credential",
             ".vigie.consortium.v1.CreatePrincipalResponse",
+            ".vigie.consortium.v1.RotateKeyRequest",
             ".vigie.consortium.v1.RotateKeyResponse",
             ".vigie.consortium.v1.PrincipalPut",
         ])

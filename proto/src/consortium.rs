@@ -4,7 +4,7 @@ mod principal;
 mod rows;
 
 pub use crate::model::bank_ref;
-pub use principal::{answered_principal, certificate, credential, role_numbers, roles, token_subject};
+pub use principal::{answered_principal, certificate, role_numbers, roles, token_subject};
 pub use rows::{
     DirectoryAt, DirectoryPart, DirectoryRequest, ROWS_BYTES_MAX, decode_row, directory_parts, encode_row,
     optional_member,

@@ -89,6 +89,29 @@ impl std::fmt::Debug for matching::v1::HashRequest {
     }
 }
 
+impl std::fmt::Debug for consortium::v1::CreatePrincipalRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CreatePrincipalRequest({:?} of {:?}, {:?})", self.roles, self.member, self.credential)
+    }
+}
+
+impl std::fmt::Debug for consortium::v1::create_principal_request::Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::SpiffeId(id) => write!(f, "SpiffeId({id:?})"),
+            Self::TokenSubject(subject) => write!(f, "{subject:?}"),
+            Self::NewApiKey(is_new) => write!(f, "NewApiKey({is_new})"),
+            Self::ApiKey(_) => f.write_str("ApiKey(..)"),
+        }
+    }
+}
+
+impl std::fmt::Debug for consortium::v1::RotateKeyRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RotateKeyRequest({}, overlap {} s)", self.principal_id, self.overlap_seconds)
+    }
+}
+
 impl std::fmt::Debug for consortium::v1::CreatePrincipalResponse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "CreatePrincipalResponse({:?} as of {})", self.principal, self.sequence)

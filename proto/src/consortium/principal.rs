@@ -42,25 +42,6 @@ pub fn role_numbers(roles: Roles) -> Vec<i32> {
     roles.iter().map(number).collect()
 }
 
-/// Reads the credential that a new principal is to have; `new_key` is the API key that is made where one is asked for.
-pub fn credential(
-    asked: Option<pb::create_principal_request::Credential>,
-    new_key: impl FnOnce() -> ApiKey,
-) -> Result<Credential, Invalid> {
-    use pb::create_principal_request::Credential as Asked;
-    match asked.ok_or_else(|| Invalid::missing("credential"))? {
-        Asked::SpiffeId(id) => certificate(&id).map(Credential::Certificate),
-        Asked::TokenSubject(token) => token_subject(&token).map(Credential::Token),
-        Asked::NewApiKey(true) => {
-            let keys = ApiKeys::new([new_key()]).map_err(|error| Invalid::new("new_api_key", error))?;
-            Ok(Credential::ApiKeys(Box::new(keys)))
-        }
-        Asked::NewApiKey(false) => {
-            Err(Invalid::new("new_api_key", "is false; leave it out, or set it to true"))
-        }
-    }
-}
-
 /// Reads the credential of a client certificate.
 pub fn certificate(id: &str) -> Result<SpiffeId, Invalid> {
     id.parse().map_err(|error| Invalid::new("spiffe_id", error))
@@ -205,24 +186,14 @@ mod tests {
     }
 
     #[test]
-    fn no_answer_shows_a_key() {
+    fn no_message_shows_a_key() {
         let api_key = format!("vgk_{}_{}", "a".repeat(16), "b".repeat(58));
+        let credential = Some(pb::create_principal_request::Credential::ApiKey(api_key.clone()));
+        let create = pb::CreatePrincipalRequest { credential, ..Default::default() };
+        let rotate = pb::RotateKeyRequest { api_key: api_key.clone(), ..Default::default() };
+        assert!(!format!("{create:?} {rotate:?}").contains("vgk_"));
         let created = pb::CreatePrincipalResponse { api_key: api_key.clone(), ..Default::default() };
         let rotated = pb::RotateKeyResponse { api_key, ..Default::default() };
         assert!(!format!("{created:?} {rotated:?}").contains("vgk_"));
-    }
-
-    #[test]
-    fn one_credential_is_asked_for() {
-        use pb::create_principal_request::Credential as Asked;
-        assert!(matches!(credential(Some(Asked::NewApiKey(true)), || key(1)), Ok(Credential::ApiKeys(_))));
-        for (asked, field) in [
-            (None, "credential"),
-            (Some(Asked::NewApiKey(false)), "new_api_key"),
-            (Some(Asked::SpiffeId("d/a".into())), "spiffe_id"),
-            (Some(Asked::TokenSubject(pb::TokenSubject::default())), "token_subject"),
-        ] {
-            assert_eq!(credential(asked, || key(1)).unwrap_err().field, field);
-        }
     }
 }

@@ -9,6 +9,7 @@ use vigie_consortium::{
     BankRef, Capabilities, Charter, Expiry, Grant, Jurisdictions, Member, MemberId, MemberName, MemberState,
     PrincipalId, Quota, Text, TokenIssuers,
 };
+use vigie_credentials::api_key::ApiKey;
 use vigie_model::{BankId, BankName};
 use vigie_net::{CallError, Channel, EndpointError, Network, Patience};
 use vigie_proto::Invalid;
@@ -228,12 +229,13 @@ impl ConsortiumClient {
         self.bank.written(principals, answer.sequence)
     }
 
-    /// Adds an API key to a principal that has one or two. The newest of those before works for `overlap` yet, at most 30 days, of
-    /// which whole seconds count.
+    /// Adds an API key to a principal that has one or two: the caller's own one, or one that the bank makes. The newest of those before
+    /// works for `overlap` yet, at most 30 days, of which whole seconds count.
     pub async fn rotate_key(
         &self,
         principal: PrincipalId,
         overlap: Duration,
+        own: Option<&ApiKey>,
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<Written<PrincipalWithKey>, CallError> {
@@ -241,6 +243,7 @@ impl ConsortiumClient {
             principal_id: principal.0,
             overlap_seconds: u32::try_from(overlap.as_secs()).unwrap_or(u32::MAX),
             idempotency_key: key.into_text(),
+            api_key: own.map(|own| own.reveal().to_string()).unwrap_or_default(),
         };
         let answer: pb::RotateKeyResponse = call!(self, deadline, rotate_key, RotateKey, request)?;
         self.bank.written(PrincipalWithKey::new(answer.principal, answer.api_key), answer.sequence)

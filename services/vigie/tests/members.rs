@@ -22,15 +22,16 @@ type Called = (&'static str, Option<String>);
 struct Bank {
     /// Whether there are principals.
     is_on: bool,
-    /// The key of each new principal; empty where it is lost on the way.
-    new_key: String,
+    /// Whether the answer to a change of a principal does not arrive.
+    loses_answers: bool,
+    /// The keys that callers have made for principals.
+    keys: Arc<Mutex<Vec<String>>>,
     calls: Arc<Mutex<Vec<Called>>>,
 }
 
 impl Bank {
     fn of(is_on: bool) -> Self {
-        let new_key = ApiKey::generate().unwrap().reveal().to_string();
-        Self { is_on, new_key, calls: Arc::default() }
+        Self { is_on, loses_answers: false, keys: Arc::default(), calls: Arc::default() }
     }
 
     async fn serve(&self) -> String {
@@ -48,6 +49,19 @@ impl Bank {
         let is_refused = self.is_on && header.is_none();
         self.calls.lock().unwrap().push((method, header));
         if is_refused { Err(Status::unauthenticated("the call needs a credential")) } else { Ok(()) }
+    }
+
+    /// Takes the key of a new principal, which is in no answer.
+    fn take_key(&self, key: &str) -> Result<(), Status> {
+        self.keys.lock().unwrap().push(key.to_owned());
+        // No client asks again for what its server says that it has not done.
+        if self.loses_answers { Err(Status::internal("the answer is lost")) } else { Ok(()) }
+    }
+
+    fn last_key(&self) -> String {
+        let key = self.keys.lock().unwrap().last().cloned().unwrap();
+        assert!(ApiKey::parse(&key).is_ok());
+        key
     }
 
     fn called(&self) -> Vec<&'static str> {
@@ -96,14 +110,17 @@ bank! {
         let principal = bank.is_on.then(|| principal(7, &["a"]));
         Ok(pb::WhoAmIResponse { member: Some(member()), principal, quota: None, sequence: 9 })
     }
-    create_principal(bank, _request: CreatePrincipalRequest) -> CreatePrincipalResponse {
-        Ok(pb::CreatePrincipalResponse {
-            principal: Some(principal(8, &["a"])), api_key: bank.new_key.clone(), sequence: 10,
+    create_principal(bank, request: CreatePrincipalRequest) -> CreatePrincipalResponse {
+        let Some(pb::create_principal_request::Credential::ApiKey(key)) = request.credential else {
+            panic!("a principal of another kind");
+        };
+        bank.take_key(&key).map(|()| pb::CreatePrincipalResponse {
+            principal: Some(principal(8, &["a"])), api_key: String::new(), sequence: 10,
         })
     }
-    rotate_key(bank, _request: RotateKeyRequest) -> RotateKeyResponse {
-        Ok(pb::RotateKeyResponse {
-            principal: Some(principal(8, &["a", "b"])), api_key: bank.new_key.clone(), sequence: 11,
+    rotate_key(bank, request: RotateKeyRequest) -> RotateKeyResponse {
+        bank.take_key(&request.api_key).map(|()| pb::RotateKeyResponse {
+            principal: Some(principal(8, &["a", "b"])), api_key: String::new(), sequence: 11,
         })
     }
     list_principals(_bank, _request: ListPrincipalsRequest) -> ListPrincipalsResponse {
@@ -199,9 +216,9 @@ async fn a_new_key_is_alone_on_standard_output_or_in_a_file_of_its_own() {
     let add = ["principal", "add", "--role", "matcher,contributor"];
     let printed = vigie(&add, &endpoint, &environment);
     let (said, words) = texts(&printed);
-    assert_eq!(said, format!("{}\n", bank.new_key));
+    assert_eq!(said, format!("{}\n", bank.last_key()));
     assert!(words.contains("principal 8") && words.contains("cannot be shown again"), "{words}");
-    assert!(!words.contains(&bank.new_key[21..]));
+    assert!(!words.contains(&bank.last_key()[21..]));
 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("new.key");
@@ -211,7 +228,7 @@ async fn a_new_key_is_alone_on_standard_output_or_in_a_file_of_its_own() {
     let object: serde_json::Value = serde_json::from_str(&object).unwrap();
     assert_eq!((object["key_file"].as_str(), object.get("api_key")), (Some(shown), None));
     assert_eq!(object["credential"]["api_keys"].as_array().unwrap().len(), 2);
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("{}\n", bank.new_key));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("{}\n", bank.last_key()));
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
 
     bank.called();
@@ -226,15 +243,39 @@ async fn a_new_key_is_alone_on_standard_output_or_in_a_file_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_did_not_arrive_is_no_success_and_leaves_no_file() {
-    let bank = Bank { new_key: String::new(), ..Bank::of(true) };
+async fn an_answer_that_is_lost_is_no_success_and_loses_no_key() {
+    // The first operator among them, without whose key nobody could do anything.
+    for (is_on, credentials) in [(true, &[("VIGIE_TOKEN", "a.b.c")][..]), (false, &[])] {
+        let bank = Bank { loses_answers: true, ..Bank::of(is_on) };
+        let endpoint = bank.serve().await;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("new.key");
+        let add = ["principal", "add", "--role", "operator", "--turn-on"];
+        let lost =
+            vigie(&[&add[..], &["--key-file", file.to_str().unwrap()]].concat(), &endpoint, credentials);
+        assert_ne!(lost.status.code(), Some(0));
+        let (said, words) = texts(&lost);
+        assert!(
+            said.is_empty() && words.contains("it is not known whether") && words.contains("new.key"),
+            "{words}"
+        );
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("{}\n", bank.last_key()));
+        let printed = vigie(&add, &endpoint, credentials);
+        assert_ne!(printed.status.code(), Some(0));
+        assert_eq!(texts(&printed).0, format!("{}\n", bank.last_key()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_principal_leaves_no_file() {
+    let bank = Bank::of(true);
     let endpoint = bank.serve().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("new.key");
-    let add = ["principal", "add", "--role", "matcher", "--key-file", file.to_str().unwrap()];
-    let lost = vigie(&add, &endpoint, &[("VIGIE_TOKEN", "a.b.c")]);
-    assert_eq!(lost.status.code(), Some(1));
-    assert!(texts(&lost).1.contains("vigie principal rotate 8"), "{lost:?}");
+    let rotate = ["principal", "rotate", "8", "--key-file", file.to_str().unwrap()];
+    let refused = vigie(&rotate, &endpoint, &[]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(texts(&refused).1.contains("carried no credential"), "{refused:?}");
     assert!(!file.exists());
 }
 

@@ -54,7 +54,7 @@ async fn a_suspended_member_and_a_rotated_key_are_refused_and_a_second_key_works
     let (acme, acme_work) = consortium.team("acme").await;
     let rotated = acme
         .members
-        .rotate_key(acme_work.id, Duration::from_secs(3_600), IdempotencyKey::random(), soon())
+        .rotate_key(acme_work.id, Duration::from_secs(3_600), None, IdempotencyKey::random(), soon())
         .await
         .unwrap();
     let key = rotated.value.key.unwrap().reveal();

@@ -12,13 +12,13 @@ use vigie_model::{BankId, MemberId, Sequence};
 use vigie_proto::Invalid;
 use vigie_proto::bank::{name, page_size};
 use vigie_proto::consortium::{
-    answered_principal, bank_ref, capabilities, member_name, member_state, member_words, optional_member,
-    roles, token_issuers,
+    answered_principal, bank_ref, capabilities, certificate, member_name, member_state, member_words,
+    optional_member, roles, token_issuers, token_subject,
 };
 use vigie_proto::pb::consortium::v1 as pb;
 use zeroize::Zeroizing;
 
-use super::{BankGrpc, refused};
+use super::{BankGrpc, name_of_member, refused};
 use crate::error::Error;
 use crate::plan::answer::Answer;
 use crate::plan::members::{MembersAction, MembersWrite, NewCredential, NewKey};
@@ -120,9 +120,18 @@ impl BankGrpc {
             tracing::error!(%error, "cannot make an API key");
             Error::Broken
         })?;
-        let id = key.id().to_string().parse().map_err(|_| Error::Broken)?;
-        let digest = vigie_consortium::KeyDigest(*self.pepper.digest(&key).as_bytes());
-        Ok(MadeKey { text: key.reveal(), kept: NewKey { id, digest } })
+        Ok(MadeKey { kept: self.kept(&key)?, text: key.reveal() })
+    }
+
+    /// What the bank keeps of a key.
+    fn kept(&self, key: &ApiKey) -> Result<NewKey, Status> {
+        let id = key.id().characters().try_into().map_err(|_| Error::Broken)?;
+        Ok(NewKey { id, digest: vigie_consortium::KeyDigest(*self.pepper.digest(key).as_bytes()) })
+    }
+
+    /// What the bank keeps of a key that its caller has made.
+    fn kept_of(&self, text: &str) -> Result<NewKey, Status> {
+        self.kept(&ApiKey::parse(text).map_err(|fault| Invalid::new("api_key", fault))?)
     }
 }
 
@@ -250,13 +259,9 @@ impl pb::consortium_service_server::ConsortiumService for BankGrpc {
         let action = |message: &pb::CreatePrincipalRequest| {
             let credential = match (&message.credential, kept) {
                 (Some(Asked::NewApiKey(true)), Some(key)) => NewCredential::Key(key),
-                (Some(Asked::SpiffeId(id)), _) => {
-                    NewCredential::Certificate(id.parse().map_err(|error| Invalid::new("spiffe_id", error))?)
-                }
-                (Some(Asked::TokenSubject(token)), _) => {
-                    let token = vigie_consortium::TokenSubject::new(&token.issuer, &token.subject);
-                    NewCredential::Token(token.map_err(|error| Invalid::new("token_subject", error))?)
-                }
+                (Some(Asked::ApiKey(text)), _) => NewCredential::Key(self.kept_of(text)?),
+                (Some(Asked::SpiffeId(id)), _) => NewCredential::Certificate(certificate(id)?),
+                (Some(Asked::TokenSubject(token)), _) => NewCredential::Token(token_subject(token)?),
                 (Some(Asked::NewApiKey(_)), _) => {
                     let reason = "is false; leave it out, or set it to true";
                     return Err(Invalid::new("new_api_key", reason).into());
@@ -297,9 +302,10 @@ impl pb::consortium_service_server::ConsortiumService for BankGrpc {
         &self,
         request: Request<pb::RotateKeyRequest>,
     ) -> Result<Response<pb::RotateKeyResponse>, Status> {
-        let made = self.make_key()?;
-        let key = made.kept;
+        let made = if request.get_ref().api_key.is_empty() { Some(self.make_key()?) } else { None };
+        let kept = made.as_ref().map(|made| made.kept);
         let action = |message: &pb::RotateKeyRequest| {
+            let key = kept.map_or_else(|| self.kept_of(&message.api_key), Ok)?;
             let overlap = Duration::from_secs(message.overlap_seconds.into());
             if overlap > OVERLAP_MAX {
                 let reason =
@@ -308,7 +314,7 @@ impl pb::consortium_service_server::ConsortiumService for BankGrpc {
             }
             Ok(MembersAction::RotateKey { principal: PrincipalId(message.principal_id), key, overlap })
         };
-        let (principal, api_key, sequence) = self.change_principal(request, action, Some(made)).await?;
+        let (principal, api_key, sequence) = self.change_principal(request, action, made).await?;
         Ok(Response::new(pb::RotateKeyResponse { principal, api_key, sequence }))
     }
 
@@ -388,10 +394,7 @@ impl pb::consortium_service_server::ConsortiumService for BankGrpc {
             let after = given.filter(|grant| grant.member > MemberId(message.after_id));
             // The alias is the other member's. Its name is known to whoever shared the bank with it.
             let given = |grant: &Grant| pb::Grant {
-                member_name: directory
-                    .member(grant.member)
-                    .map(|member| member.name.to_string())
-                    .unwrap_or_default(),
+                member_name: name_of_member(directory, grant.member),
                 ..Grant { alias: None, ..grant.clone() }.into()
             };
             after.take(limit).map(|grant| given(grant)).collect()

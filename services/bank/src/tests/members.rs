@@ -3,6 +3,7 @@
 use prost::Message as _;
 use tonic::Request;
 use vigie_audit::tree::NodeHash;
+use vigie_credentials::api_key::ApiKey;
 use vigie_proto::pb::consortium::v1 as members;
 use vigie_proto::pb::consortium::v1::audit_service_client::AuditServiceClient;
 use vigie_proto::pb::consortium::v1::consortium_service_client::ConsortiumServiceClient;
@@ -214,4 +215,62 @@ impl Consortium {
 
     /// Entries of what was done so far, by [`Self::start`] alone.
     pub(super) const BEGUN: usize = 5;
+}
+
+on_both_stores! {
+    a_key_that_its_caller_has_made_is_one_like_any_other,
+}
+
+async fn a_key_that_its_caller_has_made_is_one_like_any_other(bed: Bed) {
+    use members::create_principal_request::Credential;
+
+    let consortium = Consortium::start(bed.config()).await;
+    let By(channel, _) = &consortium.operator;
+    let client = || ConsortiumServiceClient::new(channel.clone());
+    let create = |key: &str, once: &str| members::CreatePrincipalRequest {
+        roles: vec![members::Role::Administrator.into()],
+        credential: Some(Credential::ApiKey(key.to_owned())),
+        idempotency_key: once.to_owned(),
+        ..Default::default()
+    };
+    let asked = async |request: members::CreatePrincipalRequest| {
+        let created = client().create_principal(consortium.administrator.carried(request)).await;
+        created.map(tonic::Response::into_inner)
+    };
+    let [first, second] = [(), ()].map(|()| ApiKey::generate().unwrap().reveal());
+    let made = asked(create(&first, "once")).await.unwrap();
+    assert_eq!(made.api_key, "", "its caller has it");
+    let again = asked(create(&first, "once")).await.unwrap();
+    assert_eq!(again, made);
+    By(channel.clone(), first.to_string()).create_bank("own").await.unwrap();
+
+    refused(
+        asked(create(&first, "twice")).await,
+        Code::AlreadyExists,
+        "another principal has this credential",
+    );
+    for bad in [&first[..78], &first.replace("vgk_", "vgk-"), ""] {
+        let error = asked(create(bad, "bad")).await.unwrap_err();
+        assert_eq!(error.code(), Code::InvalidArgument);
+        assert!(
+            error.message().starts_with("api_key: ") && !error.message().contains(&first[30..40]),
+            "{error}"
+        );
+    }
+
+    let rotate = |key: &str| members::RotateKeyRequest {
+        principal_id: made.principal.as_ref().unwrap().id,
+        api_key: key.to_owned(),
+        ..Default::default()
+    };
+    let rotated = async |key: &str| {
+        let rotated = client().rotate_key(consortium.administrator.carried(rotate(key))).await;
+        rotated.map(tonic::Response::into_inner)
+    };
+    refused(rotated(&first[..78]).await, Code::InvalidArgument, "api_key");
+    assert_eq!(rotated(&second).await.unwrap().api_key, "");
+    By(channel.clone(), second.to_string()).create_bank("rotated").await.unwrap();
+    let old = By(channel.clone(), first.to_string()).create_bank("old").await;
+    refused(old, Code::Unauthenticated, "");
+    consortium.served.stop().await;
 }

@@ -56,13 +56,13 @@ pub struct KeyListing {
 pub struct PrincipalWithKey {
     /// The principal.
     pub principal: PrincipalListing,
-    /// The key, which no other answer has. `None` where none was asked for, and where the answer that had it was lost and the
-    /// request was sent again: then a rotation makes another one.
+    /// The key that the bank made, which no other answer has. `None` where it was asked for none, and where the answer that had it was
+    /// lost and the request was sent again: then a rotation makes another one.
     pub key: Option<ApiKey>,
 }
 
 /// A principal before the bank has created it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct NewPrincipal {
     /// Its member; `None` for the caller's.
     pub member: Option<MemberName>,
@@ -77,12 +77,14 @@ pub struct NewPrincipal {
 }
 
 /// The credential of a new principal.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum NewCredential {
     /// A client certificate.
     Certificate(SpiffeId),
-    /// A new API key.
+    /// An API key that the bank makes. A lost answer is lost with it.
     ApiKey,
+    /// An API key that the caller has made.
+    OwnKey(ApiKey),
     /// A token of an identity provider.
     Token(TokenSubject),
 }
@@ -147,6 +149,7 @@ impl From<NewCredential> for pb::create_principal_request::Credential {
         match credential {
             NewCredential::Certificate(id) => Self::SpiffeId(id.to_string()),
             NewCredential::ApiKey => Self::NewApiKey(true),
+            NewCredential::OwnKey(key) => Self::ApiKey(key.reveal().to_string()),
             NewCredential::Token(token) => Self::TokenSubject((&token).into()),
         }
     }
@@ -216,13 +219,16 @@ mod tests {
     fn what_is_asked_for_has_one_credential() {
         use pb::create_principal_request::Credential as Asked;
         let spiffe = "spiffe://d/member/acme/a";
+        let key = ApiKey::generate().unwrap();
         let token = TokenSubject::new("issuer", "subject").unwrap();
         for (new, asked) in [
             (NewCredential::ApiKey, Asked::NewApiKey(true)),
+            (NewCredential::OwnKey(key.clone()), Asked::ApiKey(key.reveal().to_string())),
             (NewCredential::Certificate(spiffe.parse().unwrap()), Asked::SpiffeId(spiffe.into())),
             (NewCredential::Token(token.clone()), Asked::TokenSubject((&token).into())),
         ] {
-            assert_eq!(Asked::from(new), asked);
+            assert_eq!(Asked::from(new.clone()), asked);
+            assert!(!format!("{new:?} {asked:?}").contains(&key.reveal()[30..]));
         }
     }
 }

@@ -11,7 +11,9 @@ pub(super) fn run(command: AuditKeyCommand, output: &mut Output) -> anyhow::Resu
     match command {
         AuditKeyCommand::New { kind, name, file } => {
             let key = SignerKey::generate(&name, kind.into())?;
-            let path = KeyFile::create(file)?.write(&key.to_secret_text())?;
+            let mut file = KeyFile::create(file)?;
+            file.write(&key.to_secret_text())?;
+            let path = file.keep();
             output.note(format!(
                 "the private key is in {}: keep it secret; the public key follows",
                 path.display()

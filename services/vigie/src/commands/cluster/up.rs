@@ -6,10 +6,11 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use vigie_clients::{Code, ConsortiumClient, Deadline, IdempotencyKey, Network, NewCredential, NewPrincipal};
 use vigie_consortium::{Expiry, Role, Roles, Text};
+use vigie_credentials::api_key::ApiKey;
 use vigie_telemetry::TelemetryConfig;
 
 use crate::cli::UpArgs;
-use crate::commands::members::new_key::KeyFile;
+use crate::commands::members::new_key::{KeyFile, may_be_done};
 use crate::commands::stop::StopRequests;
 use crate::local_cluster::{LocalCluster, LocalClusterConfig, Ports};
 use crate::output::{Exit, Output};
@@ -53,7 +54,8 @@ pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
     ended.map_or(stopped, Err)
 }
 
-/// The file with an operator's key. The first time it is made; later members are on, and the file is where it was.
+/// The file with an operator's key. The first time it is made; later members are on, and the file is where it was. A key whose operator
+/// may not be there, because an answer was lost, is used again.
 async fn operator_key(cluster: &LocalCluster, data: &Path) -> anyhow::Result<PathBuf> {
     let path = data.join("operator.key");
     let client = ConsortiumClient::among(&[cluster.bank_url()], &Network::tcp())?;
@@ -64,21 +66,31 @@ async fn operator_key(cluster: &LocalCluster, data: &Path) -> anyhow::Result<Pat
         Ok(_) => bail!("the bank knows who calls it without a credential"),
         Err(error) => return Err(error).context("cannot ask the bank whether there are members"),
     }
-    let file = KeyFile::create(path)?;
+    let (key, file) = match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            let key =
+                ApiKey::parse(text.trim()).with_context(|| format!("{} has no API key", path.display()))?;
+            (key, None)
+        }
+        Err(_) => {
+            let (key, mut file) = (ApiKey::generate()?, KeyFile::create(path.clone())?);
+            file.write(&key.reveal())?;
+            (key, Some(file))
+        }
+    };
     let new = NewPrincipal {
         member: None,
         roles: Roles::one(Role::Operator),
-        credential: NewCredential::ApiKey,
+        credential: NewCredential::OwnKey(key),
         expiry: Expiry::NEVER,
         note: Text::new("made by vigie up --consortium")?,
     };
     let made = client.create_principal(new, IdempotencyKey::random(), deadline()).await;
-    let made = made.context("cannot create an operator")?;
-    let key = made
-        .value
-        .key
-        .context("the operator's key was lost with its answer; start again with another --data")?;
-    file.write(&key.reveal())
+    if let Some(file) = file.filter(|_| made.as_ref().err().is_none_or(|error| may_be_done(error.code()))) {
+        file.keep();
+    }
+    made.context("cannot create an operator; start again to try it again")?;
+    Ok(path)
 }
 
 fn announce(cluster: &LocalCluster, operator: Option<&Path>, output: &mut Output) -> anyhow::Result<()> {

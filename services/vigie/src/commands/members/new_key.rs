@@ -1,67 +1,75 @@
-//! A new API key on its way to its owner: to a file of its own, or alone to standard output. No other answer has it.
+//! A new API key on its way to its owner: to a file of its own, or alone to standard output. The command makes the key and keeps it before
+//! the bank knows it, so that a lost answer loses no key.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
-use vigie_clients::{PrincipalWithKey, Written};
+use anyhow::Context as _;
+use vigie_clients::{CallError, Code, PrincipalWithKey, Written};
 use vigie_consortium::PrincipalId;
+use vigie_credentials::api_key::ApiKey;
 
 use crate::cli::NewKeyArgs;
 use crate::commands::members::lines::PrincipalObject;
 use crate::output::{Exit, Output};
 
-/// Where a key is to go, before there is one. A file that is still empty is removed when this is dropped.
+/// A key that the bank does not know yet, and the file that has it, if there is one.
 #[derive(Debug)]
-pub(super) struct KeyPlace(Option<KeyFile>);
+pub(super) struct NewKey {
+    key: ApiKey,
+    file: Option<KeyFile>,
+}
 
-/// A file for one key.
+/// A file for one key. It is removed when this is dropped, unless it is kept.
 #[derive(Debug)]
 pub(crate) struct KeyFile {
     path: PathBuf,
     file: File,
-    is_written: bool,
+    is_kept: bool,
 }
 
 impl Drop for KeyFile {
     fn drop(&mut self) {
-        if !self.is_written {
-            // Nothing is in it; it was not there before.
+        if !self.is_kept {
+            // It was not there before, and no principal has what is in it.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-impl KeyPlace {
-    /// Creates the file, if one is named: what would keep a key from being written fails before the key is made.
-    pub(super) fn prepare(args: NewKeyArgs) -> anyhow::Result<Self> {
-        Ok(Self(args.key_file.map(KeyFile::create).transpose()?))
+impl NewKey {
+    /// Makes a key, and writes it to the file if one is named: what would keep it from being written fails before there is a principal.
+    pub(super) fn make(args: NewKeyArgs) -> anyhow::Result<Self> {
+        let key = ApiKey::generate()?;
+        let mut file = args.key_file.map(KeyFile::create).transpose()?;
+        if let Some(file) = &mut file {
+            file.write(&key.reveal())?;
+        }
+        Ok(Self { key, file })
     }
 
-    /// Hands over the key of a principal, after `done` in words. Without a key there are only the words.
+    /// The key.
+    pub(super) const fn key(&self) -> &ApiKey {
+        &self.key
+    }
+
+    /// Hands over the key of a principal that has it now, after `done` in words.
     pub(super) fn deliver(
         self,
         done: &str,
         made: &Written<PrincipalWithKey>,
-        is_key_expected: bool,
         output: &mut Output,
     ) -> anyhow::Result<Exit> {
-        let Written { value: PrincipalWithKey { principal, key }, sequence } = made;
-        output.note(format!("{done} (sequence {sequence})"));
-        let mut object = serde_json::to_value(PrincipalObject::from(principal))?;
-        object["sequence"] = sequence.0.into();
-        let Some(key) = key else {
-            output.object(&object)?;
-            if is_key_expected {
-                bail!("its key was lost with an answer that did not arrive; {}", way_out(principal.id));
-            }
-            return Ok(Exit::Done);
-        };
-        let delivered = match self.0 {
-            Some(file) => {
-                let path = file.write(&key.reveal())?;
+        let Written { value: PrincipalWithKey { principal, key }, .. } = made;
+        let mut object = told(done, made, output)?;
+        // A bank of a version that takes no keys from callers has made one.
+        let key = key.as_ref().unwrap_or(&self.key).reveal();
+        let delivered = match self.file {
+            Some(mut file) => {
+                file.write(&key)?;
+                let path = file.keep();
                 object["key_file"] = path.display().to_string().into();
                 output.note(format!(
                     "its key is in {}, and cannot be shown again: keep it secret",
@@ -71,8 +79,8 @@ impl KeyPlace {
             }
             None => {
                 output.note("its key follows, and cannot be shown again: keep it secret");
-                object["api_key"] = key.reveal().as_str().into();
-                output.object(&object).and_then(|()| output.say(&*key.reveal()))
+                object["api_key"] = key.as_str().into();
+                output.object(&object).and_then(|()| output.say(&*key))
             }
         };
         // That nobody reads the output is no success here.
@@ -82,6 +90,55 @@ impl KeyPlace {
         })?;
         Ok(Exit::Done)
     }
+
+    /// The error of a call that was to give the key to a principal. Where it may have done so, the key is kept, or printed.
+    pub(super) fn after(self, error: CallError, output: &mut Output) -> anyhow::Error {
+        if !may_be_done(error.code()) {
+            return error.into();
+        }
+        let place = match self.file {
+            Some(file) => format!("in {}", file.keep().display()),
+            None => {
+                let key = self.key.reveal();
+                let printed = output.object(&serde_json::json!({ "api_key": key.as_str() }));
+                if printed.and_then(|()| output.say(&*key)).is_err() {
+                    return error.into();
+                }
+                "on standard output".to_owned()
+            }
+        };
+        output.note(format!(
+            "it is not known whether a principal has the new key, which is {place}: `vigie whoami` with it tells. If it is refused \
+             after a minute, throw it away and try again"
+        ));
+        error.into()
+    }
+}
+
+/// Tells of a change of a principal, and returns the object that does so for programs.
+pub(super) fn told(
+    done: &str,
+    made: &Written<PrincipalWithKey>,
+    output: &mut Output,
+) -> anyhow::Result<serde_json::Value> {
+    let Written { value, sequence } = made;
+    output.note(format!("{done} (sequence {sequence})"));
+    let mut object = serde_json::to_value(PrincipalObject::from(&value.principal))?;
+    object["sequence"] = sequence.0.into();
+    Ok(object)
+}
+
+/// Whether a change may have been made although its call failed with this code.
+pub(crate) const fn may_be_done(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::Internal
+            | Code::Aborted
+    )
 }
 
 impl KeyFile {
@@ -91,19 +148,25 @@ impl KeyFile {
         let file = opened.with_context(|| {
             format!("cannot create {} for the key: it must not be there yet", path.display())
         })?;
-        Ok(Self { path, file, is_written: false })
+        Ok(Self { path, file, is_kept: false })
     }
 
-    /// Writes the text of the key, and returns where it is.
-    pub(crate) fn write(mut self, key: &str) -> anyhow::Result<PathBuf> {
+    /// Writes the text of the key, in place of any other.
+    pub(crate) fn write(&mut self, key: &str) -> anyhow::Result<()> {
         let mut write = || {
+            self.file.set_len(0)?;
+            self.file.rewind()?;
             self.file.write_all(key.as_bytes())?;
             self.file.write_all(b"\n")?;
             self.file.sync_all()
         };
-        write().with_context(|| format!("cannot write the key to {}", self.path.display()))?;
-        self.is_written = true;
-        Ok(self.path.clone())
+        write().with_context(|| format!("cannot write the key to {}", self.path.display()))
+    }
+
+    /// Leaves the file where it is, and returns where that is.
+    pub(crate) fn keep(mut self) -> PathBuf {
+        self.is_kept = true;
+        self.path.clone()
     }
 }
 

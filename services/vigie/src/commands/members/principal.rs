@@ -12,7 +12,7 @@ use crate::commands::date::now;
 use crate::commands::deadline::deadline;
 use crate::commands::members::connect::{PAGE, connect};
 use crate::commands::members::lines::{PrincipalObject, credentials, expires, until};
-use crate::commands::members::new_key::KeyPlace;
+use crate::commands::members::new_key::{NewKey, told};
 use crate::output::{Exit, Output};
 
 pub(crate) async fn run(command: PrincipalCommand, output: &mut Output) -> anyhow::Result<Exit> {
@@ -21,11 +21,16 @@ pub(crate) async fn run(command: PrincipalCommand, output: &mut Output) -> anyho
         PrincipalCommand::List { member, address } => list(member.as_ref(), &address, output).await,
         PrincipalCommand::Rotate { principal, overlap, new_key, address } => {
             let (client, deadline) = connect(&address, output)?;
-            let place = KeyPlace::prepare(new_key)?;
+            let new = NewKey::make(new_key)?;
             let id = PrincipalId(principal);
-            let made = client.rotate_key(id, overlap, IdempotencyKey::random(), deadline).await?;
-            let done = format!("principal {id} has another key; {}", old_key(&made.value));
-            place.deliver(&done, &made, true, output)
+            let once = IdempotencyKey::random();
+            match client.rotate_key(id, overlap, Some(new.key()), once, deadline).await {
+                Ok(made) => {
+                    let done = format!("principal {id} has another key; {}", old_key(&made.value));
+                    new.deliver(&done, &made, output)
+                }
+                Err(error) => Err(new.after(error, output)),
+            }
         }
         PrincipalCommand::Revoke { principal, address } => {
             let (client, deadline) = connect(&address, output)?;
@@ -55,20 +60,38 @@ fn old_key(made: &PrincipalWithKey) -> String {
 async fn add(args: PrincipalAddArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let (client, deadline) = connect(&args.address, output)?;
     let roles = Roles::new(args.roles)?;
-    let credential = match (args.spiffe_id, args.issuer, args.subject) {
-        (Some(id), _, _) => NewCredential::Certificate(id),
-        (None, Some(issuer), Some(subject)) => NewCredential::Token(TokenSubject::new(&issuer, &subject)?),
-        (None, _, _) => NewCredential::ApiKey,
+    let shown = match (args.spiffe_id, args.issuer, args.subject) {
+        (Some(id), _, _) => Some(NewCredential::Certificate(id)),
+        (None, Some(issuer), Some(subject)) => {
+            Some(NewCredential::Token(TokenSubject::new(&issuer, &subject)?))
+        }
+        (None, _, _) => None,
     };
     let expiry = args.expires.expiry("--expires", now())?;
     let is_first = is_first(&client, deadline, roles, args.turn_on, output).await?;
-    let place = KeyPlace::prepare(args.new_key)?;
-    let is_key_expected = credential == NewCredential::ApiKey;
+    let (credential, key) = match shown {
+        Some(shown) => (shown, None),
+        None => {
+            let key = NewKey::make(args.new_key)?;
+            (NewCredential::OwnKey(key.key().clone()), Some(key))
+        }
+    };
     let new = NewPrincipal { member: args.member, roles, credential, expiry, note: args.note };
-    let made = client.create_principal(new, IdempotencyKey::random(), deadline).await?;
+    let (made, key) = match (client.create_principal(new, IdempotencyKey::random(), deadline).await, key) {
+        (Ok(made), key) => (made, key),
+        (Err(error), Some(key)) => return Err(key.after(error, output)),
+        (Err(error), None) => return Err(error.into()),
+    };
     let principal = &made.value.principal;
     let done = format!("principal {} has the roles {}", principal.id, principal.roles);
-    let delivered = place.deliver(&done, &made, is_key_expected, output);
+    let delivered = match key {
+        Some(key) => key.deliver(&done, &made, output),
+        None => {
+            let object = told(&done, &made, output)?;
+            output.object(&object)?;
+            Ok(Exit::Done)
+        }
+    };
     if is_first {
         output.note("members are on: from now on every call needs a credential, such as --api-key-file FILE");
     }
