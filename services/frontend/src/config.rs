@@ -80,7 +80,7 @@ pub struct Config {
     /// Further ways in which each frame is hashed and searched, beside the plain one.
     pub query_ways: Vec<QueryWay>,
     /// Requests of one stream that are worked on at once; the stream is read no further until one is answered. Each takes
-    /// one of the server's places for bulk work, and the stream waits for it.
+    /// one of the server's places for bulk work, those that one search answers one together, and the stream waits for it.
     #[schemars(range(min = 1))]
     pub stream_requests_in_flight_max: usize,
     /// Limits of the server.

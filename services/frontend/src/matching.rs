@@ -9,7 +9,7 @@ use vigie_model::answer::{answer_bytes as bytes_at_most, cut};
 use vigie_model::cost;
 use vigie_model::{
     ANSWER_BYTES_MAX, Content, Cost, Coverage, HashTypeSet, LITTLE_BYTES, Limit, MatchCall, Matched, Quality,
-    Query, QueryMatches, Rendition, SearchAnswer, SearchOptions, hash_types,
+    Query, QueryMatches, Rendition, SearchAnswer, SearchOptions, Sequence, hash_types,
 };
 use vigie_proto::Invalid;
 use vigie_rpc::Priority;
@@ -37,19 +37,43 @@ pub(crate) struct Answer {
     pub(crate) queries: SearchedQueries,
 }
 
+impl Answer {
+    /// Whether it lacks anything of what was found: then each of several requests that share it may have more of its own.
+    fn is_cut(&self) -> bool {
+        let is_cut = |result: &Result<Matched, Status>| result.as_ref().is_ok_and(|one| one.found.is_cut());
+        self.results_omitted || self.results.iter().any(is_cut)
+    }
+
+    /// The parts of an answer to several requests of so many contents, all of which could be searched.
+    fn split(self, counts: &[usize]) -> Vec<Self> {
+        let Self { results, coverage, results_omitted, queries } = self;
+        let (mut results, mut first) = (results.into_iter(), 0);
+        let part = |count: &usize| {
+            let queries = SearchedQueries { first, ..queries.clone() };
+            first += count;
+            let results = results.by_ref().take(*count).collect();
+            Self { results, coverage: coverage.clone(), results_omitted, queries }
+        };
+        counts.iter().map(part).collect()
+    }
+}
+
 /// The queries that a call was searched by.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct SearchedQueries {
     /// Of which of the contents that could be searched each is, ascending, and in which rendition.
-    of: Vec<(usize, Rendition)>,
+    of: Arc<[(usize, Rendition)]>,
     /// The queries, as they were sent: all parts but the last are as long as the first.
     parts: Vec<Arc<[Query]>>,
+    /// The first content of the request, where several share the call.
+    first: usize,
 }
 
 impl SearchedQueries {
     /// No query yet, of these that will be sent.
     pub(crate) fn new(queries: &[(usize, Rendition, Query)]) -> Self {
-        Self { of: queries.iter().map(|(at, rendition, _)| (*at, *rendition)).collect(), parts: Vec::new() }
+        let of = queries.iter().map(|(at, rendition, _)| (*at, *rendition)).collect();
+        Self { of, parts: Vec::new(), first: 0 }
     }
 
     /// Adds the next queries that are sent.
@@ -57,8 +81,9 @@ impl SearchedQueries {
         self.parts.push(Arc::clone(part));
     }
 
-    /// The queries of the content that is the one at `at` of those that could be searched.
+    /// The queries of the content that is the one at `at` of those of the request that could be searched.
     pub(crate) fn of_content(&self, at: usize) -> impl Iterator<Item = (Rendition, &Query)> {
+        let at = self.first + at;
         let begin = self.of.partition_point(|(one, _)| *one < at);
         let part = self.parts.first().map_or(1, |first| first.len().max(1));
         let of_content = self.of.iter().enumerate().skip(begin).take_while(move |(_, (one, _))| *one == at);
@@ -111,6 +136,34 @@ impl Matching {
             return Err(Failed::Call(refused.clone()));
         }
         self.search(prepared, options, floor, urgency, rooms, deadline).await
+    }
+
+    /// Answers several calls by one search, in order, where none of them could have more by itself: [`Shareable`] says which calls may
+    /// share one. `None`: each has to be answered by itself.
+    pub(crate) async fn answer_together(
+        &self,
+        calls: Vec<MatchCall>,
+        urgency: Urgency,
+        rooms: &mut Rooms,
+        deadline: Instant,
+    ) -> Option<Vec<Result<Answer, Failed>>> {
+        let counts: Vec<usize> = calls.iter().map(|call| call.contents.len()).collect();
+        let mut calls = calls.into_iter();
+        let mut all = calls.next()?;
+        all.contents.extend(calls.flat_map(|call| call.contents));
+        match self.answer(all, urgency, rooms, deadline).await {
+            Ok(answer) if answer.is_cut() => None,
+            Ok(answer) => Some(answer.split(&counts).into_iter().map(Ok).collect()),
+            Err(Failed::Call(status)) => {
+                Some(counts.iter().map(|_| Err(Failed::Call(status.clone()))).collect())
+            }
+            Err(Failed::Incomplete { partial, .. }) if partial.is_cut() => None,
+            Err(Failed::Incomplete { status, partial }) => {
+                let parts = partial.split(&counts).into_iter();
+                let part = |part| Err(Failed::Incomplete { status: status.clone(), partial: Box::new(part) });
+                Some(parts.map(part).collect())
+            }
+        }
     }
 
     /// The most bytes that the matches of a call take here at once.
@@ -289,6 +342,50 @@ impl Matching {
             .buffered(IMAGES_QUEUED_MAX)
             .collect()
             .await
+    }
+}
+
+/// What calls have in common that one search may answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Shareable {
+    hash_types: HashTypeSet,
+    contents: usize,
+    cost: Cost,
+}
+
+impl Shareable {
+    /// That of a call; `None` where it has a search of its own: it has an image, which takes its own time, or hashes that are not to be
+    /// trusted, or it waits for a change to come.
+    pub(crate) fn of(call: &MatchCall, quality_floor: Quality) -> Option<Self> {
+        if call.options.min_sequence > Sequence::ZERO || call.contents.is_empty() {
+            return None;
+        }
+        let floor = call.quality_floor.unwrap_or(quality_floor);
+        let mut all = Vec::new();
+        for content in &call.contents {
+            let Content::Hashed { hashes, pdq_quality } = content else { return None };
+            if hashes.is_empty() || pdq_quality.is_some_and(|quality| quality < floor) {
+                return None;
+            }
+            all.extend(hashes.iter().map(|one| one.hash.hash_type()));
+        }
+        let contents = call.contents.len();
+        let cost = all.iter().map(|hash_type| Cost::of_hash(*hash_type, &call.options.max_distances)).sum();
+        Some(Self { hash_types: all.into_iter().collect(), contents, cost })
+    }
+
+    /// Whether another call may join these, which are all like `call`; counts it if so.
+    pub(crate) fn join(&mut self, call: &MatchCall, joining: &MatchCall, other: &Self) -> bool {
+        let contents = self.contents + other.contents;
+        let cost = [self.cost, other.cost].into_iter().sum::<Cost>();
+        let is_alike = self.hash_types == other.hash_types
+            && call.quality_floor == joining.quality_floor
+            && call.options == joining.options;
+        let fits = contents <= queries_per_call(&call.options, &self.hash_types) && cost.slots() == 1;
+        if is_alike && fits {
+            (self.contents, self.cost) = (contents, cost);
+        }
+        is_alike && fits
     }
 }
 

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
-use vigie_clients::Code;
-use vigie_harness::in_process::{Cluster, as_of};
-use vigie_model::{Content, Hash, MatchCall, SearchOptions};
-use vigie_tests::material::{generator, item, pdq, random_pdq};
+use rand::RngExt as _;
+use vigie_clients::{Code, MatchAnswer};
+use vigie_harness::in_process::{Cluster, Matchers, as_of, soon};
+use vigie_model::{
+    Content, Hash, HashType, ItemDraft, Limit, MatchCall, MaxDistances, PdqHash, Quality, QueryHash,
+    SearchOptions, Sequence, Variant,
+};
+use vigie_tests::material::{flipped, generator, hashed, item, pdq, random_pdq};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_of_a_stream_is_answered_once_and_a_bad_one_harms_no_other() {
@@ -49,4 +53,88 @@ async fn every_request_of_a_stream_is_answered_once_and_a_bad_one_harms_no_other
         }
     }
     cluster.stop().await.unwrap();
+}
+
+/// A request of one of the kinds that may stand side by side on a stream.
+fn any_call(kind: usize, known: PdqHash, rng: &mut impl rand::Rng) -> MatchCall {
+    let digest = Hash::md5(known[..16].try_into().unwrap());
+    let near = |bits| MaxDistances::default().with(HashType::PDQ, bits).unwrap();
+    let named = |name: &str| SearchOptions { banks: vec![name.parse().unwrap()], ..SearchOptions::default() };
+    let (contents, options) = match kind {
+        0 => (vec![pdq(flipped(&known, 12, rng))], SearchOptions::default()),
+        1 => (vec![pdq(random_pdq(rng))], SearchOptions::default()),
+        2 => (vec![hashed([digest])], SearchOptions::default()),
+        3 => (
+            vec![pdq(known), hashed([digest.clone()]), hashed([Hash::pdq(known), digest])],
+            SearchOptions::default(),
+        ),
+        4 => (vec![pdq(known)], SearchOptions { limit: Limit::new(3).unwrap(), ..SearchOptions::default() }),
+        5 => (vec![pdq(known)], SearchOptions { max_distances: near(5), ..SearchOptions::default() }),
+        6 => (vec![pdq(known)], SearchOptions { max_distances: near(60), ..SearchOptions::default() }),
+        7 => (vec![pdq(known)], named("nowhere")),
+        8 => (vec![pdq(known)], named("other")),
+        9 => (vec![Content::Image(bytes::Bytes::new())], SearchOptions::default()),
+        10 => {
+            let hashes = vec![QueryHash { hash: Hash::pdq(known), variant: Variant::Original }];
+            let pdq_quality = Some(Quality::new(20).unwrap());
+            (vec![Content::Hashed { hashes, pdq_quality }], SearchOptions::default())
+        }
+        _ => (vec![pdq(known); 20], SearchOptions::default()),
+    };
+    MatchCall { contents, options, quality_floor: None }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_share_a_search_get_what_each_gets_by_itself() {
+    for (matchers, shard_count) in
+        [(Matchers::ByCalls, 2), (Matchers::AsFunctions, 1), (Matchers::AsFunctions, 3)]
+    {
+        let mut rng = generator(u64::from(shard_count));
+        let cluster = Cluster::start_with(|config| {
+            (config.shard_count, config.matchers) = (shard_count, matchers);
+        });
+        let cluster = cluster.await.unwrap();
+        let hashes: Vec<PdqHash> = (0..12).map(|_| random_pdq(&mut rng)).collect();
+        let mut sequence = Sequence::ZERO;
+        for name in ["known", "other"] {
+            let bank = cluster.create_bank(name).await.unwrap();
+            // Some are so many, with so many words, that an answer to several has more than little.
+            let copies = |at: usize| if at < 2 { 150 } else { 1 };
+            let items = hashes.iter().enumerate().flat_map(|(at, hash)| {
+                (0..copies(at)).map(move |copy| {
+                    let hashes = vec![Hash::pdq(*hash), Hash::md5(hash[..16].try_into().unwrap())];
+                    let labels = vec![format!("{copy:03}-{}", "x".repeat(50))];
+                    ItemDraft { hashes, labels, ..ItemDraft::default() }.try_into().unwrap()
+                })
+            });
+            sequence = cluster.add(&bank, items.collect()).await.unwrap().1;
+        }
+        cluster.ask(vec![pdq(hashes[0])], as_of(sequence)).await.unwrap();
+
+        let calls: Vec<(u64, MatchCall)> = (0..600)
+            .map(|number| {
+                let known = hashes[rng.random_range(0..hashes.len())];
+                // Mostly runs of one kind, so that there are groups.
+                let kind = if rng.random_bool(0.7) { 0 } else { rng.random_range(0..12) };
+                (number, any_call(kind, known, &mut rng))
+            })
+            .collect();
+        let answers = cluster.matching.match_stream(futures::stream::iter(calls.clone())).await.unwrap();
+        let answers: BTreeMap<u64, _> = answers.map(|answer| answer.unwrap()).collect().await;
+        assert_eq!(answers.len(), calls.len());
+        for (number, call) in calls {
+            let alone = cluster.matching.match_content(call, soon()).await;
+            let told = |answer: &MatchAnswer| {
+                let coverage = &answer.coverage;
+                let (searched, total) = (coverage.hashes_searched, coverage.hashes_total);
+                let shards = (coverage.shards_answered, coverage.shards_total);
+                format!("{:?} {searched} {total} {shards:?} {}", answer.results, coverage.sequence_min)
+            };
+            let alone = alone.as_ref().map(told).map_err(|error| (error.code(), error.message()));
+            let shared = answers[&number].as_ref();
+            let shared = shared.map(told).map_err(|failure| (failure.code(), failure.message()));
+            assert_eq!(shared, alone, "{number} of {matchers:?}, {shard_count} shards");
+        }
+        cluster.stop().await.unwrap();
+    }
 }

@@ -47,21 +47,71 @@ pub(crate) async fn answer(
 ) -> Result<pb::MatchResponse, Status> {
     deadline::within(deadline, async {
         let options = rights.are_of_a_member().then(|| asked.options.clone());
-        match matching.answer(asked, urgency, rooms, deadline).await {
-            Ok(mut answer) => {
-                show(&mut answer, matching, options, rights, urgency, rooms, deadline).await?;
-                keep_if_incomplete(&answer);
-                Ok(response(answer, rights.sequence()))
-            }
-            Err(Failed::Call(status)) => Err(status),
-            Err(Failed::Incomplete { status, mut partial }) => {
-                show(&mut partial, matching, options, rights, urgency, rooms, deadline).await?;
-                let partial = response(*partial, rights.sequence());
-                Err(vigie_proto::status::with_partial(status.code(), status.message(), partial))
-            }
-        }
+        let answered = matching.answer(asked, urgency, rooms, deadline).await;
+        shown(answered, matching, options, rights, urgency, rooms, deadline).await
     })
     .await
+}
+
+/// Answers several requests by one search, in order. Those that cannot share one are searched for one after the other.
+pub(crate) async fn answer_together(
+    matching: &Matching,
+    asked: Vec<(MatchCall, Rights)>,
+    urgency: Urgency,
+    rooms: &mut Rooms,
+    deadline: Instant,
+) -> Vec<Result<pb::MatchResponse, Status>> {
+    let count = asked.len();
+    let answered = deadline::within(deadline, async {
+        let calls = asked.iter().map(|(call, _)| call.clone()).collect();
+        let shared = matching.answer_together(calls, urgency, rooms, deadline).await;
+        let mut answers = Vec::with_capacity(count);
+        match shared {
+            Some(shared) => {
+                for (answered, (call, rights)) in shared.into_iter().zip(&asked) {
+                    let options = rights.are_of_a_member().then(|| call.options.clone());
+                    let shown = shown(answered, matching, options, rights, urgency, rooms, deadline);
+                    answers.push(Box::pin(shown).await);
+                }
+            }
+            None => {
+                for (call, rights) in asked {
+                    let alone = answer(matching, call, &rights, urgency, rooms, deadline);
+                    answers.push(Box::pin(alone).await);
+                }
+            }
+        }
+        Ok(answers)
+    });
+    match answered.await {
+        Ok(answers) => answers,
+        Err(status) => (0..count).map(|_| Err(status.clone())).collect(),
+    }
+}
+
+/// What a caller is shown of an answer, in the form in which it is sent. `options` are those of its call, where there are members.
+async fn shown(
+    answered: Result<Answer, Failed>,
+    matching: &Matching,
+    options: Option<SearchOptions>,
+    rights: &Rights,
+    urgency: Urgency,
+    rooms: &mut Rooms,
+    deadline: Instant,
+) -> Result<pb::MatchResponse, Status> {
+    match answered {
+        Ok(mut answer) => {
+            show(&mut answer, matching, options, rights, urgency, rooms, deadline).await?;
+            keep_if_incomplete(&answer);
+            Ok(response(answer, rights.sequence()))
+        }
+        Err(Failed::Call(status)) => Err(status),
+        Err(Failed::Incomplete { status, mut partial }) => {
+            show(&mut partial, matching, options, rights, urgency, rooms, deadline).await?;
+            let partial = response(*partial, rights.sequence());
+            Err(vigie_proto::status::with_partial(status.code(), status.message(), partial))
+        }
+    }
 }
 
 /// Leaves of an answer what a member may see and learn, where there are members: `options` are those of its call.

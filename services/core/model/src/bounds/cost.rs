@@ -55,6 +55,12 @@ impl Cost {
         Self(hashes.map(|one| of_a_hash(one.hash.hash_type(), max_distances)).fold(0, u64::saturating_add))
     }
 
+    /// The cost of a search for one hash of a type.
+    #[must_use]
+    pub fn of_hash(hash_type: HashType, max_distances: &MaxDistances) -> Self {
+        Self(of_a_hash(hash_type, max_distances))
+    }
+
     /// The slots of a server that a call of this cost takes, at least one.
     #[must_use]
     pub fn slots(self) -> usize {
