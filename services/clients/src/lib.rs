@@ -3,7 +3,7 @@
 //! A client speaks in model types; the wire format stays inside. How calls are made, kept in time, retried and spread over
 //! endpoints is `vigie-net`'s; the types of it that a client's functions take and return are exported here as well.
 //!
-//! Reading order: [`Ask`], `wrong_service`, `leading_bank`, then one module for each service.
+//! Reading order: [`Ask`], `wrong_service`, `leading_bank`, then one module for each service; [`Neighbours`] are called without any.
 
 mod ask;
 mod wrong_service;
@@ -17,6 +17,7 @@ mod feed;
 mod state;
 mod matcher;
 mod matching;
+mod neighbours;
 #[cfg(feature = "decoder")]
 pub mod decoder;
 
@@ -38,6 +39,7 @@ pub use feed::{FeedClient, FeedStream};
 pub use leading_bank::{IdempotencyKey, Written};
 pub use matcher::{DescriptionStream, MatcherClient};
 pub use matching::{MatchAnswer, MatchClient, MatchStreamAnswer, QueryFailure, partial_match};
+pub use neighbours::{Neighbour, Neighbours, Stay};
 pub use state::StateStream;
 pub use tokio::time::Instant as Deadline;
 pub use vigie_net::{CallError, EndpointError, Network, Notice, Patience, Wait};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vigie_access::{AccessConfig, DirectoryConfig, ProcessesConfig};
-use vigie_clients::Network;
+use vigie_clients::{Neighbours, Network};
 use vigie_model::{Query, ShardCount};
 use vigie_net::lane::LaneLimits;
 use vigie_serving::ServingConfig;
@@ -22,6 +22,9 @@ pub struct Config {
     /// of that name. Which shard each serves it says itself.
     #[schemars(length(min = 1, max = Self::MATCHERS_MAX), extend("x-value" = "URL"))]
     pub matchers: Vec<String>,
+    /// The matchers of this process, if those of `matchers` are: they are called as functions.
+    #[serde(skip)]
+    pub neighbours: Option<Neighbours>,
     /// How often names are looked up again, in milliseconds.
     #[schemars(range(min = 100))]
     pub resolve_interval_ms: u64,
@@ -63,6 +66,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             matchers: Vec::new(),
+            neighbours: None,
             resolve_interval_ms: 5_000,
             silence_ms_max: 3_000,
             shard_count: 0,
@@ -145,6 +149,7 @@ impl Config {
         Watching {
             endpoints: self.matchers.iter().filter_map(|endpoint| endpoint.parse().ok()).collect(),
             network: network.clone(),
+            neighbours: self.neighbours.clone(),
             limits: LaneLimits { calls: self.calls_per_matcher_max, queries: self.queries_per_call_max },
             patience: Duration::from_millis(self.silence_ms_max),
             resolve_every: Duration::from_millis(self.resolve_interval_ms),

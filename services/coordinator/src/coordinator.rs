@@ -25,6 +25,7 @@ use crate::replicas::view::View;
 pub struct Coordinator {
     fan_out: FanOut,
     directory: JoinHandle<()>,
+    is_of_neighbours: bool,
 }
 
 impl Drop for Coordinator {
@@ -44,7 +45,8 @@ impl Coordinator {
         let directory = Directory::start(config.watching(network), Arc::clone(&view))?;
         register_view(registry, &view);
         let fan_out = FanOut { view, hedging: config.hedging(), metrics: CallMetrics::register(registry) };
-        Ok(Self { fan_out, directory: tokio::spawn(directory.run()) })
+        let is_of_neighbours = config.neighbours.is_some();
+        Ok(Self { fan_out, directory: tokio::spawn(directory.run()), is_of_neighbours })
     }
 
     /// Searches every shard, and answers by `deadline`.
@@ -94,6 +96,12 @@ impl Coordinator {
     #[must_use]
     pub fn has_looked_around(&self) -> bool {
         self.fan_out.view.load().is_complete
+    }
+
+    /// Whether every matcher is called as a function of this process.
+    #[must_use]
+    pub const fn is_of_neighbours(&self) -> bool {
+        self.is_of_neighbours
     }
 
     /// Why it does not answer yet, unless it does.

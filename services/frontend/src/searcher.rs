@@ -13,7 +13,7 @@ use vigie_clients::{Ask, CoordinatorClient, Network, partial_search};
 use vigie_coordinator::{Coordinator, SearchError};
 use vigie_model::answer::answer_bytes as bytes_at_most;
 use vigie_model::{Limit, Query, SearchAnswer, SearchOptions, Sequence};
-use vigie_net::lane::{Carry, Lane, LaneLimits};
+use vigie_net::lane::{Carry, Lane, LaneLimits, Search as _};
 use vigie_proto::status;
 use vigie_rpc::Priority;
 use vigie_telemetry::register_gauge;
@@ -169,8 +169,14 @@ impl Searcher {
     }
 
     async fn search_once(&self, ask: &Ask) -> Result<SearchAnswer, SearchFailure> {
+        let is_quick_here = match self.lane.carrier() {
+            // There is no call whose price searches could share.
+            Coordinators::Embedded(coordinator) => coordinator.is_of_neighbours() && !ask.is_costly(),
+            Coordinators::Remote(..) => false,
+        };
         // Where a sequence is to be waited for, the coordinator knows for whom, and bounds them.
-        if ask.queries.len() > SHARED_QUERIES_MAX || ask.options.min_sequence > Sequence::ZERO {
+        let waits = ask.options.min_sequence > Sequence::ZERO;
+        if is_quick_here || waits || ask.queries.len() > SHARED_QUERIES_MAX {
             return self.lane.carrier().carry(std::slice::from_ref(ask), ask.deadline).await;
         }
         self.lane.search(ask.clone()).await

@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vigie_access::ProcessesConfig;
+use vigie_clients::Neighbours;
 use vigie_model::{HashTypeSet, ShardCount, ShardIdentity};
 use vigie_serving::ServingConfig;
 use vigie_vectors::HnswConfig;
@@ -106,6 +107,9 @@ pub struct Config {
     pub serving: ServingConfig,
     /// The processes of the deployment: those that may call this one, where any is named.
     pub processes: ProcessesConfig,
+    /// The matchers of this process, where others of it call this one as a function. It is known by the address where it listens.
+    #[serde(skip)]
+    pub neighbours: Option<Neighbours>,
     /// Hash types that this matcher does as if it did not know. No setting: tests make a replica of an older version of it.
     #[serde(skip)]
     #[doc(hidden)]
@@ -147,6 +151,7 @@ impl Default for Config {
             hnsw: HnswConfig::default(),
             serving: ServingConfig::default(),
             processes: ProcessesConfig::default(),
+            neighbours: None,
             lacks: HashTypeSet::default(),
         }
     }

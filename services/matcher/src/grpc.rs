@@ -5,40 +5,27 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::{BoxStream, unfold};
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 use vigie_index::Cancellation;
 use vigie_model::answer::answer_bytes as answer_bytes_max;
-use vigie_model::{ANSWER_BYTES_MAX, Cost, Query, QueryMatches, SearchOptions, Sequence, ShardAnswer};
+use vigie_model::{ANSWER_BYTES_MAX, Cost, Query, QueryMatches, SearchOptions, ShardAnswer};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherService;
-use vigie_serving::{Answers, Call, LongStream, LongStreams, ServingConfig, Shutdown, deadline};
-use vigie_telemetry::trace;
+use vigie_serving::{Answers, Call, LongStream, LongStreams, ServingConfig, deadline};
 
 use crate::error::SearchError;
 use crate::following::presence::{Presence, Watcher};
-use crate::following::replica::Replica;
-use crate::metrics::{Damage, MatcherMetrics, SearchOutcome};
-use crate::searching::running::{Runner, Size};
-use crate::searching::search::search;
-use crate::shard::state::Shard;
+use crate::metrics::{MatcherMetrics, SearchOutcome};
+use crate::searching::answering::Answering;
 
-/// On a span: the queries of a search.
-const QUERIES: &str = "vigie.queries";
-
-/// Answers searches of one replica.
+/// Answers searches of one replica, and tells of it.
 #[derive(Debug)]
 pub(crate) struct Grpc {
-    pub(crate) replica: Arc<Replica>,
-    pub(crate) presence: Presence,
+    pub(crate) answering: Arc<Answering>,
+    pub(crate) presence: Arc<Presence>,
     pub(crate) watchers: LongStreams,
-    pub(crate) shutdown: Shutdown,
     pub(crate) serving: ServingConfig,
-    pub(crate) runner: Runner,
     pub(crate) metrics: MatcherMetrics,
-    /// Calls that wait for a sequence are no work, but each keeps a place of the server's.
-    pub(crate) wait_permits: Semaphore,
 }
 
 impl Grpc {
@@ -47,78 +34,32 @@ impl Grpc {
         let (call, answers) = (Call::of(&request), Answers::of(&request));
         let answer_bytes = request.get_ref().answer_bytes().unwrap_or(ANSWER_BYTES_MAX);
         let (queries, options): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
-        let shard = self.shard_at(options.min_sequence, deadline, &call).await?;
+        let shard = self.answering.shard_at(options.min_sequence, deadline, || call.waiting()).await?;
         let most = answer_bytes_max(queries.len(), options.limit.get(), answer_bytes);
         // Before anything is found: so much is never more than can be held.
         let mut room = {
             let _not_load = call.waiting();
             answers.room(most, deadline).await?
         };
-        let cost = Cost::of(&queries, &options.max_distances);
-        if cost.slots() > 1 {
+        let slots = Cost::of(&queries, &options.max_distances).slots();
+        if slots > 1 {
             call.not_load();
         }
-        let _weight = call.weigh(cost.slots(), deadline).await?;
-        let size = Size::of(&queries, &options, cost);
+        let _weight = call.weigh(slots, deadline).await?;
         let bank_set_kept = options.bank_set.is_some();
-        let mut span = trace::child("search the index");
-        span.set(QUERIES, i64::try_from(queries.len()).unwrap_or(i64::MAX));
-        // Before the search, so that it is not younger than what is found.
-        let (searched, as_of) = (Arc::clone(&shard), self.replica.as_of());
-        let work = move |cancel: &Cancellation| -> Result<_, SearchError> {
-            let answer = search(&searched, &queries, &options, answer_bytes, cancel)?;
+        let encoded = move |answer: ShardAnswer, cancel: &Cancellation| {
             let bytes: usize = answer.results.iter().map(QueryMatches::bytes).sum();
-            let answer = encode(ShardAnswer { as_of, ..answer }, cancel)?;
-            Ok((pb::SearchResponse { bank_set_kept, ..answer }, bytes))
+            Ok((pb::SearchResponse { bank_set_kept, ..encode(answer, cancel)? }, bytes))
         };
-        let answered = async {
-            let outcome = self.runner.run(size, deadline, work).await;
-            Ok(outcome.inspect_err(|error| self.doubt(&shard, error))?)
-        };
-        let (answer, bytes) = deadline::within(deadline, answered).await?;
+        let options = Box::new(options);
+        let searched = self.answering.search(shard, queries, options, answer_bytes, deadline, encoded);
+        let (answer, bytes) = searched.await?;
         room.shrink(bytes);
         answers.send(room);
         Ok(answer)
     }
-
-    /// Has a shard rebuilt that a search found damaged, and one compared with its checksums in which a search failed.
-    fn doubt(&self, shard: &Arc<Shard>, error: &SearchError) {
-        match error {
-            SearchError::Damaged(_) => self.replica.damage(shard, Damage::Search, error.to_string()),
-            SearchError::Failed => self.replica.suspect(),
-            SearchError::UnknownBank { .. }
-            | SearchError::DisabledBank(_)
-            | SearchError::NoBankSet
-            | SearchError::UnknownHashType(_)
-            | SearchError::NotReady(_)
-            | SearchError::Behind { .. }
-            | SearchError::OutOfTime => {}
-        }
-    }
-
-    async fn shard_at(&self, wanted: Sequence, deadline: Instant, call: &Call) -> Result<Arc<Shard>, Status> {
-        if let Some(shard) = self.replica.now_at_least(wanted)? {
-            return Ok(shard);
-        }
-        let Ok(_waiting) = self.wait_permits.try_acquire() else {
-            let text = "too many calls wait for a sequence that is not reached yet; try again later";
-            return Err(vigie_proto::status::resource_exhausted(text, WAIT_RETRY_AFTER));
-        };
-        // The time until a change comes is no load.
-        let _not_load = call.waiting();
-        tokio::select! {
-            reached = self.replica.at_least(wanted, deadline) => Ok(reached?),
-            // The follower has ended: another replica may get there.
-            () = self.shutdown.cancelled() => {
-                let now = self.replica.now_at_least(wanted)?;
-                now.ok_or_else(|| SearchError::Behind { reached: self.replica.applied(), wanted }.into())
-            }
-        }
-    }
 }
 
-/// About as long as a matcher takes to get a new change.
-const WAIT_RETRY_AFTER: Duration = Duration::from_millis(50);
 /// Watchers stay: a place becomes free when one is restarted.
 const WATCH_RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -130,7 +71,7 @@ impl MatcherService for Grpc {
     ) -> Result<Response<pb::SearchResponse>, Status> {
         let mut counted = self.metrics.count_search();
         let answered = self.answer(request).await;
-        counted.outcome = outcome_of(&answered);
+        counted.outcome = SearchOutcome::of(&answered);
         answered.map(Response::new)
     }
 
@@ -173,13 +114,4 @@ fn encode(answer: ShardAnswer, cancel: &Cancellation) -> Result<pb::SearchRespon
         message.results.push(one.into());
     }
     Ok(message)
-}
-
-fn outcome_of<T>(answered: &Result<T, Status>) -> SearchOutcome {
-    match answered.as_ref().map_err(Status::code) {
-        Ok(_) => SearchOutcome::Answered,
-        Err(Code::DeadlineExceeded) => SearchOutcome::OutOfTime,
-        Err(Code::Internal) => SearchOutcome::Failed,
-        Err(_) => SearchOutcome::Refused,
-    }
 }

@@ -22,11 +22,12 @@
 //! the log is applied, loading from the bank's present state); `saving` (a shard in the matcher's folder); `sharing` (snapshots in an
 //! object store, from here to there and from there to here); `searching` (one search over a shard, where it runs, and
 //! when it ends); `following` (keeps the state up with the log, saves and publishes it, and describes the replica); then
-//! `grpc`, `error`, `metrics`, `server`.
+//! `grpc` and `here` (the two ways to it), `error`, `metrics`, `server`.
 
 mod config;
 mod server;
 mod grpc;
+mod here;
 mod error;
 mod metrics;
 /// What a shard is and holds.
@@ -65,6 +66,7 @@ mod searching {
     pub(crate) mod describing;
     pub(crate) mod search;
     pub(crate) mod running;
+    pub(crate) mod answering;
 }
 /// What keeps a shard up with the log, and what it says of itself.
 mod following {

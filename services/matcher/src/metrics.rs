@@ -9,6 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use tonic::{Code, Status};
 use vigie_follow::Reason;
 use vigie_model::{HashCount, Sequence};
 use vigie_telemetry::{register_gauge, register_gauges};
@@ -83,6 +84,16 @@ pub(crate) enum SearchOutcome {
 }
 
 impl SearchOutcome {
+    /// The outcome of a search that was answered so.
+    pub(crate) fn of<T>(answered: &Result<T, Status>) -> Self {
+        match answered.as_ref().map_err(Status::code) {
+            Ok(_) => Self::Answered,
+            Err(Code::DeadlineExceeded) => Self::OutOfTime,
+            Err(Code::Internal) => Self::Failed,
+            Err(_) => Self::Refused,
+        }
+    }
+
     const ALL: [Self; 5] = [Self::Answered, Self::Cancelled, Self::OutOfTime, Self::Refused, Self::Failed];
 
     const fn name(self) -> &'static str {

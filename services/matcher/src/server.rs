@@ -23,9 +23,11 @@ use crate::following::presence::Presence;
 use crate::following::replica::Replica;
 use crate::following::scrub::scrub;
 use crate::grpc::Grpc;
+use crate::here::Here;
 use crate::metrics::{MatcherMetrics, figure, register_replica};
 use crate::saving::folder::FolderError;
 use crate::saving::plan::StorePlan;
+use crate::searching::answering::Answering;
 use crate::searching::running::Runner;
 
 /// The largest request: a batch of 256 queries of 64 hashes, and room for names.
@@ -85,8 +87,11 @@ async fn run_on(
     let plan = take_folder(&config).await?;
     let metrics = telemetry.register(MatcherMetrics::register);
     let replica = Arc::new(Replica::new(identity, plan, metrics));
-    let routes =
-        routes(&replica, &config, &shutdown)?.guarded_by(Arc::new(access)).traced_by(telemetry.tracer());
+    let here = here(&replica, &config, &shutdown);
+    let routes = routes(&here, &config)?.guarded_by(Arc::new(access)).traced_by(telemetry.tracer());
+    let endpoint = listener.address().map(|address| format!("http://{address}"));
+    let neighbours = config.neighbours.as_ref().zip(endpoint);
+    let _stays = neighbours.map(|(neighbours, endpoint)| neighbours.add(&endpoint, Arc::new(here)));
     telemetry.register(|registry| {
         routes.load().register(registry);
         register_replica(registry, Arc::clone(&replica));
@@ -163,16 +168,25 @@ async fn take_folder(config: &Config) -> Result<StorePlan, FolderError> {
     }
 }
 
-/// What is served of a replica, whoever keeps it up.
-pub(crate) fn routes(
-    replica: &Arc<Replica>,
-    config: &Config,
-    shutdown: &Shutdown,
-) -> Result<Routes, ServeError> {
+/// A replica for callers of this process, whoever keeps it up.
+pub(crate) fn here(replica: &Arc<Replica>, config: &Config, shutdown: &Shutdown) -> Here {
     let metrics = replica.metrics.clone();
     let inline_max = Duration::from_micros(config.search_inline_us_max);
+    let presence = Presence::new(Arc::clone(replica), config.watchers_max, shutdown.clone());
+    let answering = Answering {
+        replica: Arc::clone(replica),
+        shutdown: shutdown.clone(),
+        runner: Runner::new(config.searches_at_once(), inline_max, metrics.clone()),
+        wait_permits: Semaphore::new(config.sequence_waits_max),
+    };
+    Here { answering: Arc::new(answering), presence: Arc::new(presence), metrics }
+}
+
+/// What is served of a replica to callers elsewhere.
+pub(crate) fn routes(here: &Here, config: &Config) -> Result<Routes, ServeError> {
     let grpc = Grpc {
-        presence: Presence::new(Arc::clone(replica), config.watchers_max, shutdown.clone()),
+        answering: Arc::clone(&here.answering),
+        presence: Arc::clone(&here.presence),
         // Every coordinator of a cluster may have the same name, so a name may have three quarters.
         watchers: LongStreams::new(LongStreamLimits {
             what: "watchers",
@@ -180,12 +194,8 @@ pub(crate) fn routes(
             per_client_max: config.watchers_max,
             own_names: Vec::new(),
         }),
-        replica: Arc::clone(replica),
-        shutdown: shutdown.clone(),
         serving: config.serving,
-        runner: Runner::new(config.searches_at_once(), inline_max, metrics.clone()),
-        metrics,
-        wait_permits: Semaphore::new(config.sequence_waits_max),
+        metrics: here.metrics.clone(),
     };
     let service = MatcherServiceServer::new(grpc).max_decoding_message_size(MESSAGE_BYTES_MAX);
     Ok(Routes::new(Reflection { descriptors: vigie_proto::DESCRIPTORS, roles: vigie_proto::ROLES })?

@@ -216,8 +216,8 @@ pub(crate) struct UpArgs {
     /// data folder. From then on every call needs a credential
     #[arg(long)]
     pub(crate) consortium: bool,
-    /// Shards, each served by one matcher
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    /// Shards, each served by one matcher of this process. More than one are for trying things out: one is the quickest
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) shards: u16,
     /// First of the loopback ports: frontend here, then coordinator, bank, and matchers from the tenth on;
     /// 0 takes any that are free

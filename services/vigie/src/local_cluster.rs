@@ -1,7 +1,7 @@
 //! Every role of a cluster in this process, on loopback ports, with the bank's data in one folder.
 //!
-//! `vigie up` is this and nothing else; the demonstration and the tests use it too. Each role runs as it does alone:
-//! it has its own listener, and the roles speak gRPC to each other.
+//! `vigie up` is this and nothing else; the demonstration and the tests use it too. Each role has its own listener. They speak gRPC to each
+//! other, as they do in processes of their own, or the frontend and the coordinator call the matchers as functions ([`Matchers`]).
 
 mod secrets;
 pub mod role;
@@ -16,7 +16,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use vigie_access::{DirectoryConfig, ProcessesConfig};
 use vigie_bank::AuditConfig;
-use vigie_clients::{BankClient, CoordinatorClient, Deadline, MatchClient, MatcherClient, Network};
+use vigie_clients::{
+    BankClient, CoordinatorClient, Deadline, MatchClient, MatcherClient, Neighbours, Network,
+};
 use vigie_consortium::Process;
 use vigie_frontend::CoordinatorAt;
 use vigie_model::Topology;
@@ -34,6 +36,9 @@ const PROBE_WITHIN: Duration = Duration::from_secs(1);
 /// Bank, coordinator and frontend.
 const OTHER_SERVERS: usize = 3;
 
+/// The folder of a matcher, before the number of its shard.
+const MATCHER_FOLDER: &str = "matcher-";
+
 /// Which ports to listen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ports {
@@ -43,6 +48,16 @@ pub enum Ports {
     From(u16),
 }
 
+/// How matchers are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matchers {
+    /// By gRPC through the coordinator, as in a cluster of many machines.
+    ByCalls,
+    /// As functions, by the coordinator and by the frontend, which has one inside: nothing is sent, nothing is converted, and a search is
+    /// admitted once.
+    AsFunctions,
+}
+
 /// What the cluster is to be.
 #[derive(Debug, Clone)]
 pub struct LocalClusterConfig {
@@ -50,6 +65,8 @@ pub struct LocalClusterConfig {
     pub data: PathBuf,
     /// Shards, each with one matcher.
     pub shard_count: u16,
+    /// How they are called.
+    pub matchers: Matchers,
     /// Where to listen.
     pub ports: Ports,
     /// What the bank is told; its store is set from `data`.
@@ -73,6 +90,7 @@ impl LocalClusterConfig {
         Self {
             data: data.into(),
             shard_count: 4,
+            matchers: Matchers::ByCalls,
             ports: Ports::Any,
             bank: vigie_bank::Config { serving, ..vigie_bank::Config::default() },
             matcher: vigie_matcher::Config { serving, ..vigie_matcher::Config::default() },
@@ -109,7 +127,12 @@ pub struct LocalCluster {
 impl LocalCluster {
     /// Starts every role. They listen when this returns; [`Self::wait_ready`] waits until they answer.
     pub async fn start(config: LocalClusterConfig) -> anyhow::Result<Self> {
-        let LocalClusterConfig { data, shard_count, ports, bank, matcher, frontend, telemetry } = config;
+        let LocalClusterConfig { data, shard_count, matchers, ports, bank, matcher, frontend, telemetry } =
+            config;
+        let neighbours = match matchers {
+            Matchers::ByCalls => None,
+            Matchers::AsFunctions => Some(Neighbours::default()),
+        };
         // Its servers share the files that one process may have open.
         let connections = OpenFiles::now().connections(usize::from(shard_count) + OTHER_SERVERS);
         let bounded = |serving: ServingConfig| serving.with_connections_at_most(connections);
@@ -124,13 +147,15 @@ impl LocalCluster {
         let network = Network::tcp();
         let told = |service| traces::start(service, &telemetry, &network);
         let lock = lock(&data)?;
+        remove_other_matchers(&data, shard_count)?;
         // From the start, so that members may be turned on while the cluster runs.
         let Secrets { cluster_key, audit_key } = Secrets::prepare(&data)?;
         let processes =
             || ProcessesConfig { cluster_key: Some(cluster_key.clone()), ..ProcessesConfig::default() };
         let audit = AuditConfig { signing_keys: vec![audit_key], ..bank.audit };
         let bank = vigie_bank::Config { processes: processes(), audit, ..bank };
-        let matcher = vigie_matcher::Config { processes: processes(), ..matcher };
+        let matcher =
+            vigie_matcher::Config { processes: processes(), neighbours: neighbours.clone(), ..matcher };
         let frontend = vigie_frontend::Config { processes: processes(), ..frontend };
         let own = processes().network(&network, Process::Frontend).map_err(anyhow::Error::msg)?;
         let store = data.join("bank.db");
@@ -155,16 +180,22 @@ impl LocalCluster {
         let directory = || DirectoryConfig { bank: vec![bank_url.clone()], ..frontend.directory.clone() };
         let coordinator_config = vigie_coordinator::Config {
             matchers: matchers.iter().map(Role::url).collect(),
+            neighbours: neighbours.clone(),
             serving: bounded(ServingConfig::default().without_lame_duck()),
             directory: directory(),
             access: frontend.access.clone(),
             processes: processes(),
             ..vigie_coordinator::Config::default()
         };
+        let embedded = coordinator_config.clone();
         let coordinator =
             Role::coordinator(coordinator_config, coordinator_listener, told("vigie-coordinator")?)?;
         let frontend_config = vigie_frontend::Config {
-            coordinator: CoordinatorAt::Endpoints(vec![coordinator.url()]),
+            coordinator: match neighbours {
+                None => CoordinatorAt::Endpoints(vec![coordinator.url()]),
+                Some(_) => CoordinatorAt::Embedded,
+            },
+            embedded,
             directory: directory(),
             ..frontend
         };
@@ -371,7 +402,7 @@ fn start_matcher(
         bank: bank_url.to_owned(),
         shard: shard.into(),
         shard_count: shard_count.into(),
-        index_folder: Some(data.join(format!("matcher-{shard}"))),
+        index_folder: Some(data.join(format!("{MATCHER_FOLDER}{shard}"))),
         ..config.clone()
     };
     let told = traces::start("vigie-matcher", telemetry, &Network::tcp())?;
@@ -387,6 +418,21 @@ async fn bind(ports: Ports, offset: u16) -> anyhow::Result<TcpListener> {
     bound.with_context(|| {
         format!("cannot listen on 127.0.0.1:{port}; is another cluster running? (try --port 0)")
     })
+}
+
+/// Removes the folders of matchers that a cluster of more shards left: nobody would take out of them what is removed from the bank.
+fn remove_other_matchers(data: &Path, shard_count: u16) -> anyhow::Result<()> {
+    let entries = std::fs::read_dir(data).with_context(|| format!("cannot read {}", data.display()))?;
+    for entry in entries {
+        let entry = entry.with_context(|| format!("cannot read {}", data.display()))?;
+        let name = entry.file_name();
+        let shard = name.to_str().and_then(|name| name.strip_prefix(MATCHER_FOLDER)?.parse::<u16>().ok());
+        if shard.is_some_and(|shard| shard >= shard_count) {
+            let path = entry.path();
+            std::fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Creates the folder and takes its lock.

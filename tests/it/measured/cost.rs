@@ -29,9 +29,10 @@ use std::time::{Duration, Instant};
 use futures::{Stream, StreamExt as _};
 use tokio::net::TcpListener;
 use tonic::{Request, Response, Status, Streaming};
+use vigie_access::ProcessesConfig;
 use vigie_clients::{Code, MatchClient};
 use vigie_frontend::CoordinatorAt;
-use vigie_harness::in_process::{Cluster, Role, as_of, soon};
+use vigie_harness::in_process::{Cluster, Matchers, Role, as_of, soon};
 use vigie_index::{BankFilter, Cancellation, Edit, Entry, RadiusIndex};
 use vigie_model::{BankId, Content, Distance, Hash, ItemId, MatchCall, PdqHash, SearchOptions};
 use vigie_proto::pb::matching::v1 as pb;
@@ -51,7 +52,7 @@ const BATCH_CALLERS: usize = 8;
 /// Streams, and the requests that are out on each.
 const STREAMS: (usize, usize) = (4, 32);
 const WAYS: [&str; 3] = ["single", "stream", "batch"];
-const SERVERS: [&str; 3] = ["echo", "embedded", "cluster"];
+const SERVERS: [&str; 4] = ["echo", "embedded", "cluster", "up"];
 
 /// Those that a variable names, or all.
 fn chosen(variable: &str, all: &[&'static str]) -> Vec<&'static str> {
@@ -73,15 +74,29 @@ async fn lookups_through_the_cluster_against_the_bare_index_and_bare_grpc() {
     let (_, sequence) = cluster.add(&bank, contents).await.unwrap();
     cluster.ask(vec![pdq(banked[0])], as_of(sequence)).await.unwrap();
     let matchers = (0..4).map(|shard| cluster.matcher_url(shard)).collect();
-    let embedded = embedded(matchers).await;
+    let embedded = embedded(matchers, cluster.processes()).await;
     cluster.ask(vec![pdq(banked[0])], as_of(sequence)).await.unwrap();
     let echo = echo().await;
+    // The same as `vigie up` runs it.
+    let up = Cluster::start_with(|config| {
+        (config.shard_count, config.matchers) = (1, Matchers::AsFunctions);
+    });
+    let up = up.await.unwrap();
+    let bank = up.create_bank("known").await.unwrap();
+    let contents = banked.iter().map(|hash| item([Hash::pdq(*hash)]).unwrap()).collect();
+    let (_, sequence) = up.add(&bank, contents).await.unwrap();
+    up.ask(vec![pdq(banked[0])], as_of(sequence)).await.unwrap();
 
     // One in ten is known.
     let queries: Arc<[PdqHash]> = (0..10_000)
         .map(|number| if number % 10 == 0 { banked[number % banked.len()] } else { random_pdq(&mut rng) })
         .collect();
-    let servers = [("cluster", cluster.frontend_url()), ("embedded", embedded.url()), ("echo", echo)];
+    let servers = [
+        ("cluster", cluster.frontend_url()),
+        ("embedded", embedded.url()),
+        ("echo", echo),
+        ("up", up.frontend_url()),
+    ];
     let (ways, names) = (chosen("VIGIE_WAYS", &WAYS), chosen("VIGIE_SERVERS", &SERVERS));
     let mut figures: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
     for _ in 0..ROUNDS {
@@ -115,6 +130,7 @@ async fn lookups_through_the_cluster_against_the_bare_index_and_bare_grpc() {
         }
     }
     cluster.stop().await.unwrap();
+    up.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -303,10 +319,11 @@ async fn by_streams(client: &MatchClient, queries: &Arc<[PdqHash]>, lasts: Durat
 }
 
 /// A frontend that is its own coordinator.
-async fn embedded(matchers: Vec<String>) -> Role {
+async fn embedded(matchers: Vec<String>, processes: &ProcessesConfig) -> Role {
     let config = vigie_frontend::Config {
         coordinator: CoordinatorAt::Embedded,
         embedded: vigie_coordinator::Config { matchers, ..vigie_coordinator::Config::default() },
+        processes: processes.clone(),
         ..vigie_frontend::Config::default()
     };
     Role::start(config).await.unwrap()

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
-use vigie_clients::{CallError, Code, EndpointError, Network};
+use vigie_clients::{CallError, Code, EndpointError, Neighbours, Network};
 use vigie_model::{ReplicaDescription, ShardCount, ShardIdentity};
 use vigie_net::lane::LaneLimits;
 use vigie_net::retry::Backoff;
@@ -35,6 +35,8 @@ const PUBLISH_PAUSE: Duration = Duration::from_millis(2);
 pub(crate) struct Watching {
     pub(crate) endpoints: Vec<MatcherEndpoint>,
     pub(crate) network: Network,
+    /// The matchers, where they are of this process.
+    pub(crate) neighbours: Option<Neighbours>,
     pub(crate) limits: LaneLimits,
     /// How long a matcher may be silent.
     pub(crate) patience: Duration,
@@ -171,13 +173,13 @@ impl Directory {
     }
 
     fn add(&mut self, endpoint: Arc<str>) -> Result<(), EndpointError> {
-        let Watching { network, limits, patience, .. } = &self.watching;
+        let Watching { network, neighbours, limits, patience, .. } = &self.watching;
         let network = match self.name_of(&endpoint) {
             // The certificate is the name's: addresses come and go.
             Some(name) => network.clone().expecting(name),
             None => network.clone(),
         };
-        let replica = Arc::new(Replica::new(endpoint.clone(), network, *limits)?);
+        let replica = Arc::new(Replica::new(endpoint.clone(), network, *limits, neighbours.as_ref())?);
         self.table.add(endpoint.clone());
         let watcher = tokio::spawn(watch(Arc::clone(&replica), *patience, self.news.clone()));
         self.watched.insert(endpoint, Watched { replica, _watcher: Task(watcher) });
@@ -267,12 +269,7 @@ async fn hear(
     news: &mpsc::Sender<News>,
     backoff: &mut Backoff,
 ) -> Result<(), CallError> {
-    let mut stream = match replica.client().watch(patience).await {
-        Ok(stream) => Some(stream),
-        // It has too many watchers: it is asked instead.
-        Err(error) if error.code() == Code::ResourceExhausted => None,
-        Err(error) => return Err(error),
-    };
+    let mut stream = replica.watch(patience).await?;
     let mut is_first = true;
     loop {
         let said = match &mut stream {
@@ -280,7 +277,7 @@ async fn hear(
                 Some(said) => said,
                 None => return Ok(()),
             },
-            None => replica.client().describe(Instant::now() + patience).await?,
+            None => replica.describe(Instant::now() + patience).await?,
         };
         if is_first {
             *backoff = reopening();

@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::following::replica::Replica;
 use crate::metrics::MatcherMetrics;
 use crate::saving::plan::StorePlan;
-use crate::server::{MESSAGE_BYTES_MAX, routes};
+use crate::server::{MESSAGE_BYTES_MAX, here, routes};
 use crate::shard::indexes::IndexPlan;
 use crate::shard::loading::Loading;
 use crate::shard::state::Shard;
@@ -49,7 +49,7 @@ impl Loaded {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = MatcherClient::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let shutdown = Shutdown::new();
-        let routes = routes(&self.replica, &config, &shutdown).unwrap();
+        let routes = routes(&here(&self.replica, &config, &shutdown), &config).unwrap();
         tokio::spawn(async move {
             vigie_serving::serve(listener, routes, MESSAGE_BYTES_MAX, &config.serving, shutdown).await
         });

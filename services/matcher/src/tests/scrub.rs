@@ -33,7 +33,7 @@ use crate::following::replica::Replica;
 use crate::following::scrub::scrub;
 use crate::metrics::{Damage, MatcherMetrics};
 use crate::saving::plan::StorePlan;
-use crate::server::{MESSAGE_BYTES_MAX, routes};
+use crate::server::{MESSAGE_BYTES_MAX, here, routes};
 use crate::shard::indexes::IndexPlan;
 
 /// Longer than anything here takes, of fifty matchers on a busy machine.
@@ -90,7 +90,7 @@ impl Matcher {
         let metrics = MatcherMetrics::default();
         let replica = Arc::new(Replica::new(identity(), plan, metrics.clone()));
         let shutdown = Shutdown::new();
-        let routes = routes(&replica, &config, &shutdown).unwrap();
+        let routes = routes(&here(&replica, &config, &shutdown), &config).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = MatcherClient::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let patience = Patience { open: WITHIN, silence: WITHIN };

@@ -25,6 +25,12 @@ impl CallError {
         Self { service, endpoint, status, is_of_the_connection: false, is_for_good: false, credentials: None }
     }
 
+    /// The failure of a call within this process, which went over no connection.
+    #[must_use]
+    pub fn within_process(service: &'static str, endpoint: Arc<str>, status: Status) -> Self {
+        Self::new(service, endpoint, status)
+    }
+
     pub(crate) fn of_the_connection(self, is_for_good: bool) -> Self {
         Self { is_of_the_connection: true, is_for_good, ..self }
     }

@@ -12,7 +12,7 @@ use vigie_telemetry::TelemetryConfig;
 use crate::cli::UpArgs;
 use crate::commands::members::new_key::{KeyFile, may_be_done};
 use crate::commands::stop::StopRequests;
-use crate::local_cluster::{LocalCluster, LocalClusterConfig, Ports};
+use crate::local_cluster::{LocalCluster, LocalClusterConfig, Matchers, Ports};
 use crate::output::{Exit, Output};
 
 /// A large bank takes a while to load; what is stuck for longer than this will not come.
@@ -35,8 +35,13 @@ pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
     if let Some(fault) = telemetry.faults().first() {
         bail!("--otlp-endpoint: {}", fault.trim_start_matches("otlp_endpoint: "));
     }
-    let config =
-        LocalClusterConfig { shard_count: args.shards, ports, telemetry, ..LocalClusterConfig::new(&data) };
+    let config = LocalClusterConfig {
+        shard_count: args.shards,
+        matchers: Matchers::AsFunctions,
+        ports,
+        telemetry,
+        ..LocalClusterConfig::new(&data)
+    };
     let mut requests = StopRequests::listen();
     let mut cluster = LocalCluster::start(config).await?;
     output.note(format!("starting; the bank's data is in {}", data.display()));

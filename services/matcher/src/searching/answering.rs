@@ -1,0 +1,104 @@
+//! Answers to searches of one replica, however they come: from the moment that is asked for to what was found.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tonic::Status;
+use vigie_index::Cancellation;
+use vigie_model::{Cost, Query, SearchOptions, Sequence, ShardAnswer};
+use vigie_serving::{Shutdown, deadline};
+use vigie_telemetry::trace;
+
+use crate::error::SearchError;
+use crate::following::replica::Replica;
+use crate::metrics::Damage;
+use crate::searching::running::{Runner, Size};
+use crate::searching::search::search;
+use crate::shard::state::Shard;
+
+/// On a span: the queries of a search.
+const QUERIES: &str = "vigie.queries";
+/// About as long as a matcher takes to get a new change.
+const WAIT_RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// Answers searches of one replica.
+#[derive(Debug)]
+pub(crate) struct Answering {
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) runner: Runner,
+    /// Calls that wait for a sequence are no work, but each keeps a place of the server's.
+    pub(crate) wait_permits: Semaphore,
+}
+
+impl Answering {
+    /// The shard as of a sequence at least. `waits` is made, and held, where that has to be waited for: the time until a change comes is
+    /// no load.
+    pub(crate) async fn shard_at<W>(
+        &self,
+        wanted: Sequence,
+        deadline: Instant,
+        waits: impl FnOnce() -> W,
+    ) -> Result<Arc<Shard>, Status> {
+        if let Some(shard) = self.replica.now_at_least(wanted)? {
+            return Ok(shard);
+        }
+        let Ok(_waiting) = self.wait_permits.try_acquire() else {
+            let text = "too many calls wait for a sequence that is not reached yet; try again later";
+            return Err(vigie_proto::status::resource_exhausted(text, WAIT_RETRY_AFTER));
+        };
+        let _waits = waits();
+        tokio::select! {
+            reached = self.replica.at_least(wanted, deadline) => Ok(reached?),
+            // The follower has ended: another replica may get there.
+            () = self.shutdown.cancelled() => {
+                let now = self.replica.now_at_least(wanted)?;
+                now.ok_or_else(|| SearchError::Behind { reached: self.replica.applied(), wanted }.into())
+            }
+        }
+    }
+
+    /// Searches a shard, with an answer of at most `answer_bytes` bytes of matches, and hands it to `finish` where it was found.
+    pub(crate) async fn search<T: Send + 'static>(
+        &self,
+        shard: Arc<Shard>,
+        queries: impl Deref<Target = [Query]> + Send + 'static,
+        options: impl Deref<Target = SearchOptions> + Send + 'static,
+        answer_bytes: usize,
+        until: Instant,
+        finish: impl Fn(ShardAnswer, &Cancellation) -> Result<T, SearchError> + Send + 'static,
+    ) -> Result<T, Status> {
+        let size = Size::of(&queries, &options, Cost::of(&queries, &options.max_distances));
+        let mut span = trace::child("search the index");
+        span.set(QUERIES, i64::try_from(queries.len()).unwrap_or(i64::MAX));
+        // Before the search, so that it is not younger than what is found.
+        let (searched, as_of) = (Arc::clone(&shard), self.replica.as_of());
+        let work = move |cancel: &Cancellation| {
+            let answer = search(&searched, &queries, &options, answer_bytes, cancel)?;
+            finish(ShardAnswer { as_of, ..answer }, cancel)
+        };
+        let answered = async {
+            let outcome = self.runner.run(size, until, work).await;
+            Ok(outcome.inspect_err(|error| self.doubt(&shard, error))?)
+        };
+        deadline::within(until, answered).await
+    }
+
+    /// Has a shard rebuilt that a search found damaged, and one compared with its checksums in which a search failed.
+    fn doubt(&self, shard: &Arc<Shard>, error: &SearchError) {
+        match error {
+            SearchError::Damaged(_) => self.replica.damage(shard, Damage::Search, error.to_string()),
+            SearchError::Failed => self.replica.suspect(),
+            SearchError::UnknownBank { .. }
+            | SearchError::DisabledBank(_)
+            | SearchError::NoBankSet
+            | SearchError::UnknownHashType(_)
+            | SearchError::NotReady(_)
+            | SearchError::Behind { .. }
+            | SearchError::OutOfTime => {}
+        }
+    }
+}
