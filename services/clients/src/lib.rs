@@ -17,7 +17,6 @@ mod feed;
 mod state;
 mod matcher;
 mod matching;
-mod neighbours;
 #[cfg(feature = "decoder")]
 pub mod decoder;
 
@@ -37,9 +36,8 @@ pub use coordinator::{CoordinatorClient, partial_search};
 pub use directory::DirectoryClient;
 pub use feed::{FeedClient, FeedStream};
 pub use leading_bank::{IdempotencyKey, Written};
-pub use matcher::{DescriptionStream, MatcherClient};
+pub use matcher::{DescriptionStream, MatcherClient, Neighbour, Neighbours, Stay};
 pub use matching::{MatchAnswer, MatchClient, MatchStreamAnswer, QueryFailure, partial_match};
-pub use neighbours::{Neighbour, Neighbours, Stay};
 pub use state::StateStream;
 pub use tokio::time::Instant as Deadline;
 pub use vigie_net::{CallError, EndpointError, Network, Notice, Patience, Wait};

@@ -1,4 +1,6 @@
-//! Client of a matcher.
+//! Client of a matcher, and matchers of this process.
+
+mod neighbours;
 
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use vigie_net::{CallError, Channel, EndpointError, Network, Target};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_client::MatcherServiceClient;
 use vigie_rpc::Priority;
+
+pub use neighbours::{Neighbour, Neighbours, Stay};
 
 use crate::ask::BANK_SET_UNKNOWN;
 

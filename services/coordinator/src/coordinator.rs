@@ -104,10 +104,15 @@ impl Coordinator {
         self.is_of_neighbours
     }
 
-    /// Why it does not answer yet, unless it does.
+    /// Why it does not answer yet, unless it does. One whose matchers are of its process starts with them, and is ready when they are.
     #[must_use]
     pub fn unready_reason(&self) -> Option<&'static str> {
-        (!self.has_looked_around()).then_some("some matchers have neither been heard nor found silent yet")
+        let view = self.fan_out.view.load();
+        if !view.is_complete {
+            return Some("some matchers have neither been heard nor found silent yet");
+        }
+        let lacks_one = || view.shards.is_empty() || view.shards.iter().any(|shard| shard.ready.is_empty());
+        (self.is_of_neighbours && lacks_one()).then_some("a matcher of this process is not ready")
     }
 
     /// Watches the matchers no more. For one that nobody asks any more.

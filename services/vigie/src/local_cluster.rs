@@ -23,7 +23,7 @@ use vigie_consortium::Process;
 use vigie_frontend::CoordinatorAt;
 use vigie_model::Topology;
 use vigie_serving::ServingConfig;
-use vigie_telemetry::{OpenFiles, Shown, TelemetryConfig};
+use vigie_telemetry::{Condition, OpenFiles, Shown, TelemetryConfig};
 
 use crate::config::names::{BANK, COORDINATOR, FRONTEND, MATCHER};
 use crate::local_cluster::role::Role;
@@ -308,6 +308,7 @@ impl LocalCluster {
             let matchers_ready = self.matchers_ready(soon).await?;
             let (head, topology) = tokio::join!(bank.log_head(soon), coordinator.describe_topology(soon));
             if matchers_ready
+                && matches!(self.frontend.telemetry().condition(), Condition::Ready)
                 && head.is_ok()
                 && topology.as_ref().is_ok_and(|topology| self.all_ready(topology))
             {

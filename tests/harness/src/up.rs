@@ -41,11 +41,17 @@ impl Drop for Running {
 impl UpProcess {
     /// Starts this program on the data in `data`, on free ports, and waits until it is ready.
     pub fn start(vigie: &Path, data: &Path) -> anyhow::Result<Self> {
+        Self::start_with(vigie, data, &[])
+    }
+
+    /// The same with further arguments.
+    pub fn start_with(vigie: &Path, data: &Path, more: &[&str]) -> anyhow::Result<Self> {
         let data = data.to_str().context("the path is not UTF-8")?;
         let mut stderr = tempfile::tempfile()?;
         let mut child = Running(
             Command::new(vigie)
                 .args(["up", "--json", "--port", "0", "--data", data, "--telemetry-listen", "127.0.0.1:0"])
+                .args(more)
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .stderr(stderr.try_clone()?)

@@ -85,7 +85,7 @@ fn a_running_cluster_is_tried_out_and_left_as_it_was() {
 fn the_commands_tell_one_story() {
     let data = tempfile::tempdir().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let up = UpProcess::start(vigie_binary(), data.path()).unwrap();
+    let up = UpProcess::start_with(vigie_binary(), data.path(), &["--shards", "4"]).unwrap();
     let original = draw(2, 640, 480);
     let (_, banked) = write(folder.path(), "original.jpg", &encode_jpeg(&original, 95));
     let copies = folder.path().join("copies");

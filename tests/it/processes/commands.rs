@@ -15,7 +15,7 @@ const NOWHERE: &str = "http://127.0.0.1:1";
 
 fn start() -> (tempfile::TempDir, UpProcess) {
     let data = tempfile::tempdir().unwrap();
-    let up = UpProcess::start(vigie_binary(), data.path()).unwrap();
+    let up = UpProcess::start_with(vigie_binary(), data.path(), &["--shards", "4"]).unwrap();
     (data, up)
 }
 

@@ -86,7 +86,7 @@ fn get(address: &str, path: &str) -> Option<(u16, String)> {
 #[test]
 fn a_cluster_in_one_process_shows_the_metrics_of_all_roles_at_one_address() {
     let data = tempfile::tempdir().unwrap();
-    let up = UpProcess::start(vigie_binary(), data.path()).unwrap();
+    let up = UpProcess::start_with(vigie_binary(), data.path(), &["--shards", "4"]).unwrap();
     let deadline = Instant::now() + WITHIN;
     while get(&up.telemetry, "/readyz").unwrap().0 != 200 {
         assert!(Instant::now() < deadline, "{:?}", get(&up.telemetry, "/readyz"));
