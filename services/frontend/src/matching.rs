@@ -38,10 +38,13 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Whether it lacks anything of what was found: then each of several requests that share it may have more of its own.
-    fn is_cut(&self) -> bool {
+    /// Whether it has all that was found, of every shard. Otherwise each of several requests that share it may have more by itself.
+    fn is_whole(&self) -> bool {
         let is_cut = |result: &Result<Matched, Status>| result.as_ref().is_ok_and(|one| one.found.is_cut());
-        self.results_omitted || self.results.iter().any(is_cut)
+        let coverage = &self.coverage;
+        coverage.shards_answered == coverage.shards_total
+            && !self.results_omitted
+            && !self.results.iter().any(is_cut)
     }
 
     /// The parts of an answer to several requests of so many contents, all of which could be searched.
@@ -138,31 +141,26 @@ impl Matching {
         self.search(prepared, options, floor, urgency, rooms, deadline).await
     }
 
-    /// Answers several calls by one search, in order, where none of them could have more by itself: [`Shareable`] says which calls may
-    /// share one. `None`: each has to be answered by itself.
+    /// Answers several calls by one search, in order: [`Shareable`] says which calls may share one. `None`: each has to be answered by itself,
+    /// because one of them could have more then, or may be to blame for what the others lack.
     pub(crate) async fn answer_together(
         &self,
         calls: Vec<MatchCall>,
         urgency: Urgency,
         rooms: &mut Rooms,
         deadline: Instant,
-    ) -> Option<Vec<Result<Answer, Failed>>> {
+    ) -> Option<Result<Vec<Answer>, Status>> {
         let counts: Vec<usize> = calls.iter().map(|call| call.contents.len()).collect();
         let mut calls = calls.into_iter();
         let mut all = calls.next()?;
         all.contents.extend(calls.flat_map(|call| call.contents));
         match self.answer(all, urgency, rooms, deadline).await {
-            Ok(answer) if answer.is_cut() => None,
-            Ok(answer) => Some(answer.split(&counts).into_iter().map(Ok).collect()),
+            Ok(answer) => answer.is_whole().then(|| Ok(answer.split(&counts))),
             Err(Failed::Call(status)) => {
-                Some(counts.iter().map(|_| Err(Failed::Call(status.clone()))).collect())
+                let may_be_of_one = matches!(status.code(), tonic::Code::Internal | tonic::Code::Unknown);
+                (!may_be_of_one).then_some(Err(status))
             }
-            Err(Failed::Incomplete { partial, .. }) if partial.is_cut() => None,
-            Err(Failed::Incomplete { status, partial }) => {
-                let parts = partial.split(&counts).into_iter();
-                let part = |part| Err(Failed::Incomplete { status: status.clone(), partial: Box::new(part) });
-                Some(parts.map(part).collect())
-            }
+            Err(Failed::Incomplete { .. }) => None,
         }
     }
 

@@ -87,7 +87,10 @@ async fn run_on(
     let plan = take_folder(&config).await?;
     let metrics = telemetry.register(MatcherMetrics::register);
     let replica = Arc::new(Replica::new(identity, plan, metrics));
-    let here = here(&replica, &config, &shutdown);
+    // However this ends, those who watch it hear no more of it.
+    let shown = shutdown.child_token();
+    let _shown = shown.clone().drop_guard();
+    let here = here(&replica, &config, &shown);
     let routes = routes(&here, &config)?.guarded_by(Arc::new(access)).traced_by(telemetry.tracer());
     let endpoint = listener.address().map(|address| format!("http://{address}"));
     let neighbours = config.neighbours.as_ref().zip(endpoint);

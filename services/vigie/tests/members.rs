@@ -53,9 +53,14 @@ impl Bank {
 
     /// Takes the key of a new principal, which is in no answer.
     fn take_key(&self, key: &str) -> Result<(), Status> {
-        self.keys.lock().unwrap().push(key.to_owned());
-        // No client asks again for what its server says that it has not done.
-        if self.loses_answers { Err(Status::internal("the answer is lost")) } else { Ok(()) }
+        let mut keys = self.keys.lock().unwrap();
+        keys.push(key.to_owned());
+        if !self.loses_answers {
+            return Ok(());
+        }
+        // The client asks again, and now there are members, of whom it shows no credential.
+        let is_again = keys.len().is_multiple_of(2);
+        Err(if is_again { Status::unauthenticated("who is it?") } else { Status::unavailable("lost") })
     }
 
     fn last_key(&self) -> String {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
 use rand::RngExt as _;
-use vigie_clients::{Code, MatchAnswer};
+use vigie_clients::{Code, MatchAnswer, partial_match};
 use vigie_harness::in_process::{Cluster, Matchers, as_of, soon};
 use vigie_model::{
     Content, Hash, HashType, ItemDraft, Limit, MatchCall, MaxDistances, PdqHash, Quality, QueryHash,
@@ -93,7 +93,7 @@ async fn requests_that_share_a_search_get_what_each_gets_by_itself() {
         let cluster = Cluster::start_with(|config| {
             (config.shard_count, config.matchers) = (shard_count, matchers);
         });
-        let cluster = cluster.await.unwrap();
+        let mut cluster = cluster.await.unwrap();
         let hashes: Vec<PdqHash> = (0..12).map(|_| random_pdq(&mut rng)).collect();
         let mut sequence = Sequence::ZERO;
         for name in ["known", "other"] {
@@ -103,7 +103,8 @@ async fn requests_that_share_a_search_get_what_each_gets_by_itself() {
             let items = hashes.iter().enumerate().flat_map(|(at, hash)| {
                 (0..copies(at)).map(move |copy| {
                     let hashes = vec![Hash::pdq(*hash), Hash::md5(hash[..16].try_into().unwrap())];
-                    let labels = vec![format!("{copy:03}-{}", "x".repeat(50))];
+                    let labels = (0..10).map(|label| format!("{copy:03}-{label}-{}", "x".repeat(90)));
+                    let labels = labels.collect();
                     ItemDraft { hashes, labels, ..ItemDraft::default() }.try_into().unwrap()
                 })
             });
@@ -119,6 +120,9 @@ async fn requests_that_share_a_search_get_what_each_gets_by_itself() {
                 (number, any_call(kind, known, &mut rng))
             })
             .collect();
+        // More than one answer holds, for all of those that come at once.
+        let much = (calls.len() as u64..).take(100).map(|number| (number, any_call(0, hashes[0], &mut rng)));
+        let calls: Vec<_> = calls.into_iter().chain(much.collect::<Vec<_>>()).collect();
         let answers = cluster.matching.match_stream(futures::stream::iter(calls.clone())).await.unwrap();
         let answers: BTreeMap<u64, _> = answers.map(|answer| answer.unwrap()).collect().await;
         assert_eq!(answers.len(), calls.len());
@@ -134,6 +138,16 @@ async fn requests_that_share_a_search_get_what_each_gets_by_itself() {
             let shared = answers[&number].as_ref();
             let shared = shared.map(told).map_err(|failure| (failure.code(), failure.message()));
             assert_eq!(shared, alone, "{number} of {matchers:?}, {shard_count} shards");
+        }
+        // What lacks a shard lacks it for each.
+        cluster.stop_matcher(0).await.unwrap();
+        let calls: Vec<_> = (0..40).map(|number| (number, any_call(0, hashes[2], &mut rng))).collect();
+        let mut answers = cluster.matching.match_stream(futures::stream::iter(calls)).await.unwrap();
+        while let Some(answer) = answers.next().await {
+            let error = answer.unwrap().1.unwrap_err();
+            let partial = partial_match(&error).unwrap();
+            assert_eq!(error.code(), Code::Unavailable);
+            assert_eq!(partial.coverage.shards_answered + 1, partial.coverage.shards_total, "{error}");
         }
         cluster.stop().await.unwrap();
     }

@@ -14,6 +14,7 @@ use vigie_clients::{
 use vigie_model::{ReplicaDescription, SearchOptions, Sequence, ShardAnswer};
 use vigie_net::lane::{Carry, Lane, LaneLimits, LaneTraffic, Search as _};
 use vigie_net::{CallEnd, balance::Load};
+use vigie_telemetry::trace;
 
 /// A matcher: its calls, its load, and the searches that wait for it.
 #[derive(Debug)]
@@ -42,7 +43,8 @@ pub(crate) enum Descriptions {
 }
 
 impl Descriptions {
-    /// The next one; `None` once the matcher has stopped. It speaks at least every second: silence longer than `patience` is an error.
+    /// The next one; `None` once the matcher has stopped. It speaks at least every second: silence longer than `patience` is an error,
+    /// where it comes over a connection.
     pub(crate) async fn next(&mut self, patience: Duration) -> Result<Option<ReplicaDescription>, CallError> {
         match self {
             Self::Calls(stream) => stream.next(patience).await,
@@ -135,7 +137,9 @@ impl Replica {
         match &self.way {
             Way::Calls(lane) => lane.search(ask).await,
             Way::Functions(neighbours) => {
-                self.here(neighbours)?.search(ask).await.map_err(|status| self.failed(status))
+                let (neighbour, context) = (self.here(neighbours)?, ask.context().cloned());
+                let searched = trace::scope(context, neighbour.search(ask)).await;
+                searched.map_err(|status| self.failed(status))
             }
         }
     }

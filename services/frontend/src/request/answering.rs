@@ -53,40 +53,30 @@ pub(crate) async fn answer(
     .await
 }
 
-/// Answers several requests by one search, in order. Those that cannot share one are searched for one after the other.
+/// Answers several requests by one search, in order; `None` where each has to be answered by itself.
 pub(crate) async fn answer_together(
     matching: &Matching,
-    asked: Vec<(MatchCall, Rights)>,
+    asked: &[(MatchCall, Rights)],
     urgency: Urgency,
     rooms: &mut Rooms,
     deadline: Instant,
-) -> Vec<Result<pb::MatchResponse, Status>> {
-    let count = asked.len();
-    let answered = deadline::within(deadline, async {
-        let calls = asked.iter().map(|(call, _)| call.clone()).collect();
-        let shared = matching.answer_together(calls, urgency, rooms, deadline).await;
-        let mut answers = Vec::with_capacity(count);
-        match shared {
-            Some(shared) => {
-                for (answered, (call, rights)) in shared.into_iter().zip(&asked) {
-                    let options = rights.are_of_a_member().then(|| call.options.clone());
-                    let shown = shown(answered, matching, options, rights, urgency, rooms, deadline);
-                    answers.push(Box::pin(shown).await);
-                }
-            }
-            None => {
-                for (call, rights) in asked {
-                    let alone = answer(matching, call, &rights, urgency, rooms, deadline);
-                    answers.push(Box::pin(alone).await);
-                }
-            }
-        }
-        Ok(answers)
-    });
-    match answered.await {
-        Ok(answers) => answers,
-        Err(status) => (0..count).map(|_| Err(status.clone())).collect(),
+) -> Option<Vec<Result<pb::MatchResponse, Status>>> {
+    let calls = asked.iter().map(|(call, _)| call.clone()).collect();
+    let together = async { Ok(matching.answer_together(calls, urgency, rooms, deadline).await) };
+    let answers = match deadline::within(deadline, together).await {
+        Ok(shared) => match shared? {
+            Ok(answers) => answers,
+            Err(status) => return Some(asked.iter().map(|_| Err(status.clone())).collect()),
+        },
+        Err(status) => return Some(asked.iter().map(|_| Err(status.clone())).collect()),
+    };
+    let mut outcomes = Vec::with_capacity(asked.len());
+    for (answer, (call, rights)) in answers.into_iter().zip(asked) {
+        let options = rights.are_of_a_member().then(|| call.options.clone());
+        let shown = shown(Ok(answer), matching, options, rights, urgency, rooms, deadline);
+        outcomes.push(deadline::within(deadline, Box::pin(shown)).await);
     }
+    Some(outcomes)
 }
 
 /// What a caller is shown of an answer, in the form in which it is sent. `options` are those of its call, where there are members.

@@ -80,11 +80,11 @@ impl Streamed {
 
     async fn read(self, mut requests: Streaming<pb::MatchStreamRequest>, outgoing: mpsc::Sender<Outgoing>) {
         let places = Arc::new(Semaphore::new(self.in_flight_max));
-        let mut works = JoinSet::new();
+        let (streamed, mut works) = (Arc::new(self), JoinSet::new());
         let mut end = None;
         while end.is_none() {
             while let Some(ended) = works.try_join_next() {
-                report_fault(ended, &self.counted, &outgoing).await;
+                report_fault(ended, &streamed.counted, &outgoing).await;
             }
             let next = async {
                 let place = Arc::clone(&places).acquire_owned().await.ok()?;
@@ -93,7 +93,7 @@ impl Streamed {
             let first = tokio::select! {
                 biased;
                 // Nothing more is read, and what was read is answered.
-                () = self.shutdown.cancelled() => {
+                () = streamed.shutdown.cancelled() => {
                     let text = "shutting down: ask again elsewhere for what has not been answered";
                     end = Some(End::With(Status::unavailable(text)));
                     break;
@@ -101,89 +101,62 @@ impl Streamed {
                 next = next => next,
             };
             let Some((incoming, place)) = first else { break };
-            let mut read = Vec::new();
-            end = self.take(incoming, place, &mut read);
-            // What else is there already, as far as there are places for it.
-            while end.is_none() && read.len() < TOGETHER_MAX {
+            let mut round = match Read::of(incoming, place) {
+                Ok(read) => Round::begin(read, streamed.matching.quality_floor),
+                Err(status) => {
+                    end = Some(End::With(status));
+                    break;
+                }
+            };
+            // What else is there already and may share its search, as far as there are places for it.
+            while end.is_none() && round.is_open() {
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else { break };
-                match requests.next().now_or_never() {
-                    Some(Some(incoming)) => end = self.take(incoming, place, &mut read),
-                    Some(None) => end = Some(End::Plain),
+                round.is_read_ahead = true;
+                match requests
+                    .next()
+                    .now_or_never()
+                    .map(|next| next.map(|incoming| Read::of(incoming, place)))
+                {
                     None => break,
+                    Some(None) => end = Some(End::Plain),
+                    Some(Some(Err(status))) => end = Some(End::With(status)),
+                    Some(Some(Ok(read))) => round.take(read, streamed.matching.quality_floor),
                 }
             }
-            for group in groups(read, self.matching.quality_floor) {
-                // Each request of a stream has the time of a call without a deadline.
-                let deadline = deadline::of(&Default::default(), &self.serving);
-                let entered = self.enter(group, deadline).await;
-                let (matching, context, outgoing) =
-                    (self.matching.clone(), self.context.clone(), outgoing.clone());
-                let (counted, called) = (self.counted.clone(), self.called.clone());
+            for (group, room) in round.groups() {
+                let entered = Group::enter(&streamed, group, room).await;
+                let outgoing = outgoing.clone();
                 works.spawn(async move {
-                    let answered = match entered {
-                        Ok(entered) => Box::pin(entered.answer(&matching, context)).await,
-                        Err(refused) => refused,
-                    };
-                    answered.send(&counted, &called, &outgoing).await;
+                    match entered {
+                        Ok(group) => Box::pin(group.answer(&outgoing)).await,
+                        Err(refused) => refused.send(&outgoing).await,
+                    }
                 });
             }
         }
         while let Some(ended) = works.join_next().await {
-            report_fault(ended, &self.counted, &outgoing).await;
+            report_fault(ended, &streamed.counted, &outgoing).await;
         }
         if let Some(End::With(status)) = end {
             let _ = outgoing.send(Outgoing { message: Err(status), rooms: None, _place: None }).await;
         }
     }
 
-    /// Takes a request that has come, or the end of the stream.
-    fn take(
-        &self,
-        incoming: Result<pb::MatchStreamRequest, Status>,
-        place: OwnedSemaphorePermit,
-        read: &mut Vec<Read>,
-    ) -> Option<End> {
-        let pb::MatchStreamRequest { request_id, request } = match incoming {
-            Ok(incoming) => incoming,
-            Err(status) => return Some(End::With(status)),
-        };
-        let asked = request.ok_or_else(|| Invalid::missing("request").into()).and_then(|request| {
-            let mut asked = MatchCall::try_from(request)?;
-            let rights = Rights::of(&self.called, &self.meters, &mut asked)?;
-            Ok((asked, rights))
-        });
-        read.push(Read { place: Place { request_id, place }, asked });
-        None
+    /// No room yet, for one search.
+    fn rooms(&self) -> Rooms {
+        Rooms::new(self.answers.clone(), self.call.clone())
     }
 
-    /// Takes a place of the server, and room for the answers. Until there is some the stream is read no further.
-    async fn enter(&self, group: Vec<Read>, deadline: Instant) -> Result<Entered, Answered> {
-        let (mut places, mut asked) = (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
-        for Read { place, asked: one } in group {
-            places.push(place);
-            match one {
-                Ok(one) => asked.push(one),
-                // It shares no group.
-                Err(status) => return Err(Answered::refused(places, &status)),
-            }
-        }
-        let mut rooms = Rooms::new(self.answers.clone(), self.call.clone());
-        let contents = asked.iter().map(|(call, _)| call.contents.len()).sum();
-        // They ask alike.
-        let limit = asked.first().map(|(call, _)| call.options.limit).unwrap_or_default();
-        let entering = async {
-            rooms.take(self.matching.bytes_of_a_request(contents, limit), deadline).await?;
-            self.call.enter(asked.iter().map(|(call, _)| bytes(call)).sum(), deadline).await
-        };
-        match entering.await {
-            Ok(work) => Ok(Entered { places, asked, deadline, rooms, work }),
-            Err(status) => Err(Answered::refused(places, &status)),
-        }
+    /// Each request of a stream has the time of a call without a deadline.
+    fn deadline(&self) -> Instant {
+        deadline::of(&Default::default(), &self.serving)
     }
 }
 
 /// The most requests that are answered by one search.
 const TOGETHER_MAX: usize = 64;
+/// The most bytes of them. Messages that are read ahead are not counted until their group has its place.
+const TOGETHER_BYTES_MAX: usize = 64 << 10;
 
 /// The end of a stream.
 enum End {
@@ -202,26 +175,80 @@ struct Place {
 /// A request that has come.
 struct Read {
     place: Place,
-    asked: Result<(MatchCall, Rights), Status>,
+    asked: Result<MatchCall, Status>,
 }
 
-/// Puts requests together that one search may answer, in the order in which they came.
-fn groups(read: Vec<Read>, quality_floor: Quality) -> Vec<Vec<Read>> {
-    let mut groups: Vec<(Vec<Read>, Option<Shareable>)> = Vec::new();
-    for one in read {
-        let call = one.asked.as_ref().ok().map(|(call, _)| call);
-        let shareable = call.and_then(|call| Shareable::of(call, quality_floor));
-        if let (Some(call), Some(shareable), Some((group, Some(shared)))) =
-            (call, &shareable, groups.last_mut())
-            && let Some(Ok((like, _))) = group.first().map(|first| &first.asked)
-            && shared.join(like, call, shareable)
-        {
-            group.push(one);
+impl Read {
+    /// The request, or the end of the stream.
+    fn of(
+        incoming: Result<pb::MatchStreamRequest, Status>,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Self, Status> {
+        let pb::MatchStreamRequest { request_id, request } = incoming?;
+        let asked = request.ok_or_else(|| Invalid::missing("request"));
+        let asked = asked.and_then(MatchCall::try_from).map_err(Status::from);
+        Ok(Self { place: Place { request_id, place }, asked })
+    }
+
+    fn bytes(&self) -> usize {
+        self.asked.as_ref().map_or(0, bytes)
+    }
+}
+
+/// Requests that are read in one go: those that may share a search, and the first one that may not.
+struct Round {
+    group: Vec<Read>,
+    shareable: Option<Shareable>,
+    bytes: usize,
+    /// Whether the stream was read on after the first one.
+    is_read_ahead: bool,
+    other: Option<Read>,
+}
+
+/// Where a group has the room for its messages from.
+#[derive(Clone, Copy)]
+enum MessageRoom {
+    /// It takes over that of the message that was read last.
+    OfTheLast,
+    /// The stream was read on, so it takes room of its own.
+    Own,
+}
+
+impl Round {
+    fn begin(first: Read, quality_floor: Quality) -> Self {
+        let shareable = first.asked.as_ref().ok().and_then(|call| Shareable::of(call, quality_floor));
+        Self { bytes: first.bytes(), group: vec![first], shareable, is_read_ahead: false, other: None }
+    }
+
+    /// Whether another request may join.
+    const fn is_open(&self) -> bool {
+        self.shareable.is_some()
+            && self.other.is_none()
+            && self.group.len() < TOGETHER_MAX
+            && self.bytes < TOGETHER_BYTES_MAX
+    }
+
+    fn take(&mut self, read: Read, quality_floor: Quality) {
+        let joins = match (&mut self.shareable, self.group.first().map(|first| &first.asked), &read.asked) {
+            (Some(shared), Some(Ok(like)), Ok(call)) => {
+                Shareable::of(call, quality_floor).is_some_and(|other| shared.join(like, call, &other))
+            }
+            _ => false,
+        };
+        if joins {
+            self.bytes += read.bytes();
+            self.group.push(read);
         } else {
-            groups.push((vec![one], shareable));
+            self.other = Some(read);
         }
     }
-    groups.into_iter().map(|(group, _)| group).collect()
+
+    /// The groups. The one that was read last is first: it takes over the room of its message.
+    fn groups(self) -> impl Iterator<Item = (Vec<Read>, MessageRoom)> {
+        let room = if self.is_read_ahead { MessageRoom::Own } else { MessageRoom::OfTheLast };
+        let other = self.other.map(|other| (vec![other], MessageRoom::OfTheLast));
+        other.into_iter().chain([(self.group, room)])
+    }
 }
 
 /// A request whose work broke has no answer: the stream ends with that.
@@ -238,10 +265,15 @@ async fn report_fault(
     }
 }
 
+/// A request with the rights of its caller.
+type Asking = (MatchCall, Rights);
+
 /// Requests of a stream that are answered together, with their place in the server.
-struct Entered {
-    places: Vec<Place>,
-    asked: Vec<(MatchCall, Rights)>,
+struct Group {
+    streamed: Arc<Streamed>,
+    asked: Vec<(Place, Asking)>,
+    /// Those whose caller has no right to them.
+    refused: Answered,
     deadline: Instant,
     rooms: Rooms,
     work: Work,
@@ -250,61 +282,139 @@ struct Entered {
 /// On a span: the requests that share a search.
 const REQUESTS: &str = "vigie.requests";
 
-impl Entered {
-    /// They have a trace of their own, for a stream may bring any number.
-    async fn answer(self, matching: &Matching, stream: Option<Context>) -> Answered {
-        let Self { places, mut asked, deadline, mut rooms, work } = self;
-        rooms.has_waited = false;
-        let tells_of_the_load = !asked.iter().any(|(call, _)| waits_for_a_sequence(call));
-        let mut span = stream.map_or_else(Span::none, |stream| stream.linked_root("a request of a stream"));
-        if asked.len() > 1 {
-            span.set(REQUESTS, i64::try_from(asked.len()).unwrap_or(i64::MAX));
+impl Group {
+    /// Takes a place of the server, and room for the answers. Until there is some the stream is read no further. What the caller may do is
+    /// looked at after that.
+    async fn enter(
+        streamed: &Arc<Streamed>,
+        group: Vec<Read>,
+        message_room: MessageRoom,
+    ) -> Result<Self, Answered> {
+        let mut refused = Answered::by(streamed);
+        let mut read = Vec::with_capacity(group.len());
+        for Read { place, asked } in group {
+            match asked {
+                Ok(call) => read.push((place, call)),
+                Err(status) => refused.outcomes.push((place, Err(status))),
+            }
         }
-        let answering = async {
-            match (asked.pop(), asked.is_empty()) {
-                (Some((call, rights)), true) => {
-                    let alone =
-                        answer(matching, call, &rights, Urgency::STREAMED, &mut rooms, deadline).await;
-                    vec![alone]
-                }
-                (last, _) => {
-                    asked.extend(last);
-                    answer_together(matching, asked, Urgency::STREAMED, &mut rooms, deadline).await
-                }
+        let Some((_, first)) = read.first() else { return Err(refused) };
+        let (deadline, mut rooms) = (streamed.deadline(), streamed.rooms());
+        let contents = read.iter().map(|(_, call)| call.contents.len()).sum();
+        // They ask alike.
+        let bytes_max = streamed.matching.bytes_of_a_request(contents, first.options.limit);
+        let bytes = read.iter().map(|(_, call)| bytes(call)).sum();
+        let entering = async {
+            rooms.take(bytes_max, deadline).await?;
+            match message_room {
+                MessageRoom::OfTheLast => streamed.call.enter(bytes, deadline).await,
+                MessageRoom::Own => streamed.call.enter_apart(bytes, deadline).await,
             }
         };
-        let outcomes = trace::scope(span.context().cloned(), answering).await;
-        let failed = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
-        let outcome = failed.map_or(Ok(()), |status| Err(status.clone()));
-        span.ended_with(outcome.as_ref().map_or_else(Status::code, |()| Code::Ok));
-        if tells_of_the_load && !rooms.has_waited {
-            work.end(&outcome);
+        let work = match entering.await {
+            Ok(work) => work,
+            Err(status) => {
+                refused.outcomes.extend(read.into_iter().map(|(place, _)| (place, Err(status.clone()))));
+                return Err(refused);
+            }
+        };
+        let mut asked = Vec::with_capacity(read.len());
+        for (place, mut call) in read {
+            match Rights::of(&streamed.called, &streamed.meters, &mut call) {
+                Ok(rights) => asked.push((place, (call, rights))),
+                Err(status) => refused.outcomes.push((place, Err(status))),
+            }
         }
-        Answered { outcomes: places.into_iter().zip(outcomes).collect(), rooms: Some(rooms) }
+        Ok(Self { streamed: Arc::clone(streamed), asked, refused, deadline, rooms, work })
+    }
+
+    /// Answers those that one search answers together, and the others one after the other. They have traces of their own, for a stream may
+    /// bring any number.
+    async fn answer(self, outgoing: &mpsc::Sender<Outgoing>) {
+        let Self { streamed, asked, refused, deadline, mut rooms, work } = self;
+        refused.send(outgoing).await;
+        rooms.has_waited = false;
+        let tells_of_the_load = !asked.iter().any(|(_, (call, _))| waits_for_a_sequence(call));
+        let count = asked.len();
+        // The directory may have changed between two of them.
+        let is_alike = asked.windows(2).all(|two| two[0].1.0.options == two[1].1.0.options);
+        let (mut places, mut asked): (Vec<Place>, Vec<Asking>) = asked.into_iter().unzip();
+        if count > 1 && is_alike {
+            let mut span = streamed.span(count);
+            let answering =
+                answer_together(&streamed.matching, &asked, Urgency::STREAMED, &mut rooms, deadline);
+            let shared = trace::scope(span.context().cloned(), answering).await;
+            if let Some(outcomes) = shared {
+                let failed = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
+                let outcome = failed.map_or(Ok(()), |status| Err(status.clone()));
+                span.ended_with(outcome.as_ref().map_or_else(Status::code, |()| Code::Ok));
+                if tells_of_the_load && !rooms.has_waited {
+                    work.end(&outcome);
+                }
+                let outcomes = places.drain(..).zip(outcomes).collect();
+                Answered { outcomes, rooms: Some(rooms), ..Answered::by(&streamed) }.send(outgoing).await;
+                return;
+            }
+        }
+        let (mut first, mut work) = (Some((rooms, deadline)), Some(work));
+        for (place, (call, rights)) in places.drain(..).zip(asked.drain(..)) {
+            // Each has its own time and its own room.
+            let (mut rooms, deadline) =
+                first.take().unwrap_or_else(|| (streamed.rooms(), streamed.deadline()));
+            let mut span = streamed.span(1);
+            let answering =
+                answer(&streamed.matching, call, &rights, Urgency::STREAMED, &mut rooms, deadline);
+            let outcome = trace::scope(span.context().cloned(), Box::pin(answering)).await;
+            span.ended_with(outcome.as_ref().map_or_else(Status::code, |_| Code::Ok));
+            // Those of a group wait for one another, which says nothing of the load.
+            if count == 1
+                && tells_of_the_load
+                && !rooms.has_waited
+                && let Some(work) = work.take()
+            {
+                work.end(&outcome);
+            }
+            let outcomes = vec![(place, outcome)];
+            Answered { outcomes, rooms: Some(rooms), ..Answered::by(&streamed) }.send(outgoing).await;
+        }
+    }
+}
+
+impl Streamed {
+    /// The trace of a search for so many requests.
+    fn span(&self, requests: usize) -> Span {
+        let of = |stream: &Context| stream.linked_root("a request of a stream");
+        let mut span = self.context.as_ref().map_or_else(Span::none, of);
+        if requests > 1 {
+            span.set(REQUESTS, i64::try_from(requests).unwrap_or(i64::MAX));
+        }
+        span
     }
 }
 
 /// Requests of a stream with their answers, which hold room together.
 struct Answered {
+    streamed: Arc<Streamed>,
     outcomes: Vec<(Place, Result<pb::MatchResponse, Status>)>,
     rooms: Option<Rooms>,
 }
 
 impl Answered {
-    /// None of them was worked on.
-    fn refused(places: Vec<Place>, status: &Status) -> Self {
-        let outcomes = places.into_iter().map(|place| (place, Err(status.clone()))).collect();
-        Self { outcomes, rooms: None }
+    /// None yet.
+    fn by(streamed: &Arc<Streamed>) -> Self {
+        Self { streamed: Arc::clone(streamed), outcomes: Vec::new(), rooms: None }
     }
 
-    async fn send(self, counted: &StreamRequests, called: &Called, outgoing: &mpsc::Sender<Outgoing>) {
-        let holds_room = self.outcomes.iter().any(|(_, outcome)| outcome.is_ok());
-        let rooms = self.rooms.filter(|_| holds_room).map(Arc::new);
-        for (Place { request_id, place }, outcome) in self.outcomes {
-            counted.ended(&outcome);
+    async fn send(self, outgoing: &mpsc::Sender<Outgoing>) {
+        let Self { streamed, outcomes, rooms } = self;
+        let holds_room = outcomes.iter().any(|(_, outcome)| outcome.is_ok());
+        let rooms = rooms.filter(|_| holds_room).map(Arc::new);
+        let message = |(place, outcome): (Place, Result<pb::MatchResponse, Status>)| {
+            let Place { request_id, place } = place;
+            streamed.counted.ended(&outcome);
             match &outcome {
-                Ok(response) => called.count(Code::Ok, matches(response)),
-                Err(status) => called.count(status.code(), 0),
+                Ok(response) => streamed.called.count(Code::Ok, matches(response)),
+                Err(status) => streamed.called.count(status.code(), 0),
             }
             let rooms = rooms.clone().filter(|_| outcome.is_ok());
             let outcome = match outcome {
@@ -312,8 +422,14 @@ impl Answered {
                 Err(status) => pb::match_stream_response::Outcome::Failure(status.into()),
             };
             let message = Ok(pb::MatchStreamResponse { request_id, outcome: Some(outcome) });
+            Outgoing { message, rooms, _place: Some(place) }
+        };
+        let messages: Vec<Outgoing> = outcomes.into_iter().map(message).collect();
+        // Only they hold it: the last one that is taken gives it to the transport.
+        drop(rooms);
+        for message in messages {
             // The client may have gone.
-            let _ = outgoing.send(Outgoing { message, rooms, _place: Some(place) }).await;
+            let _ = outgoing.send(message).await;
         }
     }
 }

@@ -16,13 +16,16 @@ pub struct CallError {
     status: Box<Status>,
     is_of_the_connection: bool,
     is_for_good: bool,
+    is_after_another: bool,
     credentials: Option<Arc<str>>,
 }
 
 impl CallError {
     pub(crate) fn new(service: &'static str, endpoint: Arc<str>, status: Status) -> Self {
         let status = Box::new(status);
-        Self { service, endpoint, status, is_of_the_connection: false, is_for_good: false, credentials: None }
+        let (is_of_the_connection, is_for_good, is_after_another) = (false, false, false);
+        let credentials = None;
+        Self { service, endpoint, status, is_of_the_connection, is_for_good, is_after_another, credentials }
     }
 
     /// The failure of a call within this process, which went over no connection.
@@ -37,6 +40,10 @@ impl CallError {
 
     pub(crate) fn with_credentials(self, credentials: Option<Arc<str>>) -> Self {
         Self { credentials, ..self }
+    }
+
+    pub(crate) fn after_another(self) -> Self {
+        Self { is_after_another: true, ..self }
     }
 
     /// Adds the error of the attempt before, to one that the deadline ended.
@@ -86,6 +93,12 @@ impl CallError {
     #[must_use]
     pub const fn is_for_good(&self) -> bool {
         self.is_for_good
+    }
+
+    /// Whether an attempt before this one failed in another way: whatever this error says, that one may have been carried out.
+    #[must_use]
+    pub const fn is_after_another(&self) -> bool {
+        self.is_after_another
     }
 
     /// How the call ended, as far as the endpoint is concerned.

@@ -207,8 +207,9 @@ impl<T: Clone> Leader<T> {
             if !retryable(error.code()) {
                 let is_late = error.code() == Code::DeadlineExceeded;
                 return Err(match last {
-                    Some(last) if is_late => error.after(&last),
-                    Some(_) | None => error,
+                    Some(last) if is_late => error.after(&last).after_another(),
+                    Some(_) => error.after_another(),
+                    None => error,
                 });
             }
             let may_serve_elsewhere = error.is_of_the_connection() || error.code() == Code::Unavailable;

@@ -162,13 +162,29 @@ impl Call {
     /// A slot for one piece of bulk work that came by this call's stream: waits for it until `deadline`, and holds
     /// room for `bytes` with it. `DEADLINE_EXCEEDED` if there is none in time; then the work is not to be begun.
     pub async fn enter(&self, bytes: usize, deadline: Instant) -> Result<Work, Status> {
+        let taken = self.served.as_ref().and_then(|served| served.take_room(bytes));
+        self.enter_with(taken, bytes, deadline).await
+    }
+
+    /// The same for work on messages after which the stream was read on: it takes room of its own, and leaves that of the message that
+    /// is being read.
+    pub async fn enter_apart(&self, bytes: usize, deadline: Instant) -> Result<Work, Status> {
+        self.enter_with(None, bytes, deadline).await
+    }
+
+    async fn enter_with(
+        &self,
+        taken: Option<HeldBytes>,
+        bytes: usize,
+        deadline: Instant,
+    ) -> Result<Work, Status> {
         if Instant::now() >= deadline {
             return Err(too_late());
         }
         let Some(served) = &self.served else {
             return Ok(Work { call: self.clone(), held: None, bytes, begun: Instant::now() });
         };
-        let room = match served.take_room(bytes) {
+        let room = match taken {
             Some(room) => room,
             // It holds none while it waits.
             None => {

@@ -67,7 +67,11 @@ async fn operator_key(cluster: &LocalCluster, data: &Path) -> anyhow::Result<Pat
     let deadline = || Deadline::now() + ASKED_WITHIN;
     match client.who_am_i(deadline()).await {
         Ok(who) if who.value.principal.is_none() => {}
-        Err(error) if error.code() == Code::Unauthenticated => return Ok(path),
+        Err(error) if error.code() == Code::Unauthenticated && path.exists() => return Ok(path),
+        Err(error) if error.code() == Code::Unauthenticated => bail!(
+            "members are on, and {} is not there: start without --consortium, and use the key of an operator",
+            path.display()
+        ),
         Ok(_) => bail!("the bank knows who calls it without a credential"),
         Err(error) => return Err(error).context("cannot ask the bank whether there are members"),
     }
@@ -91,7 +95,7 @@ async fn operator_key(cluster: &LocalCluster, data: &Path) -> anyhow::Result<Pat
         note: Text::new("made by vigie up --consortium")?,
     };
     let made = client.create_principal(new, IdempotencyKey::random(), deadline()).await;
-    if let Some(file) = file.filter(|_| made.as_ref().err().is_none_or(|error| may_be_done(error.code()))) {
+    if let Some(file) = file.filter(|_| made.as_ref().err().is_none_or(may_be_done)) {
         file.keep();
     }
     made.context("cannot create an operator; start again to try it again")?;

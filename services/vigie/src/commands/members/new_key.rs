@@ -64,11 +64,13 @@ impl NewKey {
     ) -> anyhow::Result<Exit> {
         let Written { value: PrincipalWithKey { principal, key }, .. } = made;
         let mut object = told(done, made, output)?;
-        // A bank of a version that takes no keys from callers has made one.
-        let key = key.as_ref().unwrap_or(&self.key).reveal();
         let delivered = match self.file {
-            Some(mut file) => {
-                file.write(&key)?;
+            Some(file) => {
+                let mut file = file.kept();
+                // A bank of a version that takes no key for a rotation has made one.
+                if let Some(key) = key {
+                    file.write(&key.reveal()).with_context(|| way_out(principal.id))?;
+                }
                 let path = file.keep();
                 object["key_file"] = path.display().to_string().into();
                 output.note(format!(
@@ -79,6 +81,7 @@ impl NewKey {
             }
             None => {
                 output.note("its key follows, and cannot be shown again: keep it secret");
+                let key = key.as_ref().unwrap_or(&self.key).reveal();
                 object["api_key"] = key.as_str().into();
                 output.object(&object).and_then(|()| output.say(&*key))
             }
@@ -93,7 +96,7 @@ impl NewKey {
 
     /// The error of a call that was to give the key to a principal. Where it may have done so, the key is kept, or printed.
     pub(super) fn after(self, error: CallError, output: &mut Output) -> anyhow::Error {
-        if !may_be_done(error.code()) {
+        if !may_be_done(&error) {
             return error.into();
         }
         let place = match self.file {
@@ -128,17 +131,19 @@ pub(super) fn told(
     Ok(object)
 }
 
-/// Whether a change may have been made although its call failed with this code.
-pub(crate) const fn may_be_done(code: Code) -> bool {
-    matches!(
-        code,
+/// Whether a change may have been made although its call failed so. The last of several attempts may have been refused because an earlier
+/// one was carried out.
+pub(crate) fn may_be_done(error: &CallError) -> bool {
+    let is_refusal = !matches!(
+        error.code(),
         Code::Unavailable
             | Code::DeadlineExceeded
             | Code::Cancelled
             | Code::Unknown
             | Code::Internal
             | Code::Aborted
-    )
+    );
+    !is_refusal || error.is_after_another()
 }
 
 impl KeyFile {
@@ -163,10 +168,16 @@ impl KeyFile {
         write().with_context(|| format!("cannot write the key to {}", self.path.display()))
     }
 
+    /// The file, which is left where it is from now on.
+    fn kept(self) -> Self {
+        let mut file = self;
+        file.is_kept = true;
+        file
+    }
+
     /// Leaves the file where it is, and returns where that is.
-    pub(crate) fn keep(mut self) -> PathBuf {
-        self.is_kept = true;
-        self.path.clone()
+    pub(crate) fn keep(self) -> PathBuf {
+        self.kept().path.clone()
     }
 }
 
