@@ -145,15 +145,15 @@ impl Matching {
     /// because one of them could have more then, or may be to blame for what the others lack.
     pub(crate) async fn answer_together(
         &self,
-        calls: Vec<MatchCall>,
+        calls: &[&MatchCall],
         urgency: Urgency,
         rooms: &mut Rooms,
         deadline: Instant,
     ) -> Option<Result<Vec<Answer>, Status>> {
+        let MatchCall { options, quality_floor, .. } = calls.first()?;
         let counts: Vec<usize> = calls.iter().map(|call| call.contents.len()).collect();
-        let mut calls = calls.into_iter();
-        let mut all = calls.next()?;
-        all.contents.extend(calls.flat_map(|call| call.contents));
+        let contents = calls.iter().flat_map(|call| call.contents.iter().cloned()).collect();
+        let all = MatchCall { contents, options: options.clone(), quality_floor: *quality_floor };
         match self.answer(all, urgency, rooms, deadline).await {
             Ok(answer) => answer.is_whole().then(|| Ok(answer.split(&counts))),
             Err(Failed::Call(status)) => {

@@ -104,7 +104,7 @@ impl BankGrpc {
             let mut hasher = blake3::Hasher::new();
             let secret = keyless.take_secret();
             hasher.update(method.path().as_bytes()).update(&[0]).update(&keyless.encode_to_vec());
-            // Of a key nothing is kept that can be checked without the pepper.
+            // The store has nothing of a key that can be checked without the pepper.
             if !secret.is_empty() {
                 hasher.update(&self.kept_of(&secret)?.digest.0);
             }
@@ -154,13 +154,13 @@ impl BankGrpc {
         Ok(MadeKey { kept: self.kept(&key)?, text: key.reveal() })
     }
 
-    /// What the bank keeps of a key.
+    /// The id of a key and its digest by the pepper, which the bank keeps.
     fn kept(&self, key: &ApiKey) -> Result<NewKey, Status> {
         let id = key.id().characters().try_into().map_err(|_| Error::Broken)?;
         Ok(NewKey { id, digest: vigie_consortium::KeyDigest(*self.pepper.digest(key).as_bytes()) })
     }
 
-    /// What the bank keeps of a key that its caller has made.
+    /// The same of the text of a key that a caller has made.
     fn kept_of(&self, text: &str) -> Result<NewKey, Status> {
         self.kept(&ApiKey::parse(text).map_err(|fault| Invalid::new("api_key", fault))?)
     }

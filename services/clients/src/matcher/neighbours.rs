@@ -19,10 +19,10 @@ pub trait Neighbour: fmt::Debug + Send + Sync {
     /// Searches its shard until the deadline of `ask`, and for as long as the future lives.
     fn search(&self, ask: Ask) -> BoxFuture<'_, Result<ShardAnswer, Status>>;
 
-    /// What it says of itself, whenever that changes; `None` where it has too many watchers.
+    /// The matcher's description, again each time it has changed; `None` where the matcher has too many watchers.
     fn watch(&self) -> Option<BoxStream<'static, ReplicaDescription>>;
 
-    /// What it says of itself now.
+    /// The matcher's present description.
     fn describe(&self) -> ReplicaDescription;
 }
 
@@ -49,7 +49,7 @@ impl Neighbours {
     }
 }
 
-/// Two are equal if they are the same.
+/// Two handles are equal if they are of the same matchers.
 impl PartialEq for Neighbours {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -69,7 +69,7 @@ pub struct Stay {
 impl Drop for Stay {
     fn drop(&mut self) {
         let mut all = self.all.0.write().unwrap_or_else(PoisonError::into_inner);
-        // One that was started again may have its place.
+        // A matcher that was started again may have taken the place.
         if all.get(&self.endpoint).is_some_and(|there| Arc::ptr_eq(there, &self.neighbour)) {
             all.remove(&self.endpoint);
         }

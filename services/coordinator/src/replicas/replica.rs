@@ -70,7 +70,7 @@ impl Replica {
         Ok(Self { way, endpoint, load: Load::default(), network })
     }
 
-    /// Begins to hear what it says of itself; `None` where it has too many watchers, and has to be asked.
+    /// Opens the stream of the matcher's descriptions; `None` where the matcher has too many watchers, and has to be asked.
     pub(crate) async fn watch(&self, patience: Duration) -> Result<Option<Descriptions>, CallError> {
         match &self.way {
             Way::Calls(lane) => match lane.carrier().client.load_full().watch(patience).await {
@@ -82,7 +82,7 @@ impl Replica {
         }
     }
 
-    /// Asks what it says of itself.
+    /// Asks for the matcher's description.
     pub(crate) async fn describe(&self, deadline: Instant) -> Result<ReplicaDescription, CallError> {
         match &self.way {
             Way::Calls(lane) => lane.carrier().client.load_full().describe(deadline).await,

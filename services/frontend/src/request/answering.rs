@@ -61,13 +61,11 @@ pub(crate) async fn answer_together(
     rooms: &mut Rooms,
     deadline: Instant,
 ) -> Option<Vec<Result<pb::MatchResponse, Status>>> {
-    let calls = asked.iter().map(|(call, _)| call.clone()).collect();
-    let together = async { Ok(matching.answer_together(calls, urgency, rooms, deadline).await) };
-    let answers = match deadline::within(deadline, together).await {
-        Ok(shared) => match shared? {
-            Ok(answers) => answers,
-            Err(status) => return Some(asked.iter().map(|_| Err(status.clone())).collect()),
-        },
+    let calls: Vec<&MatchCall> = asked.iter().map(|(call, _)| call).collect();
+    let together = async { Ok(matching.answer_together(&calls, urgency, rooms, deadline).await) };
+    let shared = deadline::within(deadline, together).await.unwrap_or_else(|late| Some(Err(late)));
+    let answers = match shared? {
+        Ok(answers) => answers,
         Err(status) => return Some(asked.iter().map(|_| Err(status.clone())).collect()),
     };
     let mut outcomes = Vec::with_capacity(asked.len());

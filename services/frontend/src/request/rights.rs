@@ -106,6 +106,7 @@ impl Rights {
 impl OfMember {
     fn trim(&self, found: &mut Match) -> Result<(), Status> {
         let quota = &self.quota;
+        // Without a limit the meters, whose lock all members share, are left alone.
         if quota.items_matched_per_day.get().is_some() {
             self.meters.spend(self.member, |meter, now| meter.spend_match(quota, found.item, now))?;
         }

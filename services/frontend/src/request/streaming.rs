@@ -112,15 +112,11 @@ impl Streamed {
             while end.is_none() && round.is_open() {
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else { break };
                 round.is_read_ahead = true;
-                match requests
-                    .next()
-                    .now_or_never()
-                    .map(|next| next.map(|incoming| Read::of(incoming, place)))
-                {
-                    None => break,
-                    Some(None) => end = Some(End::Plain),
-                    Some(Some(Err(status))) => end = Some(End::With(status)),
-                    Some(Some(Ok(read))) => round.take(read, streamed.matching.quality_floor),
+                let Some(next) = requests.next().now_or_never() else { break };
+                match next.map(|incoming| Read::of(incoming, place)) {
+                    None => end = Some(End::Plain),
+                    Some(Err(status)) => end = Some(End::With(status)),
+                    Some(Ok(read)) => round.take(read, streamed.matching.quality_floor),
                 }
             }
             for (group, room) in round.groups() {
@@ -338,7 +334,7 @@ impl Group {
         let count = asked.len();
         // The directory may have changed between two of them.
         let is_alike = asked.windows(2).all(|two| two[0].1.0.options == two[1].1.0.options);
-        let (mut places, mut asked): (Vec<Place>, Vec<Asking>) = asked.into_iter().unzip();
+        let (places, asked): (Vec<Place>, Vec<Asking>) = asked.into_iter().unzip();
         if count > 1 && is_alike {
             let mut span = streamed.span(count);
             let answering =
@@ -351,13 +347,13 @@ impl Group {
                 if tells_of_the_load && !rooms.has_waited {
                     work.end(&outcome);
                 }
-                let outcomes = places.drain(..).zip(outcomes).collect();
+                let outcomes = places.into_iter().zip(outcomes).collect();
                 Answered { outcomes, rooms: Some(rooms), ..Answered::by(&streamed) }.send(outgoing).await;
                 return;
             }
         }
         let (mut first, mut work) = (Some((rooms, deadline)), Some(work));
-        for (place, (call, rights)) in places.drain(..).zip(asked.drain(..)) {
+        for (place, (call, rights)) in places.into_iter().zip(asked) {
             // Each has its own time and its own room.
             let (mut rooms, deadline) =
                 first.take().unwrap_or_else(|| (streamed.rooms(), streamed.deadline()));

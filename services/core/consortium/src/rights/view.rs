@@ -20,7 +20,7 @@ pub struct View {
     directory: Directory,
     /// By the member's place in the directory.
     sets: Box<[ArcSwapOption<MemberBanks>]>,
-    /// What principals are called, by their places in the directory.
+    /// The names of principals in logs, by their places in the directory.
     names: Box<[OnceLock<Arc<str>>]>,
 }
 
@@ -55,7 +55,8 @@ impl View {
         sets
     }
 
-    /// What a principal is called in logs and shares: the name of its member, and its number. `None` where it or its member is not there.
+    /// The name of a principal in logs and fair shares: its member's name, and its number. `None` where the principal or its member is not
+    /// there.
     #[must_use]
     pub fn principal_name(&self, id: PrincipalId) -> Option<Arc<str>> {
         let name = self.names.get(self.directory.principal_place(id)?)?;

@@ -63,10 +63,14 @@ impl NewKey {
         output: &mut Output,
     ) -> anyhow::Result<Exit> {
         let Written { value: PrincipalWithKey { principal, key }, .. } = made;
+        // Whatever fails from here on, the principal may have the key.
+        let mut file = self.file;
+        if let Some(file) = &mut file {
+            file.is_kept = true;
+        }
         let mut object = told(done, made, output)?;
-        let delivered = match self.file {
-            Some(file) => {
-                let mut file = file.kept();
+        let delivered = match file {
+            Some(mut file) => {
                 // A bank of a version that takes no key for a rotation has made one.
                 if let Some(key) = key {
                     file.write(&key.reveal()).with_context(|| way_out(principal.id))?;
@@ -134,7 +138,7 @@ pub(super) fn told(
 /// Whether a change may have been made although its call failed so. The last of several attempts may have been refused because an earlier
 /// one was carried out.
 pub(crate) fn may_be_done(error: &CallError) -> bool {
-    let is_refusal = !matches!(
+    let is_uncertain = matches!(
         error.code(),
         Code::Unavailable
             | Code::DeadlineExceeded
@@ -143,7 +147,7 @@ pub(crate) fn may_be_done(error: &CallError) -> bool {
             | Code::Internal
             | Code::Aborted
     );
-    !is_refusal || error.is_after_another()
+    is_uncertain || error.is_after_another()
 }
 
 impl KeyFile {
@@ -168,16 +172,10 @@ impl KeyFile {
         write().with_context(|| format!("cannot write the key to {}", self.path.display()))
     }
 
-    /// The file, which is left where it is from now on.
-    fn kept(self) -> Self {
-        let mut file = self;
-        file.is_kept = true;
-        file
-    }
-
     /// Leaves the file where it is, and returns where that is.
-    pub(crate) fn keep(self) -> PathBuf {
-        self.kept().path.clone()
+    pub(crate) fn keep(mut self) -> PathBuf {
+        self.is_kept = true;
+        self.path.clone()
     }
 }
 
