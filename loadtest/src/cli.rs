@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Cleanup(CleanupArguments),
     /// Measures how much this program can send from this machine, against a service that does nothing.
     Ceiling(CeilingArguments),
+    /// Measures the processor time and the latency of a lookup in clusters of processes on this machine.
+    Cost(CostArguments),
 }
 
 /// What the rows look like.
@@ -374,4 +376,51 @@ pub(crate) struct CeilingArguments {
     /// How long is measured.
     #[arg(long, default_value = "5s")]
     pub(crate) duration: Span,
+}
+
+/// How lookups are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Way {
+    /// One hash each, on streams that stay open.
+    Stream,
+    /// 64 hashes in a call.
+    Batch,
+    /// One hash in a call.
+    Single,
+}
+
+/// Arguments of `cost`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CostArguments {
+    /// A program of which a cluster is made; by default the one beside this program. Several take turns.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) vigie: Vec<PathBuf>,
+    /// How lookups are made.
+    #[arg(long, value_delimiter = ',', default_value = "stream,batch,single")]
+    pub(crate) way: Vec<Way>,
+    /// Lookups a second by streams, and in batches of 64.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(64..=1_000_000))]
+    pub(crate) rate: u32,
+    /// Lookups a second that are calls of their own.
+    #[arg(long, default_value_t = 6_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) single_rate: u32,
+    /// Hashes in the bank.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) hashes: u32,
+    /// Shards of each cluster.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) shards: u16,
+    /// Turns of each build in each way.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) rounds: u32,
+    /// How long each turn is measured.
+    #[arg(long, default_value = "5s")]
+    pub(crate) duration: Span,
+    /// Sets a key of the scenario, such as `cluster.set=["frontend.calls_at_once_max=9"]`; may be given again.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Prints every turn as JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
 }

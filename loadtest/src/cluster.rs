@@ -3,6 +3,7 @@
 //! Matchers that a fault will slow down are reached by the coordinator through a proxy that can delay.
 
 pub(crate) mod fault;
+pub(crate) mod processors;
 
 use std::path::Path;
 use std::time::Duration;

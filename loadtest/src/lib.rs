@@ -52,6 +52,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Report(arguments) => return run::command::report(&arguments, &mut out),
         Command::Compare(arguments) => return run::command::compare(&arguments, &mut out),
         Command::Cleanup(arguments) => return run::command::cleanup::run(&arguments, &mut out),
+        Command::Cost(arguments) => return run::command::cost::run(&arguments, &mut out),
         Command::Ceiling(arguments) => return run::command::ceiling::run(&arguments, &mut out),
     }
     out.flush()?;

@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cluster::processors::ByRole;
 use crate::judge::judgement::{Judgement, Schedule, judge};
 use crate::report::machine::Machine;
 use crate::run::lanes::kind::Kind;
@@ -46,6 +47,9 @@ pub(crate) struct RunResult {
     /// The run in a word. Absent from files of earlier versions.
     #[serde(default)]
     pub(crate) outcome: Outcome,
+    /// Processor time of an own cluster while it was measured, in seconds by role. Empty where that is not known.
+    #[serde(default, skip_serializing_if = "ByRole::is_empty")]
+    pub(crate) cluster_cpu_s: ByRole,
     /// What was done to the cluster, and processes of an own one that ended by themselves.
     pub(crate) faults: Vec<Mark>,
     /// Counts and histograms.
@@ -203,6 +207,7 @@ pub(crate) struct Ran {
     pub(crate) lanes: u32,
     pub(crate) cpu_s: f64,
     pub(crate) machine: Machine,
+    pub(crate) cluster_cpu_s: ByRole,
     pub(crate) faults: Vec<Mark>,
     pub(crate) record: Record,
 }
@@ -212,6 +217,17 @@ impl RunResult {
     /// thresholds are meant for.
     pub(crate) fn unplanned(&self) -> impl Iterator<Item = &Mark> {
         self.faults.iter().filter(|mark| mark.failed.is_some())
+    }
+
+    /// Microseconds of processor time of an own cluster for each question that was answered: of one role, or of all.
+    pub(crate) fn cpu_us_a_question(&self, role: Option<&str>) -> Option<f64> {
+        let questions = self.summary.questions_per_s * self.measured_s;
+        let seconds: f64 = match role {
+            Some(role) => *self.cluster_cpu_s.get(role)?,
+            None if self.cluster_cpu_s.is_empty() => return None,
+            None => self.cluster_cpu_s.values().sum(),
+        };
+        (questions > 0.0).then_some(seconds * 1e6 / questions)
     }
 
     /// Works the outcome out again: files of earlier versions have none.
@@ -262,6 +278,7 @@ impl From<Ran> for RunResult {
             passed: thresholds.iter().all(|judgement| judgement.holds),
             outcome,
             thresholds,
+            cluster_cpu_s: ran.cluster_cpu_s,
             faults: ran.faults,
             scenario: ran.scenario,
             record: ran.record,
@@ -321,6 +338,7 @@ pub(crate) mod tests {
             lanes: 1,
             cpu_s: 0.0,
             machine: Machine::now(),
+            cluster_cpu_s: ByRole::new(),
             faults: Vec::new(),
             record,
         })

@@ -26,6 +26,8 @@ pub(crate) struct Sheet<'a> {
     pub(crate) failures: Vec<(String, u64)>,
     /// What sending took.
     pub(crate) generator: String,
+    /// What answering took, of an own cluster.
+    pub(crate) cluster: Option<String>,
     /// What was done to the cluster, and when.
     pub(crate) faults: Vec<String>,
     pub(crate) thresholds: &'a [Judgement],
@@ -84,6 +86,7 @@ impl<'a> Sheet<'a> {
             ),
             failures: record.totals.all_kinds().failures.into_iter().collect(),
             generator: generator(result),
+            cluster: cluster(result),
             faults: marks.collect(),
             thresholds: &result.thresholds,
         }
@@ -156,6 +159,16 @@ fn generator(result: &RunResult) -> String {
     )
 }
 
+fn cluster(result: &RunResult) -> Option<String> {
+    let all = result.cpu_us_a_question(None)?;
+    let roles = result.cluster_cpu_s.keys().filter_map(|role| {
+        let of_role = result.cpu_us_a_question(Some(role))?;
+        Some(format!("{role} {of_role:.1}"))
+    });
+    let roles: Vec<String> = roles.collect();
+    Some(format!("the cluster used {all:.1} us of processor time a question: {}", roles.join(", ")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,6 +194,10 @@ mod tests {
             sheet.faults,
             ["at 1.0 s: kill bank", "at 2.0 s: kill nobody: FAILED, there is no such process"]
         );
+        assert_eq!(sheet.cluster, None, "not known of a target elsewhere");
+        run.cluster_cpu_s = [("bank".to_owned(), 0.001), ("matcher".to_owned(), 0.02)].into();
+        let told = "the cluster used 105.0 us of processor time a question: bank 5.0, matcher 100.0";
+        assert_eq!(Sheet::new(&run).cluster.as_deref(), Some(told), "of 200 questions");
         let late = result(&[50; 200], 20, &["p99 < 1s"]);
         assert_eq!(Sheet::new(&late).outcome, "not measurable here");
         assert!(Sheet::new(&late).alarms[0].contains("RAN LATE (100.00 %"));

@@ -64,6 +64,9 @@ fn write(out: &mut String, sheet: &Sheet<'_>) -> std::fmt::Result {
         writeln!(out, "  {code}: {count}")?;
     }
     out.push_str(&wrapped("  ", &sheet.generator));
+    if let Some(cluster) = &sheet.cluster {
+        out.push_str(&wrapped("  ", cluster));
+    }
     for fault in &sheet.faults {
         out.push_str(&wrapped("  ", fault));
     }

@@ -4,6 +4,7 @@ pub(crate) mod find_max;
 mod search;
 pub(crate) mod ceiling;
 pub(crate) mod cleanup;
+pub(crate) mod cost;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -16,6 +16,7 @@ use vigie_model::{BankName, Sequence};
 use crate::cli::{Protocol, TargetArguments};
 use crate::cluster;
 use crate::cluster::fault::{self, Victims};
+use crate::cluster::processors::{self, ByRole};
 use crate::data::fill::{self, Filled};
 use crate::judge::ledger::Ledger;
 use crate::judge::truth::Truth;
@@ -219,6 +220,11 @@ impl Prepared {
         let victims =
             Victims { cluster: self.cluster.clone(), bank: self.bank.clone(), live_seed: shared.live_seed };
         let faults = tokio::spawn(fault::inflict(scenario.faults.clone(), victims, start));
+        let measured = (start + scenario.drive.warm_up.0, start + scenario.length());
+        let clocks = self
+            .cluster
+            .clone()
+            .map(|cluster| tokio::spawn(processors::used(cluster, measured.0, measured.1)));
         let outcome = session.run(start, tell).await;
         ended.cancel();
         others.interrupt.run_ended();
@@ -242,6 +248,14 @@ impl Prepared {
                 marks.push(Mark { at_s, what, failed: Some("it should not have".to_owned()) });
             }
         }
+        let cluster_cpu_s = match clocks {
+            Some(clocks) if !stopped => clocks.await?.unwrap_or_default(),
+            Some(clocks) => {
+                clocks.abort();
+                ByRole::new()
+            }
+            None => ByRole::new(),
+        };
         machine.finish();
         record.add(&outcome.record);
         Ok(RunResult::from(Ran {
@@ -253,6 +267,7 @@ impl Prepared {
             lanes: u32::try_from(of)?,
             cpu_s: outcome.cpu_s,
             machine,
+            cluster_cpu_s,
             faults: marks,
             record,
             scenario: scenario.clone(),

@@ -46,6 +46,7 @@ async fn run(scenario: &Scenario, truth: Arc<Truth>, targets: &Targets, sequence
         lanes: lanes.into(),
         cpu_s: ended.cpu_s,
         machine: Machine::now(),
+        cluster_cpu_s: crate::cluster::processors::ByRole::new(),
         faults: Vec::new(),
         record: ended.record,
     })

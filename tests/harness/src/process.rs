@@ -42,6 +42,14 @@ pub struct Process {
     host: Option<Host>,
 }
 
+/// Ticks of a process in user and in system mode, of its line in `/proc`. Its name, in brackets, may hold anything.
+fn ticks_used(line: &str) -> Option<u64> {
+    let (_, after_name) = line.rsplit_once(')')?;
+    let mut fields = after_name.split_whitespace().skip(11);
+    let mut next = || fields.next()?.parse::<u64>().ok();
+    Some(next()? + next()?)
+}
+
 impl Process {
     pub(crate) const fn new(
         name: String,
@@ -86,6 +94,15 @@ impl Process {
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
+    }
+
+    /// The processor time that all its threads have used, while it runs and where the system tells it (Linux), to the clock tick
+    /// (10 ms).
+    #[must_use]
+    pub fn processor_time(&self) -> Option<Duration> {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.id()?)).ok()?;
+        let ticks = ticks_used(&text)?;
+        Some(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
     }
 
     /// Starts it. Its log is appended to that of the last time.
@@ -192,5 +209,17 @@ impl Drop for Process {
             // It may have ended already.
             let _ = self.kill();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_those_of_both_modes_whatever_the_name_is() {
+        let line = "17 (a) b (c) S 1 17 17 0 -1 4194560 900 0 3 0 41 9 7 7 20 0 4 0 100 1000 50";
+        assert_eq!(ticks_used(line), Some(50));
+        assert_eq!(ticks_used("17 (vigie) S 1"), None);
     }
 }

@@ -13,6 +13,7 @@ use vigie_clients::Network;
 
 use crate::Exit;
 use crate::cli::CeilingArguments;
+use crate::cluster::processors::ByRole;
 use crate::judge::ledger::Ledger;
 use crate::judge::truth::Truth;
 use crate::report::machine::Machine;
@@ -71,6 +72,7 @@ pub(crate) async fn measure(arguments: &CeilingArguments) -> anyhow::Result<RunR
         lanes: scenario.drive.lanes.into(),
         cpu_s: ended.cpu_s,
         machine,
+        cluster_cpu_s: ByRole::new(),
         faults: Vec::new(),
         record: ended.record,
         scenario,

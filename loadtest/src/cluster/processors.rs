@@ -1,0 +1,48 @@
+//! The processor time that each role of an own cluster uses while a run is measured.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Mutex;
+use vigie_harness::cluster::Cluster;
+
+/// Seconds of processor time by role: `bank`, `coordinator`, `frontend`, `matcher`. Empty where the system does not tell.
+pub(crate) type ByRole = BTreeMap<String, f64>;
+
+/// Reads the clocks of all processes `from` a moment on and `until` another; fails where a process does not run at both.
+pub(crate) async fn used(cluster: Arc<Mutex<Cluster>>, from: Instant, until: Instant) -> Option<ByRole> {
+    tokio::time::sleep_until(from.into()).await;
+    let before = read(&*cluster.lock().await)?;
+    tokio::time::sleep_until(until.into()).await;
+    let after = read(&*cluster.lock().await)?;
+    let mut by_role = ByRole::new();
+    for ((name, before), (_, after)) in before.iter().zip(&after) {
+        // A process that was started again has a clock that began again.
+        let used = after.checked_sub(*before)?;
+        *by_role.entry(role(name).to_owned()).or_default() += used.as_secs_f64();
+    }
+    Some(by_role)
+}
+
+fn read(cluster: &Cluster) -> Option<Vec<(String, Duration)>> {
+    let clock = |process: &vigie_harness::process::Process| {
+        Some((process.name().to_owned(), process.processor_time()?))
+    };
+    cluster.processes().iter().map(clock).collect()
+}
+
+/// Names are of a role and perhaps numbers, such as `matcher-1-0`.
+fn role(name: &str) -> &str {
+    name.split_once('-').map_or(name, |(role, _)| role)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_of_one_role_count_together() {
+        assert_eq!(["bank", "matcher-1-0", "frontend-2"].map(role), ["bank", "matcher", "frontend"]);
+    }
+}
