@@ -29,6 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // Sensitive: `src/pb.rs` gives these a `Debug` that shows no hash, no image and no key.
         .skip_debug([
             ".vigie.model.v1.Hash",
+            ".vigie.model.v1.PackedHashes",
             ".vigie.model.v1.PictureHashes",
             ".vigie.matching.v1.MatchQuery",
             ".vigie.matching.v1.HashRequest",
@@ -40,6 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ".vigie.consortium.v1.PrincipalPut",
         ])
         .bytes(".vigie.matching.v1")
+        .bytes(".vigie.model.v1.PackedHashes.values")
         .compile_fds_with_config(descriptors, config)?;
     check_all_documented(Path::new(&root), &files)
 }

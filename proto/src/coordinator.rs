@@ -1,14 +1,13 @@
 //! Package `vigie.coordinator.v1`.
 
 use vigie_model::{
-    HashCount, QueryMatches, ReplicaState, ReplicaView, SearchAnswer, Sequence, ShardCount, ShardIdentity,
-    Topology,
+    HashCount, ReplicaState, ReplicaView, SearchAnswer, Sequence, ShardCount, ShardIdentity, Topology,
 };
 
 use crate::invalid::{Invalid, each};
 use crate::model::{coverage, hash_type_number, hash_types};
 use crate::pb::coordinator::v1 as pb;
-use crate::search::search_request;
+use crate::search::{Form, results, search_request};
 
 search_request!(pb::SearchRequest);
 
@@ -20,6 +19,21 @@ impl From<SearchAnswer> for pb::SearchResponse {
             approximate_hash_types: answer.approximate.into_iter().map(hash_type_number).collect(),
             results_omitted: false,
             bank_set_kept: false,
+            packed: None,
+        }
+    }
+}
+
+impl pb::SearchResponse {
+    /// The answer with its results in this form.
+    #[must_use]
+    pub fn of(mut answer: SearchAnswer, form: Form) -> Self {
+        match form {
+            Form::Plain => answer.into(),
+            Form::Packed => {
+                let results = std::mem::take(&mut answer.results);
+                Self { packed: Some(results.into_iter().collect()), ..answer.into() }
+            }
         }
     }
 }
@@ -29,7 +43,7 @@ impl TryFrom<pb::SearchResponse> for SearchAnswer {
 
     fn try_from(message: pb::SearchResponse) -> Result<Self, Invalid> {
         Ok(Self {
-            results: each("results", message.results, QueryMatches::try_from)?,
+            results: results(message.results, message.packed)?,
             coverage: coverage(message.coverage)?,
             approximate: hash_types("approximate_hash_types", message.approximate_hash_types)?,
         })

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use vigie_model::{HashType, Query, QueryHash, SearchOptions, cost};
 
 use crate::invalid::Invalid;
-use crate::model::queries;
-use crate::pb::model::v1 as pb;
 
 /// Checks that a search is not more work than one call may be.
 pub(crate) fn check_cost(
@@ -26,12 +24,7 @@ pub(crate) fn count_types<'a>(hashes: impl IntoIterator<Item = &'a QueryHash>) -
     counts
 }
 
-/// Reads the queries of a call between services, which are not more work than one call may be.
-pub(crate) fn affordable_queries(
-    messages: Vec<pb::HashQuery>,
-    options: &SearchOptions,
-) -> Result<Vec<Query>, Invalid> {
-    let queries = queries(messages)?;
-    check_cost(count_types(queries.iter().flat_map(|query| &query.hashes)), options)?;
-    Ok(queries)
+/// Checks that the queries of a call between services are not more work than one call may be.
+pub(crate) fn check_queries(queries: &[Query], options: &SearchOptions) -> Result<(), Invalid> {
+    check_cost(count_types(queries.iter().flat_map(|query| &query.hashes)), options)
 }

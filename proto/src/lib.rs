@@ -22,6 +22,8 @@ pub mod consortium;
 pub mod decoder;
 
 pub use invalid::Invalid;
+pub use model::packed::Packing;
+pub use search::Form;
 
 use pb::bank::v1::{bank_service_server, feed_service_server};
 use pb::consortium::v1::{audit_service_server, consortium_service_server};

@@ -1,11 +1,11 @@
 //! Package `vigie.matcher.v1`.
 
-use vigie_model::{HashCount, QueryMatches, ReplicaDescription, Sequence, ShardAnswer, ShardIdentity};
+use vigie_model::{HashCount, ReplicaDescription, Sequence, ShardAnswer, ShardIdentity};
 
 use crate::invalid::{Invalid, each};
 use crate::model::{digest, hash_type_number, hash_types};
 use crate::pb::matcher::v1 as pb;
-use crate::search::search_request;
+use crate::search::{results, search_request};
 
 search_request!(pb::SearchRequest);
 
@@ -20,6 +20,7 @@ impl From<ShardAnswer> for pb::SearchResponse {
             approximate_hash_types: answer.approximate.into_iter().map(hash_type_number).collect(),
             as_of: Some(answer.as_of.into()),
             bank_set_kept: false,
+            packed: None,
         }
     }
 }
@@ -33,7 +34,7 @@ impl TryFrom<pb::SearchResponse> for ShardAnswer {
             sequence: Sequence(message.sequence),
             as_of: message.as_of.map(Into::into).unwrap_or_default(),
             hashes_searched: message.hashes_searched,
-            results: each("results", message.results, QueryMatches::try_from)?,
+            results: results(message.results, message.packed)?,
             approximate: hash_types("approximate_hash_types", message.approximate_hash_types)?,
         })
     }

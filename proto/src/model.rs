@@ -1,5 +1,6 @@
 //! Package `vigie.model.v1`: hashes, queries, matches, coverage.
 
+pub(crate) mod packed;
 mod picture;
 pub(crate) mod search_options;
 

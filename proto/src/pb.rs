@@ -66,6 +66,18 @@ impl std::fmt::Debug for model::v1::Hash {
     }
 }
 
+impl std::fmt::Debug for model::v1::PackedHashes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "PackedHashes({:?}, {} bytes of {} each)",
+            self.hash_type(),
+            self.values.len(),
+            self.hash_bytes
+        )
+    }
+}
+
 impl std::fmt::Debug for model::v1::PictureHashes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "PictureHashes({:?}, quality {}, {} hashes)", self.way(), self.pdq_quality, self.pdq.len())

@@ -1,4 +1,16 @@
-//! The request of a search, which the coordinator and the matchers take alike.
+//! The request of a search and its results, which are alike for the coordinator and the matchers.
+//!
+//! Queries and results come in one of two forms: a message for each, which every version reads, or packed
+//! ([`crate::model::packed`]). A server answers in the form in which it was asked.
+
+use vigie_model::{Query, QueryMatches, SearchOptions};
+
+use crate::cost::check_queries;
+use crate::invalid::{Invalid, each};
+use crate::model::packed::packed_queries;
+use crate::model::search_options::{check_answers, search_options};
+use crate::model::{Sender, queries};
+use crate::pb::model::v1 as pb;
 
 /// Defines how the `SearchRequest` of a package is made and read.
 macro_rules! search_request {
@@ -9,12 +21,26 @@ macro_rules! search_request {
                 queries: impl IntoIterator<Item = &'query vigie_model::Query>,
                 options: &vigie_model::SearchOptions,
                 answer_bytes_max: usize,
+                form: crate::Form,
             ) -> Self {
+                let (queries, packed) = match form {
+                    crate::Form::Plain => (queries.into_iter().map(Into::into).collect(), None),
+                    crate::Form::Packed => {
+                        (Vec::new(), Some(crate::pb::model::v1::PackedQueries::of(queries)))
+                    }
+                };
                 Self {
-                    queries: queries.into_iter().map(Into::into).collect(),
+                    queries,
+                    packed,
                     options: Some(options.clone().into()),
                     answer_bytes_max: u32::try_from(answer_bytes_max).unwrap_or(u32::MAX),
                 }
+            }
+
+            /// The form of the queries, in which the results are to be.
+            #[must_use]
+            pub const fn form(&self) -> crate::Form {
+                if self.packed.is_some() { crate::Form::Packed } else { crate::Form::Plain }
             }
 
             /// The bytes of matches that the answer may hold, if the caller has set them.
@@ -29,15 +55,58 @@ macro_rules! search_request {
             type Error = crate::invalid::Invalid;
 
             fn try_from(message: $message) -> Result<Self, Self::Error> {
-                let options = crate::model::search_options::search_options(
-                    message.options,
-                    crate::model::Sender::Peer,
-                )?;
-                crate::model::search_options::check_answers(message.queries.len(), &options)?;
-                Ok((crate::cost::affordable_queries(message.queries, &options)?, options))
+                crate::search::request(message.queries, message.packed, message.options)
             }
         }
     };
 }
 
 pub(crate) use search_request;
+
+/// The form of queries and results between services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A message for each query, hash and match.
+    Plain,
+    /// Columns of all.
+    Packed,
+}
+
+/// Reads a request, in either form.
+pub(crate) fn request(
+    plain: Vec<pb::HashQuery>,
+    packed: Option<pb::PackedQueries>,
+    options: Option<pb::SearchOptions>,
+) -> Result<(Vec<Query>, SearchOptions), Invalid> {
+    let options = search_options(options, Sender::Peer)?;
+    let queries = match packed {
+        None => {
+            check_answers(plain.len(), &options)?;
+            queries(plain)?
+        }
+        Some(_) if !plain.is_empty() => {
+            return Err(Invalid::new("packed", "comes with `queries`; a request has one of the two"));
+        }
+        Some(packed) => {
+            let queries = packed_queries(packed).map_err(|invalid| invalid.within("packed"))?;
+            check_answers(queries.len(), &options)?;
+            queries
+        }
+    };
+    check_queries(&queries, &options)?;
+    Ok((queries, options))
+}
+
+/// Reads the results of an answer, in either form.
+pub(crate) fn results(
+    plain: Vec<pb::QueryMatches>,
+    packed: Option<pb::PackedMatches>,
+) -> Result<Vec<QueryMatches>, Invalid> {
+    match packed {
+        None => each("results", plain, QueryMatches::try_from),
+        Some(_) if !plain.is_empty() => {
+            Err(Invalid::new("packed", "comes with `results`; an answer has one of the two"))
+        }
+        Some(packed) => packed.try_into().map_err(|invalid: Invalid| invalid.within("packed")),
+    }
+}

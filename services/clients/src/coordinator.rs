@@ -9,6 +9,7 @@ use vigie_proto::pb::coordinator::v1::coordinator_service_client::CoordinatorSer
 use vigie_rpc::Priority;
 
 use crate::ask::BANK_SET_UNKNOWN;
+use crate::forms::Forms;
 use crate::wrong_service::explained;
 
 /// The largest answer, of a coordinator of a version that cuts none: as many matches as one call may ask for, each of an item at
@@ -34,6 +35,7 @@ pub struct CoordinatorClient {
 struct Endpoint {
     target: Target,
     stub: CoordinatorServiceClient<Channel>,
+    forms: Forms,
 }
 
 impl CoordinatorClient {
@@ -49,7 +51,7 @@ impl CoordinatorClient {
             let target = Target::new("coordinator", endpoint, network)?;
             let stub =
                 CoordinatorServiceClient::new(target.channel()).max_decoding_message_size(MESSAGE_BYTES_MAX);
-            Ok(Endpoint { target, stub })
+            Ok(Endpoint { target, stub, forms: Forms::default() })
         };
         Ok(Self { pool: Pool::new(endpoints, endpoint)? })
     }
@@ -67,7 +69,7 @@ impl CoordinatorClient {
     /// Searches all shards. One attempt, but for a connection that breaks: the coordinator makes its own.
     pub async fn search<'a>(
         &self,
-        queries: impl IntoIterator<Item = &'a Query>,
+        queries: impl IntoIterator<Item = &'a Query> + Clone,
         options: &SearchOptions,
         priority: Priority,
         deadline: Instant,
@@ -78,25 +80,30 @@ impl CoordinatorClient {
     /// The same, with an answer of at most so many bytes of matches.
     pub async fn search_within<'a>(
         &self,
-        queries: impl IntoIterator<Item = &'a Query>,
+        queries: impl IntoIterator<Item = &'a Query> + Clone,
         options: &SearchOptions,
         answer_bytes_max: usize,
         priority: Priority,
         deadline: Instant,
     ) -> Result<SearchAnswer, CallError> {
-        let message = &pb::SearchRequest::of(queries, options, answer_bytes_max);
-        let is_of_a_set = options.bank_set.is_some();
-        let search = |Endpoint { target, mut stub }: Endpoint| async move {
-            let call =
-                target.call_as(SEARCH, priority, deadline, message.clone(), |request| stub.search(request));
-            read(&target, call.await, is_of_a_set)
+        let (queries, is_of_a_set) = (&queries, options.bank_set.is_some());
+        let search = |Endpoint { target, stub, forms }: Endpoint| async move {
+            let target = &target;
+            let in_form = |form| {
+                let mut stub = stub.clone();
+                let message = pb::SearchRequest::of(queries.clone(), options, answer_bytes_max, form);
+                async move {
+                    target.call_as(SEARCH, priority, deadline, message, |request| stub.search(request)).await
+                }
+            };
+            read(target, forms.search(in_form).await, is_of_a_set)
         };
         self.pool.call(search).await
     }
 
     /// Asks for the topology as a coordinator sees it. One attempt.
     pub async fn describe_topology(&self, deadline: Instant) -> Result<Topology, CallError> {
-        let Endpoint { target, mut stub } = self.pool.pick();
+        let Endpoint { target, mut stub, .. } = self.pool.pick();
         let message = pb::DescribeTopologyRequest {};
         let call =
             target.call(DESCRIBE_TOPOLOGY, deadline, message, |request| stub.describe_topology(request));

@@ -14,6 +14,7 @@ mod audit;
 mod coordinator;
 mod directory;
 mod feed;
+mod forms;
 mod state;
 mod matcher;
 mod matching;

@@ -15,6 +15,7 @@ use vigie_rpc::Priority;
 pub use neighbours::{Neighbour, Neighbours, Stay};
 
 use crate::ask::BANK_SET_UNKNOWN;
+use crate::forms::Forms;
 
 /// The largest answer, of a matcher of a version that cuts none: as many matches as one call may ask for, each of an item at all
 /// its bounds.
@@ -28,6 +29,7 @@ const DESCRIBE: &str = "vigie.matcher.v1.MatcherService/Describe";
 pub struct MatcherClient {
     target: Target,
     stub: MatcherServiceClient<Channel>,
+    forms: Forms,
 }
 
 impl MatcherClient {
@@ -40,7 +42,7 @@ impl MatcherClient {
     pub fn new_on(endpoint: &str, network: &Network) -> Result<Self, EndpointError> {
         let target = Target::new("matcher", endpoint, network)?;
         let stub = MatcherServiceClient::new(target.channel()).max_decoding_message_size(MESSAGE_BYTES_MAX);
-        Ok(Self { target, stub })
+        Ok(Self { target, stub, forms: Forms::default() })
     }
 
     /// Fails where `endpoint` is none.
@@ -57,7 +59,7 @@ impl MatcherClient {
     /// Searches its shard. One attempt.
     pub async fn search<'a>(
         &self,
-        queries: impl IntoIterator<Item = &'a Query>,
+        queries: impl IntoIterator<Item = &'a Query> + Clone,
         options: &SearchOptions,
         priority: Priority,
         deadline: Instant,
@@ -68,16 +70,20 @@ impl MatcherClient {
     /// The same, with an answer of at most so many bytes of matches.
     pub async fn search_within<'a>(
         &self,
-        queries: impl IntoIterator<Item = &'a Query>,
+        queries: impl IntoIterator<Item = &'a Query> + Clone,
         options: &SearchOptions,
         answer_bytes_max: usize,
         priority: Priority,
         deadline: Instant,
     ) -> Result<ShardAnswer, CallError> {
-        let mut stub = self.stub.clone();
-        let message = pb::SearchRequest::of(queries, options, answer_bytes_max);
-        let answer =
-            self.target.call_as(SEARCH, priority, deadline, message, |request| stub.search(request)).await?;
+        let search = |form| {
+            let (target, mut stub) = (&self.target, self.stub.clone());
+            let message = pb::SearchRequest::of(queries.clone(), options, answer_bytes_max, form);
+            async move {
+                target.call_as(SEARCH, priority, deadline, message, |request| stub.search(request)).await
+            }
+        };
+        let answer = self.forms.search(search).await?;
         if options.bank_set.is_some() && !answer.bank_set_kept {
             return Err(self.refused(Code::Unimplemented, BANK_SET_UNKNOWN));
         }

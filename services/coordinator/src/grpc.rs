@@ -25,7 +25,7 @@ impl CoordinatorService for Grpc {
     ) -> Result<Response<pb::SearchResponse>, Status> {
         let deadline = deadline::of(request.metadata(), &self.serving);
         let (call, answers) = (Call::of(&request), Answers::of(&request));
-        let asked_bytes = request.get_ref().answer_bytes();
+        let (asked_bytes, form) = (request.get_ref().answer_bytes(), request.get_ref().form());
         let priority = call.priority();
         let (queries, options): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
         if options.min_sequence > Sequence::ZERO {
@@ -65,7 +65,8 @@ impl CoordinatorService for Grpc {
                 }
                 room.shrink(answer.bytes());
                 answers.send(room);
-                let answer = pb::SearchResponse { bank_set_kept: is_of_a_set, ..answer.into() };
+                let answer =
+                    pb::SearchResponse { bank_set_kept: is_of_a_set, ..pb::SearchResponse::of(answer, form) };
                 return Ok(Response::new(answer));
             }
         })

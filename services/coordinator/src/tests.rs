@@ -434,6 +434,21 @@ async fn where_a_replica_says_too_late_that_it_does_not_know_a_type_another_one_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_matcher_that_knows_no_packed_queries_is_asked_in_plain() {
+    let (old, new) = (FakeMatcher::start(0, 2).await, FakeMatcher::start(1, 2).await);
+    old.behave(|manner| manner.knows_packed = false);
+    let coordinator = start(over(&[&old, &new])).await;
+    until(|| coordinator.topology().ready_count() == 2).await;
+    for number in 0..40 {
+        assert_exact(&coordinator, number).await;
+    }
+    let in_vain =
+        |matcher: &FakeMatcher| matcher.asked.packed_in_vain.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(in_vain(&new), 0);
+    assert!((1..5).contains(&in_vain(&old)), "{}: it is not tried for each search", in_vain(&old));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_answer_of_a_matcher_that_does_not_know_sets_of_banks_is_never_used_for_one() {
     let (old, new) = (FakeMatcher::start(0, 1).await, FakeMatcher::start(0, 1).await);
     old.behave(|manner| manner.knows_bank_sets = false);

@@ -11,6 +11,7 @@ use vigie_model::answer::answer_bytes as answer_bytes_max;
 use vigie_model::{ANSWER_BYTES_MAX, Cost, Query, QueryMatches, SearchOptions, ShardAnswer};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherService;
+use vigie_proto::{Form, Packing};
 use vigie_serving::{Answers, Call, LongStream, LongStreams, ServingConfig, deadline};
 
 use crate::error::SearchError;
@@ -33,6 +34,7 @@ impl Grpc {
         let deadline = deadline::of(request.metadata(), &self.serving);
         let (call, answers) = (Call::of(&request), Answers::of(&request));
         let answer_bytes = request.get_ref().answer_bytes().unwrap_or(ANSWER_BYTES_MAX);
+        let form = request.get_ref().form();
         let (queries, options): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
         let shard = self.answering.shard_at(options.min_sequence, deadline, || call.waiting()).await?;
         let most = answer_bytes_max(queries.len(), options.limit.get(), answer_bytes);
@@ -49,7 +51,7 @@ impl Grpc {
         let bank_set_kept = options.bank_set.is_some();
         let encoded = move |answer: ShardAnswer, cancel: &Cancellation| {
             let bytes: usize = answer.results.iter().map(QueryMatches::bytes).sum();
-            Ok((pb::SearchResponse { bank_set_kept, ..encode(answer, cancel)? }, bytes))
+            Ok((pb::SearchResponse { bank_set_kept, ..encode(answer, form, cancel)? }, bytes))
         };
         let options = Box::new(options);
         let searched = self.answering.search(shard, queries, options, answer_bytes, deadline, encoded);
@@ -103,15 +105,26 @@ impl MatcherService for Grpc {
 }
 
 /// The answer as it is sent. Large ones are converted part by part, so that this stops, too.
-fn encode(answer: ShardAnswer, cancel: &Cancellation) -> Result<pb::SearchResponse, SearchError> {
-    let ShardAnswer { results, .. } = answer;
-    let mut message = pb::SearchResponse::from(ShardAnswer { results: Vec::new(), ..answer });
-    message.results.reserve_exact(results.len());
-    for one in results {
-        if cancel.is_cancelled() {
-            return Err(SearchError::OutOfTime);
+fn encode(
+    mut answer: ShardAnswer,
+    form: Form,
+    cancel: &Cancellation,
+) -> Result<pb::SearchResponse, SearchError> {
+    let results = std::mem::take(&mut answer.results).into_iter();
+    let results =
+        results.map(|one| if cancel.is_cancelled() { Err(SearchError::OutOfTime) } else { Ok(one) });
+    let message = pb::SearchResponse::from(answer);
+    match form {
+        Form::Plain => {
+            let results = results.map(|one| one.map(Into::into)).collect::<Result<_, _>>()?;
+            Ok(pb::SearchResponse { results, ..message })
         }
-        message.results.push(one.into());
+        Form::Packed => {
+            let mut packing = Packing::default();
+            for one in results {
+                packing.push(one?);
+            }
+            Ok(pb::SearchResponse { packed: Some(packing.finish()), ..message })
+        }
     }
-    Ok(message)
 }

@@ -15,6 +15,7 @@ use vigie_model::{
     BankId, Distance, Hash, HashCount, HashType, ItemId, Match, Query, QueryHash, QueryMatches, Rendition,
     ReplicaDescription, SearchOptions, Sequence, SetDigest, ShardAnswer, ShardIdentity, Variant,
 };
+use vigie_proto::Form;
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::{MatcherService, MatcherServiceServer};
 use vigie_serving::{Reflection, Routes, ServingConfig, Shutdown};
@@ -34,6 +35,8 @@ pub(super) struct Manner {
     pub(super) counts: Vec<HashCount>,
     /// Whether its version knows sets of banks.
     pub(super) knows_bank_sets: bool,
+    /// Whether its version knows packed queries.
+    pub(super) knows_packed: bool,
 }
 
 /// A code and a text: a status that can be compared.
@@ -44,6 +47,8 @@ pub(super) type Refusal = (tonic::Code, &'static str);
 pub(super) struct Asked {
     pub(super) calls: AtomicU64,
     pub(super) queries: AtomicU64,
+    /// Searches in a form that its version does not know.
+    pub(super) packed_in_vain: AtomicU64,
     /// Calls whose caller went away.
     pub(super) cancelled: AtomicU64,
 }
@@ -74,6 +79,7 @@ impl FakeMatcher {
             refusal: None,
             counts: Vec::new(),
             knows_bank_sets: true,
+            knows_packed: true,
         });
         let asked = Arc::new(Asked::default());
         let shutdown = Shutdown::new();
@@ -183,11 +189,16 @@ impl MatcherService for Service {
         &self,
         request: Request<pb::SearchRequest>,
     ) -> Result<Response<pb::SearchResponse>, Status> {
-        let (queries, options): (Vec<Query>, SearchOptions) = request.into_inner().try_into()?;
+        let mut request = request.into_inner();
+        let manner = self.manner.borrow().clone();
+        if !manner.knows_packed && request.packed.take().is_some() {
+            self.asked.packed_in_vain.fetch_add(1, Ordering::Relaxed);
+        }
+        let form = request.form();
+        let (queries, options): (Vec<Query>, SearchOptions) = request.try_into()?;
         self.asked.calls.fetch_add(1, Ordering::Relaxed);
         self.asked.queries.fetch_add(queries.len() as u64, Ordering::Relaxed);
         let mut unanswered = Unanswered(&self.asked, false);
-        let manner = self.manner.borrow().clone();
         match manner.delay {
             Some(delay) if delay.is_zero() => {}
             Some(delay) => tokio::time::sleep(delay).await,
@@ -197,7 +208,11 @@ impl MatcherService for Service {
         if let Some((code, text)) = manner.refusal {
             return Err(Status::new(code, text));
         }
-        let results = queries.iter().map(|query| found(query, manner.identity)).collect();
+        let results = queries.iter().map(|query| found(query, manner.identity));
+        let (results, packed) = match form {
+            Form::Plain => (results.collect(), None),
+            Form::Packed => (Vec::new(), Some(results.collect())),
+        };
         let answer = ShardAnswer {
             identity: manner.identity,
             sequence: manner.answers_as_of,
@@ -207,7 +222,7 @@ impl MatcherService for Service {
             approximate: vec![],
         };
         let bank_set_kept = manner.knows_bank_sets && options.bank_set.is_some();
-        Ok(Response::new(pb::SearchResponse { bank_set_kept, ..answer.into() }))
+        Ok(Response::new(pb::SearchResponse { bank_set_kept, packed, ..answer.into() }))
     }
 
     async fn describe(

@@ -2,7 +2,7 @@
 //!
 //! A service is sent a few calls at once. While they are out, further searches queue; when one comes back, the queued searches
 //! that are alike go out together as the next call ("natural batching"). A service with little to do keeps nobody waiting; on a
-//! busy one, many searches share the cost of a call. Interactive searches go before bulk, but every eighth call is for bulk.
+//! busy one, many searches share the cost of a call, and its calls begin at intervals ([`pace`]). Interactive searches go before bulk, but every eighth call is for bulk.
 //! Where the oldest search has queued for some time, the queue is served out of turn: the calls that are out may be stuck.
 //!
 //! Searches share a call only where that changes no answer: they are alike ([`Search::is_alike`]), and their deadlines are
@@ -16,6 +16,7 @@
 //! those has a span that is linked to the call.
 
 mod carry;
+mod pace;
 mod queue;
 
 use std::future::poll_fn;
@@ -24,7 +25,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::Code;
 use vigie_telemetry::trace::{self, Span};
 
@@ -150,13 +151,15 @@ impl<C: Carry> Shared<C> {
     }
 
     fn begin<'a>(self: &'a Arc<Self>, search: &C::Search) -> Result<Way<'a, C>, C::Error> {
+        let now = Instant::now();
         let mut queue = self.queue();
         let has_room = queue.out < self.limits.calls;
-        if has_room && queue.is_empty() {
+        if has_room && queue.is_empty() && queue.pace.due(now, search.deadline(), now).is_none() {
             queue.out += 1;
+            queue.pace.release(std::iter::once(now), now);
+            queue.pace.note_call(search.query_count(), now);
             return Ok(Way::Now(Slot(self)));
         }
-        let now = Instant::now();
         if queue.len() >= QUEUED_MAX {
             queue.sweep(now);
         }
@@ -166,11 +169,30 @@ impl<C: Carry> Shared<C> {
         let (reply, answer) = oneshot::channel();
         queue.put(Pending { search: search.clone(), reply, since: now, alone: false });
         if has_room {
-            // The queue is what is left of a call that broke.
-            queue.out += 1;
-            tokio::spawn(Arc::clone(self).work_off());
+            self.go_on(&mut queue, now);
         }
         Ok(Way::Shared(answer))
+    }
+
+    /// Begins to work off a queue for which there is room, or has that done when it is time.
+    fn go_on(self: &Arc<Self>, queue: &mut Queue<C>, now: Instant) {
+        let Some(due) = queue.due(self.limits.queries, now) else {
+            queue.out += 1;
+            tokio::spawn(Arc::clone(self).work_off());
+            return;
+        };
+        if !queue.is_timed {
+            queue.is_timed = true;
+            let shared = Arc::clone(self);
+            tokio::spawn(async move {
+                sleep_until(due).await;
+                let mut queue = shared.queue();
+                queue.is_timed = false;
+                if !queue.is_empty() && queue.out < shared.limits.calls {
+                    shared.go_on(&mut queue, Instant::now());
+                }
+            });
+        }
     }
 
     /// Waits for the answer of a shared call.
@@ -211,16 +233,32 @@ impl<C: Carry> Shared<C> {
     async fn work_off(self: Arc<Self>) {
         let slot = Slot(&self);
         loop {
-            let batch = self.queue().next(self.limits.queries, Instant::now());
-            if batch.is_empty() {
-                break;
-            }
+            let Some(batch) = self.next_batch() else { break };
             self.call_for(batch).await;
             if self.queue().out > self.limits.calls {
                 break;
             }
         }
         drop(slot);
+    }
+
+    /// The searches of the next call, if it is time for one. What is left goes in another call, if there is room.
+    fn next_batch(self: &Arc<Self>) -> Option<Vec<Pending<C>>> {
+        let now = Instant::now();
+        let mut queue = self.queue();
+        if queue.due(self.limits.queries, now).is_some() {
+            return None;
+        }
+        let batch = queue.next(self.limits.queries, now);
+        if batch.is_empty() {
+            return None;
+        }
+        let queries = batch.iter().map(|pending| pending.search.query_count()).sum();
+        queue.pace.note_call(queries, now);
+        if !queue.is_empty() && queue.out < self.limits.calls {
+            self.go_on(&mut queue, now);
+        }
+        Some(batch)
     }
 
     /// Makes a call of its own for one search.
@@ -320,8 +358,9 @@ impl<C: Carry> Drop for Slot<'_, C> {
         let mut queue = self.0.queue();
         // Without a runtime the process is ending, and nobody waits.
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) if !queue.is_empty() && queue.out <= self.0.limits.calls => {
-                runtime.spawn(Arc::clone(self.0).work_off());
+            Ok(_) if !queue.is_empty() && queue.out <= self.0.limits.calls => {
+                queue.out -= 1;
+                self.0.go_on(&mut queue, Instant::now());
             }
             Ok(_) | Err(_) => queue.out -= 1,
         }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use vigie_rpc::Priority;
 
 use super::carry::{Carry, Reply, Search as _};
+use super::pace::Pace;
 
 /// One call in this many is for bulk, if bulk waits.
 const BULK_TURN: u64 = 8;
@@ -46,13 +47,25 @@ pub(super) struct Queue<C: Carry> {
     bulk: VecDeque<Pending<C>>,
     /// Calls that are out.
     pub(super) out: usize,
+    /// When the next ones begin.
+    pub(super) pace: Pace,
+    /// Whether a task waits for the end of an interval.
+    pub(super) is_timed: bool,
     turns: u64,
     swept: Option<Instant>,
 }
 
 impl<C: Carry> Default for Queue<C> {
     fn default() -> Self {
-        Self { interactive: VecDeque::new(), bulk: VecDeque::new(), out: 0, turns: 0, swept: None }
+        Self {
+            interactive: VecDeque::new(),
+            bulk: VecDeque::new(),
+            out: 0,
+            pace: Pace::default(),
+            is_timed: false,
+            turns: 0,
+            swept: None,
+        }
     }
 }
 
@@ -63,6 +76,25 @@ impl<C: Carry> Queue<C> {
 
     pub(super) fn len(&self) -> usize {
         self.interactive.len() + self.bulk.len()
+    }
+
+    /// When the searches that queue may go, of which there are enough for a call with `queries_max`; `None` for at once.
+    pub(super) fn due(&self, queries_max: usize, now: Instant) -> Option<Instant> {
+        let oldest = [self.interactive.front(), self.bulk.front()].into_iter().flatten();
+        let due = |pending: &Pending<C>| self.pace.due(pending.since, pending.search.deadline(), now);
+        // The least of these, and none of them if one may go.
+        let due = oldest.map(due).collect::<Option<Vec<_>>>()?.into_iter().min()?;
+        (!self.fills(queries_max)).then_some(due)
+    }
+
+    /// Whether there are enough queries for a call with so many.
+    fn fills(&self, queries_max: usize) -> bool {
+        let mut queries = 0;
+        let mut all = self.interactive.iter().chain(&self.bulk);
+        all.any(|pending| {
+            queries += pending.search.query_count();
+            queries >= queries_max
+        })
     }
 
     pub(super) fn put(&mut self, pending: Pending<C>) {
@@ -110,6 +142,12 @@ impl<C: Carry> Queue<C> {
 
     /// Takes the searches of the next call; none where nobody waits.
     pub(super) fn next(&mut self, queries_max: usize, now: Instant) -> Vec<Pending<C>> {
+        let fronts = [self.interactive.front(), self.bulk.front()];
+        // Those that were there before the last interval ended are left over from it.
+        if fronts.into_iter().flatten().all(|oldest| self.pace.is_of_this_interval(oldest.since)) {
+            let came = self.interactive.iter().chain(&self.bulk).map(|pending| pending.since);
+            self.pace.release(came, now);
+        }
         self.turns += 1;
         let bulk_first = self.turns.is_multiple_of(BULK_TURN);
         let order = [Priority::Interactive, Priority::Bulk];

@@ -1,0 +1,533 @@
+//! Queries and matches of calls between services, in columns: what a message costs is paid once a call, not once a hash.
+
+use std::collections::HashMap;
+
+use vigie_model::{BankId, BankRef, Hash, ItemId, Match, Query, QueryHash, QueryMatches, Rendition, Variant};
+
+use crate::invalid::{Invalid, check_len};
+use crate::model::{Sender, bank_ref, distance, hash_type, hash_type_number, variant};
+use crate::pb::model::v1 as pb;
+
+impl pb::PackedQueries {
+    pub(crate) fn of<'query>(queries: impl IntoIterator<Item = &'query Query>) -> Self {
+        let (mut hash_counts, mut runs) = (Vec::new(), Vec::<Run>::new());
+        for query in queries {
+            hash_counts.push(count(query.hashes.len()));
+            for QueryHash { hash, variant } in &query.hashes {
+                let bytes = hash.as_bytes();
+                let (number, length) = (hash_type_number(hash.hash_type()), bytes.len());
+                if runs.last().is_none_or(|run| run.hash_type != number || run.length != length) {
+                    runs.push(Run { hash_type: number, length, values: Vec::new(), variants: Vec::new() });
+                }
+                if let Some(run) = runs.last_mut() {
+                    run.values.extend_from_slice(bytes);
+                    run.variants.push(variant_byte(*variant));
+                }
+            }
+        }
+        if hash_counts.iter().all(|&count| count == 1) {
+            hash_counts.clear();
+        }
+        Self { hash_counts, runs: runs.into_iter().map(Into::into).collect() }
+    }
+}
+
+/// Hashes of one type and length that are being packed.
+struct Run {
+    hash_type: i32,
+    length: usize,
+    values: Vec<u8>,
+    variants: Vec<u8>,
+}
+
+impl From<Run> for pb::PackedHashes {
+    fn from(run: Run) -> Self {
+        Self {
+            hash_type: run.hash_type,
+            hash_bytes: count(run.length),
+            values: run.values.into(),
+            variants: unless_all_original(run.variants),
+        }
+    }
+}
+
+/// Reads queries, each of which may be empty.
+pub(crate) fn packed_queries(message: pb::PackedQueries) -> Result<Vec<Query>, Invalid> {
+    let pb::PackedQueries { hash_counts, runs } = message;
+    let mut hashes = 0;
+    for (number, run) in runs.iter().enumerate() {
+        hashes += hashes_of(run).map_err(|invalid| invalid.within(format!("runs[{number}]")))?;
+    }
+    let queries = if hash_counts.is_empty() { hashes } else { hash_counts.len() };
+    check_len("queries", queries, 1, Query::BATCH_MAX)?;
+    let counted: u64 = hash_counts.iter().map(|&count| u64::from(count)).sum();
+    if !hash_counts.is_empty() && counted != hashes as u64 {
+        return Err(Invalid::new("hash_counts", format!("count {counted} hashes, of which {hashes} came")));
+    }
+    let mut all = runs.iter().enumerate().flat_map(|(number, run)| {
+        let length = size(run.hash_bytes);
+        run.values.chunks_exact(length).enumerate().map(move |(at, bytes)| {
+            hash_of(run, at, bytes).map_err(|invalid| invalid.within(format!("runs[{number}]")))
+        })
+    });
+    let query = |number: usize| {
+        let count = hash_counts.get(number).map_or(1, |&count| size(count));
+        check_len("hash_counts", count, 0, Query::HASHES_MAX)?;
+        Ok(Query { hashes: all.by_ref().take(count).collect::<Result<_, Invalid>>()? })
+    };
+    (0..queries).map(query).collect()
+}
+
+/// How many hashes a run has.
+fn hashes_of(run: &pb::PackedHashes) -> Result<usize, Invalid> {
+    let (length, bytes) = (size(run.hash_bytes), run.values.len());
+    if !(1..=Hash::LEN_MAX).contains(&length) || bytes == 0 || !bytes.is_multiple_of(length) {
+        let reason = format!("has {bytes} bytes, where hashes have {length} each");
+        return Err(Invalid::new("values", reason));
+    }
+    let (hashes, variants) = (bytes / length, run.variants.len());
+    if variants > 0 && variants != hashes {
+        return Err(Invalid::new("variants", format!("has {variants} entries, for {hashes} hashes")));
+    }
+    Ok(hashes)
+}
+
+fn hash_of(run: &pb::PackedHashes, at: usize, bytes: &[u8]) -> Result<QueryHash, Invalid> {
+    let hash_type = hash_type("hash_type", run.hash_type, Sender::Peer)?;
+    Ok(QueryHash {
+        hash: Hash::from_peer(hash_type, bytes).map_err(|error| Invalid::new("values", error))?,
+        variant: run.variants.get(at).map_or(Ok(Variant::Original), |&byte| variant(byte.into()))?,
+    })
+}
+
+/// Puts the answers to queries into columns, one after the other.
+#[derive(Debug, Default)]
+pub struct Packing {
+    message: pb::PackedMatches,
+    /// Where each bank is in the table. Shards may know one of them by two names for a moment, after another name was given.
+    banks: HashMap<(BankId, BankRef), u32>,
+}
+
+impl Packing {
+    /// Adds the answer to the next query.
+    pub fn push(&mut self, found: QueryMatches) {
+        let message = &mut self.message;
+        if found.limit_reached || found.is_cut() {
+            message.limit_reached.push(message.query_count);
+        }
+        message.query_count += 1;
+        message.match_counts.push(count(found.matches.len()));
+        message.left_out.push(found.left_out);
+        found.matches.into_iter().for_each(|one| self.push_match(one));
+    }
+
+    fn push_match(&mut self, found: Match) {
+        let next = count(self.message.banks.len());
+        let banks = &mut self.message.banks;
+        let bank = *self.banks.entry((found.bank, found.bank_name)).or_insert_with_key(|(id, name)| {
+            banks.push(pb::PackedBank { id: id.0, name: name.to_string() });
+            next
+        });
+        let message = &mut self.message;
+        if !found.exact {
+            message.inexact.push(count(message.item_ids.len()));
+        }
+        message.item_ids.push(found.item.0);
+        message.bank_numbers.push(bank);
+        message.external_references.push(found.external_reference.map(String::from).unwrap_or_default());
+        message.label_counts.push(count(found.labels.len()));
+        message.labels.extend(found.labels.into_iter().map(String::from));
+        message.hash_types.push(hash_type_number(found.hash_type));
+        message.distances.push(found.distance.0.into());
+        message.variants.push(variant_byte(found.variant));
+        message.other_matches.push(found.other_matches);
+    }
+
+    /// The answers. Columns that say nothing are left out.
+    #[must_use]
+    pub fn finish(self) -> pb::PackedMatches {
+        let mut message = self.message;
+        for column in [&mut message.match_counts, &mut message.left_out, &mut message.other_matches] {
+            clear_zeros(column);
+        }
+        clear_zeros(&mut message.label_counts);
+        if message.external_references.iter().all(String::is_empty) {
+            message.external_references.clear();
+        }
+        message.variants = unless_all_original(message.variants);
+        message
+    }
+}
+
+/// Puts answers into columns.
+impl FromIterator<QueryMatches> for pb::PackedMatches {
+    fn from_iter<I: IntoIterator<Item = QueryMatches>>(results: I) -> Self {
+        let mut packing = Packing::default();
+        results.into_iter().for_each(|found| packing.push(found));
+        packing.finish()
+    }
+}
+
+impl TryFrom<pb::PackedMatches> for Vec<QueryMatches> {
+    type Error = Invalid;
+
+    fn try_from(mut message: pb::PackedMatches) -> Result<Self, Invalid> {
+        let queries = size(message.query_count);
+        check_len("query_count", queries, 0, Query::BATCH_MAX)?;
+        check_column("match_counts", message.match_counts.len(), queries)?;
+        check_column("left_out", message.left_out.len(), queries)?;
+        let mut results: Self = (0..queries)
+            .map(|number| QueryMatches {
+                left_out: message.left_out.get(number).copied().unwrap_or_default(),
+                ..QueryMatches::default()
+            })
+            .collect();
+        for &number in &message.limit_reached {
+            let result = results.get_mut(size(number)).ok_or_else(|| {
+                Invalid::new("limit_reached", format!("names query {number}, of {queries}"))
+            })?;
+            result.limit_reached = true;
+        }
+        let counts = std::mem::take(&mut message.match_counts);
+        let mut matches = Columns::new(message)?;
+        for (result, count) in results.iter_mut().zip(counts) {
+            let count = size(count);
+            // Not more than there are is reserved, whatever is said.
+            result.matches.reserve_exact(count.min(matches.left()));
+            for _ in 0..count {
+                result.matches.push(matches.next_match()?);
+            }
+        }
+        if matches.left() > 0 {
+            return Err(Invalid::new(
+                "match_counts",
+                format!("leave {} matches to no query", matches.left()),
+            ));
+        }
+        Ok(results)
+    }
+}
+
+/// The columns of matches, of which all have been checked for their lengths, and how far they have been read.
+struct Columns {
+    banks: Vec<(BankId, BankRef)>,
+    at: usize,
+    message: pb::PackedMatches,
+    references: std::vec::IntoIter<String>,
+    labels: std::vec::IntoIter<String>,
+    /// The number of the next inexact match.
+    inexact: std::iter::Peekable<std::vec::IntoIter<u32>>,
+}
+
+impl Columns {
+    fn new(mut message: pb::PackedMatches) -> Result<Self, Invalid> {
+        let matches = message.item_ids.len();
+        let always = [
+            ("bank_numbers", message.bank_numbers.len()),
+            ("hash_types", message.hash_types.len()),
+            ("distances", message.distances.len()),
+        ];
+        for (field, length) in always {
+            check_len(field, length, matches, matches)?;
+        }
+        let sometimes = [
+            ("external_references", message.external_references.len()),
+            ("label_counts", message.label_counts.len()),
+            ("variants", message.variants.len()),
+            ("other_matches", message.other_matches.len()),
+        ];
+        for (field, length) in sometimes {
+            check_column(field, length, matches)?;
+        }
+        let labels: u64 = message.label_counts.iter().map(|&count| u64::from(count)).sum();
+        if labels != message.labels.len() as u64 {
+            let reason = format!("count {labels} labels, of which {} came", message.labels.len());
+            return Err(Invalid::new("label_counts", reason));
+        }
+        let inexact = &message.inexact;
+        if !inexact.is_sorted_by(|one, next| one < next)
+            || inexact.last().is_some_and(|&last| size(last) >= matches)
+        {
+            return Err(Invalid::new("inexact", "has to be numbers of matches, ascending"));
+        }
+        let bank = |(number, bank): (usize, &pb::PackedBank)| {
+            let name = bank_ref("name", &bank.name);
+            Ok((BankId(bank.id), name.map_err(|invalid| invalid.within(format!("banks[{number}]")))?))
+        };
+        Ok(Self {
+            banks: message.banks.iter().enumerate().map(bank).collect::<Result<_, Invalid>>()?,
+            at: 0,
+            references: std::mem::take(&mut message.external_references).into_iter(),
+            labels: std::mem::take(&mut message.labels).into_iter(),
+            inexact: std::mem::take(&mut message.inexact).into_iter().peekable(),
+            message,
+        })
+    }
+
+    /// Matches that have not been read.
+    const fn left(&self) -> usize {
+        self.message.item_ids.len() - self.at
+    }
+
+    fn next_match(&mut self) -> Result<Match, Invalid> {
+        let (at, message) = (self.at, &self.message);
+        let too_many = || Invalid::new("match_counts", "count more matches than came");
+        let item = *message.item_ids.get(at).ok_or_else(too_many)?;
+        let number = message.bank_numbers[at];
+        let bank = self.banks.get(size(number));
+        let (bank, bank_name) = bank
+            .cloned()
+            .ok_or_else(|| Invalid::new("bank_numbers", format!("name bank {number}, which is none")))?;
+        let reference = self.references.next().unwrap_or_default();
+        let labels = message.label_counts.get(at).map_or(0, |&count| size(count));
+        let is_inexact = self.inexact.next_if(|&number| size(number) == at).is_some();
+        self.at += 1;
+        Ok(Match {
+            item: ItemId(item),
+            bank,
+            bank_name,
+            external_reference: (!reference.is_empty()).then(|| reference.into_boxed_str()),
+            labels: self.labels.by_ref().take(labels).map(String::into_boxed_str).collect(),
+            hash_type: hash_type("hash_types", message.hash_types[at], Sender::Peer)?,
+            distance: distance(message.distances[at])?,
+            variant: message.variants.get(at).map_or(Ok(Variant::Original), |&byte| variant(byte.into()))?,
+            exact: !is_inexact,
+            other_matches: message.other_matches.get(at).copied().unwrap_or_default(),
+            rendition: Rendition::default(),
+        })
+    }
+}
+
+/// Checks that a column has an entry for each, or none at all.
+fn check_column(field: &str, length: usize, all: usize) -> Result<(), Invalid> {
+    if length == 0 { Ok(()) } else { check_len(field, length, all, all) }
+}
+
+fn clear_zeros(column: &mut Vec<u32>) {
+    if column.iter().all(|&number| number == 0) {
+        column.clear();
+    }
+}
+
+fn unless_all_original(variants: Vec<u8>) -> Vec<u8> {
+    if variants.iter().all(|&byte| byte == variant_byte(Variant::Original)) { Vec::new() } else { variants }
+}
+
+fn variant_byte(variant: Variant) -> u8 {
+    u8::try_from(i32::from(pb::Variant::from(variant))).unwrap_or_default()
+}
+
+/// Lengths here are of messages, which are smaller than 4 GiB.
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+fn size(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use prost::Message as _;
+    use vigie_model::{Distance, HashType};
+
+    use super::*;
+
+    fn a_hash() -> impl Strategy<Value = QueryHash> {
+        let known = prop_oneof![
+            any::<[u8; 32]>().prop_map(Hash::pdq),
+            any::<[u8; 16]>().prop_map(Hash::md5),
+            any::<[u8; 32]>().prop_map(Hash::sha256),
+            // Of a type that another version knows, of any length.
+            vec(any::<u8>(), 1..40).prop_map(|bytes| {
+                Hash::from_peer(HashType::from_number(4_321).unwrap(), &bytes).unwrap()
+            }),
+        ];
+        (known, 0_usize..8).prop_map(|(hash, at)| QueryHash { hash, variant: Variant::ALL[at] })
+    }
+
+    fn queries() -> impl Strategy<Value = Vec<Query>> {
+        let one = a_hash().prop_map(|hash| vec![hash]);
+        let several = vec(a_hash(), 0..10);
+        vec(prop_oneof![3 => one, 1 => several].prop_map(|hashes| Query { hashes }), 1..40)
+    }
+
+    prop_compose! {
+        fn a_match()(
+            item in any::<u64>(),
+            (bank, owned) in (1_u32..4, any::<bool>()),
+            reference in "[a-z]{0,3}",
+            labels in vec("[a-z]{1,4}", 0..3),
+            hash_type in 1_u16..5,
+            (distance, variant, exact, other_matches) in (0_u16..70, 0_usize..8, any::<bool>(), 0_u32..3),
+        ) -> Match {
+            let name = if owned { format!("owner-{bank}/known") } else { format!("bank-{bank}") };
+            Match {
+                item: ItemId(item),
+                bank: BankId(bank),
+                bank_name: name.parse().unwrap(),
+                external_reference: (!reference.is_empty()).then(|| reference.into()),
+                labels: labels.into_iter().map(String::into_boxed_str).collect(),
+                hash_type: HashType::from_number(hash_type).unwrap(),
+                distance: Distance(distance),
+                variant: Variant::ALL[variant],
+                exact,
+                other_matches,
+                rendition: Rendition::default(),
+            }
+        }
+    }
+
+    fn results() -> impl Strategy<Value = Vec<QueryMatches>> {
+        let one = (vec(a_match(), 0..5), any::<bool>(), 0_u32..3).prop_map(|(matches, more, left_out)| {
+            QueryMatches { matches, limit_reached: more || left_out > 0, left_out }
+        });
+        vec(prop_oneof![1 => Just(QueryMatches::default()), 1 => one], 0..20)
+    }
+
+    fn over_the_wire<M: prost::Message + Default>(message: &M) -> M {
+        M::decode(message.encode_to_vec().as_slice()).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn queries_come_as_they_were_sent(queries in queries()) {
+            let message = pb::PackedQueries::of(&queries);
+            prop_assert_eq!(packed_queries(over_the_wire(&message)).unwrap(), queries);
+        }
+
+        #[test]
+        fn answers_come_as_they_were_given_and_are_not_larger_than_in_plain(results in results()) {
+            let message: pb::PackedMatches = results.iter().cloned().collect();
+            let read: Vec<QueryMatches> = over_the_wire(&message).try_into().unwrap();
+            prop_assert_eq!(&read, &results);
+            let bytes: usize = results.iter().map(QueryMatches::bytes).sum();
+            // What is told of each query has a margin of its own.
+            prop_assert!(message.encoded_len() <= bytes + 16 + 8 * results.len());
+        }
+
+        /// Whatever bytes are changed: an error, or queries within the bounds.
+        #[test]
+        fn damaged_queries_never_pass_a_bound(queries in queries(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let mut bytes = pb::PackedQueries::of(&queries).encode_to_vec();
+            let at = at.index(bytes.len().max(1));
+            if let Some(one) = bytes.get_mut(at) {
+                *one = byte;
+            }
+            if let Ok(message) = pb::PackedQueries::decode(bytes.as_slice())
+                && let Ok(read) = packed_queries(message)
+            {
+                prop_assert!((1..=Query::BATCH_MAX).contains(&read.len()));
+                prop_assert!(read.iter().all(|query| query.hashes.len() <= Query::HASHES_MAX));
+            }
+        }
+
+        #[test]
+        fn damaged_answers_are_an_error_or_have_as_many_results(
+            results in results(), at in any::<prop::sample::Index>(), byte in any::<u8>(),
+        ) {
+            let message: pb::PackedMatches = results.into_iter().collect();
+            let mut bytes = message.encode_to_vec();
+            let at = at.index(bytes.len().max(1));
+            if let Some(one) = bytes.get_mut(at) {
+                *one = byte;
+            }
+            if let Ok(message) = pb::PackedMatches::decode(bytes.as_slice()) {
+                let (queries, matches) = (message.query_count, message.item_ids.len());
+                if let Ok(read) = Vec::<QueryMatches>::try_from(message) {
+                    prop_assert_eq!(read.len(), queries as usize);
+                    prop_assert_eq!(read.iter().map(|one| one.matches.len()).sum::<usize>(), matches);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_lookup_of_one_hash_each_says_nothing_but_the_hashes() {
+        let query = |byte| Query {
+            hashes: vec![QueryHash { hash: Hash::pdq([byte; 32]), variant: Variant::Original }],
+        };
+        let queries: Vec<Query> = (0..64).map(query).collect();
+        let message = pb::PackedQueries::of(&queries);
+        assert!(message.hash_counts.is_empty() && message.runs[0].variants.is_empty());
+        assert!(message.encoded_len() < 64 * 32 + 16, "{}", message.encoded_len());
+        let nothing: pb::PackedMatches = (0..64).map(|_| QueryMatches::default()).collect();
+        assert_eq!(nothing.encoded_len(), 2, "no query has found anything");
+    }
+
+    #[test]
+    fn each_fault_of_a_request_names_its_field() {
+        let run =
+            pb::PackedHashes { hash_type: 1, hash_bytes: 32, values: vec![7; 64].into(), variants: vec![] };
+        let whole = pb::PackedQueries { hash_counts: vec![], runs: vec![run.clone()] };
+        assert_eq!(packed_queries(whole.clone()).unwrap().len(), 2);
+        let of_run = |run| pb::PackedQueries { runs: vec![run], ..whole.clone() };
+        let faults = [
+            (of_run(pb::PackedHashes { hash_bytes: 0, ..run.clone() }), "runs[0].values"),
+            (of_run(pb::PackedHashes { hash_bytes: 513, ..run.clone() }), "runs[0].values"),
+            (of_run(pb::PackedHashes { hash_bytes: 31, ..run.clone() }), "runs[0].values"),
+            (of_run(pb::PackedHashes { hash_bytes: 16, ..run.clone() }), "runs[0].values"),
+            (of_run(pb::PackedHashes { values: vec![].into(), ..run.clone() }), "runs[0].values"),
+            (of_run(pb::PackedHashes { hash_type: 0, ..run.clone() }), "runs[0].hash_type"),
+            (of_run(pb::PackedHashes { variants: vec![1], ..run.clone() }), "runs[0].variants"),
+            (of_run(pb::PackedHashes { variants: vec![1, 99], ..run.clone() }), "runs[0].variant"),
+            (pb::PackedQueries { hash_counts: vec![1], ..whole.clone() }, "hash_counts"),
+            (pb::PackedQueries { hash_counts: vec![2, u32::MAX], ..whole.clone() }, "hash_counts"),
+            (pb::PackedQueries { hash_counts: vec![], runs: vec![] }, "queries"),
+            (pb::PackedQueries { hash_counts: vec![0; 257], runs: vec![] }, "queries"),
+            (of_run(pb::PackedHashes { values: vec![7; 257 * 32].into(), ..run.clone() }), "queries"),
+        ];
+        for (message, field) in faults {
+            assert_eq!(packed_queries(message.clone()).unwrap_err().field, field, "{message:?}");
+        }
+        let many = pb::PackedHashes { values: vec![7; 65 * 32].into(), ..run };
+        let too_many = pb::PackedQueries { hash_counts: vec![65], runs: vec![many] };
+        assert_eq!(packed_queries(too_many).unwrap_err().field, "hash_counts");
+    }
+
+    #[test]
+    fn each_fault_of_an_answer_names_its_field() {
+        let found = Match {
+            item: ItemId(5),
+            bank: BankId(1),
+            bank_name: "known".parse().unwrap(),
+            external_reference: Some("a".into()),
+            labels: ["b".into()].into(),
+            hash_type: HashType::PDQ,
+            distance: Distance(3),
+            variant: Variant::FlipX,
+            exact: false,
+            other_matches: 1,
+            rendition: Rendition::default(),
+        };
+        let one = QueryMatches { matches: vec![found; 2], limit_reached: true, left_out: 4 };
+        let whole: pb::PackedMatches = [one].into_iter().collect();
+        type Spoil = fn(&mut pb::PackedMatches);
+        let faults: [(Spoil, &str); 16] = [
+            (|message| message.query_count = 257, "query_count"),
+            (|message| message.query_count = 2, "match_counts"),
+            (|message| message.match_counts[0] = 1, "match_counts"),
+            (|message| message.match_counts[0] = u32::MAX, "match_counts"),
+            (|message| message.match_counts.clear(), "match_counts"),
+            (|message| message.left_out.push(1), "left_out"),
+            (|message| message.limit_reached.push(1), "limit_reached"),
+            (|message| message.banks.clear(), "bank_numbers"),
+            (|message| message.banks[0].name.clear(), "banks[0].name"),
+            (|message| message.hash_types.truncate(1), "hash_types"),
+            (|message| message.distances[1] = 70_000, "distance"),
+            (|message| message.variants = vec![1], "variants"),
+            (|message| message.external_references.truncate(1), "external_references"),
+            (|message| message.label_counts[0] = 2, "label_counts"),
+            (|message| message.inexact = vec![1, 0], "inexact"),
+            (|message| message.other_matches.push(1), "other_matches"),
+        ];
+        for (number, (spoil, field)) in faults.into_iter().enumerate() {
+            let mut message = whole.clone();
+            spoil(&mut message);
+            let read = Vec::<QueryMatches>::try_from(message);
+            assert_eq!(read.unwrap_err().field, field, "fault {number}");
+        }
+    }
+}
