@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use tonic::Code;
 use vigie_model::{ANSWER_BYTES_MAX, Query, SearchAnswer, SearchOptions, Topology};
-use vigie_net::{CallError, Channel, EndpointError, Network, Pool, Target};
+use vigie_net::{CallError, DirectChannel, EndpointError, Network, Pool, Target};
 use vigie_proto::pb::coordinator::v1 as pb;
 use vigie_proto::pb::coordinator::v1::coordinator_service_client::CoordinatorServiceClient;
 use vigie_rpc::Priority;
@@ -34,7 +34,7 @@ pub struct CoordinatorClient {
 #[derive(Debug, Clone)]
 struct Endpoint {
     target: Target,
-    stub: CoordinatorServiceClient<Channel>,
+    stub: CoordinatorServiceClient<DirectChannel>,
     forms: Forms,
 }
 
@@ -49,8 +49,8 @@ impl CoordinatorClient {
     pub fn new_on(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
         let endpoint = |endpoint: &str| {
             let target = Target::new("coordinator", endpoint, network)?;
-            let stub =
-                CoordinatorServiceClient::new(target.channel()).max_decoding_message_size(MESSAGE_BYTES_MAX);
+            let stub = CoordinatorServiceClient::new(target.direct_channel())
+                .max_decoding_message_size(MESSAGE_BYTES_MAX);
             Ok(Endpoint { target, stub, forms: Forms::default() })
         };
         Ok(Self { pool: Pool::new(endpoints, endpoint)? })

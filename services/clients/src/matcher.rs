@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::{Code, Status, Streaming};
 use vigie_model::{ANSWER_BYTES_MAX, Query, ReplicaDescription, SearchOptions, ShardAnswer};
-use vigie_net::{CallError, Channel, EndpointError, Network, Target};
+use vigie_net::{CallError, DirectChannel, EndpointError, Network, Target};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_client::MatcherServiceClient;
 use vigie_rpc::Priority;
@@ -28,7 +28,7 @@ const DESCRIBE: &str = "vigie.matcher.v1.MatcherService/Describe";
 #[derive(Debug, Clone)]
 pub struct MatcherClient {
     target: Target,
-    stub: MatcherServiceClient<Channel>,
+    stub: MatcherServiceClient<DirectChannel>,
     forms: Forms,
 }
 
@@ -41,7 +41,8 @@ impl MatcherClient {
     /// The same on another network.
     pub fn new_on(endpoint: &str, network: &Network) -> Result<Self, EndpointError> {
         let target = Target::new("matcher", endpoint, network)?;
-        let stub = MatcherServiceClient::new(target.channel()).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let stub =
+            MatcherServiceClient::new(target.direct_channel()).max_decoding_message_size(MESSAGE_BYTES_MAX);
         Ok(Self { target, stub, forms: Forms::default() })
     }
 

@@ -47,7 +47,8 @@ impl Describing<'_> {
         nearest: Vec<Nearest>,
         bytes_max: usize,
     ) -> Result<Vec<QueryMatches>, Stopped> {
-        let asked: Vec<Vec<Hash>> = queries.iter().map(distinct).collect();
+        // Of queries that have found something, each when it is described first.
+        let mut asked: Vec<Option<Vec<Hash>>> = vec![None; queries.len()];
         let begun = |(_, limit_reached): &Nearest| QueryMatches {
             limit_reached: *limit_reached,
             ..QueryMatches::default()
@@ -61,7 +62,8 @@ impl Describing<'_> {
             if self.cancel.is_cancelled() {
                 return Err(Cancelled.into());
             }
-            let next = self.describe(*item, *best, &asked[query]).ok_or(Stopped::Overtaken(*item))?;
+            let asked = asked[query].get_or_insert_with(|| distinct(&queries[query]));
+            let next = self.describe(*item, *best, asked).ok_or(Stopped::Overtaken(*item))?;
             if filling.add(query, next.bytes()) {
                 matches.push(next);
             }

@@ -7,14 +7,14 @@ use thiserror::Error;
 use tonic::transport::Endpoint;
 
 /// The longest time that a connection may take. On a local network one that takes longer will not come.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// An idle connection is probed this often, so that a vanished peer is noticed.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// And given up when a probe stays unanswered this long.
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Windows that hold a whole image or a page of the feed: the default of 64 KiB costs a round trip for each.
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+pub(crate) const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
 /// A text that is no endpoint.
 #[derive(Debug, Error)]

@@ -156,8 +156,7 @@ impl<C: Carry> Shared<C> {
         let has_room = queue.out < self.limits.calls;
         if has_room && queue.is_empty() && queue.pace.due(now, search.deadline(), now).is_none() {
             queue.out += 1;
-            queue.pace.release(std::iter::once(now), now);
-            queue.pace.note_call(search.query_count(), now);
+            queue.pace.note_call(search.query_count(), now, now);
             return Ok(Way::Now(Slot(self)));
         }
         if queue.len() >= QUEUED_MAX {
@@ -253,8 +252,6 @@ impl<C: Carry> Shared<C> {
         if batch.is_empty() {
             return None;
         }
-        let queries = batch.iter().map(|pending| pending.search.query_count()).sum();
-        queue.pace.note_call(queries, now);
         if !queue.is_empty() && queue.out < self.limits.calls {
             self.go_on(&mut queue, now);
         }

@@ -5,7 +5,7 @@
 //! and no error.
 //!
 //! Reading order: [`is_plaintext_off_loopback`] and [`EndpointError`] (addresses), [`Bearer`] (the credential of calls), [`Network`] (how
-//! connections are made), [`Channel`],
+//! connections are made), [`Channel`], [`DirectChannel`] (for calls of one message),
 //! [`CallError`], [`Notice`] (of calls that take long), [`Target`] (one endpoint and the calls to it), [`retry`], [`balance`] (which
 //! of several endpoints), [`Pool`] (several endpoints as one), [`Leader`] (several of which one serves), [`lane`] (many requests in one call), [`TlsArgs`].
 
@@ -13,6 +13,7 @@ mod endpoint;
 mod bearer;
 mod network;
 mod channel;
+mod direct;
 mod error;
 mod notice;
 mod target;
@@ -28,6 +29,7 @@ mod args;
 pub use args::{CredentialArgs, CredentialError, TlsArgs, TlsArgsError};
 pub use bearer::{Bearer, BearerFault};
 pub use channel::Channel;
+pub use direct::DirectChannel;
 pub use endpoint::{EndpointError, check as check_endpoint, is_plaintext_off_loopback};
 pub use error::CallError;
 pub use leader::{Leader, Patience};

@@ -12,6 +12,7 @@ use vigie_telemetry::trace::{self, Span};
 use vigie_tls::is_for_good;
 
 use crate::channel::Channel;
+use crate::direct::DirectChannel;
 use crate::endpoint::{self, EndpointError};
 use crate::error::{CallError, with_causes};
 use crate::network::Network;
@@ -23,6 +24,7 @@ pub struct Target {
     service: &'static str,
     endpoint: Arc<str>,
     channel: Channel,
+    direct: DirectChannel,
     /// What calls prove their caller by, for messages.
     credentials: Option<Arc<str>>,
     notice: Option<Notice>,
@@ -37,8 +39,9 @@ impl Target {
     pub fn new(service: &'static str, endpoint: &str, network: &Network) -> Result<Self, EndpointError> {
         let settings = endpoint::settings(endpoint)?;
         let (channel, credentials) = (network.channel(&settings), network.credentials(settings.uri()));
+        let direct = DirectChannel::new(settings.uri(), network);
         let notice = network.notice().cloned();
-        Ok(Self { service, endpoint: endpoint.into(), channel, credentials, notice })
+        Ok(Self { service, endpoint: endpoint.into(), channel, direct, credentials, notice })
     }
 
     /// The endpoint's address.
@@ -51,6 +54,12 @@ impl Target {
     #[must_use]
     pub fn channel(&self) -> Channel {
         self.channel.clone()
+    }
+
+    /// Another channel, for calls of one message each: they cost much less there.
+    #[must_use]
+    pub fn direct_channel(&self) -> DirectChannel {
+        self.direct.clone()
     }
 
     /// Sends `message` to a method, such as `package.Service/Method`, and waits for the answer until `deadline`.

@@ -1,26 +1,31 @@
-//! When a lane's next calls begin: at once while there is little to do, at intervals while searches keep coming.
+//! When a lane's next calls begin: at once while there is little to do, at intervals while many searches come.
 //!
 //! A call costs far more than one more search in it. While calls carry one search each, nothing is gained by waiting, and none
-//! waits. Where they carry several, the lane is busy, and it tries an interval: calls begin at its ends, with all that has come
-//! meanwhile. How that was spread shows whether it was worth it: where callers do not wait for their answers before they ask again,
-//! searches come throughout, and the interval grows. Those of a few callers who do wait come together or not at all, and it ends.
+//! waits. Where they carry several, the lane is busy, and it tries intervals: calls begin at their ends, with all that has come
+//! meanwhile. How many searches come then tells what sort of callers there are. If as many come as before, nobody is kept from
+//! asking, and the next longer interval is tried. If fewer come, callers wait for their answers before they ask again, and the
+//! interval goes back. Now and then a shorter one is tried in the same way.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The least interval: timers are no finer.
-const INTERVAL_MIN: Duration = Duration::from_millis(1);
-/// The greatest. It is added to the time of a search at most, and on average half of it.
-const INTERVAL_MAX: Duration = Duration::from_millis(3);
+/// What intervals are multiples of: timers are no finer.
+const STEP: Duration = Duration::from_millis(1);
+/// The greatest interval, in steps. It is added to the time of a search at most, and on average half of it.
+const STEPS_MAX: u32 = 3;
 /// Queries of a call, on average, from which on a lane is busy.
-const BUSY: f32 = 2.0;
+const BUSY: f64 = 2.0;
 /// The share of the last call in that average.
-const SMOOTHING: f32 = 1.0 / 16.0;
-/// Calls of a busy lane from one trial of an interval to the next: at first, and at most where trials fail.
-const TRIAL_AFTER: (u32, u32) = (32, 1_024);
-/// Searches come throughout an interval if each third of it has at least this part of them.
-const SPREAD: usize = 16;
+const SMOOTHING: f64 = 1.0 / 16.0;
+/// Calls and queries after which it is looked at how many came.
+const WINDOW: (u32, u32) = (16, 128);
+/// A longer interval is kept if at least this share of what came before comes still.
+const KEPT: f64 = 0.75;
+/// A shorter one is kept if so many times as much comes.
+const GAINED: f64 = 1.25;
+/// Windows from one trial to the next: at first, and at most where trials fail one after the other.
+const PAUSE: (u32, u32) = (2, 256);
 /// A search waits for no interval that is more than this part of its remaining time.
 const TIME_SHARE: u32 = 8;
 
@@ -28,73 +33,190 @@ const TIME_SHARE: u32 = 8;
 #[derive(Debug)]
 pub(super) struct Pace {
     /// Queries of a call, on average.
-    queries: f32,
-    /// Zero where calls begin at once.
-    interval: Duration,
+    queries: f64,
+    /// The interval; 0 where calls begin at once.
+    steps: u32,
     /// When the last interval ended: what came before goes as soon as there is a call for it.
     began: Option<Instant>,
-    /// Calls since the last trial, and those from a trial to the next.
+    window: Window,
+    /// Queries a second, with this interval or, during a trial, the one before.
+    rate: f64,
+    trial: Option<Trial>,
+    /// Windows until the next trial, and from one that fails to the next.
+    wait: u32,
+    pause: u32,
+    /// The last trial was of a longer interval.
+    was_longer: bool,
+}
+
+/// Calls that are looked at together.
+#[derive(Debug, Default)]
+struct Window {
+    since: Option<Instant>,
     calls: u32,
-    trial_after: u32,
+    queries: u32,
+}
+
+/// An interval that is being tried.
+#[derive(Debug)]
+struct Trial {
+    steps_before: u32,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        let trial_after = TRIAL_AFTER.0;
-        Self { queries: 1.0, interval: Duration::ZERO, began: None, calls: 0, trial_after }
+        Self {
+            queries: 1.0,
+            steps: 0,
+            began: None,
+            window: Window::default(),
+            rate: 0.0,
+            trial: None,
+            wait: PAUSE.0,
+            pause: PAUSE.0,
+            was_longer: false,
+        }
     }
 }
 
 impl Pace {
     /// When a search that has come at `since`, and has to be answered by `deadline`, may go; `None` for at once.
     pub(super) fn due(&self, since: Instant, deadline: Instant, now: Instant) -> Option<Instant> {
-        let due = self.began.filter(|_| self.is_of_this_interval(since))? + self.interval;
-        let has_time = deadline.saturating_duration_since(now) / TIME_SHARE >= self.interval;
+        let interval = STEP * self.steps;
+        let due = self.began.filter(|began| since > *began)? + interval;
+        let has_time = deadline.saturating_duration_since(now) / TIME_SHARE >= interval;
         (has_time && due > now).then_some(due)
     }
 
-    /// Whether a search that has come at `since` has come after the last interval.
-    pub(super) fn is_of_this_interval(&self, since: Instant) -> bool {
-        self.began.is_none_or(|began| since > began)
-    }
-
-    /// A call begins, with so many queries.
-    pub(super) fn note_call(&mut self, queries: usize, now: Instant) {
-        let queries = f32::from(u16::try_from(queries).unwrap_or(u16::MAX));
-        self.queries += (queries - self.queries) * SMOOTHING;
-        self.calls = self.calls.saturating_add(1);
-        if self.queries < BUSY {
-            // So that the first after a busy time waits for nothing.
-            (self.interval, self.trial_after) = (Duration::ZERO, TRIAL_AFTER.0);
-        } else if self.interval.is_zero() && self.calls >= self.trial_after {
-            (self.interval, self.calls) = (INTERVAL_MIN, 0);
+    /// A call begins, with so many queries. If the oldest of its searches has come in this interval, that ends.
+    pub(super) fn note_call(&mut self, queries: usize, oldest: Instant, now: Instant) {
+        if self.began.is_none_or(|began| oldest > began) {
             self.began = Some(now);
         }
-    }
-
-    /// Everything that has come goes. If an interval ends with it, the moments at which that came tell whether there is another.
-    pub(super) fn release(&mut self, came: impl Iterator<Item = Instant>, now: Instant) {
-        let began = self.began.replace(now).unwrap_or(now);
-        if self.interval.is_zero() {
+        let queries = u32::try_from(queries).unwrap_or(u32::MAX);
+        self.queries += (f64::from(queries) - self.queries) * SMOOTHING;
+        if self.queries < BUSY {
+            if self.steps > 0 || self.window.since.is_some() {
+                *self = Self { queries: self.queries, began: self.began, ..Self::default() };
+            }
             return;
         }
-        let lasted = now.saturating_duration_since(began);
-        let mut thirds = [0; 3];
-        for since in came {
-            let at = 3 * since.saturating_duration_since(began);
-            thirds[usize::from(at > lasted) + usize::from(at > 2 * lasted)] += 1;
+        let Some(since) = self.window.since else {
+            self.window = Window { since: Some(now), calls: 0, queries: 0 };
+            return;
+        };
+        self.window.calls += 1;
+        self.window.queries = self.window.queries.saturating_add(queries);
+        if self.window.calls >= WINDOW.0 && self.window.queries >= WINDOW.1 {
+            let took = now.saturating_duration_since(since).as_secs_f64().max(1e-6);
+            self.end_window(f64::from(self.window.queries) / took);
+            self.window = Window { since: Some(now), calls: 0, queries: 0 };
         }
-        let (all, least): (usize, usize) =
-            (thirds.iter().sum(), thirds.into_iter().min().unwrap_or_default());
-        if least > 0 && SPREAD * least >= all {
-            self.interval = (self.interval * 2).min(INTERVAL_MAX);
-            self.trial_after = TRIAL_AFTER.0;
-        } else {
-            self.interval /= 2;
-            if self.interval < INTERVAL_MIN {
-                (self.interval, self.calls) = (Duration::ZERO, 0);
-                self.trial_after = (self.trial_after * 2).min(TRIAL_AFTER.1);
+    }
+
+    fn end_window(&mut self, rate: f64) {
+        let Some(Trial { steps_before }) = self.trial.take() else {
+            self.rate = rate;
+            match self.wait.checked_sub(1) {
+                Some(wait) => self.wait = wait,
+                None => self.begin_trial(),
             }
+            return;
+        };
+        let is_longer = self.steps > steps_before;
+        if rate >= self.rate * if is_longer { KEPT } else { GAINED } {
+            self.rate = rate;
+            self.pause = PAUSE.0;
+        } else {
+            self.steps = steps_before;
+            self.pause = (2 * self.pause).min(PAUSE.1);
         }
+        self.wait = self.pause;
+    }
+
+    /// Longer and shorter intervals in turns, as far as there are any.
+    fn begin_trial(&mut self) {
+        self.trial = Some(Trial { steps_before: self.steps });
+        self.was_longer = self.steps == 0 || (self.steps < STEPS_MAX && !self.was_longer);
+        if self.was_longer {
+            self.steps += 1;
+        } else {
+            self.steps -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAR: Duration = Duration::from_secs(60);
+
+    fn micros(micros: u64) -> Duration {
+        Duration::from_micros(micros)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_of_one_query_wait_for_nothing() {
+        let (mut pace, mut now) = (Pace::default(), Instant::now());
+        for _ in 0..10_000 {
+            now += micros(50);
+            assert_eq!(pace.due(now, now + FAR, now), None);
+            pace.note_call(1, now, now);
+        }
+    }
+
+    /// Searches that come every 50 microseconds, and calls that take 300. How long each waited for its call.
+    fn open_loop(pace: &mut Pace, now: &mut Instant, calls: u32) -> Vec<Duration> {
+        let mut waits = Vec::new();
+        for _ in 0..calls {
+            let mut came = Vec::new();
+            let back = *now + micros(300);
+            loop {
+                *now += micros(50);
+                came.push(*now);
+                if *now >= back && pace.due(came[0], *now + FAR, *now).is_none() {
+                    break;
+                }
+            }
+            waits.extend(came.iter().map(|since| *now - *since));
+            pace.note_call(came.len(), came[0], *now);
+        }
+        waits
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn searches_that_keep_coming_go_at_intervals_until_they_are_few() {
+        let (mut pace, mut now) = (Pace::default(), Instant::now());
+        open_loop(&mut pace, &mut now, 2_000);
+        let waits = open_loop(&mut pace, &mut now, 2_000);
+        let longest = STEP * STEPS_MAX + micros(50);
+        assert!(waits.iter().all(|wait| *wait <= longest));
+        assert!(waits.len() > 2_000 * 45, "{} queries in 2,000 calls", waits.len());
+
+        let soon = now + micros(50);
+        assert_eq!(pace.due(soon, soon + 2 * longest, soon), None, "it has little time");
+        for _ in 0..100 {
+            now += longest;
+            assert_eq!(pace.due(now, now + FAR, now), None);
+            pace.note_call(1, now, now);
+        }
+        now += micros(50);
+        assert_eq!(pace.due(now, now + FAR, now), None, "there is little to do now");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn callers_who_wait_for_their_answers_are_left_alone() {
+        let (mut pace, begun) = (Pace::default(), Instant::now());
+        let mut now = begun;
+        // Sixteen callers ask again as soon as they have their answers, after 400 microseconds.
+        for _ in 0..20_000 {
+            now += micros(400);
+            let came = now;
+            now = pace.due(came, now + FAR, now).unwrap_or(now);
+            pace.note_call(16, came, now);
+        }
+        let alone = micros(400) * 20_000;
+        assert!(now - begun < alone * 11 / 10, "{:?}, and {alone:?} without intervals", now - begun);
     }
 }

@@ -142,12 +142,16 @@ impl<C: Carry> Queue<C> {
 
     /// Takes the searches of the next call; none where nobody waits.
     pub(super) fn next(&mut self, queries_max: usize, now: Instant) -> Vec<Pending<C>> {
-        let fronts = [self.interactive.front(), self.bulk.front()];
-        // Those that were there before the last interval ended are left over from it.
-        if fronts.into_iter().flatten().all(|oldest| self.pace.is_of_this_interval(oldest.since)) {
-            let came = self.interactive.iter().chain(&self.bulk).map(|pending| pending.since);
-            self.pace.release(came, now);
+        let oldest = [self.interactive.front(), self.bulk.front()].into_iter().flatten();
+        let oldest = oldest.map(|pending| pending.since).min().unwrap_or(now);
+        let batch = self.take(queries_max, now);
+        if !batch.is_empty() {
+            self.pace.note_call(batch.iter().map(|pending| pending.search.query_count()).sum(), oldest, now);
         }
+        batch
+    }
+
+    fn take(&mut self, queries_max: usize, now: Instant) -> Vec<Pending<C>> {
         self.turns += 1;
         let bulk_first = self.turns.is_multiple_of(BULK_TURN);
         let order = [Priority::Interactive, Priority::Bulk];
