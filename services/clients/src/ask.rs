@@ -1,5 +1,7 @@
 //! One search as clients hand it on: queries that several callers may ask in one call.
 
+mod forms;
+
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -8,6 +10,8 @@ use vigie_model::{ANSWER_BYTES_MAX, Cost, HashTypeSet, Query, SearchOptions, Seq
 use vigie_net::lane::Search;
 use vigie_rpc::Priority;
 use vigie_telemetry::trace::{self, Context, Span};
+
+pub(crate) use forms::Forms;
 
 /// An answer that was not restricted to the set of banks that was asked for is used by nobody.
 pub(crate) const BANK_SET_UNKNOWN: &str = "its version does not know sets of banks, and has searched all of them: its answer is dropped; upgrade it";

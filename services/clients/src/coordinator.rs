@@ -8,8 +8,7 @@ use vigie_proto::pb::coordinator::v1 as pb;
 use vigie_proto::pb::coordinator::v1::coordinator_service_client::CoordinatorServiceClient;
 use vigie_rpc::Priority;
 
-use crate::ask::BANK_SET_UNKNOWN;
-use crate::forms::Forms;
+use crate::ask::{BANK_SET_UNKNOWN, Forms};
 use crate::wrong_service::explained;
 
 /// The largest answer, of a coordinator of a version that cuts none: as many matches as one call may ask for, each of an item at

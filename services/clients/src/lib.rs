@@ -14,7 +14,6 @@ mod audit;
 mod coordinator;
 mod directory;
 mod feed;
-mod forms;
 mod state;
 mod matcher;
 mod matching;

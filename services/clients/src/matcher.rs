@@ -14,8 +14,7 @@ use vigie_rpc::Priority;
 
 pub use neighbours::{Neighbour, Neighbours, Stay};
 
-use crate::ask::BANK_SET_UNKNOWN;
-use crate::forms::Forms;
+use crate::ask::{BANK_SET_UNKNOWN, Forms};
 
 /// The largest answer, of a matcher of a version that cuts none: as many matches as one call may ask for, each of an item at all
 /// its bounds.

@@ -1,5 +1,7 @@
 //! The channel of every call to a service: what a network's calls carry is added here, where no caller can forget it.
 
+mod direct;
+
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
@@ -8,6 +10,8 @@ use tonic::transport::{self, Error};
 use tower::Service;
 
 use crate::bearer::Bearer;
+
+pub use direct::DirectChannel;
 
 /// A connection to an endpoint, for generated clients; every call on it, streams too, carries the network's credential. A clone is a
 /// handle of the same connection.

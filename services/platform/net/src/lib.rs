@@ -13,7 +13,6 @@ mod endpoint;
 mod bearer;
 mod network;
 mod channel;
-mod direct;
 mod error;
 mod notice;
 mod target;
@@ -28,8 +27,7 @@ mod args;
 #[cfg(feature = "args")]
 pub use args::{CredentialArgs, CredentialError, TlsArgs, TlsArgsError};
 pub use bearer::{Bearer, BearerFault};
-pub use channel::Channel;
-pub use direct::DirectChannel;
+pub use channel::{Channel, DirectChannel};
 pub use endpoint::{EndpointError, check as check_endpoint, is_plaintext_off_loopback};
 pub use error::CallError;
 pub use leader::{Leader, Patience};

@@ -11,8 +11,7 @@ use vigie_rpc::{Priority, deadline, priority};
 use vigie_telemetry::trace::{self, Span};
 use vigie_tls::is_for_good;
 
-use crate::channel::Channel;
-use crate::direct::DirectChannel;
+use crate::channel::{Channel, DirectChannel};
 use crate::endpoint::{self, EndpointError};
 use crate::error::{CallError, with_causes};
 use crate::network::Network;

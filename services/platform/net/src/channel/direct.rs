@@ -265,3 +265,6 @@ fn unreachable(error: Arc<io::Error>) -> Status {
     status.set_source(error);
     status
 }
+
+#[cfg(test)]
+mod tests;
