@@ -171,6 +171,11 @@ impl Matching {
             + 2 * bytes_at_most(queries, limit.get(), answer_bytes)
     }
 
+    /// Until when requests that may share a search had better be gathered; `None` for no longer.
+    pub(crate) fn gather_until(&self) -> Option<Instant> {
+        self.searcher.gather_until()
+    }
+
     /// The room that a request of so many hashed contents is to have before it is worked on.
     pub(crate) fn bytes_of_a_request(&self, contents: usize, limit: Limit) -> usize {
         self.bytes_of_a_call(contents, limit, little_bytes(contents))

@@ -39,7 +39,8 @@ enum Coordinators {
     Embedded(Coordinator),
 }
 
-/// A search for more queries than this has a call of its own: it would gain little.
+/// A call for more queries than this is not put together with others: it would gain little. Requests of a stream, which have been put
+/// together, keep the way's pace all the same.
 const SHARED_QUERIES_MAX: usize = 16;
 
 /// How urgent a search is, and what becomes of it where there is no room for it.
@@ -97,6 +98,11 @@ impl Searcher {
             figure(out.traffic().calls)
         });
         Ok(Self { lane })
+    }
+
+    /// Until when requests that may share a search had better be gathered; `None` for no longer.
+    pub(crate) fn gather_until(&self) -> Option<Instant> {
+        self.lane.gather_until()
     }
 
     /// Waits until an embedded coordinator has seen every matcher once. One elsewhere is not waited for: where
@@ -157,7 +163,7 @@ impl Searcher {
     ) -> Result<SearchAnswer, SearchFailure> {
         let ask = Ask::new(queries, Arc::new(options), priority, deadline).within(answer_bytes);
         loop {
-            let searched = self.search_once(&ask).await;
+            let searched = self.search_once(&ask, waits_for_room).await;
             let Err(SearchFailure::Call(status)) = &searched else { return searched };
             let pause = status::retry_after(status).unwrap_or(RETRY_AFTER);
             let is_full = status.code() == Code::ResourceExhausted;
@@ -168,7 +174,7 @@ impl Searcher {
         }
     }
 
-    async fn search_once(&self, ask: &Ask) -> Result<SearchAnswer, SearchFailure> {
+    async fn search_once(&self, ask: &Ask, is_streamed: bool) -> Result<SearchAnswer, SearchFailure> {
         let is_quick_here = match self.lane.carrier() {
             // There is no call whose price searches could share.
             Coordinators::Embedded(coordinator) => coordinator.is_of_neighbours() && !ask.is_costly(),
@@ -176,7 +182,8 @@ impl Searcher {
         };
         // Where a sequence is to be waited for, the coordinator knows for whom, and bounds them.
         let waits = ask.options.min_sequence > Sequence::ZERO;
-        if is_quick_here || waits || ask.queries.len() > SHARED_QUERIES_MAX {
+        let is_large = ask.queries.len() > SHARED_QUERIES_MAX && !is_streamed;
+        if is_quick_here || waits || is_large {
             return self.lane.carrier().carry(std::slice::from_ref(ask), ask.deadline).await;
         }
         self.lane.search(ask.clone()).await

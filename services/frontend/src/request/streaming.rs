@@ -108,6 +108,12 @@ impl Streamed {
                     break;
                 }
             };
+            // On a busy way to the coordinators its search would queue; meanwhile others come.
+            if round.is_open()
+                && let Some(until) = streamed.matching.gather_until()
+            {
+                tokio::time::sleep_until(until).await;
+            }
             // What else is there already and may share its search, as far as there are places for it.
             while end.is_none() && round.is_open() {
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else { break };

@@ -113,6 +113,13 @@ impl<C: Carry> Lane<C> {
         LaneTraffic { queued: queue.len(), calls: queue.out }
     }
 
+    /// Until when a caller may gather searches before it brings them as one: alone they would queue here for longer. `None`: they had
+    /// better come now.
+    #[must_use]
+    pub fn gather_until(&self) -> Option<Instant> {
+        self.0.queue().pace.gather_until(Instant::now())
+    }
+
     /// The maker of the calls.
     #[must_use]
     pub fn carrier(&self) -> &C {

@@ -88,6 +88,13 @@ impl Pace {
         (has_time && due > now).then_some(due)
     }
 
+    /// Until when searches may be gathered elsewhere that would only queue here; `None` if there is no time for that. The last step of an
+    /// interval is kept for them to come.
+    pub(super) fn gather_until(&self, now: Instant) -> Option<Instant> {
+        let until = self.began? + STEP * self.steps.checked_sub(1)?;
+        (until > now).then_some(until)
+    }
+
     /// A call begins, with so many queries. If the oldest of its searches has come in this interval, that ends.
     pub(super) fn note_call(&mut self, queries: usize, oldest: Instant, now: Instant) {
         if self.began.is_none_or(|began| oldest > began) {
@@ -194,6 +201,9 @@ mod tests {
         assert!(waits.iter().all(|wait| *wait <= longest));
         assert!(waits.len() > 2_000 * 45, "{} queries in 2,000 calls", waits.len());
 
+        let until = pace.gather_until(now).unwrap();
+        assert!(until > now && until + STEP <= now + STEP * STEPS_MAX);
+        assert_eq!(pace.gather_until(until), None);
         let soon = now + micros(50);
         assert_eq!(pace.due(soon, soon + 2 * longest, soon), None, "it has little time");
         for _ in 0..100 {
