@@ -17,7 +17,7 @@ pub struct IndexOptions {
 
 impl Default for IndexOptions {
     fn default() -> Self {
-        Self { distance: Distance(31), segment_rows_max: 1 << 24, merge_threads: 1 }
+        Self { distance: Distance(31), segment_rows_max: 1 << 25, merge_threads: 1 }
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 /// What intervals are multiples of: timers are no finer.
 const STEP: Duration = Duration::from_millis(1);
 /// The greatest interval, in steps. It is added to the time of a search at most, and on average half of it.
-const STEPS_MAX: u32 = 3;
+const STEPS_MAX: u32 = 2;
 /// Queries of a call, on average, from which on a lane is busy.
 const BUSY: f64 = 2.0;
 /// The share of the last call in that average.
