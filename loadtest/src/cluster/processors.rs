@@ -17,17 +17,18 @@ pub(crate) async fn used(cluster: Arc<Mutex<Cluster>>, from: Instant, until: Ins
     tokio::time::sleep_until(until.into()).await;
     let after = read(&*cluster.lock().await)?;
     let mut by_role = ByRole::new();
-    for ((name, before), (_, after)) in before.iter().zip(&after) {
+    for ((name, id, before), (_, id_after, after)) in before.iter().zip(&after) {
         // A process that was started again has a clock that began again.
-        let used = after.checked_sub(*before)?;
+        let used = after.checked_sub(*before).filter(|_| id == id_after)?;
         *by_role.entry(role(name).to_owned()).or_default() += used.as_secs_f64();
     }
     Some(by_role)
 }
 
-fn read(cluster: &Cluster) -> Option<Vec<(String, Duration)>> {
+/// The name of each process, its number in the system, and its clock.
+fn read(cluster: &Cluster) -> Option<Vec<(String, u32, Duration)>> {
     let clock = |process: &vigie_harness::process::Process| {
-        Some((process.name().to_owned(), process.processor_time()?))
+        Some((process.name().to_owned(), process.id()?, process.processor_time()?))
     };
     cluster.processes().iter().map(clock).collect()
 }

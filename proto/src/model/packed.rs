@@ -222,6 +222,7 @@ struct Columns {
 impl Columns {
     fn new(mut message: pb::PackedMatches) -> Result<Self, Invalid> {
         let matches = message.item_ids.len();
+        check_len("item_ids", matches, 0, Query::ANSWERS_MAX)?;
         let always = [
             ("bank_numbers", message.bank_numbers.len()),
             ("hash_types", message.hash_types.len()),

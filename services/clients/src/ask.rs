@@ -32,6 +32,8 @@ pub struct Ask {
     pub answer_bytes: usize,
     /// The types of its hashes, which an answer counts.
     hash_types: HashTypeSet,
+    /// How many searches it was put together from.
+    put_together: usize,
     /// How much work it is.
     cost: Cost,
     /// Where in a trace it is made.
@@ -49,13 +51,20 @@ impl Ask {
     ) -> Self {
         let (hash_types, cost) = (hash_types(&queries), Cost::of(&queries, &options.max_distances));
         let (answer_bytes, context) = (ANSWER_BYTES_MAX, trace::current());
-        Self { queries, options, priority, deadline, answer_bytes, hash_types, cost, context }
+        let put_together = 1;
+        Self { queries, options, priority, deadline, answer_bytes, hash_types, put_together, cost, context }
     }
 
     /// The same search with an answer of at most so many bytes of matches.
     #[must_use]
     pub fn within(self, answer_bytes: usize) -> Self {
         Self { answer_bytes, ..self }
+    }
+
+    /// The same search, which was put together from so many.
+    #[must_use]
+    pub fn put_together_from(self, searches: usize) -> Self {
+        Self { put_together: searches, ..self }
     }
 
     /// The bytes of matches that the answer to all these searches may hold.
@@ -98,6 +107,10 @@ impl Search for Ask {
 
     fn query_count(&self) -> usize {
         self.queries.len()
+    }
+
+    fn put_together(&self) -> usize {
+        self.put_together
     }
 
     fn shared_queries_max(&self) -> usize {

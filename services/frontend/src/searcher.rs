@@ -161,7 +161,10 @@ impl Searcher {
         Urgency { priority, waits_for_room }: Urgency,
         deadline: Instant,
     ) -> Result<SearchAnswer, SearchFailure> {
-        let ask = Ask::new(queries, Arc::new(options), priority, deadline).within(answer_bytes);
+        // Most requests of a stream have one query.
+        let put_together = if waits_for_room { queries.len() } else { 1 };
+        let ask = Ask::new(queries, Arc::new(options), priority, deadline);
+        let ask = ask.within(answer_bytes).put_together_from(put_together);
         loop {
             let searched = self.search_once(&ask, waits_for_room).await;
             let Err(SearchFailure::Call(status)) = &searched else { return searched };
@@ -182,7 +185,7 @@ impl Searcher {
         };
         // Where a sequence is to be waited for, the coordinator knows for whom, and bounds them.
         let waits = ask.options.min_sequence > Sequence::ZERO;
-        let is_large = ask.queries.len() > SHARED_QUERIES_MAX && !is_streamed;
+        let is_large = ask.queries.len() > SHARED_QUERIES_MAX && (!is_streamed || ask.is_costly());
         if is_quick_here || waits || is_large {
             return self.lane.carrier().carry(std::slice::from_ref(ask), ask.deadline).await;
         }

@@ -30,6 +30,7 @@ use tonic::Code;
 use vigie_telemetry::trace::{self, Span};
 
 pub use carry::{Carry, Reply, Search};
+use pace::Load;
 use queue::{Pending, Queue};
 
 /// The most searches that queue for one service; servers limit their calls below it.
@@ -161,9 +162,11 @@ impl<C: Carry> Shared<C> {
         let now = Instant::now();
         let mut queue = self.queue();
         let has_room = queue.out < self.limits.calls;
-        if has_room && queue.is_empty() && queue.pace.due(now, search.deadline(), now).is_none() {
+        // One that has little time does not wait with others for an interval to end.
+        let is_free = queue.is_empty() || queue.due(self.limits.queries, now).is_some();
+        if has_room && is_free && queue.pace.due(now, search.deadline(), now).is_none() {
             queue.out += 1;
-            queue.pace.note_call(search.query_count(), now, now);
+            queue.pace.note_call(Load::of([search]), now, now);
             return Ok(Way::Now(Slot(self)));
         }
         if queue.len() >= QUEUED_MAX {

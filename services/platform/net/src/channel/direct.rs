@@ -8,7 +8,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -27,6 +27,8 @@ use crate::endpoint::{
 };
 use crate::network::Network;
 
+/// Calls that are sent before the server has said how many it takes.
+const STREAMS_AT_FIRST: usize = 100;
 /// The most bytes of the head, and of the end, of an answer.
 const HEADER_LIST_BYTES_MAX: u32 = 16 << 10;
 
@@ -54,8 +56,8 @@ struct Attempt {
 #[derive(Clone)]
 struct Open {
     requests: SendRequest<Bytes>,
-    /// Held by each call for as long as it is under way.
-    in_use: Arc<()>,
+    /// Held by each call for as long as it is under way, and by the task of the connection.
+    in_use: Weak<()>,
 }
 
 impl DirectChannel {
@@ -100,11 +102,12 @@ impl Link {
         );
         let message = whole(body).await?;
         let mut open = self.open().await?;
+        let in_use = open.in_use.upgrade();
         let sent = open.requests.send_request(Request::from_parts(head, ()), false);
         let (answer, mut sending) = sent.map_err(broken)?;
         sending.send_data(message, true).map_err(broken)?;
         let (head, stream) = answer.await.map_err(broken)?.into_parts();
-        let body = Answer { stream, has_data: true, _in_use: open.in_use };
+        let body = Answer { stream, has_data: true, _in_use: in_use };
         Ok(Response::from_parts(head, Body::new(body)))
     }
 
@@ -119,7 +122,8 @@ impl Link {
     async fn open(&self) -> Result<Open, Status> {
         loop {
             let Attempt { number, making } = self.attempt();
-            let (is_old, made) = (making.peek().is_some(), making.await);
+            // Nobody may have waited for it when it ended.
+            let (is_old, made) = (making.clone().now_or_never().is_some(), making.await);
             let failure = match made {
                 Ok(Open { requests, in_use }) => match requests.ready().await {
                     Ok(requests) => return Ok(Open { requests, in_use }),
@@ -182,19 +186,20 @@ async fn connect(endpoint: Uri, network: Network) -> io::Result<Open> {
         let mut settings = h2::client::Builder::new();
         settings
             .enable_push(false)
+            .initial_max_send_streams(STREAMS_AT_FIRST)
             .initial_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_header_list_size(HEADER_LIST_BYTES_MAX);
         settings.handshake(io).await.map_err(io::Error::other)
     };
     let (requests, mut connection) = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await??;
-    let in_use = Arc::new(());
-    let (pings, held) = (connection.ping_pong(), Arc::downgrade(&in_use));
+    let held = Arc::new(());
+    let (pings, in_use) = (connection.ping_pong(), Arc::downgrade(&held));
     tokio::spawn(async move {
         // A connection that ends tells each of its calls why.
         let lives = async {
             match pings {
-                Some(pings) => silent(pings, || held.strong_count() > 1).await,
+                Some(pings) => silent(pings, || Arc::strong_count(&held) > 1).await,
                 None => std::future::pending().await,
             }
         };
@@ -223,7 +228,7 @@ async fn silent(mut pings: PingPong, is_used: impl Fn() -> bool) {
 struct Answer {
     stream: RecvStream,
     has_data: bool,
-    _in_use: Arc<()>,
+    _in_use: Option<Arc<()>>,
 }
 
 impl http_body::Body for Answer {

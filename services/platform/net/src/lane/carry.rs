@@ -22,6 +22,11 @@ pub trait Search: Clone + Debug + Send + Sync + 'static {
     /// Queries in it.
     fn query_count(&self) -> usize;
 
+    /// How many searches it was put together from.
+    fn put_together(&self) -> usize {
+        1
+    }
+
     /// The most queries of a call that it shares.
     fn shared_queries_max(&self) -> usize;
 

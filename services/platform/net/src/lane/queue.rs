@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use vigie_rpc::Priority;
 
 use super::carry::{Carry, Reply, Search as _};
-use super::pace::Pace;
+use super::pace::{Load, Pace};
 
 /// One call in this many is for bulk, if bulk waits.
 const BULK_TURN: u64 = 8;
@@ -146,7 +146,7 @@ impl<C: Carry> Queue<C> {
         let oldest = oldest.map(|pending| pending.since).min().unwrap_or(now);
         let batch = self.take(queries_max, now);
         if !batch.is_empty() {
-            self.pace.note_call(batch.iter().map(|pending| pending.search.query_count()).sum(), oldest, now);
+            self.pace.note_call(Load::of(batch.iter().map(|pending| &pending.search)), oldest, now);
         }
         batch
     }
