@@ -2,7 +2,7 @@
 //!
 //! A service is sent a few calls at once. While they are out, further searches queue; when one comes back, the queued searches
 //! that are alike go out together as the next call ("natural batching"). A service with little to do keeps nobody waiting; on a
-//! busy one, many searches share the cost of a call, and its calls begin at intervals ([`pace`]). Interactive searches go before bulk, but every eighth call is for bulk.
+//! busy one, many searches share the cost of a call, and its calls begin at intervals (`pace`). Interactive searches go before bulk, but every eighth call is for bulk.
 //! Where the oldest search has queued for some time, the queue is served out of turn: the calls that are out may be stuck.
 //!
 //! Searches share a call only where that changes no answer: they are alike ([`Search::is_alike`]), and their deadlines are
