@@ -165,8 +165,9 @@ impl<C: Carry> Shared<C> {
         // One that has little time does not wait with others for an interval to end.
         let is_free = queue.is_empty() || queue.due(self.limits.queries, now).is_some();
         if has_room && is_free && queue.pace.due(now, search.deadline(), now).is_none() {
+            let beside = queue.out;
+            queue.pace.note_call(Load::of([search]), beside, now, now);
             queue.out += 1;
-            queue.pace.note_call(Load::of([search]), now, now);
             return Ok(Way::Now(Slot(self)));
         }
         if queue.len() >= QUEUED_MAX {

@@ -1,8 +1,7 @@
 //! When a lane's next calls begin: at once while there is little to do, at intervals while many searches come.
 //!
-//! A call costs far more than one more search in it. While calls carry one search each, nothing is gained by waiting, and none
-//! waits. Where they carry several, the lane is busy, and it tries intervals: calls begin at their ends, with all that has come
-//! meanwhile. How many searches come then tells what sort of callers there are. If as many come as before, nobody is kept from
+//! A call costs far more than one more search in it. While one search or two are under way, nothing is gained by waiting, and none
+//! waits. Where more are, the lane is busy, and it tries intervals: calls begin at their ends, with all that has come meanwhile. How many searches come then tells what sort of callers there are. If as many come as before, nobody is kept from
 //! asking, and the next longer interval is tried. If fewer come, callers wait for their answers before they ask again, and the
 //! interval goes back. Now and then a shorter one is tried in the same way.
 
@@ -16,8 +15,8 @@ use super::carry::Search;
 const STEP: Duration = Duration::from_millis(1);
 /// The greatest interval, in steps. It is added to the time of a search at most, and on average half of it.
 const STEPS_MAX: u32 = 2;
-/// Searches of a call, on average, from which on a lane is busy.
-const BUSY: f64 = 2.0;
+/// Searches of a call and calls that are out beside it, on average, from which on a lane is busy.
+const BUSY: f64 = 3.0;
 /// The share of the last call in that average.
 const SMOOTHING: f64 = 1.0 / 16.0;
 /// Calls and queries after which it is looked at how many came.
@@ -38,8 +37,8 @@ const TIME_SHARE: u32 = 8;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// Searches of a call, on average.
-    searches: f64,
+    /// Searches of a call and calls that are out beside it, on average.
+    under_way: f64,
     /// The interval; 0 where calls begin at once.
     steps: u32,
     /// When the last interval ended: what came before goes as soon as there is a call for it.
@@ -88,7 +87,7 @@ struct Trial {
 impl Default for Pace {
     fn default() -> Self {
         Self {
-            searches: 1.0,
+            under_way: 1.0,
             steps: 0,
             began: None,
             window: Window::default(),
@@ -117,17 +116,17 @@ impl Pace {
         (until > now).then_some(until)
     }
 
-    /// A call begins. If the oldest of its searches has come in this interval, that ends.
-    pub(super) fn note_call(&mut self, load: Load, oldest: Instant, now: Instant) {
+    /// A call begins, with others out beside it. If the oldest of its searches has come in this interval, that ends.
+    pub(super) fn note_call(&mut self, load: Load, beside: usize, oldest: Instant, now: Instant) {
         if self.began.is_none_or(|began| oldest > began) {
             self.began = Some(now);
         }
-        let [searches, queries] =
-            [load.searches, load.queries].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
-        self.searches += (f64::from(searches) - self.searches) * SMOOTHING;
-        if self.searches < BUSY {
+        let [under_way, queries] =
+            [load.searches + beside, load.queries].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        self.under_way += (f64::from(under_way) - self.under_way) * SMOOTHING;
+        if self.under_way < BUSY {
             if self.steps > 0 || self.window.since.is_some() {
-                *self = Self { searches: self.searches, began: self.began, ..Self::default() };
+                *self = Self { under_way: self.under_way, began: self.began, ..Self::default() };
             }
             return;
         }
@@ -200,7 +199,7 @@ mod tests {
         for _ in 0..10_000 {
             now += micros(50);
             assert_eq!(pace.due(now, now + FAR, now), None);
-            pace.note_call(alike(1), now, now);
+            pace.note_call(alike(1), 0, now, now);
         }
     }
 
@@ -218,7 +217,7 @@ mod tests {
                 }
             }
             waits.extend(came.iter().map(|since| *now - *since));
-            pace.note_call(alike(came.len()), came[0], *now);
+            pace.note_call(alike(came.len()), 0, came[0], *now);
         }
         waits
     }
@@ -240,7 +239,7 @@ mod tests {
         for _ in 0..100 {
             now += longest;
             assert_eq!(pace.due(now, now + FAR, now), None);
-            pace.note_call(alike(1), now, now);
+            pace.note_call(alike(1), 0, now, now);
         }
         now += micros(50);
         assert_eq!(pace.due(now, now + FAR, now), None, "there is little to do now");
@@ -254,7 +253,7 @@ mod tests {
             now += takes;
             let came = now;
             now = pace.due(came, now + FAR, now).unwrap_or(now);
-            pace.note_call(alike(16), came, now);
+            pace.note_call(alike(16), 0, came, now);
         }
         (now - begun).as_secs_f64() / (takes * 20_000).as_secs_f64()
     }
@@ -273,7 +272,7 @@ mod tests {
         for _ in 0..10_000 {
             now += micros(300);
             assert_eq!(pace.due(now, now + FAR, now), None);
-            pace.note_call(Load { searches: 1, queries: 40 }, now, now);
+            pace.note_call(Load { searches: 1, queries: 40 }, 1, now, now);
         }
     }
 }

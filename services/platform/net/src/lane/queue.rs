@@ -146,7 +146,9 @@ impl<C: Carry> Queue<C> {
         let oldest = oldest.map(|pending| pending.since).min().unwrap_or(now);
         let batch = self.take(queries_max, now);
         if !batch.is_empty() {
-            self.pace.note_call(Load::of(batch.iter().map(|pending| &pending.search)), oldest, now);
+            let load = Load::of(batch.iter().map(|pending| &pending.search));
+            // This call is out already.
+            self.pace.note_call(load, self.out.saturating_sub(1), oldest, now);
         }
         batch
     }
