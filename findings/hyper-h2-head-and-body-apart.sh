@@ -13,7 +13,7 @@
 # by the connection's task when that writes the head. So the body waits for that task, is taken by a third one, and wakes
 # the first again. `SendStream::send_data` needs no room to be asked for: what it is given is kept until the stream is open.
 #
-# Source: hyper 1.12.0 (https://github.com/hyperium/hyper), h2 0.4.20 (https://github.com/hyperium/h2).
+# Source: hyper, version 1.12.0 (https://github.com/hyperium/hyper); h2, version 0.4.20 (https://github.com/hyperium/h2).
 #
 # Why it matters here: a search is five small calls, one to a coordinator and one to each of four matchers. Their clients put head and
 # message into h2 themselves (services/platform/net/src/channel/direct.rs), which took about a third of the processor time of the coordinator and a
@@ -168,6 +168,7 @@ async fn main() {
 }
 RUST
 cargo run -q > seen
+cargo tree -q --depth 1 | grep -oE '(hyper|h2) v[0-9.]+'
 cat seen
 grep -Eq '^  hyper: \[[0-9]+, [0-9]+\]$' seen || { echo "changed: hyper no longer writes head and body apart" >&2; exit 1; }
 grep -Eq '^  h2:    \[[0-9]+\]$' seen || { echo "changed: h2 no longer writes head and body together" >&2; exit 1; }

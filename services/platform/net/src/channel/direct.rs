@@ -40,17 +40,11 @@ pub struct DirectChannel(Arc<Link>);
 struct Link {
     endpoint: Uri,
     network: Network,
-    connection: Mutex<Option<Attempt>>,
+    connection: Mutex<Option<Making>>,
 }
 
 /// A connection that is being made, or was. Everybody who waits for it gets its outcome.
 type Making = Shared<BoxFuture<'static, Result<Open, Arc<io::Error>>>>;
-
-#[derive(Clone)]
-struct Attempt {
-    number: u64,
-    making: Making,
-}
 
 /// An open connection.
 #[derive(Clone)]
@@ -121,9 +115,9 @@ impl Link {
     /// A connection that takes a request now. One that has ended since its last call is replaced.
     async fn open(&self) -> Result<Open, Status> {
         loop {
-            let Attempt { number, making } = self.attempt();
+            let making = self.making();
             // Nobody may have waited for it when it ended.
-            let (is_old, made) = (making.clone().now_or_never().is_some(), making.await);
+            let (is_old, made) = (making.clone().now_or_never().is_some(), making.clone().await);
             let failure = match made {
                 Ok(Open { requests, in_use }) => match requests.ready().await {
                     Ok(requests) => return Ok(Open { requests, in_use }),
@@ -131,7 +125,7 @@ impl Link {
                 },
                 Err(error) => unreachable(error),
             };
-            self.forget(number);
+            self.forget(&making);
             // Of one that was just made, this is the outcome of this call.
             if !is_old {
                 return Err(failure);
@@ -140,29 +134,23 @@ impl Link {
     }
 
     /// The connection there is, or a new one.
-    fn attempt(&self) -> Attempt {
+    fn making(&self) -> Making {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let attempt = connection.get_or_insert_with(|| {
+        let making = connection.get_or_insert_with(|| {
             // It goes on where those who wait for it give up.
             let connecting = tokio::spawn(connect(self.endpoint.clone(), self.network.clone()));
             let made =
                 connecting.map(|ended| ended.unwrap_or_else(|failed| Err(failed.into())).map_err(Arc::new));
-            Attempt { number: next_number(), making: made.boxed().shared() }
+            made.boxed().shared()
         });
-        attempt.clone()
+        making.clone()
     }
 
     /// The next call does not use this connection.
-    fn forget(&self, number: u64) {
+    fn forget(&self, making: &Making) {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        connection.take_if(|attempt| attempt.number == number);
+        connection.take_if(|kept| kept.ptr_eq(making));
     }
-}
-
-fn next_number() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NUMBERS: AtomicU64 = AtomicU64::new(0);
-    NUMBERS.fetch_add(1, Ordering::Relaxed)
 }
 
 /// The bytes of a message, all of which are there.
