@@ -382,11 +382,11 @@ pub(crate) struct CeilingArguments {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Way {
-    /// One hash each, on streams that stay open.
+    /// Each lookup has one hash, on a stream that stays open.
     Stream,
     /// 64 hashes in a call.
     Batch,
-    /// One hash in a call.
+    /// Each lookup has one hash, and a call of its own.
     Single,
 }
 

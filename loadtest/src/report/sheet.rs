@@ -26,7 +26,7 @@ pub(crate) struct Sheet<'a> {
     pub(crate) failures: Vec<(String, u64)>,
     /// What sending took.
     pub(crate) generator: String,
-    /// What answering took, of an own cluster.
+    /// The processor time that a cluster of the run's own took to answer.
     pub(crate) cluster: Option<String>,
     /// What was done to the cluster, and when.
     pub(crate) faults: Vec<String>,

@@ -50,7 +50,7 @@ impl fmt::Display for Way {
     }
 }
 
-/// One turn of one build.
+/// The figures of one turn of one build.
 #[derive(Debug, Clone, Serialize)]
 struct Turn {
     /// Microseconds of processor time for each lookup.

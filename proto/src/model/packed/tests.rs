@@ -10,7 +10,7 @@ fn a_hash() -> impl Strategy<Value = QueryHash> {
         any::<[u8; 32]>().prop_map(Hash::pdq),
         any::<[u8; 16]>().prop_map(Hash::md5),
         any::<[u8; 32]>().prop_map(Hash::sha256),
-        // Of a type that another version knows, of any length.
+        // A hash of any length, of a type that another version knows.
         vec(any::<u8>(), 1..40)
             .prop_map(|bytes| { Hash::from_peer(HashType::from_number(4_321).unwrap(), &bytes).unwrap() }),
     ];
@@ -73,7 +73,7 @@ proptest! {
         let read: Vec<QueryMatches> = over_the_wire(&message).try_into().unwrap();
         prop_assert_eq!(&read, &results);
         let bytes: usize = results.iter().map(QueryMatches::bytes).sum();
-        // What is told of each query has a margin of its own.
+        // The counts of each query have a margin of their own.
         prop_assert!(message.encoded_len() <= bytes + 16 + 8 * results.len());
     }
 

@@ -12,14 +12,14 @@ use vigie_proto::Form;
 /// version by then.
 const PLAIN_FOR: Duration = Duration::from_secs(10);
 
-/// What is known of one server. Clones know the same.
+/// The forms that one server has shown to know. Clones share that.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Forms {
     plain_until: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Forms {
-    /// Makes a search by `call`, which is told the form.
+    /// Makes a search: `call` sends it in the form that it is given.
     ///
     /// An older server finds no queries in a packed request, and refuses it before it does anything. It is asked once more, in
     /// plain; so is one that has found something else wrong, which then says it again.

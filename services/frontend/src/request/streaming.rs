@@ -114,7 +114,7 @@ impl Streamed {
             {
                 tokio::time::sleep_until(until).await;
             }
-            // What else is there already and may share its search, as far as there are places for it.
+            // Other requests that are there already may share its search, as far as there are places for them.
             while end.is_none() && round.is_open() {
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else { break };
                 round.is_read_ahead = true;
@@ -210,7 +210,7 @@ struct Round {
 /// Where a group has the room for its messages from.
 #[derive(Clone, Copy)]
 enum MessageRoom {
-    /// It takes over that of the message that was read last.
+    /// The group takes over the room of the message that was read last.
     OfTheLast,
     /// The stream was read on, so it takes room of its own.
     Own,
