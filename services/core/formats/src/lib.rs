@@ -1,0 +1,1 @@
+//! The formats in which the field shares hashes: files of them, and the documents of sharing programmes.

@@ -1,0 +1,1 @@
+//! The exchange: follows sharing programmes.

@@ -1,0 +1,1 @@
+//! The gateway: HTTP for everybody who does not speak gRPC.
