@@ -9,7 +9,7 @@ use vigie_consortium::{Details, Expiry, Origin};
 use vigie_model::{
     BankId, BankName, BankRef, Hash, Item, ItemContent, ItemId, LogHead, MemberName, Sequence, UnixMillis,
 };
-use vigie_net::{CallError, Channel, EndpointError, Network, Patience};
+use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
 use vigie_proto::Invalid;
 use vigie_proto::bank::ContributedItem;
 use vigie_proto::consortium::{bank_ref, optional_member};
@@ -142,6 +142,12 @@ impl BankClient {
     #[must_use]
     pub fn with_patience(self, patience: Patience) -> Self {
         Self { bank: self.bank.with_patience(patience) }
+    }
+
+    /// The same banks and connections, for a caller with this credential.
+    #[must_use]
+    pub fn bearing(&self, bearer: Option<Bearer>) -> Self {
+        Self { bank: self.bank.bearing(bearer) }
     }
 
     /// The endpoint of the bank that answered last, or of the first.
