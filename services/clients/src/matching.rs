@@ -4,6 +4,9 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use tokio::time::Instant;
 use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 use vigie_model::{Coverage, ImageFingerprint, MatchCall, Matched, Sequence};
 use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Pool, Target};
 use vigie_proto::Invalid;
@@ -120,6 +123,16 @@ impl MatchClient {
             answer.try_into().map_err(|invalid| target.unreadable(&invalid))
         };
         self.pool.call(ask).await
+    }
+
+    /// Asks one of the frontends whether it serves, by its health service.
+    pub async fn is_serving(&self, deadline: Instant) -> bool {
+        let mut health = HealthClient::new(self.pool.pick().target.channel());
+        let asked = health.check(HealthCheckRequest { service: String::new() });
+        let answer = tokio::time::timeout_at(deadline, asked).await;
+        answer.is_ok_and(|answer| {
+            answer.is_ok_and(|answer| answer.get_ref().status() == ServingStatus::Serving)
+        })
     }
 
     /// Computes the fingerprints of an image and looks nothing up.

@@ -13,6 +13,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use vigie_model::{BankName, BankRef};
 use vigie_net::TlsArgs;
 
+use crate::local_cluster::HttpAt;
+
 pub(crate) use audit::{
     AuditCommand, AuditCosignArgs, AuditExportArgs, AuditKeyCommand, AuditListArgs, AuditProveArgs,
     AuditVerifyArgs, KeyArg, LogArgs, of_kind,
@@ -131,6 +133,8 @@ pub(crate) enum Command {
     Coordinator(RoleArgs),
     /// Run a frontend
     Frontend(RoleArgs),
+    /// Run a gateway: HTTP for clients that do not speak gRPC
+    Gateway(RoleArgs),
     /// Check configurations, and show every key
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -223,12 +227,22 @@ pub(crate) struct UpArgs {
     /// 0 takes any that are free
     #[arg(long, default_value_t = 7740)]
     pub(crate) port: u16,
+    /// Serve HTTP here, or `off`: HMA's REST API and our own [default: the fortieth port after the first, 127.0.0.1:7780]
+    #[arg(long, value_parser = http_at, value_name = "ADDRESS:PORT|off")]
+    pub(crate) http: Option<HttpAt>,
     /// Serve the metrics and probes of all roles here by plain HTTP, such as 127.0.0.1:9464 [default: nowhere]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) telemetry_listen: Option<SocketAddr>,
     /// Send every trace to this collector, by OTLP over gRPC, such as http://127.0.0.1:4317
     #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
     pub(crate) otlp_endpoint: String,
+}
+
+fn http_at(text: &str) -> Result<HttpAt, String> {
+    match text {
+        "off" => Ok(HttpAt::Off),
+        _ => text.parse().map(HttpAt::Address).map_err(|_| "is neither ADDRESS:PORT nor `off`".to_owned()),
+    }
 }
 
 /// Arguments of `vigie match`.

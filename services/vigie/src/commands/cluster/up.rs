@@ -39,6 +39,7 @@ pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
         shard_count: args.shards,
         matchers: Matchers::AsFunctions,
         ports,
+        http: args.http.unwrap_or_default(),
         telemetry,
         ..LocalClusterConfig::new(&data)
     };
@@ -106,13 +107,16 @@ fn announce(cluster: &LocalCluster, operator: Option<&Path>, output: &mut Output
     let (frontend, coordinator, bank) =
         (cluster.frontend_url(), cluster.coordinator_url(), cluster.bank_url());
     output.object(&serde_json::json!({
-        "ready": true, "frontend": frontend, "coordinator": coordinator, "bank": bank,
+        "ready": true, "frontend": frontend, "coordinator": coordinator, "bank": bank, "http": cluster.http_url(),
         "telemetry": cluster.telemetry_url(), "operator_key": operator
     }))?;
     output.say("ready")?;
     output.say(format!("  frontend     {frontend}"))?;
     output.say(format!("  coordinator  {coordinator}"))?;
     output.say(format!("  bank         {bank}"))?;
+    if let Some(http) = cluster.http_url() {
+        output.say(format!("  http         {http}"))?;
+    }
     if let Some(telemetry) = cluster.telemetry_url() {
         output.say(format!("  metrics      {telemetry}/metrics"))?;
     }
