@@ -369,7 +369,7 @@ pub(crate) struct StoreArgs {
 /// One bank by name.
 #[derive(Debug, Args)]
 pub(crate) struct OneBankArgs {
-    /// Its name: 1 to 64 of A-Z a-z 0-9 . _ -; of another member's bank, OWNER/NAME or an alias
+    /// Its name: 1 to 255 of A-Z a-z 0-9 . _ -; of another member's bank, OWNER/NAME or an alias
     pub(crate) name: BankRef,
     /// Where
     #[command(flatten)]
