@@ -105,9 +105,12 @@ impl Config {
     pub(crate) fn bound_to(&self) -> Result<Option<Bearer>, String> {
         let Some(path) = &self.api_key_file else { return Ok(None) };
         let cannot = |why: String| format!("api_key_file: {} {why}", path.display());
-        let text = std::fs::read_to_string(path).map_err(|error| cannot(format!("cannot be read: {error}")))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| cannot(format!("cannot be read: {error}")))?;
         let text = Zeroizing::new(text);
-        Bearer::new(text.trim(), "api_key_file").map(Some).map_err(|fault| cannot(format!("has no API key: {fault}")))
+        Bearer::new(text.trim(), "api_key_file")
+            .map(Some)
+            .map_err(|fault| cannot(format!("has no API key: {fault}")))
     }
 
     /// Every fault of the values, each beginning with its key. Reads the files.

@@ -64,10 +64,13 @@ impl From<CallError> for Problem {
         }
         let message = match (error.is_of_the_connection(), status) {
             (true, _) => format!("the {} cannot be reached", error.service()),
-            (false, StatusCode::INTERNAL_SERVER_ERROR) => "the request failed for an internal reason".to_owned(),
+            (false, StatusCode::INTERNAL_SERVER_ERROR) => {
+                "the request failed for an internal reason".to_owned()
+            }
             (false, _) => error.message().to_owned(),
         };
-        let retry_after = error.retry_after().or((status == StatusCode::SERVICE_UNAVAILABLE).then_some(AGAIN));
+        let retry_after =
+            error.retry_after().or((status == StatusCode::SERVICE_UNAVAILABLE).then_some(AGAIN));
         Self { status, message, retry_after }
     }
 }

@@ -71,8 +71,11 @@ pub async fn run_with(
     let access = access.map_err(RunError::Config)?.counting(members.tally());
     let cluster = Cluster::new(&config);
     let watching = cluster.watch(&config, &own, WallClock::system())?;
-    let shared =
-        Shared { cluster: cluster.clone(), bodies: Bodies::new(&config), fetcher: Fetcher::new(&config.fetch)? };
+    let shared = Shared {
+        cluster: cluster.clone(),
+        bodies: Bodies::new(&config),
+        fetcher: Fetcher::new(&config.fetch)?,
+    };
     let entry = Entry {
         access,
         hosts: Hosts::new(&config.hosts),
@@ -100,5 +103,8 @@ pub async fn run_with(
 
 /// Every route, with the answers to what is not there.
 fn routes(shared: Shared) -> Router {
-    hma::routes().fallback(hma::no_such_page).method_not_allowed_fallback(hma::no_such_method).with_state(shared)
+    hma::routes()
+        .fallback(hma::no_such_page)
+        .method_not_allowed_fallback(hma::no_such_method)
+        .with_state(shared)
 }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+pub use gateway::HttpAt;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use vigie_access::{DirectoryConfig, ProcessesConfig};
@@ -24,7 +25,6 @@ use vigie_consortium::Process;
 use vigie_frontend::CoordinatorAt;
 use vigie_model::Topology;
 use vigie_serving::ServingConfig;
-pub use gateway::HttpAt;
 use vigie_telemetry::{Condition, OpenFiles, Shown, TelemetryConfig};
 
 use crate::config::names::{BANK, COORDINATOR, FRONTEND, GATEWAY, MATCHER};
@@ -138,7 +138,16 @@ impl LocalCluster {
     /// Starts every role. They listen when this returns; [`Self::wait_ready`] waits until they answer.
     pub async fn start(config: LocalClusterConfig) -> anyhow::Result<Self> {
         let LocalClusterConfig {
-            data, shard_count, matchers, ports, bank, matcher, frontend, http, gateway, telemetry
+            data,
+            shard_count,
+            matchers,
+            ports,
+            bank,
+            matcher,
+            frontend,
+            http,
+            gateway,
+            telemetry,
         } = config;
         let neighbours = match matchers {
             Matchers::ByCalls => None,

@@ -18,7 +18,8 @@ const CHECKED_BY: &str = "/vigie.consortium.v1.ConsortiumService/WhoAmI";
 pub(super) fn of(headers: &HeaderMap) -> Result<Option<Bearer>, Problem> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
-    let wrong = || Problem::new(StatusCode::UNAUTHORIZED, "send one credential, as `Authorization: Bearer KEY`");
+    let wrong =
+        || Problem::new(StatusCode::UNAUTHORIZED, "send one credential, as `Authorization: Bearer KEY`");
     if values.next().is_some() {
         return Err(wrong());
     }

@@ -85,10 +85,21 @@ mod tests {
 
     #[test]
     fn programs_and_our_own_pages_are_let_in() {
-        for host in ["127.0.0.1:7780", "localhost:7780", "[::1]:7780", "10.0.0.7", "vigie-gateway:80", "match.example:8443"] {
+        for host in [
+            "127.0.0.1:7780",
+            "localhost:7780",
+            "[::1]:7780",
+            "10.0.0.7",
+            "vigie-gateway:80",
+            "match.example:8443",
+        ] {
             assert!(check(&[("host", host)], Method::POST).is_ok(), "{host}");
         }
-        let own = [("host", "127.0.0.1:7780"), ("origin", "http://127.0.0.1:7780"), ("sec-fetch-site", "same-origin")];
+        let own = [
+            ("host", "127.0.0.1:7780"),
+            ("origin", "http://127.0.0.1:7780"),
+            ("sec-fetch-site", "same-origin"),
+        ];
         assert!(check(&own, Method::POST).is_ok());
         assert!(check(&[("host", "localhost"), ("sec-fetch-site", "none")], Method::GET).is_ok());
     }
@@ -108,7 +119,11 @@ mod tests {
             vec![host, ("sec-fetch-site", "same-site")],
             vec![host, ("sec-fetch-site", "none")],
         ] {
-            assert_eq!(check(&headers, Method::POST).unwrap_err().status, StatusCode::FORBIDDEN, "{headers:?}");
+            assert_eq!(
+                check(&headers, Method::POST).unwrap_err().status,
+                StatusCode::FORBIDDEN,
+                "{headers:?}"
+            );
         }
         assert_eq!(check(&[], Method::GET).unwrap_err().status, StatusCode::BAD_REQUEST);
     }

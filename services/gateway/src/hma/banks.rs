@@ -7,7 +7,7 @@ use axum::{Extension, Json};
 use http::{Request, StatusCode};
 use serde_json::{Map, Value, json};
 use vigie_clients::{BankListing, CallError, Code, IdempotencyKey};
-use vigie_model::{BankName, BankRef};
+use vigie_model::{BankName, BankRef, MatchRatio};
 
 use crate::hma::json;
 use crate::hma::refusal::Refusal;
@@ -80,14 +80,14 @@ pub(crate) fn new_name(text: &str) -> Result<BankName, Refusal> {
 }
 
 /// A ratio: a number, or a text of one.
-fn ratio(value: &Value) -> Result<f64, Refusal> {
+fn ratio(value: &Value) -> Result<MatchRatio, Refusal> {
     let wrong = || Refusal::body("enabled_ratio", "is no number");
-    let ratio = match value {
+    let ratio: f64 = match value {
         Value::Number(number) => number.as_f64().ok_or_else(wrong)?,
         Value::String(text) => text.trim().parse().map_err(|_| wrong())?,
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return Err(wrong()),
     };
-    if (0.0..=1.0).contains(&ratio) { Ok(ratio) } else { Err(Refusal::bad("a ratio is 0.0 to 1.0")) }
+    ratio.try_into().map_err(|_| Refusal::bad("a ratio is 0.0 to 1.0"))
 }
 
 /// A switch: a boolean, or a text or number of one.
@@ -108,15 +108,21 @@ fn enabled(value: &Value) -> Result<bool, Refusal> {
 }
 
 /// The ratio of a new bank. `enabled` counts only where the ratio is given as nothing, as in HMA.
-fn ratio_of_new(asked: &Map<String, Value>) -> Result<f64, Refusal> {
+fn ratio_of_new(asked: &Map<String, Value>) -> Result<MatchRatio, Refusal> {
     match asked.get("enabled_ratio") {
-        None => Ok(1.0),
+        None => Ok(MatchRatio::ALWAYS),
         Some(Value::Null) => {
-            let is_enabled = asked.get("enabled").filter(|value| !value.is_null()).map(enabled).transpose()?;
-            Ok(if is_enabled.unwrap_or(true) { 1.0 } else { 0.0 })
+            let is_enabled =
+                asked.get("enabled").filter(|value| !value.is_null()).map(enabled).transpose()?;
+            Ok(switched(is_enabled.unwrap_or(true)))
         }
         Some(value) => ratio(value),
     }
+}
+
+/// The ratio of a bank that is on or off.
+const fn switched(is_on: bool) -> MatchRatio {
+    if is_on { MatchRatio::ALWAYS } else { MatchRatio::NEVER }
 }
 
 /// HMA's answer where a name is taken, by whose words clients know it.
@@ -136,16 +142,24 @@ pub(crate) async fn create(
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let asked = json::object(&shared, request).await?;
-    let name = asked.get("name").and_then(Value::as_str).ok_or_else(|| Refusal::body("name", "is required"))?;
+    let name =
+        asked.get("name").and_then(Value::as_str).ok_or_else(|| Refusal::body("name", "is required"))?;
     let ratio = ratio_of_new(&asked)?;
     let bank = create_bank(&caller, &new_name(name)?, ratio).await?;
     Ok((StatusCode::CREATED, Json(shown(&bank))).into_response())
 }
 
 /// Creates a bank with a ratio.
-pub(crate) async fn create_bank(caller: &Caller, name: &BankName, ratio: f64) -> Result<BankListing, Refusal> {
-    let created =
-        caller.banks.create_bank_with(name, ratio, IdempotencyKey::random(), caller.deadline()).await.map_err(taken)?;
+pub(crate) async fn create_bank(
+    caller: &Caller,
+    name: &BankName,
+    ratio: MatchRatio,
+) -> Result<BankListing, Refusal> {
+    let created = caller
+        .banks
+        .create_bank_with_ratio(name, ratio, IdempotencyKey::random(), caller.deadline())
+        .await
+        .map_err(taken)?;
     caller.newest.wrote(created.sequence);
     Ok(created.value)
 }
@@ -159,20 +173,24 @@ pub(crate) async fn change(
 ) -> Result<Json<Value>, Refusal> {
     let asked = json::object(&shared, request).await?;
     let given = |key: &str| asked.get(key).filter(|value| !value.is_null());
-    let new = given("name").map(|name| name.as_str().ok_or_else(|| Refusal::body("name", "is no text"))).transpose()?;
+    let new = given("name")
+        .map(|name| name.as_str().ok_or_else(|| Refusal::body("name", "is no text")))
+        .transpose()?;
     let new = new.map(new_name).transpose()?;
-    let switched = given("enabled").map(enabled).transpose()?;
+    let is_on = given("enabled").map(enabled).transpose()?;
     let ratio = given("enabled_ratio").map(ratio).transpose()?;
     let mut bank = of_path(&caller, &name).await?;
     if let Some(new) = new.filter(|new| bank.name.name != *new) {
-        let renamed =
-            caller.banks.rename_bank(&bank.name, &new, IdempotencyKey::random(), caller.deadline()).await.map_err(taken)?;
+        let renamed = caller
+            .banks
+            .rename_bank(&bank.name, &new, IdempotencyKey::random(), caller.deadline())
+            .await
+            .map_err(taken)?;
         caller.newest.wrote(renamed.sequence);
         bank = renamed.value;
     }
-    let by_switch = switched.map(|is_on| if is_on { 1.0 } else { 0.0 });
-    if let Some(ratio) = ratio.or(by_switch) {
-        if !bank.enabled && ratio > 0.0 {
+    if let Some(ratio) = ratio.or(is_on.map(switched)) {
+        if !bank.enabled && ratio > MatchRatio::NEVER {
             let key = IdempotencyKey::random();
             let enabled = caller.banks.set_bank_enabled(&bank.name, true, key, caller.deadline()).await?;
             caller.newest.wrote(enabled.sequence);
@@ -183,7 +201,7 @@ pub(crate) async fn change(
         bank = set.value;
     }
     let mut answer = shown(&bank);
-    if let (Some(is_on), None) = (switched, ratio) {
+    if let (Some(is_on), None) = (is_on, ratio) {
         // HMA answers a switch as a whole number.
         answer["matching_enabled_ratio"] = u8::from(is_on).into();
     }
@@ -212,12 +230,17 @@ mod tests {
     #[test]
     fn ratios_are_taken_as_numbers_and_as_texts() {
         let of = |text: &str| ratio_of_new(serde_json::from_str::<Value>(text).unwrap().as_object().unwrap());
-        assert_eq!(of("{}"), Ok(1.0));
-        assert_eq!(of(r#"{"enabled_ratio":"1"}"#), Ok(1.0));
-        assert_eq!(of(r#"{"enabled_ratio":0.25}"#), Ok(0.25));
-        assert_eq!(of(r#"{"enabled":false}"#), Ok(1.0));
-        assert_eq!(of(r#"{"enabled":false,"enabled_ratio":null}"#), Ok(0.0));
-        for bad in [r#"{"enabled_ratio":7.5}"#, r#"{"enabled_ratio":"x"}"#, r#"{"enabled_ratio":"NaN"}"#, r#"{"enabled_ratio":true}"#] {
+        assert_eq!(of("{}"), Ok(MatchRatio::ALWAYS));
+        assert_eq!(of(r#"{"enabled_ratio":"1"}"#), Ok(MatchRatio::ALWAYS));
+        assert_eq!(of(r#"{"enabled_ratio":0.25}"#).unwrap().get(), 0.25);
+        assert_eq!(of(r#"{"enabled":false}"#), Ok(MatchRatio::ALWAYS));
+        assert_eq!(of(r#"{"enabled":false,"enabled_ratio":null}"#), Ok(MatchRatio::NEVER));
+        for bad in [
+            r#"{"enabled_ratio":7.5}"#,
+            r#"{"enabled_ratio":"x"}"#,
+            r#"{"enabled_ratio":"NaN"}"#,
+            r#"{"enabled_ratio":true}"#,
+        ] {
             assert!(of(bad).is_err(), "{bad}");
         }
     }

@@ -16,11 +16,11 @@ use vigie_consortium::{Details, Expiry, Holder, Text};
 use vigie_model::{Hash, ItemContent, ItemDraft, ItemId, UnixMillis};
 use vigie_proto::bank::ContributedItem;
 
+use crate::hma::banks;
 use crate::hma::input::{self, ByUrl};
 use crate::hma::json;
 use crate::hma::refusal::Refusal;
 use crate::hma::signals::{hash, name_of, type_named};
-use crate::hma::banks;
 use crate::media::form::is_form;
 use crate::server::Shared;
 use crate::upstream::Caller;
@@ -75,7 +75,9 @@ pub(crate) async fn add(
         Some(url) => {
             let said = match json::is_json(&head) && !body.bytes().is_empty() {
                 true => json::parsed(body.bytes())?,
-                false if is_form(&head.headers) => return Err(Refusal::bad("send a file or a url, not both")),
+                false if is_form(&head.headers) => {
+                    return Err(Refusal::bad("send a file or a url, not both"));
+                }
                 false => json!({}),
             };
             drop(body);
@@ -170,7 +172,12 @@ async fn of_path(caller: &Caller, bank: &str, id: &str) -> Result<(Value, Descri
 
 /// Until when content is disabled, in HMA's numbers.
 fn disable_until(item: &DescribedItem) -> u64 {
-    match item.holds.iter().map(|hold| hold.until.moment()).max_by_key(|until| until.map_or(u64::MAX, |at| at.0)) {
+    match item
+        .holds
+        .iter()
+        .map(|hold| hold.until.moment())
+        .max_by_key(|until| until.map_or(u64::MAX, |at| at.0))
+    {
         None => ENABLED,
         Some(None) => DISABLED,
         Some(Some(until)) => until.0 / 1_000,
@@ -191,8 +198,10 @@ pub(crate) async fn show(
     Path((bank, id)): Path<(String, String)>,
     Query(wanted): Query<Shown>,
 ) -> Result<Json<Value>, Refusal> {
-    let with_signals = wanted.include_signals.as_deref().is_some_and(|text| text.eq_ignore_ascii_case("true"));
-    let with_metadata = !wanted.include_metadata.as_deref().is_some_and(|text| text.eq_ignore_ascii_case("false"));
+    let with_signals =
+        wanted.include_signals.as_deref().is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    let with_metadata =
+        !wanted.include_metadata.as_deref().is_some_and(|text| text.eq_ignore_ascii_case("false"));
     let (bank, item) = of_path(&caller, &bank, &id).await?;
     let mut answer = json!({
         "bank": bank, "disable_until_ts": disable_until(&item), "id": item.id.0, "original_media_uri": null
@@ -219,7 +228,9 @@ enum Disabling {
 
 /// Reads `disable_until_ts`.
 fn disabling(value: &Value, now: UnixMillis) -> Result<Disabling, Refusal> {
-    let wrong = || Refusal::bad("disable_until_ts is 0, 1, or a time in seconds since 1970, at most five years ahead");
+    let wrong = || {
+        Refusal::bad("disable_until_ts is 0, 1, or a time in seconds since 1970, at most five years ahead")
+    };
     let seconds = match value {
         Value::Number(number) => number.as_u64().or_else(|| whole(number.as_f64()?)).ok_or_else(wrong)?,
         Value::String(text) => text.trim().parse().map_err(|_| wrong())?,
@@ -274,7 +285,9 @@ pub(crate) async fn change(
         caller.newest.wrote(updated.sequence);
     }
     let item = caller.banks.describe_item(item.id, caller.deadline()).await?.value;
-    debug_assert!(item.holds.of(Holder::Owner).is_some() || disabling != Some(Disabling::Until(Expiry::NEVER)));
+    debug_assert!(
+        item.holds.of(Holder::Owner).is_some() || disabling != Some(Disabling::Until(Expiry::NEVER))
+    );
     let note = item.details.note.as_str();
     Ok(Json(json!({
         "bank": shown_bank,

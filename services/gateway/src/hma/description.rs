@@ -10,21 +10,41 @@ struct Described {
 }
 
 const PATHS: &[Described] = &[
-    Described { path: "/c/bank/{bank}", methods: &[("get", "Show a bank"), ("put", "Rename a bank or set its ratio"), ("delete", "Delete a bank")] },
-    Described { path: "/c/bank/{bank}/content", methods: &[("post", "Bank a picture or video, sent or named by a URL")] },
+    Described {
+        path: "/c/bank/{bank}",
+        methods: &[
+            ("get", "Show a bank"),
+            ("put", "Rename a bank or set its ratio"),
+            ("delete", "Delete a bank"),
+        ],
+    },
+    Described {
+        path: "/c/bank/{bank}/content",
+        methods: &[("post", "Bank a picture or video, sent or named by a URL")],
+    },
     Described {
         path: "/c/bank/{bank}/content/{id}",
-        methods: &[("get", "Show content"), ("put", "Disable or enable content, or set its note"), ("delete", "Remove content")],
+        methods: &[
+            ("get", "Show content"),
+            ("put", "Disable or enable content, or set its note"),
+            ("delete", "Remove content"),
+        ],
     },
     Described { path: "/c/bank/{bank}/signal", methods: &[("post", "Bank hashes")] },
     Described { path: "/c/banks", methods: &[("get", "List banks"), ("post", "Create a bank")] },
     Described { path: "/c/content_type", methods: &[("get", "List types of content")] },
     Described { path: "/c/signal_type", methods: &[("get", "List types of signals")] },
-    Described { path: "/c/signal_type/index", methods: &[("get", "Show what is banked and searched of each type")] },
+    Described {
+        path: "/c/signal_type/index",
+        methods: &[("get", "Show what is banked and searched of each type")],
+    },
     Described { path: "/h/hash", methods: &[("get", "Hash content at a URL"), ("post", "Hash a file")] },
     Described { path: "/m/compare", methods: &[("post", "Compare two hashes")] },
     Described { path: "/m/index/status", methods: &[("get", "Show what is searched of each type")] },
-    Described { path: "/m/lookup", methods: &[("get", "Look up a hash, or content at a URL"), ("post", "Look up a file")] },
+    Described {
+        path: "/m/lookup",
+        methods: &[("get", "Look up a hash, or content at a URL"), ("post", "Look up a file")],
+    },
     Described { path: "/m/raw_lookup", methods: &[("get", "Look up a hash, whatever the ratios of banks")] },
     Described { path: "/openapi/openapi.json", methods: &[("get", "Show this document")] },
     Described { path: "/site-map", methods: &[("get", "List the paths")] },

@@ -71,7 +71,10 @@ impl ByUrl {
 }
 
 /// Reads the form of a request, whose one file is the content; the part's name says what it is.
-pub(crate) async fn of_form(shared: &Shared, request: Request<Body>) -> Result<(Parts, Form, Media), Refusal> {
+pub(crate) async fn of_form(
+    shared: &Shared,
+    request: Request<Body>,
+) -> Result<(Parts, Form, Media), Refusal> {
     let (head, body) = read(shared, request).await?;
     let (form, media) = form_of(&head, body).await?;
     Ok((head, form, media))
@@ -93,7 +96,11 @@ pub(crate) async fn form_of(head: &Parts, body: ReadBody) -> Result<(Form, Media
 }
 
 /// Computes the hashes of content that are wanted, all where `types` is not given.
-pub(crate) async fn hashes(caller: &Caller, media: &Media, types: Option<&str>) -> Result<Vec<Computed>, Refusal> {
+pub(crate) async fn hashes(
+    caller: &Caller,
+    media: &Media,
+    types: Option<&str>,
+) -> Result<Vec<Computed>, Refusal> {
     let hash_type = media.content_type.hash_type();
     if let Some(types) = types {
         for name in types.split(',') {

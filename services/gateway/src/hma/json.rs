@@ -55,12 +55,15 @@ pub(crate) async fn object(shared: &Shared, request: Request<Body>) -> Result<Ma
     let (_, body) = read_at_most(shared, request, JSON_BYTES_MAX).await?;
     match serde_json::from_slice(body.bytes()) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) | Err(_) => Err(Refusal::Schema { place: "", name: String::new(), why: "an object of JSON is needed".into() }),
+        Ok(_) | Err(_) => {
+            Err(Refusal::Schema { place: "", name: String::new(), why: "an object of JSON is needed".into() })
+        }
     }
 }
 
 pub(crate) fn parsed(body: &Bytes) -> Result<Value, Refusal> {
     // The error's own text may repeat a part of the body.
-    serde_json::from_slice(body)
-        .map_err(|error| Refusal::bad(format!("the body is not JSON (line {}, column {})", error.line(), error.column())))
+    serde_json::from_slice(body).map_err(|error| {
+        Refusal::bad(format!("the body is not JSON (line {}, column {})", error.line(), error.column()))
+    })
 }

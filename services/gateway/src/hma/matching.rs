@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::extract::{Query, State};
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::Request;
@@ -144,10 +143,8 @@ pub(crate) async fn raw_lookup(
     let with_distance = switch("include_distance", asked.include_distance.as_deref())?;
     let hash_type = type_named(&signal_type)?;
     let found = find(&caller, hash(hash_type, &signal)?, asked.banks()).await?;
-    let matches: Vec<Value> = found
-        .iter()
-        .map(|one| if with_distance { match_object(one) } else { one.item.0.into() })
-        .collect();
+    let matches: Vec<Value> =
+        found.iter().map(|one| if with_distance { match_object(one) } else { one.item.0.into() }).collect();
     Ok(Json(json!({ "matches": matches })))
 }
 
@@ -209,7 +206,11 @@ async fn search(caller: &Caller, hash: &Hash, banks: Vec<BankRef>) -> Result<Mat
         min_coverage: MinCoverage::default(),
         ..SearchOptions::default()
     };
-    let call = MatchCall { contents: vec![Content::Hashed { hashes, pdq_quality: None }], options, quality_floor: None };
+    let call = MatchCall {
+        contents: vec![Content::Hashed { hashes, pdq_quality: None }],
+        options,
+        quality_floor: None,
+    };
     let MatchAnswer { results, .. } = caller.frontends.match_content(call, caller.deadline()).await?;
     let result = results.into_iter().next();
     let not_ready = || Problem::busy("index not yet ready");
@@ -221,9 +222,4 @@ async fn search(caller: &Caller, hash: &Hash, banks: Vec<BankRef>) -> Result<Mat
         return Err(not_ready().into());
     }
     Ok(matched)
-}
-
-/// The headers that no answer of a lookup has, so that caches keep none.
-pub(crate) fn uncached(headers: &mut HeaderMap) {
-    headers.insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
 }

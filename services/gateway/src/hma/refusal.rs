@@ -77,7 +77,8 @@ impl IntoResponse for Refusal {
             }
             Self::Schema { place, name, why } => {
                 let loc: Vec<&str> = [place, &name].into_iter().filter(|part| !part.is_empty()).collect();
-                let one = json!({ "type": "value_error", "loc": loc, "msg": why, "input": Value::Null, "url": "" });
+                let one =
+                    json!({ "type": "value_error", "loc": loc, "msg": why, "input": Value::Null, "url": "" });
                 (StatusCode::UNPROCESSABLE_ENTITY, Json(json!([one]))).into_response()
             }
             Self::NoSuchPage => {
@@ -104,6 +105,9 @@ mod tests {
 
     #[test]
     fn a_value_that_does_not_fit_is_answered_with_422() {
-        assert_eq!(Refusal::query("signal", "is missing").into_response().status(), StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(
+            Refusal::query("signal", "is missing").into_response().status(),
+            StatusCode::UNPROCESSABLE_ENTITY
+        );
     }
 }

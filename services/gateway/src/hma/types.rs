@@ -18,7 +18,8 @@ const BANKS_MAX: usize = 100_000;
 
 /// Lists the types of signals.
 pub(crate) async fn signal_types() -> Json<Value> {
-    let types = ContentType::ALL.map(|kind| json!({ "enabled_ratio": 1.0, "name": name_of(kind.hash_type()) }));
+    let types =
+        ContentType::ALL.map(|kind| json!({ "enabled_ratio": 1.0, "name": name_of(kind.hash_type()) }));
     Json(Value::from(types.to_vec()))
 }
 
@@ -65,7 +66,9 @@ pub(crate) async fn index_status(
     let mut shown = Map::new();
     for hash_type in of.types()? {
         let state = match indexed(&shared, &caller, hash_type).await? {
-            Some(Indexed { hashes, at }) => json!({ "built_to": at.0 / 1_000, "present": true, "size": hashes }),
+            Some(Indexed { hashes, at }) => {
+                json!({ "built_to": at.0 / 1_000, "present": true, "size": hashes })
+            }
             None => json!({ "built_to": -1, "present": false, "size": 0 }),
         };
         shown.insert(name_of(hash_type), state);

@@ -70,11 +70,6 @@ impl Bodies {
         }))
     }
 
-    /// The most bytes of one body.
-    pub(crate) fn each_max(&self) -> usize {
-        self.0.each_max
-    }
-
     /// Reads the body of a request of a client, at most `max` bytes.
     pub(crate) async fn read(
         &self,
@@ -84,7 +79,8 @@ impl Bodies {
         max: usize,
     ) -> Result<ReadBody, Problem> {
         let max = max.min(self.0.each_max);
-        let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let announced =
+            headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         if announced.is_some_and(|length: usize| length > max) {
             return Err(too_large(max));
         }
@@ -160,7 +156,12 @@ mod tests {
     use super::*;
 
     fn bodies(body_bytes_max: usize, bodies_bytes_max: usize) -> Bodies {
-        Bodies::new(&Config { body_bytes_max, bodies_bytes_max, body_bytes_per_second_min: 100, ..Config::default() })
+        Bodies::new(&Config {
+            body_bytes_max,
+            bodies_bytes_max,
+            body_bytes_per_second_min: 100,
+            ..Config::default()
+        })
     }
 
     fn client(last: u8) -> Option<IpAddr> {

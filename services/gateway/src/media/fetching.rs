@@ -233,7 +233,9 @@ impl Fetcher {
                 continue;
             }
             if status != StatusCode::OK {
-                return Err(Problem::bad(format!("the url could not be fetched: its host answered {status}")));
+                return Err(Problem::bad(format!(
+                    "the url could not be fetched: its host answered {status}"
+                )));
             }
             return self.body(answer).await;
         }
@@ -283,8 +285,15 @@ mod tests {
     #[test]
     fn private_addresses_in_any_spelling_and_other_schemes_are_refused() {
         for url in [
-            "http://127.0.0.1/", "http://2130706433/", "http://0x7f.1/", "http://[::1]/", "http://[::ffff:10.0.0.1]/",
-            "http://169.254.169.254/latest", "ftp://a.example/", "file:///etc/passwd", "http://u:p@a.example/",
+            "http://127.0.0.1/",
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://[::1]/",
+            "http://[::ffff:10.0.0.1]/",
+            "http://169.254.169.254/latest",
+            "ftp://a.example/",
+            "file:///etc/passwd",
+            "http://u:p@a.example/",
         ] {
             assert!(!check(&[], &[], url), "{url}");
         }

@@ -250,7 +250,8 @@ async fn serve_any(
     let (limits, seed) = (limits(config), seed(listener.address()));
     let slots = Slots::new(config, message_bytes_max, load.clone(), seed);
     let incoming = limited(listener.incoming(), AnyListener::peer, limits, load.clone(), refusals.clone());
-    let incoming = Handshakes::new(incoming, tls, Http::Two, load.clone(), AnyListener::peer, refusals.clone());
+    let incoming =
+        Handshakes::new(incoming, tls, Http::Two, load.clone(), AnyListener::peer, refusals.clone());
     // Innermost, for one method only: its streams would hold the drain up.
     let service = HealthWatchLayer { draining: draining.clone() }.layer(builder.routes().prepare());
     // So that what was refused takes no part in it.

@@ -48,7 +48,8 @@ pub async fn serve_http<S>(
     let (draining, refusals) = (Shutdown::new(), RefusalLog::default());
     let (limits, seed) = (limits(config), seed(listener.address()));
     let incoming = limited(listener.incoming(), AnyListener::peer, limits, load.clone(), refusals.clone());
-    let incoming = Handshakes::new(incoming, tls, Http::One, load.clone(), AnyListener::peer, refusals.clone());
+    let incoming =
+        Handshakes::new(incoming, tls, Http::One, load.clone(), AnyListener::peer, refusals.clone());
     let service = Counted { inner: service };
     let mut connections = Connections::new(
         service,

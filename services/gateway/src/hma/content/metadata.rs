@@ -51,7 +51,10 @@ pub(super) fn collab(item: &DescribedItem) -> Option<Value> {
     for (_, submission) in &item.submissions {
         let programme = submission.origin.programme();
         if !programme.is_empty() {
-            let keys = item.hashes.iter().map(|hash| format!("('{}', '{}')", name_of(hash.hash_type()), hash.to_text()));
+            let keys = item
+                .hashes
+                .iter()
+                .map(|hash| format!("('{}', '{}')", name_of(hash.hash_type()), hash.to_text()));
             exchanges.entry(programme).or_insert_with(|| keys.collect());
         }
     }

@@ -33,7 +33,11 @@ impl Draw {
     }
 
     /// The matches of the banks that take part, by bank.
-    pub(super) async fn by_bank(self, caller: &Caller, found: &[Match]) -> Result<Map<String, Value>, Refusal> {
+    pub(super) async fn by_bank(
+        self,
+        caller: &Caller,
+        found: &[Match],
+    ) -> Result<Map<String, Value>, Refusal> {
         let mut by_bank: BTreeMap<&BankRef, Vec<Value>> = BTreeMap::new();
         for one in found {
             by_bank.entry(&one.bank_name).or_default().push(match_object(one));
@@ -49,7 +53,7 @@ impl Draw {
 
     async fn takes_part(self, caller: &Caller, bank: &BankRef) -> Result<bool, Refusal> {
         match caller.banks.get_bank(bank, caller.deadline()).await {
-            Ok(bank) => Ok(bank.value.match_ratio.get() >= self.0),
+            Ok(bank) => Ok(bank.value.enabled && bank.value.match_ratio.takes_part(self.0)),
             // A bank that was deleted since the search, or whose settings this caller may not read.
             Err(error) if matches!(error.code(), Code::NotFound | Code::PermissionDenied) => Ok(true),
             Err(error) => Err(error.into()),

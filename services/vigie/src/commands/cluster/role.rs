@@ -52,9 +52,11 @@ pub(crate) async fn frontend(args: &RoleArgs) -> anyhow::Result<Exit> {
 
 pub(crate) async fn gateway(args: &RoleArgs) -> anyhow::Result<Exit> {
     let told: Told<vigie_gateway::Config> = load(args)?;
-    let asks = told.transport.tls.as_ref().is_some_and(|tls| {
-        tls.client_certificates == vigie_tls::ClientCertificates::Required
-    });
+    let asks = told
+        .transport
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.client_certificates == vigie_tls::ClientCertificates::Required);
     if let Some(fault) = told.config.open_to_all(told.listen, asks) {
         bail!("gateway.{fault}");
     }
