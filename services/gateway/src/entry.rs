@@ -25,6 +25,7 @@ use crate::entry::slashes::Slashes;
 use crate::entry::slots::Slots;
 use crate::problem::Problem;
 use crate::upstream::Upstream;
+use crate::v1;
 
 pub(crate) use cross_site::Hosts;
 pub(crate) use slots::Slots as RequestSlots;
@@ -87,7 +88,11 @@ impl Entry {
     /// Lets a request in, with its caller among its extensions, or answers it.
     async fn enter(&self, mut request: Request<Body>) -> Result<(Request<Body>, slots::Slot), Response> {
         let origin = request.extensions().get::<Origin>().cloned().unwrap_or_default();
-        let refused = |problem: Problem| crate::hma::Refusal::from(problem).into_response();
+        let is_v1 = v1::owns(request.uri().path());
+        let refused = |problem: Problem| match is_v1 {
+            true => problem.into_response(),
+            false => crate::hma::Refusal::from(problem).into_response(),
+        };
         match slashes::of(request.uri()) {
             Slashes::Fit => {}
             Slashes::Leading(uri) => *request.uri_mut() = uri,

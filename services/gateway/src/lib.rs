@@ -25,6 +25,7 @@ mod cluster;
 mod entry;
 mod media;
 mod hma;
+mod v1;
 
 pub use config::Config;
 pub use media::fetching::FetchConfig;

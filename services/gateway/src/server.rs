@@ -17,6 +17,7 @@ use crate::hma;
 use crate::media::bodies::Bodies;
 use crate::media::fetching::Fetcher;
 use crate::upstream::Upstream;
+use crate::v1;
 
 /// Why a gateway could not run.
 #[derive(Debug, Error)]
@@ -106,5 +107,6 @@ fn routes(shared: Shared) -> Router {
     hma::routes()
         .fallback(hma::no_such_page)
         .method_not_allowed_fallback(hma::no_such_method)
+        .nest("/v1", v1::routes(shared.cluster.clone(), shared.bodies.clone()))
         .with_state(shared)
 }

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vigie_clients::{BankClient, Bearer, EndpointError, MatchClient, Network, Patience};
+use vigie_clients::{
+    AuditClient, BankClient, Bearer, ConsortiumClient, EndpointError, MatchClient, Network, Patience,
+};
 use vigie_model::Sequence;
 
 use crate::config::Config;
@@ -19,6 +21,8 @@ const WRITES_REMEMBERED: Duration = Duration::from_secs(60);
 pub(crate) struct Upstream {
     frontends: MatchClient,
     banks: BankClient,
+    members: ConsortiumClient,
+    audit: AuditClient,
     newest: Arc<Newest>,
     within: Duration,
 }
@@ -30,6 +34,10 @@ pub(crate) struct Caller {
     pub(crate) frontends: MatchClient,
     /// The banks.
     pub(crate) banks: BankClient,
+    /// The members, principals, grants, quotas and charters of the banks.
+    pub(crate) members: ConsortiumClient,
+    /// The audit of the banks.
+    pub(crate) audit: AuditClient,
     /// The newest write.
     pub(crate) newest: Arc<Newest>,
     within: Duration,
@@ -37,10 +45,12 @@ pub(crate) struct Caller {
 
 impl Upstream {
     pub(crate) fn new(config: &Config, network: &Network) -> Result<Self, EndpointError> {
-        let banks = BankClient::among(&config.directory.bank, network)?;
+        let (banks, patience) = (&config.directory.bank, Patience::Connecting(CONNECTING));
         Ok(Self {
             frontends: MatchClient::new_on(&config.frontend, network)?,
-            banks: banks.with_patience(Patience::Connecting(CONNECTING)),
+            banks: BankClient::among(banks, network)?.with_patience(patience),
+            members: ConsortiumClient::among(banks, network)?.with_patience(patience),
+            audit: AuditClient::among(banks, network)?.with_patience(patience),
             newest: Arc::default(),
             within: config.deadline(),
         })
@@ -50,6 +60,8 @@ impl Upstream {
     pub(crate) fn of(&self, bearer: Option<Bearer>) -> Caller {
         Caller {
             frontends: self.frontends.bearing(bearer.clone()),
+            members: self.members.bearing(bearer.clone()),
+            audit: self.audit.bearing(bearer.clone()),
             banks: self.banks.bearing(bearer),
             newest: Arc::clone(&self.newest),
             within: self.within,
@@ -61,6 +73,11 @@ impl Caller {
     /// When the answer has to be there.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.within
+    }
+
+    /// The same for a caller that waits no longer than this.
+    pub(crate) fn deadline_within(&self, asked: Option<Duration>) -> Instant {
+        Instant::now() + asked.map_or(self.within, |asked| asked.min(self.within))
     }
 }
 
