@@ -25,7 +25,7 @@ use crate::entry::slashes::Slashes;
 use crate::entry::slots::Slots;
 use crate::problem::Problem;
 use crate::upstream::Upstream;
-use crate::v1;
+use crate::v1::paths;
 
 pub(crate) use cross_site::Hosts;
 pub(crate) use slots::Slots as RequestSlots;
@@ -88,7 +88,7 @@ impl Entry {
     /// Lets a request in, with its caller among its extensions, or answers it.
     async fn enter(&self, mut request: Request<Body>) -> Result<(Request<Body>, slots::Slot), Response> {
         let origin = request.extensions().get::<Origin>().cloned().unwrap_or_default();
-        let is_v1 = v1::owns(request.uri().path());
+        let is_v1 = paths::owns(request.uri().path());
         let refused = |problem: Problem| match is_v1 {
             true => problem.into_response(),
             false => crate::hma::Refusal::from(problem).into_response(),

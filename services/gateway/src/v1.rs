@@ -6,9 +6,10 @@
 //! - A lookup asks for the newest write that went through this gateway, and says what it covers, in its body and in two headers.
 //! - Nothing is stored by caches.
 //!
-//! Reading order: `request` (caller, time, options, bodies), `faults` and `values` (what is wrong with them, and what they mean), `image`,
+//! Reading order: `paths`, `request` (caller, time, options, bodies), `faults` and `values` (what is wrong with them, and what they mean), `image`,
 //! `matching`, `hashing`, `banks`, `items`, `members`, `audit`, `state`, `description` (OpenAPI).
 
+pub(crate) mod paths;
 mod request;
 mod faults;
 mod values;
@@ -39,12 +40,6 @@ use crate::problem::Problem;
 use crate::v1::items::batches;
 use crate::v1::members::{grants, principals, settings};
 use crate::v1::request::Handlers;
-
-/// Whether a path is one of this API, known or not.
-pub(crate) fn owns(path: &str) -> bool {
-    let rest = path.trim_start_matches('/').strip_prefix("v1");
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
 
 /// Every route, below `/v1`, with the answers to what is not there.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(cluster: Cluster, bodies: Bodies) -> Router<S> {
@@ -129,4 +124,106 @@ async fn no_such_method() -> Problem {
 async fn uncached(mut answer: Response) -> Response {
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use axum::body::{Body, to_bytes};
+    use http::{Method, Request};
+    use serde_json::Value;
+    use tower::Service as _;
+
+    use super::*;
+    use crate::config::Config;
+
+    async fn asked(method: &Method, path: &str) -> Response {
+        let config = Config::default();
+        let api: Router<()> = routes(Cluster::new(&config), Bodies::new(&config));
+        let mut gateway = Router::new().nest("/v1", api);
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        gateway.call(request).await.unwrap()
+    }
+
+    async fn body(answer: Response) -> Value {
+        serde_json::from_slice(&to_bytes(answer.into_body(), 4 << 20).await.unwrap()).unwrap()
+    }
+
+    /// The methods of each path of the description.
+    fn described_methods() -> Vec<(String, BTreeSet<String>)> {
+        let document = serde_json::to_value(document()).unwrap();
+        let methods =
+            |path: &Value| path.as_object().unwrap().keys().map(|name| name.to_uppercase()).collect();
+        let paths = document["paths"].as_object().unwrap();
+        paths.iter().map(|(path, of)| (path.clone(), methods(of))).collect()
+    }
+
+    #[tokio::test]
+    async fn a_path_takes_exactly_the_methods_that_are_described() {
+        let paths = described_methods();
+        assert!(paths.len() >= 30, "{paths:?}");
+        for (path, described) in paths {
+            let filled = path.replace(['{', '}'], "");
+            for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+                let answer = asked(&method, &filled).await;
+                let is_there = answer.status() != StatusCode::METHOD_NOT_ALLOWED;
+                assert_ne!(answer.status(), StatusCode::NOT_FOUND, "{method} {path}");
+                assert_eq!(is_there, described.contains(method.as_str()), "{method} {path}");
+                assert_eq!(answer.headers()[header::CACHE_CONTROL], "no-store", "{method} {path}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_a_problem_too() {
+        for path in ["/v1/nothing", "/v1/banks/a/b/c", "/v1/items/1/2"] {
+            let answer = asked(&Method::GET, path).await;
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+            assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/problem+json");
+            assert_eq!(body(answer).await["code"], "NOT_FOUND");
+        }
+        let answer = asked(&Method::DELETE, "/v1/banks").await;
+        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+        let allowed = answer.headers()[header::ALLOW].to_str().unwrap().to_owned();
+        assert!(allowed.contains("GET") && allowed.contains("POST"), "{allowed}");
+        assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/problem+json");
+        assert_eq!(body(answer).await["code"], "UNIMPLEMENTED");
+    }
+
+    #[tokio::test]
+    async fn the_description_is_sent_and_complete() {
+        let answer = asked(&Method::GET, "/v1/openapi.json").await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        let document = body(answer).await;
+        let mut ids = BTreeSet::new();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                let place = format!("{method} {path}");
+                assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{place}");
+                assert!(operation["responses"]["default"].is_object(), "{place}");
+                assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{place}");
+                let parameters = operation["parameters"].as_array().unwrap();
+                let named = |place: &str| -> BTreeSet<&str> {
+                    let of = parameters.iter().filter(|one| one["in"] == place);
+                    of.map(|one| one["name"].as_str().unwrap()).collect()
+                };
+                let in_path: BTreeSet<&str> = path.split(['{', '}']).skip(1).step_by(2).collect();
+                assert_eq!(named("path"), in_path, "{place}");
+                assert!(named("query").contains("timeout_ms"), "{place}");
+                let only_asks =
+                    ["/v1/match", "/v1/match/image", "/v1/hash", "/v1/items/find"].contains(&path.as_str());
+                let is_write = method != "get" && !only_asks;
+                assert_eq!(named("header").contains("Idempotency-Key"), is_write, "{place}");
+            }
+        }
+        // Every schema that is named is there.
+        let text = document.to_string();
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        for named in text.split("\"#/components/schemas/").skip(1) {
+            let name = named.split('"').next().unwrap();
+            assert!(schemas.contains_key(name), "{name}");
+        }
+        assert_eq!(schemas["MatchAsked"]["additionalProperties"], false);
+    }
 }
