@@ -8,14 +8,14 @@
 //! `matching`, `compare`, `banks`, `content`, `types`, `description`.
 
 mod refusal;
-mod json;
+pub(crate) mod json;
 mod signals;
 mod input;
 mod status;
 mod hashing;
 mod matching;
 mod compare;
-mod banks;
+pub(crate) mod banks;
 mod content;
 mod types;
 mod description;
@@ -38,7 +38,7 @@ pub(crate) fn routes() -> Router<Shared> {
         ("/site-map", get(description::site_map)),
         ("/openapi/openapi.json", get(description::document)),
         ("/h/hash", get(hashing::of_url).post(hashing::of_file)),
-        ("/m/lookup", get(matching::lookup).post(matching::lookup_file)),
+        ("/m/lookup", get(matching::lookup).post(matching::lookup_sent)),
         ("/m/raw_lookup", get(matching::raw_lookup)),
         ("/m/index/status", get(types::index_status)),
         ("/m/compare", post(compare::compare)),

@@ -230,6 +230,13 @@ pub(crate) struct UpArgs {
     /// Serve HTTP here, or `off`: HMA's REST API and our own [default: the fortieth port after the first, 127.0.0.1:7780]
     #[arg(long, value_parser = http_at, value_name = "ADDRESS:PORT|off")]
     pub(crate) http: Option<HttpAt>,
+    /// Let pictures be fetched over HTTP (`url=`) from this host, though its address is of this machine or of a local network; may be
+    /// given again. Any host of the public network may be fetched from
+    #[arg(long, value_name = "HOST")]
+    pub(crate) fetch_private: Vec<String>,
+    /// Let clients without a credential address the HTTP side by this name, beside localhost and IP addresses; may be given again
+    #[arg(long, value_name = "HOST")]
+    pub(crate) http_host: Vec<String>,
     /// Serve the metrics and probes of all roles here by plain HTTP, such as 127.0.0.1:9464 [default: nowhere]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) telemetry_listen: Option<SocketAddr>,

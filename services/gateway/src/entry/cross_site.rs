@@ -111,7 +111,6 @@ mod tests {
             vec![("host", "evil.example")],
             vec![("host", "127.0.0.1.evil.example:7780")],
             vec![("host", "match.example")],
-            vec![host, ("host", "localhost")],
             vec![host, ("origin", "https://evil.example")],
             vec![host, ("origin", "null")],
             vec![host, ("origin", "http://127.0.0.1:7781")],
@@ -125,6 +124,8 @@ mod tests {
                 "{headers:?}"
             );
         }
+        let both = [host, ("host", "localhost")];
+        assert_eq!(check(&both, Method::GET).unwrap_err().status, StatusCode::BAD_REQUEST);
         assert_eq!(check(&[], Method::GET).unwrap_err().status, StatusCode::BAD_REQUEST);
     }
 }

@@ -3,7 +3,7 @@
 //! A content id is an item's id. A note and metadata are details of the item; a time until which content is disabled is a hold by the
 //! bank's owner.
 
-mod metadata;
+pub(super) mod metadata;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, State};

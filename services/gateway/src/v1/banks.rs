@@ -129,7 +129,7 @@ pub(super) async fn create_bank(call: Call, sent: Sent<NewBank>) -> Result<Respo
     let ratio = match_ratio.map(ratio).transpose()?.unwrap_or_default();
     let banks = &call.caller.banks;
     let made = banks.create_bank_with_ratio(&name, ratio, call.key(), call.deadline()).await?;
-    call.caller.newest.wrote(made.sequence);
+    call.wrote(made.sequence);
     // The letters of a name are those of a path.
     let location = [(header::LOCATION, format!("/v1/banks/{name}"))];
     Ok((StatusCode::CREATED, location, Json(BankObject::new(&made.value, made.sequence))).into_response())
@@ -167,7 +167,7 @@ pub(super) async fn change_bank(
     let (banks, deadline) = (&call.caller.banks, call.deadline());
     let mut changed = None;
     let mut keep = |made: Written<BankListing>| {
-        call.caller.newest.wrote(made.sequence);
+        call.wrote(made.sequence);
         changed = Some(made);
     };
     if let Some(enabled) = enabled {
@@ -195,6 +195,6 @@ pub(super) async fn change_bank(
 pub(super) async fn delete_bank(call: Call, In(bank): In<String>) -> Result<Json<DeletedBank>, Problem> {
     let bank = bank_of(&bank)?;
     let gone = call.caller.banks.delete_bank(&bank, call.key(), call.deadline()).await?;
-    call.caller.newest.wrote(gone.sequence);
+    call.wrote(gone.sequence);
     Ok(Json(DeletedBank { bank: bank.to_string(), items: gone.value, sequence: gone.sequence.0 }))
 }

@@ -163,7 +163,7 @@ pub(super) async fn add_items(
         return Err(Problem::field("items", "is empty; it has 1 to 1000"));
     }
     let added = call.caller.banks.contribute_items(&bank, items, call.key(), call.deadline()).await?;
-    call.caller.newest.wrote(added.sequence);
+    call.wrote(added.sequence);
     let answer = AddedItems {
         item_ids: added.value.ids.iter().map(|item| item.0).collect(),
         known: added.value.known,
@@ -227,7 +227,7 @@ pub(super) async fn remove_item(call: Call, In(id): In<String>) -> Result<Json<W
 }
 
 fn written(call: &Call, id: ItemId, made: &Written<()>) -> Json<WrittenItem> {
-    call.caller.newest.wrote(made.sequence);
+    call.wrote(made.sequence);
     Json(WrittenItem { item_id: id.0, sequence: made.sequence.0 })
 }
 

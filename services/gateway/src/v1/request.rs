@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use url::form_urlencoded;
 use utoipa::IntoParams;
 use vigie_clients::IdempotencyKey;
+use vigie_model::Sequence;
 use vigie_proto::bank::{IDEMPOTENCY_KEY_LEN_MAX, PAGE_DEFAULT, PAGE_MAX};
 
 use crate::cluster::Cluster;
@@ -107,6 +108,11 @@ impl<Q> Call<Q> {
     /// When the answer has to be there.
     pub(crate) fn deadline(&self) -> Instant {
         self.caller.deadline_within(self.within)
+    }
+
+    /// Remembers a write, so that the lookups after it see it.
+    pub(crate) fn wrote(&self, sequence: Sequence) {
+        self.caller.newest.wrote(sequence);
     }
 
     /// The key of a request that is one write.

@@ -62,7 +62,7 @@ pub(super) fn collab(item: &DescribedItem) -> Option<Value> {
 }
 
 /// The metadata of an item as it is shown; `None` where there is none.
-pub(super) fn shown(item: &DescribedItem) -> Option<Value> {
+pub(in crate::hma) fn shown(item: &DescribedItem) -> Option<Value> {
     let (user, collab) = (of_user(item), collab(item));
     if user.is_none() && collab.is_none() {
         return None;

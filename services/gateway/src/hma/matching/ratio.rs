@@ -1,14 +1,11 @@
 //! Ratios of banks: a bank takes part in a lookup if its ratio is at least a number that is drawn for the lookup.
 
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use rand::RngExt as _;
-use serde_json::{Map, Value};
 use vigie_clients::Code;
-use vigie_model::{BankRef, Match};
+use vigie_model::BankRef;
 
-use crate::hma::matching::match_object;
 use crate::hma::refusal::Refusal;
 use crate::upstream::Caller;
 
@@ -32,26 +29,11 @@ impl Draw {
         }
     }
 
-    /// The matches of the banks that take part, by bank.
-    pub(super) async fn by_bank(
-        self,
-        caller: &Caller,
-        found: &[Match],
-    ) -> Result<Map<String, Value>, Refusal> {
-        let mut by_bank: BTreeMap<&BankRef, Vec<Value>> = BTreeMap::new();
-        for one in found {
-            by_bank.entry(&one.bank_name).or_default().push(match_object(one));
+    /// Whether a bank takes part.
+    pub(super) async fn takes_part(self, caller: &Caller, bank: &BankRef) -> Result<bool, Refusal> {
+        if self.0 == 0.0 {
+            return Ok(true);
         }
-        let mut taking_part = Map::new();
-        for (bank, matches) in by_bank {
-            if self.0 == 0.0 || self.takes_part(caller, bank).await? {
-                taking_part.insert(bank.to_string(), Value::Array(matches));
-            }
-        }
-        Ok(taking_part)
-    }
-
-    async fn takes_part(self, caller: &Caller, bank: &BankRef) -> Result<bool, Refusal> {
         match caller.banks.get_bank(bank, caller.deadline()).await {
             Ok(bank) => Ok(bank.value.enabled && bank.value.match_ratio.takes_part(self.0)),
             // A bank that was deleted since the search, or whose settings this caller may not read.

@@ -124,6 +124,7 @@ pub(crate) async fn put_grant(
     let end = expiry("expires_at_unix_ms", sent.asked.expires_at_unix_ms)?;
     let members = &call.caller.members;
     let put = members.put_grant(&bank, &member, capabilities, end, call.key(), call.deadline()).await?;
+    call.wrote(put.sequence);
     Ok(Json(WrittenGrant { grant: GrantObject::new(&put.value, Some(&member)), sequence: put.sequence.0 }))
 }
 
@@ -143,6 +144,7 @@ pub(crate) async fn revoke_grant(
 ) -> Result<Json<RevokedGrant>, Problem> {
     let (bank, member) = (bank_of(&bank)?, value::<MemberName>("member", &member)?);
     let revoked = call.caller.members.revoke_grant(&bank, &member, call.key(), call.deadline()).await?;
+    call.wrote(revoked.sequence);
     let (bank, member) = (bank.to_string(), member.to_string());
     Ok(Json(RevokedGrant { bank, member, sequence: revoked.sequence.0 }))
 }
@@ -175,5 +177,6 @@ pub(crate) async fn remove_alias(call: Call, In(bank): In<String>) -> Result<Jso
 async fn alias_of(call: &Call, bank: &str, alias: Option<&BankName>) -> Result<Json<WrittenGrant>, Problem> {
     let bank = bank_of(bank)?;
     let set = call.caller.members.set_alias(&bank, alias, call.key(), call.deadline()).await?;
+    call.wrote(set.sequence);
     Ok(Json(WrittenGrant { grant: GrantObject::new(&set.value, None), sequence: set.sequence.0 }))
 }

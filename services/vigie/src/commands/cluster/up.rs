@@ -35,7 +35,7 @@ pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
     if let Some(fault) = telemetry.faults().first() {
         bail!("--otlp-endpoint: {}", fault.trim_start_matches("otlp_endpoint: "));
     }
-    let config = LocalClusterConfig {
+    let mut config = LocalClusterConfig {
         shard_count: args.shards,
         matchers: Matchers::AsFunctions,
         ports,
@@ -43,6 +43,8 @@ pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
         telemetry,
         ..LocalClusterConfig::new(&data)
     };
+    config.gateway.fetch.private_hosts = args.fetch_private;
+    config.gateway.hosts = args.http_host;
     let mut requests = StopRequests::listen();
     let mut cluster = LocalCluster::start(config).await?;
     output.note(format!("starting; the bank's data is in {}", data.display()));
