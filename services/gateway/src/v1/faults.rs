@@ -1,7 +1,11 @@
 //! Which field of a request is wrong, and why, without its value: the value may be a hash or a credential.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_path_to_error::{Path, Segment};
 
 use crate::problem::Problem;
@@ -74,12 +78,12 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    struct Bounded<T, const MAX: usize>(std::marker::PhantomData<T>);
+    struct Bounded<T, const MAX: usize>(PhantomData<T>);
 
     impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Bounded<T, MAX> {
         type Value = Vec<T>;
 
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write!(f, "a list of at most {MAX}")
         }
 
@@ -95,7 +99,7 @@ where
         }
     }
 
-    deserializer.deserialize_seq(Bounded::<T, MAX>(std::marker::PhantomData))
+    deserializer.deserialize_seq(Bounded::<T, MAX>(PhantomData))
 }
 
 /// The same of a list that may be left out.
@@ -107,6 +111,38 @@ where
     at_most::<D, T, MAX>(deserializer).map(Some)
 }
 
+/// Reads an object of at most `MAX` entries; one more is refused before the rest is read.
+pub(crate) fn at_most_entries<'de, D, T, const MAX: usize>(
+    deserializer: D,
+) -> Result<BTreeMap<String, T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Bounded<T, const MAX: usize>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Bounded<T, MAX> {
+        type Value = BTreeMap<String, T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "an object of at most {MAX} entries")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+            let mut all = BTreeMap::new();
+            while let Some((name, value)) = entries.next_entry()? {
+                if all.len() == MAX {
+                    return Err(A::Error::custom(format!("{TOO_MANY} {MAX} entries")));
+                }
+                all.insert(name, value);
+            }
+            Ok(all)
+        }
+    }
+
+    deserializer.deserialize_map(Bounded::<T, MAX>(PhantomData))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +151,8 @@ mod tests {
     struct Listed {
         #[serde(deserialize_with = "at_most::<_, _, 2>")]
         all: Vec<u8>,
+        #[serde(default, deserialize_with = "at_most_entries::<_, _, 1>")]
+        named: BTreeMap<String, u8>,
     }
 
     #[test]
@@ -125,6 +163,11 @@ mod tests {
                 .map_err(|error| super::of(error.path(), &error.inner().to_string()))
         };
         assert_eq!(of(r#"{"all":[1,2]}"#).unwrap().all, [1, 2]);
+        assert_eq!(of(r#"{"all":[],"named":{"a":1}}"#).unwrap().named.len(), 1);
+        assert_eq!(
+            of(r#"{"all":[],"named":{"a":1,"b":2}}"#).unwrap_err().field.as_deref().map(|at| &at[..5]),
+            Some("named")
+        );
         let problem = of(r#"{"all":[1,2,3]}"#).unwrap_err();
         assert_eq!(problem.message, "all: has more than 2 elements");
         assert_eq!(

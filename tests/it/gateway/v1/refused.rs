@@ -98,7 +98,7 @@ async fn what_is_not_there_is_taken_or_does_not_fit_has_its_own_status() {
         http.send(Method::POST, path, &[JSON], "{}").await.problem(415, "INVALID_ARGUMENT");
         http.send(Method::POST, path, &[], "").await.problem(400, "INVALID_ARGUMENT");
     }
-    http.send(Method::POST, "/v1/match", &[JSON], &lookup.as_bytes()[..20])
+    http.send(Method::POST, "/v1/match", &[JSON], lookup[..20].to_owned())
         .await
         .problem(400, "INVALID_ARGUMENT");
     http.send(Method::POST, "/v1/match", &[JSON], vec![b' '; 65_537]).await.problem(413, "INVALID_ARGUMENT");

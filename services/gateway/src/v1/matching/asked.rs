@@ -10,7 +10,7 @@ use vigie_model::{
 };
 
 use crate::problem::Problem;
-use crate::v1::faults::at_most;
+use crate::v1::faults::{at_most, at_most_entries};
 use crate::v1::values::{hash, value};
 
 /// Contents that are looked up by their hashes.
@@ -27,7 +27,7 @@ pub(crate) struct MatchAsked {
     banks: Vec<String>,
     /// The largest distance of a match, by the name of its hash type, such as `{"pdq": 31}`. A type that is not named has its own
     /// default.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "at_most_entries::<_, _, 64>")]
     max_distance: BTreeMap<String, u32>,
     /// Matches of each query, 1 to 1000, the nearest first; 100 where it is not given.
     #[schema(minimum = 1, maximum = 1000)]
