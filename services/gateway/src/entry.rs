@@ -29,6 +29,7 @@ use crate::hma::Refusal;
 use crate::metrics::{Metrics, RefusedFor};
 use crate::problem::Problem;
 use crate::upstream::Upstream;
+use crate::v1::paths;
 
 pub(crate) use cross_site::Hosts;
 pub(crate) use slots::Slots as RequestSlots;
@@ -95,10 +96,14 @@ impl Entry {
     /// Lets a request in, with its caller among its extensions, or answers it.
     async fn enter(&self, mut request: Request<Body>) -> Result<(Request<Body>, slots::Slot), Response> {
         let origin = request.extensions().get::<Origin>().cloned().unwrap_or_default();
+        let is_v1 = paths::owns(request.uri().path());
         let refused = |reason: RefusedFor| {
             move |problem: Problem| {
                 self.metrics.refused(reason);
-                Refusal::from(problem).into_response()
+                match is_v1 {
+                    true => problem.into_response(),
+                    false => Refusal::from(problem).into_response(),
+                }
             }
         };
         match slashes::of(request.uri()) {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use vigie_clients::{
-    BankClient, Bearer, CallError, EndpointError, MatchAnswer, MatchClient, Network, Patience,
+    AuditClient, BankClient, Bearer, CallError, ConsortiumClient, EndpointError, MatchAnswer, MatchClient,
+    Network, Patience,
 };
 use vigie_model::{Content, SearchOptions, Sequence};
 
@@ -25,6 +26,8 @@ pub(crate) struct Upstream {
     frontends: MatchClient,
     lookups: Lookups,
     banks: BankClient,
+    members: ConsortiumClient,
+    audit: AuditClient,
     newest: Arc<Newest>,
     within: Duration,
 }
@@ -36,6 +39,10 @@ pub(crate) struct Caller {
     pub(crate) frontends: MatchClient,
     /// The banks.
     pub(crate) banks: BankClient,
+    /// The members, principals, grants, quotas and charters of the banks.
+    pub(crate) members: ConsortiumClient,
+    /// The audit of the banks.
+    pub(crate) audit: AuditClient,
     /// The newest write.
     pub(crate) newest: Arc<Newest>,
     lookups: Lookups,
@@ -45,12 +52,14 @@ pub(crate) struct Caller {
 
 impl Upstream {
     pub(crate) fn new(config: &Config, network: &Network) -> Result<Self, EndpointError> {
-        let banks = BankClient::among(&config.directory.bank, network)?;
+        let (banks, patience) = (&config.directory.bank, Patience::Connecting(CONNECTING));
         let frontends = MatchClient::new_on(&config.frontend, network)?;
         Ok(Self {
             lookups: lookups::lane(frontends.clone()),
             frontends,
-            banks: banks.with_patience(Patience::Connecting(CONNECTING)),
+            banks: BankClient::among(banks, network)?.with_patience(patience),
+            members: ConsortiumClient::among(banks, network)?.with_patience(patience),
+            audit: AuditClient::among(banks, network)?.with_patience(patience),
             newest: Arc::default(),
             within: config.deadline(),
         })
@@ -60,6 +69,8 @@ impl Upstream {
     pub(crate) fn of(&self, bearer: Option<Bearer>) -> Caller {
         Caller {
             frontends: self.frontends.bearing(bearer.clone()),
+            members: self.members.bearing(bearer.clone()),
+            audit: self.audit.bearing(bearer.clone()),
             banks: self.banks.bearing(bearer.clone()),
             lookups: self.lookups.clone(),
             bearer,
@@ -73,6 +84,11 @@ impl Caller {
     /// When the answer has to be there.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.within
+    }
+
+    /// The same for a caller that waits no longer than this.
+    pub(crate) fn deadline_within(&self, asked: Option<Duration>) -> Instant {
+        Instant::now() + asked.map_or(self.within, |asked| asked.min(self.within))
     }
 
     /// Looks hashes up, in a call that others of the same caller may share.
