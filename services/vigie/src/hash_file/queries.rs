@@ -51,9 +51,8 @@ fn query_of_json(text: &str) -> (Option<String>, Result<QueryHashes, String>) {
         Ok(item) => item,
         Err(reason) => return (None, Err(reason)),
     };
-    let hashes = item.query_hashes().and_then(|hashes| {
-        QueryHashes { hashes, quality: item.quality()? }.bounded()
-    });
+    let hashes =
+        item.query_hashes().and_then(|hashes| QueryHashes { hashes, quality: item.quality()? }.bounded());
     (item.name().map(str::to_owned), hashes)
 }
 

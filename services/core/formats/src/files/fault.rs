@@ -20,12 +20,12 @@ pub enum Unknown {
     Ignored,
 }
 
-/// Why a file cannot be read. Never repeats a hash.
+/// Why a file cannot be read or written. Never repeats a hash.
 #[derive(Debug, Error)]
 pub enum FileError {
-    /// The source cannot be read.
-    #[error("cannot be read")]
-    Read(#[from] io::Error),
+    /// Reading or writing fails.
+    #[error("the file's bytes cannot be read or written")]
+    Bytes(#[from] io::Error),
     /// Neither the beginning of the file nor an option determines its format.
     #[error(
         "no format is recognised: name it with --format ({}), or its columns with --columns",

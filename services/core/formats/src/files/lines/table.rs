@@ -70,17 +70,14 @@ impl Cells {
         }
         self.texts.resize(line.len() + 1, 0);
         self.quoted.reset();
-        let (result, _, written, count) =
+        let (mut result, _, written, mut count) =
             self.quoted.read_record(line.as_bytes(), &mut self.texts, &mut self.ends);
-        // The end of the input ends the record; a quote that is still open there was never closed.
-        let (result, count) = match result {
-            ReadRecordResult::InputEmpty => {
-                let (result, _, _, more) =
-                    self.quoted.read_record(b"", &mut self.texts[written..], &mut self.ends[count..]);
-                (result, count + more)
-            }
-            other => (other, count),
-        };
+        // The end of the input ends the record; a quote that is open there was in the middle of a cell, which is as it is.
+        if result == ReadRecordResult::InputEmpty {
+            let (last, _, _, more) =
+                self.quoted.read_record(b"", &mut self.texts[written..], &mut self.ends[count..]);
+            (result, count) = (last, count + more);
+        }
         match result {
             ReadRecordResult::Record | ReadRecordResult::End => Ok(count),
             ReadRecordResult::InputEmpty
