@@ -54,7 +54,7 @@ pub(crate) async fn run(args: BankSyncArgs, output: &mut Output) -> anyhow::Resu
         bail!("{} has {bad}, so nothing was changed (--ignore-bad goes on without them)", file.display());
     }
     let listed = compare(&client, &bank, address.timeout_ms, &mut plan, held, output).await?;
-    let Listed { kept, canaries, surplus, .. } = &listed;
+    let Listed { kept, canaries, surplus, gone } = &listed;
     let (missing, removed) = (u64::try_from(plan.missing())?, u64::try_from(surplus.len())?);
     if dry_run {
         let would = format!("would add {missing}, keep {kept} and remove {removed}");
@@ -65,8 +65,8 @@ pub(crate) async fn run(args: BankSyncArgs, output: &mut Output) -> anyhow::Resu
         return Ok(exit(bad_lines));
     }
     ensure!(
-        !remove_max.is_exceeded(removed, kept + removed),
-        "{removed} of {} would be removed, more than --remove-max {remove_max} allows, so nothing was changed",
+        !remove_max.is_exceeded(*gone, kept + removed),
+        "{gone} of {} would be removed, more than --remove-max {remove_max} allows, so nothing was changed",
         counted(kept + removed, "item")
     );
 
@@ -138,6 +138,8 @@ struct Listed {
     canaries: u64,
     /// Items that the file does not hold.
     surplus: Vec<ItemId>,
+    /// How many of them the file does not hold under another name either.
+    gone: u64,
 }
 
 async fn compare(
@@ -179,6 +181,7 @@ impl Listed {
             self.kept += 1;
         } else {
             self.surplus.push(*id);
+            self.gone += u64::from(!plan.has_hashes(hashes));
         }
         Ok(())
     }

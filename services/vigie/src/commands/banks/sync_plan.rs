@@ -3,14 +3,14 @@
 //! Items are compared by keyed digests of 128 bits of their hashes and their name, so that files of millions of lines fit into memory
 //! and nobody can make a file whose items are taken for others.
 
-use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash as _, Hasher as _};
 
 use thiserror::Error;
 use vigie_model::Hash;
 
-/// Items of a file that is compared: they take about 2 GB.
+/// Items of a file that is compared: they take about 4 GB.
 const ITEMS_MAX: usize = 40_000_000;
 
 /// The file has more items than can be compared.
@@ -36,6 +36,8 @@ enum Standing {
 pub(super) struct SyncPlan {
     keys: [RandomState; 2],
     items: HashMap<Digest, Standing>,
+    /// The hashes of items with names.
+    hashes: HashSet<Digest>,
 }
 
 /// An item that the file does not hold.
@@ -53,6 +55,9 @@ impl SyncPlan {
             Entry::Vacant(_) if is_full => Err(TooManyItems),
             Entry::Vacant(vacant) => {
                 vacant.insert(Standing::Missing);
+                if name.is_some() {
+                    self.hashes.insert(self.digest(hashes, None));
+                }
                 Ok(true)
             }
         }
@@ -67,6 +72,12 @@ impl SyncPlan {
             stays |= self.find(hashes, Some(name));
         }
         stays || self.find(hashes, None)
+    }
+
+    /// Whether the file holds an item with these hashes, whatever its name.
+    pub(super) fn has_hashes(&self, hashes: &[Hash]) -> bool {
+        let digest = self.digest(hashes, None);
+        self.hashes.contains(&digest) || self.items.contains_key(&digest)
     }
 
     /// Items of the file that the bank does not have.
@@ -125,6 +136,7 @@ mod tests {
         assert!(plan.stays(&[md5(2)], ["any"].into_iter()), "the file names no item");
         assert!(!plan.stays(&[md5(3)], std::iter::empty()));
         assert_eq!(plan.missing(), 2);
+        assert!(plan.has_hashes(&[md5(1)]) && plan.has_hashes(&[md5(2)]) && !plan.has_hashes(&[md5(3)]));
 
         assert_eq!(plan.adds(&[md5(1)], Some("a")), Ok(false));
         assert_eq!(plan.adds(&[md5(1)], Some("b")), Ok(true));
