@@ -14,7 +14,7 @@ use super::when::{Since, When};
 #[derive(Debug, Subcommand)]
 pub(crate) enum ItemCommand {
     /// Add items to a bank: images, which are hashed here and never sent, or a file of hashes
-    Add(ItemAddArgs),
+    Add(Box<ItemAddArgs>),
     /// Show one item, with what is said of it and by whom
     Show {
         /// Its id

@@ -75,8 +75,8 @@ impl<'a> FileReader<'a> {
         let source: Box<dyn Read + 'a> = Box::new(io::Cursor::new(head).chain(source));
         let source = match format {
             Format::Ncmec => Source::Entries(Box::new(Entries::new(source))),
-            Format::StopNcii => Source::Records(Records::new(source, stop_ncii::CONTAINER)),
-            Format::Hma => Source::Records(Records::new(source, "")),
+            Format::StopNcii => Source::Records(Records::new(source, Some(stop_ncii::CONTAINER))),
+            Format::Hma => Source::Records(Records::new(source, None)),
             Format::Csv
             | Format::Tsv
             | Format::Semicolon

@@ -34,8 +34,8 @@ const ADDED_AT_ONCE: usize = 16;
 
 pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Result<Exit> {
     match command {
-        ItemCommand::Add(args) if args.hashes.is_some() => item_import::run(args, output).await,
-        ItemCommand::Add(args) => add_images(args, output).await,
+        ItemCommand::Add(args) if args.hashes.is_some() => item_import::run(*args, output).await,
+        ItemCommand::Add(args) => add_images(*args, output).await,
         ItemCommand::Show { item, address } => {
             let (client, deadline) = connect(&address, output)?;
             let item = client.describe_item(ItemId(item), deadline).await?.value;

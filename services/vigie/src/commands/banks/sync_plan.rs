@@ -5,7 +5,7 @@
 
 use std::collections::hash_map::{Entry, RandomState};
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, Hash as _, Hasher as _};
+use std::hash::BuildHasher as _;
 
 use thiserror::Error;
 use vigie_model::Hash;
@@ -103,11 +103,7 @@ impl SyncPlan {
     }
 
     fn digest(&self, hashes: &[Hash], name: Option<&str>) -> Digest {
-        let [one, two] = self.keys.each_ref().map(|key| {
-            let mut hasher = key.build_hasher();
-            (hashes, name).hash(&mut hasher);
-            hasher.finish()
-        });
+        let [one, two] = self.keys.each_ref().map(|key| key.hash_one((hashes, name)));
         Digest(one, two)
     }
 }

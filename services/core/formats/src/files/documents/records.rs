@@ -22,7 +22,7 @@ pub(in crate::files) struct Record {
 pub(in crate::files) struct Records<'a> {
     reader: BufReader<Box<dyn Read + 'a>>,
     /// The field of an object whose elements are the records.
-    container: &'static str,
+    container: Option<&'static str>,
     line: u64,
     /// Arrays that are open.
     arrays: usize,
@@ -47,8 +47,8 @@ enum Ended {
 }
 
 impl<'a> Records<'a> {
-    /// The records of a source; those of objects that have a field `container` with an array are that array's elements.
-    pub(in crate::files) fn new(source: Box<dyn Read + 'a>, container: &'static str) -> Self {
+    /// The records of a source; those of objects that have the field `container`, if one is named, with an array are its elements.
+    pub(in crate::files) fn new(source: Box<dyn Read + 'a>, container: Option<&'static str>) -> Self {
         let reader = BufReader::with_capacity(64 << 10, source);
         Self { reader, container, line: 1, arrays: 0, inside: None, is_over: false }
     }
@@ -143,7 +143,7 @@ impl<'a> Records<'a> {
                     let is_container = !is_long
                         && depth == 1
                         && self.inside.is_none()
-                        && text.get(begin..end) == Some(self.container.as_bytes());
+                        && self.container.is_some_and(|name| text.get(begin..end) == Some(name.as_bytes()));
                     key = if is_container { Key::Named } else { Key::None };
                     continue;
                 }
@@ -227,7 +227,7 @@ mod tests {
 
     /// The records of a document with their lines; bad ones as `None`.
     fn check(document: &str, expected: &[(u64, Option<&str>)]) {
-        let mut records = Records::new(Box::new(document.as_bytes()), "all");
+        let mut records = Records::new(Box::new(document.as_bytes()), Some("all"));
         let mut found = Vec::new();
         while let Some(Record { line, text }) = records.next_record().unwrap() {
             found.push((line, text.ok()));
