@@ -114,9 +114,9 @@ async fn a_file_is_added_by_its_format_and_what_is_not_certain_is_refused() {
     it.write("sums.txt", &format!("{}  a.jpg\n{}  b.jpg\n", digits(8, 64), digits(9, 16)));
     it.done("item add known --hashes sums.txt");
     it.write("mixed.csv", &format!("{0};x\nbad;y\n{1};z\n", digits(10, 20), digits(11, 20)));
-    let (_, told) =
+    let (_, errors) =
         it.exits(3, "item add known --hashes mixed.csv --columns sha1,reference --rejects rejects.csv");
-    assert!(told.contains("line 2: a sha1 hash"), "{told}");
+    assert!(errors.contains("line 2: a sha1 hash"), "{errors}");
     assert_eq!(it.read("rejects.csv").lines().count(), 2);
     assert!(it.read("rejects.csv").lines().last().unwrap().ends_with(",bad;y"), "{}", it.read("rejects.csv"));
     it.write("te.csv", &format!("type,indicator\nHASH_URL_MD5,{}\nURI,http://a\n", digits(12, 16)));
@@ -144,9 +144,9 @@ async fn a_dry_run_shows_what_a_file_holds_and_adds_nothing() {
     let it = Fixture::start().await;
     it.done("bank create known");
     it.write("list.csv", &format!("{}x,y\nbad,z\n", table(1..=3).trim_end()));
-    let (shown, told) = it.exits(3, "item add known --hashes list.csv --dry-run");
+    let (shown, errors) = it.exits(3, "item add known --hashes list.csv --dry-run");
     assert!(shown.contains("list.csv (csv): 2 items (md5 2); 2 bad lines"), "{shown}");
-    assert!(told.contains("line 5"), "{told}");
+    assert!(errors.contains("line 5"), "{errors}");
     it.write("whole.csv", &table(1..=3));
     let object = it.object("item add known --hashes whole.csv --dry-run");
     assert_eq!(
@@ -204,8 +204,8 @@ async fn a_file_that_is_torn_or_faulty_removes_nothing() {
     it.write("whole.csv", &table(1..=20));
     it.done("bank sync known whole.csv");
     let unchanged = |words: &str, message: &str| {
-        let (_, told) = it.exits(1, &format!("bank sync known {words}"));
-        assert!(told.contains(message) && told.contains("nothing was changed"), "{words}: {told}");
+        let (_, errors) = it.exits(1, &format!("bank sync known {words}"));
+        assert!(errors.contains(message) && errors.contains("nothing was changed"), "{words}: {errors}");
         assert_eq!(it.items("known"), md5s(1..=20), "{words}");
     };
     it.write("empty.csv", "");

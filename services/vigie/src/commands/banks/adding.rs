@@ -67,7 +67,7 @@ impl Done {
     }
 }
 
-/// Adds the items of a file, tells its bad lines, and stops when it is asked to.
+/// Adds the items of a file, reports its bad lines, and stops when it is asked to.
 pub(super) async fn add(
     adding: Adding<'_>,
     bad_lines: &mut BadLines,
@@ -133,7 +133,7 @@ pub(super) async fn add(
         let Some(batch) = batch else { break };
         let (bad, through, count, added) = batch.with_context(|| done.with_others_open(&path, again))?;
         for line in bad {
-            progress.suspend(|| bad_lines.tell(&line, output))?;
+            progress.suspend(|| bad_lines.report(&line, output))?;
         }
         if let Some(added) = added {
             let known = u64::from(added.value.known).min(count as u64);

@@ -82,7 +82,7 @@ pub(crate) async fn run(args: BankSyncArgs, output: &mut Output) -> anyhow::Resu
         })),
         again: |_| "the same command goes on".to_owned(),
     };
-    // They were told when the file was read for the first time.
+    // They were reported when the file was read for the first time.
     let done = add(adding, &mut BadLines::silent(), &mut requests, output).await?;
     // Items that were found by their origin are what the file asks for, whatever their names.
     let asked: HashSet<ItemId> = done.known_ids.iter().copied().collect();
@@ -104,27 +104,13 @@ async fn read(
     output: &mut Output,
 ) -> anyhow::Result<(SyncPlan, u64)> {
     let mut bad_lines = BadLines::begin(rejects)?;
-    let progress = output.byte_progress(source.size(), "reading");
-    let (reader, shown) = (source.clone(), progress.clone());
-    let reading = tokio::task::spawn_blocking(move || {
-        let (mut plan, mut bad, mut fault) = (SyncPlan::default(), Vec::new(), None);
-        let whole = reader.read(0, &shown, |batch| {
-            bad.extend(batch.bad);
-            let wanted = batch
-                .items
-                .iter()
-                .try_for_each(|item| plan.want(item.hashes(), item.external_reference()).map(drop));
-            fault = wanted.err();
-            fault.is_none()
-        })?;
-        fault.map_or(Ok((plan, bad, whole)), |fault| Err(anyhow::Error::from(fault)))
-    });
-    let (plan, bad, whole) = reading.await.context("the file's reader failed")??;
-    progress.finish_and_clear();
-    for line in &bad {
-        bad_lines.tell(line, output)?;
-    }
-    bad_lines.finish()?;
+    let want = |plan: &mut SyncPlan, items: Vec<ItemContent>| {
+        for item in &items {
+            plan.want(item.hashes(), item.external_reference())?;
+        }
+        Ok(())
+    };
+    let (plan, whole) = source.scan(SyncPlan::default(), want, &mut bad_lines, output).await?;
     let WholeFile { left_out, .. } = whole;
     show_left_out(&left_out, output);
     Ok((plan, bad_lines.count()))

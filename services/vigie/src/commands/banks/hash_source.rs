@@ -1,4 +1,4 @@
-//! A file of hashes that a command reads: in batches, with its bad lines told and kept.
+//! A file of hashes that a command reads: in batches, with its bad lines reported and kept.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use indicatif::ProgressBar;
+use tokio::sync::mpsc;
 use vigie_formats::files::{BadLine, Entry, FileReader, Format, LeftOut, ReadOptions, Unknown};
 use vigie_model::{HashType, ItemContent};
 
@@ -18,8 +19,8 @@ use crate::output::{Output, Printed, counted};
 pub(super) const BATCH_ITEMS: usize = 1_000;
 /// Bytes of one batch, about: a quarter of the message that the bank takes.
 const BATCH_BYTES: usize = 1 << 20;
-/// Bad lines that are told one by one to a person.
-const BAD_LINES_TOLD: u64 = 100;
+/// Bad lines that are reported one by one to a person.
+const BAD_LINES_SHOWN: u64 = 100;
 
 /// Items of the file up to a line, and the lines among them that are none.
 #[derive(Debug, Default)]
@@ -129,19 +130,46 @@ impl HashSource {
         Ok(WholeFile { format: reader.format(), left_out: reader.left_out().clone() })
     }
 
-    /// Reads the whole file and counts what is in it, without asking a bank.
-    pub(super) async fn survey(&self) -> anyhow::Result<Survey> {
-        let source = self.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let mut survey = Survey::default();
-            let whole = source.read(0, &ProgressBar::hidden(), |batch| {
-                survey.take(batch);
-                true
+    /// Reads the whole file without asking a bank: gives `take` the items, and reports the bad lines as they come.
+    pub(super) async fn scan<T: Send + 'static>(
+        &self,
+        mut state: T,
+        mut take: impl FnMut(&mut T, Vec<ItemContent>) -> anyhow::Result<()> + Send + 'static,
+        bad_lines: &mut BadLines,
+        output: &mut Output,
+    ) -> anyhow::Result<(T, WholeFile)> {
+        let progress = output.byte_progress(self.size(), "reading");
+        let (sender, mut reported) = mpsc::channel(1);
+        let (source, shown) = (self.clone(), progress.clone());
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut fault = None;
+            let whole = source.read(0, &shown, |batch| {
+                fault = take(&mut state, batch.items).err();
+                fault.is_none() && (batch.bad.is_empty() || sender.blocking_send(batch.bad).is_ok())
             })?;
-            survey.whole = Some(whole);
-            Ok(survey)
+            fault.map_or(Ok((state, whole)), Err)
         });
-        read.await.context("the file's reader failed")?
+        while let Some(bad) = reported.recv().await {
+            bad.iter().try_for_each(|line| progress.suspend(|| bad_lines.report(line, output)))?;
+        }
+        let read = reading.await.context("the file's reader failed")?;
+        progress.finish_and_clear();
+        bad_lines.finish()?;
+        read
+    }
+
+    /// Reads the whole file and counts what is in it, without asking a bank.
+    pub(super) async fn survey(
+        &self,
+        bad_lines: &mut BadLines,
+        output: &mut Output,
+    ) -> anyhow::Result<Survey> {
+        let take = |survey: &mut Survey, items: Vec<ItemContent>| {
+            survey.take(&items);
+            Ok(())
+        };
+        let (survey, whole) = self.scan(Survey::default(), take, bad_lines, output).await?;
+        Ok(Survey { whole: Some(whole), ..survey })
     }
 }
 
@@ -150,37 +178,34 @@ impl HashSource {
 pub(super) struct Survey {
     pub(super) items: u64,
     hashes: BTreeMap<HashType, u64>,
-    /// All of them: a survey refuses the file or shows it.
-    pub(super) bad: Vec<BadLine>,
     whole: Option<WholeFile>,
 }
 
 impl Survey {
-    fn take(&mut self, batch: Batch) {
-        self.items += batch.items.len() as u64;
-        for hash in batch.items.iter().flat_map(ItemContent::hashes) {
+    fn take(&mut self, items: &[ItemContent]) {
+        self.items += items.len() as u64;
+        for hash in items.iter().flat_map(ItemContent::hashes) {
             *self.hashes.entry(hash.hash_type()).or_default() += 1;
         }
-        self.bad.extend(batch.bad);
     }
 
     /// Shows what is in the file.
-    pub(super) fn show(&self, path: &Path, output: &mut Output) -> Printed {
+    pub(super) fn show(&self, path: &Path, bad_lines: &BadLines, output: &mut Output) -> Printed {
         let Some(WholeFile { format, left_out }) = &self.whole else { return Ok(()) };
         let types: Vec<String> = self.hashes.iter().map(|(of, count)| format!("{of} {count}")).collect();
         let types = if types.is_empty() { "no hashes".to_owned() } else { types.join(", ") };
-        let (items, bad) = (counted(self.items, "item"), counted(self.bad.len() as u64, "bad line"));
+        let (items, bad) = (counted(self.items, "item"), counted(bad_lines.count, "bad line"));
         output.say(format!("{} ({format}): {items} ({types}); {bad}", path.display()))?;
         show_left_out(left_out, output);
         let by_name = self.hashes.iter().map(|(of, count)| (of.to_string(), *count));
         output.object(&serde_json::json!({
             "format": format.name(), "items": self.items, "hashes": by_name.collect::<BTreeMap<_, _>>(),
-            "bad_lines": self.bad.len(), "withdrawn": left_out.withdrawn, "unknown": left_out.unknown, "dry_run": true
+            "bad_lines": bad_lines.count, "withdrawn": left_out.withdrawn, "unknown": left_out.unknown, "dry_run": true
         }))
     }
 }
 
-/// Tells what was left out, if anything was.
+/// Shows what was left out, if anything was.
 pub(super) fn show_left_out(left_out: &LeftOut, output: &Output) {
     let LeftOut { unknown, withdrawn } = left_out;
     let mut parts: Vec<String> = unknown.iter().map(|(name, count)| format!("{name} ({count})")).collect();
@@ -192,7 +217,7 @@ pub(super) fn show_left_out(left_out: &LeftOut, output: &Output) {
     }
 }
 
-/// The bad lines of a file: told, and written to a file on demand.
+/// The bad lines of a file: reported, and written to a file on demand.
 #[derive(Debug)]
 pub(super) struct BadLines {
     count: u64,
@@ -213,7 +238,7 @@ impl BadLines {
         Ok(Self { count: 0, is_silent: false, rejects: rejects.map(begin).transpose()? })
     }
 
-    /// Counts them and tells none.
+    /// Counts them and reports none.
     pub(super) const fn silent() -> Self {
         Self { count: 0, is_silent: true, rejects: None }
     }
@@ -223,16 +248,16 @@ impl BadLines {
         self.count
     }
 
-    /// Tells one.
-    pub(super) fn tell(&mut self, bad: &BadLine, output: &mut Output) -> anyhow::Result<()> {
+    /// Reports one.
+    pub(super) fn report(&mut self, bad: &BadLine, output: &mut Output) -> anyhow::Result<()> {
         let BadLine { line, reason, text } = bad;
         self.count += 1;
         if self.is_silent {
             return Ok(());
         }
-        if self.count <= BAD_LINES_TOLD {
+        if self.count <= BAD_LINES_SHOWN {
             output.note(format!("line {line}: {reason}"));
-        } else if self.count == BAD_LINES_TOLD + 1 {
+        } else if self.count == BAD_LINES_SHOWN + 1 {
             output.note("further bad lines are only counted");
         }
         if let Some(rejects) = &mut self.rejects {

@@ -72,13 +72,9 @@ fn report(done: &Done, bad_lines: u64, path: &Path, bank: &str, output: &mut Out
 
 /// Reads the whole file and shows what is in it.
 async fn survey(source: &HashSource, bad_lines: &mut BadLines, output: &mut Output) -> anyhow::Result<Exit> {
-    let survey = source.survey().await?;
-    for line in &survey.bad {
-        bad_lines.tell(line, output)?;
-    }
-    bad_lines.finish()?;
-    survey.show(source.path(), output)?;
-    Ok(if survey.bad.is_empty() && survey.items > 0 { Exit::Done } else { Exit::SomeInputsFailed })
+    let survey = source.survey(bad_lines, output).await?;
+    survey.show(source.path(), bad_lines, output)?;
+    Ok(if bad_lines.count() == 0 && survey.items > 0 { Exit::Done } else { Exit::SomeInputsFailed })
 }
 
 /// Reads the whole file once and refuses it if any line is bad.
@@ -86,11 +82,7 @@ async fn check(source: &HashSource, bad_lines: &mut BadLines, output: &mut Outpu
     if source.is_standard_input() {
         bail!("--strict reads the file twice, so it cannot be standard input");
     }
-    let survey = source.survey().await?;
-    for line in &survey.bad {
-        bad_lines.tell(line, output)?;
-    }
-    bad_lines.finish()?;
+    source.survey(bad_lines, output).await?;
     if bad_lines.count() > 0 {
         let bad = counted(bad_lines.count(), "bad line");
         bail!("{} has {bad}, so nothing was added", source.path().display());

@@ -35,7 +35,7 @@ fn m() -> String {
 }
 
 #[test]
-fn csv_is_read_by_its_header_and_bad_lines_are_told_by_number() {
+fn csv_is_read_by_its_header_and_bad_lines_are_named_by_number() {
     let (p, m) = (p(), m());
     let text = format!(
         "md5,pdq,labels,external_reference\n{m},{p},a; b,first\n,{p},,\nxyz,,,\n,,only labels,\n,{p}0,,\n{m},,,\n,,,,,\n"
