@@ -106,11 +106,20 @@ impl Head<'_> {
             Format::JsonLines => Ok((format, Shape::Json, false)),
             Format::List => words(Words::List(self.list_type()?)),
             Format::Named => {
-                let first = self.lines.first().and_then(|line| line.split_whitespace().next());
-                words(Words::Named(self.type_of(first.unwrap_or_default())?))
+                let mut first_words = self.lines.iter().filter_map(|line| line.split_whitespace().next());
+                let hash_type = match first_words.find(|word| is_hash(word)) {
+                    // A file without lines has no hashes of any type.
+                    None if self.lines.is_empty() => HashType::PDQ,
+                    found => self.type_of(found.unwrap_or_default())?,
+                };
+                words(Words::Named(hash_type))
             }
             Format::Sums => words(Words::Sums(self.options.hash_type)),
-            Format::Pdq => words(Words::Pdq),
+            // Some write a header above what the tool prints.
+            Format::Pdq => {
+                let has_header = self.lines.first().is_some_and(|line| line.starts_with("hash,"));
+                Ok((format, Shape::Words(Words::Pdq), has_header))
+            }
             Format::PdqDetails => words(Words::PdqDetails),
             Format::Tx => words(Words::Tx),
             Format::Hma | Format::StopNcii | Format::Ncmec => Ok((format, Shape::Document, false)),

@@ -150,9 +150,11 @@ fn a_format_is_recognised_although_its_first_line_is_bad() {
             continue;
         }
         let text = format!("nonsense\n{}", case.text);
-        let read =
-            Read::of(&text, ReadOptions { hash_type: case.hash_type, ..ReadOptions::default() }).unwrap();
-        assert_eq!((read.format, read.bad[0].0, read.bad.len()), (case.format, 1, 2));
+        for format in [None, Some(case.format)] {
+            let options = ReadOptions { hash_type: case.hash_type, format, ..ReadOptions::default() };
+            let read = Read::of(&text, options).unwrap();
+            assert_eq!((read.format, read.bad[0].0, read.bad.len()), (case.format, 1, 2));
+        }
     }
 }
 
@@ -177,5 +179,20 @@ fn an_empty_file_has_no_items_whatever_its_format() {
             let read = Read::of(text, options.clone()).unwrap();
             assert_eq!((read.items.len(), read.bad.len()), (0, 0), "{format:?}");
         }
+    }
+}
+
+#[test]
+fn what_the_pdq_tool_prints_may_have_a_header() {
+    let text = format!("hash,quality,file\n{},100,a.jpg\n{},9,b.jpg\n", pdq(0xa1), pdq(0xa2));
+    for format in [None, Some(Format::Pdq), Some(Format::Csv)] {
+        let read = Read::of(&text, ReadOptions { format, ..ReadOptions::default() }).unwrap();
+        assert_eq!(
+            (read.items.len(), read.bad.len(), read.bad[0].0),
+            (1, 1, 3),
+            "{format:?}: {:?}",
+            read.bad
+        );
+        assert_eq!(read.items[0].1.external_reference(), Some("a.jpg"));
     }
 }
