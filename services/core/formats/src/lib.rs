@@ -12,10 +12,10 @@
 //! - **No hash is in an error or in `Debug`.**
 //! - **`parse(render(page))` is `page`**: property tests of each programme.
 //!
-//! Reading order: [`programme`], then one of [`ncmec`], [`threat_exchange`], [`stop_ncii`], [`tat`].
+//! Reading order: [`programme`], [`utc`], then one of [`ncmec`], [`threat_exchange`], [`stop_ncii`], [`tat`].
 
 pub mod programme;
-mod utc;
+pub mod utc;
 mod json;
 mod words;
 pub mod ncmec;
