@@ -12,7 +12,7 @@ use super::alarm::{Alarm, Failure};
 use super::round::{Done, Round, open};
 use crate::asking::fetch::Fetch;
 use crate::asking::pacing::Patience;
-use crate::bank::{Bank, BankError, Exchange, Lease, Report};
+use crate::bank::{Bank, BankError, Exchange, Lease, PART_RECORDS_MAX, Report};
 use crate::credentials::{Credentials, Vault};
 use crate::metrics::Metrics;
 use crate::sources::settings::{Api, Settings};
@@ -165,6 +165,7 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
             lease: &lease,
             exchange,
             patience: shared.patience,
+            part_records_max: PART_RECORDS_MAX,
             removal_percent_max: common.removal_percent_max.unwrap_or(shared.removal_percent_max),
             clock: &shared.clock,
         };

@@ -7,7 +7,7 @@ use vigie_formats::programme::foreign::foreign;
 use vigie_formats::programme::{Key, Record};
 use vigie_model::ItemContent;
 
-use crate::bank::{PART_RECORDS_MAX, Put};
+use crate::bank::Put;
 
 /// Bytes of one part, about: a call to the bank has 4 MiB at most.
 const PART_BYTES_MAX: usize = 2 << 20;
@@ -64,16 +64,16 @@ pub(crate) fn sort(records: Vec<Record>) -> Sorted {
     sorted
 }
 
-/// Cuts sorted records into batches, withdrawals first.
-pub(crate) fn batches(withdrawn: Vec<Key>, puts: Vec<Put>) -> Vec<Batch> {
+/// Cuts sorted records into batches of at most so many records, withdrawals first.
+pub(crate) fn batches(withdrawn: Vec<Key>, puts: Vec<Put>, records_max: usize) -> Vec<Batch> {
     let mut batches = Vec::new();
     let mut batch = Batch::default();
-    let mut room = (PART_RECORDS_MAX, PART_BYTES_MAX);
+    let mut room = (records_max, PART_BYTES_MAX);
     let mut fit = |len: usize, batch: &mut Batch| {
         let (records, bytes) = room;
         if records == 0 || bytes < len {
             batches.push(std::mem::take(batch));
-            room = (PART_RECORDS_MAX, PART_BYTES_MAX);
+            room = (records_max, PART_BYTES_MAX);
         }
         room = (room.0 - 1, room.1.saturating_sub(len));
     };
@@ -146,7 +146,10 @@ mod tests {
             (0..count).map(put).collect::<Vec<_>>()
         };
         let shape = |withdrawn, puts| -> Vec<(usize, usize)> {
-            batches(withdrawn, puts).iter().map(|batch| (batch.withdrawn.len(), batch.puts.len())).collect()
+            batches(withdrawn, puts, 1_000)
+                .iter()
+                .map(|batch| (batch.withdrawn.len(), batch.puts.len()))
+                .collect()
         };
         assert_eq!(shape(keys(0), puts(0, 0)), []);
         assert_eq!(shape(keys(999), puts(2, 0)), [(999, 1), (0, 1)]);

@@ -36,6 +36,8 @@ pub(crate) struct Round<'a, B, F> {
     pub(crate) lease: &'a Lease,
     pub(crate) exchange: &'a Exchange,
     pub(crate) patience: Patience,
+    /// Records of one part, at most [`PART_RECORDS_MAX`](crate::bank::PART_RECORDS_MAX).
+    pub(crate) part_records_max: usize,
     /// The share of the records that the round may remove, in percent.
     pub(crate) removal_percent_max: u8,
     pub(crate) clock: &'a WallClock,
@@ -163,7 +165,7 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
         }
         state.guard.told(sorted.told_withdrawn)?;
         let (puts, withdrawn) = (count(sorted.puts.len()), sorted.told_withdrawn);
-        let batches = batches(sorted.withdrawn, sorted.puts);
+        let batches = batches(sorted.withdrawn, sorted.puts, self.part_records_max);
         let place = if source.is_full() {
             state.after = Some(page.at);
             state.cursor.at.clone()
@@ -206,7 +208,7 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
         // What was stored before this round, or in it: keys of both are listed.
         state.guard.unseen(count(unshown.len()), known)?;
         done.withdrawn += count(unshown.len());
-        for batch in batches(unshown, Vec::new()) {
+        for batch in batches(unshown, Vec::new(), self.part_records_max) {
             let cursor = next_part(&state.cursor);
             self.store(state, batch, cursor).await?;
         }

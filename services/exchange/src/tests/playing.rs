@@ -80,6 +80,8 @@ pub(crate) async fn round<F: Fetch>(
         lease: &lease,
         exchange: &exchange,
         patience: patience(retries_max),
+        // Fewer than a page has, so that pages have several parts.
+        part_records_max: 2,
         removal_percent_max: common.removal_percent_max.unwrap_or(20),
         clock,
     };
