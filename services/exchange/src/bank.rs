@@ -20,51 +20,57 @@ pub trait Bank: Send + Sync + 'static {
     fn exchanges(&self) -> impl Future<Output = Result<Vec<Exchange>, BankError>> + Send;
 
     /// One exchange, with its present cursor.
-    fn exchange(&self, name: &str) -> impl Future<Output = Result<Exchange, BankError>> + Send;
+    fn exchange(&self, id: ExchangeId) -> impl Future<Output = Result<Exchange, BankError>> + Send;
 
     /// Stores a part of a page.
     fn apply(
         &self,
-        exchange: &str,
+        exchange: ExchangeId,
         lease: &Lease,
         part: Part,
-    ) -> impl Future<Output = Result<(), BankError>> + Send;
+    ) -> impl Future<Output = Result<Applied, BankError>> + Send;
 
     /// The keys of the records that an exchange has stored, a page at a time, from a token of the page before.
     fn keys(
         &self,
-        exchange: &Exchange,
-        after: Option<String>,
+        exchange: ExchangeId,
+        after: Option<Vec<u8>>,
     ) -> impl Future<Output = Result<KeyPage, BankError>> + Send;
 
     /// Stores how an exchange is.
     fn report(
         &self,
-        exchange: &str,
+        exchange: ExchangeId,
         lease: &Lease,
         report: &Report,
     ) -> impl Future<Output = Result<(), BankError>> + Send;
 }
 
 /// Exchanges of one deployment.
-pub const EXCHANGES_MAX: usize = 256;
+pub const EXCHANGES_MAX: usize = 500;
 
 /// Records of one part.
 pub const PART_RECORDS_MAX: usize = 1_000;
 
 /// The right to store what exchanges fetch. The bank refuses the one that was replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease(pub String);
+pub struct Lease(pub u64);
+
+/// The id of an exchange, never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExchangeId(pub u64);
 
 /// One exchange, as the bank keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
-    /// The name, unique within the deployment. Origins of its items name it as their programme.
+    /// The id.
+    pub id: ExchangeId,
+    /// The name, unique among the exchanges of a member. Origins of its items name it as their programme.
     pub name: String,
+    /// The member whose bank gets its items; `None` for the host.
+    pub member: Option<String>,
     /// The programme's interface: see [`Api`](crate::Api).
     pub api: String,
-    /// The bank that gets its items.
-    pub bank: String,
     /// Settings of the interface, a JSON object without credentials.
     pub config: String,
     /// Whether it is followed.
@@ -73,10 +79,21 @@ pub struct Exchange {
     pub interval_s: Option<u64>,
     /// The stored cursor; empty at the beginning.
     pub cursor: Vec<u8>,
-    /// Records that it has stored.
-    pub record_count: u64,
     /// A number that grows when somebody asks for a round at once.
     pub fetch_requests: u64,
+    /// How it was when that was reported last.
+    pub report: Report,
+}
+
+impl Exchange {
+    /// The name in logs and metrics: with its member, where that is not the host.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match &self.member {
+            Some(member) => format!("{member}/{}", self.name),
+            None => self.name.clone(),
+        }
+    }
 }
 
 /// A part of a page: at most [`PART_RECORDS_MAX`] records.
@@ -90,6 +107,17 @@ pub struct Part {
     pub withdrawn: Vec<Key>,
     /// Records to add, or to replace by their keys.
     pub puts: Vec<Put>,
+    /// The programme's time up to which everything is stored with this part, where it has one.
+    pub checkpoint: Option<UnixMillis>,
+}
+
+/// What a part changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Applied {
+    /// Items that were added to the bank.
+    pub added: u64,
+    /// Items that were removed from the bank.
+    pub removed: u64,
 }
 
 /// A record to add, or to replace by its key.
@@ -111,26 +139,27 @@ pub struct KeyPage {
     /// Keys of stored records.
     pub keys: Vec<Key>,
     /// Where the next page begins; `None` after the last.
-    pub next: Option<String>,
+    pub next: Option<Vec<u8>>,
 }
 
 /// How an exchange is, for those who look after it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
-    /// When the last round began.
-    pub began_at: Option<UnixMillis>,
-    /// When the last round that reached its end did so.
-    pub completed_at: Option<UnixMillis>,
-    /// Whether the last round reached its end.
-    pub succeeded: bool,
-    /// The programme's time up to which everything is stored, where it has one.
-    pub checkpoint_at: Option<UnixMillis>,
-    /// Records of the last round.
-    pub fetched: u64,
+    /// When the round that runs began; `None` between rounds.
+    pub running_since: Option<UnixMillis>,
+    /// When the last round ended.
+    pub ended_at: Option<UnixMillis>,
+    /// Whether the last round reached its end; `None` before the first one ends.
+    pub succeeded: Option<bool>,
     /// The request for a round at once that the last round answers.
     pub fetch_request: u64,
     /// What a person has to look at; empty for nothing.
     pub alarm: String,
+}
+
+impl Report {
+    /// Bytes of an alarm.
+    pub const ALARM_LEN_MAX: usize = 1_024;
 }
 
 /// Why the bank did not do what it was asked.

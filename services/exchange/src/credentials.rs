@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
 
 use crate::secret::Secret;
+use crate::sources::settings::Api;
 
 /// Bytes of a file of credentials.
 const FILE_BYTES_MAX: u64 = 64 << 10;
@@ -26,7 +27,7 @@ pub enum CredentialsError {
     Missing {
         /// The field.
         field: &'static str,
-        /// The variable that would hold it.
+        /// The advice to set a variable, where one can hold it.
         variable: String,
     },
     /// A file cannot be read.
@@ -52,11 +53,14 @@ impl Credentials {
     }
 }
 
+/// Returns the value of a variable.
+type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// Where credentials lie. Read again for every round, so that new ones count without a restart.
 #[derive(Clone)]
 pub struct Vault {
     folder: Option<PathBuf>,
-    environment: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    environment: Arc<Lookup>,
 }
 
 impl fmt::Debug for Vault {
@@ -74,23 +78,28 @@ impl Vault {
         Self { folder, environment: Arc::new(environment) }
     }
 
-    /// The credentials of an exchange: `needed` fields, and `optional` ones where they are set.
+    /// The credentials that an interface needs, and those that it can do without where they are set.
     ///
-    /// A field is looked for in the file named like the exchange, the file named like its interface, and the variables
-    /// `VIGIE_EXCHANGE_<EXCHANGE>_<FIELD>` and `VIGIE_EXCHANGE_<INTERFACE>_<FIELD>`; the first one counts.
+    /// Of an exchange of the host, a field is looked for in the file named like the exchange, the file named like its interface, and the
+    /// variables `VIGIE_EXCHANGE_<EXCHANGE>_<FIELD>` and `VIGIE_EXCHANGE_<INTERFACE>_<FIELD>`; the first one counts. Of another member's
+    /// exchange, only in the file `<MEMBER>/<EXCHANGE>`: no member's exchange gets the credentials of another's.
     pub fn read(
         &self,
+        member: Option<&str>,
         exchange: &str,
-        api: &str,
-        needed: &[&'static str],
-        optional: &[&'static str],
+        api: Api,
     ) -> Result<Credentials, CredentialsError> {
-        let files = [self.file(exchange)?, self.file(api)?];
+        let (files, variables) = match member {
+            None => (vec![exchange.to_owned(), api.name().to_owned()], vec![exchange, api.name()]),
+            Some(member) => (vec![format!("{member}/{exchange}")], Vec::new()),
+        };
+        let files = files.iter().map(|name| self.file(name)).collect::<Result<Vec<_>, _>>()?;
+        let (needed, optional) = (api.credentials(), api.optional_credentials());
         let mut found = BTreeMap::new();
         for (field, is_needed) in
             needed.iter().map(|field| (field, true)).chain(optional.iter().map(|field| (field, false)))
         {
-            let variables = [variable(exchange, field), variable(api, field)];
+            let variables: Vec<String> = variables.iter().map(|name| variable(name, field)).collect();
             let of_files = files.iter().find_map(|file| file.get(*field).cloned());
             let value = of_files
                 .or_else(|| variables.iter().find_map(|name| (self.environment)(name)).map(Secret::new));
@@ -99,7 +108,8 @@ impl Vault {
                     found.insert((*field).to_owned(), value);
                 }
                 None if is_needed => {
-                    let [variable, _] = variables;
+                    let variable =
+                        variables.first().map_or_else(String::new, |name| format!("set {name}, or "));
                     return Err(CredentialsError::Missing { field, variable });
                 }
                 None => {}
@@ -111,6 +121,11 @@ impl Vault {
     /// The fields of one file, `field=value` a line; none if it is not there.
     fn file(&self, name: &str) -> Result<BTreeMap<String, Secret>, CredentialsError> {
         let Some(folder) = &self.folder else { return Ok(BTreeMap::new()) };
+        // Names of members and exchanges are words; one that led out of the folder would be none.
+        let is_within = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+        if !is_within {
+            return Ok(BTreeMap::new());
+        }
         let path = folder.join(name);
         let fault = |reason: String| CredentialsError::File { path: path.display().to_string(), reason };
         match std::fs::metadata(&path) {
@@ -154,15 +169,31 @@ mod tests {
             _ => None,
         };
         let vault = Vault::new(Some(folder.path().to_owned()), environment);
-        let read = |exchange: &str, api: &str| vault.read(exchange, api, &["user", "password"], &["more"]);
+        let read = |exchange: &str, api: &str| vault.read(None, exchange, api.parse().unwrap());
         let own = read("my-tat", "tat").unwrap();
         assert_eq!((own.get("user"), own.get("password"), own.get("more")), ("own", "p=w", ""));
         assert_eq!(read("another", "tat").unwrap().get("user"), "general");
         assert_eq!(read("other.x", "ncmec").unwrap().get("password"), "secret");
-        assert!(!format!("{own:?} {vault:?}").contains("own,"));
+        assert!(!format!("{own:?} {vault:?}").contains("p=w"));
         let missing = read("none", "ncmec").unwrap_err();
         assert!(missing.to_string().contains("VIGIE_EXCHANGE_NONE_USER"), "{missing}");
         std::fs::write(folder.path().join("torn"), "user").unwrap();
         assert!(matches!(read("torn", "tat"), Err(CredentialsError::File { .. })));
+    }
+
+    #[test]
+    fn another_members_exchange_gets_its_own_credentials_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("tat"), "user=host\npassword=host\n").unwrap();
+        std::fs::write(folder.path().join("mine"), "user=host\npassword=host\n").unwrap();
+        let vault = Vault::new(Some(folder.path().to_owned()), |_| Some("of the host".to_owned()));
+        let read = |member: &str, exchange: &str| vault.read(Some(member), exchange, Api::Tat);
+        for (member, exchange) in [("acme", "mine"), ("acme", "tat"), ("..", "tat"), (".", "mine")] {
+            let error = read(member, exchange).unwrap_err();
+            assert!(matches!(error, CredentialsError::Missing { .. }), "{member}/{exchange}: {error}");
+        }
+        std::fs::create_dir(folder.path().join("acme")).unwrap();
+        std::fs::write(folder.path().join("acme/mine"), "user=acme\npassword=x\n").unwrap();
+        assert_eq!(read("acme", "mine").unwrap().get("user"), "acme");
     }
 }

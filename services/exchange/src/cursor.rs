@@ -14,6 +14,9 @@ pub struct Cursor {
     /// the number makes the cursor of each part another one.
     #[serde(default)]
     pub part: u64,
+    /// Items of the bank that came by the exchange, about: the last part that was stored is not counted.
+    #[serde(default)]
+    pub items: u64,
     /// Whether one round has been completed, so that the bank holds what the programme had.
     #[serde(default)]
     pub complete: bool,
@@ -52,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back_and_what_is_none_is_refused() {
-        let cursor = Cursor { at: Some(serde_json::json!({"start": 10})), part: 3, complete: true };
+        let cursor = Cursor { at: Some(serde_json::json!({"start": 10})), part: 3, items: 7, complete: true };
         assert_eq!(Cursor::parse(&cursor.to_bytes().unwrap()), Ok(cursor));
         assert_eq!(Cursor::parse(b""), Ok(Cursor::default()));
         assert_eq!(Cursor::default().to_bytes(), Some(Vec::new()));

@@ -1,4 +1,4 @@
-//! What exchanges count, by exchange. There are at most 256 of them.
+//! What exchanges count, by exchange. There are at most 500 of them.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -86,9 +86,15 @@ impl Metrics {
         metrics
     }
 
-    pub(crate) fn round(&self, exchange: &str, done: &Done, report: &Report) {
+    pub(crate) fn round(
+        &self,
+        exchange: &str,
+        done: &Done,
+        report: &Report,
+        completed_at: Option<UnixMillis>,
+    ) {
         let name = || Name { exchange: exchange.to_owned() };
-        let outcome = OUTCOMES[usize::from(!report.succeeded)];
+        let outcome = OUTCOMES[usize::from(report.succeeded != Some(true))];
         self.rounds.get_or_create(&Outcome { exchange: exchange.to_owned(), outcome }).inc();
         self.pages.get_or_create(&name()).inc_by(done.pages);
         self.retries.get_or_create(&name()).inc_by(done.retries);
@@ -106,8 +112,7 @@ impl Metrics {
             self.records.get_or_create(&Kind { exchange: exchange.to_owned(), kind }).inc_by(count);
         }
         self.alarmed.get_or_create(&name()).set(i64::from(!report.alarm.is_empty()));
-        for (family, at) in [(&self.completed, report.completed_at), (&self.checkpoint, report.checkpoint_at)]
-        {
+        for (family, at) in [(&self.completed, completed_at), (&self.checkpoint, done.checkpoint)] {
             if let Some(UnixMillis(at)) = at {
                 family.get_or_create(&name()).set(i64::try_from(at / 1_000).unwrap_or(i64::MAX));
             }

@@ -19,9 +19,10 @@ use self::settings::Settings;
 pub use self::source::{Next, Page, Refusal, Source, Step, Trouble};
 use crate::credentials::Credentials;
 
-/// Opens the source of a round that goes on from a stored place.
+/// Opens the source of a round that goes on from a stored place, for the host or another member. A member's files lie in a folder of its own.
 pub fn open(
     settings: &Settings,
+    member: Option<&str>,
     credentials: &Credentials,
     at: Option<&Value>,
     now: UnixMillis,
@@ -38,7 +39,10 @@ pub fn open(
             Box::new(stop_ncii::StopNcii::open(base.clone(), credentials, at, now)?)
         }
         Settings::Tat { base } => Box::new(tat::Tat::open(base.clone(), credentials, at)?),
-        Settings::LocalFile { path, hash_type } => Box::new(file::File::local(path, *hash_type, at)?),
+        Settings::LocalFile { path, hash_type } => {
+            let name = member.map_or_else(|| path.clone(), |member| format!("{member}/{path}"));
+            Box::new(file::File::local(&name, *hash_type, at)?)
+        }
         Settings::HttpFile { url, hash_type } => {
             Box::new(file::File::http(url.clone(), *hash_type, credentials, at)?)
         }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use vigie_access::WallClock;
+use vigie_model::UnixMillis;
 use vigie_net::retry::{Backoff, draw};
 
 use super::alarm::{Alarm, Failure};
 use super::round::{Done, Round, open};
 use crate::asking::fetch::Fetch;
 use crate::asking::pacing::Patience;
-use crate::bank::{Bank, BankError, Exchange, Lease, PART_RECORDS_MAX, Report};
+use crate::bank::{Bank, BankError, Exchange, ExchangeId, Lease, PART_RECORDS_MAX, Report};
 use crate::credentials::{Credentials, Vault};
 use crate::metrics::Metrics;
 use crate::sources::settings::{Api, Settings};
@@ -39,9 +40,12 @@ pub(crate) struct Shared<B, F> {
 /// One exchange, round after round.
 pub(crate) struct Follower<B, F> {
     shared: Arc<Shared<B, F>>,
-    name: String,
+    id: ExchangeId,
+    label: String,
     lease: watch::Receiver<Lease>,
     report: Report,
+    /// When the last round that was complete ended, for metrics.
+    completed_at: Option<UnixMillis>,
     /// Credentials that the programme refused, with the status: no request is made with them again.
     refused: Option<(Credentials, u16)>,
     failures: u32,
@@ -59,10 +63,12 @@ enum After {
 }
 
 impl<B: Bank, F: Fetch> Follower<B, F> {
-    pub(crate) fn new(shared: Arc<Shared<B, F>>, name: String, lease: watch::Receiver<Lease>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared<B, F>>, exchange: &Exchange, lease: watch::Receiver<Lease>) -> Self {
         let backoff = Self::backoff(&shared);
-        let report = Report::default();
-        Self { shared, name, lease, report, refused: None, failures: 0, backoff }
+        let report = Report { running_since: None, ..exchange.report.clone() };
+        let completed_at = report.ended_at.filter(|_| report.succeeded == Some(true));
+        let (id, label) = (exchange.id, exchange.label());
+        Self { shared, id, label, lease, report, completed_at, refused: None, failures: 0, backoff }
     }
 
     fn backoff(shared: &Shared<B, F>) -> Backoff {
@@ -93,66 +99,72 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
     async fn round(&mut self) -> After {
         let shared = Arc::clone(&self.shared);
         let Ok(_permit) = shared.rounds.acquire().await else { return After::End };
-        let exchange = match shared.bank.exchange(&self.name).await {
+        let exchange = match shared.bank.exchange(self.id).await {
             Ok(exchange) => exchange,
             Err(error) => return self.bank_failed(&error),
         };
         let interval = exchange.interval_s.map_or(shared.interval, Duration::from_secs);
-        let began = shared.clock.now();
-        self.report.began_at = Some(began);
+        self.report.running_since = Some(shared.clock.now());
+        // A first round may take hours, and somebody waits for one that was asked for: for others one report is enough.
+        if self.completed_at.is_none() || exchange.fetch_requests > self.report.fetch_request {
+            self.send_report().await;
+        }
         let mut done = Done::default();
         // Large: it holds a whole page.
         let outcome = Box::pin(self.attempt(&exchange, &mut done)).await;
-        self.report.fetched = done.puts + done.withdrawn;
-        self.report.succeeded = outcome.is_ok();
+        let ended = shared.clock.now();
+        self.report.running_since = None;
+        self.report.ended_at = Some(ended);
+        self.report.succeeded = Some(outcome.is_ok());
         self.report.fetch_request = exchange.fetch_requests;
-        if done.checkpoint.is_some() {
-            self.report.checkpoint_at = done.checkpoint;
-        }
         let after = match outcome {
             Ok(()) => {
-                self.report.completed_at = Some(shared.clock.now());
+                self.completed_at = Some(ended);
                 self.report.alarm.clear();
                 (self.failures, self.backoff) = (0, Self::backoff(&shared));
-                tracing::debug!(exchange = self.name, pages = done.pages, "round complete");
+                tracing::debug!(exchange = self.label, pages = done.pages, "round complete");
                 After::Round(spread(interval))
             }
             Err(Failure::Alarm(alarm)) => {
-                let text = alarm.to_string();
+                let text = cut(&alarm.to_string());
                 // Once: it stays in the report until a round is complete.
                 if self.report.alarm != text {
-                    tracing::error!(exchange = self.name, kind = alarm.name(), %alarm, "exchange needs attention");
+                    tracing::error!(exchange = self.label, kind = alarm.name(), %alarm, "exchange needs attention");
                 }
-                shared.metrics.alarm(&self.name, alarm.name());
+                shared.metrics.alarm(&self.label, alarm.name());
                 self.report.alarm = text;
                 After::Round(spread(interval))
             }
             Err(Failure::Passing(reason, asked)) => {
                 self.failures += 1;
-                tracing::warn!(exchange = self.name, reason, failures = self.failures, "round ended early");
+                tracing::warn!(exchange = self.label, reason, failures = self.failures, "round ended early");
                 if self.failures >= PASSING_MAX {
-                    self.report.alarm = format!("{} rounds in a row ended early: {reason}", self.failures);
+                    self.report.alarm =
+                        cut(&format!("{} rounds in a row ended early: {reason}", self.failures));
                 }
                 After::Round(asked.unwrap_or_else(|| self.backoff.next_pause()).min(interval))
             }
             Err(Failure::Bank(error)) => self.bank_failed(&error),
         };
-        shared.metrics.round(&self.name, &done, &self.report);
+        shared.metrics.round(&self.label, &done, &self.report, self.completed_at);
         if matches!(after, After::Round(_)) {
-            let lease = self.lease.borrow().clone();
-            if let Err(error) = shared.bank.report(&self.name, &lease, &self.report).await {
-                tracing::warn!(exchange = self.name, %error, "cannot report a round");
-            }
+            self.send_report().await;
         }
         after
+    }
+
+    async fn send_report(&self) {
+        let lease = self.lease.borrow().clone();
+        if let Err(error) = self.shared.bank.report(self.id, &lease, &self.report).await {
+            tracing::warn!(exchange = self.label, %error, "cannot report a round");
+        }
     }
 
     async fn attempt(&mut self, exchange: &Exchange, done: &mut Done) -> Result<(), Failure> {
         let shared = &self.shared;
         let api: Api = exchange.api.parse().map_err(Alarm::Settings)?;
         let (settings, common) = Settings::parse(api, &exchange.config).map_err(Alarm::Settings)?;
-        let read =
-            shared.vault.read(&exchange.name, api.name(), api.credentials(), api.optional_credentials());
+        let read = shared.vault.read(exchange.member.as_deref(), &exchange.name, api);
         let credentials = read.map_err(Alarm::NoCredentials)?;
         if let Some((_, status)) = self.refused.as_ref().filter(|(refused, _)| *refused == credentials) {
             return Err(Alarm::Credentials(*status).into());
@@ -182,11 +194,20 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
             BankError::LeaseLost | BankError::Gone => After::End,
             // Another process has stored a page meanwhile, or a call whose answer was lost has.
             BankError::Moved | BankError::Unavailable(_) | BankError::Refused(_) => {
-                tracing::warn!(exchange = self.name, %error, "cannot store what was fetched");
+                tracing::warn!(exchange = self.label, %error, "cannot store what was fetched");
                 After::Pause(self.backoff.next_pause())
             }
         }
     }
+}
+
+/// The first bytes of an alarm's text, as many as a report holds.
+fn cut(text: &str) -> String {
+    let mut end = text.len().min(Report::ALARM_LEN_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default().to_owned()
 }
 
 /// An interval, lengthened or shortened at random by up to a tenth, so that deployments do not come all at once.

@@ -58,6 +58,10 @@ pub(crate) struct Done {
 /// The state of a round.
 struct State {
     cursor: Cursor,
+    /// Items of the bank that came by the exchange.
+    items: u64,
+    /// The programme's time up to which everything is stored with the next part.
+    checkpoint: Option<UnixMillis>,
     guard: Guard,
     /// In a full round: the records that were shown, by a number of each key, and the place after the last page.
     shown: HashSet<u64>,
@@ -69,9 +73,10 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
     /// Runs the round to its end.
     pub(crate) async fn run(&self, source: &mut dyn Source, done: &mut Done) -> Result<(), Failure> {
         let cursor = Cursor::parse(&self.exchange.cursor).map_err(Alarm::from)?;
-        let guard = Guard::new(self.exchange.record_count, self.removal_percent_max, !cursor.complete);
+        let guard = Guard::new(cursor.items, self.removal_percent_max, !cursor.complete);
         let (shown, numbers) = (HashSet::new(), RandomState::new());
-        let mut state = State { cursor, guard, shown, numbers, after: None };
+        let items = cursor.items;
+        let mut state = State { cursor, items, checkpoint: None, guard, shown, numbers, after: None };
         loop {
             match source.next().map_err(Alarm::Trouble)? {
                 Next::Ask(request) => {
@@ -84,13 +89,14 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
             }
         }
         if source.is_full() {
+            state.checkpoint = source.checkpoint();
             self.remove_unshown(&mut state, done).await?;
         }
         done.checkpoint = source.checkpoint();
         if state.cursor.complete {
             return Ok(());
         }
-        let cursor = Cursor { complete: true, ..state.cursor.clone() };
+        let cursor = Cursor { complete: true, items: state.items, ..state.cursor.clone() };
         self.store(&mut state, Batch::default(), cursor).await
     }
 
@@ -172,9 +178,11 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
         } else {
             Some(page.at)
         };
+        // Of a full round nothing is complete before its end.
+        state.checkpoint = if source.is_full() { None } else { source.checkpoint() };
         let last = batches.len().saturating_sub(1);
         for (number, batch) in batches.into_iter().enumerate() {
-            let cursor = if number == last { after(state, place.as_ref()) } else { next_part(&state.cursor) };
+            let cursor = if number == last { after(state, place.as_ref()) } else { next_part(state) };
             self.store(state, batch, cursor).await?;
         }
         if state.cursor.at != place {
@@ -195,7 +203,7 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
         let mut known = 0;
         let mut after = None;
         loop {
-            let page = self.bank.keys(self.exchange, after).await?;
+            let page = self.bank.keys(self.exchange.id, after).await?;
             known += count(page.keys.len());
             unshown.extend(
                 page.keys.into_iter().filter(|key| !state.shown.contains(&state.numbers.hash_one(key))),
@@ -209,10 +217,10 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
         state.guard.unseen(count(unshown.len()), known)?;
         done.withdrawn += count(unshown.len());
         for batch in batches(unshown, Vec::new(), self.part_records_max) {
-            let cursor = next_part(&state.cursor);
+            let cursor = next_part(state);
             self.store(state, batch, cursor).await?;
         }
-        let cursor = Cursor { at: state.after.take(), part: 0, complete: true };
+        let cursor = Cursor { at: state.after.take(), part: 0, complete: true, items: state.items };
         self.store(state, Batch::default(), cursor).await
     }
 
@@ -223,8 +231,10 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
             cursor: bytes(&cursor)?,
             withdrawn: batch.withdrawn,
             puts: batch.puts,
+            checkpoint: state.checkpoint,
         };
-        self.bank.apply(&self.exchange.name, self.lease, part).await?;
+        let applied = self.bank.apply(self.exchange.id, self.lease, part).await?;
+        state.items = state.items.saturating_add(applied.added).saturating_sub(applied.removed);
         state.cursor = cursor;
         Ok(())
     }
@@ -233,14 +243,14 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
 /// The cursor after the last part of a page, which ends at this place.
 fn after(state: &State, place: Option<&Value>) -> Cursor {
     if state.cursor.at.as_ref() == place {
-        return next_part(&state.cursor);
+        return next_part(state);
     }
-    Cursor { at: place.cloned(), part: 0, complete: state.cursor.complete }
+    Cursor { at: place.cloned(), part: 0, complete: state.cursor.complete, items: state.items }
 }
 
 /// The cursor within a page.
-fn next_part(cursor: &Cursor) -> Cursor {
-    Cursor { part: cursor.part.saturating_add(1), ..cursor.clone() }
+fn next_part(state: &State) -> Cursor {
+    Cursor { part: state.cursor.part.saturating_add(1), items: state.items, ..state.cursor.clone() }
 }
 
 /// Why an attempt failed.
@@ -262,5 +272,6 @@ pub(crate) fn open(
     now: UnixMillis,
 ) -> Result<Box<dyn Source>, Alarm> {
     let cursor = Cursor::parse(&exchange.cursor)?;
-    crate::sources::open(settings, credentials, cursor.at.as_ref(), now).map_err(Alarm::Trouble)
+    crate::sources::open(settings, exchange.member.as_deref(), credentials, cursor.at.as_ref(), now)
+        .map_err(Alarm::Trouble)
 }

@@ -13,7 +13,7 @@ use vigie_telemetry::Condition;
 
 use super::follower::{Follower, Shared};
 use crate::asking::fetch::Fetch;
-use crate::bank::{Bank, BankError, Exchange, Lease};
+use crate::bank::{Bank, BankError, Exchange, ExchangeId, Lease};
 
 /// How a supervisor is, for probes.
 #[derive(Debug, Default)]
@@ -55,7 +55,7 @@ struct Followers<B, F> {
     shared: Arc<Shared<B, F>>,
     lease: watch::Sender<Lease>,
     tasks: JoinSet<()>,
-    running: BTreeMap<String, Running>,
+    running: BTreeMap<ExchangeId, Running>,
 }
 
 struct Running {
@@ -139,31 +139,30 @@ async fn lead<B: Bank, F: Fetch>(shared: &Arc<Shared<B, F>>, pace: Pace, standin
 impl<B: Bank, F: Fetch> Followers<B, F> {
     /// Follows these exchanges, and no others. A follower whose exchange has other settings is replaced.
     fn keep(&mut self, exchanges: Vec<Exchange>) {
-        let wanted: BTreeMap<String, Exchange> = exchanges
+        let wanted: BTreeMap<ExchangeId, Exchange> = exchanges
             .into_iter()
             .filter(|exchange| exchange.enabled)
-            .map(|exchange| (exchange.name.clone(), exchange))
+            .map(|exchange| (exchange.id, exchange))
             .collect();
         let metrics = &self.shared.metrics;
-        self.running.retain(|name, running| {
-            let stays = wanted.get(name).is_some_and(|exchange| is_same(&running.listed.borrow(), exchange));
+        self.running.retain(|id, running| {
+            let stays = wanted.get(id).is_some_and(|exchange| is_same(&running.listed.borrow(), exchange));
             if !stays {
                 running.task.abort();
-                metrics.forget(name);
+                metrics.forget(&running.listed.borrow().label());
             }
             stays
         });
-        for (name, exchange) in wanted {
-            match self.running.get(&name) {
+        for (id, exchange) in wanted {
+            match self.running.get(&id) {
                 Some(running) => {
                     running.listed.send_replace(exchange);
                 }
                 None => {
-                    let follower =
-                        Follower::new(Arc::clone(&self.shared), name.clone(), self.lease.subscribe());
+                    let follower = Follower::new(Arc::clone(&self.shared), &exchange, self.lease.subscribe());
                     let (listed, changes) = watch::channel(exchange);
                     let task = self.tasks.spawn(follower.run(changes));
-                    self.running.insert(name, Running { listed, task });
+                    self.running.insert(id, Running { listed, task });
                 }
             }
         }
@@ -177,6 +176,5 @@ impl<B: Bank, F: Fetch> Followers<B, F> {
 
 /// Whether a follower of one goes on as one of the other.
 fn is_same(one: &Exchange, other: &Exchange) -> bool {
-    (&one.api, &one.bank, &one.config, one.interval_s)
-        == (&other.api, &other.bank, &other.config, other.interval_s)
+    (&one.api, &one.config, one.interval_s) == (&other.api, &other.config, other.interval_s)
 }

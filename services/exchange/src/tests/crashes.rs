@@ -53,8 +53,7 @@ async fn follow(
         let (expected, found) = (programme.living(&model.lock().unwrap()), bank.records("programme"));
         assert_eq!(found, expected, "{programme:?}, request {request}, write {write:?}");
     }
-    let requests = *requests.lock().unwrap();
-    requests
+    *requests.lock().unwrap()
 }
 
 /// Three stages, of which the second changes and removes, and the third removes all but one.

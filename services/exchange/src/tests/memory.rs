@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use vigie_formats::programme::Key;
 
-use crate::bank::{Bank, BankError, Exchange, KeyPage, Lease, PART_RECORDS_MAX, Part, Put, Report};
+use crate::bank::{
+    Applied, Bank, BankError, Exchange, ExchangeId, KeyPage, Lease, PART_RECORDS_MAX, Part, Put, Report,
+};
 
 /// How a write fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,12 @@ pub(crate) struct Stored {
     pub(crate) reports: Vec<Report>,
 }
 
+impl State {
+    fn of(&mut self, id: ExchangeId) -> Result<&mut Stored, BankError> {
+        self.exchanges.values_mut().find(|stored| stored.exchange.id == id).ok_or(BankError::Gone)
+    }
+}
+
 /// Clones are handles of the same bank.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MemoryBank(Arc<Mutex<State>>);
@@ -49,16 +57,18 @@ impl MemoryBank {
     }
 
     pub(crate) fn add(&self, name: &str, api: &str, config: &str) {
+        let id = ExchangeId(u64::try_from(self.lock().exchanges.len()).unwrap() + 1);
         let exchange = Exchange {
+            id,
             name: name.to_owned(),
+            member: None,
             api: api.to_owned(),
-            bank: "bank".to_owned(),
             config: config.to_owned(),
             enabled: true,
             interval_s: None,
             cursor: Vec::new(),
-            record_count: 0,
             fetch_requests: 0,
+            report: Report::default(),
         };
         let stored = Stored { exchange, records: BTreeMap::new(), reports: Vec::new() };
         self.lock().exchanges.insert(name.to_owned(), stored);
@@ -94,7 +104,7 @@ impl Bank for MemoryBank {
         if state.is_away {
             return Err(BankError::Unavailable("away".to_owned()));
         }
-        Ok((!state.is_leased_elsewhere).then(|| Lease(state.lease.to_string())))
+        Ok((!state.is_leased_elsewhere).then(|| Lease(state.lease)))
     }
 
     async fn exchanges(&self) -> Result<Vec<Exchange>, BankError> {
@@ -105,14 +115,13 @@ impl Bank for MemoryBank {
         Ok(state.exchanges.values().map(|stored| stored.exchange.clone()).collect())
     }
 
-    async fn exchange(&self, name: &str) -> Result<Exchange, BankError> {
-        let state = self.lock();
-        state.exchanges.get(name).map(|stored| stored.exchange.clone()).ok_or(BankError::Gone)
+    async fn exchange(&self, id: ExchangeId) -> Result<Exchange, BankError> {
+        self.lock().of(id).map(|stored| stored.exchange.clone())
     }
 
-    async fn apply(&self, exchange: &str, lease: &Lease, part: Part) -> Result<(), BankError> {
+    async fn apply(&self, exchange: ExchangeId, lease: &Lease, part: Part) -> Result<Applied, BankError> {
         let mut state = self.lock();
-        if lease.0 != state.lease.to_string() || state.is_leased_elsewhere {
+        if lease.0 != state.lease || state.is_leased_elsewhere {
             return Err(BankError::LeaseLost);
         }
         let lost = || BankError::Unavailable("crashed".to_owned());
@@ -130,39 +139,40 @@ impl Bank for MemoryBank {
         }
         state.parts.push((part.withdrawn.len(), part.puts.len()));
         assert!(part.withdrawn.len() + part.puts.len() <= PART_RECORDS_MAX && part.cursor.len() <= 4_096);
-        let stored = state.exchanges.get_mut(exchange).ok_or(BankError::Gone)?;
+        let stored = state.of(exchange)?;
         if stored.exchange.cursor != part.expected {
             return Err(BankError::Moved);
         }
         assert_ne!(part.expected, part.cursor, "a part does not move the cursor");
         stored.exchange.cursor = part.cursor;
+        let mut applied = Applied::default();
         for key in part.withdrawn {
-            stored.records.remove(&key);
+            applied.removed += u64::from(stored.records.remove(&key).is_some());
         }
         for put in part.puts {
-            stored.records.insert(put.key.clone(), put);
+            applied.added += u64::from(stored.records.insert(put.key.clone(), put).is_none());
         }
-        stored.exchange.record_count = u64::try_from(stored.records.len()).unwrap();
         if failing == Some(Failing::After) {
             state.fail = None;
             return Err(lost());
         }
-        Ok(())
+        Ok(applied)
     }
 
-    async fn keys(&self, exchange: &Exchange, after: Option<String>) -> Result<KeyPage, BankError> {
-        let state = self.lock();
-        let stored = state.exchanges.get(&exchange.name).ok_or(BankError::Gone)?;
-        let after = after.unwrap_or_default();
+    async fn keys(&self, exchange: ExchangeId, after: Option<Vec<u8>>) -> Result<KeyPage, BankError> {
+        let mut state = self.lock();
+        let stored = state.of(exchange)?;
+        let after = String::from_utf8(after.unwrap_or_default()).unwrap();
         let keys: Vec<Key> =
             stored.records.keys().filter(|key| key.as_str() > after.as_str()).take(3).cloned().collect();
-        let next = (keys.len() == 3).then(|| keys[2].to_string());
+        let next = (keys.len() == 3).then(|| keys[2].to_string().into_bytes());
         Ok(KeyPage { keys, next })
     }
 
-    async fn report(&self, exchange: &str, _lease: &Lease, report: &Report) -> Result<(), BankError> {
+    async fn report(&self, exchange: ExchangeId, _lease: &Lease, report: &Report) -> Result<(), BankError> {
         let mut state = self.lock();
-        let stored = state.exchanges.get_mut(exchange).ok_or(BankError::Gone)?;
+        let stored = state.of(exchange)?;
+        stored.exchange.report = report.clone();
         stored.reports.push(report.clone());
         Ok(())
     }

@@ -12,7 +12,7 @@ use super::servers::Programme;
 use crate::asking::fetch::{Fetch, FetchError};
 use crate::asking::pacing::Patience;
 use crate::asking::request::{Request, Response};
-use crate::bank::{Bank, Lease};
+use crate::bank::Lease;
 use crate::credentials::Credentials;
 use crate::following::alarm::Failure;
 use crate::following::round::{Done, Round, open};
@@ -70,10 +70,10 @@ pub(crate) async fn round<F: Fetch>(
     retries_max: u32,
 ) -> Result<Done, Failure> {
     let mut done = Done::default();
-    let exchange = bank.exchange("programme").await?;
+    let exchange = bank.only();
     let (settings, common) = Settings::parse(exchange.api.parse().unwrap(), &exchange.config).unwrap();
     let mut source = open(&exchange, &settings, &credentials(), clock.now())?;
-    let lease = Lease(bank.lock().lease.to_string());
+    let lease = Lease(bank.lock().lease);
     let round = Round {
         bank,
         fetch,

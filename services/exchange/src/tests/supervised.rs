@@ -95,13 +95,16 @@ fn bank() -> MemoryBank {
 #[tokio::test(start_paused = true)]
 async fn an_exchange_is_followed_round_after_round_and_at_once_when_asked() {
     let process = start(&bank());
-    let first = process.report(|report| report.succeeded).await;
-    assert_eq!((first.fetched, first.alarm.as_str()), (2, ""));
-    assert!(first.checkpoint_at.is_some() && first.completed_at.is_some());
+    let first = process.report(|report| report.succeeded == Some(true)).await;
+    assert_eq!((first.alarm.as_str(), first.running_since), ("", None));
+    assert!(first.ended_at.is_some());
+    // The first round was reported when it began.
+    let began = process.bank.lock().exchanges["programme"].reports[0].clone();
+    assert!(began.running_since.is_some() && began.succeeded.is_none());
     process.condition(|condition| *condition == Condition::Ready).await;
     process.model.lock().unwrap().change(&[Change::Wait(100), Change::Put(3)]);
     let began = tokio::time::Instant::now();
-    process.report(|report| report.began_at > first.began_at).await;
+    process.report(|report| report.ended_at > first.ended_at).await;
     assert!((500..=700).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     assert_eq!(process.bank.records("programme").len(), 3);
     // Somebody asks for a round: it begins within the pace of listing.
@@ -122,9 +125,9 @@ async fn an_exchange_is_followed_round_after_round_and_at_once_when_asked() {
 #[tokio::test(start_paused = true)]
 async fn refused_credentials_are_not_shown_again_until_they_change() {
     let process = start(&bank());
-    process.report(|report| report.succeeded).await;
+    process.report(|report| report.succeeded == Some(true)).await;
     process.environment.lock().unwrap().insert("VIGIE_EXCHANGE_STOP_NCII_FETCH_KEY".into(), "old".into());
-    let refused = process.report(|report| !report.succeeded).await;
+    let refused = process.report(|report| report.succeeded == Some(false)).await;
     assert!(refused.alarm.contains("refuses the credentials"), "{}", refused.alarm);
     let requests = process.requests();
     tokio::time::sleep(Duration::from_secs(24 * 3_600)).await;
@@ -137,7 +140,7 @@ async fn refused_credentials_are_not_shown_again_until_they_change() {
         .lock()
         .unwrap()
         .insert("VIGIE_EXCHANGE_PROGRAMME_FETCH_KEY".into(), "fetch_key".into());
-    let good = process.report(|report| report.succeeded).await;
+    let good = process.report(|report| report.succeeded == Some(true)).await;
     assert_eq!(good.alarm, "");
     process.stop().await;
 }
@@ -145,17 +148,18 @@ async fn refused_credentials_are_not_shown_again_until_they_change() {
 #[tokio::test(start_paused = true)]
 async fn a_programme_that_is_away_is_an_alarm_after_three_rounds() {
     let process = start(&bank());
-    process.report(|report| report.succeeded).await;
+    process.report(|report| report.succeeded == Some(true)).await;
     process.answer_with(Some(503));
-    let early = process.report(|report| !report.succeeded).await;
+    let early = process.report(|report| report.succeeded == Some(false)).await;
     assert_eq!(early.alarm, "");
     let alarmed = process.report(|report| !report.alarm.is_empty()).await;
     assert_eq!(alarmed.alarm, "3 rounds in a row ended early: the programme answers with status 503");
     process.answer_with(Some(418));
-    let refused = process.report(|report| report.alarm.contains("418")).await;
-    assert_eq!(refused.completed_at, early.completed_at);
+    process.report(|report| report.alarm.contains("418")).await;
+    let metrics = process.telemetry.exposition().unwrap();
+    assert!(metrics.contains("vigie_exchange_alarmed{exchange=\"programme\"} 1"), "{metrics}");
     process.answer_with(None);
-    process.report(|report| report.succeeded && report.alarm.is_empty()).await;
+    process.report(|report| report.succeeded == Some(true) && report.alarm.is_empty()).await;
     process.stop().await;
 }
 
@@ -168,7 +172,7 @@ async fn only_the_process_with_the_lease_follows() {
     tokio::time::sleep(Duration::from_secs(3_600)).await;
     assert_eq!(process.requests(), 0);
     bank.lock().is_leased_elsewhere = false;
-    process.report(|report| report.succeeded).await;
+    process.report(|report| report.succeeded == Some(true)).await;
     process.condition(|condition| *condition == Condition::Ready).await;
     // Another process takes over: this one stops asking.
     bank.lock().is_leased_elsewhere = true;
@@ -183,10 +187,10 @@ async fn only_the_process_with_the_lease_follows() {
 async fn a_lease_that_is_renewed_by_another_name_is_used_from_then_on() {
     let bank = bank();
     let process = start(&bank);
-    let first = process.report(|report| report.succeeded).await;
+    let first = process.report(|report| report.succeeded == Some(true)).await;
     bank.lock().lease = 2;
     process.model.lock().unwrap().change(&[Change::Wait(100), Change::Put(3)]);
-    process.report(|report| report.began_at > first.began_at && report.succeeded).await;
+    process.report(|report| report.ended_at > first.ended_at && report.succeeded == Some(true)).await;
     assert_eq!(bank.records("programme").len(), 3);
     process.stop().await;
 }
@@ -195,7 +199,7 @@ async fn a_lease_that_is_renewed_by_another_name_is_used_from_then_on() {
 async fn exchanges_that_are_paused_removed_and_added_are_followed_accordingly() {
     let bank = bank();
     let process = start(&bank);
-    process.report(|report| report.succeeded).await;
+    process.report(|report| report.succeeded == Some(true)).await;
     bank.lock().exchanges.get_mut("programme").unwrap().exchange.enabled = false;
     tokio::time::sleep(Duration::from_secs(60)).await;
     let requests = process.requests();
@@ -208,7 +212,7 @@ async fn exchanges_that_are_paused_removed_and_added_are_followed_accordingly() 
     assert!(bank.last_report("broken").unwrap().alarm.starts_with("settings:"));
     bank.lock().exchanges.remove("another");
     bank.lock().exchanges.get_mut("programme").unwrap().exchange.enabled = true;
-    process.report(|report| report.succeeded).await;
+    process.report(|report| report.succeeded == Some(true)).await;
     process.stop().await;
 }
 
@@ -220,7 +224,7 @@ async fn a_bank_that_is_away_is_borne() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(matches!(process.telemetry.condition(), Condition::Starting(_)));
     bank.lock().is_away = false;
-    process.report(|report| report.succeeded).await;
+    process.report(|report| report.succeeded == Some(true)).await;
     process.condition(|condition| *condition == Condition::Ready).await;
     bank.lock().is_away = true;
     process.condition(|condition| matches!(condition, Condition::Unready(_))).await;

@@ -89,7 +89,7 @@ pub fn entries(record: &Record, member: &Member, id: &str) -> Vec<Entry> {
     if record.withdrawn && record.hashes.is_empty() {
         parts.resize(ItemContent::HASHES_MAX, (Media::Image, Vec::new()));
     }
-    let entry = |(number, (media, hashes)): (usize, (Media, Vec<(&str, &Hash)>))| {
+    let entry = |(number, (media, hashes)): (usize, Part<'_>)| {
         let fingerprint = |(word, hash): (&str, &Hash)| Fingerprint {
             kind: word.to_owned(),
             value: Some(HashText::of(hash)),
@@ -109,9 +109,12 @@ pub fn entries(record: &Record, member: &Member, id: &str) -> Vec<Entry> {
     parts.into_iter().enumerate().map(entry).collect()
 }
 
-/// The media and the hashes of each entry, each type once.
-fn parts(record: &Record) -> Vec<(Media, Vec<(&'static str, &Hash)>)> {
-    let mut parts: Vec<(Media, Vec<(&str, &Hash)>)> = Vec::new();
+/// The hashes of one entry, by their words, each word once.
+type Part<'a> = (Media, Vec<(&'static str, &'a Hash)>);
+
+/// The media and the hashes of each entry.
+fn parts(record: &Record) -> Vec<Part<'_>> {
+    let mut parts: Vec<Part<'_>> = Vec::new();
     // Images before videos, so that the first entry has the item's own id whichever there are.
     for media in [Media::Image, Media::Video] {
         let first = parts.len();
@@ -119,9 +122,7 @@ fn parts(record: &Record) -> Vec<(Media, Vec<(&'static str, &Hash)>)> {
             record.hashes.iter().filter(|hash| record.media.unwrap_or_else(|| media_of(hash)) == media)
         {
             let Some(word) = hash_text::word(KINDS, hash, None) else { continue };
-            let has_room = |(_, hashes): &&mut (Media, Vec<(&str, &Hash)>)| {
-                hashes.iter().all(|(other, _)| *other != word)
-            };
+            let has_room = |(_, hashes): &&mut Part<'_>| hashes.iter().all(|(other, _)| *other != word);
             match parts.iter_mut().skip(first).find(has_room) {
                 Some((_, hashes)) => hashes.push((word, hash)),
                 None => parts.push((media, vec![(word, hash)])),
