@@ -15,6 +15,7 @@ mod lines;
 use serde_json::Value;
 use vigie_model::UnixMillis;
 
+pub use self::lines::FileForm;
 use self::settings::Settings;
 pub use self::source::{Next, Page, Refusal, Source, Step, Trouble};
 use crate::credentials::Credentials;
@@ -39,19 +40,17 @@ pub fn open(
             Box::new(stop_ncii::StopNcii::open(base.clone(), credentials, at, now)?)
         }
         Settings::Tat { base } => Box::new(tat::Tat::open(base.clone(), credentials, at)?),
-        Settings::LocalFile { path, hash_type } => {
+        Settings::LocalFile { path, form } => {
             let name = member.map_or_else(|| path.clone(), |member| format!("{member}/{path}"));
-            Box::new(file::File::local(&name, *hash_type, at)?)
+            Box::new(file::File::local(&name, *form, at)?)
         }
-        Settings::HttpFile { url, hash_type } => {
-            Box::new(file::File::http(url.clone(), *hash_type, credentials, at)?)
-        }
+        Settings::HttpFile { url, form } => Box::new(file::File::http(url.clone(), *form, credentials, at)?),
         Settings::Sample => Box::new(file::File::sample(at)?),
     })
 }
 
-/// The records of a file's lines.
+/// The records of a file.
 #[cfg(test)]
-pub(crate) fn test_lines(text: &str) -> Vec<vigie_formats::programme::Record> {
-    lines::records(text, None, usize::MAX, &mut Default::default()).0
+pub(crate) fn test_lines(text: String) -> Vec<vigie_formats::programme::Record> {
+    lines::records(text.into(), FileForm::default(), &mut Default::default()).unwrap().into()
 }

@@ -68,7 +68,7 @@ impl Alarm {
             Self::NoCredentials(_) | Self::Credentials(_) => "credentials",
             Self::Refused(_) => "refused",
             Self::Fetch(_) => "fetch",
-            Self::Trouble(Trouble::Page(_)) => "page",
+            Self::Trouble(Trouble::Page(_) | Trouble::File(_)) => "page",
             Self::Trouble(Trouble::Backward) => "backward",
             Self::Trouble(Trouble::Circle | Trouble::Link | Trouble::Place)
             | Self::Pages(_)

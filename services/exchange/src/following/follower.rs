@@ -21,6 +21,9 @@ use crate::sources::settings::{Api, Settings};
 /// Rounds that fail in a row, because the programme does not answer, before that is an alarm.
 const PASSING_MAX: u32 = 3;
 
+/// The longest pause that a programme may ask for.
+const ASKED_PAUSE_MAX: Duration = Duration::from_secs(24 * 3_600);
+
 /// What all followers share.
 #[derive(Debug)]
 pub(crate) struct Shared<B, F> {
@@ -142,7 +145,11 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
                     self.report.alarm =
                         cut(&format!("{} rounds in a row ended early: {reason}", self.failures));
                 }
-                After::Round(asked.unwrap_or_else(|| self.backoff.next_pause()).min(interval))
+                // The programme's own pause counts, also where it is longer than the interval.
+                After::Round(match asked {
+                    Some(pause) => pause.min(ASKED_PAUSE_MAX),
+                    None => self.backoff.next_pause().min(interval),
+                })
             }
             Err(Failure::Bank(error)) => self.bank_failed(&error),
         };

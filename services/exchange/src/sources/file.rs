@@ -2,14 +2,16 @@
 //!
 //! A hash that is no longer in the file is withdrawn. A file that has not changed, by its tag or by its bytes, is left at that.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
-use vigie_formats::programme::{Fault, Tally};
-use vigie_model::{HashType, UnixMillis};
+use vigie_formats::programme::{Record, Tally};
+use vigie_model::UnixMillis;
 
-use super::lines;
+use super::lines::{self, FileForm};
 use super::source::{LINK_LEN_MAX, Next, Page, Refusal, Source, Step, Trouble, place, value};
 use crate::asking::request::{Request, Response, Target};
 use crate::bank::PART_RECORDS_MAX;
@@ -23,7 +25,7 @@ const SAMPLE: &str = include_str!("../../data/sample_hashes.txt");
 #[derive(Debug)]
 pub(crate) struct File {
     request: Option<Request>,
-    hash_type: Option<HashType>,
+    form: FileForm,
     place: Place,
     body: Option<Body>,
     is_done: bool,
@@ -31,9 +33,10 @@ pub(crate) struct File {
 
 #[derive(Debug)]
 struct Body {
-    bytes: Bytes,
-    /// Where the lines that are not given out yet begin.
-    offset: usize,
+    /// Records that are not given out yet.
+    records: VecDeque<Record>,
+    /// The counts of what was left out, until they are given out.
+    tally: Tally,
     /// The place once all are stored.
     after: Place,
 }
@@ -50,19 +53,15 @@ struct Place {
 
 impl File {
     /// A file of the folder of files.
-    pub(crate) fn local(
-        name: &str,
-        hash_type: Option<HashType>,
-        at: Option<&Value>,
-    ) -> Result<Self, Trouble> {
+    pub(crate) fn local(name: &str, form: FileForm, at: Option<&Value>) -> Result<Self, Trouble> {
         let request = Request { target: Target::File(name.to_owned()), headers: Vec::new(), form: None };
-        Ok(Self::new(Some(request), hash_type, place(at)?))
+        Ok(Self::new(Some(request), form, place(at)?))
     }
 
     /// A file by HTTP, with an optional `Authorization` header.
     pub(crate) fn http(
         url: Url,
-        hash_type: Option<HashType>,
+        form: FileForm,
         credentials: &Credentials,
         at: Option<&Value>,
     ) -> Result<Self, Trouble> {
@@ -74,31 +73,33 @@ impl File {
         if !credentials.get("authorization").is_empty() {
             request = request.with("Authorization", Secret::new(credentials.get("authorization").to_owned()));
         }
-        Ok(Self::new(Some(request), hash_type, place))
+        Ok(Self::new(Some(request), form, place))
     }
 
     /// The sample.
     pub(crate) fn sample(at: Option<&Value>) -> Result<Self, Trouble> {
-        let mut sample = Self::new(None, None, place(at)?);
-        sample.open(Bytes::from_static(SAMPLE.as_bytes()), None)?;
+        let mut sample = Self::new(None, FileForm::default(), place(at)?);
+        // The lines before the hashes say where they are from.
+        let lines: Vec<&str> = SAMPLE.lines().filter(|line| !line.starts_with('#')).collect();
+        sample.open(Bytes::from(lines.join("\n")), None)?;
         Ok(sample)
     }
 
-    const fn new(request: Option<Request>, hash_type: Option<HashType>, place: Place) -> Self {
-        Self { request, hash_type, place, body: None, is_done: false }
+    const fn new(request: Option<Request>, form: FileForm, place: Place) -> Self {
+        Self { request, form, place, body: None, is_done: false }
     }
 
     /// Takes the file, unless it is the one that is stored.
     fn open(&mut self, bytes: Bytes, tag: Option<String>) -> Result<(), Trouble> {
-        let text = std::str::from_utf8(&bytes).map_err(|_| Fault::Encoding)?;
         let digest = blake3::hash(&bytes).to_hex().get(..32).unwrap_or_default().to_owned();
         let after = Place { tag: tag.filter(|tag| tag.len() <= LINK_LEN_MAX), digest };
         if after.digest == self.place.digest {
             self.is_done = true;
             return Ok(());
         }
-        lines::check(text, self.hash_type)?;
-        self.body = Some(Body { bytes, offset: 0, after });
+        let mut tally = Tally::default();
+        let records = lines::records(bytes, self.form, &mut tally)?;
+        self.body = Some(Body { records, tally, after });
         Ok(())
     }
 }
@@ -114,12 +115,10 @@ impl Source for File {
         if self.is_done {
             return Ok(Next::Done);
         }
-        let text = std::str::from_utf8(&body.bytes).map_err(|_| Fault::Encoding)?;
-        let mut tally = Tally::default();
-        let rest = text.get(body.offset..).unwrap_or_default();
-        let (records, len) = lines::records(rest, self.hash_type, PART_RECORDS_MAX, &mut tally);
-        body.offset += len;
-        self.is_done = body.offset >= body.bytes.len();
+        let count = body.records.len().min(PART_RECORDS_MAX);
+        let records = body.records.drain(..count).collect();
+        let tally = std::mem::take(&mut body.tally);
+        self.is_done = body.records.is_empty();
         Ok(Next::Store(Page { records, tally, at: value(&body.after) }))
     }
 

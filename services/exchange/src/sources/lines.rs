@@ -1,131 +1,116 @@
-//! Lines of a file of hashes: `<type> <value>`, or values alone where the type is given.
+//! The items of a file of hashes, in any of the formats in which the field exchanges them.
 
-use vigie_formats::programme::{Fault, HashText, Key, OtherHash, Record, Tally};
+use std::collections::VecDeque;
+use std::io::Cursor;
+
+use bytes::Bytes;
+use vigie_formats::files::{FileError, FileReader, Format, ReadOptions, Unknown};
+use vigie_formats::programme::{Fault, Key, Record, Tally};
 use vigie_model::{Hash, HashType};
 
-/// A file is refused as a whole if more than one line in so many cannot be read: it is of another format, or damaged.
-const BAD_LINES_ONE_IN: u64 = 10;
+use super::source::Trouble;
 
-/// Refuses a text of which too little can be read.
-pub(crate) fn check(text: &str, hash_type: Option<HashType>) -> Result<(), Fault> {
-    let (mut good, mut bad) = (0_u64, 0_u64);
-    for line in text.lines() {
-        match read(line, hash_type) {
-            Line::Blank => {}
-            Line::Bad => bad += 1,
-            Line::Hash(..) | Line::Other(..) => good += 1,
-        }
-    }
-    if bad > (good + bad) / BAD_LINES_ONE_IN {
-        return Err(Fault::Field { syntax: "text", field: "list of hashes" });
-    }
-    Ok(())
+/// A file is refused as a whole if more than one item in so many cannot be read: it is of another format, or damaged.
+const BAD_ITEMS_ONE_IN: u64 = 10;
+
+/// How a file is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FileForm {
+    /// The format; `None` for that which is recognised.
+    pub format: Option<Format>,
+    /// The type of hashes that nothing in the file names.
+    pub hash_type: Option<HashType>,
 }
 
-/// The records of the first lines of a text, at most so many, and the bytes of these lines.
-pub(crate) fn records(
-    text: &str,
-    hash_type: Option<HashType>,
-    records_max: usize,
-    tally: &mut Tally,
-) -> (Vec<Record>, usize) {
-    let mut records = Vec::new();
-    let mut len = 0;
-    for line in text.split_inclusive('\n') {
-        if records.len() == records_max {
-            break;
-        }
-        len += line.len();
-        match read(line, hash_type) {
-            Line::Blank => {}
-            Line::Bad => tally.bad_records += 1,
-            Line::Hash(hash) => {
-                let kind = hash.hash_type().to_string();
-                if let Ok(key) = Key::of_value(&kind, &HashText::of(&hash), Some(&hash)) {
-                    records.push(Record { hashes: vec![hash], ..Record::new(key) });
-                }
-            }
-            Line::Other(kind, value) => {
-                tally.unknown_types += 1;
-                if let Ok(key) = Key::of_value(kind, &value, None) {
-                    let other_hashes = vec![OtherHash { kind: kind.to_owned(), value }];
-                    records.push(Record { other_hashes, ..Record::new(key) });
-                }
-            }
-        }
+/// Reads the records of a file, each keyed by its hashes. A file without anything in it has none.
+pub(crate) fn records(bytes: Bytes, form: FileForm, tally: &mut Tally) -> Result<VecDeque<Record>, Trouble> {
+    let mut records = VecDeque::new();
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(records);
     }
-    (records, len)
-}
-
-/// What a line is.
-enum Line<'a> {
-    /// Nothing, or a comment.
-    Blank,
-    /// A hash.
-    Hash(Hash),
-    /// A hash of a type that this build does not know.
-    Other(&'a str, HashText),
-    /// Neither.
-    Bad,
-}
-
-fn read(line: &str, hash_type: Option<HashType>) -> Line<'_> {
-    let line = line.trim().trim_start_matches('\u{feff}');
-    if line.is_empty() || line.starts_with('#') {
-        return Line::Blank;
-    }
-    let (kind, value) = match (hash_type, line.split_once([' ', '\t'])) {
-        (Some(hash_type), None) => (Some(hash_type), line),
-        (_, Some((kind, value))) => match kind.parse() {
-            Ok(hash_type) => (Some(hash_type), value.trim()),
-            Err(_) if is_word(kind) && !value.trim().is_empty() => {
-                return Line::Other(kind, HashText::new(value.trim()));
-            }
-            Err(_) => return Line::Bad,
-        },
-        (None, None) => return Line::Bad,
+    let options = ReadOptions {
+        format: form.format,
+        hash_type: form.hash_type,
+        unknown: Unknown::Ignored,
+        ..ReadOptions::default()
     };
-    let hash = kind.and_then(|kind| Hash::from_text(kind, value).ok());
-    // An all-zero value is a filler that lists have held, and no content's hash.
-    hash.filter(|hash| hash.as_bytes().iter().any(|byte| *byte != 0)).map_or(Line::Bad, Line::Hash)
+    let mut reader = FileReader::open(Box::new(Cursor::new(bytes)), options).map_err(trouble)?;
+    let mut bad = 0;
+    for entry in &mut reader {
+        match entry.map_err(|error| trouble(error.into()))?.item {
+            Err(_) => bad += 1,
+            Ok(item) => {
+                // All-zero values are fillers that lists have held, and no content's hashes.
+                let is_hash = |hash: &&Hash| hash.as_bytes().iter().any(|byte| *byte != 0);
+                let hashes: Vec<Hash> = item.hashes().iter().filter(is_hash).cloned().collect();
+                match Key::of_hashes(&hashes).ok().filter(|_| !hashes.is_empty()) {
+                    None => bad += 1,
+                    Some(key) => {
+                        let labels = item.labels().iter().map(ToString::to_string).collect();
+                        records.push_back(Record { hashes, labels, ..Record::new(key) });
+                    }
+                }
+            }
+        }
+    }
+    tally.bad_records += bad;
+    tally.unknown_types += reader.left_out().unknown.values().sum::<u64>();
+    let good = u64::try_from(records.len()).unwrap_or(u64::MAX);
+    if bad > good.saturating_add(bad) / BAD_ITEMS_ONE_IN {
+        return Err(Fault::Field { syntax: "text", field: "list of hashes" }.into());
+    }
+    Ok(records)
 }
 
-/// Whether a text can be a type's name.
-fn is_word(text: &str) -> bool {
-    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    text.len() <= 64 && text.bytes().all(is_fit) && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+/// The error in the words of settings: the reader's are those of a command line.
+fn trouble(error: FileError) -> Trouble {
+    Trouble::File(match error {
+        FileError::Unrecognised => "the file's format is not recognised: set `format`".to_owned(),
+        FileError::UncertainType { .. } | FileError::UntypedList | FileError::UntypedColumn => {
+            "the type of the file's hashes is not certain: set `signal_type`".to_owned()
+        }
+        FileError::Bytes(_)
+        | FileError::Utf16
+        | FileError::UnknownColumn { .. }
+        | FileError::NoHashColumn
+        | FileError::Header(_)
+        | FileError::NotWritable(_)
+        | FileError::NoTable(_) => error.to_string(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn lines_are_types_and_values_or_values_alone() {
-        let md5 = "00112233445566778899aabbccddeeff";
-        let text = format!(
-            "\u{feff}# comment\n\nmd5 {md5}\r\nHASH_VIDEO_MD5\t{md5}\nvpdq whatever\nmd5 {}\n{md5}",
-            "0".repeat(32)
-        );
+    fn read(text: &str, hash_type: Option<HashType>) -> (Result<usize, Trouble>, Tally) {
         let mut tally = Tally::default();
-        let (list, len) = records(&text, None, 10, &mut tally);
-        assert_eq!((list.len(), len), (3, text.len()));
-        assert_eq!(tally, Tally { bad_records: 2, unknown_types: 1, ..Tally::default() });
-        assert_eq!(list[0].key, list[1].key);
-        let (list, len) = records(&text, Some(HashType::MD5), 2, &mut tally);
-        assert_eq!(list.len(), 2);
-        let (rest, _) = records(&text[len..], Some(HashType::MD5), 10, &mut tally);
-        assert_eq!(rest.len(), 2);
+        let form = FileForm { format: None, hash_type };
+        let records = records(Bytes::from(text.to_owned()), form, &mut tally);
+        (records.map(|records| records.len()), tally)
     }
 
     #[test]
-    fn a_file_of_another_format_is_refused_as_a_whole() {
-        let fault = Err(Fault::Field { syntax: "text", field: "list of hashes" });
-        assert_eq!(check("<html>\n<body>\n</html>\n", None), fault);
-        let good = format!("md5 {}\n", "ab".repeat(16)).repeat(20);
-        assert_eq!(check(&good, None), Ok(()));
-        assert_eq!(check(&format!("{good}?\n?\n"), None), Ok(()));
-        assert_eq!(check(&format!("{good}?\n?\n?\n"), None), fault);
-        assert_eq!(check("", None), Ok(()));
+    fn files_of_the_fields_formats_are_read_and_bad_items_are_counted() {
+        let md5 = |byte: u8| format!("{byte:02x}").repeat(16);
+        let (pdq, zero) = ("ab".repeat(32), "0".repeat(32));
+        let typed: String = (1..=20).map(|byte| format!("md5 {}\n", md5(byte))).collect();
+        assert_eq!(read(&typed, None), (Ok(20), Tally::default()));
+        let (count, tally) = read(&format!("{typed}md5 zz\nmd5 {zero}\n"), None);
+        assert_eq!((count, tally.bad_records), (Ok(20), 2));
+        assert_eq!(read(&format!("{pdq}\n"), Some(HashType::PDQ)).0, Ok(1));
+        assert_eq!(read(&format!("pdq,labels\n{pdq},known\n"), None).0, Ok(1));
+        assert_eq!(read(" \n", None).0, Ok(0));
+    }
+
+    #[test]
+    fn what_cannot_be_read_with_certainty_is_refused_as_a_whole() {
+        let uncertain = read(&format!("{}\n", "ab".repeat(32)), None).0.unwrap_err();
+        assert!(uncertain.to_string().contains("signal_type"), "{uncertain}");
+        let html = read("<html>\n<body>\n</html>\n", None).0.unwrap_err();
+        assert!(!html.to_string().contains("--"), "{html}");
+        let fault = Trouble::Page(Fault::Field { syntax: "text", field: "list of hashes" });
+        let bad = format!("md5 {}\nmd5 zz\n", "ab".repeat(16));
+        assert_eq!(read(&bad, None).0, Err(fault));
     }
 }

@@ -7,7 +7,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
 use url::Url;
+use vigie_formats::files::Format;
 use vigie_model::HashType;
+
+use super::lines::FileForm;
 
 /// The interface of a programme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,15 +151,15 @@ pub enum Settings {
     LocalFile {
         /// The path below the folder of files.
         path: String,
-        /// The type of lines that name none.
-        hash_type: Option<HashType>,
+        /// How it is read.
+        form: FileForm,
     },
     /// See [`Api::HttpFile`].
     HttpFile {
         /// The file's URL.
         url: Url,
-        /// The type of lines that name none.
-        hash_type: Option<HashType>,
+        /// How it is read.
+        form: FileForm,
     },
     /// See [`Api::Sample`].
     Sample,
@@ -251,12 +254,12 @@ impl Settings {
                 Self::Tat { base: url("base_url", base_url.as_deref().unwrap_or(TAT))? }
             }
             Api::LocalFile => {
-                let LocalFile { path, signal_type } = read(object)?;
-                Self::LocalFile { path, hash_type: hash_type(signal_type)? }
+                let LocalFile { path, signal_type, format } = read(object)?;
+                Self::LocalFile { path, form: form(format, signal_type)? }
             }
             Api::HttpFile => {
-                let HttpFile { url: text, signal_type } = read(object)?;
-                Self::HttpFile { url: url("url", &text)?, hash_type: hash_type(signal_type)? }
+                let HttpFile { url: text, signal_type, format } = read(object)?;
+                Self::HttpFile { url: url("url", &text)?, form: form(format, signal_type)? }
             }
             Api::Sample => {
                 let Nothing {} = read(object)?;
@@ -295,6 +298,7 @@ struct Base {
 struct LocalFile {
     path: String,
     signal_type: Option<String>,
+    format: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -302,6 +306,7 @@ struct LocalFile {
 struct HttpFile {
     url: String,
     signal_type: Option<String>,
+    format: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -328,9 +333,14 @@ fn url(field: &'static str, text: &str) -> Result<Url, SettingsError> {
     Ok(url)
 }
 
-fn hash_type(name: Option<String>) -> Result<Option<HashType>, SettingsError> {
-    let parsed = name.map(|name| name.parse::<HashType>()).transpose();
-    parsed.map_err(|error| wrong("signal_type", &error.to_string()))
+fn form(format: Option<String>, signal_type: Option<String>) -> Result<FileForm, SettingsError> {
+    let hash_type = signal_type.map(|name| name.parse::<HashType>()).transpose();
+    let format = format.map(|name| name.parse::<Format>()).transpose();
+    let names = || Format::all().map(|format| format.to_string()).collect::<Vec<_>>().join(", ");
+    Ok(FileForm {
+        format: format.map_err(|_| wrong("format", &format!("use {}", names())))?,
+        hash_type: hash_type.map_err(|error| wrong("signal_type", &error.to_string()))?,
+    })
 }
 
 #[cfg(test)]
@@ -360,6 +370,7 @@ mod tests {
             ("local_file", "{}"),
             ("http_file", r#"{"url": "file:///etc/passwd"}"#),
             ("http_file", r#"{"url": "https://x.example", "signal_type": "none"}"#),
+            ("http_file", r#"{"url": "https://x.example", "format": "none"}"#),
             ("sample", "[]"),
             ("sample", r#"{"removal_percent_max": 101}"#),
         ] {

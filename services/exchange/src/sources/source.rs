@@ -78,7 +78,7 @@ pub enum Refusal {
 }
 
 /// Why an answer cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Trouble {
     /// The page cannot be read.
     #[error("{0}")]
@@ -92,6 +92,9 @@ pub enum Trouble {
     /// The page leads to another origin, or the link is none.
     #[error("the programme's page leads to another place")]
     Link,
+    /// The file cannot be read.
+    #[error("{0}")]
+    File(String),
     /// The stored place is of another version, or damaged.
     #[error("the stored place cannot be read")]
     Place,
@@ -100,10 +103,10 @@ pub enum Trouble {
 impl Trouble {
     /// Whether another answer to the same request may be better: an answer that was cut off or garbled on its way.
     #[must_use]
-    pub const fn is_passing(self) -> bool {
+    pub const fn is_passing(&self) -> bool {
         match self {
             Self::Page(_) => true,
-            Self::Backward | Self::Circle | Self::Link | Self::Place => false,
+            Self::Backward | Self::Circle | Self::Link | Self::File(_) | Self::Place => false,
         }
     }
 }

@@ -99,7 +99,7 @@ impl Programme {
             }
             Self::HttpFile => {
                 let line = format!("md5 {}", Model::hash(number).to_text());
-                crate::sources::test_lines(&line)
+                crate::sources::test_lines(line)
             }
         };
         let [record] = <[Record; 1]>::try_from(records).unwrap();
