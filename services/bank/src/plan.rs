@@ -26,7 +26,8 @@ use vigie_access::Who;
 use vigie_consortium::{Admitted, Change, Directory, ItemRecord, View};
 use vigie_log::{Draft, Planned};
 use vigie_model::{
-    Bank, BankId, BankName, BankRef, ChangeKind, ItemId, Partition, Sequence, SetDigest, UnixMillis,
+    Bank, BankId, BankName, BankRef, ChangeKind, ItemId, MatchRatio, Partition, Sequence, SetDigest,
+    UnixMillis,
 };
 use vigie_proto::bank::{LogChange, encode_log_change};
 
@@ -40,6 +41,7 @@ use self::records::{Records, RemovedItem};
 use self::step::Step;
 use self::write::{Action, Author, Write};
 use crate::error::Error;
+use crate::store::changes::{Touch, Touched};
 use crate::store::{Counts, Placement, Rows, StoredEntry, StoredItem, StoredRecord, Undo, to_model};
 
 /// The counts, the living banks and the directory, as the writer keeps them in memory.
@@ -125,12 +127,16 @@ pub(crate) struct Planner<'a> {
     before: Directory,
     known: Known,
     draft: Draft<Step>,
+    /// The newest change before the group.
+    begins_after: vigie_log::Sequence,
     banks_max: usize,
     touched: BTreeSet<BankId>,
     removed: HashSet<ItemId>,
     items: Vec<StoredItem>,
     /// Records that changed.
     records: BTreeMap<ItemId, ItemRecord>,
+    /// The latest changes of items that were there before the group, and of those that it removes.
+    touched_items: BTreeMap<ItemId, Touched>,
     /// Removed items that can be brought back, and that were.
     undos: BTreeMap<ItemId, Undo>,
     undone: Vec<ItemId>,
@@ -152,12 +158,14 @@ impl<'a> Planner<'a> {
             before: state.view.directory().clone(),
             state,
             known,
+            begins_after: draft.last(),
             draft,
             banks_max,
             touched: BTreeSet::new(),
             removed: HashSet::new(),
             items: Vec::new(),
             records: BTreeMap::new(),
+            touched_items: BTreeMap::new(),
             undos: BTreeMap::new(),
             undone: Vec::new(),
             parts: Parts::default(),
@@ -215,6 +223,7 @@ impl vigie_log::Planner for Planner<'_> {
             banks_deleted: gone.into_iter().filter_map(Result::err).collect(),
             items_added: self.items,
             records_set: records.collect(),
+            touched: self.touched_items.into_values().collect(),
             undos: self.undos.into_values().collect(),
             undone: self.undone,
             items_removed: self.removed.into_iter().collect(),
@@ -231,9 +240,10 @@ impl Planner<'_> {
     fn act(&mut self, write: &Write) -> Result<Answer, Error> {
         let by = write.by;
         match &write.action {
-            Action::CreateBank { name } => self.create_bank(by, name),
+            Action::CreateBank { name, match_ratio } => self.create_bank(by, name, *match_ratio),
             Action::RenameBank { name, new_name } => self.rename_bank(by, name, new_name),
             Action::SetBankEnabled { name, enabled } => self.set_bank_enabled(by, name, *enabled),
+            Action::SetBankMatchRatio { name, ratio } => self.set_bank_match_ratio(by, name, *ratio),
             Action::DeleteBank { name } => self.delete_bank(write, name),
             Action::AddItems { bank, items } => self.add_items(by, bank, items),
             Action::UpdateItem { item, details } => self.update_item(by, *item, details),
@@ -246,7 +256,7 @@ impl Planner<'_> {
         }
     }
 
-    fn create_bank(&mut self, by: Author, name: &BankRef) -> Result<Answer, Error> {
+    fn create_bank(&mut self, by: Author, name: &BankRef, ratio: MatchRatio) -> Result<Answer, Error> {
         let owner = by.admitted(&self.state.view, self.now())?.new_bank(name)?;
         if self.state.banks.len() >= self.banks_max {
             return Err(Error::TooManyBanks(self.banks_max));
@@ -260,11 +270,15 @@ impl Planner<'_> {
             created_at: self.now(),
             item_count: 0,
             hash_count: 0,
+            match_ratio: ratio,
         };
         // 4,294,967,295 banks in a lifetime: one each second for 136 years.
         let next = id.0.checked_add(1).ok_or(Error::Broken)?;
         let (name, created_at) = (bank.name.clone(), bank.created_at);
-        let sequence = self.log(ChangeKind::BankCreated { bank: id, owner, name, created_at })?;
+        let mut sequence = self.log(ChangeKind::BankCreated { bank: id, owner, name, created_at })?;
+        if ratio != MatchRatio::ALWAYS {
+            sequence = self.append(LogChange::MatchRatio(id, ratio))?;
+        }
         self.state.counts.next_bank = next;
         self.state.banks.insert(id, bank.clone());
         self.touched.insert(id);
@@ -282,6 +296,18 @@ impl Planner<'_> {
         let id = self.state.id_of(by, name, self.now())?;
         let sequence = self.log(ChangeKind::BankEnabledSet { bank: id, enabled })?;
         let bank = self.touch(id, |bank| bank.enabled = enabled)?;
+        Ok(Answer::Bank { bank, sequence })
+    }
+
+    fn set_bank_match_ratio(
+        &mut self,
+        by: Author,
+        name: &BankRef,
+        ratio: MatchRatio,
+    ) -> Result<Answer, Error> {
+        let id = self.state.id_of(by, name, self.now())?;
+        let sequence = self.append(LogChange::MatchRatio(id, ratio))?;
+        let bank = self.touch(id, |bank| bank.match_ratio = ratio)?;
         Ok(Answer::Bank { bank, sequence })
     }
 
@@ -348,6 +374,7 @@ impl Planner<'_> {
             Action::CreateBank { .. }
             | Action::RenameBank { .. }
             | Action::SetBankEnabled { .. }
+            | Action::SetBankMatchRatio { .. }
             | Action::Members(_)
             | Action::Record(_) => About::default(),
         }
@@ -374,6 +401,16 @@ impl Planner<'_> {
         let times = PurgeTimes::of(self.state.view.directory(), bank, self.now());
         self.purges.push(Purge { of, times });
         times
+    }
+
+    /// Notes that the newest change is the latest one of an item. Its own addition needs no note.
+    fn touch_item(&mut self, item: ItemId, bank: BankId, touch: Touch) {
+        let is_new = item.0 > self.begins_after.0;
+        if is_new && touch == Touch::Changed {
+            return;
+        }
+        let (sequence, at) = (self.draft.last(), self.draft.stamp());
+        self.touched_items.insert(item, Touched { item, bank, sequence, at, touch });
     }
 
     /// Takes what belongs to an item of a bank into the digests, or out of them.
@@ -404,6 +441,11 @@ impl Planner<'_> {
         change(bank);
         self.touched.insert(id);
         Ok(bank.clone())
+    }
+
+    /// The time with which the group's changes are stamped.
+    fn stamp(&self) -> UnixMillis {
+        UnixMillis(self.draft.stamp().0)
     }
 
     fn now(&self) -> UnixMillis {

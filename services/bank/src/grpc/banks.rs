@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use tonic::{Request, Response, Status};
 use vigie_consortium::rights::{ItemView, ListedBanks};
-use vigie_consortium::{Admitted, Expiry, ItemPlace, Submission, View};
+use vigie_consortium::{Admitted, Expiry, ItemPlace, ItemRecord, Submission, View};
 use vigie_model::{Bank, BankId, Item, ItemId, LogHead};
 use vigie_proto::Invalid;
 use vigie_proto::bank::{
-    answered_submission, contributed_items, details_of, item_ids, name, origin_of, page_size,
+    answered_submission, contributed_items, details_of, item_ids, match_ratio, name, optional_match_ratio,
+    origin_of, page_size,
 };
 use vigie_proto::consortium::bank_ref;
 use vigie_proto::pb::bank::v1 as pb;
@@ -33,6 +34,13 @@ fn shown(view: &View, admitted: &Admitted<'_>, now: vigie_model::UnixMillis, ban
     };
     let owner = view.directory().member(bank.owner)?.name.to_string();
     Some(pb::Bank { name, owner, ..bank.into() })
+}
+
+/// Adds to the content of an item what its record says: its details, and the origin of its first submission.
+pub(super) fn describe(content: &mut pb::ItemContent, record: &ItemRecord) {
+    content.details = (!record.details.is_empty()).then(|| record.details.clone().into());
+    let origin = record.submissions.first().map(|first| first.origin.clone());
+    content.origin = origin.filter(|origin| !origin.is_empty()).map(Into::into);
 }
 
 /// The ids of the banks of a list.
@@ -80,7 +88,8 @@ impl pb::bank_service_server::BankService for BankGrpc {
         request: Request<pb::CreateBankRequest>,
     ) -> Result<Response<pb::CreateBankResponse>, Status> {
         let action = |message: &pb::CreateBankRequest| {
-            Ok(Action::CreateBank { name: bank_ref("name", &message.name)? })
+            let match_ratio = optional_match_ratio(message.match_ratio)?;
+            Ok(Action::CreateBank { name: bank_ref("name", &message.name)?, match_ratio })
         };
         let (bank, sequence) = self.write_bank(request, action, |message| message.idempotency_key).await?;
         Ok(Response::new(pb::CreateBankResponse { bank, sequence }))
@@ -139,6 +148,18 @@ impl pb::bank_service_server::BankService for BankGrpc {
         };
         let (bank, sequence) = self.write_bank(request, action, |message| message.idempotency_key).await?;
         Ok(Response::new(pb::SetBankEnabledResponse { bank, sequence }))
+    }
+
+    async fn set_bank_match_ratio(
+        &self,
+        request: Request<pb::SetBankMatchRatioRequest>,
+    ) -> Result<Response<pb::SetBankMatchRatioResponse>, Status> {
+        let action = |message: &pb::SetBankMatchRatioRequest| {
+            let (name, ratio) = (bank_ref("name", &message.name)?, match_ratio("ratio", message.ratio)?);
+            Ok(Action::SetBankMatchRatio { name, ratio })
+        };
+        let (bank, sequence) = self.write_bank(request, action, |message| message.idempotency_key).await?;
+        Ok(Response::new(pb::SetBankMatchRatioResponse { bank, sequence }))
     }
 
     async fn delete_bank(
@@ -337,6 +358,13 @@ impl pb::bank_service_server::BankService for BankGrpc {
         Ok(Response::new(pb::RemoveItemsResponse { sequence: sequence.0 }))
     }
 
+    async fn read_bank_changes(
+        &self,
+        request: Request<pb::ReadBankChangesRequest>,
+    ) -> Result<Response<pb::ReadBankChangesResponse>, Status> {
+        self.changes_page(request).await
+    }
+
     async fn get_log_head(
         &self,
         request: Request<pb::GetLogHeadRequest>,
@@ -383,9 +411,7 @@ impl Reading {
             let record = records.remove(&item.id);
             let mut item = pb::Item::from(item);
             if let (Some(record), Some(content)) = (record, &mut item.content) {
-                content.details = (!record.details.is_empty()).then(|| record.details.into());
-                let origin = record.submissions.first().map(|first| first.origin.clone());
-                content.origin = origin.filter(|origin| !origin.is_empty()).map(Into::into);
+                describe(content, &record);
                 let name_of = |member| self.view.directory().member(member).map(|member| &member.name);
                 let answered = |submission: Submission| {
                     let member = name_of(submission.member);

@@ -4,7 +4,7 @@ use sqlx::postgres::PgConnection;
 use vigie_log::{Recorded, Sequence, StoredChange, UnixMillis};
 use vigie_model::{Bank, Partition};
 
-use super::purges;
+use super::{purges, touched};
 use crate::plan::digests::PartDigest;
 use crate::store::error::{StoreError, failed};
 use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry, StoredItem, StoredRecord, Undo};
@@ -25,6 +25,7 @@ pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Resul
     if !state.records_set.is_empty() {
         set_records(connection, &state.records_set).await?;
     }
+    touched::set(connection, &state.touched).await?;
     set_undos(connection, state).await?;
     if !state.items_removed.is_empty() {
         let removed: Vec<_> = state.items_removed.iter().map(|item| integer(item.0)).collect();
@@ -234,9 +235,9 @@ async fn set_banks(connection: &mut PgConnection, state: &Rows) -> Result<(), St
     if !set.is_empty() {
         let column = |value: fn(&Bank) -> i64| set.iter().map(value).collect::<Vec<_>>();
         sqlx::query(
-            "INSERT INTO banks (id, owner_id, name, enabled, created_at_ms, item_count, hash_count) \
+            "INSERT INTO banks (id, owner_id, name, enabled, created_at_ms, item_count, hash_count, match_ratio) \
              SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::TEXT[], $4::BOOLEAN[], $5::BIGINT[], \
-             $6::BIGINT[], $7::BIGINT[])",
+             $6::BIGINT[], $7::BIGINT[], $8::DOUBLE PRECISION[])",
         )
         .bind(column(|bank| bank.id.0.into()))
         .bind(column(|bank| bank.owner.0.into()))
@@ -245,6 +246,7 @@ async fn set_banks(connection: &mut PgConnection, state: &Rows) -> Result<(), St
         .bind(column(|bank| integer(bank.created_at.0)))
         .bind(column(|bank| integer(bank.item_count)))
         .bind(column(|bank| integer(bank.hash_count)))
+        .bind(set.iter().map(|bank| bank.match_ratio.get()).collect::<Vec<_>>())
         .execute(&mut *connection)
         .await
         .map_err(failed("insert banks"))?;
@@ -355,7 +357,8 @@ pub(super) async fn sweep_items(connection: &mut PgConnection, rows_max: u32) ->
     .execute(&mut *connection)
     .await
     .map_err(failed("sweep items"))?;
-    if swept.rows_affected() < u64::from(rows_max) {
+    let swept = swept.rows_affected().max(touched::sweep(connection, bank, rows_max).await?);
+    if swept < u64::from(rows_max) {
         sqlx::query("DELETE FROM sweeps WHERE bank_id = $1")
             .bind(bank)
             .execute(&mut *connection)

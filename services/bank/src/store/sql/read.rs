@@ -158,8 +158,7 @@ pub(in crate::store) async fn head_and_banks<C: Reader>(connection: &mut C) -> R
 
 async fn rows_of_head_and_banks<C: Reader>(transaction: &mut C) -> Read<(HeadRow, Vec<Bank>)> {
     let head = head_row(transaction).await?;
-    let select =
-        "SELECT id, owner_id, name, enabled, created_at_ms, item_count, hash_count FROM banks ORDER BY id";
+    let select = "SELECT id, owner_id, name, enabled, created_at_ms, item_count, hash_count, match_ratio FROM banks ORDER BY id";
     Ok((head, all(transaction, "load the banks", select, &[], to_bank).await?))
 }
 
@@ -263,7 +262,7 @@ pub(in crate::store) async fn item<C: Reader>(connection: &mut C, id: ItemId) ->
 }
 
 /// Whether a bank is living.
-async fn is_living<C: Reader>(connection: &mut C, bank: BankId) -> Read<bool> {
+pub(super) async fn is_living<C: Reader>(connection: &mut C, bank: BankId) -> Read<bool> {
     let read = |row: &C::Row| row.number::<u32>(0).map_err(|_| corrupt("a bank"));
     let select = "SELECT id FROM banks WHERE id = $1";
     Ok(first(connection, "find a bank", select, &[Value::Number(bank.0.into())], read).await?.is_some())

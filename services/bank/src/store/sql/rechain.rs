@@ -37,8 +37,10 @@ const PURGES: i64 = 5;
 const ITEM_RECORDS: i64 = 6;
 const UNDOS: i64 = 7;
 const HOLDS: i64 = 8;
-/// The version that this build reads.
 const UNDO_PAYLOADS: i64 = 9;
+const MATCH_RATIOS: i64 = 10;
+/// The version that this build reads.
+const TOUCHED: i64 = 11;
 
 /// The texts of the schema's steps, for one kind of database. A step that has been released is never edited: the next one
 /// changes what it made.
@@ -66,6 +68,10 @@ pub(in crate::store) struct Schema {
     pub(in crate::store) holds: &'static str,
     /// Step 9.
     pub(in crate::store) undo_payloads: &'static str,
+    /// Step 10.
+    pub(in crate::store) match_ratios: &'static str,
+    /// Step 11.
+    pub(in crate::store) touched: &'static str,
 }
 
 impl Schema {
@@ -81,6 +87,8 @@ impl Schema {
             step(UNDOS, "undos", self.undos),
             step(HOLDS, "holds", self.holds),
             step(UNDO_PAYLOADS, "undo payloads", self.undo_payloads),
+            step(MATCH_RATIOS, "match ratios", self.match_ratios),
+            step(TOUCHED, "touched", self.touched),
         ])
     }
 }

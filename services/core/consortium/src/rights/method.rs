@@ -61,6 +61,8 @@ methods! {
     RenameBank = "/vigie.bank.v1.BankService/RenameBank",
     /// Enables or disables a bank.
     SetBankEnabled = "/vigie.bank.v1.BankService/SetBankEnabled",
+    /// Sets the share of lookups in which a bank takes part.
+    SetBankMatchRatio = "/vigie.bank.v1.BankService/SetBankMatchRatio",
     /// Deletes a bank.
     DeleteBank = "/vigie.bank.v1.BankService/DeleteBank",
     /// Adds items.
@@ -81,6 +83,8 @@ methods! {
     SetItemHold = "/vigie.bank.v1.BankService/SetItemHold",
     /// Removes items.
     RemoveItems = "/vigie.bank.v1.BankService/RemoveItems",
+    /// Reads the changes of one bank, with hashes.
+    ReadBankChanges = "/vigie.bank.v1.BankService/ReadBankChanges",
     /// Counts banks, items and changes.
     GetLogHead = "/vigie.bank.v1.BankService/GetLogHead",
     /// Streams a shard's changes.

@@ -43,9 +43,11 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         Method::GetBank
         | Method::RenameBank
         | Method::SetBankEnabled
+        | Method::SetBankMatchRatio
         | Method::DeleteBank
         | Method::AddItems
         | Method::ListItems
+        | Method::ReadBankChanges
         | Method::RevokeGrant
         | Method::SetAlias
         | Method::ListGrants

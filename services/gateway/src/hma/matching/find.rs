@@ -1,0 +1,150 @@
+//! Searches whose answers are whole.
+
+use std::collections::BTreeSet;
+
+use vigie_clients::{Code, MatchAnswer};
+use vigie_model::{
+    BankRef, Content, Coverage, Hash, Limit, Match, Matched, MinCoverage, QueryHash, SearchOptions, Sequence,
+    Variant,
+};
+
+use crate::hma::banks;
+use crate::hma::matching::asked::Wish;
+use crate::hma::refusal::Refusal;
+use crate::problem::Problem;
+use crate::upstream::Caller;
+
+/// The most banks that are asked alone because one answer could not hold all matches.
+const BANKS_ASKED_ALONE_MAX: usize = 256;
+
+/// Everything that matches one hash.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The nearest first.
+    pub(super) matches: Vec<Match>,
+    /// What was searched; `None` where no bank was left to search.
+    pub(super) coverage: Option<Coverage>,
+    /// The answer holds every change up to this one.
+    pub(super) sequence: Sequence,
+}
+
+/// Finds what matches a hash.
+pub(super) async fn find_one(caller: &Caller, hash: Hash, wish: &Wish) -> Result<Found, Refusal> {
+    let found = find_all(caller, &[hash], wish).await?;
+    found.into_iter().next().ok_or_else(|| not_ready().into())
+}
+
+/// Finds what matches each of these hashes, at most as many as one call may have.
+pub(super) async fn find_all(caller: &Caller, hashes: &[Hash], wish: &Wish) -> Result<Vec<Found>, Refusal> {
+    let banks = match &wish.banks {
+        None => Vec::new(),
+        Some(named) => {
+            let there = there(caller, named).await?;
+            // A search that names no bank would be of all.
+            if there.is_empty() {
+                return Ok(hashes.iter().map(|_| Found::default()).collect());
+            }
+            there
+        }
+    };
+    let (all, coverage, sequence) = search(caller, hashes, banks.clone(), Limit::default(), wish).await?;
+    let mut found = Vec::with_capacity(all.len());
+    for (matched, hash) in all.into_iter().zip(hashes) {
+        let matches = match is_cut(&matched) {
+            false => matched.found.matches,
+            true => find_more(caller, hash, banks.clone(), wish).await?,
+        };
+        found.push(Found { matches, coverage: Some(coverage.clone()), sequence });
+    }
+    Ok(found)
+}
+
+/// Whether an item matches that is not given.
+const fn is_cut(matched: &Matched) -> bool {
+    matched.found.limit_reached || matched.found.left_out > 0
+}
+
+/// Finds as many items as one answer can hold, and some of each bank that matches beyond.
+async fn find_more(
+    caller: &Caller,
+    hash: &Hash,
+    banks: Vec<BankRef>,
+    wish: &Wish,
+) -> Result<Vec<Match>, Refusal> {
+    let hash = std::slice::from_ref(hash);
+    let most = Limit::new(Limit::MAX.into()).unwrap_or_default();
+    let is_of_all = banks.is_empty();
+    let (all, ..) = search(caller, hash, banks, most, wish).await?;
+    let is_cut = all.iter().any(is_cut);
+    let mut matches: Vec<Match> = all.into_iter().flat_map(|matched| matched.found.matches).collect();
+    if !is_cut || !is_of_all {
+        return Ok(matches);
+    }
+    let mut shown: BTreeSet<BankRef> = matches.iter().map(|one| one.bank_name.clone()).collect();
+    let others = banks::all(caller, BANKS_ASKED_ALONE_MAX).await?;
+    for bank in others.into_iter().filter(|bank| bank.enabled) {
+        if shown.insert(bank.name.clone()) {
+            let (alone, ..) = search(caller, hash, vec![bank.name], most, wish).await?;
+            matches.extend(alone.into_iter().flat_map(|matched| matched.found.matches));
+        }
+    }
+    Ok(matches)
+}
+
+/// Those of these banks that are there. An unknown name is no failure.
+async fn there(caller: &Caller, named: &[BankRef]) -> Result<Vec<BankRef>, Refusal> {
+    let mut there = Vec::new();
+    for name in named.iter().take(SearchOptions::BANKS_MAX) {
+        match caller.banks.get_bank(name, caller.deadline()).await {
+            Ok(bank) if bank.value.enabled => there.push(name.clone()),
+            Ok(_) => {}
+            Err(error) if error.code() == Code::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(there)
+}
+
+fn not_ready() -> Problem {
+    Problem::busy("index not yet ready")
+}
+
+/// One search, that every shard has to answer.
+async fn search(
+    caller: &Caller,
+    hashes: &[Hash],
+    banks: Vec<BankRef>,
+    limit: Limit,
+    wish: &Wish,
+) -> Result<(Vec<Matched>, Coverage, Sequence), Refusal> {
+    let options = SearchOptions {
+        banks,
+        limit,
+        max_distances: wish.max_distances.clone(),
+        min_sequence: caller.newest.sequence(),
+        min_coverage: MinCoverage::default(),
+        ..SearchOptions::default()
+    };
+    let content = |hash: &Hash| Content::Hashed {
+        hashes: vec![QueryHash { hash: hash.clone(), variant: Variant::Original }],
+        pdq_quality: None,
+    };
+    let answer = caller.look_up(hashes.iter().map(content).collect(), options, caller.deadline()).await;
+    let MatchAnswer { results, coverage, sequence, .. } = answer.map_err(|error| match error.code() {
+        // HMA's clients know a server whose index is not there by these words.
+        Code::Unavailable | Code::DeadlineExceeded if !error.is_of_the_connection() => not_ready(),
+        _ => error.into(),
+    })?;
+    if results.len() != hashes.len() {
+        return Err(not_ready().into());
+    }
+    let matched = results.into_iter().map(|result| {
+        let matched = result.map_err(|failure| match failure.code {
+            Code::InvalidArgument => Problem::bad(failure.message),
+            _ => not_ready(),
+        })?;
+        let is_searched = matched.searches.iter().all(|search| search.skipped.is_none());
+        is_searched.then_some(matched).ok_or_else(not_ready)
+    });
+    Ok((matched.collect::<Result<_, Problem>>()?, coverage, sequence))
+}

@@ -1,0 +1,144 @@
+//! The services behind the gateway, as one caller uses them.
+
+mod lookups;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use vigie_clients::{
+    AuditClient, BankClient, Bearer, CallError, ConsortiumClient, EndpointError, MatchAnswer, MatchClient,
+    Network, Patience,
+};
+use vigie_model::{Content, SearchOptions, Sequence};
+
+use crate::config::Config;
+use crate::upstream::lookups::{Lookup, Lookups};
+
+/// How long a bank that cannot be reached is tried. A client that waits longer has given up.
+const CONNECTING: Duration = Duration::from_secs(2);
+/// How long lookups ask for the newest write that went through this gateway. Such lookups share no calls; matchers lag by milliseconds.
+const WRITES_REMEMBERED: Duration = Duration::from_secs(10);
+
+/// The clients that all callers share.
+#[derive(Debug, Clone)]
+pub(crate) struct Upstream {
+    frontends: MatchClient,
+    lookups: Lookups,
+    banks: BankClient,
+    members: ConsortiumClient,
+    audit: AuditClient,
+    newest: Arc<Newest>,
+    within: Duration,
+}
+
+/// The services for one caller: calls carry its credential.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// The frontends.
+    pub(crate) frontends: MatchClient,
+    /// The banks.
+    pub(crate) banks: BankClient,
+    /// The members, principals, grants, quotas and charters of the banks.
+    pub(crate) members: ConsortiumClient,
+    /// The audit of the banks.
+    pub(crate) audit: AuditClient,
+    /// The newest write.
+    pub(crate) newest: Arc<Newest>,
+    lookups: Lookups,
+    bearer: Option<Bearer>,
+    within: Duration,
+}
+
+impl Upstream {
+    pub(crate) fn new(config: &Config, network: &Network) -> Result<Self, EndpointError> {
+        let (banks, patience) = (&config.directory.bank, Patience::Connecting(CONNECTING));
+        let frontends = MatchClient::new_on(&config.frontend, network)?;
+        Ok(Self {
+            lookups: lookups::lane(frontends.clone()),
+            frontends,
+            banks: BankClient::among(banks, network)?.with_patience(patience),
+            members: ConsortiumClient::among(banks, network)?.with_patience(patience),
+            audit: AuditClient::among(banks, network)?.with_patience(patience),
+            newest: Arc::default(),
+            within: config.deadline(),
+        })
+    }
+
+    /// The same for a caller.
+    pub(crate) fn of(&self, bearer: Option<Bearer>) -> Caller {
+        Caller {
+            frontends: self.frontends.bearing(bearer.clone()),
+            members: self.members.bearing(bearer.clone()),
+            audit: self.audit.bearing(bearer.clone()),
+            banks: self.banks.bearing(bearer.clone()),
+            lookups: self.lookups.clone(),
+            bearer,
+            newest: Arc::clone(&self.newest),
+            within: self.within,
+        }
+    }
+}
+
+impl Caller {
+    /// When the answer has to be there.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.within
+    }
+
+    /// The same for a caller that waits no longer than this.
+    pub(crate) fn deadline_within(&self, asked: Option<Duration>) -> Instant {
+        Instant::now() + asked.map_or(self.within, |asked| asked.min(self.within))
+    }
+
+    /// Looks hashes up, in a call that others of the same caller may share.
+    pub(crate) async fn look_up(
+        &self,
+        contents: Vec<Content>,
+        options: SearchOptions,
+        deadline: Instant,
+    ) -> Result<MatchAnswer, CallError> {
+        self.lookups.search(Lookup::new(self.bearer.clone(), contents, options, deadline)).await
+    }
+}
+
+/// The newest write that went through this gateway. Lookups ask for it, so that what was added is found by the next of them.
+#[derive(Debug, Default)]
+pub(crate) struct Newest(Mutex<Option<(Sequence, Instant)>>);
+
+impl Newest {
+    /// Remembers a write.
+    pub(crate) fn wrote(&self, sequence: Sequence) {
+        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let is_newer = newest.is_none_or(|(known, at)| sequence > known || now - at > WRITES_REMEMBERED);
+        if is_newer {
+            *newest = Some((sequence, now));
+        }
+    }
+
+    /// The sequence that a lookup asks for.
+    pub(crate) fn sequence(&self) -> Sequence {
+        let newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.filter(|(_, at)| at.elapsed() <= WRITES_REMEMBERED).map_or(Sequence(0), |(known, _)| known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_newest_write_is_asked_for_as_long_as_it_is_remembered() {
+        let newest = Newest::default();
+        assert_eq!(newest.sequence(), Sequence(0));
+        newest.wrote(Sequence(9));
+        newest.wrote(Sequence(7));
+        assert_eq!(newest.sequence(), Sequence(9));
+        tokio::time::advance(WRITES_REMEMBERED + Duration::from_secs(1)).await;
+        assert_eq!(newest.sequence(), Sequence(0));
+        // The log may be another one by now.
+        newest.wrote(Sequence(3));
+        assert_eq!(newest.sequence(), Sequence(3));
+    }
+}

@@ -1,0 +1,4 @@
+//! The gateway of a cluster, over HTTP.
+
+mod client;
+mod v1;
