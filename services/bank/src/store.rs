@@ -210,6 +210,14 @@ pub(crate) trait ReadExchanges {
         keys: &[KeyDigest],
     ) -> Result<Vec<MappedRecord>, StoreError>;
 
+    /// Reads records of an exchange after a key, at most `limit`, by the digests of their keys.
+    async fn exchange_records_after(
+        &self,
+        exchange: ExchangeId,
+        after: Option<KeyDigest>,
+        limit: u16,
+    ) -> Result<Vec<MappedRecord>, StoreError>;
+
     /// Reads records of all exchanges that have some content, at most `limit`.
     async fn exchange_records_of(
         &self,

@@ -243,6 +243,22 @@ impl ExchangeClient {
         self.bank.written(Ok(AppliedPage { added, removed, was_applied }), answer.sequence)
     }
 
+    /// Lists the keys of an exchange's records, up to `page_size` after the token of the page before. The token of the next page is empty
+    /// after the last one.
+    pub async fn list_records(
+        &self,
+        exchange: ExchangeId,
+        after: Vec<u8>,
+        page_size: u16,
+        deadline: Instant,
+    ) -> Result<(Vec<String>, Vec<u8>), CallError> {
+        let request =
+            pb::ListExchangeRecordsRequest { exchange_id: exchange.0, after, page_size: page_size.into() };
+        let answer: pb::ListExchangeRecordsResponse =
+            call!(self, deadline, list_exchange_records, ListExchangeRecords, request)?;
+        Ok((answer.keys, answer.next_after))
+    }
+
     /// Reports how the rounds of an exchange went.
     pub async fn report(
         &self,

@@ -1,5 +1,7 @@
 //! The bank as exchanges need it: a trait, so that tests have one in memory.
 
+pub(crate) mod remote;
+
 use std::future::Future;
 use std::time::Duration;
 

@@ -18,15 +18,16 @@ use crate::following::supervisor::Pace;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the bank listens, such as `http://127.0.0.1:7742`.
-    #[schemars(extend("x-value" = "URL"))]
-    pub bank: String,
+    /// Where the banks listen, such as `http://127.0.0.1:7742`: of several on one database, the one that serves is found.
+    #[schemars(length(min = 1), extend("x-value" = "URL"))]
+    pub bank: Vec<String>,
     /// Folder of credentials: a file for each exchange, or for each interface such as `ncmec`, with a line `field=value` for each field.
     /// What is in no file is looked for in the variables `VIGIE_EXCHANGE_<EXCHANGE>_<FIELD>` and `VIGIE_EXCHANGE_<INTERFACE>_<FIELD>`.
-    /// Read for every round. Never printed.
+    /// Exchanges of other members than the host have only the files `<MEMBER>/<EXCHANGE>`. Read for every round. Never printed.
     #[schemars(extend("x-value" = "DIR"))]
     pub credentials_folder: Option<PathBuf>,
-    /// Folder of the files that exchanges of the interface `local_file` follow. Without it there are none.
+    /// Folder of the files that exchanges of the interface `local_file` follow. Without it there are none. Files of other members than the host lie
+    /// in folders named like the members.
     #[schemars(extend("x-value" = "DIR"))]
     pub files_folder: Option<PathBuf>,
     /// Origins that requests may go to beside those of the programmes, such as `https://mirror.example`: for mirrors, files by HTTP and
@@ -73,7 +74,7 @@ const INTERVAL_S_MAX: u64 = 7 * 24 * 3_600;
 impl Default for Config {
     fn default() -> Self {
         Self {
-            bank: "http://127.0.0.1:7742".to_owned(),
+            bank: vec!["http://127.0.0.1:7742".to_owned()],
             credentials_folder: None,
             files_folder: None,
             origins: Vec::new(),
@@ -98,8 +99,13 @@ impl Config {
     pub fn faults(&self) -> Vec<String> {
         let mut faults: Vec<String> =
             self.processes.faults().into_iter().map(|fault| format!("processes.{fault}")).collect();
-        if let Err(error) = check_endpoint(&self.bank) {
-            faults.push(format!("bank: {error}"));
+        if self.bank.is_empty() {
+            faults.push("bank: names no endpoint".to_owned());
+        }
+        for (index, endpoint) in self.bank.iter().enumerate() {
+            if let Err(error) = check_endpoint(endpoint) {
+                faults.push(format!("bank[{index}]: {error}"));
+            }
         }
         if let Err(error) = Origins::new(&self.origins) {
             faults.push(format!("origins: {error}"));
@@ -156,7 +162,7 @@ mod tests {
     fn every_fault_is_named() {
         assert_eq!(Config::default().faults(), Vec::<String>::new());
         let config = Config {
-            bank: "x".to_owned(),
+            bank: vec!["x".to_owned()],
             origins: vec!["http://mirror.example".to_owned()],
             interval_s: 1,
             removal_percent_max: 101,
@@ -165,6 +171,6 @@ mod tests {
         };
         let fields: Vec<String> =
             config.faults().iter().filter_map(|fault| Some(fault.split_once(':')?.0.to_owned())).collect();
-        assert_eq!(fields, ["bank", "origins", "interval_s", "removal_percent_max", "lease_ms"]);
+        assert_eq!(fields, ["bank[0]", "origins", "interval_s", "removal_percent_max", "lease_ms"]);
     }
 }

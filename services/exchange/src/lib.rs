@@ -39,7 +39,7 @@ pub use cursor::{BadCursor, Cursor};
 pub use error::RunError;
 pub use following::alarm::Alarm;
 pub use secret::Secret;
-pub use server::run_on;
+pub use server::{run_on, run_with};
 pub use sources::settings::{Api, Settings, SettingsError};
 
 #[cfg(test)]

@@ -5,17 +5,45 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use vigie_access::WallClock;
+use vigie_clients::{ExchangeClient, Network};
+use vigie_consortium::Process;
 use vigie_serving::Shutdown;
 use vigie_telemetry::Telemetry;
 
 use crate::asking::fetch::Fetch;
+use crate::asking::http::HttpFetch;
+use crate::asking::origins::Origins;
 use crate::bank::Bank;
+use crate::bank::remote::RemoteBank;
 use crate::config::Config;
 use crate::credentials::Vault;
 use crate::error::RunError;
 use crate::following::follower::Shared;
 use crate::following::supervisor::{Standing, supervise};
 use crate::metrics::Metrics;
+
+/// Follows the exchanges of a bank that is reached by `network`, until `shutdown`; its metrics, and how it is, go to `telemetry`.
+///
+/// Ready once it has the lease and has listed the exchanges; another process that waits for the lease stands by.
+pub async fn run_with(
+    config: Config,
+    shutdown: Shutdown,
+    network: &Network,
+    telemetry: &Telemetry,
+) -> Result<(), RunError> {
+    let faults = config.faults();
+    if !faults.is_empty() {
+        return Err(RunError::Config(faults));
+    }
+    let own = |fault| RunError::Config(vec![format!("processes.{fault}")]);
+    let network = config.processes.network(network, Process::Exchange).map_err(own)?;
+    let client = ExchangeClient::among(&config.bank, &network)?;
+    let origins = Origins::new(&config.origins).map_err(|fault| RunError::Config(vec![fault]))?;
+    let fetch = HttpFetch::new(origins, config.files_folder.clone(), config.bounds())?;
+    let (vault, clock) = (config.vault(), WallClock::system());
+    // Boxed here, so that the crates that run an exchange process do not each compile one.
+    Box::pin(run_on(&config, RemoteBank::new(client), fetch, vault, clock, shutdown, telemetry)).await
+}
 
 /// Follows the exchanges of a bank, by a way to their programmes, until `shutdown`.
 pub async fn run_on<B: Bank, F: Fetch>(

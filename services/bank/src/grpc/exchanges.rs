@@ -18,6 +18,7 @@ use crate::log::term;
 use crate::plan::answer::Answer;
 use crate::plan::exchanges::write::{ExchangeAction, ExchangeWrite, NewExchange};
 use crate::plan::write::Action;
+use crate::store::exchanges::KeyDigest;
 
 /// How long a lease may last.
 const TTL_MS: std::ops::RangeInclusive<u32> = 1_000..=600_000;
@@ -221,6 +222,34 @@ impl pb::exchange_service_server::ExchangeService for BankGrpc {
             added_count: added,
             removed_count: removed,
             was_applied,
+        }))
+    }
+
+    async fn list_exchange_records(
+        &self,
+        request: Request<pb::ListExchangeRecordsRequest>,
+    ) -> Result<Response<pb::ListExchangeRecordsResponse>, Status> {
+        let reading = self.reading(&request)?;
+        reading.admitted()?;
+        let pb::ListExchangeRecordsRequest { exchange_id, after, page_size: wanted } = request.into_inner();
+        let (exchange, limit) = (ExchangeId(exchange_id), page_size(wanted)?);
+        let after = match <[u8; 32]>::try_from(after) {
+            Ok(digest) => Some(KeyDigest(digest)),
+            Err(bytes) if bytes.is_empty() => None,
+            Err(bytes) => {
+                return Err(
+                    Invalid::new("after", format!("has {} bytes; it must have 32", bytes.len())).into()
+                );
+            }
+        };
+        if !term(&self.current)?.application.exchanges().contains_key(&exchange) {
+            return Err(Error::NoExchange(exchange).into());
+        }
+        let records = reading.read(reading.store.exchange_records_after(exchange, after, limit)).await?;
+        let next = records.last().filter(|_| records.len() == usize::from(limit));
+        Ok(Response::new(pb::ListExchangeRecordsResponse {
+            next_after: next.map(|last| last.key_digest.0.to_vec()).unwrap_or_default(),
+            keys: records.iter().map(|record| record.key.to_string()).collect(),
         }))
     }
 

@@ -435,6 +435,18 @@ impl ReadExchanges for PostgresStore {
         self.writer().await.read(read).await
     }
 
+    async fn exchange_records_after(
+        &self,
+        exchange: ExchangeId,
+        after: Option<KeyDigest>,
+        limit: u16,
+    ) -> Result<Vec<MappedRecord>, StoreError> {
+        let read = async |connection: &mut PgConnection| {
+            sql_exchanges::records_after(connection, exchange, after, limit).await
+        };
+        self.writer().await.read(read).await
+    }
+
     async fn exchange_records_of(
         &self,
         content: ContentDigest,

@@ -17,6 +17,7 @@ on_both_stores! {
     the_bank_has_what_the_sources_have_whatever_they_send,
     an_item_goes_with_the_last_of_many_records_that_have_it,
     a_page_is_applied_once_and_only_after_its_cursor,
+    keys_are_listed_page_by_page,
     a_record_whose_item_was_brought_back_is_withdrawn,
 }
 
@@ -69,6 +70,38 @@ impl Served {
 fn put(key: &str, number: u64) -> pb::ExchangeRecordPut {
     let foreign_json = format!("{{\"key\": {number}}}");
     pb::ExchangeRecordPut { key: key.into(), content: Some(item(number)), foreign_json }
+}
+
+async fn keys_are_listed_page_by_page(bed: Bed) {
+    let served = Served::start(bed.config()).await;
+    served.create_bank("a").await.unwrap();
+    let (exchange, other) = (served.add_exchange("one", "a").await, served.add_exchange("two", "a").await);
+    let keys: Vec<String> = (0..7).map(|number| format!("key-{number}")).collect();
+    let puts = (0_u64..).zip(&keys).map(|(number, key)| put(key, number)).collect();
+    served.apply(&exchange, ("", "1"), puts, &[]).await.unwrap();
+    served.apply(&other, ("", "1"), vec![put("of another", 1)], &[]).await.unwrap();
+    served.apply(&exchange, ("1", "2"), vec![], &["key-3"]).await.unwrap();
+    let list = async |exchange_id, after, page_size| {
+        let request = pb::ListExchangeRecordsRequest { exchange_id, after, page_size };
+        served.exchanges().list_exchange_records(request).await.map(tonic::Response::into_inner)
+    };
+    let mut found = Vec::new();
+    let mut after = Vec::new();
+    loop {
+        let page = list(exchange.id, after, 2).await.unwrap();
+        assert!(page.keys.len() <= 2);
+        found.extend(page.keys);
+        after = page.next_after;
+        if after.is_empty() {
+            break;
+        }
+    }
+    found.sort();
+    let expected: Vec<String> = keys.into_iter().filter(|key| key != "key-3").collect();
+    assert_eq!(found, expected);
+    refused(list(exchange.id, vec![1], 2).await, Code::InvalidArgument, "after");
+    refused(list(999, vec![], 2).await, Code::NotFound, "999");
+    served.stop().await;
 }
 
 async fn an_exchange_is_added_paused_fetched_and_removed(bed: Bed) {

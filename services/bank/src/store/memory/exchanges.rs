@@ -19,6 +19,21 @@ impl ReadExchanges for MemoryStore {
         Ok(keys.iter().filter_map(|key| contents.exchange_records.get(&(exchange, *key)).cloned()).collect())
     }
 
+    async fn exchange_records_after(
+        &self,
+        exchange: ExchangeId,
+        after: Option<KeyDigest>,
+        limit: u16,
+    ) -> Result<Vec<MappedRecord>, StoreError> {
+        let contents = self.disk.contents();
+        let records = contents.exchange_records.iter();
+        let of_exchange = records.filter(|((id, key), _)| *id == exchange && Some(*key) > after);
+        let mut found: Vec<MappedRecord> = of_exchange.map(|(_, record)| record.clone()).collect();
+        found.sort_by_key(|record| record.key_digest);
+        found.truncate(limit.into());
+        Ok(found)
+    }
+
     async fn exchange_records_of(
         &self,
         content: ContentDigest,

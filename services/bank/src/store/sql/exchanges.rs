@@ -31,6 +31,21 @@ pub(in crate::store) async fn records<C: Reader>(
     Ok(found)
 }
 
+/// Records of an exchange after a key, at most `limit`.
+pub(in crate::store) async fn records_after<C: Reader>(
+    connection: &mut C,
+    exchange: ExchangeId,
+    after: Option<KeyDigest>,
+    limit: u16,
+) -> Read<Vec<MappedRecord>> {
+    let select = "SELECT exchange_id, key_digest, item_id, payload FROM exchange_records \
+                  WHERE exchange_id = $1 AND key_digest > $2 ORDER BY key_digest LIMIT $3";
+    // No bytes come before all digests.
+    let after = after.as_ref().map_or(&[][..], |key| &key.0);
+    let values = [Value::Number(exchange.0), Value::Bytes(Some(after)), Value::Number(limit.into())];
+    all(connection, "list records of an exchange", select, &values, |row| to_record(row)).await
+}
+
 /// Records of all exchanges that have some content, at most `limit`.
 pub(in crate::store) async fn records_of<C: Reader>(
     connection: &mut C,

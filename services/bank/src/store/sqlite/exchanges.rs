@@ -22,6 +22,15 @@ impl ReadExchanges for SqliteStore {
         exchanges::records(&mut self.writer().await?.connection, exchange, keys).await
     }
 
+    async fn exchange_records_after(
+        &self,
+        exchange: ExchangeId,
+        after: Option<KeyDigest>,
+        limit: u16,
+    ) -> Result<Vec<MappedRecord>, StoreError> {
+        exchanges::records_after(&mut self.writer().await?.connection, exchange, after, limit).await
+    }
+
     async fn exchange_records_of(
         &self,
         content: ContentDigest,

@@ -252,6 +252,16 @@ impl ReadExchanges for Faulty {
         self.inner.exchange_records(exchange, keys).await
     }
 
+    async fn exchange_records_after(
+        &self,
+        exchange: ExchangeId,
+        after: Option<KeyDigest>,
+        limit: u16,
+    ) -> Result<Vec<MappedRecord>, StoreError> {
+        self.readable()?;
+        self.inner.exchange_records_after(exchange, after, limit).await
+    }
+
     async fn exchange_records_of(
         &self,
         content: ContentDigest,

@@ -81,7 +81,8 @@ impl Method {
             | Self::MatcherDescribe
             | Self::ReadDirectory
             | Self::RecordCalls
-            | Self::AcquireExchangeLease => Audited::Refused,
+            | Self::AcquireExchangeLease
+            | Self::ListExchangeRecords => Audited::Refused,
             Self::HealthCheck | Self::HealthWatch | Self::Reflection | Self::ReflectionAlpha => {
                 Audited::Never
             }

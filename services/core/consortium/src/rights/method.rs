@@ -103,6 +103,8 @@ methods! {
     AcquireExchangeLease = "/vigie.bank.v1.ExchangeService/AcquireExchangeLease",
     /// Applies a page of a programme.
     ApplyExchangePage = "/vigie.bank.v1.ExchangeService/ApplyExchangePage",
+    /// Lists the keys of an exchange's records.
+    ListExchangeRecords = "/vigie.bank.v1.ExchangeService/ListExchangeRecords",
     /// Records how a round went.
     ReportExchange = "/vigie.bank.v1.ExchangeService/ReportExchange",
     /// Streams a shard's changes.

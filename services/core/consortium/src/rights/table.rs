@@ -128,9 +128,10 @@ pub(super) const fn row(method: Method) -> Row {
         }
         Method::FetchExchangeNow => roles([No, Own, No, Own, No, No]),
         Method::GetExchange | Method::ListExchanges => processes(&[Exchange], [No, Own, Own, Own, Own, No]),
-        Method::AcquireExchangeLease | Method::ApplyExchangePage | Method::ReportExchange => {
-            processes(&[Exchange], NOBODY)
-        }
+        Method::AcquireExchangeLease
+        | Method::ApplyExchangePage
+        | Method::ListExchangeRecords
+        | Method::ReportExchange => processes(&[Exchange], NOBODY),
 
         // Feeds are of shards, which hold every member's banks.
         Method::FeedWatch | Method::FeedLoad => processes(&[Matcher], NOBODY),

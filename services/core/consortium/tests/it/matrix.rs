@@ -117,6 +117,7 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::MatcherWatch
         | Method::AcquireExchangeLease
         | Method::ApplyExchangePage
+        | Method::ListExchangeRecords
         | Method::ReportExchange
         | Method::CreateMember
         | Method::WhoAmI
