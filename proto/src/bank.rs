@@ -1,9 +1,13 @@
 //! Package `vigie.bank.v1`: banks, items, and the changes of the log.
 
+mod exchange;
 mod feed;
 mod log_change;
 mod record;
 
+pub use exchange::{
+    ExchangePage, ForeignKey, ForeignRecord, exchange_config, exchange_interval, foreign_key,
+};
 pub use feed::changes_checksum;
 pub use log_change::{LogChange, decode_log_change, encode_log_change};
 pub use record::{ContributedItem, answered_hash, answered_submission, details_of, origin_of};
@@ -307,7 +311,9 @@ impl TryFrom<pb::Change> for Change {
             | Kind::QuotaPut(_)
             | Kind::CharterPut(_)
             | Kind::ItemRecordPut(_)
-            | Kind::BankMatchRatioSet(_) => {
+            | Kind::BankMatchRatioSet(_)
+            | Kind::ExchangePut(_)
+            | Kind::ExchangeRemoved(_) => {
                 return Err(Invalid::new(
                     "kind",
                     "is a change of the directory or of a record, which is no shard's",

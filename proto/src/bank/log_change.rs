@@ -3,7 +3,7 @@
 
 use prost::Message as _;
 use vigie_consortium::Change as DirectoryChange;
-use vigie_consortium::{ItemRecord, MemberId, PrincipalId};
+use vigie_consortium::{Exchange, ExchangeId, ItemRecord, MemberId, PrincipalId};
 use vigie_model::{BankId, Change, ChangeKind, ItemId, MatchRatio, Partition, Sequence};
 
 use super::match_ratio;
@@ -23,6 +23,10 @@ pub enum LogChange {
     Record(ItemId, Box<ItemRecord>),
     /// Another share of lookups of a bank, which shards are not sent.
     MatchRatio(BankId, MatchRatio),
+    /// An exchange is there, or is another one than before. Shards are not sent it.
+    Exchange(Box<Exchange>),
+    /// An exchange is gone. Shards are not sent it.
+    ExchangeRemoved(ExchangeId),
 }
 
 impl LogChange {
@@ -31,7 +35,11 @@ impl LogChange {
     pub fn partition(&self) -> Option<u16> {
         match self {
             Self::Shard(kind) => kind.partition().map(Partition::get),
-            Self::Directory(_) | Self::Record(..) | Self::MatchRatio(..) => None,
+            Self::Directory(_)
+            | Self::Record(..)
+            | Self::MatchRatio(..)
+            | Self::Exchange(_)
+            | Self::ExchangeRemoved(_) => None,
         }
     }
 
@@ -39,7 +47,7 @@ impl LogChange {
     #[must_use]
     pub fn of_directory(&self) -> Option<DirectoryChange> {
         match self {
-            Self::Record(..) | Self::MatchRatio(..) => None,
+            Self::Record(..) | Self::MatchRatio(..) | Self::Exchange(_) | Self::ExchangeRemoved(_) => None,
             Self::Directory(change) => Some(change.clone()),
             Self::Shard(kind) => match kind.clone() {
                 ChangeKind::BankCreated { bank, owner, name, created_at: _ } => {
@@ -72,6 +80,10 @@ pub fn encode_log_change(change: LogChange) -> Option<Vec<u8>> {
         LogChange::MatchRatio(bank, ratio) => {
             Kind::BankMatchRatioSet(pb::BankMatchRatioSet { bank_id: bank.0, match_ratio: ratio.get() })
         }
+        LogChange::Exchange(exchange) => {
+            Kind::ExchangePut(pb::ExchangePut { exchange: Some((*exchange).into()) })
+        }
+        LogChange::ExchangeRemoved(id) => Kind::ExchangeRemoved(pb::ExchangeRemoved { exchange_id: id.0 }),
     };
     Some(pb::Change { sequence: 0, kind: Some(kind) }.encode_to_vec())
 }
@@ -136,6 +148,13 @@ pub fn decode_log_change(stored: &[u8]) -> Result<LogChange, Invalid> {
         Kind::BankMatchRatioSet(set) => {
             let ratio = match_ratio("match_ratio", set.match_ratio)?;
             return Ok(LogChange::MatchRatio(BankId(set.bank_id), ratio));
+        }
+        Kind::ExchangePut(put) => {
+            let exchange = put.exchange.ok_or_else(missing("exchange"))?.try_into()?;
+            return Ok(LogChange::Exchange(Box::new(exchange)));
+        }
+        Kind::ExchangeRemoved(removed) => {
+            return Ok(LogChange::ExchangeRemoved(ExchangeId(removed.exchange_id)));
         }
         kind @ (Kind::BankCreated(_)
         | Kind::BankRenamed(_)

@@ -291,7 +291,7 @@ mod tests {
             let item = pb::ItemContent { details: Some(details), ..content() };
             assert_eq!(contributed_item(item).unwrap_err().field, field);
         }
-        let origin = Some(pb::Origin { programme: "x".repeat(65), ..Default::default() });
+        let origin = Some(pb::Origin { programme: "x".repeat(256), ..Default::default() });
         let item = pb::ItemContent { origin, ..content() };
         assert_eq!(contributed_item(item).unwrap_err().field, "origin.programme");
     }

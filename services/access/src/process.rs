@@ -85,6 +85,7 @@ const fn word(process: Process) -> &'static str {
         Process::Coordinator => "coordinator",
         Process::Matcher => "matcher",
         Process::Bank => "bank",
+        Process::Exchange => "exchange",
     }
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use thiserror::Error;
 use tonic::{Code, Status};
 use vigie_consortium::change::Refusal;
-use vigie_consortium::{ClassError, Denied, DeniedKind, PrincipalId, Spent};
+use vigie_consortium::{
+    ClassError, Denied, DeniedKind, Exchange, ExchangeId, ExchangeName, PrincipalId, Spent,
+};
 use vigie_log::{FollowError, StoreFault as _, WriteRefused};
 use vigie_model::{BankName, BankRef, ItemId, MemberName};
 use vigie_proto::{Invalid, status};
@@ -63,6 +65,27 @@ pub(crate) enum Error {
     /// The directory refuses the change.
     #[error("{0}")]
     Directory(DirectoryRefusal),
+    /// The member has no exchange of the name.
+    #[error("there is no exchange called {0}")]
+    ExchangeNotFound(ExchangeName),
+    /// There is no exchange of the id.
+    #[error("there is no exchange {0}")]
+    NoExchange(ExchangeId),
+    /// The member has an exchange of the name.
+    #[error("there is an exchange called {0} already")]
+    ExchangeNameTaken(ExchangeName),
+    /// The table of exchanges is full.
+    #[error("there are {max} exchanges already, and no more can be added", max = Exchange::COUNT_MAX)]
+    TooManyExchanges,
+    /// The exchange is paused.
+    #[error("the exchange {0} is paused")]
+    ExchangePaused(ExchangeName),
+    /// The cursor of an exchange is another one.
+    #[error("expected_cursor: the exchange's cursor is another one; read the exchange again")]
+    StaleCursor,
+    /// The caller's lease is over.
+    #[error("lease_token: the caller has no lease of the exchanges now; acquire one")]
+    NoLease,
     /// The table of banks is full.
     #[error("there are {0} banks already, and no more can be created")]
     TooManyBanks(usize),
@@ -120,11 +143,18 @@ impl Error {
                 DeniedKind::NotFound => Code::NotFound,
                 DeniedKind::FailedPrecondition => Code::FailedPrecondition,
             },
-            Self::GrantNotFound { .. } | Self::SubmissionNotFound(_) => Code::NotFound,
+            Self::GrantNotFound { .. }
+            | Self::SubmissionNotFound(_)
+            | Self::ExchangeNotFound(_)
+            | Self::NoExchange(_) => Code::NotFound,
             Self::Class(_) | Self::HoldIsOver | Self::Spent(Spent::TooMuch { .. }) => Code::InvalidArgument,
             Self::Spent(Spent::Until { .. }) => Code::ResourceExhausted,
-            Self::NameTaken(_) => Code::AlreadyExists,
+            Self::NameTaken(_) | Self::ExchangeNameTaken(_) => Code::AlreadyExists,
+            Self::StaleCursor => Code::Aborted,
             Self::TooManyBanks(_)
+            | Self::TooManyExchanges
+            | Self::ExchangePaused(_)
+            | Self::NoLease
             | Self::NoApiKey(_)
             | Self::TooManySubmissions(_)
             | Self::SecondPerson { .. } => Code::FailedPrecondition,

@@ -5,6 +5,8 @@ mod checkpoints;
 mod banks;
 mod audit;
 mod changes;
+mod exchanges;
+mod lease;
 mod feed;
 mod members;
 mod page;
@@ -21,6 +23,7 @@ use vigie_serving::{ServingConfig, deadline};
 
 pub(crate) use self::checkpoints::Checkpoints;
 pub(crate) use self::feed::FeedGrpc;
+pub(crate) use self::lease::Lease;
 
 use crate::error::Error;
 use crate::log::{CurrentTerm, term};
@@ -68,6 +71,8 @@ pub(crate) struct BankGrpc {
     pub(crate) pepper: vigie_credentials::api_key::Pepper,
     /// Signs checkpoints of the audit.
     pub(crate) checkpoints: Arc<Checkpoints>,
+    /// Who works on exchanges.
+    pub(crate) lease: Arc<Lease>,
 }
 
 impl BankGrpc {

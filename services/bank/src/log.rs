@@ -14,10 +14,12 @@ use crate::error::Error;
 use crate::plan::answer::Answer;
 use crate::plan::audit::Audit;
 use crate::plan::digests::Totals;
+use crate::plan::exchanges::known::{LookedUp, look_up};
+use crate::plan::exchanges::write::ExchangeAction;
 use crate::plan::records::removed_items;
 use crate::plan::step::Step;
 use crate::plan::write::{Action, Write};
-use crate::plan::{Counted, Known, Planner, State};
+use crate::plan::{Counted, Exchanges, Known, Planner, State};
 use crate::store::{Loaded, PurgedPage, Rows, Store, StoreError, id_to_model, to_model};
 use crate::upkeep::erase::Eraser;
 
@@ -80,6 +82,8 @@ pub(crate) struct BankLog {
     counted: Arc<Counted>,
     /// How often the set of quarantined members has changed since this bank began.
     quarantine_changes: AtomicU64,
+    /// All exchanges as of the newest commit.
+    exchanges: watch::Sender<Arc<Exchanges>>,
 }
 
 impl BankLog {
@@ -93,7 +97,8 @@ impl BankLog {
     ) -> Self {
         let states = watch::Sender::new(States::new());
         let (counted, quarantine_changes) = (Arc::default(), AtomicU64::new(0));
-        Self { store, banks_max, states, clock, salts, eraser, counted, quarantine_changes }
+        let exchanges = watch::Sender::new(Arc::default());
+        Self { store, banks_max, states, clock, salts, eraser, counted, quarantine_changes, exchanges }
     }
 
     /// The directory as of the newest commit, with what callers may see of it.
@@ -114,6 +119,11 @@ impl BankLog {
     /// How often the set of quarantined members has changed since this bank began.
     pub(crate) fn quarantine_changes(&self) -> u64 {
         self.quarantine_changes.load(Ordering::Acquire)
+    }
+
+    /// All exchanges as of the newest commit.
+    pub(crate) fn exchanges(&self) -> Arc<Exchanges> {
+        Arc::clone(&self.exchanges.borrow())
     }
 
     /// The store of the log and the state.
@@ -137,14 +147,17 @@ impl Application for BankLog {
     async fn load(&self) -> Result<vigie_log::Loaded<Self>, StoreError> {
         let loaded = self.store.load().await?;
         let directory = loaded.directory();
-        let Loaded { head, counts, banks, totals, audit, directory: _ } = loaded;
+        let Loaded { head, counts, banks, totals, audit, exchanges, directory: _ } = loaded;
         let audit = Audit::new(audit, Arc::clone(&self.salts));
-        let state = State::new(counts, banks, directory, audit).counting(Arc::clone(&self.counted));
+        let state = State::new(counts, banks, directory, audit)
+            .with_exchanges(exchanges)
+            .counting(Arc::clone(&self.counted));
         Ok(vigie_log::Loaded { head, state, summary: totals })
     }
 
     fn show(&self, state: &State) {
         state.keep_notes();
+        self.exchanges.send_replace(Arc::clone(state.exchanges()));
         self.states.send_if_modified(|shown| {
             let is_new = !Arc::ptr_eq(shown.newest_view(), state.view());
             if is_new {
@@ -163,6 +176,7 @@ impl Application for BankLog {
         let (mut items, mut content, mut deleted): (Vec<ItemId>, Vec<u64>, _) =
             (Vec::new(), Vec::new(), None);
         let mut restored: Vec<ItemId> = Vec::new();
+        let mut page = LookedUp::default();
         for write in writes {
             match &write.action {
                 Action::RemoveItems { items: removed, .. } => items.extend_from_slice(removed),
@@ -184,6 +198,12 @@ impl Application for BankLog {
                 | Action::SetBankMatchRatio { .. }
                 | Action::Members(_)
                 | Action::Record(_) => {}
+                Action::Exchange(write) => {
+                    let ExchangeAction::Apply(asked) = &write.action else { continue };
+                    let Some(exchange) = state.exchanges().get(&asked.exchange) else { continue };
+                    // It goes alone.
+                    page = look_up(&*self.store, exchange, asked).await?;
+                }
             }
         }
         let removed = removed_items(&*self.store, &restored).await?;
@@ -199,7 +219,9 @@ impl Application for BankLog {
             Some(bank) => self.store.bank_digests(bank).await?,
             None => Vec::new(),
         };
-        Ok(Known::new(placements, digests, records).with_removed(removed))
+        let placements = placements.into_iter().chain(page.placements).collect();
+        let records = records.into_iter().chain(page.records).collect();
+        Ok(Known::new(placements, digests, records).with_removed(removed).with_page(page.page))
     }
 
     fn planner<'a>(&'a self, state: &'a mut State, known: Known, draft: Draft<Step>) -> Planner<'a> {
@@ -216,7 +238,7 @@ impl Application for BankLog {
     }
 
     fn needs_sweep(rows: &Rows) -> bool {
-        !rows.banks_deleted.is_empty()
+        !rows.banks_deleted.is_empty() || !rows.exchanges.removed.is_empty()
     }
 
     async fn sweep(&self, rows_max: u32) -> Result<bool, StoreError> {

@@ -67,8 +67,11 @@ fn added_by(change: &StoredChange) -> Option<Item> {
     let read = Step::read(change.sequence, change.partition, change.bytes.as_ref()?)?;
     match read.change {
         LogChange::Shard(ChangeKind::ItemAdded(added)) => Some(added),
-        LogChange::Shard(_) | LogChange::Directory(_) | LogChange::Record(..) | LogChange::MatchRatio(..) => {
-            None
-        }
+        LogChange::Shard(_)
+        | LogChange::Directory(_)
+        | LogChange::Record(..)
+        | LogChange::MatchRatio(..)
+        | LogChange::Exchange(_)
+        | LogChange::ExchangeRemoved(_) => None,
     }
 }

@@ -7,6 +7,13 @@
 pub(crate) mod answer;
 pub(crate) mod audit;
 pub(crate) mod digests;
+/// Exchanges: their settings, and the pages that they bring.
+pub(crate) mod exchanges {
+    pub(crate) mod write;
+    pub(crate) mod known;
+    mod settings;
+    mod page;
+}
 pub(crate) mod holds;
 mod items;
 pub(crate) mod members;
@@ -23,7 +30,7 @@ use std::sync::Arc;
 
 use tonic::Code;
 use vigie_access::Who;
-use vigie_consortium::{Admitted, Change, Directory, ItemRecord, View};
+use vigie_consortium::{Admitted, Change, Directory, Exchange, ExchangeId, ItemRecord, View};
 use vigie_log::{Draft, Planned};
 use vigie_model::{
     Bank, BankId, BankName, BankRef, ChangeKind, ItemId, MatchRatio, Partition, Sequence, SetDigest,
@@ -34,6 +41,7 @@ use vigie_proto::bank::{LogChange, encode_log_change};
 use self::answer::Answer;
 use self::audit::{About, Audit, NewEntry};
 use self::digests::{PartDigest, Parts};
+use self::exchanges::known::KnownPage;
 use self::members::{MembersAction, Standing};
 use self::noted::{AddedItems, Committed, TwoPeople};
 use self::purge::{Purge, PurgeTimes, Removed};
@@ -42,7 +50,11 @@ use self::step::Step;
 use self::write::{Action, Author, Write};
 use crate::error::Error;
 use crate::store::changes::{Touch, Touched};
+use crate::store::exchanges::{ExchangeRows, KeyDigest, MappedRecord};
 use crate::store::{Counts, Placement, Rows, StoredEntry, StoredItem, StoredRecord, Undo, to_model};
+
+/// All exchanges, by id.
+pub(crate) type Exchanges = BTreeMap<ExchangeId, Exchange>;
 
 /// The counts, the living banks and the directory, as the writer keeps them in memory.
 #[derive(Debug, Clone)]
@@ -51,6 +63,7 @@ pub(crate) struct State {
     banks: BTreeMap<BankId, Bank>,
     view: Arc<View>,
     audit: Audit,
+    exchanges: Arc<Exchanges>,
     two_people: Arc<TwoPeople>,
     counted: Arc<Counted>,
 }
@@ -66,8 +79,19 @@ impl State {
     /// From the rows of the store.
     pub(crate) fn new(counts: Counts, banks: Vec<Bank>, directory: Directory, audit: Audit) -> Self {
         let banks = banks.into_iter().map(|bank| (bank.id, bank)).collect();
-        let (two_people, counted) = (Arc::default(), Arc::default());
-        Self { counts, banks, view: Arc::new(View::from(directory)), audit, two_people, counted }
+        let (exchanges, two_people, counted) = (Arc::default(), Arc::default(), Arc::default());
+        Self { counts, banks, view: Arc::new(View::from(directory)), audit, exchanges, two_people, counted }
+    }
+
+    /// With these exchanges.
+    pub(crate) fn with_exchanges(self, exchanges: Vec<Exchange>) -> Self {
+        let exchanges = exchanges.into_iter().map(|exchange| (exchange.id, exchange)).collect();
+        Self { exchanges: Arc::new(exchanges), ..self }
+    }
+
+    /// All exchanges.
+    pub(crate) const fn exchanges(&self) -> &Arc<Exchanges> {
+        &self.exchanges
     }
 
     /// Goes on with what was counted before the state was loaded.
@@ -99,6 +123,7 @@ pub(crate) struct Known {
     digests: Vec<PartDigest>,
     records: Records,
     removed: HashMap<ItemId, RemovedItem>,
+    page: KnownPage,
 }
 
 impl Known {
@@ -109,7 +134,13 @@ impl Known {
         records: Vec<StoredRecord>,
     ) -> Self {
         let items = placements.into_iter().map(|placement| (placement.item, placement)).collect();
-        Self { items, digests, records: Records::new(records), removed: HashMap::new() }
+        let records = Records::new(records);
+        Self { items, digests, records, removed: HashMap::new(), page: KnownPage::default() }
+    }
+
+    /// With what is known of a page of a programme.
+    pub(crate) fn with_page(self, page: KnownPage) -> Self {
+        Self { page, ..self }
     }
 
     /// With removed items that are to be brought back.
@@ -140,6 +171,10 @@ pub(crate) struct Planner<'a> {
     /// Removed items that can be brought back, and that were.
     undos: BTreeMap<ItemId, Undo>,
     undone: Vec<ItemId>,
+    /// Exchanges that changed; `None` for those that are gone.
+    exchanges: BTreeMap<ExchangeId, Option<Exchange>>,
+    /// Records of programmes that changed; `None` for those that are gone.
+    exchange_records: BTreeMap<(ExchangeId, KeyDigest), Option<MappedRecord>>,
     /// How the digests of living banks change.
     parts: Parts,
     /// How those of the partitions change, over all banks.
@@ -168,6 +203,8 @@ impl<'a> Planner<'a> {
             touched_items: BTreeMap::new(),
             undos: BTreeMap::new(),
             undone: Vec::new(),
+            exchanges: BTreeMap::new(),
+            exchange_records: BTreeMap::new(),
             parts: Parts::default(),
             totals: BTreeMap::new(),
             entries: Vec::new(),
@@ -226,6 +263,7 @@ impl vigie_log::Planner for Planner<'_> {
             touched: self.touched_items.into_values().collect(),
             undos: self.undos.into_values().collect(),
             undone: self.undone,
+            exchanges: ExchangeRows::of(self.exchanges, self.exchange_records),
             items_removed: self.removed.into_iter().collect(),
             digests: self.parts.iter().collect(),
             directory: self.state.view.directory().difference_from(&self.before).into(),
@@ -252,6 +290,7 @@ impl Planner<'_> {
             Action::ReviewHolds { items } => self.review_holds(items),
             Action::RemoveItems { items, origin } => self.remove_items(write, items, origin.as_ref()),
             Action::Members(members) => self.change_members(write, &members.action),
+            Action::Exchange(exchange) => self.change_exchanges(by, &exchange.action),
             Action::Record(entries) => self.record_all(entries),
         }
     }
@@ -317,6 +356,7 @@ impl Planner<'_> {
         self.check_removals(write, [(id, bank.item_count)].into())?;
         self.forget_digests(&bank)?;
         self.purge(Removed::Bank(bank.id), bank.id);
+        self.remove_exchanges_of(bank.id)?;
         let sequence = self.log(ChangeKind::BankDeleted { bank: bank.id })?;
         self.state.banks.remove(&bank.id);
         self.state.counts.items -= bank.item_count;
@@ -376,6 +416,7 @@ impl Planner<'_> {
             | Action::SetBankEnabled { .. }
             | Action::SetBankMatchRatio { .. }
             | Action::Members(_)
+            | Action::Exchange(_)
             | Action::Record(_) => About::default(),
         }
     }

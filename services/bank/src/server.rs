@@ -16,6 +16,7 @@ use vigie_audit::salt::Salts;
 use vigie_consortium::Charter;
 use vigie_log::{Announce, Clock, FeedLimits, Keep, LeadError, Limits, WriteLimits};
 use vigie_proto::pb::bank::v1::bank_service_server::BankServiceServer;
+use vigie_proto::pb::bank::v1::exchange_service_server::ExchangeServiceServer;
 use vigie_proto::pb::bank::v1::feed_service_server::FeedServiceServer;
 use vigie_proto::pb::consortium::v1::audit_service_server::AuditServiceServer;
 use vigie_proto::pb::consortium::v1::consortium_service_server::ConsortiumServiceServer;
@@ -24,7 +25,7 @@ use vigie_serving::{Health, Listener, LongStreamLimits, LongStreams, Reflection,
 use vigie_telemetry::{Condition, Telemetry, register_counters, register_gauge};
 
 use crate::config::Config;
-use crate::grpc::{BankGrpc, Checkpoints, FeedGrpc, OwnDirectory};
+use crate::grpc::{BankGrpc, Checkpoints, FeedGrpc, Lease, OwnDirectory};
 use crate::log::{CurrentTerm, Term};
 use crate::store::{Source, StoreError};
 use crate::{RunError, StoreFailure};
@@ -52,7 +53,8 @@ pub(crate) async fn run(
     let checkpoints = Checkpoints::new(&config.audit);
     let checkpoints =
         Arc::new(checkpoints.map_err(|fault| RunError::Config(vec![format!("audit.{fault}")]))?);
-    let bank = BankGrpc { current: current.clone(), serving: config.serving, pepper, checkpoints };
+    let lease = Arc::new(Lease::new(clock.now().0));
+    let bank = BankGrpc { current: current.clone(), serving: config.serving, pepper, checkpoints, lease };
     let follow = FeedGrpc {
         current: current.clone(),
         followers: LongStreams::new(follower_limits(&config)),
@@ -61,6 +63,7 @@ pub(crate) async fn run(
     let routes = Routes::new(Reflection { descriptors: DESCRIPTORS, roles: ROLES })?
         .with(BankServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(AuditServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
+        .with(ExchangeServiceServer::new(bank.clone()).max_decoding_message_size(config.message_bytes_max))
         .with(ConsortiumServiceServer::new(bank).max_decoding_message_size(config.message_bytes_max))
         .with(FeedServiceServer::new(follow).max_decoding_message_size(config.message_bytes_max))
         .guarded_by(Arc::new(access))

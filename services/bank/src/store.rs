@@ -6,6 +6,7 @@
 mod error;
 mod records;
 pub(crate) mod changes;
+pub(crate) mod exchanges;
 mod directory_rows;
 mod sql;
 pub(crate) mod memory;
@@ -16,10 +17,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use vigie_audit::tree::{NodeHash, StoredIndex};
+use vigie_consortium::{ContentDigest, ExchangeId};
 use vigie_log::{LogStore, UnixMillis};
 use vigie_model::{Bank, BankId, Item, ItemId};
 
 use self::changes::{ChangesPage, ChangesQuery};
+use self::exchanges::{KeyDigest, MappedRecord};
 use self::postgres::PostgresStore;
 use self::sqlite::SqliteStore;
 use crate::config::{Config, Location};
@@ -83,12 +86,13 @@ pub(crate) trait Store:
     + ReadBanks
     + ReadItems
     + ReadChanges
+    + ReadExchanges
     + ReadHolds
     + ReadDigests
     + ReadAudit
     + Purging
 {
-    /// Removes at most `rows_max` items of deleted banks. Returns whether more may be there.
+    /// Removes at most `rows_max` items of deleted banks, or records of removed exchanges. Returns whether more may be there.
     async fn sweep_items(&self, rows_max: u32) -> Result<bool, StoreError>;
 
     /// Has the database check its own structures: indexes, pages, tables. Takes as long as reading everything.
@@ -194,6 +198,32 @@ pub(crate) trait ReadItems {
 pub(crate) trait ReadChanges {
     /// Reads a part of the changes of a living bank. `None`: there is no such bank.
     async fn bank_changes(&self, query: &ChangesQuery) -> Result<Option<ChangesPage>, StoreError>;
+}
+
+/// Reads the records of programmes. Does not wait for other readers.
+#[async_trait]
+pub(crate) trait ReadExchanges {
+    /// Reads those of these records of an exchange that are there.
+    async fn exchange_records(
+        &self,
+        exchange: ExchangeId,
+        keys: &[KeyDigest],
+    ) -> Result<Vec<MappedRecord>, StoreError>;
+
+    /// Reads records of an exchange after a key, at most `limit`, by the digests of their keys.
+    async fn exchange_records_after(
+        &self,
+        exchange: ExchangeId,
+        after: Option<KeyDigest>,
+        limit: u16,
+    ) -> Result<Vec<MappedRecord>, StoreError>;
+
+    /// Reads records of all exchanges that have some content, at most `limit`.
+    async fn exchange_records_of(
+        &self,
+        content: ContentDigest,
+        limit: u16,
+    ) -> Result<Vec<MappedRecord>, StoreError>;
 }
 
 /// Reads which items are held.

@@ -11,6 +11,7 @@ mod holds;
 mod idempotency;
 mod reads;
 mod changes;
+mod exchanges;
 mod feed;
 mod failures;
 mod upkeep;

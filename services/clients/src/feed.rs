@@ -1,5 +1,7 @@
 //! Client of the bank's feed.
 
+mod state;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,7 +12,7 @@ use vigie_net::{CallError, Channel, EndpointError, Network, Target};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::feed_service_client::FeedServiceClient;
 
-use crate::state::StateStream;
+pub use self::state::StateStream;
 
 /// The largest message of the feed: one change is never cut, and an item has at most 64 hashes and 32 labels. A state
 /// begins with all banks, at most 320 bytes each: 16 MB for 50,000 banks.

@@ -13,8 +13,8 @@ mod consortium;
 mod audit;
 mod coordinator;
 mod directory;
+mod exchange;
 mod feed;
-mod state;
 mod matcher;
 mod matching;
 #[cfg(feature = "decoder")]
@@ -34,11 +34,11 @@ pub use consortium::{
 };
 pub use coordinator::{CoordinatorClient, partial_search};
 pub use directory::DirectoryClient;
-pub use feed::{FeedClient, FeedStream};
+pub use exchange::{AppliedPage, ExchangeClient, ExchangeLease, ExchangeListing, NewExchange, NewPage};
+pub use feed::{FeedClient, FeedStream, StateStream};
 pub use leading_bank::{IdempotencyKey, Written};
 pub use matcher::{DescriptionStream, MatcherClient, Neighbour, Neighbours, Stay};
 pub use matching::{MatchAnswer, MatchClient, MatchStreamAnswer, QueryFailure, partial_match};
-pub use state::StateStream;
 pub use tokio::time::Instant as Deadline;
 pub use vigie_net::{Bearer, BearerFault, CallError, EndpointError, Network, Notice, Patience, Wait};
 pub use vigie_rpc::{Code, Priority};

@@ -14,7 +14,8 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
-use http::{Request, header};
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, Request, header};
 use tonic::body::Body;
 use tower::Service;
 use vigie_access::Access;
@@ -72,10 +73,12 @@ impl Service<Request<Body>> for Gateway {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let (entry, routes) = (Arc::clone(&self.entry), self.routes.clone());
         Box::pin(async move {
-            let answer = match entry.enter(request).await {
+            let mut answer = match entry.enter(request).await {
                 Ok((request, _slot)) => routed(routes, request).await,
                 Err(answer) => answer,
             };
+            // Answers are of one caller and one moment.
+            answer.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
             Ok(answer.map(Body::new))
         })
     }

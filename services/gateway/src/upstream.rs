@@ -1,25 +1,30 @@
 //! The services behind the gateway, as one caller uses them.
 
+mod lookups;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use vigie_clients::{
-    AuditClient, BankClient, Bearer, ConsortiumClient, EndpointError, MatchClient, Network, Patience,
+    AuditClient, BankClient, Bearer, CallError, ConsortiumClient, EndpointError, MatchAnswer, MatchClient,
+    Network, Patience,
 };
-use vigie_model::Sequence;
+use vigie_model::{Content, SearchOptions, Sequence};
 
 use crate::config::Config;
+use crate::upstream::lookups::{Lookup, Lookups};
 
 /// How long a bank that cannot be reached is tried. A client that waits longer has given up.
 const CONNECTING: Duration = Duration::from_secs(2);
-/// How long lookups ask for the newest write that went through this gateway. A matcher that lags longer is not ready, and is not asked.
-const WRITES_REMEMBERED: Duration = Duration::from_secs(60);
+/// How long lookups ask for the newest write that went through this gateway. Such lookups share no calls; matchers lag by milliseconds.
+const WRITES_REMEMBERED: Duration = Duration::from_secs(10);
 
 /// The clients that all callers share.
 #[derive(Debug, Clone)]
 pub(crate) struct Upstream {
     frontends: MatchClient,
+    lookups: Lookups,
     banks: BankClient,
     members: ConsortiumClient,
     audit: AuditClient,
@@ -40,14 +45,18 @@ pub(crate) struct Caller {
     pub(crate) audit: AuditClient,
     /// The newest write.
     pub(crate) newest: Arc<Newest>,
+    lookups: Lookups,
+    bearer: Option<Bearer>,
     within: Duration,
 }
 
 impl Upstream {
     pub(crate) fn new(config: &Config, network: &Network) -> Result<Self, EndpointError> {
         let (banks, patience) = (&config.directory.bank, Patience::Connecting(CONNECTING));
+        let frontends = MatchClient::new_on(&config.frontend, network)?;
         Ok(Self {
-            frontends: MatchClient::new_on(&config.frontend, network)?,
+            lookups: lookups::lane(frontends.clone()),
+            frontends,
             banks: BankClient::among(banks, network)?.with_patience(patience),
             members: ConsortiumClient::among(banks, network)?.with_patience(patience),
             audit: AuditClient::among(banks, network)?.with_patience(patience),
@@ -62,7 +71,9 @@ impl Upstream {
             frontends: self.frontends.bearing(bearer.clone()),
             members: self.members.bearing(bearer.clone()),
             audit: self.audit.bearing(bearer.clone()),
-            banks: self.banks.bearing(bearer),
+            banks: self.banks.bearing(bearer.clone()),
+            lookups: self.lookups.clone(),
+            bearer,
             newest: Arc::clone(&self.newest),
             within: self.within,
         }
@@ -78,6 +89,16 @@ impl Caller {
     /// The same for a caller that waits no longer than this.
     pub(crate) fn deadline_within(&self, asked: Option<Duration>) -> Instant {
         Instant::now() + asked.map_or(self.within, |asked| asked.min(self.within))
+    }
+
+    /// Looks hashes up, in a call that others of the same caller may share.
+    pub(crate) async fn look_up(
+        &self,
+        contents: Vec<Content>,
+        options: SearchOptions,
+        deadline: Instant,
+    ) -> Result<MatchAnswer, CallError> {
+        self.lookups.search(Lookup::new(self.bearer.clone(), contents, options, deadline)).await
     }
 }
 

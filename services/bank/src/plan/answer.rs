@@ -1,7 +1,7 @@
 //! The answers to writes, and how they are stored under their keys.
 
 use prost::Message as _;
-use vigie_consortium::Change as DirectoryChange;
+use vigie_consortium::{Change as DirectoryChange, Exchange};
 use vigie_model::{Bank, ItemId, Sequence};
 use vigie_proto::bank::{LogChange, decode_log_change, encode_log_change};
 use vigie_proto::pb::bank::v1 as pb;
@@ -51,6 +51,29 @@ pub(crate) enum Answer {
         /// The last change, or the newest of all where nothing changed.
         sequence: Sequence,
     },
+    /// The exchange after a change of it.
+    Exchange {
+        /// The exchange.
+        exchange: Box<Exchange>,
+        /// The change, or the newest of all where nothing changed.
+        sequence: Sequence,
+    },
+    /// The exchange is gone.
+    ExchangeRemoved {
+        /// The change.
+        sequence: Sequence,
+    },
+    /// A page of a programme is applied.
+    PageApplied {
+        /// The last change, or the newest of all where nothing changed.
+        sequence: Sequence,
+        /// Items that were added.
+        added: u32,
+        /// Items that were removed.
+        removed: u32,
+        /// It had been applied before.
+        was_applied: bool,
+    },
     /// Entries were appended to the audit.
     Recorded {
         /// The entries that it has now.
@@ -90,6 +113,23 @@ impl vigie_log::Answer for Answer {
                 // The log has each of these changes in this form.
                 let change = encode_log_change(LogChange::Directory(change)).unwrap_or_default();
                 (5, [&sequence.0.to_be_bytes()[..], &change].concat())
+            }
+            Self::Exchange { exchange, sequence } => {
+                let message =
+                    pb::AddExchangeResponse { exchange: Some((*exchange).into()), sequence: sequence.0 };
+                (10, message.encode_to_vec())
+            }
+            Self::ExchangeRemoved { sequence } => {
+                (11, pb::RemoveExchangeResponse { sequence: sequence.0 }.encode_to_vec())
+            }
+            Self::PageApplied { sequence, added, removed, was_applied } => {
+                let message = pb::ApplyExchangePageResponse {
+                    sequence: sequence.0,
+                    added_count: added,
+                    removed_count: removed,
+                    was_applied,
+                };
+                (12, message.encode_to_vec())
             }
             Self::Recorded { entries } => (6, entries.to_be_bytes().to_vec()),
             Self::HoldsSet { held, sequence } => {
@@ -145,6 +185,24 @@ impl vigie_log::Answer for Answer {
                 let message = pb::SetItemHoldResponse::decode(message).ok()?;
                 Some(Self::HoldsSet { held: message.held_count, sequence: Sequence(message.sequence) })
             }
+            10 => {
+                let message = pb::AddExchangeResponse::decode(message).ok()?;
+                let exchange = Box::new(message.exchange?.try_into().ok()?);
+                Some(Self::Exchange { exchange, sequence: Sequence(message.sequence) })
+            }
+            11 => {
+                let message = pb::RemoveExchangeResponse::decode(message).ok()?;
+                Some(Self::ExchangeRemoved { sequence: Sequence(message.sequence) })
+            }
+            12 => {
+                let message = pb::ApplyExchangePageResponse::decode(message).ok()?;
+                Some(Self::PageApplied {
+                    sequence: Sequence(message.sequence),
+                    added: message.added_count,
+                    removed: message.removed_count,
+                    was_applied: message.was_applied,
+                })
+            }
             _ => None,
         }
     }
@@ -179,6 +237,8 @@ mod tests {
             Answer::Directory { change: DirectoryChange::MemberPut(Member::local()), sequence: Sequence(8) },
             Answer::Recorded { entries: 9 },
             Answer::HoldsSet { held: 2, sequence: Sequence(8) },
+            Answer::ExchangeRemoved { sequence: Sequence(8) },
+            Answer::PageApplied { sequence: Sequence(8), added: 1, removed: 2, was_applied: true },
         ];
         for answer in answers {
             assert_eq!(Answer::decode(&answer.encode()), Some(answer));

@@ -86,6 +86,14 @@ impl About {
             Answer::Directory { change, sequence } => {
                 Self { banks: bank_of(change).into_iter().collect(), sequence: Some(*sequence), ..self }
             }
+            Answer::Exchange { exchange, sequence } => {
+                Self { sequence: Some(*sequence), ..Self::bank(exchange.bank) }
+            }
+            Answer::ExchangeRemoved { sequence } => Self { sequence: Some(*sequence), ..self },
+            Answer::PageApplied { sequence, added, removed, .. } => {
+                let items = u64::from(*added) + u64::from(*removed);
+                Self { sequence: Some(*sequence), items, ..self }
+            }
             Answer::Recorded { .. } => self,
         }
     }

@@ -310,7 +310,7 @@ impl Planner<'_> {
         place_of(placement.bank, placement.contributor, record, member)
     }
 
-    fn remove_item(&mut self, placement: &Placement, member: MemberId) -> Result<(), Error> {
+    pub(super) fn remove_item(&mut self, placement: &Placement, member: MemberId) -> Result<(), Error> {
         let Placement { item, bank, digest, .. } = *placement;
         self.count(item, bank, |sum| *sum -= digest);
         if self.is_held(item) {

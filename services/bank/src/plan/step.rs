@@ -22,7 +22,10 @@ impl Step {
             LogChange::Shard(_)
             | LogChange::Directory(_)
             | LogChange::Record(..)
-            | LogChange::MatchRatio(..) => true,
+            | LogChange::MatchRatio(..)
+            | LogChange::ExchangeRemoved(_) => true,
+            // Its id is the number of the change that added it.
+            LogChange::Exchange(exchange) => exchange.id.0 <= sequence.0,
         };
         (is_numbered && change.partition() == partition)
             .then_some(Self { sequence: vigie_model::Sequence(sequence.0), change })
@@ -32,7 +35,11 @@ impl Step {
     pub(crate) fn of_shard(self) -> Option<Change> {
         match self.change {
             LogChange::Shard(kind) => Some(Change { sequence: self.sequence, kind }),
-            LogChange::Directory(_) | LogChange::Record(..) | LogChange::MatchRatio(..) => None,
+            LogChange::Directory(_)
+            | LogChange::Record(..)
+            | LogChange::MatchRatio(..)
+            | LogChange::Exchange(_)
+            | LogChange::ExchangeRemoved(_) => None,
         }
     }
 }

@@ -193,7 +193,10 @@ impl Model {
                 let known = u32::try_from(ids.iter().filter(is_known).count()).unwrap();
                 Ok(Answer::ItemsAdded { items: ids, known, sequence: Sequence(self.sequence) })
             }
-            Action::Members(_) | Action::UpdateItem { .. } | Action::ReviewHolds { .. } => {
+            Action::Members(_)
+            | Action::Exchange(_)
+            | Action::UpdateItem { .. }
+            | Action::ReviewHolds { .. } => {
                 unreachable!("no such write is drawn")
             }
             Action::RestoreItems { items } => self.restore(items),
@@ -280,6 +283,7 @@ impl Model {
             | Action::UpdateItem { .. }
             | Action::ReviewHolds { .. }
             | Action::Members(_)
+            | Action::Exchange(_)
             | Action::Record(_) => action.clone(),
         }
     }

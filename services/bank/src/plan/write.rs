@@ -7,6 +7,7 @@ use vigie_proto::bank::{ContributedItem, encode_item};
 use vigie_proto::pb::bank::v1 as pb;
 
 use crate::plan::audit::NewEntry;
+use crate::plan::exchanges::write::ExchangeWrite;
 use crate::plan::members::MembersWrite;
 
 /// A write, checked as far as it can be without knowing the state.
@@ -119,6 +120,8 @@ pub(crate) enum Action {
     },
     /// A change of members, principals, grants, quotas or charters.
     Members(MembersWrite),
+    /// A change of exchanges, or a page of a programme.
+    Exchange(ExchangeWrite),
     /// Entries of the audit, at least one, and no change of anything else.
     Record(Vec<NewEntry>),
 }
@@ -146,6 +149,7 @@ impl Action {
             Self::SetItemHold { .. } | Self::ReviewHolds { .. } => Method::SetItemHold,
             Self::RemoveItems { .. } => Method::RemoveItems,
             Self::Members(_) => Method::CreateMember,
+            Self::Exchange(_) => Method::ApplyExchangePage,
             Self::Record(_) => Method::RecordCalls,
         };
         Write { by: Author { caller: Caller::Everyone, method }, action: self }
@@ -168,13 +172,14 @@ impl vigie_log::Write for Write {
             | Action::RestoreItems { items }
             | Action::SetItemHold { items, .. }
             | Action::ReviewHolds { items } => items.len(),
+            Action::Exchange(exchange) => exchange.change_count(),
             Action::Record(entries) => entries.len(),
         }
     }
 
-    /// A deletion goes alone: what is looked up for it is of the bank as it was before the group.
+    /// A deletion goes alone: what is looked up for it is of the bank as it was before the group. So does a page of a programme.
     fn goes_alone(&self) -> bool {
-        self.action.deletes_bank()
+        self.action.deletes_bank() || matches!(&self.action, Action::Exchange(exchange) if exchange.is_page())
     }
 
     fn weight(&self) -> usize {
@@ -194,6 +199,7 @@ impl vigie_log::Write for Write {
             Action::RestoreItems { items }
             | Action::SetItemHold { items, .. }
             | Action::ReviewHolds { items } => 8 * EACH * items.len(),
+            Action::Exchange(exchange) => exchange.weight(item_weight),
             Action::Record(entries) => EACH * entries.len(),
         }
     }
@@ -276,6 +282,7 @@ impl vigie_log::Write for Write {
                 &mut parts
             }
             Action::Members(write) => parts.add(b"members").add(&write.request_digest),
+            Action::Exchange(write) => parts.add(b"exchange").add(&write.request_digest),
             Action::Record(entries) => {
                 parts.add(b"record");
                 for entry in entries {

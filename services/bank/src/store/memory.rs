@@ -5,6 +5,7 @@
 
 mod audit;
 mod changes;
+mod exchanges;
 mod holds;
 mod purges;
 mod undos;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use vigie_audit::tree::{Frontier, NodeHash, Size, StoredIndex};
+use vigie_consortium::{Exchange, ExchangeId};
 use vigie_log::{
     ChangePage, ChangeRange, Head, LogId, LogRead, LogStore, MemoryLog, Recorded, Sequence, StoredBatch,
     UnixMillis,
@@ -28,6 +30,7 @@ use crate::plan::digests::{PartDigest, Parts, Totals, slice_of};
 use crate::plan::purge::{Purge, PurgeTimes, Removed};
 use crate::store::changes::Touched;
 use crate::store::error::{CommitError, StoreError, corrupt};
+use crate::store::exchanges::{KeyDigest, MappedRecord};
 use crate::store::records::{
     AsOf, Batch, Counts, DirectoryKey, DirectoryRow, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
     KeptUndo, Loaded, Placement, Rows, StoredEntry, StoredRecord, Undo,
@@ -69,6 +72,8 @@ impl Disk {
             records: BTreeMap::new(),
             undos: BTreeMap::new(),
             touched: BTreeMap::new(),
+            exchanges: BTreeMap::new(),
+            exchange_records: BTreeMap::new(),
             parts: Parts::default(),
             directory: BTreeMap::new(),
             entries: Vec::new(),
@@ -105,6 +110,8 @@ struct Contents {
     records: BTreeMap<ItemId, StoredRecord>,
     undos: BTreeMap<ItemId, (Undo, Option<Vec<u8>>)>,
     touched: BTreeMap<ItemId, Touched>,
+    exchanges: BTreeMap<ExchangeId, Exchange>,
+    exchange_records: BTreeMap<(ExchangeId, KeyDigest), MappedRecord>,
     parts: Parts,
     directory: BTreeMap<DirectoryKey, DirectoryRow>,
     /// Of the audit, by index.
@@ -124,6 +131,7 @@ impl Contents {
         self.counts = rows.counts;
         self.items.extend(rows.items_added.iter().map(|item| (item.placement.item, item.payload.clone())));
         self.set_undos(rows);
+        self.set_exchanges(&rows.exchanges);
         self.touched.extend(rows.touched.iter().map(|touched| (touched.item, *touched)));
         self.records.extend(rows.records_set.iter().map(|set| (set.item, set.clone())));
         for item in &rows.items_removed {
@@ -325,6 +333,7 @@ impl Store for MemoryStore {
         }
         let Contents { banks, touched, .. } = &mut *contents;
         touched.retain(|_, touched| banks.contains_key(&touched.bank));
+        contents.sweep_exchanges();
         Ok(gone.len() == rows_max as usize)
     }
 }
@@ -341,7 +350,8 @@ impl ReadState for MemoryStore {
         let banks = contents.banks.values().cloned().collect();
         let directory = contents.directory.values().cloned().collect();
         let audit = contents.frontier()?;
-        Ok(Loaded { head, counts, banks, totals, directory, audit })
+        let exchanges = contents.exchanges.values().cloned().collect();
+        Ok(Loaded { head, counts, banks, totals, directory, audit, exchanges })
     }
 
     async fn head_row(&self) -> Result<HeadRow, StoreError> {

@@ -4,7 +4,7 @@ use std::fmt::{self, Debug};
 
 use prost::Message as _;
 use vigie_audit::tree::{Appended, Frontier, NodeHash, Size, StoredIndex};
-use vigie_consortium::{ContentDigest, Details, Directory, ItemRecord, Origin, Submission};
+use vigie_consortium::{ContentDigest, Details, Directory, Exchange, ItemRecord, Origin, Submission};
 use vigie_log::{Head, LogId, Sequence, StoredChange};
 use vigie_model::{Bank, BankId, Item, ItemId, LogHead, MemberId, SetDigest, ShardIdentity, UnixMillis};
 use vigie_proto::bank::ItemQuery;
@@ -17,6 +17,7 @@ pub(crate) use crate::store::directory_rows::{DirectoryKey, DirectoryRow, Direct
 use crate::store::changes::Touched;
 use crate::store::directory_rows::directory_of;
 use crate::store::error::StoreError;
+use crate::store::exchanges::ExchangeRows;
 
 /// A batch of the bank's log.
 pub(crate) type Batch = vigie_log::Batch<Rows>;
@@ -64,6 +65,8 @@ pub(crate) struct Rows {
     pub(crate) touched: Vec<Touched>,
     /// What is to be added to the digests of banks that are there. Those of `banks_deleted` go.
     pub(crate) digests: Vec<PartDigest>,
+    /// Exchanges and records of programmes that are new or gone.
+    pub(crate) exchanges: ExchangeRows,
     /// Rows of the directory that are new or gone.
     pub(crate) directory: DirectoryRows,
     /// New entries of the audit, by index, the last of them just before `counts.audited`.
@@ -156,6 +159,8 @@ pub(crate) struct Loaded {
     pub(crate) directory: Vec<DirectoryRow>,
     /// The tree of the audit.
     pub(crate) audit: Frontier,
+    /// All exchanges.
+    pub(crate) exchanges: Vec<Exchange>,
 }
 
 impl Loaded {

@@ -5,6 +5,7 @@ pub(super) mod read;
 pub(super) mod find;
 pub(super) mod audit;
 pub(super) mod changes;
+pub(super) mod exchanges;
 pub(super) mod purges;
 pub(super) mod records;
 pub(super) mod rechain;

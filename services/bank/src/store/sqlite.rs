@@ -11,6 +11,7 @@
 
 mod connection;
 mod holds;
+mod exchanges;
 mod insert;
 mod lists;
 mod migrate;

@@ -21,7 +21,7 @@
 //! Reading order:
 //!
 //! - the words: `text`, `expiry`, `flags`; `members` (member, role, api_key, credential, principal), `banks` (bank, grant, charter),
-//!   `items` (origin, taxonomy, details, record), `quotas::quota`;
+//!   `items` (origin, taxonomy, details, record), [`exchanges`], `quotas::quota`;
 //! - [`change`]: what the log says, and why it may be refused;
 //! - `directory`: `table` (sorted rows that share memory), [`Directory`], `apply`, `element` (digests), `rows` (for stores and followers);
 //! - [`rights`]: `method`, `table` (who may call what), `caller` (who calls), `bank_set` and `view` (sets of banks,
@@ -34,6 +34,7 @@ mod flags;
 pub mod members;
 pub mod banks;
 pub mod items;
+pub mod exchanges;
 pub mod quotas;
 pub mod change;
 mod directory;
@@ -44,6 +45,7 @@ pub use banks::{
 };
 pub use change::{Change, Refusal};
 pub use directory::{Difference, Directory, Row, RowKey};
+pub use exchanges::{Exchange, ExchangeApi, ExchangeConfig, ExchangeId, ExchangeName, ExchangeStatus};
 pub use expiry::Expiry;
 pub use flags::{Flag, Flags, NoFlag};
 pub use items::{

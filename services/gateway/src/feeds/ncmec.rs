@@ -12,10 +12,10 @@ use serde::Deserialize;
 use vigie_clients::{BankListing, ChangesFrom};
 use vigie_formats::ncmec::{Member, Page, about, entries as entries_of, render};
 use vigie_formats::utc;
-use vigie_model::{Sequence, UnixMillis};
+use vigie_model::UnixMillis;
 
 use crate::entry::ClientAddress;
-use crate::feeds::source::{By, PAGE_MAX, Range, bank, end_of_second, page};
+use crate::feeds::source::{By, Follower, PAGE_MAX, Place, Range, bank, end_of_second, page};
 use crate::hma::Refusal;
 use crate::server::Shared;
 use crate::upstream::Caller;
@@ -67,7 +67,7 @@ pub(crate) struct Asked {
     from: Option<String>,
     to: Option<String>,
     start: Option<u64>,
-    after: Option<u64>,
+    after: Option<String>,
 }
 
 /// A time of a query, to the second.
@@ -88,24 +88,26 @@ pub(crate) async fn entries(
 ) -> Result<Response, Refusal> {
     let bank = bank(&caller, &name).await?;
     let (from, to) = (second("from", asked.from.as_deref())?, second("to", asked.to.as_deref())?);
-    let begin = match (asked.after, from) {
-        (Some(after), _) => ChangesFrom::After(Sequence(after)),
-        (None, Some(from)) if from.0 > 0 => ChangesFrom::AfterTime(end_of_second(from)),
-        (None, _) => ChangesFrom::Beginning,
+    let place = asked.after.as_deref().map(str::parse::<Place>).transpose()?;
+    let since = from.filter(|from| from.0 > 0).map(end_of_second);
+    let begin = match (place, since) {
+        (Some(place), _) => ChangesFrom::After(place.after),
+        (None, Some(since)) => ChangesFrom::AfterTime(since),
+        (None, None) => ChangesFrom::Beginning,
     };
-    let range = Range { from: begin, through: to.map(end_of_second), size: SIZE, by: By::Id };
+    let follower = Follower { by: By::Id, since, begun: place.map(|place| place.begun) };
+    let range = Range { from: begin, through: to.map(end_of_second), size: SIZE, follower };
     let page = page(&caller, &bank.name, range).await?;
     let member = member(&bank);
     let start = asked.start.unwrap_or(0).saturating_add(page.records.len() as u64);
-    let next = page.has_more.then(|| {
+    let next = page.next.map(|place| {
         let time = |name: &str, at: Option<UnixMillis>| {
             at.map(|at| format!("{name}={}&", utc::to_text(at))).unwrap_or_default()
         };
         // What is left is not counted; clients take the number for an estimate.
         let (size, max) = (SIZE, start + u64::from(SIZE) + 1);
-        let after = page.next_after;
         format!(
-            "/v2/entries?{}{}start={start}&size={size}&max={max}&after={after}",
+            "/v2/entries?{}{}start={start}&size={size}&max={max}&after={place}",
             time("from", from),
             time("to", to)
         )

@@ -1,11 +1,13 @@
 //! The changes of a bank as records of programmes.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
 
 use http::StatusCode;
 use tokio::time::Instant;
 use vigie_clients::{BankEntry, BankListing, ChangesFrom, EntryContent, EntryState};
-use vigie_formats::programme::{Key, Record};
+use vigie_formats::programme::{Key, KeyError, Record};
 use vigie_model::{
     BankRef, Content, Hash, ItemId, Limit, MatchCall, MaxDistances, Query, QueryHash, SearchOptions,
     Sequence, UnixMillis, Variant,
@@ -27,20 +29,62 @@ pub(super) struct Range {
     pub(super) through: Option<UnixMillis>,
     /// How many changes of it.
     pub(super) size: u16,
-    /// What its follower identifies an item by.
+    /// Who reads it.
+    pub(super) follower: Follower,
+}
+
+/// What is known of a follower.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Follower {
+    /// How it identifies an item.
     pub(super) by: By,
+    /// It has what there was at this time; `None` where it begins anew.
+    pub(super) since: Option<UnixMillis>,
+    /// The newest change when it asked for the first page of this round; `None` for the first page.
+    pub(super) begun: Option<Sequence>,
 }
 
 /// What a follower identifies an item by.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
     /// An id of ours.
     Id,
-    /// The hash itself. The follower has what there was at this time; `None` where it begins anew.
-    Value {
-        /// See above.
-        since: Option<UnixMillis>,
-    },
+    /// The hash itself.
+    Value,
+}
+
+impl Follower {
+    /// Whether it may have an item that was added then and removed by this change: it has what there was at its checkpoint, and what was
+    /// there in the course of this round.
+    fn may_have(&self, added_at: UnixMillis, removed_by: Sequence, begun: Sequence) -> bool {
+        self.since.is_some_and(|since| added_at <= since) || removed_by > begun
+    }
+}
+
+/// The place of a page in a round: after this change, in a round that begun with another. As text for tokens and links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The last change of the page before.
+    pub(super) after: Sequence,
+    /// See [`Follower::begun`].
+    pub(super) begun: Sequence,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.after, self.begun)
+    }
+}
+
+impl FromStr for Place {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let parsed = text.split_once('-').and_then(|(after, begun)| {
+            Some(Self { after: Sequence(after.parse().ok()?), begun: Sequence(begun.parse().ok()?) })
+        });
+        parsed.ok_or_else(|| Refusal::bad("the place of the page is none of ours"))
+    }
 }
 
 /// The last millisecond of a second.
@@ -53,10 +97,10 @@ pub(super) const fn end_of_second(second: UnixMillis) -> UnixMillis {
 pub(super) struct RecordPage {
     /// Each item once, at its latest change. There is at least one where the range goes on.
     pub(super) records: Vec<(ItemId, Record)>,
-    /// After which change the range goes on.
-    pub(super) next_after: Sequence,
-    /// Whether it does.
-    pub(super) has_more: bool,
+    /// Where the range goes on, if it does.
+    pub(super) next: Option<Place>,
+    /// The last change that it covers.
+    pub(super) covers: Sequence,
 }
 
 impl RecordPage {
@@ -73,47 +117,54 @@ pub(super) async fn bank(caller: &Caller, name: &str) -> Result<BankListing, Ref
 
 /// Reads a page.
 pub(super) async fn page(caller: &Caller, bank: &BankRef, range: Range) -> Result<RecordPage, Refusal> {
-    let (mut from, deadline) = (range.from, caller.deadline());
+    let Range { mut from, follower, .. } = range;
+    let (mut begun, deadline) = (follower.begun, caller.deadline());
     loop {
         let page = caller.banks.bank_changes(bank, from, range.through, range.size, deadline).await?;
+        let begun = *begun.get_or_insert(page.sequence);
         let mut records = Vec::with_capacity(page.entries.len());
         for entry in page.entries {
-            records.extend(record(entry, range.by)?);
+            records.extend(record(entry, &follower, begun)?);
         }
-        if matches!(range.by, By::Value { .. }) {
+        if follower.by == By::Value {
             keep_values_that_are_gone(caller, bank, &mut records, page.sequence, deadline).await?;
         }
         // Clients stop at an empty page.
         if !records.is_empty() || !page.has_more {
-            return Ok(RecordPage { records, next_after: page.next_after, has_more: page.has_more });
+            let next = page.has_more.then_some(Place { after: page.next_after, begun });
+            return Ok(RecordPage { records, next, covers: page.next_after });
         }
         from = ChangesFrom::After(page.next_after);
     }
 }
 
-/// The record of a change; `None` for the removal of an item that the follower never had.
-fn record(entry: BankEntry, by: By) -> Result<Option<(ItemId, Record)>, Refusal> {
-    let BankEntry { item, changed_at, added_at, state, .. } = entry;
-    let key = Key::new(&item.to_string())
-        .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+/// The record of a change; `None` for an item that is gone and that the follower never had.
+fn record(
+    entry: BankEntry,
+    follower: &Follower,
+    begun: Sequence,
+) -> Result<Option<(ItemId, Record)>, Refusal> {
+    let BankEntry { item, sequence, changed_at, added_at, state } = entry;
+    let internal = |error: KeyError| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+    let key = Key::new(&item.to_string()).map_err(internal)?;
     let mut record = Record { changed_at: Some(changed_at), ..Record::new(key) };
-    match (state, by) {
-        (EntryState::Living(content), _) => fill(&mut record, *content),
-        (EntryState::Held(content), _) => {
+    match state {
+        EntryState::Living(content) => {
             fill(&mut record, *content);
-            record.withdrawn = true;
+            return Ok(Some((item, record)));
         }
-        (EntryState::Removed { hashes: Some(hashes) }, _) => {
-            record.withdrawn = true;
-            record.hashes = hashes;
+        EntryState::Held(_) | EntryState::Removed { .. } if !follower.may_have(added_at, sequence, begun) => {
+            return Ok(None);
         }
-        (EntryState::Removed { hashes: None }, By::Id) => record.withdrawn = true,
-        (EntryState::Removed { hashes: None }, By::Value { since: Some(since) }) if added_at <= since => {
+        EntryState::Held(content) => fill(&mut record, *content),
+        EntryState::Removed { hashes: Some(hashes) } => record.hashes = hashes,
+        EntryState::Removed { hashes: None } if follower.by == By::Value => {
             let gone = "hashes were removed since your checkpoint that are no longer kept: begin anew, without a checkpoint";
             return Err(Problem::new(StatusCode::GONE, gone).into());
         }
-        (EntryState::Removed { hashes: None }, By::Value { .. }) => return Ok(None),
+        EntryState::Removed { hashes: None } => {}
     }
+    record.withdrawn = true;
     Ok(Some((item, record)))
 }
 
@@ -187,15 +238,34 @@ mod tests {
         BankEntry { item, sequence, changed_at: UnixMillis(90), added_at: UnixMillis(added_at), state }
     }
 
+    fn told(follower: &Follower, added_at: u64, state: EntryState) -> Result<Option<bool>, Refusal> {
+        let record = record(entry(added_at, state), follower, Sequence(9))?;
+        Ok(record.map(|(_, record)| record.withdrawn))
+    }
+
+    fn gone(hashes: Option<Vec<Hash>>) -> EntryState {
+        EntryState::Removed { hashes }
+    }
+
+    #[test]
+    fn a_follower_is_told_of_the_removal_of_what_it_may_have_alone() {
+        let since = |at| Follower { by: By::Value, since: Some(UnixMillis(at)), begun: None };
+        let known = || gone(Some(vec![Hash::md5([7; 16])]));
+        assert_eq!(told(&since(50), 50, known()), Ok(Some(true)));
+        assert_eq!(told(&since(50), 51, known()), Ok(None));
+        let anew = Follower { by: By::Value, since: None, begun: None };
+        assert_eq!(told(&anew, 50, known()), Ok(None));
+        // Removed in the course of the round, after the follower may have got it.
+        let later = record(entry(50, known()), &anew, Sequence(8)).unwrap();
+        assert!(later.is_some_and(|(_, record)| record.withdrawn));
+    }
+
     #[test]
     fn a_follower_that_may_keep_a_purged_hash_for_ever_begins_anew() {
-        let gone = || EntryState::Removed { hashes: None };
-        let since = |at| By::Value { since: Some(UnixMillis(at)) };
-        assert!(record(entry(50, gone()), since(50)).is_err());
-        assert_eq!(record(entry(51, gone()), since(50)).unwrap(), None);
-        assert_eq!(record(entry(50, gone()), By::Value { since: None }).unwrap(), None);
-        let (item, tombstone) = record(entry(50, gone()), By::Id).unwrap().unwrap();
-        assert!(item == ItemId(7) && tombstone.withdrawn && tombstone.hashes.is_empty());
+        let follower = |by| Follower { by, since: Some(UnixMillis(50)), begun: None };
+        assert!(told(&follower(By::Value), 50, gone(None)).is_err());
+        assert_eq!(told(&follower(By::Value), 51, gone(None)), Ok(None));
+        assert_eq!(told(&follower(By::Id), 50, gone(None)), Ok(Some(true)));
     }
 
     #[test]
@@ -208,7 +278,18 @@ mod tests {
             origin: None,
             details: vigie_consortium::Details::default(),
         };
-        let held = record(entry(1, EntryState::Held(Box::new(content))), By::Id).unwrap().unwrap().1;
+        let follower = Follower { by: By::Id, since: Some(UnixMillis(50)), begun: None };
+        let held = record(entry(1, EntryState::Held(Box::new(content))), &follower, Sequence(9));
+        let held = held.unwrap().unwrap().1;
         assert!(held.withdrawn && held.hashes == [hash]);
+    }
+
+    #[test]
+    fn a_place_is_read_as_it_is_written() {
+        let place = Place { after: Sequence(5), begun: Sequence(9) };
+        assert_eq!(place.to_string().parse(), Ok(place));
+        for bad in ["", "5", "5-", "-9", "a-b"] {
+            assert!(bad.parse::<Place>().is_err(), "{bad}");
+        }
     }
 }

@@ -7,9 +7,9 @@ use http::header;
 use serde::Deserialize;
 use vigie_clients::ChangesFrom;
 use vigie_formats::stop_ncii::{Page, hash_records, render};
-use vigie_model::{Sequence, UnixMillis};
+use vigie_model::UnixMillis;
 
-use crate::feeds::source::{By, PAGE_MAX, Range, bank, end_of_second, page};
+use crate::feeds::source::{By, Follower, PAGE_MAX, Place, Range, bank, end_of_second, page};
 use crate::hma::Refusal;
 use crate::upstream::Caller;
 
@@ -37,30 +37,25 @@ pub(crate) async fn fetch_hashes(
     let start = asked.start_timestamp.unwrap_or(FIRST_START);
     let since = (start > FIRST_START).then(|| UnixMillis(start.saturating_mul(1_000)));
     let token = asked.next_page_token.as_deref().filter(|token| !token.is_empty());
-    let token = token
-        .map(|token| token.parse().map_err(|_| Refusal::bad("nextPageToken is none of ours")))
-        .transpose()?;
-    let from = match (token, since) {
-        (Some(after), _) => ChangesFrom::After(Sequence(after)),
+    let place = token.map(str::parse::<Place>).transpose()?;
+    let from = match (place, since) {
+        (Some(place), _) => ChangesFrom::After(place.after),
         // The first second is asked for again: more may have been changed in it.
         (None, Some(since)) => ChangesFrom::AfterTime(UnixMillis(since.0 - 1)),
         (None, None) => ChangesFrom::Beginning,
     };
     let size = asked.page_size.unwrap_or(SIZE_DEFAULT).clamp(1, PAGE_MAX);
-    let page = page(
-        &caller,
-        &bank.name,
-        Range { from, through: None, size, by: By::Value { since: since.map(end_of_second) } },
-    )
-    .await?;
+    let begun = place.map(|place| place.begun);
+    let follower = Follower { by: By::Value, since: since.map(end_of_second), begun };
+    let page = page(&caller, &bank.name, Range { from, through: None, size, follower }).await?;
     let case = format!("00000000-0000-4000-8000-{:012x}", bank.id.0);
     let records = page.records.iter().flat_map(|(_, record)| hash_records(record, &case)).collect();
     let newest = page.newest().map_or(0, |at| at.0 / 1_000);
     let body = render(&Page {
         records,
-        next_page_token: page.has_more.then(|| page.next_after.to_string()),
+        next_page_token: page.next.map(|place| place.to_string()),
         next_set_timestamp: newest.max(start),
-        has_more_records: page.has_more,
+        has_more_records: page.next.is_some(),
         ..Page::default()
     });
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())

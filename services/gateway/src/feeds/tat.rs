@@ -14,7 +14,7 @@ use vigie_formats::tat::{Page, entries, render};
 use vigie_model::{Sequence, UnixMillis};
 
 use crate::feeds::link;
-use crate::feeds::source::{By, PAGE_MAX, Range, RecordPage, bank, page};
+use crate::feeds::source::{By, Follower, PAGE_MAX, Place, Range, RecordPage, bank, page};
 use crate::hma::{Refusal, json as read_json};
 use crate::server::Shared;
 use crate::upstream::Caller;
@@ -61,7 +61,7 @@ fn checkpoint(text: &str) -> Option<(UnixMillis, Sequence)> {
 /// The checkpoint after a page; `None` for an empty one.
 fn checkpoint_after(page: &RecordPage) -> Option<String> {
     let at = page.newest()?;
-    Some(format!("{}.{:03}000,{}", at.0 / 1_000, at.0 % 1_000, page.next_after))
+    Some(format!("{}.{:03}000,{}", at.0 / 1_000, at.0 % 1_000, page.covers))
 }
 
 /// A page of the list, the earliest first.
@@ -79,17 +79,17 @@ pub(crate) async fn all(
         .map(|after| checkpoint(after).ok_or_else(|| Refusal::bad("after is no checkpoint of ours")));
     let known = known.transpose()?;
     // The place of a page goes before the checkpoint, which the client sends with every page.
-    let place =
-        parameter(&uri, "page").map(|page| page.parse().map_err(|_| Refusal::bad("page is none of ours")));
-    let from = match (place.transpose()?, known) {
-        (Some(place), _) => ChangesFrom::After(Sequence(place)),
+    let place = parameter(&uri, "page").map(|page| page.parse::<Place>()).transpose()?;
+    let from = match (place, known) {
+        (Some(place), _) => ChangesFrom::After(place.after),
         (None, Some((_, sequence))) => ChangesFrom::After(sequence),
         (None, None) => ChangesFrom::Beginning,
     };
-    let by = By::Value { since: known.map(|(at, _)| at) };
-    let page = page(&caller, &bank.name, Range { from, through: None, size: PAGE_MAX, by }).await?;
-    let next = page.has_more.then(|| {
-        let path = format!("{}?page={}&order=asc", uri.path(), page.next_after);
+    let begun = place.map(|place| place.begun);
+    let follower = Follower { by: By::Value, since: known.map(|(at, _)| at), begun };
+    let page = page(&caller, &bank.name, Range { from, through: None, size: PAGE_MAX, follower }).await?;
+    let next = page.next.map(|place| {
+        let path = format!("{}?page={place}&order=asc", uri.path());
         link::to(&shared, &headers, &path)
     });
     let next = next.transpose()?;

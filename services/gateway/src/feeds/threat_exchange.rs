@@ -9,10 +9,10 @@ use serde_json::json;
 use url::form_urlencoded;
 use vigie_clients::ChangesFrom;
 use vigie_formats::threat_exchange::{NextLink, Page, render, updates as updates_of};
-use vigie_model::{Sequence, UnixMillis};
+use vigie_model::UnixMillis;
 
 use crate::feeds::link;
-use crate::feeds::source::{By, PAGE_MAX, Range, bank, end_of_second, page};
+use crate::feeds::source::{By, Follower, PAGE_MAX, Place, Range, bank, end_of_second, page};
 use crate::hma::Refusal;
 use crate::server::Shared;
 use crate::upstream::Caller;
@@ -28,7 +28,7 @@ pub(crate) struct Asked {
     stop_time: Option<u64>,
     limit: Option<u16>,
     types: Option<String>,
-    after: Option<u64>,
+    after: Option<String>,
 }
 
 /// A page of updates, the earliest first.
@@ -44,45 +44,50 @@ pub(crate) async fn updates(
     // The first second is asked for again: more may have been changed in it.
     let since =
         asked.start_time.filter(|since| *since > 0).map(|since| UnixMillis(since.saturating_mul(1_000)));
-    let begin = match (asked.after, since) {
-        (Some(after), _) => ChangesFrom::After(Sequence(after)),
+    let place = asked.after.as_deref().map(str::parse::<Place>).transpose()?;
+    let begin = match (place, since) {
+        (Some(place), _) => ChangesFrom::After(place.after),
         (None, Some(since)) => ChangesFrom::AfterTime(UnixMillis(since.0 - 1)),
         (None, None) => ChangesFrom::Beginning,
     };
-    let range = Range {
+    let begun = place.map(|place| place.begun);
+    let follower = Follower { by: By::Value, since: since.map(end_of_second), begun };
+    let mut range = Range {
         from: begin,
         through: asked.stop_time.map(|stop| UnixMillis(stop.saturating_mul(1_000).saturating_add(999))),
         size: asked.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, PAGE_MAX),
-        by: By::Value { since: since.map(end_of_second) },
+        follower,
     };
     let types = asked.types.as_deref().filter(|types| !types.is_empty());
     let is_wanted = |kind: &str| types.is_none_or(|types| types.split(',').any(|wanted| wanted == kind));
-    let mut from = begin;
-    let (updates, page) = loop {
-        let page = page(&caller, &bank.name, Range { from, ..range }).await?;
+    let (updates, place) = loop {
+        let page = page(&caller, &bank.name, range).await?;
         let updates =
             page.records.iter().flat_map(|(item, record)| updates_of(record, item.0, bank.id.0.into()));
         let updates: Vec<_> = updates.filter(|update| is_wanted(&update.kind)).collect();
-        // Clients stop at an empty page.
-        if !updates.is_empty() || !page.has_more {
-            break (updates, page);
+        match page.next {
+            // Clients stop at an empty page.
+            Some(next) if updates.is_empty() => {
+                range.from = ChangesFrom::After(next.after);
+                range.follower.begun = Some(next.begun);
+            }
+            next => break (updates, next),
         }
-        from = ChangesFrom::After(page.next_after);
     };
-    let next = page.has_more.then(|| next(&shared, &headers, &uri, page.next_after)).transpose()?;
+    let next = place.map(|place| next(&shared, &headers, &uri, place)).transpose()?;
     let body = render(&Page { updates, next, ..Page::default() });
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
 /// The link of the next page: the same request, from another place on. It carries the caller's token, as clients add nothing to it.
-fn next(shared: &Shared, headers: &HeaderMap, uri: &Uri, after: Sequence) -> Result<NextLink, Refusal> {
+fn next(shared: &Shared, headers: &HeaderMap, uri: &Uri, place: Place) -> Result<NextLink, Refusal> {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
         if name != "after" {
             query.append_pair(&name, &value);
         }
     }
-    query.append_pair("after", &after.to_string());
+    query.append_pair("after", &place.to_string());
     Ok(NextLink(link::to(shared, headers, &format!("{}?{}", uri.path(), query.finish()))?))
 }
 

@@ -4,7 +4,7 @@ use sqlx::postgres::PgConnection;
 use vigie_log::{Recorded, Sequence, StoredChange, UnixMillis};
 use vigie_model::{Bank, Partition};
 
-use super::{purges, touched};
+use super::{exchanges, purges, touched};
 use crate::plan::digests::PartDigest;
 use crate::store::error::{StoreError, failed};
 use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry, StoredItem, StoredRecord, Undo};
@@ -26,6 +26,7 @@ pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Resul
         set_records(connection, &state.records_set).await?;
     }
     touched::set(connection, &state.touched).await?;
+    exchanges::set(connection, &state.exchanges).await?;
     set_undos(connection, state).await?;
     if !state.items_removed.is_empty() {
         let removed: Vec<_> = state.items_removed.iter().map(|item| integer(item.0)).collect();
@@ -333,13 +334,14 @@ async fn record(connection: &mut PgConnection, recorded: &[Recorded]) -> Result<
     .map_err(failed("record answers"))
 }
 
-/// Takes away items of the first deleted bank that has any left; `false` when no bank is left to sweep.
+/// Takes away items of the first deleted bank that has any left, and then records of removed exchanges; `false` when nothing is left to
+/// sweep.
 pub(super) async fn sweep_items(connection: &mut PgConnection, rows_max: u32) -> Result<bool, StoreError> {
     let bank: Option<i64> = sqlx::query_scalar("SELECT bank_id FROM sweeps ORDER BY bank_id LIMIT 1")
         .fetch_optional(&mut *connection)
         .await
         .map_err(failed("find a deleted bank"))?;
-    let Some(bank) = bank else { return Ok(false) };
+    let Some(bank) = bank else { return exchanges::sweep(connection, rows_max).await };
     purges::add_swept(connection, bank, rows_max).await?;
     sqlx::query(
         "DELETE FROM item_records WHERE item_id = ANY(ARRAY(SELECT id FROM items WHERE bank_id = $1 ORDER BY id LIMIT $2))",

@@ -27,6 +27,7 @@ const SCHEMA: Schema = Schema {
     undo_payloads: include_str!("../../../migrations/postgres/0009_undo_payloads.sql"),
     match_ratios: include_str!("../../../migrations/postgres/0010_match_ratios.sql"),
     touched: include_str!("../../../migrations/postgres/0011_touched.sql"),
+    exchanges: include_str!("../../../migrations/postgres/0012_exchanges.sql"),
 };
 
 /// A migration takes as long as it takes: its statements wait for locks, and pause while the bank computes.

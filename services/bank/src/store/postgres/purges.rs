@@ -18,10 +18,11 @@ use crate::store::sql::read::integer;
 const PATIENCE: &str = "SET statement_timeout = 0; SET lock_timeout = 5000";
 
 /// The tables whose rows hold hashes, and what is done to each.
-const TABLES: [(&str, &str, &str); 3] = [
+const TABLES: [(&str, &str, &str); 4] = [
     ("items", "VACUUM items", "VACUUM (FULL) items"),
     ("undos", "VACUUM undos", "VACUUM (FULL) undos"),
     ("changes", "VACUUM changes", "VACUUM (FULL) changes"),
+    ("exchange_records", "VACUUM exchange_records", "VACUUM (FULL) exchange_records"),
 ];
 
 /// Records what was removed.

@@ -12,6 +12,7 @@ use crate::plan::digests::{PartDigest, Totals, slice_of};
 use crate::store::error::{StoreError, corrupt, failed};
 use crate::store::records::{AsOf, DirectoryRow, HeadRow, ItemPage, ItemRange, Loaded};
 use crate::store::sql::audit;
+use crate::store::sql::exchanges;
 use crate::store::sql::rows::{
     StoredRow, to_bank, to_batch, to_change, to_directory_row, to_head, to_item, to_part,
 };
@@ -148,7 +149,8 @@ pub(in crate::store) async fn load<C: Reader>(connection: &mut C, nodes: &'stati
         let (HeadRow { head, counts }, banks) = rows_of_head_and_banks(transaction).await?;
         let (totals, directory) = (totals(transaction).await?, directory(transaction).await?);
         let audit = audit::frontier(transaction, nodes, counts).await?;
-        Loaded { head, counts, banks, totals, directory, audit }
+        let exchanges = exchanges::all_exchanges(transaction).await?;
+        Loaded { head, counts, banks, totals, directory, audit, exchanges }
     })
 }
 

@@ -39,8 +39,9 @@ const UNDOS: i64 = 7;
 const HOLDS: i64 = 8;
 const UNDO_PAYLOADS: i64 = 9;
 const MATCH_RATIOS: i64 = 10;
-/// The version that this build reads.
 const TOUCHED: i64 = 11;
+/// The version that this build reads.
+const EXCHANGES: i64 = 12;
 
 /// The texts of the schema's steps, for one kind of database. A step that has been released is never edited: the next one
 /// changes what it made.
@@ -72,6 +73,8 @@ pub(in crate::store) struct Schema {
     pub(in crate::store) match_ratios: &'static str,
     /// Step 11.
     pub(in crate::store) touched: &'static str,
+    /// Step 12.
+    pub(in crate::store) exchanges: &'static str,
 }
 
 impl Schema {
@@ -89,6 +92,7 @@ impl Schema {
             step(UNDO_PAYLOADS, "undo payloads", self.undo_payloads),
             step(MATCH_RATIOS, "match ratios", self.match_ratios),
             step(TOUCHED, "touched", self.touched),
+            step(EXCHANGES, "exchanges", self.exchanges),
         ])
     }
 }

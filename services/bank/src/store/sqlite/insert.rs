@@ -6,7 +6,7 @@ use sqlx::{QueryBuilder, Sqlite};
 use vigie_log::{Sequence, StoredChange, UnixMillis};
 use vigie_model::Partition;
 
-use super::{purges, touched};
+use super::{exchanges, purges, touched};
 use crate::store::error::{StoreError, failed};
 use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry};
 use crate::store::sql::read::{self, integer};
@@ -41,6 +41,7 @@ pub(super) async fn batch(connection: &mut SqliteConnection, batch: &Batch) -> R
     })
     .await?;
     touched::set(connection, &state.touched).await?;
+    exchanges::set(connection, &state.exchanges).await?;
     set_undos(connection, state).await?;
     if !state.items_removed.is_empty() {
         let removed = json(state.items_removed.iter().map(|item| item.0));
@@ -282,7 +283,8 @@ async fn rows_then<T>(
     Ok(())
 }
 
-/// Takes away items of the first deleted bank that has any left; `false` when no bank is left to sweep.
+/// Takes away items of the first deleted bank that has any left, and then records of removed exchanges; `false` when nothing is left to
+/// sweep.
 pub(super) async fn sweep_items(
     connection: &mut SqliteConnection,
     rows_max: u32,
@@ -291,7 +293,7 @@ pub(super) async fn sweep_items(
         .fetch_optional(&mut *connection)
         .await
         .map_err(failed("find a deleted bank"))?;
-    let Some(bank) = bank else { return Ok(false) };
+    let Some(bank) = bank else { return exchanges::sweep(connection, rows_max).await };
     purges::add_swept(connection, bank, rows_max).await?;
     sqlx::query(
         "DELETE FROM item_records WHERE item_id IN (SELECT id FROM items WHERE bank_id = ? ORDER BY id LIMIT ?)",

@@ -6,15 +6,17 @@ use std::sync::atomic::AtomicBool;
 use async_trait::async_trait;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, watch};
 use vigie_audit::tree::{NodeHash, StoredIndex};
+use vigie_consortium::{ContentDigest, ExchangeId};
 use vigie_log::{ChangePage, ChangeRange, Head, LogId, LogRead, LogStore, Recorded, Sequence, StoredBatch};
 use vigie_model::{Bank, BankId, Item, ItemId};
 
 use crate::plan::digests::PartDigest;
 use crate::store::changes::{ChangesPage, ChangesQuery};
+use crate::store::exchanges::{KeyDigest, MappedRecord};
 use crate::store::{
     AsOf, AuditHead, Batch, CommitError, EntryPage, EntryRange, FoundPage, HeadRow, HeldRange, ItemPage,
     ItemRange, ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Purging, ReadAudit, ReadBanks,
-    ReadChanges, ReadDigests, ReadHolds, ReadItems, ReadState, Rows, StoredRecord, Undo,
+    ReadChanges, ReadDigests, ReadExchanges, ReadHolds, ReadItems, ReadState, Rows, StoredRecord, Undo,
 };
 use crate::tests::*;
 
@@ -236,6 +238,37 @@ impl ReadChanges for Faulty {
     async fn bank_changes(&self, query: &ChangesQuery) -> Result<Option<ChangesPage>, StoreError> {
         self.readable()?;
         self.inner.bank_changes(query).await
+    }
+}
+
+#[async_trait]
+impl ReadExchanges for Faulty {
+    async fn exchange_records(
+        &self,
+        exchange: ExchangeId,
+        keys: &[KeyDigest],
+    ) -> Result<Vec<MappedRecord>, StoreError> {
+        self.readable()?;
+        self.inner.exchange_records(exchange, keys).await
+    }
+
+    async fn exchange_records_after(
+        &self,
+        exchange: ExchangeId,
+        after: Option<KeyDigest>,
+        limit: u16,
+    ) -> Result<Vec<MappedRecord>, StoreError> {
+        self.readable()?;
+        self.inner.exchange_records_after(exchange, after, limit).await
+    }
+
+    async fn exchange_records_of(
+        &self,
+        content: ContentDigest,
+        limit: u16,
+    ) -> Result<Vec<MappedRecord>, StoreError> {
+        self.readable()?;
+        self.inner.exchange_records_of(content, limit).await
     }
 }
 

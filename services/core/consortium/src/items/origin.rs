@@ -25,7 +25,7 @@ pub struct OriginError {
 
 impl Origin {
     /// Bytes of a programme's name.
-    pub const PROGRAMME_LEN_MAX: usize = 64;
+    pub const PROGRAMME_LEN_MAX: usize = 255;
     /// Bytes of a key.
     pub const KEY_LEN_MAX: usize = 512;
     /// Bytes of a case.

@@ -35,6 +35,12 @@ impl Method {
             | Self::UpdateItem
             | Self::RestoreItems
             | Self::SetItemHold
+            | Self::AddExchange
+            | Self::SetExchangeEnabled
+            | Self::RemoveExchange
+            | Self::FetchExchangeNow
+            | Self::ApplyExchangePage
+            | Self::ReportExchange
             | Self::CreateMember
             | Self::UpdateMember
             | Self::SetMemberState
@@ -57,6 +63,8 @@ impl Method {
             | Self::ListGrants
             | Self::GetCharter
             | Self::ListRemovedItems
+            | Self::GetExchange
+            | Self::ListExchanges
             | Self::ListEntries
             | Self::GetCheckpoint
             | Self::ProveInclusion
@@ -72,7 +80,9 @@ impl Method {
             | Self::MatcherWatch
             | Self::MatcherDescribe
             | Self::ReadDirectory
-            | Self::RecordCalls => Audited::Refused,
+            | Self::RecordCalls
+            | Self::AcquireExchangeLease
+            | Self::ListExchangeRecords => Audited::Refused,
             Self::HealthCheck | Self::HealthWatch | Self::Reflection | Self::ReflectionAlpha => {
                 Audited::Never
             }

@@ -20,11 +20,13 @@ pub enum Process {
     Matcher,
     /// A bank.
     Bank,
+    /// The exchange process: follows programmes.
+    Exchange,
 }
 
 impl Process {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Frontend, Self::Coordinator, Self::Matcher, Self::Bank];
+    pub const ALL: [Self; 5] = [Self::Frontend, Self::Coordinator, Self::Matcher, Self::Bank, Self::Exchange];
 }
 
 /// A credential that was proven, by which its principal is found.

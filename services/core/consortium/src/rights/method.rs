@@ -87,6 +87,26 @@ methods! {
     ReadBankChanges = "/vigie.bank.v1.BankService/ReadBankChanges",
     /// Counts banks, items and changes.
     GetLogHead = "/vigie.bank.v1.BankService/GetLogHead",
+    /// Adds an exchange.
+    AddExchange = "/vigie.bank.v1.ExchangeService/AddExchange",
+    /// Reads an exchange.
+    GetExchange = "/vigie.bank.v1.ExchangeService/GetExchange",
+    /// Lists exchanges.
+    ListExchanges = "/vigie.bank.v1.ExchangeService/ListExchanges",
+    /// Pauses an exchange, or goes on with it.
+    SetExchangeEnabled = "/vigie.bank.v1.ExchangeService/SetExchangeEnabled",
+    /// Removes an exchange.
+    RemoveExchange = "/vigie.bank.v1.ExchangeService/RemoveExchange",
+    /// Asks for a round of an exchange.
+    FetchExchangeNow = "/vigie.bank.v1.ExchangeService/FetchExchangeNow",
+    /// Leases the work on exchanges.
+    AcquireExchangeLease = "/vigie.bank.v1.ExchangeService/AcquireExchangeLease",
+    /// Applies a page of a programme.
+    ApplyExchangePage = "/vigie.bank.v1.ExchangeService/ApplyExchangePage",
+    /// Lists the keys of an exchange's records.
+    ListExchangeRecords = "/vigie.bank.v1.ExchangeService/ListExchangeRecords",
+    /// Records how a round went.
+    ReportExchange = "/vigie.bank.v1.ExchangeService/ReportExchange",
     /// Streams a shard's changes.
     FeedWatch = "/vigie.bank.v1.FeedService/Watch",
     /// Streams a shard's state.

@@ -84,7 +84,7 @@ const fn anyone() -> Row {
 
 /// The row of a method.
 pub(super) const fn row(method: Method) -> Row {
-    use Process::{Bank, Coordinator, Frontend, Matcher};
+    use Process::{Bank, Coordinator, Exchange, Frontend, Matcher};
     use Scope::{
         Appointed, Contribute, Details, EveryItem, EveryMember, Everything, Free, Hashes, Items, No, Own,
         OwnItems, OwnMember, OwnMemberOrAllOfHost, Search, Shared, Visible, Withdraw,
@@ -122,6 +122,16 @@ pub(super) const fn row(method: Method) -> Row {
         Method::ListItems | Method::FindItems | Method::ReadBankChanges => {
             roles([No, Hashes, Hashes, Hashes, No, No])
         }
+
+        Method::AddExchange | Method::SetExchangeEnabled | Method::RemoveExchange => {
+            roles([No, No, No, Own, No, No])
+        }
+        Method::FetchExchangeNow => roles([No, Own, No, Own, No, No]),
+        Method::GetExchange | Method::ListExchanges => processes(&[Exchange], [No, Own, Own, Own, Own, No]),
+        Method::AcquireExchangeLease
+        | Method::ApplyExchangePage
+        | Method::ListExchangeRecords
+        | Method::ReportExchange => processes(&[Exchange], NOBODY),
 
         // Feeds are of shards, which hold every member's banks.
         Method::FeedWatch | Method::FeedLoad => processes(&[Matcher], NOBODY),

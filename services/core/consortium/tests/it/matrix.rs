@@ -47,6 +47,12 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::DeleteBank
         | Method::AddItems
         | Method::ListItems
+        | Method::AddExchange
+        | Method::GetExchange
+        | Method::ListExchanges
+        | Method::SetExchangeEnabled
+        | Method::RemoveExchange
+        | Method::FetchExchangeNow
         | Method::ReadBankChanges
         | Method::RevokeGrant
         | Method::SetAlias
@@ -109,6 +115,10 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::MatcherSearch
         | Method::MatcherDescribe
         | Method::MatcherWatch
+        | Method::AcquireExchangeLease
+        | Method::ApplyExchangePage
+        | Method::ListExchangeRecords
+        | Method::ReportExchange
         | Method::CreateMember
         | Method::WhoAmI
         | Method::GetCheckpoint
@@ -243,6 +253,7 @@ fn callers(world: &World) -> Vec<Shows> {
         ("process coordinator", Process::Coordinator),
         ("process matcher", Process::Matcher),
         ("process bank", Process::Bank),
+        ("process exchange", Process::Exchange),
     ] {
         all.push(Shows { process: Some(process), ..Shows::nothing(Who::Process(name)) });
     }

@@ -78,45 +78,64 @@ fn opinions(feedback: &Feedback) -> impl Iterator<Item = Opinion> {
 /// The entries of a record of ours, shared by `member` under `id`.
 ///
 /// Clients keep one fingerprint of a type for each entry, so an item with several hashes of one type makes several entries: `id`,
-/// `id.1`, `id.2` and so on. A withdrawn record makes the tombstones of all of them; where its hashes are no longer known, of as many as
-/// an item can have. Hashes of types that the programme does not share are left out.
+/// `id.1`, `id.2` and so on. Where the media is not known, perceptual hashes are of images and digests of videos, because clients match
+/// the digests of videos alone. A withdrawn record makes the tombstones of all its entries; where its hashes are no longer known, of as
+/// many as an item can have. Hashes of types that the programme does not share are left out.
 #[must_use]
 pub fn entries(record: &Record, member: &Member, id: &str) -> Vec<Entry> {
-    let words: Vec<(&str, &Hash)> =
-        record.hashes.iter().filter_map(|hash| Some((hash_text::word(KINDS, hash, None)?, hash))).collect();
-    // The number of the entry that holds each hash: how many of its type come before it.
-    let place = |at: usize| {
-        let (word, _) = words[at];
-        words.iter().take(at).filter(|(other, _)| *other == word).count()
-    };
-    let places: Vec<usize> = (0..words.len()).map(place).collect();
-    let known = places.iter().max().map_or(0, |last| last + 1);
-    let count = if record.withdrawn && record.hashes.is_empty() { ItemContent::HASHES_MAX } else { known };
     let class =
         record.classes.iter().find(|class| class.taxonomy() == TAXONOMY && class.dimension() == DIMENSION);
-    let entry = |part: usize| {
-        let hashes = words.iter().zip(&places).filter(|(_, place)| **place == part);
-        let fingerprint = |((word, hash), _): (&(&str, &Hash), &usize)| Fingerprint {
-            kind: (*word).to_owned(),
+    let mut parts = parts(record);
+    if record.withdrawn && record.hashes.is_empty() {
+        parts.resize(ItemContent::HASHES_MAX, (Media::Image, Vec::new()));
+    }
+    let entry = |(number, (media, hashes)): (usize, Part<'_>)| {
+        let fingerprint = |(word, hash): (&str, &Hash)| Fingerprint {
+            kind: word.to_owned(),
             value: Some(HashText::of(hash)),
         };
+        let living = !record.withdrawn;
         Entry {
-            media: record.media.unwrap_or_else(|| media(&record.hashes)),
+            media,
             deleted: record.withdrawn,
             member: member.clone(),
-            id: if part == 0 { id.to_owned() } else { format!("{id}.{part}") },
+            id: if number == 0 { id.to_owned() } else { format!("{id}.{number}") },
             timestamp: record.changed_at,
-            classification: class.filter(|_| !record.withdrawn).map(|class| class.value().to_owned()),
-            fingerprints: if record.withdrawn { Vec::new() } else { hashes.map(fingerprint).collect() },
+            classification: class.filter(|_| living).map(|class| class.value().to_owned()),
+            fingerprints: hashes.into_iter().filter(|_| living).map(fingerprint).collect(),
             feedback: Vec::new(),
         }
     };
-    (0..count).map(entry).collect()
+    parts.into_iter().enumerate().map(entry).collect()
 }
 
-/// The media of an item that does not say it: a picture where it has a hash of pictures; otherwise a video, because clients match
-/// digests of videos alone.
-fn media(hashes: &[Hash]) -> Media {
-    let is_of_pictures = |hash: &Hash| [1, 6].contains(&hash.hash_type().number());
-    if hashes.iter().any(is_of_pictures) { Media::Image } else { Media::Video }
+/// The hashes of one entry, by their words, each word once.
+type Part<'a> = (Media, Vec<(&'static str, &'a Hash)>);
+
+/// The media and the hashes of each entry.
+fn parts(record: &Record) -> Vec<Part<'_>> {
+    let mut parts: Vec<Part<'_>> = Vec::new();
+    // Images before videos, so that the first entry has the item's own id whichever there are.
+    for media in [Media::Image, Media::Video] {
+        let first = parts.len();
+        for hash in
+            record.hashes.iter().filter(|hash| record.media.unwrap_or_else(|| media_of(hash)) == media)
+        {
+            let Some(word) = hash_text::word(KINDS, hash, None) else { continue };
+            let has_room = |(_, hashes): &&mut Part<'_>| hashes.iter().all(|(other, _)| *other != word);
+            match parts.iter_mut().skip(first).find(has_room) {
+                Some((_, hashes)) => hashes.push((word, hash)),
+                None => parts.push((media, vec![(word, hash)])),
+            }
+        }
+    }
+    parts
+}
+
+/// The media of a hash whose item does not name it.
+fn media_of(hash: &Hash) -> Media {
+    match hash.hash_type().number() {
+        1 | 6 => Media::Image,
+        _ => Media::Video,
+    }
 }

@@ -132,12 +132,23 @@ fn an_item_with_several_hashes_of_a_type_makes_several_entries_and_as_many_tombs
     };
     assert_eq!(
         shape(&living),
-        [("12".into(), vec!["pdq".into(), "md5".into()]), ("12.1".into(), vec!["pdq".into()])]
+        [
+            ("12".into(), vec!["pdq".into()]),
+            ("12.1".into(), vec!["pdq".into()]),
+            ("12.2".into(), vec!["md5".into()])
+        ]
     );
-    assert!(living.iter().all(|entry| entry.media == Media::Image && !entry.deleted));
+    let media: Vec<Media> = living.iter().map(|entry| entry.media).collect();
+    assert_eq!(media, [Media::Image, Media::Image, Media::Video]);
     record.withdrawn = true;
     let gone = entries(&record, &member, "12");
-    assert_eq!(shape(&gone), [("12".into(), vec![]), ("12.1".into(), vec![])]);
+    assert_eq!(shape(&gone), [("12".into(), vec![]), ("12.1".into(), vec![]), ("12.2".into(), vec![])]);
+    // Where the media is known, all hashes are of it.
+    let image = Record { media: Some(Media::Image), withdrawn: false, ..record.clone() };
+    assert_eq!(
+        shape(&entries(&image, &member, "12")),
+        [("12".into(), vec!["pdq".into(), "md5".into()]), ("12.1".into(), vec!["pdq".into()])]
+    );
     assert!(gone.iter().all(|entry| entry.deleted));
     // Hashes that are no longer known may have been as many as an item has.
     record.hashes.clear();

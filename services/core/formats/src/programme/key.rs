@@ -37,6 +37,17 @@ impl Key {
         Self::new(&format!("{kind}:{}", digest.to_hex().get(..32).unwrap_or_default()))
     }
 
+    /// The key of an item of a file, which its hashes identify: the first 128 bits of BLAKE3 of their types and values.
+    pub fn of_hashes(hashes: &[Hash]) -> Result<Self, KeyError> {
+        let mut hasher = blake3::Hasher::new();
+        for hash in hashes {
+            let text = hash.to_text();
+            hasher.update(&hash.hash_type().number().to_be_bytes());
+            hasher.update(&(text.len() as u64).to_be_bytes()).update(text.as_bytes());
+        }
+        Self::new(&format!("item:{}", hasher.finalize().to_hex().get(..32).unwrap_or_default()))
+    }
+
     /// The text: 1 to 512 bytes without control characters.
     #[must_use]
     pub fn as_str(&self) -> &str {

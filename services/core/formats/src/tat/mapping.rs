@@ -1,6 +1,6 @@
 //! Entries as records, and back.
 
-use vigie_model::UnixMillis;
+use vigie_model::{Hash, UnixMillis};
 
 use super::page::{Entry, Page};
 use crate::programme::hash_text::{self, Kind, Reading};
@@ -56,16 +56,16 @@ pub fn entries(record: &Record, id: u64) -> Vec<Entry> {
     let changed_at = record.changed_at.unwrap_or(UnixMillis(0));
     let ideologies = ["islamist", "far-right"];
     let ideology = record.labels.iter().find(|label| ideologies.contains(&label.as_str()));
-    // Clients match an MD5 of a video alone.
+    // Clients match an MD5 of a video alone, so a digest whose media is not known is one of a video.
     let is_image =
-        record.media == Some(Media::Image) || record.hashes.iter().any(|hash| hash.hash_type().number() == 1);
-    let entry = |hash| {
+        |hash: &Hash| record.media.map_or(hash.hash_type().number() == 1, |media| media == Media::Image);
+    let entry = |hash: &Hash| {
         let algorithm = hash_text::word(KINDS, hash, None)?;
         Some(Entry {
             hash_digest: HashText::of(hash),
             algorithm: algorithm.to_owned(),
             ideology: ideology.cloned().unwrap_or_else(|| "all".to_owned()),
-            file_type: if is_image { "jpg" } else { "mp4" }.to_owned(),
+            file_type: if is_image(hash) { "jpg" } else { "mp4" }.to_owned(),
             deleted: record.withdrawn,
             updated_on: changed_at.0.saturating_mul(1_000),
             created_on: utc::to_text(changed_at),

@@ -18,6 +18,7 @@ const KINDS: &[Kind] = &[
     Kind { word: "HASH_SHA256", number: 3, media: None },
     Kind { word: "HASH_SHA1", number: 4, media: None },
     Kind { word: "HASH_SHA512", number: 5, media: None },
+    Kind { word: "HASH_TEXT_TLSH", number: 7, media: None },
 ];
 
 /// The tag that says that a digest is of a video.

@@ -1,0 +1,242 @@
+//! Plans a page of a programme: withdrawals first, then records, and the cursor, all in one.
+//!
+//! A record's key leads to content, and the content to the item that has the record's submission: so a record is found too whose item was
+//! removed and brought back with another id. An item keeps at most 8 submissions of one member. Where one of them is withdrawn, the
+//! submission of another record of the same content takes its place, so that the item goes with the last record that has it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use vigie_consortium::{ContentDigest, Exchange, ExchangeId, ItemRecord, Origin, Submission};
+use vigie_model::{ItemId, MemberId, UnixMillis};
+use vigie_proto::bank::{ContributedItem, ExchangePage, ForeignKey, ForeignRecord};
+
+use super::known::KnownPage;
+use crate::error::Error;
+use crate::plan::Planner;
+use crate::plan::answer::Answer;
+use crate::plan::items::Target;
+use crate::plan::records::Records;
+use crate::plan::write::Author;
+use crate::store::exchanges::{KeyDigest, MappedRecord};
+use crate::store::to_model;
+
+/// What a page comes to, before anything is done.
+struct Page<'a, 'k> {
+    owner: MemberId,
+    at: UnixMillis,
+    records: &'k Records,
+    known: &'k KnownPage,
+    /// The names of exchanges, which are programmes of origins.
+    names: HashMap<ExchangeId, String>,
+    exchange: &'k Exchange,
+    /// By key: the record that counts, or none for a withdrawal.
+    steps: BTreeMap<KeyDigest, (&'a ForeignKey, Option<&'a ForeignRecord>)>,
+    /// Records of items as they are to be; `None` for an item that goes.
+    changed: BTreeMap<ItemId, Option<ItemRecord>>,
+    new: Vec<(&'a ContributedItem, ItemRecord)>,
+    new_by_content: HashMap<ContentDigest, usize>,
+}
+
+impl<'a> Page<'a, '_> {
+    fn origin(&self, exchange: ExchangeId, key: &ForeignKey) -> Option<Origin> {
+        Origin::new(self.names.get(&exchange)?, key.as_str(), "").ok()
+    }
+
+    /// The record of an item as the page has left it.
+    fn record_of(&self, item: ItemId) -> Option<&ItemRecord> {
+        match self.changed.get(&item) {
+            Some(changed) => changed.as_ref(),
+            None => self.records.by_item.get(&item),
+        }
+    }
+
+    /// The items of some content that are still there, in order.
+    fn living(&self, content: &ContentDigest) -> Vec<ItemId> {
+        let mut items = self.records.with_origin(content);
+        items.retain(|item| self.record_of(*item).is_some());
+        items
+    }
+
+    /// Takes the submission of a record from its item.
+    fn withdraw(&mut self, mapped: &MappedRecord) -> Result<(), Error> {
+        let origin = self.origin(mapped.exchange, &mapped.key).ok_or(Error::Broken)?;
+        for item in self.living(&mapped.content) {
+            let record = self.record_of(item).ok_or(Error::Broken)?;
+            if !record.has(self.owner, &origin) {
+                continue;
+            }
+            let left = record.without(self.owner, Some(&origin));
+            let left = match self.successor(record, mapped) {
+                None => left,
+                Some(next) => match left {
+                    Some(left) => Some(left.with(next).map_err(|_| Error::Broken)?),
+                    None => Some(ItemRecord { submissions: vec![next], ..record.clone() }),
+                },
+            };
+            self.changed.insert(item, left);
+        }
+        Ok(())
+    }
+
+    /// The submission of a record that has the same content, was not recorded because of the bound, and stays.
+    fn successor(&self, record: &ItemRecord, mapped: &MappedRecord) -> Option<Submission> {
+        let others = self.known.others.get(&mapped.content)?;
+        let stays = |other: &&MappedRecord| {
+            let is_own = other.exchange == self.exchange.id;
+            let moves = self
+                .steps
+                .get(&other.key_digest)
+                .is_some_and(|(_, put)| put.is_none_or(|put| self.content_of(put) != mapped.content));
+            !(is_own && moves)
+        };
+        let origins = others.iter().filter(stays).filter_map(|other| self.origin(other.exchange, &other.key));
+        let mut waiting = origins.filter(|origin| !record.has(self.owner, origin));
+        waiting.next().map(|origin| Submission { member: self.owner, origin, at: self.at })
+    }
+
+    fn content_of(&self, put: &ForeignRecord) -> ContentDigest {
+        ContentDigest::of(self.exchange.bank, put.item.content.hashes())
+    }
+
+    /// Submits a record, to an item that is there or to a new one.
+    fn put(&mut self, put: &'a ForeignRecord) -> Result<Target, Error> {
+        let content = self.content_of(put);
+        let origin = self.origin(self.exchange.id, &put.key).ok_or(Error::Broken)?;
+        let submission = Submission { member: self.owner, origin: origin.clone(), at: self.at };
+        let living = self.living(&content);
+        let has =
+            |item: &&ItemId| self.record_of(**item).is_some_and(|record| record.has(self.owner, &origin));
+        if let Some(item) = living.iter().find(has).or(living.first()).copied() {
+            let record = self.record_of(item).ok_or(Error::Broken)?;
+            let mut with = record.with(submission).map_err(|_| Error::TooManySubmissions(item))?;
+            let is_contributor = with.submissions.first().is_some_and(|first| first.member == self.owner);
+            if is_contributor && !put.item.details.is_empty() {
+                with.details = put.item.details.clone();
+            }
+            if with != *record {
+                self.changed.insert(item, Some(with));
+            }
+            return Ok(Target::Known(item));
+        }
+        if let Some(number) = self.new_by_content.get(&content).copied() {
+            let record = &mut self.new[number].1;
+            *record = record.with(submission).map_err(|_| Error::Broken)?;
+            return Ok(Target::New(number));
+        }
+        self.new_by_content.insert(content, self.new.len());
+        self.new.push((&put.item, ItemRecord::new(content, put.item.details.clone(), submission)));
+        Ok(Target::New(self.new.len() - 1))
+    }
+}
+
+impl Planner<'_> {
+    pub(super) fn apply_page(&mut self, by: Author, page: &ExchangePage) -> Result<Answer, Error> {
+        by.admitted(&self.state.view, self.now())?;
+        let exchange = self.state.exchange(page.exchange)?.clone();
+        if exchange.cursor != page.expected {
+            if exchange.cursor != page.next {
+                return Err(Error::StaleCursor);
+            }
+            let sequence = to_model(self.draft.last());
+            return Ok(Answer::PageApplied { sequence, added: 0, removed: 0, was_applied: true });
+        }
+        if !exchange.enabled {
+            return Err(Error::ExchangePaused(exchange.name));
+        }
+        let bank = self.state.view.directory().bank(exchange.bank).ok_or(Error::Broken)?;
+        let taxonomies = bank.charter.taxonomies();
+        for put in &page.puts {
+            put.item.details.check(taxonomies).map_err(Error::Class)?;
+        }
+        let (changed, new, mapping) = self.plan_page(&exchange, page)?;
+        let quota = self.state.view.directory().quota(exchange.owner);
+        let added = u32::try_from(new.len()).map_err(|_| Error::Broken)?;
+        let spent = self.state.counted.added.spend(exchange.owner, &quota, added.into(), self.now());
+        spent.map_err(Error::Spent)?;
+        let mut removed = 0;
+        for (item, record) in changed {
+            match record {
+                None => {
+                    let placement = self.living(item).ok_or(Error::Broken)?;
+                    self.remove_item(&placement, exchange.owner)?;
+                    removed += 1;
+                }
+                Some(record) if self.known.records.by_item.get(&item) == Some(&record) => {}
+                Some(record) => self.put_record(item, exchange.bank, record)?,
+            }
+        }
+        let mut ids = Vec::with_capacity(new.len());
+        for (item, record) in new {
+            let id = self.add_item(exchange.bank, exchange.owner, item.content.clone())?;
+            self.put_record(id, exchange.bank, record)?;
+            ids.push(id);
+        }
+        for (digest, step) in mapping {
+            let row = step.map(|(put, content, target)| {
+                let item = match target {
+                    Target::Known(item) => item,
+                    Target::New(number) => ids[number],
+                };
+                let (key, foreign) = (put.key.clone(), put.foreign.clone());
+                MappedRecord { exchange: exchange.id, key_digest: digest, content, item, key, foreign }
+            });
+            self.exchange_records.insert((exchange.id, digest), row);
+        }
+        let mut status = exchange.status.clone();
+        status.checkpoint = page.checkpoint.or(status.checkpoint);
+        status.fetched_items = status.fetched_items.saturating_add(page.fetched_items);
+        let sequence = self.put_exchange(Exchange { cursor: page.next.clone(), status, ..exchange })?;
+        Ok(Answer::PageApplied { sequence, added, removed, was_applied: false })
+    }
+
+    /// What a page comes to: records of items, new items, and the records of the programme by their keys.
+    #[expect(clippy::type_complexity, reason = "three lists that one caller takes apart at once")]
+    fn plan_page<'a>(
+        &self,
+        exchange: &Exchange,
+        page: &'a ExchangePage,
+    ) -> Result<
+        (
+            BTreeMap<ItemId, Option<ItemRecord>>,
+            Vec<(&'a ContributedItem, ItemRecord)>,
+            Vec<(KeyDigest, Option<(&'a ForeignRecord, ContentDigest, Target)>)>,
+        ),
+        Error,
+    > {
+        let mut steps: BTreeMap<_, _> =
+            page.withdrawn.iter().map(|key| (KeyDigest::of(key), (key, None))).collect();
+        steps.extend(page.puts.iter().map(|put| (KeyDigest::of(&put.key), (&put.key, Some(put)))));
+        let names = self.state.exchanges.iter().map(|(id, exchange)| (*id, exchange.name.to_string()));
+        let mut planned = Page {
+            owner: exchange.owner,
+            at: self.now(),
+            records: &self.known.records,
+            known: &self.known.page,
+            names: names.collect(),
+            exchange,
+            steps,
+            changed: BTreeMap::new(),
+            new: Vec::new(),
+            new_by_content: HashMap::new(),
+        };
+        let steps: Vec<_> = planned.steps.iter().map(|(digest, (_, put))| (*digest, *put)).collect();
+        for (digest, put) in &steps {
+            let Some(mapped) = self.known.page.mapped.get(digest) else { continue };
+            if put.is_none_or(|put| planned.content_of(put) != mapped.content) {
+                planned.withdraw(mapped)?;
+            }
+        }
+        let mut mapping = Vec::with_capacity(steps.len());
+        for (digest, put) in steps {
+            match put {
+                Some(put) => {
+                    let target = planned.put(put)?;
+                    mapping.push((digest, Some((put, planned.content_of(put), target))));
+                }
+                None if self.known.page.mapped.contains_key(&digest) => mapping.push((digest, None)),
+                None => {}
+            }
+        }
+        Ok((planned.changed, planned.new, mapping))
+    }
+}

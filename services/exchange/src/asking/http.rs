@@ -1,0 +1,180 @@
+//! Requests by HTTP, and files of one folder: bounded in bytes, time and redirects.
+
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{ETAG, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::{Client, redirect};
+use tokio::time::timeout;
+use url::Url;
+
+use super::fetch::{Fetch, FetchError};
+use super::origins::Origins;
+use super::request::{Request, Response, Target};
+
+/// How long a connection may take.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+
+/// The bounds of one request.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// The whole request, answer included.
+    pub request_ms_max: u64,
+    /// The body of an answer, or a file.
+    pub body_bytes_max: usize,
+    /// Redirects of one request.
+    pub redirects_max: usize,
+}
+
+/// Asks by HTTP, and reads files of one folder.
+#[derive(Debug, Clone)]
+pub struct HttpFetch {
+    client: Client,
+    origins: Origins,
+    files: Option<PathBuf>,
+    bounds: Bounds,
+}
+
+impl HttpFetch {
+    /// Asks these origins, and reads files of this folder.
+    pub fn new(origins: Origins, files: Option<PathBuf>, bounds: Bounds) -> Result<Self, FetchError> {
+        // Of several cryptographies that may be linked, reqwest has to be told which to use. Another part of the process may have
+        // chosen already: the same one.
+        let _chosen = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .redirect(redirect::Policy::none())
+            .connect_timeout(CONNECT_MAX)
+            .user_agent(concat!("vigie/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(connection)?;
+        Ok(Self { client, origins, files, bounds })
+    }
+
+    async fn ask(&self, request: &Request, first: &Url) -> Result<Response, FetchError> {
+        let mut url = first.clone();
+        for _ in 0..=self.bounds.redirects_max {
+            if !self.origins.allow(&url) {
+                return Err(FetchError::Origin(url.origin().ascii_serialization()));
+            }
+            let answer = self.send(request, first, &url).await?;
+            let status = answer.status().as_u16();
+            if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+                return self.read(answer).await;
+            }
+            // The body of a POST is a credential.
+            if request.form.is_some() {
+                return Err(FetchError::Redirect);
+            }
+            let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            url = location.and_then(|location| url.join(location).ok()).ok_or(FetchError::Redirect)?;
+        }
+        Err(FetchError::Redirect)
+    }
+
+    async fn send(&self, request: &Request, first: &Url, url: &Url) -> Result<reqwest::Response, FetchError> {
+        let mut builder = match &request.form {
+            None => self.client.get(url.clone()),
+            Some(form) => self
+                .client
+                .post(url.clone())
+                .header("Content-Type", "application/x-www-form-urlencoded")
+                .body(form.reveal().to_owned()),
+        };
+        // Headers hold credentials, which are for the origin that was asked.
+        if url.origin() == first.origin() {
+            for (name, value) in &request.headers {
+                builder = builder.header(*name, value.reveal());
+            }
+        }
+        builder.send().await.map_err(connection)
+    }
+
+    async fn read(&self, mut answer: reqwest::Response) -> Result<Response, FetchError> {
+        let max = self.bounds.body_bytes_max;
+        let status = answer.status().as_u16();
+        let retry_after = retry_after(answer.headers());
+        let tag = answer.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        let mut body = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(connection)? {
+            if body.len() + chunk.len() > max {
+                return Err(FetchError::TooLong(max));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Response { status, retry_after, tag, body: body.freeze() })
+    }
+
+    async fn file(&self, name: &str) -> Result<Response, FetchError> {
+        let path = self.files.as_deref().and_then(|folder| below(folder, name));
+        let path =
+            path.ok_or_else(|| FetchError::File("it must lie in the folder `files_folder`".to_owned()))?;
+        let max = self.bounds.body_bytes_max;
+        let read = tokio::task::spawn_blocking(move || {
+            let metadata = std::fs::metadata(&path)?;
+            if usize::try_from(metadata.len()).is_ok_and(|len| len > max) {
+                return Ok(None);
+            }
+            let changed = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+            Ok(Some((format!("{}-{}", metadata.len(), changed.as_nanos()), std::fs::read(&path)?)))
+        });
+        let read: std::io::Result<_> = read.await.map_err(|error| FetchError::File(error.to_string()))?;
+        match read.map_err(|error| FetchError::File(error.kind().to_string()))? {
+            Some((tag, body)) if body.len() <= max => {
+                Ok(Response { tag: Some(tag), ..Response::ok(Bytes::from(body)) })
+            }
+            Some(_) | None => Err(FetchError::TooLong(max)),
+        }
+    }
+}
+
+impl Fetch for HttpFetch {
+    async fn fetch(&self, request: &Request) -> Result<Response, FetchError> {
+        let within = Duration::from_millis(self.bounds.request_ms_max);
+        let asked = async {
+            match &request.target {
+                Target::Url(url) => self.ask(request, url).await,
+                Target::File(name) => self.file(name).await,
+            }
+        };
+        timeout(within, asked).await.map_err(|_elapsed| FetchError::Slow(within.as_millis()))?
+    }
+}
+
+/// The path of a file below a folder; `None` if the name leads out of it.
+fn below(folder: &Path, name: &str) -> Option<PathBuf> {
+    let name = Path::new(name);
+    let is_within = name.components().all(|component| matches!(component, Component::Normal(_)));
+    (is_within && name.components().next().is_some()).then(|| folder.join(name))
+}
+
+/// The error without the URL, whose query may hold a credential.
+fn connection(error: reqwest::Error) -> FetchError {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(reason) = cause {
+        text = reason.to_string();
+        cause = reason.source();
+    }
+    FetchError::Connection(text)
+}
+
+/// The pause that the server asks for in seconds. A date is not read: the machine's clock may differ from the server's.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_lead_out_of_the_folder_are_none() {
+        let folder = Path::new("/files");
+        assert_eq!(below(folder, "a/b.csv"), Some(PathBuf::from("/files/a/b.csv")));
+        for bad in ["", ".", "..", "/etc/passwd", "a/../../b", "./a"] {
+            assert_eq!(below(folder, bad), None, "{bad}");
+        }
+    }
+}

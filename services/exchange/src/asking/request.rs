@@ -1,0 +1,95 @@
+//! A request to a programme and its answer, as sources make and read them.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use url::Url;
+
+use crate::secret::Secret;
+
+/// A request to a programme. `Debug` shows its host alone: queries and headers hold credentials.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Request {
+    /// What is asked for.
+    pub target: Target,
+    /// Headers, beside those of every request.
+    pub headers: Vec<(&'static str, Secret)>,
+    /// The body of a `POST`, encoded as a form; `None` for a `GET`.
+    pub form: Option<Secret>,
+}
+
+/// What a request asks for.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A document by HTTP.
+    Url(Url),
+    /// A file of the folder of files, by its name.
+    File(String),
+}
+
+/// The answer to a request. `Debug` shows no content.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The status by HTTP; 200 for a file.
+    pub status: u16,
+    /// The pause that the server asks for.
+    pub retry_after: Option<Duration>,
+    /// The version of the document, as the server names it.
+    pub tag: Option<String>,
+    /// The body, whole.
+    pub body: Bytes,
+}
+
+impl Request {
+    /// A `GET` of a document.
+    #[must_use]
+    pub fn get(url: Url) -> Self {
+        Self { target: Target::Url(url), headers: Vec::new(), form: None }
+    }
+
+    /// The same with another header.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: Secret) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+impl Response {
+    /// The answer of a server that had the document.
+    #[must_use]
+    pub fn ok(body: impl Into<Bytes>) -> Self {
+        Self { status: 200, retry_after: None, tag: None, body: body.into() }
+    }
+
+    /// An answer of this status without a body.
+    #[must_use]
+    pub fn of_status(status: u16) -> Self {
+        Self { status, ..Self::ok(Bytes::new()) }
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.target {
+            Target::Url(url) => write!(f, "Request({})", url.host_str().unwrap_or("no host")),
+            Target::File(_) => f.write_str("Request(file)"),
+        }
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => write!(f, "Url({})", url.host_str().unwrap_or("no host")),
+            Self::File(_) => f.write_str("File"),
+        }
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Response({}, {} bytes)", self.status, self.body.len())
+    }
+}

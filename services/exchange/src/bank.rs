@@ -1,0 +1,185 @@
+//! The bank as exchanges need it: a trait, so that tests have one in memory.
+
+pub(crate) mod remote;
+
+use std::future::Future;
+use std::time::Duration;
+
+use thiserror::Error;
+use vigie_consortium::Details;
+use vigie_formats::programme::Key;
+use vigie_model::{ItemContent, UnixMillis};
+
+/// The bank as exchanges need it.
+///
+/// Always true: the records of a part, its withdrawals and its cursor are stored in one transaction. Withdrawals of a part are applied
+/// before its other records. A part that is applied again changes nothing.
+pub trait Bank: Send + Sync + 'static {
+    /// Takes or renews the lease under which one process of the deployment follows all exchanges; `None` while another has it.
+    fn lease(&self, ttl: Duration) -> impl Future<Output = Result<Option<Lease>, BankError>> + Send;
+
+    /// The exchanges of the deployment, at most [`EXCHANGES_MAX`].
+    fn exchanges(&self) -> impl Future<Output = Result<Vec<Exchange>, BankError>> + Send;
+
+    /// One exchange, with its present cursor.
+    fn exchange(&self, id: ExchangeId) -> impl Future<Output = Result<Exchange, BankError>> + Send;
+
+    /// Stores a part of a page.
+    fn apply(
+        &self,
+        exchange: ExchangeId,
+        lease: &Lease,
+        part: Part,
+    ) -> impl Future<Output = Result<Applied, BankError>> + Send;
+
+    /// The keys of the records that an exchange has stored, a page at a time, from a token of the page before.
+    fn keys(
+        &self,
+        exchange: ExchangeId,
+        after: Option<Vec<u8>>,
+    ) -> impl Future<Output = Result<KeyPage, BankError>> + Send;
+
+    /// Stores how an exchange is.
+    fn report(
+        &self,
+        exchange: ExchangeId,
+        lease: &Lease,
+        report: &Report,
+    ) -> impl Future<Output = Result<(), BankError>> + Send;
+}
+
+/// Exchanges of one deployment.
+pub const EXCHANGES_MAX: usize = 500;
+
+/// Records of one part.
+pub const PART_RECORDS_MAX: usize = 1_000;
+
+/// The right to store what exchanges fetch. The bank refuses the one that was replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease(pub u64);
+
+/// The id of an exchange, never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExchangeId(pub u64);
+
+/// One exchange, as the bank keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// The id.
+    pub id: ExchangeId,
+    /// The name, unique among the exchanges of a member. Origins of its items name it as their programme.
+    pub name: String,
+    /// The member whose bank gets its items; `None` for the host.
+    pub member: Option<String>,
+    /// The programme's interface: see [`Api`](crate::Api).
+    pub api: String,
+    /// Settings of the interface, a JSON object without credentials.
+    pub config: String,
+    /// Whether it is followed.
+    pub enabled: bool,
+    /// Seconds between rounds; `None` for the configuration's default.
+    pub interval_s: Option<u64>,
+    /// The stored cursor; empty at the beginning.
+    pub cursor: Vec<u8>,
+    /// A number that grows when somebody asks for a round at once.
+    pub fetch_requests: u64,
+    /// How it was when that was reported last.
+    pub report: Report,
+}
+
+impl Exchange {
+    /// The name in logs and metrics: with its member, where that is not the host.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match &self.member {
+            Some(member) => format!("{member}/{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
+/// A part of a page: at most [`PART_RECORDS_MAX`] records.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// The cursor that the bank must have; a part on another is refused with [`BankError::Moved`].
+    pub expected: Vec<u8>,
+    /// The cursor after the part.
+    pub cursor: Vec<u8>,
+    /// Keys of records to remove, known or not.
+    pub withdrawn: Vec<Key>,
+    /// Records to add, or to replace by their keys.
+    pub puts: Vec<Put>,
+    /// The programme's time up to which everything is stored with this part, where it has one.
+    pub checkpoint: Option<UnixMillis>,
+}
+
+/// What a part changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Applied {
+    /// Items that were added to the bank.
+    pub added: u64,
+    /// Items that were removed from the bank.
+    pub removed: u64,
+}
+
+/// A record to add, or to replace by its key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Put {
+    /// The key within the programme.
+    pub key: Key,
+    /// Hashes and labels.
+    pub content: ItemContent,
+    /// Classification.
+    pub details: Details,
+    /// Foreign words: a JSON object of at most 4,096 bytes.
+    pub foreign: String,
+}
+
+/// A page of keys.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeyPage {
+    /// Keys of stored records.
+    pub keys: Vec<Key>,
+    /// Where the next page begins; `None` after the last.
+    pub next: Option<Vec<u8>>,
+}
+
+/// How an exchange is, for those who look after it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    /// When the round that runs began; `None` between rounds.
+    pub running_since: Option<UnixMillis>,
+    /// When the last round ended.
+    pub ended_at: Option<UnixMillis>,
+    /// Whether the last round reached its end; `None` before the first one ends.
+    pub succeeded: Option<bool>,
+    /// The request for a round at once that the last round answers.
+    pub fetch_request: u64,
+    /// What a person has to look at; empty for nothing.
+    pub alarm: String,
+}
+
+impl Report {
+    /// Bytes of an alarm.
+    pub const ALARM_LEN_MAX: usize = 1_024;
+}
+
+/// Why the bank did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BankError {
+    /// The bank cannot be reached, or is busy: the same call may succeed later.
+    #[error("the bank does not answer: {0}")]
+    Unavailable(String),
+    /// Another process follows the exchanges.
+    #[error("the lease is lost")]
+    LeaseLost,
+    /// The stored cursor is another one: the round begins anew from it.
+    #[error("the stored cursor is another one")]
+    Moved,
+    /// The exchange or its bank is no more.
+    #[error("the exchange is no longer there")]
+    Gone,
+    /// The bank refuses the call as it is.
+    #[error("the bank refuses: {0}")]
+    Refused(String),
+}

@@ -1,0 +1,108 @@
+//! Why a round ended before its end.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::asking::fetch::FetchError;
+use crate::bank::BankError;
+use crate::credentials::CredentialsError;
+use crate::cursor::BadCursor;
+use crate::sources::Trouble;
+use crate::sources::settings::SettingsError;
+
+/// What a person has to look at. The exchange stays where it is, and tries again at its next round.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Alarm {
+    /// The exchange's settings cannot be used.
+    #[error("settings: {0}")]
+    Settings(#[from] SettingsError),
+    /// The stored cursor cannot be read.
+    #[error("{0}")]
+    Cursor(#[from] BadCursor),
+    /// Credentials are missing.
+    #[error("{0}")]
+    NoCredentials(#[from] CredentialsError),
+    /// The programme refuses the credentials. No further request is made until they change.
+    #[error("the programme refuses the credentials (status {0})")]
+    Credentials(u16),
+    /// The programme refuses the request.
+    #[error("the programme refuses the request (status {0})")]
+    Refused(u16),
+    /// The request cannot be made, or its answer not be taken.
+    #[error("{0}")]
+    Fetch(FetchError),
+    /// The answer is no page to go on with.
+    #[error("{0}; nothing was skipped")]
+    Trouble(Trouble),
+    /// A round would remove too much.
+    #[error(
+        "the round would remove {removed} of {known} records, more than {percent} %; nothing of it was applied"
+    )]
+    Removals {
+        /// The records that it would remove.
+        removed: u64,
+        /// The records that are stored.
+        known: u64,
+        /// The share that it may remove, in percent.
+        percent: u8,
+    },
+    /// A round has more pages than any programme.
+    #[error("a round of more than {0} pages")]
+    Pages(u64),
+    /// The place after a page is too long to be stored.
+    #[error("the programme's place is too long to be stored")]
+    Place,
+    /// The bank refuses what is stored.
+    #[error("{0}")]
+    Bank(BankError),
+}
+
+impl Alarm {
+    /// A short word for metrics.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Settings(_) => "settings",
+            Self::Cursor(_) => "cursor",
+            Self::NoCredentials(_) | Self::Credentials(_) => "credentials",
+            Self::Refused(_) => "refused",
+            Self::Fetch(_) => "fetch",
+            Self::Trouble(Trouble::Page(_) | Trouble::File(_)) => "page",
+            Self::Trouble(Trouble::Backward) => "backward",
+            Self::Trouble(Trouble::Circle | Trouble::Link | Trouble::Place)
+            | Self::Pages(_)
+            | Self::Place => "paging",
+            Self::Removals { .. } => "removals",
+            Self::Bank(_) => "bank",
+        }
+    }
+}
+
+/// Why a round ended before its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// A person has to look.
+    Alarm(Alarm),
+    /// The programme does not answer now, for this reason. It may have asked for a pause.
+    Passing(String, Option<Duration>),
+    /// The bank does not take what is fetched now, or no longer from this process.
+    Bank(BankError),
+}
+
+impl From<Alarm> for Failure {
+    fn from(alarm: Alarm) -> Self {
+        Self::Alarm(alarm)
+    }
+}
+
+impl From<BankError> for Failure {
+    fn from(error: BankError) -> Self {
+        match error {
+            BankError::Refused(_) => Self::Alarm(Alarm::Bank(error)),
+            BankError::Unavailable(_) | BankError::LeaseLost | BankError::Moved | BankError::Gone => {
+                Self::Bank(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! One exchange, round after round.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, sleep, sleep_until};
+use vigie_access::WallClock;
+use vigie_model::UnixMillis;
+use vigie_net::retry::{Backoff, draw};
+
+use super::alarm::{Alarm, Failure};
+use super::round::{Done, Round, open};
+use crate::asking::fetch::Fetch;
+use crate::asking::pacing::Patience;
+use crate::bank::{Bank, BankError, Exchange, ExchangeId, Lease, PART_RECORDS_MAX, Report};
+use crate::credentials::{Credentials, Vault};
+use crate::metrics::Metrics;
+use crate::sources::settings::{Api, Settings};
+
+/// Rounds that fail in a row, because the programme does not answer, before that is an alarm.
+const PASSING_MAX: u32 = 3;
+
+/// The longest pause that a programme may ask for.
+const ASKED_PAUSE_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+/// What all followers share.
+#[derive(Debug)]
+pub(crate) struct Shared<B, F> {
+    pub(crate) bank: B,
+    pub(crate) fetch: F,
+    pub(crate) vault: Vault,
+    pub(crate) patience: Patience,
+    /// Seconds between rounds, where an exchange says nothing else.
+    pub(crate) interval: Duration,
+    pub(crate) removal_percent_max: u8,
+    /// Rounds that run at once.
+    pub(crate) rounds: Semaphore,
+    pub(crate) metrics: Metrics,
+    pub(crate) clock: WallClock,
+}
+
+/// One exchange, round after round.
+pub(crate) struct Follower<B, F> {
+    shared: Arc<Shared<B, F>>,
+    id: ExchangeId,
+    label: String,
+    lease: watch::Receiver<Lease>,
+    report: Report,
+    /// When the last round that was complete ended, for metrics.
+    completed_at: Option<UnixMillis>,
+    /// Credentials that the programme refused, with the status: no request is made with them again.
+    refused: Option<(Credentials, u16)>,
+    failures: u32,
+    backoff: Backoff,
+}
+
+/// What follows a round.
+enum After {
+    /// The next round, after this pause or when somebody asks for it.
+    Round(Duration),
+    /// The next round, after this pause: the bank does not take anything now.
+    Pause(Duration),
+    /// Nothing: the exchange is gone, or another process follows it.
+    End,
+}
+
+impl<B: Bank, F: Fetch> Follower<B, F> {
+    pub(crate) fn new(shared: Arc<Shared<B, F>>, exchange: &Exchange, lease: watch::Receiver<Lease>) -> Self {
+        let backoff = Self::backoff(&shared);
+        let report = Report { running_since: None, ..exchange.report.clone() };
+        let completed_at = report.ended_at.filter(|_| report.succeeded == Some(true));
+        let (id, label) = (exchange.id, exchange.label());
+        Self { shared, id, label, lease, report, completed_at, refused: None, failures: 0, backoff }
+    }
+
+    fn backoff(shared: &Shared<B, F>) -> Backoff {
+        Backoff::new(shared.patience.pause_first * 4, shared.patience.pause_max)
+    }
+
+    /// Follows until the exchange is gone. `listed` is the exchange as it was last listed: a change of it may ask for a round at once.
+    pub(crate) async fn run(mut self, mut listed: watch::Receiver<Exchange>) {
+        loop {
+            let due = match self.round().await {
+                After::Round(pause) => Instant::now() + pause,
+                After::Pause(pause) => {
+                    sleep(pause).await;
+                    continue;
+                }
+                After::End => return,
+            };
+            let answered = self.report.fetch_request;
+            let asked = listed.wait_for(|exchange| exchange.fetch_requests > answered);
+            tokio::select! {
+                () = sleep_until(due) => {}
+                asked = asked => if asked.is_err() { return },
+            }
+        }
+    }
+
+    /// Runs one round, and reports it.
+    async fn round(&mut self) -> After {
+        let shared = Arc::clone(&self.shared);
+        let Ok(_permit) = shared.rounds.acquire().await else { return After::End };
+        let exchange = match shared.bank.exchange(self.id).await {
+            Ok(exchange) => exchange,
+            Err(error) => return self.bank_failed(&error),
+        };
+        let interval = exchange.interval_s.map_or(shared.interval, Duration::from_secs);
+        self.report.running_since = Some(shared.clock.now());
+        // A first round may take hours, and somebody waits for one that was asked for: for others one report is enough.
+        if self.completed_at.is_none() || exchange.fetch_requests > self.report.fetch_request {
+            self.send_report().await;
+        }
+        let mut done = Done::default();
+        // Large: it holds a whole page.
+        let outcome = Box::pin(self.attempt(&exchange, &mut done)).await;
+        let ended = shared.clock.now();
+        self.report.running_since = None;
+        self.report.ended_at = Some(ended);
+        self.report.succeeded = Some(outcome.is_ok());
+        self.report.fetch_request = exchange.fetch_requests;
+        let after = match outcome {
+            Ok(()) => {
+                self.completed_at = Some(ended);
+                self.report.alarm.clear();
+                (self.failures, self.backoff) = (0, Self::backoff(&shared));
+                tracing::debug!(exchange = self.label, pages = done.pages, "round complete");
+                After::Round(spread(interval))
+            }
+            Err(Failure::Alarm(alarm)) => {
+                let text = cut(&alarm.to_string());
+                // Once: it stays in the report until a round is complete.
+                if self.report.alarm != text {
+                    tracing::error!(exchange = self.label, kind = alarm.name(), %alarm, "exchange needs attention");
+                }
+                shared.metrics.alarm(&self.label, alarm.name());
+                self.report.alarm = text;
+                After::Round(spread(interval))
+            }
+            Err(Failure::Passing(reason, asked)) => {
+                self.failures += 1;
+                tracing::warn!(exchange = self.label, reason, failures = self.failures, "round ended early");
+                if self.failures >= PASSING_MAX {
+                    self.report.alarm =
+                        cut(&format!("{} rounds in a row ended early: {reason}", self.failures));
+                }
+                // The programme's own pause counts, also where it is longer than the interval.
+                After::Round(match asked {
+                    Some(pause) => pause.min(ASKED_PAUSE_MAX),
+                    None => self.backoff.next_pause().min(interval),
+                })
+            }
+            Err(Failure::Bank(error)) => self.bank_failed(&error),
+        };
+        shared.metrics.round(&self.label, &done, &self.report, self.completed_at);
+        if matches!(after, After::Round(_)) {
+            self.send_report().await;
+        }
+        after
+    }
+
+    async fn send_report(&self) {
+        let lease = self.lease.borrow().clone();
+        if let Err(error) = self.shared.bank.report(self.id, &lease, &self.report).await {
+            tracing::warn!(exchange = self.label, %error, "cannot report a round");
+        }
+    }
+
+    async fn attempt(&mut self, exchange: &Exchange, done: &mut Done) -> Result<(), Failure> {
+        let shared = &self.shared;
+        let api: Api = exchange.api.parse().map_err(Alarm::Settings)?;
+        let (settings, common) = Settings::parse(api, &exchange.config).map_err(Alarm::Settings)?;
+        let read = shared.vault.read(exchange.member.as_deref(), &exchange.name, api);
+        let credentials = read.map_err(Alarm::NoCredentials)?;
+        if let Some((_, status)) = self.refused.as_ref().filter(|(refused, _)| *refused == credentials) {
+            return Err(Alarm::Credentials(*status).into());
+        }
+        let mut source = open(exchange, &settings, &credentials, shared.clock.now())?;
+        let lease = self.lease.borrow().clone();
+        let round = Round {
+            bank: &shared.bank,
+            fetch: &shared.fetch,
+            lease: &lease,
+            exchange,
+            patience: shared.patience,
+            part_records_max: PART_RECORDS_MAX,
+            removal_percent_max: common.removal_percent_max.unwrap_or(shared.removal_percent_max),
+            clock: &shared.clock,
+        };
+        let outcome = round.run(source.as_mut(), done).await;
+        self.refused = match &outcome {
+            Err(Failure::Alarm(Alarm::Credentials(status))) => Some((credentials, *status)),
+            Ok(()) | Err(_) => None,
+        };
+        outcome
+    }
+
+    fn bank_failed(&mut self, error: &BankError) -> After {
+        match error {
+            BankError::LeaseLost | BankError::Gone => After::End,
+            // Another process has stored a page meanwhile, or a call whose answer was lost has.
+            BankError::Moved | BankError::Unavailable(_) | BankError::Refused(_) => {
+                tracing::warn!(exchange = self.label, %error, "cannot store what was fetched");
+                After::Pause(self.backoff.next_pause())
+            }
+        }
+    }
+}
+
+/// The first bytes of an alarm's text, as many as a report holds.
+fn cut(text: &str) -> String {
+    let mut end = text.len().min(Report::ALARM_LEN_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
+/// An interval, lengthened or shortened at random by up to a tenth, so that deployments do not come all at once.
+fn spread(interval: Duration) -> Duration {
+    interval.mul_f64(0.9 + 0.2 * draw())
+}

@@ -1,0 +1,67 @@
+//! How much a round may remove.
+
+use super::alarm::Alarm;
+
+/// Removals that are never too many, whatever their share: small lists change by much.
+const REMOVALS_FREE: u64 = 10;
+
+/// Stops a round that would remove too much: more likely a fault of the programme, or of its file, than what it means.
+///
+/// The round in which an exchange first reaches its end is not judged: programmes tell withdrawals of records that were never fetched.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    known: u64,
+    percent: u8,
+    is_first: bool,
+    removed: u64,
+}
+
+impl Guard {
+    pub(crate) const fn new(known: u64, percent: u8, is_first: bool) -> Self {
+        Self { known, percent, is_first, removed: 0 }
+    }
+
+    /// Judges withdrawals that the programme tells, before they are applied.
+    pub(crate) fn told(&mut self, count: u64) -> Result<(), Alarm> {
+        self.removed = self.removed.saturating_add(count);
+        let too_many = self.removed > self.allowed(self.known);
+        self.refuse_if(!self.is_first && too_many, self.removed, self.known)
+    }
+
+    /// Judges removals of what a full round did not show, before any is applied. A list that shows nothing at all is refused too.
+    pub(crate) fn unseen(&self, count: u64, known: u64) -> Result<(), Alarm> {
+        let is_all = count == known && count > 0 && self.percent < 100;
+        self.refuse_if(is_all || count > self.allowed(known), count, known)
+    }
+
+    fn allowed(&self, known: u64) -> u64 {
+        if self.percent >= 100 {
+            return u64::MAX;
+        }
+        (known.saturating_mul(u64::from(self.percent)) / 100).max(REMOVALS_FREE)
+    }
+
+    const fn refuse_if(&self, refused: bool, removed: u64, known: u64) -> Result<(), Alarm> {
+        if refused { Err(Alarm::Removals { removed, known, percent: self.percent }) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_removals_stop_a_round_and_few_do_not() {
+        let mut guard = Guard::new(1_000, 20, false);
+        assert_eq!((guard.told(150), guard.told(50)), (Ok(()), Ok(())));
+        assert_eq!(guard.told(1), Err(Alarm::Removals { removed: 201, known: 1_000, percent: 20 }));
+        assert_eq!(Guard::new(5, 20, false).told(10), Ok(()));
+        assert!(Guard::new(5, 20, false).told(11).is_err());
+        assert_eq!(Guard::new(5, 20, true).told(1_000), Ok(()));
+        assert_eq!(Guard::new(5, 100, false).told(1_000), Ok(()));
+        let guard = Guard::new(0, 20, false);
+        assert!(guard.unseen(5, 5).is_err() && guard.unseen(4, 5).is_ok());
+        assert!(guard.unseen(21, 100).is_err() && guard.unseen(0, 0).is_ok());
+        assert_eq!(Guard::new(0, 100, false).unseen(5, 5), Ok(()));
+    }
+}

@@ -1,0 +1,277 @@
+//! One round: from the stored cursor to the programme's present.
+//!
+//! Always true:
+//!
+//! - The bank's cursor moves only together with the records before it, and past a page only with the page's last part.
+//! - A round that ends early, wherever it does, is gone on with from the stored cursor, and ends as one that did not.
+//! - No answer is skipped: one that cannot be used ends the round.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+
+use serde_json::Value;
+use vigie_access::WallClock;
+use vigie_formats::programme::{Key, Tally};
+use vigie_model::UnixMillis;
+
+use super::alarm::{Alarm, Failure};
+use super::guard::Guard;
+use super::parts::{Batch, batches, sort};
+use crate::asking::fetch::Fetch;
+use crate::asking::pacing::{Attempts, Patience, Verdict, is_passing};
+use crate::asking::request::Request;
+use crate::bank::{Bank, Exchange, Lease, Part};
+use crate::credentials::Credentials;
+use crate::cursor::Cursor;
+use crate::sources::{Next, Page, Refusal, Source, Step, Trouble};
+
+/// Pages of one round: a programme whose pages never end is stopped here.
+const PAGES_MAX: u64 = 1_000_000;
+
+/// What a round stands on.
+#[derive(Debug)]
+pub(crate) struct Round<'a, B, F> {
+    pub(crate) bank: &'a B,
+    pub(crate) fetch: &'a F,
+    pub(crate) lease: &'a Lease,
+    pub(crate) exchange: &'a Exchange,
+    pub(crate) patience: Patience,
+    /// Records of one part, at most [`PART_RECORDS_MAX`](crate::bank::PART_RECORDS_MAX).
+    pub(crate) part_records_max: usize,
+    /// The share of the records that the round may remove, in percent.
+    pub(crate) removal_percent_max: u8,
+    pub(crate) clock: &'a WallClock,
+}
+
+/// What a round did, up to its end or its failure.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Done {
+    pub(crate) pages: u64,
+    pub(crate) puts: u64,
+    pub(crate) withdrawn: u64,
+    pub(crate) without_hash: u64,
+    pub(crate) retries: u64,
+    pub(crate) tally: Tally,
+    pub(crate) checkpoint: Option<UnixMillis>,
+}
+
+/// The state of a round.
+struct State {
+    cursor: Cursor,
+    /// Items of the bank that came by the exchange.
+    items: u64,
+    /// The programme's time up to which everything is stored with the next part.
+    checkpoint: Option<UnixMillis>,
+    guard: Guard,
+    /// In a full round: the records that were shown, by a number of each key, and the place after the last page.
+    shown: HashSet<u64>,
+    numbers: RandomState,
+    after: Option<Value>,
+}
+
+impl<B: Bank, F: Fetch> Round<'_, B, F> {
+    /// Runs the round to its end.
+    pub(crate) async fn run(&self, source: &mut dyn Source, done: &mut Done) -> Result<(), Failure> {
+        let cursor = Cursor::parse(&self.exchange.cursor).map_err(Alarm::from)?;
+        let guard = Guard::new(cursor.items, self.removal_percent_max, !cursor.complete);
+        let (shown, numbers) = (HashSet::new(), RandomState::new());
+        let items = cursor.items;
+        let mut state = State { cursor, items, checkpoint: None, guard, shown, numbers, after: None };
+        loop {
+            match source.next().map_err(Alarm::Trouble)? {
+                Next::Ask(request) => {
+                    if let Step::Store(page) = self.ask(&request, source, done).await? {
+                        self.page(page, source, &mut state, done).await?;
+                    }
+                }
+                Next::Store(page) => self.page(page, source, &mut state, done).await?,
+                Next::Done => break,
+            }
+        }
+        if source.is_full() {
+            state.checkpoint = source.checkpoint();
+            self.remove_unshown(&mut state, done).await?;
+        }
+        done.checkpoint = source.checkpoint();
+        if state.cursor.complete {
+            return Ok(());
+        }
+        let cursor = Cursor { complete: true, items: state.items, ..state.cursor.clone() };
+        self.store(&mut state, Batch::default(), cursor).await
+    }
+
+    /// Asks until an answer is taken, or until the attempts are used up.
+    async fn ask(
+        &self,
+        request: &Request,
+        source: &mut dyn Source,
+        done: &mut Done,
+    ) -> Result<Step, Failure> {
+        let mut attempts = Attempts::new(self.patience);
+        loop {
+            let (reason, retry_after) = match self.fetch.fetch(request).await {
+                Ok(answer) if (200..300).contains(&answer.status) || answer.status == 304 => {
+                    match source.take(&answer, self.clock.now()) {
+                        Ok(step) => return Ok(step),
+                        Err(trouble) if trouble.is_passing() => {
+                            (Reason::Trouble(trouble), answer.retry_after)
+                        }
+                        Err(trouble) => return Err(Alarm::Trouble(trouble).into()),
+                    }
+                }
+                Ok(answer) => {
+                    let passing = (Reason::Status(answer.status), answer.retry_after);
+                    match source.refused(&answer) {
+                        Refusal::Again => return Ok(Step::GoOn),
+                        Refusal::Later => passing,
+                        Refusal::Stop if is_passing(answer.status) => passing,
+                        Refusal::Credentials => return Err(Alarm::Credentials(answer.status).into()),
+                        Refusal::Stop => return Err(Alarm::Refused(answer.status).into()),
+                    }
+                }
+                Err(error) if error.is_passing() => (Reason::Connection(error.to_string()), None),
+                Err(error) => return Err(Alarm::Fetch(error).into()),
+            };
+            match attempts.failed(retry_after) {
+                Verdict::After(pause) => {
+                    done.retries += 1;
+                    tokio::time::sleep(pause).await;
+                }
+                Verdict::GiveUp(asked) => {
+                    return Err(match reason {
+                        // The page is what it is: somebody has to look, and nothing is skipped.
+                        Reason::Trouble(trouble) => Alarm::Trouble(trouble).into(),
+                        Reason::Status(status) => {
+                            Failure::Passing(format!("the programme answers with status {status}"), asked)
+                        }
+                        Reason::Connection(text) => Failure::Passing(text, asked),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Stores a page, in as many parts as it needs.
+    async fn page(
+        &self,
+        page: Page,
+        source: &dyn Source,
+        state: &mut State,
+        done: &mut Done,
+    ) -> Result<(), Failure> {
+        done.pages += 1;
+        if done.pages > PAGES_MAX {
+            return Err(Alarm::Pages(PAGES_MAX).into());
+        }
+        done.tally += page.tally;
+        let sorted = sort(page.records);
+        if source.is_full() {
+            let numbers = &state.numbers;
+            state.shown.extend(sorted.puts.iter().map(|put| numbers.hash_one(&put.key)));
+        }
+        state.guard.told(sorted.told_withdrawn)?;
+        let (puts, withdrawn) = (count(sorted.puts.len()), sorted.told_withdrawn);
+        let batches = batches(sorted.withdrawn, sorted.puts, self.part_records_max);
+        let place = if source.is_full() {
+            state.after = Some(page.at);
+            state.cursor.at.clone()
+        } else {
+            Some(page.at)
+        };
+        // Of a full round nothing is complete before its end.
+        state.checkpoint = if source.is_full() { None } else { source.checkpoint() };
+        let last = batches.len().saturating_sub(1);
+        for (number, batch) in batches.into_iter().enumerate() {
+            let cursor = if number == last { after(state, place.as_ref()) } else { next_part(state) };
+            self.store(state, batch, cursor).await?;
+        }
+        if state.cursor.at != place {
+            // A page without records.
+            let cursor = after(state, place.as_ref());
+            self.store(state, Batch::default(), cursor).await?;
+        }
+        done.puts += puts;
+        done.withdrawn += withdrawn;
+        done.without_hash += sorted.without_hash;
+        done.checkpoint = source.checkpoint();
+        Ok(())
+    }
+
+    /// At the end of a full round: removes what is stored and was not shown, and moves the cursor.
+    async fn remove_unshown(&self, state: &mut State, done: &mut Done) -> Result<(), Failure> {
+        let mut unshown: Vec<Key> = Vec::new();
+        let mut known = 0;
+        let mut after = None;
+        loop {
+            let page = self.bank.keys(self.exchange.id, after).await?;
+            known += count(page.keys.len());
+            unshown.extend(
+                page.keys.into_iter().filter(|key| !state.shown.contains(&state.numbers.hash_one(key))),
+            );
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        // What was stored before this round, or in it: keys of both are listed.
+        state.guard.unseen(count(unshown.len()), known)?;
+        done.withdrawn += count(unshown.len());
+        for batch in batches(unshown, Vec::new(), self.part_records_max) {
+            let cursor = next_part(state);
+            self.store(state, batch, cursor).await?;
+        }
+        let cursor = Cursor { at: state.after.take(), part: 0, complete: true, items: state.items };
+        self.store(state, Batch::default(), cursor).await
+    }
+
+    async fn store(&self, state: &mut State, batch: Batch, cursor: Cursor) -> Result<(), Failure> {
+        let bytes = |cursor: &Cursor| cursor.to_bytes().ok_or(Alarm::Place);
+        let part = Part {
+            expected: bytes(&state.cursor)?,
+            cursor: bytes(&cursor)?,
+            withdrawn: batch.withdrawn,
+            puts: batch.puts,
+            checkpoint: state.checkpoint,
+        };
+        let applied = self.bank.apply(self.exchange.id, self.lease, part).await?;
+        state.items = state.items.saturating_add(applied.added).saturating_sub(applied.removed);
+        state.cursor = cursor;
+        Ok(())
+    }
+}
+
+/// The cursor after the last part of a page, which ends at this place.
+fn after(state: &State, place: Option<&Value>) -> Cursor {
+    if state.cursor.at.as_ref() == place {
+        return next_part(state);
+    }
+    Cursor { at: place.cloned(), part: 0, complete: state.cursor.complete, items: state.items }
+}
+
+/// The cursor within a page.
+fn next_part(state: &State) -> Cursor {
+    Cursor { part: state.cursor.part.saturating_add(1), items: state.items, ..state.cursor.clone() }
+}
+
+/// Why an attempt failed.
+enum Reason {
+    Trouble(Trouble),
+    Status(u16),
+    Connection(String),
+}
+
+fn count(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+/// Opens the source of a round from the stored cursor.
+pub(crate) fn open(
+    exchange: &Exchange,
+    settings: &crate::sources::settings::Settings,
+    credentials: &Credentials,
+    now: UnixMillis,
+) -> Result<Box<dyn Source>, Alarm> {
+    let cursor = Cursor::parse(&exchange.cursor)?;
+    crate::sources::open(settings, exchange.member.as_deref(), credentials, cursor.at.as_ref(), now)
+        .map_err(Alarm::Trouble)
+}

@@ -1,0 +1,78 @@
+//! Puts an exchange process together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use vigie_access::WallClock;
+use vigie_clients::{ExchangeClient, Network};
+use vigie_consortium::Process;
+use vigie_serving::Shutdown;
+use vigie_telemetry::Telemetry;
+
+use crate::asking::fetch::Fetch;
+use crate::asking::http::HttpFetch;
+use crate::asking::origins::Origins;
+use crate::bank::Bank;
+use crate::bank::remote::RemoteBank;
+use crate::config::Config;
+use crate::credentials::Vault;
+use crate::error::RunError;
+use crate::following::follower::Shared;
+use crate::following::supervisor::{Standing, supervise};
+use crate::metrics::Metrics;
+
+/// Follows the exchanges of a bank that is reached by `network`, until `shutdown`; its metrics, and how it is, go to `telemetry`.
+///
+/// Ready once it has the lease and has listed the exchanges; another process that waits for the lease stands by.
+pub async fn run_with(
+    config: Config,
+    shutdown: Shutdown,
+    network: &Network,
+    telemetry: &Telemetry,
+) -> Result<(), RunError> {
+    let faults = config.faults();
+    if !faults.is_empty() {
+        return Err(RunError::Config(faults));
+    }
+    let own = |fault| RunError::Config(vec![format!("processes.{fault}")]);
+    let network = config.processes.network(network, Process::Exchange).map_err(own)?;
+    let client = ExchangeClient::among(&config.bank, &network)?;
+    let origins = Origins::new(&config.origins).map_err(|fault| RunError::Config(vec![fault]))?;
+    let fetch = HttpFetch::new(origins, config.files_folder.clone(), config.bounds())?;
+    let (vault, clock) = (config.vault(), WallClock::system());
+    // Boxed here, so that the crates that run an exchange process do not each compile one.
+    Box::pin(run_on(&config, RemoteBank::new(client), fetch, vault, clock, shutdown, telemetry)).await
+}
+
+/// Follows the exchanges of a bank, by a way to their programmes, until `shutdown`.
+pub async fn run_on<B: Bank, F: Fetch>(
+    config: &Config,
+    bank: B,
+    fetch: F,
+    vault: Vault,
+    clock: WallClock,
+    shutdown: Shutdown,
+    telemetry: &Telemetry,
+) -> Result<(), RunError> {
+    let faults = config.faults();
+    if !faults.is_empty() {
+        return Err(RunError::Config(faults));
+    }
+    let shared = Arc::new(Shared {
+        bank,
+        fetch,
+        vault,
+        patience: config.patience(),
+        interval: Duration::from_secs(config.interval_s),
+        removal_percent_max: config.removal_percent_max,
+        rounds: Semaphore::new(config.rounds_at_once_max),
+        metrics: telemetry.register(Metrics::register),
+        clock,
+    });
+    let standing = Arc::new(Standing::default());
+    let told = Arc::clone(&standing);
+    telemetry.tell_condition(move || told.condition());
+    supervise(shared, config.pace(), standing, shutdown).await;
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! The programmes: one file for each.
+//!
+//! [`source`] says what all have in common; [`settings`] reads what an exchange is told of its programme; [`open`] makes the source of
+//! one round.
+
+pub(crate) mod source;
+pub mod settings;
+mod ncmec;
+mod threat_exchange;
+mod stop_ncii;
+mod tat;
+mod file;
+mod lines;
+
+use serde_json::Value;
+use vigie_model::UnixMillis;
+
+pub use self::lines::FileForm;
+use self::settings::Settings;
+pub use self::source::{Next, Page, Refusal, Source, Step, Trouble};
+use crate::credentials::Credentials;
+
+/// Opens the source of a round that goes on from a stored place, for the host or another member. A member's files lie in a folder of its own.
+pub fn open(
+    settings: &Settings,
+    member: Option<&str>,
+    credentials: &Credentials,
+    at: Option<&Value>,
+    now: UnixMillis,
+) -> Result<Box<dyn Source>, Trouble> {
+    Ok(match settings {
+        Settings::Ncmec { base, members } => {
+            Box::new(ncmec::Ncmec::open(base.clone(), members.clone(), credentials, at, now)?)
+        }
+        Settings::ThreatExchange { base, group, types } => {
+            let (group, types) = (group.clone(), types.clone());
+            Box::new(threat_exchange::ThreatExchange::open(base.clone(), group, types, credentials, at, now)?)
+        }
+        Settings::StopNcii { base } => {
+            Box::new(stop_ncii::StopNcii::open(base.clone(), credentials, at, now)?)
+        }
+        Settings::Tat { base } => Box::new(tat::Tat::open(base.clone(), credentials, at)?),
+        Settings::LocalFile { path, form } => {
+            let name = member.map_or_else(|| path.clone(), |member| format!("{member}/{path}"));
+            Box::new(file::File::local(&name, *form, at)?)
+        }
+        Settings::HttpFile { url, form } => Box::new(file::File::http(url.clone(), *form, credentials, at)?),
+        Settings::Sample => Box::new(file::File::sample(at)?),
+    })
+}
+
+/// The records of a file.
+#[cfg(test)]
+pub(crate) fn test_lines(text: String) -> Vec<vigie_formats::programme::Record> {
+    lines::records(text.into(), FileForm::default(), &mut Default::default()).unwrap().into()
+}

@@ -1,0 +1,381 @@
+//! What an exchange is told of its programme: the interface, and a JSON object without credentials.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use thiserror::Error;
+use url::Url;
+use vigie_formats::files::Format;
+use vigie_model::HashType;
+
+use super::lines::FileForm;
+
+/// The interface of a programme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    /// NCMEC hash sharing, version 2.
+    Ncmec,
+    /// ThreatExchange.
+    ThreatExchange,
+    /// StopNCII, version 1.
+    StopNcii,
+    /// Tech Against Terrorism's hash list, version 2.
+    Tat,
+    /// A file of the folder of files.
+    LocalFile,
+    /// A file by HTTP.
+    HttpFile,
+    /// python-threatexchange's public example hashes.
+    Sample,
+}
+
+impl Api {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Ncmec,
+        Self::ThreatExchange,
+        Self::StopNcii,
+        Self::Tat,
+        Self::LocalFile,
+        Self::HttpFile,
+        Self::Sample,
+    ];
+
+    /// The name in commands and in the bank.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ncmec => "ncmec",
+            Self::ThreatExchange => "fb_threatexchange",
+            Self::StopNcii => "stop_ncii",
+            Self::Tat => "tat",
+            Self::LocalFile => "local_file",
+            Self::HttpFile => "http_file",
+            Self::Sample => "sample",
+        }
+    }
+
+    /// The credentials that it needs.
+    #[must_use]
+    pub const fn credentials(self) -> &'static [&'static str] {
+        match self {
+            Self::Ncmec | Self::Tat => &["user", "password"],
+            Self::ThreatExchange => &["token"],
+            Self::StopNcii => &["fetch_key", "subscription_key"],
+            Self::LocalFile | Self::HttpFile | Self::Sample => &[],
+        }
+    }
+
+    /// The credentials that it can do without.
+    #[must_use]
+    pub const fn optional_credentials(self) -> &'static [&'static str] {
+        match self {
+            Self::HttpFile => &["authorization"],
+            Self::Ncmec
+            | Self::ThreatExchange
+            | Self::StopNcii
+            | Self::Tat
+            | Self::LocalFile
+            | Self::Sample => &[],
+        }
+    }
+}
+
+impl fmt::Display for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Api {
+    type Err = SettingsError;
+
+    fn from_str(text: &str) -> Result<Self, SettingsError> {
+        let is_called =
+            |api: &&Self| api.name() == text || text == "threat_exchange" && **api == Self::ThreatExchange;
+        Self::ALL.iter().find(is_called).copied().ok_or(SettingsError::Api)
+    }
+}
+
+/// Why an exchange's settings are none.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SettingsError {
+    /// There is no such interface.
+    #[error("unknown interface; use {}", Api::ALL.map(Api::name).join(", "))]
+    Api,
+    /// The settings are no JSON object of the interface's fields.
+    #[error("the settings are no JSON object of the interface's fields: {0}")]
+    Fields(String),
+    /// A field has an unusable value.
+    #[error("{field}: {reason}")]
+    Value {
+        /// The field.
+        field: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// What an exchange is told of its programme.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settings {
+    /// See [`Api::Ncmec`].
+    Ncmec {
+        /// The environment's base URL.
+        base: Url,
+        /// Members whose entries are taken; none for all.
+        members: Vec<u64>,
+    },
+    /// See [`Api::ThreatExchange`].
+    ThreatExchange {
+        /// The Graph API's base URL, version included.
+        base: Url,
+        /// The privacy group, a number.
+        group: String,
+        /// The programme's words for the types to ask for; none for all.
+        types: Vec<String>,
+    },
+    /// See [`Api::StopNcii`].
+    StopNcii {
+        /// The base URL.
+        base: Url,
+    },
+    /// See [`Api::Tat`].
+    Tat {
+        /// The base URL.
+        base: Url,
+    },
+    /// See [`Api::LocalFile`].
+    LocalFile {
+        /// The path below the folder of files.
+        path: String,
+        /// How it is read.
+        form: FileForm,
+    },
+    /// See [`Api::HttpFile`].
+    HttpFile {
+        /// The file's URL.
+        url: Url,
+        /// How it is read.
+        form: FileForm,
+    },
+    /// See [`Api::Sample`].
+    Sample,
+}
+
+/// The environments of NCMEC, by the names that python-threatexchange gives them.
+const NCMEC_ENVIRONMENTS: &[(&str, &str)] = &[
+    ("Industry", "https://report.cybertip.org/hashsharing"),
+    ("Industry_Exploitative", "https://report.cybertip.org/exploitative-hashsharing"),
+    ("LawEnforcement", "https://lesp.ncmec.org/csam-hashsharing"),
+    ("NGO", "https://hashsharing.ncmec.org/npo"),
+    ("Exploitative", "https://hashsharing.ncmec.org/exploitative"),
+    ("NGO_Generative_AI", "https://hashsharing.ncmec.org/generative-ai-csam"),
+    ("NGO_Generative_AI_Exploitative", "https://hashsharing.ncmec.org/generative-ai-exploitative"),
+    ("test_Industry", "https://exttest.cybertip.org/hashsharing"),
+    ("test_Industry_Exploitative", "https://exttest.cybertip.org/exploitative-hashsharing"),
+    ("test_LawEnforcement", "https://betalesp.ncmec.org/csam-hashsharing"),
+    ("test_NGO", "https://hashsharing-test.ncmec.org/npo"),
+    ("test_Exploitative", "https://hashsharing-test.ncmec.org/exploitative"),
+    ("test_NGO_Generative_AI", "https://hashsharing-test.ncmec.org/generative-ai-csam"),
+    ("test_NGO_Generative_AI_Exploitative", "https://hashsharing-test.ncmec.org/generative-ai-exploitative"),
+];
+
+/// The version of the Graph API of python-threatexchange 1.2.17.
+const GRAPH: &str = "https://graph.facebook.com/v26.0";
+const STOP_NCII: &str = "https://api.stopncii.org/v1";
+const TAT: &str = "https://app.terrorismanalytics.org";
+
+/// Settings of an exchange that no interface has for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Common {
+    /// The share of the exchange's records that one round may remove, in percent; `None` for the configuration's.
+    pub removal_percent_max: Option<u8>,
+}
+
+impl Settings {
+    /// Reads the settings of an interface, a JSON object; empty text is an empty object.
+    pub fn parse(api: Api, text: &str) -> Result<(Self, Common), SettingsError> {
+        let text = if text.trim().is_empty() { "{}" } else { text };
+        let fields = |error: serde_json::Error| SettingsError::Fields(error.to_string());
+        let mut object: Map<String, Value> = serde_json::from_str(text).map_err(fields)?;
+        let percent = object.remove("removal_percent_max");
+        let percent = percent.map(serde_json::from_value::<u8>).transpose().map_err(fields)?;
+        if percent.is_some_and(|percent| percent > 100) {
+            return Err(wrong("removal_percent_max", "it is 0 to 100"));
+        }
+        let settings = Self::of(api, Value::Object(object))?;
+        Ok((settings, Common { removal_percent_max: percent }))
+    }
+
+    fn of(api: Api, object: Value) -> Result<Self, SettingsError> {
+        Ok(match api {
+            Api::Ncmec => {
+                let Ncmec { environment, base_url, members } = read(object)?;
+                let base = match (base_url, environment) {
+                    (Some(base), None) => url("base_url", &base)?,
+                    (None, Some(name)) => {
+                        let found = NCMEC_ENVIRONMENTS.iter().find(|(one, _)| *one == name);
+                        let names: Vec<&str> = NCMEC_ENVIRONMENTS.iter().map(|(name, _)| *name).collect();
+                        let (_, base) = found
+                            .ok_or_else(|| wrong("environment", &format!("use {}", names.join(", "))))?;
+                        url("environment", base)?
+                    }
+                    (Some(_), Some(_)) | (None, None) => {
+                        return Err(wrong("environment", "give either it or base_url"));
+                    }
+                };
+                Self::Ncmec { base, members }
+            }
+            Api::ThreatExchange => {
+                let ThreatExchange { privacy_group, base_url, types } = read(object)?;
+                let group = match privacy_group {
+                    Value::Number(number) => number.to_string(),
+                    Value::String(text) => text,
+                    Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => String::new(),
+                };
+                if group.is_empty() || group.len() > 32 || !group.bytes().all(|byte| byte.is_ascii_digit()) {
+                    return Err(wrong("privacy_group", "it is a number"));
+                }
+                Self::ThreatExchange {
+                    base: url("base_url", base_url.as_deref().unwrap_or(GRAPH))?,
+                    group,
+                    types,
+                }
+            }
+            Api::StopNcii => {
+                let Base { base_url } = read(object)?;
+                Self::StopNcii { base: url("base_url", base_url.as_deref().unwrap_or(STOP_NCII))? }
+            }
+            Api::Tat => {
+                let Base { base_url } = read(object)?;
+                Self::Tat { base: url("base_url", base_url.as_deref().unwrap_or(TAT))? }
+            }
+            Api::LocalFile => {
+                let LocalFile { path, signal_type, format } = read(object)?;
+                Self::LocalFile { path, form: form(format, signal_type)? }
+            }
+            Api::HttpFile => {
+                let HttpFile { url: text, signal_type, format } = read(object)?;
+                Self::HttpFile { url: url("url", &text)?, form: form(format, signal_type)? }
+            }
+            Api::Sample => {
+                let Nothing {} = read(object)?;
+                Self::Sample
+            }
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ncmec {
+    environment: Option<String>,
+    base_url: Option<String>,
+    #[serde(default)]
+    members: Vec<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ThreatExchange {
+    privacy_group: Value,
+    base_url: Option<String>,
+    #[serde(default)]
+    types: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Base {
+    base_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LocalFile {
+    path: String,
+    signal_type: Option<String>,
+    format: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HttpFile {
+    url: String,
+    signal_type: Option<String>,
+    format: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+fn read<T: serde::de::DeserializeOwned>(object: Value) -> Result<T, SettingsError> {
+    serde_json::from_value(object).map_err(|error| SettingsError::Fields(error.to_string()))
+}
+
+fn wrong(field: &'static str, reason: &str) -> SettingsError {
+    SettingsError::Value { field, reason: reason.to_owned() }
+}
+
+/// A URL without credentials in it.
+fn url(field: &'static str, text: &str) -> Result<Url, SettingsError> {
+    let url = Url::parse(text).map_err(|error| wrong(field, &error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(wrong(field, "it begins with https://"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong(field, "it holds no user and no password"));
+    }
+    Ok(url)
+}
+
+fn form(format: Option<String>, signal_type: Option<String>) -> Result<FileForm, SettingsError> {
+    let hash_type = signal_type.map(|name| name.parse::<HashType>()).transpose();
+    let format = format.map(|name| name.parse::<Format>()).transpose();
+    let names = || Format::all().map(|format| format.to_string()).collect::<Vec<_>>().join(", ");
+    Ok(FileForm {
+        format: format.map_err(|_| wrong("format", &format!("use {}", names())))?,
+        hash_type: hash_type.map_err(|error| wrong("signal_type", &error.to_string()))?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_those_of_the_interface() {
+        let parse = |api: &str, text: &str| Settings::parse(api.parse().unwrap(), text);
+        let (settings, common) =
+            parse("ncmec", r#"{"environment": "test_NGO", "members": [7], "removal_percent_max": 50}"#)
+                .unwrap();
+        let base = Url::parse("https://hashsharing-test.ncmec.org/npo").unwrap();
+        assert_eq!(settings, Settings::Ncmec { base, members: vec![7] });
+        assert_eq!(common.removal_percent_max, Some(50));
+        let (settings, _) = parse("threat_exchange", r#"{"privacy_group": 123}"#).unwrap();
+        assert!(matches!(settings, Settings::ThreatExchange { group, .. } if group == "123"));
+        assert_eq!(parse("sample", "").unwrap().0, Settings::Sample);
+        assert!(parse("http_file", r#"{"url": "https://x.example/a", "signal_type": "pdq"}"#).is_ok());
+        for (api, text) in [
+            ("ncmec", "{}"),
+            ("ncmec", r#"{"environment": "none"}"#),
+            ("ncmec", r#"{"environment": "NGO", "base_url": "https://x.example"}"#),
+            ("stop_ncii", r#"{"password": "x"}"#),
+            ("stop_ncii", r#"{"base_url": "https://user:word@x.example"}"#),
+            ("fb_threatexchange", r#"{"privacy_group": "1/../2"}"#),
+            ("local_file", "{}"),
+            ("http_file", r#"{"url": "file:///etc/passwd"}"#),
+            ("http_file", r#"{"url": "https://x.example", "signal_type": "none"}"#),
+            ("http_file", r#"{"url": "https://x.example", "format": "none"}"#),
+            ("sample", "[]"),
+            ("sample", r#"{"removal_percent_max": 101}"#),
+        ] {
+            assert!(parse(api, text).is_err(), "{api} {text}");
+        }
+        assert_eq!("none".parse::<Api>(), Err(SettingsError::Api));
+    }
+}

@@ -1,0 +1,10 @@
+//! Exchanges against programmes that are played, and a bank in memory.
+
+mod memory;
+mod model;
+mod servers;
+mod playing;
+mod crashes;
+mod troubles;
+mod loopback;
+mod supervised;

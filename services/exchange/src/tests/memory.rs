@@ -1,0 +1,179 @@
+//! A bank in memory, which can fail at any write.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use vigie_formats::programme::Key;
+
+use crate::bank::{
+    Applied, Bank, BankError, Exchange, ExchangeId, KeyPage, Lease, PART_RECORDS_MAX, Part, Put, Report,
+};
+
+/// How a write fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failing {
+    /// Before anything is stored.
+    Before,
+    /// After everything is stored: the answer is lost.
+    After,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) exchanges: BTreeMap<String, Stored>,
+    /// The lease's holder and its number; nobody else gets it.
+    pub(crate) lease: u64,
+    pub(crate) is_leased_elsewhere: bool,
+    /// The writes until one fails, and how.
+    pub(crate) fail: Option<(u64, Failing)>,
+    pub(crate) is_away: bool,
+    pub(crate) parts: Vec<(usize, usize)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) exchange: Exchange,
+    pub(crate) records: BTreeMap<Key, Put>,
+    pub(crate) reports: Vec<Report>,
+}
+
+impl State {
+    fn of(&mut self, id: ExchangeId) -> Result<&mut Stored, BankError> {
+        self.exchanges.values_mut().find(|stored| stored.exchange.id == id).ok_or(BankError::Gone)
+    }
+}
+
+/// Clones are handles of the same bank.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MemoryBank(Arc<Mutex<State>>);
+
+impl MemoryBank {
+    /// A bank with one exchange, `programme`.
+    pub(crate) fn with(api: &str, config: &str) -> Self {
+        let bank = Self::default();
+        bank.add("programme", api, config);
+        bank
+    }
+
+    pub(crate) fn add(&self, name: &str, api: &str, config: &str) {
+        let id = ExchangeId(u64::try_from(self.lock().exchanges.len()).unwrap() + 1);
+        let exchange = Exchange {
+            id,
+            name: name.to_owned(),
+            member: None,
+            api: api.to_owned(),
+            config: config.to_owned(),
+            enabled: true,
+            interval_s: None,
+            cursor: Vec::new(),
+            fetch_requests: 0,
+            report: Report::default(),
+        };
+        let stored = Stored { exchange, records: BTreeMap::new(), reports: Vec::new() };
+        self.lock().exchanges.insert(name.to_owned(), stored);
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    pub(crate) fn only(&self) -> Exchange {
+        self.lock().exchanges["programme"].exchange.clone()
+    }
+
+    pub(crate) fn last_report(&self, name: &str) -> Option<Report> {
+        self.lock().exchanges[name].reports.last().cloned()
+    }
+
+    /// The records of an exchange: key, hashes, and what is said of them.
+    pub(crate) fn records(&self, name: &str) -> BTreeMap<String, String> {
+        let describe = |put: &Put| {
+            let hashes: Vec<String> = put.content.hashes().iter().map(vigie_model::Hash::to_text).collect();
+            let classes: Vec<String> = put.details.classification.iter().map(ToString::to_string).collect();
+            format!("{hashes:?} {:?} {classes:?}", put.content.labels())
+        };
+        let state = self.lock();
+        state.exchanges[name].records.iter().map(|(key, put)| (key.to_string(), describe(put))).collect()
+    }
+}
+
+impl Bank for MemoryBank {
+    async fn lease(&self, _ttl: Duration) -> Result<Option<Lease>, BankError> {
+        let state = self.lock();
+        if state.is_away {
+            return Err(BankError::Unavailable("away".to_owned()));
+        }
+        Ok((!state.is_leased_elsewhere).then(|| Lease(state.lease)))
+    }
+
+    async fn exchanges(&self) -> Result<Vec<Exchange>, BankError> {
+        let state = self.lock();
+        if state.is_away {
+            return Err(BankError::Unavailable("away".to_owned()));
+        }
+        Ok(state.exchanges.values().map(|stored| stored.exchange.clone()).collect())
+    }
+
+    async fn exchange(&self, id: ExchangeId) -> Result<Exchange, BankError> {
+        self.lock().of(id).map(|stored| stored.exchange.clone())
+    }
+
+    async fn apply(&self, exchange: ExchangeId, lease: &Lease, part: Part) -> Result<Applied, BankError> {
+        let mut state = self.lock();
+        if lease.0 != state.lease || state.is_leased_elsewhere {
+            return Err(BankError::LeaseLost);
+        }
+        let lost = || BankError::Unavailable("crashed".to_owned());
+        let failing = match &mut state.fail {
+            Some((0, failing)) => Some(*failing),
+            Some((left, _)) => {
+                *left -= 1;
+                None
+            }
+            None => None,
+        };
+        if failing == Some(Failing::Before) {
+            state.fail = None;
+            return Err(lost());
+        }
+        state.parts.push((part.withdrawn.len(), part.puts.len()));
+        assert!(part.withdrawn.len() + part.puts.len() <= PART_RECORDS_MAX && part.cursor.len() <= 4_096);
+        let stored = state.of(exchange)?;
+        if stored.exchange.cursor != part.expected {
+            return Err(BankError::Moved);
+        }
+        assert_ne!(part.expected, part.cursor, "a part does not move the cursor");
+        stored.exchange.cursor = part.cursor;
+        let mut applied = Applied::default();
+        for key in part.withdrawn {
+            applied.removed += u64::from(stored.records.remove(&key).is_some());
+        }
+        for put in part.puts {
+            applied.added += u64::from(stored.records.insert(put.key.clone(), put).is_none());
+        }
+        if failing == Some(Failing::After) {
+            state.fail = None;
+            return Err(lost());
+        }
+        Ok(applied)
+    }
+
+    async fn keys(&self, exchange: ExchangeId, after: Option<Vec<u8>>) -> Result<KeyPage, BankError> {
+        let mut state = self.lock();
+        let stored = state.of(exchange)?;
+        let after = String::from_utf8(after.unwrap_or_default()).unwrap();
+        let keys: Vec<Key> =
+            stored.records.keys().filter(|key| key.as_str() > after.as_str()).take(3).cloned().collect();
+        let next = (keys.len() == 3).then(|| keys[2].to_string().into_bytes());
+        Ok(KeyPage { keys, next })
+    }
+
+    async fn report(&self, exchange: ExchangeId, _lease: &Lease, report: &Report) -> Result<(), BankError> {
+        let mut state = self.lock();
+        let stored = state.of(exchange)?;
+        stored.exchange.report = report.clone();
+        stored.reports.push(report.clone());
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! What a programme shares, as it changes.
+
+use std::collections::BTreeMap;
+
+use vigie_consortium::Class;
+use vigie_formats::programme::{Key, Record};
+use vigie_model::{Hash, UnixMillis};
+
+/// One shared thing. Its hash is made of its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Thing {
+    /// When it last changed, in seconds.
+    pub(crate) at: u64,
+    pub(crate) is_gone: bool,
+    /// What is said of it.
+    pub(crate) is_second_class: bool,
+}
+
+/// What a programme shares.
+#[derive(Debug, Clone)]
+pub(crate) struct Model {
+    pub(crate) now: u64,
+    pub(crate) things: BTreeMap<u8, Thing>,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self { now: 1_700_000_000, things: BTreeMap::new() }
+    }
+}
+
+/// A change of what is shared.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Change {
+    Put(u8),
+    Withdraw(u8),
+    /// Seconds go by; without any, changes have one time.
+    Wait(u8),
+}
+
+impl Model {
+    pub(crate) fn of(changes: &[Change]) -> Self {
+        let mut model = Self::default();
+        model.change(changes);
+        model
+    }
+
+    pub(crate) fn change(&mut self, changes: &[Change]) {
+        for change in changes {
+            match *change {
+                Change::Wait(seconds) => self.now += u64::from(seconds),
+                Change::Put(number) => {
+                    let is_second_class =
+                        self.things.get(&number).is_some_and(|thing| !thing.is_second_class);
+                    let thing = Thing { at: self.now, is_gone: false, is_second_class };
+                    self.things.insert(number, thing);
+                }
+                Change::Withdraw(number) => {
+                    if let Some(thing) = self.things.get_mut(&number) {
+                        (thing.at, thing.is_gone) = (self.now, true);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Time goes by, until a follower that keeps a distance from the present sees all.
+    pub(crate) fn settle(&mut self) {
+        self.now += 10;
+    }
+
+    pub(crate) fn hash(number: u8) -> Hash {
+        Hash::md5([number.wrapping_add(1).max(1); 16])
+    }
+
+    pub(crate) fn record(number: u8, thing: &Thing) -> Record {
+        let class = if thing.is_second_class { "A2" } else { "A1" };
+        Record {
+            withdrawn: thing.is_gone,
+            hashes: vec![Self::hash(number)],
+            classes: vec![Class::new("ncmec", "classification", class).unwrap()],
+            labels: vec![if thing.is_second_class { "far-right" } else { "islamist" }.to_owned()],
+            changed_at: Some(UnixMillis(thing.at * 1_000)),
+            ..Record::new(Key::new(&format!("key-{number}")).unwrap())
+        }
+    }
+
+    /// Everything, withdrawn things included, by time and then by number.
+    pub(crate) fn by_time(&self) -> Vec<(u8, Thing)> {
+        let mut list: Vec<(u8, Thing)> =
+            self.things.iter().map(|(number, thing)| (*number, *thing)).collect();
+        list.sort_by_key(|(number, thing)| (thing.at, *number));
+        list
+    }
+}

@@ -1,0 +1,251 @@
+//! Programmes that are played: each answers requests from a model, in its own format.
+
+use std::collections::BTreeMap;
+
+use url::Url;
+use vigie_formats::programme::Record;
+use vigie_formats::{ncmec, stop_ncii, tat, threat_exchange, utc};
+use vigie_model::UnixMillis;
+
+use super::model::{Model, Thing};
+use crate::asking::request::{Request, Response, Target};
+
+/// Records of a page, fewer than any real programme has.
+const PAGE: usize = 3;
+
+/// A programme that is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Programme {
+    Ncmec,
+    ThreatExchange,
+    StopNcii,
+    Tat,
+    HttpFile,
+}
+
+impl Programme {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Ncmec, Self::ThreatExchange, Self::StopNcii, Self::Tat, Self::HttpFile];
+
+    pub(crate) const fn api(self) -> &'static str {
+        match self {
+            Self::Ncmec => "ncmec",
+            Self::ThreatExchange => "fb_threatexchange",
+            Self::StopNcii => "stop_ncii",
+            Self::Tat => "tat",
+            Self::HttpFile => "http_file",
+        }
+    }
+
+    pub(crate) const fn config(self) -> &'static str {
+        match self {
+            Self::Ncmec => r#"{"environment": "test_NGO", "removal_percent_max": 100}"#,
+            Self::ThreatExchange => r#"{"privacy_group": 7, "removal_percent_max": 100}"#,
+            Self::StopNcii | Self::Tat => r#"{"removal_percent_max": 100}"#,
+            Self::HttpFile => r#"{"url": "https://files.example/hashes.txt", "removal_percent_max": 100}"#,
+        }
+    }
+
+    /// The answer to a request as of a model. Credentials are checked.
+    pub(crate) fn answer(self, model: &Model, request: &Request) -> Response {
+        let Target::Url(url) = &request.target else { panic!("no URL") };
+        let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
+        let header = |name: &str| {
+            let found = request.headers.iter().find(|(one, _)| *one == name);
+            found.map_or("", |(_, value)| value.reveal())
+        };
+        match self {
+            Self::Ncmec if header("Authorization") != "Basic dXNlcjpwYXNzd29yZA==" => {
+                Response::of_status(401)
+            }
+            Self::Ncmec => ncmec(model, &query),
+            Self::ThreatExchange if query.get("access_token").map(String::as_str) != Some("token") => {
+                Response { status: 400, ..Response::ok(r#"{"error": {"code": 190}}"#) }
+            }
+            Self::ThreatExchange => threat_exchange(model, url, &query),
+            Self::StopNcii if header("x-functions-key") != "fetch_key" => Response::of_status(401),
+            Self::StopNcii => stop_ncii(model, &query),
+            Self::Tat => tat(model, url, request, &query, header("Authorization")),
+            Self::HttpFile => file(model, header("If-None-Match")),
+        }
+    }
+
+    /// The records that a follower of a model has.
+    pub(crate) fn living(self, model: &Model) -> BTreeMap<String, String> {
+        let living = model.things.iter().filter(|(_, thing)| !thing.is_gone);
+        living.map(|(number, thing)| self.describe(*number, thing)).collect()
+    }
+
+    fn describe(self, number: u8, thing: &Thing) -> (String, String) {
+        let record = Model::record(number, thing);
+        let records: Vec<Record> = match self {
+            Self::Ncmec => {
+                ncmec::records(&ncmec::Page { entries: entry(number, thing), ..Default::default() }).0
+            }
+            Self::ThreatExchange => {
+                let updates = threat_exchange::updates(&record, number.into(), 1);
+                threat_exchange::records(&threat_exchange::Page { updates, ..Default::default() }).0
+            }
+            Self::StopNcii => {
+                let records = stop_ncii::hash_records(&record, "case");
+                stop_ncii::records(&stop_ncii::Page { records, ..Default::default() }).0
+            }
+            Self::Tat => {
+                tat::records(&tat::Page {
+                    entries: tat::entries(&record, number.into()),
+                    ..Default::default()
+                })
+                .0
+            }
+            Self::HttpFile => {
+                let line = format!("md5 {}", Model::hash(number).to_text());
+                crate::sources::test_lines(line)
+            }
+        };
+        let [record] = <[Record; 1]>::try_from(records).unwrap();
+        let hashes: Vec<String> = record.hashes.iter().map(vigie_model::Hash::to_text).collect();
+        let labels: Vec<Box<str>> = record.labels.iter().map(|label| label.as_str().into()).collect();
+        let classes: Vec<String> = record.classes.iter().map(ToString::to_string).collect();
+        (record.key.to_string(), format!("{hashes:?} {labels:?} {classes:?}"))
+    }
+}
+
+fn entry(number: u8, thing: &Thing) -> Vec<ncmec::Entry> {
+    let member = ncmec::Member { id: 7, name: "Seven".to_owned() };
+    ncmec::entries(&Model::record(number, thing), &member, &number.to_string())
+}
+
+/// Entries of a range by their numbers, hence in no order of time.
+fn ncmec(model: &Model, query: &BTreeMap<String, String>) -> Response {
+    let time =
+        |name: &str| utc::from_text(&query[name]).unwrap_or_else(|| panic!("{}", query[name])).0 / 1_000;
+    let (from, to) = (time("from"), time("to"));
+    let within: Vec<_> = model.things.iter().filter(|(_, thing)| from < thing.at && thing.at <= to).collect();
+    let start: usize = query.get("start").map_or(0, |start| start.parse::<usize>().unwrap() - 1);
+    if start > within.len() {
+        return Response::of_status(400);
+    }
+    let page = &within[start..within.len().min(start + PAGE)];
+    let next = start + page.len();
+    let text = |seconds: u64| utc::to_text(UnixMillis(seconds * 1_000)).replace(':', "%3A");
+    let link = || {
+        let (from, to, max) = (text(from), text(to), within.len());
+        format!("/v2/entries?from={from}&to={to}&start={}&size={PAGE}&max={max}", next + 1)
+    };
+    let page = ncmec::Page {
+        entries: page.iter().flat_map(|(number, thing)| entry(**number, thing)).collect(),
+        next: (next < within.len()).then(link),
+        ..Default::default()
+    };
+    Response::ok(ncmec::render(&page))
+}
+
+fn threat_exchange(model: &Model, url: &Url, query: &BTreeMap<String, String>) -> Response {
+    let number = |name: &str| query.get(name).map(|text| text.parse::<u64>().unwrap());
+    let start = number("start_time").unwrap_or(0);
+    let after = number("after_time").zip(number("after_number"));
+    let mut list = model.by_time();
+    list.retain(|(number, thing)| {
+        thing.at >= start && after.is_none_or(|after| (thing.at, u64::from(*number)) > after)
+    });
+    let page = &list[..list.len().min(PAGE)];
+    let next = (list.len() > PAGE).then(|| {
+        let (number, thing) = page[PAGE - 1];
+        let mut url = url.clone();
+        let (time, number) = (thing.at.to_string(), number.to_string());
+        url.query_pairs_mut()
+            .clear()
+            .append_pair("access_token", "token")
+            .append_pair("after_time", &time)
+            .append_pair("after_number", &number);
+        threat_exchange::NextLink(url.into())
+    });
+    let updates = page
+        .iter()
+        .flat_map(|(number, thing)| {
+            threat_exchange::updates(&Model::record(*number, thing), (*number).into(), 1)
+        })
+        .collect();
+    Response::ok(threat_exchange::render(&threat_exchange::Page { updates, next, ..Default::default() }))
+}
+
+/// Pages whose last one has a lower `nextSetTimestamp` than the one before.
+fn stop_ncii(model: &Model, query: &BTreeMap<String, String>) -> Response {
+    let start: u64 = query["startTimestamp"].parse().unwrap();
+    let mut list = model.by_time();
+    list.retain(|(_, thing)| thing.at >= start);
+    if let Some(token) = query.get("nextPageToken") {
+        let (time, number) = token.split_once('-').unwrap();
+        let after = (time.parse::<u64>().unwrap(), number.parse::<u8>().unwrap());
+        list.retain(|(number, thing)| (thing.at, *number) > after);
+    }
+    let page = &list[..list.len().min(PAGE)];
+    let has_more_records = list.len() > PAGE;
+    let newest = page.iter().map(|(_, thing)| thing.at).max().unwrap_or(10);
+    let last = page.last().map(|(number, thing)| format!("{}-{number}", thing.at));
+    let page = stop_ncii::Page {
+        records: page
+            .iter()
+            .flat_map(|(number, thing)| stop_ncii::hash_records(&Model::record(*number, thing), "case"))
+            .collect(),
+        next_page_token: last,
+        next_set_timestamp: if has_more_records { newest } else { newest.saturating_sub(2).max(10) },
+        has_more_records,
+        ..Default::default()
+    };
+    Response::ok(stop_ncii::render(&page))
+}
+
+/// A token is good for the second in which it was given.
+fn tat(
+    model: &Model,
+    url: &Url,
+    request: &Request,
+    query: &BTreeMap<String, String>,
+    authorization: &str,
+) -> Response {
+    let token = format!("token-{}", model.now);
+    if url.path().contains("token-auth") {
+        let is_good = request
+            .form
+            .as_ref()
+            .is_some_and(|form| form.reveal() == "username=user&password=password&resend=False");
+        return match is_good {
+            true => Response::ok(tat::login::render(&tat::login::Token(token), "user")),
+            false => Response::of_status(400),
+        };
+    }
+    if authorization != format!("Bearer {token}") {
+        return Response::of_status(401);
+    }
+    let after = query.get("page").or(query.get("after")).filter(|after| !after.is_empty());
+    let mut list = model.by_time();
+    let key = |number: u8, thing: &Thing| (thing.at, u64::from(number));
+    if let Some((time, id)) = after.and_then(|after| after.split_once(',')) {
+        let after = (time.trim_end_matches(".0").parse().unwrap(), id.parse().unwrap());
+        list.retain(|(number, thing)| key(*number, thing) > after);
+    }
+    let page = &list[..list.len().min(PAGE)];
+    let checkpoint = page.last().map(|(number, thing)| format!("{}.0,{number}", thing.at));
+    let next = checkpoint.as_ref().filter(|_| list.len() > PAGE).map(|checkpoint| {
+        let mut next = url.clone();
+        next.query_pairs_mut().clear().append_pair("page", checkpoint);
+        next.into()
+    });
+    let entries = page
+        .iter()
+        .flat_map(|(number, thing)| tat::entries(&Model::record(*number, thing), (*number).into()));
+    let page = tat::Page { entries: entries.collect(), next, checkpoint, ..Default::default() };
+    Response::ok(tat::render(&page))
+}
+
+fn file(model: &Model, known: &str) -> Response {
+    let living = model.things.iter().filter(|(_, thing)| !thing.is_gone);
+    let lines: String =
+        living.map(|(number, _)| format!("md5 {}\n", Model::hash(*number).to_text())).collect();
+    let tag = format!("\"{}\"", blake3::hash(lines.as_bytes()));
+    if known == tag {
+        return Response::of_status(304);
+    }
+    Response { tag: Some(tag), ..Response::ok(lines) }
+}
