@@ -23,7 +23,7 @@ pub(crate) struct Image {
 /// An image file, for the description of requests.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
-pub(crate) struct ImageFile;
+pub(crate) struct ImageFile(#[allow(dead_code, reason = "the body is read as bytes")] String);
 
 /// A form with an image, for the description of requests.
 #[derive(ToSchema)]
