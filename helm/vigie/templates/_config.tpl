@@ -40,6 +40,24 @@ allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
 {{- mergeOverwrite (dict "coordinator" $coordinator) (include "vigie.consortiumConfig" (dict "root" . "component" "frontend") | fromYaml) (deepCopy .Values.frontend.config) | toYaml }}
 {{- end }}
 
+{{/* What a gateway is told, as YAML. */}}
+{{- define "vigie.gatewayConfig" -}}
+{{- $role := .Values.gateway }}
+{{- $frontends := list }}
+{{- /* The same Service as often as there are to be connections. */}}
+{{- range until (int $role.frontendConnections) }}{{ $frontends = append $frontends (include "vigie.frontendUrl" $) }}{{ end }}
+{{- $known := dict "frontend" $frontends "directory" (dict "bank" (list (include "vigie.bankUrl" .))) }}
+{{- if include "vigie.hasCoordinators" . }}{{ $known = set $known "coordinator" (list (include "vigie.coordinatorUrl" .)) }}{{ end }}
+{{- $name := printf "%s-gateway" (include "vigie.fullname" .) }}
+{{- $hosts := list $name (printf "%s.%s" $name .Release.Namespace) (printf "%s.%s.svc" $name .Release.Namespace) (include "vigie.host" (dict "root" . "name" $name)) }}
+{{- if $role.ingress.enabled }}
+{{- range $role.ingress.hosts }}{{ if not (hasPrefix "*" .) }}{{ $hosts = append $hosts . }}{{ end }}{{ end }}
+{{- end }}
+{{- $hosts = concat $hosts .Values.tls.certManager.gatewayNames (default list $role.config.hosts) | uniq }}
+{{- /* Names are added to those of the chart, and replace none. */}}
+{{- mergeOverwrite $known (include "vigie.consortiumConfig" (dict "root" . "component" "gateway") | fromYaml) (deepCopy $role.config) (dict "hosts" $hosts) | toYaml }}
+{{- end }}
+
 {{/* What the bank is told, as YAML. */}}
 {{- define "vigie.bankConfig" -}}
 {{- $store := "sqlite:/var/lib/vigie/bank.db" }}
