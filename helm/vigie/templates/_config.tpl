@@ -54,6 +54,12 @@ allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
 {{- range $role.ingress.hosts }}{{ if not (hasPrefix "*" .) }}{{ $hosts = append $hosts . }}{{ end }}{{ end }}
 {{- end }}
 {{- $hosts = concat $hosts .Values.tls.certManager.gatewayNames (default list $role.config.hosts) | uniq }}
+{{- /* Links in answers have the scheme that clients use, which is not the gateway's where the Ingress ends TLS. */}}
+{{- range $role.ingress.tls }}
+{{- range .hosts }}
+{{- if and $role.ingress.enabled (not (hasPrefix "*" .)) (not (hasKey $known "public_url")) }}{{ $known = set $known "public_url" (printf "https://%s" .) }}{{ end }}
+{{- end }}
+{{- end }}
 {{- /* Names are added to those of the chart, and replace none. */}}
 {{- mergeOverwrite $known (include "vigie.consortiumConfig" (dict "root" . "component" "gateway") | fromYaml) (deepCopy $role.config) (dict "hosts" $hosts) | toYaml }}
 {{- end }}

@@ -58,6 +58,7 @@ fn a_gateway_is_reached_under_the_names_of_its_service_and_its_ingress() {
     let listen: std::net::SocketAddr = table["listen"].as_str().unwrap().parse().unwrap();
     assert_eq!(Some(i64::from(listen.port())), port["containerPort"].as_i64());
     assert!(config.open_to_all(listen, false).is_none());
+    assert_eq!(config.public_url.as_deref(), Some(&*format!("https://{host}")));
 }
 
 /// The blocks of addresses that the gateway of a file may reach, and what is left out of each.
