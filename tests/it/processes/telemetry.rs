@@ -180,7 +180,7 @@ fn is_word(text: &str) -> bool {
     text.len() <= 80 && text.chars().all(|one| one.is_ascii_alphanumeric() || "_./-+{}".contains(one))
 }
 
-/// The prefix of the metrics of a gateway, which this cluster of roles lacks.
+/// The prefix of the metrics of a gateway.
 const OF_GATEWAY: &str = "vigie_gateway_";
 
 #[test]
@@ -212,7 +212,8 @@ fn a_gateway_tells_its_requests_by_route_and_never_what_was_asked() {
             assert!(is_known && is_word(value), "{name}: {label}={value}");
         }
     }
-    let asked: Vec<_> = names_in_the_chart().into_iter().filter(|name| name.starts_with(OF_GATEWAY)).collect();
+    let asked: Vec<_> =
+        names_in_the_chart().into_iter().filter(|name| name.starts_with(OF_GATEWAY)).collect();
     assert!(asked.len() >= 4, "{asked:?}");
     for name in asked {
         assert!(told.knows(&name), "no gateway tells {name}, and the chart asks for it");

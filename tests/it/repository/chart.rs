@@ -214,8 +214,7 @@ fn only_the_arrows_of_the_design_are_open() {
     let objects = rendered("production");
     let roles: BTreeSet<_> =
         expected(&[("frontend", "coordinator"), ("coordinator", "matcher"), ("matcher", "bank")]);
-    let of_gateways =
-        expected(&[("gateway", "frontend"), ("gateway", "coordinator"), ("gateway", "bank")]);
+    let of_gateways = expected(&[("gateway", "frontend"), ("gateway", "coordinator"), ("gateway", "bank")]);
     let apart: BTreeSet<_> = roles.union(&of_gateways).cloned().collect();
     let (of_tests, kept): (Vec<_>, Vec<_>) = objects.iter().cloned().partition(is_of_tests);
     assert_eq!(arrows(&kept), apart);

@@ -58,7 +58,7 @@ fn a_gateway_is_reached_under_the_names_of_its_service_and_its_ingress() {
     let listen: std::net::SocketAddr = table["listen"].as_str().unwrap().parse().unwrap();
     assert_eq!(Some(i64::from(listen.port())), port["containerPort"].as_i64());
     assert!(config.open_to_all(listen, false).is_none());
-    assert_eq!(config.public_url.as_deref(), Some(&*format!("https://{host}")));
+    assert_eq!(table["gateway"]["public_url"].as_str(), Some(&*format!("https://{host}")));
 }
 
 /// The blocks of addresses that the gateway of a file may reach, and what is left out of each.
@@ -98,7 +98,8 @@ fn bodies_and_fetched_files_fit_into_the_memory_of_their_gateway() {
         let config: vigie_gateway::Config = read(table, "gateway");
         let (_, template) = roles(&objects).into_iter().find(|(_, one)| component(one) == "gateway").unwrap();
         let limit = quantity(text(&template["spec"]["containers"][0]["resources"]["limits"]["memory"]));
-        let fetched = if config.fetch.enabled { config.fetch.at_once_max * config.fetch.bytes_max } else { 0 };
+        let fetched =
+            if config.fetch.enabled { config.fetch.at_once_max * config.fetch.bytes_max } else { 0 };
         let taken = (128 << 20) + 2 * config.bodies_bytes_max + fetched;
         assert!(u64::try_from(taken).unwrap() <= limit, "{golden}");
     }
