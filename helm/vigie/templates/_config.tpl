@@ -4,7 +4,9 @@ The file of one role. What the chart knows comes first, and what the values say 
 */}}
 {{- define "vigie.config" -}}
 {{- $values := .root.Values -}}
-listen = {{ printf "%s:%s" $values.listenAddress (include "vigie.port" .component) | toJson }}
+{{- with include "vigie.port" .component | trim -}}
+listen = {{ printf "%s:%s" $values.listenAddress . | toJson }}
+{{ end -}}
 allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
 
 {{ range $name, $table := .tables }}
@@ -62,6 +64,15 @@ allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
 {{- end }}
 {{- /* Names are added to those of the chart, and replace none. */}}
 {{- mergeOverwrite $known (include "vigie.consortiumConfig" (dict "root" . "component" "gateway") | fromYaml) (deepCopy $role.config) (dict "hosts" $hosts) | toYaml }}
+{{- end }}
+
+{{/* What an exchange process is told, as YAML. */}}
+{{- define "vigie.exchangeConfig" -}}
+{{- $role := .Values.exchange }}
+{{- $known := dict "bank" (include "vigie.bankUrl" .) }}
+{{- if include "vigie.credentialSources" . | fromYamlArray }}{{ $known = set $known "credentials_folder" "/etc/vigie/credentials" }}{{ end }}
+{{- if $role.files.existingClaim }}{{ $known = set $known "files_folder" "/var/lib/vigie/files" }}{{ end }}
+{{- mergeOverwrite $known (include "vigie.consortiumConfig" (dict "root" . "component" "exchange") | fromYaml) (deepCopy $role.config) | toYaml }}
 {{- end }}
 
 {{/* What the bank is told, as YAML. */}}

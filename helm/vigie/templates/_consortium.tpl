@@ -35,7 +35,8 @@ a frontend. (dict "root" $ "component" "matcher" "of" "bank")
 {{- if $consortium.clusterKey.existingSecret }}{{ $processes = set $processes "cluster_key" "/etc/vigie/consortium/cluster-key" }}{{ end }}
 {{- if include "vigie.consortiumByName" .root }}
 {{- /* Whom the table of rights lets call the role as a process. */}}
-{{- $callers := get (dict "bank" (list "frontend" "coordinator" "matcher") "coordinator" (list "frontend") "frontend" list "matcher" list "gateway" list) $component }}
+{{- $callers := get (dict "bank" (list "frontend" "coordinator" "matcher") "coordinator" (list "frontend") "frontend" list "matcher" list "gateway" list "exchange" list) $component }}
+{{- if and (eq $component "bank") $root.Values.exchange.enabled }}{{ $callers = append $callers "exchange" }}{{ end }}
 {{- if eq $component "matcher" }}
 {{- if include "vigie.hasCoordinators" $root }}{{ $callers = append $callers "coordinator" }}{{ end }}
 {{- if $root.Values.frontend.embeddedCoordinator }}{{ $callers = append $callers "frontend" }}{{ end }}

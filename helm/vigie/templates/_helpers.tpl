@@ -129,5 +129,6 @@ Seconds that a pod gets to stop: what the role itself takes at most, and some mo
 {{- define "vigie.roles" -}}
 {{- $roles := list "frontend" "coordinator" "matcher" "bank" }}
 {{- if .Values.gateway.enabled }}{{ $roles = append $roles "gateway" }}{{ end }}
+{{- if .Values.exchange.enabled }}{{ $roles = append $roles "exchange" }}{{ end }}
 {{- toYaml $roles }}
 {{- end }}

@@ -87,7 +87,7 @@ spec:
       {{- include "vigie.containerSecurity" .root | nindent 6 }}
       {{- include "vigie.roleEnv" . | nindent 6 }}
       ports:
-        {{- with include "vigie.port" .component }}
+        {{- with include "vigie.port" .component | trim }}
         - name: {{ default "grpc" $.portName }}
           containerPort: {{ . }}
         {{- end }}

@@ -68,7 +68,7 @@
 {{- end }}
 {{- if hasKey .Values.podAnnotations "checksum/config" }}{{ $faults = append $faults "podAnnotations.checksum/config: is an annotation that the chart itself sets" }}{{ end }}
 {{- $accounts := list }}
-{{- range $role := (list "frontend" "coordinator" "matcher" "bank" "gateway") }}
+{{- range $role := (list "frontend" "coordinator" "matcher" "bank" "gateway" "exchange") }}
 {{- $values := get $.Values $role }}
 {{- range $key, $value := $values.podLabels }}
 {{- if has $key $own }}{{ $faults = append $faults (printf "%s.podLabels.%s: is a label that the chart itself sets" $role $key) }}{{ end }}
@@ -84,7 +84,7 @@
 {{- if has .name $containers }}{{ $faults = append $faults (printf "%s: two containers are called %s" $role .name) }}{{ end }}
 {{- $containers = append $containers .name }}
 {{- end }}
-{{- $volumes := list "config" "tls" "data" "tmp" "postgres-tls" "consortium" }}
+{{- $volumes := list "config" "tls" "data" "tmp" "postgres-tls" "consortium" "credentials" "files" }}
 {{- range $values.extraVolumes }}
 {{- if has .name $volumes }}{{ $faults = append $faults (printf "%s.extraVolumes: a volume is called %s already" $role .name) }}{{ end }}
 {{- $volumes = append $volumes .name }}
@@ -171,6 +171,19 @@
 {{- if gt (int $coordinators) $watchers }}
 {{- $faults = append $faults (printf "matcher.config.watchers_max: is %d, and %d coordinators may watch, those in the frontends included" $watchers (int $coordinators)) }}
 {{- end }}
+{{- end }}
+{{- end }}
+{{- if and .Values.exchange.credentials.members (not .Values.consortium.enabled) }}
+{{- $faults = append $faults "exchange.credentials.members: have no effect, since consortium.enabled is false" }}
+{{- end }}
+{{- $members := list }}
+{{- range .Values.exchange.credentials.members }}
+{{- if has .member $members }}{{ $faults = append $faults (printf "exchange.credentials.members: %s is named twice" .member) }}{{ end }}
+{{- $members = append $members .member }}
+{{- end }}
+{{- range $key, $of := dict "credentials_folder" "credentials" "files_folder" "files.existingClaim" }}
+{{- if hasKey $.Values.exchange.config $key }}
+{{- $faults = append $faults (printf "exchange.config.%s: follows from exchange.%s" $key $of) }}
 {{- end }}
 {{- end }}
 {{- $faults = concat $faults (include "vigie.routeFaults" . | fromYamlArray) (include "vigie.gatewayFaults" . | fromYamlArray) (include "vigie.consortiumFaults" . | fromYamlArray) }}

@@ -138,7 +138,7 @@ fn each_shard_keeps_a_replica_whatever_is_rolled_or_drained() {
 
 #[test]
 fn a_rollout_waits_for_new_pods_and_stops_at_a_fault_of_the_configuration() {
-    for (golden, count) in [("production", 4), ("tls", 3), ("members", 4)] {
+    for (golden, count) in [("production", 4), ("tls", 3), ("members", 5)] {
         let objects = rendered(golden);
         let deployments: Vec<_> = of_kind(&objects, "Deployment").collect();
         assert_eq!(deployments.len(), count, "{golden}");
@@ -197,7 +197,7 @@ fn arrows(objects: &[Yaml]) -> BTreeSet<(String, String)> {
             .filter_map(|peer| Some(peer["podSelector"]["matchLabels"][COMPONENT].as_str()?.to_owned()))
             .collect()
     };
-    let all = || ROLES.into_iter().chain(["client"]);
+    let all = || ROLES.into_iter().chain(["client", "exchange"]);
     let pairs = all().flat_map(|from| all().map(move |to| (from, to)));
     pairs
         .filter(|(from, to)| {
@@ -219,7 +219,7 @@ fn only_the_arrows_of_the_design_are_open() {
     let (of_tests, kept): (Vec<_>, Vec<_>) = objects.iter().cloned().partition(is_of_tests);
     assert_eq!(arrows(&kept), apart);
     let of_members: Vec<_> = rendered("members").into_iter().filter(|one| !is_of_tests(one)).collect();
-    let followers = [("frontend", "bank"), ("coordinator", "bank")];
+    let followers = [("frontend", "bank"), ("coordinator", "bank"), ("exchange", "bank")];
     assert_eq!(&arrows(&of_members) - &apart, expected(&followers));
     // While tests run, and by policies that then go.
     let tests: BTreeSet<_> =
