@@ -3,6 +3,7 @@
 
 mod answers;
 mod bounded;
+mod gateway;
 mod operations;
 mod measured;
 mod members;

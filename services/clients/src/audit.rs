@@ -6,7 +6,7 @@ use tonic::Code;
 use vigie_audit::tree::{LeafIndex, NodeHash, SIZE_MAX, Size};
 use vigie_consortium::{MemberName, PrincipalId};
 use vigie_model::{BankId, ItemId, MemberId, Sequence, UnixMillis};
-use vigie_net::{CallError, Channel, EndpointError, Network, Patience};
+use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
 use vigie_proto::Invalid;
 use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::audit_service_client::AuditServiceClient;
@@ -133,6 +133,12 @@ impl AuditClient {
     #[must_use]
     pub fn with_patience(self, patience: Patience) -> Self {
         Self { bank: self.bank.with_patience(patience) }
+    }
+
+    /// The same banks and connections, for a caller with this credential.
+    #[must_use]
+    pub fn bearing(&self, bearer: Option<Bearer>) -> Self {
+        Self { bank: self.bank.bearing(bearer) }
     }
 
     /// Lists up to `page_size` entries from an index on, of a member or of all whom the caller may read.

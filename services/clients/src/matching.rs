@@ -112,6 +112,12 @@ impl MatchClient {
         Self { pool: self.pool.clone(), bearer }
     }
 
+    /// The error of a call that is not made.
+    #[must_use]
+    pub fn refused(&self, code: Code, message: &str) -> CallError {
+        self.pool.pick().target.refused(code, message)
+    }
+
     /// Asks about a batch of content. One attempt, but for a connection that breaks: whether to ask again is the
     /// platform's to say.
     pub async fn match_content(&self, call: MatchCall, deadline: Instant) -> Result<MatchAnswer, CallError> {

@@ -51,6 +51,17 @@ pub(crate) struct Indexed {
     pub(crate) at: UnixMillis,
 }
 
+/// The last good look in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LastSeen {
+    /// When that was.
+    pub(crate) at: UnixMillis,
+    /// Shards of the cluster; `None` where no coordinator tells.
+    pub(crate) shards: Option<u16>,
+    /// Replicas of the shards that answered; `None` where no coordinator tells.
+    pub(crate) replicas_ready: Option<usize>,
+}
+
 impl Cluster {
     pub(crate) fn new(config: &Config) -> Self {
         Self { seen: Arc::default(), age_max: Duration::from_millis(config.status_age_ms_max) }
@@ -78,6 +89,18 @@ impl Cluster {
             *most = (*most).max(count.map_or(0, |count| count.hashes));
         }
         Some(Indexed { hashes: of_shards.values().sum(), at: seen.wall })
+    }
+
+    /// The last good look; `None` where there was none.
+    pub(crate) fn last_seen(&self) -> Option<LastSeen> {
+        let seen = self.seen();
+        let Seen { topology, wall, .. } = seen.as_ref()?;
+        let shards = topology.as_ref().and_then(|topology| topology.shard_count);
+        Some(LastSeen {
+            at: *wall,
+            shards: shards.map(|count| count.get()),
+            replicas_ready: topology.as_ref().map(Topology::ready_count),
+        })
     }
 
     fn seen(&self) -> MutexGuard<'_, Option<Seen>> {

@@ -14,7 +14,8 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
-use http::{Request, header};
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, Request, header};
 use tonic::body::Body;
 use tower::Service;
 use vigie_access::Access;
@@ -28,6 +29,7 @@ use crate::hma::Refusal;
 use crate::metrics::{Metrics, RefusedFor};
 use crate::problem::Problem;
 use crate::upstream::Upstream;
+use crate::v1::paths;
 
 pub(crate) use cross_site::Hosts;
 pub(crate) use slots::Slots as RequestSlots;
@@ -74,10 +76,12 @@ impl Service<Request<Body>> for Gateway {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let (entry, routes) = (Arc::clone(&self.entry), self.routes.clone());
         Box::pin(async move {
-            let answer = match entry.enter(request).await {
+            let mut answer = match entry.enter(request).await {
                 Ok((request, _slot)) => routed(routes, request).await,
                 Err(answer) => answer,
             };
+            // Answers are of one caller and one moment.
+            answer.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
             Ok(answer.map(Body::new))
         })
     }
@@ -92,10 +96,14 @@ impl Entry {
     /// Lets a request in, with its caller among its extensions, or answers it.
     async fn enter(&self, mut request: Request<Body>) -> Result<(Request<Body>, slots::Slot), Response> {
         let origin = request.extensions().get::<Origin>().cloned().unwrap_or_default();
+        let is_v1 = paths::owns(request.uri().path());
         let refused = |reason: RefusedFor| {
             move |problem: Problem| {
                 self.metrics.refused(reason);
-                Refusal::from(problem).into_response()
+                match is_v1 {
+                    true => problem.into_response(),
+                    false => Refusal::from(problem).into_response(),
+                }
             }
         };
         match slashes::of(request.uri()) {

@@ -28,6 +28,7 @@ mod entry;
 mod media;
 mod hma;
 mod feeds;
+mod v1;
 
 pub use config::Config;
 pub use media::fetching::FetchConfig;

@@ -1,19 +1,31 @@
-//! The failure of a request, before it takes the form of an API.
+//! The failure of a request: before it takes the form of an API, and in the form of RFC 9457 (`application/problem+json`).
 
 use std::time::Duration;
 
-use http::StatusCode;
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 use vigie_clients::{CallError, Code};
+use vigie_rpc::code;
 
 /// Why a request is refused or failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     /// The status of the answer.
     pub(crate) status: StatusCode,
+    /// The gRPC code.
+    pub(crate) code: Code,
     /// For a person to read. Repeats nothing of a credential or a hash.
     pub(crate) message: String,
     /// When the caller may come again.
     pub(crate) retry_after: Option<Duration>,
+    /// The field of the request that is at fault, if one is.
+    pub(crate) field: Option<String>,
+    /// The answer of a lookup that covers less than was asked for.
+    pub(crate) partial: Option<Box<Value>>,
 }
 
 /// When a caller that was refused for want of room comes again.
@@ -21,12 +33,19 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), retry_after: None }
+        let (code, message) = (code_of(status), message.into());
+        Self { status, code, message, retry_after: None, field: None, partial: None }
     }
 
     /// A request that its caller has to change.
     pub(crate) fn bad(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// A field of a request that does not fit, and why.
+    pub(crate) fn field(field: impl Into<String>, why: impl std::fmt::Display) -> Self {
+        let field = field.into();
+        Self { message: format!("{field}: {why}"), field: Some(field), ..Self::bad("") }
     }
 
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
@@ -36,6 +55,13 @@ impl Problem {
     /// A request that is refused for now.
     pub(crate) fn busy(message: impl Into<String>) -> Self {
         Self { retry_after: Some(AGAIN), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
+    }
+
+    /// A failure that a service answered with this code and text.
+    pub(crate) fn of_code(code: Code, message: impl Into<String>) -> Self {
+        let status = status_of(code);
+        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(AGAIN);
+        Self { code, retry_after, ..Self::new(status, message) }
     }
 }
 
@@ -55,6 +81,22 @@ const fn status_of(code: Code) -> StatusCode {
     }
 }
 
+/// The code of a failure that no service answered.
+const fn code_of(status: StatusCode) -> Code {
+    match status {
+        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+        StatusCode::FORBIDDEN => Code::PermissionDenied,
+        StatusCode::NOT_FOUND => Code::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Code::Unimplemented,
+        StatusCode::REQUEST_TIMEOUT => Code::DeadlineExceeded,
+        StatusCode::CONFLICT => Code::FailedPrecondition,
+        StatusCode::TOO_MANY_REQUESTS => Code::ResourceExhausted,
+        StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
+        StatusCode::INTERNAL_SERVER_ERROR => Code::Internal,
+        _ => Code::InvalidArgument,
+    }
+}
+
 /// A failed call to a service, without the addresses of the deployment.
 impl From<CallError> for Problem {
     fn from(error: CallError) -> Self {
@@ -69,9 +111,57 @@ impl From<CallError> for Problem {
             }
             (false, _) => error.message().to_owned(),
         };
-        let retry_after =
-            error.retry_after().or((status == StatusCode::SERVICE_UNAVAILABLE).then_some(AGAIN));
-        Self { status, message, retry_after }
+        let problem = Self::of_code(error.code(), message);
+        Self { retry_after: error.retry_after().or(problem.retry_after), ..problem }
+    }
+}
+
+/// A failure (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ProblemObject {
+    /// `about:blank`: the status says which kind of failure it is, and `code` says more.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The status of the answer.
+    status: u16,
+    /// Why, for a person to read.
+    detail: String,
+    /// The gRPC code, such as `INVALID_ARGUMENT`.
+    code: &'static str,
+    /// The field of the request that is at fault, such as `queries[2].hashes[0].hash`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    /// The answer of a lookup that covers less than was asked for, in the form of a whole answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    partial: Option<Box<Value>>,
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Self { status, code, message, retry_after, field, partial } = self;
+        let object = ProblemObject {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: message,
+            code: code::word(code),
+            field,
+            partial,
+        };
+        let mut answer = (status, Json(object)).into_response();
+        let headers: &mut HeaderMap = answer.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(after) = retry_after {
+            let seconds = u64::try_from(after.as_millis().div_ceil(1_000).max(1)).unwrap_or(u64::MAX);
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        answer
     }
 }
 
@@ -85,5 +175,36 @@ mod tests {
             assert_eq!(status_of(code), StatusCode::SERVICE_UNAVAILABLE, "{code:?}");
         }
         assert_eq!(status_of(Code::NotFound), StatusCode::NOT_FOUND);
+    }
+
+    #[test]
+    fn the_code_of_a_status_is_one_that_services_answer_with_that_status() {
+        for status in [400, 401, 403, 404, 409, 429, 500, 501, 503] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(status_of(code_of(status)), status);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_answered_in_the_form_of_rfc_9457() {
+        let answer = Problem::field("limit", "is 0").into_response();
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/problem+json");
+        let body = axum::body::to_bytes(answer.into_body(), 1_024).await.unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let expected = serde_json::json!({
+            "type": "about:blank", "title": "Bad Request", "status": 400, "detail": "limit: is 0",
+            "code": "INVALID_ARGUMENT", "field": "limit"
+        });
+        assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn headers_say_when_to_come_back_and_which_credential_is_asked_for() {
+        let retry_after = Some(Duration::from_millis(1_200));
+        let busy = Problem { retry_after, ..Problem::busy("busy") }.into_response();
+        assert_eq!(busy.headers()[header::RETRY_AFTER], "2");
+        let unknown = Problem::new(StatusCode::UNAUTHORIZED, "who?").into_response();
+        assert_eq!(unknown.headers()[header::WWW_AUTHENTICATE], "Bearer");
     }
 }

@@ -19,6 +19,7 @@ use crate::media::bodies::Bodies;
 use crate::media::fetching::Fetcher;
 use crate::metrics::{Metrics, measure};
 use crate::upstream::Upstream;
+use crate::v1;
 
 /// Why a gateway could not run.
 #[derive(Debug, Error)]
@@ -117,6 +118,7 @@ fn routes(shared: Shared, metrics: Arc<Metrics>) -> Router {
         .merge(feeds::routes())
         .fallback(hma::no_such_page)
         .method_not_allowed_fallback(hma::no_such_method)
+        .nest("/v1", v1::routes(shared.cluster.clone(), shared.bodies.clone()))
         .with_state(shared)
         .layer(middleware::from_fn_with_state(metrics, measure))
 }

@@ -1,24 +1,33 @@
 //! The services behind the gateway, as one caller uses them.
 
+mod lookups;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vigie_clients::{BankClient, Bearer, EndpointError, MatchClient, Network, Patience};
-use vigie_model::Sequence;
+use vigie_clients::{
+    AuditClient, BankClient, Bearer, CallError, ConsortiumClient, EndpointError, MatchAnswer, MatchClient,
+    Network, Patience,
+};
+use vigie_model::{Content, SearchOptions, Sequence};
 
 use crate::config::Config;
+use crate::upstream::lookups::{Lookup, Lookups};
 
 /// How long a bank that cannot be reached is tried. A client that waits longer has given up.
 const CONNECTING: Duration = Duration::from_secs(2);
-/// How long lookups ask for the newest write that went through this gateway. A matcher that lags longer is not ready, and is not asked.
-const WRITES_REMEMBERED: Duration = Duration::from_secs(60);
+/// How long lookups ask for the newest write that went through this gateway. Such lookups share no calls; matchers lag by milliseconds.
+const WRITES_REMEMBERED: Duration = Duration::from_secs(10);
 
 /// The clients that all callers share.
 #[derive(Debug, Clone)]
 pub(crate) struct Upstream {
     frontends: MatchClient,
+    lookups: Lookups,
     banks: BankClient,
+    members: ConsortiumClient,
+    audit: AuditClient,
     newest: Arc<Newest>,
     within: Duration,
 }
@@ -30,17 +39,27 @@ pub(crate) struct Caller {
     pub(crate) frontends: MatchClient,
     /// The banks.
     pub(crate) banks: BankClient,
+    /// The members, principals, grants, quotas and charters of the banks.
+    pub(crate) members: ConsortiumClient,
+    /// The audit of the banks.
+    pub(crate) audit: AuditClient,
     /// The newest write.
     pub(crate) newest: Arc<Newest>,
+    lookups: Lookups,
+    bearer: Option<Bearer>,
     within: Duration,
 }
 
 impl Upstream {
     pub(crate) fn new(config: &Config, network: &Network) -> Result<Self, EndpointError> {
-        let banks = BankClient::among(&config.directory.bank, network)?;
+        let (banks, patience) = (&config.directory.bank, Patience::Connecting(CONNECTING));
+        let frontends = MatchClient::new_on(&config.frontend, network)?;
         Ok(Self {
-            frontends: MatchClient::new_on(&config.frontend, network)?,
-            banks: banks.with_patience(Patience::Connecting(CONNECTING)),
+            lookups: lookups::lane(frontends.clone()),
+            frontends,
+            banks: BankClient::among(banks, network)?.with_patience(patience),
+            members: ConsortiumClient::among(banks, network)?.with_patience(patience),
+            audit: AuditClient::among(banks, network)?.with_patience(patience),
             newest: Arc::default(),
             within: config.deadline(),
         })
@@ -50,7 +69,11 @@ impl Upstream {
     pub(crate) fn of(&self, bearer: Option<Bearer>) -> Caller {
         Caller {
             frontends: self.frontends.bearing(bearer.clone()),
-            banks: self.banks.bearing(bearer),
+            members: self.members.bearing(bearer.clone()),
+            audit: self.audit.bearing(bearer.clone()),
+            banks: self.banks.bearing(bearer.clone()),
+            lookups: self.lookups.clone(),
+            bearer,
             newest: Arc::clone(&self.newest),
             within: self.within,
         }
@@ -61,6 +84,21 @@ impl Caller {
     /// When the answer has to be there.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.within
+    }
+
+    /// The same for a caller that waits no longer than this.
+    pub(crate) fn deadline_within(&self, asked: Option<Duration>) -> Instant {
+        Instant::now() + asked.map_or(self.within, |asked| asked.min(self.within))
+    }
+
+    /// Looks hashes up, in a call that others of the same caller may share.
+    pub(crate) async fn look_up(
+        &self,
+        contents: Vec<Content>,
+        options: SearchOptions,
+        deadline: Instant,
+    ) -> Result<MatchAnswer, CallError> {
+        self.lookups.search(Lookup::new(self.bearer.clone(), contents, options, deadline)).await
     }
 }
 

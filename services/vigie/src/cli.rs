@@ -2,6 +2,7 @@
 
 mod setup;
 mod items;
+mod files;
 mod members;
 mod audit;
 mod when;
@@ -19,6 +20,7 @@ pub(crate) use audit::{
     AuditCommand, AuditCosignArgs, AuditExportArgs, AuditKeyCommand, AuditListArgs, AuditProveArgs,
     AuditVerifyArgs, KeyArg, LogArgs, of_kind,
 };
+pub(crate) use files::{BankExportArgs, BankSyncArgs, HashFileArgs};
 pub(crate) use items::{DetailsArgs, ItemAddArgs, ItemCommand, ItemFindArgs, ItemRevertArgs, OriginArgs};
 pub(crate) use members::{
     CharterCommand, GrantCommand, MemberCommand, MemberWordsArgs, NewKeyArgs, OneMemberArgs,
@@ -256,7 +258,7 @@ fn http_at(text: &str) -> Result<HttpAt, String> {
 #[derive(Debug, Args)]
 pub(crate) struct MatchArgs {
     /// Image files; folders of them, in which other files are counted and no failures; hashes, such as 64 hexadecimal digits
-    /// (searched as PDQ and as SHA-256) or md5:DIGEST; or `-` for standard input: text is read as a hash a line (or the
+    /// (searched as every type that is written so) or md5:DIGEST; or `-` for standard input: text is read as a hash a line (or the
     /// JSON of `vigie hash`), anything else as one image
     #[arg(required = true, value_name = "FILE|DIR|HASH|-")]
     pub(crate) inputs: Vec<PathBuf>,
@@ -337,6 +339,14 @@ pub(crate) enum BankCommand {
         #[arg(long)]
         with_items: bool,
     },
+    /// Make a bank equal to a file of hashes: add what it lacks, keep what is there, remove what the file does not hold
+    ///
+    /// Items are the same if they have the same hashes and, where the file names items, the same external reference. Items are
+    /// added before others are removed. A sync that was stopped goes on when it is run again. It is for the bank's owner: another
+    /// member removes its own submissions alone. Canaries stay.
+    Sync(BankSyncArgs),
+    /// Write the items of a bank to a file of hashes
+    Export(BankExportArgs),
     /// Show or change a bank's demands on contributors and its terms
     #[command(subcommand)]
     Charter(CharterCommand),

@@ -4,6 +4,7 @@ mod bank_address;
 mod deadline;
 mod date;
 mod stop;
+mod new_file;
 mod cluster;
 mod banks;
 mod members;

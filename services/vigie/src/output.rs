@@ -6,7 +6,7 @@
 mod table;
 pub(crate) mod style;
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -102,6 +102,11 @@ impl Output {
             return Ok(());
         }
         self.print(&serde_json::to_string(object).map_err(io::Error::other)?)
+    }
+
+    /// Standard output for what is neither a line for people nor an object: the text of a file.
+    pub(crate) fn raw(&self) -> BufWriter<Stdout> {
+        BufWriter::new(io::stdout())
     }
 
     fn print(&mut self, text: &str) -> Printed {

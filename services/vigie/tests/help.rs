@@ -43,6 +43,40 @@ fn the_help_names_every_command_and_exit_code() {
 }
 
 #[test]
+fn the_help_of_files_names_every_format_and_what_protects_a_bank() {
+    let add = output(&["item", "add", "--help"]);
+    let sync = output(&["bank", "sync", "--help"]);
+    let export = output(&["bank", "export", "--help"]);
+    let both = [
+        "csv",
+        "tsv",
+        "semicolon",
+        "jsonl",
+        "list",
+        "named",
+        "sums",
+        "threatexchange",
+        "tx",
+        "tx-dataset",
+        "hma",
+        "stopncii",
+        "ncmec",
+    ];
+    for format in both.into_iter().chain(["pdq", "pdq-details"]) {
+        assert!(add.contains(format) && sync.contains(format), "{format} in {add}{sync}");
+        assert_eq!(
+            export.contains(&format!("{format},")) || export.contains(&format!("{format}]")),
+            both.contains(&format),
+            "{format} in {export}"
+        );
+    }
+    for option in ["--type", "--columns", "--ignore-unknown", "--rejects", "--dry-run"] {
+        assert!(add.contains(option) && sync.contains(option), "{option} in {add}{sync}");
+    }
+    assert!(sync.contains("--remove-max") && sync.contains("10%") && sync.contains("--ignore-bad"), "{sync}");
+}
+
+#[test]
 fn the_version_is_that_of_the_package() {
     assert_eq!(output(&["--version"]).trim(), concat!("vigie ", env!("CARGO_PKG_VERSION")));
 }

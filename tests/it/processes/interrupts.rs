@@ -59,7 +59,7 @@ fn an_import_that_is_interrupted_says_how_to_go_on_and_nothing_is_added_twice() 
     std::fs::write(&file, &csv).unwrap();
 
     let mut import = Command::new(vigie_binary())
-        .args(["item", "add", "known", "--json", "--hashes", "-"])
+        .args(["item", "add", "known", "--json", "--type", "pdq", "--hashes", "-"])
         .envs(up.environment())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -92,7 +92,8 @@ fn an_import_that_is_interrupted_says_how_to_go_on_and_nothing_is_added_twice() 
     assert!(stderr.contains(&format!("the same command with --after-line {line} adds the rest")), "{stderr}");
 
     let line = line.to_string();
-    let rest = ["item", "add", "known", "--hashes", file.to_str().unwrap(), "--after-line", &line];
+    let file = file.to_str().unwrap();
+    let rest = ["item", "add", "known", "--type", "pdq", "--hashes", file, "--after-line", &line];
     assert_eq!(run(&rest, &up.environment()).unwrap().code, 0);
     assert_eq!(items(), 6_000);
     up.kill().unwrap();

@@ -100,22 +100,21 @@ impl Hash {
     }
 
     /// Reads the text of a hash of a known type: hexadecimal digits of either case without prefix or separators, or base64
-    /// where the row allows it.
+    /// where the row allows it; of TLSH, `T1` may stand before the digits.
     pub fn from_text(hash_type: HashType, text: &str) -> Result<Self, HashError> {
         let row = hash_type.row().ok_or(HashError::UnknownType(hash_type))?;
-        if let Some(bytes) = hex::decode(text) {
-            match (Self::of_row(row, &bytes), row.text) {
-                (Ok(hash), _) => return Ok(hash),
-                (Err(error), TextForm::Hex) => return Err(error),
-                // Base64 may consist of hexadecimal digits alone.
-                (Err(error), TextForm::HexOrBase64) => return base64_of(row, text).ok_or(error),
-            }
+        let digits = match row.text {
+            TextForm::Hex | TextForm::HexOrBase64 => text,
+            TextForm::Tlsh => text.strip_prefix("T1").or_else(|| text.strip_prefix("t1")).unwrap_or(text),
+        };
+        let mut bytes = [0; Self::LEN_MAX];
+        let is_base64 = row.text == TextForm::HexOrBase64;
+        match hex::decode_into(digits.as_bytes(), &mut bytes) {
+            // Base64 may consist of hexadecimal digits alone.
+            Some(len) => Self::of_row(row, &bytes[..len])
+                .or_else(|error| base64_of(row, text).filter(|_| is_base64).ok_or(error)),
+            None => base64_of(row, text).filter(|_| is_base64).ok_or(HashError::Text { hash_type }),
         }
-        match row.text {
-            TextForm::Hex => None,
-            TextForm::HexOrBase64 => base64_of(row, text),
-        }
-        .ok_or(HashError::Text { hash_type })
     }
 
     /// The type, which decides how the hash is computed and compared.
@@ -153,10 +152,13 @@ impl Hash {
         }
     }
 
-    /// The usual written form: lower-case hexadecimal digits.
+    /// The usual written form: lower-case hexadecimal digits; of TLSH `T1` and upper-case ones.
     #[must_use]
     pub fn to_text(&self) -> String {
-        hex::encode(&self.bytes)
+        match self.hash_type.row().map(|row| row.text) {
+            Some(TextForm::Tlsh) => format!("T1{}", hex::encode(&self.bytes).to_ascii_uppercase()),
+            Some(TextForm::Hex | TextForm::HexOrBase64) | None => hex::encode(&self.bytes),
+        }
     }
 }
 
@@ -187,6 +189,7 @@ fn text_form(hash_type: HashType) -> String {
     match row.text {
         TextForm::Hex => hex,
         TextForm::HexOrBase64 => format!("{hex} or as base64"),
+        TextForm::Tlsh => format!("T1 and {hex}"),
     }
 }
 
@@ -217,6 +220,23 @@ mod tests {
                 assert_eq!(base64.is_ok(), row.text == TextForm::HexOrBase64, "{}", row.name);
             }
         }
+    }
+
+    #[test]
+    fn tlsh_is_written_with_its_version_and_read_with_or_without_it() {
+        let digits = "AB".repeat(35);
+        let hash = Hash::from_text(HashType::TLSH, &digits).unwrap();
+        assert_eq!(hash.to_text(), format!("T1{digits}"));
+        assert_eq!(Hash::from_text(HashType::TLSH, &hash.to_text().to_lowercase()), Ok(hash));
+        let error = Hash::from_text(HashType::TLSH, &format!("T2{digits}")).unwrap_err();
+        assert!(error.to_string().contains("T1 and 70 hexadecimal digits"), "{error}");
+    }
+
+    #[test]
+    fn photodna_is_read_from_either_text() {
+        let hash = Hash::from_bytes(HashType::PHOTODNA, &bytes(144)).unwrap();
+        assert_eq!((STANDARD.encode(hash.as_bytes()).len(), hash.to_text().len()), (192, 288));
+        assert_eq!(Hash::from_text(HashType::PHOTODNA, &STANDARD.encode(hash.as_bytes())), Ok(hash));
     }
 
     #[test]

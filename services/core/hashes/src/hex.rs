@@ -47,6 +47,39 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
     pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
 }
 
+/// Reads digits as [`decode`] does, into the beginning of `to`, and returns how many bytes they are; `None` also where they are more
+/// than `to` holds.
+#[must_use]
+pub fn decode_into(text: &[u8], to: &mut [u8]) -> Option<usize> {
+    let (pairs, rest) = text.as_chunks::<2>();
+    let to = to.get_mut(..pairs.len()).filter(|_| rest.is_empty())?;
+    let mut faults = 0;
+    for (byte, [high, low]) in to.iter_mut().zip(pairs) {
+        let (high, low) = (VALUES[usize::from(*high)], VALUES[usize::from(*low)]);
+        faults |= high | low;
+        *byte = high << 4 | low & 15;
+    }
+    (faults & NO_DIGIT == 0).then_some(pairs.len())
+}
+
+/// Marks, in [`VALUES`], a byte that is no digit.
+const NO_DIGIT: u8 = 0x80;
+
+/// The value of each byte as a digit.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut byte = 0_u8;
+    loop {
+        if let Some(value) = digit(byte) {
+            values[byte as usize] = value;
+        }
+        if byte == u8::MAX {
+            break values;
+        }
+        byte += 1;
+    }
+};
+
 /// Reads exactly `N` bytes: see [`decode`].
 #[must_use]
 pub fn decode_array<const N: usize>(text: &str) -> Option<[u8; N]> {
@@ -75,6 +108,13 @@ mod tests {
             prop_assert_eq!(decode(&text), Some(bytes.clone()));
             prop_assert_eq!(decode(&text.to_uppercase()), Some(bytes.clone()));
             prop_assert_eq!(Hex(&bytes).to_string(), text);
+        }
+
+        #[test]
+        fn digits_are_read_in_place_as_they_are_into_a_vector(text in "[0-9a-fA-F]{0,12}|[ -~]{0,6}|\\PC{0,4}", room in 0_usize..8) {
+            let mut to = vec![0; room];
+            let read = decode_into(text.as_bytes(), &mut to).map(|len| to[..len].to_vec());
+            prop_assert_eq!(read, decode(&text).filter(|bytes| bytes.len() <= room));
         }
     }
 

@@ -48,7 +48,7 @@ rows! {
     /// SHA-256 of the content's bytes.
     SHA256 = 3 {
         name: "sha256",
-        aliases: &["HASH_SHA256", "sha-256"],
+        aliases: &["HASH_SHA256", "HASH_VIDEO_SHA256", "sha-256"],
         lengths: &[32],
         text: TextForm::HexOrBase64,
         metric: Metric::Equality,
@@ -62,6 +62,70 @@ rows! {
         name: "sha1",
         aliases: &["HASH_SHA1", "sha-1"],
         lengths: &[20],
+        text: TextForm::HexOrBase64,
+        metric: Metric::Equality,
+        distance_default: Distance(0),
+        distance_max: Distance(0),
+        has_variants: false,
+        has_quality_floor: false,
+    }
+    /// SHA-512 of the content's bytes.
+    SHA512 = 5 {
+        name: "sha512",
+        aliases: &["HASH_SHA512", "sha-512"],
+        lengths: &[64],
+        text: TextForm::HexOrBase64,
+        metric: Metric::Equality,
+        distance_default: Distance(0),
+        distance_max: Distance(0),
+        has_variants: false,
+        has_quality_floor: false,
+    }
+    /// PhotoDNA, a perceptual hash that only its licensees compute.
+    ///
+    /// Opaque here: hashes match if they are equal. How near two of them are is known to its licensees.
+    PHOTODNA = 6 {
+        name: "photodna",
+        aliases: &["HASH_PDNA", "HASH_PHOTODNA", "pdna"],
+        lengths: &[144],
+        text: TextForm::HexOrBase64,
+        metric: Metric::Equality,
+        distance_default: Distance(0),
+        distance_max: Distance(0),
+        has_variants: false,
+        has_quality_floor: false,
+    }
+    /// TLSH, a locality-sensitive hash of bytes or of text: version 1 with buckets of 128 and a checksum of one byte.
+    ///
+    /// Hashes match if they are equal; TLSH's own distance is not computed.
+    TLSH = 7 {
+        name: "tlsh",
+        aliases: &["HASH_TLSH", "HASH_TEXT_TLSH", "text_tlsh"],
+        lengths: &[35],
+        text: TextForm::Tlsh,
+        metric: Metric::Equality,
+        distance_default: Distance(0),
+        distance_max: Distance(0),
+        has_variants: false,
+        has_quality_floor: false,
+    }
+    /// MD5 of a normalised URL.
+    URL_MD5 = 8 {
+        name: "url_md5",
+        aliases: &["HASH_URL_MD5", "url-md5"],
+        lengths: &[16],
+        text: TextForm::HexOrBase64,
+        metric: Metric::Equality,
+        distance_default: Distance(0),
+        distance_max: Distance(0),
+        has_variants: false,
+        has_quality_floor: false,
+    }
+    /// SHA-256 of a normalised text.
+    TEXT_SHA256 = 9 {
+        name: "text_sha256",
+        aliases: &["HASH_TEXT_SHA256", "text-sha256"],
+        lengths: &[32],
         text: TextForm::HexOrBase64,
         metric: Metric::Equality,
         distance_default: Distance(0),

@@ -17,7 +17,7 @@ pub struct Distance(pub u16);
 pub struct Row {
     /// The type that the row describes.
     pub hash_type: HashType,
-    /// The name used in files, on the command line and in messages: lower-case letters and digits.
+    /// The name used in files, on the command line and in messages: lower-case letters, digits and underscores.
     pub name: &'static str,
     /// Names that other tools give it, compared without case: see [`crate::lookup`].
     pub aliases: &'static [&'static str],
@@ -55,6 +55,8 @@ pub enum TextForm {
     Hex,
     /// The same, and input may be standard base64 with padding (RFC 4648, section 4).
     HexOrBase64,
+    /// TLSH: `T1` and upper-case hexadecimal digits in output; in input either case, and `T1` may be left out.
+    Tlsh,
 }
 
 impl HashType {

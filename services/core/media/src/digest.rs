@@ -2,7 +2,7 @@
 
 use md5::Md5;
 use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
 use vigie_model::{Hash, HashType};
 
 /// Computes the digest of a type from the bytes of a file.
@@ -11,8 +11,12 @@ type Hasher = fn(&[u8]) -> Vec<u8>;
 /// Every digest that is computed of a file, by ascending type.
 ///
 /// MD5 is what many older banks hold. It proves that two files are equal, and nothing against a forger.
-const HASHERS: &[(HashType, Hasher)] =
-    &[(HashType::MD5, of::<Md5>), (HashType::SHA256, of::<Sha256>), (HashType::SHA1, of::<Sha1>)];
+const HASHERS: &[(HashType, Hasher)] = &[
+    (HashType::MD5, of::<Md5>),
+    (HashType::SHA256, of::<Sha256>),
+    (HashType::SHA1, of::<Sha1>),
+    (HashType::SHA512, of::<Sha512>),
+];
 
 /// All digests of a file's bytes, by ascending type.
 #[must_use]
@@ -36,6 +40,11 @@ mod tests {
         (HashType::MD5, "900150983cd24fb0d6963f7d28e17f72"),
         (HashType::SHA256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
         (HashType::SHA1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
+        (
+            HashType::SHA512,
+            "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
+             2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+        ),
     ];
 
     #[test]

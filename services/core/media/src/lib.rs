@@ -8,7 +8,7 @@
 //!   |                        or, of a large JPEG, first a Near (RGB that is not exact)
 //!   |                                                          | ways:   as it is, scaled up, without borders ...
 //!   |                                                          | filter: two band matrices, 64 x 64 luma
-//!   +--> digest: MD5, SHA-1, SHA-256                              | dct:    16 x 16 coefficients
+//!   +--> digest: MD5, SHA-1, SHA-256, SHA-512                  | dct:    16 x 16 coefficients
 //!                                                              +-> pdq:  quality and eight hashes
 //! ```
 //!

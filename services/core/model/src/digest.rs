@@ -152,7 +152,7 @@ mod tests {
             of(&[(7, Hash::from_peer(hash_type, bytes).unwrap())])
         };
         let all =
-            [term(200, &[9]), term(300, &[9]), term(301, &[9]), term(1 << 8 | 9, &[9]), term(9, &[9, 9])];
+            [term(200, &[9]), term(300, &[9]), term(301, &[9]), term(1 << 8 | 109, &[9]), term(109, &[9, 9])];
         for (at, one) in all.iter().enumerate() {
             assert!(all[..at].iter().all(|other| other != one), "{at}");
         }

@@ -65,7 +65,7 @@ impl From<CallError> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         match self {
-            Self::Problem(Problem { status, message, retry_after }) => {
+            Self::Problem(Problem { status, message, retry_after, .. }) => {
                 let mut answer = (status, Json(json!({ "message": message }))).into_response();
                 if let Some(after) = retry_after {
                     let seconds = after.as_millis().div_ceil(1_000).max(1);

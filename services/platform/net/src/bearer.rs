@@ -69,6 +69,15 @@ impl Bearer {
     }
 }
 
+/// Whether two credentials are the same text. Compare only credentials that were checked: the time that it takes depends on the text.
+impl PartialEq for Bearer {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl Eq for Bearer {}
+
 /// Shows the name alone.
 impl fmt::Debug for Bearer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,13 +7,14 @@ use vigie_consortium::MemberName;
 use vigie_model::BankRef;
 
 use super::BankAddressArgs;
+use super::files::HashFileArgs;
 use super::when::{Since, When};
 
 /// What to do with items.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ItemCommand {
     /// Add items to a bank: images, which are hashed here and never sent, or a file of hashes
-    Add(ItemAddArgs),
+    Add(Box<ItemAddArgs>),
     /// Show one item, with what is said of it and by whom
     Show {
         /// Its id
@@ -120,15 +121,21 @@ pub(crate) struct ItemAddArgs {
     /// Image files, or folders of them, in which other files are counted and left out
     #[arg(value_name = "FILE|DIR", required_unless_present = "hashes", conflicts_with = "hashes")]
     pub(crate) paths: Vec<PathBuf>,
-    /// A file of hashes, or `-` for standard input: CSV with a header of pdq, md5, sha256, labels (separated by `;`) and
-    /// external_reference, any of them; one PDQ hash a line; JSON Lines with the same names; or what `vigie hash --json`
-    /// or `vigie item list --json` prints
+    /// A file of hashes, or `-` for standard input. Its format is recognised: tables with a header of hash types, labels and
+    /// external_reference; JSON Lines, also as `vigie hash --json` and `vigie item list --json` print them; lists of hashes of
+    /// one type; and what md5sum, the PDQ tool, ThreatExchange, tx, HMA, StopNCII and NCMEC write
     #[arg(long, value_name = "FILE")]
     pub(crate) hashes: Option<PathBuf>,
+    /// How the file is read
+    #[command(flatten)]
+    pub(crate) reading: HashFileArgs,
+    /// Read the file, print what it holds, and add nothing
+    #[arg(long, requires = "hashes")]
+    pub(crate) dry_run: bool,
     /// Refuse the whole file, before anything is added, if any of its lines is bad
     #[arg(long, requires = "hashes")]
     pub(crate) strict: bool,
-    /// Leave out the lines of the file up to this one: where an import that stopped goes on
+    /// Leave out the lines of the file (of a document, the records) up to this one: where an import that stopped goes on
     #[arg(long, requires = "hashes", default_value_t = 0, hide_default_value = true, value_name = "LINE")]
     pub(crate) after_line: u64,
     /// A label for each item; may be given again

@@ -2,10 +2,10 @@
 
 use std::io::{self, Read};
 
+use vigie_formats::files::{ItemJson, Line, Lines};
 use vigie_model::{Hash, HashType};
 
 use super::query_hashes::QueryHashes;
-use super::{Lines, json};
 
 /// One line.
 #[derive(Debug)]
@@ -19,20 +19,23 @@ pub(crate) struct QueryLine {
 }
 
 /// Reads the lines of a text; empty ones are left out.
-pub(crate) fn query_lines<R: Read>(source: R) -> impl Iterator<Item = io::Result<QueryLine>> {
-    Lines::of(source).map(|read| {
-        let (line, text) = read?;
-        let (name, hashes) = match text {
-            Ok(text) => query(text.trim_start_matches('\u{feff}').trim()),
-            Err(reason) => (None, Err(reason)),
-        };
-        Ok(QueryLine { line, name, hashes })
-    })
+pub(crate) fn query_lines<'a>(source: impl Read + 'a) -> impl Iterator<Item = io::Result<QueryLine>> {
+    let mut lines = Lines::new(Box::new(source));
+    std::iter::from_fn(move || lines.next_line().map(|line| line.map(query_line)).transpose())
+}
+
+fn query_line(line: Line<'_>) -> QueryLine {
+    let Line { number, text } = line;
+    let (name, hashes) = match text {
+        Ok(text) => query(text.trim()),
+        Err(reason) => (None, Err(reason)),
+    };
+    QueryLine { line: number, name, hashes }
 }
 
 fn query(text: &str) -> (Option<String>, Result<QueryHashes, String>) {
     if text.starts_with('{') {
-        return json::query(text);
+        return query_of_json(text);
     }
     let (hash, name) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     // `md5sum` writes a star before the name of a file that it read as bytes.
@@ -41,8 +44,20 @@ fn query(text: &str) -> (Option<String>, Result<QueryHashes, String>) {
     (name, any_hash(hash).map(QueryHashes::plain))
 }
 
+/// Reads a line of JSON: what it calls its content, and the hashes. Of a hashed file the turned and mirrored variants are among them,
+/// and its quality, by which the frontend leaves out what is not to be trusted.
+fn query_of_json(text: &str) -> (Option<String>, Result<QueryHashes, String>) {
+    let item = match ItemJson::read(text) {
+        Ok(item) => item,
+        Err(reason) => return (None, Err(reason)),
+    };
+    let hashes =
+        item.query_hashes().and_then(|hashes| QueryHashes { hashes, quality: item.quality()? }.bounded());
+    (item.name().map(str::to_owned), hashes)
+}
+
 /// Reads a hash of the type that stands before it (`md5:...`), or else of every type that is written like it: 64 hexadecimal
-/// digits are a PDQ hash as well as a SHA-256.
+/// digits are a PDQ hash as well as a SHA-256 digest.
 ///
 /// # Errors
 ///
@@ -81,11 +96,13 @@ mod tests {
 
     #[test]
     fn a_hash_is_of_the_type_that_is_named_or_of_all_that_look_like_it() {
-        assert_eq!(types(PDQ), [HashType::PDQ, HashType::SHA256]);
+        assert_eq!(types(PDQ), [HashType::PDQ, HashType::SHA256, HashType::TEXT_SHA256]);
         assert_eq!(types(&format!("sha256:{PDQ}")), [HashType::SHA256]);
-        assert_eq!(types(MD5), [HashType::MD5]);
-        assert_eq!(types("zc3Nzc3Nzc3Nzc3Nzc3NzQ=="), [HashType::MD5]);
+        assert_eq!(types(MD5), [HashType::MD5, HashType::URL_MD5]);
+        assert_eq!(types("zc3Nzc3Nzc3Nzc3Nzc3NzQ=="), [HashType::MD5, HashType::URL_MD5]);
         assert_eq!(types(&"e".repeat(40)), [HashType::SHA1]);
+        assert_eq!(types(&"e".repeat(128)), [HashType::SHA512]);
+        assert_eq!(types(&format!("T1{}", "E".repeat(70))), [HashType::TLSH]);
         for wrong in ["", "abab", "pdq:abab", "holiday.jpg", &format!("md5:{PDQ}"), &format!("{PDQ}ab")] {
             let reason = any_hash(wrong).unwrap_err();
             assert!(!reason.contains("abab"), "a hash is repeated: {reason}");
@@ -112,7 +129,7 @@ mod tests {
         assert_eq!(names, [Some("some file.jpg"), None, Some("a.jpg"), None, Some("case"), None]);
         let counts: Vec<_> =
             lines.iter().map(|line| line.hashes.as_ref().map_or(0, |all| all.hashes.len())).collect();
-        assert_eq!(counts, [1, 2, 9, 0, 1, 0]);
+        assert_eq!(counts, [2, 3, 9, 0, 1, 0]);
         let hashed = lines[2].hashes.as_ref().unwrap();
         assert_eq!(hashed.quality, Some(Quality::new(80).unwrap()));
         let turned: Vec<Variant> = hashed.hashes[..8].iter().map(|one| one.variant).collect();

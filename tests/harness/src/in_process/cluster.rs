@@ -33,7 +33,8 @@ impl Cluster {
         let mut config = LocalClusterConfig::new(data.path());
         edit(&mut config);
         config.frontend = in_this_process(config.frontend);
-        let mut running = LocalCluster::start(config).await?;
+        // Boxed: the future of every test holds it.
+        let mut running = Box::pin(LocalCluster::start(config)).await?;
         running.wait_ready(soon()).await?;
         let (bank, matching) = (running.bank_client()?, running.match_client()?);
         Ok(Self { running, bank, matching, _data: data })

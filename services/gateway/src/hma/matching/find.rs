@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use vigie_clients::{Code, MatchAnswer};
 use vigie_model::{
-    BankRef, Content, Coverage, Hash, Limit, Match, MatchCall, Matched, MinCoverage, QueryHash,
-    SearchOptions, Sequence, Variant,
+    BankRef, Content, Coverage, Hash, Limit, Match, Matched, MinCoverage, QueryHash, SearchOptions, Sequence,
+    Variant,
 };
 
 use crate::hma::banks;
@@ -47,36 +47,48 @@ pub(super) async fn find_all(caller: &Caller, hashes: &[Hash], wish: &Wish) -> R
             there
         }
     };
-    let is_of_all = banks.is_empty();
-    let (all, coverage, sequence) = search(caller, hashes, banks, wish).await?;
+    let (all, coverage, sequence) = search(caller, hashes, banks.clone(), Limit::default(), wish).await?;
     let mut found = Vec::with_capacity(all.len());
     for (matched, hash) in all.into_iter().zip(hashes) {
-        let is_cut = matched.found.limit_reached || matched.found.left_out > 0;
-        let mut matches = matched.found.matches;
-        if is_cut && is_of_all {
-            add_other_banks(caller, hash, wish, &mut matches).await?;
-        }
+        let matches = match is_cut(&matched) {
+            false => matched.found.matches,
+            true => find_more(caller, hash, banks.clone(), wish).await?,
+        };
         found.push(Found { matches, coverage: Some(coverage.clone()), sequence });
     }
     Ok(found)
 }
 
-/// Adds the matches of the banks that an answer had no room for.
-async fn add_other_banks(
+/// Whether an item matches that is not given.
+const fn is_cut(matched: &Matched) -> bool {
+    matched.found.limit_reached || matched.found.left_out > 0
+}
+
+/// Finds as many items as one answer can hold, and some of each bank that matches beyond.
+async fn find_more(
     caller: &Caller,
     hash: &Hash,
+    banks: Vec<BankRef>,
     wish: &Wish,
-    matches: &mut Vec<Match>,
-) -> Result<(), Refusal> {
+) -> Result<Vec<Match>, Refusal> {
+    let hash = std::slice::from_ref(hash);
+    let most = Limit::new(Limit::MAX.into()).unwrap_or_default();
+    let is_of_all = banks.is_empty();
+    let (all, ..) = search(caller, hash, banks, most, wish).await?;
+    let is_cut = all.iter().any(is_cut);
+    let mut matches: Vec<Match> = all.into_iter().flat_map(|matched| matched.found.matches).collect();
+    if !is_cut || !is_of_all {
+        return Ok(matches);
+    }
     let mut shown: BTreeSet<BankRef> = matches.iter().map(|one| one.bank_name.clone()).collect();
     let others = banks::all(caller, BANKS_ASKED_ALONE_MAX).await?;
     for bank in others.into_iter().filter(|bank| bank.enabled) {
         if shown.insert(bank.name.clone()) {
-            let (alone, ..) = search(caller, std::slice::from_ref(hash), vec![bank.name], wish).await?;
+            let (alone, ..) = search(caller, hash, vec![bank.name], most, wish).await?;
             matches.extend(alone.into_iter().flat_map(|matched| matched.found.matches));
         }
     }
-    Ok(())
+    Ok(matches)
 }
 
 /// Those of these banks that are there. An unknown name is no failure.
@@ -102,13 +114,12 @@ async fn search(
     caller: &Caller,
     hashes: &[Hash],
     banks: Vec<BankRef>,
+    limit: Limit,
     wish: &Wish,
 ) -> Result<(Vec<Matched>, Coverage, Sequence), Refusal> {
-    // What all queries of a call may be answered with is shared by them.
-    let each = (vigie_model::Query::ANSWERS_MAX / hashes.len().max(1)).min(Limit::MAX.into());
     let options = SearchOptions {
         banks,
-        limit: Limit::new(i64::try_from(each).unwrap_or(0)).unwrap_or_default(),
+        limit,
         max_distances: wish.max_distances.clone(),
         min_sequence: caller.newest.sequence(),
         min_coverage: MinCoverage::default(),
@@ -118,8 +129,7 @@ async fn search(
         hashes: vec![QueryHash { hash: hash.clone(), variant: Variant::Original }],
         pdq_quality: None,
     };
-    let call = MatchCall { contents: hashes.iter().map(content).collect(), options, quality_floor: None };
-    let answer = caller.frontends.match_content(call, caller.deadline()).await;
+    let answer = caller.look_up(hashes.iter().map(content).collect(), options, caller.deadline()).await;
     let MatchAnswer { results, coverage, sequence, .. } = answer.map_err(|error| match error.code() {
         // HMA's clients know a server whose index is not there by these words.
         Code::Unavailable | Code::DeadlineExceeded if !error.is_of_the_connection() => not_ready(),

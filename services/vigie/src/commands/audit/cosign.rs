@@ -15,7 +15,7 @@ use crate::cli::AuditCosignArgs;
 use crate::commands::audit::connect::Audit;
 use crate::commands::audit::keys::{Log, private_key};
 use crate::commands::audit::lines::{CheckpointObject, describe};
-use crate::commands::audit::new_file::NewFile;
+use crate::commands::new_file::NewFile;
 use crate::output::{Exit, Output};
 
 pub(super) async fn run(args: AuditCosignArgs, output: &mut Output) -> anyhow::Result<Exit> {

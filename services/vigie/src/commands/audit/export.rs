@@ -9,7 +9,7 @@ use vigie_clients::AuditLeaf;
 use crate::cli::AuditExportArgs;
 use crate::commands::audit::connect::{Audit, PAGE, Unverified};
 use crate::commands::audit::export_file::{ExportWriter, Kind};
-use crate::commands::audit::new_file::NewFile;
+use crate::commands::new_file::NewFile;
 use crate::commands::stop::StopRequests;
 use crate::output::{Exit, Output, counted_as};
 

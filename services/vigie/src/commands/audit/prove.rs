@@ -8,7 +8,7 @@ use vigie_audit::tree::LeafIndex;
 
 use crate::cli::AuditProveArgs;
 use crate::commands::audit::connect::{Audit, Unverified};
-use crate::commands::audit::new_file::{NewFile, check_free};
+use crate::commands::new_file::{NewFile, check_free};
 use crate::output::{ErrorLine, Exit, Output};
 
 pub(super) async fn run(args: AuditProveArgs, output: &mut Output) -> anyhow::Result<Exit> {

@@ -7,6 +7,7 @@ use vigie_model::{BankId, LogHead, MatchRatio, MemberName};
 
 use crate::cli::{BankAddressArgs, BankArgs, BankCommand, OneBankArgs};
 use crate::commands::bank_address::connect;
+use crate::commands::banks::{bank_export, bank_sync};
 use crate::commands::cluster::role;
 use crate::commands::deadline::deadline;
 use crate::commands::lines::BankObject;
@@ -54,6 +55,8 @@ pub(crate) async fn run(args: BankArgs, output: &mut Output) -> anyhow::Result<E
             }))?;
             Ok(Exit::Done)
         }
+        BankCommand::Sync(args) => Box::pin(bank_sync::run(args, output)).await,
+        BankCommand::Export(args) => Box::pin(bank_export::run(args, output)).await,
         BankCommand::Charter(command) => charter::run(command, output).await,
         BankCommand::Migrate(store) => {
             vigie_bank::migrate(&load_store(&store)?).await?;

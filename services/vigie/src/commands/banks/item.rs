@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use vigie_clients::{DescribedItem, IdempotencyKey, RemovedItem};
 use vigie_consortium::Origin;
+use vigie_formats::files::file_name;
 use vigie_model::{BankRef, ImageFingerprint, ItemContent, ItemDraft, ItemId, Quality, Sequence};
 
 use crate::cli::{BankAddressArgs, ItemAddArgs, ItemCommand};
@@ -22,7 +23,6 @@ use crate::commands::date::date;
 use crate::commands::deadline::deadline;
 use crate::commands::lines::{FailedFileLine, ItemObject};
 use crate::commands::stop::{STOPPING, StopRequests};
-use crate::hash_file::file_name;
 use crate::output::{ErrorLine, Exit, Output, Printed, counted};
 
 /// Items of one page.
@@ -34,8 +34,8 @@ const ADDED_AT_ONCE: usize = 16;
 
 pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Result<Exit> {
     match command {
-        ItemCommand::Add(args) if args.hashes.is_some() => item_import::run(args, output).await,
-        ItemCommand::Add(args) => add_images(args, output).await,
+        ItemCommand::Add(args) if args.hashes.is_some() => item_import::run(*args, output).await,
+        ItemCommand::Add(args) => add_images(*args, output).await,
         ItemCommand::Show { item, address } => {
             let (client, deadline) = connect(&address, output)?;
             let item = client.describe_item(ItemId(item), deadline).await?.value;

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 
 /// A file that is written beside its path, and gets its name when it is whole. Dropped before, it leaves nothing.
 #[derive(Debug)]
-pub(super) struct NewFile {
+pub(crate) struct NewFile {
     path: PathBuf,
     replaces: bool,
     to: BufWriter<NamedTempFile>,
@@ -18,7 +18,7 @@ pub(super) struct NewFile {
 
 impl NewFile {
     /// Creates a file, which must not be there yet unless it `replaces` the one that is.
-    pub(super) fn create(path: &Path, replaces: bool) -> anyhow::Result<Self> {
+    pub(crate) fn create(path: &Path, replaces: bool) -> anyhow::Result<Self> {
         check_free(path, replaces)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let file = tempfile::Builder::new()
@@ -31,21 +31,21 @@ impl NewFile {
     }
 
     /// Creates a file with a text.
-    pub(super) fn write(path: &Path, replaces: bool, text: &str) -> anyhow::Result<()> {
+    pub(crate) fn write(path: &Path, replaces: bool, text: &str) -> anyhow::Result<()> {
         let mut file = Self::create(path, replaces)?;
         file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
         file.finish()
     }
 
     /// Forgets what was written.
-    pub(super) fn restart(&mut self) -> io::Result<()> {
+    pub(crate) fn restart(&mut self) -> io::Result<()> {
         self.to.flush()?;
         self.to.rewind()?;
         self.to.get_ref().as_file().set_len(0)
     }
 
     /// Gives the file its name; from then on it survives a crash of the machine.
-    pub(super) fn finish(self) -> anyhow::Result<()> {
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
         let Self { path, replaces, to } = self;
         let failed = || format!("cannot write {}", path.display());
         let file = to.into_inner().map_err(io::IntoInnerError::into_error).with_context(failed)?;
@@ -70,7 +70,7 @@ impl Write for NewFile {
 }
 
 /// Checks that no file is at a path, unless it may be replaced.
-pub(super) fn check_free(path: &Path, replaces: bool) -> anyhow::Result<()> {
+pub(crate) fn check_free(path: &Path, replaces: bool) -> anyhow::Result<()> {
     ensure!(replaces || path.symlink_metadata().is_err(), "{}", already(path));
     Ok(())
 }

@@ -1,0 +1,40 @@
+//! Files of hashes, in the formats in which the field exchanges them.
+//!
+//! [`FileReader`] gives the items of a file one at a time; it keeps no more than a line or a record of it in memory, so a file may be of any size.
+//! The format is recognised by the beginning of the file, or given. [`FileWriter`] writes the formats that hold what a bank keeps.
+//!
+//! Always true:
+//!
+//! - **A bad line costs itself.** It is an entry with its number and the reason, and reading goes on. In a document a bad value costs
+//!   itself and not its record; a document that is torn ends with an entry that says so.
+//! - **A type is certain or is refused.** 64 hexadecimal digits may be PDQ or SHA-256: where nothing names the type, opening the file
+//!   fails with the choice.
+//! - **What is left out is counted**: unknown types and columns, where the options allow them, and withdrawn entries.
+//! - **No reason repeats a value**, for it may be a hash.
+//! - **Bounded**: lines, records, elements, cells and names have a longest length; what is longer is a bad line.
+//!
+//! Reading order: [`Format`] (the table), `fault`, `left_out`, `options`, `recognise`; `lines` (`columns`, `table`, `words`,
+//! `item_json`) and `documents` (`records`, `hma`, `stop_ncii`, `ncmec`); `reader`; `write` (`lines`, `documents`).
+
+mod format;
+mod fault;
+mod left_out;
+mod options;
+mod lines;
+mod documents;
+mod recognise;
+mod reader;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::fault::{FileError, Unknown};
+pub use self::format::{Format, UnknownFormat};
+pub use self::left_out::LeftOut;
+pub use self::lines::item_json::ItemJson;
+pub use self::lines::parts::file_name;
+pub use self::lines::{LINE_BYTES_MAX, Line, Lines};
+pub use self::options::ReadOptions;
+pub use self::reader::{BadLine, Entry, FileReader};
+pub use self::write::{Counts, FileWriter, Written};

@@ -1,0 +1,118 @@
+//! Lines of bounded length, read into one buffer.
+
+pub(super) mod parts;
+pub(super) mod columns;
+pub(super) mod table;
+pub(super) mod words;
+pub(super) mod item_json;
+
+use std::io::{self, BufRead as _, BufReader, Read};
+
+/// The longest line: an item at all its bounds has a tenth of it.
+pub const LINE_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes that are read at once.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// The lines of a text. Empty ones are left out, but counted; a mark of byte order at the beginning is no part of the text.
+pub struct Lines<'a> {
+    reader: BufReader<Box<dyn Read + 'a>>,
+    text: Vec<u8>,
+    read: u64,
+}
+
+/// One line.
+#[derive(Debug)]
+pub struct Line<'a> {
+    /// Its number, from 1.
+    pub number: u64,
+    /// Its text without its end, or why it has none.
+    pub text: Result<&'a str, String>,
+}
+
+impl std::fmt::Debug for Lines<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lines").field("read", &self.read).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Lines<'a> {
+    /// The lines of a source.
+    #[must_use]
+    pub fn new(source: Box<dyn Read + 'a>) -> Self {
+        Self { reader: BufReader::with_capacity(CHUNK_BYTES, source), text: Vec::new(), read: 0 }
+    }
+
+    /// Reads the next line that is not empty; `None` at the end. A longer line than [`LINE_BYTES_MAX`] is passed over, and its text is
+    /// an error.
+    ///
+    /// # Errors
+    ///
+    /// The source cannot be read.
+    pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
+        loop {
+            self.text.clear();
+            let mut bounded = self.reader.by_ref().take(LINE_BYTES_MAX as u64 + 1);
+            if bounded.read_until(b'\n', &mut self.text)? == 0 {
+                return Ok(None);
+            }
+            self.read += 1;
+            if self.text.len() > LINE_BYTES_MAX && self.text.last() != Some(&b'\n') {
+                self.reader.skip_until(b'\n')?;
+                let text = Err(format!("has more than {LINE_BYTES_MAX} bytes"));
+                return Ok(Some(Line { number: self.read, text }));
+            }
+            if self.read == 1 && self.text.starts_with(BYTE_ORDER_MARK) {
+                self.text.drain(..BYTE_ORDER_MARK.len());
+            }
+            if !self.text.trim_ascii().is_empty() {
+                break;
+            }
+        }
+        let text = match self.text.as_slice() {
+            [text @ .., b'\r', b'\n'] | [text @ .., b'\n'] => text,
+            text => text,
+        };
+        let text = std::str::from_utf8(text).map_err(|_| "is not UTF-8".to_owned());
+        Ok(Some(Line { number: self.read, text }))
+    }
+}
+
+/// The mark that some programs write at the beginning of a UTF-8 file.
+pub(super) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lines that are texts, and the numbers of those that are not.
+    fn check(text: &[u8], good: &[(u64, &str)], bad: &[u64]) {
+        let mut lines = Lines::new(Box::new(text));
+        let (mut texts, mut faults) = (Vec::new(), Vec::new());
+        while let Some(Line { number, text }) = lines.next_line().unwrap() {
+            match text {
+                Ok(text) => texts.push((number, text.to_owned())),
+                Err(_) => faults.push(number),
+            }
+        }
+        let texts: Vec<_> = texts.iter().map(|(number, text)| (*number, text.as_str())).collect();
+        assert_eq!((texts.as_slice(), faults.as_slice()), (good, bad));
+    }
+
+    #[test]
+    fn lines_end_as_on_any_system_or_with_the_file() {
+        check(b"\xef\xbb\xbfone\r\n\n  \ntwo \nthree", &[(1, "one"), (4, "two "), (5, "three")], &[]);
+        check(b"", &[], &[]);
+    }
+
+    #[test]
+    fn a_line_that_is_no_text_or_has_no_end_costs_itself() {
+        let text = [b"a\n\xff\n".as_slice(), &vec![b'x'; 3 * LINE_BYTES_MAX], b"\nb\n"].concat();
+        check(&text, &[(1, "a"), (4, "b")], &[2, 3]);
+        check(
+            &[vec![b'x'; LINE_BYTES_MAX], b"\n".to_vec()].concat(),
+            &[(1, &"x".repeat(LINE_BYTES_MAX))],
+            &[],
+        );
+    }
+}

@@ -1,0 +1,253 @@
+//! One line of JSON: an item as people write it, as `vigie item list --json` prints it, or a file as `vigie hash --json`
+//! prints it.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use vigie_model::{Hash, HashType, ItemDraft, Quality, QueryHash, Variant};
+
+use super::parts::{TRUSTED, file_name, hash};
+use super::table::typed;
+use crate::files::fault::Unknown;
+use crate::files::left_out::LeftOut;
+
+/// The fields of a line that matter.
+#[derive(Default)]
+pub struct ItemJson {
+    /// Fields that are called as a hash type.
+    by_type: Vec<(HashType, OneOrMany)>,
+    hashes: Vec<NamedHash>,
+    /// The eight PDQ hashes of a hashed file.
+    variants: Vec<String>,
+    labels: Vec<String>,
+    external_reference: Option<String>,
+    /// A hashed file's path, and the quality below which its perceptual hashes are not to be trusted.
+    file: Option<String>,
+    quality: Option<u8>,
+    /// The line reports a file that was not hashed.
+    has_error: bool,
+    /// Names of fields that are none of these.
+    unknown: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NamedHash {
+    hash_type: String,
+    hash: String,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    None,
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    fn as_slice(&self) -> &[String] {
+        match self {
+            Self::None => &[],
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Many(texts) => texts,
+        }
+    }
+}
+
+/// Fields that are printed with hashed files and with items, and mean nothing to a bank.
+const IGNORED: [&str; 8] =
+    ["width", "height", "ways", "frames", "frames_left_out", "item_id", "bank", "added_at_unix_ms"];
+
+/// Shows no value: it may be a hash.
+impl fmt::Debug for ItemJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ItemJson").finish_non_exhaustive()
+    }
+}
+
+impl<'de> Deserialize<'de> for ItemJson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ItemVisitor)
+    }
+}
+
+struct ItemVisitor;
+
+impl<'de> Visitor<'de> for ItemVisitor {
+    type Value = ItemJson;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an item")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<ItemJson, M::Error> {
+        let mut item = ItemJson::default();
+        let mut seen: Vec<String> = Vec::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if seen.contains(&name) {
+                return Err(M::Error::custom("a field comes twice"));
+            }
+            match name.as_str() {
+                "hashes" => item.hashes = map.next_value()?,
+                "variants" => item.variants = map.next_value()?,
+                "labels" => item.labels = map.next_value()?,
+                "external_reference" => item.external_reference = map.next_value()?,
+                "file" => item.file = map.next_value()?,
+                "quality" => item.quality = map.next_value()?,
+                "error" => item.has_error = map.next_value::<Option<IgnoredAny>>()?.is_some(),
+                ignored if IGNORED.contains(&ignored) => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+                other => match other.parse() {
+                    Ok(hash_type) => item.by_type.push((hash_type, map.next_value()?)),
+                    Err(_) => {
+                        map.next_value::<IgnoredAny>()?;
+                        item.unknown.push(name.clone());
+                    }
+                },
+            }
+            seen.push(name);
+        }
+        Ok(item)
+    }
+}
+
+/// Parses JSON. No message repeats a value, which may be a hash.
+pub(in crate::files) fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
+    // The messages of serde_json may repeat a value: this one names the place.
+    serde_json::from_str(text).map_err(|error| {
+        let place = error.column();
+        if error.is_data() {
+            format!("has a value of the wrong kind, or a field twice, at column {place}")
+        } else {
+            format!("is not JSON at column {place}")
+        }
+    })
+}
+
+impl ItemJson {
+    /// Reads a line.
+    ///
+    /// # Errors
+    ///
+    /// Why it is no item. No reason repeats a value.
+    pub fn read(line: &str) -> Result<Self, String> {
+        parse(line)
+    }
+
+    /// What the line calls its content.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.external_reference.as_deref().or(self.file.as_deref())
+    }
+
+    /// PDQ's quality of the hashed file.
+    ///
+    /// # Errors
+    ///
+    /// It is more than 100.
+    pub fn quality(&self) -> Result<Option<Quality>, String> {
+        self.quality
+            .map(|quality| Quality::new(quality.into()))
+            .transpose()
+            .map_err(|error| error.to_string())
+    }
+
+    /// The hashes to ask about: of a hashed file its turned and mirrored variants are among them.
+    ///
+    /// # Errors
+    ///
+    /// A hash is none, a field is not known, or the line reports a failure.
+    pub fn query_hashes(&self) -> Result<Vec<QueryHash>, String> {
+        let hashes = self.known_hashes(Unknown::Refused, &mut LeftOut::default())?;
+        let plain = |(hash, _)| QueryHash { hash, variant: Variant::Original };
+        let mut hashes: Vec<QueryHash> = hashes.into_iter().map(plain).collect();
+        // The first variant is the hash itself.
+        for (text, variant) in self.variants.iter().zip(Variant::ALL).skip(1) {
+            hashes.push(QueryHash { hash: hash(HashType::PDQ, text)?, variant });
+        }
+        hashes.sort_by_key(|one| one.hash.hash_type());
+        Ok(hashes)
+    }
+
+    /// The item; `None` if all that the line holds was left out.
+    pub(in crate::files) fn into_draft(
+        self,
+        unknown: Unknown,
+        left_out: &mut LeftOut,
+    ) -> Result<Option<ItemDraft>, String> {
+        let hashes = self.known_hashes(unknown, left_out)?;
+        if hashes.is_empty() && !(self.unknown.is_empty() && self.hashes.is_empty()) {
+            return Ok(None);
+        }
+        let trusted = self.quality()?.is_none_or(|quality| quality >= TRUSTED);
+        let Self { labels, external_reference, file, .. } = self;
+        let of_file = || file.map(|file| file_name(Path::new(&file))).unwrap_or_default();
+        let external_reference = external_reference.unwrap_or_else(of_file);
+        let hashes = hashes.into_iter().filter(|(_, is_named)| trusted || *is_named).map(|(hash, _)| hash);
+        Ok(Some(ItemDraft { hashes: hashes.collect(), labels, external_reference }))
+    }
+
+    /// The hashes of known types, and whether each may be trusted whatever the quality.
+    fn known_hashes(&self, unknown: Unknown, left_out: &mut LeftOut) -> Result<Vec<(Hash, bool)>, String> {
+        if self.has_error {
+            return Err("reports a file that could not be hashed".to_owned());
+        }
+        for name in &self.unknown {
+            match unknown {
+                Unknown::Ignored => left_out.unknown("field", name),
+                Unknown::Refused => return Err("has an unknown field".to_owned()),
+            }
+        }
+        let mut hashes = Vec::new();
+        for (hash_type, texts) in &self.by_type {
+            for text in texts.as_slice() {
+                hashes.push((hash(*hash_type, text)?, !hash_type.has_quality_floor()));
+            }
+        }
+        for NamedHash { hash_type, hash: text } in &self.hashes {
+            if let Some(hash_type) = typed(Some(hash_type), None, unknown, left_out)? {
+                hashes.push((hash(hash_type, text)?, true));
+            }
+        }
+        Ok(hashes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Option<ItemDraft>, String> {
+        ItemJson::read(text)?.into_draft(Unknown::Refused, &mut LeftOut::default())
+    }
+
+    #[test]
+    fn every_hash_type_is_a_field() {
+        for hash_type in HashType::known() {
+            let len = hash_type.row().unwrap().lengths[0];
+            let text = "ab".repeat(len);
+            let draft = read(&format!("{{\"{hash_type}\":[\"{text}\"],\"labels\":[]}}")).unwrap().unwrap();
+            assert_eq!(draft.hashes, [Hash::from_text(hash_type, &text).unwrap()]);
+        }
+    }
+
+    #[test]
+    fn a_field_that_comes_twice_is_refused() {
+        assert!(read("{\"labels\":[],\"labels\":[]}").is_err());
+    }
+
+    #[test]
+    fn a_field_that_is_not_known_is_refused_or_counted() {
+        let text = format!("{{\"md5\":\"{}\",\"simhash\":\"x\",\"colour\":3}}", "ab".repeat(16));
+        assert!(read(&text).unwrap_err().contains("unknown field"));
+        let mut left_out = LeftOut::default();
+        let draft = ItemJson::read(&text).unwrap().into_draft(Unknown::Ignored, &mut left_out).unwrap();
+        assert_eq!((draft.unwrap().hashes.len(), left_out.unknown.len()), (1, 2));
+        let of_others = ItemJson::read("{\"simhash\":\"x\"}").unwrap();
+        assert!(of_others.into_draft(Unknown::Ignored, &mut left_out).unwrap().is_none());
+    }
+}

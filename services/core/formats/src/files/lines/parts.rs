@@ -1,0 +1,43 @@
+//! What lines of every format are made of.
+
+use std::path::Path;
+
+use vigie_model::{Hash, HashType, ItemContent, Quality};
+
+/// The quality below which a hash of PDQ is not banked.
+pub(in crate::files) const TRUSTED: Quality = Quality::FLOOR_DEFAULT;
+
+/// Reads a hash. The reason does not repeat the text.
+pub(in crate::files) fn hash(hash_type: HashType, text: &str) -> Result<Hash, String> {
+    Hash::from_text(hash_type, text).map_err(|error| error.to_string())
+}
+
+/// Why an item of nothing but a PDQ hash of low quality is none.
+pub(in crate::files) fn untrusted() -> String {
+    format!("has a PDQ hash of too little detail: its quality is below {}", TRUSTED.get())
+}
+
+/// The types of which a text is a hash.
+pub(in crate::files) fn types_of(text: &str) -> Vec<HashType> {
+    HashType::known().filter(|hash_type| Hash::from_text(*hash_type, text).is_ok()).collect()
+}
+
+/// The external reference of a hashed file: its name, cut to what fits, without what would not be accepted.
+#[must_use]
+pub fn file_name(path: &Path) -> String {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut kept = String::new();
+    for letter in name.chars().filter(|letter| !letter.is_control()) {
+        if kept.len() + letter.len_utf8() > ItemContent::EXTERNAL_REFERENCE_LEN_MAX {
+            break;
+        }
+        kept.push(letter);
+    }
+    kept
+}
+
+/// The external reference of a file that a list names, on whichever system.
+pub(in crate::files) fn listed_file(path: &str) -> String {
+    let windows = path.rsplit('\\').next().filter(|_| !path.contains('/'));
+    file_name(Path::new(windows.unwrap_or(path)))
+}

@@ -1,0 +1,123 @@
+//! What is written in a format is read back with the same hashes.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use vigie_model::ItemDraft;
+
+use super::*;
+use crate::files::{FileWriter, Written};
+
+fn hashes() -> impl Strategy<Value = Vec<Hash>> {
+    let types: Vec<HashType> = HashType::known().collect();
+    let hash = (proptest::sample::select(types), any::<u64>()).prop_map(|(hash_type, seed)| {
+        let length = hash_type.row().unwrap().lengths[0];
+        let bytes: Vec<u8> =
+            (0..length).map(|at| seed.rotate_left(u32::try_from(at).unwrap()).to_le_bytes()[0]).collect();
+        Hash::from_bytes(hash_type, &bytes).unwrap()
+    });
+    proptest::collection::vec(hash, 1..6)
+}
+
+fn items() -> impl Strategy<Value = Vec<ItemContent>> {
+    let text = "[ -~]{0,12}|[a-z\",;\\\\<&'\t ]{1,8}|\\PC{1,4}";
+    let labels = proptest::collection::vec("[!-~]{1,8}|[a-z;, ]{1,6}x", 0..3);
+    let item = (hashes(), labels, text, "[0-9]{1,3}-[a-z]{1,3}|\\PC{0,3}").prop_map(
+        |(hashes, labels, one, other)| {
+            let external_reference =
+                format!("{one}{other}").chars().filter(|letter| !letter.is_control()).collect();
+            ItemContent::try_from(ItemDraft { hashes, labels, external_reference }).unwrap()
+        },
+    );
+    proptest::collection::vec(item, 0..6)
+}
+
+/// Writes items, reads them back, and compares the hashes that the file can hold.
+fn check(items: &[ItemContent], format: Format, hash_type: Option<HashType>) {
+    let mut file = Vec::new();
+    let mut writer =
+        FileWriter::begin(Box::new(&mut file), format, hash_type, "2026-11-28T16:20:05Z").unwrap();
+    for (item, id) in items.iter().zip(1..) {
+        let labels: Vec<String> = item.labels().iter().map(ToString::to_string).collect();
+        let external_reference = item.external_reference().unwrap_or_default();
+        let (added_at_unix_ms, added_at) = (1_795_882_805_000, "2026-11-28T16:20:05Z");
+        let written = Written {
+            id,
+            added_at_unix_ms,
+            added_at,
+            hashes: item.hashes(),
+            labels: &labels,
+            external_reference,
+        };
+        writer.item(&written).unwrap();
+    }
+    let counts = writer.finish().unwrap();
+    let text = String::from_utf8(file).unwrap();
+    let read =
+        Read::of(&text, ReadOptions { format: Some(format), hash_type, ..ReadOptions::default() }).unwrap();
+    assert_eq!(read.bad, [], "{format}: {text}");
+    let all: BTreeSet<Hash> = items.iter().flat_map(|item| item.hashes().iter().cloned()).collect();
+    let back: BTreeSet<Hash> =
+        read.items.iter().flat_map(|(_, item)| item.hashes().iter().cloned()).collect();
+    let is_held = |hash: &&Hash| match (format, hash.hash_type()) {
+        _ if hash_type.is_some_and(|only| only != hash.hash_type()) => false,
+        (Format::Sums, of) => {
+            [HashType::MD5, HashType::SHA1, HashType::SHA256, HashType::SHA512].contains(&of)
+        }
+        (Format::StopNcii, of) => [HashType::PDQ, HashType::MD5].contains(&of),
+        (Format::Ncmec, of) => {
+            [HashType::PDQ, HashType::MD5, HashType::SHA1, HashType::PHOTODNA].contains(&of)
+        }
+        _ => true,
+    };
+    assert_eq!(back, all.iter().filter(is_held).cloned().collect(), "{format}: {text}");
+    let every: usize = items.iter().map(|item| item.hashes().len()).sum();
+    assert_eq!(counts.hashes + counts.left_out, every as u64, "{format}");
+    // Formats that hold whole items bring back the same items.
+    if matches!(format, Format::Csv | Format::Tsv | Format::Semicolon | Format::JsonLines)
+        && hash_type.is_none()
+    {
+        let sets = |items: &mut dyn Iterator<Item = &ItemContent>| {
+            items.map(|item| item.hashes().to_vec()).collect::<Vec<_>>()
+        };
+        assert_eq!(sets(&mut read.items.iter().map(|(_, item)| item)), sets(&mut items.iter()), "{format}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_export_is_imported_with_the_same_hashes(items in items()) {
+        for format in Format::writable() {
+            if !matches!(format, Format::List | Format::Named) {
+                check(&items, format, None);
+            }
+            for hash_type in [HashType::PDQ, HashType::URL_MD5, HashType::TLSH] {
+                check(&items, format, Some(hash_type));
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_makes_a_reader_fail(text in "[ -~\n\t]{0,200}|\\PC{0,60}", pieces in proptest::collection::vec("[{}\\[\\]\",:<>a-f0-9/\n ;=()]{0,8}", 0..30)) {
+        for text in [text, pieces.concat()] {
+            for format in [None].into_iter().chain(Format::all().map(Some)) {
+                // An error is an answer; the entries of what can be opened are bounded by its bytes.
+                if let Ok(read) = Read::of(&text, ReadOptions { format, hash_type: Some(HashType::MD5), ..ReadOptions::default() }) {
+                    prop_assert!(read.items.len() + read.bad.len() <= text.len() + 1);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_refused() {
+    for format in [Format::Pdq, Format::PdqDetails] {
+        let refused = FileWriter::begin(Box::new(io::sink()), format, None, "").unwrap_err().to_string();
+        assert!(refused.contains("cannot be written") && refused.contains("jsonl"), "{refused}");
+    }
+    assert!(matches!(
+        FileWriter::begin(Box::new(io::sink()), Format::List, None, ""),
+        Err(FileError::UntypedList)
+    ));
+}

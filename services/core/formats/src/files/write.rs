@@ -1,0 +1,176 @@
+//! Writes items in the formats that hold what a bank keeps.
+
+mod documents;
+mod lines;
+
+use std::io::{self, Write};
+
+use vigie_model::{Hash, HashType};
+
+use super::fault::FileError;
+use super::format::Format;
+
+/// An item of a bank.
+#[derive(Debug, Clone, Copy)]
+pub struct Written<'a> {
+    /// Its id.
+    pub id: u64,
+    /// When it was added: milliseconds since 1970.
+    pub added_at_unix_ms: u64,
+    /// The same as text: `2026-11-28T16:20:05Z`.
+    pub added_at: &'a str,
+    /// Its hashes.
+    pub hashes: &'a [Hash],
+    /// Its labels.
+    pub labels: &'a [String],
+    /// Its contributor's own name for it; empty for none.
+    pub external_reference: &'a str,
+}
+
+/// What is in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Items with at least one hash in the file.
+    pub items: u64,
+    /// Hashes in the file.
+    pub hashes: u64,
+    /// Hashes that the format cannot hold.
+    pub left_out: u64,
+}
+
+/// Writes items to a file. Without [`FileWriter::finish`] the file is not whole.
+pub struct FileWriter<'a> {
+    to: Box<dyn Write + 'a>,
+    format: Format,
+    hash_type: Option<HashType>,
+    counts: Counts,
+}
+
+impl std::fmt::Debug for FileWriter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileWriter").field("format", &self.format).finish_non_exhaustive()
+    }
+}
+
+impl<'a> FileWriter<'a> {
+    /// Begins a file. `hash_type` is the only type of hashes in it; a list needs one. `now` is the present moment as text:
+    /// `2026-11-28T16:20:05Z`.
+    ///
+    /// # Errors
+    ///
+    /// The format cannot be written or needs a type, or writing fails.
+    pub fn begin(
+        to: Box<dyn Write + 'a>,
+        format: Format,
+        hash_type: Option<HashType>,
+        now: &str,
+    ) -> Result<Self, FileError> {
+        if !Format::writable().any(|writable| writable == format) {
+            return Err(FileError::NotWritable(format));
+        }
+        if matches!(format, Format::List | Format::Named) && hash_type.is_none() {
+            return Err(FileError::UntypedList);
+        }
+        let mut writer = Self { to, format, hash_type, counts: Counts::default() };
+        match format {
+            Format::Csv | Format::Tsv | Format::Semicolon | Format::ThreatExchange | Format::TxDataset => {
+                lines::header(&mut writer.to, format)?;
+            }
+            Format::StopNcii => documents::stop_ncii_begin(&mut writer.to)?,
+            Format::Ncmec => documents::ncmec_begin(&mut writer.to, now)?,
+            Format::JsonLines
+            | Format::List
+            | Format::Named
+            | Format::Sums
+            | Format::Pdq
+            | Format::PdqDetails
+            | Format::Tx
+            | Format::Hma => {}
+        }
+        Ok(writer)
+    }
+
+    /// Writes an item, as several lines or records if the format has one hash of a type in each.
+    ///
+    /// # Errors
+    ///
+    /// Writing fails.
+    pub fn item(&mut self, item: &Written<'_>) -> io::Result<()> {
+        let hashes: Vec<&Hash> = item.hashes.iter().filter(|hash| self.holds(hash.hash_type())).collect();
+        self.counts.left_out += (item.hashes.len() - hashes.len()) as u64;
+        if hashes.is_empty() {
+            return Ok(());
+        }
+        let is_first = self.counts.items == 0;
+        match self.format {
+            Format::StopNcii => documents::stop_ncii(&mut self.to, item, &hashes, is_first)?,
+            Format::Ncmec => documents::ncmec(&mut self.to, item, &hashes)?,
+            Format::Hma => documents::hma(&mut self.to, item, &hashes)?,
+            Format::Csv
+            | Format::Tsv
+            | Format::Semicolon
+            | Format::JsonLines
+            | Format::List
+            | Format::Named
+            | Format::Sums
+            | Format::Pdq
+            | Format::PdqDetails
+            | Format::ThreatExchange
+            | Format::Tx
+            | Format::TxDataset => lines::item(&mut self.to, self.format, item, &hashes)?,
+        }
+        self.counts.items += 1;
+        self.counts.hashes += hashes.len() as u64;
+        Ok(())
+    }
+
+    /// Ends the file, and returns what is in it.
+    ///
+    /// # Errors
+    ///
+    /// Writing fails.
+    pub fn finish(mut self) -> io::Result<Counts> {
+        match self.format {
+            Format::StopNcii => documents::stop_ncii_end(&mut self.to, self.counts.hashes)?,
+            Format::Ncmec => documents::ncmec_end(&mut self.to)?,
+            Format::Csv
+            | Format::Tsv
+            | Format::Semicolon
+            | Format::JsonLines
+            | Format::List
+            | Format::Named
+            | Format::Sums
+            | Format::Pdq
+            | Format::PdqDetails
+            | Format::ThreatExchange
+            | Format::Tx
+            | Format::TxDataset
+            | Format::Hma => {}
+        }
+        self.to.flush()?;
+        Ok(self.counts)
+    }
+
+    /// Whether hashes of a type are written.
+    fn holds(&self, hash_type: HashType) -> bool {
+        hash_type.is_known()
+            && self.hash_type.is_none_or(|only| only == hash_type)
+            && match self.format {
+                Format::Sums => lines::SUMS.contains(&hash_type),
+                Format::StopNcii => documents::is_of_stop_ncii(hash_type),
+                Format::Ncmec => documents::is_of_ncmec(hash_type),
+                Format::Csv
+                | Format::Tsv
+                | Format::Semicolon
+                | Format::JsonLines
+                | Format::List
+                | Format::Named
+                | Format::Pdq
+                | Format::PdqDetails
+                | Format::ThreatExchange
+                | Format::Tx
+                | Format::TxDataset
+                | Format::Hma => true,
+            }
+    }
+}

@@ -1,0 +1,86 @@
+//! `/v1/match`, `/v1/match/image`: whether content is known.
+//!
+//! An answer says what was searched. One that covers less than was asked for is a failure (503), which carries what was found.
+
+mod asked;
+mod answer;
+
+use axum::Json;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, HeaderValue};
+use tokio::time::Instant;
+use vigie_clients::{MatchAnswer, partial_match};
+use vigie_model::{Content, MatchCall};
+
+use crate::problem::Problem;
+use crate::upstream::Caller;
+use crate::v1::image::Image;
+use crate::v1::request::{Call, Sent};
+pub(super) use answer::MatchAnswerObject;
+pub(super) use asked::{ImageOptions, MatchAsked};
+
+/// The header with the sequence of an answer: it holds every change up to this one.
+const SEQUENCE: &str = "x-vigie-sequence";
+/// The header with the share of shards that answered, 0 to 1.
+const COVERAGE: &str = "x-vigie-coverage";
+
+/// Looks up contents by their hashes
+///
+/// One result for each query, in their order. A query that fails alone has an `error` in place of its matches.
+#[utoipa::path(
+    post, path = "/match", tag = "lookups", request_body = MatchAsked,
+    responses((status = 200, description = "What was found, and what was searched", body = MatchAnswerObject))
+)]
+pub(super) async fn match_hashes(call: Call, sent: Sent<MatchAsked>) -> Result<Response, Problem> {
+    let asked = sent.asked.read(call.caller.newest.sequence())?;
+    let answer = ask(&call.caller, asked, call.deadline()).await?;
+    Ok(answer)
+}
+
+/// Looks up an image
+///
+/// The body is the image, or a form with it as its one file. Options are in the query. An image that cannot be decoded is looked up
+/// by its digests alone, and the result says so (`decode_failure`).
+#[utoipa::path(
+    post, path = "/match/image", tag = "lookups", params(ImageOptions),
+    request_body(content(
+        (Vec<u8> = "application/octet-stream"), (Vec<u8> = "image/*"), (Vec<u8> = "multipart/form-data")
+    )),
+    responses((status = 200, description = "What was found, and what was searched", body = MatchAnswerObject))
+)]
+pub(super) async fn match_image(call: Call<ImageOptions>, image: Image) -> Result<Response, Problem> {
+    let (options, quality_floor) = call.options.read(call.caller.newest.sequence())?;
+    let asked = MatchCall { contents: vec![Content::Image(image.bytes)], options, quality_floor };
+    ask(&call.caller, asked, call.deadline()).await
+}
+
+/// Asks a frontend. A lookup of one content that fails is a failure of the request.
+async fn ask(caller: &Caller, call: MatchCall, deadline: Instant) -> Result<Response, Problem> {
+    let is_one_image = matches!(call.contents[..], [Content::Image(_)]);
+    match caller.frontends.match_content(call, deadline).await {
+        Ok(answer) => {
+            if let ([Err(failure)], true) = (&answer.results[..], is_one_image) {
+                return Err(Problem::of_code(failure.code, failure.message.clone()));
+            }
+            let headers = headers(&answer);
+            Ok((headers, Json(MatchAnswerObject::from(&answer))).into_response())
+        }
+        Err(error) => {
+            let partial = partial_match(&error);
+            let mut problem = Problem::from(error);
+            let Some(partial) = partial else { return Err(problem) };
+            // An object of texts and numbers always has a form in JSON.
+            problem.partial = serde_json::to_value(MatchAnswerObject::from(&partial)).ok().map(Box::new);
+            Ok((headers(&partial), problem).into_response())
+        }
+    }
+}
+
+fn headers(answer: &MatchAnswer) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(SEQUENCE, answer.sequence.0.into());
+    if let Ok(share) = HeaderValue::from_str(&answer.coverage.fraction().to_string()) {
+        headers.insert(COVERAGE, share);
+    }
+    headers
+}

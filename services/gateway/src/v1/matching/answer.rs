@@ -1,0 +1,330 @@
+//! What was found, and what was searched. The fields are those that the command line prints.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use vigie_clients::{MatchAnswer, QueryFailure};
+use vigie_model::{Coverage, DecodeFailure, Match, Matched, ShardFailure, SkipReason, Source};
+use vigie_rpc::code;
+
+/// The answer to a lookup.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MatchAnswerObject {
+    /// One for each query, in their order.
+    results: Vec<ResultObject>,
+    /// What was searched.
+    coverage: CoverageObject,
+    /// The answer holds every change up to this one.
+    sequence: u64,
+    /// The state of the directory of members that decided what was searched and shown; 0 without members.
+    directory_sequence: u64,
+    /// At least one result has fewer matches than there are.
+    truncated: bool,
+    /// The results were too many to come with a failure.
+    results_omitted: bool,
+}
+
+/// The result of one query.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum ResultObject {
+    /// What was found.
+    Matched(Box<MatchedObject>),
+    /// The query failed.
+    Failed {
+        /// Why.
+        error: ErrorObject,
+    },
+}
+
+/// What was found for one query.
+#[derive(Debug, Serialize, ToSchema)]
+struct MatchedObject {
+    /// The items, the nearest first.
+    matches: Vec<MatchObject>,
+    /// More items match than are given: than the limit let through, or than the answer holds.
+    limit_reached: bool,
+    /// Matches that were left out because the answer would have been too large.
+    matches_left_out: u32,
+    /// The result repeats an earlier one: the member's budget of near queries for an item is spent.
+    near_budget_spent: bool,
+    /// PDQ's quality of the content, 0 to 100; `null` where it is not known.
+    quality: Option<u8>,
+    /// The floor that the quality was compared with.
+    quality_floor: u8,
+    /// Hash types that were searched.
+    searches: Vec<SearchedObject>,
+    /// Hash types that were not searched, and why: "no match" says nothing of them.
+    skipped: Vec<SkippedObject>,
+    /// The frames of an image that were searched, and those that were not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frames: Option<FramesObject>,
+    /// Why the image's picture was not searched; its digests were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decode_failure: Option<ErrorObject>,
+}
+
+/// A failure of a part.
+#[derive(Debug, Serialize, ToSchema)]
+struct ErrorObject {
+    /// The gRPC code, or the kind of a failure to decode.
+    code: String,
+    /// Why, for a person to read.
+    message: String,
+}
+
+/// A hash type that was searched.
+#[derive(Debug, Serialize, ToSchema)]
+struct SearchedObject {
+    /// Its name.
+    hash_type: String,
+    /// The largest distance that counted as a match.
+    max_distance: u16,
+    /// Whether the index finds everything within that distance.
+    exact: bool,
+}
+
+/// A hash type that was not searched.
+#[derive(Debug, Serialize, ToSchema)]
+struct SkippedObject {
+    /// Its name.
+    hash_type: String,
+    /// `quality_below_floor`, `not_decoded` or `other`.
+    reason: &'static str,
+}
+
+/// How much of an image an answer covers.
+#[derive(Debug, Serialize, ToSchema)]
+struct FramesObject {
+    /// Frames that were decoded and are not left out.
+    seen: u32,
+    /// At least so many were not searched.
+    left_out: u32,
+    /// Of the frames seen, those that hold too little detail to be searched.
+    below_floor: u32,
+    /// Of the frames seen, hashes in further ways that were not searched.
+    ways_left_out: u32,
+}
+
+/// An item that matched.
+#[derive(Debug, Serialize, ToSchema)]
+struct MatchObject {
+    /// Its id; 0 where the bank is shared with the caller's member without its details.
+    item_id: u64,
+    /// Its bank's name.
+    bank: String,
+    /// Its bank's id.
+    bank_id: u32,
+    /// The contributor's own name for it.
+    external_reference: Option<String>,
+    /// The contributor's labels.
+    labels: Vec<String>,
+    /// The type of the hash that matched.
+    hash_type: String,
+    /// Differing bits.
+    distance: u16,
+    /// Which way round the content was when it matched.
+    variant: &'static str,
+    /// Whether the index that found it finds everything.
+    exact: bool,
+    /// Further hashes that matched.
+    other_matches: u32,
+    /// The frame of the content that matched, from 0.
+    frame: u32,
+    /// The way in which that frame was hashed.
+    way: &'static str,
+}
+
+/// What an answer covers.
+#[derive(Debug, Serialize, ToSchema)]
+struct CoverageObject {
+    /// Shards of the cluster.
+    shards_total: u16,
+    /// Shards that answered.
+    shards_answered: u16,
+    /// Hashes that were searched.
+    hashes_searched: u64,
+    /// Hashes of all shards.
+    hashes_total: u64,
+    /// The answer holds every change up to this one.
+    sequence_min: u64,
+    /// The newest change that any shard had applied.
+    sequence_max: u64,
+    /// Milliseconds since 1970: the answer holds every change that was committed up to then; `null` where it is not known.
+    committed_unix_ms: Option<u64>,
+    /// Milliseconds since 1970: when the bank was last heard to have nothing newer; `null` where it is not known.
+    heard_unix_ms: Option<u64>,
+    /// Shards that did not answer.
+    failures: Vec<ShardFailureObject>,
+}
+
+/// A shard that did not answer.
+#[derive(Debug, Serialize, ToSchema)]
+struct ShardFailureObject {
+    /// Which one.
+    shard: u16,
+    /// Why.
+    reason: String,
+}
+
+impl From<&MatchAnswer> for MatchAnswerObject {
+    fn from(answer: &MatchAnswer) -> Self {
+        let MatchAnswer { results, coverage, sequence, directory, results_omitted } = answer;
+        let is_cut = |matched: &Matched| matched.found.limit_reached || matched.found.left_out > 0;
+        Self {
+            results: results.iter().map(Into::into).collect(),
+            coverage: coverage.into(),
+            sequence: sequence.0,
+            directory_sequence: directory.0,
+            truncated: *results_omitted || results.iter().flatten().any(is_cut),
+            results_omitted: *results_omitted,
+        }
+    }
+}
+
+impl From<&Result<Matched, QueryFailure>> for ResultObject {
+    fn from(result: &Result<Matched, QueryFailure>) -> Self {
+        match result {
+            Ok(matched) => Self::Matched(Box::new(matched.into())),
+            Err(QueryFailure { code, message }) => {
+                let error = ErrorObject { code: code::word(*code).to_owned(), message: message.clone() };
+                Self::Failed { error }
+            }
+        }
+    }
+}
+
+impl From<&Matched> for MatchedObject {
+    fn from(matched: &Matched) -> Self {
+        let mut searches = Vec::new();
+        let mut skipped = Vec::new();
+        for search in &matched.searches {
+            let hash_type = search.hash_type.to_string();
+            match search.skipped {
+                None => {
+                    let (max_distance, exact) = (search.max_distance.0, search.exact);
+                    searches.push(SearchedObject { hash_type, max_distance, exact });
+                }
+                Some(reason) => skipped.push(SkippedObject { hash_type, reason: reason_name(reason) }),
+            }
+        }
+        let (frames, decode_failure) = match &matched.source {
+            Source::Hashed => (None, None),
+            Source::Decoded(decoded) => {
+                let frames = FramesObject {
+                    seen: decoded.frames_seen,
+                    left_out: decoded.frames_left_out,
+                    below_floor: decoded.frames_below_floor,
+                    ways_left_out: decoded.ways_left_out,
+                };
+                (Some(frames), None)
+            }
+            Source::Undecoded(DecodeFailure { kind, message }) => {
+                (None, Some(ErrorObject { code: kind.name().to_owned(), message: message.clone() }))
+            }
+        };
+        Self {
+            matches: matched.found.matches.iter().map(Into::into).collect(),
+            limit_reached: matched.found.limit_reached,
+            matches_left_out: matched.found.left_out,
+            near_budget_spent: matched.near_budget_spent,
+            quality: matched.pdq_quality.map(|quality| quality.get()),
+            quality_floor: matched.quality_floor.get(),
+            searches,
+            skipped,
+            frames,
+            decode_failure,
+        }
+    }
+}
+
+const fn reason_name(reason: SkipReason) -> &'static str {
+    match reason {
+        SkipReason::QualityBelowFloor => "quality_below_floor",
+        SkipReason::NotDecoded => "not_decoded",
+        SkipReason::Other => "other",
+    }
+}
+
+impl From<&Match> for MatchObject {
+    fn from(found: &Match) -> Self {
+        Self {
+            item_id: found.item.0,
+            bank: found.bank_name.to_string(),
+            bank_id: found.bank.0,
+            external_reference: found.external_reference.as_deref().map(str::to_owned),
+            labels: found.labels.iter().map(ToString::to_string).collect(),
+            hash_type: found.hash_type.to_string(),
+            distance: found.distance.0,
+            variant: found.variant.name(),
+            exact: found.exact,
+            other_matches: found.other_matches,
+            frame: found.rendition.frame,
+            way: found.rendition.way.name(),
+        }
+    }
+}
+
+impl From<&Coverage> for CoverageObject {
+    fn from(coverage: &Coverage) -> Self {
+        let failure = |failure: &ShardFailure| ShardFailureObject {
+            shard: failure.shard.0,
+            reason: failure.reason.clone(),
+        };
+        Self {
+            shards_total: coverage.shards_total,
+            shards_answered: coverage.shards_answered,
+            hashes_searched: coverage.hashes_searched,
+            hashes_total: coverage.hashes_total,
+            sequence_min: coverage.sequence_min.0,
+            sequence_max: coverage.sequence_max.0,
+            committed_unix_ms: coverage.as_of.committed.map(|at| at.0),
+            heard_unix_ms: coverage.as_of.heard.map(|at| at.0),
+            failures: coverage.failures.iter().map(failure).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_clients::Code;
+    use vigie_model::{Distance, HashType, HashTypeSearch, Quality, QueryMatches, Sequence};
+
+    use super::*;
+
+    #[test]
+    fn a_partial_result_never_looks_complete() {
+        let search = |hash_type, skipped| HashTypeSearch {
+            hash_type,
+            max_distance: Distance(3),
+            exact: true,
+            skipped,
+        };
+        let matched = Matched {
+            found: QueryMatches { matches: Vec::new(), limit_reached: false, left_out: 2 },
+            searches: vec![
+                search(HashType::MD5, None),
+                search(HashType::PDQ, Some(SkipReason::QualityBelowFloor)),
+            ],
+            pdq_quality: Quality::new(9).ok(),
+            quality_floor: Quality::FLOOR_DEFAULT,
+            source: Source::Hashed,
+            near_budget_spent: false,
+        };
+        let failure = QueryFailure { code: Code::InvalidArgument, message: "no hash".to_owned() };
+        let answer = MatchAnswer {
+            results: vec![Ok(matched), Err(failure)],
+            coverage: Coverage::default(),
+            sequence: Sequence(5),
+            directory: Sequence(4),
+            results_omitted: false,
+        };
+        let shown = serde_json::to_value(MatchAnswerObject::from(&answer)).unwrap();
+        assert_eq!((&shown["truncated"], &shown["sequence"]), (&true.into(), &5.into()));
+        let [first, second] = &shown["results"].as_array().unwrap()[..] else { panic!("{shown}") };
+        assert_eq!(first["searches"][0]["hash_type"], "md5");
+        assert_eq!(first["skipped"][0]["reason"], "quality_below_floor");
+        assert_eq!((&first["quality"], &first["matches_left_out"]), (&9.into(), &2.into()));
+        assert_eq!(second["error"]["code"], "INVALID_ARGUMENT");
+        assert!(second.get("matches").is_none());
+    }
+}

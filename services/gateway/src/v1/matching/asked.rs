@@ -1,0 +1,293 @@
+//! A lookup as it is asked for.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+use vigie_model::{
+    BankRef, Content, HashType, Limit, MatchCall, MaxDistances, MinCoverage, Quality, Query, QueryHash,
+    SearchOptions, Sequence, Variant,
+};
+
+use crate::problem::Problem;
+use crate::v1::faults::{at_most, at_most_entries};
+use crate::v1::values::{hash, value};
+
+/// Contents that are looked up by their hashes.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MatchAsked {
+    /// One for each content, 1 to 256.
+    #[serde(deserialize_with = "at_most::<_, _, 256>")]
+    #[schema(min_items = 1, max_items = 256)]
+    queries: Vec<QueryAsked>,
+    /// The banks to search, each by its name or as `owner/name`; all that the caller may search where there is none.
+    #[serde(default, deserialize_with = "at_most::<_, _, 256>")]
+    #[schema(max_items = 256)]
+    banks: Vec<String>,
+    /// The largest distance of a match, by the name of its hash type, such as `{"pdq": 31}`. A type that is not named has its own
+    /// default.
+    #[serde(default, deserialize_with = "at_most_entries::<_, _, 64>")]
+    max_distance: BTreeMap<String, u32>,
+    /// Matches of each query, 1 to 1000, the nearest first; 100 where it is not given.
+    #[schema(minimum = 1, maximum = 1000)]
+    limit: Option<u16>,
+    /// The answer has to hold every change up to this one. The gateway asks for its own newest write at least.
+    #[serde(default)]
+    min_sequence: u64,
+    /// The least share of shards that has to answer, 0 to 1; 1 where it is not given.
+    #[schema(minimum = 0, maximum = 1)]
+    min_coverage: Option<f64>,
+    /// The PDQ quality from which on a hash is trusted, 0 to 100; the frontend's own floor where it is not given.
+    #[schema(minimum = 0, maximum = 100)]
+    quality_floor: Option<u8>,
+}
+
+/// One content that is looked up.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QueryAsked {
+    /// Its hashes, 1 to 64. A match of any of them is a match of the query.
+    #[serde(deserialize_with = "at_most::<_, _, 64>")]
+    #[schema(min_items = 1, max_items = 64)]
+    hashes: Vec<QueryHashAsked>,
+    /// PDQ's quality of the image, 0 to 100, if it is known. Below the floor its PDQ hashes are not searched.
+    #[schema(minimum = 0, maximum = 100)]
+    pdq_quality: Option<u8>,
+}
+
+/// A hash that is looked up.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QueryHashAsked {
+    /// The name of its type, such as `pdq`, `md5` or `sha256`. `type` is another name of this field.
+    #[serde(alias = "type")]
+    hash_type: String,
+    /// Hexadecimal digits.
+    hash: String,
+    /// Which way round the image was when this hash was taken of it: `original` where it is not given, or `rotate-90`, `rotate-180`,
+    /// `rotate-270`, `flip-x`, `flip-y`, `flip-plus-1`, `flip-minus-1`.
+    variant: Option<String>,
+}
+
+/// How an image is looked up.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ImageOptions {
+    /// The banks to search, separated by commas; all that the caller may search where it is not given.
+    banks: Option<String>,
+    /// The largest distances of a match, such as `pdq:31`, separated by commas. A type that is not named has its own default.
+    max_distance: Option<String>,
+    /// Matches, 1 to 1000, the nearest first; 100 where it is not given.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u16>,
+    /// The answer has to hold every change up to this one. The gateway asks for its own newest write at least.
+    min_sequence: Option<u64>,
+    /// The least share of shards that has to answer, 0 to 1; 1 where it is not given.
+    #[param(minimum = 0, maximum = 1)]
+    min_coverage: Option<f64>,
+    /// The PDQ quality from which on a hash is trusted, 0 to 100; the frontend's own floor where it is not given.
+    #[param(minimum = 0, maximum = 100)]
+    quality_floor: Option<u8>,
+}
+
+impl MatchAsked {
+    /// The call, which asks for this sequence at least.
+    pub(crate) fn read(&self, newest: Sequence) -> Result<MatchCall, Problem> {
+        if self.queries.is_empty() {
+            return Err(Problem::field("queries", format!("is empty; it has 1 to {}", Query::BATCH_MAX)));
+        }
+        let contents = self.queries.iter().enumerate();
+        let contents =
+            contents.map(|(at, query)| query.read(&format!("queries[{at}]"))).collect::<Result<_, _>>()?;
+        let max_distance = self.max_distance.iter().map(|(name, distance)| (name.as_str(), *distance));
+        let options = SearchOptions {
+            banks: banks(self.banks.iter().map(String::as_str))?,
+            bank_set: None,
+            max_distances: max_distances(max_distance)?,
+            limit: limit(self.limit)?,
+            min_sequence: newest.max(Sequence(self.min_sequence)),
+            min_coverage: min_coverage(self.min_coverage)?,
+        };
+        Ok(MatchCall { contents, options, quality_floor: quality("quality_floor", self.quality_floor)? })
+    }
+}
+
+impl ImageOptions {
+    /// The options of a search, which asks for this sequence at least, and the floor of quality.
+    pub(crate) fn read(&self, newest: Sequence) -> Result<(SearchOptions, Option<Quality>), Problem> {
+        let listed = |text: &Option<String>| -> Vec<String> {
+            let parts = text.as_deref().unwrap_or_default().split(',').map(str::trim);
+            parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        };
+        let named = listed(&self.banks);
+        if named.len() > SearchOptions::BANKS_MAX {
+            return Err(Problem::field(
+                "banks",
+                format!("has more than {} elements", SearchOptions::BANKS_MAX),
+            ));
+        }
+        let distances = listed(&self.max_distance);
+        let distances = distances.iter().map(|text| {
+            let parts =
+                text.split_once(':').and_then(|(name, distance)| Some((name, distance.parse().ok()?)));
+            parts.ok_or_else(|| Problem::field("max_distance", "is TYPE:DISTANCE, as in pdq:31"))
+        });
+        let distances = distances.collect::<Result<Vec<_>, _>>()?;
+        let options = SearchOptions {
+            banks: banks(named.iter().map(String::as_str))?,
+            bank_set: None,
+            max_distances: max_distances(distances.into_iter())?,
+            limit: limit(self.limit)?,
+            min_sequence: newest.max(Sequence(self.min_sequence.unwrap_or(0))),
+            min_coverage: min_coverage(self.min_coverage)?,
+        };
+        Ok((options, quality("quality_floor", self.quality_floor)?))
+    }
+}
+
+impl QueryAsked {
+    fn read(&self, field: &str) -> Result<Content, Problem> {
+        if self.hashes.is_empty() {
+            return Err(Problem::field(format!("{field}.hashes"), "is empty; it has 1 to 64"));
+        }
+        let hashes = self.hashes.iter().enumerate();
+        let hashes =
+            hashes.map(|(at, hash)| hash.read(&format!("{field}.hashes[{at}]"))).collect::<Result<_, _>>()?;
+        let pdq_quality = quality(&format!("{field}.pdq_quality"), self.pdq_quality)?;
+        Ok(Content::Hashed { hashes, pdq_quality })
+    }
+}
+
+impl QueryHashAsked {
+    fn read(&self, field: &str) -> Result<QueryHash, Problem> {
+        let named = |name: &str| Variant::ALL.into_iter().find(|variant| variant.name() == name);
+        let variant = match &self.variant {
+            None => Variant::Original,
+            Some(name) => named(name).ok_or_else(|| {
+                let known: Vec<&str> = Variant::ALL.iter().map(|variant| variant.name()).collect();
+                Problem::field(
+                    format!("{field}.variant"),
+                    format!("is no variant; there are {}", known.join(", ")),
+                )
+            })?,
+        };
+        Ok(QueryHash { hash: hash(field, &self.hash_type, &self.hash)?, variant })
+    }
+}
+
+fn banks<'t>(names: impl Iterator<Item = &'t str>) -> Result<Vec<BankRef>, Problem> {
+    names.enumerate().map(|(at, name)| value(&format!("banks[{at}]"), name)).collect()
+}
+
+fn max_distances<'t>(asked: impl Iterator<Item = (&'t str, u32)>) -> Result<MaxDistances, Problem> {
+    let mut distances = MaxDistances::default();
+    for (name, distance) in asked {
+        let hash_type: HashType = value("max_distance", name)?;
+        distances = distances.with(hash_type, distance).map_err(|why| Problem::field("max_distance", why))?;
+    }
+    Ok(distances)
+}
+
+fn limit(limit: Option<u16>) -> Result<Limit, Problem> {
+    match limit {
+        None => Ok(Limit::default()),
+        Some(0) => Err(Problem::field("limit", format!("is 0; it must be 1 to {}", Limit::MAX))),
+        Some(limit) => Limit::new(limit.into()).map_err(|why| Problem::field("limit", why)),
+    }
+}
+
+fn min_coverage(share: Option<f64>) -> Result<MinCoverage, Problem> {
+    let share = share.map(MinCoverage::new).transpose();
+    Ok(share.map_err(|why| Problem::field("min_coverage", why))?.unwrap_or_default())
+}
+
+fn quality(field: &str, score: Option<u8>) -> Result<Option<Quality>, Problem> {
+    score.map(|score| Quality::new(score.into())).transpose().map_err(|why| Problem::field(field, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use vigie_model::{Distance, Hash};
+
+    use super::*;
+
+    fn asked(value: serde_json::Value) -> Result<MatchCall, Problem> {
+        serde_json::from_value::<MatchAsked>(value).unwrap().read(Sequence(7))
+    }
+
+    #[test]
+    fn a_lookup_has_the_defaults_of_a_search_and_the_newest_write() {
+        let md5 = "01".repeat(16);
+        let call = asked(json!({ "queries": [{ "hashes": [{ "type": "md5", "hash": md5 }] }] })).unwrap();
+        let hash = QueryHash { hash: Hash::md5([1; 16]), variant: Variant::Original };
+        assert_eq!(call.contents, [Content::Hashed { hashes: vec![hash], pdq_quality: None }]);
+        assert_eq!(call.options, SearchOptions { min_sequence: Sequence(7), ..SearchOptions::default() });
+        assert_eq!(call.quality_floor, None);
+    }
+
+    #[test]
+    fn every_option_of_a_lookup_arrives() {
+        let pdq = "02".repeat(32);
+        let call = asked(json!({
+            "queries": [{ "hashes": [{ "hash_type": "PDQ", "hash": pdq, "variant": "flip-x" }], "pdq_quality": 80 }],
+            "banks": ["known", "acme/shared"], "max_distance": { "pdq": 12 }, "limit": 3, "min_sequence": 9,
+            "min_coverage": 0.5, "quality_floor": 40
+        }))
+        .unwrap();
+        let hash = QueryHash { hash: Hash::pdq([2; 32]), variant: Variant::FlipX };
+        assert_eq!(
+            call.contents,
+            [Content::Hashed { hashes: vec![hash], pdq_quality: Quality::new(80).ok() }]
+        );
+        let SearchOptions { banks, max_distances, limit, min_sequence, min_coverage, .. } = call.options;
+        assert_eq!(banks, ["known".parse().unwrap(), "acme/shared".parse().unwrap()]);
+        assert_eq!(max_distances.get(HashType::PDQ), Distance(12));
+        assert_eq!((limit.get(), min_sequence, min_coverage.get()), (3, Sequence(9), 0.5));
+        assert_eq!(call.quality_floor, Quality::new(40).ok());
+    }
+
+    #[test]
+    fn the_field_of_a_wrong_lookup_is_named() {
+        let md5 = || json!({ "type": "md5", "hash": "01".repeat(16) });
+        let one = || json!([{ "hashes": [md5()] }]);
+        for (value, field) in [
+            (json!({ "queries": [] }), "queries"),
+            (json!({ "queries": [{ "hashes": [] }] }), "queries[0].hashes"),
+            (
+                json!({ "queries": [{ "hashes": [md5(), { "type": "md5", "hash": "01" }] }] }),
+                "queries[0].hashes[1].hash",
+            ),
+            (
+                json!({ "queries": [{ "hashes": [{ "type": "md5", "hash": "01".repeat(16), "variant": "up" }] }] }),
+                "queries[0].hashes[0].variant",
+            ),
+            (json!({ "queries": [{ "hashes": [md5()], "pdq_quality": 101 }] }), "queries[0].pdq_quality"),
+            (json!({ "queries": one(), "banks": ["a", "b c"] }), "banks[1]"),
+            (json!({ "queries": one(), "max_distance": { "pdq": 99 } }), "max_distance"),
+            (json!({ "queries": one(), "max_distance": { "x": 1 } }), "max_distance"),
+            (json!({ "queries": one(), "limit": 0 }), "limit"),
+            (json!({ "queries": one(), "limit": 1_001 }), "limit"),
+            (json!({ "queries": one(), "min_coverage": 1.5 }), "min_coverage"),
+            (json!({ "queries": one(), "quality_floor": 101 }), "quality_floor"),
+        ] {
+            assert_eq!(asked(value.clone()).unwrap_err().field.as_deref(), Some(field), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_options_of_an_image_are_those_of_a_lookup() {
+        let of = |query: &str| serde_urlencoded::from_str::<ImageOptions>(query).unwrap().read(Sequence(7));
+        let (options, floor) = of("banks=a,%20b/c&max_distance=pdq:9,md5:0&limit=2&quality_floor=0").unwrap();
+        assert_eq!(options.banks, ["a".parse().unwrap(), "b/c".parse().unwrap()]);
+        assert_eq!((options.max_distances.get(HashType::PDQ), options.limit.get()), (Distance(9), 2));
+        assert_eq!((options.min_sequence, floor), (Sequence(7), Quality::new(0).ok()));
+        for (query, field) in
+            [("max_distance=pdq", "max_distance"), ("banks=a%20b", "banks[0]"), ("limit=0", "limit")]
+        {
+            assert_eq!(of(query).unwrap_err().field.as_deref(), Some(field), "{query}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Values of requests, from text to the words of the domain, and back. A value that does not fit is named by its field.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use vigie_consortium::{Expiry, Flag, Flags, PrincipalId, Text};
+use vigie_model::{BankRef, Hash, HashType, ItemId, UnixMillis};
+
+use crate::problem::Problem;
+
+/// A hash.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HashObject {
+    /// The name of its type, such as `pdq`, `md5` or `sha256`. `type` is another name of this field in requests.
+    #[serde(alias = "type")]
+    pub(crate) hash_type: String,
+    /// Hexadecimal digits.
+    pub(crate) hash: String,
+}
+
+impl From<&Hash> for HashObject {
+    fn from(hash: &Hash) -> Self {
+        Self { hash_type: hash.hash_type().to_string(), hash: hash.to_text() }
+    }
+}
+
+impl HashObject {
+    /// The hash, which is in the field called `field`.
+    pub(crate) fn read(&self, field: &str) -> Result<Hash, Problem> {
+        hash(field, &self.hash_type, &self.hash)
+    }
+}
+
+/// Reads the hashes of a field.
+pub(crate) fn hashes(field: &str, all: &[HashObject]) -> Result<Vec<Hash>, Problem> {
+    all.iter().enumerate().map(|(at, one)| one.read(&format!("{field}[{at}]"))).collect()
+}
+
+/// Reads a hash.
+pub(crate) fn hash(field: &str, name: &str, text: &str) -> Result<Hash, Problem> {
+    let hash_type: HashType = value(&format!("{field}.hash_type"), name)?;
+    Hash::from_text(hash_type, text).map_err(|why| Problem::field(format!("{field}.hash"), why))
+}
+
+/// Reads a value whose error repeats nothing of it.
+pub(crate) fn value<T: FromStr<Err: Display>>(field: &str, text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|why| Problem::field(field, why))
+}
+
+/// Reads the name of a bank.
+pub(crate) fn bank_of(name: &str) -> Result<BankRef, Problem> {
+    value("bank", name)
+}
+
+/// Reads a short text.
+pub(crate) fn text<const MAX: usize>(field: &str, text: &str) -> Result<Text<MAX>, Problem> {
+    Text::new(text).map_err(|why| Problem::field(field, why))
+}
+
+/// Reads the id of an item in a path.
+pub(crate) fn item(text: &str) -> Result<ItemId, Problem> {
+    id("item_id", text).map(ItemId)
+}
+
+/// Reads the id of a principal in a path.
+pub(crate) fn principal(text: &str) -> Result<PrincipalId, Problem> {
+    id("principal_id", text).map(PrincipalId)
+}
+
+fn id(field: &str, text: &str) -> Result<u64, Problem> {
+    text.parse().ok().filter(|id| *id > 0).ok_or_else(|| Problem::field(field, "is no id"))
+}
+
+/// Reads the ids of a batch, 1 to 1,000, in order and each once.
+pub(crate) fn items(ids: &[u64]) -> Result<Vec<ItemId>, Problem> {
+    if ids.is_empty() || ids.contains(&0) {
+        return Err(Problem::field("items", "is a list of 1 to 1000 ids of items"));
+    }
+    let mut items: Vec<ItemId> = ids.iter().copied().map(ItemId).collect();
+    items.sort_unstable();
+    items.dedup();
+    Ok(items)
+}
+
+/// Reads a set of words, such as roles.
+pub(crate) fn words<F: Flag>(field: &str, names: &[String]) -> Result<Flags<F>, Problem> {
+    let known: Vec<&str> = F::ALL.iter().map(|one| one.name()).collect();
+    let one = |name: &String| {
+        F::from_name(name).ok_or_else(|| {
+            Problem::field(field, format!("has a word that is not known; there are {}", known.join(", ")))
+        })
+    };
+    let all = names.iter().map(one).collect::<Result<Vec<_>, _>>()?;
+    Flags::new(all).map_err(|why| Problem::field(field, why))
+}
+
+/// The names of a set of words.
+pub(crate) fn names<F: Flag>(flags: Flags<F>) -> Vec<&'static str> {
+    flags.iter().map(Flag::name).collect()
+}
+
+/// Reads the end of a right; `None` for never.
+pub(crate) fn expiry(field: &str, unix_ms: Option<u64>) -> Result<Expiry, Problem> {
+    match unix_ms {
+        None => Ok(Expiry::NEVER),
+        Some(0) => Err(Problem::field(field, "is milliseconds since 1970, or null for never")),
+        Some(at) => Ok(Expiry::at(UnixMillis(at))),
+    }
+}
+
+/// The end of a right; `None` for never.
+pub(crate) fn moment(expiry: Expiry) -> Option<u64> {
+    expiry.moment().map(|at| at.0)
+}
+
+/// A text, or nothing where it is empty.
+pub(crate) fn given(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_consortium::Role;
+
+    use super::*;
+
+    #[test]
+    fn a_hash_is_read_by_the_name_of_its_type_and_never_repeated() {
+        let of = |name: &str, text: &str| hash("hashes[0]", name, text);
+        let pdq = "f8f8f0cee0f4a84f06370a22038f63f0b36e2ed596621e1d33e6b39c4e9c9b22";
+        assert_eq!(of("pdq", pdq).unwrap().to_text(), pdq);
+        for (name, text, field) in [
+            ("pdq", &pdq[..62], "hashes[0].hash"),
+            ("pdq", "no digits", "hashes[0].hash"),
+            (pdq, "x", "hashes[0].hash_type"),
+        ] {
+            let problem = of(name, text).unwrap_err();
+            assert_eq!(problem.field.as_deref(), Some(field));
+            assert!(
+                !problem.message.contains(&pdq[..16]) && !problem.message.contains("digits "),
+                "{problem:?}"
+            );
+        }
+        let read: HashObject = serde_json::from_str(r#"{"type":"md5","hash":"00"}"#).unwrap();
+        assert_eq!(read.hash_type, "md5");
+    }
+
+    #[test]
+    fn batches_and_words_are_checked() {
+        assert_eq!(items(&[7, 3, 7]).unwrap(), [ItemId(3), ItemId(7)]);
+        assert!(items(&[]).is_err() && items(&[0]).is_err());
+        assert!(item("12").is_ok() && item("0").is_err() && item("x").is_err());
+        let roles = words::<Role>("roles", &["matcher".to_owned(), "auditor".to_owned()]).unwrap();
+        assert_eq!(names(roles), ["matcher", "auditor"]);
+        assert!(words::<Role>("roles", &[]).is_err());
+        assert!(words::<Role>("roles", &["king".to_owned()]).unwrap_err().message.contains("matcher"));
+        assert_eq!(expiry("x", None).unwrap(), Expiry::NEVER);
+        assert!(expiry("x", Some(0)).is_err());
+        assert_eq!(moment(expiry("x", Some(5)).unwrap()), Some(5));
+    }
+}

@@ -1,0 +1,173 @@
+//! Adds the items of a file to a bank, streamed in batches.
+//!
+//! The file is read on a thread of its own, which waits when the bank is slower. Batches are acknowledged in the order
+//! of the file, so a failure or an interrupt can say up to which line everything is in the bank.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use futures::{StreamExt as _, stream};
+use tokio::sync::{mpsc, oneshot};
+use vigie_clients::{BankClient, IdempotencyKey};
+use vigie_formats::files::LeftOut;
+use vigie_model::{BankRef, ItemContent, ItemId, Sequence};
+
+use crate::commands::banks::hash_source::{BATCH_ITEMS, BadLines, Batch, HashSource};
+use crate::commands::banks::item_details::Said;
+use crate::commands::deadline::deadline as within;
+use crate::commands::stop::{STOPPING, StopRequests};
+use crate::output::Output;
+
+/// Batches that are on their way at once, so that the bank can commit them together.
+pub(super) const BATCHES_AT_ONCE: usize = 4;
+
+/// Chooses the items that are added; a failure ends the reading.
+pub(super) type Choice = Box<dyn FnMut(&ItemContent) -> anyhow::Result<bool> + Send>;
+
+/// What is added to which bank.
+pub(super) struct Adding<'a> {
+    pub(super) client: &'a BankClient,
+    pub(super) bank: &'a BankRef,
+    pub(super) timeout_ms: u64,
+    pub(super) said: &'a Said,
+    pub(super) source: HashSource,
+    /// The line after which the file is read.
+    pub(super) after: u64,
+    /// All items are added where there is none.
+    pub(super) choice: Option<Choice>,
+    /// How the command goes on after an interrupt, given the last line that is dealt with.
+    pub(super) again: fn(u64) -> String,
+}
+
+/// What is done of a file.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    pub(super) added: u64,
+    /// Items that the bank had already.
+    pub(super) known: u64,
+    /// Those items, and others of their batches.
+    pub(super) known_ids: Vec<ItemId>,
+    /// Every line up to this one is dealt with.
+    pub(super) last_line: u64,
+    pub(super) sequence: Option<Sequence>,
+    pub(super) is_stopped: bool,
+    pub(super) left_out: LeftOut,
+}
+
+impl Done {
+    /// What is known where the outcome of some batches is not.
+    fn with_others_open(&self, path: &Path, again: fn(u64) -> String) -> String {
+        let Self { added, last_line, .. } = self;
+        format!(
+            "all items up to line {last_line} of {} are added, {added} in all; of the {} that follow, some may be ({})",
+            path.display(),
+            BATCH_ITEMS * BATCHES_AT_ONCE,
+            again(*last_line)
+        )
+    }
+}
+
+/// Adds the items of a file, reports its bad lines, and stops when it is asked to.
+pub(super) async fn add(
+    adding: Adding<'_>,
+    bad_lines: &mut BadLines,
+    requests: &mut StopRequests,
+    output: &mut Output,
+) -> anyhow::Result<Done> {
+    let Adding { client, bank, timeout_ms, said, source, after, mut choice, again } = adding;
+    let path = source.path().to_owned();
+    let progress = output.byte_progress(source.size(), "adding");
+    let (batches, mut received) = mpsc::channel(1);
+    let reader = {
+        let progress = progress.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut fault = None;
+            let whole = source.read(after, &progress, |mut batch| {
+                if let Some(choice) = &mut choice {
+                    match chosen(&mut batch.items, choice) {
+                        Ok(()) => {}
+                        Err(error) => {
+                            fault = Some(error);
+                            return false;
+                        }
+                    }
+                }
+                batches.blocking_send(batch).is_ok()
+            })?;
+            fault.map_or(Ok(whole), Err)
+        })
+    };
+    let (stopping, stopped) = oneshot::channel::<()>();
+    let mut stopping = Some(stopping);
+    let mut acknowledged = Box::pin(
+        stream::poll_fn(|context| received.poll_recv(context))
+            // Batches that are on their way then are waited for.
+            .take_until(stopped)
+            .map(|batch: Batch| async move {
+                let Batch { items, bad, through, .. } = batch;
+                if items.is_empty() {
+                    return Ok((bad, through, 0, None));
+                }
+                let count = items.len();
+                let key = IdempotencyKey::random();
+                let items = items.into_iter().map(|content| said.with(content)).collect();
+                let added = client.contribute_items(bank, items, key, within(timeout_ms)).await?;
+                Ok::<_, anyhow::Error>((bad, through, count, Some(added)))
+            })
+            .buffered(BATCHES_AT_ONCE),
+    );
+
+    let mut done = Done { last_line: after, ..Done::default() };
+    loop {
+        let batch = tokio::select! {
+            batch = acknowledged.next() => batch,
+            () = requests.next() => match stopping.take() {
+                Some(stopping) => {
+                    drop(stopping);
+                    progress.suspend(|| output.note(STOPPING));
+                    continue;
+                }
+                None => bail!("{}", done.with_others_open(&path, again)),
+            }
+        };
+        let Some(batch) = batch else { break };
+        let (bad, through, count, added) = batch.with_context(|| done.with_others_open(&path, again))?;
+        for line in bad {
+            progress.suspend(|| bad_lines.report(&line, output))?;
+        }
+        if let Some(added) = added {
+            let known = u64::from(added.value.known).min(count as u64);
+            done.added += count as u64 - known;
+            done.known += known;
+            if known > 0 {
+                done.known_ids.extend(added.value.ids);
+            }
+            done.sequence = Some(added.sequence);
+        }
+        // The last batch of an empty rest has read no line.
+        done.last_line = through.max(done.last_line);
+    }
+    drop(acknowledged);
+    drop(received);
+    done.is_stopped = stopping.is_none();
+    if !done.is_stopped {
+        // A reader of standard input may wait for it, and would not end now.
+        done.left_out = reader.await.context("the file's reader failed")??.left_out;
+    }
+    progress.finish_and_clear();
+    bad_lines.finish()?;
+    Ok(done)
+}
+
+/// Keeps the items that are chosen.
+fn chosen(items: &mut Vec<ItemContent>, choice: &mut Choice) -> anyhow::Result<()> {
+    let mut fault = None;
+    items.retain(|item| match choice(item) {
+        Ok(is_chosen) => is_chosen,
+        Err(error) => {
+            fault = Some(error);
+            false
+        }
+    });
+    fault.map_or(Ok(()), Err)
+}

@@ -1,0 +1,308 @@
+//! A file of hashes that a command reads: in batches, with its bad lines reported and kept.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use indicatif::ProgressBar;
+use tokio::sync::mpsc;
+use vigie_formats::files::{BadLine, Entry, FileReader, Format, LeftOut, ReadOptions, Unknown};
+use vigie_model::{HashType, ItemContent};
+
+use crate::cli::HashFileArgs;
+use crate::output::{Output, Printed, counted};
+
+/// Items of one batch: the most that the bank takes at once.
+pub(super) const BATCH_ITEMS: usize = 1_000;
+/// Bytes of one batch, about: a quarter of the message that the bank takes.
+const BATCH_BYTES: usize = 1 << 20;
+/// Bad lines that are reported one by one to a person.
+const BAD_LINES_SHOWN: u64 = 100;
+
+/// Items of the file up to a line, and the lines among them that are none.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) items: Vec<ItemContent>,
+    /// Of the items, as they travel.
+    bytes: usize,
+    pub(super) bad: Vec<BadLine>,
+    /// The number of the last line, or record of a document.
+    pub(super) through: u64,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.items.len() + self.bad.len() >= BATCH_ITEMS || self.bytes >= BATCH_BYTES
+    }
+}
+
+/// What an item takes in a message, at most: each part with its tag and length.
+fn wire_bytes(item: &ItemContent) -> usize {
+    const FRAME: usize = 8;
+    let hashes = item.hashes().iter().map(|hash| FRAME + hash.as_bytes().len());
+    let texts = item.labels().iter().map(AsRef::as_ref).chain(item.external_reference());
+    FRAME + hashes.chain(texts.map(|text: &str| FRAME + text.len())).sum::<usize>()
+}
+
+/// A file, and how it is read.
+#[derive(Debug, Clone)]
+pub(super) struct HashSource {
+    path: PathBuf,
+    options: ReadOptions,
+}
+
+/// What is known of a file when it has been read.
+#[derive(Debug)]
+pub(super) struct WholeFile {
+    pub(super) format: Format,
+    pub(super) left_out: LeftOut,
+}
+
+impl HashSource {
+    pub(super) fn new(path: &Path, args: &HashFileArgs, labels: Vec<String>) -> Self {
+        let options = ReadOptions {
+            labels,
+            format: args.format,
+            hash_type: args.hash_type,
+            columns: args.columns.clone(),
+            unknown: if args.ignore_unknown { Unknown::Ignored } else { Unknown::Refused },
+            keeps_text: args.rejects.is_some(),
+        };
+        Self { path: path.to_owned(), options }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn is_standard_input(&self) -> bool {
+        self.path == Path::new("-")
+    }
+
+    /// The bytes of the file; 0 where that is not known.
+    pub(super) fn size(&self) -> u64 {
+        std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len())
+    }
+
+    /// Reads the file after a line and hands it on in batches, until it ends or nobody takes them any more.
+    pub(super) fn read(
+        &self,
+        after: u64,
+        progress: &ProgressBar,
+        mut hand_on: impl FnMut(Batch) -> bool,
+    ) -> anyhow::Result<WholeFile> {
+        let failed = || format!("cannot read {}", self.path.display());
+        let source: Box<dyn Read> = if self.is_standard_input() {
+            Box::new(io::stdin())
+        } else {
+            Box::new(File::open(&self.path).with_context(failed)?)
+        };
+        let source = Box::new(progress.wrap_read(source));
+        let mut reader = FileReader::open(source, self.options.clone()).with_context(failed)?;
+        let mut batch = Batch::default();
+        for entry in reader.by_ref() {
+            let Entry { number, item } = entry.with_context(failed)?;
+            if number <= after {
+                continue;
+            }
+            batch.through = number;
+            match item {
+                Ok(item) => {
+                    batch.bytes += wire_bytes(&item);
+                    batch.items.push(item);
+                }
+                Err(bad) => batch.bad.push(bad),
+            }
+            if batch.is_full() {
+                let full = std::mem::replace(
+                    &mut batch,
+                    Batch { items: Vec::with_capacity(BATCH_ITEMS), ..Batch::default() },
+                );
+                if !hand_on(full) {
+                    return Ok(WholeFile { format: reader.format(), left_out: reader.left_out().clone() });
+                }
+            }
+        }
+        hand_on(batch);
+        Ok(WholeFile { format: reader.format(), left_out: reader.left_out().clone() })
+    }
+
+    /// Reads the whole file without asking a bank: gives `take` the items, and reports the bad lines as they come.
+    pub(super) async fn scan<T: Send + 'static>(
+        &self,
+        mut state: T,
+        mut take: impl FnMut(&mut T, Vec<ItemContent>) -> anyhow::Result<()> + Send + 'static,
+        bad_lines: &mut BadLines,
+        output: &mut Output,
+    ) -> anyhow::Result<(T, WholeFile)> {
+        let progress = output.byte_progress(self.size(), "reading");
+        let (sender, mut reported) = mpsc::channel(1);
+        let (source, shown) = (self.clone(), progress.clone());
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut fault = None;
+            let whole = source.read(0, &shown, |batch| {
+                fault = take(&mut state, batch.items).err();
+                fault.is_none() && (batch.bad.is_empty() || sender.blocking_send(batch.bad).is_ok())
+            })?;
+            fault.map_or(Ok((state, whole)), Err)
+        });
+        while let Some(bad) = reported.recv().await {
+            bad.iter().try_for_each(|line| progress.suspend(|| bad_lines.report(line, output)))?;
+        }
+        let read = reading.await.context("the file's reader failed")?;
+        progress.finish_and_clear();
+        bad_lines.finish()?;
+        read
+    }
+
+    /// Reads the whole file and counts what is in it, without asking a bank.
+    pub(super) async fn survey(
+        &self,
+        bad_lines: &mut BadLines,
+        output: &mut Output,
+    ) -> anyhow::Result<Survey> {
+        let take = |survey: &mut Survey, items: Vec<ItemContent>| {
+            survey.take(&items);
+            Ok(())
+        };
+        let (survey, whole) = self.scan(Survey::default(), take, bad_lines, output).await?;
+        Ok(Survey { whole: Some(whole), ..survey })
+    }
+}
+
+/// What is in a file.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    pub(super) items: u64,
+    hashes: BTreeMap<HashType, u64>,
+    whole: Option<WholeFile>,
+}
+
+impl Survey {
+    fn take(&mut self, items: &[ItemContent]) {
+        self.items += items.len() as u64;
+        for hash in items.iter().flat_map(ItemContent::hashes) {
+            *self.hashes.entry(hash.hash_type()).or_default() += 1;
+        }
+    }
+
+    /// Shows what is in the file.
+    pub(super) fn show(&self, path: &Path, bad_lines: &BadLines, output: &mut Output) -> Printed {
+        let Some(WholeFile { format, left_out }) = &self.whole else { return Ok(()) };
+        let types: Vec<String> = self.hashes.iter().map(|(of, count)| format!("{of} {count}")).collect();
+        let types = if types.is_empty() { "no hashes".to_owned() } else { types.join(", ") };
+        let (items, bad) = (counted(self.items, "item"), counted(bad_lines.count, "bad line"));
+        output.say(format!("{} ({format}): {items} ({types}); {bad}", path.display()))?;
+        show_left_out(left_out, output);
+        let by_name = self.hashes.iter().map(|(of, count)| (of.to_string(), *count));
+        output.object(&serde_json::json!({
+            "format": format.name(), "items": self.items, "hashes": by_name.collect::<BTreeMap<_, _>>(),
+            "bad_lines": bad_lines.count, "withdrawn": left_out.withdrawn, "unknown": left_out.unknown, "dry_run": true
+        }))
+    }
+}
+
+/// Shows what was left out, if anything was.
+pub(super) fn show_left_out(left_out: &LeftOut, output: &Output) {
+    let LeftOut { unknown, withdrawn } = left_out;
+    let mut parts: Vec<String> = unknown.iter().map(|(name, count)| format!("{name} ({count})")).collect();
+    if *withdrawn > 0 {
+        parts.push(format!("{withdrawn} withdrawn"));
+    }
+    if !parts.is_empty() {
+        output.note(format!("left out: {}", parts.join(", ")));
+    }
+}
+
+/// The bad lines of a file: reported, and written to a file on demand.
+#[derive(Debug)]
+pub(super) struct BadLines {
+    count: u64,
+    is_silent: bool,
+    rejects: Option<csv::Writer<File>>,
+}
+
+impl BadLines {
+    /// Begins the file of rejects, which only its owner may read: it may hold hashes.
+    pub(super) fn begin(rejects: Option<&Path>) -> anyhow::Result<Self> {
+        let begin = |path: &Path| {
+            let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+            let file = file.with_context(|| format!("cannot create {}", path.display()))?;
+            let mut rejects = csv::Writer::from_writer(file);
+            rejects.write_record(["line", "reason", "text"])?;
+            anyhow::Ok(rejects)
+        };
+        Ok(Self { count: 0, is_silent: false, rejects: rejects.map(begin).transpose()? })
+    }
+
+    /// Counts them and reports none.
+    pub(super) const fn silent() -> Self {
+        Self { count: 0, is_silent: true, rejects: None }
+    }
+
+    /// How many there are so far.
+    pub(super) const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Reports one.
+    pub(super) fn report(&mut self, bad: &BadLine, output: &mut Output) -> anyhow::Result<()> {
+        let BadLine { line, reason, text } = bad;
+        self.count += 1;
+        if self.is_silent {
+            return Ok(());
+        }
+        if self.count <= BAD_LINES_SHOWN {
+            output.note(format!("line {line}: {reason}"));
+        } else if self.count == BAD_LINES_SHOWN + 1 {
+            output.note("further bad lines are only counted");
+        }
+        if let Some(rejects) = &mut self.rejects {
+            let text = text.as_deref().unwrap_or_default();
+            rejects.write_record([&line.to_string(), reason, text]).context("cannot write the rejects")?;
+        }
+        Ok(output.object(&serde_json::json!({
+            "line": line, "error": { "code": "bad_line", "message": reason }
+        }))?)
+    }
+
+    /// Ends the file of rejects.
+    pub(super) fn finish(&mut self) -> anyhow::Result<()> {
+        self.rejects.as_mut().map_or(Ok(()), |rejects| rejects.flush()).context("cannot write the rejects")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_of_the_largest_items_stay_well_below_a_message() {
+        let pdq: Vec<String> =
+            (0..ItemContent::HASHES_MAX).map(|number| format!("\"{number:064x}\"")).collect();
+        let labels: Vec<String> =
+            (10..42).map(|number| format!("\"{}\"", number.to_string().repeat(64))).collect();
+        let line = format!(
+            "{{\"pdq\":[{}],\"labels\":[{}],\"external_reference\":\"{}\"}}\n",
+            pdq.join(","),
+            labels.join(","),
+            "x".repeat(ItemContent::EXTERNAL_REFERENCE_LEN_MAX)
+        );
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), line.repeat(1_500)).unwrap();
+        let mut batches = Vec::new();
+        let source = HashSource::new(file.path(), &HashFileArgs::default(), Vec::new());
+        let whole = source.read(0, &ProgressBar::hidden(), |batch| {
+            batches.push(batch);
+            true
+        });
+        assert_eq!(whole.unwrap().format, Format::JsonLines);
+        assert_eq!(batches.iter().map(|batch| batch.items.len()).sum::<usize>(), 1_500);
+        assert!(batches.iter().all(|batch| batch.bytes < 2 * BATCH_BYTES && batch.bad.is_empty()));
+        let largest = wire_bytes(&batches[0].items[0]);
+        assert!(largest > 64 * 32 + 32 * 128 + 512, "{largest}");
+    }
+}
