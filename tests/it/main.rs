@@ -7,4 +7,5 @@ mod operations;
 mod measured;
 mod members;
 mod processes;
+mod clients;
 mod repository;

@@ -1,0 +1,3 @@
+//! Other people's clients, unmodified, against our servers.
+
+mod feeds;
