@@ -11,7 +11,7 @@ pub use record::{ContributedItem, answered_hash, answered_submission, details_of
 use prost::Message as _;
 use vigie_model::{
     Bank, BankId, BankName, BankRef, Change, ChangeKind, Hash, Item, ItemContent, ItemDraft, ItemId, LogHead,
-    MemberId, Sequence, UnixMillis,
+    MatchRatio, MemberId, Sequence, UnixMillis,
 };
 
 use crate::invalid::{Invalid, check_len, each};
@@ -138,8 +138,20 @@ impl From<Bank> for pb::Bank {
             hash_count: bank.hash_count,
             owner_member_id: member_to_wire(bank.owner),
             owner: String::new(),
+            // Its default has no bytes, so that answers that older builds recorded read the same.
+            match_ratio: (bank.match_ratio != MatchRatio::ALWAYS).then_some(bank.match_ratio.get()),
         }
     }
+}
+
+/// Reads the share of lookups of a bank from the field called `field`.
+pub fn match_ratio(field: &str, ratio: f64) -> Result<MatchRatio, Invalid> {
+    MatchRatio::try_from(ratio).map_err(|error| Invalid::new(field, error))
+}
+
+/// Reads the field `match_ratio`; the default where it is unset.
+pub fn optional_match_ratio(ratio: Option<f64>) -> Result<MatchRatio, Invalid> {
+    ratio.map_or(Ok(MatchRatio::ALWAYS), |ratio| match_ratio("match_ratio", ratio))
 }
 
 /// The id of a member for the wire, where 0 stands for the host: what was written before there were members has no field for it.
@@ -166,6 +178,7 @@ impl TryFrom<pb::Bank> for Bank {
             created_at: UnixMillis(message.created_at_unix_ms),
             item_count: message.item_count,
             hash_count: message.hash_count,
+            match_ratio: optional_match_ratio(message.match_ratio)?,
         })
     }
 }
@@ -293,7 +306,8 @@ impl TryFrom<pb::Change> for Change {
             | Kind::GrantRevoked(_)
             | Kind::QuotaPut(_)
             | Kind::CharterPut(_)
-            | Kind::ItemRecordPut(_) => {
+            | Kind::ItemRecordPut(_)
+            | Kind::BankMatchRatioSet(_) => {
                 return Err(Invalid::new(
                     "kind",
                     "is a change of the directory or of a record, which is no shard's",

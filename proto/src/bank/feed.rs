@@ -317,6 +317,7 @@ mod tests {
             created_at: UnixMillis(3),
             item_count: 1,
             hash_count: 2,
+            match_ratio: vigie_model::MatchRatio::ALWAYS,
         };
         let cursor = Cursor { log: LogId([7; 16]), sequence: Sequence(9), chain: Some([3; 32]) };
         let parts = [

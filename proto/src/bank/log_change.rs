@@ -4,8 +4,9 @@
 use prost::Message as _;
 use vigie_consortium::Change as DirectoryChange;
 use vigie_consortium::{ItemRecord, MemberId, PrincipalId};
-use vigie_model::{BankId, Change, ChangeKind, ItemId, Partition, Sequence};
+use vigie_model::{BankId, Change, ChangeKind, ItemId, MatchRatio, Partition, Sequence};
 
+use super::match_ratio;
 use crate::invalid::Invalid;
 use crate::pb::bank::v1 as pb;
 use crate::pb::consortium::v1 as consortium;
@@ -20,6 +21,8 @@ pub enum LogChange {
     Directory(DirectoryChange),
     /// Another record of an item, which shards are not sent.
     Record(ItemId, Box<ItemRecord>),
+    /// Another share of lookups of a bank, which shards are not sent.
+    MatchRatio(BankId, MatchRatio),
 }
 
 impl LogChange {
@@ -28,7 +31,7 @@ impl LogChange {
     pub fn partition(&self) -> Option<u16> {
         match self {
             Self::Shard(kind) => kind.partition().map(Partition::get),
-            Self::Directory(_) | Self::Record(..) => None,
+            Self::Directory(_) | Self::Record(..) | Self::MatchRatio(..) => None,
         }
     }
 
@@ -36,7 +39,7 @@ impl LogChange {
     #[must_use]
     pub fn of_directory(&self) -> Option<DirectoryChange> {
         match self {
-            Self::Record(..) => None,
+            Self::Record(..) | Self::MatchRatio(..) => None,
             Self::Directory(change) => Some(change.clone()),
             Self::Shard(kind) => match kind.clone() {
                 ChangeKind::BankCreated { bank, owner, name, created_at: _ } => {
@@ -65,6 +68,9 @@ pub fn encode_log_change(change: LogChange) -> Option<Vec<u8>> {
         LogChange::Directory(change) => directory_kind(change)?,
         LogChange::Record(item, record) => {
             Kind::ItemRecordPut(pb::ItemRecordPut { item_id: item.0, record: Some((*record).into()) })
+        }
+        LogChange::MatchRatio(bank, ratio) => {
+            Kind::BankMatchRatioSet(pb::BankMatchRatioSet { bank_id: bank.0, match_ratio: ratio.get() })
         }
     };
     Some(pb::Change { sequence: 0, kind: Some(kind) }.encode_to_vec())
@@ -126,6 +132,10 @@ pub fn decode_log_change(stored: &[u8]) -> Result<LogChange, Invalid> {
         Kind::ItemRecordPut(put) => {
             let record = put.record.ok_or_else(missing("record"))?.try_into()?;
             return Ok(LogChange::Record(ItemId(put.item_id), Box::new(record)));
+        }
+        Kind::BankMatchRatioSet(set) => {
+            let ratio = match_ratio("match_ratio", set.match_ratio)?;
+            return Ok(LogChange::MatchRatio(BankId(set.bank_id), ratio));
         }
         kind @ (Kind::BankCreated(_)
         | Kind::BankRenamed(_)
@@ -194,7 +204,12 @@ mod tests {
             },
             DirectoryChange::CharterPut { bank, charter: Charter::default() },
         ];
-        let all = of_shards.map(LogChange::Shard).into_iter().chain(of_directory.map(LogChange::Directory));
+        let ratio = LogChange::MatchRatio(bank, MatchRatio::try_from(0.25).unwrap());
+        let all = of_shards
+            .map(LogChange::Shard)
+            .into_iter()
+            .chain(of_directory.map(LogChange::Directory))
+            .chain([ratio]);
         for change in all {
             let stored = encode_log_change(change.clone()).unwrap();
             assert_eq!(decode_log_change(&stored), Ok(change));

@@ -181,6 +181,7 @@ impl Application for BankLog {
                 Action::CreateBank { .. }
                 | Action::RenameBank { .. }
                 | Action::SetBankEnabled { .. }
+                | Action::SetBankMatchRatio { .. }
                 | Action::Members(_)
                 | Action::Record(_) => {}
             }

@@ -67,6 +67,8 @@ fn added_by(change: &StoredChange) -> Option<Item> {
     let read = Step::read(change.sequence, change.partition, change.bytes.as_ref()?)?;
     match read.change {
         LogChange::Shard(ChangeKind::ItemAdded(added)) => Some(added),
-        LogChange::Shard(_) | LogChange::Directory(_) | LogChange::Record(..) => None,
+        LogChange::Shard(_) | LogChange::Directory(_) | LogChange::Record(..) | LogChange::MatchRatio(..) => {
+            None
+        }
     }
 }

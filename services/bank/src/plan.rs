@@ -26,7 +26,8 @@ use vigie_access::Who;
 use vigie_consortium::{Admitted, Change, Directory, ItemRecord, View};
 use vigie_log::{Draft, Planned};
 use vigie_model::{
-    Bank, BankId, BankName, BankRef, ChangeKind, ItemId, Partition, Sequence, SetDigest, UnixMillis,
+    Bank, BankId, BankName, BankRef, ChangeKind, ItemId, MatchRatio, Partition, Sequence, SetDigest,
+    UnixMillis,
 };
 use vigie_proto::bank::{LogChange, encode_log_change};
 
@@ -231,9 +232,10 @@ impl Planner<'_> {
     fn act(&mut self, write: &Write) -> Result<Answer, Error> {
         let by = write.by;
         match &write.action {
-            Action::CreateBank { name } => self.create_bank(by, name),
+            Action::CreateBank { name, match_ratio } => self.create_bank(by, name, *match_ratio),
             Action::RenameBank { name, new_name } => self.rename_bank(by, name, new_name),
             Action::SetBankEnabled { name, enabled } => self.set_bank_enabled(by, name, *enabled),
+            Action::SetBankMatchRatio { name, ratio } => self.set_bank_match_ratio(by, name, *ratio),
             Action::DeleteBank { name } => self.delete_bank(write, name),
             Action::AddItems { bank, items } => self.add_items(by, bank, items),
             Action::UpdateItem { item, details } => self.update_item(by, *item, details),
@@ -246,7 +248,7 @@ impl Planner<'_> {
         }
     }
 
-    fn create_bank(&mut self, by: Author, name: &BankRef) -> Result<Answer, Error> {
+    fn create_bank(&mut self, by: Author, name: &BankRef, ratio: MatchRatio) -> Result<Answer, Error> {
         let owner = by.admitted(&self.state.view, self.now())?.new_bank(name)?;
         if self.state.banks.len() >= self.banks_max {
             return Err(Error::TooManyBanks(self.banks_max));
@@ -260,11 +262,15 @@ impl Planner<'_> {
             created_at: self.now(),
             item_count: 0,
             hash_count: 0,
+            match_ratio: ratio,
         };
         // 4,294,967,295 banks in a lifetime: one each second for 136 years.
         let next = id.0.checked_add(1).ok_or(Error::Broken)?;
         let (name, created_at) = (bank.name.clone(), bank.created_at);
-        let sequence = self.log(ChangeKind::BankCreated { bank: id, owner, name, created_at })?;
+        let mut sequence = self.log(ChangeKind::BankCreated { bank: id, owner, name, created_at })?;
+        if ratio != MatchRatio::ALWAYS {
+            sequence = self.append(LogChange::MatchRatio(id, ratio))?;
+        }
         self.state.counts.next_bank = next;
         self.state.banks.insert(id, bank.clone());
         self.touched.insert(id);
@@ -282,6 +288,18 @@ impl Planner<'_> {
         let id = self.state.id_of(by, name, self.now())?;
         let sequence = self.log(ChangeKind::BankEnabledSet { bank: id, enabled })?;
         let bank = self.touch(id, |bank| bank.enabled = enabled)?;
+        Ok(Answer::Bank { bank, sequence })
+    }
+
+    fn set_bank_match_ratio(
+        &mut self,
+        by: Author,
+        name: &BankRef,
+        ratio: MatchRatio,
+    ) -> Result<Answer, Error> {
+        let id = self.state.id_of(by, name, self.now())?;
+        let sequence = self.append(LogChange::MatchRatio(id, ratio))?;
+        let bank = self.touch(id, |bank| bank.match_ratio = ratio)?;
         Ok(Answer::Bank { bank, sequence })
     }
 
@@ -348,6 +366,7 @@ impl Planner<'_> {
             Action::CreateBank { .. }
             | Action::RenameBank { .. }
             | Action::SetBankEnabled { .. }
+            | Action::SetBankMatchRatio { .. }
             | Action::Members(_)
             | Action::Record(_) => About::default(),
         }

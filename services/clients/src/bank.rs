@@ -1,69 +1,27 @@
 //! Client of the bank.
 
 mod items;
-
-use std::fmt;
+mod listing;
 
 use tokio::time::Instant;
 use vigie_consortium::{Details, Expiry, Origin};
 use vigie_model::{
-    BankId, BankName, BankRef, Hash, Item, ItemContent, ItemId, LogHead, MemberName, Sequence, UnixMillis,
+    BankId, BankName, BankRef, Hash, Item, ItemContent, ItemId, LogHead, MatchRatio, Sequence,
 };
-use vigie_net::{CallError, Channel, EndpointError, Network, Patience};
+use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
 use vigie_proto::Invalid;
 use vigie_proto::bank::ContributedItem;
-use vigie_proto::consortium::{bank_ref, optional_member};
+use vigie_proto::consortium::bank_ref;
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
 
 use self::items::next_after;
 pub use self::items::{AddedItems, DescribedItem, DescribedPage, RemovedItem};
+pub use self::listing::{BankLabel, BankListing};
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, call};
 
 /// The largest answer: a page of items at their bounds.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
-
-/// A caller's name for a bank: a flat one, or one with the owner's.
-pub trait BankLabel: fmt::Display + Sync {}
-
-impl BankLabel for BankName {}
-
-impl BankLabel for BankRef {}
-
-/// A bank as its caller sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BankListing {
-    /// Its id.
-    pub id: BankId,
-    /// The caller's name for it: of a bank of its own member, or an alias, a flat one; of another's bank, `owner/name`.
-    pub name: BankRef,
-    /// The member that it belongs to; `None` where the bank is of a version that knows none.
-    pub owner: Option<MemberName>,
-    /// Whether its items are searched.
-    pub enabled: bool,
-    /// When it was created, by the bank's clock.
-    pub created_at: UnixMillis,
-    /// Living items.
-    pub item_count: u64,
-    /// Their hashes.
-    pub hash_count: u64,
-}
-
-impl TryFrom<pb::Bank> for BankListing {
-    type Error = Invalid;
-
-    fn try_from(message: pb::Bank) -> Result<Self, Invalid> {
-        Ok(Self {
-            id: BankId(message.id),
-            name: bank_ref("name", &message.name)?,
-            owner: optional_member("owner", &message.owner)?,
-            enabled: message.enabled,
-            created_at: UnixMillis(message.created_at_unix_ms),
-            item_count: message.item_count,
-            hash_count: message.hash_count,
-        })
-    }
-}
 
 /// A page of items.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +102,12 @@ impl BankClient {
         Self { bank: self.bank.with_patience(patience) }
     }
 
+    /// The same banks and connections, for a caller with this credential.
+    #[must_use]
+    pub fn bearing(&self, bearer: Option<Bearer>) -> Self {
+        Self { bank: self.bank.bearing(bearer) }
+    }
+
     /// The endpoint of the bank that answered last, or of the first.
     #[must_use]
     pub fn endpoint(&self) -> &str {
@@ -157,7 +121,22 @@ impl BankClient {
         key: IdempotencyKey,
         deadline: Instant,
     ) -> Result<Written<BankListing>, CallError> {
-        let request = pb::CreateBankRequest { name: name.to_string(), idempotency_key: key.into_text() };
+        self.create_bank_with_ratio(name, MatchRatio::ALWAYS, key, deadline).await
+    }
+
+    /// The same, with a share of lookups in which the bank takes part.
+    pub async fn create_bank_with_ratio(
+        &self,
+        name: &impl BankLabel,
+        ratio: MatchRatio,
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<BankListing>, CallError> {
+        let request = pb::CreateBankRequest {
+            name: name.to_string(),
+            idempotency_key: key.into_text(),
+            match_ratio: (ratio != MatchRatio::ALWAYS).then_some(ratio.get()),
+        };
         let answer: pb::CreateBankResponse = call!(self, deadline, create_bank, CreateBank, request)?;
         self.bank_written(answer.bank, answer.sequence)
     }
@@ -216,6 +195,21 @@ impl BankClient {
             pb::SetBankEnabledRequest { name: name.to_string(), enabled, idempotency_key: key.into_text() };
         let answer: pb::SetBankEnabledResponse =
             call!(self, deadline, set_bank_enabled, SetBankEnabled, request)?;
+        self.bank_written(answer.bank, answer.sequence)
+    }
+
+    /// Sets the share of lookups over the HMA-compatible API in which a bank takes part.
+    pub async fn set_bank_match_ratio(
+        &self,
+        name: &impl BankLabel,
+        ratio: MatchRatio,
+        key: IdempotencyKey,
+        deadline: Instant,
+    ) -> Result<Written<BankListing>, CallError> {
+        let (name, ratio) = (name.to_string(), ratio.get());
+        let request = pb::SetBankMatchRatioRequest { name, ratio, idempotency_key: key.into_text() };
+        let answer: pb::SetBankMatchRatioResponse =
+            call!(self, deadline, set_bank_match_ratio, SetBankMatchRatio, request)?;
         self.bank_written(answer.bank, answer.sequence)
     }
 

@@ -11,7 +11,7 @@ use vigie_consortium::{
 };
 use vigie_credentials::api_key::ApiKey;
 use vigie_model::{BankId, BankName};
-use vigie_net::{CallError, Channel, EndpointError, Network, Patience};
+use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
 use vigie_proto::Invalid;
 use vigie_proto::consortium as wire;
 use vigie_proto::pb::consortium::v1 as pb;
@@ -90,6 +90,12 @@ impl ConsortiumClient {
     #[must_use]
     pub fn with_patience(self, patience: Patience) -> Self {
         Self { bank: self.bank.with_patience(patience) }
+    }
+
+    /// The same banks and connections, for a caller with this credential.
+    #[must_use]
+    pub fn bearing(&self, bearer: Option<Bearer>) -> Self {
+        Self { bank: self.bank.bearing(bearer) }
     }
 
     /// Creates an active member without principals.

@@ -13,8 +13,8 @@ use vigie_proto::pb::bank::v1::feed_service_client::FeedServiceClient;
 use crate::state::StateStream;
 
 /// The largest message of the feed: one change is never cut, and an item has at most 64 hashes and 32 labels. A state
-/// begins with all banks, some 120 bytes each.
-const RANGE_BYTES_MAX: usize = 8 << 20;
+/// begins with all banks, at most 320 bytes each: 16 MB for 50,000 banks.
+const RANGE_BYTES_MAX: usize = 20 << 20;
 
 /// Follows a bank's log.
 ///

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 use vigie_consortium::Method;
 use vigie_model::Sequence;
-use vigie_net::{CallError, Channel, EndpointError, Leader, Network, Patience, Target};
+use vigie_net::{Bearer, CallError, Channel, EndpointError, Leader, Network, Patience, Target};
 use vigie_proto::Invalid;
 
 use crate::wrong_service::explained;
@@ -49,6 +49,7 @@ pub struct Written<T> {
 #[derive(Debug, Clone)]
 pub(crate) struct LeadingBank<S> {
     banks: Leader<Endpoint<S>>,
+    bearer: Option<Bearer>,
 }
 
 #[derive(Debug, Clone)]
@@ -70,11 +71,16 @@ impl<S: Clone> LeadingBank<S> {
             let stub = stub(target.channel());
             Ok(Endpoint { target, stub })
         };
-        Ok(Self { banks: Leader::new("bank", endpoints, network, endpoint)? })
+        Ok(Self { banks: Leader::new("bank", endpoints, network, endpoint)?, bearer: None })
     }
 
     pub(crate) fn with_patience(self, patience: Patience) -> Self {
-        Self { banks: self.banks.with_patience(patience) }
+        Self { banks: self.banks.with_patience(patience), ..self }
+    }
+
+    /// The same banks and connections, for a caller with this credential.
+    pub(crate) fn bearing(&self, bearer: Option<Bearer>) -> Self {
+        Self { banks: self.banks.clone(), bearer }
     }
 
     /// The endpoint of the bank that answered last, or of the first.
@@ -96,7 +102,7 @@ impl<S: Clone> LeadingBank<S> {
         let (path, send) = (method.path().trim_start_matches('/'), &send);
         self.banks
             .call(deadline, |Endpoint { target, stub }| {
-                let request = request.clone();
+                let (target, request) = (target.bearing(self.bearer.clone()), request.clone());
                 // Boxed: the machinery of attempts would hold it several times.
                 Box::pin(async move {
                     let call = target.call(path, deadline, request, |request| send(stub, request));

@@ -40,5 +40,5 @@ pub use matcher::{DescriptionStream, MatcherClient, Neighbour, Neighbours, Stay}
 pub use matching::{MatchAnswer, MatchClient, MatchStreamAnswer, QueryFailure, partial_match};
 pub use state::StateStream;
 pub use tokio::time::Instant as Deadline;
-pub use vigie_net::{CallError, EndpointError, Network, Notice, Patience, Wait};
+pub use vigie_net::{Bearer, BearerFault, CallError, EndpointError, Network, Notice, Patience, Wait};
 pub use vigie_rpc::{Code, Priority};

@@ -4,8 +4,11 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use tokio::time::Instant;
 use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 use vigie_model::{Coverage, ImageFingerprint, MatchCall, Matched, Sequence};
-use vigie_net::{CallError, Channel, EndpointError, Network, Pool, Target};
+use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Pool, Target};
 use vigie_proto::Invalid;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
@@ -77,6 +80,7 @@ const HASH: &str = "vigie.matching.v1.MatchService/Hash";
 #[derive(Debug, Clone)]
 pub struct MatchClient {
     pool: Pool<Endpoint>,
+    bearer: Option<Bearer>,
 }
 
 #[derive(Debug, Clone)]
@@ -99,7 +103,13 @@ impl MatchClient {
             let stub = MatchServiceClient::new(target.channel()).max_decoding_message_size(ANSWER_BYTES_MAX);
             Ok(Endpoint { target, stub })
         };
-        Ok(Self { pool: Pool::new(endpoints, endpoint)? })
+        Ok(Self { pool: Pool::new(endpoints, endpoint)?, bearer: None })
+    }
+
+    /// The same frontends and connections, for a caller with this credential. Its streams carry none.
+    #[must_use]
+    pub fn bearing(&self, bearer: Option<Bearer>) -> Self {
+        Self { pool: self.pool.clone(), bearer }
     }
 
     /// Asks about a batch of content. One attempt, but for a connection that breaks: whether to ask again is the
@@ -107,6 +117,7 @@ impl MatchClient {
     pub async fn match_content(&self, call: MatchCall, deadline: Instant) -> Result<MatchAnswer, CallError> {
         let message = &pb::MatchRequest::from(call);
         let ask = |Endpoint { target, mut stub }: Endpoint| async move {
+            let target = target.bearing(self.bearer.clone());
             let call = target.call(MATCH, deadline, message.clone(), |request| stub.r#match(request));
             let answer = explained(&target, call.await).await?;
             answer.try_into().map_err(|invalid| target.unreadable(&invalid))
@@ -114,10 +125,21 @@ impl MatchClient {
         self.pool.call(ask).await
     }
 
+    /// Asks one of the frontends whether it serves, by its health service.
+    pub async fn is_serving(&self, deadline: Instant) -> bool {
+        let mut health = HealthClient::new(self.pool.pick().target.channel());
+        let asked = health.check(HealthCheckRequest { service: String::new() });
+        let answer = tokio::time::timeout_at(deadline, asked).await;
+        answer.is_ok_and(|answer| {
+            answer.is_ok_and(|answer| answer.get_ref().status() == ServingStatus::Serving)
+        })
+    }
+
     /// Computes the fingerprints of an image and looks nothing up.
     pub async fn hash(&self, image: Bytes, deadline: Instant) -> Result<ImageFingerprint, CallError> {
         let message = &pb::HashRequest { image };
         let hash = |Endpoint { target, mut stub }: Endpoint| async move {
+            let target = target.bearing(self.bearer.clone());
             let call = target.call(HASH, deadline, message.clone(), |request| stub.hash(request));
             let answer = explained(&target, call.await).await?;
             answer.try_into().map_err(|invalid| target.unreadable(&invalid))

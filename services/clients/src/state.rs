@@ -124,6 +124,7 @@ mod tests {
             created_at: UnixMillis(0),
             item_count: 0,
             hash_count: 0,
+            match_ratio: vigie_model::MatchRatio::ALWAYS,
         };
         let cursor = Cursor { log: LogId([1; 16]), sequence: Sequence(sequence), chain: None };
         StatePart::Begin { cursor, banks: banks.iter().map(bank).collect(), members_on: false }

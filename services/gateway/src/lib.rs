@@ -1,1 +1,31 @@
 //! The gateway: HTTP for everybody who does not speak gRPC.
+//!
+//! ```text
+//! request -> entry (slashes, limits, cross-site checks, credential) -> routes
+//!              hma   the REST API of Meta's Hasher-Matcher-Actioner, for clients that are there
+//!              v1    our own REST API
+//!           -> upstream (typed clients, with the caller's credential) -> frontend, bank
+//! ```
+//!
+//! Always true:
+//!
+//! - The gateway keeps nothing: no content on disk or in a log, and no hash, name or credential in a log, a metric or an error text.
+//! - Rights are decided by the services behind it, with the credential of the caller. Here only a credential that is wrong is refused.
+//! - A web page cannot drive a gateway that asks for no credential: requests of other sites are refused.
+//! - A gateway that cannot know answers 503, never "not known" and never "not there".
+//! - Every body, answer, fetch and wait has a bound.
+//!
+//! Reading order: `config`, `server`, `entry`, `upstream`, `media` (bodies, multipart, fetching), `problem`, then `hma` and `v1`.
+
+mod config;
+mod server;
+mod problem;
+mod upstream;
+mod cluster;
+mod entry;
+mod media;
+mod hma;
+
+pub use config::Config;
+pub use media::fetching::FetchConfig;
+pub use server::{RunError, run_with};

@@ -13,6 +13,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use vigie_model::{BankName, BankRef};
 use vigie_net::TlsArgs;
 
+use crate::local_cluster::HttpAt;
+
 pub(crate) use audit::{
     AuditCommand, AuditCosignArgs, AuditExportArgs, AuditKeyCommand, AuditListArgs, AuditProveArgs,
     AuditVerifyArgs, KeyArg, LogArgs, of_kind,
@@ -131,6 +133,8 @@ pub(crate) enum Command {
     Coordinator(RoleArgs),
     /// Run a frontend
     Frontend(RoleArgs),
+    /// Run a gateway: HTTP for clients that do not speak gRPC
+    Gateway(RoleArgs),
     /// Check configurations, and show every key
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -223,12 +227,29 @@ pub(crate) struct UpArgs {
     /// 0 takes any that are free
     #[arg(long, default_value_t = 7740)]
     pub(crate) port: u16,
+    /// Serve HTTP here, or `off`: HMA's REST API and our own [default: the fortieth port after the first, 127.0.0.1:7780]
+    #[arg(long, value_parser = http_at, value_name = "ADDRESS:PORT|off")]
+    pub(crate) http: Option<HttpAt>,
+    /// Let pictures be fetched over HTTP (`url=`) from this host, though its address is of this machine or of a local network; may be
+    /// given again. Any host of the public network may be fetched from
+    #[arg(long, value_name = "HOST")]
+    pub(crate) fetch_private: Vec<String>,
+    /// Let clients without a credential address the HTTP side by this name, beside localhost and IP addresses; may be given again
+    #[arg(long, value_name = "HOST")]
+    pub(crate) http_host: Vec<String>,
     /// Serve the metrics and probes of all roles here by plain HTTP, such as 127.0.0.1:9464 [default: nowhere]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) telemetry_listen: Option<SocketAddr>,
     /// Send every trace to this collector, by OTLP over gRPC, such as http://127.0.0.1:4317
     #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
     pub(crate) otlp_endpoint: String,
+}
+
+fn http_at(text: &str) -> Result<HttpAt, String> {
+    match text {
+        "off" => Ok(HttpAt::Off),
+        _ => text.parse().map(HttpAt::Address).map_err(|_| "is neither ADDRESS:PORT nor `off`".to_owned()),
+    }
 }
 
 /// Arguments of `vigie match`.
@@ -355,7 +376,7 @@ pub(crate) struct StoreArgs {
 /// One bank by name.
 #[derive(Debug, Args)]
 pub(crate) struct OneBankArgs {
-    /// Its name: 1 to 64 of A-Z a-z 0-9 . _ -; of another member's bank, OWNER/NAME or an alias
+    /// Its name: 1 to 255 of A-Z a-z 0-9 . _ -; of another member's bank, OWNER/NAME or an alias
     pub(crate) name: BankRef,
     /// Where
     #[command(flatten)]

@@ -51,6 +51,7 @@ async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Matcher(args) => Box::pin(role::matcher(&args)).await,
         Command::Coordinator(args) => Box::pin(role::coordinator(&args)).await,
         Command::Frontend(args) => Box::pin(role::frontend(&args)).await,
+        Command::Gateway(args) => Box::pin(role::gateway(&args)).await,
         Command::Config(command) => config::run(command, output),
         Command::Tls(TlsCommand::DevCa(args)) => dev_ca::run(&args, output),
         Command::Completions(args) => shell::completions(&args, output),

@@ -1,7 +1,7 @@
 //! Configuration of the roles: defaults, then the file, then the environment, then arguments.
 //!
 //! A file is TOML with a key `listen` and one table for each role, named as the role: `[bank]`, `[matcher]`,
-//! `[coordinator]`, `[frontend]`; and what all roles share: `[tls]` and `allow_plaintext` ([`Transport`]), and `[telemetry]`. A variable
+//! `[coordinator]`, `[frontend]`, `[gateway]`; and what all roles share: `[tls]` and `allow_plaintext` ([`Transport`]), and `[telemetry]`. A variable
 //! `VIGIE__MATCHER__SHARD=2` sets the key `matcher.shard`; so does the argument `--set matcher.shard=2`. Only
 //! this module and the command line read the environment.
 //!
@@ -32,7 +32,7 @@ pub(crate) use transport::Transport;
 
 use fault::{error_of, located};
 use fitting::{fitting, unknown as unknown_key};
-use names::{ALLOW_PLAINTEXT, BANK, COORDINATOR, FRONTEND, LISTEN, MATCHER, ROLES, TELEMETRY, TLS};
+use names::{ALLOW_PLAINTEXT, BANK, COORDINATOR, FRONTEND, GATEWAY, LISTEN, MATCHER, ROLES, TELEMETRY, TLS};
 use sources::{Merged, merged};
 
 /// What one role is told. Every key has a default.
@@ -75,6 +75,15 @@ role_config!(BANK, vigie_bank::Config, |_: &Self| Vec::new());
 role_config!(MATCHER, vigie_matcher::Config, |of: &Self| vec![("matcher.bank", of.bank.clone())]);
 role_config!(COORDINATOR, vigie_coordinator::Config, |of: &Self| {
     endpoints_of("coordinator.matchers", &of.matchers)
+});
+
+role_config!(GATEWAY, vigie_gateway::Config, |of: &Self| {
+    [
+        endpoints_of("gateway.frontend", &of.frontend),
+        endpoints_of("gateway.coordinator", &of.coordinator),
+        endpoints_of("gateway.directory.bank", &of.directory.bank),
+    ]
+    .concat()
 });
 
 impl RoleConfig for vigie_frontend::Config {
@@ -184,6 +193,7 @@ pub(crate) fn check(file: Option<&Path>, arguments: &[String]) -> anyhow::Result
     role::<vigie_matcher::Config>(&table, &transport, &mut faults);
     role::<vigie_coordinator::Config>(&table, &transport, &mut faults);
     role::<vigie_frontend::Config>(&table, &transport, &mut faults);
+    role::<vigie_gateway::Config>(&table, &transport, &mut faults);
     // An embedded coordinator's are those of its table.
     let mut told = BTreeSet::new();
     faults.retain(|fault| told.insert(fault.clone()));
@@ -255,7 +265,7 @@ fn role<C: RoleConfig>(table: &Table, transport: &Transport, faults: &mut Vec<St
 /// Sets up logs: quiet for clients, telling for servers.
 pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
     let default = match &cli.command {
-        Command::Matcher(_) | Command::Coordinator(_) | Command::Frontend(_) => "info",
+        Command::Matcher(_) | Command::Coordinator(_) | Command::Frontend(_) | Command::Gateway(_) => "info",
         Command::Bank(bank) if bank.command.is_none() => "info",
         Command::Up(_) => "warn",
         Command::Bank(_)

@@ -3,6 +3,7 @@
 //! `vigie up` is this and nothing else; the demonstration and the tests use it too. Each role has its own listener. They speak gRPC to each
 //! other, as they do in processes of their own, or the frontend and the coordinator call the matchers as functions ([`Matchers`]).
 
+mod gateway;
 mod secrets;
 pub mod role;
 
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+pub use gateway::HttpAt;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use vigie_access::{DirectoryConfig, ProcessesConfig};
@@ -25,7 +27,8 @@ use vigie_model::Topology;
 use vigie_serving::ServingConfig;
 use vigie_telemetry::{Condition, OpenFiles, Shown, TelemetryConfig};
 
-use crate::config::names::{BANK, COORDINATOR, FRONTEND, MATCHER};
+use crate::config::names::{BANK, COORDINATOR, FRONTEND, GATEWAY, MATCHER};
+use crate::local_cluster::gateway::Behind;
 use crate::local_cluster::role::Role;
 use crate::local_cluster::secrets::Secrets;
 use crate::traces;
@@ -33,8 +36,8 @@ use crate::traces;
 /// How long one look at a cluster that starts may take, before the next.
 const PROBE_WITHIN: Duration = Duration::from_secs(1);
 
-/// Bank, coordinator and frontend.
-const OTHER_SERVERS: usize = 3;
+/// Bank, coordinator, frontend and gateway.
+const OTHER_SERVERS: usize = 4;
 
 /// The folder of a matcher, before the number of its shard.
 const MATCHER_FOLDER: &str = "matcher-";
@@ -75,6 +78,10 @@ pub struct LocalClusterConfig {
     pub matcher: vigie_matcher::Config,
     /// What the frontend is told; its coordinator is set.
     pub frontend: vigie_frontend::Config,
+    /// Where the gateway listens.
+    pub http: HttpAt,
+    /// What the gateway is told; the roles behind it are set.
+    pub gateway: vigie_gateway::Config,
     /// Where the traces of all roles go, if anywhere, and where the metrics of all roles are served, if anywhere.
     pub telemetry: TelemetryConfig,
 }
@@ -95,6 +102,8 @@ impl LocalClusterConfig {
             bank: vigie_bank::Config { serving, ..vigie_bank::Config::default() },
             matcher: vigie_matcher::Config { serving, ..vigie_matcher::Config::default() },
             frontend,
+            http: HttpAt::Off,
+            gateway: vigie_gateway::Config { serving, ..vigie_gateway::Config::default() },
             telemetry: TelemetryConfig::default(),
         }
     }
@@ -107,6 +116,7 @@ pub struct LocalCluster {
     matchers: Vec<Option<Role>>,
     coordinator: Role,
     frontend: Role,
+    gateway: Option<Role>,
     bank_url: String,
     matcher_config: vigie_matcher::Config,
     telemetry: TelemetryConfig,
@@ -127,8 +137,18 @@ pub struct LocalCluster {
 impl LocalCluster {
     /// Starts every role. They listen when this returns; [`Self::wait_ready`] waits until they answer.
     pub async fn start(config: LocalClusterConfig) -> anyhow::Result<Self> {
-        let LocalClusterConfig { data, shard_count, matchers, ports, bank, matcher, frontend, telemetry } =
-            config;
+        let LocalClusterConfig {
+            data,
+            shard_count,
+            matchers,
+            ports,
+            bank,
+            matcher,
+            frontend,
+            http,
+            gateway,
+            telemetry,
+        } = config;
         let neighbours = match matchers {
             Matchers::ByCalls => None,
             Matchers::AsFunctions => Some(Neighbours::default()),
@@ -157,6 +177,12 @@ impl LocalCluster {
         let matcher =
             vigie_matcher::Config { processes: processes(), neighbours: neighbours.clone(), ..matcher };
         let frontend = vigie_frontend::Config { processes: processes(), ..frontend };
+        let gateway = vigie_gateway::Config {
+            processes: processes(),
+            serving: bounded(gateway.serving),
+            access: frontend.access.clone(),
+            ..gateway
+        };
         let own = processes().network(&network, Process::Frontend).map_err(anyhow::Error::msg)?;
         let store = data.join("bank.db");
         let bank_config =
@@ -165,6 +191,7 @@ impl LocalCluster {
         let bank_listener = bind(ports, 2).await?;
         let coordinator_listener = bind(ports, 1).await?;
         let frontend_listener = bind(ports, 0).await?;
+        let gateway_listener = http.bind(ports).await?;
         let mut matcher_listeners = Vec::new();
         for shard in 0..shard_count {
             matcher_listeners.push(bind(ports, 10 + shard).await?);
@@ -200,10 +227,17 @@ impl LocalCluster {
             ..frontend
         };
         let frontend = Role::frontend(frontend_config, frontend_listener, told("vigie-frontend")?)?;
+        let behind = Behind { frontend: &frontend, coordinator: &coordinator, bank: &bank };
+        let gateway = gateway_listener
+            .map(|listener| gateway::start(gateway, listener, &behind, told("vigie-gateway")?))
+            .transpose()?;
         let mut shown = Shown::of_process()
             .with(&[("role", FRONTEND)], frontend.telemetry())
             .with(&[("role", COORDINATOR)], coordinator.telemetry())
             .with(&[("role", BANK)], bank.telemetry());
+        if let Some(gateway) = &gateway {
+            shown = shown.with(&[("role", GATEWAY)], gateway.telemetry());
+        }
         for (shard, matcher) in matchers.iter().enumerate() {
             // `shard` is a label of coordinators.
             shown = shown.with(&[("role", MATCHER), ("of_shard", &shard.to_string())], matcher.telemetry());
@@ -229,6 +263,7 @@ impl LocalCluster {
             matchers: matchers.into_iter().map(Some).collect(),
             coordinator,
             frontend,
+            gateway,
             bank_url,
             matcher_config: matcher,
             telemetry,
@@ -241,6 +276,12 @@ impl LocalCluster {
     #[must_use]
     pub fn frontend_url(&self) -> String {
         self.frontend.url()
+    }
+
+    /// Where the gateway listens, if it does.
+    #[must_use]
+    pub fn http_url(&self) -> Option<String> {
+        self.gateway.as_ref().map(Role::url)
     }
 
     /// Where the metrics and probes of all roles are, if they are served. A matcher that was started again is not among them.
@@ -308,7 +349,7 @@ impl LocalCluster {
             let matchers_ready = self.matchers_ready(soon).await?;
             let (head, topology) = tokio::join!(bank.log_head(soon), coordinator.describe_topology(soon));
             if matchers_ready
-                && matches!(self.frontend.telemetry().condition(), Condition::Ready)
+                && self.is_ready([Some(&self.frontend), self.gateway.as_ref()])
                 && head.is_ok()
                 && topology.as_ref().is_ok_and(|topology| self.all_ready(topology))
             {
@@ -332,6 +373,10 @@ impl LocalCluster {
         Ok(true)
     }
 
+    fn is_ready(&self, roles: [Option<&Role>; 2]) -> bool {
+        roles.into_iter().flatten().all(|role| matches!(role.telemetry().condition(), Condition::Ready))
+    }
+
     fn all_ready(&self, topology: &Topology) -> bool {
         topology.ready_count() == self.matchers.iter().flatten().count()
     }
@@ -339,7 +384,7 @@ impl LocalCluster {
     /// Why a role has ended by itself, if one has.
     async fn ended(&mut self) -> Option<anyhow::Error> {
         let fixed = [&mut self.bank, &mut self.coordinator, &mut self.frontend];
-        let mut roles = fixed.into_iter().chain(self.matchers.iter_mut().flatten());
+        let mut roles = fixed.into_iter().chain(&mut self.gateway).chain(self.matchers.iter_mut().flatten());
         let role = roles.find(|role| role.has_ended())?;
         let outcome = role.outcome().await;
         Some(outcome.err().unwrap_or_else(|| anyhow!("the {} ended by itself", role.name())))
@@ -375,7 +420,11 @@ impl LocalCluster {
 
     /// Stops every role, those that are asked before those that answer them, and reports the first that failed.
     pub async fn stop(self) -> anyhow::Result<()> {
-        let mut outcome = self.frontend.stop().await;
+        let mut outcome = match self.gateway {
+            Some(gateway) => gateway.stop().await,
+            None => Ok(()),
+        };
+        outcome = outcome.and(self.frontend.stop().await);
         outcome = outcome.and(self.coordinator.stop().await);
         for matcher in self.matchers.into_iter().flatten() {
             outcome = outcome.and(matcher.stop().await);

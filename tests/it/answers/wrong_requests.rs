@@ -197,7 +197,7 @@ async fn every_wrong_write_is_refused_in_words() {
     check(&add("known", wrong).await, Code::InvalidArgument, "items[1].hashes[0].value", "32 bytes");
 
     let mut client = client.clone();
-    let twice = bank::CreateBankRequest { name: "known".into(), idempotency_key: String::new() };
+    let twice = bank::CreateBankRequest { name: "known".into(), ..Default::default() };
     check(&client.create_bank(twice).await.unwrap_err(), Code::AlreadyExists, "", "known");
     let missing = bank::RemoveItemsRequest { item_ids: vec![99], ..Default::default() };
     check(&client.remove_items(missing).await.unwrap_err(), Code::NotFound, "", "99");

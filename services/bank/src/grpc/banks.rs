@@ -8,7 +8,8 @@ use vigie_consortium::{Admitted, Expiry, ItemPlace, Submission, View};
 use vigie_model::{Bank, BankId, Item, ItemId, LogHead};
 use vigie_proto::Invalid;
 use vigie_proto::bank::{
-    answered_submission, contributed_items, details_of, item_ids, name, origin_of, page_size,
+    answered_submission, contributed_items, details_of, item_ids, match_ratio, name, optional_match_ratio,
+    origin_of, page_size,
 };
 use vigie_proto::consortium::bank_ref;
 use vigie_proto::pb::bank::v1 as pb;
@@ -80,7 +81,8 @@ impl pb::bank_service_server::BankService for BankGrpc {
         request: Request<pb::CreateBankRequest>,
     ) -> Result<Response<pb::CreateBankResponse>, Status> {
         let action = |message: &pb::CreateBankRequest| {
-            Ok(Action::CreateBank { name: bank_ref("name", &message.name)? })
+            let match_ratio = optional_match_ratio(message.match_ratio)?;
+            Ok(Action::CreateBank { name: bank_ref("name", &message.name)?, match_ratio })
         };
         let (bank, sequence) = self.write_bank(request, action, |message| message.idempotency_key).await?;
         Ok(Response::new(pb::CreateBankResponse { bank, sequence }))
@@ -139,6 +141,18 @@ impl pb::bank_service_server::BankService for BankGrpc {
         };
         let (bank, sequence) = self.write_bank(request, action, |message| message.idempotency_key).await?;
         Ok(Response::new(pb::SetBankEnabledResponse { bank, sequence }))
+    }
+
+    async fn set_bank_match_ratio(
+        &self,
+        request: Request<pb::SetBankMatchRatioRequest>,
+    ) -> Result<Response<pb::SetBankMatchRatioResponse>, Status> {
+        let action = |message: &pb::SetBankMatchRatioRequest| {
+            let (name, ratio) = (bank_ref("name", &message.name)?, match_ratio("ratio", message.ratio)?);
+            Ok(Action::SetBankMatchRatio { name, ratio })
+        };
+        let (bank, sequence) = self.write_bank(request, action, |message| message.idempotency_key).await?;
+        Ok(Response::new(pb::SetBankMatchRatioResponse { bank, sequence }))
     }
 
     async fn delete_bank(

@@ -9,7 +9,7 @@ use vigie_proto::pb::bank::v1 as pb;
 /// The answer to a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// The bank after its creation, renaming, enabling or disabling.
+    /// The bank after its creation or a change of it.
     Bank {
         /// The bank.
         bank: Bank,
@@ -168,6 +168,7 @@ mod tests {
             created_at: UnixMillis(5),
             item_count: 6,
             hash_count: 7,
+            match_ratio: vigie_model::MatchRatio::ALWAYS,
         };
         let answers = [
             Answer::Bank { bank, sequence: Sequence(8) },

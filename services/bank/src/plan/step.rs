@@ -19,17 +19,20 @@ impl Step {
         // An item's id is the number of the change that added it.
         let is_numbered = match &change {
             LogChange::Shard(ChangeKind::ItemAdded(item)) => item.id.0 == sequence.0,
-            LogChange::Shard(_) | LogChange::Directory(_) | LogChange::Record(..) => true,
+            LogChange::Shard(_)
+            | LogChange::Directory(_)
+            | LogChange::Record(..)
+            | LogChange::MatchRatio(..) => true,
         };
         (is_numbered && change.partition() == partition)
             .then_some(Self { sequence: vigie_model::Sequence(sequence.0), change })
     }
 
-    /// The change as shards have it; `None` for one of the directory alone.
+    /// The change as shards have it; `None` for one that no shard is sent.
     pub(crate) fn of_shard(self) -> Option<Change> {
         match self.change {
             LogChange::Shard(kind) => Some(Change { sequence: self.sequence, kind }),
-            LogChange::Directory(_) | LogChange::Record(..) => None,
+            LogChange::Directory(_) | LogChange::Record(..) | LogChange::MatchRatio(..) => None,
         }
     }
 }

@@ -43,13 +43,18 @@ fn origin(case: u8) -> Option<Origin> {
     (case > 0).then(|| Origin::new("", "", &case.to_string()).unwrap())
 }
 
+fn ratio() -> impl Strategy<Value = MatchRatio> {
+    prop::sample::select(vec![0.0, 0.25, 1.0]).prop_map(|ratio| MatchRatio::try_from(ratio).unwrap())
+}
+
 fn action() -> impl Strategy<Value = Action> {
     let bank = || (0..5_u8).prop_map(name);
     prop_oneof![
-        bank().prop_map(|name| Action::CreateBank { name }),
+        (bank(), ratio()).prop_map(|(name, match_ratio)| Action::CreateBank { name, match_ratio }),
         (bank(), (0..5_u8).prop_map(new_name))
             .prop_map(|(name, new_name)| Action::RenameBank { name, new_name }),
         (bank(), any::<bool>()).prop_map(|(name, enabled)| Action::SetBankEnabled { name, enabled }),
+        (bank(), ratio()).prop_map(|(name, ratio)| Action::SetBankMatchRatio { name, ratio }),
         bank().prop_map(|name| Action::DeleteBank { name }),
         (bank(), prop::collection::vec((1..4_u8, 0..3_u8), 1..4)).prop_map(|(bank, items)| {
             Action::AddItems { bank, items: items.into_iter().map(of_case).collect() }
@@ -109,7 +114,7 @@ impl Model {
         match action {
             // There are no members.
             Action::Record(_) => Ok(Answer::Recorded { entries: 0 }),
-            Action::CreateBank { name } => {
+            Action::CreateBank { name, match_ratio } => {
                 if self.banks.len() == BANKS_MAX {
                     return Err(Error::TooManyBanks(BANKS_MAX));
                 }
@@ -125,8 +130,10 @@ impl Model {
                     created_at: UnixMillis(7),
                     item_count: 0,
                     hash_count: 0,
+                    match_ratio: *match_ratio,
                 };
                 self.banks.push((bank, Vec::new()));
+                self.sequence += u64::from(*match_ratio != MatchRatio::ALWAYS);
                 self.bank_answer(self.banks.len() - 1)
             }
             Action::RenameBank { name, new_name } => {
@@ -140,6 +147,11 @@ impl Model {
             Action::SetBankEnabled { name, enabled } => {
                 let index = self.find(name)?;
                 self.banks[index].0.enabled = *enabled;
+                self.bank_answer(index)
+            }
+            Action::SetBankMatchRatio { name, ratio } => {
+                let index = self.find(name)?;
+                self.banks[index].0.match_ratio = *ratio;
                 self.bank_answer(index)
             }
             Action::DeleteBank { name } => {
@@ -263,6 +275,7 @@ impl Model {
             Action::CreateBank { .. }
             | Action::RenameBank { .. }
             | Action::SetBankEnabled { .. }
+            | Action::SetBankMatchRatio { .. }
             | Action::DeleteBank { .. }
             | Action::UpdateItem { .. }
             | Action::ReviewHolds { .. }
@@ -435,6 +448,10 @@ proptest! {
     }
 }
 
+fn create(number: u8) -> Action {
+    Action::CreateBank { name: name(number), match_ratio: MatchRatio::ALWAYS }
+}
+
 /// Plans a group on an empty bank.
 fn check(actions: &[Action], expected: &[Result<Answer, Error>]) -> Option<Batch> {
     let mut state = empty();
@@ -450,7 +467,7 @@ fn an_item_added_in_a_group_can_be_removed_in_it_once() {
     let remove = || Action::RemoveItems { items: vec![ItemId(2)], origin: None };
     let add = Action::AddItems { bank: name(1), items: vec![content(1)] };
     let batch = check(
-        &[Action::CreateBank { name: name(1) }, add, remove(), remove()],
+        &[create(1), add, remove(), remove()],
         &[Ok(Answer::ItemsRemoved { sequence: Sequence(3) }), Err(Error::item_not_found(ItemId(2)))],
     );
     assert_eq!(batch.unwrap().rows.items_removed, [ItemId(2)]);
@@ -460,8 +477,7 @@ fn an_item_added_in_a_group_can_be_removed_in_it_once() {
 fn a_removal_that_misses_one_item_removes_none() {
     let add = Action::AddItems { bank: name(1), items: vec![content(1), content(2)] };
     let remove = Action::RemoveItems { items: vec![ItemId(2), ItemId(9), ItemId(8)], origin: None };
-    let batch =
-        check(&[Action::CreateBank { name: name(1) }, add, remove], &[Err(Error::item_not_found(ItemId(9)))]);
+    let batch = check(&[create(1), add, remove], &[Err(Error::item_not_found(ItemId(9)))]);
     let batch = batch.unwrap();
     assert_eq!((batch.rows.counts.items, batch.rows.items_removed.len()), (2, 0));
 }
@@ -469,7 +485,6 @@ fn a_removal_that_misses_one_item_removes_none() {
 #[test]
 fn two_banks_may_swap_their_names_in_one_group() {
     let rename = |from, to| Action::RenameBank { name: name(from), new_name: new_name(to) };
-    let create = |number| Action::CreateBank { name: name(number) };
     let batch = check(&[create(1), create(2), rename(1, 3), rename(2, 1), rename(3, 2)], &[]).unwrap();
     let names: Vec<_> = batch.rows.banks_set.iter().map(|bank| (bank.id.0, bank.name.clone())).collect();
     assert_eq!(names, [(1, new_name(2)), (2, new_name(1))]);

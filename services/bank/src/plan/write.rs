@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 use vigie_consortium::{Admitted, Caller, Denied, Details, Expiry, Method, Origin, View};
-use vigie_model::{BankId, BankName, BankRef, Item, ItemContent, ItemId, MemberId, UnixMillis};
+use vigie_model::{BankId, BankName, BankRef, Item, ItemContent, ItemId, MatchRatio, MemberId, UnixMillis};
 use vigie_proto::bank::{ContributedItem, encode_item};
 use vigie_proto::pb::bank::v1 as pb;
 
@@ -50,6 +50,8 @@ pub(crate) enum Action {
     CreateBank {
         /// Its name.
         name: BankRef,
+        /// The share of lookups in which it takes part.
+        match_ratio: MatchRatio,
     },
     /// Another name.
     RenameBank {
@@ -64,6 +66,13 @@ pub(crate) enum Action {
         name: BankRef,
         /// Whether.
         enabled: bool,
+    },
+    /// Another share of lookups of a bank.
+    SetBankMatchRatio {
+        /// The bank.
+        name: BankRef,
+        /// The share.
+        ratio: MatchRatio,
     },
     /// A bank and its items to be gone.
     DeleteBank {
@@ -129,6 +138,7 @@ impl Action {
             Self::CreateBank { .. } => Method::CreateBank,
             Self::RenameBank { .. } => Method::RenameBank,
             Self::SetBankEnabled { .. } => Method::SetBankEnabled,
+            Self::SetBankMatchRatio { .. } => Method::SetBankMatchRatio,
             Self::DeleteBank { .. } => Method::DeleteBank,
             Self::AddItems { .. } => Method::AddItems,
             Self::UpdateItem { .. } => Method::UpdateItem,
@@ -145,9 +155,11 @@ impl Action {
 impl vigie_log::Write for Write {
     fn change_count(&self) -> usize {
         match &self.action {
-            Action::CreateBank { .. }
-            | Action::RenameBank { .. }
+            // The second one is of the ratio.
+            Action::CreateBank { match_ratio, .. } => 1 + usize::from(*match_ratio != MatchRatio::ALWAYS),
+            Action::RenameBank { .. }
             | Action::SetBankEnabled { .. }
+            | Action::SetBankMatchRatio { .. }
             | Action::DeleteBank { .. }
             | Action::UpdateItem { .. }
             | Action::Members(_) => 1,
@@ -171,7 +183,8 @@ impl vigie_log::Write for Write {
             Action::CreateBank { .. }
             | Action::RenameBank { .. }
             | Action::SetBankEnabled { .. }
-            | Action::DeleteBank { .. } => EACH,
+            | Action::SetBankMatchRatio { .. }
+            | Action::DeleteBank { .. } => 2 * EACH,
             // Texts and lists of a member or a principal, at their bounds.
             Action::Members(_) => 16 * EACH,
             Action::AddItems { items, .. } => items.iter().map(|item| 2 * EACH + item_weight(item)).sum(),
@@ -189,12 +202,22 @@ impl vigie_log::Write for Write {
     fn digest(&self) -> [u8; 32] {
         let mut parts = Parts(blake3::Hasher::new());
         match &self.action {
-            Action::CreateBank { name } => parts.add(b"create").add(name.to_string().as_bytes()),
+            Action::CreateBank { name, match_ratio } => {
+                parts.add(b"create").add(name.to_string().as_bytes());
+                // Of what an older build knew nothing, only what is there.
+                if *match_ratio != MatchRatio::ALWAYS {
+                    parts.add(b"ratio").add(&match_ratio.get().to_be_bytes());
+                }
+                &mut parts
+            }
             Action::RenameBank { name, new_name } => {
                 parts.add(b"rename").add(name.to_string().as_bytes()).add(new_name.as_str().as_bytes())
             }
             Action::SetBankEnabled { name, enabled } => {
                 parts.add(b"enable").add(name.to_string().as_bytes()).add(&[u8::from(*enabled)])
+            }
+            Action::SetBankMatchRatio { name, ratio } => {
+                parts.add(b"ratio").add(name.to_string().as_bytes()).add(&ratio.get().to_be_bytes())
             }
             Action::DeleteBank { name } => parts.add(b"delete").add(name.to_string().as_bytes()),
             Action::AddItems { bank, items } => {
@@ -316,8 +339,11 @@ mod tests {
     #[test]
     fn different_requests_have_different_digests() {
         let actions = [
-            Action::CreateBank { name: name("a") },
-            Action::CreateBank { name: name("b") },
+            Action::CreateBank { name: name("a"), match_ratio: MatchRatio::ALWAYS },
+            Action::CreateBank { name: name("b"), match_ratio: MatchRatio::ALWAYS },
+            Action::CreateBank { name: name("b"), match_ratio: MatchRatio::NEVER },
+            Action::SetBankMatchRatio { name: name("b"), ratio: MatchRatio::NEVER },
+            Action::SetBankMatchRatio { name: name("b"), ratio: MatchRatio::ALWAYS },
             Action::DeleteBank { name: name("a") },
             Action::RenameBank { name: name("a"), new_name: new_name("bc") },
             Action::RenameBank { name: name("ab"), new_name: new_name("c") },

@@ -16,7 +16,11 @@ on_both_stores! {
 async fn a_repeated_write_gets_the_first_answer_even_after_a_restart(bed: Bed) {
     let config = bed.config();
     let first = Served::start(config.clone()).await;
-    let create = |name: &str| pb::CreateBankRequest { name: name.into(), idempotency_key: "c".into() };
+    let create = |name: &str| pb::CreateBankRequest {
+        name: name.into(),
+        idempotency_key: "c".into(),
+        ..Default::default()
+    };
     let created = first.bank.clone().create_bank(create("a")).await.unwrap().into_inner();
     let added = first.add_with_key("a", items(0..3), "k").await.unwrap();
     assert_eq!(first.add_with_key("a", items(0..3), "k").await.unwrap(), added);

@@ -10,6 +10,7 @@ on_both_stores! {
     lists_page_through_everything_in_order,
     a_page_of_large_items_is_cut_and_says_so,
     a_bank_is_read_as_it_was_written,
+    a_bank_keeps_its_name_and_its_share_of_lookups,
     each_invalid_request_is_refused_with_its_field,
     an_oversized_request_is_refused_before_it_is_read,
     numbers_beyond_any_that_is_stored_are_simply_not_there,
@@ -128,12 +129,77 @@ async fn a_bank_is_read_as_it_was_written(bed: Bed) {
         hash_count: 4,
         owner_member_id: 0,
         owner: "local".into(),
+        match_ratio: None,
     };
     let request = pb::GetBankRequest { name: "b".into() };
     let found = served.bank.clone().get_bank(request).await.unwrap().into_inner();
     assert_eq!((found.bank.unwrap(), found.sequence), (expected, 5));
     let stored = served.item(3).await.unwrap();
     assert_eq!((stored.bank.as_str(), stored.item.unwrap().added_at_unix_ms), ("b", NOW));
+    served.stop().await;
+}
+
+/// Before and after a restart: what is set is stored, and no shard is sent it.
+async fn a_bank_keeps_its_name_and_its_share_of_lookups(bed: Bed) {
+    let config = bed.config();
+    let served = Served::start(config.clone()).await;
+    let mut bank = served.bank.clone();
+    let long_name = format!("_{}", "N".repeat(254));
+    let ratios = [
+        ("_A", Some(0.25), Some(0.25)),
+        (&long_name, None, None),
+        ("C", Some(1.0), None),
+        ("D", Some(0.0), Some(0.0)),
+    ];
+    for (name, given, expected) in ratios {
+        let request = pb::CreateBankRequest { name: name.into(), match_ratio: given, ..Default::default() };
+        let made = bank.create_bank(request).await.unwrap().into_inner().bank.unwrap();
+        assert_eq!((made.name.as_str(), made.match_ratio, made.enabled), (name, expected, true));
+    }
+    let set =
+        |ratio: f64| pb::SetBankMatchRatioRequest { name: long_name.clone(), ratio, ..Default::default() };
+    let exact = 0.1 + 0.2;
+    let answer = bank.set_bank_match_ratio(set(exact)).await.unwrap().into_inner();
+    // Four banks, two of them with a ratio.
+    assert_eq!((answer.sequence, answer.bank.unwrap().match_ratio), (7, Some(exact)));
+    for (ratio, text) in
+        [(1.5, "ratio: a match ratio is a number from 0.0 to 1.0"), (f64::NAN, "ratio"), (-0.5, "ratio")]
+    {
+        refused(bank.set_bank_match_ratio(set(ratio)).await, Code::InvalidArgument, text);
+    }
+    let unknown = pb::SetBankMatchRatioRequest { name: "E".into(), ratio: 0.5, ..Default::default() };
+    refused(bank.set_bank_match_ratio(unknown).await, Code::NotFound, "E");
+    let bad = pb::CreateBankRequest { name: "E".into(), match_ratio: Some(2.0), ..Default::default() };
+    refused(bank.create_bank(bad).await, Code::InvalidArgument, "match_ratio");
+    let too_long = pb::CreateBankRequest { name: "N".repeat(256), ..Default::default() };
+    refused(bank.create_bank(too_long).await, Code::InvalidArgument, "1 to 255");
+
+    let watch = pb::WatchRequest { shard_count: 1, ..Default::default() };
+    let mut changes = served.feed.clone().watch(watch).await.unwrap().into_inner();
+    let mut kinds = Vec::new();
+    loop {
+        let range = changes.message().await.unwrap().unwrap();
+        kinds.extend(range.changes.into_iter().filter_map(|change| change.kind));
+        if range.through_sequence == 7 {
+            break;
+        }
+    }
+    assert!(kinds.iter().all(|kind| matches!(kind, pb::change::Kind::BankCreated(_))), "{kinds:?}");
+    assert_eq!(kinds.len(), 4);
+    drop(changes);
+    served.stop().await;
+
+    let served = Served::start(config).await;
+    let list = pb::ListBanksRequest::default();
+    let banks = served.bank.clone().list_banks(list).await.unwrap().into_inner().banks;
+    let ratios: Vec<_> = banks.into_iter().map(|bank| (bank.name, bank.match_ratio)).collect();
+    let expected = [
+        ("_A".to_owned(), Some(0.25)),
+        (long_name, Some(exact)),
+        ("C".to_owned(), None),
+        ("D".to_owned(), Some(0.0)),
+    ];
+    assert_eq!(ratios, expected);
     served.stop().await;
 }
 
@@ -156,7 +222,8 @@ async fn each_invalid_request_is_refused_with_its_field(bed: Bed) {
         pb::CreateBankRequest { name: name(), ..Default::default() },
         "name: a bank is called NAME or OWNER/NAME"
     );
-    let long_key = pb::CreateBankRequest { name: "b".into(), idempotency_key: "k".repeat(129) };
+    let long_key =
+        pb::CreateBankRequest { name: "b".into(), idempotency_key: "k".repeat(129), ..Default::default() };
     check!(create_bank, long_key, "idempotency_key: has 129 bytes");
     check!(get_bank, pb::GetBankRequest { name: name() }, "name: ");
     check!(list_banks, pb::ListBanksRequest { after_id: 0, page_size: 1_001 }, "page_size: is 1001");

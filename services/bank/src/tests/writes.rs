@@ -245,7 +245,8 @@ impl BareLog {
 }
 
 pub(super) fn create(name: &str) -> Write {
-    Action::CreateBank { name: name.parse().unwrap() }.by_everyone()
+    Action::CreateBank { name: name.parse().unwrap(), match_ratio: vigie_model::MatchRatio::ALWAYS }
+        .by_everyone()
 }
 
 pub(super) fn in_a_minute() -> Instant {

@@ -7,18 +7,19 @@
 //! A hash is sensitive (it can be partly inverted), so no type here prints one by accident: `Debug` shows the hash
 //! type alone, and the digits come only from [`Hash::to_text`].
 //!
-//! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`member`], [`bank_ref`], [`bank_set`], [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`query`], [`answer`], [`cost`],
+//! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`member`], [`bank_ref`], [`bank_set`], [`match_ratio`], [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`query`], [`answer`], [`cost`],
 //! [`coverage`], [`matching`], [`topology`].
 
 pub mod rendition;
 pub mod failure;
 pub mod fingerprint;
-/// Banks: what they are called, whose they are, and sets of them.
+/// Banks: names, owners, sets of banks, and their shares of lookups.
 pub mod banks {
     pub mod bank;
     pub mod member;
     pub mod bank_ref;
     pub mod bank_set;
+    pub mod match_ratio;
 }
 pub mod item;
 pub mod sequence;
@@ -39,7 +40,7 @@ pub use vigie_hashes::{
     Distance, Hash, HashError, HashType, HashTypeSet, Md5Hash, Metric, PdqHash, Sha256Hash, UnknownHashType,
 };
 
-pub use banks::{bank, bank_ref, bank_set, member};
+pub use banks::{bank, bank_ref, bank_set, match_ratio, member};
 pub use bounds::{answer, cost};
 
 pub use answer::{ANSWER_BYTES_MAX, Filling, LITTLE_BYTES};
@@ -55,6 +56,7 @@ pub use fingerprint::{
     FrameFingerprint, ImageFingerprint, PictureFingerprint, PictureHashes, Quality, QualityError,
 };
 pub use item::{Item, ItemContent, ItemContentError, ItemDraft, ItemId};
+pub use match_ratio::{MatchRatio, MatchRatioError};
 pub use matching::{Content, Decoded, HashTypeSearch, MatchCall, Matched, SkipReason, Source};
 pub use member::{MemberId, MemberName, MemberNameError};
 pub use query::{

@@ -86,6 +86,7 @@ impl Held {
             created_at: UnixMillis(0),
             item_count: 0,
             hash_count: 0,
+            match_ratio: vigie_model::MatchRatio::ALWAYS,
         };
         let banks = self.replay.banks.iter().map(bank).collect();
         let cursor = Cursor { log: self.log, sequence: Sequence(self.replay.sequence), chain: None };

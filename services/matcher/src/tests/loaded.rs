@@ -68,6 +68,7 @@ fn shard_of(plan: &StorePlan, contents: impl Iterator<Item = ItemContent>) -> (S
         created_at: UnixMillis(0),
         item_count: 0,
         hash_count: 0,
+        match_ratio: vigie_model::MatchRatio::ALWAYS,
     };
     let items: Vec<Item> = contents
         .zip(2..)

@@ -95,6 +95,7 @@ pub(super) fn loaded(plan: &StorePlan, log: &Log) -> Shard {
         created_at: UnixMillis(0),
         item_count: 0,
         hash_count: 0,
+        match_ratio: vigie_model::MatchRatio::ALWAYS,
     };
     let item = |(id, (bank, content)): (&_, &(_, _))| vigie_model::Item {
         id: *id,
@@ -395,6 +396,7 @@ async fn measure() {
         created_at: UnixMillis(0),
         item_count: 0,
         hash_count: 0,
+        match_ratio: vigie_model::MatchRatio::ALWAYS,
     };
     let cursor = Cursor { log: LOG, sequence: Sequence(items + 1), chain: None };
     let mut loading = Loading::begin(identity(), plans.begin().unwrap(), cursor, vec![bank], false);

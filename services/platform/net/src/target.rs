@@ -11,6 +11,7 @@ use vigie_rpc::{Priority, deadline, priority};
 use vigie_telemetry::trace::{self, Span};
 use vigie_tls::is_for_good;
 
+use crate::bearer::Bearer;
 use crate::channel::{Channel, DirectChannel};
 use crate::endpoint::{self, EndpointError};
 use crate::error::{CallError, with_causes};
@@ -26,6 +27,8 @@ pub struct Target {
     direct: DirectChannel,
     /// What calls prove their caller by, for messages.
     credentials: Option<Arc<str>>,
+    /// The credential of whoever calls are made for, where the network has none.
+    bearer: Option<Bearer>,
     notice: Option<Notice>,
 }
 
@@ -40,7 +43,14 @@ impl Target {
         let (channel, credentials) = (network.channel(&settings), network.credentials(settings.uri()));
         let direct = DirectChannel::new(settings.uri(), network);
         let notice = network.notice().cloned();
-        Ok(Self { service, endpoint: endpoint.into(), channel, direct, credentials, notice })
+        let bearer = None;
+        Ok(Self { service, endpoint: endpoint.into(), channel, direct, credentials, bearer, notice })
+    }
+
+    /// The same endpoint and connection, on which calls of one message carry this credential, unless the network has its own.
+    #[must_use]
+    pub fn bearing(self, bearer: Option<Bearer>) -> Self {
+        Self { bearer, ..self }
     }
 
     /// The endpoint's address.
@@ -92,6 +102,9 @@ impl Target {
         let mut request = Request::new(message);
         request.set_timeout(passed_on);
         priority::write(priority, request.metadata_mut());
+        if let Some(bearer) = &self.bearer {
+            bearer.write(request.metadata_mut().as_mut());
+        }
         let mut span = match trace::current() {
             Some(context) => context.client(method, &self.endpoint),
             None => Span::none(),

@@ -7,12 +7,13 @@
 //! have their share are refused before others; queued work whose deadline has passed is never begun; on shutdown the
 //! service says `NOT_SERVING` before it stops listening, and calls that were accepted are answered.
 //!
-//! Reading order: [`ServingConfig`], [`serve`], then `connection` (what each connection passes), `authorization` (who calls),
+//! Reading order: [`ServingConfig`], [`serve`] and [`serve_http`], then `connection` (what each connection passes), `authorization` (who calls),
 //! `admission` (who gets a slot, and when), `call` (what each call passes), `durations`, [`Load`] and `refusal_log` (what there
 //! is to see).
 
 mod config;
 mod serve;
+mod serve_http;
 mod connection;
 mod authorization;
 mod admission;
@@ -34,6 +35,7 @@ pub use connection::listener::{Listener, Secured};
 pub use durations::StreamRequests;
 pub use load::{Load, Refused};
 pub use serve::{Health, Reflection, Routes, ServeError, serve};
+pub use serve_http::serve_http;
 pub use tokio_util::sync::CancellationToken as Shutdown;
 pub use vigie_rpc::Priority;
 pub use vigie_tls::Tls;

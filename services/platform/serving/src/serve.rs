@@ -17,6 +17,7 @@ use tonic_health::server::HealthReporter;
 use tower::{Layer as _, Service};
 use vigie_telemetry::OpenFiles;
 use vigie_telemetry::trace::Tracer;
+use vigie_tls::Http;
 
 use crate::admission::slots::Slots;
 use crate::authorization::guard::{Guard, GuardLayer};
@@ -31,7 +32,7 @@ use crate::call::methods::Methods;
 use crate::call::observed::ObservedLayer;
 use crate::config::ServingConfig;
 use crate::connection::any::AnyListener;
-use crate::connection::carry::Connections;
+use crate::connection::carry::{Connections, Protocol};
 use crate::connection::handshakes::Handshakes;
 use crate::connection::limited::{Limits, limited};
 use crate::connection::listener::Listener;
@@ -198,7 +199,7 @@ const SHARED_SERVICES: [&str; 3] = [
 ];
 
 /// A number that differs between servers, and not between runs of a simulation.
-fn seed(address: Option<SocketAddr>) -> u64 {
+pub(crate) fn seed(address: Option<SocketAddr>) -> u64 {
     // Its keys are fixed.
     let mut hasher = DefaultHasher::new();
     address.hash(&mut hasher);
@@ -249,7 +250,8 @@ async fn serve_any(
     let (limits, seed) = (limits(config), seed(listener.address()));
     let slots = Slots::new(config, message_bytes_max, load.clone(), seed);
     let incoming = limited(listener.incoming(), AnyListener::peer, limits, load.clone(), refusals.clone());
-    let incoming = Handshakes::new(incoming, tls, load.clone(), AnyListener::peer, refusals.clone());
+    let incoming =
+        Handshakes::new(incoming, tls, Http::Two, load.clone(), AnyListener::peer, refusals.clone());
     // Innermost, for one method only: its streams would hold the drain up.
     let service = HealthWatchLayer { draining: draining.clone() }.layer(builder.routes().prepare());
     // So that what was refused takes no part in it.
@@ -270,8 +272,16 @@ async fn serve_any(
     let service = observed.layer(service);
     // First, for those behind it go by who calls.
     let service = IdentityLayer.layer(service);
-    let mut connections =
-        Connections::new(service, config, seed, limits.of_identity, draining.clone(), load, refusals.clone());
+    let mut connections = Connections::new(
+        service,
+        Protocol::http2(config),
+        config,
+        seed,
+        limits.of_identity,
+        draining.clone(),
+        load,
+        refusals.clone(),
+    );
     let serving = async move {
         {
             // The port is closed at the end of this.
@@ -287,16 +297,7 @@ async fn serve_any(
             }
         }
         draining.cancel();
-        if tokio::time::timeout(config.drain_max(), connections.ended()).await.is_err() {
-            let calls = connections.open_calls();
-            if calls > 0 {
-                tracing::warn!(
-                    calls,
-                    drain_ms = config.drain_ms_max,
-                    "calls were cut off: they outlasted the drain time"
-                );
-            }
-        }
+        drain(&mut connections, config).await;
     };
     tokio::select! {
         () = serving => {}
@@ -305,8 +306,24 @@ async fn serve_any(
     Ok(())
 }
 
+/// Waits until the connections have ended, at most the drain time, and logs the calls that are cut off.
+pub(crate) async fn drain<S>(connections: &mut Connections<S>, config: &ServingConfig)
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    if tokio::time::timeout(config.drain_max(), connections.ended()).await.is_err() {
+        let calls = connections.open_calls();
+        if calls > 0 {
+            let drain_ms = config.drain_ms_max;
+            tracing::warn!(calls, drain_ms, "calls were cut off: they outlasted the drain time");
+        }
+    }
+}
+
 /// How many connections there may be. Says so if they are fewer than was configured.
-fn limits(config: &ServingConfig) -> Limits {
+pub(crate) fn limits(config: &ServingConfig) -> Limits {
     let files = OpenFiles::now();
     let limits = Limits::new(config, files);
     if limits.all < config.connections_max {

@@ -26,6 +26,8 @@ const CHAIN_MAX: usize = 16;
 
 /// The one protocol that is spoken over TLS (RFC 9113, section 3.2).
 pub(crate) const HTTP_2: &[u8] = b"h2";
+/// HTTP/1.1 as ALPN names it.
+pub(crate) const HTTP_1: &[u8] = b"http/1.1";
 
 /// Given to each builder, and never set for the whole process, in which others may have chosen another.
 static PROVIDER: LazyLock<Arc<CryptoProvider>> =

@@ -23,4 +23,4 @@ pub use config::{ClientCertificates, Sides, TlsConfig};
 pub use keep_up::Reloads;
 pub use name::{is_spiffe, peer_name};
 pub use refused::{Refused, is_for_good};
-pub use tls::{ClientStream, ServerStream, Tls};
+pub use tls::{ClientStream, Http, ServerStream, Tls};

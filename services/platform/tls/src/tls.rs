@@ -11,10 +11,19 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::config::{Sides, TlsConfig};
-use crate::files::{self, HTTP_2, Material};
+use crate::files::{self, HTTP_1, HTTP_2, Material};
 use crate::keep_up::{Reloads, Shared, keep_up};
 use crate::name::peer_name;
 use crate::refused::Refused;
+
+/// The version of HTTP that is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Http {
+    /// HTTP/1.1.
+    One,
+    /// HTTP/2.
+    Two,
+}
 
 /// A connection of a server.
 pub type ServerStream<Io> = tokio_rustls::server::TlsStream<Io>;
@@ -71,17 +80,34 @@ impl Tls {
         self.0.current.load().not_after
     }
 
-    /// The server's side of a handshake, in the time that it may take. A peer that is refused is told why, as far as TLS
-    /// has words for it.
+    /// The server's side of a handshake for HTTP/2, in the time that it may take. A peer that is refused is told why, as far as
+    /// TLS has words for it.
     pub async fn accept<Io>(&self, io: Io) -> Result<ServerStream<Io>, Refused>
+    where
+        Io: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.accept_for(Http::Two, io).await
+    }
+
+    /// The server's side of a handshake for one version of HTTP. A client that names no protocol at all speaks HTTP/1.1.
+    pub async fn accept_for<Io>(&self, http: Http, io: Io) -> Result<ServerStream<Io>, Refused>
     where
         Io: AsyncRead + AsyncWrite + Unpin,
     {
         let Some(server) = self.0.current.load().server.clone() else { return Err(Refused::NoServer) };
         let until = Instant::now() + self.config().handshake_max();
+        let server = match http {
+            Http::Two => server,
+            // Most of it is shared, so a copy costs little beside a handshake.
+            Http::One => {
+                let mut server = (*server).clone();
+                server.alpn_protocols = vec![HTTP_1.to_vec()];
+                Arc::new(server)
+            }
+        };
         let handshake = TlsAcceptor::from(server).accept(io).into_fallible();
         match timeout_at(until, handshake).await {
-            Ok(Ok(stream)) => match self.check(&stream) {
+            Ok(Ok(stream)) => match self.check(http, &stream) {
                 Ok(()) => Ok(stream),
                 Err(refused) => {
                     part(stream, until).await;
@@ -97,10 +123,10 @@ impl Tls {
     }
 
     /// What a handshake leaves open.
-    fn check<Io>(&self, stream: &ServerStream<Io>) -> Result<(), Refused> {
+    fn check<Io>(&self, http: Http, stream: &ServerStream<Io>) -> Result<(), Refused> {
         let (_, connection) = stream.get_ref();
         // Who offers no protocol at all is let through by the handshake.
-        if connection.alpn_protocol() != Some(HTTP_2) {
+        if http == Http::Two && connection.alpn_protocol() != Some(HTTP_2) {
             return Err(Refused::NoHttp2);
         }
         let names = &self.config().client_names;

@@ -51,6 +51,8 @@ pub(crate) enum RoleName {
     Coordinator,
     /// Decodes and hashes; what clients call
     Frontend,
+    /// Answers HTTP
+    Gateway,
 }
 
 /// What to do with certificates.

@@ -403,6 +403,8 @@ pub(crate) struct BankObject {
     pub(crate) items: u64,
     /// Their hashes.
     pub(crate) hashes: u64,
+    /// The share of lookups over the HMA-compatible API in which it takes part.
+    pub(crate) match_ratio: f64,
     /// As of this change, or the change that made it so.
     pub(crate) sequence: u64,
 }
@@ -419,6 +421,7 @@ impl BankObject {
             created_at_unix_ms: bank.created_at.0,
             items: bank.item_count,
             hashes: bank.hash_count,
+            match_ratio: bank.match_ratio.get(),
             sequence: sequence.0,
         }
     }

@@ -28,5 +28,9 @@ pub(crate) const MATCHER: &str = "matcher";
 pub(crate) const COORDINATOR: &str = "coordinator";
 /// A role, and its table.
 pub(crate) const FRONTEND: &str = "frontend";
+/// A role, and its table.
+pub(crate) const GATEWAY: &str = "gateway";
+/// The table of fetching within that of the gateway.
+pub(crate) const FETCH: &str = "fetch";
 /// Every role.
-pub(crate) const ROLES: [&str; 4] = [BANK, MATCHER, COORDINATOR, FRONTEND];
+pub(crate) const ROLES: [&str; 5] = [BANK, MATCHER, COORDINATOR, FRONTEND, GATEWAY];

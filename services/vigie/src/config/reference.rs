@@ -21,8 +21,8 @@ use vigie_tls::TlsConfig;
 
 use super::fields::fields;
 use super::names::{
-    ACCESS, AUDIT, BANK, COORDINATOR, CREDENTIALS, DIRECTORY, FRONTEND, LISTEN, MATCHER, PROCESSES, ROLES,
-    SERVING, TELEMETRY, TLS,
+    ACCESS, AUDIT, BANK, COORDINATOR, CREDENTIALS, DIRECTORY, FETCH, FRONTEND, GATEWAY, LISTEN, MATCHER,
+    PROCESSES, ROLES, SERVING, TELEMETRY, TLS,
 };
 
 /// Keys that are in no table.
@@ -141,7 +141,7 @@ struct Table {
 /// Tells the keys of a table, in order.
 type Fields = fn() -> &'static [&'static str];
 
-fn tables() -> [Table; 6] {
+fn tables() -> [Table; 7] {
     const fn of<'de, T: JsonSchema + Deserialize<'de>>(name: &'static str) -> Table {
         Table { name, schema: schema_of::<T>, fields: fields::<T> }
     }
@@ -152,17 +152,19 @@ fn tables() -> [Table; 6] {
         of::<vigie_matcher::Config>(MATCHER),
         of::<vigie_coordinator::Config>(COORDINATOR),
         of::<vigie_frontend::Config>(FRONTEND),
+        of::<vigie_gateway::Config>(GATEWAY),
     ]
 }
 
 /// The tables that roles share within their own.
-const INNER: [(&str, Fields); 6] = [
+const INNER: [(&str, Fields); 7] = [
     (SERVING, fields::<ServingConfig>),
     (DIRECTORY, fields::<DirectoryConfig>),
     (ACCESS, fields::<AccessConfig>),
     (CREDENTIALS, fields::<CredentialsConfig>),
     (PROCESSES, fields::<ProcessesConfig>),
     (AUDIT, fields::<vigie_bank::AuditConfig>),
+    (FETCH, fields::<vigie_gateway::FetchConfig>),
 ];
 
 /// The keys of a table within another, in order; where it is not named here they are sorted.

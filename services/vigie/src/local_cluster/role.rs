@@ -75,6 +75,17 @@ impl Role {
         })
     }
 
+    /// Starts a gateway.
+    pub fn gateway(
+        config: vigie_gateway::Config,
+        listener: TcpListener,
+        telemetry: Telemetry,
+    ) -> anyhow::Result<Self> {
+        Self::start("gateway".to_owned(), listener, telemetry, |listener, shutdown, telemetry| async move {
+            Ok(vigie_gateway::run_with(config, listener, shutdown, &Network::tcp(), &telemetry).await?)
+        })
+    }
+
     fn start<F>(
         name: String,
         listener: TcpListener,

@@ -234,9 +234,9 @@ async fn set_banks(connection: &mut PgConnection, state: &Rows) -> Result<(), St
     if !set.is_empty() {
         let column = |value: fn(&Bank) -> i64| set.iter().map(value).collect::<Vec<_>>();
         sqlx::query(
-            "INSERT INTO banks (id, owner_id, name, enabled, created_at_ms, item_count, hash_count) \
+            "INSERT INTO banks (id, owner_id, name, enabled, created_at_ms, item_count, hash_count, match_ratio) \
              SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::TEXT[], $4::BOOLEAN[], $5::BIGINT[], \
-             $6::BIGINT[], $7::BIGINT[])",
+             $6::BIGINT[], $7::BIGINT[], $8::DOUBLE PRECISION[])",
         )
         .bind(column(|bank| bank.id.0.into()))
         .bind(column(|bank| bank.owner.0.into()))
@@ -245,6 +245,7 @@ async fn set_banks(connection: &mut PgConnection, state: &Rows) -> Result<(), St
         .bind(column(|bank| integer(bank.created_at.0)))
         .bind(column(|bank| integer(bank.item_count)))
         .bind(column(|bank| integer(bank.hash_count)))
+        .bind(set.iter().map(|bank| bank.match_ratio.get()).collect::<Vec<_>>())
         .execute(&mut *connection)
         .await
         .map_err(failed("insert banks"))?;

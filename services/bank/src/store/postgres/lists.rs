@@ -12,7 +12,7 @@ use crate::store::sql::records::{ByLists, undos_by_list};
 use crate::store::sql::rows::{to_item, to_recorded};
 
 /// Reads banks by their ids.
-pub(super) const BANKS: &str = "SELECT id, owner_id, name, enabled, created_at_ms, item_count, hash_count FROM banks \
+pub(super) const BANKS: &str = "SELECT id, owner_id, name, enabled, created_at_ms, item_count, hash_count, match_ratio FROM banks \
                                 WHERE id = ANY(string_to_array(trim(BOTH '[]' FROM $1), ',')::BIGINT[]) ORDER BY id";
 
 /// Reads records of items.

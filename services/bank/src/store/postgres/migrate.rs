@@ -25,6 +25,7 @@ const SCHEMA: Schema = Schema {
     undos: include_str!("../../../migrations/postgres/0007_undos.sql"),
     holds: include_str!("../../../migrations/postgres/0008_holds.sql"),
     undo_payloads: include_str!("../../../migrations/postgres/0009_undo_payloads.sql"),
+    match_ratios: include_str!("../../../migrations/postgres/0010_match_ratios.sql"),
 };
 
 /// A migration takes as long as it takes: its statements wait for locks, and pause while the bank computes.

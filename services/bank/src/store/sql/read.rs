@@ -158,8 +158,7 @@ pub(in crate::store) async fn head_and_banks<C: Reader>(connection: &mut C) -> R
 
 async fn rows_of_head_and_banks<C: Reader>(transaction: &mut C) -> Read<(HeadRow, Vec<Bank>)> {
     let head = head_row(transaction).await?;
-    let select =
-        "SELECT id, owner_id, name, enabled, created_at_ms, item_count, hash_count FROM banks ORDER BY id";
+    let select = "SELECT id, owner_id, name, enabled, created_at_ms, item_count, hash_count, match_ratio FROM banks ORDER BY id";
     Ok((head, all(transaction, "load the banks", select, &[], to_bank).await?))
 }
 

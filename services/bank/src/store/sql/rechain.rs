@@ -37,8 +37,9 @@ const PURGES: i64 = 5;
 const ITEM_RECORDS: i64 = 6;
 const UNDOS: i64 = 7;
 const HOLDS: i64 = 8;
-/// The version that this build reads.
 const UNDO_PAYLOADS: i64 = 9;
+/// The version that this build reads.
+const MATCH_RATIOS: i64 = 10;
 
 /// The texts of the schema's steps, for one kind of database. A step that has been released is never edited: the next one
 /// changes what it made.
@@ -66,6 +67,8 @@ pub(in crate::store) struct Schema {
     pub(in crate::store) holds: &'static str,
     /// Step 9.
     pub(in crate::store) undo_payloads: &'static str,
+    /// Step 10.
+    pub(in crate::store) match_ratios: &'static str,
 }
 
 impl Schema {
@@ -81,6 +84,7 @@ impl Schema {
             step(UNDOS, "undos", self.undos),
             step(HOLDS, "holds", self.holds),
             step(UNDO_PAYLOADS, "undo payloads", self.undo_payloads),
+            step(MATCH_RATIOS, "match ratios", self.match_ratios),
         ])
     }
 }

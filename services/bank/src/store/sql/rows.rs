@@ -5,7 +5,7 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use vigie_audit::tree::{NodeHash, StoredIndex};
 use vigie_log::{Chain, Digest, Head, Recorded, Sequence, StoredBatch, StoredChange};
-use vigie_model::{Bank, BankId, BankName, Item, ItemId, MemberId, SetDigest, UnixMillis};
+use vigie_model::{Bank, BankId, BankName, Item, ItemId, MatchRatio, MemberId, SetDigest, UnixMillis};
 use vigie_proto::bank::decode_item;
 
 use crate::plan::digests::PartDigest;
@@ -27,6 +27,8 @@ pub(in crate::store) trait StoredRow: Send + Unpin {
     fn text(&self, column: usize) -> Column<&str>;
     /// Yes or no.
     fn flag(&self, column: usize) -> Column<bool>;
+    /// A number with a fraction.
+    fn real(&self, column: usize) -> Column<f64>;
 
     /// A number, of the kind that is asked for.
     fn number<T: TryFrom<i64>>(&self, column: usize) -> Column<T> {
@@ -47,6 +49,11 @@ pub(in crate::store) trait StoredRow: Send + Unpin {
     /// A chain or a digest.
     fn array(&self, column: usize) -> Column<[u8; 32]> {
         self.bytes(column)?.try_into().map_err(|source| sqlx::Error::Decode(Box::new(source)))
+    }
+
+    /// The share of lookups in which a bank takes part.
+    fn ratio(&self, column: usize) -> Column<MatchRatio> {
+        self.real(column)?.try_into().map_err(|source| sqlx::Error::Decode(Box::new(source)))
     }
 
     /// The name of a bank.
@@ -71,6 +78,10 @@ macro_rules! stored_row {
             }
 
             fn flag(&self, column: usize) -> Column<bool> {
+                self.try_get(column)
+            }
+
+            fn real(&self, column: usize) -> Column<f64> {
                 self.try_get(column)
             }
         }
@@ -100,7 +111,7 @@ pub(in crate::store) fn to_head(row: &impl StoredRow) -> Result<HeadRow, StoreEr
     read().map_err(|_| corrupt("the head"))
 }
 
-/// From `id, owner_id, name, enabled, created_at_ms, item_count, hash_count`.
+/// From `id, owner_id, name, enabled, created_at_ms, item_count, hash_count, match_ratio`.
 pub(in crate::store) fn to_bank(row: &impl StoredRow) -> Result<Bank, StoreError> {
     let read = || -> Column<Bank> {
         Ok(Bank {
@@ -111,6 +122,7 @@ pub(in crate::store) fn to_bank(row: &impl StoredRow) -> Result<Bank, StoreError
             created_at: UnixMillis(row.number(4)?),
             item_count: row.number(5)?,
             hash_count: row.number(6)?,
+            match_ratio: row.ratio(7)?,
         })
     };
     read().map_err(|_| corrupt("a bank"))

@@ -149,7 +149,7 @@ async fn set_banks(connection: &mut SqliteConnection, state: &Rows) -> Result<()
         .execute(&mut *connection)
         .await
         .map_err(failed("replace banks"))?;
-    let banks = "INSERT INTO banks (id, owner_id, name, enabled, created_at_ms, item_count, hash_count) ";
+    let banks = "INSERT INTO banks (id, owner_id, name, enabled, created_at_ms, item_count, hash_count, match_ratio) ";
     rows(connection, banks, &state.banks_set, |mut row, bank| {
         row.push_bind(bank.id.0)
             .push_bind(bank.owner.0)
@@ -157,7 +157,8 @@ async fn set_banks(connection: &mut SqliteConnection, state: &Rows) -> Result<()
             .push_bind(bank.enabled)
             .push_bind(integer(bank.created_at.0))
             .push_bind(integer(bank.item_count))
-            .push_bind(integer(bank.hash_count));
+            .push_bind(integer(bank.hash_count))
+            .push_bind(bank.match_ratio.get());
     })
     .await?;
     rows(connection, "INSERT INTO sweeps (bank_id) ", &state.banks_deleted, |mut row, bank| {

@@ -17,7 +17,7 @@ use crate::store::sql::rows::{to_item, to_recorded};
 const KEYS: usize = 64;
 
 /// Reads banks by their ids.
-pub(super) const BANKS: &str = "SELECT id, owner_id, name, enabled, created_at_ms, item_count, hash_count FROM banks \
+pub(super) const BANKS: &str = "SELECT id, owner_id, name, enabled, created_at_ms, item_count, hash_count, match_ratio FROM banks \
                                 WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id";
 
 /// Reads records of items.

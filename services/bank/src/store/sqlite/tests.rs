@@ -14,7 +14,8 @@ fn batch(head: HeadRow, count: u8) -> Batch {
     batch_of(
         head,
         &[
-            Action::CreateBank { name: name.clone() }.by_everyone(),
+            Action::CreateBank { name: name.clone(), match_ratio: vigie_model::MatchRatio::ALWAYS }
+                .by_everyone(),
             Action::AddItems { bank: name, items }.by_everyone(),
         ],
     )

@@ -205,7 +205,7 @@ async fn a_key_of_an_older_build_is_answered_as_it_was(bed: Bed) {
     // The first write of all.
     let key = bed.rows("SELECT key FROM idempotency ORDER BY created_at_ms LIMIT 1").await.remove(0);
     let served = Served::start(bed.config()).await;
-    let request = pb::CreateBankRequest { name: "first".into(), idempotency_key: key };
+    let request = pb::CreateBankRequest { name: "first".into(), idempotency_key: key, ..Default::default() };
     let again = served.bank.clone().create_bank(request.clone()).await.unwrap().into_inner();
     assert_eq!((again.sequence, again.bank.unwrap().id), (1, 1));
     let other = pb::CreateBankRequest { name: "other".into(), ..request };

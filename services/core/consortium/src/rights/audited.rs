@@ -28,6 +28,7 @@ impl Method {
             Self::CreateBank
             | Self::RenameBank
             | Self::SetBankEnabled
+            | Self::SetBankMatchRatio
             | Self::DeleteBank
             | Self::AddItems
             | Self::RemoveItems

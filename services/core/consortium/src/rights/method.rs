@@ -61,6 +61,8 @@ methods! {
     RenameBank = "/vigie.bank.v1.BankService/RenameBank",
     /// Enables or disables a bank.
     SetBankEnabled = "/vigie.bank.v1.BankService/SetBankEnabled",
+    /// Sets the share of lookups in which a bank takes part.
+    SetBankMatchRatio = "/vigie.bank.v1.BankService/SetBankMatchRatio",
     /// Deletes a bank.
     DeleteBank = "/vigie.bank.v1.BankService/DeleteBank",
     /// Adds items.

@@ -106,9 +106,11 @@ pub(super) const fn row(method: Method) -> Row {
         Method::GetLogHead => {
             processes(&[Frontend], [Visible, Visible, Visible, Visible, Visible, Everything])
         }
-        Method::CreateBank | Method::RenameBank | Method::SetBankEnabled | Method::DeleteBank => {
-            roles([No, No, No, Own, No, No])
-        }
+        Method::CreateBank
+        | Method::RenameBank
+        | Method::SetBankEnabled
+        | Method::SetBankMatchRatio
+        | Method::DeleteBank => roles([No, No, No, Own, No, No]),
         Method::AddItems => roles([No, Contribute, No, Contribute, No, No]),
         Method::ListRemovedItems => roles([No, Own, No, Own, Own, No]),
         Method::RemoveItems | Method::UpdateItem | Method::RestoreItems => {

@@ -43,6 +43,7 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         Method::GetBank
         | Method::RenameBank
         | Method::SetBankEnabled
+        | Method::SetBankMatchRatio
         | Method::DeleteBank
         | Method::AddItems
         | Method::ListItems

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use super::match_ratio::MatchRatio;
 use super::member::MemberId;
 use crate::sequence::UnixMillis;
 
@@ -18,18 +19,18 @@ impl fmt::Display for BankId {
     }
 }
 
-/// The name of a bank: 1 to 64 of `A-Z a-z 0-9 . _ -`, beginning with a letter or a digit.
+/// The name of a bank: 1 to 255 of `A-Z a-z 0-9 . _ -`, beginning with a letter, a digit or `_`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BankName(Box<str>);
 
 /// The text is no [`BankName`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a bank name is 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or a digit")]
+#[error("a bank name is 1 to 255 of A-Z a-z 0-9 . _ - and begins with a letter, a digit or _")]
 pub struct BankNameError;
 
 impl BankName {
     /// The longest name, in bytes.
-    pub const LEN_MAX: usize = 64;
+    pub const LEN_MAX: usize = 255;
 
     /// The name as text.
     #[must_use]
@@ -44,7 +45,7 @@ impl FromStr for BankName {
     fn from_str(text: &str) -> Result<Self, BankNameError> {
         let inner = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         let fits = text.len() <= Self::LEN_MAX
-            && text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
+            && text.as_bytes().first().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
             && text.as_bytes().iter().all(inner);
         if fits { Ok(Self(text.into())) } else { Err(BankNameError) }
     }
@@ -73,6 +74,8 @@ pub struct Bank {
     pub item_count: u64,
     /// Hashes of its living items.
     pub hash_count: u64,
+    /// The share of lookups over the HMA-compatible API in which it takes part.
+    pub match_ratio: MatchRatio,
 }
 
 #[cfg(test)]
@@ -81,10 +84,10 @@ mod tests {
 
     #[test]
     fn names_are_checked() {
-        for good in ["a", "Terror-2024", "x.y_z", &"n".repeat(64)] {
+        for good in ["a", "Terror-2024", "x.y_z", "_A", "_", &"n".repeat(255)] {
             assert_eq!(good.parse::<BankName>().unwrap().as_str(), good);
         }
-        for bad in ["", "-a", ".", "a b", "é", "a/b", &"n".repeat(65)] {
+        for bad in ["", "-a", ".", "a b", "é", "a/b", &"n".repeat(256)] {
             assert_eq!(bad.parse::<BankName>(), Err(BankNameError), "{bad}");
         }
     }

@@ -20,7 +20,7 @@ pub struct BankRef {
 /// The text names no bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
-    "a bank is called NAME or OWNER/NAME; a name is 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or a digit"
+    "a bank is called NAME or OWNER/NAME; a name is 1 to 255 of A-Z a-z 0-9 . _ - and begins with a letter, a digit or _"
 )]
 pub struct BankRefError;
 
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn banks_are_named_with_and_without_an_owner() {
-        for good in ["known", "acme/known", "a-1/X.y_z"] {
+        for good in ["known", "acme/known", "a-1/X.y_z", "_KNOWN", "acme/_"] {
             assert_eq!(good.parse::<BankRef>().unwrap().to_string(), good);
         }
         for bad in ["", "/", "acme/", "/known", "Acme/known", "a/b/c", "acme/-x", "a b"] {

@@ -23,6 +23,14 @@ pub struct Origin {
     pub certificate_name: Option<Arc<str>>,
 }
 
+impl Origin {
+    /// The other end of a connection.
+    pub(crate) fn of(peer: &Peer) -> Self {
+        let address = peer.address.map(|address| address.ip());
+        Self { address, certificate_name: peer.certificate_name.clone() }
+    }
+}
+
 /// The decision of a [`Guard`].
 pub type Decision<'a> = Pin<Box<dyn Future<Output = Result<Admission, Status>> + Send + 'a>>;
 
@@ -91,11 +99,7 @@ where
         let mut inner = std::mem::replace(&mut self.inner, next);
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            let peer = parts.extensions.get::<Peer>();
-            let origin = Origin {
-                address: peer.and_then(|peer| peer.address).map(|address| address.ip()),
-                certificate_name: peer.and_then(|peer| peer.certificate_name.clone()),
-            };
+            let origin = parts.extensions.get::<Peer>().map(Origin::of).unwrap_or_default();
             let Admission(told) = match guard.admit(&mut parts, origin).await {
                 Ok(admission) => admission,
                 Err(status) => return Ok(status.into_http()),

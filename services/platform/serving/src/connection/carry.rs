@@ -1,4 +1,4 @@
-//! Carries the calls of connections: HTTP/2 on each, until its client goes, it is idle or old, or the server ends.
+//! Carries the calls of connections: HTTP/2 or HTTP/1.1 on each, until its client goes, it is idle or old, or the server ends.
 //!
 //! A connection that has had no call for a while is closed, one that has reached its age takes no more calls, and so is it with
 //! every one when the server drains. The client gets a GOAWAY first and opens another connection for its next call. One that
@@ -13,12 +13,13 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::http2;
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
@@ -29,7 +30,7 @@ use tonic::body::Body;
 use tower::util::{Oneshot, ServiceExt as _};
 
 use crate::config::ServingConfig;
-use crate::connection::counts::Counts;
+use crate::connection::counts::{Counts, Entered};
 use crate::connection::open_calls::{ConnectionCalls, ServerCalls};
 use crate::connection::peer::Peer;
 use crate::connection::socket::Socket;
@@ -48,6 +49,68 @@ const LINGER: Duration = Duration::from_secs(1);
 const ROOM: Duration = Duration::from_secs(1);
 /// The pause after the system gave no connection, for want of files or memory: without one the loop would be busy for nothing.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long the head of a request of HTTP/1.1 may take to arrive.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// The most headers of a request of HTTP/1.1.
+const HEADERS_MAX: usize = 100;
+
+/// The protocol of every connection of a server.
+pub(crate) enum Protocol {
+    /// HTTP/2 alone: gRPC.
+    Http2(Box<http2::Builder<TokioExecutor>>),
+    /// HTTP/1.1 alone.
+    Http1(http1::Builder),
+}
+
+impl Protocol {
+    /// HTTP/2 with these limits.
+    pub(crate) fn http2(config: &ServingConfig) -> Self {
+        Self::Http2(Box::new(http2(config)))
+    }
+
+    /// HTTP/1.1 with limits of its heads.
+    pub(crate) fn http1() -> Self {
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_headers(HEADERS_MAX)
+            .max_buf_size(4 * HEADERS_BYTES_MAX as usize)
+            .half_close(false);
+        Self::Http1(builder)
+    }
+}
+
+/// A connection of either protocol.
+trait Connection: Future + Send {
+    /// Takes no further call, and ends after those that are open.
+    fn end(self: Pin<&mut Self>);
+}
+
+impl<Io, S> Connection for http1::Connection<TokioIo<Io>, S>
+where
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: hyper::service::HttpService<Incoming, ResBody = Body> + Send,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::Future: Send,
+{
+    fn end(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<Io, S> Connection for http2::Connection<TokioIo<Io>, S, TokioExecutor>
+where
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: hyper::service::HttpService<Incoming, ResBody = Body> + Send,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::Future: Send + 'static,
+{
+    fn end(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
 
 /// The HTTP/2 of every connection.
 fn http2(config: &ServingConfig) -> http2::Builder<TokioExecutor> {
@@ -72,7 +135,7 @@ fn http2(config: &ServingConfig) -> http2::Builder<TokioExecutor> {
 /// The connections of one server.
 pub(crate) struct Connections<S> {
     service: S,
-    http2: http2::Builder<TokioExecutor>,
+    protocol: Protocol,
     identities: Counts<Arc<str>>,
     idle_max: Duration,
     ages: Ages,
@@ -95,6 +158,7 @@ where
     /// all of them end. `seed` begins the random part of their ages.
     pub(crate) fn new(
         service: S,
+        protocol: Protocol,
         config: &ServingConfig,
         seed: u64,
         of_identity_max: usize,
@@ -104,7 +168,7 @@ where
     ) -> Self {
         Self {
             service,
-            http2: http2(config),
+            protocol,
             identities: Counts::new(of_identity_max),
             idle_max: config.connection_idle_max(),
             ages: Ages { max: config.connection_age_max(), drawn: seed },
@@ -174,23 +238,50 @@ where
         };
         let calls = self.calls.connection(self.streams_max);
         let service = CallService { inner: self.service.clone(), peer, calls: calls.clone() };
-        let connection = self.http2.serve_connection(TokioIo::new(socket), service);
-        let (draining, idle_max, age_max) = (self.draining.clone(), self.idle_max, self.ages.draw());
-        self.running.spawn(async move {
-            let _entered = entered;
-            let mut connection = std::pin::pin!(connection);
-            tokio::select! {
-                _ended = connection.as_mut() => return,
-                () = draining.cancelled() => {}
-                () = calls.quiet(Instant::now(), idle_max) => {}
-                () = old(&calls, age_max) => {}
+        let io = TokioIo::new(socket);
+        let life =
+            Life { draining: self.draining.clone(), idle_max: self.idle_max, age_max: self.ages.draw() };
+        match &self.protocol {
+            Protocol::Http2(http2) => {
+                let connection = http2.serve_connection(io, service);
+                self.running.spawn(life.of(connection, calls, entered));
             }
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                _ended = connection => {}
-                () = calls.quiet(Instant::now(), LINGER) => {}
+            Protocol::Http1(http1) => {
+                let connection = http1.serve_connection(io, service);
+                self.running.spawn(life.of(connection, calls, entered));
             }
-        });
+        }
+    }
+}
+
+/// How long a connection lives.
+struct Life {
+    draining: Shutdown,
+    idle_max: Duration,
+    age_max: Option<Duration>,
+}
+
+impl Life {
+    /// Carries a connection to its end; `entered` counts it until then.
+    async fn of(
+        self,
+        connection: impl Connection,
+        calls: ConnectionCalls,
+        entered: Option<Entered<Arc<str>>>,
+    ) {
+        let _entered = entered;
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            _ended = connection.as_mut() => return,
+            () = self.draining.cancelled() => {}
+            () = calls.quiet(Instant::now(), self.idle_max) => {}
+            () = old(&calls, self.age_max) => {}
+        }
+        connection.as_mut().end();
+        tokio::select! {
+            _ended = connection => {}
+            () = calls.quiet(Instant::now(), LINGER) => {}
+        }
     }
 }
 

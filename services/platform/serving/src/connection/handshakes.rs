@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_stream::Stream;
-use vigie_tls::{Refused, Tls, TlsConfig};
+use vigie_tls::{Http, Refused, Tls, TlsConfig};
 
 use crate::connection::counts::{Counts, Host, host_of};
 use crate::connection::limited::Limited;
@@ -33,6 +33,7 @@ pub(crate) struct Handshakes<S, Io> {
     /// None once it has ended.
     incoming: Option<Pin<Box<S>>>,
     tls: Option<Tls>,
+    http: Http,
     /// How long it may take from a connection to the first bytes of HTTP/2 on it.
     longest: Duration,
     load: Load,
@@ -47,6 +48,7 @@ impl<S, Io> Handshakes<S, Io> {
     pub(crate) fn new(
         incoming: S,
         tls: Option<Tls>,
+        http: Http,
         load: Load,
         peer: fn(&Io) -> Option<SocketAddr>,
         log: RefusalLog,
@@ -56,7 +58,7 @@ impl<S, Io> Handshakes<S, Io> {
             .as_ref()
             .map_or_else(|| TlsConfig::default().handshake_max(), |tls| tls.config().handshake_max());
         let hosts = Counts::new(tls.as_ref().map_or(0, |tls| tls.config().handshakes_max / PART_OF_HOST));
-        Self { incoming, tls, longest, load, peer, under_way: JoinSet::new(), hosts, log }
+        Self { incoming, tls, http, longest, load, peer, under_way: JoinSet::new(), hosts, log }
     }
 }
 
@@ -111,10 +113,10 @@ where
                 this.log.add(address, Refused::TooManyOfHost);
                 continue;
             };
-            let tls = tls.clone();
+            let (tls, http) = (tls.clone(), this.http);
             this.under_way.spawn(async move {
                 let _entered = entered;
-                match tls.accept(io).await {
+                match tls.accept_for(http, io).await {
                     Ok(stream) => Ok(Socket::secured(stream, address, until)),
                     Err(refused) => Err((address, refused)),
                 }

@@ -3,7 +3,7 @@
 use anyhow::bail;
 use vigie_bank::Verified;
 use vigie_clients::{BankListing, IdempotencyKey, Written};
-use vigie_model::{BankId, LogHead, MemberName};
+use vigie_model::{BankId, LogHead, MatchRatio, MemberName};
 
 use crate::cli::{BankAddressArgs, BankArgs, BankCommand, OneBankArgs};
 use crate::commands::bank_address::connect;
@@ -131,6 +131,7 @@ async fn list(address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<
                 bank.item_count.to_string(),
                 bank.hash_count.to_string(),
                 owner.map(ToString::to_string).unwrap_or_default(),
+                ratio(bank),
             ]);
         }
         after = page.value.last().map(|bank| bank.id);
@@ -143,12 +144,15 @@ async fn list(address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<
     } else {
         // Where there are no members, everything is the host's.
         let owner = if rows.iter().any(|row| !row[4].is_empty()) { "owner" } else { "" };
-        output.styled_table(&["bank", "state", "items", "hashes", owner], &rows, |column, cell| {
-            match (column, cell) {
+        let ratio = if rows.iter().any(|row| !row[5].is_empty()) { "match ratio" } else { "" };
+        output.styled_table(
+            &["bank", "state", "items", "hashes", owner, ratio],
+            &rows,
+            |column, cell| match (column, cell) {
                 (1, DISABLED) => style::DOUBTFUL,
                 _ => style::PLAIN,
-            }
-        })?;
+            },
+        )?;
     }
     Ok(Exit::Done)
 }
@@ -162,9 +166,10 @@ async fn enable(one: &OneBankArgs, enabled: bool, output: &mut Output) -> anyhow
 fn show(output: &mut Output, done: &str, made: &Written<BankListing>) -> anyhow::Result<Exit> {
     let Written { value: bank, sequence } = made;
     output.say(format!(
-        "{done}{} is {}, with {} and {} (sequence {sequence})",
+        "{done}{} is {}{}, with {} and {} (sequence {sequence})",
         bank.name,
         state(bank),
+        share(bank),
         counted(bank.item_count, "item"),
         counted_as(bank.hash_count, "hash", "hashes"),
     ))?;
@@ -172,8 +177,48 @@ fn show(output: &mut Output, done: &str, made: &Written<BankListing>) -> anyhow:
     Ok(Exit::Done)
 }
 
+/// The share of lookups in which a bank takes part; empty where that is all of them.
+fn ratio(bank: &BankListing) -> String {
+    if bank.match_ratio == MatchRatio::ALWAYS { String::new() } else { bank.match_ratio.to_string() }
+}
+
+/// The same in words.
+fn share(bank: &BankListing) -> String {
+    if bank.match_ratio == MatchRatio::ALWAYS {
+        return String::new();
+    }
+    format!(" with the match ratio {}", bank.match_ratio)
+}
+
 const DISABLED: &str = "disabled";
 
 const fn state(bank: &BankListing) -> &'static str {
     if bank.enabled { "enabled" } else { DISABLED }
+}
+
+#[cfg(test)]
+mod tests {
+    use vigie_model::UnixMillis;
+
+    use super::*;
+
+    #[test]
+    fn a_ratio_is_shown_where_it_is_below_one() {
+        let check = |number: f64, in_words: &str, in_a_table: &str| {
+            let bank = BankListing {
+                id: BankId(1),
+                owner: None,
+                name: "known".parse().unwrap(),
+                enabled: true,
+                created_at: UnixMillis(0),
+                item_count: 0,
+                hash_count: 0,
+                match_ratio: number.try_into().unwrap(),
+            };
+            assert_eq!((share(&bank).as_str(), ratio(&bank).as_str()), (in_words, in_a_table));
+        };
+        check(1.0, "", "");
+        check(0.25, " with the match ratio 0.25", "0.25");
+        check(0.0, " with the match ratio 0", "0");
+    }
 }

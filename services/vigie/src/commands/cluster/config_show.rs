@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::config::names::{BANK, COORDINATOR, FRONTEND, LISTEN, MATCHER, ROLES, SERVING};
+use crate::config::names::{BANK, COORDINATOR, FRONTEND, GATEWAY, LISTEN, MATCHER, ROLES, SERVING};
 use crate::config::reference::{Key, Section};
 
 /// So that a line fits a terminal.
@@ -51,6 +51,7 @@ fn port(role: Option<&str>) -> u16 {
         Some(BANK) => 7_742,
         Some(MATCHER) => 7_750,
         Some(COORDINATOR) => 7_741,
+        Some(GATEWAY) => 7_780,
         Some(FRONTEND) | Some(_) | None => 7_740,
     }
 }

@@ -50,6 +50,23 @@ pub(crate) async fn frontend(args: &RoleArgs) -> anyhow::Result<Exit> {
     serve("vigie-frontend", load(args)?, run).await
 }
 
+pub(crate) async fn gateway(args: &RoleArgs) -> anyhow::Result<Exit> {
+    let told: Told<vigie_gateway::Config> = load(args)?;
+    let asks = told
+        .transport
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.client_certificates == vigie_tls::ClientCertificates::Required);
+    if let Some(fault) = told.config.open_to_all(told.listen, asks) {
+        bail!("gateway.{fault}");
+    }
+    let run = async |role: Role<vigie_gateway::Config>| {
+        let Role { config, listener, network, shutdown, telemetry } = role;
+        Ok(vigie_gateway::run_with(config, listener, shutdown, &network, &telemetry).await?)
+    };
+    serve("vigie-gateway", told, run).await
+}
+
 /// What a role runs with.
 struct Role<C> {
     config: C,

@@ -35,13 +35,16 @@ pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
     if let Some(fault) = telemetry.faults().first() {
         bail!("--otlp-endpoint: {}", fault.trim_start_matches("otlp_endpoint: "));
     }
-    let config = LocalClusterConfig {
+    let mut config = LocalClusterConfig {
         shard_count: args.shards,
         matchers: Matchers::AsFunctions,
         ports,
+        http: args.http.unwrap_or_default(),
         telemetry,
         ..LocalClusterConfig::new(&data)
     };
+    config.gateway.fetch.private_hosts = args.fetch_private;
+    config.gateway.hosts = args.http_host;
     let mut requests = StopRequests::listen();
     let mut cluster = LocalCluster::start(config).await?;
     output.note(format!("starting; the bank's data is in {}", data.display()));
@@ -106,13 +109,16 @@ fn announce(cluster: &LocalCluster, operator: Option<&Path>, output: &mut Output
     let (frontend, coordinator, bank) =
         (cluster.frontend_url(), cluster.coordinator_url(), cluster.bank_url());
     output.object(&serde_json::json!({
-        "ready": true, "frontend": frontend, "coordinator": coordinator, "bank": bank,
+        "ready": true, "frontend": frontend, "coordinator": coordinator, "bank": bank, "http": cluster.http_url(),
         "telemetry": cluster.telemetry_url(), "operator_key": operator
     }))?;
     output.say("ready")?;
     output.say(format!("  frontend     {frontend}"))?;
     output.say(format!("  coordinator  {coordinator}"))?;
     output.say(format!("  bank         {bank}"))?;
+    if let Some(http) = cluster.http_url() {
+        output.say(format!("  http         {http}"))?;
+    }
     if let Some(telemetry) = cluster.telemetry_url() {
         output.say(format!("  metrics      {telemetry}/metrics"))?;
     }

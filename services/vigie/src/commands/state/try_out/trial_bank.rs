@@ -68,6 +68,7 @@ mod tests {
             created_at,
             item_count,
             hash_count: item_count,
+            match_ratio: vigie_model::MatchRatio::ALWAYS,
         }
     }
 

@@ -1,0 +1,80 @@
+//! A hash as a programme wrote it, and its reading by a programme's table of types.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use vigie_model::{Hash, HashType};
+
+use super::media::Media;
+
+/// A hash as a programme wrote it: any text. `Debug` shows its length alone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct HashText(String);
+
+impl HashText {
+    /// Takes any text.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The text of a hash: lower-case hexadecimal digits.
+    #[must_use]
+    pub fn of(hash: &Hash) -> Self {
+        Self(hash.to_text())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for HashText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HashText({} bytes)", self.0.len())
+    }
+}
+
+/// One row of a programme's table: its word for a type, the type's number, and the media that the word implies.
+///
+/// Numbers and not types, because a programme may share a type that this build has no row for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    pub(crate) word: &'static str,
+    pub(crate) number: u16,
+    pub(crate) media: Option<Media>,
+}
+
+/// What a programme's word and text are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// A hash.
+    Hash(Hash),
+    /// A type that the programme's table or this build does not know.
+    UnknownType,
+    /// The text is no hash of its type, or all of its bytes are zero: programmes have sent such a filler, and it is no content's hash.
+    BadValue,
+}
+
+/// Reads a programme's text by its word for the type, compared without case.
+pub(crate) fn read(kinds: &[Kind], word: &str, text: &HashText) -> Reading {
+    let kind = kinds.iter().find(|kind| kind.word.eq_ignore_ascii_case(word));
+    let hash_type = kind.and_then(|kind| HashType::from_number(kind.number)).filter(|kind| kind.is_known());
+    let Some(hash_type) = hash_type else { return Reading::UnknownType };
+    match Hash::from_text(hash_type, text.as_str().trim()) {
+        Ok(hash) if hash.as_bytes().iter().any(|byte| *byte != 0) => Reading::Hash(hash),
+        Ok(_) | Err(_) => Reading::BadValue,
+    }
+}
+
+/// A programme's word for a hash; `None` where it has none. Where several rows share a type, the first whose media fits.
+pub(crate) fn word(kinds: &[Kind], hash: &Hash, media: Option<Media>) -> Option<&'static str> {
+    let fits = |kind: &&Kind| {
+        kind.number == hash.hash_type().number()
+            && (kind.media.is_none() || media.is_none() || kind.media == media)
+    };
+    kinds.iter().find(fits).map(|kind| kind.word)
+}

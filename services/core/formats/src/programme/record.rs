@@ -1,0 +1,177 @@
+//! One record of a programme, in words that all programmes share.
+
+use std::fmt;
+
+use vigie_consortium::{Class, Classification};
+use vigie_model::{Hash, ItemContent, ItemDraft, UnixMillis};
+
+use super::fault::Tally;
+use super::hash_text::{HashText, Reading};
+use super::key::Key;
+use super::media::Media;
+
+/// One record of a programme, in words that all programmes share. A later record with the same key replaces it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The key within the programme.
+    pub key: Key,
+    /// Whether the programme no longer shares it. The rest may be empty then.
+    pub withdrawn: bool,
+    /// Hashes of types that this build knows.
+    pub hashes: Vec<Hash>,
+    /// Hashes of other types, as text.
+    pub other_hashes: Vec<OtherHash>,
+    /// The media that was hashed, where the programme says so.
+    pub media: Option<Media>,
+    /// Words of a taxonomy that the programme follows.
+    pub classes: Vec<Class>,
+    /// Free words of classification.
+    pub labels: Vec<String>,
+    /// Who shared it, in the programme's words.
+    pub owner: Option<String>,
+    /// What members of the programme say of it, as received.
+    pub opinions: Vec<Opinion>,
+    /// When the programme last changed it.
+    pub changed_at: Option<UnixMillis>,
+}
+
+/// A hash of a type that this build has no row for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherHash {
+    /// The programme's word for the type.
+    pub kind: String,
+    /// The hash as the programme wrote it.
+    pub value: HashText,
+}
+
+/// What one member of a programme says of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opinion {
+    /// The member, in the programme's words.
+    pub by: Option<String>,
+    /// The programme's word for the hash type that the opinion is about; `None` for the whole record.
+    pub about: Option<String>,
+    /// The nearest of the four opinions of the model.
+    pub view: View,
+    /// The programme's own words for it: status, reaction, reasons, tags.
+    pub words: Vec<String>,
+    /// When it was given.
+    pub at: Option<UnixMillis>,
+}
+
+/// An opinion in the words of the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// The content is what the record says.
+    Positive,
+    /// The content is not what the record says.
+    Negative,
+    /// Nobody has judged it yet.
+    Seed,
+    /// The content was met.
+    Seen,
+}
+
+impl Record {
+    /// A living record without content.
+    #[must_use]
+    pub fn new(key: Key) -> Self {
+        Self {
+            key,
+            withdrawn: false,
+            hashes: Vec::new(),
+            other_hashes: Vec::new(),
+            media: None,
+            classes: Vec::new(),
+            labels: Vec::new(),
+            owner: None,
+            opinions: Vec::new(),
+            changed_at: None,
+        }
+    }
+
+    /// Takes what a programme's word and text were read as, and counts what is no hash.
+    pub(crate) fn take(&mut self, kind: &str, value: &HashText, reading: Reading, tally: &mut Tally) {
+        match reading {
+            Reading::Hash(hash) => self.hashes.push(hash),
+            Reading::UnknownType => {
+                tally.unknown_types += 1;
+                self.other_hashes.push(OtherHash { kind: kind.to_owned(), value: value.clone() });
+            }
+            Reading::BadValue => tally.bad_values += 1,
+        }
+    }
+
+    /// The item that the record makes; `None` if it is withdrawn or has no hash that this build knows. Labels that no item can hold
+    /// are left out, and so are hashes and classes beyond the most of one item.
+    #[must_use]
+    pub fn draft(&self) -> Option<ItemDraft> {
+        if self.withdrawn || self.hashes.is_empty() {
+            return None;
+        }
+        let mut hashes = self.hashes.clone();
+        hashes.sort_unstable();
+        hashes.dedup();
+        hashes.truncate(ItemContent::HASHES_MAX);
+        let mut labels: Vec<String> = Vec::new();
+        for label in &self.labels {
+            if labels.len() < ItemContent::LABELS_MAX && is_label(label) && !labels.contains(label) {
+                labels.push(label.clone());
+            }
+        }
+        Some(ItemDraft { hashes, labels, external_reference: String::new() })
+    }
+
+    /// The record's classification, up to the most classes of one item.
+    #[must_use]
+    pub fn classification(&self) -> Classification {
+        let classes = self.classes.iter().take(Classification::COUNT_MAX).cloned().collect();
+        Classification::new(classes).unwrap_or_default()
+    }
+}
+
+/// Whether an item can have the label. The label of canaries is the bank's own.
+fn is_label(text: &str) -> bool {
+    (1..=ItemContent::LABEL_LEN_MAX).contains(&text.len())
+        && !text.chars().any(char::is_control)
+        && text != ItemContent::CANARY_LABEL
+}
+
+impl View {
+    /// The word in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Positive => "positive",
+            Self::Negative => "negative",
+            Self::Seed => "seed",
+            Self::Seen => "seen",
+        }
+    }
+}
+
+impl fmt::Display for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_beyond_the_bounds_of_an_item_makes_one_within_them() {
+        let mut record = Record::new(Key::new("k").unwrap());
+        assert!(record.draft().is_none());
+        record.hashes = (1..=100).map(|byte| Hash::md5([byte; 16])).chain([Hash::md5([1; 16])]).collect();
+        record.labels = ["", "a", "a", "\u{7}", ItemContent::CANARY_LABEL].map(str::to_owned).to_vec();
+        record.labels.extend((0..50).map(|n| format!("label {n}")));
+        record.labels.push("x".repeat(129));
+        let content = ItemContent::try_from(record.draft().unwrap()).unwrap();
+        assert_eq!((content.hashes().len(), content.labels().len()), (64, 32));
+        assert_eq!(&*content.labels()[0], "a");
+        record.withdrawn = true;
+        assert!(record.draft().is_none());
+    }
+}

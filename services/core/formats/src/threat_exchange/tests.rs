@@ -1,0 +1,179 @@
+//! Pages in the programme's shapes, with data of our own, and the identity of writing and reading.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use vigie_model::{Hash, HashType, UnixMillis};
+
+use super::*;
+use crate::programme::{Fault, HashText, Key, Media, Record, Tally, View};
+
+fn pdq() -> String {
+    "0123456789abcdef".repeat(4)
+}
+
+fn page() -> String {
+    let pdq = pdq();
+    format!(
+        r#"{{"data": [
+        {{"id": "100", "indicator": "{pdq}", "type": "HASH_PDQ", "last_updated": 1700000000, "should_delete": false,
+          "descriptors": {{"data": [
+            {{"id": 11, "owner": {{"id": "555", "name": "An app"}}, "status": "MALICIOUS", "added_on": "2024-01-02T03:04:05+0000",
+              "tags": {{"data": [{{"id": "1", "text": "violence"}}, {{"id": "2", "text": "media_type_video"}}]}},
+              "reactions": [{{"key": "HELPFUL", "value": "1,2"}}, {{"key": "DISAGREE_WITH_TAGS", "value": "2,3,555"}}]}},
+            {{"id": "12", "owner": {{"id": 556}}, "status": "NON_MALICIOUS", "tags": ["violence"]}},
+            {{"id": "13", "status": "MALICIOUS"}}]}}}},
+        {{"id": "101", "indicator": "{pdq}", "type": "HASH_PDQ", "last_updated": "1700000001", "should_delete": true}},
+        {{"id": "102", "indicator": "00112233445566778899aabbccddeeff", "type": "HASH_MD5", "last_updated": 1700000002, "should_delete": false}},
+        {{"id": "103", "indicator": "https://example.com/a", "type": "RAW_URI", "last_updated": 1700000003, "should_delete": false,
+          "descriptors": {{"data": [{{"id": "14", "owner": {{"id": "555"}}, "status": "NEW_WORD"}}]}}}},
+        {{"id": "104", "indicator": "00000000000000000000000000000000", "type": "HASH_MD5", "last_updated": 1700000004,
+          "descriptors": {{"data": [{{"id": "15", "owner": {{"id": "555"}}, "status": "MALICIOUS"}}]}}}},
+        {{"id": "105", "type": "HASH_MD5"}},
+        {{"id": "106", "indicator": "{pdq}", "type": "HASH_PDQ", "last_updated": 1700000005, "should_delete": false,
+          "descriptors": {{"data": [{{"id": "16", "status": "MALICIOUS"}}]}}}}],
+        "paging": {{"cursors": {{"after": "x"}}, "next": "https://graph.example/next?access_token=SECRET"}}}}"#
+    )
+}
+
+#[test]
+fn a_page_in_the_programmes_shape_is_read() {
+    let page = parse(page().as_bytes()).unwrap();
+    assert_eq!(page.tally, Tally { bad_records: 1, ..Tally::default() });
+    assert_eq!(page.next.as_ref().unwrap().0, "https://graph.example/next?access_token=SECRET");
+    assert!(!format!("{page:?}").contains("SECRET") && !format!("{page:?}").contains(&pdq()));
+    let descriptors = page.updates[0].descriptors.as_ref().unwrap();
+    assert_eq!((descriptors[0].id.as_str(), descriptors[1].owner.as_deref()), ("11", Some("556")));
+    assert_eq!(descriptors[1].tags, [Tag { id: String::new(), text: "violence".into() }]);
+    assert_eq!(page.updates[1].last_updated, 1_700_000_001);
+}
+
+#[test]
+fn a_status_outweighs_reactions_and_a_missing_descriptor_is_a_deletion() {
+    let (records, tally) = records(&parse(page().as_bytes()).unwrap());
+    assert_eq!(tally, Tally { bad_values: 1, unknown_types: 1, ..Tally::default() });
+    let withdrawn: Vec<bool> = records.iter().map(|record| record.withdrawn).collect();
+    assert_eq!(withdrawn, [false, true, true, false, false, true]);
+    assert!(records[0].key == records[1].key && records[0].key == records[5].key);
+    let first = &records[0];
+    let opinions: Vec<_> = first.opinions.iter().map(|one| (one.by.as_deref().unwrap(), one.view)).collect();
+    assert_eq!(
+        opinions,
+        [
+            ("555", View::Positive),
+            ("556", View::Negative),
+            ("1", View::Positive),
+            ("2", View::Positive),
+            ("3", View::Negative)
+        ]
+    );
+    assert_eq!(first.opinions[3].words, ["HELPFUL", "DISAGREE_WITH_TAGS"]);
+    assert_eq!(first.labels, ["violence", "media_type_video"]);
+    assert_eq!((first.media, first.changed_at), (Some(Media::Image), Some(UnixMillis(1_700_000_000_000))));
+    assert_eq!(records[3].other_hashes[0].kind, "RAW_URI");
+    assert_eq!(records[3].opinions[0].view, View::Seed);
+    assert!(records[4].hashes.is_empty() && records[4].draft().is_none());
+}
+
+#[test]
+fn a_video_and_its_tag_are_one_type() {
+    let tagged = r#"{"data": [{"id": "1", "indicator": "00112233445566778899aabbccddeeff", "type": "HASH_MD5",
+        "last_updated": 1, "descriptors": {"data": [{"id": "2", "owner": {"id": "3"}, "status": "MALICIOUS",
+        "tags": {"data": [{"text": "media_type_video"}]}}]}}]}"#;
+    let (records, _) = records(&parse(tagged.as_bytes()).unwrap());
+    assert_eq!((records[0].media, records[0].hashes[0].hash_type()), (Some(Media::Video), HashType::MD5));
+}
+
+#[test]
+fn an_item_makes_an_update_for_each_hash_and_its_removal_the_same_keys() {
+    let mut record = Record::new(Key::new("k").unwrap());
+    record.hashes = vec![Hash::pdq([1; 32]), Hash::md5([3; 16]), Hash::sha256([4; 32])];
+    record.labels = vec!["violence".into()];
+    record.changed_at = Some(UnixMillis(5_999));
+    let living = updates(&record, 12, 99);
+    let kinds: Vec<_> = living.iter().map(|update| (update.id.as_str(), update.kind.as_str())).collect();
+    assert_eq!(kinds, [("1200", "HASH_PDQ"), ("1201", "HASH_VIDEO_MD5"), ("1202", "HASH_VIDEO_SHA256")]);
+    let page = Page { updates: living, ..Page::default() };
+    let (back, _) = records_of(&page);
+    assert_eq!(back.iter().flat_map(|record| record.hashes.clone()).collect::<Vec<_>>(), record.hashes);
+    assert!(back.iter().all(|one| !one.withdrawn && one.opinions[0].view == View::Positive));
+    record.media = Some(Media::Image);
+    assert_eq!(updates(&record, 12, 99)[1].kind, "HASH_MD5");
+    record.media = None;
+    record.withdrawn = true;
+    let (gone, _) = records_of(&Page { updates: updates(&record, 12, 99), ..Page::default() });
+    assert!(gone.iter().all(|one| one.withdrawn));
+    let keys = |records: &[Record]| records.iter().map(|record| record.key.clone()).collect::<Vec<_>>();
+    assert_eq!(keys(&gone), keys(&back));
+}
+
+fn records_of(page: &Page) -> (Vec<Record>, Tally) {
+    records(&parse(&render(page)).unwrap())
+}
+
+#[test]
+fn an_empty_page_has_no_next() {
+    let page = Page { next: Some(NextLink("https://x".into())), ..Page::default() };
+    assert_eq!(render(&page), br#"{"data":[]}"#);
+}
+
+#[test]
+fn every_truncation_is_a_fault() {
+    let text = page();
+    for end in 0..text.len() {
+        assert_eq!(parse(&text.as_bytes()[..end]), Err(Fault::Torn), "{end}");
+    }
+    assert!(matches!(parse(b"{}"), Err(Fault::Field { .. })));
+}
+
+fn number() -> impl Strategy<Value = String> {
+    any::<u64>().prop_map(|number| number.to_string())
+}
+
+fn any_descriptor() -> impl Strategy<Value = Descriptor> {
+    let status = prop_oneof![
+        Just(Status::Malicious),
+        Just(Status::NonMalicious),
+        "X[A-Z]{0,5}".prop_map(|word| Status::from(word.as_str()))
+    ];
+    let tag = (number(), any::<String>()).prop_map(|(id, text)| Tag { id, text });
+    let reaction = ("[A-Z_]{1,9}", proptest::collection::btree_set(number(), 0..3))
+        .prop_map(|(kind, apps): (String, BTreeSet<String>)| Reaction { kind, apps });
+    let (tags, reactions) = (proptest::collection::vec(tag, 0..3), proptest::collection::vec(reaction, 0..3));
+    let owner = proptest::option::of(number());
+    (number(), owner, status, tags, reactions, proptest::option::of(any::<String>())).prop_map(
+        |(id, owner, status, tags, reactions, added_on)| Descriptor {
+            id,
+            owner,
+            status,
+            tags,
+            reactions,
+            added_on,
+        },
+    )
+}
+
+prop_compose! {
+    fn any_update()(
+        id in number(),
+        indicator in any::<String>(),
+        kind in "[A-Z_]{1,9}",
+        last_updated in any::<u64>(),
+        should_delete in any::<bool>(),
+        descriptors in proptest::option::of(proptest::collection::vec(any_descriptor(), 0..3)),
+    ) -> Update {
+        let indicator = HashText::new(&indicator);
+        Update { id, indicator, kind, last_updated, should_delete, descriptors }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_page_that_is_written_reads_back(
+        updates in proptest::collection::vec(any_update(), 1..5),
+        next in proptest::option::of("[a-z]{1,9}"),
+    ) {
+        let page = Page { updates, next: next.map(NextLink), tally: Tally::default() };
+        prop_assert_eq!(parse(&render(&page)), Ok(page));
+    }
+}

@@ -1,0 +1,139 @@
+//! The state of the cluster as the gateway last saw it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use vigie_access::WallClock;
+use vigie_clients::{CoordinatorClient, EndpointError, MatchClient, Network};
+use vigie_model::{HashType, ReplicaState, Topology, UnixMillis};
+
+use crate::config::Config;
+
+/// The pause between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long one look may take.
+const LOOK_MAX: Duration = Duration::from_secs(3);
+
+/// What is known of the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Every shard answers.
+    Ready,
+    /// The gateway has never seen that.
+    NeverReady,
+    /// Every shard answered once, longer ago than is allowed.
+    Stale,
+}
+
+/// The last good look at the cluster. A clone is a handle of the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Cluster {
+    seen: Arc<Mutex<Option<Seen>>>,
+    age_max: Duration,
+}
+
+/// A good look.
+#[derive(Debug, Clone)]
+struct Seen {
+    at: Instant,
+    topology: Option<Topology>,
+    wall: UnixMillis,
+}
+
+/// Hashes of one type that are searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Indexed {
+    /// How many.
+    pub(crate) hashes: u64,
+    /// When that was seen.
+    pub(crate) at: UnixMillis,
+}
+
+impl Cluster {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self { seen: Arc::default(), age_max: Duration::from_millis(config.status_age_ms_max) }
+    }
+
+    /// What is known now.
+    pub(crate) fn state(&self) -> State {
+        match self.seen().as_ref().map(|seen| seen.at.elapsed()) {
+            None => State::NeverReady,
+            Some(age) if age > self.age_max => State::Stale,
+            Some(_) => State::Ready,
+        }
+    }
+
+    /// The index of a type, as it was last seen; `None` where no coordinator tells.
+    pub(crate) fn indexed(&self, hash_type: HashType) -> Option<Indexed> {
+        let seen = self.seen();
+        let seen = seen.as_ref()?;
+        let topology = seen.topology.as_ref()?;
+        let mut of_shards = BTreeMap::new();
+        for replica in &topology.replicas {
+            let Some(identity) = replica.identity else { continue };
+            let count = replica.hash_counts.iter().find(|count| count.hash_type == hash_type);
+            let most: &mut u64 = of_shards.entry(identity.shard()).or_default();
+            *most = (*most).max(count.map_or(0, |count| count.hashes));
+        }
+        Some(Indexed { hashes: of_shards.values().sum(), at: seen.wall })
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Option<Seen>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn saw(&self, topology: Option<Topology>, wall: UnixMillis) {
+        *self.seen() = Some(Seen { at: Instant::now(), topology, wall });
+    }
+
+    /// Looks again and again, for as long as it is polled.
+    ///
+    /// # Errors
+    ///
+    /// An endpoint is none.
+    pub(crate) fn watch(
+        &self,
+        config: &Config,
+        network: &Network,
+        clock: WallClock,
+    ) -> Result<impl Future<Output = ()> + Send + use<>, EndpointError> {
+        let coordinators = &config.coordinator;
+        let coordinator = match coordinators.is_empty() {
+            true => None,
+            false => Some(CoordinatorClient::new_on(coordinators, network)?),
+        };
+        let frontends = MatchClient::new_on(&config.frontend, network)?;
+        let this = self.clone();
+        Ok(async move {
+            loop {
+                let until = Instant::now() + LOOK_MAX;
+                match &coordinator {
+                    Some(coordinator) => {
+                        if let Ok(topology) = coordinator.describe_topology(until).await
+                            && is_whole(&topology)
+                        {
+                            this.saw(Some(topology), clock.now());
+                        }
+                    }
+                    None => {
+                        if frontends.is_serving(until).await {
+                            this.saw(None, clock.now());
+                        }
+                    }
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        })
+    }
+}
+
+/// Whether every shard has a replica that answers.
+fn is_whole(topology: &Topology) -> bool {
+    let Some(count) = topology.shard_count else { return false };
+    let ready = topology.replicas.iter().filter(|replica| replica.state == ReplicaState::Ready);
+    let shards: BTreeSet<_> =
+        ready.filter_map(|replica| replica.identity).map(|identity| identity.shard()).collect();
+    shards.len() == usize::from(count.get())
+}

@@ -1,0 +1,176 @@
+//! The configuration of a gateway, and its limits.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use vigie_access::{AccessConfig, DirectoryConfig, ProcessesConfig};
+use vigie_clients::{Bearer, CoordinatorClient, MatchClient, Network};
+use vigie_serving::ServingConfig;
+use zeroize::Zeroizing;
+
+use crate::media::fetching::FetchConfig;
+
+/// The most endpoints of one service.
+const ENDPOINTS_MAX: usize = 64;
+/// The most names of hosts.
+const HOSTS_MAX: usize = 256;
+
+/// Configuration of a gateway.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The frontends, such as `http://127.0.0.1:7740`, 1 to 64, of which any one answers.
+    #[schemars(length(min = 1, max = ENDPOINTS_MAX), extend("x-value" = "URL"))]
+    pub frontend: Vec<String>,
+    /// The coordinators, such as `http://127.0.0.1:7741`, at most 64: `/status` and the sizes of indexes are read there. Without one
+    /// `/status` goes by the health of the frontends alone.
+    #[schemars(length(max = ENDPOINTS_MAX), extend("x-value" = "URL"))]
+    pub coordinator: Vec<String>,
+    /// A file with an API key. Requests without a credential act for its principal: for clients that can send none. The gateway then
+    /// listens on a loopback address, or asks for certificates of clients, so that nobody else gets these rights.
+    #[schemars(extend("x-value" = "FILE"))]
+    pub api_key_file: Option<PathBuf>,
+    /// Names by which clients without a credential may address the gateway, at most 256, such as `vigie-gateway` or `match.example:7780`;
+    /// `localhost` and IP addresses always may. Another name is refused: a web page could lead a browser here by it.
+    #[schemars(length(max = HOSTS_MAX), extend("x-value" = "HOST"))]
+    pub hosts: Vec<String>,
+    /// The largest body of a request, in bytes: a picture or a video.
+    #[schemars(range(min = 65_536))]
+    pub body_bytes_max: usize,
+    /// Bytes of all bodies that have arrived and are read or worked on, at least four of the largest; one client gets half of them. A
+    /// request beyond it is refused with 503 and `Retry-After`.
+    #[schemars(range(min = 262_144))]
+    pub bodies_bytes_max: usize,
+    /// The rate at which a body has to arrive, in bytes a second, after 5 seconds. A slower one is refused with 408.
+    #[schemars(range(min = 1))]
+    pub body_bytes_per_second_min: u32,
+    /// Requests that are worked on at once; one more is refused with 503 and `Retry-After`. One client gets three quarters of them.
+    #[schemars(range(min = 4))]
+    pub requests_in_flight_max: usize,
+    /// The time that a request gets, in milliseconds, from the end of its body to its answer.
+    #[schemars(range(min = 100, max = 600_000))]
+    pub deadline_ms: u64,
+    /// How old the last good look at the cluster may be, in milliseconds, before `/status` answers 503.
+    #[schemars(range(min = 1_000, max = 600_000))]
+    pub status_age_ms_max: u64,
+    /// Fetching of pictures by their URLs.
+    pub fetch: FetchConfig,
+    /// Limits of connections and the times of a shutdown. Its limits of calls and bytes are of no meaning here.
+    pub serving: ServingConfig,
+    /// The directory of members. Its banks are also those that the gateway calls; at least one.
+    pub directory: DirectoryConfig,
+    /// Credentials of members.
+    pub access: AccessConfig,
+    /// The processes of the deployment, as one of which this one reads the directory.
+    pub processes: ProcessesConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            frontend: Vec::new(),
+            coordinator: Vec::new(),
+            api_key_file: None,
+            hosts: Vec::new(),
+            body_bytes_max: 64 << 20,
+            bodies_bytes_max: 256 << 20,
+            body_bytes_per_second_min: 16 << 10,
+            requests_in_flight_max: 1_024,
+            deadline_ms: 10_000,
+            status_age_ms_max: 10_000,
+            fetch: FetchConfig::default(),
+            serving: ServingConfig::default(),
+            directory: DirectoryConfig::default(),
+            access: AccessConfig::default(),
+            processes: ProcessesConfig::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The time that a request gets.
+    #[must_use]
+    pub const fn deadline(&self) -> Duration {
+        Duration::from_millis(self.deadline_ms)
+    }
+
+    /// The credential of requests that carry none.
+    ///
+    /// # Errors
+    ///
+    /// The fault of the file.
+    pub(crate) fn bound_to(&self) -> Result<Option<Bearer>, String> {
+        let Some(path) = &self.api_key_file else { return Ok(None) };
+        let cannot = |why: String| format!("api_key_file: {} {why}", path.display());
+        let text =
+            std::fs::read_to_string(path).map_err(|error| cannot(format!("cannot be read: {error}")))?;
+        let text = Zeroizing::new(text);
+        Bearer::new(text.trim(), "api_key_file")
+            .map(Some)
+            .map_err(|fault| cannot(format!("has no API key: {fault}")))
+    }
+
+    /// Every fault of the values, each beginning with its key. Reads the files.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let count = |key: &str, count: usize, least: usize| {
+            (!(least..=ENDPOINTS_MAX).contains(&count))
+                .then(|| format!("{key}: has {count} endpoints; it must have {least} to {ENDPOINTS_MAX}"))
+        };
+        faults.extend(count("frontend", self.frontend.len(), 1));
+        faults.extend(count("coordinator", self.coordinator.len(), 0));
+        faults.extend(count("directory.bank", self.directory.bank.len(), 1));
+        let frontends = self.frontend.iter().filter_map(|endpoint| MatchClient::new(endpoint).err());
+        faults.extend(frontends.map(|error| format!("frontend: {error}")));
+        let coordinators = self.coordinator.iter();
+        let coordinators =
+            coordinators.filter_map(|endpoint| CoordinatorClient::new_on(&[endpoint], &Network::tcp()).err());
+        faults.extend(coordinators.map(|error| format!("coordinator: {error}")));
+        faults.extend(self.bound_to().err());
+        if self.hosts.len() > HOSTS_MAX {
+            faults.push(format!("hosts: has {} names; it may have at most {HOSTS_MAX}", self.hosts.len()));
+        }
+        let mut least = |key: &str, value: u64, range: std::ops::RangeInclusive<u64>| {
+            if !range.contains(&value) {
+                let (least, most) = (range.start(), range.end());
+                let most = if *most == u64::MAX { "more".to_owned() } else { most.to_string() };
+                faults.push(format!("{key}: is {value}; it must be {least} to {most}"));
+            }
+        };
+        least("body_bytes_max", self.body_bytes_max as u64, 65_536..=u64::MAX);
+        least("bodies_bytes_max", self.bodies_bytes_max as u64, 4 * self.body_bytes_max as u64..=u64::MAX);
+        least("body_bytes_per_second_min", self.body_bytes_per_second_min.into(), 1..=u64::MAX);
+        least("requests_in_flight_max", self.requests_in_flight_max as u64, 4..=u64::MAX);
+        least("deadline_ms", self.deadline_ms, 100..=600_000);
+        least("status_age_ms_max", self.status_age_ms_max, 1_000..=600_000);
+        let inner = [
+            ("fetch", self.fetch.faults()),
+            ("serving", self.serving.faults()),
+            ("directory", self.directory.faults()),
+            ("access", self.access.faults()),
+            ("processes", self.processes.faults()),
+        ];
+        for (table, found) in inner {
+            faults.extend(found.into_iter().map(|fault| format!("{table}.{fault}")));
+        }
+        faults
+    }
+
+    /// The fault of a gateway that gives whoever reaches it the rights of a principal, if it is one.
+    #[must_use]
+    pub fn open_to_all(&self, listen: SocketAddr, asks_for_certificates: bool) -> Option<String> {
+        let is_open = self.api_key_file.is_some()
+            && !listen.ip().to_canonical().is_loopback()
+            && !asks_for_certificates;
+        is_open.then(|| {
+            format!(
+                "api_key_file: whoever reaches {listen} would act for its principal; listen on a loopback address, or set \
+                 tls.client_certificates = \"required\""
+            )
+        })
+    }
+}

@@ -1,0 +1,112 @@
+//! What every request passes before it is routed, in this order: doubled slashes, a slot, cross-site checks, the caller's credential.
+
+mod cross_site;
+mod credential;
+mod slashes;
+mod slots;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::response::{IntoResponse as _, Response};
+use http::{Request, header};
+use tonic::body::Body;
+use tower::Service;
+use vigie_access::Access;
+use vigie_clients::Bearer;
+use vigie_serving::Origin;
+
+use crate::entry::slashes::Slashes;
+use crate::entry::slots::Slots;
+use crate::problem::Problem;
+use crate::upstream::Upstream;
+
+pub(crate) use cross_site::Hosts;
+pub(crate) use slots::Slots as RequestSlots;
+
+/// The address that a request came from. An extension of each request.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ClientAddress(pub(crate) Option<IpAddr>);
+
+/// What the entry needs.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// Who calls.
+    pub(crate) access: Access,
+    /// By which names the gateway is addressed.
+    pub(crate) hosts: Hosts,
+    /// How many requests there may be at once.
+    pub(crate) slots: Slots,
+    /// The credential of requests that carry none.
+    pub(crate) bound_to: Option<Bearer>,
+    /// The services.
+    pub(crate) upstream: Upstream,
+}
+
+/// The gateway as a service of connections.
+#[derive(Debug, Clone)]
+pub(crate) struct Gateway {
+    /// See [`Entry`].
+    pub(crate) entry: Arc<Entry>,
+    /// The handlers.
+    pub(crate) routes: Router,
+}
+
+impl Service<Request<Body>> for Gateway {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<http::Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let (entry, routes) = (Arc::clone(&self.entry), self.routes.clone());
+        Box::pin(async move {
+            let answer = match entry.enter(request).await {
+                Ok((request, _slot)) => routed(routes, request).await,
+                Err(answer) => answer,
+            };
+            Ok(answer.map(Body::new))
+        })
+    }
+}
+
+async fn routed(mut routes: Router, request: Request<Body>) -> Response {
+    let Ok(answer) = Service::call(&mut routes, request).await;
+    answer
+}
+
+impl Entry {
+    /// Lets a request in, with its caller among its extensions, or answers it.
+    async fn enter(&self, mut request: Request<Body>) -> Result<(Request<Body>, slots::Slot), Response> {
+        let origin = request.extensions().get::<Origin>().cloned().unwrap_or_default();
+        let refused = |problem: Problem| crate::hma::Refusal::from(problem).into_response();
+        match slashes::of(request.uri()) {
+            Slashes::Fit => {}
+            Slashes::Leading(uri) => *request.uri_mut() = uri,
+            Slashes::Inner(location) => return Err(slashes::moved(&location)),
+        }
+        let slot = self.slots.enter(origin.address).map_err(refused)?;
+        if !request.headers().contains_key(header::AUTHORIZATION) {
+            self.hosts.check(request.method(), request.headers()).map_err(refused)?;
+        }
+        let bearer = match credential::of(request.headers()).map_err(refused)? {
+            Some(bearer) => Some(bearer),
+            None => self.bound_to.clone(),
+        };
+        credential::check(&self.access, bearer.as_ref(), &origin).await.map_err(refused)?;
+        let caller = self.upstream.of(bearer);
+        // Handlers and their logs have the caller; nothing else of them needs the credential.
+        request.headers_mut().remove(header::AUTHORIZATION);
+        request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(ClientAddress(origin.address));
+        Ok((request, slot))
+    }
+}

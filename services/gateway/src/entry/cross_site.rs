@@ -1,0 +1,131 @@
+//! Keeps web pages from driving a gateway that asks for no credential.
+//!
+//! A browser sends requests that a page asks for to any address that it reaches, those of this machine too. Three headers that no page
+//! can forge tell them apart: `Host` has the name by which the browser was led here (a name that a page's owner controls, after DNS
+//! rebinding), `Origin` the page that asks, and `Sec-Fetch-Site` how far the two are apart (W3C Fetch Metadata).
+//! Requests with a credential in a header need no such check: no page can add that header without being asked first (CORS), and the gateway
+//! grants that to nobody.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+
+use crate::problem::Problem;
+
+/// The names by which the gateway may be addressed.
+#[derive(Debug, Clone)]
+pub(crate) struct Hosts(Vec<String>);
+
+/// Tells how far the asking page is from the gateway.
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
+
+impl Hosts {
+    /// `localhost`, every IP address, and these names, with or without a port.
+    pub(crate) fn new(hosts: &[String]) -> Self {
+        Self(hosts.iter().map(|host| host.to_ascii_lowercase()).collect())
+    }
+
+    /// Refuses a request that a page of another site may have asked for.
+    pub(super) fn check(&self, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+        let forbidden = |why: &str| Problem::new(StatusCode::FORBIDDEN, why.to_owned());
+        let host = one(headers, &header::HOST).ok_or_else(|| Problem::bad("the request names no host"))?;
+        if !self.is_ours(host) {
+            return Err(forbidden(
+                "requests without a credential may name this server only by its address, by localhost, or by a name of gateway.hosts",
+            ));
+        }
+        match headers.get(header::ORIGIN).map(HeaderValue::to_str) {
+            None => {}
+            Some(Ok(origin)) if is_of(origin, host) => {}
+            Some(_) => return Err(forbidden("a page of another site may not use this server")),
+        }
+        match headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes) {
+            None | Some(b"same-origin") => Ok(()),
+            // A person has typed the address, or opened a bookmark.
+            Some(b"none") if matches!(*method, Method::GET | Method::HEAD) => Ok(()),
+            Some(_) => Err(forbidden("a page of another site may not use this server")),
+        }
+    }
+
+    fn is_ours(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
+        let name = authority.host();
+        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        bare.parse::<IpAddr>().is_ok()
+            || name == "localhost"
+            || self.0.iter().any(|ours| *ours == host || *ours == name)
+    }
+}
+
+fn one<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> Option<&'h str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
+}
+
+/// Whether a page of this origin is of this host.
+fn is_of(origin: &str, host: &str) -> bool {
+    let Ok(origin) = origin.parse::<Uri>() else { return false };
+    let Some(authority) = origin.authority() else { return false };
+    matches!(origin.scheme_str(), Some("http" | "https")) && authority.as_str().eq_ignore_ascii_case(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(headers: &[(&'static str, &str)], method: Method) -> Result<(), Problem> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().unwrap());
+        }
+        Hosts::new(&["Vigie-Gateway".to_owned(), "match.example:8443".to_owned()]).check(&method, &map)
+    }
+
+    #[test]
+    fn programs_and_our_own_pages_are_let_in() {
+        for host in [
+            "127.0.0.1:7780",
+            "localhost:7780",
+            "[::1]:7780",
+            "10.0.0.7",
+            "vigie-gateway:80",
+            "match.example:8443",
+        ] {
+            assert!(check(&[("host", host)], Method::POST).is_ok(), "{host}");
+        }
+        let own = [
+            ("host", "127.0.0.1:7780"),
+            ("origin", "http://127.0.0.1:7780"),
+            ("sec-fetch-site", "same-origin"),
+        ];
+        assert!(check(&own, Method::POST).is_ok());
+        assert!(check(&[("host", "localhost"), ("sec-fetch-site", "none")], Method::GET).is_ok());
+    }
+
+    #[test]
+    fn pages_of_other_sites_are_refused() {
+        let host = ("host", "127.0.0.1:7780");
+        for headers in [
+            vec![("host", "evil.example")],
+            vec![("host", "127.0.0.1.evil.example:7780")],
+            vec![("host", "match.example")],
+            vec![host, ("origin", "https://evil.example")],
+            vec![host, ("origin", "null")],
+            vec![host, ("origin", "http://127.0.0.1:7781")],
+            vec![host, ("sec-fetch-site", "cross-site")],
+            vec![host, ("sec-fetch-site", "same-site")],
+            vec![host, ("sec-fetch-site", "none")],
+        ] {
+            assert_eq!(
+                check(&headers, Method::POST).unwrap_err().status,
+                StatusCode::FORBIDDEN,
+                "{headers:?}"
+            );
+        }
+        let both = [host, ("host", "localhost")];
+        assert_eq!(check(&both, Method::GET).unwrap_err().status, StatusCode::BAD_REQUEST);
+        assert_eq!(check(&[], Method::GET).unwrap_err().status, StatusCode::BAD_REQUEST);
+    }
+}

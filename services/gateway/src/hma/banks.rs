@@ -1,0 +1,257 @@
+//! `/c/banks` and `/c/bank/NAME`.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
+use http::{Request, StatusCode};
+use serde_json::{Map, Value, json};
+use vigie_clients::{BankListing, CallError, Code, IdempotencyKey};
+use vigie_model::{BankName, BankRef, MatchRatio};
+
+use crate::hma::json;
+use crate::hma::refusal::Refusal;
+use crate::problem::Problem;
+use crate::server::Shared;
+use crate::upstream::Caller;
+
+/// Banks of one page of the bank's list.
+const PAGE: u16 = 1_000;
+/// The most banks that are listed.
+const LISTED_MAX: usize = 100_000;
+
+/// A bank as HMA shows it.
+pub(crate) fn shown(bank: &BankListing) -> Value {
+    json!({ "matching_enabled_ratio": ratio_of(bank), "name": bank.name.to_string() })
+}
+
+/// A bank that is disabled takes part in nothing.
+fn ratio_of(bank: &BankListing) -> f64 {
+    if bank.enabled { bank.match_ratio.get() } else { 0.0 }
+}
+
+/// Up to so many banks that the caller sees.
+pub(crate) async fn all(caller: &Caller, max: usize) -> Result<Vec<BankListing>, Refusal> {
+    let mut all = Vec::new();
+    let mut after = None;
+    while all.len() < max {
+        let page = caller.banks.list_banks(after, PAGE, caller.deadline()).await?.value;
+        let is_last = page.len() < usize::from(PAGE);
+        after = page.last().map(|bank| bank.id);
+        all.extend(page);
+        if is_last {
+            break;
+        }
+    }
+    all.truncate(max);
+    Ok(all)
+}
+
+/// The bank of a path. A name that no bank can have is that of none.
+pub(crate) async fn of_path(caller: &Caller, name: &str) -> Result<BankListing, Refusal> {
+    let none = || Refusal::not_found("bank not found");
+    let name: BankRef = name.parse().map_err(|_| none())?;
+    match caller.banks.get_bank(&name, caller.deadline()).await {
+        Ok(bank) => Ok(bank.value),
+        Err(error) if error.code() == Code::NotFound => Err(none()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Lists the banks.
+pub(crate) async fn list(Extension(caller): Extension<Caller>) -> Result<Json<Vec<Value>>, Refusal> {
+    Ok(Json(all(&caller, LISTED_MAX).await?.iter().map(shown).collect()))
+}
+
+/// Shows a bank.
+pub(crate) async fn show(
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Refusal> {
+    Ok(Json(shown(&of_path(&caller, &name).await?)))
+}
+
+/// A name as HMA takes it for a new bank.
+pub(crate) fn new_name(text: &str) -> Result<BankName, Refusal> {
+    let begins = text.as_bytes().first().is_some_and(|first| first.is_ascii_uppercase() || *first == b'_');
+    let inner = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_';
+    let name = text.parse().ok().filter(|_| begins && text.as_bytes().iter().all(inner));
+    name.ok_or_else(|| Refusal::bad("a bank's name is 1 to 255 of A-Z 0-9 _ and begins with a letter or _"))
+}
+
+/// A ratio: a number, or a text of one.
+fn ratio(value: &Value) -> Result<MatchRatio, Refusal> {
+    let wrong = || Refusal::body("enabled_ratio", "is no number");
+    let ratio: f64 = match value {
+        Value::Number(number) => number.as_f64().ok_or_else(wrong)?,
+        Value::String(text) => text.trim().parse().map_err(|_| wrong())?,
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return Err(wrong()),
+    };
+    ratio.try_into().map_err(|_| Refusal::bad("a ratio is 0.0 to 1.0"))
+}
+
+/// A switch: a boolean, or a text or number of one.
+fn enabled(value: &Value) -> Result<bool, Refusal> {
+    match value {
+        Value::Bool(enabled) => Ok(*enabled),
+        Value::String(text) => match text.to_ascii_lowercase().as_str() {
+            "true" | "1" | "on" | "t" | "y" | "yes" => Ok(true),
+            "false" | "0" | "off" | "f" | "n" | "no" => Ok(false),
+            _ => Err(Refusal::body("enabled", "is no boolean")),
+        },
+        Value::Number(number) if number.as_u64() == Some(1) => Ok(true),
+        Value::Number(number) if number.as_u64() == Some(0) => Ok(false),
+        Value::Number(_) | Value::Null | Value::Array(_) | Value::Object(_) => {
+            Err(Refusal::body("enabled", "is no boolean"))
+        }
+    }
+}
+
+/// The ratio of a new bank. `enabled` counts only where the ratio is given as nothing, as in HMA.
+fn ratio_of_new(asked: &Map<String, Value>) -> Result<MatchRatio, Refusal> {
+    match asked.get("enabled_ratio") {
+        None => Ok(MatchRatio::ALWAYS),
+        Some(Value::Null) => {
+            let is_enabled =
+                asked.get("enabled").filter(|value| !value.is_null()).map(enabled).transpose()?;
+            Ok(switched(is_enabled.unwrap_or(true)))
+        }
+        Some(value) => ratio(value),
+    }
+}
+
+/// The ratio of a bank that is on or off.
+const fn switched(is_on: bool) -> MatchRatio {
+    if is_on { MatchRatio::ALWAYS } else { MatchRatio::NEVER }
+}
+
+/// HMA's answer where a name is taken, by whose words clients know it.
+fn taken(error: CallError) -> Refusal {
+    match error.code() {
+        Code::AlreadyExists => Refusal::forbidden("a bank of that name already exists"),
+        Code::InvalidArgument => Refusal::bad(error.message().to_owned()),
+        Code::FailedPrecondition => Problem::new(StatusCode::CONFLICT, error.message()).into(),
+        _ => error.into(),
+    }
+}
+
+/// Creates a bank.
+pub(crate) async fn create(
+    State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    request: Request<Body>,
+) -> Result<Response, Refusal> {
+    let asked = json::object(&shared, request).await?;
+    let name =
+        asked.get("name").and_then(Value::as_str).ok_or_else(|| Refusal::body("name", "is required"))?;
+    let ratio = ratio_of_new(&asked)?;
+    let bank = create_bank(&caller, &new_name(name)?, ratio).await?;
+    Ok((StatusCode::CREATED, Json(shown(&bank))).into_response())
+}
+
+/// Creates a bank with a ratio.
+pub(crate) async fn create_bank(
+    caller: &Caller,
+    name: &BankName,
+    ratio: MatchRatio,
+) -> Result<BankListing, Refusal> {
+    let created = caller
+        .banks
+        .create_bank_with_ratio(name, ratio, IdempotencyKey::random(), caller.deadline())
+        .await
+        .map_err(taken)?;
+    caller.newest.wrote(created.sequence);
+    Ok(created.value)
+}
+
+/// Renames a bank, or gives it another ratio.
+pub(crate) async fn change(
+    State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    request: Request<Body>,
+) -> Result<Json<Value>, Refusal> {
+    let asked = json::object(&shared, request).await?;
+    let given = |key: &str| asked.get(key).filter(|value| !value.is_null());
+    let new = given("name")
+        .map(|name| name.as_str().ok_or_else(|| Refusal::body("name", "is no text")))
+        .transpose()?;
+    let new = new.map(new_name).transpose()?;
+    let is_on = given("enabled").map(enabled).transpose()?;
+    let ratio = given("enabled_ratio").map(ratio).transpose()?;
+    let mut bank = of_path(&caller, &name).await?;
+    if let Some(new) = new.filter(|new| bank.name.name != *new) {
+        let renamed = caller
+            .banks
+            .rename_bank(&bank.name, &new, IdempotencyKey::random(), caller.deadline())
+            .await
+            .map_err(taken)?;
+        caller.newest.wrote(renamed.sequence);
+        bank = renamed.value;
+    }
+    if let Some(ratio) = ratio.or(is_on.map(switched)) {
+        if !bank.enabled && ratio > MatchRatio::NEVER {
+            let key = IdempotencyKey::random();
+            let enabled = caller.banks.set_bank_enabled(&bank.name, true, key, caller.deadline()).await?;
+            caller.newest.wrote(enabled.sequence);
+        }
+        let key = IdempotencyKey::random();
+        let set = caller.banks.set_bank_match_ratio(&bank.name, ratio, key, caller.deadline()).await?;
+        caller.newest.wrote(set.sequence);
+        bank = set.value;
+    }
+    let mut answer = shown(&bank);
+    if let (Some(is_on), None) = (is_on, ratio) {
+        // HMA answers a switch as a whole number.
+        answer["matching_enabled_ratio"] = u8::from(is_on).into();
+    }
+    Ok(Json(answer))
+}
+
+/// Deletes a bank, whether or not it is there.
+pub(crate) async fn delete(
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Refusal> {
+    if let Ok(name) = name.parse::<BankRef>() {
+        match caller.banks.delete_bank(&name, IdempotencyKey::random(), caller.deadline()).await {
+            Ok(deleted) => caller.newest.wrote(deleted.sequence),
+            Err(error) if error.code() == Code::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Json(json!({ "message": "Done" })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_are_taken_as_numbers_and_as_texts() {
+        let of = |text: &str| ratio_of_new(serde_json::from_str::<Value>(text).unwrap().as_object().unwrap());
+        assert_eq!(of("{}"), Ok(MatchRatio::ALWAYS));
+        assert_eq!(of(r#"{"enabled_ratio":"1"}"#), Ok(MatchRatio::ALWAYS));
+        assert_eq!(of(r#"{"enabled_ratio":0.25}"#).unwrap().get(), 0.25);
+        assert_eq!(of(r#"{"enabled":false}"#), Ok(MatchRatio::ALWAYS));
+        assert_eq!(of(r#"{"enabled":false,"enabled_ratio":null}"#), Ok(MatchRatio::NEVER));
+        for bad in [
+            r#"{"enabled_ratio":7.5}"#,
+            r#"{"enabled_ratio":"x"}"#,
+            r#"{"enabled_ratio":"NaN"}"#,
+            r#"{"enabled_ratio":true}"#,
+        ] {
+            assert!(of(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn new_names_are_those_of_hma() {
+        for good in ["A", "_X9", "COOP_ORG_1"] {
+            assert_eq!(new_name(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "a", "9A", "A-B", "A.B", "É", "A/B"] {
+            assert!(new_name(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The picture or video of a request: sent as the one file of a form, or named by a URL.
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::Request;
+use http::request::Parts;
+use md5::{Digest as _, Md5};
+use serde::Deserialize;
+use vigie_clients::{CallError, Code};
+use vigie_model::{Hash, HashType, Quality};
+
+use crate::hma::json::read;
+use crate::hma::refusal::Refusal;
+use crate::hma::signals::{ContentType, name_of, type_named};
+use crate::media::bodies::ReadBody;
+use crate::media::form::{Form, is_form};
+use crate::server::Shared;
+use crate::upstream::Caller;
+
+/// The parameters that name content by its URL.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ByUrl {
+    /// Where it is.
+    pub(crate) url: Option<String>,
+    /// What it is, where its host does not say so.
+    pub(crate) content_type: Option<String>,
+    /// The types that are wanted, separated by commas.
+    pub(crate) types: Option<String>,
+}
+
+/// A file and what it is.
+#[derive(Debug)]
+pub(crate) struct Media {
+    /// What it is.
+    pub(crate) content_type: ContentType,
+    /// Its bytes.
+    pub(crate) bytes: Bytes,
+    /// Counts the bytes of a body until they are no longer needed.
+    _held: Option<ReadBody>,
+}
+
+/// A hash that was computed of a file.
+#[derive(Debug, Clone)]
+pub(crate) struct Computed {
+    /// Its type.
+    pub(crate) hash_type: HashType,
+    /// The hash; `None` where the picture has too little detail for one.
+    pub(crate) hash: Option<Hash>,
+}
+
+impl Computed {
+    /// The hash as text; empty where there is none.
+    pub(crate) fn text(&self) -> String {
+        self.hash.as_ref().map(Hash::to_text).unwrap_or_default()
+    }
+}
+
+impl ByUrl {
+    /// Fetches the content.
+    pub(crate) async fn fetch(&self, shared: &Shared, url: &str) -> Result<Media, Refusal> {
+        let named = self.content_type.as_deref().filter(|name| !name.is_empty());
+        let named = named.map(ContentType::named).transpose()?;
+        let fetched = shared.fetcher.fetch(url).await?;
+        let found = || fetched.content_type.as_deref().and_then(ContentType::of_media_type);
+        let content_type = named.or_else(found).ok_or_else(|| {
+            Refusal::bad("the host of the url says neither image nor video; name it by content_type")
+        })?;
+        Ok(Media { content_type, bytes: fetched.bytes, _held: None })
+    }
+}
+
+/// Reads the form of a request, whose one file is the content; the part's name says what it is.
+pub(crate) async fn of_form(
+    shared: &Shared,
+    request: Request<Body>,
+) -> Result<(Parts, Form, Media), Refusal> {
+    let (head, body) = read(shared, request).await?;
+    let (form, media) = form_of(&head, body).await?;
+    Ok((head, form, media))
+}
+
+/// The same of a body that is there.
+pub(crate) async fn form_of(head: &Parts, body: ReadBody) -> Result<(Form, Media), Refusal> {
+    const ONE: &str = "send exactly one file, in a part named photo or video";
+    if !is_form(&head.headers) {
+        return Err(Refusal::bad(ONE));
+    }
+    let mut form = Form::parse(&head.headers, body.bytes().clone()).await?;
+    if form.files.len() != 1 {
+        return Err(Refusal::bad(ONE));
+    }
+    let Some((name, bytes)) = form.files.pop() else { return Err(Refusal::bad(ONE)) };
+    let media = Media { content_type: ContentType::named(&name)?, bytes, _held: Some(body) };
+    Ok((form, media))
+}
+
+/// Computes the hashes of content that are wanted, all where `types` is not given.
+pub(crate) async fn hashes(
+    caller: &Caller,
+    media: &Media,
+    types: Option<&str>,
+) -> Result<Vec<Computed>, Refusal> {
+    let hash_type = media.content_type.hash_type();
+    if let Some(types) = types {
+        for name in types.split(',') {
+            if type_named(name.trim())? != hash_type {
+                let (kind, of) = (media.content_type.name(), name_of(hash_type));
+                return Err(Refusal::bad(format!("a {kind} has no such signal type; it has {of}")));
+            }
+        }
+    }
+    let hash = match media.content_type {
+        ContentType::Photo => pdq(caller, media.bytes.clone()).await?,
+        ContentType::Video => {
+            let digest: [u8; 16] = Md5::digest(&media.bytes).into();
+            Some(Hash::md5(digest))
+        }
+    };
+    Ok(vec![Computed { hash_type, hash }])
+}
+
+async fn pdq(caller: &Caller, image: Bytes) -> Result<Option<Hash>, Refusal> {
+    let hashed = caller.frontends.hash(image, caller.deadline()).await;
+    let picture = hashed.map_err(undecodable)?.picture;
+    let is_trusted = picture.quality() >= Quality::FLOOR_DEFAULT;
+    Ok(is_trusted.then(|| Hash::pdq(picture.first.plain.pdq[0])))
+}
+
+/// A picture that cannot be decoded is the caller's fault.
+fn undecodable(error: CallError) -> Refusal {
+    if error.code() == Code::InvalidArgument {
+        return Refusal::bad(format!("the picture cannot be hashed: {}", error.message()));
+    }
+    error.into()
+}

@@ -1,0 +1,103 @@
+//! Matches as they are shown: as HMA does, and with more where a request asks for it.
+
+use std::collections::BTreeMap;
+
+use axum::response::Response;
+use http::{HeaderName, HeaderValue};
+use serde_json::{Map, Value, json};
+use vigie_clients::Code;
+use vigie_model::{BankRef, Match};
+
+use crate::hma::content::metadata;
+use crate::hma::matching::find::Found;
+use crate::hma::matching::ratio::Draw;
+use crate::hma::refusal::Refusal;
+use crate::hma::signals::distance;
+use crate::upstream::Caller;
+
+/// Shards that answered, of how many.
+const COVERAGE: HeaderName = HeaderName::from_static("x-vigie-coverage");
+/// The change up to which the answer holds all.
+const SEQUENCE: HeaderName = HeaderName::from_static("x-vigie-sequence");
+
+/// What is shown beyond HMA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Shown {
+    /// Distances as numbers.
+    pub(super) numbers: bool,
+    /// Labels, the contributor's reference, the hash type and whether the index is exact.
+    pub(super) labels: bool,
+    /// Metadata and the note.
+    pub(super) metadata: bool,
+    /// Headers with what was searched.
+    pub(super) coverage: bool,
+}
+
+impl Shown {
+    /// A match.
+    pub(super) async fn object(self, caller: &Caller, found: &Match) -> Result<Value, Refusal> {
+        let far = match self.numbers {
+            true => json!(found.distance.0),
+            false => json!(distance(found.hash_type, found.distance)),
+        };
+        let mut object = json!({ "bank_content_id": found.item.0, "distance": far });
+        if self.labels {
+            object["labels"] = json!(found.labels);
+            object["external_reference"] = json!(found.external_reference);
+            object["signal_type"] = json!(crate::hma::signals::name_of(found.hash_type));
+            object["exact"] = json!(found.exact);
+        }
+        // An item without an id is of a bank whose details the caller may not read.
+        if self.metadata && found.item.0 > 0 {
+            match caller.banks.describe_item(found.item, caller.deadline()).await {
+                Ok(item) => {
+                    object["metadata"] = metadata::shown(&item.value).unwrap_or(Value::Null);
+                    object["note"] = json!(item.value.details.note.as_str());
+                }
+                // It was removed since, or may not be read.
+                Err(error) if matches!(error.code(), Code::NotFound | Code::PermissionDenied) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(object)
+    }
+}
+
+/// The matches of the banks that take part, by bank.
+pub(super) async fn by_bank(
+    caller: &Caller,
+    found: &Found,
+    draw: &Draw,
+    shown: Shown,
+) -> Result<Map<String, Value>, Refusal> {
+    let mut by_bank: BTreeMap<&BankRef, Vec<&Match>> = BTreeMap::new();
+    for one in &found.matches {
+        by_bank.entry(&one.bank_name).or_default().push(one);
+    }
+    let mut taking_part = Map::new();
+    for (bank, matches) in by_bank {
+        if !draw.takes_part(caller, bank).await? {
+            continue;
+        }
+        let mut objects = Vec::with_capacity(matches.len());
+        for one in matches {
+            objects.push(shown.object(caller, one).await?);
+        }
+        taking_part.insert(bank.to_string(), Value::Array(objects));
+    }
+    Ok(taking_part)
+}
+
+/// The answer, with headers of what was searched where they are asked for.
+pub(super) fn with_coverage(mut answer: Response, found: &Found, shown: Shown) -> Response {
+    if shown.coverage {
+        if let Some(coverage) = &found.coverage {
+            let text = format!("{}/{}", coverage.shards_answered, coverage.shards_total);
+            if let Ok(value) = HeaderValue::from_str(&text) {
+                answer.headers_mut().insert(COVERAGE, value);
+            }
+        }
+        answer.headers_mut().insert(SEQUENCE, found.sequence.0.into());
+    }
+    answer
+}

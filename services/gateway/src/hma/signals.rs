@@ -1,0 +1,90 @@
+//! HMA's names for hash types, and hashes as its clients write them.
+
+use vigie_model::{Distance, Hash, HashType};
+
+use crate::hma::refusal::Refusal;
+
+/// HMA's name for MD5, which its clients know for videos.
+const VIDEO_MD5: &str = "video_md5";
+
+/// Kinds of content, each with the hash type that HMA computes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ContentType {
+    /// A picture: PDQ.
+    Photo,
+    /// A video: MD5.
+    Video,
+}
+
+impl ContentType {
+    /// All of them.
+    pub(crate) const ALL: [Self; 2] = [Self::Photo, Self::Video];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Photo => "photo",
+            Self::Video => "video",
+        }
+    }
+
+    /// The type that is computed of it.
+    pub(crate) const fn hash_type(self) -> HashType {
+        match self {
+            Self::Photo => HashType::PDQ,
+            Self::Video => HashType::MD5,
+        }
+    }
+
+    /// The kind of this name.
+    pub(crate) fn named(name: &str) -> Result<Self, Refusal> {
+        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        found.ok_or_else(|| Refusal::bad("no such content type; there are photo and video"))
+    }
+
+    /// The kind of a file that a host calls this.
+    pub(crate) fn of_media_type(media_type: &str) -> Option<Self> {
+        match media_type.trim_start().to_ascii_lowercase() {
+            kind if kind.starts_with("image") => Some(Self::Photo),
+            kind if kind.starts_with("video") => Some(Self::Video),
+            _ => None,
+        }
+    }
+}
+
+/// The name of a type in answers.
+pub(crate) fn name_of(hash_type: HashType) -> String {
+    if hash_type == HashType::MD5 { VIDEO_MD5.to_owned() } else { hash_type.to_string() }
+}
+
+/// The type of this name.
+pub(crate) fn type_named(name: &str) -> Result<HashType, Refusal> {
+    name.parse().map_err(|_| Refusal::bad("no such signal type"))
+}
+
+/// A hash as a client writes it. Spaces around it and upper case are taken.
+pub(crate) fn hash(hash_type: HashType, text: &str) -> Result<Hash, Refusal> {
+    Hash::from_text(hash_type, text.trim())
+        .map_err(|error| Refusal::bad(format!("invalid signal for {}: {error}", name_of(hash_type))))
+}
+
+/// A distance as HMA writes it: a number for types that have one, `-` for those that are equal or not.
+pub(crate) fn distance(hash_type: HashType, distance: Distance) -> String {
+    if hash_type.distance_max() == Distance(0) { "-".to_owned() } else { distance.0.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_and_distances_are_written_as_hma_does() {
+        assert_eq!(name_of(HashType::PDQ), "pdq");
+        assert_eq!(name_of(HashType::MD5), "video_md5");
+        assert_eq!(type_named("video_md5").unwrap(), HashType::MD5);
+        assert!(type_named("nope").is_err());
+        assert_eq!(distance(HashType::PDQ, Distance(9)), "9");
+        assert_eq!(distance(HashType::MD5, Distance(0)), "-");
+        assert_eq!(ContentType::of_media_type("image/jpeg"), Some(ContentType::Photo));
+        assert_eq!(ContentType::of_media_type("text/html"), None);
+    }
+}

@@ -1,0 +1,95 @@
+//! Forms with files (`multipart/form-data`).
+
+use axum::body::Body;
+use axum::extract::{FromRequest as _, Multipart, Request};
+use bytes::Bytes;
+use http::{HeaderMap, header};
+
+use crate::problem::Problem;
+
+/// The most parts of a form.
+const PARTS_MAX: usize = 16;
+/// The most bytes of a field that is no file.
+const FIELD_BYTES_MAX: usize = 64 << 10;
+
+/// A form that has been read.
+#[derive(Debug, Default)]
+pub(crate) struct Form {
+    /// Its files, each by the name of its part.
+    pub(crate) files: Vec<(String, Bytes)>,
+    /// Its other fields.
+    pub(crate) fields: Vec<(String, String)>,
+}
+
+/// Whether the body is announced as a form with files.
+pub(crate) fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("multipart/form-data"))
+}
+
+impl Form {
+    /// Takes a form out of a body that is there.
+    pub(crate) async fn parse(headers: &HeaderMap, body: Bytes) -> Result<Self, Problem> {
+        let mut request = Request::new(Body::from(body));
+        if let Some(kind) = headers.get(header::CONTENT_TYPE) {
+            request.headers_mut().insert(header::CONTENT_TYPE, kind.clone());
+        }
+        let malformed = |_| Problem::bad("the form is malformed");
+        let parts = Multipart::from_request(request, &()).await;
+        let mut parts = parts.map_err(|_| Problem::bad("the form is malformed"))?;
+        let mut form = Self::default();
+        while let Some(part) = parts.next_field().await.map_err(malformed)? {
+            if form.files.len() + form.fields.len() == PARTS_MAX {
+                return Err(Problem::bad(format!("a form has at most {PARTS_MAX} parts")));
+            }
+            let name = part.name().unwrap_or_default().to_owned();
+            let is_file = part.file_name().is_some();
+            let bytes = part.bytes().await.map_err(malformed)?;
+            if is_file {
+                form.files.push((name, bytes));
+            } else if bytes.len() > FIELD_BYTES_MAX {
+                return Err(Problem::bad(format!("a field has at most {FIELD_BYTES_MAX} bytes")));
+            } else {
+                let text = String::from_utf8(bytes.into());
+                form.fields.push((name, text.map_err(|_| Problem::bad("a field is not UTF-8"))?));
+            }
+        }
+        Ok(form)
+    }
+
+    /// The text of a field.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(field, _)| field == name).map(|(_, text)| text.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    async fn parse(body: &str) -> Result<Form, Problem> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("multipart/form-data; boundary=X"));
+        assert!(is_form(&headers));
+        Form::parse(&headers, Bytes::from(body.replace('\n', "\r\n"))).await
+    }
+
+    #[tokio::test]
+    async fn files_and_fields_are_told_apart() {
+        let form = parse(
+            "--X\nContent-Disposition: form-data; name=\"photo\"; filename=\"a.jpg\"\n\nabc\n--X\n\
+             Content-Disposition: form-data; name=\"note\"\n\nhello\n--X--\n",
+        );
+        let form = form.await.unwrap();
+        assert_eq!(form.files, [("photo".to_owned(), Bytes::from_static(b"abc"))]);
+        assert_eq!((form.field("note"), form.field("other")), (Some("hello"), None));
+    }
+
+    #[tokio::test]
+    async fn a_form_that_breaks_off_is_refused() {
+        let broken = "--X\nContent-Disposition: form-data; name=\"photo\"; filename=\"a.jpg\"\n\nabc";
+        assert_eq!(parse(broken).await.unwrap_err(), Problem::bad("the form is malformed"));
+    }
+}

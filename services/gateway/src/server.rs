@@ -1,0 +1,110 @@
+//! Puts a gateway together and runs it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use thiserror::Error;
+use vigie_access::{Access, Membership, WallClock, fetch_keys};
+use vigie_clients::{EndpointError, Network};
+use vigie_consortium::Process;
+use vigie_serving::{Listener, Shutdown};
+use vigie_telemetry::{Condition, Telemetry};
+
+use crate::cluster::Cluster;
+use crate::config::Config;
+use crate::entry::{Entry, Gateway, Hosts, RequestSlots};
+use crate::hma;
+use crate::media::bodies::Bodies;
+use crate::media::fetching::Fetcher;
+use crate::upstream::Upstream;
+
+/// Why a gateway could not run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The configuration has faults, each beginning with its key.
+    #[error("the configuration has faults: {}", .0.join("; "))]
+    Config(Vec<String>),
+    /// An endpoint is none.
+    #[error("an endpoint cannot be called")]
+    Endpoint(#[from] EndpointError),
+    /// URLs cannot be fetched.
+    #[error("cannot set up the fetching of URLs")]
+    Fetching(#[from] reqwest::Error),
+    /// The directory of members is no longer followed.
+    #[error("the directory of members is no longer followed")]
+    Directory,
+}
+
+/// What handlers share.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    /// The state of the cluster.
+    pub(crate) cluster: Cluster,
+    /// How bodies are read.
+    pub(crate) bodies: Bodies,
+    /// How URLs are fetched.
+    pub(crate) fetcher: Fetcher,
+}
+
+/// Answers HTTP on `listener` until `shutdown`, and reaches the cluster by `network`; its metrics, and how it is, go to `telemetry`.
+///
+/// # Errors
+///
+/// The configuration has faults, or a part that has to run ended.
+pub async fn run_with(
+    config: Config,
+    listener: impl Listener,
+    shutdown: Shutdown,
+    network: &Network,
+    telemetry: &Telemetry,
+) -> Result<(), RunError> {
+    let faults = config.faults();
+    if !faults.is_empty() {
+        return Err(RunError::Config(faults));
+    }
+    let fault = |table: &'static str| move |fault: String| RunError::Config(vec![format!("{table}{fault}")]);
+    let bound_to = config.bound_to().map_err(fault(""))?;
+    // Calls for callers carry their credentials; only the gateway's own are those of a process of the deployment.
+    let own = config.processes.network(network, Process::Frontend).map_err(fault("processes."))?;
+    let mut members = Membership::start(&config.directory, &own, WallClock::system())?;
+    let access = Access::new(&config.access, config.processes.clone(), &fetch_keys(), members.source());
+    let access = access.map_err(RunError::Config)?.counting(members.tally());
+    let cluster = Cluster::new(&config);
+    let watching = cluster.watch(&config, &own, WallClock::system())?;
+    let shared = Shared {
+        cluster: cluster.clone(),
+        bodies: Bodies::new(&config),
+        fetcher: Fetcher::new(&config.fetch)?,
+    };
+    let entry = Entry {
+        access,
+        hosts: Hosts::new(&config.hosts),
+        slots: RequestSlots::new(config.requests_in_flight_max),
+        bound_to,
+        upstream: Upstream::new(&config, network)?,
+    };
+    let gateway = Gateway { entry: Arc::new(entry), routes: routes(shared) };
+    let followed = members.followed().cloned();
+    telemetry.tell_condition(move || {
+        let directory = followed.as_ref().and_then(|followed| followed.unready_reason());
+        Condition::starting(directory.map(ToOwned::to_owned))
+    });
+    let load = vigie_serving::Load::default();
+    telemetry.register(|registry| load.register(registry));
+    tracing::info!(frontend = ?config.frontend, bank = ?config.directory.bank, "starting");
+    let outcome = tokio::select! {
+        () = vigie_serving::serve_http(listener, gateway, load, &config.serving, shutdown) => Ok(()),
+        () = members.run() => Err(RunError::Directory),
+        () = watching => Ok(()),
+    };
+    members.finish().await;
+    outcome
+}
+
+/// Every route, with the answers to what is not there.
+fn routes(shared: Shared) -> Router {
+    hma::routes()
+        .fallback(hma::no_such_page)
+        .method_not_allowed_fallback(hma::no_such_method)
+        .with_state(shared)
+}
