@@ -99,6 +99,9 @@ pub(crate) struct DataArguments {
     /// That bank's name; by default the one under which load tests of this data look for it.
     #[arg(long, requires = "bank_url")]
     pub(crate) bank: Option<String>,
+    /// Where the id of each row's item in that bank goes, as `id,hash`: what `versus --ids` and `run --hma-ids` read.
+    #[arg(long, value_name = "FILE", requires = "bank_url")]
+    pub(crate) ids: Option<PathBuf>,
     /// How it is reached.
     #[command(flatten)]
     pub(crate) tls: TlsArgs,

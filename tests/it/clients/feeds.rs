@@ -127,28 +127,46 @@ struct Entry {
     removed: bool,
 }
 
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
 /// A list of entries in a file, with changes in the order of their times.
 struct List {
     path: PathBuf,
     entries: Vec<Entry>,
     random: Xoshiro256PlusPlus,
     time: u64,
+    /// Seconds from one entry to the third after it.
+    pace: u64,
 }
 
 impl List {
     fn new(folder: &Path, count: usize) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() - AGE;
         let mut list = Self {
             path: folder.join(format!("entries-{count}.json")),
             entries: Vec::new(),
             random: Xoshiro256PlusPlus::seed_from_u64(7),
-            time: now.as_secs(),
+            time: now_s() - AGE.as_secs(),
+            pace: 1,
         };
         list.add(count);
         list
     }
 
-    /// Adds entries, three in a second.
+    /// Changes from now on are of this second.
+    fn go_on(&mut self) {
+        (self.time, self.pace) = (now_s(), 0);
+    }
+
+    /// Waits until the client of NCMEC asks for the last change: it leaves out the last five seconds.
+    fn wait_visible(&self) {
+        while now_s() < self.time + 6 {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Adds entries.
     fn add(&mut self, count: usize) {
         for _ in 0..count {
             let mut bytes = [0; 32];
@@ -160,7 +178,7 @@ impl List {
             };
             let key = (self.entries.len() + 1).to_string();
             if self.entries.len() % 3 == 0 {
-                self.time += 1;
+                self.time += self.pace;
             }
             self.entries.push(Entry { key, signal_type, value, time: self.time, removed: false });
         }
@@ -169,7 +187,6 @@ impl List {
 
     /// Removes every `step`-th entry. A removal is a change, so it goes to the end.
     fn remove(&mut self, step: usize) {
-        self.time += 1;
         let (gone, mut kept): (Vec<_>, Vec<_>) =
             self.entries.drain(..).enumerate().partition(|(at, _)| at % step == 0);
         for (_, entry) in &gone {
@@ -235,8 +252,10 @@ fn check(count: usize) {
         let resumed = followed.resumed.unwrap();
         assert!(resumed > 0 || count == 0, "{programme}: {} pages", followed.pages);
     }
+    list.go_on();
     list.add(count / 3 + 2);
     list.remove(4);
+    list.wait_visible();
     for (programme, followed) in clients.follow(&server.feeds, false, Some("rounds")) {
         assert_eq!(followed.error, None, "{programme}, a second round");
         assert_eq!(followed.standing(), list.hashes(), "{programme} of {count} entries, a second round");
