@@ -1,3 +1,5 @@
 //! Other people's clients, unmodified, against our servers.
 
-mod feeds;
+mod follow;
+mod reference;
+mod gateway;

@@ -1,120 +1,25 @@
-//! python-threatexchange's own clients follow feeds in the formats of hash-sharing programmes.
-//!
-//! `VIGIE_PYTHON` names another interpreter than `python3`. With `VIGIE_REQUIRE_THREATEXCHANGE` set, the absence of the package
-//! `threatexchange` is a failure; otherwise these tests report that they are skipped.
-//!
-//! [`Clients::follow`] is what a test of a server needs: it starts `tests/clients/follow_feeds.py`. The first tests here are of the
-//! clients themselves, against the small server `tests/clients/reference_server.py`: what it serves has to be found, and what it
+//! The clients themselves, against the small server `tests/clients/reference_server.py`: what it serves has to be found, and what it
 //! leaves out has to be missed.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use std::{env, fs};
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt as _, SeedableRng as _};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use vigie_hashes::hex;
 
-use crate::repository::source::root;
+use super::follow::{Clients, Hashes};
 
-/// The exit code of `follow_feeds.py` without the package.
-const ABSENT: i32 = 77;
 /// Entries are this much older than now: the client of NCMEC does not ask for the last five seconds.
 const AGE: Duration = Duration::from_secs(3_600);
 
 /// The programmes whose formats are followed over HTTP.
 const PROGRAMMES: [&str; 4] = ["ncmec", "te", "stopncii", "tat"];
-
-/// Hashes by signal type, as python-threatexchange names it.
-type Hashes = BTreeMap<String, Vec<String>>;
-
-/// The result of following one feed to its end.
-#[derive(Debug, Deserialize)]
-struct Followed {
-    #[serde(default)]
-    hashes: Hashes,
-    #[serde(default)]
-    pages: u64,
-    /// From how many checkpoints the feed was followed again.
-    resumed: Option<u64>,
-    /// Of StopNCII: values whose latest status is that of a withdrawn one. The client goes on matching them.
-    #[serde(default)]
-    withdrawn: Vec<String>,
-    error: Option<String>,
-}
-
-impl Followed {
-    /// The hashes without those that the feed says are withdrawn.
-    fn standing(&self) -> Hashes {
-        let mut standing = self.hashes.clone();
-        for values in standing.values_mut() {
-            values.retain(|value| self.withdrawn.binary_search(value).is_err());
-        }
-        standing.retain(|_, values| !values.is_empty());
-        standing
-    }
-}
-
-/// The clients, with a folder for what they keep between two rounds.
-struct Clients {
-    python: String,
-    folder: tempfile::TempDir,
-}
-
-impl Clients {
-    /// `None` where the package is not installed, which is reported.
-    fn find() -> Option<Self> {
-        let python = env::var("VIGIE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-        let clients = Self { python, folder: tempfile::tempdir().unwrap() };
-        let asked = clients.script("follow_feeds.py").arg("--help").output();
-        let absence = match asked {
-            Ok(output) if output.status.success() => return Some(clients),
-            Ok(output) if output.status.code() == Some(ABSENT) => {
-                String::from_utf8_lossy(&output.stderr).trim().to_owned()
-            }
-            Ok(output) => panic!("{}", String::from_utf8_lossy(&output.stderr)),
-            Err(error) => format!("`{}` cannot be started: {error}", clients.python),
-        };
-        let required = "VIGIE_REQUIRE_THREATEXCHANGE";
-        assert!(env::var_os(required).is_none(), "{absence}, and {required} is set");
-        eprintln!(
-            "SKIPPED: {absence}, so no real client has followed our feeds. pip install threatexchange==1.2.17"
-        );
-        None
-    }
-
-    fn script(&self, name: &str) -> Command {
-        let mut command = Command::new(&self.python);
-        command.arg(root().join("tests/clients").join(name)).env("PYTHONDONTWRITEBYTECODE", "1");
-        command
-    }
-
-    /// Follows feeds to their ends; `round` names the state that a client goes on with, if there is one.
-    fn follow(
-        &self,
-        feeds: &BTreeMap<String, String>,
-        resume: bool,
-        round: Option<&str>,
-    ) -> BTreeMap<String, Followed> {
-        let mut command = self.script("follow_feeds.py");
-        for (programme, url) in feeds {
-            command.args([format!("--{programme}"), url.clone()]);
-        }
-        if resume {
-            command.arg("--resume");
-        }
-        if let Some(round) = round {
-            command.arg("--state").arg(self.folder.path().join(round));
-        }
-        let output = command.output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
-    }
-}
 
 /// An entry of the reference server's list.
 #[derive(Debug, Clone, Serialize)]
@@ -244,7 +149,7 @@ impl Drop for Server {
 /// Follows every feed of a list of this size, from the beginning and from each checkpoint, and again after additions and removals.
 fn check(count: usize) {
     let Some(clients) = Clients::find() else { return };
-    let mut list = List::new(clients.folder.path(), count);
+    let mut list = List::new(clients.folder(), count);
     let server = Server::start(&clients, &list, &[]);
     for (programme, followed) in clients.follow(&server.feeds, true, Some("rounds")) {
         assert_eq!(followed.error, None, "{programme}");
@@ -282,7 +187,7 @@ fn a_list_of_several_pages_is_followed() {
 #[test]
 fn an_entry_that_a_server_loses_is_missed() {
     let Some(clients) = Clients::find() else { return };
-    let list = List::new(clients.folder.path(), 30);
+    let list = List::new(clients.folder(), 30);
     let lost = &list.entries[17].value;
     let server = Server::start(&clients, &list, &["--lose", lost]);
     for (programme, followed) in clients.follow(&server.feeds, true, None) {
@@ -296,7 +201,7 @@ fn an_entry_that_a_server_loses_is_missed() {
 #[test]
 fn four_refusals_are_waited_out_where_the_client_does_so_and_a_fifth_fails() {
     let Some(clients) = Clients::find() else { return };
-    let list = List::new(clients.folder.path(), 10);
+    let list = List::new(clients.folder(), 10);
     for (refusals, is_followed) in [("4", true), ("5", false)] {
         for programme in ["ncmec", "stopncii", "tat"] {
             let server = Server::start(&clients, &list, &["--unavailable", refusals]);
