@@ -71,6 +71,14 @@ pub(crate) enum Error {
         "the call's time is spent: the write may have been done or not; repeat it with the same idempotency key"
     )]
     TimeSpent,
+    /// A cursor of a bank's changes is none of this log.
+    #[error(
+        "after_sequence: the log ends at {head}, before the cursor: it was restored from a backup; begin anew"
+    )]
+    CursorBeyondLog {
+        /// The newest change.
+        head: vigie_log::Sequence,
+    },
     /// The store cannot be read.
     #[error("the store cannot be read now")]
     Unreadable,
@@ -123,6 +131,7 @@ impl Error {
             Self::Directory(refusal) => refusal.code(),
             Self::TimeSpent => Code::DeadlineExceeded,
             Self::Unreadable | Self::Stopping | Self::Standby => Code::Unavailable,
+            Self::CursorBeyondLog { .. } => Code::OutOfRange,
             Self::Followers(_) => Code::ResourceExhausted,
             Self::Broken => Code::Internal,
             Self::Damaged(_) => Code::DataLoss,

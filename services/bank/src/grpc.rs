@@ -4,6 +4,7 @@
 mod checkpoints;
 mod banks;
 mod audit;
+mod changes;
 mod feed;
 mod members;
 mod page;

@@ -41,6 +41,7 @@ use self::records::{Records, RemovedItem};
 use self::step::Step;
 use self::write::{Action, Author, Write};
 use crate::error::Error;
+use crate::store::changes::{Touch, Touched};
 use crate::store::{Counts, Placement, Rows, StoredEntry, StoredItem, StoredRecord, Undo, to_model};
 
 /// The counts, the living banks and the directory, as the writer keeps them in memory.
@@ -126,12 +127,16 @@ pub(crate) struct Planner<'a> {
     before: Directory,
     known: Known,
     draft: Draft<Step>,
+    /// The newest change before the group.
+    begins_after: vigie_log::Sequence,
     banks_max: usize,
     touched: BTreeSet<BankId>,
     removed: HashSet<ItemId>,
     items: Vec<StoredItem>,
     /// Records that changed.
     records: BTreeMap<ItemId, ItemRecord>,
+    /// The latest changes of items that were there before the group, and of those that it removes.
+    touched_items: BTreeMap<ItemId, Touched>,
     /// Removed items that can be brought back, and that were.
     undos: BTreeMap<ItemId, Undo>,
     undone: Vec<ItemId>,
@@ -153,12 +158,14 @@ impl<'a> Planner<'a> {
             before: state.view.directory().clone(),
             state,
             known,
+            begins_after: draft.last(),
             draft,
             banks_max,
             touched: BTreeSet::new(),
             removed: HashSet::new(),
             items: Vec::new(),
             records: BTreeMap::new(),
+            touched_items: BTreeMap::new(),
             undos: BTreeMap::new(),
             undone: Vec::new(),
             parts: Parts::default(),
@@ -216,6 +223,7 @@ impl vigie_log::Planner for Planner<'_> {
             banks_deleted: gone.into_iter().filter_map(Result::err).collect(),
             items_added: self.items,
             records_set: records.collect(),
+            touched: self.touched_items.into_values().collect(),
             undos: self.undos.into_values().collect(),
             undone: self.undone,
             items_removed: self.removed.into_iter().collect(),
@@ -395,6 +403,16 @@ impl Planner<'_> {
         times
     }
 
+    /// Notes that the newest change is the latest one of an item. Its own addition needs no note.
+    fn touch_item(&mut self, item: ItemId, bank: BankId, touch: Touch) {
+        let is_new = item.0 > self.begins_after.0;
+        if is_new && touch == Touch::Changed {
+            return;
+        }
+        let (sequence, at) = (self.draft.last(), self.draft.stamp());
+        self.touched_items.insert(item, Touched { item, bank, sequence, at, touch });
+    }
+
     /// Takes what belongs to an item of a bank into the digests, or out of them.
     fn count(&mut self, item: ItemId, bank: BankId, change: impl Fn(&mut SetDigest)) {
         let partition = Partition::of(item).get();
@@ -423,6 +441,11 @@ impl Planner<'_> {
         change(bank);
         self.touched.insert(id);
         Ok(bank.clone())
+    }
+
+    /// The time with which the group's changes are stamped.
+    fn stamp(&self) -> UnixMillis {
+        UnixMillis(self.draft.stamp().0)
     }
 
     fn now(&self) -> UnixMillis {

@@ -5,6 +5,7 @@
 
 mod error;
 mod records;
+pub(crate) mod changes;
 mod directory_rows;
 mod sql;
 pub(crate) mod memory;
@@ -18,6 +19,7 @@ use vigie_audit::tree::{NodeHash, StoredIndex};
 use vigie_log::{LogStore, UnixMillis};
 use vigie_model::{Bank, BankId, Item, ItemId};
 
+use self::changes::{ChangesPage, ChangesQuery};
 use self::postgres::PostgresStore;
 use self::sqlite::SqliteStore;
 use crate::config::{Config, Location};
@@ -80,6 +82,7 @@ pub(crate) trait Store:
     + ReadState
     + ReadBanks
     + ReadItems
+    + ReadChanges
     + ReadHolds
     + ReadDigests
     + ReadAudit
@@ -184,6 +187,13 @@ pub(crate) trait ReadItems {
 
     /// Reads items by id, be their bank living or not.
     async fn item_page(&self, range: &ItemRange) -> Result<ItemPage, StoreError>;
+}
+
+/// Reads the changes of one bank.
+#[async_trait]
+pub(crate) trait ReadChanges {
+    /// Reads a part of the changes of a living bank. `None`: there is no such bank.
+    async fn bank_changes(&self, query: &ChangesQuery) -> Result<Option<ChangesPage>, StoreError>;
 }
 
 /// Reads which items are held.

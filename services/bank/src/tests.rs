@@ -10,6 +10,7 @@ mod two_people;
 mod holds;
 mod idempotency;
 mod reads;
+mod changes;
 mod feed;
 mod failures;
 mod upkeep;

@@ -1,5 +1,6 @@
 //! Client of the bank.
 
+mod changes;
 mod items;
 mod listing;
 
@@ -15,6 +16,7 @@ use vigie_proto::consortium::bank_ref;
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
 
+pub use self::changes::{BankEntry, ChangesFrom, ChangesPage, EntryContent, EntryState};
 use self::items::next_after;
 pub use self::items::{AddedItems, DescribedItem, DescribedPage, RemovedItem};
 pub use self::listing::{BankLabel, BankListing};

@@ -25,8 +25,8 @@ pub use audit::{
     AuditClient, AuditEntry, AuditLeaf, AuditPage, ConsistencyProof, CountedCalls, InclusionProof,
 };
 pub use bank::{
-    AddedItems, BankClient, BankLabel, BankListing, DescribedItem, DescribedPage, FoundItems, ItemPage,
-    ItemSearch, RemovedItem,
+    AddedItems, BankClient, BankEntry, BankLabel, BankListing, ChangesFrom, ChangesPage, DescribedItem,
+    DescribedPage, EntryContent, EntryState, FoundItems, ItemPage, ItemSearch, RemovedItem,
 };
 pub use consortium::{
     ConsortiumClient, GivenGrant, KeyListing, MemberWords, NewCredential, NewPrincipal, PrincipalCredential,

@@ -37,6 +37,10 @@ pub struct Config {
     /// `localhost` and IP addresses always may. Another name is refused: a web page could lead a browser here by it.
     #[schemars(length(max = HOSTS_MAX), extend("x-value" = "HOST"))]
     pub hosts: Vec<String>,
+    /// The URL by which clients reach the gateway, such as `https://match.example`, for links in answers. Without it links have the `Host` of
+    /// the request.
+    #[schemars(extend("x-value" = "URL"))]
+    pub public_url: Option<String>,
     /// The largest body of a request, in bytes: a picture or a video.
     #[schemars(range(min = 65_536))]
     pub body_bytes_max: usize,
@@ -75,6 +79,7 @@ impl Default for Config {
             coordinator: Vec::new(),
             api_key_file: None,
             hosts: Vec::new(),
+            public_url: None,
             body_bytes_max: 64 << 20,
             bodies_bytes_max: 256 << 20,
             body_bytes_per_second_min: 16 << 10,
@@ -133,6 +138,11 @@ impl Config {
         faults.extend(self.bound_to().err());
         if self.hosts.len() > HOSTS_MAX {
             faults.push(format!("hosts: has {} names; it may have at most {HOSTS_MAX}", self.hosts.len()));
+        }
+        let is_url =
+            |text: &String| url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        if let Some(wrong) = self.public_url.as_ref().filter(|text| !is_url(text)) {
+            faults.push(format!("public_url: `{wrong}` is no URL"));
         }
         let mut least = |key: &str, value: u64, range: std::ops::RangeInclusive<u64>| {
             if !range.contains(&value) {

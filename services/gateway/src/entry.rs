@@ -23,6 +23,9 @@ use vigie_serving::Origin;
 
 use crate::entry::slashes::Slashes;
 use crate::entry::slots::Slots;
+use crate::feeds;
+use crate::hma::Refusal;
+use crate::metrics::{Metrics, RefusedFor};
 use crate::problem::Problem;
 use crate::upstream::Upstream;
 
@@ -46,6 +49,8 @@ pub(crate) struct Entry {
     pub(crate) bound_to: Option<Bearer>,
     /// The services.
     pub(crate) upstream: Upstream,
+    /// Counts what is refused.
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// The gateway as a service of connections.
@@ -87,21 +92,32 @@ impl Entry {
     /// Lets a request in, with its caller among its extensions, or answers it.
     async fn enter(&self, mut request: Request<Body>) -> Result<(Request<Body>, slots::Slot), Response> {
         let origin = request.extensions().get::<Origin>().cloned().unwrap_or_default();
-        let refused = |problem: Problem| crate::hma::Refusal::from(problem).into_response();
+        let refused = |reason: RefusedFor| {
+            move |problem: Problem| {
+                self.metrics.refused(reason);
+                Refusal::from(problem).into_response()
+            }
+        };
         match slashes::of(request.uri()) {
             Slashes::Fit => {}
             Slashes::Leading(uri) => *request.uri_mut() = uri,
             Slashes::Inner(location) => return Err(slashes::moved(&location)),
         }
-        let slot = self.slots.enter(origin.address).map_err(refused)?;
-        if !request.headers().contains_key(header::AUTHORIZATION) {
-            self.hosts.check(request.method(), request.headers()).map_err(refused)?;
-        }
-        let bearer = match credential::of(request.headers()).map_err(refused)? {
-            Some(bearer) => Some(bearer),
-            None => self.bound_to.clone(),
+        let slot = self.slots.enter(origin.address).map_err(refused(RefusedFor::Slots))?;
+        let is_feed = request.uri().path().starts_with(feeds::PREFIX);
+        let own = match is_feed {
+            true => credential::of_follower(request.uri(), request.headers()),
+            false => credential::of(request.headers()).map_err(refused(RefusedFor::Credential))?,
         };
-        credential::check(&self.access, bearer.as_ref(), &origin).await.map_err(refused)?;
+        let bearer = match own {
+            Some(bearer) => Some(bearer),
+            None => {
+                self.hosts.check(request.method(), request.headers()).map_err(refused(RefusedFor::Site))?;
+                self.bound_to.clone()
+            }
+        };
+        let checked = credential::check(&self.access, bearer.as_ref(), &origin).await;
+        checked.map_err(refused(RefusedFor::Credential))?;
         let caller = self.upstream.of(bearer);
         // Handlers and their logs have the caller; nothing else of them needs the credential.
         request.headers_mut().remove(header::AUTHORIZATION);

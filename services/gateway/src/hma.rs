@@ -8,14 +8,14 @@
 //! `matching`, `compare`, `banks`, `content`, `types`, `description`.
 
 mod refusal;
-mod json;
+pub(crate) mod json;
 mod signals;
 mod input;
 mod status;
 mod hashing;
 mod matching;
 mod compare;
-mod banks;
+pub(crate) mod banks;
 mod content;
 mod types;
 mod description;

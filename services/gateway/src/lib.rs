@@ -4,6 +4,7 @@
 //! request -> entry (slashes, limits, cross-site checks, credential) -> routes
 //!              hma   the REST API of Meta's Hasher-Matcher-Actioner, for clients that are there
 //!              v1    our own REST API
+//!              feeds banks in the formats of sharing programmes
 //!           -> upstream (typed clients, with the caller's credential) -> frontend, bank
 //! ```
 //!
@@ -15,16 +16,18 @@
 //! - A gateway that cannot know answers 503, never "not known" and never "not there".
 //! - Every body, answer, fetch and wait has a bound.
 //!
-//! Reading order: `config`, `server`, `entry`, `upstream`, `media` (bodies, multipart, fetching), `problem`, then `hma` and `v1`.
+//! Reading order: `config`, `server`, `entry`, `upstream`, `cluster`, `metrics`, `media` (bodies, multipart, fetching), `problem`, then `hma`, `v1` and `feeds`.
 
 mod config;
 mod server;
 mod problem;
 mod upstream;
 mod cluster;
+mod metrics;
 mod entry;
 mod media;
 mod hma;
+mod feeds;
 
 pub use config::Config;
 pub use media::fetching::FetchConfig;

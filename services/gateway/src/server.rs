@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Router, middleware};
 use thiserror::Error;
 use vigie_access::{Access, Membership, WallClock, fetch_keys};
 use vigie_clients::{EndpointError, Network};
@@ -13,9 +13,11 @@ use vigie_telemetry::{Condition, Telemetry};
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::entry::{Entry, Gateway, Hosts, RequestSlots};
+use crate::feeds;
 use crate::hma;
 use crate::media::bodies::Bodies;
 use crate::media::fetching::Fetcher;
+use crate::metrics::{Metrics, measure};
 use crate::upstream::Upstream;
 
 /// Why a gateway could not run.
@@ -44,6 +46,10 @@ pub(crate) struct Shared {
     pub(crate) bodies: Bodies,
     /// How URLs are fetched.
     pub(crate) fetcher: Fetcher,
+    /// How clients reach the gateway, where it is told.
+    pub(crate) public_url: Option<Arc<str>>,
+    /// Whether connections are over TLS.
+    pub(crate) speaks_tls: bool,
 }
 
 /// Answers HTTP on `listener` until `shutdown`, and reaches the cluster by `network`; its metrics, and how it is, go to `telemetry`.
@@ -71,19 +77,23 @@ pub async fn run_with(
     let access = access.map_err(RunError::Config)?.counting(members.tally());
     let cluster = Cluster::new(&config);
     let watching = cluster.watch(&config, &own, WallClock::system())?;
+    let metrics = Arc::new(telemetry.register(|registry| Metrics::register(registry, &cluster)));
     let shared = Shared {
         cluster: cluster.clone(),
         bodies: Bodies::new(&config),
-        fetcher: Fetcher::new(&config.fetch)?,
+        fetcher: Fetcher::new(&config.fetch, Arc::clone(&metrics))?,
+        public_url: config.public_url.as_deref().map(Into::into),
+        speaks_tls: listener.tls().is_some(),
     };
     let entry = Entry {
+        metrics: Arc::clone(&metrics),
         access,
         hosts: Hosts::new(&config.hosts),
         slots: RequestSlots::new(config.requests_in_flight_max),
         bound_to,
         upstream: Upstream::new(&config, network)?,
     };
-    let gateway = Gateway { entry: Arc::new(entry), routes: routes(shared) };
+    let gateway = Gateway { entry: Arc::new(entry), routes: routes(shared, metrics) };
     let followed = members.followed().cloned();
     telemetry.tell_condition(move || {
         let directory = followed.as_ref().and_then(|followed| followed.unready_reason());
@@ -102,9 +112,11 @@ pub async fn run_with(
 }
 
 /// Every route, with the answers to what is not there.
-fn routes(shared: Shared) -> Router {
+fn routes(shared: Shared, metrics: Arc<Metrics>) -> Router {
     hma::routes()
+        .merge(feeds::routes())
         .fallback(hma::no_such_page)
         .method_not_allowed_fallback(hma::no_such_method)
         .with_state(shared)
+        .layer(middleware::from_fn_with_state(metrics, measure))
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tonic::{Request, Response, Status};
 use vigie_consortium::rights::{ItemView, ListedBanks};
-use vigie_consortium::{Admitted, Expiry, ItemPlace, Submission, View};
+use vigie_consortium::{Admitted, Expiry, ItemPlace, ItemRecord, Submission, View};
 use vigie_model::{Bank, BankId, Item, ItemId, LogHead};
 use vigie_proto::Invalid;
 use vigie_proto::bank::{
@@ -34,6 +34,13 @@ fn shown(view: &View, admitted: &Admitted<'_>, now: vigie_model::UnixMillis, ban
     };
     let owner = view.directory().member(bank.owner)?.name.to_string();
     Some(pb::Bank { name, owner, ..bank.into() })
+}
+
+/// Adds to the content of an item what its record says: its details, and the origin of its first submission.
+pub(super) fn describe(content: &mut pb::ItemContent, record: &ItemRecord) {
+    content.details = (!record.details.is_empty()).then(|| record.details.clone().into());
+    let origin = record.submissions.first().map(|first| first.origin.clone());
+    content.origin = origin.filter(|origin| !origin.is_empty()).map(Into::into);
 }
 
 /// The ids of the banks of a list.
@@ -351,6 +358,13 @@ impl pb::bank_service_server::BankService for BankGrpc {
         Ok(Response::new(pb::RemoveItemsResponse { sequence: sequence.0 }))
     }
 
+    async fn read_bank_changes(
+        &self,
+        request: Request<pb::ReadBankChangesRequest>,
+    ) -> Result<Response<pb::ReadBankChangesResponse>, Status> {
+        self.changes_page(request).await
+    }
+
     async fn get_log_head(
         &self,
         request: Request<pb::GetLogHeadRequest>,
@@ -397,9 +411,7 @@ impl Reading {
             let record = records.remove(&item.id);
             let mut item = pb::Item::from(item);
             if let (Some(record), Some(content)) = (record, &mut item.content) {
-                content.details = (!record.details.is_empty()).then(|| record.details.into());
-                let origin = record.submissions.first().map(|first| first.origin.clone());
-                content.origin = origin.filter(|origin| !origin.is_empty()).map(Into::into);
+                describe(content, &record);
                 let name_of = |member| self.view.directory().member(member).map(|member| &member.name);
                 let answered = |submission: Submission| {
                     let member = name_of(submission.member);

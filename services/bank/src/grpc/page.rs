@@ -1,18 +1,17 @@
 //! Pages of items, cut by their bytes.
 
-use prost::Message as _;
-use vigie_proto::pb::bank::v1 as pb;
+use prost::Message;
 
 /// The most bytes of the items of one page: clients of gRPC refuse an answer of more than 4 MB by default.
 pub(super) const PAGE_BYTES_MAX: usize = 3 << 20;
 /// The most bytes of an item that one page is expected to hold many of: 64 hashes of 64 bytes and 32 labels, all at their bounds.
 pub(super) const ITEM_BYTES: usize = 10 << 10;
 
-/// The first of the items that a page may hold, at least one, their bytes, and whether there are more.
-pub(super) fn first_of(
-    items: impl Iterator<Item = pb::Item>,
+/// The first of the messages that a page may hold, at least one, their bytes, and whether there are more.
+pub(super) fn first_of<M: Message>(
+    items: impl Iterator<Item = M>,
     bytes_max: usize,
-) -> (Vec<pb::Item>, usize, bool) {
+) -> (Vec<M>, usize, bool) {
     let (mut page, mut bytes) = (Vec::new(), 0);
     for item in items {
         // With its tag and its length.

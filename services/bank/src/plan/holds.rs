@@ -12,6 +12,7 @@ use super::Planner;
 use super::answer::Answer;
 use super::write::{Author, Holding};
 use crate::error::Error;
+use crate::store::changes::Touch;
 use crate::store::{Placement, to_model};
 
 impl Planner<'_> {
@@ -82,6 +83,7 @@ impl Planner<'_> {
             self.count_hold(item, bank, is_held);
             self.log(ChangeKind::ItemHeldSet { item, bank, held: is_held })?;
         }
+        self.touch_item(item, bank, Touch::Changed);
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use super::purge::Removed;
 use super::records::Records;
 use super::write::{Author, Write};
 use crate::error::Error;
+use crate::store::changes::Touch;
 use crate::store::{Placement, StoredItem, Undo, to_model};
 
 /// Where an item of a request ends up.
@@ -252,7 +253,7 @@ impl Planner<'_> {
         content: ItemContent,
     ) -> Result<ItemId, Error> {
         let id = ItemId(self.draft.last().next().0);
-        let item = Item { id, bank, added_at: self.now(), contributor, content };
+        let item = Item { id, bank, added_at: self.stamp(), contributor, content };
         let placement = Placement::of(&item);
         let hashes = placement.digest.hashes;
         self.count(id, bank, |sum| *sum += placement.digest);
@@ -328,6 +329,8 @@ impl Planner<'_> {
         self.state.counts.items -= 1;
         self.state.counts.hashes -= digest.hashes;
         self.log(ChangeKind::ItemRemoved { item, bank })?;
+        let added_at = vigie_log::UnixMillis(placement.added_at.0);
+        self.touch_item(item, bank, Touch::Removed { added_at });
         Ok(())
     }
 }

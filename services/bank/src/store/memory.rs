@@ -3,6 +3,8 @@
 //! Everything happens at once and in one thread, so that a run can be had again, and its commits can be made slow, or
 //! to fail with or without having been done.
 
+mod audit;
+mod changes;
 mod holds;
 mod purges;
 mod undos;
@@ -24,13 +26,13 @@ use vigie_proto::bank::decode_item;
 
 use crate::plan::digests::{PartDigest, Parts, Totals, slice_of};
 use crate::plan::purge::{Purge, PurgeTimes, Removed};
+use crate::store::changes::Touched;
 use crate::store::error::{CommitError, StoreError, corrupt};
 use crate::store::records::{
-    AsOf, AuditHead, Batch, Counts, DirectoryKey, DirectoryRow, EntryPage, EntryRange, FoundEntry, FoundPage,
-    HeadRow, ItemPage, ItemRange, ItemSearch, KeptUndo, Loaded, Placement, Rows, StoredEntry, StoredRecord,
-    Undo,
+    AsOf, Batch, Counts, DirectoryKey, DirectoryRow, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
+    KeptUndo, Loaded, Placement, Rows, StoredEntry, StoredRecord, Undo,
 };
-use crate::store::{ReadAudit, ReadBanks, ReadDigests, ReadItems, ReadState, Store};
+use crate::store::{ReadBanks, ReadDigests, ReadItems, ReadState, Store};
 
 /// What befalls a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,7 @@ impl Disk {
             items: BTreeMap::new(),
             records: BTreeMap::new(),
             undos: BTreeMap::new(),
+            touched: BTreeMap::new(),
             parts: Parts::default(),
             directory: BTreeMap::new(),
             entries: Vec::new(),
@@ -101,6 +104,7 @@ struct Contents {
     items: BTreeMap<ItemId, Vec<u8>>,
     records: BTreeMap<ItemId, StoredRecord>,
     undos: BTreeMap<ItemId, (Undo, Option<Vec<u8>>)>,
+    touched: BTreeMap<ItemId, Touched>,
     parts: Parts,
     directory: BTreeMap<DirectoryKey, DirectoryRow>,
     /// Of the audit, by index.
@@ -120,6 +124,7 @@ impl Contents {
         self.counts = rows.counts;
         self.items.extend(rows.items_added.iter().map(|item| (item.placement.item, item.payload.clone())));
         self.set_undos(rows);
+        self.touched.extend(rows.touched.iter().map(|touched| (touched.item, *touched)));
         self.records.extend(rows.records_set.iter().map(|set| (set.item, set.clone())));
         for item in &rows.items_removed {
             self.items.remove(item);
@@ -318,6 +323,8 @@ impl Store for MemoryStore {
             let times = contents.bank_purges.get(bank).copied();
             contents.purges.extend(times.map(|times| (*id, times)));
         }
+        let Contents { banks, touched, .. } = &mut *contents;
+        touched.retain(|_, touched| banks.contains_key(&touched.bank));
         Ok(gone.len() == rows_max as usize)
     }
 }
@@ -461,37 +468,5 @@ impl ReadDigests for MemoryStore {
         let contents = self.disk.contents();
         let beyond = contents.parts.iter().filter(|part| (part.bank, part.partition) > after);
         Ok(beyond.take(limit.into()).collect())
-    }
-}
-
-#[async_trait]
-impl ReadAudit for MemoryStore {
-    async fn audit_head(&self) -> Result<AuditHead, StoreError> {
-        let contents = self.disk.contents();
-        Ok(AuditHead { tree: contents.frontier()?, log: contents.log.head() })
-    }
-
-    async fn audit_entries(&self, range: &EntryRange) -> Result<EntryPage, StoreError> {
-        let contents = self.disk.contents();
-        let entries = contents.entries.iter().filter(|entry| entry.index >= range.from);
-        let entries = entries.filter(|entry| range.member.is_none_or(|member| entry.member == member.0));
-        let (entries, cut) = page(entries, range.count_max, range.bytes_max, |entry| entry.payload.len());
-        let found = |entry: &StoredEntry| FoundEntry { index: entry.index, payload: entry.payload.clone() };
-        let entries = entries.into_iter().map(found).collect();
-        Ok(EntryPage { entries, cut, size: contents.audit_size()? })
-    }
-
-    async fn audit_hashes(&self, positions: &[StoredIndex]) -> Result<Vec<NodeHash>, StoreError> {
-        self.disk.contents().nodes(positions)
-    }
-
-    async fn audit_hashes_from(
-        &self,
-        from: StoredIndex,
-        limit: u16,
-    ) -> Result<Vec<(StoredIndex, NodeHash)>, StoreError> {
-        let contents = self.disk.contents();
-        let nodes = (0..).map(StoredIndex).zip(contents.nodes.iter().copied());
-        Ok(nodes.skip_while(|(position, _)| *position < from).take(limit.into()).collect())
     }
 }

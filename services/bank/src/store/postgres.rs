@@ -22,6 +22,7 @@ mod lead;
 mod lists;
 mod migrate;
 mod purges;
+mod touched;
 mod writer;
 
 use std::fmt::{self, Debug};
@@ -44,19 +45,22 @@ use self::lead::{LEAD_IDLE, LEAD_MAX, Session};
 use self::writer::{ANSWER_MAX, Work, Writer, begin, late, roll_back, run};
 use crate::config::DatabaseUrl;
 use crate::plan::digests::PartDigest;
+use crate::store::changes::{ChangesPage, ChangesQuery};
 use crate::store::error::{CommitError, StoreError, failed};
 use crate::store::records::{
     AsOf, AuditHead, Batch, EntryPage, EntryRange, FoundPage, HeadRow, HeldRange, ItemPage, ItemRange,
     ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Rows, StoredRecord, Undo,
 };
 use crate::store::sql::audit;
+use crate::store::sql::changes;
 use crate::store::sql::find;
 use crate::store::sql::purges::{due, erase_is_due, page_of};
 use crate::store::sql::read::{self, integer};
 use crate::store::sql::rechain;
 use crate::store::sql::records;
 use crate::store::{
-    Integrity, Purging, ReadAudit, ReadBanks, ReadDigests, ReadHolds, ReadItems, ReadState, Store,
+    Integrity, Purging, ReadAudit, ReadBanks, ReadChanges, ReadDigests, ReadHolds, ReadItems, ReadState,
+    Store,
 };
 
 /// How long it is tried to learn what became of a commit: longer than the server leaves a lost transaction open.
@@ -405,6 +409,13 @@ impl ReadItems for PostgresStore {
 
     async fn item_page(&self, range: &ItemRange) -> Result<ItemPage, StoreError> {
         read!(self, |connection| read::item_page(connection, range))
+    }
+}
+
+#[async_trait]
+impl ReadChanges for PostgresStore {
+    async fn bank_changes(&self, query: &ChangesQuery) -> Result<Option<ChangesPage>, StoreError> {
+        read!(self, |connection| changes::bank_changes(connection, query, lists::RECORDS))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::plan::digests::{PartDigest, Totals};
 use crate::plan::purge::Purge;
 pub(crate) use crate::store::directory_rows::{DirectoryKey, DirectoryRow, DirectoryRows};
 
+use crate::store::changes::Touched;
 use crate::store::directory_rows::directory_of;
 use crate::store::error::StoreError;
 
@@ -59,6 +60,8 @@ pub(crate) struct Rows {
     pub(crate) undone: Vec<ItemId>,
     /// Records of items as they are from now on, unless `items_removed` names the item.
     pub(crate) records_set: Vec<StoredRecord>,
+    /// The latest changes of items that were removed, or whose records changed after they were added: each item once.
+    pub(crate) touched: Vec<Touched>,
     /// What is to be added to the digests of banks that are there. Those of `banks_deleted` go.
     pub(crate) digests: Vec<PartDigest>,
     /// Rows of the directory that are new or gone.

@@ -4,6 +4,7 @@ pub(super) mod rows;
 pub(super) mod read;
 pub(super) mod find;
 pub(super) mod audit;
+pub(super) mod changes;
 pub(super) mod purges;
 pub(super) mod records;
 pub(super) mod rechain;

@@ -15,6 +15,7 @@ mod insert;
 mod lists;
 mod migrate;
 mod purges;
+mod touched;
 #[cfg(test)]
 mod tests;
 

@@ -15,7 +15,7 @@
 //! Reading order: [`programme`], then one of [`ncmec`], [`threat_exchange`], [`stop_ncii`], [`tat`].
 
 pub mod programme;
-mod utc;
+pub mod utc;
 mod json;
 mod words;
 pub mod ncmec;

@@ -4,7 +4,7 @@ use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
 use vigie_model::UnixMillis;
 
 /// Writes a moment to the second: `2026-11-28T03:46:14Z`. One after the year 9999 is written as its end.
-pub(crate) fn to_text(at: UnixMillis) -> String {
+pub fn to_text(at: UnixMillis) -> String {
     let last = PrimitiveDateTime::MAX.assume_utc().unix_timestamp();
     let seconds = i64::try_from(at.0 / 1_000).unwrap_or(last).min(last);
     let at = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
@@ -13,7 +13,7 @@ pub(crate) fn to_text(at: UnixMillis) -> String {
 }
 
 /// Reads a moment after 1970 with an optional fraction of a second, and `Z` or an offset such as `+01:00`; `None` for anything else.
-pub(crate) fn from_text(text: &str) -> Option<UnixMillis> {
+pub fn from_text(text: &str) -> Option<UnixMillis> {
     let text = text.trim();
     let (date, rest) = (text.get(..10)?, text.get(10..)?);
     let rest = rest.strip_prefix(['T', 't', ' '])?;

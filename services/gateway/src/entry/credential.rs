@@ -3,13 +3,20 @@
 //! A wrong one is refused here, so that failed attempts count against the host that makes them and not against the gateway. What the caller
 //! may do is decided by the services, which get the credential with each call.
 
-use http::{HeaderMap, Request, StatusCode, header};
+use data_encoding::BASE64;
+use http::{HeaderMap, Request, StatusCode, Uri, header};
+use url::form_urlencoded;
 use vigie_access::Access;
 use vigie_clients::{Bearer, Code};
 use vigie_rpc::details;
 use vigie_serving::{Guard as _, Origin};
 
+use zeroize::Zeroizing;
+
 use crate::problem::Problem;
+
+/// How an API key begins.
+const PREFIX: &str = "vgk_";
 
 /// A method that anybody may call who proves to be somebody, by which a credential is checked.
 const CHECKED_BY: &str = "/vigie.consortium.v1.ConsortiumService/WhoAmI";
@@ -29,6 +36,28 @@ pub(super) fn of(headers: &HeaderMap) -> Result<Option<Bearer>, Problem> {
         return Err(wrong());
     }
     Bearer::new(credential.trim(), "the request").map(Some).map_err(|_| wrong())
+}
+
+/// The credential of a follower of a feed, in the place where clients of its programme have one. What is no API key of ours counts
+/// as none.
+pub(super) fn of_follower(uri: &Uri, headers: &HeaderMap) -> Option<Bearer> {
+    let key =
+        |text: &str| text.starts_with(PREFIX).then(|| Bearer::new(text.trim(), "the request").ok()).flatten();
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(authorization) = text(header::AUTHORIZATION.as_str()) {
+        let (scheme, credential) = authorization.split_once(' ')?;
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return key(credential.trim());
+        }
+        let decoded = Zeroizing::new(BASE64.decode(credential.trim().as_bytes()).ok()?);
+        return key(std::str::from_utf8(&decoded).ok()?.split_once(':')?.1);
+    }
+    if let Some(functions_key) = text("x-functions-key") {
+        return key(functions_key);
+    }
+    let mut parameters = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let (_, token) = parameters.find(|(name, _)| name == "access_token")?;
+    key(token.split_once('|')?.1)
 }
 
 /// Refuses a wrong credential. Without one, the services decide.
@@ -51,4 +80,41 @@ pub(super) async fn check(access: &Access, bearer: Option<&Bearer>, origin: &Ori
         }
         _ => Problem::busy(status.message()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use vigie_credentials::api_key::ApiKey;
+
+    use super::*;
+
+    fn follower(uri: &str, headers: &[(&'static str, String)]) -> Option<Bearer> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, HeaderValue::from_str(value).unwrap());
+        }
+        of_follower(&uri.parse().unwrap(), &map)
+    }
+
+    #[test]
+    fn a_key_is_found_where_each_programme_has_it() {
+        let key = ApiKey::generate().unwrap().reveal();
+        let basic = format!("Basic {}", BASE64.encode(format!("user:{}", *key).as_bytes()));
+        let token = format!("/feeds/threat_exchange/b/1/threat_updates/?access_token=12345678%7C{}", *key);
+        assert!(follower("/feeds/ncmec/b/v2/status", &[("authorization", basic)]).is_some());
+        assert!(follower("/feeds/tat/b/x", &[("authorization", format!("Bearer {}", *key))]).is_some());
+        assert!(
+            follower("/feeds/stop_ncii/b/FetchHashes", &[("x-functions-key", key.to_string())]).is_some()
+        );
+        assert!(follower(&token, &[]).is_some());
+    }
+
+    #[test]
+    fn what_a_client_has_to_send_to_anybody_counts_as_none() {
+        let basic = format!("Basic {}", BASE64.encode(b"user:secret"));
+        for headers in [vec![("authorization", basic)], vec![("x-functions-key", "a".to_owned())], vec![]] {
+            assert!(follower("/feeds/x?access_token=12345678|abcdefghijklmnopqrstuvwx", &headers).is_none());
+        }
+    }
 }

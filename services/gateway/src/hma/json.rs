@@ -20,7 +20,8 @@ pub(crate) async fn read(shared: &Shared, request: Request<Body>) -> Result<(Par
     read_at_most(shared, request, usize::MAX).await
 }
 
-async fn read_at_most(
+/// The same, of at most `max` bytes.
+pub(crate) async fn read_at_most(
     shared: &Shared,
     request: Request<Body>,
     max: usize,

@@ -18,6 +18,7 @@ use url::{Host, Url};
 
 use crate::media::addresses::is_public;
 use crate::media::bodies::too_large;
+use crate::metrics::Metrics;
 use crate::problem::Problem;
 
 /// The most redirects of one fetch.
@@ -107,6 +108,7 @@ pub(crate) struct Fetcher {
     bytes_max: usize,
     within: Duration,
     places: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
 }
 
 /// Which hosts may be fetched from.
@@ -181,7 +183,7 @@ impl Fetcher {
     /// # Errors
     ///
     /// TLS cannot be set up.
-    pub(crate) fn new(config: &FetchConfig) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(config: &FetchConfig, metrics: Arc<Metrics>) -> Result<Self, reqwest::Error> {
         let rules = Arc::new(Rules {
             enabled: config.enabled,
             hosts: config.hosts.clone(),
@@ -200,7 +202,7 @@ impl Fetcher {
             .user_agent(concat!("vigie/", env!("CARGO_PKG_VERSION")))
             .build()?;
         let places = Arc::new(Semaphore::new(config.at_once_max));
-        Ok(Self { client, rules, bytes_max: config.bytes_max, within, places })
+        Ok(Self { client, rules, bytes_max: config.bytes_max, within, places, metrics })
     }
 
     /// Fetches a file, at most `bytes_max` of it.
@@ -210,7 +212,9 @@ impl Fetcher {
         }
         let url = Url::parse(url).map_err(|error| Problem::bad(format!("invalid url: {error}")))?;
         let fetched = tokio::time::timeout(self.within, self.steps(url)).await;
-        fetched.unwrap_or_else(|_| Err(Problem::bad("the url could not be fetched in time")))
+        let fetched = fetched.unwrap_or_else(|_| Err(Problem::bad("the url could not be fetched in time")));
+        self.metrics.fetched(fetched.is_ok());
+        fetched
     }
 
     async fn steps(&self, mut url: Url) -> Result<Fetched, Problem> {
@@ -263,7 +267,11 @@ impl Fetcher {
 
 #[cfg(test)]
 mod tests {
+    use vigie_telemetry::Registry;
+
     use super::*;
+    use crate::cluster::Cluster;
+    use crate::config::Config;
 
     fn check(hosts: &[&str], private_hosts: &[&str], url: &str) -> bool {
         let owned = |hosts: &[&str]| hosts.iter().map(|host| (*host).to_owned()).collect();
@@ -304,7 +312,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_of_a_private_address_is_refused_where_the_connection_is_made() {
-        let fetcher = Fetcher::new(&FetchConfig { ms_max: 2_000, ..FetchConfig::default() }).unwrap();
+        let cluster = Cluster::new(&Config::default());
+        let metrics = Arc::new(Metrics::register(&mut Registry::default(), &cluster));
+        let config = FetchConfig { ms_max: 2_000, ..FetchConfig::default() };
+        let fetcher = Fetcher::new(&config, metrics).unwrap();
         let refused = fetcher.fetch("http://localhost:1/a.jpg").await.unwrap_err();
         assert_eq!(refused, Problem::bad("the url could not be fetched: its host cannot be reached"));
     }

@@ -27,21 +27,34 @@ pub struct Draft<C> {
     expected: Head,
     last: Sequence,
     now: UnixMillis,
+    stamp: UnixMillis,
     logged: Vec<Logged<C>>,
     stored: Vec<StoredChange>,
 }
 
 impl<C> Draft<C> {
-    /// An empty group after `head`, stamped with a time.
+    /// An empty group after `head`, planned and stamped at a time.
     #[must_use]
     pub const fn new(head: Head, now: UnixMillis) -> Self {
-        Self { expected: head, last: head.sequence, now, logged: Vec::new(), stored: Vec::new() }
+        Self { expected: head, last: head.sequence, now, stamp: now, logged: Vec::new(), stored: Vec::new() }
     }
 
-    /// The time of the group.
+    /// The same group with another stamp.
+    #[must_use]
+    pub fn stamped(self, stamp: UnixMillis) -> Self {
+        Self { stamp, ..self }
+    }
+
+    /// The clock's time when the group is planned, for decisions about what has expired.
     #[must_use]
     pub const fn now(&self) -> UnixMillis {
         self.now
+    }
+
+    /// The time with which the group is stamped: never earlier than that of the group before, even where the clock has stepped back.
+    #[must_use]
+    pub const fn stamp(&self) -> UnixMillis {
+        self.stamp
     }
 
     /// The newest change, of this group or before it.
@@ -90,7 +103,7 @@ impl<C> Draft<C> {
         let batch = Batch {
             expected: self.expected,
             head: Head { sequence: self.last, chain, ..self.expected },
-            committed_at: self.now,
+            committed_at: self.stamp,
             changes: self.stored,
             recorded,
             rows,

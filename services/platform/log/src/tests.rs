@@ -283,6 +283,10 @@ struct Running {
 
 impl Running {
     fn on(store: Arc<Store>) -> Self {
+        Self::on_clock(store, Arc::new(Ticks::default()))
+    }
+
+    fn on_clock(store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
         let limits = WriteLimits { group_changes_max: 100, queue_max: 100, queue_bytes_max: 1 << 20 };
         let feed = Arc::new(Feed::new(Arc::clone(&store) as _, FEED));
         let application = Arc::new(Counting(Arc::clone(&store)));
@@ -291,7 +295,7 @@ impl Running {
             Arc::clone(&store) as _,
             Arc::clone(&feed),
             Arc::new(Notify::new()),
-            Arc::new(Ticks::default()),
+            clock,
             limits,
         );
         let stop = Shutdown::new();
@@ -438,4 +442,36 @@ async fn a_purged_change_is_proven_and_sends_only_those_away_who_need_it() {
     let refusal = running.follow(None, odd).await.map(drop);
     assert_eq!(refusal, Err(FollowError::Purged { cursor: Sequence(0), purged: Sequence(3) }));
     running.end().await;
+}
+
+/// A clock that goes back and forth.
+#[derive(Debug, Default)]
+struct Restless(AtomicU64);
+
+impl Clock for Restless {
+    fn now(&self) -> UnixMillis {
+        UnixMillis(
+            [50, 20, 80, 10, 90, 30][self.0.fetch_add(1, Ordering::Relaxed).to_le_bytes()[0] as usize % 6],
+        )
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn times_of_commits_never_go_back_even_after_a_restart() {
+    let mut store = Arc::<Store>::default();
+    for round in 0..4 {
+        let running = Running::on_clock(store, Arc::new(Restless(AtomicU64::new(round))));
+        for write in 0..2 {
+            let before = running.log.settled();
+            running.add(&format!("{round}-{write}"), 1).await.unwrap();
+            let head = running.store.kept().log.head().sequence;
+            assert!(running.store.kept().log.committed_at(head).unwrap() > before);
+        }
+        store = running.end().await;
+    }
+    let kept = store.kept();
+    let times = (1..=8).map(|sequence| kept.log.committed_at(Sequence(sequence)).unwrap());
+    let times: Vec<_> = times.collect();
+    assert!(times.is_sorted(), "{times:?}");
+    assert_eq!(times.last(), Some(&UnixMillis(90)));
 }

@@ -2,6 +2,7 @@
 
 mod keys;
 mod queue;
+mod stamps;
 mod writer;
 
 pub use queue::{Log, WriteLimits};

@@ -4,7 +4,7 @@ use sqlx::postgres::PgConnection;
 use vigie_log::{Recorded, Sequence, StoredChange, UnixMillis};
 use vigie_model::{Bank, Partition};
 
-use super::purges;
+use super::{purges, touched};
 use crate::plan::digests::PartDigest;
 use crate::store::error::{StoreError, failed};
 use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry, StoredItem, StoredRecord, Undo};
@@ -25,6 +25,7 @@ pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Resul
     if !state.records_set.is_empty() {
         set_records(connection, &state.records_set).await?;
     }
+    touched::set(connection, &state.touched).await?;
     set_undos(connection, state).await?;
     if !state.items_removed.is_empty() {
         let removed: Vec<_> = state.items_removed.iter().map(|item| integer(item.0)).collect();
@@ -356,7 +357,8 @@ pub(super) async fn sweep_items(connection: &mut PgConnection, rows_max: u32) ->
     .execute(&mut *connection)
     .await
     .map_err(failed("sweep items"))?;
-    if swept.rows_affected() < u64::from(rows_max) {
+    let swept = swept.rows_affected().max(touched::sweep(connection, bank, rows_max).await?);
+    if swept < u64::from(rows_max) {
         sqlx::query("DELETE FROM sweeps WHERE bank_id = $1")
             .bind(bank)
             .execute(&mut *connection)

@@ -26,6 +26,7 @@ const SCHEMA: Schema = Schema {
     holds: include_str!("../../../migrations/postgres/0008_holds.sql"),
     undo_payloads: include_str!("../../../migrations/postgres/0009_undo_payloads.sql"),
     match_ratios: include_str!("../../../migrations/postgres/0010_match_ratios.sql"),
+    touched: include_str!("../../../migrations/postgres/0011_touched.sql"),
 };
 
 /// A migration takes as long as it takes: its statements wait for locks, and pause while the bank computes.

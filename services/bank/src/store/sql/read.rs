@@ -262,7 +262,7 @@ pub(in crate::store) async fn item<C: Reader>(connection: &mut C, id: ItemId) ->
 }
 
 /// Whether a bank is living.
-async fn is_living<C: Reader>(connection: &mut C, bank: BankId) -> Read<bool> {
+pub(super) async fn is_living<C: Reader>(connection: &mut C, bank: BankId) -> Read<bool> {
     let read = |row: &C::Row| row.number::<u32>(0).map_err(|_| corrupt("a bank"));
     let select = "SELECT id FROM banks WHERE id = $1";
     Ok(first(connection, "find a bank", select, &[Value::Number(bank.0.into())], read).await?.is_some())

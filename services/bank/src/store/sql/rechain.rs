@@ -38,8 +38,9 @@ const ITEM_RECORDS: i64 = 6;
 const UNDOS: i64 = 7;
 const HOLDS: i64 = 8;
 const UNDO_PAYLOADS: i64 = 9;
-/// The version that this build reads.
 const MATCH_RATIOS: i64 = 10;
+/// The version that this build reads.
+const TOUCHED: i64 = 11;
 
 /// The texts of the schema's steps, for one kind of database. A step that has been released is never edited: the next one
 /// changes what it made.
@@ -69,6 +70,8 @@ pub(in crate::store) struct Schema {
     pub(in crate::store) undo_payloads: &'static str,
     /// Step 10.
     pub(in crate::store) match_ratios: &'static str,
+    /// Step 11.
+    pub(in crate::store) touched: &'static str,
 }
 
 impl Schema {
@@ -85,6 +88,7 @@ impl Schema {
             step(HOLDS, "holds", self.holds),
             step(UNDO_PAYLOADS, "undo payloads", self.undo_payloads),
             step(MATCH_RATIOS, "match ratios", self.match_ratios),
+            step(TOUCHED, "touched", self.touched),
         ])
     }
 }

@@ -6,7 +6,7 @@ use sqlx::{QueryBuilder, Sqlite};
 use vigie_log::{Sequence, StoredChange, UnixMillis};
 use vigie_model::Partition;
 
-use super::purges;
+use super::{purges, touched};
 use crate::store::error::{StoreError, failed};
 use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry};
 use crate::store::sql::read::{self, integer};
@@ -40,6 +40,7 @@ pub(super) async fn batch(connection: &mut SqliteConnection, batch: &Batch) -> R
             .push_bind(set.hold_ends().map(integer));
     })
     .await?;
+    touched::set(connection, &state.touched).await?;
     set_undos(connection, state).await?;
     if !state.items_removed.is_empty() {
         let removed = json(state.items_removed.iter().map(|item| item.0));
@@ -253,7 +254,7 @@ const fn difference(value: u64) -> i64 {
 }
 
 /// Inserts rows, many to a statement.
-async fn rows<T>(
+pub(super) async fn rows<T>(
     connection: &mut SqliteConnection,
     insert: &'static str,
     rows: &[T],
@@ -308,7 +309,8 @@ pub(super) async fn sweep_items(
     .execute(&mut *connection)
     .await
     .map_err(failed("sweep items"))?;
-    if swept.rows_affected() < u64::from(rows_max) {
+    let swept = swept.rows_affected().max(touched::sweep(connection, bank, rows_max).await?);
+    if swept < u64::from(rows_max) {
         sqlx::query("DELETE FROM sweeps WHERE bank_id = ?")
             .bind(bank)
             .execute(&mut *connection)

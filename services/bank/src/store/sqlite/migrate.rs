@@ -26,6 +26,7 @@ const SCHEMA: Schema = Schema {
     holds: include_str!("../../../migrations/sqlite/0008_holds.sql"),
     undo_payloads: include_str!("../../../migrations/sqlite/0009_undo_payloads.sql"),
     match_ratios: include_str!("../../../migrations/sqlite/0010_match_ratios.sql"),
+    touched: include_str!("../../../migrations/sqlite/0011_touched.sql"),
 };
 
 /// Brings the schema up to date, whatever it is now. A connection on which this fails is not used again.

@@ -10,10 +10,11 @@ use vigie_log::{ChangePage, ChangeRange, Head, LogId, LogRead, LogStore, Recorde
 use vigie_model::{Bank, BankId, Item, ItemId};
 
 use crate::plan::digests::PartDigest;
+use crate::store::changes::{ChangesPage, ChangesQuery};
 use crate::store::{
     AsOf, AuditHead, Batch, CommitError, EntryPage, EntryRange, FoundPage, HeadRow, HeldRange, ItemPage,
     ItemRange, ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Purging, ReadAudit, ReadBanks,
-    ReadDigests, ReadHolds, ReadItems, ReadState, Rows, StoredRecord, Undo,
+    ReadChanges, ReadDigests, ReadHolds, ReadItems, ReadState, Rows, StoredRecord, Undo,
 };
 use crate::tests::*;
 
@@ -227,6 +228,14 @@ impl ReadState for Faulty {
 impl ReadBanks for Faulty {
     async fn banks(&self, ids: &[BankId]) -> Result<AsOf<Vec<Bank>>, StoreError> {
         self.inner.banks(ids).await
+    }
+}
+
+#[async_trait]
+impl ReadChanges for Faulty {
+    async fn bank_changes(&self, query: &ChangesQuery) -> Result<Option<ChangesPage>, StoreError> {
+        self.readable()?;
+        self.inner.bank_changes(query).await
     }
 }
 

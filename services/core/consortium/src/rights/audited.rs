@@ -47,7 +47,7 @@ impl Method {
             | Self::SetAlias
             | Self::SetQuota
             | Self::SetCharter => Audited::Written,
-            Self::GetItem | Self::ListItems | Self::FindItems => Audited::Read,
+            Self::GetItem | Self::ListItems | Self::FindItems | Self::ReadBankChanges => Audited::Read,
             // Feeds have every hash of a shard. Who reads of members, and who reads the audit, administrates.
             Self::FeedWatch
             | Self::FeedLoad

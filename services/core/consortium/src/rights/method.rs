@@ -83,6 +83,8 @@ methods! {
     SetItemHold = "/vigie.bank.v1.BankService/SetItemHold",
     /// Removes items.
     RemoveItems = "/vigie.bank.v1.BankService/RemoveItems",
+    /// Reads the changes of one bank, with hashes.
+    ReadBankChanges = "/vigie.bank.v1.BankService/ReadBankChanges",
     /// Counts banks, items and changes.
     GetLogHead = "/vigie.bank.v1.BankService/GetLogHead",
     /// Streams a shard's changes.

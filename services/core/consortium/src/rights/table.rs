@@ -119,7 +119,9 @@ pub(super) const fn row(method: Method) -> Row {
         // The one change of items that an operator can make.
         Method::SetItemHold => roles([No, No, OwnItems, OwnItems, No, EveryItem]),
         Method::GetItem => roles([No, Items, Items, Items, Details, No]),
-        Method::ListItems | Method::FindItems => roles([No, Hashes, Hashes, Hashes, No, No]),
+        Method::ListItems | Method::FindItems | Method::ReadBankChanges => {
+            roles([No, Hashes, Hashes, Hashes, No, No])
+        }
 
         // Feeds are of shards, which hold every member's banks.
         Method::FeedWatch | Method::FeedLoad => processes(&[Matcher], NOBODY),

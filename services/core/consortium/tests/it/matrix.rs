@@ -47,6 +47,7 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::DeleteBank
         | Method::AddItems
         | Method::ListItems
+        | Method::ReadBankChanges
         | Method::RevokeGrant
         | Method::SetAlias
         | Method::ListGrants

@@ -8,7 +8,9 @@ use tokio::time::Instant;
 
 use crate::application::{Application, Write};
 use crate::error::WriteRefused;
+use crate::position::UnixMillis;
 use crate::write::keys::Key;
+use crate::write::stamps::Stamps;
 
 /// The limits of a log's writes.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +28,7 @@ pub struct Log<A: Application> {
     queue: mpsc::Sender<Queued<A>>,
     bytes: Arc<Semaphore>,
     bytes_max: usize,
+    stamps: Arc<Stamps>,
 }
 
 impl<A: Application> fmt::Debug for Log<A> {
@@ -60,10 +63,17 @@ impl<A: Application> Queued<A> {
 
 impl<A: Application> Log<A> {
     /// A queue, and the end from which the writer takes.
-    pub(super) fn new(limits: &WriteLimits) -> (Self, mpsc::Receiver<Queued<A>>) {
+    pub(super) fn new(limits: &WriteLimits, stamps: Arc<Stamps>) -> (Self, mpsc::Receiver<Queued<A>>) {
         let (sender, receiver) = mpsc::channel(limits.queue_max);
         let bytes_max = limits.queue_bytes_max.min(Semaphore::MAX_PERMITS);
-        (Self { queue: sender, bytes: Arc::new(Semaphore::new(bytes_max)), bytes_max }, receiver)
+        (Self { queue: sender, bytes: Arc::new(Semaphore::new(bytes_max)), bytes_max, stamps }, receiver)
+    }
+
+    /// Returns a time just before now, such that no change with a time up to it is committed after this call. A read of the store that
+    /// begins after it has all of them.
+    #[must_use]
+    pub fn settled(&self) -> UnixMillis {
+        self.stamps.settled()
     }
 
     /// The number of writes that wait.

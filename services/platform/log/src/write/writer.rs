@@ -21,6 +21,7 @@ use crate::feed::Feed;
 use crate::store::{Batch, CommitError, Head, LogStore};
 use crate::write::keys::Keys;
 use crate::write::queue::{Log, Queued, WriteLimits};
+use crate::write::stamps::Stamps;
 
 /// How often a group is planned anew because another writer was quicker.
 const ATTEMPTS_MAX: usize = 5;
@@ -32,6 +33,7 @@ pub struct Writer<A: Application> {
     feed: Arc<Feed<A>>,
     sweep: Arc<Notify>,
     clock: Arc<dyn Clock>,
+    stamps: Arc<Stamps>,
     changes_max: usize,
     queue: mpsc::Receiver<Queued<A>>,
     /// Taken from the queue, but too large for the group before.
@@ -75,16 +77,23 @@ impl<A: Application> Writer<A> {
         clock: Arc<dyn Clock>,
         limits: WriteLimits,
     ) -> (Log<A>, Self) {
-        let (log, queue) = Log::new(&limits);
+        let stamps = Arc::new(Stamps::new(Arc::clone(&clock)));
+        let (log, queue) = Log::new(&limits, Arc::clone(&stamps));
         let (held, standing, look) = (None, None, Arc::default());
         let changes_max = limits.group_changes_max;
-        (log, Self { application, store, feed, sweep, clock, changes_max, queue, held, standing, look })
+        (
+            log,
+            Self { application, store, feed, sweep, clock, stamps, changes_max, queue, held, standing, look },
+        )
     }
 
     /// Loads the state, so that the first write need not.
     pub async fn load(&mut self) -> Result<(), A::StoreError> {
         if self.standing.is_none() {
             let Loaded { head, state, summary } = self.application.load().await?;
+            if let Some(committed_at) = self.store.committed_at(head.sequence).await? {
+                self.stamps.raise(committed_at);
+            }
             tracing::debug!(sequence = head.sequence.0, "the log is loaded");
             self.application.show(&state);
             self.feed.reset(head.sequence, summary);
@@ -169,6 +178,9 @@ impl<A: Application> Writer<A> {
     async fn attempt(&mut self, group: &[Queued<A>]) -> Result<Outcomes<A>, Setback> {
         // The state first: if another writer comes in between, the commit finds the head moved.
         self.load().await.map_err(unprepared)?;
+        // Until this attempt is over.
+        let stamps = Arc::clone(&self.stamps);
+        let stamp = stamps.next();
         let now = self.clock.now();
         let keys: Vec<String> =
             group.iter().filter_map(|queued| queued.key.as_ref()).map(|key| key.text.clone()).collect();
@@ -188,7 +200,8 @@ impl<A: Application> Writer<A> {
         let writes: Vec<&A::Write> = group.iter().map(|queued| &queued.write).collect();
         let known = self.application.look_up(state, &writes).await.map_err(unprepared)?;
         let (outcomes, Planned { draft, rows, delta }) = {
-            let mut planner = self.application.planner(state, known, Draft::new(*head, now));
+            let mut planner =
+                self.application.planner(state, known, Draft::new(*head, now).stamped(stamp.at));
             let plan = |queued: &Queued<A>| {
                 if let Some(answer) = keys.answer(queued.key.as_ref()) {
                     return answer.map_err(A::Error::from);

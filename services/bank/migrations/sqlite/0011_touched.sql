@@ -1,0 +1,14 @@
+-- The latest changes of items, for those who follow one bank: one row for each item that was removed, or whose record changed after it was
+-- added. An item without a row was last changed when it was added: its id is the sequence of that. Kind 1 is a change of the record, kind 2
+-- a removal; only for that is it recorded when the item was added. Rows of removed items stay: they hold no hashes.
+
+CREATE TABLE touched (
+    item_id INTEGER PRIMARY KEY,
+    bank_id INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    changed_at_ms INTEGER NOT NULL,
+    added_at_ms INTEGER,
+    kind INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX touched_by_bank ON touched (bank_id, sequence);

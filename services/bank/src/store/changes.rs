@@ -1,0 +1,258 @@
+//! The changes of one bank's items: each item once, at its latest change, in the order of sequences.
+//!
+//! An item that nothing has happened to since it was added needs no row for this: its id is the sequence of its latest change. All others
+//! have a row of their own ([`Touched`]). A page merges the two.
+
+use vigie_log::{Sequence, UnixMillis};
+use vigie_model::{BankId, Item, ItemId};
+
+use crate::store::records::StoredRecord;
+
+/// The latest change of an item, other than the one that added it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Touched {
+    /// The item.
+    pub(crate) item: ItemId,
+    /// Its bank.
+    pub(crate) bank: BankId,
+    /// The change.
+    pub(crate) sequence: Sequence,
+    /// When.
+    pub(crate) at: UnixMillis,
+    /// The change's kind.
+    pub(crate) touch: Touch,
+}
+
+/// What happened to an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Touch {
+    /// Its record changed.
+    Changed,
+    /// It was removed.
+    Removed {
+        /// When it had been added.
+        added_at: UnixMillis,
+    },
+}
+
+impl Touch {
+    /// The number that is stored for it.
+    pub(crate) const fn kind(self) -> u8 {
+        match self {
+            Self::Changed => 1,
+            Self::Removed { .. } => 2,
+        }
+    }
+
+    /// When the item had been added, where that is stored.
+    pub(crate) const fn added_at(self) -> Option<UnixMillis> {
+        match self {
+            Self::Changed => None,
+            Self::Removed { added_at } => Some(added_at),
+        }
+    }
+
+    /// What [`Self::kind`] and [`Self::added_at`] stored.
+    pub(crate) const fn read(kind: u8, added_at: Option<UnixMillis>) -> Option<Self> {
+        match (kind, added_at) {
+            (1, None) => Some(Self::Changed),
+            (2, Some(added_at)) => Some(Self::Removed { added_at }),
+            _ => None,
+        }
+    }
+}
+
+/// Where a read of changes begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// After this change.
+    After(Sequence),
+    /// After every change up to this time.
+    AfterTime(UnixMillis),
+}
+
+/// Which changes to read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ChangesQuery {
+    /// Of this bank,
+    pub(crate) bank: BankId,
+    /// from here on,
+    pub(crate) start: Start,
+    /// up to this time, if there is one,
+    pub(crate) through: Option<UnixMillis>,
+    /// at most this many,
+    pub(crate) count_max: u16,
+    /// and no more once their payloads have about this many bytes together.
+    pub(crate) bytes_max: usize,
+}
+
+/// An item at its latest change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ChangedItem {
+    /// The item.
+    pub(crate) item: ItemId,
+    /// Its latest change.
+    pub(crate) sequence: Sequence,
+    /// When.
+    pub(crate) at: UnixMillis,
+    /// What it is since.
+    pub(crate) state: ChangedState,
+}
+
+/// What an item is since its latest change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ChangedState {
+    /// It is there.
+    Living(Box<Item>),
+    /// It was removed.
+    Removed {
+        /// When it had been added.
+        added_at: UnixMillis,
+        /// The item, while it can be brought back.
+        item: Option<Box<Item>>,
+    },
+}
+
+impl ChangedItem {
+    /// An item that nothing has happened to since it was added.
+    pub(crate) fn added(item: Item) -> Self {
+        let (id, at) = (item.id, UnixMillis(item.added_at.0));
+        Self { item: id, sequence: Sequence(id.0), at, state: ChangedState::Living(Box::new(item)) }
+    }
+
+    /// An item with a row of its own. `None` where the row says that it is there, and it is not.
+    pub(crate) fn touched(touched: &Touched, item: Option<Item>) -> Option<Self> {
+        let item = item.map(Box::new);
+        let state = match touched.touch {
+            Touch::Changed => ChangedState::Living(item?),
+            Touch::Removed { added_at } => ChangedState::Removed { added_at, item },
+        };
+        Some(Self { item: touched.item, sequence: touched.sequence, at: touched.at, state })
+    }
+}
+
+/// Rows that were read in order, up to a bound or to the end of a range.
+#[derive(Debug)]
+pub(crate) struct Rows<T> {
+    /// The rows.
+    pub(crate) rows: Vec<T>,
+    /// Where they end: the sequence of the last one, if a bound was reached.
+    pub(crate) cut_at: Option<Sequence>,
+}
+
+/// A part of a bank's changes, as of one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ChangesPage {
+    /// By sequence. There may be none although there are more.
+    pub(crate) items: Vec<ChangedItem>,
+    /// The records of those that are there and have one.
+    pub(crate) records: Vec<StoredRecord>,
+    /// Where the page begins.
+    pub(crate) after: Sequence,
+    /// Every change from there up to this one is in the page.
+    pub(crate) through: Sequence,
+    /// Whether the range that was asked for goes on.
+    pub(crate) has_more: bool,
+    /// The newest change of the log.
+    pub(crate) head: Sequence,
+}
+
+impl ChangesPage {
+    /// A page without changes, where a range ends.
+    pub(crate) fn empty(after: Sequence, head: Sequence) -> Self {
+        Self { items: Vec::new(), records: Vec::new(), after, through: after, has_more: false, head }
+    }
+
+    /// Merges what was read of the range from `after` to `through`. Of items that were added, those with a row of their own are `None`.
+    pub(crate) fn merged(
+        added: Rows<Option<ChangedItem>>,
+        touched: Rows<ChangedItem>,
+        (after, through): (Sequence, Sequence),
+        count_max: usize,
+        head: Sequence,
+    ) -> Self {
+        let read_to = [added.cut_at, touched.cut_at].into_iter().flatten().fold(through, Sequence::min);
+        let mut items: Vec<ChangedItem> = added.rows.into_iter().flatten().chain(touched.rows).collect();
+        items.retain(|item| item.sequence <= read_to);
+        items.sort_unstable_by_key(|item| item.sequence);
+        let is_cut = items.len() > count_max;
+        items.truncate(count_max);
+        let last = items.last().map(|item| item.sequence);
+        let read_to = last.filter(|_| is_cut).unwrap_or(read_to);
+        Self { items, records: Vec::new(), after, through: read_to, has_more: read_to < through, head }
+    }
+
+    /// The items that are there, whose records are to be read.
+    pub(crate) fn living(&self) -> Vec<ItemId> {
+        let is_living = |changed: &&ChangedItem| matches!(changed.state, ChangedState::Living(_));
+        self.items.iter().filter(is_living).map(|changed| changed.item).collect()
+    }
+}
+
+/// The last sequence up to which every change has a time up to another one, found by halves: times ascend with sequences. `next` reads the
+/// first row after a sequence and up to another one, if there is one, as its sequence and its time.
+pub(crate) struct Halves {
+    low: Sequence,
+    high: Sequence,
+}
+
+impl Halves {
+    /// Looks among changes up to `high`.
+    pub(crate) const fn up_to(high: Sequence) -> Self {
+        Self { low: Sequence::ZERO, high }
+    }
+
+    /// The range of which the first row is asked for next: after the one, up to the other. `None` where the place is found.
+    pub(crate) fn next(&self) -> Option<(Sequence, Sequence)> {
+        let middle = Sequence(self.low.0 + (self.high.0 - self.low.0) / 2);
+        (self.low < self.high).then_some((middle, self.high))
+    }
+
+    /// Takes the first row of the range, if there is one, and whether its time is one of those that are looked for.
+    pub(crate) fn take(&mut self, found: Option<(Sequence, bool)>) {
+        let middle = Sequence(self.low.0 + (self.high.0 - self.low.0) / 2);
+        match found {
+            Some((sequence, true)) => self.low = sequence,
+            Some((_, false)) | None => self.high = middle,
+        }
+    }
+
+    /// The place.
+    pub(crate) const fn found(&self) -> Sequence {
+        self.low
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_time_is_found_by_halves(
+            steps in prop::collection::vec((1..5_u64, 0..3_u64), 0..40), time in 0..60_u64, beyond in 0..5_u64
+        ) {
+            let mut rows = vec![(0, 0)];
+            for (gap, later) in steps {
+                let (sequence, at) = rows[rows.len() - 1];
+                rows.push((sequence + gap, at + later));
+            }
+            rows.remove(0);
+            let high = rows.last().map_or(0, |row| row.0) + beyond;
+            let mut halves = Halves::up_to(Sequence(high));
+            let mut reads = 0;
+            while let Some((after, through)) = halves.next() {
+                reads += 1;
+                let found = rows.iter().find(|row| row.0 > after.0 && row.0 <= through.0);
+                halves.take(found.map(|row| (Sequence(row.0), row.1 <= time)));
+            }
+            let expected = rows.iter().rfind(|row| row.1 <= time).map_or(0, |row| row.0);
+            let found = halves.found().0;
+            prop_assert!(rows.iter().all(|row| (row.0 <= found) == (row.1 <= time)), "{found} of {rows:?}");
+            prop_assert!(found <= expected);
+            prop_assert!(reads <= 9, "{reads}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! A bank as NCMEC hash sharing, version 2.
+//!
+//! The bank is the one member of its environment, with the bank's id, and the id of an entry is that of its item. A range of times
+//! is read in pages by the links that each page has; as its times are past when it is asked for, nothing new comes into it, and what
+//! changes meanwhile moves out of it into a later one.
+
+use axum::Extension;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse as _, Response};
+use http::header;
+use serde::Deserialize;
+use vigie_clients::{BankListing, ChangesFrom};
+use vigie_formats::ncmec::{Member, Page, about, entries as entries_of, render};
+use vigie_formats::utc;
+use vigie_model::{Sequence, UnixMillis};
+
+use crate::entry::ClientAddress;
+use crate::feeds::source::{By, PAGE_MAX, Range, bank, end_of_second, page};
+use crate::hma::Refusal;
+use crate::server::Shared;
+use crate::upstream::Caller;
+
+/// Entries of a page, as many as the programme's own have.
+const SIZE: u16 = PAGE_MAX;
+
+fn xml(document: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, "application/xml; charset=utf-8")], document).into_response()
+}
+
+/// The bank as a member of the programme.
+fn member(bank: &BankListing) -> Member {
+    Member { id: bank.id.0.into(), name: bank.name.to_string() }
+}
+
+/// Says who asks.
+pub(crate) async fn status(
+    Extension(caller): Extension<Caller>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
+    Path(name): Path<String>,
+) -> Result<Response, Refusal> {
+    let bank = bank(&caller, &name).await?;
+    let address = address.map(|address| address.to_string()).unwrap_or_default();
+    Ok(xml(about::status(&address, "follower", &member(&bank))))
+}
+
+/// Lists the members: the bank alone.
+pub(crate) async fn members(
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> Result<Response, Refusal> {
+    Ok(xml(about::members(&[member(&bank(&caller, &name).await?)])))
+}
+
+/// Lists the reasons for negative feedback, of which there are none: feedback is not taken here.
+pub(crate) async fn reasons(
+    Extension(caller): Extension<Caller>,
+    Path((name, kind)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    bank(&caller, &name).await?;
+    Ok(xml(about::reasons(&kind, &[])))
+}
+
+/// A range of times, and the place in it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Asked {
+    from: Option<String>,
+    to: Option<String>,
+    start: Option<u64>,
+    after: Option<u64>,
+}
+
+/// A time of a query, to the second.
+fn second(name: &str, text: Option<&str>) -> Result<Option<UnixMillis>, Refusal> {
+    let parsed = text.map(|text| {
+        utc::from_text(text)
+            .ok_or_else(|| Refusal::bad(format!("{name} is no time such as 2026-01-31T18:00:00Z")))
+    });
+    Ok(parsed.transpose()?.map(|at| UnixMillis(at.0 / 1_000 * 1_000)))
+}
+
+/// A page of entries that were changed after `from` and up to `to`.
+pub(crate) async fn entries(
+    State(_): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Refusal> {
+    let bank = bank(&caller, &name).await?;
+    let (from, to) = (second("from", asked.from.as_deref())?, second("to", asked.to.as_deref())?);
+    let begin = match (asked.after, from) {
+        (Some(after), _) => ChangesFrom::After(Sequence(after)),
+        (None, Some(from)) if from.0 > 0 => ChangesFrom::AfterTime(end_of_second(from)),
+        (None, _) => ChangesFrom::Beginning,
+    };
+    let range = Range { from: begin, through: to.map(end_of_second), size: SIZE, by: By::Id };
+    let page = page(&caller, &bank.name, range).await?;
+    let member = member(&bank);
+    let start = asked.start.unwrap_or(0).saturating_add(page.records.len() as u64);
+    let next = page.has_more.then(|| {
+        let time = |name: &str, at: Option<UnixMillis>| {
+            at.map(|at| format!("{name}={}&", utc::to_text(at))).unwrap_or_default()
+        };
+        // What is left is not counted; clients take the number for an estimate.
+        let (size, max) = (SIZE, start + u64::from(SIZE) + 1);
+        let after = page.next_after;
+        format!(
+            "/v2/entries?{}{}start={start}&size={size}&max={max}&after={after}",
+            time("from", from),
+            time("to", to)
+        )
+    });
+    let entries =
+        page.records.iter().flat_map(|(item, record)| entries_of(record, &member, &item.to_string()));
+    Ok(xml(render(&Page { entries: entries.collect(), next, ..Page::default() })))
+}

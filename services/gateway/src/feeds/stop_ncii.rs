@@ -1,0 +1,67 @@
+//! A bank as StopNCII, version 1.
+
+use axum::Extension;
+use axum::extract::{Path, Query};
+use axum::response::{IntoResponse as _, Response};
+use http::header;
+use serde::Deserialize;
+use vigie_clients::ChangesFrom;
+use vigie_formats::stop_ncii::{Page, hash_records, render};
+use vigie_model::{Sequence, UnixMillis};
+
+use crate::feeds::source::{By, PAGE_MAX, Range, bank, end_of_second, page};
+use crate::hma::Refusal;
+use crate::upstream::Caller;
+
+/// Records of a page, unless another number is asked for.
+const SIZE_DEFAULT: u16 = 800;
+/// The first start of every client.
+const FIRST_START: u64 = 10;
+
+/// Which records are asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Asked {
+    start_timestamp: Option<u64>,
+    page_size: Option<u16>,
+    next_page_token: Option<String>,
+}
+
+/// A page of records, the earliest first.
+pub(crate) async fn fetch_hashes(
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Refusal> {
+    let bank = bank(&caller, &name).await?;
+    let start = asked.start_timestamp.unwrap_or(FIRST_START);
+    let since = (start > FIRST_START).then(|| UnixMillis(start.saturating_mul(1_000)));
+    let token = asked.next_page_token.as_deref().filter(|token| !token.is_empty());
+    let token = token
+        .map(|token| token.parse().map_err(|_| Refusal::bad("nextPageToken is none of ours")))
+        .transpose()?;
+    let from = match (token, since) {
+        (Some(after), _) => ChangesFrom::After(Sequence(after)),
+        // The first second is asked for again: more may have been changed in it.
+        (None, Some(since)) => ChangesFrom::AfterTime(UnixMillis(since.0 - 1)),
+        (None, None) => ChangesFrom::Beginning,
+    };
+    let size = asked.page_size.unwrap_or(SIZE_DEFAULT).clamp(1, PAGE_MAX);
+    let page = page(
+        &caller,
+        &bank.name,
+        Range { from, through: None, size, by: By::Value { since: since.map(end_of_second) } },
+    )
+    .await?;
+    let case = format!("00000000-0000-4000-8000-{:012x}", bank.id.0);
+    let records = page.records.iter().flat_map(|(_, record)| hash_records(record, &case)).collect();
+    let newest = page.newest().map_or(0, |at| at.0 / 1_000);
+    let body = render(&Page {
+        records,
+        next_page_token: page.has_more.then(|| page.next_after.to_string()),
+        next_set_timestamp: newest.max(start),
+        has_more_records: page.has_more,
+        ..Page::default()
+    });
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}

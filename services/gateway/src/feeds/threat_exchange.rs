@@ -1,0 +1,107 @@
+//! A bank as ThreatExchange `threat_updates`. Every privacy group is the bank.
+
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
+use http::{HeaderMap, Uri, header};
+use serde::Deserialize;
+use serde_json::json;
+use url::form_urlencoded;
+use vigie_clients::ChangesFrom;
+use vigie_formats::threat_exchange::{NextLink, Page, render, updates as updates_of};
+use vigie_model::{Sequence, UnixMillis};
+
+use crate::feeds::link;
+use crate::feeds::source::{By, PAGE_MAX, Range, bank, end_of_second, page};
+use crate::hma::Refusal;
+use crate::server::Shared;
+use crate::upstream::Caller;
+
+/// Updates of a page, unless another number is asked for.
+const LIMIT_DEFAULT: u16 = 100;
+
+/// Which updates are asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Asked {
+    start_time: Option<u64>,
+    stop_time: Option<u64>,
+    limit: Option<u16>,
+    types: Option<String>,
+    after: Option<u64>,
+}
+
+/// A page of updates, the earliest first.
+pub(crate) async fn updates(
+    State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    Path((name, _)): Path<(String, String)>,
+    Query(asked): Query<Asked>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let bank = bank(&caller, &name).await?;
+    // The first second is asked for again: more may have been changed in it.
+    let since =
+        asked.start_time.filter(|since| *since > 0).map(|since| UnixMillis(since.saturating_mul(1_000)));
+    let begin = match (asked.after, since) {
+        (Some(after), _) => ChangesFrom::After(Sequence(after)),
+        (None, Some(since)) => ChangesFrom::AfterTime(UnixMillis(since.0 - 1)),
+        (None, None) => ChangesFrom::Beginning,
+    };
+    let range = Range {
+        from: begin,
+        through: asked.stop_time.map(|stop| UnixMillis(stop.saturating_mul(1_000).saturating_add(999))),
+        size: asked.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, PAGE_MAX),
+        by: By::Value { since: since.map(end_of_second) },
+    };
+    let types = asked.types.as_deref().filter(|types| !types.is_empty());
+    let is_wanted = |kind: &str| types.is_none_or(|types| types.split(',').any(|wanted| wanted == kind));
+    let mut from = begin;
+    let (updates, page) = loop {
+        let page = page(&caller, &bank.name, Range { from, ..range }).await?;
+        let updates =
+            page.records.iter().flat_map(|(item, record)| updates_of(record, item.0, bank.id.0.into()));
+        let updates: Vec<_> = updates.filter(|update| is_wanted(&update.kind)).collect();
+        // Clients stop at an empty page.
+        if !updates.is_empty() || !page.has_more {
+            break (updates, page);
+        }
+        from = ChangesFrom::After(page.next_after);
+    };
+    let next = page.has_more.then(|| next(&shared, &headers, &uri, page.next_after)).transpose()?;
+    let body = render(&Page { updates, next, ..Page::default() });
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// The link of the next page: the same request, from another place on. It carries the caller's token, as clients add nothing to it.
+fn next(shared: &Shared, headers: &HeaderMap, uri: &Uri, after: Sequence) -> Result<NextLink, Refusal> {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+        if name != "after" {
+            query.append_pair(&name, &value);
+        }
+    }
+    query.append_pair("after", &after.to_string());
+    Ok(NextLink(link::to(shared, headers, &format!("{}?{}", uri.path(), query.finish()))?))
+}
+
+/// Lists the privacy groups of an app: the bank.
+pub(crate) async fn groups(
+    Extension(caller): Extension<Caller>,
+    Path((name, _)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    let bank = bank(&caller, &name).await?;
+    let added_on = bank.created_at.0 / 1_000;
+    Ok(Json(json!({ "data": [{
+        "id": bank.id.0.to_string(),
+        "name": bank.name.to_string(),
+        "description": "",
+        "members_can_see": true,
+        "members_can_use": true,
+        "added_on": added_on,
+        "last_updated": added_on,
+        "threat_updates_enabled": true,
+    }] }))
+    .into_response())
+}
