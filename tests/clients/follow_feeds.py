@@ -78,19 +78,19 @@ def threat_exchange(url, credential, arguments):
     return FBThreatExchangeSignalExchangeAPI(client, config), config
 
 
-def stop_ncii(url, credential, _):
+def stop_ncii(url, credential, arguments):
+    # The status of each record, which the exchange class does not look at.
+    statuses = arguments.statuses
     fetch_key, subscription = pair(credential or "fetch-key:subscription-key")
     client = StopNCIIAPI(subscription, fetch_key, base_url_override=url)
     config = CollaborationConfigBase(name="stopncii", api="stop_ncii", enabled=True)
     exchange = StopNCIISignalExchangeAPI(config, client)
-    # The status of each record, which the exchange class does not look at.
-    exchange.statuses = {}
     pages = client.fetch_hashes_iter
 
     def watched(**options):
         for page in pages(**options):
             for record in page.hashRecords:
-                exchange.statuses[record.signalType.name, record.hashValue] = record.hashStatus.name
+                statuses[record.signalType.name, record.hashValue] = record.hashStatus.name
             yield page
 
     client.fetch_hashes_iter = watched
@@ -149,10 +149,10 @@ def run(name, where, credential, arguments):
         return FEEDS[name](where, credential, arguments)
 
     kept = os.path.join(arguments.state, name + ".pickle") if arguments.state else None
-    state, checkpoint = {}, None
+    state, checkpoint, arguments.statuses = {}, None, {}
     if kept and os.path.exists(kept):
         with open(kept, "rb") as stored:
-            state, checkpoint = pickle.load(stored)
+            state, checkpoint, arguments.statuses = pickle.load(stored)
     follower = Follower(make, state, checkpoint)
     follower.follow(keep_all=arguments.resume)
     result = {
@@ -162,7 +162,7 @@ def run(name, where, credential, arguments):
         "checkpoint": repr(follower.checkpoint),
     }
     if name == "stopncii":
-        gone = [key[1] for key, status in follower.exchange.statuses.items() if status in ("Withdrawn", "Deleted")]
+        gone = [key[1] for key, status in arguments.statuses.items() if status in ("Withdrawn", "Deleted")]
         result["withdrawn"] = sorted(gone)
     if arguments.resume:
         if name == "ncmec" and len(follower.delivered) > 1:
@@ -178,7 +178,7 @@ def run(name, where, credential, arguments):
     if kept:
         os.makedirs(arguments.state, exist_ok=True)
         with open(kept + ".new", "wb") as stored:
-            pickle.dump((follower.state, follower.checkpoint), stored)
+            pickle.dump((follower.state, follower.checkpoint, arguments.statuses), stored)
         os.replace(kept + ".new", kept)
     return result
 

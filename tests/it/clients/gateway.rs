@@ -67,11 +67,14 @@ impl Deployment {
     fn items(&self) -> BTreeMap<String, (&'static str, String)> {
         let listed = self.command(&["item", "list", BANK, "--limit", "100000"]);
         let item = |item: &serde_json::Value| {
-            let hash = |name: &str| item[name].as_str().map(str::to_owned);
-            let signal = hash("pdq").map(|hash| ("pdq", hash));
-            let signal = signal.or_else(|| hash("md5").map(|hash| ("video_md5", hash)));
-            let id = item["item"].as_u64().unwrap_or_else(|| panic!("no id: {item}"));
-            (id.to_string(), signal.unwrap_or_else(|| panic!("no hash: {item}")))
+            let hash = &item["hashes"][0];
+            let signal_type = match hash["hash_type"].as_str() {
+                Some("pdq") => "pdq",
+                Some("md5") => "video_md5",
+                other => panic!("a hash of the type {other:?}"),
+            };
+            let id = item["item_id"].as_u64().unwrap();
+            (id.to_string(), (signal_type, hash["hash"].as_str().unwrap().to_owned()))
         };
         listed.iter().map(item).collect()
     }
