@@ -25,7 +25,7 @@ pub use invalid::Invalid;
 pub use model::packed::Packing;
 pub use search::Form;
 
-use pb::bank::v1::{bank_service_server, feed_service_server};
+use pb::bank::v1::{bank_service_server, exchange_service_server, feed_service_server};
 use pb::consortium::v1::{audit_service_server, consortium_service_server};
 use pb::coordinator::v1::coordinator_service_server;
 use pb::matcher::v1::matcher_service_server;
@@ -42,6 +42,7 @@ pub const ROLES: &[(&str, &str)] = &[
     (matcher_service_server::SERVICE_NAME, "matcher"),
     (bank_service_server::SERVICE_NAME, "bank"),
     (feed_service_server::SERVICE_NAME, "bank"),
+    (exchange_service_server::SERVICE_NAME, "bank"),
     (consortium_service_server::SERVICE_NAME, "bank"),
     (audit_service_server::SERVICE_NAME, "bank"),
 ];

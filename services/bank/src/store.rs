@@ -7,6 +7,7 @@ mod error;
 mod records;
 pub(crate) mod changes;
 pub(crate) mod exchanges;
+pub(crate) mod touched;
 mod directory_rows;
 mod sql;
 pub(crate) mod memory;

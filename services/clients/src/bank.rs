@@ -6,9 +6,7 @@ mod listing;
 
 use tokio::time::Instant;
 use vigie_consortium::{Details, Expiry, Origin};
-use vigie_model::{
-    BankId, BankName, BankRef, Hash, Item, ItemContent, ItemId, LogHead, MatchRatio, Sequence,
-};
+use vigie_model::{BankId, BankName, BankRef, Item, ItemContent, ItemId, LogHead, MatchRatio, UnixMillis};
 use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
 use vigie_proto::Invalid;
 use vigie_proto::bank::ContributedItem;
@@ -18,61 +16,14 @@ use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
 
 pub use self::changes::{BankEntry, ChangesFrom, ChangesPage, EntryContent, EntryState};
 use self::items::next_after;
-pub use self::items::{AddedItems, DescribedItem, DescribedPage, RemovedItem};
+pub use self::items::{
+    AddedItems, DescribedItem, DescribedPage, FoundItems, ItemPage, ItemSearch, RemovedItem,
+};
 pub use self::listing::{BankLabel, BankListing};
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, call};
 
 /// The largest answer: a page of items at their bounds.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
-
-/// A page of items.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ItemPage {
-    /// By id.
-    pub items: Vec<Item>,
-    /// The page holds every change up to this one.
-    pub sequence: Sequence,
-    /// The item after which the next page begins; `None` after the last one.
-    pub next_after: Option<ItemId>,
-}
-
-/// Which items to find: those that have one of the hashes, or whose external reference or one of whose labels is the text.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ItemSearch {
-    /// The bank, or `None` for all.
-    pub bank: Option<BankRef>,
-    /// At most 4 hashes; only equal ones are found.
-    pub hashes: Vec<Hash>,
-    /// At most 512 bytes; empty for none.
-    pub text: String,
-}
-
-/// A part of the items that are found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundItems {
-    /// By id, each with the caller's name for its bank. There may be none although there are more.
-    pub items: Vec<(Item, BankRef)>,
-    /// Where the next part begins; `None` where this is the last one.
-    pub next_after: Option<ItemId>,
-    /// Items that the bank read for this part.
-    pub read: u64,
-}
-
-impl TryFrom<pb::FindItemsResponse> for FoundItems {
-    type Error = Invalid;
-
-    fn try_from(message: pb::FindItemsResponse) -> Result<Self, Invalid> {
-        let item = |found: pb::FoundItem| {
-            let item = found.item.ok_or_else(|| Invalid::missing("items.item"))?.try_into()?;
-            Ok((item, bank_ref("items.bank", &found.bank)?))
-        };
-        Ok(Self {
-            items: message.items.into_iter().map(item).collect::<Result<_, Invalid>>()?,
-            next_after: (message.next_after_id > 0).then_some(ItemId(message.next_after_id)),
-            read: message.read_count,
-        })
-    }
-}
 
 /// Speaks to the bank, or to that one of several on one database which serves. Every write carries an idempotency key, so writes
 /// are retried within their deadline like reads.
@@ -476,6 +427,28 @@ impl BankClient {
         let answer: pb::ListRemovedItemsResponse =
             call!(self, deadline, list_removed_items, ListRemovedItems, request)?;
         Ok(answer.items.into_iter().map(RemovedItem::from).collect())
+    }
+
+    /// Reads up to `page_size` changes of a bank, and those up to `through` alone where that is given. A page of large items has fewer.
+    ///
+    /// `OUT_OF_RANGE`: the bank was restored from a backup and does not reach the cursor. Begin anew.
+    pub async fn bank_changes(
+        &self,
+        bank: &impl BankLabel,
+        from: ChangesFrom,
+        through: Option<UnixMillis>,
+        page_size: u16,
+        deadline: Instant,
+    ) -> Result<ChangesPage, CallError> {
+        let request = pb::ReadBankChangesRequest {
+            bank: bank.to_string(),
+            start: from.to_wire(),
+            through_unix_ms: through.map(|time| time.0),
+            page_size: page_size.into(),
+        };
+        let answer: pb::ReadBankChangesResponse =
+            call!(self, deadline, read_bank_changes, ReadBankChanges, request)?;
+        self.bank.checked(answer.try_into())
     }
 
     /// Asks how far the log has come.

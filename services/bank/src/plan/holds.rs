@@ -12,7 +12,7 @@ use super::Planner;
 use super::answer::Answer;
 use super::write::{Author, Holding};
 use crate::error::Error;
-use crate::store::changes::Touch;
+use crate::store::touched::Touch;
 use crate::store::{Placement, to_model};
 
 impl Planner<'_> {

@@ -15,7 +15,7 @@ use super::purge::Removed;
 use super::records::Records;
 use super::write::{Author, Write};
 use crate::error::Error;
-use crate::store::changes::Touch;
+use crate::store::touched::Touch;
 use crate::store::{Placement, StoredItem, Undo, to_model};
 
 /// Where an item of a request ends up.

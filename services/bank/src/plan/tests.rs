@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use vigie_consortium::{Expiry, Origin};
 use vigie_log::{Head, Planner as _};
-use vigie_model::{Hash, ItemContent, ItemDraft, MemberId};
+use vigie_model::{BankName, Hash, ItemContent, ItemDraft, MatchRatio, MemberId};
 use vigie_proto::bank::{ContributedItem, decode_item};
 
 use super::*;

@@ -7,60 +7,7 @@ use vigie_log::{Sequence, UnixMillis};
 use vigie_model::{BankId, Item, ItemId};
 
 use crate::store::records::StoredRecord;
-
-/// The latest change of an item, other than the one that added it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Touched {
-    /// The item.
-    pub(crate) item: ItemId,
-    /// Its bank.
-    pub(crate) bank: BankId,
-    /// The change.
-    pub(crate) sequence: Sequence,
-    /// When.
-    pub(crate) at: UnixMillis,
-    /// The change's kind.
-    pub(crate) touch: Touch,
-}
-
-/// What happened to an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Touch {
-    /// Its record changed.
-    Changed,
-    /// It was removed.
-    Removed {
-        /// When it had been added.
-        added_at: UnixMillis,
-    },
-}
-
-impl Touch {
-    /// The number that is stored for it.
-    pub(crate) const fn kind(self) -> u8 {
-        match self {
-            Self::Changed => 1,
-            Self::Removed { .. } => 2,
-        }
-    }
-
-    /// When the item had been added, where that is stored.
-    pub(crate) const fn added_at(self) -> Option<UnixMillis> {
-        match self {
-            Self::Changed => None,
-            Self::Removed { added_at } => Some(added_at),
-        }
-    }
-
-    /// What [`Self::kind`] and [`Self::added_at`] stored.
-    pub(crate) const fn read(kind: u8, added_at: Option<UnixMillis>) -> Option<Self> {
-        match (kind, added_at) {
-            (1, None) => Some(Self::Changed),
-            (2, Some(added_at)) => Some(Self::Removed { added_at }),
-            _ => None,
-        }
-    }
-}
+use crate::store::touched::{Touch, Touched};
 
 /// Where a read of changes begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

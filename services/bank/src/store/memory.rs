@@ -28,13 +28,13 @@ use vigie_proto::bank::decode_item;
 
 use crate::plan::digests::{PartDigest, Parts, Totals, slice_of};
 use crate::plan::purge::{Purge, PurgeTimes, Removed};
-use crate::store::changes::Touched;
 use crate::store::error::{CommitError, StoreError, corrupt};
 use crate::store::exchanges::{KeyDigest, MappedRecord};
 use crate::store::records::{
     AsOf, Batch, Counts, DirectoryKey, DirectoryRow, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
     KeptUndo, Loaded, Placement, Rows, StoredEntry, StoredRecord, Undo,
 };
+use crate::store::touched::Touched;
 use crate::store::{ReadBanks, ReadDigests, ReadItems, ReadState, Store};
 
 /// What befalls a commit.

@@ -14,10 +14,10 @@ use crate::plan::digests::{PartDigest, Totals};
 use crate::plan::purge::Purge;
 pub(crate) use crate::store::directory_rows::{DirectoryKey, DirectoryRow, DirectoryRows};
 
-use crate::store::changes::Touched;
 use crate::store::directory_rows::directory_of;
 use crate::store::error::StoreError;
 use crate::store::exchanges::ExchangeRows;
+use crate::store::touched::Touched;
 
 /// A batch of the bank's log.
 pub(crate) type Batch = vigie_log::Batch<Rows>;

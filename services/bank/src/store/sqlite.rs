@@ -16,6 +16,7 @@ mod insert;
 mod lists;
 mod migrate;
 mod purges;
+mod rows;
 mod touched;
 #[cfg(test)]
 mod tests;

@@ -1,16 +1,11 @@
 //! The changes of one bank, page by page.
 
-use tokio::time::Instant;
 use vigie_consortium::{Details, Origin};
 use vigie_model::{Hash, ItemId, Sequence, UnixMillis};
-use vigie_net::CallError;
 use vigie_proto::Invalid;
 use vigie_proto::bank::{answered_hash, details_of, origin_of};
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::read_bank_changes_request::Start;
-
-use super::{BankClient, BankLabel};
-use crate::leading_bank::call;
 
 /// Where a page of changes begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,32 +77,13 @@ pub struct EntryContent {
     pub details: Details,
 }
 
-impl BankClient {
-    /// Reads up to `page_size` changes of a bank, and those up to `through` alone where that is given. A page of large items has fewer.
-    ///
-    /// `OUT_OF_RANGE`: the bank was restored from a backup and does not reach the cursor. Begin anew.
-    pub async fn bank_changes(
-        &self,
-        bank: &impl BankLabel,
-        from: ChangesFrom,
-        through: Option<UnixMillis>,
-        page_size: u16,
-        deadline: Instant,
-    ) -> Result<ChangesPage, CallError> {
-        let start = match from {
-            ChangesFrom::Beginning => None,
-            ChangesFrom::After(sequence) => Some(Start::AfterSequence(sequence.0)),
-            ChangesFrom::AfterTime(time) => Some(Start::AfterUnixMs(time.0)),
-        };
-        let request = pb::ReadBankChangesRequest {
-            bank: bank.to_string(),
-            start,
-            through_unix_ms: through.map(|time| time.0),
-            page_size: page_size.into(),
-        };
-        let answer: pb::ReadBankChangesResponse =
-            call!(self, deadline, read_bank_changes, ReadBankChanges, request)?;
-        self.bank.checked(answer.try_into())
+impl ChangesFrom {
+    pub(super) const fn to_wire(self) -> Option<Start> {
+        match self {
+            Self::Beginning => None,
+            Self::After(sequence) => Some(Start::AfterSequence(sequence.0)),
+            Self::AfterTime(time) => Some(Start::AfterUnixMs(time.0)),
+        }
     }
 }
 

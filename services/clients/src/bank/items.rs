@@ -1,7 +1,7 @@
 //! Answers about items beyond what searches need: what is said of them, and removed ones.
 
 use vigie_consortium::{Details, Hold, Holds, MemberId, Submission};
-use vigie_model::{BankRef, Hash, ItemId, UnixMillis};
+use vigie_model::{BankRef, Hash, Item, ItemId, Sequence, UnixMillis};
 use vigie_proto::Invalid;
 use vigie_proto::bank::{answered_hash, details_of, member_from_wire};
 use vigie_proto::consortium::bank_ref;
@@ -14,6 +14,55 @@ pub struct AddedItems {
     pub ids: Vec<ItemId>,
     /// How many of them were there already.
     pub known: u32,
+}
+
+/// A page of items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemPage {
+    /// By id.
+    pub items: Vec<Item>,
+    /// The page holds every change up to this one.
+    pub sequence: Sequence,
+    /// The item after which the next page begins; `None` after the last one.
+    pub next_after: Option<ItemId>,
+}
+
+/// Which items to find: those that have one of the hashes, or whose external reference or one of whose labels is the text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ItemSearch {
+    /// The bank, or `None` for all.
+    pub bank: Option<BankRef>,
+    /// At most 4 hashes; only equal ones are found.
+    pub hashes: Vec<Hash>,
+    /// At most 512 bytes; empty for none.
+    pub text: String,
+}
+
+/// A part of the items that are found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundItems {
+    /// By id, each with the caller's name for its bank. There may be none although there are more.
+    pub items: Vec<(Item, BankRef)>,
+    /// Where the next part begins; `None` where this is the last one.
+    pub next_after: Option<ItemId>,
+    /// Items that the bank read for this part.
+    pub read: u64,
+}
+
+impl TryFrom<pb::FindItemsResponse> for FoundItems {
+    type Error = Invalid;
+
+    fn try_from(message: pb::FindItemsResponse) -> Result<Self, Invalid> {
+        let item = |found: pb::FoundItem| {
+            let item = found.item.ok_or_else(|| Invalid::missing("items.item"))?.try_into()?;
+            Ok((item, bank_ref("items.bank", &found.bank)?))
+        };
+        Ok(Self {
+            items: message.items.into_iter().map(item).collect::<Result<_, Invalid>>()?,
+            next_after: (message.next_after_id > 0).then_some(ItemId(message.next_after_id)),
+            read: message.read_count,
+        })
+    }
 }
 
 /// An item with all that is said of it.

@@ -6,8 +6,9 @@ use vigie_model::{BankId, ItemId};
 
 use super::{Contents, MemoryStore, read};
 use crate::store::ReadChanges;
-use crate::store::changes::{ChangedItem, ChangesPage, ChangesQuery, Rows, Start, Touched};
+use crate::store::changes::{ChangedItem, ChangesPage, ChangesQuery, Rows, Start};
 use crate::store::error::{StoreError, corrupt};
+use crate::store::touched::Touched;
 
 #[async_trait]
 impl ReadChanges for MemoryStore {

@@ -2,9 +2,9 @@
 
 use sqlx::postgres::PgConnection;
 
-use crate::store::changes::Touched;
 use crate::store::error::{StoreError, failed};
 use crate::store::sql::read::integer;
+use crate::store::touched::Touched;
 
 /// Sets the latest changes of items. Each item is named once.
 pub(super) async fn set(connection: &mut PgConnection, touched: &[Touched]) -> Result<(), StoreError> {

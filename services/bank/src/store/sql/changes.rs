@@ -3,12 +3,13 @@
 use vigie_log::{Sequence, UnixMillis};
 use vigie_model::{BankId, ItemId};
 
-use crate::store::changes::{ChangedItem, ChangesPage, ChangesQuery, Halves, Rows, Start, Touch, Touched};
+use crate::store::changes::{ChangedItem, ChangesPage, ChangesQuery, Halves, Rows, Start};
 use crate::store::error::corrupt;
 use crate::store::records::HeadRow;
 use crate::store::sql::read::{Read, Reader, Value, first, head_row, is_living, last_before, page, snapshot};
 use crate::store::sql::records::{ByLists, of_items};
 use crate::store::sql::rows::{Column, StoredRow, to_item};
+use crate::store::touched::{Touch, Touched};
 
 /// A page of changes; `None`: there is no such bank. `records` reads records of items, in the words of the database.
 pub(in crate::store) async fn bank_changes<C: Reader>(

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteConnection;
 use vigie_consortium::{ContentDigest, ExchangeId};
 
 use super::SqliteStore;
-use super::insert::{json, rows};
+use super::rows::{json, rows};
 use crate::store::ReadExchanges;
 use crate::store::error::{StoreError, failed};
 use crate::store::exchanges::{ExchangeRows, KeyDigest, MappedRecord, payload};

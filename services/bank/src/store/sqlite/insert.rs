@@ -1,20 +1,15 @@
 //! The statements that change rows. Each runs inside a transaction that the caller begins and ends.
 
-use sqlx::query_builder::Separated;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{QueryBuilder, Sqlite};
 use vigie_log::{Sequence, StoredChange, UnixMillis};
 use vigie_model::Partition;
 
+use super::rows::{json, rows, rows_then};
 use super::{exchanges, purges, touched};
 use crate::store::error::{StoreError, failed};
 use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry};
 use crate::store::sql::read::{self, integer};
 use crate::store::sql::rechain::RechainedBatch;
-
-/// Rows of one INSERT. A few fixed sizes make a few statements, which stay prepared; SQLite takes 32,766 values in a
-/// statement, and more than some hundred rows gain nothing.
-const ROWS: [usize; 5] = [256, 64, 16, 4, 1];
 
 /// Writes every row of the batch; `false` where the head is not where the batch expects it.
 pub(super) async fn batch(connection: &mut SqliteConnection, batch: &Batch) -> Result<bool, StoreError> {
@@ -254,35 +249,6 @@ const fn difference(value: u64) -> i64 {
     value.cast_signed()
 }
 
-/// Inserts rows, many to a statement.
-pub(super) async fn rows<T>(
-    connection: &mut SqliteConnection,
-    insert: &'static str,
-    rows: &[T],
-    bind: impl Fn(Separated<'_, Sqlite, &'static str>, &T),
-) -> Result<(), StoreError> {
-    rows_then(connection, insert, "", rows, bind).await
-}
-
-/// Inserts rows, many to a statement, each with what is to be done about those that are there.
-async fn rows_then<T>(
-    connection: &mut SqliteConnection,
-    insert: &'static str,
-    then: &'static str,
-    mut rows: &[T],
-    bind: impl Fn(Separated<'_, Sqlite, &'static str>, &T),
-) -> Result<(), StoreError> {
-    while !rows.is_empty() {
-        let size = ROWS.into_iter().find(|size| *size <= rows.len()).unwrap_or(1);
-        let (chunk, rest) = rows.split_at(size);
-        let mut query = QueryBuilder::new(insert);
-        query.push_values(chunk, &bind).push(then);
-        query.build().execute(&mut *connection).await.map_err(failed("insert rows"))?;
-        rows = rest;
-    }
-    Ok(())
-}
-
 /// Takes away items of the first deleted bank that has any left, and then records of removed exchanges; `false` when nothing is left to
 /// sweep.
 pub(super) async fn sweep_items(
@@ -372,10 +338,4 @@ pub(super) async fn cut(
         cut.map_err(failed("cut the log"))?;
     }
     Ok(true)
-}
-
-/// A list of numbers as the one value of a statement, whatever its length.
-pub(super) fn json(numbers: impl Iterator<Item = impl Into<u64>>) -> String {
-    let numbers: Vec<_> = numbers.map(|number| integer(number.into()).to_string()).collect();
-    format!("[{}]", numbers.join(","))
 }

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteConnection;
 use vigie_log::Recorded;
 use vigie_model::ItemId;
 
-use super::insert::json;
+use super::rows::json;
 use crate::store::error::failed;
 use crate::store::records::Placement;
 use crate::store::sql::find::{Statements, statements};

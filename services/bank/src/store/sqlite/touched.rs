@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnection;
 
 use super::SqliteStore;
-use super::insert::rows;
 use super::lists;
+use super::rows::rows;
 use crate::store::ReadChanges;
-use crate::store::changes::{ChangesPage, ChangesQuery, Touched};
+use crate::store::changes::{ChangesPage, ChangesQuery};
 use crate::store::error::{StoreError, failed};
 use crate::store::sql::changes;
 use crate::store::sql::read::integer;
+use crate::store::touched::Touched;
 
 #[async_trait]
 impl ReadChanges for SqliteStore {

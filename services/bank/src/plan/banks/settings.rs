@@ -1,0 +1,97 @@
+//! Plans what people ask of banks as such: to begin, to change, to end.
+
+use vigie_model::{Bank, BankId, BankName, BankRef, ChangeKind, MatchRatio};
+use vigie_proto::bank::LogChange;
+
+use crate::error::Error;
+use crate::plan::Planner;
+use crate::plan::answer::Answer;
+use crate::plan::purge::Removed;
+use crate::plan::write::{Author, Write};
+
+impl Planner<'_> {
+    pub(in crate::plan) fn create_bank(
+        &mut self,
+        by: Author,
+        name: &BankRef,
+        ratio: MatchRatio,
+    ) -> Result<Answer, Error> {
+        let owner = by.admitted(&self.state.view, self.now())?.new_bank(name)?;
+        if self.state.banks.len() >= self.banks_max {
+            return Err(Error::TooManyBanks(self.banks_max));
+        }
+        let id = BankId(self.state.counts.next_bank);
+        let bank = Bank {
+            id,
+            owner,
+            name: name.name.clone(),
+            enabled: true,
+            created_at: self.now(),
+            item_count: 0,
+            hash_count: 0,
+            match_ratio: ratio,
+        };
+        // 4,294,967,295 banks in a lifetime: one each second for 136 years.
+        let next = id.0.checked_add(1).ok_or(Error::Broken)?;
+        let (name, created_at) = (bank.name.clone(), bank.created_at);
+        let mut sequence = self.log(ChangeKind::BankCreated { bank: id, owner, name, created_at })?;
+        if ratio != MatchRatio::ALWAYS {
+            sequence = self.append(LogChange::MatchRatio(id, ratio))?;
+        }
+        self.state.counts.next_bank = next;
+        self.state.banks.insert(id, bank.clone());
+        self.touched.insert(id);
+        Ok(Answer::Bank { bank, sequence })
+    }
+
+    pub(in crate::plan) fn rename_bank(
+        &mut self,
+        by: Author,
+        name: &BankRef,
+        new_name: &BankName,
+    ) -> Result<Answer, Error> {
+        let id = self.state.id_of(by, name, self.now())?;
+        let sequence = self.log(ChangeKind::BankRenamed { bank: id, name: new_name.clone() })?;
+        let bank = self.touch(id, |bank| bank.name = new_name.clone())?;
+        Ok(Answer::Bank { bank, sequence })
+    }
+
+    pub(in crate::plan) fn set_bank_enabled(
+        &mut self,
+        by: Author,
+        name: &BankRef,
+        enabled: bool,
+    ) -> Result<Answer, Error> {
+        let id = self.state.id_of(by, name, self.now())?;
+        let sequence = self.log(ChangeKind::BankEnabledSet { bank: id, enabled })?;
+        let bank = self.touch(id, |bank| bank.enabled = enabled)?;
+        Ok(Answer::Bank { bank, sequence })
+    }
+
+    pub(in crate::plan) fn set_bank_match_ratio(
+        &mut self,
+        by: Author,
+        name: &BankRef,
+        ratio: MatchRatio,
+    ) -> Result<Answer, Error> {
+        let id = self.state.id_of(by, name, self.now())?;
+        let sequence = self.append(LogChange::MatchRatio(id, ratio))?;
+        let bank = self.touch(id, |bank| bank.match_ratio = ratio)?;
+        Ok(Answer::Bank { bank, sequence })
+    }
+
+    pub(in crate::plan) fn delete_bank(&mut self, write: &Write, name: &BankRef) -> Result<Answer, Error> {
+        let id = self.state.id_of(write.by, name, self.now())?;
+        let bank = self.state.banks.get(&id).ok_or(Error::Broken)?.clone();
+        self.check_removals(write, [(id, bank.item_count)].into())?;
+        self.forget_digests(&bank)?;
+        self.purge(Removed::Bank(bank.id), bank.id);
+        self.remove_exchanges_of(bank.id)?;
+        let sequence = self.log(ChangeKind::BankDeleted { bank: bank.id })?;
+        self.state.banks.remove(&bank.id);
+        self.state.counts.items -= bank.item_count;
+        self.state.counts.hashes -= bank.hash_count;
+        self.touched.insert(bank.id);
+        Ok(Answer::BankDeleted { sequence, item_count: bank.item_count })
+    }
+}
