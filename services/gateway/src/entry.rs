@@ -1,5 +1,6 @@
 //! What every request passes before it is routed, in this order: doubled slashes, a slot, cross-site checks, the caller's credential.
 
+pub(crate) mod client;
 mod cross_site;
 mod credential;
 mod slashes;
@@ -7,7 +8,6 @@ mod slots;
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -31,12 +31,9 @@ use crate::problem::Problem;
 use crate::upstream::Upstream;
 use crate::v1::paths;
 
+pub(crate) use client::ClientAddress;
 pub(crate) use cross_site::Hosts;
 pub(crate) use slots::Slots as RequestSlots;
-
-/// The address that a request came from. An extension of each request.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct ClientAddress(pub(crate) Option<IpAddr>);
 
 /// What the entry needs.
 #[derive(Debug)]

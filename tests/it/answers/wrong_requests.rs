@@ -106,7 +106,7 @@ async fn every_wrong_match_request_is_refused_in_words() {
             "required",
         ),
         (
-            request(hashed(9, vec![7; 32]), options()),
+            request(hashed(109, vec![7; 32]), options()),
             invalid,
             "queries[0].hashed.hashes[0].hash.hash_type",
             "no hash type",

@@ -47,6 +47,11 @@ impl Http {
         Self { authority: url.strip_prefix("http://").unwrap().to_owned(), key: None }
     }
 
+    /// The address and port of the gateway.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
     /// The same with a credential.
     pub(crate) fn with_key(&self, key: &str) -> Self {
         Self { key: Some(key.to_owned()), ..self.clone() }
@@ -63,7 +68,10 @@ impl Http {
         let stream = TcpStream::connect(&self.authority).await.unwrap();
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(path).header(header::HOST, &self.authority);
+        let mut request = Request::builder().method(method).uri(path);
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header(header::HOST, &self.authority);
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

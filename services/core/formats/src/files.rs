@@ -29,12 +29,12 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use self::fault::{FileError, Unknown};
-pub use self::format::{Format, UnknownFormat};
-pub use self::left_out::LeftOut;
-pub use self::lines::item_json::ItemJson;
-pub use self::lines::parts::file_name;
-pub use self::lines::{LINE_BYTES_MAX, Line, Lines};
-pub use self::options::ReadOptions;
-pub use self::reader::{BadLine, Entry, FileReader};
-pub use self::write::{Counts, FileWriter, Written};
+pub use fault::{FileError, Unknown};
+pub use format::{Format, UnknownFormat};
+pub use left_out::LeftOut;
+pub use lines::item_json::ItemJson;
+pub use lines::parts::file_name;
+pub use lines::{LINE_BYTES_MAX, Line, Lines};
+pub use options::ReadOptions;
+pub use reader::{BadLine, Entry, FileReader};
+pub use write::{Counts, FileWriter, Written};

@@ -16,7 +16,7 @@ use vigie_model::Sequence;
 use vigie_proto::bank::{IDEMPOTENCY_KEY_LEN_MAX, PAGE_DEFAULT, PAGE_MAX};
 
 use crate::cluster::Cluster;
-use crate::entry::ClientAddress;
+use crate::entry::client::ClientAddress;
 use crate::media::bodies::{Bodies, ReadBody};
 use crate::problem::Problem;
 use crate::upstream::Caller;

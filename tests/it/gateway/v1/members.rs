@@ -194,7 +194,16 @@ async fn members_keys_limits_and_charters_are_kept_by_those_who_may() {
     // The state of the deployment.
     let log = operator.get("/v1/log").await.body(200);
     assert_eq!((&log["banks"], log["chain"].as_str().unwrap().len()), (&json!(1), 64));
-    let seen = operator.get("/v1/cluster").await.body(200);
-    assert_eq!((&seen["state"], &seen["shards"]), (&json!("ready"), &json!(2)));
+    // The gateway looks at the cluster once a second.
+    let begun = Instant::now();
+    let seen = loop {
+        let seen = operator.get("/v1/cluster").await.body(200);
+        if seen["state"] == "ready" {
+            break seen;
+        }
+        assert!(begun.elapsed() < FOLLOWED_WITHIN, "{seen}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!((&seen["shards"], &seen["replicas_ready"]), (&json!(2), &json!(2)));
     cluster.stop().await.unwrap();
 }

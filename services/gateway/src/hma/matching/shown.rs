@@ -15,7 +15,7 @@ use crate::hma::refusal::Refusal;
 use crate::hma::signals::distance;
 use crate::upstream::Caller;
 
-/// Shards that answered, of how many.
+/// The share of shards that answered, 0 to 1.
 const COVERAGE: HeaderName = HeaderName::from_static("x-vigie-coverage");
 /// The change up to which the answer holds all.
 const SEQUENCE: HeaderName = HeaderName::from_static("x-vigie-sequence");
@@ -92,7 +92,7 @@ pub(super) async fn by_bank(
 pub(super) fn with_coverage(mut answer: Response, found: &Found, shown: Shown) -> Response {
     if shown.coverage {
         if let Some(coverage) = &found.coverage {
-            let text = format!("{}/{}", coverage.shards_answered, coverage.shards_total);
+            let text = coverage.fraction().to_string();
             if let Ok(value) = HeaderValue::from_str(&text) {
                 answer.headers_mut().insert(COVERAGE, value);
             }
