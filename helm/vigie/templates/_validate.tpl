@@ -181,10 +181,12 @@
 {{- if has .member $members }}{{ $faults = append $faults (printf "exchange.credentials.members: %s is named twice" .member) }}{{ end }}
 {{- $members = append $members .member }}
 {{- end }}
-{{- range $key, $of := dict "credentials_folder" "credentials" "files_folder" "files.existingClaim" }}
-{{- if hasKey $.Values.exchange.config $key }}
-{{- $faults = append $faults (printf "exchange.config.%s: follows from exchange.%s" $key $of) }}
+{{- $exchange := .Values.exchange }}
+{{- if and (hasKey $exchange.config "credentials_folder") (include "vigie.credentialSources" . | fromYamlArray) }}
+{{- $faults = append $faults "exchange.config.credentials_folder: is another folder than that of exchange.credentials; use one of the two" }}
 {{- end }}
+{{- if and (hasKey $exchange.config "files_folder") $exchange.files.existingClaim }}
+{{- $faults = append $faults "exchange.config.files_folder: is another folder than that of exchange.files.existingClaim; use one of the two" }}
 {{- end }}
 {{- $faults = concat $faults (include "vigie.routeFaults" . | fromYamlArray) (include "vigie.gatewayFaults" . | fromYamlArray) (include "vigie.consortiumFaults" . | fromYamlArray) }}
 {{- if $faults }}

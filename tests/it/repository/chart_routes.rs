@@ -90,6 +90,31 @@ fn a_gateway_that_fetches_reaches_public_addresses_and_no_private_one() {
 }
 
 #[test]
+fn an_exchange_reads_its_credentials_from_secrets_and_its_rounds_fit_into_its_memory() {
+    let objects = rendered("members");
+    let configurations = configurations(&objects);
+    let (_, table) = configurations.iter().find(|(role, _)| *role == "exchange").unwrap();
+    let config: vigie_exchange::Config = read(table, "exchange");
+    let deployment = of_kind(&objects, "Deployment").find(|one| component(one) == "exchange").unwrap();
+    let pod = &deployment["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    let folder = config.credentials_folder.as_deref().unwrap();
+    let mounts = list(&container["volumeMounts"]);
+    let mount = mounts.iter().find(|one| text(&one["mountPath"]) == folder.to_str().unwrap()).unwrap();
+    assert_eq!(mount["readOnly"].as_bool(), Some(true));
+    let volume = list(&pod["volumes"]).iter().find(|one| one["name"] == mount["name"]).unwrap();
+    let sources: Vec<_> = list(&volume["projected"]["sources"]).iter().map(|one| &one["secret"]).collect();
+    assert_eq!(sources.len(), 2);
+    // Of another member in a folder of its own, and nothing else.
+    let paths: Vec<_> = list(&sources[1]["items"]).iter().map(|one| text(&one["path"])).collect();
+    assert_eq!(paths, ["acme/ncmec", "acme/stop-ncii"]);
+
+    let taken = (128 << 20) + 2 * config.body_bytes_max * config.rounds_at_once_max;
+    let limit = quantity(text(&container["resources"]["limits"]["memory"]));
+    assert!(u64::try_from(taken).unwrap() <= limit);
+}
+
+#[test]
 fn bodies_and_fetched_files_fit_into_the_memory_of_their_gateway() {
     for golden in ["production", "members", "http"] {
         let objects = rendered(golden);
