@@ -4,6 +4,7 @@ mod setup;
 mod items;
 mod files;
 mod members;
+mod exchange;
 mod audit;
 mod when;
 
@@ -20,6 +21,7 @@ pub(crate) use audit::{
     AuditCommand, AuditCosignArgs, AuditExportArgs, AuditKeyCommand, AuditListArgs, AuditProveArgs,
     AuditVerifyArgs, KeyArg, LogArgs, of_kind,
 };
+pub(crate) use exchange::{ExchangeAddArgs, ExchangeCommand, ExchangeFetchArgs, OneExchangeArgs};
 pub(crate) use files::{BankExportArgs, BankSyncArgs, HashFileArgs};
 pub(crate) use items::{DetailsArgs, ItemAddArgs, ItemCommand, ItemFindArgs, ItemRevertArgs, OriginArgs};
 pub(crate) use members::{
@@ -116,6 +118,9 @@ pub(crate) enum Command {
     /// Set and show the limits of members
     #[command(subcommand)]
     Quota(QuotaCommand),
+    /// Run the process that follows hash-sharing programmes, or keep the exchanges that it follows
+    #[command(subcommand)]
+    Exchange(ExchangeCommand),
     /// Read and check the audit: the record of who did what, whose entries nobody can change unseen
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -239,6 +244,16 @@ pub(crate) struct UpArgs {
     /// Let clients without a credential address the HTTP side by this name, beside localhost and IP addresses; may be given again
     #[arg(long, value_name = "HOST")]
     pub(crate) http_host: Vec<String>,
+    /// Credentials of hash-sharing programmes: a folder with a file for each exchange or interface, `field=value` a line; what is in no
+    /// file is looked for in the variables VIGIE_EXCHANGE_<EXCHANGE>_<FIELD>
+    #[arg(long, value_name = "DIR")]
+    pub(crate) exchange_credentials: Option<PathBuf>,
+    /// The folder of the files that exchanges may follow [default: none]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) exchange_files: Option<PathBuf>,
+    /// Let exchanges ask this origin beside those of the programmes, such as https://mirror.example; may be given again
+    #[arg(long, value_name = "URL")]
+    pub(crate) exchange_origin: Vec<String>,
     /// Serve the metrics and probes of all roles here by plain HTTP, such as 127.0.0.1:9464 [default: nowhere]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) telemetry_listen: Option<SocketAddr>,

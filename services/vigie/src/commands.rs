@@ -8,6 +8,7 @@ mod new_file;
 mod cluster;
 mod banks;
 mod members;
+mod exchange;
 mod audit;
 mod content;
 mod state;
@@ -45,6 +46,7 @@ async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Principal(command) => traced(principal::run(command, output)).await,
         Command::Grant(command) => traced(grant::run(command, output)).await,
         Command::Quota(command) => traced(quota::run(command, output)).await,
+        Command::Exchange(command) => traced(exchange::run(command, output)).await,
         Command::Audit(command) => traced(audit::run(command, output)).await,
         Command::Status(args) => traced(status::run(args, output)).await,
         Command::Try(args) => traced(try_out::run(args, output)).await,

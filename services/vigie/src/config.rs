@@ -1,7 +1,7 @@
 //! Configuration of the roles: defaults, then the file, then the environment, then arguments.
 //!
 //! A file is TOML with a key `listen` and one table for each role, named as the role: `[bank]`, `[matcher]`,
-//! `[coordinator]`, `[frontend]`, `[gateway]`; and what all roles share: `[tls]` and `allow_plaintext` ([`Transport`]), and `[telemetry]`. A variable
+//! `[coordinator]`, `[frontend]`, `[gateway]`, `[exchange]`; and what all roles share: `[tls]` and `allow_plaintext` ([`Transport`]), and `[telemetry]`. A variable
 //! `VIGIE__MATCHER__SHARD=2` sets the key `matcher.shard`; so does the argument `--set matcher.shard=2`. Only
 //! this module and the command line read the environment.
 //!
@@ -17,7 +17,7 @@ mod sources;
 mod transport;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -25,20 +25,25 @@ use toml::{Table, Value};
 use vigie_frontend::CoordinatorAt;
 use vigie_telemetry::TelemetryConfig;
 
-use crate::cli::{Cli, Command, LogFormat, RoleArgs, StoreArgs};
+use crate::cli::{Cli, Command, ExchangeCommand, LogFormat, RoleArgs, StoreArgs};
 
 pub(crate) use fault::Fault;
 pub(crate) use transport::Transport;
 
 use fault::{error_of, located};
 use fitting::{fitting, unknown as unknown_key};
-use names::{ALLOW_PLAINTEXT, BANK, COORDINATOR, FRONTEND, GATEWAY, LISTEN, MATCHER, ROLES, TELEMETRY, TLS};
+use names::{
+    ALLOW_PLAINTEXT, BANK, COORDINATOR, EXCHANGE, FRONTEND, GATEWAY, LISTEN, MATCHER, ROLES, TELEMETRY, TLS,
+};
 use sources::{Merged, merged};
 
 /// What one role is told. Every key has a default.
 pub(crate) trait RoleConfig: DeserializeOwned {
     /// The role's name, which is that of its table.
     const NAME: &'static str;
+
+    /// Whether it listens for calls.
+    const LISTENS: bool = true;
 
     /// Every fault of the values, each as `field: what is wrong`.
     fn faults(&self) -> Vec<String>;
@@ -85,6 +90,21 @@ role_config!(GATEWAY, vigie_gateway::Config, |of: &Self| {
     ]
     .concat()
 });
+
+impl RoleConfig for vigie_exchange::Config {
+    const NAME: &'static str = EXCHANGE;
+
+    /// It calls others, and nobody calls it.
+    const LISTENS: bool = false;
+
+    fn faults(&self) -> Vec<String> {
+        self.faults()
+    }
+
+    fn endpoints(&self) -> Vec<(&'static str, String)> {
+        endpoints_of("exchange.bank", &self.bank)
+    }
+}
 
 impl RoleConfig for vigie_frontend::Config {
     const NAME: &'static str = FRONTEND;
@@ -140,7 +160,10 @@ pub(crate) fn load<C: RoleConfig>(args: &RoleArgs) -> anyhow::Result<Told<C>> {
     faults.extend(unknown_keys(&table));
     let transport = Transport::told(&table, &mut faults);
     let telemetry = telemetry(&table, &mut faults);
-    let listen = listen(&table, &transport, &mut faults);
+    let listen = match C::LISTENS {
+        true => listen(&table, &transport, &mut faults),
+        false => Some((Ipv4Addr::UNSPECIFIED, 0).into()),
+    };
     let config = told::<C>(&table, &transport, &mut faults);
     match (listen, config) {
         (Some(listen), Some(config)) if faults.is_empty() => {
@@ -188,12 +211,17 @@ pub(crate) fn check(file: Option<&Path>, arguments: &[String]) -> anyhow::Result
     faults.extend(unknown_keys(&table));
     let transport = Transport::told(&table, &mut faults);
     telemetry(&table, &mut faults);
-    listen(&table, &transport, &mut faults);
+    // An exchange process alone does not listen.
+    let listens = |role: &&str| *role != EXCHANGE && table.contains_key(*role);
+    if ROLES.iter().any(|role| listens(&role)) || !table.contains_key(EXCHANGE) {
+        listen(&table, &transport, &mut faults);
+    }
     role::<vigie_bank::Config>(&table, &transport, &mut faults);
     role::<vigie_matcher::Config>(&table, &transport, &mut faults);
     role::<vigie_coordinator::Config>(&table, &transport, &mut faults);
     role::<vigie_frontend::Config>(&table, &transport, &mut faults);
     role::<vigie_gateway::Config>(&table, &transport, &mut faults);
+    role::<vigie_exchange::Config>(&table, &transport, &mut faults);
     // An embedded coordinator's are those of its table.
     let mut told = BTreeSet::new();
     faults.retain(|fault| told.insert(fault.clone()));
@@ -267,6 +295,7 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
     let default = match &cli.command {
         Command::Matcher(_) | Command::Coordinator(_) | Command::Frontend(_) | Command::Gateway(_) => "info",
         Command::Bank(bank) if bank.command.is_none() => "info",
+        Command::Exchange(ExchangeCommand::Run(_)) => "info",
         Command::Up(_) => "warn",
         Command::Bank(_)
         | Command::Demo(_)
@@ -279,6 +308,7 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
         | Command::Principal(_)
         | Command::Grant(_)
         | Command::Quota(_)
+        | Command::Exchange(_)
         | Command::Audit(_)
         | Command::Tls(_)
         | Command::Try(_)

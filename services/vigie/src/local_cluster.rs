@@ -27,7 +27,7 @@ use vigie_model::Topology;
 use vigie_serving::ServingConfig;
 use vigie_telemetry::{Condition, OpenFiles, Shown, TelemetryConfig};
 
-use crate::config::names::{BANK, COORDINATOR, FRONTEND, GATEWAY, MATCHER};
+use crate::config::names::{BANK, COORDINATOR, EXCHANGE, FRONTEND, GATEWAY, MATCHER};
 use crate::local_cluster::gateway::Behind;
 use crate::local_cluster::role::Role;
 use crate::local_cluster::secrets::Secrets;
@@ -82,6 +82,8 @@ pub struct LocalClusterConfig {
     pub http: HttpAt,
     /// What the gateway is told; the roles behind it are set.
     pub gateway: vigie_gateway::Config,
+    /// What the exchange process is told, if there is one; its bank is set.
+    pub exchange: Option<vigie_exchange::Config>,
     /// Where the traces of all roles go, if anywhere, and where the metrics of all roles are served, if anywhere.
     pub telemetry: TelemetryConfig,
 }
@@ -104,6 +106,7 @@ impl LocalClusterConfig {
             frontend,
             http: HttpAt::Off,
             gateway: vigie_gateway::Config { serving, ..vigie_gateway::Config::default() },
+            exchange: None,
             telemetry: TelemetryConfig::default(),
         }
     }
@@ -117,6 +120,7 @@ pub struct LocalCluster {
     coordinator: Role,
     frontend: Role,
     gateway: Option<Role>,
+    exchange: Option<Role>,
     bank_url: String,
     matcher_config: vigie_matcher::Config,
     telemetry: TelemetryConfig,
@@ -147,6 +151,7 @@ impl LocalCluster {
             frontend,
             http,
             gateway,
+            exchange,
             telemetry,
         } = config;
         let neighbours = match matchers {
@@ -231,12 +236,23 @@ impl LocalCluster {
         let gateway = gateway_listener
             .map(|listener| gateway::start(gateway, listener, &behind, told("vigie-gateway")?))
             .transpose()?;
+        let exchange = match exchange {
+            None => None,
+            Some(config) => {
+                let bank = vec![bank_url.clone()];
+                let config = vigie_exchange::Config { bank, processes: processes(), ..config };
+                Some(Role::exchange(config, told("vigie-exchange")?))
+            }
+        };
         let mut shown = Shown::of_process()
             .with(&[("role", FRONTEND)], frontend.telemetry())
             .with(&[("role", COORDINATOR)], coordinator.telemetry())
             .with(&[("role", BANK)], bank.telemetry());
         if let Some(gateway) = &gateway {
             shown = shown.with(&[("role", GATEWAY)], gateway.telemetry());
+        }
+        if let Some(exchange) = &exchange {
+            shown = shown.with(&[("role", EXCHANGE)], exchange.telemetry());
         }
         for (shard, matcher) in matchers.iter().enumerate() {
             // `shard` is a label of coordinators.
@@ -264,6 +280,7 @@ impl LocalCluster {
             coordinator,
             frontend,
             gateway,
+            exchange,
             bank_url,
             matcher_config: matcher,
             telemetry,
@@ -384,7 +401,11 @@ impl LocalCluster {
     /// Why a role has ended by itself, if one has.
     async fn ended(&mut self) -> Option<anyhow::Error> {
         let fixed = [&mut self.bank, &mut self.coordinator, &mut self.frontend];
-        let mut roles = fixed.into_iter().chain(&mut self.gateway).chain(self.matchers.iter_mut().flatten());
+        let mut roles = fixed
+            .into_iter()
+            .chain(&mut self.gateway)
+            .chain(&mut self.exchange)
+            .chain(self.matchers.iter_mut().flatten());
         let role = roles.find(|role| role.has_ended())?;
         let outcome = role.outcome().await;
         Some(outcome.err().unwrap_or_else(|| anyhow!("the {} ended by itself", role.name())))
@@ -420,10 +441,10 @@ impl LocalCluster {
 
     /// Stops every role, those that are asked before those that answer them, and reports the first that failed.
     pub async fn stop(self) -> anyhow::Result<()> {
-        let mut outcome = match self.gateway {
-            Some(gateway) => gateway.stop().await,
-            None => Ok(()),
-        };
+        let mut outcome = Ok(());
+        for role in [self.exchange, self.gateway].into_iter().flatten() {
+            outcome = outcome.and(role.stop().await);
+        }
         outcome = outcome.and(self.frontend.stop().await);
         outcome = outcome.and(self.coordinator.stop().await);
         for matcher in self.matchers.into_iter().flatten() {

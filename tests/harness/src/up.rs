@@ -22,8 +22,8 @@ pub struct UpProcess {
     pub coordinator: String,
     /// Where its bank listens.
     pub bank: String,
-    /// Where its gateway listens, if it has one.
-    pub http: Option<String>,
+    /// Where its gateway listens: HMA's API and our own.
+    pub http: String,
     /// Where its metrics and probes are: `127.0.0.1:port`.
     pub telemetry: String,
 }
@@ -68,7 +68,7 @@ impl UpProcess {
             frontend: url("frontend")?,
             coordinator: url("coordinator")?,
             bank: url("bank")?,
-            http: ready["http"].as_str().map(str::to_owned),
+            http: url("http")?,
             telemetry: url("telemetry")?.trim_start_matches("http://").to_owned(),
             child,
         })

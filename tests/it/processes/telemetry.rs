@@ -189,7 +189,7 @@ const ELSEWHERE: [&str; 2] = [OF_GATEWAY, "vigie_exchange_"];
 fn a_gateway_tells_its_requests_by_route_and_never_what_was_asked() {
     let data = tempfile::tempdir().unwrap();
     let up = UpProcess::start_with(vigie_binary(), data.path(), &[]).unwrap();
-    let http = up.http.as_deref().unwrap().trim_start_matches("http://");
+    let http = up.http.trim_start_matches("http://");
     let deadline = Instant::now() + WITHIN;
     while get(http, "/status").unwrap().0 != 200 {
         assert!(Instant::now() < deadline, "{:?}", get(http, "/status"));

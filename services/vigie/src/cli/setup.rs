@@ -53,6 +53,8 @@ pub(crate) enum RoleName {
     Frontend,
     /// Answers HTTP
     Gateway,
+    /// Follows hash-sharing programmes
+    Exchange,
 }
 
 /// What to do with certificates.

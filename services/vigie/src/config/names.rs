@@ -32,5 +32,7 @@ pub(crate) const FRONTEND: &str = "frontend";
 pub(crate) const GATEWAY: &str = "gateway";
 /// The table of fetching within that of the gateway.
 pub(crate) const FETCH: &str = "fetch";
+/// A role, and its table.
+pub(crate) const EXCHANGE: &str = "exchange";
 /// Every role.
-pub(crate) const ROLES: [&str; 5] = [BANK, MATCHER, COORDINATOR, FRONTEND, GATEWAY];
+pub(crate) const ROLES: [&str; 6] = [BANK, MATCHER, COORDINATOR, FRONTEND, GATEWAY, EXCHANGE];

@@ -1,7 +1,7 @@
 //! One role in this process.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
@@ -86,6 +86,18 @@ impl Role {
         })
     }
 
+    /// Starts an exchange process, which does not listen.
+    pub fn exchange(config: vigie_exchange::Config, telemetry: Telemetry) -> Self {
+        let (shutdown, told) = (Shutdown::new(), telemetry.clone());
+        let stop = shutdown.clone();
+        let running = async move {
+            let network = Network::tcp();
+            Ok(vigie_exchange::run_with(config, stop, &network, &told).await?)
+        };
+        let nowhere = (Ipv4Addr::UNSPECIFIED, 0).into();
+        Self::spawn("exchange".to_owned(), nowhere, shutdown, telemetry, running)
+    }
+
     fn start<F>(
         name: String,
         listener: TcpListener,
@@ -98,13 +110,23 @@ impl Role {
         let shutdown = Shutdown::new();
         let address = listener.local_addr()?;
         let running = run(listener, shutdown.clone(), telemetry.clone());
+        Ok(Self::spawn(name, address, shutdown, telemetry, running))
+    }
+
+    fn spawn(
+        name: String,
+        address: SocketAddr,
+        shutdown: Shutdown,
+        telemetry: Telemetry,
+        running: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) -> Self {
         let told = telemetry.clone();
         let task = tokio::spawn(async move {
             let ran = running.await;
             traces::stop(&told).await;
             ran
         });
-        Ok(Self { name, address, shutdown, telemetry, task: Some(task) })
+        Self { name, address, shutdown, telemetry, task: Some(task) }
     }
 
     /// Its name in errors.

@@ -2,7 +2,7 @@
 
 use crate::cli::{ConfigCheckArgs, ConfigCommand, RoleName};
 use crate::commands::cluster::config_show::{markdown, toml};
-use crate::config::names::{BANK, COORDINATOR, FRONTEND, GATEWAY, MATCHER};
+use crate::config::names::{BANK, COORDINATOR, EXCHANGE, FRONTEND, GATEWAY, MATCHER};
 use crate::config::{self, reference};
 use crate::output::{Exit, Output, counted};
 
@@ -40,6 +40,7 @@ const fn name(role: RoleName) -> &'static str {
         RoleName::Coordinator => COORDINATOR,
         RoleName::Frontend => FRONTEND,
         RoleName::Gateway => GATEWAY,
+        RoleName::Exchange => EXCHANGE,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::config::names::{BANK, COORDINATOR, FRONTEND, GATEWAY, LISTEN, MATCHER, ROLES, SERVING};
+use crate::config::names::{BANK, COORDINATOR, EXCHANGE, FRONTEND, GATEWAY, LISTEN, MATCHER, ROLES, SERVING};
 use crate::config::reference::{Key, Section};
 
 /// So that a line fits a terminal.
@@ -26,7 +26,9 @@ pub(super) fn toml(role: Option<&str>, sections: &[&Section]) -> String {
             let hash = if is_optional { "#" } else { "" };
             let _ = writeln!(text, "{hash}[{}]", section.table);
         }
-        for key in &section.keys {
+        // An exchange process does not listen.
+        let is_shown = |key: &&Key| key.key != LISTEN || role != Some(EXCHANGE);
+        for key in section.keys.iter().filter(is_shown) {
             let _ = writeln!(text);
             comment(&mut text, &key.comment);
             comment(&mut text, &properties(key));

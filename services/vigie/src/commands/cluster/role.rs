@@ -67,6 +67,32 @@ pub(crate) async fn gateway(args: &RoleArgs) -> anyhow::Result<Exit> {
     serve("vigie-gateway", told, run).await
 }
 
+pub(crate) async fn exchange(args: &RoleArgs) -> anyhow::Result<Exit> {
+    let stop = StopRequests::listen();
+    let Told { transport, telemetry: shown, config, .. }: Told<vigie_exchange::Config> = load(args)?;
+    let tls = transport.start()?;
+    let network = Network::tcp().with_tls(tls.clone());
+    let telemetry = traces::start("vigie-exchange", &shown, &network)?;
+    tell_certificates(&telemetry, tls);
+    let _shown = show(&shown, telemetry.clone()).await?;
+    let shutdown = Shutdown::new();
+    stop_by(stop, &shutdown, &telemetry);
+    let ran = vigie_exchange::run_with(config, shutdown, &network, &telemetry).await;
+    traces::stop(&telemetry).await;
+    Ok(ran.map(|()| Exit::Done)?)
+}
+
+/// Ends a role when the process is told to stop.
+fn stop_by(mut stop: StopRequests, shutdown: &Shutdown, telemetry: &Telemetry) {
+    let (stopping, told) = (shutdown.clone(), telemetry.clone());
+    tokio::spawn(async move {
+        stop.next().await;
+        tracing::info!("stopping");
+        told.stopping();
+        stopping.cancel();
+    });
+}
+
 /// What a role runs with.
 struct Role<C> {
     config: C,
@@ -81,7 +107,7 @@ async fn serve<C>(
     told: Told<C>,
     run: impl AsyncFnOnce(Role<C>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
-    let mut stop = StopRequests::listen();
+    let stop = StopRequests::listen();
     let Told { listen, transport, telemetry: shown, config } = told;
     let tls = transport.start()?;
     let network = Network::tcp().with_tls(tls.clone());
@@ -92,13 +118,7 @@ async fn serve<C>(
     let listener = listen_on(listen).await?;
     tracing::info!(address = %listener.local_addr()?, tls = tls.is_some(), "listening");
     let shutdown = Shutdown::new();
-    let (stopping, told) = (shutdown.clone(), telemetry.clone());
-    tokio::spawn(async move {
-        stop.next().await;
-        tracing::info!("stopping");
-        told.stopping();
-        stopping.cancel();
-    });
+    stop_by(stop, &shutdown, &telemetry);
     let (listener, told) = (Secured::new(listener, tls), telemetry.clone());
     let ran = run(Role { config, listener, network, shutdown, telemetry }).await;
     traces::stop(&told).await;

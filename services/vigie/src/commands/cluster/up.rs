@@ -45,6 +45,16 @@ pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
     };
     config.gateway.fetch.private_hosts = args.fetch_private;
     config.gateway.hosts = args.http_host;
+    let exchange = vigie_exchange::Config {
+        credentials_folder: args.exchange_credentials,
+        files_folder: args.exchange_files,
+        origins: args.exchange_origin,
+        ..vigie_exchange::Config::default()
+    };
+    if let Some(fault) = exchange.faults().first() {
+        bail!("exchange.{fault}");
+    }
+    config.exchange = Some(exchange);
     let mut requests = StopRequests::listen();
     let mut cluster = LocalCluster::start(config).await?;
     output.note(format!("starting; the bank's data is in {}", data.display()));
