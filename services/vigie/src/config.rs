@@ -213,7 +213,7 @@ pub(crate) fn check(file: Option<&Path>, arguments: &[String]) -> anyhow::Result
     telemetry(&table, &mut faults);
     // An exchange process alone does not listen.
     let listens = |role: &&str| *role != EXCHANGE && table.contains_key(*role);
-    if ROLES.iter().any(|role| listens(&role)) || !table.contains_key(EXCHANGE) {
+    if ROLES.iter().any(listens) || !table.contains_key(EXCHANGE) {
         listen(&table, &transport, &mut faults);
     }
     role::<vigie_bank::Config>(&table, &transport, &mut faults);

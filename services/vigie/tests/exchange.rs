@@ -71,7 +71,7 @@ fn digest(number: u8) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_followed_by_commands_and_withdrawn_from() {
-    let fixture = Fixture::start().await;
+    let fixture = Box::pin(Fixture::start()).await;
     fixture.done("bank create known");
     fixture.write(1..=20);
     let refused = fixture.exits(1, "exchange add list --api local_file --bank known --settings {\"file\":1}");
@@ -114,7 +114,7 @@ async fn a_file_is_followed_by_commands_and_withdrawn_from() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sample_is_there_and_a_programme_without_credentials_needs_attention() {
-    let fixture = Fixture::start().await;
+    let fixture = Box::pin(Fixture::start()).await;
     fixture.done("bank create sample");
     fixture.done("exchange add sample --api sample --bank sample");
     fixture.done("exchange fetch sample --wait");

@@ -84,7 +84,7 @@ async fn measure(
             hma: HmaArguments {
                 call: arguments.call,
                 first_content: 1,
-                ids: arguments.ids.get(number).map(PathBuf::clone),
+                ids: arguments.ids.get(number).cloned(),
                 fill: arguments.fill.clone(),
             },
             tls: arguments.tls.clone(),

@@ -69,17 +69,14 @@ pub(super) async fn check(access: &Access, bearer: Option<&Bearer>, origin: &Ori
     // The certificate of a connection to the gateway is none of the caller's calls.
     let origin = Origin { certificate_name: None, ..origin.clone() };
     let Err(status) = access.admit(&mut call, origin).await else { return Ok(()) };
-    let code = status.code();
-    let of = |status_code| Problem::new(status_code, status.message());
-    Err(match code {
-        Code::Unauthenticated => of(StatusCode::UNAUTHORIZED),
-        Code::PermissionDenied => of(StatusCode::FORBIDDEN),
-        Code::ResourceExhausted => {
-            let retry_after = details::retry_after(&status);
-            Problem { retry_after, ..of(StatusCode::TOO_MANY_REQUESTS) }
-        }
-        _ => Problem::busy(status.message()),
-    })
+    let is_of_caller =
+        matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied | Code::ResourceExhausted);
+    if !is_of_caller {
+        // Nothing is said of the credential: the directory of members is not there.
+        return Err(Problem::busy(status.message()));
+    }
+    let problem = Problem::of_code(status.code(), status.message());
+    Err(Problem { retry_after: details::retry_after(&status), ..problem })
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use vigie_model::{BankName, BankRef, MatchRatio};
 
 use crate::hma::json;
 use crate::hma::refusal::Refusal;
-use crate::problem::Problem;
 use crate::shared::Shared;
 use crate::upstream::Caller;
 
@@ -127,12 +126,10 @@ const fn switched(is_on: bool) -> MatchRatio {
 
 /// HMA's answer where a name is taken, by whose words clients know it.
 fn taken(error: CallError) -> Refusal {
-    match error.code() {
-        Code::AlreadyExists => Refusal::forbidden("a bank of that name already exists"),
-        Code::InvalidArgument => Refusal::bad(error.message().to_owned()),
-        Code::FailedPrecondition => Problem::new(StatusCode::CONFLICT, error.message()).into(),
-        _ => error.into(),
+    if error.code() == Code::AlreadyExists {
+        return Refusal::forbidden("a bank of that name already exists");
     }
+    error.into()
 }
 
 /// Creates a bank.

@@ -144,9 +144,9 @@ async fn bank_hashes(
     let item = ContributedItem { content, origin: None, details };
     let key = IdempotencyKey::random();
     let added = caller.banks.contribute_items(bank, vec![item], key, caller.deadline()).await;
-    let added = added.map_err(|error| match error.code() {
-        Code::NotFound => Refusal::not_found("bank not found"),
-        _ => error.into(),
+    let added = added.map_err(|error| {
+        let is_gone = error.code() == Code::NotFound;
+        if is_gone { Refusal::not_found("bank not found") } else { error.into() }
     })?;
     caller.newest.wrote(added.sequence);
     let id = added.value.ids.first().map_or(0, |id| id.0);

@@ -155,10 +155,7 @@ pub(crate) async fn create(
             if let Err(failed) = deleted {
                 tracing::warn!(%failed, "the bank of an exchange that could not be created is left");
             }
-            return Err(match error.code() {
-                Code::AlreadyExists => taken(),
-                _ => error.into(),
-            });
+            return Err(if error.code() == Code::AlreadyExists { taken() } else { error.into() });
         }
     }
     Ok((StatusCode::CREATED, Json(json!({ "message": "Created successfully" }))).into_response())

@@ -32,7 +32,7 @@ use crate::call::methods::Methods;
 use crate::call::observed::ObservedLayer;
 use crate::config::ServingConfig;
 use crate::connection::any::AnyListener;
-use crate::connection::carry::{Connections, Protocol};
+use crate::connection::carry::{Carried, Connections, Protocol};
 use crate::connection::handshakes::Handshakes;
 use crate::connection::limited::{Limits, limited};
 use crate::connection::listener::Listener;
@@ -272,16 +272,9 @@ async fn serve_any(
     let service = observed.layer(service);
     // First, for those behind it go by who calls.
     let service = IdentityLayer.layer(service);
-    let mut connections = Connections::new(
-        service,
-        Protocol::http2(config),
-        config,
-        seed,
-        limits.of_identity,
-        draining.clone(),
-        load,
-        refusals.clone(),
-    );
+    let carried = Carried { protocol: Protocol::http2(config), seed, of_identity_max: limits.of_identity };
+    let mut connections =
+        Connections::new(service, carried, config, draining.clone(), load, refusals.clone());
     let serving = async move {
         {
             // The port is closed at the end of this.

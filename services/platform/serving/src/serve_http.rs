@@ -21,7 +21,7 @@ use vigie_tls::Http;
 use crate::authorization::guard::Origin;
 use crate::config::ServingConfig;
 use crate::connection::any::AnyListener;
-use crate::connection::carry::{Connections, Protocol};
+use crate::connection::carry::{Carried, Connections, Protocol};
 use crate::connection::handshakes::Handshakes;
 use crate::connection::limited::limited;
 use crate::connection::listener::Listener;
@@ -51,16 +51,9 @@ pub async fn serve_http<S>(
     let incoming =
         Handshakes::new(incoming, tls, Http::One, load.clone(), AnyListener::peer, refusals.clone());
     let service = Counted { inner: service };
-    let mut connections = Connections::new(
-        service,
-        Protocol::http1(),
-        config,
-        seed,
-        limits.of_identity,
-        draining.clone(),
-        load,
-        refusals.clone(),
-    );
+    let carried = Carried { protocol: Protocol::http1(), seed, of_identity_max: limits.of_identity };
+    let mut connections =
+        Connections::new(service, carried, config, draining.clone(), load, refusals.clone());
     let serving = async move {
         {
             let mut accepting = std::pin::pin!(connections.accept(incoming));

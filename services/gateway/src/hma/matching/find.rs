@@ -130,18 +130,18 @@ async fn search(
         pdq_quality: None,
     };
     let answer = caller.look_up(hashes.iter().map(content).collect(), options, caller.deadline()).await;
-    let MatchAnswer { results, coverage, sequence, .. } = answer.map_err(|error| match error.code() {
+    let MatchAnswer { results, coverage, sequence, .. } = answer.map_err(|error| {
+        let is_late = matches!(error.code(), Code::Unavailable | Code::DeadlineExceeded);
         // HMA's clients know a server whose index is not there by these words.
-        Code::Unavailable | Code::DeadlineExceeded if !error.is_of_the_connection() => not_ready(),
-        _ => error.into(),
+        if is_late && !error.is_of_the_connection() { not_ready() } else { error.into() }
     })?;
     if results.len() != hashes.len() {
         return Err(not_ready().into());
     }
     let matched = results.into_iter().map(|result| {
-        let matched = result.map_err(|failure| match failure.code {
-            Code::InvalidArgument => Problem::bad(failure.message),
-            _ => not_ready(),
+        let matched = result.map_err(|failure| {
+            let is_of_caller = failure.code == Code::InvalidArgument;
+            if is_of_caller { Problem::bad(failure.message) } else { not_ready() }
         })?;
         let is_searched = matched.searches.iter().all(|search| search.skipped.is_none());
         is_searched.then_some(matched).ok_or_else(not_ready)

@@ -132,6 +132,16 @@ fn http2(config: &ServingConfig) -> http2::Builder<TokioExecutor> {
     builder
 }
 
+/// What distinguishes the connections of one server.
+pub(crate) struct Carried {
+    /// The protocol that is spoken on them.
+    pub(crate) protocol: Protocol,
+    /// A number that differs between servers.
+    pub(crate) seed: u64,
+    /// The most of one identity.
+    pub(crate) of_identity_max: usize,
+}
+
 /// The connections of one server.
 pub(crate) struct Connections<S> {
     service: S,
@@ -158,10 +168,8 @@ where
     /// all of them end. `seed` begins the random part of their ages.
     pub(crate) fn new(
         service: S,
-        protocol: Protocol,
+        Carried { protocol, seed, of_identity_max }: Carried,
         config: &ServingConfig,
-        seed: u64,
-        of_identity_max: usize,
         draining: Shutdown,
         load: Load,
         refusals: RefusalLog,
