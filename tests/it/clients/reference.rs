@@ -82,7 +82,7 @@ impl List {
                 ("video_md5", hex::encode(&bytes[..16]))
             };
             let key = (self.entries.len() + 1).to_string();
-            if self.entries.len() % 3 == 0 {
+            if self.entries.len().is_multiple_of(3) {
                 self.time += self.pace;
             }
             self.entries.push(Entry { key, signal_type, value, time: self.time, removed: false });

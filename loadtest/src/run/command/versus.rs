@@ -7,7 +7,6 @@ mod turn;
 mod table;
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -84,7 +83,7 @@ async fn measure(
             hma: HmaArguments {
                 call: arguments.call,
                 first_content: 1,
-                ids: arguments.ids.get(number).map(PathBuf::clone),
+                ids: arguments.ids.get(number).cloned(),
                 fill: arguments.fill.clone(),
             },
             tls: arguments.tls.clone(),
