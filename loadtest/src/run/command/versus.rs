@@ -7,7 +7,6 @@ mod turn;
 mod table;
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
