@@ -48,7 +48,7 @@ COPY --from=build /out/bin/ /usr/local/bin/
 COPY --from=build --chown=65532:65532 /out/data /var/lib/vigie
 USER 65532:65532
 WORKDIR /var/lib/vigie
-# Frontend, coordinator, bank, matcher; telemetry.
-EXPOSE 7740 7741 7742 7750 9464
+# Frontend, coordinator, bank, matcher, gateway; telemetry.
+EXPOSE 7740 7741 7742 7750 7780 9464
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --start-interval=1s CMD ["/usr/local/bin/vigie", "health"]
 ENTRYPOINT ["/usr/local/bin/vigie"]

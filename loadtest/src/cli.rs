@@ -1,13 +1,17 @@
 //! The command line.
 
-use std::fmt;
+mod shape;
+mod hma;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use vigie_model::BankName;
 use vigie_net::TlsArgs;
 
+pub(crate) use crate::cli::hma::{HmaArguments, HmaCall, VersusArguments};
+pub(crate) use crate::cli::shape::ShapeName;
 use crate::run::scenario::builtin::listing;
 use crate::run::scenario::span::Span;
 
@@ -53,28 +57,8 @@ pub(crate) enum Command {
     Ceiling(CeilingArguments),
     /// Measures the processor time and the latency of a lookup in clusters of processes on this machine.
     Cost(CostArguments),
-}
-
-/// What the rows look like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum ShapeName {
-    /// Random bits.
-    Uniform,
-    /// Half of the bits set, correlated bits, 20 % near-duplicates.
-    Pdq,
-    /// What hurts an index of buckets: copies, clusters, equal groups of bits, low entropy.
-    Adversarial,
-}
-
-impl fmt::Display for ShapeName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Uniform => "uniform",
-            Self::Pdq => "pdq",
-            Self::Adversarial => "adversarial",
-        })
-    }
+    /// Compares two services that speak HMA's protocol, in turns: the rate of their lookups, and how long they take.
+    Versus(VersusArguments),
 }
 
 /// Arguments of `data`.
@@ -115,6 +99,9 @@ pub(crate) struct DataArguments {
     /// That bank's name; by default the one under which load tests of this data look for it.
     #[arg(long, requires = "bank_url")]
     pub(crate) bank: Option<String>,
+    /// Where the id of each row's item in that bank goes, as `id,hash`: what `versus --ids` and `run --hma-ids` read.
+    #[arg(long, value_name = "FILE", requires = "bank_url")]
+    pub(crate) ids: Option<PathBuf>,
     /// How it is reached.
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
@@ -257,12 +244,9 @@ pub(crate) struct TargetArguments {
     /// What the target speaks.
     #[arg(long, default_value = "vigie", requires = "target")]
     pub(crate) protocol: Protocol,
-    /// With `hma`: the number of the content that is row 0 of the data, where the rows were added in their order.
-    #[arg(long, default_value_t = 1)]
-    pub(crate) hma_first_content: u64,
-    /// With `hma`: a file whose line for each row, from the first, is the number of its content.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) hma_contents: Option<PathBuf>,
+    /// With `hma`: what is called there, and which contents hold the data.
+    #[command(flatten)]
+    pub(crate) hma: HmaArguments,
     /// The binary of which an own cluster is made; by default the one beside this program.
     #[arg(long, value_name = "PATH")]
     pub(crate) vigie: Option<PathBuf>,

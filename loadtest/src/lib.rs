@@ -53,6 +53,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Compare(arguments) => return run::command::compare(&arguments, &mut out),
         Command::Cleanup(arguments) => return run::command::cleanup::run(&arguments, &mut out),
         Command::Cost(arguments) => return run::command::cost::run(&arguments, &mut out),
+        Command::Versus(arguments) => return run::command::versus::run(&arguments, &mut out),
         Command::Ceiling(arguments) => return run::command::ceiling::run(&arguments, &mut out),
     }
     out.flush()?;

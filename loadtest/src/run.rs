@@ -3,7 +3,7 @@
 //! Always true:
 //!
 //! - **Arrivals do not wait for answers.** When each request is due is worked out before anything is sent, and latency
-//!   counts from then; from the moment of sending too, so that both can be seen.
+//!   counts from then; from the moment of sending too, so that both can be seen. The exception is a scenario that asks for a closed loop.
 //! - **The generator is measured like the service.** How late each request was sent is recorded; if more than 1 % were
 //!   over 10 ms late, or not sent at all, no threshold on a latency holds.
 //! - **No answer is believed.** Each is compared with what is known to be true of its question.

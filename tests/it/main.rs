@@ -8,4 +8,5 @@ mod operations;
 mod measured;
 mod members;
 mod processes;
+mod clients;
 mod repository;

@@ -5,5 +5,6 @@ mod rules;
 mod layout;
 mod circles;
 mod chart;
+mod chart_routes;
 mod chart_values;
 mod compose;

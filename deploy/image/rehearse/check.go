@@ -20,8 +20,8 @@ const (
 
 var programs = []string{"/usr/local/bin/vigie", "/usr/local/bin/vigie-loadtest"}
 
-// ports of frontend, coordinator, bank, matcher and telemetry.
-var ports = []string{"7740", "7741", "7742", "7750", "9464"}
+// ports of frontend, coordinator, bank, matcher, gateway and telemetry.
+var ports = []string{"7740", "7741", "7742", "7750", "7780", "9464"}
 
 var pinned = regexp.MustCompile(`^[a-z0-9./-]+:[A-Za-z0-9._-]+@sha256:[0-9a-f]{64}$`)
 

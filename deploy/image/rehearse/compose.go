@@ -13,11 +13,12 @@ import (
 
 // arrows are the connections of the design, from the caller to the called. No other pair of services may share a network.
 var arrows = map[string][]string{
+	"gateway":     {"frontend", "coordinator", "bank", "collector"},
 	"frontend":    {"coordinator", "collector"},
 	"coordinator": {"matcher", "collector"},
 	"matcher":     {"bank", "collector"},
 	"bank":        {"postgres", "collector"},
-	"prometheus":  {"frontend", "coordinator", "matcher", "bank"},
+	"prometheus":  {"gateway", "frontend", "coordinator", "matcher", "bank"},
 	"grafana":     {"prometheus"},
 }
 
@@ -95,7 +96,7 @@ func checkSecrets(project *types.Project, members bool, fault func(bool, string,
 		}
 		slices.Sort(mounted)
 		var wanted []string
-		if role := kind(name); members && slices.Contains([]string{"frontend", "coordinator", "matcher", "bank"}, role) {
+		if role := kind(name); members && slices.Contains([]string{"gateway", "frontend", "coordinator", "matcher", "bank"}, role) {
 			wanted = []string{"cluster-key"}
 			key := "VIGIE__" + strings.ToUpper(role) + "__PROCESSES__CLUSTER_KEY"
 			value := service.Environment[key]

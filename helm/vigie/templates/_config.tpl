@@ -4,7 +4,9 @@ The file of one role. What the chart knows comes first, and what the values say 
 */}}
 {{- define "vigie.config" -}}
 {{- $values := .root.Values -}}
-listen = {{ printf "%s:%s" $values.listenAddress (include "vigie.port" .component) | toJson }}
+{{- with include "vigie.port" .component | trim -}}
+listen = {{ printf "%s:%s" $values.listenAddress . | toJson }}
+{{ end -}}
 allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
 
 {{ range $name, $table := .tables }}
@@ -38,6 +40,39 @@ allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
 {{- end }}
 {{- end }}
 {{- mergeOverwrite (dict "coordinator" $coordinator) (include "vigie.consortiumConfig" (dict "root" . "component" "frontend") | fromYaml) (deepCopy .Values.frontend.config) | toYaml }}
+{{- end }}
+
+{{/* What a gateway is told, as YAML. */}}
+{{- define "vigie.gatewayConfig" -}}
+{{- $role := .Values.gateway }}
+{{- $frontends := list }}
+{{- /* The same Service as often as there are to be connections. */}}
+{{- range until (int $role.frontendConnections) }}{{ $frontends = append $frontends (include "vigie.frontendUrl" $) }}{{ end }}
+{{- $known := dict "frontend" $frontends "directory" (dict "bank" (list (include "vigie.bankUrl" .))) }}
+{{- if include "vigie.hasCoordinators" . }}{{ $known = set $known "coordinator" (list (include "vigie.coordinatorUrl" .)) }}{{ end }}
+{{- $name := printf "%s-gateway" (include "vigie.fullname" .) }}
+{{- $hosts := list $name (printf "%s.%s" $name .Release.Namespace) (printf "%s.%s.svc" $name .Release.Namespace) (include "vigie.host" (dict "root" . "name" $name)) }}
+{{- if $role.ingress.enabled }}
+{{- range $role.ingress.hosts }}{{ if not (hasPrefix "*" .) }}{{ $hosts = append $hosts . }}{{ end }}{{ end }}
+{{- end }}
+{{- $hosts = concat $hosts .Values.tls.certManager.gatewayNames (default list $role.config.hosts) | uniq }}
+{{- /* Links in answers have the scheme that clients use, which is not the gateway's where the Ingress ends TLS. */}}
+{{- range $role.ingress.tls }}
+{{- range .hosts }}
+{{- if and $role.ingress.enabled (not (hasPrefix "*" .)) (not (hasKey $known "public_url")) }}{{ $known = set $known "public_url" (printf "https://%s" .) }}{{ end }}
+{{- end }}
+{{- end }}
+{{- /* Names are added to those of the chart, and replace none. */}}
+{{- mergeOverwrite $known (include "vigie.consortiumConfig" (dict "root" . "component" "gateway") | fromYaml) (deepCopy $role.config) (dict "hosts" $hosts) | toYaml }}
+{{- end }}
+
+{{/* What an exchange process is told, as YAML. */}}
+{{- define "vigie.exchangeConfig" -}}
+{{- $role := .Values.exchange }}
+{{- $known := dict "bank" (include "vigie.bankUrl" .) }}
+{{- if include "vigie.credentialSources" . | fromYamlArray }}{{ $known = set $known "credentials_folder" "/etc/vigie/credentials" }}{{ end }}
+{{- if $role.files.existingClaim }}{{ $known = set $known "files_folder" "/var/lib/vigie/files" }}{{ end }}
+{{- mergeOverwrite $known (include "vigie.consortiumConfig" (dict "root" . "component" "exchange") | fromYaml) (deepCopy $role.config) | toYaml }}
 {{- end }}
 
 {{/* What the bank is told, as YAML. */}}

@@ -5,7 +5,10 @@
 {{ if and .Values.consortium.enabled .Values.tls.enabled .Values.tls.certManager.enabled }}true{{ end }}
 {{- end }}
 
-{{/* The names in the certificates of a role, as YAML; a certificate's name is its first DNS name. (dict "root" $ "component" "matcher") */}}
+{{/*
+The names in the certificates of a kind of process, as YAML; a certificate's name is its first DNS name. To coordinators and banks a gateway is
+a frontend. (dict "root" $ "component" "matcher" "of" "bank")
+*/}}
 {{- define "vigie.certificateNames" -}}
 {{- $full := include "vigie.fullname" .root }}
 {{- if eq .component "matcher" }}
@@ -15,6 +18,9 @@
 {{- end }}
 {{- else }}
 - {{ $full }}-{{ .component }}
+{{- if and (eq .component "frontend") (ne .of "matcher") .root.Values.gateway.enabled }}
+- {{ $full }}-gateway
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -29,23 +35,24 @@
 {{- if $consortium.clusterKey.existingSecret }}{{ $processes = set $processes "cluster_key" "/etc/vigie/consortium/cluster-key" }}{{ end }}
 {{- if include "vigie.consortiumByName" .root }}
 {{- /* Whom the table of rights lets call the role as a process. */}}
-{{- $callers := get (dict "bank" (list "frontend" "coordinator" "matcher") "coordinator" (list "frontend") "frontend" list "matcher" list) $component }}
+{{- $callers := get (dict "bank" (list "frontend" "coordinator" "matcher") "coordinator" (list "frontend") "frontend" list "matcher" list "gateway" list "exchange" list) $component }}
+{{- if and (eq $component "bank") $root.Values.exchange.enabled }}{{ $callers = append $callers "exchange" }}{{ end }}
 {{- if eq $component "matcher" }}
 {{- if include "vigie.hasCoordinators" $root }}{{ $callers = append $callers "coordinator" }}{{ end }}
 {{- if $root.Values.frontend.embeddedCoordinator }}{{ $callers = append $callers "frontend" }}{{ end }}
 {{- end }}
 {{- range $callers }}
-{{- $processes = set $processes (printf "%s_names" .) (include "vigie.certificateNames" (dict "root" $root "component" .) | fromYamlArray) }}
+{{- $processes = set $processes (printf "%s_names" .) (include "vigie.certificateNames" (dict "root" $root "component" . "of" $component) | fromYamlArray) }}
 {{- end }}
 {{- end }}
 {{- if $processes }}{{ $config = set $config "processes" $processes }}{{ end }}
-{{- if and $consortium.pepper.existingSecret (has $component (list "frontend" "coordinator" "bank")) }}
+{{- if and $consortium.pepper.existingSecret (has $component (list "frontend" "coordinator" "bank" "gateway")) }}
 {{- $config = set $config "access" (dict "pepper" "/etc/vigie/consortium/pepper") }}
 {{- end }}
 {{- if and $consortium.auditKey.existingSecret (eq $component "bank") }}
 {{- $config = set $config "audit" (dict "signing_keys" (list "/etc/vigie/consortium/audit-key")) }}
 {{- end }}
-{{- if has $component (list "frontend" "coordinator") }}
+{{- if has $component (list "frontend" "coordinator" "gateway") }}
 {{- $config = set $config "directory" (dict "bank" (list (include "vigie.bankUrl" $root)) "age_ms_max" (int $consortium.directoryAgeMsMax)) }}
 {{- end }}
 {{- end }}
@@ -59,7 +66,7 @@
 {{- with $consortium.clusterKey }}{{ if .existingSecret }}
 - secret: {name: {{ .existingSecret }}, items: [{key: {{ .key }}, path: cluster-key}]}
 {{- end }}{{ end }}
-{{- if has .component (list "frontend" "coordinator" "bank") }}
+{{- if has .component (list "frontend" "coordinator" "bank" "gateway") }}
 {{- with $consortium.pepper }}{{ if .existingSecret }}
 - secret: {name: {{ .existingSecret }}, items: [{key: {{ .key }}, path: pepper}]}
 {{- end }}{{ end }}
@@ -96,7 +103,7 @@
 {{- end }}
 {{- with $consortium.pepper }}
 {{- if and .existingSecret (eq .existingSecret $consortium.clusterKey.existingSecret) (eq .key $consortium.clusterKey.key) }}
-{{- $faults = append $faults "consortium.pepper: is the cluster key itself; matchers have that, and the pepper is for the bank, coordinators and frontends alone" }}
+{{- $faults = append $faults "consortium.pepper: is the cluster key itself; matchers have that, and the pepper is for the bank, coordinators, frontends and gateways alone" }}
 {{- end }}
 {{- end }}
 {{- if and .Values.loadtest.enabled (not $consortium.clientKey.existingSecret) }}

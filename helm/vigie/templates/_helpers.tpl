@@ -72,9 +72,13 @@ ipFamilies: {{ toJson . }}
 {{ include "vigie.scheme" . }}://{{ include "vigie.host" (dict "root" . "name" (printf "%s-coordinator" (include "vigie.fullname" .))) }}:7741
 {{- end }}
 
-{{/* The port on which a component's pods listen. */}}
+{{- define "vigie.gatewayUrl" -}}
+{{ include "vigie.scheme" . }}://{{ include "vigie.host" (dict "root" . "name" (printf "%s-gateway" (include "vigie.fullname" .))) }}:7780
+{{- end }}
+
+{{/* The port on which a component's pods listen; nothing for one that is called by nobody. */}}
 {{- define "vigie.port" -}}
-{{ get (dict "frontend" "7740" "coordinator" "7741" "bank" "7742" "matcher" "7750") . }}
+{{- get (dict "frontend" "7740" "coordinator" "7741" "bank" "7742" "matcher" "7750" "gateway" "7780") . }}
 {{- end }}
 
 {{/* The Secret of a component's certificate: (dict "root" $ "component" "bank") */}}
@@ -119,4 +123,12 @@ Seconds that a pod gets to stop: what the role itself takes at most, and some mo
 {{/* Whether coordinators are pods of their own. */}}
 {{- define "vigie.hasCoordinators" -}}
 {{ if or .Values.coordinator.enabled (not .Values.frontend.embeddedCoordinator) }}true{{ end }}
+{{- end }}
+
+{{/* The roles that the release runs, as YAML. */}}
+{{- define "vigie.roles" -}}
+{{- $roles := list "frontend" "coordinator" "matcher" "bank" }}
+{{- if .Values.gateway.enabled }}{{ $roles = append $roles "gateway" }}{{ end }}
+{{- if .Values.exchange.enabled }}{{ $roles = append $roles "exchange" }}{{ end }}
+{{- toYaml $roles }}
 {{- end }}

@@ -1,9 +1,10 @@
 {{/*
-The pod template of one role: all that the four have in common.
+The pod template of one role: all that the roles have in common.
 
 root, component, role: the release, the role's name, its values; configMap, toml: the configuration; config: the role's table;
-labels: further labels; env: further variables; volumes, mounts: further ones; graceMore: seconds beyond the role's own;
-startSeconds: how long a start may take; spread: labels whose values tell pods apart that are to be spread by themselves.
+command: the words that run the role, by default its name; portName: the name of its port, by default grpc; labels: further labels;
+env: further variables; volumes, mounts: further ones; graceMore: seconds beyond the role's own; startSeconds: how long a start
+may take; spread: labels whose values tell pods apart that are to be spread by themselves.
 */}}
 {{- define "vigie.podTemplate" -}}
 {{- $values := .root.Values }}
@@ -82,12 +83,14 @@ spec:
     - name: {{ .component }}
       image: {{ include "vigie.image" .root }}
       imagePullPolicy: {{ $values.image.pullPolicy }}
-      args: [{{ .component }}, --config, /etc/vigie/config/vigie.toml]
+      args: [{{ default .component .command }}, --config, /etc/vigie/config/vigie.toml]
       {{- include "vigie.containerSecurity" .root | nindent 6 }}
       {{- include "vigie.roleEnv" . | nindent 6 }}
       ports:
-        - name: grpc
-          containerPort: {{ include "vigie.port" .component }}
+        {{- with include "vigie.port" .component | trim }}
+        - name: {{ default "grpc" $.portName }}
+          containerPort: {{ . }}
+        {{- end }}
         - name: telemetry
           containerPort: 9464
       # By HTTP on the telemetry port: with TLS the kubelet has no certificate to show on the other.
@@ -218,6 +221,73 @@ spec:
       {{- with .labels }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
+{{- end }}
+
+{{/*
+The Service by which clients from without the release reach a role.
+(dict "root" $ "name" "vigie-frontend" "component" "frontend" "service" $service "portName" "grpc" "appProtocol" "kubernetes.io/h2c")
+*/}}
+{{- define "vigie.facingService" -}}
+{{- $port := include "vigie.port" .component }}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "vigie.labels" . | nindent 4 }}
+  {{- with .service.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  type: {{ .service.type }}
+  {{- with include "vigie.ipFamilies" .root | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- with .service.externalTrafficPolicy }}
+  externalTrafficPolicy: {{ . }}
+  {{- end }}
+  {{- with .service.loadBalancerClass }}
+  loadBalancerClass: {{ . }}
+  {{- end }}
+  {{- with .service.loadBalancerSourceRanges }}
+  loadBalancerSourceRanges: {{ toJson . }}
+  {{- end }}
+  selector:
+    {{- include "vigie.component" . | nindent 4 }}
+  ports:
+    - {name: {{ .portName }}, port: {{ $port }}, targetPort: {{ .portName }}, appProtocol: {{ ternary "https" .appProtocol .root.Values.tls.enabled }}}
+{{- end }}
+
+{{/* A role's scaler: (dict "root" $ "name" "vigie-frontend" "component" "frontend" "autoscaling" $autoscaling) */}}
+{{- define "vigie.autoscaler" -}}
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "vigie.labels" . | nindent 4 }}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ .name }}}
+  minReplicas: {{ .autoscaling.minReplicas }}
+  maxReplicas: {{ .autoscaling.maxReplicas }}
+  metrics:
+    - type: Resource
+      resource:
+        name: cpu
+        target: {type: Utilization, averageUtilization: {{ .autoscaling.cpuUtilization }}}
+    {{- if .autoscaling.callsInFlight }}
+    - type: Pods
+      pods:
+        metric: {name: vigie_serving_calls_in_flight}
+        target: {type: AverageValue, averageValue: {{ .autoscaling.callsInFlight | quote }}}
+    {{- end }}
+  {{- with .autoscaling.behavior }}
+  behavior:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 {{- end }}
 
 {{/* A ConfigMap with a role's file: (dict "root" $ "name" "vigie-bank" "component" "bank" "toml" $toml) */}}

@@ -68,7 +68,7 @@
 {{- end }}
 {{- if hasKey .Values.podAnnotations "checksum/config" }}{{ $faults = append $faults "podAnnotations.checksum/config: is an annotation that the chart itself sets" }}{{ end }}
 {{- $accounts := list }}
-{{- range $role := (list "frontend" "coordinator" "matcher" "bank") }}
+{{- range $role := (list "frontend" "coordinator" "matcher" "bank" "gateway" "exchange") }}
 {{- $values := get $.Values $role }}
 {{- range $key, $value := $values.podLabels }}
 {{- if has $key $own }}{{ $faults = append $faults (printf "%s.podLabels.%s: is a label that the chart itself sets" $role $key) }}{{ end }}
@@ -84,7 +84,7 @@
 {{- if has .name $containers }}{{ $faults = append $faults (printf "%s: two containers are called %s" $role .name) }}{{ end }}
 {{- $containers = append $containers .name }}
 {{- end }}
-{{- $volumes := list "config" "tls" "data" "tmp" "postgres-tls" "consortium" }}
+{{- $volumes := list "config" "tls" "data" "tmp" "postgres-tls" "consortium" "credentials" "files" }}
 {{- range $values.extraVolumes }}
 {{- if has .name $volumes }}{{ $faults = append $faults (printf "%s.extraVolumes: a volume is called %s already" $role .name) }}{{ end }}
 {{- $volumes = append $volumes .name }}
@@ -113,20 +113,26 @@
 {{- $faults = append $faults (printf "%s.serviceAccount.annotations: serviceAccount.create is false, so there is no account to annotate" $role) }}
 {{- end }}
 {{- end }}
-{{- $service := .Values.frontend.service }}
+{{- range $role, $peers := dict "frontend" "platforms" "gateway" "httpClients" }}
+{{- $service := (get $.Values $role).service }}
+{{- $scaling := (get $.Values $role).autoscaling }}
+{{- if lt (int $scaling.maxReplicas) (int $scaling.minReplicas) }}
+{{- $faults = append $faults (printf "%s.autoscaling: maxReplicas is less than minReplicas" $role) }}
+{{- end }}
 {{- if eq $service.type "ClusterIP" }}
 {{- range (list "externalTrafficPolicy" "loadBalancerClass") }}
-{{- if get $service . }}{{ $faults = append $faults (printf "frontend.service.%s: has no effect with type ClusterIP" .) }}{{ end }}
+{{- if get $service . }}{{ $faults = append $faults (printf "%s.service.%s: has no effect with type ClusterIP" $role .) }}{{ end }}
 {{- end }}
 {{- end }}
 {{- if and (ne $service.type "LoadBalancer") $service.loadBalancerSourceRanges }}
-{{- $faults = append $faults (printf "frontend.service.loadBalancerSourceRanges: has no effect with type %s" $service.type) }}
+{{- $faults = append $faults (printf "%s.service.loadBalancerSourceRanges: has no effect with type %s" $role $service.type) }}
 {{- end }}
-{{- if and .Values.networkPolicy.enabled (ne $service.type "ClusterIP") }}
+{{- if and $.Values.networkPolicy.enabled (ne $service.type "ClusterIP") (or (ne $role "gateway") $.Values.gateway.enabled) }}
 {{- $blocks := false }}
-{{- range .Values.networkPolicy.platforms }}{{ if .ipBlock }}{{ $blocks = true }}{{ end }}{{ end }}
+{{- range get $.Values.networkPolicy $peers }}{{ if .ipBlock }}{{ $blocks = true }}{{ end }}{{ end }}
 {{- if not $blocks }}
-{{- $faults = append $faults (printf "networkPolicy.platforms: names no ipBlock, so what comes by the Service of type %s would be refused" $service.type) }}
+{{- $faults = append $faults (printf "networkPolicy.%s: names no ipBlock, so what comes by the Service of type %s would be refused" $peers $service.type) }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- if and (eq .Values.ipFamilyPolicy "SingleStack") (gt (len .Values.ipFamilies) 1) }}
@@ -134,7 +140,7 @@
 {{- end }}
 {{- $tls := .Values.tls }}
 {{- if and $tls.enabled (not $tls.certManager.enabled) (not $tls.existingSecret) }}
-{{- range (list "frontend" "coordinator" "matcher" "bank" "client") }}
+{{- range append (include "vigie.roles" . | fromYamlArray) "client" }}
 {{- if not (get $tls.existingSecrets .) }}{{ $faults = append $faults (printf "tls.existingSecret: names no Secret, tls.existingSecrets.%s none either, and tls.certManager is not enabled" .) }}{{ end }}
 {{- end }}
 {{- end }}
@@ -146,9 +152,6 @@
 {{- end }}
 {{- $frontend := .Values.frontend }}
 {{- $frontends := int (ternary $frontend.autoscaling.maxReplicas $frontend.replicas $frontend.autoscaling.enabled) }}
-{{- if lt (int $frontend.autoscaling.maxReplicas) (int $frontend.autoscaling.minReplicas) }}
-{{- $faults = append $faults "frontend.autoscaling: maxReplicas is less than minReplicas" }}
-{{- end }}
 {{- $names := list }}
 {{- range .Values.matcher.sets }}
 {{- if has .name $names }}
@@ -170,7 +173,22 @@
 {{- end }}
 {{- end }}
 {{- end }}
-{{- $faults = concat $faults (include "vigie.routeFaults" . | fromYamlArray) (include "vigie.consortiumFaults" . | fromYamlArray) }}
+{{- if and .Values.exchange.credentials.members (not .Values.consortium.enabled) }}
+{{- $faults = append $faults "exchange.credentials.members: have no effect, since consortium.enabled is false" }}
+{{- end }}
+{{- $members := list }}
+{{- range .Values.exchange.credentials.members }}
+{{- if has .member $members }}{{ $faults = append $faults (printf "exchange.credentials.members: %s is named twice" .member) }}{{ end }}
+{{- $members = append $members .member }}
+{{- end }}
+{{- $exchange := .Values.exchange }}
+{{- if and (hasKey $exchange.config "credentials_folder") (include "vigie.credentialSources" . | fromYamlArray) }}
+{{- $faults = append $faults "exchange.config.credentials_folder: is another folder than that of exchange.credentials; use one of the two" }}
+{{- end }}
+{{- if and (hasKey $exchange.config "files_folder") $exchange.files.existingClaim }}
+{{- $faults = append $faults "exchange.config.files_folder: is another folder than that of exchange.files.existingClaim; use one of the two" }}
+{{- end }}
+{{- $faults = concat $faults (include "vigie.routeFaults" . | fromYamlArray) (include "vigie.gatewayFaults" . | fromYamlArray) (include "vigie.consortiumFaults" . | fromYamlArray) }}
 {{- if $faults }}
 {{- fail (printf "the values have faults:\n- %s" (join "\n- " $faults)) }}
 {{- end }}

@@ -4,11 +4,14 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use vigie_clients::BankClient;
 use vigie_hashes::hex::Hex;
+use vigie_model::BankName;
 
 use crate::cli::DataArguments;
 use crate::data::fill;
@@ -19,6 +22,10 @@ use crate::run::scenario::Scenario;
 
 /// Rows that are drawn and written at a time.
 const CHUNK: u32 = 65_536;
+/// Items of one page of a bank.
+const PAGE: u16 = 1_000;
+/// How long a page may take.
+const PAGE_WITHIN: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(arguments: &DataArguments, out: &mut impl Write) -> anyhow::Result<()> {
     if arguments.csv.is_none() && arguments.bank_url.is_none() {
@@ -42,7 +49,7 @@ pub(crate) fn run(arguments: &DataArguments, out: &mut impl Write) -> anyhow::Re
         }
     }
     if let Some(url) = &arguments.bank_url {
-        let name = scenario.bank().parse()?;
+        let name: BankName = scenario.bank().parse()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let filled = runtime.block_on(async {
             let network = arguments.tls.network(&[url])?;
@@ -51,7 +58,11 @@ pub(crate) fn run(arguments: &DataArguments, out: &mut impl Write) -> anyhow::Re
                     say(&format!("{items} items, {:.0}/s", items as f64 / took.as_secs_f64().max(1e-9)));
                 }
             };
-            fill::fill(url, &network, &name, &rows, || {}, progress).await
+            let filled = fill::fill(url, &network, &name, &rows, || {}, progress).await?;
+            if let Some(path) = &arguments.ids {
+                write_ids(path, &BankClient::new_on(url, &network)?, &name, &rows).await?;
+            }
+            anyhow::Ok(filled)
         })?;
         if filled.items == 0 {
             // Standard output may be the CSV.
@@ -66,6 +77,31 @@ pub(crate) fn run(arguments: &DataArguments, out: &mut impl Write) -> anyhow::Re
         ));
     }
     Ok(())
+}
+
+/// Writes the id of each row's item, which its external reference names, in the order of the ids.
+async fn write_ids(path: &Path, bank: &BankClient, name: &BankName, rows: &Rows) -> anyhow::Result<()> {
+    let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
+    let mut file = BufWriter::new(file);
+    writeln!(file, "id,hash")?;
+    let mut after = None;
+    loop {
+        let page = bank.list_items(name, after, PAGE, (Instant::now() + PAGE_WITHIN).into()).await;
+        let page = page.with_context(|| format!("cannot list the items of {name}"))?;
+        for item in &page.items {
+            let row = match Identity::of_reference(item.content.external_reference().unwrap_or_default()) {
+                Identity::Row(row) => rows.row(row),
+                Identity::Live(_) | Identity::Unknown => None,
+            };
+            let row = row.with_context(|| format!("item {} of {name} is no row of the data", item.id))?;
+            writeln!(file, "{},{}", item.id, Hex(&row))?;
+        }
+        if page.next_after.is_none() {
+            break;
+        }
+        after = page.next_after;
+    }
+    file.flush().with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn write_csv(file: &mut impl Write, rows: &Rows) -> anyhow::Result<()> {
@@ -101,6 +137,7 @@ mod tests {
             csv: Some(path.clone()),
             bank_url: None,
             bank: None,
+            ids: None,
             tls: TlsArgs::default(),
         };
         run(&arguments, &mut Vec::new()).unwrap();

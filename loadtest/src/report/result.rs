@@ -82,6 +82,9 @@ impl Outcome {
     }
 }
 
+/// The name of HMA's protocol in results.
+pub(crate) const HMA: &str = "hma";
+
 /// What a run ran against.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct TargetFacts {
@@ -98,7 +101,7 @@ impl fmt::Display for TargetFacts {
         let endpoints = self.endpoints.join(", ");
         match (self.own_cluster, self.protocol.as_str()) {
             (true, _) => write!(f, "a cluster of its own ({endpoints})"),
-            (false, "hma") => write!(f, "{endpoints} (HMA)"),
+            (false, HMA) => write!(f, "{endpoints} (HMA)"),
             (false, _) => f.write_str(&endpoints),
         }
     }

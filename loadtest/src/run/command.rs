@@ -5,6 +5,7 @@ mod search;
 pub(crate) mod ceiling;
 pub(crate) mod cleanup;
 pub(crate) mod cost;
+pub(crate) mod versus;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

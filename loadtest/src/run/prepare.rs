@@ -1,10 +1,11 @@
 //! Everything that a run needs and that outlives it: the truth, the cluster, the data in the bank.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use http::Uri;
 use rand::RngExt as _;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +22,7 @@ use crate::data::fill::{self, Filled};
 use crate::judge::ledger::Ledger;
 use crate::judge::truth::Truth;
 use crate::report::machine::Machine;
-use crate::report::result::{Mark, Ran, RunResult, TargetFacts};
+use crate::report::result::{HMA, Mark, Ran, RunResult, TargetFacts};
 use crate::run::establish::establish;
 use crate::run::interrupt::Interrupt;
 use crate::run::join::{Followers, Plan};
@@ -34,7 +35,7 @@ use crate::run::say::say;
 use crate::run::scenario::Scenario;
 use crate::run::scenario::run_bank::RunBank;
 use crate::run::session::{self, Session};
-use crate::run::target::hma::Contents;
+use crate::run::target::hma::{self, contents::Contents};
 use crate::run::target::live_bank::LiveBank;
 use crate::run::target::vigie::Options;
 use crate::run::target::{Targets, reached};
@@ -81,7 +82,7 @@ impl Prepared {
             truth.rows.count()
         ));
         if target.protocol == Protocol::Hma {
-            return Self::of_hma(scenario, target, truth);
+            return Self::of_hma(scenario, target, truth).await;
         }
         let (cluster, endpoints, bank_url) = if target.target.is_empty() {
             let vigie: PathBuf = target.vigie.clone().map_or_else(find_vigie, Ok)?;
@@ -139,24 +140,22 @@ impl Prepared {
         }
     }
 
-    fn of_hma(scenario: &Scenario, target: &TargetArguments, truth: Arc<Truth>) -> anyhow::Result<Self> {
+    /// Prepares a target that speaks HMA's protocol.
+    pub(crate) async fn of_hma(
+        scenario: &Scenario,
+        target: &TargetArguments,
+        truth: Arc<Truth>,
+    ) -> anyhow::Result<Self> {
         let mix = &scenario.mix;
         if scenario.writes() || mix.batch > 0 || mix.stream > 0 || mix.image > 0 {
             bail!("with --protocol hma there are lookups only; set the other weights of the mix to 0");
         }
-        let contents = match &target.hma_contents {
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("cannot read {}", path.display()))?;
-                Contents::read(&text).with_context(|| format!("{} lists no contents", path.display()))?
-            }
-            None => Contents::From(target.hma_first_content),
-        };
-        let facts =
-            TargetFacts { protocol: "hma".to_owned(), endpoints: target.target.clone(), own_cluster: false };
-        // It is plain HTTP, so the rule about that is all there is to keep.
+        // A credential is sent in plain text, so the rule about that has to be kept.
         let network = target.tls.network(&target.target)?;
-        let targets = Targets::hma(&target.target, &network, contents)?;
+        let contents = contents(target, &network, &truth).await?;
+        let facts =
+            TargetFacts { protocol: HMA.to_owned(), endpoints: target.target.clone(), own_cluster: false };
+        let targets = Targets::hma(&target.target, &network, target.hma.call, contents)?;
         Ok(Self {
             truth,
             targets,
@@ -171,11 +170,16 @@ impl Prepared {
 
     /// The parts that lanes share, anew for each run: what one has written is not the next one's to know.
     fn shared(&self, scenario: &Scenario) -> Arc<Shared> {
+        let mut scenario = scenario.clone();
+        if self.facts.protocol == HMA {
+            // HMA knows no limit: every match has to be in its answers.
+            scenario.questions.limit = u16::MAX;
+        }
         let shared = Shared {
-            scenario: scenario.clone(),
+            chooser: Chooser::new(&scenario.mix),
+            scenario,
             truth: Arc::clone(&self.truth),
             ledger: Ledger::default(),
-            chooser: Chooser::new(&scenario.mix),
             bank: self.bank.clone(),
             live_seed: rand::rng().random(),
         };
@@ -293,6 +297,20 @@ impl Prepared {
             say(&format!("data and logs of the cluster: {}", cluster.lock().await.keep_folder().display()));
         }
         Ok(())
+    }
+}
+
+/// The content ids of a target that speaks HMA's protocol, which is filled if the arguments say so.
+async fn contents(target: &TargetArguments, network: &Network, truth: &Truth) -> anyhow::Result<Contents> {
+    let ids = target.hma.ids.as_deref();
+    match (&target.hma.fill, ids) {
+        (Some(bank), ids) if !ids.is_some_and(Path::is_file) => {
+            let url = target.target.first().context("there is nothing to fill; name it with --target")?;
+            let url: Uri = url.parse().with_context(|| format!("`{url}` is no base URL"))?;
+            hma::fill::fill(&url, network, bank, &truth.rows, ids).await
+        }
+        (_, Some(ids)) => Contents::read(ids, &truth.rows),
+        (_, None) => Ok(Contents::From(target.hma.first_content)),
     }
 }
 

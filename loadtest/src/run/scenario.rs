@@ -125,7 +125,7 @@ impl Default for Questions {
     }
 }
 
-/// When requests are made: at one rate, in stages, or as a trace says.
+/// When requests are made: at one rate, in stages, as a trace says, or each when another has ended.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Arrivals {
@@ -137,6 +137,9 @@ pub(crate) struct Arrivals {
     pub(crate) stages: Vec<StagePlan>,
     /// A file with one arrival a line: seconds from the beginning, then perhaps a kind of request.
     pub(crate) trace: Option<PathBuf>,
+    /// Requests under way at all times: each begins when another has ended. This closed loop measures the highest rate of so many callers.
+    /// Its latencies leave out the requests that a stall keeps from being made.
+    pub(crate) closed: Option<u32>,
 }
 
 /// One stage of the arrivals.
@@ -158,7 +161,7 @@ pub(crate) struct StagePlan {
 pub(crate) struct Drive {
     /// What is left out of the figures at the beginning.
     pub(crate) warm_up: Span,
-    /// How long is measured, of a trace too; not said where the arrivals are stages.
+    /// How long is measured, of a trace and a closed loop too; not said where the arrivals are stages.
     pub(crate) duration: Span,
     /// How long a request may take, from its intended start, retries and all.
     pub(crate) deadline: Span,
@@ -337,7 +340,7 @@ impl Scenario {
     /// How long requests are sent for, warm-up included.
     #[must_use]
     pub(crate) fn length(&self) -> Duration {
-        if self.arrivals.trace.is_some() {
+        if self.arrivals.trace.is_some() || self.arrivals.closed.is_some() {
             return self.drive.warm_up.0 + self.drive.duration.0;
         }
         self.stages().iter().map(|stage| stage.over).sum()

@@ -13,8 +13,8 @@ use vigie_rpc::code;
 
 use crate::report::progress;
 use crate::run::descriptors;
-use crate::run::lanes::drive::{Arrivals, Lane, Place};
-use crate::run::lanes::schedule::Schedule;
+use crate::run::lanes::drive::{Arrivals, Lane};
+use crate::run::lanes::schedule::{Place, Schedule};
 use crate::run::lanes::shared::Shared;
 use crate::run::record::Record;
 use crate::run::record::recorder::Recorder;
@@ -112,7 +112,11 @@ impl Session {
             let number = first + u64::from(lane);
             let before = |whole: u32, lane: u64| u64::from(whole) * lane / of;
             let share = |whole: u32| (before(whole, number + 1) - before(whole, number)).max(1);
-            let (shared, targets, arrivals) = (Arc::clone(shared), targets.clone(), arrivals(&scenario)?);
+            let arrivals = match scenario.arrivals.closed {
+                Some(closed) => Arrivals::Closed { at_once: u32::try_from(share(closed))? },
+                None => arrivals(&scenario)?,
+            };
+            let (shared, targets) = (Arc::clone(shared), targets.clone());
             let (recorder_of_lane, flying_of_lane) = (recorder.clone(), Arc::clone(&flying));
             let first_connection = usize::try_from(before(scenario.drive.connections, number))?;
             let connections = usize::try_from(share(scenario.drive.connections))?;
@@ -238,10 +242,12 @@ fn arrivals(scenario: &Scenario) -> anyhow::Result<Arrivals> {
     if let Some(trace) = &scenario.arrivals.trace {
         let length = scenario.length();
         let read = crate::run::lanes::trace::read(trace)?;
-        return Ok(Box::new(read.into_iter().take_while(move |(arrival, _)| arrival.at < length)));
+        return Ok(Arrivals::Open(Box::new(
+            read.into_iter().take_while(move |(arrival, _)| arrival.at < length),
+        )));
     }
     let schedule = Schedule::new(&scenario.stages(), scenario.arrivals.spacing, scenario.seed);
-    Ok(Box::new(schedule.map(|arrival| (arrival, None))))
+    Ok(Arrivals::Open(Box::new(schedule.map(|arrival| (arrival, None)))))
 }
 
 /// Processor time that this thread has used, in seconds: a lane is one thread.

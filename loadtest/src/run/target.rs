@@ -16,9 +16,11 @@ use http::Uri;
 use serde::{Deserialize, Serialize};
 use vigie_clients::Network;
 
+use crate::cli::HmaCall;
 use crate::run::scenario::Scenario;
 use crate::run::target::endpoint::Endpoint;
-use crate::run::target::hma::{Contents, Lookups};
+use crate::run::target::hma::Lookups;
+use crate::run::target::hma::contents::Contents;
 use crate::run::target::vigie::{Frontend, Options};
 
 /// Where the lanes of a run send.
@@ -33,7 +35,7 @@ pub(crate) struct Targets {
 #[derive(Debug, Clone)]
 enum Protocol {
     Vigie(Arc<Options>),
-    Hma(Arc<Contents>),
+    Hma(HmaCall, Arc<Contents>),
 }
 
 /// The same in a form that travels to other generators.
@@ -42,7 +44,8 @@ pub(crate) struct TargetPlan {
     endpoints: Vec<String>,
     /// The banks that are asked, of a target that speaks Vigie's protocol.
     banks: Option<Vec<String>>,
-    contents: Option<Contents>,
+    /// The call of a target that speaks HMA's protocol, and its content ids.
+    hma: Option<(HmaCall, Contents)>,
 }
 
 impl TargetPlan {
@@ -53,14 +56,19 @@ impl TargetPlan {
 
 impl Targets {
     pub(crate) fn vigie(urls: &[String], network: &Network, options: Options) -> anyhow::Result<Self> {
-        let plan = TargetPlan { endpoints: urls.to_vec(), banks: Some(options.banks()), contents: None };
+        let plan = TargetPlan { endpoints: urls.to_vec(), banks: Some(options.banks()), hma: None };
         let protocol = Protocol::Vigie(Arc::new(options));
         Ok(Self { endpoints: endpoints(urls)?, protocol, network: network.clone(), plan })
     }
 
-    pub(crate) fn hma(urls: &[String], network: &Network, contents: Contents) -> anyhow::Result<Self> {
-        let plan = TargetPlan { endpoints: urls.to_vec(), banks: None, contents: Some(contents.clone()) };
-        let protocol = Protocol::Hma(Arc::new(contents));
+    pub(crate) fn hma(
+        urls: &[String],
+        network: &Network,
+        call: HmaCall,
+        contents: Contents,
+    ) -> anyhow::Result<Self> {
+        let plan = TargetPlan { endpoints: urls.to_vec(), banks: None, hma: Some((call, contents.clone())) };
+        let protocol = Protocol::Hma(call, Arc::new(contents));
         Ok(Self { endpoints: endpoints(urls)?, protocol, network: network.clone(), plan })
     }
 
@@ -73,9 +81,9 @@ impl Targets {
         network: &Network,
         scenario: &Scenario,
     ) -> anyhow::Result<Self> {
-        match (&plan.banks, &plan.contents) {
+        match (&plan.banks, &plan.hma) {
             (Some(banks), _) => Self::vigie(&plan.endpoints, network, Options::new(scenario, banks.clone())),
-            (None, Some(contents)) => Self::hma(&plan.endpoints, network, contents.clone()),
+            (None, Some((call, contents))) => Self::hma(&plan.endpoints, network, *call, contents.clone()),
             (None, None) => bail!("the plan names no protocol"),
         }
     }
@@ -94,9 +102,11 @@ impl Targets {
                 })
                 .collect(),
             // Their connections carry one request at a time, so they are shared by all requests of a lane.
-            Protocol::Hma(contents) => {
+            Protocol::Hma(call, contents) => {
                 let endpoint = &self.endpoints[first % self.endpoints.len()];
-                Ok(vec![Endpoint::Hma(Lookups::new(endpoint, connections, Arc::clone(contents))?)])
+                let contents = Arc::clone(contents);
+                let lookups = Lookups::new(endpoint, &self.network, connections, *call, contents)?;
+                Ok(vec![Endpoint::Hma(lookups)])
             }
         }
     }

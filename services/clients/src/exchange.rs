@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use vigie_consortium::{Exchange, ExchangeApi, ExchangeConfig, ExchangeId, ExchangeName, ExchangeStatus};
 use vigie_model::UnixMillis;
-use vigie_net::{CallError, Channel, EndpointError, Network, Patience};
+use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
 use vigie_proto::Invalid;
 use vigie_proto::bank::{ContributedItem, ForeignKey, ForeignRecord};
 use vigie_proto::consortium::bank_ref;
@@ -102,6 +102,12 @@ impl ExchangeClient {
     #[must_use]
     pub fn with_patience(self, patience: Patience) -> Self {
         Self { bank: self.bank.with_patience(patience) }
+    }
+
+    /// The same banks and connections, for a caller with this credential.
+    #[must_use]
+    pub fn bearing(&self, bearer: Option<Bearer>) -> Self {
+        Self { bank: self.bank.bearing(bearer) }
     }
 
     /// Adds an exchange to a bank.

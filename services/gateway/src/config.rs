@@ -41,6 +41,10 @@ pub struct Config {
     /// the request.
     #[schemars(extend("x-value" = "URL"))]
     pub public_url: Option<String>,
+    /// A folder for credentials of hash-sharing programmes that are set over HMA's API: the one that the exchange process reads. Without
+    /// it, such requests are answered with 501.
+    #[schemars(extend("x-value" = "DIR"))]
+    pub credentials_folder: Option<PathBuf>,
     /// The largest body of a request, in bytes: a picture or a video.
     #[schemars(range(min = 65_536))]
     pub body_bytes_max: usize,
@@ -80,6 +84,7 @@ impl Default for Config {
             api_key_file: None,
             hosts: Vec::new(),
             public_url: None,
+            credentials_folder: None,
             body_bytes_max: 64 << 20,
             bodies_bytes_max: 256 << 20,
             body_bytes_per_second_min: 16 << 10,

@@ -5,7 +5,7 @@
 //! fault (400); ratios beyond 0 to 1 are refused; a server that cannot know answers 503.
 //!
 //! Reading order: `refusal` and `json` (failures and bodies), `signals`, `input` (pictures that are sent or named), `status`, `hashing`,
-//! `matching`, `compare`, `banks`, `content`, `types`, `description`.
+//! `matching`, `compare`, `banks`, `content`, `exchanges`, `types`, `description`.
 
 mod refusal;
 pub(crate) mod json;
@@ -17,6 +17,7 @@ mod matching;
 mod compare;
 pub(crate) mod banks;
 mod content;
+mod exchanges;
 mod types;
 mod description;
 
@@ -27,6 +28,7 @@ use http::StatusCode;
 
 use crate::server::Shared;
 
+pub(crate) use exchanges::Folder as CredentialsFolder;
 pub(crate) use refusal::Refusal;
 
 /// Every route, with its template as `/site-map` lists it.
@@ -47,6 +49,12 @@ pub(crate) fn routes() -> Router<Shared> {
         ("/c/bank/{bank}/content", post(content::add)),
         ("/c/bank/{bank}/signal", post(content::add_signals)),
         ("/c/bank/{bank}/content/{id}", get(content::show).put(content::change).delete(content::delete)),
+        ("/c/exchanges", get(exchanges::list).post(exchanges::create)),
+        ("/c/exchanges/apis", get(exchanges::apis)),
+        ("/c/exchanges/api/{api}", get(exchanges::show_api).post(exchanges::set_credentials)),
+        ("/c/exchanges/api/{api}/schema", get(exchanges::schema)),
+        ("/c/exchange/{name}", get(exchanges::show).put(exchanges::change).delete(exchanges::delete)),
+        ("/c/exchange/{name}/status", get(exchanges::status)),
         ("/c/signal_type", get(types::signal_types)),
         ("/c/signal_type/index", get(types::signal_type_index)),
         ("/c/content_type", get(types::content_types)),

@@ -14,7 +14,7 @@ use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::entry::{Entry, Gateway, Hosts, RequestSlots};
 use crate::feeds;
-use crate::hma;
+use crate::hma::{self, CredentialsFolder};
 use crate::media::bodies::Bodies;
 use crate::media::fetching::Fetcher;
 use crate::metrics::{Metrics, measure};
@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) bodies: Bodies,
     /// How URLs are fetched.
     pub(crate) fetcher: Fetcher,
+    /// Credentials of programmes.
+    pub(crate) credentials: CredentialsFolder,
     /// How clients reach the gateway, where it is told.
     pub(crate) public_url: Option<Arc<str>>,
     /// Whether connections are over TLS.
@@ -83,6 +85,7 @@ pub async fn run_with(
         cluster: cluster.clone(),
         bodies: Bodies::new(&config),
         fetcher: Fetcher::new(&config.fetch, Arc::clone(&metrics))?,
+        credentials: CredentialsFolder(config.credentials_folder.clone()),
         public_url: config.public_url.as_deref().map(Into::into),
         speaks_tls: listener.tls().is_some(),
     };

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use vigie_clients::{
-    AuditClient, BankClient, Bearer, CallError, ConsortiumClient, EndpointError, MatchAnswer, MatchClient,
-    Network, Patience,
+    AuditClient, BankClient, Bearer, CallError, ConsortiumClient, EndpointError, ExchangeClient, MatchAnswer,
+    MatchClient, Network, Patience,
 };
 use vigie_model::{Content, SearchOptions, Sequence};
 
@@ -28,6 +28,7 @@ pub(crate) struct Upstream {
     banks: BankClient,
     members: ConsortiumClient,
     audit: AuditClient,
+    exchanges: ExchangeClient,
     newest: Arc<Newest>,
     within: Duration,
 }
@@ -43,6 +44,8 @@ pub(crate) struct Caller {
     pub(crate) members: ConsortiumClient,
     /// The audit of the banks.
     pub(crate) audit: AuditClient,
+    /// The exchanges of the banks.
+    pub(crate) exchanges: ExchangeClient,
     /// The newest write.
     pub(crate) newest: Arc<Newest>,
     lookups: Lookups,
@@ -60,6 +63,7 @@ impl Upstream {
             banks: BankClient::among(banks, network)?.with_patience(patience),
             members: ConsortiumClient::among(banks, network)?.with_patience(patience),
             audit: AuditClient::among(banks, network)?.with_patience(patience),
+            exchanges: ExchangeClient::among(banks, network)?.with_patience(patience),
             newest: Arc::default(),
             within: config.deadline(),
         })
@@ -71,6 +75,7 @@ impl Upstream {
             frontends: self.frontends.bearing(bearer.clone()),
             members: self.members.bearing(bearer.clone()),
             audit: self.audit.bearing(bearer.clone()),
+            exchanges: self.exchanges.bearing(bearer.clone()),
             banks: self.banks.bearing(bearer.clone()),
             lookups: self.lookups.clone(),
             bearer,

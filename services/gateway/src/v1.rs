@@ -225,5 +225,6 @@ mod tests {
             assert!(schemas.contains_key(name), "{name}");
         }
         assert_eq!(schemas["MatchAsked"]["additionalProperties"], false);
+        assert_eq!(schemas["ImageFile"]["format"], "binary");
     }
 }

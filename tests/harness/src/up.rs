@@ -22,6 +22,8 @@ pub struct UpProcess {
     pub coordinator: String,
     /// Where its bank listens.
     pub bank: String,
+    /// Where its gateway listens: HMA's API and our own.
+    pub http: String,
     /// Where its metrics and probes are: `127.0.0.1:port`.
     pub telemetry: String,
 }
@@ -66,6 +68,7 @@ impl UpProcess {
             frontend: url("frontend")?,
             coordinator: url("coordinator")?,
             bank: url("bank")?,
+            http: url("http")?,
             telemetry: url("telemetry")?.trim_start_matches("http://").to_owned(),
             child,
         })

@@ -214,3 +214,44 @@ fn a_search_writes_its_curve_and_the_reason_why_there_is_no_more() {
     assert!(text_of(&again, "report.html").contains("Offered and achieved rate"));
     assert_eq!(text_of(&again, "summary.md"), text_of(&out, "summary.md"));
 }
+
+#[test]
+fn two_gateways_are_filled_through_their_api_and_compared_in_turns() {
+    let (_one, one) = up();
+    let (_other, other) = up();
+    let folder = tempfile::tempdir().unwrap();
+    let ids = ["one.csv", "other.csv"].map(|name| folder.path().join(name).display().to_string());
+    let arguments = |call: &'static str| {
+        let targets = ["--target", &one.http, "--ids", &ids[0], "--target", &other.http, "--ids", &ids[1]];
+        let fixed =
+            ["--call", call, "--fill", "LOAD", "--hashes", "300", "--rounds", "1", "--duration", "1s"];
+        [&["versus", "--json", "--connections", "2"], &targets[..], &fixed].concat()
+    };
+    // The first call fills both banks, and the second finds the ids in the files.
+    for call in ["raw-lookup", "lookup"] {
+        let finished = loadtest(&arguments(call));
+        assert_eq!(finished.code, 0, "{call}: {}", finished.stderr);
+        let rows = finished.json().unwrap();
+        let rows = rows[0].as_array().unwrap();
+        assert_eq!(rows.len(), 2, "{rows:?}");
+        for row in rows {
+            let turn = &row["turns"][0];
+            assert!(turn["sent"].as_u64() > Some(20), "{call}: {turn}");
+            for figure in ["refused", "failed", "wrong", "missed"] {
+                assert_eq!(turn[figure], 0, "{call}: {figure} of {turn}");
+            }
+        }
+    }
+    // The same data by gRPC, with the ids that the bank gave them.
+    let grpc = folder.path().join("grpc.csv").display().to_string();
+    let (_third, third) = up();
+    let data = ["data", "--shape", "pdq", "--hashes", "300", "--bank-url", &third.bank, "--ids", &grpc];
+    assert_eq!(loadtest(&data).code, 0);
+    let targets =
+        ["versus", "--target", &one.http, "--ids", &ids[0], "--target", &third.http, "--ids", &grpc];
+    let short = ["--hashes", "300", "--rounds", "1", "--duration", "1s", "--connections", "1"];
+    let finished = loadtest(&[&targets[..], &short].concat());
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    let text = finished.lines.join("\n");
+    assert!(text.contains("B/A") && text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}

@@ -76,7 +76,7 @@ impl Seen for Process {
 fn get(address: &str, path: &str) -> Option<(u16, String)> {
     let mut io = TcpStream::connect(address).ok()?;
     io.set_read_timeout(Some(WITHIN)).unwrap();
-    write!(io, "GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n").ok()?;
+    write!(io, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").ok()?;
     let mut said = String::new();
     io.read_to_string(&mut said).ok()?;
     let (head, body) = said.split_once("\r\n\r\n")?;
@@ -102,7 +102,7 @@ fn a_cluster_in_one_process_shows_the_metrics_of_all_roles_at_one_address() {
     assert_eq!(roles("vigie_matcher_items"), ["matcher"; 4]);
     assert_eq!(roles("vigie_bank_sequence"), ["bank"]);
     let serving: BTreeSet<String> = roles("vigie_serving_connections").into_iter().collect();
-    assert_eq!(serving, ["bank", "coordinator", "frontend", "matcher"].map(str::to_owned).into());
+    assert_eq!(serving, ["bank", "coordinator", "frontend", "gateway", "matcher"].map(str::to_owned).into());
     let process = &told.families["process_resident_memory_bytes"].samples;
     assert_eq!((process.len(), process[0].labels.len()), (1, 0), "the figures of the process are there once");
     let ready = run(&["health", "--url", &format!("http://{}/readyz", up.telemetry)], &[]).unwrap();
@@ -155,25 +155,72 @@ fn a_matchers_probes_follow_its_life() {
 }
 
 /// All label names there are. What a caller sends is in none of their values.
-const LABELS: [&str; 14] = [
+const LABELS: [&str; 17] = [
     "error_type",
     "format",
     "hash_type",
     "kind",
     "le",
+    "method",
     "outcome",
     "posture",
     "priority",
     "reason",
+    "route",
     "rpc_method",
     "rpc_response_status_code",
     "rpc_system_name",
     "shard",
     "state",
+    "status",
 ];
 
+/// Braces are those of a route's parameters.
 fn is_word(text: &str) -> bool {
-    text.len() <= 80 && text.chars().all(|one| one.is_ascii_alphanumeric() || "_./-+".contains(one))
+    text.len() <= 80 && text.chars().all(|one| one.is_ascii_alphanumeric() || "_./-+{}".contains(one))
+}
+
+/// The prefix of the metrics of a gateway.
+const OF_GATEWAY: &str = "vigie_gateway_";
+/// Prefixes of the metrics of roles that a cluster of processes lacks here.
+const ELSEWHERE: [&str; 2] = [OF_GATEWAY, "vigie_exchange_"];
+
+#[test]
+fn a_gateway_tells_its_requests_by_route_and_never_what_was_asked() {
+    let data = tempfile::tempdir().unwrap();
+    let up = UpProcess::start_with(vigie_binary(), data.path(), &[]).unwrap();
+    let http = up.http.trim_start_matches("http://");
+    let deadline = Instant::now() + WITHIN;
+    while get(http, "/status").unwrap().0 != 200 {
+        assert!(Instant::now() < deadline, "{:?}", get(http, "/status"));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let hash = "0f".repeat(32);
+    let (status, body) = get(http, &format!("/m/raw_lookup?signal_type=pdq&signal={hash}")).unwrap();
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(get(http, "/no/such/secret-path").unwrap().0, 404);
+
+    let (_, text) = get(&up.telemetry, "/metrics").unwrap();
+    let told = Exposition::parse(&text).unwrap_or_else(|error| panic!("{error:#}\n{text}"));
+    assert!(!text.contains(&hash) && !text.contains("secret-path"));
+    let counted = |labels: &[(&str, &str)]| told.sum("vigie_gateway_request_seconds_count", labels);
+    assert!(counted(&[("route", "/status"), ("status", "200")]) >= 1.0, "{text}");
+    assert_eq!(counted(&[("route", "/m/raw_lookup"), ("method", "GET"), ("status", "200")]), 1.0, "{text}");
+    assert_eq!(counted(&[("status", "404")]), 1.0, "{text}");
+    assert_eq!(told.sum("vigie_gateway_status", &[]), 1.0);
+    for (name, family) in told.families.iter().filter(|(name, _)| name.starts_with(OF_GATEWAY)) {
+        for (label, value) in family.samples.iter().flat_map(|sample| &sample.labels) {
+            let is_known = label == "role" || LABELS.contains(&label.as_str());
+            assert!(is_known && is_word(value), "{name}: {label}={value}");
+        }
+    }
+    let asked: Vec<_> =
+        names_in_the_chart().into_iter().filter(|name| name.starts_with(OF_GATEWAY)).collect();
+    assert!(asked.len() >= 4, "{asked:?}");
+    for name in asked {
+        assert!(told.knows(&name), "no gateway tells {name}, and the chart asks for it");
+    }
+    up.kill().unwrap();
 }
 
 #[test]
@@ -254,7 +301,10 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
         check_with_promtool(&told);
         known.push(told);
     }
-    for name in names_in_the_chart() {
+    for name in names_in_the_chart()
+        .into_iter()
+        .filter(|name| !ELSEWHERE.iter().any(|prefix| name.starts_with(prefix)))
+    {
         assert!(
             known.iter().any(|told| told.knows(&name)),
             "no role tells {name}, and the chart asks for it"

@@ -11,27 +11,27 @@ use yaml_rust2::{Yaml, YamlLoader};
 
 use crate::repository::source::root;
 
-const ROLES: [&str; 4] = ["frontend", "coordinator", "matcher", "bank"];
+const ROLES: [&str; 5] = ["frontend", "coordinator", "matcher", "bank", "gateway"];
 const COMPONENT: &str = "app.kubernetes.io/component";
 
-fn rendered(name: &str) -> Vec<Yaml> {
+pub(crate) fn rendered(name: &str) -> Vec<Yaml> {
     let path = root().join(format!("helm/vigie/ci/golden/{name}.yaml"));
     YamlLoader::load_from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-fn of_kind<'a>(objects: &'a [Yaml], kind: &'a str) -> impl Iterator<Item = &'a Yaml> {
+pub(crate) fn of_kind<'a>(objects: &'a [Yaml], kind: &'a str) -> impl Iterator<Item = &'a Yaml> {
     objects.iter().filter(move |object| object["kind"].as_str() == Some(kind))
 }
 
-fn text(value: &Yaml) -> &str {
+pub(crate) fn text(value: &Yaml) -> &str {
     value.as_str().unwrap_or_else(|| panic!("no text: {value:?}"))
 }
 
-fn name(object: &Yaml) -> &str {
+pub(crate) fn name(object: &Yaml) -> &str {
     text(&object["metadata"]["name"])
 }
 
-fn list(value: &Yaml) -> &[Yaml] {
+pub(crate) fn list(value: &Yaml) -> &[Yaml] {
     value.as_vec().map_or(&[], Vec::as_slice)
 }
 
@@ -45,12 +45,12 @@ fn templates(objects: &[Yaml]) -> Vec<(&str, &Yaml)> {
     all
 }
 
-fn component(labelled: &Yaml) -> &str {
+pub(crate) fn component(labelled: &Yaml) -> &str {
     text(&labelled["metadata"]["labels"][COMPONENT])
 }
 
-/// The templates of the four roles.
-fn roles(objects: &[Yaml]) -> Vec<(&str, &Yaml)> {
+/// The templates of the roles.
+pub(crate) fn roles(objects: &[Yaml]) -> Vec<(&str, &Yaml)> {
     templates(objects).into_iter().filter(|(_, template)| ROLES.contains(&component(template))).collect()
 }
 
@@ -59,7 +59,7 @@ fn containers(template: &Yaml) -> impl Iterator<Item = &Yaml> {
 }
 
 /// The configuration of each role, of which matchers have one for each set.
-fn configurations(objects: &[Yaml]) -> Vec<(&str, toml::Table)> {
+pub(crate) fn configurations(objects: &[Yaml]) -> Vec<(&str, toml::Table)> {
     of_kind(objects, "ConfigMap")
         .filter_map(|map| Some((component(map), map["data"]["vigie.toml"].as_str()?.parse().unwrap())))
         .collect()
@@ -67,7 +67,7 @@ fn configurations(objects: &[Yaml]) -> Vec<(&str, toml::Table)> {
 
 #[test]
 fn every_pod_may_do_as_little_as_can_be() {
-    for golden in ["production", "small", "tls", "members"] {
+    for golden in ["production", "small", "tls", "members", "http"] {
         let objects = rendered(golden);
         assert!(templates(&objects).len() >= 5);
         for (name, template) in templates(&objects) {
@@ -131,17 +131,17 @@ fn each_shard_keeps_a_replica_whatever_is_rolled_or_drained() {
         assert!(strict("topology.kubernetes.io/zone") && strict("kubernetes.io/hostname"), "{name}");
     }
     assert_eq!(shards, (0..8).map(|shard| shard.to_string()).collect());
-    for role in ["frontend", "coordinator", "bank"] {
+    for role in ["frontend", "coordinator", "bank", "gateway"] {
         assert!(of_kind(&objects, "PodDisruptionBudget").any(|budget| component(budget) == role));
     }
 }
 
 #[test]
 fn a_rollout_waits_for_new_pods_and_stops_at_a_fault_of_the_configuration() {
-    for golden in ["production", "tls", "members"] {
+    for (golden, count) in [("production", 4), ("tls", 3), ("members", 5)] {
         let objects = rendered(golden);
         let deployments: Vec<_> = of_kind(&objects, "Deployment").collect();
-        assert_eq!(deployments.len(), 3, "{golden}");
+        assert_eq!(deployments.len(), count, "{golden}");
         for deployment in deployments {
             let rolling = &deployment["spec"]["strategy"]["rollingUpdate"];
             assert_eq!(rolling["maxUnavailable"].as_i64(), Some(0), "{golden} {}", name(deployment));
@@ -197,7 +197,7 @@ fn arrows(objects: &[Yaml]) -> BTreeSet<(String, String)> {
             .filter_map(|peer| Some(peer["podSelector"]["matchLabels"][COMPONENT].as_str()?.to_owned()))
             .collect()
     };
-    let all = || ROLES.into_iter().chain(["client"]);
+    let all = || ROLES.into_iter().chain(["client", "exchange"]);
     let pairs = all().flat_map(|from| all().map(move |to| (from, to)));
     pairs
         .filter(|(from, to)| {
@@ -212,18 +212,20 @@ fn only_the_arrows_of_the_design_are_open() {
     let expected =
         |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
     let objects = rendered("production");
-    let apart: BTreeSet<_> =
+    let roles: BTreeSet<_> =
         expected(&[("frontend", "coordinator"), ("coordinator", "matcher"), ("matcher", "bank")]);
+    let of_gateways = expected(&[("gateway", "frontend"), ("gateway", "coordinator"), ("gateway", "bank")]);
+    let apart: BTreeSet<_> = roles.union(&of_gateways).cloned().collect();
     let (of_tests, kept): (Vec<_>, Vec<_>) = objects.iter().cloned().partition(is_of_tests);
     assert_eq!(arrows(&kept), apart);
     let of_members: Vec<_> = rendered("members").into_iter().filter(|one| !is_of_tests(one)).collect();
-    let followers = [("frontend", "bank"), ("coordinator", "bank")];
+    let followers = [("frontend", "bank"), ("coordinator", "bank"), ("exchange", "bank")];
     assert_eq!(&arrows(&of_members) - &apart, expected(&followers));
     // While tests run, and by policies that then go.
     let tests: BTreeSet<_> =
         expected(&[("client", "frontend"), ("client", "coordinator"), ("client", "bank")]);
     assert_eq!(arrows(&of_tests), tests);
-    let apart: BTreeSet<_> = apart.union(&tests).cloned().collect();
+    let apart: BTreeSet<_> = roles.union(&tests).cloned().collect();
     let embedded: BTreeSet<_> = expected(&[("frontend", "matcher")]);
     assert_eq!(arrows(&rendered("small")).difference(&apart).cloned().collect::<BTreeSet<_>>(), embedded);
 
@@ -242,7 +244,7 @@ fn only_the_arrows_of_the_design_are_open() {
 }
 
 /// The role's table as the binary reads it. What is https here is refused by a binary that was not told of certificates.
-fn read<C: DeserializeOwned>(table: &toml::Table, role: &str) -> C {
+pub(crate) fn read<C: DeserializeOwned>(table: &toml::Table, role: &str) -> C {
     let written = toml::to_string(&table[role]).unwrap().replace("https://", "http://");
     toml::from_str(&written.replace("s3://", "file:///")).unwrap()
 }
@@ -270,6 +272,10 @@ fn understood_role(role: &str, table: &toml::Table) -> (Vec<String>, ServingConf
             let config: vigie_coordinator::Config = read(table, role);
             (config.faults(), config.serving)
         }
+        "gateway" => {
+            let config: vigie_gateway::Config = read(table, role);
+            (config.faults(), config.serving)
+        }
         _ => {
             let config: vigie_frontend::Config = read(table, role);
             (config.faults(), config.serving)
@@ -279,7 +285,7 @@ fn understood_role(role: &str, table: &toml::Table) -> (Vec<String>, ServingConf
 
 #[tokio::test]
 async fn the_binary_understands_every_configuration_and_gets_the_time_to_stop() {
-    for golden in ["production", "small", "tls"] {
+    for golden in ["production", "small", "tls", "http"] {
         let objects = rendered(golden);
         let configurations = configurations(&objects);
         assert!(configurations.len() >= 4);
@@ -299,7 +305,7 @@ async fn the_binary_understands_every_configuration_and_gets_the_time_to_stop() 
 }
 
 /// In bytes, of what the chart writes.
-fn quantity(text: &str) -> u64 {
+pub(crate) fn quantity(text: &str) -> u64 {
     let (number, unit) = text.split_at(text.find(|one: char| !one.is_ascii_digit()).unwrap());
     let exponent = ["Ki", "Mi", "Gi"].iter().position(|one| *one == unit).unwrap() + 1;
     number.parse::<u64>().unwrap() << (10 * exponent)
@@ -439,32 +445,6 @@ fn the_load_test_shows_the_certificate_of_clients_where_there_is_tls_and_may_els
             assert_eq!((files, env["VIGIE_ALLOW_PLAINTEXT"]), ([None; 3], "true"));
         }
     }
-}
-
-#[test]
-fn a_gateway_and_an_ingress_lead_to_the_port_of_the_frontends_and_may_reach_no_other_role() {
-    for (golden, kind, proxies) in
-        [("gateway", "GRPCRoute", "gateways"), ("ingress", "Ingress", "ingress-nginx")]
-    {
-        let objects = rendered(golden);
-        let rule = &of_kind(&objects, kind).next().unwrap()["spec"]["rules"][0];
-        let backend = match kind {
-            "Ingress" => &rule["http"]["paths"][0]["backend"]["service"],
-            _ => &rule["backendRefs"][0],
-        };
-        let service =
-            of_kind(&objects, "Service").find(|one| one["metadata"]["name"] == backend["name"]).unwrap();
-        assert_eq!(component(service), "frontend");
-        let port = &service["spec"]["ports"][0];
-        assert!(backend["port"] == port["port"] || backend["port"]["name"] == port["name"], "{backend:?}");
-        let admits =
-            |policy: &&Yaml| format!("{:?}", policy["spec"]["ingress"]).contains(&format!("{proxies:?}"));
-        let admitting: Vec<_> = of_kind(&objects, "NetworkPolicy").filter(admits).map(name).collect();
-        assert_eq!(admitting, ["vigie-frontend"], "{golden}");
-    }
-    let objects = rendered("gateway");
-    let method = &of_kind(&objects, "GRPCRoute").next().unwrap()["spec"]["rules"][0]["matches"][0]["method"];
-    assert_eq!(text(&method["service"]), vigie_proto::pb::matching::v1::match_service_server::SERVICE_NAME);
 }
 
 fn alerts(objects: &[Yaml]) -> impl Iterator<Item = &Yaml> {

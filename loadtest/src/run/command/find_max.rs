@@ -123,6 +123,7 @@ fn stripped(arguments: &FindMaxArguments, conditions: &[String]) -> anyhow::Resu
     scenario.faults.clear();
     scenario.arrivals.stages.clear();
     scenario.arrivals.trace = None;
+    scenario.arrivals.closed = None;
     scenario.drive.duration = arguments.step;
     scenario.arrivals.rate = Some(arguments.from);
     scenario.check()?;

@@ -2,6 +2,8 @@
 //!
 //! A lane is a thread with an event loop and connections of its own. It works out the schedule, waits for the next
 //! arrival, starts a request as a task, and goes on. Its record is shared with whoever collects it once a second.
+//!
+//! The exception is a closed loop, where each request is due at the moment at which another has ended: its callers are in `closed`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,10 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::data::draw::{Draw, Stream};
 use crate::judge::oracle::Verdict;
+use crate::run::lanes::closed::Callers;
 use crate::run::lanes::kind::Kind;
 use crate::run::lanes::pace::Pace;
 use crate::run::lanes::request;
-use crate::run::lanes::schedule::Arrival;
+use crate::run::lanes::schedule::{Arrival, Place};
 use crate::run::lanes::shared::Shared;
 use crate::run::record::note::{Outcome, Sample};
 use crate::run::record::recorder::Recorder;
@@ -23,14 +26,15 @@ use crate::run::target::endpoint::Endpoint;
 /// What requests that are under way at the end may take beyond their deadline.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// When requests are due, and of which kind where that is said beforehand.
-pub(crate) type Arrivals = Box<dyn Iterator<Item = (Arrival, Option<Kind>)> + Send>;
-
-/// One lane, of how many in all processes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) lane: u64,
-    pub(crate) of: u64,
+/// When requests are due.
+pub(crate) enum Arrivals {
+    /// At moments that are known beforehand, and of which kind where that is said too.
+    Open(Box<dyn Iterator<Item = (Arrival, Option<Kind>)> + Send>),
+    /// Each when another has ended.
+    Closed {
+        /// Requests under way at all times.
+        at_once: u32,
+    },
 }
 
 /// A lane that is ready to run.
@@ -49,6 +53,14 @@ impl Lane {
     /// Sends everything from `start` on, and returns when all of it has ended or `stop` says so.
     pub(crate) async fn drive(self, start: Instant, stop: &CancellationToken) -> anyhow::Result<()> {
         let Self { shared, place, arrivals, endpoints, recorder, in_flight, in_flight_max } = self;
+        let arrivals = match arrivals {
+            Arrivals::Open(arrivals) => arrivals,
+            Arrivals::Closed { at_once } => {
+                let callers = Callers { shared, place, endpoints, recorder, in_flight };
+                callers.drive(at_once, start, stop).await;
+                return Ok(());
+            }
+        };
         let endpoints: Arc<[Endpoint]> = endpoints.into();
         let mut pace = Pace::new()?;
         let mine = arrivals.filter(|(arrival, _)| arrival.number % place.of == place.lane);

@@ -63,6 +63,13 @@ pub(crate) enum Spacing {
     Poisson,
 }
 
+/// One lane, of how many in all processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) lane: u64,
+    pub(crate) of: u64,
+}
+
 /// A request that is due: its number in the whole schedule, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Arrival {

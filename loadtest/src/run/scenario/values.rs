@@ -16,9 +16,16 @@ impl Scenario {
         };
         let share = |value: f64| (0.0..=1.0).contains(&value);
         let rate = |value: f64| (0.0..=10_000_000.0).contains(&value);
-        let Arrivals { rate: steady, stages, trace, .. } = &self.arrivals;
-        let said = [steady.is_some(), !stages.is_empty(), trace.is_some()];
-        check(said.into_iter().filter(|said| *said).count() == 1, "arrivals: say one of rate, stages, trace");
+        let Arrivals { rate: steady, stages, trace, closed, .. } = &self.arrivals;
+        let said = [steady.is_some(), !stages.is_empty(), trace.is_some(), closed.is_some()];
+        check(
+            said.into_iter().filter(|said| *said).count() == 1,
+            "arrivals: say one of rate, stages, trace, closed",
+        );
+        check(
+            closed.is_none_or(|closed| closed >= u32::from(self.drive.lanes) && closed <= 100_000),
+            "arrivals.closed: each lane needs at least one, and 100000 is the most",
+        );
         let rates = stages.iter().flat_map(|stage| [Some(stage.rate), stage.to]).chain([*steady]);
         check(rates.flatten().all(rate), "arrivals: a rate is 0 to 10000000 a second");
         check(stages.iter().all(|stage| !stage.over.0.is_zero()), "arrivals.stages: each lasts some time");
@@ -90,6 +97,9 @@ mod tests {
     fn all_mistakes_are_told_by_their_key() {
         let text = "name = 'x'\n[arrivals]\nrate = 5\nstages = [{ over = '0s', rate = -1 }]\n[mix]\nimage = 1\nremove = 1\n[drive]\nlanes = 9\ndeadline = '0s'\n";
         let error = Scenario::parse(text).unwrap_err().to_string();
+        let closed =
+            Scenario::parse("name = 'x'\n[arrivals]\nrate = 5\nclosed = 0\n").unwrap_err().to_string();
+        assert!(closed.contains("arrivals: say one") && closed.contains("arrivals.closed"), "{closed}");
         for key in [
             "arrivals: say one",
             "arrivals: a rate",

@@ -91,7 +91,7 @@ fn ratio(value: &Value) -> Result<MatchRatio, Refusal> {
 }
 
 /// A switch: a boolean, or a text or number of one.
-fn enabled(value: &Value) -> Result<bool, Refusal> {
+pub(crate) fn enabled(value: &Value) -> Result<bool, Refusal> {
     match value {
         Value::Bool(enabled) => Ok(*enabled),
         Value::String(text) => match text.to_ascii_lowercase().as_str() {

@@ -33,6 +33,31 @@ const PATHS: &[Described] = &[
     Described { path: "/c/bank/{bank}/signal", methods: &[("post", "Bank hashes")] },
     Described { path: "/c/banks", methods: &[("get", "List banks"), ("post", "Create a bank")] },
     Described { path: "/c/content_type", methods: &[("get", "List types of content")] },
+    Described {
+        path: "/c/exchange/{name}",
+        methods: &[
+            ("get", "Show an exchange"),
+            ("put", "Turn an exchange on or off"),
+            ("delete", "Delete an exchange and its bank"),
+        ],
+    },
+    Described { path: "/c/exchange/{name}/status", methods: &[("get", "Show what an exchange has fetched")] },
+    Described {
+        path: "/c/exchanges",
+        methods: &[("get", "List exchanges"), ("post", "Create an exchange and its bank")],
+    },
+    Described {
+        path: "/c/exchanges/api/{api}",
+        methods: &[
+            ("get", "Show whether a programme has credentials"),
+            ("post", "Set the credentials of a programme"),
+        ],
+    },
+    Described {
+        path: "/c/exchanges/api/{api}/schema",
+        methods: &[("get", "Show the fields of a programme")],
+    },
+    Described { path: "/c/exchanges/apis", methods: &[("get", "List programmes")] },
     Described { path: "/c/signal_type", methods: &[("get", "List types of signals")] },
     Described {
         path: "/c/signal_type/index",

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use vigie_model::{FrameFingerprint, Hash, ImageFingerprint, PictureHashes, Way};
 
 use crate::problem::Problem;
-use crate::v1::image::Image;
+use crate::v1::image::{Image, ImageFile, ImageForm};
 use crate::v1::request::Call;
 
 /// The fingerprints of an image. The fields up to `variants` are of the first frame.
@@ -106,7 +106,7 @@ impl From<&FrameFingerprint> for FrameObject {
 #[utoipa::path(
     post, path = "/hash", tag = "lookups",
     request_body(content(
-        (Vec<u8> = "application/octet-stream"), (Vec<u8> = "image/*"), (Vec<u8> = "multipart/form-data")
+        (ImageFile = "application/octet-stream"), (ImageFile = "image/*"), (ImageForm = "multipart/form-data")
     )),
     responses((status = 200, description = "The fingerprints", body = HashedObject))
 )]

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::extract::FromRequest;
 use bytes::Bytes;
 use http::{Request, StatusCode};
+use utoipa::ToSchema;
 
 use crate::media::bodies::ReadBody;
 use crate::media::form::{Form, is_form};
@@ -17,6 +18,19 @@ pub(crate) struct Image {
     pub(crate) bytes: Bytes,
     /// Counts the bytes until the request is done.
     _held: ReadBody,
+}
+
+/// An image file, for the description of requests.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub(crate) struct ImageFile(#[allow(dead_code, reason = "the body is read as bytes")] String);
+
+/// A form with an image, for the description of requests.
+#[derive(ToSchema)]
+pub(crate) struct ImageForm {
+    /// The image. The part may have any name.
+    #[allow(dead_code, reason = "the field describes a part of the form, which is read as bytes")]
+    file: ImageFile,
 }
 
 impl FromRequest<Handlers> for Image {

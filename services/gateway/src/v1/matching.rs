@@ -14,7 +14,7 @@ use vigie_model::{Content, MatchCall};
 
 use crate::problem::Problem;
 use crate::upstream::Caller;
-use crate::v1::image::Image;
+use crate::v1::image::{Image, ImageFile, ImageForm};
 use crate::v1::request::{Call, Sent};
 pub(super) use answer::MatchAnswerObject;
 pub(super) use asked::{ImageOptions, MatchAsked};
@@ -44,7 +44,7 @@ pub(super) async fn match_hashes(call: Call, sent: Sent<MatchAsked>) -> Result<R
 #[utoipa::path(
     post, path = "/match/image", tag = "lookups", params(ImageOptions),
     request_body(content(
-        (Vec<u8> = "application/octet-stream"), (Vec<u8> = "image/*"), (Vec<u8> = "multipart/form-data")
+        (ImageFile = "application/octet-stream"), (ImageFile = "image/*"), (ImageForm = "multipart/form-data")
     )),
     responses((status = 200, description = "What was found, and what was searched", body = MatchAnswerObject))
 )]

@@ -160,7 +160,7 @@ pub(crate) async fn lift_items(call: Call, sent: Sent<ItemIds>) -> Result<Json<L
 /// Holds an item, which then matches for nobody
 #[utoipa::path(
     post, path = "/items/{item_id}/hold", tag = "items",
-    params(("item_id" = u64, Path, description = "Its id"), Once), request_body = HoldUntil,
+    params(("item_id" = u64, Path, description = "Its id"), Once), request_body = Option<HoldUntil>,
     responses((status = 200, description = "The item is held", body = Held))
 )]
 pub(crate) async fn hold_item(

@@ -1,0 +1,5 @@
+//! Other people's clients, unmodified, against our servers.
+
+mod follow;
+mod reference;
+mod gateway;
