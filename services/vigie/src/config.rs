@@ -212,8 +212,8 @@ pub(crate) fn check(file: Option<&Path>, arguments: &[String]) -> anyhow::Result
     let transport = Transport::told(&table, &mut faults);
     telemetry(&table, &mut faults);
     // An exchange process alone does not listen.
-    let listens = |role: &&str| *role != EXCHANGE && table.contains_key(*role);
-    if ROLES.iter().any(|role| listens(&role)) || !table.contains_key(EXCHANGE) {
+    let listens = |role: &&str| **role != *EXCHANGE && table.contains_key(*role);
+    if ROLES.iter().any(listens) || !table.contains_key(EXCHANGE) {
         listen(&table, &transport, &mut faults);
     }
     role::<vigie_bank::Config>(&table, &transport, &mut faults);

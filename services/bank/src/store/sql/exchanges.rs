@@ -43,7 +43,7 @@ pub(in crate::store) async fn records_after<C: Reader>(
     // No bytes come before all digests.
     let after = after.as_ref().map_or(&[][..], |key| &key.0);
     let values = [Value::Number(exchange.0), Value::Bytes(Some(after)), Value::Number(limit.into())];
-    all(connection, "list records of an exchange", select, &values, |row| to_record(row)).await
+    all(connection, "list records of an exchange", select, &values, to_record).await
 }
 
 /// Records of all exchanges that have some content, at most `limit`.
