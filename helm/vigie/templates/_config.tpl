@@ -69,7 +69,7 @@ allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
 {{/* What an exchange process is told, as YAML. */}}
 {{- define "vigie.exchangeConfig" -}}
 {{- $role := .Values.exchange }}
-{{- $known := dict "bank" (include "vigie.bankUrl" .) }}
+{{- $known := dict "bank" (list (include "vigie.bankUrl" .)) }}
 {{- if include "vigie.credentialSources" . | fromYamlArray }}{{ $known = set $known "credentials_folder" "/etc/vigie/credentials" }}{{ end }}
 {{- if $role.files.existingClaim }}{{ $known = set $known "files_folder" "/var/lib/vigie/files" }}{{ end }}
 {{- mergeOverwrite $known (include "vigie.consortiumConfig" (dict "root" . "component" "exchange") | fromYaml) (deepCopy $role.config) | toYaml }}

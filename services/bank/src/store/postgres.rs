@@ -36,7 +36,6 @@ use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions, PgRow, Postgres};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use vigie_audit::tree::{NodeHash, StoredIndex};
-use vigie_consortium::{ContentDigest, ExchangeId};
 use vigie_log::{
     ChangePage, ChangeRange, Head, LogId, LogRead, LogStore, Recorded, Sequence, StoredBatch, UnixMillis,
 };
@@ -49,22 +48,20 @@ use crate::config::DatabaseUrl;
 use crate::plan::digests::PartDigest;
 use crate::store::changes::{ChangesPage, ChangesQuery};
 use crate::store::error::{CommitError, StoreError, failed};
-use crate::store::exchanges::{KeyDigest, MappedRecord};
 use crate::store::records::{
     AsOf, AuditHead, Batch, EntryPage, EntryRange, FoundPage, HeadRow, HeldRange, ItemPage, ItemRange,
     ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Rows, StoredRecord, Undo,
 };
 use crate::store::sql::audit;
 use crate::store::sql::changes;
-use crate::store::sql::exchanges as sql_exchanges;
 use crate::store::sql::find;
 use crate::store::sql::purges::{due, erase_is_due, page_of};
 use crate::store::sql::read::{self, integer};
 use crate::store::sql::rechain;
 use crate::store::sql::records;
 use crate::store::{
-    Integrity, Purging, ReadAudit, ReadBanks, ReadChanges, ReadDigests, ReadExchanges, ReadHolds, ReadItems,
-    ReadState, Store,
+    Integrity, Purging, ReadAudit, ReadBanks, ReadChanges, ReadDigests, ReadHolds, ReadItems, ReadState,
+    Store,
 };
 
 /// How long it is tried to learn what became of a commit: longer than the server leaves a lost transaction open.
@@ -420,41 +417,6 @@ impl ReadItems for PostgresStore {
 impl ReadChanges for PostgresStore {
     async fn bank_changes(&self, query: &ChangesQuery) -> Result<Option<ChangesPage>, StoreError> {
         read!(self, |connection| changes::bank_changes(connection, query, lists::RECORDS))
-    }
-}
-
-#[async_trait]
-impl ReadExchanges for PostgresStore {
-    async fn exchange_records(
-        &self,
-        exchange: ExchangeId,
-        keys: &[KeyDigest],
-    ) -> Result<Vec<MappedRecord>, StoreError> {
-        let read =
-            async |connection: &mut PgConnection| sql_exchanges::records(connection, exchange, keys).await;
-        self.writer().await.read(read).await
-    }
-
-    async fn exchange_records_after(
-        &self,
-        exchange: ExchangeId,
-        after: Option<KeyDigest>,
-        limit: u16,
-    ) -> Result<Vec<MappedRecord>, StoreError> {
-        let read = async |connection: &mut PgConnection| {
-            sql_exchanges::records_after(connection, exchange, after, limit).await
-        };
-        self.writer().await.read(read).await
-    }
-
-    async fn exchange_records_of(
-        &self,
-        content: ContentDigest,
-        limit: u16,
-    ) -> Result<Vec<MappedRecord>, StoreError> {
-        let read =
-            async |connection: &mut PgConnection| sql_exchanges::records_of(connection, content, limit).await;
-        self.writer().await.read(read).await
     }
 }
 
