@@ -180,6 +180,7 @@ mod tests {
             csv: None,
             bank_url: None,
             bank: None,
+            ids: None,
             tls: TlsArgs::default(),
         };
         run(&arguments, &mut Vec::new()).unwrap();

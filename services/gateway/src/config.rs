@@ -1,5 +1,7 @@
 //! The configuration of a gateway, and its limits.
 
+mod fetch;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +13,7 @@ use vigie_clients::{Bearer, CoordinatorClient, MatchClient, Network};
 use vigie_serving::ServingConfig;
 use zeroize::Zeroizing;
 
-use crate::media::fetching::FetchConfig;
+pub use fetch::FetchConfig;
 
 /// The most endpoints of one service.
 const ENDPOINTS_MAX: usize = 64;

@@ -25,7 +25,7 @@ mod tat;
 use axum::Router;
 use axum::routing::{get, post};
 
-use crate::server::Shared;
+use crate::shared::Shared;
 
 /// Where all feeds are.
 pub(crate) const PREFIX: &str = "/feeds/";

@@ -17,7 +17,7 @@ mod matching;
 mod compare;
 pub(crate) mod banks;
 mod content;
-mod exchanges;
+pub(crate) mod exchanges;
 mod types;
 mod description;
 
@@ -26,9 +26,8 @@ use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::{get, post};
 use http::StatusCode;
 
-use crate::server::Shared;
+use crate::shared::Shared;
 
-pub(crate) use exchanges::Folder as CredentialsFolder;
 pub(crate) use refusal::Refusal;
 
 /// Every route, with its template as `/site-map` lists it.

@@ -16,9 +16,10 @@
 //! - A gateway that cannot know answers 503, never "not known" and never "not there".
 //! - Every body, answer, fetch and wait has a bound.
 //!
-//! Reading order: `config`, `server`, `entry`, `upstream`, `cluster`, `metrics`, `media` (bodies, multipart, fetching), `problem`, then `hma`, `v1` and `feeds`.
+//! Reading order: `config`, `shared`, `server`, `entry`, `upstream`, `cluster`, `metrics`, `media` (bodies, multipart, fetching), `problem`, then `hma`, `v1` and `feeds`.
 
 mod config;
+mod shared;
 mod server;
 mod problem;
 mod upstream;
@@ -30,6 +31,5 @@ mod hma;
 mod feeds;
 mod v1;
 
-pub use config::Config;
-pub use media::fetching::FetchConfig;
+pub use config::{Config, FetchConfig};
 pub use server::{RunError, run_with};

@@ -14,10 +14,12 @@ use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::entry::{Entry, Gateway, Hosts, RequestSlots};
 use crate::feeds;
-use crate::hma::{self, CredentialsFolder};
+use crate::hma;
+use crate::hma::exchanges::credentials::Folder as CredentialsFolder;
 use crate::media::bodies::Bodies;
 use crate::media::fetching::Fetcher;
 use crate::metrics::{Metrics, measure};
+use crate::shared::Shared;
 use crate::upstream::Upstream;
 use crate::v1;
 
@@ -36,23 +38,6 @@ pub enum RunError {
     /// The directory of members is no longer followed.
     #[error("the directory of members is no longer followed")]
     Directory,
-}
-
-/// What handlers share.
-#[derive(Debug, Clone)]
-pub(crate) struct Shared {
-    /// The state of the cluster.
-    pub(crate) cluster: Cluster,
-    /// How bodies are read.
-    pub(crate) bodies: Bodies,
-    /// How URLs are fetched.
-    pub(crate) fetcher: Fetcher,
-    /// Credentials of programmes.
-    pub(crate) credentials: CredentialsFolder,
-    /// How clients reach the gateway, where it is told.
-    pub(crate) public_url: Option<Arc<str>>,
-    /// Whether connections are over TLS.
-    pub(crate) speaks_tls: bool,
 }
 
 /// Answers HTTP on `listener` until `shutdown`, and reaches the cluster by `network`; its metrics, and how it is, go to `telemetry`.

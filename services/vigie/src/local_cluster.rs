@@ -3,17 +3,20 @@
 //! `vigie up` is this and nothing else; the demonstration and the tests use it too. Each role has its own listener. They speak gRPC to each
 //! other, as they do in processes of their own, or the frontend and the coordinator call the matchers as functions ([`Matchers`]).
 
+mod ports;
+mod folder;
 mod gateway;
 mod secrets;
 pub mod role;
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 pub use gateway::HttpAt;
+pub use ports::Ports;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use vigie_access::{DirectoryConfig, ProcessesConfig};
@@ -28,7 +31,9 @@ use vigie_serving::ServingConfig;
 use vigie_telemetry::{Condition, OpenFiles, Shown, TelemetryConfig};
 
 use crate::config::names::{BANK, COORDINATOR, EXCHANGE, FRONTEND, GATEWAY, MATCHER};
+use crate::local_cluster::folder::{MATCHER_FOLDER, lock, path_text, remove_other_matchers};
 use crate::local_cluster::gateway::Behind;
+use crate::local_cluster::ports::bind;
 use crate::local_cluster::role::Role;
 use crate::local_cluster::secrets::Secrets;
 use crate::traces;
@@ -38,18 +43,6 @@ const PROBE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Bank, coordinator, frontend and gateway.
 const OTHER_SERVERS: usize = 4;
-
-/// The folder of a matcher, before the number of its shard.
-const MATCHER_FOLDER: &str = "matcher-";
-
-/// Which ports to listen on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ports {
-    /// Any that are free.
-    Any,
-    /// Frontend here, coordinator and bank next, matchers from the tenth on.
-    From(u16),
-}
 
 /// How matchers are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -478,43 +471,4 @@ fn start_matcher(
     };
     let told = traces::start("vigie-matcher", telemetry, &Network::tcp())?;
     Role::matcher(config, listener, told)
-}
-
-async fn bind(ports: Ports, offset: u16) -> anyhow::Result<TcpListener> {
-    let port = match ports {
-        Ports::Any => 0,
-        Ports::From(first) => first.checked_add(offset).context("the ports go beyond 65535")?,
-    };
-    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
-    bound.with_context(|| {
-        format!("cannot listen on 127.0.0.1:{port}; is another cluster running? (try --port 0)")
-    })
-}
-
-/// Removes the folders of matchers that a cluster of more shards left: nobody would take out of them what is removed from the bank.
-fn remove_other_matchers(data: &Path, shard_count: u16) -> anyhow::Result<()> {
-    let entries = std::fs::read_dir(data).with_context(|| format!("cannot read {}", data.display()))?;
-    for entry in entries {
-        let entry = entry.with_context(|| format!("cannot read {}", data.display()))?;
-        let name = entry.file_name();
-        let shard = name.to_str().and_then(|name| name.strip_prefix(MATCHER_FOLDER)?.parse::<u16>().ok());
-        if shard.is_some_and(|shard| shard >= shard_count) {
-            let path = entry.path();
-            std::fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
-        }
-    }
-    Ok(())
-}
-
-/// Creates the folder and takes its lock.
-fn lock(data: &Path) -> anyhow::Result<File> {
-    std::fs::create_dir_all(data).with_context(|| format!("cannot create {}", data.display()))?;
-    let path = data.join("lock");
-    let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
-    file.try_lock().with_context(|| format!("another cluster runs on {}", data.display()))?;
-    Ok(file)
-}
-
-fn path_text(path: &Path) -> anyhow::Result<&str> {
-    path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
 }

@@ -4,7 +4,7 @@ use http::HeaderMap;
 use http::header::HOST;
 
 use crate::problem::Problem;
-use crate::server::Shared;
+use crate::shared::Shared;
 
 /// The URL of a path and query of this gateway, as the caller reaches it.
 pub(super) fn to(shared: &Shared, headers: &HeaderMap, path_and_query: &str) -> Result<String, Problem> {

@@ -17,7 +17,7 @@ use vigie_model::UnixMillis;
 use crate::entry::ClientAddress;
 use crate::feeds::source::{By, Follower, PAGE_MAX, Place, Range, bank, end_of_second, page};
 use crate::hma::Refusal;
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::upstream::Caller;
 
 /// Entries of a page, as many as the programme's own have.

@@ -16,7 +16,7 @@ use vigie_model::{Sequence, UnixMillis};
 use crate::feeds::link;
 use crate::feeds::source::{By, Follower, PAGE_MAX, Place, Range, RecordPage, bank, page};
 use crate::hma::{Refusal, json as read_json};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::upstream::Caller;
 
 /// The longest form of a login, in bytes.

@@ -14,7 +14,7 @@ use vigie_model::UnixMillis;
 use crate::feeds::link;
 use crate::feeds::source::{By, Follower, PAGE_MAX, Place, Range, bank, end_of_second, page};
 use crate::hma::Refusal;
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::upstream::Caller;
 
 /// Updates of a page, unless another number is asked for.

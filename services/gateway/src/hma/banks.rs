@@ -12,7 +12,7 @@ use vigie_model::{BankName, BankRef, MatchRatio};
 use crate::hma::json;
 use crate::hma::refusal::Refusal;
 use crate::problem::Problem;
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::upstream::Caller;
 
 /// Banks of one page of the bank's list.

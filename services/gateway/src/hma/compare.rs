@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::hma::json;
 use crate::hma::refusal::Refusal;
 use crate::hma::signals::{hash, type_named};
-use crate::server::Shared;
+use crate::shared::Shared;
 
 /// The most types of one comparison.
 const TYPES_MAX: usize = 64;

@@ -22,7 +22,7 @@ use crate::hma::json;
 use crate::hma::refusal::Refusal;
 use crate::hma::signals::{hash, name_of, type_named};
 use crate::media::form::is_form;
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::upstream::Caller;
 
 /// The longest note, in characters.

@@ -3,7 +3,7 @@
 //! What is fetched, and when, is the exchange process's; here exchanges are kept, and their states shown. Credentials are files of that
 //! process and no part of an exchange.
 
-mod credentials;
+pub(crate) mod credentials;
 mod schema;
 
 use axum::body::Body;
@@ -20,10 +20,8 @@ use crate::hma::exchanges::schema::{APIS, Api};
 use crate::hma::refusal::Refusal;
 use crate::hma::{banks, json};
 use crate::problem::Problem;
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::upstream::Caller;
-
-pub(crate) use credentials::Folder;
 
 /// The most exchanges that are listed.
 const LISTED_MAX: usize = 10_000;

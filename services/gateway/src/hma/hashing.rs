@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::hma::input::{self, ByUrl, Computed};
 use crate::hma::refusal::Refusal;
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::upstream::Caller;
 
 /// Of a URL.

@@ -14,7 +14,7 @@ use crate::hma::refusal::Refusal;
 use crate::hma::signals::{ContentType, name_of, type_named};
 use crate::media::bodies::ReadBody;
 use crate::media::form::{Form, is_form};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::upstream::Caller;
 
 /// The parameters that name content by its URL.

@@ -10,7 +10,7 @@ use crate::entry::ClientAddress;
 use crate::hma::refusal::Refusal;
 use crate::media::bodies::ReadBody;
 use crate::problem::Problem;
-use crate::server::Shared;
+use crate::shared::Shared;
 
 /// The most bytes of a body in JSON.
 const JSON_BYTES_MAX: usize = 1 << 20;

@@ -23,13 +23,13 @@ use vigie_model::Hash;
 
 use crate::hma::input::{self, Computed};
 use crate::hma::json;
-use crate::hma::matching::asked::{Batch, Lookup, Wish};
+use crate::hma::matching::asked::{Batch, Lookup, Shown, Wish};
 use crate::hma::matching::find::{Found, find_all, find_one};
 use crate::hma::matching::ratio::Draw;
-use crate::hma::matching::shown::{Shown, by_bank, with_coverage};
+use crate::hma::matching::shown::{by_bank, object, with_coverage};
 use crate::hma::refusal::Refusal;
 use crate::hma::signals::{hash, name_of, type_named};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::upstream::Caller;
 
 /// By hash, or by the URL of content.
@@ -129,7 +129,7 @@ pub(crate) async fn raw_lookup(
     let mut matches = Vec::with_capacity(found.matches.len());
     for one in &found.matches {
         let is_plain = !with_distance && wish.shown == Shown::default();
-        matches.push(if is_plain { one.item.0.into() } else { wish.shown.object(&caller, one).await? });
+        matches.push(if is_plain { one.item.0.into() } else { object(wish.shown, &caller, one).await? });
     }
     let answer = Json(json!({ "matches": matches })).into_response();
     Ok(with_coverage(answer, &found, wish.shown))

@@ -5,7 +5,7 @@ use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use http::StatusCode;
 
 use crate::cluster;
-use crate::server::Shared;
+use crate::shared::Shared;
 
 const ALIVE: &str = "I-AM-ALIVE";
 

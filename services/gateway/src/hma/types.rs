@@ -10,7 +10,7 @@ use crate::cluster::Indexed;
 use crate::hma::banks;
 use crate::hma::refusal::Refusal;
 use crate::hma::signals::{ContentType, name_of, type_named};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::upstream::Caller;
 
 /// The most banks whose hashes are summed up.

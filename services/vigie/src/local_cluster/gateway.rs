@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use vigie_telemetry::Telemetry;
 
-use crate::local_cluster::Ports;
+use crate::local_cluster::ports::Ports;
 use crate::local_cluster::role::Role;
 
 /// The port of the gateway, from the first one on.

@@ -4,47 +4,12 @@ use async_trait::async_trait;
 use sqlx::postgres::PgConnection;
 use vigie_consortium::{ContentDigest, ExchangeId};
 
-use super::PostgresStore;
-use crate::store::ReadExchanges;
 use crate::store::error::{StoreError, failed};
-use crate::store::exchanges::{ExchangeRows, KeyDigest, MappedRecord, payload};
+use crate::store::exchanges::{ExchangeRows, MappedRecord, payload};
+use crate::store::postgres::PostgresStore;
 use crate::store::sql::exchanges as sql_exchanges;
 use crate::store::sql::read::integer;
-
-#[async_trait]
-impl ReadExchanges for PostgresStore {
-    async fn exchange_records(
-        &self,
-        exchange: ExchangeId,
-        keys: &[KeyDigest],
-    ) -> Result<Vec<MappedRecord>, StoreError> {
-        let read =
-            async |connection: &mut PgConnection| sql_exchanges::records(connection, exchange, keys).await;
-        self.writer().await.read(read).await
-    }
-
-    async fn exchange_records_after(
-        &self,
-        exchange: ExchangeId,
-        after: Option<KeyDigest>,
-        limit: u16,
-    ) -> Result<Vec<MappedRecord>, StoreError> {
-        let read = async |connection: &mut PgConnection| {
-            sql_exchanges::records_after(connection, exchange, after, limit).await
-        };
-        self.writer().await.read(read).await
-    }
-
-    async fn exchange_records_of(
-        &self,
-        content: ContentDigest,
-        limit: u16,
-    ) -> Result<Vec<MappedRecord>, StoreError> {
-        let read =
-            async |connection: &mut PgConnection| sql_exchanges::records_of(connection, content, limit).await;
-        self.writer().await.read(read).await
-    }
-}
+use crate::store::{KeyDigest, ReadExchanges};
 
 /// Sets and takes out exchanges and records.
 pub(super) async fn set(connection: &mut PgConnection, state: &ExchangeRows) -> Result<(), StoreError> {
@@ -121,4 +86,39 @@ pub(super) async fn sweep(connection: &mut PgConnection, rows_max: u32) -> Resul
         end.execute(connection).await.map_err(failed("end a sweep"))?;
     }
     Ok(true)
+}
+
+#[async_trait]
+impl ReadExchanges for PostgresStore {
+    async fn exchange_records(
+        &self,
+        exchange: ExchangeId,
+        keys: &[KeyDigest],
+    ) -> Result<Vec<MappedRecord>, StoreError> {
+        let read =
+            async |connection: &mut PgConnection| sql_exchanges::records(connection, exchange, keys).await;
+        self.writer().await.read(read).await
+    }
+
+    async fn exchange_records_after(
+        &self,
+        exchange: ExchangeId,
+        after: Option<KeyDigest>,
+        limit: u16,
+    ) -> Result<Vec<MappedRecord>, StoreError> {
+        let read = async |connection: &mut PgConnection| {
+            sql_exchanges::records_after(connection, exchange, after, limit).await
+        };
+        self.writer().await.read(read).await
+    }
+
+    async fn exchange_records_of(
+        &self,
+        content: ContentDigest,
+        limit: u16,
+    ) -> Result<Vec<MappedRecord>, StoreError> {
+        let read =
+            async |connection: &mut PgConnection| sql_exchanges::records_of(connection, content, limit).await;
+        self.writer().await.read(read).await
+    }
 }

@@ -5,7 +5,6 @@ use serde_json::Value;
 use vigie_model::{BankRef, Hash, HashType, MaxDistances, Query};
 
 use crate::hma::input::ByUrl;
-use crate::hma::matching::shown::Shown;
 use crate::hma::refusal::Refusal;
 use crate::hma::signals::{hash, type_named};
 
@@ -27,6 +26,19 @@ pub(in crate::hma) struct Lookup {
     url: Option<String>,
     content_type: Option<String>,
     types: Option<String>,
+}
+
+/// What is shown beyond HMA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Shown {
+    /// Distances as numbers.
+    pub(super) numbers: bool,
+    /// Labels, the contributor's reference, the hash type and whether the index is exact.
+    pub(super) labels: bool,
+    /// Metadata and the note.
+    pub(super) metadata: bool,
+    /// Headers with what was searched.
+    pub(super) coverage: bool,
 }
 
 /// How to search, and what to show.

@@ -9,6 +9,7 @@ use vigie_clients::Code;
 use vigie_model::{BankRef, Match};
 
 use crate::hma::content::metadata;
+use crate::hma::matching::asked::Shown;
 use crate::hma::matching::find::Found;
 use crate::hma::matching::ratio::Draw;
 use crate::hma::refusal::Refusal;
@@ -20,47 +21,32 @@ const COVERAGE: HeaderName = HeaderName::from_static("x-vigie-coverage");
 /// The change up to which the answer holds all.
 const SEQUENCE: HeaderName = HeaderName::from_static("x-vigie-sequence");
 
-/// What is shown beyond HMA.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Shown {
-    /// Distances as numbers.
-    pub(super) numbers: bool,
-    /// Labels, the contributor's reference, the hash type and whether the index is exact.
-    pub(super) labels: bool,
-    /// Metadata and the note.
-    pub(super) metadata: bool,
-    /// Headers with what was searched.
-    pub(super) coverage: bool,
-}
-
-impl Shown {
-    /// A match.
-    pub(super) async fn object(self, caller: &Caller, found: &Match) -> Result<Value, Refusal> {
-        let far = match self.numbers {
-            true => json!(found.distance.0),
-            false => json!(distance(found.hash_type, found.distance)),
-        };
-        let mut object = json!({ "bank_content_id": found.item.0, "distance": far });
-        if self.labels {
-            object["labels"] = json!(found.labels);
-            object["external_reference"] = json!(found.external_reference);
-            object["signal_type"] = json!(crate::hma::signals::name_of(found.hash_type));
-            object["exact"] = json!(found.exact);
-        }
-        // An item without an id is of a bank whose details the caller may not read.
-        if self.metadata && found.item.0 > 0 {
-            match caller.banks.describe_item(found.item, caller.deadline()).await {
-                Ok(item) => {
-                    object["metadata"] = metadata::shown(&item.value).unwrap_or(Value::Null);
-                    object["note"] = json!(item.value.details.note.as_str());
-                }
-                // It was removed since, or may not be read.
-                Err(error) if matches!(error.code(), Code::NotFound | Code::PermissionDenied) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(object)
+/// A match.
+pub(super) async fn object(shown: Shown, caller: &Caller, found: &Match) -> Result<Value, Refusal> {
+    let far = match shown.numbers {
+        true => json!(found.distance.0),
+        false => json!(distance(found.hash_type, found.distance)),
+    };
+    let mut object = json!({ "bank_content_id": found.item.0, "distance": far });
+    if shown.labels {
+        object["labels"] = json!(found.labels);
+        object["external_reference"] = json!(found.external_reference);
+        object["signal_type"] = json!(crate::hma::signals::name_of(found.hash_type));
+        object["exact"] = json!(found.exact);
     }
+    // An item without an id is of a bank whose details the caller may not read.
+    if shown.metadata && found.item.0 > 0 {
+        match caller.banks.describe_item(found.item, caller.deadline()).await {
+            Ok(item) => {
+                object["metadata"] = metadata::shown(&item.value).unwrap_or(Value::Null);
+                object["note"] = json!(item.value.details.note.as_str());
+            }
+            // It was removed since, or may not be read.
+            Err(error) if matches!(error.code(), Code::NotFound | Code::PermissionDenied) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(object)
 }
 
 /// The matches of the banks that take part, by bank.
@@ -81,7 +67,7 @@ pub(super) async fn by_bank(
         }
         let mut objects = Vec::with_capacity(matches.len());
         for one in matches {
-            objects.push(shown.object(caller, one).await?);
+            objects.push(object(shown, caller, one).await?);
         }
         taking_part.insert(bank.to_string(), Value::Array(objects));
     }
