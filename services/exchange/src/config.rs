@@ -35,8 +35,8 @@ pub struct Config {
     #[schemars(extend("x-value" = "URL"))]
     pub origins: Vec<String>,
     /// Seconds between the rounds of an exchange that says nothing else, 10 to 604,800. Programmes recommend 10 minutes to a day.
-    #[schemars(range(min = 10, max = INTERVAL_S_MAX))]
-    pub interval_s: u64,
+    #[schemars(range(min = 10, max = INTERVAL_SECONDS_MAX))]
+    pub interval_seconds: u64,
     /// The share of its records, in percent, that one round of an exchange may remove. A round that would remove more, and more than 10,
     /// stops with an alarm, and removes nothing.
     #[schemars(range(max = 100))]
@@ -60,7 +60,7 @@ pub struct Config {
     #[schemars(range(min = 1_000))]
     pub retry_pause_ms_max: u64,
     /// How long this process may be silent, in milliseconds, before another one takes over.
-    #[schemars(range(min = 1_000))]
+    #[schemars(range(min = 1_000, max = LEASE_MS_MAX))]
     pub lease_ms: u64,
     /// How often the exchanges are listed, in milliseconds: new ones, and rounds that are asked for, begin so much later at most.
     #[schemars(range(min = 100))]
@@ -69,7 +69,10 @@ pub struct Config {
     pub processes: ProcessesConfig,
 }
 
-const INTERVAL_S_MAX: u64 = 7 * 24 * 3_600;
+const INTERVAL_SECONDS_MAX: u64 = 7 * 24 * 3_600;
+
+/// The longest that a bank gives.
+const LEASE_MS_MAX: u64 = 600_000;
 
 impl Default for Config {
     fn default() -> Self {
@@ -78,7 +81,7 @@ impl Default for Config {
             credentials_folder: None,
             files_folder: None,
             origins: Vec::new(),
-            interval_s: 600,
+            interval_seconds: 600,
             removal_percent_max: 20,
             rounds_at_once_max: 4,
             request_ms_max: 60_000,
@@ -115,7 +118,10 @@ impl Config {
                 faults.push(fault.to_owned());
             }
         };
-        check((10..=INTERVAL_S_MAX).contains(&self.interval_s), "interval_s: must be 10 to 604800");
+        check(
+            (10..=INTERVAL_SECONDS_MAX).contains(&self.interval_seconds),
+            "interval_seconds: must be 10 to 604800",
+        );
         check(self.removal_percent_max <= 100, "removal_percent_max: must be 0 to 100");
         check(self.rounds_at_once_max >= 1, "rounds_at_once_max: must be at least 1");
         check(self.request_ms_max >= 100, "request_ms_max: must be at least 100");
@@ -123,7 +129,7 @@ impl Config {
         check(self.redirects_max <= 10, "redirects_max: must be 0 to 10");
         check(self.retries_max <= 100, "retries_max: must be 0 to 100");
         check(self.retry_pause_ms_max >= 1_000, "retry_pause_ms_max: must be at least 1000");
-        check(self.lease_ms >= 1_000, "lease_ms: must be at least 1000");
+        check((1_000..=LEASE_MS_MAX).contains(&self.lease_ms), "lease_ms: must be 1000 to 600000");
         check(self.list_ms >= 100, "list_ms: must be at least 100");
         faults
     }
@@ -164,13 +170,13 @@ mod tests {
         let config = Config {
             bank: vec!["x".to_owned()],
             origins: vec!["http://mirror.example".to_owned()],
-            interval_s: 1,
+            interval_seconds: 1,
             removal_percent_max: 101,
             lease_ms: 0,
             ..Config::default()
         };
         let fields: Vec<String> =
             config.faults().iter().filter_map(|fault| Some(fault.split_once(':')?.0.to_owned())).collect();
-        assert_eq!(fields, ["bank[0]", "origins", "interval_s", "removal_percent_max", "lease_ms"]);
+        assert_eq!(fields, ["bank[0]", "origins", "interval_seconds", "removal_percent_max", "lease_ms"]);
     }
 }

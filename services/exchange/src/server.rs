@@ -64,7 +64,7 @@ pub async fn run_on<B: Bank, F: Fetch>(
         fetch,
         vault,
         patience: config.patience(),
-        interval: Duration::from_secs(config.interval_s),
+        interval: Duration::from_secs(config.interval_seconds),
         removal_percent_max: config.removal_percent_max,
         rounds: Semaphore::new(config.rounds_at_once_max),
         metrics: telemetry.register(Metrics::register),

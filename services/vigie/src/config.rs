@@ -212,7 +212,7 @@ pub(crate) fn check(file: Option<&Path>, arguments: &[String]) -> anyhow::Result
     let transport = Transport::told(&table, &mut faults);
     telemetry(&table, &mut faults);
     // An exchange process alone does not listen.
-    let listens = |role: &&str| *role != EXCHANGE && table.contains_key(*role);
+    let listens = |role: &&str| **role != *EXCHANGE && table.contains_key(*role);
     if ROLES.iter().any(listens) || !table.contains_key(EXCHANGE) {
         listen(&table, &transport, &mut faults);
     }

@@ -23,9 +23,9 @@ impl Fixture {
             list_ms: 100,
             ..vigie_exchange::Config::default()
         });
-        let mut cluster = LocalCluster::start(config).await.unwrap();
+        let mut cluster = Box::pin(LocalCluster::start(config)).await.unwrap();
         let deadline = vigie_clients::Deadline::now() + Duration::from_secs(60);
-        cluster.wait_ready(deadline).await.unwrap();
+        Box::pin(cluster.wait_ready(deadline)).await.unwrap();
         Self { cluster, folder }
     }
 

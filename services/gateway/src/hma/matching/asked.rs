@@ -78,8 +78,8 @@ impl Lookup {
     }
 
     pub(super) fn wish(&self) -> Result<Wish, Refusal> {
-        // A name that no bank can have names no bank.
-        let banks = self.banks.as_deref();
+        // A name that no bank can have names no bank; an empty text names none, and asks all as HMA does.
+        let banks = self.banks.as_deref().filter(|names| !names.is_empty());
         let banks = banks.map(|names| names.split(',').filter_map(|name| name.trim().parse().ok()).collect());
         let mut max_distances = MaxDistances::default();
         if let Some(text) = self.max_distance.as_deref() {

@@ -1,7 +1,7 @@
 //! The unit of a number, which its name holds.
 
 /// Words of names and their units; the first that a name holds counts.
-const UNITS: [(&str, &str); 37] = [
+const UNITS: [(&str, &str); 41] = [
     ("bytes_per_second", "bytes/s"),
     ("bytes", "bytes"),
     ("attempts_hosts", "hosts"),
@@ -39,6 +39,10 @@ const UNITS: [(&str, &str); 37] = [
     ("searches", "searches"),
     ("waits", "calls"),
     ("watchers", "watchers"),
+    ("rounds", "rounds"),
+    ("redirects", "redirects"),
+    ("retries", "calls"),
+    ("percent", "%"),
 ];
 
 /// Returns the unit of the number of this name.
