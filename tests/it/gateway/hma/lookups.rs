@@ -33,6 +33,7 @@ async fn matches_are_by_bank_with_distances_as_texts() {
         json!({ "B": [of(far, "31")] })
     );
     assert_eq!(http.get(&format!("{}&banks=NONE", lookup(&pdq(0)))).await.body(200), json!({}));
+    assert_eq!(http.get(&format!("{}&banks=", lookup(&pdq(0)))).await.body(200), both);
     assert_eq!(http.get(&lookup(&pdq(200))).await.body(200), json!({}));
     let raw_path = format!("/m/raw_lookup?signal_type=pdq&signal={}&include_distance=true", pdq(0));
     assert_eq!(http.get(&raw_path).await.body(200)["matches"], json!([of(near, "0"), of(far, "31")]));
