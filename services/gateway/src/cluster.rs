@@ -13,6 +13,8 @@ use crate::config::Config;
 
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
+/// The pause until every shard has been seen once.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// How long one look may take.
 const LOOK_MAX: Duration = Duration::from_secs(3);
 
@@ -76,10 +78,15 @@ impl Cluster {
         }
     }
 
+    /// Why the gateway is not ready, until every shard has been seen once.
+    pub(crate) fn unready_reason(&self) -> Option<&'static str> {
+        (self.state() == State::NeverReady).then_some("waiting until every shard answers")
+    }
+
     /// The index of a type, as it was last seen; `None` where no coordinator tells.
     pub(crate) fn indexed(&self, hash_type: HashType) -> Option<Indexed> {
         let seen = self.seen();
-        let seen = seen.as_ref()?;
+        let seen = seen.as_ref().filter(|seen| seen.at.elapsed() <= self.age_max)?;
         let topology = seen.topology.as_ref()?;
         let mut of_shards = BTreeMap::new();
         for replica in &topology.replicas {
@@ -146,7 +153,8 @@ impl Cluster {
                         }
                     }
                 }
-                tokio::time::sleep(PAUSE).await;
+                let is_known = this.state() != State::NeverReady;
+                tokio::time::sleep(if is_known { PAUSE } else { FIRST_PAUSE }).await;
             }
         })
     }

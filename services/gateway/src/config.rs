@@ -50,8 +50,8 @@ pub struct Config {
     /// The largest body of a request, in bytes: a picture or a video.
     #[schemars(range(min = 65_536))]
     pub body_bytes_max: usize,
-    /// Bytes of all bodies that have arrived and are read or worked on, at least four of the largest; one client gets half of them. A
-    /// request beyond it is refused with 503 and `Retry-After`.
+    /// Bytes of all bodies that have arrived and are read or worked on; one client gets half of them, so no body may be larger than that
+    /// either. A request beyond it is refused with 503 and `Retry-After`.
     #[schemars(range(min = 262_144))]
     pub bodies_bytes_max: usize,
     /// The rate at which a body has to arrive, in bytes a second, after 5 seconds. A slower one is refused with 408.
@@ -159,7 +159,7 @@ impl Config {
             }
         };
         least("body_bytes_max", self.body_bytes_max as u64, 65_536..=u64::MAX);
-        least("bodies_bytes_max", self.bodies_bytes_max as u64, 4 * self.body_bytes_max as u64..=u64::MAX);
+        least("bodies_bytes_max", self.bodies_bytes_max as u64, 262_144..=u64::MAX);
         least("body_bytes_per_second_min", self.body_bytes_per_second_min.into(), 1..=u64::MAX);
         least("requests_in_flight_max", self.requests_in_flight_max as u64, 4..=u64::MAX);
         least("deadline_ms", self.deadline_ms, 100..=600_000);

@@ -84,6 +84,13 @@ impl Service<Request<Body>> for Gateway {
     }
 }
 
+/// Whether anybody may ask for a path: whether the server lives, what it offers, and the login of a follower.
+fn is_open(path: &str) -> bool {
+    const OPEN: [&str; 6] =
+        ["/", "/status", "/status/live", "/site-map", "/openapi/openapi.json", "/v1/openapi.json"];
+    OPEN.contains(&path) || path.starts_with(feeds::PREFIX) && path.ends_with(feeds::LOGIN)
+}
+
 async fn routed(mut routes: Router, request: Request<Body>) -> Response {
     let Ok(answer) = Service::call(&mut routes, request).await;
     answer
@@ -121,8 +128,10 @@ impl Entry {
                 self.bound_to.clone()
             }
         };
-        let checked = credential::check(&self.access, bearer.as_ref(), &origin).await;
-        checked.map_err(refused(RefusedFor::Credential))?;
+        if bearer.is_some() || !is_open(request.uri().path()) {
+            let checked = credential::check(&self.access, bearer.as_ref(), &origin).await;
+            checked.map_err(refused(RefusedFor::Credential))?;
+        }
         let caller = self.upstream.of(bearer);
         // Handlers and their logs have the caller; nothing else of them needs the credential.
         request.headers_mut().remove(header::AUTHORIZATION);

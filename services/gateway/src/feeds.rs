@@ -30,6 +30,9 @@ use crate::shared::Shared;
 /// Where all feeds are.
 pub(crate) const PREFIX: &str = "/feeds/";
 
+/// The end of the path of a login, whose password is checked when it is used.
+pub(crate) const LOGIN: &str = "/token-auth/tcap/";
+
 /// Every route.
 pub(crate) fn routes() -> Router<Shared> {
     let routes = [

@@ -83,10 +83,10 @@ pub async fn run_with(
         upstream: Upstream::new(&config, network)?,
     };
     let gateway = Gateway { entry: Arc::new(entry), routes: routes(shared, metrics) };
-    let followed = members.followed().cloned();
+    let (followed, seen) = (members.followed().cloned(), cluster.clone());
     telemetry.tell_condition(move || {
         let directory = followed.as_ref().and_then(|followed| followed.unready_reason());
-        Condition::starting(directory.map(ToOwned::to_owned))
+        Condition::starting(directory.or(seen.unready_reason()).map(ToOwned::to_owned))
     });
     let load = vigie_serving::Load::default();
     telemetry.register(|registry| load.register(registry));

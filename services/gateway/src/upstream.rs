@@ -51,6 +51,8 @@ pub(crate) struct Caller {
     lookups: Lookups,
     bearer: Option<Bearer>,
     within: Duration,
+    /// When the answer has to be there; `None` until that is first asked.
+    until: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Upstream {
@@ -81,19 +83,27 @@ impl Upstream {
             bearer,
             newest: Arc::clone(&self.newest),
             within: self.within,
+            until: Arc::default(),
         }
     }
 }
 
 impl Caller {
-    /// When the answer has to be there.
+    /// When the answer has to be there. The time begins with the first call to a service.
     pub(crate) fn deadline(&self) -> Instant {
-        Instant::now() + self.within
+        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        *until.get_or_insert_with(|| Instant::now() + self.within)
+    }
+
+    /// Begins the time anew, after something that has a bound of its own, such as a fetch.
+    pub(crate) fn begin_anew(&self) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// The same for a caller that waits no longer than this.
     pub(crate) fn deadline_within(&self, asked: Option<Duration>) -> Instant {
-        Instant::now() + asked.map_or(self.within, |asked| asked.min(self.within))
+        let until = self.deadline();
+        asked.map_or(until, |asked| until.min(Instant::now() + asked))
     }
 
     /// Looks hashes up, in a call that others of the same caller may share.

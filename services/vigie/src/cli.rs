@@ -245,7 +245,7 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "HOST")]
     pub(crate) http_host: Vec<String>,
     /// Credentials of hash-sharing programmes: a folder with a file for each exchange or interface, `field=value` a line; what is in no
-    /// file is looked for in the variables VIGIE_EXCHANGE_<EXCHANGE>_<FIELD>
+    /// file is looked for in the variables VIGIE_EXCHANGE_<EXCHANGE>_<FIELD> [default: credentials in the data folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) exchange_credentials: Option<PathBuf>,
     /// The folder of the files that exchanges may follow [default: none]

@@ -1,5 +1,7 @@
 //! The configuration of fetching.
 
+use std::net::IpAddr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Host;
@@ -29,7 +31,7 @@ pub struct FetchConfig {
     pub ms_max: u64,
     /// Fetches at once; one more waits within its time.
     #[schemars(range(min = 1, max = 4_096))]
-    pub at_once_max: usize,
+    pub fetches_max: usize,
 }
 
 impl Default for FetchConfig {
@@ -40,7 +42,7 @@ impl Default for FetchConfig {
             private_hosts: Vec::new(),
             bytes_max: 64 << 20,
             ms_max: 30_000,
-            at_once_max: 16,
+            fetches_max: 16,
         }
     }
 }
@@ -54,7 +56,8 @@ impl FetchConfig {
             if hosts.len() > HOSTS_MAX {
                 faults.push(format!("{key}: has {} names; it may have at most {HOSTS_MAX}", hosts.len()));
             }
-            let wrong = hosts.iter().filter(|host| Host::parse(host).is_err());
+            let wrong =
+                hosts.iter().filter(|host| Host::parse(host).is_err() && host.parse::<IpAddr>().is_err());
             faults.extend(wrong.map(|host| format!("{key}: `{host}` is no name of a host")));
         }
         if self.bytes_max < 1_024 {
@@ -63,8 +66,8 @@ impl FetchConfig {
         if !(100..=600_000).contains(&self.ms_max) {
             faults.push(format!("ms_max: is {}; it must be 100 to 600000", self.ms_max));
         }
-        if !(1..=4_096).contains(&self.at_once_max) {
-            faults.push(format!("at_once_max: is {}; it must be 1 to 4096", self.at_once_max));
+        if !(1..=4_096).contains(&self.fetches_max) {
+            faults.push(format!("fetches_max: is {}; it must be 1 to 4096", self.fetches_max));
         }
         faults
     }

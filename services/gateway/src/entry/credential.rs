@@ -60,12 +60,13 @@ pub(super) fn of_follower(uri: &Uri, headers: &HeaderMap) -> Option<Bearer> {
     key(token.split_once('|')?.1)
 }
 
-/// Refuses a wrong credential. Without one, the services decide.
+/// Refuses a wrong credential, and with members none at all: a gateway fetches and hashes before it asks a service.
 pub(super) async fn check(access: &Access, bearer: Option<&Bearer>, origin: &Origin) -> Result<(), Problem> {
-    let Some(bearer) = bearer else { return Ok(()) };
     let (mut call, ()) = Request::new(()).into_parts();
     call.uri = http::Uri::from_static(CHECKED_BY);
-    bearer.write(&mut call.headers);
+    if let Some(bearer) = bearer {
+        bearer.write(&mut call.headers);
+    }
     // The certificate of a connection to the gateway is none of the caller's calls.
     let origin = Origin { certificate_name: None, ..origin.clone() };
     let Err(status) = access.admit(&mut call, origin).await else { return Ok(()) };

@@ -17,6 +17,7 @@ use vigie_model::UnixMillis;
 use crate::entry::ClientAddress;
 use crate::feeds::source::{By, Follower, PAGE_MAX, Place, Range, bank, end_of_second, page};
 use crate::hma::Refusal;
+use crate::problem::Problem;
 use crate::shared::Shared;
 use crate::upstream::Caller;
 
@@ -92,12 +93,21 @@ pub(crate) async fn entries(
     let since = from.filter(|from| from.0 > 0).map(end_of_second);
     let begin = match (place, since) {
         (Some(place), _) => ChangesFrom::After(place.after),
-        (None, Some(since)) => ChangesFrom::AfterTime(since),
+        // The second of `from` is told again: an entry replaces itself.
+        (None, Some(_)) => {
+            ChangesFrom::AfterTime(UnixMillis(from.unwrap_or(UnixMillis(0)).0.saturating_sub(1)))
+        }
         (None, None) => ChangesFrom::Beginning,
     };
     let follower = Follower { by: By::Id, since, begun: place.map(|place| place.begun) };
     let range = Range { from: begin, through: to.map(end_of_second), size: SIZE, follower };
     let page = page(&caller, &bank.name, range).await?;
+    // More may come into a range that has not ended, and the follower would not ask for it again.
+    if to.is_some_and(|to| end_of_second(to) > page.as_of) {
+        return Err(
+            Problem::busy("the range has not ended yet: ask for one that ends some seconds ago").into()
+        );
+    }
     let member = member(&bank);
     let start = asked.start.unwrap_or(0).saturating_add(page.records.len() as u64);
     let next = page.next.map(|place| {

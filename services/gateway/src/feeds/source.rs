@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use http::StatusCode;
 use tokio::time::Instant;
-use vigie_clients::{BankEntry, BankListing, ChangesFrom, EntryContent, EntryState};
+use vigie_clients::{BankEntry, BankListing, ChangesFrom, Code, EntryContent, EntryState, ItemSearch};
 use vigie_formats::programme::{Key, KeyError, Record};
 use vigie_model::{
     BankRef, Content, Hash, ItemId, Limit, MatchCall, MaxDistances, Query, QueryHash, SearchOptions,
@@ -19,6 +19,8 @@ use crate::upstream::Caller;
 
 /// The most changes of one page.
 pub(super) const PAGE_MAX: u16 = 1_000;
+/// The most hashes that the bank finds at once by reading.
+const FIND_HASHES_MAX: usize = 4;
 
 /// A part of a bank's changes.
 #[derive(Debug, Clone, Copy)]
@@ -101,6 +103,8 @@ pub(super) struct RecordPage {
     pub(super) next: Option<Place>,
     /// The last change that it covers.
     pub(super) covers: Sequence,
+    /// Every change with a time up to this one was there when the page was read.
+    pub(super) as_of: UnixMillis,
 }
 
 impl RecordPage {
@@ -132,7 +136,7 @@ pub(super) async fn page(caller: &Caller, bank: &BankRef, range: Range) -> Resul
         // Clients stop at an empty page.
         if !records.is_empty() || !page.has_more {
             let next = page.has_more.then_some(Place { after: page.next_after, begun });
-            return Ok(RecordPage { records, next, covers: page.next_after });
+            return Ok(RecordPage { records, next, covers: page.next_after, as_of: page.as_of });
         }
         from = ChangesFrom::After(page.next_after);
     }
@@ -218,15 +222,62 @@ async fn among(
         pdq_quality: None,
     };
     let call = MatchCall { contents: hashes.iter().map(content).collect(), options, quality_floor: None };
-    let answer = caller.frontends.match_content(call, deadline).await?;
+    let answer = match caller.frontends.match_content(call, deadline).await {
+        Ok(answer) => answer,
+        // The follower may read the bank and not search it, or the bank is disabled.
+        Err(error) if cannot_search(error.code()) => {
+            return read_through(caller, bank, hashes, deadline).await;
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let not_ready = || Problem::busy("index not yet ready");
+    if answer.results.len() != hashes.len() {
+        return Err(not_ready().into());
+    }
     let mut living = Vec::new();
     for (hash, result) in hashes.iter().zip(answer.results) {
-        let matched = result.map_err(|_| Problem::busy("index not yet ready"))?;
+        let matched = match result {
+            Ok(matched) if matched.searches.iter().all(|search| search.skipped.is_none()) => matched,
+            Err(failure) if cannot_search(failure.code) => {
+                return read_through(caller, bank, hashes, deadline).await;
+            }
+            Ok(_) | Err(_) => return Err(not_ready().into()),
+        };
         if !matched.found.matches.is_empty() {
             living.push(hash.clone());
         }
     }
     Ok(living)
+}
+
+const fn cannot_search(code: Code) -> bool {
+    matches!(code, Code::PermissionDenied | Code::NotFound | Code::FailedPrecondition | Code::InvalidArgument)
+}
+
+/// The same by reading the bank, which takes long where it is large.
+async fn read_through(
+    caller: &Caller,
+    bank: &BankRef,
+    hashes: &[Hash],
+    deadline: Instant,
+) -> Result<Vec<Hash>, Refusal> {
+    let wanted: BTreeSet<&Hash> = hashes.iter().collect();
+    let mut living = BTreeSet::new();
+    for some in hashes.chunks(FIND_HASHES_MAX) {
+        let (bank, hashes) = (Some(bank.clone()), some.to_vec());
+        let search = ItemSearch { bank, hashes, text: String::new() };
+        let mut after = None;
+        loop {
+            let page = caller.banks.find_items(&search, after, PAGE_MAX, deadline).await?.value;
+            let found = page.items.iter().flat_map(|(item, _)| item.content.hashes());
+            living.extend(found.filter(|hash| wanted.contains(hash)).cloned());
+            after = page.next_after;
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(living.into_iter().collect())
 }
 
 #[cfg(test)]

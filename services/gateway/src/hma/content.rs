@@ -12,7 +12,7 @@ use http::Request;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use vigie_clients::{Code, DescribedItem, IdempotencyKey};
-use vigie_consortium::{Details, Expiry, Holder, Text};
+use vigie_consortium::{Details, Expiry, Text};
 use vigie_model::{Hash, ItemContent, ItemDraft, ItemId, UnixMillis};
 use vigie_proto::bank::ContributedItem;
 
@@ -285,9 +285,6 @@ pub(crate) async fn change(
         caller.newest.wrote(updated.sequence);
     }
     let item = caller.banks.describe_item(item.id, caller.deadline()).await?.value;
-    debug_assert!(
-        item.holds.of(Holder::Owner).is_some() || disabling != Some(Disabling::Until(Expiry::NEVER))
-    );
     let note = item.details.note.as_str();
     Ok(Json(json!({
         "bank": shown_bank,

@@ -243,6 +243,15 @@ pub(crate) async fn delete(
         Err(Refusal::Problem(problem)) if problem.status == StatusCode::NOT_FOUND => return deleted(),
         Err(refusal) => return Err(refusal),
     };
+    // First the bank, where it is the exchange's own: what fails in between is done by the next attempt.
+    if exchange.bank.to_string() == exchange.exchange.name.as_str() {
+        let bank: BankRef = exchange.bank.clone();
+        match caller.banks.delete_bank(&bank, IdempotencyKey::random(), caller.deadline()).await {
+            Ok(gone) => caller.newest.wrote(gone.sequence),
+            Err(error) if error.code() == Code::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
     match caller
         .exchanges
         .remove_exchange(&exchange.exchange.name, IdempotencyKey::random(), caller.deadline())
@@ -251,15 +260,6 @@ pub(crate) async fn delete(
         Ok(removed) => caller.newest.wrote(removed.sequence),
         Err(error) if error.code() == Code::NotFound => {}
         Err(error) => return Err(error.into()),
-    }
-    // The bank goes too where it is the exchange's own; one that somebody else named stays.
-    if exchange.bank.to_string() == exchange.exchange.name.as_str() {
-        let bank: BankRef = exchange.bank;
-        match caller.banks.delete_bank(&bank, IdempotencyKey::random(), caller.deadline()).await {
-            Ok(gone) => caller.newest.wrote(gone.sequence),
-            Err(error) if error.code() == Code::NotFound => {}
-            Err(error) => return Err(error.into()),
-        }
     }
     deleted()
 }

@@ -6,6 +6,7 @@ use http::Request;
 use http::request::Parts;
 use md5::{Digest as _, Md5};
 use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
 use vigie_clients::{CallError, Code};
 use vigie_model::{Hash, HashType, Quality};
 
@@ -14,6 +15,7 @@ use crate::hma::refusal::Refusal;
 use crate::hma::signals::{ContentType, name_of, type_named};
 use crate::media::bodies::ReadBody;
 use crate::media::form::{Form, is_form};
+use crate::problem::Problem;
 use crate::shared::Shared;
 use crate::upstream::Caller;
 
@@ -36,8 +38,14 @@ pub(crate) struct Media {
     pub(crate) content_type: ContentType,
     /// Its bytes.
     pub(crate) bytes: Bytes,
-    /// Counts the bytes of a body until they are no longer needed.
-    _held: Option<ReadBody>,
+    _held: Held,
+}
+
+/// Counts the bytes of a file until they are no longer needed.
+#[derive(Debug)]
+enum Held {
+    Body { _body: ReadBody },
+    Fetch { _place: OwnedSemaphorePermit },
 }
 
 /// A hash that was computed of a file.
@@ -66,7 +74,7 @@ impl ByUrl {
         let content_type = named.or_else(found).ok_or_else(|| {
             Refusal::bad("the host of the url says neither image nor video; name it by content_type")
         })?;
-        Ok(Media { content_type, bytes: fetched.bytes, _held: None })
+        Ok(Media { content_type, bytes: fetched.bytes, _held: Held::Fetch { _place: fetched.place } })
     }
 }
 
@@ -91,7 +99,7 @@ pub(crate) async fn form_of(head: &Parts, body: ReadBody) -> Result<(Form, Media
         return Err(Refusal::bad(ONE));
     }
     let Some((name, bytes)) = form.files.pop() else { return Err(Refusal::bad(ONE)) };
-    let media = Media { content_type: ContentType::named(&name)?, bytes, _held: Some(body) };
+    let media = Media { content_type: ContentType::named(&name)?, bytes, _held: Held::Body { _body: body } };
     Ok((form, media))
 }
 
@@ -110,11 +118,14 @@ pub(crate) async fn hashes(
             }
         }
     }
+    // Fetching and reading have bounds of their own.
+    caller.begin_anew();
     let hash = match media.content_type {
         ContentType::Photo => pdq(caller, media.bytes.clone()).await?,
         ContentType::Video => {
-            let digest: [u8; 16] = Md5::digest(&media.bytes).into();
-            Some(Hash::md5(digest))
+            let bytes = media.bytes.clone();
+            let digest = tokio::task::spawn_blocking(move || <[u8; 16]>::from(Md5::digest(&bytes))).await;
+            Some(Hash::md5(digest.map_err(|_| Problem::busy("the server stops"))?))
         }
     };
     Ok(vec![Computed { hash_type, hash }])

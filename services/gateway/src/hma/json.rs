@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::entry::ClientAddress;
 use crate::hma::refusal::Refusal;
-use crate::media::bodies::ReadBody;
+use crate::media::bodies::{ReadBody, too_large};
 use crate::problem::Problem;
 use crate::shared::Shared;
 
@@ -63,6 +63,9 @@ pub(crate) async fn object(shared: &Shared, request: Request<Body>) -> Result<Ma
 }
 
 pub(crate) fn parsed(body: &Bytes) -> Result<Value, Refusal> {
+    if body.len() > JSON_BYTES_MAX {
+        return Err(too_large(JSON_BYTES_MAX).into());
+    }
     // The error's own text may repeat a part of the body.
     serde_json::from_slice(body).map_err(|error| {
         Refusal::bad(format!("the body is not JSON (line {}, column {})", error.line(), error.column()))

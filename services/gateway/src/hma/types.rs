@@ -7,14 +7,11 @@ use serde_json::{Map, Value, json};
 use vigie_model::HashType;
 
 use crate::cluster::Indexed;
-use crate::hma::banks;
 use crate::hma::refusal::Refusal;
 use crate::hma::signals::{ContentType, name_of, type_named};
+use crate::problem::Problem;
 use crate::shared::Shared;
 use crate::upstream::Caller;
-
-/// The most banks whose hashes are summed up.
-const BANKS_MAX: usize = 100_000;
 
 /// Lists the types of signals.
 pub(crate) async fn signal_types() -> Json<Value> {
@@ -46,15 +43,13 @@ impl OfType {
     }
 }
 
-/// The index of a type: from the cluster, or from what the caller's banks hold where no coordinator tells.
+/// The index of a type, as a coordinator shows it; `None` for an empty one.
 async fn indexed(shared: &Shared, caller: &Caller, hash_type: HashType) -> Result<Option<Indexed>, Refusal> {
-    if let Some(indexed) = shared.cluster.indexed(hash_type) {
-        return Ok(Some(indexed).filter(|indexed| indexed.hashes > 0));
-    }
-    let banks = banks::all(caller, BANKS_MAX).await?;
-    let hashes = banks.iter().map(|bank| bank.hash_count).sum();
-    let at = vigie_access::WallClock::system().now();
-    Ok(Some(Indexed { hashes, at }).filter(|indexed| indexed.hashes > 0))
+    // Whoever may list banks may know how much is searched.
+    caller.banks.list_banks(None, 1, caller.deadline()).await?;
+    let indexed = shared.cluster.indexed(hash_type);
+    let indexed = indexed.ok_or_else(|| Problem::busy("the state of the index is not known"))?;
+    Ok(Some(indexed).filter(|indexed| indexed.hashes > 0))
 }
 
 /// Shows what is searched of each type.

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::{StatusCode, header};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::{Host, Url};
 
 use crate::config::FetchConfig;
@@ -32,6 +32,8 @@ pub(crate) struct Fetched {
     pub(crate) bytes: Bytes,
     /// The type that its host states.
     pub(crate) content_type: Option<String>,
+    /// Held until the file is no longer needed, so that no more files are in memory than are fetched at once.
+    pub(crate) place: OwnedSemaphorePermit,
 }
 
 /// Fetches files.
@@ -51,6 +53,17 @@ struct Rules {
     enabled: bool,
     hosts: Vec<String>,
     private_hosts: Vec<String>,
+}
+
+/// Names as URLs have them, and addresses without brackets.
+fn bare(hosts: &[String]) -> Vec<String> {
+    let bare = |host: &String| match Host::parse(host) {
+        Ok(Host::Domain(name)) => name,
+        Ok(Host::Ipv4(address)) => address.to_string(),
+        Ok(Host::Ipv6(address)) => address.to_string(),
+        Err(_) => host.clone(),
+    };
+    hosts.iter().map(bare).collect()
 }
 
 /// Whether a host is one of these names, or below one of them.
@@ -120,8 +133,8 @@ impl Fetcher {
     pub(crate) fn new(config: &FetchConfig, metrics: Arc<Metrics>) -> Result<Self, reqwest::Error> {
         let rules = Arc::new(Rules {
             enabled: config.enabled,
-            hosts: config.hosts.clone(),
-            private_hosts: config.private_hosts.clone(),
+            hosts: bare(&config.hosts),
+            private_hosts: bare(&config.private_hosts),
         });
         let within = Duration::from_millis(config.ms_max);
         // The cryptography of all of TLS here; another part of the process may have chosen it already.
@@ -135,7 +148,7 @@ impl Fetcher {
             .timeout(within)
             .user_agent(concat!("vigie/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        let places = Arc::new(Semaphore::new(config.at_once_max));
+        let places = Arc::new(Semaphore::new(config.fetches_max));
         Ok(Self { client, rules, bytes_max: config.bytes_max, within, places, metrics })
     }
 
@@ -153,7 +166,8 @@ impl Fetcher {
 
     async fn steps(&self, mut url: Url) -> Result<Fetched, Problem> {
         self.rules.check(&url)?;
-        let _place = self.places.acquire().await.map_err(|_| Problem::busy("the server stops"))?;
+        let place =
+            Arc::clone(&self.places).acquire_owned().await.map_err(|_| Problem::busy("the server stops"))?;
         for _ in 0..=REDIRECTS_MAX {
             self.rules.check(&url)?;
             let sent = self.client.get(url.clone()).send().await;
@@ -175,12 +189,16 @@ impl Fetcher {
                     "the url could not be fetched: its host answered {status}"
                 )));
             }
-            return self.body(answer).await;
+            return self.body(answer, place).await;
         }
         Err(Problem::bad(format!("the url redirects more than {REDIRECTS_MAX} times")))
     }
 
-    async fn body(&self, mut answer: reqwest::Response) -> Result<Fetched, Problem> {
+    async fn body(
+        &self,
+        mut answer: reqwest::Response,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Fetched, Problem> {
         let announced = answer.content_length().and_then(|length| usize::try_from(length).ok());
         if announced.is_some_and(|length| length > self.bytes_max) {
             return Err(too_large(self.bytes_max));
@@ -195,7 +213,7 @@ impl Fetcher {
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Fetched { bytes: bytes.freeze(), content_type })
+        Ok(Fetched { bytes: bytes.freeze(), content_type, place })
     }
 }
 

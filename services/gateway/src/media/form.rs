@@ -1,7 +1,7 @@
 //! Forms with files (`multipart/form-data`).
 
 use axum::body::Body;
-use axum::extract::{FromRequest as _, Multipart, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request};
 use bytes::Bytes;
 use http::{HeaderMap, header};
 
@@ -34,6 +34,8 @@ impl Form {
         if let Some(kind) = headers.get(header::CONTENT_TYPE) {
             request.headers_mut().insert(header::CONTENT_TYPE, kind.clone());
         }
+        // The body has been bounded already, in bytes of its own.
+        DefaultBodyLimit::disable().apply(&mut request);
         let malformed = |_| Problem::bad("the form is malformed");
         let parts = Multipart::from_request(request, &()).await;
         let mut parts = parts.map_err(|_| Problem::bad("the form is malformed"))?;
@@ -85,6 +87,14 @@ mod tests {
         let form = form.await.unwrap();
         assert_eq!(form.files, [("photo".to_owned(), Bytes::from_static(b"abc"))]);
         assert_eq!((form.field("note"), form.field("other")), (Some("hello"), None));
+    }
+
+    #[tokio::test]
+    async fn a_file_may_have_as_many_bytes_as_the_body() {
+        let video = "v".repeat(5 << 20);
+        let head = "--X\nContent-Disposition: form-data; name=\"video\"; filename=\"a.mp4\"\n\n";
+        let form = parse(&format!("{head}{video}\n--X--\n")).await.unwrap();
+        assert_eq!(form.files[0].1.len(), 5 << 20);
     }
 
     #[tokio::test]

@@ -41,7 +41,7 @@ impl Folder {
             return removed(std::fs::remove_file(path));
         }
         let is_known = |name: &str| fields.iter().any(|field| field.name == name);
-        if given.iter().any(|(name, value)| !value.is_null() && !is_known(name)) {
+        if given.iter().any(|(name, value)| !value.is_null() && *value != "" && !is_known(name)) {
             let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
             return Err(Refusal::bad(format!("credential_json may have {}", names.join(", "))));
         }

@@ -73,18 +73,29 @@ async fn find_more(
 ) -> Result<Vec<Match>, Refusal> {
     let hash = std::slice::from_ref(hash);
     let most = Limit::new(Limit::MAX.into()).unwrap_or_default();
-    let is_of_all = banks.is_empty();
-    let (all, ..) = search(caller, hash, banks, most, wish).await?;
+    let (all, ..) = search(caller, hash, banks.clone(), most, wish).await?;
     let is_cut = all.iter().any(is_cut);
     let mut matches: Vec<Match> = all.into_iter().flat_map(|matched| matched.found.matches).collect();
-    if !is_cut || !is_of_all {
+    if !is_cut {
         return Ok(matches);
     }
     let mut shown: BTreeSet<BankRef> = matches.iter().map(|one| one.bank_name.clone()).collect();
-    let others = banks::all(caller, BANKS_ASKED_ALONE_MAX).await?;
-    for bank in others.into_iter().filter(|bank| bank.enabled) {
-        if shown.insert(bank.name.clone()) {
-            let (alone, ..) = search(caller, hash, vec![bank.name], most, wish).await?;
+    let others = match banks.is_empty() {
+        false => banks,
+        true => {
+            let all = banks::all(caller, BANKS_ASKED_ALONE_MAX + 1).await?;
+            if all.len() > BANKS_ASKED_ALONE_MAX {
+                return Err(Problem::busy(
+                    "more match than one answer holds, in more banks than are asked alone",
+                )
+                .into());
+            }
+            all.into_iter().filter(|bank| bank.enabled).map(|bank| bank.name).collect()
+        }
+    };
+    for bank in others {
+        if shown.insert(bank.clone()) {
+            let (alone, ..) = search(caller, hash, vec![bank], most, wish).await?;
             matches.extend(alone.into_iter().flat_map(|matched| matched.found.matches));
         }
     }
@@ -94,7 +105,10 @@ async fn find_more(
 /// Those of these banks that are there. An unknown name is no failure.
 async fn there(caller: &Caller, named: &[BankRef]) -> Result<Vec<BankRef>, Refusal> {
     let mut there = Vec::new();
-    for name in named.iter().take(SearchOptions::BANKS_MAX) {
+    if named.len() > SearchOptions::BANKS_MAX {
+        return Err(Refusal::bad(format!("at most {} banks may be named", SearchOptions::BANKS_MAX)));
+    }
+    for name in named {
         match caller.banks.get_bank(name, caller.deadline()).await {
             Ok(bank) if bank.value.enabled => there.push(name.clone()),
             Ok(_) => {}

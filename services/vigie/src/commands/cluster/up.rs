@@ -45,8 +45,11 @@ pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
     };
     config.gateway.fetch.private_hosts = args.fetch_private;
     config.gateway.hosts = args.http_host;
+    // Both of them, so that credentials that are set over HTTP are those of the exchanges.
+    let credentials = args.exchange_credentials.unwrap_or_else(|| data.join("credentials"));
+    config.gateway.credentials_folder = Some(credentials.clone());
     let exchange = vigie_exchange::Config {
-        credentials_folder: args.exchange_credentials,
+        credentials_folder: Some(credentials),
         files_folder: args.exchange_files,
         origins: args.exchange_origin,
         ..vigie_exchange::Config::default()

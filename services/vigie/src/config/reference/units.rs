@@ -1,7 +1,7 @@
 //! The unit of a number, which its name holds.
 
 /// Words of names and their units; the first that a name holds counts.
-const UNITS: [(&str, &str); 41] = [
+const UNITS: [(&str, &str); 42] = [
     ("bytes_per_second", "bytes/s"),
     ("bytes", "bytes"),
     ("attempts_hosts", "hosts"),
@@ -35,6 +35,7 @@ const UNITS: [(&str, &str); 41] = [
     ("threads", "threads"),
     ("requests", "requests"),
     ("frames", "frames"),
+    ("fetches", "fetches"),
     ("handshakes", "handshakes"),
     ("searches", "searches"),
     ("waits", "calls"),
