@@ -124,7 +124,7 @@ fn bodies_and_fetched_files_fit_into_the_memory_of_their_gateway() {
         let (_, template) = roles(&objects).into_iter().find(|(_, one)| component(one) == "gateway").unwrap();
         let limit = quantity(text(&template["spec"]["containers"][0]["resources"]["limits"]["memory"]));
         let fetched =
-            if config.fetch.enabled { config.fetch.at_once_max * config.fetch.bytes_max } else { 0 };
+            if config.fetch.enabled { config.fetch.fetches_max * config.fetch.bytes_max } else { 0 };
         let taken = (128 << 20) + 2 * config.bodies_bytes_max + fetched;
         assert!(u64::try_from(taken).unwrap() <= limit, "{golden}");
     }
