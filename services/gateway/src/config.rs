@@ -164,9 +164,10 @@ impl Config {
         least("requests_in_flight_max", self.requests_in_flight_max as u64, 4..=u64::MAX);
         least("deadline_ms", self.deadline_ms, 100..=600_000);
         least("status_age_ms_max", self.status_age_ms_max, 1_000..=600_000);
+        // These name their table themselves.
+        faults.extend(self.serving.faults());
         let inner = [
             ("fetch", self.fetch.faults()),
-            ("serving", self.serving.faults()),
             ("directory", self.directory.faults()),
             ("access", self.access.faults()),
             ("processes", self.processes.faults()),
