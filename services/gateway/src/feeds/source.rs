@@ -103,15 +103,10 @@ pub(super) struct RecordPage {
     pub(super) next: Option<Place>,
     /// The last change that it covers.
     pub(super) covers: Sequence,
+    /// When the last item of the range so far was changed, be it shown or not; `None` where the page has none.
+    pub(super) newest: Option<UnixMillis>,
     /// Every change with a time up to this one was there when the page was read.
     pub(super) as_of: UnixMillis,
-}
-
-impl RecordPage {
-    /// When its last item was changed.
-    pub(super) fn newest(&self) -> Option<UnixMillis> {
-        self.records.last().and_then(|(_, record)| record.changed_at)
-    }
 }
 
 /// The bank of a path.
@@ -122,10 +117,11 @@ pub(super) async fn bank(caller: &Caller, name: &str) -> Result<BankListing, Ref
 /// Reads a page.
 pub(super) async fn page(caller: &Caller, bank: &BankRef, range: Range) -> Result<RecordPage, Refusal> {
     let Range { mut from, follower, .. } = range;
-    let (mut begun, deadline) = (follower.begun, caller.deadline());
+    let (mut begun, mut newest, deadline) = (follower.begun, None, caller.deadline());
     loop {
         let page = caller.banks.bank_changes(bank, from, range.through, range.size, deadline).await?;
         let begun = *begun.get_or_insert(page.sequence);
+        newest = page.entries.last().map(|entry| entry.changed_at).or(newest);
         let mut records = Vec::with_capacity(page.entries.len());
         for entry in page.entries {
             records.extend(record(entry, &follower, begun)?);
@@ -136,7 +132,8 @@ pub(super) async fn page(caller: &Caller, bank: &BankRef, range: Range) -> Resul
         // Clients stop at an empty page.
         if !records.is_empty() || !page.has_more {
             let next = page.has_more.then_some(Place { after: page.next_after, begun });
-            return Ok(RecordPage { records, next, covers: page.next_after, as_of: page.as_of });
+            let (covers, as_of) = (page.next_after, page.as_of);
+            return Ok(RecordPage { records, next, covers, newest, as_of });
         }
         from = ChangesFrom::After(page.next_after);
     }

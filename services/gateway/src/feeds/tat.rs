@@ -60,7 +60,7 @@ fn checkpoint(text: &str) -> Option<(UnixMillis, Sequence)> {
 
 /// The checkpoint after a page; `None` for an empty one.
 fn checkpoint_after(page: &RecordPage) -> Option<String> {
-    let at = page.newest()?;
+    let at = page.newest?;
     Some(format!("{}.{:03}000,{}", at.0 / 1_000, at.0 % 1_000, page.covers))
 }
 
