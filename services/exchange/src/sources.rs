@@ -1,6 +1,6 @@
 //! The programmes: one file for each.
 //!
-//! [`source`] says what all have in common; [`settings`] reads what an exchange is told of its programme; [`open`] makes the source of
+//! `source` says what all have in common; [`settings`] reads what an exchange is told of its programme; [`open`] makes the source of
 //! one round.
 
 pub(crate) mod source;

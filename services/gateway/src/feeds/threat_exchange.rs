@@ -9,7 +9,7 @@ use serde_json::json;
 use url::form_urlencoded;
 use vigie_clients::ChangesFrom;
 use vigie_formats::threat_exchange::{NextLink, Page, render, updates as updates_of};
-use vigie_model::UnixMillis;
+use vigie_model::{Sequence, UnixMillis};
 
 use crate::feeds::link;
 use crate::feeds::source::{By, Follower, PAGE_MAX, Place, Range, bank, end_of_second, page};
@@ -60,23 +60,35 @@ pub(crate) async fn updates(
     };
     let types = asked.types.as_deref().filter(|types| !types.is_empty());
     let is_wanted = |kind: &str| types.is_none_or(|types| types.split(',').any(|wanted| wanted == kind));
-    let (updates, place) = loop {
+    let mut updates = Vec::new();
+    let place = loop {
         let page = page(&caller, &bank.name, range).await?;
-        let updates =
+        let found =
             page.records.iter().flat_map(|(item, record)| updates_of(record, item.0, bank.id.0.into()));
-        let updates: Vec<_> = updates.filter(|update| is_wanted(&update.kind)).collect();
-        match page.next {
-            // Clients stop at an empty page.
-            Some(next) if updates.is_empty() => {
-                range.from = ChangesFrom::After(next.after);
-                range.follower.begun = Some(next.begun);
-            }
-            next => break (updates, next),
+        let found: Vec<_> = found.filter(|update| is_wanted(&update.kind)).collect();
+        // Clients fail at an empty page, so a page names another one only where that has an update.
+        if !updates.is_empty() && !found.is_empty() {
+            break Some(Place {
+                after: range_start(&range),
+                begun: range.follower.begun.unwrap_or(page.covers),
+            });
         }
+        updates.extend(found);
+        let Some(next) = page.next else { break None };
+        range.from = ChangesFrom::After(next.after);
+        range.follower.begun = Some(next.begun);
     };
     let next = place.map(|place| next(&shared, &headers, &uri, place)).transpose()?;
     let body = render(&Page { updates, next, ..Page::default() });
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// The change after which a page that is not the first of its request begins.
+const fn range_start(range: &Range) -> Sequence {
+    match range.from {
+        ChangesFrom::After(after) => after,
+        ChangesFrom::Beginning | ChangesFrom::AfterTime(_) => Sequence::ZERO,
+    }
 }
 
 /// The link of the next page: the same request, from another place on. It carries the caller's token, as clients add nothing to it.
