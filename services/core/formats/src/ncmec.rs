@@ -1,7 +1,8 @@
 //! NCMEC hash sharing, version 2: XML over HTTP.
 //!
 //! A page is a `queryResult`: entries of images and of videos, tombstones among them, and the link of the next page. Entries of a range
-//! come in no order of time, and children of an entry in any order. Reading order: `xml`, [`page`], `read`, `write`, `mapping`, [`about`].
+//! come in no order of time, and children of an entry in any order. Reading order: `xml`, [`page`], `read`, `write`, `mapping`, [`about`],
+//! `environments`.
 
 mod xml;
 pub mod page;
@@ -9,7 +10,9 @@ mod read;
 mod write;
 mod mapping;
 pub mod about;
+mod environments;
 
+pub use environments::{ENVIRONMENTS, Environment};
 pub use mapping::{entries, records};
 pub use page::{Entry, Feedback, Fingerprint, Member, Page, Reason, Statement};
 pub use read::parse;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 use url::Url;
 use vigie_formats::files::Format;
+use vigie_formats::ncmec::ENVIRONMENTS;
 use vigie_model::HashType;
 
 use super::lines::FileForm;
@@ -165,24 +166,6 @@ pub enum Settings {
     Sample,
 }
 
-/// The environments of NCMEC, by the names that python-threatexchange gives them.
-const NCMEC_ENVIRONMENTS: &[(&str, &str)] = &[
-    ("Industry", "https://report.cybertip.org/hashsharing"),
-    ("Industry_Exploitative", "https://report.cybertip.org/exploitative-hashsharing"),
-    ("LawEnforcement", "https://lesp.ncmec.org/csam-hashsharing"),
-    ("NGO", "https://hashsharing.ncmec.org/npo"),
-    ("Exploitative", "https://hashsharing.ncmec.org/exploitative"),
-    ("NGO_Generative_AI", "https://hashsharing.ncmec.org/generative-ai-csam"),
-    ("NGO_Generative_AI_Exploitative", "https://hashsharing.ncmec.org/generative-ai-exploitative"),
-    ("test_Industry", "https://exttest.cybertip.org/hashsharing"),
-    ("test_Industry_Exploitative", "https://exttest.cybertip.org/exploitative-hashsharing"),
-    ("test_LawEnforcement", "https://betalesp.ncmec.org/csam-hashsharing"),
-    ("test_NGO", "https://hashsharing-test.ncmec.org/npo"),
-    ("test_Exploitative", "https://hashsharing-test.ncmec.org/exploitative"),
-    ("test_NGO_Generative_AI", "https://hashsharing-test.ncmec.org/generative-ai-csam"),
-    ("test_NGO_Generative_AI_Exploitative", "https://hashsharing-test.ncmec.org/generative-ai-exploitative"),
-];
-
 /// The version of the Graph API of python-threatexchange 1.2.17.
 const GRAPH: &str = "https://graph.facebook.com/v26.0";
 const STOP_NCII: &str = "https://api.stopncii.org/v1";
@@ -217,11 +200,14 @@ impl Settings {
                 let base = match (base_url, environment) {
                     (Some(base), None) => url("base_url", &base)?,
                     (None, Some(name)) => {
-                        let found = NCMEC_ENVIRONMENTS.iter().find(|(one, _)| *one == name);
-                        let names: Vec<&str> = NCMEC_ENVIRONMENTS.iter().map(|(name, _)| *name).collect();
-                        let (_, base) = found
-                            .ok_or_else(|| wrong("environment", &format!("use {}", names.join(", "))))?;
-                        url("environment", base)?
+                        let found = ENVIRONMENTS.iter().find(|one| one.name == name);
+                        let found = found.ok_or_else(|| {
+                            wrong(
+                                "environment",
+                                &format!("use {}", ENVIRONMENTS.map(|one| one.name).join(", ")),
+                            )
+                        })?;
+                        url("environment", found.base)?
                     }
                     (Some(_), Some(_)) | (None, None) => {
                         return Err(wrong("environment", "give either it or base_url"));

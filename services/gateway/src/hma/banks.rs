@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use vigie_clients::{BankListing, CallError, Code, IdempotencyKey};
 use vigie_model::{BankName, BankRef, MatchRatio};
 
+use crate::hma::input::boolean;
 use crate::hma::json;
 use crate::hma::refusal::Refusal;
 use crate::shared::Shared;
@@ -91,19 +92,14 @@ fn ratio(value: &Value) -> Result<MatchRatio, Refusal> {
 
 /// A switch: a boolean, or a text or number of one.
 pub(crate) fn enabled(value: &Value) -> Result<bool, Refusal> {
-    match value {
-        Value::Bool(enabled) => Ok(*enabled),
-        Value::String(text) => match text.to_ascii_lowercase().as_str() {
-            "true" | "1" | "on" | "t" | "y" | "yes" => Ok(true),
-            "false" | "0" | "off" | "f" | "n" | "no" => Ok(false),
-            _ => Err(Refusal::body("enabled", "is no boolean")),
-        },
-        Value::Number(number) if number.as_u64() == Some(1) => Ok(true),
-        Value::Number(number) if number.as_u64() == Some(0) => Ok(false),
-        Value::Number(_) | Value::Null | Value::Array(_) | Value::Object(_) => {
-            Err(Refusal::body("enabled", "is no boolean"))
-        }
-    }
+    let enabled = match value {
+        Value::Bool(enabled) => Some(*enabled),
+        Value::String(text) => boolean(text),
+        Value::Number(number) if number.as_u64() == Some(1) => Some(true),
+        Value::Number(number) if number.as_u64() == Some(0) => Some(false),
+        Value::Number(_) | Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    enabled.ok_or_else(|| Refusal::body("enabled", "is no boolean"))
 }
 
 /// The ratio of a new bank. `enabled` counts only where the ratio is given as nothing, as in HMA.

@@ -145,3 +145,12 @@ fn undecodable(error: CallError) -> Refusal {
     }
     error.into()
 }
+
+/// A boolean in the words that HMA's schemas read; `None` for other words.
+pub(super) fn boolean(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "on" | "t" | "y" | "yes" => Some(true),
+        "false" | "0" | "off" | "f" | "n" | "no" => Some(false),
+        _ => None,
+    }
+}

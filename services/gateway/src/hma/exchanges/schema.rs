@@ -1,26 +1,9 @@
 //! The programmes that exchanges follow, with the fields by which HMA's clients draw forms.
 
 use serde_json::{Map, Value, json};
+use vigie_formats::ncmec::ENVIRONMENTS;
 
 use crate::hma::refusal::Refusal;
-
-/// The base URLs of NCMEC's environments, of production and of test (documentation of the programme).
-const NCMEC_ENVIRONMENTS: [&str; 14] = [
-    "https://report.cybertip.org/hashsharing",
-    "https://report.cybertip.org/exploitative-hashsharing",
-    "https://lesp.ncmec.org/csam-hashsharing",
-    "https://hashsharing.ncmec.org/npo",
-    "https://hashsharing.ncmec.org/exploitative",
-    "https://hashsharing.ncmec.org/generative-ai-csam",
-    "https://hashsharing.ncmec.org/generative-ai-exploitative",
-    "https://exttest.cybertip.org/hashsharing",
-    "https://exttest.cybertip.org/exploitative-hashsharing",
-    "https://betalesp.ncmec.org/csam-hashsharing",
-    "https://hashsharing-test.ncmec.org/npo",
-    "https://hashsharing-test.ncmec.org/exploitative",
-    "https://hashsharing-test.ncmec.org/generative-ai-csam",
-    "https://hashsharing-test.ncmec.org/generative-ai-exploitative",
-];
 
 /// A programme as HMA names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +138,7 @@ impl Field {
             Kind::Text => ("string", Value::Null, Value::Null),
             Kind::Number => ("number", Value::Null, Value::Null),
             Kind::SetOfNumber => ("set_of_number", Value::Null, json!([])),
-            Kind::Environment => ("enum", json!(NCMEC_ENVIRONMENTS), Value::Null),
+            Kind::Environment => ("enum", json!(ENVIRONMENTS.map(|one| one.base)), Value::Null),
         };
         json!({
             "name": self.name, "type": kind, "required": self.required, "default": default, "help": self.help,
@@ -169,7 +152,9 @@ impl Field {
             Kind::Text => value.is_string(),
             Kind::Number => value.is_u64(),
             Kind::SetOfNumber => value.as_array().is_some_and(|all| all.iter().all(Value::is_u64)),
-            Kind::Environment => value.as_str().is_some_and(|url| NCMEC_ENVIRONMENTS.contains(&url)),
+            Kind::Environment => {
+                value.as_str().is_some_and(|url| ENVIRONMENTS.iter().any(|one| one.base == url))
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use vigie_model::{BankRef, Hash, HashType, MaxDistances, Query};
 
-use crate::hma::input::ByUrl;
+use crate::hma::input::{ByUrl, boolean};
 use crate::hma::refusal::Refusal;
 use crate::hma::signals::{hash, type_named};
 
@@ -98,14 +98,10 @@ impl Lookup {
     }
 }
 
-/// A switch as HMA's schema reads it.
+/// A switch as HMA's schema reads it; off where it is not given.
 fn switch(name: &str, text: Option<&str>) -> Result<bool, Refusal> {
     let Some(text) = text else { return Ok(false) };
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "1" | "on" | "t" | "y" | "yes" => Ok(true),
-        "false" | "0" | "off" | "f" | "n" | "no" => Ok(false),
-        _ => Err(Refusal::query(name, "is no boolean")),
-    }
+    boolean(text).ok_or_else(|| Refusal::query(name, "is no boolean"))
 }
 
 /// Many signals of one request.
