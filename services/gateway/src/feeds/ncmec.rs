@@ -5,7 +5,7 @@
 //! changes meanwhile moves out of it into a later one.
 
 use axum::Extension;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::response::{IntoResponse as _, Response};
 use http::header;
 use serde::Deserialize;
@@ -18,7 +18,6 @@ use crate::entry::ClientAddress;
 use crate::feeds::source::{By, Follower, PAGE_MAX, Place, Range, bank, end_of_second, page};
 use crate::hma::Refusal;
 use crate::problem::Problem;
-use crate::shared::Shared;
 use crate::upstream::Caller;
 
 /// Entries of a page, as many as the programme's own have.
@@ -82,7 +81,6 @@ fn second(name: &str, text: Option<&str>) -> Result<Option<UnixMillis>, Refusal>
 
 /// A page of entries that were changed after `from` and up to `to`.
 pub(crate) async fn entries(
-    State(_): State<Shared>,
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
