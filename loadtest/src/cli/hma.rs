@@ -30,7 +30,7 @@ impl fmt::Display for HmaCall {
     }
 }
 
-/// What is called of a target that speaks HMA's protocol, and which contents hold the data.
+/// The path that is called on a target that speaks HMA's protocol, and the contents that hold the data.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct HmaArguments {
     /// With `hma`: which lookup is called.

@@ -71,7 +71,7 @@ pub(crate) struct BankGrpc {
     pub(crate) pepper: vigie_credentials::api_key::Pepper,
     /// Signs checkpoints of the audit.
     pub(crate) checkpoints: Arc<Checkpoints>,
-    /// Who works on exchanges.
+    /// The lease of the worker that follows the exchanges.
     pub(crate) lease: Arc<Lease>,
 }
 

@@ -63,7 +63,7 @@ pub(crate) enum Spacing {
     Poisson,
 }
 
-/// One lane, of how many in all processes.
+/// A lane, and the number of lanes in all processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) lane: u64,

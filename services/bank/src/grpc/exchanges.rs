@@ -136,7 +136,7 @@ impl pb::exchange_service_server::ExchangeService for BankGrpc {
         let exchanges = term(&self.current)?.application.exchanges();
         let beyond = exchanges.range(ExchangeId(message.after_id.saturating_add(1))..);
         let visible = beyond.map(|(_, exchange)| exchange).filter(|one| sees(&reading, &admitted, one));
-        // One more tells whether there are more.
+        // An exchange beyond the page shows that another page follows.
         let mut page: Vec<Exchange> = visible.take(limit + 1).cloned().collect();
         let is_full = page.len() > limit;
         page.truncate(limit);

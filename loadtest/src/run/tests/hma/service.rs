@@ -26,12 +26,12 @@ use crate::data::scan::distance;
 /// The first content id, and the gap between two: no id is the number of its row.
 const ID_STEP: u64 = 3;
 
-/// What the service does wrong: each fault comes once in so many lookups that it can befall.
+/// The faults of the service. A fault of `Some(n)` comes at every n-th lookup that it can change.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Faults {
     /// 503.
     pub(super) refuse: Option<u64>,
-    /// One match less.
+    /// An answer lacks its last match.
     pub(super) drop: Option<u64>,
     /// An id that nobody added.
     pub(super) invent: Option<u64>,
