@@ -70,6 +70,20 @@ pub(crate) fn read(kinds: &[Kind], word: &str, text: &HashText) -> Reading {
     }
 }
 
+/// A programme's word for a hash that is submitted to it: the first of `words` that is one of the hash's type, or where there are none the
+/// first of the table. `None` where there is none, and for a hash whose bytes are all zero, which is no content's.
+pub(crate) fn word_among(kinds: &[Kind], hash: &Hash, words: &[String]) -> Option<&'static str> {
+    if hash.as_bytes().iter().all(|byte| *byte == 0) {
+        return None;
+    }
+    if words.is_empty() {
+        return word(kinds, hash, None);
+    }
+    let number = hash.hash_type().number();
+    let row = |word: &String| kinds.iter().find(|kind| kind.word == word && kind.number == number);
+    words.iter().find_map(row).map(|kind| kind.word)
+}
+
 /// A programme's word for a hash; `None` where it has none. Where several rows share a type, the first whose media fits.
 pub(crate) fn word(kinds: &[Kind], hash: &Hash, media: Option<Media>) -> Option<&'static str> {
     let fits = |kind: &&Kind| {

@@ -9,7 +9,7 @@ use crate::programme::hash_text::{self, Kind, Reading};
 use crate::programme::{HashText, Key, Media, Opinion, Record, Tally, View};
 
 /// The programme's types by their words. TMK, texts and URLs have no row here. PhotoDNA is announced by the programme, by no known word.
-const KINDS: &[Kind] = &[
+pub(super) const KINDS: &[Kind] = &[
     Kind { word: "ImagePDQ", number: 1, media: Some(Media::Image) },
     Kind { word: "VideoMD5", number: 2, media: Some(Media::Video) },
 ];

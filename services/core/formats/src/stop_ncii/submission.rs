@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use vigie_model::{Hash, UnixMillis};
 
+use super::mapping::KINDS;
 use super::page::{Feedback, FeedbackValue, SignalType, signal_type};
 use crate::json::{self, Records};
+use crate::programme::hash_text::word_among;
 use crate::programme::{Fault, HashText};
 
 /// A hash that a platform submits.
@@ -35,6 +38,42 @@ pub struct SubmittedFeedback {
     pub feedback_value: FeedbackValue,
     /// The hash.
     pub hash_value: HashText,
+}
+
+/// The programme's words for the types of hashes that can be submitted.
+pub fn signal_types() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|kind| kind.word)
+}
+
+impl SubmittedHash {
+    /// A hash that a platform has reviewed and blocks, with its tags. `signal_types` are the words to choose from; none for all. `None`
+    /// where no word fits, and for a hash whose bytes are all zero.
+    #[must_use]
+    pub fn blocked(
+        hash: &Hash,
+        signal_types: &[String],
+        tags: &[String],
+        changed_at: UnixMillis,
+    ) -> Option<Self> {
+        let word = word_among(KINDS, hash, signal_types)?;
+        let feedback =
+            Feedback { source: String::new(), feedback_value: FeedbackValue::Blocked, tags: tags.to_vec() };
+        Some(Self {
+            last_mod_timestamp: changed_at.0 / 1_000,
+            signal_type: SignalType::from(word),
+            hash_value: HashText::of(hash),
+            feedbacks: vec![feedback],
+        })
+    }
+}
+
+impl SubmittedFeedback {
+    /// Takes back what the platform has said of a hash. The programme's types that can be submitted differ in the length of their values, so
+    /// the value names the hash without a type.
+    #[must_use]
+    pub fn withdrawn(hash: &Hash) -> Self {
+        Self { tags: Vec::new(), feedback_value: FeedbackValue::Withdrawn, hash_value: HashText::of(hash) }
+    }
 }
 
 /// Reads the body of `SubmitHashes`: the hashes, and the count of records of another shape.

@@ -96,6 +96,27 @@ fn submissions_read_back_in_both_spellings() {
     assert_eq!(parse_feedback(br#"{"hashFeedbacks": [{}]}"#), Ok((vec![], 1)));
 }
 
+#[test]
+fn a_hash_is_submitted_as_blocked_and_taken_back_by_its_value() {
+    let (pdq, md5) = (Hash::pdq([1; 32]), Hash::md5([3; 16]));
+    let tags = ["violence".to_owned()];
+    let submit =
+        |hash: &Hash, types: &[String]| SubmittedHash::blocked(hash, types, &tags, UnixMillis(5_999));
+    let submitted = submit(&pdq, &[]).unwrap();
+    assert_eq!((submitted.last_mod_timestamp, submitted.signal_type), (5, SignalType::ImagePdq));
+    let [feedback] = <[Feedback; 1]>::try_from(submitted.feedbacks).unwrap();
+    assert_eq!((feedback.feedback_value, feedback.tags.as_slice()), (FeedbackValue::Blocked, &tags[..]));
+    let only_md5 = ["VideoMD5".to_owned()];
+    assert_eq!(submit(&pdq, &only_md5), None);
+    assert_eq!(submit(&md5, &only_md5).unwrap().signal_type, SignalType::VideoMd5);
+    assert_eq!(submit(&Hash::sha256([4; 32]), &[]), None);
+    assert_eq!(submit(&Hash::pdq([0; 32]), &[]), None);
+    let withdrawn = SubmittedFeedback::withdrawn(&md5);
+    assert_eq!(withdrawn.feedback_value, FeedbackValue::Withdrawn);
+    // A value without a type names one hash: the lengths of what can be submitted differ.
+    assert_ne!(pdq.to_text().len(), withdrawn.hash_value.as_str().len());
+}
+
 fn status() -> impl Strategy<Value = CaseStatus> {
     let words = ["Received", "Active", "Withdrawn", "Deleted", "Unknown", "Later"];
     proptest::sample::select(words.to_vec()).prop_map(CaseStatus::from)

@@ -10,7 +10,7 @@ use crate::programme::{HashText, Key, Media, Opinion, Record, Tally, View};
 use crate::utc;
 
 /// The programme's types by their words. Where two words share a type, the first is the one to write.
-const KINDS: &[Kind] = &[
+pub(super) const KINDS: &[Kind] = &[
     Kind { word: "HASH_PDQ", number: 1, media: Some(Media::Image) },
     Kind { word: "HASH_VIDEO_MD5", number: 2, media: Some(Media::Video) },
     Kind { word: "HASH_MD5", number: 2, media: None },

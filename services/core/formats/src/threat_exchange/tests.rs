@@ -177,3 +177,53 @@ proptest! {
         prop_assert_eq!(parse(&render(&page)), Ok(page));
     }
 }
+
+#[test]
+fn a_submission_has_the_required_fields_and_only_its_own_descriptor_is_found() {
+    use super::submission::{OF_GROUP, Sharing, error_code, parse_found, parse_success, signal_type};
+    let mut sharing = Sharing {
+        share_level: "AMBER".into(),
+        privacy_type: OF_GROUP.into(),
+        group: "7".into(),
+        description: "known".into(),
+        tags: vec!["a".into(), "b".into()],
+    };
+    let hash = Hash::md5([0xab; 16]);
+    let kind = signal_type(&hash, &[]).unwrap();
+    let fields = |sharing: &Sharing| {
+        let fields = sharing.fields(&hash, kind);
+        fields.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
+    };
+    let value = "ab".repeat(16);
+    assert_eq!(
+        fields(&sharing),
+        format!(
+            "indicator={value}&type=HASH_VIDEO_MD5&description=known&share_level=AMBER&status=MALICIOUS\
+             &privacy_type=HAS_PRIVACY_GROUP&privacy_members=7&tags=a,b"
+        )
+    );
+    (sharing.privacy_type, sharing.tags) = ("VISIBLE".into(), Vec::new());
+    assert!(fields(&sharing).ends_with("privacy_type=VISIBLE"));
+    let words = ["HASH_PDQ", "HASH_MD5"].map(str::to_owned);
+    assert_eq!(signal_type(&hash, &words), Some("HASH_MD5"));
+    assert_eq!(signal_type(&hash, &words[..1]), None);
+    assert_eq!(signal_type(&Hash::md5([0; 16]), &[]), None);
+
+    assert_eq!(parse_success(br#"{"success": true, "id": "1"}"#), Ok(()));
+    assert!(parse_success(br#"{"success": false}"#).is_err() && parse_success(b"{}").is_err());
+    let answer = format!(
+        r#"{{"data": [{{"id": 11, "raw_indicator": "{value}", "type": "HASH_VIDEO_MD5", "owner": {{"id": "5"}}}},
+            {{"id": "12", "raw_indicator": "{value}", "type": "HASH_VIDEO_MD5", "owner": {{"id": "6"}}}},
+            {{"id": "13", "raw_indicator": "00", "type": "HASH_VIDEO_MD5", "owner": {{"id": "5"}}}},
+            {{"id": "14", "raw_indicator": "{value}", "type": "HASH_MD5", "owner": {{"id": "5"}}}},
+            {{"id": "15", "raw_indicator": "{value}", "type": "HASH_VIDEO_MD5"}}], "paging": {{"next": "https://x"}}}}"#
+    );
+    let (found, has_more) = parse_found(answer.as_bytes()).unwrap();
+    let own: Vec<&str> =
+        found.iter().filter(|one| one.is_of("5", &hash, kind)).map(|one| one.id.as_str()).collect();
+    assert_eq!((own, has_more, found.len()), (vec!["11"], true, 5));
+    assert!(!format!("{found:?}").contains(&value));
+    assert!(parse_found(br#"{"data": [{"id": 11}]}"#).is_err());
+    assert_eq!(error_code(br#"{"error": {"code": 190}}"#), Some(190));
+    assert_eq!(error_code(b"<html>"), None);
+}
