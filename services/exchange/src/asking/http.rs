@@ -4,14 +4,15 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ETAG, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Client, redirect};
 use tokio::time::timeout;
 use url::Url;
 
 use super::fetch::{Fetch, FetchError};
 use super::origins::Origins;
-use super::request::{Request, Response, Target};
+use super::request::{Method, Request, Response, Target};
+use crate::secret::Secret;
 
 /// How long a connection may take.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -62,8 +63,8 @@ impl HttpFetch {
             if !matches!(status, 301 | 302 | 303 | 307 | 308) {
                 return self.read(answer).await;
             }
-            // The body of a POST is a credential.
-            if request.form.is_some() {
+            // A body is for the address that was asked alone, and what is deleted is named by it.
+            if request.method != Method::Get {
                 return Err(FetchError::Redirect);
             }
             let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
@@ -73,13 +74,14 @@ impl HttpFetch {
     }
 
     async fn send(&self, request: &Request, first: &Url, url: &Url) -> Result<reqwest::Response, FetchError> {
-        let mut builder = match &request.form {
-            None => self.client.get(url.clone()),
-            Some(form) => self
-                .client
-                .post(url.clone())
-                .header("Content-Type", "application/x-www-form-urlencoded")
-                .body(form.reveal().to_owned()),
+        let post = |media_type: &'static str, body: &Secret| {
+            self.client.post(url.clone()).header(CONTENT_TYPE, media_type).body(body.reveal().to_owned())
+        };
+        let mut builder = match &request.method {
+            Method::Get => self.client.get(url.clone()),
+            Method::Form(form) => post("application/x-www-form-urlencoded", form),
+            Method::Json(document) => post("application/json", document),
+            Method::Delete => self.client.delete(url.clone()),
         };
         // Headers hold credentials, which are for the origin that was asked.
         if url.origin() == first.origin() {

@@ -15,8 +15,21 @@ pub struct Request {
     pub target: Target,
     /// Headers, beside those of every request.
     pub headers: Vec<(&'static str, Secret)>,
-    /// The body of a `POST`, encoded as a form; `None` for a `GET`.
-    pub form: Option<Secret>,
+    /// What the request does, with its body.
+    pub method: Method,
+}
+
+/// What a request does. Bodies hold credentials and hashes.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// `POST` of an encoded form.
+    Form(Secret),
+    /// `POST` of a JSON document.
+    Json(Secret),
+    /// Deletes.
+    Delete,
 }
 
 /// What a request asks for.
@@ -45,7 +58,35 @@ impl Request {
     /// A `GET` of a document.
     #[must_use]
     pub fn get(url: Url) -> Self {
-        Self { target: Target::Url(url), headers: Vec::new(), form: None }
+        Self::of(Target::Url(url), Method::Get)
+    }
+
+    /// A `POST` of an encoded form.
+    #[must_use]
+    pub fn form(url: Url, form: Secret) -> Self {
+        Self::of(Target::Url(url), Method::Form(form))
+    }
+
+    /// A `POST` of a JSON document.
+    #[must_use]
+    pub fn json(url: Url, document: Secret) -> Self {
+        Self::of(Target::Url(url), Method::Json(document))
+    }
+
+    /// A `DELETE`.
+    #[must_use]
+    pub fn delete(url: Url) -> Self {
+        Self::of(Target::Url(url), Method::Delete)
+    }
+
+    /// A file of the folder of files.
+    #[must_use]
+    pub fn file(name: &str) -> Self {
+        Self::of(Target::File(name.to_owned()), Method::Get)
+    }
+
+    const fn of(target: Target, method: Method) -> Self {
+        Self { target, headers: Vec::new(), method }
     }
 
     /// The same with another header.
@@ -76,6 +117,17 @@ impl fmt::Debug for Request {
             Target::Url(url) => write!(f, "Request({})", url.host_str().unwrap_or("no host")),
             Target::File(_) => f.write_str("Request(file)"),
         }
+    }
+}
+
+impl fmt::Debug for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Get => "Get",
+            Self::Form(_) => "Form",
+            Self::Json(_) => "Json",
+            Self::Delete => "Delete",
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use vigie_model::UnixMillis;
 
 use super::lines::{self, FileForm};
 use super::source::{LINK_LEN_MAX, Next, Page, Refusal, Source, Step, Trouble, place, value};
-use crate::asking::request::{Request, Response, Target};
+use crate::asking::request::{Request, Response};
 use crate::bank::PART_RECORDS_MAX;
 use crate::credentials::Credentials;
 use crate::secret::Secret;
@@ -54,8 +54,7 @@ struct Place {
 impl File {
     /// A file of the folder of files.
     pub(crate) fn local(name: &str, form: FileForm, at: Option<&Value>) -> Result<Self, Trouble> {
-        let request = Request { target: Target::File(name.to_owned()), headers: Vec::new(), form: None };
-        Ok(Self::new(Some(request), form, place(at)?))
+        Ok(Self::new(Some(Request::file(name)), form, place(at)?))
     }
 
     /// A file by HTTP, with an optional `Authorization` header.

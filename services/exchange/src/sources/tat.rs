@@ -9,7 +9,7 @@ use vigie_formats::tat;
 use vigie_model::UnixMillis;
 
 use super::source::{LINK_LEN_MAX, Next, Page, Refusal, Source, Step, Trouble, place, value};
-use crate::asking::request::{Request, Response, Target};
+use crate::asking::request::{Request, Response};
 use crate::credentials::Credentials;
 use crate::secret::Secret;
 
@@ -61,8 +61,7 @@ impl Tat {
         form.append_pair("username", self.user.reveal());
         form.append_pair("password", self.password.reveal());
         form.append_pair("resend", "False");
-        let target = Target::Url(self.url("token-auth/tcap/")?);
-        Ok(Request { target, headers: Vec::new(), form: Some(Secret::new(form.finish())) })
+        Ok(Request::form(self.url("token-auth/tcap/")?, Secret::new(form.finish())))
     }
 
     fn page(&self, token: &Secret) -> Result<Request, Trouble> {

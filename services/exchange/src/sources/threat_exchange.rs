@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 use vigie_formats::threat_exchange;
+use vigie_formats::threat_exchange::submission::error_code;
 use vigie_model::UnixMillis;
 
 use super::source::{LINK_LEN_MAX, Next, Page, Refusal, Source, Step, Trouble, place, value};
@@ -136,7 +137,7 @@ impl Source for ThreatExchange {
 
     fn refused(&mut self, answer: &Response) -> Refusal {
         // The Graph API says with status 400 or 403 what is meant by a code of its own.
-        match (answer.status, code(&answer.body)) {
+        match (answer.status, error_code(&answer.body)) {
             (_, Some(4 | 17 | 32 | 613)) => Refusal::Later,
             (401, _) | (400 | 403, Some(10 | 102 | 190 | 200..=299)) => Refusal::Credentials,
             (400 | 404 | 410, _) if self.place.link.is_some() && self.restarts < RESTARTS_MAX => {
@@ -156,10 +157,4 @@ impl Source for ThreatExchange {
     fn checkpoint(&self) -> Option<UnixMillis> {
         (self.place.since > 0).then(|| UnixMillis(self.place.since.saturating_mul(1_000)))
     }
-}
-
-/// The Graph API's code of an error.
-fn code(body: &[u8]) -> Option<u64> {
-    let body: Value = serde_json::from_slice(body).ok()?;
-    body.get("error")?.get("code")?.as_u64()
 }

@@ -19,7 +19,7 @@ use super::servers::Programme;
 use crate::asking::fetch::{Fetch as _, FetchError};
 use crate::asking::http::{Bounds, HttpFetch};
 use crate::asking::origins::Origins;
-use crate::asking::request::{Request, Target};
+use crate::asking::request::Request;
 use crate::secret::Secret;
 
 #[derive(Clone, Default)]
@@ -120,9 +120,12 @@ async fn credentials_follow_a_redirect_within_the_origin_and_forms_follow_none()
     let request = Request::get(url.clone()).with("Authorization", Secret::new("Basic x".to_owned()));
     assert_eq!(fetch.fetch(&request).await.unwrap().body, "echo");
     assert_eq!(server.echoed.lock().unwrap().as_deref(), Some("Basic x"));
-    let form = Some(Secret::new("password=x".to_owned()));
-    let login = Request { target: Target::Url(url), headers: Vec::new(), form };
-    assert_eq!(fetch.fetch(&login).await, Err(FetchError::Redirect));
+    let body = || Secret::new("password=x".to_owned());
+    for request in
+        [Request::form(url.clone(), body()), Request::json(url.clone(), body()), Request::delete(url.clone())]
+    {
+        assert_eq!(fetch.fetch(&request).await, Err(FetchError::Redirect));
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use vigie_formats::{ncmec, stop_ncii, tat, threat_exchange, utc};
 use vigie_model::UnixMillis;
 
 use super::model::{Model, Thing};
-use crate::asking::request::{Request, Response, Target};
+use crate::asking::request::{Method, Request, Response, Target};
+use crate::secret::Secret;
 
 /// Records of a page, fewer than any real programme has.
 const PAGE: usize = 3;
@@ -206,10 +207,8 @@ fn tat(
 ) -> Response {
     let token = format!("token-{}", model.now);
     if url.path().contains("token-auth") {
-        let is_good = request
-            .form
-            .as_ref()
-            .is_some_and(|form| form.reveal() == "username=user&password=password&resend=False");
+        let expected = "username=user&password=password&resend=False";
+        let is_good = request.method == Method::Form(Secret::new(expected.to_owned()));
         return match is_good {
             true => Response::ok(tat::login::render(&tat::login::Token(token), "user")),
             false => Response::of_status(400),
