@@ -1,0 +1,151 @@
+//! What an app sends to the programme: descriptors of hashes, the search for its own ones, and the answers.
+
+use serde::Deserialize;
+use serde_json::Value;
+use vigie_model::Hash;
+
+use super::mapping::KINDS;
+use super::page::Status;
+use crate::json::{self, Records};
+use crate::programme::hash_text::word_among;
+use crate::programme::{Fault, HashText};
+
+/// The levels of sharing, in the words of the traffic light protocol: who may pass a descriptor on.
+pub const SHARE_LEVELS: [&str; 4] = ["WHITE", "GREEN", "AMBER", "RED"];
+
+/// The privacy of a descriptor that only the members of privacy groups see.
+pub const OF_GROUP: &str = "HAS_PRIVACY_GROUP";
+/// The kinds of privacy that a submission may have: that of groups, and that of all members of the programme.
+pub const PRIVACY_TYPES: [&str; 2] = [OF_GROUP, "VISIBLE"];
+
+/// The words that all descriptors of one submitter share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sharing {
+    /// One of [`SHARE_LEVELS`].
+    pub share_level: String,
+    /// One of [`PRIVACY_TYPES`].
+    pub privacy_type: String,
+    /// The privacy group, a number.
+    pub group: String,
+    /// The text beside each descriptor, which the programme requires.
+    pub description: String,
+    /// Tags of each descriptor.
+    pub tags: Vec<String>,
+}
+
+/// The programme's words for the types of hashes that can be submitted.
+pub fn signal_types() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|kind| kind.word)
+}
+
+/// The programme's word for a hash that is submitted. `signal_types` are the words to choose from; none for all. `None` where no word fits,
+/// and for a hash whose bytes are all zero.
+#[must_use]
+pub fn signal_type(hash: &Hash, signal_types: &[String]) -> Option<&'static str> {
+    word_among(KINDS, hash, signal_types)
+}
+
+impl Sharing {
+    /// The fields of a form that submits a hash of this type as harmful. The same hash again replaces the app's descriptor.
+    #[must_use]
+    pub fn fields(&self, hash: &Hash, signal_type: &str) -> Vec<(&'static str, String)> {
+        let mut fields = vec![
+            ("indicator", hash.to_text()),
+            ("type", signal_type.to_owned()),
+            ("description", self.description.clone()),
+            ("share_level", self.share_level.clone()),
+            ("status", Status::Malicious.as_str().to_owned()),
+            ("privacy_type", self.privacy_type.clone()),
+        ];
+        if self.privacy_type == OF_GROUP {
+            fields.push(("privacy_members", self.group.clone()));
+        }
+        if !self.tags.is_empty() {
+            fields.push(("tags", self.tags.join(",")));
+        }
+        fields
+    }
+}
+
+/// Reads the answer to a submission or a deletion: a fault unless the programme says that it succeeded.
+pub fn parse_success(bytes: &[u8]) -> Result<(), Fault> {
+    #[derive(Deserialize)]
+    struct Answer {
+        success: bool,
+    }
+    let Answer { success } = json::read(bytes)?;
+    if success { Ok(()) } else { Err(Fault::Field { syntax: "JSON", field: "success" }) }
+}
+
+/// A descriptor that a search found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its id, a number as text.
+    pub id: String,
+    /// The app's id, a number as text; empty where the programme does not show it.
+    pub owner: String,
+    /// The hash, the URL or the text.
+    pub indicator: HashText,
+    /// The programme's word for the type.
+    pub kind: String,
+}
+
+impl Found {
+    /// The fields of a descriptor that a search has to ask for.
+    pub const FIELDS: &'static str = "id,raw_indicator,type,owner{id}";
+
+    /// Whether this is an app's descriptor of a hash.
+    #[must_use]
+    pub fn is_of(&self, app: &str, hash: &Hash, signal_type: &str) -> bool {
+        self.owner == app
+            && self.kind.eq_ignore_ascii_case(signal_type)
+            && self.indicator.as_str().eq_ignore_ascii_case(&hash.to_text())
+    }
+}
+
+/// Reads the answer to a search: the descriptors, and whether there are more. Descriptors of another shape fault the answer: one that is not
+/// read would not be deleted.
+pub fn parse_found(bytes: &[u8]) -> Result<(Vec<Found>, bool), Fault> {
+    #[derive(Deserialize)]
+    struct Answer {
+        data: Records<Descriptor>,
+        paging: Option<Paging>,
+    }
+    #[derive(Deserialize)]
+    struct Paging {
+        next: Option<String>,
+    }
+    #[derive(Deserialize)]
+    struct Descriptor {
+        #[serde(deserialize_with = "json::id")]
+        id: String,
+        raw_indicator: HashText,
+        #[serde(rename = "type")]
+        kind: String,
+        owner: Option<Owner>,
+    }
+    #[derive(Deserialize)]
+    struct Owner {
+        #[serde(deserialize_with = "json::id")]
+        id: String,
+    }
+    let Answer { data, paging } = json::read(bytes)?;
+    if data.bad > 0 {
+        return Err(Fault::Field { syntax: "JSON", field: "descriptor" });
+    }
+    let found = |Descriptor { id, raw_indicator, kind, owner }| Found {
+        id,
+        owner: owner.map_or_else(String::new, |owner: Owner| owner.id),
+        indicator: raw_indicator,
+        kind,
+    };
+    let has_more = paging.and_then(|paging| paging.next).is_some_and(|next| !next.is_empty());
+    Ok((data.records.into_iter().map(found).collect(), has_more))
+}
+
+/// The Graph API's code of an error: its statuses alone do not say what is meant.
+#[must_use]
+pub fn error_code(bytes: &[u8]) -> Option<u64> {
+    let body: Value = serde_json::from_slice(bytes).ok()?;
+    body.get("error")?.get("code")?.as_u64()
+}
