@@ -102,6 +102,14 @@ pub(crate) enum Error {
         /// The newest change.
         head: vigie_log::Sequence,
     },
+    /// A published list is not the one that the follower has.
+    #[error(
+        "after_number: the list has {number} entries and does not go on from what the caller has; begin anew"
+    )]
+    ListDiffers {
+        /// Its newest entry.
+        number: u64,
+    },
     /// The store cannot be read.
     #[error("the store cannot be read now")]
     Unreadable,
@@ -161,7 +169,7 @@ impl Error {
             Self::Directory(refusal) => refusal.code(),
             Self::TimeSpent => Code::DeadlineExceeded,
             Self::Unreadable | Self::Stopping | Self::Standby => Code::Unavailable,
-            Self::CursorBeyondLog { .. } => Code::OutOfRange,
+            Self::CursorBeyondLog { .. } | Self::ListDiffers { .. } => Code::OutOfRange,
             Self::Followers(_) => Code::ResourceExhausted,
             Self::Broken => Code::Internal,
             Self::Damaged(_) => Code::DataLoss,

@@ -10,6 +10,7 @@ mod lease;
 mod feed;
 mod members;
 mod page;
+mod published;
 
 use std::sync::Arc;
 

@@ -16,6 +16,7 @@ use crate::plan::audit::Audit;
 use crate::plan::digests::Totals;
 use crate::plan::exchanges::known::{LookedUp, look_up};
 use crate::plan::exchanges::write::ExchangeAction;
+use crate::plan::published::Lists;
 use crate::plan::records::removed_items;
 use crate::plan::step::Step;
 use crate::plan::write::{Action, Write};
@@ -147,10 +148,13 @@ impl Application for BankLog {
     async fn load(&self) -> Result<vigie_log::Loaded<Self>, StoreError> {
         let loaded = self.store.load().await?;
         let directory = loaded.directory();
-        let Loaded { head, counts, banks, totals, audit, exchanges, directory: _ } = loaded;
+        let Loaded { head, counts, banks, totals, audit, exchanges, lists, list_secret, directory: _ } =
+            loaded;
+        let of = lists.into_iter().map(|list| (list.bank, list)).collect();
         let audit = Audit::new(audit, Arc::clone(&self.salts));
         let state = State::new(counts, banks, directory, audit)
             .with_exchanges(exchanges)
+            .with_lists(Lists { secret: list_secret, of })
             .counting(Arc::clone(&self.counted));
         Ok(vigie_log::Loaded { head, state, summary: totals })
     }
@@ -181,7 +185,9 @@ impl Application for BankLog {
             match &write.action {
                 Action::RemoveItems { items: removed, .. } => items.extend_from_slice(removed),
                 Action::UpdateItem { item, .. } => items.push(*item),
-                Action::SetItemHold { items: held, .. } | Action::ReviewHolds { items: held } => {
+                Action::SetItemHold { items: held, .. }
+                | Action::ReviewHolds { items: held }
+                | Action::ListItems { items: held, .. } => {
                     items.extend_from_slice(held);
                 }
                 Action::RestoreItems { items } => restored.extend_from_slice(items),
@@ -209,12 +215,16 @@ impl Application for BankLog {
         let removed = removed_items(&*self.store, &restored).await?;
         content
             .extend(removed.iter().filter_map(|one| one.record.as_ref()).map(|record| record.content.key()));
-        let placements = if items.is_empty() { Vec::new() } else { self.store.placements(&items).await? };
         let records = if items.is_empty() && content.is_empty() {
             Vec::new()
         } else {
             self.store.known_records(&items, &content).await?
         };
+        // The items of records that are known by their content may change too.
+        items.extend(records.iter().map(|stored| stored.item));
+        items.sort_unstable();
+        items.dedup();
+        let placements = if items.is_empty() { Vec::new() } else { self.store.placements(&items).await? };
         let digests = match deleted {
             Some(bank) => self.store.bank_digests(bank).await?,
             None => Vec::new(),
@@ -234,7 +244,7 @@ impl Application for BankLog {
 
     fn stand_alone(rows: &Rows) -> bool {
         // Removed items that are brought back to items that are there need not change anything else.
-        !rows.audit.is_empty() || !rows.undone.is_empty()
+        !rows.audit.is_empty() || !rows.undone.is_empty() || !rows.lists.heads.is_empty()
     }
 
     fn needs_sweep(rows: &Rows) -> bool {

@@ -21,6 +21,7 @@ pub(crate) mod exchanges {
 pub(crate) mod holds;
 mod items;
 pub(crate) mod members;
+pub(crate) mod published;
 pub(crate) mod purge;
 pub(crate) mod records;
 pub(crate) mod noted;
@@ -45,6 +46,7 @@ use self::digests::{PartDigest, Parts};
 use self::exchanges::known::KnownPage;
 use self::members::{MembersAction, Standing};
 use self::noted::{AddedItems, Committed, TwoPeople};
+use self::published::{Before, Lists};
 use self::purge::{Purge, PurgeTimes, Removed};
 use self::records::{Records, RemovedItem};
 use self::step::Step;
@@ -65,6 +67,7 @@ pub(crate) struct State {
     view: Arc<View>,
     audit: Audit,
     exchanges: Arc<Exchanges>,
+    lists: Arc<Lists>,
     two_people: Arc<TwoPeople>,
     counted: Arc<Counted>,
 }
@@ -80,8 +83,18 @@ impl State {
     /// From the rows of the store.
     pub(crate) fn new(counts: Counts, banks: Vec<Bank>, directory: Directory, audit: Audit) -> Self {
         let banks = banks.into_iter().map(|bank| (bank.id, bank)).collect();
-        let (exchanges, two_people, counted) = (Arc::default(), Arc::default(), Arc::default());
-        Self { counts, banks, view: Arc::new(View::from(directory)), audit, exchanges, two_people, counted }
+        let (exchanges, lists, two_people, counted) = Default::default();
+        let view = Arc::new(View::from(directory));
+        Self { counts, banks, view, audit, exchanges, lists, two_people, counted }
+    }
+
+    /// With these published lists.
+    pub(crate) fn with_lists(self, lists: Lists) -> Self {
+        Self { lists: Arc::new(lists), ..self }
+    }
+
+    fn lists_mut(&mut self) -> &mut Lists {
+        Arc::make_mut(&mut self.lists)
     }
 
     /// With these exchanges.
@@ -172,6 +185,10 @@ pub(crate) struct Planner<'a> {
     /// Removed items that can be brought back, and that were.
     undos: BTreeMap<ItemId, Undo>,
     undone: Vec<ItemId>,
+    /// How the items that the group touches were in their lists.
+    listed: BTreeMap<ItemId, Before>,
+    /// The lists that changed, and the place of the newest entry of each among those of the group.
+    lists: BTreeMap<BankId, Option<usize>>,
     /// Exchanges that changed; `None` for those that are gone.
     exchanges: BTreeMap<ExchangeId, Option<Exchange>>,
     /// Records of programmes that changed; `None` for those that are gone.
@@ -204,6 +221,8 @@ impl<'a> Planner<'a> {
             touched_items: BTreeMap::new(),
             undos: BTreeMap::new(),
             undone: Vec::new(),
+            listed: BTreeMap::new(),
+            lists: BTreeMap::new(),
             exchanges: BTreeMap::new(),
             exchange_records: BTreeMap::new(),
             parts: Parts::default(),
@@ -237,7 +256,8 @@ impl vigie_log::Planner for Planner<'_> {
         };
         let is_own_and_nothing =
             matches!(write.action, Action::ReviewHolds { .. }) && self.draft.last() == before;
-        let is_silent = is_own_and_nothing || matches!(answer, Answer::Recorded { .. });
+        let is_silent =
+            is_own_and_nothing || matches!(answer, Answer::Recorded { .. } | Answer::ItemsListed { .. });
         if self.has_members() && !is_silent {
             let (action, code) = (write.by.method.path().to_owned(), Code::Ok);
             let mut about = about.answered(&answer);
@@ -249,7 +269,8 @@ impl vigie_log::Planner for Planner<'_> {
         Ok(answer)
     }
 
-    fn finish(self) -> Planned<Step, Rows, Self::Delta> {
+    fn finish(mut self) -> Planned<Step, Rows, Self::Delta> {
+        let lists = self.finish_lists();
         self.state.counts.banks = self.state.banks.len() as u64;
         let (living, gone): (Vec<_>, Vec<_>) =
             self.touched.iter().map(|id| self.state.banks.get(id).ok_or(*id)).partition(Result::is_ok);
@@ -265,6 +286,7 @@ impl vigie_log::Planner for Planner<'_> {
             undos: self.undos.into_values().collect(),
             undone: self.undone,
             exchanges: ExchangeRows::of(self.exchanges, self.exchange_records),
+            lists,
             items_removed: self.removed.into_iter().collect(),
             digests: self.parts.iter().collect(),
             directory: self.state.view.directory().difference_from(&self.before).into(),
@@ -290,6 +312,7 @@ impl Planner<'_> {
             Action::SetItemHold { items, holding } => self.set_item_hold(by, items, *holding),
             Action::ReviewHolds { items } => self.review_holds(items),
             Action::RemoveItems { items, origin } => self.remove_items(write, items, origin.as_ref()),
+            Action::ListItems { bank, items, through } => self.list_items(*bank, items, *through),
             Action::Members(members) => self.change_members(write, &members.action),
             Action::Exchange(exchange) => self.change_exchanges(by, &exchange.action),
             Action::Record(entries) => self.record_all(entries),
@@ -348,6 +371,7 @@ impl Planner<'_> {
             | Action::SetBankMatchRatio { .. }
             | Action::Members(_)
             | Action::Exchange(_)
+            | Action::ListItems { .. }
             | Action::Record(_) => About::default(),
         }
     }

@@ -1,6 +1,7 @@
 //! Puts the bank together and runs it: the store, who leads on it, the server.
 
 mod holds;
+mod lists;
 mod recorder;
 pub(crate) mod waiting;
 
@@ -68,8 +69,8 @@ pub(crate) async fn run(
         .with(FeedServiceServer::new(follow).max_decoding_message_size(config.message_bytes_max))
         .guarded_by(Arc::new(access))
         .traced_by(telemetry.tracer());
-    let (head, has_term, queue, charters) =
-        (current.clone(), current.clone(), current.clone(), current.clone());
+    let (head, has_term, queue, charters, completed) =
+        (current.clone(), current.clone(), current.clone(), current.clone(), current.clone());
     let erase_failures = Arc::<AtomicU64>::default();
     let failures = Arc::clone(&erase_failures);
     telemetry.register(|registry| {
@@ -125,6 +126,7 @@ pub(crate) async fn run(
         () = &mut led => Ok(()),
         () = recorder.run() => Ok(()),
         () = holds.run() => Ok(()),
+        () = lists::complete(completed) => Ok(()),
     };
     tokio::select! {
         () = recorder.record() => {}

@@ -7,6 +7,7 @@ mod error;
 mod records;
 pub(crate) mod changes;
 pub(crate) mod exchanges;
+pub(crate) mod published;
 pub(crate) mod touched;
 mod directory_rows;
 mod sql;
@@ -25,6 +26,7 @@ use vigie_model::{Bank, BankId, Item, ItemId};
 use self::changes::{ChangesPage, ChangesQuery};
 use self::exchanges::{KeyDigest, MappedRecord};
 use self::postgres::PostgresStore;
+use self::published::{ListPage, ListQuery, StoredList};
 use self::sqlite::SqliteStore;
 use crate::config::{Config, Location};
 use crate::plan::digests::PartDigest;
@@ -87,6 +89,7 @@ pub(crate) trait Store:
     + ReadBanks
     + ReadItems
     + ReadChanges
+    + ReadLists
     + ReadExchanges
     + ReadHolds
     + ReadDigests
@@ -199,6 +202,16 @@ pub(crate) trait ReadItems {
 pub(crate) trait ReadChanges {
     /// Reads a part of the changes of a living bank. `None`: there is no such bank.
     async fn bank_changes(&self, query: &ChangesQuery) -> Result<Option<ChangesPage>, StoreError>;
+}
+
+/// Reads the published lists of banks.
+#[async_trait]
+pub(crate) trait ReadLists {
+    /// Reads a part of the list of a living bank. `None`: there is no such bank.
+    async fn list_page(&self, query: &ListQuery) -> Result<Option<ListPage>, StoreError>;
+
+    /// Reads the lists of all living banks that have a row.
+    async fn lists(&self) -> Result<Vec<StoredList>, StoreError>;
 }
 
 /// Reads the records of programmes. Does not wait for other readers.

@@ -11,6 +11,7 @@ mod holds;
 mod idempotency;
 mod reads;
 mod changes;
+mod published;
 mod exchanges;
 mod feed;
 mod failures;

@@ -1,11 +1,12 @@
 //! Client of the bank.
 
 mod changes;
+mod published;
 mod items;
 mod listing;
 
 use tokio::time::Instant;
-use vigie_consortium::{Details, Expiry, Origin};
+use vigie_consortium::{Details, Expiry, ListChain, Origin};
 use vigie_model::{BankId, BankName, BankRef, Item, ItemContent, ItemId, LogHead, MatchRatio, UnixMillis};
 use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Patience};
 use vigie_proto::Invalid;
@@ -20,6 +21,7 @@ pub use self::items::{
     AddedItems, DescribedItem, DescribedPage, FoundItems, ItemPage, ItemSearch, RemovedItem,
 };
 pub use self::listing::{BankLabel, BankListing};
+pub use self::published::{ListEntry, ListPage, ListSays};
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, call};
 
 /// The largest answer: a page of items at their bounds.
@@ -448,6 +450,28 @@ impl BankClient {
         };
         let answer: pb::ReadBankChangesResponse =
             call!(self, deadline, read_bank_changes, ReadBankChanges, request)?;
+        self.bank.checked(answer.try_into())
+    }
+
+    /// Reads up to `page_size` entries of a bank's published list after a number, where the caller has this chain.
+    ///
+    /// `OUT_OF_RANGE`: the list does not go on from there. Begin anew.
+    pub async fn published_list(
+        &self,
+        bank: &impl BankLabel,
+        after: u64,
+        chain: Option<ListChain>,
+        page_size: u16,
+        deadline: Instant,
+    ) -> Result<ListPage, CallError> {
+        let request = pb::ReadPublishedListRequest {
+            bank: bank.to_string(),
+            after_number: after,
+            after_chain: chain.map_or_else(Vec::new, |chain| chain.0.to_vec()),
+            page_size: page_size.into(),
+        };
+        let answer: pb::ReadPublishedListResponse =
+            call!(self, deadline, read_published_list, ReadPublishedList, request)?;
         self.bank.checked(answer.try_into())
     }
 

@@ -26,7 +26,8 @@ pub use audit::{
 };
 pub use bank::{
     AddedItems, BankClient, BankEntry, BankLabel, BankListing, ChangesFrom, ChangesPage, DescribedItem,
-    DescribedPage, EntryContent, EntryState, FoundItems, ItemPage, ItemSearch, RemovedItem,
+    DescribedPage, EntryContent, EntryState, FoundItems, ItemPage, ItemSearch, ListEntry, ListPage, ListSays,
+    RemovedItem,
 };
 pub use consortium::{
     ConsortiumClient, GivenGrant, KeyListing, MemberWords, NewCredential, NewPrincipal, PrincipalCredential,

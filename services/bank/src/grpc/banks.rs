@@ -365,6 +365,13 @@ impl pb::bank_service_server::BankService for BankGrpc {
         self.changes_page(request).await
     }
 
+    async fn read_published_list(
+        &self,
+        request: Request<pb::ReadPublishedListRequest>,
+    ) -> Result<Response<pb::ReadPublishedListResponse>, Status> {
+        self.list_page(request).await
+    }
+
     async fn get_log_head(
         &self,
         request: Request<pb::GetLogHeadRequest>,

@@ -69,6 +69,7 @@ impl BankGrpc {
 /// An item as the caller reads it.
 fn entry(changed: ChangedItem, record: Option<&ItemRecord>) -> pb::BankEntry {
     let ChangedItem { item: id, sequence, at, state } = changed;
+    let own = matches!(state, ChangedState::Living(_)) && record.is_none_or(ItemRecord::is_own);
     let (added_at, state, content) = match state {
         ChangedState::Living(item) => {
             let is_held = record.is_some_and(|record| !record.holds.is_empty());
@@ -93,6 +94,7 @@ fn entry(changed: ChangedItem, record: Option<&ItemRecord>) -> pb::BankEntry {
         added_unix_ms: added_at,
         state: state.into(),
         forgotten: content.is_none(),
+        own,
         content,
     }
 }

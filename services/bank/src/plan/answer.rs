@@ -74,6 +74,11 @@ pub(crate) enum Answer {
         /// It had been applied before.
         was_applied: bool,
     },
+    /// Items have entered the list of their bank.
+    ItemsListed {
+        /// The newest change of all.
+        sequence: Sequence,
+    },
     /// Entries were appended to the audit.
     Recorded {
         /// The entries that it has now.
@@ -131,6 +136,7 @@ impl vigie_log::Answer for Answer {
                 };
                 (12, message.encode_to_vec())
             }
+            Self::ItemsListed { sequence } => (13, sequence.0.to_be_bytes().to_vec()),
             Self::Recorded { entries } => (6, entries.to_be_bytes().to_vec()),
             Self::HoldsSet { held, sequence } => {
                 let message = pb::SetItemHoldResponse { held_count: held, sequence: sequence.0 };
@@ -179,6 +185,9 @@ impl vigie_log::Answer for Answer {
                 let (item, sequence) = message.split_first_chunk()?;
                 let sequence = Sequence(u64::from_be_bytes(sequence.try_into().ok()?));
                 Some(Self::ItemUpdated { item: ItemId(u64::from_be_bytes(*item)), sequence })
+            }
+            13 => {
+                Some(Self::ItemsListed { sequence: Sequence(u64::from_be_bytes(message.try_into().ok()?)) })
             }
             6 => Some(Self::Recorded { entries: u64::from_be_bytes(message.try_into().ok()?) }),
             9 => {
@@ -236,6 +245,7 @@ mod tests {
             Answer::ItemsRemoved { sequence: Sequence(8) },
             Answer::Directory { change: DirectoryChange::MemberPut(Member::local()), sequence: Sequence(8) },
             Answer::Recorded { entries: 9 },
+            Answer::ItemsListed { sequence: Sequence(8) },
             Answer::HoldsSet { held: 2, sequence: Sequence(8) },
             Answer::ExchangeRemoved { sequence: Sequence(8) },
             Answer::PageApplied { sequence: Sequence(8), added: 1, removed: 2, was_applied: true },

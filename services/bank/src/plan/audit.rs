@@ -94,7 +94,7 @@ impl About {
                 let items = u64::from(*added) + u64::from(*removed);
                 Self { sequence: Some(*sequence), items, ..self }
             }
-            Answer::Recorded { .. } => self,
+            Answer::Recorded { .. } | Answer::ItemsListed { .. } => self,
         }
     }
 }

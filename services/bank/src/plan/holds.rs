@@ -73,6 +73,8 @@ impl Planner<'_> {
 
     /// Sets the record of an item of a bank, and tells its shard whether the item is held where that has changed.
     pub(super) fn put_record(&mut self, item: ItemId, bank: BankId, record: ItemRecord) -> Result<(), Error> {
+        let placement = self.known.items.get(&item).copied().ok_or(Error::Broken)?;
+        self.note_listed(&placement);
         let record = self.quarantined(bank, record);
         let was_held = self.is_held(item);
         let is_held = !record.holds.is_empty();

@@ -258,6 +258,7 @@ impl Planner<'_> {
         let hashes = placement.digest.hashes;
         self.count(id, bank, |sum| *sum += placement.digest);
         self.known.items.insert(id, placement);
+        self.note_new(id, bank);
         self.items.push(StoredItem { placement, payload: encode_item(item.clone()) });
         self.log(ChangeKind::ItemAdded(item))?;
         self.touch(bank, |bank| {
@@ -312,6 +313,7 @@ impl Planner<'_> {
 
     pub(super) fn remove_item(&mut self, placement: &Placement, member: MemberId) -> Result<(), Error> {
         let Placement { item, bank, digest, .. } = *placement;
+        self.note_listed(placement);
         self.count(item, bank, |sum| *sum -= digest);
         if self.is_held(item) {
             self.count_hold(item, bank, false);

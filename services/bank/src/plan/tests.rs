@@ -114,6 +114,7 @@ impl Model {
         match action {
             // There are no members.
             Action::Record(_) => Ok(Answer::Recorded { entries: 0 }),
+            Action::ListItems { .. } => Ok(Answer::ItemsListed { sequence: Sequence(self.sequence) }),
             Action::CreateBank { name, match_ratio } => {
                 if self.banks.len() == BANKS_MAX {
                     return Err(Error::TooManyBanks(BANKS_MAX));
@@ -282,6 +283,7 @@ impl Model {
             | Action::DeleteBank { .. }
             | Action::UpdateItem { .. }
             | Action::ReviewHolds { .. }
+            | Action::ListItems { .. }
             | Action::Members(_)
             | Action::Exchange(_)
             | Action::Record(_) => action.clone(),

@@ -111,6 +111,15 @@ pub(crate) enum Action {
         /// One at least, each once.
         items: Vec<ItemId>,
     },
+    /// Items that an earlier version added to enter the list of their bank. Of the bank itself.
+    ListItems {
+        /// The bank.
+        bank: BankId,
+        /// All of its items up to `through` that are not listed yet.
+        items: Vec<ItemId>,
+        /// How far the list comes.
+        through: ItemId,
+    },
     /// Items to be gone, or submissions of them.
     RemoveItems {
         /// One at least, each once.
@@ -146,7 +155,9 @@ impl Action {
             Self::AddItems { .. } => Method::AddItems,
             Self::UpdateItem { .. } => Method::UpdateItem,
             Self::RestoreItems { .. } => Method::RestoreItems,
-            Self::SetItemHold { .. } | Self::ReviewHolds { .. } => Method::SetItemHold,
+            Self::SetItemHold { .. } | Self::ReviewHolds { .. } | Self::ListItems { .. } => {
+                Method::SetItemHold
+            }
             Self::RemoveItems { .. } => Method::RemoveItems,
             Self::Members(_) => Method::CreateMember,
             Self::Exchange(_) => Method::ApplyExchangePage,
@@ -172,6 +183,7 @@ impl vigie_log::Write for Write {
             | Action::RestoreItems { items }
             | Action::SetItemHold { items, .. }
             | Action::ReviewHolds { items } => items.len(),
+            Action::ListItems { items, .. } => items.len().max(1),
             Action::Exchange(exchange) => exchange.change_count(),
             Action::Record(entries) => entries.len(),
         }
@@ -198,7 +210,8 @@ impl vigie_log::Write for Write {
             // With their contents or records, which are looked up.
             Action::RestoreItems { items }
             | Action::SetItemHold { items, .. }
-            | Action::ReviewHolds { items } => 8 * EACH * items.len(),
+            | Action::ReviewHolds { items }
+            | Action::ListItems { items, .. } => 8 * EACH * items.len().max(1),
             Action::Exchange(exchange) => exchange.weight(item_weight),
             Action::Record(entries) => EACH * entries.len(),
         }
@@ -270,6 +283,9 @@ impl vigie_log::Write for Write {
                     parts.add(&item.0.to_be_bytes());
                 }
                 &mut parts
+            }
+            Action::ListItems { bank, through, .. } => {
+                parts.add(b"list").add(&bank.0.to_be_bytes()).add(&through.0.to_be_bytes())
             }
             Action::RemoveItems { items, origin } => {
                 parts.add(b"remove");

@@ -7,6 +7,7 @@ mod audit;
 mod changes;
 mod exchanges;
 mod holds;
+mod published;
 mod purges;
 mod undos;
 
@@ -30,6 +31,7 @@ use crate::plan::digests::{PartDigest, Parts, Totals, slice_of};
 use crate::plan::purge::{Purge, PurgeTimes, Removed};
 use crate::store::error::{CommitError, StoreError, corrupt};
 use crate::store::exchanges::{KeyDigest, MappedRecord};
+use crate::store::published::{ListEntry, StoredList};
 use crate::store::records::{
     AsOf, Batch, Counts, DirectoryKey, DirectoryRow, FoundPage, HeadRow, ItemPage, ItemRange, ItemSearch,
     KeptUndo, Loaded, Placement, Rows, StoredEntry, StoredRecord, Undo,
@@ -74,6 +76,8 @@ impl Disk {
             touched: BTreeMap::new(),
             exchanges: BTreeMap::new(),
             exchange_records: BTreeMap::new(),
+            lists: BTreeMap::new(),
+            list_entries: BTreeMap::new(),
             parts: Parts::default(),
             directory: BTreeMap::new(),
             entries: Vec::new(),
@@ -112,6 +116,9 @@ struct Contents {
     touched: BTreeMap<ItemId, Touched>,
     exchanges: BTreeMap<ExchangeId, Exchange>,
     exchange_records: BTreeMap<(ExchangeId, KeyDigest), MappedRecord>,
+    lists: BTreeMap<BankId, StoredList>,
+    /// By bank and number.
+    list_entries: BTreeMap<(BankId, u64), ListEntry>,
     parts: Parts,
     directory: BTreeMap<DirectoryKey, DirectoryRow>,
     /// Of the audit, by index.
@@ -132,6 +139,7 @@ impl Contents {
         self.items.extend(rows.items_added.iter().map(|item| (item.placement.item, item.payload.clone())));
         self.set_undos(rows);
         self.set_exchanges(&rows.exchanges);
+        self.set_lists(&rows.lists);
         self.touched.extend(rows.touched.iter().map(|touched| (touched.item, *touched)));
         self.records.extend(rows.records_set.iter().map(|set| (set.item, set.clone())));
         for item in &rows.items_removed {
@@ -334,6 +342,7 @@ impl Store for MemoryStore {
         let Contents { banks, touched, .. } = &mut *contents;
         touched.retain(|_, touched| banks.contains_key(&touched.bank));
         contents.sweep_exchanges();
+        contents.sweep_lists();
         Ok(gone.len() == rows_max as usize)
     }
 }
@@ -351,7 +360,9 @@ impl ReadState for MemoryStore {
         let directory = contents.directory.values().cloned().collect();
         let audit = contents.frontier()?;
         let exchanges = contents.exchanges.values().cloned().collect();
-        Ok(Loaded { head, counts, banks, totals, directory, audit, exchanges })
+        let lists = contents.lists.values().copied().collect();
+        let list_secret = contents.list_secret();
+        Ok(Loaded { head, counts, banks, totals, directory, audit, exchanges, lists, list_secret })
     }
 
     async fn head_row(&self) -> Result<HeadRow, StoreError> {

@@ -23,6 +23,7 @@ mod lead;
 mod lists;
 mod migrate;
 mod purges;
+mod published;
 mod touched;
 mod writer;
 
@@ -48,6 +49,7 @@ use crate::config::DatabaseUrl;
 use crate::plan::digests::PartDigest;
 use crate::store::changes::{ChangesPage, ChangesQuery};
 use crate::store::error::{CommitError, StoreError, failed};
+use crate::store::published::{ListPage, ListQuery, StoredList};
 use crate::store::records::{
     AsOf, AuditHead, Batch, EntryPage, EntryRange, FoundPage, HeadRow, HeldRange, ItemPage, ItemRange,
     ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Rows, StoredRecord, Undo,
@@ -55,13 +57,14 @@ use crate::store::records::{
 use crate::store::sql::audit;
 use crate::store::sql::changes;
 use crate::store::sql::find;
+use crate::store::sql::published as sql_published;
 use crate::store::sql::purges::{due, erase_is_due, page_of};
 use crate::store::sql::read::{self, integer};
 use crate::store::sql::rechain;
 use crate::store::sql::records;
 use crate::store::{
-    Integrity, Purging, ReadAudit, ReadBanks, ReadChanges, ReadDigests, ReadHolds, ReadItems, ReadState,
-    Store,
+    Integrity, Purging, ReadAudit, ReadBanks, ReadChanges, ReadDigests, ReadHolds, ReadItems, ReadLists,
+    ReadState, Store,
 };
 
 /// How long it is tried to learn what became of a commit: longer than the server leaves a lost transaction open.
@@ -417,6 +420,17 @@ impl ReadItems for PostgresStore {
 impl ReadChanges for PostgresStore {
     async fn bank_changes(&self, query: &ChangesQuery) -> Result<Option<ChangesPage>, StoreError> {
         read!(self, |connection| changes::bank_changes(connection, query, lists::RECORDS))
+    }
+}
+
+#[async_trait]
+impl ReadLists for PostgresStore {
+    async fn list_page(&self, query: &ListQuery) -> Result<Option<ListPage>, StoreError> {
+        read!(self, |connection| sql_published::list_page(connection, query))
+    }
+
+    async fn lists(&self) -> Result<Vec<StoredList>, StoreError> {
+        read!(self, |connection| sql_published::lists(connection))
     }
 }
 

@@ -4,7 +4,9 @@ use std::fmt::{self, Debug};
 
 use prost::Message as _;
 use vigie_audit::tree::{Appended, Frontier, NodeHash, Size, StoredIndex};
-use vigie_consortium::{ContentDigest, Details, Directory, Exchange, ItemRecord, Origin, Submission};
+use vigie_consortium::{
+    ContentDigest, Details, Directory, Exchange, ItemRecord, ListContent, ListSecret, Origin, Submission,
+};
 use vigie_log::{Head, LogId, Sequence, StoredChange};
 use vigie_model::{Bank, BankId, Item, ItemId, LogHead, MemberId, SetDigest, ShardIdentity, UnixMillis};
 use vigie_proto::bank::ItemQuery;
@@ -17,6 +19,7 @@ pub(crate) use crate::store::directory_rows::{DirectoryKey, DirectoryRow, Direct
 use crate::store::directory_rows::directory_of;
 use crate::store::error::StoreError;
 use crate::store::exchanges::ExchangeRows;
+use crate::store::published::{ListRows, StoredList};
 use crate::store::touched::Touched;
 
 /// A batch of the bank's log.
@@ -67,6 +70,8 @@ pub(crate) struct Rows {
     pub(crate) digests: Vec<PartDigest>,
     /// Exchanges and records of programmes that are new or gone.
     pub(crate) exchanges: ExchangeRows,
+    /// Published lists, and their new entries.
+    pub(crate) lists: ListRows,
     /// Rows of the directory that are new or gone.
     pub(crate) directory: DirectoryRows,
     /// New entries of the audit, by index, the last of them just before `counts.audited`.
@@ -161,6 +166,10 @@ pub(crate) struct Loaded {
     pub(crate) audit: Frontier,
     /// All exchanges.
     pub(crate) exchanges: Vec<Exchange>,
+    /// The published lists of living banks.
+    pub(crate) lists: Vec<StoredList>,
+    /// From which the keys of their items are made.
+    pub(crate) list_secret: ListSecret,
 }
 
 impl Loaded {
@@ -334,6 +343,8 @@ pub(crate) struct Placement {
     pub(crate) digest: SetDigest,
     /// The digest of its bank and its hashes, without its id.
     pub(crate) content: ContentDigest,
+    /// The digest of its hashes and labels, for the published list of its bank.
+    pub(crate) listed: ListContent,
 }
 
 impl Placement {
@@ -341,8 +352,9 @@ impl Placement {
     pub(crate) fn of(item: &Item) -> Self {
         let digest = SetDigest::of_item(item.id, item.content.hashes());
         let content = ContentDigest::of(item.bank, item.content.hashes());
+        let listed = ListContent::of(&item.content);
         let Item { id, bank, added_at, contributor, .. } = *item;
-        Self { item: id, bank, contributor, added_at, digest, content }
+        Self { item: id, bank, contributor, added_at, digest, content, listed }
     }
 
     /// The record of an item that has none: what is known of it without one.

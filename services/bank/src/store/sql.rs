@@ -7,5 +7,6 @@ pub(super) mod audit;
 pub(super) mod changes;
 pub(super) mod exchanges;
 pub(super) mod purges;
+pub(super) mod published;
 pub(super) mod records;
 pub(super) mod rechain;

@@ -17,6 +17,7 @@ mod lists;
 mod migrate;
 mod purges;
 mod rows;
+mod published;
 mod touched;
 #[cfg(test)]
 mod tests;

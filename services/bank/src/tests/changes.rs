@@ -7,6 +7,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tonic::Code;
 
+use super::published::{ListFollower, by_value};
 use super::*;
 use crate::store::memory::{CommitFate, Disk, MemoryStore};
 
@@ -129,6 +130,7 @@ async fn follow_writes(seed: u64, served: Served) {
     let mut bank = served.bank.clone();
     let (mut living, mut removed) = (BTreeMap::<u64, (bool, String)>::new(), Vec::<u64>::new());
     let mut follower = Follower::default();
+    let (mut of_programme, mut list) = (BTreeSet::new(), ListFollower::default());
     for number in 0..60_u64 {
         served.clock.0.fetch_add(random.random_range(0..20), Ordering::Relaxed);
         if random.random_bool(0.1) {
@@ -141,8 +143,11 @@ async fn follow_writes(seed: u64, served: Served) {
         match (random.random_range(0..8), one) {
             (0 | 1, _) => {
                 let mut added = items(1_000 * number..1_000 * number + 3);
-                added[1].origin = Some(pb::Origin { key: number.to_string(), ..Default::default() });
+                let origin = pb::Origin { key: number.to_string(), ..Default::default() };
+                added[1].origin = Some(origin.clone());
+                added[2].origin = Some(pb::Origin { programme: "p".into(), ..origin });
                 let ids = served.add("a", added).await.unwrap().item_ids;
+                of_programme.insert(ids[2]);
                 living.extend(ids.into_iter().map(|id| (id, (false, String::new()))));
             }
             (2, _) => drop(served.add("b", items(0..2)).await.unwrap()),
@@ -171,14 +176,34 @@ async fn follow_writes(seed: u64, served: Served) {
                 let item = served.item(restored).await.unwrap().item.unwrap();
                 let note = item.content.unwrap().details.unwrap_or_default().note;
                 living.insert(restored, (!item.holds.is_empty(), note));
+                if of_programme.contains(&id) {
+                    of_programme.insert(restored);
+                }
             }
             _ => {}
         }
         if random.random_bool(0.3) {
             follower.follow(&served, &mut random).await;
             assert_eq!(follower.living, living, "seed {seed}, write {number}");
+            list.follow(&served, "a", random.random_range(1..6)).await;
+            let is_listed = |id: &&u64| !of_programme.contains(*id) && !living[*id].0;
+            assert_eq!(
+                list.items.len(),
+                living.keys().filter(is_listed).count(),
+                "seed {seed}, write {number}"
+            );
         }
     }
+    // The list has what the items have, and who begins now comes to the same.
+    let mut hashes = Vec::new();
+    for (id, _) in living.iter().filter(|(id, (held, _))| !held && !of_programme.contains(id)) {
+        hashes.push(served.item(*id).await.unwrap().item.unwrap().content.unwrap().hashes);
+    }
+    hashes.sort_by_key(by_value);
+    let mut anew = ListFollower::default();
+    anew.follow(&served, "a", 7).await;
+    list.follow(&served, "a", 7).await;
+    assert_eq!((&anew.hashes(), &list.hashes()), (&hashes, &hashes), "seed {seed}");
     // From the beginning, each item comes once.
     let entries = all(&served, None, None).await;
     let ids: BTreeSet<u64> = entries.iter().map(|entry| entry.item_id).collect();
@@ -219,6 +244,7 @@ async fn an_entry_tells_what_happened_to_its_item(bed: Bed) {
     let living = pb::BankEntry {
         state: pb::EntryState::Living.into(),
         content: Some(described),
+        own: false,
         ..entry(0, ids[0], NOW)
     };
     let hashes = pb::ItemContent { hashes: item(2).hashes, ..Default::default() };
@@ -231,6 +257,7 @@ async fn an_entry_tells_what_happened_to_its_item(bed: Bed) {
     let held = pb::BankEntry {
         state: pb::EntryState::Held.into(),
         content: Some(item(3)),
+        own: true,
         ..entry(2, 8, NOW + 5_000)
     };
     let answer = page(&served, None, None, 0).await.unwrap();
@@ -315,14 +342,15 @@ async fn the_changes_of_a_deleted_bank_are_swept(bed: Bed) {
     served.delete_bank("a").await.unwrap();
     refused(page(&served, None, None, 0).await, Code::NotFound, "a");
     let count = "SELECT CAST(count(*) AS TEXT) FROM touched";
+    let sweeps = "SELECT CAST(count(*) AS TEXT) FROM sweeps";
     for _ in 0..1_000 {
-        if bed.rows(count).await == ["1"] {
+        if bed.rows(count).await == ["1"] && bed.rows(sweeps).await == ["0"] {
             break;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(bed.rows(count).await, ["1"]);
-    assert_eq!(bed.rows("SELECT CAST(count(*) AS TEXT) FROM sweeps").await, ["0"]);
+    assert_eq!(bed.rows(sweeps).await, ["0"]);
     served.stop().await;
 }
 

@@ -5,17 +5,19 @@
 //! counted. Entries of the audit are compared with the hashes of their tree, and those with each other. An item is compared with the change that added it, where the log still keeps that, and all items of a bank and
 //! partition with their digest.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
 
 use futures::future::BoxFuture;
 use prost::Message as _;
 use thiserror::Error;
 use vigie_audit::tree::{Frontier, NodeHash, StoredIndex};
+use vigie_consortium::ItemRecord;
 use vigie_log::{Application as _, ProofError, Purged, Slice, StoredChange, prove};
 use vigie_model::{BankId, Item, ItemId, LogHead, Sequence};
 use vigie_proto::pb::consortium::v1::AuditEntry;
 
+use super::lists::Lists;
 use crate::config::{Config, Location};
 use crate::error::RESTORE;
 use crate::failure::StoreFailure;
@@ -105,6 +107,9 @@ pub enum VerifyError {
         /// The partition.
         partition: u16,
     },
+    /// The published list of a bank is not what its entries or its items come to.
+    #[error("the published list of bank {} is not the one of its entries and its items; {RESTORE}", .0.0)]
+    ListAltered(BankId),
     /// An entry of the audit is not there.
     #[error("entry {0} of the audit is missing; {RESTORE}")]
     EntryMissing(u64),
@@ -301,6 +306,7 @@ async fn items(store: &dyn Store) -> Result<LogHead, VerifyError> {
     let living = |bank: BankId| banks.binary_search_by_key(&bank, |bank| bank.id).is_ok();
     let (mut after, through) = (ItemId(0), ItemId(head.sequence.0));
     let (mut parts, mut count) = (Parts::default(), 0);
+    let mut lists = Lists::read(store, &banks).await?;
     while after < through {
         let range = ItemRange { after, through, shard: None, count_max, bytes_max };
         let page = store.item_page(&range).await?;
@@ -308,14 +314,23 @@ async fn items(store: &dyn Store) -> Result<LogHead, VerifyError> {
         if let Some(altered) = altered(store, Slice::ALL, &items).await?.first() {
             return Err(VerifyError::ItemAltered(altered.item));
         }
-        let held = check_records(store, &items).await?;
-        check_held(store, (after, page.through), &items, &held).await?;
-        held.iter().for_each(|(bank, item)| parts.hold(*bank, *item));
-        items.iter().for_each(|item| parts.add(item));
+        let records = check_records(store, &items).await?;
+        check_held(store, (after, page.through), &items, &records).await?;
+        for item in &items {
+            let record = records.get(&item.id);
+            if record.is_some_and(|record| !record.holds.is_empty()) {
+                parts.hold(item.bank, item.id);
+            }
+            parts.add(item);
+            lists.add(item, record);
+        }
         count += items.len() as u64;
         after = page.through;
     }
     check_digests(store, parts).await?;
+    if let Some(bank) = lists.fault(store).await? {
+        return Err(VerifyError::ListAltered(bank));
+    }
     let hashes = banks.iter().map(|bank| bank.hash_count).sum::<u64>();
     let items = banks.iter().map(|bank| bank.item_count).sum::<u64>();
     if (items, hashes, count) != (head.items, head.hashes, head.items) {
@@ -324,20 +339,23 @@ async fn items(store: &dyn Store) -> Result<LogHead, VerifyError> {
     Ok(head)
 }
 
-/// Compares the records of items with the hashes of the items; returns the held ones, by id, with their banks.
-async fn check_records(store: &dyn Store, items: &[Item]) -> Result<Vec<(BankId, ItemId)>, VerifyError> {
-    let mut held = Vec::new();
+/// Compares the records of items with the hashes of the items; returns the records.
+async fn check_records(
+    store: &dyn Store,
+    items: &[Item],
+) -> Result<BTreeMap<ItemId, ItemRecord>, VerifyError> {
+    let mut records = BTreeMap::new();
     let ids: Vec<ItemId> = items.iter().map(|item| item.id).collect();
     for StoredRecord { item: id, record } in store.records(&ids).await? {
         let item = items.iter().find(|item| item.id == id);
         match item {
             Some(item) if Placement::of(item).content == record.content => {
-                held.extend((!record.holds.is_empty()).then_some((item.bank, id)));
+                records.insert(id, record);
             }
             Some(_) | None => return Err(VerifyError::RecordAltered(id)),
         }
     }
-    Ok(held)
+    Ok(records)
 }
 
 /// Compares the items that the store takes for held ones with those whose records say so.
@@ -345,11 +363,11 @@ async fn check_held(
     store: &dyn Store,
     (after, through): (ItemId, ItemId),
     items: &[Item],
-    held: &[(BankId, ItemId)],
+    records: &BTreeMap<ItemId, ItemRecord>,
 ) -> Result<(), VerifyError> {
     let stored = store.held_items(HeldRange { after, through, count_max: u32::MAX }).await?;
     let is_stored = |item: ItemId| stored.binary_search(&item).is_ok();
-    let is_held = |item: ItemId| held.binary_search_by_key(&item, |(_, held)| *held).is_ok();
+    let is_held = |item: ItemId| records.get(&item).is_some_and(|record| !record.holds.is_empty());
     let differs = |item: &&Item| is_stored(item.id) != is_held(item.id);
     items.iter().find(differs).map_or(Ok(()), |item| Err(VerifyError::RecordAltered(item.id)))
 }

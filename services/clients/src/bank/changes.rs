@@ -46,6 +46,8 @@ pub struct BankEntry {
     pub added_at: UnixMillis,
     /// What it is since.
     pub state: EntryState,
+    /// Whether it is there and the bank's own: one of its submissions names no programme.
+    pub is_own: bool,
 }
 
 /// The state of an item.
@@ -135,6 +137,7 @@ impl TryFrom<pb::BankEntry> for BankEntry {
             changed_at: UnixMillis(message.changed_unix_ms),
             added_at: UnixMillis(message.added_unix_ms),
             state,
+            is_own: message.own,
         })
     }
 }

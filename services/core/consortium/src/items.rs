@@ -5,9 +5,11 @@ pub mod hold;
 pub mod taxonomy;
 pub mod details;
 pub mod record;
+pub mod published;
 
 pub use details::{Classification, Details, Metadata, MetadataError, TooManyClasses};
 pub use hold::{Hold, Holder, Holds};
 pub use origin::{Origin, OriginError, Submission};
+pub use published::{EntryDigest, ListChain, ListContent, ListHead, ListKey, ListSecret};
 pub use record::{ContentDigest, ItemRecord, TooManySubmissions};
 pub use taxonomy::{Class, ClassError, Taxonomy, taxonomies};

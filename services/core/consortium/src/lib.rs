@@ -21,7 +21,7 @@
 //! Reading order:
 //!
 //! - the words: `text`, `expiry`, `flags`; `members` (member, role, api_key, credential, principal), `banks` (bank, grant, charter),
-//!   `items` (origin, taxonomy, details, record), [`exchanges`], `quotas::quota`;
+//!   `items` (origin, taxonomy, details, record, published), [`exchanges`], `quotas::quota`;
 //! - [`change`]: what the log says, and why it may be refused;
 //! - `directory`: `table` (sorted rows that share memory), [`Directory`], `apply`, `element` (digests), `rows` (for stores and followers);
 //! - [`rights`]: `method`, `table` (who may call what), `caller` (who calls), `bank_set` and `view` (sets of banks,
@@ -49,8 +49,8 @@ pub use exchanges::{Exchange, ExchangeApi, ExchangeConfig, ExchangeId, ExchangeN
 pub use expiry::Expiry;
 pub use flags::{Flag, Flags, NoFlag};
 pub use items::{
-    Class, ClassError, Classification, ContentDigest, Details, Hold, Holder, Holds, ItemRecord, Metadata,
-    Origin, Submission, TooManySubmissions,
+    Class, ClassError, Classification, ContentDigest, Details, EntryDigest, Hold, Holder, Holds, ItemRecord,
+    ListChain, ListContent, ListHead, ListKey, ListSecret, Metadata, Origin, Submission, TooManySubmissions,
 };
 pub use members::{
     ApiKey, ApiKeys, ApiKeysError, Credential, CredentialError, Jurisdictions, JurisdictionsError, KeyDigest,

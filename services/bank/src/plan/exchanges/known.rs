@@ -48,7 +48,7 @@ pub(crate) async fn look_up(
     let content: Vec<u64> = of_puts.chain(former.iter().map(ContentDigest::key)).collect();
     let records = if content.is_empty() { Vec::new() } else { store.known_records(&[], &content).await? };
     let of_former = || records.iter().filter(|stored| former.contains(&stored.record.content));
-    let items: Vec<ItemId> = of_former().map(|stored| stored.item).collect();
+    let items: Vec<ItemId> = records.iter().map(|stored| stored.item).collect();
     let placements = if items.is_empty() { Vec::new() } else { store.placements(&items).await? };
     let mut others = HashMap::new();
     for stored in of_former() {

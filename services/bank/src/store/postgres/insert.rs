@@ -4,7 +4,7 @@ use sqlx::postgres::PgConnection;
 use vigie_log::{Recorded, Sequence, StoredChange, UnixMillis};
 use vigie_model::{Bank, Partition};
 
-use super::{exchanges, purges, touched};
+use super::{exchanges, published, purges, touched};
 use crate::plan::digests::PartDigest;
 use crate::store::error::{StoreError, failed};
 use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry, StoredItem, StoredRecord, Undo};
@@ -27,6 +27,7 @@ pub(super) async fn batch(connection: &mut PgConnection, batch: &Batch) -> Resul
     }
     touched::set(connection, &state.touched).await?;
     exchanges::set(connection, &state.exchanges).await?;
+    published::set(connection, &state.lists).await?;
     set_undos(connection, state).await?;
     if !state.items_removed.is_empty() {
         let removed: Vec<_> = state.items_removed.iter().map(|item| integer(item.0)).collect();
@@ -360,6 +361,7 @@ pub(super) async fn sweep_items(connection: &mut PgConnection, rows_max: u32) ->
     .await
     .map_err(failed("sweep items"))?;
     let swept = swept.rows_affected().max(touched::sweep(connection, bank, rows_max).await?);
+    let swept = swept.max(published::sweep(connection, bank, rows_max).await?);
     if swept < u64::from(rows_max) {
         sqlx::query("DELETE FROM sweeps WHERE bank_id = $1")
             .bind(bank)

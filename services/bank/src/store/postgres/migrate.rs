@@ -28,6 +28,7 @@ const SCHEMA: Schema = Schema {
     match_ratios: include_str!("../../../migrations/postgres/0010_match_ratios.sql"),
     touched: include_str!("../../../migrations/postgres/0011_touched.sql"),
     exchanges: include_str!("../../../migrations/postgres/0012_exchanges.sql"),
+    lists: include_str!("../../../migrations/postgres/0013_lists.sql"),
 };
 
 /// A migration takes as long as it takes: its statements wait for locks, and pause while the bank computes.

@@ -13,6 +13,7 @@ use crate::store::error::{StoreError, corrupt, failed};
 use crate::store::records::{AsOf, DirectoryRow, HeadRow, ItemPage, ItemRange, Loaded};
 use crate::store::sql::audit;
 use crate::store::sql::exchanges;
+use crate::store::sql::published;
 use crate::store::sql::rows::{
     StoredRow, to_bank, to_batch, to_change, to_directory_row, to_head, to_item, to_part,
 };
@@ -150,7 +151,9 @@ pub(in crate::store) async fn load<C: Reader>(connection: &mut C, nodes: &'stati
         let (totals, directory) = (totals(transaction).await?, directory(transaction).await?);
         let audit = audit::frontier(transaction, nodes, counts).await?;
         let exchanges = exchanges::all_exchanges(transaction).await?;
-        Loaded { head, counts, banks, totals, directory, audit, exchanges }
+        let (lists, list_secret) =
+            (published::lists(transaction).await?, published::secret(transaction).await?);
+        Loaded { head, counts, banks, totals, directory, audit, exchanges, lists, list_secret }
     })
 }
 

@@ -40,8 +40,9 @@ const HOLDS: i64 = 8;
 const UNDO_PAYLOADS: i64 = 9;
 const MATCH_RATIOS: i64 = 10;
 const TOUCHED: i64 = 11;
-/// The version that this build reads.
 const EXCHANGES: i64 = 12;
+/// The version that this build reads.
+const LISTS: i64 = 13;
 
 /// The texts of the schema's steps, for one kind of database. A step that has been released is never edited: the next one
 /// changes what it made.
@@ -75,6 +76,8 @@ pub(in crate::store) struct Schema {
     pub(in crate::store) touched: &'static str,
     /// Step 12.
     pub(in crate::store) exchanges: &'static str,
+    /// Step 13.
+    pub(in crate::store) lists: &'static str,
 }
 
 impl Schema {
@@ -93,6 +96,7 @@ impl Schema {
             step(MATCH_RATIOS, "match ratios", self.match_ratios),
             step(TOUCHED, "touched", self.touched),
             step(EXCHANGES, "exchanges", self.exchanges),
+            step(LISTS, "lists", self.lists),
         ])
     }
 }

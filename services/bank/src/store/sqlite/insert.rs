@@ -5,7 +5,7 @@ use vigie_log::{Sequence, StoredChange, UnixMillis};
 use vigie_model::Partition;
 
 use super::rows::{json, rows, rows_then};
-use super::{exchanges, purges, touched};
+use super::{exchanges, published, purges, touched};
 use crate::store::error::{StoreError, failed};
 use crate::store::records::{Batch, DirectoryRows, Rows, StoredEntry};
 use crate::store::sql::read::{self, integer};
@@ -37,6 +37,7 @@ pub(super) async fn batch(connection: &mut SqliteConnection, batch: &Batch) -> R
     .await?;
     touched::set(connection, &state.touched).await?;
     exchanges::set(connection, &state.exchanges).await?;
+    published::set(connection, &state.lists).await?;
     set_undos(connection, state).await?;
     if !state.items_removed.is_empty() {
         let removed = json(state.items_removed.iter().map(|item| item.0));
@@ -278,6 +279,7 @@ pub(super) async fn sweep_items(
     .await
     .map_err(failed("sweep items"))?;
     let swept = swept.rows_affected().max(touched::sweep(connection, bank, rows_max).await?);
+    let swept = swept.max(published::sweep(connection, bank, rows_max).await?);
     if swept < u64::from(rows_max) {
         sqlx::query("DELETE FROM sweeps WHERE bank_id = ?")
             .bind(bank)

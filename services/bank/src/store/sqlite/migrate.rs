@@ -28,6 +28,7 @@ const SCHEMA: Schema = Schema {
     match_ratios: include_str!("../../../migrations/sqlite/0010_match_ratios.sql"),
     touched: include_str!("../../../migrations/sqlite/0011_touched.sql"),
     exchanges: include_str!("../../../migrations/sqlite/0012_exchanges.sql"),
+    lists: include_str!("../../../migrations/sqlite/0013_lists.sql"),
 };
 
 /// Brings the schema up to date, whatever it is now. A connection on which this fails is not used again.

@@ -13,10 +13,12 @@ use vigie_model::{Bank, BankId, Item, ItemId};
 use crate::plan::digests::PartDigest;
 use crate::store::changes::{ChangesPage, ChangesQuery};
 use crate::store::exchanges::{KeyDigest, MappedRecord};
+use crate::store::published::{ListPage, ListQuery, StoredList};
 use crate::store::{
     AsOf, AuditHead, Batch, CommitError, EntryPage, EntryRange, FoundPage, HeadRow, HeldRange, ItemPage,
     ItemRange, ItemSearch, KeptUndo, Loaded, Placement, PurgedPage, Purging, ReadAudit, ReadBanks,
-    ReadChanges, ReadDigests, ReadExchanges, ReadHolds, ReadItems, ReadState, Rows, StoredRecord, Undo,
+    ReadChanges, ReadDigests, ReadExchanges, ReadHolds, ReadItems, ReadLists, ReadState, Rows, StoredRecord,
+    Undo,
 };
 use crate::tests::*;
 
@@ -238,6 +240,19 @@ impl ReadChanges for Faulty {
     async fn bank_changes(&self, query: &ChangesQuery) -> Result<Option<ChangesPage>, StoreError> {
         self.readable()?;
         self.inner.bank_changes(query).await
+    }
+}
+
+#[async_trait]
+impl ReadLists for Faulty {
+    async fn list_page(&self, query: &ListQuery) -> Result<Option<ListPage>, StoreError> {
+        self.readable()?;
+        self.inner.list_page(query).await
+    }
+
+    async fn lists(&self) -> Result<Vec<StoredList>, StoreError> {
+        self.readable()?;
+        self.inner.lists().await
     }
 }
 

@@ -38,6 +38,11 @@ const FILES: [(&str, &[u8], &str); 2] = [
 ];
 
 impl Bed {
+    /// Another one, with a store of an older build that keeps all of its log.
+    pub(in crate::tests) fn with_old(&self) -> Self {
+        self.with(OLD)
+    }
+
     /// Another one, with a store of an older build in it.
     fn with(&self, old: Old) -> Self {
         let (_, file, dump) = FILES.into_iter().find(|(name, _, _)| *name == old.0).unwrap();

@@ -109,6 +109,12 @@ impl ItemRecord {
         Ok(record)
     }
 
+    /// Whether the item is its bank's own: one of its submissions names no programme.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.submissions.iter().any(|one| one.origin.programme().is_empty())
+    }
+
     /// Whether a submission names an origin, by which the item is found when it is submitted again.
     #[must_use]
     pub fn has_origin(&self) -> bool {

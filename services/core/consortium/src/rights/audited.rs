@@ -53,7 +53,11 @@ impl Method {
             | Self::SetAlias
             | Self::SetQuota
             | Self::SetCharter => Audited::Written,
-            Self::GetItem | Self::ListItems | Self::FindItems | Self::ReadBankChanges => Audited::Read,
+            Self::GetItem
+            | Self::ListItems
+            | Self::FindItems
+            | Self::ReadBankChanges
+            | Self::ReadPublishedList => Audited::Read,
             // Feeds have every hash of a shard. Who reads of members, and who reads the audit, administrates.
             Self::FeedWatch
             | Self::FeedLoad

@@ -85,6 +85,8 @@ methods! {
     RemoveItems = "/vigie.bank.v1.BankService/RemoveItems",
     /// Reads the changes of one bank, with hashes.
     ReadBankChanges = "/vigie.bank.v1.BankService/ReadBankChanges",
+    /// A bank's published list.
+    ReadPublishedList = "/vigie.bank.v1.BankService/ReadPublishedList",
     /// Counts banks, items and changes.
     GetLogHead = "/vigie.bank.v1.BankService/GetLogHead",
     /// Adds an exchange.

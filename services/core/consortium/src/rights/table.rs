@@ -119,7 +119,7 @@ pub(super) const fn row(method: Method) -> Row {
         // The one change of items that an operator can make.
         Method::SetItemHold => roles([No, No, OwnItems, OwnItems, No, EveryItem]),
         Method::GetItem => roles([No, Items, Items, Items, Details, No]),
-        Method::ListItems | Method::FindItems | Method::ReadBankChanges => {
+        Method::ListItems | Method::FindItems | Method::ReadBankChanges | Method::ReadPublishedList => {
             roles([No, Hashes, Hashes, Hashes, No, No])
         }
 

@@ -54,6 +54,7 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
         | Method::RemoveExchange
         | Method::FetchExchangeNow
         | Method::ReadBankChanges
+        | Method::ReadPublishedList
         | Method::RevokeGrant
         | Method::SetAlias
         | Method::ListGrants

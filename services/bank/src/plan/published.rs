@@ -1,0 +1,123 @@
+//! The published lists of banks as a group of writes changes them.
+//!
+//! An item that the group touches has one entry, whatever the group does with it, and none where nothing has changed that the list shows. So
+//! the group notes by which entry each item was in its list before, and compares at its end.
+//!
+//! Banks of an earlier version have items that are in no list yet. They are listed page by page, by the bank itself
+//! (`server/lists`); until its page comes, such an item is in no list, whatever befalls it.
+
+use std::collections::BTreeMap;
+
+use vigie_consortium::items::published::entry_of;
+use vigie_consortium::{EntryDigest, ItemRecord, ListHead, ListSecret};
+use vigie_model::{BankId, ItemId};
+
+use super::Planner;
+use super::answer::Answer;
+use crate::error::Error;
+use crate::store::published::{ListEntry, ListRows, StoredList};
+use crate::store::{Placement, to_model};
+
+/// The lists of all banks, as the writer keeps them in memory.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lists {
+    pub(crate) secret: ListSecret,
+    /// A bank without any is a new one.
+    pub(crate) of: BTreeMap<BankId, StoredList>,
+}
+
+impl Lists {
+    /// The list of a bank.
+    pub(crate) fn of(&self, bank: BankId) -> StoredList {
+        self.of.get(&bank).copied().unwrap_or_else(|| StoredList::new(bank))
+    }
+}
+
+/// By which entry an item was in the list of its bank before the group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Before {
+    bank: BankId,
+    entry: Option<EntryDigest>,
+}
+
+impl Planner<'_> {
+    /// Notes a new item, which was in no list.
+    pub(super) fn note_new(&mut self, item: ItemId, bank: BankId) {
+        self.listed.insert(item, Before { bank, entry: None });
+    }
+
+    /// Notes how an item is in its list, before it changes.
+    pub(super) fn note_listed(&mut self, placement: &Placement) {
+        let Placement { item, bank, .. } = *placement;
+        if !self.listed.contains_key(&item) {
+            let entry = self.entry(placement, self.known.records.by_item.get(&item));
+            self.listed.insert(item, Before { bank, entry });
+        }
+    }
+
+    /// Lists items of a bank that an earlier version added: those up to `through`.
+    pub(super) fn list_items(
+        &mut self,
+        bank: BankId,
+        items: &[ItemId],
+        through: ItemId,
+    ) -> Result<Answer, Error> {
+        let list = self.state.lists.of(bank);
+        let is_next = self.state.banks.contains_key(&bank) && list.listed_through < through;
+        if is_next && through <= list.unlisted_through {
+            for placement in items.iter().filter_map(|item| self.living(*item)).collect::<Vec<_>>() {
+                if placement.bank != bank {
+                    return Err(Error::Broken);
+                }
+                // Before the list has come so far: it is in no list.
+                self.note_listed(&placement);
+            }
+            self.state.lists_mut().of.insert(bank, StoredList { listed_through: through, ..list });
+            self.lists.entry(bank).or_default();
+        }
+        Ok(Answer::ItemsListed { sequence: to_model(self.draft.last()) })
+    }
+
+    /// The rows of lists that the group has changed; the lists are as of its end then.
+    pub(super) fn finish_lists(&mut self) -> ListRows {
+        let listed = std::mem::take(&mut self.listed);
+        let mut changed: Vec<_> = listed
+            .into_iter()
+            .filter(|(_, before)| self.state.banks.contains_key(&before.bank))
+            .filter_map(|(item, before)| {
+                let placement = self.living(item);
+                let after = placement
+                    .and_then(|placement| self.entry(&placement, self.known.records.by_item.get(&item)));
+                (before.entry != after).then_some((item, before, after))
+            })
+            .collect();
+        // In the order of their changes; an item that was only added has none but its addition.
+        changed.sort_by_key(|(item, ..)| {
+            self.touched_items.get(item).map_or(item.0, |touched| touched.sequence.0)
+        });
+        let mut rows = ListRows::default();
+        for (item, Before { bank, entry: before }, after) in changed {
+            let lists = self.state.lists_mut();
+            let key = lists.secret.key(bank, item);
+            let list = lists.of.entry(bank).or_insert_with(|| StoredList::new(bank));
+            let digest = list.head.append(key, before.as_ref(), after.as_ref());
+            let ListHead { number, chain, .. } = list.head;
+            // The chain of the last one is enough: others are computed from the one before.
+            if let Some(last) = self.lists.entry(bank).or_default().replace(rows.entries.len()) {
+                rows.entries[last].chain = None;
+            }
+            rows.entries.push(ListEntry { bank, number, item, digest, chain: Some(chain) });
+        }
+        rows.heads = self.lists.keys().filter_map(|bank| self.state.lists.of.get(bank)).copied().collect();
+        rows
+    }
+
+    /// By which entry an item is in its list, with this record.
+    fn entry(&self, placement: &Placement, record: Option<&ItemRecord>) -> Option<EntryDigest> {
+        let Placement { item, bank, listed, .. } = *placement;
+        if !self.state.lists.of(bank).lists(item) {
+            return None;
+        }
+        entry_of(self.state.lists.secret.key(bank, item), listed, record)
+    }
+}

@@ -1,0 +1,80 @@
+//! Lists the items that an earlier version added, page by page, while the bank serves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use vigie_consortium::{Caller, Method, Process};
+use vigie_model::{Item, ItemId};
+
+use crate::error::Error;
+use crate::log::{CurrentTerm, Term, term};
+use crate::plan::write::{Action, Author, Write};
+use crate::store::published::StoredList;
+use crate::store::{Store, StoreError};
+
+/// How often lists are looked at, until all are whole.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long it waits after a fault.
+const AFTER_A_FAULT: Duration = Duration::from_secs(10);
+/// How long one write may take.
+const WRITE_MAX: Duration = Duration::from_secs(10);
+/// Items of one write.
+const ITEMS: u16 = 500;
+/// The pause between two writes, which leaves most of the time to others.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Why a round was not ended.
+enum Stopped {
+    Read(StoreError),
+    Write(Error),
+}
+
+/// Completes lists, until all are whole; then it waits for as long as it is polled. A new term has no other lists to complete than the one before.
+pub(crate) async fn complete(current: CurrentTerm) {
+    let mut pause = EVERY;
+    loop {
+        tokio::time::sleep(pause).await;
+        pause = EVERY;
+        let Ok(term) = term(&current) else { continue };
+        match complete_all(&term).await {
+            Ok(()) => return std::future::pending().await,
+            Err(Stopped::Read(error)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "cannot complete the lists of banks now");
+            }
+            Err(Stopped::Write(error)) => tracing::warn!(%error, "cannot complete the lists of banks now"),
+        }
+        pause = AFTER_A_FAULT;
+    }
+}
+
+async fn complete_all(term: &Arc<Term>) -> Result<(), Stopped> {
+    let store = term.application.store();
+    for list in store.lists().await.map_err(Stopped::Read)? {
+        complete_one(term, &*store, list).await?;
+    }
+    Ok(())
+}
+
+async fn complete_one(term: &Term, store: &dyn Store, list: StoredList) -> Result<(), Stopped> {
+    let StoredList { bank, listed_through: mut after, unlisted_through: end, .. } = list;
+    while after < end {
+        let page = store.items(bank, after, ITEMS).await.map_err(Stopped::Read)?;
+        // The bank is gone.
+        let Some(items) = page.value else { return Ok(()) };
+        let is_full = items.len() >= usize::from(ITEMS);
+        let last = items.last().map_or(end, |item| item.id);
+        let through = if is_full { last.min(end) } else { end };
+        let items: Vec<ItemId> =
+            items.iter().map(|item: &Item| item.id).filter(|id| *id <= through).collect();
+        let by = Author { caller: Caller::Process(Process::Bank), method: Method::SetItemHold };
+        let write = Write { by, action: Action::ListItems { bank, items, through } };
+        let deadline = Instant::now() + WRITE_MAX;
+        let written = tokio::time::timeout_at(deadline, term.log.write(write, None, deadline)).await;
+        written.unwrap_or(Err(Error::TimeSpent)).map_err(Stopped::Write)?;
+        after = through;
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
